@@ -1,0 +1,36 @@
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+VENDOR = ROOT / "static/vendor"
+MANIFEST: dict[str, str] = json.loads((VENDOR / "manifest.json").read_text())
+
+
+@pytest.mark.parametrize("name", sorted(MANIFEST))
+def test_a_vendored_file_is_the_one_that_was_reviewed(name: str) -> None:
+    assert hashlib.sha256((VENDOR / name).read_bytes()).hexdigest() == MANIFEST[name]
+
+
+def test_nothing_unlisted_is_shipped() -> None:
+    found = {str(p.relative_to(VENDOR)) for p in VENDOR.rglob("*") if p.is_file()}
+
+    assert found - {"manifest.json"} == set(MANIFEST)
+
+
+def test_the_front_end_lock_names_no_address_and_no_loose_version() -> None:
+    lock = (ROOT / "frontend/package-lock.json").read_text()
+    pins = json.loads((ROOT / "frontend/package.json").read_text())["devDependencies"].values()
+
+    assert '"resolved"' not in lock
+    assert all(pin[0].isdigit() for pin in pins)
+
+
+def test_every_icon_asked_for_is_in_the_sprite() -> None:
+    sprite = (VENDOR / "icons/sprite.svg").read_text()
+    wanted = (ROOT / "frontend/icons.txt").read_text().split()
+
+    assert wanted
+    assert [name for name in wanted if f'id="{name}"' not in sprite] == []
