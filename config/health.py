@@ -1,0 +1,56 @@
+"""Is this process alive, is it ready, and what does it count?"""
+
+from collections.abc import Callable
+
+import prometheus_client
+import structlog
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+logger = structlog.get_logger(__name__)
+
+
+def live(request: HttpRequest) -> HttpResponse:
+    """200 as long as this process answers at all; asks nobody else."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+def ready(request: HttpRequest) -> JsonResponse:
+    """200 when database, job broker and migrations are ready for traffic, else 503, each named with its state."""
+    checks = {"database": _database, "migrations": _migrations, "broker": _broker}
+    states = {name: _state(check) for name, check in checks.items()}
+    is_ready = all(state == "ok" for state in states.values())
+    return JsonResponse({"ready": is_ready, **states}, status=200 if is_ready else 503)
+
+
+def metrics(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(
+        prometheus_client.generate_latest(), content_type=prometheus_client.CONTENT_TYPE_LATEST
+    )
+
+
+def _state(check: Callable[[], str]) -> str:
+    try:
+        return check()
+    except Exception as error:  # whatever is wrong with it, the answer is "not ready", never a 500
+        logger.warning("not ready", exc_info=True)
+        return type(error).__name__
+
+
+def _database() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return "ok"
+
+
+def _migrations() -> str:
+    executor = MigrationExecutor(connection)
+    waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return f"{len(waiting)} not applied" if waiting else "ok"
+
+
+def _broker() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM dramatiq.queue LIMIT 1")
+    return "ok"

@@ -1,0 +1,67 @@
+"""What is logged, how a line looks, and where it goes.
+
+A command that prints a result (JSON lines) keeps standard output for it and logs to standard error; a process that
+runs until it is stopped logs to standard output (`to_stdout`).
+"""
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+_SHARED: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+
+
+def configuration(*, debug: bool) -> dict[str, Any]:
+    """The LOGGING setting: one line an event, `key=value`, from the standard library's loggers and structlog's."""
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_SHARED,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "line": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "foreign_pre_chain": [*_SHARED, structlog.stdlib.ExtraAdder()],
+                "processors": [
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    structlog.processors.format_exc_info,
+                    structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "logger", "event"]),
+                ],
+            }
+        },
+        "handlers": {"line": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "root": {"handlers": ["line"], "level": "INFO"},
+        "loggers": {
+            "django": {"handlers": [], "level": "INFO", "propagate": True},
+            "django.server": {"handlers": [], "level": "INFO", "propagate": True},
+            "django.db.backends": {"level": "INFO"},
+            # These log every frame or call at INFO, id tokens included.
+            "ocpp": {"level": "WARNING"},
+            "httpx": {"level": "WARNING"},
+            "httpcore": {"level": "WARNING"},
+            "axes": {"level": "WARNING"},
+            "psycopg.pool": {"level": "ERROR"},
+            "config": {"level": "DEBUG" if debug else "INFO"},
+        },
+    }
+
+
+def to_stdout() -> None:
+    """Send the log to standard output from here on, for a process that has no other result."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr:
+            handler.setStream(sys.stdout)

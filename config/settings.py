@@ -1,0 +1,243 @@
+"""Every setting of Berth, read from the environment. Each has a default that is safe on one machine.
+
+Values that only suit a checkout on one's own machine are refused in production: an installation is one that
+turned `BERTH_DEBUG` off by name, or whose public address is not this machine.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from config import logs, postgres
+
+env = environ.Env()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# Where the embedded database, uploads and the simulators keep their files; outside version control.
+BERTH_VAR = Path(env.str("BERTH_VAR", default="") or BASE_DIR / "var").absolute()
+
+# Loopback by default: nobody else on the network sees a demo.
+BERTH_HTTP = env.str("BERTH_HTTP", default="127.0.0.1:8000")
+BERTH_OCPP = env.str("BERTH_OCPP", default="127.0.0.1:9000")
+
+# Written into every address handed to partners, so it is never guessed from a request's Host header.
+BERTH_BASE_URL = env.str("BERTH_BASE_URL", default=f"http://{BERTH_HTTP}").rstrip("/")
+_base = urlsplit(BERTH_BASE_URL)
+if _base.scheme not in {"http", "https"} or not _base.hostname:
+    raise ImproperlyConfigured(f"BERTH_BASE_URL must be an http or https address, not {BERTH_BASE_URL!r}.")
+
+# Off unless asked for: the debug pages show settings and source to whoever meets an error.
+DEBUG = env.bool("BERTH_DEBUG", default=False)
+
+_LOOPBACK = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::"}  # noqa: S104 - compared with, not bound to
+_HERE = _base.hostname in _LOOPBACK
+PRODUCTION = not DEBUG and ("BERTH_DEBUG" in env.ENVIRON or not _HERE)
+
+_DEVELOPMENT_KEY = "insecure-development-key-of-one-machine-never-of-an-installation"
+SECRET_KEY = env.str("BERTH_SECRET_KEY", default=_DEVELOPMENT_KEY)
+if PRODUCTION and (SECRET_KEY == _DEVELOPMENT_KEY or len(SECRET_KEY) < 50):
+    raise ImproperlyConfigured(
+        "BERTH_SECRET_KEY must be set to a random text of 50 characters or more in production: sessions, "
+        "charger passwords and partner tokens are signed with it."
+    )
+
+# Only names we serve: a forged Host header must not end up in a mail or a redirect.
+ALLOWED_HOSTS = env.list(
+    "BERTH_ALLOWED_HOSTS",
+    default=[_base.hostname] if PRODUCTION else [_base.hostname, "localhost", "127.0.0.1", "[::1]"],
+)
+if PRODUCTION and "*" in ALLOWED_HOSTS:
+    raise ImproperlyConfigured("BERTH_ALLOWED_HOSTS must name the hosts Berth serves in production, not '*'.")
+CSRF_TRUSTED_ORIGINS = [f"{_base.scheme}://{_base.netloc}"]
+
+# Partner addresses on private networks would let a partner make us call our own machines; the demo turns it on.
+BERTH_ALLOW_PRIVATE_PARTNERS = env.bool("BERTH_ALLOW_PRIVATE_PARTNERS", default=False)
+
+# Our own apps import in one direction only: config > roaming > bookings > depots.
+# config stands before them, so that the job broker is chosen before any of them defines an actor.
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "django_htmx",
+    "ninja",
+    "csp",
+    "axes",
+    "config.apps.JobTablesConfig",
+    "config.apps.WiringConfig",
+    "depots.apps.DepotsConfig",
+    "bookings.apps.BookingsConfig",
+    "roaming.apps.RoamingConfig",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+ASGI_APPLICATION = "config.asgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "csp.context_processors.nonce",
+            ],
+        },
+    },
+]
+
+# The embedded PostgreSQL unless an address is given. One connection per thread comes out of a pool, checked as
+# it is taken: after a restart of the database nobody is handed a dead one.
+_database = (
+    env.db_url("DATABASE_URL") if env.str("DATABASE_URL", default="") else postgres.settings(BERTH_VAR)
+)
+DATABASES = {
+    "default": {
+        **_database,
+        "ATOMIC_REQUESTS": False,  # an operation is the transaction (docs/architecture.md), a request is not
+        "CONN_MAX_AGE": 0,  # the pool keeps connections open; Django refuses to do both
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {**_database.get("OPTIONS", {}), "pool": {"min_size": 1, "max_size": 12, "timeout": 5}},
+    }
+}
+if _database["ENGINE"] not in {"django.db.backends.postgresql", "config.embedded"}:
+    raise ImproperlyConfigured(
+        "DATABASE_URL must be a postgres:// address: bookings rest on its constraints."
+    )
+
+# Where background jobs go. The database itself by default: a job commits with the booking that caused it.
+BERTH_BROKER_URL = env.str("BERTH_BROKER_URL", default="")
+
+# The one function that answers "may this token charge here now?" (depots asks, bookings knows).
+CHARGING_GATE = "bookings.gate.may_charge"
+
+AUTH_USER_MODEL = "depots.User"
+LOGIN_URL = "/"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/"
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+# A one-time link to set a password is good for three days, over a weekend.
+PASSWORD_RESET_TIMEOUT = 3 * 24 * 3600
+
+# Ten wrong passwords for one name from one address lock that pair for a quarter of an hour: slow for somebody
+# who guesses, short for somebody who mistyped, and a stranger elsewhere cannot lock a dispatcher out.
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_ENABLE_ACCESS_FAILURE_LOG = False
+AXES_DISABLE_ACCESS_LOG = True
+
+# Sessions in the database: signing somebody out works at once, in every process.
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+# A cookie named by port: two checkouts on one machine do not sign each other out.
+SESSION_COOKIE_NAME = f"berth_session_{_base.port}" if _HERE else "berth_session"
+CSRF_COOKIE_NAME = f"berth_csrf_{_base.port}" if _HERE else "berth_csrf"
+
+# Behind https everything is https; health is asked by machines beside us, without it.
+_HTTPS = _base.scheme == "https"
+SESSION_COOKIE_SECURE = _HTTPS
+CSRF_COOKIE_SECURE = _HTTPS
+SECURE_SSL_REDIRECT = _HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _HTTPS else None
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if _HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = _HTTPS
+SECURE_HSTS_PRELOAD = _HTTPS
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+# Nothing inline and nothing from elsewhere: an injected script finds nowhere to run.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "object-src": [NONE],
+        "base-uri": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+
+# A form or JSON body of ours is small; imports are files on the operator's machine. More is refused unread.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
+DATA_UPLOAD_MAX_NUMBER_FILES = 5
+FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+
+# Times are stored and computed in UTC; a depot's own zone serves its hours and its pages.
+TIME_ZONE = "UTC"
+USE_TZ = True
+LANGUAGE_CODE = "en-gb"
+USE_I18N = False
+
+# The app serves its own static files. An installation collects and fingerprints them once (collectstatic);
+# a checkout serves them from where they lie.
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = not PRODUCTION
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if PRODUCTION
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+MEDIA_ROOT = BERTH_VAR / "uploads"
+MEDIA_URL = "/uploads/"
+
+# Mail is printed until a server is named; an installation must name one.
+_MAIL = env.email_url("BERTH_EMAIL_URL", default="consolemail://")
+vars().update(_MAIL)
+DEFAULT_FROM_EMAIL = f"berth@{_base.hostname}" if "." in _base.hostname else "berth@localhost"
+
+LOGGING = logs.configuration(debug=DEBUG)
+LOGGING_CONFIG = "logging.config.dictConfig"
