@@ -1,0 +1,35 @@
+"""The promise to a driver: what is offered on which terms, who booked it, and what it occupies."""
+
+from bookings.models.bookings import (
+    LIVE,
+    Booking,
+    BookingEvent,
+    BookingRequest,
+    BookingStatus,
+    BookingToken,
+    Enforcement,
+)
+from bookings.models.fleet import Token, Vehicle
+from bookings.models.occupancy import Claim, Closure, Occupancy
+from bookings.models.offers import BookingOption, OfferedSlot, Tariff, TermsOverride
+from bookings.models.scheduling import SchedulerTick
+
+__all__ = [
+    "LIVE",
+    "Booking",
+    "BookingEvent",
+    "BookingOption",
+    "BookingRequest",
+    "BookingStatus",
+    "BookingToken",
+    "Claim",
+    "Closure",
+    "Enforcement",
+    "Occupancy",
+    "OfferedSlot",
+    "SchedulerTick",
+    "Tariff",
+    "TermsOverride",
+    "Token",
+    "Vehicle",
+]

@@ -1,0 +1,300 @@
+from __future__ import annotations
+
+import secrets
+import uuid
+from datetime import datetime
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Upper
+from django.urls import reverse
+
+from bookings.models.fleet import Token, Vehicle
+from bookings.models.holders import NextHolder
+from bookings.models.offers import BookingOption
+from bookings.terms import Terms
+from depots.models import ChargingSession, Depot, Evse, Organisation
+from depots.periods import Period
+
+REFERENCE_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+
+
+def new_reference() -> str:
+    """Ten characters a person can read out over the phone; unguessable enough not to be counted through."""
+    return "BK" + "".join(secrets.choice(REFERENCE_ALPHABET) for _ in range(10))
+
+
+def new_request_id() -> str:
+    return str(uuid.uuid4())
+
+
+class BookingStatus(models.TextChoices):
+    HELD = "held", "Held"
+    REQUESTED = "requested", "Requested"
+    CONFIRMED = "confirmed", "Confirmed"
+    CHARGING = "charging", "Charging"
+    COMPLETED = "completed", "Completed"
+    CANCELLED = "cancelled", "Cancelled"
+    DECLINED = "declined", "Declined"
+    NO_SHOW = "no_show", "No-show"
+    FAILED = "failed", "Failed"
+    EXPIRED = "expired", "Expired"
+
+
+LIVE = (BookingStatus.HELD, BookingStatus.REQUESTED, BookingStatus.CONFIRMED, BookingStatus.CHARGING)
+
+
+class Enforcement(models.TextChoices):
+    """How firmly the charger keeps the slot. design.md, "Enforcement"."""
+
+    NOT_DUE = "not_due", "Not due"
+    DUE = "due", "Due"
+    ARMED = "armed", "Armed"
+    AT_RISK = "at_risk", "At risk"
+    SOFT = "soft", "Soft"
+    USED = "used", "Used"
+    RELEASED = "released", "Released"
+
+
+class Booking(models.Model):
+    """One vehicle, one place, one span. `terms` and `quote` are kept as they were when it was made.
+
+    `id` comes from the sequence of holders and is also the reservation id on chargers (32 bit, > 0).
+    `reference` is its public id (Booking.id in OCPI); `remote_id` the partner's, for a booking at a partner's depot.
+    `request_id` is constant over all asks for one booking and unique per customer party. `version` rises with every change.
+    """
+
+    class Route(models.TextChoices):
+        OWN = "own", "Own fleet or fleet here"
+        INBOUND = "inbound", "Partner books with us"
+        OUTBOUND = "outbound", "We book with a partner"
+
+    class Side(models.TextChoices):
+        FLEET = "fleet", "Fleet"
+        DEPOT = "depot", "Depot"
+
+    id = models.BigIntegerField(primary_key=True, db_default=NextHolder(), editable=False)
+    reference = models.CharField(max_length=36, default=new_reference, editable=False)
+    remote_id = models.CharField(max_length=64, blank=True)
+    request_id = models.CharField(max_length=64, default=new_request_id)
+    authorization_reference = models.CharField(max_length=64, blank=True)
+    customer_country = models.CharField(max_length=2, blank=True)
+    customer_party = models.CharField(max_length=5, blank=True)
+    route = models.CharField(max_length=8, choices=Route, default=Route.OWN)
+
+    fleet = models.ForeignKey(Organisation, models.PROTECT, related_name="bookings")
+    depot = models.ForeignKey(Depot, models.PROTECT, related_name="bookings")
+    option = models.ForeignKey(BookingOption, models.PROTECT, related_name="bookings")
+    evse = models.ForeignKey(Evse, models.PROTECT, related_name="bookings", null=True, blank=True)
+    vehicle = models.ForeignKey(Vehicle, models.PROTECT, related_name="bookings", null=True, blank=True)
+    plate = models.CharField(max_length=20, blank=True)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    promised_power_w = models.BigIntegerField(default=0)
+    terms_json = models.JSONField(db_column="terms")
+    quote = models.JSONField(default=dict, blank=True)
+
+    status = models.CharField(max_length=10, choices=BookingStatus)
+    remote_status = models.CharField(max_length=20, blank=True, help_text="as the partner last told it")
+    is_irregular = models.BooleanField(
+        default=False, help_text="the partner made a move its protocol does not know"
+    )
+    held_until = models.DateTimeField(null=True, blank=True)
+    decide_until = models.DateTimeField(null=True, blank=True)
+    enforcement = models.CharField(max_length=10, choices=Enforcement, default=Enforcement.NOT_DUE)
+    enforcement_why = models.CharField(max_length=200, blank=True)
+    armed_evse = models.ForeignKey(Evse, models.PROTECT, related_name="+", null=True, blank=True)
+    next_try_at = models.DateTimeField(
+        null=True, blank=True, help_text="when the scheduler looks at its enforcement again"
+    )
+    session = models.OneToOneField(
+        ChargingSession, models.SET_NULL, related_name="booking", null=True, blank=True
+    )
+
+    cancel_reason = models.CharField(max_length=20, blank=True)
+    cancelled_by = models.CharField(max_length=5, choices=Side, blank=True)
+    changed_by_depot_at = models.DateTimeField(null=True, blank=True)
+    seen_by_fleet_at = models.DateTimeField(null=True, blank=True)
+    note = models.CharField(max_length=200, blank=True)
+    version = models.BigIntegerField(default=1)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(Upper("reference"), name="booking_reference_once"),
+            models.UniqueConstraint(
+                Upper("customer_country"),
+                Upper("customer_party"),
+                F("fleet"),
+                Upper("request_id"),
+                name="booking_request_id_once",
+            ),
+            models.CheckConstraint(name="booking_ends_after_start", condition=Q(ends_at__gt=F("starts_at"))),
+            models.CheckConstraint(
+                name="booking_status_known", condition=Q(status__in=[s.value for s in BookingStatus])
+            ),
+            models.CheckConstraint(
+                name="booking_here_has_evse",
+                condition=Q(route="outbound") | Q(evse__isnull=False) | Q(status__in=["declined", "failed"]),
+            ),
+            models.CheckConstraint(name="booking_id_fits_charger", condition=Q(id__gt=0, id__lt=2**31)),
+        ]
+        indexes = [
+            models.Index(fields=["fleet", "starts_at"], name="booking_of_fleet"),
+            models.Index(fields=["depot", "starts_at"], name="booking_at_depot"),
+            models.Index(fields=["evse", "starts_at"], name="booking_at_evse"),
+            models.Index(fields=["held_until"], name="booking_held", condition=Q(status="held")),
+            models.Index(
+                fields=["decide_until"], name="booking_undecided", condition=Q(decide_until__isnull=False)
+            ),
+            models.Index(fields=["starts_at"], name="booking_waiting", condition=Q(status="confirmed")),
+            models.Index(fields=["ends_at"], name="booking_charging", condition=Q(status="charging")),
+            models.Index(
+                fields=["next_try_at"], name="booking_next_try", condition=Q(next_try_at__isnull=False)
+            ),
+            models.Index(fields=["remote_id"], name="booking_remote_id"),
+        ]
+
+    def __str__(self) -> str:
+        return self.reference
+
+    def get_absolute_url(self) -> str:
+        return reverse("bookings:booking", args=[self.pk])
+
+    @property
+    def period(self) -> Period:
+        return Period(self.starts_at, self.ends_at)
+
+    @period.setter
+    def period(self, period: Period) -> None:
+        self.starts_at, self.ends_at = period.starts_at, period.ends_at
+
+    @property
+    def terms(self) -> Terms:
+        return Terms.from_json(self.terms_json)
+
+    @property
+    def reservation_id(self) -> int:
+        return self.pk
+
+    @property
+    def ocpi_id(self) -> str:
+        """The id both platforms know it by; empty until a partner has given one."""
+        return self.remote_id if self.route == self.Route.OUTBOUND else self.reference
+
+    @property
+    def is_live(self) -> bool:
+        return self.status in LIVE
+
+    @property
+    def is_ours(self) -> bool:
+        """At a depot of ours: we are the truth."""
+        return self.route != self.Route.OUTBOUND
+
+    @property
+    def is_changed_unseen(self) -> bool:
+        """The depot changed it and no dispatcher has looked since."""
+        return self.changed_by_depot_at is not None and (
+            self.seen_by_fleet_at is None or self.seen_by_fleet_at < self.changed_by_depot_at
+        )
+
+    def no_show_at(self) -> datetime:
+        return self.terms.no_show_at(self.period)
+
+
+class BookingToken(models.Model):
+    """A token that may use a booking, as it was named when the booking was made."""
+
+    booking = models.ForeignKey(Booking, models.CASCADE, related_name="tokens")
+    country_code = models.CharField(max_length=2, blank=True)
+    party_id = models.CharField(max_length=5, blank=True)
+    uid = models.CharField(max_length=36)
+    type = models.CharField(max_length=12, choices=Token.Type, default=Token.Type.RFID)
+    contract_id = models.CharField(max_length=36, blank=True)
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering = ["booking", "position"]
+        constraints = [
+            models.UniqueConstraint(
+                F("booking"),
+                Upper("country_code"),
+                Upper("party_id"),
+                Upper("uid"),
+                F("type"),
+                name="booking_token_once",
+            )
+        ]
+        indexes = [models.Index(Upper("uid"), name="booking_token_uid")]
+
+    def __str__(self) -> str:
+        return self.uid
+
+    @property
+    def ending(self) -> str:
+        return f"…{self.uid[-4:]}"
+
+
+class BookingRequest(models.Model):
+    """One ask (create, change, cancel) and its decision. `asked` holds our words, `received` the message as it came.
+
+    `asked`: {"period": {"start","end"}, "evse": uid|null, "option": code, "vehicle": id|null, "tokens": [uid…],
+    "power_w": int|null, "reason": str}; only what the ask is about.
+    """
+
+    class Kind(models.TextChoices):
+        CREATE = "create", "Create"
+        CHANGE = "change", "Change"
+        CANCEL = "cancel", "Cancel"
+
+    class Decision(models.TextChoices):
+        PENDING = "pending", "Pending"
+        ACCEPTED = "accepted", "Accepted"
+        DECLINED = "declined", "Declined"
+        FAILED = "failed", "Failed"
+
+    booking = models.ForeignKey(Booking, models.CASCADE, related_name="requests")
+    kind = models.CharField(max_length=6, choices=Kind)
+    decision = models.CharField(max_length=8, choices=Decision)
+    asked = models.JSONField(default=dict)
+    received = models.JSONField(null=True, blank=True)
+    fingerprint = models.CharField(
+        max_length=64, blank=True, help_text="of the canonical body, to know a repeated message"
+    )
+    asked_by = models.CharField(max_length=120, blank=True)
+    asked_at = models.DateTimeField()
+    decided_at = models.DateTimeField(null=True, blank=True)
+    decided_by = models.CharField(max_length=120, blank=True)
+    reason = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["booking"], name="one_pending_request", condition=Q(decision="pending")
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.decision} for {self.booking_id}"
+
+
+class BookingEvent(models.Model):
+    """History and audit trail. `kind` is "status" with before and after, or what else happened: "changed", "moved",
+    "enforcement", "change_requested", "change_declined", "change_accepted", "note", "seen", "waived"."""
+
+    booking = models.ForeignKey(Booking, models.CASCADE, related_name="events")
+    kind = models.CharField(max_length=20, default="status")
+    before = models.CharField(max_length=20, blank=True)
+    after = models.CharField(max_length=20, blank=True)
+    detail = models.JSONField(default=dict, blank=True)
+    actor = models.CharField(max_length=120, blank=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [models.Index(fields=["booking", "id"], name="event_of_booking")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.before}→{self.after}"

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Upper
+
+from depots.models import Organisation
+
+
+class Vehicle(models.Model):
+    """A truck or bus of a fleet. Lengths in cm, weight in kg, battery in Wh, power in watts; unknown is null."""
+
+    fleet = models.ForeignKey(Organisation, models.CASCADE, related_name="vehicles")
+    plate = models.CharField(max_length=20)
+    vehicle_type = models.CharField(
+        max_length=30, default="SEMI_TRACTOR", help_text="an OCPI VehicleType name"
+    )
+    length_cm = models.PositiveIntegerField(null=True, blank=True)
+    width_cm = models.PositiveIntegerField(null=True, blank=True)
+    height_cm = models.PositiveIntegerField(null=True, blank=True)
+    weight_kg = models.PositiveIntegerField(null=True, blank=True)
+    battery_wh = models.PositiveIntegerField(null=True, blank=True)
+    max_power_w = models.PositiveIntegerField(null=True, blank=True)
+    connector_standards = ArrayField(
+        models.CharField(max_length=30), default=list, help_text="plugs it can use"
+    )
+    carries_dangerous_goods = models.BooleanField(default=False)
+    needs_refrigeration = models.BooleanField(default=False)
+    needs_drive_through = models.BooleanField(default=False)
+    is_retired = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["plate"]
+        constraints = [
+            models.UniqueConstraint(F("fleet"), Upper("plate"), name="vehicle_plate_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.plate
+
+
+class Token(models.Model):
+    """What a driver identifies with at the charger; named by party, uid and type like an OCPI Token."""
+
+    class Type(models.TextChoices):
+        RFID = "RFID", "RFID card"
+        APP_USER = "APP_USER", "App"
+        EMAID = "EMAID", "Plug & Charge contract"
+        OTHER = "OTHER", "Other"
+
+    fleet = models.ForeignKey(Organisation, models.CASCADE, related_name="tokens")
+    vehicle = models.ForeignKey(Vehicle, models.SET_NULL, related_name="tokens", null=True, blank=True)
+    uid = models.CharField(max_length=36)
+    type = models.CharField(max_length=12, choices=Type, default=Type.RFID)
+    contract_id = models.CharField(max_length=36, blank=True)
+    label = models.CharField(
+        max_length=64, blank=True, help_text="what is printed on the card, or whose it is"
+    )
+    is_blocked = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["uid"]
+        constraints = [
+            models.UniqueConstraint(F("fleet"), Upper("uid"), F("type"), name="token_once"),
+            models.CheckConstraint(name="token_uid_given", condition=~Q(uid="")),
+        ]
+
+    def __str__(self) -> str:
+        return self.uid
+
+    @property
+    def ending(self) -> str:
+        """All of a token that others than its fleet may see."""
+        return f"…{self.uid[-4:]}"

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Upper
+
+from depots.models import Agreement, Depot, Evse
+from depots.periods import PeriodField
+
+
+class BookingOption(models.Model):
+    """What can be booked at a depot: one EVSE, or a set of interchangeable ones. OCPI calls it a BookingLocation.
+
+    At a partner's depot `code` is the BookingLocation id there, its EVSEs are mirrors (one that stands for the pool when the
+    partner names none), `told` the object as received and `OfferedSlot` its calendars, as old as `calendar_at` says.
+    `calendar_version` rises, under the row's lock, whenever its free time may have changed.
+    """
+
+    depot = models.ForeignKey(Depot, models.CASCADE, related_name="options")
+    code = models.CharField(max_length=64)
+    name = models.CharField(max_length=100, blank=True)
+    evses = models.ManyToManyField(Evse, related_name="options")
+    is_mirror = models.BooleanField(default=False)
+    is_withdrawn = models.BooleanField(default=False)
+    told = models.JSONField(default=dict, blank=True)
+    calendar_at = models.DateTimeField(null=True, blank=True)
+    calendar_version = models.BigIntegerField(default=1)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(F("depot"), Upper("code"), name="option_code_once_in_depot"),
+            models.UniqueConstraint(Upper("code"), name="own_option_code_once", condition=Q(is_mirror=False)),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.code
+
+
+class OfferedSlot(models.Model):
+    """Time a partner says is free at one of its options: a hint with an age (`option.calendar_at`), never a promise."""
+
+    option = models.ForeignKey(BookingOption, models.CASCADE, related_name="offered_slots")
+    calendar_id = models.CharField(max_length=64)
+    period = PeriodField()
+    step_min = models.PositiveIntegerField(null=True, blank=True)
+    min_power_w = models.BigIntegerField(null=True, blank=True)
+    max_power_w = models.BigIntegerField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["option", "period"]
+
+    def __str__(self) -> str:
+        return f"{self.option_id} {self.period}"
+
+
+class TermsOverride(models.Model):
+    """Terms where they differ from what they are resolved from: depot, then agreement, then option. Null inherits.
+
+    The columns are the fields of bookings.terms.Terms, which says what each means.
+    """
+
+    depot = models.OneToOneField(Depot, models.CASCADE, related_name="terms", null=True, blank=True)
+    agreement = models.OneToOneField(Agreement, models.CASCADE, related_name="terms", null=True, blank=True)
+    option = models.OneToOneField(BookingOption, models.CASCADE, related_name="terms", null=True, blank=True)
+
+    approval = models.BooleanField(null=True, blank=True)
+    decision_min = models.PositiveIntegerField(null=True, blank=True)
+    arm_lead_min = models.PositiveIntegerField(null=True, blank=True)
+    slot_step_min = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
+    early_start_min = models.PositiveIntegerField(null=True, blank=True)
+    late_stop_min = models.PositiveIntegerField(null=True, blank=True)
+    turnaround_min = models.PositiveIntegerField(null=True, blank=True)
+    no_show_min = models.PositiveIntegerField(null=True, blank=True)
+    change_until_min = models.PositiveIntegerField(null=True, blank=True)
+    cancel_until_min = models.PositiveIntegerField(null=True, blank=True)
+    min_duration_min = models.PositiveIntegerField(null=True, blank=True)
+    max_duration_min = models.PositiveIntegerField(null=True, blank=True)
+    lead_min = models.PositiveIntegerField(null=True, blank=True)
+    horizon_days = models.PositiveIntegerField(null=True, blank=True)
+    overlapping_tokens = models.BooleanField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="terms_of_one_owner",
+                condition=Q(depot__isnull=False, agreement__isnull=True, option__isnull=True)
+                | Q(depot__isnull=True, agreement__isnull=False, option__isnull=True)
+                | Q(depot__isnull=True, agreement__isnull=True, option__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="terms_step_positive", condition=Q(slot_step_min__isnull=True) | Q(slot_step_min__gt=0)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"terms of {self.depot or self.agreement or self.option}"
+
+
+class Tariff(models.Model):
+    """Prices without VAT of a depot, an agreement or an option; the narrowest one holds. Money with its currency."""
+
+    depot = models.OneToOneField(Depot, models.CASCADE, related_name="tariff", null=True, blank=True)
+    agreement = models.OneToOneField(Agreement, models.CASCADE, related_name="tariff", null=True, blank=True)
+    option = models.OneToOneField(BookingOption, models.CASCADE, related_name="tariff", null=True, blank=True)
+    code = models.CharField(max_length=36)
+    currency = models.CharField(max_length=3, default="EUR")
+    energy_per_kwh = models.DecimalField(max_digits=8, decimal_places=4, default=0)
+    time_per_hour = models.DecimalField(max_digits=8, decimal_places=4, default=0)
+    booking_fee = models.DecimalField(max_digits=8, decimal_places=2, default=0)
+    no_show_fee = models.DecimalField(max_digits=8, decimal_places=2, default=0)
+    late_cancel_fee = models.DecimalField(max_digits=8, decimal_places=2, default=0)
+    vat_percent = models.DecimalField(max_digits=5, decimal_places=2, default=0)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(Upper("code"), name="tariff_code_once"),
+            models.CheckConstraint(
+                name="tariff_of_one_owner",
+                condition=Q(depot__isnull=False, agreement__isnull=True, option__isnull=True)
+                | Q(depot__isnull=True, agreement__isnull=False, option__isnull=True)
+                | Q(depot__isnull=True, agreement__isnull=True, option__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="tariff_not_negative",
+                condition=Q(
+                    energy_per_kwh__gte=0, time_per_hour__gte=0, booking_fee__gte=0, no_show_fee__gte=0,
+                    late_cancel_fee__gte=0, vat_percent__gte=0,
+                ),
+            ),
+        ]  # fmt: skip
+
+    def __str__(self) -> str:
+        return self.code

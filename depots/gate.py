@@ -1,0 +1,47 @@
+"""The question a charger asks: may this token charge here now?
+
+depots knows chargers, not bookings. The answer comes from the one function that settings.CHARGING_GATE names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import cast
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from depots.models import Charger, Evse
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`allowed` with the group the charger should match (`B<reservation id>`), or refused with a reason.
+
+    `reason` is one of: "unknown_token", "blocked", "booked_by_another", "not_yet", "elsewhere", "". `evse_numbers`, when not
+    None, are the EVSEs of the charger where the token may charge (OCPP 2.x idTokenInfo.evseId). `reservation_id` names the
+    booking the token holds here, None for a walk-in.
+    """
+
+    allowed: bool
+    reason: str = ""
+    group: str = ""
+    reservation_id: int | None = None
+    evse_numbers: list[int] | None = None
+
+
+def may_charge(
+    *, charger: Charger, evse: Evse | None, token_uid: str, token_type: str, group: str = "", now: datetime
+) -> Answer:
+    """Ask who knows. `evse` is None where the protocol does not name one (Authorize); `token_type` is an OCPI TokenType or ""."""
+    return _answerer()(
+        charger=charger, evse=evse, token_uid=token_uid, token_type=token_type, group=group, now=now
+    )
+
+
+@cache
+def _answerer() -> Callable[..., Answer]:
+    return cast(Callable[..., Answer], import_string(settings.CHARGING_GATE))

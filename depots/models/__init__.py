@@ -1,0 +1,23 @@
+"""The physical world: who runs it, where it is, what stands there and what it reports."""
+
+from depots.models.chargers import Charger, ChargerCommand, ChargerMessage, Connector, Evse
+from depots.models.charging import ChargingSession, MeterReading, SessionEvent
+from depots.models.organisations import Membership, Organisation, User
+from depots.models.sites import Agreement, Depot, OpeningHours
+
+__all__ = [
+    "Agreement",
+    "Charger",
+    "ChargerCommand",
+    "ChargerMessage",
+    "ChargingSession",
+    "Connector",
+    "Depot",
+    "Evse",
+    "Membership",
+    "MeterReading",
+    "OpeningHours",
+    "Organisation",
+    "SessionEvent",
+    "User",
+]

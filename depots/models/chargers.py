@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Upper
+
+from depots.models.sites import Depot
+
+
+class Charger(models.Model):
+    """A charging station that speaks OCPP. `told` is what it says it can do, `measured` what it was seen to do.
+
+    The password is kept as salted HMAC-SHA-256 under the server's key (a machine secret with its own entropy).
+    The process that holds the socket leases the charger; `lease_until` in the future means online.
+    """
+
+    depot = models.ForeignKey(Depot, models.CASCADE, related_name="chargers")
+    identity = models.CharField(max_length=48)
+    protocol = models.CharField(max_length=10, default="ocpp1.6")
+    password_salt = models.CharField(max_length=32, blank=True)
+    password_hash = models.CharField(max_length=64, blank=True)
+    cabinet = models.CharField(
+        max_length=40, blank=True, help_text="chargers of one name share a power cabinet"
+    )
+    cabinet_limit_w = models.BigIntegerField(null=True, blank=True)
+
+    vendor = models.CharField(max_length=50, blank=True)
+    model = models.CharField(max_length=50, blank=True)
+    serial_number = models.CharField(max_length=50, blank=True)
+    firmware_version = models.CharField(max_length=50, blank=True)
+    told = models.JSONField(default=dict, blank=True)
+    measured = models.JSONField(default=dict, blank=True)
+
+    lease_holder = models.CharField(max_length=64, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    spoken_protocol = models.CharField(max_length=10, blank=True)
+    connected_at = models.DateTimeField(null=True, blank=True)
+    booted_at = models.DateTimeField(null=True, blank=True)
+    last_seen_at = models.DateTimeField(null=True, blank=True)
+    clock_offset_s = models.FloatField(
+        null=True, blank=True, help_text="its clock minus ours at the last live message"
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(Upper("identity"), name="charger_identity_once"),
+            models.CheckConstraint(
+                name="cabinet_limit_positive",
+                condition=Q(cabinet_limit_w__isnull=True) | Q(cabinet_limit_w__gt=0),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.identity
+
+
+class Evse(models.Model):
+    """A place that charges one vehicle at a time, with its bay. Lengths in cm, weight in kg, power in watts.
+
+    A mirrored EVSE of a partner has no charger; its bay is what the partner told.
+    """
+
+    class Status(models.TextChoices):
+        AVAILABLE = "available", "Available"
+        OCCUPIED = "occupied", "Occupied"
+        CHARGING = "charging", "Charging"
+        RESERVED = "reserved", "Reserved"
+        UNAVAILABLE = "unavailable", "Unavailable"
+        FAULTED = "faulted", "Faulted"
+        UNKNOWN = "unknown", "Unknown"
+
+    depot = models.ForeignKey(Depot, models.CASCADE, related_name="evses")
+    charger = models.ForeignKey(Charger, models.CASCADE, related_name="evses", null=True, blank=True)
+    uid = models.CharField(max_length=64)
+    number = models.PositiveSmallIntegerField(default=1, help_text="connectorId in OCPP 1.6, EVSE id in 2.x")
+    max_power_w = models.BigIntegerField()
+    vehicle_types = ArrayField(
+        models.CharField(max_length=30), default=list, blank=True, help_text="none means all"
+    )
+    max_vehicle_length_cm = models.PositiveIntegerField(null=True, blank=True)
+    max_vehicle_width_cm = models.PositiveIntegerField(null=True, blank=True)
+    max_vehicle_height_cm = models.PositiveIntegerField(null=True, blank=True)
+    max_vehicle_weight_kg = models.PositiveIntegerField(null=True, blank=True)
+    drive_through = models.BooleanField(default=False)
+    dangerous_goods_allowed = models.BooleanField(default=False)
+    refrigeration_outlet = models.BooleanField(default=False)
+
+    status = models.CharField(max_length=12, choices=Status, default=Status.UNKNOWN)
+    status_at = models.DateTimeField(null=True, blank=True, help_text="the charger's own time of the status")
+    status_received_at = models.DateTimeField(null=True, blank=True)
+    error_code = models.CharField(max_length=50, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint("depot", Upper("uid"), name="evse_uid_once_in_depot"),
+            models.UniqueConstraint(
+                Upper("uid"), name="own_evse_uid_once", condition=Q(charger__isnull=False)
+            ),
+            models.UniqueConstraint(fields=["charger", "number"], name="evse_number_once"),
+            models.CheckConstraint(name="evse_power_positive", condition=Q(max_power_w__gt=0)),
+        ]
+
+    def __str__(self) -> str:
+        return self.uid
+
+
+class Connector(models.Model):
+    """A plug of an EVSE; one of them is used at a time. Names of standards and formats are OCPI's."""
+
+    class Format(models.TextChoices):
+        CABLE = "CABLE", "Cable"
+        SOCKET = "SOCKET", "Socket"
+
+    evse = models.ForeignKey(Evse, models.CASCADE, related_name="connectors")
+    number = models.PositiveSmallIntegerField(default=1)
+    standard = models.CharField(max_length=30, default="IEC_62196_T2_COMBO")
+    format = models.CharField(max_length=10, choices=Format, default=Format.CABLE)
+    power_type = models.CharField(max_length=20, default="DC")
+    max_voltage_v = models.PositiveIntegerField(default=1000)
+    max_amperage_a = models.PositiveIntegerField(default=500)
+    max_power_w = models.BigIntegerField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["evse_id", "number"]
+        constraints = [models.UniqueConstraint(fields=["evse", "number"], name="connector_number_once")]
+
+    def __str__(self) -> str:
+        return f"{self.evse}/{self.number}"
+
+
+class ChargerCommand(models.Model):
+    """Something a charger is to do, in our words; the gateway that holds its socket carries it out in order.
+
+    Payload of `reserve`: {"reservation_id": int, "evse": number, "token": str, "token_type": str, "group": str,
+    "expires_at": "…Z"}; of `cancel_reservation`: {"reservation_id": int}; of `remote_start`: {"evse": number, "token": str,
+    "token_type": str, "reservation_id": int}; of `remote_stop`: {"transaction": str}; of `ask_capabilities`: {}.
+    `UNCLEAR` is a lost answer: it may have happened.
+    """
+
+    class Action(models.TextChoices):
+        RESERVE = "reserve", "Reserve"
+        CANCEL_RESERVATION = "cancel_reservation", "Cancel reservation"
+        REMOTE_START = "remote_start", "Start remotely"
+        REMOTE_STOP = "remote_stop", "Stop remotely"
+        ASK_CAPABILITIES = "ask_capabilities", "Ask capabilities"
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        SENT = "sent", "Sent"
+        ANSWERED = "answered", "Answered"
+        UNCLEAR = "unclear", "Unclear"
+        STALE = "stale", "Stale"
+
+    charger = models.ForeignKey(Charger, models.CASCADE, related_name="commands")
+    action = models.CharField(max_length=20, choices=Action)
+    reservation_id = models.BigIntegerField(null=True, blank=True, help_text="the booking it concerns")
+    payload = models.JSONField(default=dict)
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    answer = models.CharField(
+        max_length=40,
+        blank=True,
+        help_text="accepted, rejected, occupied, faulted, unavailable, not_supported, error",
+    )
+    answer_text = models.TextField(blank=True)
+    created_at = models.DateTimeField()
+    not_after = models.DateTimeField(
+        null=True, blank=True, help_text="stale when it could not be sent by then"
+    )
+    sent_at = models.DateTimeField(null=True, blank=True)
+    answered_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [
+            models.Index(
+                fields=["charger", "id"], name="command_waiting", condition=Q(state__in=["queued", "sent"])
+            ),
+            models.Index(fields=["reservation_id", "id"], name="command_of_booking"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.state} for {self.charger_id}"
+
+
+class ChargerMessage(models.Model):
+    """A frame as it came or went, kept for a while: who disputes a booking wants to see it."""
+
+    charger = models.ForeignKey(Charger, models.CASCADE, related_name="messages")
+    at = models.DateTimeField()
+    is_incoming = models.BooleanField()
+    action = models.CharField(max_length=60, blank=True)
+    frame = models.TextField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["charger", "-at"], name="charger_messages"),
+            models.Index(fields=["at"], name="charger_message_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} at {self.at}"

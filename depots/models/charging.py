@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import F, Q
+
+from depots.models.chargers import Charger, Evse
+
+
+class ChargingSession(models.Model):
+    """What a charger reported of one transaction. Energy in Wh register values, as OCPP gives them.
+
+    `transaction` is the charger's id of it (2.x) or ours, the primary key as text (1.6). The booking it uses points
+    here. `flags` lists what was odd: "offline", "no_start", "foreign_token", "bad_clock", ….
+    """
+
+    charger = models.ForeignKey(Charger, models.CASCADE, related_name="sessions")
+    evse = models.ForeignKey(Evse, models.CASCADE, related_name="sessions", null=True, blank=True)
+    transaction = models.CharField(max_length=64)
+    start_key = models.CharField(
+        max_length=128, blank=True, help_text="what makes a repeated 1.6 start the same start"
+    )
+    token_uid = models.CharField(max_length=255, blank=True)
+    token_type = models.CharField(max_length=20, blank=True)
+    reservation_id = models.BigIntegerField(null=True, blank=True, help_text="as the charger told, unchecked")
+    is_entitled = models.BooleanField(default=True, help_text="false for a stranger in a booked slot")
+    started_at = models.DateTimeField()
+    start_received_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    end_received_at = models.DateTimeField(null=True, blank=True)
+    meter_start_wh = models.BigIntegerField(null=True, blank=True)
+    meter_last_wh = models.BigIntegerField(null=True, blank=True)
+    meter_stop_wh = models.BigIntegerField(null=True, blank=True)
+    power_w = models.IntegerField(null=True, blank=True)
+    soc_percent = models.FloatField(null=True, blank=True)
+    stop_reason = models.CharField(max_length=40, blank=True)
+    flags = models.JSONField(default=list, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["charger", "transaction"], name="transaction_once", condition=~Q(transaction="")
+            ),
+            models.UniqueConstraint(
+                fields=["charger", "start_key"], name="start_once", condition=~Q(start_key="")
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["evse", "started_at"], name="session_of_evse"),
+            models.Index(fields=["evse"], name="session_running", condition=Q(ended_at__isnull=True)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.transaction} at {self.evse_id}"
+
+    @property
+    def energy_wh(self) -> int | None:
+        """Delivered so far; None while a meter value is missing or the register went backwards."""
+        last = self.meter_stop_wh if self.meter_stop_wh is not None else self.meter_last_wh
+        if last is None or self.meter_start_wh is None or last < self.meter_start_wh:
+            return None
+        return last - self.meter_start_wh
+
+
+class SessionEvent(models.Model):
+    """A transaction message that was taken in; (session, seq_no) makes a repeated one the same one (OCPP 2.x seqNo)."""
+
+    session = models.ForeignKey(ChargingSession, models.CASCADE, related_name="events")
+    seq_no = models.BigIntegerField()
+    kind = models.CharField(max_length=20)
+    at = models.DateTimeField()
+    payload = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["session", "seq_no"]
+        constraints = [
+            models.UniqueConstraint(F("session"), F("seq_no"), F("kind"), name="session_event_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.seq_no}"
+
+
+class MeterReading(models.Model):
+    """A sample within a session; absent measurands are null."""
+
+    session = models.ForeignKey(ChargingSession, models.CASCADE, related_name="readings")
+    at = models.DateTimeField()
+    energy_wh = models.BigIntegerField(null=True, blank=True)
+    power_w = models.IntegerField(null=True, blank=True)
+    soc_percent = models.FloatField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["session", "at"]
+        constraints = [models.UniqueConstraint(fields=["session", "at"], name="reading_once")]
+
+    def __str__(self) -> str:
+        return f"{self.session_id} {self.at}"

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Upper
+
+from depots.models.organisations import Organisation
+from depots.periods import Period, united
+
+
+class Depot(models.Model):
+    """A place where vehicles charge: ours, or the mirror of a partner network's.
+
+    `code` names it everywhere here; `location_id` is its OCPI Location.id at its operator (the same for our own).
+    Power in watts. A grid limit of null means that the connection cannot bind.
+    """
+
+    operator = models.ForeignKey(Organisation, models.PROTECT, related_name="depots")
+    code = models.CharField(max_length=120)
+    location_id = models.CharField(max_length=64)
+    is_mirror = models.BooleanField(
+        default=False, help_text="a partner's depot; the partner is the truth there"
+    )
+    name = models.CharField(max_length=255)
+    address = models.CharField(max_length=255, blank=True)
+    city = models.CharField(max_length=45, blank=True)
+    postal_code = models.CharField(max_length=10, blank=True)
+    country = models.CharField(max_length=3, blank=True, help_text="ISO 3166-1 alpha-3")
+    latitude = models.DecimalField(max_digits=9, decimal_places=6, null=True)
+    longitude = models.DecimalField(max_digits=9, decimal_places=6, null=True)
+    time_zone = models.CharField(max_length=64, default="UTC")
+    grid_limit_w = models.BigIntegerField(null=True, blank=True)
+    charging_when_closed = models.BooleanField(default=True)
+    is_withdrawn = models.BooleanField(default=False, help_text="no longer offered; its bookings stand")
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(Upper("code"), name="depot_code_once"),
+            models.UniqueConstraint(F("operator"), Upper("location_id"), name="depot_location_once"),
+            models.CheckConstraint(
+                name="depot_grid_limit_positive",
+                condition=Q(grid_limit_w__isnull=True) | Q(grid_limit_w__gt=0),
+            ),
+        ]
+        indexes = [models.Index(fields=["latitude", "longitude"], name="depot_place")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+    def is_open(self, period: Period) -> bool:
+        """May a vehicle be there then? With `charging_when_closed` only arrival and departure need an open gate."""
+        spans = self.open_spans(period.widened(timedelta(days=1), timedelta(days=1)))
+        if self.charging_when_closed:
+            return any(s.contains(period.starts_at) for s in spans) and any(
+                s.starts_at < period.ends_at <= s.ends_at for s in spans
+            )
+        return any(span.covers(period) for span in spans)
+
+    def open_spans(self, within: Period) -> list[Period]:
+        """The opening hours inside a span, joined, in the depot's own zone; no hours at all means always open.
+
+        Local days have 23 or 25 hours where clocks change: every border is taken from the wall clock of its day.
+        """
+        hours = list(self.opening_hours.all())
+        if not hours:
+            return [within]
+        spans = []
+        day = within.starts_at.astimezone(self.zone).date() - timedelta(days=1)
+        last = within.ends_at.astimezone(self.zone).date()
+        while day <= last:
+            spans += [h.on(day, self.zone) for h in hours if h.weekday == day.isoweekday()]
+            day += timedelta(days=1)
+        cut = [span.intersection(within) for span in united([s for s in spans if s is not None])]
+        return [span for span in cut if span is not None]
+
+
+class OpeningHours(models.Model):
+    """One stretch of a weekday, in minutes of local wall clock; 1440 is the midnight that ends the day."""
+
+    depot = models.ForeignKey(Depot, models.CASCADE, related_name="opening_hours")
+    weekday = models.PositiveSmallIntegerField(help_text="1 is Monday")
+    from_minute = models.PositiveSmallIntegerField()
+    to_minute = models.PositiveSmallIntegerField()
+
+    class Meta:
+        ordering = ["weekday", "from_minute"]
+        constraints = [
+            models.CheckConstraint(
+                name="opening_hours_sensible",
+                condition=Q(weekday__range=(1, 7), from_minute__lt=F("to_minute"), to_minute__lte=1440),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.weekday} {self.from_minute}-{self.to_minute}"
+
+    def on(self, day: date, zone: ZoneInfo) -> Period | None:
+        """These hours on one local day; None where a change of clocks swallows them whole."""
+        starts_at, ends_at = _wall(day, self.from_minute, zone), _wall(day, self.to_minute, zone)
+        return Period(starts_at, ends_at) if starts_at < ends_at else None
+
+
+class Agreement(models.Model):
+    """A depot opened to a fleet or partner network; without a guest to everybody (`open_depot --to all`)."""
+
+    depot = models.ForeignKey(Depot, models.CASCADE, related_name="agreements")
+    guest = models.ForeignKey(Organisation, models.CASCADE, related_name="agreements", null=True, blank=True)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["depot", "guest"], name="agreement_once", nulls_distinct=False),
+            models.CheckConstraint(
+                name="agreement_ends_after_start",
+                condition=Q(ends_at__isnull=True) | Q(ends_at__gt=F("starts_at")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.depot} open to {self.guest or 'all'}"
+
+
+def _wall(day: date, minute: int, zone: ZoneInfo) -> datetime:
+    day, minute = (day + timedelta(days=1), 0) if minute == 1440 else (day, minute)
+    return datetime.combine(day, time(minute // 60, minute % 60), zone).astimezone(UTC)

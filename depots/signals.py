@@ -1,0 +1,22 @@
+"""Facts about the physical world that others may hear of. Receivers run inside the sender's transaction and only
+write rows or enqueue; none of them calls a charger, a partner or a mail server.
+
+Every signal carries `at`, the moment it was learnt.
+"""
+
+from django.dispatch import Signal
+
+# charger: Charger, at. The socket is open (again), and what it holds is unknown; `rebooted` says it came with a boot.
+charger_connected = Signal()
+# charger: Charger, at
+charger_disconnected = Signal()
+# evse: Evse, before: Evse.Status, after: Evse.Status, at
+evse_status_changed = Signal()
+# session: ChargingSession, at. The session exists; `session.is_entitled` is what the gate said.
+charging_started = Signal()
+# session: ChargingSession, at
+charging_ended = Signal()
+# command: ChargerCommand, at. It was answered, its answer was lost, or it went stale.
+command_settled = Signal()
+# charger: Charger, reservation_id: int, outcome: "expired" | "removed" | "no_transaction", at (ReservationStatusUpdate)
+reservation_ended = Signal()

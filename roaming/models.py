@@ -1,0 +1,179 @@
+"""Partner networks: who they are, what they told us, and what they have got from us."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Upper
+
+from depots.models import Organisation
+
+
+class Partner(models.Model):
+    """A network reached over OCPI. `roles` are those of its credentials: [{"role","country_code","party_id","name"}].
+
+    `endpoints` are those of the agreed version: [{"identifier","role","url"}]. `switches` hold its quirks (keys in
+    roaming.switches), `deviations` count what it sent that the specification does not know.
+    """
+
+    class State(models.TextChoices):
+        INVITED = "invited", "Invited"
+        REGISTERED = "registered", "Registered"
+        GONE = "gone", "Unregistered"
+
+    organisation = models.OneToOneField(Organisation, models.PROTECT, related_name="partner")
+    state = models.CharField(max_length=10, choices=State, default=State.INVITED)
+    expected_roles = models.JSONField(
+        default=list, help_text='what it was invited as: ["EMSP"], ["CPO"] or both'
+    )
+    roles = models.JSONField(default=list)
+    versions_url = models.URLField(max_length=255, blank=True)
+    version = models.CharField(max_length=10, blank=True)
+    endpoints = models.JSONField(default=list)
+    outbound_token_encrypted = models.TextField(blank=True, help_text="what we send")
+    switches = models.JSONField(default=dict, blank=True)
+    deviations = models.JSONField(default=dict, blank=True)
+    registered_at = models.DateTimeField(null=True, blank=True)
+    pulled_at = models.DateTimeField(null=True, blank=True, help_text="start of the last complete pull")
+    failures = models.PositiveIntegerField(default=0, help_text="in a row; the circuit opens with them")
+    closed_until = models.DateTimeField(
+        null=True, blank=True, help_text="the circuit is open: nothing but a probe until then"
+    )
+    last_success_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return str(self.organisation)
+
+    @property
+    def is_registered(self) -> bool:
+        return self.state == self.State.REGISTERED
+
+    def has_role(self, role: str) -> bool:
+        return any(r["role"] == role for r in self.roles)
+
+    def endpoint(self, identifier: str, role: str) -> str:
+        """The partner's URL of a module's interface; empty when it has none. Identifiers compare folded."""
+        names = (
+            {"booking", "bookings"} if identifier.lower() in {"booking", "bookings"} else {identifier.lower()}
+        )
+        found: list[dict[str, Any]] = [e for e in self.endpoints if e["identifier"].lower() in names]
+        return next((e["url"] for e in found if e["role"].upper() == role), "")
+
+
+class PartnerToken(models.Model):
+    """A token a partner may call us with, found by its keyed hash; encrypted, as GET credentials returns it."""
+
+    class Kind(models.TextChoices):
+        REGISTRATION = "registration", "Token A"
+        CURRENT = "current", "In use"
+        PENDING = "pending", "Given in a handshake under way"
+        PREVIOUS = "previous", "Replaced, still valid for a moment"
+
+    partner = models.ForeignKey(Partner, models.CASCADE, related_name="tokens")
+    kind = models.CharField(max_length=12, choices=Kind)
+    token_hash = models.CharField(max_length=64, unique=True)
+    token_encrypted = models.TextField()
+    valid_until = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["partner"], name="one_current_token", condition=Q(kind="current")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} token of {self.partner_id}"
+
+
+class Delivery(models.Model):
+    """What of one object a partner has got. Behind `wanted_version`: send it the state of now until it has it."""
+
+    class Kind(models.TextChoices):
+        BOOKING_LOCATION = "booking_location", "BookingLocation"
+        BOOKING = "booking", "Booking"
+        REQUEST = "request", "BookingRequest"
+
+    partner = models.ForeignKey(Partner, models.CASCADE, related_name="deliveries")
+    kind = models.CharField(max_length=20, choices=Kind)
+    object_id = models.BigIntegerField(help_text="the BookingOption, Booking, or (our asks) BookingRequest")
+    wanted_version = models.BigIntegerField()
+    delivered_version = models.BigIntegerField(default=0)
+    next_try_at = models.DateTimeField(null=True, blank=True, help_text="null when nothing is to be sent")
+    leased_until = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveIntegerField(default=0)
+    last_error = models.CharField(max_length=300, blank=True)
+    delivered_at = models.DateTimeField(null=True, blank=True)
+    delivered = models.JSONField(null=True, blank=True, help_text="a digest of what was sent last")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["partner", "kind", "object_id"], name="delivery_once")]
+        indexes = [
+            models.Index(fields=["next_try_at"], name="delivery_due", condition=Q(next_try_at__isnull=False)),
+            models.Index(fields=["kind", "object_id"], name="delivery_of_object"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.object_id} to {self.partner_id}"
+
+
+class PartnerObject(models.Model):
+    """An object as a partner last sent it, unknown fields too, so that GET returns what PUT brought.
+
+    `is_unmatched`: a booking we never asked for, kept for an operator to look at; it grants nothing.
+    """
+
+    partner = models.ForeignKey(Partner, models.CASCADE, related_name="objects_received")
+    kind = models.CharField(max_length=20)
+    country_code = models.CharField(max_length=2)
+    party_id = models.CharField(max_length=5)
+    key = models.CharField(max_length=64)
+    raw = models.JSONField()
+    last_updated = models.DateTimeField(null=True, blank=True)
+    received_at = models.DateTimeField()
+    is_unmatched = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                F("partner"),
+                F("kind"),
+                Upper("country_code"),
+                Upper("party_id"),
+                Upper("key"),
+                name="partner_object_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.key}"
+
+
+class PartnerMessage(models.Model):
+    """One request and its answer, either way, without tokens. Bounded by age and by size."""
+
+    partner = models.ForeignKey(Partner, models.CASCADE, related_name="messages", null=True, blank=True)
+    at = models.DateTimeField()
+    is_incoming = models.BooleanField()
+    method = models.CharField(max_length=7)
+    url = models.CharField(max_length=500)
+    request_id = models.CharField(max_length=64, blank=True)
+    correlation_id = models.CharField(max_length=64, blank=True)
+    request_body = models.TextField(blank=True)
+    http_status = models.PositiveSmallIntegerField(null=True, blank=True)
+    response_body = models.TextField(blank=True)
+    error = models.CharField(max_length=300, blank=True)
+    took_ms = models.PositiveIntegerField(null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["partner", "-at"], name="partner_messages"),
+            models.Index(fields=["at"], name="partner_message_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.url}"
