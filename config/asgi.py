@@ -5,6 +5,8 @@ faster, and streams need neither.
 """
 
 import os
+from functools import cache
+from importlib import import_module
 from typing import Any
 
 from a2wsgi import WSGIMiddleware
@@ -14,16 +16,32 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 _pages = WSGIMiddleware(get_wsgi_application(), workers=8)
 
-from bookings.live import application as live  # noqa: E402 - needs the apps that get_wsgi_application loads
+# What a machine beside us asks of every process, the one for streams too.
+_HEALTH = {"/healthz", "/readyz", "/metrics"}
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Everything, in one process."""
     if scope["type"] == "lifespan":
         await _lifespan(receive, send)
-    elif scope["path"].startswith("/live/"):
-        await live(scope, receive, send)
+    elif scope["type"] == "http" and scope["path"].startswith("/live/"):
+        await _live()(scope, receive, send)
     elif scope["type"] == "http":
         await _pages(scope, receive, send)
+
+
+async def live_only(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """The streams alone, for an installation whose pages come from `serve --wsgi`."""
+    if scope["type"] == "http" and not scope["path"].startswith("/live/") and scope["path"] not in _HEALTH:
+        await send({"type": "http.response.start", "status": 404, "headers": []})
+        await send({"type": "http.response.body"})
+    else:
+        await application(scope, receive, send)
+
+
+@cache
+def _live() -> Any:
+    return import_module("bookings.live").application
 
 
 async def _lifespan(receive: Any, send: Any) -> None:

@@ -54,6 +54,7 @@ def configuration(*, debug: bool) -> dict[str, Any]:
             "httpx": {"level": "WARNING"},
             "httpcore": {"level": "WARNING"},
             "axes": {"level": "WARNING"},
+            "uvicorn": {"level": "WARNING"},
             "psycopg.pool": {"level": "ERROR"},
             "config": {"level": "DEBUG" if debug else "INFO"},
         },

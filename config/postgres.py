@@ -74,7 +74,7 @@ def settings(var: Path) -> dict[str, Any]:
     }
 
 
-def use(var: Path) -> "Server":
+def use(var: Path, *, durable: bool = True) -> "Server":
     """The running server of this folder, started if it is down, kept at least until this process ends.
 
     Cheap when it runs: called before every connection, so that a server that was killed comes back.
@@ -85,7 +85,7 @@ def use(var: Path) -> "Server":
         with _use_lock:
             server = _used.get(var)
             if server is None or server.owner_pid != os.getpid():
-                server = Server(var)
+                server = Server(var, durable)
                 server.join()
                 _used[var] = server
     if not server.is_running():

@@ -220,7 +220,7 @@ USE_I18N = False
 # The app serves its own static files. An installation collects and fingerprints them once (collectstatic);
 # a checkout serves them from where they lie.
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = BASE_DIR / "staticfiles" if PRODUCTION else None
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = not PRODUCTION
 STORAGES = {

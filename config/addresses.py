@@ -1,0 +1,41 @@
+"""`host:port` from the environment: read, listened on, and written into our own address when the port was free to choose."""
+
+import os
+import socket
+
+from django.conf import settings
+from django.core.management.base import CommandError
+
+
+def read(address: str) -> tuple[str, int]:
+    """Host and port of `127.0.0.1:8000` or `[::1]:8000`. Raises CommandError."""
+    host, separator, port = address.rpartition(":")
+    if not separator or not port.isdigit() or int(port) > 65535:
+        raise CommandError(f"{address!r} is not an address: write host:port, as in 127.0.0.1:8000.")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def listen(address: str) -> socket.socket:
+    """A socket that listens there; port 0 takes a free one. Raises CommandError when somebody else has it."""
+    host, port = read(address)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise CommandError(
+            f"Cannot listen on {address}: {error.strerror}. Choose another with BERTH_HTTP or BERTH_OCPP."
+        ) from error
+
+
+def adopt_http_port(listener: socket.socket) -> str:
+    """Our address as others see it; with port 0 the one that was taken becomes BERTH_BASE_URL, if none was set."""
+    host, port = read(settings.BERTH_HTTP)
+    if port == 0:
+        port = listener.getsockname()[1]
+        if "BERTH_BASE_URL" not in os.environ:
+            settings.BERTH_BASE_URL = f"http://{_bracketed(host)}:{port}"
+    return f"http://{_bracketed(host)}:{port}"
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,91 @@
+"""What a worker does besides jobs: the scheduler's tick, and the loop that delivers to partners.
+
+Each runs in a thread of its own, survives a database that is down for a while, and ends when told to.
+"""
+
+import asyncio
+import threading
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+import structlog
+from django.db import connections
+from django.utils import timezone
+
+logger = structlog.get_logger(__name__)
+
+TICK = timedelta(seconds=1)
+# After an error nothing is lost by a pause: what was due stays due.
+PAUSE_S = 1.0
+
+
+class Scheduler(threading.Thread):
+    """Calls `bookings.scheduler.run_tick(now)` once a second, whatever the number of workers."""
+
+    def __init__(self) -> None:
+        super().__init__(name="scheduler", daemon=True)
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        while not self._stopping.wait(_seconds_to_next_tick(timezone.now())):
+            try:
+                run_if_ours(timezone.now())
+            except Exception:
+                logger.exception("tick failed")
+            finally:
+                connections.close_all()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self.join(timeout=10)
+
+
+def run_if_ours(now: datetime, name: str = "scheduler") -> bool:
+    """Run the tick of this second unless another worker has; True when it was ours.
+
+    Workers race for one row. A tick looks for what is due, so one that dies half way is made good by the next.
+    """
+    from bookings import scheduler
+    from bookings.models import SchedulerTick
+
+    at = now.replace(microsecond=0)
+    if not SchedulerTick.objects.filter(name=name, at__lt=at).update(at=at):
+        # Taken by another worker, or the very first tick of all: then the row is made, and everybody waits a second.
+        SchedulerTick.objects.bulk_create([SchedulerTick(name=name, at=at)], ignore_conflicts=True)
+        return False
+    scheduler.run_tick(now)
+    return True
+
+
+class Sender(threading.Thread):
+    """Runs `roaming.sender.run(stop)` on an event loop of its own, and starts it again if it breaks."""
+
+    def __init__(self) -> None:
+        super().__init__(name="sender", daemon=True)
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+
+    def run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._run())
+        self._loop.close()
+
+    def stop(self) -> None:
+        with suppress(RuntimeError):  # the loop has ended by itself
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self.join(timeout=10)
+
+    async def _run(self) -> None:
+        from roaming import sender
+
+        while not self._stop.is_set():
+            try:
+                await sender.run(self._stop)
+            except Exception:
+                logger.exception("sender failed")
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), PAUSE_S)
+
+
+def _seconds_to_next_tick(now: datetime) -> float:
+    return (TICK - timedelta(microseconds=now.microsecond)).total_seconds()

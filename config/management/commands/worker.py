@@ -1,0 +1,40 @@
+"""Run background jobs, the scheduler, and the loop that delivers to partners, in one process."""
+
+import signal
+import threading
+from argparse import ArgumentParser
+from typing import Any
+
+import dramatiq
+from django.core.management.base import BaseCommand
+
+from config import logs
+from config.loops import Scheduler, Sender
+
+# A job that is still running after this long is left to another worker, which gets it once our heartbeat is old.
+DRAIN_MS = 10_000
+
+
+class Command(BaseCommand):
+    help = "Run background jobs and the scheduler until SIGTERM. Any number may run."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--threads", type=int, default=8, help="jobs at the same time (default: 8)")
+
+    def handle(self, *args: Any, threads: int, **options: Any) -> None:
+        logs.to_stdout()
+        stop = threading.Event()
+        for end in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(end, lambda *_: stop.set())
+        worker = dramatiq.Worker(dramatiq.get_broker(), worker_threads=threads)
+        loops = [Scheduler(), Sender()]
+        worker.start()
+        for loop in loops:
+            loop.start()
+        self.stdout.write("Working")
+        self.stdout.flush()
+        stop.wait()
+        for loop in loops:
+            loop.stop()
+        worker.stop(timeout=DRAIN_MS)
+        dramatiq.get_broker().close()

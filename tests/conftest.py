@@ -1,0 +1,61 @@
+"""What every test may use: a database server of the test run's own, and Berth's one-process server as users run it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import dramatiq
+import pytest
+from django.conf import settings
+from django.db import connection
+from pytest_django import DjangoDbBlocker
+
+from config import postgres
+from tests.serving import BerthServer
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # A cluster of its own, so that tests never meet the demo's data. Workers of xdist are told by the environment.
+    if not hasattr(config, "workerinput"):
+        os.environ["BERTH_VAR"] = str(settings.BERTH_VAR / "test")
+    settings.BERTH_VAR = Path(os.environ["BERTH_VAR"])
+    settings.MEDIA_ROOT = settings.BERTH_VAR / "uploads"
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Start the test run's server, without the waiting for disks that only lasting data needs."""
+    if "DATABASE_URL" not in os.environ:
+        postgres.use(settings.BERTH_VAR, durable=False)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Before the database is dropped, cut whoever is still connected to it: the job queue's pool, a server's threads."""
+    yield
+    queue = dramatiq.get_broker()
+    queue.close()
+    queue.pool.close()
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
+@pytest.fixture(autouse=True)
+def _empty_queue(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """A test that commits leaves jobs in the queue, whose table is not one of Django's models to flush."""
+    yield
+    marker = request.node.get_closest_marker("django_db")
+    commits = {"transactional_db", "live_server"} & set(request.fixturenames)
+    if commits or (marker and marker.kwargs.get("transaction")):
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute("DELETE FROM dramatiq.queue")
+
+
+@pytest.fixture
+def berth_server(transactional_db: None, tmp_path: Path) -> Iterator[BerthServer]:
+    """`manage.py serve` as its own process on a free port, on the test's database: pages, API and live streams."""
+    with BerthServer.started(var=tmp_path) as server:
+        yield server
