@@ -1,4 +1,4 @@
-"""`host:port` from the environment: read, listened on, and written into our own address when the port was free to choose."""
+"""`host:port` from the environment: read, listened on, and made part of our own address when any port would do."""
 
 import os
 import socket
@@ -25,6 +25,12 @@ def listen(address: str) -> socket.socket:
         raise CommandError(
             f"Cannot listen on {address}: {error.strerror}. Choose another with BERTH_HTTP or BERTH_OCPP."
         ) from error
+
+
+def reachable(address: str) -> str:
+    """The address by which this machine reaches what listens there: 0.0.0.0 is everywhere, so here too."""
+    host, port = read(address)
+    return f"{_bracketed({'0.0.0.0': '127.0.0.1', '::': '::1'}.get(host, host))}:{port}"  # noqa: S104
 
 
 def adopt_http_port(listener: socket.socket) -> str:

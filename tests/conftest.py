@@ -31,7 +31,7 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Before the database is dropped, cut whoever is still connected to it: the job queue's pool, a server's threads."""
+    """Before the database is dropped, cut whoever is still connected: the job queue's pool, a server's threads."""
     yield
     queue = dramatiq.get_broker()
     queue.close()
