@@ -1,0 +1,158 @@
+"""Where a person may go: the links of the shell and the page they start from, by their memberships."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote
+
+from django.http import HttpRequest
+
+from depots.models import Depot, Membership, User
+
+Role = Membership.Role
+FLEET_ROLES = {Role.DISPATCHER, Role.ADMIN, Role.VIEWER}
+BOOKING_ROLES = {Role.DISPATCHER, Role.ADMIN}
+DEPOT_ROLES = {Role.DEPOT_MANAGER, Role.ADMIN, Role.VIEWER}
+DECIDING_ROLES = {Role.DEPOT_MANAGER, Role.ADMIN}
+
+
+@dataclass(frozen=True)
+class Link:
+    """One entry. `short` are the words where there is little room; `counts` (depot id → number) makes a live count."""
+
+    url: str
+    words: str
+    icon: str
+    short: str = ""
+    is_here: bool = False
+    live_kind: str = ""
+    counts: dict[int, int] | None = None
+
+    @property
+    def total(self) -> int:
+        return sum((self.counts or {}).values())
+
+    @property
+    def counts_json(self) -> str:
+        return json.dumps(self.counts or {})
+
+
+@dataclass(frozen=True)
+class Group:
+    title: str
+    links: list[Link]
+
+
+@dataclass(frozen=True)
+class Nav:
+    """What base.html needs of somebody signed in."""
+
+    user: User
+    path: str
+    rendered_ms: int
+    waiting: Callable[[list[Depot]], dict[int, int]] | None = field(default=None, compare=False)
+
+    @cached_property
+    def memberships(self) -> list[Membership]:
+        return list(self.user.memberships.select_related("organisation").order_by("organisation__name", "pk"))
+
+    @cached_property
+    def depots(self) -> list[Depot]:
+        """The depots whose boards this person may see."""
+        return list(boards_of(self.memberships))
+
+    @property
+    def name(self) -> str:
+        return self.user.name or self.user.email
+
+    @property
+    def initial(self) -> str:
+        return self.name[:1].upper()
+
+    @property
+    def organisations(self) -> str:
+        return ", ".join(dict.fromkeys(membership.organisation.name for membership in self.memberships))
+
+    @property
+    def live_channel(self) -> str:
+        """Tabs of one person share a stream; two people in one browser must not."""
+        return f"user-{self.user.pk}"
+
+    @property
+    def home(self) -> str:
+        links = [link for group in self.groups for link in group.links]
+        return next((link.url for link in links), "/account/password/")
+
+    @cached_property
+    def groups(self) -> list[Group]:
+        groups = [Group("Fleet", self._fleet_links()), Group("Depots", self._depot_links())]
+        if not self._has(BOOKING_ROLES):
+            groups.reverse()  # somebody who runs depots starts at a board
+        return [group for group in groups if group.links]
+
+    @cached_property
+    def shortcuts(self) -> list[Link]:
+        """The few links of the bar at the bottom of a small screen; every board but the first is in the menu."""
+        boards = [link for link in self._depot_links() if link.url.endswith("/board/")][:1]
+        rest = [link for group in self.groups for link in group.links if not link.url.endswith("/board/")]
+        return (boards + rest if self.groups and self.groups[0].title == "Depots" else rest + boards)[:5]
+
+    def _fleet_links(self) -> list[Link]:
+        if not self._has(FLEET_ROLES):
+            return []
+        links = [self._link("/bookings/", "Bookings", "calendar-event")]
+        if self._has(BOOKING_ROLES):
+            links.append(self._link("/slots/", "Find a slot", "calendar-search", short="Find"))
+        return [
+            *links,
+            self._link("/vehicles/", "Vehicles", "truck"),
+            self._link("/tokens/", "Tokens", "credit-card"),
+        ]
+
+    def _depot_links(self) -> list[Link]:
+        links = [
+            self._link(
+                f"/depots/{quote(depot.code, safe='')}/board/", depot.name, "layout-dashboard", short="Board"
+            )
+            for depot in self.depots
+        ]
+        if self.depots and self._has(DECIDING_ROLES):
+            requests = self._link("/requests/", "Requests", "inbox")
+            links.append(replace(requests, live_kind="requests", counts=self._waiting))
+        return links
+
+    @cached_property
+    def _waiting(self) -> dict[int, int]:
+        return self.waiting(self.depots) if self.waiting else {}
+
+    def _has(self, roles: Iterable[str]) -> bool:
+        return any(membership.role in roles for membership in self.memberships)
+
+    def _link(self, url: str, words: str, icon: str, short: str = "") -> Link:
+        return Link(url, words, icon, short or words, is_here=self.path.startswith(url))
+
+
+def boards_of(memberships: Iterable[Membership]) -> list[Depot]:
+    """Our depots (no mirrors of partners') of the organisations where one of these roles looks after depots."""
+    operators = {m.organisation_id for m in memberships if m.role in DEPOT_ROLES}
+    if not operators:
+        return []
+    return list(Depot.objects.filter(operator__in=operators, is_mirror=False).order_by("name", "pk"))
+
+
+def home(user: User) -> str:
+    """The page somebody starts from: a dispatcher's bookings, a manager's first board."""
+    return Nav(user, "", 0).home
+
+
+def nav(request: HttpRequest) -> dict[str, Any]:
+    """Context processor: `nav`, or nothing for a stranger."""
+    user = getattr(request, "user", None)
+    if not isinstance(user, User):
+        return {}
+    return {"nav": Nav(user, request.path, int(time.time() * 1000))}

@@ -1,0 +1,70 @@
+"""How a view answers: a whole page, or for htmx only the part of it that changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.cache import patch_vary_headers
+from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
+from django_htmx.middleware import HtmxDetails
+
+
+class HtmxRequest(HttpRequest):
+    """A request as the middleware leaves it."""
+
+    htmx: HtmxDetails
+
+
+def respond(
+    request: HttpRequest, page: str, context: Mapping[str, Any] | None = None, status: int = 200
+) -> HttpResponse:
+    """Render `page` ("bookings/slots"): `bookings/slots.html`, or for htmx its part `bookings/_slots.html`.
+
+    Messages waiting for the user travel with either; a part carries them in a header, as toasts.
+    """
+    part = wants_part(request)
+    response = render(request, _template(page, part), dict(context or {}), status=status)
+    # Two answers live at one address: no cache may give one for the other.
+    patch_vary_headers(response, ["HX-Request"])
+    return _with_toasts(request, response) if part else response
+
+
+def done(request: HttpRequest, to: str, message: str = "") -> HttpResponse:
+    """The answer to a change that worked: on to `to`, with a word about it.
+
+    A dialog on the very page it leads to is closed instead, and the page's live parts load themselves again.
+    """
+    if message:
+        messages.success(request, message)
+    if not wants_part(request):
+        return redirect(to)
+    if urlsplit(_shown_page(request)).path != urlsplit(to).path:
+        return HttpResponseClientRedirect(to)
+    response = _with_toasts(request, HttpResponse(status=204))
+    return trigger_client_event(trigger_client_event(response, "berth:close"), "berth:resync")
+
+
+def wants_part(request: HttpRequest) -> bool:
+    """Is this htmx asking for a part? A boosted link and a step back in history want the whole page."""
+    htmx = cast(HtmxRequest, request).htmx
+    return bool(htmx) and not htmx.boosted and not htmx.history_restore_request
+
+
+def _template(page: str, part: bool) -> str:
+    folder, _, name = page.rpartition("/")
+    name = f"_{name}.html" if part else f"{name}.html"
+    return f"{folder}/{name}" if folder else name
+
+
+def _shown_page(request: HttpRequest) -> str:
+    return cast(HtmxRequest, request).htmx.current_url or ""
+
+
+def _with_toasts(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    notes = [{"level": note.level_tag, "text": str(note)} for note in messages.get_messages(request)]
+    return trigger_client_event(response, "berth:toasts", {"toasts": notes}) if notes else response

@@ -1,0 +1,120 @@
+"""What the templates share: icons, form widgets, and how a status looks in words and signs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import NamedTuple
+
+from django import forms, template
+from django.forms import BoundField
+from django.templatetags.static import static
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+
+class Look(NamedTuple):
+    """A word and an icon: colour alone never carries a meaning."""
+
+    word: str
+    icon: str
+
+
+STATUS = {
+    "held": Look("Held", "hourglass"),
+    "requested": Look("Requested", "inbox"),
+    "confirmed": Look("Confirmed", "circle-check"),
+    "charging": Look("Charging", "bolt"),
+    "completed": Look("Completed", "check"),
+    "cancelled": Look("Cancelled", "x"),
+    "declined": Look("Declined", "ban"),
+    "no_show": Look("No-show", "calendar-off"),
+    "failed": Look("Failed", "alert-triangle"),
+    "expired": Look("Expired", "clock"),
+}
+
+ENFORCEMENT = {
+    "not_due": Look("Not due", "clock"),
+    "due": Look("Due", "hourglass"),
+    "armed": Look("Armed", "lock"),
+    "at_risk": Look("At risk", "alert-triangle"),
+    "soft": Look("Soft", "shield-check"),
+    "used": Look("Used", "plug"),
+    "released": Look("Released", "lock-open"),
+}
+
+UNKNOWN = Look("Unknown", "info-circle")
+
+
+@register.simple_tag
+def icon(name: str, label: str = "") -> SafeString:
+    """An icon of the sprite (frontend/icons.txt lists them). Decoration unless it has a label."""
+    speech = format_html('role="img" aria-label="{}"', label) if label else SafeString('aria-hidden="true"')
+    return format_html(
+        '<svg class="icon icon-{}" {} focusable="false"><use href="{}#{}"></use></svg>',
+        name,
+        speech,
+        static("vendor/icons/sprite.svg"),
+        name,
+    )
+
+
+@register.filter
+def status_look(status: str) -> Look:
+    return STATUS.get(str(status), UNKNOWN)
+
+
+@register.filter
+def enforcement_look(enforcement: str) -> Look:
+    return ENFORCEMENT.get(str(enforcement), UNKNOWN)
+
+
+@register.filter
+def widget_class(field: BoundField) -> str:
+    """The class Tabler gives a control of this kind."""
+    widget = field.field.widget
+    if isinstance(widget, (forms.CheckboxInput, forms.RadioSelect, forms.CheckboxSelectMultiple)):
+        return "form-check-input"
+    if isinstance(widget, (forms.Select, forms.SelectMultiple)):
+        return "form-select"
+    return "form-control"
+
+
+@register.filter
+def is_checkbox(field: BoundField) -> bool:
+    return isinstance(field.field.widget, forms.CheckboxInput)
+
+
+@register.simple_tag
+def control(field: BoundField) -> SafeString:
+    """The field's widget; Django ties it to `<id>_helptext` and `<id>_error` by aria-describedby."""
+    own = field.field.widget.attrs.get("class", "")
+    wrong = " is-invalid" if field.errors else ""
+    return field.as_widget(attrs={"class": f"{widget_class(field)}{wrong} {own}".strip()})
+
+
+@register.filter
+def kilowatts(watts: int | None) -> str:
+    """`400 kW` of 400000 watts, `1.2 MW` of 1200000; a dash where there is no figure."""
+    if watts is None:
+        return "–"
+    if watts >= 1_000_000:
+        return f"{watts / 1_000_000:g} MW"
+    return f"{watts / 1_000:g} kW"
+
+
+@register.filter
+def kilowatt_hours(watt_hours: int | None) -> str:
+    """`12.3 kWh` of 12300 watt-hours."""
+    return "–" if watt_hours is None else f"{watt_hours / 1_000:.1f} kWh"
+
+
+@register.filter
+def duration(span: timedelta) -> str:
+    """`1 h 30 min`; `0 min` for nothing."""
+    hours, minutes = divmod(round(span.total_seconds() / 60), 60)
+    words = [f"{hours} h"] if hours else []
+    if minutes or not hours:
+        words.append(f"{minutes} min")
+    return " ".join(words)
