@@ -57,7 +57,9 @@ def decrypt(stored: str) -> str:
     try:
         return _box().decrypt(stored.encode()).decode()
     except InvalidToken:
-        raise UnreadableSecretError("This secret was encrypted under another BERTH_SECRET_KEY, or altered.") from None
+        raise UnreadableSecretError(
+            "This secret was encrypted under another BERTH_SECRET_KEY, or altered."
+        ) from None
 
 
 def _charger_hash(salt: str, password: bytes) -> str:

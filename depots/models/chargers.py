@@ -167,6 +167,9 @@ class ChargerCommand(models.Model):
     )
     answer_text = models.TextField(blank=True)
     created_at = models.DateTimeField()
+    not_before = models.DateTimeField(
+        null=True, blank=True, help_text="kept back until then; others go first"
+    )
     not_after = models.DateTimeField(
         null=True, blank=True, help_text="stale when it could not be sent by then"
     )

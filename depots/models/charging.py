@@ -23,6 +23,9 @@ class ChargingSession(models.Model):
     token_type = models.CharField(max_length=20, blank=True)
     reservation_id = models.BigIntegerField(null=True, blank=True, help_text="as the charger told, unchecked")
     is_entitled = models.BooleanField(default=True, help_text="false for a stranger in a booked slot")
+    announced_at = models.DateTimeField(
+        null=True, blank=True, help_text="when its token was known and charging_started was sent"
+    )
     started_at = models.DateTimeField()
     start_received_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
