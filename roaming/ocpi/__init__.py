@@ -1,0 +1,1 @@
+"""OCPI: the only place that knows its names."""

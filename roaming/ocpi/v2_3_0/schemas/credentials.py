@@ -1,0 +1,58 @@
+"""Versions and credentials (ocpi.md §1)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from roaming.ocpi.v2_3_0.schemas.locations import BusinessDetails
+from roaming.ocpi.wire import CountryCode, HubPartyId, OpenName, PartyId, Token64, Url, Wire, one_of
+
+
+class Role(StrEnum):
+    CPO = "CPO"
+    EMSP = "EMSP"
+    NAP = "NAP"
+    NSP = "NSP"
+    OTHER = "OTHER"
+    SCSP = "SCSP"
+    HUB = "HUB"
+
+
+class InterfaceRole(StrEnum):
+    SENDER = "SENDER"
+    RECEIVER = "RECEIVER"
+
+
+class CredentialsRole(Wire):
+    """`HUB` is of 2.2.1; 2.3.0 names a hub by `hub_party_id`."""
+
+    role: Annotated[Role, one_of(Role, also={"MSP": "EMSP"}, unknown=Role.OTHER)]
+    party_id: PartyId
+    country_code: CountryCode
+    business_details: BusinessDetails
+
+
+class Credentials(Wire):
+    token: Token64
+    url: Url
+    hub_party_id: HubPartyId | None = None
+    roles: list[CredentialsRole] = Field(min_length=1)
+
+
+class Version(Wire):
+    version: OpenName
+    url: Url
+
+
+class Endpoint(Wire):
+    identifier: OpenName
+    role: Annotated[InterfaceRole, one_of(InterfaceRole)]
+    url: Url
+
+
+class VersionDetails(Wire):
+    version: OpenName
+    endpoints: list[Endpoint] = Field(min_length=1)

@@ -1,0 +1,140 @@
+"""Locations, EVSEs, connectors and parking places (ocpi.md §5.1)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from roaming.ocpi.v2_3_0.schemas.bookings import ConnectorFormat, EvsePosition, PowerType
+from roaming.ocpi.wire import (
+    CountryCode,
+    Flag,
+    Id36,
+    Id48,
+    Moment,
+    Number,
+    OpenName,
+    PartyId,
+    Text4,
+    Text10,
+    Text12,
+    Text16,
+    Text45,
+    Text100,
+    Text255,
+    Url,
+    Whole,
+    Wire,
+    one_of,
+)
+
+
+class EvseStatus(StrEnum):
+    AVAILABLE = "AVAILABLE"
+    BLOCKED = "BLOCKED"
+    CHARGING = "CHARGING"
+    INOPERATIVE = "INOPERATIVE"
+    OUTOFORDER = "OUTOFORDER"
+    PLANNED = "PLANNED"
+    REMOVED = "REMOVED"
+    RESERVED = "RESERVED"
+    UNKNOWN = "UNKNOWN"
+
+
+class BusinessDetails(Wire):
+    name: Text100
+    website: Url | None = None
+
+
+class GeoLocation(Wire):
+    """Decimal degrees as text, as OCPI has them."""
+
+    latitude: Text12
+    longitude: Text12
+
+
+class RegularHours(Wire):
+    """Weekday 1 is Monday, times are local `HH:MM`."""
+
+    weekday: Whole
+    period_begin: Text10
+    period_end: Text10
+
+
+class Hours(Wire):
+    twentyfourseven: Flag
+    regular_hours: list[RegularHours] = Field(default_factory=list)
+
+
+class Parking(Wire):
+    """A parking place. Lengths cm, weight kg."""
+
+    id: Id36
+    physical_reference: Text12 | None = None
+    vehicle_types: list[OpenName]
+    max_vehicle_weight: Number | None = None
+    max_vehicle_height: Number | None = None
+    max_vehicle_length: Number | None = None
+    max_vehicle_width: Number | None = None
+    parking_space_length: Number | None = None
+    parking_space_width: Number | None = None
+    dangerous_goods_allowed: Flag | None = None
+    drive_through: Flag | None = None
+    restricted_to_type: Flag
+    reservation_required: Flag
+    refrigeration_outlet: Flag | None = None
+
+
+class EvseParking(Wire):
+    parking_id: Id36
+    evse_position: Annotated[EvsePosition | None, one_of(EvsePosition)] = None
+
+
+class Connector(Wire):
+    """Volt, ampere, watt."""
+
+    id: Id36
+    standard: OpenName
+    format: Annotated[ConnectorFormat, one_of(ConnectorFormat)]
+    power_type: Annotated[PowerType, one_of(PowerType)]
+    max_voltage: Whole
+    max_amperage: Whole
+    max_electric_power: Whole | None = None
+    tariff_ids: list[Id36] = Field(default_factory=list)
+    last_updated: Moment
+
+
+class Evse(Wire):
+    uid: Id36
+    evse_id: Id48 | None = None
+    status: Annotated[EvseStatus, one_of(EvseStatus, unknown=EvseStatus.UNKNOWN)]
+    capabilities: list[OpenName] = Field(default_factory=list)
+    connectors: list[Connector]
+    floor_level: Text4 | None = None
+    physical_reference: Text16 | None = None
+    parking: list[EvseParking] = Field(default_factory=list)
+    last_updated: Moment
+
+
+class Location(Wire):
+    keep_empty: ClassVar[frozenset[str]] = frozenset({"evses"})
+
+    country_code: CountryCode
+    party_id: PartyId
+    id: Id36
+    publish: Flag
+    name: Text255 | None = None
+    address: Text255
+    city: Text45
+    postal_code: Text10 | None = None
+    country: Text4
+    coordinates: GeoLocation
+    evses: list[Evse] = Field(default_factory=list)
+    parking_places: list[Parking] = Field(default_factory=list)
+    operator: BusinessDetails | None = None
+    time_zone: Text255
+    opening_times: Hours | None = None
+    charging_when_closed: Flag | None = None
+    last_updated: Moment

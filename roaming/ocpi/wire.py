@@ -1,0 +1,352 @@
+"""The types of OCPI's JSON, read generously and written strictly (ocpi.md §2.7).
+
+One set of models serves both ways. With a `Notes` as validation context a model reads what a partner sent: what is
+not quite right but clear is taken, and noted by name. Without one it is ours, and every rule holds to the letter.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    ValidationInfo,
+    model_serializer,
+)
+
+T = TypeVar("T")
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+LARGEST_NUMBER = 10**12
+FOREIGN_ID_LENGTH = 64
+FOREIGN_PARTY_LENGTH = 5
+NOT_ASSIGNED = "#NA"
+_TIME = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)([Tt ])(\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?\s?(Z|z|[+-]\d\d:?\d\d)?",
+    re.ASCII,
+)
+
+
+class UnreadableError(ValueError):
+    """A body that breaks a rule; `field` is the path of what is wrong ("period.end_date_time"), empty for the whole."""
+
+    def __init__(self, field: str, message: str) -> None:
+        self.field = field
+        super().__init__(f"{field}: {message}" if field else message)
+
+
+@dataclass
+class Notes:
+    """The names of what a message did otherwise than the specification says, each once, in order of appearance."""
+
+    names: dict[str, None] = field(default_factory=dict)
+
+    def add(self, name: str) -> None:
+        self.names[name] = None
+
+
+@dataclass(frozen=True)
+class Read(Generic[T]):
+    """What was read, and the names of the deviations that were forgiven (they count in `Partner.deviations`)."""
+
+    value: T
+    deviations: tuple[str, ...] = ()
+
+
+class Wire(BaseModel):
+    """An object of the protocol. Sent without null and without empty lists, but for those in `keep_empty`."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    keep_empty: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _without_blanks(self, inner: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {k: v for k, v in inner(self).items() if v is not None and (v != [] or k in self.keep_empty)}
+
+    def wire(self) -> dict[str, Any]:
+        """As it goes into a JSON body."""
+        return self.model_dump(mode="json")
+
+
+W = TypeVar("W", bound=Wire)
+
+
+def read(model: type[W], raw: Any, notes: Notes) -> W:
+    """What a partner sent, as a model. Raises UnreadableError naming the first field that is wrong."""
+    try:
+        return model.model_validate(raw, context=notes)
+    except ValidationError as error:
+        raise unreadable(error) from None
+
+
+def unreadable(error: ValidationError) -> UnreadableError:
+    """pydantic's first complaint as ours: the path of the field, and a sentence without the value."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    path = ".".join(str(part) for part in first["loc"])
+    sentence = "is required" if first["type"] == "missing" else first["msg"].removeprefix("Value error, ")
+    return UnreadableError(path, sentence)
+
+
+def notes_of(info: ValidationInfo) -> Notes | None:
+    return info.context if isinstance(info.context, Notes) else None
+
+
+# Times
+
+
+def read_time(value: Any, notes: Notes | None = None) -> datetime:
+    """A DateTime of any spelling, in UTC. Raises ValueError.
+
+    Without designator it is UTC. Minutes and seconds from 60 to 99, as official samples have them, become 59.
+    """
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ValueError("must be a time with its zone")
+        return value.astimezone(UTC)
+    match = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("must be a time like 2026-03-01T08:00:00Z")
+    year, month, day, between, hour, minute, second, fraction, zone = match.groups()
+    notes = notes or Notes()
+    if between != "T" or zone == "z":
+        notes.add("time.spelling")
+    if second is None:
+        notes.add("time.without_seconds")
+    try:
+        at = datetime(
+            int(year), int(month), int(day), int(hour) % 24,
+            _clamped(minute, notes), _clamped(second or "0", notes),
+            int((fraction or "0")[:6].ljust(6, "0")), tzinfo=_zone(zone, notes),
+        )  # fmt: skip
+        at = (at + timedelta(days=1) if _is_midnight_24(hour, minute, second) else at).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("must be a time that exists") from None
+    if not EARLIEST <= at < LATEST:
+        raise ValueError("must be a time of this or the next century")
+    return at
+
+
+def time_out(at: datetime) -> str:
+    """UTC, whole seconds, `Z`: never `+00:00`, which OCPI does not allow."""
+    return at.astimezone(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
+
+
+def _clamped(digits: str, notes: Notes) -> int:
+    if int(digits) > 59:
+        notes.add("time.over_59")
+        return 59
+    return int(digits)
+
+
+def _is_midnight_24(hour: str, minute: str, second: str | None) -> bool:
+    if hour > "24" or (hour == "24" and (minute != "00" or (second or "00") != "00")):
+        raise ValueError("no such hour")
+    return hour == "24"
+
+
+def _zone(text: str | None, notes: Notes) -> timezone:
+    if text is None or text in "Zz":
+        return UTC
+    notes.add("time.offset")
+    offset = timedelta(hours=int(text[1:3]), minutes=int(text[-2:]))
+    return timezone(-offset if text[0] == "-" else offset)
+
+
+def _moment(value: Any, info: ValidationInfo) -> datetime:
+    return read_time(value, notes_of(info))
+
+
+Moment = Annotated[datetime, BeforeValidator(_moment), PlainSerializer(time_out, return_type=str)]
+
+
+# Texts
+
+
+def _has_control(text: str) -> bool:
+    return any(ord(c) < 32 or ord(c) == 127 for c in text)
+
+
+def _ci_string(limit: int, foreign: int) -> Callable[[Any, ValidationInfo], str]:
+    """CiString(limit): printable ASCII. From partners up to `foreign` characters, and numbers where text belongs."""
+
+    def check(value: Any, info: ValidationInfo) -> str:
+        notes = notes_of(info)
+        text = _as_text(value, notes)
+        if not text or _has_control(text):
+            raise ValueError("must be a text of printable characters")
+        if not text.isascii():
+            if notes is None:
+                raise ValueError("must be printable ASCII")
+            notes.add("id.not_ascii")
+        if len(text) > limit:
+            if notes is None or len(text) > foreign:
+                raise ValueError(f"must have at most {limit} characters")
+            notes.add("id.too_long")
+        return text
+
+    return check
+
+
+def _string(limit: int) -> Callable[[Any, ValidationInfo], str]:
+    """string(limit): any printable text. A partner's longer text is cut, its line breaks become blanks."""
+
+    def check(value: Any, info: ValidationInfo) -> str:
+        notes = notes_of(info)
+        text = _as_text(value, notes)
+        if notes is not None and _has_control(text):
+            notes.add("text.control_characters")
+            text = "".join(" " if _has_control(c) else c for c in text)
+        if notes is not None and len(text) > limit:
+            notes.add("text.too_long")
+            text = text[:limit]
+        if _has_control(text) or len(text) > limit:
+            raise ValueError(f"must be a printable text of at most {limit} characters")
+        return text
+
+    return check
+
+
+def _as_text(value: Any, notes: Notes | None) -> str:
+    if isinstance(value, str):
+        return value
+    if notes is not None and isinstance(value, int | float) and not isinstance(value, bool):
+        notes.add("text.number_instead")
+        return str(value)
+    raise ValueError("must be a text")
+
+
+Id36 = Annotated[str, BeforeValidator(_ci_string(36, FOREIGN_ID_LENGTH))]
+Id48 = Annotated[str, BeforeValidator(_ci_string(48, FOREIGN_ID_LENGTH))]
+CountryCode = Annotated[str, BeforeValidator(_ci_string(2, 2))]
+PartyId = Annotated[str, BeforeValidator(_ci_string(3, FOREIGN_PARTY_LENGTH))]
+HubPartyId = Annotated[str, BeforeValidator(_ci_string(5, 7))]
+Token64 = Annotated[str, BeforeValidator(_ci_string(64, 64))]
+Url = Annotated[str, BeforeValidator(_ci_string(255, 500))]
+OpenName = Annotated[str, BeforeValidator(_ci_string(60, 60))]
+Text4 = Annotated[str, BeforeValidator(_string(4))]
+Text10 = Annotated[str, BeforeValidator(_string(10))]
+Text12 = Annotated[str, BeforeValidator(_string(12))]
+Text16 = Annotated[str, BeforeValidator(_string(16))]
+Text45 = Annotated[str, BeforeValidator(_string(45))]
+Text100 = Annotated[str, BeforeValidator(_string(100))]
+Text255 = Annotated[str, BeforeValidator(_string(255))]
+
+
+# Numbers
+
+
+def _number(value: Any, info: ValidationInfo) -> float:
+    if isinstance(value, str):
+        value = _number_in(value)
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise ValueError("must be a number")
+    if not -LARGEST_NUMBER < value < LARGEST_NUMBER:  # NaN is refused here too
+        raise ValueError("must be a number of sensible size")
+    number = float(value)
+    if number < 0:
+        raise ValueError("must not be negative")
+    return number
+
+
+def _number_in(text: str) -> Any:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _whole(value: Any, info: ValidationInfo) -> int:
+    """An int; a partner's fraction is rounded up, so that nobody gets less than asked for."""
+    number = _number(value, info)
+    if number != int(number):
+        notes = notes_of(info)
+        if notes is None:
+            raise ValueError("must be a whole number")
+        notes.add("number.fraction")
+    return math.ceil(number)
+
+
+def _plain(number: float) -> int | float:
+    return int(number) if number == int(number) else round(number, 4)
+
+
+def _boolean(value: Any, info: ValidationInfo) -> bool:
+    notes = notes_of(info)
+    if isinstance(value, bool):
+        return value
+    known = {"true": True, "1": True, "false": False, "0": False}
+    if notes is not None and str(value).lower() in known:
+        notes.add("boolean.spelling")
+        return known[str(value).lower()]
+    raise ValueError("must be true or false")
+
+
+Number = Annotated[float, BeforeValidator(_number), PlainSerializer(_plain, return_type=int | float)]
+Whole = Annotated[int, BeforeValidator(_whole)]
+Flag = Annotated[bool, BeforeValidator(_boolean)]
+
+
+# Names out of a list
+
+
+def one_of(
+    names: type[StrEnum], *, also: Mapping[str, str] | None = None, unknown: StrEnum | None = None
+) -> BeforeValidator:
+    """One value of a closed list in any case; `also` maps spellings. A partner's unknown one becomes `unknown`."""
+
+    def check(value: Any, info: ValidationInfo) -> StrEnum:
+        notes = notes_of(info)
+        found = _known(names, value, also or {}, notes)
+        if found is None and notes is not None and unknown is not None:
+            notes.add(f"{names.__name__}.unknown")
+            return unknown
+        if found is None:
+            raise ValueError(f"must be one of {', '.join(names)}")
+        return found
+
+    return BeforeValidator(check)
+
+
+def some_of(names: type[StrEnum]) -> BeforeValidator:
+    """A list of values of a closed list; a partner's unknown ones are left out."""
+
+    def check(values: Any, info: ValidationInfo) -> list[StrEnum]:
+        notes = notes_of(info)
+        if not isinstance(values, list | tuple):
+            raise ValueError("must be a list")
+        found = [(value, _known(names, value, {}, notes)) for value in values]
+        if any(known is None for _, known in found):
+            if notes is None or not all(isinstance(value, str) for value, _ in found):
+                raise ValueError(f"must each be one of {', '.join(names)}")
+            notes.add(f"{names.__name__}.unknown")
+        return [known for _, known in found if known is not None]
+
+    return BeforeValidator(check)
+
+
+def _known(names: type[StrEnum], value: Any, also: Mapping[str, str], notes: Notes | None) -> StrEnum | None:
+    if not isinstance(value, str):
+        return None
+    folded = value.strip().upper().replace("-", "_")
+    folded = also.get(folded, folded)
+    if folded not in names.__members__.values():
+        return None
+    if folded != value and notes is not None:
+        notes.add(f"{names.__name__}.spelling")
+    return names(folded)
+
+
+def folded(*parts: str) -> tuple[str, ...]:
+    """Identifiers as they compare: without regard to case."""
+    return tuple(part.upper() for part in parts)
