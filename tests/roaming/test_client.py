@@ -1,0 +1,306 @@
+"""Calls to partners: what counts as yes, what is logged, and which addresses are never called."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import ipaddress
+import json
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from roaming.ocpi import addresses, client
+from roaming.ocpi.client import Exchange, Http, Peer, Refused, Unreachable
+from tests.roaming.peers import Asked, Reply, ScriptedPeer, envelope
+
+PEER = Peer("secret-token", from_party=("DE", "NFR"), to_party=("FR", "SIM"))
+
+
+@pytest.fixture(autouse=True)
+def _private_partners(settings: Any) -> None:
+    settings.BERTH_ALLOW_PRIVATE_PARTNERS = True
+
+
+def converse(conversation: Callable[[Http], Awaitable[Any]]) -> tuple[Any, list[Exchange]]:
+    said: list[Exchange] = []
+    return client.in_thread(conversation, said.append), said
+
+
+def fetch(url: str, **options: Any) -> Any:
+    return converse(lambda http: http.call(PEER, "GET", url, **options))[0]
+
+
+def test_the_token_travels_as_base64_without_a_line_break() -> None:
+    with ScriptedPeer() as peer:
+        fetch(peer.url)
+
+    scheme, encoded = peer.asked[0].headers["authorization"].split(" ")
+    assert scheme == "Token"
+    assert base64.b64decode(encoded, validate=True) == b"secret-token"
+
+
+def test_a_partner_that_wants_raw_tokens_gets_them() -> None:
+    with ScriptedPeer() as peer:
+        converse(lambda http: http.call(Peer("abc", sends_raw_token=True), "GET", peer.url))
+
+    assert peer.asked[0].headers["authorization"] == "Token abc"
+
+
+def test_routing_headers_and_message_ids_are_sent_and_logged() -> None:
+    with ScriptedPeer() as peer:
+        _, said = converse(lambda http: http.call(PEER, "PUT", peer.url, body={"a": 1}))
+
+    headers = peer.asked[0].headers
+    assert headers["ocpi-from-country-code"] + headers["ocpi-from-party-id"] == "DENFR"
+    assert headers["ocpi-to-country-code"] + headers["ocpi-to-party-id"] == "FRSIM"
+    assert headers["content-type"] == "application/json"
+    assert said[0].request_id == headers["x-request-id"]
+    assert said[0].correlation_id == headers["x-correlation-id"]
+    assert (said[0].http_status, said[0].error) == (200, "")
+
+
+def test_configuration_modules_carry_no_routing_headers() -> None:
+    with ScriptedPeer() as peer:
+        converse(lambda http: http.call(Peer("abc"), "GET", peer.url))
+
+    assert not [name for name in peer.asked[0].headers if name.startswith("ocpi-")]
+
+
+@pytest.mark.parametrize("status_code", [1000, 1900, "1000"])
+def test_yes_is_http_2xx_and_ocpi_1xxx(status_code: Any) -> None:
+    with ScriptedPeer(lambda asked: envelope([1], status_code=status_code, status=201)) as peer:
+        answer = fetch(peer.url)
+
+    assert (answer.data, answer.http_status) == ([1], 201)
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (envelope(status_code=2001, message="no period"), "2001: no period"),
+        (envelope(status_code=3000, status=200), "3000: without a reason"),
+        (envelope(status_code=1000, status=500), "1000"),
+        (Reply(status=404, body=b"<html>not here</html>"), "HTTP 404"),
+        (Reply(status=302, body=b"", headers={"Location": "http://127.0.0.1:1/elsewhere"}), "HTTP 302"),
+    ],
+)
+def test_anything_else_that_can_be_read_is_a_no(reply: Reply, said: str) -> None:
+    with ScriptedPeer(lambda asked: reply) as peer, pytest.raises(Refused, match=said):
+        fetch(peer.url)
+
+    assert len(peer.asked) == 1, "a redirect is not followed"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"{",
+        b'"1000"',
+        b'{"data": []}',
+        b'{"status_code": true}',
+        b'{"status_code": 1e3}',
+        b"[" * 100_000,
+        b'{"status_code": ' + b"9" * 5000 + b"}",
+        b"\xff\xfe\x00",
+    ],
+)
+def test_garbage_is_neither_yes_nor_no(body: bytes) -> None:
+    with ScriptedPeer(lambda asked: Reply(body=body)) as peer, pytest.raises(Unreachable) as failure:
+        fetch(peer.url)
+
+    assert failure.value.maybe_received
+
+
+def test_a_huge_answer_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "MAX_ANSWER", 50_000)
+    with (
+        ScriptedPeer(lambda asked: envelope("x" * 200_000)) as peer,
+        pytest.raises(Unreachable, match="longer than"),
+    ):
+        fetch(peer.url)
+
+
+def test_a_partner_that_is_not_there_got_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+
+    with pytest.raises(Unreachable) as failure:
+        fetch(f"http://127.0.0.1:{port}")
+
+    assert not failure.value.maybe_received
+
+
+def test_a_partner_that_hangs_up_or_hangs_may_have_got_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ScriptedPeer(lambda asked: Reply(cut=True)) as peer, pytest.raises(Unreachable) as failure:
+        fetch(peer.url)
+    assert failure.value.maybe_received
+
+    monkeypatch.setattr(client, "CONNECT_TIMEOUT_S", 0.1)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        pytest.raises(Unreachable, match="in time") as failure,
+    ):
+        fetch(f"http://127.0.0.1:{silent.getsockname()[1]}", time_limit_s=0.1)
+    assert failure.value.maybe_received
+
+
+def test_the_log_holds_no_token_and_no_more_than_fits() -> None:
+    credentials = {"token": "very-secret", "roles": [], "tokens": [{"uid": "04AA"}], "long": "x" * 50_000}
+    with ScriptedPeer(lambda asked: envelope({"token": "also-secret"})) as peer:
+        _, said = converse(lambda http: http.call(PEER, "POST", peer.url, body=credentials))
+
+    assert peer.asked[0].body["token"] == "very-secret"
+    assert "secret" not in said[0].request_body + said[0].response_body
+    assert "04AA" in said[0].request_body
+    assert len(said[0].request_body) == 20_000
+
+
+def test_pages_are_followed_as_linked_and_to_the_end() -> None:
+    def answer(asked: Asked) -> Reply:
+        offset = int(asked.query.get("offset", 0))
+        link = (
+            {"Link": f'<{peer.url}/list?offset={offset + 2}&date_from=x>; rel="next"'} if offset < 4 else {}
+        )
+        return envelope([offset, offset + 1], headers=link)
+
+    async def crawl(http: Http) -> list[Any]:
+        return [
+            item async for page in http.pages(PEER, f"{peer.url}/list", {"date_from": "x"}) for item in page
+        ]
+
+    with ScriptedPeer(answer) as peer:
+        found, _ = converse(crawl)
+
+    assert found == [0, 1, 2, 3, 4, 5]
+    assert all(asked.query["date_from"] == "x" for asked in peer.asked)
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        '<https://elsewhere.example/list?offset=2>; rel="next"',
+        '<http://127.0.0.1:1/list>; rel="next"',
+        '</list>; rel="next"',
+    ],
+)
+def test_pages_stay_on_the_host_and_come_to_an_end(link: str) -> None:
+    async def crawl(http: Http) -> list[Any]:
+        return [page async for page in http.pages(PEER, f"{peer.url}/list")]
+
+    with (
+        ScriptedPeer(lambda asked: envelope([1], headers={"Link": link})) as peer,
+        pytest.raises(Unreachable),
+    ):
+        converse(crawl)
+
+    assert len(peer.asked) == 1
+
+
+def test_a_relative_link_among_others_is_followed() -> None:
+    def answer(asked: Asked) -> Reply:
+        link = '<first>; rel="first", <list?offset=1>; rel="next"'
+        return envelope([asked.query], headers={} if asked.query else {"link": link})
+
+    async def crawl(http: Http) -> list[Any]:
+        return [page async for page in http.pages(PEER, f"{peer.url}/ocpi/list")]
+
+    with ScriptedPeer(answer) as peer:
+        assert converse(crawl)[0] == [[{}], [{"offset": "1"}]]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
+        "255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
+        "64:ff9b::7f00:1", "2002:7f00:1::", "2001:db8::1", "240.0.0.1",
+    ],
+)  # fmt: skip
+def test_private_addresses_are_never_called(address: str, settings: Any) -> None:
+    settings.BERTH_ALLOW_PRIVATE_PARTNERS = False
+
+    with pytest.raises(addresses.HostileAddress):
+        addresses.check_address(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8"])
+def test_public_addresses_are(address: str, settings: Any) -> None:
+    settings.BERTH_ALLOW_PRIVATE_PARTNERS = False
+
+    addresses.check_address(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://partner.example/ocpi",  # no TLS
+        "https://127.0.0.1/ocpi",
+        "https://[::1]/ocpi",
+        "https://user@partner.example/ocpi",
+        "https:///ocpi",
+        "file:///etc/passwd",
+        "gopher://partner.example/",
+        "https://partner.example:0/",
+        "https://partner.example:99999/",
+        "https://partner.example/" + "a" * 300,
+        "https://partner.example/a b",
+        "https://partnér.example/",
+        "https://[bad",
+        "",
+    ],
+)
+def test_urls_that_are_not_called(url: str, settings: Any) -> None:
+    settings.BERTH_ALLOW_PRIVATE_PARTNERS = False
+
+    with pytest.raises(addresses.HostileAddress):
+        addresses.check_url(url)
+
+
+def test_a_name_that_leads_home_is_refused_where_it_is_connected_to(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check is made on the address that is connected to, so no later answer of a name server can differ."""
+    settings.BERTH_ALLOW_PRIVATE_PARTNERS = False
+    asked = []
+
+    def rebound(host: str, port: int, **_: Any) -> list[Any]:
+        asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (a, port)) for a in ("8.8.8.8", "127.0.0.1")]
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebound)
+
+    with pytest.raises(Unreachable, match="private address") as failure:
+        fetch("https://partner.example/ocpi")
+
+    assert asked == ["partner.example"]
+    assert not failure.value.maybe_received
+
+
+def test_numbers_in_odd_notations_are_resolved_and_checked(settings: Any) -> None:
+    settings.BERTH_ALLOW_PRIVATE_PARTNERS = False
+
+    for host in ("2130706433", "0x7f000001", "127.1", "localhost"):
+        with pytest.raises(Unreachable):
+            fetch(f"https://{host}/")
+
+
+def test_joined_urls_do_not_care_about_slashes_and_escape_ids() -> None:
+    assert client.joined("https://p.example/b/", "DE", "a/b?c") == "https://p.example/b/DE/a%2Fb%3Fc"
+    assert client.joined("https://p.example/b", "x") == "https://p.example/b/x"
+
+
+def test_many_calls_share_a_loop() -> None:
+    async def many(http: Http) -> list[Any]:
+        calls = (http.call(PEER, "GET", f"{peer.url}/{n}") for n in range(30))
+        return [json.dumps(answer.data) for answer in await asyncio.gather(*calls)]
+
+    with ScriptedPeer(lambda asked: envelope(asked.path)) as peer:
+        found, said = converse(many)
+
+    assert found == [f'"/{n}"' for n in range(30)]
+    assert len(said) == 30
