@@ -6,7 +6,7 @@ that dies leaves its messages to the others after `heartbeat_ttl`, so every acto
 run twice.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import dramatiq
 from django.conf import settings
@@ -47,11 +47,13 @@ def install() -> None:
 class TransactionalPostgresBroker(PostgresBroker):
     """Enqueues inside Django's transaction when there is one."""
 
-    def enqueue(self, message: dramatiq.Message[Any], *, delay: int | None = None) -> dramatiq.Message[Any]:
+    def enqueue(  # type: ignore[override] # the package's own is wrapped by a retrying decorator
+        self, message: dramatiq.Message[Any], *, delay: int | None = None
+    ) -> dramatiq.Message[Any]:
         """Queue a message, `delay` in milliseconds; a worker sees it once the surrounding transaction has committed."""
         connection = connections["default"]
         if not connection.in_atomic_block:
-            return super().enqueue(message, delay=delay)
+            return cast("dramatiq.Message[Any]", super().enqueue(message, delay=delay))
         self.emit_before("enqueue", message, delay)
         if delay:
             message = message.copy(queue_name=dq_name(message.queue_name))
@@ -59,7 +61,7 @@ class TransactionalPostgresBroker(PostgresBroker):
         with connection.cursor() as cursor:
             cursor.execute(
                 QUERIES.ENQUEUE,
-                (message.queue_name, message.message_id, Jsonb(tidy4json(message)), delay or 0),
+                (message.queue_name, message.message_id, cast("Any", Jsonb(tidy4json(message))), delay or 0),
             )
         self.emit_after("enqueue", message, delay)
         return message

@@ -268,27 +268,12 @@ class Server:
         self._make_private(self.home)
         unfinished = self.home / f"{self.data.name}.new"
         shutil.rmtree(unfinished, ignore_errors=True)
-        self._do(
-            *[
-                self._program("initdb"),
-                "-D",
-                unfinished,
-                "-U",
-                OWNER,
-                "-A",
-                "trust",
-                "-E",
-                "UTF8",
-                "--no-locale",
-            ],
-            *([] if self.durable else ["--no-sync"]),
-        )
+        sync: tuple[str, ...] = () if self.durable else ("--no-sync",)
+        self._do("initdb", "-D", unfinished, "-U", OWNER, "-A", "trust", "-E", "UTF8", "--no-locale", *sync)
         with (unfinished / "postgresql.conf").open("a") as configuration:
             configuration.write(_CONFIGURATION + ("" if self.durable else _THROWAWAY))
-        self._do(
-            *[self._program("postgres"), "--single", "-D", unfinished, "postgres"],
-            statements=f"CREATE DATABASE {DATABASE}\n",
-        )
+        create = f"CREATE DATABASE {DATABASE}\n"
+        self._do("postgres", "--single", "-D", unfinished, "postgres", statements=create)
         unfinished.rename(self.data)
 
     def _refuse_other_major(self) -> None:
@@ -319,9 +304,9 @@ class Server:
         if self.account:
             os.chown(folder, uid, gid)
 
-    def _do(self, *command: str | Path, statements: str = "") -> None:
+    def _do(self, program: str, *arguments: str | Path, statements: str = "") -> None:
         done = subprocess.run(
-            command,
+            [self._program(program), *arguments],
             cwd="/",
             env=self._environment(),
             input=statements,
@@ -331,7 +316,7 @@ class Server:
             **self._identity(),
         )
         if done.returncode:
-            raise DatabaseUnavailable(f"{Path(command[0]).name} failed: {done.stderr.strip()[-600:]}")
+            raise DatabaseUnavailable(f"{program} failed: {done.stderr.strip()[-600:]}")
 
     def _identity(self) -> dict[str, Any]:
         if self.account is None:

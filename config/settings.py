@@ -34,25 +34,54 @@ if _base.scheme not in {"http", "https"} or not _base.hostname:
 # Off unless asked for: the debug pages show settings and source to whoever meets an error.
 DEBUG = env.bool("BERTH_DEBUG", default=False)
 
-_LOOPBACK = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::"}  # noqa: S104 - compared with, not bound to
-_HERE = _base.hostname in _LOOPBACK
-PRODUCTION = not DEBUG and ("BERTH_DEBUG" in env.ENVIRON or not _HERE)
+# An installation says so by turning debug off by name, or by a public address behind https.
+_HERE = _base.hostname in {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound to
+_PUBLIC = _base.scheme == "https" and not _HERE
+PRODUCTION = _PUBLIC or (not DEBUG and "BERTH_DEBUG" in env.ENVIRON)
 
 _DEVELOPMENT_KEY = "insecure-development-key-of-one-machine-never-of-an-installation"
 SECRET_KEY = env.str("BERTH_SECRET_KEY", default=_DEVELOPMENT_KEY)
-if PRODUCTION and (SECRET_KEY == _DEVELOPMENT_KEY or len(SECRET_KEY) < 50):
-    raise ImproperlyConfigured(
-        "BERTH_SECRET_KEY must be set to a random text of 50 characters or more in production: sessions, "
-        "charger passwords and partner tokens are signed with it."
-    )
 
 # Only names we serve: a forged Host header must not end up in a mail or a redirect.
-ALLOWED_HOSTS = env.list(
-    "BERTH_ALLOWED_HOSTS",
-    default=[_base.hostname] if PRODUCTION else [_base.hostname, "localhost", "127.0.0.1", "[::1]"],
-)
-if PRODUCTION and "*" in ALLOWED_HOSTS:
-    raise ImproperlyConfigured("BERTH_ALLOWED_HOSTS must name the hosts Berth serves in production, not '*'.")
+ALLOWED_HOSTS = env.list("BERTH_ALLOWED_HOSTS", default=[_base.hostname, "localhost", "127.0.0.1", "[::1]"])
+
+# Mail is printed until a server is named.
+_mail = env.email_url("BERTH_EMAIL_URL", default="consolemail://")
+EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
+EMAIL_HOST = _mail["EMAIL_HOST"] or "localhost"
+EMAIL_PORT = _mail["EMAIL_PORT"] or 25
+EMAIL_HOST_USER = _mail["EMAIL_HOST_USER"] or ""
+EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_PASSWORD"] or ""
+EMAIL_USE_TLS = _mail.get("EMAIL_USE_TLS", False)
+EMAIL_USE_SSL = _mail.get("EMAIL_USE_SSL", False)
+EMAIL_TIMEOUT = 10  # a mail server that hangs must not keep a job's thread
+DEFAULT_FROM_EMAIL = f"berth@{_base.hostname}"
+
+_refused = [
+    f"{name} must {demand}"
+    for name, demand, is_met in (
+        ("BERTH_DEBUG", "be off", not DEBUG),
+        (
+            "BERTH_SECRET_KEY",
+            "be a random text of 50 characters or more",
+            SECRET_KEY != _DEVELOPMENT_KEY and len(SECRET_KEY) >= 50,
+        ),
+        (
+            "BERTH_ALLOWED_HOSTS",
+            "name the hosts that are served",
+            "BERTH_ALLOWED_HOSTS" in env.ENVIRON and "*" not in ALLOWED_HOSTS,
+        ),
+        (
+            "BERTH_EMAIL_URL",
+            "name a mail server, as in smtp+tls://user:password@host:587",
+            "BERTH_EMAIL_URL" in env.ENVIRON,
+        ),
+    )
+    if not is_met
+]
+if PRODUCTION and _refused:
+    raise ImproperlyConfigured(f"In production {'; '.join(_refused)}.")
+
 CSRF_TRUSTED_ORIGINS = [f"{_base.scheme}://{_base.netloc}"]
 
 # Partner addresses on private networks would let a partner make us call our own machines; the demo turns it on.
@@ -235,11 +264,6 @@ STORAGES = {
 }
 MEDIA_ROOT = BERTH_VAR / "uploads"
 MEDIA_URL = "/uploads/"
-
-# Mail is printed until a server is named; an installation must name one.
-_MAIL = env.email_url("BERTH_EMAIL_URL", default="consolemail://")
-vars().update(_MAIL)
-DEFAULT_FROM_EMAIL = f"berth@{_base.hostname}" if "." in _base.hostname else "berth@localhost"
 
 LOGGING = logs.configuration(debug=DEBUG)
 LOGGING_CONFIG = "logging.config.dictConfig"

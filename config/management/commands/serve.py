@@ -5,6 +5,7 @@ import signal
 import socket
 from argparse import ArgumentParser
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -95,7 +96,7 @@ class _Server(uvicorn.Server):
 
 
 def _refuse_uncollected_files() -> None:
-    if settings.PRODUCTION and not (settings.STATIC_ROOT / "staticfiles.json").exists():
+    if settings.STATIC_ROOT and not (Path(settings.STATIC_ROOT) / "staticfiles.json").exists():
         raise CommandError(
             "The static files are not collected yet. Run `manage.py collectstatic --noinput` first."
         )

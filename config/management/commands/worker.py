@@ -27,7 +27,7 @@ class Command(BaseCommand):
         for end in (signal.SIGTERM, signal.SIGINT):
             signal.signal(end, lambda *_: stop.set())
         worker = dramatiq.Worker(dramatiq.get_broker(), worker_threads=threads)
-        loops = [Scheduler(), Sender()]
+        loops: list[Scheduler | Sender] = [Scheduler(), Sender()]
         worker.start()
         for loop in loops:
             loop.start()

@@ -1,0 +1,67 @@
+# What one does with Berth from a checkout. Needs Python 3.11 or newer, make, and nothing of ours.
+#   make demo [ARGS="--no-chargers --no-partner"]     make test [ARGS="-k board"]     make bench [ONLY=booking_race]
+
+SHELL := /bin/sh
+RUN := .venv/bin/python
+ARGS ?=
+ONLY ?=
+
+# An installation's settings, to see what Django says about its security.
+PRODUCTION := BERTH_DEBUG=0 BERTH_BASE_URL=https://berth.example BERTH_ALLOWED_HOSTS=berth.example \
+	BERTH_EMAIL_URL=smtp+tls://berth:berth@mail.example:587 \
+	BERTH_SECRET_KEY=8f3c2d7b9a1e5f60-only-to-see-what-the-deploy-check-says-4c6a2b0d
+
+.DEFAULT_GOAL := help
+.PHONY: help python install install-dev demo test test-long pytest check format bench pictures lock
+
+help:
+	@sed -n '2p' Makefile | sed 's/^#  *//'
+
+python:
+	@command -v python3 >/dev/null || { echo 'Python 3.11 or newer is missing.' >&2; \
+		echo 'This mends it:  sudo apt-get install python3 python3-venv' >&2; exit 1; }
+
+install: python
+	@python3 requirements/install.py run
+
+install-dev: python
+	@python3 requirements/install.py dev
+
+demo: install
+	@exec $(RUN) manage.py demo $(ARGS)
+
+# Linters first: they take seconds, and end with nothing when all is well.
+test: check
+	@$(RUN) -m pytest -n 2 --dist worksteal -m 'not long' $(ARGS)
+
+test-long: install-dev
+	@$(RUN) -m pytest -n 2 --dist worksteal -m long $(ARGS)
+
+check: install-dev
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+	@.venv/bin/lint-imports --no-cache
+	@$(RUN) -m djlint --quiet --check --lint templates
+	@$(RUN) -m mypy
+	@$(RUN) manage.py makemigrations --check --dry-run
+	@$(PRODUCTION) $(RUN) manage.py check --deploy --fail-level WARNING
+	@! grep -nE 'https?://|file:|--index-url|--find-links' requirements/*.lock
+	@! grep -n '"resolved"' frontend/package-lock.json
+
+format: install-dev
+	@$(RUN) -m ruff check --fix .
+	@$(RUN) -m ruff format .
+	@$(RUN) -m djlint --quiet --reformat templates
+
+bench: install-dev
+	@$(RUN) -m benchmarks $(ONLY)
+
+pictures: install-dev
+	@$(RUN) -m docs.pictures
+
+# Both files pin the same versions; neither names where the packages come from.
+lock: install-dev
+	@$(RUN) -m uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate -q -o requirements/run.lock
+	@$(RUN) -m uv pip compile pyproject.toml --group dev --constraint requirements/run.lock --universal \
+		--python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/dev.lock
