@@ -37,6 +37,9 @@ class Partner(models.Model):
     deviations = models.JSONField(default=dict, blank=True)
     registered_at = models.DateTimeField(null=True, blank=True)
     pulled_at = models.DateTimeField(null=True, blank=True, help_text="start of the last complete pull")
+    next_pull_at = models.DateTimeField(null=True, blank=True, help_text="null for a network without depots")
+    pull_leased_until = models.DateTimeField(null=True, blank=True)
+    pull_failures = models.PositiveIntegerField(default=0, help_text="in a row")
     failures = models.PositiveIntegerField(default=0, help_text="in a row; the circuit opens with them")
     closed_until = models.DateTimeField(
         null=True, blank=True, help_text="the circuit is open: nothing but a probe until then"
@@ -106,6 +109,7 @@ class Delivery(models.Model):
     next_try_at = models.DateTimeField(null=True, blank=True, help_text="null when nothing is to be sent")
     leased_until = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveIntegerField(default=0)
+    was_refused = models.BooleanField(default=False, help_text="the last answer was a no; silence is not one")
     last_error = models.CharField(max_length=300, blank=True)
     delivered_at = models.DateTimeField(null=True, blank=True)
     delivered = models.JSONField(null=True, blank=True, help_text="a digest of what was sent last")
@@ -115,6 +119,16 @@ class Delivery(models.Model):
         indexes = [
             models.Index(fields=["next_try_at"], name="delivery_due", condition=Q(next_try_at__isnull=False)),
             models.Index(fields=["kind", "object_id"], name="delivery_of_object"),
+            models.Index(
+                fields=["partner", "next_try_at"],
+                name="delivery_due_of_partner",
+                condition=Q(next_try_at__isnull=False),
+            ),
+            models.Index(
+                fields=["partner", "leased_until"],
+                name="delivery_in_flight",
+                condition=Q(leased_until__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
