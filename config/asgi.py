@@ -48,6 +48,8 @@ def _live() -> Any:
 async def _lifespan(receive: Any, send: Any) -> None:
     while True:
         message = await receive()
+        # From the first moment on, so that a page opened right after the start misses nothing.
+        await (_live().start() if message["type"] == "lifespan.startup" else _live().stop())
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+from typing import cast
+
 from django.contrib import messages
 from django.contrib.auth import login, logout, update_session_auth_hash
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.forms import PasswordChangeForm
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
 from depots import accounts, navigation, pages
@@ -49,7 +51,7 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def change_password(request: HttpRequest) -> HttpResponse:
-    form = PasswordChangeForm(request.user, request.POST if request.method == "POST" else None)
+    form = PasswordChangeForm(cast(User, request.user), request.POST if request.method == "POST" else None)
     if form.is_valid():
         with transaction.atomic():
             user = form.save()
@@ -77,6 +79,14 @@ def set_password(request: HttpRequest, uid: str, token: str) -> HttpResponse:
     return pages.respond(
         request, "account/set_password", {"form": form, "person": user}, 422 if form.is_bound else 200
     )
+
+
+@never_cache
+@login_required
+@require_safe
+def navigation_part(request: HttpRequest) -> HttpResponse:
+    """The shell's links as they are now, for a page that was cut off and may show old numbers."""
+    return render(request, "components/_nav.html")
 
 
 def _asked(request: HttpRequest) -> str:

@@ -13,6 +13,7 @@ import uvicorn
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from bookings.live import application as live
 from config import addresses, logs
 
 # An open stream never ends by itself; on a stop it is cut after this long, and the browser connects again.
@@ -93,6 +94,7 @@ class _Server(uvicorn.Server):
         # Unlike uvicorn's own this does not raise the signal again afterwards: we stop with exit code 0.
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
+        live.end_streams()  # they would be waited for, and their browsers come back by themselves
 
 
 def _refuse_uncollected_files() -> None:

@@ -1,0 +1,68 @@
+"""A real browser for every test below this folder.
+
+Playwright's synchronous interface keeps an event loop running in the main thread while it is open. So its fixtures
+end with this package, not with the session: a test elsewhere that runs a loop of its own would meet this one. And while
+it is open Django takes every query for one from asynchronous code, which it is told not to.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserType, Playwright, sync_playwright
+
+from tests.browser import chromium
+
+# Playwright's own node wants a system library that a bare machine lacks.
+os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", str(chromium.NODE))
+
+
+@pytest.fixture(autouse=True)
+def _queries_beside_an_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
+
+@pytest.fixture(scope="package")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def browser_type(playwright: Playwright) -> BrowserType:
+    return playwright.chromium
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    browser = chromium.find()
+    return {
+        "executable_path": str(browser.executable),
+        # Containers have neither the sandbox's privileges nor much shared memory.
+        "args": ["--no-sandbox", "--disable-dev-shm-usage"],
+        "env": {**os.environ, **browser.environment},
+    }
+
+
+@pytest.fixture(scope="package")
+def launch_browser(
+    browser_type: BrowserType, browser_type_launch_args: dict[str, Any]
+) -> Callable[..., Browser]:
+    def launch(**options: Any) -> Browser:
+        return browser_type.launch(**{**browser_type_launch_args, **options})
+
+    return launch
+
+
+@pytest.fixture(scope="package")
+def browser(launch_browser: Callable[..., Browser]) -> Iterator[Browser]:
+    running = launch_browser()
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="package")
+def browser_context_args() -> dict[str, Any]:
+    # Without a locale the page's Intl fails in a POSIX environment.
+    return {"locale": "en-GB", "timezone_id": "Europe/Berlin", "viewport": {"width": 1400, "height": 900}}
