@@ -90,6 +90,7 @@ class Evse(models.Model):
     status_at = models.DateTimeField(null=True, blank=True, help_text="the charger's own time of the status")
     status_received_at = models.DateTimeField(null=True, blank=True)
     error_code = models.CharField(max_length=50, blank=True)
+    is_withdrawn = models.BooleanField(default=False, help_text="taken away; without a charger, its history stands")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
