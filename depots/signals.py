@@ -12,7 +12,7 @@ charger_connected = Signal()
 charger_disconnected = Signal()
 # evse: Evse, before: Evse.Status, after: Evse.Status, at
 evse_status_changed = Signal()
-# session: ChargingSession, at. The session exists; `session.is_entitled` is what the gate said.
+# session: ChargingSession, answer: gate.Answer, at. The session exists; `session.is_entitled` is what the gate said.
 charging_started = Signal()
 # session: ChargingSession, at
 charging_ended = Signal()

@@ -1,0 +1,64 @@
+"""What is asked of chargers and what they report, each one transaction. The gateway calls most of it."""
+
+from depots.operations.commands import (
+    NotTheHolder,
+    lose_sent_commands,
+    queue_command,
+    settle_command,
+    take_command,
+)
+from depots.operations.connections import (
+    close_connection,
+    open_connection,
+    reconcile,
+    release_lapsed,
+    renew_leases,
+)
+from depots.operations.messages import forget_old_messages, keep_messages
+from depots.operations.reports import (
+    record_boot,
+    record_capabilities,
+    record_clock,
+    report_reservation_ended,
+    report_status,
+)
+from depots.operations.sessions import (
+    Reading,
+    Start,
+    Stop,
+    TransactionReport,
+    add_readings,
+    authorize,
+    record_transaction,
+    start_session,
+    stop_session,
+)
+
+__all__ = [
+    "NotTheHolder",
+    "Reading",
+    "Start",
+    "Stop",
+    "TransactionReport",
+    "add_readings",
+    "authorize",
+    "close_connection",
+    "forget_old_messages",
+    "keep_messages",
+    "lose_sent_commands",
+    "open_connection",
+    "queue_command",
+    "reconcile",
+    "record_boot",
+    "record_capabilities",
+    "record_clock",
+    "record_transaction",
+    "release_lapsed",
+    "renew_leases",
+    "report_reservation_ended",
+    "report_status",
+    "settle_command",
+    "start_session",
+    "stop_session",
+    "take_command",
+]

@@ -1,0 +1,242 @@
+"""Commands to chargers: queued by anybody as rows, carried out by the gateway that holds the charger's socket."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Q
+
+from depots.models import Charger, ChargerCommand
+from depots.signals import command_settled
+
+CHANNEL = "charger_commands"
+
+Action = ChargerCommand.Action
+State = ChargerCommand.State
+
+# Sending them twice changes nothing at the charger, so a lost answer is mended by asking again.
+REPEATABLE = {Action.RESERVE, Action.CANCEL_RESERVATION, Action.REMOTE_STOP, Action.ASK_CAPABILITIES}
+# After so many lost answers in a row somebody else decides; each pause is longer than a slow modem's timeout.
+MOST_REPEATS = 5
+REPEAT_PAUSE = timedelta(seconds=20)
+
+
+class NotTheHolder(Exception):  # noqa: N818 - it reads as what it says: another socket holds the charger
+    """This gateway no longer holds the charger's lease: a newer connection does."""
+
+
+def queue_command(
+    *,
+    charger: Charger,
+    action: str,
+    payload: dict[str, Any] | None = None,
+    reservation_id: int | None = None,
+    not_before: datetime | None = None,
+    not_after: datetime | None = None,
+    now: datetime,
+) -> ChargerCommand:
+    """Have a charger do something, as soon as it is reachable; `command_settled` tells how it went.
+
+    `action` and `payload` as ChargerCommand says. Inside a transaction the command commits with it. When the very same
+    command is the last one waiting for this reservation, that one is returned.
+    """
+    payload = payload or {}
+    if waiting := _same_waiting(charger, action, payload, reservation_id):
+        return waiting
+    with transaction.atomic():
+        command = ChargerCommand.objects.create(
+            charger=charger,
+            action=action,
+            payload=payload,
+            reservation_id=reservation_id,
+            created_at=now,
+            not_before=not_before,
+            not_after=not_after,
+        )
+        wake_gateways(charger.pk)
+    return command
+
+
+def wake_gateways(charger_id: int) -> None:
+    """Tell every gateway that something about this charger changed: a command waits, or its lease moved."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(charger_id)])
+
+
+def take_command(*, charger_id: int, holder: str, now: datetime) -> ChargerCommand | None:
+    """The next command to send, marked as sent before it is, so that a killed gateway leaves a trace.
+
+    In order of their ids; stale and superseded ones are settled on the way. Raises NotTheHolder.
+    """
+    with transaction.atomic():
+        if (
+            not Charger.objects.select_for_update(no_key=True)
+            .filter(pk=charger_id, lease_holder=holder)
+            .exists()
+        ):
+            raise NotTheHolder
+        for command in _due(charger_id, now):
+            if command.not_after is not None and command.not_after < now:
+                _settle(command, State.STALE, answer_text="could not be sent in time", now=now)
+            elif reason := _needless(command):
+                # Whoever asked for the later command hears of that one; this one is of no interest any more.
+                command.state, command.answer_text, command.answered_at = State.STALE, reason, now
+                command.save(update_fields=["state", "answer_text", "answered_at"])
+            else:
+                command.state, command.sent_at = State.SENT, now
+                command.save(update_fields=["state", "sent_at"])
+                return command
+    return None
+
+
+def settle_command(
+    *, command_id: int, state: str = State.ANSWERED, answer: str = "", answer_text: str = "", now: datetime
+) -> ChargerCommand:
+    """Write down how a command went and tell `command_settled`, in one transaction.
+
+    Settled once: a repeat changes nothing. A late answer replaces UNCLEAR while no later command for the reservation
+    exists. UNCLEAR makes repeatable commands wait for another try.
+    """
+    with transaction.atomic():
+        command = (
+            ChargerCommand.objects.select_for_update(of=("self",))
+            .select_related("charger")
+            .get(pk=command_id)
+        )
+        is_late_answer = (
+            command.state == State.UNCLEAR and state == State.ANSWERED and not _later(command).exists()
+        )
+        if command.state in {State.QUEUED, State.SENT} or is_late_answer:
+            _settle(command, state, answer=answer, answer_text=answer_text, now=now)
+            if state == State.UNCLEAR:
+                _repeat(command, not_before=now + REPEAT_PAUSE, now=now)
+    return command
+
+
+def lose_sent_commands(*, charger: Charger, now: datetime) -> None:
+    """What was sent over a connection that is gone, and never answered, may have happened: ask again first of all."""
+    with transaction.atomic():
+        lost = ChargerCommand.objects.select_for_update(of=("self",)).select_related("charger")
+        for command in lost.filter(charger=charger, state=State.SENT).order_by("id"):
+            _settle(command, State.UNCLEAR, answer_text="the connection ended before the answer", now=now)
+            _repeat(command, not_before=None, now=now)
+
+
+def _same_waiting(
+    charger: Charger, action: str, payload: dict[str, Any], reservation_id: int | None
+) -> ChargerCommand | None:
+    if reservation_id is None:
+        return None
+    last = (
+        ChargerCommand.objects.filter(charger=charger, reservation_id=reservation_id).order_by("-id").first()
+    )
+    if last is None or last.not_before is not None:
+        return None
+    return last if (last.state, last.action, last.payload) == (State.QUEUED, action, payload) else None
+
+
+def _due(charger_id: int, now: datetime) -> list[ChargerCommand]:
+    waiting = ChargerCommand.objects.select_for_update(of=("self",)).select_related("charger")
+    return list(
+        waiting.filter(
+            Q(not_before__isnull=True) | Q(not_before__lte=now), charger=charger_id, state=State.QUEUED
+        ).order_by("id")[:50]
+    )
+
+
+def _needless(command: ChargerCommand) -> str:
+    """Why nobody needs this command any more; empty when it is needed."""
+    later = _later(command).first()
+    if command.action == Action.RESERVE and later is not None:
+        return f"superseded by command {later.pk}"
+    if command.action == Action.REMOTE_STOP and not _is_running(command):
+        return "the session has ended by itself"
+    return ""
+
+
+def _later(command: ChargerCommand) -> Any:
+    """Commands given after this one that decide about the same reservation at the same charger."""
+    if command.reservation_id is None or command.action not in {Action.RESERVE, Action.CANCEL_RESERVATION}:
+        return ChargerCommand.objects.none()
+    return ChargerCommand.objects.filter(
+        charger=command.charger_id,
+        reservation_id=command.reservation_id,
+        action__in=[Action.RESERVE, Action.CANCEL_RESERVATION],
+        pk__gt=command.pk,
+    ).order_by("-id")
+
+
+def _is_running(command: ChargerCommand) -> bool:
+    wanted = str(command.payload.get("transaction", ""))
+    return not command.charger.sessions.filter(transaction=wanted, ended_at__isnull=False).exists()
+
+
+def _settle(
+    command: ChargerCommand, state: str, *, answer: str = "", answer_text: str = "", now: datetime
+) -> None:
+    command.state, command.answer, command.answer_text = state, answer, answer_text[:2000]
+    command.answered_at = now
+    command.save(update_fields=["state", "answer", "answer_text", "answered_at"])
+    if command.action == Action.RESERVE and answer:
+        _measure_reservation(command, now)
+    command_settled.send(sender=ChargerCommand, command=command, at=now)
+
+
+def _measure_reservation(command: ChargerCommand, now: datetime) -> None:
+    """Works, refuses, or (seen elsewhere) lies: what the charger did outweighs what it said it can."""
+    measured = command.charger.measured
+    if command.answer == "accepted":
+        seen = "works"
+    elif command.answer == "not_supported" or (
+        command.answer == "rejected" and measured.get("reservation") != "works"
+    ):
+        seen = "refuses"
+    else:
+        return
+    if measured.get("reservation") in {seen, "lies"}:
+        return
+    command.charger.measured = {**measured, "reservation": seen, "reservation_at": now.isoformat()}
+    command.charger.save(update_fields=["measured"])
+
+
+def _repeat(command: ChargerCommand, *, not_before: datetime | None, now: datetime) -> None:
+    """Queue the same again, unless it is too late, decided otherwise meanwhile, or has been in vain too often."""
+    expires_at = command.payload.get("expires_at")
+    is_late = bool(expires_at and datetime.fromisoformat(expires_at) <= now) or (
+        command.not_after is not None and command.not_after <= now
+    )
+    if (
+        command.action not in REPEATABLE
+        or is_late
+        or _later(command).exists()
+        or _tries(command) >= MOST_REPEATS
+    ):
+        return
+    ChargerCommand.objects.create(
+        charger=command.charger,
+        action=command.action,
+        payload=command.payload,
+        reservation_id=command.reservation_id,
+        created_at=now,
+        not_before=not_before,
+        not_after=command.not_after,
+    )
+    wake_gateways(command.charger_id)
+
+
+def _tries(command: ChargerCommand) -> int:
+    """How often in a row this very command got no answer."""
+    alike = ChargerCommand.objects.filter(
+        charger=command.charger_id,
+        action=command.action,
+        reservation_id=command.reservation_id,
+        payload=command.payload,
+    ).order_by("-id")
+    tries = 0
+    for state in alike.values_list("state", flat=True)[:MOST_REPEATS]:
+        if state != State.UNCLEAR:
+            break
+        tries += 1
+    return tries

@@ -1,0 +1,46 @@
+"""The raw log of frames: kept for a while, bounded per charger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.db import connection
+
+from depots.models import ChargerMessage
+
+KEPT_FOR = timedelta(days=14)
+KEPT_PER_CHARGER = 2000
+LONGEST_FRAME = 8000
+
+
+def keep_messages(messages: Sequence[ChargerMessage]) -> None:
+    """Write frames down, cut to a sensible length. Frames of a charger that was deleted meanwhile are dropped."""
+    for message in messages:
+        message.frame = message.frame[:LONGEST_FRAME]
+    with connection.cursor() as cursor:
+        # Not bulk_create: one foreign key to a deleted charger would lose the whole batch.
+        cursor.executemany(
+            """
+            INSERT INTO depots_chargermessage (charger_id, at, is_incoming, action, frame)
+            SELECT id, %s, %s, %s, %s FROM depots_charger WHERE id = %s
+            """,
+            [(m.at, m.is_incoming, m.action[:60], m.frame, m.charger_id) for m in messages],
+        )
+
+
+def forget_old_messages(*, now: datetime) -> None:
+    """Drop what is older than two weeks, and all but the newest 2000 frames of each charger."""
+    ChargerMessage.objects.filter(at__lt=now - KEPT_FOR).delete()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            DELETE FROM depots_chargermessage WHERE id IN (
+                SELECT id FROM (
+                    SELECT id, row_number() OVER (PARTITION BY charger_id ORDER BY at DESC, id DESC) AS age
+                    FROM depots_chargermessage
+                ) AS aged WHERE age > %s
+            )
+            """,
+            [KEPT_PER_CHARGER],
+        )

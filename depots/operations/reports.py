@@ -1,0 +1,132 @@
+"""What a charger reports about itself: that it booted, how its EVSEs are, what it can do."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+
+from depots.models import Charger, ChargerCommand, Evse
+from depots.signals import evse_status_changed, reservation_ended
+
+# A message that is this old on arrival waited in the charger's queue: it tells the past.
+QUEUED_AFTER = timedelta(seconds=60)
+
+
+def record_boot(
+    *,
+    charger_id: int,
+    vendor: str = "",
+    model: str = "",
+    serial_number: str = "",
+    firmware_version: str = "",
+    now: datetime,
+) -> None:
+    """Keep who it says it is. Other firmware may do other things: what was told and measured is asked anew."""
+    with transaction.atomic():
+        charger = Charger.objects.select_for_update(no_key=True).get(pk=charger_id)
+        if firmware_version and charger.firmware_version and firmware_version != charger.firmware_version:
+            charger.told, charger.measured = {}, {}
+        charger.vendor, charger.model = vendor[:50], model[:50]
+        charger.serial_number, charger.firmware_version = serial_number[:50], firmware_version[:50]
+        charger.booted_at = now
+        charger.save(
+            update_fields=[
+                "vendor",
+                "model",
+                "serial_number",
+                "firmware_version",
+                "told",
+                "measured",
+                "booted_at",
+            ]
+        )
+
+
+def report_status(
+    *, charger_id: int, evse_number: int, status: str, error_code: str = "", at: datetime, now: datetime
+) -> None:
+    """An EVSE changed. Number 0 is the charger as a whole, kept in `told`; an EVSE we do not know changes nothing.
+
+    Statuses count in the order they arrive; only one that was queued for long gives way to a newer one.
+    """
+    with transaction.atomic():
+        if evse_number == 0:
+            _tell(charger_id, {"status": status, "error_code": error_code})
+            return
+        evse = (
+            Evse.objects.select_for_update(no_key=True).filter(charger=charger_id, number=evse_number).first()
+        )
+        if evse is None or (now - at > QUEUED_AFTER and _is_older(evse, at)):
+            return
+        change_status(evse, status, at=at, now=now, error_code=error_code)
+
+
+def change_status(evse: Evse, status: str, *, at: datetime, now: datetime, error_code: str = "") -> None:
+    """Set the status of an EVSE the caller has locked, and tell others when it is another one."""
+    before = evse.status
+    evse.status, evse.error_code = status, error_code[:50]
+    # A clock that runs ahead must not make all later statuses look old.
+    evse.status_at, evse.status_received_at = min(at, now), now
+    evse.save(update_fields=["status", "error_code", "status_at", "status_received_at", "updated_at"])
+    if before != status:
+        evse_status_changed.send(sender=Evse, evse=evse, before=before, after=status, at=now)
+
+
+def change_status_if_newer(evse: Evse, status: str, *, at: datetime, now: datetime) -> None:
+    """What a transaction implies for its EVSE, unless something newer is known: transactions may be hours old."""
+    if evse.status != status and not _is_older(evse, at):
+        change_status(evse, status, at=at, now=now)
+
+
+def report_reservation_ended(*, charger_id: int, reservation_id: int, outcome: str, now: datetime) -> None:
+    """`outcome`: expired, removed or no_transaction. An id that is not ours concerns nobody; receivers decide."""
+    with transaction.atomic():
+        charger = Charger.objects.get(pk=charger_id)
+        _note_end(charger, reservation_id, outcome)
+        reservation_ended.send(
+            sender=Charger, charger=charger, reservation_id=reservation_id, outcome=outcome, at=now
+        )
+
+
+def _note_end(charger: Charger, reservation_id: int, outcome: str) -> None:
+    """The command that armed it shows what became of it: it stands no more."""
+    armed = charger.commands.filter(
+        reservation_id=reservation_id,
+        action=ChargerCommand.Action.RESERVE,
+        state=ChargerCommand.State.ANSWERED,
+        answer="accepted",
+    )
+    last = armed.order_by("-id").values_list("pk", flat=True).first()
+    if last is not None:
+        ChargerCommand.objects.filter(pk=last).update(answer=outcome)
+
+
+def record_capabilities(*, charger_id: int, told: dict[str, Any], now: datetime) -> None:
+    """What it says it can do, in our words (`reservation`, `reservation_anywhere`, …) with the raw answers beside."""
+    _tell(charger_id, {**told, "asked_at": now.isoformat()})
+
+
+def record_clock(*, charger_id: int, offset: timedelta) -> None:
+    """Its clock minus ours, from a message that was sent the moment it was made."""
+    Charger.objects.filter(pk=charger_id).update(clock_offset_s=round(offset.total_seconds(), 1))
+
+
+def record_measured(*, charger_id: int, **seen: Any) -> None:
+    """What was seen of it, beside `reservation`: `answers_calls` false when it beats but answers nothing."""
+    with transaction.atomic():
+        charger = Charger.objects.select_for_update(no_key=True).get(pk=charger_id)
+        charger.measured = {**charger.measured, **seen}
+        charger.save(update_fields=["measured"])
+
+
+def _tell(charger_id: int, told: dict[str, Any]) -> None:
+    with transaction.atomic():
+        charger = Charger.objects.select_for_update(no_key=True).get(pk=charger_id)
+        charger.told = {**charger.told, **told}
+        charger.save(update_fields=["told"])
+
+
+def _is_older(evse: Evse, at: datetime) -> bool:
+    return evse.status_at is not None and at < evse.status_at

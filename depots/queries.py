@@ -1,0 +1,149 @@
+"""What is known of chargers, read from the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from depots.models import Charger, ChargerCommand, ChargingSession
+
+LAST_COMMANDS = 20
+LONGEST_RESERVATION = timedelta(days=2)
+
+
+@dataclass(frozen=True)
+class Armed:
+    """A reservation that a charger accepted and, as far as was heard, still holds."""
+
+    reservation_id: int
+    evse_number: int
+    token: str
+    group: str
+    since: datetime
+    expires_at: datetime
+
+
+def find_charger(identity: str) -> Charger | None:
+    """By its OCPP identity, without regard to case."""
+    return Charger.objects.select_related("depot").filter(identity__iexact=identity).first()
+
+
+def is_online(charger: Charger, *, now: datetime) -> bool:
+    """Does some gateway hold its socket? A lease that ran out belongs to a gateway that died."""
+    return bool(charger.lease_holder) and charger.lease_until is not None and charger.lease_until > now
+
+
+def armed_reservations(charger: Charger, *, now: datetime) -> list[Armed]:
+    """What stands at the charger: the last settled answer for each reservation, until it expires or is used.
+
+    A boot makes everything before it unknown.
+    """
+    latest: dict[int, ChargerCommand] = {}
+    answered = charger.commands.filter(
+        answered_at__gt=max(charger.booted_at or now - LONGEST_RESERVATION, now - LONGEST_RESERVATION),
+        action__in=[ChargerCommand.Action.RESERVE, ChargerCommand.Action.CANCEL_RESERVATION],
+        state=ChargerCommand.State.ANSWERED,
+        reservation_id__isnull=False,
+    )
+    for command in answered.order_by("id"):
+        if command.reservation_id is not None:
+            latest[command.reservation_id] = command
+    used = _used(charger, latest)
+    armed = [_armed(command) for command in latest.values() if command.pk not in used and _stands(command)]
+    return sorted((a for a in armed if a.expires_at > now), key=lambda a: a.reservation_id)
+
+
+def describe_charger(charger: Charger, *, now: datetime) -> dict[str, Any]:
+    """A charger as `show_charger` prints it; times in UTC."""
+    commands = charger.commands.order_by("-id")[:LAST_COMMANDS]
+    return {
+        "identity": charger.identity,
+        "depot": charger.depot.code,
+        "protocol": charger.protocol,
+        "spoken_protocol": charger.spoken_protocol,
+        "online": is_online(charger, now=now),
+        "connected_at": _text(charger.connected_at),
+        "booted_at": _text(charger.booted_at),
+        "last_seen_at": _text(charger.last_seen_at),
+        "clock_offset_s": charger.clock_offset_s,
+        "vendor": charger.vendor,
+        "model": charger.model,
+        "serial_number": charger.serial_number,
+        "firmware_version": charger.firmware_version,
+        "capabilities": {"told": charger.told, "measured": charger.measured},
+        "evses": [
+            {"uid": evse.uid, "number": evse.number, "status": evse.status, "error_code": evse.error_code}
+            for evse in charger.evses.order_by("number")
+        ],
+        "armed": [_armed_out(armed, charger) for armed in armed_reservations(charger, now=now)],
+        "commands": [_command_out(command) for command in commands],
+    }
+
+
+def _stands(command: ChargerCommand) -> bool:
+    return command.action == ChargerCommand.Action.RESERVE and command.answer == "accepted"
+
+
+def _used(charger: Charger, latest: dict[int, ChargerCommand]) -> set[int]:
+    """Commands whose reservation was consumed by a session that began after it was armed."""
+    by_token = {command.payload.get("token", "").upper(): command for command in latest.values()}
+    sessions: Iterable[ChargingSession] = charger.sessions.filter(is_entitled=True).exclude(announced_at=None)
+    if latest:
+        oldest = min(command.created_at for command in latest.values())
+        sessions = sessions.filter(announced_at__gte=oldest)  # type: ignore[attr-defined]
+    used = set()
+    for session in sessions if latest else []:
+        command = latest.get(session.reservation_id or 0) or by_token.get(session.token_uid.upper())
+        if (
+            command
+            and command.answered_at
+            and session.announced_at
+            and session.announced_at >= command.answered_at
+        ):
+            used.add(command.pk)
+    return used
+
+
+def _armed(command: ChargerCommand) -> Armed:
+    payload = command.payload
+    return Armed(
+        reservation_id=command.reservation_id or 0,
+        evse_number=payload["evse"],
+        token=payload.get("token", ""),
+        group=payload.get("group", ""),
+        since=command.answered_at or command.created_at,
+        expires_at=datetime.fromisoformat(payload["expires_at"]),
+    )
+
+
+def _armed_out(armed: Armed, charger: Charger) -> dict[str, Any]:
+    uids = {evse.number: evse.uid for evse in charger.evses.all()}
+    return {
+        "reservation_id": armed.reservation_id,
+        "evse": armed.evse_number,
+        "evse_uid": uids.get(armed.evse_number, ""),
+        "token": armed.token,
+        "group": armed.group,
+        "expires_at": _text(armed.expires_at),
+    }
+
+
+def _command_out(command: ChargerCommand) -> dict[str, Any]:
+    return {
+        "id": command.pk,
+        "action": command.action,
+        "reservation_id": command.reservation_id,
+        "payload": command.payload,
+        "state": command.state,
+        "answer": command.answer,
+        "answer_text": command.answer_text,
+        "created_at": _text(command.created_at),
+        "sent_at": _text(command.sent_at),
+        "answered_at": _text(command.answered_at),
+    }
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
