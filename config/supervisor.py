@@ -103,8 +103,7 @@ class Supervisor:
             self._pid_file(program).unlink(missing_ok=True)
 
     def _revive(self) -> None:
-        if settings.DATABASES["default"]["ENGINE"] == "config.embedded":
-            postgres.use(settings.BERTH_VAR)
+        keep_database_running()
         for program in self._programs:
             if program.process and program.process.poll() is not None:
                 self._start_again(program, now=time.monotonic())
@@ -132,6 +131,11 @@ class Supervisor:
 
     def _pid_file(self, program: Program) -> Path:
         return self._run_folder / f"{program.name}.pid"
+
+
+def keep_database_running() -> None:
+    if settings.DATABASES["default"]["ENGINE"] == "config.embedded":
+        postgres.use(settings.BERTH_VAR)
 
 
 def answers(program: Program) -> bool:

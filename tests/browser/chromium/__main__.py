@@ -7,5 +7,5 @@ from tests.browser import chromium
 if __name__ == "__main__":
     try:
         print(chromium.find().executable)
-    except chromium.NoBrowser as error:
+    except chromium.NoBrowserError as error:
         sys.exit(str(error))
