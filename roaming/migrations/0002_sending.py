@@ -4,38 +4,47 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('roaming', '0001_initial'),
+        ("roaming", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='delivery',
-            name='was_refused',
-            field=models.BooleanField(default=False, help_text='the last answer was a no; silence is not one'),
+            model_name="delivery",
+            name="was_refused",
+            field=models.BooleanField(
+                default=False, help_text="the last answer was a no; silence is not one"
+            ),
         ),
         migrations.AddField(
-            model_name='partner',
-            name='next_pull_at',
-            field=models.DateTimeField(blank=True, help_text='null for a network without depots', null=True),
+            model_name="partner",
+            name="next_pull_at",
+            field=models.DateTimeField(blank=True, help_text="null for a network without depots", null=True),
         ),
         migrations.AddField(
-            model_name='partner',
-            name='pull_failures',
-            field=models.PositiveIntegerField(default=0, help_text='in a row'),
+            model_name="partner",
+            name="pull_failures",
+            field=models.PositiveIntegerField(default=0, help_text="in a row"),
         ),
         migrations.AddField(
-            model_name='partner',
-            name='pull_leased_until',
+            model_name="partner",
+            name="pull_leased_until",
             field=models.DateTimeField(blank=True, null=True),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(condition=models.Q(('next_try_at__isnull', False)), fields=['partner', 'next_try_at'], name='delivery_due_of_partner'),
+            model_name="delivery",
+            index=models.Index(
+                condition=models.Q(("next_try_at__isnull", False)),
+                fields=["partner", "next_try_at"],
+                name="delivery_due_of_partner",
+            ),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(condition=models.Q(('leased_until__isnull', False)), fields=['partner', 'leased_until'], name='delivery_in_flight'),
+            model_name="delivery",
+            index=models.Index(
+                condition=models.Q(("leased_until__isnull", False)),
+                fields=["partner", "leased_until"],
+                name="delivery_in_flight",
+            ),
         ),
     ]

@@ -1,0 +1,52 @@
+"""The log of what was said to partners: bounded, without tokens, for whoever has to find out what happened."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from roaming.models import PartnerMessage
+from roaming.ocpi.client import Exchange
+
+KEPT = timedelta(days=14)
+KEPT_PER_PARTNER = 5_000
+
+
+def record(exchanges: list[Exchange], *, now: datetime) -> None:
+    """Store what we said and what we heard back."""
+    PartnerMessage.objects.bulk_create(
+        PartnerMessage(
+            partner_id=said.partner_id,
+            at=now,
+            is_incoming=False,
+            method=said.method,
+            url=said.url[:500],
+            request_id=said.request_id,
+            correlation_id=said.correlation_id[:64],
+            request_body=said.request_body,
+            http_status=said.http_status,
+            response_body=said.response_body,
+            error=said.error[:300].replace("\x00", ""),
+            took_ms=said.took_ms,
+        )
+        for said in exchanges
+    )
+
+
+def forget_old(*, now: datetime) -> int:
+    """Delete what is older than two weeks, and all but the newest few thousand of each partner. Says how many went."""
+    gone, _ = PartnerMessage.objects.filter(at__lt=now - KEPT).delete()
+    return gone + sum(_keep_newest(partner_id) for partner_id in _talkative())
+
+
+def _talkative() -> list[int]:
+    from django.db.models import Count
+
+    counts = PartnerMessage.objects.filter(partner__isnull=False).values("partner").annotate(n=Count("id"))
+    return list(counts.filter(n__gt=KEPT_PER_PARTNER).values_list("partner", flat=True))
+
+
+def _keep_newest(partner_id: int) -> int:
+    of_partner = PartnerMessage.objects.filter(partner_id=partner_id)
+    newest = of_partner.order_by("-at", "-id").values_list("id", flat=True)[:KEPT_PER_PARTNER]
+    gone, _ = of_partner.exclude(id__in=list(newest)).delete()
+    return gone

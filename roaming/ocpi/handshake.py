@@ -1,0 +1,151 @@
+"""The conversation by which two platforms agree: versions, version details, credentials (ocpi.md §1.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+
+from roaming.ocpi.addresses import HostileAddress, check_url
+from roaming.ocpi.client import CallFailed, Http, Peer, Refused, Unreachable
+from roaming.ocpi.v2_3_0.schemas import (
+    Credentials,
+    UnreadableError,
+    read_credentials,
+    read_version_details,
+    read_versions,
+)
+
+# Best first. A version stands here when its folder exists.
+VERSIONS = ("2.3.0",)
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """What was found at a partner, and what it gave us. `roles` and `endpoints` as Partner keeps them."""
+
+    versions_url: str
+    version: str
+    endpoints: list[dict[str, str]]
+    roles: list[dict[str, str]]
+    token: str  # what we send from now on
+
+
+class CannotAgree(Exception):
+    """The handshake ends here; `status_code` is what OCPI calls the reason."""
+
+    status_code = 3001
+
+
+class NoUseOfTheirApi(CannotAgree):
+    status_code = 3001
+
+
+class NoCommonVersion(CannotAgree):
+    status_code = 3002
+
+
+class EndpointMissing(CannotAgree):
+    status_code = 3003
+
+
+def our_versions_url() -> str:
+    return f"{settings.BERTH_BASE_URL}/ocpi/versions"
+
+
+async def look_up(
+    http: Http,
+    peer: Peer,
+    versions_url: str,
+    *,
+    expected_roles: Iterable[str],
+    versions: Iterable[str] = VERSIONS,
+) -> tuple[str, list[dict[str, str]]]:
+    """The best version both know and its endpoints. Raises CannotAgree.
+
+    `versions` are those that would do: all of ours, or the one whose credentials URL the partner has called.
+    """
+    try:
+        check_url(versions_url)
+        offered = read_versions((await http.call(peer, "GET", versions_url)).data).value
+    except (CallFailed, HostileAddress, UnreadableError) as failure:
+        raise NoUseOfTheirApi(f"Your versions could not be read: {failure}") from failure
+    urls = {entry.version.strip(): entry.url for entry in offered}
+    version = next((ours for ours in versions if ours in urls), None)
+    if version is None:
+        raise NoCommonVersion(
+            f"We need version {' or '.join(versions)}; you offer {', '.join(urls) or 'none'}."
+        )
+    try:
+        check_url(urls[version])
+        details = read_version_details((await http.call(peer, "GET", urls[version])).data).value
+        endpoints = [
+            {"identifier": e.identifier, "role": e.role.value, "url": check_url(e.url)}
+            for e in details.endpoints
+        ]
+    except (CallFailed, HostileAddress, UnreadableError) as failure:
+        raise NoUseOfTheirApi(f"Your version {version} could not be read: {failure}") from failure
+    _require(endpoints, expected_roles)
+    return version, endpoints
+
+
+async def introduce(
+    http: Http,
+    peer: Peer,
+    versions_url: str,
+    *,
+    credentials: Credentials,
+    expected_roles: Iterable[str],
+    method: str = "POST",
+) -> Agreed:
+    """Register with a partner whose token A `peer` holds (PUT: renew). Raises CannotAgree, Refused, Unreachable."""
+    version, endpoints = await look_up(http, peer, versions_url, expected_roles=expected_roles)
+    url = credentials_url(endpoints)
+    answer = await http.call(peer, method, url, body=credentials.wire())
+    try:
+        theirs = read_credentials(answer.data).value
+        check_url(theirs.url)
+    except (UnreadableError, HostileAddress) as error:
+        raise Unreachable(f"the partner's credentials cannot be read: {error}") from error
+    return Agreed(theirs.url, version, endpoints, roles_of(theirs), theirs.token)
+
+
+async def take_leave(http: Http, peer: Peer, endpoints: list[dict[str, str]]) -> None:
+    """DELETE our credentials at a partner. A partner that does not know us any more is content too."""
+    try:
+        await http.call(peer, "DELETE", credentials_url(endpoints))
+    except Refused as refusal:
+        if refusal.http_status not in (401, 404, 405):
+            raise
+
+
+def credentials_url(endpoints: list[dict[str, str]]) -> str:
+    """Listed once, with a role that means nothing. Raises EndpointMissing."""
+    for endpoint in endpoints:
+        if endpoint["identifier"].lower() == "credentials":
+            return endpoint["url"]
+    raise EndpointMissing("Your version details list no credentials endpoint.")
+
+
+def roles_of(credentials: Credentials) -> list[dict[str, str]]:
+    return [
+        {
+            "role": role.role.value,
+            "country_code": role.country_code.upper(),
+            "party_id": role.party_id.upper(),
+            "name": role.business_details.name,
+        }
+        for role in credentials.roles
+    ]
+
+
+def _require(endpoints: list[dict[str, str]], expected_roles: Iterable[str]) -> None:
+    """What a partner must offer: credentials, and for its role the side of Bookings that faces ours."""
+    credentials_url(endpoints)
+    offered = {(e["identifier"].lower().rstrip("s"), e["role"]) for e in endpoints}
+    needed: dict[str, Any] = {"EMSP": ("booking", "RECEIVER"), "CPO": ("booking", "SENDER")}
+    for role in expected_roles:
+        if role in needed and needed[role] not in offered:
+            raise EndpointMissing(f"Your version details list no Booking endpoint as {needed[role][1]}.")

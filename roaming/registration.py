@@ -1,0 +1,382 @@
+"""How a network becomes a partner, changes its registration, and leaves.
+
+The conversations are HTTP and run without a transaction; what came of one is adopted in a short transaction that
+looks at the partner again under its lock, so that of several at once one counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from django.db import connection, transaction
+from django.db.models import F, Q
+
+from bookings.queries import bookable_options
+from depots import secrets
+from depots.models import Organisation
+from roaming import messages
+from roaming.models import Delivery, Partner, PartnerToken
+from roaming.ocpi import client, handshake
+from roaming.ocpi.client import Exchange, Http, Peer
+from roaming.ocpi.handshake import Agreed
+from roaming.ocpi.v2_3_0.schemas import BusinessDetails, Credentials, CredentialsRole, Role
+
+TOKEN_A_DAYS = 30
+OVERLAP = timedelta(minutes=15)  # how long a replaced token is still good
+IN_FLIGHT = timedelta(minutes=5)  # how long a token we offer waits for the partner's answer
+PARTY_ROLES = ("CPO", "EMSP")
+WAKE_CHANNEL = "deliveries"
+
+T = TypeVar("T")
+
+
+class RegistrationError(Exception):
+    """Nothing was registered; `str()` says why, in a sentence for the operator of either side."""
+
+
+class AlreadyRegistered(RegistrationError):
+    pass
+
+
+class NotRegistered(RegistrationError):
+    pass
+
+
+class WrongParty(RegistrationError):
+    """The credentials do not name the party that was invited, or name one that is somebody else's."""
+
+
+@dataclass(frozen=True)
+class Invitation:
+    """Token A, to be handed over by a person, and where the partner starts."""
+
+    partner: Partner
+    token_a: str
+    versions_url: str
+
+
+# Invitations
+
+
+def invite(*, name: str, country_code: str, party_id: str, roles: Iterable[str], now: datetime) -> Invitation:
+    """A token A for one registration within 30 days. Inviting again replaces it. Raises RegistrationError."""
+    with transaction.atomic():
+        partner = _partner_to_be(name, country_code, party_id, list(dict.fromkeys(roles)))
+        partner.tokens.filter(kind=PartnerToken.Kind.REGISTRATION).delete()
+        token = _give_token(partner, PartnerToken.Kind.REGISTRATION, now + timedelta(days=TOKEN_A_DAYS))
+    return Invitation(partner, token, handshake.our_versions_url())
+
+
+def connect(
+    *,
+    name: str,
+    country_code: str,
+    party_id: str,
+    roles: Iterable[str],
+    versions_url: str,
+    token_a: str,
+    now: datetime,
+) -> Partner:
+    """Register with a partner that has invited us. Raises RegistrationError, CannotAgree or CallFailed.
+
+    Our own server must be answering at BERTH_BASE_URL: the partner calls back before it answers.
+    """
+    with transaction.atomic():
+        partner = _partner_to_be(name, country_code, party_id, list(dict.fromkeys(roles)))
+        partner.tokens.exclude(kind=PartnerToken.Kind.REGISTRATION).delete()
+        token_b = _give_token(partner, PartnerToken.Kind.PENDING, now + IN_FLIGHT)
+    peer = Peer(token_a, partner_id=partner.pk)
+    try:
+        agreed = _converse(
+            lambda http: handshake.introduce(
+                http,
+                peer,
+                versions_url,
+                credentials=our_credentials(token_b),
+                expected_roles=partner.expected_roles,
+            ),
+            now,
+        )
+        return _adopt_connection(partner, agreed, now)
+    except Exception:
+        partner.tokens.filter(kind=PartnerToken.Kind.PENDING).delete()
+        raise
+
+
+def _adopt_connection(partner: Partner, agreed: Agreed, now: datetime) -> Partner:
+    with transaction.atomic():
+        partner = _locked(partner)
+        check_roles(partner, agreed.roles)
+        pending = partner.tokens.filter(kind=PartnerToken.Kind.PENDING)
+        partner.tokens.filter(kind__in=[PartnerToken.Kind.REGISTRATION, PartnerToken.Kind.CURRENT]).delete()
+        pending.update(kind=PartnerToken.Kind.CURRENT, valid_until=None)
+        _store(partner, agreed, now)
+        start_exchange(partner, now=now)
+    return partner
+
+
+# What a partner does: POST, PUT, DELETE and GET of credentials
+
+
+def register(*, partner: Partner, credentials: Credentials, version: str, now: datetime) -> Credentials:
+    """POST credentials: the partner has called with token A. Gives what to answer: its token C.
+
+    Calls the partner back first. Raises AlreadyRegistered, WrongParty or CannotAgree, with nothing registered.
+    """
+    if partner.is_registered:
+        raise AlreadyRegistered("You are registered already; use PUT to change your registration.")
+    agreed = _looked_up(partner, credentials, version, now)
+    with transaction.atomic():
+        partner = _locked(partner)
+        if partner.is_registered or not partner.tokens.filter(kind=PartnerToken.Kind.REGISTRATION).exists():
+            raise AlreadyRegistered("You have just been registered by another request.")
+        check_roles(partner, agreed.roles)
+        partner.tokens.all().delete()
+        token_c = _give_token(partner, PartnerToken.Kind.CURRENT, None)
+        _store(partner, agreed, now)
+        start_exchange(partner, now=now)
+    return our_credentials(token_c)
+
+
+def renew(*, partner: Partner, credentials: Credentials, version: str, now: datetime) -> Credentials:
+    """PUT credentials: reads the partner's endpoints again, always, and gives a new token; the old one overlaps.
+
+    Raises NotRegistered, WrongParty or CannotAgree, and then everything stays as it was.
+    """
+    if not partner.is_registered:
+        raise NotRegistered("You are not registered; use POST first.")
+    agreed = _looked_up(partner, credentials, version, now)
+    with transaction.atomic():
+        partner = _locked(partner)
+        if not partner.is_registered:
+            raise NotRegistered("You are not registered any more.")
+        check_roles(partner, agreed.roles)
+        partner.tokens.filter(kind=PartnerToken.Kind.PREVIOUS, valid_until__lte=now).delete()
+        partner.tokens.filter(kind=PartnerToken.Kind.CURRENT).update(
+            kind=PartnerToken.Kind.PREVIOUS, valid_until=now + OVERLAP
+        )
+        token = _give_token(partner, PartnerToken.Kind.CURRENT, None)
+        _store(partner, agreed, now)
+        resume(partner, now=now)
+    return our_credentials(token)
+
+
+def unregister(*, partner: Partner, now: datetime) -> None:
+    """DELETE credentials: traffic stops and tokens die, what was booked stays. Raises NotRegistered."""
+    with transaction.atomic():
+        partner = _locked(partner)
+        if not partner.is_registered:
+            raise NotRegistered("You are not registered.")
+        partner.tokens.all().delete()
+        partner.deliveries.update(next_try_at=None)
+        partner.state = Partner.State.GONE
+        partner.outbound_token_encrypted, partner.endpoints = "", []
+        partner.next_pull_at = partner.closed_until = None
+        partner.failures = partner.pull_failures = 0
+        partner.save()
+
+
+def leave(*, partner: Partner, now: datetime) -> None:
+    """End the registration from our side. Raises NotRegistered; CallFailed when the partner could not be told."""
+    if not partner.is_registered:
+        raise NotRegistered(f"{partner} is not registered.")
+    peer, endpoints = peer_of(partner), partner.endpoints
+    unregister(partner=partner, now=now)
+    _converse(lambda http: handshake.take_leave(http, peer, endpoints), now)
+
+
+def current_credentials(partner: Partner) -> Credentials:
+    """GET credentials: what we gave the partner, its token included, as OCPI wants it. Raises NotRegistered."""
+    kinds = [PartnerToken.Kind.CURRENT, PartnerToken.Kind.PENDING, PartnerToken.Kind.REGISTRATION]
+    held = {token.kind: token for token in partner.tokens.filter(kind__in=kinds)}
+    token = next((held[kind] for kind in kinds if kind in held), None)
+    if token is None:
+        raise NotRegistered("You are not registered.")
+    return our_credentials(secrets.decrypt(token.token_encrypted))
+
+
+def our_credentials(token: str) -> Credentials:
+    """One CPO role for each depot operator we host, one EMSP role for each fleet. Raises RegistrationError for none."""
+    hosted = Organisation.objects.filter(is_partner=False).exclude(country_code="").order_by("pk")
+    roles = [
+        CredentialsRole(
+            role=role,
+            country_code=organisation.country_code.upper(),
+            party_id=party_id.upper(),
+            business_details=BusinessDetails(name=organisation.name, website=organisation.website or None),
+        )
+        for organisation in hosted
+        for role, party_id in ((Role.CPO, organisation.cpo_party_id), (Role.EMSP, organisation.emsp_party_id))
+        if party_id
+    ]
+    if not roles:
+        raise RegistrationError(
+            "No organisation here has a party id yet: add one with add_organisation --country-code … --cpo-party-id …"
+        )
+    return Credentials(token=token, url=handshake.our_versions_url(), roles=roles)
+
+
+def peer_of(
+    partner: Partner, from_party: client.Party | None = None, to_party: client.Party | None = None
+) -> Peer:
+    """How a registered partner is called."""
+    return Peer(
+        secrets.decrypt(partner.outbound_token_encrypted),
+        partner_id=partner.pk,
+        sends_raw_token=bool(partner.switches.get("raw_token")),
+        from_party=from_party,
+        to_party=to_party,
+    )
+
+
+def check_roles(partner: Partner, roles: list[dict[str, str]]) -> None:
+    """The invited party must be there in every role it was invited as, and no role may be somebody else's."""
+    named = {(r["role"], r["country_code"].upper(), r["party_id"].upper()) for r in roles}
+    for wanted in _invited(partner):
+        if wanted not in named:
+            role, country, party = wanted
+            raise WrongParty(f"You were invited as {role} {country}*{party}, which is not among your roles.")
+    for role, country, party in sorted(named):
+        if role in PARTY_ROLES and _belongs_to_another(partner, role, country, party):
+            raise WrongParty(f"{role} {country}*{party} is another party of this network.")
+
+
+def start_exchange(partner: Partner, *, now: datetime) -> None:
+    """All an eMSP may book is on its way to it, all a CPO offers is fetched: at once, in the caller's transaction."""
+    partner.deliveries.filter(kind=Delivery.Kind.BOOKING_LOCATION).update(delivered_version=0, delivered=None)
+    if partner.has_role("EMSP"):
+        options = bookable_options(partner.organisation, now=now).values_list("pk", "calendar_version")
+        Delivery.objects.bulk_create(
+            [
+                Delivery(
+                    partner=partner,
+                    kind=Delivery.Kind.BOOKING_LOCATION,
+                    object_id=pk,
+                    wanted_version=version,
+                    next_try_at=now,
+                )
+                for pk, version in options
+            ],
+            update_conflicts=True,
+            unique_fields=["partner", "kind", "object_id"],
+            update_fields=["wanted_version", "next_try_at"],
+            batch_size=1000,
+        )
+    partner.next_pull_at = now if partner.has_role("CPO") else None
+    partner.pulled_at = None
+    partner.save(update_fields=["next_pull_at", "pulled_at"])
+    resume(partner, now=now)
+
+
+def resume(partner: Partner, *, now: datetime) -> None:
+    """Close the circuit: whatever a partner has not got yet is tried now."""
+    behind = Q(kind=Delivery.Kind.REQUEST, next_try_at__isnull=False) | Q(
+        delivered_version__lt=F("wanted_version")
+    )
+    partner.deliveries.filter(behind).update(next_try_at=now, attempts=0, was_refused=False)
+    partner.failures, partner.closed_until, partner.pull_failures = 0, None, 0
+    partner.save(update_fields=["failures", "closed_until", "pull_failures"])
+    wake_sender()
+
+
+def wake_sender() -> None:
+    """Tell every worker that something is due; heard when the transaction commits."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, '')", [WAKE_CHANNEL])
+
+
+def _looked_up(partner: Partner, credentials: Credentials, version: str, now: datetime) -> Agreed:
+    roles = handshake.roles_of(credentials)
+    check_roles(partner, roles)
+    peer = Peer(
+        credentials.token, partner_id=partner.pk, sends_raw_token=bool(partner.switches.get("raw_token"))
+    )
+    found, endpoints = _converse(
+        lambda http: handshake.look_up(
+            http, peer, credentials.url, expected_roles=partner.expected_roles, versions=[version]
+        ),
+        now,
+    )
+    return Agreed(credentials.url, found, endpoints, roles, credentials.token)
+
+
+def _converse(conversation: Callable[[Http], Awaitable[T]], now: datetime) -> T:
+    said: list[Exchange] = []
+    try:
+        return client.in_thread(conversation, said.append)
+    finally:
+        messages.record(said, now=now)
+
+
+def _partner_to_be(name: str, country_code: str, party_id: str, roles: list[str]) -> Partner:
+    """The partner of this party, made if need be, locked. Raises RegistrationError when it cannot be invited."""
+    country_code, party_id = country_code.upper(), party_id.upper()
+    is_party = Q()
+    for column in ("cpo_party_id", "emsp_party_id"):
+        is_party |= Q(country_code__iexact=country_code, **{f"{column}__iexact": party_id})
+    known = Organisation.objects.select_for_update(no_key=True).filter(is_party).order_by("pk").first()
+    if known and not known.is_partner:
+        raise RegistrationError(f"{country_code}*{party_id} is {known.name}, which is hosted here.")
+    if known is None:
+        if Organisation.objects.filter(name__iexact=name).exists():
+            raise RegistrationError(f"The name {name} is taken: every organisation has a name of its own.")
+        known = Organisation(name=name, country_code=country_code, is_partner=True)
+    known.cpo_party_id = party_id if "CPO" in roles else ""
+    known.emsp_party_id = party_id if "EMSP" in roles else ""
+    known.save()
+    partner, _ = Partner.objects.get_or_create(organisation=known)
+    partner = _locked(partner)
+    if partner.is_registered:
+        raise AlreadyRegistered(f"{known.name} ({country_code}*{party_id}) is registered already.")
+    partner.expected_roles = roles
+    partner.save(update_fields=["expected_roles"])
+    return partner
+
+
+def _store(partner: Partner, agreed: Agreed, now: datetime) -> None:
+    partner.state = Partner.State.REGISTERED
+    partner.roles, partner.endpoints = agreed.roles, agreed.endpoints
+    partner.versions_url, partner.version = agreed.versions_url, agreed.version
+    partner.outbound_token_encrypted = secrets.encrypt(agreed.token)
+    partner.registered_at = now
+    partner.save()
+
+
+def _give_token(partner: Partner, kind: PartnerToken.Kind, valid_until: datetime | None) -> str:
+    token = secrets.new_token()
+    partner.tokens.create(
+        kind=kind,
+        token_hash=secrets.hash_token(token),
+        token_encrypted=secrets.encrypt(token),
+        valid_until=valid_until,
+    )
+    return token
+
+
+def _locked(partner: Partner) -> Partner:
+    return (
+        Partner.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("organisation")
+        .get(pk=partner.pk)
+    )
+
+
+def _invited(partner: Partner) -> list[tuple[str, str, str]]:
+    organisation = partner.organisation
+    parties = {"CPO": organisation.cpo_party_id, "EMSP": organisation.emsp_party_id}
+    return [
+        (role, organisation.country_code.upper(), parties[role].upper()) for role in partner.expected_roles
+    ]
+
+
+def _belongs_to_another(partner: Partner, role: str, country: str, party: str) -> bool:
+    column = "cpo_party_id" if role == "CPO" else "emsp_party_id"
+    others = Organisation.objects.exclude(pk=partner.organisation_id)
+    if others.filter(country_code__iexact=country, **{f"{column}__iexact": party}).exists():
+        return True
+    claim = [{"role": role, "country_code": country, "party_id": party}]
+    registered = Partner.objects.exclude(pk=partner.pk).filter(state=Partner.State.REGISTERED)
+    return registered.filter(roles__contains=claim).exists()
