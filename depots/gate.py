@@ -21,9 +21,9 @@ from depots.models import Charger, Evse
 class Answer:
     """`allowed` with the group the charger should match (`B<reservation id>`), or refused with a reason.
 
-    `reason` is one of: "unknown_token", "blocked", "booked_by_another", "not_yet", "elsewhere", "". `evse_numbers`, when not
-    None, are the EVSEs of the charger where the token may charge (OCPP 2.x idTokenInfo.evseId). `reservation_id` names the
-    booking the token holds here, None for a walk-in.
+    `reason` is one of: "unknown_token", "blocked", "booked_by_another", "not_yet", "elsewhere", "". `evse_numbers`,
+    when not None, are the EVSEs of the charger where the token may charge (OCPP 2.x idTokenInfo.evseId).
+    `reservation_id` names the booking the token holds here, None for a walk-in.
     """
 
     allowed: bool
@@ -36,7 +36,7 @@ class Answer:
 def may_charge(
     *, charger: Charger, evse: Evse | None, token_uid: str, token_type: str, group: str = "", now: datetime
 ) -> Answer:
-    """Ask who knows. `evse` is None where the protocol does not name one (Authorize); `token_type` is an OCPI TokenType or ""."""
+    """Ask who knows. `evse` is None where the protocol names none (Authorize); `token_type` is an OCPI TokenType or ""."""
     return _answerer()(
         charger=charger, evse=evse, token_uid=token_uid, token_type=token_type, group=group, now=now
     )

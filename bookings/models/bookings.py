@@ -61,7 +61,8 @@ class Booking(models.Model):
 
     `id` comes from the sequence of holders and is also the reservation id on chargers (32 bit, > 0).
     `reference` is its public id (Booking.id in OCPI); `remote_id` the partner's, for a booking at a partner's depot.
-    `request_id` is constant over all asks for one booking and unique per customer party. `version` rises with every change.
+    `request_id` is constant over all asks for one booking and unique per customer party. `version` rises with each
+    change.
     """
 
     class Route(models.TextChoices):

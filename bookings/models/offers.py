@@ -12,8 +12,8 @@ from depots.periods import PeriodField
 class BookingOption(models.Model):
     """What can be booked at a depot: one EVSE, or a set of interchangeable ones. OCPI calls it a BookingLocation.
 
-    At a partner's depot `code` is the BookingLocation id there, its EVSEs are mirrors (one that stands for the pool when the
-    partner names none), `told` the object as received and `OfferedSlot` its calendars, as old as `calendar_at` says.
+    At a partner's depot `code` is the BookingLocation id there, its EVSEs are mirrors (one that stands for the pool when
+    the partner names none), `told` the object as received and `OfferedSlot` its calendars, as old as `calendar_at` says.
     `calendar_version` rises, under the row's lock, whenever its free time may have changed.
     """
 

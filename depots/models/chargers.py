@@ -90,7 +90,9 @@ class Evse(models.Model):
     status_at = models.DateTimeField(null=True, blank=True, help_text="the charger's own time of the status")
     status_received_at = models.DateTimeField(null=True, blank=True)
     error_code = models.CharField(max_length=50, blank=True)
-    is_withdrawn = models.BooleanField(default=False, help_text="taken away; without a charger, its history stands")
+    is_withdrawn = models.BooleanField(
+        default=False, help_text="taken away; without a charger, its history stands"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -137,8 +139,8 @@ class ChargerCommand(models.Model):
     """Something a charger is to do, in our words; the gateway that holds its socket carries it out in order.
 
     Payload of `reserve`: {"reservation_id": int, "evse": number, "token": str, "token_type": str, "group": str,
-    "expires_at": "…Z"}; of `cancel_reservation`: {"reservation_id": int}; of `remote_start`: {"evse": number, "token": str,
-    "token_type": str, "reservation_id": int}; of `remote_stop`: {"transaction": str}; of `ask_capabilities`: {}.
+    "expires_at": "…Z"}; of `cancel_reservation`: {"reservation_id": int}; of `remote_start`: {"evse": number,
+    "token": str, "token_type": str, "reservation_id": int}; of `remote_stop`: {"transaction": str}; of `ask_capabilities`: {}.
     `UNCLEAR` is a lost answer: it may have happened.
     """
 

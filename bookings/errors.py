@@ -1,0 +1,184 @@
+"""Why something could not be done: one class a rule, each with a stable code. The codes are listed in docs/integrators.
+
+`field` names what to correct in the words of the finder form, "" when nothing the asker gave is at fault; `nearest` is
+a period that would have been allowed, where one is known.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from depots.periods import Period
+
+
+class BookingError(Exception):
+    """A refusal: nothing was changed. `str()` is a sentence for a dispatcher and tells nothing of other bookings."""
+
+    code: ClassVar[str] = "refused"
+    field: ClassVar[str] = ""
+
+    def __init__(self, sentence: str, *, nearest: Period | None = None) -> None:
+        super().__init__(sentence)
+        self.nearest = nearest
+
+
+class SlotTaken(BookingError):
+    code = "slot_taken"
+    field = "starts_at"
+
+    def __init__(self, sentence: str = "This slot is taken.", *, nearest: Period | None = None) -> None:
+        super().__init__(sentence, nearest=nearest)
+
+
+class DepotClosed(BookingError):
+    code = "depot_closed"
+    field = "starts_at"
+
+
+class NotOpenToYou(BookingError):
+    code = "not_open_to_you"
+    field = "depot"
+
+
+class OptionUnknown(BookingError):
+    code = "unknown_option"
+    field = "option"
+
+
+class InThePast(BookingError):
+    code = "in_the_past"
+    field = "starts_at"
+
+
+class EndsBeforeStart(BookingError):
+    code = "ends_before_start"
+    field = "ends_at"
+
+
+class NotAligned(BookingError):
+    code = "not_aligned"
+    field = "starts_at"
+
+
+class TooShort(BookingError):
+    code = "too_short"
+    field = "ends_at"
+
+
+class TooLong(BookingError):
+    code = "too_long"
+    field = "ends_at"
+
+
+class TooSoon(BookingError):
+    code = "too_soon"
+    field = "starts_at"
+
+
+class TooFarAhead(BookingError):
+    code = "too_far_ahead"
+    field = "starts_at"
+
+
+class DoesNotFit(BookingError):
+    """The vehicle does not fit the bay, its plug does not fit, or the EVSE lacks what it needs."""
+
+    code = "does_not_fit"
+    field = "vehicle"
+
+
+class PowerUnavailable(BookingError):
+    """The EVSE, its cabinet or the grid cannot promise so much. `available_w` could have been promised."""
+
+    code = "power_unavailable"
+    field = "power_kw"
+
+    def __init__(self, sentence: str, *, available_w: int) -> None:
+        super().__init__(sentence)
+        self.available_w = available_w
+
+
+class TokenElsewhere(BookingError):
+    code = "token_elsewhere"
+    field = "tokens"
+
+
+class VehicleElsewhere(BookingError):
+    code = "vehicle_elsewhere"
+    field = "vehicle"
+
+
+class VehicleUnknown(BookingError):
+    code = "unknown_vehicle"
+    field = "vehicle"
+
+
+class TokenUnusable(BookingError):
+    code = "token_unusable"
+    field = "tokens"
+
+
+class ChangeTooLate(BookingError):
+    code = "change_too_late"
+
+    def __init__(self, deadline: datetime, local: str) -> None:
+        super().__init__(f"Changes were possible until {local}.")
+        self.deadline = deadline
+
+
+class CancelTooLate(BookingError):
+    code = "cancel_too_late"
+
+    def __init__(self, deadline: datetime, local: str) -> None:
+        super().__init__(f"This booking could be cancelled until {local}.")
+        self.deadline = deadline
+
+
+class NothingToChange(BookingError):
+    code = "nothing_to_change"
+
+
+class NothingToDecide(BookingError):
+    code = "nothing_to_decide"
+
+
+class WrongStatus(BookingError):
+    """The move is not in the table. `status` is what the booking was."""
+
+    code = "wrong_status"
+
+    def __init__(self, status: str, to: str, sentence: str = "") -> None:
+        super().__init__(sentence or f"A booking that is {words(status)} cannot become {words(to)}.")
+        self.status, self.to = status, to
+
+
+class ReasonUnknown(BookingError):
+    code = "unknown_reason"
+    field = "reason"
+
+
+class RequestIdInUse(BookingError):
+    code = "request_id_in_use"
+    field = "request_id"
+
+
+class BookingUnknown(BookingError):
+    code = "unknown_booking"
+    field = "id"
+
+
+class NotAtPartner(BookingError):
+    """The depot is a partner's: this is theirs to decide."""
+
+    code = "partner_decides"
+
+
+class PartnerSilent(BookingError):
+    """A change or cancellation is already on its way to the partner; its answer comes first."""
+
+    code = "answer_awaited"
+
+
+def words(status: str) -> str:
+    return status.replace("_", " ")

@@ -1,0 +1,97 @@
+"""Does this vehicle fit that EVSE? Bay, plug and what the load needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bookings.models import Vehicle
+from depots.models import Evse
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What must fit, in cm and kg; None or empty asks for nothing. Plugs and types by their OCPI names."""
+
+    vehicle_types: frozenset[str] = frozenset()
+    connector_standards: frozenset[str] = frozenset()
+    length_cm: int | None = None
+    width_cm: int | None = None
+    height_cm: int | None = None
+    weight_kg: int | None = None
+    dangerous_goods: bool = False
+    refrigeration: bool = False
+    drive_through: bool = False
+    max_power_w: int | None = None
+
+    @classmethod
+    def of(cls, vehicle: Vehicle | None) -> Needs:
+        if vehicle is None:
+            return cls()
+        return cls(
+            vehicle_types=frozenset([vehicle.vehicle_type] if vehicle.vehicle_type else []),
+            connector_standards=frozenset(vehicle.connector_standards),
+            length_cm=vehicle.length_cm,
+            width_cm=vehicle.width_cm,
+            height_cm=vehicle.height_cm,
+            weight_kg=vehicle.weight_kg,
+            dangerous_goods=vehicle.carries_dangerous_goods,
+            refrigeration=vehicle.needs_refrigeration,
+            drive_through=vehicle.needs_drive_through,
+            max_power_w=vehicle.max_power_w,
+        )
+
+
+def misfits(needs: Needs, evse: Evse) -> list[str]:
+    """Why it does not fit, each a phrase for people; empty when it fits. A measure nobody gave rules nothing out."""
+    return [*_bay_misfits(needs, evse), *_outfit_misfits(needs, evse)]
+
+
+def sentence(reasons: list[str]) -> str:
+    """The reasons as one sentence for a dispatcher."""
+    text = "; ".join(reasons)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def leftover(needs: Needs, evse: Evse) -> tuple[int, ...]:
+    """How much of the EVSE is wasted on the vehicle, smallest best: what few have is spared for those who need it."""
+    return (
+        int(evse.refrigeration_outlet and not needs.refrigeration),
+        int(evse.dangerous_goods_allowed and not needs.dangerous_goods),
+        int(evse.drive_through and not needs.drive_through),
+        max(0, evse.max_power_w - (needs.max_power_w or evse.max_power_w)),
+        (evse.max_vehicle_length_cm or 0) - (needs.length_cm or 0),
+    )
+
+
+def _bay_misfits(needs: Needs, evse: Evse) -> list[str]:
+    measures = [
+        ("long", "m", 100, needs.length_cm, evse.max_vehicle_length_cm),
+        ("wide", "m", 100, needs.width_cm, evse.max_vehicle_width_cm),
+        ("high", "m", 100, needs.height_cm, evse.max_vehicle_height_cm),
+        ("heavy", "t", 1000, needs.weight_kg, evse.max_vehicle_weight_kg),
+    ]
+    return [
+        f"too {word}: {needed / per:.2f} {unit}, the bay takes {limit / per:.2f} {unit}"
+        for word, unit, per, needed, limit in measures
+        if needed is not None and limit is not None and needed > limit
+    ]
+
+
+def _outfit_misfits(needs: Needs, evse: Evse) -> list[str]:
+    found = []
+    if needs.vehicle_types and evse.vehicle_types and not needs.vehicle_types & set(evse.vehicle_types):
+        found.append("the bay is not for this kind of vehicle")
+    plugs = standards(evse)
+    if needs.connector_standards and plugs and not needs.connector_standards & plugs:
+        found.append("no plug that fits the vehicle")
+    if needs.dangerous_goods and not evse.dangerous_goods_allowed:
+        found.append("dangerous goods are not allowed in the bay")
+    if needs.refrigeration and not evse.refrigeration_outlet:
+        found.append("the bay has no outlet for refrigeration")
+    if needs.drive_through and not evse.drive_through:
+        found.append("the bay is not drive-through")
+    return found
+
+
+def standards(evse: Evse) -> set[str]:
+    return {connector.standard for connector in evse.connectors.all()}

@@ -1,0 +1,212 @@
+"""The moves of a booking: one table, one function that writes `status`, an event for every move.
+
+What a booking occupies follows from its status and is written here too, so that the two cannot part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from bookings import occupancy
+from bookings.errors import WrongStatus
+from bookings.locking import lock_options
+from bookings.models import (
+    LIVE,
+    Booking,
+    BookingEvent,
+    BookingOption,
+    BookingStatus,
+    BookingToken,
+    Enforcement,
+    Occupancy,
+)
+from bookings.signals import booking_changed, calendars_changed
+
+NEXT: dict[str, set[str]] = {
+    BookingStatus.HELD: {
+        BookingStatus.REQUESTED,
+        BookingStatus.CONFIRMED,
+        BookingStatus.CANCELLED,
+        BookingStatus.EXPIRED,
+    },
+    BookingStatus.REQUESTED: {
+        BookingStatus.CONFIRMED,
+        BookingStatus.DECLINED,
+        BookingStatus.CANCELLED,
+        BookingStatus.FAILED,
+    },
+    BookingStatus.CONFIRMED: {BookingStatus.CHARGING, BookingStatus.CANCELLED, BookingStatus.NO_SHOW},
+    BookingStatus.CHARGING: {BookingStatus.COMPLETED},
+}
+BEGINNINGS = {
+    BookingStatus.HELD,
+    BookingStatus.REQUESTED,
+    BookingStatus.CONFIRMED,
+    BookingStatus.DECLINED,
+    BookingStatus.FAILED,
+}
+
+# At a partner's depot the partner is the truth: FULFILLED may come without a start we saw, a no-show from anywhere live.
+NEXT_AT_PARTNER: dict[str, set[str]] = {
+    BookingStatus.REQUESTED: {
+        BookingStatus.CONFIRMED,
+        BookingStatus.DECLINED,
+        BookingStatus.CANCELLED,
+        BookingStatus.FAILED,
+    },
+    BookingStatus.CONFIRMED: {
+        BookingStatus.CHARGING,
+        BookingStatus.COMPLETED,
+        BookingStatus.CANCELLED,
+        BookingStatus.NO_SHOW,
+    },
+    BookingStatus.CHARGING: {BookingStatus.COMPLETED},
+}
+
+
+def begin(
+    booking: Booking,
+    status: BookingStatus,
+    *,
+    tokens: Iterable[BookingToken] = (),
+    actor: str,
+    at: datetime,
+    detail: dict[str, Any] | None = None,
+) -> Booking:
+    """Save a new booking with its tokens, what it occupies and claims, and its first event. Raises WrongStatus.
+
+    The caller holds the EVSE's lock. Only bookings at our own depots occupy anything, and only live ones.
+    """
+    if status not in BEGINNINGS:
+        raise WrongStatus("new", status)
+    booking.status, booking.created_at, booking.updated_at = status, at, at
+    if booking.is_ours and status not in LIVE:
+        booking.enforcement = Enforcement.RELEASED
+    booking.save(force_insert=True)
+    named = list(tokens)
+    for position, token in enumerate(named):
+        token.booking, token.position = booking, position
+    BookingToken.objects.bulk_create(named)
+    if booking.is_ours and booking.is_live:
+        assert booking.evse is not None  # booking_here_has_evse
+        span = occupancy.span_for(booking.evse, booking.period, booking.terms, now=at)
+        occupancy.place(booking, booking.evse, span)
+        occupancy.claim(booking, booking.period, named)
+    event = _log(booking, before="", at=at, actor=actor, detail=detail)
+    booking_changed.send(sender=Booking, booking=booking, event=event, at=at)
+    tell_calendars([booking.evse_id], at=at)
+    return booking
+
+
+def move(
+    booking: Booking,
+    to: BookingStatus,
+    *,
+    actor: str,
+    at: datetime,
+    detail: dict[str, Any] | None = None,
+    fields: Iterable[str] = (),
+    over_at: datetime | None = None,
+) -> BookingEvent:
+    """Move a booking its caller has locked, and log the move. Raises WrongStatus.
+
+    `fields` names columns the caller set along with the move. `over_at` is when a completed one really ended.
+    """
+    if to not in NEXT.get(booking.status, ()):
+        raise WrongStatus(booking.status, to)
+    before, booking.status = booking.status, to
+    _settle_place(booking, over_at=over_at or at)
+    return record(
+        booking, kind="status", before=before, after=to, actor=actor, at=at, detail=detail,
+        fields={"status", "enforcement", "enforcement_why", "next_try_at", *fields},
+    )  # fmt: skip
+
+
+def adopt(
+    booking: Booking,
+    to: BookingStatus,
+    *,
+    actor: str,
+    at: datetime,
+    detail: dict[str, Any],
+    fields: Iterable[str] = (),
+) -> BookingEvent:
+    """Follow a partner's status for a booking at its depot. An irregular move is flagged, never refused."""
+    regular = to in NEXT_AT_PARTNER.get(booking.status, ())
+    booking.is_irregular = booking.is_irregular or not regular
+    before, booking.status = booking.status, to
+    return record(
+        booking, kind="status", before=before, after=to, actor=actor, at=at, detail={**detail, "irregular": not regular},
+        fields={"status", "is_irregular", *fields},
+    )  # fmt: skip
+
+
+def record(
+    booking: Booking,
+    *,
+    kind: str,
+    actor: str,
+    at: datetime,
+    before: str = "",
+    after: str = "",
+    detail: dict[str, Any] | None = None,
+    fields: Iterable[str] = (),
+) -> BookingEvent:
+    """Save the named columns of a locked booking, raise its version, log what happened and tell who listens."""
+    booking.version += 1
+    booking.updated_at = max(at, booking.updated_at)
+    booking.save(update_fields=[*fields, "version", "updated_at"])
+    event = _log(booking, kind=kind, before=before, after=after, at=at, actor=actor, detail=detail)
+    booking_changed.send(sender=Booking, booking=booking, event=event, at=at)
+    return event
+
+
+def tell_calendars(evse_ids: Iterable[int | None], *, at: datetime) -> None:
+    """Raise the calendar version of every option these EVSEs belong to, under its lock, and say so."""
+    evses = sorted({evse_id for evse_id in evse_ids if evse_id})
+    if not evses:
+        return
+    ids = set(BookingOption.objects.filter(evses__in=evses, is_mirror=False).values_list("pk", flat=True))
+    for option in lock_options(ids):
+        BookingOption.objects.filter(pk=option.pk).update(
+            calendar_version=option.calendar_version + 1, updated_at=max(at, option.updated_at)
+        )
+    calendars_changed.send(sender=BookingOption, option_ids=sorted(ids), evse_ids=evses, at=at)
+
+
+def _settle_place(booking: Booking, *, over_at: datetime) -> None:
+    """Write what the new status occupies: all of it while live, the real stay once completed, else nothing."""
+    if booking.is_live or not booking.is_ours:
+        return
+    occupancy.vacate(booking, kinds=[Occupancy.Kind.PENDING])
+    if booking.status == BookingStatus.COMPLETED:
+        occupancy.cut(booking, occupancy.ends_after(booking, over_at))
+    else:
+        occupancy.vacate(booking)
+        booking.enforcement, booking.enforcement_why = Enforcement.RELEASED, ""
+    booking.next_try_at = None
+    occupancy.unclaim(booking)
+    tell_calendars([booking.evse_id], at=over_at)
+
+
+def _log(
+    booking: Booking,
+    *,
+    at: datetime,
+    actor: str,
+    kind: str = "status",
+    before: str = "",
+    after: str = "",
+    detail: dict[str, Any] | None = None,
+) -> BookingEvent:
+    return BookingEvent.objects.create(
+        booking=booking,
+        kind=kind,
+        before=before,
+        after=after or booking.status,
+        actor=actor,
+        at=at,
+        detail=detail or {},
+    )

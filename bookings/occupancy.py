@@ -1,0 +1,150 @@
+"""The only writer of Occupancy and Claim: who takes which EVSE, from when to when.
+
+Every function expects its caller to hold the locks of the EVSEs it names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from django.db import connection
+
+from bookings.models import Booking, BookingToken, Claim, Closure, Occupancy
+from bookings.terms import Terms
+from depots.models import Evse
+from depots.periods import Period, gaps
+
+
+def span_for(evse: Evse, period: Period, terms: Terms, *, now: datetime, holder: int | None = None) -> Period:
+    """The period widened by early start before and by late stop or turnaround after.
+
+    Early start is a right only as far as it reaches: not before the booking was made, not into the span before it.
+    """
+    ends_at = period.ends_at + terms.tail
+    wanted = max(period.starts_at - terms.early_start, min(now, period.starts_at))
+    if wanted >= period.starts_at:
+        return Period(min(wanted, period.starts_at), ends_at)
+    before = Occupancy.objects.filter(evse=evse, span__overlap=Period(wanted, period.starts_at))
+    if holder is not None:
+        before = before.exclude(holder=holder)
+    ends = [span.ends_at for span in before.values_list("span", flat=True)]
+    # A span that reaches past our start is a conflict, and the constraint says so.
+    return Period(max([wanted, *[end for end in ends if end <= period.starts_at]]), ends_at)
+
+
+def place(booking: Booking, evse: Evse, span: Period, *, kind: str = Occupancy.Kind.BOOKING) -> None:
+    """Occupy, or move what the booking occupies. A stranger in the span violates occupancy_evse_once."""
+    Occupancy.objects.update_or_create(
+        holder=booking.pk,
+        kind=kind,
+        defaults={"evse": evse, "span": span, "power_w": booking.promised_power_w},
+    )
+
+
+def vacate(
+    booking: Booking, *, kinds: Collection[str] = (Occupancy.Kind.BOOKING, Occupancy.Kind.PENDING)
+) -> None:
+    """Give up what the booking occupies; closures that were waiting for the place take it over."""
+    rows = list(Occupancy.objects.filter(holder=booking.pk, kind__in=kinds))
+    Occupancy.objects.filter(pk__in=[row.pk for row in rows]).delete()
+    for row in rows:
+        fill_closures(row.evse_id, row.span)
+
+
+def cut(booking: Booking, ends_at: datetime) -> None:
+    """Shorten what a booking occupies to the moment it is really over."""
+    row = Occupancy.objects.filter(holder=booking.pk, kind=Occupancy.Kind.BOOKING).first()
+    if row is None or ends_at >= row.span.ends_at:
+        return
+    freed = Period(max(ends_at, row.span.starts_at), row.span.ends_at)
+    if ends_at <= row.span.starts_at:
+        row.delete()
+    else:
+        row.span = Period(row.span.starts_at, ends_at)
+        row.save(update_fields=["span"])
+    fill_closures(row.evse_id, freed)
+
+
+def others_in(evse_id: int, span: Period, *, holder: int | None = None) -> list[Occupancy]:
+    rows = Occupancy.objects.filter(evse_id=evse_id, span__overlap=span).order_by("span")
+    return list(rows.exclude(holder=holder) if holder is not None else rows)
+
+
+def fill_closures(evse_id: int, span: Period) -> None:
+    """Let every closure in force take the free gaps of its own span that lie in this one, oldest first."""
+    in_force = Closure.objects.filter(
+        evse_id=evse_id, lifted_at__isnull=True, starts_at__lt=span.ends_at, ends_at__gt=span.starts_at
+    )
+    for closure in in_force.order_by("pk"):
+        reach = closure.period.intersection(span)
+        if reach is None:
+            continue
+        taken = [row.span for row in others_in(evse_id, reach)]
+        Occupancy.objects.bulk_create(
+            Occupancy(evse_id=evse_id, span=gap, holder=closure.pk, kind=Occupancy.Kind.CLOSURE)
+            for gap in gaps(reach, taken)
+        )
+
+
+def lift(closure: Closure) -> None:
+    """Free what a closure took; another closure over the same span takes it over."""
+    Occupancy.objects.filter(holder=closure.pk, kind=Occupancy.Kind.CLOSURE).delete()
+    fill_closures(closure.evse_id, closure.period)
+
+
+def claim(booking: Booking, span: Period, tokens: Collection[BookingToken]) -> None:
+    """Forbid the booking's tokens and vehicle another place in the span, where the terms forbid overlaps.
+
+    The period itself is claimed, not the turnaround: a truck that has left may be elsewhere. Queues behind others who
+    claim the same, so that two inserts do not deadlock on the constraint.
+    """
+    Claim.objects.filter(holder=booking.pk).delete()
+    if booking.terms.overlapping_tokens:
+        return
+    keys = sorted(token_keys(tokens))
+    _queue(
+        [
+            *[f"token {key}" for key in keys],
+            *([f"vehicle {booking.vehicle_id}"] if booking.vehicle_id else []),
+        ]
+    )
+    claims = [Claim(holder=booking.pk, span=span, token_key=key) for key in keys]
+    if booking.vehicle_id:
+        claims.append(Claim(holder=booking.pk, span=span, vehicle_id=booking.vehicle_id))
+    Claim.objects.bulk_create(claims)
+
+
+def unclaim(booking: Booking) -> None:
+    Claim.objects.filter(holder=booking.pk).delete()
+
+
+def token_keys(tokens: Collection[BookingToken]) -> set[str]:
+    return {f"{t.country_code}*{t.party_id}*{t.uid}*{t.type}".upper()[:60] for t in tokens}
+
+
+def ends_after(booking: Booking, at: datetime) -> datetime:
+    """When the EVSE is free after a session that ended then."""
+    return at + timedelta(minutes=booking.terms.turnaround_min)
+
+
+def check_now() -> None:
+    """End a deferred stretch: a violation rises here with its name instead of at COMMIT."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS occupancy_evse_once IMMEDIATE")
+
+
+def defer() -> None:
+    """Let rows change places; the operation ends with `check_now`."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS occupancy_evse_once DEFERRED")
+
+
+def _queue(names: list[str]) -> None:
+    """Wait for whoever claims the same names, in one order, until this transaction ends.
+
+    Partners' tokens have no row to lock; the name itself is the lock.
+    """
+    with connection.cursor() as cursor:
+        for name in sorted(names):
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])

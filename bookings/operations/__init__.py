@@ -1,0 +1,43 @@
+"""What a fleet, a depot, a partner or time itself can do to a booking: one function, one transaction each."""
+
+from bookings.operations.ageing import complete_overdue_remote, expire_hold, fail_undecided, mark_no_show
+from bookings.operations.asks import ask_to_book, ask_to_cancel, ask_to_change, find_asked, is_repeated
+from bookings.operations.cancelling import cancel_booking, release_hold
+from bookings.operations.changing import change_booking
+from bookings.operations.charging import complete, start_charging
+from bookings.operations.closing import affected, clear_closure, close_evse, lift_closure
+from bookings.operations.deciding import decide
+from bookings.operations.making import HOLD_TIME, confirm_hold, hold_slot, request_booking
+from bookings.operations.remote import RemoteState, adopt_remote
+from bookings.operations.seeing import mark_seen
+from bookings.operations.tokens import TokenName
+
+__all__ = [
+    "HOLD_TIME",
+    "RemoteState",
+    "TokenName",
+    "adopt_remote",
+    "affected",
+    "ask_to_book",
+    "ask_to_cancel",
+    "ask_to_change",
+    "cancel_booking",
+    "change_booking",
+    "clear_closure",
+    "close_evse",
+    "complete",
+    "complete_overdue_remote",
+    "confirm_hold",
+    "decide",
+    "expire_hold",
+    "fail_undecided",
+    "find_asked",
+    "hold_slot",
+    "is_repeated",
+    "lift_closure",
+    "mark_no_show",
+    "mark_seen",
+    "release_hold",
+    "request_booking",
+    "start_charging",
+]

@@ -1,0 +1,277 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from bookings import fitting, lifecycle, occupancy, power, pricing, queries, rules
+from bookings.errors import (
+    DoesNotFit,
+    EndsBeforeStart,
+    NothingToChange,
+    PartnerSilent,
+    SlotTaken,
+    WrongStatus,
+)
+from bookings.fitting import Needs
+from bookings.locking import lock_booking
+from bookings.models import Booking, BookingRequest, BookingStatus, BookingToken, Occupancy, Vehicle
+from bookings.operations import requests
+from bookings.operations.making import assign, candidates, decide_until, refusals, sweep_holds
+from bookings.operations.tokens import TokenName, entitled, own_vehicle
+from bookings.signals import partner_asked
+from depots.models import Evse
+from depots.periods import Period
+
+CHANGEABLE = {BookingStatus.REQUESTED, BookingStatus.CONFIRMED}
+
+
+@dataclass
+class Change:
+    """A booking as it is to become. `evse_asked` tells a wish for one EVSE from keeping what there is."""
+
+    period: Period
+    evse: Evse | None
+    vehicle: Vehicle | None
+    tokens: list[BookingToken] | None
+    power_w: int | None
+    evse_asked: bool
+    needs: Needs
+
+
+def change_booking(
+    *,
+    booking_id: int,
+    period: Period | None = None,
+    evse: Evse | None = None,
+    vehicle: Vehicle | None = None,
+    tokens: Sequence[TokenName] | None = None,
+    power_w: int | None = None,
+    needs: Needs | None = None,
+    by: str = Booking.Side.FLEET,
+    received: dict[str, Any] | None = None,
+    fingerprint: str = "",
+    actor: str,
+    now: datetime,
+) -> Booking:
+    """Change what is given and keep the rest. The depot may move what it hosts. The fleet is bound by deadlines and,
+    where the depot decides, by approval: the old period stays in force then, the new one is kept beside it until decided.
+
+    When only the time changes and its EVSE is not free then, another one of the same option is taken.
+    Raises a BookingError; the booking is as it was then.
+    """
+    known = Booking.objects.select_related("depot__operator", "option", "fleet", "vehicle", "evse").get(
+        pk=booking_id
+    )
+    if vehicle is not None:
+        own_vehicle(vehicle, known.fleet)
+    change = _planned(known, period, evse, vehicle, tokens, power_w, needs)
+    asked = requests.asked_of(
+        period, evse=evse, vehicle=vehicle, tokens=change.tokens, power_w=power_w
+    )  # fmt: skip
+    pool = _pool(known, change, by)
+    with (
+        refusals(known.terms, change.period, lambda: pool, now=now),
+        transaction.atomic(),
+    ):
+        binding = known.is_ours and power.can_bind(known.depot)
+        booking = lock_booking(booking_id, also=[e.pk for e in pool], depot=binding)
+        _check(booking, known, change, by, now)
+        if not booking.is_ours:
+            return _ask_partner(booking, asked, actor, now)
+        requests.decline_pending(booking, "Replaced by a later change.", actor=actor, now=now)
+        occupancy.vacate(booking, kinds=[Occupancy.Kind.PENDING])
+        sweep_holds(
+            [e.pk for e in pool],
+            change.period.widened(booking.terms.early_start, booking.terms.tail),
+            now=now,
+        )
+        target = _target(booking, change, pool, now)
+        waits = by == Booking.Side.FLEET and booking.terms.approval
+        if by == Booking.Side.FLEET:
+            requests.log(
+                booking, BookingRequest.Kind.CHANGE, {**asked, "evse_id": target.pk, "evse": target.uid},
+                accepted=not waits, received=received, fingerprint=fingerprint, actor=actor, now=now,
+            )  # fmt: skip
+        if waits:
+            _keep_beside(booking, change, target, actor, now)
+        else:
+            apply(booking, change, target, by=by, actor=actor, now=now)
+    return booking
+
+
+def apply(booking: Booking, change: Change, target: Evse, *, by: str, actor: str, now: datetime) -> None:
+    """Write a change under the locks of both EVSEs: place, claims, price, event."""
+    before = _shown(booking)
+    old_evse_id = booking.evse_id
+    booking.period, booking.evse, booking.vehicle = change.period, target, change.vehicle
+    if change.vehicle is not None:
+        booking.plate = change.vehicle.plate
+    span = occupancy.span_for(target, change.period, booking.terms, now=now, holder=booking.pk)
+    booking.promised_power_w = power.promise(
+        target, span, change.power_w, change.needs.max_power_w, holder=booking.pk
+    )
+    price = pricing.quote(
+        booking.option, booking.fleet, booking.period,
+        power_w=booking.promised_power_w, vehicle=booking.vehicle, now=now,
+    )  # fmt: skip
+    booking.quote = price.to_json() if price else {}
+    if change.tokens is not None:
+        _replace_tokens(booking, change.tokens)
+    _move_place(booking, target, span, old_evse_id)
+    occupancy.claim(booking, booking.period, list(booking.tokens.all()))
+    fields = [
+        "starts_at", "ends_at", "evse", "vehicle", "plate", "promised_power_w", "quote", "decide_until",
+    ]  # fmt: skip
+    if by == Booking.Side.DEPOT:
+        booking.changed_by_depot_at = now
+        fields.append("changed_by_depot_at")
+    detail = {"by": by, "before": before, "after": _shown(booking)}
+    lifecycle.record(booking, kind="changed", actor=actor, at=now, detail=detail, fields=fields)
+    lifecycle.tell_calendars([old_evse_id, target.pk], at=now)
+
+
+def planned_from_request(booking: Booking, request: BookingRequest) -> tuple[Change, Evse]:
+    """The change a pending request asks for, with the EVSE that is kept for it."""
+    asked = request.asked
+    target = queries.evses_with_bays().get(pk=asked["evse_id"])
+    vehicle = Vehicle.objects.filter(pk=asked.get("vehicle_id")).first() or booking.vehicle
+    tokens = [BookingToken(**token) for token in asked["tokens"]] if "tokens" in asked else None
+    period = _read_period(asked["period"]) if "period" in asked else booking.period
+    change = Change(period, target, vehicle, tokens, asked.get("power_w"), True, Needs.of(vehicle))
+    return change, target
+
+
+def _planned(
+    booking: Booking,
+    period: Period | None,
+    evse: Evse | None,
+    vehicle: Vehicle | None,
+    tokens: Sequence[TokenName] | None,
+    power_w: int | None,
+    needs: Needs | None,
+) -> Change:
+    party = (booking.customer_country, booking.customer_party)
+    named: list[BookingToken] | None = None
+    if tokens is not None or vehicle is not None:
+        named = entitled(tokens, vehicle, booking.fleet, party)
+    after = vehicle or booking.vehicle
+    return Change(
+        period=period.in_utc() if period else booking.period,
+        evse=evse or booking.evse,
+        vehicle=after,
+        tokens=named,
+        power_w=power_w,
+        evse_asked=evse is not None,
+        needs=needs or Needs.of(after),
+    )
+
+
+def _pool(booking: Booking, change: Change, by: str) -> list[Evse]:
+    """Where it may go: the EVSE asked for (the depot may take any of its own), else its own and others of the option."""
+    if not booking.is_ours:
+        return []
+    rows = queries.evses_with_bays()
+    if change.evse_asked and by == Booking.Side.DEPOT:
+        return list(rows.filter(depot=booking.depot_id, pk__in=[change.evse.pk] if change.evse else []))
+    pool = list(rows.filter(options=booking.option_id))
+    if change.evse_asked:
+        return candidates(pool, change.needs, change.evse)
+    kept = [e for e in rows.filter(pk__in=[booking.evse_id]) if not fitting.misfits(change.needs, e)]
+    others = [e for e in pool if e.pk != booking.evse_id and not fitting.misfits(change.needs, e)]
+    if not kept and not others:
+        raise DoesNotFit("The vehicle fits none of the EVSEs of this offer.")
+    return kept + others
+
+
+def _check(booking: Booking, known: Booking, change: Change, by: str, now: datetime) -> None:
+    if booking.status not in CHANGEABLE:
+        raise WrongStatus(
+            booking.status,
+            "changed",
+            f"A booking that is {booking.get_status_display().lower()} cannot be changed.",
+        )
+    if by == Booking.Side.FLEET:
+        rules.check_change(booking, now=now)
+    if change.period != booking.period:
+        rules.check_period(booking.terms, booking.depot, change.period, now=now)
+    if _is_same(booking, change):
+        raise NothingToChange("This is what is booked already.")
+
+
+def _is_same(booking: Booking, change: Change) -> bool:
+    tokens = {(t.uid.upper(), t.type) for t in booking.tokens.all()}
+    return (
+        change.period == booking.period
+        and (not change.evse_asked or (change.evse is not None and change.evse.pk == booking.evse_id))
+        and change.vehicle == booking.vehicle
+        and (change.tokens is None or {(t.uid.upper(), t.type) for t in change.tokens} == tokens)
+        and (change.power_w is None or change.power_w == booking.promised_power_w)
+    )
+
+
+def _target(booking: Booking, change: Change, pool: Sequence[Evse], now: datetime) -> Evse:
+    """Its own EVSE when that is free for the change, else the best other one. Raises SlotTaken."""
+    if change.evse_asked and change.evse is not None and (reasons := fitting.misfits(change.needs, pool[0])):
+        raise DoesNotFit(fitting.sentence(reasons))
+    free = assign(pool, change.needs, change.period, booking.terms, now=now, holder=booking.pk)
+    if not free:
+        raise SlotTaken
+    return next((evse for evse in free if evse.pk == booking.evse_id), free[0])
+
+
+def _keep_beside(booking: Booking, change: Change, target: Evse, actor: str, now: datetime) -> None:
+    """Wait for the depot: the new place is occupied as well, the old period stays in force."""
+    span = occupancy.span_for(target, change.period, booking.terms, now=now, holder=booking.pk)
+    power.promise(target, span, change.power_w, change.needs.max_power_w, holder=booking.pk)
+    occupancy.place(booking, target, span, kind=Occupancy.Kind.PENDING)
+    booking.decide_until = decide_until(booking.terms, booking.period, now)
+    detail = {"after": {"period": change.period.as_json(), "evse": target.uid}}
+    lifecycle.record(
+        booking, kind="change_requested", actor=actor, at=now, detail=detail, fields=["decide_until"]
+    )  # fmt: skip
+    lifecycle.tell_calendars([target.pk], at=now)
+
+
+def _ask_partner(booking: Booking, asked: dict[str, Any], actor: str, now: datetime) -> Booking:
+    open_ask = requests.pending(booking)
+    if open_ask is not None and open_ask.kind == BookingRequest.Kind.CANCEL:
+        raise PartnerSilent("The partner has been asked to cancel it and has not answered yet.")
+    requests.decline_pending(booking, "Replaced by a later change.", actor=actor, now=now)
+    request = requests.log(booking, BookingRequest.Kind.CHANGE, asked, accepted=False, actor=actor, now=now)
+    lifecycle.record(booking, kind="change_requested", actor=actor, at=now, detail={"after": asked})
+    partner_asked.send(sender=BookingRequest, request=request, at=now)
+    return booking
+
+
+def _move_place(booking: Booking, target: Evse, span: Period, old_evse_id: int | None) -> None:
+    row = Occupancy.objects.filter(holder=booking.pk, kind=Occupancy.Kind.BOOKING).first()
+    occupancy.place(booking, target, span)
+    if row is not None and old_evse_id is not None:
+        occupancy.fill_closures(old_evse_id, row.span)
+
+
+def _replace_tokens(booking: Booking, tokens: list[BookingToken]) -> None:
+    booking.tokens.all().delete()
+    for position, token in enumerate(tokens):
+        token.booking, token.position = booking, position
+    BookingToken.objects.bulk_create(tokens)
+
+
+def _shown(booking: Booking) -> dict[str, Any]:
+    return {
+        "period": booking.period.as_json(),
+        "evse": booking.evse.uid if booking.evse else None,
+        "vehicle": booking.plate,
+        "tokens": [token.ending for token in booking.tokens.all()],
+    }
+
+
+def _read_period(stored: dict[str, str]) -> Period:
+    try:
+        return Period(datetime.fromisoformat(stored["start"]), datetime.fromisoformat(stored["end"]))
+    except ValueError as broken:
+        raise EndsBeforeStart("The end lies before the start.") from broken

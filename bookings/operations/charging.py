@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from bookings import lifecycle, occupancy
+from bookings.locking import lock_booking
+from bookings.models import Booking, BookingStatus, Enforcement, Occupancy
+from bookings.operations import requests
+from depots.models import ChargingSession
+
+
+def start_charging(*, booking_id: int, session: ChargingSession, actor: str, now: datetime) -> Booking:
+    """An entitled token started a session in the slot: the booking is used. Raises WrongStatus.
+
+    `now` is when it started as far as known; the session may stand at another EVSE of the depot than the booked one.
+    """
+    with transaction.atomic():
+        booking = lock_booking(booking_id)
+        requests.decline_pending(booking, "The vehicle is charging already.", actor=actor, now=now)
+        occupancy.vacate(booking, kinds=[Occupancy.Kind.PENDING])
+        booking.session, booking.enforcement, booking.enforcement_why = session, Enforcement.USED, ""
+        booking.next_try_at = None
+        detail = {"transaction": session.transaction, "evse": session.evse.uid if session.evse else None}
+        lifecycle.move(
+            booking, BookingStatus.CHARGING, actor=actor, at=now, detail=detail, fields=["session"]
+        )
+    return booking
+
+
+def complete(*, booking_id: int, at: datetime, actor: str, now: datetime) -> Booking:
+    """The session ended at `at`: the EVSE is free after the turnaround. Raises WrongStatus."""
+    with transaction.atomic():
+        booking = lock_booking(booking_id)
+        session = booking.session
+        detail = {"energy_wh": session.energy_wh, "ended_at": at.isoformat()} if session else {}
+        lifecycle.move(booking, BookingStatus.COMPLETED, actor=actor, at=now, detail=detail, over_at=at)
+    return booking

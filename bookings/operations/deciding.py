@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from bookings import lifecycle, occupancy
+from bookings.errors import NotAtPartner, NothingToDecide, WrongStatus
+from bookings.locking import lock_booking
+from bookings.models import Booking, BookingRequest, BookingStatus, Occupancy
+from bookings.operations import changing, requests
+from bookings.operations.changing import CHANGEABLE
+from depots.models import Evse
+
+
+def decide(*, booking_id: int, accept: bool, reason: str = "", actor: str, now: datetime) -> Booking:
+    """The depot's answer to the open ask of a booking, a new one or a change.
+
+    Raises NothingToDecide when there is none (any more), NotAtPartner, WrongStatus, PowerUnavailable.
+    """
+    kept = Occupancy.objects.filter(holder=booking_id, kind=Occupancy.Kind.PENDING).values_list(
+        "evse_id", flat=True
+    )
+    binding = True  # the promise of power may have to be renewed with a change
+    with transaction.atomic():
+        booking = lock_booking(booking_id, also=list(kept), depot=binding)
+        if not booking.is_ours:
+            raise NotAtPartner("The partner decides on this booking.")
+        request = requests.pending(booking)
+        if request is None:
+            raise NothingToDecide("Nothing of this booking waits for a decision.")
+        if booking.ends_at <= now and accept:
+            raise WrongStatus(booking.status, BookingStatus.CONFIRMED, "The slot is over already.")
+        answer = _accept if accept else _decline
+        answer(booking, request, reason, actor, now)
+    return booking
+
+
+def _accept(booking: Booking, request: BookingRequest, reason: str, actor: str, now: datetime) -> None:
+    requests.settle(request, BookingRequest.Decision.ACCEPTED, reason=reason, actor=actor, now=now)
+    booking.decide_until = None
+    if request.kind == BookingRequest.Kind.CHANGE:
+        if booking.status not in CHANGEABLE:
+            raise WrongStatus(booking.status, "changed")
+        _take_kept_place(booking, request, actor, now)
+    if booking.status == BookingStatus.REQUESTED:
+        detail = {"reason": reason} if reason else {}
+        lifecycle.move(
+            booking, BookingStatus.CONFIRMED, actor=actor, at=now, detail=detail, fields=["decide_until"]
+        )
+
+
+def _take_kept_place(booking: Booking, request: BookingRequest, actor: str, now: datetime) -> None:
+    change, target = changing.planned_from_request(booking, request)
+    occupancy.vacate(booking, kinds=[Occupancy.Kind.PENDING])
+    changing.apply(booking, change, target, by=Booking.Side.FLEET, actor=actor, now=now)
+
+
+def _decline(booking: Booking, request: BookingRequest, reason: str, actor: str, now: datetime) -> None:
+    requests.settle(request, BookingRequest.Decision.DECLINED, reason=reason, actor=actor, now=now)
+    booking.decide_until = None
+    detail = {"reason": reason} if reason else {}
+    if booking.status == BookingStatus.REQUESTED and request.kind == BookingRequest.Kind.CREATE:
+        booking.note = reason[:200]
+        booking.changed_by_depot_at = now
+        lifecycle.move(
+            booking, BookingStatus.DECLINED, actor=actor, at=now, detail=detail,
+            fields=["decide_until", "note", "changed_by_depot_at"],
+        )  # fmt: skip
+        return
+    drop_change(booking, detail, actor=actor, now=now)
+
+
+def drop_change(booking: Booking, detail: dict[str, str], *, actor: str, now: datetime) -> None:
+    """A change that will not happen gives its kept place back; a booking nobody ever confirmed goes with it."""
+    evses = list(
+        Evse.objects.filter(occupancy__holder=booking.pk, occupancy__kind=Occupancy.Kind.PENDING).values_list("pk", flat=True)
+    )  # fmt: skip
+    if booking.status == BookingStatus.REQUESTED:
+        lifecycle.move(
+            booking, BookingStatus.DECLINED, actor=actor, at=now, detail=detail, fields=["decide_until"]
+        )
+        return
+    occupancy.vacate(booking, kinds=[Occupancy.Kind.PENDING])
+    booking.changed_by_depot_at = now
+    lifecycle.record(
+        booking, kind="change_declined", actor=actor, at=now, detail=detail,
+        fields=["decide_until", "changed_by_depot_at"],
+    )  # fmt: skip
+    lifecycle.tell_calendars(evses, at=now)

@@ -1,0 +1,376 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+
+from bookings import availability, fitting, lifecycle, power, pricing, queries, rules
+from bookings.constraints import violation_raises
+from bookings.errors import (
+    BookingError,
+    DoesNotFit,
+    NotOpenToYou,
+    RequestIdInUse,
+    SlotTaken,
+    TokenElsewhere,
+    VehicleElsewhere,
+    WrongStatus,
+)
+from bookings.fitting import Needs
+from bookings.locking import lock_booking, lock_depot, lock_evses
+from bookings.models import (
+    Booking,
+    BookingOption,
+    BookingRequest,
+    BookingStatus,
+    BookingToken,
+    Enforcement,
+    Vehicle,
+)
+from bookings.models.bookings import new_request_id
+from bookings.operations import requests
+from bookings.operations.tokens import TokenName, entitled, own_vehicle
+from bookings.signals import partner_asked
+from bookings.terms import Terms
+from depots.models import Evse, Organisation
+from depots.periods import Period
+
+HOLD_TIME = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """All that is asked for when a booking is made; see `request_booking`."""
+
+    fleet: Organisation
+    option: BookingOption
+    period: Period
+    needs: Needs
+    vehicle: Vehicle | None
+    evse: Evse | None
+    tokens: list[BookingToken]
+    power_w: int | None
+    plate: str
+    request_id: str
+    authorization_reference: str
+    party: tuple[str, str]
+    actor: str
+    now: datetime
+
+
+def request_booking(
+    *,
+    fleet: Organisation,
+    option: BookingOption,
+    period: Period,
+    vehicle: Vehicle | None = None,
+    needs: Needs | None = None,
+    evse: Evse | None = None,
+    tokens: Sequence[TokenName] | None = None,
+    power_w: int | None = None,
+    plate: str = "",
+    request_id: str = "",
+    authorization_reference: str = "",
+    party: tuple[str, str] = ("", ""),
+    received: dict[str, Any] | None = None,
+    fingerprint: str = "",
+    actor: str,
+    now: datetime,
+) -> Booking:
+    """Book at once, or ask where the depot or a partner decides: CONFIRMED or REQUESTED.
+
+    `evse` narrows a pooled option to one of its EVSEs; `needs` replaces the vehicle's where there is none (a partner's
+    request); `tokens` default to the vehicle's; `party` is (country code, party id) of the asking eMSP.
+    Raises a BookingError; nothing is left behind then.
+    """
+    wish = _wish(
+        fleet=fleet, option=option, period=period, vehicle=vehicle, needs=needs, evse=evse, tokens=tokens, power_w=power_w,
+        plate=plate, request_id=request_id, authorization_reference=authorization_reference, party=party, actor=actor, now=now,
+    )  # fmt: skip
+    asked = requests.asked_of(
+        period, option=option, evse=evse, vehicle=vehicle, tokens=wish.tokens, power_w=power_w
+    )
+    if option.is_mirror:
+        return _ask_partner(wish, asked)
+    terms = queries.terms_for(option, fleet, now=now)
+    status = BookingStatus.REQUESTED if terms.approval else BookingStatus.CONFIRMED
+    with _refusals(wish, terms), transaction.atomic():
+        booking = _begin(wish, terms, status)
+        requests.log(
+            booking, BookingRequest.Kind.CREATE, asked,
+            accepted=not terms.approval, received=received, fingerprint=fingerprint, actor=actor, now=now,
+        )  # fmt: skip
+    return booking
+
+
+def hold_slot(
+    *,
+    fleet: Organisation,
+    option: BookingOption,
+    period: Period,
+    vehicle: Vehicle | None,
+    evse: Evse | None = None,
+    tokens: Sequence[TokenName] | None = None,
+    power_w: int | None = None,
+    actor: str,
+    now: datetime,
+) -> Booking:
+    """Keep a slot for HOLD_TIME while its dispatcher reads the terms and confirms. Raises a BookingError."""
+    wish = _wish(
+        fleet=fleet, option=option, period=period, vehicle=vehicle, needs=None, evse=evse, tokens=tokens, power_w=power_w,
+        plate="", request_id="", authorization_reference="", party=("", ""), actor=actor, now=now,
+    )  # fmt: skip
+    if option.is_mirror:
+        raise NotOpenToYou("A partner's slot cannot be held, only requested.")
+    terms = queries.terms_for(option, fleet, now=now)
+    with _refusals(wish, terms), transaction.atomic():
+        return _begin(wish, terms, BookingStatus.HELD)
+
+
+def confirm_hold(*, booking_id: int, actor: str, now: datetime) -> Booking:
+    """Turn a hold into a booking, or into a request where the depot decides. Raises WrongStatus when it ran out."""
+    with transaction.atomic():
+        booking = lock_booking(booking_id)
+        if booking.status == BookingStatus.HELD and booking.held_until and booking.held_until <= now:
+            raise WrongStatus(
+                booking.status,
+                BookingStatus.CONFIRMED,
+                "The hold has run out; the slot has to be found anew.",
+            )
+        approval = booking.terms.approval
+        asked = requests.asked_of(
+            booking.period, option=booking.option, evse=booking.evse, vehicle=booking.vehicle,
+            tokens=list(booking.tokens.all()), power_w=booking.promised_power_w,
+        )  # fmt: skip
+        requests.log(booking, BookingRequest.Kind.CREATE, asked, accepted=not approval, actor=actor, now=now)
+        booking.held_until = None
+        booking.decide_until = decide_until(booking.terms, booking.period, now) if approval else None
+        lifecycle.move(
+            booking,
+            BookingStatus.REQUESTED if approval else BookingStatus.CONFIRMED,
+            actor=actor,
+            at=now,
+            fields=["held_until", "decide_until"],
+        )
+    return booking
+
+
+def decide_until(terms: Terms, period: Period, now: datetime) -> datetime:
+    """When a request nobody answered fails; never after the slot itself is over."""
+    return min(now + timedelta(minutes=terms.decision_min), period.ends_at)
+
+
+def sweep_holds(evse_ids: Sequence[int], span: Period, *, now: datetime) -> None:
+    """Let holds that ran out give up their place, under the EVSEs' lock, for whoever needs it."""
+    overdue = Booking.objects.filter(
+        status=BookingStatus.HELD, held_until__lte=now, evse__in=evse_ids, starts_at__lt=span.ends_at + availability.FAR,
+        ends_at__gt=span.starts_at - availability.FAR,
+    ).order_by("pk")  # fmt: skip
+    for booking in overdue.select_for_update(no_key=True):
+        lifecycle.move(booking, BookingStatus.EXPIRED, actor="scheduler", at=now)
+
+
+def candidates(evses: Sequence[Evse], needs: Needs, wanted: Evse | None) -> list[Evse]:
+    """The EVSEs of an option that fit, or the wanted one. Raises DoesNotFit with the reasons when none does."""
+    pool = [evse for evse in evses if wanted is None or evse.pk == wanted.pk]
+    if not pool:
+        raise DoesNotFit("That EVSE does not belong to what is booked.")
+    found = [evse for evse in pool if not fitting.misfits(needs, evse)]
+    if not found:
+        raise DoesNotFit(fitting.sentence(fitting.misfits(needs, pool[0])))
+    return found
+
+
+def assign(
+    pool: Sequence[Evse],
+    needs: Needs,
+    period: Period,
+    terms: Terms,
+    *,
+    now: datetime,
+    holder: int | None = None,
+) -> list[Evse]:
+    """The locked EVSEs that are free for the period, the one that wastes least first; none means full.
+
+    Tightest fit, then the smallest free gap around the period. `holder` is a booking whose own place counts as free.
+    """
+    taken = availability.occupied(
+        [evse.pk for evse in pool], period.widened(availability.FAR, availability.FAR)
+    )
+    wanted = Period(period.starts_at, period.ends_at + terms.tail)
+    free = []
+    for evse in pool:
+        spans = [row.span for row in taken[evse.pk] if row.holder != holder]
+        if not any(span.overlaps(wanted) for span in spans):
+            free.append((fitting.leftover(needs, evse), _gap_around(spans, period), evse.pk, evse))
+    return [evse for *_, evse in sorted(free, key=lambda item: item[:3])]
+
+
+@contextmanager
+def refusals(
+    terms: Terms, period: Period, evses: Callable[[], Collection[Evse]], *, now: datetime
+) -> Iterator[None]:
+    """Around a whole operation: constraints speak as our errors, and a taken slot says what is nearest.
+
+    `evses` is asked only then, after the transaction: those on which another time would do.
+    """
+    try:
+        with violation_raises(
+            {
+                "occupancy_evse_once": SlotTaken(),
+                "claim_token_once": TokenElsewhere(
+                    "A token of this booking is booked elsewhere at that time."
+                ),
+                "claim_vehicle_once": VehicleElsewhere("The vehicle is booked elsewhere at that time."),
+                "booking_request_id_once": RequestIdInUse("This request id was used already."),
+            }
+        ):
+            yield
+    except SlotTaken as taken:
+        taken.nearest = availability.nearest(terms, evses(), period, now=now)
+        raise
+
+
+def _wish(
+    *,
+    fleet: Organisation,
+    option: BookingOption,
+    period: Period,
+    vehicle: Vehicle | None,
+    needs: Needs | None,
+    evse: Evse | None,
+    tokens: Sequence[TokenName] | None,
+    power_w: int | None,
+    plate: str,
+    request_id: str,
+    authorization_reference: str,
+    party: tuple[str, str],
+    actor: str,
+    now: datetime,
+) -> Wish:
+    own_vehicle(vehicle, fleet)
+    if not queries.bookable_options(fleet, now=now).filter(pk=option.pk).exists():
+        raise NotOpenToYou("This depot is not open to you.")
+    request_id = request_id or new_request_id()
+    return Wish(
+        fleet=fleet,
+        option=option,
+        period=period.in_utc(),
+        needs=needs or Needs.of(vehicle),
+        vehicle=vehicle,
+        evse=evse,
+        tokens=entitled(tokens, vehicle, fleet, party),
+        power_w=power_w,
+        plate=plate or (vehicle.plate if vehicle else ""),
+        request_id=request_id,
+        authorization_reference=authorization_reference,
+        party=party if any(party) else (fleet.country_code, fleet.emsp_party_id),
+        actor=actor,
+        now=now,
+    )
+
+
+def _begin(wish: Wish, terms: Terms, status: BookingStatus) -> Booking:
+    """Lock, look, take: the heart of every booking at a depot of ours."""
+    option, now = wish.option, wish.now
+    rules.check_period(terms, option.depot, wish.period, now=now)
+    pool = candidates(list(queries.evses_with_bays().filter(options=option)), wish.needs, wish.evse)
+    if power.can_bind(option.depot):
+        lock_depot(option.depot_id)
+    lock_evses([evse.pk for evse in pool])
+    span = wish.period.widened(terms.early_start, terms.tail)
+    sweep_holds([evse.pk for evse in pool], span, now=now)
+    free = assign(pool, wish.needs, wish.period, terms, now=now)
+    if not free:
+        raise SlotTaken
+    evse, watts = _first_with_power(free, span, wish)
+    booking = _booking(wish, terms, evse, watts)
+    if status == BookingStatus.HELD:
+        booking.held_until = now + HOLD_TIME
+    if status == BookingStatus.REQUESTED:
+        booking.decide_until = decide_until(terms, wish.period, now)
+    return lifecycle.begin(booking, status, tokens=wish.tokens, actor=wish.actor, at=now)
+
+
+def _booking(wish: Wish, terms: Terms, evse: Evse | None, watts: int) -> Booking:
+    price = pricing.quote(
+        wish.option, wish.fleet, wish.period, power_w=watts, vehicle=wish.vehicle, now=wish.now
+    )
+    outbound, inbound = wish.option.is_mirror, wish.fleet.is_partner
+    return Booking(
+        route=Booking.Route.OUTBOUND if outbound else Booking.Route.INBOUND if inbound else Booking.Route.OWN,
+        request_id=wish.request_id,
+        authorization_reference=wish.authorization_reference or wish.request_id[:36],
+        customer_country=wish.party[0].upper(),
+        customer_party=wish.party[1].upper(),
+        fleet=wish.fleet,
+        depot=wish.option.depot,
+        option=wish.option,
+        evse=evse,
+        vehicle=wish.vehicle,
+        plate=wish.plate,
+        starts_at=wish.period.starts_at,
+        ends_at=wish.period.ends_at,
+        promised_power_w=watts,
+        terms_json=terms.to_json(),
+        quote=price.to_json() if price else {},
+        enforcement=Enforcement.NOT_DUE,
+    )
+
+
+def _ask_partner(wish: Wish, asked: dict[str, Any]) -> Booking:
+    """A booking at a partner's depot occupies nothing here; it stays requested until the partner has answered."""
+    terms = replace(queries.terms_for(wish.option, wish.fleet, now=wish.now), approval=True)
+    rules.check_period(terms, wish.option.depot, wish.period, now=wish.now)
+    evse = wish.evse or next(iter(wish.option.evses.all()), None)
+    if evse is not None and (misfits := fitting.misfits(wish.needs, evse)):
+        raise DoesNotFit(fitting.sentence(misfits))
+    watts = wish.power_w or min(
+        [w for w in (wish.needs.max_power_w, evse.max_power_w if evse else None) if w], default=0
+    )
+    with _refusals(wish, terms), transaction.atomic():
+        booking = _booking(wish, terms, None, watts)
+        lifecycle.begin(booking, BookingStatus.REQUESTED, tokens=wish.tokens, actor=wish.actor, at=wish.now)
+        request = requests.log(
+            booking, BookingRequest.Kind.CREATE, asked, accepted=False, actor=wish.actor, now=wish.now
+        )
+        partner_asked.send(sender=BookingRequest, request=request, at=wish.now)
+    return booking
+
+
+def _first_with_power(free: Sequence[Evse], span: Period, wish: Wish) -> tuple[Evse, int]:
+    """The first free EVSE whose power can be promised. Raises the last PowerUnavailable when none can."""
+    loads = power.Loads.at({wish.option.depot_id}, span)
+    refusal: BookingError | None = None
+    for evse in free:
+        try:
+            return evse, loads.promise(evse, span, wish.power_w, wish.needs.max_power_w)
+        except BookingError as short:
+            refusal = short
+    raise refusal or SlotTaken()
+
+
+def _refusals(wish: Wish, terms: Terms) -> AbstractContextManager[None]:
+    return refusals(terms, wish.period, lambda: _alternatives(wish), now=wish.now)
+
+
+def _alternatives(wish: Wish) -> list[Evse]:
+    evses = list(queries.evses_with_bays().filter(options=wish.option))
+    return candidates(evses, wish.needs, wish.evse)
+
+
+def _gap_around(spans: Sequence[Period], period: Period) -> timedelta:
+    """How long the free stretch is that the period would break into: a short one is better filled than a long one."""
+    before = max(
+        (s.ends_at for s in spans if s.ends_at <= period.starts_at),
+        default=period.starts_at - availability.FAR,
+    )
+    after = min(
+        (s.starts_at for s in spans if s.starts_at >= period.ends_at),
+        default=period.ends_at + availability.FAR,
+    )
+    return after - before

@@ -1,0 +1,123 @@
+"""The asks of a booking and their decisions: what came in, what was answered, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from bookings.models import Booking, BookingOption, BookingRequest, BookingToken, Vehicle
+from depots.models import Evse
+from depots.periods import Period
+
+
+def asked_of(
+    period: Period | None,
+    *,
+    option: BookingOption | None = None,
+    evse: Evse | None = None,
+    vehicle: Vehicle | None = None,
+    tokens: Sequence[BookingToken] | None = None,
+    power_w: int | None = None,
+    reason: str = "",
+) -> dict[str, Any]:
+    """What is asked, in our words, only as far as it is asked; the shape is BookingRequest's."""
+    asked: dict[str, Any] = {
+        "period": period.as_json() if period else None,
+        "option": option.code if option else None,
+        "evse": evse.uid if evse else None,
+        "evse_id": evse.pk if evse else None,
+        "vehicle": vehicle.plate if vehicle else None,
+        "vehicle_id": vehicle.pk if vehicle else None,
+        "tokens": [_token(token) for token in tokens] if tokens is not None else None,
+        "power_w": power_w,
+        "reason": reason or None,
+    }
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+def log(
+    booking: Booking,
+    kind: str,
+    asked: dict[str, Any],
+    *,
+    accepted: bool,
+    received: dict[str, Any] | None = None,
+    fingerprint: str = "",
+    actor: str,
+    now: datetime,
+) -> BookingRequest:
+    """Keep an ask, decided at once or pending."""
+    return BookingRequest.objects.create(
+        booking=booking,
+        kind=kind,
+        decision=BookingRequest.Decision.ACCEPTED if accepted else BookingRequest.Decision.PENDING,
+        asked=asked,
+        received=received,
+        fingerprint=fingerprint,
+        asked_by=actor,
+        asked_at=now,
+        decided_at=now if accepted else None,
+    )
+
+
+def log_declined(
+    booking: Booking,
+    kind: str,
+    asked: dict[str, Any],
+    reason: str,
+    *,
+    received: dict[str, Any] | None,
+    fingerprint: str,
+    actor: str,
+    now: datetime,
+) -> BookingRequest:
+    """Keep an ask that was refused by a rule."""
+    return BookingRequest.objects.create(
+        booking=booking,
+        kind=kind,
+        decision=BookingRequest.Decision.DECLINED,
+        asked=asked,
+        received=received,
+        fingerprint=fingerprint,
+        asked_by=actor,
+        asked_at=now,
+        decided_at=now,
+        decided_by="rule",
+        reason=reason[:300],
+    )
+
+
+def pending(booking: Booking) -> BookingRequest | None:
+    return booking.requests.filter(decision=BookingRequest.Decision.PENDING).first()
+
+
+def settle(
+    request: BookingRequest, decision: BookingRequest.Decision, *, reason: str = "", actor: str, now: datetime
+) -> None:
+    """Write the decision of a pending ask; it is final afterwards."""
+    request.decision, request.reason, request.decided_at, request.decided_by = (
+        decision,
+        reason[:300],
+        now,
+        actor,
+    )
+    request.save(update_fields=["decision", "reason", "decided_at", "decided_by"])
+
+
+def decline_pending(booking: Booking, reason: str, *, actor: str, now: datetime) -> BookingRequest | None:
+    """An open ask that events have overtaken is declined."""
+    request = pending(booking)
+    if request is not None:
+        settle(request, BookingRequest.Decision.DECLINED, reason=reason, actor=actor, now=now)
+    return request
+
+
+def _token(token: BookingToken) -> dict[str, str]:
+    return {
+        "uid": token.uid,
+        "type": token.type,
+        "country_code": token.country_code,
+        "party_id": token.party_id,
+        "contract_id": token.contract_id,
+    }

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bookings.errors import TokenUnusable, VehicleUnknown
+from bookings.models import BookingToken, Token, Vehicle
+from depots.models import Organisation
+
+MOST_TOKENS = 36
+
+
+@dataclass(frozen=True)
+class TokenName:
+    """A token as a fleet or partner names it: uid, OCPI TokenType, and the eMSP party it belongs to."""
+
+    uid: str
+    type: str = Token.Type.RFID
+    country_code: str = ""
+    party_id: str = ""
+    contract_id: str = ""
+
+
+def own_vehicle(vehicle: Vehicle | None, fleet: Organisation) -> None:
+    """Raises VehicleUnknown for another fleet's vehicle, which is not told apart from one that does not exist."""
+    if vehicle is not None and (vehicle.fleet_id != fleet.pk or vehicle.is_retired):
+        raise VehicleUnknown(f"{fleet} has no vehicle {vehicle.plate}.")
+
+
+def entitled(
+    tokens: Sequence[TokenName] | None, vehicle: Vehicle | None, fleet: Organisation, party: tuple[str, str]
+) -> list[BookingToken]:
+    """The tokens a booking will carry, unsaved: those named, else the vehicle's own. Raises TokenUnusable."""
+    if tokens is None:
+        mine = vehicle.tokens.filter(is_blocked=False) if vehicle else Token.objects.none()
+        tokens = [TokenName(token.uid, token.type, contract_id=token.contract_id) for token in mine]
+    elif not fleet.is_partner:
+        _refuse_foreign(tokens, fleet)
+    if len(tokens) > MOST_TOKENS:
+        raise TokenUnusable(f"A booking carries at most {MOST_TOKENS} tokens.")
+    country, party_id = party if any(party) else (fleet.country_code, fleet.emsp_party_id)
+    unique = {
+        (t.uid.upper(), t.type, (t.country_code or country).upper(), (t.party_id or party_id).upper()): t
+        for t in tokens
+    }
+    return [
+        BookingToken(uid=t.uid, type=type_, country_code=cc, party_id=pid, contract_id=t.contract_id)
+        for (_, type_, cc, pid), t in unique.items()
+    ]
+
+
+def _refuse_foreign(tokens: Sequence[TokenName], fleet: Organisation) -> None:
+    known = {(token.uid.upper(), token.type): token for token in Token.objects.filter(fleet=fleet)}
+    for token in tokens:
+        found = known.get((token.uid.upper(), token.type))
+        if found is None:
+            raise TokenUnusable(f"{fleet} has no token {token.uid}.")
+        if found.is_blocked:
+            raise TokenUnusable(f"The token {token.uid} is blocked.")

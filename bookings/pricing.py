@@ -1,0 +1,161 @@
+"""What a booking will cost, said before it is made and kept with it: the quote shown is the price that is billed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from django.db.models import Q
+
+from bookings.models import BookingOption, Tariff, Vehicle
+from depots.models import Organisation
+from depots.periods import Period
+
+
+@dataclass(frozen=True)
+class Line:
+    """One part of a price, without VAT."""
+
+    what: str
+    amount: Decimal
+    is_estimate: bool = False
+
+
+@dataclass(frozen=True)
+class Quote:
+    """Amounts in `currency`; `net` without VAT, `total` with it. Energy is an estimate until it was metered.
+
+    `energy_wh` is what the estimate rests on; the unit prices are kept so that the bill uses the same ones.
+    """
+
+    tariff: str
+    currency: str
+    lines: tuple[Line, ...]
+    vat_percent: Decimal
+    energy_wh: int
+    energy_per_kwh: Decimal
+    time_per_hour: Decimal
+    booking_fee: Decimal
+    no_show_fee: Decimal
+    late_cancel_fee: Decimal
+
+    @property
+    def net(self) -> Decimal:
+        return cents(sum((line.amount for line in self.lines), Decimal()))
+
+    @property
+    def vat(self) -> Decimal:
+        return cents(self.net * self.vat_percent / 100)
+
+    @property
+    def total(self) -> Decimal:
+        return self.net + self.vat
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "tariff": self.tariff,
+            "currency": self.currency,
+            "lines": [
+                {"what": ln.what, "amount": str(ln.amount), "estimate": ln.is_estimate} for ln in self.lines
+            ],
+            "net": str(self.net),
+            "vat_percent": str(self.vat_percent),
+            "vat": str(self.vat),
+            "total": str(self.total),
+            "energy_wh": self.energy_wh,
+            "energy_per_kwh": str(self.energy_per_kwh),
+            "time_per_hour": str(self.time_per_hour),
+            "booking_fee": str(self.booking_fee),
+            "no_show_fee": str(self.no_show_fee),
+            "late_cancel_fee": str(self.late_cancel_fee),
+        }
+
+
+def tariffs_for(
+    options: Collection[BookingOption], fleet: Organisation, *, now: datetime
+) -> dict[int, Tariff | None]:
+    """By option id, in one query: the tariff of the option, else of the fleet's agreement, else of the depot."""
+    depot_ids = {option.depot_id for option in options}
+    agreed = Q(agreement__starts_at__lte=now) & (
+        Q(agreement__ends_at__isnull=True) | Q(agreement__ends_at__gt=now)
+    )
+    mine = Q(agreement__depot__in=depot_ids) & (Q(agreement__guest=fleet) | Q(agreement__guest__isnull=True))
+    rows = list(
+        Tariff.objects.filter(
+            Q(option__in=[option.pk for option in options]) | Q(depot__in=depot_ids) | (agreed & mine)
+        ).select_related("agreement")
+    )
+    return {option.pk: min(_applying(rows, option), key=_breadth, default=None) for option in options}
+
+
+def quote(
+    option: BookingOption,
+    fleet: Organisation,
+    period: Period,
+    *,
+    power_w: int,
+    vehicle: Vehicle | None,
+    now: datetime,
+) -> Quote | None:
+    """The price of a period at a promised power; None where no tariff was given (a partner bills by its own)."""
+    tariff = tariffs_for([option], fleet, now=now)[option.pk]
+    return quoted(tariff, period, power_w=power_w, vehicle=vehicle) if tariff else None
+
+
+def quoted(tariff: Tariff, period: Period, *, power_w: int, vehicle: Vehicle | None) -> Quote:
+    """The same by a tariff at hand."""
+    return _quoted(tariff, period, _energy_estimate_wh(period, power_w, vehicle))
+
+
+def cents(amount: Decimal) -> Decimal:
+    return amount.quantize(Decimal("0.01"), ROUND_HALF_UP)
+
+
+def _quoted(tariff: Tariff, period: Period, energy_wh: int) -> Quote:
+    hours = Decimal(int(period.duration.total_seconds())) / 3600
+    lines = [
+        Line("Booking fee", cents(tariff.booking_fee)),
+        Line("Time", cents(tariff.time_per_hour * hours)),
+        Line("Energy", cents(tariff.energy_per_kwh * energy_wh / 1000), is_estimate=True),
+    ]
+    return Quote(
+        tariff=tariff.code,
+        currency=tariff.currency,
+        lines=tuple(line for line in lines if line.amount),
+        vat_percent=tariff.vat_percent,
+        energy_wh=energy_wh,
+        energy_per_kwh=tariff.energy_per_kwh,
+        time_per_hour=tariff.time_per_hour,
+        booking_fee=tariff.booking_fee,
+        no_show_fee=tariff.no_show_fee,
+        late_cancel_fee=tariff.late_cancel_fee,
+    )
+
+
+def _energy_estimate_wh(period: Period, power_w: int, vehicle: Vehicle | None) -> int:
+    """The promised power all the time, but no more than four fifths of the battery."""
+    energy = int(power_w * period.duration.total_seconds() / 3600)
+    if vehicle is not None and vehicle.battery_wh:
+        energy = min(energy, vehicle.battery_wh * 4 // 5)
+    return energy
+
+
+def _applying(rows: list[Tariff], option: BookingOption) -> list[Tariff]:
+    return [
+        row
+        for row in rows
+        if row.option_id == option.pk
+        or row.depot_id == option.depot_id
+        or (row.agreement is not None and row.agreement.depot_id == option.depot_id)
+    ]
+
+
+def _breadth(row: Tariff) -> int:
+    if row.option_id:
+        return 0
+    if row.agreement is not None:
+        return 1 if row.agreement.guest_id else 2
+    return 3

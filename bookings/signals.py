@@ -1,0 +1,15 @@
+"""Changes others must hear of, sent inside the transaction that makes them.
+
+Receivers run in that transaction: they write rows, enqueue jobs or notify, and call nobody.
+"""
+
+from django.dispatch import Signal
+
+# booking: Booking, event: BookingEvent, at. Its status, span, enforcement or anything shown of it is different now.
+booking_changed = Signal()
+# option_ids: list[int], evse_ids: list[int], at. The free time of these options may be different now.
+calendars_changed = Signal()
+# request: BookingRequest, at. A partner has to be asked (create, change or cancel of an outbound booking).
+partner_asked = Signal()
+# depot_id: int, evse_ids: list[int], at. A closure appeared or went.
+closures_changed = Signal()

@@ -1,0 +1,460 @@
+"""What may be done to a booking at one of our depots, and what is refused."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from bookings import errors, operations
+from bookings.models import Booking, BookingRequest, BookingStatus, Occupancy
+from depots.models import Evse
+from depots.periods import Period
+from tests.factories import (
+    NOW,
+    at,
+    make_depot,
+    make_evse,
+    make_fleet,
+    make_opening_hours,
+    make_option,
+    make_vehicle,
+    open_depot,
+    option_of,
+    slot,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+def book(evse: Evse, period: Period = slot(10, 11), **wishes: Any) -> Booking:
+    vehicle = wishes.pop("vehicle", None) or make_vehicle()
+    asked = {"fleet": vehicle.fleet, "option": option_of(evse), "actor": "dispatcher", "now": NOW, **wishes}
+    return operations.request_booking(vehicle=vehicle, period=period, **asked)
+
+
+def occupied(booking: Booking, kind: str = "booking") -> Period | None:
+    row = Occupancy.objects.filter(holder=booking.pk, kind=kind).first()
+    return row.span if row else None
+
+
+def test_a_free_slot_is_confirmed_at_once_and_occupied():
+    evse = make_evse()
+
+    booking = book(evse)
+
+    assert (booking.status, booking.evse, booking.enforcement) == ("confirmed", evse, "not_due")
+    assert occupied(booking) == slot(10, 11)
+    assert [r.decision for r in booking.requests.all()] == ["accepted"]
+    assert [(e.before, e.after) for e in booking.events.all()] == [("", "confirmed")]
+
+
+def test_a_second_truck_cannot_take_a_taken_slot_and_is_told_the_nearest_free_one():
+    evse = make_evse()
+    book(evse, slot(10, 12))
+
+    with pytest.raises(errors.SlotTaken) as refusal:
+        book(evse, slot(11, 12))
+
+    assert refusal.value.nearest == slot(12, 13)
+    assert Booking.objects.count() == 1
+
+
+def test_slots_that_only_touch_both_stand():
+    evse = make_evse()
+
+    book(evse, slot(10, 11))
+    book(evse, slot(11, 12))
+
+    assert Occupancy.objects.count() == 2
+
+
+def test_turnaround_keeps_the_next_truck_away():
+    evse = make_evse(make_depot(terms={"turnaround_min": 15}))
+    book(evse, slot(10, 11))
+
+    with pytest.raises(errors.SlotTaken):
+        book(evse, slot(11, 12))
+
+    assert book(evse, slot((11, 15), 12)).status == "confirmed"
+
+
+def test_early_start_reaches_back_but_not_into_the_span_before_it():
+    evse = make_evse(make_depot(terms={"early_start_min": 30}))
+    book(evse, slot((9, 0), (9, 45)))
+
+    booking = book(evse, slot(10, 11))
+
+    assert occupied(booking) == Period(at(9, 45), at(11))
+
+
+def test_early_start_does_not_reach_before_the_booking_was_made():
+    evse = make_evse(make_depot(terms={"early_start_min": 60}))
+
+    booking = book(evse, slot((8, 30), (9, 30)))
+
+    assert occupied(booking) == Period(NOW, at(9, 30))
+
+
+def test_early_start_of_a_standing_booking_is_kept_for_it():
+    evse = make_evse(make_depot(terms={"early_start_min": 30}))
+    book(evse, slot(11, 12))
+
+    with pytest.raises(errors.SlotTaken):
+        book(evse, slot(10, 11))
+
+    assert book(evse, slot(10, (10, 30))).status == "confirmed"
+
+
+@pytest.mark.parametrize(
+    ("period", "error"),
+    [
+        (slot(7, 8), errors.InThePast),
+        (slot(8, 9), errors.TooSoon),
+        (slot(10, 11, day=20), errors.TooFarAhead),
+        (slot((10, 7), (11, 7)), errors.NotAligned),
+        (slot(10, (10, 15)), errors.TooShort),
+        (slot(10, 16), errors.TooLong),
+        (slot(17, 18), errors.DepotClosed),
+        (slot((16, 30), (17, 30)), errors.DepotClosed),
+    ],
+)
+def test_terms_and_opening_hours_refuse(period, error):
+    depot = make_depot(terms={"lead_min": 30}, charging_when_closed=False)
+    make_opening_hours(depot, 0, 18 * 60)  # 18:00 in Berlin is 17:00 UTC
+
+    with pytest.raises(error):
+        book(make_evse(depot), period)
+
+    assert not Booking.objects.exists()
+    assert not Occupancy.objects.exists()
+
+
+def test_a_vehicle_that_does_not_fit_is_told_why():
+    evse = make_evse(max_vehicle_length_cm=1200, standard="MCS")
+
+    with pytest.raises(errors.DoesNotFit) as refusal:
+        book(evse, vehicle=make_vehicle(length_cm=1650))
+
+    assert "16.50 m" in str(refusal.value)
+    assert "plug" in str(refusal.value)
+
+
+def test_a_depot_that_is_not_open_to_a_fleet_is_refused_and_one_opened_to_it_is_not():
+    evse = make_evse(make_depot(open_to_all=False))
+    vehicle = make_vehicle()
+
+    with pytest.raises(errors.NotOpenToYou):
+        book(evse, vehicle=vehicle)
+
+    open_depot(evse.depot, vehicle.fleet)
+    assert book(evse, vehicle=vehicle).status == "confirmed"
+
+
+def test_another_fleets_vehicle_is_as_unknown_as_none():
+    with pytest.raises(errors.VehicleUnknown):
+        book(make_evse(), fleet=make_fleet())
+
+
+def test_a_pooled_option_takes_the_tightest_fit_and_spares_the_rest():
+    depot = make_depot()
+    plain = make_evse(depot, max_power_w=400_000)
+    make_evse(depot, max_power_w=400_000, refrigeration_outlet=True)
+    pool = make_option(*depot.evses.all())
+    first = book(plain, option=pool)
+    second = book(plain, option=pool)
+
+    assert first.evse == plain
+    assert second.evse != plain
+    with pytest.raises(errors.SlotTaken):
+        book(plain, option=pool)
+
+
+def test_a_pooled_option_fills_the_smallest_gap():
+    depot = make_depot()
+    wide, narrow = make_evse(depot), make_evse(depot)
+    pool = make_option(wide, narrow)
+    book(narrow, slot(9, 10))
+    book(narrow, slot(11, 12))
+
+    assert book(wide, slot(10, 11), option=pool).evse == narrow
+
+
+def test_promises_of_power_never_exceed_the_grid_connection():
+    depot = make_depot(grid_limit_w=500_000)
+    one, two = make_evse(depot), make_evse(depot)
+    book(one, power_w=300_000)
+
+    with pytest.raises(errors.PowerUnavailable) as refusal:
+        book(two, power_w=250_000)
+
+    assert refusal.value.available_w == 200_000
+    assert book(two).promised_power_w == 200_000
+    assert book(two, slot(11, 12), power_w=400_000).promised_power_w == 400_000
+
+
+def test_approval_waits_and_occupies_until_the_depot_decides():
+    evse = make_evse(make_depot(terms={"approval": True}))
+
+    booking = book(evse)
+
+    assert booking.status == "requested"
+    assert booking.decide_until == NOW + timedelta(minutes=15)
+    assert occupied(booking) is not None
+    assert (
+        operations.decide(booking_id=booking.pk, accept=True, actor="manager", now=NOW).status == "confirmed"
+    )
+
+
+def test_a_declined_request_gives_the_slot_back():
+    evse = make_evse(make_depot(terms={"approval": True}))
+    booking = book(evse)
+
+    declined = operations.decide(
+        booking_id=booking.pk, accept=False, reason="Yard is full", actor="m", now=NOW
+    )
+
+    assert declined.status == "declined"
+    assert occupied(booking) is None
+    assert book(evse).status == "requested"
+    with pytest.raises(errors.NothingToDecide):
+        operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
+
+
+def test_an_undecided_request_fails_at_its_deadline_and_not_before():
+    booking = book(make_evse(make_depot(terms={"approval": True})))
+
+    with pytest.raises(errors.NothingToDecide):
+        operations.fail_undecided(booking_id=booking.pk, now=NOW + timedelta(minutes=14))
+    failed = operations.fail_undecided(booking_id=booking.pk, now=NOW + timedelta(minutes=15))
+
+    assert failed.status == "failed"
+    assert [r.decision for r in failed.requests.all()] == ["failed"]
+
+
+def test_a_change_of_time_moves_what_is_occupied():
+    booking = book(make_evse())
+
+    changed = operations.change_booking(booking_id=booking.pk, period=slot(12, 13), actor="d", now=NOW)
+
+    assert changed.period == slot(12, 13)
+    assert occupied(booking) == slot(12, 13)
+    assert changed.events.last().kind == "changed"
+    assert changed.version == booking.version + 1
+    assert not changed.is_changed_unseen
+
+
+def test_a_change_may_overlap_its_own_booking_but_no_other():
+    evse = make_evse()
+    booking = book(evse, slot(10, 11))
+    book(evse, slot(12, 13))
+
+    assert operations.change_booking(
+        booking_id=booking.pk, period=slot(10, 12), actor="d", now=NOW
+    ).ends_at == at(12)
+    with pytest.raises(errors.SlotTaken):
+        operations.change_booking(booking_id=booking.pk, period=slot(11, 13), actor="d", now=NOW)
+
+
+def test_a_pooled_booking_changes_its_evse_when_its_own_is_taken():
+    depot = make_depot()
+    one, two = make_evse(depot), make_evse(depot)
+    pool = make_option(one, two)
+    booking = book(one, slot(10, 11), option=pool)
+    book(booking.evse, slot(12, 13))
+
+    moved = operations.change_booking(booking_id=booking.pk, period=slot(12, 13), actor="d", now=NOW)
+
+    assert {moved.evse, booking.evse} == {one, two}
+
+
+def test_a_fleet_changes_until_its_deadline_and_a_depot_later():
+    booking = book(make_evse())
+
+    with pytest.raises(errors.ChangeTooLate):
+        operations.change_booking(booking_id=booking.pk, period=slot(12, 13), actor="d", now=at(9, 1))
+    moved = operations.change_booking(
+        booking_id=booking.pk, period=slot(12, 13), by="depot", actor="m", now=at(9, 1)
+    )
+
+    assert moved.period == slot(12, 13)
+    assert moved.is_changed_unseen
+    assert not operations.mark_seen(booking_id=booking.pk, actor="d", now=at(9, 2)).is_changed_unseen
+
+
+def test_a_change_that_changes_nothing_is_refused():
+    booking = book(make_evse())
+
+    with pytest.raises(errors.NothingToChange):
+        operations.change_booking(booking_id=booking.pk, period=booking.period, actor="d", now=NOW)
+
+
+def test_a_change_that_waits_keeps_both_places_and_the_old_period_in_force():
+    booking = book(make_evse(make_depot(terms={"approval": True})))
+    operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
+
+    changed = operations.change_booking(booking_id=booking.pk, period=slot(11, 12), actor="d", now=NOW)
+
+    assert (changed.status, changed.period) == ("confirmed", slot(10, 11))
+    assert (occupied(booking), occupied(booking, "pending")) == (slot(10, 11), slot(11, 12))
+    accepted = operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
+    assert (accepted.period, occupied(booking, "pending")) == (slot(11, 12), None)
+    assert [r.decision for r in accepted.requests.all()] == ["accepted", "accepted"]
+
+
+def test_a_refused_change_leaves_the_booking_as_it_was():
+    booking = book(make_evse(make_depot(terms={"approval": True})))
+    operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
+    operations.change_booking(booking_id=booking.pk, period=slot(11, 12), actor="d", now=NOW)
+
+    kept = operations.decide(booking_id=booking.pk, accept=False, actor="m", now=NOW)
+
+    assert (kept.status, kept.period, occupied(booking, "pending")) == ("confirmed", slot(10, 11), None)
+
+
+def test_a_second_change_replaces_one_that_waits():
+    booking = book(make_evse(make_depot(terms={"approval": True})))
+    operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
+    operations.change_booking(booking_id=booking.pk, period=slot(11, 12), actor="d", now=NOW)
+
+    operations.change_booking(booking_id=booking.pk, period=slot(13, 14), actor="d", now=NOW)
+
+    decisions = [r.decision for r in BookingRequest.objects.filter(booking=booking)]
+    assert decisions == ["accepted", "declined", "pending"]
+    assert occupied(booking, "pending") == slot(13, 14)
+
+
+def test_a_cancelled_slot_is_free_again():
+    evse = make_evse()
+    booking = book(evse)
+
+    cancelled = operations.cancel_booking(
+        booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor="d", now=NOW
+    )
+
+    assert (cancelled.status, cancelled.enforcement) == ("cancelled", "released")
+    assert book(evse).status == "confirmed"
+
+
+def test_a_fleet_cancels_until_its_deadline_and_a_depot_later():
+    booking = book(make_evse())
+
+    with pytest.raises(errors.CancelTooLate):
+        operations.cancel_booking(
+            booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor="d", now=at(9, 31)
+        )
+    cancelled = operations.cancel_booking(
+        booking_id=booking.pk, reason="BROKEN_CHARGER", by="depot", actor="m", now=at(9, 31)
+    )
+
+    assert (cancelled.cancelled_by, cancelled.is_changed_unseen) == ("depot", True)
+
+
+def test_what_has_ended_cannot_be_cancelled_or_changed():
+    booking = book(make_evse())
+    operations.cancel_booking(booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor="d", now=NOW)
+
+    with pytest.raises(errors.WrongStatus):
+        operations.cancel_booking(booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor="d", now=NOW)
+    with pytest.raises(errors.WrongStatus):
+        operations.change_booking(booking_id=booking.pk, period=slot(12, 13), actor="d", now=NOW)
+
+
+def test_a_hold_keeps_the_slot_and_gives_it_to_whoever_needs_it_when_it_ran_out():
+    evse = make_evse()
+    vehicle = make_vehicle()
+    held = operations.hold_slot(
+        fleet=vehicle.fleet, option=option_of(evse), vehicle=vehicle, period=slot(10, 11), actor="d", now=NOW
+    )
+
+    with pytest.raises(errors.SlotTaken):
+        book(evse)
+    later = NOW + operations.HOLD_TIME
+    assert book(evse, now=later).status == "confirmed"
+    held.refresh_from_db()
+    assert held.status == BookingStatus.EXPIRED
+    with pytest.raises(errors.WrongStatus):
+        operations.confirm_hold(booking_id=held.pk, actor="d", now=later)
+
+
+def test_a_confirmed_hold_is_a_booking():
+    vehicle = make_vehicle()
+    held = operations.hold_slot(
+        fleet=vehicle.fleet,
+        option=option_of(make_evse()),
+        vehicle=vehicle,
+        period=slot(10, 11),
+        actor="d",
+        now=NOW,
+    )
+
+    confirmed = operations.confirm_hold(booking_id=held.pk, actor="d", now=NOW)
+
+    assert (confirmed.status, confirmed.held_until) == ("confirmed", None)
+    assert [t.uid for t in confirmed.tokens.all()] == [t.uid for t in vehicle.tokens.all()]
+
+
+def test_a_truck_that_does_not_come_loses_its_slot_once():
+    evse = make_evse()
+    booking = book(evse)
+
+    with pytest.raises(errors.WrongStatus):
+        operations.mark_no_show(booking_id=booking.pk, now=at(10, 14))
+    assert operations.mark_no_show(booking_id=booking.pk, now=at(10, 15)).status == "no_show"
+    with pytest.raises(errors.WrongStatus):
+        operations.mark_no_show(booking_id=booking.pk, now=at(10, 16))
+    assert book(evse, slot((10, 30), (11, 30)), now=at(10, 16)).status == "confirmed"
+
+
+def test_a_token_is_not_in_two_places_where_the_terms_forbid_it():
+    depot = make_depot(terms={"overlapping_tokens": False})
+    vehicle = make_vehicle()
+    book(make_evse(depot), vehicle=vehicle)
+
+    with pytest.raises((errors.TokenElsewhere, errors.VehicleElsewhere)):
+        book(make_evse(depot), vehicle=vehicle)
+
+    assert book(make_evse(depot), slot(11, 12), vehicle=vehicle).status == "confirmed"
+
+
+def test_a_closure_refuses_new_bookings_at_once_and_takes_over_what_leaves():
+    evse = make_evse()
+    booking = book(evse, slot(10, 11))
+
+    operations.close_evse(evse=evse, period=slot(9, 13), reason="Cable worn", actor="m", now=NOW)
+
+    for period in (slot(9, 10), slot(11, 12)):
+        with pytest.raises(errors.SlotTaken):
+            book(evse, period)
+    operations.cancel_booking(booking_id=booking.pk, reason="BROKEN_CHARGER", by="depot", actor="m", now=NOW)
+    with pytest.raises(errors.SlotTaken):
+        book(evse, slot(10, 11))
+
+
+def test_clearing_a_closure_moves_what_can_be_moved_and_cancels_the_rest():
+    depot = make_depot()
+    broken, spare = make_evse(depot), make_evse(depot)
+    movable, stuck = book(broken, slot(10, 11)), book(broken, slot(12, 13))
+    book(spare, slot(12, 13))
+    closure = operations.close_evse(evse=broken, period=slot(9, 14), actor="m", now=NOW)
+
+    operations.clear_closure(closure_id=closure.pk, actor="m", now=NOW)
+
+    movable.refresh_from_db()
+    stuck.refresh_from_db()
+    assert (movable.status, movable.evse, movable.is_changed_unseen) == ("confirmed", spare, True)
+    assert (stuck.status, stuck.cancel_reason) == ("cancelled", "BROKEN_CHARGER")
+    assert Occupancy.objects.filter(evse=broken).values_list("span", flat=True).count() >= 1
+
+
+def test_a_lifted_closure_gives_the_time_back_and_one_below_it_takes_it():
+    evse = make_evse()
+    first = operations.close_evse(evse=evse, period=slot(9, 12), actor="m", now=NOW)
+    operations.close_evse(evse=evse, period=slot(11, 14), actor="m", now=NOW)
+
+    operations.lift_closure(closure_id=first.pk, actor="m", now=NOW)
+
+    assert book(evse, slot(10, 11)).status == "confirmed"
+    with pytest.raises(errors.SlotTaken):
+        book(evse, slot((11, 0), (11, 30)))

@@ -1,0 +1,158 @@
+"""Plain makers with working defaults; a test states only what it is about."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+from bookings.models import BookingOption, TermsOverride, Token, Vehicle
+from depots.models import (
+    Agreement,
+    Charger,
+    Connector,
+    Depot,
+    Evse,
+    Membership,
+    OpeningHours,
+    Organisation,
+    User,
+)
+from depots.periods import Period
+
+_numbers = count(1)
+
+# A Tuesday in winter and in no zone's change of clocks.
+NOW = datetime(2030, 1, 15, 8, 0, tzinfo=UTC)
+
+
+def at(hour: int, minute: int = 0, *, day: int = 0) -> datetime:
+    """A moment of the tests' day, or `day` days later, in UTC."""
+    return NOW.replace(hour=hour, minute=minute) + timedelta(days=day)
+
+
+def slot(start: int | tuple[int, int], end: int | tuple[int, int], *, day: int = 0) -> Period:
+    """`slot(10, 11)`, `slot((10, 15), 11)`."""
+    first, last = [(moment, 0) if isinstance(moment, int) else moment for moment in (start, end)]
+    return Period(at(*first, day=day), at(*last, day=day))
+
+
+def make_organisation(name: str = "", **fields: Any) -> Organisation:
+    number = next(_numbers)
+    return Organisation.objects.create(name=name or f"Organisation {number}", **fields)
+
+
+def make_fleet(name: str = "", **fields: Any) -> Organisation:
+    number = next(_numbers)
+    party = _letters(number)
+    return make_organisation(
+        name or f"Fleet {number}", **{"country_code": "DE", "emsp_party_id": party, **fields}
+    )
+
+
+def make_operator(name: str = "", **fields: Any) -> Organisation:
+    number = next(_numbers)
+    party = _letters(number)
+    return make_organisation(
+        name or f"Operator {number}", **{"country_code": "NL", "cpo_party_id": party, **fields}
+    )
+
+
+def make_depot(operator: Organisation | None = None, *, open_to_all: bool = True, terms: dict[str, Any] | None = None, **fields: Any) -> Depot:  # fmt: skip
+    """A depot that is always open, to everybody, with terms that set nothing in the way of a test but what it names."""
+    number = next(_numbers)
+    code = fields.pop("code", f"D{number}")
+    depot = Depot.objects.create(
+        operator=operator or make_operator(),
+        **{"code": code, "location_id": code, "name": f"Depot {number}", "city": "Kassel", "country": "DEU", "time_zone": "Europe/Berlin", "latitude": "51.3", "longitude": "9.5", **fields},
+    )  # fmt: skip
+    TermsOverride.objects.create(depot=depot, **{"turnaround_min": 0, "early_start_min": 0, **(terms or {})})
+    if open_to_all:
+        open_depot(depot)
+    return depot
+
+
+def open_depot(depot: Depot, guest: Organisation | None = None, **terms: Any) -> Agreement:
+    agreement = Agreement.objects.create(depot=depot, guest=guest, starts_at=NOW - timedelta(days=365))
+    if terms:
+        TermsOverride.objects.create(agreement=agreement, **terms)
+    return agreement
+
+
+def make_opening_hours(depot: Depot, from_minute: int, to_minute: int) -> None:
+    OpeningHours.objects.bulk_create(
+        OpeningHours(depot=depot, weekday=day, from_minute=from_minute, to_minute=to_minute)
+        for day in range(1, 8)
+    )
+
+
+def make_charger(depot: Depot | None = None, **fields: Any) -> Charger:
+    number = next(_numbers)
+    return Charger.objects.create(depot=depot or make_depot(), **{"identity": f"CP-{number}", **fields})
+
+
+def make_evse(
+    depot: Depot | None = None,
+    *,
+    charger: Charger | None = None,
+    standard: str = "IEC_62196_T2_COMBO",
+    option: bool = True,
+    **fields: Any,
+) -> Evse:
+    """An EVSE with one plug, and an option of its own named by its uid unless told otherwise."""
+    charger = charger or make_charger(depot)
+    number = charger.evses.count() + 1
+    defaults = {"uid": f"{charger.identity}-{number}", "number": number, "max_power_w": 400_000}
+    evse = Evse.objects.create(depot=charger.depot, charger=charger, **{**defaults, **fields})
+    Connector.objects.create(evse=evse, standard=standard)
+    if option:
+        make_option(evse, code=evse.uid)
+    return evse
+
+
+def make_option(
+    *evses: Evse, code: str = "", terms: dict[str, Any] | None = None, **fields: Any
+) -> BookingOption:
+    option = BookingOption.objects.create(
+        depot=evses[0].depot, code=code or f"OPT-{next(_numbers)}", **fields
+    )
+    option.evses.set(evses)
+    if terms:
+        TermsOverride.objects.create(option=option, **terms)
+    return option
+
+
+def make_vehicle(fleet: Organisation | None = None, *, token: str | None = "", **fields: Any) -> Vehicle:  # noqa: S107
+    """A truck with one RFID token; `token=None` for none."""
+    number = next(_numbers)
+    defaults = {
+        "plate": f"HH-NF {number}",
+        "connector_standards": ["IEC_62196_T2_COMBO"],
+        "max_power_w": 350_000,
+    }
+    vehicle = Vehicle.objects.create(fleet=fleet or make_fleet(), **{**defaults, **fields})
+    if token is not None:
+        Token.objects.create(fleet=vehicle.fleet, vehicle=vehicle, uid=token or f"04AA{number:010X}")
+    return vehicle
+
+
+def make_user(organisation: Organisation, role: str = Membership.Role.DISPATCHER, **fields: Any) -> User:
+    number = next(_numbers)
+    user = User.objects.create_user(
+        **{"email": f"user{number}@fleet.example", "password": "berth-demo", **fields}
+    )
+    Membership.objects.create(user=user, organisation=organisation, role=role)
+    return user
+
+
+def option_of(evse: Evse) -> BookingOption:
+    """The option an EVSE is offered under by itself."""
+    return BookingOption.objects.get(code=evse.uid)
+
+
+def _letters(number: int) -> str:
+    letters = ""
+    for _ in range(3):
+        letters += chr(ord("A") + number % 26)
+        number //= 26
+    return letters
