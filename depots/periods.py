@@ -55,7 +55,7 @@ class Period:
     def as_json(self) -> dict[str, str]:
         """{"start": …, "end": …} in UTC, as operator commands and events print it."""
         utc = self.in_utc()
-        return {"start": _z(utc.starts_at), "end": _z(utc.ends_at)}
+        return {"start": utc_text(utc.starts_at), "end": utc_text(utc.ends_at)}
 
 
 def gaps(within: Period, taken: list[Period]) -> list[Period]:
@@ -98,5 +98,6 @@ class PeriodField(DateTimeRangeField):
         return value if isinstance(value, Period) else super().to_python(value)
 
 
-def _z(moment: datetime) -> str:
-    return moment.replace(microsecond=0).isoformat().replace("+00:00", "Z")
+def utc_text(moment: datetime) -> str:
+    """As it stands on wires, in events and on standard output: `2026-12-01T10:00:00Z`."""
+    return moment.astimezone(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")

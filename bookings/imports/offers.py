@@ -1,0 +1,74 @@
+"""Writes what a depot file says about booking: terms, tariffs and options. Bookings made before keep their own."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from bookings.imports.schemas import OfferedDepotRow, OptionRow, TariffRow, TermsRow
+from bookings.models import BookingOption, Tariff, TermsOverride
+from depots.imports.documents import Place
+from depots.imports.schemas import folded
+from depots.imports.writing import assign
+from depots.models import Depot, Evse
+
+
+def write_offers(depot: Depot, row: OfferedDepotRow, written: Mapping[str, tuple[Place, Evse, bool]]) -> bool:
+    """Terms and tariff of the depot, and its options. Options the file no longer has are withdrawn. True if changed."""
+    changed = _write_terms({"depot": depot}, row.terms)
+    changed |= _write_tariff({"depot": depot}, row.tariff, code=_tariff_code("D", depot.code))
+    known = {folded(option.code): option for option in depot.options.all()}
+    offered = row.offered()
+    for option_row in offered:
+        evses = [written[folded(uid)][1] for uid in option_row.evses]
+        changed |= _write_option(depot, known.get(folded(option_row.id)), option_row, evses)
+    gone = [option.pk for code, option in known.items() if code not in {folded(o.id) for o in offered}]
+    changed |= bool(BookingOption.objects.filter(pk__in=gone, is_withdrawn=False).update(is_withdrawn=True))
+    return changed
+
+
+def _write_option(depot: Depot, option: BookingOption | None, row: OptionRow, evses: list[Evse]) -> bool:
+    is_new = option is None
+    option = option or BookingOption(depot=depot, code=row.id)
+    changed = assign(option, {"name": row.name, "is_withdrawn": False}) or is_new
+    if changed:
+        option.save()
+    if set(option.evses.values_list("pk", flat=True)) != {evse.pk for evse in evses}:
+        option.evses.set(evses)
+        changed = True
+    changed |= _write_terms({"option": option}, row.terms)
+    changed |= _write_tariff({"option": option}, row.tariff, code=_tariff_code("O", row.id))
+    return changed
+
+
+def _write_terms(owner: dict[str, Any], row: TermsRow) -> bool:
+    """The file says all of the owner's terms: one it leaves out is inherited from now on."""
+    override = TermsOverride.objects.filter(**owner).first()
+    if row == TermsRow():
+        return bool(override) and bool(TermsOverride.objects.filter(**owner).delete()[0])
+    is_new = override is None
+    override = override or TermsOverride(**owner)
+    changed = assign(override, row.model_dump()) or is_new
+    if changed:
+        override.save()
+    return changed
+
+
+def _write_tariff(owner: dict[str, Any], row: TariffRow | None, *, code: str) -> bool:
+    tariff = Tariff.objects.filter(**owner).first()
+    if row is None:
+        return bool(tariff) and bool(Tariff.objects.filter(**owner).delete()[0])
+    is_new = tariff is None
+    tariff = tariff or Tariff(code=code, **owner)
+    changed = assign(tariff, row.amounts()) or is_new
+    if changed:
+        tariff.save()
+    return changed
+
+
+def _tariff_code(prefix: str, code: str) -> str:
+    """Unique and short enough for a wire: the depot's or option's id behind a letter, a digest of it when it is long."""
+    if len(code) <= 34:
+        return f"{prefix}-{code}"
+    return f"{prefix}-{code[:25]}-{hashlib.sha256(folded(code).encode()).hexdigest()[:8]}"

@@ -1,0 +1,256 @@
+"""What bookings add to a depot file, and the vehicle file. contract.md and docs/operators list the fields."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from bookings.terms import Terms
+from depots.imports.documents import Place
+from depots.imports.schemas import (
+    Centimetres,
+    ChargerRow,
+    ConnectorStandard,
+    DepotRow,
+    EvseRow,
+    FileRow,
+    Id,
+    Kilograms,
+    Kilowatts,
+    Text,
+    VehicleType,
+    folded,
+    physical_faults,
+)
+
+Minutes = Annotated[int, Field(ge=0, le=100_000)]
+SomeMinutes = Annotated[int, Field(ge=1, le=100_000)]
+Price = Annotated[float, Field(ge=0, le=9999, allow_inf_nan=False)]
+Fee = Annotated[float, Field(ge=0, le=99_999, allow_inf_nan=False)]
+
+
+class TermsRow(FileRow):
+    """The fields of bookings.terms.Terms; one that is not given is inherited."""
+
+    approval: bool | None = None
+    decision_min: SomeMinutes | None = None
+    arm_lead_min: Minutes | None = None
+    slot_step_min: Annotated[int, Field(ge=1, le=1440)] | None = None
+    early_start_min: Minutes | None = None
+    late_stop_min: Minutes | None = None
+    turnaround_min: Minutes | None = None
+    no_show_min: SomeMinutes | None = None
+    change_until_min: Minutes | None = None
+    cancel_until_min: Minutes | None = None
+    min_duration_min: SomeMinutes | None = None
+    max_duration_min: SomeMinutes | None = None
+    lead_min: Minutes | None = None
+    horizon_days: Annotated[int, Field(ge=1, le=730)] | None = None
+    overlapping_tokens: bool | None = None
+
+
+class TariffRow(FileRow):
+    """Prices without VAT."""
+
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "EUR"
+    energy_per_kwh: Price = 0
+    time_per_hour: Price = 0
+    booking_fee: Fee = 0
+    no_show_fee: Fee = 0
+    late_cancel_fee: Fee = 0
+    vat_percent: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] = 0
+
+    def amounts(self) -> dict[str, Decimal | str]:
+        """The columns of a Tariff, money as the Decimal the file shows."""
+        columns: dict[str, Decimal | str] = {"currency": self.currency}
+        for name, places in _PLACES.items():
+            columns[name] = round(Decimal(str(getattr(self, name))), places)
+        return columns
+
+
+_PLACES = {
+    "energy_per_kwh": 4, "time_per_hour": 4,
+    "booking_fee": 2, "no_show_fee": 2, "late_cancel_fee": 2, "vat_percent": 2,
+}  # fmt: skip
+
+
+class OfferedEvseRow(EvseRow):
+    """`terms` and `tariff` are those of the EVSE's own booking option."""
+
+    terms: TermsRow = TermsRow()
+    tariff: TariffRow | None = None
+
+
+class OfferedChargerRow(ChargerRow):
+    evses: Annotated[list[OfferedEvseRow], Field(min_length=1)]
+
+
+class OptionRow(FileRow):
+    id: Id
+    name: Annotated[Text, Field(max_length=100)] = ""
+    evses: Annotated[list[Id], Field(min_length=1)]
+    terms: TermsRow = TermsRow()
+    tariff: TariffRow | None = None
+
+
+class OfferedDepotRow(DepotRow):
+    """Without `options` each EVSE is an option of its own; with them, what is listed is what can be booked."""
+
+    chargers: list[OfferedChargerRow] = []
+    terms: TermsRow = TermsRow()
+    tariff: TariffRow | None = None
+    options: list[OptionRow] | None = None
+    open_to: list[Annotated[Text, Field(min_length=1, max_length=100)]] = []
+
+    def evses(self) -> list[OfferedEvseRow]:
+        return [evse for charger in self.chargers for evse in charger.evses]
+
+    def offered(self) -> list[OptionRow]:
+        """The booking options of the depot, an EVSE's own terms and tariff in its own option."""
+        if self.options is None:
+            return [
+                OptionRow(id=evse.uid, evses=[evse.uid], terms=evse.terms, tariff=evse.tariff)
+                for evse in self.evses()
+            ]
+        own = {folded(evse.uid): evse for evse in self.evses()}
+        return [_with_evse_terms(option, own) for option in self.options]
+
+
+class DepotFile(FileRow):
+    depots: Annotated[list[OfferedDepotRow], Field(min_length=1)]
+
+
+class TokenRow(FileRow):
+    uid: Annotated[str, Field(min_length=1, max_length=36, pattern=r"^[!-~]+$")]
+    type: Literal["RFID", "APP_USER", "EMAID", "OTHER"] = "RFID"
+    contract_id: Annotated[str, Field(max_length=36, pattern=r"^[!-~]*$")] = ""
+    label: Annotated[Text, Field(max_length=64)] = ""
+    blocked: bool = False
+
+
+class VehicleRow(FileRow):
+    plate: Annotated[Text, Field(min_length=1, max_length=20)]
+    vehicle_type: VehicleType = "SEMI_TRACTOR"
+    length_cm: Centimetres | None = None
+    width_cm: Centimetres | None = None
+    height_cm: Centimetres | None = None
+    weight_kg: Kilograms | None = None
+    battery_kwh: Annotated[float, Field(ge=0.001, le=100_000, allow_inf_nan=False)] | None = None
+    max_power_kw: Kilowatts | None = None
+    connector_standards: list[ConnectorStandard] = []
+    carries_dangerous_goods: bool = False
+    needs_refrigeration: bool = False
+    needs_drive_through: bool = False
+    retired: bool = False
+    tokens: list[TokenRow] = []
+
+
+class VehicleFile(FileRow):
+    vehicles: Annotated[list[VehicleRow], Field(min_length=1)]
+
+
+def depot_faults(file: DepotFile) -> Iterator[tuple[Place, str]]:
+    """What no single field of a depot file shows."""
+    yield from physical_faults(file.depots)
+    yield from _options_twice(file)
+    for d, depot in enumerate(file.depots):
+        yield from _option_faults(("depots", d), depot)
+        yield from _terms_faults(("depots", d), depot)
+
+
+def vehicle_faults(file: VehicleFile) -> Iterator[tuple[Place, str]]:
+    """The same plate or the same card twice."""
+    plates: set[str] = set()
+    tokens: set[tuple[str, str]] = set()
+    for v, vehicle in enumerate(file.vehicles):
+        if folded(vehicle.plate) in plates:
+            yield ("vehicles", v, "plate"), f"{vehicle.plate} is there twice"
+        plates.add(folded(vehicle.plate))
+        for t, token in enumerate(vehicle.tokens):
+            key = (folded(token.uid), token.type)
+            if key in tokens:
+                yield ("vehicles", v, "tokens", t, "uid"), f"{token.uid} is there twice"
+            tokens.add(key)
+
+
+def _with_evse_terms(option: OptionRow, own: dict[str, OfferedEvseRow]) -> OptionRow:
+    evse = own.get(folded(option.id))
+    if evse is None or [folded(uid) for uid in option.evses] != [folded(evse.uid)]:
+        return option
+    terms = evse.terms.model_copy(update=option.terms.model_dump(exclude_none=True))
+    return option.model_copy(update={"terms": terms, "tariff": option.tariff or evse.tariff})
+
+
+def _options_twice(file: DepotFile) -> Iterator[tuple[Place, str]]:
+    seen: set[str] = set()
+    for d, depot in enumerate(file.depots):
+        for o, option in enumerate(depot.options or []):
+            if folded(option.id) in seen:
+                yield ("depots", d, "options", o, "id"), f"{option.id} is there twice"
+            seen.add(folded(option.id))
+
+
+def _option_faults(place: Place, depot: OfferedDepotRow) -> Iterator[tuple[Place, str]]:
+    if depot.options is None:
+        return
+    known = {folded(evse.uid) for evse in depot.evses()}
+    for o, option in enumerate(depot.options):
+        uids = [folded(uid) for uid in option.evses]
+        for e, uid in enumerate(uids):
+            if uid not in known:
+                yield (*place, "options", o, "evses", e), f"{option.evses[e]} is no EVSE of depot {depot.id}"
+            elif uid in uids[:e]:
+                yield (*place, "options", o, "evses", e), f"{option.evses[e]} is there twice"
+        if folded(option.id) in known and uids != [folded(option.id)]:
+            yield (
+                (*place, "options", o, "id"),
+                f"{option.id} is the uid of an EVSE that this option is not alone about",
+            )
+    yield from _terms_without_option(place, depot, depot.options)
+
+
+def _terms_without_option(
+    place: Place, depot: OfferedDepotRow, options: Sequence[OptionRow]
+) -> Iterator[tuple[Place, str]]:
+    """An EVSE's terms are those of its own option; without one nobody would ever read them."""
+    own = {folded(option.id) for option in options}
+    for c, charger in enumerate(depot.chargers):
+        for e, evse in enumerate(charger.evses):
+            if folded(evse.uid) not in own and (evse.terms != TermsRow() or evse.tariff):
+                field = "terms" if evse.terms != TermsRow() else "tariff"
+                yield (
+                    (*place, "chargers", c, "evses", e, field),
+                    f"{evse.uid} has no option of its own that this could hold for",
+                )
+
+
+def _terms_faults(place: Place, depot: OfferedDepotRow) -> Iterator[tuple[Place, str]]:
+    """Terms under which nothing could ever be booked, as depot and option resolve them."""
+    found = _contradiction(Terms.resolve([depot.terms]))
+    if found:
+        yield (*place, "terms", found[0]), found[1]
+        return
+    for c, charger in enumerate(depot.chargers):
+        for e, evse in enumerate(charger.evses):
+            found = _contradiction(Terms.resolve([depot.terms, evse.terms]))
+            if found:
+                yield (*place, "chargers", c, "evses", e, "terms", found[0]), found[1]
+    for o, option in enumerate(depot.options or []):
+        found = _contradiction(Terms.resolve([depot.terms, option.terms]))
+        if found:
+            yield (*place, "options", o, "terms", found[0]), found[1]
+
+
+def _contradiction(terms: Terms) -> tuple[str, str] | None:
+    longest, step = terms.max_duration_min, terms.slot_step_min
+    if longest < terms.min_duration_min:
+        return "max_duration_min", f"{longest} is less than min_duration_min, {terms.min_duration_min}"
+    if longest // step * step < max(terms.min_duration_min, step):
+        return (
+            "max_duration_min",
+            f"no whole number of steps of {step} minutes lies between {terms.min_duration_min} and {longest}",
+        )
+    return None

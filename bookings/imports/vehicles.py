@@ -1,0 +1,106 @@
+"""A vehicle file into the database: the vehicles of one fleet with their drivers' tokens, all of it or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.db import connection, transaction
+
+from bookings.imports.rows import vehicle_document
+from bookings.imports.schemas import TokenRow, VehicleFile, VehicleRow, vehicle_faults
+from bookings.models import Token, Vehicle
+from depots.imports.documents import Document, FileRefusedError, read_json, read_text
+from depots.imports.schemas import folded, watts
+from depots.imports.writing import assign
+from depots.models import Organisation
+
+
+@dataclass(frozen=True)
+class ImportedVehicle:
+    """What became of one vehicle: "created", "updated" or "unchanged"."""
+
+    plate: str
+    outcome: str
+    tokens: list[str]
+
+
+def import_vehicles(path: Path, *, fleet: Organisation) -> list[ImportedVehicle]:
+    """Create or update what the file lists. Raises FileRefusedError naming line and field; nothing is changed then."""
+    if fleet.is_partner:
+        raise FileRefusedError(f"{fleet} is a partner network and keeps its vehicles itself.")
+    text = read_text(path)
+    document = vehicle_document(text) if path.suffix.lower() == ".csv" else read_json(text)
+    return write_vehicle_file(document, fleet=fleet)
+
+
+def write_vehicle_file(document: Document, *, fleet: Organisation) -> list[ImportedVehicle]:
+    """See `import_vehicles`; for a document that is read already."""
+    file = document.read_as(VehicleFile)
+    document.refuse(vehicle_faults(file))
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            # One import at a time for a fleet: two that bring the same plate would meet in a unique index.
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"import_vehicles {fleet.pk}"])
+        vehicles = {folded(v.plate): v for v in _locked(fleet)}
+        tokens = {(folded(t.uid), t.type): t for t in Token.objects.filter(fleet=fleet).select_related("vehicle")}
+        return [_write(fleet, vehicles.get(folded(row.plate)), row, tokens) for row in file.vehicles]
+
+
+def _locked(fleet: Organisation) -> Sequence[Vehicle]:
+    return list(Vehicle.objects.filter(fleet=fleet).order_by("pk").select_for_update(no_key=True))
+
+
+def _write(
+    fleet: Organisation, vehicle: Vehicle | None, row: VehicleRow, tokens: dict[tuple[str, str], Token]
+) -> ImportedVehicle:
+    is_new = vehicle is None
+    vehicle = vehicle or Vehicle(fleet=fleet, plate=row.plate)
+    changed = assign(
+        vehicle,
+        {
+            "vehicle_type": row.vehicle_type,
+            "length_cm": row.length_cm,
+            "width_cm": row.width_cm,
+            "height_cm": row.height_cm,
+            "weight_kg": row.weight_kg,
+            "battery_wh": watts(row.battery_kwh) if row.battery_kwh is not None else None,
+            "max_power_w": watts(row.max_power_kw) if row.max_power_kw is not None else None,
+            "connector_standards": list(row.connector_standards),
+            "carries_dangerous_goods": row.carries_dangerous_goods,
+            "needs_refrigeration": row.needs_refrigeration,
+            "needs_drive_through": row.needs_drive_through,
+            "is_retired": row.retired,
+        },
+    )
+    if changed or is_new:
+        vehicle.save()
+    changed |= _write_tokens(vehicle, row.tokens, tokens)
+    outcome = "created" if is_new else "updated" if changed else "unchanged"
+    return ImportedVehicle(vehicle.plate, outcome, [token.uid for token in row.tokens])
+
+
+def _write_tokens(vehicle: Vehicle, rows: Sequence[TokenRow], tokens: dict[tuple[str, str], Token]) -> bool:
+    """Give the vehicle the tokens the file lists, also one that another vehicle had; those it no longer lists stay
+    the fleet's, without a vehicle. Bookings made before keep the tokens they were made with."""
+    changed = False
+    listed = {(folded(row.uid), row.type) for row in rows}
+    for key, token in tokens.items():
+        if token.vehicle_id == vehicle.pk and key not in listed:
+            token.vehicle = None
+            token.save(update_fields=["vehicle"])
+            changed = True
+    for row in rows:
+        known = tokens.get((folded(row.uid), row.type))
+        token = known or Token(fleet=vehicle.fleet, uid=row.uid, type=row.type)
+        values = {
+            "vehicle_id": vehicle.pk,
+            "contract_id": row.contract_id,
+            "label": row.label,
+            "is_blocked": row.blocked,
+        }
+        if assign(token, values) or known is None:
+            token.save()
+            changed = True
+    return changed
