@@ -87,6 +87,9 @@ CSRF_TRUSTED_ORIGINS = [f"{_base.scheme}://{_base.netloc}"]
 # Partner addresses on private networks would let a partner make us call our own machines; the demo turns it on.
 BERTH_ALLOW_PRIVATE_PARTNERS = env.bool("BERTH_ALLOW_PRIVATE_PARTNERS", default=False)
 
+# Requests a partner may make in a minute, over all processes; none are counted on one's own machine.
+BERTH_OCPI_PER_MINUTE = env.int("BERTH_OCPI_PER_MINUTE", default=1200 if PRODUCTION else 0)
+
 # Our own apps import in one direction only: config > roaming > bookings > depots.
 # config stands before them, so that the job broker is chosen before any of them defines an actor.
 INSTALLED_APPS = [
@@ -108,6 +111,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "roaming.ocpi.transport.OcpiTransport",  # outermost: every answer below /ocpi is an envelope, Django's own too
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -190,6 +194,7 @@ PASSWORD_RESET_TIMEOUT = 3 * 24 * 3600
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_LOCKOUT_CALLABLE = "depots.accounts.locked_out"
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_CALLABLE = "depots.accounts.locked_out"
 AXES_ENABLE_ACCESS_FAILURE_LOG = False

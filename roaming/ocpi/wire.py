@@ -186,9 +186,7 @@ def _ci_string(limit: int, foreign: int) -> Callable[[Any, ValidationInfo], str]
         if not text or _has_control(text):
             raise ValueError("must be a text of printable characters")
         if not text.isascii():
-            if notes is None:
-                raise ValueError("must be printable ASCII")
-            notes.add("id.not_ascii")
+            raise ValueError("must be printable ASCII")
         if len(text) > limit:
             if notes is None or len(text) > foreign:
                 raise ValueError(f"must have at most {limit} characters")
@@ -227,6 +225,9 @@ def _as_text(value: Any, notes: Notes | None) -> str:
 
 
 Id36 = Annotated[str, BeforeValidator(_ci_string(36, FOREIGN_ID_LENGTH))]
+TokenId = Annotated[str, BeforeValidator(_ci_string(36, 36))]
+EchoedId = Annotated[str, BeforeValidator(_ci_string(FOREIGN_ID_LENGTH, FOREIGN_ID_LENGTH))]
+EchoedPartyId = Annotated[str, BeforeValidator(_ci_string(FOREIGN_PARTY_LENGTH, FOREIGN_PARTY_LENGTH))]
 Id48 = Annotated[str, BeforeValidator(_ci_string(48, FOREIGN_ID_LENGTH))]
 CountryCode = Annotated[str, BeforeValidator(_ci_string(2, 2))]
 PartyId = Annotated[str, BeforeValidator(_ci_string(3, FOREIGN_PARTY_LENGTH))]

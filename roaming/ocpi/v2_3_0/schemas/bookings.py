@@ -9,6 +9,8 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from roaming.ocpi.wire import (
     CountryCode,
+    EchoedId,
+    EchoedPartyId,
     Flag,
     Id36,
     Moment,
@@ -16,6 +18,7 @@ from roaming.ocpi.wire import (
     OpenName,
     PartyId,
     Text255,
+    TokenId,
     Url,
     Whole,
     Wire,
@@ -193,11 +196,13 @@ class BookingTerms(Wire):
 
 
 class BookingToken(Wire):
+    """Named by whoever gave it out, and echoed as it came; what a charger compares has at most 36 characters."""
+
     country_code: CountryCode
-    party_id: PartyId
-    uid: Id36
+    party_id: EchoedPartyId
+    uid: TokenId
     type: Annotated[TokenType, one_of(TokenType, unknown=TokenType.OTHER)]
-    contract_id: Id36
+    contract_id: TokenId
 
 
 class AccessInformation(Wire):
@@ -289,12 +294,15 @@ STATUS_SPELLINGS = {
 
 
 class Booking(Wire):
-    """The contract, owned by the CPO. `booking_requests` is its whole history, oldest first."""
+    """The contract, owned by the CPO. `booking_requests` is its whole history, oldest first.
+
+    The eMSP's own ids go back as they came, even where they are longer than they should be.
+    """
 
     id: Id36
     country_code: CountryCode
     party_id: PartyId
-    request_id: Id36
+    request_id: EchoedId
     booking_option: BookingOption | None = None
     location_id: Id36
     booking_tokens: list[BookingToken] = Field(default_factory=list)
@@ -305,7 +313,7 @@ class Booking(Wire):
     ]
     canceled: Cancellation | None = None
     access_information: list[AccessInformation] = Field(default_factory=list)
-    authorization_reference: Id36
+    authorization_reference: EchoedId
     booking_terms: BookingTerms
     booking_requests: list[BookingRequestStatus]
     last_updated: Moment

@@ -1,0 +1,68 @@
+"""What a partner may see: the offers open to it, the depots they belong to, and the bookings it asked for."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce, Greatest, Length
+
+from bookings import queries
+from bookings.models import Booking, BookingOption, BookingStatus
+from depots.models import Agreement, Depot, Evse, Organisation
+from roaming.models import Partner
+
+OCPI_ID_LENGTH = 36
+
+
+def options(
+    partner: Partner, *, operator: Organisation | None = None, now: datetime
+) -> QuerySet[BookingOption]:
+    """What this partner may book here, of one operator or of all, oldest first.
+
+    An operator without party id and a name too long for OCPI have no address there, so they are not offered.
+    """
+    rows = queries.bookable_options(partner.organisation, now=now).filter(
+        is_mirror=False, depot__operator__is_partner=False
+    )
+    rows = rows.exclude(depot__operator__cpo_party_id="").alias(code_length=Length("code"))
+    rows = rows.filter(code_length__lte=OCPI_ID_LENGTH).order_by("created_at", "id")
+    return rows.filter(depot__operator=operator) if operator else rows
+
+
+def depots(partner: Partner, *, operator: Organisation | None = None, now: datetime) -> QuerySet[Depot]:
+    """The depots of these offers, oldest first, with `is_public` and `changed_at` (its own or of an EVSE)."""
+    offered = options(partner, operator=operator, now=now).order_by().values("depot_id")
+    to_all = Agreement.objects.filter(depot=OuterRef("pk"), guest__isnull=True, starts_at__lte=now).filter(
+        Q(ends_at__isnull=True) | Q(ends_at__gt=now)
+    )
+    newest = Evse.objects.filter(depot=OuterRef("pk")).order_by().values("depot")
+    changed = newest.annotate(
+        at=Greatest(Max("updated_at"), Coalesce(Max("status_received_at"), Max("updated_at")))
+    )
+    return (
+        Depot.objects.filter(pk__in=offered)
+        .annotate(
+            is_public=Exists(to_all),
+            changed_at=Coalesce(Greatest(F("updated_at"), changed.values("at")), F("updated_at")),
+        )
+        .select_related("operator")
+        .prefetch_related("opening_hours", "evses__connectors")
+        .order_by("created_at", "id")
+    )
+
+
+def bookings(
+    partner: Partner, *, party: tuple[str, str] | None = None, operator: Organisation | None = None
+) -> QuerySet[Booking]:
+    """What this partner asked for, in the name of one of its parties or of any; oldest first."""
+    rows = (
+        Booking.objects.filter(fleet=partner.organisation, route=Booking.Route.INBOUND)
+        .exclude(status__in=[BookingStatus.HELD, BookingStatus.EXPIRED])
+        .select_related("depot__operator", "option", "evse")
+        .prefetch_related("tokens", "requests", "option__evses", "evse__connectors")
+        .order_by("created_at", "id")
+    )
+    if party:
+        rows = rows.filter(customer_country__iexact=party[0], customer_party__iexact=party[1])
+    return rows.filter(depot__operator=operator) if operator else rows

@@ -1,0 +1,23 @@
+"""How often a partner said something otherwise than the specification has it, for an operator to see."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from django.db import transaction
+
+from roaming.models import Partner
+
+MOST_NAMES = 200
+
+
+def count(partner: Partner, names: Collection[str]) -> None:
+    """Add one to each name in `Partner.deviations`."""
+    if not names:
+        return
+    with transaction.atomic():
+        row = Partner.objects.select_for_update(no_key=True).only("deviations").get(pk=partner.pk)
+        for name in names:
+            if name in row.deviations or len(row.deviations) < MOST_NAMES:
+                row.deviations[name] = row.deviations.get(name, 0) + 1
+        row.save(update_fields=["deviations"])

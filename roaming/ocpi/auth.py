@@ -1,0 +1,179 @@
+"""Who calls: the token of a request, the partner behind it, the parties it speaks for and to (ocpi.md §2.1, §2.6)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Exists, OuterRef, Q
+from django.http import HttpRequest
+from django.utils import timezone
+
+from depots.models import Organisation
+from depots.secrets import hash_token
+from roaming.models import Partner, PartnerMessage, PartnerToken
+from roaming.ocpi.envelope import Code, RefusalError
+
+Party = tuple[str, str]
+MAX_HEADER = 400
+Kind = PartnerToken.Kind
+# With these a partner is registered. A token A, or one given in a handshake under way, opens only the way into it.
+FULL = frozenset({Kind.CURRENT, Kind.PREVIOUS})
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A partner whose token is valid. `from_party` and `to_party` are those of the routing headers, if any."""
+
+    partner: Partner
+    token: PartnerToken
+    from_party: Party | None
+    to_party: Party | None
+
+    @property
+    def is_registered(self) -> bool:
+        return self.token.kind in FULL and self.partner.is_registered
+
+
+class CallerAuth:
+    """A ninja `auth`: the Caller as `request.auth`, or 401. `handshake` also lets in who is not registered yet."""
+
+    def __init__(self, *, handshake: bool = False) -> None:
+        self.handshake = handshake
+
+    def __call__(self, request: HttpRequest) -> Caller | None:
+        now = timezone.now()
+        token = token_of(request, now=now)
+        if token is None:
+            return None
+        caller = Caller(token.partner, token, *_routing(request))
+        request.caller = caller  # type: ignore[attr-defined]  # for the message log, refused or not
+        if not self.handshake and not caller.is_registered:
+            return None
+        _check_rate(caller.partner, now=now)
+        if not self.handshake:
+            _check_sender(caller)
+        return caller
+
+
+registered = CallerAuth()
+anybody_known = CallerAuth(handshake=True)
+
+
+def caller_of(request: HttpRequest) -> Caller:
+    caller = getattr(request, "caller", None)
+    if not isinstance(caller, Caller):
+        raise RefusalError(Code.CLIENT_ERROR, "The token is missing or unknown.", http=401)
+    return caller
+
+
+def partner_of(request: HttpRequest) -> Partner:
+    """The partner whose token came with the request; 401 without one."""
+    return caller_of(request).partner
+
+
+def token_of(request: HttpRequest, *, now: datetime) -> PartnerToken | None:
+    """The valid token of the Authorization header, with its partner. One query.
+
+    The first call with a new token ends the one it replaced.
+    """
+    hashes = [hash_token(spelling) for spelling in spellings(request.headers.get("Authorization", ""))]
+    if not hashes:
+        return None
+    others = PartnerToken.objects.filter(partner=OuterRef("partner"), kind=Kind.PREVIOUS)
+    found = (
+        PartnerToken.objects.filter(
+            Q(valid_until__isnull=True) | Q(valid_until__gt=now), token_hash__in=hashes
+        )
+        .select_related("partner__organisation")
+        .annotate(has_previous=Exists(others))
+        .first()
+    )
+    if found is not None and found.kind == Kind.CURRENT and found.has_previous:
+        PartnerToken.objects.filter(partner=found.partner, kind=Kind.PREVIOUS).delete()
+    return found
+
+
+def spellings(header: str) -> list[str]:
+    """The tokens a header may mean, likeliest first: base64, base64 of a text with a line end, and raw.
+
+    Compared by keyed hash, so no comparison tells by its time how much was right.
+    """
+    scheme, _, value = header.strip().partition(" ")
+    value = value.strip()
+    if scheme.lower() != "token" or not value or len(value) > MAX_HEADER:
+        return []
+    decoded = list(_decoded(value))
+    return list(dict.fromkeys([*decoded, *(text.rstrip("\r\n") for text in decoded), value]))
+
+
+def own_party(caller: Caller, role: str) -> Organisation | None:
+    """The organisation of ours that a request is addressed to, in a role ("CPO" or "EMSP"); None when it names none.
+
+    Raises RefusalError (404 with 2001) for a party that is not ours.
+    """
+    if caller.to_party is None:
+        return None
+    country, party = caller.to_party
+    field = "cpo_party_id" if role == "CPO" else "emsp_party_id"
+    ours = Organisation.objects.filter(is_partner=False, country_code__iexact=country)
+    found = ours.filter(**{f"{field}__iexact": party}).first()
+    if found is None:
+        raise RefusalError(
+            Code.INVALID, "OCPI-to-party-id: no such party on this platform in that role.", http=404
+        )
+    return found
+
+
+def speaks_for(partner: Partner, country: str, party: str, role: str = "") -> bool:
+    """Is this one of the partner's parties (in a role)? Case does not count."""
+    return any(
+        (r["country_code"].upper(), r["party_id"].upper()) == (country.upper(), party.upper())
+        and (not role or r["role"] == role)
+        for r in partner.roles
+    )
+
+
+def _decoded(value: str) -> Iterator[str]:
+    try:
+        yield base64.b64decode(value, validate=True).decode()
+    except (binascii.Error, ValueError):
+        return
+
+
+def _routing(request: HttpRequest) -> tuple[Party | None, Party | None]:
+    def party(direction: str) -> Party | None:
+        country = request.headers.get(f"OCPI-{direction}-country-code", "").strip()
+        party_id = request.headers.get(f"OCPI-{direction}-party-id", "").strip()
+        return (country, party_id) if country and party_id else None
+
+    return party("from"), party("to")
+
+
+def _check_sender(caller: Caller) -> None:
+    """A partner speaks for its own parties; a hub for those it connects."""
+    partner, party = caller.partner, caller.from_party
+    if party is None or partner.switches.get("hub_party_id") or partner.has_role("HUB"):
+        return
+    if not speaks_for(partner, *party):
+        raise RefusalError(
+            Code.INVALID, "OCPI-from-party-id: not one of the parties of your credentials.", http=404
+        )
+
+
+def _check_rate(partner: Partner, *, now: datetime) -> None:
+    """At most so many requests a minute, counted over all our processes in the message log."""
+    allowed: int = settings.BERTH_OCPI_PER_MINUTE
+    if not allowed:
+        return
+    minute = timedelta(minutes=1)
+    recent = PartnerMessage.objects.filter(partner=partner, is_incoming=True, at__gt=now - minute)
+    stamps = list(recent.order_by("-at").values_list("at", flat=True)[:allowed])
+    if len(stamps) >= allowed:
+        wait = max(1, int((stamps[-1] + minute - now).total_seconds()) + 1)
+        message = f"At most {allowed} requests a minute."
+        raise RefusalError(Code.CLIENT_ERROR, message, http=429, headers={"Retry-After": str(wait)})

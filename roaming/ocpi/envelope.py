@@ -1,0 +1,201 @@
+"""The envelope around every answer, its codes, and what each error becomes in it (ocpi.md §2.2, §2.3)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Any
+
+import structlog
+from django.core.exceptions import SuspiciousOperation
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils import timezone
+from ninja import NinjaAPI
+from ninja.errors import AuthenticationError, HttpError, Throttled
+from ninja.errors import ValidationError as RequestError
+
+from roaming.ocpi.wire import UnreadableError, Wire, time_out
+
+logger = structlog.get_logger(__name__)
+
+MAX_BODY = 1024 * 1024
+MAX_DEPTH = 32
+
+
+class Code(IntEnum):
+    SUCCESS = 1000
+    CLIENT_ERROR = 2000
+    INVALID = 2001
+    NOT_ENOUGH = 2002
+    UNKNOWN_LOCATION = 2003
+    UNKNOWN_TOKEN = 2004
+    SERVER_ERROR = 3000
+    CANNOT_USE_API = 3001
+    UNSUPPORTED_VERSION = 3002
+    NO_MATCHING_ENDPOINTS = 3003
+
+
+class OcpiResponse(HttpResponse):
+    """An answer in the envelope; transport.py puts every other answer into one."""
+
+    def __init__(
+        self, content: Mapping[str, Any], *, status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(
+            json.dumps(content, ensure_ascii=False), status=status, content_type="application/json"
+        )
+        for name, value in (headers or {}).items():
+            self[name] = value
+
+
+class RefusalError(Exception):
+    """An OCPI error on its way to the partner. `http` is 200 wherever the request reached an existing resource."""
+
+    def __init__(
+        self, code: Code, message: str, *, http: int = 200, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code, self.message, self.http, self.headers = code, message, http, headers
+
+
+def ok(
+    data: Any = None, *, http: int = 200, message: str = "", headers: Mapping[str, str] | None = None
+) -> OcpiResponse:
+    """Success: an object, a list of objects, or nothing at all."""
+    content: dict[str, Any] = {"data": _plain(data)} if data is not None else {}
+    return OcpiResponse(_closed(content, Code.SUCCESS, message), status=http, headers=headers)
+
+
+def refused(
+    code: Code, message: str, *, http: int = 200, headers: Mapping[str, str] | None = None
+) -> OcpiResponse:
+    """An error: without data, and with nothing in the message that the partner did not send or may not know."""
+    return OcpiResponse(_closed({}, code, message), status=http, headers=headers)
+
+
+def read_json(request: HttpRequest) -> Any:
+    """The body of a request. Raises RefusalError: 400 when it is not JSON, 2001 when no rule allows what it holds."""
+    try:
+        body = json.loads(request.body, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise RefusalError(Code.INVALID, "The body is not JSON.", http=400) from None
+    flaw = _flaw(body)
+    if flaw:
+        raise RefusalError(Code.INVALID, flaw)
+    return body
+
+
+def read_object(request: HttpRequest) -> dict[str, Any]:
+    body = read_json(request)
+    if not isinstance(body, dict):
+        raise RefusalError(Code.INVALID, "The body must be an object.")
+    return body
+
+
+def install(api: NinjaAPI) -> None:
+    """Every way a handler can fail, as an envelope."""
+    for kind in (
+        RefusalError,
+        UnreadableError,
+        RequestError,
+        AuthenticationError,
+        Throttled,
+        HttpError,
+        Http404,
+        SuspiciousOperation,
+        Exception,
+    ):
+        api.add_exception_handler(kind, _on_error)
+
+
+def for_status(http: int) -> OcpiResponse:
+    """What an answer that is no envelope says by its status alone."""
+    known = {
+        400: (Code.INVALID, "The request cannot be read."),
+        401: (Code.CLIENT_ERROR, "The token is missing or unknown."),
+        403: (Code.CLIENT_ERROR, "This is not yours."),
+        404: (Code.CLIENT_ERROR, "There is nothing at this address."),
+        405: (Code.CLIENT_ERROR, "This method is not offered here."),
+        413: (Code.INVALID, f"The body is larger than {MAX_BODY} bytes."),
+        429: (Code.CLIENT_ERROR, "Too many requests."),
+    }
+    fallback = (Code.SERVER_ERROR, "The server failed.") if http >= 500 else (Code.CLIENT_ERROR, "Refused.")
+    code, message = known.get(http, fallback)
+    return refused(code, message, http=http)
+
+
+def _closed(content: dict[str, Any], code: Code, message: str) -> dict[str, Any]:
+    content["status_code"] = int(code)
+    if message:
+        content["status_message"] = message
+    content["timestamp"] = time_out(timezone.now())
+    return content
+
+
+def _plain(data: Any) -> Any:
+    if isinstance(data, Wire):
+        return data.wire()
+    if isinstance(data, list | tuple):
+        return [_plain(one) for one in data]
+    return data
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _flaw(body: Any) -> str:
+    """Why a body that parses can still not be kept: too deep, NUL or broken characters, numbers beyond all bounds."""
+    stack: list[tuple[Any, int]] = [(body, 1)]
+    while stack:
+        value, depth = stack.pop()
+        if depth > MAX_DEPTH:
+            return f"The body is nested deeper than {MAX_DEPTH} levels."
+        if isinstance(value, dict):
+            stack += [(part, depth + 1) for pair in value.items() for part in pair]
+        elif isinstance(value, list):
+            stack += [(part, depth + 1) for part in value]
+        elif flaw := _flaw_of_value(value):
+            return flaw
+    return ""
+
+
+def _flaw_of_value(value: Any) -> str:
+    if isinstance(value, str) and ("\x00" in value or not _is_text(value)):
+        return "The body holds a NUL or a broken character."
+    if isinstance(value, float) and abs(value) == float("inf"):
+        return "The body holds a number that is too large."
+    return ""
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _on_error(request: HttpRequest, error: Any) -> HttpResponse:
+    """The answer to whatever was raised; what nobody foresaw is logged and told as no more than that."""
+    if isinstance(error, RefusalError):
+        return refused(error.code, error.message, http=error.http, headers=error.headers)
+    if isinstance(error, UnreadableError):
+        return refused(Code.INVALID, str(error))
+    if isinstance(error, RequestError):
+        return refused(Code.INVALID, _complaint(error))
+    if isinstance(error, HttpError):  # Throttled and AuthenticationError among them
+        answer = for_status(error.status_code)
+        if isinstance(error, Throttled):
+            answer["Retry-After"] = str(error.wait or 1)
+        return answer
+    if isinstance(error, Http404 | SuspiciousOperation):
+        return for_status(404 if isinstance(error, Http404) else 400)
+    logger.error("ocpi request failed", path=request.path, exc_info=error)
+    return for_status(500)
+
+
+def _complaint(error: RequestError) -> str:
+    first = error.errors[0]
+    return f"{first['loc'][-1]}: {first['msg']}" if first.get("loc") else str(first["msg"])

@@ -1,0 +1,152 @@
+"""Bookings, Sender: a partner reads what it may book, and books it (ocpi.md §3.2, §3.6)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from django.db.models import F
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from ninja import Router
+
+from bookings.models import Booking, BookingOption
+from roaming import access, deviations
+from roaming.ocpi.auth import Caller, caller_of, own_party, registered, speaks_for
+from roaming.ocpi.envelope import Code, RefusalError, ok, read_object
+from roaming.ocpi.paging import Page, span
+from roaming.ocpi.v2_3_0 import mapping, present, schemas
+from roaming.ocpi.wire import Wire
+from roaming.operations import Ask, asking, post_ask
+
+router = Router(auth=registered)
+MOST_TOKENS = 36
+
+ANSWERS: dict[type[asking.AskError], Code] = {
+    asking.PlaceUnknown: Code.UNKNOWN_LOCATION,
+    asking.PlaceUnclear: Code.NOT_ENOUGH,
+    asking.Malformed: Code.INVALID,
+    asking.Over: Code.INVALID,
+}
+
+
+@router.get("/booking_locations")
+def booking_locations(request: HttpRequest) -> HttpResponse:
+    """S1. With `timeslot_from`/`timeslot_to` only offers that have free time in that span."""
+    now, caller, page = timezone.now(), caller_of(request), Page.of(request)
+    wanted = span(request, "timeslot_from", "timeslot_to")
+    rows = access.options(caller.partner, operator=own_party(caller, "CPO"), now=now)
+    rows = page.changed_in(rows, F("updated_at"))
+    if wanted is not None:
+        return page.answer_list(
+            present.booking_locations_free_in(caller.partner, list(rows), wanted, now=now)
+        )
+
+    def write(options: Sequence[BookingOption]) -> Sequence[Wire]:
+        return present.booking_locations(caller.partner, options, now=now)
+
+    return page.answer(rows, write)
+
+
+@router.get("/booking_locations/{booking_location_id}")
+def booking_location(request: HttpRequest, booking_location_id: str) -> HttpResponse:
+    """S2."""
+    return ok(_booking_location(request, booking_location_id))
+
+
+@router.get("/booking_locations/{booking_location_id}/{calendar_id}")
+def calendar(request: HttpRequest, booking_location_id: str, calendar_id: str) -> HttpResponse:
+    """S3."""
+    for found in _booking_location(request, booking_location_id).calendars:
+        if found.id.upper() == calendar_id.upper():
+            return ok(found)
+    raise RefusalError(Code.UNKNOWN_LOCATION, "There is no such calendar; nothing may be free.", http=404)
+
+
+@router.get("")
+def bookings(request: HttpRequest) -> HttpResponse:
+    """S4: the caller's own, of the party that it speaks for."""
+    caller, page = caller_of(request), Page.of(request)
+    rows = _own(caller)
+    rows = page.changed_in(rows, F("updated_at"))
+
+    def write(found: Sequence[Booking]) -> Sequence[Wire]:
+        return [mapping.booking_out(booking) for booking in found]
+
+    return page.answer(rows, write)
+
+
+@router.get("/{booking_id}")
+def booking(request: HttpRequest, booking_id: str) -> HttpResponse:
+    """S6, which the specification does not have."""
+    found = _own(caller_of(request)).filter(reference__iexact=booking_id).first()
+    if found is None:
+        raise RefusalError(Code.CLIENT_ERROR, "There is no such booking of yours.", http=404)
+    return ok(mapping.booking_out(found))
+
+
+@router.post("")
+def ask(request: HttpRequest) -> HttpResponse:
+    """S5: create, change and cancel. What a rule of ours refuses is a success that says REJECTED or DECLINED."""
+    caller, now = caller_of(request), timezone.now()
+    received = read_object(request)
+    reading = schemas.read_booking_request(received)
+    asked = reading.value
+    if not speaks_for(caller.partner, asked.country_code, asked.party_id, "EMSP"):
+        raise RefusalError(Code.INVALID, "party_id: not one of the eMSP parties of your credentials")
+    operator = own_party(caller, "CPO")
+    try:
+        outcome = post_ask(caller.partner, _ask(asked, received), operator=operator, now=now)
+    except asking.AskError as error:
+        raise RefusalError(ANSWERS[type(error)], f"{error.field}: {error}") from error
+    finally:
+        deviations.count(caller.partner, reading.deviations)
+    fresh = access.bookings(caller.partner).get(pk=outcome.booking.pk)
+    return ok(mapping.booking_out(fresh), http=201 if outcome.is_new else 200, message=outcome.reason)
+
+
+def fingerprint(received: dict[str, Any]) -> str:
+    """The same for the same content, whatever the order of its keys."""
+    canonical = json.dumps(received, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _ask(asked: schemas.BookingRequest, received: dict[str, Any]) -> Ask:
+    party = (asked.country_code, asked.party_id)
+    mark = fingerprint(received)
+    if asked.canceled is not None:
+        reason = str(asked.canceled.cancellation_reason)
+        return Ask(party, asked.request_id, received, mark, cancel_reason=reason)
+    if len(asked.tokens) > MOST_TOKENS:
+        raise schemas.UnreadableError("tokens", f"must be at most {MOST_TOKENS}")
+    option = asked.booking_option
+    return Ask(
+        party,
+        asked.request_id,
+        received,
+        mark,
+        location_id=asked.location_id or "",
+        option_code=asked.booking_location_id or "",
+        evse_uid=(option.evse_uid or "") if option else "",
+        period=mapping.period_in(asked.period) if asked.period else None,
+        needs=mapping.needs_in(option),
+        tokens=tuple(mapping.tokens_in(asked.tokens)),
+        power_w=mapping.power_in(asked),
+        plate=mapping.plate_in(asked),
+        authorization_reference=asked.authorization_reference,
+    )
+
+
+def _own(caller: Caller) -> Any:
+    return access.bookings(caller.partner, party=caller.from_party, operator=own_party(caller, "CPO"))
+
+
+def _booking_location(request: HttpRequest, booking_location_id: str) -> schemas.BookingLocation:
+    now, caller = timezone.now(), caller_of(request)
+    rows = access.options(caller.partner, operator=own_party(caller, "CPO"), now=now)
+    found = rows.filter(code__iexact=booking_location_id).first()
+    if found is None:
+        raise RefusalError(Code.UNKNOWN_LOCATION, "There is no such booking location for you.", http=404)
+    return present.booking_locations(caller.partner, [found], now=now)[0]

@@ -1,0 +1,70 @@
+"""Locations, Sender: the depots a partner may book at (ocpi.md §5.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.db.models import F
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from ninja import Router
+
+from depots.models import Depot
+from roaming import access
+from roaming.ocpi.auth import caller_of, own_party, registered
+from roaming.ocpi.envelope import Code, RefusalError, ok
+from roaming.ocpi.paging import Page
+from roaming.ocpi.v2_3_0 import present, schemas
+from roaming.ocpi.wire import Wire
+
+router = Router(auth=registered)
+
+
+@router.get("")
+def locations(request: HttpRequest) -> HttpResponse:
+    now, caller, page = timezone.now(), caller_of(request), Page.of(request)
+    rows = access.depots(caller.partner, operator=own_party(caller, "CPO"), now=now)
+    rows = page.changed_in(rows, F("changed_at"))
+
+    def write(depots: Sequence[Depot]) -> Sequence[Wire]:
+        return present.locations(depots, now=now)
+
+    return page.answer(rows, write)
+
+
+@router.get("/{location_id}")
+def location(request: HttpRequest, location_id: str) -> HttpResponse:
+    return ok(_location(request, location_id))
+
+
+@router.get("/{location_id}/{evse_uid}")
+def evse(request: HttpRequest, location_id: str, evse_uid: str) -> HttpResponse:
+    return ok(_evse(request, location_id, evse_uid))
+
+
+@router.get("/{location_id}/{evse_uid}/{connector_id}")
+def connector(request: HttpRequest, location_id: str, evse_uid: str, connector_id: str) -> HttpResponse:
+    for plug in _evse(request, location_id, evse_uid).connectors:
+        if plug.id.upper() == connector_id.upper():
+            return ok(plug)
+    raise _unknown("connector")
+
+
+def _location(request: HttpRequest, location_id: str) -> schemas.Location:
+    now, caller = timezone.now(), caller_of(request)
+    rows = access.depots(caller.partner, operator=own_party(caller, "CPO"), now=now)
+    found = rows.filter(location_id__iexact=location_id).first()
+    if found is None:
+        raise _unknown("location")
+    return present.locations([found], now=now)[0]
+
+
+def _evse(request: HttpRequest, location_id: str, evse_uid: str) -> schemas.Evse:
+    for place in _location(request, location_id).evses:
+        if place.uid.upper() == evse_uid.upper():
+            return place
+    raise _unknown("EVSE")
+
+
+def _unknown(what: str) -> RefusalError:
+    return RefusalError(Code.UNKNOWN_LOCATION, f"There is no such {what} for you.", http=404)

@@ -1,0 +1,229 @@
+"""A partner asks for a booking, for a change of one, or for its end: one message, one call, told apart by its id."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+
+from bookings.errors import WrongStatus
+from bookings.fitting import Needs
+from bookings.models import Booking, BookingOption, BookingRequest
+from bookings.operations import TokenName, ask_to_book, ask_to_cancel, ask_to_change
+from bookings.operations.asks import find_asked, is_repeated
+from bookings.rules import LATE_TOLERANCE
+from depots.models import Evse, Organisation
+from depots.periods import Period
+from roaming import access
+from roaming.models import Partner
+
+
+class AskError(Exception):
+    """The ask breaks a rule of the conversation: there is nothing to book or decline. `field` is what to correct."""
+
+    def __init__(self, field: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.field = field
+
+
+class PlaceUnknown(AskError):
+    """No such depot or offer is open to the asker."""
+
+
+class PlaceUnclear(AskError):
+    """More than one offer is meant."""
+
+
+class Malformed(AskError):
+    pass
+
+
+class Over(AskError):
+    """The booking is in a final state."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What one message of a partner asks for. `cancel_reason` makes it a cancellation; all else is ignored then.
+
+    `received` is the message as it came, `fingerprint` what makes a repetition of it the same message.
+    """
+
+    party: tuple[str, str]
+    request_id: str
+    received: dict[str, Any]
+    fingerprint: str
+    location_id: str = ""
+    option_code: str = ""
+    evse_uid: str = ""
+    period: Period | None = None
+    needs: Needs = field(default_factory=Needs)
+    tokens: tuple[TokenName, ...] = ()
+    power_w: int | None = None
+    plate: str = ""
+    authorization_reference: str = ""
+    cancel_reason: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    booking: Booking
+    is_new: bool
+
+    @property
+    def reason(self) -> str:
+        """Why the newest ask was declined; empty when it was not."""
+        newest = self.booking.requests.last()
+        if newest is None or newest.decision != BookingRequest.Decision.DECLINED:
+            return ""
+        return newest.reason
+
+
+def post_ask(partner: Partner, ask: Ask, *, operator: Organisation | None = None, now: datetime) -> Outcome:
+    """Carry out a partner's message, once however often and however concurrently it comes (ocpi.md §3.6).
+
+    A refusal by a rule of ours is a DECLINED ask in the booking. Raises AskError, with nothing changed.
+    """
+    with transaction.atomic():
+        _queue(partner, ask)
+        known = find_asked(partner.organisation, ask.party, ask.request_id)
+        if known is None:
+            return Outcome(_book(partner, ask, operator, now), is_new=True)
+        if not is_repeated(known, ask.fingerprint, now=now):
+            _edit(partner, known, ask, operator, now)
+        return Outcome(known, is_new=False)
+
+
+def _queue(partner: Partner, ask: Ask) -> None:
+    """Messages of one request id go one after the other; the id has no row to lock before the first is through."""
+    key = "*".join([str(partner.pk), *ask.party, ask.request_id]).upper()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))", [key])
+
+
+def _book(partner: Partner, ask: Ask, operator: Organisation | None, now: datetime) -> Booking:
+    if ask.cancel_reason:
+        raise Malformed("request_id", "there is no booking of this request_id to cancel")
+    period = _period(ask, now)
+    option = _option(partner, ask, operator, now)
+    return ask_to_book(
+        fleet=partner.organisation,
+        option=option,
+        period=period,
+        needs=ask.needs,
+        evse=_evse(ask, option),
+        tokens=ask.tokens,
+        power_w=ask.power_w,
+        plate=ask.plate,
+        request_id=ask.request_id,
+        authorization_reference=ask.authorization_reference,
+        party=ask.party,
+        received=ask.received,
+        fingerprint=ask.fingerprint,
+        actor=actor_of(ask.party),
+        now=now,
+    )
+
+
+def _edit(partner: Partner, booking: Booking, ask: Ask, operator: Organisation | None, now: datetime) -> None:
+    try:
+        if ask.cancel_reason:
+            ask_to_cancel(
+                booking_id=booking.pk,
+                reason=ask.cancel_reason,
+                received=ask.received,
+                fingerprint=ask.fingerprint,
+                actor=actor_of(ask.party),
+                now=now,
+            )
+        else:
+            _change(partner, booking, ask, operator, now)
+    except WrongStatus as over:
+        sentence = f"the booking is {booking.get_status_display().lower()}; a new one needs a new request_id"
+        raise Over("request_id", sentence) from over
+
+
+def _change(
+    partner: Partner, booking: Booking, ask: Ask, operator: Organisation | None, now: datetime
+) -> None:
+    if not booking.is_live:
+        raise WrongStatus(booking.status, "changed")
+    period = _period(ask, now, in_force=booking.period)
+    option = _option(partner, ask, operator, now, booked=booking.option)
+    if option.pk != booking.option_id:
+        raise Malformed("booking_location_id", "cannot be changed; cancel the booking and ask for a new one")
+    ask_to_change(
+        booking_id=booking.pk,
+        period=period,
+        needs=ask.needs,
+        evse=_evse(ask, option),
+        tokens=ask.tokens or None,
+        power_w=ask.power_w,
+        received=ask.received,
+        fingerprint=ask.fingerprint,
+        actor=actor_of(ask.party),
+        now=now,
+    )
+
+
+def _period(ask: Ask, now: datetime, *, in_force: Period | None = None) -> Period:
+    if ask.period is None:
+        raise Malformed("period", "is required")
+    starts_as_before = in_force is not None and in_force.starts_at == ask.period.starts_at
+    if ask.period.starts_at < now - LATE_TOLERANCE and not starts_as_before:
+        raise Malformed("period.start_date_time", "must not be in the past")
+    return ask.period
+
+
+def _option(
+    partner: Partner,
+    ask: Ask,
+    operator: Organisation | None,
+    now: datetime,
+    *,
+    booked: BookingOption | None = None,
+) -> BookingOption:
+    """The offer that is meant; by its depot and EVSE where its id is not given. Raises PlaceUnknown, PlaceUnclear."""
+    at_depot = access.options(partner, operator=operator, now=now).filter(
+        depot__location_id__iexact=ask.location_id
+    )
+    if ask.option_code:
+        found = list(at_depot.filter(code__iexact=ask.option_code))
+        if not found:
+            raise PlaceUnknown("booking_location_id", "there is no such offer at this location for you")
+        return found[0]
+    found = list(at_depot)
+    if not found:
+        raise PlaceUnknown("location_id", "there is no such location for you")
+    if booked is not None and booked in found:
+        return booked
+    if ask.evse_uid:
+        found = _alone([o for o in found if _evse_in(o, ask.evse_uid) is not None])
+    if len(found) != 1:
+        raise PlaceUnclear("booking_location_id", f"is required: {len(found)} offers could be meant")
+    return found[0]
+
+
+def _alone(options: list[BookingOption]) -> list[BookingOption]:
+    """An EVSE's own offer comes before a pool it belongs to."""
+    fewest = min((len(option.evses.all()) for option in options), default=0)
+    return [option for option in options if len(option.evses.all()) == fewest]
+
+
+def _evse(ask: Ask, option: BookingOption) -> Evse | None:
+    if not ask.evse_uid:
+        return None
+    found = _evse_in(option, ask.evse_uid)
+    if found is None:
+        raise Malformed("booking_option.evse_uid", "this EVSE does not belong to the offer")
+    return found
+
+
+def _evse_in(option: BookingOption, uid: str) -> Evse | None:
+    return next((evse for evse in option.evses.all() if evse.uid.upper() == uid.upper()), None)
+
+
+def actor_of(party: tuple[str, str]) -> str:
+    return f"partner {party[0].upper()}*{party[1].upper()}"
