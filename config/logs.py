@@ -53,7 +53,7 @@ def configuration(*, debug: bool) -> dict[str, Any]:
             "ocpp": {"level": "WARNING"},
             "httpx": {"level": "WARNING"},
             "httpcore": {"level": "WARNING"},
-            "axes": {"level": "WARNING"},
+            "axes": {"level": "ERROR"},
             "uvicorn": {"level": "WARNING"},
             "psycopg.pool": {"level": "ERROR"},
             "config": {"level": "DEBUG" if debug else "INFO"},

@@ -95,7 +95,8 @@ def install(lock):
         words = line.split()
         if line.startswith(("Collecting ", "Requirement already satisfied:", "Ignoring ")):
             seen += 1
-            show("  {}/{} {}".format(min(seen, total), total, words[1] if words[0] == "Collecting" else ""))
+            text = "  {}/{} {}".format(min(seen, total), total, words[1] if words[0] == "Collecting" else "")
+            show(text, last=seen % 20 == 0)
         elif line.startswith("Installing collected packages"):
             show("  unpacking", last=True)
     if pip.wait() != 0:

@@ -20,6 +20,8 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["BERTH_VAR"] = str(settings.BERTH_VAR / "test")
     settings.BERTH_VAR = Path(os.environ["BERTH_VAR"])
     settings.MEDIA_ROOT = settings.BERTH_VAR / "uploads"
+    # A hash that is slow on purpose would be most of the time of tests that sign in.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,62 @@
+"""The scheduler's tick happens once a second, whatever the number of workers."""
+
+import threading
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+from django.db import connection
+
+from config.loops import run_if_ours
+
+NOON = datetime(2030, 5, 6, 12, 0, 0, tzinfo=UTC)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def ticks(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
+    """The moments at which the scheduler ran."""
+    moments: list[datetime] = []
+    monkeypatch.setattr("bookings.scheduler", SimpleNamespace(run_tick=moments.append), raising=False)
+    return moments
+
+
+def race(now: datetime, workers: int = 8) -> None:
+    together = threading.Barrier(workers)
+
+    def work() -> None:
+        together.wait(timeout=10)
+        run_if_ours(now)
+        connection.close()
+
+    threads = [threading.Thread(target=work) for _ in range(workers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_many_workers_tick_once_a_second(ticks: list[datetime]) -> None:
+    run_if_ours(NOON)
+    seconds = [NOON + timedelta(seconds=n) for n in range(1, 4)]
+
+    for second in seconds:
+        race(second)
+
+    assert ticks == seconds
+
+
+def test_the_very_first_tick_is_agreed_upon_too(ticks: list[datetime]) -> None:
+    race(NOON)
+    race(NOON + timedelta(seconds=1))
+
+    assert ticks == [NOON + timedelta(seconds=1)]
+
+
+def test_a_clock_that_lags_behind_the_others_ticks_nothing(ticks: list[datetime]) -> None:
+    run_if_ours(NOON)
+    run_if_ours(NOON + timedelta(seconds=2))
+    run_if_ours(NOON + timedelta(seconds=1))
+
+    assert ticks == [NOON + timedelta(seconds=2)]

@@ -1,0 +1,51 @@
+"""`serve` as users run it: one process, one port, streams and pages side by side, a calm end."""
+
+import signal
+
+import httpx
+import pytest
+from django.db import connection
+from django.test import Client
+
+from tests.serving import BerthServer
+
+
+def test_health_is_told_from_one_process(berth_server: BerthServer) -> None:
+    assert httpx.get(f"{berth_server.url}/healthz").text == "ok\n"
+    ready = httpx.get(f"{berth_server.url}/readyz")
+    assert (ready.status_code, ready.json()["ready"]) == (200, True)
+    assert "python_info" in httpx.get(f"{berth_server.url}/metrics").text
+
+
+def test_a_page_forbids_everything_inline(berth_server: BerthServer) -> None:
+    answer = httpx.get(f"{berth_server.url}/")
+
+    policy = answer.headers["content-security-policy"]
+    assert "script-src 'self'" in policy
+    assert "style-src 'self'" in policy
+    assert "unsafe-inline" not in policy
+
+
+def test_static_files_are_served_without_being_collected(berth_server: BerthServer) -> None:
+    assert httpx.get(f"{berth_server.url}/static/django_htmx/htmx-2.min.js").status_code == 200
+
+
+def test_a_stop_while_answers_are_owed_is_a_clean_end(berth_server: BerthServer) -> None:
+    with httpx.Client(base_url=berth_server.url) as client:
+        client.get("/healthz")  # a kept-alive connection stays open over the stop
+
+        berth_server.process.send_signal(signal.SIGTERM)
+
+        assert berth_server.process.wait(timeout=10) == 0
+
+
+@pytest.mark.django_db
+def test_not_ready_names_what_is_missing(client: Client) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'bookings'")
+
+    answer = client.get("/readyz")
+
+    assert answer.status_code == 503
+    assert "not applied" in answer.json()["migrations"]
+    assert answer.json()["database"] == "ok"
