@@ -17,6 +17,7 @@ from bookings.errors import BookingError
 from depots.imports.documents import FileRefusedError
 from depots.organisations import OrganisationError
 from depots.parties import UnknownOrganisationError
+from depots.periods import utc_text
 
 ACTOR = "operator command"
 REFUSALS = (BookingError, FileRefusedError, OrganisationError, UnknownOrganisationError)
@@ -33,7 +34,7 @@ class OperatorCommand(BaseCommand):
             _refuse_unwritable(options)
             return super().execute(*args, **options)
         except REFUSALS as refusal:
-            self._refuse(CommandError(str(refusal)))
+            self._refuse(CommandError(_said(refusal)))
         except CommandError as refusal:
             self._refuse(refusal)
         except DataError as refusal:
@@ -61,6 +62,15 @@ def _refuse_unwritable(options: Mapping[str, Any]) -> None:
     for name, value in options.items():
         if isinstance(value, str) and not value.isprintable():
             raise CommandError(f"--{name.replace('_', '-')} contains characters that are no text.")
+
+
+def _said(refusal: Exception) -> str:
+    """The refusal's own sentence, and what would have been allowed where that is known."""
+    nearest = refusal.nearest if isinstance(refusal, BookingError) else None
+    if nearest is None:
+        return str(refusal)
+    start, end = utc_text(nearest.starts_at), utc_text(nearest.ends_at)
+    return f"{refusal} The nearest that would do: --start {start} --end {end}."
 
 
 def _first_line(error: Exception) -> str:

@@ -1,0 +1,72 @@
+"""What the commands about one booking share: finding it, reading times, and the object they print."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.core.management.base import CommandError
+
+from bookings.models import Booking, BookingOption
+from bookings.queries import booking_by_any_id, describe_booking
+from config.operator_command import OperatorCommand
+from depots.models import Evse
+from depots.periods import Period
+from depots.wall_clock import UnreadableTimeError, read_moment
+from roaming.queries import deliveries_of
+
+TIME_HELP = "2026-12-01T10:00+01:00, or without offset as the clock at the depot shows it"
+ID_HELP = "the booking's id, its reference, or its OCPI id"
+
+
+class BookingCommand(OperatorCommand):
+    """Prints a booking as `show_booking` does."""
+
+    def say_booking(self, booking: Booking) -> None:
+        # Read again: the operation's object may hold related rows as they were before it.
+        fresh = booking_by_any_id(str(booking.pk))
+        self.say({**describe_booking(fresh), "deliveries": deliveries_of(fresh)})
+
+
+def add_id(parser: Any) -> None:
+    parser.add_argument("id", metavar="ID", help=ID_HELP)
+
+
+def read_period(start: str, end: str, zone: ZoneInfo) -> Period:
+    """Raises CommandError naming the option at fault."""
+    starts_at, ends_at = read_option("start", start, zone), read_option("end", end, zone)
+    if ends_at <= starts_at:
+        raise CommandError(f"--end: {end} is not after --start {start}.")
+    return Period(starts_at, ends_at)
+
+
+def read_option(name: str, text: str, zone: ZoneInfo) -> Any:
+    """The moment an option names. Raises CommandError."""
+    try:
+        return read_moment(text, zone)
+    except UnreadableTimeError as fault:
+        raise CommandError(f"--{name}: {text} {fault}.") from None
+
+
+def read_power(text: str | None) -> int | None:
+    """Watts of `--power-kw`. Raises CommandError."""
+    if text is None:
+        return None
+    try:
+        kilowatts = float(text)
+    except ValueError:
+        kilowatts = math.nan
+    if not 0.001 <= kilowatts <= 100_000:
+        raise CommandError(f"--power-kw: {text} is not a number of kilowatts above 0.")
+    return round(kilowatts * 1000)
+
+
+def evse_of(option: BookingOption, uid: str | None) -> Evse | None:
+    """The EVSE of the option that `--evse` names. Raises CommandError."""
+    if uid is None:
+        return None
+    evse = option.evses.filter(uid__iexact=uid.strip()).first()
+    if evse is None:
+        raise CommandError(f"--evse: {uid} is no EVSE of the booking option {option.code}.")
+    return evse

@@ -1,0 +1,61 @@
+"""Book a slot as a dispatcher does, at an own or a partner's depot."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.utils import timezone
+
+from bookings.models import Vehicle
+from bookings.operations import request_booking
+from bookings.queries import find_option
+from config.booking_command import TIME_HELP, BookingCommand, evse_of, read_period, read_power
+from config.operator_command import ACTOR
+from depots.parties import organisation_called
+
+
+class Command(BookingCommand):
+    help = "Book a slot for a vehicle of a fleet; prints the booking."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--vehicle", required=True, metavar="PLATE")
+        parser.add_argument(
+            "--option", required=True, metavar="OPTION", help="a booking option's or BookingLocation's id"
+        )
+        parser.add_argument("--start", required=True, metavar="T", help=TIME_HELP)
+        parser.add_argument("--end", required=True, metavar="T")
+        parser.add_argument("--evse", metavar="UID", help="one EVSE of the option")
+        parser.add_argument("--power-kw", metavar="N", help="the power to be promised")
+        parser.add_argument(
+            "--organisation", metavar="O", help="the fleet, where two have a vehicle of that plate"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        now = timezone.now()
+        vehicle = _vehicle(options["vehicle"], options["organisation"])
+        option = find_option(options["option"].strip(), vehicle.fleet, now=now)
+        booking = request_booking(
+            fleet=vehicle.fleet,
+            option=option,
+            period=read_period(options["start"], options["end"], option.depot.zone),
+            vehicle=vehicle,
+            evse=evse_of(option, options["evse"]),
+            power_w=read_power(options["power_kw"]),
+            actor=ACTOR,
+            now=now,
+        )
+        self.say_booking(booking)
+
+
+def _vehicle(plate: str, organisation: str | None) -> Vehicle:
+    found = Vehicle.objects.filter(plate__iexact=plate.strip(), is_retired=False).select_related("fleet")
+    if organisation is not None:
+        found = found.filter(fleet=organisation_called(organisation))
+    vehicles = list(found.order_by("fleet__name"))
+    if not vehicles:
+        of = f" of {organisation}" if organisation else ""
+        raise CommandError(f"--vehicle: there is no vehicle {plate}{of}.")
+    if len(vehicles) > 1:
+        fleets = " and ".join(vehicle.fleet.name for vehicle in vehicles)
+        raise CommandError(f"--vehicle: {fleets} each have a vehicle {plate}; add --organisation.")
+    return vehicles[0]

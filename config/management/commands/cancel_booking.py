@@ -1,0 +1,30 @@
+"""Cancel a booking, as its fleet or as the depot."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.utils import timezone
+
+from bookings.models import Booking
+from bookings.operations import cancel_booking
+from bookings.queries import booking_by_any_id
+from config.booking_command import BookingCommand, add_id
+from config.operator_command import ACTOR
+
+
+class Command(BookingCommand):
+    help = "Cancel a booking; prints it. The fleet is bound by its deadline, the depot is not."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        add_id(parser)
+        parser.add_argument(
+            "--reason", required=True, metavar="REASON", help="an OCPI name: TRAFFIC, BROKEN_CHARGER, …"
+        )
+        parser.add_argument("--by", choices=Booking.Side.values, default=Booking.Side.FLEET.value)
+
+    def handle(self, *args: Any, id: str, reason: str, by: str, **options: Any) -> None:
+        booking = booking_by_any_id(id.strip())
+        cancelled = cancel_booking(
+            booking_id=booking.pk, reason=reason.strip().upper(), by=by, actor=ACTOR, now=timezone.now()
+        )
+        self.say_booking(cancelled)

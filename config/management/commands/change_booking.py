@@ -1,0 +1,52 @@
+"""Change the time or the EVSE of a booking, as its fleet."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.utils import timezone
+
+from bookings.models import Booking
+from bookings.operations import change_booking
+from bookings.queries import booking_by_any_id
+from config.booking_command import TIME_HELP, BookingCommand, add_id, evse_of, read_option
+from config.operator_command import ACTOR
+from depots.periods import Period
+
+
+class Command(BookingCommand):
+    help = "Change a booking as its fleet does, within the deadlines of its terms; prints the booking."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        add_id(parser)
+        parser.add_argument("--start", metavar="T", help=TIME_HELP)
+        parser.add_argument("--end", metavar="T")
+        parser.add_argument("--evse", metavar="UID", help="another EVSE of what is booked")
+
+    def handle(
+        self, *args: Any, id: str, start: str | None, end: str | None, evse: str | None, **options: Any
+    ) -> None:
+        if start is None and end is None and evse is None:
+            raise CommandError("Give at least one of --start, --end and --evse.", returncode=2)
+        booking = booking_by_any_id(id.strip())
+        changed = change_booking(
+            booking_id=booking.pk,
+            period=_period(booking, start, end),
+            evse=evse_of(booking.option, evse),
+            actor=ACTOR,
+            now=timezone.now(),
+        )
+        self.say_booking(changed)
+
+
+def _period(booking: Booking, start: str | None, end: str | None) -> Period | None:
+    """The period with the given ends; the end that is not given stays. None when neither is."""
+    if start is None and end is None:
+        return None
+    zone = booking.depot.zone
+    starts_at = booking.starts_at if start is None else read_option("start", start, zone)
+    ends_at = booking.ends_at if end is None else read_option("end", end, zone)
+    if ends_at <= starts_at:
+        at_fault = f"--end: {end}" if end is not None else f"--start: {start}"
+        raise CommandError(f"{at_fault} would let the booking end before it starts.")
+    return Period(starts_at, ends_at)

@@ -1,0 +1,29 @@
+"""Answer a request that waits for the depot's approval."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.utils import timezone
+
+from bookings.operations import decide
+from bookings.queries import booking_by_any_id
+from config.booking_command import BookingCommand, add_id
+from config.operator_command import ACTOR
+
+
+class Command(BookingCommand):
+    help = "The depot's answer to a booking or change that waits for approval; prints the booking."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        add_id(parser)
+        answer = parser.add_mutually_exclusive_group(required=True)
+        answer.add_argument("--accept", action="store_true")
+        answer.add_argument("--decline", action="store_true")
+        parser.add_argument("--reason", default="", metavar="TEXT", help="what the fleet or partner is told")
+
+    def handle(self, *args: Any, id: str, accept: bool, reason: str, **options: Any) -> None:
+        booking = booking_by_any_id(id.strip())
+        decided = decide(
+            booking_id=booking.pk, accept=accept, reason=reason.strip(), actor=ACTOR, now=timezone.now()
+        )
+        self.say_booking(decided)
