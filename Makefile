@@ -47,10 +47,10 @@ check: install-dev
 	@.venv/bin/lint-imports --no-cache
 	@$(RUN) -m djlint --quiet --check --lint templates
 	@$(RUN) -m mypy
-	@$(RUN) manage.py makemigrations --check --dry-run
+	@$(RUN) manage.py makemigrations --check --dry-run depots bookings roaming
 	@$(PRODUCTION) $(RUN) manage.py check --deploy --fail-level WARNING
 	@! grep -nE 'https?://|file:|--index-url|--find-links' requirements/*.lock
-	@! grep -n '"resolved"' frontend/package-lock.json
+	@! grep -n '"resolved"' frontend/package-lock.json tests/browser/chromium/package-lock.json
 
 format: install-dev
 	@$(RUN) -m ruff check --fix .
