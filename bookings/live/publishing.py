@@ -12,8 +12,8 @@ ACCESS = "access"
 def publish(kind: str, object_id: int, audiences: Iterable[str]) -> None:
     """Tell open pages that an object is different, as soon as the caller's transaction commits.
 
-    Name every audience that saw it before or sees it now: one the renderer leaves out hears that it is gone. The same call twice in
-    one transaction is one notification.
+    Name every audience that saw it before or sees it now: one the renderer leaves out hears that it is gone.
+    The same call twice in one transaction is one notification.
     """
     _notify({"kind": kind, "id": object_id, "audiences": sorted(set(audiences))})
 

@@ -14,7 +14,7 @@ _renderers: dict[str, Renderer] = {}
 
 
 def renders(kind: str) -> Callable[[Renderer], Renderer]:
-    """Register the renderer of a kind: id → {audience: payload}. It runs in a thread, with the ORM, outside any request.
+    """Register the renderer of a kind: id → {audience: payload}. It runs in a thread, with the ORM, without a request.
 
     Give every audience its own payload; another organisation's booking is "taken" and nothing more. Return an
     audience only if it may know of the object as it is now.

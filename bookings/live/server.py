@@ -107,7 +107,9 @@ class LiveServer:
         self._wake = asyncio.Event()
         self._suspects: set[int | None] = set()
         self._suspicion = asyncio.Event()
-        self._tasks = [asyncio.create_task(loop()) for loop in (self._listen, self._render, self._recheck)]
+        self._tasks = [
+            asyncio.create_task(_kept_up(loop)) for loop in (self._listen, self._render, self._recheck)
+        ]
 
     async def stop(self) -> None:
         """End every stream and let go of the database."""
@@ -339,6 +341,16 @@ class LiveServer:
         return int(self._clock() * 1000)
 
 
+async def _kept_up(loop: Callable[[], Awaitable[None]]) -> None:
+    """Run a loop that must not end: a fault in it is logged and costs one round, not all streams from then on."""
+    while True:
+        try:
+            await loop()
+        except Exception:
+            logger.exception("A loop of the live updates failed and starts again")
+        await asyncio.sleep(LONGEST_PAUSE_S)
+
+
 def _event(change: Change, seen: dict[str, Any]) -> bytes:
     return words.message("change", {"kind": change.kind, "id": change.id, "for": seen}, change.at_ms)
 
@@ -377,7 +389,7 @@ def _heard_until_ms(scope: Scope) -> int | None:
 
 async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
-        pass
+        connections.close_all()
 
 
 async def _more(send: Send, body: bytes) -> None:
