@@ -2,8 +2,8 @@
 
 A writer calls `publish` inside its transaction: PostgreSQL's NOTIFY carries kind, id and audiences, never content.
 Each serving process listens on one connection, asks the kind's renderer once for what each audience may see, and hands
-that to every stream of the audience. An audience is a name: `fleet-7` (members of organisation 7), `depot-3` (who looks after
-depot 3), `calendar-3` (who may book at depot 3 and sees of others only that a time is taken).
+that to every stream of the audience. An audience is a name: `fleet-7` (members of organisation 7), `depot-3` (who
+looks after depot 3), `calendar-3` (who may book at depot 3, and sees of others only that a time is taken).
 """
 
 from bookings.live.audiences import calendar_audience, depot_audience, fleet_audience

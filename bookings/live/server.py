@@ -389,7 +389,7 @@ def _heard_until_ms(scope: Scope) -> int | None:
 
 async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
-        connections.close_all()
+        pass
 
 
 async def _more(send: Send, body: bytes) -> None:

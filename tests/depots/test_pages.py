@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from django.contrib import messages
+from django.contrib.messages.storage.cookie import CookieStorage
+from django.http import HttpRequest
+from django.test import RequestFactory
+from django_htmx.middleware import HtmxDetails
+
+from depots import pages
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _request(**headers: str) -> HttpRequest:
+    request = RequestFactory().get("/bookings/7/", headers=headers)
+    request.htmx = HtmxDetails(request)  # type: ignore[attr-defined]
+    request._messages = CookieStorage(request)  # type: ignore[attr-defined]
+    return request
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_whole"),
+    [
+        ({}, True),
+        ({"HX-Request": "true"}, False),
+        ({"HX-Request": "true", "HX-Boosted": "true"}, True),
+        ({"HX-Request": "true", "HX-History-Restore-Request": "true"}, True),
+    ],
+)
+def test_htmx_gets_the_part_and_everything_else_the_whole_page(
+    headers: dict[str, str], is_whole: bool
+) -> None:
+    response = pages.respond(_request(**headers), "account/link_over", status=410)
+
+    assert response.status_code == 410
+    assert (b"<html" in response.content) is is_whole
+    assert b'id="link-over"' in response.content
+    assert "HX-Request" in response["Vary"]
+
+
+def test_a_part_carries_the_messages_as_toasts() -> None:
+    request = _request(**{"HX-Request": "true"})
+    messages.success(request, "Booking confirmed – Köln")
+
+    response = pages.respond(request, "account/link_over")
+
+    told = json.loads(response["HX-Trigger"])
+    assert told == {"berth:toasts": {"toasts": [{"level": "success", "text": "Booking confirmed – Köln"}]}}
+
+
+def test_done_leads_on_closes_the_dialog_or_loads_the_page_it_leads_to() -> None:
+    plain = pages.done(_request(), "/bookings/7/", "Cancelled.")
+    from_there = pages.done(
+        _request(**{"HX-Request": "true", "HX-Current-URL": "http://testserver/bookings/7/"}),
+        "/bookings/7/",
+        "Cancelled.",
+    )
+    from_elsewhere = pages.done(
+        _request(**{"HX-Request": "true", "HX-Current-URL": "http://testserver/bookings/"}),
+        "/bookings/7/",
+        "Cancelled.",
+    )
+
+    assert (plain.status_code, plain["Location"]) == (302, "/bookings/7/")
+    assert from_there.status_code == 204
+    assert set(json.loads(from_there["HX-Trigger"])) == {"berth:toasts", "berth:close", "berth:resync"}
+    assert from_elsewhere["HX-Redirect"] == "/bookings/7/"
+
+
+def test_no_template_has_anything_inline() -> None:
+    markers = ("<style", " style=", " onclick=", " onchange=", "javascript:", "hx-on", "<script>")
+    templates = sorted((ROOT / "templates").rglob("*.html"))
+
+    found = [(path.name, marker) for path in templates for marker in markers if marker in path.read_text()]
+
+    assert templates
+    assert found == []
+
+
+def test_every_part_says_what_it_needs() -> None:
+    parts = sorted((ROOT / "templates").rglob("_*.html"))
+
+    assert parts
+    assert [part.name for part in parts if not part.read_text().lstrip().startswith("{# needs: ")] == []
