@@ -63,7 +63,7 @@ class Sender(threading.Thread):
     def __init__(self) -> None:
         super().__init__(name="sender", daemon=True)
         self._loop = asyncio.new_event_loop()
-        self._stop = asyncio.Event()
+        self._ending = asyncio.Event()
 
     def run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -72,19 +72,19 @@ class Sender(threading.Thread):
 
     def stop(self) -> None:
         with suppress(RuntimeError):  # the loop has ended by itself
-            self._loop.call_soon_threadsafe(self._stop.set)
+            self._loop.call_soon_threadsafe(self._ending.set)
         self.join(timeout=10)
 
     async def _run(self) -> None:
-        from roaming import sender
-
-        while not self._stop.is_set():
+        while not self._ending.is_set():
             try:
-                await sender.run(self._stop)
+                from roaming import sender
+
+                await sender.run(self._ending)
             except Exception:
                 logger.exception("sender failed")
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stop.wait(), PAUSE_S)
+                    await asyncio.wait_for(self._ending.wait(), PAUSE_S)
 
 
 def _seconds_to_next_tick(now: datetime) -> float:

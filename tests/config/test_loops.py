@@ -1,5 +1,6 @@
 """The scheduler's tick happens once a second, whatever the number of workers."""
 
+import asyncio
 import threading
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -7,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from django.db import connection
 
-from config.loops import run_if_ours
+from config.loops import Sender, run_if_ours
 
 NOON = datetime(2030, 5, 6, 12, 0, 0, tzinfo=UTC)
 
@@ -60,3 +61,27 @@ def test_a_clock_that_lags_behind_the_others_ticks_nothing(ticks: list[datetime]
     run_if_ours(NOON + timedelta(seconds=1))
 
     assert ticks == [NOON + timedelta(seconds=2)]
+
+
+def test_the_sender_starts_again_after_a_failure_and_ends_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("config.loops.PAUSE_S", 0.01)
+    runs = 0
+    is_running = threading.Event()
+
+    async def run(stop: asyncio.Event) -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 1:
+            raise ConnectionError("the database is away")
+        is_running.set()
+        await stop.wait()
+
+    monkeypatch.setattr("roaming.sender", SimpleNamespace(run=run), raising=False)
+    sender = Sender()
+    sender.start()
+
+    assert is_running.wait(timeout=10)
+    sender.stop()
+
+    assert not sender.is_alive()
+    assert runs == 2
