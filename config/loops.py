@@ -83,8 +83,8 @@ class Sender(threading.Thread):
                 await sender.run(self._ending)
             except Exception:
                 logger.exception("sender failed")
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._ending.wait(), PAUSE_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), PAUSE_S)
 
 
 def _seconds_to_next_tick(now: datetime) -> float:
