@@ -18,13 +18,17 @@ from tests.browser import chromium
 os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", str(chromium.NODE))
 
 
-@pytest.fixture(autouse=True)
-def _queries_beside_an_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+@pytest.fixture(scope="package", autouse=True)
+def _queries_beside_an_event_loop() -> Iterator[None]:
+    """For as long as the loop runs: a test's database is emptied after its own fixtures have gone."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        yield
 
 
 @pytest.fixture(scope="package")
-def playwright() -> Iterator[Playwright]:
+def playwright(django_db_setup: None) -> Iterator[Playwright]:
+    # The database first: Django would refuse to create it beside the event loop.
     with sync_playwright() as running:
         yield running
 

@@ -1,0 +1,174 @@
+"""The base of every page in a real browser: shell, components, dialog, toasts, and one stream for all tabs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from django.conf import settings as django_settings
+from django.test import Client
+from playwright.sync_api import BrowserContext, Page, expect
+
+from bookings.live import depot_audience, publish
+from depots.models import Depot, Membership, Organisation, User
+from tests.serving import BerthServer
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+AXE = Path(__file__).parent / "vendor/axe.min.js"
+GALLERY = "tests.browser.gallery.urls"
+SIZES = [(1440, 900), (390, 844)]
+
+
+@pytest.fixture
+def depot() -> Depot:
+    operator = Organisation.objects.create(name="Ladepark")
+    return Depot.objects.create(operator=operator, code="LP-1", location_id="LP-1", name="Venlo")
+
+
+@pytest.fixture
+def manager(depot: Depot) -> User:
+    user = User.objects.create_user("manager@ladepark.example", "berth-demo")
+    Membership.objects.create(user=user, organisation=depot.operator, role=Membership.Role.ADMIN)
+    return user
+
+
+def _sign_in(context: BrowserContext, user: User, url: str) -> None:
+    client = Client()
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    name = django_settings.SESSION_COOKIE_NAME
+    context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": url}])
+
+
+def _violations(page: Page) -> list[str]:
+    """What axe finds wrong, as `rule: where`. Evaluated, as the page's policy allows no injected script."""
+    page.evaluate(AXE.read_text() + "; undefined")
+    found = page.evaluate("axe.run().then(result => result.violations)")
+    return [f"{rule['id']}: {node['html']}" for rule in found for node in rule["nodes"]]
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_the_way_in_is_accessible_and_fits(page: Page, live_server: object, width: int, height: int) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    page.goto(f"{live_server}/")
+
+    assert _violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.urls(GALLERY)
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_every_component_is_accessible_and_fits(
+    page: Page, context: BrowserContext, live_server: object, manager: User, width: int, height: int
+) -> None:
+    complaints: list[str] = []
+    page.on(
+        "console",
+        lambda said: complaints.append(said.text) if "Content Security Policy" in said.text else None,
+    )
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.set_viewport_size({"width": width, "height": height})
+    _sign_in(context, manager, str(live_server))
+    page.goto(f"{live_server}/gallery/")
+
+    assert _violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert complaints == []
+
+
+@pytest.mark.urls(GALLERY)
+def test_a_dialog_shows_its_errors_in_place_and_closes_with_a_word(
+    page: Page, context: BrowserContext, live_server: object, manager: User
+) -> None:
+    _sign_in(context, manager, str(live_server))
+    page.goto(f"{live_server}/gallery/")
+
+    page.get_by_role("link", name="Cancel").first.click()
+    dialog = page.get_by_role("dialog", name="Cancel this booking?")
+    dialog.get_by_role("button", name="Cancel the booking").click()
+    expect(dialog.get_by_text("This field is required.")).to_be_visible()
+    assert _violations(page) == []
+    dialog.get_by_label("Reason").fill("Traffic")
+    dialog.get_by_role("button", name="Cancel the booking").click()
+
+    expect(page.get_by_role("status").get_by_text("Booking cancelled.")).to_be_visible()
+    expect(dialog).to_be_hidden()
+
+
+@pytest.mark.urls(GALLERY)
+def test_the_menu_of_a_small_screen_opens_and_closes_by_keyboard(
+    page: Page, context: BrowserContext, live_server: object, manager: User
+) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    _sign_in(context, manager, str(live_server))
+    page.goto(f"{live_server}/gallery/")
+    menu = page.get_by_role("button", name="Menu")
+
+    menu.press("Enter")
+    expect(page.get_by_role("navigation", name="Main")).to_be_visible()
+    page.keyboard.press("Escape")
+
+    expect(page.get_by_role("navigation", name="Main")).to_be_hidden()
+    expect(menu).to_be_focused()
+
+
+RECORD = """
+window.heard = []
+for (const name of ['lamp', 'resync', 'requests'])
+  document.body.addEventListener(`berth:${name}`, event => window.heard.push([name, event.detail ?? null]))
+"""
+
+
+def _hears(page: Page, kind: str, object_id: int) -> None:
+    page.wait_for_function(
+        f"heard.some(([name, detail]) => name === {json.dumps(kind)} && detail?.id === {object_id})",
+        timeout=10_000,
+    )
+
+
+def test_one_stream_serves_all_tabs_and_moves_on_when_its_tab_closes(
+    context: BrowserContext, berth_server: BerthServer, manager: User, depot: Depot
+) -> None:
+    _sign_in(context, manager, berth_server.url)
+    streams: list[str] = []
+    context.on("request", lambda request: streams.append(request.url) if "/live/" in request.url else None)
+    tabs = [context.new_page() for _ in range(3)]
+    for tab in tabs:
+        tab.goto(f"{berth_server.url}/account/password/")
+        tab.evaluate(RECORD)
+        tab.wait_for_function("document.documentElement.dataset.live === 'on'")
+
+    publish("lamp", 1, [depot_audience(depot.pk)])
+    for tab in tabs:
+        _hears(tab, "lamp", 1)
+    assert len(streams) == 1
+
+    tabs[0].close()
+    publish("lamp", 2, [depot_audience(depot.pk)])
+    for tab in tabs[1:]:
+        _hears(tab, "lamp", 2)
+    assert len(streams) == 2
+    assert tabs[1].evaluate("heard.find(([name]) => name === 'lamp')[1]") == {
+        "kind": "lamp", "id": 1, "for": {depot_audience(depot.pk): {}},
+    }  # fmt: skip
+
+
+def test_a_signed_out_tab_says_so_and_asks_no_more(
+    context: BrowserContext, berth_server: BerthServer, manager: User
+) -> None:
+    _sign_in(context, manager, berth_server.url)
+    page = context.new_page()
+    page.goto(f"{berth_server.url}/account/password/")
+    page.wait_for_function("document.documentElement.dataset.live === 'on'")
+
+    context.request.post(
+        f"{berth_server.url}/account/sign-out/",
+        headers={
+            "X-CSRFToken": page.locator("[name=csrfmiddlewaretoken]").first.input_value(),
+            "Referer": berth_server.url,
+        },
+    )
+
+    page.wait_for_function("document.documentElement.dataset.live === 'signed-out'")
+    expect(page.get_by_text("Signed out. Load the page again.").last).to_be_visible()
