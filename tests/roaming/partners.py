@@ -1,0 +1,147 @@
+"""A registered partner and what it says over HTTP."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+from django.http import HttpResponse
+from django.test import Client
+
+from bookings.models import BookingOption
+from depots.models import Organisation
+from depots.periods import Period
+from depots.secrets import encrypt, hash_token, new_token
+from roaming.models import Partner, PartnerToken
+from roaming.ocpi.wire import time_out
+from tests.factories import NOW
+
+_numbers = count(1)
+BOOKINGS = "/ocpi/cpo/2.3.0/bookings"
+LOCATIONS = "/ocpi/cpo/2.3.0/locations"
+
+
+def make_partner(party_id: str = "", *, country_code: str = "SE", token: str = "", **fields: Any) -> Partner:
+    """A registered eMSP; `partner.plain_token` is what it calls us with."""
+    party_id = party_id or f"{next(_numbers):03}"
+    organisation = Organisation.objects.create(
+        name=f"Partner {country_code}{party_id}",
+        country_code=country_code,
+        emsp_party_id=party_id,
+        is_partner=True,
+    )
+    role = {"role": "EMSP", "country_code": country_code, "party_id": party_id, "name": organisation.name}
+    defaults: dict[str, Any] = {
+        "state": Partner.State.REGISTERED,
+        "roles": [role],
+        "version": "2.3.0",
+        "endpoints": [],
+        "outbound_token_encrypted": encrypt("outbound"),
+        "registered_at": NOW,
+    }
+    partner = Partner.objects.create(organisation=organisation, **{**defaults, **fields})
+    partner.plain_token = give_token(partner, token=token)  # type: ignore[attr-defined]
+    return partner
+
+
+def give_token(
+    partner: Partner, kind: str = PartnerToken.Kind.CURRENT, *, token: str = "", **fields: Any
+) -> str:
+    token = token or new_token()
+    PartnerToken.objects.create(
+        partner=partner, kind=kind, token_hash=hash_token(token), token_encrypted=encrypt(token), **fields
+    )
+    return token
+
+
+def authorization(token: str) -> str:
+    return "Token " + base64.b64encode(token.encode()).decode()
+
+
+class Caller:
+    """Calls us as a partner does, and checks that every answer is an envelope."""
+
+    def __init__(self, partner: Partner, **headers: str) -> None:
+        self.partner = partner
+        self.party = partner.roles[0]["country_code"], partner.roles[0]["party_id"]
+        self.http = Client(raise_request_exception=False)
+        token: str = partner.plain_token  # type: ignore[attr-defined]
+        self.headers = {"Authorization": authorization(token), **headers}
+
+    def get(self, path: str, query: dict[str, Any] | None = None, **headers: str) -> HttpResponse:
+        return self._checked(self.http.get(path, query or {}, headers={**self.headers, **headers}))
+
+    def post(self, path: str, body: Any, **headers: str) -> HttpResponse:
+        return self.send("POST", path, body, **headers)
+
+    def send(self, method: str, path: str, body: Any = b"", **headers: str) -> HttpResponse:
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        answer = self.http.generic(
+            method, path, raw, content_type="application/json", headers={**self.headers, **headers}
+        )
+        return self._checked(answer)
+
+    def book(self, option: BookingOption, when: Period, /, **changes: Any) -> HttpResponse:
+        return self.post(BOOKINGS, booking_request(self.party, option, when, **changes))
+
+    @staticmethod
+    def _checked(answer: Any) -> HttpResponse:
+        assert answer["Content-Type"] == "application/json", answer.content
+        content = answer.json()
+        assert content["timestamp"].endswith("Z")
+        assert isinstance(content["status_code"], int)
+        assert 1000 <= content["status_code"] < 2000 or "data" not in content
+        checked: HttpResponse = answer
+        return checked
+
+
+def booking_request(
+    party: tuple[str, str], option: BookingOption, when: Period, /, **changes: Any
+) -> dict[str, Any]:
+    """A complete BookingRequest; a change to None leaves a field out."""
+    number = next(_numbers)
+    body = {
+        "country_code": party[0],
+        "party_id": party[1],
+        "request_id": f"request-{number}",
+        "location_id": option.depot.location_id,
+        "booking_location_id": option.code,
+        "tokens": [
+            {
+                "country_code": party[0],
+                "party_id": party[1],
+                "uid": f"04A1B2{number:06}",
+                "type": "RFID",
+                "contract_id": f"C{number:08}",
+            }
+        ],
+        "period": {"start_date_time": time_out(when.starts_at), "end_date_time": time_out(when.ends_at)},
+        "authorization_reference": f"reference-{number}",
+        **changes,
+    }
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def data(answer: Any) -> Any:
+    """The data of an answer that says yes."""
+    content = answer.json()
+    assert content["status_code"] == 1000, content
+    return content["data"]
+
+
+def code(answer: Any) -> tuple[int, int]:
+    """(HTTP status, OCPI status code)."""
+    return answer.status_code, answer.json()["status_code"]
+
+
+def pages(caller: Caller, path: str, query: dict[str, Any]) -> Iterator[list[Any]]:
+    """Every page of a list, following its links."""
+    answer = caller.get(path, query)
+    while True:
+        yield data(answer)
+        if "Link" not in answer:
+            return
+        answer = caller.get(answer["Link"].split(">")[0].lstrip("<").partition("8000")[2])
