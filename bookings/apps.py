@@ -7,4 +7,5 @@ class BookingsConfig(AppConfig):
     name = "bookings"
 
     def ready(self) -> None:
+        import_module("bookings.receivers")
         import_module("bookings.live.receivers")

@@ -1,0 +1,34 @@
+"""The closed loop between a booking and its charger (design.md, "Enforcement").
+
+The booking is the promise; the reservation on the charger is only the lock on the door. What a charger forgets,
+refuses or does not support changes a booking's enforcement, never its status by itself.
+"""
+
+from bookings.enforcement.answers import take_answer
+from bookings.enforcement.arming import arm_booking, arm_due, retry_due
+from bookings.enforcement.following import follow
+from bookings.enforcement.rescue import give_up_or_no_show, rescue
+from bookings.enforcement.world import (
+    charger_left,
+    charger_returned,
+    evse_changed,
+    reservation_gone,
+    session_ended,
+    session_started,
+)
+
+__all__ = [
+    "arm_booking",
+    "arm_due",
+    "charger_left",
+    "charger_returned",
+    "evse_changed",
+    "follow",
+    "give_up_or_no_show",
+    "rescue",
+    "reservation_gone",
+    "retry_due",
+    "session_ended",
+    "session_started",
+    "take_answer",
+]

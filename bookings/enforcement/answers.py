@@ -1,0 +1,59 @@
+"""Every answer of a charger to a reservation has a defined next step."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from bookings.enforcement.arming import disarm
+from bookings.enforcement.rescue import swap
+from bookings.enforcement.state import RETRY, is_wanted, set_state
+from bookings.locking import lock_booking
+from bookings.models import Booking, Enforcement
+from depots.models import ChargerCommand
+
+SOFT_ANSWERS = {"rejected", "not_supported"}
+BROKEN_ANSWERS = {"faulted", "unavailable"}
+
+
+def take_answer(command: ChargerCommand, *, now: datetime) -> None:
+    """What becomes of the booking a settled `reserve` was for. Runs in the transaction that settles the command."""
+    if command.action != ChargerCommand.Action.RESERVE or command.reservation_id is None:
+        return
+    try:
+        booking = lock_booking(command.reservation_id)
+    except Booking.DoesNotExist:
+        return
+    at_this_charger = booking.evse is not None and booking.evse.charger_id == command.charger_id
+    if not (is_wanted(booking) and at_this_charger and booking.evse.number == command.payload.get("evse")):  # type: ignore[union-attr]
+        _take_back(booking, command, now)
+    elif command.state == ChargerCommand.State.UNCLEAR:
+        # It may stand; the same id is sent again by the queue.
+        set_state(booking, Enforcement.AT_RISK, why="no_answer", retry_at=now + RETRY, now=now)
+    elif command.state == ChargerCommand.State.ANSWERED:
+        _take(booking, command.answer, now)
+
+
+def _take(booking: Booking, answer: str, now: datetime) -> None:
+    if answer == "accepted":
+        set_state(booking, Enforcement.ARMED, now=now)
+    elif answer in SOFT_ANSWERS:
+        booking.armed_evse = None
+        set_state(booking, Enforcement.SOFT, why=answer, now=now, fields=("armed_evse",))
+    else:
+        why = answer if answer in {"occupied", *BROKEN_ANSWERS} else "error"
+        set_state(booking, Enforcement.AT_RISK, why=why, retry_at=now + RETRY, now=now)
+        if answer in BROKEN_ANSWERS:
+            swap(booking, now=now)
+
+
+def _take_back(booking: Booking, command: ChargerCommand, now: datetime) -> None:
+    """Accepted, or perhaps accepted, for a booking that is over or elsewhere by now: nobody may be kept out for it."""
+    stands = command.answer == "accepted" or command.state == ChargerCommand.State.UNCLEAR
+    if not stands or booking.status == "charging":
+        return
+    elsewhere = booking.armed_evse
+    booking.armed_evse = command.charger.evses.filter(number=command.payload.get("evse")).first()
+    disarm(booking, now=now)
+    if elsewhere is not None and elsewhere.charger_id != command.charger_id:
+        booking.armed_evse = elsewhere
+        booking.save(update_fields=["armed_evse"])

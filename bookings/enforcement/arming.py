@@ -1,0 +1,207 @@
+"""Putting the lock on the door in time: which bookings are due, and the reservation each of them gets."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+
+from bookings.enforcement.state import AT_CHARGER, RETRY, charger_of, is_wanted, reach, set_state
+from bookings.locking import lock_booking, lock_bookings, lock_evses
+from bookings.models import Booking, BookingStatus, Enforcement, Occupancy
+from depots import operations as depots
+from depots.models import Charger, ChargerCommand
+
+# No arm lead reaches further; narrows the index scan before each booking's own terms are asked.
+LONGEST_LEAD = timedelta(days=1)
+# So many a transaction: a depot's morning is armed in one tick without holding its locks for long.
+BATCH = 200
+
+
+def arm_due(*, now: datetime) -> int:
+    """Arm every booking whose time has come, in batches that lock EVSEs, then bookings. How many were armed."""
+    armed = 0
+    due = [pk for pk, evse_id in _due(now)]
+    for start in range(0, len(due), BATCH):
+        armed += _arm_batch(due[start : start + BATCH], now)
+    return armed
+
+
+def arm_booking(booking: Booking, *, now: datetime) -> None:
+    """Arm a booking that its caller has locked together with its EVSE, if it is due."""
+    if is_due(booking, now=now) and not _waits_for_another(booking, now):
+        _arm(booking, now)
+
+
+def retry_due(*, now: datetime) -> int:
+    """Try again what could not be armed a minute ago."""
+    waiting = Booking.objects.filter(next_try_at__lte=now, status=BookingStatus.CONFIRMED).order_by(
+        "next_try_at"
+    )
+    ids = list(waiting.values_list("pk", flat=True)[:BATCH])
+    for booking_id in ids:
+        with transaction.atomic():
+            booking = lock_booking(booking_id)
+            if booking.next_try_at is not None and booking.next_try_at <= now:
+                rearm(booking, now=now)
+    return len(ids)
+
+
+def rearm(booking: Booking, *, now: datetime) -> None:
+    """Send the reservation again: the same id replaces itself at the charger."""
+    if is_wanted(booking) and booking.no_show_at() > now and booking.enforcement in AT_CHARGER:
+        if _waits_for_another(booking, now):
+            set_state(booking, Enforcement.NOT_DUE, now=now)
+        else:
+            _arm(booking, now)
+    elif booking.next_try_at is not None:
+        booking.next_try_at = None
+        booking.save(update_fields=["next_try_at"])
+
+
+def disarm(booking: Booking, *, now: datetime) -> None:
+    """Take the reservation back from where it may stand. Its caller has locked the booking."""
+    evse = booking.armed_evse
+    if evse is None:
+        return
+    if evse.charger is not None:
+        depots.queue_command(
+            charger=evse.charger,
+            action=ChargerCommand.Action.CANCEL_RESERVATION,
+            payload={"reservation_id": booking.reservation_id},
+            reservation_id=booking.reservation_id,
+            now=now,
+        )
+    booking.armed_evse = None
+    booking.save(update_fields=["armed_evse"])
+
+
+def make_way(booking: Booking, *, now: datetime) -> None:
+    """Disarm what is armed behind a booking on the same EVSE: a charger keeps one reservation, and the earlier truck
+    comes first. The EVSE is locked."""
+    behind = Booking.objects.filter(armed_evse=booking.evse_id, starts_at__gt=booking.starts_at).exclude(
+        pk=booking.pk
+    )
+    for later in lock_bookings(list(behind.values_list("pk", flat=True))):
+        disarm(later, now=now)
+        if later.status == BookingStatus.CONFIRMED:
+            set_state(later, Enforcement.NOT_DUE, now=now)
+
+
+def is_due(booking: Booking, *, now: datetime) -> bool:
+    return (
+        is_wanted(booking)
+        and booking.enforcement == Enforcement.NOT_DUE
+        and booking.terms.due_at(booking.period) <= now < booking.no_show_at()
+        and charger_of(booking) is not None
+    )
+
+
+def _due(now: datetime) -> list[tuple[int, int]]:
+    """Ids and EVSEs of what may be due, by the index of confirmed bookings; each booking's terms are asked then."""
+    rows = (
+        _unarmed()
+        .filter(starts_at__lte=now + LONGEST_LEAD, ends_at__gt=now)
+        .filter(~Exists(_in_front(OuterRef("evse_id"), OuterRef("starts_at"), OuterRef("pk"), now)))
+        .order_by("starts_at")
+    )
+    return [(booking.pk, booking.evse_id or 0) for booking in rows.iterator() if is_due(booking, now=now)]
+
+
+def _unarmed() -> QuerySet[Booking]:
+    return Booking.objects.filter(
+        status=BookingStatus.CONFIRMED, enforcement=Enforcement.NOT_DUE, evse__charger__isnull=False
+    ).select_related("evse__charger")
+
+
+def _in_front(evse_id: Any, starts_at: Any, holder: Any, now: datetime) -> QuerySet[Occupancy]:
+    """Spans of others on the EVSE that are not over and come before: until then the door is theirs."""
+    return Occupancy.objects.filter(
+        evse_id=evse_id, kind=Occupancy.Kind.BOOKING, span__endswith__gt=now, span__startswith__lt=starts_at
+    ).exclude(holder=holder)
+
+
+def _waits_for_another(booking: Booking, now: datetime) -> bool:
+    return _in_front(booking.evse_id, booking.starts_at, booking.pk, now).exists()
+
+
+def _arm_batch(booking_ids: Collection[int], now: datetime) -> int:
+    with transaction.atomic():
+        evse_ids = Booking.objects.filter(pk__in=booking_ids, evse__isnull=False).values_list(
+            "evse_id", flat=True
+        )
+        locked = lock_evses([pk for pk in evse_ids if pk is not None])
+        # Looked at again under the locks: moved, cancelled and armed ones fall out.
+        bookings = [b for b in lock_bookings(booking_ids) if b.evse_id in locked and is_due(b, now=now)]
+        for booking in bookings:
+            if not _waits_for_another(booking, now):
+                _arm(booking, now)
+    return len(bookings)
+
+
+def _arm(booking: Booking, now: datetime) -> None:
+    charger = charger_of(booking)
+    if charger is None:
+        return
+    make_way(booking, now=now)
+    booking.armed_evse = booking.evse
+    if why := _unable(charger):
+        booking.armed_evse = None
+        set_state(booking, Enforcement.SOFT, why=why, now=now, fields=("armed_evse",))
+        return
+    if not reach(charger, now=now):
+        set_state(
+            booking, Enforcement.AT_RISK, why="offline", retry_at=now + RETRY, now=now, fields=("armed_evse",)
+        )
+        return
+    depots.queue_command(
+        charger=charger,
+        action=ChargerCommand.Action.RESERVE,
+        payload=_reservation(booking, charger),
+        reservation_id=booking.reservation_id,
+        not_after=booking.no_show_at(),
+        now=now,
+    )
+    if booking.enforcement == Enforcement.ARMED:
+        booking.save(update_fields=["armed_evse"])
+        return
+    keeps_why = booking.enforcement == Enforcement.AT_RISK
+    set_state(
+        booking,
+        Enforcement.AT_RISK if keeps_why else Enforcement.DUE,
+        why=booking.enforcement_why if keeps_why else "",
+        retry_at=now + RETRY,
+        now=now,
+        fields=("armed_evse",),
+    )
+
+
+def _unable(charger: Charger) -> str:
+    """Why asking for a reservation is no use: what the charger did outweighs what it says."""
+    measured = charger.measured.get("reservation")
+    if measured == "lies":
+        return "lies"
+    if measured == "refuses":
+        return "rejected"
+    if measured is None and charger.told.get("reservation") is False:
+        return "not_supported"
+    return ""
+
+
+def _reservation(booking: Booking, charger: Charger) -> dict[str, Any]:
+    """ReserveNow names one token and a group; every entitled token is answered with that group (gate.py)."""
+    limit = 20 if (charger.spoken_protocol or charger.protocol) == "ocpp1.6" else 36
+    group = f"B{booking.reservation_id}"
+    fitting = next((token for token in booking.tokens.all() if len(token.uid) <= limit), None)
+    assert booking.evse is not None
+    return {
+        "reservation_id": booking.reservation_id,
+        "evse": booking.evse.number,
+        "token": fitting.uid if fitting else group,
+        "token_type": fitting.type if fitting else "",
+        "group": group,
+        "expires_at": booking.no_show_at().astimezone(UTC).isoformat().replace("+00:00", "Z"),
+    }

@@ -1,0 +1,38 @@
+"""What a change of the booking means for the charger."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from bookings.enforcement.arming import arm_booking, disarm, make_way
+from bookings.enforcement.state import set_state
+from bookings.models import Booking, BookingEvent, BookingStatus, Enforcement
+
+
+def follow(booking: Booking, event: BookingEvent, *, now: datetime) -> None:
+    """Called in the transaction of the change, with the EVSE and the booking locked."""
+    if not booking.is_ours:
+        return
+    if event.kind == "changed":
+        _reset(booking, now)
+    if event.kind in {"changed", "status"} and booking.status == BookingStatus.CONFIRMED:
+        make_way(booking, now=now)
+        arm_booking(booking, now=now)
+    elif event.kind == "status" and booking.status == BookingStatus.CHARGING:
+        _forget(booking)
+    elif event.kind == "status" and not booking.is_live:
+        disarm(booking, now=now)
+
+
+def _reset(booking: Booking, now: datetime) -> None:
+    """Another time, place or token: what stands at the charger is wrong."""
+    disarm(booking, now=now)
+    if booking.status == BookingStatus.CONFIRMED and booking.enforcement != Enforcement.NOT_DUE:
+        set_state(booking, Enforcement.NOT_DUE, now=now)
+
+
+def _forget(booking: Booking) -> None:
+    """A used reservation is gone from the charger by itself."""
+    if booking.armed_evse_id is not None:
+        booking.armed_evse = None
+        booking.save(update_fields=["armed_evse"])

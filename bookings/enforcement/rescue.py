@@ -1,0 +1,141 @@
+"""When the door cannot be locked in time: another EVSE, and if there is none, an honest end."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from bookings import fitting, lifecycle, queries
+from bookings.enforcement.state import ACTOR
+from bookings.errors import BookingError
+from bookings.fitting import Needs
+from bookings.locking import lock_booking
+from bookings.models import Booking, BookingStatus, Enforcement
+from bookings.operations import changing, mark_no_show, requests
+from bookings.operations.cancelling import write_off
+from bookings.operations.making import assign
+from depots.models import Evse
+from depots.queries import is_online
+
+# From here on a slot at risk is moved rather than waited for.
+SWAP_BEFORE_START = timedelta(minutes=5)
+# A charger that lost its connection mostly comes back, and keeps its reservation meanwhile.
+OFFLINE_PATIENCE = timedelta(minutes=5)
+
+AT_FAULT = {"faulted", "unavailable"}
+
+
+def rescue(*, now: datetime) -> int:
+    """Look for another EVSE for what is still at risk shortly before its start. How many were moved."""
+    at_risk = Booking.objects.filter(
+        status=BookingStatus.CONFIRMED,
+        enforcement=Enforcement.AT_RISK,
+        starts_at__lte=now + SWAP_BEFORE_START,
+    )
+    moved = 0
+    for booking_id in at_risk.order_by("starts_at").values_list("pk", flat=True)[:200]:
+        with transaction.atomic():
+            booking = _lock_with_alternatives(booking_id)
+            moved += _is_lost(booking, now) and _swap_locked(booking, now)
+    return moved
+
+
+def swap(booking: Booking, *, now: datetime) -> bool:
+    """Move a booking whose EVSE is broken at once, if a working one is free. The booking and its EVSE are locked.
+
+    Other EVSEs may only be locked in key order; what cannot be had without waiting is left to the next tick.
+    """
+    pool = _alternatives(booking)
+    free = Evse.objects.filter(pk__in=[evse.pk for evse in pool]).order_by("pk")
+    locked = set(
+        free.select_for_update(no_key=True, skip_locked=True, of=("self",)).values_list("pk", flat=True)
+    )
+    return _take_best(booking, [evse for evse in pool if evse.pk in locked], now)
+
+
+def give_up_or_no_show(*, booking_id: int, now: datetime) -> Booking:
+    """The truck's time is over. Where the depot could not give the place, the depot cancels; else it is a no-show.
+
+    A no-show while the charger was unreachable or broken is free of its fee, and the timeline says why.
+    """
+    with transaction.atomic():
+        booking = lock_booking(booking_id)
+        if booking.status != BookingStatus.CONFIRMED or booking.no_show_at() > now:
+            return booking
+        why = booking.enforcement_why if booking.enforcement == Enforcement.AT_RISK else ""
+        if why == "occupied" or why in AT_FAULT:
+            reason = "FULL" if why == "occupied" else "BROKEN_CHARGER"
+            requests.decline_pending(booking, "The slot could not be kept.", actor=ACTOR, now=now)
+            write_off(booking, reason, Booking.Side.DEPOT, note=_apology(why), actor=ACTOR, now=now)
+            return booking
+        if why:
+            detail = {"fee": "no_show_fee", "why": why}
+            lifecycle.record(booking, kind="waived", actor=ACTOR, at=now, detail=detail)
+        return mark_no_show(booking_id=booking_id, now=now)
+
+
+def _is_lost(booking: Booking, now: datetime) -> bool:
+    """Whether waiting for the EVSE makes no sense any more."""
+    if booking.status != BookingStatus.CONFIRMED or booking.enforcement != Enforcement.AT_RISK:
+        return False
+    if booking.enforcement_why == "occupied" or booking.enforcement_why in AT_FAULT:
+        return True
+    charger = booking.evse.charger if booking.evse else None
+    if booking.enforcement_why != "offline" or charger is None or charger.connected_at is None:
+        return False
+    gone_since = charger.lease_until or charger.connected_at
+    return now >= booking.starts_at and now - gone_since >= OFFLINE_PATIENCE
+
+
+def _swap_locked(booking: Booking, now: datetime) -> bool:
+    return _take_best(booking, _alternatives(booking), now)
+
+
+def _take_best(booking: Booking, pool: list[Evse], now: datetime) -> bool:
+    working = [e for e in pool if _works(e, now)]
+    in_option = set(booking.option.evses.values_list("pk", flat=True))
+    free = assign(
+        working, Needs.of(booking.vehicle), booking.period, booking.terms, now=now, holder=booking.pk
+    )
+    for evse in sorted(free, key=lambda e: e.pk not in in_option):
+        change = changing.Change(
+            period=booking.period, evse=evse, vehicle=booking.vehicle, tokens=None, power_w=booking.promised_power_w,
+            evse_asked=True, needs=Needs.of(booking.vehicle),
+        )  # fmt: skip
+        try:
+            with transaction.atomic():
+                changing.apply(booking, change, evse, by=Booking.Side.DEPOT, actor=ACTOR, now=now)
+        except BookingError:
+            booking.refresh_from_db()
+        else:
+            return True
+    return False
+
+
+def _works(evse: Evse, now: datetime) -> bool:
+    charger = evse.charger
+    return charger is not None and is_online(charger, now=now) and evse.status == Evse.Status.AVAILABLE
+
+
+def _alternatives(booking: Booking) -> list[Evse]:
+    """EVSEs of the depot that would do: the vehicle fits, and they give at least what was promised."""
+    needs = Needs.of(booking.vehicle)
+    plugs = fitting.standards(booking.evse) if booking.evse else set()
+    return [
+        evse
+        for evse in queries.evses_with_bays().filter(depot=booking.depot_id, charger__isnull=False)
+        if evse.pk != booking.evse_id
+        and not fitting.misfits(needs, evse)
+        and evse.max_power_w >= booking.promised_power_w
+        and (booking.vehicle is not None or plugs & fitting.standards(evse))
+    ]
+
+
+def _lock_with_alternatives(booking_id: int) -> Booking:
+    booking = Booking.objects.select_related("option", "vehicle", "evse").get(pk=booking_id)
+    return lock_booking(booking_id, also=[evse.pk for evse in _alternatives(booking)])
+
+
+def _apology(why: str) -> str:
+    return {"occupied": "The EVSE was not freed in time and no other was."}.get(why, "The EVSE is broken.")

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from bookings import lifecycle
+from bookings.models import Booking, BookingStatus, Enforcement
+from depots.models import Charger, Evse
+from depots.queries import is_online
+
+ACTOR = "enforcement"
+# How often a slot that could not be armed is tried again.
+RETRY = timedelta(minutes=1)
+
+# A reservation may stand at the charger, or is on its way there.
+AT_CHARGER = {Enforcement.DUE, Enforcement.ARMED, Enforcement.AT_RISK, Enforcement.SOFT}
+
+# Codes of `enforcement_why`, as a dispatcher reads them.
+WHY = {
+    "occupied": "Another vehicle is still at the EVSE.",
+    "faulted": "The EVSE reports a fault.",
+    "unavailable": "The EVSE is out of service.",
+    "offline": "The charger is not connected.",
+    "no_answer": "The charger has not answered yet.",
+    "error": "The charger answered with an error.",
+    "rejected": "The charger refuses reservations; other cards are refused at the start.",
+    "not_supported": "The charger knows no reservations; other cards are refused at the start.",
+    "lies": "The charger does not keep its reservations; other cards are refused at the start.",
+}
+
+
+def set_state(
+    booking: Booking,
+    to: Enforcement,
+    *,
+    why: str = "",
+    retry_at: datetime | None = None,
+    now: datetime,
+    fields: tuple[str, ...] = (),
+) -> None:
+    """Write the enforcement of a locked booking, with an event when it is another one."""
+    is_news = (booking.enforcement, booking.enforcement_why) != (to, why)
+    before = booking.enforcement
+    booking.enforcement, booking.enforcement_why, booking.next_try_at = to, why, retry_at
+    columns = {"enforcement", "enforcement_why", "next_try_at", *fields}
+    if not is_news:
+        booking.save(update_fields=list(columns))
+        return
+    lifecycle.record(
+        booking, kind="enforcement", before=before, after=to, actor=ACTOR, at=now,
+        detail={"why": why} if why else {}, fields=columns,
+    )  # fmt: skip
+
+
+def charger_of(booking: Booking) -> Charger | None:
+    return booking.evse.charger if booking.evse is not None else None
+
+
+def reach(charger: Charger, *, now: datetime) -> bool:
+    return is_online(charger, now=now)
+
+
+def is_wanted(booking: Booking, evse: Evse | None = None) -> bool:
+    """Whether a reservation for the booking should stand, and at this EVSE."""
+    return (
+        booking.status == BookingStatus.CONFIRMED
+        and booking.is_ours
+        and (evse is None or booking.evse_id == evse.pk)
+    )

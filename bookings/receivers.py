@@ -1,0 +1,55 @@
+"""What bookings does when it hears of something. All of it runs inside the sender's transaction."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.dispatch import receiver
+
+from bookings import enforcement
+from bookings.models import Booking, BookingEvent
+from bookings.signals import booking_changed
+from depots import signals as depots
+from depots.gate import Answer
+from depots.models import Charger, ChargerCommand, ChargingSession, Evse
+
+
+@receiver(booking_changed)
+def on_booking_changed(booking: Booking, event: BookingEvent, at: datetime, **_: Any) -> None:
+    enforcement.follow(booking, event, now=at)
+
+
+@receiver(depots.command_settled)
+def on_command_settled(command: ChargerCommand, at: datetime, **_: Any) -> None:
+    enforcement.take_answer(command, now=at)
+
+
+@receiver(depots.charger_connected)
+def on_charger_connected(charger: Charger, at: datetime, **_: Any) -> None:
+    enforcement.charger_returned(charger, now=at)
+
+
+@receiver(depots.charger_disconnected)
+def on_charger_disconnected(charger: Charger, at: datetime, **_: Any) -> None:
+    enforcement.charger_left(charger, now=at)
+
+
+@receiver(depots.evse_status_changed)
+def on_evse_status_changed(evse: Evse, before: str, at: datetime, **_: Any) -> None:
+    enforcement.evse_changed(evse, before, now=at)
+
+
+@receiver(depots.reservation_ended)
+def on_reservation_ended(charger: Charger, reservation_id: int, outcome: str, at: datetime, **_: Any) -> None:
+    enforcement.reservation_gone(charger, reservation_id, outcome, now=at)
+
+
+@receiver(depots.charging_started)
+def on_charging_started(session: ChargingSession, answer: Answer, at: datetime, **_: Any) -> None:
+    enforcement.session_started(session, answer, now=at)
+
+
+@receiver(depots.charging_ended)
+def on_charging_ended(session: ChargingSession, at: datetime, **_: Any) -> None:
+    enforcement.session_ended(session, now=at)

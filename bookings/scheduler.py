@@ -1,0 +1,74 @@
+"""What is due by the clock. A worker calls `run_tick` once a second; whoever calls, a tick happens once.
+
+Everything due is found by an indexed query, so nothing is lost with a process, and each piece of work is a transaction of
+its own, so that one that fails does not hold up the rest.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+
+from bookings import enforcement, operations
+from bookings.errors import BookingError
+from bookings.models import Booking, BookingStatus
+from depots import operations as depots
+
+logger = logging.getLogger(__name__)
+AT_ONCE = 500
+
+
+def run_tick(now: datetime) -> None:
+    """Do all that is due at `now`; done twice it does nothing more."""
+    for step in (
+        _expire_holds,
+        _fail_undecided,
+        lambda at: depots.release_lapsed(now=at),
+        lambda at: enforcement.arm_due(now=at),
+        lambda at: enforcement.retry_due(now=at),
+        lambda at: enforcement.rescue(now=at),
+        _end_no_shows,
+        _complete_remote,
+    ):
+        try:
+            step(now)
+        except Exception:
+            logger.exception("A step of the scheduler failed; it is tried again with the next tick")
+
+
+def _expire_holds(now: datetime) -> None:
+    overdue = Booking.objects.filter(status=BookingStatus.HELD, held_until__lte=now)
+    _each(overdue.values_list("pk", flat=True), lambda pk: operations.expire_hold(booking_id=pk, now=now))
+
+
+def _fail_undecided(now: datetime) -> None:
+    overdue = Booking.objects.filter(decide_until__lte=now).exclude(route=Booking.Route.OUTBOUND)
+    _each(overdue.values_list("pk", flat=True), lambda pk: operations.fail_undecided(booking_id=pk, now=now))
+
+
+def _end_no_shows(now: datetime) -> None:
+    begun = Booking.objects.filter(status=BookingStatus.CONFIRMED, starts_at__lte=now)
+    here = begun.exclude(route=Booking.Route.OUTBOUND).order_by("starts_at")
+    due = [booking.pk for booking in here.iterator() if booking.no_show_at() <= now]
+    _each(due, lambda pk: enforcement.give_up_or_no_show(booking_id=pk, now=now))
+
+
+def _complete_remote(now: datetime) -> None:
+    over = Booking.objects.filter(
+        status=BookingStatus.CHARGING, route=Booking.Route.OUTBOUND, ends_at__lte=now - timedelta(minutes=1)
+    )
+    _each(
+        over.values_list("pk", flat=True),
+        lambda pk: operations.complete_overdue_remote(booking_id=pk, now=now),
+    )
+
+
+def _each(ids: Iterable[int], do: Callable[[int], object]) -> None:
+    for pk in list(ids)[:AT_ONCE]:
+        try:
+            do(pk)
+        except BookingError:
+            continue  # somebody was faster: it is not due any more
+        except Exception:
+            logger.exception("Booking %s could not be aged; it is tried again with the next tick", pk)

@@ -1,0 +1,452 @@
+"""What the charger is told about a booking, and what its answers make of it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from bookings import enforcement, operations, scheduler
+from bookings.gate import may_charge
+from bookings.models import Booking
+from depots import operations as depots
+from depots.models import Charger, ChargerCommand, ChargingSession, Evse
+from depots.periods import Period
+from depots.signals import reservation_ended
+from tests.factories import (
+    NOW,
+    at,
+    make_charger,
+    make_depot,
+    make_evse,
+    make_option,
+    make_vehicle,
+    option_of,
+    slot,
+)
+
+pytestmark = pytest.mark.django_db
+
+TERMS: dict[str, Any] = {"arm_lead_min": 15, "early_start_min": 15, "no_show_min": 15, "turnaround_min": 0}
+
+
+def online(charger: Charger, **fields: Any) -> Charger:
+    fields = {"lease_holder": "gw", "lease_until": at(23), "connected_at": NOW, **fields}
+    Charger.objects.filter(pk=charger.pk).update(**fields)
+    charger.refresh_from_db()
+    return charger
+
+
+def evse_online(depot: Any = None, **fields: Any) -> Evse:
+    evse = make_evse(depot or make_depot(terms=TERMS), status=Evse.Status.AVAILABLE, **fields)
+    assert evse.charger is not None
+    online(evse.charger)
+    return evse
+
+
+def book(evse: Evse, period: Period = slot(10, 11), now: datetime = NOW, **wishes: Any) -> Booking:
+    vehicle = wishes.pop("vehicle", None) or make_vehicle()
+    asked = {"fleet": vehicle.fleet, "option": option_of(evse), "actor": "d", "now": now, **wishes}
+    return operations.request_booking(vehicle=vehicle, period=period, **asked)
+
+
+def commands(charger: Charger | None = None) -> list[tuple[str, int | None]]:
+    rows = ChargerCommand.objects.exclude(action="ask_capabilities").order_by("id")
+    return [(c.action, c.reservation_id) for c in (rows.filter(charger=charger) if charger else rows)]
+
+
+def answer(text: str, *, now: datetime, state: str = "answered") -> ChargerCommand:
+    command = ChargerCommand.objects.filter(action="reserve").latest("id")
+    return depots.settle_command(command_id=command.pk, state=state, answer=text, now=now)
+
+
+def armed(booking: Booking, now: datetime = at(9, 45)) -> Booking:
+    enforcement.arm_due(now=now)
+    answer("accepted", now=now)
+    booking.refresh_from_db()
+    assert booking.enforcement == "armed"
+    return booking
+
+
+def test_a_booking_is_armed_at_its_lead_and_not_before():
+    booking = book(evse_online())
+
+    assert enforcement.arm_due(now=at(9, 44)) == 0
+    assert enforcement.arm_due(now=at(9, 45)) == 1
+    assert enforcement.arm_due(now=at(9, 45)) == 0
+
+    command = ChargerCommand.objects.get()
+    token = booking.tokens.get()
+    assert command.payload == {
+        "reservation_id": booking.pk,
+        "evse": 1,
+        "token": token.uid,
+        "token_type": "RFID",
+        "group": f"B{booking.pk}",
+        "expires_at": "2030-01-15T10:15:00Z",
+    }
+    booking.refresh_from_db()
+    assert booking.enforcement == "due"
+
+
+def test_a_booking_just_made_within_the_lead_is_armed_at_once():
+    evse = evse_online(make_depot(terms={**TERMS, "min_duration_min": 2, "slot_step_min": 1}))
+
+    booking = book(evse, slot((10, 5), 11), now=at(10))
+
+    assert commands() == [("reserve", booking.pk)]
+
+
+def test_an_accepted_reservation_arms_the_booking():
+    booking = armed(book(evse_online()))
+
+    assert [e.after for e in booking.events.filter(kind="enforcement")] == ["due", "armed"]
+
+
+def test_a_token_too_long_for_ocpp_1_6_gives_way_to_the_next_and_at_last_to_a_generated_one():
+    vehicle = make_vehicle(token=None)
+    vehicle.tokens.create(fleet=vehicle.fleet, uid="A" * 30)
+    booking = book(evse_online(), vehicle=vehicle)
+
+    enforcement.arm_due(now=at(9, 45))
+
+    assert ChargerCommand.objects.get().payload["token"] == f"B{booking.pk}"
+
+
+def test_an_occupied_evse_is_tried_again_on_its_next_status_and_every_minute():
+    evse = evse_online()
+    booking = book(evse)
+    enforcement.arm_due(now=at(9, 45))
+
+    answer("occupied", now=at(9, 45))
+
+    booking.refresh_from_db()
+    assert (booking.enforcement, booking.enforcement_why) == ("at_risk", "occupied")
+    assert enforcement.retry_due(now=at(9, 45)) == 0
+    assert enforcement.retry_due(now=at(9, 46)) == 1
+    assert commands() == [("reserve", booking.pk)] * 2
+    answer("occupied", now=at(9, 46))
+    assert evse.charger is not None
+    Evse.objects.filter(pk=evse.pk).update(status="occupied")
+    depots.report_status(
+        charger_id=evse.charger_id, evse_number=1, status="available", at=at(9, 47), now=at(9, 47)
+    )
+    assert commands() == [("reserve", booking.pk)] * 3
+
+
+@pytest.mark.parametrize("refusal", ["rejected", "not_supported"])
+def test_a_charger_that_refuses_reservations_makes_it_soft(refusal):
+    booking = book(evse_online())
+    enforcement.arm_due(now=at(9, 45))
+
+    answer(refusal, now=at(9, 45))
+
+    booking.refresh_from_db()
+    assert (booking.enforcement, booking.status) == ("soft", "confirmed")
+
+
+def test_a_lost_answer_is_at_risk_and_a_late_one_arms():
+    booking = book(evse_online())
+    enforcement.arm_due(now=at(9, 45))
+
+    answer("", state="unclear", now=at(9, 46))
+
+    booking.refresh_from_db()
+    assert (booking.enforcement, booking.enforcement_why) == ("at_risk", "no_answer")
+    answer("accepted", now=at(9, 47))
+    booking.refresh_from_db()
+    assert booking.enforcement == "armed"
+
+
+def test_a_faulted_evse_is_swapped_at_once_for_a_working_one():
+    depot = make_depot(terms=TERMS)
+    broken, spare = evse_online(depot), evse_online(depot)
+    booking = book(broken)
+    enforcement.arm_due(now=at(9, 45))
+
+    answer("faulted", now=at(9, 45))
+
+    booking.refresh_from_db()
+    assert (booking.evse, booking.is_changed_unseen, booking.enforcement) == (spare, True, "due")
+    assert commands(spare.charger) == [("reserve", booking.pk)]
+
+
+def test_an_evse_still_occupied_five_minutes_before_the_start_is_swapped():
+    depot = make_depot(terms=TERMS)
+    evse, spare = evse_online(depot), evse_online(depot)
+    booking = book(evse)
+    enforcement.arm_due(now=at(9, 45))
+    answer("occupied", now=at(9, 45))
+
+    assert enforcement.rescue(now=at(9, 54)) == 0
+    assert enforcement.rescue(now=at(9, 55)) == 1
+
+    booking.refresh_from_db()
+    assert booking.evse == spare
+
+
+def test_without_another_evse_the_depot_cancels_at_the_no_show_time_and_says_full():
+    booking = book(evse_online())
+    enforcement.arm_due(now=at(9, 45))
+    answer("occupied", now=at(9, 45))
+
+    scheduler.run_tick(at(10, 14))
+    booking.refresh_from_db()
+    assert booking.status == "confirmed"
+    scheduler.run_tick(at(10, 15))
+
+    booking.refresh_from_db()
+    assert (booking.status, booking.cancel_reason, booking.cancelled_by) == ("cancelled", "FULL", "depot")
+
+
+def test_a_truck_that_does_not_come_is_a_no_show_and_the_reservation_is_taken_back():
+    booking = armed(book(evse_online()))
+
+    scheduler.run_tick(at(10, 15))
+
+    booking.refresh_from_db()
+    assert (booking.status, booking.enforcement) == ("no_show", "released")
+    assert commands()[-1] == ("cancel_reservation", booking.pk)
+
+
+def test_a_no_show_while_the_charger_was_unreachable_is_free_of_its_fee():
+    evse = evse_online()
+    booking = armed(book(evse))
+    depots.close_connection(charger_id=evse.charger_id, holder="gw", now=at(9, 50))
+
+    scheduler.run_tick(at(10, 15))
+
+    booking.refresh_from_db()
+    assert booking.status == "no_show"
+    assert booking.events.filter(kind="waived").get().detail["why"] == "offline"
+
+
+def test_a_cancelled_booking_is_taken_back_from_the_charger():
+    booking = armed(book(evse_online()))
+
+    operations.cancel_booking(booking_id=booking.pk, reason="BLOCKED", by="depot", actor="m", now=at(9, 50))
+
+    assert commands() == [("reserve", booking.pk), ("cancel_reservation", booking.pk)]
+
+
+def test_a_booking_moved_to_another_charger_is_armed_there_and_taken_back_here():
+    depot = make_depot(terms=TERMS)
+    here, there = evse_online(depot), evse_online(depot)
+    booking = armed(book(here))
+
+    operations.change_booking(booking_id=booking.pk, evse=there, by="depot", actor="m", now=at(9, 50))
+
+    assert commands(here.charger) == [("reserve", booking.pk), ("cancel_reservation", booking.pk)]
+    assert commands(there.charger) == [("reserve", booking.pk)]
+
+
+def test_an_answer_for_a_booking_cancelled_meanwhile_is_taken_back():
+    booking = book(evse_online())
+    enforcement.arm_due(now=at(9, 45))
+    operations.cancel_booking(booking_id=booking.pk, reason="BLOCKED", by="depot", actor="m", now=at(9, 46))
+    ChargerCommand.objects.filter(action="cancel_reservation").delete()
+
+    answer("accepted", now=at(9, 46))
+
+    assert commands()[-1] == ("cancel_reservation", booking.pk)
+
+
+def test_a_booking_placed_before_an_armed_one_disarms_it_first():
+    terms = {**TERMS, "early_start_min": 0, "arm_lead_min": 60, "change_until_min": 0}
+    evse = evse_online(make_depot(terms=terms))
+    later = armed(book(evse, slot(10, 11)), now=at(9, 0))
+
+    earlier = book(evse, slot((9, 15), (9, 45)), now=at(9, 1))
+
+    later.refresh_from_db()
+    assert later.enforcement == "not_due"
+    assert commands() == [("reserve", later.pk), ("cancel_reservation", later.pk), ("reserve", earlier.pk)]
+    assert enforcement.arm_due(now=at(9, 44)) == 0
+    assert enforcement.arm_due(now=at(9, 46)) == 1
+
+
+def test_a_booking_is_not_armed_while_another_still_has_the_evse():
+    evse = evse_online(make_depot(terms={**TERMS, "slot_step_min": 5}))
+    book(evse, slot((9, 0), (9, 50)))
+    booking = book(evse, slot(10, 11))
+
+    enforcement.arm_due(now=at(9, 49))
+    booking.refresh_from_db()
+    assert booking.enforcement == "not_due"
+    enforcement.arm_due(now=at(9, 50))
+    booking.refresh_from_db()
+    assert booking.enforcement == "due"
+
+
+def test_after_a_reconnect_cancels_come_first_and_what_should_stand_is_sent_again():
+    evse = evse_online()
+    gone = armed(book(evse, slot(10, 11)))
+    Booking.objects.filter(pk=gone.pk).update(armed_evse=None)
+    operations.cancel_booking(booking_id=gone.pk, reason="BLOCKED", by="depot", actor="m", now=at(9, 46))
+    stands = armed(book(evse, slot((10, 0), 11), now=at(9, 46)), now=at(9, 46))
+    before = len(commands())
+    depots.close_connection(charger_id=evse.charger_id, holder="gw", now=at(9, 50))
+    stands.refresh_from_db()
+    assert (stands.enforcement, stands.enforcement_why) == ("at_risk", "offline")
+    online(evse.charger)
+
+    depots.reconcile(charger_id=evse.charger_id, holder="gw", rebooted=False, now=at(9, 51))
+
+    assert commands()[before:] == [("cancel_reservation", gone.pk), ("reserve", stands.pk)]
+    answer("accepted", now=at(9, 51))
+    stands.refresh_from_db()
+    assert stands.enforcement == "armed"
+
+
+def test_an_offline_charger_puts_the_booking_at_risk_and_is_armed_on_return():
+    evse = make_evse(make_depot(terms=TERMS))
+    booking = book(evse)
+    enforcement.arm_due(now=at(9, 45))
+    booking.refresh_from_db()
+    assert (booking.enforcement, booking.enforcement_why) == ("at_risk", "offline")
+    online(evse.charger)
+
+    depots.reconcile(charger_id=evse.charger_id, holder="gw", rebooted=True, now=at(9, 50))
+
+    assert commands() == [("reserve", booking.pk)]
+
+
+def test_a_reservation_the_charger_dropped_is_made_again():
+    evse = evse_online()
+    booking = armed(book(evse))
+
+    reservation_ended.send(
+        sender=Charger,
+        charger=evse.charger,
+        reservation_id=booking.pk,
+        outcome="no_transaction",
+        at=at(9, 55),
+    )
+
+    assert commands() == [("reserve", booking.pk)] * 2
+
+
+def start(evse: Evse, uid: str, now: datetime) -> ChargingSession:
+    begun = depots.Start(evse_number=evse.number, token_uid=uid, key=f"{uid} {now}", at=now, meter_wh=1000)
+    return depots.start_session(charger_id=evse.charger_id, start=begun, now=now).session
+
+
+def test_the_bookings_token_uses_it_and_its_end_completes_it():
+    evse = evse_online()
+    booking = armed(book(evse))
+    token = booking.tokens.get()
+
+    session = start(evse, token.uid.lower(), at(9, 55))
+    booking.refresh_from_db()
+    assert (booking.status, booking.enforcement, booking.session) == ("charging", "used", session)
+    end = depots.Stop(transaction=session.transaction, at=at(10, 40), meter_wh=90_000)
+    depots.stop_session(charger_id=evse.charger_id, stop=end, now=at(10, 40))
+
+    booking.refresh_from_db()
+    assert booking.status == "completed"
+    assert book(evse, slot((10, 45), (11, 30)), now=at(10, 40)).status == "confirmed"
+
+
+def test_a_stranger_in_a_booked_slot_is_refused_and_changes_nothing():
+    evse = evse_online()
+    booking = armed(book(evse))
+    stranger = make_vehicle().tokens.get()
+
+    session = start(evse, stranger.uid, at(9, 55))
+
+    booking.refresh_from_db()
+    assert not session.is_entitled
+    assert booking.status == "confirmed"
+
+
+def ask(charger: Charger, uid: str, now: datetime, evse: Evse | None = None) -> tuple[bool, str, str]:
+    given = may_charge(charger=charger, evse=evse, token_uid=uid, now=now)
+    return given.allowed, given.reason, given.group
+
+
+def test_every_token_of_a_booking_is_let_in_under_its_group_from_the_moment_it_is_armed():
+    evse = evse_online()
+    vehicle = make_vehicle()
+    vehicle.tokens.create(fleet=vehicle.fleet, uid="SECOND")
+    booking = armed(book(evse, vehicle=vehicle))
+
+    for token in booking.tokens.all():
+        assert ask(evse.charger, token.uid, at(9, 45)) == (True, "", f"B{booking.pk}")
+    assert ask(evse.charger, f"b{booking.pk}", at(9, 45), evse) == (True, "", f"B{booking.pk}")
+
+
+def test_a_stranger_may_charge_beside_a_booked_evse_but_not_at_it():
+    depot = make_depot(terms=TERMS)
+    charger = online(make_charger(depot))
+    booked, free = make_evse(charger=charger), make_evse(charger=charger)
+    armed(book(booked))
+    stranger = make_vehicle().tokens.get().uid
+
+    assert ask(charger, stranger, at(9, 50), booked) == (False, "booked_by_another", "")
+    assert ask(charger, stranger, at(9, 50), free)[0]
+    anywhere = may_charge(charger=charger, evse=None, token_uid=stranger, now=at(9, 50))
+    assert (anywhere.allowed, anywhere.evse_numbers) == (True, [free.number])
+
+
+def test_a_token_too_early_for_its_slot_is_told_so():
+    evse = evse_online(make_depot(terms={**TERMS, "early_start_min": 5, "arm_lead_min": 15}))
+    booking = armed(book(evse))
+
+    assert ask(evse.charger, booking.tokens.get().uid, at(9, 50), evse) == (False, "not_yet", "")
+    assert ask(evse.charger, booking.tokens.get().uid, at(9, 55), evse)[0]
+
+
+def test_unknown_and_blocked_cards_are_refused_where_nobody_has_booked():
+    evse = evse_online()
+    vehicle = make_vehicle()
+    vehicle.tokens.update(is_blocked=True)
+
+    assert ask(evse.charger, "NEVERSEEN", NOW, evse) == (False, "unknown_token", "")
+    assert ask(evse.charger, vehicle.tokens.get().uid, NOW, evse) == (False, "blocked", "")
+
+
+def test_a_closed_evse_lets_nobody_charge():
+    evse = evse_online()
+    operations.close_evse(evse=evse, period=slot(9, 12), actor="m", now=NOW)
+
+    assert ask(evse.charger, make_vehicle().tokens.get().uid, at(10), evse) == (False, "elsewhere", "")
+
+
+def test_a_driver_at_another_free_evse_of_the_same_offer_uses_the_booking_there():
+    depot = make_depot(terms=TERMS)
+    one, two = evse_online(depot), evse_online(depot)
+    booking = book(one, option=make_option(one, two))
+    assert booking.evse is not None
+    other = two if booking.evse == one else one
+    enforcement.arm_due(now=at(9, 45))
+
+    start(other, booking.tokens.get().uid, at(10, 2))
+
+    booking.refresh_from_db()
+    assert booking.status == "charging"
+
+
+def test_hundreds_due_at_once_take_few_statements_each(django_assert_max_num_queries):
+    depot = make_depot(terms=TERMS)
+    evses = [evse_online(depot) for _ in range(5)]
+    for evse in evses:
+        book(evse)
+
+    with django_assert_max_num_queries(150):
+        assert enforcement.arm_due(now=at(9, 45)) == 5
+
+
+def test_the_scheduler_expires_holds_and_fails_what_nobody_decided():
+    evse, slow = evse_online(), evse_online(make_depot(terms={**TERMS, "approval": True}))
+    vehicle = make_vehicle()
+    held = operations.hold_slot(
+        fleet=vehicle.fleet, option=option_of(evse), vehicle=vehicle, period=slot(10, 11), actor="d", now=NOW
+    )
+    asked = book(slow)
+
+    scheduler.run_tick(NOW + timedelta(minutes=15))
+
+    held.refresh_from_db()
+    asked.refresh_from_db()
+    assert (held.status, asked.status) == ("expired", "failed")
