@@ -2,6 +2,7 @@
 
 from depots.operations.commands import (
     NotTheHolder,
+    due_chargers,
     lose_sent_commands,
     queue_command,
     settle_command,
@@ -19,6 +20,7 @@ from depots.operations.reports import (
     record_boot,
     record_capabilities,
     record_clock,
+    record_measured,
     report_reservation_ended,
     report_status,
 )
@@ -43,6 +45,7 @@ __all__ = [
     "add_readings",
     "authorize",
     "close_connection",
+    "due_chargers",
     "forget_old_messages",
     "keep_messages",
     "lose_sent_commands",
@@ -52,6 +55,7 @@ __all__ = [
     "record_boot",
     "record_capabilities",
     "record_clock",
+    "record_measured",
     "record_transaction",
     "release_lapsed",
     "renew_leases",

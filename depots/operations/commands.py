@@ -59,6 +59,16 @@ def queue_command(
     return command
 
 
+def due_chargers(*, holders: str, now: datetime) -> list[int]:
+    """Chargers with commands that may be sent now and whose lease begins with `holders`, one gateway's name."""
+    waiting = ChargerCommand.objects.filter(
+        Q(not_before__isnull=True) | Q(not_before__lte=now),
+        state=State.QUEUED,
+        charger__lease_holder__startswith=holders,
+    )
+    return list(waiting.order_by().values_list("charger_id", flat=True).distinct())
+
+
 def wake_gateways(charger_id: int) -> None:
     """Tell every gateway that something about this charger changed: a command waits, or its lease moved."""
     with connection.cursor() as cursor:

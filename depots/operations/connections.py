@@ -85,6 +85,7 @@ def _ask_capabilities(charger: Charger, now: datetime) -> None:
 
 
 def _disconnect(charger: Charger, now: datetime) -> None:
+    lose_sent_commands(charger=charger, now=now)
     charger.lease_holder, charger.lease_until = "", now
     charger.save(update_fields=["lease_holder", "lease_until"])
     charger_disconnected.send(sender=Charger, charger=charger, at=now)

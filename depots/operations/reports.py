@@ -45,11 +45,19 @@ def record_boot(
 
 
 def report_status(
-    *, charger_id: int, evse_number: int, status: str, error_code: str = "", at: datetime, now: datetime
+    *,
+    charger_id: int,
+    evse_number: int,
+    status: str,
+    error_code: str = "",
+    at: datetime,
+    is_coarse: bool = False,
+    now: datetime,
 ) -> None:
     """An EVSE changed. Number 0 is the charger as a whole, kept in `told`; an EVSE we do not know changes nothing.
 
-    Statuses count in the order they arrive; only one that was queued for long gives way to a newer one.
+    Statuses count in the order they arrive; only one that was queued for long gives way to a newer one. `is_coarse`:
+    the charger has no word for charging, so an occupied EVSE with a running session charges.
     """
     with transaction.atomic():
         if evse_number == 0:
@@ -60,6 +68,8 @@ def report_status(
         )
         if evse is None or (now - at > QUEUED_AFTER and _is_older(evse, at)):
             return
+        if is_coarse and status == Evse.Status.OCCUPIED and _is_in_session(evse):
+            status = Evse.Status.CHARGING
         change_status(evse, status, at=at, now=now, error_code=error_code)
 
 
@@ -126,6 +136,10 @@ def _tell(charger_id: int, told: dict[str, Any]) -> None:
         charger = Charger.objects.select_for_update(no_key=True).get(pk=charger_id)
         charger.told = {**charger.told, **told}
         charger.save(update_fields=["told"])
+
+
+def _is_in_session(evse: Evse) -> bool:
+    return evse.sessions.filter(ended_at__isnull=True, announced_at__isnull=False).exists()
 
 
 def _is_older(evse: Evse, at: datetime) -> bool:

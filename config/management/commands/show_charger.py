@@ -1,0 +1,23 @@
+"""What a charger can do, what is armed on it and what it was last asked."""
+
+import json
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from depots.queries import describe_charger, find_charger
+
+
+class Command(BaseCommand):
+    help = "Print a charger: online, capabilities, what is armed, its last commands with their answers."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("identity", help="its OCPP identity, as in DEMO-1")
+
+    def handle(self, *args: Any, identity: str, **options: Any) -> None:
+        charger = find_charger(identity)
+        if charger is None:
+            raise CommandError(f"There is no charger {identity!r}.")
+        self.stdout.write(json.dumps(describe_charger(charger, now=timezone.now())))

@@ -1,0 +1,66 @@
+"""Operations from the event loop: in threads of our own, tried again while the database is away."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from django.db import IntegrityError, InterfaceError, OperationalError, close_old_connections
+from psycopg_pool import PoolTimeout
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# A charger waits 30 s for an answer, and a restarted database is back within a second or two.
+PATIENCE_S = 20
+THREADS = 8
+
+
+class Database:
+    """`after_commit(name)` is called in the loop after each operation that committed, before anything is answered:
+    the places where a crash would tell whether an operation and its answer may come apart.
+    """
+
+    def __init__(self, after_commit: Callable[[str], None] = lambda name: None) -> None:
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="ocpp-database")
+        self._after_commit = after_commit
+
+    async def run(self, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The operation's result, from a thread. Every operation must be safe to run again: a lost connection is
+        retried, and so is a clash with the same message on the charger's old socket.
+        """
+        loop = asyncio.get_running_loop()
+        result = await loop.run_in_executor(self._threads, lambda: _persistently(operation, *args, **kwargs))
+        self._after_commit(operation.__name__)
+        return result
+
+    def close(self) -> None:
+        """Let running operations finish, start no more."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+
+def _persistently(operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    give_up_at = time.monotonic() + PATIENCE_S
+    pause_s, clashes = 0.05, 0
+    while True:
+        try:
+            close_old_connections()
+            return operation(*args, **kwargs)
+        except IntegrityError:
+            clashes += 1
+            if clashes > 2:
+                raise
+        except (OperationalError, InterfaceError, PoolTimeout):
+            if time.monotonic() > give_up_at:
+                raise
+            logger.warning("The database did not do %s, trying again", operation.__name__, exc_info=True)
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 2, 1)
+        finally:
+            close_old_connections()

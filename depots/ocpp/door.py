@@ -1,0 +1,104 @@
+"""Who may come in: known chargers with their password, before the connection is upgraded."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from urllib.parse import unquote, urlsplit
+
+from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Request, Response
+
+from depots import secrets
+from depots.models import Charger
+from depots.ocpp.line import KnownCharger
+
+PREFIX = "/ocpp/"
+# As many wrong passwords for one charger from one address are let through in as much time.
+MOST_FAILURES = 10
+FAILURES_WITHIN = timedelta(minutes=1)
+# So many pairs of charger and address are remembered; under a flood the oldest are forgotten.
+MOST_REMEMBERED = 20_000
+
+
+class Throttle:
+    """Counts wrong passwords by charger and address. A stranger elsewhere cannot lock a charger out."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._failures: dict[tuple[str, str], list[datetime]] = {}
+
+    def is_exceeded(self, identity: str, address: str) -> bool:
+        return len(self._recent(identity, address)) >= MOST_FAILURES
+
+    def note_failure(self, identity: str, address: str) -> None:
+        recent = [*self._recent(identity, address), self._clock()]
+        self._failures.pop((identity, address), None)
+        self._failures[(identity, address)] = recent[-MOST_FAILURES:]
+        if len(self._failures) > MOST_REMEMBERED:
+            del self._failures[next(iter(self._failures))]
+
+    def _recent(self, identity: str, address: str) -> list[datetime]:
+        since = self._clock() - FAILURES_WITHIN
+        return [at for at in self._failures.get((identity, address), []) if at > since]
+
+
+def identity_in(path: str) -> str | None:
+    """The charger's identity, the last segment of its address; None for an address that is not a charger's."""
+    path = urlsplit(path).path
+    if not path.startswith(PREFIX):
+        return None
+    identity = unquote(path.removeprefix(PREFIX).removesuffix("/"))
+    return identity if identity and "/" not in identity and "\x00" not in identity else None
+
+
+def find_known(identity: str) -> KnownCharger | None:
+    """Read by each connection that comes: a changed password counts at once."""
+    charger = Charger.objects.select_related("depot").filter(identity__iexact=identity).first()
+    if charger is None:
+        return None
+    return KnownCharger(
+        pk=charger.pk,
+        identity=charger.identity,
+        zone=charger.depot.zone,
+        password_salt=charger.password_salt,
+        password_hash=charger.password_hash,
+    )
+
+
+def has_password(request: Request, charger: KnownCharger) -> bool:
+    """HTTP basic authentication with the identity as user name. Passwords are bytes: some are not text."""
+    scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return False
+    try:
+        user, colon, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
+    except (binascii.Error, ValueError):
+        return False
+    is_right = secrets.charger_password_matches(
+        password, salt=charger.password_salt, hashed=charger.password_hash
+    )
+    return (
+        bool(colon) and user.decode(errors="replace").casefold() == charger.identity.casefold() and is_right
+    )
+
+
+def unknown(connection: ServerConnection) -> Response:
+    return connection.respond(HTTPStatus.NOT_FOUND, "No charger has this address.\n")
+
+
+def wrong_password(connection: ServerConnection) -> Response:
+    response = connection.respond(
+        HTTPStatus.UNAUTHORIZED, "User name is the identity; the password is wrong.\n"
+    )
+    response.headers["WWW-Authenticate"] = 'Basic realm="OCPP", charset="UTF-8"'
+    return response
+
+
+def too_many_failures(connection: ServerConnection) -> Response:
+    response = connection.respond(HTTPStatus.TOO_MANY_REQUESTS, "Too many wrong passwords. Wait a minute.\n")
+    response.headers["Retry-After"] = str(int(FAILURES_WITHIN.total_seconds()))
+    return response

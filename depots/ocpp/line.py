@@ -1,0 +1,283 @@
+"""A charger's connection at this gateway: what it says is written down and answered, what it is to do is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from functools import partial
+from time import monotonic
+from typing import Any, Protocol
+
+from ocpp.exceptions import OCPPError
+from websockets.exceptions import ConnectionClosed
+
+from depots import operations
+from depots.models import ChargerCommand
+from depots.ocpp.database import Database
+from depots.ocpp.times import Moment, read_time
+from depots.ocpp.wire import CallRefused, CallUnanswered, ConnectionEnded, Socket, Wire
+
+logger = logging.getLogger(__name__)
+
+State = ChargerCommand.State
+
+# A charger that beats but answers nothing is not under control: after so many its socket is closed once.
+MOST_UNANSWERED = 2
+# However long its old messages take, what should stand is said again after this.
+LONGEST_DRAIN_S = 30
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Seconds of waiting. A boot is followed by old messages; without a boot one cannot know whether it is done."""
+
+    call_timeout_s: float = 30
+    after_boot_s: float = 1
+    without_boot_s: float = 3
+    drain_s: float = 2
+    heartbeat_s: int = 60
+    poll_s: float = 1
+    lease_s: float = 45
+    flush_s: float = 1
+
+
+class Unsayable(Exception):  # noqa: N818
+    """A command that this charger's protocol cannot express; the text says why."""
+
+
+@dataclass(frozen=True)
+class KnownCharger:
+    """What the gateway needs to know of a charger at its door."""
+
+    pk: int
+    identity: str
+    zone: tzinfo
+    password_salt: str
+    password_hash: str
+
+
+class Dialect(Protocol):
+    """A version of OCPP, as one module: how messages become our words, and our commands messages."""
+
+    VERSION: str
+    ANSWERS: Mapping[str, Callable[[Line, dict[str, Any]], Awaitable[dict[str, Any]]]]
+    TOLERANT: frozenset[str]
+
+    def request(self, command: ChargerCommand) -> tuple[str, dict[str, Any]]:
+        """(action, payload). Raises Unsayable."""
+
+    def read_answer(self, payload: dict[str, Any]) -> tuple[str, str]:
+        """(answer in our words, its text)."""
+
+    async def ask_capabilities(self, wire: Wire) -> dict[str, Any]:
+        """What it says it can do, for `Charger.told`. Raises CallRefused, CallUnanswered."""
+
+
+class Line:
+    """`holder` is the name of this very connection in the charger's lease."""
+
+    def __init__(
+        self,
+        *,
+        charger: KnownCharger,
+        holder: str,
+        socket: Socket,
+        close_socket: Callable[[str], Awaitable[None]],
+        dialect: Dialect,
+        database: Database,
+        clock: Callable[[], datetime],
+        timings: Timings,
+        log: Callable[[int, bool, str, str], None],
+    ) -> None:
+        self.charger_id, self.identity, self.zone = charger.pk, charger.identity, charger.zone
+        self.holder = holder
+        self.now = clock
+        self.timings = timings
+        self.hear()
+        self.connectors: dict[int, dict[int, str]] = {}
+        self._dialect = dialect
+        self._database = database
+        self._close_socket = close_socket
+        answers = {action: partial(answer, self) for action, answer in dialect.ANSWERS.items()}
+        self._wire = Wire(
+            socket,
+            dialect.VERSION,
+            answers,
+            tolerant=dialect.TOLERANT,
+            timeout_s=timings.call_timeout_s,
+            log=partial(self._on_frame, log),
+            on_late_answer=self._on_late_answer,
+        )
+        self._is_ready = False
+        self._settling: asyncio.Task[None] | None = None
+        self._pump: asyncio.Task[None] | None = None
+        self._is_woken = False
+        self._last_transaction_at = 0.0
+        self._unanswered = 0
+        self._clock_offset: timedelta | None = None
+        self._unclear: dict[str, ChargerCommand] = {}
+
+    async def run(self) -> None:
+        """Serve the charger until its socket ends."""
+        self._settle_in(rebooted=False, pause_s=self.timings.without_boot_s)
+        try:
+            with contextlib.suppress(ConnectionClosed):
+                await self._wire.run()
+        finally:
+            await self._stop_tasks()
+
+    async def close(self, reason: str) -> None:
+        self._wire.close()
+        await self._close_socket(reason)
+
+    def hear(self) -> None:
+        """It is alive."""
+        self.has_spoken = True
+        self._heard_at = monotonic()
+
+    @property
+    def silence_s(self) -> float:
+        return monotonic() - self._heard_at
+
+    async def do(self, operation: Callable[..., Any], **facts: Any) -> Any:
+        """Carry out an operation about this charger, committed when this returns."""
+        return await self._database.run(operation, charger_id=self.charger_id, **facts)
+
+    def moment(self, text: str | None) -> Moment:
+        return read_time(text, zone=self.zone, arrived_at=self.now())
+
+    def on_boot(self) -> None:
+        """What it held before is unknown; its old messages come first."""
+        self._settle_in(rebooted=True, pause_s=self.timings.after_boot_s)
+
+    def on_transaction_message(self) -> None:
+        self._last_transaction_at = asyncio.get_running_loop().time()
+
+    async def check_clock(self, moment: Moment) -> None:
+        """Compare clocks by a message that was made just now, which only those after the drained queue are."""
+        if not self._is_ready or moment.flags:
+            return
+        offset = moment.at - self.now()
+        if self._clock_offset is None or abs(offset - self._clock_offset) > timedelta(seconds=5):
+            self._clock_offset = offset
+            await self.do(operations.record_clock, offset=offset)
+
+    def wake(self) -> None:
+        """There may be something to send."""
+        self._is_woken = True
+        if self._is_ready and (self._pump is None or self._pump.done()):
+            self._pump = asyncio.create_task(self._send_commands())
+
+    def _settle_in(self, *, rebooted: bool, pause_s: float) -> None:
+        if self._settling is not None:
+            self._settling.cancel()
+        self._is_ready = False
+        self._settling = asyncio.create_task(self._become_ready(rebooted, pause_s))
+
+    async def _become_ready(self, rebooted: bool, pause_s: float) -> None:
+        await self._drained(pause_s)
+        try:
+            await self.do(operations.reconcile, holder=self.holder, rebooted=rebooted, now=self.now())
+        except operations.NotTheHolder:
+            await self.close("replaced by a newer connection")
+            return
+        except Exception:
+            logger.exception("Reconciling %s failed", self.identity)
+        self._is_ready = True
+        self.wake()
+
+    async def _drained(self, pause_s: float) -> None:
+        time = asyncio.get_running_loop().time
+        started_at = time()
+        quiet_from = started_at + pause_s
+        while time() < min(quiet_from, started_at + LONGEST_DRAIN_S):
+            await asyncio.sleep(quiet_from - time())
+            if self._last_transaction_at > started_at:
+                quiet_from = max(quiet_from, self._last_transaction_at + self.timings.drain_s)
+
+    async def _send_commands(self) -> None:
+        try:
+            while self._is_ready and self._is_woken:
+                self._is_woken = False
+                while self._is_ready and (command := await self._take()):
+                    await self._carry_out(command)
+        except operations.NotTheHolder:
+            await self.close("replaced by a newer connection")
+        except ConnectionEnded:
+            pass  # what was sent is settled as unclear by whoever notices the end
+        except Exception:
+            logger.exception("Sending commands to %s failed", self.identity)
+
+    async def _take(self) -> ChargerCommand | None:
+        command: ChargerCommand | None = await self.do(
+            operations.take_command, holder=self.holder, now=self.now()
+        )
+        return command
+
+    async def _carry_out(self, command: ChargerCommand) -> None:
+        unique_id = f"{command.pk}.{secrets.token_hex(4)}"
+        try:
+            if command.action == ChargerCommand.Action.ASK_CAPABILITIES:
+                told = await self._dialect.ask_capabilities(self._wire)
+                await self.do(operations.record_capabilities, told=told, now=self.now())
+                answer, text = "accepted", ""
+            else:
+                action, payload = self._dialect.request(command)
+                answer, text = self._dialect.read_answer(await self._wire.call(action, payload, unique_id))
+        except ConnectionEnded:
+            raise
+        except CallUnanswered as silence:
+            self._unclear[unique_id] = command
+            await self._settle(command, State.UNCLEAR, "", str(silence))
+            await self._count_silence()
+        except CallRefused as refusal:
+            is_unsupported = refusal.code in {"NotImplemented", "NotSupported"}
+            await self._settle(
+                command, State.ANSWERED, "not_supported" if is_unsupported else "error", str(refusal)
+            )
+        except (Unsayable, OCPPError) as fault:
+            await self._settle(command, State.ANSWERED, "error", str(fault))
+        else:
+            self._unanswered = 0
+            await self._settle(command, State.ANSWERED, answer, text)
+
+    async def _settle(self, command: ChargerCommand, state: str, answer: str, text: str) -> None:
+        await self._database.run(
+            operations.settle_command,
+            command_id=command.pk,
+            state=state,
+            answer=answer,
+            answer_text=text,
+            now=self.now(),
+        )
+
+    async def _on_late_answer(self, unique_id: str, payload: dict[str, Any]) -> None:
+        self._unanswered = 0
+        if command := self._unclear.pop(unique_id, None):
+            await self._settle(command, State.ANSWERED, *self._dialect.read_answer(payload))
+
+    async def _count_silence(self) -> None:
+        self._unanswered += 1
+        if self._unanswered == MOST_UNANSWERED:
+            await self.do(operations.record_measured, answers_calls=False)
+            await self.close("calls are not answered")
+
+    def _on_frame(
+        self, log: Callable[[int, bool, str, str], None], is_incoming: bool, action: str, frame: str
+    ) -> None:
+        if is_incoming:
+            self.hear()
+        log(self.charger_id, is_incoming, action, frame)
+
+    async def _stop_tasks(self) -> None:
+        self._is_ready = False
+        for task in (self._settling, self._pump):
+            if task is not None and task is not asyncio.current_task():
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task

@@ -1,0 +1,333 @@
+"""The gateway: chargers connect here. Any number of gateways may run; a charger's lease says which one holds it.
+
+Everything that must survive is in the database before it is answered, so a killed gateway loses nothing: its chargers
+connect again, here or elsewhere, and what was sent and not answered is found there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from types import ModuleType, TracebackType
+from typing import Any, cast
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+import psycopg
+from django.db import connections
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed, NegotiationError
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from depots import operations
+from depots.models import ChargerMessage
+from depots.ocpp import door, v16, v21, v201
+from depots.ocpp.database import Database
+from depots.ocpp.line import Dialect, KnownCharger, Line, Timings
+from depots.operations.commands import CHANNEL
+
+logger = logging.getLogger(__name__)
+
+DIALECTS: dict[str, ModuleType] = {"ocpp1.6": v16, "ocpp2.0.1": v201, "ocpp2.1": v21}
+
+# A frame larger than any report a charger makes ends its connection unread (1009), not the gateway.
+LARGEST_FRAME = 1024 * 1024
+# Frames that wait to be written to the log while the database is away; more are dropped.
+MOST_UNWRITTEN = 20_000
+FORGET_EVERY_S = 3600
+# A charger that said nothing and answered no ping for as many heartbeats is gone.
+SILENT_HEARTBEATS = 3
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Gateway:
+    """`async with Gateway(port=0) as gateway:` listens at `gateway.url` until the block ends, then says good-bye.
+
+    `clock` gives the time of everything that is written; waiting itself is real time (`timings`). `after_commit(name)`
+    is called after each committed operation, before its answer leaves.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        listener: socket.socket | None = None,
+        clock: Callable[[], datetime] = utc_now,
+        timings: Timings | None = None,
+        after_commit: Callable[[str], None] = lambda name: None,
+    ) -> None:
+        self.name = f"{socket.gethostname()[:24]}-{os.getpid()}-{secrets.token_hex(4)}"
+        self.clock = clock
+        self.timings = timings or Timings()
+        self.lines: dict[int, Line] = {}
+        self._host = host
+        self._address: dict[str, Any] = {"sock": listener} if listener else {"host": host, "port": port}
+        self._database = Database(after_commit)
+        self._throttle = door.Throttle(clock)
+        self._admitted: WeakKeyDictionary[ServerConnection, KnownCharger] = WeakKeyDictionary()
+        self._sockets: WeakKeyDictionary[Line, ServerConnection] = WeakKeyDictionary()
+        self._unwritten: list[ChargerMessage] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._opening: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._pings: set[asyncio.Task[None]] = set()
+        self._count = 0
+        self._is_aborted = False
+        self._server: Server | None = None
+
+    async def __aenter__(self) -> Gateway:
+        self._server = await serve(
+            self._serve_charger,
+            **self._address,
+            process_request=self._admit,
+            select_subprotocol=_select_subprotocol,
+            compression=None,  # it would triple the memory of a connection
+            max_size=LARGEST_FRAME,
+            max_queue=8,
+            ping_interval=None,  # ours, below: some chargers answer no pings and are alive all the same
+            close_timeout=2,
+            server_header=None,
+            logger=logging.getLogger("depots.ocpp.websocket"),
+        )
+        loops = (self._listen, self._poll, self._keep_leases, self._write_messages, self._forget)
+        self._tasks = [asyncio.create_task(_forever(loop), name=loop.__name__) for loop in loops]
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._server is not None
+        self._server.close(code=1001, reason="the gateway stops")
+        await self._server.wait_closed()
+        await self._end_tasks()
+        await self._flush()
+        self._database.close()
+
+    async def abort(self) -> None:
+        """End like a killed process: sockets drop, and nothing more is said or written."""
+        assert self._server is not None
+        self._database.close()
+        for connection in list(self._server.connections):
+            connection.transport.abort()
+        self._server.close()
+        await self._end_tasks()
+
+    @property
+    def port(self) -> int:
+        assert self._server is not None
+        return int(next(iter(self._server.sockets)).getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        """Where chargers connect, without their identity and the slash before it."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"ws://{host}:{self.port}/ocpp"
+
+    async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
+        if request.path == "/healthz":
+            return connection.respond(200, "ok\n")
+        identity = door.identity_in(request.path)
+        charger = await self._database.run(door.find_known, identity) if identity else None
+        if charger is None:
+            return door.unknown(connection)
+        address = str((connection.remote_address or ("unknown",))[0])
+        if self._throttle.is_exceeded(charger.identity, address):
+            return door.too_many_failures(connection)
+        if not door.has_password(request, charger):
+            self._throttle.note_failure(charger.identity, address)
+            logger.warning("Wrong password for charger %s from %s", charger.identity, address)
+            return door.wrong_password(connection)
+        self._admitted[connection] = charger
+        return None
+
+    async def _serve_charger(self, connection: ServerConnection) -> None:
+        charger = self._admitted[connection]
+        protocol = str(connection.subprotocol)
+        line = self._line(charger, connection, cast(Dialect, DIALECTS[protocol]))
+        try:
+            await self._open(line, connection, protocol)
+            logger.info("Charger %s connected, speaking %s", charger.identity, protocol)
+            await line.run()
+        finally:
+            if self.lines.get(charger.pk) is line:
+                del self.lines[charger.pk]
+            if not self._is_aborted:
+                await line.do(operations.close_connection, holder=line.holder, now=self.clock())
+                logger.info("Charger %s disconnected", charger.identity)
+
+    async def _open(self, line: Line, connection: ServerConnection, protocol: str) -> None:
+        """The newest socket wins: one after the other, so that the last to come is the one in the lease."""
+        async with self._opening.setdefault(line.charger_id, asyncio.Lock()):
+            if previous := self.lines.pop(line.charger_id, None):
+                await previous.close("replaced by a newer connection")
+            await line.do(
+                operations.open_connection,
+                holder=line.holder,
+                protocol=protocol,
+                lease=timedelta(seconds=self.timings.lease_s),
+                now=self.clock(),
+            )
+            self.lines[line.charger_id] = line
+            self._sockets[line] = connection
+
+    def _line(self, charger: KnownCharger, connection: ServerConnection, dialect: Dialect) -> Line:
+        self._count += 1
+
+        async def close(reason: str) -> None:
+            await connection.close(1000, reason)
+
+        return Line(
+            charger=charger,
+            holder=f"{self.name}.{self._count}",
+            socket=cast(Any, connection),
+            close_socket=close,
+            dialect=dialect,
+            database=self._database,
+            clock=self.clock,
+            timings=self.timings,
+            log=self._keep_message,
+        )
+
+    def _keep_message(self, charger_id: int, is_incoming: bool, action: str, frame: str) -> None:
+        if len(self._unwritten) < MOST_UNWRITTEN:
+            self._unwritten.append(
+                ChargerMessage(
+                    charger_id=charger_id,
+                    at=self.clock(),
+                    is_incoming=is_incoming,
+                    action=action,
+                    frame=_without_secrets(frame),
+                )
+            )
+
+    async def _listen(self) -> None:
+        """Wake lines the moment something is asked of their chargers. LISTEN needs a connection of its own."""
+        parameters = await self._database.run(_connection_parameters)
+        async with await psycopg.AsyncConnection.connect(**parameters, autocommit=True) as listening:
+            await listening.execute(f"LISTEN {CHANNEL}")
+            await self._wake_due()
+            async for notice in listening.notifies():
+                if notice.payload.isdigit():
+                    self._wake([int(notice.payload)])
+
+    async def _poll(self) -> None:
+        """Commands whose time has come, and those whose notice was lost."""
+        while True:
+            await asyncio.sleep(self.timings.poll_s)
+            if self.lines:
+                await self._wake_due()
+
+    async def _wake_due(self) -> None:
+        holders = f"{self.name}."
+        self._wake(await self._database.run(operations.due_chargers, holders=holders, now=self.clock()))
+
+    async def _keep_leases(self) -> None:
+        while True:
+            await asyncio.sleep(self.timings.lease_s / 3)
+            await self._renew()
+            await self._database.run(operations.release_lapsed, now=self.clock())
+
+    async def _renew(self) -> None:
+        lines = dict(self.lines)
+        heard = {pk: line.holder for pk, line in lines.items() if line.has_spoken}
+        silent = {pk: line.holder for pk, line in lines.items() if not line.has_spoken}
+        for line in lines.values():
+            line.has_spoken = False
+            self._ping(line)
+        lost = await self._database.run(
+            operations.renew_leases,
+            heard=heard,
+            silent=silent,
+            lease=timedelta(seconds=self.timings.lease_s),
+            now=self.clock(),
+        )
+        for charger_id in lost:
+            await lines[charger_id].close("replaced by a newer connection")
+        for line in lines.values():
+            if line.silence_s > SILENT_HEARTBEATS * self.timings.heartbeat_s:
+                await line.close("nothing was heard for too long")
+
+    def _ping(self, line: Line) -> None:
+        """Keeps address translators awake and finds dead peers. Some chargers answer no pings and are alive: silence
+        in every way, not a missing pong, ends a connection.
+        """
+        ping = asyncio.create_task(self._hear_pong(line, self._sockets[line]))
+        self._pings.add(ping)
+        ping.add_done_callback(self._pings.discard)
+
+    async def _hear_pong(self, line: Line, connection: ServerConnection) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            await (await connection.ping())
+            line.hear()
+
+    async def _write_messages(self) -> None:
+        while True:
+            await asyncio.sleep(self.timings.flush_s)
+            await self._flush()
+
+    async def _flush(self) -> None:
+        batch, self._unwritten = self._unwritten, []
+        if batch:
+            await self._database.run(operations.keep_messages, batch)
+
+    async def _forget(self) -> None:
+        while True:
+            await self._database.run(operations.forget_old_messages, now=self.clock())
+            await asyncio.sleep(FORGET_EVERY_S)
+
+    def _wake(self, charger_ids: Sequence[int]) -> None:
+        for charger_id in charger_ids:
+            if line := self.lines.get(charger_id):
+                line.wake()
+
+    async def _end_tasks(self) -> None:
+        for task in (*self._tasks, *self._pings):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def _forever(loop: Callable[[], Awaitable[None]]) -> None:
+    """Start a loop again when it fails: the database may be restarting."""
+    pause_s = 0.1
+    while True:
+        try:
+            await loop()
+            pause_s = 0.1
+        except Exception:
+            logger.warning("%s failed, starting it again", getattr(loop, "__name__", loop), exc_info=True)
+        await asyncio.sleep(pause_s)
+        pause_s = min(pause_s * 2, 5)
+
+
+def _select_subprotocol(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol:
+    """The charger's order of preference. Raises NegotiationError: a version is never guessed."""
+    for protocol in offered:
+        if protocol in DIALECTS:
+            return protocol
+    raise NegotiationError(f"offer one of the sub-protocols {', '.join(DIALECTS)}")
+
+
+def _connection_parameters() -> dict[str, Any]:
+    """Those of Django's connection, for one of our own. Asking also starts an embedded server that was killed."""
+    parameters = dict(connections["default"].get_connection_params())
+    for own in ("cursor_factory", "context", "prepare_threshold"):
+        parameters.pop(own, None)
+    return {**parameters, "application_name": "berth gateway"}
+
+
+def _without_secrets(frame: str) -> str:
+    """A frame that may hold a charger's password is kept without its content."""
+    is_secret = "AuthorizationKey" in frame or "BasicAuthPassword" in frame
+    return "[withheld: it may hold a password]" if is_secret else frame

@@ -1,0 +1,48 @@
+"""Times as OCPP writes them, and as chargers do."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, tzinfo
+from typing import NamedTuple
+
+# No charger existed then: a clock that says so was never set.
+_FIRST_SENSIBLE_YEAR = 2010
+_SHORT_OFFSET = re.compile(r"[+-]\d{2}$")
+_FRACTION = re.compile(r"\.(\d+)")
+
+
+class Moment(NamedTuple):
+    """An aware UTC time, and what was odd about how it was told: "no_zone", "bad_clock"."""
+
+    at: datetime
+    flags: tuple[str, ...] = ()
+
+
+def read_time(text: str | None, *, zone: tzinfo, arrived_at: datetime) -> Moment:
+    """The moment a charger means. Without a zone it is the site's time; an unset or unreadable clock tells nothing,
+    so the time of arrival stands in, flagged.
+    """
+    if not text:
+        return Moment(arrived_at)
+    try:
+        read = datetime.fromisoformat(_iso(text))
+    except ValueError:
+        return Moment(arrived_at, ("bad_clock",))
+    if read.year < _FIRST_SENSIBLE_YEAR or read.year > arrived_at.year + 50:
+        return Moment(arrived_at, ("bad_clock",))
+    if read.tzinfo is None:
+        return Moment(read.replace(tzinfo=zone).astimezone(UTC), ("no_zone",))
+    return Moment(read.astimezone(UTC))
+
+
+def write_time(moment: datetime) -> str:
+    """UTC with Z and milliseconds: what every firmware reads."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _iso(text: str) -> str:
+    """Fractions of any length and offsets such as `+02` made readable."""
+    text = text.strip().upper().replace(" ", "T", 1)
+    text = _FRACTION.sub(lambda found: f".{found[1][:6]:0<6}", text)
+    return f"{text}:00" if "T" in text and _SHORT_OFFSET.search(text) else text

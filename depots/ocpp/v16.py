@@ -1,0 +1,321 @@
+"""OCPP 1.6: its messages in our words, and our commands in its messages."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from ocpp.v16.enums import AuthorizationStatus, ChargePointStatus
+
+from depots import operations
+from depots.gate import Answer
+from depots.models import ChargerCommand, Evse
+from depots.ocpp import samples
+from depots.ocpp.line import Line, Unsayable
+from depots.ocpp.times import write_time
+from depots.ocpp.wire import CallRefused, Wire
+from depots.operations import Reading, Start, Stop
+
+logger = logging.getLogger(__name__)
+
+VERSION = "1.6"
+# These carry energy and money: a field too many must not lose them.
+TOLERANT = frozenset({"StartTransaction", "StopTransaction", "MeterValues"})
+
+LONGEST_TAG = 20
+
+STATUS = {
+    ChargePointStatus.available: Evse.Status.AVAILABLE,
+    ChargePointStatus.preparing: Evse.Status.OCCUPIED,
+    ChargePointStatus.charging: Evse.Status.CHARGING,
+    ChargePointStatus.suspended_evse: Evse.Status.CHARGING,
+    ChargePointStatus.suspended_ev: Evse.Status.CHARGING,
+    ChargePointStatus.finishing: Evse.Status.OCCUPIED,
+    ChargePointStatus.reserved: Evse.Status.RESERVED,
+    ChargePointStatus.unavailable: Evse.Status.UNAVAILABLE,
+    ChargePointStatus.faulted: Evse.Status.FAULTED,
+}
+
+# Why the gate refuses, as the driver's display may word it.
+REFUSAL = {
+    "unknown_token": AuthorizationStatus.invalid,
+    "blocked": AuthorizationStatus.blocked,
+    "booked_by_another": AuthorizationStatus.blocked,
+    "not_yet": AuthorizationStatus.blocked,
+    "elsewhere": AuthorizationStatus.blocked,
+    "": AuthorizationStatus.invalid,
+}
+
+ANSWERS_TO_COMMANDS = {
+    "Accepted": "accepted",
+    "Rejected": "rejected",
+    "Occupied": "occupied",
+    "Faulted": "faulted",
+    "Unavailable": "unavailable",
+}
+
+# Asked in portions: some chargers hold few answers in their buffer (GetConfigurationMaxKeys).
+CAPABILITY_KEYS = (
+    (
+        "SupportedFeatureProfiles",
+        "ReserveConnectorZeroSupported",
+        "NumberOfConnectors",
+        "AuthorizeRemoteTxRequests",
+        "AuthorizationCacheEnabled",
+        "StopTransactionOnInvalidId",
+    ),
+    (
+        "LocalAuthListEnabled",
+        "LocalPreAuthorize",
+        "ConnectionTimeOut",
+        "MeterValueSampleInterval",
+        "ChargeProfileMaxStackLevel",
+        "ChargingScheduleAllowedChargingRateUnit",
+    ),
+)
+
+
+async def boot(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+    await line.do(
+        operations.record_boot,
+        vendor=message["chargePointVendor"],
+        model=message["chargePointModel"],
+        serial_number=message.get("chargePointSerialNumber") or message.get("chargeBoxSerialNumber") or "",
+        firmware_version=message.get("firmwareVersion") or "",
+        now=line.now(),
+    )
+    line.on_boot()
+    return {
+        "status": "Accepted",
+        "currentTime": write_time(line.now()),
+        "interval": line.timings.heartbeat_s,
+    }
+
+
+async def heartbeat(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+    return {"currentTime": write_time(line.now())}
+
+
+async def status(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+    moment = line.moment(message.get("timestamp"))
+    error_code = message["errorCode"]
+    await line.do(
+        operations.report_status,
+        evse_number=message["connectorId"],
+        status=STATUS[ChargePointStatus(message["status"])],
+        error_code="" if error_code == "NoError" else error_code,
+        at=moment.at,
+        now=line.now(),
+    )
+    if message.get("timestamp"):
+        await line.check_clock(moment)
+    return {}
+
+
+async def authorize(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+    answer = await line.do(operations.authorize, token_uid=message["idTag"], now=line.now())
+    return {"idTagInfo": tag_info(answer)}
+
+
+async def start_transaction(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+    line.on_transaction_message()
+    moment = line.moment(message["timestamp"])
+    key = (message["connectorId"], message["idTag"].upper(), message["timestamp"], message["meterStart"])
+    outcome = await line.do(
+        operations.start_session,
+        start=Start(
+            evse_number=message["connectorId"],
+            token_uid=message["idTag"],
+            key=":".join(str(part) for part in key)[:128],
+            at=moment.at,
+            meter_wh=message["meterStart"],
+            reservation_id=message.get("reservationId") or None,
+            flags=_flags(message, moment.flags),
+        ),
+        now=line.now(),
+    )
+    await line.check_clock(moment)
+    return {"transactionId": int(outcome.session.transaction), "idTagInfo": tag_info(outcome.answer)}
+
+
+async def stop_transaction(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+    line.on_transaction_message()
+    moment = line.moment(message["timestamp"])
+    outcome = await line.do(
+        operations.stop_session,
+        stop=Stop(
+            transaction=str(message["transactionId"]),
+            at=moment.at,
+            meter_wh=message["meterStop"],
+            reason=message.get("reason") or "Local",
+            token_uid=message.get("idTag") or "",
+            readings=readings(line, message.get("transactionData") or []),
+            flags=_flags(message, moment.flags),
+        ),
+        now=line.now(),
+    )
+    return {"idTagInfo": tag_info(outcome.answer)} if outcome.answer else {}
+
+
+async def meter_values(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+    line.on_transaction_message()
+    await line.do(
+        operations.add_readings,
+        evse_number=message["connectorId"],
+        transaction_id=str(message.get("transactionId") or ""),
+        readings=readings(line, message["meterValue"]),
+        now=line.now(),
+    )
+    return {}
+
+
+async def data_transfer(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+    return {"status": "UnknownVendorId"}
+
+
+async def security_event(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+    logger.warning("Charger %s reports a security event: %s", line.identity, message["type"][:50])
+    return {}
+
+
+async def refuse_certificate(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+    """Certificates of chargers are issued elsewhere."""
+    return {"status": "Rejected"}
+
+
+async def take_note(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+    """Nothing follows from it here; the message log keeps it."""
+    return {}
+
+
+ANSWERS: dict[str, Callable[[Line, dict[str, Any]], Awaitable[dict[str, Any]]]] = {
+    "Authorize": authorize,
+    "BootNotification": boot,
+    "DataTransfer": data_transfer,
+    "DiagnosticsStatusNotification": take_note,
+    "FirmwareStatusNotification": take_note,
+    "Heartbeat": heartbeat,
+    "LogStatusNotification": take_note,
+    "MeterValues": meter_values,
+    "SecurityEventNotification": security_event,
+    "SignCertificate": refuse_certificate,
+    "SignedFirmwareStatusNotification": take_note,
+    "StartTransaction": start_transaction,
+    "StatusNotification": status,
+    "StopTransaction": stop_transaction,
+}
+
+
+def request(command: ChargerCommand) -> tuple[str, dict[str, Any]]:
+    """The CALL for a command. Raises Unsayable."""
+    return _REQUESTS[ChargerCommand.Action(command.action)](command.payload)
+
+
+def read_answer(payload: dict[str, Any]) -> tuple[str, str]:
+    """Our word for a charger's answer; an answer outside the protocol is kept as text."""
+    told = payload.get("status")
+    word = ANSWERS_TO_COMMANDS.get(told) if isinstance(told, str) else None
+    return (word, "") if word else ("error", f"an answer outside the protocol: {payload}")
+
+
+async def ask_capabilities(wire: Wire) -> dict[str, Any]:
+    """GetConfiguration by key. An absent key is "no"; a charger that will not say tells nothing."""
+    configuration: dict[str, Any] = {}
+    for keys in CAPABILITY_KEYS:
+        try:
+            answer = await wire.call("GetConfiguration", {"key": list(keys)})
+        except CallRefused as refusal:
+            return {"refused": str(refusal), "configuration": configuration}
+        for entry in answer.get("configurationKey") or []:
+            if isinstance(entry, dict) and isinstance(entry.get("key"), str):
+                configuration[entry["key"]] = entry.get("value")
+    profiles = {
+        name.strip().lower() for name in str(configuration.get("SupportedFeatureProfiles") or "").split(",")
+    }
+    return {
+        "reservation": "reservation" in profiles,
+        "reservation_anywhere": _is_true(configuration.get("ReserveConnectorZeroSupported")),
+        "smart_charging": "smartcharging" in profiles,
+        "local_list": "localauthlistmanagement" in profiles,
+        "stops_refused": _is_true(configuration.get("StopTransactionOnInvalidId")),
+        "caches_tokens": _is_true(configuration.get("AuthorizationCacheEnabled")),
+        "configuration": configuration,
+    }
+
+
+def tag_info(answer: Answer) -> dict[str, Any]:
+    """idTagInfo. The group lets the charger compare a token with the reservation's parentIdTag."""
+    if not answer.allowed:
+        return {"status": REFUSAL.get(answer.reason, AuthorizationStatus.invalid).value}
+    info = {"status": AuthorizationStatus.accepted.value}
+    return {**info, "parentIdTag": answer.group} if 0 < len(answer.group) <= LONGEST_TAG else info
+
+
+def readings(line: Line, meter_values: list[dict[str, Any]]) -> list[Reading]:
+    return [samples.reading(line.moment(v["timestamp"]).at, v["sampledValue"], _scaled) for v in meter_values]
+
+
+def _scaled(sample: dict[str, Any]) -> Decimal | None:
+    """Signed values stay as they came, in the message log; they are not numbers."""
+    if sample.get("format", "Raw") != "Raw":
+        return None
+    try:
+        value = Decimal(str(sample["value"]).strip())
+    except InvalidOperation:
+        return None
+    if not value.is_finite():
+        return None
+    return value * 1000 if sample.get("unit") in {"kWh", "kW"} else value
+
+
+def _flags(message: dict[str, Any], flags: tuple[str, ...]) -> tuple[str, ...]:
+    return (*flags, "malformed") if message.get("_malformed") else flags
+
+
+def _reserve(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    group = payload.get("group") or ""
+    return "ReserveNow", {
+        "connectorId": payload["evse"],
+        "expiryDate": write_time(datetime.fromisoformat(payload["expires_at"])),
+        "idTag": _tag(payload["token"]),
+        "reservationId": payload["reservation_id"],
+        **({"parentIdTag": _tag(group)} if group else {}),
+    }
+
+
+def _cancel(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    return "CancelReservation", {"reservationId": payload["reservation_id"]}
+
+
+def _remote_start(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    return "RemoteStartTransaction", {"connectorId": payload["evse"], "idTag": _tag(payload["token"])}
+
+
+def _remote_stop(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    if not re.fullmatch(r"\d{1,9}", payload["transaction"]):
+        raise Unsayable(f"OCPP 1.6 numbers its transactions; {payload['transaction']!r} is not one of ours.")
+    return "RemoteStopTransaction", {"transactionId": int(payload["transaction"])}
+
+
+def _tag(token: str) -> str:
+    if not 0 < len(token) <= LONGEST_TAG:
+        raise Unsayable(
+            f"OCPP 1.6 takes tokens of 1 to {LONGEST_TAG} characters; {token!r} has {len(token)}."
+        )
+    return token
+
+
+def _is_true(value: Any) -> bool:
+    return str(value or "").strip().lower() == "true"
+
+
+_REQUESTS = {
+    ChargerCommand.Action.RESERVE: _reserve,
+    ChargerCommand.Action.CANCEL_RESERVATION: _cancel,
+    ChargerCommand.Action.REMOTE_START: _remote_start,
+    ChargerCommand.Action.REMOTE_STOP: _remote_stop,
+}

@@ -1,0 +1,427 @@
+"""OCPP 2.0.1: its messages in our words, and our commands in its messages."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from ocpp.v201.enums import (
+    AuthorizationStatusEnumType,
+    ChargingStateEnumType,
+    ConnectorStatusEnumType,
+    IdTokenEnumType,
+    ReservationUpdateStatusEnumType,
+    TransactionEventEnumType,
+)
+
+from depots import operations
+from depots.gate import Answer
+from depots.models import ChargerCommand, Evse
+from depots.ocpp import samples
+from depots.ocpp.line import Line, Unsayable
+from depots.ocpp.times import write_time
+from depots.ocpp.v16 import ANSWERS_TO_COMMANDS, read_answer, take_note
+from depots.ocpp.wire import CallRefused, Wire
+from depots.operations import Reading, TransactionReport
+
+logger = logging.getLogger(__name__)
+
+__all__ = [
+    "ANSWERS",
+    "ANSWERS_TO_COMMANDS",
+    "TOLERANT",
+    "VERSION",
+    "ask_capabilities",
+    "read_answer",
+    "request",
+]
+
+VERSION = "2.0.1"
+TOLERANT = frozenset({"TransactionEvent", "MeterValues"})
+
+LONGEST_TOKEN = 36
+
+STATUS = {
+    ConnectorStatusEnumType.available: Evse.Status.AVAILABLE,
+    ConnectorStatusEnumType.occupied: Evse.Status.OCCUPIED,
+    ConnectorStatusEnumType.reserved: Evse.Status.RESERVED,
+    ConnectorStatusEnumType.unavailable: Evse.Status.UNAVAILABLE,
+    ConnectorStatusEnumType.faulted: Evse.Status.FAULTED,
+}
+
+# One connector of an EVSE is used at a time: the first of these that any of them shows is the EVSE's.
+STRONGEST_FIRST = (
+    Evse.Status.OCCUPIED,
+    Evse.Status.RESERVED,
+    Evse.Status.AVAILABLE,
+    Evse.Status.UNAVAILABLE,
+    Evse.Status.FAULTED,
+)
+
+# A token's type, as OCPI names them, which is how ours are kept.
+TOKEN_TYPE = {
+    IdTokenEnumType.iso14443: "RFID",
+    IdTokenEnumType.iso15693: "RFID",
+    IdTokenEnumType.e_maid: "EMAID",
+    IdTokenEnumType.central: "APP_USER",
+    IdTokenEnumType.key_code: "OTHER",
+    IdTokenEnumType.local: "OTHER",
+    IdTokenEnumType.mac_address: "OTHER",
+    IdTokenEnumType.no_authorization: "",
+}
+
+# The type a charger will read when the driver comes: a reservation holds only for it.
+WIRE_TYPE = {
+    "RFID": IdTokenEnumType.iso14443,
+    "EMAID": IdTokenEnumType.e_maid,
+    "APP_USER": IdTokenEnumType.central,
+    "AD_HOC_USER": IdTokenEnumType.central,
+    "OTHER": IdTokenEnumType.central,
+    "": IdTokenEnumType.iso14443,
+}
+
+REFUSAL = {
+    "unknown_token": AuthorizationStatusEnumType.unknown,
+    "blocked": AuthorizationStatusEnumType.blocked,
+    "booked_by_another": AuthorizationStatusEnumType.not_at_this_time,
+    "not_yet": AuthorizationStatusEnumType.not_at_this_time,
+    "elsewhere": AuthorizationStatusEnumType.not_at_this_location,
+    "": AuthorizationStatusEnumType.invalid,
+}
+
+KIND = {
+    TransactionEventEnumType.started: "started",
+    TransactionEventEnumType.updated: "updated",
+    TransactionEventEnumType.ended: "ended",
+}
+
+CHARGES = {
+    ChargingStateEnumType.charging: True,
+    ChargingStateEnumType.ev_connected: False,
+    ChargingStateEnumType.suspended_ev: True,
+    ChargingStateEnumType.suspended_evse: True,
+    ChargingStateEnumType.idle: False,
+}
+
+RESERVATION_OUTCOME = {
+    ReservationUpdateStatusEnumType.expired.value: "expired",
+    ReservationUpdateStatusEnumType.removed.value: "removed",
+}
+
+# Asked in portions (ItemsPerMessageGetVariables).
+CAPABILITY_VARIABLES = (
+    (
+        ("ReservationCtrlr", "Available"),
+        ("ReservationCtrlr", "Enabled"),
+        ("ReservationCtrlr", "NonEvseSpecific"),
+        ("LocalAuthListCtrlr", "Enabled"),
+    ),
+    (
+        ("SmartChargingCtrlr", "Enabled"),
+        ("TxCtrlr", "TxStartPoint"),
+        ("TxCtrlr", "StopTxOnInvalidId"),
+        ("AuthCacheCtrlr", "Enabled"),
+    ),
+)
+
+
+async def boot(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+    station = message["chargingStation"]
+    await line.do(
+        operations.record_boot,
+        vendor=station["vendorName"],
+        model=station["model"],
+        serial_number=station.get("serialNumber") or "",
+        firmware_version=station.get("firmwareVersion") or "",
+        now=line.now(),
+    )
+    line.on_boot()
+    return {
+        "status": "Accepted",
+        "currentTime": write_time(line.now()),
+        "interval": line.timings.heartbeat_s,
+    }
+
+
+async def heartbeat(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+    return {"currentTime": write_time(line.now())}
+
+
+async def status(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+    moment = line.moment(message["timestamp"])
+    await _report(line, message["evseId"], message["connectorId"], message["connectorStatus"], moment.at)
+    await line.check_clock(moment)
+    return {}
+
+
+async def notify_event(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+    """Newer chargers report their connectors' states as events of the device model."""
+    for event in message["eventData"]:
+        component = event["component"]
+        if (component["name"], event["variable"]["name"]) != ("Connector", "AvailabilityState"):
+            continue
+        evse = component.get("evse") or {}
+        if event["actualValue"] in {known.value for known in STATUS} and "id" in evse:
+            at = line.moment(event["timestamp"]).at
+            await _report(line, evse["id"], evse.get("connectorId", 1), event["actualValue"], at)
+    return {}
+
+
+async def authorize(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+    token = message["idToken"]
+    answer = await line.do(
+        operations.authorize,
+        token_uid=token["idToken"],
+        token_type=token_type(token),
+        now=line.now(),
+    )
+    return {"idTokenInfo": token_info(answer)}
+
+
+async def transaction_event(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+    line.on_transaction_message()
+    moment = line.moment(message["timestamp"])
+    outcome = await line.do(
+        operations.record_transaction, report=read_transaction(line, message), now=line.now()
+    )
+    if not message.get("offline"):
+        await line.check_clock(moment)
+    return {"idTokenInfo": token_info(outcome.answer)} if outcome.answer is not None else {}
+
+
+async def meter_values(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+    await line.do(
+        operations.add_readings,
+        evse_number=message["evseId"],
+        transaction_id="",
+        readings=readings(line, message["meterValue"]),
+        now=line.now(),
+    )
+    return {}
+
+
+async def reservation_status(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+    await line.do(
+        operations.report_reservation_ended,
+        reservation_id=message["reservationId"],
+        outcome=RESERVATION_OUTCOME[message["reservationUpdateStatus"]],
+        now=line.now(),
+    )
+    return {}
+
+
+async def data_transfer(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+    return {"status": "UnknownVendorId"}
+
+
+async def security_event(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+    logger.warning("Charger %s reports a security event: %s", line.identity, message["type"][:50])
+    return {}
+
+
+async def refuse(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+    """Done elsewhere or not at all: certificates, schedules of vehicles."""
+    return {"status": "Rejected"}
+
+
+async def fail_certificate(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+    return {"status": "Failed", "exiResponse": ""}
+
+
+async def fail(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+    return {"status": "Failed"}
+
+
+Answerer = Callable[[Line, dict[str, Any]], Awaitable[dict[str, Any]]]
+
+ANSWERS: Mapping[str, Answerer] = {
+    "Authorize": authorize,
+    "BootNotification": boot,
+    "ClearedChargingLimit": take_note,
+    "DataTransfer": data_transfer,
+    "FirmwareStatusNotification": take_note,
+    "Get15118EVCertificate": fail_certificate,
+    "GetCertificateStatus": fail,
+    "Heartbeat": heartbeat,
+    "LogStatusNotification": take_note,
+    "MeterValues": meter_values,
+    "NotifyChargingLimit": take_note,
+    "NotifyCustomerInformation": take_note,
+    "NotifyDisplayMessages": take_note,
+    "NotifyEVChargingNeeds": refuse,
+    "NotifyEVChargingSchedule": refuse,
+    "NotifyEvent": notify_event,
+    "NotifyMonitoringReport": take_note,
+    "NotifyReport": take_note,
+    "PublishFirmwareStatusNotification": take_note,
+    "ReportChargingProfiles": take_note,
+    "ReservationStatusUpdate": reservation_status,
+    "SecurityEventNotification": security_event,
+    "SignCertificate": refuse,
+    "StatusNotification": status,
+    "TransactionEvent": transaction_event,
+}
+
+
+def request(command: ChargerCommand) -> tuple[str, dict[str, Any]]:
+    """The CALL for a command. Raises Unsayable."""
+    return _REQUESTS[ChargerCommand.Action(command.action)](command.payload)
+
+
+async def ask_capabilities(wire: Wire) -> dict[str, Any]:
+    """GetVariables. Accepted without a value is "unknown"; an unknown component is "no"."""
+    variables: dict[str, Any] = {}
+    for portion in CAPABILITY_VARIABLES:
+        wanted = [{"component": {"name": c}, "variable": {"name": v}} for c, v in portion]
+        try:
+            answer = await wire.call("GetVariables", {"getVariableData": wanted})
+        except CallRefused as refusal:
+            return {"refused": str(refusal), "variables": variables}
+        for result in answer.get("getVariableResult") or []:
+            variables.update(_variable(result))
+    can_reserve, is_on = (
+        variables.get("ReservationCtrlr.Available"),
+        variables.get("ReservationCtrlr.Enabled"),
+    )
+    return {
+        "reservation": _is_true(can_reserve if is_on is None else is_on),
+        "reservation_anywhere": _is_true(variables.get("ReservationCtrlr.NonEvseSpecific")),
+        "smart_charging": _is_true(variables.get("SmartChargingCtrlr.Enabled")),
+        "local_list": _is_true(variables.get("LocalAuthListCtrlr.Enabled")),
+        "stops_refused": _is_true(variables.get("TxCtrlr.StopTxOnInvalidId")),
+        "caches_tokens": _is_true(variables.get("AuthCacheCtrlr.Enabled")),
+        "variables": variables,
+    }
+
+
+def token_type(token: dict[str, Any]) -> str:
+    """OCPI's name for the type of an idToken; types of later or vendors' own lists are "OTHER"."""
+    try:
+        return TOKEN_TYPE[IdTokenEnumType(token["type"])]
+    except ValueError:
+        return "OTHER"
+
+
+def token_info(answer: Answer) -> dict[str, Any]:
+    """idTokenInfo. `evseId` tells a walk-in which EVSEs are not booked for others."""
+    info: dict[str, Any] = {"status": AuthorizationStatusEnumType.accepted.value}
+    if not answer.allowed:
+        info["status"] = REFUSAL.get(answer.reason, AuthorizationStatusEnumType.invalid).value
+    if answer.evse_numbers:
+        info["evseId"] = answer.evse_numbers
+    if answer.allowed and 0 < len(answer.group) <= LONGEST_TOKEN:
+        info["groupIdToken"] = _group(answer.group)
+    return info
+
+
+def read_transaction(line: Line, message: dict[str, Any]) -> TransactionReport:
+    info = message["transactionInfo"]
+    moment = line.moment(message["timestamp"])
+    token = message.get("idToken")
+    flags = [*moment.flags, *(["offline"] if message.get("offline") else [])]
+    flags += ["malformed"] if message.pop("_malformed", False) else []
+    state = info.get("chargingState")
+    return TransactionReport(
+        transaction=info["transactionId"],
+        seq_no=message["seqNo"],
+        kind=KIND[TransactionEventEnumType(message["eventType"])],
+        at=moment.at,
+        evse_number=(message.get("evse") or {}).get("id"),
+        token_uid=token["idToken"] if token else None,
+        token_type=token_type(token) if token else "",
+        reservation_id=message.get("reservationId") or None,
+        is_charging=CHARGES.get(ChargingStateEnumType(state), False) if state else False,
+        stop_reason=info.get("stoppedReason") or "",
+        readings=readings(line, message.get("meterValue") or []),
+        flags=flags,
+        payload=message,
+    )
+
+
+def readings(line: Line, meter_values: list[dict[str, Any]]) -> list[Reading]:
+    return [samples.reading(line.moment(v["timestamp"]).at, v["sampledValue"], _scaled) for v in meter_values]
+
+
+def _scaled(sample: dict[str, Any]) -> Decimal:
+    unit = sample.get("unitOfMeasure") or {}
+    thousand = 3 if unit.get("unit") in {"kWh", "kW"} else 0
+    exponent = max(-30, min(30, unit.get("multiplier") or 0)) + thousand
+    return Decimal(str(sample["value"])).scaleb(exponent)
+
+
+async def _report(line: Line, evse_id: int, connector_id: int, told: str, at: datetime) -> None:
+    if evse_id == 0:
+        state = STATUS[ConnectorStatusEnumType(told)]
+    else:
+        connectors = line.connectors.setdefault(evse_id, {})
+        connectors[connector_id] = STATUS[ConnectorStatusEnumType(told)]
+        state = next(status for status in STRONGEST_FIRST if status in connectors.values())
+    await line.do(
+        operations.report_status, evse_number=evse_id, status=state, at=at, is_coarse=True, now=line.now()
+    )
+
+
+def _variable(result: Any) -> dict[str, Any]:
+    """{"Component.Variable": value} of one answer, nothing of one that is not understood."""
+    try:
+        name = f"{result['component']['name']}.{result['variable']['name']}"
+        return {name: result.get("attributeValue")} if result["attributeStatus"] == "Accepted" else {}
+    except (KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _reserve(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    group = payload.get("group") or ""
+    return "ReserveNow", {
+        "id": payload["reservation_id"],
+        "expiryDateTime": write_time(datetime.fromisoformat(payload["expires_at"])),
+        "idToken": _token(payload),
+        "evseId": payload["evse"],
+        **({"groupIdToken": _group(group)} if group else {}),
+    }
+
+
+def _cancel(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    return "CancelReservation", {"reservationId": payload["reservation_id"]}
+
+
+def _remote_start(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    group = payload.get("group") or ""
+    return "RequestStartTransaction", {
+        "remoteStartId": payload.get("reservation_id") or secrets.randbelow(2**31),
+        "idToken": _token(payload),
+        "evseId": payload["evse"],
+        **({"groupIdToken": _group(group)} if group else {}),
+    }
+
+
+def _remote_stop(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    return "RequestStopTransaction", {"transactionId": payload["transaction"]}
+
+
+def _token(payload: dict[str, Any]) -> dict[str, Any]:
+    token = payload["token"]
+    if not 0 < len(token) <= LONGEST_TOKEN:
+        raise Unsayable(f"OCPP takes tokens of 1 to {LONGEST_TOKEN} characters; {token!r} has {len(token)}.")
+    return {"idToken": token, "type": WIRE_TYPE[payload.get("token_type") or ""].value}
+
+
+def _group(group: str) -> dict[str, Any]:
+    """Groups are ours alone, whatever medium their members use."""
+    return {"idToken": group, "type": IdTokenEnumType.central.value}
+
+
+def _is_true(value: Any) -> bool:
+    return str(value or "").strip().lower() == "true"
+
+
+_REQUESTS = {
+    ChargerCommand.Action.RESERVE: _reserve,
+    ChargerCommand.Action.CANCEL_RESERVATION: _cancel,
+    ChargerCommand.Action.REMOTE_START: _remote_start,
+    ChargerCommand.Action.REMOTE_STOP: _remote_stop,
+}

@@ -1,0 +1,74 @@
+"""OCPP 2.1: everything of 2.0.1, and what it adds. Fields that both have mean the same in both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ocpp.v21.enums import ReservationUpdateStatusEnumType
+
+from depots import operations
+from depots.ocpp import v201
+from depots.ocpp.line import Line
+from depots.ocpp.v16 import take_note
+from depots.ocpp.v201 import TOLERANT, Answerer, ask_capabilities, read_answer, refuse, request
+
+__all__ = ["ANSWERS", "TOLERANT", "VERSION", "ask_capabilities", "read_answer", "request"]
+
+VERSION = "2.1"
+
+RESERVATION_OUTCOME = {
+    ReservationUpdateStatusEnumType.expired.value: "expired",
+    ReservationUpdateStatusEnumType.removed.value: "removed",
+    # The holder identified, and left without plugging in.
+    ReservationUpdateStatusEnumType.no_transaction.value: "no_transaction",
+}
+
+
+async def reservation_status(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+    await line.do(
+        operations.report_reservation_ended,
+        reservation_id=message["reservationId"],
+        outcome=RESERVATION_OUTCOME[message["reservationUpdateStatus"]],
+        now=line.now(),
+    )
+    return {}
+
+
+async def certificate_chain_status(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+    """Whether a certificate was revoked is known elsewhere."""
+    asked = message["certificateStatusRequests"]
+    return {
+        "certificateStatus": [
+            {
+                "certificateHashData": request["certificateHashData"],
+                "source": request["source"],
+                "status": "Failed",
+                "nextUpdate": line.moment(None).at.isoformat().replace("+00:00", "Z"),
+            }
+            for request in asked
+        ]
+    }
+
+
+async def vat_number(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+    return {"vatNumber": message["vatNumber"], "status": "Rejected"}
+
+
+ANSWERS: Mapping[str, Answerer] = {
+    **v201.ANSWERS,
+    "BatterySwap": take_note,
+    "ClosePeriodicEventStream": take_note,
+    "GetCertificateChainStatus": certificate_chain_status,
+    "NotifyDERAlarm": take_note,
+    "NotifyDERStartStop": take_note,
+    "NotifyPeriodicEventStream": take_note,
+    "NotifyPriorityCharging": take_note,
+    "NotifySettlement": take_note,
+    "NotifyWebPaymentStarted": take_note,
+    "OpenPeriodicEventStream": refuse,
+    "PullDynamicScheduleUpdate": refuse,
+    "ReportDERControl": take_note,
+    "ReservationStatusUpdate": reservation_status,
+    "VatNumberValidation": vat_number,
+}
