@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from depots.models import Charger, ChargerCommand, ChargingSession
+from depots.models import Charger, ChargerCommand
 
 LAST_COMMANDS = 20
 LONGEST_RESERVATION = timedelta(days=2)
@@ -88,20 +87,15 @@ def _stands(command: ChargerCommand) -> bool:
 
 def _used(charger: Charger, latest: dict[int, ChargerCommand]) -> set[int]:
     """Commands whose reservation was consumed by a session that began after it was armed."""
+    if not latest:
+        return set()
     by_token = {command.payload.get("token", "").upper(): command for command in latest.values()}
-    sessions: Iterable[ChargingSession] = charger.sessions.filter(is_entitled=True).exclude(announced_at=None)
-    if latest:
-        oldest = min(command.created_at for command in latest.values())
-        sessions = sessions.filter(announced_at__gte=oldest)  # type: ignore[attr-defined]
+    oldest = min(command.created_at for command in latest.values())
     used = set()
-    for session in sessions if latest else []:
+    for session in charger.sessions.filter(is_entitled=True, announced_at__gte=oldest):
         command = latest.get(session.reservation_id or 0) or by_token.get(session.token_uid.upper())
-        if (
-            command
-            and command.answered_at
-            and session.announced_at
-            and session.announced_at >= command.answered_at
-        ):
+        # The truck may start before the charger's answer to the reservation is written down.
+        if command and command.sent_at and session.announced_at and session.announced_at >= command.sent_at:
             used.add(command.pk)
     return used
 

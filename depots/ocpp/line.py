@@ -46,7 +46,7 @@ class Timings:
     flush_s: float = 1
 
 
-class Unsayable(Exception):  # noqa: N818
+class Unsayable(Exception):
     """A command that this charger's protocol cannot express; the text says why."""
 
 

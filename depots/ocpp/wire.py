@@ -39,7 +39,7 @@ class Socket(Protocol):
     async def send(self, message: str) -> None: ...
 
 
-class CallRefused(Exception):  # noqa: N818 - the other side's answer, not a fault of ours
+class CallRefused(Exception):
     """The other side answered with a CALLERROR."""
 
     def __init__(self, code: str, description: str) -> None:
@@ -47,7 +47,7 @@ class CallRefused(Exception):  # noqa: N818 - the other side's answer, not a fau
         self.code = code
 
 
-class CallUnanswered(Exception):  # noqa: N818
+class CallUnanswered(Exception):
     """No answer in time: it may have happened."""
 
 
@@ -55,7 +55,7 @@ class ConnectionEnded(CallUnanswered):
     """The connection ended before the answer."""
 
 
-class FrameFault(Exception):  # noqa: N818
+class FrameFault(Exception):
     """A frame that is no message: what to answer, and to which id."""
 
     def __init__(self, code: str, description: str, unique_id: str = "-1") -> None:

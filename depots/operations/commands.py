@@ -23,7 +23,7 @@ MOST_REPEATS = 5
 REPEAT_PAUSE = timedelta(seconds=20)
 
 
-class NotTheHolder(Exception):  # noqa: N818 - it reads as what it says: another socket holds the charger
+class NotTheHolder(Exception):
     """This gateway no longer holds the charger's lease: a newer connection does."""
 
 
