@@ -5,4 +5,4 @@ class RoamingConfig(AppConfig):
     name = "roaming"
 
     def ready(self) -> None:
-        from roaming import receivers  # noqa: F401 - connects them
+        from roaming import asks, receivers  # noqa: F401 - connects them

@@ -14,10 +14,10 @@ from typing import TypeVar
 from django.db import connection, transaction
 from django.db.models import F, Q
 
-from bookings.queries import bookable_options
+from bookings.models import BookingOption
 from depots import secrets
 from depots.models import Organisation
-from roaming import messages
+from roaming import access, messages
 from roaming.models import Delivery, Partner, PartnerToken
 from roaming.ocpi import client, handshake
 from roaming.ocpi.client import Exchange, Http, Peer
@@ -171,7 +171,11 @@ def unregister(*, partner: Partner, now: datetime) -> None:
         if not partner.is_registered:
             raise NotRegistered("You are not registered.")
         partner.tokens.all().delete()
-        partner.deliveries.update(next_try_at=None)
+        partner.deliveries.exclude(kind=Delivery.Kind.REQUEST).update(next_try_at=None)
+        # Nobody can be asked there any more; a new registration reads the offers again.
+        BookingOption.objects.filter(depot__operator=partner.organisation, is_mirror=True).update(
+            is_withdrawn=True
+        )
         partner.state = Partner.State.GONE
         partner.outbound_token_encrypted, partner.endpoints = "", []
         partner.next_pull_at = partner.closed_until = None
@@ -248,7 +252,7 @@ def start_exchange(partner: Partner, *, now: datetime) -> None:
     """All an eMSP may book is on its way to it, all a CPO offers is fetched: at once, in the caller's transaction."""
     partner.deliveries.filter(kind=Delivery.Kind.BOOKING_LOCATION).update(delivered_version=0, delivered=None)
     if partner.has_role("EMSP"):
-        options = bookable_options(partner.organisation, now=now).values_list("pk", "calendar_version")
+        options = access.options(partner, now=now).values_list("pk", "calendar_version")
         Delivery.objects.bulk_create(
             [
                 Delivery(

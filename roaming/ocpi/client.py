@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -52,6 +52,10 @@ class Peer:
             if party:
                 headers[f"OCPI-{direction}-country-code"], headers[f"OCPI-{direction}-party-id"] = party
         return headers
+
+    def unrouted(self) -> Peer:
+        """The same for configuration modules, which carry no routing headers."""
+        return replace(self, from_party=None, to_party=None)
 
 
 @dataclass

@@ -1,0 +1,277 @@
+"""Our asks: a fleet's request for a booking at a partner's depot, until the partner has answered it.
+
+An ask is a Delivery of kind "request". What happened to it so far stands in `Delivery.delivered` before anything is
+sent, so that a worker that takes over after a kill knows whether the partner may have got it:
+{"posts": how often it may have arrived, "since": when it was first sent, "watching": the partner is still deciding}.
+A lost answer is followed by the identical request once (it is known by its request_id, ocpi.md §3.6), then by a look
+into the partner's list of our bookings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.dispatch import receiver
+
+from bookings.models import Booking, BookingRequest, BookingStatus
+from bookings.operations import RemoteState, adopt_remote
+from bookings.signals import partner_asked
+from roaming import deliveries, registration
+from roaming.deliveries import Lease
+from roaming.models import Delivery, Partner
+from roaming.ocpi.client import Answer, Peer, Refused, Unreachable, joined
+from roaming.ocpi.v2_3_0 import adopting
+from roaming.ocpi.v2_3_0.fleet_mapping import request_out
+from roaming.ocpi.v2_3_0.schemas import UnreadableError
+from roaming.ocpi.wire import time_out
+
+Decision = BookingRequest.Decision
+OVERLAP = timedelta(minutes=5)
+FIRST_WATCH = timedelta(seconds=30)
+# What says that we are not let in, rather than anything about this ask.
+NOT_LET_IN = {401, 403, 405}
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What to do next for an ask: POST `body` to `url`, or without body look for `request_id` in the list there."""
+
+    lease: Lease
+    peer: Peer
+    url: str
+    body: dict[str, Any] | None
+    request_id: str
+    since: str
+    is_repeated: bool
+
+
+@receiver(partner_asked, dispatch_uid="roaming.asks")
+def enqueue(sender: object, request: BookingRequest, at: datetime, **_: object) -> None:
+    """In the transaction of the ask: leave it to the sender, and wake it when this commits."""
+    partner = Partner.objects.filter(organisation=request.booking.depot.operator).first()
+    if partner is None:
+        return
+    Delivery.objects.update_or_create(
+        partner=partner,
+        kind=Delivery.Kind.REQUEST,
+        object_id=request.pk,
+        defaults={"wanted_version": 1, "next_try_at": at},
+    )
+    registration.wake_sender()
+
+
+def begin(lease: Lease, *, now: datetime) -> Turn | None:
+    """The next step for an ask, noted down before it is taken. None when there is nothing left to do."""
+    row = Delivery.objects.select_related("partner__organisation").get(pk=lease.delivery_id)
+    ask = (
+        BookingRequest.objects.select_related(
+            "booking__depot", "booking__option", "booking__fleet", "booking__vehicle"
+        )
+        .filter(pk=lease.object_id, decision=Decision.PENDING)
+        .first()
+    )
+    if ask is None:
+        deliveries.unchanged(lease)
+        return None
+    so_far = row.delivered or {"posts": 0, "since": time_out(now), "watching": False}
+    if _is_too_late(ask, so_far, now):
+        _give_up(ask, "The partner did not answer in time.", now)
+        deliveries.unchanged(lease)
+        return None
+    url = row.partner.endpoint("bookings", "SENDER")
+    try:
+        body = request_out(ask.booking, ask, ask.booking.option.told).wire()
+    except ValueError as error:
+        _give_up(ask, str(error), now)
+        deliveries.unchanged(lease)
+        return None
+    looks = so_far["watching"] or so_far["posts"] >= 2
+    if not looks:
+        so_far = {**so_far, "posts": so_far["posts"] + 1}
+    Delivery.objects.filter(pk=row.pk, leased_until=lease.until).update(delivered=so_far)
+    party = (ask.booking.customer_country, ask.booking.customer_party)
+    peer = registration.peer_of(row.partner, party, _owner(ask.booking))
+    return Turn(
+        lease,
+        peer,
+        url,
+        None if looks else body,
+        ask.booking.request_id,
+        so_far["since"],
+        so_far["posts"] > 1,
+    )
+
+
+def answered(turn: Turn, answer: Answer, *, now: datetime) -> str:
+    """The partner's Booking. Gives the URL of the offer to read again, empty when its calendar is not in doubt."""
+    partner = Partner.objects.select_related("organisation").get(pk=turn.lease.partner_id)
+    with transaction.atomic():
+        deliveries.heard_yes(partner.pk, now=now)
+        try:
+            adopting.adopt(partner, _object(answer.data), reason=answer.message, now=now)
+        except UnreadableError as error:
+            # It was understood and carried out, but we cannot read what came of it: their list may be clearer.
+            _later(turn.lease, {"posts": 2, "watching": False}, f"unreadable answer: {error}", now)
+            return ""
+        return _after(turn, partner, now)
+
+
+def found(turn: Turn, raw: dict[str, Any] | None, *, now: datetime) -> str:
+    """What the partner's list says of this booking; None: it is not there, so the ask has not arrived."""
+    partner = Partner.objects.select_related("organisation").get(pk=turn.lease.partner_id)
+    with transaction.atomic():
+        deliveries.heard_yes(partner.pk, now=now)
+        if raw is not None:
+            try:
+                adopting.adopt(partner, raw, now=now)
+                return _after(turn, partner, now)
+            except UnreadableError as error:
+                _later(turn.lease, {"posts": 2}, f"unreadable booking: {error}", now)
+                return ""
+        ask = BookingRequest.objects.select_related("booking").get(pk=turn.lease.object_id)
+        if ask.kind == BookingRequest.Kind.CANCEL and not ask.booking.remote_id:
+            _cancelled_unheard(ask, now)
+            deliveries.succeeded(turn.lease, now=now)
+        else:
+            _later(turn.lease, {"posts": 0, "watching": False}, "the partner has no such booking yet", now)
+    return ""
+
+
+def refused(turn: Turn, refusal: Refused, *, now: datetime) -> str:
+    """A no that is no Booking: about the ask, or about us. Gives what `answered` gives."""
+    if refusal.is_their_fault:
+        lost(turn, Unreachable(str(refusal)), now=now)
+        return ""
+    if refusal.http_status in NOT_LET_IN:
+        _did_not_count(turn)
+        deliveries.failed(turn.lease, refusal, now=now)
+        return ""
+    with transaction.atomic():
+        deliveries.heard_yes(turn.lease.partner_id, now=now)
+        ask = BookingRequest.objects.select_related("booking__option").get(pk=turn.lease.object_id)
+        if ask.decision == Decision.PENDING and turn.is_repeated and turn.body is not None:
+            # The first one may have been taken, and the repetition refused for that: their list will tell.
+            _later(turn.lease, {"posts": 2, "watching": False}, str(refusal), now)
+            return ""
+        if ask.decision != Decision.PENDING:
+            pass  # a push has brought the answer
+        elif ask.kind == BookingRequest.Kind.CANCEL and not ask.booking.remote_id:
+            _cancelled_unheard(ask, now)
+        else:
+            is_first = ask.kind == BookingRequest.Kind.CREATE
+            state = RemoteState(
+                status=BookingStatus.DECLINED if is_first else None,
+                decision=Decision.DECLINED,
+                reason=refusal.message
+                or f"Refused by the partner ({refusal.status_code or refusal.http_status}).",
+            )
+            adopt_remote(booking_id=ask.booking_id, state=state, actor="partner", now=now)
+        deliveries.succeeded(turn.lease, now=now)
+    return _offer_url(turn, ask)
+
+
+def lost(turn: Turn, failure: Unreachable, *, now: datetime) -> None:
+    """No answer. What may have arrived is sent once more at once, and looked for after that; else a pause."""
+    if not failure.maybe_received:
+        _did_not_count(turn)
+        deliveries.failed(turn.lease, failure, now=now)
+        return
+    deliveries.failed(turn.lease, failure, now=now)
+    if turn.body is not None:
+        Delivery.objects.filter(pk=turn.lease.delivery_id, leased_until=None).update(next_try_at=now)
+
+
+def offer_read(turn: Turn, raw: Any, *, now: datetime) -> None:
+    """The offer as it is after a refusal: its calendar was out of date (ocpi.md §7, row 20)."""
+    partner = Partner.objects.select_related("organisation").get(pk=turn.lease.partner_id)
+    adopting.adopt_offer(partner, _object(raw), now=now)
+
+
+def _after(turn: Turn, partner: Partner, now: datetime) -> str:
+    """Done when it is decided. While the partner thinks, its list is looked at now and then: a push can get lost."""
+    ask = BookingRequest.objects.select_related("booking__depot", "booking__option").get(
+        pk=turn.lease.object_id
+    )
+    if ask.decision == Decision.PENDING:
+        row = Delivery.objects.get(pk=turn.lease.delivery_id)
+        so_far = row.delivered or {}
+        waited = timedelta(
+            seconds=min(FIRST_WATCH.total_seconds() * 2 ** min(so_far.get("watched", 0), 5), 900)
+        )
+        Delivery.objects.filter(pk=row.pk, leased_until=turn.lease.until).update(
+            delivered={**so_far, "watching": True, "watched": so_far.get("watched", 0) + 1},
+            next_try_at=now + waited,
+            leased_until=None,
+            attempts=0,
+            last_error="",
+        )
+        return ""
+    deliveries.succeeded(turn.lease, now=now)
+    return _offer_url(turn, ask) if ask.decision == Decision.DECLINED else ""
+
+
+def _offer_url(turn: Turn, ask: BookingRequest) -> str:
+    base = turn.url.partition("?")[0]
+    return joined(base, "booking_locations", ask.booking.option.code)
+
+
+def _later(lease: Lease, so_far: dict[str, Any], error: str, now: datetime) -> None:
+    row = Delivery.objects.get(pk=lease.delivery_id)
+    Delivery.objects.filter(pk=row.pk, leased_until=lease.until).update(
+        delivered={**(row.delivered or {}), **so_far},
+        next_try_at=now + deliveries.pause(row.attempts + 1),
+        attempts=F("attempts") + 1,
+        leased_until=None,
+        last_error=error[:300],
+    )
+
+
+def _did_not_count(turn: Turn) -> None:
+    """It has surely not arrived, so the next time is the first again."""
+    if turn.body is None:
+        return
+    row = Delivery.objects.get(pk=turn.lease.delivery_id)
+    so_far = {**(row.delivered or {}), "posts": max(0, (row.delivered or {}).get("posts", 1) - 1)}
+    Delivery.objects.filter(pk=row.pk, leased_until=turn.lease.until).update(delivered=so_far)
+
+
+def _is_too_late(ask: BookingRequest, so_far: dict[str, Any], now: datetime) -> bool:
+    """A slot that has begun is not asked for any more; one the partner is thinking about is given up at its end."""
+    booking = ask.booking
+    waits_for_start = ask.kind == BookingRequest.Kind.CREATE and not so_far["watching"]
+    return now >= (booking.starts_at if waits_for_start else booking.ends_at)
+
+
+def _give_up(ask: BookingRequest, reason: str, now: datetime) -> None:
+    is_first = ask.kind == BookingRequest.Kind.CREATE
+    state = RemoteState(
+        status=BookingStatus.FAILED if is_first else None, decision=Decision.FAILED, reason=reason
+    )
+    adopt_remote(booking_id=ask.booking_id, state=state, actor="scheduler", now=now)
+
+
+def _cancelled_unheard(ask: BookingRequest, now: datetime) -> None:
+    """The partner never had the booking: giving it up needs nobody's consent."""
+    state = RemoteState(
+        status=BookingStatus.CANCELLED,
+        decision=Decision.ACCEPTED,
+        cancelled_by=str(Booking.Side.FLEET.value),
+        cancel_reason=ask.asked.get("reason", "NO_CANCELED"),
+    )
+    adopt_remote(booking_id=ask.booking_id, state=state, actor=ask.asked_by, now=now)
+
+
+def _owner(booking: Booking) -> tuple[str, str]:
+    """The CPO party of a mirrored depot, as its code has it: CC-PID-location."""
+    country, party, _ = booking.depot.code.split("-", 2)
+    return country, party
+
+
+def _object(raw: Any) -> dict[str, Any]:
+    if not isinstance(raw, dict):
+        raise UnreadableError("data", "must be an object")
+    return raw

@@ -1,0 +1,216 @@
+"""What a partner has not got yet: taken under a lease, sent as it is now, and settled (design.md, truth 6).
+
+A `Delivery` row is a standing wish, not a message. It is due when `next_try_at` has come; a worker that takes it holds
+it for LEASE, after which it is anybody's again, so a killed worker delays an object and loses nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Case, F, Q, Value, When
+
+from roaming.models import Delivery, Partner
+from roaming.ocpi.client import CallFailed, Peer, Refused
+
+# Longer than any call may take (client.py), short enough that a kill is not noticed.
+LEASE = timedelta(seconds=30)
+# A burst of changes becomes one push of a calendar (ocpi.md §3.7).
+CALENDAR_PAUSE = timedelta(seconds=2)
+IN_FLIGHT_PER_PARTNER = 4
+# After so many failures in a row a partner is asked one thing at a time, with growing pauses, behind a probe.
+CIRCUIT_OPENS_AT = 4
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 5, 900
+
+_CLAIM = """
+WITH ready AS (
+    SELECT p.id, CASE WHEN p.failures > 0 THEN 1 ELSE %(per_partner)s END - (
+        SELECT count(*) FROM roaming_delivery f WHERE f.partner_id = p.id AND f.leased_until > %(now)s
+    ) AS room
+    FROM roaming_partner p
+    WHERE p.state = 'registered' AND (p.closed_until IS NULL OR p.closed_until <= %(now)s)
+), picked AS (
+    SELECT d.id
+    FROM ready CROSS JOIN LATERAL (
+        SELECT id FROM roaming_delivery
+        WHERE partner_id = ready.id AND next_try_at <= %(now)s
+          AND (leased_until IS NULL OR leased_until <= %(now)s)
+          AND (kind <> 'booking_location' OR delivered_at IS NULL OR delivered_at <= %(coalesced)s)
+        ORDER BY kind = 'booking_location', next_try_at, id
+        LIMIT greatest(ready.room, 0)
+        FOR UPDATE SKIP LOCKED
+    ) d
+    LIMIT %(room)s
+)
+UPDATE roaming_delivery d SET leased_until = %(until)s
+FROM picked WHERE d.id = picked.id
+RETURNING d.id, d.partner_id, d.kind, d.object_id, d.wanted_version
+"""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A delivery that is ours until `until`; `version` is what was wanted when we took it."""
+
+    delivery_id: int
+    partner_id: int
+    kind: str
+    object_id: int
+    version: int
+    until: datetime
+
+
+@dataclass(frozen=True)
+class Push:
+    """A PUT to make: the state of now. `probe` is asked first where the partner has been failing."""
+
+    lease: Lease
+    peer: Peer
+    url: str
+    body: dict[str, Any]
+    digest: str
+    probe: str = ""
+
+
+def claim(*, room: int, now: datetime) -> list[Lease]:
+    """Take up to `room` due deliveries, bookings before calendars, a few for each partner that may be called."""
+    if not Delivery.objects.filter(next_try_at__lte=now).exists():
+        return []
+    until = now + LEASE
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _CLAIM,
+            {
+                "now": now,
+                "until": until,
+                "coalesced": now - CALENDAR_PAUSE,
+                "room": room,
+                "per_partner": IN_FLIGHT_PER_PARTNER,
+            },
+        )
+        return [
+            Lease(delivery_id, partner_id, kind, object_id, version, until)
+            for delivery_id, partner_id, kind, object_id, version in cursor.fetchall()
+        ]
+
+
+def extend(lease: Lease, *, now: datetime) -> Lease | None:
+    """The same delivery for another LEASE; None when it is no longer ours."""
+    until = now + LEASE
+    if not _ours(lease).update(leased_until=until):
+        return None
+    return Lease(lease.delivery_id, lease.partner_id, lease.kind, lease.object_id, lease.version, until)
+
+
+def succeeded(lease: Lease, *, digest: str = "", now: datetime) -> None:
+    """The partner has the version that was sent. A change meanwhile keeps the delivery due."""
+    with transaction.atomic():
+        _ours(lease).update(
+            delivered_version=Case(
+                When(delivered_version__lt=lease.version, then=Value(lease.version)),
+                default=F("delivered_version"),
+            ),
+            next_try_at=Case(When(wanted_version__gt=lease.version, then=Value(now)), default=None),
+            delivered={"digest": digest} if digest else F("delivered"),
+            delivered_at=now,
+            leased_until=None,
+            attempts=0,
+            was_refused=False,
+            last_error="",
+        )
+        heard_yes(lease.partner_id, now=now)
+
+
+def unchanged(lease: Lease) -> None:
+    """There is nothing to send: the partner has just this, or the object never goes on a wire."""
+    _ours(lease).update(
+        delivered_version=lease.version,
+        next_try_at=Case(When(wanted_version__gt=lease.version, then=F("next_try_at")), default=None),
+        leased_until=None,
+        attempts=0,
+        was_refused=False,
+        last_error="",
+    )
+
+
+def failed(lease: Lease, failure: CallFailed, *, now: datetime) -> None:
+    """Try again later. A no counts against the object, silence against the partner; many different noes do too."""
+    is_no = isinstance(failure, Refused) and not failure.is_their_fault
+    with transaction.atomic():
+        row = _ours(lease).select_for_update(no_key=True).first()
+        if row is None:
+            return
+        counts = not is_no or row.attempts == 0
+        row.attempts += 1
+        row.was_refused = is_no
+        row.last_error = str(failure)[:300].replace("\x00", "")
+        row.leased_until = None
+        row.next_try_at = now + pause(row.attempts)
+        row.save(update_fields=["attempts", "was_refused", "last_error", "leased_until", "next_try_at"])
+        heard_no(lease.partner_id, counts=counts, is_silent=not is_no, now=now)
+
+
+def release(lease: Lease, *, now: datetime, error: str = "") -> None:
+    """Give a delivery back after a fault of our own; it is tried again after a pause, and the partner is not blamed."""
+    _ours(lease).update(
+        leased_until=None,
+        attempts=F("attempts") + 1,
+        next_try_at=now + timedelta(seconds=FIRST_PAUSE_S * 2),
+        last_error=error[:300].replace("\x00", ""),
+    )
+
+
+def heard_yes(partner_id: int, *, now: datetime) -> None:
+    """The partner answers: its circuit closes, and what waited for it to come back is due."""
+    known = Partner.objects.filter(pk=partner_id)
+    if known.filter(failures__gte=CIRCUIT_OPENS_AT, next_pull_at__isnull=False).exists():
+        known.update(next_pull_at=now)  # while it was away its depots may have changed
+    if known.filter(Q(failures__gt=0) | Q(closed_until__isnull=False)).update(failures=0, closed_until=None):
+        waiting = Delivery.objects.filter(partner_id=partner_id, was_refused=False, next_try_at__gt=now)
+        waiting.exclude(kind=Delivery.Kind.REQUEST).update(next_try_at=now)
+    recently = Q(last_success_at__gt=now - timedelta(seconds=30))
+    known.exclude(recently).update(last_success_at=now)
+
+
+def heard_no(partner_id: int, *, counts: bool = True, is_silent: bool = True, now: datetime) -> None:
+    """Count a failure; from CIRCUIT_OPENS_AT on, the partner is left alone for a while.
+
+    One that answers, if only with a no, is asked again within the minute: the next object may be to its liking.
+    """
+    partner = Partner.objects.select_for_update(no_key=True).get(pk=partner_id)
+    if not counts and partner.failures < CIRCUIT_OPENS_AT:
+        return
+    partner.failures += 1
+    if partner.failures >= CIRCUIT_OPENS_AT:
+        longest = pause(partner.failures - CIRCUIT_OPENS_AT + 1)
+        partner.closed_until = now + (longest if is_silent else min(longest, timedelta(minutes=1)))
+    partner.save(update_fields=["failures", "closed_until"])
+
+
+def pause(attempts: int) -> timedelta:
+    """After the first failure 5 s, then twice as long each time, at most a quarter of an hour."""
+    return timedelta(seconds=min(FIRST_PAUSE_S * 2 ** min(attempts - 1, 10), LONGEST_PAUSE_S))
+
+
+def digest(body: dict[str, Any]) -> str:
+    """Equal for bodies that tell a partner the same; when they were made does not count."""
+    text = json.dumps(_timeless(body), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _timeless(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _timeless(v) for k, v in value.items() if k != "last_updated"}
+    if isinstance(value, list):
+        return [_timeless(v) for v in value]
+    return value
+
+
+def _ours(lease: Lease) -> Any:
+    """The row, as long as our lease is the one that stands: a late result of an old one writes nothing."""
+    return Delivery.objects.filter(pk=lease.delivery_id, leased_until=lease.until)

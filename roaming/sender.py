@@ -1,0 +1,205 @@
+"""The loop that delivers: one event loop a worker process, any number of workers (design.md, truth 6).
+
+It takes what is due under a lease, writes down the state of now, sends it and settles. HTTP runs in the loop,
+hundreds of calls at once; the database in a few threads. NOTIFY wakes it, and it looks every second anyway.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any, ParamSpec, TypeVar
+
+import psycopg
+import structlog
+from django.db import connection, connections
+from django.utils import timezone
+
+from roaming import asks, deliveries, messages, pulls, pushes
+from roaming.deliveries import Lease, Push
+from roaming.models import Delivery
+from roaming.ocpi.client import BOOKING_TIMEOUT_S, CallFailed, Exchange, Http, Refused, Unreachable
+from roaming.ocpi.wire import UnreadableError
+from roaming.registration import WAKE_CHANNEL
+
+logger = structlog.get_logger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MOST_AT_ONCE = 400
+DATABASE_THREADS = 4
+POLL_S = 1.0
+TIDY_EVERY = timedelta(minutes=10)
+
+
+async def run(
+    stop: asyncio.Event, clock: Callable[[], datetime] = timezone.now, *, poll_s: float = POLL_S
+) -> None:
+    """Deliver until `stop` is set; what is under way then gets a moment to end. A fault ends one delivery only."""
+    await _Loop(clock, poll_s).run(stop)
+
+
+class _Loop:
+    def __init__(self, clock: Callable[[], datetime], poll_s: float) -> None:
+        self.clock, self.poll_s = clock, poll_s
+        self._threads = ThreadPoolExecutor(DATABASE_THREADS, thread_name_prefix="sender database")
+        self._wake = asyncio.Event()
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._said: list[Exchange] = []
+        self._http = Http(self._said.append, MOST_AT_ONCE)
+        self._tidied_at: datetime | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        listening = asyncio.create_task(self._listen())
+        stopping = asyncio.create_task(stop.wait())
+        stopping.add_done_callback(lambda _: self._wake.set())
+        try:
+            async with self._http:
+                while not stop.is_set():
+                    self._wake.clear()
+                    await self._start_what_is_due()
+                    await self._write_log()
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._wake.wait(), self.poll_s)
+                await self._end()
+        finally:
+            for task in (listening, stopping, *self._under_way):
+                task.cancel()
+            await asyncio.gather(listening, stopping, *self._under_way, return_exceptions=True)
+            await self._write_log()
+            self._threads.shutdown()
+
+    async def _start_what_is_due(self) -> None:
+        now, room = self.clock(), MOST_AT_ONCE - len(self._under_way)
+        if room > 0:
+            for lease in await self._in_thread(deliveries.claim, room=room, now=now):
+                self._start(self._deliver(lease))
+            for partner_id in await self._in_thread(pulls.claim, now=now):
+                self._start(self._pull(partner_id))
+        if self._tidied_at is None or now - self._tidied_at >= TIDY_EVERY:
+            self._tidied_at = now
+            await self._in_thread(messages.forget_old, now=now)
+
+    def _start(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        # There is room again, and the next object of this partner may go.
+        task.add_done_callback(lambda _: self._wake.set())
+
+    async def _end(self) -> None:
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=3)
+
+    async def _deliver(self, lease: Lease) -> None:
+        try:
+            if lease.kind == Delivery.Kind.REQUEST:
+                await self._ask(lease)
+            else:
+                await self._push(lease)
+        except Exception as fault:
+            logger.exception("delivery failed", delivery=lease.delivery_id)
+            await self._in_thread(deliveries.release, lease, now=self.clock(), error=f"our fault: {fault!r}")
+
+    async def _push(self, lease: Lease) -> None:
+        push = await self._in_thread(pushes.written, lease, now=self.clock())
+        if push is None:
+            return
+        try:
+            await self._put(push)
+        except CallFailed as failure:
+            await self._in_thread(deliveries.failed, lease, failure, now=self.clock())
+        else:
+            await self._in_thread(deliveries.succeeded, lease, digest=push.digest, now=self.clock())
+
+    async def _put(self, push: Push) -> None:
+        if push.probe:
+            await self._http.call(push.peer.unrouted(), "GET", push.probe)
+        await self._http.call(push.peer, "PUT", push.url, body=push.body)
+
+    async def _ask(self, lease: Lease) -> None:
+        turn = await self._in_thread(asks.begin, lease, now=self.clock())
+        if turn is None:
+            return
+        try:
+            if turn.body is None:
+                booking = await self._look_up(turn)
+                offer_url = await self._in_thread(asks.found, turn, booking, now=self.clock())
+            else:
+                answer = await self._http.call(
+                    turn.peer, "POST", turn.url, body=turn.body, time_limit_s=BOOKING_TIMEOUT_S
+                )
+                offer_url = await self._in_thread(asks.answered, turn, answer, now=self.clock())
+        except Refused as refusal:
+            offer_url = await self._in_thread(asks.refused, turn, refusal, now=self.clock())
+        except Unreachable as failure:
+            await self._in_thread(asks.lost, turn, failure, now=self.clock())
+            return
+        if offer_url:
+            with suppress(CallFailed, UnreadableError):
+                offer = await self._http.call(turn.peer, "GET", offer_url)
+                await self._in_thread(asks.offer_read, turn, offer.data, now=self.clock())
+
+    async def _look_up(self, turn: asks.Turn) -> dict[str, Any] | None:
+        """Our booking in the partner's list (S4), found by the request_id we gave it."""
+        async for page in self._http.pages(turn.peer, turn.url, {"date_from": turn.since}):
+            for raw in page:
+                if (
+                    isinstance(raw, dict)
+                    and str(raw.get("request_id", "")).upper() == turn.request_id.upper()
+                ):
+                    return raw
+        return None
+
+    async def _pull(self, partner_id: int) -> None:
+        try:
+            pull = await self._in_thread(pulls.begin, partner_id, now=self.clock())
+            await pulls.visit(self._http, pull, keep_page=self._keep_page)
+            await self._in_thread(pulls.finished, pull, now=self.clock())
+        except CallFailed as failure:
+            await self._in_thread(pulls.broke_off, partner_id, failure, now=self.clock())
+        except Exception as fault:
+            logger.exception("reading a partner failed", partner=partner_id)
+            ours = Unreachable(f"our fault: {fault!r}")
+            await self._in_thread(pulls.broke_off, partner_id, ours, now=self.clock())
+
+    async def _keep_page(self, pull: pulls.Pull, crawl: pulls.Crawl, objects: list[Any]) -> None:
+        await self._in_thread(pulls.keep_page, pull, crawl, objects, now=self.clock())
+
+    async def _write_log(self) -> None:
+        if not self._said:
+            return
+        said, self._said[:] = list(self._said), []
+        with suppress(Exception):  # the log is for people; a database that is away must not stop deliveries
+            await self._in_thread(messages.record, said, now=self.clock())
+
+    async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        def run() -> T:
+            try:
+                return work(*args, **kwargs)
+            finally:
+                connections.close_all()
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+
+    async def _listen(self) -> None:
+        """Hear of what becomes due at once. A lost connection is made again; until then the clock does."""
+        while True:
+            with suppress(psycopg.Error, OSError):
+                parameters = await self._in_thread(_connection_parameters)
+                async with await psycopg.AsyncConnection.connect(**parameters, autocommit=True) as listener:
+                    await listener.execute(f"LISTEN {WAKE_CHANNEL}")
+                    async for _ in listener.notifies():
+                        self._wake.set()
+            await asyncio.sleep(self.poll_s)
+
+
+def _connection_parameters() -> dict[str, Any]:
+    """A connection of our own, outside Django's pool, for as long as we listen."""
+    parameters = connection.get_connection_params()
+    for own in ("cursor_factory", "context", "prepare_threshold", "pool"):
+        parameters.pop(own, None)
+    return {**parameters, "application_name": "berth sender"}
