@@ -16,6 +16,7 @@ class WiringConfig(AppConfig):
     verbose_name = "Berth"
 
     def ready(self) -> None:
-        from config import broker
+        from config import broker, metrics
 
         broker.install()
+        metrics.install()

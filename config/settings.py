@@ -111,6 +111,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "config.metrics.count_requests",
     "roaming.ocpi.transport.OcpiTransport",  # outermost: every answer below /ocpi is an envelope, Django's own too
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -1,5 +1,6 @@
 """`serve` as users run it: one process, one port, streams and pages side by side, a calm end."""
 
+import re
 import signal
 
 import httpx
@@ -49,3 +50,20 @@ def test_not_ready_names_what_is_missing(client: Client) -> None:
     assert answer.status_code == 503
     assert "not applied" in answer.json()["migrations"]
     assert answer.json()["database"] == "ok"
+
+
+@pytest.mark.django_db
+def test_metrics_count_requests_by_route_and_what_is_waiting(client: Client) -> None:
+    client.get("/account/password/no-one/no-token/")
+    client.get("/never/heard/of/it")
+
+    text = client.get("/metrics").content.decode()
+
+    assert re.search(
+        r'berth_request_seconds_count\{method="GET",route="account/password/[^"]*uid[^"]*"', text
+    )
+    assert 'route="none",status="4xx"' in text
+    assert "never/heard" not in text
+    assert 'berth_jobs{state="rejected"} 0' in text
+    assert "berth_deliveries_waiting 0.0" in text
+    assert "berth_chargers_online 0.0" in text

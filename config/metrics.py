@@ -1,0 +1,90 @@
+"""What an operator's Prometheus reads at /metrics: how requests fare here, and what is waiting in the database.
+
+With several serving processes each counts its own requests; what is waiting is the same for all of them.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+
+import structlog
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from prometheus_client import REGISTRY, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from depots.models import Charger
+from roaming.models import Delivery
+
+logger = structlog.get_logger(__name__)
+
+REQUESTS = Histogram(
+    "berth_request_seconds",
+    "Time to answer a request, by method, route and class of status.",
+    ["method", "route", "status"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
+
+def count_requests(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Middleware: time each request under its route, never under its path, which holds ids without end."""
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        began = time.perf_counter()
+        response = get_response(request)
+        match = request.resolver_match
+        REQUESTS.labels(
+            request.method if request.method in _METHODS else "other",
+            match.route if match else "none",
+            f"{response.status_code // 100}xx",
+        ).observe(time.perf_counter() - began)
+        return response
+
+    return answer
+
+
+class Waiting(Collector):
+    """Gauges read from the database at each scrape, each by an index; none of them while it cannot be asked."""
+
+    def describe(self) -> Iterable[Metric]:
+        return []  # or registering would ask the database
+
+    def collect(self) -> Iterable[Metric]:
+        try:
+            return [_jobs(), _deliveries(), _chargers()]
+        except DatabaseError:
+            logger.warning("the database's gauges are missing", exc_info=True)
+            return []
+
+
+def install() -> None:
+    """Add the database's gauges to what this process tells."""
+    REGISTRY.register(Waiting())
+
+
+def _jobs() -> Metric:
+    family = GaugeMetricFamily(
+        "berth_jobs", "Background jobs by state: rejected ones failed for good.", labels=["state"]
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT state, count(*) FROM dramatiq.queue GROUP BY state")
+        counts = dict(cursor.fetchall())
+    for state in ("queued", "consumed", "rejected"):
+        family.add_metric([state], counts.get(state, 0))
+    return family
+
+
+def _deliveries() -> Metric:
+    count = Delivery.objects.filter(next_try_at__isnull=False).count()
+    return GaugeMetricFamily(
+        "berth_deliveries_waiting", "Objects whose present state a partner lacks.", count
+    )
+
+
+def _chargers() -> Metric:
+    count = Charger.objects.filter(lease_until__gt=timezone.now()).count()
+    return GaugeMetricFamily("berth_chargers_online", "Chargers whose connection a gateway holds.", count)
