@@ -103,7 +103,7 @@ def _entries() -> list[dict[str, object]]:
 
 
 urlpatterns = [
-    path("gallery/", gallery),
-    path("gallery/part/", part),
+    path("gallery/", gallery, name="gallery"),
+    path("gallery/part/", part, name="gallery_part"),
     path("", include("config.urls")),
 ]
