@@ -41,8 +41,12 @@ class Address:
 
 
 @router.api_operation(METHODS, "")
+def receive_nothing(request: HttpRequest) -> HttpResponse:
+    return receive(request, "")
+
+
 @router.api_operation(METHODS, "/{path:rest}")
-def receive(request: HttpRequest, rest: str = "") -> HttpResponse:
+def receive(request: HttpRequest, rest: str) -> HttpResponse:
     if request.method not in ("GET", "PUT", "PATCH", "DELETE"):
         raise RefusalError(Code.CLIENT_ERROR, "This method is not offered here.", http=405)
     partner, now = caller_of(request).partner, timezone.now()
