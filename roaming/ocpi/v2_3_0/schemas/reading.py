@@ -303,18 +303,19 @@ def _inside(value: Any, name: str, shape: Shape, notes: Notes) -> Any:
 
 
 def _move_into_option(shaped: dict[str, Any], shape: Shape, notes: Notes) -> None:
-    """1.0 had the EVSE beside the option; the one inside wins."""
-    for name in sorted(shape.into_option & shaped.keys()):
+    """1.0 had the EVSE beside the option, or beside a list of them; the one inside wins. `#NA` means none."""
+    outside = sorted(shape.into_option & shaped.keys())
+    option = shaped.setdefault("booking_option", {}) if outside else shaped.get("booking_option")
+    inside = [one for one in (option if isinstance(option, list) else [option]) if isinstance(one, dict)]
+    for name in outside:
         notes.add(f"{shape.name}.{name}")
-        option = shaped.setdefault("booking_option", {})
-        if isinstance(option, dict):
-            option.setdefault(name, shaped.pop(name))
-    option = shaped.get("booking_option")
-    for one in option if isinstance(option, list) else [option]:
-        if isinstance(one, dict):
-            for name in ("evse_uid", "connector_id", "parking_id"):
-                if one.get(name) in (NOT_ASSIGNED, NOT_ASSIGNED.lower(), ""):
-                    del one[name]
+        value = shaped.pop(name)
+        for one in inside:
+            one.setdefault(name, value)
+    for one in inside:
+        for name in ("evse_uid", "connector_id", "parking_id"):
+            if one.get(name) in (NOT_ASSIGNED, NOT_ASSIGNED.lower(), ""):
+                del one[name]
 
 
 def _single(shaped: dict[str, Any], name: str, notes: Notes) -> None:

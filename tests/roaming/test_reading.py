@@ -1,0 +1,357 @@
+"""What partners send: official samples, Bookings 1.0, odd spellings; each deviation has a name."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from roaming.ocpi.v2_3_0 import schemas
+from roaming.ocpi.wire import Notes, read_time, time_out
+
+SAMPLES = Path(__file__).parents[1] / "samples/ocpi"
+TIME = datetime(2030, 1, 15, 8, 0, tzinfo=UTC)
+
+
+def sample(name: str) -> Any:
+    return json.loads((SAMPLES / name).read_text())
+
+
+# Times
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "noted"),
+    [
+        ("2030-01-15T08:00:00Z", TIME, []),
+        ("2030-01-15T08:00:00", TIME, []),
+        ("2030-01-15T08:00:00.5Z", TIME.replace(microsecond=500_000), []),
+        ("2030-01-15T08:00:00.123456789Z", TIME.replace(microsecond=123_456), []),
+        ("2030-01-15T10:00:00+02:00", TIME, ["time.offset"]),
+        ("2030-01-15T08:00:00+00:00", TIME, ["time.offset"]),
+        ("2030-01-15T02:30:00-0530", TIME, ["time.offset"]),
+        ("2030-01-15t08:00:00z", TIME, ["time.spelling"]),
+        ("2030-01-15 08:00:00Z", TIME, ["time.spelling"]),
+        ("2030-01-15T08:00Z", TIME, ["time.without_seconds"]),
+        ("2030-01-14T24:00:00Z", TIME.replace(hour=0), []),
+        ("2030-01-15T23:59:99Z", TIME.replace(hour=23, minute=59, second=59), ["time.over_59"]),
+    ],
+)
+def test_a_time_of_any_spelling_is_the_right_moment(text: str, expected: datetime, noted: list[str]) -> None:
+    notes = Notes()
+
+    assert read_time(text, notes) == expected
+    assert list(notes.names) == noted
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "now", "2030-02-30T00:00:00Z", "2030-01-15T25:00:00Z", "2030-01-15T24:01:00Z", "0001-01-01T00:00:00+14:00",
+     "9999-12-31T23:59:59-14:00", "1969-12-31T23:59:59Z", "2030-01-15", "２０３０-01-15T08:00:00Z",
+     None, 7, True, [], {}],
+)  # fmt: skip
+def test_what_is_no_time_is_refused(text: Any) -> None:
+    with pytest.raises(ValueError):
+        read_time(text)
+
+
+@given(st.datetimes(datetime(1971, 1, 1), datetime(2199, 1, 1), timezones=st.timezones()))  # noqa: DTZ001
+def test_a_time_goes_out_in_utc_and_whole_seconds_and_comes_back(moment: datetime) -> None:
+    text = time_out(moment)
+
+    assert len(text) == 20
+    assert text.endswith("Z")
+    assert read_time(text) == moment.astimezone(UTC).replace(microsecond=0)
+
+
+@given(st.text(max_size=40) | st.integers() | st.floats() | st.none())
+def test_no_text_at_all_breaks_the_reader_of_times(value: Any) -> None:
+    with contextlib.suppress(ValueError):
+        assert isinstance(read_time(value), datetime)
+
+
+# Official samples
+
+
+def test_the_official_booking_is_read_with_what_it_does_otherwise() -> None:
+    read = schemas.read_booking(sample("booking_example.json"))
+
+    assert read.value.party_id == "INF12"
+    assert read.value.booking_option == schemas.BookingOption(evse_uid="3256", parking_id="22314")
+    assert read.value.period.max_power == 12_000
+    assert [r.request_status for r in read.value.booking_requests] == ["ACCEPTED", "PENDING"]
+    assert read.deviations == ("timeslot.power_in_kw", "id.too_long")
+
+
+def test_the_official_booking_location_is_read_with_what_it_does_otherwise() -> None:
+    read = schemas.read_booking_location(sample("booking_location_example.json"))
+
+    assert read.value.booking_option is not None
+    assert read.value.booking_option.evse_position == ["LEFT"]
+    assert read.value.booking_option.connector_format == ["SOCKET"]
+    (calendar,) = read.value.calendars
+    assert calendar.end_before == datetime(2025, 3, 24, tzinfo=UTC)
+    assert [s.end_date_time.hour for s in calendar.available_timeslots] == [9, 13]
+    assert {s.max_power for s in calendar.available_timeslots} == {12_000}
+    assert set(read.deviations) == {
+        "booking_option.evse_position.single", "booking_option.formats", "calendar.id_twice", "timeslot.power_in_kw",
+        "time.over_59", "timeslot.end_one_second_short",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "expected", "deviations"),
+    [
+        ("booking", "booking_patch_example_status_update.json", {"reservation_status": "RESERVED"}, set()),
+        (
+            "booking", "booking_patch_example_evse_uid.json",
+            {"booking_option": {"evse_uid": "EVS1234"}}, {"booking.evse_uid"},
+        ),
+        (
+            "booking_location", "booking_location_patch_example_terms.json",
+            {"booking_terms": {
+                "rfid_auth_required": True, "token_groups_supported": False, "remote_auth_supported": True,
+                "late_stop_allowed": False, "overlapping_bookings_allowed": True,
+                "booking_terms": "https://example.com/booking-a-charger",
+            }},
+            set(),
+        ),
+        (
+            "calendar", "booking_location_patch_example_calendar.json",
+            {"timeslot_increment": 1, "available_timeslots": [
+                {"start_date_time": "2025-03-23T00:00:00Z", "end_date_time": "2025-03-23T08:59:99Z",
+                 "min_power": 12, "max_power": 12, "green_energy_support": False}
+            ]},
+            {"key.blank"},
+        ),
+        (
+            "booking", "booking_request_patch_example_timeslot.json",
+            {"period": {
+                "start_date_time": "2025-03-23T00:00:00Z", "end_date_time": "2025-03-23T08:59:99Z",
+                "min_power": 12, "max_power": 12, "green_energy_support": False,
+            }},
+            {"booking.timeslot", "key.blank", "timeslot.green_power_support"},
+        ),
+        (
+            "booking", "booking_request_patch_example_tokens.json",
+            {"booking_tokens": [
+                {"country_code": "NL", "party_id": "INF", "uid": "assaD12w3d", "type": "RFID", "contract_id": "CO124"}
+            ]},
+            {"booking.tokens"},
+        ),
+    ],
+)  # fmt: skip
+def test_official_patches_come_out_under_the_names_of_1_1(
+    kind: str, name: str, expected: dict[str, Any], deviations: set[str]
+) -> None:
+    read = schemas.read_patch(kind, sample(name))
+
+    assert {k: v for k, v in read.value.items() if k != "last_updated"} == expected
+    assert set(read.deviations) == deviations
+
+
+@pytest.mark.parametrize(
+    "path", sorted((SAMPLES / "2.3.0").glob("location_example*.json")), ids=lambda p: p.stem
+)
+def test_official_locations_are_read(path: Path) -> None:
+    raw = json.loads(path.read_text())
+
+    read = schemas.read_location(raw)
+
+    assert read.deviations == ()
+    assert [e.uid for e in read.value.evses] == [e["uid"] for e in raw.get("evses", [])]
+
+
+@pytest.mark.parametrize("number", ["", "2", "3", "4"])
+def test_official_credentials_are_read(number: str) -> None:
+    raw = sample(f"2.3.0/credentials_example{number}.json")
+
+    assert schemas.read_credentials(raw).value.token == raw["token"]
+
+
+def test_official_versions_and_details_are_read() -> None:
+    assert [v.version for v in schemas.read_versions(sample("2.3.0/versions_info_example.json")).value] == [
+        "2.1.1",
+        "2.2.1",
+    ]
+    details = schemas.read_version_details(sample("2.3.0/version_details_example2.json")).value
+    assert [e.role for e in details.endpoints] == ["RECEIVER", "SENDER", "RECEIVER", "RECEIVER", "SENDER"]
+
+
+# Bookings 1.0, and old habits
+
+
+def test_a_1_0_booking_location_means_the_same_as_a_1_1() -> None:
+    modern = {
+        "country_code": "NL", "party_id": "DEP", "id": "B1", "location_id": "L1", "tariff_ids": ["T1"],
+        "booking_option": {"evse_uid": "E1", "connector_format": ["CABLE"], "vehicle_types": ["BUS"],
+                           "min_parking_space_length": 1800},
+        "policy": {"reservation_required": True},
+        "booking_terms": {"rfid_auth_required": True, "supported_access_methods": ["TOKEN"],
+                          "change_until_minutes": 60, "cancel_until_minutes": 30},
+        "calendars": [{
+            "id": "C1", "begin_from": "2030-01-15T00:00:00Z", "end_before": "2030-01-16T00:00:00Z",
+            "timeslot_increment": 15,
+            "available_timeslots": [{"start_date_time": "2030-01-15T00:00:00Z", "end_date_time": "2030-01-15T08:00:00Z",
+                                     "max_power": 350000, "green_energy_support": True}],
+            "last_updated": "2030-01-15T08:00:00Z",
+        }],
+        "last_updated": "2030-01-15T08:00:00Z",
+    }  # fmt: skip
+    old = {
+        "country_code": "NL", "party_id": "DEP", "id": "B1", "location_id": "L1", "tariff_id": "T1", "evse_uid": "E1",
+        "connector_id": "#NA",
+        "bookable_parking_options": [{"format": "CABLE", "vehicle_types": "BUS", "parking_space_length": 1800,
+                                      "restricted_to_type": True}],
+        "bookable": {"reservation_required": True},
+        "booking_terms": [{"RFID_auth_required": True, "supported_access_methods": ["TOKEN"],
+                           "change_until_minutes": 60, "cancel_until_minutes": 30}],
+        "calenders": [{
+            "id": "C1", "begin_from": "2030-01-15T00:00:00Z", "end_before": "2030-01-15T23:59:59Z", "step_size": 15,
+            "available_timeslots": [{"start_from": "2030-01-15T00:00:00Z", "end_before": "2030-01-15T08:00:00Z",
+                                     "max_power": 350, "green_power_support": True}],
+            "last_updated": "2030-01-15T08:00:00Z",
+        }],
+        "last_update": "2030-01-15T08:00:00Z",
+    }  # fmt: skip
+
+    new, from_old = schemas.read_booking_location(modern), schemas.read_booking_location(old)
+
+    assert new.deviations == ()
+    assert from_old.value.booking_option == new.value.booking_option
+    assert from_old.value == new.value
+    assert len(from_old.deviations) > 8
+
+
+def test_a_1_0_request_means_the_same_as_a_1_1() -> None:
+    modern = {
+        "country_code": "SE", "party_id": "FLT", "request_id": "R1", "location_id": "L1",
+        "booking_option": {"evse_uid": "E1", "drive_through": True},
+        "tokens": [{"country_code": "SE", "party_id": "FLT", "uid": "04A1", "type": "RFID", "contract_id": "C1"}],
+        "access_information": [{"method": "LICENSE_PLATE", "value": "ABC12D"}],
+        "period": {"start_date_time": "2030-01-15T10:00:00Z", "end_date_time": "2030-01-15T11:00:00Z"},
+        "authorization_reference": "A1", "power_required": 350,
+    }  # fmt: skip
+    old = {
+        "country_code": "SE", "party_id": "FLT", "request_id": "R1", "location_id": "L1", "evse_uid": "E1",
+        "bookable_parking_option": {"drive_through": "true"},
+        "booking_tokens": [
+            {"country_code": "SE", "party_id": "FLT", "uid": "04A1", "type": "rfid", "contract_id": "C1"},
+            {"country_code": "SE", "party_id": "FLT", "uid": "ABC12D", "type": "LICENSE_PLATE", "contract_id": "C1"},
+        ],
+        "timeslot": {"start_from": "2030-01-15T10:00:00Z", "end_from": "2030-01-15T11:00:00Z", "max_power": 350000},
+        "authorization_reference": "A1",
+    }  # fmt: skip
+
+    assert schemas.read_booking_request(old).value == schemas.read_booking_request(modern).value
+
+
+@pytest.mark.parametrize(
+    ("spelling", "status"),
+    [("CANCELLED", "CANCELED"), ("FULLFILLED", "FULFILLED"), ("noshow", "NO_SHOW"), ("no-show", "NO_SHOW"),
+     ("CONFIRMED", "UNKNOWN")],
+)  # fmt: skip
+def test_other_spellings_of_a_status_are_understood(spelling: str, status: str) -> None:
+    raw = sample("booking_example.json")
+    del raw["reservation_status"]
+
+    read = schemas.read_booking({**raw, "status": spelling})
+
+    assert read.value.reservation_status == status
+    assert "booking.status" in read.deviations
+
+
+def test_powers_are_put_in_order_and_zero_is_unknown() -> None:
+    slot = {"start_date_time": "2030-01-15T10:00:00Z", "end_date_time": "2030-01-15T11:00:00Z"}
+    calendar = {
+        "id": "C", "begin_from": "2030-01-15T00:00:00Z", "end_before": "2030-01-16T00:00:00Z",
+        "available_timeslots": [
+            {**slot, "min_power": 400000, "max_power": 300000}, {**slot, "min_power": 0, "max_power": "350000"}
+        ],
+        "last_updated": "2030-01-15T08:00:00Z",
+    }  # fmt: skip
+
+    read = schemas.read_calendar(calendar)
+
+    assert [(s.min_power, s.max_power) for s in read.value.available_timeslots] == [
+        (300000, 400000),
+        (None, 350000),
+    ]
+    assert "timeslot.powers_swapped" in read.deviations
+
+
+def test_a_plug_that_cannot_be_read_does_not_hide_the_rest() -> None:
+    raw = sample("2.3.0/location_example.json")
+    del raw["evses"][0]["connectors"][0]["format"]
+    raw["evses"].append({"uid": "BAD"})
+
+    read = schemas.read_location(raw)
+
+    assert [len(e.connectors) for e in read.value.evses] == [1, 1]
+    assert "connector.unreadable" in read.deviations
+    assert "evse.unreadable" in read.deviations
+
+
+def test_what_we_send_obeys_the_letter() -> None:
+    with pytest.raises(ValidationError):
+        schemas.Calendar(id="C", begin_from=TIME, end_before=TIME, available_timeslots=[], last_updated=TIME)
+    with pytest.raises(ValidationError):
+        schemas.BookingLocation(
+            country_code="NL", party_id="DEPOT", id="B", location_id="L", last_updated=TIME
+        )
+    with pytest.raises(ValidationError):
+        schemas.Period(start_date_time=TIME.replace(tzinfo=None), end_date_time=TIME)
+    with pytest.raises(ValidationError):
+        schemas.BookingRequest(
+            country_code="SE", party_id="FLT", request_id="R", location_id="L", authorization_reference="A"
+        )
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@pytest.mark.parametrize("kind", sorted(schemas.READERS))
+@given(data=st.data())
+def test_a_field_of_any_shape_is_read_or_refused_by_name(kind: str, data: st.DataObject) -> None:
+    files = {
+        "booking": "booking_example.json", "booking_location": "booking_location_example.json",
+        "location": "2.3.0/location_example.json", "credentials": "2.3.0/credentials_example.json",
+        "evse": "2.3.0/location_put_example_add_evse.json",
+    }  # fmt: skip
+    body = (
+        sample(files[kind])
+        if kind in files
+        else sample("booking_example.json")["booking_requests"][0]["booking_request"]
+    )
+    if kind == "calendar":
+        body = sample("booking_location_example.json")["calendars"][0]
+    target, key = _somewhere(data, body)
+    target[key] = data.draw(JSON)
+
+    with contextlib.suppress(schemas.UnreadableError):
+        schemas.READERS[kind](body).value.wire()
+
+
+def _somewhere(data: st.DataObject, body: Any) -> tuple[Any, Any]:
+    """A place in a body: an object or list, and a key or index of it."""
+    target, key = body, data.draw(st.sampled_from(sorted(body)))
+    while isinstance(target[key], dict | list) and target[key] and data.draw(st.booleans()):
+        target = target[key]
+        keys = sorted(target) if isinstance(target, dict) else list(range(len(target)))
+        key = data.draw(st.sampled_from(keys))
+    return target, key
