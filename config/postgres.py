@@ -243,7 +243,7 @@ class Server:
             self._forget_dead()
             with (self.var / "database.log").open("ab") as log:
                 process = subprocess.Popen(
-                    [self._program("postgres"), "-D", self.data, "-k", self.sockets, "-p", str(PORT)],
+                    [self.program("postgres"), "-D", self.data, "-k", self.sockets, "-p", str(PORT)],
                     cwd="/",
                     env=self._environment(),
                     stdin=subprocess.DEVNULL,
@@ -321,7 +321,7 @@ class Server:
 
     def _do(self, program: str, *arguments: str | Path, statements: str = "") -> None:
         done = subprocess.run(
-            [self._program(program), *arguments],
+            [self.program(program), *arguments],
             cwd="/",
             env=self._environment(),
             input=statements,
@@ -342,7 +342,8 @@ class Server:
         # None of our own: PG… variables and secrets of the caller are nothing to the server.
         return {"PATH": "/usr/bin:/bin", "LANG": "C", "TZ": "UTC"}
 
-    def _program(self, name: str) -> Path:
+    def program(self, name: str) -> Path:
+        """One of the programs that came along: postgres, psql, pg_dump …"""
         return self._programs / name
 
     @cached_property

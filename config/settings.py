@@ -26,7 +26,9 @@ BERTH_HTTP = env.str("BERTH_HTTP", default="127.0.0.1:8000")
 BERTH_OCPP = env.str("BERTH_OCPP", default="127.0.0.1:9000")
 
 # Written into every address handed to partners, so it is never guessed from a request's Host header.
-BERTH_BASE_URL = env.str("BERTH_BASE_URL", default=f"http://{BERTH_HTTP}").rstrip("/")
+# Who listens everywhere is reached here, as far as we can know.
+_here = BERTH_HTTP.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:")
+BERTH_BASE_URL = env.str("BERTH_BASE_URL", default=f"http://{_here}").rstrip("/")
 _base = urlsplit(BERTH_BASE_URL)
 if _base.scheme not in {"http", "https"} or not _base.hostname:
     raise ImproperlyConfigured(f"BERTH_BASE_URL must be an http or https address, not {BERTH_BASE_URL!r}.")
@@ -35,15 +37,17 @@ if _base.scheme not in {"http", "https"} or not _base.hostname:
 DEBUG = env.bool("BERTH_DEBUG", default=False)
 
 # An installation says so by turning debug off by name, or by a public address behind https.
-_HERE = _base.hostname in {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound to
+_HERE = _base.hostname in {"localhost", "127.0.0.1", "::1"}
 _PUBLIC = _base.scheme == "https" and not _HERE
 PRODUCTION = _PUBLIC or (not DEBUG and "BERTH_DEBUG" in env.ENVIRON)
 
 _DEVELOPMENT_KEY = "insecure-development-key-of-one-machine-never-of-an-installation"
 SECRET_KEY = env.str("BERTH_SECRET_KEY", default=_DEVELOPMENT_KEY)
 
-# Only names we serve: a forged Host header must not end up in a mail or a redirect.
-ALLOWED_HOSTS = env.list("BERTH_ALLOWED_HOSTS", default=[_base.hostname, "localhost", "127.0.0.1", "[::1]"])
+# Only names we serve: a forged Host header must not end up in a mail or a redirect. Who tries Berth out on all of a
+# machine's addresses is reached by names we cannot know.
+_ours = [_base.hostname, "localhost", "127.0.0.1", "[::1]"]
+ALLOWED_HOSTS = env.list("BERTH_ALLOWED_HOSTS", default=_ours if _here == BERTH_HTTP else ["*"])
 
 # Mail is printed until a server is named.
 _mail = env.email_url("BERTH_EMAIL_URL", default="consolemail://")
@@ -211,8 +215,8 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
 # A cookie named by port: two checkouts on one machine do not sign each other out.
-SESSION_COOKIE_NAME = f"berth_session_{_base.port}" if _HERE else "berth_session"
-CSRF_COOKIE_NAME = f"berth_csrf_{_base.port}" if _HERE else "berth_csrf"
+SESSION_COOKIE_NAME = f"berth_session_{_base.port or 80}" if _HERE else "berth_session"
+CSRF_COOKIE_NAME = f"berth_csrf_{_base.port or 80}" if _HERE else "berth_csrf"
 
 # Behind https everything is https; health is asked by machines beside us, without it.
 _HTTPS = _base.scheme == "https"
