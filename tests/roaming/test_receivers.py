@@ -1,0 +1,235 @@
+"""What partners are to hear of: a booking its own partner, a calendar everybody who sees it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from bookings.models import Booking, BookingOption
+from bookings.operations import cancel_booking, hold_slot, request_booking
+from depots.models import Agreement
+from roaming import tasks
+from roaming.models import Delivery, Partner
+from roaming.ocpi.v2_3_0 import present
+from tests.factories import (
+    NOW,
+    make_depot,
+    make_evse,
+    make_fleet,
+    make_option,
+    make_vehicle,
+    open_depot,
+    option_of,
+    slot,
+)
+from tests.roaming.partners import Caller, data, make_partner
+
+pytestmark = pytest.mark.django_db
+ELEVEN = slot(11, 12)
+
+
+@pytest.fixture(autouse=True)
+def clock() -> Iterator[Any]:
+    with time_machine.travel(NOW, tick=False) as traveller:
+        yield traveller
+
+
+def queued_fan_outs() -> list[list[int]]:
+    """The option ids of the jobs that wait, oldest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT message FROM dramatiq.queue WHERE message->>'actor_name' = 'fan_out_calendars' ORDER BY mtime"
+        )
+        rows = [json.loads(m) if isinstance(m, str) else m for (m,) in cursor.fetchall()]
+    return [row["args"][0] for row in rows]
+
+
+def fan_out() -> None:
+    for option_ids in queued_fan_outs():
+        tasks.fan_out_calendars.fn(option_ids)
+
+
+def wishes(kind: str) -> set[tuple[Partner, int]]:
+    return {(d.partner, d.object_id) for d in Delivery.objects.filter(kind=kind, next_try_at__isnull=False)}
+
+
+def own_booking(evse: Any) -> Booking:
+    vehicle = make_vehicle()
+    return request_booking(
+        fleet=vehicle.fleet, option=option_of(evse), period=ELEVEN, vehicle=vehicle, actor="test", now=NOW
+    )
+
+
+# Bookings
+
+
+def test_a_booking_is_told_to_its_own_partner_and_to_nobody_else() -> None:
+    mine = Caller(make_partner())
+    make_partner()
+    booking = Booking.objects.get(reference=data(mine.book(option_of(make_evse()), ELEVEN))["id"])
+
+    assert wishes("booking") == {(mine.partner, booking.pk)}
+
+
+def test_every_change_raises_what_is_wanted() -> None:
+    caller = Caller(make_partner())
+    booking = Booking.objects.get(reference=data(caller.book(option_of(make_evse()), ELEVEN))["id"])
+    Delivery.objects.filter(kind="booking").update(delivered_version=1, next_try_at=None)
+
+    cancel_booking(
+        booking_id=booking.pk, reason="FULL", by="depot", actor="test", now=NOW + timedelta(minutes=1)
+    )
+
+    (wish,) = Delivery.objects.filter(kind="booking")
+    booking.refresh_from_db()
+    assert wish.wanted_version == booking.version == 2
+    assert wish.next_try_at == NOW + timedelta(minutes=1)
+    assert wish.delivered_version == 1
+
+
+def test_bookings_of_fleets_here_and_holds_are_told_to_nobody() -> None:
+    make_partner()
+    evse = make_evse()
+    own_booking(evse)
+    hold_slot(
+        fleet=make_fleet(), option=option_of(evse), period=slot(14, 15), vehicle=None, actor="test", now=NOW
+    )
+
+    assert wishes("booking") == set()
+
+
+def test_a_booking_that_is_rolled_back_leaves_no_wish_and_no_job() -> None:
+    caller, evse = Caller(make_partner()), make_evse()
+    before = transaction.savepoint()
+    caller.book(option_of(evse), ELEVEN)
+    transaction.savepoint_rollback(before)
+
+    assert not Delivery.objects.exists()
+    assert queued_fan_outs() == []
+
+
+def test_what_is_sent_is_the_booking_of_that_partner_only() -> None:
+    mine, other = Caller(make_partner()), make_partner()
+    answer = data(mine.book(option_of(make_evse()), ELEVEN))
+    pk = Booking.objects.get(reference=answer["id"]).pk
+
+    shown = present.booking(mine.partner, pk)
+
+    assert shown is not None
+    assert shown.wire() == answer
+    assert present.booking(other, pk) is None
+
+
+# Calendars
+
+
+def test_a_booking_queues_one_job_for_all_offers_of_its_evse() -> None:
+    depot = make_depot()
+    evses = [make_evse(depot), make_evse(depot)]
+    pool = make_option(*evses)
+
+    own_booking(evses[0])
+
+    assert queued_fan_outs() == [sorted([option_of(evses[0]).pk, pool.pk])]
+
+
+def test_a_changed_calendar_is_wanted_by_every_registered_emsp_that_sees_it() -> None:
+    open_to_mine = make_depot(open_to_all=False)
+    mine = make_partner()
+    open_depot(open_to_mine, mine.organisation)
+    everybody = [make_partner() for _ in range(2)]
+    make_partner(state=Partner.State.INVITED)
+    make_partner(roles=[{"role": "CPO", "country_code": "SE", "party_id": "CPO", "name": "CPO"}])
+    private, public = make_evse(open_to_mine), make_evse()
+    vehicle = make_vehicle(open_to_mine.operator)
+    request_booking(
+        fleet=open_to_mine.operator,
+        option=option_of(private),
+        period=ELEVEN,
+        vehicle=vehicle,
+        actor="test",
+        now=NOW,
+    )
+    own_booking(public)
+
+    fan_out()
+
+    private_pk, public_pk = option_of(private).pk, option_of(public).pk
+    assert wishes("booking_location") == {
+        (mine, private_pk), (mine, public_pk), *((partner, public_pk) for partner in everybody)
+    }  # fmt: skip
+
+
+def test_the_job_may_run_twice_and_does_not_hurry_what_is_up_to_date() -> None:
+    make_partner()
+    evse = make_evse()
+    own_booking(evse)
+    fan_out()
+    option = BookingOption.objects.get(pk=option_of(evse).pk)
+    Delivery.objects.update(delivered_version=option.calendar_version, next_try_at=None)
+
+    fan_out()
+
+    (wish,) = Delivery.objects.all()
+    assert wish.next_try_at is None
+    assert wish.wanted_version == option.calendar_version
+
+
+def test_who_was_told_of_an_offer_hears_that_it_is_gone(clock: Any) -> None:
+    partner = make_partner()
+    depot = make_depot(open_to_all=False)
+    open_depot(depot, partner.organisation)
+    evse = make_evse(depot)
+    option = option_of(evse)
+    tasks.fan_out_calendars.fn([option.pk])
+    Delivery.objects.update(delivered_version=1, next_try_at=None)
+    Agreement.objects.update(ends_at=NOW + timedelta(hours=1))
+    clock.shift(timedelta(hours=2))
+    BookingOption.objects.update(calendar_version=2)
+
+    tasks.fan_out_calendars.fn([option.pk])
+
+    (wish,) = Delivery.objects.all()
+    assert wish.next_try_at == NOW + timedelta(hours=2)
+    shown = present.booking_location(partner, option.pk, now=NOW + timedelta(hours=2))
+    assert shown is not None
+    assert shown.wire()["calendars"] == []
+
+
+def test_an_offer_is_shown_to_a_partner_on_its_own_terms() -> None:
+    partner = make_partner()
+    depot = make_depot(open_to_all=False)
+    open_depot(depot, partner.organisation, min_duration_min=90)
+    option = option_of(make_evse(depot))
+
+    shown = present.booking_location(partner, option.pk, now=NOW)
+
+    assert shown is not None
+    assert shown.booking_terms is not None
+    assert shown.booking_terms.min_booking_duration == 90
+    assert present.booking_location(partner, 0, now=NOW) is None
+
+
+def test_fan_out_asks_the_same_of_the_database_for_any_number_of_partners() -> None:
+    option = option_of(make_evse())
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            tasks.fan_out_calendars.fn([option.pk])
+        return len(captured)
+
+    make_partner()
+    one = queries()
+    for _ in range(10):
+        make_partner()
+    BookingOption.objects.update(calendar_version=9)
+
+    assert queries() == one
+    assert Delivery.objects.count() == 11
