@@ -33,6 +33,9 @@ from depots.ocpp.line import Dialect, KnownCharger, Line, Timings
 from depots.operations.commands import CHANNEL
 
 logger = logging.getLogger(__name__)
+# It tells of every connection, and of every stranger that tries; the gateway says what matters of it.
+socket_log = logging.getLogger(f"{__name__}.sockets")
+socket_log.setLevel(logging.ERROR)
 
 DIALECTS: dict[str, ModuleType] = {"ocpp1.6": v16, "ocpp2.0.1": v201, "ocpp2.1": v21}
 
@@ -96,7 +99,7 @@ class Gateway:
             ping_interval=None,  # ours, below: some chargers answer no pings and are alive all the same
             close_timeout=2,
             server_header=None,
-            logger=logging.getLogger("depots.ocpp.websocket"),
+            logger=socket_log,
         )
         loops = (self._listen, self._poll, self._keep_leases, self._write_messages, self._forget)
         self._tasks = [asyncio.create_task(_forever(loop), name=loop.__name__) for loop in loops]

@@ -55,6 +55,10 @@ class ConnectionEnded(CallUnanswered):
     """The connection ended before the answer."""
 
 
+class NoAnswer(Exception):
+    """Raised by an answerer that leaves a question unanswered, as broken chargers do."""
+
+
 class FrameFault(Exception):
     """A frame that is no message: what to answer, and to which id."""
 
@@ -156,6 +160,8 @@ class Wire:
             answer = await self._answer(action, payload)
             if kind == CALL:
                 schemas.check(self.version, action, answer, is_answer=True)
+        except NoAnswer:
+            return
         except OCPPError as error:
             reply = [ERROR, unique_id, _code(error), str(error.description or "")[:255], {}]
         except Exception:

@@ -1,0 +1,165 @@
+"""A charging station as hardware: EVSEs, what is plugged in, which reservations it holds. No protocol in here."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True)
+class Token:
+    """What a driver holds to the reader. `type` as in OCPP 2.x; 1.6 knows none."""
+
+    uid: str
+    type: str = "ISO14443"
+
+    def is_same(self, other: Token, *, with_type: bool) -> bool:
+        """Without regard to case; in 2.x the type is part of a token."""
+        return self.uid.casefold() == other.uid.casefold() and (self.type == other.type or not with_type)
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """`evse` None means any EVSE of the station."""
+
+    id: int
+    evse: int | None
+    token: Token
+    group: str
+    expires_at: datetime
+
+
+@dataclass
+class Transaction:
+    """`id` is the station's own, which OCPP 2.x uses; `csms_id` is what a 1.6 CSMS answered to its start."""
+
+    evse: int
+    token: Token
+    started_at: datetime
+    meter_start_wh: int
+    reservation_id: int | None = None
+    remote_start_id: int | None = None
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    csms_id: int | None = None
+    seq_no: int = 0
+    meter_wh: int = 0
+    power_w: int = 0
+    soc_percent: float | None = None
+    sampled_at: datetime | None = None
+    is_accepted: bool = True
+
+    def next_seq_no(self) -> int:
+        self.seq_no += 1
+        return self.seq_no - 1
+
+
+@dataclass
+class SimulatedEvse:
+    """`register_wh` is the meter, which only counts up."""
+
+    number: int
+    max_power_w: int = 150_000
+    register_wh: int = 0
+    is_plugged: bool = False
+    is_operative: bool = True
+    is_faulted: bool = False
+    limit_w: int | None = None
+    transaction: Transaction | None = None
+
+
+@dataclass
+class Station:
+    """`clock` is the station's own clock, by which its reservations expire."""
+
+    evses: dict[int, SimulatedEvse]
+    clock: Callable[[], datetime]
+    can_reserve: bool = True
+    knows_types: bool = True
+    reservations: dict[int, Reservation] = field(default_factory=dict)
+
+    def reserve(self, wanted: Reservation) -> str:
+        """Keep an EVSE, and say whether in OCPP's word. The same id again replaces what it stood for."""
+        self.expire()
+        evse = self.evses.get(wanted.evse or 0)
+        if not self.can_reserve or evse is None:
+            return "Rejected"
+        if evse.is_faulted:
+            return "Faulted"
+        if not evse.is_operative:
+            return "Unavailable"
+        other = self.reservation_at(evse.number)
+        if evse.transaction is not None or evse.is_plugged or (other is not None and other.id != wanted.id):
+            return "Occupied"
+        self.reservations[wanted.id] = wanted
+        return "Accepted"
+
+    def cancel(self, reservation_id: int) -> str:
+        return "Accepted" if self.reservations.pop(reservation_id, None) else "Rejected"
+
+    def expire(self) -> list[Reservation]:
+        """Forget what has run out, by the station's own clock; what was forgotten."""
+        over = [held for held in self.reservations.values() if held.expires_at <= self.clock()]
+        for held in over:
+            del self.reservations[held.id]
+        return over
+
+    def reservation_at(self, evse_number: int) -> Reservation | None:
+        return next((held for held in self.reservations.values() if held.evse == evse_number), None)
+
+    def is_holder(self, reservation: Reservation, token: Token, group: str = "") -> bool:
+        """May this token use it? The group is what the CSMS said of the token."""
+        if reservation.token.is_same(token, with_type=self.knows_types):
+            return True
+        return bool(reservation.group) and reservation.group.casefold() == group.casefold()
+
+    def status(self, evse_number: int) -> str:
+        """In OCPP 1.6's words, which say more than 2.x's."""
+        self.expire()
+        evse = self.evses[evse_number]
+        if evse.is_faulted:
+            return "Faulted"
+        if not evse.is_operative:
+            return "Unavailable"
+        if evse.transaction is not None:
+            return "Charging" if evse.transaction.power_w else "SuspendedEV"
+        if self.reservation_at(evse_number) is not None:
+            return "Reserved"
+        return "Preparing" if evse.is_plugged else "Available"
+
+    def begin(self, evse_number: int, token: Token, *, soc_percent: float | None = None) -> Transaction:
+        """Energy flows from here on. A reservation of this token, or of its group, is used up."""
+        evse = self.evses[evse_number]
+        held = self.reservation_at(evse_number)
+        if held is not None:
+            del self.reservations[held.id]
+        evse.is_plugged = True
+        evse.transaction = Transaction(
+            evse=evse_number,
+            token=token,
+            started_at=self.clock(),
+            meter_start_wh=evse.register_wh,
+            meter_wh=evse.register_wh,
+            reservation_id=held.id if held else None,
+            power_w=evse.max_power_w,
+            soc_percent=soc_percent,
+        )
+        return evse.transaction
+
+    def deliver(self, evse_number: int, during: timedelta, *, power_w: int) -> None:
+        """Let a running transaction draw power for a while, as much as the EVSE and its limit allow."""
+        evse = self.evses[evse_number]
+        if evse.transaction is None:
+            return
+        power_w = min(power_w, evse.max_power_w, evse.max_power_w if evse.limit_w is None else evse.limit_w)
+        evse.register_wh += round(power_w * during.total_seconds() / 3600)
+        evse.transaction.power_w = power_w
+        evse.transaction.meter_wh = evse.register_wh
+
+    def end(self, evse_number: int) -> Transaction | None:
+        """The vehicle leaves; its transaction, if one ran."""
+        evse = self.evses[evse_number]
+        transaction, evse.transaction = evse.transaction, None
+        evse.is_plugged, evse.limit_w = False, None
+        return transaction
