@@ -90,12 +90,13 @@ def connect(
         token_b = _give_token(partner, PartnerToken.Kind.PENDING, now + IN_FLIGHT)
     peer = Peer(token_a, partner_id=partner.pk)
     try:
+        credentials = our_credentials(token_b)
         agreed = _converse(
             lambda http: handshake.introduce(
                 http,
                 peer,
                 versions_url,
-                credentials=our_credentials(token_b),
+                credentials=credentials,
                 expected_roles=partner.expected_roles,
             ),
             now,

@@ -1,0 +1,61 @@
+"""Both platforms at work in one test: our sender on its event loop, and conditions that are waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from django.db import close_old_connections
+
+from roaming import sender
+
+T = TypeVar("T")
+DEADLINE_S = 20.0
+
+
+class RunningSender:
+    """`sender.run` as a worker runs it, in a thread of its own, until the block ends."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="sender under test", daemon=True)
+
+    def __enter__(self) -> RunningSender:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(timeout=20)
+        assert not self._thread.is_alive(), "the sender does not end"
+        self._loop.close()
+        if self._failure:
+            raise self._failure
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            # Looked at often, because the tests' clock jumps without telling anybody.
+            self._loop.run_until_complete(sender.run(self._stop, poll_s=0.02))
+        except BaseException as failure:
+            self._failure = failure
+
+
+def eventually(look: Callable[[], T], what: str = "", *, deadline_s: float = DEADLINE_S) -> T:
+    """What `look` gives as soon as it is true; fails the test when it does not become so."""
+    never = threading.Event()
+    for _ in range(int(deadline_s / 0.02)):
+        close_old_connections()
+        if found := look():
+            return found
+        never.wait(0.02)
+    raise AssertionError(f"did not happen in {deadline_s:.0f} s: {what or look}; last seen: {look()!r}")
+
+
+def fresh(row: Any) -> Any:
+    """The row as the database has it now."""
+    return type(row).objects.get(pk=row.pk)

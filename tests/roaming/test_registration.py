@@ -1,0 +1,510 @@
+"""The handshake both ways, over real sockets: who is in, with which token, and what happens when it goes wrong."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import httpx
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from roaming import registration
+from roaming.models import Delivery, Partner, PartnerMessage, PartnerToken
+from roaming.ocpi.simulator import CallFailed, SimulatedPartner
+from tests.factories import make_depot, make_evse, make_fleet, make_operator
+from tests.roaming.partners import authorization
+from tests.roaming.peers import Asked, Reply, ScriptedPeer, envelope
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _parties(platform: str) -> None:
+    make_operator("Ladepark", cpo_party_id="LPK")
+    make_fleet("Nordfracht", emsp_party_id="NFE")
+
+
+@pytest.fixture
+def invitation() -> registration.Invitation:
+    return invite("ABC", ["EMSP"])
+
+
+def invite(party: str, roles: list[str], country: str = "SE") -> registration.Invitation:
+    return registration.invite(
+        name=f"Network {party}", country_code=country, party_id=party, roles=roles, now=timezone.now()
+    )
+
+
+class Peer:
+    """A partner that is nothing but its versions, its details and its token B; every answer can be replaced."""
+
+    def __init__(self, party: str = "ABC", roles: tuple[str, ...] = ("EMSP",)) -> None:
+        self.party, self.roles = party, roles
+        self.token = "token-b-of-the-partner"
+        self.replies: dict[str, Reply] = {}
+        self.endpoints = [("credentials", "SENDER"), ("bookings", "RECEIVER"), ("Booking", "SENDER")]
+        self.server = ScriptedPeer(self._answer)
+
+    def __enter__(self) -> Peer:
+        self.server.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.__exit__()
+
+    @property
+    def credentials(self) -> dict[str, Any]:
+        party = {"country_code": "SE", "party_id": self.party, "business_details": {"name": "Network"}}
+        return {
+            "token": self.token,
+            "url": f"{self.server.url}/versions",
+            "roles": [{"role": role, **party} for role in self.roles],
+        }
+
+    def _answer(self, asked: Asked) -> Reply:
+        if asked.path in self.replies:
+            return self.replies[asked.path]
+        if asked.path == "/versions":
+            return envelope([{"version": v, "url": f"{self.server.url}/{v}"} for v in ("2.1.1", "2.3.0")])
+        if asked.path == "/2.3.0":
+            rows = [
+                {"identifier": i, "role": r, "url": f"{self.server.url}/{i}/{r}"} for i, r in self.endpoints
+            ]
+            return envelope({"version": "2.3.0", "endpoints": rows})
+        return envelope()
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    with Peer() as running:
+        yield running
+
+
+def credentials_url(token: str, platform: str) -> str:
+    versions = ask("GET", platform, token).json()["data"]
+    details = ask("GET", next(v["url"] for v in versions if v["version"] == "2.3.0"), token).json()["data"]
+    found: list[str] = [e["url"] for e in details["endpoints"] if e["identifier"] == "credentials"]
+    assert len(found) == 1
+    return found[0]
+
+
+def ask(method: str, url: str, token: str, body: Any = None) -> httpx.Response:
+    return httpx.request(method, url, json=body, headers={"Authorization": authorization(token)}, timeout=30)
+
+
+def code(answer: httpx.Response) -> tuple[int, int]:
+    return answer.status_code, answer.json()["status_code"]
+
+
+def test_a_partner_registers_with_token_a_and_is_called_back_first(
+    peer: Peer, invitation: registration.Invitation, platform: str
+) -> None:
+    url = credentials_url(invitation.token_a, platform)
+
+    answer = ask("POST", url, invitation.token_a, peer.credentials)
+
+    assert code(answer) == (200, 1000)
+    ours = answer.json()["data"]
+    assert [asked.path for asked in peer.server.asked] == ["/versions", "/2.3.0"]
+    assert peer.server.asked[0].headers["authorization"] == authorization("token-b-of-the-partner")
+    assert ours["url"] == platform
+    roles = {(r["role"], r["country_code"], r["party_id"]) for r in ours["roles"]}
+    assert roles == {("CPO", "NL", "LPK"), ("EMSP", "DE", "NFE")}
+    assert code(ask("GET", url, ours["token"])) == (200, 1000)
+    partner = Partner.objects.get()
+    assert partner.is_registered
+    assert partner.endpoint("booking", "RECEIVER") == f"{peer.server.url}/bookings/RECEIVER"
+
+
+def test_token_a_is_dead_afterwards(peer: Peer, invitation: registration.Invitation, platform: str) -> None:
+    url = credentials_url(invitation.token_a, platform)
+    ask("POST", url, invitation.token_a, peer.credentials)
+
+    assert code(ask("GET", platform, invitation.token_a)) == (401, 2000)
+    assert code(ask("POST", url, invitation.token_a, peer.credentials)) == (401, 2000)
+
+
+def test_token_a_opens_nothing_but_the_way_in(invitation: registration.Invitation, platform: str) -> None:
+    url = credentials_url(invitation.token_a, platform)
+    bookings = url.replace("2.3.0/credentials", "cpo/2.3.0/bookings")
+
+    assert code(ask("GET", bookings, invitation.token_a)) == (401, 2000)
+    assert code(ask("GET", bookings.replace("cpo", "emsp"), invitation.token_a)) == (401, 2000)
+
+
+def test_token_a_lives_for_thirty_days(
+    peer: Peer, invitation: registration.Invitation, platform: str, clock: Any
+) -> None:
+    url = credentials_url(invitation.token_a, platform)
+    clock.shift(timedelta(days=30, seconds=1))
+
+    assert code(ask("POST", url, invitation.token_a, peer.credentials)) == (401, 2000)
+
+
+def test_a_new_invitation_replaces_the_old_one(platform: str) -> None:
+    old, new = invite("ABC", ["EMSP"]), invite("ABC", ["EMSP"])
+
+    assert old.partner == new.partner
+    assert code(ask("GET", platform, old.token_a)) == (401, 2000)
+    assert code(ask("GET", platform, new.token_a)) == (200, 1000)
+
+
+@pytest.mark.parametrize(
+    ("method", "state", "expected"),
+    [
+        ("POST", "registered", (405, 2000)),
+        ("PUT", "invited", (405, 2000)),
+        ("DELETE", "invited", (405, 2000)),
+        ("PATCH", "registered", (405, 2000)),
+    ],
+)
+def test_the_methods_out_of_turn_are_405(
+    peer: Peer, platform: str, method: str, state: str, expected: tuple[int, int]
+) -> None:
+    token = invite("ABC", ["EMSP"]).token_a
+    url = credentials_url(token, platform)
+    if state == "registered":
+        token = ask("POST", url, token, peer.credentials).json()["data"]["token"]
+
+    assert code(ask(method, url, token, peer.credentials)) == expected
+
+
+def test_a_call_back_that_fails_registers_nothing(
+    peer: Peer, invitation: registration.Invitation, platform: str
+) -> None:
+    url = credentials_url(invitation.token_a, platform)
+    for path, reply, expected in [
+        ("/versions", Reply(status=500, body=b"oops"), 3001),
+        ("/versions", envelope(status_code=2001), 3001),
+        ("/versions", Reply(body=b"not json"), 3001),
+        ("/versions", envelope({"version": "2.3.0"}), 3001),
+        ("/versions", envelope([{"version": "2.1.1", "url": "http://127.0.0.1/x"}]), 3002),
+        ("/versions", envelope([]), 3002),
+        ("/2.3.0", Reply(cut=True), 3001),
+        ("/2.3.0", details(), 3001),
+        ("/2.3.0", details(("credentials", "SENDER")), 3003),
+        ("/2.3.0", details(("Booking", "RECEIVER")), 3003),
+    ]:
+        peer.replies = {path: reply}
+
+        answer = ask("POST", url, invitation.token_a, peer.credentials)
+
+        assert code(answer) == (200, expected), reply
+        assert "data" not in answer.json()
+        assert not Partner.objects.get().is_registered
+    peer.replies = {}
+    assert code(ask("POST", url, invitation.token_a, peer.credentials)) == (200, 1000)
+
+
+def details(*endpoints: tuple[str, str]) -> Reply:
+    rows = [{"identifier": i, "role": r, "url": "http://127.0.0.1/x"} for i, r in endpoints]
+    return envelope({"version": "2.3.0", "endpoints": rows})
+
+
+def test_private_addresses_are_not_called_back(
+    peer: Peer, invitation: registration.Invitation, platform: str, settings: Any
+) -> None:
+    settings.BERTH_ALLOW_PRIVATE_PARTNERS = False
+    url = credentials_url(invitation.token_a, platform)
+
+    assert code(ask("POST", url, invitation.token_a, peer.credentials)) == (200, 3001)
+    assert not peer.server.asked
+
+
+def test_credentials_that_break_a_rule_are_2001_and_call_nobody(
+    peer: Peer, invitation: registration.Invitation, platform: str
+) -> None:
+    url = credentials_url(invitation.token_a, platform)
+    for broken in (
+        {"token": None}, {"token": ""}, {"token": "x" * 65}, {"url": ""}, {"roles": []}, {"roles": [{"role": "EMSP"}]},
+        {"roles": "EMSP"},
+    ):  # fmt: skip
+        assert code(ask("POST", url, invitation.token_a, {**peer.credentials, **broken})) == (200, 2001), (
+            broken
+        )
+    assert not peer.server.asked
+
+
+def test_roles_that_are_missing_or_somebody_elses_are_refused(
+    peer: Peer, invitation: registration.Invitation, platform: str
+) -> None:
+    invite("OTH", ["EMSP"])
+    url = credentials_url(invitation.token_a, platform)
+    for roles in (
+        [("EMSP", "SE", "XYZ")],  # not the party that was invited
+        [("CPO", "SE", "ABC")],  # not the role
+        [("EMSP", "SE", "ABC"), ("CPO", "NL", "LPK")],  # ours
+        [("EMSP", "SE", "ABC"), ("EMSP", "de", "nfe")],  # ours, spelled otherwise
+        [("EMSP", "SE", "ABC"), ("EMSP", "SE", "OTH")],  # another partner's
+    ):
+        named = [
+            {"role": r, "country_code": c, "party_id": p, "business_details": {"name": "N"}}
+            for r, c, p in roles
+        ]
+        answer = ask("POST", url, invitation.token_a, {**peer.credentials, "roles": named})
+        assert code(answer) == (200, 2001), roles
+    assert not Partner.objects.filter(state="registered").exists()
+
+
+def test_a_party_in_small_letters_is_the_same_party(
+    peer: Peer, invitation: registration.Invitation, platform: str
+) -> None:
+    peer.party = "abc"
+    url = credentials_url(invitation.token_a, platform)
+
+    assert code(ask("POST", url, invitation.token_a, peer.credentials)) == (200, 1000)
+
+
+def test_many_posts_at_once_are_one_registration(
+    peer: Peer, invitation: registration.Invitation, platform: str
+) -> None:
+    url = credentials_url(invitation.token_a, platform)
+    at_once = threading.Barrier(6)
+
+    def post(_: int) -> httpx.Response:
+        at_once.wait()
+        return ask("POST", url, invitation.token_a, peer.credentials)
+
+    with ThreadPoolExecutor(6) as threads:
+        answers = list(threads.map(post, range(6)))
+
+    winners = [a.json()["data"]["token"] for a in answers if a.json()["status_code"] == 1000]
+    assert len(winners) == 1
+    assert {a.status_code for a in answers if a.json()["status_code"] != 1000} <= {401, 405}
+    assert code(ask("GET", url, winners[0])) == (200, 1000)
+    assert PartnerToken.objects.count() == 1
+
+
+def test_no_lock_is_held_while_the_partner_is_called_back(
+    peer: Peer, invitation: registration.Invitation, platform: str
+) -> None:
+    """A partner may talk to us before it answers the call-back, and must not wait for its own registration."""
+    seen = []
+
+    def answer(asked: Asked) -> Reply:
+        if asked.path == "/versions":
+            with ThreadPoolExecutor(1) as other:
+                other.submit(invite, "ABC", ["EMSP"]).result(timeout=10)  # takes the partner's row
+            seen.append("free")
+        return peer._answer(asked)
+
+    peer.server.answer = answer
+    url = credentials_url(invitation.token_a, platform)
+
+    ask("POST", url, invitation.token_a, peer.credentials)
+
+    assert seen == ["free"]
+
+
+def test_put_reads_the_endpoints_again_and_gives_a_new_token(
+    peer: Peer, invitation: registration.Invitation, platform: str, clock: Any
+) -> None:
+    url = credentials_url(invitation.token_a, platform)
+    old = ask("POST", url, invitation.token_a, peer.credentials).json()["data"]["token"]
+    peer.token, peer.endpoints = "another-token-b", [("credentials", "SENDER"), ("Booking", "RECEIVER")]
+    peer.server.asked.clear()
+
+    new = ask("PUT", url, old, peer.credentials).json()["data"]["token"]
+
+    assert new != old
+    assert {asked.headers["authorization"] for asked in peer.server.asked} == {
+        authorization("another-token-b")
+    }
+    partner = Partner.objects.get()
+    assert partner.endpoint("bookings", "RECEIVER").endswith("/Booking/RECEIVER")
+    assert partner.endpoint("bookings", "SENDER") == ""
+    assert code(ask("GET", url, old)) == (200, 1000), "the old token overlaps"
+    clock.shift(timedelta(minutes=15, seconds=1))
+    assert code(ask("GET", url, old)) == (401, 2000)
+    assert code(ask("GET", url, new)) == (200, 1000)
+
+
+def test_the_old_token_dies_with_the_first_call_of_the_new_one(
+    peer: Peer, invitation: registration.Invitation, platform: str
+) -> None:
+    url = credentials_url(invitation.token_a, platform)
+    old = ask("POST", url, invitation.token_a, peer.credentials).json()["data"]["token"]
+    new = ask("PUT", url, old, peer.credentials).json()["data"]["token"]
+
+    ask("GET", url, new)
+
+    assert code(ask("GET", url, old)) == (401, 2000)
+
+
+def test_a_put_that_fails_leaves_everything_as_it_was(
+    peer: Peer, invitation: registration.Invitation, platform: str
+) -> None:
+    url = credentials_url(invitation.token_a, platform)
+    token = ask("POST", url, invitation.token_a, peer.credentials).json()["data"]["token"]
+    before = Partner.objects.values().get()
+    peer.replies["/versions"] = Reply(status=503, body=b"")
+
+    assert code(ask("PUT", url, token, {**peer.credentials, "token": "never-to-be-used"})) == (200, 3001)
+
+    assert Partner.objects.values().get() == before
+    assert code(ask("GET", url, token)) == (200, 1000)
+
+
+def test_delete_ends_the_registration_and_keeps_what_was_booked(
+    peer: Peer, invitation: registration.Invitation, platform: str
+) -> None:
+    make_evse(make_depot(make_operator(cpo_party_id="OPR")))
+    url = credentials_url(invitation.token_a, platform)
+    token = ask("POST", url, invitation.token_a, peer.credentials).json()["data"]["token"]
+    assert Delivery.objects.filter(next_try_at__isnull=False).exists()
+
+    assert code(ask("DELETE", url, token)) == (200, 1000)
+
+    assert code(ask("GET", platform, token)) == (401, 2000)
+    assert not Delivery.objects.filter(next_try_at__isnull=False).exists()
+    assert Partner.objects.get().state == Partner.State.GONE
+
+
+def test_who_has_left_registers_again_with_a_new_token_a(
+    peer: Peer, invitation: registration.Invitation, platform: str
+) -> None:
+    url = credentials_url(invitation.token_a, platform)
+    token = ask("POST", url, invitation.token_a, peer.credentials).json()["data"]["token"]
+    ask("DELETE", url, token)
+
+    again = invite("ABC", ["EMSP"])
+
+    assert code(ask("POST", url, again.token_a, peer.credentials)) == (200, 1000)
+    assert Partner.objects.count() == 1
+
+
+def test_the_full_set_of_offers_is_due_at_once(
+    peer: Peer, invitation: registration.Invitation, platform: str
+) -> None:
+    depot = make_depot(make_operator(cpo_party_id="OPR"))
+    offered = {make_evse(depot).options.get().pk for _ in range(3)}
+    make_evse(make_depot(open_to_all=False))
+    url = credentials_url(invitation.token_a, platform)
+
+    ask("POST", url, invitation.token_a, peer.credentials)
+
+    due = Delivery.objects.filter(kind="booking_location", next_try_at__lte=timezone.now())
+    assert set(due.values_list("object_id", flat=True)) == offered
+
+
+def test_no_token_is_in_the_message_log(
+    peer: Peer, invitation: registration.Invitation, platform: str
+) -> None:
+    url = credentials_url(invitation.token_a, platform)
+    token = ask("POST", url, invitation.token_a, peer.credentials).json()["data"]["token"]
+    ask("GET", url, token)
+
+    kept = "".join(f"{m.request_body}{m.response_body}{m.url}" for m in PartnerMessage.objects.all())
+    assert PartnerMessage.objects.filter(is_incoming=False).count() == 2
+    for secret in (token, invitation.token_a, peer.token):
+        assert secret not in kept
+    assert not PartnerToken.objects.filter(token_encrypted__contains=token).exists()
+
+
+# We register with a partner that has invited us
+
+
+def test_we_register_with_a_network_that_invited_us(network: SimulatedPartner, platform: str) -> None:
+    printed = add_partner(
+        "--name", "Simulated", "--country-code", "FR", "--party-id", "SIM", "--role", "CPO", "--role", "EMSP",
+        "--connect", network.versions_url, "--token", network.invite(),
+    )  # fmt: skip
+
+    assert printed[0]["state"] == "registered"
+    assert {r["role"] for r in printed[0]["roles"]} == {"CPO", "EMSP"}
+    assert network.is_registered
+    network.renew()  # with the token we gave it
+    assert PartnerToken.objects.filter(kind="current").count() == 1
+
+
+def test_a_failed_connection_leaves_no_token_behind(network: SimulatedPartner, platform: str) -> None:
+    with pytest.raises(CommandError, match=r"401|2000"):
+        add_partner(
+            "--name", "Simulated", "--country-code", "FR", "--party-id", "SIM", "--role", "CPO",
+            "--connect", network.versions_url, "--token", "not-a-token",
+        )  # fmt: skip
+
+    assert not PartnerToken.objects.exists()
+    assert not network.is_registered
+
+
+def test_a_network_that_is_not_who_was_expected_is_not_registered(
+    network: SimulatedPartner, platform: str
+) -> None:
+    with pytest.raises(CommandError, match="not among your roles"):
+        add_partner(
+            "--name", "Somebody", "--country-code", "FR", "--party-id", "XXX", "--role", "CPO",
+            "--connect", network.versions_url, "--token", network.invite(),
+        )  # fmt: skip
+
+    assert not Partner.objects.filter(state="registered").exists()
+
+
+def test_the_network_registers_with_us_and_leaves(network: SimulatedPartner, platform: str) -> None:
+    invitation = invite("SIM", ["CPO", "EMSP"], country="FR")
+
+    network.register(platform, invitation.token_a)
+    assert Partner.objects.get().is_registered
+    network.leave()
+    assert Partner.objects.get().state == Partner.State.GONE
+    with pytest.raises(CallFailed):
+        network.register(platform, invitation.token_a)
+
+
+def test_we_leave_a_network(network: SimulatedPartner, platform: str) -> None:
+    network.register(platform, invite("SIM", ["CPO"], country="FR").token_a)
+
+    registration.leave(partner=Partner.objects.get(), now=timezone.now())
+
+    assert not network.is_registered
+
+
+# The command
+
+
+def add_partner(*arguments: str) -> list[dict[str, Any]]:
+    printed = StringIO()
+    call_command("add_partner", *arguments, stdout=printed)
+    return [json.loads(line) for line in printed.getvalue().splitlines()]
+
+
+def test_the_command_prints_what_the_partner_needs(platform: str) -> None:
+    printed = add_partner("--name", "Net", "--country-code", "se", "--party-id", "net", "--role", "EMSP")
+
+    assert printed[0]["versions_url"] == platform
+    assert printed[0]["partner"] == "Net"
+    assert code(ask("GET", platform, printed[0]["token_a"])) == (200, 1000)
+
+
+def test_many_partners_in_one_go(platform: str) -> None:
+    printed = add_partner("--name", "Net", "--country-code", "SE", "--role", "EMSP", "--count", "30")
+
+    assert [line["party_id"] for line in printed][:3] == ["AAA", "AAB", "AAC"]
+    assert printed[-1]["party_id"] == "ABD"
+    assert len({line["token_a"] for line in printed}) == 30
+    assert (
+        add_partner("--name", "More", "--country-code", "SE", "--role", "CPO", "--count", "1")[0]["party_id"]
+        == "ABE"
+    )
+
+
+def test_what_the_command_refuses(platform: str) -> None:
+    defaults = ["--name", "Net", "--country-code", "SE", "--role", "EMSP"]
+    for arguments, said in (
+        (["--party-id", "LPK", "--country-code", "NL"], "hosted here"),
+        (["--party-id", "NEW", "--name", "Nordfracht"], "name Nordfracht is taken"),
+        (["--party-id", "ABCD"], "--party-id"),
+        (["--party-id", "NEW", "--country-code", "SWE"], "--country-code"),
+        ([], "--party-id"),
+        (["--party-id", "NEW", "--connect", "http://127.0.0.1:1/v"], "--token"),
+        (["--count", "0"], "--count"),
+    ):
+        with pytest.raises(CommandError, match=said):
+            add_partner(*defaults, *arguments)
