@@ -1,0 +1,192 @@
+"""Frames of every kind of wrong: each is answered as its version says, and the connection lives on."""
+
+import json
+
+import pytest
+
+from depots.models import ChargerMessage
+from tests.factories import make_charger, make_evse
+from tests.scenarios.bed import Bed, ScriptedCharger, eventually
+
+pytestmark = pytest.mark.usefixtures("gate")
+
+V16, V201, V21 = "ocpp1.6", "ocpp2.0.1", "ocpp2.1"
+ALL = (V16, V201, V21)
+
+
+def connected(bed: Bed, protocol: str) -> ScriptedCharger:
+    charger = bed.charger(make_charger(), protocol)
+    charger.connect()
+    return charger
+
+
+def reply_to(charger: ScriptedCharger, frame: str | bytes) -> list:
+    *_, reply = charger.frames_after(frame)
+    return json.loads(reply)
+
+
+@pytest.mark.parametrize("protocol", ALL)
+@pytest.mark.parametrize(
+    "frame",
+    ["", "not json", "{}", "[]", '"text"', "null", "[NaN]", "\x00", b"\xff\xfe", "[" * 100_000, "[2]", "2"],
+)
+def test_a_frame_that_is_no_message_is_named_as_such(bed: Bed, protocol: str, frame: str | bytes):
+    charger = connected(bed, protocol)
+    code = "FormationViolation" if protocol == V16 else "RpcFrameworkError"
+
+    assert reply_to(charger, frame)[:3] == [4, "-1", code]
+    assert charger.heartbeat()
+
+
+@pytest.mark.parametrize("protocol", ALL)
+@pytest.mark.parametrize(
+    "rest", [[], ["Heartbeat"], ["Heartbeat", []], ["", {}], [7, {}], ["Heartbeat", {}, 1]]
+)
+def test_a_call_of_the_wrong_shape_is_answered_to_its_id(bed: Bed, protocol: str, rest: list):
+    charger = connected(bed, protocol)
+    code = "FormationViolation" if protocol == V16 else "RpcFrameworkError"
+
+    assert reply_to(charger, json.dumps([2, "id-7", *rest]))[:3] == [4, "id-7", code]
+    assert charger.heartbeat()
+
+
+@pytest.mark.parametrize("protocol", [V201, V21])
+def test_an_unknown_type_of_message_is_named_in_2x(bed: Bed, protocol: str):
+    charger = connected(bed, protocol)
+
+    assert reply_to(charger, '[9,"id-7","Heartbeat",{}]')[:3] == [4, "id-7", "MessageTypeNotSupported"]
+    assert charger.heartbeat()
+
+
+def test_an_unknown_type_of_message_is_ignored_in_1_6(bed: Bed):
+    charger = connected(bed, V16)
+
+    before = len(charger.sim.frames)
+    charger.send('[9,"id-7","Heartbeat",{}]')
+    charger.heartbeat()
+
+    assert [json.loads(frame)[0] for frame in charger.sim.frames[before:]] == [2, 3]
+
+
+@pytest.mark.parametrize("protocol", ALL)
+@pytest.mark.parametrize(
+    "frame", ['[3,"nobody-asked",{}]', '[4,"nobody-asked","X","",{}]', '[3,"x"]', "[3,7,{}]"]
+)
+def test_an_answer_to_nothing_is_dropped(bed: Bed, protocol: str, frame: str):
+    charger = connected(bed, protocol)
+
+    before = len(charger.sim.frames)
+    charger.send(frame)
+    charger.heartbeat()
+
+    assert [json.loads(f)[0] for f in charger.sim.frames[before:]] == [2, 3]
+
+
+@pytest.mark.parametrize("protocol", ALL)
+def test_an_unknown_action_is_not_implemented_and_one_of_ours_not_supported(bed: Bed, protocol: str):
+    charger = connected(bed, protocol)
+
+    assert reply_to(charger, '[2,"1","MakeCoffee",{}]')[:3] == [4, "1", "NotImplemented"]
+    assert reply_to(charger, '[2,"2","../Heartbeat",{}]')[:3] == [4, "2", "NotImplemented"]
+    assert reply_to(charger, '[2,"3","ReserveNow",{}]')[:3] == [4, "3", "NotSupported"]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "payload", "code", "field"),
+    [
+        (V16, {"errorCode": "NoError", "status": "Available"}, "ProtocolError", "connectorId"),
+        (V16, {"connectorId": "1", "errorCode": "NoError", "status": "Available"}, "TypeConstraintViolation", "connectorId"),
+        (V16, {"connectorId": 1, "errorCode": "NoError", "status": "Happy"}, "PropertyConstraintViolation", "status"),
+        (V16, {"connectorId": 1, "errorCode": "NoError", "status": "Available", "x": 1}, "FormationViolation", "x"),
+        (V201, {"evseId": 1, "connectorId": 1, "connectorStatus": "Available"}, "ProtocolError", "timestamp"),
+        (V21, {"timestamp": "x", "evseId": 1, "connectorId": 1, "connectorStatus": "Available", "x": 1}, "FormatViolation", "x"),
+    ],
+)  # fmt: skip
+def test_a_payload_that_breaks_its_schema_is_refused_by_field(bed: Bed, protocol, payload, code, field):
+    charger = connected(bed, protocol)
+
+    kind, _, told, sentence, _ = reply_to(charger, json.dumps([2, "1", "StatusNotification", payload]))
+
+    assert (kind, told) == (4, code)
+    assert field in sentence
+
+
+def test_a_frame_larger_than_any_report_ends_its_own_connection_only(bed: Bed):
+    other = connected(bed, V16)
+    charger = connected(bed, V16)
+
+    charger.send(json.dumps([2, "1", "DataTransfer", {"vendorId": "x", "data": "x" * 2_000_000}]))
+
+    charger.closed()
+    assert charger.sim._socket.close_code == 1009
+    assert other.heartbeat()
+
+
+def test_a_failing_handler_is_an_internal_error_and_no_more(bed: Bed, gate):
+    charger = connected(bed, V16)
+    gate.fails = True
+
+    kind, _, code, sentence, _ = reply_to(charger, '[2,"1","Authorize",{"idTag":"T"}]')
+
+    assert (kind, code) == (4, "InternalError")
+    assert "broken" not in sentence
+    assert charger.heartbeat()
+
+
+def test_characters_no_text_column_holds_are_left_out(bed: Bed):
+    row = make_charger()
+    charger = bed.charger(row)
+    charger.connect()
+
+    charger.frames_after(
+        '[2,"1","BootNotification",{"chargePointVendor":"A\\u0000B","chargePointModel":"\\ud800M"}]'
+    )
+
+    row.refresh_from_db()
+    assert (row.vendor, row.model) == ("AB", "?M")
+
+
+def test_frames_are_kept_both_ways_without_passwords(bed: Bed):
+    row = make_charger()
+    charger = bed.charger(row)
+    charger.come_online()
+    charger.configuration["SupportedFeatureProfiles"] = "Core"
+    charger.send('[2,"9","DataTransfer",{"vendorId":"v","data":"AuthorizationKey=secret"}]')
+    charger.heartbeat()
+
+    def kept() -> list[tuple]:
+        return list(ChargerMessage.objects.filter(charger=row).values_list("is_incoming", "action"))
+
+    eventually(lambda: {(True, "Heartbeat"), (False, "Heartbeat"), (True, "DataTransfer")} <= set(kept()))
+    assert not ChargerMessage.objects.filter(frame__contains="secret").exists()
+
+
+@pytest.mark.parametrize(
+    ("action", "payload"),
+    [
+        ("StartTransaction", {"connectorId": 1, "idTag": "T", "meterStart": 5, "timestamp": "2030-01-15T08:00:00Z", "vendorNote": 1}),
+        ("StartTransaction", {"connectorId": 1, "idTag": "T", "meterStart": 5, "timestamp": "2030-01-15T08:00:00Z", "reservationId": "7"}),
+        ("MeterValues", {"connectorId": 1, "meterValue": [{"timestamp": "2030-01-15T08:00:00Z", "sampledValue": [{"value": "1", "unit": "Bananas"}, {"value": "2", "x": 2}]}]}),
+        ("StopTransaction", {"transactionId": 1, "meterStop": 9, "timestamp": "2030-01-15T08:00:00Z", "reason": "EnergyLimitReached"}),
+    ],
+)  # fmt: skip
+def test_a_transaction_is_not_lost_for_a_field_too_many(bed: Bed, action: str, payload: dict):
+    row = make_charger()
+    make_evse(charger=row)
+    charger = bed.charger(row)
+    charger.connect()
+
+    assert reply_to(charger, json.dumps([2, "1", action, payload]))[0] == 3
+
+
+def test_a_transaction_without_its_essentials_is_refused(bed: Bed):
+    charger = connected(bed, V16)
+
+    frame = [
+        2,
+        "1",
+        "StartTransaction",
+        {"connectorId": 1, "idTag": "T", "timestamp": "2030-01-15T08:00:00Z"},
+    ]
+
+    assert reply_to(charger, json.dumps(frame))[2] == "ProtocolError"
