@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DataError, InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError, ProgrammingError
 
 from bookings.errors import BookingError
 from depots.imports.documents import FileRefusedError
@@ -39,6 +39,8 @@ class OperatorCommand(BaseCommand):
             self._refuse(refusal)
         except DataError as refusal:
             self._refuse(CommandError(f"The database does not take that value: {_first_line(refusal)}"))
+        except ProgrammingError as failure:
+            self._refuse(CommandError(f"Run manage.py migrate first. {_first_line(failure)}"))
         except (OperationalError, InterfaceError) as failure:
             self._refuse(CommandError(f"The database does not answer: {_first_line(failure)}"))
         return None

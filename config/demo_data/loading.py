@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.contrib.auth.hashers import make_password
+from django.db import connection, transaction
+
+from bookings.imports.depots import write_depot_file
+from bookings.imports.vehicles import write_vehicle_file
+from bookings.models import Booking
+from bookings.operations import close_evse
+from config.demo_data import diary, present, simulators
+from config.demo_data.fleets import FIRMS, LOGINS, Firm, vehicle_file
+from config.demo_data.history import History
+from config.demo_data.places import depot_file
+from depots.imports.documents import Document
+from depots.models import Agreement, Depot, Evse, Membership, Organisation, User
+from depots.periods import Period
+
+ACTOR = "demo"
+PASSWORD = "berth-demo"  # noqa: S105 - printed at every start
+# The agreements are older than the oldest booking made under them.
+OPENED_BEFORE = timedelta(days=60)
+FIRST_DEPOT = "NF-HAM"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What there is of the demo, and how many bookings this call made."""
+
+    is_new: bool
+    depots: int
+    evses: int
+    bookings: int
+    made: int
+
+
+def load(*, now: datetime) -> Loaded:
+    """Bring the demo data up to now: all of it on a database without, the missing days on one that has been away.
+
+    One transaction; called again at once it changes nothing. What somebody changed in the demo stays changed.
+    """
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('load_demo', 0))")
+        is_new = not Depot.objects.filter(code=FIRST_DEPOT).exists()
+        if is_new:
+            _found(now)
+        made = _live(now, is_new)
+        simulators.invite_partner(now)
+    simulators.write_chargers()
+    own = Depot.objects.filter(is_mirror=False)
+    return Loaded(
+        is_new=is_new,
+        depots=own.count(),
+        evses=Evse.objects.filter(depot__in=own, is_withdrawn=False).count(),
+        bookings=Booking.objects.count(),
+        made=made,
+    )
+
+
+def _found(now: datetime) -> None:
+    """Organisations, people, depots and vehicles."""
+    for firm in FIRMS:
+        Organisation.objects.get_or_create(
+            name=firm.name,
+            defaults={
+                "country_code": firm.country_code,
+                "cpo_party_id": firm.cpo_party_id,
+                "emsp_party_id": firm.emsp_party_id,
+            },
+        )
+    _add_people()
+    write_depot_file(_document(depot_file()), actor=ACTOR, now=now - OPENED_BEFORE)
+    for firm in FIRMS:
+        if firm.emsp_party_id:
+            write_vehicle_file(_document(vehicle_file(firm)), fleet=_organisation(firm))
+
+
+def _add_people() -> None:
+    hashed = make_password(PASSWORD)  # slow on purpose, so once for all of them
+    for email, roles in LOGINS.items():
+        user, is_new = User.objects.get_or_create(email=email, defaults={"password": hashed})
+        for firm, role in roles:
+            Membership.objects.get_or_create(user=user, organisation=_organisation(firm), role=role)
+
+
+def _live(now: datetime, is_new: bool) -> int:
+    """The diary and what is going on right now. Returns how many bookings are new."""
+    epoch, today = _epoch(), now.date()
+    history = History(now=now)
+    pages = [planned for number, on in diary.days(epoch, today) for planned in diary.day(number, on)]
+    if is_new:
+        _close_for_repairs(now)
+    history.tell([*present.charging_now(now), *pages] if _is_fresh(now, is_new) else pages)
+    present.ensure_hold(now)
+    present.ensure_requests(now)
+    return history.made
+
+
+def _is_fresh(now: datetime, is_new: bool) -> bool:
+    """Nobody has run the demo today: whoever starts it now finds trucks at the chargers."""
+    return (
+        is_new
+        or not Booking.objects.filter(
+            request_id__startswith=diary.KEY_PREFIX, updated_at__gt=now - timedelta(hours=8)
+        ).exists()
+    )
+
+
+def _close_for_repairs(now: datetime) -> None:
+    """One bay is out of use tomorrow."""
+    evse = Evse.objects.select_related("depot").get(uid="DUB-3-2")
+    start = (now + timedelta(days=1)).replace(hour=9, minute=0, second=0, microsecond=0)
+    span = Period(start, start + timedelta(hours=8))
+    close_evse(
+        evse=evse,
+        period=span,
+        reason="The cable is being replaced.",
+        actor="manager@ladepark.example",
+        now=now,
+    )
+
+
+def _epoch() -> date:
+    """The day the demo was first loaded, from which its diary counts."""
+    opened = Agreement.objects.filter(depot__code=FIRST_DEPOT, guest=None).earliest("starts_at").starts_at
+    return (opened + OPENED_BEFORE).date()
+
+
+def _organisation(firm: Firm) -> Organisation:
+    return Organisation.objects.get(name=firm.name)
+
+
+def _document(data: dict[str, Any]) -> Document:
+    return Document(data, is_text=False, locate=lambda place: (None, ".".join(str(part) for part in place)))

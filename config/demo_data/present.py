@@ -1,0 +1,86 @@
+"""What is going on at the very moment the demo is loaded, whatever the time of day: trucks that charge, a hold, requests
+that wait for the depot's answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from bookings import operations
+from bookings.errors import BookingError
+from bookings.models import Booking, BookingOption, BookingStatus, Vehicle
+from bookings.queries import bookable_options
+from config.demo_data.diary import DEPOTS, Planned, Story, request_id
+from config.demo_data.fleets import ALPENTRANS, BALTCARGO, NORDFRACHT, Firm
+from depots.periods import Period
+
+_BY_CODE = {depot.code: depot for depot in DEPOTS}
+
+
+def charging_now(now: datetime) -> list[Planned]:
+    """Bookings whose trucks stand at the charger now. Their keys name the day, so that a day has them once."""
+    stands = [
+        (NORDFRACHT, "HH-NF 340", "NF-HAM", "HAM-2-1", 20, 0.4),
+        (BALTCARGO, "BLC 504", "LP-VEN", "VEN-02-1", 35, 0.3),
+    ]
+    return [_standing(*stand, now) for stand in stands]
+
+
+def ensure_hold(now: datetime) -> None:
+    """A dispatcher is just looking at the terms of a slot."""
+    if Booking.objects.filter(status=BookingStatus.HELD, held_until__gt=now).exists():
+        return
+    _first(_open_slots("LP-VEN", NORDFRACHT, "HH-NF 330", timedelta(hours=20), now), hold=True, now=now)
+
+
+def ensure_requests(now: datetime) -> None:
+    """Two requests wait for the approval of the depot that decides itself, unless some wait already."""
+    waiting = Booking.objects.filter(
+        status=BookingStatus.REQUESTED, depot__code="NF-LNZ", decide_until__gt=now
+    )
+    if waiting.exists():
+        return
+    asks = [(ALPENTRANS, "L-AT 130", timedelta(hours=26), 1), (BALTCARGO, "BLC 504", timedelta(hours=29), 3)]
+    for firm, plate, ahead, minutes_ago in asks:
+        asked_at = now - timedelta(minutes=minutes_ago)
+        _first(_open_slots("NF-LNZ", firm, plate, ahead, asked_at), hold=False, now=asked_at)
+
+
+def _standing(
+    firm: Firm, plate: str, depot_code: str, option: str, since_min: int, chance: float, now: datetime
+) -> Planned:
+    depot = _BY_CODE[depot_code]
+    start = _step_down(now - timedelta(minutes=since_min))
+    period = Period(start, start + timedelta(minutes=90))
+    key = request_id(f"charging on {now:%Y-%m-%d}, {plate}")
+    return Planned(key, firm, plate, depot, option, period, start - timedelta(hours=9), Story.CHARGED, chance)
+
+
+def _open_slots(
+    depot_code: str, firm: Firm, plate: str, ahead: timedelta, now: datetime
+) -> Iterator[tuple[Vehicle, BookingOption, Period]]:
+    """Slots to try, in order."""
+    vehicle = Vehicle.objects.select_related("fleet").get(fleet__name=firm.name, plate=plate)
+    options = {option.code: option for option in bookable_options(vehicle.fleet, now=now)}
+    start = _step_down(now + ahead)
+    for code in _BY_CODE[depot_code].options:
+        for shift in (0, 60, 120):
+            begin = start + timedelta(minutes=shift)
+            if code in options:
+                yield vehicle, options[code], Period(begin, begin + timedelta(minutes=60))
+
+
+def _first(slots: Iterator[tuple[Vehicle, BookingOption, Period]], *, hold: bool, now: datetime) -> None:
+    ask = operations.hold_slot if hold else operations.request_booking
+    for vehicle, option, period in slots:
+        actor = f"dispatcher@{vehicle.fleet.name.lower()}.example"
+        try:
+            ask(fleet=vehicle.fleet, option=option, period=period, vehicle=vehicle, actor=actor, now=now)
+        except BookingError:
+            continue
+        return
+
+
+def _step_down(moment: datetime) -> datetime:
+    """To the quarter of an hour before; every zone of the demo is whole hours from UTC."""
+    return moment.replace(minute=moment.minute // 15 * 15, second=0, microsecond=0)

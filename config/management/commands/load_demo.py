@@ -1,0 +1,20 @@
+"""Load the demo data, or bring it up to today."""
+
+from typing import Any
+
+from django.utils import timezone
+
+from config.demo_data import load
+from config.operator_command import OperatorCommand
+
+
+class Command(OperatorCommand):
+    help = "Load the demo data; called again, only what has come due since is added."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        loaded = load(now=timezone.now())
+        new = "new" if loaded.is_new else "kept"
+        self.stdout.write(
+            f"Demo data {new}: {loaded.depots} depots with {loaded.evses} EVSEs, {loaded.bookings} bookings "
+            f"({loaded.made} of them made now)"
+        )
