@@ -18,7 +18,7 @@ import structlog
 from django.db import connection, connections
 from django.utils import timezone
 
-from roaming import asks, deliveries, messages, pulls, pushes
+from roaming import asks, calendars, deliveries, messages, pulls, pushes
 from roaming.deliveries import Lease, Push
 from roaming.models import Delivery
 from roaming.ocpi.client import BOOKING_TIMEOUT_S, CallFailed, Exchange, Http, Refused, Unreachable
@@ -82,6 +82,7 @@ class _Loop:
         if self._tidied_at is None or now - self._tidied_at >= TIDY_EVERY:
             self._tidied_at = now
             await self._in_thread(messages.forget_old, now=now)
+            await self._in_thread(calendars.refresh, now=now)
 
     def _start(self, work: Any) -> None:
         task = asyncio.create_task(work)

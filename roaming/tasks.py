@@ -3,44 +3,12 @@
 from __future__ import annotations
 
 import dramatiq
-from django.db import connection, transaction
 from django.utils import timezone
 
-from roaming.registration import wake_sender
-
-# The partners that see an offer are those its depot is open to, and those that were told of it before: they have to
-# hear that it is gone. Rows are written in one order, so that two jobs do not deadlock.
-_FAN_OUT = """
-INSERT INTO roaming_delivery
-    (partner_id, kind, object_id, wanted_version, delivered_version, next_try_at, attempts, last_error, was_refused)
-SELECT seen.partner_id, 'booking_location', o.id, o.calendar_version, 0, %(now)s, 0, '', false
-FROM bookings_bookingoption o
-CROSS JOIN LATERAL (
-    SELECT p.id AS partner_id
-    FROM roaming_partner p
-    JOIN depots_agreement a ON a.guest_id IS NULL OR a.guest_id = p.organisation_id
-    WHERE p.state = 'registered' AND p.roles @> '[{"role": "EMSP"}]'
-      AND a.depot_id = o.depot_id AND a.starts_at <= %(now)s AND (a.ends_at IS NULL OR a.ends_at > %(now)s)
-      AND NOT o.is_withdrawn
-    UNION
-    SELECT d.partner_id
-    FROM roaming_delivery d JOIN roaming_partner p ON p.id = d.partner_id AND p.state = 'registered'
-    WHERE d.kind = 'booking_location' AND d.object_id = o.id
-) seen
-WHERE o.id = ANY(%(options)s) AND NOT o.is_mirror
-ORDER BY seen.partner_id, o.id
-ON CONFLICT (partner_id, kind, object_id) DO UPDATE
-SET wanted_version = EXCLUDED.wanted_version, next_try_at = EXCLUDED.next_try_at
-WHERE roaming_delivery.wanted_version < EXCLUDED.wanted_version
-"""
+from roaming import calendars
 
 
 @dramatiq.actor(max_retries=10)
 def fan_out_calendars(option_ids: list[int]) -> None:
     """Every partner that sees these offers is to get them as they are now."""
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(_FAN_OUT, {"now": timezone.now(), "options": option_ids})
-            reached = cursor.rowcount
-        if reached:
-            wake_sender()
+    calendars.want(option_ids, now=timezone.now())

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from bookings.models import Booking, BookingOption
 from bookings.operations import cancel_booking, hold_slot, request_booking
 from depots.models import Agreement
-from roaming import tasks
+from roaming import calendars, tasks
 from roaming.models import Delivery, Partner
 from roaming.ocpi.v2_3_0 import present
 from tests.factories import (
@@ -233,3 +233,14 @@ def test_fan_out_asks_the_same_of_the_database_for_any_number_of_partners() -> N
 
     assert queries() == one
     assert Delivery.objects.count() == 11
+
+
+def test_an_offer_is_looked_at_again_a_day_after_it_was_sent(clock: Any) -> None:
+    make_partner()
+    tasks.fan_out_calendars.fn([option_of(make_evse()).pk, option_of(make_evse()).pk])
+    Delivery.objects.update(delivered_version=1, delivered_at=NOW, next_try_at=None)
+    younger = Delivery.objects.latest("id")
+    Delivery.objects.filter(pk=younger.pk).update(delivered_at=NOW + timedelta(minutes=1))
+
+    assert calendars.refresh(now=NOW + timedelta(hours=24)) == 1
+    assert Delivery.objects.get(next_try_at=NOW + timedelta(hours=24)) != younger
