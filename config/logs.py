@@ -19,7 +19,7 @@ _SHARED: list[Any] = [
 
 
 def configuration(*, debug: bool) -> dict[str, Any]:
-    """The LOGGING setting: one line an event, `key=value`, from the standard library's loggers and structlog's."""
+    """The LOGGING setting, for the standard library's loggers and structlog's alike."""
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -36,11 +36,7 @@ def configuration(*, debug: bool) -> dict[str, Any]:
             "line": {
                 "()": structlog.stdlib.ProcessorFormatter,
                 "foreign_pre_chain": [*_SHARED, structlog.stdlib.ExtraAdder()],
-                "processors": [
-                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                    structlog.processors.format_exc_info,
-                    structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "logger", "event"]),
-                ],
+                "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendered()],
             }
         },
         "handlers": {"line": {"class": "logging.StreamHandler", "formatter": "line"}},
@@ -59,6 +55,16 @@ def configuration(*, debug: bool) -> dict[str, Any]:
             "config": {"level": "DEBUG" if debug else "INFO"},
         },
     }
+
+
+def _rendered() -> list[Any]:
+    """For a person at a terminal in colour with tracebacks; for everything else one line of key=value an event."""
+    if sys.stderr.isatty():
+        return [structlog.dev.ConsoleRenderer()]
+    return [
+        structlog.processors.format_exc_info,
+        structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "logger", "event"]),
+    ]
 
 
 def to_stdout() -> None:
