@@ -1,0 +1,167 @@
+"""What happens at a simulated charger by itself: trucks come for their reservations, charge and leave."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import Random
+
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+from depots.ocpp.simulator.charger import SimulatedCharger
+from depots.ocpp.simulator.station import Reservation, Transaction
+from depots.ocpp.wire import CallRefused, CallUnanswered
+
+logger = logging.getLogger(__name__)
+
+TICK_S = 1
+SAMPLE_EVERY = timedelta(seconds=10)
+# Of ten reserved trucks one stays away, so that a no-show can be watched too.
+SHOWS_UP = 0.9
+TRIES_AGAIN_AFTER = timedelta(seconds=45)
+LONGEST_BACK_OFF_S = 30
+
+
+@dataclass
+class Truck:
+    """A battery on its way to a reservation. `takes_w` is what it accepts while it is not nearly full."""
+
+    comes_at: datetime
+    battery_wh: int
+    takes_w: int
+    soc_percent: float
+    leaves_at_percent: float
+
+    def power_w(self, soc_percent: float) -> int:
+        """Full power up to 80 %, then less and less, as batteries do."""
+        if soc_percent <= 80:
+            return self.takes_w
+        return round(self.takes_w * max(0.1, (100 - soc_percent) / 20))
+
+
+@dataclass
+class Life:
+    """Runs one charger until it is cancelled. The same `random` makes the same trucks."""
+
+    charger: SimulatedCharger
+    random: Random
+    _trucks: dict[int, Truck | None] = field(default_factory=dict)
+    _charging: dict[str, Truck] = field(default_factory=dict)
+    _boots: bool = True
+
+    def __post_init__(self) -> None:
+        self.charger.on_reset = self._reset
+
+    async def run(self) -> None:
+        """Connect, live, and connect again with growing pauses. Only the first connection and a reset boot."""
+        back_off_s = 1.0
+        while True:
+            try:
+                await self._come_online()
+                logger.info("%s is online", self.charger.identity)
+                back_off_s = 1.0
+                await self._live()
+            except (OSError, InvalidHandshake, ConnectionClosed, CallRefused, CallUnanswered) as trouble:
+                logger.warning("%s is offline: %s", self.charger.identity, trouble)
+            await self.charger.drop()
+            # Never all at once: chargers that lost one gateway would knock at the next in the same second.
+            await asyncio.sleep(back_off_s * self.random.uniform(0.5, 1.5))
+            back_off_s = min(back_off_s * 2, LONGEST_BACK_OFF_S)
+
+    async def _come_online(self) -> None:
+        await self.charger.connect()
+        if self._boots:
+            await self.charger.boot()
+            self._boots = False
+        await self.charger.report_all()
+        await self.charger.flush()
+
+    async def _live(self) -> None:
+        loop = asyncio.get_running_loop()
+        beats_at = loop.time() + self.charger.heartbeat_s
+        while self.charger.is_connected:
+            await asyncio.sleep(TICK_S)
+            await self.tick(timedelta(seconds=TICK_S))
+            if loop.time() >= beats_at:
+                await self.charger.heartbeat()
+                beats_at = loop.time() + self.charger.heartbeat_s
+
+    async def tick(self, passed: timedelta) -> None:
+        """Let some time pass: reservations run out, trucks come, batteries fill."""
+        await self.charger.expire()
+        for reservation in list(self.charger.station.reservations.values()):
+            await self._expect(reservation)
+        for evse in self.charger.station.evses.values():
+            if evse.transaction is not None:
+                await self._fill(evse.number, evse.transaction, passed)
+
+    async def _expect(self, reservation: Reservation) -> None:
+        """Somebody will come for this reservation, or nobody; decided once."""
+        if reservation.id not in self._trucks:
+            self._trucks[reservation.id] = self._truck(reservation)
+        truck = self._trucks[reservation.id]
+        if truck is None or reservation.evse is None or self.charger.clock() < truck.comes_at:
+            return
+        transaction = await self.charger.tap(
+            reservation.evse, reservation.token, soc_percent=truck.soc_percent
+        )
+        if transaction is None:  # too early, or the bay is still taken
+            truck.comes_at = self.charger.clock() + TRIES_AGAIN_AFTER
+        else:
+            self._charging[transaction.id] = truck
+            logger.info("%s: a truck charges at EVSE %s", self.charger.identity, reservation.evse)
+
+    def _truck(self, reservation: Reservation) -> Truck | None:
+        now = self.charger.clock()
+        left = max(timedelta(), reservation.expires_at - now)
+        is_card = reservation.token.uid != reservation.group
+        if not is_card or self.random.random() > SHOWS_UP:
+            return None
+        return Truck(
+            comes_at=now + left * self.random.uniform(0.15, 0.75),
+            battery_wh=self.random.choice([400_000, 540_000, 620_000]),
+            takes_w=self.random.choice([250_000, 350_000, 400_000, 1_000_000]),
+            soc_percent=self.random.uniform(15, 45),
+            leaves_at_percent=self.random.uniform(70, 92),
+        )
+
+    async def _fill(self, evse: int, transaction: Transaction, passed: timedelta) -> None:
+        soc = transaction.soc_percent if transaction.soc_percent is not None else 30.0
+        # Whoever was started remotely or by hand is a truck as well.
+        truck = self._charging.setdefault(
+            transaction.id, Truck(self.charger.clock(), 540_000, 350_000, soc, 85)
+        )
+        before_wh = transaction.meter_wh
+        self.charger.station.deliver(evse, passed, power_w=truck.power_w(soc))
+        transaction.soc_percent = min(
+            100.0, soc + (transaction.meter_wh - before_wh) / truck.battery_wh * 100
+        )
+        if transaction.soc_percent >= truck.leaves_at_percent:
+            await self.charger.stop(evse)
+            del self._charging[transaction.id]
+            logger.info("%s: the truck leaves EVSE %s", self.charger.identity, evse)
+        elif transaction.sampled_at is None or self.charger.clock() - transaction.sampled_at >= SAMPLE_EVERY:
+            await self.charger.charge(evse, timedelta(), power_w=truck.power_w(soc))
+
+    async def _reset(self) -> None:
+        """Power goes and comes back: transactions end, reservations are forgotten, and it boots."""
+        for number in self.charger.station.evses:
+            await self.charger.stop(number, "Reboot")
+        self.charger.station.reservations.clear()
+        self._boots = True
+        await self.charger.disconnect()
+
+
+async def live_together(chargers: list[SimulatedCharger], *, seed: int) -> None:
+    """Run many chargers until cancelled. Trucks depend on the seed and the charger's identity alone."""
+    lives = [Life(charger, Random(f"{seed} {charger.identity}")) for charger in chargers]  # noqa: S311
+    try:
+        async with asyncio.TaskGroup() as group:
+            for life in lives:
+                group.create_task(life.run())
+    finally:
+        with contextlib.suppress(ConnectionClosed):
+            await asyncio.gather(*(charger.disconnect() for charger in chargers), return_exceptions=True)
