@@ -114,13 +114,17 @@ def find_slots(
     depot: Depot | None = None,
     vehicle: Vehicle | None = None,
     needs: Needs | None = None,
+    zone: str = "",
     now: datetime,
 ) -> list[SlotOffer]:
     """What the fleet may book in a period, free ones first, then what would be nearest. Constant number of queries.
 
-    Every EVSE shows once, under its own option when it has one; `needs` defaults to the vehicle's.
+    Every EVSE shows once, under its own option when it has one; `needs` defaults to the vehicle's; `zone` keeps to the
+    depots of one time zone.
     """
     found = bookable_options(fleet, now=now)
+    if zone:
+        found = found.filter(depot__time_zone=zone)
     options = list(found.filter(depot=depot) if depot else found)
     terms = terms_by_option(options, fleet, now=now)
     needs = needs or Needs.of(vehicle)

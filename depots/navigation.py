@@ -98,14 +98,15 @@ class Nav:
     @cached_property
     def shortcuts(self) -> list[Link]:
         """The few links of the bar at the bottom of a small screen; every board but the first is in the menu."""
-        boards = [link for link in self._depot_links() if link.url.endswith("/board/")][:1]
+        boards = self.boards[:1]
         rest = [link for group in self.groups for link in group.links if not link.url.endswith("/board/")]
         return (boards + rest if self.groups and self.groups[0].title == "Depots" else rest + boards)[:5]
 
     def _fleet_links(self) -> list[Link]:
         if not self._has(FLEET_ROLES):
             return []
-        links = [self._link("/bookings/", "Bookings", "calendar-event")]
+        today = Link("/", "Today", "calendar-event", "Today", is_here=self.path == "/")
+        links = [today, self._link("/bookings/", "Bookings", "list")]
         if self._has(BOOKING_ROLES):
             links.append(self._link("/slots/", "Find a slot", "calendar-search", short="Find"))
         return [
@@ -114,13 +115,18 @@ class Nav:
             self._link("/tokens/", "Tokens", "credit-card"),
         ]
 
-    def _depot_links(self) -> list[Link]:
-        links = [
+    @cached_property
+    def boards(self) -> list[Link]:
+        """One for each of `depots`, in their order."""
+        return [
             self._link(
                 f"/depots/{quote(depot.code, safe='')}/board/", depot.name, "layout-dashboard", short="Board"
             )
             for depot in self.depots
         ]
+
+    def _depot_links(self) -> list[Link]:
+        links = list(self.boards)
         if self.depots and self._has(DECIDING_ROLES):
             requests = self._link("/requests/", "Requests", "inbox")
             links.append(replace(requests, live_kind="requests", counts=self._waiting))

@@ -68,8 +68,5 @@ def render_requests(depot_id: int) -> Views:
 
 
 def booking_audiences(booking: Booking) -> list[str]:
-    return [
-        fleet_audience(booking.fleet_id),
-        depot_audience(booking.depot_id),
-        calendar_audience(booking.depot_id),
-    ]
+    """Who else may book there hears of taken time only (bookings.live.board), not even of a booking's number."""
+    return [fleet_audience(booking.fleet_id), depot_audience(booking.depot_id)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import NamedTuple
 
 from django import forms, template
@@ -10,6 +11,8 @@ from django.forms import BoundField
 from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+
+from depots.standards import PLUGS, VEHICLE_TYPES
 
 register = template.Library()
 
@@ -118,3 +121,32 @@ def duration(span: timedelta) -> str:
     if minutes or not hours:
         words.append(f"{minutes} min")
     return " ".join(words)
+
+
+@register.filter
+def money(amount: Decimal | str, currency: str) -> str:
+    """`€12.50`, or `12.50 SEK` where no sign is known everywhere; cents, or four places where there are any."""
+    value = Decimal(amount)
+    figure = f"{value:,.2f}" if value == value.quantize(Decimal("0.01")) else f"{value.normalize():f}"
+    return f"€{figure}" if currency == "EUR" else f"{figure} {currency}"
+
+
+@register.filter
+def is_something(amount: Decimal | str) -> bool:
+    return Decimal(amount or 0) != 0
+
+
+@register.filter
+def plug_name(standard: str) -> str:
+    """What people call a connector standard."""
+    return PLUGS[standard].label if standard in PLUGS else standard
+
+
+@register.filter
+def vehicle_type_name(name: str) -> str:
+    return VEHICLE_TYPES.get(name, name)
+
+
+@register.filter
+def status_icon(status: str) -> str:
+    return STATUS.get(str(status), UNKNOWN).icon

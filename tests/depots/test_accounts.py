@@ -44,7 +44,7 @@ def _sign_in(client: Client, login: str, password: str = PASSWORD, **more: str) 
     return client.post("/", {"login": login, "password": password, **more})
 
 
-def test_a_dispatcher_starts_at_the_bookings_and_a_manager_at_the_first_board(
+def test_a_dispatcher_starts_at_the_day_and_a_manager_at_the_first_board(
     client: Client, operator: Organisation, dispatcher: User, manager: User
 ) -> None:
     Depot.objects.create(operator=operator, code="LP 1/a", location_id="LP-1", name="Venlo")
@@ -52,7 +52,7 @@ def test_a_dispatcher_starts_at_the_bookings_and_a_manager_at_the_first_board(
     to_bookings = Client().post("/", {"login": dispatcher.email, "password": PASSWORD})
     to_board = Client().post("/", {"login": "Manager@Ladepark.EXAMPLE", "password": PASSWORD})
 
-    assert (to_bookings.status_code, to_bookings["Location"]) == (302, "/bookings/")
+    assert (to_bookings.status_code, to_bookings["Location"]) == (302, "/")
     assert to_board["Location"] == "/depots/LP%201%2Fa/board/"
 
 
@@ -106,9 +106,9 @@ def test_signing_in_goes_on_to_our_page_and_to_nobody_elses(dispatcher: User) ->
         return Client().post("/", {"login": dispatcher.email, "password": PASSWORD, "next": to})["Location"]
 
     assert next_of("/slots/?depot=LP-1") == "/slots/?depot=LP-1"
-    assert next_of("https://elsewhere.example/") == "/bookings/"
-    assert next_of("//elsewhere.example/") == "/bookings/"
-    assert next_of("javascript:alert(1)") == "/bookings/"
+    assert next_of("https://elsewhere.example/") == "/"
+    assert next_of("//elsewhere.example/") == "/"
+    assert next_of("javascript:alert(1)") == "/"
 
 
 def test_signing_out_is_a_post_and_ends_the_session(client: Client, dispatcher: User) -> None:

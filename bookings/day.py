@@ -1,0 +1,102 @@
+"""A dispatcher's day: which bookings it shows, and where each of them stands in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import F, Q, QuerySet
+
+from bookings.models import Booking, BookingStatus, Enforcement
+
+# Every place's today lies within this of now, whatever its zone.
+REACH = timedelta(hours=38)
+SOON = timedelta(hours=2)
+# A change nobody has seen stays on the page this long after the slot itself is over.
+UNSEEN_KEPT = timedelta(days=3)
+
+GROUPS = {
+    "now": "Now",
+    "next": "Next two hours",
+    "later": "Later today",
+    "elsewhen": "Changed by a depot, another day",
+    "done": "Done",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of a list: a booking, where it stands in the day, and its times on the wall of its depot."""
+
+    booking: Booking
+    group: str
+    starts_at: datetime
+    ends_at: datetime
+
+    @property
+    def ends_another_day(self) -> bool:
+        return self.starts_at.date() != self.ends_at.date()
+
+    @property
+    def zone_name(self) -> str:
+        """`CET`, or the offset where the zone has no letters of its own."""
+        return self.starts_at.tzname() or ""
+
+    @property
+    def is_at_risk(self) -> bool:
+        return self.booking.is_live and self.booking.enforcement == Enforcement.AT_RISK
+
+    @property
+    def shows_enforcement(self) -> bool:
+        """Only a confirmed booking at a charger of ours has anything to tell."""
+        return self.booking.is_ours and self.booking.status in {
+            BookingStatus.CONFIRMED, BookingStatus.CHARGING,
+        }  # fmt: skip
+
+
+def entry(booking: Booking, now: datetime) -> Entry:
+    zone = booking.depot.zone
+    return Entry(
+        booking, group(booking, now), booking.starts_at.astimezone(zone), booking.ends_at.astimezone(zone)
+    )
+
+
+def group(booking: Booking, now: datetime) -> str:
+    """One of GROUPS. "Today" is the depot's: a truck in Lisbon has another midnight than one in Vilnius."""
+    zone = booking.depot.zone
+    if booking.status == BookingStatus.CHARGING:
+        return "now"
+    if not booking.is_live or booking.ends_at <= now:
+        return "done"
+    if booking.starts_at <= now:
+        return "now"
+    if booking.starts_at - now <= SOON:
+        return "next"
+    is_today = booking.starts_at.astimezone(zone).date() == now.astimezone(zone).date()
+    return "later" if is_today else "elsewhen"
+
+
+def of_the_day(rows: QuerySet[Booking], now: datetime) -> list[Entry]:
+    """Today's of these bookings by time, with changes by a depot that nobody has seen, whatever their day."""
+    around = Q(starts_at__lt=now + REACH, ends_at__gt=now - REACH)
+    changed = Q(changed_by_depot_at__isnull=False, ends_at__gt=now - UNSEEN_KEPT)
+    unseen = Q(seen_by_fleet_at__isnull=True) | Q(seen_by_fleet_at__lt=F("changed_by_depot_at"))
+    found = rows.filter(around | (changed & unseen) | Q(status=BookingStatus.CHARGING))
+    entries = [entry(b, now) for b in found.exclude(status=BookingStatus.EXPIRED).order_by("starts_at", "pk")]
+    return [e for e in entries if e.booking.is_changed_unseen or _is_of_today(e, now)]
+
+
+def grouped(entries: Iterable[Entry]) -> list[tuple[str, str, list[Entry]]]:
+    """(key, heading, entries) in the order of the day, done last; empty ones are left out."""
+    by_key: dict[str, list[Entry]] = {key: [] for key in GROUPS}
+    for one in entries:
+        by_key[one.group].append(one)
+    return [(key, GROUPS[key], rows) for key, rows in by_key.items() if rows]
+
+
+def _is_of_today(one: Entry, now: datetime) -> bool:
+    if one.group in {"now", "next"}:
+        return True
+    today = now.astimezone(one.booking.depot.zone).date()
+    return today in {one.starts_at.date(), one.ends_at.date()}

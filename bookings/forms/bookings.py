@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django import forms
+
+from bookings import queries
+from bookings.forms.fields import MomentField, RowField
+from bookings.forms.slots import FARTHEST, LONGEST
+from bookings.models import Booking, BookingStatus, Token, Vehicle
+from bookings.moments import MomentUnclear, in_zone, local_text
+from bookings.operations import TokenName
+from bookings.operations.cancelling import REASONS, REASONS_OF
+from depots.models import Depot, Evse
+from depots.periods import Period
+
+
+class ChangeForm(forms.Form):
+    """What a fleet may change of a booking; what is left as it is, is not asked for."""
+
+    starts_at = MomentField(label="From")
+    ends_at = MomentField(label="To")
+    evse = RowField[Evse](
+        missing="This EVSE does not belong to what is booked.",
+        none="Keep, or another that is free",
+        label="EVSE",
+    )
+    vehicle = RowField[Vehicle](
+        missing="There is no such vehicle in your fleet.", none="No vehicle yet", label="Vehicle"
+    )
+    tokens = forms.MultipleChoiceField(
+        label="Cards and contracts that may charge", required=False, widget=forms.CheckboxSelectMultiple
+    )
+
+    def __init__(self, booking: Booking, given: Mapping[str, Any] | None, *, now: datetime) -> None:
+        self.booking, self.now = booking, now
+        zone = booking.depot.zone
+        self._named = {(t.uid.upper(), t.type) for t in booking.tokens.all()}
+        self._tokens = list(Token.objects.filter(fleet=booking.fleet_id).select_related("vehicle"))
+        mine = [str(t.pk) for t in self._tokens if (t.uid.upper(), t.type) in self._named]
+        initial = {
+            "starts_at": local_text(booking.starts_at, zone),
+            "ends_at": local_text(booking.ends_at, zone),
+            "vehicle": booking.vehicle.plate if booking.vehicle else "",
+            "tokens": mine,
+        }
+        super().__init__(given, initial=initial)
+        self._offer_evses()
+        self._offer_vehicles()
+        offered = [t for t in self._tokens if not t.is_blocked or str(t.pk) in mine]
+        field = self.fields["tokens"]
+        assert isinstance(field, forms.MultipleChoiceField)
+        field.choices = [(str(t.pk), _token_label(t)) for t in offered]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if not self.errors:
+            cleaned["period"] = self._period(cleaned["starts_at"], cleaned["ends_at"])
+        return cleaned
+
+    def wishes(self) -> dict[str, Any]:
+        """Of a valid form: only what differs, as `change_booking` takes it."""
+        found: dict[str, Any] = {}
+        booking, cleaned = self.booking, self.cleaned_data
+        if cleaned["period"] != booking.period:
+            found["period"] = cleaned["period"]
+        if cleaned.get("evse") is not None and cleaned["evse"].pk != booking.evse_id:
+            found["evse"] = cleaned["evse"]
+        if cleaned["vehicle"] is not None and cleaned["vehicle"].pk != booking.vehicle_id:
+            found["vehicle"] = cleaned["vehicle"]
+        chosen = [t for t in self._tokens if str(t.pk) in cleaned["tokens"]]
+        if {(t.uid.upper(), t.type) for t in chosen} != self._named:
+            found["tokens"] = [TokenName(t.uid, t.type, contract_id=t.contract_id) for t in chosen]
+        elif "vehicle" not in found:
+            return found
+        elif self._named and chosen and not self._were_the_vehicles():
+            found["tokens"] = [TokenName(t.uid, t.type, contract_id=t.contract_id) for t in chosen]
+        return found
+
+    def _were_the_vehicles(self) -> bool:
+        """Tokens that came with the vehicle go with it, those chosen by hand stay."""
+        theirs = {
+            (t.uid.upper(), t.type) for t in self._tokens
+            if t.vehicle_id and t.vehicle_id == self.booking.vehicle_id
+        }  # fmt: skip
+        return self._named <= theirs
+
+    def _offer_evses(self) -> None:
+        rows = list(queries.evses_with_bays().filter(options=self.booking.option_id).order_by("uid"))
+        if not self.booking.is_ours or len(rows) < 2:
+            del self.fields["evse"]
+            return
+        field = self.fields["evse"]
+        assert isinstance(field, RowField)
+        field.offer(rows, lambda e: e.uid, lambda e: f"{e.uid} · {e.max_power_w / 1000:g} kW")
+
+    def _offer_vehicles(self) -> None:
+        rows = Vehicle.objects.filter(fleet=self.booking.fleet_id).order_by("plate")
+        field = self.fields["vehicle"]
+        assert isinstance(field, RowField)
+        field.offer(
+            [v for v in rows if not v.is_retired or v.pk == self.booking.vehicle_id],
+            lambda v: v.plate,
+            lambda v: v.plate,
+        )
+
+    def _period(self, first: datetime, last: datetime) -> Period | None:
+        moments: dict[str, datetime] = {}
+        for name, moment in (("starts_at", first), ("ends_at", last)):
+            try:
+                moments[name] = in_zone(moment, self.booking.depot.zone)
+            except MomentUnclear as unclear:
+                self.add_error(name, str(unclear))
+        if len(moments) < 2:
+            return None
+        starts_at, ends_at = moments["starts_at"], moments["ends_at"]
+        if ends_at <= starts_at:
+            self.add_error("ends_at", "The end lies before the start.")
+        elif ends_at - starts_at > LONGEST:
+            self.add_error("ends_at", "A slot lasts two days at most.")
+        elif not self.now - FARTHEST < starts_at < self.now + FARTHEST:
+            self.add_error("starts_at", "This is more than a year away.")
+        else:
+            return Period(starts_at, ends_at)
+        return None
+
+
+class CancelForm(forms.Form):
+    """Why a fleet gives a booking up; the names are those partners hear."""
+
+    reason = forms.ChoiceField(
+        label="Why?",
+        choices=[(name, REASONS[name]) for name in REASONS_OF[Booking.Side.FLEET]],
+        widget=forms.RadioSelect,
+    )
+    note = forms.CharField(label="Note", required=False, max_length=200)
+
+
+class ListForm(forms.Form):
+    """What the list of bookings is narrowed to. Days are those of each depot."""
+
+    depot = RowField[Depot](missing="You have no bookings at such a depot.", none="All depots", label="Depot")
+    vehicle = RowField[Vehicle](
+        missing="There is no such vehicle in your fleet.", none="All vehicles", label="Vehicle"
+    )
+    status = forms.ChoiceField(
+        label="Status", required=False, choices=[("", "Any status"), *BookingStatus.choices]
+    )
+    first_day = forms.DateField(
+        label="From day", required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    )
+    last_day = forms.DateField(
+        label="To day", required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    )
+
+    def __init__(self, given: Mapping[str, Any], *, depots: list[Depot], vehicles: list[Vehicle]) -> None:
+        super().__init__(given)
+        for name, rows, key in (("depot", depots, _code), ("vehicle", vehicles, str)):
+            field = self.fields[name]
+            assert isinstance(field, RowField)
+            field.offer(rows, key, str)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        first, last = cleaned.get("first_day"), cleaned.get("last_day")
+        if first and last and last < first:
+            self.add_error("last_day", "The last day lies before the first.")
+        for name, day in (("first_day", first), ("last_day", last)):
+            if day and not 1970 <= day.year < 9000:
+                self.add_error(name, "This is no day of ours.")
+        return cleaned
+
+
+def _code(depot: Depot) -> str:
+    return depot.code
+
+
+def _token_label(token: Token) -> str:
+    whose = token.vehicle.plate if token.vehicle else token.label
+    return " · ".join(part for part in (token.get_type_display(), token.uid, whose) if part)

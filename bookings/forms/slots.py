@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django import forms
+
+from bookings import queries, rules
+from bookings.forms.fields import MomentField, RowField
+from bookings.models import BookingOption, Vehicle
+from bookings.moments import MomentUnclear, in_zone, local_text
+from depots.models import Depot, Evse, Organisation
+from depots.periods import Period
+
+FARTHEST = timedelta(days=400)
+LONGEST = timedelta(days=2)
+USUAL = timedelta(hours=1)
+STEP_MIN = 15
+
+
+@dataclass(frozen=True)
+class Search:
+    """What the finder looks for. A wall-clock time means another moment in each zone: `periods` has one for each."""
+
+    fleet: Organisation
+    vehicle: Vehicle | None
+    depot: Depot | None
+    periods: dict[str, Period]
+
+
+class SearchForm(forms.Form):
+    """The finder. Whatever is not given has a default, so that opening it shows something."""
+
+    fleet = RowField[Organisation](missing="You do not book for this fleet.", none="", label="For")
+    depot = RowField[Depot](missing="There is no such depot open to you.", none="All depots", label="Depot")
+    vehicle = RowField[Vehicle](
+        missing="There is no such vehicle in your fleet.", none="Any vehicle", label="Vehicle"
+    )
+    starts_at = MomentField(label="From")
+    ends_at = MomentField(label="To")
+
+    def __init__(
+        self, given: Mapping[str, Any], *, fleets: list[Organisation], vehicles: list[Vehicle], now: datetime
+    ) -> None:
+        super().__init__()
+        self.now, self.fleets = now, fleets
+        self._offer("fleet", fleets, lambda f: f.name, lambda f: f.name)
+        self._offer("vehicle", vehicles, lambda v: v.plate, lambda v: v.plate, heading=lambda v: v.fleet.name)
+        self.fleet = self._fleet(given, vehicles)
+        self.depots = list(queries.bookable_depots(self.fleet, now=now))
+        self._offer("depot", self.depots, lambda d: d.code, depot_label)
+        if len(fleets) == 1:
+            del self.fields["fleet"]
+        self.is_bound = True
+        self.data = {**self._defaults(vehicles), **{k: given[k] for k in self.fields if k in given}}
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        depot, first, last = (cleaned.get(name) for name in ("depot", "starts_at", "ends_at"))
+        if first is None or last is None or self.errors:
+            return cleaned
+        zones = {depot.time_zone} if depot else {d.time_zone for d in self.depots} or {"UTC"}
+        periods = {zone: self._period(first, last, ZoneInfo(zone)) for zone in sorted(zones)}
+        cleaned["periods"] = {zone: period for zone, period in periods.items() if period}
+        if not self.errors:
+            self._check_reach(cleaned["periods"].values())
+        return cleaned
+
+    def search(self) -> Search:
+        """Of a valid form."""
+        return Search(
+            fleet=self.fleet,
+            vehicle=self.cleaned_data["vehicle"],
+            depot=self.cleaned_data["depot"],
+            periods=self.cleaned_data["periods"],
+        )
+
+    def query(self, depot: Depot | None, vehicle: Vehicle | None, period: Period) -> dict[str, str]:
+        """The parameters of a search that differs from this one in its time or place."""
+        zone = depot.zone if depot else ZoneInfo("UTC")
+        found = {
+            "depot": self._row_field("depot").value_of(depot),
+            "vehicle": self._row_field("vehicle").value_of(vehicle),
+            "starts_at": local_text(period.starts_at, zone),
+            "ends_at": local_text(period.ends_at, zone),
+        }
+        return {"fleet": self._row_field("fleet").value_of(self.fleet), **found} if self.several else found
+
+    @property
+    def several(self) -> bool:
+        return len(self.fleets) > 1
+
+    def _fleet(self, given: Mapping[str, Any], vehicles: list[Vehicle]) -> Organisation:
+        """The vehicle's fleet, else the one asked for, else the first that has vehicles."""
+        for name in ("vehicle", "fleet"):
+            row = self._row_field(name).row(given.get(name))
+            if isinstance(row, Vehicle):
+                return row.fleet
+            if isinstance(row, Organisation):
+                return row
+        with_vehicles = {vehicle.fleet_id for vehicle in vehicles}
+        return next((fleet for fleet in self.fleets if fleet.pk in with_vehicles), self.fleets[0])
+
+    def _defaults(self, vehicles: list[Vehicle]) -> dict[str, str]:
+        # The zone that is furthest ahead: an hour from now there lies in the past nowhere.
+        zones = [depot.zone for depot in self.depots] or [ZoneInfo("UTC")]
+        east = max(zones, key=lambda zone: self.now.astimezone(zone).utcoffset() or timedelta())
+        start = _aligned(self.now + timedelta(minutes=30))
+        mine = [vehicle for vehicle in vehicles if vehicle.fleet_id == self.fleet.pk]
+        return {
+            "fleet": self._row_field("fleet").value_of(self.fleet) if self.several else "",
+            "depot": "",
+            "vehicle": self._row_field("vehicle").value_of(mine[0]) if len(mine) == 1 else "",
+            "starts_at": local_text(start, east),
+            "ends_at": local_text(start + USUAL, east),
+        }
+
+    def _period(self, first: datetime, last: datetime, zone: ZoneInfo) -> Period | None:
+        starts_at, ends_at = self._moment("starts_at", first, zone), self._moment("ends_at", last, zone)
+        if starts_at is None or ends_at is None:
+            return None
+        if ends_at <= starts_at:
+            self._add_once("ends_at", "The end lies before the start.")
+        elif ends_at - starts_at > LONGEST:
+            self._add_once("ends_at", "A slot lasts two days at most.")
+        else:
+            return Period(starts_at, ends_at)
+        return None
+
+    def _check_reach(self, periods: Iterable[Period]) -> None:
+        """A wall clock that lies in the past in one zone may lie ahead in another."""
+        starts = [period.starts_at for period in periods]
+        if max(starts) < self.now - rules.LATE_TOLERANCE:
+            self._add_once("starts_at", "The slot starts in the past.")
+        if max(starts) > self.now + FARTHEST:
+            self._add_once("starts_at", "This is more than a year ahead.")
+
+    def _moment(self, name: str, moment: datetime, zone: ZoneInfo) -> datetime | None:
+        try:
+            return in_zone(moment, zone)
+        except MomentUnclear as unclear:
+            self._add_once(name, str(unclear))
+            return None
+
+    def _add_once(self, name: str, sentence: str) -> None:
+        if name not in self.errors:
+            self.add_error(name, sentence)
+
+    def _offer(self, name: str, rows: Iterable[Any], key: Any, label: Any, heading: Any = None) -> None:
+        self._row_field(name).offer(rows, key, label, heading=heading)
+
+    def _row_field(self, name: str) -> RowField[Any]:
+        field = self.fields.get(name) or self.base_fields[name]
+        assert isinstance(field, RowField)
+        return field
+
+
+class ReserveForm(forms.Form):
+    """One slot out of the finder's results, to hold or to book. Its fields are hidden: a wrong one is a forged one."""
+
+    fleet = forms.IntegerField(min_value=1, max_value=2**63 - 1)
+    option = forms.IntegerField(min_value=1, max_value=2**63 - 1)
+    evse = forms.IntegerField(min_value=1, max_value=2**63 - 1, required=False)
+    vehicle = forms.IntegerField(min_value=1, max_value=2**63 - 1, required=False)
+    starts_at = MomentField()
+    ends_at = MomentField()
+    request_id = forms.UUIDField(required=False)
+
+    def __init__(
+        self, given: Mapping[str, Any], *, fleets: list[Organisation], vehicles: list[Vehicle], now: datetime
+    ) -> None:
+        super().__init__(given)
+        self.now = now
+        self._fleets = {fleet.pk: fleet for fleet in fleets}
+        self._vehicles = {vehicle.pk: vehicle for vehicle in vehicles}
+
+    def clean_fleet(self) -> Organisation:
+        fleet = self._fleets.get(self.cleaned_data["fleet"])
+        if fleet is None:
+            raise forms.ValidationError("You do not book for this fleet.")
+        return fleet
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if self.errors:
+            return cleaned
+        option = self._option(cleaned["fleet"], cleaned["option"])
+        if option is None:
+            self.add_error("option", "This is not open to you (any more).")
+            return cleaned
+        cleaned["option"] = option
+        cleaned["evse"] = self._evse(option, cleaned["evse"])
+        cleaned["vehicle"] = self._vehicle(cleaned["fleet"], cleaned["vehicle"])
+        cleaned["period"] = self._period(option.depot.zone, cleaned["starts_at"], cleaned["ends_at"])
+        return cleaned
+
+    def _option(self, fleet: Organisation, option_id: int) -> BookingOption | None:
+        return queries.bookable_options(fleet, now=self.now).filter(pk=option_id).first()
+
+    def _evse(self, option: BookingOption, evse_id: int | None) -> Evse | None:
+        found = next((evse for evse in option.evses.all() if evse.pk == evse_id), None)
+        if evse_id and found is None:
+            self.add_error("evse", "This EVSE does not belong to what is booked.")
+        return found
+
+    def _vehicle(self, fleet: Organisation, vehicle_id: int | None) -> Vehicle | None:
+        found = self._vehicles.get(vehicle_id or 0)
+        if vehicle_id and (found is None or found.fleet_id != fleet.pk):
+            self.add_error("vehicle", "There is no such vehicle in your fleet.")
+        return found
+
+    def _period(self, zone: ZoneInfo, first: datetime, last: datetime) -> Period | None:
+        try:
+            starts_at, ends_at = in_zone(first, zone), in_zone(last, zone)
+        except MomentUnclear as unclear:
+            self.add_error("starts_at", str(unclear))
+            return None
+        if ends_at <= starts_at:
+            self.add_error("ends_at", "The end lies before the start.")
+        elif ends_at - starts_at > LONGEST:
+            self.add_error("ends_at", "A slot lasts two days at most.")
+        elif not self.now - FARTHEST < starts_at < self.now + FARTHEST:
+            self.add_error("starts_at", "This is more than a year away.")
+        else:
+            return Period(starts_at, ends_at)
+        return None
+
+
+def depot_label(depot: Depot) -> str:
+    partner = f" · partner {depot.operator.name}" if depot.is_mirror else ""
+    return f"{depot.name}{partner}"
+
+
+def _aligned(moment: datetime) -> datetime:
+    """The next quarter of an hour, in any zone there is."""
+    moment = moment.replace(second=0, microsecond=0)
+    return moment + timedelta(minutes=-moment.minute % STEP_MIN)

@@ -1,0 +1,31 @@
+"""What a changed booking looks like in the lists of its fleet. Boards hear of bars (bookings.live.board)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from bookings import day
+from bookings.live.audiences import depot_audience, fleet_audience
+from bookings.live.rendering import Views, renders
+from bookings.models import Booking
+
+
+@renders("booking")
+def render_booking(booking_id: int) -> Views:
+    """Lists of the fleet get the row itself; who looks after the depot and has its page open looks for himself."""
+    booking = Booking.objects.select_related("depot__operator", "evse", "vehicle", "fleet").get(pk=booking_id)
+    return {
+        fleet_audience(booking.fleet_id): fleet_view(booking, timezone.now()),
+        depot_audience(booking.depot_id): {},
+    }
+
+
+def fleet_view(booking: Booking, now: datetime) -> dict[str, Any]:
+    """{"version", "group" (bookings.day), "row": HTML}."""
+    entry = day.entry(booking, now)
+    row = render_to_string("bookings/_row.html", {"entry": entry})
+    return {"version": booking.version, "group": entry.group, "row": row}

@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.db.models import DateField, DateTimeField, F, Func, QuerySet
+from django.db.models.functions import Cast
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from bookings import access, day, history, operations, wording
+from bookings.errors import BookingError
+from bookings.forms.bookings import CancelForm, ChangeForm, ListForm
+from bookings.models import Booking, BookingStatus, Vehicle
+from bookings.moments import local_text
+from bookings.views import slots
+from depots import pages
+from depots.models import Depot
+
+A_PAGE = 100
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def bookings(request: HttpRequest) -> HttpResponse:
+    """The list; sending a slot of the finder here books it."""
+    if request.method == "POST":
+        return slots.book(request)
+    fleets = access.fleet_member(request.user)
+    rows = access.bookings_of(request.user)
+    depots = list(Depot.objects.filter(bookings__fleet__in=fleets).distinct().order_by("name"))
+    vehicles = list(Vehicle.objects.filter(fleet__in=fleets).order_by("plate"))
+    asked = request.GET if request.GET.keys() - {"page"} else {"first_day": _today(depots)}
+    form = ListForm(asked, depots=depots, vehicles=vehicles)
+    valid = form.is_valid()
+    page = Paginator(_narrowed(rows, form) if valid else rows.none(), A_PAGE).get_page(
+        request.GET.get("page")
+    )
+    now = timezone.now()
+    context = {
+        "form": form, "page": page, "is_today_on": asked is not request.GET, "entries": [day.entry(booking, now) for booking in page.object_list],
+        "may_book": bool(access.fleets_booked_for(request.user)), "query": _query_without_page(request),
+    }  # fmt: skip
+    return pages.respond(request, "bookings/list", context, 200 if valid else 422)
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "HEAD"])
+def booking(request: HttpRequest, booking_id: int) -> HttpResponse:
+    return _page(request, access.booking(request.user, booking_id))
+
+
+@login_required
+@require_POST
+def confirm(request: HttpRequest, booking_id: int) -> HttpResponse:
+    """Turn a hold into a booking, or into a request where the depot decides."""
+    found = access.fleet_booking(request.user, booking_id)
+    return _act(request, found, operations.confirm_hold, _words_of_confirmation)
+
+
+@login_required
+@require_POST
+def release(request: HttpRequest, booking_id: int) -> HttpResponse:
+    """Give a hold back."""
+    found = access.fleet_booking(request.user, booking_id)
+    return _act(request, found, operations.release_hold, lambda _: "The slot is free again.", to="/slots/")
+
+
+@login_required
+@require_POST
+def seen(request: HttpRequest, booking_id: int) -> HttpResponse:
+    """A dispatcher has looked at what the depot changed."""
+    found = access.fleet_booking(request.user, booking_id)
+    operations.mark_seen(booking_id=found.pk, actor=request.user.get_username(), now=timezone.now())
+    return HttpResponse(status=204) if pages.wants_part(request) else redirect(found)
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def change(request: HttpRequest, booking_id: int) -> HttpResponse:
+    """The form for another time, EVSE, vehicle or other tokens."""
+    found = access.fleet_booking(request.user, booking_id)
+    now = timezone.now()
+    form = ChangeForm(found, request.POST if request.method == "POST" else None, now=now)
+    nearest = None
+    if form.is_valid():
+        try:
+            changed = operations.change_booking(
+                booking_id=found.pk, **form.wishes(), actor=request.user.get_username(), now=now
+            )
+        except BookingError as refusal:
+            form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
+            nearest = refusal.nearest
+        else:
+            waits = wording.pending_request(Booking.objects.get(pk=changed.pk)) is not None
+            return pages.done(request, found.get_absolute_url(), "Asked for." if waits else "Changed.")
+    context = {
+        "booking": found, "form": form, "nearest": nearest and _offer(found, nearest),
+        "refusal": _why_not(found, "change", now), "entry": day.entry(found, now),
+    }  # fmt: skip
+    return pages.respond(request, "bookings/change", context, 422 if form.is_bound else 200)
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def cancel(request: HttpRequest, booking_id: int) -> HttpResponse:
+    """The form that gives a booking up, with its reason."""
+    found = access.fleet_booking(request.user, booking_id)
+    now = timezone.now()
+    form = CancelForm(request.POST if request.method == "POST" else None, initial={"reason": "NO_CANCELED"})
+    if form.is_valid():
+        try:
+            cancelled = operations.cancel_booking(
+                booking_id=found.pk, reason=form.cleaned_data["reason"], note=form.cleaned_data["note"],
+                by=Booking.Side.FLEET, actor=request.user.get_username(), now=now,
+            )  # fmt: skip
+        except BookingError as refusal:
+            form.add_error(None, str(refusal))
+        else:
+            over = cancelled.status == BookingStatus.CANCELLED
+            words = "Cancelled." if over else f"{found.depot.operator} has been asked to cancel it."
+            return pages.done(request, found.get_absolute_url(), words)
+    context = {
+        "booking": found, "form": form, "refusal": _why_not(found, "cancellation", now), "entry": day.entry(found, now),
+        "fee": _late_fee(found),
+    }  # fmt: skip
+    return pages.respond(request, "bookings/cancel", context, 422 if form.is_bound else 200)
+
+
+def _page(request: HttpRequest, found: Booking, status: int = 200, refusal: str = "") -> HttpResponse:
+    now, user = timezone.now(), request.user
+    is_fleet = found.fleet_id in access.fleets_seen(user)
+    is_dispatcher = found.fleet_id in access.fleets_booked_for(user)
+    mine = access.fleets_seen(user) | access.operators_seen(user)
+    context = {
+        "booking": found,
+        "entry": day.entry(found, now),
+        "is_fleet": is_fleet,
+        "is_dispatcher": is_dispatcher,
+        "is_manager": not found.depot.is_mirror
+        and found.depot.operator_id in access.operators_decided_for(user),
+        "refusal": refusal,
+        "status_words": wording.status_words(found),
+        "firmness": wording.firmness(found, now=now),
+        "terms": wording.terms_lines(found.terms, found.period, found.depot, now=now),
+        "actions": wording.fleet_actions(found, now=now) if is_dispatcher else [],
+        "pending": wording.pending_request(found),
+        "asked": history.asked_words(found),
+        "depot_change": history.last_change_by_depot(found),
+        "moments": history.moments(found, organisation_ids=mine, is_fleet=is_fleet),
+        "now": now,
+    }
+    return pages.respond(request, "bookings/booking", context, status)
+
+
+def _act(
+    request: HttpRequest,
+    found: Booking,
+    operation: Callable[..., Booking],
+    words: Callable[[Booking], str],
+    to: str = "",
+) -> HttpResponse:
+    """A step that needs no form: the page again, or with the reason why it was refused."""
+    try:
+        after = operation(booking_id=found.pk, actor=request.user.get_username(), now=timezone.now())
+    except BookingError as refusal:
+        return _page(request, access.booking(request.user, found.pk), 422, str(refusal))
+    messages.success(request, words(after))
+    return redirect(to or found)
+
+
+def _words_of_confirmation(booking: Booking) -> str:
+    if booking.status == BookingStatus.REQUESTED:
+        return "Asked for. The depot decides."
+    return f"Booked: {booking.reference}."
+
+
+def _why_not(found: Booking, name: str, now: datetime) -> str:
+    """Why an action's form is of no use right now; empty when it is."""
+    known = {action.name: action.why_not for action in wording.fleet_actions(found, now=now)}
+    if found.status == BookingStatus.HELD:
+        return "It is only held yet: confirm it or give it back."
+    return known.get(name, f"A booking that is {found.get_status_display().lower()} stays as it is.")
+
+
+def _late_fee(found: Booking) -> str:
+    """What cancelling costs in words, from the price it was made at."""
+    fee = found.quote.get("late_cancel_fee", "0")
+    return f"{fee} {found.quote.get('currency', '')}" if float(fee) else ""
+
+
+def _offer(found: Booking, nearest: Any) -> dict[str, str]:
+    """The nearest possible time, as words and as the form's own values."""
+    zone = found.depot.zone
+    ends = nearest.ends_at.astimezone(zone)
+    return {
+        "words": f"{wording.local(nearest.starts_at, found.period, found.depot)}–{ends:%H:%M}",
+        "starts_at": local_text(nearest.starts_at, zone),
+        "ends_at": local_text(nearest.ends_at, zone),
+    }
+
+
+def _today(depots: list[Depot]) -> str:
+    """Where the day is youngest, so that no depot's today is left out."""
+    now = timezone.now()
+    return min([now.astimezone(depot.zone).date() for depot in depots] or [now.date()]).isoformat()
+
+
+def _narrowed(rows: QuerySet[Booking], form: ListForm) -> QuerySet[Booking]:
+    """In order of time; without a first day the latest come first."""
+    asked = form.cleaned_data
+    same = {"depot": asked["depot"], "vehicle": asked["vehicle"], "status": asked["status"]}
+    rows = rows.filter(**{name: value for name, value in same.items() if value})
+    first, last = asked["first_day"], asked["last_day"]
+    if first or last:
+        local = Func(F("depot__time_zone"), F("starts_at"), function="timezone", output_field=DateTimeField())
+        rows = rows.annotate(local_day=Cast(local, DateField()))
+    if first:
+        # The coarse bound is for the index: no zone is more than a day from UTC.
+        rows = rows.filter(local_day__gte=first, starts_at__gte=_midnight(first) - timedelta(days=1))
+    if last:
+        rows = rows.filter(local_day__lte=last, starts_at__lt=_midnight(last) + timedelta(days=2))
+    return rows.order_by("starts_at", "pk") if first else rows.order_by("-starts_at", "-pk")
+
+
+def _midnight(date: Any) -> datetime:
+    return datetime.combine(date, time(), UTC)
+
+
+def _query_without_page(request: HttpRequest) -> str:
+    query = request.GET.copy()
+    query.pop("page", None)
+    return query.urlencode()

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import uuid4
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from bookings import access, finder, operations
+from bookings.errors import BookingError
+from bookings.forms.slots import ReserveForm, SearchForm
+from bookings.models import Booking, BookingStatus, Vehicle
+from bookings.moments import local_text
+from depots import pages
+from depots.models import Organisation
+
+
+@never_cache
+@login_required
+@require_safe
+def find(request: HttpRequest) -> HttpResponse:
+    """The finder with its results; without a question it answers one of its own."""
+    fleets = access.dispatcher(request.user)
+    form = SearchForm(request.GET, fleets=fleets, vehicles=_vehicles(fleets), now=timezone.now())
+    return _finder(request, form, 200 if form.is_valid() else 422)
+
+
+@login_required
+@require_POST
+def hold(request: HttpRequest) -> HttpResponse:
+    """Keep a slot while its terms and price are read; its page asks to confirm."""
+    return _reserve(request, _hold)
+
+
+def book(request: HttpRequest) -> HttpResponse:
+    """Book a slot at once, or ask for it where a depot or a partner decides. The caller has checked method and sign-in."""
+    return _reserve(request, _book)
+
+
+def _reserve(request: HttpRequest, take: Callable[[HttpRequest, dict[str, Any]], Booking]) -> HttpResponse:
+    now, fleets = timezone.now(), access.dispatcher(request.user)
+    vehicles = _vehicles(fleets)
+    form = ReserveForm(request.POST, fleets=fleets, vehicles=vehicles, now=now)
+    search = lambda: SearchForm(_search_of(form), fleets=fleets, vehicles=vehicles, now=now)  # noqa: E731
+    if not form.is_valid():
+        return _finder(request, search(), 422, refused=_sentences(form))
+    wanted = form.cleaned_data
+    if earlier := _made_already(wanted):
+        return redirect(earlier)
+    try:
+        booking = take(request, wanted)
+    except BookingError as refusal:
+        if earlier := _made_already(wanted):  # sent twice, and the first was quicker
+            return redirect(earlier)
+        return _finder(request, search(), 422, refusal=refusal)
+    return redirect(booking)
+
+
+def _hold(request: HttpRequest, wanted: dict[str, Any]) -> Booking:
+    return operations.hold_slot(
+        fleet=wanted["fleet"], option=wanted["option"], period=wanted["period"], vehicle=wanted["vehicle"],
+        evse=wanted["evse"], actor=request.user.get_username(), now=timezone.now(),
+    )  # fmt: skip
+
+
+def _book(request: HttpRequest, wanted: dict[str, Any]) -> Booking:
+    booking = operations.request_booking(
+        fleet=wanted["fleet"], option=wanted["option"], period=wanted["period"], vehicle=wanted["vehicle"],
+        evse=wanted["evse"], request_id=str(wanted["request_id"] or ""),
+        actor=request.user.get_username(), now=timezone.now(),
+    )  # fmt: skip
+    asked = booking.status == BookingStatus.REQUESTED
+    messages.success(request, f"{'Asked for' if asked else 'Booked'}: {booking.reference}.")
+    return booking
+
+
+def _made_already(wanted: Mapping[str, Any]) -> Booking | None:
+    """What an earlier send of the same form made: a booking by its request id, or a hold of the very same slot."""
+    mine = Booking.objects.filter(fleet=wanted["fleet"])
+    if wanted["request_id"]:
+        made = mine.filter(request_id=str(wanted["request_id"])).first()
+        if made is not None:
+            return made
+    period = wanted["period"].in_utc()
+    same = mine.filter(
+        option=wanted["option"], vehicle=wanted["vehicle"], starts_at=period.starts_at, ends_at=period.ends_at,
+        status=BookingStatus.HELD, held_until__gt=timezone.now(),
+    )  # fmt: skip
+    return (same.filter(evse=wanted["evse"]) if wanted["evse"] else same).first()
+
+
+def _finder(
+    request: HttpRequest,
+    form: SearchForm,
+    status: int,
+    *,
+    refusal: BookingError | None = None,
+    refused: str = "",
+) -> HttpResponse:
+    now = timezone.now()
+    places, nearest = [], None
+    if form.is_valid():
+        search = form.search()
+        places = finder.places(form, search, now=now)
+        if refusal is not None and refusal.nearest is not None and search.depot is not None:
+            nearest = finder.Nearest.of(form, search, search.depot, refusal.nearest)
+    context = {
+        "form": form, "places": places, "refusal": str(refusal) if refusal else refused, "nearest": nearest,
+        "request_id": uuid4(), "free": sum(len(place.free) for place in places),
+    }  # fmt: skip
+    return pages.respond(request, "bookings/slots", context, status)
+
+
+def _search_of(form: ReserveForm) -> dict[str, str]:
+    """The finder's question that a slot came from, as far as it makes sense."""
+    wanted = getattr(form, "cleaned_data", {})
+    option, vehicle, period = wanted.get("option"), wanted.get("vehicle"), wanted.get("period")
+    found = {"fleet": fleet.name} if isinstance(fleet := wanted.get("fleet"), Organisation) else {}
+    if isinstance(vehicle, Vehicle):
+        found["vehicle"] = vehicle.plate
+    if hasattr(option, "depot"):
+        found["depot"] = option.depot.code
+        if period is not None:
+            found["starts_at"] = local_text(period.starts_at, option.depot.zone)
+            found["ends_at"] = local_text(period.ends_at, option.depot.zone)
+    return found
+
+
+def _sentences(form: ReserveForm) -> str:
+    return " ".join(f"{name}: {error}" for name, errors in form.errors.items() for error in errors)
+
+
+def _vehicles(fleets: list[Organisation]) -> list[Vehicle]:
+    found = Vehicle.objects.filter(fleet__in=fleets, is_retired=False)
+    return list(found.select_related("fleet").order_by("fleet__name", "plate"))

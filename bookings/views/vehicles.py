@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from django.contrib.auth.decorators import login_required
+from django.db.models import Count, Q
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from bookings import access, day
+from bookings.forms.vehicles import VehicleForm, save
+from bookings.models import LIVE, Vehicle
+from depots import pages
+
+SHOWN_BOOKINGS = 10
+
+
+@never_cache
+@login_required
+@require_safe
+def vehicles(request: HttpRequest) -> HttpResponse:
+    fleets = access.fleet_member(request.user)
+    rows = access.vehicles_of(request.user).annotate(token_count=Count("tokens", Q(tokens__is_blocked=False)))
+    context = {
+        "vehicles": rows.order_by("is_retired", "plate"),
+        "may_change": bool(access.fleets_booked_for(request.user)),
+        "is_several": len(fleets) > 1,
+    }
+    return pages.respond(request, "bookings/vehicles", context)
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def add(request: HttpRequest) -> HttpResponse:
+    fleets = access.dispatcher(request.user)
+    form = VehicleForm(request.POST if request.method == "POST" else None, fleets=fleets)
+    if form.is_valid() and (vehicle := save(form)):
+        return pages.done(request, f"/vehicles/{vehicle.pk}/", f"{vehicle} is added. Give it a card next.")
+    return pages.respond(request, "bookings/vehicle_form", {"form": form}, 422 if form.is_bound else 200)
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def vehicle(request: HttpRequest, vehicle_id: int) -> HttpResponse:
+    """A vehicle's facts, its tokens and what is booked for it; for its dispatchers a form."""
+    if request.method == "POST":
+        access.own_vehicle(request.user, vehicle_id)
+    found = access.vehicle(request.user, vehicle_id)
+    may_change = found.fleet_id in access.fleets_booked_for(request.user)
+    fleets = access.organisations_booked_for(request.user)
+    name = found.plate
+    form = VehicleForm(request.POST if request.method == "POST" else None, instance=found, fleets=fleets)
+    if form.is_valid() and save(form):
+        return pages.done(request, f"/vehicles/{found.pk}/", "Saved.")
+    now = timezone.now()
+    coming = (
+        access.booking_rows().filter(vehicle=found, status__in=LIVE, ends_at__gt=now).order_by("starts_at")
+    )
+    context = {
+        "vehicle": found, "plate": name, "form": form, "may_change": may_change, "tokens": found.tokens.all(),
+        "entries": [day.entry(booking, now) for booking in coming[:SHOWN_BOOKINGS]],
+    }  # fmt: skip
+    return pages.respond(request, "bookings/vehicle", context, 422 if form.is_bound else 200)
+
+
+@login_required
+@require_POST
+def retire(request: HttpRequest, vehicle_id: int) -> HttpResponse:
+    """Book nothing more for it; what is booked stands."""
+    return _set_retired(request, access.own_vehicle(request.user, vehicle_id), True)
+
+
+@login_required
+@require_POST
+def bring_back(request: HttpRequest, vehicle_id: int) -> HttpResponse:
+    return _set_retired(request, access.own_vehicle(request.user, vehicle_id), False)
+
+
+def _set_retired(request: HttpRequest, found: Vehicle, is_retired: bool) -> HttpResponse:
+    Vehicle.objects.filter(pk=found.pk).update(is_retired=is_retired)
+    words = f"{found} is retired. Its bookings stand." if is_retired else f"{found} is back."
+    return pages.done(request, f"/vehicles/{found.pk}/", words)

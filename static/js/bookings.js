@@ -1,0 +1,147 @@
+// The dispatcher's pages: rows that change under one's eyes, numbers that follow them, a hold's countdown, and forms
+// that think along. Everything here is a comfort: without it the pages are complete, and true when they are loaded.
+'use strict'
+;(() => {
+  const PAUSE_MS = 300 // several changes at once make one request
+
+  // ---- lists: a row comes with the stream; what it cannot say (another group, a new booking) the server is asked ----
+  const lists = () => document.querySelectorAll('[data-live-rows]')
+  const waiting = new WeakMap()
+
+  function again(part) {
+    if (waiting.has(part)) return
+    waiting.set(part, setTimeout(() => {
+      waiting.delete(part)
+      if (part.isConnected) htmx.trigger(part, 'again')
+    }, PAUSE_MS))
+  }
+
+  function ofFleet(views) {
+    const names = Object.keys(views).filter((name) => name.startsWith('fleet-'))
+    return names.length ? views[names[0]] : undefined
+  }
+
+  document.body.addEventListener('berth:booking', ({ detail }) => {
+    const seen = ofFleet(detail.for)
+    if (seen !== undefined) for (const list of lists()) takeRow(list, detail.id, seen)
+    const page = document.querySelector(`[data-live-page][data-booking="${detail.id}"]`)
+    if (page && !(seen?.version <= Number(page.dataset.version))) again(page)
+  })
+
+  function takeRow(list, id, seen) {
+    const row = list.querySelector(`[data-booking="${id}"]`)
+    if (row && seen?.version <= Number(row.dataset.version)) return
+    const fresh = row && seen?.row && rowOf(seen.row)
+    if (!fresh || row.dataset.group !== fresh.dataset.group || row.dataset.starts !== fresh.dataset.starts || isNarrowed(row, fresh)) {
+      return again(list)
+    }
+    Idiomorph.morph(row, fresh, { ignoreActiveValue: true })
+    flash(list.querySelector(`[data-booking="${id}"]`))
+    count(list)
+  }
+
+  // A list narrowed to a status must not keep a row that has another now.
+  function isNarrowed(row, fresh) {
+    return row.dataset.status !== fresh.dataset.status && new URLSearchParams(location.search).get('status')
+  }
+
+  function rowOf(html) {
+    const template = document.createElement('template')
+    template.innerHTML = html
+    return template.content.querySelector('tr')
+  }
+
+  function flash(row) {
+    row.classList.remove('is-fresh')
+    void row.offsetWidth // starts the animation anew
+    row.classList.add('is-fresh')
+  }
+
+  // ---- the numbers above the day ----
+  function count(list) {
+    for (const tally of list.querySelectorAll('[data-tally]')) {
+      const rows = list.querySelectorAll(`tr${tally.dataset.tally}`)
+      tally.querySelector('b').textContent = rows.length
+      tally.parentElement.hidden = rows.length === 0
+    }
+  }
+
+  // ---- a change by the depot counts as seen once its page is really looked at ----
+  function markSeen() {
+    const page = document.querySelector('[data-seen-url]')
+    if (!page || document.visibilityState !== 'visible' || page.dataset.isSaid) return
+    page.dataset.isSaid = 'yes'
+    htmx.ajax('POST', page.dataset.seenUrl, { source: page, swap: 'none' })
+  }
+  document.addEventListener('visibilitychange', markSeen)
+
+  // ---- how long a hold still lasts ----
+  function countDown() {
+    for (const clock of document.querySelectorAll('[data-countdown]')) {
+      const seconds = Math.ceil((Date.parse(clock.dataset.countdown) - Date.now()) / 1000)
+      const text = seconds > 0 ? `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}` : 'run out'
+      if (clock.textContent !== text) clock.textContent = text
+    }
+  }
+  setInterval(countDown, 1000)
+
+  // ---- forms: a later start moves the end along; a nearest time is taken over ----
+  function keepLength(form) {
+    const [first, last] = ['starts_at', 'ends_at'].map((name) => form.elements[name])
+    if (!first || !last || form.dataset.keeps) return
+    form.dataset.keeps = 'yes'
+    let length = minutes(last.value) - minutes(first.value)
+    last.addEventListener('change', () => { length = minutes(last.value) - minutes(first.value) })
+    first.addEventListener('change', () => {
+      const end = new Date((minutes(first.value) + length) * 60_000)
+      if (length > 0 && !Number.isNaN(end.getTime())) last.value = end.toISOString().slice(0, 16)
+    })
+  }
+
+  // Wall-clock arithmetic only: the zone is the depot's, which the browser does not know.
+  function minutes(text) {
+    return Date.parse(`${text}Z`) / 60_000
+  }
+
+  document.addEventListener('click', (event) => {
+    const button = event.target.closest('[data-takes-times]')
+    if (!button) return
+    const form = button.closest('form')
+    form.elements.starts_at.value = button.dataset.starts
+    form.elements.ends_at.value = button.dataset.ends
+    button.closest('.nearest').remove()
+    form.elements.ends_at.focus()
+  })
+
+  // Twice sent is once meant; a page that comes back from the browser's memory can send again.
+  document.addEventListener('submit', (event) => {
+    if (event.target.method !== 'post' || event.target.matches('[hx-post]')) return
+    setTimeout(() => {
+      for (const button of event.target.querySelectorAll('button:enabled')) {
+        button.disabled = true
+        button.dataset.sent = ''
+      }
+    })
+  })
+  window.addEventListener('pageshow', () => {
+    for (const button of document.querySelectorAll('[data-sent]')) {
+      button.disabled = false
+      delete button.dataset.sent
+    }
+  })
+
+  // ---- results are looked up again when somebody else's booking has changed what is free ----
+  document.body.addEventListener('berth:taken', () => {
+    const finder = document.querySelector('[data-finder]')
+    if (finder && document.visibilityState === 'visible' && !finder.contains(document.activeElement)) again(finder)
+  })
+
+  function begin() {
+    for (const list of lists()) count(list)
+    for (const form of document.querySelectorAll('[data-keeps-length]')) keepLength(form)
+    countDown()
+    markSeen()
+  }
+  document.body.addEventListener('htmx:afterSettle', begin)
+  begin()
+})()
