@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Case, F, Q, Value, When
+from django.db.models import BigIntegerField, Case, F, Q, Value, When
+from django.db.models.functions import Greatest
 
 from roaming.models import Delivery, Partner
 from roaming.ocpi.client import CallFailed, Peer, Refused
@@ -111,9 +112,8 @@ def succeeded(lease: Lease, *, digest: str = "", now: datetime) -> None:
     """The partner has the version that was sent. A change meanwhile keeps the delivery due."""
     with transaction.atomic():
         _ours(lease).update(
-            delivered_version=Case(
-                When(delivered_version__lt=lease.version, then=Value(lease.version)),
-                default=F("delivered_version"),
+            delivered_version=Greatest(
+                "delivered_version", Value(lease.version, output_field=BigIntegerField())
             ),
             next_try_at=Case(When(wanted_version__gt=lease.version, then=Value(now)), default=None),
             delivered={"digest": digest} if digest else F("delivered"),
