@@ -20,14 +20,14 @@ from django.http import HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
 from django.utils import timezone
 
-from roaming.models import PartnerMessage
-from roaming.ocpi.auth import Caller
+from roaming.models import Partner, PartnerMessage
+from roaming.ocpi.auth import Caller, token_of
 from roaming.ocpi.envelope import MAX_BODY, OcpiResponse, for_status
 
 logger = structlog.get_logger(__name__)
 
 LOGGED_BODY = 16 * 1024
-_SECRET = re.compile(r'("token"\s*:\s*")[^"]*(")', re.IGNORECASE)
+_SECRET = re.compile(r'("token"\s*:\s*")(?:[^"\\]|\\.)*(")', re.IGNORECASE)
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 # Configuration modules carry no routing headers.
 _UNROUTED = re.compile(r"^/ocpi/(versions|[^/]+|[^/]+/credentials)$")
@@ -117,10 +117,10 @@ def _log(
     request: HttpRequest, response: HttpResponse, ids: dict[str, str], *, at: datetime, took: float
 ) -> None:
     """A line for a known partner, cut and without tokens. A log that cannot be written spoils no answer."""
-    caller: Caller | None = getattr(request, "caller", None)
-    if caller is None:
+    partner = _partner(request, at=at)
+    if partner is None:
         logger.info(
-            "ocpi request of nobody we know", path=request.path_info[:200], status=response.status_code
+            "ocpi request without a known token", path=request.path_info[:200], status=response.status_code
         )
         return
     line: dict[str, Any] = {
@@ -129,7 +129,7 @@ def _log(
     }
     try:
         PartnerMessage.objects.create(
-            partner=caller.partner, at=at, is_incoming=True, method=(request.method or "")[:7],
+            partner=partner, at=at, is_incoming=True, method=(request.method or "")[:7],
             url=_UNPRINTABLE.sub("?", request.get_full_path())[:500],
             request_id=ids["X-Request-ID"][:64], correlation_id=ids["X-Correlation-ID"][:64],
             http_status=response.status_code, took_ms=int(took * 1000), **line,
@@ -138,6 +138,19 @@ def _log(
         logger.warning("partner message not logged", exc_info=True)
 
 
+def _partner(request: HttpRequest, *, at: datetime) -> Partner | None:
+    """Whose request it was, also one that was refused before anybody asked for its token."""
+    caller: Caller | None = getattr(request, "caller", None)
+    if caller is not None:
+        return caller.partner
+    try:
+        token = token_of(request, now=at)
+    except DatabaseError:
+        return None
+    return token.partner if token else None
+
+
 def _loggable(body: bytes) -> str:
-    text = body[:LOGGED_BODY].decode("utf-8", "replace")
-    return _SECRET.sub(r"\1…\2", text).replace("\x00", "")
+    """The beginning of a body, with every token struck out before it is cut."""
+    text = _SECRET.sub(r"\1…\2", body.decode("utf-8", "replace"))
+    return text[:LOGGED_BODY].replace("\x00", "")

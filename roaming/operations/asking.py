@@ -10,7 +10,7 @@ from django.db import connection, transaction
 
 from bookings.errors import WrongStatus
 from bookings.fitting import Needs
-from bookings.models import Booking, BookingOption, BookingRequest
+from bookings.models import Booking, BookingOption
 from bookings.operations import TokenName, ask_to_book, ask_to_cancel, ask_to_change
 from bookings.operations.asks import find_asked, is_repeated
 from bookings.rules import LATE_TOLERANCE
@@ -71,14 +71,6 @@ class Ask:
 class Outcome:
     booking: Booking
     is_new: bool
-
-    @property
-    def reason(self) -> str:
-        """Why the newest ask was declined; empty when it was not."""
-        newest = self.booking.requests.last()
-        if newest is None or newest.decision != BookingRequest.Decision.DECLINED:
-            return ""
-        return newest.reason
 
 
 def post_ask(partner: Partner, ask: Ask, *, operator: Organisation | None = None, now: datetime) -> Outcome:

@@ -8,9 +8,20 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from bookings.models import Booking, BookingRequest, Occupancy
-from bookings.operations import cancel_booking, change_booking, decide, fail_undecided, mark_no_show
+from bookings.operations import (
+    cancel_booking,
+    change_booking,
+    complete,
+    decide,
+    fail_undecided,
+    mark_no_show,
+    start_charging,
+)
+from depots.models import ChargingSession
 from depots.periods import Period
 from tests.factories import (
     NOW,
@@ -611,3 +622,92 @@ def _pk(booking: dict[str, Any]) -> int:
 
 def _entries(answer: Any) -> list[str]:
     return [entry["request_status"] for entry in data(answer)["booking_requests"]]
+
+
+# Beside the main road
+
+
+def test_a_booking_is_fulfilled_when_charging_starts_and_stays_so(caller: Caller, evse: Any) -> None:
+    first = caller.book(option_of(evse), ELEVEN)
+    session = ChargingSession.objects.create(
+        charger=evse.charger,
+        evse=evse,
+        transaction="1",
+        started_at=ELEVEN.starts_at,
+        start_received_at=ELEVEN.starts_at,
+    )
+
+    start_charging(booking_id=_pk(data(first)), session=session, actor="test", now=ELEVEN.starts_at)
+    charging = data(caller.get(f"{BOOKINGS}/{data(first)['id']}"))
+    complete(booking_id=_pk(data(first)), at=ELEVEN.ends_at, actor="test", now=ELEVEN.ends_at)
+    completed = data(caller.get(f"{BOOKINGS}/{data(first)['id']}"))
+
+    assert charging["reservation_status"] == completed["reservation_status"] == "FULFILLED"
+    assert code(caller.post(BOOKINGS, edit(first, period=period_json(TWO)))) == (200, 2001)
+    assert code(caller.post(BOOKINGS, edit(first, canceled=CANCELED))) == (200, 2001)
+
+
+def test_a_booking_changes_the_last_updated_of_its_offers_only(caller: Caller, clock: Any) -> None:
+    depot = make_depot()
+    taken, idle = make_evse(depot, uid="TAKEN"), make_evse(depot, uid="IDLE")
+    clock.shift(timedelta(minutes=5))
+
+    caller.book(option_of(taken), ELEVEN)
+
+    def updated(evse: Any) -> tuple[str, str]:
+        location = data(caller.get(f"{BOOKINGS}/booking_locations/{evse.uid}"))
+        return location["last_updated"], location["calendars"][0]["last_updated"]
+
+    assert updated(taken) == ("2030-01-15T08:05:00Z", "2030-01-15T08:05:00Z")
+    assert updated(idle) == ("2030-01-15T08:00:00Z", "2030-01-15T08:00:00Z")
+
+
+def test_a_request_of_bookings_1_0_is_booked_and_kept_as_it_came(caller: Caller, evse: Any) -> None:
+    country, party = caller.party
+    body = {
+        "country_code": country.lower(),
+        "party_id": party,
+        "request_id": "OLD-1",
+        "location_id": evse.depot.location_id,
+        "evse_uid": "EVSE-1",
+        "bookable_parking_option": {"format": "CABLE"},
+        "booking_tokens": [
+            {
+                "country_code": country,
+                "party_id": party,
+                "uid": "AB 123",
+                "type": "LICENSE_PLATE",
+                "contract_id": "C",
+            }
+        ],
+        "period": {
+            "start_from": "2030-01-15T12:00:00+01:00",
+            "end_before": "2030-01-15T12:00:00",
+            "max_power": 300,
+        },
+    }
+
+    booking = data(caller.post(BOOKINGS, body))
+
+    assert booking["reservation_status"] == "RESERVED"
+    assert booking["period"]["min_power"] == 300_000
+    assert booking["access_information"] == [{"method": "LICENSE_PLATE", "value": "AB 123"}]
+    assert booking["authorization_reference"] == "OLD-1"
+    assert booking["booking_requests"][0]["booking_request"] == body
+
+
+def test_ids_that_are_longer_than_they_should_be_are_echoed(caller: Caller, evse: Any) -> None:
+    booking = data(
+        caller.book(option_of(evse), ELEVEN, request_id="r" * 64, authorization_reference="a" * 64)
+    )
+
+    assert booking["request_id"] == "r" * 64
+    assert booking["authorization_reference"] == "a" * 64
+
+
+def test_a_booking_asks_a_bounded_number_of_questions(caller: Caller, evse: Any) -> None:
+    body = booking_request(caller.party, option_of(evse), ELEVEN)
+    with CaptureQueriesContext(connection) as captured:
+        caller.post(BOOKINGS, body)
+
+    assert len(captured) <= 52

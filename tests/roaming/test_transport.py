@@ -309,6 +309,27 @@ def test_what_was_said_is_logged_without_tokens_and_cut(caller: Caller) -> None:
     assert caller.partner.plain_token not in read.response_body  # type: ignore[attr-defined]
 
 
+def test_what_was_refused_unread_is_logged_too(caller: Caller) -> None:
+    caller.post(BOOKINGS, b"x" * (1024 * 1024 + 1))
+    caller.get("/ocpi/nowhere")
+    caller.send("PUT", BOOKINGS)
+
+    assert list(PartnerMessage.objects.order_by("id").values_list("http_status", flat=True)) == [
+        413,
+        404,
+        405,
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ['{"token": "a\\"secret"}', '{"x": "' + "x" * (LOGGED_BODY - 30) + '", "Token" : "secret"}']
+)
+def test_a_token_is_struck_out_wherever_it_stands(caller: Caller, text: str) -> None:
+    caller.post(BOOKINGS, text.encode())
+
+    assert "secr" not in PartnerMessage.objects.get().request_body
+
+
 def test_strangers_leave_no_line_in_the_log(caller: Caller) -> None:
     caller.get("/ocpi/versions", Authorization="Token wrong")
 

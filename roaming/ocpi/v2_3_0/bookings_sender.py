@@ -104,7 +104,9 @@ def ask(request: HttpRequest) -> HttpResponse:
     finally:
         deviations.count(caller.partner, reading.deviations)
     fresh = access.bookings(caller.partner).get(pk=outcome.booking.pk)
-    return ok(mapping.booking_out(fresh), http=201 if outcome.is_new else 200, message=outcome.reason)
+    return ok(
+        mapping.booking_out(fresh), http=201 if outcome.is_new else 200, message=mapping.refusal_of(fresh)
+    )
 
 
 def fingerprint(received: dict[str, Any]) -> str:

@@ -126,6 +126,12 @@ def granted(booking: Booking) -> schemas.BookingOption:
     return _option_of([evse], evse_uid=evse.uid, parking_id=evse.uid)
 
 
+def refusal_of(booking: Booking) -> str:
+    """Why the newest ask was declined; empty when it was not."""
+    newest = list(booking.requests.all())[-1:]
+    return newest[0].reason if newest and newest[0].decision == BookingRequest.Decision.DECLINED else ""
+
+
 def terms_out(terms: Terms, *, has_no_show_fee: bool = False) -> schemas.BookingTerms:
     return schemas.BookingTerms(
         rfid_auth_required=True,
