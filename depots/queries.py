@@ -41,7 +41,7 @@ def armed_reservations(charger: Charger, *, now: datetime) -> list[Armed]:
     """
     latest: dict[int, ChargerCommand] = {}
     answered = charger.commands.filter(
-        answered_at__gt=max(charger.booted_at or now - LONGEST_RESERVATION, now - LONGEST_RESERVATION),
+        answered_at__gte=max(charger.booted_at or now - LONGEST_RESERVATION, now - LONGEST_RESERVATION),
         action__in=[ChargerCommand.Action.RESERVE, ChargerCommand.Action.CANCEL_RESERVATION],
         state=ChargerCommand.State.ANSWERED,
         reservation_id__isnull=False,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from depots.ocpp.simulator.charger import SimulatedCharger
+from depots.ocpp.simulator.station import Token
 
 PROTOCOLS = ("ocpp1.6", "ocpp2.0.1", "ocpp2.1")
 
@@ -18,7 +20,8 @@ class UnreadableFile(Exception):
 def read_chargers(path: Path, url: str) -> list[SimulatedCharger]:
     """`{"chargers": [{"identity": …, "password": …, "protocol": "ocpp1.6", "evses": [{"number": 1, "max_power_kw": 400}]}]}`.
 
-    `evses` may also be their number. Raises UnreadableFile.
+    `evses` may also be their number. An EVSE's `running` is a transaction that it is in the middle of: {"transaction",
+    "token", "started_at", "ends_at", "meter_start_wh", "meter_wh", "soc_percent"}. Raises UnreadableFile.
     """
     try:
         rows = json.loads(path.read_text())["chargers"]
@@ -36,18 +39,39 @@ def _charger(row: Any, place: str, url: str) -> SimulatedCharger:
         protocol = row.get("protocol", "ocpp1.6")
         if protocol not in PROTOCOLS:
             raise UnreadableFile(f"{place}: protocol is one of {', '.join(PROTOCOLS)}, not {protocol!r}.")
-        return SimulatedCharger(
+        evses = row.get("evses", 1)
+        charger = SimulatedCharger(
             identity=row["identity"],
             password=row.get("password", ""),
             protocol=protocol,
             url=url,
-            evses=_evses(row.get("evses", 1)),
+            evses=_evses(evses),
         )
+        for evse in evses if isinstance(evses, list) else []:
+            if evse.get("running"):
+                _resume(charger, evse["number"], evse["running"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableFile(f"{place}: {error!r}") from None
+    return charger
 
 
 def _evses(told: Any) -> int | dict[int, int]:
     if isinstance(told, int):
         return told
     return {evse["number"]: round(evse.get("max_power_kw", 150) * 1000) for evse in told}
+
+
+def _resume(charger: SimulatedCharger, number: int, told: dict[str, Any]) -> None:
+    """Go on where the charger was when its story was written down."""
+    evse = charger.station.evses[number]
+    evse.register_wh = told.get("meter_wh") or told.get("meter_start_wh") or 0
+    transaction = charger.station.begin(number, Token(told["token"]), soc_percent=told.get("soc_percent"))
+    transaction.started_at = datetime.fromisoformat(told["started_at"])
+    transaction.ends_at = datetime.fromisoformat(told["ends_at"]) if told.get("ends_at") else None
+    transaction.meter_start_wh = told.get("meter_start_wh") or 0
+    if charger.talk.version == "1.6":
+        transaction.csms_id = int(told["transaction"])
+    else:
+        transaction.id = told["transaction"]
+    # Beyond every number it may have used before, also in an earlier life of this process.
+    transaction.seq_no = int(charger.clock().timestamp())

@@ -139,7 +139,8 @@ class Life:
         transaction.soc_percent = min(
             100.0, soc + (transaction.meter_wh - before_wh) / truck.battery_wh * 100
         )
-        if transaction.soc_percent >= truck.leaves_at_percent:
+        is_time = transaction.ends_at is not None and self.charger.clock() >= transaction.ends_at
+        if is_time or transaction.soc_percent >= truck.leaves_at_percent:
             await self.charger.stop(evse)
             del self._charging[transaction.id]
             logger.info("%s: the truck leaves EVSE %s", self.charger.identity, evse)

@@ -48,6 +48,7 @@ class Transaction:
     power_w: int = 0
     soc_percent: float | None = None
     sampled_at: datetime | None = None
+    ends_at: datetime | None = None
     is_accepted: bool = True
 
     def next_seq_no(self) -> int:
