@@ -93,7 +93,7 @@ def begin(
         assert booking.evse is not None  # booking_here_has_evse
         span = occupancy.span_for(booking.evse, booking.period, booking.terms, now=at)
         occupancy.place(booking, booking.evse, span)
-        occupancy.claim(booking, booking.period, named)
+        occupancy.claim(booking, named)
     event = _log(booking, before="", at=at, actor=actor, detail=detail)
     booking_changed.send(sender=Booking, booking=booking, event=event, at=at)
     tell_calendars([booking.evse_id], at=at)

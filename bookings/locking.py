@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 from django.db import transaction
 
-from bookings.models import Booking, BookingOption, Vehicle
+from bookings.models import Booking, BookingOption
 from depots.models import Depot, Evse
 
 
@@ -55,10 +55,6 @@ def lock_bookings(booking_ids: Collection[int]) -> list[Booking]:
         Booking.objects.filter(pk__in=booking_ids).order_by("pk").select_for_update(no_key=True, of=("self",))
     )
     return list(rows.select_related("depot__operator", "option", "evse__charger", "fleet", "vehicle"))
-
-
-def lock_vehicle(vehicle_id: int) -> Vehicle:
-    return Vehicle.objects.select_for_update(no_key=True).get(pk=vehicle_id)
 
 
 def lock_options(option_ids: Collection[int]) -> list[BookingOption]:

@@ -93,26 +93,37 @@ def lift(closure: Closure) -> None:
     fill_closures(closure.evse_id, closure.period)
 
 
-def claim(booking: Booking, span: Period, tokens: Collection[BookingToken]) -> None:
-    """Forbid the booking's tokens and vehicle another place in the span, where the terms forbid overlaps.
+def claim(booking: Booking, tokens: Collection[BookingToken]) -> None:
+    """Forbid the booking's tokens and vehicle another place in its period, where the terms forbid overlaps.
 
-    The period itself is claimed, not the turnaround: a truck that has left may be elsewhere. Queues behind others who
-    claim the same, so that two inserts do not deadlock on the constraint.
+    The period itself is claimed, not the turnaround: a truck that has left may be elsewhere.
     """
     Claim.objects.filter(holder=booking.pk).delete()
+    claim_also(booking, booking.period, tokens, booking.vehicle_id)
+
+
+def claim_also(
+    booking: Booking, period: Period, tokens: Collection[BookingToken], vehicle_id: int | None
+) -> None:
+    """Claim one more period for it, that of a change which waits to be decided.
+
+    Queues behind others who claim the same, so that two inserts do not deadlock on the constraint.
+    """
     if booking.terms.overlapping_tokens:
         return
     keys = sorted(token_keys(tokens))
-    _queue(
-        [
-            *[f"token {key}" for key in keys],
-            *([f"vehicle {booking.vehicle_id}"] if booking.vehicle_id else []),
-        ]
-    )
-    claims = [Claim(holder=booking.pk, span=span, token_key=key) for key in keys]
-    if booking.vehicle_id:
-        claims.append(Claim(holder=booking.pk, span=span, vehicle_id=booking.vehicle_id))
+    _queue([*[f"token {key}" for key in keys], *([f"vehicle {vehicle_id}"] if vehicle_id else [])])
+    claims = [Claim(holder=booking.pk, span=period, token_key=key) for key in keys]
+    if vehicle_id:
+        claims.append(Claim(holder=booking.pk, span=period, vehicle_id=vehicle_id))
     Claim.objects.bulk_create(claims)
+
+
+def drop_pending(booking: Booking) -> None:
+    """Give up the place and the claims of a change that is not decided any more."""
+    if Occupancy.objects.filter(holder=booking.pk, kind=Occupancy.Kind.PENDING).exists():
+        vacate(booking, kinds=[Occupancy.Kind.PENDING])
+        claim(booking, list(booking.tokens.all()))
 
 
 def unclaim(booking: Booking) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from bookings.enforcement.arming import disarm
 from bookings.enforcement.rescue import swap
 from bookings.enforcement.state import RETRY, is_wanted, set_state
-from bookings.locking import lock_booking
+from bookings.locking import lock_bookings
 from bookings.models import Booking, Enforcement
 from depots.models import ChargerCommand
 
@@ -19,9 +19,10 @@ def take_answer(command: ChargerCommand, *, now: datetime) -> None:
     """What becomes of the booking a settled `reserve` was for. Runs in the transaction that settles the command."""
     if command.action != ChargerCommand.Action.RESERVE or command.reservation_id is None:
         return
-    try:
-        booking = lock_booking(command.reservation_id)
-    except Booking.DoesNotExist:
+    # The EVSEs of the charger are locked, so a booking comes here or leaves only before or after; one that stands
+    # elsewhere is not looked for there, against the order of locks.
+    booking = next(iter(lock_bookings([command.reservation_id])), None)
+    if booking is None:
         return
     at_this_charger = booking.evse is not None and booking.evse.charger_id == command.charger_id
     if not (is_wanted(booking) and at_this_charger and booking.evse.number == command.payload.get("evse")):  # type: ignore[union-attr]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Q
 
-from bookings import fitting, lifecycle, queries
+from bookings import fitting, lifecycle, power, queries
 from bookings.enforcement.state import ACTOR
 from bookings.errors import BookingError
 from bookings.fitting import Needs
@@ -27,11 +28,14 @@ AT_FAULT = {"faulted", "unavailable"}
 
 
 def rescue(*, now: datetime) -> int:
-    """Look for another EVSE for what is still at risk shortly before its start. How many were moved."""
+    """Look for another EVSE for what is still at risk shortly before its start, or whose EVSE is broken.
+
+    How many were moved.
+    """
     at_risk = Booking.objects.filter(
+        Q(starts_at__lte=now + SWAP_BEFORE_START) | Q(enforcement_why__in=AT_FAULT),
         status=BookingStatus.CONFIRMED,
         enforcement=Enforcement.AT_RISK,
-        starts_at__lte=now + SWAP_BEFORE_START,
     )
     moved = 0
     for booking_id in at_risk.order_by("starts_at").values_list("pk", flat=True)[:200]:
@@ -44,8 +48,11 @@ def rescue(*, now: datetime) -> int:
 def swap(booking: Booking, *, now: datetime) -> bool:
     """Move a booking whose EVSE is broken at once, if a working one is free. The booking and its EVSE are locked.
 
-    Other EVSEs may only be locked in key order; what cannot be had without waiting is left to the next tick.
+    Other EVSEs may only be locked in key order, and the depot before them: what cannot be had without waiting, or needs
+    the promises of power looked at, is left to `rescue` in the next tick.
     """
+    if power.can_bind(booking.depot):
+        return False
     pool = _alternatives(booking)
     free = Evse.objects.filter(pk__in=[evse.pk for evse in pool]).order_by("pk")
     locked = set(
@@ -133,8 +140,9 @@ def _alternatives(booking: Booking) -> list[Evse]:
 
 
 def _lock_with_alternatives(booking_id: int) -> Booking:
-    booking = Booking.objects.select_related("option", "vehicle", "evse").get(pk=booking_id)
-    return lock_booking(booking_id, also=[evse.pk for evse in _alternatives(booking)])
+    booking = Booking.objects.select_related("depot", "option", "vehicle", "evse").get(pk=booking_id)
+    also = [evse.pk for evse in _alternatives(booking)]
+    return lock_booking(booking_id, also=also, depot=power.can_bind(booking.depot))
 
 
 def _apology(why: str) -> str:

@@ -83,7 +83,7 @@ def change_booking(
         if not booking.is_ours:
             return _ask_partner(booking, asked, actor, now)
         requests.decline_pending(booking, "Replaced by a later change.", actor=actor, now=now)
-        occupancy.vacate(booking, kinds=[Occupancy.Kind.PENDING])
+        occupancy.drop_pending(booking)
         sweep_holds(
             [e.pk for e in pool],
             change.period.widened(booking.terms.early_start, booking.terms.tail),
@@ -122,7 +122,7 @@ def apply(booking: Booking, change: Change, target: Evse, *, by: str, actor: str
     if change.tokens is not None:
         _replace_tokens(booking, change.tokens)
     _move_place(booking, target, span, old_evse_id)
-    occupancy.claim(booking, booking.period, list(booking.tokens.all()))
+    occupancy.claim(booking, list(booking.tokens.all()))
     fields = [
         "starts_at", "ends_at", "evse", "vehicle", "plate", "promised_power_w", "quote", "decide_until",
     ]  # fmt: skip
@@ -228,6 +228,8 @@ def _keep_beside(booking: Booking, change: Change, target: Evse, actor: str, now
     span = occupancy.span_for(target, change.period, booking.terms, now=now, holder=booking.pk)
     power.promise(target, span, change.power_w, change.needs.max_power_w, holder=booking.pk)
     occupancy.place(booking, target, span, kind=Occupancy.Kind.PENDING)
+    tokens = change.tokens if change.tokens is not None else list(booking.tokens.all())
+    occupancy.claim_also(booking, change.period, tokens, change.vehicle.pk if change.vehicle else None)
     booking.decide_until = decide_until(booking.terms, booking.period, now)
     detail = {"after": {"period": change.period.as_json(), "evse": target.uid}}
     lifecycle.record(

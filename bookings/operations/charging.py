@@ -6,7 +6,7 @@ from django.db import transaction
 
 from bookings import lifecycle, occupancy
 from bookings.locking import lock_booking
-from bookings.models import Booking, BookingStatus, Enforcement, Occupancy
+from bookings.models import Booking, BookingStatus, Enforcement
 from bookings.operations import requests
 from depots.models import ChargingSession
 
@@ -19,7 +19,7 @@ def start_charging(*, booking_id: int, session: ChargingSession, actor: str, now
     with transaction.atomic():
         booking = lock_booking(booking_id)
         requests.decline_pending(booking, "The vehicle is charging already.", actor=actor, now=now)
-        occupancy.vacate(booking, kinds=[Occupancy.Kind.PENDING])
+        occupancy.drop_pending(booking)
         booking.session, booking.enforcement, booking.enforcement_why = session, Enforcement.USED, ""
         booking.next_try_at = None
         detail = {"transaction": session.transaction, "evse": session.evse.uid if session.evse else None}

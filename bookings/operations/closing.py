@@ -105,7 +105,11 @@ def _standing(closure: Closure) -> list[Booking]:
 def _elsewhere(booking: Booking, now: datetime, promised: list[tuple[int, Period]]) -> Evse | None:
     """Another EVSE of the depot that fits, can give what was promised and is free, its own option's first."""
     needs = Needs.of(booking.vehicle)
-    rows = queries.evses_with_bays().filter(depot=booking.depot_id, is_withdrawn=False).exclude(pk__in=[booking.evse_id])
+    rows = (
+        queries.evses_with_bays()
+        .filter(depot=booking.depot_id, is_withdrawn=False)
+        .exclude(pk__in=[booking.evse_id])
+    )
     pool = [
         evse
         for evse in rows

@@ -52,7 +52,7 @@ def _accept(booking: Booking, request: BookingRequest, reason: str, actor: str, 
 
 def _take_kept_place(booking: Booking, request: BookingRequest, actor: str, now: datetime) -> None:
     change, target = changing.planned_from_request(booking, request)
-    occupancy.vacate(booking, kinds=[Occupancy.Kind.PENDING])
+    occupancy.drop_pending(booking)
     changing.apply(booking, change, target, by=Booking.Side.FLEET, actor=actor, now=now)
 
 
@@ -81,7 +81,7 @@ def drop_change(booking: Booking, detail: dict[str, str], *, actor: str, now: da
             booking, BookingStatus.DECLINED, actor=actor, at=now, detail=detail, fields=["decide_until"]
         )
         return
-    occupancy.vacate(booking, kinds=[Occupancy.Kind.PENDING])
+    occupancy.drop_pending(booking)
     booking.changed_by_depot_at = now
     lifecycle.record(
         booking, kind="change_declined", actor=actor, at=now, detail=detail,

@@ -135,12 +135,11 @@ def confirm_hold(*, booking_id: int, actor: str, now: datetime) -> Booking:
     """Turn a hold into a booking, or into a request where the depot decides. Raises WrongStatus when it ran out."""
     with transaction.atomic():
         booking = lock_booking(booking_id)
-        if booking.status == BookingStatus.HELD and booking.held_until and booking.held_until <= now:
-            raise WrongStatus(
-                booking.status,
-                BookingStatus.CONFIRMED,
-                "The hold has run out; the slot has to be found anew.",
-            )
+        if booking.status != BookingStatus.HELD or booking.held_until is None:
+            raise WrongStatus(booking.status, BookingStatus.CONFIRMED)
+        if booking.held_until <= now:
+            gone = "The hold has run out; the slot has to be found anew."
+            raise WrongStatus(booking.status, BookingStatus.CONFIRMED, gone)
         approval = booking.terms.approval
         asked = requests.asked_of(
             booking.period, option=booking.option, evse=booking.evse, vehicle=booking.vehicle,

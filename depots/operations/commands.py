@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 
 from depots.models import Charger, ChargerCommand
+from depots.operations.locking import lock_evses_of
 from depots.signals import command_settled
 
 CHANNEL = "charger_commands"
@@ -110,8 +111,9 @@ def settle_command(
     exists. UNCLEAR makes repeatable commands wait for another try.
     """
     with transaction.atomic():
+        lock_evses_of(ChargerCommand.objects.values_list("charger_id", flat=True).get(pk=command_id))
         command = (
-            ChargerCommand.objects.select_for_update(of=("self",))
+            ChargerCommand.objects.select_for_update(of=("self",), no_key=True)
             .select_related("charger")
             .get(pk=command_id)
         )

@@ -9,6 +9,7 @@ from django.db import connection, transaction
 
 from depots.models import Charger, ChargerCommand
 from depots.operations.commands import NotTheHolder, lose_sent_commands, queue_command, wake_gateways
+from depots.operations.locking import lock_evses_of
 from depots.signals import charger_connected, charger_disconnected
 
 
@@ -31,6 +32,7 @@ def reconcile(*, charger_id: int, holder: str, rebooted: bool, now: datetime) ->
     Called once its queue of old messages has drained. Raises NotTheHolder.
     """
     with transaction.atomic():
+        lock_evses_of(charger_id)
         charger = _held(charger_id, holder)
         lose_sent_commands(charger=charger, now=now)
         if rebooted or "asked_at" not in charger.told:
@@ -52,6 +54,7 @@ def renew_leases(
 def close_connection(*, charger_id: int, holder: str, now: datetime) -> None:
     """The socket ended. Does nothing when a newer one has taken over meanwhile."""
     with transaction.atomic():
+        lock_evses_of(charger_id)
         charger = (
             Charger.objects.select_for_update(no_key=True).filter(pk=charger_id, lease_holder=holder).first()
         )
@@ -61,12 +64,16 @@ def close_connection(*, charger_id: int, holder: str, now: datetime) -> None:
 
 def release_lapsed(*, now: datetime) -> int:
     """Chargers whose gateway died without a word are offline once their lease has run out. How many there were."""
-    lapsed = Charger.objects.select_for_update(no_key=True, skip_locked=True).exclude(lease_holder="")
-    with transaction.atomic():
-        chargers = list(lapsed.filter(lease_until__lt=now).order_by("id")[:500])
-        for charger in chargers:
-            _disconnect(charger, now)
-    return len(chargers)
+    lapsed = Charger.objects.exclude(lease_holder="").filter(lease_until__lt=now).order_by("id")
+    ended = 0
+    for charger_id in lapsed.values_list("pk", flat=True)[:500]:
+        with transaction.atomic():
+            lock_evses_of(charger_id)
+            # Renewed or taken over since it was looked at?
+            for charger in lapsed.filter(pk=charger_id).select_for_update(no_key=True, skip_locked=True):
+                _disconnect(charger, now)
+                ended += 1
+    return ended
 
 
 def _held(charger_id: int, holder: str) -> Charger:

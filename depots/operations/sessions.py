@@ -20,6 +20,7 @@ from django.db import IntegrityError, transaction
 from depots import gate
 from depots.models import Charger, ChargerCommand, ChargingSession, Evse, MeterReading, SessionEvent
 from depots.operations.commands import queue_command
+from depots.operations.locking import lock_evses_beside
 from depots.operations.reports import QUEUED_AFTER, change_status_if_newer
 from depots.signals import charging_ended, charging_started
 
@@ -136,7 +137,7 @@ def start_session(*, charger_id: int, start: Start, now: datetime) -> Outcome:
 def stop_session(*, charger_id: int, stop: Stop, now: datetime) -> Outcome:
     """Record the end of a transaction. Twice is once; an unknown one is kept as a session that nobody saw begin."""
     with transaction.atomic():
-        charger = Charger.objects.select_related("depot").get(pk=charger_id)
+        charger, _ = _charger_and_evse(charger_id, None)
         session, found = _session_to_stop(charger, stop, now)
         is_repeat = session.end_received_at is not None and session.meter_stop_wh is not None
         if not is_repeat:
@@ -200,13 +201,9 @@ def _answer_to(
 
 
 def _charger_and_evse(charger_id: int, evse_number: int | None) -> tuple[Charger, Evse | None]:
+    evses = lock_evses_beside(charger_id)
     charger = Charger.objects.select_related("depot").get(pk=charger_id)
-    if not evse_number:
-        return charger, None
-    # Locked first, like everywhere: receivers of what we tell lock EVSEs, then bookings.
-    return charger, Evse.objects.select_for_update(no_key=True).filter(
-        charger=charger, number=evse_number
-    ).first()
+    return charger, evses.get(evse_number or 0)
 
 
 def _ask(
