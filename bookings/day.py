@@ -27,21 +27,18 @@ GROUPS = {
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of a list: a booking, where it stands in the day, and its times on the wall of its depot."""
+    """One row of a list: a booking, where it stands in the day, and its times as the clock on the depot's wall shows
+    them, naive, because templates would turn aware ones back into UTC."""
 
     booking: Booking
     group: str
     starts_at: datetime
     ends_at: datetime
+    zone_name: str
 
     @property
     def ends_another_day(self) -> bool:
         return self.starts_at.date() != self.ends_at.date()
-
-    @property
-    def zone_name(self) -> str:
-        """`CET`, or the offset where the zone has no letters of its own."""
-        return self.starts_at.tzname() or ""
 
     @property
     def is_at_risk(self) -> bool:
@@ -56,10 +53,13 @@ class Entry:
 
 
 def entry(booking: Booking, now: datetime) -> Entry:
-    zone = booking.depot.zone
-    return Entry(
-        booking, group(booking, now), booking.starts_at.astimezone(zone), booking.ends_at.astimezone(zone)
+    starts_at, ends_at = (
+        moment.astimezone(booking.depot.zone) for moment in (booking.starts_at, booking.ends_at)
     )
+    return Entry(
+        booking, group(booking, now), starts_at.replace(tzinfo=None), ends_at.replace(tzinfo=None),
+        starts_at.tzname() or booking.depot.time_zone,
+    )  # fmt: skip
 
 
 def group(booking: Booking, now: datetime) -> str:

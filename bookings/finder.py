@@ -105,15 +105,16 @@ class Place:
 
     @property
     def starts_at(self) -> datetime:
-        return self.period.starts_at.astimezone(self.depot.zone)
+        """As the clock on the depot's wall shows it: naive, because templates would turn it back into UTC."""
+        return self.period.starts_at.astimezone(self.depot.zone).replace(tzinfo=None)
 
     @property
     def ends_at(self) -> datetime:
-        return self.period.ends_at.astimezone(self.depot.zone)
+        return self.period.ends_at.astimezone(self.depot.zone).replace(tzinfo=None)
 
     @property
     def zone_name(self) -> str:
-        return self.starts_at.tzname() or self.depot.time_zone
+        return self.period.starts_at.astimezone(self.depot.zone).tzname() or self.depot.time_zone
 
     @property
     def total(self) -> int:

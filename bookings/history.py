@@ -45,6 +45,11 @@ ENFORCEMENT = {
     "released": ("The charger no longer holds it", "lock-open", "info"),
     "not_due": ("The charger was told to let go again", "lock-open", "info"),
 }
+REFUSED = {
+    "create": "The booking was refused",
+    "change": "A change was refused",
+    "cancel": "A cancellation was refused",
+}
 OTHERS = {
     "changed": ("Changed", "arrows-exchange", "info"),
     "moved": ("Moved", "arrows-exchange", "warning"),
@@ -164,7 +169,7 @@ def _is_refused_by_rule(ask: BookingRequest) -> bool:
 
 
 def _of_refusal(ask: BookingRequest, booking: Booking, known: set[str], is_fleet: bool) -> Moment:
-    title = {"create": "The booking was refused", "change": "A change was refused", "cancel": "A cancellation was refused"}[ask.kind]  # fmt: skip
+    title = REFUSED[ask.kind]
     wanted = _difference({"after": ask.asked}, booking)
     text = " ".join(f"{part.rstrip('.')}." for part in (wanted, ask.reason) if part)
     return Moment(ask.asked_at, title, text, _by(ask.asked_by, booking, known, is_fleet), "ban", "danger")

@@ -114,7 +114,7 @@ def cancel_words(booking: Booking) -> str:
 def status_words(booking: Booking) -> str:
     """Where a booking stands, in one sentence."""
     partner = booking.depot.operator.name
-    decided = f" It answers by {booking.decide_until.astimezone(booking.depot.zone):%H:%M}." if booking.decide_until else ""  # fmt: skip
+    decided = f" It answers by {_clock(booking)}." if booking.decide_until else ""
     known = {
         BookingStatus.HELD: "This slot is kept for you while you look. It is not booked yet.",
         BookingStatus.REQUESTED: f"{partner} has been asked and has not answered yet."
@@ -135,6 +135,11 @@ def status_words(booking: Booking) -> str:
 def pending_request(booking: Booking) -> BookingRequest | None:
     """The ask that waits for an answer, from rows read already."""
     return next((r for r in booking.requests.all() if r.decision == BookingRequest.Decision.PENDING), None)
+
+
+def _clock(booking: Booking) -> str:
+    """Until when the depot decides, on its own clock."""
+    return f"{booking.decide_until.astimezone(booking.depot.zone):%H:%M}" if booking.decide_until else ""
 
 
 def _deadline(icon: str, verb: str, deadline: datetime, period: Period, depot: Depot, now: datetime) -> Line:

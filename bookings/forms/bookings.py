@@ -50,6 +50,7 @@ class ChangeForm(forms.Form):
         self._offer_evses()
         self._offer_vehicles()
         offered = [t for t in self._tokens if not t.is_blocked or str(t.pk) in mine]
+        offered.sort(key=lambda t: (str(t.pk) not in mine, t.vehicle_id != booking.vehicle_id, t.uid))
         field = self.fields["tokens"]
         assert isinstance(field, forms.MultipleChoiceField)
         field.choices = [(str(t.pk), _token_label(t)) for t in offered]

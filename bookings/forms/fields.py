@@ -55,8 +55,13 @@ class RowField(forms.ChoiceField, Generic[Row]):
         self._rows: dict[str, Row] = {}
 
     def offer(
-        self, rows: Iterable[Row], key: Callable[[Row], str], label: Callable[[Row], str], *, heading: Callable[[Row], str] | None = None
-    ) -> None:  # fmt: skip
+        self,
+        rows: Iterable[Row],
+        key: Callable[[Row], str],
+        label: Callable[[Row], str],
+        *,
+        heading: Callable[[Row], str] | None = None,
+    ) -> None:
         """Set the choices; `heading` groups them."""
         found = list(rows)
         names = [key(row).upper() for row in found]

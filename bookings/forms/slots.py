@@ -49,8 +49,8 @@ class SearchForm(forms.Form):
         self.now, self.fleets = now, fleets
         self._offer("fleet", fleets, lambda f: f.name, lambda f: f.name)
         self._offer("vehicle", vehicles, lambda v: v.plate, lambda v: v.plate, heading=lambda v: v.fleet.name)
-        self.fleet = self._fleet(given, vehicles)
-        self.depots = list(queries.bookable_depots(self.fleet, now=now))
+        self.chosen_fleet = self._fleet(given, vehicles)
+        self.depots = list(queries.bookable_depots(self.chosen_fleet, now=now))
         self._offer("depot", self.depots, lambda d: d.code, depot_label)
         if len(fleets) == 1:
             del self.fields["fleet"]
@@ -72,7 +72,7 @@ class SearchForm(forms.Form):
     def search(self) -> Search:
         """Of a valid form."""
         return Search(
-            fleet=self.fleet,
+            fleet=self.chosen_fleet,
             vehicle=self.cleaned_data["vehicle"],
             depot=self.cleaned_data["depot"],
             periods=self.cleaned_data["periods"],
@@ -87,7 +87,11 @@ class SearchForm(forms.Form):
             "starts_at": local_text(period.starts_at, zone),
             "ends_at": local_text(period.ends_at, zone),
         }
-        return {"fleet": self._row_field("fleet").value_of(self.fleet), **found} if self.several else found
+        return (
+            {"fleet": self._row_field("fleet").value_of(self.chosen_fleet), **found}
+            if self.several
+            else found
+        )
 
     @property
     def several(self) -> bool:
@@ -109,9 +113,9 @@ class SearchForm(forms.Form):
         zones = [depot.zone for depot in self.depots] or [ZoneInfo("UTC")]
         east = max(zones, key=lambda zone: self.now.astimezone(zone).utcoffset() or timedelta())
         start = _aligned(self.now + timedelta(minutes=30))
-        mine = [vehicle for vehicle in vehicles if vehicle.fleet_id == self.fleet.pk]
+        mine = [vehicle for vehicle in vehicles if vehicle.fleet_id == self.chosen_fleet.pk]
         return {
-            "fleet": self._row_field("fleet").value_of(self.fleet) if self.several else "",
+            "fleet": self._row_field("fleet").value_of(self.chosen_fleet) if self.several else "",
             "depot": "",
             "vehicle": self._row_field("vehicle").value_of(mine[0]) if len(mine) == 1 else "",
             "starts_at": local_text(start, east),

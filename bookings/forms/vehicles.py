@@ -20,9 +20,10 @@ class Measured(forms.DecimalField):
 
     def __init__(self, *, per: int, most: int, places: int, **options: Any) -> None:
         self._per = per
+        least = Decimal(1).scaleb(-places)
         super().__init__(
-            **{"required": False, "min_value": Decimal(1).scaleb(-places), "max_value": most, "decimal_places": places, "max_digits": 9, **options}
-        )  # fmt: skip
+            required=False, min_value=least, max_value=most, decimal_places=places, max_digits=9, **options
+        )
 
     def clean(self, value: Any) -> Any:
         amount = super().clean(value)

@@ -9,6 +9,7 @@ from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.db.models import DateField, DateTimeField, F, Func, QuerySet
 from django.db.models.functions import Cast
+from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
@@ -25,6 +26,11 @@ from depots import pages
 from depots.models import Depot
 
 A_PAGE = 100
+A_DAY = timedelta(days=1)
+LOCAL_DAY = Cast(
+    Func(F("depot__time_zone"), F("starts_at"), function="timezone", output_field=DateTimeField()),
+    DateField(),
+)
 
 
 @never_cache
@@ -46,7 +52,8 @@ def bookings(request: HttpRequest) -> HttpResponse:
     )
     now = timezone.now()
     context = {
-        "form": form, "page": page, "is_today_on": asked is not request.GET, "entries": [day.entry(booking, now) for booking in page.object_list],
+        "form": form, "page": page, "is_today_on": asked is not request.GET,
+        "is_several": len(fleets) > 1, "entries": [day.entry(booking, now) for booking in page.object_list],
         "may_book": bool(access.fleets_booked_for(request.user)), "query": _query_without_page(request),
     }  # fmt: skip
     return pages.respond(request, "bookings/list", context, 200 if valid else 422)
@@ -223,14 +230,11 @@ def _narrowed(rows: QuerySet[Booking], form: ListForm) -> QuerySet[Booking]:
     same = {"depot": asked["depot"], "vehicle": asked["vehicle"], "status": asked["status"]}
     rows = rows.filter(**{name: value for name, value in same.items() if value})
     first, last = asked["first_day"], asked["last_day"]
-    if first or last:
-        local = Func(F("depot__time_zone"), F("starts_at"), function="timezone", output_field=DateTimeField())
-        rows = rows.annotate(local_day=Cast(local, DateField()))
+    # The coarse bounds are for the index: no zone is more than a day from UTC.
     if first:
-        # The coarse bound is for the index: no zone is more than a day from UTC.
-        rows = rows.filter(local_day__gte=first, starts_at__gte=_midnight(first) - timedelta(days=1))
+        rows = rows.filter(GreaterThanOrEqual(LOCAL_DAY, first), starts_at__gte=_midnight(first) - A_DAY)
     if last:
-        rows = rows.filter(local_day__lte=last, starts_at__lt=_midnight(last) + timedelta(days=2))
+        rows = rows.filter(LessThanOrEqual(LOCAL_DAY, last), starts_at__lt=_midnight(last) + 2 * A_DAY)
     return rows.order_by("starts_at", "pk") if first else rows.order_by("-starts_at", "-pk")
 
 

@@ -15,10 +15,18 @@ from django.views.decorators.http import require_POST, require_safe
 from bookings import access, finder, operations
 from bookings.errors import BookingError
 from bookings.forms.slots import ReserveForm, SearchForm
-from bookings.models import Booking, BookingStatus, Vehicle
+from bookings.models import Booking, BookingOption, BookingStatus, Vehicle
 from bookings.moments import local_text
 from depots import pages
 from depots.models import Organisation
+
+LEGEND = [
+    ("ground", "free"),
+    ("taken", "taken"),
+    ("mine", "yours"),
+    ("closed", "closed"),
+    ("wanted", "looked for"),
+]
 
 
 @never_cache
@@ -112,7 +120,7 @@ def _finder(
             nearest = finder.Nearest.of(form, search, search.depot, refusal.nearest)
     context = {
         "form": form, "places": places, "refusal": str(refusal) if refusal else refused, "nearest": nearest,
-        "request_id": uuid4(), "free": sum(len(place.free) for place in places),
+        "legend": LEGEND, "request_id": uuid4(), "free": sum(len(place.free) for place in places),
     }  # fmt: skip
     return pages.respond(request, "bookings/slots", context, status)
 
@@ -120,15 +128,15 @@ def _finder(
 def _search_of(form: ReserveForm) -> dict[str, str]:
     """The finder's question that a slot came from, as far as it makes sense."""
     wanted = getattr(form, "cleaned_data", {})
-    option, vehicle, period = wanted.get("option"), wanted.get("vehicle"), wanted.get("period")
-    found = {"fleet": fleet.name} if isinstance(fleet := wanted.get("fleet"), Organisation) else {}
+    fleet, vehicle, option, period = (wanted.get(name) for name in ("fleet", "vehicle", "option", "period"))
+    found = {"fleet": fleet.name} if isinstance(fleet, Organisation) else {}
     if isinstance(vehicle, Vehicle):
         found["vehicle"] = vehicle.plate
-    if hasattr(option, "depot"):
+    if isinstance(option, BookingOption):
         found["depot"] = option.depot.code
-        if period is not None:
-            found["starts_at"] = local_text(period.starts_at, option.depot.zone)
-            found["ends_at"] = local_text(period.ends_at, option.depot.zone)
+    if isinstance(option, BookingOption) and period is not None:
+        found["starts_at"] = local_text(period.starts_at, option.depot.zone)
+        found["ends_at"] = local_text(period.ends_at, option.depot.zone)
     return found
 
 
