@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 
 from bookings.lifecycle import tell_calendars
 from bookings.locking import lock_depot
@@ -15,6 +17,15 @@ from depots.parties import EVERYBODY, organisation_called
 def guest_called(text: str) -> Organisation | None:
     """Whom a depot is opened to; None for everybody ("all"). Raises UnknownOrganisationError."""
     return None if text.strip().lower() == EVERYBODY else organisation_called(text)
+
+
+def guests_admit(depot: Depot, organisation_ids: Collection[int], *, now: datetime) -> bool:
+    """May one of these organisations book at the depot as a guest? An agreement without a guest admits everybody."""
+    if not organisation_ids:
+        return False
+    in_force = Q(ends_at__isnull=True) | Q(ends_at__gt=now)
+    guest = Q(guest__in=organisation_ids) | Q(guest__isnull=True)
+    return Agreement.objects.filter(in_force, guest, depot=depot, starts_at__lte=now).exists()
 
 
 def open_depot(*, depot: Depot, guest: Organisation | None, now: datetime) -> tuple[Agreement, bool]:

@@ -9,3 +9,5 @@ class BookingsConfig(AppConfig):
     def ready(self) -> None:
         import_module("bookings.receivers")
         import_module("bookings.live.receivers")
+        import_module("bookings.live.bookings")
+        import_module("bookings.live.board")

@@ -8,7 +8,8 @@
   const region = document.getElementById('toasts')
   const template = document.getElementById('toast-template')
 
-  function toast(level, text) {
+  // `action`, {words, run}: a button in it, for "Undo".
+  function toast(level, text, action) {
     const note = template.content.firstElementChild.cloneNode(true)
     note.className = `toast-note toast-${level}`
     note.dataset.toast = level
@@ -17,8 +18,21 @@
     use.setAttribute('href', use.getAttribute('href').replace(/#.*/, `#${iconOf(level)}`))
     // The same words twice are one message, shown anew.
     for (const other of region.children) if (other.textContent.trim() === text) other.remove()
+    if (action) note.querySelector('p').after(buttonFor(action, note))
     region.append(note)
     fade(note)
+  }
+
+  function buttonFor({ words, run }, note) {
+    const button = document.createElement('button')
+    button.type = 'button'
+    button.className = 'toast-action'
+    button.textContent = words
+    button.addEventListener('click', () => {
+      note.remove()
+      run()
+    })
+    return button
   }
 
   function iconOf(level) {

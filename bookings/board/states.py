@@ -1,0 +1,87 @@
+"""What stands at an EVSE right now, as its charger tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from depots.models import ChargingSession, Evse
+from depots.queries import is_online
+from depots.standards import PLUGS, VEHICLE_TYPES
+
+# How a status looks: the class of its dot (static/css/berth.css, "state").
+LOOKS = {
+    Evse.Status.AVAILABLE: "free",
+    Evse.Status.OCCUPIED: "busy",
+    Evse.Status.CHARGING: "busy",
+    Evse.Status.RESERVED: "busy",
+    Evse.Status.UNAVAILABLE: "offline",
+    Evse.Status.FAULTED: "faulted",
+    Evse.Status.UNKNOWN: "unknown",
+}
+
+
+@dataclass(frozen=True)
+class RowState:
+    """`word` and its `look`, then what the running session delivers. A silent charger's last word is not the truth."""
+
+    evse: Evse
+    session: ChargingSession | None
+    is_online: bool
+
+    @property
+    def word(self) -> str:
+        return self.evse.get_status_display() if self.is_online else "Offline"
+
+    @property
+    def look(self) -> str:
+        return LOOKS[Evse.Status(self.evse.status)] if self.is_online else "offline"
+
+    @property
+    def error(self) -> str:
+        code = self.evse.error_code
+        return "" if not self.is_online or code.lower() in {"", "noerror"} else code
+
+    @property
+    def is_stranger(self) -> bool:
+        return self.session is not None and not self.session.is_entitled
+
+
+def states_of(evses: Iterable[Evse], *, now: datetime) -> dict[int, RowState]:
+    """By EVSE id, in one query; the EVSEs come with their charger."""
+    evses = list(evses)
+    running = ChargingSession.objects.filter(evse__in=[e.pk for e in evses], ended_at__isnull=True)
+    sessions = {session.evse_id: session for session in running.order_by("started_at")}
+    return {
+        evse.pk: RowState(
+            evse, sessions.get(evse.pk), evse.charger is not None and is_online(evse.charger, now=now)
+        )
+        for evse in evses
+    }
+
+
+def plugs(evse: Evse) -> str:
+    names = [PLUGS[c.standard].label if c.standard in PLUGS else c.standard for c in evse.connectors.all()]
+    return ", ".join(dict.fromkeys(names))
+
+
+def bay(evse: Evse) -> list[str]:
+    """What the bay takes and has, each a short phrase."""
+    measures = [
+        (evse.max_vehicle_length_cm, 100, "m long"),
+        (evse.max_vehicle_width_cm, 100, "m wide"),
+        (evse.max_vehicle_height_cm, 100, "m high"),
+        (evse.max_vehicle_weight_kg, 1000, "t"),
+    ]
+    outfit = [
+        (evse.drive_through, "drive-through"),
+        (evse.dangerous_goods_allowed, "dangerous goods"),
+        (evse.refrigeration_outlet, "reefer outlet"),
+    ]
+    types = [VEHICLE_TYPES.get(name, name).lower() for name in evse.vehicle_types]
+    return [
+        *[f"up to {value / per:g} {unit}" for value, per, unit in measures if value],
+        *[word for has, word in outfit if has],
+        *(["only " + " or ".join(types)] if types else []),
+    ]

@@ -1,0 +1,263 @@
+"""The board of a depot, and what its managers do with a booking on it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, cast
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from bookings import access, history, operations
+from bookings.board import Window, bars_of, read_board, states_of
+from bookings.board.reading import evses_of
+from bookings.errors import BookingError
+from bookings.forms.depot import CancellationForm, DecisionForm, MoveForm, add_refusal, nearest_words
+from bookings.live import calendar_audience, depot_audience, fleet_audience
+from bookings.models import LIVE, Booking, BookingRequest, Occupancy
+from bookings.navigation import waiting_requests
+from bookings.operations.changing import CHANGEABLE
+from depots.models import Depot, Evse, User
+from depots.pages import done, respond
+from depots.periods import utc_text
+
+# Somebody or something else stands in the way; with other refusals the ask itself does not fit the rules.
+CONFLICTS = {
+    "slot_taken",
+    "wrong_status",
+    "power_unavailable",
+    "nothing_to_decide",
+    "token_elsewhere",
+    "vehicle_elsewhere",
+}
+
+
+@never_cache
+@login_required
+@require_safe
+def board(request: HttpRequest, code: str) -> HttpResponse:
+    now = timezone.now()
+    viewer = access.board(request.user, code, now=now)
+    window = Window.asked(request.GET.get("day", ""), request.GET.get("view", ""), viewer.depot, now=now)
+    shown = read_board(viewer, window, now=now)
+    return respond(
+        request,
+        "bookings/board/board",
+        {
+            "board": shown,
+            "depot": viewer.depot,
+            "window": window,
+            "views": [("day", "Day"), ("3-days", "3 days"), ("week", "Week")],
+            "closed_hours": window.closed_hours(viewer.depot),
+            "audiences": _audiences(viewer),
+            "waiting": waiting_requests([viewer.depot.pk])[viewer.depot.pk] if viewer.sees_all else 0,
+        },
+    )
+
+
+@never_cache
+@login_required
+@require_safe
+def states(request: HttpRequest, code: str) -> HttpResponse:
+    """What the chargers deliver right now: figures of running sessions, which are too many to be told one by one."""
+    depot = access.yard(request.user, code)
+    evses = list(evses_of(depot))
+    found = states_of(evses, now=timezone.now())
+    rows = {
+        evse.uid: render_to_string("bookings/board/_state.html", {"state": found[evse.pk]}) for evse in evses
+    }
+    return JsonResponse({"rows": rows})
+
+
+@never_cache
+@login_required
+@require_safe
+def booking(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
+    """Everything about one booking for those who look after the depot; forms only for who runs it."""
+    return _panel(request, _seen(request, code, booking_id))
+
+
+@login_required
+@require_POST
+def move(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
+    """A form sent by a person, or a bar dropped somewhere else, which wants to know in JSON."""
+    found = _run(request, code, booking_id)
+    form = MoveForm(request.POST, booking=found, evses=evses_of(found.depot))
+    before = _place(found)
+    if form.is_valid() and form.period is not None:
+        try:
+            moved = operations.change_booking(
+                booking_id=found.pk,
+                period=form.period if form.period != found.period else None,
+                evse=form.cleaned_data["evse"],
+                by=Booking.Side.DEPOT,
+                actor=_actor(request),
+                now=timezone.now(),
+            )
+        except BookingError as refusal:
+            add_refusal(form, refusal, found.depot)
+            if _wants_json(request):
+                return _refused(refusal, found.depot)
+        else:
+            return _moved(request, moved, before)
+    if _wants_json(request):
+        return JsonResponse(
+            {"code": "invalid", "detail": _first_error(form), "fields": form.errors}, status=422
+        )
+    return _panel(request, found, move_form=form, status=422)
+
+
+@login_required
+@require_POST
+def cancel(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
+    found = _run(request, code, booking_id)
+    form = CancellationForm(request.POST)
+    if form.is_valid():
+        try:
+            operations.cancel_booking(
+                booking_id=found.pk,
+                reason=form.cleaned_data["reason"],
+                note=form.cleaned_data["note"],
+                by=Booking.Side.DEPOT,
+                actor=_actor(request),
+                now=timezone.now(),
+            )
+        except BookingError as refusal:
+            add_refusal(form, refusal, found.depot)
+        else:
+            return done(request, _board_url(found), f"{_name(found)} cancelled. {found.fleet} is told.")
+    return _panel(request, found, cancel_form=form, status=422)
+
+
+def _panel(
+    request: HttpRequest,
+    found: Booking,
+    *,
+    move_form: MoveForm | None = None,
+    cancel_form: CancellationForm | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    found = access.booking(request.user, found.pk) if status != 200 else found
+    zone, now = found.depot.zone, timezone.now()
+    can_manage = found.depot.operator_id in access.operators_decided_for(request.user)
+    asked = next((r for r in found.requests.all() if r.decision == BookingRequest.Decision.PENDING), None)
+    can_move = can_manage and found.status in CHANGEABLE and found.ends_at > now
+    can_cancel = can_manage and found.status in LIVE and found.status != "charging"
+    return respond(
+        request,
+        "bookings/board/booking",
+        {
+            "booking": found,
+            "starts_at": found.starts_at.astimezone(zone),
+            "ends_at": found.ends_at.astimezone(zone),
+            "duration": found.ends_at - found.starts_at,
+            "tokens": list(found.tokens.all()),
+            "step": found.terms.slot_step_min,
+            "back_url": _board_url(found),
+            "asked": asked,
+            "asked_period": _asked(asked, found),
+            "decision_form": DecisionForm() if asked and can_manage and asked.kind != "cancel" else None,
+            "move_form": (move_form or MoveForm(booking=found, evses=evses_of(found.depot)))
+            if can_move
+            else None,
+            "cancel_form": (cancel_form or CancellationForm()) if can_cancel else None,
+            "entries": history.moments(
+                found, organisation_ids=access.operators_seen(request.user), is_fleet=False
+            ),
+        },
+        status,
+    )
+
+
+def _moved(request: HttpRequest, moved: Booking, before: dict[str, str]) -> HttpResponse:
+    evse = moved.evse.uid if moved.evse else ""
+    if not _wants_json(request):
+        return done(request, _board_url(moved), f"{_name(moved)} moved to {evse}. {moved.fleet} is told.")
+    rows = Occupancy.objects.filter(holder=moved.pk)
+    uids = dict(Evse.objects.filter(depot=moved.depot_id).values_list("pk", "uid"))
+    bars = bars_of(moved, rows, None, uids=uids, is_for_depot=True)
+    return JsonResponse(
+        {
+            "message": f"{_name(moved)} moved.",
+            "undo": before,
+            "entries": [
+                {"evse": bar.evse_uid, "html": render_to_string("bookings/board/_bar.html", {"bar": bar})}
+                for bar in bars
+            ],
+        }
+    )
+
+
+def _refused(refusal: BookingError, depot: Depot) -> HttpResponse:
+    status = 409 if refusal.code in CONFLICTS else 422
+    detail = nearest_words(refusal, depot)
+    return JsonResponse({"code": refusal.code, "detail": detail, "field": refusal.field}, status=status)
+
+
+def _seen(request: HttpRequest, code: str, booking_id: int) -> Booking:
+    return _of(access.yard(request.user, code), access.booking(request.user, booking_id))
+
+
+def _run(request: HttpRequest, code: str, booking_id: int) -> Booking:
+    return _of(access.run_depot(request.user, code), access.depot_booking(request.user, booking_id))
+
+
+def _of(depot: Depot, found: Booking) -> Booking:
+    if found.depot_id != depot.pk:
+        raise Http404
+    return found
+
+
+def _audiences(viewer: access.BoardViewer) -> list[str]:
+    """Whose news this page follows, in order of what they tell."""
+    if viewer.sees_all:
+        return [depot_audience(viewer.depot.pk)]
+    return [*[fleet_audience(pk) for pk in sorted(viewer.fleet_ids)], calendar_audience(viewer.depot.pk)]
+
+
+def _asked(asked: BookingRequest | None, found: Booking) -> tuple[datetime, datetime] | None:
+    period = asked.asked.get("period") if asked and asked.kind == BookingRequest.Kind.CHANGE else None
+    if not period:
+        return None
+    zone = found.depot.zone
+    return (
+        datetime.fromisoformat(period["start"]).astimezone(zone),
+        datetime.fromisoformat(period["end"]).astimezone(zone),
+    )
+
+
+def _board_url(found: Booking) -> str:
+    day = found.starts_at.astimezone(found.depot.zone).date()
+    return f"{reverse('bookings:board', args=[found.depot.code])}?day={day.isoformat()}"
+
+
+def _place(found: Booking) -> dict[str, str]:
+    """Where it stands, as the form takes it: what an undo sends back."""
+    return {
+        "evse": found.evse.uid if found.evse else "",
+        "starts_at": utc_text(found.starts_at),
+        "ends_at": utc_text(found.ends_at),
+    }
+
+
+def _first_error(form: Any) -> str:
+    name, errors = next(iter(form.errors.items()))
+    label = form.fields[name].label or name if name in form.fields else ""
+    return f"{label}: {errors[0]}" if label else str(errors[0])
+
+
+def _name(found: Booking) -> str:
+    return found.plate or found.reference
+
+
+def _actor(request: HttpRequest) -> str:
+    return cast(User, request.user).email
+
+
+def _wants_json(request: HttpRequest) -> bool:
+    return request.headers.get("Accept", "").startswith("application/json")
