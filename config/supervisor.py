@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
 import structlog
@@ -38,7 +39,10 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass
 class Program:
-    """One command of a process of ours. `answers_at` is an http or tcp address that answers once it is ready."""
+    """One command of a process of ours.
+
+    `answers_at` is an http or tcp address that answers once it is ready; without one, it is ready when it first prints.
+    """
 
     name: str
     command: Sequence[str]
@@ -46,6 +50,7 @@ class Program:
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     started_at: float = field(default=0.0, init=False)
     next_start_at: float | None = field(default=None, init=False)
+    has_spoken: bool = field(default=False, init=False)
 
     @classmethod
     def of_berth(cls, name: str, answers_at: str | None = None) -> "Program":
@@ -118,14 +123,17 @@ class Supervisor:
             self._spawn(program)
 
     def _spawn(self, program: Program) -> None:
-        program.started_at, program.next_start_at = time.monotonic(), None
+        program.started_at, program.next_start_at, program.has_spoken = time.monotonic(), None, False
         program.process = subprocess.Popen(
             program.command,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.DEVNULL,
+            stdout=None if program.answers_at else subprocess.PIPE,
             start_new_session=True,  # Ctrl-C reaches us alone: we end them in order
             preexec_fn=_end_with_parent,  # noqa: PLW1509 - one call into libc, nothing that takes a lock
         )
+        if program.process.stdout:
+            threading.Thread(target=_pass_on, args=(program, program.process.stdout), daemon=True).start()
         self._run_folder.mkdir(parents=True, exist_ok=True)
         self._pid_file(program).write_text(f"{program.process.pid}\n")
 
@@ -139,15 +147,22 @@ def keep_database_running() -> None:
 
 
 def answers(program: Program) -> bool:
-    """Is this program there? One without an address is as long as it lives."""
+    """Is this program there and ready?"""
     if program.process is None or program.process.poll() is not None:
         return False
     if program.answers_at is None:
-        return True
+        return program.has_spoken
     address = urlsplit(program.answers_at)
     if address.scheme == "tcp":
         return _takes_connections(address.hostname or "", address.port or 0)
     return _is_ok(program.answers_at)
+
+
+def _pass_on(program: Program, printed: IO[bytes]) -> None:
+    for line in printed:
+        program.has_spoken = True
+        sys.stdout.write(line.decode(errors="replace"))
+        sys.stdout.flush()
 
 
 def _takes_connections(host: str, port: int) -> bool:

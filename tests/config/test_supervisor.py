@@ -48,6 +48,21 @@ def test_a_started_program_answers_and_has_its_process_id_in_a_file(
     assert _pid(tmp_path) == program.process.pid
 
 
+def test_a_program_without_an_address_is_ready_when_it_first_prints(
+    supervisor: Supervisor, capfd: pytest.CaptureFixture[str]
+) -> None:
+    silent = Program("silent", (sys.executable, "-c", "import time; time.sleep(60)"))
+    speaking = Program("speaking", (sys.executable, "-c", "print('Working'); import time; time.sleep(60)"))
+
+    supervisor.start([speaking])
+    assert answers(speaking)
+    assert "Working" in capfd.readouterr().out
+
+    threading.Timer(0.3, supervisor.stop).start()
+    supervisor.start([silent])
+    assert not answers(silent)
+
+
 def test_a_killed_program_is_back_within_two_seconds(
     supervisor: Supervisor, program: Program, tmp_path: Path
 ) -> None:

@@ -50,6 +50,8 @@ class Command(BaseCommand):
             self._run(names, peers=_peers(options))
         except _StoppedEarly:
             pass
+        except TimeoutError as error:
+            raise CommandError(str(error)) from error
         finally:
             self._supervisor.end()
             connections.close_all()
