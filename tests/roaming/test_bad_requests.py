@@ -19,7 +19,7 @@ from tests.roaming.partners import BOOKINGS, Caller, booking_request, code, make
 pytestmark = pytest.mark.django_db
 fuzzed = settings(
     derandomize=True,
-    max_examples=150,
+    max_examples=60,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
