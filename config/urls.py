@@ -1,7 +1,5 @@
 """The address book: which app answers below which path."""
 
-from importlib.util import find_spec
-
 from django.urls import URLPattern, URLResolver, include, path
 
 from config import health
@@ -10,7 +8,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.live),
     path("readyz", health.ready),
     path("metrics", health.metrics),
+    path("ocpi/", include("roaming.ocpi.urls")),
+    # bookings first: `/` is the day of who is signed in, and bookings passes strangers on to the sign-in of depots.
+    path("", include("bookings.urls")),
+    path("", include("depots.urls")),
 ]
-for prefix, module in [("", "depots.urls"), ("", "bookings.urls"), ("ocpi/", "roaming.ocpi.urls")]:
-    if find_spec(module.rpartition(".")[0]) and find_spec(module):
-        urlpatterns.append(path(prefix, include(module)))
