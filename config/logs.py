@@ -50,6 +50,8 @@ def configuration(*, debug: bool) -> dict[str, Any]:
             "httpx": {"level": "WARNING"},
             "httpcore": {"level": "WARNING"},
             "axes": {"level": "ERROR"},
+            # Scanners knock under any name; each gets its 400, not a traceback in the log.
+            "django.security.DisallowedHost": {"level": "CRITICAL"},
             "uvicorn": {"level": "WARNING"},
             "psycopg.pool": {"level": "ERROR"},
             "config": {"level": "DEBUG" if debug else "INFO"},
