@@ -82,14 +82,12 @@ def take_command(*, charger_id: int, holder: str, now: datetime) -> ChargerComma
     In order of their ids; stale and superseded ones are settled on the way. Raises NotTheHolder.
     """
     with transaction.atomic():
-        if (
-            not Charger.objects.select_for_update(no_key=True)
-            .filter(pk=charger_id, lease_holder=holder)
-            .exists()
-        ):
+        lock_evses_of(charger_id)
+        held = Charger.objects.select_for_update(no_key=True).filter(pk=charger_id, lease_holder=holder)
+        if not held.exists():
             raise NotTheHolder
         for command in _due(charger_id, now):
-            if command.not_after is not None and command.not_after < now:
+            if _is_late(command, now):
                 _settle(command, State.STALE, answer_text="could not be sent in time", now=now)
             elif reason := _needless(command):
                 # Whoever asked for the later command hears of that one; this one is of no interest any more.
@@ -158,6 +156,14 @@ def _due(charger_id: int, now: datetime) -> list[ChargerCommand]:
     )
 
 
+def _is_late(command: ChargerCommand, now: datetime) -> bool:
+    """An expiry in the past is accepted by some chargers and ends at once: such a reservation is not sent."""
+    expires_at = command.payload.get("expires_at")
+    return (command.not_after is not None and command.not_after <= now) or bool(
+        expires_at and datetime.fromisoformat(expires_at) <= now
+    )
+
+
 def _needless(command: ChargerCommand) -> str:
     """Why nobody needs this command any more; empty when it is needed."""
     later = _later(command).first()
@@ -215,16 +221,8 @@ def _measure_reservation(command: ChargerCommand, now: datetime) -> None:
 
 def _repeat(command: ChargerCommand, *, not_before: datetime | None, now: datetime) -> None:
     """Queue the same again, unless it is too late, decided otherwise meanwhile, or has been in vain too often."""
-    expires_at = command.payload.get("expires_at")
-    is_late = bool(expires_at and datetime.fromisoformat(expires_at) <= now) or (
-        command.not_after is not None and command.not_after <= now
-    )
-    if (
-        command.action not in REPEATABLE
-        or is_late
-        or _later(command).exists()
-        or _tries(command) >= MOST_REPEATS
-    ):
+    is_wanted = command.action in REPEATABLE and not _is_late(command, now) and not _later(command).exists()
+    if not is_wanted or _tries(command) >= MOST_REPEATS:
         return
     ChargerCommand.objects.create(
         charger=command.charger,

@@ -8,6 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from depots.models import Charger, ChargerCommand, Evse
+from depots.operations.locking import lock_evses_of
 from depots.signals import evse_status_changed, reservation_ended
 
 # A message that is this old on arrival waited in the charger's queue: it tells the past.
@@ -93,6 +94,7 @@ def change_status_if_newer(evse: Evse, status: str, *, at: datetime, now: dateti
 def report_reservation_ended(*, charger_id: int, reservation_id: int, outcome: str, now: datetime) -> None:
     """`outcome`: expired, removed or no_transaction. An id that is not ours concerns nobody; receivers decide."""
     with transaction.atomic():
+        lock_evses_of(charger_id)
         charger = Charger.objects.get(pk=charger_id)
         _note_end(charger, reservation_id, outcome)
         reservation_ended.send(
