@@ -312,7 +312,8 @@ def _queue_imports() -> None:
 
 
 def _operators(file: DepotFile, document: Document) -> list[Organisation]:
-    found, faults = [], []
+    found: list[Organisation] = []
+    faults: list[Fault] = []
     for d, row in enumerate(file.depots):
         try:
             organisation = organisation_called(row.operator)

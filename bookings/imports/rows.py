@@ -38,9 +38,7 @@ def depot_document(text: str) -> Document:
 def vehicle_document(text: str) -> Document:
     """Rows of vehicles as a vehicle file. Raises FileRefusedError."""
     rows = read_rows(text, known=VEHICLE_FIELDS.__contains__)
-    vehicles = []
-    for row in rows:
-        vehicles.append({name: _value(row, name, cell) for name, cell in row.cells.items()})
+    vehicles = [{name: _value(row, name, cell) for name, cell in row.cells.items()} for row in rows]
 
     def locate(place: Place) -> tuple[int | None, str]:
         row = rows[int(place[1])] if len(place) > 1 else None

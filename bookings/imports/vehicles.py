@@ -42,9 +42,13 @@ def write_vehicle_file(document: Document, *, fleet: Organisation) -> list[Impor
     with transaction.atomic():
         with connection.cursor() as cursor:
             # One import at a time for a fleet: two that bring the same plate would meet in a unique index.
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"import_vehicles {fleet.pk}"])
+            cursor.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"import_vehicles {fleet.pk}"]
+            )
         vehicles = {folded(v.plate): v for v in _locked(fleet)}
-        tokens = {(folded(t.uid), t.type): t for t in Token.objects.filter(fleet=fleet).select_related("vehicle")}
+        tokens = {
+            (folded(t.uid), t.type): t for t in Token.objects.filter(fleet=fleet).select_related("vehicle")
+        }
         return [_write(fleet, vehicles.get(folded(row.plate)), row, tokens) for row in file.vehicles]
 
 

@@ -11,7 +11,8 @@ from bookings import operations
 from bookings.errors import BookingError, WrongStatus
 from bookings.models import Booking, BookingOption, BookingStatus, Vehicle
 from bookings.queries import evses_with_bays
-from config.demo_data.diary import Planned, Story
+from config.demo_data.diary import DEPOTS, KEY_PREFIX, Planned, Story
+from config.demo_data.fleets import FIRMS
 from config.demo_data.sessions import Meters
 from depots.models import Organisation
 from depots.periods import Period
@@ -32,7 +33,10 @@ class History:
         self._order = count()
         self._queue: list[tuple[datetime, int, Step, Planned]] = []
         self._fleets = {fleet.name: fleet for fleet in Organisation.objects.filter(is_partner=False)}
-        self._vehicles = {vehicle.plate: vehicle for vehicle in Vehicle.objects.select_related("fleet")}
+        self._vehicles = {
+            (vehicle.fleet.name, vehicle.plate): vehicle
+            for vehicle in Vehicle.objects.select_related("fleet")
+        }
         options = BookingOption.objects.filter(is_mirror=False).select_related("depot__operator")
         self._options = {
             option.code: option for option in options.prefetch_related("evses", "depot__opening_hours")
@@ -49,13 +53,29 @@ class History:
         for one in planned:
             if one.key not in self._bookings:
                 self._plan(min(one.made_at, self._lately(one)), self._make, one)
-            elif one.period.ends_at < self.now - LONG_OVER:
+            elif self._bookings[one.key].ends_at < self.now - LONG_OVER:
                 self._resume(one)
+        for one in self._left_charging():
+            self._resume(one)
         while self._queue:
             at, _, step, one = heapq.heappop(self._queue)
             for later, following in step(one, at):
                 self._plan(later, following, one)
         self.meters.save()
+
+    def _left_charging(self) -> Iterable[Planned]:
+        """Trucks of an earlier day's present that the demo left at the charger when it was stopped."""
+        rows = Booking.objects.filter(
+            status=BookingStatus.CHARGING, request_id__startswith=KEY_PREFIX, ends_at__lt=self.now - LONG_OVER
+        ).exclude(request_id__in=list(self._bookings))
+        for booking in rows.select_related("vehicle", "fleet", "depot", "option"):
+            self._bookings[booking.request_id] = booking
+            depot = next(depot for depot in DEPOTS if depot.code == booking.depot.code)
+            firm = next(firm for firm in FIRMS if firm.name == booking.fleet.name)
+            yield Planned(
+                booking.request_id, firm, booking.plate, depot, booking.option.code, booking.period,
+                booking.created_at, Story.CHARGED, 0.5,
+            )  # fmt: skip
 
     def _lately(self, one: Planned) -> datetime:
         """Who would book only tomorrow has booked in the last hours, so that the coming days are not empty."""
@@ -89,7 +109,7 @@ class History:
         return ()
 
     def _ask(self, one: Planned, option: BookingOption, at: datetime) -> Booking:
-        fleet, vehicle = self._fleets[one.firm.name], self._vehicles[one.plate]
+        fleet, vehicle = self._fleets[one.firm.name], self._vehicles[one.firm.name, one.plate]
         actor = _dispatcher(one)
         if one.story != Story.HOLD_EXPIRED:
             return operations.request_booking(
@@ -167,7 +187,7 @@ class History:
         for evse in (
             evses_with_bays()
             .filter(options__code__in=one.depot.options)
-            .exclude(pk=booking.evse_id)
+            .exclude(uid=booking.evse.uid if booking.evse else "")
             .distinct()
         ):
             try:

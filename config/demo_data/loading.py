@@ -82,7 +82,7 @@ def _found(now: datetime) -> None:
 def _add_people() -> None:
     hashed = make_password(PASSWORD)  # slow on purpose, so once for all of them
     for email, roles in LOGINS.items():
-        user, is_new = User.objects.get_or_create(email=email, defaults={"password": hashed})
+        user, _ = User.objects.get_or_create(email=email, defaults={"password": hashed})
         for firm, role in roles:
             Membership.objects.get_or_create(user=user, organisation=_organisation(firm), role=role)
 

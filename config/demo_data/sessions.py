@@ -22,14 +22,15 @@ class Meters:
     def begin(self, booking: Booking, at: datetime) -> ChargingSession:
         """The session with which a booked vehicle begins to charge."""
         evse, token = booking.evse, booking.tokens.first()
-        assert evse is not None  # a booking at a depot of ours has one
+        assert evse is not None  # a booking at a depot of ours has one, and its EVSE a charger
+        assert evse.charger is not None
         meter = self._register(evse)
         session = ChargingSession.objects.create(
-            charger_id=evse.charger_id, evse=evse, transaction=f"{evse.uid}-{booking.pk}", token_uid=token.uid if token else "",
+            charger=evse.charger, evse=evse, transaction=f"{evse.uid}-{booking.pk}", token_uid=token.uid if token else "",
             token_type=token.type if token else "", reservation_id=booking.pk, started_at=at, start_received_at=at,
             announced_at=at, meter_start_wh=meter, meter_last_wh=meter,
         )  # fmt: skip
-        if evse.charger is not None and evse.charger.protocol == "ocpp1.6":
+        if evse.charger.protocol == "ocpp1.6":
             # There the transaction's name is the number we give, which is the row's own.
             session.transaction = str(session.pk)
             session.save(update_fields=["transaction"])

@@ -10,7 +10,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -55,7 +55,7 @@ class Document:
             self.refuse((_place(fault), sentence(fault)) for fault in _found(faults))
             raise  # refuse() always raises when there is a fault
 
-    def refuse(self, faults: Iterator[tuple[Place, str]] | list[tuple[Place, str]]) -> None:
+    def refuse(self, faults: Iterable[tuple[Place, str]]) -> None:
         """Raise FileRefusedError if there is any fault, each (place, what is wrong there)."""
         found = sorted({(*self._where(place), text) for place, text in faults})
         if not found:
@@ -88,7 +88,9 @@ def read_text(path: Path) -> str:
         line = content.count(b"\n", 0, error.start) + 1
         raise FileRefusedError(f"Line {line} is not UTF-8 text.") from None
     if "\0" in text:
-        raise FileRefusedError(f"Line {text.count(chr(10), 0, text.index(chr(0))) + 1} contains a NUL character.")
+        raise FileRefusedError(
+            f"Line {text.count(chr(10), 0, text.index(chr(0))) + 1} contains a NUL character."
+        )
     if not text.strip():
         raise FileRefusedError(f"{path.name} is empty.")
     return text
@@ -99,7 +101,9 @@ def read_json(text: str) -> Document:
     try:
         data = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_once)
     except json.JSONDecodeError as error:
-        raise FileRefusedError(f"Line {error.lineno} is not valid JSON: {error.msg}, at character {error.colno}.") from None
+        raise FileRefusedError(
+            f"Line {error.lineno} is not valid JSON: {error.msg}, at character {error.colno}."
+        ) from None
     except RecursionError:
         raise FileRefusedError("The file is nested too deeply.") from None
     except ValueError as error:
@@ -115,7 +119,9 @@ def read_rows(text: str, *, known: Callable[[str], bool]) -> list[Row]:
     """The rows of a CSV file with a header. Raises FileRefusedError naming columns and lines that make no sense."""
     header_line = next(line for line in text.splitlines() if line.strip())
     delimiter = max(",;\t", key=header_line.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True
+    )
     rows: list[Row] = []
     header: list[str] = []
     faults: list[str] = []
@@ -159,7 +165,9 @@ def _numbered(reader: Any) -> Iterator[tuple[int, list[str]]]:
 def _check_header(header: list[str], line: int, known: Callable[[str], bool]) -> None:
     for name in header:
         if not known(name):
-            raise FileRefusedError(f"Line {line}: {name or 'a column without a name'} is not a column of this file.")
+            raise FileRefusedError(
+                f"Line {line}: {name or 'a column without a name'} is not a column of this file."
+            )
         if header.count(name) > 1:
             raise FileRefusedError(f"Line {line}: the column {name} is there twice.")
 
@@ -195,7 +203,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+_MARK = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 
 
 def _line_in_json(text: str, place: Place) -> int | None:
@@ -211,16 +219,18 @@ def _line_in_json(text: str, place: Place) -> int | None:
 
 def _values(text: str) -> Iterator[tuple[Place, int]]:
     """Every value in a valid JSON text with its place and the offset where it starts."""
-    place: list[Any] = []  # of every open object or list the key or index it is at; None while a key is to come
-    for match in _TOKEN.finditer(text):
-        token = match.group()
-        if token in "]}":
+    place: list[
+        Any
+    ] = []  # of every open object or list the key or index it is at; None while a key is to come
+    for match in _MARK.finditer(text):
+        mark = match.group()
+        if mark in "]}":
             place.pop()
-        elif token == ",":
+        elif mark == ",":
             place[-1] = place[-1] + 1 if isinstance(place[-1], int) else None
-        elif token != ":" and place and place[-1] is None:
-            place[-1] = json.loads(token)
-        elif token != ":":
+        elif mark != ":" and place and place[-1] is None:
+            place[-1] = json.loads(mark)
+        elif mark != ":":
             yield tuple(place), match.start()
-            if token in "{[":
-                place.append(None if token == "{" else 0)
+            if mark in "{[":
+                place.append(None if mark == "{" else 0)

@@ -8,7 +8,15 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from depots.imports.documents import Place
 from depots.standards import COUNTRIES, PLUGS, PROTOCOLS, VEHICLE_TYPES
@@ -57,9 +65,15 @@ def _minute(given: Any) -> int:
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_plain)]
 # Ids end up in addresses of partners and chargers, so they hold nothing that would have to be escaped there.
-Id = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=36, pattern=r"^[A-Za-z0-9._~:*@+\-]+$")]
+Id = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=36, pattern=r"^[A-Za-z0-9._~:*@+\-]+$"),
+]
 # A colon would end the user name of HTTP Basic authentication.
-Identity = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=48, pattern=r"^[A-Za-z0-9._*=+|@\-]+$")]
+Identity = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=48, pattern=r"^[A-Za-z0-9._*=+|@\-]+$"),
+]
 Password = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_plain)]
 Kilowatts = Annotated[float, Field(ge=0.001, le=1_000_000, allow_inf_nan=False)]
 Centimetres = Annotated[int, Field(ge=1, le=10_000)]
@@ -155,7 +169,11 @@ def folded(code: str) -> str:
 def physical_faults(depots: Sequence[DepotRow]) -> Iterator[tuple[Place, str]]:
     """What no single field shows: the same thing twice, hours that overlap, a cabinet with two limits."""
     yield from _twice((("depots", d, "id"), depot.id) for d, depot in enumerate(depots))
-    chargers = [(("depots", d, "chargers", c), row) for d, depot in enumerate(depots) for c, row in enumerate(depot.chargers)]
+    chargers = [
+        (("depots", d, "chargers", c), row)
+        for d, depot in enumerate(depots)
+        for c, row in enumerate(depot.chargers)
+    ]
     yield from _twice(((*place, "identity"), charger.identity) for place, charger in chargers)
     yield from _twice(
         ((*place, "evses", e, "uid"), evse.uid)
@@ -192,7 +210,10 @@ def _cabinet_faults(place: Place, depot: DepotRow) -> Iterator[tuple[Place, str]
             continue
         limit = limits.setdefault(charger.cabinet, charger.cabinet_limit_kw)
         if limit != charger.cabinet_limit_kw:
-            yield (*place, "chargers", c, "cabinet_limit_kw"), f"differs between the chargers of cabinet {charger.cabinet}"
+            yield (
+                (*place, "chargers", c, "cabinet_limit_kw"),
+                f"differs between the chargers of cabinet {charger.cabinet}",
+            )
 
 
 def _hours_faults(place: Place, hours: Sequence[HoursRow]) -> Iterator[tuple[Place, str]]:

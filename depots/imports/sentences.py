@@ -17,7 +17,9 @@ _WORDS: Mapping[str, Callable[[dict[str, Any]], str]] = {
     "string_pattern_mismatch": lambda _: "has characters that are not allowed there",
     "literal_error": lambda c: f"must be {c['expected']}",
     "list_type": lambda _: "must be a list",
-    "too_short": lambda c: f"must have at least {c['min_length']} entr{'y' if c['min_length'] == 1 else 'ies'}",
+    "too_short": lambda c: (
+        f"must have at least {c['min_length']} entr{'y' if c['min_length'] == 1 else 'ies'}"
+    ),
     "too_long": lambda c: f"must have at most {c['max_length']} entries",
     "greater_than": lambda c: f"must be more than {c['gt']:g}",
     "greater_than_equal": lambda c: f"must be {c['ge']:g} or more",

@@ -130,7 +130,8 @@ def _write_hours(depot: Depot, hours: Sequence[HoursRow]) -> bool:
         return False
     depot.opening_hours.all().delete()
     OpeningHours.objects.bulk_create(
-        OpeningHours(depot=depot, weekday=weekday, from_minute=opens, to_minute=closes) for weekday, opens, closes in wanted
+        OpeningHours(depot=depot, weekday=weekday, from_minute=opens, to_minute=closes)
+        for weekday, opens, closes in wanted
     )
     return True
 

@@ -32,6 +32,8 @@ from tests.factories import (
 
 pytestmark = pytest.mark.django_db
 
+SLOT = ("--vehicle", "HH-NF 100", "--option", "CP-1-1")
+
 
 @pytest.fixture(autouse=True)
 def clock() -> Iterator[Any]:
@@ -50,9 +52,12 @@ def truck() -> Any:
 
 
 def book(*more: str, start: str = "2030-01-15T11:00", end: str = "2030-01-15T12:00") -> dict[str, Any]:
-    arguments = ["--vehicle", "HH-NF 100", "--option", "CP-1-1", "--start", start, "--end", end, *more]
-    [printed] = run("book", *arguments)
+    [printed] = run("book", *SLOT, "--start", start, "--end", end, *more)
     return printed
+
+
+def booking_refused(start: str = "2030-01-15T11:00", end: str = "2030-01-15T12:00") -> str:
+    return refusal("book", *SLOT, "--start", start, "--end", end)
 
 
 # Organisations, people, agreements
@@ -260,7 +265,7 @@ def test_a_booking_that_cannot_be_is_refused_in_a_sentence(evse, truck, argument
 def test_a_taken_slot_says_what_would_do(evse, truck):
     book()
 
-    sentence = refusal("book", "--vehicle", "HH-NF 100", "--option", "CP-1-1", "--start", "2030-01-15T11:00", "--end", "2030-01-15T12:00")  # fmt: skip
+    sentence = booking_refused()
 
     nearest = re.search(r"--start (\S+) --end (\S+)\.$", sentence)
     assert nearest
@@ -354,7 +359,16 @@ def test_a_reason_has_an_ocpi_name(evse, truck):
 
 
 @pytest.mark.parametrize("id", ["99", "BKNOTHING", "", "9" * 40, "-1"])
-@pytest.mark.parametrize("command", [["show_booking"], ["change_booking", "--end=2030-01-15T12:30"], ["cancel_booking", "--reason=FULL"], ["decide", "--accept"]])  # fmt: skip
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["show_booking"],
+        ["change_booking", "--end=2030-01-15T12:30"],
+        ["cancel_booking", "--reason=FULL"],
+        ["decide", "--accept"],
+    ],
+    ids=lambda command: command[0],
+)
 def test_a_booking_that_is_not_there_is_refused(command, id):
     assert "There is no booking" in refusal(*command, "--", id)
 
@@ -396,7 +410,7 @@ def test_a_closure_moves_what_can_be_moved_and_cancels_the_rest(evse, truck):
     assert outcomes == {stays_free["id"]: ("moved", "CP-1-2"), both["id"]: ("cancelled", None)}
     assert run("show_booking", both["id"])[0]["cancel_reason"] == "BROKEN_CHARGER"
     assert Closure.objects.get().reason == "Cable"
-    assert "taken" in refusal("book", "--vehicle", "HH-NF 100", "--option", "CP-1-1", "--start", "2030-01-15T16:00", "--end", "2030-01-15T17:00")  # fmt: skip
+    assert "taken" in booking_refused(start="2030-01-15T16:00", end="2030-01-15T17:00")
 
 
 def test_a_closure_that_cannot_be_is_refused(evse):
