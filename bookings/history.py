@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from bookings.models import Booking, BookingEvent, BookingRequest, BookingStatus
+from bookings.models import ENFORCEMENT_WHY, Booking, BookingEvent, BookingRequest, BookingStatus
 from bookings.operations.cancelling import REASONS
 from depots.models import User
 
@@ -101,7 +101,8 @@ def _words(event: BookingEvent, booking: Booking) -> tuple[str, str, str]:
 def _text(event: BookingEvent, booking: Booking) -> str:
     detail = event.detail
     parts = [_difference(detail, booking)]
-    reason = str(detail.get("reason") or detail.get("why") or "")
+    why = str(detail.get("why") or "")
+    reason = str(detail.get("reason") or ENFORCEMENT_WHY.get(why, why))
     parts.append(REASONS.get(reason, reason))
     parts.append(str(detail.get("note") or ""))
     if detail.get("irregular"):

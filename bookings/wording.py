@@ -76,15 +76,15 @@ def firmness(booking: Booking, *, now: datetime) -> Firmness | None:
         return Firmness(
             f"{booking.depot.operator} keeps the slot at its depot.", "info", "building-warehouse"
         )
-    why = booking.enforcement_why.rstrip(".")
+    why = booking.enforcement_sentence
     due = local(booking.terms.due_at(booking.period), booking.period, booking.depot)
     known = {
         Enforcement.NOT_DUE: (f"The slot is booked. The charger is told at {due}.", "info", "clock"),
         Enforcement.DUE: ("The charger is being told now.", "info", "hourglass"),
         Enforcement.ARMED: ("The charger holds it for you.", "success", "lock"),
-        Enforcement.AT_RISK: (f"At risk: {why or 'the charger has not answered'}.", "danger", "alert-triangle"),
+        Enforcement.AT_RISK: (f"At risk. {why or 'The charger has not answered yet.'}", "danger", "alert-triangle"),
         Enforcement.SOFT: (
-            f"Soft: {why or 'the charger cannot reserve'}. Berth itself turns other cards away in this slot.",
+            f"Soft. {why or 'The charger cannot reserve.'} Berth itself turns other cards away in this slot.",
             "warning", "shield-check",
         ),
         Enforcement.USED: ("The vehicle is at the charger.", "success", "plug"),

@@ -14,19 +14,6 @@ RETRY = timedelta(minutes=1)
 # A reservation may stand at the charger, or is on its way there.
 AT_CHARGER = {Enforcement.DUE, Enforcement.ARMED, Enforcement.AT_RISK, Enforcement.SOFT}
 
-# Codes of `enforcement_why`, as a dispatcher reads them.
-WHY = {
-    "occupied": "Another vehicle is still at the EVSE.",
-    "faulted": "The EVSE reports a fault.",
-    "unavailable": "The EVSE is out of service.",
-    "offline": "The charger is not connected.",
-    "no_answer": "The charger has not answered yet.",
-    "error": "The charger answered with an error.",
-    "rejected": "The charger refuses reservations; other cards are refused at the start.",
-    "not_supported": "The charger knows no reservations; other cards are refused at the start.",
-    "lies": "The charger does not keep its reservations; other cards are refused at the start.",
-}
-
 
 def set_state(
     booking: Booking,

@@ -1,6 +1,7 @@
 """The promise to a driver: what is offered on which terms, who booked it, and what it occupies."""
 
 from bookings.models.bookings import (
+    ENFORCEMENT_WHY,
     LIVE,
     Booking,
     BookingEvent,
@@ -15,6 +16,7 @@ from bookings.models.offers import BookingOption, OfferedSlot, Tariff, TermsOver
 from bookings.models.scheduling import SchedulerTick
 
 __all__ = [
+    "ENFORCEMENT_WHY",
     "LIVE",
     "Booking",
     "BookingEvent",

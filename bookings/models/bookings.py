@@ -56,6 +56,20 @@ class Enforcement(models.TextChoices):
     RELEASED = "released", "Released"
 
 
+# Codes of `Booking.enforcement_why`, as people read them.
+ENFORCEMENT_WHY = {
+    "occupied": "Another vehicle is still at the EVSE.",
+    "faulted": "The EVSE reports a fault.",
+    "unavailable": "The EVSE is out of service.",
+    "offline": "The charger is not connected.",
+    "no_answer": "The charger has not answered yet.",
+    "error": "The charger answered with an error.",
+    "rejected": "The charger refuses reservations.",
+    "not_supported": "The charger knows no reservations.",
+    "lies": "The charger does not keep its reservations.",
+}
+
+
 class Booking(models.Model):
     """One vehicle, one place, one span. `terms` and `quote` are kept as they were when it was made.
 
@@ -199,6 +213,11 @@ class Booking(models.Model):
         return self.changed_by_depot_at is not None and (
             self.seen_by_fleet_at is None or self.seen_by_fleet_at < self.changed_by_depot_at
         )
+
+    @property
+    def enforcement_sentence(self) -> str:
+        """Why it is at risk or soft, for people; empty when there is nothing to explain."""
+        return ENFORCEMENT_WHY.get(self.enforcement_why, self.enforcement_why)
 
     def no_show_at(self) -> datetime:
         return self.terms.no_show_at(self.period)
