@@ -1,0 +1,316 @@
+"""Transactions over OCPP 2.0.1 and 2.1: events in any order, once each, with and without tokens."""
+
+from datetime import timedelta
+from functools import partial
+
+import pytest
+
+from depots import signals
+from depots.gate import Answer
+from depots.models import Charger, ChargingSession, Evse, SessionEvent
+from depots.ocpp.simulator import Token
+from tests.factories import NOW, make_charger, make_evse
+from tests.scenarios.bed import Bed, ScriptedCharger, ScriptedGate, eventually
+
+TOKEN = "04AABBCCDD10"
+STRANGER = "0455667788"
+BOOKED = Answer(allowed=False, reason="booked_by_another")
+
+
+@pytest.fixture
+def row(transactional_db) -> Charger:
+    row = make_charger()
+    make_evse(charger=row)
+    make_evse(charger=row)
+    return row
+
+
+@pytest.fixture(params=["ocpp2.0.1", "ocpp2.1"])
+def charger(request, bed: Bed, row: Charger, gate: ScriptedGate) -> ScriptedCharger:
+    charger = bed.charger(row, request.param)
+    charger.come_online()
+    return charger
+
+
+@pytest.fixture
+def facts(transactional_db):
+    heard: list[tuple[str, bool]] = []
+    for name in ("charging_started", "charging_ended"):
+        receiver = partial(lambda name, session, **_: heard.append((name, session.is_entitled)), name)
+        getattr(signals, name).connect(receiver, weak=False, dispatch_uid="test")
+    yield heard
+    for name in ("charging_started", "charging_ended"):
+        getattr(signals, name).disconnect(dispatch_uid="test")
+
+
+def event(
+    kind: str, seq_no: int, minute: int = 0, *, token: str | None = None, wh: int | None = None, **fields
+) -> dict:
+    """A TransactionEvent of transaction T1 at EVSE 1."""
+    at = f"2030-01-15T08:{minute:02}:00Z"
+    told = {
+        "eventType": kind,
+        "timestamp": at,
+        "triggerReason": "Trigger",
+        "seqNo": seq_no,
+        "transactionInfo": {"transactionId": "T1", **fields.pop("info", {})},
+        "evse": {"id": 1, "connectorId": 1},
+        **fields,
+    }
+    if token is not None:
+        told["idToken"] = {"idToken": token, "type": "ISO14443"}
+    if wh is not None:
+        told["meterValue"] = [{"timestamp": at, "sampledValue": [{"value": wh}]}]
+    return told
+
+
+def tell(charger: ScriptedCharger, *events: dict) -> list[dict]:
+    return [charger.ask("TransactionEvent", each) for each in events]
+
+
+def test_a_session_from_tap_to_departure(bed: Bed, charger: ScriptedCharger, facts):
+    charger.tap(1, TOKEN, soc_percent=20)
+    assert Evse.objects.get(number=1).status == "charging"
+    bed.clock.advance(minutes=10)
+    charger.charge(1, timedelta(minutes=10), power_w=120_000)
+    running = ChargingSession.objects.get()
+    charger.stop(1)
+
+    session = ChargingSession.objects.get()
+    assert (running.power_w, running.soc_percent, running.energy_wh) == (120_000, 20, 20_000)
+    assert (session.started_at, session.ended_at) == (NOW, NOW + timedelta(minutes=10))
+    assert (session.energy_wh, session.stop_reason, session.flags) == (20_000, "Local", [])
+    assert (session.token_uid, session.token_type) == (TOKEN, "RFID")
+    assert facts == [("charging_started", True), ("charging_ended", True)]
+    assert Evse.objects.get(number=1).status == "available"
+
+
+def test_each_event_counts_once(charger: ScriptedCharger, facts):
+    started, ended = event("Started", 0, token=TOKEN, wh=1000), event("Ended", 1, 30, wh=5000)
+
+    answers = tell(
+        charger,
+        started,
+        started,
+        ended,
+        ended,
+        {**ended, "meterValue": event("Ended", 1, 30, wh=9)["meterValue"]},
+    )
+
+    assert answers[0] == answers[1] == {"idTokenInfo": {"status": "Accepted"}}
+    assert answers[2:] == [{}, {}, {}]
+    assert ChargingSession.objects.get().energy_wh == 4000
+    assert SessionEvent.objects.count() == 2
+    assert facts == [("charging_started", True), ("charging_ended", True)]
+
+
+def test_events_in_the_wrong_order_make_the_same_session(charger: ScriptedCharger, facts):
+    tell(
+        charger,
+        event("Updated", 1, 10, wh=2000),
+        event("Ended", 2, 30, wh=5000),
+        event("Started", 0, token=TOKEN, wh=1000),
+    )
+
+    session = ChargingSession.objects.get()
+    assert (session.started_at, session.ended_at) == (NOW, NOW + timedelta(minutes=30))
+    assert (session.energy_wh, session.flags) == (4000, ["out_of_order"])
+    assert (session.token_uid, session.is_entitled) == (TOKEN, True)
+    assert ("charging_started", True) in facts
+
+
+def test_an_end_that_nobody_saw_begin_is_kept(charger: ScriptedCharger, facts):
+    tell(charger, event("Ended", 5, 30, wh=5000, info={"stoppedReason": "PowerLoss"}))
+
+    session = ChargingSession.objects.get()
+    assert (session.flags, session.meter_stop_wh, session.stop_reason) == (["no_start"], 5000, "PowerLoss")
+    assert facts == []
+
+
+def test_a_cable_or_a_parked_truck_is_no_charging_until_a_token_is_known(
+    charger: ScriptedCharger, gate, facts
+):
+    tell(charger, event("Started", 0, wh=1000, info={"chargingState": "EVConnected"}))
+    assert (facts, gate.asked) == ([], [])
+
+    gate.answers[TOKEN] = Answer(allowed=True, group="B7", reservation_id=7)
+    answers = tell(
+        charger, event("Updated", 1, 2, token=TOKEN, reservationId=7), event("Ended", 2, 30, wh=5000)
+    )
+
+    assert answers[0]["idTokenInfo"]["groupIdToken"] == {"idToken": "B7", "type": "Central"}
+    assert facts == [("charging_started", True), ("charging_ended", True)]
+    assert ChargingSession.objects.get().reservation_id == 7
+
+
+def test_energy_without_any_token_is_asked_about_too(charger: ScriptedCharger, gate, facts):
+    gate.answers[""] = BOOKED
+
+    tell(charger, event("Started", 0, info={"chargingState": "Charging"}))
+
+    assert facts == [("charging_started", False)]
+
+
+def test_a_transaction_that_never_charged_ends_without_a_word(charger: ScriptedCharger, facts):
+    tell(charger, event("Started", 0), event("Ended", 1, 5))
+
+    assert facts == []
+    assert ChargingSession.objects.get().ended_at
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [
+        ("unknown_token", "Unknown"),
+        ("blocked", "Blocked"),
+        ("booked_by_another", "NotAtThisTime"),
+        ("not_yet", "NotAtThisTime"),
+        ("elsewhere", "NotAtThisLocation"),
+        ("", "Invalid"),
+    ],
+)
+def test_a_refusal_is_worded_for_the_drivers_display(charger: ScriptedCharger, gate, reason, status):
+    gate.answers[STRANGER] = Answer(allowed=False, reason=reason)
+    token = {"idToken": STRANGER, "type": "ISO14443"}
+
+    assert charger.ask("Authorize", {"idToken": token}) == {"idTokenInfo": {"status": status}}
+
+
+def test_a_walk_in_is_told_which_evses_are_free(charger: ScriptedCharger, gate):
+    gate.answers[STRANGER] = Answer(allowed=True, evse_numbers=[2])
+
+    assert charger.tap(1, STRANGER) is None
+    assert charger.tap(2, STRANGER) is not None
+    info = charger.ask("Authorize", {"idToken": {"idToken": STRANGER, "type": "ISO14443"}})
+    assert info == {"idTokenInfo": {"status": "Accepted", "evseId": [2]}}
+
+
+def test_a_stranger_who_starts_is_refused_recorded_and_leaves(charger: ScriptedCharger, gate, facts):
+    gate.answers[STRANGER] = BOOKED
+
+    charger.start(1, STRANGER)
+    charger.idle()
+
+    session = ChargingSession.objects.get()
+    assert (session.is_entitled, session.stop_reason) == (False, "DeAuthorized")
+    assert facts[0] == ("charging_started", False)
+
+
+def test_a_stranger_whom_the_charger_lets_go_on_is_stopped_remotely(bed: Bed, charger: ScriptedCharger, gate):
+    gate.answers[STRANGER] = BOOKED
+    charger.configuration["TxCtrlr.StopTxOnInvalidId"] = "false"
+
+    transaction = charger.start(1, STRANGER)
+    bed.clock.advance(seconds=11)
+
+    assert charger.heard("RequestStopTransaction") == {"transactionId": transaction.id}
+    eventually(lambda: ChargingSession.objects.get().stop_reason == "Remote")
+
+
+def test_a_token_that_was_let_in_is_not_refused_when_its_slot_is_over(charger: ScriptedCharger, gate):
+    tell(charger, event("Started", 0, token=TOKEN))
+    gate.answers[TOKEN] = BOOKED
+
+    [answer] = tell(charger, event("Updated", 1, 30, token=TOKEN))
+
+    assert answer == {"idTokenInfo": {"status": "Accepted"}}
+
+
+def test_transactions_of_an_offline_time_are_flagged(bed: Bed, charger: ScriptedCharger):
+    charger.drop()
+    charger.start(1, TOKEN)
+    bed.clock.advance(minutes=20)
+    charger.stop(1)
+    bed.clock.advance(hours=2)
+
+    charger.come_online()
+
+    session = ChargingSession.objects.get()
+    assert (session.ended_at, session.flags) == (NOW + timedelta(minutes=20), ["offline"])
+
+
+def test_tokens_of_all_types_are_known_by_ocpis_names(charger: ScriptedCharger, gate):
+    for type_ in ("eMAID", "Central", "KeyCode", "MacAddress", "NoAuthorization"):
+        charger.authorize(Token("X", type_))
+
+    asked = [question["token_type"] for question in gate.asked]
+    assert asked == ["EMAID", "APP_USER", "OTHER", "OTHER", ""]
+
+
+def test_units_and_multipliers(charger: ScriptedCharger):
+    samples = [
+        {"value": 12.5, "unitOfMeasure": {"unit": "kWh"}},
+        {"value": 1.5, "measurand": "Power.Active.Import", "unitOfMeasure": {"unit": "W", "multiplier": 5}},
+        {"value": 55.5, "measurand": "SoC", "location": "EV"},
+        {"value": 7, "measurand": "Voltage"},
+    ]
+    reading = [{"timestamp": "2030-01-15T08:00:00Z", "sampledValue": samples}]
+    tell(charger, event("Started", 0, token=TOKEN), event("Updated", 1, meterValue=reading))
+
+    kept = ChargingSession.objects.get().readings.get()
+    assert (kept.energy_wh, kept.power_w, kept.soc_percent) == (12_500, 150_000, 55.5)
+
+
+def test_samples_outside_a_transactions_events_belong_to_what_charges_there(charger: ScriptedCharger):
+    tell(charger, event("Started", 0, token=TOKEN, wh=1000))
+    sampled = [{"timestamp": "2030-01-15T08:10:00Z", "sampledValue": [{"value": 3000}]}]
+
+    charger.ask("MeterValues", {"evseId": 1, "meterValue": sampled})
+
+    assert ChargingSession.objects.get().energy_wh == 2000
+
+
+def test_an_evse_shows_the_strongest_state_of_its_connectors(charger: ScriptedCharger):
+    def say(connector: int, status: str) -> str:
+        told = {"evseId": 2, "connectorId": connector, "connectorStatus": status}
+        charger.ask("StatusNotification", {"timestamp": "2030-01-15T08:00:00Z", **told})
+        return Evse.objects.get(number=2).status
+
+    seen = [
+        say(1, "Available"),
+        say(2, "Unavailable"),
+        say(2, "Occupied"),
+        say(1, "Faulted"),
+        say(2, "Faulted"),
+    ]
+
+    assert seen == ["available", "available", "occupied", "occupied", "faulted"]
+
+
+def test_states_may_come_as_events_of_the_device_model(charger: ScriptedCharger):
+    told = {
+        "eventId": 1,
+        "timestamp": "2030-01-15T08:00:00Z",
+        "trigger": "Delta",
+        "eventNotificationType": "HardWiredNotification",
+        "actualValue": "Faulted",
+        "component": {"name": "Connector", "evse": {"id": 2, "connectorId": 1}},
+        "variable": {"name": "AvailabilityState"},
+    }
+    other = {
+        **told,
+        "eventId": 2,
+        "component": {"name": "Fan"},
+        "variable": {"name": "Speed"},
+        "actualValue": "9",
+    }
+
+    charger.ask("NotifyEvent", {"generatedAt": told["timestamp"], "seqNo": 0, "eventData": [told, other]})
+
+    assert Evse.objects.get(number=2).status == "faulted"
+
+
+def test_reservations_hold_for_their_group_and_no_stranger(bed: Bed, charger: ScriptedCharger, row, gate):
+    from depots.operations import queue_command
+
+    gate.answers[TOKEN] = gate.answers["04OTHERCARD"] = Answer(allowed=True, group="B7", reservation_id=7)
+    payload = {"reservation_id": 7, "evse": 1, "token": TOKEN, "token_type": "RFID", "group": "B7"}
+    payload["expires_at"] = "2030-01-15T09:00:00Z"
+    queue_command(charger=row, action="reserve", payload=payload, reservation_id=7, now=NOW)
+    eventually(lambda: charger.station.reservations)
+
+    assert charger.tap(1, STRANGER) is None
+    transaction = charger.tap(1, "04OTHERCARD")
+
+    assert transaction.reservation_id == 7
+    assert ChargingSession.objects.get().reservation_id == 7
