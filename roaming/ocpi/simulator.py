@@ -13,10 +13,11 @@ import os
 import random
 import re
 import secrets
+import socket
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -923,16 +924,38 @@ def _listen(listen: tuple[str, int], last_port: int, partner: SimulatedPartner) 
     """On the port asked for; with port 0 on the one we had last time if it is still free, so that our address stays."""
     host, port = listen
     if port == 0 and last_port:
-        try:
+        with suppress(OSError):
             return _Server((host, last_port), _handler(partner))
-        except OSError:
-            pass
     return _Server((host, port), _handler(partner))
 
 
 class _Server(ThreadingHTTPServer):
+    """Its end is the end of its open connections too, as when a process ends."""
+
     daemon_threads = True
     request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self._open: set[Any] = set()
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def server_close(self) -> None:
+        super().server_close()
+        for request in list(self._open):
+            with suppress(OSError):
+                request.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A caller that hung up is nothing to report."""
 
 
 def _handler(partner: SimulatedPartner) -> type[BaseHTTPRequestHandler]:
