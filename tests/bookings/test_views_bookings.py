@@ -113,8 +113,8 @@ def test_the_page_says_what_is_booked_in_the_depots_own_time(dispatcher: Client,
     ("enforcement", "why", "words"),
     [
         ("armed", "", "The charger holds it for you."),
-        ("at_risk", "The charger says that a vehicle is plugged in.", "At risk. The charger says that a vehicle is plugged in."),
-        ("soft", "The charger cannot reserve", "Soft. The charger cannot reserve."),
+        ("at_risk", "occupied", "At risk. Another vehicle is still at the EVSE."),
+        ("soft", "not_supported", "Soft. The charger knows no reservations."),
         ("used", "", "The vehicle is at the charger."),
     ],
 )  # fmt: skip
