@@ -186,8 +186,17 @@ def asked_words(booking: Booking) -> str:
     """What the open ask would make of the booking; empty when none is open or it is the booking itself."""
     for ask in booking.requests.all():
         if ask.decision == BookingRequest.Decision.PENDING and ask.kind == BookingRequest.Kind.CHANGE:
-            return _difference({"after": ask.asked}, booking)
+            return _difference({"before": _as_it_is(booking), "after": ask.asked}, booking)
     return ""
+
+
+def _as_it_is(booking: Booking) -> dict[str, Any]:
+    """The booking in the words of an ask."""
+    return {
+        "period": booking.period.as_json(),
+        "evse": booking.evse.uid if booking.evse else None,
+        "vehicle": booking.plate,
+    }
 
 
 def last_change_by_depot(booking: Booking) -> Moment | None:

@@ -238,7 +238,9 @@ def test_a_hold_that_ran_out_is_not_confirmed_and_the_page_says_so(
     assert "The hold has run out; the slot has to be found anew." in answer.content.decode()
 
 
-def test_giving_back_what_is_confirmed_already_is_refused_in_words(dispatcher: Client, booking: Booking) -> None:
+def test_giving_back_what_is_confirmed_already_is_refused_in_words(
+    dispatcher: Client, booking: Booking
+) -> None:
     answer = dispatcher.post(f"/bookings/{booking.pk}/release/")
 
     booking.refresh_from_db()
@@ -313,7 +315,9 @@ def test_after_the_deadline_change_is_shown_disabled_with_the_reason_and_refused
     clock.move_to(at(9, 10))
 
     page = page_of(dispatcher, booking)
-    answer = dispatcher.post(f"/bookings/{booking.pk}/change/", change_of(booking, ends_at="2030-01-15T13:00"))
+    answer = dispatcher.post(
+        f"/bookings/{booking.pk}/change/", change_of(booking, ends_at="2030-01-15T13:00")
+    )
 
     booking.refresh_from_db()
     assert "Changes were possible until 10:00." in page
@@ -368,7 +372,9 @@ def test_a_wrong_change_is_answered_at_its_field_and_changes_nothing(
 
 
 def test_a_booking_is_cancelled_with_its_reason(dispatcher: Client, booking: Booking) -> None:
-    answer = dispatcher.post(f"/bookings/{booking.pk}/cancellation/", {"reason": "TRAFFIC", "note": "A7 closed"})
+    answer = dispatcher.post(
+        f"/bookings/{booking.pk}/cancellation/", {"reason": "TRAFFIC", "note": "A7 closed"}
+    )
 
     booking.refresh_from_db()
     assert answer["Location"] == f"/bookings/{booking.pk}/"
@@ -377,7 +383,9 @@ def test_a_booking_is_cancelled_with_its_reason(dispatcher: Client, booking: Boo
 
 
 @pytest.mark.parametrize("reason", ["", "BORED", "FULL", "TRAFFIC\x00", "x" * 100_000])
-def test_a_reason_nobody_knows_is_refused_at_the_field(dispatcher: Client, booking: Booking, reason: str) -> None:
+def test_a_reason_nobody_knows_is_refused_at_the_field(
+    dispatcher: Client, booking: Booking, reason: str
+) -> None:
     answer = dispatcher.post(f"/bookings/{booking.pk}/cancellation/", {"reason": reason})
 
     booking.refresh_from_db()

@@ -1,0 +1,351 @@
+"""The finder: what it offers, how a slot is taken from it, and what it answers to nonsense."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import time_machine
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from bookings import operations
+from bookings.models import Booking, BookingOption, Tariff, Vehicle
+from depots.models import Evse, Membership, Organisation
+from tests.bookings.people import client_of
+from tests.factories import (
+    NOW,
+    at,
+    make_depot,
+    make_evse,
+    make_fleet,
+    make_option,
+    make_user,
+    make_vehicle,
+    option_of,
+    slot,
+)
+
+pytestmark = pytest.mark.django_db
+
+# 11:00 to 12:00 in Kassel.
+ELEVEN = {"starts_at": "2030-01-15T11:00", "ends_at": "2030-01-15T12:00"}
+
+
+@pytest.fixture(autouse=True)
+def _clock() -> Any:
+    with time_machine.travel(NOW, tick=False):
+        yield
+
+
+@pytest.fixture
+def fleet() -> Organisation:
+    return make_fleet("Nordfracht")
+
+
+@pytest.fixture
+def vehicle(fleet: Organisation) -> Vehicle:
+    return make_vehicle(fleet, plate="HH-NF 100")
+
+
+@pytest.fixture
+def dispatcher(fleet: Organisation) -> Client:
+    return client_of(make_user(fleet))
+
+
+@pytest.fixture
+def evse() -> Evse:
+    return make_evse(make_depot(code="NF-KAS", name="Kassel Süd"), uid="KAS-1")
+
+
+def taken_by_somebody(evse: Evse, **wishes: Any) -> Booking:
+    rival = Organisation.objects.filter(name="Rival Fracht").first() or make_fleet("Rival Fracht")
+    other = Vehicle.objects.filter(fleet=rival).first() or make_vehicle(rival, plate="XX-XX 999")
+    asked = {"period": slot(10, 11), "vehicle": other, "actor": "rival", "now": NOW, **wishes}
+    return operations.request_booking(fleet=rival, option=option_of(evse), **asked)
+
+
+def slot_of(evse: Evse, fleet: Organisation, vehicle: Vehicle | None = None, **more: Any) -> dict[str, Any]:
+    """What a result's form sends."""
+    period = more.pop("period", slot(10, 11))
+    return {
+        "fleet": fleet.pk, "option": option_of(evse).pk, "evse": evse.pk, "vehicle": vehicle.pk if vehicle else "",
+        "starts_at": period.starts_at.isoformat(), "ends_at": period.ends_at.isoformat(), **more,
+    }  # fmt: skip
+
+
+def test_opening_the_finder_already_shows_free_slots(dispatcher: Client, evse: Evse) -> None:
+    answer = dispatcher.get("/slots/")
+
+    assert answer.status_code == 200
+    assert 'data-evse="KAS-1" data-free' in answer.content.decode()
+
+
+def test_a_search_names_terms_and_price_before_anything_is_reserved(dispatcher: Client, evse: Evse) -> None:
+    Tariff.objects.create(
+        depot=evse.depot, code="T", energy_per_kwh="0.40", booking_fee="5", vat_percent="19"
+    )
+
+    page = dispatcher.get("/slots/", {"depot": "nf-kas", **ELEVEN}).content.decode()
+
+    assert "€196.35" in page  # (400 kWh × 0.40 + 5) × 1.19
+    for words in ("Change until 10:00", "Cancel until 10:30", "Be there by 11:15", "400 kW", "CCS"):
+        assert words in page
+    assert not Booking.objects.exists()
+
+
+def test_another_fleets_booking_is_taken_and_nothing_more(
+    dispatcher: Client, evse: Evse, fleet: Organisation
+) -> None:
+    theirs = taken_by_somebody(evse)
+
+    page = dispatcher.get("/slots/", {"depot": "NF-KAS", **ELEVEN}).content.decode()
+
+    assert "This slot is taken." in page
+    assert "data-taken" in page
+    assert "Nearest: 10:00–11:00" in page or "Nearest: 12:00–13:00" in page
+    for secret in ("Rival", "XX-XX", theirs.reference, f'"{theirs.pk}"', "confirmed"):
+        assert secret not in page
+
+
+def test_ones_own_booking_shows_in_the_picture_of_the_day(
+    dispatcher: Client, evse: Evse, fleet: Organisation, vehicle: Vehicle
+) -> None:
+    mine = operations.request_booking(
+        fleet=fleet, option=option_of(evse), period=slot(14, 15), vehicle=vehicle, actor="me", now=NOW
+    )
+
+    page = dispatcher.get("/slots/", {"depot": "NF-KAS", **ELEVEN}).content.decode()
+
+    assert 'class="strip-mine"' in page
+    assert f'data-booking="{mine.pk}" data-status="confirmed" data-enforcement="not_due"' in page
+
+
+def test_the_nearest_possible_slot_is_one_click_away(dispatcher: Client, evse: Evse) -> None:
+    taken_by_somebody(evse)
+    refused = dispatcher.get("/slots/", {"depot": "NF-KAS", **ELEVEN})
+    (place,) = refused.context["places"]
+
+    page = dispatcher.get(place.refusal.nearest.url)
+
+    (place,) = page.context["places"]
+    assert [row.uid for row in place.free] == ["KAS-1"]
+
+
+def test_a_vehicle_is_told_why_it_does_not_fit(dispatcher: Client, fleet: Organisation) -> None:
+    make_evse(make_depot(code="D"), max_vehicle_length_cm=1200)
+    make_vehicle(fleet, plate="HH-NF 300", length_cm=1650)
+
+    page = dispatcher.get("/slots/", {"depot": "D", "vehicle": "hh-nf 300", **ELEVEN}).content.decode()
+
+    assert "Too long: 16.50 m, the bay takes 12.00 m." in page
+
+
+def test_without_a_depot_every_depot_is_searched_at_its_own_wall_clock(dispatcher: Client) -> None:
+    make_evse(make_depot(name="Kassel", time_zone="Europe/Berlin"))
+    make_evse(make_depot(name="Vilnius", time_zone="Europe/Vilnius"))
+
+    answer = dispatcher.get("/slots/", ELEVEN)
+
+    starts = {place.depot.name: place.period.starts_at for place in answer.context["places"]}
+    assert starts == {"Kassel": at(10), "Vilnius": at(9)}
+
+
+def test_reserving_takes_two_clicks_and_holds_the_slot_in_between(
+    dispatcher: Client, evse: Evse, fleet: Organisation, vehicle: Vehicle
+) -> None:
+    held = dispatcher.post("/holds/", slot_of(evse, fleet, vehicle))
+    booking = Booking.objects.get()
+    page = dispatcher.get(held["Location"]).content.decode()
+    assert (booking.status, held["Location"]) == ("held", f"/bookings/{booking.pk}/")
+    assert "Confirm booking" in page
+    assert "data-countdown" in page
+
+    confirmed = dispatcher.post(f"/bookings/{booking.pk}/confirmation/")
+
+    booking.refresh_from_db()
+    assert (confirmed.status_code, booking.status) == (302, "confirmed")
+
+
+def test_booking_at_once_takes_one_click(
+    dispatcher: Client, evse: Evse, fleet: Organisation, vehicle: Vehicle
+) -> None:
+    answer = dispatcher.post("/bookings/", slot_of(evse, fleet, vehicle))
+
+    booking = Booking.objects.get()
+    assert answer["Location"] == f"/bookings/{booking.pk}/"
+    assert (booking.status, booking.vehicle, booking.period) == ("confirmed", vehicle, slot(10, 11))
+    assert [token.uid for token in booking.tokens.all()] == [vehicle.tokens.get().uid]
+
+
+def test_a_form_that_is_sent_twice_books_once(
+    dispatcher: Client, evse: Evse, fleet: Organisation, vehicle: Vehicle
+) -> None:
+    for url in ("/bookings/", "/holds/"):
+        Booking.objects.all().delete()
+        sent = slot_of(
+            evse, fleet, vehicle, request_id=str(uuid4()), period=slot(12, 13) if "h" in url else slot(15, 16)
+        )
+
+        first, second = dispatcher.post(url, sent), dispatcher.post(url, sent)
+
+        assert Booking.objects.count() == 1
+        assert (second.status_code, second["Location"]) == (302, first["Location"])
+
+
+def test_a_slot_somebody_else_took_meanwhile_is_refused_with_the_nearest_and_fresh_results(
+    dispatcher: Client, evse: Evse, fleet: Organisation, vehicle: Vehicle
+) -> None:
+    taken_by_somebody(evse)
+
+    answer = dispatcher.post("/holds/", slot_of(evse, fleet, vehicle))
+
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert "This slot is taken." in page
+    assert "Nothing was booked." in page
+    assert answer.context["nearest"].url.startswith("/slots/?depot=NF-KAS&vehicle=HH-NF+100")
+    assert Booking.objects.filter(fleet=fleet).count() == 0
+
+
+def test_where_the_depot_decides_the_booking_is_asked_for(
+    dispatcher: Client, fleet: Organisation, vehicle: Vehicle
+) -> None:
+    evse = make_evse(make_depot(code="ASK", terms={"approval": True}))
+
+    page = dispatcher.get("/slots/", {"depot": "ASK", **ELEVEN}).content.decode()
+    dispatcher.post("/bookings/", slot_of(evse, fleet, vehicle))
+
+    assert "The depot decides within 15 min" in page
+    assert Booking.objects.get().status == "requested"
+
+
+def test_a_partners_slot_is_a_hint_that_is_asked_for(
+    dispatcher: Client, fleet: Organisation, vehicle: Vehicle
+) -> None:
+    partner = make_fleet("Südnetz", is_partner=True)
+    depot = make_depot(partner, is_mirror=True, code="P-1", name="Graz Süd", open_to_all=False)
+    evse = Evse.objects.create(depot=depot, uid="P-1-1", max_power_w=300_000)
+    option = make_option(evse, code="P-OPT", is_mirror=True, calendar_at=NOW - timedelta(minutes=7))
+    option.offered_slots.create(calendar_id="c", period=slot(8, 20))
+
+    page = dispatcher.get("/slots/", {"depot": "P-1", **ELEVEN}).content.decode()
+    sent = {**slot_of(make_evse(), fleet, vehicle), "option": option.pk, "evse": evse.pk}
+    dispatcher.post("/bookings/", sent)
+
+    assert "The partner decides. Its calendar is a hint, told 7\xa0minutes ago." in page
+    assert "Ask the partner" in page
+    booking = Booking.objects.get()
+    assert (booking.status, booking.route) == ("requested", "outbound")
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "words"),
+    [
+        ({"starts_at": "soon"}, "starts_at", "Write a date and a time"),
+        ({"starts_at": ""}, "starts_at", "required"),
+        ({"starts_at": "x\x00y"}, "starts_at", "Null characters"),
+        ({"starts_at": "9" * 5_000}, "starts_at", "at most 40"),
+        ({"starts_at": "2030-01-14T11:00", "ends_at": "2030-01-14T12:00"}, "starts_at", "in the past"),
+        ({"starts_at": "2039-01-14T11:00", "ends_at": "2039-01-14T12:00"}, "starts_at", "more than a year"),
+        ({"starts_at": "9999-12-31T22:00", "ends_at": "9999-12-31T23:00"}, "starts_at", "more than a year"),
+        ({"ends_at": "2030-01-15T11:00"}, "ends_at", "before the start"),
+        ({"ends_at": "2030-01-15T10:00"}, "ends_at", "before the start"),
+        ({"ends_at": "2030-03-15T10:00"}, "ends_at", "two days"),
+        ({"starts_at": "2030-03-31T02:30", "ends_at": "2030-03-31T04:30"}, "starts_at", "does not exist"),
+        ({"starts_at": "2030-10-27T02:30", "ends_at": "2030-10-27T04:30"}, "starts_at", "comes twice"),
+        ({"depot": "NOWHERE"}, "depot", "no such depot"),
+        ({"depot": "\x00"}, "depot", "no such depot"),
+        ({"vehicle": "99999999999999999999999"}, "vehicle", "no such vehicle"),
+        ({"vehicle": "XX-XX 999"}, "vehicle", "no such vehicle"),
+    ],
+)
+def test_a_question_that_makes_no_sense_is_answered_at_its_field(
+    dispatcher: Client, evse: Evse, given: dict[str, str], field: str, words: str
+) -> None:
+    make_vehicle(make_fleet(), plate="XX-XX 999")
+
+    answer = dispatcher.get("/slots/", {"depot": "NF-KAS", **ELEVEN, **given})
+
+    assert answer.status_code == 422
+    assert words in " ".join(answer.context["form"].errors[field])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"fleet": "0"}, {"fleet": "abc"}, {"fleet": "9" * 30}, {"fleet": ""}, {"option": "999999"}, {"option": "1\x00"},
+        {"evse": "999999"}, {"evse": "x"}, {"vehicle": "999999"}, {"vehicle": "-1"}, {"starts_at": "never"},
+        {"starts_at": ""}, {"ends_at": "2030-01-15T01:00Z"}, {"ends_at": "2031-12-15T01:00Z"}, {"request_id": "no uuid"},
+        {"starts_at": "2030-10-27T02:30", "ends_at": "2030-10-27T04:00"},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("url", ["/holds/", "/bookings/"])
+def test_a_forged_slot_is_refused_and_nothing_changes(
+    dispatcher: Client, evse: Evse, fleet: Organisation, vehicle: Vehicle, given: dict[str, str], url: str
+) -> None:
+    answer = dispatcher.post(url, {**slot_of(evse, fleet, vehicle), **given})
+
+    assert answer.status_code == 422
+    assert next(iter(given)) in answer.context["refusal"] or "starts_at" in answer.context["refusal"]
+    assert not Booking.objects.exists()
+
+
+def test_somebody_elses_vehicle_fleet_or_closed_depot_cannot_be_slipped_in(
+    dispatcher: Client, evse: Evse, fleet: Organisation, vehicle: Vehicle
+) -> None:
+    foreign = make_vehicle(make_fleet())
+    hidden = make_evse(make_depot(open_to_all=False))
+    for forged in (
+        {"vehicle": foreign.pk}, {"fleet": foreign.fleet_id, "vehicle": foreign.pk}, {"option": option_of(hidden).pk},
+        {"evse": hidden.pk},
+    ):  # fmt: skip
+        answer = dispatcher.post("/bookings/", {**slot_of(evse, fleet, vehicle), **forged})
+
+        assert answer.status_code == 422
+    assert not Booking.objects.exists()
+
+
+def test_who_may_not_book_finds_no_finder(fleet: Organisation, evse: Evse) -> None:
+    for role in (Membership.Role.VIEWER, Membership.Role.DEPOT_MANAGER):
+        client = client_of(make_user(fleet, role))
+
+        assert client.get("/slots/").status_code == 404
+        assert client.post("/holds/", slot_of(evse, fleet)).status_code == 404
+        assert client.post("/bookings/", slot_of(evse, fleet)).status_code == 404
+    assert Client().get("/slots/")["Location"] == "/?next=/slots/"
+
+
+def test_an_administrator_of_two_fleets_books_for_the_vehicles_fleet(evse: Evse) -> None:
+    first, second = make_fleet("A-Fracht"), make_fleet("B-Fracht")
+    user = make_user(first, Membership.Role.ADMIN)
+    Membership.objects.create(user=user, organisation=second, role=Membership.Role.ADMIN)
+    vehicle = make_vehicle(second, plate="B-F 1")
+    client = client_of(user)
+
+    page = client.get("/slots/", {"vehicle": "B-F 1", "depot": "NF-KAS", **ELEVEN})
+
+    assert page.context["form"].chosen_fleet == second
+    assert f'name="fleet" value="{second.pk}"' in page.content.decode()
+    client.post("/bookings/", slot_of(evse, second, vehicle))
+    assert Booking.objects.get().fleet == second
+
+
+def test_more_evses_cost_no_more_queries(dispatcher: Client, evse: Evse, vehicle: Vehicle) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as caught:
+            assert dispatcher.get("/slots/", ELEVEN).status_code == 200
+        return len(caught)
+
+    taken_by_somebody(evse)
+    few = queries()
+    depot = make_depot()
+    for _ in range(6):
+        taken_by_somebody(make_evse(depot), period=slot(10, 11))
+
+    assert BookingOption.objects.count() == 7
+    assert queries() == few
+    assert few <= 24
