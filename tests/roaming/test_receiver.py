@@ -1,0 +1,589 @@
+"""What partners push: offers, calendars and bookings, in every spelling that is out there."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import time_machine
+from django.utils import timezone
+
+from bookings.models import Booking, BookingOption
+from bookings.operations import request_booking
+from depots.models import Depot, Organisation
+from depots.periods import Period
+from roaming.models import Partner, PartnerObject
+from roaming.ocpi.v2_3_0 import mirroring, schemas
+from tests.factories import NOW, at, make_fleet, make_vehicle, slot
+from tests.roaming.partners import Caller, code, data, make_partner
+
+pytestmark = pytest.mark.django_db
+BASE = "/ocpi/emsp/2.3.0/bookings"
+OFFER = f"{BASE}/FR/CPO/booking_locations/BL-1"
+CALENDAR = f"{OFFER}/CA-1"
+SAMPLES = Path(__file__).parent.parent / "samples" / "ocpi"
+
+
+@pytest.fixture(autouse=True)
+def _clock() -> Any:
+    with time_machine.travel(NOW, tick=False) as traveller:
+        yield traveller
+
+
+@pytest.fixture
+def partner() -> Partner:
+    role = {"role": "CPO", "country_code": "FR", "party_id": "CPO", "name": "Network"}
+    return make_partner("CPO", country_code="FR", roles=[role])
+
+
+@pytest.fixture
+def caller(partner: Partner) -> Caller:
+    return Caller(partner)
+
+
+def offer(**changes: Any) -> dict[str, Any]:
+    body = {
+        "country_code": "FR",
+        "party_id": "CPO",
+        "id": "BL-1",
+        "location_id": "LOC-1",
+        "booking_option": {
+            "evse_uid": "E-1",
+            "connector_types": ["IEC_62196_T2_COMBO"],
+            "vehicle_types": ["SEMI_TRACTOR"],
+        },
+        "booking_terms": {
+            "supported_access_methods": ["TOKEN"],
+            "change_until_minutes": 60,
+            "cancel_until_minutes": 30,
+            "min_booking_duration": 30,
+        },
+        "calendars": [calendar()],
+        "last_updated": "2030-01-15T07:00:00Z",
+        "x_colour": "blue",
+    }
+    return {**body, **changes}
+
+
+def calendar(*slots: Period, **changes: Any) -> dict[str, Any]:
+    body = {
+        "id": "CA-1",
+        "begin_from": "2030-01-15T00:00:00Z",
+        "end_before": "2030-01-20T00:00:00Z",
+        "timeslot_increment": 15,
+        "available_timeslots": [
+            {"start_date_time": z(s.starts_at), "end_date_time": z(s.ends_at), "max_power": 350_000}
+            for s in slots or (slot(8, 18),)
+        ],
+        "last_updated": "2030-01-15T07:00:00Z",
+    }
+    return {**body, **changes}
+
+
+def booking(ours: Booking | None = None, **changes: Any) -> dict[str, Any]:
+    body = {
+        "id": "CB-881",
+        "country_code": "FR",
+        "party_id": "CPO",
+        "request_id": ours.request_id if ours else "never-asked",
+        "booking_option": {"evse_uid": "E-1"},
+        "location_id": "LOC-1",
+        "booking_tokens": [
+            {"country_code": "DE", "party_id": "NFE", "uid": "04AA", "type": "RFID", "contract_id": "C1"}
+        ],
+        "period": {"start_date_time": z(at(12)), "end_date_time": z(at(13)), "max_power": 350_000},
+        "reservation_status": "RESERVED",
+        "authorization_reference": "REF-1",
+        "booking_terms": {
+            "supported_access_methods": ["TOKEN"],
+            "change_until_minutes": 60,
+            "cancel_until_minutes": 30,
+        },
+        "booking_requests": [],
+        "last_updated": "2030-01-15T08:00:00Z",
+    }
+    return {**body, **changes}
+
+
+def z(moment: Any) -> str:
+    text: str = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return text
+
+
+@pytest.fixture
+def option(caller: Caller) -> BookingOption:
+    assert code(caller.send("PUT", OFFER, offer())) == (201, 1000)
+    return BookingOption.objects.get(code="BL-1")
+
+
+@pytest.fixture
+def fleet() -> Organisation:
+    return make_fleet("Nordfracht", emsp_party_id="NFE")
+
+
+@pytest.fixture
+def ours(option: BookingOption, fleet: Organisation) -> Booking:
+    return request_booking(
+        fleet=fleet,
+        option=option,
+        period=slot(12, 13),
+        vehicle=make_vehicle(fleet),
+        actor="dispatcher",
+        now=timezone.now(),
+    )
+
+
+def path(any_id: str = "CB-881") -> str:
+    return f"{BASE}/FR/CPO/{any_id}"
+
+
+def free(option: BookingOption) -> list[Period]:
+    return list(option.offered_slots.values_list("period", flat=True))
+
+
+# Offers
+
+
+def test_an_offer_is_stored_mirrored_and_given_back_as_it_came(caller: Caller, option: BookingOption) -> None:
+    assert data(caller.get(OFFER)) == offer()
+
+    assert option.is_mirror
+    assert option.depot.code == "FR-CPO-LOC-1"
+    assert free(option) == [slot(8, 18)]
+    assert option.calendar_at == NOW
+    assert option.evses.get().uid == "E-1"
+    assert option.terms.change_until_min == 60
+    assert option.terms.slot_step_min == 15
+
+
+def test_an_offer_put_again_is_updated_and_not_doubled(caller: Caller, option: BookingOption) -> None:
+    changed = offer(calendars=[calendar(slot(9, 10))], last_updated="2030-01-15T07:30:00Z")
+
+    assert code(caller.send("PUT", OFFER, changed)) == (200, 1000)
+
+    assert free(option) == [slot(9, 10)]
+    assert BookingOption.objects.count() == Depot.objects.count() == 1
+
+
+def test_an_older_state_of_an_offer_is_dropped(caller: Caller, option: BookingOption) -> None:
+    old = offer(calendars=[], last_updated="2030-01-15T06:59:59Z")
+
+    assert code(caller.send("PUT", OFFER, old)) == (200, 1000)
+
+    assert free(option) == [slot(8, 18)]
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        f"{BASE}/bookinglocations/FR/CPO/BL-1",
+        f"{BASE}/booking_locations/fr/cpo/bl-1",
+        f"{BASE}/FR/CPO/bookinglocations/BL-1",
+        f"{BASE}/FR/CPO/booking-locations/BL-1/",
+        f"{OFFER}/",
+    ],
+)
+def test_other_spellings_of_the_path_are_served(caller: Caller, option: BookingOption, spelling: str) -> None:
+    assert code(caller.send("PUT", spelling, offer())) == (200, 1000)
+    assert data(caller.get(spelling))["id"] == "BL-1"
+    assert BookingOption.objects.count() == 1
+
+
+def test_what_deviates_is_counted(caller: Caller, partner: Partner, option: BookingOption) -> None:
+    caller.send("PUT", f"{BASE}/bookinglocations/FR/CPO/BL-1", offer())
+
+    partner.refresh_from_db()
+    assert partner.deviations["path.offers_first"] == 1
+
+
+def test_path_and_body_must_agree_and_belong_to_the_caller(caller: Caller) -> None:
+    assert code(caller.send("PUT", OFFER, offer(id="BL-2"))) == (200, 2001)
+    assert code(caller.send("PUT", OFFER, offer(party_id="XXX"))) == (200, 2001)
+    assert code(caller.send("PUT", OFFER.replace("CPO", "XXX"), offer(party_id="XXX"))) == (404, 2001)
+    assert code(caller.get(OFFER.replace("FR", "NL"))) == (404, 2001)
+    assert not BookingOption.objects.exists()
+
+
+def test_nothing_of_another_partner_is_seen_or_changed(caller: Caller, option: BookingOption) -> None:
+    role = {"role": "CPO", "country_code": "IT", "party_id": "OTH", "name": "Other"}
+    other = Caller(make_partner("OTH", country_code="IT", roles=[role]))
+
+    assert code(other.get(OFFER)) == (404, 2001)
+    assert code(other.send("PUT", OFFER, offer(calendars=[]))) == (404, 2001)
+    assert free(option) == [slot(8, 18)]
+
+
+def test_patch_needs_last_updated_and_what_it_patches(caller: Caller, option: BookingOption) -> None:
+    assert code(caller.send("PATCH", OFFER, {"tariff_ids": ["T"]})) == (200, 2001)
+    assert code(caller.send("PATCH", OFFER.replace("BL-1", "BL-9"), {"last_updated": z(NOW)})) == (404, 2000)
+    assert code(caller.send("PATCH", path(), {"last_updated": z(NOW)})) == (404, 2000)
+
+
+def test_patch_of_terms_keeps_the_other_terms(caller: Caller, option: BookingOption) -> None:
+    patch = {"booking_terms": {"change_until_minutes": 120}, "last_updated": z(NOW)}
+
+    assert code(caller.send("PATCH", OFFER, patch)) == (200, 1000)
+
+    terms = BookingOption.objects.get(code="BL-1").terms
+    assert (terms.change_until_min, terms.cancel_until_min, terms.min_duration_min) == (120, 30, 30)
+    assert data(caller.get(OFFER))["x_colour"] == "blue"
+
+
+def test_an_older_patch_changes_nothing(caller: Caller, option: BookingOption) -> None:
+    patch = {"calendars": [], "last_updated": "2030-01-15T06:00:00Z"}
+
+    assert code(caller.send("PATCH", OFFER, patch)) == (200, 1000)
+
+    assert data(caller.get(OFFER)) == offer()
+
+
+def test_patched_calendars_merge_by_id_and_identities_stay(caller: Caller, option: BookingOption) -> None:
+    second = calendar(slot(8, 9, day=1), id="CA-2")
+    caller.send("PATCH", OFFER, {"calendars": [second], "last_updated": z(NOW)})
+
+    assert free(option) == [slot(8, 18), slot(8, 9, day=1)]
+    assert code(caller.send("PATCH", OFFER, {"id": "BL-2", "last_updated": z(NOW)})) == (200, 2001)
+
+
+def test_a_calendar_by_itself(caller: Caller, option: BookingOption) -> None:
+    changed = calendar(slot(14, 15), last_updated="2030-01-15T07:45:00Z")
+
+    assert code(caller.send("PUT", CALENDAR, changed)) == (200, 1000)
+    assert free(option) == [slot(14, 15)]
+    assert data(caller.get(CALENDAR)) == changed
+    assert data(caller.get(OFFER))["last_updated"] == "2030-01-15T07:45:00Z", (
+        "the offer is as new as its calendar"
+    )
+
+    patch = {"available_timeslots": [], "last_updated": "2030-01-15T07:50:00Z"}
+    assert code(caller.send("PATCH", CALENDAR, patch)) == (200, 1000)
+    assert free(option) == []
+
+    assert code(caller.send("PUT", f"{OFFER}/CA-2", calendar(id="CA-2"))) == (201, 1000)
+    assert free(option) == [slot(8, 18)]
+    assert code(caller.send("PUT", CALENDAR, calendar(id="CA-3"))) == (200, 2001)
+
+
+def test_a_calendar_of_an_unknown_offer_is_404(caller: Caller) -> None:
+    assert code(caller.send("PUT", CALENDAR, calendar())) == (404, 2000)
+    assert code(caller.send("PATCH", CALENDAR, {"last_updated": z(NOW)})) == (404, 2000)
+    assert code(caller.get(CALENDAR)) == (404, 2000)
+
+
+@pytest.mark.parametrize("how", ["PATCH", "PUT", "DELETE"])
+def test_an_offer_is_withdrawn_in_any_of_three_ways_and_its_bookings_stand(
+    caller: Caller, option: BookingOption, ours: Booking, how: str
+) -> None:
+    bodies = {
+        "PATCH": {"status": "REMOVED", "last_updated": z(NOW)},
+        "PUT": offer(status="REMOVED", last_updated=z(NOW)),
+        "DELETE": {},
+    }
+
+    assert code(caller.send(how, OFFER, bodies[how])) == (200, 1000)
+
+    option.refresh_from_db()
+    assert option.is_withdrawn
+    assert Booking.objects.get().status == "requested"
+
+
+def test_an_offer_without_calendars_has_nothing_free(caller: Caller, option: BookingOption) -> None:
+    for nothing in ([], None):
+        assert code(caller.send("PUT", OFFER, offer(calendars=nothing, last_updated=z(NOW)))) == (200, 1000)
+        assert free(option) == []
+    empty = calendar(available_timeslots=[])
+    assert code(caller.send("PUT", OFFER, offer(calendars=[empty], last_updated=z(NOW)))) == (200, 1000)
+    assert free(option) == []
+
+
+def test_power_in_kw_is_read_as_such(caller: Caller) -> None:
+    caller.send("PUT", OFFER, json.loads(json.dumps(offer()).replace("350000", "350")))
+
+    assert BookingOption.objects.get().offered_slots.get().max_power_w == 350_000
+
+
+def test_times_of_any_spelling_are_the_same_moment(caller: Caller, option: BookingOption) -> None:
+    spelled = calendar(last_updated="2030-01-15 08:00:00.123+01:00")
+    spelled["available_timeslots"] = [
+        {"start_date_time": "2030-01-15T10:00:00+02:00", "end_date_time": "2030-01-15t09:00:00"}
+    ]
+
+    assert code(caller.send("PUT", CALENDAR, spelled)) == (200, 1000)
+
+    assert free(option) == [slot(8, 9)]
+
+
+# Bookings
+
+
+def test_the_partners_answer_arrives_as_a_push(caller: Caller, ours: Booking) -> None:
+    assert code(caller.send("PUT", path(), booking(ours))) == (201, 1000)
+
+    ours.refresh_from_db()
+    assert (ours.status, ours.remote_id, ours.remote_status) == ("confirmed", "CB-881", "RESERVED")
+    assert ours.evse.uid == "E-1"
+    assert ours.requests.get().decision == "accepted"
+    assert data(caller.get(path())) == booking(ours)
+    assert data(caller.get(path(ours.request_id))) == booking(ours)
+
+
+def test_a_booking_under_its_request_id_is_the_same_booking(
+    caller: Caller, ours: Booking, partner: Partner
+) -> None:
+    assert code(caller.send("PUT", path(ours.request_id), booking(ours))) == (201, 1000)
+    assert code(caller.send("PUT", path(), booking(ours))) == (200, 1000)
+
+    assert PartnerObject.objects.filter(kind="booking").count() == 1
+    partner.refresh_from_db()
+    assert partner.deviations["path.request_id"] == 1
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [f"{BASE}/booking/CB-881", f"{BASE}/CB-881", f"{BASE}/FR/CPO/booking/CB-881", f"{BASE}/fr/cpo/cb-881/"],
+)
+def test_other_paths_to_a_booking(caller: Caller, ours: Booking, spelling: str) -> None:
+    assert code(caller.send("PUT", spelling, booking(ours))) == (201, 1000)
+
+    ours.refresh_from_db()
+    assert ours.status == "confirmed"
+
+
+def test_the_same_push_twice_changes_nothing(caller: Caller, ours: Booking) -> None:
+    caller.send("PUT", path(), booking(ours))
+    before = Booking.objects.values().get()
+    events = ours.events.count()
+
+    assert code(caller.send("PUT", path(), booking(ours))) == (200, 1000)
+
+    assert Booking.objects.values().get() == before
+    assert ours.events.count() == events
+
+
+def test_a_late_push_of_an_older_state_changes_nothing(caller: Caller, ours: Booking) -> None:
+    caller.send("PUT", path(), booking(ours))
+    old = booking(ours, reservation_status="PENDING", last_updated="2030-01-15T07:59:00Z")
+    same_second = booking(ours, reservation_status="PENDING")
+
+    assert code(caller.send("PUT", path(), old)) == (200, 1000)
+    assert code(caller.send("PUT", path(), same_second)) == (200, 1000)
+
+    ours.refresh_from_db()
+    assert (ours.status, ours.remote_status, ours.is_irregular) == ("confirmed", "RESERVED", False)
+
+
+def test_a_booking_nobody_asked_for_is_kept_and_grants_nothing(caller: Caller, partner: Partner) -> None:
+    assert code(caller.send("PUT", path(), booking())) == (201, 1000)
+
+    assert PartnerObject.objects.get(kind="booking").is_unmatched
+    assert not Booking.objects.exists()
+    partner.refresh_from_db()
+    assert partner.deviations["booking.never_asked_for"] == 1
+
+
+def test_another_partner_cannot_answer_for_a_booking(caller: Caller, ours: Booking) -> None:
+    role = {"role": "CPO", "country_code": "IT", "party_id": "OTH", "name": "Other"}
+    other = Caller(make_partner("OTH", country_code="IT", roles=[role]))
+    forged = booking(ours, country_code="IT", party_id="OTH")
+
+    assert code(other.send("PUT", f"{BASE}/IT/OTH/CB-881", forged)) == (201, 1000)
+
+    ours.refresh_from_db()
+    assert ours.status == "requested"
+    assert PartnerObject.objects.get(kind="booking").is_unmatched
+
+
+def test_patching_the_evse_changes_nothing_else(caller: Caller, ours: Booking, option: BookingOption) -> None:
+    caller.send("PUT", path(), booking(ours, booking_option={"evse_uid": "#NA", "drive_through": True}))
+    option.depot.evses.create(uid="EVS1234", max_power_w=1)
+
+    assert code(caller.send("PATCH", path(), {"evse_uid": "EVS1234", "last_updated": z(at(9))})) == (
+        200,
+        1000,
+    )
+
+    ours.refresh_from_db()
+    assert (ours.evse.uid, ours.status, ours.period) == ("EVS1234", "confirmed", slot(12, 13))
+    held = data(caller.get(path()))
+    assert held["booking_option"] == {"evse_uid": "EVS1234", "drive_through": True}
+
+
+@pytest.mark.parametrize(
+    ("patch", "status"),
+    [
+        ({"status": "CANCELED"}, "cancelled"),
+        ({"reservation_status": "CANCELLED"}, "cancelled"),
+        ({"reservation_status": "FULLFILLED"}, "charging"),
+        ({"reservation_status": "NOSHOW"}, "no_show"),
+        (
+            {
+                "reservation_status": "CANCELED",
+                "cancelled": {"cancellation_reason": "FULL", "who_canceled": "SENDER"},
+            },
+            "cancelled",
+        ),
+    ],
+)
+def test_states_in_other_words(caller: Caller, ours: Booking, patch: dict[str, Any], status: str) -> None:
+    caller.send("PUT", path(), booking(ours))
+
+    assert code(caller.send("PATCH", path(), {**patch, "last_updated": z(at(9))})) == (200, 1000)
+
+    ours.refresh_from_db()
+    assert ours.status == status
+    assert ours.cancelled_by == ("depot" if status == "cancelled" else "")
+
+
+def test_an_irregular_move_is_followed_and_flagged(caller: Caller, ours: Booking) -> None:
+    caller.send("PUT", path(), booking(ours, reservation_status="FULFILLED"))
+    caller.send("PUT", path(), booking(ours, reservation_status="RESERVED", last_updated=z(at(9))))
+
+    ours.refresh_from_db()
+    assert ours.remote_status == "RESERVED"
+    assert ours.is_irregular
+
+
+def test_pending_after_reserved_keeps_the_slot(caller: Caller, ours: Booking) -> None:
+    caller.send("PUT", path(), booking(ours))
+    caller.send("PUT", path(), booking(ours, reservation_status="PENDING", last_updated=z(at(9))))
+
+    ours.refresh_from_db()
+    assert (ours.status, ours.is_irregular) == ("confirmed", False)
+
+
+def test_an_unknown_state_is_kept_and_changes_nothing(caller: Caller, ours: Booking) -> None:
+    assert code(caller.send("PUT", path(), booking(ours, reservation_status="MAYBE"))) == (201, 1000)
+
+    ours.refresh_from_db()
+    assert ours.status == "requested"
+
+
+def test_a_booking_in_the_words_of_1_0(caller: Caller, ours: Booking) -> None:
+    told = booking(ours)
+    old = {k: v for k, v in told.items() if k not in ("booking_option", "booking_tokens", "period")}
+    old |= {
+        "bookable_parking_option": {},
+        "evse_uid": "E-1",
+        "tokens": told["booking_tokens"],
+        "timeslot": {"start_from": z(at(12)), "end_before": z(at(13))},
+    }
+
+    assert code(caller.send("PUT", path(), old)) == (201, 1000)
+
+    ours.refresh_from_db()
+    assert (ours.status, ours.evse.uid, ours.period) == ("confirmed", "E-1", slot(12, 13))
+
+
+def test_bad_bookings_change_nothing(caller: Caller, ours: Booking) -> None:
+    for broken in (
+        {"id": None}, {"id": "OTHER"}, {"country_code": "DE"}, {"period": None}, {"period": "noon"}, {"request_id": 7 * "x" * 10},
+        {"last_updated": "yesterday"}, {"last_updated": None}, {"booking_tokens": "x"}, {"booking_requests": 7},
+    ):  # fmt: skip
+        assert code(caller.send("PUT", path(), booking(ours, **broken))) == (200, 2001), broken
+    assert code(caller.send("PUT", path(), b"{")) == (400, 2001)
+    assert code(caller.send("PUT", path(), [])) == (200, 2001)
+    ours.refresh_from_db()
+    assert ours.status == "requested"
+    assert not PartnerObject.objects.filter(kind="booking").exists()
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+def test_methods_that_do_not_exist_here(caller: Caller, method: str) -> None:
+    assert code(caller.send(method, path(), {})) == (405, 2000)
+
+
+@pytest.mark.parametrize(
+    "odd", [BASE, f"{BASE}/FR", f"{BASE}/FR/CPO", f"{BASE}/FR/CPO/a/b/c/d", f"{OFFER}/CA-1/x"]
+)
+def test_paths_that_lead_nowhere(caller: Caller, odd: str) -> None:
+    assert caller.get(odd).status_code in (404, 405)
+
+
+def test_all_official_samples_are_understood(caller: Caller, partner: Partner) -> None:
+    """They violate the specification in many ways; each is told in the partner's deviations."""
+    partner.roles = [
+        {"role": "CPO", "country_code": "NL", "party_id": party, "name": "N"} for party in ("IHO", "INF12")
+    ]
+    partner.save()
+    offer_path, booking_path = f"{BASE}/NL/IHO/booking_locations/12345", f"{BASE}/NL/INF12/12345"
+    for method, where, sample in (
+        ("PUT", offer_path, "booking_location_example"),
+        ("PATCH", f"{offer_path}/CA112", "booking_location_patch_example_calendar"),
+        ("PATCH", offer_path, "booking_location_patch_example_terms"),
+        ("PUT", booking_path, "booking_example"),
+        ("PATCH", booking_path, "booking_patch_example_evse_uid"),
+        ("PATCH", booking_path, "booking_patch_example_status_update"),
+        ("PATCH", booking_path, "booking_request_patch_example_timeslot"),
+        ("PATCH", booking_path, "booking_request_patch_example_tokens"),
+    ):
+        body = json.loads(next(SAMPLES.rglob(f"{sample}.json")).read_text())
+        answer = caller.send(method, where, body)
+        assert code(answer)[1] == 1000, (sample, answer.json())
+    partner.refresh_from_db()
+    assert partner.deviations
+
+
+# Locations, as they come with a pull
+
+
+def test_a_location_becomes_a_depot_with_bays_and_hours(partner: Partner, option: BookingOption) -> None:
+    connector = {
+        "id": "1", "standard": "IEC_62196_T2_COMBO", "format": "CABLE", "power_type": "DC",
+        "max_voltage": 1000, "max_amperage": 400, "last_updated": z(NOW),
+    }  # fmt: skip
+    monday = {"weekday": 1, "period_begin": "06:00", "period_end": "23:59"}
+    bay = {"id": "P1", "vehicle_types": ["SEMI_TRACTOR"], "max_vehicle_length": 1650, "drive_through": True}
+    told: dict[str, Any] = {
+        "country_code": "FR",
+        "party_id": "CPO",
+        "id": "LOC-1",
+        "publish": True,
+        "name": "Metz",
+        "address": "Rue 1",
+        "city": "Metz",
+        "country": "FRA",
+        "coordinates": {"latitude": "49.1", "longitude": "6.2"},
+        "time_zone": "Europe/Paris",
+        "opening_times": {"twentyfourseven": False, "regular_hours": [monday]},
+        "parking_places": [bay],
+        "evses": [
+            {
+                "uid": "E-1",
+                "status": "AVAILABLE",
+                "parking": ["P1"],
+                "connectors": [connector],
+                "last_updated": z(NOW),
+            },
+            {"uid": "E-2", "status": "OUTOFORDER", "connectors": "broken", "last_updated": z(NOW)},
+        ],
+        "last_updated": z(NOW),
+    }
+
+    depot = mirroring.keep_location(partner, schemas.read_location(copy.deepcopy(told)).value, now=NOW)
+
+    assert depot == option.depot, "the stub an offer made is filled"
+    assert (depot.name, depot.time_zone, float(depot.latitude)) == ("Metz", "Europe/Paris", 49.1)
+    hours = depot.opening_hours.get()
+    assert (hours.weekday, hours.from_minute, hours.to_minute) == (1, 360, 1440)
+    evse = depot.evses.get(uid="E-1")
+    assert (evse.max_power_w, evse.max_vehicle_length_cm, evse.drive_through) == (400_000, 1650, True)
+    assert evse.connectors.get().standard == "IEC_62196_T2_COMBO"
+    told["evses"], told["time_zone"] = [], "Mars/Olympus"
+    again = mirroring.keep_location(partner, schemas.read_location(told).value, now=NOW)
+    assert again.is_withdrawn
+    assert again.time_zone == "UTC"
+
+
+def test_a_location_of_ours_is_never_overwritten(partner: Partner) -> None:
+    other = make_partner("OTH", country_code="IT")
+    Depot.objects.create(
+        operator=other.organisation, code="FR-CPO-LOC-1", location_id="LOC-1", name="Ours", is_mirror=True
+    )
+
+    with pytest.raises(schemas.UnreadableError, match="somebody else"):
+        mirroring.keep_booking_location(
+            partner, schemas.read_booking_location(offer()).value, offer(), now=NOW
+        )
