@@ -1,0 +1,154 @@
+"""Our words against the protocol's own lists: a value added on either side cannot be forgotten."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from ocpp.v16 import enums as e16
+from ocpp.v21 import enums as e21
+from ocpp.v201 import enums as e201
+
+from bookings.models import Token
+from depots.models import ChargerCommand, Evse
+from depots.ocpp import schemas, v16, v21, v201
+from depots.ocpp.times import read_time, write_time
+
+REASONS = {"unknown_token", "blocked", "booked_by_another", "not_yet", "elsewhere", ""}
+NOW = datetime(2030, 1, 15, 8, 0, tzinfo=UTC)
+
+FROM_CHARGERS_21 = set(e21.Action) - {
+    e21.Action(name)
+    for name in (
+        "AFRRSignal", "AdjustPeriodicEventStream", "CancelReservation", "CertificateSigned", "ChangeAvailability",
+        "ChangeTransactionTariff", "ClearCache", "ClearChargingProfile", "ClearDERControl", "ClearDisplayMessage",
+        "ClearTariffs", "ClearVariableMonitoring", "CostUpdated", "CustomerInformation", "DeleteCertificate",
+        "GetBaseReport", "GetChargingProfiles", "GetCompositeSchedule", "GetDERControl", "GetDisplayMessages",
+        "GetInstalledCertificateIds", "GetLocalListVersion", "GetLog", "GetMonitoringReport", "GetPeriodicEventStream",
+        "GetReport", "GetTariffs", "GetTransactionStatus", "GetVariables", "InstallCertificate",
+        "NotifyAllowedEnergyTransfer", "PublishFirmware", "RequestBatterySwap", "RequestStartTransaction",
+        "RequestStopTransaction", "ReserveNow", "Reset", "SendLocalList", "SetChargingProfile", "SetDERControl",
+        "SetDefaultTariff", "SetDisplayMessage", "SetMonitoringBase", "SetMonitoringLevel", "SetNetworkProfile",
+        "SetVariableMonitoring", "SetVariables", "TriggerMessage", "UnlockConnector", "UnpublishFirmware",
+        "UpdateDynamicSchedule", "UpdateFirmware", "UsePriorityCharging",
+    )
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("table", "enum"),
+    [
+        (v16.STATUS, e16.ChargePointStatus),
+        (v201.STATUS, e201.ConnectorStatusEnumType),
+        (v201.TOKEN_TYPE, e201.IdTokenEnumType),
+        (v201.KIND, e201.TransactionEventEnumType),
+        (v201.CHARGES, e201.ChargingStateEnumType),
+    ],
+)
+def test_every_value_a_charger_may_send_has_our_word(table, enum):
+    assert set(table) == set(enum)
+
+
+def test_2_1_sends_nothing_for_these_that_2_0_1_does_not_know():
+    for old, new in [
+        (e201.ConnectorStatusEnumType, e21.ConnectorStatusEnumType),
+        (e201.ChargingStateEnumType, e21.ChargingStateEnumType),
+        (e201.TransactionEventEnumType, e21.TransactionEventEnumType),
+        (e201.AuthorizationStatusEnumType, e21.AuthorizationStatusEnumType),
+        (e201.ReserveNowStatusEnumType, e21.ReserveNowStatusEnumType),
+    ]:
+        assert {value.value for value in old} == {value.value for value in new}
+
+
+@pytest.mark.parametrize(
+    ("table", "enum"),
+    [
+        (v201.RESERVATION_OUTCOME, e201.ReservationUpdateStatusEnumType),
+        (v21.RESERVATION_OUTCOME, e21.ReservationUpdateStatusEnumType),
+        (v16.ANSWERS_TO_COMMANDS, e16.ReservationStatus),
+        (v201.ANSWERS_TO_COMMANDS, e201.ReserveNowStatusEnumType),
+    ],
+)
+def test_every_answer_and_outcome_has_our_word(table, enum):
+    assert set(table) == {value.value for value in enum}
+
+
+def test_answers_to_other_commands_are_among_those_to_reservations():
+    for enum in (e16.CancelReservationStatus, e16.RemoteStartStopStatus, e201.RequestStartStopStatusEnumType):
+        assert {value.value for value in enum} <= set(v16.ANSWERS_TO_COMMANDS)
+
+
+@pytest.mark.parametrize("dialect", [v16, v201])
+def test_every_reason_of_the_gate_has_a_word_on_the_display(dialect):
+    assert set(dialect.REFUSAL) == REASONS
+
+
+def test_every_type_of_token_can_be_reserved_for():
+    assert set(Token.Type.values) <= set(v201.WIRE_TYPE)
+    assert set(v201.TOKEN_TYPE.values()) <= set(v201.WIRE_TYPE)
+
+
+@pytest.mark.parametrize("dialect", [v16, v201])
+def test_every_state_of_an_evse_is_one_of_ours(dialect):
+    assert set(dialect.STATUS.values()) <= set(Evse.Status)
+    assert set(v201.STRONGEST_FIRST) == set(v201.STATUS.values())
+
+
+@pytest.mark.parametrize("dialect", [v16, v201, v21])
+def test_every_command_can_be_said_according_to_its_schema(dialect):
+    payload = {
+        "reservation_id": 7,
+        "evse": 1,
+        "token": "04AABBCCDD10",
+        "token_type": "RFID",
+        "group": "B7",
+        "expires_at": "2030-01-15T09:00:00Z",
+        "transaction": "17",
+    }
+    for action in set(ChargerCommand.Action) - {ChargerCommand.Action.ASK_CAPABILITIES}:
+        name, message = dialect.request(ChargerCommand(action=action, payload=payload))
+        schemas.check(dialect.VERSION, name, message)
+
+
+def test_every_action_a_2_1_charger_can_send_is_answered():
+    assert {action.value for action in FROM_CHARGERS_21} <= set(v21.ANSWERS)
+
+
+def test_every_action_a_2_0_1_charger_can_send_is_answered():
+    known = {action.value for action in e201.Action}
+    assert {action.value for action in FROM_CHARGERS_21} & known <= set(v201.ANSWERS)
+
+
+def test_every_answered_action_exists():
+    for dialect in (v16, v201, v21):
+        assert all(schemas.is_known(dialect.VERSION, action) for action in dialect.ANSWERS)
+
+
+@pytest.mark.parametrize(
+    ("told", "at", "flags"),
+    [
+        ("2030-01-15T08:00:00Z", NOW, ()),
+        ("2030-01-15T08:00:00.000Z", NOW, ()),
+        ("2030-01-15T08:00:00.1Z", NOW + timedelta(milliseconds=100), ()),
+        ("2030-01-15t08:00:00z", NOW, ()),
+        ("2030-01-15 08:00:00Z", NOW, ()),
+        ("2030-01-15T10:00:00+02:00", NOW, ()),
+        ("2030-01-15T10:00:00+02", NOW, ()),
+        ("2030-01-15T10:00:00+0200", NOW, ()),
+        ("2030-01-15T09:00:00", NOW, ("no_zone",)),
+        ("2030-07-15T09:00:00", datetime(2030, 7, 15, 7, 0, tzinfo=UTC), ("no_zone",)),
+        ("1970-01-01T00:00:12Z", NOW, ("bad_clock",)),
+        ("9999-12-31T23:59:59Z", NOW, ("bad_clock",)),
+        ("", NOW, ()),
+        (None, NOW, ()),
+        ("tomorrow", NOW, ("bad_clock",)),
+        ("2030-02-30T08:00:00Z", NOW, ("bad_clock",)),
+    ],
+)
+def test_times_as_chargers_write_them(told, at, flags):
+    assert read_time(told, zone=ZoneInfo("Europe/Berlin"), arrived_at=NOW) == (at, flags)
+
+
+def test_times_are_written_with_z_and_milliseconds():
+    berlin = datetime(2030, 1, 15, 9, 0, 0, 123456, tzinfo=ZoneInfo("Europe/Berlin"))
+
+    assert write_time(berlin) == "2030-01-15T08:00:00.123Z"
