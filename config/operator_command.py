@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DataError, InterfaceError, OperationalError, ProgrammingError
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError, ProgrammingError
+from psycopg.errors import UndefinedColumn, UndefinedTable
 
 from bookings.errors import BookingError
 from depots.imports.documents import FileRefusedError
@@ -39,8 +40,14 @@ class OperatorCommand(BaseCommand):
             self._refuse(refusal)
         except DataError as refusal:
             self._refuse(CommandError(f"The database does not take that value: {_first_line(refusal)}"))
+        except IntegrityError:
+            self._refuse(CommandError("Somebody changed the same thing at the same moment. Try again."))
         except ProgrammingError as failure:
-            self._refuse(CommandError(f"Run manage.py migrate first. {_first_line(failure)}"))
+            if not isinstance(failure.__cause__, UndefinedTable | UndefinedColumn):
+                raise
+            self._refuse(
+                CommandError("The database is not prepared for this version; run manage.py migrate.")
+            )
         except (OperationalError, InterfaceError) as failure:
             self._refuse(CommandError(f"The database does not answer: {_first_line(failure)}"))
         return None
