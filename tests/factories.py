@@ -58,14 +58,19 @@ def make_operator(name: str = "", **fields: Any) -> Organisation:
     )
 
 
-def make_depot(operator: Organisation | None = None, *, open_to_all: bool = True, terms: dict[str, Any] | None = None, **fields: Any) -> Depot:  # fmt: skip
+def make_depot(
+    operator: Organisation | None = None,
+    *,
+    open_to_all: bool = True,
+    terms: dict[str, Any] | None = None,
+    **fields: Any,
+) -> Depot:
     """A depot that is always open, to everybody, with terms that set nothing in the way of a test but what it names."""
     number = next(_numbers)
     code = fields.pop("code", f"D{number}")
-    depot = Depot.objects.create(
-        operator=operator or make_operator(),
-        **{"code": code, "location_id": code, "name": f"Depot {number}", "city": "Kassel", "country": "DEU", "time_zone": "Europe/Berlin", "latitude": "51.3", "longitude": "9.5", **fields},
-    )  # fmt: skip
+    place = {"city": "Kassel", "country": "DEU", "latitude": "51.3", "longitude": "9.5"}
+    told = {"name": f"Depot {number}", "time_zone": "Europe/Berlin", "location_id": code, **place, **fields}
+    depot = Depot.objects.create(operator=operator or make_operator(), code=code, **told)
     TermsOverride.objects.create(depot=depot, **{"turnaround_min": 0, "early_start_min": 0, **(terms or {})})
     if open_to_all:
         open_depot(depot)
@@ -122,7 +127,7 @@ def make_option(
     return option
 
 
-def make_vehicle(fleet: Organisation | None = None, *, token: str | None = "", **fields: Any) -> Vehicle:  # noqa: S107
+def make_vehicle(fleet: Organisation | None = None, *, token: str | None = "", **fields: Any) -> Vehicle:
     """A truck with one RFID token; `token=None` for none."""
     number = next(_numbers)
     defaults = {

@@ -71,7 +71,7 @@ class _Life:
     """One process's own history of tries."""
 
     def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)  # noqa: S311 - chance, not secrets
+        self._random = random.Random(seed)
         self._done: Counter[str] = Counter()
         self._now = NOW
 
