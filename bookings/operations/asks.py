@@ -113,6 +113,8 @@ def ask_to_change(
     evse: Evse | None,
     tokens: Sequence[TokenName] | None,
     power_w: int | None,
+    plate: str = "",
+    authorization_reference: str = "",
     received: dict[str, Any],
     fingerprint: str,
     actor: str,
@@ -122,6 +124,7 @@ def ask_to_change(
     try:
         return change_booking(
             booking_id=booking_id, period=period, needs=needs, evse=evse, tokens=tokens, power_w=power_w,
+            plate=plate, authorization_reference=authorization_reference,
             received=received, fingerprint=fingerprint, actor=actor, now=now,
         )  # fmt: skip
     except WrongStatus:

@@ -40,6 +40,8 @@ class Change:
     power_w: int | None
     evse_asked: bool
     needs: Needs
+    plate: str = ""
+    authorization_reference: str = ""
 
 
 def change_booking(
@@ -51,6 +53,8 @@ def change_booking(
     tokens: Sequence[TokenName] | None = None,
     power_w: int | None = None,
     needs: Needs | None = None,
+    plate: str = "",
+    authorization_reference: str = "",
     by: str = Booking.Side.FLEET,
     received: dict[str, Any] | None = None,
     fingerprint: str = "",
@@ -69,8 +73,10 @@ def change_booking(
     if vehicle is not None:
         own_vehicle(vehicle, known.fleet)
     change = _planned(known, period, evse, vehicle, tokens, power_w, needs)
+    change.plate, change.authorization_reference = plate, authorization_reference
     asked = requests.asked_of(
-        period, evse=evse, vehicle=vehicle, tokens=change.tokens, power_w=power_w
+        period, evse=evse, vehicle=vehicle, tokens=change.tokens, power_w=power_w,
+        plate=plate, authorization_reference=authorization_reference,
     )  # fmt: skip
     pool = _pool(known, change, by)
     with (
@@ -108,8 +114,9 @@ def apply(booking: Booking, change: Change, target: Evse, *, by: str, actor: str
     before = _shown(booking)
     old_evse_id = booking.evse_id
     booking.period, booking.evse, booking.vehicle = change.period, target, change.vehicle
-    if change.vehicle is not None:
-        booking.plate = change.vehicle.plate
+    if change.plate or change.vehicle is not None:
+        booking.plate = change.plate or (change.vehicle.plate if change.vehicle else "")
+    booking.authorization_reference = change.authorization_reference or booking.authorization_reference
     span = occupancy.span_for(target, change.period, booking.terms, now=now, holder=booking.pk)
     booking.promised_power_w = power.promise(
         target, span, change.power_w, change.needs.max_power_w, holder=booking.pk
@@ -124,7 +131,8 @@ def apply(booking: Booking, change: Change, target: Evse, *, by: str, actor: str
     _move_place(booking, target, span, old_evse_id)
     occupancy.claim(booking, list(booking.tokens.all()))
     fields = [
-        "starts_at", "ends_at", "evse", "vehicle", "plate", "promised_power_w", "quote", "decide_until",
+        "starts_at", "ends_at", "evse", "vehicle", "plate", "authorization_reference", "promised_power_w", "quote",
+        "decide_until",
     ]  # fmt: skip
     if by == Booking.Side.DEPOT:
         booking.changed_by_depot_at = now
@@ -141,7 +149,10 @@ def planned_from_request(booking: Booking, request: BookingRequest) -> tuple[Cha
     vehicle = Vehicle.objects.filter(pk=asked.get("vehicle_id")).first() or booking.vehicle
     tokens = [BookingToken(**token) for token in asked["tokens"]] if "tokens" in asked else None
     period = _read_period(asked["period"]) if "period" in asked else booking.period
-    change = Change(period, target, vehicle, tokens, asked.get("power_w"), True, Needs.of(vehicle))
+    change = Change(
+        period, target, vehicle, tokens, asked.get("power_w"), True, Needs.of(vehicle),
+        plate=asked.get("plate", ""), authorization_reference=asked.get("authorization_reference", ""),
+    )  # fmt: skip
     return change, target
 
 
@@ -210,6 +221,8 @@ def _is_same(booking: Booking, change: Change) -> bool:
         and change.vehicle == booking.vehicle
         and (change.tokens is None or {(t.uid.upper(), t.type) for t in change.tokens} == tokens)
         and (change.power_w is None or change.power_w == booking.promised_power_w)
+        and change.plate in {"", booking.plate}
+        and change.authorization_reference in {"", booking.authorization_reference}
     )
 
 

@@ -19,6 +19,8 @@ def asked_of(
     vehicle: Vehicle | None = None,
     tokens: Sequence[BookingToken] | None = None,
     power_w: int | None = None,
+    plate: str = "",
+    authorization_reference: str = "",
     reason: str = "",
 ) -> dict[str, Any]:
     """What is asked, in our words, only as far as it is asked; the shape is BookingRequest's."""
@@ -31,6 +33,8 @@ def asked_of(
         "vehicle_id": vehicle.pk if vehicle else None,
         "tokens": [_token(token) for token in tokens] if tokens is not None else None,
         "power_w": power_w,
+        "plate": plate or None,
+        "authorization_reference": authorization_reference or None,
         "reason": reason or None,
     }
     return {name: value for name, value in asked.items() if value is not None}

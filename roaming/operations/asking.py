@@ -153,6 +153,8 @@ def _change(
         evse=_evse(ask, option),
         tokens=ask.tokens or None,
         power_w=ask.power_w,
+        plate=ask.plate,
+        authorization_reference=ask.authorization_reference,
         received=ask.received,
         fingerprint=ask.fingerprint,
         actor=actor_of(ask.party),

@@ -405,6 +405,41 @@ def test_tokens_can_be_changed_alone(caller: Caller, evse: Any) -> None:
     assert data(changed)["booking_requests"][-1]["request_status"] == "ACCEPTED"
 
 
+@pytest.mark.parametrize("offer", ["evse", "approving"])
+def test_plate_and_reference_can_be_changed_alone(caller: Caller, offer: str, request: Any) -> None:
+    first = caller.book(option_of(request.getfixturevalue(offer)), ELEVEN)
+    if offer == "approving":
+        decide(booking_id=_pk(data(first)), accept=True, actor="manager", now=NOW)
+    plates = [{"method": "LICENSE_PLATE", "value": "NEW 1"}]
+
+    caller.post(BOOKINGS, edit(first, access_information=plates, authorization_reference="newest"))
+    if offer == "approving":
+        decide(booking_id=_pk(data(first)), accept=True, actor="manager", now=NOW)
+
+    booking = data(caller.get(f"{BOOKINGS}/{data(first)['id']}"))
+    assert booking["access_information"] == plates
+    assert booking["authorization_reference"] == "newest"
+    assert booking["period"] == data(first)["period"]
+    assert [entry["request_status"] for entry in booking["booking_requests"]] == ["ACCEPTED", "ACCEPTED"]
+
+
+def test_an_edit_without_reference_keeps_the_one_there_is(caller: Caller, evse: Any) -> None:
+    first = caller.book(option_of(evse), ELEVEN)
+
+    changed = caller.post(BOOKINGS, edit(first, period=period_json(TWO), authorization_reference=None))
+
+    assert data(changed)["authorization_reference"] == data(first)["authorization_reference"]
+
+
+def test_an_edit_that_asks_for_what_is_there_is_declined(caller: Caller, evse: Any) -> None:
+    first = caller.book(option_of(evse), ELEVEN)
+
+    answer = caller.post(BOOKINGS, edit(first, nlabc_retry=2))
+
+    assert data(answer)["booking_requests"][-1]["request_status"] == "DECLINED"
+    assert data(answer)["period"] == data(first)["period"]
+
+
 def test_the_offer_of_a_booking_cannot_be_changed(caller: Caller, evse: Any) -> None:
     other = make_evse(evse.depot, uid="OTHER")
     first = caller.book(option_of(evse), ELEVEN)

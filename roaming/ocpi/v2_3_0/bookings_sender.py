@@ -23,6 +23,7 @@ from roaming.operations import Ask, asking, post_ask
 
 router = Router(auth=registered)
 MOST_TOKENS = 36
+REFERENCE_MISSING = "booking_request.authorization_reference_missing"
 
 ANSWERS: dict[type[asking.AskError], Code] = {
     asking.PlaceUnknown: Code.UNKNOWN_LOCATION,
@@ -98,7 +99,7 @@ def ask(request: HttpRequest) -> HttpResponse:
         raise RefusalError(Code.INVALID, "party_id: not one of the eMSP parties of your credentials")
     operator = own_party(caller, "CPO")
     try:
-        outcome = post_ask(caller.partner, _ask(asked, received), operator=operator, now=now)
+        outcome = post_ask(caller.partner, _ask(reading, received), operator=operator, now=now)
     except asking.AskError as error:
         raise RefusalError(ANSWERS[type(error)], f"{error.field}: {error}") from error
     finally:
@@ -115,7 +116,8 @@ def fingerprint(received: dict[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _ask(asked: schemas.BookingRequest, received: dict[str, Any]) -> Ask:
+def _ask(reading: schemas.Read[schemas.BookingRequest], received: dict[str, Any]) -> Ask:
+    asked = reading.value
     party = (asked.country_code, asked.party_id)
     mark = fingerprint(received)
     if asked.canceled is not None:
@@ -137,7 +139,10 @@ def _ask(asked: schemas.BookingRequest, received: dict[str, Any]) -> Ask:
         tokens=tuple(mapping.tokens_in(asked.tokens)),
         power_w=mapping.power_in(asked),
         plate=mapping.plate_in(asked),
-        authorization_reference=asked.authorization_reference,
+        # Missing, it was read as the request_id; to an edit that would be a new reference.
+        authorization_reference=""
+        if REFERENCE_MISSING in reading.deviations
+        else asked.authorization_reference,
     )
 
 
