@@ -824,9 +824,12 @@ class SimulatedPartner:
         return booking
 
     def _free_hour(self, offer: Json) -> tuple[datetime, datetime] | None:
-        earliest = self.clock() + timedelta(hours=2)
+        # Some hours ahead, and not where slots are cut to the minute: somebody tries something out there.
+        earliest = self.clock() + timedelta(hours=self._chance.randint(3, 30))
         for calendar in offer["calendars"]:
-            step = timedelta(minutes=calendar.get("timeslot_increment") or 15)
+            step = timedelta(minutes=calendar.get("timeslot_increment") or STEP_MIN)
+            if step < timedelta(minutes=5):
+                continue
             for slot in calendar["available_timeslots"]:
                 start, end = _read(slot["start_date_time"]), _read(slot["end_date_time"])
                 while start < earliest:
