@@ -745,4 +745,4 @@ def test_a_booking_asks_a_bounded_number_of_questions(caller: Caller, evse: Any)
     with CaptureQueriesContext(connection) as captured:
         caller.post(BOOKINGS, body)
 
-    assert len(captured) <= 52
+    assert len(captured) <= 60
