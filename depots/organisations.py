@@ -37,7 +37,9 @@ def add_organisation(
     _check_parties(country, {"cpo_party_id": cpo, "emsp_party_id": emsp})
     with transaction.atomic():
         _refuse_taken(name, country, cpo, emsp)
-        return Organisation.objects.create(name=name, country_code=country, cpo_party_id=cpo, emsp_party_id=emsp)
+        return Organisation.objects.create(
+            name=name, country_code=country, cpo_party_id=cpo, emsp_party_id=emsp
+        )
 
 
 def add_member(*, email: str, organisation: Organisation, role: str) -> tuple[User, bool]:
@@ -65,7 +67,9 @@ def _check_name(name: str) -> None:
     if not 1 <= len(name) <= 100:
         raise OrganisationError("name", "A name has 1 to 100 characters.")
     if name.lower() == EVERYBODY:
-        raise OrganisationError("name", f"No organisation can be called {name}: a depot is opened to everybody by it.")
+        raise OrganisationError(
+            "name", f"No organisation can be called {name}: a depot is opened to everybody by it."
+        )
 
 
 def _check_parties(country: str, parties: dict[str, str]) -> None:
@@ -82,6 +86,8 @@ def _refuse_taken(name: str, country: str, cpo: str, emsp: str) -> None:
     if Organisation.objects.filter(name__iexact=name).exists():
         raise OrganisationError("name", f"There is an organisation {name} already.")
     for field, party in {"cpo_party_id": cpo, "emsp_party_id": emsp}.items():
-        holder = Organisation.objects.filter(Q(country_code=country) & Q(**{f"{field}__iexact": party})).first()
+        holder = Organisation.objects.filter(
+            Q(country_code=country) & Q(**{f"{field}__iexact": party})
+        ).first()
         if party and holder:
             raise OrganisationError(field, f"{country}*{party} is the party of {holder}.")

@@ -12,8 +12,12 @@ class Command(OperatorCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--name", required=True, metavar="N")
-        parser.add_argument("--country-code", default="", metavar="CC", help="two letters, of its OCPI parties")
-        parser.add_argument("--cpo-party-id", default="", metavar="PID", help="three characters, as depot operator")
+        parser.add_argument(
+            "--country-code", default="", metavar="CC", help="two letters, of its OCPI parties"
+        )
+        parser.add_argument(
+            "--cpo-party-id", default="", metavar="PID", help="three characters, as depot operator"
+        )
         parser.add_argument("--emsp-party-id", default="", metavar="PID", help="three characters, as fleet")
 
     def handle(

@@ -13,7 +13,9 @@ from depots.parties import organisation_called
 
 
 class Command(OperatorCommand):
-    help = "Give a person a role in an organisation; prints a one-time link to the page that sets the password."
+    help = (
+        "Give a person a role in an organisation; prints a one-time link to the page that sets the password."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--email", required=True, metavar="E")

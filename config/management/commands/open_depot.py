@@ -18,7 +18,10 @@ class Command(OperatorCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("depot", metavar="DEPOT", help="the depot's id")
         parser.add_argument(
-            "--to", required=True, metavar="ORGANISATION_OR_PARTNER", help="a name, a party, or all for everybody"
+            "--to",
+            required=True,
+            metavar="ORGANISATION_OR_PARTNER",
+            help="a name, a party, or all for everybody",
         )
 
     def handle(self, *args: Any, depot: str, to: str, **options: Any) -> None:
@@ -26,7 +29,9 @@ class Command(OperatorCommand):
         if found is None:
             raise CommandError(f"There is no depot {depot}.")
         if found.is_mirror:
-            raise CommandError(f"{found.code} is a depot of the partner {found.operator}; only the partner opens it.")
+            raise CommandError(
+                f"{found.code} is a depot of the partner {found.operator}; only the partner opens it."
+            )
         guest = guest_called(to)
         agreement, is_new = open_depot(depot=found, guest=guest, now=timezone.now())
         self.say(
