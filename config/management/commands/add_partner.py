@@ -7,10 +7,11 @@ from itertools import product
 from string import ascii_uppercase
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db.models import Q
 from django.utils import timezone
 
+from config.operator_command import OperatorCommand
 from depots.models import Organisation
 from roaming import registration
 from roaming.models import Partner
@@ -20,7 +21,7 @@ from roaming.ocpi.handshake import CannotAgree
 REFUSALS = (registration.RegistrationError, CannotAgree, CallFailed)
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Register a partner network: print a token A for it, or register with it at once."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

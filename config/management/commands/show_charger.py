@@ -4,13 +4,14 @@ import json
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 
+from config.operator_command import OperatorCommand
 from depots.queries import describe_charger, find_charger
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Print a charger: online, capabilities, what is armed, its last commands with their answers."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
