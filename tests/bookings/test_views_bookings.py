@@ -212,7 +212,9 @@ def held(evse: Evse, vehicle: Vehicle, fleet: Organisation) -> Booking:
     )
 
 
-def test_a_hold_is_confirmed_or_given_back(dispatcher: Client, held: Booking, fleet: Organisation, evse: Evse, vehicle: Vehicle) -> None:  # fmt: skip
+def test_a_hold_is_confirmed_or_given_back(
+    dispatcher: Client, held: Booking, fleet: Organisation, evse: Evse, vehicle: Vehicle
+) -> None:
     dispatcher.post(f"/bookings/{held.pk}/confirmation/")
     held.refresh_from_db()
     assert held.status == "confirmed"

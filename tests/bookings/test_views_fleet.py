@@ -80,9 +80,11 @@ def test_what_was_saved_is_shown_again_and_saved_unchanged(dispatcher: Client) -
 @pytest.mark.parametrize(
     ("wrong", "field"),
     [
-        ({"plate": ""}, "plate"), ({"plate": "x" * 21}, "plate"), ({"plate": "a\x00b"}, "plate"), ({"plate": "HH-nf 100"}, "plate"),
+        ({"plate": ""}, "plate"), ({"plate": "x" * 21}, "plate"), ({"plate": "a\x00b"}, "plate"),
+        ({"plate": "HH-nf 100"}, "plate"),
         ({"vehicle_type": "SUBMARINE"}, "vehicle_type"), ({"connector_standards": ["BANANA"]}, "connector_standards"),
-        ({"max_power_w": "-1"}, "max_power_w"), ({"max_power_w": "much"}, "max_power_w"), ({"battery_wh": "9" * 40}, "battery_wh"),
+        ({"max_power_w": "-1"}, "max_power_w"), ({"max_power_w": "much"}, "max_power_w"),
+        ({"battery_wh": "9" * 40}, "battery_wh"),
         ({"length_cm": "NaN"}, "length_cm"), ({"length_cm": "0"}, "length_cm"), ({"length_cm": "1e9"}, "length_cm"),
         ({"weight_kg": "44000"}, "weight_kg"), ({"height_cm": "4.123"}, "height_cm"), ({"width_cm": "Infinity"}, "width_cm"),
     ],

@@ -1,0 +1,297 @@
+"""Every address as every role: what is not yours is not there, and no page says more of others than that a time is taken.
+
+A new address has to be entered in the tables below before this passes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client
+from django.urls import reverse
+
+from bookings import operations
+from bookings.live import rendering
+from bookings.live.audiences import listeners
+from bookings.models import Booking, BookingEvent, Closure, Token, Vehicle
+from bookings.urls import urlpatterns
+from depots.models import Membership, User
+from tests.bookings.people import client_of
+from tests.factories import (
+    NOW,
+    make_charger,
+    make_depot,
+    make_evse,
+    make_fleet,
+    make_operator,
+    make_user,
+    make_vehicle,
+    option_of,
+    slot,
+)
+
+pytestmark = pytest.mark.django_db
+
+# Everybody who looks: the fleet that booked, a rival fleet that may book at the same depot, those who look after the
+# depot, those of another operator, who belong nowhere, and who has not signed in.
+FLEET = {"dispatcher", "viewer", "admin"}
+BOOKERS = {"dispatcher", "admin"}
+DEPOT = {"manager", "keeper"}
+SIGNED_IN = FLEET | DEPOT | {"rival", "foreign_manager", "nobody"}
+ROLES = sorted(SIGNED_IN | {"stranger"})
+
+# Who may open a page, and who may send something to it. Without an entry nobody may: 404, or 405 for a method it lacks.
+READERS = {
+    "home": SIGNED_IN,
+    "slots": BOOKERS | {"rival"},
+    "bookings": FLEET | {"rival", "keeper"},
+    "booking": FLEET | DEPOT,
+    "change": BOOKERS,
+    "cancellation": BOOKERS,
+    "requests": DEPOT | {"foreign_manager"},
+    "decision": {"manager"},
+    "yard": DEPOT,
+    "board": FLEET | DEPOT | {"rival"},
+    "board_states": DEPOT,
+    "board_booking": DEPOT,
+    "charger": DEPOT,
+    "closures": DEPOT,
+    "close": {"manager"},
+    "closure": {"manager"},
+    "vehicles": FLEET | {"rival", "keeper"},
+    "vehicle_add": BOOKERS | {"rival"},
+    "vehicle": FLEET,
+    "tokens": FLEET | {"rival", "keeper"},
+    "token_add": BOOKERS | {"rival"},
+    "token": BOOKERS,
+}
+WRITERS = {
+    "home": SIGNED_IN,
+    "holds": BOOKERS | {"rival"},
+    "bookings": BOOKERS | {"rival"},
+    "confirmation": BOOKERS,
+    "release": BOOKERS,
+    "change": BOOKERS,
+    "cancellation": BOOKERS,
+    "seen": BOOKERS,
+    "decision": {"manager"},
+    "board_move": {"manager"},
+    "board_cancellation": {"manager"},
+    "close": {"manager"},
+    "clearing": {"manager"},
+    "lifting": {"manager"},
+    "vehicle_add": BOOKERS | {"rival"},
+    "vehicle": BOOKERS,
+    "vehicle_retirement": BOOKERS,
+    "vehicle_return": BOOKERS,
+    "token_add": BOOKERS | {"rival"},
+    "token": BOOKERS,
+    "token_block": BOOKERS,
+    "token_release": BOOKERS,
+}
+NAMES = [pattern.name for pattern in urlpatterns]
+
+
+@dataclass
+class World:
+    """Two fleets booked at one depot: ours, whose things the addresses name, and a rival's."""
+
+    people: dict[str, User]
+    arguments: dict[str, Any]
+    secrets: dict[str, list[str]]  # of whom → what nobody else may read
+    bookings: dict[str, Booking]
+
+    def client(self, role: str) -> Client:
+        return client_of(self.people[role]) if role in self.people else Client()
+
+    def url(self, name: str) -> str:
+        pattern = next(p for p in urlpatterns if p.name == name)
+        wanted = pattern.pattern.converters
+        return reverse(f"bookings:{name}", kwargs={key: self.arguments[key] for key in wanted})
+
+
+@pytest.fixture(autouse=True)
+def _clock() -> Any:
+    with time_machine.travel(NOW, tick=False):
+        yield
+
+
+@pytest.fixture
+def world() -> World:
+    ours, rival = make_fleet("Nordfracht Flotte"), make_fleet("Rival Fracht")
+    operator, other = make_operator("Ladepark"), make_operator("Anderswo Lader")
+    depot = make_depot(operator, code="LP-1", name="Venlo", terms={"approval": True, "decision_min": 600})
+    make_depot(other, code="AL-1", name="Anderswo", open_to_all=False)
+    evse = make_evse(charger=make_charger(depot, identity="CP-1"))
+    vehicles = [
+        make_vehicle(ours, plate="HH-NF 100", token="04AABBCCDD10"),
+        make_vehicle(rival, plate="RV-AL 666", token="04EEFF001122"),
+    ]
+    mine, theirs = (
+        operations.request_booking(
+            fleet=vehicle.fleet, option=option_of(evse), period=slot(10 + 2 * n, 11 + 2 * n), vehicle=vehicle, now=NOW,
+            actor=f"somebody@{vehicle.fleet.emsp_party_id.lower()}.example", plate=vehicle.plate,
+        )
+        for n, vehicle in enumerate(vehicles)
+    )  # fmt: skip
+    closure = operations.close_evse(evse=evse, period=slot(20, 21), reason="Cable", actor="manager", now=NOW)
+    people = {
+        "dispatcher": make_user(ours),
+        "viewer": make_user(ours, Membership.Role.VIEWER),
+        "admin": make_user(ours, Membership.Role.ADMIN),
+        "rival": make_user(rival),
+        "manager": make_user(operator, Membership.Role.DEPOT_MANAGER),
+        "keeper": make_user(operator, Membership.Role.VIEWER),
+        "foreign_manager": make_user(other, Membership.Role.DEPOT_MANAGER),
+        "nobody": User.objects.create_user("nobody@fleet.example", "berth-demo"),
+    }
+    token = vehicles[0].tokens.get()
+    arguments = {
+        "booking_id": mine.pk, "vehicle_id": vehicles[0].pk, "token_id": token.pk, "closure_id": closure.pk,
+        "code": "LP-1", "identity": "CP-1",
+    }  # fmt: skip
+    secrets = {
+        "ours": ["HH-NF 100", "Nordfracht Flotte", mine.reference, "04AABBCCDD10", "somebody@"],
+        "rival": ["RV-AL 666", "Rival Fracht", theirs.reference, "04EEFF001122", "somebody@"],
+        "tokens": ["04AABBCCDD10", "04EEFF001122", "somebody@"],
+    }
+    return World(people, arguments, secrets, {"ours": mine, "rival": theirs})
+
+
+def hidden_from(role: str, secrets: dict[str, list[str]]) -> list[str]:
+    """What somebody may not read on any page."""
+    if role in FLEET:
+        return secrets["rival"][:-1]
+    if role == "rival":
+        return secrets["ours"][:-1]
+    if role in DEPOT:
+        return secrets["tokens"]
+    return [*secrets["ours"], *secrets["rival"]]
+
+
+def test_every_address_has_its_readers_and_writers() -> None:
+    assert set(NAMES) == READERS.keys() | WRITERS.keys()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_opens_for_its_readers_is_not_there_for_others_and_tells_nothing_of_others(
+    world: World, name: str
+) -> None:
+    answers = {}
+    for role in ROLES:
+        answer = world.client(role).get(world.url(name))
+        answers[role] = answer.status_code
+        body = answer.content.decode() + answer.get("HX-Trigger", "")
+        assert [secret for secret in hidden_from(role, world.secrets) if secret in body] == [], role
+
+    if name not in READERS:
+        assert answers == {role: 302 if role == "stranger" else 405 for role in ROLES}
+        return
+    opened = {role for role, status in answers.items() if status == 200}
+    gone_on = {role for role, status in answers.items() if status == 302}
+    if name == "home":  # the one page a stranger may see: the way in
+        assert opened | gone_on == set(ROLES)
+        return
+    assert opened == READERS[name]
+    assert gone_on == {"stranger"}
+    assert {answers[role] for role in SIGNED_IN - READERS[name]} <= {404}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nobody_but_its_writers_changes_anything_and_no_empty_form_is_an_error(
+    world: World, name: str
+) -> None:
+    for role in ROLES:
+        if role in WRITERS.get(name, ()) or (name == "home" and role == "stranger"):
+            continue
+        before = _everything()
+        status = world.client(role).post(world.url(name)).status_code
+
+        assert status in {404, 405} if role != "stranger" else status == 302, role
+        assert _everything() == before, role
+    for role in sorted(WRITERS.get(name, ())):
+        assert world.client(role).post(world.url(name)).status_code in {200, 204, 302, 400, 409, 422}, role
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_a_page_without_its_token_against_forgery_is_refused(world: World, name: str) -> None:
+    if name not in WRITERS:
+        return
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(world.people["admin"], backend="django.contrib.auth.backends.ModelBackend")
+    before = _everything()
+
+    assert client.post(world.url(name)).status_code == 403
+    assert _everything() == before
+
+
+@pytest.mark.parametrize("name", sorted(READERS))
+def test_a_part_is_guarded_like_its_page(world: World, name: str) -> None:
+    for role in sorted(SIGNED_IN):
+        answer = world.client(role).get(world.url(name), headers={"HX-Request": "true"})
+
+        body = answer.content.decode() + answer.get("HX-Trigger", "")
+        assert [secret for secret in hidden_from(role, world.secrets) if secret in body] == [], role
+        assert (answer.status_code == 404) == (role not in READERS[name]), role
+
+
+def test_no_stream_tells_anybody_of_others_more_than_that_a_time_is_taken(world: World) -> None:
+    keys = [("booking", booking.pk) for booking in world.bookings.values()]
+    keys += [("bar", booking.pk) for booking in world.bookings.values()]
+    evse = world.bookings["ours"].evse
+    assert evse is not None
+    keys += [("taken", evse.pk), ("evse", evse.pk), ("requests", evse.depot_id), ("closures", evse.depot_id)]
+    keys.append(("charger", evse.charger_id or 0))
+    views = rendering.render_all(keys)
+    sessions = {role: world.client(role).session.session_key for role in SIGNED_IN}
+    heard_by = listeners({key for key in sessions.values() if key}, NOW)
+
+    for role, session in sessions.items():
+        audiences = heard_by[session or ""].audiences
+        heard = str([seen[name] for seen in views.values() if seen for name in audiences & seen.keys()])
+
+        assert [secret for secret in hidden_from(role, world.secrets) if secret in heard] == [], role
+    assert "RV-AL 666" in str(views)  # the depot does hear of it
+
+
+@pytest.mark.parametrize("role", sorted(FLEET | {"rival", "foreign_manager"}))
+def test_a_rivals_booking_is_not_there_under_any_address(world: World, role: str) -> None:
+    whose = "ours" if role in {"rival", "foreign_manager"} else "rival"
+    other = world.bookings[whose].pk
+    client = world.client(role)
+    for pattern in urlpatterns:
+        if "booking_id" not in pattern.pattern.converters:
+            continue
+        world.arguments["booking_id"] = other
+        url = world.url(str(pattern.name))
+
+        assert {client.get(url).status_code, client.post(url).status_code} <= {404, 405}, pattern.name
+
+
+def test_a_membership_that_ended_ends_what_could_be_seen(world: World) -> None:
+    client = world.client("dispatcher")
+    assert client.get(world.url("booking")).status_code == 200
+
+    Membership.objects.filter(user=world.people["dispatcher"]).delete()
+
+    assert client.get(world.url("booking")).status_code == 404
+
+
+def test_a_depot_whose_agreement_ended_is_no_longer_found(world: World) -> None:
+    depot = world.bookings["ours"].depot
+    client = world.client("dispatcher")
+    assert "Venlo" in client.get("/slots/").content.decode()
+
+    depot.agreements.update(ends_at=NOW - timedelta(minutes=1))
+
+    assert "Venlo" not in client.get("/slots/").content.decode()
+    assert client.get(world.url("board")).status_code == 404
+
+
+def _everything() -> list[Any]:
+    tables = (Booking, BookingEvent, Closure, Token, Vehicle)
+    return [list(table.objects.order_by("pk").values()) for table in tables]
