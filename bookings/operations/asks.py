@@ -13,8 +13,8 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
-from bookings import lifecycle, queries
-from bookings.errors import BookingError, RequestIdInUse, WrongStatus
+from bookings import lifecycle, occupancy, queries
+from bookings.errors import BookingError, NothingToChange, RequestIdInUse, WrongStatus
 from bookings.fitting import Needs
 from bookings.locking import lock_booking
 from bookings.models import Booking, BookingOption, BookingRequest, BookingStatus
@@ -120,7 +120,10 @@ def ask_to_change(
     actor: str,
     now: datetime,
 ) -> Booking:
-    """Change, or keep the refusal as a DECLINED ask. Raises WrongStatus for a booking that is over or in use."""
+    """Change, or keep the refusal as a DECLINED ask; what is booked already is granted and changes nothing.
+
+    Raises WrongStatus for a booking that is over or in use.
+    """
     try:
         return change_booking(
             booking_id=booking_id, period=period, needs=needs, evse=evse, tokens=tokens, power_w=power_w,
@@ -129,6 +132,9 @@ def ask_to_change(
         )  # fmt: skip
     except WrongStatus:
         raise
+    except NothingToChange:
+        asked = requests.asked_of(period, evse=evse, power_w=power_w)
+        return _granted(booking_id, asked, received, fingerprint, actor, now)
     except BookingError as refusal:
         asked = requests.asked_of(period, evse=evse, power_w=power_w)
         return _declined(
@@ -161,6 +167,28 @@ def is_repeated(booking: Booking, fingerprint: str, *, now: datetime) -> bool:
         return False
     stands = newest.decision in {BookingRequest.Decision.PENDING, BookingRequest.Decision.ACCEPTED}
     return stands or now - newest.asked_at < REPEAT_WINDOW
+
+
+def _granted(
+    booking_id: int,
+    asked: dict[str, Any],
+    received: dict[str, Any],
+    fingerprint: str,
+    actor: str,
+    now: datetime,
+) -> Booking:
+    """A partner that asks for what it has gets it, and takes back a change that was still waiting."""
+    with transaction.atomic():
+        booking = lock_booking(booking_id)
+        if booking.status == BookingStatus.CONFIRMED:
+            requests.decline_pending(booking, "Replaced by a later change.", actor=actor, now=now)
+            occupancy.drop_pending(booking)
+            requests.log(
+                booking, BookingRequest.Kind.CHANGE, asked,
+                accepted=True, received=received, fingerprint=fingerprint, actor=actor, now=now,
+            )  # fmt: skip
+            lifecycle.record(booking, kind="change_accepted", actor=actor, at=now)
+    return booking
 
 
 def _declined(
