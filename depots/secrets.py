@@ -11,6 +11,7 @@ import base64
 import hashlib
 import hmac
 import secrets
+import string
 
 from cryptography.fernet import Fernet, InvalidToken
 from django.conf import settings
@@ -22,12 +23,13 @@ class UnreadableSecretError(ValueError):
 
 def new_token() -> str:
     """256 random bits as text that is safe in a URL or a header."""
-    return secrets.token_urlsafe(32)
+    # A letter first: what begins with a dash looks like an option where it is given to a command.
+    return secrets.choice(string.ascii_letters) + secrets.token_urlsafe(32)
 
 
 def new_charger_password() -> str:
     """Twenty characters: fits OCPP 1.6 (16 to 20) and 2.x (16 to 40) alike."""
-    return secrets.token_urlsafe(15)
+    return secrets.choice(string.ascii_letters) + secrets.token_urlsafe(15)[1:]
 
 
 def hash_charger_password(password: str | bytes) -> tuple[str, str]:

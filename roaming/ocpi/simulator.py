@@ -167,7 +167,8 @@ class SimulatedPartner:
 
     def invite(self) -> str:
         """A token A with which somebody registers here."""
-        token = secrets.token_urlsafe(24)
+        # A letter first: what begins with a dash looks like an option where it is given to a command.
+        token = f"A{secrets.token_urlsafe(24)}"
         with self._state.changing() as state:
             state.setdefault("invitations", []).append(token)
         return token
