@@ -1,0 +1,288 @@
+"""The rules that a table keeps by itself: of two equal rows written at once one stays, and what makes no sense is refused.
+
+Taken away, each lets both rows, or the nonsense, in. What is decided by more than one table is in test_guards.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.db import IntegrityError, connection, transaction
+from django.db.models import CheckConstraint, Model, UniqueConstraint
+from psycopg.types.range import TimestamptzRange
+
+from bookings.constraints import violated_constraint
+from bookings.models import (
+    Booking,
+    BookingOption,
+    BookingToken,
+    Closure,
+    Occupancy,
+    Tariff,
+    TermsOverride,
+    Token,
+    Vehicle,
+)
+from depots.models import (
+    Agreement,
+    Charger,
+    ChargingSession,
+    Connector,
+    Depot,
+    Evse,
+    Membership,
+    MeterReading,
+    OpeningHours,
+    Organisation,
+    SessionEvent,
+    User,
+)
+from roaming.models import Delivery, Partner, PartnerObject, PartnerToken
+from tests.factories import (
+    NOW,
+    make_charger,
+    make_depot,
+    make_evse,
+    make_fleet,
+    make_operator,
+    make_user,
+    make_vehicle,
+    option_of,
+    slot,
+)
+from tests.races.processes import at_once
+from tests.races.test_guards import Constraint
+from tests.roaming.partners import make_partner
+
+# A row for each of two processes; equal in what may be there once, in capitals here and not there.
+Build = Callable[[int], Model]
+
+
+# Shown with what happens around them in test_guards.py.
+ELSEWHERE = {"booking_request_id_once", "one_pending_request"}
+COLUMNS = [
+    "bookings_booking.session_id", "bookings_tariff.depot_id", "bookings_tariff.option_id",
+    "bookings_termsoverride.option_id", "roaming_partner.organisation_id", "roaming_partnertoken.token_hash",
+]  # fmt: skip
+
+
+def constraints(kind: type) -> dict[str, type[Model]]:
+    """Those of our models by name."""
+    ours = [
+        model for app in ("depots", "bookings", "roaming") for model in apps.get_app_config(app).get_models()
+    ]
+    return {c.name: model for model in ours for c in model._meta.constraints if isinstance(c, kind)}
+
+
+@pytest.mark.races
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("name", sorted(constraints(UniqueConstraint).keys() - ELSEWHERE) + COLUMNS)
+def test_of_two_equal_rows_written_at_once_one_stays(name: str) -> None:
+    build = {**sites(), **charging(), **offers(), **promises()}[name]
+    rows = [build(number) for number in range(2)]
+    model = type(rows[0])
+    before = set(model._base_manager.values_list("pk", flat=True))
+    guard = _in_database(rows[0], name)
+
+    def write(number: int) -> str:
+        try:
+            rows[number].save(force_insert=True)
+        except IntegrityError as violation:
+            return violated_constraint(violation)
+        return "written"
+
+    guarded = sorted(at_once(write, 2))
+    model._base_manager.exclude(pk__in=before).delete()
+    with guard.dropped():
+        unguarded = at_once(write, 2)
+
+    assert guarded == sorted(["written", guard.name])
+    assert unguarded == ["written", "written"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", sorted(constraints(CheckConstraint)))
+def test_a_row_that_makes_no_sense_is_refused(name: str) -> None:
+    row = NONSENSE[name]()
+
+    with pytest.raises(IntegrityError) as refusal, transaction.atomic():
+        row.save(force_insert=True)
+    with connection.cursor() as cursor:
+        # Rows that wait to be checked at the end of the transaction would keep the table from being changed.
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute(f'ALTER TABLE {row._meta.db_table} DROP CONSTRAINT "{name}"')
+    row.save(force_insert=True)
+
+    assert violated_constraint(refusal.value) == name
+    assert row.pk
+
+
+def case(text: str, number: int) -> str:
+    return text.upper() if number else text.lower()
+
+
+def sites() -> dict[str, Build]:
+    operator, depot, user = make_operator(), make_depot(), make_user(make_fleet())
+    charger, evse = make_charger(depot), make_evse()
+    other = make_depot()
+    return {
+        "user_email_once": lambda n: User(email=f"{case('somebody', n)}@fleet.example"),
+        "organisation_name_once": lambda n: Organisation(name=case("Ladepark Nord", n)),
+        "cpo_party_once": lambda n: Organisation(
+            name=f"O{n}", country_code="NL", cpo_party_id=case("lpk", n)
+        ),
+        "emsp_party_once": lambda n: Organisation(
+            name=f"O{n}", country_code="DE", emsp_party_id=case("nfe", n)
+        ),
+        "membership_role_once": lambda _: Membership(user=user, organisation=operator, role="viewer"),
+        "depot_code_once": lambda n: Depot(operator=operator, code=case("x-1", n), location_id=f"L{n}"),
+        "depot_location_once": lambda n: Depot(operator=operator, code=f"C{n}", location_id=case("x-1", n)),
+        "agreement_once": lambda _: Agreement(depot=other, guest=operator, starts_at=NOW),
+        "charger_identity_once": lambda n: Charger(depot=depot, identity=case("cp-x", n)),
+        "evse_uid_once_in_depot": lambda n: Evse(depot=depot, uid=case("e-x", n), number=n, max_power_w=1),
+        "own_evse_uid_once": lambda n: Evse(
+            depot=(depot, other)[n], charger=charger, uid=case("e-x", n), number=n, max_power_w=1
+        ),
+        "evse_number_once": lambda n: Evse(
+            depot=depot, charger=charger, uid=f"E{n}", number=7, max_power_w=1
+        ),
+        "connector_number_once": lambda _: Connector(evse=evse, number=7),
+    }
+
+
+def charging() -> dict[str, Build]:
+    charger = make_charger()
+    times = {"charger": charger, "started_at": NOW, "start_received_at": NOW}
+    session = ChargingSession.objects.create(**times, transaction="T-0")
+    return {
+        "transaction_once": lambda _: ChargingSession(**times, transaction="T-1"),
+        "start_once": lambda n: ChargingSession(**times, start_key="1|04AA|10:00", transaction=f"T-2{n}"),
+        "session_event_once": lambda _: SessionEvent(session=session, seq_no=3, kind="updated", at=NOW),
+        "reading_once": lambda _: MeterReading(session=session, at=NOW),
+    }
+
+
+def offers() -> dict[str, Build]:
+    fleet, depot, evse = make_fleet(), make_depot(), make_evse()
+    here, there = make_depot(), make_depot()
+    return {
+        "vehicle_plate_once": lambda n: Vehicle(fleet=fleet, plate=case("hh-nf 1", n)),
+        "token_once": lambda n: Token(fleet=fleet, uid=case("04aabb", n)),
+        "option_code_once_in_depot": lambda n: BookingOption(
+            depot=depot, code=case("o-1", n), is_mirror=True
+        ),
+        "own_option_code_once": lambda n: BookingOption(depot=(here, there)[n], code=case("o-2", n)),
+        "tariff_code_once": lambda n: Tariff(depot=(here, there)[n], code=case("t-1", n)),
+        "bookings_tariff.depot_id": lambda n: Tariff(depot=depot, code=f"D{n}"),
+        "bookings_tariff.option_id": lambda n: Tariff(option=option_of(evse), code=f"O{n}"),
+        "bookings_termsoverride.option_id": lambda _: TermsOverride(option=option_of(evse)),
+    }
+
+
+def promises() -> dict[str, Build]:
+    evse, other = make_evse(), make_evse()
+    partner, truck = make_partner(), make_vehicle()
+    partner.tokens.all().delete()
+    times = {"charger": evse.charger, "started_at": NOW, "start_received_at": NOW}
+    session = ChargingSession.objects.create(**times, transaction="T-9")
+    booking = _booking(evse, request_id="first")
+    booking.save()
+    places, day = (evse, other), slot(10, 11)
+    return {
+        "booking_reference_once": lambda n: _booking(evse, reference=case("bkabc", n), request_id=f"R{n}"),
+        "bookings_booking.session_id": lambda n: _booking(evse, session=session, request_id=f"S{n}"),
+        "booking_token_once": lambda n: BookingToken(booking=booking, uid=case("04aabb", n)),
+        "occupancy_booking_row_once": lambda n: Occupancy(
+            evse=places[n], span=day, holder=booking.pk, kind="booking"
+        ),
+        "occupancy_pending_row_once": lambda n: Occupancy(
+            evse=places[n], span=day, holder=booking.pk, kind="pending"
+        ),
+        "delivery_once": lambda _: Delivery(
+            partner=partner, kind="booking", object_id=booking.pk, wanted_version=1
+        ),
+        "partner_object_once": lambda n: PartnerObject(
+            partner=partner, kind="booking", country_code="SE", party_id="ABC", key=case("b-1", n), raw={}, received_at=NOW
+        ),
+        "one_current_token": lambda n: PartnerToken(
+            partner=partner, kind="current", token_hash=f"{n}", token_encrypted=""
+        ),
+        "roaming_partnertoken.token_hash": lambda n: PartnerToken(
+            partner=partner, kind=("previous", "pending")[n], token_hash="same", token_encrypted=""
+        ),
+        "roaming_partner.organisation_id": lambda _: Partner(organisation=truck.fleet),
+    }  # fmt: skip
+
+
+def _booking(evse: Evse, **fields: Any) -> Booking:
+    fleet = evse.depot.operator
+    made: dict[str, Any] = {
+        "fleet": fleet, "depot": evse.depot, "option": option_of(evse), "evse": evse, "period": slot(10, 11),
+        "terms_json": {}, "status": "confirmed", "created_at": NOW, "updated_at": NOW,
+    }  # fmt: skip
+    return Booking(**{**made, **fields})
+
+
+NONSENSE: dict[str, Callable[[], Model]] = {
+    "membership_role_known": lambda: Membership(
+        user=make_user(make_fleet()), organisation=make_fleet(), role="king"
+    ),
+    "depot_grid_limit_positive": lambda: Depot(
+        operator=make_operator(), code="X", location_id="X", grid_limit_w=0
+    ),
+    "opening_hours_sensible": lambda: OpeningHours(
+        depot=make_depot(), weekday=1, from_minute=600, to_minute=600
+    ),
+    "agreement_ends_after_start": lambda: Agreement(
+        depot=make_depot(), guest=make_fleet(), starts_at=NOW, ends_at=NOW
+    ),
+    "cabinet_limit_positive": lambda: Charger(depot=make_depot(), identity="X", cabinet_limit_w=0),
+    "evse_power_positive": lambda: Evse(depot=make_depot(), uid="X", max_power_w=0),
+    "token_uid_given": lambda: Token(fleet=make_fleet(), uid=""),
+    "terms_of_one_owner": lambda: TermsOverride(depot=_bare_depot(), option=option_of(make_evse())),
+    "terms_step_positive": lambda: TermsOverride(depot=_bare_depot(), slot_step_min=0),
+    "tariff_of_one_owner": lambda: Tariff(code="X"),
+    "tariff_not_negative": lambda: Tariff(depot=make_depot(), code="X", booking_fee=-1),
+    "booking_ends_after_start": lambda: _backwards(_booking(make_evse())),
+    "booking_status_known": lambda: _booking(make_evse(), status="maybe"),
+    "booking_here_has_evse": lambda: _without_evse(_booking(make_evse())),
+    "booking_id_fits_charger": lambda: _booking(make_evse(), id=2**31),
+    "occupancy_not_empty": lambda: Occupancy(
+        evse=make_evse(), span=TimestamptzRange(empty=True), holder=1, kind="booking"
+    ),
+    "closure_ends_after_start": lambda: Closure(evse=make_evse(), starts_at=NOW, ends_at=NOW, created_at=NOW),
+}
+
+
+def _backwards(booking: Booking) -> Booking:
+    booking.ends_at = booking.starts_at
+    return booking
+
+
+def _without_evse(booking: Booking) -> Booking:
+    booking.evse = None
+    return booking
+
+
+def _bare_depot() -> Depot:
+    depot = make_depot()
+    TermsOverride.objects.filter(depot=depot).delete()
+    return depot
+
+
+def _in_database(row: Model, name: str) -> Constraint:
+    """The constraint of this name, or the nameless one of a column that is unique by itself."""
+    table, _, column = name.partition(".")
+    if not column:
+        return Constraint(row._meta.db_table, name)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT c.conname FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = c.conrelid AND c.conkey = ARRAY[a.attnum] "
+            "WHERE c.contype = 'u' AND c.conrelid = %s::regclass AND a.attname = %s",
+            [table, column],
+        )
+        (found,) = cursor.fetchone()
+    return Constraint(table, found)
