@@ -57,6 +57,7 @@ def yard(request: HttpRequest, code: str) -> HttpResponse:
         {
             "depot": depot,
             "rows": rows,
+            "all_chargers": f"of {len(rows)} chargers",
             "online": sum(row["is_online"] for row in rows),
             "charging": sum(state.session is not None for state in states.values()),
             "power_w": sum(s.session.power_w or 0 for s in states.values() if s.session is not None),

@@ -1,0 +1,421 @@
+"""The board of a depot: what each viewer finds on it, how a manager moves things, and what its stream tells."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from bookings import operations
+from bookings.board import Window
+from bookings.live import calendar_audience, depot_audience, fleet_audience, rendering
+from bookings.models import Booking, Enforcement
+from depots.models import ChargingSession, Depot, Evse, Membership, Organisation
+from tests.bookings.people import client_of
+from tests.factories import (
+    NOW,
+    at,
+    make_charger,
+    make_depot,
+    make_evse,
+    make_fleet,
+    make_opening_hours,
+    make_operator,
+    make_user,
+    make_vehicle,
+    option_of,
+    slot,
+)
+
+pytestmark = pytest.mark.django_db
+
+BOARD = "/depots/VENLO/board/"
+
+
+@pytest.fixture(autouse=True)
+def clock() -> Any:
+    with time_machine.travel(NOW, tick=False) as travelling:
+        yield travelling
+
+
+@pytest.fixture
+def operator() -> Organisation:
+    return make_operator("Ladepark")
+
+
+@pytest.fixture
+def depot(operator: Organisation) -> Depot:
+    return make_depot(operator, code="VENLO", name="Venlo", time_zone="Europe/Berlin")
+
+
+@pytest.fixture
+def evses(depot: Depot) -> list[Evse]:
+    charger = make_charger(depot, identity="CP-1", lease_holder="g", lease_until=NOW + timedelta(minutes=1))
+    return [make_evse(charger=charger, status="available") for _ in range(3)]
+
+
+@pytest.fixture
+def fleet() -> Organisation:
+    return make_fleet("Alpentrans")
+
+
+@pytest.fixture
+def manager(operator: Organisation) -> Client:
+    return client_of(make_user(operator, Membership.Role.DEPOT_MANAGER, email="manager@ladepark.example"))
+
+
+def book(
+    evse: Evse, fleet: Organisation, start: Any = 10, end: Any = 11, *, day: int = 0, **fields: Any
+) -> Booking:
+    return operations.request_booking(
+        fleet=fleet, option=option_of(evse), evse=evse, period=slot(start, end, day=day),
+        vehicle=make_vehicle(fleet, **fields), actor="dispatcher@fleet.example", now=NOW,
+    )  # fmt: skip
+
+
+def move(client: Client, booking: Booking, *, code: str = "VENLO", json: bool = True, **fields: Any) -> Any:
+    headers = {"Accept": "application/json"} if json else {}
+    place = {
+        "evse": booking.evse.uid if booking.evse else "",
+        "starts_at": booking.starts_at.isoformat(),
+        "ends_at": booking.ends_at.isoformat(),
+        **fields,
+    }
+    return client.post(f"/depots/{code}/board/bookings/{booking.pk}/move/", place, headers=headers)
+
+
+def html(client: Client, path: str = BOARD) -> str:
+    response = client.get(path)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def test_the_depot_sees_whose_a_booking_is_and_how_firmly_it_is_kept(
+    manager: Client, evses: list[Evse], fleet: Organisation
+) -> None:
+    booking = book(evses[0], fleet, plate="IBK 7", token="04AABBCCDD10")
+    Booking.objects.filter(pk=booking.pk).update(
+        enforcement=Enforcement.AT_RISK, enforcement_why="A vehicle is plugged in."
+    )
+
+    page = html(manager)
+
+    assert f'data-booking="{booking.pk}" data-status="confirmed" data-enforcement="at_risk"' in page
+    assert all(f'data-evse="{evse.uid}"' in page for evse in evses)
+    for words in ("IBK 7", "Alpentrans", "…DD10", "At risk", "A vehicle is plugged in.", "11:00–12:00"):
+        assert words in page
+    assert "04AABBCCDD10" not in page
+
+
+def test_a_guest_sees_its_own_bookings_and_of_others_only_that_a_time_is_taken(
+    evses: list[Evse], fleet: Organisation
+) -> None:
+    rival = make_fleet("Baltcargo")
+    mine = book(evses[0], fleet, plate="IBK 7")
+    theirs = book(evses[1], rival, plate="KLP 1")
+    operations.close_evse(evse=evses[2], period=slot(10, 12), reason="Secret works", actor="m", now=NOW)
+    guest = client_of(make_user(fleet))
+
+    page = html(guest)
+
+    assert f'data-booking="{mine.pk}"' in page
+    assert (
+        page.count('<li class="plan-entry plan-taken" data-taken') == 3
+    )  # and the template for those to come
+    for secret in ("KLP 1", "Baltcargo", theirs.reference, f'"{theirs.pk}"', "Secret works", "data-closure="):
+        assert secret not in page
+    assert "data-can-manage" not in page
+    assert move(guest, mine, starts_at=at(12).isoformat(), ends_at=at(13).isoformat()).status_code == 404
+
+
+def test_who_has_nothing_to_do_with_the_depot_does_not_find_it(operator: Organisation) -> None:
+    make_depot(operator, code="SHUT", open_to_all=False)
+
+    assert client_of(make_user(make_fleet())).get("/depots/SHUT/board/").status_code == 404
+    assert (
+        client_of(make_user(make_operator(), Membership.Role.ADMIN)).get("/depots/SHUT/board/").status_code
+        == 404
+    )
+    assert Client().get("/depots/SHUT/board/").status_code == 302
+
+
+def test_a_viewer_of_the_operator_reads_and_moves_nothing(
+    operator: Organisation, evses: list[Evse], fleet: Organisation
+) -> None:
+    booking = book(evses[0], fleet)
+    viewer = client_of(make_user(operator, Membership.Role.VIEWER))
+
+    assert f'data-booking="{booking.pk}"' in html(viewer)
+    assert "data-can-manage" not in html(viewer)
+    assert move(viewer, booking, evse=evses[1].uid).status_code == 404
+
+
+def test_a_manager_moves_a_booking_and_is_told_how_to_undo_it(
+    manager: Client, evses: list[Evse], fleet: Organisation
+) -> None:
+    booking = book(evses[0], fleet)
+
+    answer = move(
+        manager, booking, evse=evses[1].uid, starts_at=at(12).isoformat(), ends_at=at(13).isoformat()
+    )
+
+    booking.refresh_from_db()
+    assert answer.status_code == 200
+    assert (booking.evse, booking.period) == (evses[1], slot(12, 13))
+    assert booking.is_changed_unseen
+    assert answer.json()["undo"] == {
+        "evse": evses[0].uid, "starts_at": "2030-01-15T10:00:00Z", "ends_at": "2030-01-15T11:00:00Z",
+    }  # fmt: skip
+    assert [entry["evse"] for entry in answer.json()["entries"]] == [evses[1].uid]
+    assert booking.events.last().actor == "manager@ladepark.example"  # type: ignore[union-attr]
+
+    assert move(manager, booking, **answer.json()["undo"]).status_code == 200
+    booking.refresh_from_db()
+    assert (booking.evse, booking.period) == (evses[0], slot(10, 11))
+
+
+def test_a_move_onto_somebody_else_is_a_conflict_in_words(
+    manager: Client, evses: list[Evse], fleet: Organisation
+) -> None:
+    booking, other = book(evses[0], fleet), book(evses[1], fleet)
+
+    answer = move(manager, booking, evse=evses[1].uid)
+
+    assert answer.status_code == 409
+    assert answer.json()["code"] == "slot_taken"
+    assert answer.json()["detail"].startswith("This slot is taken.")
+    booking.refresh_from_db()
+    assert booking.evse == evses[0]
+    assert other.reference not in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"evse": "NOWHERE"}, "evse"),
+        ({"evse": ""}, "evse"),
+        ({"evse": "\x00"}, "evse"),
+        ({"starts_at": "soon"}, "starts_at"),
+        ({"starts_at": ""}, "starts_at"),
+        ({"starts_at": "9999-12-31T23:59"}, "ends_at"),
+        ({"starts_at": "2030-03-31T02:30"}, "starts_at"),  # the clocks go forward
+        ({"ends_at": "2030-10-27T02:30"}, "ends_at"),  # this half hour comes twice
+        ({"ends_at": "2030-01-15T01:00"}, "ends_at"),
+        ({"shift": "many"}, "shift"),
+    ],
+)
+def test_a_bad_form_names_its_field_and_moves_nothing(
+    manager: Client, evses: list[Evse], fleet: Organisation, fields: dict[str, str], field: str
+) -> None:
+    booking = book(evses[0], fleet)
+
+    answer = move(manager, booking, **fields)
+
+    assert answer.status_code == 422
+    assert field in answer.json()["fields"]
+    assert move(manager, booking, json=False, **fields).status_code == 422
+    booking.refresh_from_db()
+    assert (booking.evse, booking.period, booking.version) == (evses[0], slot(10, 11), 1)
+
+
+def test_an_evse_of_another_depot_cannot_be_named(
+    manager: Client, evses: list[Evse], fleet: Organisation
+) -> None:
+    booking, elsewhere = book(evses[0], fleet), make_evse()
+
+    assert move(manager, booking, evse=elsewhere.uid).status_code == 422
+    assert move(manager, booking, code=elsewhere.depot.code, evse=elsewhere.uid).status_code == 404
+
+
+def test_terms_bind_the_depot_too_where_they_are_about_the_slot(
+    manager: Client, evses: list[Evse], fleet: Organisation
+) -> None:
+    booking = book(evses[0], fleet)
+
+    answer = move(manager, booking, starts_at=at(10, 7).isoformat(), ends_at=at(11, 7).isoformat())
+
+    assert answer.status_code == 422
+    assert "15 minutes" in answer.json()["detail"]
+
+
+def test_the_buttons_beside_the_form_move_by_a_step_without_a_script(
+    manager: Client, evses: list[Evse], fleet: Organisation
+) -> None:
+    booking = book(evses[0], fleet)
+    form = {
+        "evse": evses[0].uid,
+        "starts_at": "2030-01-15T11:00",
+        "ends_at": "2030-01-15T12:00",
+        "shift": "15",
+    }
+
+    answer = move(manager, booking, json=False, **form)
+
+    assert answer.status_code == 302
+    assert answer["Location"] == f"{BOARD}?day=2030-01-15"
+    booking.refresh_from_db()
+    assert booking.period == slot((10, 15), (11, 15))
+
+
+def test_a_manager_cancels_with_a_reason_of_the_depots(
+    manager: Client, evses: list[Evse], fleet: Organisation
+) -> None:
+    booking = book(evses[0], fleet)
+    url = f"/depots/VENLO/board/bookings/{booking.pk}/cancellation/"
+
+    assert manager.post(url, {"reason": "TRAFFIC"}).status_code == 422  # a reason only fleets have
+    assert manager.post(url, {"reason": "BROKEN_CHARGER", "note": "Cable torn"}).status_code == 302
+    booking.refresh_from_db()
+    assert (booking.status, booking.cancelled_by, booking.note) == ("cancelled", "depot", "Cable torn")
+    assert manager.post(url, {"reason": "BROKEN_CHARGER"}).status_code == 422  # it is over
+
+
+def test_a_change_that_waits_stands_beside_what_is_in_force(
+    depot: Depot, manager: Client, fleet: Organisation
+) -> None:
+    depot.terms.approval = True
+    depot.terms.save()
+    evse = make_evse(depot)
+    booking = book(evse, fleet)
+    operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
+    operations.change_booking(booking_id=booking.pk, period=slot(14, 15), actor="d", now=NOW)
+
+    page = html(manager)
+
+    assert re.search(rf'data-booking="{booking.pk}"[^>]*data-starts="2030-01-15T10:00:00Z"', page)
+    assert re.search(rf'data-pending="{booking.pk}"[^>]*data-starts="2030-01-15T14:00:00Z"', page)
+
+
+def test_the_row_tells_what_its_charger_says(manager: Client, evses: list[Evse]) -> None:
+    Evse.objects.filter(pk=evses[0].pk).update(status="charging")
+    ChargingSession.objects.create(
+        charger=evses[0].charger, evse=evses[0], transaction="1", started_at=NOW, start_received_at=NOW,
+        meter_start_wh=0, meter_last_wh=41_000, power_w=312_000, soc_percent=63.4,
+    )  # fmt: skip
+
+    page = html(manager)
+
+    for words in ("Charging", "312 kW", "41.0 kWh", "63 %", "400 kW CCS"):
+        assert words in page
+    rows = manager.get(f"{BOARD}states/").json()["rows"]
+    assert "312 kW" in rows[evses[0].uid]
+
+
+def test_a_charger_nobody_hears_is_offline_whatever_it_last_said(
+    manager: Client, evses: list[Evse], clock: Any
+) -> None:
+    clock.shift(timedelta(minutes=5))
+
+    page = html(manager)
+
+    assert page.count("Offline") == 3
+    assert "Available" not in page
+
+
+@pytest.mark.parametrize(
+    "query", ["day=never", "day=2030-02-31", "view=century", "day=0001-01-01", "day=9999-12-31", "day="]
+)
+def test_an_address_that_makes_no_sense_shows_a_day_all_the_same(
+    manager: Client, evses: list[Evse], query: str
+) -> None:
+    assert manager.get(f"{BOARD}?{query}").status_code == 200
+
+
+def test_days_on_which_clocks_change_are_as_long_as_they_are(depot: Depot) -> None:
+    spring = Window(date(2030, 3, 31), "day", depot.zone)
+    autumn = Window(date(2030, 10, 27), "day", depot.zone)
+
+    assert spring.period.duration == timedelta(hours=23)
+    assert autumn.period.duration == timedelta(hours=25)
+    assert Window(date(2030, 10, 25), "week", depot.zone).period.duration == timedelta(days=7, hours=1)
+    assert spring.period.starts_at == datetime(2030, 3, 30, 23, tzinfo=UTC)
+
+
+def test_the_gate_s_hours_are_shaded(depot: Depot, manager: Client, evses: list[Evse]) -> None:
+    make_opening_hours(depot, 6 * 60, 22 * 60)
+
+    page = html(manager)
+
+    assert 'data-shut data-starts="2030-01-14T23:00:00Z" data-ends="2030-01-15T05:00:00Z"' in page
+    assert 'data-shut data-starts="2030-01-15T21:00:00Z" data-ends="2030-01-15T23:00:00Z"' in page
+
+
+@pytest.mark.parametrize("who", ["manager", "guest"])
+def test_more_bookings_cost_no_more_queries(
+    manager: Client, evses: list[Evse], fleet: Organisation, who: str
+) -> None:
+    client = manager if who == "manager" else client_of(make_user(fleet))
+    book(evses[0], fleet, 9, 10)
+    book(evses[0], make_fleet(), 10, 11)
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            html(client, f"{BOARD}?view=week")
+        return len(captured)
+
+    few = queries()
+    for hour in range(12, 20):
+        for evse in evses:
+            book(evse, fleet if hour % 2 else make_fleet(), hour, hour + 1)
+    operations.close_evse(evse=evses[1], period=slot(10, 12, day=1), actor="m", now=NOW)
+    for _ in range(4):
+        make_evse(evses[0].depot)
+
+    assert queries() == few
+    assert few <= 18
+
+
+def test_the_stream_tells_the_depot_the_bar_and_guests_the_span(
+    depot: Depot, evses: list[Evse], fleet: Organisation
+) -> None:
+    booking = book(evses[0], fleet, plate="IBK 7")
+
+    bar = rendering.render_all([("bar", booking.pk)])[("bar", booking.pk)]
+    taken = rendering.render_all([("taken", evses[0].pk)])[("taken", evses[0].pk)]
+
+    assert bar is not None
+    assert taken is not None
+    assert set(bar) == {depot_audience(depot.pk), fleet_audience(fleet.pk)}
+    assert f'data-booking="{booking.pk}"' in bar[depot_audience(depot.pk)]["entries"][0]["html"]
+    assert "IBK 7" in bar[depot_audience(depot.pk)]["entries"][0]["html"]
+    assert taken == {
+        calendar_audience(depot.pk): {
+            "evse": evses[0].uid,
+            "within": ["2030-01-14T08:00:00Z", "2030-01-30T08:00:00Z"],
+            "spans": [["2030-01-15T10:00:00Z", "2030-01-15T11:00:00Z"]],
+        }
+    }
+
+
+def test_what_leaves_with_a_booking_names_its_audiences_and_no_other(
+    evses: list[Evse], fleet: Organisation
+) -> None:
+    """A NOTIFY carries kind, id and audiences: a booking's number must not go to who may only see that a time is taken."""
+    with CaptureQueriesContext(connection) as captured:
+        booking = book(evses[0], fleet)
+
+    told = [query["sql"] for query in captured if "pg_notify" in query["sql"]]
+    to_guests = [sql for sql in told if "calendar-" in sql]
+    assert to_guests
+    assert all('"kind": "taken"' in sql and f'"id": {evses[0].pk},' in sql for sql in to_guests)
+    assert any('"kind": "bar"' in sql and f'"id": {booking.pk},' in sql for sql in told)
+
+
+def test_a_bar_that_shows_nothing_any_more_is_taken_off(evses: list[Evse], fleet: Organisation) -> None:
+    hold = operations.hold_slot(
+        fleet=fleet,
+        option=option_of(evses[0]),
+        period=slot(10, 11),
+        vehicle=make_vehicle(fleet),
+        actor="d",
+        now=NOW,
+    )
+    operations.expire_hold(booking_id=hold.pk, now=NOW + timedelta(minutes=11))
+
+    assert rendering.render_all([("bar", hold.pk)]) == {("bar", hold.pk): {}}

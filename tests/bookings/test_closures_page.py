@@ -1,0 +1,236 @@
+"""Taking EVSEs out of use, and the yard's pages."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from bookings import operations
+from bookings.errors import SlotTaken
+from bookings.models import Booking, Closure
+from depots.models import ChargerCommand, ChargerMessage, Depot, Evse, Membership, Organisation
+from tests.bookings.people import client_of
+from tests.factories import (
+    NOW,
+    make_charger,
+    make_depot,
+    make_evse,
+    make_fleet,
+    make_operator,
+    make_user,
+    make_vehicle,
+    option_of,
+    slot,
+)
+
+pytestmark = pytest.mark.django_db
+
+CLOSURES = "/depots/VENLO/closures/"
+SPAN = {"evse": "V-1", "starts_at": "2030-01-15T10:00", "ends_at": "2030-01-15T14:00", "reason": "Cable"}
+
+
+@pytest.fixture(autouse=True)
+def clock() -> Any:
+    with time_machine.travel(NOW, tick=False) as travelling:
+        yield travelling
+
+
+@pytest.fixture
+def operator() -> Organisation:
+    return make_operator("Ladepark")
+
+
+@pytest.fixture
+def depot(operator: Organisation) -> Depot:
+    return make_depot(operator, code="VENLO", name="Venlo")
+
+
+@pytest.fixture
+def evse(depot: Depot) -> Evse:
+    return make_evse(depot, uid="V-1")
+
+
+@pytest.fixture
+def manager(operator: Organisation) -> Client:
+    return client_of(make_user(operator, Membership.Role.DEPOT_MANAGER, email="manager@ladepark.example"))
+
+
+def book(evse: Evse, start: Any, end: Any) -> Booking:
+    fleet = make_fleet()
+    return operations.request_booking(
+        fleet=fleet, option=option_of(evse), evse=evse, period=slot(start, end), vehicle=make_vehicle(fleet),
+        actor="d@fleet.example", now=NOW,
+    )  # fmt: skip
+
+
+def test_the_preview_tells_what_would_become_of_each_booking_and_changes_nothing(
+    manager: Client, depot: Depot, evse: Evse
+) -> None:
+    other = make_evse(depot, uid="V-2")
+    movable, stuck = book(evse, 10, 11), book(evse, 12, 13)
+    book(other, 12, 13)
+
+    page = manager.get(f"{CLOSURES}new/", SPAN).content.decode()
+
+    assert f'data-booking="{movable.pk}"' in page
+    assert "Moved to V-2" in page
+    assert f'data-booking="{stuck.pk}"' in page
+    assert "Cancelled: nothing else is free" in page
+    assert not Closure.objects.exists()
+    movable.refresh_from_db()
+    assert movable.evse == evse
+
+
+def test_closing_carries_out_what_the_preview_proposed(manager: Client, depot: Depot, evse: Evse) -> None:
+    other = make_evse(depot, uid="V-2")
+    movable, stuck = book(evse, 10, 11), book(evse, 12, 13)
+    book(other, 12, 13)
+
+    answer = manager.post(f"{CLOSURES}new/", {**SPAN, "clear": "1"}, follow=True)
+
+    movable.refresh_from_db()
+    stuck.refresh_from_db()
+    assert (movable.evse, movable.status) == (other, "confirmed")
+    assert (stuck.status, stuck.cancelled_by, stuck.note) == ("cancelled", "depot", "Cable")
+    closure = Closure.objects.get()
+    assert (closure.evse, closure.period, closure.created_by) == (
+        evse,
+        slot(9, 13),
+        "manager@ladepark.example",
+    )
+    assert "V-1 is closed. Bookings: 1 moved, 1 cancelled." in answer.content.decode()
+
+
+def test_closing_alone_leaves_bookings_and_refuses_new_ones(manager: Client, evse: Evse) -> None:
+    standing = book(evse, 10, 11)
+
+    manager.post(f"{CLOSURES}new/", SPAN)
+
+    standing.refresh_from_db()
+    assert (standing.status, standing.evse) == ("confirmed", evse)
+    with pytest.raises(SlotTaken):
+        book(evse, 12, 13)
+    closure = Closure.objects.get()
+    assert f'data-booking="{standing.pk}"' in manager.get(f"{CLOSURES}{closure.pk}/").content.decode()
+
+    manager.post(f"{CLOSURES}{closure.pk}/clearing/")
+
+    standing.refresh_from_db()
+    assert standing.status == "cancelled"
+
+
+def test_a_lifted_closure_gives_its_time_back_and_is_lifted_once(manager: Client, evse: Evse) -> None:
+    manager.post(f"{CLOSURES}new/", SPAN)
+    closure = Closure.objects.get()
+
+    manager.post(f"{CLOSURES}{closure.pk}/lifting/")
+    again = manager.post(f"{CLOSURES}{closure.pk}/lifting/", follow=True)
+
+    book(evse, 12, 13)
+    assert "lifted already" in again.content.decode()
+    assert "Lifted" in manager.get(CLOSURES).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"evse": "NOWHERE"}, "no such EVSE"),
+        ({"starts_at": "soon"}, "date and a time"),
+        ({"ends_at": "2030-01-15T09:00"}, "before the start"),
+        ({"starts_at": "2030-01-14T09:00", "ends_at": "2030-01-14T10:00"}, "in the past"),
+        ({"reason": "x" * 201}, "at most 200 characters"),
+        ({"reason": "a\x00b"}, "Null characters"),
+    ],
+)
+def test_a_bad_form_says_what_is_wrong_and_closes_nothing(
+    manager: Client, evse: Evse, wrong: dict[str, str], words: str
+) -> None:
+    answer = manager.post(f"{CLOSURES}new/", {**SPAN, **wrong})
+
+    assert answer.status_code == 422
+    assert words in answer.content.decode()
+    assert not Closure.objects.exists()
+
+
+def test_who_only_reads_sees_closures_and_closes_none(
+    operator: Organisation, manager: Client, evse: Evse
+) -> None:
+    manager.post(f"{CLOSURES}new/", SPAN)
+    viewer = client_of(make_user(operator, Membership.Role.VIEWER))
+
+    page = viewer.get(CLOSURES).content.decode()
+
+    assert "Cable" in page
+    assert "Lift" not in page
+    assert viewer.post(f"{CLOSURES}new/", SPAN).status_code == 404
+
+
+def test_more_closures_and_bookings_cost_no_more_queries(manager: Client, depot: Depot) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert manager.get(CLOSURES).status_code == 200
+        return len(captured)
+
+    def closed() -> None:
+        evse = make_evse(depot)
+        book(evse, 10, 11)
+        operations.close_evse(evse=evse, period=slot(9, 12), actor="m", now=NOW)
+
+    closed()
+    few = queries()
+    for _ in range(5):
+        closed()
+
+    assert queries() == few
+
+
+def test_the_yard_shows_connection_ability_and_trouble(manager: Client, depot: Depot) -> None:
+    charger = make_charger(
+        depot, identity="CP-7", lease_holder="g", lease_until=NOW + timedelta(minutes=1),
+        measured={"reservation": "refuses"}, vendor="Alpha", last_seen_at=NOW,
+    )  # fmt: skip
+    booking = book(make_evse(charger=charger), 10, 11)
+    Booking.objects.filter(pk=booking.pk).update(enforcement="soft", enforcement_why="It cannot reserve.")
+    make_charger(depot, identity="CP-8")
+
+    page = manager.get("/depots/VENLO/").content.decode()
+
+    for words in (
+        "CP-7",
+        "Online",
+        "Refuses to reserve",
+        "heard Tue 09:00",
+        "It cannot reserve.",
+        "never heard",
+    ):
+        assert words in page
+    assert f'data-booking="{booking.pk}"' in page
+
+
+def test_a_charger_s_page_shows_what_was_said_to_and_by_it(manager: Client, depot: Depot) -> None:
+    charger = make_charger(depot, identity="CP-7")
+    ChargerCommand.objects.create(
+        charger=charger,
+        action="reserve",
+        reservation_id=77,
+        state="answered",
+        answer="occupied",
+        created_at=NOW,
+    )
+    ChargerMessage.objects.create(
+        charger=charger, at=NOW, is_incoming=True, action="StatusNotification", frame='[2,"1","<script>"]'
+    )
+
+    page = manager.get("/depots/VENLO/chargers/cp-7/").content.decode()
+
+    for words in ("#77", "occupied", "StatusNotification", "&lt;script&gt;"):
+        assert words in page
+    other = make_charger(make_depot(make_operator()), identity="CP-9")
+    assert manager.get(f"/depots/VENLO/chargers/{other.identity}/").status_code == 404
+    assert manager.get(f"/depots/{other.depot.code}/chargers/CP-9/").status_code == 404
