@@ -24,6 +24,9 @@ SWAP_BEFORE_START = timedelta(minutes=5)
 # A charger that lost its connection mostly comes back, and keeps its reservation meanwhile.
 OFFLINE_PATIENCE = timedelta(minutes=5)
 
+# A plug that says it is taken is often being freed just then, and a driver on the way is not sent elsewhere for that.
+OCCUPIED_PATIENCE = timedelta(seconds=20)
+
 AT_FAULT = {"faulted", "unavailable"}
 
 
@@ -86,13 +89,19 @@ def _is_lost(booking: Booking, now: datetime) -> bool:
     """Whether waiting for the EVSE makes no sense any more."""
     if booking.status != BookingStatus.CONFIRMED or booking.enforcement != Enforcement.AT_RISK:
         return False
-    if booking.enforcement_why == "occupied" or booking.enforcement_why in AT_FAULT:
+    if booking.enforcement_why in AT_FAULT:
         return True
+    if booking.enforcement_why == "occupied":
+        return now - _at_risk_since(booking) >= OCCUPIED_PATIENCE
     charger = booking.evse.charger if booking.evse else None
     if booking.enforcement_why != "offline" or charger is None or charger.connected_at is None:
         return False
     gone_since = charger.lease_until or charger.connected_at
     return now >= booking.starts_at and now - gone_since >= OFFLINE_PATIENCE
+
+
+def _at_risk_since(booking: Booking) -> datetime:
+    return booking.events.filter(kind="enforcement", after=Enforcement.AT_RISK).latest("id").at
 
 
 def _swap_locked(booking: Booking, now: datetime) -> bool:

@@ -186,6 +186,19 @@ def test_an_evse_still_occupied_five_minutes_before_the_start_is_swapped():
     assert booking.evse == spare
 
 
+def test_a_plug_that_is_just_being_freed_is_waited_for_even_shortly_before_the_start():
+    depot = make_depot(terms={**TERMS, "min_duration_min": 2, "slot_step_min": 1})
+    evse, spare = evse_online(depot), evse_online(depot)
+    booking = book(evse, slot((10, 1), 11), now=at(10))
+    answer("occupied", now=at(10))
+
+    assert enforcement.rescue(now=at(10) + timedelta(seconds=19)) == 0
+    assert enforcement.rescue(now=at(10) + timedelta(seconds=20)) == 1
+
+    booking.refresh_from_db()
+    assert booking.evse == spare
+
+
 def test_without_another_evse_the_depot_cancels_at_the_no_show_time_and_says_full():
     booking = book(evse_online())
     enforcement.arm_due(now=at(9, 45))

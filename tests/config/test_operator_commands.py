@@ -327,6 +327,18 @@ def test_a_change_that_cannot_be_is_refused(evse, truck, arguments, words):
     assert run("show_booking", printed["id"]) == [printed]
 
 
+def test_an_evse_outside_of_what_was_booked_is_the_depots_to_give(evse, truck):
+    make_evse(charger=evse.charger, uid="CP-1-2")
+    make_evse(make_depot(), uid="ELSEWHERE-1")
+    printed = book()
+
+    assert "ELSEWHERE-1" in refusal("change_booking", printed["id"], "--evse", "ELSEWHERE-1")
+    [moved] = run("change_booking", printed["id"], "--evse", "cp-1-2")
+
+    assert (moved["evse_uid"], moved["period"]) == ("CP-1-2", printed["period"])
+    assert moved["events"][-1]["detail"]["by"] == "depot"
+
+
 def test_a_change_after_its_deadline_is_refused(evse, truck, clock):
     printed = book()
     clock.move_to(at(9, 30))

@@ -11,6 +11,7 @@ from bookings.operations import change_booking
 from bookings.queries import booking_by_any_id
 from config.booking_command import TIME_HELP, BookingCommand, add_id, evse_of, read_option
 from config.operator_command import ACTOR
+from depots.models import Evse
 from depots.periods import Period
 
 
@@ -21,7 +22,11 @@ class Command(BookingCommand):
         add_id(parser)
         parser.add_argument("--start", metavar="T", help=TIME_HELP)
         parser.add_argument("--end", metavar="T")
-        parser.add_argument("--evse", metavar="UID", help="another EVSE of what is booked")
+        parser.add_argument(
+            "--evse",
+            metavar="UID",
+            help="another EVSE of what is booked, or as the depot moves it, of the depot",
+        )
 
     def handle(
         self, *args: Any, id: str, start: str | None, end: str | None, evse: str | None, **options: Any
@@ -29,14 +34,32 @@ class Command(BookingCommand):
         if start is None and end is None and evse is None:
             raise CommandError("Give at least one of --start, --end and --evse.", returncode=2)
         booking = booking_by_any_id(id.strip())
+        place, by = _place(booking, evse)
         changed = change_booking(
             booking_id=booking.pk,
             period=_period(booking, start, end),
-            evse=evse_of(booking.option, evse),
+            evse=place,
+            by=by,
             actor=ACTOR,
             now=timezone.now(),
         )
         self.say_booking(changed)
+
+
+def _place(booking: Booking, uid: str | None) -> tuple[Evse | None, str]:
+    """The EVSE that is asked for, and whose change that is: outside what was booked only the depot can give it.
+
+    Raises CommandError.
+    """
+    if (
+        uid is not None
+        and booking.is_ours
+        and not booking.option.evses.filter(uid__iexact=uid.strip()).exists()
+    ):
+        elsewhere = booking.depot.evses.filter(uid__iexact=uid.strip(), is_withdrawn=False).first()
+        if elsewhere is not None:
+            return elsewhere, Booking.Side.DEPOT
+    return evse_of(booking.option, uid), Booking.Side.FLEET
 
 
 def _period(booking: Booking, start: str | None, end: str | None) -> Period | None:
