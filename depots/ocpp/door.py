@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
@@ -48,7 +48,7 @@ class Throttle:
 
 def identity_in(path: str) -> str | None:
     """The charger's identity, the last segment of its address; None for an address that is not a charger's."""
-    path = urlsplit(path).path
+    path = path.partition("?")[0]
     if not path.startswith(PREFIX):
         return None
     identity = unquote(path.removeprefix(PREFIX).removesuffix("/"))

@@ -28,7 +28,9 @@ def test_an_unknown_charger_is_refused_before_the_upgrade(bed: Bed):
     assert refusal_of(stranger) == 404
 
 
-@pytest.mark.parametrize("path", ["/", "/ocpp", "/ocpp/", "/ocpp/a/b", "/other/CP", "/ocpp/%00"])
+@pytest.mark.parametrize(
+    "path", ["/", "/ocpp", "/ocpp/", "/ocpp/a/b", "/other/CP", "/ocpp/%00", "//[/ocpp/x"]
+)
 def test_other_addresses_are_not_chargers(bed: Bed, path: str):
     charger = bed.charger(make_charger())
     charger.sim.url = bed.gateway.url.removesuffix("/ocpp") + path.rpartition("/")[0]

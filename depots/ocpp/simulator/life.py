@@ -130,10 +130,10 @@ class Life:
 
     async def _fill(self, evse: int, transaction: Transaction, passed: timedelta) -> None:
         soc = transaction.soc_percent if transaction.soc_percent is not None else 30.0
-        # Whoever was started remotely or by hand is a truck as well.
-        truck = self._charging.setdefault(
-            transaction.id, Truck(self.charger.clock(), 540_000, 350_000, soc, 85)
-        )
+        # Whoever was started remotely, by hand or in an earlier life is a truck as well.
+        leaves_at = 85 if transaction.ends_at is None else 100
+        somebody = Truck(self.charger.clock(), 540_000, 350_000, soc, leaves_at)
+        truck = self._charging.setdefault(transaction.id, somebody)
         before_wh = transaction.meter_wh
         self.charger.station.deliver(evse, passed, power_w=truck.power_w(soc))
         transaction.soc_percent = min(

@@ -1,0 +1,53 @@
+import pytest
+
+from depots.models import ChargerMessage
+from depots.operations import forget_old_messages, keep_messages
+from depots.operations.messages import KEPT_FOR, LONGEST_FRAME
+from tests.factories import NOW, make_charger
+
+pytestmark = pytest.mark.django_db
+
+
+def message(charger_id: int, age_s: float = 0, **fields) -> ChargerMessage:
+    from datetime import timedelta
+
+    told = {"is_incoming": True, "action": "Heartbeat", "frame": "[2]", **fields}
+    return ChargerMessage(charger_id=charger_id, at=NOW - timedelta(seconds=age_s), **told)
+
+
+def test_frames_of_a_charger_that_is_gone_do_not_lose_the_others():
+    charger = make_charger()
+
+    keep_messages([message(charger.pk), message(999_999), message(charger.pk)])
+
+    assert charger.messages.count() == 2
+
+
+def test_a_long_frame_is_cut():
+    charger = make_charger()
+
+    keep_messages([message(charger.pk, frame="x" * 100_000, action="a" * 100)])
+
+    kept = charger.messages.get()
+    assert (len(kept.frame), len(kept.action)) == (LONGEST_FRAME, 60)
+
+
+def test_old_frames_are_forgotten():
+    charger = make_charger()
+    keep_messages([message(charger.pk, KEPT_FOR.total_seconds() + 1), message(charger.pk, 1)])
+
+    forget_old_messages(now=NOW)
+
+    assert charger.messages.count() == 1
+
+
+def test_each_charger_keeps_its_newest_frames_only(monkeypatch):
+    monkeypatch.setattr("depots.operations.messages.KEPT_PER_CHARGER", 3)
+    busy, quiet = make_charger(), make_charger()
+    keep_messages([message(busy.pk, age, frame=str(age)) for age in range(10)])
+    keep_messages([message(quiet.pk, 100)])
+
+    forget_old_messages(now=NOW)
+
+    assert list(busy.messages.order_by("-at").values_list("frame", flat=True)) == ["0", "1", "2"]
+    assert quiet.messages.count() == 1

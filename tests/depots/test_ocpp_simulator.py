@@ -1,0 +1,333 @@
+"""The simulated charger by itself: its hardware keeps reservations truthfully, and it obeys a CSMS of the test's own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import pytest
+from websockets.asyncio.server import serve
+
+from depots.ocpp.simulator import Reservation, SimulatedCharger, SimulatedEvse, Token
+from depots.ocpp.simulator.life import SHOWS_UP, Life
+from depots.ocpp.simulator.station import Station
+from depots.ocpp.wire import Wire
+
+NOW = datetime(2030, 1, 15, 8, 0, tzinfo=UTC)
+HOLDER, FELLOW, STRANGER = Token("04AA"), Token("04BB"), Token("04CC")
+
+
+class Clock:
+    now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def station(clock: Clock) -> Station:
+    return Station({1: SimulatedEvse(1), 2: SimulatedEvse(2)}, clock=clock)
+
+
+def wish(id_: int = 7, evse: int | None = 1, minutes: int = 60, token: Token = HOLDER) -> Reservation:
+    return Reservation(id_, evse, token, "B7", NOW + timedelta(minutes=minutes))
+
+
+def test_a_reservation_is_replaced_by_its_own_id_only(station: Station):
+    assert station.reserve(wish(7)) == "Accepted"
+    assert station.reserve(wish(8)) == "Occupied"
+    assert station.reserve(wish(7, evse=2)) == "Accepted"
+    assert station.reserve(wish(8)) == "Accepted"
+
+
+@pytest.mark.parametrize("evse", [None, 0, 9])
+def test_only_an_evse_that_exists_can_be_reserved(station: Station, evse: int | None):
+    assert station.reserve(wish(evse=evse)) == "Rejected"
+
+
+def test_what_cannot_charge_cannot_be_reserved(station: Station):
+    station.evses[1].is_faulted = True
+    station.evses[2].is_operative = False
+
+    assert [station.reserve(wish(1, 1)), station.reserve(wish(2, 2))] == ["Faulted", "Unavailable"]
+
+
+def test_an_evse_in_use_is_occupied(station: Station):
+    station.begin(1, STRANGER)
+    station.evses[2].is_plugged = True
+
+    assert [station.reserve(wish(1, 1)), station.reserve(wish(2, 2))] == ["Occupied", "Occupied"]
+
+
+def test_a_reservation_ends_by_the_stations_own_clock(station: Station, clock: Clock):
+    station.reserve(wish(minutes=5))
+    assert station.status(1) == "Reserved"
+
+    clock.now += timedelta(minutes=5)
+
+    assert station.status(1) == "Available"
+    assert station.cancel(7) == "Rejected"
+
+
+def test_the_holder_or_its_group_may_use_it(station: Station):
+    held = wish()
+
+    assert station.is_holder(held, Token("04aa"))
+    assert station.is_holder(held, FELLOW, "b7")
+    assert not station.is_holder(held, STRANGER)
+    assert not station.is_holder(held, Token("04AA", "Central"))
+    station.knows_types = False
+    assert station.is_holder(held, Token("04AA", "Central"))
+
+
+def test_a_start_uses_the_reservation_up(station: Station):
+    station.reserve(wish())
+
+    transaction = station.begin(1, HOLDER)
+
+    assert transaction.reservation_id == 7
+    assert station.reservations == {}
+
+
+def test_the_meter_only_counts_what_flows(station: Station):
+    station.begin(1, HOLDER)
+    station.deliver(1, timedelta(hours=1), power_w=400_000)
+    station.evses[1].limit_w = 50_000
+    station.deliver(1, timedelta(hours=1), power_w=400_000)
+    station.deliver(2, timedelta(hours=1), power_w=400_000)
+
+    assert station.evses[1].register_wh == 150_000 + 50_000
+    assert station.evses[2].register_wh == 0
+
+
+class Csms:
+    """Accepts everything a charger says, and asks it what a test wants."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, dict]] = []
+        self.wire: Wire | None = None
+        self.news = asyncio.Condition()
+
+    async def ask(self, action: str, payload: dict) -> dict:
+        return await self.wire.call(action, payload)
+
+    async def hears(self, action: str, count: int = 1) -> dict:
+        async with asyncio.timeout(10), self.news:
+            while len(found := [payload for name, payload in self.said if name == action]) < count:
+                await self.news.wait()
+        return found[-1]
+
+    async def serve(self, socket) -> None:
+        version = socket.subprotocol.removeprefix("ocpp")
+        actions = {
+            "BootNotification": {"status": "Accepted", "currentTime": "2030-01-15T08:00:00Z", "interval": 60},
+            "StatusNotification": {},
+            "Heartbeat": {"currentTime": "2030-01-15T08:00:00Z"},
+            "MeterValues": {},
+            "ReservationStatusUpdate": {},
+        }
+        if version == "1.6":
+            accepted = {"idTagInfo": {"status": "Accepted"}}
+            actions |= {"Authorize": accepted, "StartTransaction": {"transactionId": 5, **accepted}}
+            actions |= {"StopTransaction": {}}
+        else:
+            accepted = {"idTokenInfo": {"status": "Accepted"}}
+            actions |= {"Authorize": accepted, "TransactionEvent": {}}
+        self.wire = Wire(
+            socket, version, {name: self._note(name, answer) for name, answer in actions.items()}
+        )
+        await self.wire.run()
+
+    def _note(self, action: str, answer: dict) -> Callable[[dict], Awaitable[dict]]:
+        async def note(payload: dict) -> dict:
+            async with self.news:
+                self.said.append((action, payload))
+                self.news.notify_all()
+            return answer
+
+        return note
+
+
+@asynccontextmanager
+async def connected(protocol: str, clock: Clock):
+    csms = Csms()
+    async with serve(csms.serve, "127.0.0.1", 0, subprotocols=[protocol]) as server:
+        url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/ocpp"
+        charger = SimulatedCharger(identity="CP", url=url, protocol=protocol, evses=2, clock=clock)
+        await charger.come_online()
+        yield csms, charger
+        await charger.disconnect()
+
+
+def in_both(test):
+    """Run an async test over 1.6 and over 2.0.1; it gets (csms, charger, is_16)."""
+
+    @pytest.mark.parametrize("protocol", ["ocpp1.6", "ocpp2.0.1"])
+    def run(protocol: str, clock: Clock) -> None:
+        async def body() -> None:
+            async with connected(protocol, clock) as (csms, charger):
+                await test(csms, charger, protocol == "ocpp1.6")
+
+        asyncio.run(body())
+
+    run.__name__ = test.__name__
+    return run
+
+
+@in_both
+async def test_it_obeys_a_charging_profile_until_it_is_cleared(csms: Csms, charger, is_16: bool):
+    period = [{"startPeriod": 0, "limit": 60_000.0}]
+    schedule = {"chargingRateUnit": "W", "chargingSchedulePeriod": period}
+    profile = {
+        "stackLevel": 1,
+        "chargingProfilePurpose": "TxDefaultProfile",
+        "chargingProfileKind": "Relative",
+    }
+    if is_16:
+        asked = {
+            "connectorId": 1,
+            "csChargingProfiles": {"chargingProfileId": 1, **profile, "chargingSchedule": schedule},
+        }
+        clear: dict = {"connectorId": 1}
+    else:
+        asked = {
+            "evseId": 1,
+            "chargingProfile": {"id": 1, **profile, "chargingSchedule": [{"id": 1, **schedule}]},
+        }
+        clear = {"chargingProfileCriteria": {"evseId": 1}}
+
+    assert await csms.ask("SetChargingProfile", asked) == {"status": "Accepted"}
+    await charger.start(1, HOLDER)
+    await charger.charge(1, timedelta(hours=1), power_w=400_000)
+
+    assert charger.station.evses[1].register_wh == 60_000
+    assert await csms.ask("ClearChargingProfile", clear) == {"status": "Accepted"}
+    assert await csms.ask("ClearChargingProfile", clear) == {"status": "Unknown"}
+
+
+@in_both
+async def test_it_goes_out_of_service_and_loses_its_reservation(csms: Csms, charger, is_16: bool):
+    charger.station.reserve(wish())
+    asked = (
+        {"connectorId": 1, "type": "Inoperative"}
+        if is_16
+        else {"operationalStatus": "Inoperative", "evse": {"id": 1}}
+    )
+
+    assert await csms.ask("ChangeAvailability", asked) == {"status": "Accepted"}
+    await charger.idle()
+
+    assert charger.station.status(1) == "Unavailable"
+    assert charger.station.reservations == {}
+    if not is_16:
+        assert (await csms.hears("ReservationStatusUpdate"))["reservationUpdateStatus"] == "Removed"
+
+
+@in_both
+async def test_a_reset_ends_everything_and_boots(csms: Csms, charger, is_16: bool):
+    charger.station.reserve(wish())
+    await charger.start(2, STRANGER)
+
+    assert await csms.ask("Reset", {"type": "Hard" if is_16 else "Immediate"}) == {"status": "Accepted"}
+    await csms.hears("BootNotification", 2)
+    await charger.idle()
+
+    assert charger.station.reservations == {}
+    assert charger.station.evses[2].transaction is None
+    ended = await csms.hears("StopTransaction" if is_16 else "TransactionEvent")
+    assert (ended.get("reason") or ended["transactionInfo"]["stoppedReason"]) in {"SoftReset", "Reboot"}
+
+
+@in_both
+async def test_it_says_again_what_it_is_asked_to(csms: Csms, charger, is_16: bool):
+    await csms.hears("StatusNotification", 2)
+
+    for message in ("BootNotification", "StatusNotification", "Heartbeat"):
+        assert await csms.ask("TriggerMessage", {"requestedMessage": message}) == {"status": "Accepted"}
+    await charger.idle()
+
+    await csms.hears("BootNotification", 2)
+    await csms.hears("StatusNotification", 4)
+    await csms.hears("Heartbeat")
+    unknown = {"requestedMessage": "DiagnosticsStatusNotification" if is_16 else "LogStatusNotification"}
+    assert await csms.ask("TriggerMessage", unknown) == {"status": "NotImplemented"}
+
+
+@in_both
+async def test_its_configuration_is_read_and_changed(csms: Csms, charger, is_16: bool):
+    if is_16:
+        change = await csms.ask("ChangeConfiguration", {"key": "HeartbeatInterval", "value": "7"})
+        unknown = await csms.ask("ChangeConfiguration", {"key": "Colour", "value": "red"})
+        told = await csms.ask("GetConfiguration", {"key": ["HeartbeatInterval", "Colour"]})
+        assert (change["status"], unknown["status"]) == ("Accepted", "NotSupported")
+        assert (told["configurationKey"][0]["value"], told["unknownKey"]) == ("7", ["Colour"])
+        return
+    interval = {"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": "HeartbeatInterval"}}
+    colour = {"component": {"name": "Lamp"}, "variable": {"name": "Colour"}}
+    change = await csms.ask("SetVariables", {"setVariableData": [{**interval, "attributeValue": "7"}]})
+    told = await csms.ask("GetVariables", {"getVariableData": [interval, colour]})
+    assert change["setVariableResult"][0]["attributeStatus"] == "Accepted"
+    assert told["getVariableResult"][0]["attributeValue"] == "7"
+    assert told["getVariableResult"][1]["attributeStatus"] == "UnknownVariable"
+
+
+@in_both
+async def test_a_remote_start_is_refused_where_another_holds_the_reservation(
+    csms: Csms, charger, is_16: bool
+):
+    charger.station.reserve(wish())
+
+    def start(uid: str) -> tuple[str, dict]:
+        if is_16:
+            return "RemoteStartTransaction", {"connectorId": 1, "idTag": uid}
+        token = {"idToken": uid, "type": "ISO14443"}
+        return "RequestStartTransaction", {"remoteStartId": 1, "evseId": 1, "idToken": token}
+
+    assert await csms.ask(*start(STRANGER.uid)) == {"status": "Rejected"}
+    assert await csms.ask(*start(HOLDER.uid)) == {"status": "Accepted"}
+    await charger.idle()
+
+    assert charger.station.evses[1].transaction.reservation_id == 7
+
+
+def test_a_truck_comes_charges_and_leaves_and_the_same_seed_brings_the_same(clock: Clock):
+    async def visit(seed: int) -> tuple[list[str], int]:
+        clock.now = NOW
+        async with connected("ocpp1.6", clock) as (csms, charger):
+            life = Life(charger, Random(seed))
+            charger.station.reserve(wish())
+            for _ in range(240):
+                clock.now += timedelta(minutes=1)
+                await life.tick(timedelta(minutes=1))
+            return [action for action, _ in csms.said], charger.station.evses[1].register_wh
+
+    arrives = next(seed for seed in range(10) if Random(seed).random() <= SHOWS_UP)
+    said, energy_wh = asyncio.run(visit(arrives))
+
+    assert [action for action in said if "Transaction" in action] == ["StartTransaction", "StopTransaction"]
+    assert "MeterValues" in said
+    assert 100_000 < energy_wh < 600_000
+    assert asyncio.run(visit(arrives)) == (said, energy_wh)
+
+
+def test_one_truck_in_ten_stays_away(clock: Clock):
+    async def visit() -> list[str]:
+        async with connected("ocpp1.6", clock) as (csms, charger):
+            absent = next(seed for seed in range(100) if Random(seed).random() > SHOWS_UP)
+            life = Life(charger, Random(absent))
+            charger.station.reserve(wish())
+            for _ in range(90):
+                clock.now += timedelta(minutes=1)
+                await life.tick(timedelta(minutes=1))
+            assert charger.station.status(1) == "Available"
+            return [action for action, _ in csms.said]
+
+    assert "StartTransaction" not in asyncio.run(visit())
