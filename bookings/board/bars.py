@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from django.urls import reverse
 from django.utils.http import urlencode
 
-from bookings.models import Booking, BookingRequest, BookingStatus, Closure, Occupancy
+from bookings.models import Booking, BookingRequest, BookingStatus, Closure, Enforcement, Occupancy
 from depots.periods import Period, utc_text
 
 # Nothing is left to see of these: a hold nobody confirmed, an ask that never became a booking.
@@ -78,6 +78,12 @@ class Bar:
     @property
     def can_move(self) -> bool:
         return self.booking.status in MOVABLE and not self.is_pending
+
+    @property
+    def shows_enforcement(self) -> bool:
+        """Has the charger anything to do with it yet, or still?"""
+        is_kept = self.booking.status in {BookingStatus.CONFIRMED, BookingStatus.CHARGING}
+        return is_kept and self.booking.enforcement != Enforcement.NOT_DUE
 
     @property
     def is_given_up(self) -> bool:

@@ -95,7 +95,7 @@ class MoveForm(PeriodForm):
         field.offer_evses(evses)
 
     def known_moment(self, name: str) -> datetime | None:
-        return getattr(self.booking, name)  # type: ignore[no-any-return]
+        return getattr(self.booking, name)
 
     def clean(self) -> dict[str, Any]:
         values = super().clean()

@@ -442,6 +442,7 @@
       charging: document.querySelectorAll('#plan .row-session').length,
       'at-risk': document.querySelectorAll('#plan [data-booking][data-enforcement="at_risk"]:not(.is-given-up)').length,
     }
+    markOver()
     for (const [name, number] of Object.entries(numbers)) {
       const sign = document.querySelector(`[data-number="${name}"]`)
       if (sign) sign.textContent = number
@@ -483,13 +484,33 @@
       if (part) document.getElementById(id).replaceWith(document.adoptNode(part))
     }
     takenSpans.clear()
+    markOver()
     if (!calendar) return
     calendar.setOption('resources', rows().map((row) => ({ id: row.dataset.evse, title: row.dataset.evse })))
     calendar.setOption('events', allEvents())
   }
 
   // ---- what passes with time ----
-  setInterval(() => calendar?.updateEvent({ ...calendar.getEventById('past'), ...pastEvent() }), 30_000)
+  // A phone leaves out what is over, until it is asked for.
+  function markOver() {
+    const now = Date.now()
+    for (const entry of document.querySelectorAll('#plan .plan-entry')) {
+      const isOver = spanOf(entry).ends <= now || ['completed', 'cancelled', 'declined', 'no_show'].includes(entry.dataset.status)
+      entry.classList.toggle('is-over', isOver && now > from && now < to)
+    }
+  }
+
+  document.addEventListener('click', ({ target }) => {
+    const button = target.closest('[data-over]')
+    if (!button) return
+    const isShown = document.getElementById('plan').classList.toggle('shows-over')
+    button.setAttribute('aria-pressed', String(isShown))
+  })
+
+  setInterval(() => {
+    markOver()
+    calendar?.updateEvent({ ...calendar.getEventById('past'), ...pastEvent() })
+  }, 30_000)
   setInterval(async () => {
     if (document.hidden || !root.dataset.states || !document.querySelector('#plan .row-session')) return
     const answer = await fetch(root.dataset.states, { headers: { Accept: 'application/json' } }).catch(() => null)
@@ -498,5 +519,6 @@
 
   document.querySelector('[data-submits]')?.addEventListener('change', ({ target }) => target.value && target.form.requestSubmit())
   matchMedia('(min-width: 768px)').addEventListener('change', draw)
+  markOver()
   draw()
 })()

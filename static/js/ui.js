@@ -85,8 +85,9 @@
   }
 
   function inDialog(form, url) {
-    if (form.hasAttribute('hx-post')) return
-    form.setAttribute('hx-post', form.getAttribute('action') || url)
+    const verb = `hx-${form.method}` // a form that only asks stays one that changes nothing
+    if (form.hasAttribute(verb)) return
+    form.setAttribute(verb, form.getAttribute('action') || url)
     form.setAttribute('hx-target', '#dialog-body')
     form.setAttribute('hx-swap', 'innerHTML')
     htmx.process(form)

@@ -1,0 +1,408 @@
+"""A depot manager's day in a real browser, against the real server process and its live stream."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from django.utils import timezone
+from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
+
+from bookings import operations
+from bookings.models import Booking
+from depots.models import Agreement, ChargingSession, Depot, Evse, Membership, Organisation, User
+from depots.operations import report_status
+from depots.periods import Period
+from tests import factories
+from tests.serving import BerthServer
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+AXE = Path(__file__).parent / "vendor/axe.min.js"
+BERLIN = ZoneInfo("Europe/Berlin")
+SOON_MS = 2_000  # how long an open board may lag behind the database
+
+
+@dataclass
+class Yard:
+    """A depot with three EVSEs and the people who meet on its board."""
+
+    depot: Depot
+    evses: list[Evse]
+    fleet: Organisation
+    manager: User
+
+    @property
+    def board(self) -> str:
+        return f"/depots/{self.depot.code}/board/?day={tomorrow(0):%Y-%m-%d}"
+
+    def book(self, evse: Evse, hour: float, hours: float = 1, fleet: Organisation | None = None) -> Booking:
+        fleet = fleet or self.fleet
+        starts_at = tomorrow(hour)
+        return operations.request_booking(
+            fleet=fleet, option=factories.option_of(evse), evse=evse,
+            period=Period(starts_at, starts_at + timedelta(hours=hours)),
+            vehicle=factories.make_vehicle(fleet), actor="dispatcher@fleet.example", now=timezone.now(),
+        )  # fmt: skip
+
+
+def tomorrow(hour: float) -> datetime:
+    day = timezone.now().astimezone(BERLIN).date() + timedelta(days=1)
+    return datetime.combine(day, time(), BERLIN) + timedelta(hours=hour)
+
+
+@pytest.fixture
+def yard() -> Yard:
+    return make_yard()
+
+
+def make_yard(**terms: object) -> Yard:
+    operator = factories.make_operator("Ladepark")
+    depot = factories.make_depot(operator, code="LP-1", name="Venlo", open_to_all=False, terms=terms)
+    Agreement.objects.create(depot=depot, starts_at=timezone.now() - timedelta(days=1))
+    charger = factories.make_charger(
+        depot, identity="CP-1", lease_holder="gateway", lease_until=timezone.now() + timedelta(hours=1)
+    )
+    evses = [factories.make_evse(charger=charger, status="available") for _ in range(3)]
+    manager = factories.make_user(operator, Membership.Role.DEPOT_MANAGER, email="manager@ladepark.example")
+    return Yard(depot, evses, factories.make_fleet("Alpentrans"), manager)
+
+
+@pytest.fixture
+def opened(browser: Browser, berth_server: BerthServer) -> Callable[..., Page]:
+    """Open a page as somebody, in a browser of their own, and wait until its stream is heard."""
+
+    def page(user: User, path: str, *, width: int = 1440) -> Page:
+        # A zone on the other side of the world: a board shows its depot's time whatever the browser thinks.
+        context = browser.new_context(
+            locale="en-GB", timezone_id="America/Los_Angeles", viewport={"width": width, "height": 900}
+        )
+        found = context.new_page()
+        sign_in(found, user, berth_server)
+        found.goto(berth_server.url + path)
+        expect(found.locator("html[data-live='on']")).to_be_attached()
+        return found
+
+    return page
+
+
+def sign_in(page: Page, user: User, server: BerthServer) -> None:
+    """By session: the server's cookies are named after its address, as the one of its sign-in page tells."""
+    client = Client()
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    session = client.cookies[settings.SESSION_COOKIE_NAME].value
+    page.goto(server.url)
+    name = next(cookie["name"] for cookie in page.context.cookies() if "csrf" in cookie.get("name", ""))
+    page.context.add_cookies([{"name": name.replace("csrf", "session"), "value": session, "url": server.url}])
+
+
+def bar_of(page: Page, booking: Booking) -> Locator:
+    return page.locator(f"#timeline .bar-in[data-booking='{booking.pk}']")
+
+
+def entry_of(page: Page, booking: Booking, evse: Evse | None = None) -> Locator:
+    row = f"#plan [data-evse='{evse.uid}'] " if evse else "#plan "
+    return page.locator(f"{row}[data-booking='{booking.pk}']")
+
+
+def box_of(part: Locator) -> FloatRect:
+    """Where it is. A server that has just begun has pages load afresh, which draws every bar anew: ask until it stands."""
+    expect(part).to_be_visible()
+    return next(box for box in (part.bounding_box() for _ in range(100)) if box)
+
+
+def hour_px(bar: Locator) -> float:
+    """The width of an hour, from a bar that lasts one."""
+    return box_of(bar.locator("xpath=ancestor::article"))["width"]
+
+
+def drag(page: Page, bar: Locator, *, hours: float, to: Evse | None = None) -> None:
+    """Move a one hour bar with the mouse by some hours, and to another EVSE's row."""
+    width = hour_px(bar)
+    box = box_of(bar)
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    to_y = y
+    if to is not None:
+        row = box_of(page.locator(f"#timeline [data-evse='{to.uid}']"))
+        to_y = row["y"] + row["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 8, y, steps=2)
+    page.mouse.move(x + hours * width, to_y, steps=8)
+    page.mouse.up()
+
+
+def test_a_bar_dragged_to_another_evse_and_hour_is_moved_and_can_be_moved_back(
+    yard: Yard, opened: Callable[..., Page]
+) -> None:
+    booking = yard.book(yard.evses[0], 10)
+    page = opened(yard.manager, yard.board)
+
+    drag(page, bar_of(page, booking), hours=2, to=yard.evses[1])
+
+    expect(entry_of(page, booking, yard.evses[1])).to_contain_text("12:00–13:00")
+    booking.refresh_from_db()
+    assert (booking.evse_id, booking.starts_at, booking.ends_at) == (
+        yard.evses[1].pk,
+        tomorrow(12),
+        tomorrow(13),
+    )
+    expect(page.get_by_role("status", name="Messages")).to_contain_text("moved")
+
+    page.get_by_role("button", name="Undo").click()
+
+    expect(entry_of(page, booking, yard.evses[0])).to_contain_text("10:00–11:00")
+    booking.refresh_from_db()
+    assert (booking.evse_id, booking.starts_at) == (yard.evses[0].pk, tomorrow(10))
+
+
+def test_the_end_of_a_bar_can_be_pulled(yard: Yard, opened: Callable[..., Page]) -> None:
+    booking = yard.book(yard.evses[0], 10)
+    page = opened(yard.manager, yard.board)
+    bar = bar_of(page, booking)
+    width = hour_px(bar)
+    box = box_of(bar.locator("xpath=ancestor::article"))
+
+    page.mouse.move(box["x"] + box["width"] - 3, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 3 + width / 2, box["y"] + box["height"] / 2, steps=6)
+    page.mouse.up()
+
+    expect(entry_of(page, booking)).to_contain_text("10:00–11:30")
+    booking.refresh_from_db()
+    assert (booking.starts_at, booking.ends_at) == (tomorrow(10), tomorrow(11.5))
+
+
+def test_a_move_onto_a_taken_slot_is_refused_in_words_and_the_bar_goes_back(
+    yard: Yard, opened: Callable[..., Page]
+) -> None:
+    booking, other = yard.book(yard.evses[0], 10), yard.book(yard.evses[1], 10)
+    page = opened(yard.manager, yard.board)
+    bar = bar_of(page, booking)
+    before = box_of(bar)
+
+    drag(page, bar, hours=0.1, to=yard.evses[1])
+
+    expect(page.get_by_role("status", name="Messages")).to_contain_text("taken")
+    expect(entry_of(page, booking, yard.evses[0])).to_contain_text("10:00–11:00")
+    page.wait_for_function(
+        "([id, y]) => document.querySelector(`#timeline .bar-in[data-booking='${id}']`).getBoundingClientRect().y === y",
+        arg=[booking.pk, before["y"]],
+    )
+    assert box_of(bar) == before
+    booking.refresh_from_db()
+    assert (booking.evse_id, booking.starts_at) == (yard.evses[0].pk, tomorrow(10))
+    expect(entry_of(page, other, yard.evses[1])).to_be_visible()
+
+
+def test_a_booking_is_moved_by_keyboard_alone(yard: Yard, opened: Callable[..., Page]) -> None:
+    booking = yard.book(yard.evses[0], 10)
+    page = opened(yard.manager, yard.board)
+
+    entry_of(page, booking).get_by_role("link").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("EVSE", exact=True)).to_be_focused()
+    page.get_by_label("EVSE", exact=True).press("ArrowDown")
+    later = page.get_by_role("button", name="15 min later")
+    while not later.evaluate("button => button === document.activeElement"):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+
+    expect(entry_of(page, booking, yard.evses[1])).to_contain_text("10:15–11:15")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    booking.refresh_from_db()
+    assert (booking.evse_id, booking.starts_at) == (yard.evses[1].pk, tomorrow(10.25))
+
+
+def test_what_others_do_appears_on_an_open_board(yard: Yard, opened: Callable[..., Page]) -> None:
+    page = opened(yard.manager, yard.board)
+
+    booking = yard.book(yard.evses[2], 14)
+
+    expect(bar_of(page, booking)).to_have_attribute("data-status", "confirmed", timeout=SOON_MS)
+    expect(entry_of(page, booking, yard.evses[2])).to_contain_text("14:00–15:00")
+
+    period = Period(tomorrow(15), tomorrow(16))
+    operations.change_booking(booking_id=booking.pk, period=period, actor="d", now=timezone.now())
+
+    expect(entry_of(page, booking)).to_contain_text("15:00–16:00", timeout=SOON_MS)
+
+    operations.cancel_booking(
+        booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor="d", now=timezone.now()
+    )
+
+    expect(bar_of(page, booking)).to_have_count(0, timeout=SOON_MS)
+    expect(entry_of(page, booking)).to_have_attribute("data-status", "cancelled")
+
+
+def test_news_arrives_while_a_bar_is_held_in_the_hand(yard: Yard, opened: Callable[..., Page]) -> None:
+    booking = yard.book(yard.evses[0], 10)
+    page = opened(yard.manager, yard.board)
+    bar = bar_of(page, booking)
+    width = hour_px(bar)
+    box = box_of(bar)
+
+    page.mouse.move(box["x"] + 20, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 20 + width, box["y"] + 20, steps=5)
+    other = yard.book(yard.evses[2], 14)
+    expect(bar_of(page, other)).to_be_visible(timeout=SOON_MS)
+    page.mouse.up()
+
+    expect(entry_of(page, booking)).to_contain_text("11:00–12:00")
+
+
+def test_a_charger_tells_its_state_to_an_open_board(yard: Yard, opened: Callable[..., Page]) -> None:
+    evse = yard.evses[0]
+    page = opened(yard.manager, yard.board)
+    state = page.locator(f"#timeline [data-state='{evse.uid}']")
+    expect(state).to_contain_text("Available")
+
+    says(evse, "faulted", "GroundFailure")
+
+    expect(state).to_contain_text("Faulted GroundFailure", timeout=SOON_MS)
+    expect(page.locator(f"#plan [data-state='{evse.uid}']")).to_contain_text("Faulted")
+
+    ChargingSession.objects.create(
+        charger=evse.charger, evse=evse, transaction="1", started_at=timezone.now(),
+        start_received_at=timezone.now(), power_w=123_000, soc_percent=41,
+    )  # fmt: skip
+    says(evse, "charging")
+
+    expect(state).to_contain_text("123 kW", timeout=SOON_MS)
+    expect(page.locator("[data-number='charging']")).to_have_text("1")
+
+
+def says(evse: Evse, status: str, error_code: str = "") -> None:
+    """Its charger reports a status."""
+    report_status(
+        charger_id=evse.charger_id, evse_number=evse.number, status=Evse.Status(status), error_code=error_code,
+        at=timezone.now(), now=timezone.now(),
+    )  # fmt: skip
+
+
+def test_a_guest_sees_its_own_bookings_and_of_others_only_that_a_slot_is_taken(
+    yard: Yard, opened: Callable[..., Page]
+) -> None:
+    mine, theirs = yard.book(yard.evses[0], 10), yard.book(yard.evses[1], 10, fleet=factories.make_fleet())
+    guest = factories.make_user(yard.fleet, Membership.Role.DISPATCHER)
+    page = opened(guest, yard.board)
+
+    expect(bar_of(page, mine)).to_be_visible()
+    expect(page.locator("#timeline [data-taken]")).to_have_count(1)
+
+    later = yard.book(yard.evses[2], 14, fleet=theirs.fleet)
+
+    expect(page.locator(f"#plan [data-evse='{yard.evses[2].uid}'] [data-taken]")).to_contain_text(
+        "14:00–15:00", timeout=SOON_MS
+    )
+    expect(page.locator("#timeline [data-taken]")).to_have_count(2)
+    operations.cancel_booking(
+        booking_id=later.pk, reason="TRAFFIC", by="fleet", actor="d", now=timezone.now()
+    )
+    expect(page.locator("#timeline [data-taken]")).to_have_count(1, timeout=SOON_MS)
+    for secret in (theirs.plate, theirs.reference, theirs.fleet.name, later.plate, later.reference):
+        assert secret not in page.content()
+    drag(page, bar_of(page, mine), hours=1)
+    mine.refresh_from_db()
+    assert mine.starts_at == tomorrow(10)
+
+
+def test_an_ask_appears_in_the_queue_and_is_accepted(opened: Callable[..., Page]) -> None:
+    yard = make_yard(approval=True, decision_min=600)
+    page = opened(yard.manager, "/requests/")
+    expect(page.get_by_text("Nothing waits for an answer")).to_be_visible()
+
+    booking = yard.book(yard.evses[0], 10)
+
+    card = page.locator(f"#requests [data-booking='{booking.pk}']")
+    expect(card).to_contain_text(booking.plate, timeout=SOON_MS)
+    expect(card).to_contain_text("left")
+    expect(page.locator(".sidebar [data-count='requests']")).to_have_text("1")
+
+    card.get_by_role("button", name=re.compile("Accept")).click()
+
+    expect(page.get_by_role("status", name="Messages")).to_contain_text("accepted")
+    expect(card).to_have_count(0)
+    booking.refresh_from_db()
+    assert booking.status == "confirmed"
+
+
+def test_a_refusal_wants_no_reason_but_takes_one(opened: Callable[..., Page]) -> None:
+    yard = make_yard(approval=True, decision_min=600)
+    booking = yard.book(yard.evses[0], 10)
+    page = opened(yard.manager, "/requests/")
+
+    page.get_by_role("link", name=re.compile("Decline")).click()
+    page.get_by_label("Why").fill("The bay is being cleaned")
+    page.get_by_role("dialog").get_by_role("button", name="Decline").click()
+
+    expect(page.get_by_text("Nothing waits for an answer")).to_be_visible()
+    booking.refresh_from_db()
+    assert (booking.status, booking.note) == ("declined", "The bay is being cleaned")
+
+
+def test_an_evse_is_closed_after_a_look_at_what_stands_in_it(yard: Yard, opened: Callable[..., Page]) -> None:
+    booking = yard.book(yard.evses[0], 10)
+    page = opened(yard.manager, yard.board)
+
+    page.get_by_role("link", name="Close an EVSE").click()
+    page.get_by_label("EVSE", exact=True).select_option(yard.evses[0].uid)
+    page.get_by_label("From").fill(f"{tomorrow(9):%Y-%m-%dT%H:%M}")
+    page.get_by_label("To").fill(f"{tomorrow(13):%Y-%m-%dT%H:%M}")
+    page.get_by_role("button", name="See what stands in it").click()
+    expect(page.get_by_role("dialog").locator(f"tr[data-booking='{booking.pk}']")).to_contain_text(
+        f"Moved to {yard.evses[1].uid}"
+    )
+    booking.refresh_from_db()
+    assert booking.evse_id == yard.evses[0].pk
+    page.get_by_role("button", name="Close and do this").click()
+
+    expect(page.locator("tr[data-closure]")).to_contain_text(yard.evses[0].uid)
+    booking.refresh_from_db()
+    assert booking.evse_id == yard.evses[1].pk
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_manager_s_pages_are_accessible_and_fit(opened: Callable[..., Page], width: int) -> None:
+    yard = make_yard(approval=True, decision_min=600)
+    booking = yard.book(yard.evses[0], 10)
+    operations.decide(booking_id=booking.pk, accept=True, actor="m", now=timezone.now())
+    yard.book(yard.evses[1], 11)
+    closure = operations.close_evse(
+        evse=yard.evses[0],
+        period=Period(tomorrow(9), tomorrow(12)),
+        reason="Cable",
+        actor="m",
+        now=timezone.now(),
+    )
+    code = yard.depot.code
+    page = opened(yard.manager, yard.board, width=width)
+    for path in [
+        yard.board,
+        f"/depots/{code}/board/bookings/{booking.pk}/",
+        "/requests/",
+        f"/depots/{code}/closures/",
+        f"/depots/{code}/closures/{closure.pk}/",
+        f"/depots/{code}/closures/new/",
+        f"/depots/{code}/",
+        f"/depots/{code}/chargers/CP-1/",
+    ]:
+        page.goto(page.url.split("/depots/")[0].split("/requests/")[0] + path)
+
+        assert violations(page) == [], path
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds wrong outside the timeline, whose grid roles are EventCalendar's and whose content is the list's."""
+    page.evaluate(AXE.read_text() + "; undefined")
+    found = page.evaluate("axe.run({exclude: ['#timeline']}).then(result => result.violations)")
+    return [f"{rule['id']}: {node['html']}" for rule in found for node in rule["nodes"]]
