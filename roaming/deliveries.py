@@ -13,8 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import BigIntegerField, Case, F, Q, Value, When
-from django.db.models.functions import Greatest
+from django.db.models import Case, F, Q, When
 
 from roaming.models import Delivery, Partner
 from roaming.ocpi.client import CallFailed, Peer, Refused
@@ -51,6 +50,17 @@ WITH ready AS (
 UPDATE roaming_delivery d SET leased_until = %(until)s
 FROM picked WHERE d.id = picked.id
 RETURNING d.id, d.partner_id, d.kind, d.object_id, d.wanted_version
+"""
+
+_SETTLE = """
+UPDATE roaming_delivery d SET
+    delivered_version = greatest(d.delivered_version, s.version),
+    next_try_at = CASE WHEN d.wanted_version > s.version THEN %(now)s::timestamptz END,
+    delivered = CASE WHEN s.digest = '' THEN d.delivered ELSE jsonb_build_object('digest', s.digest) END,
+    delivered_at = %(now)s, leased_until = NULL, attempts = 0, was_refused = false, last_error = ''
+FROM unnest(%(ids)s::bigint[], %(versions)s::bigint[], %(untils)s::timestamptz[], %(digests)s::text[])
+    AS s(id, version, until, digest)
+WHERE d.id = s.id AND d.leased_until = s.until
 """
 
 
@@ -110,20 +120,23 @@ def extend(lease: Lease, *, now: datetime) -> Lease | None:
 
 def succeeded(lease: Lease, *, digest: str = "", now: datetime) -> None:
     """The partner has the version that was sent. A change meanwhile keeps the delivery due."""
-    with transaction.atomic():
-        _ours(lease).update(
-            delivered_version=Greatest(
-                "delivered_version", Value(lease.version, output_field=BigIntegerField())
-            ),
-            next_try_at=Case(When(wanted_version__gt=lease.version, then=Value(now)), default=None),
-            delivered={"digest": digest} if digest else F("delivered"),
-            delivered_at=now,
-            leased_until=None,
-            attempts=0,
-            was_refused=False,
-            last_error="",
+    all_succeeded([(lease, digest)], now=now)
+
+
+def all_succeeded(delivered: list[tuple[Lease, str]], *, now: datetime) -> None:
+    """The same of many, with the digest of what was sent (empty: not to be remembered)."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            _SETTLE,
+            {
+                "now": now,
+                "ids": [lease.delivery_id for lease, _ in delivered],
+                "versions": [lease.version for lease, _ in delivered],
+                "untils": [lease.until for lease, _ in delivered],
+                "digests": [digest for _, digest in delivered],
+            },
         )
-        heard_yes(lease.partner_id, now=now)
+        heard_yes(*{lease.partner_id for lease, _ in delivered}, now=now)
 
 
 def unchanged(lease: Lease) -> None:
@@ -165,16 +178,21 @@ def release(lease: Lease, *, now: datetime, error: str = "") -> None:
     )
 
 
-def heard_yes(partner_id: int, *, now: datetime) -> None:
-    """The partner answers: its circuit closes, and what waited for it to come back is due."""
-    known = Partner.objects.filter(pk=partner_id)
-    if known.filter(failures__gte=CIRCUIT_OPENS_AT, next_pull_at__isnull=False).exists():
-        known.update(next_pull_at=now)  # while it was away its depots may have changed
-    if known.filter(Q(failures__gt=0) | Q(closed_until__isnull=False)).update(failures=0, closed_until=None):
-        waiting = Delivery.objects.filter(partner_id=partner_id, was_refused=False, next_try_at__gt=now)
+def heard_yes(*partner_ids: int, now: datetime) -> None:
+    """These partners answer: their circuits close, and what waited for them to come back is due."""
+    recently = Q(last_success_at__gt=now - timedelta(seconds=30), failures=0, closed_until__isnull=True)
+    known = list(Partner.objects.filter(pk__in=partner_ids).exclude(recently).order_by("pk"))
+    back = [p.pk for p in known if p.failures or p.closed_until]
+    away = [p.pk for p in known if p.failures >= CIRCUIT_OPENS_AT and p.next_pull_at]
+    if known:
+        Partner.objects.filter(pk__in=[p.pk for p in known]).update(
+            last_success_at=now, failures=0, closed_until=None
+        )
+    if back:
+        waiting = Delivery.objects.filter(partner__in=back, was_refused=False, next_try_at__gt=now)
         waiting.exclude(kind=Delivery.Kind.REQUEST).update(next_try_at=now)
-    recently = Q(last_success_at__gt=now - timedelta(seconds=30))
-    known.exclude(recently).update(last_success_at=now)
+    if away:
+        Partner.objects.filter(pk__in=away).update(next_pull_at=now)  # its depots may have changed meanwhile
 
 
 def heard_no(partner_id: int, *, counts: bool = True, is_silent: bool = True, now: datetime) -> None:

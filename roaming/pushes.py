@@ -2,72 +2,125 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from bookings.models import Booking
+import structlog
+
+from bookings.models import Booking, BookingOption
+from depots.models import Agreement
 from roaming import access, deliveries, registration
 from roaming.deliveries import Lease, Push
 from roaming.models import Delivery, Partner
 from roaming.ocpi.client import Party, joined
-from roaming.ocpi.v2_3_0 import present, schemas
+from roaming.ocpi.v2_3_0 import present
 from roaming.switches import switch
 
+logger = structlog.get_logger(__name__)
 
-def written(lease: Lease, *, now: datetime) -> Push | None:
-    """The PUT for a delivery; None when there is nothing to send, and then it is settled."""
+
+@dataclass(frozen=True)
+class Offer:
+    """A BookingLocation as it goes out, made once for all partners to whom it is the same."""
+
+    country_code: str
+    party_id: str
+    id: str
+    body: dict[str, Any]
+    digest: str
+    is_visible: bool
+
+
+def booking_written(lease: Lease) -> Push | None:
+    """The PUT of a booking; None when there is nothing to send, and then it is settled."""
     partner = Partner.objects.select_related("organisation").get(pk=lease.partner_id)
     base = partner.endpoint("bookings", "RECEIVER")
-    if lease.kind == Delivery.Kind.BOOKING:
-        push = _booking(partner, lease, base)
-    else:
-        push = _booking_location(partner, lease, base, now=now)
-    if push is None or not base:
-        deliveries.unchanged(lease)
-        return None
-    return push
-
-
-def _booking(partner: Partner, lease: Lease, base: str) -> Push | None:
-    told = present.booking(partner, lease.object_id)
+    told = present.booking(partner, lease.object_id) if base else None
     if told is None:
+        deliveries.unchanged(lease)
         return None
     by_request = switch(partner, "booking_path_id") == "request_id"
     url = joined(base, told.country_code, told.party_id, told.request_id if by_request else told.id)
     customer = Booking.objects.values_list("customer_country", "customer_party").get(pk=lease.object_id)
-    return _push(partner, lease, told, url, to_party=customer)
+    return _push(partner, lease, told.wire(), url, (told.country_code, told.party_id), customer)
 
 
-def _booking_location(partner: Partner, lease: Lease, base: str, *, now: datetime) -> Push | None:
-    told = present.booking_location(partner, lease.object_id, now=now)
+def offers_written(leases: list[Lease], *, now: datetime) -> list[Push]:
+    """The PUTs of many offers at once; what has nothing to send is settled. A change reaches hundreds of partners at the
+    same moment, so what they share is read and computed once."""
+    partners = Partner.objects.select_related("organisation").in_bulk({lease.partner_id for lease in leases})
+    rows = Delivery.objects.in_bulk([lease.delivery_id for lease in leases])
+    offers = _Offers(lease.object_id for lease in leases)
+    pushes = []
+    for lease in leases:
+        try:
+            push = _offer_push(partners[lease.partner_id], rows[lease.delivery_id], lease, offers, now)
+        except Exception as fault:
+            logger.exception("offer cannot be written", delivery=lease.delivery_id)
+            deliveries.release(lease, now=now, error=f"our fault: {fault!r}")
+            continue
+        if push is None:
+            deliveries.unchanged(lease)
+        else:
+            pushes.append(push)
+    return pushes
+
+
+class _Offers:
+    """Offers by option and by who sees them: partners without an agreement of their own see the same (design.md)."""
+
+    def __init__(self, option_ids: Iterable[int]) -> None:
+        depots = dict(BookingOption.objects.filter(pk__in=set(option_ids)).values_list("pk", "depot_id"))
+        guests: dict[int, set[int]] = {}
+        own = Agreement.objects.filter(depot__in=depots.values(), guest__isnull=False)
+        for depot_id, guest_id in own.values_list("depot_id", "guest_id"):
+            guests.setdefault(depot_id, set()).add(guest_id)
+        self._guests = {option: guests.get(depot, set()) for option, depot in depots.items()}
+        self._made: dict[tuple[int, int | None], Offer | None] = {}
+
+    def for_partner(self, partner: Partner, option_id: int, now: datetime) -> Offer | None:
+        own = partner.organisation_id if partner.organisation_id in self._guests.get(option_id, ()) else None
+        if (option_id, own) not in self._made:
+            self._made[option_id, own] = _offer(partner, option_id, now)
+        return self._made[option_id, own]
+
+
+def _offer(partner: Partner, option_id: int, now: datetime) -> Offer | None:
+    told = present.booking_location(partner, option_id, now=now)
     if told is None:
         return None
-    row = Delivery.objects.get(pk=lease.delivery_id)
-    if row.delivered is None and not access.options(partner, now=now).filter(pk=lease.object_id).exists():
+    body = told.wire()
+    # Only an offer without calendars may be one that is not to be seen any more.
+    is_visible = bool(told.calendars) or access.options(partner, now=now).filter(pk=option_id).exists()
+    return Offer(told.country_code, told.party_id, told.id, body, deliveries.digest(body), is_visible)
+
+
+def _offer_push(partner: Partner, row: Delivery, lease: Lease, offers: _Offers, now: datetime) -> Push | None:
+    base = partner.endpoint("bookings", "RECEIVER")
+    offer = offers.for_partner(partner, lease.object_id, now) if base else None
+    if offer is None or (row.delivered is None and not offer.is_visible):
         return None  # never told of, and not to be told of any more
-    push = _push(
-        partner, lease, told, joined(base, told.country_code, told.party_id, "booking_locations", told.id),
-        to_party=_customer(partner),
-    )  # fmt: skip
-    is_same = row.delivered is not None and row.delivered.get("digest") == push.digest
-    return None if is_same else push
+    if row.delivered is not None and row.delivered.get("digest") == offer.digest:
+        return None
+    url = joined(base, offer.country_code, offer.party_id, "booking_locations", offer.id)
+    owner = (offer.country_code, offer.party_id)
+    return _push(partner, lease, offer.body, url, owner, _customer(partner), offer.digest)
 
 
 def _push(
     partner: Partner,
     lease: Lease,
-    told: schemas.Booking | schemas.BookingLocation,
+    body: dict[str, Any],
     url: str,
-    *,
-    to_party: Party,
+    owner: Party,
+    customer: Party,
+    digest: str = "",
 ) -> Push:
-    body = told.wire()
-    peer = registration.peer_of(
-        partner, (told.country_code, told.party_id), to_party if all(to_party) else None
-    )
+    peer = registration.peer_of(partner, owner, customer if all(customer) else None)
     is_failing = partner.failures >= deliveries.CIRCUIT_OPENS_AT
-    return Push(
-        lease, peer, url, body, deliveries.digest(body), probe=partner.versions_url if is_failing else ""
-    )
+    return Push(lease, peer, url, body, digest, probe=partner.versions_url if is_failing else "")
 
 
 def _customer(partner: Partner) -> Party:

@@ -32,6 +32,7 @@ T = TypeVar("T")
 MOST_AT_ONCE = 400
 DATABASE_THREADS = 4
 POLL_S = 1.0
+GATHER_S = 0.02
 TIDY_EVERY = timedelta(minutes=10)
 
 
@@ -49,6 +50,7 @@ class _Loop:
         self._wake = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
         self._said: list[Exchange] = []
+        self._delivered: list[tuple[Lease, str]] = []
         self._http = Http(self._said.append, MOST_AT_ONCE)
         self._tidied_at: datetime | None = None
 
@@ -60,23 +62,33 @@ class _Loop:
             async with self._http:
                 while not stop.is_set():
                     self._wake.clear()
+                    await self._settle()
                     await self._start_what_is_due()
-                    await self._write_log()
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self._wake.wait(), self.poll_s)
+                        # What ends or becomes due together is looked at together.
+                        await asyncio.sleep(GATHER_S)
                 await self._end()
         finally:
             for task in (listening, stopping, *self._under_way):
                 task.cancel()
             await asyncio.gather(listening, stopping, *self._under_way, return_exceptions=True)
-            await self._write_log()
+            with suppress(
+                Exception
+            ):  # what is not settled is sent again: the partner gets the same state twice
+                await self._settle()
             self._threads.shutdown()
 
     async def _start_what_is_due(self) -> None:
         now, room = self.clock(), MOST_AT_ONCE - len(self._under_way)
         if room > 0:
-            for lease in await self._in_thread(deliveries.claim, room=room, now=now):
-                self._start(self._deliver(lease))
+            leases = await self._in_thread(deliveries.claim, room=room, now=now)
+            offers = [lease for lease in leases if lease.kind == Delivery.Kind.BOOKING_LOCATION]
+            for lease in leases:
+                if lease.kind != Delivery.Kind.BOOKING_LOCATION:
+                    self._start(self._deliver(lease))
+            if offers:
+                self._start(self._write_offers(offers))
             for partner_id in await self._in_thread(pulls.claim, now=now):
                 self._start(self._pull(partner_id))
         if self._tidied_at is None or now - self._tidied_at >= TIDY_EVERY:
@@ -100,26 +112,34 @@ class _Loop:
             if lease.kind == Delivery.Kind.REQUEST:
                 await self._ask(lease)
             else:
-                await self._push(lease)
+                push = await self._in_thread(pushes.booking_written, lease)
+                if push is not None:
+                    await self._put(push)
         except Exception as fault:
             logger.exception("delivery failed", delivery=lease.delivery_id)
             await self._in_thread(deliveries.release, lease, now=self.clock(), error=f"our fault: {fault!r}")
 
-    async def _push(self, lease: Lease) -> None:
-        push = await self._in_thread(pushes.written, lease, now=self.clock())
-        if push is None:
-            return
+    async def _write_offers(self, leases: list[Lease]) -> None:
         try:
-            await self._put(push)
-        except CallFailed as failure:
-            await self._in_thread(deliveries.failed, lease, failure, now=self.clock())
-        else:
-            await self._in_thread(deliveries.succeeded, lease, digest=push.digest, now=self.clock())
+            written = await self._in_thread(pushes.offers_written, leases, now=self.clock())
+        except Exception:
+            logger.exception(
+                "offers cannot be written"
+            )  # their leases run out, and then they are tried again
+            return
+        for push in written:
+            self._start(self._put(push))
 
     async def _put(self, push: Push) -> None:
-        if push.probe:
-            await self._http.call(push.peer.unrouted(), "GET", push.probe)
-        await self._http.call(push.peer, "PUT", push.url, body=push.body)
+        """Send; a yes is settled with the others that came at the same moment."""
+        try:
+            if push.probe:
+                await self._http.call(push.peer.unrouted(), "GET", push.probe)
+            await self._http.call(push.peer, "PUT", push.url, body=push.body)
+        except CallFailed as failure:
+            await self._in_thread(deliveries.failed, push.lease, failure, now=self.clock())
+        else:
+            self._delivered.append((push.lease, push.digest))
 
     async def _ask(self, lease: Lease) -> None:
         turn = await self._in_thread(asks.begin, lease, now=self.clock())
@@ -170,12 +190,14 @@ class _Loop:
     async def _keep_page(self, pull: pulls.Pull, crawl: pulls.Crawl, objects: list[Any]) -> None:
         await self._in_thread(pulls.keep_page, pull, crawl, objects, now=self.clock())
 
-    async def _write_log(self) -> None:
-        if not self._said:
-            return
-        said, self._said[:] = list(self._said), []
-        with suppress(Exception):  # the log is for people; a database that is away must not stop deliveries
-            await self._in_thread(messages.record, said, now=self.clock())
+    async def _settle(self) -> None:
+        if self._delivered:
+            delivered, self._delivered[:] = list(self._delivered), []
+            await self._in_thread(deliveries.all_succeeded, delivered, now=self.clock())
+        if self._said:
+            said, self._said[:] = list(self._said), []
+            with suppress(Exception):  # the log is for people; it must not stop deliveries
+                await self._in_thread(messages.record, said, now=self.clock())
 
     async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         def run() -> T:

@@ -41,6 +41,11 @@ def envelope(data: Any = None, status_code: int = 1000, message: str = "", **rep
     return Reply(body={**body, "data": data} if data is not None else body, **reply)
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 512  # hundreds may knock at once
+
+
 class ScriptedPeer:
     """`answer` decides on every request; the default says yes to everything."""
 
@@ -48,8 +53,7 @@ class ScriptedPeer:
         self.answer = answer
         self.asked: list[Asked] = []
         self.arrived = threading.Condition()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self.port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)

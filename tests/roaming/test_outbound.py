@@ -20,6 +20,7 @@ from roaming import deliveries, registration
 from roaming.models import Delivery, Partner, PartnerObject
 from roaming.ocpi.simulator import SimulatedPartner
 from tests.factories import make_fleet, make_operator, make_vehicle, slot
+from tests.roaming.dying import worker_that_dies
 from tests.roaming.peers import Asked, Reply, ScriptedPeer, envelope
 from tests.roaming.running import RunningSender, eventually, fresh
 
@@ -399,6 +400,30 @@ def test_a_lost_push_is_made_good_by_looking_again(
     clock.shift(timedelta(seconds=31))
 
     eventually(settled(booking, "confirmed"))
+
+
+@pytest.mark.parametrize("point", ["after deliveries.claim", "after asks.begin", "instead of asks.answered"])
+def test_a_worker_killed_while_it_asks_books_once(
+    network: SimulatedPartner,
+    registered: Partner,
+    fleet: Organisation,
+    clock: Any,
+    tmp_path: Path,
+    point: str,
+) -> None:
+    """kill -9 before, between and after the request and its answer: the next worker finds out, and books nothing twice."""
+    with RunningSender():
+        eventually(lambda: fresh(registered).pulled_at)
+        eventually(lambda: not Delivery.objects.filter(next_try_at__isnull=False).exists())
+    booking = ask(fleet)
+    worker_that_dies(point, tmp_path)
+
+    with RunningSender():
+        clock.shift(deliveries.LEASE)
+        booking = eventually(settled(booking, "confirmed"))
+
+    assert list(network.bookings()) == [booking.remote_id]
+    assert booking.events.filter(after="confirmed").count() == 1
 
 
 # What the partner withdraws
