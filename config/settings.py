@@ -88,8 +88,12 @@ if PRODUCTION and _refused:
 
 CSRF_TRUSTED_ORIGINS = [f"{_base.scheme}://{_base.netloc}"]
 
-# Partner addresses on private networks would let a partner make us call our own machines; the demo turns it on.
-BERTH_ALLOW_PRIVATE_PARTNERS = env.bool("BERTH_ALLOW_PRIVATE_PARTNERS", default=False)
+# Partner addresses on private networks would let a partner make us call our own machines. In the demo partners are
+# processes of this machine: it leaves this file, so that the commands used beside it allow the same.
+DEMO_SIGN = BERTH_VAR / "demo"
+BERTH_ALLOW_PRIVATE_PARTNERS = env.bool(
+    "BERTH_ALLOW_PRIVATE_PARTNERS", default=not PRODUCTION and DEMO_SIGN.exists()
+)
 
 # Requests a partner may make in a minute, over all processes; none are counted on one's own machine.
 BERTH_OCPI_PER_MINUTE = env.int("BERTH_OCPI_PER_MINUTE", default=1200 if PRODUCTION else 0)

@@ -66,6 +66,30 @@ def test_debug_turned_off_by_name_is_an_installation_too() -> None:
 
 
 @pytest.mark.parametrize(
+    ("sign", "installation", "may"), [(True, {}, True), (False, {}, False), (True, INSTALLATION, False)]
+)
+def test_beside_the_demo_partners_may_live_on_this_machine(
+    tmp_path: Path, sign: bool, installation: dict[str, str], may: bool
+) -> None:
+    if sign:
+        (tmp_path / "demo").touch()
+    clean = {
+        name: value for name, value in os.environ.items() if not name.startswith(("BERTH_", "DATABASE_"))
+    }
+
+    done = subprocess.run(
+        [sys.executable, "-c", "from config import settings; print(settings.BERTH_ALLOW_PRIVATE_PARTNERS)"],
+        cwd=ROOT,
+        env={**clean, **installation, "BERTH_VAR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.strip() == str(may)
+
+
+@pytest.mark.parametrize(
     "environment",
     [{"BERTH_BASE_URL": "berth"}, {"DATABASE_URL": "sqlite:///x"}, {"BERTH_BROKER_URL": "carrier://pigeon"}],
 )

@@ -60,6 +60,8 @@ class Command(BaseCommand):
 
     def _prepare(self) -> None:
         self._say("Preparing the database")
+        settings.DEMO_SIGN.parent.mkdir(parents=True, exist_ok=True)
+        settings.DEMO_SIGN.touch()
         call_command("migrate", verbosity=0, interactive=False)
         self._say("Loading the demo data")
         call_command("load_demo", stdout=self.stdout)
