@@ -41,7 +41,7 @@ def yard(request: HttpRequest, code: str) -> HttpResponse:
     places = defaultdict(list)
     for evse in evses:
         places[evse.charger_id].append(states[evse.pk])
-    chargers = list(Charger.objects.filter(depot=depot).order_by("cabinet", "identity"))
+    chargers = list(Charger.objects.filter(depot=depot).order_by("cabinet", "pk"))
     rows = [
         {
             "charger": charger,

@@ -214,14 +214,28 @@
       return { domNodes: [box] }
     }
     const plate = entry.querySelector('.plan-plate').textContent
+    if (root.dataset.view === 'week') return weekContent(box, entry, plate, starts, ends)
     const who = entry.querySelector('.plan-who')?.textContent ?? ''
-    for (const name of ['booking', 'pending', 'status', 'enforcement']) {
-      if (entry.dataset[name]) box.dataset[name] = entry.dataset[name]
-    }
+    name(box, entry)
     const signs = [...entry.querySelectorAll('.plan-badges .badge-status')].map((badge) => badge.title || badge.textContent.trim())
     box.title = [`${plate} ${clockSpan(starts, ends)}`, who, ...signs].filter(Boolean).join('\n')
     box.append(...tails(entry, starts, ends), ...icons(entry), part('b', 'bar-plate', plate), part('span', 'bar-time', clockSpan(starts, ends)))
     if (who) box.append(part('span', 'bar-who', who))
+    return { domNodes: [box] }
+  }
+
+  function name(box, entry) {
+    for (const key of ['booking', 'pending', 'status', 'enforcement']) {
+      if (entry.dataset[key]) box.dataset[key] = entry.dataset[key]
+    }
+  }
+
+  // A week holds thousands of bars, each a few letters wide: plate and colour, the rest on hover and in the list.
+  function weekContent(box, entry, plate, starts, ends) {
+    name(box, entry)
+    box.classList.add('bar-in-brief')
+    box.textContent = plate
+    box.title = `${plate} ${clockSpan(starts, ends)}`
     return { domNodes: [box] }
   }
 
@@ -450,7 +464,13 @@
     document.querySelector('[data-number="at-risk"]')?.parentElement.classList.toggle('fact-danger', numbers['at-risk'] > 0)
   }
 
-  const on = (name, run) => document.body.addEventListener(`berth:${name}`, ({ detail }) => run(detail))
+  // What is heard while the page loads itself again may be newer than what it will get: it is said once more afterwards.
+  let heardMeanwhile = null
+  const on = (name, run) =>
+    document.body.addEventListener(`berth:${name}`, ({ detail }) => {
+      heardMeanwhile?.push(() => run(detail))
+      run(detail)
+    })
   on('bar', (detail) => {
     const seen = seenBy(detail)
     if (seen.length) apply(detail.id, seen[0].entries)
@@ -473,12 +493,20 @@
       sign.parentElement.hidden = !seen.waiting
     }
   })
-  on('resync', loadAgain)
+  document.body.addEventListener('berth:resync', async () => {
+    heardMeanwhile ??= []
+    const heard = heardMeanwhile
+    await loadAgain()
+    if (heard === heardMeanwhile) heardMeanwhile = null
+    for (const say of heard) say()
+  })
 
   async function loadAgain() {
     const answer = await fetch(location.href).catch(() => null)
     if (!answer?.ok || answer.redirected) return
-    const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html')
+    const text = await answer.text().catch(() => null)
+    if (text === null) return
+    const fresh = new DOMParser().parseFromString(text, 'text/html')
     for (const id of ['plan', 'board-summary']) {
       const part = fresh.getElementById(id)
       if (part) document.getElementById(id).replaceWith(document.adoptNode(part))
