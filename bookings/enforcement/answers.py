@@ -31,12 +31,15 @@ def take_answer(command: ChargerCommand, *, now: datetime) -> None:
         # It may stand; the same id is sent again by the queue.
         set_state(booking, Enforcement.AT_RISK, why="no_answer", retry_at=now + RETRY, now=now)
     elif command.state == ChargerCommand.State.ANSWERED:
-        _take(booking, command.answer, now)
+        _take(booking, command.answer, now, is_kept=command.charger.measured.get("reservation") != "lies")
 
 
-def _take(booking: Booking, answer: str, now: datetime) -> None:
-    if answer == "accepted":
+def _take(booking: Booking, answer: str, now: datetime, *, is_kept: bool) -> None:
+    if answer == "accepted" and is_kept:
         set_state(booking, Enforcement.ARMED, now=now)
+    elif answer == "accepted":
+        # It stands there and has to be taken back in the end, but the door is ours to watch.
+        set_state(booking, Enforcement.SOFT, why="lies", now=now)
     elif answer in SOFT_ANSWERS:
         booking.armed_evse = None
         set_state(booking, Enforcement.SOFT, why=answer, now=now, fields=("armed_evse",))

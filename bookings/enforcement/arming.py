@@ -180,15 +180,12 @@ def _arm(booking: Booking, now: datetime) -> None:
 
 
 def _unable(charger: Charger) -> str:
-    """Why asking for a reservation is no use: what the charger did outweighs what it says."""
-    measured = charger.measured.get("reservation")
-    if measured == "lies":
-        return "lies"
-    if measured == "refuses":
-        return "rejected"
-    if measured is None and charger.told.get("reservation") is False:
-        return "not_supported"
-    return ""
+    """Why asking for a reservation is no use: it says that it has none, and when it was asked it refused.
+
+    What a charger says of itself is often wrong, and a refusal may be of the moment, so one of both is not enough.
+    """
+    refuses = charger.measured.get("reservation") == "refuses"
+    return "not_supported" if refuses and charger.told.get("reservation") is False else ""
 
 
 def _reservation(booking: Booking, charger: Charger) -> dict[str, Any]:

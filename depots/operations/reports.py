@@ -24,11 +24,13 @@ def record_boot(
     firmware_version: str = "",
     now: datetime,
 ) -> None:
-    """Keep who it says it is. Other firmware may do other things: what was told and measured is asked anew."""
+    """Keep who it says it is. What was measured is seen anew: settings may have changed while it was off. Other firmware
+    may even say other things."""
     with transaction.atomic():
         charger = Charger.objects.select_for_update(no_key=True).get(pk=charger_id)
         if firmware_version and charger.firmware_version and firmware_version != charger.firmware_version:
-            charger.told, charger.measured = {}, {}
+            charger.told = {}
+        charger.measured = {}
         charger.vendor, charger.model = vendor[:50], model[:50]
         charger.serial_number, charger.firmware_version = serial_number[:50], firmware_version[:50]
         charger.booted_at = now

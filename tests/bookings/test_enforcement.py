@@ -146,6 +146,55 @@ def test_a_charger_that_refuses_reservations_makes_it_soft(refusal):
     assert (booking.enforcement, booking.status) == ("soft", "confirmed")
 
 
+def test_a_charger_that_refused_once_is_asked_again():
+    evse = evse_online()
+    first = book(evse)
+    enforcement.arm_due(now=at(9, 45))
+    answer("rejected", now=at(9, 45))
+    operations.cancel_booking(booking_id=first.pk, reason="BLOCKED", by="depot", actor="m", now=at(9, 46))
+
+    second = book(evse, now=at(9, 46))
+
+    assert commands()[-1] == ("reserve", second.pk)
+
+
+def test_a_charger_that_refused_and_says_that_it_cannot_is_not_asked():
+    evse = evse_online()
+    Charger.objects.filter(pk=evse.charger_id).update(
+        told={"reservation": False}, measured={"reservation": "refuses"}
+    )
+
+    booking = book(evse, now=at(9, 46))
+
+    booking.refresh_from_db()
+    assert (booking.enforcement, booking.enforcement_why) == ("soft", "not_supported")
+    assert commands() == []
+
+
+def test_a_charger_that_lied_is_asked_to_reserve_but_not_believed():
+    evse = evse_online()
+    Charger.objects.filter(pk=evse.charger_id).update(measured={"reservation": "lies"})
+    booking = book(evse)
+    enforcement.arm_due(now=at(9, 45))
+
+    answer("accepted", now=at(9, 45))
+
+    booking.refresh_from_db()
+    assert (booking.enforcement, booking.enforcement_why) == ("soft", "lies")
+    operations.cancel_booking(booking_id=booking.pk, reason="BLOCKED", by="depot", actor="m", now=at(9, 50))
+    assert commands()[-1] == ("cancel_reservation", booking.pk)
+
+
+def test_a_charger_that_has_started_again_is_trusted_anew():
+    charger = evse_online().charger
+    Charger.objects.filter(pk=charger.pk).update(told={"reservation": True}, measured={"reservation": "lies"})
+
+    depots.record_boot(charger_id=charger.pk, vendor="V", model="M", now=NOW)
+
+    charger.refresh_from_db()
+    assert (charger.told, charger.measured) == ({"reservation": True}, {})
+
+
 def test_a_lost_answer_is_at_risk_and_a_late_one_arms():
     booking = book(evse_online())
     enforcement.arm_due(now=at(9, 45))
