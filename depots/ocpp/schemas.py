@@ -66,7 +66,7 @@ def is_known(version: str, action: str) -> bool:
 
 
 def _cut(payload: Any, error: Any) -> bool:
-    """Take out the part an error points at. False when nothing could be taken out."""
+    """Mend or take out the part an error points at. False when nothing could be done."""
     if error.validator == "additionalProperties":
         target = _at(payload, error.absolute_path)
         extra = [key for key in target if key not in error.schema.get("properties", {})]
@@ -77,10 +77,25 @@ def _cut(payload: Any, error: Any) -> bool:
         return False
     *path, last = error.absolute_path
     parent = _at(payload, path)
-    if isinstance(parent, (dict, list)):
+    if not isinstance(parent, (dict, list)):
+        return False
+    if (
+        error.validator == "type"
+        and error.validator_value == "integer"
+        and (whole := _whole(parent[last])) is not None
+    ):
+        parent[last] = whole
+    else:
         del parent[last]
-        return True
-    return False
+    return True
+
+
+def _whole(value: Any) -> int | None:
+    """The whole number that a meter with decimals, or a firmware that quotes its numbers, means."""
+    try:
+        return round(float(value))
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _at(payload: Any, path: Sequence[Any]) -> Any:

@@ -26,7 +26,7 @@ from depots.ocpp.line import Line, Unsayable
 from depots.ocpp.times import write_time
 from depots.ocpp.v16 import ANSWERS_TO_COMMANDS, read_answer, take_note
 from depots.ocpp.wire import CallRefused, Wire
-from depots.operations import Reading, TransactionReport
+from depots.operations import BIGGEST, Reading, TransactionReport
 
 logger = logging.getLogger(__name__)
 
@@ -327,7 +327,7 @@ def read_transaction(line: Line, message: dict[str, Any]) -> TransactionReport:
     state = info.get("chargingState")
     return TransactionReport(
         transaction=info["transactionId"],
-        seq_no=message["seqNo"],
+        seq_no=max(-BIGGEST, min(BIGGEST, message["seqNo"])),
         kind=KIND[TransactionEventEnumType(message["eventType"])],
         at=moment.at,
         evse_number=(message.get("evse") or {}).get("id"),

@@ -15,7 +15,10 @@ from depots.operations.connections import (
     release_lapsed,
     renew_leases,
 )
+from depots.operations.entitlement import authorize
 from depots.operations.messages import forget_old_messages, keep_messages
+from depots.operations.readings import add_readings
+from depots.operations.reported import BIGGEST, Reading, Start, Stop, TransactionReport
 from depots.operations.reports import (
     record_boot,
     record_capabilities,
@@ -24,19 +27,11 @@ from depots.operations.reports import (
     report_reservation_ended,
     report_status,
 )
-from depots.operations.sessions import (
-    Reading,
-    Start,
-    Stop,
-    TransactionReport,
-    add_readings,
-    authorize,
-    record_transaction,
-    start_session,
-    stop_session,
-)
+from depots.operations.sessions import start_session, stop_session
+from depots.operations.transactions import record_transaction
 
 __all__ = [
+    "BIGGEST",
     "NotTheHolder",
     "Reading",
     "Start",

@@ -203,7 +203,10 @@ SAMPLES = [{"value": "1", "unit": "Bananas"}, {"value": "2", "extra": 2}]
     ("action", "payload"),
     [
         ("StartTransaction", {**START, "extra": 1}),
-        ("StartTransaction", {**START, "reservationId": "7"}),
+        ("StartTransaction", {**START, "reservationId": "seven"}),
+        ("StartTransaction", {**START, "meterStart": 5.4}),
+        ("StartTransaction", {**START, "meterStart": "5"}),
+        ("StopTransaction", {"transactionId": 10**80, "meterStop": 9, "timestamp": NOON}),
         ("MeterValues", {"connectorId": 1, "meterValue": [{"timestamp": NOON, "sampledValue": SAMPLES}]}),
         ("StopTransaction", {"transactionId": 1, "meterStop": 9, "timestamp": NOON, "reason": "Boredom"}),
     ],

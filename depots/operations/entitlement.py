@@ -1,0 +1,99 @@
+"""Whether a token may charge, and what follows when it charges all the same."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.db import Error as DatabaseError
+from django.db import transaction
+
+from depots import gate
+from depots.models import Charger, ChargerCommand, ChargingSession, Evse
+from depots.operations.commands import queue_command
+from depots.operations.reported import flag
+from depots.operations.reports import QUEUED_AFTER, change_status_if_newer
+from depots.queries import armed_reservations
+from depots.signals import charging_ended, charging_started
+
+logger = logging.getLogger(__name__)
+
+# A charger that obeys our refusal stops a stranger by itself within this time; else it is told to.
+STOPS_BY_ITSELF_WITHIN = timedelta(seconds=10)
+
+
+def authorize(*, charger_id: int, token_uid: str, token_type: str = "", now: datetime) -> gate.Answer:
+    """May this token charge here now, as far as one can say without an EVSE?"""
+    charger = Charger.objects.select_related("depot").get(pk=charger_id)
+    return gate.may_charge(charger=charger, evse=None, token_uid=token_uid, token_type=token_type, now=now)
+
+
+def ask(
+    charger: Charger, evse: Evse | None, token_uid: str, token_type: str, group: str = "", *, now: datetime
+) -> tuple[gate.Answer, list[str]]:
+    """The gate's answer. When it fails the energy still has to be recorded, so that counts as yes, flagged."""
+    try:
+        with transaction.atomic():
+            answer = gate.may_charge(
+                charger=charger, evse=evse, token_uid=token_uid, token_type=token_type, group=group, now=now
+            )
+    except DatabaseError:
+        raise  # the whole message is tried again
+    except Exception:
+        logger.exception("The gate failed for a token at %s", charger.identity)
+        return gate.Answer(allowed=True), ["unasked"]
+    return answer, []
+
+
+def moment_of(charger: Charger, at: datetime, flags: Sequence[str], now: datetime) -> datetime:
+    """When it happened, by our clock: a message that waited in its queue is judged by the slot of then."""
+    if "bad_clock" in flags:
+        return now
+    happened_at = at - timedelta(seconds=charger.clock_offset_s or 0)
+    return happened_at if now - happened_at > QUEUED_AFTER else now
+
+
+def answer_again(session: ChargingSession, charger: Charger, evse: Evse | None, now: datetime) -> gate.Answer:
+    """The answer to a repeated start: what was allowed stays so, though the slot may be over by now."""
+    answer, _ = ask(charger, evse, session.token_uid, session.token_type, now=now)
+    if session.is_entitled and not answer.allowed:
+        return gate.Answer(allowed=True)
+    if not session.is_entitled and answer.allowed:
+        return gate.Answer(allowed=False, reason="booked_by_another")
+    return answer
+
+
+def announce(
+    session: ChargingSession, charger: Charger, evse: Evse | None, answer: gate.Answer, now: datetime
+) -> None:
+    """Tell that it charges. Whoever was refused is stopped, unless the charger does so by itself."""
+    session.evse = evse
+    if session.reservation_id and not answer.allowed and answer.reservation_id != session.reservation_id:
+        flag(session, ["foreign_token"])
+        session.save(update_fields=["flags"])
+    if evse is not None and session.ended_at is None:
+        change_status_if_newer(evse, Evse.Status.CHARGING, at=session.started_at, now=now)
+    charging_started.send(sender=ChargingSession, session=session, answer=answer, at=now)
+    if session.ended_at is not None:  # its end came first
+        charging_ended.send(sender=ChargingSession, session=session, at=now)
+        return
+    if answer.allowed:
+        return
+    if answer.reason == "booked_by_another":
+        _measure_lie(charger, evse, session, now)
+    queue_command(
+        charger=charger,
+        action=ChargerCommand.Action.REMOTE_STOP,
+        payload={"transaction": session.transaction},
+        not_before=now + STOPS_BY_ITSELF_WITHIN,
+        now=now,
+    )
+
+
+def _measure_lie(charger: Charger, evse: Evse | None, session: ChargingSession, now: datetime) -> None:
+    """It had accepted a reservation for somebody else and let this token start: its reservations are worth nothing."""
+    armed = [a for a in armed_reservations(charger, now=now) if evse and a.evse_number == evse.number]
+    if any(a.since <= session.started_at for a in armed) and charger.measured.get("reservation") != "lies":
+        charger.measured = {**charger.measured, "reservation": "lies", "reservation_at": now.isoformat()}
+        charger.save(update_fields=["measured"])
