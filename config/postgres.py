@@ -298,7 +298,7 @@ class Server:
         if others and not self.data.exists():
             raise DatabaseUnavailable(
                 f"The database in {self.home} was made by PostgreSQL {', '.join(others)}; this Berth brings {MAJOR}. "
-                "Back it up with the Berth that made it and restore the copy here (docs/operations.md)."
+                "Back it up with the Berth that made it and restore the copy here (docs/operators/backup.md)."
             )
 
     def _make_private(self, folder: Path) -> None:
