@@ -44,7 +44,7 @@ class VehicleForm(forms.ModelForm):
         widget=forms.CheckboxSelectMultiple, required=False,
         help_text="With none chosen every plug counts as fitting.",
     )  # fmt: skip
-    max_power_w = Measured(per=1000, most=5000, places=1, label="Charges with at most (kW)")
+    max_power_w = Measured(per=1000, most=5000, places=1, label="Most power (kW)")
     battery_wh = Measured(per=1000, most=2000, places=1, label="Battery (kWh)")
     length_cm = Measured(per=100, most=40, places=2, label="Length (m)", help_text="With its trailer.")
     width_cm = Measured(per=100, most=6, places=2, label="Width (m)")
