@@ -2,6 +2,7 @@
 
 import base64
 import json
+from urllib.request import urlopen
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -37,6 +38,12 @@ def test_other_addresses_are_not_chargers(bed: Bed, path: str):
     charger.sim.identity = path.rpartition("/")[2]
 
     assert refusal_of(charger) == 404
+
+
+def test_a_monitor_can_ask_whether_the_gateway_lives(bed: Bed):
+    address = bed.gateway.url.replace("ws://", "http://").removesuffix("/ocpp")
+
+    assert urlopen(f"{address}/healthz", timeout=10).read() == b"ok\n"
 
 
 def test_a_wrong_password_is_refused(bed: Bed):
