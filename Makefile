@@ -58,6 +58,7 @@ format: install-dev
 	@$(RUN) -m djlint --quiet --reformat templates
 
 bench: install-dev
+	@test -f benchmarks/__main__.py || { echo 'This version of Berth has no benchmarks yet.' >&2; exit 1; }
 	@$(RUN) -m benchmarks $(ONLY)
 
 pictures: install-dev

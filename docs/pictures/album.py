@@ -12,8 +12,7 @@ from docs.pictures.camera import Picture
 
 DISPATCHER = "dispatcher@nordfracht.example"
 MANAGER = "manager@nordfracht.example"
-HOST = "manager@ladepark.example"
-PHONE = {"width": 390, "height": 844, "scale": 2}
+PHONE = {"width": 390, "height": 760}
 
 
 def home(page: Page) -> None:
@@ -33,6 +32,16 @@ def finder(page: Page) -> None:
     page.wait_for_selector("[data-free]")
 
 
+def hold(page: Page) -> None:
+    """The step between finding and booking."""
+    finder(page)
+    page.locator("[data-depot]", has_text="Hamburg").locator("[data-free]").first.locator(
+        "button.btn-primary"
+    ).click()
+    page.wait_for_selector(".hold")
+    page.evaluate("document.getElementById('toasts').replaceChildren()")
+
+
 def booking(page: Page) -> None:
     """One that charges now: the past and the present of its timeline are there."""
     page.goto("/")
@@ -43,9 +52,21 @@ def booking(page: Page) -> None:
 
 
 def board(page: Page) -> None:
-    page.goto("/depots/LP-VEN/board/")
-    page.wait_for_selector("[data-evse]")
+    page.goto("/depots/NF-HAM/board/")
     page.wait_for_selector("[data-booking]")
+
+
+def closure(page: Page) -> None:
+    """What closing an EVSE for two days would do to who has booked it, before it is done."""
+    first = datetime.now(ZoneInfo("Europe/Berlin")).date() + timedelta(days=1)
+    wish = {
+        "evse": "HAM-1-1",
+        "starts_at": f"{first}T00:00",
+        "ends_at": f"{first + timedelta(days=2)}T00:00",
+        "reason": "The cable is damaged",
+    }
+    page.goto(f"/depots/NF-HAM/closures/new/?{urlencode(wish)}")
+    page.wait_for_selector(".proposals")
 
 
 def requests(page: Page) -> None:
@@ -56,9 +77,12 @@ def requests(page: Page) -> None:
 ALBUM = [
     Picture("home", DISPATCHER, home),
     Picture("finder", DISPATCHER, finder),
-    Picture("booking", DISPATCHER, booking),
-    Picture("board", HOST, board),
-    Picture("requests", MANAGER, requests, height=640),
+    Picture("hold", DISPATCHER, hold, height=760),
+    Picture("booking", DISPATCHER, booking, height=760),
+    Picture("board", MANAGER, board),
+    Picture("requests", MANAGER, requests, height=480),
+    Picture("closure", MANAGER, closure, height=640),
     Picture("phone-home", DISPATCHER, home, **PHONE),
     Picture("phone-booking", DISPATCHER, booking, **PHONE),
+    Picture("phone-board", MANAGER, board, **PHONE),
 ]

@@ -18,7 +18,7 @@ PATIENCE_MS = 30_000
 
 @dataclass(frozen=True)
 class Picture:
-    """What `login` sees after `go` has led there, in a window of this many pixels, `scale` to the pixel."""
+    """What `login` sees after `go` has led there, in a window of this many pixels; `scale` makes them finer."""
 
     name: str
     login: str
@@ -43,7 +43,7 @@ class Camera:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(
                 executable_path=str(found.executable),
-                args=["--no-sandbox", "--disable-dev-shm-usage", "--lang=en-GB"],
+                args=["--no-sandbox", "--disable-dev-shm-usage"],
                 env={**os.environ, **found.environment},
             )
             yield cls(url, browser)

@@ -1,0 +1,76 @@
+"""Pages that list something list all of it, and what they point at is there."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+
+from bookings import errors
+from bookings.errors import BookingError
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted([*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md"])
+
+
+def names_of_constraints() -> set[str]:
+    models = [
+        model for app in ("depots", "bookings", "roaming") for model in apps.get_app_config(app).get_models()
+    ]
+    return {constraint.name for model in models for constraint in model._meta.constraints}
+
+
+def test_every_constraint_is_among_the_guards_and_no_other():
+    listed = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", (DOCS / "guards.md").read_text()))
+
+    assert listed == names_of_constraints()
+
+
+def test_every_test_named_by_a_page_exists():
+    named = {test for page in PAGES for test in re.findall(r"`(tests/\S+?\.py)::(\w+)`", page.read_text())}
+
+    assert len(named) > 20
+    assert [f"{path}::{test}" for path, test in sorted(named) if test not in functions(path)] == []
+
+
+def test_every_refusal_is_listed_with_its_field():
+    rows = re.findall(
+        r"^\| (`[a-z_`, ]+`) \| (?:`(\w+)` )?\|",
+        (DOCS / "integrators/error-codes.md").read_text(),
+        re.MULTILINE,
+    )
+    listed = {(code, field) for codes, field in rows for code in re.findall(r"`(\w+)`", codes)}
+    refusals = [
+        kind for _, kind in inspect.getmembers(errors, inspect.isclass)
+        if issubclass(kind, BookingError) and kind is not BookingError
+    ]  # fmt: skip
+
+    assert listed == {(kind.code, kind.field) for kind in refusals}
+    assert len({kind.code for kind in refusals}) == len(refusals)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_of_a_page_lead_somewhere(path: Path):
+    targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text())
+
+    assert [target for target in targets if not (path.parent / target).exists()] == []
+
+
+def test_decisions_are_numbered_once_and_all_in_the_index():
+    numbers = [page.name[:4] for page in (DOCS / "decisions").glob("[0-9]*.md")]
+    index = (DOCS / "README.md").read_text()
+
+    assert len(set(numbers)) == len(numbers)
+    assert [page.name for page in (DOCS / "decisions").glob("[0-9]*.md") if page.name not in index] == []
+
+
+@cache
+def functions(path: str) -> set[str]:
+    tree = ast.parse((ROOT / path).read_text())
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
