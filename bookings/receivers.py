@@ -40,6 +40,11 @@ def on_evse_status_changed(evse: Evse, before: str, at: datetime, **_: Any) -> N
     enforcement.evse_changed(evse, before, now=at)
 
 
+@receiver(depots.evse_status_repeated)
+def on_evse_status_repeated(evse: Evse, at: datetime, **_: Any) -> None:
+    enforcement.evse_repeated(evse, now=at)
+
+
 @receiver(depots.reservation_ended)
 def on_reservation_ended(charger: Charger, reservation_id: int, outcome: str, at: datetime, **_: Any) -> None:
     enforcement.reservation_gone(charger, reservation_id, outcome, now=at)

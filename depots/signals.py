@@ -12,6 +12,8 @@ charger_connected = Signal()
 charger_disconnected = Signal()
 # evse: Evse, before: Evse.Status, after: Evse.Status, at
 evse_status_changed = Signal()
+# evse: Evse, at. It told the status that was known already.
+evse_status_repeated = Signal()
 # session: ChargingSession, answer: gate.Answer, at. The session exists; `session.is_entitled` is what the gate said.
 charging_started = Signal()
 # session: ChargingSession, at

@@ -55,6 +55,15 @@ def evse_changed(evse: Evse, before: str, *, now: datetime) -> None:
             rearm(booking, now=now)
 
 
+def evse_repeated(evse: Evse, *, now: datetime) -> None:
+    """It says again what it said before, which for a slot at risk is reason enough to ask again."""
+    at_risk = Booking.objects.filter(
+        evse=evse, status=BookingStatus.CONFIRMED, enforcement=Enforcement.AT_RISK
+    )
+    if at_risk.exists():
+        evse_changed(evse, evse.status, now=now)
+
+
 def reservation_gone(charger: Charger, reservation_id: int, outcome: str, *, now: datetime) -> None:
     """A 2.x charger dropped a reservation. While the slot is still booked it is made again."""
     for booking in _at_charger(charger):

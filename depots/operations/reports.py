@@ -9,7 +9,7 @@ from django.db import transaction
 
 from depots.models import Charger, ChargerCommand, Evse
 from depots.operations.locking import lock_evses_of
-from depots.signals import evse_status_changed, reservation_ended
+from depots.signals import evse_status_changed, evse_status_repeated, reservation_ended
 
 # A message that is this old on arrival waited in the charger's queue: it tells the past.
 QUEUED_AFTER = timedelta(seconds=60)
@@ -85,6 +85,8 @@ def change_status(evse: Evse, status: str, *, at: datetime, now: datetime, error
     evse.save(update_fields=["status", "error_code", "status_at", "status_received_at", "updated_at"])
     if before != status:
         evse_status_changed.send(sender=Evse, evse=evse, before=before, after=status, at=now)
+    else:
+        evse_status_repeated.send(sender=Evse, evse=evse, at=now)
 
 
 def change_status_if_newer(evse: Evse, status: str, *, at: datetime, now: datetime) -> None:

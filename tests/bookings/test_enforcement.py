@@ -135,6 +135,19 @@ def test_an_occupied_evse_is_tried_again_on_its_next_status_and_every_minute():
     assert commands() == [("reserve", booking.pk)] * 3
 
 
+def test_an_evse_that_says_again_that_it_is_free_is_tried_again():
+    evse = evse_online()
+    booking = book(evse)
+    enforcement.arm_due(now=at(9, 45))
+    answer("occupied", now=at(9, 45))
+
+    depots.report_status(
+        charger_id=evse.charger_id, evse_number=evse.number, status="available", at=at(9, 45), now=at(9, 45)
+    )
+
+    assert commands() == [("reserve", booking.pk)] * 2
+
+
 @pytest.mark.parametrize("refusal", ["rejected", "not_supported"])
 def test_a_charger_that_refuses_reservations_makes_it_soft(refusal):
     booking = book(evse_online())
