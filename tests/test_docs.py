@@ -13,6 +13,7 @@ from django.apps import apps
 
 from bookings import errors
 from bookings.errors import BookingError
+from docs.pictures.album import ALBUM
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -68,6 +69,13 @@ def test_decisions_are_numbered_once_and_all_in_the_index():
 
     assert len(set(numbers)) == len(numbers)
     assert [page.name for page in (DOCS / "decisions").glob("[0-9]*.md") if page.name not in index] == []
+
+
+def test_every_picture_is_in_the_album_and_shown_somewhere():
+    taken = {path.stem for path in (DOCS / "pictures").glob("*.png")}
+    shown = {name for page in PAGES for name in re.findall(r"pictures/([\w-]+)\.png", page.read_text())}
+
+    assert taken == shown == {picture.name for picture in ALBUM}
 
 
 @cache
