@@ -40,16 +40,20 @@ def write_vehicle_file(document: Document, *, fleet: Organisation) -> list[Impor
     file = document.read_as(VehicleFile)
     document.refuse(vehicle_faults(file))
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            # One import at a time for a fleet: two that bring the same plate would meet in a unique index.
-            cursor.execute(
-                "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"import_vehicles {fleet.pk}"]
-            )
+        _queue_imports(fleet)
         vehicles = {folded(v.plate): v for v in _locked(fleet)}
         tokens = {
             (folded(t.uid), t.type): t for t in Token.objects.filter(fleet=fleet).select_related("vehicle")
         }
         return [_write(fleet, vehicles.get(folded(row.plate)), row, tokens) for row in file.vehicles]
+
+
+def _queue_imports(fleet: Organisation) -> None:
+    """One import at a time for a fleet: two that bring the same plate would meet in a unique index."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"import_vehicles {fleet.pk}"]
+        )
 
 
 def _locked(fleet: Organisation) -> Sequence[Vehicle]:
