@@ -4,15 +4,16 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('depots', '0002_command_not_before_session_announced'),
+        ("depots", "0002_command_not_before_session_announced"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='evse',
-            name='is_withdrawn',
-            field=models.BooleanField(default=False, help_text='taken away; without a charger, its history stands'),
+            model_name="evse",
+            name="is_withdrawn",
+            field=models.BooleanField(
+                default=False, help_text="taken away; without a charger, its history stands"
+            ),
         ),
     ]
