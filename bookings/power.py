@@ -98,7 +98,9 @@ def _limits(depot_ids: Collection[int]) -> list[Limit]:
     grids: dict[int, int] = {}
     cabinets: dict[tuple[int, str], int] = {}
     fed: dict[object, dict[int, int]] = {}
-    for evse in Evse.objects.filter(depot_id__in=list(depot_ids), is_withdrawn=False).select_related("depot", "charger"):
+    for evse in Evse.objects.filter(depot_id__in=list(depot_ids), is_withdrawn=False).select_related(
+        "depot", "charger"
+    ):
         if evse.depot.grid_limit_w is not None:
             grids[evse.depot_id] = evse.depot.grid_limit_w
             fed.setdefault(evse.depot_id, {})[evse.pk] = evse.max_power_w

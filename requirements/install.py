@@ -58,14 +58,19 @@ def read_stamp():
 
 
 def make_environment():
-    works = os.path.exists(PYTHON) and subprocess.call([PYTHON, "-c", "import pip"], stderr=subprocess.DEVNULL) == 0
+    works = (
+        os.path.exists(PYTHON)
+        and subprocess.call([PYTHON, "-c", "import pip"], stderr=subprocess.DEVNULL) == 0
+    )
     if works:
         return
     say("Making a Python environment in .venv")
     if importlib.util.find_spec("ensurepip") and importlib.util.find_spec("venv"):
         made = subprocess.call([sys.executable, "-m", "venv", "--clear", VENV], stdout=sys.stderr)
     elif shutil.which("uv"):
-        made = subprocess.call(["uv", "venv", "--quiet", "--seed", "--clear", "--python", sys.executable, VENV])
+        made = subprocess.call(
+            ["uv", "venv", "--quiet", "--seed", "--clear", "--python", sys.executable, VENV]
+        )
     else:
         version = "{}.{}".format(*sys.version_info[:2])
         stop(
@@ -81,7 +86,16 @@ def install(lock):
     with open(lock) as file:
         total = sum(1 for line in file if "==" in line and not line.startswith((" ", "#")))
     say("Installing {} packages into .venv".format(total))
-    command = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
+    command = [
+        PYTHON,
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--progress-bar",
+        "off",
+    ]
     pip = subprocess.Popen(
         command + ["--require-hashes", "-r", lock],
         stdout=subprocess.PIPE,

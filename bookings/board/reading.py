@@ -78,9 +78,7 @@ class Board:
 def evses_of(depot: Depot) -> QuerySet[Evse]:
     """The rows of its board, as they stand in the yard."""
     rows = Evse.objects.filter(depot=depot, is_withdrawn=False).select_related("charger")
-    return rows.prefetch_related("connectors").order_by(
-        "charger__cabinet", "charger_id", "number", "pk"
-    )
+    return rows.prefetch_related("connectors").order_by("charger__cabinet", "charger_id", "number", "pk")
 
 
 def read_board(viewer: BoardViewer, window: Window, *, now: datetime) -> Board:
