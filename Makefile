@@ -45,7 +45,7 @@ check: install-dev
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@.venv/bin/lint-imports --no-cache
-	@$(RUN) -m djlint --quiet --check --lint templates
+	@$(RUN) -m djlint --quiet --lint templates
 	@$(RUN) -m mypy
 	@$(RUN) manage.py makemigrations --check --dry-run depots bookings roaming
 	@$(PRODUCTION) $(RUN) manage.py check --deploy --fail-level WARNING
@@ -55,7 +55,6 @@ check: install-dev
 format: install-dev
 	@$(RUN) -m ruff check --fix .
 	@$(RUN) -m ruff format .
-	@$(RUN) -m djlint --quiet --reformat templates
 
 bench: install-dev
 	@test -f benchmarks/__main__.py || { echo 'This version of Berth has no benchmarks yet.' >&2; exit 1; }
