@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from bookings.availability import Timeslot as FreeSlot
 from bookings.fitting import Needs
@@ -112,7 +113,9 @@ def booking_out(booking: Booking) -> schemas.Booking:
         canceled=_cancellation_out(booking),
         access_information=_plate_out(booking),
         authorization_reference=booking.authorization_reference or booking.request_id,
-        booking_terms=terms_out(booking.terms),
+        booking_terms=terms_out(
+            booking.terms, has_no_show_fee=Decimal(booking.quote.get("no_show_fee") or 0) > 0
+        ),
         booking_requests=[_request_out(r) for r in booking.requests.all() if r.received is not None],
         last_updated=booking.updated_at,
     )
