@@ -144,7 +144,8 @@ def _clock(booking: Booking) -> str:
 
 def _deadline(icon: str, verb: str, deadline: datetime, period: Period, depot: Depot, now: datetime) -> Line:
     if deadline <= now:
-        return Line(icon, f"No {verb.lower()} any more", is_over=True)
+        done = {"Change": "changed", "Cancel": "cancelled"}[verb]
+        return Line(icon, f"Can no longer be {done}", is_over=True)
     if deadline > period.starts_at - timedelta(minutes=1):
         return Line(icon, f"{verb} until it starts")
     return Line(icon, f"{verb} until {local(deadline, period, depot)}")
