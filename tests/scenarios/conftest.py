@@ -5,6 +5,15 @@ from pytest_django import Settings
 
 from depots import gate as depots_gate
 from tests.scenarios import bed as beds
+from tests.scenarios.outside.fixtures import (  # noqa: F401 - pytest finds fixtures by their names here
+    berth,
+    book,
+    charger_of,
+    mortal,
+    network,
+    outside,
+    shared_folder,
+)
 
 
 @pytest.fixture

@@ -1,0 +1,82 @@
+"""Any part of Berth is killed at a bad moment: it comes back, and nothing is lost or doubled."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.scenarios.outside.berth import Berth, Slot
+from tests.scenarios.outside.charger import Charger, Charger16, now
+from tests.scenarios.outside.partner import Network
+from tests.scenarios.test_from_outside_chargers import TRUCK, online, reserved
+from tests.scenarios.test_from_outside_partners import free_span, offers, registered
+
+Book = Callable[..., dict[str, Any]]
+
+later = pytest.mark.long
+
+
+@pytest.mark.parametrize(
+    "program",
+    ["ocpp_gateway", "postgres", pytest.param("worker", marks=later), pytest.param("serve", marks=later)],
+)
+def test_a_slot_is_kept_over_crashes_before_and_while_its_truck_charges(
+    mortal: Berth, charger_of: Callable[[str], Charger], book: Book, program: str
+) -> None:
+    charger = online(charger_of("1.6"))
+    assert isinstance(charger, Charger16)
+    booking = book("DEMO-1-1", Slot.next_minute())
+    reserved(charger, booking)
+
+    _crash(mortal, program)
+    charger.insist("Heartbeat", {})
+    mortal.until(booking, within_s=60, enforcement="armed", status="confirmed")
+    started = {"connectorId": 1, "idTag": TRUCK, "meterStart": 100, "timestamp": now()}
+    begun = charger.insist("StartTransaction", started)
+    _crash(mortal, program)
+    assert charger.insist("StartTransaction", started) == begun
+    mortal.until(booking, within_s=60, status="charging")
+    mortal.kill(program)
+    ended = {"transactionId": begun["transactionId"], "meterStop": 5100, "timestamp": now(), "idTag": TRUCK}
+    charger.insist("StopTransaction", ended)
+
+    done = mortal.until(booking, within_s=60, status="completed")
+    counted = Counter(each["after"] for each in done["events"] if each["kind"] == "status")
+    assert counted == {"confirmed": 1, "charging": 1, "completed": 1}
+    charger.insist("StatusNotification", _free(1))
+
+
+@pytest.mark.parametrize(
+    "program",
+    ["worker", "postgres", pytest.param("serve", marks=later), pytest.param("ocpp_gateway", marks=later)],
+)
+def test_a_partner_holds_the_truth_whatever_is_killed(
+    mortal: Berth, network: Callable[..., Network], program: str
+) -> None:
+    partner = registered(mortal, network("EMSP"))
+    place = offers(partner)["VEN-09-2"]
+    start, end = free_span(place)
+    request = partner.request_for(place, start, end)
+
+    booked = partner.ask(request)
+    _crash(mortal, program)
+    again = partner.insist(request)
+    assert (again["id"], len(again["booking_requests"])) == (booked["id"], 1)
+    gone = partner.insist({**request, "canceled": {"cancellation_reason": "TRAFFIC", "who_canceled": "EMSP"}})
+    _crash(mortal, program)
+
+    assert gone["reservation_status"] == "CANCELED"
+    partner.told(f"/{booked['id']}", lambda told: told["reservation_status"] == "CANCELED", within_s=90)
+    assert [each["id"] for each in partner.get(partner.bookings_url)] == [booked["id"]]
+    retaken = partner.insist(partner.request_for(place, start, end))
+    assert retaken["reservation_status"] == "RESERVED", "the place is free again"
+
+
+def _crash(berth: Berth, program: str) -> None:
+    """Kill it, and wait for the one that takes its place."""
+    berth.until_back(program, berth.kill(program))
+
+
+def _free(evse: int) -> dict[str, Any]:
+    return {"connectorId": evse, "status": "Available", "errorCode": "NoError", "timestamp": now()}
