@@ -180,6 +180,7 @@ def _settle_place(booking: Booking, *, over_at: datetime) -> None:
     """Write what the new status occupies: all of it while live, the real stay once completed, else nothing."""
     if booking.is_live or not booking.is_ours:
         return
+    evse_ids = [booking.evse_id, *occupancy.kept_beside(booking)]
     occupancy.vacate(booking, kinds=[Occupancy.Kind.PENDING])
     if booking.status == BookingStatus.COMPLETED:
         occupancy.cut(booking, occupancy.ends_after(booking, over_at))
@@ -188,7 +189,7 @@ def _settle_place(booking: Booking, *, over_at: datetime) -> None:
         booking.enforcement, booking.enforcement_why = Enforcement.RELEASED, ""
     booking.next_try_at = None
     occupancy.unclaim(booking)
-    tell_calendars([booking.evse_id], at=over_at)
+    tell_calendars(evse_ids, at=over_at)
 
 
 def _log(

@@ -66,6 +66,21 @@ def cut(booking: Booking, ends_at: datetime) -> None:
     fill_closures(row.evse_id, freed)
 
 
+def reach_back(booking: Booking, at: datetime) -> bool:
+    """A truck that begins before its span, to the EVSE having become free since, has it from then on.
+
+    False where there is nothing to reach, or somebody else has taken the time in between.
+    """
+    row = Occupancy.objects.filter(holder=booking.pk, kind=Occupancy.Kind.BOOKING).first()
+    if row is None or at >= row.span.starts_at:
+        return False
+    if others_in(row.evse_id, Period(at, row.span.starts_at), holder=booking.pk):
+        return False
+    row.span = Period(at, row.span.ends_at)
+    row.save(update_fields=["span"])
+    return True
+
+
 def others_in(evse_id: int, span: Period, *, holder: int | None = None) -> list[Occupancy]:
     rows = Occupancy.objects.filter(evse_id=evse_id, span__overlap=span).order_by("span")
     return list(rows.exclude(holder=holder) if holder is not None else rows)
@@ -119,11 +134,19 @@ def claim_also(
     Claim.objects.bulk_create(claims)
 
 
-def drop_pending(booking: Booking) -> None:
-    """Give up the place and the claims of a change that is not decided any more."""
-    if Occupancy.objects.filter(holder=booking.pk, kind=Occupancy.Kind.PENDING).exists():
+def kept_beside(booking: Booking) -> list[int]:
+    """The EVSEs that are kept for a change which waits to be decided, by id."""
+    kept = Occupancy.objects.filter(holder=booking.pk, kind=Occupancy.Kind.PENDING)
+    return list(kept.values_list("evse_id", flat=True))
+
+
+def drop_pending(booking: Booking) -> list[int]:
+    """Give up the place and the claims of a change that is not decided any more; the EVSEs that are freer now."""
+    evse_ids = kept_beside(booking)
+    if evse_ids:
         vacate(booking, kinds=[Occupancy.Kind.PENDING])
         claim(booking, list(booking.tokens.all()))
+    return evse_ids
 
 
 def unclaim(booking: Booking) -> None:

@@ -182,12 +182,13 @@ def _granted(
         booking = lock_booking(booking_id)
         if booking.status == BookingStatus.CONFIRMED:
             requests.decline_pending(booking, "Replaced by a later change.", actor=actor, now=now)
-            occupancy.drop_pending(booking)
+            given_up = occupancy.drop_pending(booking)
             requests.log(
                 booking, BookingRequest.Kind.CHANGE, asked,
                 accepted=True, received=received, fingerprint=fingerprint, actor=actor, now=now,
             )  # fmt: skip
             lifecycle.record(booking, kind="change_accepted", actor=actor, at=now)
+            lifecycle.tell_calendars(given_up, at=now)
     return booking
 
 

@@ -88,8 +88,9 @@ def change_booking(
         _check(booking, known, change, by, now)
         if not booking.is_ours:
             return _ask_partner(booking, asked, actor, now)
-        requests.decline_pending(booking, "Replaced by a later change.", actor=actor, now=now)
-        occupancy.drop_pending(booking)
+        if not _is_undecided(booking, by):
+            requests.decline_pending(booking, "Replaced by a later change.", actor=actor, now=now)
+        given_up = occupancy.drop_pending(booking)
         sweep_holds(
             [e.pk for e in pool],
             change.period.widened(booking.terms.early_start, booking.terms.tail),
@@ -106,6 +107,7 @@ def change_booking(
             _keep_beside(booking, change, target, actor, now)
         else:
             apply(booking, change, target, by=by, actor=actor, now=now)
+        lifecycle.tell_calendars(given_up, at=now)
     return booking
 
 
@@ -211,6 +213,23 @@ def _check(booking: Booking, known: Booking, change: Change, by: str, now: datet
         rules.check_period(booking.terms, booking.depot, change.period, now=now)
     if _is_same(booking, change):
         raise NothingToChange("This is what is booked already.")
+
+
+def _is_undecided(booking: Booking, by: str) -> bool:
+    """Whether the depot moves a booking whose making it has yet to decide on: that ask stays open.
+
+    Raises WrongStatus when the fleet has asked for something else since: there is no one place to move it from.
+    """
+    if by != Booking.Side.DEPOT or booking.status != BookingStatus.REQUESTED:
+        return False
+    ask = requests.pending(booking)
+    if ask is not None and ask.kind != BookingRequest.Kind.CREATE:
+        raise WrongStatus(
+            booking.status,
+            "changed",
+            "The fleet has asked for a change of this request: decide on that first.",
+        )
+    return True
 
 
 def _is_same(booking: Booking, change: Change) -> bool:

@@ -19,13 +19,15 @@ def start_charging(*, booking_id: int, session: ChargingSession, actor: str, now
     with transaction.atomic():
         booking = lock_booking(booking_id)
         requests.decline_pending(booking, "The vehicle is charging already.", actor=actor, now=now)
-        occupancy.drop_pending(booking)
+        given_up = occupancy.drop_pending(booking)
         booking.session, booking.enforcement, booking.enforcement_why = session, Enforcement.USED, ""
         booking.next_try_at = None
         detail = {"transaction": session.transaction, "evse": session.evse.uid if session.evse else None}
         lifecycle.move(
             booking, BookingStatus.CHARGING, actor=actor, at=now, detail=detail, fields=["session"]
         )
+        came_early = session.evse_id == booking.evse_id and occupancy.reach_back(booking, now)
+        lifecycle.tell_calendars([*given_up, booking.evse_id if came_early else None], at=now)
     return booking
 
 

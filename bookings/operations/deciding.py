@@ -5,25 +5,27 @@ from datetime import datetime
 from django.db import transaction
 
 from bookings import lifecycle, occupancy
-from bookings.errors import NotAtPartner, NothingToDecide, WrongStatus
+from bookings.constraints import violation_raises
+from bookings.errors import NotAtPartner, NothingToDecide, SlotTaken, WrongStatus
 from bookings.locking import lock_booking
 from bookings.models import Booking, BookingRequest, BookingStatus, Occupancy
 from bookings.operations import changing, requests
 from bookings.operations.changing import CHANGEABLE
-from depots.models import Evse
 
 
 def decide(*, booking_id: int, accept: bool, reason: str = "", actor: str, now: datetime) -> Booking:
     """The depot's answer to the open ask of a booking, a new one or a change.
 
-    Raises NothingToDecide when there is none (any more), NotAtPartner, WrongStatus, PowerUnavailable.
+    Raises NothingToDecide when there is none (any more), NotAtPartner, WrongStatus, PowerUnavailable; SlotTaken when
+    the place kept for a change was closed meanwhile.
     """
     kept = Occupancy.objects.filter(holder=booking_id, kind=Occupancy.Kind.PENDING).values_list(
         "evse_id", flat=True
     )
-    binding = True  # the promise of power may have to be renewed with a change
-    with transaction.atomic():
-        booking = lock_booking(booking_id, also=list(kept), depot=binding)
+    closed = SlotTaken("The place kept for the change was closed meanwhile.")
+    with violation_raises({"occupancy_evse_once": closed}), transaction.atomic():
+        # The depot too: the promise of power may have to be renewed with a change.
+        booking = lock_booking(booking_id, also=list(kept), depot=True)
         if not booking.is_ours:
             raise NotAtPartner("The partner decides on this booking.")
         request = requests.pending(booking)
@@ -73,18 +75,15 @@ def _decline(booking: Booking, request: BookingRequest, reason: str, actor: str,
 
 def drop_change(booking: Booking, detail: dict[str, str], *, actor: str, now: datetime) -> None:
     """A change that will not happen gives its kept place back; a booking nobody ever confirmed goes with it."""
-    evses = list(
-        Evse.objects.filter(occupancy__holder=booking.pk, occupancy__kind=Occupancy.Kind.PENDING).values_list("pk", flat=True)
-    )  # fmt: skip
     if booking.status == BookingStatus.REQUESTED:
         lifecycle.move(
             booking, BookingStatus.DECLINED, actor=actor, at=now, detail=detail, fields=["decide_until"]
         )
         return
-    occupancy.drop_pending(booking)
+    given_up = occupancy.drop_pending(booking)
     booking.changed_by_depot_at = now
     lifecycle.record(
         booking, kind="change_declined", actor=actor, at=now, detail=detail,
         fields=["decide_until", "changed_by_depot_at"],
     )  # fmt: skip
-    lifecycle.tell_calendars(evses, at=now)
+    lifecycle.tell_calendars(given_up, at=now)

@@ -110,10 +110,13 @@ def settle(
 
 
 def decline_pending(booking: Booking, reason: str, *, actor: str, now: datetime) -> BookingRequest | None:
-    """An open ask that events have overtaken is declined."""
+    """An open ask that events have overtaken is declined: nothing of the booking waits for a decision any more."""
     request = pending(booking)
     if request is not None:
         settle(request, BookingRequest.Decision.DECLINED, reason=reason, actor=actor, now=now)
+    if booking.decide_until is not None:
+        booking.decide_until = None
+        booking.save(update_fields=["decide_until"])
     return request
 
 

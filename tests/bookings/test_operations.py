@@ -458,3 +458,67 @@ def test_a_lifted_closure_gives_the_time_back_and_one_below_it_takes_it():
     assert book(evse, slot(10, 11)).status == "confirmed"
     with pytest.raises(errors.SlotTaken):
         book(evse, slot((11, 0), (11, 30)))
+
+
+def test_a_request_moved_by_the_depot_still_waits_for_its_decision():
+    evse = make_evse(make_depot(terms={"approval": True}))
+    asked = book(evse)
+
+    moved = operations.change_booking(
+        booking_id=asked.pk, period=slot(12, 13), by="depot", actor="m", now=NOW
+    )
+
+    assert (moved.status, moved.period) == ("requested", slot(12, 13))
+    assert operations.decide(booking_id=asked.pk, accept=True, actor="m", now=NOW).status == "confirmed"
+
+
+def test_a_request_whose_fleet_wants_a_change_is_decided_before_it_is_moved():
+    evse = make_evse(make_depot(terms={"approval": True}))
+    asked = book(evse)
+    operations.change_booking(booking_id=asked.pk, period=slot(11, 12), actor="d", now=NOW)
+
+    with pytest.raises(errors.WrongStatus):
+        operations.change_booking(booking_id=asked.pk, period=slot(12, 13), by="depot", actor="m", now=NOW)
+
+    accepted = operations.decide(booking_id=asked.pk, accept=True, actor="m", now=NOW)
+    assert (accepted.status, accepted.period) == ("confirmed", slot(11, 12))
+
+
+def test_nothing_waits_for_a_decision_once_the_ask_is_overtaken():
+    booking = book(make_evse(make_depot(terms={"approval": True})))
+    operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
+    operations.change_booking(booking_id=booking.pk, period=slot(11, 12), actor="d", now=NOW)
+
+    operations.cancel_booking(booking_id=booking.pk, reason="FULL", by="depot", actor="m", now=NOW)
+
+    booking.refresh_from_db()
+    assert booking.decide_until is None
+
+
+def test_a_change_whose_place_was_closed_meanwhile_is_refused_when_it_is_accepted():
+    evse = make_evse(make_depot(terms={"approval": True}))
+    booking = book(evse)
+    operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
+    operations.change_booking(booking_id=booking.pk, period=slot(12, 13), actor="d", now=NOW)
+    operations.close_evse(evse=evse, period=slot(12, 14), actor="m", now=NOW)
+
+    with pytest.raises(errors.SlotTaken):
+        operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
+
+    declined = operations.decide(booking_id=booking.pk, accept=False, actor="m", now=NOW)
+    assert (declined.status, declined.period) == ("confirmed", slot(10, 11))
+
+
+def test_the_calendar_of_a_place_kept_in_vain_says_that_it_is_free_again():
+    depot = make_depot(terms={"approval": True})
+    one, two = make_evse(depot), make_evse(depot)
+    pool = make_option(one, two)
+    booking = book(one, option=pool)
+    operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
+    other = two if booking.evse == one else one
+    operations.change_booking(booking_id=booking.pk, evse=other, actor="d", now=NOW)
+    before = option_of(other).calendar_version
+
+    operations.cancel_booking(booking_id=booking.pk, reason="FULL", by="depot", actor="m", now=NOW)
+
+    assert option_of(other).calendar_version > before
