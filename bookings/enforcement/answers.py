@@ -6,7 +6,7 @@ from datetime import datetime
 
 from bookings.enforcement.arming import disarm
 from bookings.enforcement.rescue import swap
-from bookings.enforcement.state import RETRY, is_wanted, set_state
+from bookings.enforcement.state import AT_CHARGER, RETRY, is_wanted, set_state
 from bookings.locking import lock_bookings
 from bookings.models import Booking, Enforcement
 from depots.models import ChargerCommand
@@ -25,7 +25,9 @@ def take_answer(command: ChargerCommand, *, now: datetime) -> None:
     if booking is None:
         return
     at_this_charger = booking.evse is not None and booking.evse.charger_id == command.charger_id
-    if not (is_wanted(booking) and at_this_charger and booking.evse.number == command.payload.get("evse")):  # type: ignore[union-attr]
+    is_its_evse = at_this_charger and booking.evse.number == command.payload.get("evse")  # type: ignore[union-attr]
+    # One that has been put back to "not due" since waits for the booking before it: the door is not its own yet.
+    if not (is_wanted(booking) and is_its_evse and booking.enforcement in AT_CHARGER):
         _take_back(booking, command, now)
     elif command.state == ChargerCommand.State.UNCLEAR:
         # It may stand; the same id is sent again by the queue.
@@ -35,11 +37,12 @@ def take_answer(command: ChargerCommand, *, now: datetime) -> None:
 
 
 def _take(booking: Booking, answer: str, now: datetime, *, is_kept: bool) -> None:
-    if answer == "accepted" and is_kept:
-        set_state(booking, Enforcement.ARMED, now=now)
-    elif answer == "accepted":
-        # It stands there and has to be taken back in the end, but the door is ours to watch.
-        set_state(booking, Enforcement.SOFT, why="lies", now=now)
+    if answer == "accepted":
+        # It stands there and has to be taken back in the end, even where the door is ours to watch. The refusal of an
+        # older command may have said otherwise.
+        booking.armed_evse = booking.evse
+        state, why = (Enforcement.ARMED, "") if is_kept else (Enforcement.SOFT, "lies")
+        set_state(booking, state, why=why, now=now, fields=("armed_evse",))
     elif answer in SOFT_ANSWERS:
         booking.armed_evse = None
         set_state(booking, Enforcement.SOFT, why=answer, now=now, fields=("armed_evse",))

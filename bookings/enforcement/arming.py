@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import logging
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +16,8 @@ from bookings.models import Booking, BookingStatus, Enforcement, Occupancy
 from depots import operations as depots
 from depots.models import Charger, ChargerCommand
 
+logger = logging.getLogger(__name__)
+
 # No arm lead reaches further; narrows the index scan before each booking's own terms are asked.
 LONGEST_LEAD = timedelta(days=1)
 # So many a transaction: a depot's morning is armed in one tick without holding its locks for long.
@@ -24,9 +27,14 @@ BATCH = 200
 def arm_due(*, now: datetime) -> int:
     """Arm every booking whose time has come, in batches that lock EVSEs, then bookings. How many were armed."""
     armed = 0
-    due = [pk for pk, evse_id in _due(now)]
+    due = _due(now)
     for start in range(0, len(due), BATCH):
-        armed += _arm_batch(due[start : start + BATCH], now)
+        batch = due[start : start + BATCH]
+        try:
+            armed += _arm_batch(batch, now)
+        except Exception:
+            logger.exception("A batch of bookings could not be armed together; each is armed by itself")
+            armed += each_by_itself(batch, lambda pk: _arm_batch([pk], now))
     return armed
 
 
@@ -42,12 +50,7 @@ def retry_due(*, now: datetime) -> int:
         "next_try_at"
     )
     ids = list(waiting.values_list("pk", flat=True)[:BATCH])
-    for booking_id in ids:
-        with transaction.atomic():
-            booking = lock_booking(booking_id)
-            if booking.next_try_at is not None and booking.next_try_at <= now:
-                rearm(booking, now=now)
-    return len(ids)
+    return each_by_itself(ids, lambda pk: _try_again(pk, now))
 
 
 def rearm(booking: Booking, *, now: datetime) -> None:
@@ -100,15 +103,37 @@ def is_due(booking: Booking, *, now: datetime) -> bool:
     )
 
 
-def _due(now: datetime) -> list[tuple[int, int]]:
-    """Ids and EVSEs of what may be due, by the index of confirmed bookings; each booking's terms are asked then."""
+def each_by_itself(booking_ids: Iterable[int], do: Callable[[int], int]) -> int:
+    """The sum of what `do` gives for each booking, in a transaction of its own: one that fails holds up no other."""
+    done = 0
+    for booking_id in booking_ids:
+        try:
+            with transaction.atomic():
+                done += do(booking_id)
+        except Exception:
+            logger.exception(
+                "Booking %s could not be enforced; it is tried again with the next tick", booking_id
+            )
+    return done
+
+
+def _try_again(booking_id: int, now: datetime) -> int:
+    booking = lock_booking(booking_id)
+    if booking.next_try_at is None or booking.next_try_at > now:
+        return 0
+    rearm(booking, now=now)
+    return 1
+
+
+def _due(now: datetime) -> list[int]:
+    """Ids of what may be due, by the index of confirmed bookings; each booking's terms are asked then."""
     rows = (
         _unarmed()
         .filter(starts_at__lte=now + LONGEST_LEAD, ends_at__gt=now)
         .filter(~Exists(_in_front(OuterRef("evse_id"), OuterRef("starts_at"), OuterRef("pk"), now)))
         .order_by("starts_at")
     )
-    return [(booking.pk, booking.evse_id or 0) for booking in rows.iterator() if is_due(booking, now=now)]
+    return [booking.pk for booking in rows.iterator() if is_due(booking, now=now)]
 
 
 def _unarmed() -> QuerySet[Booking]:

@@ -19,7 +19,7 @@ def follow(booking: Booking, event: BookingEvent, *, now: datetime) -> None:
         make_way(booking, now=now)
         arm_booking(booking, now=now)
     elif event.kind == "status" and booking.status == BookingStatus.CHARGING:
-        _forget(booking)
+        _use(booking, now)
     elif event.kind == "status" and not booking.is_live:
         disarm(booking, now=now)
 
@@ -31,8 +31,12 @@ def _reset(booking: Booking, now: datetime) -> None:
         set_state(booking, Enforcement.NOT_DUE, now=now)
 
 
-def _forget(booking: Booking) -> None:
-    """A used reservation is gone from the charger by itself."""
-    if booking.armed_evse_id is not None:
+def _use(booking: Booking, now: datetime) -> None:
+    """A used reservation is gone from the charger by itself; one at another EVSE than the truck took still stands."""
+    if booking.armed_evse_id is None:
+        return
+    if booking.session is not None and booking.session.evse_id != booking.armed_evse_id:
+        disarm(booking, now=now)
+    else:
         booking.armed_evse = None
         booking.save(update_fields=["armed_evse"])

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from bookings import fitting, lifecycle, power, queries
+from bookings.enforcement.arming import LONGEST_LEAD, each_by_itself
 from bookings.enforcement.state import ACTOR
 from bookings.errors import BookingError
 from bookings.fitting import Needs
@@ -28,6 +29,7 @@ OFFLINE_PATIENCE = timedelta(minutes=5)
 OCCUPIED_PATIENCE = timedelta(seconds=20)
 
 AT_FAULT = {"faulted", "unavailable"}
+AT_ONCE = 200
 
 
 def rescue(*, now: datetime) -> int:
@@ -37,15 +39,14 @@ def rescue(*, now: datetime) -> int:
     """
     at_risk = Booking.objects.filter(
         Q(starts_at__lte=now + SWAP_BEFORE_START) | Q(enforcement_why__in=AT_FAULT),
+        starts_at__lte=now + LONGEST_LEAD,
         status=BookingStatus.CONFIRMED,
         enforcement=Enforcement.AT_RISK,
     )
-    moved = 0
-    for booking_id in at_risk.order_by("starts_at").values_list("pk", flat=True)[:200]:
-        with transaction.atomic():
-            booking = _lock_with_alternatives(booking_id)
-            moved += _is_lost(booking, now) and _swap_locked(booking, now)
-    return moved
+    # Looked at unlocked first: a gateway that is down puts hundreds at risk that are only waited for.
+    rows = at_risk.select_related("evse__charger").order_by("starts_at")
+    lost = [booking.pk for booking in rows if _is_lost(booking, now)]
+    return each_by_itself(lost[:AT_ONCE], lambda pk: _rescue_one(pk, now))
 
 
 def swap(booking: Booking, *, now: datetime) -> bool:
@@ -104,8 +105,9 @@ def _at_risk_since(booking: Booking) -> datetime:
     return booking.events.filter(kind="enforcement", after=Enforcement.AT_RISK).latest("id").at
 
 
-def _swap_locked(booking: Booking, now: datetime) -> bool:
-    return _take_best(booking, _alternatives(booking), now)
+def _rescue_one(booking_id: int, now: datetime) -> bool:
+    booking = _lock_with_alternatives(booking_id)
+    return _is_lost(booking, now) and _take_best(booking, _alternatives(booking), now)
 
 
 def _take_best(booking: Booking, pool: list[Evse], now: datetime) -> bool:

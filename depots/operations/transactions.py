@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 
 from depots import gate
-from depots.models import Charger, ChargingSession, Evse, SessionEvent
+from depots.models import Charger, ChargerCommand, ChargingSession, Evse, SessionEvent
 from depots.operations.entitlement import announce, ask, moment_of
 from depots.operations.readings import keep
 from depots.operations.reported import Outcome, TransactionReport, fitting, flag
@@ -92,7 +92,7 @@ def _take_in(
         _begin(session, report)
     elif session.events.filter(kind="ended").exclude(seq_no=report.seq_no).exists():
         flag(session, ["out_of_order"])
-    if report.token_uid is not None and session.announced_at is None:
+    if report.token_uid is not None and _is_unsettled(session, answer):
         session.token_uid, session.token_type = report.token_uid, report.token_type
     _announce_when_known(session, charger, report, answer, now)
     session.save()
@@ -120,6 +120,23 @@ def _begin(session: ChargingSession, report: TransactionReport) -> None:
     session.meter_start_wh = fitting(begin_wh)
 
 
+def _is_unsettled(session: ChargingSession, answer: gate.Answer | None) -> bool:
+    """Nobody has heard of it yet; or its token was refused, and now one that may charge here was shown."""
+    if session.announced_at is None:
+        return True
+    return not session.is_entitled and answer is not None and answer.allowed and session.ended_at is None
+
+
+def _call_off_stop(session: ChargingSession, charger: Charger, now: datetime) -> None:
+    """It was to be stopped for the token it had; it may go on with the one it has."""
+    stop = charger.commands.filter(
+        action=ChargerCommand.Action.REMOTE_STOP,
+        state=ChargerCommand.State.QUEUED,
+        payload__transaction=session.transaction,
+    )
+    stop.update(state=ChargerCommand.State.STALE, answer_text="its token may charge by now", answered_at=now)
+
+
 def _announce_when_known(
     session: ChargingSession,
     charger: Charger,
@@ -128,12 +145,14 @@ def _announce_when_known(
     now: datetime,
 ) -> None:
     """A transaction may begin with a cable or a parked truck. It counts once a token is known or energy flows."""
-    if session.announced_at is not None or (answer is None and not report.is_charging):
+    if not _is_unsettled(session, answer) or (answer is None and not report.is_charging):
         return
     if answer is None:
         judged_at = moment_of(charger, report.at, report.flags, now)
         answer, asked = ask(charger, session.evse, "", "", now=judged_at)
         flag(session, asked)
+    if session.announced_at is not None:
+        _call_off_stop(session, charger, now)
     session.is_entitled, session.announced_at = answer.allowed, now
     session.save()
     announce(session, charger, session.evse, answer, now)

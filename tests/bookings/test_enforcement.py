@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
-from bookings import enforcement, operations, scheduler
+from bookings import enforcement, errors, operations, scheduler
+from bookings.enforcement import arming
 from bookings.gate import may_charge
-from bookings.models import Booking
+from bookings.models import Booking, Token
 from depots import operations as depots
 from depots.models import Charger, ChargerCommand, ChargingSession, Evse
 from depots.periods import Period
@@ -525,3 +527,133 @@ def test_the_scheduler_expires_holds_and_fails_what_nobody_decided():
     held.refresh_from_db()
     asked.refresh_from_db()
     assert (held.status, asked.status) == ("expired", "failed")
+
+
+def test_an_answer_that_comes_after_an_earlier_truck_was_let_in_front_does_not_arm():
+    terms = {**TERMS, "early_start_min": 0, "arm_lead_min": 60}
+    evse = evse_online(make_depot(terms=terms))
+    later = book(evse, slot(10, 11))
+    enforcement.arm_due(now=at(9, 0))
+    sent = ChargerCommand.objects.get(reservation_id=later.pk)
+    book(evse, slot((9, 15), (9, 45)), now=at(9, 1))
+
+    depots.settle_command(command_id=sent.pk, answer="accepted", now=at(9, 1))
+
+    later.refresh_from_db()
+    assert later.enforcement == "not_due"
+    enforcement.arm_due(now=at(9, 46))
+    later.refresh_from_db()
+    assert later.enforcement == "due"
+
+
+def test_a_reservation_accepted_after_an_older_one_was_refused_is_taken_back_in_the_end():
+    evse = evse_online()
+    booking = book(evse)
+    enforcement.arm_due(now=at(9, 45))
+    old = ChargerCommand.objects.get()
+    depots.take_command(charger_id=evse.charger_id, holder="gw", now=at(9, 45))
+    operations.change_booking(
+        booking_id=booking.pk, period=slot(10, (11, 30)), by="depot", actor="m", now=at(9, 45)
+    )
+    depots.settle_command(command_id=old.pk, answer="rejected", now=at(9, 46))
+    answer("accepted", now=at(9, 46))
+
+    operations.cancel_booking(booking_id=booking.pk, reason="BLOCKED", by="depot", actor="m", now=at(9, 50))
+
+    assert commands()[-1] == ("cancel_reservation", booking.pk)
+
+
+def test_a_truck_at_another_evse_of_the_offer_leaves_no_reservation_behind():
+    depot = make_depot(terms=TERMS)
+    one, two = evse_online(depot), evse_online(depot)
+    booking = armed(book(one, option=make_option(one, two)))
+    other = two if booking.evse == one else one
+
+    start(other, booking.tokens.get().uid, at(10, 2))
+
+    assert commands()[-1] == ("cancel_reservation", booking.pk)
+
+
+def test_the_next_truck_may_start_early_once_the_one_before_it_has_left():
+    evse = evse_online(make_depot(terms={**TERMS, "slot_step_min": 5, "min_duration_min": 5}))
+    first, second = book(evse, slot(9, 10)), book(evse, slot(10, 11))
+    session = start(evse, first.tokens.get().uid, at(9, 0))
+    end = depots.Stop(transaction=session.transaction, at=at(9, 50), meter_wh=90_000)
+    depots.stop_session(charger_id=evse.charger_id, stop=end, now=at(9, 50))
+    armed(second, now=at(9, 50))
+
+    start(evse, second.tokens.get().uid, at(9, 52))
+
+    second.refresh_from_db()
+    assert second.status == "charging"
+    with pytest.raises(errors.SlotTaken):
+        book(evse, slot((9, 55), 10), now=at(9, 54))
+
+
+def test_a_partners_truck_whose_session_broke_off_may_start_again_in_its_slot():
+    evse = evse_online(make_depot(terms={**TERMS, "turnaround_min": 5}))
+    booking = armed(book(evse))
+    uid = booking.tokens.get().uid
+    Token.objects.all().delete()
+    session = start(evse, uid, at(10, 1))
+    end = depots.Stop(transaction=session.transaction, at=at(10, 2), meter_wh=1100)
+    depots.stop_session(charger_id=evse.charger_id, stop=end, now=at(10, 2))
+
+    for moment in (at(10, 3), at(10, 30)):
+        assert ask(evse.charger, uid, moment, evse) == (True, "", "")
+        assert ask(evse.charger, uid, moment) == (True, "", "")
+    assert ask(evse.charger, uid, at(11), evse) == (False, "unknown_token", "")
+
+
+def test_a_partners_driver_is_let_in_at_another_charger_of_the_offer():
+    depot = make_depot(terms=TERMS)
+    one, two = evse_online(depot), evse_online(depot)
+    booking = armed(book(one, option=make_option(one, two)))
+    uid = booking.tokens.get().uid
+    Token.objects.all().delete()
+    other = two if booking.evse == one else one
+
+    assert ask(other.charger, uid, at(9, 50)) == (True, "", f"B{booking.pk}")
+    assert ask(other.charger, uid, at(9, 50), other) == (True, "", f"B{booking.pk}")
+    assert ask(evse_online(depot).charger, uid, at(9, 50)) == (False, "unknown_token", "")
+
+
+def test_a_booking_that_cannot_be_armed_holds_up_no_other():
+    broken, fine = book(evse_online()), book(evse_online())
+    with patch.object(arming, "_reservation", side_effect=_fails_for(broken)):
+        assert enforcement.arm_due(now=at(9, 45)) == 1
+        Booking.objects.update(enforcement="due", next_try_at=at(9, 46))
+        assert enforcement.retry_due(now=at(9, 46)) == 1
+
+    assert {pk for _, pk in commands()} == {fine.pk}
+
+
+def _fails_for(broken: Booking) -> Any:
+    made = arming._reservation
+
+    def reservation(booking: Booking, charger: Charger) -> dict[str, Any]:
+        if booking == broken:
+            raise ValueError("a booking nobody foresaw")
+        return made(booking, charger)
+
+    return reservation
+
+
+def test_a_token_refused_too_early_uses_its_booking_when_it_is_shown_again():
+    evse = evse_online(make_depot(terms={**TERMS, "early_start_min": 5}))
+    booking = armed(book(evse))
+    uid = booking.tokens.get().uid
+
+    def show(seq_no: int, now: datetime) -> bool:
+        kind = "updated" if seq_no else "started"
+        report = depots.TransactionReport("T1", seq_no, kind, now, evse_number=evse.number, token_uid=uid)
+        outcome = depots.record_transaction(charger_id=evse.charger_id, report=report, now=now)
+        assert outcome.answer is not None
+        return outcome.answer.allowed
+
+    assert not show(0, at(9, 50))
+    assert show(1, at(9, 56))
+
+    booking.refresh_from_db()
+    assert booking.status == "charging"
+    assert not ChargerCommand.objects.filter(action="remote_stop", state="queued").exists()
