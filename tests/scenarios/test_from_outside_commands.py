@@ -110,7 +110,8 @@ def test_an_imported_depot_can_be_opened_and_booked(berth: Berth, tmp_path: Path
     [closed] = berth.run(
         "close_evse", f"{name}-1", "--start", slot.start, "--end", slot.end, "--reason", "Roadworks"
     ).objects
-    assert closed["evse_uid"] == f"{name}-1"
+    assert closed["evse"] == f"{name}-1"
+    assert [each["id"] for each in closed["bookings"]] == [booked["id"]]
     assert berth.booking(booked)["status"] == "cancelled"
 
 
