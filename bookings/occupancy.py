@@ -120,18 +120,26 @@ def claim(booking: Booking, tokens: Collection[BookingToken]) -> None:
 def claim_also(
     booking: Booking, period: Period, tokens: Collection[BookingToken], vehicle_id: int | None
 ) -> None:
-    """Claim one more period for it, that of a change which waits to be decided.
-
-    Queues behind others who claim the same, so that two inserts do not deadlock on the constraint.
-    """
+    """Claim one more period for it, that of a change which waits to be decided."""
     if booking.terms.overlapping_tokens:
         return
-    keys = sorted(token_keys(tokens))
-    _queue([*[f"token {key}" for key in keys], *([f"vehicle {vehicle_id}"] if vehicle_id else [])])
-    claims = [Claim(holder=booking.pk, span=period, token_key=key) for key in keys]
+    queue_to_claim(booking.terms, tokens, [vehicle_id])
+    claims = [Claim(holder=booking.pk, span=period, token_key=key) for key in sorted(token_keys(tokens))]
     if vehicle_id:
         claims.append(Claim(holder=booking.pk, span=period, vehicle_id=vehicle_id))
     Claim.objects.bulk_create(claims)
+
+
+def queue_to_claim(
+    terms: Terms, tokens: Collection[BookingToken], vehicle_ids: Collection[int | None]
+) -> None:
+    """Wait for others who claim the same, where it is claimed at all: two inserts would deadlock on the constraint.
+
+    An operation that also sweeps holds, and with it locks options, comes here first: tokens are locked before options.
+    """
+    if not terms.overlapping_tokens:
+        vehicles = {f"vehicle {pk}" for pk in vehicle_ids if pk}
+        _queue(sorted({*[f"token {key}" for key in token_keys(tokens)], *vehicles}))
 
 
 def kept_beside(booking: Booking) -> list[int]:

@@ -90,6 +90,9 @@ def change_booking(
             return _ask_partner(booking, asked, actor, now)
         if not _is_undecided(booking, by):
             requests.decline_pending(booking, "Replaced by a later change.", actor=actor, now=now)
+        named = [*booking.tokens.all(), *(change.tokens or [])]
+        vehicles = [booking.vehicle_id, change.vehicle.pk if change.vehicle else None]
+        occupancy.queue_to_claim(booking.terms, named, vehicles)
         given_up = occupancy.drop_pending(booking)
         sweep_holds(
             [e.pk for e in pool],

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
-from bookings import availability, fitting, lifecycle, power, pricing, queries, rules
+from bookings import availability, fitting, lifecycle, occupancy, power, pricing, queries, rules
 from bookings.constraints import violation_raises
 from bookings.errors import (
     BookingError,
@@ -281,6 +281,7 @@ def _begin(wish: Wish, terms: Terms, status: BookingStatus) -> Booking:
     if power.can_bind(option.depot):
         lock_depot(option.depot_id)
     lock_evses([evse.pk for evse in pool])
+    occupancy.queue_to_claim(terms, wish.tokens, [wish.vehicle.pk if wish.vehicle else None])
     span = wish.period.widened(terms.early_start, terms.tail)
     sweep_holds([evse.pk for evse in pool], span, now=now)
     free = assign(pool, wish.needs, wish.period, terms, now=now)

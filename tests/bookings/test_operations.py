@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from bookings import errors, operations
 from bookings.models import Booking, BookingRequest, BookingStatus, Occupancy
@@ -522,3 +524,26 @@ def test_the_calendar_of_a_place_kept_in_vain_says_that_it_is_free_again():
     operations.cancel_booking(booking_id=booking.pk, reason="FULL", by="depot", actor="m", now=NOW)
 
     assert option_of(other).calendar_version > before
+
+
+@pytest.mark.parametrize("does", ["book", "change"])
+def test_tokens_are_locked_before_the_options_of_a_hold_that_ran_out(does):
+    terms = {"overlapping_tokens": False}
+    evse, elsewhere = make_evse(make_depot(terms=terms)), make_evse(make_depot(terms=terms))
+    vehicle, holder = make_vehicle(), make_vehicle()
+    operations.hold_slot(
+        fleet=holder.fleet, option=option_of(evse), vehicle=holder, period=slot(10, 11), actor="d", now=NOW
+    )
+    booked = book(elsewhere if does == "book" else evse, slot(14, 15), vehicle=vehicle)
+    later = NOW + timedelta(minutes=11)
+
+    with CaptureQueriesContext(connection) as said:
+        if does == "book":
+            book(evse, slot(10, 11), vehicle=vehicle, now=later)
+        else:
+            operations.change_booking(booking_id=booked.pk, period=slot(10, 11), actor="d", now=later)
+
+    statements = [query["sql"] for query in said]
+    tokens = [i for i, sql in enumerate(statements) if "pg_advisory_xact_lock" in sql]
+    options = [i for i, sql in enumerate(statements) if 'bookingoption" WHERE' in sql and "FOR NO KEY" in sql]
+    assert tokens[0] < options[0]
