@@ -13,7 +13,7 @@ from bookings.queries import booking_by_any_id, describe_booking
 from config.operator_command import OperatorCommand
 from depots.models import Evse
 from depots.periods import Period
-from depots.wall_clock import UnreadableTimeError, read_moment
+from depots.wall_clock import MomentUnclear, read_moment
 from roaming.queries import deliveries_of
 
 TIME_HELP = "2026-12-01T10:00+01:00, or without offset as the clock at the depot shows it"
@@ -45,8 +45,8 @@ def read_option(name: str, text: str, zone: ZoneInfo) -> Any:
     """The moment an option names. Raises CommandError."""
     try:
         return read_moment(text, zone)
-    except UnreadableTimeError as fault:
-        raise CommandError(f"--{name}: {text} {fault}.") from None
+    except MomentUnclear as unclear:
+        raise CommandError(f"--{name}: {unclear}") from None
 
 
 def read_power(text: str | None) -> int | None:

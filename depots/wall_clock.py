@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 _SHAPE = re.compile(
@@ -11,46 +11,59 @@ _SHAPE = re.compile(
 )
 
 
-class UnreadableTimeError(ValueError):
-    """A text that names no moment, or two. `str()` is the end of a sentence: "is not a time …"."""
+class MomentUnclear(ValueError):
+    """The text names no moment, or two; `str()` is a sentence that says why and what to write instead."""
 
 
 def read_moment(text: str, zone: ZoneInfo) -> datetime:
     """The moment in UTC of `2026-12-01T10:00`, with `Z`, an offset, or neither (then in the zone).
 
-    Raises UnreadableTimeError, also for a local time that the change of clocks skips or repeats.
+    Raises MomentUnclear, also for a local time that the change of clocks skips or repeats.
     """
+    return in_zone(read(text), zone)
+
+
+def read(text: str) -> datetime:
+    """As it is written: naive without an offset, aware with one. Raises MomentUnclear."""
     text = text.strip()
-    if not _SHAPE.fullmatch(text):
-        raise UnreadableTimeError("is not a time such as 2026-12-01T10:00 or 2026-12-01T10:00+01:00")
     try:
         given = datetime.fromisoformat(text.upper().replace(" ", "T", 1).replace(" ", ""))
-    except ValueError as error:
-        raise UnreadableTimeError(f"is not a time: {str(error).rstrip('.')}") from None
-    if not 2000 <= given.year < 2200:
-        raise UnreadableTimeError(
-            "is too far from our days"
-        )  # and near the ends of the calendar sums overflow
-    return given.astimezone(UTC) if given.tzinfo else on_the_wall(given, zone)
+    except ValueError:
+        given = None
+    # Near the ends of the calendar sums overflow.
+    if given is None or not _SHAPE.fullmatch(text) or not 2000 <= given.year < 2200:
+        named = text[:40] or "Nothing"
+        raise MomentUnclear(f"{named} is not a time. Write a date and a time, as in 2026-11-23T11:00.")
+    return given
 
 
-def on_the_wall(local: datetime, zone: ZoneInfo) -> datetime:
-    """The moment in UTC when the clock in the zone shows this naive time. Raises UnreadableTimeError."""
-    first, second = local.replace(tzinfo=zone, fold=0), local.replace(tzinfo=zone, fold=1)
-    moment = first.astimezone(UTC)
-    if moment.astimezone(zone).replace(tzinfo=None) != local:
-        before = _clocks_change(moment, zone)
-        raise UnreadableTimeError(f"does not exist in {zone.key}: the clocks go forward then{before}")
+def in_zone(moment: datetime, zone: ZoneInfo) -> datetime:
+    """The moment in UTC; a naive one is read off the wall clock of the zone. Raises MomentUnclear where the clocks
+    change."""
+    if moment.tzinfo is not None:
+        return moment.astimezone(UTC)
+    first, second = moment.replace(tzinfo=zone, fold=0), moment.replace(tzinfo=zone, fold=1)
+    in_utc = first.astimezone(UTC)
+    where = f"on {moment:%-d %B} in {zone.key}"
+    if in_utc.astimezone(zone).replace(tzinfo=None) != moment:
+        after = in_utc.astimezone(zone)
+        raise MomentUnclear(
+            f"{moment:%H:%M} does not exist {where}: the clocks go forward. Take {after:%H:%M}."
+        )
     if first.utcoffset() != second.utcoffset():
-        offsets = f"{_offset(first)} or {_offset(second)}"
-        raise UnreadableTimeError(f"happens twice in {zone.key}, as the clocks go back; add {offsets}")
-    return moment
+        raise MomentUnclear(
+            f"{moment:%H:%M} comes twice {where}: the clocks go back. "
+            f"Write {_with_offset(first)} for the first or {_with_offset(second)} for the second."
+        )
+    return in_utc
 
 
-def _clocks_change(moment: datetime, zone: ZoneInfo) -> str:
-    later = (moment + timedelta(hours=1)).astimezone(zone)
-    return f" (the offset is {_offset(later)} afterwards)"
+def local_text(moment: datetime, zone: ZoneInfo) -> str:
+    """As a datetime-local input takes it; with its offset where the wall clock alone would be unclear."""
+    local = moment.astimezone(zone)
+    is_unclear = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
+    return _with_offset(local) if is_unclear else f"{local:%Y-%m-%dT%H:%M}"
 
 
-def _offset(moment: datetime) -> str:
-    return moment.isoformat()[-6:]
+def _with_offset(local: datetime) -> str:
+    return local.isoformat(timespec="minutes")

@@ -10,11 +10,11 @@ from bookings import queries
 from bookings.forms.fields import MomentField, RowField
 from bookings.forms.slots import FARTHEST, LONGEST
 from bookings.models import Booking, BookingStatus, Token, Vehicle
-from bookings.moments import MomentUnclear, in_zone, local_text
 from bookings.operations import TokenName
 from bookings.operations.cancelling import REASONS, REASONS_OF
 from depots.models import Depot, Evse
 from depots.periods import Period
+from depots.wall_clock import MomentUnclear, in_zone, local_text
 
 
 class ChangeForm(forms.Form):

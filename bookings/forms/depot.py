@@ -11,11 +11,11 @@ from django import forms
 from bookings.errors import BookingError
 from bookings.forms.fields import MomentField, RowField
 from bookings.models import Booking
-from bookings.moments import MomentUnclear, in_zone, local_text
 from bookings.operations.cancelling import REASONS, REASONS_OF
 from depots.models import Depot, Evse
 from depots.periods import Period
 from depots.standards import PLUGS
+from depots.wall_clock import MomentUnclear, in_zone, local_text
 
 
 class EvseField(RowField[Evse]):

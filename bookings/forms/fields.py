@@ -10,7 +10,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Model
 
-from bookings.moments import MomentUnclear, read
+from depots.wall_clock import MomentUnclear, read
 
 Row = TypeVar("Row", bound=Model)
 
@@ -38,7 +38,7 @@ class MomentField(forms.CharField):
         if not text:
             return None
         try:
-            return read(text)
+            return read(text).replace(second=0, microsecond=0)
         except MomentUnclear as unclear:
             raise ValidationError(str(unclear)) from None
 

@@ -11,9 +11,9 @@ from django import forms
 from bookings import queries, rules
 from bookings.forms.fields import MomentField, RowField
 from bookings.models import BookingOption, Vehicle
-from bookings.moments import MomentUnclear, in_zone, local_text
 from depots.models import Depot, Evse, Organisation
 from depots.periods import Period
+from depots.wall_clock import MomentUnclear, in_zone, local_text
 
 FARTHEST = timedelta(days=400)
 LONGEST = timedelta(days=2)

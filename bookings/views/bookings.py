@@ -20,10 +20,10 @@ from bookings import access, day, history, operations, wording
 from bookings.errors import BookingError
 from bookings.forms.bookings import CancelForm, ChangeForm, ListForm
 from bookings.models import Booking, BookingStatus, Vehicle
-from bookings.moments import local_text
 from bookings.views import slots
 from depots import pages
 from depots.models import Depot
+from depots.wall_clock import local_text
 
 A_PAGE = 100
 A_DAY = timedelta(days=1)

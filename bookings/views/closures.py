@@ -20,11 +20,11 @@ from bookings.board.reading import evses_of
 from bookings.errors import BookingError
 from bookings.forms.depot import ClosureForm, add_refusal
 from bookings.models import LIVE, Booking, Closure
-from bookings.moments import local_text
 from bookings.operations.closing import Proposal
 from depots.models import Depot
 from depots.pages import done, respond
 from depots.periods import Period
+from depots.wall_clock import local_text
 
 SHOWN_PAST = timedelta(days=7)
 

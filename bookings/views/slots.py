@@ -16,9 +16,9 @@ from bookings import access, finder, operations
 from bookings.errors import BookingError
 from bookings.forms.slots import ReserveForm, SearchForm
 from bookings.models import Booking, BookingOption, BookingStatus, Vehicle
-from bookings.moments import local_text
 from depots import pages
 from depots.models import Organisation
+from depots.wall_clock import local_text
 
 LEGEND = [
     ("ground", "free"),

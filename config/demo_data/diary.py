@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from config.demo_data.fleets import FIRMS, FREE_PLATES, PRESENT_PLATES, Firm, vehicle_file
 from depots.periods import Period
-from depots.wall_clock import on_the_wall
+from depots.wall_clock import in_zone
 
 DAYS_BEFORE, DAYS_AHEAD = 21, 4
 KEY_PREFIX = "demo-"
@@ -131,7 +131,7 @@ def _stop(
     has_megawatt = plate in MEGAWATT_PLATES and bool(depot.megawatt)
     option = chance.choice(depot.megawatt if has_megawatt else depot.options)
     local = datetime.combine(on, time(hour, chance.choice([0, 15, 30, 45])))
-    starts_at = on_the_wall(local, depot.zone)
+    starts_at = in_zone(local, depot.zone)
     minutes = chance.choice([30, 45]) if has_megawatt else chance.choice([45, 60, 60, 75, 90, 120])
     made_at = starts_at - timedelta(minutes=chance.choice([100, 180, 300, 600, 1100, 1500, 2900, 5800]))
     story = chance.choices(list(STORIES), weights=list(STORIES.values()))[0]

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from depots.wall_clock import UnreadableTimeError, read_moment
+from depots.wall_clock import MomentUnclear, local_text, read_moment
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -31,9 +31,15 @@ def test_a_time_is_the_wall_clocks_unless_it_says_its_offset(text, moment):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("2030-03-31T02:00", "does not exist in Europe/Berlin"),
-        ("2030-10-27T02:00", "add +02:00 or +01:00"),
-        ("2030-10-27T02:59:59", "happens twice"),
+        (
+            "2030-03-31T02:00",
+            "does not exist on 31 March in Europe/Berlin: the clocks go forward. Take 03:00",
+        ),
+        (
+            "2030-10-27T02:00",
+            "Write 2030-10-27T02:00+02:00 for the first or 2030-10-27T02:00+01:00 for the second",
+        ),
+        ("2030-10-27T02:59:59", "comes twice on 27 October"),
         ("2030-02-29T10:00", "not a time"),
         ("2030-01-15T24:30", "not a time"),
         ("2030-01-15", "not a time"),
@@ -42,10 +48,18 @@ def test_a_time_is_the_wall_clocks_unless_it_says_its_offset(text, moment):
         ("tomorrow", "not a time"),
         ("٢٠٣٠-01-15T11:00", "not a time"),
         ("2030-01-15T11:00+99:00", "not a time"),
-        ("0001-01-01T00:00+05:00", "too far"),
-        ("9999-12-31T23:59-05:00", "too far"),
+        ("0001-01-01T00:00+05:00", "as in 2026-11-23T11:00"),
+        ("9999-12-31T23:59-05:00", "as in 2026-11-23T11:00"),
     ],
 )
 def test_a_text_that_names_no_moment_or_two_is_refused(text, words):
-    with pytest.raises(UnreadableTimeError, match=words.replace("+", r"\+")):
+    with pytest.raises(MomentUnclear, match=words.replace("+", r"\+")):
         read_moment(text, BERLIN)
+
+
+def test_a_form_shows_a_time_that_comes_twice_with_its_offset():
+    twice = datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
+
+    assert local_text(twice, BERLIN) == "2026-10-25T02:30+01:00"
+    assert read_moment(local_text(twice, BERLIN), BERLIN) == twice
+    assert local_text(datetime(2030, 1, 15, 10, tzinfo=UTC), BERLIN) == "2030-01-15T11:00"
