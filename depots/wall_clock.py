@@ -30,10 +30,11 @@ def read(text: str) -> datetime:
         given = datetime.fromisoformat(text.upper().replace(" ", "T", 1).replace(" ", ""))
     except ValueError:
         given = None
-    # Near the ends of the calendar sums overflow.
-    if given is None or not _SHAPE.fullmatch(text) or not 2000 <= given.year < 2200:
-        named = text[:40] or "Nothing"
+    named = text[:40] or "Nothing"
+    if given is None or not _SHAPE.fullmatch(text):
         raise MomentUnclear(f"{named} is not a time. Write a date and a time, as in 2026-11-23T11:00.")
+    if not 2000 <= given.year < 2200:  # near the ends of the calendar sums overflow
+        raise MomentUnclear(f"{named} is too far from our days.")
     return given
 
 

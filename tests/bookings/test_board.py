@@ -203,7 +203,7 @@ def test_a_move_onto_somebody_else_is_a_conflict_in_words(
         ({"evse": "\x00"}, "evse"),
         ({"starts_at": "soon"}, "starts_at"),
         ({"starts_at": ""}, "starts_at"),
-        ({"starts_at": "9999-12-31T23:59"}, "ends_at"),
+        ({"starts_at": "9999-12-31T23:59"}, "starts_at"),
         ({"starts_at": "2030-03-31T02:30"}, "starts_at"),  # the clocks go forward
         ({"ends_at": "2030-10-27T02:30"}, "ends_at"),  # this half hour comes twice
         ({"ends_at": "2030-01-15T01:00"}, "ends_at"),

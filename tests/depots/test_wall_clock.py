@@ -48,8 +48,8 @@ def test_a_time_is_the_wall_clocks_unless_it_says_its_offset(text, moment):
         ("tomorrow", "not a time"),
         ("٢٠٣٠-01-15T11:00", "not a time"),
         ("2030-01-15T11:00+99:00", "not a time"),
-        ("0001-01-01T00:00+05:00", "as in 2026-11-23T11:00"),
-        ("9999-12-31T23:59-05:00", "as in 2026-11-23T11:00"),
+        ("0001-01-01T00:00+05:00", "too far"),
+        ("9999-12-31T23:59-05:00", "too far"),
     ],
 )
 def test_a_text_that_names_no_moment_or_two_is_refused(text, words):
