@@ -135,7 +135,10 @@ class Supervisor:
         if program.process.stdout:
             threading.Thread(target=_pass_on, args=(program, program.process.stdout), daemon=True).start()
         self._run_folder.mkdir(parents=True, exist_ok=True)
-        self._pid_file(program).write_text(f"{program.process.pid}\n")
+        # Put in place whole: who watches the file must never read half a number.
+        fresh = self._pid_file(program).with_suffix(".new")
+        fresh.write_text(f"{program.process.pid}\n")
+        fresh.replace(self._pid_file(program))
 
     def _pid_file(self, program: Program) -> Path:
         return self._run_folder / f"{program.name}.pid"

@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 # A charger that obeys our refusal stops a stranger by itself within this time; else it is told to.
 STOPS_BY_ITSELF_WITHIN = timedelta(seconds=10)
+# One that goes on for longer heeds neither its reservation nor us.
+STOPS_WHEN_TOLD_WITHIN = timedelta(minutes=1)
 
 
 def authorize(*, charger_id: int, token_uid: str, token_type: str = "", now: datetime) -> gate.Answer:
@@ -80,8 +82,6 @@ def announce(
         return
     if answer.allowed:
         return
-    if answer.reason == "booked_by_another":
-        _measure_lie(charger, evse, session, now)
     queue_command(
         charger=charger,
         action=ChargerCommand.Action.REMOTE_STOP,
@@ -91,9 +91,16 @@ def announce(
     )
 
 
-def _measure_lie(charger: Charger, evse: Evse | None, session: ChargingSession, now: datetime) -> None:
-    """It had accepted a reservation for somebody else and let this token start: its reservations are worth nothing."""
-    armed = [a for a in armed_reservations(charger, now=now) if evse and a.evse_number == evse.number]
-    if any(a.since <= session.started_at for a in armed) and charger.measured.get("reservation") != "lies":
+
+def judge_reservation(session: ChargingSession, now: datetime) -> None:
+    """Once a refused session has ended: a charger that had reserved the EVSE for somebody else and charged on all the
+    same keeps no reservations. One that stopped by our answer just leaves the check to us."""
+    charger, evse = session.charger, session.evse
+    if session.is_entitled or evse is None or session.ended_at is None:
+        return
+    if session.ended_at - session.started_at < STOPS_WHEN_TOLD_WITHIN:
+        return
+    stood = [a for a in armed_reservations(charger, now=session.started_at) if a.evse_number == evse.number]
+    if any(a.since <= session.started_at for a in stood) and charger.measured.get("reservation") != "lies":
         charger.measured = {**charger.measured, "reservation": "lies", "reservation_at": now.isoformat()}
         charger.save(update_fields=["measured"])

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from depots.models import Charger, ChargingSession, Evse
-from depots.operations.entitlement import announce, answer_again, ask, moment_of
+from depots.operations.entitlement import announce, answer_again, ask, judge_reservation, moment_of
 from depots.operations.locking import lock_evses_beside
 from depots.operations.readings import keep
 from depots.operations.reported import Outcome, Start, Stop, fitting, flag, meter_flag, united_flags
@@ -132,5 +132,7 @@ def end(session: ChargingSession, *, at: datetime, reason: str, now: datetime) -
         evse = Evse.objects.select_for_update(no_key=True).get(pk=session.evse_id)
         if evse.status == Evse.Status.CHARGING:
             change_status_if_newer(evse, Evse.Status.OCCUPIED, at=session.ended_at, now=now)
+    if is_first:
+        judge_reservation(session, now)
     if is_first and session.announced_at is not None:
         charging_ended.send(sender=ChargingSession, session=session, at=now)

@@ -43,8 +43,12 @@ def _sign_in(context: BrowserContext, user: User, url: str, cookie: str = "") ->
 
 
 def _sign_in_at(context: BrowserContext, user: User, server: BerthServer) -> None:
-    """At a server of its own process, whose cookies are named by the port it was told: 0, for any."""
-    _sign_in(context, user, server.url, cookie="berth_session_0")
+    """At a server of its own process, whose cookies are named after its address: its sign-in page tells how."""
+    page = context.new_page()
+    page.goto(server.url)
+    name = next(cookie["name"] for cookie in context.cookies() if "csrf" in cookie.get("name", ""))
+    page.close()
+    _sign_in(context, user, server.url, cookie=name.replace("csrf", "session"))
 
 
 def _violations(page: Page) -> list[str]:

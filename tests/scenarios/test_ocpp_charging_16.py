@@ -288,7 +288,10 @@ def test_a_stranger_who_has_left_is_not_stopped_again(bed: Bed, charger: Scripte
     assert charger.count("RemoteStopTransaction") == 0
 
 
-def test_a_charger_that_lets_a_stranger_start_where_it_holds_a_reservation_lies(bed: Bed, charger, row, gate):
+@pytest.mark.parametrize(("minutes", "measured"), [(0, "works"), (3, "lies")])
+def test_a_charger_that_charges_a_refused_stranger_on_where_it_holds_a_reservation_lies(
+    bed: Bed, charger, row, gate, minutes, measured
+):
     from depots.operations import queue_command
 
     expires = (NOW + timedelta(hours=1)).isoformat()
@@ -298,9 +301,11 @@ def test_a_charger_that_lets_a_stranger_start_where_it_holds_a_reservation_lies(
     assert Charger.objects.get(pk=row.pk).measured["reservation"] == "works"
     gate.answers[STRANGER] = BOOKED
 
-    charger.start(1, STRANGER)
+    begun = start(charger, idTag=STRANGER)
+    assert Charger.objects.get(pk=row.pk).measured["reservation"] == "works"
+    stop(charger, begun["transactionId"], timestamp=f"2030-01-15T08:0{minutes}:05Z")
 
-    assert Charger.objects.get(pk=row.pk).measured["reservation"] == "lies"
+    assert Charger.objects.get(pk=row.pk).measured["reservation"] == measured
 
 
 def test_a_reservation_id_that_the_token_does_not_hold_is_a_finding(charger: ScriptedCharger, gate):

@@ -471,6 +471,7 @@ def test_a_used_expired_or_forgotten_reservation_is_not_armed_any_more(bed: Bed,
 
 def test_show_charger_tells_it_all(bed: Bed, row):
     charger = online(bed, row)
+    eventually(lambda: row.commands.filter(action="ask_capabilities", state="answered").exists())
     becomes(reserve(row), "answered", "accepted")
     charger.report_all()
 
