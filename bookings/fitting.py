@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from bookings.models import Vehicle
 from depots.models import Evse
@@ -22,6 +23,21 @@ class Needs:
     refrigeration: bool = False
     drive_through: bool = False
     max_power_w: int | None = None
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> Needs:
+        known = {field.name for field in fields(cls)}
+        named: dict[str, Any] = {
+            name: frozenset(value) if isinstance(value, list) else value
+            for name, value in stored.items()
+            if name in known
+        }
+        return cls(**named)
+
+    def to_json(self) -> dict[str, Any]:
+        """Only what asks for something."""
+        asked = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {n: sorted(v) if isinstance(v, frozenset) else v for n, v in asked.items() if v}
 
     @classmethod
     def of(cls, vehicle: Vehicle | None) -> Needs:

@@ -11,7 +11,6 @@ from bookings import fitting, lifecycle, power, queries
 from bookings.enforcement.arming import LONGEST_LEAD, each_by_itself
 from bookings.enforcement.state import ACTOR
 from bookings.errors import BookingError
-from bookings.fitting import Needs
 from bookings.locking import lock_booking
 from bookings.models import Booking, BookingStatus, Enforcement
 from bookings.operations import changing, mark_no_show, requests
@@ -113,13 +112,12 @@ def _rescue_one(booking_id: int, now: datetime) -> bool:
 def _take_best(booking: Booking, pool: list[Evse], now: datetime) -> bool:
     working = [e for e in pool if _works(e, now)]
     in_option = set(booking.option.evses.values_list("pk", flat=True))
-    free = assign(
-        working, Needs.of(booking.vehicle), booking.period, booking.terms, now=now, holder=booking.pk
-    )
+    needs = requests.needs_of(booking)
+    free = assign(working, needs, booking.period, booking.terms, now=now, holder=booking.pk)
     for evse in sorted(free, key=lambda e: e.pk not in in_option):
         change = changing.Change(
             period=booking.period, evse=evse, vehicle=booking.vehicle, tokens=None, power_w=booking.promised_power_w,
-            evse_asked=True, needs=Needs.of(booking.vehicle),
+            evse_asked=True, needs=needs,
         )  # fmt: skip
         try:
             with transaction.atomic():
@@ -138,7 +136,7 @@ def _works(evse: Evse, now: datetime) -> bool:
 
 def _alternatives(booking: Booking) -> list[Evse]:
     """EVSEs of the depot that would do: the vehicle fits, and they give at least what was promised."""
-    needs = Needs.of(booking.vehicle)
+    needs = requests.needs_of(booking)
     plugs = fitting.standards(booking.evse) if booking.evse else set()
     return [
         evse

@@ -76,7 +76,7 @@ def change_booking(
     change.plate, change.authorization_reference = plate, authorization_reference
     asked = requests.asked_of(
         period, evse=evse, vehicle=vehicle, tokens=change.tokens, power_w=power_w,
-        plate=plate, authorization_reference=authorization_reference,
+        plate=plate, authorization_reference=authorization_reference, needs=needs,
     )  # fmt: skip
     pool = _pool(known, change, by)
     with (
@@ -153,9 +153,10 @@ def planned_from_request(booking: Booking, request: BookingRequest) -> tuple[Cha
     target = queries.evses_with_bays().get(pk=asked["evse_id"])
     vehicle = Vehicle.objects.filter(pk=asked.get("vehicle_id")).first() or booking.vehicle
     tokens = [BookingToken(**token) for token in asked["tokens"]] if "tokens" in asked else None
+    needs = Needs.from_json(asked["needs"]) if "needs" in asked else Needs.of(vehicle)
     period = _read_period(asked["period"]) if "period" in asked else booking.period
     change = Change(
-        period, target, vehicle, tokens, asked.get("power_w"), True, Needs.of(vehicle),
+        period, target, vehicle, tokens, asked.get("power_w"), True, needs,
         plate=asked.get("plate", ""), authorization_reference=asked.get("authorization_reference", ""),
     )  # fmt: skip
     return change, target
@@ -175,6 +176,8 @@ def _planned(
     if tokens is not None or vehicle is not None:
         named = entitled(tokens, vehicle, booking.fleet, party)
     after = vehicle or booking.vehicle
+    if needs is None or needs == Needs():
+        needs = Needs.of(vehicle) if vehicle else requests.needs_of(booking)
     return Change(
         period=period.in_utc() if period else booking.period,
         evse=evse or booking.evse,
@@ -182,7 +185,7 @@ def _planned(
         tokens=named,
         power_w=power_w,
         evse_asked=evse is not None,
-        needs=needs or Needs.of(after),
+        needs=needs,
     )
 
 

@@ -7,7 +7,6 @@ from django.db import transaction
 
 from bookings import fitting, lifecycle, occupancy, queries
 from bookings.errors import BookingError, EndsBeforeStart, InThePast, WrongStatus
-from bookings.fitting import Needs
 from bookings.locking import lock_bookings, lock_depot, lock_evses
 from bookings.models import LIVE, Booking, BookingStatus, Closure
 from bookings.operations import changing, requests
@@ -104,7 +103,7 @@ def _standing(closure: Closure) -> list[Booking]:
 
 def _elsewhere(booking: Booking, now: datetime, promised: list[tuple[int, Period]]) -> Evse | None:
     """Another EVSE of the depot that fits, can give what was promised and is free, its own option's first."""
-    needs = Needs.of(booking.vehicle)
+    needs = requests.needs_of(booking)
     rows = (
         queries.evses_with_bays()
         .filter(depot=booking.depot_id, is_withdrawn=False)
@@ -149,7 +148,7 @@ def _carry_out(proposal: Proposal, closure: Closure, actor: str, now: datetime) 
 def _move(booking: Booking, target: Evse, actor: str, now: datetime) -> None:
     change = changing.Change(
         period=booking.period, evse=target, vehicle=booking.vehicle, tokens=None, power_w=booking.promised_power_w,
-        evse_asked=True, needs=Needs.of(booking.vehicle),
+        evse_asked=True, needs=requests.needs_of(booking),
     )  # fmt: skip
     changing.apply(booking, change, target, by=Booking.Side.DEPOT, actor=actor, now=now)
 

@@ -92,7 +92,7 @@ def request_booking(
         plate=plate, request_id=request_id, authorization_reference=authorization_reference, party=party, actor=actor, now=now,
     )  # fmt: skip
     asked = requests.asked_of(
-        period, option=option, evse=evse, vehicle=vehicle, tokens=wish.tokens, power_w=power_w
+        period, option=option, evse=evse, vehicle=vehicle, tokens=wish.tokens, power_w=power_w, needs=needs
     )
     if option.is_mirror:
         return _ask_partner(wish, asked)

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Q
+
+from bookings.fitting import Needs
 from bookings.models import Booking, BookingOption, BookingRequest, BookingToken, Vehicle
 from depots.models import Evse
 from depots.periods import Period
@@ -21,6 +24,7 @@ def asked_of(
     power_w: int | None = None,
     plate: str = "",
     authorization_reference: str = "",
+    needs: Needs | None = None,
     reason: str = "",
 ) -> dict[str, Any]:
     """What is asked, in our words, only as far as it is asked; the shape is BookingRequest's."""
@@ -35,6 +39,7 @@ def asked_of(
         "power_w": power_w,
         "plate": plate or None,
         "authorization_reference": authorization_reference or None,
+        "needs": (needs.to_json() or None) if needs is not None else None,
         "reason": reason or None,
     }
     return {name: value for name, value in asked.items() if value is not None}
@@ -94,6 +99,17 @@ def log_declined(
 
 def pending(booking: Booking) -> BookingRequest | None:
     return booking.requests.filter(decision=BookingRequest.Decision.PENDING).first()
+
+
+def needs_of(booking: Booking) -> Needs:
+    """What must fit wherever it is put: its vehicle, or what a partner, whose vehicle we do not know, asked for."""
+    if booking.vehicle is not None:
+        return Needs.of(booking.vehicle)
+    in_force = Q(decision=BookingRequest.Decision.ACCEPTED) | Q(
+        decision=BookingRequest.Decision.PENDING, kind=BookingRequest.Kind.CREATE
+    )
+    asked = booking.requests.filter(in_force, asked__has_key="needs").values_list("asked", flat=True).last()
+    return Needs.from_json(asked["needs"]) if asked else Needs()
 
 
 def settle(

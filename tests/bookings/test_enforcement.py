@@ -10,6 +10,7 @@ import pytest
 
 from bookings import enforcement, errors, operations, scheduler
 from bookings.enforcement import arming
+from bookings.fitting import Needs
 from bookings.gate import may_charge
 from bookings.models import Booking, Token
 from depots import operations as depots
@@ -657,3 +658,26 @@ def test_a_token_refused_too_early_uses_its_booking_when_it_is_shown_again():
     booking.refresh_from_db()
     assert booking.status == "charging"
     assert not ChargerCommand.objects.filter(action="remote_stop", state="queued").exists()
+
+
+@pytest.mark.parametrize("why", ["swap", "closure"])
+def test_a_partners_truck_is_moved_only_to_where_what_it_asked_for_fits(why):
+    depot = make_depot(terms=TERMS)
+    booked = evse_online(depot, max_vehicle_length_cm=1800)
+    short = evse_online(depot, max_vehicle_length_cm=1200)
+    fleet = make_vehicle().fleet
+    booking = operations.request_booking(
+        fleet=fleet, option=option_of(booked), period=slot(10, 11), needs=Needs(length_cm=1650),
+        tokens=(), actor="partner", now=NOW,
+    )  # fmt: skip
+
+    if why == "swap":
+        enforcement.arm_due(now=at(9, 45))
+        answer("faulted", now=at(9, 45))
+        enforcement.rescue(now=at(9, 50))
+    else:
+        closure = operations.close_evse(evse=booked, period=slot(9, 12), actor="m", now=NOW)
+        operations.clear_closure(closure_id=closure.pk, actor="m", now=NOW)
+
+    booking.refresh_from_db()
+    assert booking.evse != short
