@@ -93,6 +93,19 @@ def test_a_booking_is_armed_at_its_lead_and_not_before():
     assert booking.enforcement == "due"
 
 
+def test_of_a_days_bookings_only_those_that_are_due_are_read_every_second():
+    evse = evse_online(make_depot(terms={**TERMS, "arm_lead_min": 5, "early_start_min": 20}))
+    due = book(evse, slot(10, 11))
+    for hour in (12, 13, 14):
+        book(evse, slot(hour, hour + 1))
+
+    with patch.object(arming, "is_due", wraps=arming.is_due) as asked:
+        assert enforcement.arm_due(now=at(9, 39)) == 0
+        assert not asked.called
+        assert enforcement.arm_due(now=at(9, 40)) == 1
+    assert {call.args[0].pk for call in asked.call_args_list} == {due.pk}
+
+
 def test_a_booking_just_made_within_the_lead_is_armed_at_once():
     evse = evse_online(make_depot(terms={**TERMS, "min_duration_min": 2, "slot_step_min": 1}))
 
