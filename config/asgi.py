@@ -4,18 +4,16 @@ Django's own ASGI handler costs a thread hop per middleware and request; WSGI in
 faster, and streams need neither.
 """
 
-import os
 from functools import cache
 from importlib import import_module
 from typing import Any, cast
 
 from a2wsgi import WSGIMiddleware
-from django.core.wsgi import get_wsgi_application
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+from config import wsgi
 
 # A thread serves one request; the database pool (settings.py) has one connection for each, and some to spare.
-_pages: Any = WSGIMiddleware(cast("Any", get_wsgi_application()), workers=8)
+_pages: Any = WSGIMiddleware(cast("Any", wsgi.application), workers=8)
 
 # What a machine beside us asks of every process, the one for streams too.
 _HEALTH = {"/healthz", "/readyz", "/metrics"}

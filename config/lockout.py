@@ -1,5 +1,6 @@
 """Whose tries to sign in are counted."""
 
+from ipaddress import ip_address
 from typing import Any
 
 from django.http import HttpRequest
@@ -14,3 +15,11 @@ def attempted_name(request: HttpRequest, credentials: dict[str, Any] | None) -> 
     given = credentials or {}
     name = given.get("username") or given.get("email") or request.POST.get("login")
     return str(name).lower()[:254] if name else None
+
+
+def address(request: HttpRequest) -> str | None:
+    """From where somebody tried; None when a proxy says something that is no address, which all share."""
+    try:
+        return str(ip_address(request.META.get("REMOTE_ADDR", "")))
+    except ValueError:
+        return None

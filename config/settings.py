@@ -121,6 +121,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "config.metrics.count_requests",
     "roaming.ocpi.transport.OcpiTransport",  # outermost: every answer below /ocpi is an envelope, Django's own too
+    "config.requests.refuse_nul",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -203,11 +204,10 @@ PASSWORD_RESET_TIMEOUT = 3 * 24 * 3600
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_CLIENT_IP_CALLABLE = "config.lockout.address"
 AXES_USERNAME_CALLABLE = "config.lockout.attempted_name"
 AXES_LOCKOUT_CALLABLE = "depots.accounts.locked_out"
 AXES_RESET_ON_SUCCESS = True
-AXES_USERNAME_CALLABLE = "config.lockout.attempted_name"
-AXES_LOCKOUT_CALLABLE = "depots.accounts.locked_out"
 AXES_VERBOSE = False
 AXES_ENABLE_ACCESS_FAILURE_LOG = False
 AXES_DISABLE_ACCESS_LOG = True

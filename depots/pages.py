@@ -43,7 +43,7 @@ def done(request: HttpRequest, to: str, message: str = "") -> HttpResponse:
         messages.success(request, message)
     if not wants_part(request):
         return redirect(to)
-    if urlsplit(_shown_page(request)).path != urlsplit(to).path:
+    if _shown_path(request) != urlsplit(to).path:
         return HttpResponseClientRedirect(to)
     response = _with_toasts(request, HttpResponse(status=204))
     return trigger_client_event(trigger_client_event(response, "berth:close"), "berth:resync")
@@ -61,8 +61,12 @@ def _template(page: str, part: bool) -> str:
     return f"{folder}/{name}" if folder else name
 
 
-def _shown_page(request: HttpRequest) -> str:
-    return cast(HtmxRequest, request).htmx.current_url or ""
+def _shown_path(request: HttpRequest) -> str:
+    """The path of the page htmx asks from, as far as it says; any header may stand there."""
+    try:
+        return urlsplit(cast(HtmxRequest, request).htmx.current_url or "").path
+    except ValueError:
+        return ""
 
 
 def _with_toasts(request: HttpRequest, response: HttpResponse) -> HttpResponse:

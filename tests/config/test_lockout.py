@@ -61,3 +61,9 @@ def test_a_stranger_elsewhere_cannot_lock_somebody_out(client: Client) -> None:
 @pytest.mark.parametrize("login", ["", "nobody", "x" * 5000, "a\x00b", "ü@fleet.example"])
 def test_no_name_however_odd_breaks_the_page(client: Client, login: str) -> None:
     assert guess(client, 11, login) < 500
+
+
+@pytest.mark.parametrize("address", ["nonsense", "", "203.0.113.9:4711", "::1:zz"])
+def test_what_a_proxy_says_need_not_be_an_address(client: Client, address: str) -> None:
+    assert guess(Client(REMOTE_ADDR=address), 11) == 429
+    assert sign_in(client) == 302

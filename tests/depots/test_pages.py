@@ -86,3 +86,9 @@ def test_every_part_says_what_it_needs() -> None:
 
     assert parts
     assert [part.name for part in parts if not part.read_text().lstrip().startswith("{# needs: ")] == []
+
+
+def test_done_leads_on_from_a_page_that_names_itself_wrongly() -> None:
+    broken = pages.done(_request(**{"HX-Request": "true", "HX-Current-URL": "http://[::1"}), "/bookings/7/")
+
+    assert broken["HX-Redirect"] == "/bookings/7/"
