@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from bookings import enforcement, operations
 from bookings.errors import BookingError
-from bookings.models import Booking, BookingStatus
+from bookings.models import Booking, BookingRequest, BookingStatus
 from depots import operations as depots
 
 logger = logging.getLogger(__name__)
@@ -30,6 +30,7 @@ def run_tick(now: datetime) -> None:
         lambda at: enforcement.rescue(now=at),
         _end_no_shows,
         _complete_remote,
+        _fail_remote,
     ):
         try:
             step(now)
@@ -52,6 +53,18 @@ def _end_no_shows(now: datetime) -> None:
     here = begun.exclude(route=Booking.Route.OUTBOUND).order_by("starts_at")
     due = [booking.pk for booking in here.iterator() if booking.no_show_at() <= now]
     _each(due, lambda pk: enforcement.give_up_or_no_show(booking_id=pk, now=now))
+
+
+def _fail_remote(now: datetime) -> None:
+    # Open asks are few and indexed.
+    asked = Booking.objects.filter(requests__decision=BookingRequest.Decision.PENDING)
+    over = asked.filter(
+        status=BookingStatus.REQUESTED, route=Booking.Route.OUTBOUND, ends_at__lte=now - timedelta(minutes=1)
+    )
+    _each(
+        over.values_list("pk", flat=True),
+        lambda pk: operations.fail_unanswered_remote(booking_id=pk, now=now),
+    )
 
 
 def _complete_remote(now: datetime) -> None:

@@ -1,6 +1,12 @@
 """What a fleet, a depot, a partner or time itself can do to a booking: one function, one transaction each."""
 
-from bookings.operations.ageing import complete_overdue_remote, expire_hold, fail_undecided, mark_no_show
+from bookings.operations.ageing import (
+    complete_overdue_remote,
+    expire_hold,
+    fail_unanswered_remote,
+    fail_undecided,
+    mark_no_show,
+)
 from bookings.operations.asks import ask_to_book, ask_to_cancel, ask_to_change, find_asked, is_repeated
 from bookings.operations.cancelling import cancel_booking, release_hold
 from bookings.operations.changing import change_booking
@@ -30,6 +36,7 @@ __all__ = [
     "confirm_hold",
     "decide",
     "expire_hold",
+    "fail_unanswered_remote",
     "fail_undecided",
     "find_asked",
     "hold_slot",

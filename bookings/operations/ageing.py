@@ -74,3 +74,19 @@ def complete_overdue_remote(*, booking_id: int, now: datetime) -> Booking:
             raise WrongStatus(booking.status, BookingStatus.COMPLETED)
         lifecycle.adopt(booking, BookingStatus.COMPLETED, actor=ACTOR, at=now, detail={})
     return booking
+
+
+def fail_unanswered_remote(*, booking_id: int, now: datetime) -> Booking:
+    """A partner that has left, or never answered, cannot be waited for once the slot is over."""
+    with transaction.atomic():
+        booking = lock_booking(booking_id)
+        if booking.is_ours or booking.status != BookingStatus.REQUESTED or booking.ends_at > now:
+            raise WrongStatus(booking.status, BookingStatus.FAILED)
+        booking.note = "The partner did not answer in time."
+        if (request := requests.pending(booking)) is not None:
+            requests.settle(
+                request, BookingRequest.Decision.FAILED, reason=booking.note, actor=ACTOR, now=now
+            )
+        detail = {"reason": booking.note}
+        lifecycle.adopt(booking, BookingStatus.FAILED, actor=ACTOR, at=now, detail=detail, fields=["note"])
+    return booking

@@ -694,3 +694,16 @@ def test_a_partners_truck_is_moved_only_to_where_what_it_asked_for_fits(why):
 
     booking.refresh_from_db()
     assert booking.evse != short
+
+
+def test_an_ask_of_a_partner_that_has_left_fails_when_its_slot_is_over():
+    asked = book(evse_online(make_depot(terms={**TERMS, "approval": True})))
+    Booking.objects.filter(pk=asked.pk).update(route="outbound", decide_until=None)
+
+    scheduler.run_tick(at(11))
+    asked.refresh_from_db()
+    assert asked.status == "requested"
+    scheduler.run_tick(at(11, 2))
+
+    asked.refresh_from_db()
+    assert (asked.status, asked.requests.get().decision) == ("failed", "failed")
