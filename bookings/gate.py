@@ -146,11 +146,15 @@ class _Slots:
         return is_free and booking.option.evses.filter(pk=evse.pk).exists()
 
     def left_early(self, token_uid: str, group: str) -> set[int]:
-        """Bookings that are completed though their time is not over: a truck whose session broke off starts again."""
+        """Bookings that were over before their time: a truck whose session broke off starts again, and one that started
+        in time at a charger without connection is heard of after it was given up."""
         over = Booking.objects.filter(
-            depot=self._charger.depot_id, status=BookingStatus.COMPLETED, ends_at__gt=self._now
+            depot=self._charger.depot_id,
+            status__in=[BookingStatus.COMPLETED, BookingStatus.NO_SHOW],
+            ends_at__gt=self._now,
         )
-        return set(self._named(over, token_uid, group).values_list("pk", flat=True))
+        found = self._named(over, token_uid, group).distinct()
+        return {b.pk for b in found if b.status == BookingStatus.COMPLETED or self._now < b.no_show_at()}
 
     def of_token(self, token_uid: str, group: str) -> list[Booking]:
         """Bookings of the depot whose time is now or soon and that the token may use, the nearest first."""

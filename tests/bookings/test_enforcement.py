@@ -707,3 +707,22 @@ def test_an_ask_of_a_partner_that_has_left_fails_when_its_slot_is_over():
 
     asked.refresh_from_db()
     assert (asked.status, asked.requests.get().decision) == ("failed", "failed")
+
+
+def test_a_start_in_time_that_is_heard_of_after_the_no_show_is_not_stopped():
+    evse = evse_online()
+    booking = armed(book(evse))
+    uid = booking.tokens.get().uid
+    Token.objects.all().delete()
+    enforcement.give_up_or_no_show(booking_id=booking.pk, now=at(10, 15))
+
+    def told_late(began_at: datetime) -> bool:
+        begun = depots.Start(
+            evse_number=evse.number, token_uid=uid, key=f"{began_at}", at=began_at, meter_wh=1
+        )
+        return depots.start_session(
+            charger_id=evse.charger_id, start=begun, now=at(10, 40)
+        ).session.is_entitled
+
+    assert told_late(at(10, 5))
+    assert not told_late(at(10, 20))
