@@ -370,6 +370,7 @@ def test_the_diary_keeps_its_days_when_it_is_read_later():
     assert max(later) == diary.DAYS_AHEAD + 2
 
 
+@pytest.mark.long
 def test_it_loads_in_the_hour_that_comes_twice(db, folder):
     loaded = demo_data.load(now=datetime(2030, 10, 27, 0, 45, tzinfo=UTC))
 

@@ -101,7 +101,7 @@ def test_a_cancel_reaches_the_charger_and_the_plug_is_anybodys(
     charger.charge(2, OTHER_TRUCK)()
 
 
-@every_version
+@mainly("2.0.1")
 def test_a_booking_made_before_the_charger_came_is_armed_then_and_after_every_return(
     berth: Berth, charger_of: ChargerOf, book: Book, version: str
 ) -> None:

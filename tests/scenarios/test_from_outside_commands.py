@@ -56,7 +56,7 @@ def test_a_booking_has_all_that_is_promised_of_it(berth: Berth, book: Callable[.
         (["show_booking"], 2, "usage"),
         (["book", "--vehicle", "HH-NF 100"], 2, "usage"),
         (["decide", "1"], 2, "usage"),
-        (["cancel_booking", "1", "--reason", "BOREDOM"], 1, "BOREDOM"),
+        (["cancel_booking", "NOPE", "--reason", "TRAFFIC"], 1, "NOPE"),
         (["add_partner", "--name", "X", "--country-code", "SE", "--party-id", "ZZZ", "--role", "KING"], 2, "KING"),
         (["import_depots", "/nowhere/depots.json"], 1, "/nowhere/depots.json"),
         (["close_evse", "NOPE", "--start", "2030-01-01T10:00Z", "--end", "2030-01-01T11:00Z"], 1, "NOPE"),
