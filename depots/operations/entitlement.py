@@ -91,7 +91,6 @@ def announce(
     )
 
 
-
 def judge_reservation(session: ChargingSession, now: datetime) -> None:
     """Once a refused session has ended: a charger that had reserved the EVSE for somebody else and charged on all the
     same keeps no reservations. One that stopped by our answer just leaves the check to us."""
