@@ -4,13 +4,22 @@ Django's own ASGI handler costs a thread hop per middleware and request; WSGI in
 faster, and streams need neither.
 """
 
+import asyncio
 from functools import cache
 from importlib import import_module
 from typing import Any, cast
 
 from a2wsgi import WSGIMiddleware
+from django.conf import settings
+from django.http import HttpResponse
 
 from config import wsgi
+from roaming.ocpi.envelope import for_status
+from roaming.ocpi.transport import is_ocpi
+
+# How long a client may take to send a body, and how much of it is taken: beyond it every page refuses.
+BODY_S = 30
+MOST_BODY: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
 # A thread serves one request; the database pool (settings.py) has one connection for each, and some to spare.
 _pages: Any = WSGIMiddleware(cast("Any", wsgi.application), workers=8)
@@ -26,7 +35,7 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     elif scope["type"] == "http" and scope["path"].startswith("/live/"):
         await _live()(scope, receive, send)
     elif scope["type"] == "http":
-        await _pages(scope, receive, send)
+        await _page(scope, receive, send)
 
 
 async def live_only(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -36,6 +45,45 @@ async def live_only(scope: dict[str, Any], receive: Any, send: Any) -> None:
         await send({"type": "http.response.body"})
     else:
         await application(scope, receive, send)
+
+
+async def _page(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Take a thread once the whole body is here: a few clients that send theirs slowly would hold all threads."""
+    try:
+        async with asyncio.timeout(BODY_S):
+            body = await _read_body(receive)
+    except TimeoutError:
+        await _refuse(scope, send)
+        return
+    if body is None:
+        return
+    messages = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def replay() -> Any:
+        return next(messages, None) or await receive()
+
+    await _pages(scope, replay, send)
+
+
+async def _read_body(receive: Any) -> bytes | None:
+    """What the client sends, cut beyond what anybody here reads; None when it has gone."""
+    body = bytearray()
+    while len(body) <= MOST_BODY:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            break
+    return bytes(body)
+
+
+async def _refuse(scope: dict[str, Any], send: Any) -> None:
+    """408, in an envelope where everything is one."""
+    answer = for_status(408) if is_ocpi(scope["path"]) else HttpResponse("The body did not arrive in time.\n")
+    headers = [(b"content-type", answer["Content-Type"].encode()), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 408, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.content})
 
 
 @cache

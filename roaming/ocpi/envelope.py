@@ -117,6 +117,7 @@ def for_status(http: int) -> OcpiResponse:
         403: (Code.CLIENT_ERROR, "This is not yours."),
         404: (Code.CLIENT_ERROR, "There is nothing at this address."),
         405: (Code.CLIENT_ERROR, "This method is not offered here."),
+        408: (Code.CLIENT_ERROR, "The body did not arrive in time."),
         413: (Code.INVALID, f"The body is larger than {MAX_BODY} bytes."),
         429: (Code.CLIENT_ERROR, "Too many requests."),
     }

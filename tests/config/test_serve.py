@@ -1,13 +1,19 @@
 """`serve` as users run it: one process, one port, streams and pages side by side, a calm end."""
 
+import asyncio
 import re
 import signal
+import socket
+from contextlib import ExitStack
+from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from django.db import connection
 from django.test import Client
 
+from config import asgi
 from tests.serving import BerthServer
 
 
@@ -67,3 +73,34 @@ def test_metrics_count_requests_by_route_and_what_is_waiting(client: Client) -> 
     assert 'berth_jobs{state="rejected"} 0' in text
     assert "berth_deliveries_waiting 0.0" in text
     assert "berth_chargers_online 0.0" in text
+
+
+@pytest.mark.parametrize("path", ["/", "/ocpi/2.3.0/credentials"])
+def test_bodies_that_never_arrive_hold_nobody_up(berth_server: BerthServer, path: str) -> None:
+    url = urlsplit(berth_server.url)
+    head = f"POST {path} HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Length: 1000\r\n\r\n{{"
+    with ExitStack() as stalled:
+        for _ in range(20):
+            client = stalled.enter_context(socket.create_connection((url.hostname, url.port)))
+            client.sendall(head.encode())
+
+        assert httpx.get(f"{berth_server.url}/", timeout=5).status_code == 200
+
+
+@pytest.mark.parametrize(("path", "said"), [("/", b"in time"), ("/ocpi/versions", b'"status_code": 2000')])
+def test_a_body_that_never_arrives_is_refused_in_the_end(
+    path: str, said: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asgi, "BODY_S", 0.01)
+    sent: list[dict[str, Any]] = []
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    asyncio.run(asgi.application({"type": "http", "path": path, "method": "POST"}, never, send))
+
+    assert sent[0]["status"] == 408
+    assert said in sent[1]["body"]
