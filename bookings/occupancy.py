@@ -66,6 +66,12 @@ def cut(booking: Booking, ends_at: datetime) -> None:
     fill_closures(row.evse_id, freed)
 
 
+def span_of(booking: Booking) -> Period | None:
+    """What the booking occupies now."""
+    row = Occupancy.objects.filter(holder=booking.pk, kind=Occupancy.Kind.BOOKING).first()
+    return row.span if row else None
+
+
 def reach_back(booking: Booking, at: datetime) -> bool:
     """A truck that begins before its span, to the EVSE having become free since, has it from then on.
 

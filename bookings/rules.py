@@ -43,6 +43,16 @@ def check_period(terms: Terms, depot: Depot, period: Period, *, now: datetime) -
         raise DepotClosed("The depot is closed then.", nearest=_nearest_open(terms, depot, period))
 
 
+def check_end(terms: Terms, depot: Depot, period: Period, *, now: datetime) -> None:
+    """For a booking that keeps its start and gets another end. Raises InThePast, NotAligned, TooShort, TooLong or
+    DepotClosed."""
+    if period.ends_at <= now:
+        raise InThePast("The slot would be over already.")
+    _check_shape(terms, depot, period)
+    if not depot.is_open(period):
+        raise DepotClosed("The depot is closed then.", nearest=_nearest_open(terms, depot, period))
+
+
 def check_change(booking: Booking, *, now: datetime) -> None:
     """Raises ChangeTooLate when the fleet's deadline for the period in force is over."""
     deadline = booking.terms.change_deadline(booking.period)

@@ -17,6 +17,8 @@ from depots import operations as depots
 
 logger = logging.getLogger(__name__)
 AT_ONCE = 500
+# So long after the booked end a session that still runs is looked at.
+SILENCE = timedelta(hours=1)
 
 
 def run_tick(now: datetime) -> None:
@@ -29,6 +31,7 @@ def run_tick(now: datetime) -> None:
         lambda at: enforcement.retry_due(now=at),
         lambda at: enforcement.rescue(now=at),
         _end_no_shows,
+        _end_silent,
         _complete_remote,
         _fail_remote,
     ):
@@ -53,6 +56,16 @@ def _end_no_shows(now: datetime) -> None:
     here = begun.exclude(route=Booking.Route.OUTBOUND).order_by("starts_at")
     due = [booking.pk for booking in here.iterator() if booking.no_show_at() <= now]
     _each(due, lambda pk: enforcement.give_up_or_no_show(booking_id=pk, now=now))
+
+
+def _end_silent(now: datetime) -> None:
+    """A booking does not charge for ever because a charger never told the end."""
+    long_over = Booking.objects.filter(status=BookingStatus.CHARGING, ends_at__lte=now - SILENCE)
+    here = long_over.filter(session__ended_at__isnull=True).exclude(route=Booking.Route.OUTBOUND)
+    _each(
+        here.exclude(session=None).values_list("session_id", flat=True),
+        lambda session_id: depots.end_silent_session(session_id=session_id, now=now),
+    )
 
 
 def _fail_remote(now: datetime) -> None:

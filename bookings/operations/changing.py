@@ -216,7 +216,9 @@ def _check(booking: Booking, known: Booking, change: Change, by: str, now: datet
     if by == Booking.Side.FLEET:
         rules.check_change(booking, now=now)
     if change.period != booking.period:
-        rules.check_period(booking.terms, booking.depot, change.period, now=now)
+        keeps_start = change.period.starts_at == booking.starts_at
+        check = rules.check_end if keeps_start else rules.check_period
+        check(booking.terms, booking.depot, change.period, now=now)
     if _is_same(booking, change):
         raise NothingToChange("This is what is booked already.")
 

@@ -28,6 +28,7 @@ from depots.operations.reports import (
     report_status,
 )
 from depots.operations.sessions import start_session, stop_session
+from depots.operations.silence import end_silent_session
 from depots.operations.transactions import record_transaction
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "authorize",
     "close_connection",
     "due_chargers",
+    "end_silent_session",
     "forget_old_messages",
     "keep_messages",
     "lose_sent_commands",

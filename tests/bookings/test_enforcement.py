@@ -514,6 +514,40 @@ def test_a_driver_at_another_free_evse_of_the_same_offer_uses_the_booking_there(
 
     start(other, booking.tokens.get().uid, at(10, 2))
 
+    left = booking.evse
+    booking.refresh_from_db()
+    assert (booking.status, booking.evse) == ("charging", other)
+    assert book(left, slot((10, 15), 11), now=at(10, 2)).evse == left
+    with pytest.raises(errors.SlotTaken):
+        book(other, slot((10, 15), 11), now=at(10, 2))
+
+
+def test_a_session_whose_end_nobody_told_ends_when_its_evse_was_seen_free():
+    evse = evse_online()
+    booking = armed(book(evse))
+    session = start(evse, booking.tokens.get().uid, at(9, 55))
+    assert evse.charger_id is not None
+    depots.report_status(
+        charger_id=evse.charger_id, evse_number=1, status="available", at=at(10, 40), now=at(10, 40)
+    )
+
+    scheduler.run_tick(at(11, 59))
+    booking.refresh_from_db()
+    assert booking.status == "charging"
+    scheduler.run_tick(at(12, 0))
+
+    booking.refresh_from_db()
+    session.refresh_from_db()
+    assert (booking.status, session.ended_at, session.flags) == ("completed", at(10, 40), ["no_stop"])
+
+
+def test_a_session_that_still_runs_long_after_its_slot_is_left_to_run():
+    evse = evse_online()
+    booking = armed(book(evse))
+    start(evse, booking.tokens.get().uid, at(9, 55))
+
+    scheduler.run_tick(at(13, 0))
+
     booking.refresh_from_db()
     assert booking.status == "charging"
 

@@ -285,6 +285,20 @@ def test_a_fleet_changes_until_its_deadline_and_a_depot_later():
     assert not operations.mark_seen(booking_id=booking.pk, actor="d", now=at(9, 2)).is_changed_unseen
 
 
+def test_a_depot_gives_a_slot_that_has_begun_another_end():
+    booking = book(make_evse())
+
+    longer = operations.change_booking(
+        booking_id=booking.pk, period=slot(10, 12), by="depot", actor="m", now=at(10, 5)
+    )
+
+    assert longer.ends_at == at(12)
+    with pytest.raises(errors.InThePast):
+        operations.change_booking(
+            booking_id=booking.pk, period=slot(10, (10, 30)), by="depot", actor="m", now=at(10, 31)
+        )
+
+
 def test_a_change_that_changes_nothing_is_refused():
     booking = book(make_evse())
 
