@@ -25,6 +25,7 @@ from ocpp.exceptions import (
     TypeConstraintViolationError,
 )
 
+LONGEST_ACTION = 60
 _FOLDER = Path(ocpp.__path__[0])
 _KINDS = {
     "type": TypeConstraintViolationError,
@@ -62,7 +63,9 @@ def mended(version: str, action: str, payload: dict[str, Any]) -> dict[str, Any]
 
 
 def is_known(version: str, action: str) -> bool:
-    return (_FOLDER / _folder(version) / f"{_name(version, action, False)}.json").is_file()
+    """Is there such an action? Asked of whatever a charger sends, so it must be a name before it is part of a path."""
+    is_name = action.isascii() and action.isalnum() and len(action) <= LONGEST_ACTION
+    return is_name and (_FOLDER / _folder(version) / f"{_name(version, action, False)}.json").is_file()
 
 
 def _cut(payload: Any, error: Any) -> bool:

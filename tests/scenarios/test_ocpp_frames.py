@@ -111,7 +111,12 @@ def test_an_unknown_action_is_not_implemented_and_one_of_ours_not_supported(bed:
     charger = connected(bed, protocol)
 
     assert reply_to(charger, '[2,"1","MakeCoffee",{}]')[:3] == [4, "1", "NotImplemented"]
-    assert reply_to(charger, '[2,"2","../Heartbeat",{}]')[:3] == [4, "2", "NotImplemented"]
+    for number, action in enumerate(["../Heartbeat", "../2.0.1/HeartbeatRequest", "N" * 5000, "Müll"]):
+        assert reply_to(charger, f'[2,"a{number}","{action}",{{}}]')[:3] == [
+            4,
+            f"a{number}",
+            "NotImplemented",
+        ]
     assert reply_to(charger, '[2,"3","ReserveNow",{}]')[:3] == [4, "3", "NotSupported"]
 
 
