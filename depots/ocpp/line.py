@@ -30,6 +30,8 @@ State = ChargerCommand.State
 MOST_UNANSWERED = 2
 # However long its old messages take, what should stand is said again after this.
 LONGEST_DRAIN_S = 30
+# What fails again and again is tried as seldom as this.
+LONGEST_PAUSE_S = 60
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Timings:
     drain_s: float = 2
     heartbeat_s: int = 60
     poll_s: float = 1
+    retry_s: float = 2
     lease_s: float = 45
     flush_s: float = 1
 
@@ -180,16 +183,38 @@ class Line:
         self._settling = asyncio.create_task(self._become_ready(rebooted, pause_s))
 
     async def _become_ready(self, rebooted: bool, pause_s: float) -> None:
+        """Until reconciling succeeds it is tried again; commands go out in between, a fault of ours must not stop all."""
         await self._drained(pause_s)
+        pause_s = self.timings.retry_s
         try:
-            await self.do(operations.reconcile, holder=self.holder, rebooted=rebooted, now=self.now())
+            while not await self._has_reconciled(rebooted):
+                self._is_ready = True
+                self.wake()
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+                await self._rest()
         except operations.NotTheHolder:
             await self.close("replaced by a newer connection")
             return
-        except Exception:
-            logger.exception("Reconciling %s failed", self.identity)
         self._is_ready = True
         self.wake()
+
+    async def _has_reconciled(self, rebooted: bool) -> bool:
+        """Raises NotTheHolder."""
+        try:
+            await self.do(operations.reconcile, holder=self.holder, rebooted=rebooted, now=self.now())
+        except operations.NotTheHolder:
+            raise
+        except Exception:
+            logger.exception("Reconciling %s failed", self.identity)
+            return False
+        return True
+
+    async def _rest(self) -> None:
+        """Reconciling takes what is sent and unanswered for lost: let the command under way come to its end."""
+        self._is_ready = False
+        if self._pump is not None:
+            await asyncio.wait([self._pump])
 
     async def _drained(self, pause_s: float) -> None:
         time = asyncio.get_running_loop().time

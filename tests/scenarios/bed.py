@@ -29,7 +29,13 @@ PASSWORD = "a-charger-password"
 DEADLINE_S = 15
 # Long enough for a busy machine to answer, short where a test waits for the end of it.
 QUICK = Timings(
-    call_timeout_s=10, after_boot_s=0.02, without_boot_s=0.05, drain_s=0.05, poll_s=0.05, flush_s=0.05
+    call_timeout_s=10,
+    after_boot_s=0.02,
+    without_boot_s=0.05,
+    drain_s=0.05,
+    poll_s=0.05,
+    retry_s=0.05,
+    flush_s=0.05,
 )
 
 

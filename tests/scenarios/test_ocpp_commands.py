@@ -396,6 +396,72 @@ def test_a_return_without_a_boot_is_told_after_a_pause(bed: Bed, row, returns):
     eventually(lambda: returns == [True, False, True])
 
 
+@pytest.fixture
+def fails(transactional_db):
+    """fails(signal, is_so, times): a receiver that fails as often, for what is so."""
+    used: list[signals.Signal] = []
+
+    def fail(signal: signals.Signal, is_so, times: int = 1) -> list[None]:
+        failed: list[None] = []
+
+        def receive(**told) -> None:
+            if is_so(told) and len(failed) < times:
+                failed.append(None)
+                raise RuntimeError("a receiver is broken")
+
+        signal.connect(receive, weak=False, dispatch_uid="failing")
+        used.append(signal)
+        return failed
+
+    yield fail
+    for signal in used:
+        signal.disconnect(dispatch_uid="failing")
+
+
+def test_what_should_stand_is_said_again_however_often_that_fails_at_first(bed: Bed, row, returns, fails):
+    failed = fails(signals.charger_connected, lambda told: told["rebooted"], times=3)
+    command = reserve(row)
+
+    charger = online(bed, row)
+
+    eventually(lambda: returns.count(True) == 4)
+    assert len(failed) == 3
+    becomes(command, "answered", "accepted")
+    assert charger.count("ReserveNow") == 1
+
+
+def test_commands_are_carried_out_while_that_fails(bed: Bed, row, fails):
+    fails(signals.charger_connected, lambda told: True, times=10**6)
+    online(bed, row)
+
+    becomes(reserve(row), "answered", "accepted")
+
+
+def test_a_command_under_way_is_not_taken_for_lost_by_another_try(bed: Bed, row, settled, returns, fails):
+    from depots.ocpp.simulator import Mute
+
+    bed.stop_gateway()
+    bed.restart_gateway(without_boot_s=30, retry_s=0.001)
+    fails(signals.charger_connected, lambda told: True)
+    command = reserve(row)
+    charger = bed.charger(row)
+    charger.will_answer("ReserveNow", Mute())
+    charger.come_online()
+    charger.heard("ReserveNow")
+    for _ in range(5):  # as long as another try would take
+        charger.authorize(TOKEN)
+    assert returns == [True]
+    unique_id = next(
+        m[1] for f in charger.sim.frames if (m := json.loads(f))[0] == 2 and m[2] == "ReserveNow"
+    )
+
+    charger.send(json.dumps([3, unique_id, {"status": "Accepted"}]))
+
+    becomes(command, "answered", "accepted")
+    eventually(lambda: returns == [True, True])
+    assert settled == [(7, "answered", "accepted")]
+
+
 @pytest.mark.parametrize("protocol", ALL)
 def test_it_is_asked_what_it_can_do_and_asked_again_for_new_firmware(bed: Bed, row, protocol):
     charger = online(bed, row, protocol)
