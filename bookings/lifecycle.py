@@ -5,9 +5,13 @@ What a booking occupies follows from its status and is written here too, so that
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Any
+
+from django.db import transaction
 
 from bookings import occupancy
 from bookings.errors import WrongStatus
@@ -23,6 +27,9 @@ from bookings.models import (
     Occupancy,
 )
 from bookings.signals import booking_changed, calendars_changed
+
+# EVSEs whose calendars the operation under way has changed, with the moment; None outside of one.
+_gathered: ContextVar[dict[int, datetime] | None] = ContextVar("gathered", default=None)
 
 NEXT: dict[str, set[str]] = {
     BookingStatus.HELD: {
@@ -163,16 +170,47 @@ def record(
     return event
 
 
+@contextmanager
+def one_operation() -> Iterator[None]:
+    """A transaction that tells of changed calendars once, at its end.
+
+    Options come last in the order of locks; told as each piece of an operation is done, two operations over two options
+    could wait for one another.
+    """
+    with transaction.atomic():
+        if _gathered.get() is not None:
+            yield
+            return
+        evses: dict[int, datetime] = {}
+        gathering = _gathered.set(evses)
+        try:
+            yield
+        finally:
+            _gathered.reset(gathering)
+        if evses:
+            _tell_calendars(sorted(evses), at=max(evses.values()))
+
+
 def tell_calendars(evse_ids: Iterable[int | None], *, at: datetime) -> None:
-    """Raise the calendar version of every option these EVSEs belong to, under its lock, and say so."""
+    """Raise the calendar version of every option these EVSEs belong to, under its lock, and say so.
+
+    Within `one_operation` that happens at its end.
+    """
     evses = sorted({evse_id for evse_id in evse_ids if evse_id})
-    if not evses:
-        return
+    gathered = _gathered.get()
+    if gathered is not None:
+        gathered.update({evse_id: max(at, gathered.get(evse_id, at)) for evse_id in evses})
+    elif evses:
+        _tell_calendars(evses, at=at)
+
+
+def _tell_calendars(evses: list[int], *, at: datetime) -> None:
     ids = set(BookingOption.objects.filter(evses__in=evses, is_mirror=False).values_list("pk", flat=True))
-    for option in lock_options(ids):
-        BookingOption.objects.filter(pk=option.pk).update(
-            calendar_version=option.calendar_version + 1, updated_at=max(at, option.updated_at)
-        )
+    options = lock_options(ids)
+    for option in options:
+        option.calendar_version += 1
+        option.updated_at = max(at, option.updated_at)
+    BookingOption.objects.bulk_update(options, ["calendar_version", "updated_at"])
     calendars_changed.send(sender=BookingOption, option_ids=sorted(ids), evse_ids=evses, at=at)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import transaction
 from django.db.models import (
     DateTimeField,
     DurationField,
@@ -21,6 +20,7 @@ from django.db.models import (
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Coalesce, Greatest
 
+from bookings import lifecycle
 from bookings.enforcement.state import AT_CHARGER, RETRY, charger_of, is_wanted, reach, set_state
 from bookings.locking import lock_booking, lock_bookings, lock_evses
 from bookings.models import Booking, BookingStatus, Enforcement, Occupancy
@@ -120,7 +120,7 @@ def each_by_itself(booking_ids: Iterable[int], do: Callable[[int], int]) -> int:
     done = 0
     for booking_id in booking_ids:
         try:
-            with transaction.atomic():
+            with lifecycle.one_operation():
                 done += do(booking_id)
         except Exception:
             logger.exception(
@@ -180,7 +180,7 @@ def _waits_for_another(booking: Booking, now: datetime) -> bool:
 
 
 def _arm_batch(booking_ids: Collection[int], now: datetime) -> int:
-    with transaction.atomic():
+    with lifecycle.one_operation():
         evse_ids = Booking.objects.filter(pk__in=booking_ids, evse__isnull=False).values_list(
             "evse_id", flat=True
         )

@@ -69,7 +69,7 @@ def give_up_or_no_show(*, booking_id: int, now: datetime) -> Booking:
 
     A no-show while the charger was unreachable or broken is free of its fee, and the timeline says why.
     """
-    with transaction.atomic():
+    with lifecycle.one_operation():
         booking = lock_booking(booking_id)
         if booking.status != BookingStatus.CONFIRMED or booking.no_show_at() > now:
             return booking

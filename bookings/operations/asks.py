@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
 from django.db.models import Q
 
 from bookings import lifecycle, occupancy, queries
@@ -92,7 +91,7 @@ def ask_to_book(
         note=reason[:200],
     )
     named = entitled(tokens, None, fleet, party)
-    with transaction.atomic():
+    with lifecycle.one_operation():
         if (known := find_asked(fleet, party, request_id)) is not None:
             return known
         lifecycle.begin(
@@ -178,7 +177,7 @@ def _granted(
     now: datetime,
 ) -> Booking:
     """A partner that asks for what it has gets it, and takes back a change that was still waiting."""
-    with transaction.atomic():
+    with lifecycle.one_operation():
         booking = lock_booking(booking_id)
         if booking.status == BookingStatus.CONFIRMED:
             requests.decline_pending(booking, "Replaced by a later change.", actor=actor, now=now)
@@ -202,7 +201,7 @@ def _declined(
     actor: str,
     now: datetime,
 ) -> Booking:
-    with transaction.atomic():
+    with lifecycle.one_operation():
         booking = lock_booking(booking_id)
         requests.log_declined(
             booking, kind, asked, reason, received=received, fingerprint=fingerprint, actor=actor, now=now

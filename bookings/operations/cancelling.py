@@ -3,8 +3,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
-
 from bookings import lifecycle, rules
 from bookings.errors import PartnerSilent, ReasonUnknown, WrongStatus
 from bookings.locking import lock_booking
@@ -47,7 +45,7 @@ def cancel_booking(
     """
     if reason not in REASONS:
         raise ReasonUnknown(f"{reason!r} is no reason; one of {', '.join(REASONS)} is.")
-    with transaction.atomic():
+    with lifecycle.one_operation():
         booking = lock_booking(booking_id)
         _check(booking, by, now)
         asked = requests.asked_of(None, reason=reason)
@@ -76,7 +74,7 @@ def write_off(booking: Booking, reason: str, by: str, *, note: str = "", actor: 
 
 def release_hold(*, booking_id: int, actor: str, now: datetime) -> Booking:
     """Give a hold back that is not wanted any more. Raises WrongStatus when it is no hold."""
-    with transaction.atomic():
+    with lifecycle.one_operation():
         booking = lock_booking(booking_id)
         if booking.status != BookingStatus.HELD:
             raise WrongStatus(booking.status, BookingStatus.CANCELLED)

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
-
 from bookings import fitting, lifecycle, occupancy, power, pricing, queries, rules
 from bookings.errors import (
     DoesNotFit,
@@ -81,7 +79,7 @@ def change_booking(
     pool = _pool(known, change, by)
     with (
         refusals(known.terms, change.period, lambda: pool, now=now),
-        transaction.atomic(),
+        lifecycle.one_operation(),
     ):
         binding = known.is_ours and power.can_bind(known.depot)
         booking = lock_booking(booking_id, also=[e.pk for e in pool], depot=binding)

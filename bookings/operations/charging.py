@@ -2,8 +2,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db import transaction
-
 from bookings import lifecycle, occupancy
 from bookings.locking import lock_booking
 from bookings.models import Booking, BookingStatus, Enforcement
@@ -17,7 +15,7 @@ def start_charging(*, booking_id: int, session: ChargingSession, actor: str, now
 
     `now` is when it started as far as known; the session may stand at another EVSE of the depot than the booked one.
     """
-    with transaction.atomic():
+    with lifecycle.one_operation():
         booking = lock_booking(booking_id, also=[session.evse_id] if session.evse_id else [])
         requests.decline_pending(booking, "The vehicle is charging already.", actor=actor, now=now)
         given_up = occupancy.drop_pending(booking)
@@ -59,7 +57,7 @@ def _follow_vehicle(booking: Booking, session: ChargingSession, now: datetime) -
 
 def complete(*, booking_id: int, at: datetime, actor: str, now: datetime) -> Booking:
     """The session ended at `at`: the EVSE is free after the turnaround. Raises WrongStatus."""
-    with transaction.atomic():
+    with lifecycle.one_operation():
         booking = lock_booking(booking_id)
         session = booking.session
         detail = {"energy_wh": session.energy_wh, "ended_at": at.isoformat()} if session else {}

@@ -31,7 +31,7 @@ def close_evse(*, evse: Evse, period: Period, reason: str = "", actor: str, now:
     `clear_closure` or a manager moves or cancels it. Raises InThePast."""
     if period.ends_at <= now:
         raise InThePast("The closure lies in the past.")
-    with transaction.atomic():
+    with lifecycle.one_operation():
         lock_evses([evse.pk])
         closure = Closure.objects.create(
             evse=evse, starts_at=period.starts_at, ends_at=period.ends_at, reason=reason[:200], created_by=actor,
@@ -60,7 +60,7 @@ def clear_closure(*, closure_id: int, actor: str, now: datetime) -> list[Proposa
     A vehicle that charges already is left alone. Returns what was done.
     """
     evse = Evse.objects.get(closures=closure_id)
-    with transaction.atomic():
+    with lifecycle.one_operation():
         lock_depot(evse.depot_id)
         lock_evses(list(Evse.objects.filter(depot=evse.depot_id).values_list("pk", flat=True)))
         closure = Closure.objects.select_related("evse__depot").get(pk=closure_id)
@@ -73,7 +73,7 @@ def clear_closure(*, closure_id: int, actor: str, now: datetime) -> list[Proposa
 def lift_closure(*, closure_id: int, actor: str, now: datetime) -> Closure:
     """Put the EVSE back into use before its time. Raises WrongStatus when that was done already."""
     evse_id = Closure.objects.values_list("evse_id", flat=True).get(pk=closure_id)
-    with transaction.atomic():
+    with lifecycle.one_operation():
         lock_evses([evse_id])
         closure = Closure.objects.select_for_update(of=("self",)).select_related("evse").get(pk=closure_id)
         if closure.lifted_at is not None:

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db import transaction
-
 from bookings import lifecycle, occupancy
 from bookings.constraints import violation_raises
 from bookings.errors import NotAtPartner, NothingToDecide, SlotTaken, WrongStatus
@@ -23,7 +21,7 @@ def decide(*, booking_id: int, accept: bool, reason: str = "", actor: str, now: 
         "evse_id", flat=True
     )
     closed = SlotTaken("The place kept for the change was closed meanwhile.")
-    with violation_raises({"occupancy_evse_once": closed}), transaction.atomic():
+    with violation_raises({"occupancy_evse_once": closed}), lifecycle.one_operation():
         # The depot too: the promise of power may have to be renewed with a change.
         booking = lock_booking(booking_id, also=list(kept), depot=True)
         if not booking.is_ours:

@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
-
 from bookings import availability, fitting, lifecycle, occupancy, power, pricing, queries, rules
 from bookings.constraints import violation_raises
 from bookings.errors import (
@@ -98,7 +96,7 @@ def request_booking(
         return _ask_partner(wish, asked)
     terms = queries.terms_for(option, fleet, now=now)
     status = BookingStatus.REQUESTED if terms.approval else BookingStatus.CONFIRMED
-    with _refusals(wish, terms), transaction.atomic():
+    with _refusals(wish, terms), lifecycle.one_operation():
         booking = _begin(wish, terms, status)
         requests.log(
             booking, BookingRequest.Kind.CREATE, asked,
@@ -127,13 +125,13 @@ def hold_slot(
     if option.is_mirror:
         raise NotOpenToYou("A partner's slot cannot be held, only requested.")
     terms = queries.terms_for(option, fleet, now=now)
-    with _refusals(wish, terms), transaction.atomic():
+    with _refusals(wish, terms), lifecycle.one_operation():
         return _begin(wish, terms, BookingStatus.HELD)
 
 
 def confirm_hold(*, booking_id: int, actor: str, now: datetime) -> Booking:
     """Turn a hold into a booking, or into a request where the depot decides. Raises WrongStatus when it ran out."""
-    with transaction.atomic():
+    with lifecycle.one_operation():
         booking = lock_booking(booking_id)
         if booking.status != BookingStatus.HELD or booking.held_until is None:
             raise WrongStatus(booking.status, BookingStatus.CONFIRMED)
@@ -332,7 +330,7 @@ def _ask_partner(wish: Wish, asked: dict[str, Any]) -> Booking:
     watts = wish.power_w or min(
         [w for w in (wish.needs.max_power_w, evse.max_power_w if evse else None) if w], default=0
     )
-    with _refusals(wish, terms), transaction.atomic():
+    with _refusals(wish, terms), lifecycle.one_operation():
         booking = _booking(wish, terms, None, watts)
         lifecycle.begin(booking, BookingStatus.REQUESTED, tokens=wish.tokens, actor=wish.actor, at=wish.now)
         request = requests.log(
