@@ -237,6 +237,7 @@ class Line:
             pass  # what was sent is settled as unclear by whoever notices the end
         except Exception:
             logger.exception("Sending commands to %s failed", self.identity)
+            asyncio.get_running_loop().call_later(self.timings.retry_s, self.wake)
 
     async def _take(self) -> ChargerCommand | None:
         command: ChargerCommand | None = await self.do(

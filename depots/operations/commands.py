@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Q
 
 from depots.models import Charger, ChargerCommand
 from depots.operations.locking import lock_evses_of
 from depots.signals import command_settled
+
+logger = logging.getLogger(__name__)
 
 CHANNEL = "charger_commands"
 
@@ -79,13 +82,15 @@ def wake_gateways(charger_id: int) -> None:
 def take_command(*, charger_id: int, holder: str, now: datetime) -> ChargerCommand | None:
     """The next command to send, marked as sent before it is, so that a killed gateway leaves a trace.
 
-    In order of their ids; stale and superseded ones are settled on the way. Raises NotTheHolder.
+    In order of their ids; stale and superseded ones are settled on the way. The holder asks for the next one when none
+    is under way: one still sent is one whose answer could not be written down. Raises NotTheHolder.
     """
     with transaction.atomic():
         lock_evses_of(charger_id)
         held = Charger.objects.select_for_update(no_key=True).filter(pk=charger_id, lease_holder=holder)
         if not held.exists():
             raise NotTheHolder
+        _settle_left_behind(charger_id, now)
         for command in _due(charger_id, now):
             if _is_late(command, now):
                 _settle(command, State.STALE, answer_text="could not be sent in time", now=now)
@@ -132,6 +137,20 @@ def lose_sent_commands(*, charger: Charger, now: datetime) -> None:
         for command in lost.filter(charger=charger, state=State.SENT).order_by("id"):
             _settle(command, State.UNCLEAR, answer_text="the connection ended before the answer", now=now)
             _repeat(command, not_before=None, now=now)
+
+
+def _settle_left_behind(charger_id: int, now: datetime) -> None:
+    """What happened to it is unclear. One that cannot be settled even so must not keep the others from the charger."""
+    sent = ChargerCommand.objects.select_for_update(of=("self",)).select_related("charger")
+    for command in sent.filter(charger=charger_id, state=State.SENT).order_by("id"):
+        try:
+            with transaction.atomic():
+                _settle(command, State.UNCLEAR, answer_text="the answer could not be written down", now=now)
+                _repeat(command, not_before=now + REPEAT_PAUSE, now=now)
+        except (OperationalError, InterfaceError):
+            raise  # all of it is tried again
+        except Exception:
+            logger.exception("Command %s cannot be settled", command.pk)
 
 
 def _same_waiting(

@@ -462,6 +462,34 @@ def test_a_command_under_way_is_not_taken_for_lost_by_another_try(bed: Bed, row,
     assert settled == [(7, "answered", "accepted")]
 
 
+def test_an_answer_that_could_not_be_written_down_is_asked_for_again(bed: Bed, row, settled, fails):
+    fails(signals.command_settled, lambda told: told["command"].state == "answered" and _reserves(told))
+    charger = online(bed, row)
+
+    command = becomes(reserve(row), "unclear")
+    assert charger.count("ReserveNow") == 1
+    bed.clock.advance(seconds=21)
+
+    repeat = ChargerCommand.objects.exclude(pk=command.pk).get(reservation_id=7)
+    becomes(repeat, "answered", "accepted")
+    assert charger.count("ReserveNow") == 2
+    assert settled[-2:] == [(7, "unclear", ""), (7, "answered", "accepted")]
+
+
+def test_one_that_can_never_be_settled_does_not_keep_the_others_waiting(bed: Bed, row, fails):
+    fails(signals.command_settled, lambda told: told["command"].reservation_id == 7, times=10**6)
+    online(bed, row)
+    stuck = reserve(row)
+
+    becomes(reserve(row, 8, evse=2), "answered", "accepted")
+
+    becomes(stuck, "sent")
+
+
+def _reserves(told: dict) -> bool:
+    return told["command"].action == "reserve"
+
+
 @pytest.mark.parametrize("protocol", ALL)
 def test_it_is_asked_what_it_can_do_and_asked_again_for_new_firmware(bed: Bed, row, protocol):
     charger = online(bed, row, protocol)
