@@ -17,7 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from bookings import access, day, history, operations, wording
-from bookings.errors import BookingError
+from bookings.errors import BookingError, WrongStatus
 from bookings.forms.bookings import CancelForm, ChangeForm, ListForm
 from bookings.models import Booking, BookingStatus, Vehicle
 from bookings.views import slots
@@ -71,7 +71,8 @@ def booking(request: HttpRequest, booking_id: int) -> HttpResponse:
 def confirm(request: HttpRequest, booking_id: int) -> HttpResponse:
     """Turn a hold into a booking, or into a request where the depot decides."""
     found = access.fleet_booking(request.user, booking_id)
-    return _act(request, found, operations.confirm_hold, _words_of_confirmation)
+    wanted = (BookingStatus.CONFIRMED, BookingStatus.REQUESTED)
+    return _act(request, found, operations.confirm_hold, _words_of_confirmation, wanted=wanted)
 
 
 @login_required
@@ -79,7 +80,8 @@ def confirm(request: HttpRequest, booking_id: int) -> HttpResponse:
 def release(request: HttpRequest, booking_id: int) -> HttpResponse:
     """Give a hold back."""
     found = access.fleet_booking(request.user, booking_id)
-    return _act(request, found, operations.release_hold, lambda _: "The slot is free again.", to="/slots/")
+    words, wanted = "The slot is free again.", (BookingStatus.CANCELLED,)
+    return _act(request, found, operations.release_hold, lambda _: words, wanted=wanted, to="/slots/")
 
 
 @login_required
@@ -133,8 +135,10 @@ def cancel(request: HttpRequest, booking_id: int) -> HttpResponse:
                 by=Booking.Side.FLEET, actor=request.user.get_username(), now=now,
             )  # fmt: skip
         except BookingError as refusal:
-            form.add_error(None, str(refusal))
-        else:
+            cancelled = access.booking(request.user, found.pk)
+            if not (isinstance(refusal, WrongStatus) and cancelled.cancelled_by == Booking.Side.FLEET):
+                form.add_error(None, str(refusal))
+        if not form.errors:
             over = cancelled.status == BookingStatus.CANCELLED
             words = "Cancelled." if over else f"{found.depot.operator} has been asked to cancel it."
             return pages.done(request, found.get_absolute_url(), words)
@@ -176,13 +180,20 @@ def _act(
     found: Booking,
     operation: Callable[..., Booking],
     words: Callable[[Booking], str],
+    *,
+    wanted: tuple[str, ...],
     to: str = "",
 ) -> HttpResponse:
-    """A step that needs no form: the page again, or with the reason why it was refused."""
+    """A step that needs no form: the page again, or with the reason why it was refused.
+
+    A second click finds done what it `wanted`, which is no refusal.
+    """
     try:
         after = operation(booking_id=found.pk, actor=request.user.get_username(), now=timezone.now())
     except BookingError as refusal:
-        return _page(request, access.booking(request.user, found.pk), 422, str(refusal))
+        after = access.booking(request.user, found.pk)
+        if not isinstance(refusal, WrongStatus) or after.status not in wanted:
+            return _page(request, after, 422, str(refusal))
     messages.success(request, words(after))
     return redirect(to or found)
 

@@ -228,6 +228,17 @@ def test_a_hold_is_confirmed_or_given_back(
     assert (second.status, answer["Location"]) == ("cancelled", "/slots/")
 
 
+def test_a_second_click_finds_done_what_it_wanted(dispatcher: Client, held: Booking) -> None:
+    confirmations = [dispatcher.post(f"/bookings/{held.pk}/confirmation/") for _ in range(2)]
+    cancellation = {"reason": "TRAFFIC"}
+    cancellations = [dispatcher.post(f"/bookings/{held.pk}/cancellation/", cancellation) for _ in range(2)]
+
+    page = f"/bookings/{held.pk}/"
+    assert [answer["Location"] for answer in [*confirmations, *cancellations]] == [page] * 4
+    held.refresh_from_db()
+    assert [request.kind for request in held.requests.all()] == ["create", "cancel"]
+
+
 def test_a_hold_that_ran_out_is_not_confirmed_and_the_page_says_so(
     dispatcher: Client, held: Booking, clock: Any
 ) -> None:
