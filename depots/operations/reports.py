@@ -14,6 +14,9 @@ from depots.signals import evse_status_changed, evse_status_repeated, reservatio
 # A message that is this old on arrival waited in the charger's queue: it tells the past.
 QUEUED_AFTER = timedelta(seconds=60)
 
+# What befalls each EVSE when it befalls the charger as a whole.
+OUT_OF_ORDER = {Evse.Status.FAULTED, Evse.Status.UNAVAILABLE}
+
 
 def record_boot(
     *,
@@ -57,14 +60,15 @@ def report_status(
     is_coarse: bool = False,
     now: datetime,
 ) -> None:
-    """An EVSE changed. Number 0 is the charger as a whole, kept in `told`; an EVSE we do not know changes nothing.
+    """An EVSE changed. Number 0 is the charger as a whole, kept in `told`: out of order, so is each of its EVSEs whose
+    own status is not newer. An EVSE we do not know changes nothing.
 
     Statuses count in the order they arrive; only one that was queued for long gives way to a newer one. `is_coarse`:
     the charger has no word for charging, so an occupied EVSE with a running session charges.
     """
     with transaction.atomic():
         if evse_number == 0:
-            _tell(charger_id, {"status": status, "error_code": error_code})
+            _report_whole(charger_id, status, error_code, at=at, now=now)
             return
         evse = (
             Evse.objects.select_for_update(no_key=True).filter(charger=charger_id, number=evse_number).first()
@@ -78,13 +82,23 @@ def report_status(
 
 def change_status(evse: Evse, status: str, *, at: datetime, now: datetime, error_code: str = "") -> None:
     """Set the status of an EVSE the caller has locked, and tell others when it is another one."""
+    before = _write_status(evse, status, error_code, at=at, now=now)
+    _tell_status(evse, before, now)
+
+
+def _write_status(evse: Evse, status: str, error_code: str, *, at: datetime, now: datetime) -> str:
+    """Returns the status before."""
     before = evse.status
     evse.status, evse.error_code = status, error_code[:50]
     # A clock that runs ahead must not make all later statuses look old.
     evse.status_at, evse.status_received_at = min(at, now), now
     evse.save(update_fields=["status", "error_code", "status_at", "status_received_at", "updated_at"])
-    if before != status:
-        evse_status_changed.send(sender=Evse, evse=evse, before=before, after=status, at=now)
+    return before
+
+
+def _tell_status(evse: Evse, before: str, now: datetime) -> None:
+    if before != evse.status:
+        evse_status_changed.send(sender=Evse, evse=evse, before=before, after=evse.status, at=now)
     else:
         evse_status_repeated.send(sender=Evse, evse=evse, at=now)
 
@@ -135,6 +149,37 @@ def record_measured(*, charger_id: int, **seen: Any) -> None:
         charger = Charger.objects.select_for_update(no_key=True).get(pk=charger_id)
         charger.measured = {**charger.measured, **seen}
         charger.save(update_fields=["measured"])
+
+
+def _report_whole(charger_id: int, status: str, error_code: str, *, at: datetime, now: datetime) -> None:
+    """All are written before any is told of: nobody is to be moved from one EVSE to the next that is as broken."""
+    evses = lock_evses_of(charger_id).values()
+    told = Charger.objects.values_list("told", flat=True).get(pk=charger_id)
+    if status in OUT_OF_ORDER:
+        fates = [(evse, status, error_code) for evse in evses if not _is_older(evse, at)]
+    else:
+        back = [evse for evse in evses if _shares_fate(evse, told)]
+        fates = [(evse, _status_in_order(evse), "") for evse in back]
+    befores = [(evse, _write_status(evse, fate, code, at=at, now=now)) for evse, fate, code in fates]
+    for evse, before in befores:
+        _tell_status(evse, before, now)
+    received_at = now.isoformat()
+    _tell(charger_id, {"status": status, "error_code": error_code, "status_received_at": received_at})
+
+
+def _shares_fate(evse: Evse, told: dict[str, Any]) -> bool:
+    """It is out of order because the charger as a whole was; of itself it has said nothing since."""
+    received_at = told.get("status_received_at")
+    return (
+        evse.status in OUT_OF_ORDER
+        and evse.status == told.get("status")
+        and received_at is not None
+        and evse.status_received_at == datetime.fromisoformat(received_at)
+    )
+
+
+def _status_in_order(evse: Evse) -> str:
+    return Evse.Status.CHARGING if _is_in_session(evse) else Evse.Status.AVAILABLE
 
 
 def _tell(charger_id: int, told: dict[str, Any]) -> None:

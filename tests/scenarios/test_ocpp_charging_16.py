@@ -388,11 +388,63 @@ def test_everything_else_a_charger_may_say_is_answered(charger: ScriptedCharger,
     assert charger.ask(action, payload) == answer
 
 
-def test_a_status_of_the_whole_charger_or_of_an_unknown_connector_moves_no_evse(charger, row):
-    for connector, status in [(0, "Reserved"), (0, "Faulted"), (9, "Charging")]:
-        charger.ask(
-            "StatusNotification", {"connectorId": connector, "errorCode": "NoError", "status": status}
-        )
+def report(charger: ScriptedCharger, connector: int, status: str, **fields) -> None:
+    usual = {"connectorId": connector, "errorCode": "NoError", "status": status}
+    charger.ask("StatusNotification", {**usual, **fields})
 
-    assert {evse.status for evse in row.evses.all()} == {"available"}
-    assert Charger.objects.get(pk=row.pk).told["status"] == "faulted"
+
+def statuses(row: Charger) -> list[str]:
+    return list(row.evses.order_by("number").values_list("status", flat=True))
+
+
+def test_a_status_of_the_whole_charger_or_of_an_unknown_connector_moves_no_evse(charger, row):
+    for connector, status in [(0, "Available"), (0, "Reserved"), (9, "Faulted")]:
+        report(charger, connector, status)
+
+    assert statuses(row) == ["available", "available"]
+    assert Charger.objects.get(pk=row.pk).told["status"] == "reserved"
+
+
+@pytest.fixture
+def changes(row):
+    """What evse_status_changed told: (number, before, after, the statuses of all EVSEs by then)."""
+    heard: list[tuple] = []
+
+    def hear(evse: Evse, before: str, after: str, **_) -> None:
+        heard.append((evse.number, str(before), str(after), statuses(row)))
+
+    signals.evse_status_changed.connect(hear, weak=False, dispatch_uid="changes")
+    yield heard
+    signals.evse_status_changed.disconnect(dispatch_uid="changes")
+
+
+@pytest.mark.parametrize("told", ["Faulted", "Unavailable"])
+def test_a_charger_out_of_order_as_a_whole_has_no_evse_in_order(bed: Bed, charger, row, changes, told):
+    bed.clock.advance(minutes=1)
+
+    report(charger, 0, told, errorCode="GroundFailure")
+
+    status = told.lower()
+    assert changes == [(n, "available", status, [status, status]) for n in (1, 2)]
+    assert {evse.error_code for evse in row.evses.all()} == {"GroundFailure"}
+
+
+def test_an_evse_whose_own_status_is_newer_keeps_it(bed: Bed, charger, row):
+    report(charger, 1, "Available", timestamp="2030-01-15T07:59:59Z")
+    report(charger, 2, "Available", timestamp="2030-01-15T07:59:50Z")
+
+    report(charger, 0, "Faulted", timestamp="2030-01-15T07:59:55Z")
+
+    assert statuses(row) == ["available", "faulted"]
+
+
+def test_a_charger_in_order_again_has_the_evses_back_that_only_shared_its_fate(bed: Bed, charger, row):
+    start(charger)
+    report(charger, 0, "Faulted")
+    bed.clock.advance(seconds=10)
+    report(charger, 2, "Faulted")
+    bed.clock.advance(seconds=10)
+
+    report(charger, 0, "Available")
+
+    assert statuses(row) == ["charging", "faulted"]
