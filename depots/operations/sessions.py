@@ -20,7 +20,7 @@ def start_session(*, charger_id: int, start: Start, now: datetime) -> Outcome:
     """Record a transaction that began, and ask whether its token may. The same start again is the same session."""
     with transaction.atomic():
         charger, evse = charger_and_evse(charger_id, start.evse_number)
-        session = ChargingSession.objects.filter(charger=charger, start_key=start.key).first()
+        session = _begun_before(charger, start)
         if session is not None:
             return Outcome(session, answer_again(session, charger, evse, now))
         end_abandoned(charger, evse, before=start.at, now=now)
@@ -83,6 +83,18 @@ def end_abandoned(charger: Charger, evse: Evse | None, *, before: datetime, now:
     for session in running.order_by("id"):
         flag(session, ["no_stop"])
         end(session, at=before, reason="", now=now)
+
+
+def _begun_before(charger: Charger, start: Start) -> ChargingSession | None:
+    """The session of the same start. Without a clock every start after power-up may look alike: the key of one that
+    has ended is free for the next.
+    """
+    session = ChargingSession.objects.filter(charger=charger, start_key=start.key).first()
+    if session is None or session.ended_at is None or "bad_clock" not in start.flags:
+        return session
+    session.start_key = ""
+    session.save(update_fields=["start_key"])
+    return None
 
 
 def _session_to_stop(charger: Charger, stop: Stop, now: datetime) -> tuple[ChargingSession, list[str]]:

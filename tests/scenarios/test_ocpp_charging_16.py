@@ -81,6 +81,27 @@ def test_a_repeated_start_is_the_same_transaction(charger: ScriptedCharger, fact
     assert len(facts) == 1
 
 
+def test_without_a_clock_a_start_after_the_end_is_another_one(charger: ScriptedCharger, facts):
+    unset = {"timestamp": "1970-01-01T00:00:00Z", "meterStart": 0}
+    first = start(charger, **unset)
+    assert start(charger, **unset) == first
+    stop(charger, first["transactionId"], timestamp=unset["timestamp"])
+
+    second = start(charger, **unset)
+
+    assert second["transactionId"] != first["transactionId"]
+    assert start(charger, **unset) == second
+    assert [name for name, _ in facts] == ["charging_started", "charging_ended", "charging_started"]
+    assert list(ChargingSession.objects.order_by("pk").values_list("ended_at", flat=True)) == [NOW, None]
+
+
+def test_with_a_clock_a_start_repeated_after_the_end_is_still_the_same(charger: ScriptedCharger):
+    first = start(charger)
+    stop(charger, first["transactionId"], timestamp="1970-01-01T00:00:00Z")
+
+    assert start(charger) == first
+
+
 def test_a_repeated_start_is_answered_as_the_first_though_the_slot_is_over(charger: ScriptedCharger, gate):
     start(charger)
     gate.answers[TOKEN] = BOOKED
