@@ -179,9 +179,7 @@ def test_a_one_time_link_runs_out(client: Client) -> None:
         assert client.get(link).status_code == 410
 
 
-@pytest.mark.parametrize(
-    "path", ["MQ/nonsense", "%00/x-y", "x" * 300 + "/a-b", "OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5/a-b"]
-)
+@pytest.mark.parametrize("path", ["MQ/nonsense", "x" * 300 + "/a-b", "OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5/a-b"])
 def test_a_link_made_up_is_answered_with_the_page(client: Client, path: str) -> None:
     answer = client.get(f"/account/password/{path}/")
 
