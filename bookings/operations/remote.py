@@ -85,7 +85,8 @@ def _take_facts(booking: Booking, state: RemoteState) -> tuple[list[str], dict[s
             else None
         )
         if evse is not None and evse.pk != booking.evse_id:
-            shown["evse"] = evse.uid
+            if booking.evse_id is not None:  # the first one is what was asked for, not a change of it
+                shown["evse"] = evse.uid
             booking.evse = evse
             fields.append("evse")
     if state.power_w and state.power_w != booking.promised_power_w:

@@ -121,6 +121,9 @@ def test_pending_turns_into_the_answer(
     booking = ask(fleet, AFTER_A_WHILE)
     booking = eventually(lambda: (b := fresh(booking)).remote_status == "PENDING" and b)
     assert booking.status == "requested"
+    # The EVSE it names is the first, and no change of anything.
+    assert booking.evse is not None
+    assert not booking.is_changed_unseen
 
     clock.shift(timedelta(seconds=9))
 
