@@ -17,7 +17,7 @@ PHONE = {"width": 390, "height": 760}
 
 def home(page: Page) -> None:
     page.goto("/")
-    page.wait_for_selector("[data-booking]")
+    page.wait_for_selector("[data-booking]:visible")
 
 
 def finder(page: Page) -> None:
@@ -53,7 +53,7 @@ def booking(page: Page) -> None:
 
 def board(page: Page) -> None:
     page.goto("/depots/NF-HAM/board/")
-    page.wait_for_selector("[data-booking]")
+    page.wait_for_selector("[data-booking]:visible")
 
 
 def closure(page: Page) -> None:
@@ -71,7 +71,7 @@ def closure(page: Page) -> None:
 
 def requests(page: Page) -> None:
     page.goto("/requests/")
-    page.wait_for_selector("[data-booking]")
+    page.wait_for_selector("[data-booking]:visible")
 
 
 ALBUM = [
