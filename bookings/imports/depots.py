@@ -26,7 +26,7 @@ from bookings.models import BookingOption, Closure
 from bookings.signals import calendars_changed
 from depots.imports import writing
 from depots.imports.documents import Document, Place, read_json, read_text
-from depots.imports.schemas import folded
+from depots.imports.schemas import folded, lost_zero_faults
 from depots.models import Charger, Depot, Evse, Organisation
 from depots.parties import UnknownOrganisationError, organisation_called
 
@@ -65,6 +65,8 @@ def write_depot_file(document: Document, *, actor: str, now: datetime) -> Import
     """See `import_depots`; for a document that is read already."""
     file = document.read_as(DepotFile)
     document.refuse(depot_faults(file))
+    if document.is_text:
+        document.refuse(lost_zero_faults(file.depots))
     with transaction.atomic():
         _queue_imports()
         imported = Imported()

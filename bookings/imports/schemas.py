@@ -176,6 +176,17 @@ def vehicle_faults(file: VehicleFile) -> Iterator[tuple[Place, str]]:
             tokens.add(key)
 
 
+def lost_zero_faults(file: VehicleFile) -> Iterator[tuple[Place, str]]:
+    """Cards of a CSV file that a spreadsheet may have taken for numbers: a uid of 4 or 7 bytes has 8 or 14 digits."""
+    for v, vehicle in enumerate(file.vehicles):
+        for t, token in enumerate(vehicle.tokens):
+            if token.type == "RFID" and token.uid.isdigit() and len(token.uid) in {7, 13}:
+                yield (
+                    ("vehicles", v, "tokens", t, "uid"),
+                    f"{token.uid}: is a leading zero missing? A .json file is taken at its word",
+                )
+
+
 def _with_evse_terms(option: OptionRow, own: dict[str, OfferedEvseRow]) -> OptionRow:
     evse = own.get(folded(option.id))
     if evse is None or [folded(uid) for uid in option.evses] != [folded(evse.uid)]:

@@ -9,7 +9,13 @@ from pathlib import Path
 from django.db import connection, transaction
 
 from bookings.imports.rows import vehicle_document
-from bookings.imports.schemas import TokenRow, VehicleFile, VehicleRow, vehicle_faults
+from bookings.imports.schemas import (
+    TokenRow,
+    VehicleFile,
+    VehicleRow,
+    lost_zero_faults,
+    vehicle_faults,
+)
 from bookings.models import Token, Vehicle
 from depots.imports.documents import Document, FileRefusedError, read_json, read_text
 from depots.imports.schemas import folded, watts
@@ -39,6 +45,8 @@ def write_vehicle_file(document: Document, *, fleet: Organisation) -> list[Impor
     """See `import_vehicles`; for a document that is read already."""
     file = document.read_as(VehicleFile)
     document.refuse(vehicle_faults(file))
+    if document.is_text:
+        document.refuse(lost_zero_faults(file))
     with transaction.atomic():
         _queue_imports(fleet)
         vehicles = {folded(v.plate): v for v in _locked(fleet)}

@@ -116,9 +116,12 @@ def read_json(text: str) -> Document:
 
 
 def read_rows(text: str, *, known: Callable[[str], bool]) -> list[Row]:
-    """The rows of a CSV file with a header. Raises FileRefusedError naming columns and lines that make no sense."""
-    header_line = next(line for line in text.splitlines() if line.strip())
-    delimiter = max(",;\t", key=header_line.count)
+    """The rows of a CSV file with a header. Raises FileRefusedError naming columns and lines that make no sense.
+
+    What spreadsheet programs add is passed over: a first line that names the separator, columns without name or value
+    at the right edge.
+    """
+    delimiter = _delimiter(text)
     reader = csv.reader(
         io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True
     )
@@ -126,14 +129,18 @@ def read_rows(text: str, *, known: Callable[[str], bool]) -> list[Row]:
     header: list[str] = []
     faults: list[str] = []
     try:
-        for line, cells in _numbered(reader):
+        for line, found in _numbered(reader):
             if not header:
-                header = [cell.strip() for cell in cells]
+                if _names_separator(found):
+                    continue
+                header = _without_blank_end([cell.strip() for cell in found])
                 _check_header(header, line, known)
-            elif len(cells) != len(header):
+                continue
+            cells = found[: len(header)] + _without_blank_end(found[len(header) :])
+            if len(cells) != len(header):
                 faults.append(f"Line {line} has {len(cells)} cells, the header has {len(header)}.")
             else:
-                named = zip(header, (cell.strip() for cell in cells), strict=True)
+                named = zip(header, (_unquoted(cell.strip()) for cell in cells), strict=True)
                 rows.append(Row(line, {name: cell for name, cell in named if cell}))
     except csv.Error as error:
         raise FileRefusedError(f"Line {reader.line_num} is not valid CSV: {error}.") from None
@@ -160,6 +167,32 @@ def _numbered(reader: Any) -> Iterator[tuple[int, list[str]]]:
         if any(cell.strip() for cell in cells):
             yield before + 1, cells
         before = reader.line_num
+
+
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+_FORMULA_TEXT = re.compile(r'="([^"]*)"')
+
+
+def _delimiter(text: str) -> str:
+    first = next(line for line in text.splitlines() if line.strip())
+    named = _SEPARATOR_LINE.fullmatch(first.strip(" "))
+    return named[1] if named and named[1] in ",;\t" else max(",;\t", key=first.count)
+
+
+def _names_separator(cells: list[str]) -> bool:
+    return cells[0].strip().lower() == "sep=" or bool(_SEPARATOR_LINE.fullmatch(cells[0].strip()))
+
+
+def _without_blank_end(cells: list[str]) -> list[str]:
+    while cells and not cells[-1].strip():
+        cells = cells[:-1]
+    return cells
+
+
+def _unquoted(cell: str) -> str:
+    """`="0412"` is how text is kept from being read as a number."""
+    formula = _FORMULA_TEXT.fullmatch(cell)
+    return formula[1].strip() if formula else cell
 
 
 def _check_header(header: list[str], line: int, known: Callable[[str], bool]) -> None:

@@ -15,13 +15,18 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
+from depots.imports.cells import checked, no_date
 from depots.imports.documents import Place
 from depots.standards import COUNTRIES, PLUGS, PROTOCOLS, VEHICLE_TYPES
 
 MIDNIGHT = 1440
+FIVE_DIGITS = frozenset({"DEU", "ESP", "EST", "FIN", "FRA", "HRV", "ITA", "LTU", "TUR", "UKR"})
+_FOUR = re.compile(r"\d{4}", re.ASCII)
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d|24:00", re.ASCII)
 
 
@@ -68,11 +73,13 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_
 Id = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=36, pattern=r"^[A-Za-z0-9._~:*@+\-]+$"),
+    AfterValidator(no_date),
 ]
 # A colon would end the user name of HTTP Basic authentication.
 Identity = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=48, pattern=r"^[A-Za-z0-9._*=+|@\-]+$"),
+    AfterValidator(no_date),
 ]
 Password = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_plain)]
 Kilowatts = Annotated[float, Field(ge=0.001, le=1_000_000, allow_inf_nan=False)]
@@ -87,6 +94,12 @@ class FileRow(BaseModel):
     """An object of an import file: a field it does not know is a fault, not a hint."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_max_length=1000, populate_by_name=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _as_a_spreadsheet_left_it(cls, value: Any, info: ValidationInfo) -> Any:
+        assert info.field_name is not None
+        return checked(cls.model_fields[info.field_name], value)
 
 
 class HoursRow(FileRow):
@@ -185,6 +198,16 @@ def physical_faults(depots: Sequence[DepotRow]) -> Iterator[tuple[Place, str]]:
     for d, depot in enumerate(depots):
         yield from _cabinet_faults(("depots", d), depot)
         yield from _hours_faults(("depots", d, "opening_hours"), depot.opening_hours)
+
+
+def lost_zero_faults(depots: Sequence[DepotRow]) -> Iterator[tuple[Place, str]]:
+    """Postal codes of a CSV file whose leading zero a spreadsheet took for nothing."""
+    for d, depot in enumerate(depots):
+        if depot.country in FIVE_DIGITS and _FOUR.fullmatch(depot.postal_code):
+            yield (
+                ("depots", d, "postal_code"),
+                f"{depot.postal_code}: postal codes of {depot.country} have five digits; is a leading zero missing?",
+            )
 
 
 def _twice(named: Iterator[tuple[Place, str]]) -> Iterator[tuple[Place, str]]:

@@ -610,7 +610,8 @@ def test_a_csv_may_be_separated_by_semicolons_and_begin_with_a_byte_order_mark(f
         (f"{HEADER}\n", "no rows"),
         (f"{HEADER},colour\n{ROW},CP-1,CP-1-1,400,blue\n", "colour is not a column"),
         (f"{HEADER},uid\n{ROW},CP-1,CP-1-1,400,X\n", "uid is there twice"),
-        (f"{HEADER},\n{ROW},CP-1,CP-1-1,400,\n", "without a name"),
+        (f"{HEADER},\n{ROW},CP-1,CP-1-1,400,blue\n", "Line 2 has 11 cells"),
+        (f"{HEADER},,city\n{ROW},CP-1,CP-1-1,400,,Ulm\n", "without a name"),
         (f"{HEADER}\n{ROW},CP-1,CP-1-1\n", "Line 2 has 9 cells, the header has 10"),
         (f"{HEADER}\n{ROW},CP-1,CP-1-1,400,x\n", "Line 2 has 11 cells"),
         (
@@ -638,7 +639,7 @@ def test_a_csv_may_be_separated_by_semicolons_and_begin_with_a_byte_order_mark(f
             "Line 4, max_power_kw",
         ),
     ],
-    ids=range(18),
+    ids=range(19),
 )
 def test_a_faulty_row_is_named_by_line_and_field(file, table, words):
     assert words in refusal("import_depots", file(table, "depots.csv"))
