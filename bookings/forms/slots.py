@@ -19,6 +19,8 @@ FARTHEST = timedelta(days=400)
 LONGEST = timedelta(days=2)
 USUAL = timedelta(hours=1)
 STEP_MIN = 15
+# A slot is sent with the question whose results it stood in, each field under its name with this before it.
+ASKED = "asked_"
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,24 @@ class SearchForm(forms.Form):
             else found
         )
 
+    def shows(self, option: BookingOption, vehicle: Vehicle | None, period: Period) -> bool:
+        """Whether the results of this question have such a slot for such a vehicle."""
+        if not self.is_valid():
+            return False
+        search = self.search()
+        asked = search.periods.get(option.depot.time_zone)
+        return (
+            search.depot in (None, option.depot)
+            and search.vehicle == vehicle
+            and asked is not None
+            and asked.in_utc() == period.in_utc()
+        )
+
+    @property
+    def question(self) -> dict[str, Any]:
+        """The fields as they stand, by the names under which a slot of the results carries them."""
+        return {f"{ASKED}{name}": self[name].value() or "" for name in self.fields}
+
     @property
     def several(self) -> bool:
         return len(self.fleets) > 1
@@ -163,7 +183,10 @@ class SearchForm(forms.Form):
 
 
 class ReserveForm(forms.Form):
-    """One slot out of the finder's results, to hold or to book. Its fields are hidden: a wrong one is a forged one."""
+    """One slot out of the finder's results, to hold or to book. Its fields are hidden: a wrong one is a forged one.
+
+    `asked` is the question that was on the page when it was sent; empty where a slot comes without one.
+    """
 
     fleet = forms.IntegerField(min_value=1, max_value=2**63 - 1)
     option = forms.IntegerField(min_value=1, max_value=2**63 - 1)
@@ -178,6 +201,8 @@ class ReserveForm(forms.Form):
     ) -> None:
         super().__init__(given)
         self.now = now
+        names = SearchForm.base_fields
+        self.asked = {name: given[ASKED + name] for name in names if ASKED + name in given}
         self._fleets = {fleet.pk: fleet for fleet in fleets}
         self._vehicles = {vehicle.pk: vehicle for vehicle in vehicles}
 

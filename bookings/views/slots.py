@@ -17,7 +17,7 @@ from bookings.errors import BookingError
 from bookings.forms.slots import ReserveForm, SearchForm
 from bookings.models import Booking, BookingOption, BookingStatus, Vehicle
 from depots import pages
-from depots.models import Organisation
+from depots.models import Depot, Organisation
 from depots.wall_clock import local_text
 
 LEGEND = [
@@ -27,6 +27,7 @@ LEGEND = [
     ("closed", "closed"),
     ("wanted", "looked for"),
 ]
+OLDER_THAN_QUESTION = "This slot answered an earlier question."
 
 
 @never_cache
@@ -55,10 +56,13 @@ def _reserve(request: HttpRequest, take: Callable[[HttpRequest, dict[str, Any]],
     now, fleets = timezone.now(), access.dispatcher(request.user)
     vehicles = _vehicles(fleets)
     form = ReserveForm(request.POST, fleets=fleets, vehicles=vehicles, now=now)
-    search = lambda: SearchForm(_search_of(form), fleets=fleets, vehicles=vehicles, now=now)  # noqa: E731
-    if not form.is_valid():
-        return _finder(request, search(), 422, refused=_sentences(form))
+    is_sound = form.is_valid()
+    question = SearchForm(form.asked or _search_of(form), fleets=fleets, vehicles=vehicles, now=now)
+    if not is_sound:
+        return _finder(request, question, 422, refused=_sentences(form))
     wanted = form.cleaned_data
+    if form.asked and not question.shows(wanted["option"], wanted["vehicle"], wanted["period"]):
+        return _finder(request, question, 409, refused=OLDER_THAN_QUESTION)
     if earlier := _made_already(wanted):
         return redirect(earlier)
     try:
@@ -66,7 +70,7 @@ def _reserve(request: HttpRequest, take: Callable[[HttpRequest, dict[str, Any]],
     except BookingError as refusal:
         if earlier := _made_already(wanted):  # sent twice, and the first was quicker
             return redirect(earlier)
-        return _finder(request, search(), 422, refusal=refusal)
+        return _finder(request, question, 422, refusal=refusal, refused_at=wanted["option"].depot)
     return redirect(booking)
 
 
@@ -109,6 +113,7 @@ def _finder(
     status: int,
     *,
     refusal: BookingError | None = None,
+    refused_at: Depot | None = None,
     refused: str = "",
 ) -> HttpResponse:
     now = timezone.now()
@@ -116,8 +121,8 @@ def _finder(
     if form.is_valid():
         search = form.search()
         places = finder.places(form, search, now=now)
-        if refusal is not None and refusal.nearest is not None and search.depot is not None:
-            nearest = finder.Nearest.of(form, search, search.depot, refusal.nearest)
+        if refusal is not None and refusal.nearest is not None and refused_at is not None:
+            nearest = finder.Nearest.of(form, search, refused_at, refusal.nearest)
     context = {
         "form": form, "places": places, "refusal": str(refusal) if refusal else refused, "nearest": nearest,
         "legend": LEGEND, "request_id": uuid4(), "free": sum(len(place.free) for place in places),

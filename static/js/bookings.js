@@ -113,6 +113,76 @@
     form.elements.ends_at.focus()
   })
 
+  // ---- results belong to the question they answer: while the fields say another, nothing of them can be booked ----
+  const question = () => document.querySelector('[data-question]')
+  let asking = null // the request for new results that is under way
+
+  const changed = (form) => [...form.elements].filter((field) => field.name && field.type !== 'hidden' && isChanged(field))
+
+  // Against what the server wrote, not against what was there on arrival: browsers fill fields again after a reload.
+  function isChanged(field) {
+    if (field.type === 'radio' || field.type === 'checkbox') return field.checked !== field.defaultChecked
+    if (field.tagName !== 'SELECT') return field.value !== field.defaultValue
+    const written = [...field.options].find((option) => option.defaultSelected) ?? field.options[0]
+    return Boolean(written) && field.value !== written.value
+  }
+
+  function markResults() {
+    const form = question()
+    const results = document.querySelector('[data-results]')
+    if (!form || !results) return
+    const isStale = asking !== null || changed(form).length > 0
+    results.classList.toggle('is-stale', isStale)
+    results.toggleAttribute('data-stale', isStale)
+    for (const button of results.querySelectorAll('.offer-actions button:not([data-sent])')) button.disabled = isStale
+    const sign = document.getElementById('find-stale')
+    const words = asking === null ? 'These slots answer an earlier question. Press Find for those of yours.' : 'Looking…'
+    if (isStale) sign.querySelector('[data-stale-words]').textContent = words
+    sign.hidden = !isStale
+  }
+
+  for (const kind of ['input', 'change']) {
+    document.addEventListener(kind, (event) => event.target.closest('[data-question]') && markResults())
+  }
+
+  document.body.addEventListener('htmx:beforeRequest', ({ target, detail }) => {
+    if (!target.matches('[data-question]')) return
+    asking = detail.xhr
+    markResults()
+  })
+  document.body.addEventListener('htmx:afterRequest', ({ target, detail }) => {
+    if (!target.matches('[data-question]') || detail.xhr !== asking) return
+    asking = null
+    markResults()
+  })
+
+  // An answer to what was asked before the fields were changed again must neither be shown nor put the fields back.
+  document.body.addEventListener('htmx:beforeSwap', (event) => {
+    const { detail } = event
+    if (detail.target?.id !== 'slots' || !question()) return
+    const isOwn = detail.requestConfig.elt.matches('[data-question]')
+    const isLate = isOwn ? isOtherThan(detail.requestConfig.formData) : asking !== null || changed(question()).length > 0
+    if (isLate) detail.shouldSwap = false
+  })
+
+  function isOtherThan(sent) {
+    return [...new FormData(question())].some(([name, value]) => sent.get(name) !== value)
+  }
+
+  // Enter in a field or a click that was quicker than the dimming: what is sent says what the fields say.
+  document.addEventListener('submit', (event) => {
+    const form = event.target
+    if (!form.matches('[data-results] .offer-actions')) return
+    for (const field of changed(question())) {
+      const carried = form.elements[`asked_${field.name}`]
+      if (carried) carried.value = field.value
+    }
+    if (!document.querySelector('[data-results][data-stale]')) return
+    event.preventDefault()
+    event.stopImmediatePropagation()
+    berth.toast('warning', 'Nothing was booked: press Find first, these slots answer an earlier question.')
+  }, true)
+
   // Twice sent is once meant; a page that comes back from the browser's memory can send again.
   document.addEventListener('submit', (event) => {
     if (event.target.method !== 'post' || event.target.matches('[hx-post]')) return
@@ -128,6 +198,7 @@
       button.disabled = false
       delete button.dataset.sent
     }
+    markResults()
   })
 
   // ---- results are looked up again when somebody else's booking has changed what is free ----
@@ -141,6 +212,7 @@
     for (const form of document.querySelectorAll('[data-keeps-length]')) keepLength(form)
     countDown()
     markSeen()
+    markResults()
   }
   document.body.addEventListener('htmx:afterSettle', begin)
   begin()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -209,6 +210,64 @@ def test_a_slot_somebody_else_took_meanwhile_is_refused_with_the_nearest_and_fre
     assert "Nothing was booked." in page
     assert answer.context["nearest"].url.startswith("/slots/?depot=NF-KAS&vehicle=HH-NF+100")
     assert Booking.objects.filter(fleet=fleet).count() == 0
+
+
+def asked(**question: str) -> dict[str, str]:
+    """The question as a slot of its results carries it."""
+    told = {"depot": "", "vehicle": "", **ELEVEN, **question}
+    return {f"asked_{name}": value for name, value in told.items()}
+
+
+@pytest.mark.parametrize("url", ["/holds/", "/bookings/"])
+@pytest.mark.parametrize(
+    "question",
+    [
+        {"vehicle": "HH-NF 200"},
+        {"vehicle": ""},
+        {"depot": "OTHER"},
+        {"starts_at": "2030-01-15T10:45"},
+        {"ends_at": "2030-01-15T12:15"},
+        {"starts_at": "soon"},
+    ],
+)
+def test_a_slot_of_an_older_question_is_refused_and_the_question_answered(
+    dispatcher: Client, evse: Evse, fleet: Organisation, vehicle: Vehicle, url: str, question: dict[str, str]
+) -> None:
+    make_vehicle(fleet, plate="HH-NF 200")
+    make_evse(make_depot(code="OTHER"))
+    shown_for = asked(**{"vehicle": "HH-NF 100", **question})
+
+    answer = dispatcher.post(url, slot_of(evse, fleet, vehicle, **shown_for))
+
+    assert answer.status_code == 409
+    assert "This slot answered an earlier question." in answer.content.decode()
+    assert not Booking.objects.exists()
+
+
+def test_a_slot_is_sent_with_the_question_it_was_shown_for(
+    dispatcher: Client, evse: Evse, fleet: Organisation, vehicle: Vehicle
+) -> None:
+    page = dispatcher.get("/slots/", {"vehicle": "HH-NF 100", **ELEVEN}).content.decode()
+    inputs = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page))
+
+    answer = dispatcher.post("/bookings/", inputs)
+
+    assert inputs["asked_vehicle"] == "HH-NF 100"
+    assert answer.status_code == 302
+    assert Booking.objects.get().vehicle == vehicle
+
+
+def test_a_refusal_at_one_depot_leaves_the_slots_of_the_others(
+    dispatcher: Client, evse: Evse, fleet: Organisation, vehicle: Vehicle
+) -> None:
+    other = make_evse(make_depot(code="OTHER", name="Other"))
+    taken_by_somebody(evse)
+
+    answer = dispatcher.post("/holds/", slot_of(evse, fleet, vehicle, **asked(vehicle="HH-NF 100")))
+
+    assert answer.status_code == 422
+    assert {place.depot for place in answer.context["places"]} == {evse.depot, other.depot}
+    assert answer.context["nearest"].url.startswith("/slots/?depot=NF-KAS")
 
 
 def test_where_the_depot_decides_the_booking_is_asked_for(

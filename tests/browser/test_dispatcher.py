@@ -26,6 +26,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 AXE = Path(__file__).parent / "vendor/axe.min.js"
 BERLIN = ZoneInfo("Europe/Berlin")
 SOON_MS = 2_000  # how long an open page may lag behind the database
+SLOW_LINE = """
+const { send } = XMLHttpRequest.prototype
+XMLHttpRequest.prototype.send = function (...body) { setTimeout(() => send.apply(this, body), 500) }
+"""
 SIZES = [(1440, 900), (390, 844)]
 
 
@@ -45,9 +49,9 @@ class Fleet:
             period=Period(starts_at, starts_at + timedelta(hours=1)), now=timezone.now(),
         )  # fmt: skip
 
-    def slots(self) -> str:
-        """The finder's question for the truck, tomorrow at eleven."""
-        start = tomorrow()
+    def slots(self, *, hours: int = 0) -> str:
+        """The finder's question for the truck, tomorrow at eleven or so many hours later."""
+        start = tomorrow() + timedelta(hours=hours)
         return (
             f"/slots/?depot=NF-KAS&vehicle=HH-NF+100"
             f"&starts_at={start:%Y-%m-%dT%H:%M}&ends_at={start + timedelta(hours=1):%Y-%m-%dT%H:%M}"
@@ -228,6 +232,36 @@ def test_a_later_start_moves_the_end_along(page: Page, fleet: Fleet) -> None:
     page.get_by_label("From").dispatch_event("change")
 
     expect(page.get_by_label("To", exact=True)).to_have_value(f"{start + timedelta(hours=1):%Y-%m-%dT%H:%M}")
+
+
+@pytest.mark.long
+def test_clicks_on_results_older_than_the_question_book_nothing(page: Page, fleet: Fleet) -> None:
+    """Five trucks one after another, on a slow line: each click comes 0.2 to 1 s after the fields were changed."""
+    trucks = [make_vehicle(fleet.truck.fleet, plate=f"HH-NF 20{n}") for n in range(5)]
+    page.add_init_script(SLOW_LINE)
+    results, first = page.locator("[data-results]"), page.locator("[data-results] [formaction]").first
+
+    for n, truck in enumerate(trucks):
+        page.goto(fleet.slots(hours=n))
+        page.get_by_label("Vehicle").select_option(truck.plate)
+        expect(results).to_have_attribute("data-stale", "", timeout=100)
+        expect(first).to_be_disabled()
+        page.wait_for_timeout(200 + 200 * n)
+        assert not click_at_once(page)
+        page.get_by_role("button", name="Find").click()
+        page.wait_for_timeout(200 + 200 * n)
+        if not click_at_once(page):  # else the new results were there
+            first.click()
+        expect(page.locator("[data-live-page]")).to_be_visible()
+
+    booked = list(Booking.objects.order_by("created_at").values_list("vehicle__plate", flat=True))
+    assert booked == [truck.plate for truck in trucks]
+
+
+def click_at_once(page: Page) -> bool:
+    """As a hand does: without waiting until the button can be pressed; whether it could."""
+    press = "(button) => { const could = !button.disabled; button.click(); return could }"
+    return bool(page.locator("[data-results] [formaction]").first.evaluate(press))
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
