@@ -69,7 +69,6 @@ class Dialect(Protocol):
 
     VERSION: str
     ANSWERS: Mapping[str, Callable[[Line, dict[str, Any]], Awaitable[dict[str, Any]]]]
-    TOLERANT: frozenset[str]
 
     def request(self, command: ChargerCommand) -> tuple[str, dict[str, Any]]:
         """(action, payload). Raises Unsayable."""
@@ -111,7 +110,7 @@ class Line:
             socket,
             dialect.VERSION,
             answers,
-            tolerant=dialect.TOLERANT,
+            is_tolerant=True,
             timeout_s=timings.call_timeout_s,
             log=partial(self._on_frame, log),
             on_late_answer=self._on_late_answer,

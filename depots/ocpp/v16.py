@@ -23,8 +23,6 @@ from depots.operations import Reading, Start, Stop
 logger = logging.getLogger(__name__)
 
 VERSION = "1.6"
-# These carry energy and money: a field too many must not lose them.
-TOLERANT = frozenset({"StartTransaction", "StopTransaction", "MeterValues"})
 
 LONGEST_TAG = 20
 

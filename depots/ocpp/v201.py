@@ -33,7 +33,6 @@ logger = logging.getLogger(__name__)
 __all__ = [
     "ANSWERS",
     "ANSWERS_TO_COMMANDS",
-    "TOLERANT",
     "VERSION",
     "ask_capabilities",
     "read_answer",
@@ -41,7 +40,6 @@ __all__ = [
 ]
 
 VERSION = "2.0.1"
-TOLERANT = frozenset({"TransactionEvent", "MeterValues"})
 
 LONGEST_TOKEN = 36
 

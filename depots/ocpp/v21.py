@@ -11,9 +11,9 @@ from depots import operations
 from depots.ocpp import v201
 from depots.ocpp.line import Line
 from depots.ocpp.v16 import take_note
-from depots.ocpp.v201 import TOLERANT, Answerer, ask_capabilities, read_answer, refuse, request
+from depots.ocpp.v201 import Answerer, ask_capabilities, read_answer, refuse, request
 
-__all__ = ["ANSWERS", "TOLERANT", "VERSION", "ask_capabilities", "read_answer", "request"]
+__all__ = ["ANSWERS", "VERSION", "ask_capabilities", "read_answer", "request"]
 
 VERSION = "2.1"
 

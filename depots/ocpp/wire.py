@@ -20,10 +20,12 @@ from ocpp.exceptions import (
     NotImplementedError,
     NotSupportedError,
     OCPPError,
+    ProtocolError,
 )
 from websockets.exceptions import ConnectionClosed
 
 from depots.ocpp import schemas
+from depots.ocpp.normalise import MissingField, normalise
 
 logger = logging.getLogger(__name__)
 
@@ -70,8 +72,9 @@ class FrameFault(Exception):
 class Wire:
     """`version`: "1.6", "2.0.1" or "2.1". `answers` maps each action the other side may call to its answerer.
 
-    `tolerant` names actions that are answered even with fields that break the schema; those parts are left out, and the
-    payload gets the key `"_malformed"`. `log(is_incoming, action, frame)` sees every frame.
+    A tolerant end answers calls that break their schema: what does not conform is converted or set aside (normalise.py),
+    and the payload gets the key `"_malformed"`, the list of those places. `log(is_incoming, action, frame)` sees every
+    frame.
     """
 
     def __init__(
@@ -80,7 +83,7 @@ class Wire:
         version: str,
         answers: Mapping[str, Answerer],
         *,
-        tolerant: frozenset[str] = frozenset(),
+        is_tolerant: bool = False,
         timeout_s: float = 30,
         log: Callable[[bool, str, str], None] = lambda is_incoming, action, frame: None,
         on_late_answer: Callable[[str, dict[str, Any]], Awaitable[None]] | None = None,
@@ -88,7 +91,7 @@ class Wire:
         self.socket = socket
         self.version = version
         self.answers = answers
-        self.tolerant = tolerant
+        self.is_tolerant = is_tolerant
         self.timeout_s = timeout_s
         self._log = log
         self._on_late_answer = on_late_answer
@@ -179,17 +182,15 @@ class Wire:
             if schemas.is_known(self.version, action):
                 raise NotSupportedError(description=f"{action} is not something to ask here.")
             raise NotImplementedError(description=f"{action[:50]} is not an action of OCPP {self.version}.")
+        if not schemas.is_valid(self.version, action, payload):
+            if not self.is_tolerant:
+                schemas.check(self.version, action, payload)
+            payload, odd = normalise(self.version, action, payload)
+            payload["_malformed"] = odd
         try:
-            schemas.check(self.version, action, payload)
-        except OCPPError as fault:
-            if action not in self.tolerant:
-                raise
-            try:
-                payload = schemas.mended(self.version, action, payload)
-            except OCPPError:
-                raise fault from None
-            payload["_malformed"] = True
-        return await answerer(payload)
+            return await answerer(payload)
+        except MissingField as missing:
+            raise ProtocolError(description=str(missing)) from None
 
     async def _take_answer(self, kind: int, unique_id: str, rest: list[Any]) -> None:
         if kind == RESULT_ERROR:
