@@ -6,11 +6,13 @@ Each runs in a thread of its own, survives a database that is down for a while, 
 import asyncio
 import threading
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import structlog
 from django.db import connections
 from django.utils import timezone
+
+from config.housekeeping import keep_house_if_ours
 
 logger = structlog.get_logger(__name__)
 
@@ -25,11 +27,13 @@ class Scheduler(threading.Thread):
     def __init__(self) -> None:
         super().__init__(name="scheduler", daemon=True)
         self._stopping = threading.Event()
+        self._house_kept_on: date | None = None
 
     def run(self) -> None:
         while not self._stopping.wait(_seconds_to_next_tick(timezone.now())):
             try:
                 run_if_ours(timezone.now())
+                self._keep_house(timezone.now())
             except Exception:
                 logger.exception("tick failed")
             finally:
@@ -38,6 +42,11 @@ class Scheduler(threading.Thread):
     def stop(self) -> None:
         self._stopping.set()
         self.join(timeout=10)
+
+    def _keep_house(self, now: datetime) -> None:
+        if self._house_kept_on != now.date():
+            keep_house_if_ours(now)
+            self._house_kept_on = now.date()
 
 
 def run_if_ours(now: datetime, name: str = "scheduler") -> bool:

@@ -12,7 +12,7 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from config import logs, postgres
+from config import keys, logs, postgres
 
 env = environ.Env()
 
@@ -41,8 +41,12 @@ _HERE = _base.hostname in {"localhost", "127.0.0.1", "::1"}
 _PUBLIC = _base.scheme == "https" and not _HERE
 PRODUCTION = _PUBLIC or (not DEBUG and "BERTH_DEBUG" in env.ENVIRON)
 
-_DEVELOPMENT_KEY = "insecure-development-key-of-one-machine-never-of-an-installation"
-SECRET_KEY = env.str("BERTH_SECRET_KEY", default=_DEVELOPMENT_KEY)
+# An installation brings its key; a checkout makes one of its own with its first command.
+_given_key = env.str("BERTH_SECRET_KEY", default="")
+SECRET_KEY = _given_key or ("" if PRODUCTION else keys.key_of_checkout(BERTH_VAR))
+
+# Keys of stored secrets, newest first: new secrets are kept under the first, old ones are read under any.
+BERTH_STORAGE_KEYS = [key for key in env.list("BERTH_STORAGE_KEYS", default=[]) if key] or [SECRET_KEY]
 
 # Only names we serve: a forged Host header must not end up in a mail or a redirect. Who tries Berth out on all of a
 # machine's addresses is reached by names we cannot know.
@@ -68,7 +72,12 @@ _refused = [
         (
             "BERTH_SECRET_KEY",
             "be a random text of 50 characters or more",
-            SECRET_KEY != _DEVELOPMENT_KEY and len(SECRET_KEY) >= 50,
+            len(SECRET_KEY) >= 50 and not SECRET_KEY.startswith("insecure"),
+        ),
+        (
+            "BERTH_STORAGE_KEYS",
+            "be random texts of 50 characters or more, newest first",
+            all(len(key) >= 50 for key in BERTH_STORAGE_KEYS) or not SECRET_KEY,
         ),
         (
             "BERTH_ALLOWED_HOSTS",
@@ -231,7 +240,9 @@ SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _HTTPS else None
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if _HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = _HTTPS
-SECURE_HSTS_PRELOAD = _HTTPS
+# A browser vendor's list keeps a domain for years: whoever wants that says so.
+SECURE_HSTS_PRELOAD = _HTTPS and env.bool("BERTH_HSTS_PRELOAD", default=False)
+SILENCED_SYSTEM_CHECKS = ["security.W021"]  # which asks for it unasked
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"

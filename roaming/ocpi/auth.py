@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from depots.models import Organisation
-from depots.secrets import hash_token
+from depots.secrets import hash_token_under_each_key
 from roaming.models import Partner, PartnerMessage, PartnerToken
 from roaming.ocpi.envelope import Code, RefusalError
 
@@ -81,7 +81,11 @@ def token_of(request: HttpRequest, *, now: datetime) -> PartnerToken | None:
 
     The first call with a new token ends the one it replaced.
     """
-    hashes = [hash_token(spelling) for spelling in spellings(request.headers.get("Authorization", ""))]
+    hashes = [
+        hashed
+        for spelling in spellings(request.headers.get("Authorization", ""))
+        for hashed in hash_token_under_each_key(spelling)
+    ]
     if not hashes:
         return None
     others = PartnerToken.objects.filter(partner=OuterRef("partner"), kind=Kind.PREVIOUS)

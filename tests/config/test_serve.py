@@ -13,7 +13,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from config import asgi
+from config import asgi, health
 from tests.serving import BerthServer
 
 
@@ -47,7 +47,19 @@ def test_a_stop_while_answers_are_owed_is_a_clean_end(berth_server: BerthServer)
 
 
 @pytest.mark.django_db
-def test_not_ready_names_what_is_missing(client: Client) -> None:
+def test_readiness_costs_two_statements_once_the_migrations_were_found_applied(
+    client: Client, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
+) -> None:
+    monkeypatch.setattr(health, "_migrations", health.MissingMigrations())
+    assert client.get("/readyz").json()["ready"]
+
+    with django_assert_num_queries(2):
+        assert client.get("/readyz").status_code == 200
+
+
+@pytest.mark.django_db
+def test_not_ready_names_what_is_missing(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_migrations", health.MissingMigrations())
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM django_migrations WHERE app = 'bookings'")
 

@@ -17,18 +17,36 @@ INSTALLATION = {
 }
 
 
-def check(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    clean = {
-        name: value for name, value in os.environ.items() if not name.startswith(("BERTH_", "DATABASE_"))
-    }
+def clean(environment: dict[str, str]) -> dict[str, str]:
+    ours = {name: text for name, text in os.environ.items() if not name.startswith(("BERTH_", "DATABASE_"))}
+    return {**ours, **environment}
+
+
+def manage(arguments: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "manage.py", "check"],
+        [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
-        env={**clean, **environment},
+        env=clean(environment),
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def check(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return manage(["check"], environment)
+
+
+def setting(name: str, environment: dict[str, str]) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", f"from config import settings; print(settings.{name})"],
+        cwd=ROOT,
+        env=clean(environment),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
 
 
 def test_an_installation_that_says_everything_starts() -> None:
@@ -42,6 +60,9 @@ def test_an_installation_that_says_everything_starts() -> None:
     [
         ("BERTH_SECRET_KEY", None),
         ("BERTH_SECRET_KEY", "short"),
+        ("BERTH_SECRET_KEY", "insecure-development-key-of-one-machine-never-of-an-installation"),
+        ("BERTH_STORAGE_KEYS", "short"),
+        ("BERTH_STORAGE_KEYS", f"{'n3' * 30},short"),
         ("BERTH_ALLOWED_HOSTS", None),
         ("BERTH_ALLOWED_HOSTS", "*"),
         ("BERTH_EMAIL_URL", None),
@@ -73,20 +94,47 @@ def test_beside_the_demo_partners_may_live_on_this_machine(
 ) -> None:
     if sign:
         (tmp_path / "demo").touch()
-    clean = {
-        name: value for name, value in os.environ.items() if not name.startswith(("BERTH_", "DATABASE_"))
-    }
+    told = setting("BERTH_ALLOW_PRIVATE_PARTNERS", {**installation, "BERTH_VAR": str(tmp_path)})
 
-    done = subprocess.run(
-        [sys.executable, "-c", "from config import settings; print(settings.BERTH_ALLOW_PRIVATE_PARTNERS)"],
-        cwd=ROOT,
-        env={**clean, **installation, "BERTH_VAR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    assert told == str(may)
 
-    assert done.stdout.strip() == str(may)
+
+def test_a_checkout_makes_a_key_of_its_own_and_keeps_it(tmp_path: Path) -> None:
+    seen = {setting("SECRET_KEY", {"BERTH_VAR": str(tmp_path / name)}) for name in ("a", "a", "b")}
+
+    assert len(seen) == 2
+    assert all(len(key) >= 50 for key in seen)
+    assert (tmp_path / "a" / "secret_key").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_installation_never_makes_up_a_key(tmp_path: Path) -> None:
+    done = check({**INSTALLATION, "BERTH_SECRET_KEY": "", "BERTH_VAR": str(tmp_path)})
+
+    assert "BERTH_SECRET_KEY" in done.stderr
+    assert not (tmp_path / "secret_key").exists()
+
+
+@pytest.mark.parametrize(("chosen", "preload"), [({}, "False"), ({"BERTH_HSTS_PRELOAD": "1"}, "True")])
+def test_a_browser_list_is_entered_only_by_choice(chosen: dict[str, str], preload: str) -> None:
+    assert setting("SECURE_HSTS_PRELOAD", {**INSTALLATION, **chosen}) == preload
+
+
+@pytest.mark.parametrize("command", [["demo", "--only", "serve"], ["load_demo"]])
+def test_an_installation_loads_no_demo(command: list[str], tmp_path: Path) -> None:
+    done = manage(command, {**INSTALLATION, "BERTH_VAR": str(tmp_path)})
+
+    assert done.returncode == 1
+    assert "well-known password" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_demo_under_another_key_says_so_before_it_starts(tmp_path: Path) -> None:
+    (tmp_path / "demo").write_text("deadbeef")
+
+    done = manage(["demo", "--only", "serve"], {"BERTH_VAR": str(tmp_path), "BERTH_HTTP": "127.0.0.1:0"})
+
+    assert done.returncode == 1
+    assert "another key" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from config import addresses, logs, postgres
+from config.demo_data.refusal import refuse_in_production
 from config.supervisor import Program, Supervisor
+from depots.secrets import fingerprint
 
 CORE = ("serve", "worker", "ocpp_gateway")
 LOGINS = (
@@ -38,6 +40,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         logs.to_stdout()
         names = _chosen(options["only"])
+        refuse_in_production()
         # In the demo the partner is a process of this machine, over plain http.
         os.environ.setdefault("BERTH_ALLOW_PRIVATE_PARTNERS", "1")
         settings.BERTH_ALLOW_PRIVATE_PARTNERS = True
@@ -60,8 +63,7 @@ class Command(BaseCommand):
 
     def _prepare(self) -> None:
         self._say("Preparing the database")
-        settings.DEMO_SIGN.parent.mkdir(parents=True, exist_ok=True)
-        settings.DEMO_SIGN.touch()
+        _sign()
         call_command("migrate", verbosity=0, interactive=False)
         self._say("Loading the demo data")
         call_command("load_demo", stdout=self.stdout)
@@ -120,6 +122,18 @@ def _answers_at(name: str) -> str | None:
         "ocpp_gateway": f"tcp://{addresses.reachable(settings.BERTH_OCPP)}",
     }
     return addresses_of.get(name)
+
+
+def _sign() -> None:
+    """Leave the sign of a demo with the key its secrets are kept under: under another one nothing would open."""
+    sign, ours = settings.DEMO_SIGN, fingerprint(settings.BERTH_STORAGE_KEYS[-1])
+    if sign.exists() and sign.read_text() != ours:
+        raise CommandError(
+            f"The demo's data were made under another key. Remove {settings.BERTH_VAR} for a fresh demo, or set the "
+            "BERTH_SECRET_KEY they were made with."
+        )
+    sign.parent.mkdir(parents=True, exist_ok=True)
+    sign.write_text(ours)
 
 
 def _refuse_taken_addresses(names: list[str]) -> None:

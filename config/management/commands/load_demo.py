@@ -5,6 +5,7 @@ from typing import Any
 from django.utils import timezone
 
 from config.demo_data import load
+from config.demo_data.refusal import refuse_in_production
 from config.operator_command import OperatorCommand
 
 
@@ -12,6 +13,7 @@ class Command(OperatorCommand):
     help = "Load the demo data; called again, only what has come due since is added."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        refuse_in_production()
         loaded = load(now=timezone.now())
         new = "new" if loaded.is_new else "kept"
         self.stdout.write(

@@ -1,0 +1,24 @@
+"""What piles up and nobody asks for any more, cleared once a day."""
+
+from datetime import UTC, datetime, time, timedelta
+
+from axes.models import AccessAttempt
+from django.contrib.sessions.models import Session
+
+# Long after the lock-out they serve has ended.
+ATTEMPTS_KEPT = timedelta(days=1)
+
+
+def keep_house_if_ours(now: datetime) -> bool:
+    """Clear sessions that ran out and tries to sign in that count no more; True when this worker's turn was today's."""
+    from bookings.models import SchedulerTick
+
+    today = datetime.combine(now.astimezone(UTC).date(), time(), tzinfo=UTC)
+    SchedulerTick.objects.bulk_create(
+        [SchedulerTick(name="housekeeping", at=today - timedelta(days=1))], ignore_conflicts=True
+    )
+    if not SchedulerTick.objects.filter(name="housekeeping", at__lt=today).update(at=today):
+        return False
+    Session.objects.filter(expire_date__lte=now).delete()
+    AccessAttempt.objects.filter(attempt_time__lte=now - ATTEMPTS_KEPT).delete()
+    return True

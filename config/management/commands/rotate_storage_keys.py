@@ -1,0 +1,30 @@
+"""Bring stored secrets under the newest of BERTH_STORAGE_KEYS, so that older keys can be taken away."""
+
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from config.operator_command import OperatorCommand
+from depots.models import Charger
+from depots.secrets import UnreadableSecretError, is_under_newest_key
+from roaming.operations.rotating import rotate_stored_secrets
+
+
+class Command(OperatorCommand):
+    help = (
+        "Keep partners' tokens under the newest of BERTH_STORAGE_KEYS. A charger's password follows when the charger "
+        "connects; older keys can go once `chargers_left` is empty."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            rotated = rotate_stored_secrets()
+        except UnreadableSecretError as unreadable:
+            raise CommandError(str(unreadable)) from unreadable
+        salts = Charger.objects.exclude(password_hash="").order_by("identity")
+        left = [
+            identity
+            for identity, salt in salts.values_list("identity", "password_salt")
+            if not is_under_newest_key(salt)
+        ]
+        self.say({"partner_secrets": rotated, "chargers_left": left})
