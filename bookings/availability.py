@@ -12,12 +12,12 @@ from django.db.models import QuerySet
 
 from bookings import rules
 from bookings.models import Booking, BookingOption, BookingStatus, Occupancy
-from bookings.terms import Terms
+from bookings.terms import LONGEST_EARLY_START, LONGEST_TAIL, Terms
 from depots.models import Evse
 from depots.periods import Period, gaps
 
-# An end later than any span: a booking may be followed by free time without end.
-FAR = timedelta(days=1)
+# What is occupied reaches no further past a booked period; also how far around a wish the nearest slot is looked for.
+FAR = max(LONGEST_EARLY_START, LONGEST_TAIL)
 
 
 @dataclass(frozen=True)

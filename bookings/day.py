@@ -99,4 +99,4 @@ def _is_of_today(one: Entry, now: datetime) -> bool:
     if one.group in {"now", "next"}:
         return True
     today = now.astimezone(one.booking.depot.zone).date()
-    return today in {one.starts_at.date(), one.ends_at.date()}
+    return one.starts_at.date() <= today <= one.ends_at.date()

@@ -7,12 +7,60 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import models
+
 from depots.periods import Period
 
 
 @dataclass(frozen=True)
+class Bounds:
+    """The least and the most a term may be, both included."""
+
+    least: int
+    most: int
+
+    def nearest(self, value: int) -> int:
+        return min(max(value, self.least), self.most)
+
+
+_DAY, _WEEK, _MONTH = 24 * 60, 7 * 24 * 60, 30 * 24 * 60
+
+# What a term may be: files, forms and partners' terms are held to it, and code that looks back or ahead relies on it.
+LIMITS: dict[str, Bounds] = {
+    "decision_min": Bounds(1, _WEEK),
+    "arm_lead_min": Bounds(0, _DAY),
+    "slot_step_min": Bounds(1, _DAY),
+    "early_start_min": Bounds(0, _DAY),
+    "late_stop_min": Bounds(0, _DAY),
+    "turnaround_min": Bounds(0, _DAY),
+    "no_show_min": Bounds(1, _DAY),
+    "change_until_min": Bounds(0, _MONTH),
+    "cancel_until_min": Bounds(0, _MONTH),
+    "min_duration_min": Bounds(1, _WEEK),
+    "max_duration_min": Bounds(1, _WEEK),
+    "lead_min": Bounds(0, _MONTH),
+    "horizon_days": Bounds(1, 366),
+    "max_promise_kw": Bounds(1, 100_000),
+    "max_open_bookings": Bounds(1, 1_000_000),
+    "hold_min": Bounds(1, _DAY),
+}
+
+
+class WalkIn(models.TextChoices):
+    """Whose trucks may charge without a booking while nobody has booked the EVSE."""
+
+    OWN = "own", "The operator's own"
+    AGREED = "agreed", "The operator's own and guests with an agreement in force"
+    KNOWN = "known", "Every card that is registered here"
+    ANYBODY = "anybody", "Everybody"
+
+
+@dataclass(frozen=True)
 class Terms:
-    """Minutes unless the name says otherwise; deadlines count back from the start of the booked period."""
+    """Minutes unless the name says otherwise; deadlines count back from the start of the booked period.
+
+    None is a term that sets no bound.
+    """
 
     approval: bool = False
     decision_min: int = 15
@@ -29,6 +77,10 @@ class Terms:
     lead_min: int = 0
     horizon_days: int = 14
     overlapping_tokens: bool = True
+    walk_in: str = WalkIn.AGREED.value
+    max_promise_kw: int | None = None
+    max_open_bookings: int | None = None
+    hold_min: int = 10
 
     @classmethod
     def resolve(cls, overrides: Iterable[Any]) -> Terms:
@@ -62,6 +114,15 @@ class Terms:
         """How long after the booked end the EVSE is not free yet: late stop or turnaround, whichever is longer."""
         return timedelta(minutes=max(self.late_stop_min, self.turnaround_min))
 
+    @property
+    def hold_time(self) -> timedelta:
+        """How long a slot is kept for a dispatcher who reads the terms."""
+        return timedelta(minutes=self.hold_min)
+
+    @property
+    def max_promise_w(self) -> int | None:
+        return None if self.max_promise_kw is None else self.max_promise_kw * 1000
+
     def no_show_at(self, period: Period) -> datetime:
         """When a truck that has not come has lost its slot; never after the slot itself has ended."""
         return min(period.starts_at + timedelta(minutes=self.no_show_min), period.ends_at)
@@ -74,3 +135,13 @@ class Terms:
 
     def due_at(self, period: Period) -> datetime:
         return period.starts_at - self.arm_lead
+
+
+def _most(*names: str) -> timedelta:
+    return timedelta(minutes=max(LIMITS[name].most for name in names))
+
+
+LONGEST_BOOKING = _most("max_duration_min")
+LONGEST_EARLY_START = _most("early_start_min")
+LONGEST_LEAD = _most("arm_lead_min", "early_start_min")
+LONGEST_TAIL = _most("late_stop_min", "turnaround_min")

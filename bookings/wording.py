@@ -54,6 +54,10 @@ def terms_lines(terms: Terms, period: Period, depot: Depot, *, now: datetime) ->
         lines.append(Line("player-play", f"Start up to {terms.early_start_min} min early"))
     if terms.late_stop_min:
         lines.append(Line("player-stop", f"Stay up to {terms.late_stop_min} min longer"))
+    if terms.max_promise_kw is not None:
+        lines.append(Line("bolt", f"At most {terms.max_promise_kw} kW are promised"))
+    if terms.max_open_bookings is not None:
+        lines.append(Line("list", f"At most {terms.max_open_bookings} bookings that are not over"))
     if terms.approval and depot.is_mirror:
         lines.insert(0, Line("inbox", "The partner decides"))
     elif terms.approval:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
@@ -12,11 +12,9 @@ from bookings.board.bars import UNSHOWN, Bar, Closed, Taken, bars_of, closed_of
 from bookings.board.states import RowState, bay, plugs, states_of
 from bookings.board.window import Window
 from bookings.models import Booking, BookingRequest, Closure, Enforcement, Occupancy
+from bookings.terms import LONGEST_BOOKING
 from depots.models import Depot, Evse
 from depots.periods import Period
-
-# No booking is longer (terms.max_duration_min is far below): how far back an index scan has to look.
-LONGEST = timedelta(days=3)
 
 
 @dataclass
@@ -120,9 +118,9 @@ def _occupied(evse_ids: Iterable[int], period: Period) -> list[Occupancy]:
 def _bookings(viewer: BoardViewer, period: Period, occupied: Collection[Occupancy]) -> list[Booking]:
     """Those that overlap the period, and those that only ask to be moved into it."""
     kept = [row.holder for row in occupied if row.kind == Occupancy.Kind.PENDING]
-    here = Q(
-        starts_at__lt=period.ends_at, starts_at__gt=period.starts_at - LONGEST, ends_at__gt=period.starts_at
-    )
+    # No booking is longer: how far back the index scan has to look.
+    earliest = period.starts_at - LONGEST_BOOKING
+    here = Q(starts_at__lt=period.ends_at, starts_at__gt=earliest, ends_at__gt=period.starts_at)
     rows = shown_bookings().filter(here | Q(pk__in=kept), depot=viewer.depot)
     return list(rows if viewer.sees_all else rows.filter(fleet__in=viewer.fleet_ids))
 

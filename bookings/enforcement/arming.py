@@ -24,14 +24,12 @@ from bookings import lifecycle
 from bookings.enforcement.state import AT_CHARGER, RETRY, charger_of, is_wanted, reach, set_state
 from bookings.locking import lock_booking, lock_bookings, lock_evses
 from bookings.models import Booking, BookingStatus, Enforcement, Occupancy
-from bookings.terms import Terms
+from bookings.terms import LONGEST_LEAD, Terms
 from depots import operations as depots
 from depots.models import Charger, ChargerCommand
 
 logger = logging.getLogger(__name__)
 
-# No arm lead reaches further; narrows the index scan before each booking's own terms are asked.
-LONGEST_LEAD = timedelta(days=1)
 # So many a transaction: a depot's morning is armed in one tick without holding its locks for long.
 BATCH = 200
 
@@ -138,7 +136,7 @@ def _try_again(booking_id: int, now: datetime) -> int:
 
 
 def _due(now: datetime) -> list[int]:
-    """Ids of what is due. The index of confirmed bookings narrows it to a day, their own terms to what is due: of a
+    """Ids of what is due. The index of confirmed bookings narrows it to the longest lead, their own terms to what is due: of a
     day's bookings only those few are read every second."""
     rows = (
         _unarmed()

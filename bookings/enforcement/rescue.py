@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from bookings import fitting, lifecycle, power, queries
-from bookings.enforcement.arming import LONGEST_LEAD, each_by_itself
+from bookings.enforcement.arming import each_by_itself
 from bookings.enforcement.state import ACTOR
 from bookings.errors import BookingError
 from bookings.locking import lock_booking
@@ -16,6 +16,7 @@ from bookings.models import Booking, BookingStatus, Enforcement
 from bookings.operations import changing, mark_no_show, requests
 from bookings.operations.cancelling import write_off
 from bookings.operations.making import assign
+from bookings.terms import LONGEST_LEAD
 from depots.models import Evse
 from depots.queries import is_online
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from bookings.terms import Terms
+from bookings.terms import LIMITS, Terms, WalkIn
 from depots.imports.documents import Place
 from depots.imports.schemas import (
     Centimetres,
@@ -23,33 +23,41 @@ from depots.imports.schemas import (
     Text,
     VehicleType,
     folded,
+    one_of,
     physical_faults,
 )
 
-Minutes = Annotated[int, Field(ge=0, le=100_000)]
-SomeMinutes = Annotated[int, Field(ge=1, le=100_000)]
 Price = Annotated[float, Field(ge=0, le=9999, allow_inf_nan=False)]
 Fee = Annotated[float, Field(ge=0, le=99_999, allow_inf_nan=False)]
+
+
+def _within(name: str) -> Any:
+    """What `bookings.terms.LIMITS` says a term may be."""
+    return Field(ge=LIMITS[name].least, le=LIMITS[name].most)
 
 
 class TermsRow(FileRow):
     """The fields of bookings.terms.Terms; one that is not given is inherited."""
 
     approval: bool | None = None
-    decision_min: SomeMinutes | None = None
-    arm_lead_min: Minutes | None = None
-    slot_step_min: Annotated[int, Field(ge=1, le=1440)] | None = None
-    early_start_min: Minutes | None = None
-    late_stop_min: Minutes | None = None
-    turnaround_min: Minutes | None = None
-    no_show_min: SomeMinutes | None = None
-    change_until_min: Minutes | None = None
-    cancel_until_min: Minutes | None = None
-    min_duration_min: SomeMinutes | None = None
-    max_duration_min: SomeMinutes | None = None
-    lead_min: Minutes | None = None
-    horizon_days: Annotated[int, Field(ge=1, le=730)] | None = None
+    decision_min: Annotated[int, _within("decision_min")] | None = None
+    arm_lead_min: Annotated[int, _within("arm_lead_min")] | None = None
+    slot_step_min: Annotated[int, _within("slot_step_min")] | None = None
+    early_start_min: Annotated[int, _within("early_start_min")] | None = None
+    late_stop_min: Annotated[int, _within("late_stop_min")] | None = None
+    turnaround_min: Annotated[int, _within("turnaround_min")] | None = None
+    no_show_min: Annotated[int, _within("no_show_min")] | None = None
+    change_until_min: Annotated[int, _within("change_until_min")] | None = None
+    cancel_until_min: Annotated[int, _within("cancel_until_min")] | None = None
+    min_duration_min: Annotated[int, _within("min_duration_min")] | None = None
+    max_duration_min: Annotated[int, _within("max_duration_min")] | None = None
+    lead_min: Annotated[int, _within("lead_min")] | None = None
+    horizon_days: Annotated[int, _within("horizon_days")] | None = None
     overlapping_tokens: bool | None = None
+    walk_in: Annotated[str, one_of(WalkIn.values)] | None = None
+    max_promise_kw: Annotated[int, _within("max_promise_kw")] | None = None
+    max_open_bookings: Annotated[int, _within("max_open_bookings")] | None = None
+    hold_min: Annotated[int, _within("hold_min")] | None = None
 
 
 class TariffRow(FileRow):
@@ -264,4 +272,6 @@ def _contradiction(terms: Terms) -> tuple[str, str] | None:
             "max_duration_min",
             f"no whole number of steps of {step} minutes lies between {terms.min_duration_min} and {longest}",
         )
+    if terms.lead_min >= terms.horizon_days * 24 * 60:
+        return "lead_min", f"{terms.lead_min} minutes reach beyond horizon_days, {terms.horizon_days}"
     return None

@@ -1,12 +1,20 @@
 from __future__ import annotations
 
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Upper
 
+from bookings.terms import LIMITS, WalkIn
 from depots.models import Agreement, Depot, Evse
 from depots.periods import PeriodField
+
+
+def _within_limits(name: str) -> models.PositiveIntegerField[int | None, int | None]:
+    """A column of a term in whole numbers; null inherits."""
+    bounds = LIMITS[name]
+    validators = [MinValueValidator(bounds.least), MaxValueValidator(bounds.most)]
+    return models.PositiveIntegerField(null=True, blank=True, validators=validators)
 
 
 class BookingOption(models.Model):
@@ -68,20 +76,24 @@ class TermsOverride(models.Model):
     option = models.OneToOneField(BookingOption, models.CASCADE, related_name="terms", null=True, blank=True)
 
     approval = models.BooleanField(null=True, blank=True)
-    decision_min = models.PositiveIntegerField(null=True, blank=True)
-    arm_lead_min = models.PositiveIntegerField(null=True, blank=True)
-    slot_step_min = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
-    early_start_min = models.PositiveIntegerField(null=True, blank=True)
-    late_stop_min = models.PositiveIntegerField(null=True, blank=True)
-    turnaround_min = models.PositiveIntegerField(null=True, blank=True)
-    no_show_min = models.PositiveIntegerField(null=True, blank=True)
-    change_until_min = models.PositiveIntegerField(null=True, blank=True)
-    cancel_until_min = models.PositiveIntegerField(null=True, blank=True)
-    min_duration_min = models.PositiveIntegerField(null=True, blank=True)
-    max_duration_min = models.PositiveIntegerField(null=True, blank=True)
-    lead_min = models.PositiveIntegerField(null=True, blank=True)
-    horizon_days = models.PositiveIntegerField(null=True, blank=True)
+    decision_min = _within_limits("decision_min")
+    arm_lead_min = _within_limits("arm_lead_min")
+    slot_step_min = _within_limits("slot_step_min")
+    early_start_min = _within_limits("early_start_min")
+    late_stop_min = _within_limits("late_stop_min")
+    turnaround_min = _within_limits("turnaround_min")
+    no_show_min = _within_limits("no_show_min")
+    change_until_min = _within_limits("change_until_min")
+    cancel_until_min = _within_limits("cancel_until_min")
+    min_duration_min = _within_limits("min_duration_min")
+    max_duration_min = _within_limits("max_duration_min")
+    lead_min = _within_limits("lead_min")
+    horizon_days = _within_limits("horizon_days")
     overlapping_tokens = models.BooleanField(null=True, blank=True)
+    walk_in = models.CharField(max_length=10, choices=WalkIn, null=True, blank=True)
+    max_promise_kw = _within_limits("max_promise_kw")
+    max_open_bookings = _within_limits("max_open_bookings")
+    hold_min = _within_limits("hold_min")
 
     class Meta:
         constraints = [
@@ -93,6 +105,9 @@ class TermsOverride(models.Model):
             ),
             models.CheckConstraint(
                 name="terms_step_positive", condition=Q(slot_step_min__isnull=True) | Q(slot_step_min__gt=0)
+            ),
+            models.CheckConstraint(
+                name="terms_walk_in_known", condition=Q(walk_in__isnull=True) | Q(walk_in__in=WalkIn.values)
             ),
         ]
 

@@ -13,13 +13,12 @@ from bookings.operations.changing import change_booking
 from bookings.operations.charging import complete, start_charging
 from bookings.operations.closing import affected, clear_closure, close_evse, lift_closure
 from bookings.operations.deciding import decide
-from bookings.operations.making import HOLD_TIME, confirm_hold, hold_slot, request_booking
+from bookings.operations.making import confirm_hold, hold_slot, request_booking
 from bookings.operations.remote import RemoteState, adopt_remote
 from bookings.operations.seeing import mark_seen
 from bookings.operations.tokens import TokenName
 
 __all__ = [
-    "HOLD_TIME",
     "RemoteState",
     "TokenName",
     "adopt_remote",

@@ -37,8 +37,6 @@ from bookings.terms import Terms
 from depots.models import Evse, Organisation
 from depots.periods import Period
 
-HOLD_TIME = timedelta(minutes=10)
-
 
 @dataclass(frozen=True)
 class Wish:
@@ -117,7 +115,7 @@ def hold_slot(
     actor: str,
     now: datetime,
 ) -> Booking:
-    """Keep a slot for HOLD_TIME while its dispatcher reads the terms and confirms. Raises a BookingError."""
+    """Keep a slot for the term `hold_min` while its dispatcher reads the terms and confirms. Raises a BookingError."""
     wish = _wish(
         fleet=fleet, option=option, period=period, vehicle=vehicle, needs=None, evse=evse, tokens=tokens, power_w=power_w,
         plate="", request_id="", authorization_reference="", party=("", ""), actor=actor, now=now,
@@ -288,7 +286,7 @@ def _begin(wish: Wish, terms: Terms, status: BookingStatus) -> Booking:
     evse, watts = _first_with_power(free, span, wish)
     booking = _booking(wish, terms, evse, watts)
     if status == BookingStatus.HELD:
-        booking.held_until = now + HOLD_TIME
+        booking.held_until = now + terms.hold_time
     if status == BookingStatus.REQUESTED:
         booking.decide_until = decide_until(terms, wish.period, now)
     return lifecycle.begin(booking, status, tokens=wish.tokens, actor=wish.actor, at=now)

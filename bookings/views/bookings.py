@@ -7,7 +7,8 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
-from django.db.models import DateField, DateTimeField, F, Func, QuerySet
+from django.db.models import DateField, DateTimeField, F, Func, QuerySet, Value
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast
 from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 from django.http import HttpRequest, HttpResponse
@@ -20,6 +21,7 @@ from bookings import access, day, history, operations, wording
 from bookings.errors import BookingError, WrongStatus
 from bookings.forms.bookings import CancelForm, ChangeForm, ListForm
 from bookings.models import Booking, BookingStatus, Vehicle
+from bookings.terms import LONGEST_BOOKING
 from bookings.views import slots
 from depots import pages
 from depots.models import Depot
@@ -27,10 +29,17 @@ from depots.wall_clock import local_text
 
 A_PAGE = 100
 A_DAY = timedelta(days=1)
-LOCAL_DAY = Cast(
-    Func(F("depot__time_zone"), F("starts_at"), function="timezone", output_field=DateTimeField()),
-    DateField(),
-)
+
+
+def _local_day(moment: Combinable) -> Cast:
+    """The day on the clock of the booking's depot."""
+    local = Func(F("depot__time_zone"), moment, function="timezone", output_field=DateTimeField())
+    return Cast(local, DateField())
+
+
+LOCAL_DAY = _local_day(F("starts_at"))
+# What ends at midnight does not touch the day that begins then.
+LAST_LOCAL_DAY = _local_day(F("ends_at") - Value(timedelta(microseconds=1)))
 
 
 @never_cache
@@ -241,9 +250,11 @@ def _narrowed(rows: QuerySet[Booking], form: ListForm) -> QuerySet[Booking]:
     same = {"depot": asked["depot"], "vehicle": asked["vehicle"], "status": asked["status"]}
     rows = rows.filter(**{name: value for name, value in same.items() if value})
     first, last = asked["first_day"], asked["last_day"]
-    # The coarse bounds are for the index: no zone is more than a day from UTC.
+    # What touches the days is shown, also what began before them. The coarse bounds are for the index: no zone is more
+    # than a day from UTC, no booking of ours longer than the terms can say.
     if first:
-        rows = rows.filter(GreaterThanOrEqual(LOCAL_DAY, first), starts_at__gte=_midnight(first) - A_DAY)
+        earliest = _midnight(first) - A_DAY - LONGEST_BOOKING
+        rows = rows.filter(GreaterThanOrEqual(LAST_LOCAL_DAY, first), starts_at__gte=earliest)
     if last:
         rows = rows.filter(LessThanOrEqual(LOCAL_DAY, last), starts_at__lt=_midnight(last) + 2 * A_DAY)
     return rows.order_by("starts_at", "pk") if first else rows.order_by("-starts_at", "-pk")

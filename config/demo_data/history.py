@@ -130,7 +130,7 @@ class History:
 
     def _begun(self, one: Planned, booking: Booking, at: datetime) -> Iterable[tuple[datetime, Step]]:
         if one.story == Story.HOLD_EXPIRED:
-            return [(at + operations.HOLD_TIME, self._expire)]
+            return [(at + booking.terms.hold_time, self._expire)]
         if booking.status != BookingStatus.REQUESTED:
             return self._confirmed(one, at)
         if one.story == Story.UNDECIDED:

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from bookings import errors, operations
 from bookings.models import Booking, BookingRequest, BookingStatus, Occupancy
+from bookings.terms import Terms
 from depots.models import Evse
 from depots.periods import Period
 from tests.factories import (
@@ -386,7 +387,7 @@ def test_a_hold_keeps_the_slot_and_gives_it_to_whoever_needs_it_when_it_ran_out(
 
     with pytest.raises(errors.SlotTaken):
         book(evse)
-    later = NOW + operations.HOLD_TIME
+    later = NOW + Terms().hold_time
     assert book(evse, now=later).status == "confirmed"
     held.refresh_from_db()
     assert held.status == BookingStatus.EXPIRED

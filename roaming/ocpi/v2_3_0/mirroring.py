@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from django.db import transaction
 
 from bookings.models import BookingOption, OfferedSlot, TermsOverride
-from bookings.terms import Terms
+from bookings.terms import LIMITS, Terms
 from depots.models import Connector, Depot, Evse, OpeningHours
 from depots.periods import Period
 from roaming.models import Partner
@@ -27,6 +27,8 @@ OUR_EVSE_STATUS = {told: ours for ours, told in EVSE_STATUS.items()}
 UNKNOWN_POWER_W = 50_000  # a place to charge of which nobody has said how strong it is
 # What a calendar shows is what can be asked for, so no horizon, lead time or hours of ours come on top.
 NEVER_MIN = 10**6  # a deadline so far back that it is always over
+# Deadlines are the partner's to judge; on lengths of time our own pages and tables rely.
+WITHIN_LIMITS = set(LIMITS) - {"change_until_min", "cancel_until_min"}
 ANY_TIME = {"lead_min": 0, "horizon_days": 365, "turnaround_min": 0, "approval": True}
 
 
@@ -230,6 +232,8 @@ def _keep_terms(option: BookingOption, told: schemas.BookingLocation) -> None:
     kept["min_duration_min"] = _minutes(terms.min_booking_duration) if terms else 0
     longest = _minutes(terms.max_booking_duration) if terms else 0
     kept["max_duration_min"] = longest or max(standard.max_duration_min, 24 * 60)
+    for name in set(kept) & WITHIN_LIMITS:
+        kept[name] = None if kept[name] is None else LIMITS[name].nearest(kept[name])
     TermsOverride.objects.update_or_create(option=option, defaults=kept)
 
 

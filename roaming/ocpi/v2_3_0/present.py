@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from bookings import availability, pricing, queries
 from bookings.models import Booking, BookingOption, BookingStatus
+from bookings.terms import LONGEST_EARLY_START
 from depots.models import Depot
 from depots.periods import Period
 from roaming import access
 from roaming.models import Partner
 from roaming.ocpi.v2_3_0 import mapping, schemas
-
-# No booking has an early start of more than a day.
-LONGEST_EARLY_START = timedelta(days=1)
 
 
 def booking_locations(
