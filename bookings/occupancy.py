@@ -12,6 +12,7 @@ from django.db import connection
 
 from bookings.models import Booking, BookingToken, Claim, Closure, Occupancy
 from bookings.terms import Terms
+from depots.cards import card_number
 from depots.models import Evse
 from depots.periods import Period, gaps
 
@@ -168,7 +169,7 @@ def unclaim(booking: Booking) -> None:
 
 
 def token_keys(tokens: Collection[BookingToken]) -> set[str]:
-    return {f"{t.country_code}*{t.party_id}*{t.uid}*{t.type}".upper()[:60] for t in tokens}
+    return {f"{t.country_code}*{t.party_id}*{card_number(t.uid)}*{t.type}".upper()[:60] for t in tokens}
 
 
 def ends_after(booking: Booking, at: datetime) -> datetime:

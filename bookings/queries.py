@@ -264,6 +264,7 @@ def describe_booking(booking: Booking) -> dict[str, Any]:
         "remote_status": booking.remote_status or None,
         "enforcement": booking.enforcement,
         "enforcement_why": booking.enforcement_why or None,
+        "interrupted": _interrupted(booking),
         "reservation_id": booking.reservation_id,
         "depot": booking.depot.code,
         "option": booking.option.code,
@@ -281,6 +282,17 @@ def describe_booking(booking: Booking) -> dict[str, Any]:
         "version": booking.version,
         "requests": [_request(request) for request in booking.requests.all()],
         "events": [_event(event) for event in booking.events.all()],
+    }
+
+
+def _interrupted(booking: Booking) -> dict[str, Any] | None:
+    if booking.interrupted_at is None:
+        return None
+    return {
+        "at": _z(booking.interrupted_at),
+        "why": booking.interrupted_why,
+        "metered_wh": booking.metered_wh,
+        "expected_wh": booking.expected_wh,
     }
 
 

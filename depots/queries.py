@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from depots.cards import card_number
 from depots.models import Charger, ChargerCommand
 
 LAST_COMMANDS = 20
@@ -89,11 +90,11 @@ def _used(charger: Charger, latest: dict[int, ChargerCommand]) -> set[int]:
     """Commands whose reservation was consumed by a session that began after it was armed."""
     if not latest:
         return set()
-    by_token = {command.payload.get("token", "").upper(): command for command in latest.values()}
+    by_token = {card_number(command.payload.get("token", "")): command for command in latest.values()}
     oldest = min(command.created_at for command in latest.values())
     used = set()
     for session in charger.sessions.filter(is_entitled=True, announced_at__gte=oldest):
-        command = latest.get(session.reservation_id or 0) or by_token.get(session.token_uid.upper())
+        command = latest.get(session.reservation_id or 0) or by_token.get(card_number(session.token_uid))
         # The truck may start before the charger's answer to the reservation is written down.
         if command and command.sent_at and session.announced_at and session.announced_at >= command.sent_at:
             used.add(command.pk)

@@ -12,6 +12,7 @@ from bookings.forms.slots import FARTHEST, LONGEST
 from bookings.models import Booking, BookingStatus, Token, Vehicle
 from bookings.operations import TokenName
 from bookings.operations.cancelling import REASONS, REASONS_OF
+from depots.cards import card_number
 from depots.models import Depot, Evse
 from depots.periods import Period
 from depots.wall_clock import MomentUnclear, in_zone, local_text
@@ -37,9 +38,9 @@ class ChangeForm(forms.Form):
     def __init__(self, booking: Booking, given: Mapping[str, Any] | None, *, now: datetime) -> None:
         self.booking, self.now = booking, now
         zone = booking.depot.zone
-        self._named = {(t.uid.upper(), t.type) for t in booking.tokens.all()}
+        self._named = {(card_number(t.uid), t.type) for t in booking.tokens.all()}
         self._tokens = list(Token.objects.filter(fleet=booking.fleet_id).select_related("vehicle"))
-        mine = [str(t.pk) for t in self._tokens if (t.uid.upper(), t.type) in self._named]
+        mine = [str(t.pk) for t in self._tokens if (card_number(t.uid), t.type) in self._named]
         initial = {
             "starts_at": local_text(booking.starts_at, zone),
             "ends_at": local_text(booking.ends_at, zone),
@@ -72,7 +73,7 @@ class ChangeForm(forms.Form):
         if cleaned["vehicle"] is not None and cleaned["vehicle"].pk != booking.vehicle_id:
             found["vehicle"] = cleaned["vehicle"]
         chosen = [t for t in self._tokens if str(t.pk) in cleaned["tokens"]]
-        if {(t.uid.upper(), t.type) for t in chosen} != self._named:
+        if {(card_number(t.uid), t.type) for t in chosen} != self._named:
             found["tokens"] = [TokenName(t.uid, t.type, contract_id=t.contract_id) for t in chosen]
         elif "vehicle" not in found:
             return found
@@ -83,7 +84,7 @@ class ChangeForm(forms.Form):
     def _were_the_vehicles(self) -> bool:
         """Tokens that came with the vehicle go with it, those chosen by hand stay."""
         theirs = {
-            (t.uid.upper(), t.type) for t in self._tokens
+            (card_number(t.uid), t.type) for t in self._tokens
             if t.vehicle_id and t.vehicle_id == self.booking.vehicle_id
         }  # fmt: skip
         return self._named <= theirs

@@ -11,6 +11,7 @@ from django.db.models.functions import Upper
 
 from bookings.forms.fields import RowField
 from bookings.models import Token, Vehicle
+from depots.cards import card_number
 from depots.models import Organisation
 from depots.standards import PLUGS, VEHICLE_TYPES
 
@@ -120,6 +121,8 @@ class TokenForm(forms.ModelForm):
         uid = "".join(self.cleaned_data["uid"].split())
         if not uid.isascii() or not uid.isprintable():
             raise ValidationError("Only letters, digits and signs of plain ASCII.")
+        if not card_number(uid):
+            raise ValidationError("A number has letters or digits.")
         return uid
 
     def clean(self) -> dict[str, Any]:
@@ -131,8 +134,10 @@ class TokenForm(forms.ModelForm):
             self.add_error("vehicle", "The vehicle belongs to another fleet.")
         elif "vehicle" in cleaned:
             self.instance.vehicle = vehicle
-        same = Token.objects.annotate(folded=Upper("uid")).filter(fleet=fleet, type=cleaned.get("type"))
-        if fleet and same.exclude(pk=self.instance.pk).filter(folded=cleaned.get("uid", "").upper()).exists():
+        same = Token.objects.filter(
+            fleet=fleet, type=cleaned.get("type"), uid__card=card_number(cleaned.get("uid", ""))
+        )
+        if fleet and same.exclude(pk=self.instance.pk).exists():
             self.add_error("uid", f"{fleet} has this token already.")
         return cleaned
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from bookings.terms import LIMITS, Terms, WalkIn
+from depots.cards import card_number
 from depots.imports.documents import Place
 from depots.imports.schemas import (
     Centimetres,
@@ -178,7 +179,9 @@ def vehicle_faults(file: VehicleFile) -> Iterator[tuple[Place, str]]:
             yield ("vehicles", v, "plate"), f"{vehicle.plate} is there twice"
         plates.add(folded(vehicle.plate))
         for t, token in enumerate(vehicle.tokens):
-            key = (folded(token.uid), token.type)
+            key = (card_number(token.uid), token.type)
+            if not key[0]:
+                yield ("vehicles", v, "tokens", t, "uid"), f"{token.uid} has neither letters nor digits"
             if key in tokens:
                 yield ("vehicles", v, "tokens", t, "uid"), f"{token.uid} is there twice"
             tokens.add(key)

@@ -17,6 +17,7 @@ from bookings.imports.schemas import (
     vehicle_faults,
 )
 from bookings.models import Token, Vehicle
+from depots.cards import card_number
 from depots.imports.documents import Document, FileRefusedError, read_json, read_text
 from depots.imports.schemas import folded, watts
 from depots.imports.writing import assign
@@ -51,7 +52,8 @@ def write_vehicle_file(document: Document, *, fleet: Organisation) -> list[Impor
         _queue_imports(fleet)
         vehicles = {folded(v.plate): v for v in _locked(fleet)}
         tokens = {
-            (folded(t.uid), t.type): t for t in Token.objects.filter(fleet=fleet).select_related("vehicle")
+            (card_number(t.uid), t.type): t
+            for t in Token.objects.filter(fleet=fleet).select_related("vehicle")
         }
         return [_write(fleet, vehicles.get(folded(row.plate)), row, tokens) for row in file.vehicles]
 
@@ -101,14 +103,14 @@ def _write_tokens(vehicle: Vehicle, rows: Sequence[TokenRow], tokens: dict[tuple
     """Give the vehicle the tokens the file lists, also one that another vehicle had; those it no longer lists stay
     the fleet's, without a vehicle. Bookings made before keep the tokens they were made with."""
     changed = False
-    listed = {(folded(row.uid), row.type) for row in rows}
+    listed = {(card_number(row.uid), row.type) for row in rows}
     for key, token in tokens.items():
         if token.vehicle_id == vehicle.pk and key not in listed:
             token.vehicle = None
             token.save(update_fields=["vehicle"])
             changed = True
     for row in rows:
-        known = tokens.get((folded(row.uid), row.type))
+        known = tokens.get((card_number(row.uid), row.type))
         token = known or Token(fleet=vehicle.fleet, uid=row.uid, type=row.type)
         values = {
             "vehicle_id": vehicle.pk,

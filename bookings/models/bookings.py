@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import models
 from django.db.models import F, Q
@@ -13,6 +13,7 @@ from bookings.models.fleet import Token, Vehicle
 from bookings.models.holders import NextHolder
 from bookings.models.offers import BookingOption
 from bookings.terms import Terms
+from depots.cards import CardNumber
 from depots.models import ChargingSession, Depot, Evse, Organisation
 from depots.periods import Period
 
@@ -26,6 +27,11 @@ def new_reference() -> str:
 
 def new_request_id() -> str:
     return str(uuid.uuid4())
+
+
+def new_group() -> str:
+    """Twenty characters (OCPP 1.6 idTag) nobody can guess: 95 bits."""
+    return "G" + "".join(secrets.choice(REFERENCE_ALPHABET) for _ in range(19))
 
 
 class BookingStatus(models.TextChoices):
@@ -70,13 +76,26 @@ ENFORCEMENT_WHY = {
 }
 
 
+# Codes of `Booking.interrupted_why`, as people read them.
+INTERRUPTED_WHY = {
+    "fault": "The charger reported a fault.",
+    "power_loss": "The charger lost its power.",
+    "restart": "The charger restarted.",
+    "emergency_stop": "The emergency stop was pressed.",
+    "offline": "The charger has lost its connection.",
+    "stopped_remotely": "It was stopped from afar.",
+    "stopped_early": "It was stopped long before it was done.",
+}
+
+
 class Booking(models.Model):
     """One vehicle, one place, one span. `terms` and `quote` are kept as they were when it was made.
 
     `id` comes from the sequence of holders and is also the reservation id on chargers (32 bit, > 0).
     `reference` is its public id (Booking.id in OCPI); `remote_id` the partner's, for a booking at a partner's depot.
     `request_id` is constant over all asks for one booking and unique per customer party. `version` rises with each
-    change.
+    change. `group` is a secret between us and the charger: whoever presents it is taken for the holder. `session` is the
+    latest of its sessions, all of which `visits` holds.
     """
 
     class Route(models.TextChoices):
@@ -122,9 +141,23 @@ class Booking(models.Model):
     next_try_at = models.DateTimeField(
         null=True, blank=True, help_text="when the scheduler looks at its enforcement again"
     )
+    group = models.CharField(
+        max_length=20,
+        default=new_group,
+        editable=False,
+        help_text="what its tokens have in common at chargers",
+    )
     session = models.OneToOneField(
         ChargingSession, models.SET_NULL, related_name="booking", null=True, blank=True
     )
+    metered_wh = models.BigIntegerField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="by all its sessions that have ended; null is not known",
+    )
+    interrupted_at = models.DateTimeField(null=True, blank=True)
+    interrupted_why = models.CharField(max_length=20, blank=True)
 
     cancel_reason = models.CharField(max_length=20, blank=True)
     cancelled_by = models.CharField(max_length=5, choices=Side, blank=True)
@@ -138,6 +171,7 @@ class Booking(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(Upper("reference"), name="booking_reference_once"),
+            models.UniqueConstraint(fields=["group"], name="booking_group_once"),
             models.UniqueConstraint(
                 Upper("customer_country"),
                 Upper("customer_party"),
@@ -219,8 +253,30 @@ class Booking(models.Model):
         """Why it is at risk or soft, for people; empty when there is nothing to explain."""
         return ENFORCEMENT_WHY.get(self.enforcement_why, self.enforcement_why)
 
+    @property
+    def is_interrupted(self) -> bool:
+        """Charging broke off before its time and has not been taken up again."""
+        return self.interrupted_at is not None
+
+    @property
+    def interrupted_sentence(self) -> str:
+        return INTERRUPTED_WHY.get(self.interrupted_why, "")
+
+    @property
+    def expected_wh(self) -> int | None:
+        """About what it was to charge, as it was quoted; None where no price was."""
+        wh = self.quote.get("energy_wh") if isinstance(self.quote, dict) else None
+        return wh if isinstance(wh, int) and wh > 0 else None
+
     def no_show_at(self) -> datetime:
         return self.terms.no_show_at(self.period)
+
+    def overstays(self, now: datetime) -> bool:
+        """Its session has outlived the slot and what its terms allow for a late stop."""
+        return self.is_ours and self.status == BookingStatus.CHARGING and now >= self.overstays_from()
+
+    def overstays_from(self) -> datetime:
+        return self.ends_at + timedelta(minutes=self.terms.late_stop_min)
 
 
 class BookingToken(models.Model):
@@ -246,7 +302,7 @@ class BookingToken(models.Model):
                 name="booking_token_once",
             )
         ]
-        indexes = [models.Index(Upper("uid"), name="booking_token_uid")]
+        indexes = [models.Index(CardNumber("uid"), name="booking_token_card")]
 
     def __str__(self) -> str:
         return self.uid
@@ -254,6 +310,16 @@ class BookingToken(models.Model):
     @property
     def ending(self) -> str:
         return f"…{self.uid[-4:]}"
+
+
+class BookingSession(models.Model):
+    """A session in which a booking was used: mostly one, more where charging broke off and was taken up again."""
+
+    booking = models.ForeignKey(Booking, models.CASCADE, related_name="visits")
+    session = models.OneToOneField(ChargingSession, models.CASCADE, related_name="visit")
+
+    def __str__(self) -> str:
+        return f"{self.session_id} of {self.booking_id}"
 
 
 class BookingRequest(models.Model):
@@ -303,7 +369,8 @@ class BookingRequest(models.Model):
 
 class BookingEvent(models.Model):
     """History and audit trail. `kind` is "status" with before and after, or what else happened: "changed", "moved",
-    "enforcement", "change_requested", "change_declined", "change_accepted", "note", "seen", "waived"."""
+    "enforcement", "change_requested", "change_declined", "change_accepted", "note", "seen", "waived", and of charging
+    "session", "interrupted", "resumed", "overstay", "remote_start", "remote_stop"."""
 
     booking = models.ForeignKey(Booking, models.CASCADE, related_name="events")
     kind = models.CharField(max_length=20, default="status")

@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Upper
 
+from depots.cards import CardNumber
 from depots.models import Organisation
 
 
@@ -64,9 +65,10 @@ class Token(models.Model):
     class Meta:
         ordering = ["uid"]
         constraints = [
-            models.UniqueConstraint(F("fleet"), Upper("uid"), F("type"), name="token_once"),
+            models.UniqueConstraint(F("fleet"), CardNumber("uid"), F("type"), name="token_once"),
             models.CheckConstraint(name="token_uid_given", condition=~Q(uid="")),
         ]
+        indexes = [models.Index(CardNumber("uid"), name="token_uid")]
 
     def __str__(self) -> str:
         return self.uid

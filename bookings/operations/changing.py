@@ -21,6 +21,7 @@ from bookings.operations import requests
 from bookings.operations.making import assign, candidates, decide_until, refusals, sweep_holds
 from bookings.operations.tokens import TokenName, entitled, own_vehicle
 from bookings.signals import partner_asked
+from depots.cards import card_number
 from depots.models import Evse
 from depots.periods import Period
 
@@ -239,12 +240,12 @@ def _is_undecided(booking: Booking, by: str) -> bool:
 
 
 def _is_same(booking: Booking, change: Change) -> bool:
-    tokens = {(t.uid.upper(), t.type) for t in booking.tokens.all()}
+    tokens = {(card_number(t.uid), t.type) for t in booking.tokens.all()}
     return (
         change.period == booking.period
         and (not change.evse_asked or (change.evse is not None and change.evse.pk == booking.evse_id))
         and change.vehicle == booking.vehicle
-        and (change.tokens is None or {(t.uid.upper(), t.type) for t in change.tokens} == tokens)
+        and (change.tokens is None or {(card_number(t.uid), t.type) for t in change.tokens} == tokens)
         and (change.power_w is None or change.power_w == booking.promised_power_w)
         and change.plate in {"", booking.plate}
         and change.authorization_reference in {"", booking.authorization_reference}

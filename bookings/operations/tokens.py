@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bookings.errors import TokenUnusable, VehicleUnknown
 from bookings.models import BookingToken, Token, Vehicle
+from depots.cards import card_number
 from depots.models import Organisation
 
 MOST_TOKENS = 36
@@ -40,7 +41,7 @@ def entitled(
         raise TokenUnusable(f"A booking carries at most {MOST_TOKENS} tokens.")
     country, party_id = party if any(party) else (fleet.country_code, fleet.emsp_party_id)
     unique = {
-        (t.uid.upper(), t.type, (t.country_code or country).upper(), (t.party_id or party_id).upper()): t
+        (card_number(t.uid), t.type, (t.country_code or country).upper(), (t.party_id or party_id).upper()): t
         for t in tokens
     }
     return [
@@ -50,9 +51,9 @@ def entitled(
 
 
 def _refuse_foreign(tokens: Sequence[TokenName], fleet: Organisation) -> None:
-    known = {(token.uid.upper(), token.type): token for token in Token.objects.filter(fleet=fleet)}
+    known = {(card_number(token.uid), token.type): token for token in Token.objects.filter(fleet=fleet)}
     for token in tokens:
-        found = known.get((token.uid.upper(), token.type))
+        found = known.get((card_number(token.uid), token.type))
         if found is None:
             raise TokenUnusable(f"{fleet} has no token {token.uid}.")
         if found.is_blocked:

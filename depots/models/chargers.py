@@ -89,6 +89,12 @@ class Evse(models.Model):
     status = models.CharField(max_length=12, choices=Status, default=Status.UNKNOWN)
     status_at = models.DateTimeField(null=True, blank=True, help_text="the charger's own time of the status")
     status_received_at = models.DateTimeField(null=True, blank=True)
+    told_status = models.CharField(
+        max_length=12,
+        choices=Status,
+        blank=True,
+        help_text="as the charger told it last; `status` also follows from its sessions",
+    )
     error_code = models.CharField(max_length=50, blank=True)
     is_withdrawn = models.BooleanField(
         default=False, help_text="taken away; without a charger, its history stands"
@@ -109,6 +115,11 @@ class Evse(models.Model):
 
     def __str__(self) -> str:
         return self.uid
+
+    @property
+    def shows_vehicle(self) -> bool:
+        """Whether the charger's own last word is that a vehicle is plugged in."""
+        return self.told_status in {self.Status.OCCUPIED, self.Status.CHARGING}
 
 
 class Connector(models.Model):
@@ -140,7 +151,10 @@ class ChargerCommand(models.Model):
 
     Payload of `reserve`: {"reservation_id": int, "evse": number, "token": str, "token_type": str, "group": str,
     "expires_at": "…Z"}; of `cancel_reservation`: {"reservation_id": int}; of `remote_start`: {"evse": number,
-    "token": str, "token_type": str, "reservation_id": int}; of `remote_stop`: {"transaction": str}; of `ask_capabilities`: {}.
+    "token": str, "token_type": str, "reservation_id": int}; of `remote_stop`: {"transaction": str}; of `unlock`: {"evse":
+    number}; of `reset`: {"hard": bool, "evse": number|null}; of `trigger`: {"message": str, "evse": number|null}; of
+    `availability`: {"operative": bool, "evse": number|null}; of `get_configuration`: {"keys": [str…]}; of
+    `ask_capabilities` and `clear_cache`: {}.
     `UNCLEAR` is a lost answer: it may have happened.
     """
 
@@ -150,6 +164,12 @@ class ChargerCommand(models.Model):
         REMOTE_START = "remote_start", "Start remotely"
         REMOTE_STOP = "remote_stop", "Stop remotely"
         ASK_CAPABILITIES = "ask_capabilities", "Ask capabilities"
+        UNLOCK = "unlock", "Unlock the plug"
+        RESET = "reset", "Restart"
+        TRIGGER = "trigger", "Ask for a message"
+        AVAILABILITY = "availability", "Set in or out of service"
+        CLEAR_CACHE = "clear_cache", "Clear its cache of cards"
+        GET_CONFIGURATION = "get_configuration", "Read settings"
 
     class State(models.TextChoices):
         QUEUED = "queued", "Queued"
@@ -166,7 +186,7 @@ class ChargerCommand(models.Model):
     answer = models.CharField(
         max_length=40,
         blank=True,
-        help_text="accepted, rejected, occupied, faulted, unavailable, not_supported, error",
+        help_text="the status in small letters; not_supported or error where it sent none",
     )
     answer_text = models.TextField(blank=True)
     created_at = models.DateTimeField()

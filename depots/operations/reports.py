@@ -75,6 +75,7 @@ def report_status(
         )
         if evse is None or (now - at > QUEUED_AFTER and _is_older(evse, at)):
             return
+        evse.told_status = status
         if is_coarse and status == Evse.Status.OCCUPIED and _is_in_session(evse):
             status = Evse.Status.CHARGING
         change_status(evse, status, at=at, now=now, error_code=error_code)
@@ -92,7 +93,9 @@ def _write_status(evse: Evse, status: str, error_code: str, *, at: datetime, now
     evse.status, evse.error_code = status, error_code[:50]
     # A clock that runs ahead must not make all later statuses look old.
     evse.status_at, evse.status_received_at = min(at, now), now
-    evse.save(update_fields=["status", "error_code", "status_at", "status_received_at", "updated_at"])
+    evse.save(
+        update_fields=["status", "told_status", "error_code", "status_at", "status_received_at", "updated_at"]
+    )
     return before
 
 
@@ -160,6 +163,8 @@ def _report_whole(charger_id: int, status: str, error_code: str, *, at: datetime
     else:
         back = [evse for evse in evses if _shares_fate(evse, told)]
         fates = [(evse, _status_in_order(evse), "") for evse in back]
+    for evse, fate, _ in fates:
+        evse.told_status = fate
     befores = [(evse, _write_status(evse, fate, code, at=at, now=now)) for evse, fate, code in fates]
     for evse, before in befores:
         _tell_status(evse, before, now)

@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import QuerySet
 
+from depots.cards import card_number
 from depots.models import Charger, ChargingSession, Evse
 from depots.operations.entitlement import announce, answer_again, ask, judge_reservation, moment_of
 from depots.operations.locking import lock_evses_beside
@@ -127,7 +128,7 @@ def _only_running(sessions: QuerySet[ChargingSession], stop: Stop) -> ChargingSe
     running = [
         session
         for session in sessions.filter(ended_at__isnull=True, started_at__lte=stop.at)
-        if not stop.token_uid or session.token_uid.upper() == stop.token_uid.upper()
+        if not stop.token_uid or card_number(session.token_uid) == card_number(stop.token_uid)
     ]
     return running[0] if len(running) == 1 else None
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 
 from depots import gate
+from depots.cards import card_number
 from depots.models import Charger, ChargerCommand, ChargingSession, Evse, SessionEvent
 from depots.operations.entitlement import announce, ask, moment_of
 from depots.operations.readings import keep
@@ -61,7 +62,8 @@ def _answer_to(
         charger, session.evse, report.token_uid, report.token_type, report.group, now=judged_at
     )
     flag(session, asked)
-    was_let_in = session.announced_at and session.is_entitled and session.token_uid == report.token_uid
+    is_its_token = card_number(session.token_uid) == card_number(report.token_uid)
+    was_let_in = session.announced_at and session.is_entitled and is_its_token
     if was_let_in and not answer.allowed:
         return gate.Answer(allowed=True, group=answer.group, reservation_id=answer.reservation_id)
     return answer

@@ -15,6 +15,7 @@ from bookings.models import Booking, BookingOption, BookingRequest, BookingStatu
 from bookings.models import BookingToken as OurToken
 from bookings.operations.tokens import TokenName
 from bookings.terms import Terms
+from depots.cards import card_number
 from depots.models import Connector, Depot, Evse, OpeningHours, Organisation
 from depots.periods import Period
 from roaming.ocpi.v2_3_0 import schemas
@@ -232,7 +233,7 @@ def period_in(period: schemas.Period) -> Period:
 def tokens_in(tokens: Iterable[schemas.BookingToken]) -> list[TokenName]:
     """Each once: a token named twice opens no second charger."""
     names = {
-        (t.country_code.upper(), t.party_id.upper(), t.uid.upper(), t.type): TokenName(
+        (t.country_code.upper(), t.party_id.upper(), card_number(t.uid), t.type): TokenName(
             uid=t.uid,
             type=str(t.type),
             country_code=t.country_code,
