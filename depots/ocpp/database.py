@@ -27,8 +27,10 @@ class Database:
     the places where a crash would tell whether an operation and its answer may come apart.
     """
 
-    def __init__(self, after_commit: Callable[[str], None] = lambda name: None) -> None:
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="ocpp-database")
+    def __init__(
+        self, after_commit: Callable[[str], None] = lambda name: None, *, threads: int = THREADS
+    ) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="ocpp-database")
         self._after_commit = after_commit
 
     async def run(self, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -81,7 +81,9 @@ class Dialect(Protocol):
 
 
 class Line:
-    """`holder` is the name of this very connection in the charger's lease."""
+    """`holder` is the name of this very connection in the charger's lease. `close_socket` and `doubt_lease` return at once;
+    the latter is called when the lease turns out not to be ours, and leads to `close` or `resume`.
+    """
 
     def __init__(
         self,
@@ -89,7 +91,8 @@ class Line:
         charger: KnownCharger,
         holder: str,
         socket: Socket,
-        close_socket: Callable[[str], Awaitable[None]],
+        close_socket: Callable[[str], None],
+        doubt_lease: Callable[[], None],
         dialect: Dialect,
         database: Database,
         clock: Callable[[], datetime],
@@ -105,6 +108,7 @@ class Line:
         self._dialect = dialect
         self._database = database
         self._close_socket = close_socket
+        self._doubt_lease = doubt_lease
         answers = {action: partial(answer, self) for action, answer in dialect.ANSWERS.items()}
         self._wire = Wire(
             socket,
@@ -133,12 +137,17 @@ class Line:
         finally:
             await self._stop_tasks()
 
-    async def close(self, reason: str) -> None:
+    def close(self, reason: str) -> None:
+        """Say good-bye and return at once: a silent charger must not keep others waiting."""
         self._wire.close()
-        await self._close_socket(reason)
+        self._close_socket(reason)
+
+    def resume(self) -> None:
+        """Its lease had run out, and is ours again: who heard that the charger was gone hears that it is back."""
+        self._settle_in(rebooted=False, pause_s=0)
 
     def hear(self) -> None:
-        """It is alive."""
+        """Something came from it just now."""
         self.has_spoken = True
         self._heard_at = monotonic()
 
@@ -193,7 +202,7 @@ class Line:
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
                 await self._rest()
         except operations.NotTheHolder:
-            await self.close("replaced by a newer connection")
+            self._doubt_lease()
             return
         self._is_ready = True
         self.wake()
@@ -231,7 +240,7 @@ class Line:
                 while self._is_ready and (command := await self._take()):
                     await self._carry_out(command)
         except operations.NotTheHolder:
-            await self.close("replaced by a newer connection")
+            self._doubt_lease()
         except ConnectionEnded:
             pass  # what was sent is settled as unclear by whoever notices the end
         except Exception:
@@ -290,7 +299,7 @@ class Line:
         self._unanswered += 1
         if self._unanswered == MOST_UNANSWERED:
             await self.do(operations.record_measured, answers_calls=False)
-            await self.close("calls are not answered")
+            self.close("calls are not answered")
 
     def _on_frame(
         self, log: Callable[[int, bool, str, str], None], is_incoming: bool, action: str, frame: str

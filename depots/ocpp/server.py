@@ -7,13 +7,13 @@ connect again, here or elsewhere, and what was sent and not answered is found th
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import ModuleType, TracebackType
 from typing import Any, cast
 from weakref import WeakKeyDictionary, WeakValueDictionary
@@ -21,7 +21,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 import psycopg
 from django.db import connections
 from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.exceptions import ConnectionClosed, NegotiationError
+from websockets.exceptions import NegotiationError
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
@@ -29,7 +29,9 @@ from depots import operations
 from depots.models import ChargerMessage
 from depots.ocpp import door, v16, v21, v201
 from depots.ocpp.database import Database
+from depots.ocpp.leases import Leases
 from depots.ocpp.line import Dialect, KnownCharger, Line, Timings
+from depots.ocpp.sockets import Closing, keep_awake
 from depots.operations.commands import CHANNEL
 
 logger = logging.getLogger(__name__)
@@ -44,8 +46,8 @@ LARGEST_FRAME = 1024 * 1024
 # Frames that wait to be written to the log while the database is away; more are dropped.
 MOST_UNWRITTEN = 20_000
 FORGET_EVERY_S = 3600
-# A charger that said nothing and answered no ping for as many heartbeats is gone.
-SILENT_HEARTBEATS = 3
+# Pings, in parts of a lease.
+PINGS_PER_LEASE = 3
 
 
 def utc_now() -> datetime:
@@ -76,13 +78,13 @@ class Gateway:
         self._host = host
         self._address: dict[str, Any] = {"sock": listener} if listener else {"host": host, "port": port}
         self._database = Database(after_commit)
+        self._leases = Leases(self.lines, clock=clock, timings=self.timings, after_commit=after_commit)
+        self._closing = Closing()
         self._throttle = door.Throttle(clock)
         self._admitted: WeakKeyDictionary[ServerConnection, KnownCharger] = WeakKeyDictionary()
-        self._sockets: WeakKeyDictionary[Line, ServerConnection] = WeakKeyDictionary()
         self._unwritten: list[ChargerMessage] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._opening: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
-        self._pings: set[asyncio.Task[None]] = set()
         self._count = 0
         self._is_aborted = False
         self._server: Server | None = None
@@ -101,7 +103,7 @@ class Gateway:
             server_header=None,
             logger=socket_log,
         )
-        loops = (self._listen, self._poll, self._keep_leases, self._write_messages, self._forget)
+        loops = (self._listen, self._poll, self._leases.run, self._write_messages, self._forget)
         self._tasks = [asyncio.create_task(_forever(loop), name=loop.__name__) for loop in loops]
         return self
 
@@ -112,15 +114,19 @@ class Gateway:
         traceback: TracebackType | None,
     ) -> None:
         assert self._server is not None
-        self._server.close(code=1001, reason="the gateway stops")
+        self._server.close(close_connections=False)  # nobody new comes in
+        for connection in self._server.connections:
+            self._closing.begin(connection, "the gateway stops", code=1001)
         await self._server.wait_closed()
         await self._end_tasks()
         await self._flush()
+        self._leases.close()
         self._database.close()
 
     async def abort(self) -> None:
         """End like a killed process: sockets drop, and nothing more is said or written."""
         assert self._server is not None
+        self._leases.close()
         self._database.close()
         for connection in list(self._server.connections):
             connection.transport.abort()
@@ -159,22 +165,25 @@ class Gateway:
         charger = self._admitted[connection]
         protocol = str(connection.subprotocol)
         line = self._line(charger, connection, cast(Dialect, DIALECTS[protocol]))
+        every_s = self.timings.lease_s / PINGS_PER_LEASE
+        awake = asyncio.create_task(keep_awake(connection, every_s=every_s, heard=line.hear))
         try:
-            await self._open(line, connection, protocol)
+            await self._open(line, protocol)
             logger.info("Charger %s connected, speaking %s", charger.identity, protocol)
             await line.run()
         finally:
+            awake.cancel()
             if self.lines.get(charger.pk) is line:
                 del self.lines[charger.pk]
             if not self._is_aborted:
                 await line.do(operations.close_connection, holder=line.holder, now=self.clock())
                 logger.info("Charger %s disconnected", charger.identity)
 
-    async def _open(self, line: Line, connection: ServerConnection, protocol: str) -> None:
+    async def _open(self, line: Line, protocol: str) -> None:
         """The newest socket wins: one after the other, so that the last to come is the one in the lease."""
         async with self._opening.setdefault(line.charger_id, asyncio.Lock()):
             if previous := self.lines.pop(line.charger_id, None):
-                await previous.close("replaced by a newer connection")
+                previous.close("replaced by a newer connection")
             await line.do(
                 operations.open_connection,
                 holder=line.holder,
@@ -183,19 +192,15 @@ class Gateway:
                 now=self.clock(),
             )
             self.lines[line.charger_id] = line
-            self._sockets[line] = connection
 
     def _line(self, charger: KnownCharger, connection: ServerConnection, dialect: Dialect) -> Line:
         self._count += 1
-
-        async def close(reason: str) -> None:
-            await connection.close(1000, reason)
-
         return Line(
             charger=charger,
             holder=f"{self.name}.{self._count}",
             socket=cast(Any, connection),
-            close_socket=close,
+            close_socket=partial(self._closing.begin, connection),
+            doubt_lease=self._leases.doubt,
             dialect=dialect,
             database=self._database,
             clock=self.clock,
@@ -236,45 +241,6 @@ class Gateway:
         holders = f"{self.name}."
         self._wake(await self._database.run(operations.due_chargers, holders=holders, now=self.clock()))
 
-    async def _keep_leases(self) -> None:
-        while True:
-            await asyncio.sleep(self.timings.lease_s / 3)
-            await self._renew()
-            await self._database.run(operations.release_lapsed, now=self.clock())
-
-    async def _renew(self) -> None:
-        lines = dict(self.lines)
-        heard = {pk: line.holder for pk, line in lines.items() if line.has_spoken}
-        silent = {pk: line.holder for pk, line in lines.items() if not line.has_spoken}
-        for line in lines.values():
-            line.has_spoken = False
-            self._ping(line)
-        lost = await self._database.run(
-            operations.renew_leases,
-            heard=heard,
-            silent=silent,
-            lease=timedelta(seconds=self.timings.lease_s),
-            now=self.clock(),
-        )
-        for charger_id in lost:
-            await lines[charger_id].close("replaced by a newer connection")
-        for line in lines.values():
-            if line.silence_s > SILENT_HEARTBEATS * self.timings.heartbeat_s:
-                await line.close("nothing was heard for too long")
-
-    def _ping(self, line: Line) -> None:
-        """Keeps address translators awake and finds dead peers. Some chargers answer no pings and are alive: silence
-        in every way, not a missing pong, ends a connection.
-        """
-        ping = asyncio.create_task(self._hear_pong(line, self._sockets[line]))
-        self._pings.add(ping)
-        ping.add_done_callback(self._pings.discard)
-
-    async def _hear_pong(self, line: Line, connection: ServerConnection) -> None:
-        with contextlib.suppress(ConnectionClosed):
-            await (await connection.ping())
-            line.hear()
-
     async def _write_messages(self) -> None:
         while True:
             await asyncio.sleep(self.timings.flush_s)
@@ -296,7 +262,7 @@ class Gateway:
                 line.wake()
 
     async def _end_tasks(self) -> None:
-        for task in (*self._tasks, *self._pings):
+        for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 

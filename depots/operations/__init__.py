@@ -9,6 +9,7 @@ from depots.operations.commands import (
     take_command,
 )
 from depots.operations.connections import (
+    Renewal,
     close_connection,
     open_connection,
     reconcile,
@@ -35,6 +36,7 @@ __all__ = [
     "BIGGEST",
     "NotTheHolder",
     "Reading",
+    "Renewal",
     "Start",
     "Stop",
     "TransactionReport",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
@@ -11,6 +12,24 @@ from depots.models import Charger, ChargerCommand
 from depots.operations.commands import NotTheHolder, lose_sent_commands, queue_command, wake_gateways
 from depots.operations.locking import lock_evses_of
 from depots.signals import charger_connected, charger_disconnected
+
+# A free lease is taken back: it ran out while its holder could not renew it, and nobody else has come since.
+_RENEW = """
+    WITH mine AS (
+        SELECT * FROM unnest(%(chargers)s::bigint[], %(holders)s::text[], %(heard)s::boolean[])
+            AS mine (charger_id, holder, is_heard)
+    ), held AS (
+        SELECT charger.id, charger.lease_holder = '' AS was_free, mine.holder, mine.is_heard
+        FROM depots_charger AS charger JOIN mine ON mine.charger_id = charger.id
+        WHERE charger.lease_holder IN (mine.holder, '')
+        ORDER BY charger.id FOR NO KEY UPDATE OF charger SKIP LOCKED
+    )
+    UPDATE depots_charger AS charger
+    SET lease_holder = held.holder, lease_until = %(until)s,
+        last_seen_at = CASE WHEN held.is_heard THEN %(now)s ELSE charger.last_seen_at END
+    FROM held WHERE charger.id = held.id
+    RETURNING charger.id, held.was_free
+"""
 
 
 def open_connection(*, charger_id: int, holder: str, protocol: str, lease: timedelta, now: datetime) -> None:
@@ -40,15 +59,45 @@ def reconcile(*, charger_id: int, holder: str, rebooted: bool, now: datetime) ->
         charger_connected.send(sender=Charger, charger=charger, rebooted=rebooted, at=now)
 
 
+@dataclass(frozen=True)
+class Renewal:
+    """What became of leases, as charger ids: `retaken` had run out and nobody else had come, `taken` are another
+    holder's now (or the charger is gone), `busy` ones were locked by somebody: ask again. All others are renewed.
+    """
+
+    retaken: set[int]
+    taken: set[int]
+    busy: set[int]
+
+
 def renew_leases(
     *, heard: Mapping[int, str], silent: Mapping[int, str], lease: timedelta, now: datetime
-) -> set[int]:
+) -> Renewal:
     """Keep the leases {charger id: holder} of open sockets; `heard` ones said something since last time.
 
-    Returns the chargers whose lease another holder has taken: their sockets here are the old ones.
+    Waits for no lock: one charger's long transaction must not let the leases of all others run out.
     """
-    kept = _renew(heard, now + lease, seen_at=now) | _renew(silent, now + lease, seen_at=None)
-    return (heard.keys() | silent.keys()) - kept
+    holders = {**silent, **heard}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _RENEW,
+            {
+                "chargers": list(holders),
+                "holders": list(holders.values()),
+                "heard": [charger_id in heard for charger_id in holders],
+                "until": now + lease,
+                "now": now,
+            },
+        )
+        renewed = dict(cursor.fetchall())
+    missed = holders.keys() - renewed.keys()
+    found = dict(Charger.objects.filter(pk__in=missed).values_list("pk", "lease_holder")) if missed else {}
+    busy = {charger_id for charger_id in missed if found.get(charger_id) in {"", holders[charger_id]}}
+    return Renewal(
+        retaken={charger_id for charger_id, was_free in renewed.items() if was_free},
+        taken=missed - busy,
+        busy=busy,
+    )
 
 
 def close_connection(*, charger_id: int, holder: str, now: datetime) -> None:
@@ -96,20 +145,3 @@ def _disconnect(charger: Charger, now: datetime) -> None:
     charger.lease_holder, charger.lease_until = "", now
     charger.save(update_fields=["lease_holder", "lease_until"])
     charger_disconnected.send(sender=Charger, charger=charger, at=now)
-
-
-def _renew(holders: Mapping[int, str], until: datetime, *, seen_at: datetime | None) -> set[int]:
-    if not holders:
-        return set()
-    seen = ", last_seen_at = %s" if seen_at else ""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            UPDATE depots_charger SET lease_until = %s{seen}
-            FROM unnest(%s::bigint[], %s::text[]) AS mine (charger_id, holder)
-            WHERE depots_charger.id = mine.charger_id AND depots_charger.lease_holder = mine.holder
-            RETURNING depots_charger.id
-            """,  # noqa: S608 - no value is put into the text
-            [until, *([seen_at] if seen_at else []), list(holders), list(holders.values())],
-        )
-        return {row[0] for row in cursor.fetchall()}

@@ -1,0 +1,110 @@
+"""The leases of this gateway's chargers: renewed in time, whatever any single charger does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from depots import operations
+from depots.ocpp.database import Database
+from depots.ocpp.line import Line, Timings
+
+logger = logging.getLogger(__name__)
+
+# A charger that said nothing and answered no ping for as many heartbeats is gone.
+SILENT_HEARTBEATS = 3
+# Rows that somebody else had locked are tried again after this; a lease outlasts many tries.
+BUSY_PAUSE_S = 1
+
+
+class Leases:
+    """`lines` are the open connections by their charger. Leases have threads of their own: messages never hold them up.
+
+    Renewing waits for no charger and for no lock. Only `run` decides what becomes of a connection whose lease may be
+    gone: closed where another holds it, resumed where nobody does.
+    """
+
+    def __init__(
+        self,
+        lines: Mapping[int, Line],
+        *,
+        clock: Callable[[], datetime],
+        timings: Timings,
+        after_commit: Callable[[str], None] = lambda name: None,
+    ) -> None:
+        self._lines = lines
+        self._clock = clock
+        self._timings = timings
+        self._database = Database(after_commit, threads=2)
+        self._doubted = asyncio.Event()
+        self._ended: list[Line] = []
+        self._releasing: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        pause_s = self._timings.lease_s / 3
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._doubted.wait(), pause_s)
+            self._doubted.clear()
+            self._end_silent()
+            is_done = await self._renew()
+            pause_s = self._timings.lease_s / 3 if is_done else min(BUSY_PAUSE_S, self._timings.lease_s / 3)
+            self._release_lapsed()
+
+    def doubt(self) -> None:
+        """Somebody found a lease of ours gone: look at all of them now."""
+        self._doubted.set()
+
+    def close(self) -> None:
+        if self._releasing is not None:
+            self._releasing.cancel()
+        self._database.close()
+
+    def _end_silent(self) -> None:
+        for line in list(self._lines.values()):
+            if line.silence_s > SILENT_HEARTBEATS * self._timings.heartbeat_s:
+                line.close("nothing was heard for too long")
+
+    async def _renew(self) -> bool:
+        """False when some rows were locked and have to be tried again."""
+        lines = dict(self._lines)
+        heard = {pk: line.holder for pk, line in lines.items() if line.has_spoken}
+        silent = {pk: line.holder for pk, line in lines.items() if not line.has_spoken}
+        for line in lines.values():
+            line.has_spoken = False
+        renewal = await self._database.run(
+            operations.renew_leases,
+            heard=heard,
+            silent=silent,
+            lease=timedelta(seconds=self._timings.lease_s),
+            now=self._clock(),
+        )
+        for charger_id in renewal.taken:
+            lines[charger_id].close("replaced by a newer connection")
+        for charger_id in renewal.retaken:
+            self._take_back(lines[charger_id])
+        return not renewal.busy
+
+    def _take_back(self, line: Line) -> None:
+        if self._lines.get(line.charger_id) is line:
+            logger.warning("The lease of charger %s had run out; it is ours again", line.identity)
+            line.resume()
+        else:  # its socket ended while the lease was being taken
+            self._ended.append(line)
+
+    def _release_lapsed(self) -> None:
+        """Beside renewing, for it waits for locks; and after it, lest our own leases count as lapsed."""
+        if self._releasing is None or self._releasing.done():
+            self._releasing = asyncio.create_task(self._release())
+
+    async def _release(self) -> None:
+        try:
+            while self._ended:
+                line = self._ended.pop()
+                await line.do(operations.close_connection, holder=line.holder, now=self._clock())
+            await self._database.run(operations.release_lapsed, now=self._clock())
+        except Exception:
+            logger.warning("Lapsed leases could not be released", exc_info=True)

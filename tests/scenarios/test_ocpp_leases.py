@@ -1,0 +1,286 @@
+"""Who holds a charger's socket, however silent, slow or numerous the others are."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import pytest
+from django.db import connections, transaction
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+from depots import operations, secrets, signals
+from depots.models import Charger, ChargerCommand
+from depots.ocpp import leases, sockets
+from depots.ocpp.sockets import Closing, keep_awake
+from depots.queries import is_online
+from tests.factories import NOW, make_charger, make_depot, make_evse
+from tests.scenarios.bed import PASSWORD, Bed, eventually
+
+pytestmark = pytest.mark.usefixtures("gate")
+
+LEASE = timedelta(seconds=45)
+
+
+@pytest.fixture
+def returns(transactional_db: None) -> Iterator[list[tuple[str, int]]]:
+    """Chargers of which charger_connected and charger_disconnected told, as ("back" or "gone", id)."""
+    heard: list[tuple[str, int]] = []
+
+    def back(charger: Charger, **_) -> None:
+        heard.append(("back", charger.pk))
+
+    def gone(charger: Charger, **_) -> None:
+        heard.append(("gone", charger.pk))
+
+    signals.charger_connected.connect(back, weak=False, dispatch_uid="test")
+    signals.charger_disconnected.connect(gone, weak=False, dispatch_uid="test")
+    yield heard
+    signals.charger_connected.disconnect(dispatch_uid="test")
+    signals.charger_disconnected.disconnect(dispatch_uid="test")
+
+
+class Silent:
+    """A charger that opens its socket, and then neither says nor answers anything."""
+
+    def __init__(self, url: str, identity: str) -> None:
+        self.address = urlsplit(url)
+        credentials = base64.b64encode(f"{identity}:{PASSWORD}".encode()).decode()
+        self._request = (
+            f"GET /ocpp/{identity} HTTP/1.1\r\nHost: {self.address.netloc}\r\nUpgrade: websocket\r\n"
+            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: ocpp1.6\r\n"
+            f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Basic {credentials}\r\n\r\n"
+        )
+
+    async def connect(self) -> None:
+        self.reader, self.writer = await asyncio.open_connection(self.address.hostname, self.address.port)
+        self.writer.write(self._request.encode())
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        assert b" 101 " in head, head
+
+
+def with_password(row: Charger) -> Charger:
+    row.password_salt, row.password_hash = secrets.hash_charger_password(PASSWORD)
+    row.save()
+    return row
+
+
+def test_chargers_that_never_say_good_bye_keep_nobody_waiting(bed: Bed, monkeypatch):
+    """Sixteen of them, closed one after the other, took longer than the leases of all others lasted."""
+    monkeypatch.setattr(leases, "SILENT_HEARTBEATS", 1.5)
+    bed.stop_gateway()
+    bed.restart_gateway(lease_s=0.6, heartbeat_s=1)
+    row = make_charger()
+    healthy = bed.charger(row)
+    healthy.come_online()
+    silent = [Silent(bed.gateway.url, with_password(make_charger()).identity) for _ in range(16)]
+    for each in silent:
+        bed.loop.run(each.connect())
+    eventually(lambda: len(bed.gateway.lines) == 17)
+
+    # By now they are being let go of: a renewal afterwards shows that nobody waits for them.
+    eventually(
+        lambda: all(
+            line.silence_s > 2.2 for line in bed.gateway.lines.values() if line.identity != row.identity
+        )
+    )
+    now = bed.clock.advance(minutes=1)
+    eventually(lambda: Charger.objects.get(pk=row.pk).lease_until > now, deadline_s=8)
+
+    eventually(lambda: len(bed.gateway.lines) == 1)
+    assert healthy.heartbeat()
+
+
+def test_a_lapsed_lease_that_nobody_took_is_taken_back_with_the_next_command(bed: Bed, returns):
+    row = make_charger()
+    make_evse(charger=row)
+    charger = bed.charger(row)
+    charger.come_online()
+    eventually(lambda: returns == [("back", row.pk)])
+    eventually(lambda: ChargerCommand.objects.filter(state="answered").exists())
+    bed.clock.advance(minutes=1)
+    assert operations.release_lapsed(now=bed.clock()) == 1
+    assert returns == [("back", row.pk), ("gone", row.pk)]
+
+    operations.queue_command(
+        charger=row, action="remote_stop", payload={"transaction": "17"}, now=bed.clock()
+    )
+
+    eventually(lambda: ChargerCommand.objects.get(action="remote_stop").state != "queued")
+    assert returns == [("back", row.pk), ("gone", row.pk), ("back", row.pk)]
+    assert is_online(Charger.objects.get(pk=row.pk), now=bed.clock())
+    assert charger.heartbeat()
+
+
+def test_a_lapsed_lease_that_nobody_took_is_taken_back_without_a_command_as_well(bed: Bed, returns):
+    row = make_charger()
+    bed.stop_gateway()
+    bed.restart_gateway(lease_s=0.3)
+    bed.charger(row).come_online()
+    Charger.objects.filter(pk=row.pk).update(lease_holder="", lease_until=NOW - LEASE)
+
+    eventually(lambda: is_online(Charger.objects.get(pk=row.pk), now=bed.clock()))
+    eventually(lambda: returns[-1:] == [("back", row.pk)])
+
+
+def renewed(*rows: Charger, holder: str = "here") -> operations.Renewal:
+    holders = {row.pk: holder for row in rows}
+    return operations.renew_leases(heard=holders, silent={}, lease=LEASE, now=NOW)
+
+
+def test_a_lease_is_renewed_taken_back_or_lost(transactional_db):
+    ours, free, others = (make_charger(lease_holder=holder) for holder in ("here", "", "there"))
+    gone = make_charger()
+    Charger.objects.filter(pk=gone.pk).delete()
+
+    renewal = renewed(ours, free, others, gone)
+
+    assert renewal == operations.Renewal(retaken={free.pk}, taken={others.pk, gone.pk}, busy=set())
+    held = dict(Charger.objects.values_list("lease_holder", "lease_until"))
+    assert held == {"here": NOW + LEASE, "there": None}
+    assert Charger.objects.filter(lease_holder="here").count() == 2
+
+
+def test_renewing_waits_for_no_lock(transactional_db):
+    locked, other = make_charger(lease_holder="here"), make_charger(lease_holder="here")
+
+    with somebody_locks(locked):
+        renewal = renewed(locked, other)
+
+    assert renewal == operations.Renewal(retaken=set(), taken=set(), busy={locked.pk})
+    assert Charger.objects.get(pk=other.pk).lease_until == NOW + LEASE
+    assert renewed(locked).busy == set()
+
+
+def test_a_locked_lease_is_renewed_as_soon_as_it_can_be(bed: Bed):
+    row = make_charger()
+    bed.charger(row).come_online()
+    now = bed.clock.advance(seconds=30)
+
+    with somebody_locks(row):
+        bed.loop.loop.call_soon_threadsafe(bed.gateway._leases.doubt)
+        eventually(lambda: not bed.gateway._leases._doubted.is_set())
+        assert Charger.objects.get(pk=row.pk).lease_until < now + LEASE
+
+    eventually(lambda: Charger.objects.get(pk=row.pk).lease_until == now + LEASE)
+
+
+@contextmanager
+def somebody_locks(row: Charger) -> Iterator[None]:
+    """Another connection holds the charger's row for as long as the block lasts."""
+    other = connections["default"].copy()
+    try:
+        with transaction.atomic():
+            other.set_autocommit(False)
+            with other.cursor() as cursor:
+                cursor.execute("SELECT 1 FROM depots_charger WHERE id = %s FOR UPDATE", [row.pk])
+            yield
+        other.rollback()
+    finally:
+        other.close()
+
+
+def test_a_peer_that_reads_nothing_is_cut_off(monkeypatch):
+    monkeypatch.setattr(sockets, "CLOSE_WITHIN_S", 0.1)
+
+    async def visit() -> None:
+        async with served() as (server, client):
+            server.transport.write(b"\x82\x7f" + (2**26).to_bytes(8, "big") + bytes(2**25))
+            Closing().begin(server, "good-bye")
+            await asyncio.wait_for(server.wait_closed(), 10)
+            client.writer.close()
+
+    asyncio.run(visit())
+
+
+def test_a_peer_that_answers_no_pings_is_kept_awake_and_collects_nothing():
+    heard: list[None] = []
+
+    async def visit() -> None:
+        async with served() as (server, client):
+            awake = asyncio.create_task(keep_awake(server, every_s=0.005, heard=lambda: heard.append(None)))
+            pongs = 0
+            while pongs < 5:  # opcode 10; what is unanswered is the one ping before
+                head = await client.reader.readexactly(2)
+                await client.reader.readexactly(head[1])
+                pongs += head[0] == 0x8A
+            assert len(server.pending_pings) == 1
+            assert len(asyncio.all_tasks()) < 8
+            client.writer.close()
+            await asyncio.wait_for(awake, 10)
+
+    asyncio.run(visit())
+    assert heard == []
+
+
+@asynccontextmanager
+async def served() -> AsyncIterator[tuple[ServerConnection, Silent]]:
+    """Both ends of a socket whose other end answers nothing."""
+    accepted: asyncio.Queue[ServerConnection] = asyncio.Queue()
+
+    async def accept(connection: ServerConnection) -> None:
+        await accepted.put(connection)
+        await connection.wait_closed()
+
+    async with serve(accept, "127.0.0.1", 0, subprotocols=["ocpp1.6"], ping_interval=None) as server:
+        port = server.sockets[0].getsockname()[1]
+        client = Silent(f"ws://127.0.0.1:{port}", "CP")
+        await client.connect()
+        yield await accepted.get(), client
+
+
+@pytest.mark.long
+def test_five_hundred_silent_chargers_beside_five_hundred_healthy_ones(bed: Bed, returns):
+    bed.stop_gateway()
+    bed.restart_gateway(lease_s=15, heartbeat_s=10)
+    depots = [make_depot() for _ in range(10)]
+    rows = [with_password(make_charger(depots[number % 10])) for number in range(1000)]
+    healthy, silent = rows[:500], rows[500:]
+
+    left = bed.loop.run(_live_beside(bed.gateway.url, healthy, silent, for_s=75), timeout_s=300)
+
+    assert left == []
+    gone = {pk for word, pk in returns if word == "gone"}
+    assert gone == {row.pk for row in silent}
+
+
+async def _live_beside(url: str, healthy: list[Charger], silent: list[Charger], *, for_s: float) -> list[str]:
+    """Healthy chargers whose socket ended within that time."""
+    peers = [Silent(url, row.identity) for row in silent]
+    left: list[str] = []
+    lives = []
+    for row, peer in zip(healthy, peers, strict=True):
+        lives.append(asyncio.create_task(_beat(url, row.identity, left)))
+        await peer.connect()
+    await asyncio.sleep(for_s)
+    for life in lives:
+        life.cancel()
+    await asyncio.gather(*lives, return_exceptions=True)
+    return left
+
+
+async def _beat(url: str, identity: str, left: list[str]) -> None:
+    credentials = base64.b64encode(f"{identity}:{PASSWORD}".encode()).decode()
+    headers = {"Authorization": f"Basic {credentials}"}
+    async with connect(
+        f"{url}/{identity}",
+        subprotocols=["ocpp1.6"],
+        additional_headers=headers,
+        compression=None,
+        open_timeout=60,
+    ) as socket:
+        try:
+            while True:
+                await socket.send(json.dumps([2, "1", "Heartbeat", {}]))
+                while json.loads(await socket.recv())[:2] != [3, "1"]:
+                    pass
+                await asyncio.sleep(3)
+        except ConnectionClosed:
+            left.append(identity)
