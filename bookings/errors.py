@@ -6,10 +6,14 @@ a period that would have been allowed, where one is known.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from depots.periods import Period
+
+if TYPE_CHECKING:
+    from bookings.meanwhile import Happening
 
 
 class BookingError(Exception):
@@ -137,6 +141,19 @@ class CancelTooLate(BookingError):
 
 class NothingToChange(BookingError):
     code = "nothing_to_change"
+
+
+class ChangedMeanwhile(BookingError):
+    """What was asked for was asked of an older version, and the same was changed since.
+
+    `changes` are the events since then, oldest first; empty where the version seen is not known.
+    """
+
+    code = "changed_meanwhile"
+
+    def __init__(self, sentence: str, *, changes: Sequence[Happening] = ()) -> None:
+        super().__init__(sentence)
+        self.changes = changes
 
 
 class NothingToDecide(BookingError):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from bookings import differences
 from bookings.models import ENFORCEMENT_WHY, Booking, BookingEvent, BookingRequest, BookingStatus
 from bookings.operations.cancelling import REASONS
 from depots.models import User
@@ -100,7 +101,7 @@ def _words(event: BookingEvent, booking: Booking) -> tuple[str, str, str]:
 
 def _text(event: BookingEvent, booking: Booking) -> str:
     detail = event.detail
-    parts = [_difference(detail, booking)]
+    parts = [differences.words(detail, booking)]
     why = str(detail.get("why") or "")
     reason = str(detail.get("reason") or ENFORCEMENT_WHY.get(why, why))
     parts.append(REASONS.get(reason, reason))
@@ -108,50 +109,6 @@ def _text(event: BookingEvent, booking: Booking) -> str:
     if detail.get("irregular"):
         parts.append("The partner skipped a step that its protocol has.")
     return " ".join(f"{part.rstrip('.')}." for part in parts if part)
-
-
-def _difference(detail: dict[str, Any], booking: Booking) -> str:
-    """`Time 11:00–12:00 instead of 10:00–11:00; EVSE …`, only of what differs."""
-    before, after = detail.get("before"), detail.get("after")
-    if not isinstance(after, dict):
-        return ""
-    before = before if isinstance(before, dict) else {}
-    names = {"period": "Time", "evse": "EVSE", "vehicle": "Vehicle", "tokens": "Tokens", "power_w": "Power"}
-    parts = []
-    for name, label in names.items():
-        if name not in after or after[name] == before.get(name) or after[name] in (None, [], ""):
-            continue
-        now, was = _shown(name, after[name], booking), _shown(name, before.get(name), booking)
-        parts.append(f"{label} {now}" + (f" instead of {was}" if was else ""))
-    return "; ".join(parts)
-
-
-def _shown(name: str, value: Any, booking: Booking) -> str:
-    if not value:
-        return ""
-    if name == "period":
-        return _span(value, booking)
-    if name == "tokens":
-        return ", ".join(_ending(token) for token in value)
-    if name == "power_w":
-        return f"{value / 1000:g} kW"
-    return str(value)
-
-
-def _ending(token: Any) -> str:
-    uid = str(token.get("uid", "")) if isinstance(token, dict) else str(token)
-    return uid if uid.startswith("…") else f"…{uid[-4:]}"
-
-
-def _span(period: Any, booking: Booking) -> str:
-    if not isinstance(period, dict):
-        return ""
-    zone = booking.depot.zone
-    try:
-        first, last = (datetime.fromisoformat(period[end]).astimezone(zone) for end in ("start", "end"))
-    except (KeyError, ValueError):
-        return ""
-    return f"{first:%a %-d %b %H:%M}–{last:%H:%M}"
 
 
 def _by(actor: str, booking: Booking, known: set[str], is_fleet: bool) -> str:
@@ -171,7 +128,7 @@ def _is_refused_by_rule(ask: BookingRequest) -> bool:
 
 def _of_refusal(ask: BookingRequest, booking: Booking, known: set[str], is_fleet: bool) -> Moment:
     title = REFUSED[ask.kind]
-    wanted = _difference({"after": ask.asked}, booking)
+    wanted = differences.words({"after": ask.asked}, booking)
     text = " ".join(f"{part.rstrip('.')}." for part in (wanted, ask.reason) if part)
     return Moment(ask.asked_at, title, text, _by(ask.asked_by, booking, known, is_fleet), "ban", "danger")
 
@@ -186,7 +143,7 @@ def asked_words(booking: Booking) -> str:
     """What the open ask would make of the booking; empty when none is open or it is the booking itself."""
     for ask in booking.requests.all():
         if ask.decision == BookingRequest.Decision.PENDING and ask.kind == BookingRequest.Kind.CHANGE:
-            return _difference({"before": _as_it_is(booking), "after": ask.asked}, booking)
+            return differences.words({"before": _as_it_is(booking), "after": ask.asked}, booking)
     return ""
 
 

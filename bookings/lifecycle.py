@@ -245,6 +245,7 @@ def _log(
         kind=kind,
         before=before,
         after=after or booking.status,
+        version=booking.version,
         actor=actor,
         at=at,
         detail=detail or {},

@@ -2,16 +2,32 @@
 
 `FOR NO KEY UPDATE` lets rows that point here be written meanwhile. Two overlapping inserts can deadlock on an
 exclusion constraint alone; behind the EVSE's lock they queue.
+
+What a decision rests on is read by a statement that begins after the lock is held. A statement that waited for its lock
+gives the locked row as it is now, but what it joins to it as it was before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
 from django.db import transaction
+from django.db.models import QuerySet
 
-from bookings.models import Booking, BookingOption
+from bookings.models import Booking, BookingOption, Occupancy
 from depots.models import Depot, Evse
+
+
+@dataclass(frozen=True)
+class _Reach:
+    """What is locked before a booking: these EVSEs, and its depot or not."""
+
+    evse_ids: frozenset[int]
+    depot: bool
+
+    def covers(self, other: _Reach) -> bool:
+        return self.evse_ids >= other.evse_ids and self.depot >= other.depot
 
 
 def lock_depot(depot_id: int) -> Depot:
@@ -19,43 +35,73 @@ def lock_depot(depot_id: int) -> Depot:
 
 
 def lock_evses(evse_ids: Collection[int]) -> dict[int, Evse]:
-    """The EVSEs by id, locked in key order, with depot and charger at hand."""
-    locked = (
-        Evse.objects.filter(pk__in=set(evse_ids)).order_by("pk").select_for_update(no_key=True, of=("self",))
-    )
-    return {evse.pk: evse for evse in locked.select_related("depot__operator", "charger")}
+    """The EVSEs by id, locked in key order and read again once they are, with depot and charger at hand."""
+    rows = Evse.objects.filter(pk__in=set(evse_ids)).order_by("pk")
+    locked = list(rows.select_for_update(no_key=True).values_list("pk", flat=True))
+    return {evse.pk: evse for evse in rows.filter(pk__in=locked).select_related("depot__operator", "charger")}
 
 
-def lock_booking(booking_id: int, *, also: Collection[int] = (), depot: bool = False) -> Booking:
-    """The booking with its EVSE locked before it (and `also` more EVSEs; the depot first when asked for).
+def lock_booking(
+    booking_id: int,
+    *,
+    also: Collection[int] | Callable[[Booking], Collection[int]] = (),
+    depot: bool | Callable[[Booking], bool] = False,
+) -> Booking:
+    """The booking, with its EVSE locked before it and that of a change which waits; `also` more EVSEs, and its depot.
 
-    It is read unlocked to learn its EVSE and read again under the lock; when it was moved in between, its EVSE's lock
-    is missing and the whole is done again. Raises Booking.DoesNotExist.
+    It is read unlocked to learn what to lock and read again under the locks; when it needs others by now, all is done
+    again. What is needed may be a function of the booking, which is asked both times. Raises Booking.DoesNotExist.
     """
     while True:
-        depot_id, evse_id = Booking.objects.values_list("depot_id", "evse_id").get(pk=booking_id)
+        known = Booking.objects.get(pk=booking_id)
+        reach = _reach(known, also, depot)
         with transaction.atomic():
             # A savepoint: locks taken under it are given back when it is rolled back.
-            if depot:
-                lock_depot(depot_id)
-            lock_evses({*also, *([evse_id] if evse_id else [])})
-            booking = (
-                Booking.objects.select_for_update(no_key=True, of=("self",))
-                .select_related("depot__operator", "option", "evse__charger", "fleet", "vehicle")
-                .get(pk=booking_id)
-            )
-            if booking.evse_id == evse_id:
+            if reach.depot:
+                lock_depot(known.depot_id)
+            lock_ids(reach.evse_ids)
+            booking = _lock_row(known)
+            if reach.covers(_reach(booking, also, depot)):
                 return booking
             transaction.set_rollback(True)
 
 
+def lock_ids(evse_ids: Collection[int]) -> None:
+    """The EVSEs locked in key order, for callers that read what they need of them afterwards."""
+    rows = Evse.objects.filter(pk__in=set(evse_ids)).order_by("pk").select_for_update(no_key=True)
+    list(rows.values_list("pk", flat=True))
+
+
 def lock_bookings(booking_ids: Collection[int]) -> list[Booking]:
     """Several bookings in key order, whose EVSEs the caller has locked."""
-    rows = (
-        Booking.objects.filter(pk__in=booking_ids).order_by("pk").select_for_update(no_key=True, of=("self",))
-    )
-    return list(rows.select_related("depot__operator", "option", "evse__charger", "fleet", "vehicle"))
+    return list(_rows().filter(pk__in=booking_ids).order_by("pk"))
 
 
 def lock_options(option_ids: Collection[int]) -> list[BookingOption]:
     return list(BookingOption.objects.filter(pk__in=option_ids).order_by("pk").select_for_update(no_key=True))
+
+
+def _reach(
+    booking: Booking,
+    also: Collection[int] | Callable[[Booking], Collection[int]],
+    depot: bool | Callable[[Booking], bool],
+) -> _Reach:
+    more = also(booking) if callable(also) else also
+    own = [booking.evse_id] if booking.evse_id else []
+    kept: Collection[int] = ()
+    if booking.decide_until is not None:  # set as long as a place is kept for a change
+        places = Occupancy.objects.filter(holder=booking.pk, kind=Occupancy.Kind.PENDING)
+        kept = places.values_list("evse_id", flat=True)
+    return _Reach(frozenset([*more, *own, *kept]), depot(booking) if callable(depot) else depot)
+
+
+def _lock_row(known: Booking) -> Booking:
+    if known.evse_id is None:
+        # No EVSE's lock stands before it: here somebody may be waited for, and what is joined would be old.
+        list(Booking.objects.select_for_update(no_key=True).filter(pk=known.pk).values_list("pk"))
+    return _rows().get(pk=known.pk)
+
+
+def _rows() -> QuerySet[Booking]:
+    rows = Booking.objects.select_for_update(no_key=True, of=("self",))
+    return rows.select_related("depot__operator", "option", "evse__charger", "fleet", "vehicle")

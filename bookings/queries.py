@@ -322,6 +322,7 @@ def _request(request: Any) -> dict[str, Any]:
 def _event(event: Any) -> dict[str, Any]:
     return {
         "kind": event.kind,
+        "version": event.version,
         "before": event.before or None,
         "after": event.after or None,
         "actor": event.actor,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from argparse import ArgumentTypeError
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.core.management.base import CommandError
+from django.core.management.base import CommandError, CommandParser
 
 from bookings.models import Booking, BookingOption
 from bookings.queries import booking_by_any_id, describe_booking
@@ -23,6 +24,10 @@ ID_HELP = "the booking's id, its reference, or its OCPI id"
 class BookingCommand(OperatorCommand):
     """Prints a booking as `show_booking` does."""
 
+    def create_parser(self, prog_name: str, subcommand: str, **options: Any) -> CommandParser:
+        # Django's own --version tells Django's; here it is the booking's.
+        return super().create_parser(prog_name, subcommand, conflict_handler="resolve", **options)
+
     def say_booking(self, booking: Booking) -> None:
         # Read again: the operation's object may hold related rows as they were before it.
         fresh = booking_by_any_id(str(booking.pk))
@@ -31,6 +36,16 @@ class BookingCommand(OperatorCommand):
 
 def add_id(parser: Any) -> None:
     parser.add_argument("id", metavar="ID", help=ID_HELP)
+
+
+def add_version(parser: Any) -> None:
+    parser.add_argument(
+        "--version",
+        dest="seen_version",
+        type=_version,
+        metavar="N",
+        help="the version that was looked at; refused when the same was changed since. Without it: the latest",
+    )
 
 
 def read_period(start: str, end: str, zone: ZoneInfo) -> Period:
@@ -60,6 +75,12 @@ def read_power(text: str | None) -> int | None:
     if not 0.001 <= kilowatts <= 100_000:
         raise CommandError(f"--power-kw: {text} is not a number of kilowatts above 0.")
     return round(kilowatts * 1000)
+
+
+def _version(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 19 and int(text)):
+        raise ArgumentTypeError(f"{text} is no version of a booking")
+    return int(text)
 
 
 def evse_of(option: BookingOption, uid: str | None) -> Evse | None:

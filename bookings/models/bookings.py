@@ -370,12 +370,16 @@ class BookingRequest(models.Model):
 class BookingEvent(models.Model):
     """History and audit trail. `kind` is "status" with before and after, or what else happened: "changed", "moved",
     "enforcement", "change_requested", "change_declined", "change_accepted", "note", "seen", "waived", and of charging
-    "session", "interrupted", "resumed", "overstay", "remote_start", "remote_stop"."""
+    "session", "interrupted", "resumed", "overstay", "remote_start", "remote_stop".
+
+    `version` is the booking's version that it made: what happened since a version somebody saw are the events above it.
+    """
 
     booking = models.ForeignKey(Booking, models.CASCADE, related_name="events")
     kind = models.CharField(max_length=20, default="status")
     before = models.CharField(max_length=20, blank=True)
     after = models.CharField(max_length=20, blank=True)
+    version = models.BigIntegerField(default=0)
     detail = models.JSONField(default=dict, blank=True)
     actor = models.CharField(max_length=120, blank=True)
     at = models.DateTimeField()

@@ -127,7 +127,7 @@ def ask_to_change(
         return change_booking(
             booking_id=booking_id, period=period, needs=needs, evse=evse, tokens=tokens, power_w=power_w,
             plate=plate, authorization_reference=authorization_reference,
-            received=received, fingerprint=fingerprint, actor=actor, now=now,
+            received=received, fingerprint=fingerprint, while_charging=False, actor=actor, now=now,
         )  # fmt: skip
     except WrongStatus:
         raise

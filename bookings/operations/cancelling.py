@@ -6,6 +6,7 @@ from typing import Any
 from bookings import lifecycle, rules
 from bookings.errors import PartnerSilent, ReasonUnknown, WrongStatus
 from bookings.locking import lock_booking
+from bookings.meanwhile import SEEN_WHOLE, check_version
 from bookings.models import Booking, BookingRequest, BookingStatus
 from bookings.operations import requests
 from bookings.signals import partner_asked
@@ -35,19 +36,21 @@ def cancel_booking(
     note: str = "",
     received: dict[str, Any] | None = None,
     fingerprint: str = "",
+    seen_version: int | None = None,
     actor: str,
     now: datetime,
 ) -> Booking:
     """Give a booking up, as its fleet (by its deadline) or as the depot (until the vehicle charges).
 
     At a partner's depot the partner is asked and the booking stays what it is until it answers.
-    Raises ReasonUnknown, WrongStatus, CancelTooLate or PartnerSilent.
+    Raises ReasonUnknown, WrongStatus, ChangedMeanwhile when it is another place, time or vehicle than in
+    `seen_version`, CancelTooLate or PartnerSilent.
     """
     if reason not in REASONS:
         raise ReasonUnknown(f"{reason!r} is no reason; one of {', '.join(REASONS)} is.")
     with lifecycle.one_operation():
         booking = lock_booking(booking_id)
-        _check(booking, by, now)
+        _check(booking, by, seen_version, now)
         asked = requests.asked_of(None, reason=reason)
         if not booking.is_ours:
             return _ask_partner(booking, asked, note, actor, now)
@@ -82,9 +85,10 @@ def release_hold(*, booking_id: int, actor: str, now: datetime) -> Booking:
     return booking
 
 
-def _check(booking: Booking, by: str, now: datetime) -> None:
+def _check(booking: Booking, by: str, seen_version: int | None, now: datetime) -> None:
     if BookingStatus.CANCELLED not in lifecycle.NEXT.get(booking.status, ()):
         raise WrongStatus(booking.status, BookingStatus.CANCELLED)
+    check_version(booking, seen_version, SEEN_WHOLE)
     if by == Booking.Side.FLEET and booking.status == BookingStatus.CONFIRMED:
         rules.check_cancel(booking, now=now)
 

@@ -6,29 +6,36 @@ from bookings import lifecycle, occupancy
 from bookings.constraints import violation_raises
 from bookings.errors import NotAtPartner, NothingToDecide, SlotTaken, WrongStatus
 from bookings.locking import lock_booking
-from bookings.models import Booking, BookingRequest, BookingStatus, Occupancy
-from bookings.operations import changing, requests
-from bookings.operations.changing import CHANGEABLE
+from bookings.meanwhile import SEEN_WHOLE, check_version
+from bookings.models import Booking, BookingRequest, BookingStatus
+from bookings.operations import changing, planning, requests
 
 
-def decide(*, booking_id: int, accept: bool, reason: str = "", actor: str, now: datetime) -> Booking:
+def decide(
+    *,
+    booking_id: int,
+    accept: bool,
+    reason: str = "",
+    seen_version: int | None = None,
+    actor: str,
+    now: datetime,
+) -> Booking:
     """The depot's answer to the open ask of a booking, a new one or a change.
 
-    Raises NothingToDecide when there is none (any more), NotAtPartner, WrongStatus, PowerUnavailable; SlotTaken when
-    the place kept for a change was closed meanwhile.
+    Raises NothingToDecide when there is none (any more), ChangedMeanwhile when another one has taken its place since
+    `seen_version`, NotAtPartner, WrongStatus, PowerUnavailable; SlotTaken when the place kept for a change was closed
+    meanwhile.
     """
-    kept = Occupancy.objects.filter(holder=booking_id, kind=Occupancy.Kind.PENDING).values_list(
-        "evse_id", flat=True
-    )
     closed = SlotTaken("The place kept for the change was closed meanwhile.")
     with violation_raises({"occupancy_evse_once": closed}), lifecycle.one_operation():
         # The depot too: the promise of power may have to be renewed with a change.
-        booking = lock_booking(booking_id, also=list(kept), depot=True)
+        booking = lock_booking(booking_id, depot=True)
         if not booking.is_ours:
             raise NotAtPartner("The partner decides on this booking.")
         request = requests.pending(booking)
         if request is None:
             raise NothingToDecide("Nothing of this booking waits for a decision.")
+        check_version(booking, seen_version, SEEN_WHOLE)
         if booking.ends_at <= now and accept:
             raise WrongStatus(booking.status, BookingStatus.CONFIRMED, "The slot is over already.")
         answer = _accept if accept else _decline
@@ -40,8 +47,6 @@ def _accept(booking: Booking, request: BookingRequest, reason: str, actor: str, 
     requests.settle(request, BookingRequest.Decision.ACCEPTED, reason=reason, actor=actor, now=now)
     booking.decide_until = None
     if request.kind == BookingRequest.Kind.CHANGE:
-        if booking.status not in CHANGEABLE:
-            raise WrongStatus(booking.status, "changed")
         _take_kept_place(booking, request, actor, now)
     if booking.status == BookingStatus.REQUESTED:
         detail = {"reason": reason} if reason else {}
@@ -51,7 +56,8 @@ def _accept(booking: Booking, request: BookingRequest, reason: str, actor: str, 
 
 
 def _take_kept_place(booking: Booking, request: BookingRequest, actor: str, now: datetime) -> None:
-    change, target = changing.planned_from_request(booking, request)
+    change, target = planning.from_request(booking, request)
+    planning.check_status(booking, change)
     occupancy.drop_pending(booking)
     changing.apply(booking, change, target, by=Booking.Side.FLEET, actor=actor, now=now)
 

@@ -21,20 +21,11 @@ from bookings.forms.depot import CancellationForm, DecisionForm, MoveForm, add_r
 from bookings.live import calendar_audience, depot_audience, fleet_audience
 from bookings.models import LIVE, Booking, BookingRequest, Occupancy
 from bookings.navigation import waiting_requests
-from bookings.operations.changing import CHANGEABLE
+from bookings.operations.planning import CHANGEABLE
+from bookings.views.refusals import status_of
 from depots.models import Depot, Evse, User
 from depots.pages import done, respond
 from depots.periods import utc_text
-
-# Somebody or something else stands in the way; with other refusals the ask itself does not fit the rules.
-CONFLICTS = {
-    "slot_taken",
-    "wrong_status",
-    "power_unavailable",
-    "nothing_to_decide",
-    "token_elsewhere",
-    "vehicle_elsewhere",
-}
 
 
 @never_cache
@@ -194,9 +185,9 @@ def _moved(request: HttpRequest, moved: Booking, before: dict[str, str]) -> Http
 
 
 def _refused(refusal: BookingError, depot: Depot) -> HttpResponse:
-    status = 409 if refusal.code in CONFLICTS else 422
     detail = nearest_words(refusal, depot)
-    return JsonResponse({"code": refusal.code, "detail": detail, "field": refusal.field}, status=status)
+    body = {"code": refusal.code, "detail": detail, "field": refusal.field}
+    return JsonResponse(body, status=status_of(refusal))
 
 
 def _seen(request: HttpRequest, code: str, booking_id: int) -> Booking:

@@ -122,7 +122,7 @@
     menu.focus()
   })
 
-  // ---- requests that failed are said, not swallowed; 422 is an answer and was swapped ----
+  // ---- requests that failed are said, not swallowed; 409 and 422 are answers and were swapped ----
   document.body.addEventListener('htmx:responseError', (event) => {
     const { xhr } = event.detail
     if (xhr.getResponseHeader('HX-Trigger')?.includes('berth:toasts')) return

@@ -327,6 +327,30 @@ def test_a_change_that_cannot_be_is_refused(evse, truck, arguments, words):
     assert run("show_booking", printed["id"]) == [printed]
 
 
+def test_a_command_that_says_what_it_saw_is_refused_when_the_same_was_changed_since(evse, truck):
+    seen = book()
+    run("change_booking", seen["id"], "--start", "2030-01-15T12:00", "--end", "2030-01-15T13:00")
+    stale = ("--version", seen["version"])
+
+    later = refusal("change_booking", seen["id"], "--end", "2030-01-15T13:30", *stale)
+    gone = refusal("cancel_booking", seen["id"], "--reason", "TRAFFIC", *stale)
+
+    assert later == gone
+    assert "Time Tue 15 Jan 12:00–13:00 instead of Tue 15 Jan 11:00–12:00" in later
+    [now] = run("change_booking", seen["id"], "--end", "2030-01-15T13:30", "--version", seen["version"] + 1)
+    assert now["period"]["end"] == "2030-01-15T12:30:00Z"
+
+
+def test_an_answer_that_says_what_it_saw_is_refused_for_another_ask(truck):
+    make_evse(make_depot(terms={"approval": True}), uid="CP-9-1")
+    printed = book("--option", "CP-9-1")
+    run("change_booking", printed["id"], "--evse", "CP-9-1", "--end", "2030-01-15T12:30")
+
+    assert "Changed meanwhile" in refusal(
+        "decide", printed["id"], "--accept", "--version", printed["version"]
+    )
+
+
 def test_an_evse_outside_of_what_was_booked_is_the_depots_to_give(evse, truck):
     make_evse(charger=evse.charger, uid="CP-1-2")
     make_evse(make_depot(), uid="ELSEWHERE-1")

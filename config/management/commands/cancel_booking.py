@@ -8,7 +8,7 @@ from django.utils import timezone
 from bookings.models import Booking
 from bookings.operations import cancel_booking
 from bookings.queries import booking_by_any_id
-from config.booking_command import BookingCommand, add_id
+from config.booking_command import BookingCommand, add_id, add_version
 from config.operator_command import ACTOR
 
 
@@ -17,6 +17,7 @@ class Command(BookingCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         add_id(parser)
+        add_version(parser)
         parser.add_argument(
             "--reason", required=True, metavar="REASON", help="an OCPI name: TRAFFIC, BROKEN_CHARGER, …"
         )
@@ -25,6 +26,7 @@ class Command(BookingCommand):
     def handle(self, *args: Any, id: str, reason: str, by: str, **options: Any) -> None:
         booking = booking_by_any_id(id.strip())
         cancelled = cancel_booking(
-            booking_id=booking.pk, reason=reason.strip().upper(), by=by, actor=ACTOR, now=timezone.now()
-        )
+            booking_id=booking.pk, reason=reason.strip().upper(), by=by,
+            seen_version=options["seen_version"], actor=ACTOR, now=timezone.now(),
+        )  # fmt: skip
         self.say_booking(cancelled)

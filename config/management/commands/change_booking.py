@@ -1,4 +1,4 @@
-"""Change the time or the EVSE of a booking, as its fleet."""
+"""Change the time or the EVSE of a booking, as its fleet; of one that charges, the end."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.utils import timezone
 
+from bookings.errors import EndsBeforeStart
 from bookings.models import Booking
 from bookings.operations import change_booking
 from bookings.queries import booking_by_any_id
-from config.booking_command import TIME_HELP, BookingCommand, add_id, evse_of, read_option
+from config.booking_command import TIME_HELP, BookingCommand, add_id, add_version, evse_of, read_option
 from config.operator_command import ACTOR
 from depots.models import Evse
-from depots.periods import Period
 
 
 class Command(BookingCommand):
@@ -20,6 +20,7 @@ class Command(BookingCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         add_id(parser)
+        add_version(parser)
         parser.add_argument("--start", metavar="T", help=TIME_HELP)
         parser.add_argument("--end", metavar="T")
         parser.add_argument(
@@ -35,14 +36,21 @@ class Command(BookingCommand):
             raise CommandError("Give at least one of --start, --end and --evse.", returncode=2)
         booking = booking_by_any_id(id.strip())
         place, by = _place(booking, evse)
-        changed = change_booking(
-            booking_id=booking.pk,
-            period=_period(booking, start, end),
-            evse=place,
-            by=by,
-            actor=ACTOR,
-            now=timezone.now(),
-        )
+        zone = booking.depot.zone
+        try:
+            changed = change_booking(
+                booking_id=booking.pk,
+                starts_at=read_option("start", start, zone) if start is not None else None,
+                ends_at=read_option("end", end, zone) if end is not None else None,
+                evse=place,
+                seen_version=options["seen_version"],
+                by=by,
+                actor=ACTOR,
+                now=timezone.now(),
+            )
+        except EndsBeforeStart:
+            at_fault = f"--end: {end}" if end is not None else f"--start: {start}"
+            raise CommandError(f"{at_fault} would let the booking end before it starts.") from None
         self.say_booking(changed)
 
 
@@ -60,16 +68,3 @@ def _place(booking: Booking, uid: str | None) -> tuple[Evse | None, str]:
         if elsewhere is not None:
             return elsewhere, Booking.Side.DEPOT
     return evse_of(booking.option, uid), Booking.Side.FLEET
-
-
-def _period(booking: Booking, start: str | None, end: str | None) -> Period | None:
-    """The period with the given ends; the end that is not given stays. None when neither is."""
-    if start is None and end is None:
-        return None
-    zone = booking.depot.zone
-    starts_at = booking.starts_at if start is None else read_option("start", start, zone)
-    ends_at = booking.ends_at if end is None else read_option("end", end, zone)
-    if ends_at <= starts_at:
-        at_fault = f"--end: {end}" if end is not None else f"--start: {start}"
-        raise CommandError(f"{at_fault} would let the booking end before it starts.")
-    return Period(starts_at, ends_at)

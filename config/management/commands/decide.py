@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from bookings.operations import decide
 from bookings.queries import booking_by_any_id
-from config.booking_command import BookingCommand, add_id
+from config.booking_command import BookingCommand, add_id, add_version
 from config.operator_command import ACTOR
 
 
@@ -16,6 +16,7 @@ class Command(BookingCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         add_id(parser)
+        add_version(parser)
         answer = parser.add_mutually_exclusive_group(required=True)
         answer.add_argument("--accept", action="store_true")
         answer.add_argument("--decline", action="store_true")
@@ -24,6 +25,7 @@ class Command(BookingCommand):
     def handle(self, *args: Any, id: str, accept: bool, reason: str, **options: Any) -> None:
         booking = booking_by_any_id(id.strip())
         decided = decide(
-            booking_id=booking.pk, accept=accept, reason=reason.strip(), actor=ACTOR, now=timezone.now()
-        )
+            booking_id=booking.pk, accept=accept, reason=reason.strip(),
+            seen_version=options["seen_version"], actor=ACTOR, now=timezone.now(),
+        )  # fmt: skip
         self.say_booking(decided)

@@ -1,0 +1,20 @@
+"""From a refusal to the status of an answer, one a code."""
+
+from __future__ import annotations
+
+from bookings.errors import BookingError
+
+# Somebody or something else stands in the way; with other refusals the ask itself does not fit the rules.
+CONFLICTS = {
+    "changed_meanwhile",
+    "slot_taken",
+    "wrong_status",
+    "power_unavailable",
+    "nothing_to_decide",
+    "token_elsewhere",
+    "vehicle_elsewhere",
+}
+
+
+def status_of(refusal: BookingError) -> int:
+    return 409 if refusal.code in CONFLICTS else 422
