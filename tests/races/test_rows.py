@@ -18,6 +18,7 @@ from bookings.constraints import violated_constraint
 from bookings.models import (
     Booking,
     BookingOption,
+    BookingSession,
     BookingToken,
     Closure,
     Occupancy,
@@ -64,7 +65,7 @@ Build = Callable[[int], Model]
 # Shown with what happens around them in test_guards.py.
 ELSEWHERE = {"booking_request_id_once", "one_pending_request"}
 COLUMNS = [
-    "bookings_booking.session_id", "bookings_tariff.depot_id", "bookings_tariff.option_id",
+    "bookings_booking.session_id", "bookings_bookingsession.session_id", "bookings_tariff.depot_id", "bookings_tariff.option_id",
     "bookings_termsoverride.option_id", "roaming_partner.organisation_id", "roaming_partnertoken.token_hash",
 ]  # fmt: skip
 
@@ -193,6 +194,8 @@ def promises() -> dict[str, Build]:
     places, day = (evse, other), slot(10, 11)
     return {
         "booking_reference_once": lambda n: _booking(evse, reference=case("bkabc", n), request_id=f"R{n}"),
+        "booking_group_once": lambda n: _booking(evse, group="GSAME", request_id=f"G{n}"),
+        "bookings_bookingsession.session_id": lambda n: BookingSession(booking=booking, session=session),
         "bookings_booking.session_id": lambda n: _booking(evse, session=session, request_id=f"S{n}"),
         "booking_token_once": lambda n: BookingToken(booking=booking, uid=case("04aabb", n)),
         "occupancy_booking_row_once": lambda n: Occupancy(
