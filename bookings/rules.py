@@ -39,8 +39,7 @@ def check_period(terms: Terms, depot: Depot, period: Period, *, now: datetime) -
     if period.starts_at > now + timedelta(days=terms.horizon_days):
         raise TooFarAhead(f"Slots here are booked at most {terms.horizon_days} days ahead.")
     _check_shape(terms, depot, period)
-    if not depot.is_open(period):
-        raise DepotClosed("The depot is closed then.", nearest=_nearest_open(terms, depot, period))
+    _check_open(terms, depot, period)
 
 
 def check_end(terms: Terms, depot: Depot, period: Period, *, now: datetime) -> None:
@@ -49,8 +48,7 @@ def check_end(terms: Terms, depot: Depot, period: Period, *, now: datetime) -> N
     if period.ends_at <= now:
         raise InThePast("The slot would be over already.")
     _check_shape(terms, depot, period)
-    if not depot.is_open(period):
-        raise DepotClosed("The depot is closed then.", nearest=_nearest_open(terms, depot, period))
+    _check_open(terms, depot, period)
 
 
 def check_change(booking: Booking, *, now: datetime) -> None:
@@ -107,9 +105,18 @@ def local_time(depot: Depot, moment: datetime) -> str:
     return f"{moment.astimezone(depot.zone):%a %-d %b %H:%M} ({depot.time_zone})"
 
 
+def _check_open(terms: Terms, depot: Depot, period: Period) -> None:
+    """At a partner's depot its calendar says what can be asked for; the hours it tells are for people."""
+    if not depot.is_mirror and not depot.is_open(period):
+        raise DepotClosed("The depot is closed then.", nearest=_nearest_open(terms, depot, period))
+
+
 def _check_shape(terms: Terms, depot: Depot, period: Period) -> None:
+    """A partner's step counts from the begin of its timeslots, which may be anywhere: it answers for itself."""
     step = terms.slot_step_min
-    if not (is_aligned(period.starts_at, step, depot) and is_aligned(period.ends_at, step, depot)):
+    if not depot.is_mirror and not (
+        is_aligned(period.starts_at, step, depot) and is_aligned(period.ends_at, step, depot)
+    ):
         start = aligned_down(period.starts_at, step, depot)
         length = max(step, ceil(period.minutes / step) * step)
         raise NotAligned(

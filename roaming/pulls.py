@@ -161,17 +161,26 @@ def _keep(partner: Partner, crawl: Crawl, pull: Pull, raw: Any, now: datetime) -
         adopting.adopt(partner, raw if isinstance(raw, dict) else {}, now=now)
         return []
     if crawl.kind == "location":
-        location = schemas.read_location(raw)
-        if not _is_of(location.value, crawl.party):
-            return ["location.of_another_party"]
-        mirroring.keep_location(partner, location.value, now=now)
-        return list(location.deviations)
+        return _keep_location(partner, crawl, raw, now)
     offer = schemas.read_booking_location(raw).value
     if not _is_of(offer, crawl.party):
         return ["booking_location.of_another_party"]
     pull.seen.setdefault(crawl.party, set()).add(offer.id)
     adopting.adopt_offer(partner, raw, now=now)
     return []
+
+
+def _keep_location(partner: Partner, crawl: Crawl, raw: Any, now: datetime) -> list[str]:
+    location = schemas.read_location(raw)
+    if not _is_of(location.value, crawl.party):
+        return ["location.of_another_party"]
+    is_partial = "evse.unreadable" in location.deviations
+    depot = mirroring.keep_location(partner, location.value, is_partial=is_partial, now=now)
+    if location.value.time_zone is None:
+        logger.warning(
+            "a depot has no time zone that can be read", depot=depot.code, shown_in=depot.time_zone
+        )
+    return list(location.deviations)
 
 
 def _is_of(told: schemas.Location | schemas.BookingLocation, party: Party) -> bool:

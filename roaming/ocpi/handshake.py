@@ -135,7 +135,7 @@ def roles_of(credentials: Credentials) -> list[dict[str, str]]:
             "role": role.role.value,
             "country_code": role.country_code.upper(),
             "party_id": role.party_id.upper(),
-            "name": role.business_details.name,
+            "name": role.business_details.name if role.business_details else "",
         }
         for role in credentials.roles
     ]

@@ -11,9 +11,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
+from urllib.parse import quote, urlsplit
 
 from pydantic import (
     BaseModel,
@@ -21,9 +22,9 @@ from pydantic import (
     ConfigDict,
     PlainSerializer,
     SerializerFunctionWrapHandler,
-    ValidationError,
     ValidationInfo,
     model_serializer,
+    model_validator,
 )
 
 T = TypeVar("T")
@@ -69,6 +70,8 @@ class Wire(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
     keep_empty: ClassVar[frozenset[str]] = frozenset()
+    # Somebody asks for something: every part counts, and what cannot be read is refused (salvage.py).
+    is_ask: ClassVar[bool] = False
 
     @model_serializer(mode="wrap")
     def _without_blanks(self, inner: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -79,23 +82,25 @@ class Wire(BaseModel):
         return self.model_dump(mode="json")
 
 
-W = TypeVar("W", bound=Wire)
+class SentWhole(Wire):
+    """An object that we send with everything in `always_sent`, and read from partners without: what is missing is noted."""
 
+    always_sent: ClassVar[frozenset[str]] = frozenset()
 
-def read(model: type[W], raw: Any, notes: Notes) -> W:
-    """What a partner sent, as a model. Raises UnreadableError naming the first field that is wrong."""
-    try:
-        return model.model_validate(raw, context=notes)
-    except ValidationError as error:
-        raise unreadable(error) from None
-
-
-def unreadable(error: ValidationError) -> UnreadableError:
-    """pydantic's first complaint as ours: the path of the field, and a sentence without the value."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    path = ".".join(str(part) for part in first["loc"])
-    sentence = "is required" if first["type"] == "missing" else first["msg"].removeprefix("Value error, ")
-    return UnreadableError(path, sentence)
+    @model_validator(mode="after")
+    def _is_whole(self, info: ValidationInfo) -> Self:
+        missing = sorted(
+            n for n in self.always_sent if n not in self.model_fields_set or getattr(self, n) is None
+        )
+        notes = notes_of(info)
+        if notes is None and missing:
+            raise ValueError(f"{missing[0]} is required")
+        if notes is not None:
+            name = type(self).__name__.lower()
+            for part in missing:
+                if f"{name}.{part}.unreadable" not in notes.names:
+                    notes.add(f"{name}.{part}_missing")
+        return self
 
 
 def notes_of(info: ValidationInfo) -> Notes | None:
@@ -215,6 +220,34 @@ def _string(limit: int) -> Callable[[Any, ValidationInfo], str]:
     return check
 
 
+def _url(value: Any, info: ValidationInfo) -> str:
+    """URL: 255 characters of ASCII. A partner's umlauts are written as RFC 3987 has it, which leads to the same place."""
+    notes = notes_of(info)
+    if notes is not None and isinstance(value, str) and not value.isascii():
+        value = _ascii_url(value.strip())
+        notes.add("url.not_ascii")
+    return _ci_string(255, 500)(value, info)
+
+
+def _ascii_url(text: str) -> str:
+    """Raises ValueError for what no host is called."""
+    parts = urlsplit(text)
+    if not parts.scheme or not parts.hostname or "@" in parts.netloc:
+        raise ValueError("must be an absolute URL")
+    try:
+        host = parts.hostname.encode("idna").decode()
+    except UnicodeError:
+        raise ValueError("must name a host") from None
+    netloc = f"{host}:{parts.port}" if parts.port else host
+    kept = "/%:@!$&'()*+,;=~-._"
+    return parts._replace(
+        netloc=netloc,
+        path=quote(parts.path, safe=kept),
+        query=quote(parts.query, safe=kept + "?"),
+        fragment="",
+    ).geturl()
+
+
 def _as_text(value: Any, notes: Notes | None) -> str:
     if isinstance(value, str):
         return value
@@ -233,7 +266,8 @@ CountryCode = Annotated[str, BeforeValidator(_ci_string(2, 2))]
 PartyId = Annotated[str, BeforeValidator(_ci_string(3, FOREIGN_PARTY_LENGTH))]
 HubPartyId = Annotated[str, BeforeValidator(_ci_string(5, 7))]
 Token64 = Annotated[str, BeforeValidator(_ci_string(64, 64))]
-Url = Annotated[str, BeforeValidator(_ci_string(255, 500))]
+OwnId = Annotated[str, BeforeValidator(_ci_string(36, 36))]
+Url = Annotated[str, BeforeValidator(_url)]
 OpenName = Annotated[str, BeforeValidator(_ci_string(60, 60))]
 Text4 = Annotated[str, BeforeValidator(_string(4))]
 Text10 = Annotated[str, BeforeValidator(_string(10))]
@@ -242,6 +276,58 @@ Text16 = Annotated[str, BeforeValidator(_string(16))]
 Text45 = Annotated[str, BeforeValidator(_string(45))]
 Text100 = Annotated[str, BeforeValidator(_string(100))]
 Text255 = Annotated[str, BeforeValidator(_string(255))]
+
+
+# Hours and places
+
+_WALL = re.compile(r"(\d{1,2})[:.]?(\d\d)(?::\d\d)?", re.ASCII)
+
+
+def _wall_time(value: Any, info: ValidationInfo) -> str:
+    """`HH:MM` of a local day, `24:00` being its end. From partners with one digit, seconds, or without colon too."""
+    notes = notes_of(info)
+    match = _WALL.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None or int(match[1]) > 24 or int(match[2]) > 59 or (match[1] == "24" and match[2] != "00"):
+        raise ValueError("must be a time of day like 08:00")
+    text = f"{int(match[1]):02}:{match[2]}"
+    if text != value:
+        if notes is None:
+            raise ValueError("must be a time of day like 08:00")
+        notes.add("hours.spelling")
+    return text
+
+
+def _weekday(value: Any, info: ValidationInfo) -> int:
+    day = _number(value, info)
+    if day not in range(1, 8):
+        raise ValueError("must be a weekday from 1, Monday, to 7")
+    return int(day)
+
+
+def _degrees(most: int) -> Callable[[Any, ValidationInfo], str]:
+    """A coordinate as text. A partner's number, or decimal comma, is taken."""
+
+    def check(value: Any, info: ValidationInfo) -> str:
+        notes = notes_of(info)
+        text = _as_text(value, notes).strip()
+        if notes is not None and text.count(",") == 1 and "." not in text:
+            notes.add("coordinates.comma")
+            text = text.replace(",", ".")
+        try:
+            degrees = Decimal(text)
+        except InvalidOperation:
+            raise ValueError("must be decimal degrees") from None
+        if not degrees.is_finite() or abs(degrees) > most:
+            raise ValueError(f"must be decimal degrees from -{most} to {most}")
+        return text if len(text) <= 12 else f"{degrees:.6f}"
+
+    return check
+
+
+WallTime = Annotated[str, BeforeValidator(_wall_time)]
+Weekday = Annotated[int, BeforeValidator(_weekday)]
+Latitude = Annotated[str, BeforeValidator(_degrees(90))]
+Longitude = Annotated[str, BeforeValidator(_degrees(180))]
 
 
 # Numbers

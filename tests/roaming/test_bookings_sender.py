@@ -731,13 +731,25 @@ def test_a_request_of_bookings_1_0_is_booked_and_kept_as_it_came(caller: Caller,
     assert booking["booking_requests"][0]["booking_request"] == body
 
 
-def test_ids_that_are_longer_than_they_should_be_are_echoed(caller: Caller, evse: Any) -> None:
-    booking = data(
-        caller.book(option_of(evse), ELEVEN, request_id="r" * 64, authorization_reference="a" * 64)
-    )
+@pytest.mark.parametrize("name", ["request_id", "authorization_reference"])
+def test_an_id_of_the_asker_that_is_too_long_is_refused_at_the_door(
+    caller: Caller, evse: Any, name: str
+) -> None:
+    answer = caller.book(option_of(evse), ELEVEN, **{name: "r" * 37})
 
-    assert booking["request_id"] == "r" * 64
-    assert booking["authorization_reference"] == "a" * 64
+    assert code(answer) == (200, 2001)
+    assert answer.json()["status_message"] == f"{name}: must have at most 36 characters"
+    assert not Booking.objects.exists()
+    assert data(caller.book(option_of(evse), ELEVEN, **{name: "r" * 36}))[name] == "r" * 36
+
+
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_an_empty_reference_is_as_good_as_none(caller: Caller, evse: Any, empty: str) -> None:
+    booking = data(caller.book(option_of(evse), ELEVEN, request_id="mine", authorization_reference=empty))
+
+    assert booking["authorization_reference"] == "mine"
+    caller.partner.refresh_from_db()
+    assert caller.partner.deviations["booking_request.authorization_reference_missing"] == 1
 
 
 def test_a_booking_asks_a_bounded_number_of_questions(caller: Caller, evse: Any) -> None:

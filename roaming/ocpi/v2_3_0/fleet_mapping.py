@@ -9,6 +9,7 @@ from typing import Any
 from bookings.models import Booking, BookingRequest, BookingStatus, Vehicle
 from bookings.operations import RemoteState
 from depots.periods import Period
+from roaming.ocpi.salvage import read
 from roaming.ocpi.v2_3_0 import schemas
 from roaming.ocpi.v2_3_0.mapping import CANCELLED_BY, OUR_DECISION, OUR_SIDE, OUR_STATUS
 from roaming.ocpi.v2_3_0.schemas import (
@@ -19,7 +20,7 @@ from roaming.ocpi.v2_3_0.schemas import (
     TokenType,
     UnreadableError,
 )
-from roaming.ocpi.wire import Notes, read, read_time, time_out
+from roaming.ocpi.wire import Notes, read_time, time_out
 
 Decision = BookingRequest.Decision
 # Reasons an eMSP may give; any other is not ours to claim.

@@ -5,11 +5,10 @@ The partner is the truth; here is a copy with an age. What it withdraws is hidde
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.db import transaction
 
@@ -18,6 +17,7 @@ from bookings.terms import LIMITS, Terms
 from depots.models import Connector, Depot, Evse, OpeningHours
 from depots.periods import Period
 from roaming.models import Partner
+from roaming.ocpi import zones
 from roaming.ocpi.v2_3_0 import schemas
 from roaming.ocpi.v2_3_0.mapping import ALL_DAY, EVSE_STATUS, minutes_in
 from roaming.ocpi.v2_3_0.schemas import EvseStatus, UnreadableError
@@ -32,17 +32,29 @@ WITHIN_LIMITS = set(LIMITS) - {"change_until_min", "cancel_until_min"}
 ANY_TIME = {"lead_min": 0, "horizon_days": 365, "turnaround_min": 0, "approval": True}
 
 
-def keep_location(partner: Partner, told: schemas.Location, *, now: datetime) -> Depot:
-    """Store or refresh a Location with its EVSEs. Raises UnreadableError when it cannot be one of ours."""
+def keep_location(
+    partner: Partner, told: schemas.Location, *, is_partial: bool = False, now: datetime
+) -> Depot:
+    """Store or refresh a Location with its EVSEs. Raises UnreadableError when it cannot be one of ours.
+
+    What was not told (or was left out, as it could not be read) of name, place and zone stays as it is known.
+    `is_partial`: EVSEs were left out, so those told are not all there are.
+    """
     with transaction.atomic():
         depot = _depot(partner, told.country_code, told.party_id, told.id)
-        depot.name, depot.address, depot.city = told.name or told.address or told.id, told.address, told.city
-        depot.postal_code, depot.country = told.postal_code or "", told.country.upper()[:3]
-        depot.latitude = _degrees(told.coordinates.latitude, 90)
-        depot.longitude = _degrees(told.coordinates.longitude, 180)
-        depot.time_zone = _zone(told.time_zone)
+        known_name = "" if is_stub(depot) else depot.name
+        if not (told.name or told.address or told.coordinates or known_name):
+            raise UnreadableError("name", "is required where neither address nor coordinates are told")
+        depot.name = told.name or known_name or told.address or depot.name
+        depot.address, depot.city = told.address or depot.address, told.city or depot.city
+        depot.postal_code = told.postal_code or depot.postal_code
+        depot.country = told.country.upper()[:3] or depot.country
+        if told.coordinates is not None:
+            depot.latitude = round(Decimal(told.coordinates.latitude), 6)
+            depot.longitude = round(Decimal(told.coordinates.longitude), 6)
+        depot.time_zone = told.time_zone or _known_zone(depot)
         depot.charging_when_closed = told.charging_when_closed is not False
-        depot.is_withdrawn = not [e for e in told.evses if e.status != EvseStatus.REMOVED]
+        depot.is_withdrawn = _is_withdrawn(told) and not is_partial
         depot.save()
         _keep_hours(depot, told.opening_times)
         places = {place.id.upper(): place for place in told.parking_places}
@@ -99,7 +111,10 @@ def option_of(partner: Partner, country_code: str, party_id: str, code: str) -> 
 
 
 def _depot(partner: Partner, country_code: str, party_id: str, location_id: str) -> Depot:
-    """The mirror of a location, made if need be and locked; a stub until the location itself has been read."""
+    """The mirror of a location, made if need be and locked.
+
+    Until the location itself has been read it is a stub, which nobody can book: it has no place, and no clock.
+    """
     code = _code(country_code, party_id, location_id)
     known = Depot.objects.select_for_update(no_key=True).filter(code__iexact=code).first()
     if known is not None:
@@ -113,12 +128,29 @@ def _depot(partner: Partner, country_code: str, party_id: str, location_id: str)
         [
             Depot(
                 operator=partner.organisation, code=code, location_id=location_id, name=location_id, is_mirror=True,
-                charging_when_closed=True,
+                is_withdrawn=True,
             )
         ],
         ignore_conflicts=True,
     )  # fmt: skip
     return Depot.objects.select_for_update(no_key=True).get(code__iexact=code, operator=partner.organisation)
+
+
+def is_stub(depot: Depot) -> bool:
+    """Known only by its id, from an offer: its Location has not been read."""
+    return depot.latitude is None and not depot.address and depot.name == depot.location_id
+
+
+def _is_withdrawn(told: schemas.Location) -> bool:
+    """A place with no EVSE, or with none that is still there."""
+    return all(evse.status == EvseStatus.REMOVED for evse in told.evses)
+
+
+def _known_zone(depot: Depot) -> str:
+    """The zone of a depot whose zone was not told: the one known, else what its country settles, else UTC."""
+    if depot.time_zone != "UTC":
+        return depot.time_zone
+    return zones.of_country(depot.country) or "UTC"
 
 
 def _option(depot: Depot, code: str) -> BookingOption:
@@ -254,19 +286,31 @@ def _keep_slots(option: BookingOption, calendars: Iterable[schemas.Calendar]) ->
 
 
 def _keep_hours(depot: Depot, told: schemas.Hours | None) -> None:
-    """Exceptional days are the calendar's business: what is not free is not offered."""
+    """For people to read: what can be booked says the calendar, on exceptional days too."""
     depot.opening_hours.all().delete()
     if told is None or told.twentyfourseven:
         return
-    rows = []
-    for hours in told.regular_hours:
-        try:
-            first, last = minutes_in(hours.period_begin), minutes_in(hours.period_end)
-        except ValueError:
-            continue
-        if 1 <= hours.weekday <= 7 and first < last <= ALL_DAY:
-            rows.append(OpeningHours(depot=depot, weekday=hours.weekday, from_minute=first, to_minute=last))
-    OpeningHours.objects.bulk_create(rows)
+    stretches = {stretch for hours in told.regular_hours for stretch in _stretches(hours)}
+    OpeningHours.objects.bulk_create(
+        OpeningHours(depot=depot, weekday=weekday, from_minute=first, to_minute=last)
+        for weekday, first, last in sorted(stretches)
+    )
+
+
+def _stretches(hours: schemas.RegularHours) -> Iterator[tuple[int, int, int]]:
+    """(weekday, minutes from and to) of hours that may end on the next day: 08:00-02:00 is two stretches.
+
+    An end that is no later than the begin is the next day's, so 00:00-00:00 is all day.
+    """
+    first, last = minutes_in(hours.period_begin), minutes_in(hours.period_end)
+    if first == ALL_DAY:
+        first = 0
+    if first < last:
+        yield hours.weekday, first, last
+        return
+    yield hours.weekday, first, ALL_DAY
+    if last > 0:
+        yield hours.weekday % 7 + 1, 0, last
 
 
 def _code(country_code: str, party_id: str, location_id: str) -> str:
@@ -287,18 +331,3 @@ def _most_power(depot: Depot) -> int:
 def _minutes(told: float | None) -> int:
     """Whole minutes that fit the column; a fraction is not worth an argument."""
     return min(int(told or 0), NEVER_MIN)
-
-
-def _degrees(text: str, most: int) -> Decimal | None:
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        return None
-    return round(value, 6) if value.is_finite() and abs(value) <= most else None
-
-
-def _zone(name: str) -> str:
-    try:
-        return ZoneInfo(name).key
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return "UTC"

@@ -17,7 +17,7 @@ from roaming import deviations, pulls
 from roaming.models import Partner, PartnerObject
 from roaming.ocpi.auth import caller_of, registered, speaks_for
 from roaming.ocpi.envelope import Code, RefusalError, ok, read_object
-from roaming.ocpi.v2_3_0 import adopting, schemas
+from roaming.ocpi.v2_3_0 import adopting, mirroring, schemas
 from roaming.ocpi.v2_3_0.adopting import BOOKING, BOOKING_LOCATION
 from roaming.ocpi.v2_3_0.schemas import UnreadableError
 from roaming.ocpi.wire import read_time
@@ -152,7 +152,7 @@ def _keep_offer(partner: Partner, address: Address, raw: dict[str, Any], now: da
     if told.id.upper() != address.id.upper():
         raise UnreadableError("id", "is not the id in the path")
     adopted = adopting.adopt_offer(partner, raw, now=now)
-    if adopted.is_new and adopted.option.depot.latitude is None:
+    if adopted.is_new and mirroring.is_stub(adopted.option.depot):
         pulls.soon(partner, now=now)  # an offer at a place we have not read yet
     return adopted.is_new
 

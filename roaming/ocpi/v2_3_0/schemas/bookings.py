@@ -16,7 +16,9 @@ from roaming.ocpi.wire import (
     Moment,
     Number,
     OpenName,
+    OwnId,
     PartyId,
+    SentWhole,
     Text255,
     TokenId,
     Url,
@@ -173,15 +175,21 @@ class BookingOption(Wire):
     refrigeration_outlet: Flag | None = None
 
 
-class BookingTerms(Wire):
+class BookingTerms(SentWhole):
     """Minutes, counted back from the start where they are deadlines."""
+
+    always_sent: ClassVar[frozenset[str]] = frozenset(
+        {"supported_access_methods", "change_until_minutes", "cancel_until_minutes"}
+    )
 
     rfid_auth_required: Flag | None = None
     token_groups_supported: Flag | None = None
     remote_auth_supported: Flag | None = None
-    supported_access_methods: Annotated[list[AccessMethod], some_of(AccessMethod)]
-    change_until_minutes: Number
-    cancel_until_minutes: Number
+    supported_access_methods: Annotated[list[AccessMethod], some_of(AccessMethod)] = Field(
+        default_factory=list
+    )
+    change_until_minutes: Number | None = None
+    cancel_until_minutes: Number | None = None
     change_not_allowed: Flag | None = None
     early_start_allowed: Flag | None = None
     early_start_time: Number | None = None
@@ -249,19 +257,21 @@ class BookingRequest(Wire):
     """One ask of an eMSP: create, edit, or (with `canceled`) cancel.
 
     From partners `booking_location_id` may be missing (1.0 had none), and a cancellation may consist of its
-    identifiers alone; ours are always complete.
+    identifiers alone; ours are always complete. The asker's own ids go back to it, so they have to fit.
     """
+
+    is_ask: ClassVar[bool] = True
 
     country_code: CountryCode
     party_id: PartyId
-    request_id: Id36
+    request_id: OwnId
     booking_option: BookingOption | None = None
     location_id: Id36 | None = None
     booking_location_id: Id36 | None = None
     tokens: list[BookingToken] = Field(default_factory=list)
     access_information: list[AccessInformation] = Field(default_factory=list)
     period: Period | None = None
-    authorization_reference: Id36
+    authorization_reference: OwnId
     power_required: Whole | None = None
     canceled: Cancellation | None = None
 
@@ -293,18 +303,20 @@ STATUS_SPELLINGS = {
 }
 
 
-class Booking(Wire):
+class Booking(SentWhole):
     """The contract, owned by the CPO. `booking_requests` is its whole history, oldest first.
 
     The eMSP's own ids go back as they came, even where they are longer than they should be.
     """
+
+    always_sent: ClassVar[frozenset[str]] = frozenset({"location_id"})
 
     id: Id36
     country_code: CountryCode
     party_id: PartyId
     request_id: EchoedId
     booking_option: BookingOption | None = None
-    location_id: Id36
+    location_id: Id36 | None = None
     booking_tokens: list[BookingToken] = Field(default_factory=list)
     tariff_ids: list[Id36] = Field(default_factory=list)
     period: Timeslot

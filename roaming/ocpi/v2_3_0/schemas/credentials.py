@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from roaming.ocpi.v2_3_0.schemas.locations import BusinessDetails
-from roaming.ocpi.wire import CountryCode, HubPartyId, OpenName, PartyId, Token64, Url, Wire, one_of
+from roaming.ocpi.wire import (
+    CountryCode,
+    HubPartyId,
+    OpenName,
+    PartyId,
+    SentWhole,
+    Token64,
+    Url,
+    Wire,
+    one_of,
+)
+
+# A hub lists every party it reaches; nobody has more than this, nor so many modules.
+MOST_ROLES, MOST_ENDPOINTS = 1_000, 200
 
 
 class Role(StrEnum):
@@ -26,20 +39,22 @@ class InterfaceRole(StrEnum):
     RECEIVER = "RECEIVER"
 
 
-class CredentialsRole(Wire):
+class CredentialsRole(SentWhole):
     """`HUB` is of 2.2.1; 2.3.0 names a hub by `hub_party_id`."""
+
+    always_sent: ClassVar[frozenset[str]] = frozenset({"business_details"})
 
     role: Annotated[Role, one_of(Role, also={"MSP": "EMSP"}, unknown=Role.OTHER)]
     party_id: PartyId
     country_code: CountryCode
-    business_details: BusinessDetails
+    business_details: BusinessDetails | None = None
 
 
 class Credentials(Wire):
     token: Token64
     url: Url
     hub_party_id: HubPartyId | None = None
-    roles: list[CredentialsRole] = Field(min_length=1)
+    roles: list[CredentialsRole] = Field(min_length=1, max_length=MOST_ROLES)
 
 
 class Version(Wire):
@@ -55,4 +70,4 @@ class Endpoint(Wire):
 
 class VersionDetails(Wire):
     version: OpenName
-    endpoints: list[Endpoint] = Field(min_length=1)
+    endpoints: list[Endpoint] = Field(min_length=1, max_length=MOST_ENDPOINTS)

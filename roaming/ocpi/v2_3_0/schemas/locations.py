@@ -13,10 +13,13 @@ from roaming.ocpi.wire import (
     Flag,
     Id36,
     Id48,
+    Latitude,
+    Longitude,
     Moment,
     Number,
     OpenName,
     PartyId,
+    SentWhole,
     Text4,
     Text10,
     Text12,
@@ -25,6 +28,8 @@ from roaming.ocpi.wire import (
     Text100,
     Text255,
     Url,
+    WallTime,
+    Weekday,
     Whole,
     Wire,
     one_of,
@@ -51,29 +56,37 @@ class BusinessDetails(Wire):
 class GeoLocation(Wire):
     """Decimal degrees as text, as OCPI has them."""
 
-    latitude: Text12
-    longitude: Text12
+    latitude: Latitude
+    longitude: Longitude
 
 
 class RegularHours(Wire):
-    """Weekday 1 is Monday, times are local `HH:MM`."""
+    """Weekday 1 is Monday, times are local `HH:MM`. A partner's end before its begin is on the next day."""
 
-    weekday: Whole
-    period_begin: Text10
-    period_end: Text10
+    weekday: Weekday
+    period_begin: WallTime
+    period_end: WallTime
 
 
-class Hours(Wire):
-    twentyfourseven: Flag
+class Hours(SentWhole):
+    """Older editions had one of the two; without either nothing is known."""
+
+    always_sent: ClassVar[frozenset[str]] = frozenset({"twentyfourseven"})
+
+    twentyfourseven: Flag | None = None
     regular_hours: list[RegularHours] = Field(default_factory=list)
 
 
-class Parking(Wire):
+class Parking(SentWhole):
     """A parking place. Lengths cm, weight kg."""
+
+    always_sent: ClassVar[frozenset[str]] = frozenset(
+        {"vehicle_types", "restricted_to_type", "reservation_required"}
+    )
 
     id: Id36
     physical_reference: Text12 | None = None
-    vehicle_types: list[OpenName]
+    vehicle_types: list[OpenName] = Field(default_factory=list)
     max_vehicle_weight: Number | None = None
     max_vehicle_height: Number | None = None
     max_vehicle_length: Number | None = None
@@ -82,8 +95,8 @@ class Parking(Wire):
     parking_space_width: Number | None = None
     dangerous_goods_allowed: Flag | None = None
     drive_through: Flag | None = None
-    restricted_to_type: Flag
-    reservation_required: Flag
+    restricted_to_type: Flag | None = None
+    reservation_required: Flag | None = None
     refrigeration_outlet: Flag | None = None
 
 
@@ -118,23 +131,28 @@ class Evse(Wire):
     last_updated: Moment
 
 
-class Location(Wire):
+class Location(SentWhole):
+    """`time_zone` of a partner is one we know, or none (zones.py)."""
+
     keep_empty: ClassVar[frozenset[str]] = frozenset({"evses"})
+    always_sent: ClassVar[frozenset[str]] = frozenset(
+        {"publish", "address", "city", "country", "coordinates", "time_zone"}
+    )
 
     country_code: CountryCode
     party_id: PartyId
     id: Id36
-    publish: Flag
+    publish: Flag | None = None
     name: Text255 | None = None
-    address: Text255
-    city: Text45
+    address: Text255 = ""
+    city: Text45 = ""
     postal_code: Text10 | None = None
-    country: Text4
-    coordinates: GeoLocation
+    country: Text4 = ""
+    coordinates: GeoLocation | None = None
     evses: list[Evse] = Field(default_factory=list)
     parking_places: list[Parking] = Field(default_factory=list)
     operator: BusinessDetails | None = None
-    time_zone: Text255
+    time_zone: Text255 | None = None
     opening_times: Hours | None = None
     charging_when_closed: Flag | None = None
     last_updated: Moment

@@ -1,7 +1,8 @@
 """What partners really send, brought into the shape of 2.3.0 and Bookings 1.1 (ocpi.md §4 and §4.1).
 
 First the names and shapes: keys with blanks, fields of Bookings 1.0, single values for lists. Then the models, which
-forgive spellings. Every forgiven thing is named in `Read.deviations`. What stays wrong raises UnreadableError.
+forgive spellings and leave out what is broken (salvage.py). Every forgiven thing is named in `Read.deviations`. What
+stays wrong raises UnreadableError.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Any, TypeVar
 
+from roaming.ocpi import zones
+from roaming.ocpi.salvage import read
 from roaming.ocpi.v2_3_0.schemas.bookings import (
     Booking,
     BookingLocation,
@@ -21,7 +24,7 @@ from roaming.ocpi.v2_3_0.schemas.bookings import (
 )
 from roaming.ocpi.v2_3_0.schemas.credentials import Credentials, Version, VersionDetails
 from roaming.ocpi.v2_3_0.schemas.locations import Connector, Evse, Location
-from roaming.ocpi.wire import NOT_ASSIGNED, Notes, Read, UnreadableError, Wire, read, read_time
+from roaming.ocpi.wire import NOT_ASSIGNED, Notes, Read, UnreadableError, Wire, read_time
 
 W = TypeVar("W", bound=Wire)
 KW_BELOW = 5000  # no truck is offered less than 5 kW, no megawatt slot is told as more than 4,999 kW
@@ -131,7 +134,12 @@ EVSE = Shape(
     lists=frozenset({"capabilities", "connectors", "parking"}),
     inside={"connectors": CONNECTOR},
 )
-LOCATION = Shape("location", lists=frozenset({"evses", "parking_places"}), inside={"evses": EVSE})
+HOURS = Shape("hours", lists=frozenset({"regular_hours"}))
+LOCATION = Shape(
+    "location",
+    lists=frozenset({"evses", "parking_places"}),
+    inside={"evses": EVSE, "opening_times": HOURS},
+)
 PLAIN = Shape("object")
 
 
@@ -184,21 +192,21 @@ def read_calendar(raw: Any, *, power_unit: str = "auto") -> Read[Calendar]:
 
 
 def read_location(raw: Any) -> Read[Location]:
-    """An EVSE or connector that cannot be read is left out and noted: one bad one does not hide the others."""
+    """A `time_zone` that names none is left out: no time of a depot is shown in a zone that was guessed."""
     notes = Notes()
     shaped = _shaped(raw, LOCATION, notes)
     if isinstance(shaped, dict):
-        places = shaped.get("parking_places", [])
-        shaped["evses"] = [e for e in (_evse(one, notes) for one in shaped.get("evses", [])) if e is not None]
-        shaped["parking_places"] = [_parking(one) for one in places]
+        for evse in shaped.get("evses", []):
+            _mend_evse(evse, shaped.get("last_updated"), notes)
+        _mend_hours(shaped, notes)
+        _mend_zone(shaped, notes)
     return _read(Location, shaped, notes)
 
 
 def read_evse(raw: Any) -> Read[Evse]:
     notes = Notes()
     shaped = _shaped(raw, EVSE, notes)
-    if isinstance(shaped, dict):
-        _mend_evse(shaped, notes)
+    _mend_evse(shaped, None, notes)
     return _read(Evse, shaped, notes)
 
 
@@ -225,13 +233,7 @@ def read_versions(raw: Any) -> Read[list[Version]]:
 def read_version_details(raw: Any) -> Read[VersionDetails]:
     """Endpoints that cannot be read (without role, say) are left out and noted."""
     notes = Notes()
-    shaped = _shaped(raw, PLAIN, notes)
-    if isinstance(shaped, dict) and isinstance(shaped.get("endpoints"), list):
-        from roaming.ocpi.v2_3_0.schemas.credentials import Endpoint
-
-        good = [e for e in (_or_none(Endpoint, one, notes) for one in shaped["endpoints"]) if e is not None]
-        shaped["endpoints"] = [endpoint.wire() for endpoint in good]
-    return _read(VersionDetails, shaped, notes)
+    return _read(VersionDetails, _shaped(raw, PLAIN, notes), notes)
 
 
 SHAPES = {
@@ -270,7 +272,10 @@ def patched_at(patch: dict[str, Any]) -> datetime:
 
 
 def _shaped(raw: Any, shape: Shape, notes: Notes) -> Any:
-    """The object under the names of 1.1, `null` left out. A field under its proper name wins over an old one."""
+    """The object under the names of 1.1. A field under its proper name wins over an old one.
+
+    `null` is left out, and so is an empty text: it says as little.
+    """
     if not isinstance(raw, dict):
         return raw
     shaped: dict[str, Any] = {}
@@ -278,9 +283,10 @@ def _shaped(raw: Any, shape: Shape, notes: Notes) -> Any:
         name = shape.renamed.get(key, key)
         if name != key:
             notes.add(f"{shape.name}.{key}")
-        if value is None or name in shaped:
-            continue
-        shaped[name] = _inside(value, name, shape, notes)
+        if _is_empty(value):
+            notes.add(f"{shape.name}.{name}.empty")
+        elif value is not None and name not in shaped:
+            shaped[name] = _inside(value, name, shape, notes)
     _move_into_option(shaped, shape, notes)
     return shaped
 
@@ -298,8 +304,14 @@ def _inside(value: Any, name: str, shape: Shape, notes: Notes) -> Any:
         value = [value]
     inner = shape.inside.get(name, PLAIN)
     if isinstance(value, list):
-        return [_shaped(one, inner, notes) for one in value if one is not None]
+        if any(_is_empty(one) for one in value):
+            notes.add(f"{shape.name}.{name}.empty")
+        return [_shaped(one, inner, notes) for one in value if one is not None and not _is_empty(one)]
     return _shaped(value, inner, notes)
+
+
+def _is_empty(value: Any) -> bool:
+    return isinstance(value, str) and not value.strip()
 
 
 def _move_into_option(shaped: dict[str, Any], shape: Shape, notes: Notes) -> None:
@@ -314,7 +326,7 @@ def _move_into_option(shaped: dict[str, Any], shape: Shape, notes: Notes) -> Non
             one.setdefault(name, value)
     for one in inside:
         for name in ("evse_uid", "connector_id", "parking_id"):
-            if one.get(name) in (NOT_ASSIGNED, NOT_ASSIGNED.lower(), ""):
+            if one.get(name) in (NOT_ASSIGNED, NOT_ASSIGNED.lower()):
                 del one[name]
 
 
@@ -334,15 +346,21 @@ def _with_terms(shaped: dict[str, Any], notes: Notes, *, always: bool = False) -
     """Terms are complete, or none: what a partner left out binds nobody."""
     if "booking_terms" not in shaped and not always:
         return
-    terms = shaped.setdefault("booking_terms", {})
+    if not isinstance(shaped.setdefault("booking_terms", {}), dict):
+        notes.add("booking_terms.unreadable")
+        shaped["booking_terms"] = {}
+    terms = shaped["booking_terms"]
     defaults = {"supported_access_methods": [], "change_until_minutes": 0, "cancel_until_minutes": 0}
     for name, value in defaults.items():
-        if isinstance(terms, dict) and name not in terms:
+        if name not in terms:
             notes.add(f"booking_terms.{name}_missing")
             terms[name] = value
 
 
 def _with_reference(shaped: dict[str, Any], notes: Notes) -> None:
+    if not isinstance(shaped.get("authorization_reference", ""), str | int):
+        notes.add("booking.authorization_reference.unreadable")
+        del shaped["authorization_reference"]
     if "authorization_reference" not in shaped and "request_id" in shaped:
         notes.add("booking.authorization_reference_missing")
         shaped["authorization_reference"] = shaped["request_id"]
@@ -383,7 +401,8 @@ def _mend_calendars(shaped: dict[str, Any], unit: str, notes: Notes) -> None:
     by_id: dict[str, Any] = {}
     for calendar in shaped.get("calendars", []):
         if not isinstance(calendar, dict):
-            raise UnreadableError("calendars", "must be objects")
+            notes.add("calendar.unreadable")
+            continue
         key = str(calendar.get("id", "")).upper()
         if key in by_id:
             notes.add("calendar.id_twice")
@@ -433,10 +452,10 @@ def _end_on_the_minute(slot: Any, name: str, notes: Notes) -> None:
 def _drop_empty_slots(calendar: dict[str, Any], notes: Notes) -> None:
     kept = []
     for slot in calendar.get("available_timeslots", []):
-        parsed = read(Timeslot, slot, notes)
-        if parsed.start_date_time < parsed.end_date_time:
+        parsed = _or_none(Timeslot, slot, notes)
+        if parsed is not None and parsed.start_date_time < parsed.end_date_time:
             kept.append(slot)
-        else:
+        elif parsed is not None:
             notes.add("timeslot.empty")
     calendar["available_timeslots"] = kept
 
@@ -453,22 +472,19 @@ def _is_number(value: Any) -> bool:
 # Locations
 
 
-def _evse(raw: Any, notes: Notes) -> dict[str, Any] | None:
-    if not isinstance(raw, dict):
-        notes.add("evse.unreadable")
-        return None
-    _mend_evse(raw, notes)
-    return raw if _or_none(Evse, raw, notes) is not None else None
-
-
-def _mend_evse(evse: dict[str, Any], notes: Notes) -> None:
-    connectors = evse.get("connectors", [])
-    for connector in connectors:
+def _mend_evse(evse: Any, known_at: Any, notes: Notes) -> None:
+    """What is part of something else is as new as that."""
+    if not isinstance(evse, dict):
+        return
+    if "last_updated" not in evse and known_at is not None:
+        notes.add("evse.last_updated_missing")
+        evse["last_updated"] = known_at
+    for connector in evse.setdefault("connectors", []):
         if isinstance(connector, dict) and "last_updated" not in connector and "last_updated" in evse:
             notes.add("connector.last_updated_missing")
             connector["last_updated"] = evse["last_updated"]
-    evse["connectors"] = [c for c in connectors if _or_none(Connector, c, notes) is not None]
-    evse["parking"] = [_evse_parking(one, notes) for one in evse.get("parking", [])]
+    if "parking" in evse:
+        evse["parking"] = [_evse_parking(one, notes) for one in evse["parking"]]
 
 
 def _evse_parking(raw: Any, notes: Notes) -> Any:
@@ -479,11 +495,31 @@ def _evse_parking(raw: Any, notes: Notes) -> Any:
     return raw
 
 
-def _parking(raw: Any) -> Any:
-    if isinstance(raw, dict):
-        raw.setdefault("restricted_to_type", False)
-        raw.setdefault("reservation_required", False)
-    return raw
+def _mend_hours(location: dict[str, Any], notes: Notes) -> None:
+    """Which of the hours end on the next day, for whoever wonders why a week looks odd."""
+    hours = location.get("opening_times")
+    rows = hours.get("regular_hours", []) if isinstance(hours, dict) else []
+    for row in rows:
+        begin, end = (
+            (str(row.get(n, "")) for n in ("period_begin", "period_end"))
+            if isinstance(row, dict)
+            else ("", "")
+        )
+        if begin.zfill(5) >= end.zfill(5) and end:
+            notes.add("hours.past_midnight")
+
+
+def _mend_zone(location: dict[str, Any], notes: Notes) -> None:
+    told = location.get("time_zone")
+    if told is None:
+        return  # SentWhole notes it
+    zone = zones.known(told) if isinstance(told, str) else None
+    if zone is None:
+        notes.add("location.time_zone.unreadable")
+        del location["time_zone"]
+    elif zone != told:
+        notes.add("location.time_zone.spelling")
+        location["time_zone"] = zone
 
 
 # Reading
