@@ -9,14 +9,24 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
-from bookings import availability, queries, wording
-from bookings.fitting import standards
-from bookings.forms.slots import Search, SearchForm
+from bookings import availability, queries, trouble, wording
+from bookings.board.states import RowState
+from bookings.errors import SlotTaken
+from bookings.fitting import Needs, standards
+from bookings.forms.slots import ASKED, Search, SearchForm
 from bookings.models import Booking, Occupancy, OfferedSlot
 from bookings.queries import SlotOffer
 from depots.models import Depot
 from depots.periods import Period, gaps, united
+from depots.queries import is_online
 from depots.standards import PLUGS
+
+# Refusals that another time would mend, and how far that was looked for.
+NO_NEAREST = {
+    "slot_taken": "Nothing of that length is free within a day before or after.",
+    "power_unavailable": "No nearest time with enough power is known.",
+    "depot_closed": "It does not open for that long within a week.",
+}
 
 
 @dataclass(frozen=True)
@@ -65,10 +75,26 @@ class Row:
     offer: SlotOffer
     strip: Strip
     nearest: Nearest | None
+    state: RowState | None
 
     @property
     def uid(self) -> str:
         return self.offer.evse.uid if self.offer.evse else self.offer.option.code
+
+    @property
+    def trouble(self) -> str:
+        """Why it may not be ready, for people."""
+        return trouble.sentence(self.offer.trouble)
+
+    @property
+    def without_nearest(self) -> str:
+        """Said where another time was looked for and none was found; where no time would do there is nothing to say."""
+        refusal = self.offer.refusal
+        if refusal is None or self.nearest is not None:
+            return ""
+        if self.offer.is_hint:
+            return "No nearest time is known." if isinstance(refusal, SlotTaken) else ""
+        return NO_NEAREST.get(refusal.code, "")
 
     @property
     def plugs(self) -> str:
@@ -136,17 +162,41 @@ class Place:
         return abs(row.nearest.period.starts_at - self.period.starts_at) if row.nearest else timedelta.max
 
 
+@dataclass(frozen=True)
+class UnclearPlace:
+    """A depot on whose wall clock the times that are looked for mean nothing, or two things; alone it asks which."""
+
+    depot: Depot
+    why: str
+    only_url: str
+
+
+def unclear_places(form: SearchForm, search: Search) -> list[UnclearPlace]:
+    found = [depot for depot in form.depots if depot.time_zone in search.unclear]
+    asked = {name.removeprefix(ASKED): value for name, value in form.question.items()}
+    return [
+        UnclearPlace(
+            depot,
+            search.unclear[depot.time_zone],
+            f"{reverse('bookings:slots')}?{urlencode({**asked, 'depot': depot.code})}",
+        )
+        for depot in found
+    ]
+
+
 def places(form: SearchForm, search: Search, *, now: datetime) -> list[Place]:
-    """Results by depot: those with free slots first, one's own before partners'."""
+    """Results by depot, that of the best offer first (bookings.queries.rank)."""
     offers = [
         offer for zone, period in search.periods.items() for offer in _offers(search, zone, period, now)
     ]
+    needs = Needs.of(search.vehicle)
+    offers.sort(key=lambda offer: queries.rank(offer, needs))
     by_depot: dict[int, list[SlotOffer]] = {}
     for offer in offers:
         by_depot.setdefault(offer.option.depot_id, []).append(offer)
     strips = _Strips(offers, search, now)
-    found = [_place(form, search, group, strips, now) for group in by_depot.values()]
-    return sorted(found, key=lambda p: (not p.free, p.depot.is_mirror, p.depot.name))
+    # An offer's rank is its depot's: the dict keeps the order in which depots first come up.
+    return [_place(form, search, group, strips, now) for group in by_depot.values()]
 
 
 def address(form: SearchForm, search: Search, depot: Depot, period: Period) -> str:
@@ -165,7 +215,7 @@ def _place(
     form: SearchForm, search: Search, offers: Sequence[SlotOffer], strips: _Strips, now: datetime
 ) -> Place:
     depot, period = offers[0].option.depot, offers[0].period
-    rows = [_row(form, search, offer, strips) for offer in offers]
+    rows = [_row(form, search, offer, strips, now) for offer in offers]
     shown = next((offer for offer in offers if offer.is_free), offers[0])
     ages = [offer.option.calendar_at for offer in offers if offer.is_hint and offer.option.calendar_at]
     return Place(
@@ -179,10 +229,14 @@ def _place(
     )
 
 
-def _row(form: SearchForm, search: Search, offer: SlotOffer, strips: _Strips) -> Row:
-    if offer.nearest is None or offer.is_free:
-        return Row(offer, strips.of(offer), None)
-    return Row(offer, strips.of(offer), Nearest.of(form, search, offer.option.depot, offer.nearest))
+def _row(form: SearchForm, search: Search, offer: SlotOffer, strips: _Strips, now: datetime) -> Row:
+    evse, nearest = offer.evse, None
+    if offer.nearest is not None and not offer.is_free:
+        nearest = Nearest.of(form, search, offer.option.depot, offer.nearest)
+    state = None
+    if evse is not None and evse.charger is not None:
+        state = RowState(evse, None, is_online(evse.charger, now=now))
+    return Row(offer, strips.of(offer), nearest, state)
 
 
 class _Strips:

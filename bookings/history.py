@@ -64,6 +64,9 @@ OTHERS = {
     "note": ("Note", "info-circle", "info"),
 }
 
+# What a depot or partner does to a booking that its fleet is to hear of, beside its moves of status.
+CHANGES = {"changed", "moved", "change_accepted", "change_declined"}
+
 
 def moments(booking: Booking, *, organisation_ids: Iterable[int], is_fleet: bool) -> list[Moment]:
     """The latest first. Of people only those of one's own organisations are named, of others the side they act for."""
@@ -157,10 +160,19 @@ def _as_it_is(booking: Booking) -> dict[str, Any]:
 
 
 def last_change_by_depot(booking: Booking) -> Moment | None:
-    """The latest thing the depot or partner did to it, if its fleet is to know."""
+    """The latest thing the depot or partner did to it, if its fleet is to know.
+
+    A move comes with other events of the same moment: what the charger was told, what its fleet is owed.
+    """
     if booking.changed_by_depot_at is None:
         return None
     for event in reversed(booking.events.all()):
-        if event.at == booking.changed_by_depot_at and event.kind != "seen":
+        if event.at == booking.changed_by_depot_at and _is_change_by_depot(event):
             return _of_event(event, booking, set(), True)
     return None
+
+
+def _is_change_by_depot(event: BookingEvent) -> bool:
+    if event.kind == "status":
+        return event.after != BookingStatus.CHARGING
+    return event.kind in CHANGES

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db.models import Prefetch, Q, QuerySet
 
-from bookings import availability, fitting, power, pricing, rules
+from bookings import availability, fitting, power, pricing, rules, trouble
 from bookings.errors import BookingError, BookingUnknown, DoesNotFit, OptionUnknown, SlotTaken
 from bookings.fitting import Needs
 from bookings.models import (
@@ -90,6 +90,7 @@ class SlotOffer:
     """One EVSE of an option in the searched period: bookable as shown, or `refusal` says why not (and what is nearest).
 
     `evse` is None at a partner that assigns it later. `is_hint` marks a partner's calendar: only its answer is binding.
+    `trouble` says what stands in the way at the EVSE now, if the period starts within the hour (bookings.trouble).
     """
 
     option: BookingOption
@@ -101,6 +102,7 @@ class SlotOffer:
     refusal: BookingError | None = None
     nearest: Period | None = None
     is_hint: bool = False
+    trouble: str = ""
 
     @property
     def is_free(self) -> bool:
@@ -117,7 +119,8 @@ def find_slots(
     zone: str = "",
     now: datetime,
 ) -> list[SlotOffer]:
-    """What the fleet may book in a period, free ones first, then what would be nearest. Constant number of queries.
+    """What the fleet may book in a period: what is free and ready, then what is free but in trouble right now, then what
+    would be nearest; each by fit, time and place. Constant number of queries.
 
     Every EVSE shows once, under its own option when it has one; `needs` defaults to the vehicle's; `zone` keeps to the
     depots of one time zone.
@@ -132,7 +135,21 @@ def find_slots(
     offers = search.own([o for o in options if not o.is_mirror]) + search.at_partners(
         [o for o in options if o.is_mirror]
     )
-    return sorted(offers, key=lambda offer: _rank(offer, needs))
+    return sorted(offers, key=lambda offer: rank(offer, needs))
+
+
+def rank(offer: SlotOffer, needs: Needs) -> tuple[Any, ...]:
+    """The order of offers, best first: possible at all, ready, then fit, time, and the place only where those are equal."""
+    return (
+        not offer.is_free,
+        isinstance(offer.refusal, DoesNotFit),
+        bool(offer.trouble),
+        offer.is_hint,
+        _fit(offer, needs),
+        _distance(offer),
+        offer.option.depot.name,
+        offer.evse.pk if offer.evse else 0,
+    )
 
 
 class _Search:
@@ -187,8 +204,9 @@ class _Search:
                 refusal = short
         price = pricing.quoted(tariff, self.period, power_w=watts, vehicle=self.vehicle) if tariff else None
         return SlotOffer(
-            option, evse, self.period, terms, watts, price, refusal, refusal.nearest if refusal else None
-        )
+            option, evse, self.period, terms, watts, price, refusal, refusal.nearest if refusal else None,
+            trouble=trouble.trouble_of(evse, self.period, now=self.now),
+        )  # fmt: skip
 
     def _refusal(
         self, option: BookingOption, evse: Evse, terms: Terms, free: list[Period]
@@ -361,14 +379,15 @@ def _overrides(rows: Iterable[TermsOverride], option: BookingOption) -> list[Ter
     return sorted(filter(applies, rows), key=breadth)
 
 
-def _rank(offer: SlotOffer, needs: Needs) -> tuple[Any, ...]:
-    waste = fitting.leftover(needs, offer.evse) if offer.evse else ()
-    fits = not isinstance(offer.refusal, DoesNotFit)
-    return (
-        not offer.is_free,
-        not fits,
-        offer.is_hint,
-        offer.option.depot.name,
-        waste,
-        offer.evse.pk if offer.evse else 0,
-    )
+def _fit(offer: SlotOffer, needs: Needs) -> tuple[Any, ...]:
+    """How much of what the vehicle can take is missing, then how much of the EVSE is wasted on it."""
+    if offer.evse is None:
+        return (needs.max_power_w or 0,)
+    return (max(0, (needs.max_power_w or 0) - offer.evse.max_power_w), *fitting.leftover(needs, offer.evse))
+
+
+def _distance(offer: SlotOffer) -> timedelta:
+    """From the time that is looked for to the one that could be had."""
+    if offer.is_free:
+        return timedelta()
+    return abs(offer.nearest.starts_at - offer.period.starts_at) if offer.nearest else timedelta.max

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 
 from bookings import queries
-from bookings.forms.fields import MomentField, RowField
+from bookings.forms.fields import DayInput, MomentField, RowField, moment_in
 from bookings.forms.slots import FARTHEST, LONGEST
 from bookings.models import Booking, BookingStatus, Token, Vehicle
 from bookings.operations import TokenName
@@ -15,7 +15,7 @@ from bookings.operations.cancelling import REASONS, REASONS_OF
 from depots.cards import card_number
 from depots.models import Depot, Evse
 from depots.periods import Period
-from depots.wall_clock import MomentUnclear, in_zone, local_text
+from depots.wall_clock import local_text
 
 
 class ChangeForm(forms.Form):
@@ -109,15 +109,10 @@ class ChangeForm(forms.Form):
         )
 
     def _period(self, first: datetime, last: datetime) -> Period | None:
-        moments: dict[str, datetime] = {}
-        for name, moment in (("starts_at", first), ("ends_at", last)):
-            try:
-                moments[name] = in_zone(moment, self.booking.depot.zone)
-            except MomentUnclear as unclear:
-                self.add_error(name, str(unclear))
-        if len(moments) < 2:
+        zone = self.booking.depot.zone
+        starts_at, ends_at = moment_in(self, "starts_at", first, zone), moment_in(self, "ends_at", last, zone)
+        if starts_at is None or ends_at is None:
             return None
-        starts_at, ends_at = moments["starts_at"], moments["ends_at"]
         if ends_at <= starts_at:
             self.add_error("ends_at", "The end lies before the start.")
         elif ends_at - starts_at > LONGEST:
@@ -150,12 +145,8 @@ class ListForm(forms.Form):
     status = forms.ChoiceField(
         label="Status", required=False, choices=[("", "Any status"), *BookingStatus.choices]
     )
-    first_day = forms.DateField(
-        label="From day", required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
-    )
-    last_day = forms.DateField(
-        label="To day", required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
-    )
+    first_day = forms.DateField(label="From day", required=False, widget=DayInput)
+    last_day = forms.DateField(label="To day", required=False, widget=DayInput)
 
     def __init__(self, given: Mapping[str, Any], *, depots: list[Depot], vehicles: list[Vehicle]) -> None:
         super().__init__(given)

@@ -9,13 +9,13 @@ from typing import Any
 from django import forms
 
 from bookings.errors import BookingError
-from bookings.forms.fields import MomentField, RowField
+from bookings.forms.fields import MomentField, RowField, moment_in
 from bookings.models import Booking
 from bookings.operations.cancelling import REASONS, REASONS_OF
 from depots.models import Depot, Evse
 from depots.periods import Period
 from depots.standards import PLUGS
-from depots.wall_clock import MomentUnclear, in_zone, local_text
+from depots.wall_clock import local_text
 
 
 class EvseField(RowField[Evse]):
@@ -63,13 +63,13 @@ class PeriodForm(forms.Form):
         if written is None:
             return None
         known = self.known_moment(name)
-        if known is not None and written == known.astimezone(self.depot.zone).replace(tzinfo=None):
+        if (
+            known is not None
+            and written.tzinfo is None
+            and written == known.astimezone(self.depot.zone).replace(tzinfo=None)
+        ):
             return known
-        try:
-            return in_zone(written, self.depot.zone)
-        except MomentUnclear as unclear:
-            self.add_error(name, str(unclear))
-            return None
+        return moment_in(self, name, written, self.depot.zone)
 
 
 class MoveForm(PeriodForm):

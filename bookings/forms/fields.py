@@ -2,27 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Generic, TypeVar
+from zoneinfo import ZoneInfo
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Model
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
-from depots.wall_clock import MomentUnclear, read
+from depots.templatetags.berth import icon
+from depots.wall_clock import TURNS, MomentUnclear, in_zone, read
 
 Row = TypeVar("Row", bound=Model)
 
+_TURN_CHOICE = (
+    '<label class="form-check"><input class="form-check-input" type="radio" name="{}_turn" value="{}"{}>'
+    '<span class="form-check-label">the {} time</span></label>'
+)
 
-class MomentInput(forms.DateTimeInput):
-    """A datetime-local input, or one for text where the value carries an offset, which the former would swallow."""
 
-    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
-        context = super().get_context(name, value, attrs)
-        text = str(context["widget"]["value"] or "")
-        context["widget"]["type"] = "datetime-local" if _is_plain(text) else "text"
-        return context
+class MomentInput(forms.TextInput):
+    """Day and time as `2026-11-26 11:00`: the browser's own fields show twelve hours to some and twenty-four to others.
+
+    static/js/moments.js lays a calendar beside it. Where a wall clock shows the time twice, `asks_turn` lets the first or
+    the second be chosen; it comes back as a word after the time, which depots.wall_clock reads.
+    """
+
+    asks_turn = False
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        told = {"autocomplete": "off", "spellcheck": "false", "maxlength": "40", "data-moment": "minute"}
+        super().__init__({**told, **(attrs or {})})
+
+    def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> Any:
+        text, turn = data.get(name), data.get(f"{name}_turn")
+        return f"{text} {turn}" if text and turn in TURNS else text
+
+    def format_value(self, value: Any) -> str | None:
+        text = super().format_value(value)
+        return text and _without_turn(text)[0].replace("T", " ")
+
+    def render(
+        self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None
+    ) -> SafeString:
+        control = _with_calendar(super().render(name, value, attrs, renderer), str(value or ""))
+        chosen = _without_turn(str(value or ""))[1]
+        if not self.asks_turn and not chosen:
+            return control
+        choices = [(name, turn, " checked" if turn == chosen else "", turn) for turn in TURNS]
+        radios = format_html_join("", _TURN_CHOICE, choices)
+        legend = "Which of the two?"
+        return format_html(
+            '{}<span class="moment-turn" role="radiogroup" aria-label="{}">{}</span>', control, legend, radios
+        )
+
+
+class DayInput(forms.DateInput):
+    """A day as `2026-11-26`, in every browser alike."""
+
+    def __init__(self) -> None:
+        super().__init__({"autocomplete": "off", "maxlength": "10", "data-moment": "day"}, format="%Y-%m-%d")
+
+    def render(
+        self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None
+    ) -> SafeString:
+        return _with_calendar(super().render(name, value, attrs, renderer), str(value or ""))
 
 
 class MomentField(forms.CharField):
@@ -41,6 +88,19 @@ class MomentField(forms.CharField):
             return read(text).replace(second=0, microsecond=0)
         except MomentUnclear as unclear:
             raise ValidationError(str(unclear)) from None
+
+
+def moment_in(form: forms.Form, name: str, moment: datetime, zone: ZoneInfo) -> datetime | None:
+    """The moment in UTC, or None with the reason at its field, which then asks which of two is meant."""
+    try:
+        return in_zone(moment, zone)
+    except MomentUnclear as unclear:
+        widget = form.fields[name].widget
+        if unclear.is_repeated and isinstance(widget, MomentInput):
+            widget.asks_turn = True
+        if name not in form.errors:
+            form.add_error(name, str(unclear))
+        return None
 
 
 class RowField(forms.ChoiceField, Generic[Row]):
@@ -108,8 +168,20 @@ class RowField(forms.ChoiceField, Generic[Row]):
         return found
 
 
-def _is_plain(text: str) -> bool:
+def _with_calendar(control: SafeString, text: str) -> SafeString:
+    """The field with its day of the week and the button that opens the calendar where scripts run."""
     try:
-        return not text or datetime.fromisoformat(text).tzinfo is None
+        day = f"{datetime.fromisoformat(text[:10]):%a}"
     except ValueError:
-        return True
+        day = ""
+    return format_html(
+        '<span class="moment">{}<span class="moment-day" aria-hidden="true">{}</span>'
+        '<button class="moment-open" type="button" aria-label="Calendar" aria-expanded="false">{}</button></span>',
+        control, day, icon("calendar-event"),
+    )  # fmt: skip
+
+
+def _without_turn(text: str) -> tuple[str, str]:
+    """What is written, and `first` or `second` where that stands behind it."""
+    written, _, last = text.strip().rpartition(" ")
+    return (written, last) if last in TURNS else (text, "")

@@ -3,13 +3,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from django import forms
 
 from bookings import queries, rules
-from bookings.forms.fields import MomentField, RowField
+from bookings.forms.fields import MomentField, MomentInput, RowField, moment_in
 from bookings.models import BookingOption, Vehicle
 from depots.models import Depot, Evse, Organisation
 from depots.periods import Period
@@ -23,14 +23,24 @@ STEP_MIN = 15
 ASKED = "asked_"
 
 
+class Refused(NamedTuple):
+    """Why a wall-clock time cannot be taken in one zone: at which field, and whether it only needs a Turn."""
+
+    field: str
+    sentence: str
+    is_repeated: bool = False
+
+
 @dataclass(frozen=True)
 class Search:
-    """What the finder looks for. A wall-clock time means another moment in each zone: `periods` has one for each."""
+    """What the finder looks for. A wall-clock time means another moment in each zone: `periods` has one for each in which
+    it means one; `unclear` says why not in the others."""
 
     fleet: Organisation
     vehicle: Vehicle | None
     depot: Depot | None
     periods: dict[str, Period]
+    unclear: dict[str, str]
 
 
 class SearchForm(forms.Form):
@@ -57,7 +67,8 @@ class SearchForm(forms.Form):
         if len(fleets) == 1:
             del self.fields["fleet"]
         self.is_bound = True
-        self.data = {**self._defaults(vehicles), **{k: given[k] for k in self.fields if k in given}}
+        names = {*self.fields, *(f"{name}_turn" for name in ("starts_at", "ends_at"))}
+        self.data = {**self._defaults(vehicles), **{k: given[k] for k in names if k in given}}
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -65,10 +76,20 @@ class SearchForm(forms.Form):
         if first is None or last is None or self.errors:
             return cleaned
         zones = {depot.time_zone} if depot else {d.time_zone for d in self.depots} or {"UTC"}
-        periods = {zone: self._period(first, last, ZoneInfo(zone)) for zone in sorted(zones)}
-        cleaned["periods"] = {zone: period for zone, period in periods.items() if period}
-        if not self.errors:
-            self._check_reach(cleaned["periods"].values())
+        periods: dict[str, Period] = {}
+        refused: dict[str, list[Refused]] = {}
+        for zone in sorted(zones):
+            found = _period(first, last, ZoneInfo(zone))
+            if isinstance(found, Period):
+                periods[zone] = found
+            else:
+                refused[zone] = found
+        cleaned["periods"] = periods
+        cleaned["unclear"] = {zone: " ".join(r.sentence for r in found) for zone, found in refused.items()}
+        if periods:
+            self._check_reach(periods.values())
+        else:  # what makes sense nowhere is wrong in the field
+            self._refuse(next(iter(refused.values())))
         return cleaned
 
     def search(self) -> Search:
@@ -78,6 +99,7 @@ class SearchForm(forms.Form):
             vehicle=self.cleaned_data["vehicle"],
             depot=self.cleaned_data["depot"],
             periods=self.cleaned_data["periods"],
+            unclear=self.cleaned_data["unclear"],
         )
 
     def query(self, depot: Depot | None, vehicle: Vehicle | None, period: Period) -> dict[str, str]:
@@ -142,17 +164,12 @@ class SearchForm(forms.Form):
             "ends_at": local_text(start + USUAL, east),
         }
 
-    def _period(self, first: datetime, last: datetime, zone: ZoneInfo) -> Period | None:
-        starts_at, ends_at = self._moment("starts_at", first, zone), self._moment("ends_at", last, zone)
-        if starts_at is None or ends_at is None:
-            return None
-        if ends_at <= starts_at:
-            self._add_once("ends_at", "The end lies before the start.")
-        elif ends_at - starts_at > LONGEST:
-            self._add_once("ends_at", "A slot lasts two days at most.")
-        else:
-            return Period(starts_at, ends_at)
-        return None
+    def _refuse(self, refused: list[Refused]) -> None:
+        for name, sentence, is_repeated in refused:
+            widget = self.fields[name].widget
+            if is_repeated and isinstance(widget, MomentInput):
+                widget.asks_turn = True
+            self.add_error(name, sentence)
 
     def _check_reach(self, periods: Iterable[Period]) -> None:
         """A wall clock that lies in the past in one zone may lie ahead in another."""
@@ -161,13 +178,6 @@ class SearchForm(forms.Form):
             self._add_once("starts_at", "The slot starts in the past.")
         if max(starts) > self.now + FARTHEST:
             self._add_once("starts_at", "This is more than a year ahead.")
-
-    def _moment(self, name: str, moment: datetime, zone: ZoneInfo) -> datetime | None:
-        try:
-            return in_zone(moment, zone)
-        except MomentUnclear as unclear:
-            self._add_once(name, str(unclear))
-            return None
 
     def _add_once(self, name: str, sentence: str) -> None:
         if name not in self.errors:
@@ -242,10 +252,8 @@ class ReserveForm(forms.Form):
         return found
 
     def _period(self, zone: ZoneInfo, first: datetime, last: datetime) -> Period | None:
-        try:
-            starts_at, ends_at = in_zone(first, zone), in_zone(last, zone)
-        except MomentUnclear as unclear:
-            self.add_error("starts_at", str(unclear))
+        starts_at, ends_at = moment_in(self, "starts_at", first, zone), moment_in(self, "ends_at", last, zone)
+        if starts_at is None or ends_at is None:
             return None
         if ends_at <= starts_at:
             self.add_error("ends_at", "The end lies before the start.")
@@ -256,6 +264,25 @@ class ReserveForm(forms.Form):
         else:
             return Period(starts_at, ends_at)
         return None
+
+
+def _period(first: datetime, last: datetime, zone: ZoneInfo) -> Period | list[Refused]:
+    """The span on one zone's wall clock, or what is wrong with it there."""
+    moments: list[datetime] = []
+    refused = []
+    for name, moment in (("starts_at", first), ("ends_at", last)):
+        try:
+            moments.append(in_zone(moment, zone))
+        except MomentUnclear as unclear:
+            refused.append(Refused(name, str(unclear), unclear.is_repeated))
+    if refused:
+        return refused
+    starts_at, ends_at = moments
+    if ends_at <= starts_at:
+        return [Refused("ends_at", "The end lies before the start.")]
+    if ends_at - starts_at > LONGEST:
+        return [Refused("ends_at", "A slot lasts two days at most.")]
+    return Period(starts_at, ends_at)
 
 
 def depot_label(depot: Depot) -> str:

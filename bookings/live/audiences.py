@@ -36,6 +36,11 @@ def calendar_audience(depot_id: int) -> str:
     return f"calendar-{depot_id}"
 
 
+def evse_audiences(depot_id: int) -> list[str]:
+    """Who hears of the state of a depot's EVSEs: who looks after it, and who may book there."""
+    return [depot_audience(depot_id), calendar_audience(depot_id)]
+
+
 def listeners(session_keys: set[str], now: datetime) -> dict[str, Listener]:
     """Those of the session keys that belong to somebody signed in. The same checks as for a page."""
     users = {key: user for key in session_keys if (user := _user_of(key)) is not None}

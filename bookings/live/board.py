@@ -15,7 +15,7 @@ from django.utils import timezone
 from bookings.board import bars_of, states_of
 from bookings.board.bars import Bar, closed_of
 from bookings.board.reading import shown_bookings
-from bookings.live.audiences import calendar_audience, depot_audience, fleet_audience
+from bookings.live.audiences import calendar_audience, depot_audience, evse_audiences, fleet_audience
 from bookings.live.publishing import publish
 from bookings.live.rendering import Views, renders
 from bookings.models import Booking, BookingRequest, Closure, Occupancy
@@ -43,7 +43,7 @@ def tell_guests(evse_ids: list[int], **_: Any) -> None:
 @receiver([charging_started, charging_ended])
 def tell_of_session(session: Any, **_: Any) -> None:
     if session.evse_id is not None:
-        publish("evse", session.evse_id, [depot_audience(session.charger.depot_id)])
+        publish("evse", session.evse_id, evse_audiences(session.charger.depot_id))
 
 
 @renders("bar")
@@ -123,7 +123,12 @@ def _states(evses: Iterable[Evse]) -> Views:
     rows = {
         evse.uid: render_to_string("bookings/board/_state.html", {"state": states[evse.pk]}) for evse in found
     }
-    return {depot_audience(found[0].depot_id): {"rows": rows}}
+    # Who may book there sees what state an EVSE is in, as in the finder, and nothing of who is at it.
+    words = {str(evse.pk): [states[evse.pk].look, states[evse.pk].word] for evse in found}
+    return {
+        depot_audience(found[0].depot_id): {"rows": rows},
+        calendar_audience(found[0].depot_id): {"states": words},
+    }
 
 
 def _entry(bar: Bar) -> dict[str, str]:

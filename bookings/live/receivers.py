@@ -8,7 +8,7 @@ from django.contrib.auth.signals import user_logged_out
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
-from bookings.live.audiences import calendar_audience, depot_audience, fleet_audience
+from bookings.live.audiences import calendar_audience, depot_audience, evse_audiences, fleet_audience
 from bookings.live.publishing import publish, publish_access
 from bookings.live.rendering import Views, renders
 from bookings.models import Booking
@@ -31,12 +31,12 @@ def tell_of_closure(depot_id: int, **_: Any) -> None:
 
 @receiver(evse_status_changed)
 def tell_of_evse(evse: Evse, **_: Any) -> None:
-    publish("evse", evse.pk, [depot_audience(evse.depot_id)])
+    publish("evse", evse.pk, evse_audiences(evse.depot_id))
 
 
 @receiver([charger_connected, charger_disconnected])
 def tell_of_charger(charger: Charger, **_: Any) -> None:
-    publish("charger", charger.pk, [depot_audience(charger.depot_id)])
+    publish("charger", charger.pk, evse_audiences(charger.depot_id))
 
 
 @receiver(user_logged_out)

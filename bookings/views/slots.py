@@ -117,15 +117,16 @@ def _finder(
     refused: str = "",
 ) -> HttpResponse:
     now = timezone.now()
-    places, nearest = [], None
+    places, unclear, nearest = [], [], None
     if form.is_valid():
         search = form.search()
-        places = finder.places(form, search, now=now)
+        places, unclear = finder.places(form, search, now=now), finder.unclear_places(form, search)
         if refusal is not None and refusal.nearest is not None and refused_at is not None:
             nearest = finder.Nearest.of(form, search, refused_at, refusal.nearest)
     context = {
-        "form": form, "places": places, "refusal": str(refusal) if refusal else refused, "nearest": nearest,
+        "form": form, "places": places, "unclear": unclear, "refusal": str(refusal) if refusal else refused, "nearest": nearest,
         "legend": LEGEND, "request_id": uuid4(), "free": sum(len(place.free) for place in places),
+        "has_nearest": any(place.refusal and place.refusal.nearest for place in places),
     }  # fmt: skip
     return pages.respond(request, "bookings/slots", context, status)
 

@@ -66,8 +66,16 @@
     }
   }
 
-  // ---- a change by the depot counts as seen once its page is really looked at ----
+  // ---- a change by the depot counts as seen once its page has been before somebody's eyes, not behind other tabs ----
+  const LOOKED_MS = 1000
+  let looking
+
   function markSeen() {
+    clearTimeout(looking)
+    if (document.visibilityState === 'visible' && document.querySelector('[data-seen-url]')) looking = setTimeout(saySeen, LOOKED_MS)
+  }
+
+  function saySeen() {
     const page = document.querySelector('[data-seen-url]')
     if (!page || document.visibilityState !== 'visible' || page.dataset.isSaid) return
     page.dataset.isSaid = 'yes'
@@ -94,13 +102,20 @@
     last.addEventListener('change', () => { length = minutes(last.value) - minutes(first.value) })
     first.addEventListener('change', () => {
       const end = new Date((minutes(first.value) + length) * 60_000)
-      if (length > 0 && !Number.isNaN(end.getTime())) last.value = end.toISOString().slice(0, 16)
+      if (length > 0 && !Number.isNaN(end.getTime())) rewrite(last, end.toISOString().slice(0, 16).replace('T', ' '))
     })
+  }
+
+  // Whoever comes from one field to the next finds its text selected, and must go on finding it so.
+  function rewrite(field, text) {
+    const isSelected = field.selectionStart === 0 && field.selectionEnd === field.value.length
+    field.value = text
+    if (isSelected) field.select()
   }
 
   // Wall-clock arithmetic only: the zone is the depot's, which the browser does not know.
   function minutes(text) {
-    return Date.parse(`${text}Z`) / 60_000
+    return Date.parse(`${text.trim().replace(' ', 'T')}Z`) / 60_000
   }
 
   document.addEventListener('click', (event) => {
@@ -201,11 +216,38 @@
     markResults()
   })
 
-  // ---- results are looked up again when somebody else's booking has changed what is free ----
-  document.body.addEventListener('berth:taken', () => {
+  // ---- results are looked up again when what is free has changed, but never under somebody's hand ----
+  let isDue = false
+
+  function refresh() {
     const finder = document.querySelector('[data-finder]')
-    if (finder && document.visibilityState === 'visible' && !finder.contains(document.activeElement)) again(finder)
-  })
+    if (!finder) return
+    isDue = Boolean(document.visibilityState !== 'visible' || finder.querySelector('.offer:hover') || finder.contains(document.activeElement))
+    if (!isDue) again(finder)
+  }
+  const refreshIfDue = () => isDue && setTimeout(refresh) // once the focus has arrived where it goes
+  document.body.addEventListener('berth:taken', refresh)
+  document.addEventListener('visibilitychange', refreshIfDue)
+  document.addEventListener('focusout', refreshIfDue)
+  document.querySelector('[data-finder]')?.parentElement.addEventListener('pointerout', refreshIfDue)
+
+  // ---- the state of each EVSE in the results; of one that was ready and is not, the row itself is looked up again ----
+  for (const kind of ['evse', 'charger']) {
+    document.body.addEventListener(`berth:${kind}`, ({ detail }) => {
+      for (const seen of Object.values(detail.for)) for (const [id, state] of Object.entries(seen?.states ?? {})) showState(id, state)
+    })
+  }
+
+  function showState(id, [look, word]) {
+    for (const place of document.querySelectorAll(`[data-evse-state="${CSS.escape(id)}"]`)) {
+      const sign = place.firstElementChild
+      if (sign.textContent === word) continue
+      sign.className = `state state-${look}`
+      sign.textContent = word
+      flash(place)
+      refresh()
+    }
+  }
 
   function begin() {
     for (const list of lists()) count(list)

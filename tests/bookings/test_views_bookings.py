@@ -11,7 +11,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from bookings import operations
+from bookings import lifecycle, operations
 from bookings.models import Booking, BookingRequest, BookingStatus, Tariff, Vehicle
 from depots.models import Evse, Membership, Organisation
 from tests.bookings.people import client_of
@@ -144,6 +144,23 @@ def test_the_timeline_tells_what_happened_in_sentences(
     assert "Time Tue 15 Jan 12:00–13:00 instead of Tue 15 Jan 11:00–12:00." in page
     assert "Cancelled by the depot" in page
     assert "Broken charger. Cable cut." in page
+
+
+def test_the_banner_after_an_automatic_move_says_from_where_to_where(
+    dispatcher: Client, booking: Booking, evse: Evse
+) -> None:
+    """Whatever else was logged in the same moment, before or after the move."""
+    other = make_evse(evse.depot, uid="KAS-2")
+    lifecycle.record(booking, kind="enforcement", after="at_risk", actor="scheduler", at=NOW)
+    operations.change_booking(booking_id=booking.pk, evse=other, by="depot", actor="scheduler", now=NOW)
+    booking.refresh_from_db()
+    for kind, after in (("enforcement", "due"), ("waived", ""), ("note", "")):
+        lifecycle.record(booking, kind=kind, after=after, actor="scheduler", at=NOW)
+
+    banner = page_of(dispatcher, booking).split("depot-change")[1].split("</div>")[0]
+
+    assert "Changed by the depot on Tue 15 Jan, 09:00" in banner
+    assert "EVSE KAS-2 instead of KAS-1." in banner
 
 
 def test_people_of_other_organisations_are_named_by_their_side(

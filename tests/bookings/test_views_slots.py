@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -14,8 +14,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from bookings import operations
+from bookings.live.board import render_evse
 from bookings.models import Booking, BookingOption, Tariff, Vehicle
-from depots.models import Evse, Membership, Organisation
+from depots.models import Charger, Evse, Membership, Organisation
+from depots.periods import Period
 from tests.bookings.people import client_of
 from tests.factories import (
     NOW,
@@ -155,6 +157,61 @@ def test_without_a_depot_every_depot_is_searched_at_its_own_wall_clock(dispatche
     assert starts == {"Kassel": at(10), "Vilnius": at(9)}
 
 
+def test_a_time_that_one_depots_clock_skips_or_repeats_leaves_the_others_their_slots(
+    dispatcher: Client, fleet: Organisation, vehicle: Vehicle
+) -> None:
+    make_evse(make_depot(code="KAS", name="Kassel", terms={"horizon_days": 365}))
+    make_evse(make_depot(code="LIS", name="Lisbon", time_zone="Europe/Lisbon", terms={"horizon_days": 365}))
+
+    for day, words in (("2030-10-27", "02:30 comes twice"), ("2030-03-31", "02:30 does not exist")):
+        asked = {"starts_at": f"{day}T02:30", "ends_at": f"{day}T04:30", "vehicle": vehicle.plate}
+        answer = dispatcher.get("/slots/", asked)
+
+        assert answer.status_code == 200
+        assert [place.depot.name for place in answer.context["places"]] == ["Lisbon"]
+        (unclear,) = answer.context["unclear"]
+        assert words in unclear.why
+        assert words in " ".join(dispatcher.get(unclear.only_url).context["form"].errors["starts_at"])
+
+
+@pytest.mark.parametrize(("turn", "hour"), [("first", 0), ("second", 1)])
+def test_either_of_two_hours_that_the_clock_shows_twice_is_chosen_and_booked(
+    dispatcher: Client, fleet: Organisation, vehicle: Vehicle, turn: str, hour: int
+) -> None:
+    make_evse(make_depot(code="KAS", terms={"horizon_days": 365}))
+    asked = {
+        "depot": "KAS",
+        "starts_at": "2030-10-27 02:30",
+        "ends_at": "2030-10-27 04:30",
+        "vehicle": "HH-NF 100",
+    }
+    refused = dispatcher.get("/slots/", asked).content.decode()
+
+    page = dispatcher.get("/slots/", {**asked, "starts_at_turn": turn}).content.decode()
+
+    assert 'name="starts_at_turn" value="first"' in refused
+    assert 'name="ends_at_turn"' not in refused
+    assert f'name="starts_at_turn" value="{turn}" checked' in page
+    assert 'name="starts_at" value="2030-10-27 02:30"' in page
+    dispatcher.post(
+        "/bookings/", dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page))
+    )
+    assert Booking.objects.get().starts_at == datetime(2030, 10, 27, hour, 30, tzinfo=UTC)
+
+
+def test_nearest_says_so_when_there_is_none(dispatcher: Client, evse: Evse, fleet: Organisation) -> None:
+    for start in range(0, 48, 4):
+        period = Period(NOW + timedelta(hours=start), NOW + timedelta(hours=start + 4))
+        taken_by_somebody(evse, period=period)
+
+    page = dispatcher.get("/slots/", {"depot": "NF-KAS", **ELEVEN}).content.decode()
+
+    assert "Nothing is free then, and no nearest time is known." in page
+    assert "This slot is taken. Nothing of that length is free within a day before or after." in " ".join(
+        page.split()
+    )
+
+
 def test_reserving_takes_two_clicks_and_holds_the_slot_in_between(
     dispatcher: Client, evse: Evse, fleet: Organisation, vehicle: Vehicle
 ) -> None:
@@ -268,6 +325,69 @@ def test_a_refusal_at_one_depot_leaves_the_slots_of_the_others(
     assert answer.status_code == 422
     assert {place.depot for place in answer.context["places"]} == {evse.depot, other.depot}
     assert answer.context["nearest"].url.startswith("/slots/?depot=NF-KAS")
+
+
+def ready(evse: Evse, status: str = "available", *, is_online: bool = True) -> Evse:
+    lease = {"lease_holder": "gateway", "lease_until": NOW + timedelta(minutes=1)} if is_online else {}
+    Charger.objects.filter(pk=evse.charger_id).update(**lease)
+    Evse.objects.filter(pk=evse.pk).update(status=status)
+    return evse
+
+
+@pytest.mark.parametrize(
+    ("status", "is_online", "why"),
+    [
+        ("occupied", True, "Another vehicle is still at the EVSE."),
+        ("charging", True, "Another vehicle is still at the EVSE."),
+        ("faulted", True, "The EVSE reports a fault."),
+        ("unavailable", True, "The EVSE is out of service."),
+        ("available", False, "The charger is not connected."),
+    ],
+)
+def test_in_the_next_hour_an_evse_that_is_not_ready_comes_last_with_the_reason(
+    dispatcher: Client, vehicle: Vehicle, status: str, is_online: bool, why: str
+) -> None:
+    """Though it fits best and its depot's name comes first."""
+    ready(make_evse(make_depot(name="Aachen"), uid="BAD", max_power_w=350_000), status, is_online=is_online)
+    ready(make_evse(make_depot(name="Zwickau"), uid="GOOD", max_power_w=400_000))
+    soon = {"starts_at": "2030-01-15T09:30", "ends_at": "2030-01-15T10:30"}
+
+    for asked, order in ((soon, ["GOOD", "BAD"]), (ELEVEN, ["BAD", "GOOD"])):
+        answer = dispatcher.get("/slots/", {"vehicle": "HH-NF 100", **asked})
+        assert [row.uid for place in answer.context["places"] for row in place.free] == order
+        assert (f"Now: {why}" in answer.content.decode()) == (asked is soon)
+
+
+def test_every_row_has_the_live_state_of_its_evse(dispatcher: Client, evse: Evse) -> None:
+    ready(evse, "charging")
+
+    page = dispatcher.get("/slots/", {"depot": "NF-KAS", **ELEVEN}).content.decode()
+
+    assert f'data-evse-state="{evse.pk}"><span class="state state-busy">Charging</span>' in page
+    assert render_evse(evse.pk)[f"calendar-{evse.depot_id}"] == {
+        "states": {str(evse.pk): ["busy", "Charging"]}
+    }
+
+
+def test_the_megawatt_truck_gets_megawatt_bays_first_wherever_they_are(
+    dispatcher: Client, fleet: Organisation
+) -> None:
+    make_vehicle(
+        fleet, plate="MCS 1", connector_standards=["IEC_62196_T2_COMBO", "MCS"], max_power_w=1_000_000
+    )
+    make_vehicle(fleet, plate="CCS 1", connector_standards=["IEC_62196_T2_COMBO"], max_power_w=300_000)
+    near, far = make_depot(name="Aachen"), make_depot(name="Zwickau")
+    for depot in (near, far):
+        make_evse(depot, uid=f"{depot.name}-400", max_power_w=400_000)
+        make_evse(depot, uid=f"{depot.name}-150", max_power_w=150_000)
+    make_evse(far, uid="MEGA", standard="MCS", max_power_w=1_200_000)
+
+    def shown(plate: str) -> list[str]:
+        answer = dispatcher.get("/slots/", {"vehicle": plate, **ELEVEN})
+        return [row.uid for place in answer.context["places"] for row in place.free]
+
+    assert shown("MCS 1") == ["MEGA", "Zwickau-400", "Zwickau-150", "Aachen-400", "Aachen-150"]
+    assert shown("CCS 1") == ["Aachen-400", "Aachen-150", "Zwickau-400", "Zwickau-150"]
 
 
 def test_where_the_depot_decides_the_booking_is_asked_for(

@@ -30,6 +30,11 @@ SLOW_LINE = """
 const { send } = XMLHttpRequest.prototype
 XMLHttpRequest.prototype.send = function (...body) { setTimeout(() => send.apply(this, body), 500) }
 """
+BEHIND = """
+let state = 'hidden'
+Object.defineProperty(Document.prototype, 'visibilityState', { get: () => state })
+window.bringForward = () => { state = 'visible'; document.dispatchEvent(new Event('visibilitychange')) }
+"""
 SIZES = [(1440, 900), (390, 844)]
 
 
@@ -188,6 +193,27 @@ def test_a_change_by_the_depot_appears_on_the_day_and_stays_until_its_page_was_o
     assert not booking.is_changed_unseen
 
 
+def test_a_change_behind_other_tabs_is_not_seen_until_the_page_is_looked_at(page: Page, fleet: Fleet) -> None:
+    booking = fleet.book(hours=20)
+    operations.change_booking(
+        booking_id=booking.pk, evse=fleet.evses[1], by="depot", actor="manager", now=timezone.now()
+    )
+    page.clock.install()
+    page.add_init_script(BEHIND)
+    page.goto(f"/bookings/{booking.pk}/")
+    mark = page.locator("[data-changed-by-depot]")
+    expect(mark).to_be_visible()
+
+    page.clock.run_for(60_000)
+    booking.refresh_from_db()
+    assert booking.is_changed_unseen
+    expect(page.get_by_role("button", name="Seen")).to_be_visible()
+
+    page.evaluate("window.bringForward()")
+    page.clock.run_for(2_000)
+    expect(mark).to_have_count(0)
+
+
 def test_a_list_follows_what_happens_elsewhere_and_keeps_the_filter_somebody_fills_in(
     page: Page, fleet: Fleet
 ) -> None:
@@ -231,7 +257,7 @@ def test_a_later_start_moves_the_end_along(page: Page, fleet: Fleet) -> None:
     page.get_by_label("From").fill(f"{start:%Y-%m-%dT%H:%M}")
     page.get_by_label("From").dispatch_event("change")
 
-    expect(page.get_by_label("To", exact=True)).to_have_value(f"{start + timedelta(hours=1):%Y-%m-%dT%H:%M}")
+    expect(page.get_by_label("To", exact=True)).to_have_value(f"{start + timedelta(hours=1):%Y-%m-%d %H:%M}")
 
 
 @pytest.mark.long
