@@ -124,7 +124,9 @@ def test_a_week_of_a_large_depot_is_drawn_at_once(yard: Yard, sitting: Callable[
     """1,500 bars took seconds as components of a calendar library; as plain elements they take one long task."""
     made = Booking.objects.order_by("pk").first()
     assert made is not None
-    names = [f.attname for f in Booking._meta.concrete_fields if f.attname not in {"id", "reference", "request_id"}]
+    names = [
+        f.attname for f in Booking._meta.concrete_fields if f.attname not in {"id", "reference", "request_id"}
+    ]
     rows = []
     for number in range(1_500):
         booking = Booking(**{name: getattr(made, name) for name in names})
