@@ -59,6 +59,7 @@ def on_test_database(*, var: Path) -> dict[str, str]:
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "DATABASE_URL": f"{address}?host={quote(str(parameters['host']))}&port={parameters['port']}",
         "BERTH_VAR": str(var),
+        "BERTH_SECRET_KEY": settings.SECRET_KEY,  # with the test's own key: it signs people in by session
         "BERTH_HTTP": "127.0.0.1:0",
         "BERTH_OCPP": "127.0.0.1:0",
         "BERTH_ALLOW_PRIVATE_PARTNERS": "1",
