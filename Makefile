@@ -12,7 +12,7 @@ PRODUCTION := BERTH_DEBUG=0 BERTH_BASE_URL=https://berth.example BERTH_ALLOWED_H
 	BERTH_SECRET_KEY=8f3c2d7b9a1e5f60-only-to-see-what-the-deploy-check-says-4c6a2b0d
 
 .DEFAULT_GOAL := help
-.PHONY: help python browser install install-dev demo test test-long pytest check format bench pictures lock
+.PHONY: help python browser install install-dev demo test test-long pytest check format bench pictures css lock
 
 help:
 	@sed -n '2p' Makefile | sed 's/^#  *//'
@@ -62,6 +62,10 @@ bench: install-dev
 
 pictures: install-dev
 	@$(RUN) -m docs.pictures
+
+# What of Tabler's style sheet the pages use; after a page uses a class of it that none did.
+css: install-dev
+	@$(RUN) -m frontend.tabler
 
 # Both files pin the same versions; neither names where the packages come from.
 lock: install-dev

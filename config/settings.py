@@ -131,6 +131,7 @@ MIDDLEWARE = [
     "config.metrics.count_requests",
     "roaming.ocpi.transport.OcpiTransport",  # outermost: every answer below /ocpi is an envelope, Django's own too
     "config.requests.refuse_nul",
+    "config.compression.CompressText",  # before the static files, which a checkout serves as they lie
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",

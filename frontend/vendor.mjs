@@ -12,7 +12,6 @@ const forTests = join(here, '..', 'tests', 'browser', 'vendor')
 
 const FILES = {
   'tabler/tabler.min.css': '@tabler/core/dist/css/tabler.min.css',
-  'tabler/tabler.min.js': '@tabler/core/dist/js/tabler.min.js',
   'idiomorph/idiomorph-ext.min.js': 'idiomorph/dist/idiomorph-ext.min.js',
   'idiomorph/LICENSE': 'idiomorph/LICENSE',
   'inter/inter-latin.woff2': '@fontsource-variable/inter/files/inter-latin-wght-normal.woff2',

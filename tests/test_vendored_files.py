@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from frontend import tabler
+
 ROOT = Path(__file__).resolve().parents[1]
 VENDOR = ROOT / "static/vendor"
 MANIFEST: dict[str, str] = json.loads((VENDOR / "manifest.json").read_text())
@@ -18,6 +20,32 @@ def test_nothing_unlisted_is_shipped() -> None:
     found = {str(p.relative_to(VENDOR)) for p in VENDOR.rglob("*") if p.is_file()}
 
     assert found - {"manifest.json"} == set(MANIFEST)
+
+
+def test_the_pages_load_what_they_use_of_tabler() -> None:
+    assert tabler.PART.read_text(encoding="utf-8") == tabler.current(), "Run make css"
+
+
+@pytest.mark.parametrize(
+    ("css", "kept"),
+    [
+        (".card{a:b}.carousel{a:b}", ".card{a:b}"),
+        (".card .carousel,.card:not(.carousel){a:b}", ".card:not(.carousel){a:b}"),
+        (
+            "@media (min-width:1px){.carousel{a:b}}@media print{.card{a:b}.carousel{a:b}}",
+            "@media print{.card{a:b}}",
+        ),
+        (":root{--x:1;--y:var(--x);--z:2}.card{a:var(--y)}", ":root{--x:1;--y:var(--x)}.card{a:var(--y)}"),
+        (
+            "@keyframes spin{to{a:b}}@keyframes fade{to{a:b}}.card{animation:1s spin}",
+            "@keyframes spin{to{a:b}}.card{animation:1s spin}",
+        ),
+        ('.card{a:url("data:x;{y}")}.carousel{a:";"}', '.card{a:url("data:x;{y}")}'),
+        ("[data-bs-theme=dark] .card{a:b}h1{a:b}", "h1{a:b}"),
+    ],
+)
+def test_a_rule_stays_when_a_page_may_use_it(css: str, kept: str) -> None:
+    assert tabler.subset(css, {"card"}).strip() == kept
 
 
 def test_the_front_end_lock_names_no_address_and_no_loose_version() -> None:
