@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 from django.apps import apps
+from django.core.management import get_commands
 
 from bookings import errors
 from bookings.errors import BookingError
+from config.demo_data.places import DEMO_PASSWORDS
+from config.management.commands import demo
 from docs.pictures.album import ALBUM
 
 ROOT = Path(__file__).parents[1]
@@ -54,6 +57,22 @@ def test_every_refusal_is_listed_with_its_field():
 
     assert listed == {(kind.code, kind.field) for kind in refusals}
     assert len({kind.code for kind in refusals}) == len(refusals)
+
+
+def test_the_readme_names_every_demo_login_and_every_free_charger_with_its_password():
+    readme = (ROOT / "README.md").read_text()
+
+    assert set(re.findall(r"`(\w+@\w+\.example)`", readme)) == {email for email, _ in demo.LOGINS}
+    assert dict(re.findall(r"\| `(DEMO-\d)` \|.*?\| `([\w-]+)` \|", readme)) == DEMO_PASSWORDS
+
+
+def test_the_readmes_commands_run_as_written():
+    shown = re.findall(r"^\s*(.*manage\.py.*?)(?:`|$)", (ROOT / "README.md").read_text(), re.MULTILINE)
+    calls = [re.search(r"(\S+) manage\.py (\w+)", line) for line in shown]
+
+    assert calls
+    assert {call[1].lstrip("`") for call in calls if call} == {".venv/bin/python"}
+    assert {call[2] for call in calls if call} <= set(get_commands())
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
