@@ -20,7 +20,7 @@ from depots import operations
 from depots.models import ChargerCommand
 from depots.ocpp.database import Database
 from depots.ocpp.times import Moment, read_time
-from depots.ocpp.wire import CallRefused, CallUnanswered, ConnectionEnded, Socket, Wire
+from depots.ocpp.wire import MOST_LATE, CallRefused, CallUnanswered, ConnectionEnded, Socket, Wire
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +28,8 @@ State = ChargerCommand.State
 
 # A charger that beats but answers nothing is not under control: after so many its socket is closed once.
 MOST_UNANSWERED = 2
+# What is kept of an answer in words of its own.
+LONGEST_ANSWER = 1000
 # However long its old messages take, what should stand is said again after this.
 LONGEST_DRAIN_S = 30
 # What fails again and again is tried as seldom as this.
@@ -266,7 +268,7 @@ class Line:
         except ConnectionEnded:
             raise
         except CallUnanswered as silence:
-            self._unclear[unique_id] = command
+            self._remember_unclear(unique_id, command)
             await self._settle(command, State.UNCLEAR, "", str(silence))
             await self._count_silence()
         except CallRefused as refusal:
@@ -280,13 +282,18 @@ class Line:
             self._unanswered = 0
             await self._settle(command, State.ANSWERED, answer, text)
 
+    def _remember_unclear(self, unique_id: str, command: ChargerCommand) -> None:
+        self._unclear[unique_id] = command
+        if len(self._unclear) > MOST_LATE:
+            del self._unclear[next(iter(self._unclear))]
+
     async def _settle(self, command: ChargerCommand, state: str, answer: str, text: str) -> None:
         await self._database.run(
             operations.settle_command,
             command_id=command.pk,
             state=state,
             answer=answer,
-            answer_text=text,
+            answer_text=text[:LONGEST_ANSWER],
             now=self.now(),
         )
 

@@ -26,11 +26,11 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from depots import operations
-from depots.models import ChargerMessage
 from depots.ocpp import door, v16, v21, v201
 from depots.ocpp.database import Database
 from depots.ocpp.leases import Leases
 from depots.ocpp.line import Dialect, KnownCharger, Line, Timings
+from depots.ocpp.message_log import MessageLog
 from depots.ocpp.sockets import Closing, keep_awake
 from depots.operations.commands import CHANNEL
 
@@ -43,8 +43,6 @@ DIALECTS: dict[str, ModuleType] = {"ocpp1.6": v16, "ocpp2.0.1": v201, "ocpp2.1":
 
 # A frame larger than any report a charger makes ends its connection unread (1009), not the gateway.
 LARGEST_FRAME = 1024 * 1024
-# Frames that wait to be written to the log while the database is away; more are dropped.
-MOST_UNWRITTEN = 20_000
 FORGET_EVERY_S = 3600
 # Pings, in parts of a lease.
 PINGS_PER_LEASE = 3
@@ -82,7 +80,7 @@ class Gateway:
         self._closing = Closing()
         self._throttle = door.Throttle(clock)
         self._admitted: WeakKeyDictionary[ServerConnection, KnownCharger] = WeakKeyDictionary()
-        self._unwritten: list[ChargerMessage] = []
+        self._log = MessageLog(self._database, clock)
         self._tasks: list[asyncio.Task[None]] = []
         self._opening: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._count = 0
@@ -119,7 +117,7 @@ class Gateway:
             self._closing.begin(connection, "the gateway stops", code=1001)
         await self._server.wait_closed()
         await self._end_tasks()
-        await self._flush()
+        await self._log.flush()
         self._leases.close()
         self._database.close()
 
@@ -205,20 +203,8 @@ class Gateway:
             database=self._database,
             clock=self.clock,
             timings=self.timings,
-            log=self._keep_message,
+            log=self._log.keep,
         )
-
-    def _keep_message(self, charger_id: int, is_incoming: bool, action: str, frame: str) -> None:
-        if len(self._unwritten) < MOST_UNWRITTEN:
-            self._unwritten.append(
-                ChargerMessage(
-                    charger_id=charger_id,
-                    at=self.clock(),
-                    is_incoming=is_incoming,
-                    action=action,
-                    frame=_without_secrets(frame),
-                )
-            )
 
     async def _listen(self) -> None:
         """Wake lines the moment something is asked of their chargers. LISTEN needs a connection of its own."""
@@ -244,12 +230,7 @@ class Gateway:
     async def _write_messages(self) -> None:
         while True:
             await asyncio.sleep(self.timings.flush_s)
-            await self._flush()
-
-    async def _flush(self) -> None:
-        batch, self._unwritten = self._unwritten, []
-        if batch:
-            await self._database.run(operations.keep_messages, batch)
+            await self._log.flush()
 
     async def _forget(self) -> None:
         while True:
@@ -294,9 +275,3 @@ def _connection_parameters() -> dict[str, Any]:
     for own in ("cursor_factory", "context", "prepare_threshold"):
         parameters.pop(own, None)
     return {**parameters, "application_name": "berth gateway"}
-
-
-def _without_secrets(frame: str) -> str:
-    """A frame that may hold a charger's password is kept without its content."""
-    is_secret = "AuthorizationKey" in frame or "BasicAuthPassword" in frame
-    return "[withheld: it may hold a password]" if is_secret else frame

@@ -11,7 +11,7 @@ import json
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from ocpp.exceptions import (
     FormationViolationError,
@@ -24,14 +24,19 @@ from ocpp.exceptions import (
 )
 from websockets.exceptions import ConnectionClosed
 
-from depots.ocpp import schemas
+from depots.ocpp import frames, schemas
+from depots.ocpp.frames import CALL, ERROR, RESULT, RESULT_ERROR, SEND, FrameFault
 from depots.ocpp.normalise import MissingField, normalise
 
 logger = logging.getLogger(__name__)
 
-CALL, RESULT, ERROR, RESULT_ERROR, SEND = 2, 3, 4, 5, 6
+# Reading and normalising a frame of this size takes milliseconds, and happens in a thread.
+LARGE_FRAME = 32 * 1024
 # Late answers are remembered for this many unanswered calls.
-_MOST_LATE = 20
+MOST_LATE = 20
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 Answerer = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
@@ -59,14 +64,6 @@ class ConnectionEnded(CallUnanswered):
 
 class NoAnswer(Exception):
     """Raised by an answerer that leaves a question unanswered, as broken chargers do."""
-
-
-class FrameFault(Exception):
-    """A frame that is no message: what to answer, and to which id."""
-
-    def __init__(self, code: str, description: str, unique_id: str = "-1") -> None:
-        super().__init__(description)
-        self.code, self.unique_id = code, unique_id
 
 
 class Wire:
@@ -143,24 +140,29 @@ class Wire:
 
     async def take(self, frame: str | bytes) -> None:
         """Deal with one frame. Whatever it holds, the connection lives on."""
+        is_large = len(frame) > LARGE_FRAME
         try:
-            message = self._read(frame)
+            kind, unique_id, *rest = await _compute(is_large, frames.read, frame, self.version)
         except FrameFault as fault:
-            self._log(True, "", _text(frame))
+            self._log(True, "", frames.as_text(frame))
             await self._refuse(fault)
             return
-        kind, unique_id, *rest = message
         if kind in {CALL, SEND}:
-            self._log(True, rest[0], _text(frame))
-            await self._take_call(kind, unique_id, rest[0], rest[1])
+            self._log(True, rest[0], frames.as_text(frame))
+            await self._take_call(kind, unique_id, rest[0], rest[1], is_large)
         else:
             action = self._waiting.get(unique_id, (self._late.get(unique_id, ""), None))[0]
-            self._log(True, action, _text(frame))
-            await self._take_answer(kind, unique_id, rest)
+            self._log(True, action, frames.as_text(frame))
+            try:
+                await self._take_answer(kind, unique_id, rest)
+            except Exception:
+                logger.exception("Taking an answer to %s failed", action)
 
-    async def _take_call(self, kind: int, unique_id: str, action: str, payload: dict[str, Any]) -> None:
+    async def _take_call(
+        self, kind: int, unique_id: str, action: str, payload: dict[str, Any], is_large: bool
+    ) -> None:
         try:
-            answer = await self._answer(action, payload)
+            answer = await self._answer(action, payload, is_large)
             if kind == CALL:
                 schemas.check(self.version, action, answer, is_answer=True)
         except NoAnswer:
@@ -175,26 +177,32 @@ class Wire:
         if kind == CALL:
             await self._send(action, reply)
 
-    async def _answer(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
+    async def _answer(self, action: str, payload: dict[str, Any], is_large: bool) -> dict[str, Any]:
         answerer = self.answers.get(action)
         if answerer is None:
             # The names are as in OCPP 1.6 and 2.x: unknown is NotImplemented, known but not for us NotSupported.
             if schemas.is_known(self.version, action):
                 raise NotSupportedError(description=f"{action} is not something to ask here.")
             raise NotImplementedError(description=f"{action[:50]} is not an action of OCPP {self.version}.")
-        if not schemas.is_valid(self.version, action, payload):
-            if not self.is_tolerant:
-                schemas.check(self.version, action, payload)
-            payload, odd = normalise(self.version, action, payload)
-            payload["_malformed"] = odd
+        payload = await _compute(is_large, self._conforming, action, payload)
         try:
             return await answerer(payload)
         except MissingField as missing:
             raise ProtocolError(description=str(missing)) from None
 
+    def _conforming(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
+        """Raises OCPPError where this end is not tolerant."""
+        if schemas.is_valid(self.version, action, payload):
+            return payload
+        if not self.is_tolerant:
+            schemas.check(self.version, action, payload)
+        payload, odd = normalise(self.version, action, payload)
+        payload["_malformed"] = odd
+        return payload
+
     async def _take_answer(self, kind: int, unique_id: str, rest: list[Any]) -> None:
         if kind == RESULT_ERROR:
-            logger.warning("The other side could not read our answer: %s", rest)
+            logger.warning("The other side could not read our answer: %s", str(rest)[:500])
             return
         _, answer = self._waiting.get(unique_id, ("", None))
         if answer is None or answer.done():
@@ -203,7 +211,7 @@ class Wire:
         elif kind == RESULT:
             answer.set_result(_object(rest))
         else:
-            code, description = [*(str(part) for part in rest[:2]), "", ""][:2]
+            code, description = [*(str(part)[:255] for part in rest[:2]), "", ""][:2]
             answer.set_exception(CallRefused(code, description))
 
     async def _refuse(self, fault: FrameFault) -> None:
@@ -217,49 +225,8 @@ class Wire:
 
     def _remember_late(self, unique_id: str, action: str) -> None:
         self._late[unique_id] = action
-        if len(self._late) > _MOST_LATE:
+        if len(self._late) > MOST_LATE:
             del self._late[next(iter(self._late))]
-
-    def _read(self, frame: str | bytes) -> list[Any]:
-        """[type, id, …] of a well-formed message, a CALL's payload always an object. Raises FrameFault."""
-        message = self._parse(frame)
-        if not isinstance(message, list) or not message:
-            raise FrameFault(self._frame_code, "A message is a JSON list.")
-        unique_id = message[1] if len(message) > 1 and isinstance(message[1], str) else "-1"
-        kind = message[0] if isinstance(message[0], int) and not isinstance(message[0], bool) else None
-        if kind not in self._kinds:
-            # 1.6 has such frames ignored; 2.x has a name for them.
-            code = "" if self.version == "1.6" else "MessageTypeNotSupported"
-            raise FrameFault(code, "Unknown message type.", unique_id)
-        if len(message) < 3 or unique_id == "-1" or not 0 < len(unique_id) <= 36:
-            raise FrameFault(
-                self._answerable(kind), "A message has an id of 1 to 36 characters.", unique_id[:36]
-            )
-        if kind in {CALL, SEND} and not (
-            len(message) == 4 and isinstance(message[2], str) and message[2] and isinstance(message[3], dict)
-        ):
-            raise FrameFault(self._answerable(kind), "A call has an action and an object.", unique_id)
-        return message
-
-    def _parse(self, frame: str | bytes) -> Any:
-        try:
-            text = frame if isinstance(frame, str) else frame.decode()
-            message = json.loads(text, parse_constant=_no_constant)
-        except (ValueError, RecursionError):
-            raise FrameFault(self._frame_code, "The frame is not JSON.") from None
-        return _storable(message) if "\\u" in text or "\x00" in text else message
-
-    def _answerable(self, kind: int) -> str:
-        """Only calls are answered; a broken answer is dropped."""
-        return self._frame_code if kind == CALL else ""
-
-    @property
-    def _kinds(self) -> set[int]:
-        return {CALL, RESULT, ERROR, RESULT_ERROR, SEND} if self.version == "2.1" else {CALL, RESULT, ERROR}
-
-    @property
-    def _frame_code(self) -> str:
-        return FormationViolationError.code if self.version == "1.6" else "RpcFrameworkError"
 
 
 def malformed(version: str, description: str) -> OCPPError:
@@ -276,21 +243,6 @@ def _object(rest: list[Any]) -> dict[str, Any]:
     return rest[0] if rest and isinstance(rest[0], dict) else {}
 
 
-def _text(frame: str | bytes) -> str:
-    text = frame if isinstance(frame, str) else frame.decode(errors="replace")
-    return text.replace("\x00", "")
-
-
-def _storable(value: Any) -> Any:
-    """The same without what no text column holds: NUL characters and halves of surrogate pairs."""
-    if isinstance(value, str):
-        return value.replace("\x00", "").encode("utf-8", "replace").decode()
-    if isinstance(value, list):
-        return [_storable(item) for item in value]
-    if isinstance(value, dict):
-        return {_storable(key): _storable(item) for key, item in value.items()}
-    return value
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+async def _compute(is_large: bool, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Its result, from a thread where it takes so long that other chargers would wait for it."""
+    return await asyncio.to_thread(work, *args, **kwargs) if is_large else work(*args, **kwargs)

@@ -166,6 +166,59 @@ def test_a_transaction_with_thousands_of_odd_samples_is_answered_and_beside_it_o
     assert [told[0] for told in answers] == [3]
 
 
+@pytest.mark.parametrize("protocol", ALL)
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999", "9" * 5000])
+def test_numbers_without_end_are_set_aside_and_the_transaction_is_kept(bed: Bed, protocol: str, number: str):
+    row = make_charger()
+    make_evse(charger=row)
+    charger = bed.charger(row, protocol)
+    charger.connect()
+    samples = f'[{{"timestamp":"{NOON}","sampledValue":[{{"value":{number}}}]}}]'
+    stop = f'{{"transactionId":1,"meterStop":9,"timestamp":"{NOON}","transactionData":{samples}}}'
+    info = f'"eventType":"Ended","triggerReason":"Trigger","seqNo":0,"timestamp":"{NOON}"'
+    ended = f'{{{info},"transactionInfo":{{"transactionId":"T"}},"meterValue":{samples}}}'
+    action, payload = ("StopTransaction", stop) if protocol == V16 else ("TransactionEvent", ended)
+
+    assert reply_to(charger, f'[2,"1","{action}",{payload}]')[:2] == [3, "1"]
+    assert "malformed" in row.sessions.get().flags
+    assert charger.heartbeat()
+
+
+@pytest.mark.parametrize("depth", [100, 900, 20_000])
+def test_nesting_without_end_is_set_aside_and_the_transaction_is_kept(bed: Bed, depth: int):
+    row = make_charger()
+    make_evse(charger=row)
+    charger = bed.charger(row, V201)
+    charger.connect()
+    deep = f'{{"vendorId":"v","x":{"[" * depth}{"]" * depth}}}'
+    info = (
+        f'"eventType":"Started","triggerReason":"Trigger","seqNo":0,"timestamp":"{NOON}","customData":{deep}'
+    )
+
+    reply = reply_to(
+        charger, f'[2,"1","TransactionEvent",{{{info},"transactionInfo":{{"transactionId":"T"}}}}]'
+    )
+
+    assert reply[:2] == [3, "1"]
+    assert row.sessions.get().transaction == "T"
+    assert charger.heartbeat()
+
+
+def test_a_late_answer_that_cannot_be_taken_does_not_end_the_connection(bed: Bed, monkeypatch):
+    charger = connected(bed, V16)
+    charger.heartbeat()
+    line = next(iter(bed.gateway.lines.values()))
+    line._wire._late["late"] = "ReserveNow"
+
+    async def fail(unique_id: str, payload: dict) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(line._wire, "_on_late_answer", fail)
+    charger.send('[3,"late",{"status":"Accepted"}]')
+
+    assert charger.heartbeat()
+
+
 def test_a_frame_larger_than_any_report_ends_its_own_connection_only(bed: Bed):
     other = connected(bed, V16)
     charger = connected(bed, V16)

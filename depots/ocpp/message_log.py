@@ -1,0 +1,51 @@
+"""Frames on their way to the log of messages: cut, bounded, and written together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+
+from depots import operations
+from depots.models import ChargerMessage
+from depots.ocpp.database import Database
+from depots.operations.messages import LONGEST_FRAME
+
+# What waits while the database is away; more is dropped. One charger that says a lot must not crowd out the others.
+MOST_WAITING = 20_000
+MOST_WAITING_OF_ONE = 500
+
+
+class MessageLog:
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._clock = clock
+        self._waiting: list[ChargerMessage] = []
+        self._of_one: Counter[int] = Counter()
+
+    def keep(self, charger_id: int, is_incoming: bool, action: str, frame: str) -> None:
+        """Write this frame down with the next flush; only what is kept of it stays in memory."""
+        if len(self._waiting) >= MOST_WAITING or self._of_one[charger_id] >= MOST_WAITING_OF_ONE:
+            return
+        self._of_one[charger_id] += 1
+        self._waiting.append(
+            ChargerMessage(
+                charger_id=charger_id,
+                at=self._clock(),
+                is_incoming=is_incoming,
+                action=action[:60],
+                frame=_without_secrets(frame)[:LONGEST_FRAME],
+            )
+        )
+
+    async def flush(self) -> None:
+        batch, self._waiting = self._waiting, []
+        self._of_one.clear()
+        if batch:
+            await self._database.run(operations.keep_messages, batch)
+
+
+def _without_secrets(frame: str) -> str:
+    """A frame that may hold a charger's password is kept without its content."""
+    is_secret = "AuthorizationKey" in frame or "BasicAuthPassword" in frame
+    return "[withheld: it may hold a password]" if is_secret else frame

@@ -1,0 +1,108 @@
+"""Frames of every kind of wrong, read in bounded time and depth; and what of them waits for the log."""
+
+import asyncio
+import json
+
+import pytest
+
+from depots.models import ChargerMessage
+from depots.ocpp import frames
+from depots.ocpp.frames import DEEPEST, FrameFault, read
+from depots.ocpp.message_log import MOST_WAITING_OF_ONE, MessageLog
+from depots.operations.messages import LONGEST_FRAME
+from tests.factories import NOW
+
+
+def call(payload: str) -> str:
+    return f'[2,"id-1","DataTransfer",{payload}]'
+
+
+@pytest.mark.parametrize(
+    "number", ["NaN", "Infinity", "-Infinity", "1e999", "-1E+4000", "9" * 5000, "0." + "1" * 5000]
+)
+def test_a_number_that_no_column_holds_is_null(number: str):
+    assert read(call(f'{{"a":{number},"b":1.5}}'), "1.6")[3] == {"a": None, "b": 1.5}
+
+
+def nested(depth: int) -> str:
+    return '{"a":' * depth + "1" + "}" * depth
+
+
+@pytest.mark.parametrize("depth", [2, DEEPEST - 1, DEEPEST, 900, 1500, 100_000])
+def test_what_is_nested_too_deeply_is_null(depth: int):
+    payload = f'{{"kept":"\\"]}}","deep":{nested(depth)},"last":2}}'
+
+    message = read(call(payload), "2.0.1")[3]
+
+    assert (message["kept"], message["last"]) == ('"]}', 2)
+    found, deep = 0, message["deep"]
+    while isinstance(deep, dict):
+        found, deep = found + 1, deep["a"]
+    assert (found, deep) == ((depth, 1) if depth <= DEEPEST - 2 else (DEEPEST - 2, None))
+
+
+def test_no_piece_of_an_endless_text_is_looked_at_twice():
+    text = "[" * 2000 + '"' + '\\"' * 300_000
+
+    assert sum(1 for _ in frames._BRACKETS_AND_TEXTS.finditer(text)) == 2001
+    with pytest.raises(FrameFault, match="not JSON"):
+        read(text, "1.6")
+
+
+@pytest.mark.parametrize(
+    ("frame", "told_id"),
+    [('[2,"id-7","Heartbeat",{', "id-7"), ('[3,"id-7",{', "-1"), ('[2,"' + "x" * 37, "-1")],
+)
+def test_a_call_that_is_cut_off_is_answered_to_its_id(frame: str, told_id: str):
+    with pytest.raises(FrameFault) as fault:
+        read(frame, "1.6")
+
+    assert (fault.value.code, fault.value.unique_id) == ("FormationViolation", told_id)
+
+
+@pytest.mark.parametrize(("version", "code"), [("1.6", "FormationViolation"), ("2.1", "RpcFrameworkError")])
+def test_a_call_with_too_long_an_id_is_told_so(version: str, code: str):
+    with pytest.raises(FrameFault, match="The message id has 37 characters; at most 36") as fault:
+        read(json.dumps([2, "x" * 37, "Heartbeat", {}]), version)
+
+    # To the whole id: by a part of it the charger would not find its call.
+    assert (fault.value.code, fault.value.unique_id) == (code, "x" * 37)
+
+
+def test_an_answer_with_too_long_an_id_is_dropped():
+    with pytest.raises(FrameFault) as fault:
+        read(json.dumps([3, "x" * 37, {}]), "1.6")
+
+    assert fault.value.code == ""
+
+
+class NoDatabase:
+    def __init__(self) -> None:
+        self.kept: list[ChargerMessage] = []
+
+    async def run(self, operation, batch: list[ChargerMessage]) -> None:
+        self.kept += batch
+
+
+def test_one_charger_that_says_a_lot_does_not_crowd_out_the_others_from_the_log():
+    database = NoDatabase()
+    log = MessageLog(database, lambda: NOW)
+    for _ in range(MOST_WAITING_OF_ONE + 50):
+        log.keep(1, True, "Heartbeat", "[2]")
+    log.keep(2, True, "Heartbeat", "[2]")
+
+    asyncio.run(log.flush())
+    log.keep(1, True, "Heartbeat", "[2]")
+    asyncio.run(log.flush())
+
+    assert [message.charger_id for message in database.kept].count(1) == MOST_WAITING_OF_ONE + 1
+    assert [message.charger_id for message in database.kept].count(2) == 1
+
+
+def test_a_frame_that_waits_to_be_written_is_cut_already():
+    log = MessageLog(NoDatabase(), lambda: NOW)
+
+    log.keep(1, True, "DataTransfer", "x" * 1_000_000)
+    log.keep(1, True, "DataTransfer", "x" * 1_000_000 + "BasicAuthPassword")
+
+    assert [len(message.frame) for message in log._waiting] == [LONGEST_FRAME, 34]
