@@ -5,18 +5,22 @@ It is the second lock: it holds where a charger keeps no reservations, forgets t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
+from bookings.agreements import guests_admit
 from bookings.enforcement.state import AT_CHARGER
-from bookings.models import Booking, BookingStatus, Occupancy, Token
+from bookings.identification import needs_secret, usable_by_owner
+from bookings.models import Booking, BookingStatus, BookingToken, Occupancy, TermsOverride
+from bookings.terms import Terms, WalkIn
+from depots.cards import card_number
 from depots.gate import Answer
-from depots.models import Charger, Evse
+from depots.models import Charger, Depot, Evse
 
 UNBOOKED = Answer(allowed=True)
+USABLE = (BookingStatus.CONFIRMED, BookingStatus.CHARGING)
 # Who comes this much too early is told "not yet" instead of being taken for a walk-in.
 SOON = timedelta(hours=1)
 
@@ -32,17 +36,51 @@ def may_charge(
 ) -> Answer:
     """Called by depots.gate. `evse` is None for an Authorize, which names none: then the charger's EVSEs are answered for.
 
-    A token may be known by several types at different chargers, so its type does not decide, only its uid does.
+    A token may be known by several types at different chargers, so its type does not decide, only its number does.
     """
+    card = _Card(token_uid, group)
     slots = _Slots(charger, now)
-    mine = slots.of_token(token_uid, group)
-    left = slots.left_early(token_uid, group)
+    opened = slots.opened_by(card)
+    mine, left = [b for b in opened if b.status in USABLE], slots.left_early(opened)
     if evse is not None:
-        return _at_evse(slots, mine, left, evse, token_uid)
-    return _somewhere(slots, mine, left, charger, token_uid)
+        return _at_evse(slots, card, mine, left, evse)
+    return _somewhere(slots, card, mine, left)
 
 
-def _at_evse(slots: _Slots, mine: list[Booking], left: set[int], evse: Evse, token_uid: str) -> Answer:
+class _Card:
+    """What was presented: whose it is, and which owners let it be used. One query."""
+
+    def __init__(self, uid: str, group: str) -> None:
+        self.uid, self.number = uid, card_number(uid)
+        # The secrets of bookings are compared exactly: whoever got one letter wrong has not been told it.
+        self.secrets = {name for name in (uid, group) if name}
+        self._owners = {
+            owner: is_usable
+            for (owner, _), is_usable in (usable_by_owner({self.number}) if self.number else {}).items()
+        }
+
+    @property
+    def is_known(self) -> bool:
+        return bool(self._owners)
+
+    @property
+    def owners(self) -> list[int]:
+        """Organisations whose copy of it may be used."""
+        return [owner for owner, is_usable in self._owners.items() if is_usable]
+
+    @property
+    def is_blocked(self) -> bool:
+        return self.is_known and not self.owners
+
+    def may_use(self, booking: Booking, charger: Charger) -> bool:
+        """Whether it opens a booking that names it: by its own fleet's word, another's copy of it does not count."""
+        if booking.group in self.secrets and needs_secret(booking, charger):
+            return True
+        is_named = any(card_number(token.uid) == self.number for token in booking.tokens.all())
+        return bool(self.number) and is_named and self._owners.get(booking.fleet_id, booking.fleet.is_partner)
+
+
+def _at_evse(slots: _Slots, card: _Card, mine: list[Booking], left: list[Booking], evse: Evse) -> Answer:
     holder = slots.holder(evse.pk)
     for booking in mine:
         if holder is not None and booking.pk != holder:
@@ -51,25 +89,26 @@ def _at_evse(slots: _Slots, mine: list[Booking], left: set[int], evse: Evse, tok
             if slots.has_begun(booking, evse):
                 return _granted(booking)
             return Answer(allowed=False, reason="not_yet")
-    if holder is not None and holder not in left:
-        return Answer(allowed=False, reason="booked_by_another")
+    if holder is not None and holder not in {booking.pk for booking in left}:
+        return Answer(allowed=False, reason="blocked" if card.is_blocked else "booked_by_another")
     if slots.is_closed(evse.pk):
         return Answer(allowed=False, reason="elsewhere")
-    return _walk_in(token_uid, is_guest=bool(left))
+    for booking in left:
+        if booking.evse_id == evse.pk or slots.is_alternative(booking, evse):
+            return replace(UNBOOKED, reservation_id=booking.reservation_id)
+    return _walk_in(slots, card, is_guest=bool(left))
 
 
-def _somewhere(
-    slots: _Slots, mine: list[Booking], left: set[int], charger: Charger, token_uid: str
-) -> Answer:
+def _somewhere(slots: _Slots, card: _Card, mine: list[Booking], left: list[Booking]) -> Answer:
     """Authorize may come long before the start, also as the charger's check of a reservation it was just sent."""
-    evses = list(charger.evses.all())
-    free = [e for e in evses if slots.holder(e.pk) in {None, *left} and not slots.is_closed(e.pk)]
+    evses, over = slots.evses, {booking.pk for booking in left}
+    free = [e for e in evses if slots.holder(e.pk) in {None, *over} and not slots.is_closed(e.pk)]
     numbers = [e.number for e in free]
     here = [b for b in mine if any(e.pk == b.evse_id for e in evses)]
     if here:
         number = next(e.number for e in evses if e.pk == here[0].evse_id)
         return replace(_granted(here[0]), evse_numbers=[number, *numbers])
-    walk_in = _walk_in(token_uid, is_guest=bool(left))
+    walk_in = _walk_in(slots, card, is_guest=bool(left))
     if not walk_in.allowed:
         return _beside(slots, mine, free) or walk_in
     if not free:
@@ -87,30 +126,37 @@ def _beside(slots: _Slots, mine: list[Booking], free: list[Evse]) -> Answer | No
 
 
 def _granted(booking: Booking) -> Answer:
-    return Answer(allowed=True, group=f"B{booking.reservation_id}", reservation_id=booking.reservation_id)
+    return Answer(allowed=True, group=booking.group, reservation_id=booking.reservation_id)
 
 
-def _walk_in(token_uid: str, *, is_guest: bool) -> Answer:
-    """Nobody has booked: whoever a fleet has given a token may charge, and whoever has charged in a slot that goes on.
+def _walk_in(slots: _Slots, card: _Card, *, is_guest: bool) -> Answer:
+    """Nobody has booked: the depot's term says who may charge, and whoever has charged in a slot that goes on may.
 
     A charger that asks for no token decides itself.
     """
-    if not token_uid:
+    if not card.uid or is_guest:
         return UNBOOKED
-    known = list(Token.objects.filter(uid__iexact=token_uid))
-    if known and all(token.is_blocked for token in known):
+    if card.is_blocked:
         return Answer(allowed=False, reason="blocked")
-    if not known and not is_guest:
+    admitted = slots.walk_in()
+    if admitted == WalkIn.ANYBODY:
+        return UNBOOKED
+    if not card.is_known:
         return Answer(allowed=False, reason="unknown_token")
-    return UNBOOKED
+    if admitted == WalkIn.KNOWN or slots.depot.operator_id in card.owners:
+        return UNBOOKED
+    if admitted == WalkIn.AGREED and guests_admit(slots.depot, card.owners, now=slots.now):
+        return UNBOOKED
+    return Answer(allowed=False, reason="elsewhere")
 
 
 class _Slots:
     """The bookings around a charger at one moment: whose the EVSEs are, and which of them a token may use."""
 
     def __init__(self, charger: Charger, now: datetime) -> None:
-        self._now, self._charger = now, charger
-        evse_ids = list(charger.evses.values_list("pk", flat=True))
+        self.now, self._charger = now, charger
+        self.evses = list(charger.evses.all())
+        evse_ids = [evse.pk for evse in self.evses]
         rows = Occupancy.objects.filter(evse__in=evse_ids, span__contains=now).exclude(
             kind=Occupancy.Kind.PENDING
         )
@@ -119,6 +165,15 @@ class _Slots:
             evse__in=evse_ids, status=BookingStatus.CONFIRMED, enforcement__in=AT_CHARGER, ends_at__gt=now
         )
         self._next = {booking.evse_id: booking.pk for booking in armed.order_by("-starts_at")}
+
+    @property
+    def depot(self) -> Depot:
+        return self._charger.depot
+
+    def walk_in(self) -> str:
+        """The depot's term; agreements and options have no say in who comes without a booking."""
+        given = TermsOverride.objects.filter(depot=self._charger.depot_id).values_list("walk_in", flat=True)
+        return given.first() or Terms.walk_in
 
     def holder(self, evse_id: int) -> int | None:
         """Whose the EVSE is now: who occupies it, else the next one, once its slot is being prepared."""
@@ -133,51 +188,44 @@ class _Slots:
 
     def has_begun(self, booking: Booking, evse: Evse) -> bool:
         """Early start reaches as far as the occupied span does, and as its terms say once the one before has left."""
-        if evse.pk not in self._inside and booking.starts_at - booking.terms.early_start <= self._now:
+        if evse.pk not in self._inside and booking.starts_at - booking.terms.early_start <= self.now:
             return True
         spans = Occupancy.objects.filter(holder=booking.pk, kind=Occupancy.Kind.BOOKING).values_list(
             "span", flat=True
         )
-        return any(span.contains(self._now) for span in spans)
+        return any(span.contains(self.now) for span in spans)
 
     def is_alternative(self, booking: Booking, evse: Evse) -> bool:
         """A driver who takes another free EVSE of what was booked uses the booking there."""
         is_free = self.holder(evse.pk) is None and not self.is_closed(evse.pk)
         return is_free and booking.option.evses.filter(pk=evse.pk).exists()
 
-    def left_early(self, token_uid: str, group: str) -> set[int]:
+    def left_early(self, opened: list[Booking]) -> list[Booking]:
         """Bookings that were over before their time: a truck whose session broke off starts again, and one that started
         in time at a charger without connection is heard of after it was given up."""
-        over = Booking.objects.filter(
+        return [
+            booking
+            for booking in opened
+            if booking.status == BookingStatus.COMPLETED
+            or (booking.status == BookingStatus.NO_SHOW and self.now < booking.no_show_at())
+        ]
+
+    def opened_by(self, card: _Card) -> list[Booking]:
+        """The depot's bookings that the card may use and whose booked end is to come; of those not begun only what is
+        soon. The nearest first."""
+        named = Q(group__in=card.secrets)
+        if card.number:
+            named |= Q(pk__in=BookingToken.objects.filter(uid__card=card.number).values("booking"))
+        is_due = Q(enforcement__in=AT_CHARGER) | Q(starts_at__lte=self.now + SOON)
+        rows = Booking.objects.filter(
+            named,
+            ~Q(status=BookingStatus.CONFIRMED) | is_due,
             depot=self._charger.depot_id,
-            status__in=[BookingStatus.COMPLETED, BookingStatus.NO_SHOW],
-            ends_at__gt=self._now,
+            status__in=[*USABLE, BookingStatus.COMPLETED, BookingStatus.NO_SHOW],
+            ends_at__gt=self.now,
         )
-        found = self._named(over, token_uid, group).distinct()
-        return {b.pk for b in found if b.status == BookingStatus.COMPLETED or self._now < b.no_show_at()}
-
-    def of_token(self, token_uid: str, group: str) -> list[Booking]:
-        """Bookings of the depot whose time is now or soon and that the token may use, the nearest first."""
-        live = Booking.objects.filter(
-            depot=self._charger.depot_id,
-            status__in=[BookingStatus.CONFIRMED, BookingStatus.CHARGING],
-            ends_at__gt=self._now,
-        ).filter(
-            Q(enforcement__in=AT_CHARGER)
-            | Q(status=BookingStatus.CHARGING)
-            | Q(starts_at__lte=self._now + SOON)
+        found = rows.select_related("option", "fleet").prefetch_related("tokens")
+        return sorted(
+            (booking for booking in found if card.may_use(booking, self._charger)),
+            key=lambda b: (b.status != BookingStatus.CONFIRMED, b.starts_at),
         )
-        found = self._named(live, token_uid, group).select_related("option").distinct()
-        return sorted(found, key=lambda b: (b.status != BookingStatus.CONFIRMED, b.starts_at))
-
-    @staticmethod
-    def _named(bookings: QuerySet[Booking], token_uid: str, group: str) -> QuerySet[Booking]:
-        """Those that the token may use by its name, or by a group we made."""
-        named = Q(tokens__uid__iexact=token_uid) if token_uid else Q(pk__in=[])
-        return bookings.filter(named | Q(pk__in=_ids_of_groups([token_uid, group])))
-
-
-def _ids_of_groups(names: Iterable[str]) -> list[int]:
-    """`B123`: the token or group we made for booking 123 ourselves."""
-    digits = [name[1:] for name in names if name[:1] in {"B", "b"}]
-    return [int(number) for number in digits if number.isascii() and number.isdigit() and len(number) <= 10]

@@ -19,11 +19,11 @@ from depots.models import Charger, Evse
 
 @dataclass(frozen=True)
 class Answer:
-    """`allowed` with the group the charger should match (`B<reservation id>`), or refused with a reason.
+    """`allowed` with the group the charger should match (the booking's secret), or refused with a reason.
 
     `reason` is one of: "unknown_token", "blocked", "booked_by_another", "not_yet", "elsewhere", "". `evse_numbers`,
     when not None, are the EVSEs of the charger where the token may charge (OCPP 2.x idTokenInfo.evseId).
-    `reservation_id` names the booking the token holds here, None for a walk-in.
+    `reservation_id` names the booking the token holds here, also one that is over before its time; None for a walk-in.
     """
 
     allowed: bool

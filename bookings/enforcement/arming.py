@@ -22,6 +22,7 @@ from django.db.models.functions import Cast, Coalesce, Greatest
 
 from bookings import lifecycle
 from bookings.enforcement.state import AT_CHARGER, RETRY, charger_of, is_wanted, reach, set_state
+from bookings.identification import token_for
 from bookings.locking import lock_booking, lock_bookings, lock_evses
 from bookings.models import Booking, BookingStatus, Enforcement, Occupancy
 from bookings.terms import LONGEST_LEAD, Terms
@@ -215,7 +216,8 @@ def _arm(booking: Booking, now: datetime) -> None:
         now=now,
     )
     if booking.enforcement == Enforcement.ARMED:
-        booking.save(update_fields=["armed_evse"])
+        booking.next_try_at = None
+        booking.save(update_fields=["armed_evse", "next_try_at"])
         return
     keeps_why = booking.enforcement == Enforcement.AT_RISK
     set_state(
@@ -239,15 +241,13 @@ def _unable(charger: Charger) -> str:
 
 def _reservation(booking: Booking, charger: Charger) -> dict[str, Any]:
     """ReserveNow names one token and a group; every entitled token is answered with that group (gate.py)."""
-    limit = 20 if (charger.spoken_protocol or charger.protocol) == "ocpp1.6" else 36
-    group = f"B{booking.reservation_id}"
-    fitting = next((token for token in booking.tokens.all() if len(token.uid) <= limit), None)
     assert booking.evse is not None
+    name, kind = token_for(booking, charger)
     return {
         "reservation_id": booking.reservation_id,
         "evse": booking.evse.number,
-        "token": fitting.uid if fitting else group,
-        "token_type": fitting.type if fitting else "",
-        "group": group,
+        "token": name,
+        "token_type": kind,
+        "group": booking.group,
         "expires_at": booking.no_show_at().astimezone(UTC).isoformat().replace("+00:00", "Z"),
     }

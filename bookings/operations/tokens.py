@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bookings.errors import TokenUnusable, VehicleUnknown
+from bookings.identification import usable_by_owner
 from bookings.models import BookingToken, Token, Vehicle
 from depots.cards import card_number
 from depots.models import Organisation
@@ -33,8 +34,7 @@ def entitled(
 ) -> list[BookingToken]:
     """The tokens a booking will carry, unsaved: those named, else the vehicle's own. Raises TokenUnusable."""
     if tokens is None:
-        mine = vehicle.tokens.filter(is_blocked=False) if vehicle else Token.objects.none()
-        tokens = [TokenName(token.uid, token.type, contract_id=token.contract_id) for token in mine]
+        tokens = _of_vehicle(vehicle) if vehicle else []
     elif not fleet.is_partner:
         _refuse_foreign(tokens, fleet)
     if len(tokens) > MOST_TOKENS:
@@ -50,11 +50,24 @@ def entitled(
     ]
 
 
+def _of_vehicle(vehicle: Vehicle) -> list[TokenName]:
+    mine = list(vehicle.tokens.all())
+    usable = usable_by_owner({card_number(token.uid) for token in mine}, fleet_id=vehicle.fleet_id)
+    return [
+        TokenName(token.uid, token.type, contract_id=token.contract_id)
+        for token in mine
+        if usable[vehicle.fleet_id, card_number(token.uid)]
+    ]
+
+
 def _refuse_foreign(tokens: Sequence[TokenName], fleet: Organisation) -> None:
-    known = {(card_number(token.uid), token.type): token for token in Token.objects.filter(fleet=fleet)}
+    cards = {card_number(token.uid) for token in tokens}
+    rows = Token.objects.filter(fleet=fleet, uid__card__in=cards)
+    known = {(card_number(uid), kind) for uid, kind in rows.values_list("uid", "type")}
+    usable = usable_by_owner(cards, fleet_id=fleet.pk)
     for token in tokens:
-        found = known.get((card_number(token.uid), token.type))
-        if found is None:
+        number = card_number(token.uid)
+        if (number, token.type) not in known:
             raise TokenUnusable(f"{fleet} has no token {token.uid}.")
-        if found.is_blocked:
-            raise TokenUnusable(f"The token {token.uid} is blocked.")
+        if not usable[fleet.pk, number]:
+            raise TokenUnusable(f"The token {token.uid} is blocked, or its vehicle is retired.")

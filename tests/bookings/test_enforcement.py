@@ -14,7 +14,7 @@ from bookings.fitting import Needs
 from bookings.gate import may_charge
 from bookings.models import Booking, Token
 from depots import operations as depots
-from depots.models import Charger, ChargerCommand, ChargingSession, Evse
+from depots.models import Charger, ChargerCommand, ChargingSession, Evse, Organisation
 from depots.periods import Period
 from depots.signals import reservation_ended
 from tests.factories import (
@@ -86,7 +86,7 @@ def test_a_booking_is_armed_at_its_lead_and_not_before():
         "evse": 1,
         "token": token.uid,
         "token_type": "RFID",
-        "group": f"B{booking.pk}",
+        "group": booking.group,
         "expires_at": "2030-01-15T10:15:00Z",
     }
     booking.refresh_from_db()
@@ -127,7 +127,7 @@ def test_a_token_too_long_for_ocpp_1_6_gives_way_to_the_next_and_at_last_to_a_ge
 
     enforcement.arm_due(now=at(9, 45))
 
-    assert ChargerCommand.objects.get().payload["token"] == f"B{booking.pk}"
+    assert ChargerCommand.objects.get().payload["token"] == booking.group
 
 
 def test_an_occupied_evse_is_tried_again_on_its_next_status_and_every_minute():
@@ -463,8 +463,7 @@ def test_every_token_of_a_booking_is_let_in_under_its_group_from_the_moment_it_i
     booking = armed(book(evse, vehicle=vehicle))
 
     for token in booking.tokens.all():
-        assert ask(evse.charger, token.uid, at(9, 45)) == (True, "", f"B{booking.pk}")
-    assert ask(evse.charger, f"b{booking.pk}", at(9, 45), evse) == (True, "", f"B{booking.pk}")
+        assert ask(evse.charger, token.uid, at(9, 45)) == (True, "", booking.group)
 
 
 def test_a_stranger_may_charge_beside_a_booked_evse_but_not_at_it():
@@ -643,6 +642,7 @@ def test_a_partners_truck_whose_session_broke_off_may_start_again_in_its_slot():
     booking = armed(book(evse))
     uid = booking.tokens.get().uid
     Token.objects.all().delete()
+    Organisation.objects.filter(pk=booking.fleet_id).update(is_partner=True)
     session = start(evse, uid, at(10, 1))
     end = depots.Stop(transaction=session.transaction, at=at(10, 2), meter_wh=1100)
     depots.stop_session(charger_id=evse.charger_id, stop=end, now=at(10, 2))
@@ -659,10 +659,11 @@ def test_a_partners_driver_is_let_in_at_another_charger_of_the_offer():
     booking = armed(book(one, option=make_option(one, two)))
     uid = booking.tokens.get().uid
     Token.objects.all().delete()
+    Organisation.objects.filter(pk=booking.fleet_id).update(is_partner=True)
     other = two if booking.evse == one else one
 
-    assert ask(other.charger, uid, at(9, 50)) == (True, "", f"B{booking.pk}")
-    assert ask(other.charger, uid, at(9, 50), other) == (True, "", f"B{booking.pk}")
+    assert ask(other.charger, uid, at(9, 50)) == (True, "", booking.group)
+    assert ask(other.charger, uid, at(9, 50), other) == (True, "", booking.group)
     assert ask(evse_online(depot).charger, uid, at(9, 50)) == (False, "unknown_token", "")
 
 
@@ -748,6 +749,7 @@ def test_a_start_in_time_that_is_heard_of_after_the_no_show_is_not_stopped():
     booking = armed(book(evse))
     uid = booking.tokens.get().uid
     Token.objects.all().delete()
+    Organisation.objects.filter(pk=booking.fleet_id).update(is_partner=True)
     enforcement.give_up_or_no_show(booking_id=booking.pk, now=at(10, 15))
 
     def told_late(began_at: datetime) -> bool:
