@@ -77,3 +77,11 @@ def locked_out(
     """What django-axes answers after too many wrong passwords: the sign-in page, saying so."""
     form = SignInForm(request, initial={"login": (credentials or {}).get("username", "")})
     return pages.respond(request, "account/sign_in", {"form": form, "is_locked_out": True}, status=429)
+
+
+def slowed_down(request: HttpRequest, wait_s: int) -> HttpResponse:
+    """The answer where many names were tried from one address: the sign-in page, with the seconds to wait."""
+    form = SignInForm(request, initial={"login": request.POST.get("login", "")[:254]})
+    response = pages.respond(request, "account/sign_in", {"form": form, "wait_s": wait_s}, status=429)
+    response["Retry-After"] = str(wait_s)
+    return response

@@ -67,3 +67,46 @@ def test_no_name_however_odd_breaks_the_page(client: Client, login: str) -> None
 def test_what_a_proxy_says_need_not_be_an_address(client: Client, address: str) -> None:
     assert guess(Client(REMOTE_ADDR=address), 11) == 429
     assert sign_in(client) == 302
+
+
+def test_spraying_many_names_from_one_address_is_slowed_for_everybody_there_and_nobody_else(
+    client: Client,
+) -> None:
+    with time_machine.travel("2030-05-06T12:00:00Z", tick=False) as clock:
+        for number in range(30):
+            sign_in(client, "guess", f"somebody{number}@fleet.example")
+
+        slowed = client.post("/", {"login": NAME, "password": PASSWORD})
+
+        assert (slowed.status_code, slowed["Retry-After"]) == (429, "10")
+        assert "Wait 10 seconds" in slowed.content.decode()
+        assert sign_in(Client(REMOTE_ADDR="203.0.113.9")) == 302
+        clock.shift(timedelta(seconds=10))
+        assert sign_in(client) == 302
+
+
+def test_a_slowed_address_has_one_try_every_ten_seconds(client: Client) -> None:
+    with time_machine.travel("2030-05-06T12:00:00Z", tick=False) as clock:
+        for number in range(30):
+            sign_in(client, "guess", f"somebody{number}@fleet.example")
+        answers = []
+        for second in range(40):
+            answers.append(sign_in(client, "guess", f"other{second}@fleet.example"))
+            clock.shift(timedelta(seconds=1))
+
+    assert answers.count(422) == 3
+
+
+def test_addresses_of_one_ipv6_network_are_one(client: Client) -> None:
+    for number in range(10):
+        sign_in(Client(REMOTE_ADDR=f"2001:db8:1:2::{number:x}"), "guess")
+
+    assert sign_in(Client(REMOTE_ADDR="2001:db8:1:2:ffff::1")) == 429
+    assert sign_in(Client(REMOTE_ADDR="2001:db8:1:3::1")) == 302
+
+
+def test_an_ipv4_address_in_ipv6_clothes_is_itself() -> None:
+    guess(Client(REMOTE_ADDR="::ffff:203.0.113.9"), 10)
+
+    assert sign_in(Client(REMOTE_ADDR="203.0.113.9")) == 429
+    assert sign_in(Client(REMOTE_ADDR="::ffff:203.0.113.10")) == 302
