@@ -88,6 +88,16 @@ def post_ask(partner: Partner, ask: Ask, *, operator: Organisation | None = None
         return Outcome(known, is_new=False)
 
 
+def _refuse_foreign_tokens(partner: Partner, ask: Ask) -> None:
+    """A network vouches for its own customers' cards only: another's card is not for it to open a charger with."""
+    own = {(role["country_code"].upper(), role["party_id"].upper()) for role in partner.roles}
+    own.add((ask.party[0].upper(), ask.party[1].upper()))
+    for token in ask.tokens:
+        if (token.country_code.upper(), token.party_id.upper()) not in own:
+            party = f"{token.country_code}*{token.party_id}"
+            raise Malformed("tokens", f"{party} is none of your parties; name tokens of your own")
+
+
 def _queue(partner: Partner, ask: Ask) -> None:
     """Messages of one request id go one after the other; the id has no row to lock before the first is through."""
     key = "*".join([str(partner.pk), *ask.party, ask.request_id]).upper()
@@ -100,6 +110,7 @@ def _book(partner: Partner, ask: Ask, operator: Organisation | None, now: dateti
         raise Malformed("request_id", "there is no booking of this request_id to cancel")
     period = _period(ask, now)
     option = _option(partner, ask, operator, now)
+    _refuse_foreign_tokens(partner, ask)
     return ask_to_book(
         fleet=partner.organisation,
         option=option,
@@ -146,6 +157,7 @@ def _change(
     option = _option(partner, ask, operator, now, booked=booking.option)
     if option.pk != booking.option_id:
         raise Malformed("booking_location_id", "cannot be changed; cancel the booking and ask for a new one")
+    _refuse_foreign_tokens(partner, ask)
     ask_to_change(
         booking_id=booking.pk,
         period=period,

@@ -11,7 +11,7 @@ import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from bookings.models import Booking, BookingRequest, Occupancy
+from bookings.models import Booking, BookingRequest, BookingToken, Occupancy
 from bookings.operations import (
     cancel_booking,
     change_booking,
@@ -289,6 +289,21 @@ def test_what_the_terms_or_the_bay_do_not_allow_is_rejected_with_the_reason(
     assert data(answer)["reservation_status"] == "REJECTED"
     assert answer.json()["status_message"]
     assert Occupancy.objects.count() == 0
+
+
+@pytest.mark.parametrize("is_edit", [False, True])
+def test_a_partner_may_name_only_tokens_of_its_own_parties(caller: Caller, evse: Any, is_edit: bool) -> None:
+    card = {"uid": "04FACE", "type": "RFID", "contract_id": "C1"}
+    theirs = {**card, "country_code": caller.party[0].lower(), "party_id": caller.party[1]}
+    foreign = {**card, "country_code": "DE", "party_id": "NFE"}
+    if is_edit:
+        caller.book(option_of(evse), ELEVEN, request_id="R-1", tokens=[theirs])
+
+    refused = caller.book(option_of(evse), ELEVEN, request_id="R-1", tokens=[theirs, foreign])
+
+    assert code(refused)[1] == 2001
+    assert "DE*NFE" in refused.json()["status_message"]
+    assert [token.uid for token in BookingToken.objects.all()] == ["04FACE"] * is_edit
 
 
 def test_as_much_power_as_the_evse_has_is_accepted(caller: Caller) -> None:
