@@ -50,6 +50,11 @@ class OptionUnknown(BookingError):
     field = "option"
 
 
+class EvseUnknown(BookingError):
+    code = "unknown_evse"
+    field = "evse"
+
+
 class InThePast(BookingError):
     code = "in_the_past"
     field = "starts_at"
@@ -83,6 +88,12 @@ class TooSoon(BookingError):
 class TooFarAhead(BookingError):
     code = "too_far_ahead"
     field = "starts_at"
+
+
+class TooManyBookings(BookingError):
+    """The term `max_open_bookings`: so many live bookings a customer has at one depot at most."""
+
+    code = "too_many_bookings"
 
 
 class DoesNotFit(BookingError):

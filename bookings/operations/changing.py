@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from bookings import lifecycle, occupancy, power, pricing
+from bookings import availability, lifecycle, occupancy, power, pricing
 from bookings.errors import BookingError, PartnerSilent, SlotTaken, WrongStatus
 from bookings.fitting import Needs
 from bookings.locking import lock_booking
@@ -58,7 +58,7 @@ def change_booking(
     ask = _Ask(wanted, by, seen_version, received, fingerprint, actor, now)
     known = Booking.objects.select_related("depot__operator", "option", "fleet", "vehicle").get(pk=booking_id)
     with (
-        refusals(known.terms, wanted.period_of(known), lambda: _alternatives(known, wanted, by), now=now),
+        refusals(lambda: _nearest(known, wanted, by, now)),
         lifecycle.one_operation(),
     ):
         booking = lock_booking(
@@ -181,12 +181,13 @@ def _make_room(booking: Booking, change: Change, pool: Sequence[Evse], now: date
     return given_up
 
 
-def _alternatives(known: Booking, wanted: Wanted, by: str) -> list[Evse]:
-    """Where another time would do; asked after a refusal, outside of the transaction."""
+def _nearest(known: Booking, wanted: Wanted, by: str, now: datetime) -> Period | None:
+    """When what is asked for would be free; asked after a refusal, outside of the transaction."""
     try:
-        return planning.pool(known, wanted, planning.planned(known, wanted), by)
+        pool = planning.pool(known, wanted, planning.planned(known, wanted), by)
     except BookingError:
-        return []
+        return None
+    return availability.nearest(known.terms, pool, wanted.period_of(known), now=now)
 
 
 def _target(booking: Booking, change: Change, pool: Sequence[Evse], now: datetime) -> Evse:
@@ -204,7 +205,7 @@ def _keep_beside(booking: Booking, change: Change, target: Evse, actor: str, now
     occupancy.place(booking, target, span, kind=Occupancy.Kind.PENDING)
     tokens = change.tokens if change.tokens is not None else list(booking.tokens.all())
     occupancy.claim_also(booking, change.period, tokens, change.vehicle.pk if change.vehicle else None)
-    booking.decide_until = decide_until(booking.terms, booking.period, now)
+    booking.decide_until = decide_until(booking, change.period, now)
     detail = {
         "by": Booking.Side.FLEET,
         "groups": sorted(_groups(booking, change, target)),

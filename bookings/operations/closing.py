@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db import transaction
 
 from bookings import fitting, lifecycle, occupancy, queries
-from bookings.errors import BookingError, EndsBeforeStart, InThePast, WrongStatus
+from bookings.errors import BookingError, EndsBeforeStart, EvseUnknown, InThePast, WrongStatus
 from bookings.locking import lock_bookings, lock_depot, lock_evses
 from bookings.models import LIVE, Booking, BookingStatus, Closure
 from bookings.operations import changing, requests
@@ -28,11 +28,12 @@ class Proposal:
 
 def close_evse(*, evse: Evse, period: Period, reason: str = "", actor: str, now: datetime) -> Closure:
     """Take an EVSE out of use. New bookings are refused in the whole span at once; what stands in it stays until
-    `clear_closure` or a manager moves or cancels it. Raises InThePast."""
+    `clear_closure` or a manager moves or cancels it. Raises InThePast or EvseUnknown."""
     if period.ends_at <= now:
         raise InThePast("The closure lies in the past.")
     with lifecycle.one_operation():
-        lock_evses([evse.pk])
+        if lock_evses([evse.pk])[evse.pk].is_withdrawn:
+            raise EvseUnknown(f"{evse} is not there any more.")
         closure = Closure.objects.create(
             evse=evse, starts_at=period.starts_at, ends_at=period.ends_at, reason=reason[:200], created_by=actor,
             created_at=now,

@@ -9,6 +9,7 @@ from bookings.locking import lock_booking
 from bookings.meanwhile import SEEN_WHOLE, check_version
 from bookings.models import Booking, BookingRequest, BookingStatus
 from bookings.operations import changing, planning, requests
+from bookings.operations.making import answer_until
 
 
 def decide(
@@ -36,30 +37,29 @@ def decide(
         if request is None:
             raise NothingToDecide("Nothing of this booking waits for a decision.")
         check_version(booking, seen_version, SEEN_WHOLE)
-        if booking.ends_at <= now and accept:
-            raise WrongStatus(booking.status, BookingStatus.CONFIRMED, "The slot is over already.")
         answer = _accept if accept else _decline
         answer(booking, request, reason, actor, now)
     return booking
 
 
 def _accept(booking: Booking, request: BookingRequest, reason: str, actor: str, now: datetime) -> None:
+    change = target = None
+    if request.kind == BookingRequest.Kind.CHANGE:
+        change, target = planning.from_request(booking, request)
+        planning.check_status(booking, change)
+    if answer_until(booking, change.period if change else booking.period) <= now:
+        sentence = "Too late: the truck had to be there before now."
+        raise WrongStatus(booking.status, BookingStatus.CONFIRMED, sentence)
     requests.settle(request, BookingRequest.Decision.ACCEPTED, reason=reason, actor=actor, now=now)
     booking.decide_until = None
-    if request.kind == BookingRequest.Kind.CHANGE:
-        _take_kept_place(booking, request, actor, now)
+    if change is not None and target is not None:
+        occupancy.drop_pending(booking)
+        changing.apply(booking, change, target, by=Booking.Side.FLEET, actor=actor, now=now)
     if booking.status == BookingStatus.REQUESTED:
         detail = {"reason": reason} if reason else {}
         lifecycle.move(
             booking, BookingStatus.CONFIRMED, actor=actor, at=now, detail=detail, fields=["decide_until"]
         )
-
-
-def _take_kept_place(booking: Booking, request: BookingRequest, actor: str, now: datetime) -> None:
-    change, target = planning.from_request(booking, request)
-    planning.check_status(booking, change)
-    occupancy.drop_pending(booking)
-    changing.apply(booking, change, target, by=Booking.Side.FLEET, actor=actor, now=now)
 
 
 def _decline(booking: Booking, request: BookingRequest, reason: str, actor: str, now: datetime) -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
+
+from django.db import transaction
 
 from bookings import availability, fitting, lifecycle, occupancy, power, pricing, queries, rules
 from bookings.constraints import violation_raises
@@ -15,12 +17,14 @@ from bookings.errors import (
     RequestIdInUse,
     SlotTaken,
     TokenElsewhere,
+    TooManyBookings,
     VehicleElsewhere,
     WrongStatus,
 )
 from bookings.fitting import Needs
-from bookings.locking import lock_booking, lock_depot, lock_evses
+from bookings.locking import lock_booking, lock_depot, lock_ids
 from bookings.models import (
+    LIVE,
     Booking,
     BookingOption,
     BookingRequest,
@@ -83,18 +87,26 @@ def request_booking(
     request); `tokens` default to the vehicle's; `party` is (country code, party id) of the asking eMSP.
     Raises a BookingError; nothing is left behind then.
     """
-    wish = _wish(
-        fleet=fleet, option=option, period=period, vehicle=vehicle, needs=needs, evse=evse, tokens=tokens, power_w=power_w,
-        plate=plate, request_id=request_id, authorization_reference=authorization_reference, party=party, actor=actor, now=now,
-    )  # fmt: skip
-    asked = requests.asked_of(
-        period, option=option, evse=evse, vehicle=vehicle, tokens=wish.tokens, power_w=power_w, needs=needs
-    )
-    if option.is_mirror:
-        return _ask_partner(wish, asked)
-    terms = queries.terms_for(option, fleet, now=now)
-    status = BookingStatus.REQUESTED if terms.approval else BookingStatus.CONFIRMED
-    with _refusals(wish, terms), lifecycle.one_operation():
+    wanted = needs or Needs.of(vehicle)
+    with refusals(lambda: _nearest(option, fleet, evse, wanted, period, now)), lifecycle.one_operation():
+        terms = _lock_places(option, fleet, evse, now)
+        wish = _wish(
+            fleet=fleet, option=option, period=period, vehicle=vehicle, needs=needs, evse=evse, tokens=tokens,
+            power_w=power_w, plate=plate, request_id=request_id, authorization_reference=authorization_reference,
+            party=party, actor=actor, now=now,
+        )  # fmt: skip
+        asked = requests.asked_of(
+            period,
+            option=option,
+            evse=evse,
+            vehicle=vehicle,
+            tokens=wish.tokens,
+            power_w=power_w,
+            needs=needs,
+        )
+        if option.is_mirror:
+            return _ask_partner(wish, terms, asked)
+        status = BookingStatus.REQUESTED if terms.approval else BookingStatus.CONFIRMED
         booking = _begin(wish, terms, status)
         requests.log(
             booking, BookingRequest.Kind.CREATE, asked,
@@ -112,18 +124,20 @@ def hold_slot(
     evse: Evse | None = None,
     tokens: Sequence[TokenName] | None = None,
     power_w: int | None = None,
+    request_id: str = "",
     actor: str,
     now: datetime,
 ) -> Booking:
     """Keep a slot for the term `hold_min` while its dispatcher reads the terms and confirms. Raises a BookingError."""
-    wish = _wish(
-        fleet=fleet, option=option, period=period, vehicle=vehicle, needs=None, evse=evse, tokens=tokens, power_w=power_w,
-        plate="", request_id="", authorization_reference="", party=("", ""), actor=actor, now=now,
-    )  # fmt: skip
     if option.is_mirror:
         raise NotOpenToYou("A partner's slot cannot be held, only requested.")
-    terms = queries.terms_for(option, fleet, now=now)
-    with _refusals(wish, terms), lifecycle.one_operation():
+    needs = Needs.of(vehicle)
+    with refusals(lambda: _nearest(option, fleet, evse, needs, period, now)), lifecycle.one_operation():
+        terms = _lock_places(option, fleet, evse, now)
+        wish = _wish(
+            fleet=fleet, option=option, period=period, vehicle=vehicle, needs=None, evse=evse, tokens=tokens, power_w=power_w,
+            plate="", request_id=request_id, authorization_reference="", party=("", ""), actor=actor, now=now,
+        )  # fmt: skip
         return _begin(wish, terms, BookingStatus.HELD)
 
 
@@ -133,7 +147,7 @@ def confirm_hold(*, booking_id: int, actor: str, now: datetime) -> Booking:
         booking = lock_booking(booking_id)
         if booking.status != BookingStatus.HELD or booking.held_until is None:
             raise WrongStatus(booking.status, BookingStatus.CONFIRMED)
-        if booking.held_until <= now:
+        if min(booking.held_until, booking.no_show_at()) <= now:
             gone = "The hold has run out; the slot has to be found anew."
             raise WrongStatus(booking.status, BookingStatus.CONFIRMED, gone)
         approval = booking.terms.approval
@@ -143,7 +157,7 @@ def confirm_hold(*, booking_id: int, actor: str, now: datetime) -> Booking:
         )  # fmt: skip
         requests.log(booking, BookingRequest.Kind.CREATE, asked, accepted=not approval, actor=actor, now=now)
         booking.held_until = None
-        booking.decide_until = decide_until(booking.terms, booking.period, now) if approval else None
+        booking.decide_until = decide_until(booking, booking.period, now) if approval else None
         lifecycle.move(
             booking,
             BookingStatus.REQUESTED if approval else BookingStatus.CONFIRMED,
@@ -154,9 +168,16 @@ def confirm_hold(*, booking_id: int, actor: str, now: datetime) -> Booking:
     return booking
 
 
-def decide_until(terms: Terms, period: Period, now: datetime) -> datetime:
-    """When a request nobody answered fails; never after the slot itself is over."""
-    return min(now + timedelta(minutes=terms.decision_min), period.ends_at)
+def decide_until(booking: Booking, period: Period, now: datetime) -> datetime:
+    """When an ask for this period that nobody answered fails."""
+    return min(now + timedelta(minutes=booking.terms.decision_min), answer_until(booking, period))
+
+
+def answer_until(booking: Booking, period: Period) -> datetime:
+    """From when on granting the period is no use: the truck had to be there by then, or, once it charges, to leave."""
+    if booking.status == BookingStatus.CHARGING:
+        return booking.ends_at
+    return booking.terms.no_show_at(period)
 
 
 def sweep_holds(evse_ids: Sequence[int], span: Period, *, now: datetime) -> None:
@@ -206,12 +227,10 @@ def assign(
 
 
 @contextmanager
-def refusals(
-    terms: Terms, period: Period, evses: Callable[[], Collection[Evse]], *, now: datetime
-) -> Iterator[None]:
+def refusals(nearest: Callable[[], Period | None]) -> Iterator[None]:
     """Around a whole operation: constraints speak as our errors, and a taken slot says what is nearest.
 
-    `evses` is asked only then, after the transaction: those on which another time would do.
+    That is asked only then, after the transaction.
     """
     try:
         with violation_raises(
@@ -226,7 +245,7 @@ def refusals(
         ):
             yield
     except SlotTaken as taken:
-        taken.nearest = availability.nearest(terms, evses(), period, now=now)
+        taken.nearest = taken.nearest or nearest()
         raise
 
 
@@ -247,7 +266,7 @@ def _wish(
     actor: str,
     now: datetime,
 ) -> Wish:
-    own_vehicle(vehicle, fleet)
+    vehicle = own_vehicle(vehicle, fleet)
     if not queries.bookable_options(fleet, now=now).filter(pk=option.pk).exists():
         raise NotOpenToYou("This depot is not open to you.")
     request_id = request_id or new_request_id()
@@ -269,14 +288,42 @@ def _wish(
     )
 
 
+def _lock_places(option: BookingOption, fleet: Organisation, evse: Evse | None, now: datetime) -> Terms:
+    """Lock what a new booking may take, then read its terms: nothing of either changes until the transaction ends.
+
+    The depot too where a limit of power or of bookings counts; when that turns out only under the locks, all is done
+    again.
+    """
+    while True:
+        terms = queries.terms_for(option, fleet, now=now)
+        if option.is_mirror:
+            return terms
+        counts = _counts(option, terms)
+        evse_ids = [evse.pk] if evse else Evse.objects.filter(options=option).values_list("pk", flat=True)
+        with transaction.atomic():
+            # A savepoint: locks taken under it are given back when it is rolled back.
+            if counts:
+                lock_depot(option.depot_id)
+            lock_ids(list(evse_ids))
+            terms = queries.terms_for(option, fleet, now=now)
+            if counts or not _counts(option, terms):
+                return terms
+            transaction.set_rollback(True)
+
+
+def _counts(option: BookingOption, terms: Terms) -> bool:
+    """Whether bookings at other EVSEs of the depot count for one here."""
+    return terms.max_open_bookings is not None or power.can_bind(option.depot)
+
+
 def _begin(wish: Wish, terms: Terms, status: BookingStatus) -> Booking:
-    """Lock, look, take: the heart of every booking at a depot of ours."""
+    """Look and take, under the locks of `_lock_places`: the heart of every booking at a depot of ours."""
     option, now = wish.option, wish.now
-    rules.check_period(terms, option.depot, wish.period, now=now)
-    pool = candidates(list(queries.evses_with_bays().filter(options=option)), wish.needs, wish.evse)
-    if power.can_bind(option.depot):
-        lock_depot(option.depot_id)
-    lock_evses([evse.pk for evse in pool])
+    evses = list(queries.evses_with_bays().filter(options=option, is_withdrawn=False))
+    # The depot as it is by now: the one that came with the option was read before the locks.
+    rules.check_period(terms, evses[0].depot if evses else option.depot, wish.period, now=now)
+    _check_open_bookings(wish, terms)
+    pool = candidates(evses, wish.needs, wish.evse)
     occupancy.queue_to_claim(terms, wish.tokens, [wish.vehicle.pk if wish.vehicle else None])
     span = wish.period.widened(terms.early_start, terms.tail)
     sweep_holds([evse.pk for evse in pool], span, now=now)
@@ -288,8 +335,19 @@ def _begin(wish: Wish, terms: Terms, status: BookingStatus) -> Booking:
     if status == BookingStatus.HELD:
         booking.held_until = now + terms.hold_time
     if status == BookingStatus.REQUESTED:
-        booking.decide_until = decide_until(terms, wish.period, now)
+        booking.decide_until = decide_until(booking, wish.period, now)
     return lifecycle.begin(booking, status, tokens=wish.tokens, actor=wish.actor, at=now)
+
+
+def _check_open_bookings(wish: Wish, terms: Terms) -> None:
+    """Raises TooManyBookings. The depot's lock lets the second look after the first has booked."""
+    most = terms.max_open_bookings
+    if most is None:
+        return
+    live = Booking.objects.filter(fleet=wish.fleet, depot=wish.option.depot_id, status__in=LIVE)
+    # A hold that ran out stands in nobody's way, whether or not somebody has swept it.
+    if live.exclude(status=BookingStatus.HELD, held_until__lte=wish.now).count() >= most:
+        raise TooManyBookings(f"{wish.fleet} may have {most} open bookings at this depot, and has them.")
 
 
 def _booking(wish: Wish, terms: Terms, evse: Evse | None, watts: int) -> Booking:
@@ -318,9 +376,9 @@ def _booking(wish: Wish, terms: Terms, evse: Evse | None, watts: int) -> Booking
     )
 
 
-def _ask_partner(wish: Wish, asked: dict[str, Any]) -> Booking:
+def _ask_partner(wish: Wish, terms: Terms, asked: dict[str, Any]) -> Booking:
     """A booking at a partner's depot occupies nothing here; it stays requested until the partner has answered."""
-    terms = replace(queries.terms_for(wish.option, wish.fleet, now=wish.now), approval=True)
+    terms = replace(terms, approval=True)
     rules.check_period(terms, wish.option.depot, wish.period, now=wish.now)
     evse = wish.evse or next(iter(wish.option.evses.all()), None)
     if evse is not None and (misfits := fitting.misfits(wish.needs, evse)):
@@ -328,13 +386,12 @@ def _ask_partner(wish: Wish, asked: dict[str, Any]) -> Booking:
     watts = wish.power_w or min(
         [w for w in (wish.needs.max_power_w, evse.max_power_w if evse else None) if w], default=0
     )
-    with _refusals(wish, terms), lifecycle.one_operation():
-        booking = _booking(wish, terms, None, watts)
-        lifecycle.begin(booking, BookingStatus.REQUESTED, tokens=wish.tokens, actor=wish.actor, at=wish.now)
-        request = requests.log(
-            booking, BookingRequest.Kind.CREATE, asked, accepted=False, actor=wish.actor, now=wish.now
-        )
-        partner_asked.send(sender=BookingRequest, request=request, at=wish.now)
+    booking = _booking(wish, terms, None, watts)
+    lifecycle.begin(booking, BookingStatus.REQUESTED, tokens=wish.tokens, actor=wish.actor, at=wish.now)
+    request = requests.log(
+        booking, BookingRequest.Kind.CREATE, asked, accepted=False, actor=wish.actor, now=wish.now
+    )
+    partner_asked.send(sender=BookingRequest, request=request, at=wish.now)
     return booking
 
 
@@ -350,13 +407,16 @@ def _first_with_power(free: Sequence[Evse], span: Period, wish: Wish) -> tuple[E
     raise refusal or SlotTaken()
 
 
-def _refusals(wish: Wish, terms: Terms) -> AbstractContextManager[None]:
-    return refusals(terms, wish.period, lambda: _alternatives(wish), now=wish.now)
-
-
-def _alternatives(wish: Wish) -> list[Evse]:
-    evses = list(queries.evses_with_bays().filter(options=wish.option))
-    return candidates(evses, wish.needs, wish.evse)
+def _nearest(
+    option: BookingOption, fleet: Organisation, evse: Evse | None, needs: Needs, period: Period, now: datetime
+) -> Period | None:
+    """When the same would be free; asked after a refusal, outside of the transaction."""
+    terms = queries.terms_for(option, fleet, now=now)
+    evses = list(queries.evses_with_bays().filter(options=option, is_withdrawn=False))
+    try:
+        return availability.nearest(terms, candidates(evses, needs, evse), period, now=now)
+    except DoesNotFit:
+        return None
 
 
 def _gap_around(spans: Sequence[Period], period: Period) -> timedelta:

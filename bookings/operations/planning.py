@@ -114,18 +114,18 @@ def on_top_of(waiting: BookingRequest, wanted: Wanted) -> Wanted:
 
 def planned(booking: Booking, wanted: Wanted) -> Change:
     """Raises VehicleUnknown, TokenUnusable or EndsBeforeStart."""
-    own_vehicle(wanted.vehicle, booking.fleet)
+    vehicle = own_vehicle(wanted.vehicle, booking.fleet)
     named: list[BookingToken] | None = None
-    if wanted.tokens is not None or wanted.vehicle is not None:
+    if wanted.tokens is not None or vehicle is not None:
         party = (booking.customer_country, booking.customer_party)
-        named = entitled(wanted.tokens, wanted.vehicle, booking.fleet, party)
+        named = entitled(wanted.tokens, vehicle, booking.fleet, party)
     needs = wanted.needs
     if needs is None or needs == Needs():
-        needs = Needs.of(wanted.vehicle) if wanted.vehicle else requests.needs_of(booking)
+        needs = Needs.of(vehicle) if vehicle else requests.needs_of(booking)
     return Change(
         period=wanted.period_of(booking),
         evse=wanted.evse or booking.evse,
-        vehicle=wanted.vehicle or booking.vehicle,
+        vehicle=vehicle or booking.vehicle,
         tokens=named,
         power_w=wanted.power_w,
         evse_asked=wanted.evse is not None,

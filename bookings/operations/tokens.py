@@ -23,10 +23,15 @@ class TokenName:
     contract_id: str = ""
 
 
-def own_vehicle(vehicle: Vehicle | None, fleet: Organisation) -> None:
-    """Raises VehicleUnknown for another fleet's vehicle, which is not told apart from one that does not exist."""
-    if vehicle is not None and (vehicle.fleet_id != fleet.pk or vehicle.is_retired):
+def own_vehicle(vehicle: Vehicle | None, fleet: Organisation) -> Vehicle | None:
+    """The vehicle as it is by now. Raises VehicleUnknown for another fleet's, which is not told apart from one that does
+    not exist."""
+    if vehicle is None:
+        return None
+    found = Vehicle.objects.filter(pk=vehicle.pk, fleet=fleet, is_retired=False).first()
+    if found is None:
         raise VehicleUnknown(f"{fleet} has no vehicle {vehicle.plate}.")
+    return found
 
 
 def entitled(

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, OperationalError, connection
 
-from bookings import occupancy, operations
+from bookings import locking, occupancy, operations
 from bookings.errors import BookingError
 from bookings.models import Booking, BookingEvent, BookingOption, BookingRequest, Claim, Closure, Occupancy
 from depots.models import Evse
@@ -57,7 +58,7 @@ def without_locks(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     import sys
 
     stand_ins: dict[str, Callable[..., Any]] = {
-        "lock_evses": lambda ids: {e.pk: e for e in Evse.objects.filter(pk__in=ids)},
+        "lock_ids": lambda ids: None,
         "lock_depot": lambda depot_id: None,
         "lock_booking": lambda pk, **_: Booking.objects.select_related("depot__operator", "option", "evse", "fleet").get(pk=pk),
         "lock_options": lambda ids: list(BookingOption.objects.filter(pk__in=ids)),
@@ -116,7 +117,7 @@ def overlapping_pairs() -> int:
 def test_occupancy_evse_once_is_the_last_word_on_double_booking(monkeypatch, guarded):
     evse = make_evse()
     works = [booker(evse), booker(evse)]
-    without_locks(monkeypatch, "lock_evses")
+    without_locks(monkeypatch, "lock_ids")
     meeting_before(monkeypatch, occupancy, "place")
 
     with _maybe(Constraint("bookings_occupancy", "occupancy_evse_once"), dropped=not guarded):
@@ -142,7 +143,7 @@ def test_the_evse_lock_lets_the_second_look_after_the_first_has_written(monkeypa
 
     monkeypatch.setattr(operations.making, "assign", counting)
     if not guarded:
-        without_locks(monkeypatch, "lock_evses")
+        without_locks(monkeypatch, "lock_ids")
         meeting_before(monkeypatch, occupancy, "place")
 
     answers = Counter(all_at_once(works))
@@ -166,12 +167,55 @@ def test_the_depot_lock_keeps_promises_of_power_within_the_grid(monkeypatch, gua
 
 
 @pytest.mark.parametrize("guarded", [True, False])
+def test_the_depot_lock_keeps_a_customer_within_its_open_bookings(monkeypatch, guarded):
+    depot, truck = make_depot(terms={"max_open_bookings": 1}), make_vehicle()
+    works = [booker(make_evse(depot), truck), booker(make_evse(depot), truck)]
+    if not guarded:
+        without_locks(monkeypatch, "lock_depot")
+        meeting_before(monkeypatch, occupancy, "place")
+
+    answers = Counter(all_at_once(works))
+
+    assert answers == ({"done": 1, "too_many_bookings": 1} if guarded else {"done": 2})
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_a_place_kept_for_a_change_is_locked_with_its_booking(monkeypatch, guarded):
+    """Else the cancellation that gives it back and a closure of that EVSE miss each other, and it stays bookable."""
+    depot = make_depot(terms={"approval": True})
+    evse, kept = make_evse(depot), make_evse(depot)
+    truck, both = make_vehicle(), make_option(evse, kept)
+    booking = operations.request_booking(
+        fleet=truck.fleet, option=both, evse=evse, vehicle=truck, period=slot(10, 11), actor="d", now=NOW
+    )
+    operations.change_booking(booking_id=booking.pk, evse=kept, actor="d", now=NOW)
+    if not guarded:
+        reach = locking._reach
+        monkeypatch.setattr(
+            locking, "_reach", lambda b, *_: replace(reach(b, (), False), evse_ids=frozenset([b.evse_id]))
+        )
+        _meet_after_filling(monkeypatch, kept.pk)
+
+    def cancel() -> str:
+        asked = {"booking_id": booking.pk, "reason": "FULL", "by": "depot", "actor": "m", "now": NOW}
+        return attempt(lambda: operations.cancel_booking(**asked))
+
+    def close() -> str:
+        return attempt(lambda: operations.close_evse(evse=kept, period=slot(9, 12), actor="m", now=NOW))
+
+    assert all_at_once([cancel, close]) == ["done", "done"]
+
+    closed = [row.span.duration for row in Occupancy.objects.filter(evse=kept, kind="closure")]
+    assert (sum(closed, timedelta()) == timedelta(hours=3)) == guarded
+
+
+@pytest.mark.parametrize("guarded", [True, False])
 def test_the_booking_lock_lets_one_of_two_moves_win(monkeypatch, guarded):
     """Two cancellations at the same moment: without the lock both move it, from the same status."""
     assert booker(make_evse())() == "done"
     booking_id = Booking.objects.get().pk
     if not guarded:
-        without_locks(monkeypatch, "lock_booking", "lock_evses")
+        without_locks(monkeypatch, "lock_booking", "lock_ids")
         meeting_before(monkeypatch, operations.cancelling.lifecycle, "move")
 
     def cancel(reason: str) -> Callable[[], str]:
@@ -191,7 +235,7 @@ def test_one_pending_request_keeps_two_changes_from_waiting_at_once(monkeypatch,
     assert booker(evse)() == "done"
     booking = Booking.objects.get()
     operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
-    without_locks(monkeypatch, "lock_booking", "lock_evses")
+    without_locks(monkeypatch, "lock_booking", "lock_ids")
     meeting_before(monkeypatch, operations.changing.requests, "log")
     asked = [slot(12, 13), slot(14, 15)]
 
@@ -335,6 +379,18 @@ def _maybe(constraint: Constraint, *, dropped: bool) -> Iterator[None]:
         return
     with constraint.dropped():
         yield
+
+
+def _meet_after_filling(monkeypatch: pytest.MonkeyPatch, evse_id: int) -> None:
+    """Of both what they wrote is there, and of neither it is committed."""
+    fill, meeting = occupancy.fill_closures, rendezvous(2)
+
+    def late(pk: int, span: Any) -> None:
+        fill(pk, span)
+        if pk == evse_id:
+            meeting.wait(30)
+
+    monkeypatch.setattr(occupancy, "fill_closures", late)
 
 
 def _keys_in_order(*, reverse: bool) -> Callable[[Any], list[str]]:
