@@ -27,7 +27,10 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class Waiting:
-    """One ask: what there is (None for a new booking) and what is wanted, both on the depot's clock."""
+    """One ask: what there is (None for a new booking) and what is wanted, both on the depot's clock.
+
+    What is wanted may be over by now: then it can only be declined.
+    """
 
     request: BookingRequest
     evse_uid: str
@@ -35,6 +38,7 @@ class Waiting:
     now_in_force: tuple[datetime, datetime] | None
     before: Neighbour | None
     after: Neighbour | None
+    is_over: bool
 
     @property
     def booking(self) -> Booking:
@@ -49,7 +53,7 @@ class Waiting:
         return self.is_change and self.booking.evse is not None and self.booking.evse.uid != self.evse_uid
 
 
-def waiting(depots: QuerySet[Depot]) -> list[Waiting]:
+def waiting(depots: QuerySet[Depot], *, now: datetime) -> list[Waiting]:
     """What the depots have to answer, the oldest deadline first, in a constant number of queries."""
     rows = BookingRequest.objects.filter(
         decision=BookingRequest.Decision.PENDING, booking__depot__in=depots, booking__depot__is_mirror=False
@@ -57,7 +61,7 @@ def waiting(depots: QuerySet[Depot]) -> list[Waiting]:
     requests = sorted(rows.prefetch_related("booking__tokens"), key=_urgency)
     places = _places(requests)
     around = _around(requests, places)
-    return [_waiting(request, places[request.booking_id], around) for request in requests]
+    return [_waiting(request, places[request.booking_id], around, now) for request in requests]
 
 
 def decided_by_another(booking: Booking) -> str:
@@ -105,7 +109,10 @@ def _around(
 
 
 def _waiting(
-    request: BookingRequest, place: Occupancy | None, around: dict[int, list[tuple[Occupancy, str]]]
+    request: BookingRequest,
+    place: Occupancy | None,
+    around: dict[int, list[tuple[Occupancy, str]]],
+    now: datetime,
 ) -> Waiting:
     booking = request.booking
     zone = booking.depot.zone
@@ -125,6 +132,7 @@ def _waiting(
         else None,
         before,
         after,
+        is_over=wanted.ends_at <= now,
     )
 
 

@@ -9,6 +9,7 @@ from bookings.errors import ChangedMeanwhile
 
 NAME = "version"
 LARGEST = 2**63 - 1
+UNSEEN = "This page is out of date. Load it again and look before you go on."
 
 
 def seen_version(given: Mapping[str, Any]) -> int:
@@ -18,5 +19,5 @@ def seen_version(given: Mapping[str, Any]) -> int:
     """
     text = str(given.get(NAME) or "")
     if not (text.isascii() and text.isdigit() and 0 < int(text[:20]) <= LARGEST):
-        raise ChangedMeanwhile("This page is out of date. Load it again and look before you go on.")
+        raise ChangedMeanwhile(UNSEEN)
     return int(text[:20])

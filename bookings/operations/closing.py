@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 
 from django.db import transaction
 
 from bookings import fitting, lifecycle, occupancy, queries
-from bookings.errors import BookingError, EndsBeforeStart, EvseUnknown, InThePast, WrongStatus
+from bookings.errors import (
+    BookingError,
+    ChangedMeanwhile,
+    EndsBeforeStart,
+    EvseUnknown,
+    InThePast,
+    WrongStatus,
+)
 from bookings.locking import lock_bookings, lock_depot, lock_evses
 from bookings.models import LIVE, Booking, BookingStatus, Closure
 from bookings.operations import changing, requests
@@ -55,10 +64,22 @@ def affected(closure: Closure, *, now: datetime) -> list[Proposal]:
     return proposals
 
 
-def clear_closure(*, closure_id: int, actor: str, now: datetime) -> list[Proposal]:
+def version_of(proposals: Sequence[Proposal]) -> str:
+    """What a page shows of proposals, in a few letters that its form sends back: the same for the same bookings at the
+    same times that would go to the same places."""
+    told = [
+        f"{p.booking.pk} {p.booking.period} {p.stays} {p.move_to.pk if p.move_to else ''}" for p in proposals
+    ]
+    return sha256("\n".join(told).encode()).hexdigest()[:16]
+
+
+def clear_closure(
+    *, closure_id: int, seen_version: str | None = None, actor: str, now: datetime
+) -> list[Proposal]:
     """Move what can be moved and cancel the rest, as `affected` proposes, in one transaction.
 
-    A vehicle that charges already is left alone. Returns what was done.
+    A vehicle that charges already is left alone. Returns what was done. Raises ChangedMeanwhile when that would be
+    something else than what `seen_version` (of `version_of`) stands for.
     """
     evse = Evse.objects.get(closures=closure_id)
     with lifecycle.one_operation():
@@ -68,7 +89,10 @@ def clear_closure(*, closure_id: int, actor: str, now: datetime) -> list[Proposa
         if closure.lifted_at is not None:
             raise WrongStatus("lifted", "cleared", "The closure was lifted already.")
         lock_bookings([booking.pk for booking in _standing(closure)])
-        return [_carry_out(proposal, closure, actor, now) for proposal in affected(closure, now=now)]
+        proposals = affected(closure, now=now)
+        if seen_version is not None and seen_version != version_of(proposals):
+            raise ChangedMeanwhile("What stands in the closure has changed since you looked. Look again.")
+        return [_carry_out(proposal, closure, actor, now) for proposal in proposals]
 
 
 def lift_closure(*, closure_id: int, actor: str, now: datetime) -> Closure:

@@ -18,6 +18,7 @@ from bookings.board import Window, bars_of, read_board, states_of
 from bookings.board.reading import evses_of
 from bookings.errors import BookingError
 from bookings.forms.depot import CancellationForm, DecisionForm, MoveForm, add_refusal, nearest_words
+from bookings.forms.versions import seen_version
 from bookings.live import calendar_audience, depot_audience, fleet_audience
 from bookings.models import LIVE, Booking, BookingRequest, Occupancy
 from bookings.navigation import waiting_requests
@@ -80,27 +81,27 @@ def move(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
     found = _run(request, code, booking_id)
     form = MoveForm(request.POST, booking=found, evses=evses_of(found.depot))
     before = _place(found)
-    if form.is_valid() and form.period is not None:
-        try:
-            moved = operations.change_booking(
-                booking_id=found.pk,
-                period=form.period if form.period != found.period else None,
-                evse=form.cleaned_data["evse"],
-                by=Booking.Side.DEPOT,
-                actor=_actor(request),
-                now=timezone.now(),
-            )
-        except BookingError as refusal:
-            add_refusal(form, refusal, found.depot)
-            if _wants_json(request):
-                return _refused(refusal, found.depot)
-        else:
-            return _moved(request, moved, before)
-    if _wants_json(request):
-        return JsonResponse(
-            {"code": "invalid", "detail": _first_error(form), "fields": form.errors}, status=422
+    if not form.is_valid() or form.period is None:
+        if _wants_json(request):
+            invalid = {"code": "invalid", "detail": _first_error(form), "fields": form.errors}
+            return JsonResponse(invalid, status=422)
+        return _panel(request, found, move_form=form, status=422)
+    try:
+        moved = operations.change_booking(
+            booking_id=found.pk,
+            period=form.period,
+            evse=form.cleaned_data["evse"],
+            by=Booking.Side.DEPOT,
+            seen_version=seen_version(request.POST),
+            actor=_actor(request),
+            now=timezone.now(),
         )
-    return _panel(request, found, move_form=form, status=422)
+    except BookingError as refusal:
+        if _wants_json(request):
+            return _refused(refusal, found.depot)
+        add_refusal(form, refusal, found.depot)
+        return _panel(request, found, move_form=form, status=status_of(refusal))
+    return _moved(request, moved, before)
 
 
 @login_required
@@ -108,21 +109,22 @@ def move(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
 def cancel(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
     found = _run(request, code, booking_id)
     form = CancellationForm(request.POST)
-    if form.is_valid():
-        try:
-            operations.cancel_booking(
-                booking_id=found.pk,
-                reason=form.cleaned_data["reason"],
-                note=form.cleaned_data["note"],
-                by=Booking.Side.DEPOT,
-                actor=_actor(request),
-                now=timezone.now(),
-            )
-        except BookingError as refusal:
-            add_refusal(form, refusal, found.depot)
-        else:
-            return done(request, _board_url(found), f"{_name(found)} cancelled. {found.fleet} is told.")
-    return _panel(request, found, cancel_form=form, status=422)
+    if not form.is_valid():
+        return _panel(request, found, cancel_form=form, status=422)
+    try:
+        operations.cancel_booking(
+            booking_id=found.pk,
+            reason=form.cleaned_data["reason"],
+            note=form.cleaned_data["note"],
+            by=Booking.Side.DEPOT,
+            seen_version=seen_version(request.POST),
+            actor=_actor(request),
+            now=timezone.now(),
+        )
+    except BookingError as refusal:
+        add_refusal(form, refusal, found.depot)
+        return _panel(request, found, cancel_form=form, status=status_of(refusal))
+    return done(request, _board_url(found), f"{_name(found)} cancelled. {found.fleet} is told.")
 
 
 def _panel(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
@@ -17,10 +18,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from bookings import access, operations
 from bookings.board.reading import evses_of
-from bookings.errors import BookingError
+from bookings.errors import BookingError, ChangedMeanwhile
 from bookings.forms.depot import ClosureForm, add_refusal
+from bookings.forms.versions import UNSEEN
 from bookings.models import LIVE, Booking, Closure
-from bookings.operations.closing import Proposal
+from bookings.operations.closing import Proposal, version_of
+from bookings.views.refusals import status_of
 from depots.models import Depot
 from depots.pages import done, respond
 from depots.periods import Period
@@ -50,8 +53,12 @@ def close(request: HttpRequest, code: str) -> HttpResponse:
     )
     if not form.is_valid() or form.period is None:
         return _preview(request, depot, form, status=422)
+    proposals = _would_be(form, form.period)
     if request.method != "POST":
-        return _preview(request, depot, form, _would_be(form, form.period))
+        return _preview(request, depot, form, proposals)
+    if request.POST.get("version") != version_of(proposals):
+        # What was looked at is not what would be done: look again first.
+        return _preview(request, depot, form, proposals, status=409)
     try:
         closed = operations.close_evse(
             evse=form.cleaned_data["evse"],
@@ -62,12 +69,15 @@ def close(request: HttpRequest, code: str) -> HttpResponse:
         )
     except BookingError as refusal:
         add_refusal(form, refusal, depot)
-        return _preview(request, depot, form, status=422)
-    told = f"{closed.evse} is closed."
+        return _preview(request, depot, form, status=status_of(refusal))
+    to, told = reverse("bookings:closures", args=[depot.code]), f"{closed.evse} is closed."
     if "clear" in request.POST:
         # A change of its own after the closure: whoever books meanwhile is refused already, so nothing slips in between.
-        told = f"{told} {_clear(request, closed)}"
-    return done(request, reverse("bookings:closures", args=[depot.code]), told)
+        try:
+            told = f"{told} {_clear(request, closed)}"
+        except BookingError as refusal:
+            to, told = reverse("bookings:closure", args=[depot.code, closed.pk]), f"{told} {refusal}"
+    return done(request, to, told)
 
 
 @never_cache
@@ -75,22 +85,7 @@ def close(request: HttpRequest, code: str) -> HttpResponse:
 @require_safe
 def closure(request: HttpRequest, code: str, closure_id: int) -> HttpResponse:
     """One closure, with what still stands in it and what would become of that."""
-    found = access.closure(request.user, code, closure_id)
-    depot, now = found.evse.depot, timezone.now()
-    shown = _shown(found, depot, now)
-    standing = [] if shown["state"] == "over" else operations.affected(found, now=now)
-    return respond(
-        request,
-        "bookings/closures/closure",
-        {
-            **shown,
-            "depot": depot,
-            "rows": [_proposed(proposal, depot) for proposal in standing],
-            "will_clear": any(not proposal.stays for proposal in standing),
-            "summary": _summary(Counter(_kind(proposal) for proposal in standing)),
-            "back_url": reverse("bookings:closures", args=[depot.code]),
-        },
-    )
+    return _closure(request, access.closure(request.user, code, closure_id))
 
 
 @login_required
@@ -101,7 +96,7 @@ def clear(request: HttpRequest, code: str, closure_id: int) -> HttpResponse:
     try:
         told = _clear(request, found)
     except BookingError as refusal:
-        told = str(refusal)
+        return _closure(request, found, refusal)
     return done(request, reverse("bookings:closures", args=[found.evse.depot.code]), told)
 
 
@@ -110,12 +105,38 @@ def clear(request: HttpRequest, code: str, closure_id: int) -> HttpResponse:
 def lift(request: HttpRequest, code: str, closure_id: int) -> HttpResponse:
     found = access.closure(request.user, code, closure_id)
     try:
+        if found.lifted_at is None:
+            _check_seen(request)
         operations.lift_closure(closure_id=found.pk, actor=request.user.get_username(), now=timezone.now())
     except BookingError as refusal:
-        told = str(refusal)
-    else:
-        told = f"{found.evse} is open again."
+        return _closure(request, found, refusal)
+    told = f"{found.evse} is open again."
     return done(request, reverse("bookings:closures", args=[found.evse.depot.code]), told)
+
+
+def _closure(request: HttpRequest, found: Closure, refusal: BookingError | None = None) -> HttpResponse:
+    depot, now = found.evse.depot, timezone.now()
+    shown = _shown(found, depot, now)
+    standing = [] if shown["state"] == "over" else operations.affected(found, now=now)
+    context = {
+        **shown,
+        "depot": depot,
+        "rows": [_proposed(proposal, depot) for proposal in standing],
+        "version": version_of(standing),
+        "will_clear": any(not proposal.stays for proposal in standing),
+        "summary": _summary(Counter(_kind(proposal) for proposal in standing)),
+        "refusal": refusal,
+        "back_url": reverse("bookings:closures", args=[depot.code]),
+    }
+    return respond(request, "bookings/closures/closure", context, status_of(refusal) if refusal else 200)
+
+
+def _check_seen(request: HttpRequest) -> str:
+    """What the form was shown for (closing.version_of). Raises ChangedMeanwhile where it does not say."""
+    seen = request.POST.get("version", "")
+    if not seen:
+        raise ChangedMeanwhile(UNSEEN)
+    return seen
 
 
 def _list(request: HttpRequest, depot: Depot, form: ClosureForm, status: int = 200) -> HttpResponse:
@@ -153,7 +174,9 @@ def _preview(
             "depot": depot,
             "form": form,
             "is_previewed": proposals is not None,
+            "is_stale": status == HTTPStatus.CONFLICT and proposals is not None,
             "rows": rows,
+            "version": version_of(proposals or []),
             "will_clear": any(row["kind"] != "stays" for row in rows),
             "summary": _summary(Counter(row["kind"] for row in rows)),
             "back_url": reverse("bookings:closures", args=[depot.code]),
@@ -180,7 +203,10 @@ def _would_be(form: ClosureForm, period: Period) -> list[Proposal]:
 
 def _clear(request: HttpRequest, closure: Closure) -> str:
     done_with = operations.clear_closure(
-        closure_id=closure.pk, actor=request.user.get_username(), now=timezone.now()
+        closure_id=closure.pk,
+        seen_version=_check_seen(request),
+        actor=request.user.get_username(),
+        now=timezone.now(),
     )
     return _summary(Counter(_kind(proposal) for proposal in done_with))
 

@@ -13,7 +13,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 from bookings import access, approvals, operations
 from bookings.errors import BookingError, NothingToDecide
 from bookings.forms.depot import DecisionForm, add_refusal
+from bookings.forms.versions import seen_version
 from bookings.models import Booking
+from bookings.views.refusals import status_of
 from bookings.wording import pending_request
 from depots.pages import done, respond, wants_part
 
@@ -27,15 +29,9 @@ def requests(request: HttpRequest) -> HttpResponse:
     depots = access.depots_seen(request.user)
     if not depots:
         raise Http404
-    return respond(
-        request,
-        "bookings/requests/requests",
-        {
-            "waiting": approvals.waiting(depots),
-            "deciding": access.operators_decided_for(request.user),
-            "now": timezone.now(),
-        },
-    )
+    deciding = access.operators_decided_for(request.user)
+    waiting = approvals.waiting(depots, now=timezone.now())
+    return respond(request, "bookings/requests/requests", {"waiting": waiting, "deciding": deciding})
 
 
 @never_cache
@@ -58,6 +54,7 @@ def decision(request: HttpRequest, booking_id: int) -> HttpResponse:
             booking_id=found.pk,
             accept=accept,
             reason=form.cleaned_data["reason"],
+            seen_version=seen_version(request.POST),
             actor=request.user.get_username(),
             now=timezone.now(),
         )
@@ -65,7 +62,8 @@ def decision(request: HttpRequest, booking_id: int) -> HttpResponse:
         return _too_late(request, found)
     except BookingError as refusal:
         add_refusal(form, refusal, found.depot)
-        return _form(request, found, form, 422)
+        found = access.depot_booking(request.user, booking_id)  # as it is now, to be answered anew
+        return _form(request, found, form, status_of(refusal))
     return done(
         request,
         _next(request, found),

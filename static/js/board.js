@@ -25,14 +25,15 @@
   // ---- the list ----
   const rows = () => [...document.querySelectorAll('#plan .plan-row')]
   const listOf = (uid) => document.querySelector(`#plan [data-list="${CSS.escape(uid)}"]`)
-  const rowOf = (entry) => entry.parentElement.dataset.list
+  const rowOf = (entry) => entry.parentElement?.dataset.list
+  const entryOf = (id) => document.querySelector(`#plan [data-booking="${id}"]`)
   const entriesOf = (id) => [...document.querySelectorAll(`#plan [data-booking="${id}"], #plan [data-pending="${id}"]`)]
 
   function itemsOf(list) {
     const uid = list.dataset.list
     const here = [...list.children].filter((entry) => isDrawn(entry) && !moving.has(entry.dataset.booking))
     const dropped = [...moving].filter(([, place]) => place.uid === uid).flatMap(([id, place]) => {
-      const entry = document.querySelector(`#plan [data-booking="${id}"]`)
+      const entry = entryOf(id)
       return entry ? [itemOf(entry, place)] : []
     })
     return [...here.map((entry) => itemOf(entry)), ...dropped].filter(isHere)
@@ -96,7 +97,7 @@
     return moment + (over * 2 >= step ? step - over : -over) * MINUTE
   }
 
-  // A bar was dropped: what was not pulled keeps its length.
+  // A bar was dropped: what was not pulled keeps its length. `entry` is what was seen when it was taken, whatever came since.
   function moved({ entry, uid, starts, ends }) {
     const step = Number(entry.dataset.step)
     const was = spanOf(entry)
@@ -109,12 +110,13 @@
   async function send(entry, place, canUndo) {
     const id = entry.dataset.booking
     const was = spanOf(entry)
-    const home = rowOf(entry)
+    const home = rowOf(entryOf(id) ?? entry)
     if (place.uid === home && place.starts === was.starts && place.ends === was.ends) return
     moving.set(id, place)
     redraw(home, place.uid)
     const url = `${entry.querySelector('a').href}move/`
-    const answer = await post(url, { evse: place.uid, starts_at: utc(place.starts), ends_at: utc(place.ends) })
+    const fields = { evse: place.uid, starts_at: utc(place.starts), ends_at: utc(place.ends), version: entry.dataset.version }
+    const answer = await post(url, fields)
     moving.delete(id)
     if (answer.entries) apply(id, answer.entries)
     redraw(home, place.uid)
@@ -124,7 +126,7 @@
   }
 
   function undoMove(id, { evse, starts_at: starts, ends_at: ends }) {
-    const entry = document.querySelector(`#plan [data-booking="${id}"]`)
+    const entry = entryOf(id)
     if (entry?.dataset.step) send(entry, { uid: evse, starts: Date.parse(starts), ends: Date.parse(ends) }, false)
     else berth.toast('error', 'It cannot be moved back any more.')
   }

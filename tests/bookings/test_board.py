@@ -85,6 +85,7 @@ def move(client: Client, booking: Booking, *, code: str = "VENLO", json: bool = 
         "evse": booking.evse.uid if booking.evse else "",
         "starts_at": booking.starts_at.isoformat(),
         "ends_at": booking.ends_at.isoformat(),
+        "version": str(booking.version),
         **fields,
     }
     return client.post(f"/depots/{code}/board/bookings/{booking.pk}/move/", place, headers=headers)
@@ -249,6 +250,7 @@ def test_the_buttons_beside_the_form_move_by_a_step_without_a_script(
 ) -> None:
     booking = book(evses[0], fleet)
     form = {
+        "version": "1",
         "evse": evses[0].uid,
         "starts_at": "2030-01-15T11:00",
         "ends_at": "2030-01-15T12:00",
@@ -269,11 +271,64 @@ def test_a_manager_cancels_with_a_reason_of_the_depots(
     booking = book(evses[0], fleet)
     url = f"/depots/VENLO/board/bookings/{booking.pk}/cancellation/"
 
-    assert manager.post(url, {"reason": "TRAFFIC"}).status_code == 422  # a reason only fleets have
-    assert manager.post(url, {"reason": "BROKEN_CHARGER", "note": "Cable torn"}).status_code == 302
+    seen = {"version": booking.version}
+    assert manager.post(url, {"reason": "TRAFFIC", **seen}).status_code == 422  # a reason only fleets have
+    assert manager.post(url, {"reason": "BROKEN_CHARGER", "note": "Cable torn", **seen}).status_code == 302
     booking.refresh_from_db()
     assert (booking.status, booking.cancelled_by, booking.note) == ("cancelled", "depot", "Cable torn")
-    assert manager.post(url, {"reason": "BROKEN_CHARGER"}).status_code == 422  # it is over
+    assert manager.post(url, {"reason": "BROKEN_CHARGER", **seen}).status_code == 409  # it is over
+
+
+def test_a_stale_drag_is_refused_with_what_changed(
+    manager: Client, evses: list[Evse], fleet: Organisation
+) -> None:
+    booking = book(evses[0], fleet)
+    operations.change_booking(booking_id=booking.pk, period=slot(14, 15), actor="d@fleet.example", now=NOW)
+
+    answer = move(manager, booking, evse=evses[1].uid)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "changed_meanwhile")
+    assert "Time Tue 15 Jan 15:00–16:00 instead of Tue 15 Jan 11:00–12:00" in answer.json()["detail"]
+    booking.refresh_from_db()
+    assert (booking.evse, booking.period) == (evses[0], slot(14, 15))
+    page = move(manager, booking, json=False, evse=evses[1].uid, version="1")
+    assert page.status_code == 409
+    assert (
+        f'name="version" value="{booking.version}"' in page.content.decode()
+    )  # to be sent again once looked at
+
+
+def test_other_cards_meanwhile_do_not_stop_a_drag(
+    manager: Client, evses: list[Evse], fleet: Organisation
+) -> None:
+    booking = book(evses[0], fleet)
+    other = make_vehicle(fleet, plate="IBK 8", token="04AABBCCDD11")
+    operations.change_booking(booking_id=booking.pk, vehicle=other, actor="d@fleet.example", now=NOW)
+
+    answer = move(manager, booking, evse=evses[1].uid)
+
+    assert answer.status_code == 200
+    booking.refresh_from_db()
+    assert (booking.evse, booking.plate) == (evses[1], "IBK 8")
+
+
+@pytest.mark.parametrize("version", [None, "", "x", "-1", "0", "9" * 30])
+def test_what_does_not_say_what_it_saw_changes_nothing(
+    manager: Client, evses: list[Evse], fleet: Organisation, version: str | None
+) -> None:
+    booking = book(evses[0], fleet)
+    seen = {} if version is None else {"version": version}
+    place = {"evse": evses[1].uid, "starts_at": "2030-01-15T11:00", "ends_at": "2030-01-15T12:00"}
+    url = f"{BOARD}bookings/{booking.pk}/"
+
+    moved = manager.post(f"{url}move/", {**place, **seen})
+    dragged = manager.post(f"{url}move/", {**place, **seen}, headers={"Accept": "application/json"})
+    cancelled = manager.post(f"{url}cancellation/", {"reason": "BROKEN_CHARGER", **seen})
+
+    assert (moved.status_code, dragged.status_code, cancelled.status_code) == (409, 409, 409)
+    assert dragged.json()["code"] == "changed_meanwhile"
+    booking.refresh_from_db()
+    assert (booking.evse, booking.status, booking.version) == (evses[0], "confirmed", 1)
 
 
 def test_a_change_that_waits_stands_beside_what_is_in_force(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from bookings import operations
 from bookings.errors import SlotTaken
 from bookings.models import Booking, Closure
+from bookings.operations.closing import version_of
 from depots.models import ChargerCommand, ChargerMessage, Depot, Evse, Membership, Organisation
 from tests.bookings.people import client_of
 from tests.factories import (
@@ -61,6 +63,18 @@ def manager(operator: Organisation) -> Client:
     return client_of(make_user(operator, Membership.Role.DEPOT_MANAGER, email="manager@ladepark.example"))
 
 
+def seen_at(client: Client, path: str, query: Any = None) -> dict[str, str]:
+    """What the form on that page says it was shown for."""
+    page = client.get(path, query).content.decode()
+    return {"version": re.findall(r'name="version" value="([^"]+)"', page)[0]}
+
+
+def close(client: Client, span: dict[str, str] = SPAN, **fields: str) -> Any:
+    return client.post(
+        f"{CLOSURES}new/", {**span, **seen_at(client, f"{CLOSURES}new/", span), **fields}, follow=True
+    )
+
+
 def book(evse: Evse, start: Any, end: Any) -> Booking:
     fleet = make_fleet()
     return operations.request_booking(
@@ -92,7 +106,7 @@ def test_closing_carries_out_what_the_preview_proposed(manager: Client, depot: D
     movable, stuck = book(evse, 10, 11), book(evse, 12, 13)
     book(other, 12, 13)
 
-    answer = manager.post(f"{CLOSURES}new/", {**SPAN, "clear": "1"}, follow=True)
+    answer = close(manager, clear="1")
 
     movable.refresh_from_db()
     stuck.refresh_from_db()
@@ -110,7 +124,7 @@ def test_closing_carries_out_what_the_preview_proposed(manager: Client, depot: D
 def test_closing_alone_leaves_bookings_and_refuses_new_ones(manager: Client, evse: Evse) -> None:
     standing = book(evse, 10, 11)
 
-    manager.post(f"{CLOSURES}new/", SPAN)
+    close(manager)
 
     standing.refresh_from_db()
     assert (standing.status, standing.evse) == ("confirmed", evse)
@@ -119,18 +133,19 @@ def test_closing_alone_leaves_bookings_and_refuses_new_ones(manager: Client, evs
     closure = Closure.objects.get()
     assert f'data-booking="{standing.pk}"' in manager.get(f"{CLOSURES}{closure.pk}/").content.decode()
 
-    manager.post(f"{CLOSURES}{closure.pk}/clearing/")
+    manager.post(f"{CLOSURES}{closure.pk}/clearing/", seen_at(manager, f"{CLOSURES}{closure.pk}/"))
 
     standing.refresh_from_db()
     assert standing.status == "cancelled"
 
 
 def test_a_lifted_closure_gives_its_time_back_and_is_lifted_once(manager: Client, evse: Evse) -> None:
-    manager.post(f"{CLOSURES}new/", SPAN)
+    close(manager)
     closure = Closure.objects.get()
 
-    manager.post(f"{CLOSURES}{closure.pk}/lifting/")
-    again = manager.post(f"{CLOSURES}{closure.pk}/lifting/", follow=True)
+    seen = seen_at(manager, CLOSURES)
+    manager.post(f"{CLOSURES}{closure.pk}/lifting/", seen)
+    again = manager.post(f"{CLOSURES}{closure.pk}/lifting/", seen)
 
     book(evse, 12, 13)
     assert "lifted already" in again.content.decode()
@@ -151,17 +166,63 @@ def test_a_lifted_closure_gives_its_time_back_and_is_lifted_once(manager: Client
 def test_a_bad_form_says_what_is_wrong_and_closes_nothing(
     manager: Client, evse: Evse, wrong: dict[str, str], words: str
 ) -> None:
-    answer = manager.post(f"{CLOSURES}new/", {**SPAN, **wrong})
+    answer = manager.post(f"{CLOSURES}new/", {**SPAN, **wrong, "version": version_of([])})
 
     assert answer.status_code == 422
     assert words in answer.content.decode()
     assert not Closure.objects.exists()
 
 
+def test_what_the_preview_did_not_show_is_not_done(manager: Client, depot: Depot, evse: Evse) -> None:
+    movable = book(evse, 10, 11)
+    other = make_evse(depot, uid="V-2")
+    seen = seen_at(manager, f"{CLOSURES}new/", SPAN)
+    book(other, 10, 11)  # now it would be cancelled
+
+    answer = manager.post(f"{CLOSURES}new/", {**SPAN, **seen, "clear": "1"})
+
+    assert answer.status_code == 409
+    assert "Nothing is closed yet: what stands there has changed since you looked." in answer.content.decode()
+    assert "Cancelled: nothing else is free" in answer.content.decode()
+    assert not Closure.objects.exists()
+    movable.refresh_from_db()
+    assert movable.status == "confirmed"
+
+
+def test_a_preview_of_another_evse_or_time_closes_nothing(manager: Client, depot: Depot, evse: Evse) -> None:
+    book(evse, 10, 11)
+    make_evse(depot, uid="V-2")
+    seen = seen_at(manager, f"{CLOSURES}new/", SPAN)
+
+    for other in ({"evse": "V-2"}, {"starts_at": "2030-01-15T13:00"}):
+        assert manager.post(f"{CLOSURES}new/", {**SPAN, **other, **seen}).status_code == 409
+
+    assert not Closure.objects.exists()
+
+
+def test_what_a_closure_s_page_did_not_show_is_not_done(manager: Client, depot: Depot, evse: Evse) -> None:
+    movable = book(evse, 10, 11)
+    other = make_evse(depot, uid="V-2")
+    close(manager)
+    page = f"{CLOSURES}{Closure.objects.get().pk}/"
+    seen = seen_at(manager, page)
+    book(other, 10, 11)
+
+    answer = manager.post(f"{page}clearing/", seen)
+
+    assert answer.status_code == 409
+    assert "has changed since you looked" in answer.content.decode()
+    movable.refresh_from_db()
+    assert movable.status == "confirmed"
+    assert manager.post(f"{page}clearing/").status_code == 409
+    assert manager.post(f"{page}lifting/").status_code == 409
+    assert Closure.objects.get().lifted_at is None
+
+
 def test_who_only_reads_sees_closures_and_closes_none(
     operator: Organisation, manager: Client, evse: Evse
 ) -> None:
-    manager.post(f"{CLOSURES}new/", SPAN)
+    close(manager)
     viewer = client_of(make_user(operator, Membership.Role.VIEWER))
 
     page = viewer.get(CLOSURES).content.decode()

@@ -66,7 +66,8 @@ def ask(evse: Evse, start: Any, end: Any, *, ago_min: int = 0, plate: str = "") 
 
 
 def decide(client: Client, booking: Booking, decision: str, **fields: str) -> Any:
-    return client.post(f"/requests/{booking.pk}/decision/", {"decision": decision, **fields})
+    given = {"decision": decision, "version": str(booking.version), **fields}
+    return client.post(f"/requests/{booking.pk}/decision/", given)
 
 
 def test_the_most_urgent_stands_first_with_what_is_around_it(manager: Client, evse: Evse) -> None:
@@ -101,7 +102,9 @@ def test_the_second_of_two_managers_is_told_what_the_first_said(
     other = client_of(make_user(operator, Membership.Role.DEPOT_MANAGER))
     decide(manager, booking, "accept")
 
-    answer = other.post(f"/requests/{booking.pk}/decision/", {"decision": "decline"}, follow=True)
+    answer = other.post(
+        f"/requests/{booking.pk}/decision/", {"decision": "decline", "version": "1"}, follow=True
+    )
 
     assert "Too late: it was accepted by one@ladepark.example at 09:00." in answer.content.decode()
     booking.refresh_from_db()
@@ -118,6 +121,7 @@ def test_a_change_shows_what_is_and_what_is_wanted(manager: Client, evse: Evse) 
     assert "Wants to change" in page
     assert '<span class="ask-was">Tue 15 Jan, 11:00–12:00</span>' in page
     assert "Tue 15 Jan, 15:00–16:00" in page
+    booking.refresh_from_db()
     decide(manager, booking, "accept")
     booking.refresh_from_db()
     assert booking.period == slot(14, 15)
@@ -172,3 +176,31 @@ def test_a_longer_queue_costs_no_more_queries(manager: Client, evse: Evse) -> No
 
     assert queries() == few
     assert few <= 14
+
+
+def test_an_answer_to_what_was_asked_before_is_refused(manager: Client, evse: Evse) -> None:
+    booking = ask(evse, 10, 11)
+    operations.change_booking(booking_id=booking.pk, period=slot(14, 15), actor="d", now=NOW)
+
+    stale = decide(manager, booking, "accept")
+
+    assert stale.status_code == 409
+    assert "Changed meanwhile" in stale.content.decode()
+    booking.refresh_from_db()
+    assert booking.status == "requested"
+    assert f'name="version" value="{booking.version}"' in stale.content.decode()
+    assert decide(manager, booking, "accept", version="").status_code == 409
+    assert decide(manager, booking, "accept").status_code == 302
+
+
+def test_what_is_wanted_in_the_past_cannot_be_accepted(manager: Client, evse: Evse, clock: Any) -> None:
+    booking = ask(evse, 10, 11, plate="IBK 7")
+    clock.shift(timedelta(hours=3))
+
+    page = manager.get("/requests/").content.decode()
+
+    assert "IBK 7" in page
+    assert "The time it wants is over." in page
+    assert 'value="accept"' not in page
+    assert decide(manager, booking, "accept").status_code == 409
+    assert decide(manager, booking, "decline").status_code == 302

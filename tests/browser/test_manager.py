@@ -259,6 +259,32 @@ def test_news_arrives_while_a_bar_is_held_in_the_hand(yard: Yard, opened: Callab
     expect(entry_of(page, booking)).to_contain_text("11:00–12:00")
 
 
+def test_a_bar_that_was_changed_while_it_was_held_goes_where_it_is_now_and_says_so(
+    yard: Yard, opened: Callable[..., Page]
+) -> None:
+    booking = yard.book(yard.evses[0], 10)
+    page = opened(yard.manager, yard.board)
+    bar = bar_of(page, booking)
+    width = hour_px(bar)
+    box = box_of(bar)
+
+    page.mouse.move(box["x"] + 20, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 20 + width, box["y"] + 20, steps=5)
+    period = Period(tomorrow(14), tomorrow(15))
+    operations.change_booking(
+        booking_id=booking.pk, period=period, actor="d", seen_version=1, now=timezone.now()
+    )
+    expect(entry_of(page, booking)).to_contain_text("14:00–15:00", timeout=SOON_MS)
+    page.mouse.up()
+
+    told = page.get_by_role("status", name="Messages")
+    expect(told).to_contain_text("Changed meanwhile by its fleet")
+    expect(bar_of(page, booking)).to_contain_text("14:00–15:00")
+    booking.refresh_from_db()
+    assert booking.period == period
+
+
 def test_a_charger_tells_its_state_to_an_open_board(yard: Yard, opened: Callable[..., Page]) -> None:
     evse = yard.evses[0]
     page = opened(yard.manager, yard.board)

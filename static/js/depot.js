@@ -1,4 +1,4 @@
-// Countdowns of the queue: how long is left to answer, beside the time by the clock.
+// What the depot's pages share: countdowns of the queue, and answers that belong to the question shown.
 'use strict'
 ;(() => {
   const MINUTE = 60_000
@@ -25,6 +25,20 @@
       time.closest('.ask-card')?.classList.toggle('is-urgent', left < 5 * MINUTE)
     }
   }
+
+  // ---- what a closure would do is told for one EVSE and time: while the fields say another, it cannot be done ----
+  const isChanged = (field) =>
+    field.tagName === 'SELECT' ? [...field.options].some((option) => option.selected !== option.defaultSelected) : field.value !== field.defaultValue
+
+  function compare({ target }) {
+    const answer = target.form?.closest('#close-evse')?.querySelector('form[data-answers]')
+    if (!answer || answer === target.form) return
+    const isOther = [...target.form.elements].some((field) => field.name && field.type !== 'hidden' && isChanged(field))
+    answer.classList.toggle('is-outdated', isOther)
+    for (const button of answer.querySelectorAll('button')) button.disabled = isOther
+  }
+  document.addEventListener('input', compare)
+  document.addEventListener('change', compare)
 
   tick()
   setInterval(tick, 1000)
