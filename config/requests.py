@@ -7,6 +7,8 @@ from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.http import parse_header_parameters
 
+from depots.client_address import client_address
+
 
 class Utf8Request(WSGIRequest):
     """Everything in it is UTF-8, whatever charset the client names, and a type nobody can read is none.
@@ -32,6 +34,17 @@ def refuse_nul(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[
     def answer(request: HttpRequest) -> HttpResponse:
         if "\x00" in request.path_info:
             raise Http404
+        return get_response(request)
+
+    return answer
+
+
+def name_client(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Middleware: REMOTE_ADDR is whoever asks, also behind trusted proxies, whatever server runs us."""
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        peer, forwarded_for = request.META.get("REMOTE_ADDR", ""), request.headers.get("X-Forwarded-For", "")
+        request.META["REMOTE_ADDR"] = client_address(peer, forwarded_for)
         return get_response(request)
 
     return answer

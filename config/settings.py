@@ -5,6 +5,7 @@ turned `BERTH_DEBUG` off by name, or whose public address is not this machine.
 """
 
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -104,6 +105,16 @@ BERTH_ALLOW_PRIVATE_PARTNERS = env.bool(
     "BERTH_ALLOW_PRIVATE_PARTNERS", default=not PRODUCTION and DEMO_SIGN.exists()
 )
 
+# Proxies whose X-Forwarded-For says who is asking, as addresses or networks. Nobody else's does: it can be made up.
+try:
+    BERTH_TRUSTED_PROXIES = [
+        ip_network(given.strip()) for given in env.list("BERTH_TRUSTED_PROXIES", default=[])
+    ]
+except ValueError as fault:
+    raise ImproperlyConfigured(
+        f"BERTH_TRUSTED_PROXIES takes addresses and networks, as in 127.0.0.1,10.0.0.0/8: {fault}."
+    ) from fault
+
 # Requests a partner may make in a minute, over all processes; none are counted on one's own machine.
 BERTH_OCPI_PER_MINUTE = env.int("BERTH_OCPI_PER_MINUTE", default=1200 if PRODUCTION else 0)
 
@@ -131,6 +142,7 @@ MIDDLEWARE = [
     "config.metrics.count_requests",
     "roaming.ocpi.transport.OcpiTransport",  # outermost: every answer below /ocpi is an envelope, Django's own too
     "config.requests.refuse_nul",
+    "config.requests.name_client",
     "config.compression.CompressText",  # before the static files, which a checkout serves as they lie
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

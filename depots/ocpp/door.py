@@ -1,4 +1,8 @@
-"""Who may come in: known chargers with their password, before the connection is upgraded."""
+"""Who may come in: known chargers with their password, before the connection is upgraded.
+
+A stranger learns nothing and stops nobody: the right password is let in however many wrong ones came before, and a
+wrong one is answered alike for identities that exist and those that do not, after the same work.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +17,22 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
 from depots import secrets
+from depots.client_address import client_address
 from depots.models import Charger
 from depots.ocpp.line import KnownCharger
 
 PREFIX = "/ocpp/"
-# As many wrong passwords for one charger from one address are let through in as much time.
+# As many wrong passwords for one identity from one address are answered one by one in as much time.
 MOST_FAILURES = 10
 FAILURES_WITHIN = timedelta(minutes=1)
-# So many pairs of charger and address are remembered; under a flood the oldest are forgotten.
+# So many pairs of identity and address are remembered; under a flood the oldest are forgotten.
 MOST_REMEMBERED = 20_000
+LONGEST_IDENTITY = 48
+_NOBODYS_SALT = "0" * 32
 
 
 class Throttle:
-    """Counts wrong passwords by charger and address. A stranger elsewhere cannot lock a charger out."""
+    """Counts wrong passwords by identity and address."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
@@ -52,7 +59,8 @@ def identity_in(path: str) -> str | None:
     if not path.startswith(PREFIX):
         return None
     identity = unquote(path.removeprefix(PREFIX).removesuffix("/"))
-    return identity if identity and "/" not in identity and "\x00" not in identity else None
+    is_name = 0 < len(identity) <= LONGEST_IDENTITY and "/" not in identity and "\x00" not in identity
+    return identity if is_name else None
 
 
 def find_known(identity: str) -> KnownCharger | None:
@@ -69,8 +77,11 @@ def find_known(identity: str) -> KnownCharger | None:
     )
 
 
-def has_password(request: Request, charger: KnownCharger) -> bool:
-    """HTTP basic authentication with the identity as user name. Passwords are bytes: some are not text."""
+def has_password(request: Request, identity: str, charger: KnownCharger | None) -> bool:
+    """HTTP basic authentication with the identity as user name. Passwords are bytes: some are not text.
+
+    Without a charger of that identity: False, after as much work.
+    """
     scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return False
@@ -79,20 +90,26 @@ def has_password(request: Request, charger: KnownCharger) -> bool:
     except (binascii.Error, ValueError):
         return False
     is_right = secrets.charger_password_matches(
-        password, salt=charger.password_salt, hashed=charger.password_hash
+        password,
+        salt=charger.password_salt if charger else _NOBODYS_SALT,
+        hashed=charger.password_hash if charger else "",
     )
-    return (
-        bool(colon) and user.decode(errors="replace").casefold() == charger.identity.casefold() and is_right
-    )
+    return bool(colon) and user.decode(errors="replace").casefold() == identity.casefold() and is_right
 
 
-def unknown(connection: ServerConnection) -> Response:
-    return connection.respond(HTTPStatus.NOT_FOUND, "No charger has this address.\n")
+def address_of(connection: ServerConnection, request: Request) -> str:
+    """Where the charger is, also behind a proxy that is trusted to say so."""
+    peer = str((connection.remote_address or ("unknown",))[0])
+    return client_address(peer, ",".join(request.headers.get_all("X-Forwarded-For")))
+
+
+def no_charger(connection: ServerConnection) -> Response:
+    return connection.respond(HTTPStatus.NOT_FOUND, "Chargers connect at /ocpp/ and their identity.\n")
 
 
 def wrong_password(connection: ServerConnection) -> Response:
     response = connection.respond(
-        HTTPStatus.UNAUTHORIZED, "User name is the identity; the password is wrong.\n"
+        HTTPStatus.UNAUTHORIZED, "User name is the identity; one of them or the password is wrong.\n"
     )
     response.headers["WWW-Authenticate"] = 'Basic realm="OCPP", charset="UTF-8"'
     return response

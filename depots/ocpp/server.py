@@ -146,18 +146,19 @@ class Gateway:
         if request.path == "/healthz":
             return connection.respond(200, "ok\n")
         identity = door.identity_in(request.path)
-        charger = await self._database.run(door.find_known, identity) if identity else None
-        if charger is None:
-            return door.unknown(connection)
-        address = str((connection.remote_address or ("unknown",))[0])
-        if self._throttle.is_exceeded(charger.identity, address):
+        if identity is None:
+            return door.no_charger(connection)
+        charger = await self._database.run(door.find_known, identity)
+        if door.has_password(request, identity, charger) and charger is not None:
+            self._admitted[connection] = charger
+            return None
+        address = door.address_of(connection, request)
+        if self._throttle.is_exceeded(identity.casefold(), address):
             return door.too_many_failures(connection)
-        if not door.has_password(request, charger):
-            self._throttle.note_failure(charger.identity, address)
-            logger.warning("Wrong password for charger %s from %s", charger.identity, address)
-            return door.wrong_password(connection)
-        self._admitted[connection] = charger
-        return None
+        self._throttle.note_failure(identity.casefold(), address)
+        fault = "Wrong password for" if charger else "There is no"
+        logger.warning("%s charger %r, tried from %s", fault, identity, address)
+        return door.wrong_password(connection)
 
     async def _serve_charger(self, connection: ServerConnection) -> None:
         charger = self._admitted[connection]

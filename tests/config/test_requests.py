@@ -1,10 +1,13 @@
 """Requests no honest client sends get an answer, and it is no 500."""
 
 from io import BytesIO
+from ipaddress import ip_network
 from urllib.parse import quote
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.test import Client
+from pytest_django import Settings
 
 from config.requests import Utf8Request
 from config.wsgi import application
@@ -45,3 +48,28 @@ def test_a_content_type_nobody_can_read_is_none() -> None:
 )
 def test_nothing_is_named_with_a_nul(path: str, client: Client) -> None:
     assert client.get(quote(path)).status_code == 404
+
+
+@pytest.mark.django_db
+def test_behind_a_trusted_proxy_a_stranger_locks_out_only_himself(settings: Settings) -> None:
+    settings.BERTH_TRUSTED_PROXIES = [ip_network("127.0.0.1")]
+    get_user_model().objects.create_user(email="manager@depot.example", password="correct horse battery")
+
+    def sign_in(address: str, password: str) -> int:
+        form = {"login": "manager@depot.example", "password": password}
+        return Client(headers={"X-Forwarded-For": address}).post("/", form).status_code
+
+    assert [sign_in("192.0.2.66", "a guess") for _ in range(11)][-1] == 429
+    assert sign_in("192.0.2.66", "correct horse battery") == 429
+    assert sign_in("198.51.100.1", "correct horse battery") == 302
+
+
+@pytest.mark.django_db
+def test_without_one_nobody_chooses_an_address_of_his_own(client: Client) -> None:
+    form = {"login": "manager@depot.example", "password": "a guess"}
+    guesses = [
+        client.post("/", form, headers={"X-Forwarded-For": f"192.0.2.{number}"}).status_code
+        for number in range(11)
+    ]
+
+    assert guesses[-1] == 429

@@ -139,7 +139,12 @@ def test_a_demo_under_another_key_says_so_before_it_starts(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     "environment",
-    [{"BERTH_BASE_URL": "berth"}, {"DATABASE_URL": "sqlite:///x"}, {"BERTH_BROKER_URL": "carrier://pigeon"}],
+    [
+        {"BERTH_BASE_URL": "berth"},
+        {"DATABASE_URL": "sqlite:///x"},
+        {"BERTH_BROKER_URL": "carrier://pigeon"},
+        {"BERTH_TRUSTED_PROXIES": "127.0.0.1,the-proxy"},
+    ],
 )
 def test_a_value_that_cannot_work_is_refused_in_a_sentence(environment: dict[str, str]) -> None:
     done = check(environment)

@@ -286,7 +286,7 @@ def test_a_start_that_names_no_reservation_is_matched_by_its_token(
 
 @pytest.mark.parametrize(
     ("identity", "password", "status"),
-    [("DEMO-1", "wrong", 401), ("DEMO-2", "", 401), ("NOBODY-7", "demo-1-secret", 404)],
+    [("DEMO-1", "wrong", 401), ("DEMO-2", "", 401), ("NOBODY-7", "demo-1-secret", 401)],
 )
 def test_the_door_stays_shut_for_others(berth: Berth, identity: str, password: str, status: int) -> None:
     with pytest.raises(InvalidStatus) as refusal:

@@ -2,12 +2,15 @@
 
 import base64
 import json
+from ipaddress import ip_network
 from urllib.request import urlopen
 
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from depots import secrets
 from depots.models import Charger
+from depots.ocpp import door
 from depots.queries import is_online
 from depots.secrets import hash_charger_password
 from tests.factories import make_charger, make_evse
@@ -26,11 +29,11 @@ def test_an_unknown_charger_is_refused_before_the_upgrade(bed: Bed):
     stranger = bed.charger(make_charger())
     stranger.sim.identity = "NOBODY"
 
-    assert refusal_of(stranger) == 404
+    assert refusal_of(stranger) == 401
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/ocpp", "/ocpp/", "/ocpp/a/b", "/other/CP", "/ocpp/%00", "//[/ocpp/x"]
+    "path", ["/", "/ocpp", "/ocpp/", "/ocpp/a/b", "/other/CP", f"/ocpp/{'x' * 49}", "//[/ocpp/x"]
 )
 def test_other_addresses_are_not_chargers(bed: Bed, path: str):
     charger = bed.charger(make_charger())
@@ -38,6 +41,11 @@ def test_other_addresses_are_not_chargers(bed: Bed, path: str):
     charger.sim.identity = path.rpartition("/")[2]
 
     assert refusal_of(charger) == 404
+
+
+def test_no_identity_has_a_nul_in_it():
+    assert door.identity_in("/ocpp/%00") is None
+    assert door.identity_in("/ocpp/CP%201/?x=1") == "CP 1"
 
 
 def test_a_monitor_can_ask_whether_the_gateway_lives(bed: Bed):
@@ -82,7 +90,7 @@ def test_a_password_may_be_bytes_that_are_not_text(bed: Bed):
     assert bed.loop.run(_status_with(f"{bed.gateway.url}/{row.identity}", f"Basic {credentials}")) == 101
 
 
-def test_guessing_is_throttled_per_charger(bed: Bed):
+def test_guessing_is_throttled_and_the_right_password_never(bed: Bed):
     row, other = make_charger(), make_charger()
     guesser = bed.charger(row, password="wrong")
     statuses = [refusal_of(guesser) for _ in range(11)]
@@ -90,8 +98,62 @@ def test_guessing_is_throttled_per_charger(bed: Bed):
     assert statuses == [401] * 10 + [429]
 
     bed.charger(other).connect()
-    bed.clock.advance(seconds=61)
     bed.charger(row).connect()
+    assert refusal_of(guesser) == 429
+    bed.clock.advance(seconds=61)
+    assert refusal_of(guesser) == 401
+
+
+def test_identities_that_exist_and_those_that_do_not_are_answered_alike(bed: Bed):
+    row = make_charger()
+    known = bed.charger(row, password="wrong")
+    unknown = bed.charger(make_charger(), password="wrong")
+    unknown.sim.identity = "NOBODY"
+
+    answers = []
+    for charger in (known, unknown):
+        with pytest.raises(InvalidStatus) as refused:
+            charger.connect()
+        response = refused.value.response
+        headers = {name: value for name, value in response.headers.raw_items() if name != "Date"}
+        answers.append((response.status_code, headers, response.body))
+        assert [refusal_of(charger) for _ in range(10)] == [401] * 9 + [429]
+
+    assert answers[0] == answers[1]
+
+
+def test_an_unknown_identity_takes_as_much_work_as_a_known_one(bed: Bed, monkeypatch):
+    worked: list[str] = []
+    matches = secrets.charger_password_matches
+
+    def work(password: bytes, *, salt: str, hashed: str) -> bool:
+        worked.append(salt)
+        return matches(password, salt=salt, hashed=hashed)
+
+    monkeypatch.setattr(door.secrets, "charger_password_matches", work)
+    known, unknown = (bed.charger(make_charger(), password="wrong") for _ in range(2))
+    unknown.sim.identity = "NOBODY"
+
+    refusal_of(known)
+    refusal_of(unknown)
+
+    assert [len(salt) for salt in worked] == [32, 32]
+
+
+def test_behind_a_trusted_proxy_each_address_has_its_own_tries(bed: Bed, settings):
+    row = make_charger()
+    bed.charger(row)
+    credentials = base64.b64encode(f"{row.identity}:wrong".encode()).decode()
+
+    def guess(forwarded_for: str) -> int:
+        headers = {"Authorization": f"Basic {credentials}", "X-Forwarded-For": forwarded_for}
+        return bed.loop.run(_status_of(f"{bed.gateway.url}/{row.identity}", headers))
+
+    assert [guess(f"198.51.100.{number}") for number in range(11)][-1] == 429
+    bed.clock.advance(seconds=61)
+    settings.BERTH_TRUSTED_PROXIES = [ip_network("127.0.0.1")]
+    assert {guess(f"198.51.100.{number}") for number in range(11)} == {401}
+    assert [guess("192.0.2.1, 198.51.100.50") for _ in range(11)][-1] == 429
 
 
 def test_an_identity_is_found_without_regard_to_case_and_percent_encoding(bed: Bed):
@@ -202,9 +264,12 @@ def test_a_stopped_gateway_says_good_bye_and_leaves_nobody_online(bed: Bed):
 
 async def _status_with(url: str, authorization: str) -> int:
     """The status of a handshake with this Authorization header."""
+    return await _status_of(url, {"Authorization": authorization} if authorization else {})
+
+
+async def _status_of(url: str, headers: dict[str, str]) -> int:
     from websockets.asyncio.client import connect
 
-    headers = {"Authorization": authorization} if authorization else {}
     try:
         async with connect(url, subprotocols=["ocpp1.6"], additional_headers=headers) as socket:
             await socket.send(json.dumps([2, "1", "Heartbeat", {}]))
