@@ -9,6 +9,7 @@ from django import forms
 from bookings import queries
 from bookings.forms.fields import DayInput, MomentField, RowField, moment_in
 from bookings.forms.slots import FARTHEST, LONGEST
+from bookings.forms.versions import ShownForm
 from bookings.models import Booking, BookingStatus, Token, Vehicle
 from bookings.operations import TokenName
 from bookings.operations.cancelling import REASONS, REASONS_OF
@@ -18,8 +19,8 @@ from depots.periods import Period
 from depots.wall_clock import local_text
 
 
-class ChangeForm(forms.Form):
-    """What a fleet may change of a booking; what is left as it is, is not asked for."""
+class ChangeForm(ShownForm):
+    """What a fleet may change of a booking; what is left as it was shown, is not asked for."""
 
     starts_at = MomentField(label="From")
     ends_at = MomentField(label="To")
@@ -66,23 +67,27 @@ class ChangeForm(forms.Form):
         """Of a valid form: only what differs, as `change_booking` takes it."""
         found: dict[str, Any] = {}
         booking, cleaned = self.booking, self.cleaned_data
-        if cleaned["period"] != booking.period:
+        is_timed = self.is_edited("starts_at") or self.is_edited("ends_at")
+        if is_timed and cleaned["period"] != booking.period:
             found["period"] = cleaned["period"]
-        if cleaned.get("evse") is not None and cleaned["evse"].pk != booking.evse_id:
-            found["evse"] = cleaned["evse"]
-        if cleaned["vehicle"] is not None and cleaned["vehicle"].pk != booking.vehicle_id:
-            found["vehicle"] = cleaned["vehicle"]
-        chosen = [t for t in self._tokens if str(t.pk) in cleaned["tokens"]]
-        if {(card_number(t.uid), t.type) for t in chosen} != self._named:
-            found["tokens"] = [TokenName(t.uid, t.type, contract_id=t.contract_id) for t in chosen]
-        elif "vehicle" not in found:
-            return found
-        elif self._named and chosen and not self._were_the_vehicles():
-            found["tokens"] = [TokenName(t.uid, t.type, contract_id=t.contract_id) for t in chosen]
+        evse, vehicle = cleaned.get("evse"), cleaned["vehicle"]
+        if evse is not None and evse.pk != booking.evse_id:
+            found["evse"] = evse
+        if self.is_edited("vehicle") and vehicle is not None and vehicle.pk != booking.vehicle_id:
+            found["vehicle"] = vehicle
+        if (tokens := self._tokens_asked(is_new_vehicle="vehicle" in found)) is not None:
+            found["tokens"] = [TokenName(t.uid, t.type, contract_id=t.contract_id) for t in tokens]
         return found
 
-    def _were_the_vehicles(self) -> bool:
+    def _tokens_asked(self, *, is_new_vehicle: bool) -> list[Token] | None:
         """Tokens that came with the vehicle go with it, those chosen by hand stay."""
+        chosen = [t for t in self._tokens if str(t.pk) in self.cleaned_data["tokens"]]
+        if {(card_number(t.uid), t.type) for t in chosen} != self._named:
+            return chosen if self.is_edited("tokens") else None
+        is_by_hand = is_new_vehicle and self._named and chosen and not self._were_the_vehicles()
+        return chosen if is_by_hand else None
+
+    def _were_the_vehicles(self) -> bool:
         theirs = {
             (card_number(t.uid), t.type) for t in self._tokens
             if t.vehicle_id and t.vehicle_id == self.booking.vehicle_id

@@ -89,6 +89,13 @@ class MomentField(forms.CharField):
         except MomentUnclear as unclear:
             raise ValidationError(str(unclear)) from None
 
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """By the moment, however it is written."""
+        try:
+            return bool(self.clean(initial) != self.clean(data))
+        except ValidationError:
+            return True
+
 
 def moment_in(form: forms.Form, name: str, moment: datetime, zone: ZoneInfo) -> datetime | None:
     """The moment in UTC, or None with the reason at its field, which then asks which of two is meant."""

@@ -9,7 +9,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import Model
 from django.db.models.functions import Upper
 
+from bookings.errors import ChangedMeanwhile
 from bookings.forms.fields import RowField
+from bookings.forms.versions import version_of
 from bookings.models import Token, Vehicle
 from depots.cards import card_number
 from depots.models import Organisation
@@ -160,12 +162,52 @@ def _fleet_of(form: Any) -> Organisation | None:
     return form.only_fleet or form.cleaned_data.get("fleet")
 
 
-def save(form: forms.ModelForm) -> Model | None:
-    """Save a valid form; None, with the error at its field, when somebody was quicker with the same name."""
+def save(form: forms.ModelForm, *, seen_version: int | None = None) -> Model | None:
+    """Save a valid form; None, with the error at its field, when somebody was quicker with the same name.
+
+    `seen_version` (forms.versions.version_of) is that of the row which the form was made from; None for a new one.
+    Raises ChangedMeanwhile when the row is another by now; nothing is saved then.
+    """
     try:
         with transaction.atomic():
+            if seen_version is not None:
+                lock_unchanged(form.instance, seen_version, sent=form)
             return form.save()
     except IntegrityError:
         name = "plate" if isinstance(form, VehicleForm) else "uid"
         form.add_error(name, "Somebody has just added this one.")
         return None
+
+
+def set_flag(row: Vehicle | Token, name: str, value: bool, *, seen_version: int) -> None:
+    """Turn one switch of a vehicle or token. Raises ChangedMeanwhile when it is another than was seen."""
+    with transaction.atomic():
+        lock_unchanged(row, seen_version)
+        type(row).objects.filter(pk=row.pk).update(**{name: value})
+
+
+def lock_unchanged(row: Vehicle | Token, seen_version: int, *, sent: forms.ModelForm | None = None) -> None:
+    """Lock the row. Raises ChangedMeanwhile, with what it says by now where that differs from what was sent."""
+    current = type(row).objects.select_for_update(no_key=True).get(pk=row.pk)
+    if version_of(current) != seen_version:
+        raise ChangedMeanwhile(f"{current} was changed since this page was shown. {_as_it_is(current, sent)}")
+
+
+def _as_it_is(current: Model, sent: forms.ModelForm | None) -> str:
+    if sent is None:
+        return "Look again before you go on."
+    names = [name for name in sent.fields if name != "fleet"]
+    differing = [name for name in names if sent.cleaned_data.get(name) != getattr(current, name)]
+    told = [
+        f"{sent.fields[name].label}: {_words(sent.fields[name], getattr(current, name))}"
+        for name in differing
+    ]
+    return f"It says now: {'; '.join(told)}." if told else "Look again before you go on."
+
+
+def _words(field: forms.Field, value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(PLUGS[name].label if name in PLUGS else name for name in value) or "none"
+    return str(field.prepare_value(value)) if value not in (None, "") else "–"

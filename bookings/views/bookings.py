@@ -18,11 +18,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from bookings import access, day, history, operations, wording
-from bookings.errors import BookingError, WrongStatus
+from bookings.errors import BookingError, ChangedMeanwhile, WrongStatus
 from bookings.forms.bookings import CancelForm, ChangeForm, ListForm
+from bookings.forms.versions import seen_version
 from bookings.models import Booking, BookingStatus, Vehicle
 from bookings.terms import LONGEST_BOOKING
 from bookings.views import slots
+from bookings.views.refusals import status_of
 from depots import pages
 from depots.models import Depot
 from depots.wall_clock import local_text
@@ -98,7 +100,12 @@ def release(request: HttpRequest, booking_id: int) -> HttpResponse:
 def seen(request: HttpRequest, booking_id: int) -> HttpResponse:
     """A dispatcher has looked at what the depot changed."""
     found = access.fleet_booking(request.user, booking_id)
-    operations.mark_seen(booking_id=found.pk, actor=request.user.get_username(), now=timezone.now())
+    actor = request.user.get_username()
+    try:
+        version = seen_version(request.POST)
+        operations.mark_seen(booking_id=found.pk, seen_version=version, actor=actor, now=timezone.now())
+    except BookingError as refusal:
+        return _page(request, access.booking(request.user, found.pk), status_of(refusal), str(refusal))
     return HttpResponse(status=204) if pages.wants_part(request) else redirect(found)
 
 
@@ -110,15 +117,21 @@ def change(request: HttpRequest, booking_id: int) -> HttpResponse:
     found = access.fleet_booking(request.user, booking_id)
     now = timezone.now()
     form = ChangeForm(found, request.POST if request.method == "POST" else None, now=now)
-    nearest = None
+    nearest, status = None, 422 if form.is_bound else 200
     if form.is_valid():
         try:
             changed = operations.change_booking(
-                booking_id=found.pk, **form.wishes(), actor=request.user.get_username(), now=now
-            )
+                booking_id=found.pk, **form.wishes(), seen_version=seen_version(request.POST),
+                actor=request.user.get_username(), now=now,
+            )  # fmt: skip
         except BookingError as refusal:
+            status, nearest = status_of(refusal), refusal.nearest
+            if isinstance(refusal, ChangedMeanwhile):
+                found = access.fleet_booking(request.user, booking_id)
+                form = ChangeForm(found, form.carried_over(ChangeForm(found, None, now=now)), now=now)
+                if form.is_valid() and not form.wishes():  # sent twice, and the first was quicker
+                    return pages.done(request, found.get_absolute_url(), "Changed.")
             form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
-            nearest = refusal.nearest
         else:
             waits = wording.pending_request(Booking.objects.get(pk=changed.pk)) is not None
             return pages.done(request, found.get_absolute_url(), "Asked for." if waits else "Changed.")
@@ -126,7 +139,7 @@ def change(request: HttpRequest, booking_id: int) -> HttpResponse:
         "booking": found, "form": form, "nearest": nearest and _offer(found, nearest),
         "refusal": _why_not(found, "change", now), "entry": day.entry(found, now),
     }  # fmt: skip
-    return pages.respond(request, "bookings/change", context, 422 if form.is_bound else 200)
+    return pages.respond(request, "bookings/change", context, status)
 
 
 @never_cache
@@ -137,16 +150,19 @@ def cancel(request: HttpRequest, booking_id: int) -> HttpResponse:
     found = access.fleet_booking(request.user, booking_id)
     now = timezone.now()
     form = CancelForm(request.POST if request.method == "POST" else None, initial={"reason": "NO_CANCELED"})
+    status = 422 if form.is_bound else 200
     if form.is_valid():
         try:
             cancelled = operations.cancel_booking(
                 booking_id=found.pk, reason=form.cleaned_data["reason"], note=form.cleaned_data["note"],
-                by=Booking.Side.FLEET, actor=request.user.get_username(), now=now,
+                by=Booking.Side.FLEET, seen_version=seen_version(request.POST),
+                actor=request.user.get_username(), now=now,
             )  # fmt: skip
         except BookingError as refusal:
-            cancelled = access.booking(request.user, found.pk)
+            found = cancelled = access.booking(request.user, found.pk)
             if not (isinstance(refusal, WrongStatus) and cancelled.cancelled_by == Booking.Side.FLEET):
                 form.add_error(None, str(refusal))
+                status = status_of(refusal)
         if not form.errors:
             over = cancelled.status == BookingStatus.CANCELLED
             words = "Cancelled." if over else f"{found.depot.operator} has been asked to cancel it."
@@ -155,7 +171,7 @@ def cancel(request: HttpRequest, booking_id: int) -> HttpResponse:
         "booking": found, "form": form, "refusal": _why_not(found, "cancellation", now), "entry": day.entry(found, now),
         "fee": _late_fee(found),
     }  # fmt: skip
-    return pages.respond(request, "bookings/cancel", context, 422 if form.is_bound else 200)
+    return pages.respond(request, "bookings/cancel", context, status)
 
 
 def _page(request: HttpRequest, found: Booking, status: int = 200, refusal: str = "") -> HttpResponse:
@@ -198,11 +214,12 @@ def _act(
     A second click finds done what it `wanted`, which is no refusal.
     """
     try:
+        seen_version(request.POST)  # of a hold nothing but its status can change, and that is looked at
         after = operation(booking_id=found.pk, actor=request.user.get_username(), now=timezone.now())
     except BookingError as refusal:
         after = access.booking(request.user, found.pk)
         if not isinstance(refusal, WrongStatus) or after.status not in wanted:
-            return _page(request, after, 422, str(refusal))
+            return _page(request, after, status_of(refusal), str(refusal))
     messages.success(request, words(after))
     return redirect(to or found)
 

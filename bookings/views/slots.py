@@ -16,6 +16,7 @@ from bookings import access, finder, operations
 from bookings.errors import BookingError
 from bookings.forms.slots import ReserveForm, SearchForm
 from bookings.models import Booking, BookingOption, BookingStatus, Vehicle
+from bookings.views.refusals import status_of
 from depots import pages
 from depots.models import Depot, Organisation
 from depots.wall_clock import local_text
@@ -70,7 +71,9 @@ def _reserve(request: HttpRequest, take: Callable[[HttpRequest, dict[str, Any]],
     except BookingError as refusal:
         if earlier := _made_already(wanted):  # sent twice, and the first was quicker
             return redirect(earlier)
-        return _finder(request, question, 422, refusal=refusal, refused_at=wanted["option"].depot)
+        return _finder(
+            request, question, status_of(refusal), refusal=refusal, refused_at=wanted["option"].depot
+        )
     return redirect(booking)
 
 

@@ -2,14 +2,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from bookings import access
-from bookings.forms.vehicles import TokenForm, save
+from bookings.errors import ChangedMeanwhile
+from bookings.forms.vehicles import TokenForm, save, set_flag
+from bookings.forms.versions import seen_version, version_of, with_versions
 from bookings.models import Token, Vehicle
+from bookings.views.refusals import status_of
 from depots import pages
 
 
@@ -17,13 +21,18 @@ from depots import pages
 @login_required
 @require_safe
 def tokens(request: HttpRequest) -> HttpResponse:
+    return _list(request, 200)
+
+
+def _list(request: HttpRequest, status: int) -> HttpResponse:
     fleets = access.fleet_member(request.user)
+    rows = access.tokens_of(request.user).order_by("is_blocked", "vehicle__plate", "uid")
     context = {
-        "tokens": access.tokens_of(request.user).order_by("is_blocked", "vehicle__plate", "uid"),
+        "tokens": with_versions(rows),
         "may_change": bool(access.fleets_booked_for(request.user)),
         "is_several": len(fleets) > 1,
     }
-    return pages.respond(request, "bookings/tokens", context)
+    return pages.respond(request, "bookings/tokens", context, status)
 
 
 @never_cache
@@ -43,10 +52,18 @@ def add(request: HttpRequest) -> HttpResponse:
 def token(request: HttpRequest, token_id: int) -> HttpResponse:
     found = access.own_token(request.user, token_id)
     form = _form(request, instance=found)
-    if form.is_valid() and save(form):
-        return _done(request, found, "Saved.")
-    context = {"form": form, "token": Token.objects.get(pk=found.pk)}
-    return pages.respond(request, "bookings/token_form", context, 422 if form.is_bound else 200)
+    status = 422 if form.is_bound else 200
+    if form.is_valid():
+        try:
+            if save(form, seen_version=seen_version(request.POST)):
+                return _done(request, found, "Saved.")
+        except ChangedMeanwhile as refusal:
+            form.add_error(None, str(refusal))
+            status = status_of(refusal)
+    kept = Token.objects.get(pk=found.pk)
+    return pages.respond(
+        request, "bookings/token_form", {"form": form, "token": kept, "version": version_of(kept)}, status
+    )
 
 
 @login_required
@@ -54,16 +71,23 @@ def token(request: HttpRequest, token_id: int) -> HttpResponse:
 def block(request: HttpRequest, token_id: int) -> HttpResponse:
     """A lost card charges nowhere from now on."""
     found = access.own_token(request.user, token_id)
-    Token.objects.filter(pk=found.pk).update(is_blocked=True)
-    return _done(request, found, f"{found} is blocked.")
+    return _set_blocked(request, found, True, f"{found} is blocked.")
 
 
 @login_required
 @require_POST
 def unblock(request: HttpRequest, token_id: int) -> HttpResponse:
     found = access.own_token(request.user, token_id)
-    Token.objects.filter(pk=found.pk).update(is_blocked=False)
-    return _done(request, found, f"{found} works again.")
+    return _set_blocked(request, found, False, f"{found} works again.")
+
+
+def _set_blocked(request: HttpRequest, found: Token, is_blocked: bool, words: str) -> HttpResponse:
+    try:
+        set_flag(found, "is_blocked", is_blocked, seen_version=seen_version(request.POST))
+    except ChangedMeanwhile as refusal:
+        messages.error(request, str(refusal))
+        return _list(request, status_of(refusal))
+    return _done(request, found, words)
 
 
 def _form(request: HttpRequest, **options: Any) -> TokenForm:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
@@ -8,8 +9,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from bookings import access, day
-from bookings.forms.vehicles import VehicleForm, save
+from bookings.errors import ChangedMeanwhile
+from bookings.forms.vehicles import VehicleForm, save, set_flag
+from bookings.forms.versions import seen_version, version_of, with_versions
 from bookings.models import LIVE, Vehicle
+from bookings.views.refusals import status_of
 from depots import pages
 
 SHOWN_BOOKINGS = 10
@@ -48,21 +52,35 @@ def vehicle(request: HttpRequest, vehicle_id: int) -> HttpResponse:
     if request.method == "POST":
         access.own_vehicle(request.user, vehicle_id)
     found = access.vehicle(request.user, vehicle_id)
-    may_change = found.fleet_id in access.fleets_booked_for(request.user)
-    fleets = access.organisations_booked_for(request.user)
-    name = found.plate
-    form = VehicleForm(request.POST if request.method == "POST" else None, instance=found, fleets=fleets)
-    if form.is_valid() and save(form):
-        return pages.done(request, f"/vehicles/{found.pk}/", "Saved.")
+    form = _form(request, found)
+    if not form.is_valid():
+        return _page(request, found, form, 422 if form.is_bound else 200)
+    try:
+        if save(form, seen_version=seen_version(request.POST)):
+            return pages.done(request, f"/vehicles/{found.pk}/", "Saved.")
+    except ChangedMeanwhile as refusal:
+        form.add_error(None, str(refusal))
+        return _page(request, access.vehicle(request.user, vehicle_id), form, status_of(refusal))
+    return _page(request, found, form, 422)
+
+
+def _form(request: HttpRequest, found: Vehicle) -> VehicleForm:
+    given = request.POST if request.method == "POST" else None
+    return VehicleForm(given, instance=found, fleets=access.organisations_booked_for(request.user))
+
+
+def _page(request: HttpRequest, found: Vehicle, form: VehicleForm, status: int) -> HttpResponse:
     now = timezone.now()
     coming = (
         access.booking_rows().filter(vehicle=found, status__in=LIVE, ends_at__gt=now).order_by("starts_at")
     )
+    kept = Vehicle.objects.get(pk=found.pk)  # a form that was looked at has written into its own
     context = {
-        "vehicle": found, "plate": name, "form": form, "may_change": may_change, "tokens": found.tokens.all(),
+        "vehicle": kept, "plate": kept.plate, "form": form, "version": version_of(kept),
+        "may_change": found.fleet_id in access.fleets_booked_for(request.user), "tokens": with_versions(found.tokens.all()),
         "entries": [day.entry(booking, now) for booking in coming[:SHOWN_BOOKINGS]],
     }  # fmt: skip
-    return pages.respond(request, "bookings/vehicle", context, 422 if form.is_bound else 200)
+    return pages.respond(request, "bookings/vehicle", context, status)
 
 
 @login_required
@@ -79,6 +97,11 @@ def bring_back(request: HttpRequest, vehicle_id: int) -> HttpResponse:
 
 
 def _set_retired(request: HttpRequest, found: Vehicle, is_retired: bool) -> HttpResponse:
-    Vehicle.objects.filter(pk=found.pk).update(is_retired=is_retired)
+    try:
+        set_flag(found, "is_retired", is_retired, seen_version=seen_version(request.POST))
+    except ChangedMeanwhile as refusal:
+        messages.error(request, str(refusal))
+        form = VehicleForm(instance=found, fleets=access.organisations_booked_for(request.user))
+        return _page(request, found, form, status_of(refusal))
     words = f"{found} is retired. Its bookings stand." if is_retired else f"{found} is back."
     return pages.done(request, f"/vehicles/{found.pk}/", words)

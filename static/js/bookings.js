@@ -79,7 +79,7 @@
     const page = document.querySelector('[data-seen-url]')
     if (!page || document.visibilityState !== 'visible' || page.dataset.isSaid) return
     page.dataset.isSaid = 'yes'
-    htmx.ajax('POST', page.dataset.seenUrl, { source: page, swap: 'none' })
+    htmx.ajax('POST', page.dataset.seenUrl, { source: page, swap: 'none', values: { version: page.dataset.version } })
   }
   document.addEventListener('visibilitychange', markSeen)
 

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from bookings import lifecycle, operations
 from bookings.models import Booking, BookingRequest, BookingStatus, Tariff, Vehicle
 from depots.models import Evse, Membership, Organisation
-from tests.bookings.people import client_of
+from tests.bookings.people import client_of, seen
 from tests.factories import (
     NOW,
     at,
@@ -89,7 +89,7 @@ def change_of(booking: Booking, **wishes: Any) -> dict[str, Any]:
         "starts_at": "2030-01-15T11:00", "ends_at": "2030-01-15T12:00",
         "vehicle": booking.vehicle.plate if booking.vehicle else "",
         "tokens": [str(token.pk) for token in booking.vehicle.tokens.all()] if booking.vehicle else [],
-        **wishes,
+        **seen(booking), **wishes,
     }  # fmt: skip
 
 
@@ -225,29 +225,29 @@ def test_a_step_back_in_history_gets_the_whole_page_and_htmx_its_part(
 @pytest.fixture
 def held(evse: Evse, vehicle: Vehicle, fleet: Organisation) -> Booking:
     return operations.hold_slot(
-        fleet=fleet, option=option_of(evse), period=slot(10, 11), vehicle=vehicle, actor="me", now=NOW
+        fleet=fleet, option=option_of(evse), period=slot(16, 17), vehicle=vehicle, actor="me", now=NOW
     )
 
 
 def test_a_hold_is_confirmed_or_given_back(
     dispatcher: Client, held: Booking, fleet: Organisation, evse: Evse, vehicle: Vehicle
 ) -> None:
-    dispatcher.post(f"/bookings/{held.pk}/confirmation/")
+    dispatcher.post(f"/bookings/{held.pk}/confirmation/", seen(held))
     held.refresh_from_db()
     assert held.status == "confirmed"
 
     second = operations.hold_slot(
         fleet=fleet, option=option_of(evse), period=slot(14, 15), vehicle=vehicle, actor="me", now=NOW
     )
-    answer = dispatcher.post(f"/bookings/{second.pk}/release/")
+    answer = dispatcher.post(f"/bookings/{second.pk}/release/", seen(second))
     second.refresh_from_db()
 
     assert (second.status, answer["Location"]) == ("cancelled", "/slots/")
 
 
 def test_a_second_click_finds_done_what_it_wanted(dispatcher: Client, held: Booking) -> None:
-    confirmations = [dispatcher.post(f"/bookings/{held.pk}/confirmation/") for _ in range(2)]
-    cancellation = {"reason": "TRAFFIC"}
+    confirmations = [dispatcher.post(f"/bookings/{held.pk}/confirmation/", seen(held)) for _ in range(2)]
+    cancellation = {"reason": "TRAFFIC", **seen(held)}
     cancellations = [dispatcher.post(f"/bookings/{held.pk}/cancellation/", cancellation) for _ in range(2)]
 
     page = f"/bookings/{held.pk}/"
@@ -261,20 +261,20 @@ def test_a_hold_that_ran_out_is_not_confirmed_and_the_page_says_so(
 ) -> None:
     clock.shift(timedelta(minutes=11))
 
-    answer = dispatcher.post(f"/bookings/{held.pk}/confirmation/")
+    answer = dispatcher.post(f"/bookings/{held.pk}/confirmation/", seen(held))
 
     held.refresh_from_db()
-    assert (answer.status_code, held.status) == (422, "held")
+    assert (answer.status_code, held.status) == (409, "held")
     assert "The hold has run out; the slot has to be found anew." in answer.content.decode()
 
 
 def test_giving_back_what_is_confirmed_already_is_refused_in_words(
     dispatcher: Client, booking: Booking
 ) -> None:
-    answer = dispatcher.post(f"/bookings/{booking.pk}/release/")
+    answer = dispatcher.post(f"/bookings/{booking.pk}/release/", seen(booking))
 
     booking.refresh_from_db()
-    assert (answer.status_code, booking.status) == (422, "confirmed")
+    assert (answer.status_code, booking.status) == (409, "confirmed")
     assert 'role="alert"' in answer.content.decode()
 
 
@@ -295,6 +295,116 @@ def test_a_change_of_time_and_vehicle_is_saved_with_the_new_vehicles_cards(
     assert answer["Location"] == f"/bookings/{booking.pk}/"
     assert (booking.period, booking.vehicle) == (slot(11, 12), other)
     assert [token.uid for token in booking.tokens.all()] == ["04AABBCCDD20"]
+
+
+def shown(client: Client, booking: Booking) -> dict[str, Any]:
+    """All that the change form carries before anybody edits it."""
+    form = client.get(f"/bookings/{booking.pk}/change/").context["form"]
+    fields = {bound.html_name: bound.value() or "" for bound in form}
+    return fields | {bound.html_initial_name: bound.value() or "" for bound in form} | seen(booking)
+
+
+def test_a_change_of_cards_keeps_the_place_a_manager_moved_it_to_meanwhile(
+    dispatcher: Client, booking: Booking, evse: Evse, fleet: Organisation
+) -> None:
+    form = shown(dispatcher, booking)
+    spare = fleet.tokens.create(uid="SPARE1")
+    operations.change_booking(
+        booking_id=booking.pk, period=slot(12, 13), by="depot", actor="manager", now=NOW
+    )
+
+    answer = dispatcher.post(f"/bookings/{booking.pk}/change/", {**form, "tokens": [str(spare.pk)]})
+
+    booking.refresh_from_db()
+    assert answer.status_code == 302
+    assert booking.period == slot(12, 13)
+    assert [token.uid for token in booking.tokens.all()] == ["SPARE1"]
+
+
+def test_a_change_of_what_was_changed_meanwhile_is_refused_with_what_changed_and_what_there_is_now(
+    dispatcher: Client, booking: Booking, fleet: Organisation
+) -> None:
+    """And the form goes on from there: what nobody edited has the current values, what was edited is kept."""
+    other = make_vehicle(fleet, plate="HH-NF 200")
+    form = shown(dispatcher, booking)
+    operations.change_booking(
+        booking_id=booking.pk, period=slot(12, 13), by="depot", actor="manager", now=NOW
+    )
+    operations.change_booking(booking_id=booking.pk, vehicle=other, actor="colleague", now=NOW)
+
+    answer = dispatcher.post(
+        f"/bookings/{booking.pk}/change/",
+        {**form, "starts_at": "2030-01-15 11:30", "ends_at": "2030-01-15 12:30"},
+    )
+
+    booking.refresh_from_db()
+    page = answer.content.decode()
+    again = answer.context["form"]
+    assert (answer.status_code, booking.period) == (409, slot(12, 13))
+    assert "Changed meanwhile by the depot at 09:00: Time Tue 15 Jan 13:00–14:00" in page
+    assert "13:00–14:00</p>" in page  # as it is now
+    assert f'name="version" value="{booking.version}"' in page
+    assert [again[name].value() for name in ("starts_at", "vehicle")] == ["2030-01-15 11:30", "HH-NF 200"]
+    sent = {bound.html_name: bound.value() or "" for bound in again}
+    sent |= {bound.html_initial_name: again.data.getlist(bound.html_initial_name) for bound in again} | seen(
+        booking
+    )
+    dispatcher.post(f"/bookings/{booking.pk}/change/", sent)
+    booking.refresh_from_db()
+    assert (booking.starts_at, booking.vehicle) == (at(10, 30), other)
+
+
+def test_a_cancellation_of_what_was_changed_meanwhile_is_refused(
+    dispatcher: Client, booking: Booking
+) -> None:
+    form = seen(booking)
+    operations.change_booking(
+        booking_id=booking.pk, period=slot(12, 13), by="depot", actor="manager", now=NOW
+    )
+
+    answer = dispatcher.post(f"/bookings/{booking.pk}/cancellation/", {"reason": "TRAFFIC", **form})
+
+    booking.refresh_from_db()
+    assert (answer.status_code, booking.status) == (409, "confirmed")
+    assert "Changed meanwhile by the depot" in answer.content.decode()
+    assert f'name="version" value="{booking.version}"' in answer.content.decode()
+
+
+def test_what_was_seen_before_the_latest_change_does_not_count_as_seen(
+    dispatcher: Client, booking: Booking
+) -> None:
+    operations.change_booking(
+        booking_id=booking.pk, period=slot(12, 13), by="depot", actor="manager", now=NOW
+    )
+    shown = seen(booking)
+    operations.change_booking(
+        booking_id=booking.pk, period=slot(14, 15), by="depot", actor="manager", now=NOW
+    )
+
+    answer = dispatcher.post(f"/bookings/{booking.pk}/seen/", shown)
+
+    booking.refresh_from_db()
+    assert answer.status_code == 409
+    assert booking.is_changed_unseen
+
+
+@pytest.mark.parametrize("version", [{}, {"version": "0"}, {"version": "soon"}, {"version": "9" * 40}])
+def test_a_form_of_a_booking_without_its_version_changes_nothing(
+    dispatcher: Client, booking: Booking, held: Booking, version: dict[str, str]
+) -> None:
+    before = list(Booking.objects.order_by("pk").values())
+    change = {**change_of(booking, starts_at="2030-01-15T12:00", ends_at="2030-01-15T13:00")}
+    del change["version"]
+    sent = [
+        (booking, "change", change), (booking, "cancellation", {"reason": "TRAFFIC"}), (booking, "seen", {}),
+        (held, "confirmation", {}), (held, "release", {}),
+    ]  # fmt: skip
+
+    for found, name, data in sent:
+        answer = dispatcher.post(f"/bookings/{found.pk}/{name}/", {**data, **version})
+
+        assert answer.status_code == 409, name
+    assert list(Booking.objects.order_by("pk").values()) == before
 
 
 def test_tokens_are_chosen_by_hand(dispatcher: Client, booking: Booking, fleet: Organisation) -> None:
@@ -334,7 +444,7 @@ def test_a_refused_change_says_why_at_the_field_with_what_is_nearest(
     )  # fmt: skip
 
     booking.refresh_from_db()
-    assert (answer.status_code, booking.period) == (422, slot(10, 11))
+    assert (answer.status_code, booking.period) == (409, slot(10, 11))
     assert answer.context["form"].errors["starts_at"] == ["This slot is taken."]
     assert answer.context["nearest"]["words"] == "12:00–13:00"
 
@@ -403,7 +513,7 @@ def test_a_wrong_change_is_answered_at_its_field_and_changes_nothing(
 
 def test_a_booking_is_cancelled_with_its_reason(dispatcher: Client, booking: Booking) -> None:
     answer = dispatcher.post(
-        f"/bookings/{booking.pk}/cancellation/", {"reason": "TRAFFIC", "note": "A7 closed"}
+        f"/bookings/{booking.pk}/cancellation/", {"reason": "TRAFFIC", "note": "A7 closed", **seen(booking)}
     )
 
     booking.refresh_from_db()
@@ -416,7 +526,7 @@ def test_a_booking_is_cancelled_with_its_reason(dispatcher: Client, booking: Boo
 def test_a_reason_nobody_knows_is_refused_at_the_field(
     dispatcher: Client, booking: Booking, reason: str
 ) -> None:
-    answer = dispatcher.post(f"/bookings/{booking.pk}/cancellation/", {"reason": reason})
+    answer = dispatcher.post(f"/bookings/{booking.pk}/cancellation/", {"reason": reason, **seen(booking)})
 
     booking.refresh_from_db()
     assert (answer.status_code, booking.status) == (422, "confirmed")
@@ -428,7 +538,7 @@ def test_after_the_deadline_cancelling_is_refused_with_when_it_was_possible(
 ) -> None:
     clock.move_to(at(9, 40))
 
-    answer = dispatcher.post(f"/bookings/{booking.pk}/cancellation/", {"reason": "TRAFFIC"})
+    answer = dispatcher.post(f"/bookings/{booking.pk}/cancellation/", {"reason": "TRAFFIC", **seen(booking)})
 
     booking.refresh_from_db()
     assert (answer.status_code, booking.status) == (422, "confirmed")
@@ -450,7 +560,7 @@ def test_a_partner_is_asked_to_cancel_and_the_booking_stands_until_it_answers(
     )  # fmt: skip
     operations.adopt_remote(booking_id=booking.pk, state=state, actor="partner DE*ABC", now=NOW)
 
-    dispatcher.post(f"/bookings/{booking.pk}/cancellation/", {"reason": "TRAFFIC"})
+    dispatcher.post(f"/bookings/{booking.pk}/cancellation/", {"reason": "TRAFFIC", **seen(booking)})
 
     page = page_of(dispatcher, booking)
     assert 'data-status="confirmed"' in page
@@ -476,8 +586,13 @@ def test_a_change_by_the_depot_is_marked_until_a_dispatcher_has_seen_it(
     assert "data-changed-by-depot" in dispatcher.get("/bookings/").content.decode()
 
     assert dispatcher.get(f"/bookings/{booking.pk}/seen/").status_code == 405
-    assert dispatcher.post(f"/bookings/{booking.pk}/seen/").status_code == 302
-    assert dispatcher.post(f"/bookings/{booking.pk}/seen/", headers={"HX-Request": "true"}).status_code == 204
+    assert dispatcher.post(f"/bookings/{booking.pk}/seen/", seen(booking)).status_code == 302
+    assert (
+        dispatcher.post(
+            f"/bookings/{booking.pk}/seen/", seen(booking), headers={"HX-Request": "true"}
+        ).status_code
+        == 204
+    )
 
     after = page_of(dispatcher, booking)
     assert "data-changed-by-depot" not in after

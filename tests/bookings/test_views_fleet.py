@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from bookings.models import Token, Vehicle
 from depots.models import Membership, Organisation
-from tests.bookings.people import client_of
+from tests.bookings.people import client_of, seen
 from tests.factories import make_fleet, make_user, make_vehicle
 
 pytestmark = pytest.mark.django_db
@@ -72,7 +72,9 @@ def test_what_was_saved_is_shown_again_and_saved_unchanged(dispatcher: Client) -
     page = dispatcher.get(f"/vehicles/{added['id']}/").content.decode()
     for value in ("621.5", "16.5", "42.5"):
         assert f'value="{value}"' in page
-    dispatcher.post(f"/vehicles/{added['id']}/", {**TRUCK, "plate": added["plate"]})
+    dispatcher.post(
+        f"/vehicles/{added['id']}/", {**TRUCK, "plate": added["plate"], **seen(Vehicle.objects.get())}
+    )
 
     assert Vehicle.objects.values().get() == added
 
@@ -103,6 +105,59 @@ def test_a_wrong_vehicle_is_answered_at_its_field_and_changes_nothing(
     assert list(Vehicle.objects.values()) == before
 
 
+def test_a_vehicle_that_was_changed_meanwhile_is_not_overwritten(
+    dispatcher: Client, vehicle: Vehicle
+) -> None:
+    shown = seen(vehicle)
+    Vehicle.objects.filter(pk=vehicle.pk).update(length_cm=1875, needs_drive_through=False)
+
+    answer = dispatcher.post(f"/vehicles/{vehicle.pk}/", {**TRUCK, "plate": "HH-NF 100", **shown})
+
+    page = answer.content.decode()
+    vehicle.refresh_from_db()
+    assert (answer.status_code, vehicle.length_cm) == (409, 1875)
+    assert "HH-NF 100 was changed since this page was shown." in page
+    assert "Length (m): 18.75" in page
+    assert "Needs a drive-through bay: no" in page
+    assert f'name="version" value="{seen(vehicle)["version"]}"' in page
+    again = {**TRUCK, "plate": "HH-NF 100", **seen(vehicle)}
+    assert dispatcher.post(f"/vehicles/{vehicle.pk}/", again).status_code == 302
+
+
+@pytest.mark.parametrize(
+    "version", [{}, {"version": ""}, {"version": "x"}, {"version": "9" * 40}, {"version": "-1"}]
+)
+def test_a_form_or_button_of_the_fleet_without_its_version_changes_nothing(
+    dispatcher: Client, vehicle: Vehicle, version: dict[str, str]
+) -> None:
+    token = vehicle.tokens.get()
+    sent = {
+        f"/vehicles/{vehicle.pk}/": {**TRUCK, "plate": "HH-NF 100"},
+        f"/vehicles/{vehicle.pk}/retirement/": {},
+        f"/vehicles/{vehicle.pk}/return/": {},
+        f"/tokens/{token.pk}/": CARD,
+        f"/tokens/{token.pk}/block/": {},
+        f"/tokens/{token.pk}/release/": {},
+    }
+    before = (Vehicle.objects.values().get(), Token.objects.values().get())
+
+    for url, data in sent.items():
+        assert dispatcher.post(url, {**data, **version}).status_code == 409, url
+    assert (Vehicle.objects.values().get(), Token.objects.values().get()) == before
+
+
+def test_every_form_that_changes_a_vehicle_or_token_carries_its_version(
+    dispatcher: Client, vehicle: Vehicle
+) -> None:
+    token = vehicle.tokens.get()
+    for url in (f"/vehicles/{vehicle.pk}/", "/tokens/", f"/tokens/{token.pk}/"):
+        page = dispatcher.get(url).content.decode().split('id="main"')[1]
+        forms = page.split('method="post"')[1:]
+        assert forms
+        for form in forms:
+            assert 'name="version" value="' in form.split("</form>")[0], url
+
+
 def test_two_fleets_may_each_have_the_same_plate(dispatcher: Client) -> None:
     make_vehicle(make_fleet(), plate="HH-NF 700")
 
@@ -130,12 +185,12 @@ def test_a_plate_somebody_adds_at_the_same_moment_is_an_error_at_the_field(
 
 
 def test_a_vehicle_is_retired_and_comes_back(dispatcher: Client, vehicle: Vehicle) -> None:
-    dispatcher.post(f"/vehicles/{vehicle.pk}/retirement/")
+    dispatcher.post(f"/vehicles/{vehicle.pk}/retirement/", seen(vehicle))
     vehicle.refresh_from_db()
     assert vehicle.is_retired
     assert "HH-NF 100" not in str(dispatcher.get("/slots/").context["form"]["vehicle"])
 
-    dispatcher.post(f"/vehicles/{vehicle.pk}/return/")
+    dispatcher.post(f"/vehicles/{vehicle.pk}/return/", seen(vehicle))
     vehicle.refresh_from_db()
     assert not vehicle.is_retired
 
@@ -154,7 +209,7 @@ def test_a_token_is_added_to_a_vehicle_and_managed_on_its_page(
     page = dispatcher.get(f"/vehicles/{vehicle.pk}/").content.decode()
     assert f'action="/tokens/{token.pk}/block/"' in page
 
-    dispatcher.post(f"/tokens/{token.pk}/", {**CARD, "label": "red card"})
+    dispatcher.post(f"/tokens/{token.pk}/", {**CARD, "label": "red card", **seen(token)})
     token.refresh_from_db()
     assert (token.label, token.vehicle) == ("red card", None)
 
@@ -162,12 +217,12 @@ def test_a_token_is_added_to_a_vehicle_and_managed_on_its_page(
 def test_a_lost_card_is_blocked_and_released_again(dispatcher: Client, vehicle: Vehicle) -> None:
     token = vehicle.tokens.get()
 
-    dispatcher.post(f"/tokens/{token.pk}/block/")
+    dispatcher.post(f"/tokens/{token.pk}/block/", seen(token))
     token.refresh_from_db()
     assert token.is_blocked
     assert "Blocked" in dispatcher.get("/tokens/").content.decode()
 
-    dispatcher.post(f"/tokens/{token.pk}/release/")
+    dispatcher.post(f"/tokens/{token.pk}/release/", seen(token))
     token.refresh_from_db()
     assert not token.is_blocked
 

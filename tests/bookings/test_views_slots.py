@@ -18,7 +18,7 @@ from bookings.live.board import render_evse
 from bookings.models import Booking, BookingOption, Tariff, Vehicle
 from depots.models import Charger, Evse, Membership, Organisation
 from depots.periods import Period
-from tests.bookings.people import client_of
+from tests.bookings.people import client_of, seen
 from tests.factories import (
     NOW,
     at,
@@ -222,7 +222,7 @@ def test_reserving_takes_two_clicks_and_holds_the_slot_in_between(
     assert "Confirm booking" in page
     assert "data-countdown" in page
 
-    confirmed = dispatcher.post(f"/bookings/{booking.pk}/confirmation/")
+    confirmed = dispatcher.post(f"/bookings/{booking.pk}/confirmation/", seen(booking))
 
     booking.refresh_from_db()
     assert (confirmed.status_code, booking.status) == (302, "confirmed")
@@ -262,7 +262,7 @@ def test_a_slot_somebody_else_took_meanwhile_is_refused_with_the_nearest_and_fre
     answer = dispatcher.post("/holds/", slot_of(evse, fleet, vehicle))
 
     page = answer.content.decode()
-    assert answer.status_code == 422
+    assert answer.status_code == 409
     assert "This slot is taken." in page
     assert "Nothing was booked." in page
     assert answer.context["nearest"].url.startswith("/slots/?depot=NF-KAS&vehicle=HH-NF+100")
@@ -322,7 +322,7 @@ def test_a_refusal_at_one_depot_leaves_the_slots_of_the_others(
 
     answer = dispatcher.post("/holds/", slot_of(evse, fleet, vehicle, **asked(vehicle="HH-NF 100")))
 
-    assert answer.status_code == 422
+    assert answer.status_code == 409
     assert {place.depot for place in answer.context["places"]} == {evse.depot, other.depot}
     assert answer.context["nearest"].url.startswith("/slots/?depot=NF-KAS")
 
