@@ -36,9 +36,12 @@ FIRST_WATCH = timedelta(seconds=30)
 NOT_LET_IN = {401, 403, 405}
 
 
-@dataclass(frozen=True)
+@dataclass
 class Turn:
-    """What to do next for an ask: POST `body` to `url`, or without body look for `request_id` in the list there."""
+    """What to do next for an ask: POST `body` to `url`, or without body look for `request_id` in the list there.
+
+    `lease` is the one that stands: a long look is given another.
+    """
 
     lease: Lease
     peer: Peer
@@ -108,9 +111,8 @@ def begin(lease: Lease, *, now: datetime) -> Turn | None:
 
 def answered(turn: Turn, answer: Answer, *, now: datetime) -> str:
     """The partner's Booking. Gives the URL of the offer to read again, empty when its calendar is not in doubt."""
-    partner = Partner.objects.select_related("organisation").get(pk=turn.lease.partner_id)
+    partner = _heard(turn, now)
     with transaction.atomic():
-        deliveries.heard_yes(partner.pk, now=now)
         try:
             adopting.adopt(partner, _object(answer.data), reason=answer.message, now=now)
         except UnreadableError as error:
@@ -122,9 +124,8 @@ def answered(turn: Turn, answer: Answer, *, now: datetime) -> str:
 
 def found(turn: Turn, raw: dict[str, Any] | None, *, now: datetime) -> str:
     """What the partner's list says of this booking; None: it is not there, so the ask has not arrived."""
-    partner = Partner.objects.select_related("organisation").get(pk=turn.lease.partner_id)
+    partner = _heard(turn, now)
     with transaction.atomic():
-        deliveries.heard_yes(partner.pk, now=now)
         if raw is not None:
             try:
                 adopting.adopt(partner, raw, now=now)
@@ -150,8 +151,8 @@ def refused(turn: Turn, refusal: Refused, *, now: datetime) -> str:
         _did_not_count(turn)
         deliveries.failed(turn.lease, refusal, now=now)
         return ""
+    _heard(turn, now)
     with transaction.atomic():
-        deliveries.heard_yes(turn.lease.partner_id, now=now)
         ask = BookingRequest.objects.select_related("booking__option").get(pk=turn.lease.object_id)
         if ask.decision == Decision.PENDING and turn.is_repeated and turn.body is not None:
             # The first one may have been taken, and the repetition refused for that: their list will tell.
@@ -189,6 +190,12 @@ def offer_read(turn: Turn, raw: Any, *, now: datetime) -> None:
     """The offer as it is after a refusal: its calendar was out of date (ocpi.md §7, row 20)."""
     partner = Partner.objects.select_related("organisation").get(pk=turn.lease.partner_id)
     adopting.adopt_offer(partner, _object(raw), now=now)
+
+
+def _heard(turn: Turn, now: datetime) -> Partner:
+    """Whoever answered. Its row is not held while a booking is waited for."""
+    deliveries.heard_yes(turn.lease.partner_id, now=now)
+    return Partner.objects.select_related("organisation").get(pk=turn.lease.partner_id)
 
 
 def _after(turn: Turn, partner: Partner, now: datetime) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 
+from roaming.deliveries import unlocked
 from roaming.models import Delivery, Partner
 from roaming.registration import wake_sender
 
@@ -14,7 +15,7 @@ from roaming.registration import wake_sender
 REFRESHED_EVERY = timedelta(hours=24)
 
 # The partners that see an offer are those its depot is open to, and those that were told of it before: they have to
-# hear that it is gone. Rows are written in one order, so that two jobs do not deadlock.
+# hear that it is gone. Rows are written in the order that everybody keeps (deliveries.py).
 _WANT = """
 INSERT INTO roaming_delivery
     (partner_id, kind, object_id, wanted_version, delivered_version, next_try_at, attempts, last_error, was_refused)
@@ -59,4 +60,5 @@ def refresh(*, now: datetime) -> int:
         next_try_at__isnull=True,
         delivered_at__lte=now - REFRESHED_EVERY,
     )
-    return old.update(next_try_at=now)
+    with transaction.atomic():
+        return unlocked(old).update(next_try_at=now)

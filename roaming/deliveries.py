@@ -2,24 +2,30 @@
 
 A `Delivery` row is a standing wish, not a message. It is due when `next_try_at` has come; a worker that takes it holds
 it for LEASE, after which it is anybody's again, so a killed worker delays an object and loses nothing.
+
+Locks, after all that bookings takes: partners by key, then deliveries by partner, kind and object. Many rows are only ever
+waited for within the offers (`_WANT`, `_SETTLE`, a registration); where rows may be left out, locked ones are (decision 41).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Case, F, Q, When
+from django.db.models import Case, F, Q, QuerySet, When
 
 from roaming.models import Delivery, Partner
+from roaming.ocpi import client
 from roaming.ocpi.client import CallFailed, Peer, Refused
 
 # Longer than any call may take (client.py), short enough that a kill is not noticed.
 LEASE = timedelta(seconds=30)
+# What must be left of a lease when a call begins: its limits of time, and a moment to settle it.
+CALL = timedelta(seconds=client.CONNECT_TIMEOUT_S + client.READ_TIMEOUT_S + 5)
 # A burst of changes becomes one push of a calendar (ocpi.md §3.7).
 CALENDAR_PAUSE = timedelta(seconds=2)
 IN_FLIGHT_PER_PARTNER = 4
@@ -53,14 +59,21 @@ RETURNING d.id, d.partner_id, d.kind, d.object_id, d.wanted_version
 """
 
 _SETTLE = """
+WITH s AS (
+    SELECT d.id, u.version, u.digest
+    FROM unnest(%(ids)s::bigint[], %(versions)s::bigint[], %(untils)s::timestamptz[], %(digests)s::text[])
+        AS u(id, version, until, digest)
+    JOIN roaming_delivery d ON d.id = u.id AND d.leased_until = u.until
+    ORDER BY d.partner_id, d.kind, d.object_id
+    FOR NO KEY UPDATE OF d
+)
 UPDATE roaming_delivery d SET
     delivered_version = greatest(d.delivered_version, s.version),
     next_try_at = CASE WHEN d.wanted_version > s.version THEN %(now)s::timestamptz END,
     delivered = CASE WHEN s.digest = '' THEN d.delivered ELSE jsonb_build_object('digest', s.digest) END,
     delivered_at = %(now)s, leased_until = NULL, attempts = 0, was_refused = false, last_error = ''
-FROM unnest(%(ids)s::bigint[], %(versions)s::bigint[], %(untils)s::timestamptz[], %(digests)s::text[])
-    AS s(id, version, until, digest)
-WHERE d.id = s.id AND d.leased_until = s.until
+FROM s
+WHERE d.id = s.id
 """
 
 
@@ -110,12 +123,15 @@ def claim(*, room: int, now: datetime) -> list[Lease]:
         ]
 
 
+def is_long_enough(lease: Lease, *, now: datetime) -> bool:
+    """Whether a call that begins now is over before somebody else takes the delivery for abandoned."""
+    return lease.until - now >= CALL
+
+
 def extend(lease: Lease, *, now: datetime) -> Lease | None:
     """The same delivery for another LEASE; None when it is no longer ours."""
     until = now + LEASE
-    if not _ours(lease).update(leased_until=until):
-        return None
-    return Lease(lease.delivery_id, lease.partner_id, lease.kind, lease.object_id, lease.version, until)
+    return replace(lease, until=until) if _ours(lease).update(leased_until=until) else None
 
 
 def succeeded(lease: Lease, *, digest: str = "", now: datetime) -> None:
@@ -124,8 +140,21 @@ def succeeded(lease: Lease, *, digest: str = "", now: datetime) -> None:
 
 
 def all_succeeded(delivered: list[tuple[Lease, str]], *, now: datetime) -> None:
-    """The same of many, with the digest of what was sent (empty: not to be remembered)."""
-    with transaction.atomic(), connection.cursor() as cursor:
+    """The same of many, with the digest of what was sent (empty: not to be remembered).
+
+    Offers, of which a change makes hundreds, in one statement; a booking by itself, since a transaction that
+    changes several bookings writes their deliveries in its own order.
+    """
+    heard_yes(*{lease.partner_id for lease, _ in delivered}, now=now)
+    offers = [one for one in delivered if one[0].kind == Delivery.Kind.BOOKING_LOCATION]
+    others = [[one] for one in delivered if one[0].kind != Delivery.Kind.BOOKING_LOCATION]
+    for together in [offers, *others]:
+        if together:
+            _settle(together, now)
+
+
+def _settle(delivered: list[tuple[Lease, str]], now: datetime) -> None:
+    with connection.cursor() as cursor:
         cursor.execute(
             _SETTLE,
             {
@@ -136,7 +165,6 @@ def all_succeeded(delivered: list[tuple[Lease, str]], *, now: datetime) -> None:
                 "digests": [digest for _, digest in delivered],
             },
         )
-        heard_yes(*{lease.partner_id for lease, _ in delivered}, now=now)
 
 
 def unchanged(lease: Lease) -> None:
@@ -155,6 +183,7 @@ def failed(lease: Lease, failure: CallFailed, *, now: datetime) -> None:
     """Try again later. A no counts against the object, silence against the partner; many different noes do too."""
     is_no = isinstance(failure, Refused) and not failure.is_their_fault
     with transaction.atomic():
+        partner = Partner.objects.select_for_update(no_key=True).get(pk=lease.partner_id)
         row = _ours(lease).select_for_update(no_key=True).first()
         if row is None:
             return
@@ -165,7 +194,7 @@ def failed(lease: Lease, failure: CallFailed, *, now: datetime) -> None:
         row.leased_until = None
         row.next_try_at = now + pause(row.attempts)
         row.save(update_fields=["attempts", "was_refused", "last_error", "leased_until", "next_try_at"])
-        heard_no(lease.partner_id, counts=counts, is_silent=not is_no, now=now)
+        _count_failure(partner, counts=counts, is_silent=not is_no, now=now)
 
 
 def release(lease: Lease, *, now: datetime, error: str = "") -> None:
@@ -181,26 +210,42 @@ def release(lease: Lease, *, now: datetime, error: str = "") -> None:
 def heard_yes(*partner_ids: int, now: datetime) -> None:
     """These partners answer: their circuits close, and what waited for them to come back is due."""
     recently = Q(last_success_at__gt=now - timedelta(seconds=30), failures=0, closed_until__isnull=True)
-    known = list(Partner.objects.filter(pk__in=partner_ids).exclude(recently).order_by("pk"))
-    back = [p.pk for p in known if p.failures or p.closed_until]
-    away = [p.pk for p in known if p.failures >= CIRCUIT_OPENS_AT and p.next_pull_at]
-    if known:
-        Partner.objects.filter(pk__in=[p.pk for p in known]).update(
-            last_success_at=now, failures=0, closed_until=None
-        )
-    if back:
-        waiting = Delivery.objects.filter(partner__in=back, was_refused=False, next_try_at__gt=now)
-        waiting.exclude(kind=Delivery.Kind.REQUEST).update(next_try_at=now)
-    if away:
-        Partner.objects.filter(pk__in=away).update(next_pull_at=now)  # its depots may have changed meanwhile
+    with transaction.atomic():
+        rows = Partner.objects.filter(pk__in=partner_ids).exclude(recently).order_by("pk")
+        known = list(rows.select_for_update(no_key=True))
+        back = [p.pk for p in known if p.failures or p.closed_until]
+        away = [p.pk for p in known if p.failures >= CIRCUIT_OPENS_AT and p.next_pull_at]
+        if known:
+            Partner.objects.filter(pk__in=[p.pk for p in known]).update(
+                last_success_at=now, failures=0, closed_until=None
+            )
+        if back:
+            waiting = Delivery.objects.filter(partner__in=back, was_refused=False, next_try_at__gt=now)
+            unlocked(waiting.exclude(kind=Delivery.Kind.REQUEST)).update(next_try_at=now)
+        if away:
+            Partner.objects.filter(pk__in=away).update(
+                next_pull_at=now
+            )  # its depots may have changed meanwhile
 
 
-def heard_no(partner_id: int, *, counts: bool = True, is_silent: bool = True, now: datetime) -> None:
-    """Count a failure; from CIRCUIT_OPENS_AT on, the partner is left alone for a while.
+def unlocked(rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
+    """Those of the rows that nobody is writing just now, locked. Who writes one decides what becomes of it."""
+    free = rows.order_by("partner_id", "kind", "object_id").select_for_update(no_key=True, skip_locked=True)
+    return Delivery.objects.filter(pk__in=list(free.values_list("pk", flat=True)))
+
+
+def heard_no(partner_id: int, *, now: datetime) -> None:
+    """Count a silence of a partner that was called for something else than a delivery."""
+    with transaction.atomic():
+        partner = Partner.objects.select_for_update(no_key=True).get(pk=partner_id)
+        _count_failure(partner, counts=True, is_silent=True, now=now)
+
+
+def _count_failure(partner: Partner, *, counts: bool, is_silent: bool, now: datetime) -> None:
+    """From CIRCUIT_OPENS_AT on, the (locked) partner is left alone for a while.
 
     One that answers, if only with a no, is asked again within the minute: the next object may be to its liking.
     """
-    partner = Partner.objects.select_for_update(no_key=True).get(pk=partner_id)
     if not counts and partner.failures < CIRCUIT_OPENS_AT:
         return
     partner.failures += 1
@@ -229,6 +274,6 @@ def _timeless(value: Any) -> Any:
     return value
 
 
-def _ours(lease: Lease) -> Any:
+def _ours(lease: Lease) -> QuerySet[Delivery]:
     """The row, as long as our lease is the one that stands: a late result of an old one writes nothing."""
     return Delivery.objects.filter(pk=lease.delivery_id, leased_until=lease.until)

@@ -114,17 +114,14 @@ def keep_page(pull: Pull, crawl: Crawl, objects: Iterable[Any], *, now: datetime
 def finished(pull: Pull, *, now: datetime) -> None:
     """The visit is over: hide what a complete crawl did not list, and plan the next one."""
     with transaction.atomic():
-        partner = (
-            Partner.objects.select_for_update(no_key=True, of=("self",))
-            .select_related("organisation")
-            .get(pk=pull.partner_id)
-        )
+        partner = Partner.objects.select_related("organisation").get(pk=pull.partner_id)
         if pull.is_complete:
-            partner.pulled_at = pull.started_at
             for party in {crawl.party for crawl in pull.crawls if crawl.kind == "booking_location"}:
                 mirroring.withdraw_missing(
                     partner, *party, seen=pull.seen.get(party, set()), before=pull.started_at
                 )
+        partner = Partner.objects.select_for_update(no_key=True).get(pk=pull.partner_id)
+        partner.pulled_at = pull.started_at if pull.is_complete else partner.pulled_at
         partner.pull_failures, partner.pull_leased_until = 0, None
         if partner.is_registered:
             # What became due during the visit, a stub to fill say, stays due.

@@ -18,6 +18,7 @@ from bookings.models import BookingOption
 from depots import secrets
 from depots.models import Organisation
 from roaming import access, messages
+from roaming.deliveries import unlocked
 from roaming.models import Delivery, Partner, PartnerToken
 from roaming.ocpi import client, handshake
 from roaming.ocpi.client import Exchange, Http, Peer
@@ -168,15 +169,15 @@ def renew(*, partner: Partner, credentials: Credentials, version: str, now: date
 def unregister(*, partner: Partner, now: datetime) -> None:
     """DELETE credentials: traffic stops and tokens die, what was booked stays. Raises NotRegistered."""
     with transaction.atomic():
-        partner = _locked(partner)
-        if not partner.is_registered:
-            raise NotRegistered("You are not registered.")
-        partner.tokens.all().delete()
-        partner.deliveries.exclude(kind=Delivery.Kind.REQUEST).update(next_try_at=None)
         # Nobody can be asked there any more; a new registration reads the offers again.
         BookingOption.objects.filter(depot__operator=partner.organisation, is_mirror=True).update(
             is_withdrawn=True
         )
+        partner = _locked(partner)
+        if not partner.is_registered:
+            raise NotRegistered("You are not registered.")
+        partner.tokens.all().delete()
+        unlocked(partner.deliveries.exclude(kind=Delivery.Kind.REQUEST)).update(next_try_at=None)
         partner.state = Partner.State.GONE
         partner.outbound_token_encrypted, partner.endpoints = "", []
         partner.next_pull_at = partner.closed_until = None
@@ -251,25 +252,28 @@ def check_roles(partner: Partner, roles: list[dict[str, str]]) -> None:
 
 def start_exchange(partner: Partner, *, now: datetime) -> None:
     """All an eMSP may book is on its way to it, all a CPO offers is fetched: at once, in the caller's transaction."""
-    partner.deliveries.filter(kind=Delivery.Kind.BOOKING_LOCATION).update(delivered_version=0, delivered=None)
+    known = partner.deliveries.filter(kind=Delivery.Kind.BOOKING_LOCATION).values_list("object_id", flat=True)
+    wanted = set(known)
     if partner.has_role("EMSP"):
-        options = access.options(partner, now=now).values_list("pk", "calendar_version")
-        Delivery.objects.bulk_create(
-            [
-                Delivery(
-                    partner=partner,
-                    kind=Delivery.Kind.BOOKING_LOCATION,
-                    object_id=pk,
-                    wanted_version=version,
-                    next_try_at=now,
-                )
-                for pk, version in options
-            ],
-            update_conflicts=True,
-            unique_fields=["partner", "kind", "object_id"],
-            update_fields=["wanted_version", "next_try_at"],
-            batch_size=1000,
-        )
+        wanted |= set(access.options(partner, now=now).values_list("pk", flat=True))
+    # New and known ones in one pass and in the order of _WANT, which may be writing the same rows.
+    options = BookingOption.objects.filter(pk__in=wanted).order_by("pk").values_list("pk", "calendar_version")
+    Delivery.objects.bulk_create(
+        [
+            Delivery(
+                partner=partner,
+                kind=Delivery.Kind.BOOKING_LOCATION,
+                object_id=pk,
+                wanted_version=version,
+                next_try_at=now,
+            )
+            for pk, version in options
+        ],
+        update_conflicts=True,
+        unique_fields=["partner", "kind", "object_id"],
+        update_fields=["wanted_version", "next_try_at", "delivered_version", "delivered"],
+        batch_size=1000,
+    )
     partner.next_pull_at = now if partner.has_role("CPO") else None
     partner.pulled_at = None
     partner.save(update_fields=["next_pull_at", "pulled_at"])
@@ -281,7 +285,7 @@ def resume(partner: Partner, *, now: datetime) -> None:
     behind = Q(kind=Delivery.Kind.REQUEST, next_try_at__isnull=False) | Q(
         delivered_version__lt=F("wanted_version")
     )
-    partner.deliveries.filter(behind).update(next_try_at=now, attempts=0, was_refused=False)
+    unlocked(partner.deliveries.filter(behind)).update(next_try_at=now, attempts=0, was_refused=False)
     partner.failures, partner.closed_until, partner.pull_failures = 0, None, 0
     partner.save(update_fields=["failures", "closed_until", "pull_failures"])
     wake_sender()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 import psycopg
@@ -31,6 +32,8 @@ T = TypeVar("T")
 
 MOST_AT_ONCE = 400
 DATABASE_THREADS = 4
+# Reading is slower than sending and in no hurry: it has threads of its own, and stores this many objects at a time.
+READING_THREADS, OBJECTS_AT_ONCE = 2, 20
 POLL_S = 1.0
 GATHER_S = 0.02
 TIDY_EVERY = timedelta(minutes=10)
@@ -47,6 +50,7 @@ class _Loop:
     def __init__(self, clock: Callable[[], datetime], poll_s: float) -> None:
         self.clock, self.poll_s = clock, poll_s
         self._threads = ThreadPoolExecutor(DATABASE_THREADS, thread_name_prefix="sender database")
+        self._reading_threads = ThreadPoolExecutor(READING_THREADS, thread_name_prefix="sender reading")
         self._wake = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
         self._said: list[Exchange] = []
@@ -62,8 +66,7 @@ class _Loop:
             async with self._http:
                 while not stop.is_set():
                     self._wake.clear()
-                    await self._settle()
-                    await self._start_what_is_due()
+                    await self._turn()
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self._wake.wait(), self.poll_s)
                         # What ends or becomes due together is looked at together.
@@ -73,11 +76,17 @@ class _Loop:
             for task in (listening, stopping, *self._under_way):
                 task.cancel()
             await asyncio.gather(listening, stopping, *self._under_way, return_exceptions=True)
-            with suppress(
-                Exception
-            ):  # what is not settled is sent again: the partner gets the same state twice
-                await self._settle()
+            await self._settle()
             self._threads.shutdown()
+            self._reading_threads.shutdown()
+
+    async def _turn(self) -> None:
+        """A fault of the database ends neither the loop nor the calls that are under way; the next turn tries again."""
+        await self._settle()
+        try:
+            await self._start_what_is_due()
+        except Exception:
+            logger.exception("what is due cannot be taken")
 
     async def _start_what_is_due(self) -> None:
         now, room = self.clock(), MOST_AT_ONCE - len(self._under_way)
@@ -132,14 +141,23 @@ class _Loop:
 
     async def _put(self, push: Push) -> None:
         """Send; a yes is settled with the others that came at the same moment."""
+        lease: Lease | None = push.lease
         try:
-            if push.probe:
+            if push.probe and (lease := await self._held(push.lease)):
                 await self._http.call(push.peer.unrouted(), "GET", push.probe)
-            await self._http.call(push.peer, "PUT", push.url, body=push.body)
+            if lease and (lease := await self._held(lease)):
+                await self._http.call(push.peer, "PUT", push.url, body=push.body)
         except CallFailed as failure:
-            await self._in_thread(deliveries.failed, push.lease, failure, now=self.clock())
+            await self._in_thread(deliveries.failed, lease or push.lease, failure, now=self.clock())
         else:
-            self._delivered.append((push.lease, push.digest))
+            if lease:
+                self._delivered.append((lease, push.digest))
+
+    async def _held(self, lease: Lease) -> Lease | None:
+        """The lease, long enough for a call; None when the delivery has become somebody else's."""
+        if deliveries.is_long_enough(lease, now=self.clock()):
+            return lease
+        return await self._in_thread(deliveries.extend, lease, now=self.clock())
 
     async def _ask(self, lease: Lease) -> None:
         turn = await self._in_thread(asks.begin, lease, now=self.clock())
@@ -165,7 +183,7 @@ class _Loop:
                 await self._in_thread(asks.offer_read, turn, offer.data, now=self.clock())
 
     async def _look_up(self, turn: asks.Turn) -> dict[str, Any] | None:
-        """Our booking in the partner's list (S4), found by the request_id we gave it."""
+        """Our booking in the partner's list (S4), found by the request_id we gave it; the lease is kept up meanwhile."""
         async for page in self._http.pages(turn.peer, turn.url, {"date_from": turn.since}):
             for raw in page:
                 if (
@@ -173,13 +191,17 @@ class _Loop:
                     and str(raw.get("request_id", "")).upper() == turn.request_id.upper()
                 ):
                     return raw
+            lease = await self._held(turn.lease)
+            if lease is None:
+                raise Unreachable("somebody else looks for it", maybe_received=False)
+            turn.lease = lease
         return None
 
     async def _pull(self, partner_id: int) -> None:
         try:
-            pull = await self._in_thread(pulls.begin, partner_id, now=self.clock())
+            pull = await self._reading(pulls.begin, partner_id, now=self.clock())
             await pulls.visit(self._http, pull, keep_page=self._keep_page)
-            await self._in_thread(pulls.finished, pull, now=self.clock())
+            await self._reading(pulls.finished, pull, now=self.clock())
         except CallFailed as failure:
             await self._in_thread(pulls.broke_off, partner_id, failure, now=self.clock())
         except Exception as fault:
@@ -188,25 +210,30 @@ class _Loop:
             await self._in_thread(pulls.broke_off, partner_id, ours, now=self.clock())
 
     async def _keep_page(self, pull: pulls.Pull, crawl: pulls.Crawl, objects: list[Any]) -> None:
-        await self._in_thread(pulls.keep_page, pull, crawl, objects, now=self.clock())
+        """In pieces, so that a partner with long pages takes turns with the others."""
+        for first in range(0, len(objects), OBJECTS_AT_ONCE):
+            some = objects[first : first + OBJECTS_AT_ONCE]
+            await self._reading(pulls.keep_page, pull, crawl, some, now=self.clock())
 
     async def _settle(self) -> None:
-        if self._delivered:
-            delivered, self._delivered[:] = list(self._delivered), []
-            await self._in_thread(deliveries.all_succeeded, delivered, now=self.clock())
+        """Write down what was delivered. What cannot be written is kept until its lease runs out, and sent again then."""
+        delivered, self._delivered[:] = list(self._delivered), []
+        try:
+            if delivered:
+                await self._in_thread(deliveries.all_succeeded, delivered, now=self.clock())
+        except Exception:
+            logger.exception("deliveries cannot be settled", number=len(delivered))
+            self._delivered += [one for one in delivered if one[0].until > self.clock()]
         if self._said:
             said, self._said[:] = list(self._said), []
             with suppress(Exception):  # the log is for people; it must not stop deliveries
                 await self._in_thread(messages.record, said, now=self.clock())
 
     async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        def run() -> T:
-            try:
-                return work(*args, **kwargs)
-            finally:
-                connections.close_all()
+        return await _in(self._threads, partial(work, *args, **kwargs))
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+    async def _reading(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await _in(self._reading_threads, partial(work, *args, **kwargs))
 
     async def _listen(self) -> None:
         """Hear of what becomes due at once. A lost connection is made again; until then the clock does."""
@@ -218,6 +245,16 @@ class _Loop:
                     async for _ in listener.notifies():
                         self._wake.set()
             await asyncio.sleep(self.poll_s)
+
+
+async def _in(threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+    def run() -> T:
+        try:
+            return work()
+        finally:
+            connections.close_all()
+
+    return await asyncio.get_running_loop().run_in_executor(threads, run)
 
 
 def _connection_parameters() -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,10 +26,16 @@ from roaming.ocpi.addresses import GuardedBackend, HostileAddress, check_url
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 15.0
 BOOKING_TIMEOUT_S = 10.0
-MAX_ANSWER = 16 * 1024 * 1024
+# A page of a list may be long, every other answer is one object or none. What is longer than PARSED_AT_ONCE is parsed
+# beside the event loop.
+MAX_ANSWER, MAX_PAGE = 1024 * 1024, 8 * 1024 * 1024
+PARSED_AT_ONCE = 64 * 1024
+LOGGED = 20_000
 MAX_PAGES = 1000
 MAX_NEXT_URL = 2000  # a Link repeats every filter; OCPI's 255 are for URLs in objects
 
+# A token that is cut off at the end is one too.
+_SECRET = re.compile(r'("\s*token\s*"\s*:\s*")(?:[^"\\]|\\.?)*("|$)', re.IGNORECASE)
 _BROKEN = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol)
 
 Party = tuple[str, str]
@@ -142,15 +149,19 @@ class Http:
         body: Any = None,
         query: dict[str, str] | None = None,
         time_limit_s: float = READ_TIMEOUT_S,
+        most: int | None = None,
         correlation_id: str = "",
     ) -> Answer:
-        """Send one request. Raises Refused for a no, Unreachable for anything that is not a readable answer."""
+        """Send one request; its answer has at most `most` bytes (MAX_ANSWER).
+
+        Raises Refused for a no, Unreachable for anything that is not a readable answer.
+        """
         exchange = Exchange(
             peer.partner_id, method, url, str(uuid.uuid4()), correlation_id or str(uuid.uuid4()), logged(body)
         )
         began = time.monotonic()
         try:
-            return await self._exchange(peer, exchange, body, query, time_limit_s)
+            return await self._exchange(peer, exchange, body, query, time_limit_s, most or MAX_ANSWER)
         except CallFailed as failure:
             exchange.error = str(failure)[:300]
             raise
@@ -159,7 +170,13 @@ class Http:
             self.log(exchange)
 
     async def _exchange(
-        self, peer: Peer, exchange: Exchange, body: Any, query: dict[str, str] | None, time_limit_s: float
+        self,
+        peer: Peer,
+        exchange: Exchange,
+        body: Any,
+        query: dict[str, str] | None,
+        time_limit_s: float,
+        most: int,
     ) -> Answer:
         try:
             check_url(exchange.url, max_length=MAX_NEXT_URL)
@@ -181,7 +198,7 @@ class Http:
             exchange.url = str(request.url)[:500]
             # The limit is on the whole exchange; a peer that sends a byte a second does not hold us.
             async with asyncio.timeout(CONNECT_TIMEOUT_S + time_limit_s):
-                status, headers, content = await self._send(request)
+                status, headers, content = await self._send(request, most)
         except HostileAddress as refusal:
             raise Unreachable(str(refusal), maybe_received=False) from refusal
         except (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout) as error:
@@ -195,16 +212,18 @@ class Http:
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise Unreachable(f"the call failed: {error}") from error
         exchange.http_status, exchange.response_body = status, logged(content)
+        if len(content) > PARSED_AT_ONCE:
+            return await asyncio.to_thread(_read, status, headers, content)
         return _read(status, headers, content)
 
-    async def _send(self, request: httpx.Request) -> tuple[int, httpx.Headers, bytes]:
+    async def _send(self, request: httpx.Request, most: int) -> tuple[int, httpx.Headers, bytes]:
         response = await self._client.send(request, stream=True)
         try:
             content = bytearray()
             async for chunk in response.aiter_raw():
                 content += chunk
-                if len(content) > MAX_ANSWER:
-                    raise Unreachable(f"the answer is longer than {MAX_ANSWER >> 20} MiB")
+                if len(content) > most:
+                    raise Unreachable(f"the answer is longer than {most >> 20} MiB")
             return response.status_code, response.headers, bytes(content)
         finally:
             await response.aclose()
@@ -222,7 +241,7 @@ class Http:
             if page in seen or len(seen) >= MAX_PAGES:
                 raise Unreachable("the pages of the list do not come to an end", maybe_received=False)
             seen.add(page)
-            answer = await self.call(peer, "GET", page, query=query if page == url else None)
+            answer = await self.call(peer, "GET", page, query=query if page == url else None, most=MAX_PAGE)
             if not isinstance(answer.data, list):
                 raise Unreachable("the list is not a list", maybe_received=False)
             yield answer.data
@@ -306,29 +325,17 @@ def joined(base: str, *segments: str) -> str:
 
 
 def logged(body: Any) -> str:
-    """A body as the message log keeps it: the first 20,000 characters, tokens blotted out."""
+    """A body as the message log keeps it: its beginning, tokens blotted out; the rest is not even looked at.
+
+    `token` is a text in credentials only; tokens of drivers are objects.
+    """
     if body is None or body == b"":
         return ""
     if isinstance(body, bytes):
-        try:
-            body = json.loads(body[: MAX_ANSWER + 1])
-        except (ValueError, RecursionError):
-            return repr(body[:2000])
-    return json.dumps(_without_secrets(body), ensure_ascii=False)[:20_000].replace("\x00", "")
-
-
-def _without_secrets(value: Any, depth: int = 0) -> Any:
-    if depth > 20:
-        return "…"
-    if isinstance(value, dict):
-        # `token` is a text in credentials only; tokens of drivers are objects.
-        return {
-            k: "…" if k.strip().lower() == "token" and isinstance(v, str) else _without_secrets(v, depth + 1)
-            for k, v in value.items()
-        }
-    if isinstance(value, list):
-        return [_without_secrets(v, depth + 1) for v in value]
-    return value
+        text = body[: LOGGED * 4].decode("utf-8", "replace")
+    else:
+        text = json.dumps(body, ensure_ascii=False)
+    return _SECRET.sub(r"\1…\2", text[: LOGGED + 200])[:LOGGED].replace("\x00", "")
 
 
 def _read(status: int, headers: httpx.Headers, content: bytes) -> Answer:

@@ -7,13 +7,14 @@ import base64
 import ipaddress
 import json
 import socket
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from roaming.ocpi import addresses, client
-from roaming.ocpi.client import Exchange, Http, Peer, Refused, Unreachable
+from roaming.ocpi.client import Answer, Exchange, Http, Peer, Refused, Unreachable
 from tests.roaming.peers import Asked, Reply, ScriptedPeer, envelope
 
 PEER = Peer("secret-token", from_party=("DE", "NFR"), to_party=("FR", "SIM"))
@@ -304,3 +305,48 @@ def test_many_calls_share_a_loop() -> None:
 
     assert found == [f'"/{n}"' for n in range(30)]
     assert len(said) == 30
+
+
+def test_a_long_answer_is_parsed_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: dict[int, bool] = {}
+    parse = client._read
+
+    def watched(status: int, headers: Any, content: bytes) -> Answer:
+        threads[len(content) > client.PARSED_AT_ONCE] = threading.current_thread() is threading.main_thread()
+        return parse(status, headers, content)
+
+    monkeypatch.setattr(client, "_read", watched)
+    with ScriptedPeer(lambda asked: envelope("x" * (100_000 if "long" in asked.path else 10))) as peer:
+        fetch(f"{peer.url}/short")
+        fetch(f"{peer.url}/long")
+
+    assert threads == {False: True, True: False}
+
+
+def test_of_a_long_answer_only_the_beginning_is_logged_and_looked_at() -> None:
+    body = json.dumps({"data": [{"token": "very-secret", "x": "y" * 100}] * 50_000}).encode()
+
+    text = client.logged(body)
+
+    assert len(text) <= client.LOGGED
+    assert "secret" not in text
+
+
+@pytest.mark.parametrize("cut", range(1, 30))
+def test_a_token_that_the_log_cuts_in_two_is_blotted_out_too(cut: int) -> None:
+    secret = '"token": "0123456789"'
+
+    assert not set("0123456789") & set(client.logged(("x" * (client.LOGGED - cut) + secret).encode()))
+
+
+def test_a_page_may_be_longer_than_another_answer() -> None:
+    with ScriptedPeer(lambda asked: envelope(["x" * (client.MAX_ANSWER + 1)])) as peer:
+        pages, _ = converse(lambda http: _all(http.pages(PEER, peer.url)))
+        with pytest.raises(Unreachable, match="longer than 1 MiB"):
+            fetch(peer.url)
+
+    assert len(pages[0][0]) == client.MAX_ANSWER + 1
+
+
+async def _all(pages: Any) -> list[Any]:
+    return [page async for page in pages]

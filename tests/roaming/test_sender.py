@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from bookings.models import Booking, BookingOption
 from bookings.operations import cancel_booking, change_booking, request_booking
 from roaming import deliveries, registration, tasks
 from roaming.models import Delivery, Partner
+from roaming.ocpi.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 from tests.factories import at, make_depot, make_evse, make_operator, open_depot, option_of, slot
 from tests.roaming.dying import worker_that_dies
 from tests.roaming.partners import make_partner
@@ -463,3 +465,89 @@ def test_a_refused_connection_counts_against_the_partner_only(
 
     assert not row.was_refused
     assert "no connection" in row.last_error
+
+
+def test_a_call_never_begins_with_less_of_its_lease_than_it_may_take(
+    receiver: Receiver, partner: Partner, option: BookingOption, clock: Any
+) -> None:
+    """The probe before a delivery took 20 seconds; the delivery gets as much time for itself."""
+    Partner.objects.update(failures=deliveries.CIRCUIT_OPENS_AT)
+    booking = book(partner, option)
+    left: list[timedelta] = []
+
+    def answer(asked: Asked) -> Reply:
+        if asked.path == "/versions":
+            clock.shift(timedelta(seconds=20))
+        elif "booking_locations" not in asked.path:
+            left.append(of(booking).leased_until - timezone.now())
+        return envelope()
+
+    receiver.answer = answer
+    with RunningSender():
+        eventually(lambda: is_delivered(of(booking)))
+
+    assert left[0] >= timedelta(seconds=CONNECT_TIMEOUT_S + READ_TIMEOUT_S)
+    assert len(left) == 1
+
+
+def test_a_delivery_that_has_become_somebody_elses_is_not_sent(
+    receiver: Receiver, partner: Partner, option: BookingOption, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Partner.objects.update(failures=deliveries.CIRCUIT_OPENS_AT)
+    booking = book(partner, option)
+
+    def answer(asked: Asked) -> Reply:
+        if asked.path == "/versions":  # meanwhile the lease runs out, and another worker takes it
+            clock.shift(deliveries.LEASE)
+            Delivery.objects.filter(kind="booking").update(leased_until=timezone.now() + timedelta(hours=1))
+        return envelope()
+
+    receiver.answer = answer
+    extended: list[Any] = []
+    extend = deliveries.extend
+    monkeypatch.setattr(
+        deliveries, "extend", lambda *args, **kwargs: extended.append(extend(*args, **kwargs)) or extended[-1]
+    )
+    with RunningSender():
+        eventually(lambda: extended)
+
+    assert extended == [None]
+    assert not receiver.puts(booking.reference)
+
+
+def test_a_deadlock_while_settling_ends_no_call_that_is_under_way(
+    receiver: Receiver, partner: Partner, option: BookingOption, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle, refused = deliveries.all_succeeded, threading.Event()
+
+    def settle_later(*args: Any, **kwargs: Any) -> None:
+        if not refused.is_set():
+            refused.set()
+            raise OperationalError("deadlock detected")
+        settle(*args, **kwargs)
+
+    monkeypatch.setattr(deliveries, "all_succeeded", settle_later)
+    slow, quick = book(partner, option), book(partner, option, period=slot(12, 13))
+    receiver.answer = lambda asked: envelope(wait_for=refused if slow.reference in asked.path else None)
+
+    with RunningSender():
+        eventually(lambda: is_delivered(of(quick)) and is_delivered(of(slow)))
+
+    assert len(receiver.puts(slow.reference)) == len(receiver.puts(quick.reference)) == 1
+
+
+def test_a_fault_while_looking_for_what_is_due_ends_nothing(
+    receiver: Receiver, partner: Partner, option: BookingOption, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, faults = deliveries.claim, iter([OperationalError("the server went away")])
+
+    def claim_later(**kwargs: Any) -> Any:
+        for fault in faults:
+            raise fault
+        return claim(**kwargs)
+
+    monkeypatch.setattr(deliveries, "claim", claim_later)
+    booking = book(partner, option)
+
+    with RunningSender():
+        eventually(lambda: is_delivered(of(booking)))
