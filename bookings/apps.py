@@ -11,3 +11,4 @@ class BookingsConfig(AppConfig):
         import_module("bookings.live.receivers")
         import_module("bookings.live.bookings")
         import_module("bookings.live.board")
+        import_module("bookings.live.meters")

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from bookings.models import Booking, BookingRequest, BookingStatus, Closure, Enforcement, Occupancy
+from depots.models import ChargingSession
 from depots.periods import Period, utc_text
 
 # Nothing is left to see of these: a hold nobody confirmed, an ask that never became a booking.
@@ -34,6 +35,7 @@ class Bar:
     zone: ZoneInfo
     url: str
     is_for_depot: bool
+    now: datetime
     is_pending: bool = False
 
     @property
@@ -90,6 +92,11 @@ class Bar:
         return self.booking.status in GIVEN_UP
 
     @property
+    def outstays_since(self) -> str:
+        """From when on its session outlives the slot; empty where it does not."""
+        return self.ends if self.booking.overstays(self.now) else ""
+
+    @property
     def waits(self) -> bool:
         """Is there an ask the depot has to answer?"""
         return self.booking.decide_until is not None
@@ -113,6 +120,37 @@ class Taken:
     @property
     def when(self) -> str:
         return clock(self.period, self.zone)
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A session that uses no booking: somebody who just came, or a stranger in a booked slot. For the depot's eyes."""
+
+    session: ChargingSession
+    evse_uid: str
+    zone: ZoneInfo
+
+    @property
+    def starts(self) -> str:
+        return utc_text(self.session.started_at)
+
+    @property
+    def ends(self) -> str:
+        """Empty while it runs."""
+        return utc_text(self.session.ended_at) if self.session.ended_at else ""
+
+    @property
+    def when(self) -> str:
+        started_at, ended_at = self.session.started_at, self.session.ended_at
+        if ended_at is None or ended_at <= started_at:
+            return f"{started_at.astimezone(self.zone):%H:%M}–"
+        return clock(Period(started_at, ended_at), self.zone)
+
+    @property
+    def who(self) -> str:
+        """The token's ending, as far as there is one: no more than of a booking's."""
+        uid = self.session.token_uid
+        return f"…{uid[-4:]}" if len(uid) > 4 else ""
 
 
 @dataclass(frozen=True)
@@ -142,6 +180,7 @@ def bars_of(
     *,
     uids: dict[int, str],
     is_for_depot: bool,
+    now: datetime,
 ) -> list[Bar]:
     """The bars of a booking here; `rows` is what it occupies, `uids` the depot's EVSEs by id, `request` what waits."""
     if booking.evse_id is None or booking.evse_id not in uids or booking.status in UNSHOWN:
@@ -152,13 +191,13 @@ def bars_of(
     bars = [
         Bar(
             booking, uids[booking.evse_id], booking.period, place.span if place else booking.period,
-            zone, url, is_for_depot,
+            zone, url, is_for_depot, now,
         )
     ]  # fmt: skip
     kept = spans.get(Occupancy.Kind.PENDING)
     if kept is not None and kept.evse_id in uids:
         asked = _asked_period(request) or booking.period
-        bars.append(Bar(booking, uids[kept.evse_id], asked, kept.span, zone, url, is_for_depot, True))
+        bars.append(Bar(booking, uids[kept.evse_id], asked, kept.span, zone, url, is_for_depot, now, True))
     return bars
 
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from bookings.board import bars_of, states_of
 from bookings.board.bars import Bar, closed_of
-from bookings.board.reading import shown_bookings
+from bookings.board.reading import shown_bookings, visits_of
 from bookings.live.audiences import calendar_audience, depot_audience, evse_audiences, fleet_audience
 from bookings.live.publishing import publish
 from bookings.live.rendering import Views, renders
@@ -55,9 +55,10 @@ def render_bar(booking_id: int) -> Views:
     rows = list(Occupancy.objects.filter(holder=booking_id))
     request = BookingRequest.objects.filter(booking=booking_id, decision="pending").first()
     uids = dict(Evse.objects.filter(depot=booking.depot_id).values_list("pk", "uid"))
+    now = timezone.now()
 
     def seen(*, is_for_depot: bool) -> dict[str, Any]:
-        bars = bars_of(booking, rows, request, uids=uids, is_for_depot=is_for_depot)
+        bars = bars_of(booking, rows, request, uids=uids, is_for_depot=is_for_depot, now=now)
         return {"depot": booking.depot_id, "entries": [_entry(bar) for bar in bars]}
 
     return {
@@ -116,17 +117,27 @@ def render_closures(depot_id: int) -> Views:
 
 
 def _states(evses: Iterable[Evse]) -> Views:
-    found = list(Evse.objects.filter(pk__in=[e.pk for e in evses]).select_related("charger"))
+    found = list(Evse.objects.filter(pk__in=[e.pk for e in evses]).select_related("charger", "depot"))
     if not found:
         return {}
-    states = states_of(found, now=timezone.now())
+    now = timezone.now()
+    states = states_of(found, now=now)
     rows = {
         evse.uid: render_to_string("bookings/board/_state.html", {"state": states[evse.pk]}) for evse in found
     }
+    visits: dict[str, list[str]] = {uid: [] for uid in rows}
+    uids, within = {evse.pk: evse.uid for evse in found}, Period(now - PAST, now + AHEAD)
+    for visit in visits_of(uids, within, zone=found[0].depot.zone, now=now):
+        html = render_to_string("bookings/board/_visit.html", {"visit": visit})
+        visits[visit.evse_uid].append(html)
     # Who may book there sees what state an EVSE is in, as in the finder, and nothing of who is at it.
     words = {str(evse.pk): [states[evse.pk].look, states[evse.pk].word] for evse in found}
     return {
-        depot_audience(found[0].depot_id): {"rows": rows},
+        depot_audience(found[0].depot_id): {
+            "rows": rows,
+            "visits": visits,
+            "after": utc_text(within.starts_at),
+        },
         calendar_audience(found[0].depot_id): {"states": words},
     }
 

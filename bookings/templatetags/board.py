@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import cache
 
 from django import template
 from django.template.loader import render_to_string
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from depots.templatetags.berth import kilowatts
+from bookings.models import Booking
+from depots.periods import utc_text
+from depots.templatetags.berth import duration, kilowatts
 
 register = template.Library()
 
@@ -41,3 +45,31 @@ def _enforcement(enforcement: str, why: str) -> SafeString:
 def grid_hint(limit_w: int | None) -> str:
     """`of 2 MW at the grid`, for the power tile."""
     return f"of {kilowatts(limit_w)} at the grid" if limit_w else "drawn now"
+
+
+@register.simple_tag
+def marks(booking: Booking, now: datetime) -> SafeString:
+    """What stands beside the status: charging that broke off, a session that outlives its slot. Empty for most."""
+    outstays = booking.overstays(now)
+    if not outstays and not booking.is_interrupted:
+        return SafeString("")
+    context = {"booking": booking, "now": now, "outstays": outstays, "charged": charged(booking)}
+    return render_to_string("bookings/board/_marks.html", context)
+
+
+@register.simple_tag
+def since(moment: datetime, now: datetime) -> SafeString:
+    """How long it has been, which an open page counts on (static/js/live.js)."""
+    words = duration(max(now - moment, now - now))
+    return format_html(
+        '<time class="numbers" datetime="{0}" data-since="{0}">{1}</time>', utc_text(moment), words
+    )
+
+
+def charged(booking: Booking) -> str:
+    """`15 of about 267 kWh`, as far as the figures are known."""
+    metered, expected = booking.metered_wh, booking.expected_wh
+    if metered is None:
+        return ""
+    about = f" of about {expected / 1000:.0f}" if expected else ""
+    return f"{metered / 1000:.0f}{about} kWh"

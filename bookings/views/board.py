@@ -173,7 +173,7 @@ def _moved(request: HttpRequest, moved: Booking, before: dict[str, str]) -> Http
         return done(request, _board_url(moved), f"{_name(moved)} moved to {evse}. {moved.fleet} is told.")
     rows = Occupancy.objects.filter(holder=moved.pk)
     uids = dict(Evse.objects.filter(depot=moved.depot_id).values_list("pk", "uid"))
-    bars = bars_of(moved, rows, None, uids=uids, is_for_depot=True)
+    bars = bars_of(moved, rows, None, uids=uids, is_for_depot=True, now=timezone.now())
     return JsonResponse(
         {
             "message": f"{_name(moved)} moved.",

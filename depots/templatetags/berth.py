@@ -99,12 +99,12 @@ def control(field: BoundField) -> SafeString:
 
 @register.filter
 def kilowatts(watts: int | None) -> str:
-    """`400 kW` of 400000 watts, `1.2 MW` of 1200000; a dash where there is no figure."""
+    """`400 kW` of 400000 watts, `1.25 MW` of 1254300, `7.4 kW` of 7360: what a person takes in; a dash without a figure."""
     if watts is None:
         return "–"
-    if watts >= 1_000_000:
-        return f"{watts / 1_000_000:g} MW"
-    return f"{watts / 1_000:g} kW"
+    if round(watts / 1_000) >= 1_000:
+        return f"{round(watts / 1_000_000, 2):g} MW"
+    return f"{round(watts / 1_000, 0 if watts >= 10_000 else 1):g} kW"
 
 
 @register.filter

@@ -258,8 +258,13 @@
       showTaken(seen.evse)
     }
   })
-  on('evse', (detail) => seenBy(detail).forEach((seen) => seen.rows && showStates(seen.rows)))
-  on('charger', (detail) => seenBy(detail).forEach((seen) => seen.rows && showStates(seen.rows)))
+  for (const kind of ['evse', 'charger']) {
+    on(kind, (detail) => seenBy(detail).forEach((seen) => {
+      if (!seen.rows) return
+      showStates(seen.rows)
+      for (const [uid, entries] of Object.entries(seen.visits)) showAnew(uid, 'session', entries, seen.after)
+    }))
+  }
   on('closures', (detail) => seenBy(detail).forEach((seen) => seen.rows && showClosures(seen)))
   on('requests', (detail) => {
     for (const seen of seenBy(detail)) {

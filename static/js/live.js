@@ -157,6 +157,23 @@
     }
   }
 
+  // What a running session delivers, wherever it is shown: templates/bookings/board/_meter.html.
+  document.body.addEventListener('berth:meter', ({ detail }) => {
+    const html = Object.values(detail.for).find((seen) => seen?.html)?.html
+    if (html) for (const place of document.querySelectorAll(`[data-meter="${detail.id}"]`)) place.outerHTML = html
+  })
+
+  // How long something has lasted: the tag `since`.
+  function countOn() {
+    for (const place of document.querySelectorAll('[data-since]')) {
+      const minutes = Math.max(0, Math.floor((Date.now() - Date.parse(place.dataset.since)) / 60_000))
+      const words = [minutes >= 60 && `${Math.floor(minutes / 60)} h`, (minutes % 60 || minutes < 60) && `${minutes % 60} min`]
+      const text = words.filter(Boolean).join(' ')
+      if (place.textContent !== text) place.textContent = text
+    }
+  }
+  setInterval(countOn, 5_000)
+
   window.addEventListener('pagehide', leave)
   window.addEventListener('pageshow', (event) => {
     if (event.persisted) {
