@@ -1,31 +1,22 @@
-"""Free time, computed and never stored: the gaps between occupied spans, cut by hours and terms."""
+"""Free time, computed and never stored: the gaps between occupied spans, cut by hours and terms, then by power."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
-from django.db.models import QuerySet
-
-from bookings import rules
-from bookings.models import Booking, BookingOption, BookingStatus, Occupancy
+from bookings import rules, timeslots
+from bookings.models import BookingOption, Occupancy
+from bookings.occupancy import overdue_holds
+from bookings.power import Supply
 from bookings.terms import LONGEST_EARLY_START, LONGEST_TAIL, Terms
+from bookings.timeslots import Timeslot
 from depots.models import Evse
-from depots.periods import Period, gaps
+from depots.periods import Period, gaps, united
 
 # What is occupied reaches no further past a booked period; also how far around a wish the nearest slot is looked for.
 FAR = max(LONGEST_EARLY_START, LONGEST_TAIL)
-
-
-@dataclass(frozen=True)
-class Timeslot:
-    """Time in which any period on the step can be booked at an option, with what its best free EVSE gives, in watts."""
-
-    period: Period
-    max_power_w: int
 
 
 def occupied(
@@ -49,71 +40,119 @@ def free_periods(
     return {evse_id: gaps(within, [row.span for row in taken[evse_id]]) for evse_id in evse_ids}
 
 
-def bookable_periods(terms: Terms, evse: Evse, free: Iterable[Period], *, now: datetime) -> list[Period]:
-    """What of an EVSE's free time a booking may fill: on the step, after the lead time, within the horizon, while
-    open, and ending early enough for late stop or turnaround. Shorter than the shortest slot is not offered."""
+def calendar(
+    options: Collection[BookingOption], within: Period, terms: dict[int, Terms], *, now: datetime
+) -> dict[int, list[Timeslot]]:
+    """The free timeslots of several options by option id, in order, as `timeslots` cuts them. Constant number of queries.
+
+    `terms` holds the resolved terms by option id. Any period on the step that fits in a timeslot can be booked; of a
+    pooled option without a change of EVSE.
+    """
+    evses = {option.pk: list(option.evses.all()) for option in options}
+    time = _Time({e.pk: e for group in evses.values() for e in group}.values(), within, now=now)
+    return {option.pk: time.slots(evses[option.pk], terms[option.pk]) for option in options}
+
+
+def shown_power(evses: Sequence[Evse], period: Period, terms: Terms, *, now: datetime) -> int:
+    """What the calendar of a pool of these EVSEs shows for a period now: the lowest of its timeslots', in watts."""
+    ahead = Period(now, now + timedelta(days=terms.horizon_days + 1))
+    slots = _Time(evses, ahead, now=now).slots(evses, terms)
+    return min((slot.min_power_w for slot in slots if slot.period.overlaps(period)), default=0)
+
+
+def nearest(
+    terms: Terms,
+    evses: Collection[Evse],
+    wanted: Period,
+    *,
+    now: datetime,
+    wish_w: int | None = None,
+) -> Period | None:
+    """The free period of the same length on one of these EVSEs whose start is closest to the wanted one, and in which the
+    wish, or at least something, can be promised."""
+    reach = wanted.widened(FAR, FAR)
+    free = free_periods([evse.pk for evse in evses], reach, now=now)
+    supply = Supply.at({evse.depot_id for evse in evses}, reach, now=now)
+    return nearest_in(
+        terms, [(evse, free[evse.pk]) for evse in evses], wanted, supply=supply, wish_w=wish_w, now=now
+    )
+
+
+def nearest_in(
+    terms: Terms,
+    free: Collection[tuple[Evse, list[Period]]],
+    wanted: Period,
+    *,
+    supply: Supply,
+    wish_w: int | None = None,
+    now: datetime,
+) -> Period | None:
+    """The same among free periods and limits that were read already."""
+    candidates = [
+        found
+        for evse, periods in free
+        for span in _promising(terms, evse, periods, supply, wish_w, now)
+        if (found := _closest(terms, evse, span, wanted)) is not None
+    ]
+    return min(candidates, key=lambda c: abs(c.starts_at - wanted.starts_at), default=None)
+
+
+class _Time:
+    """The free time of some EVSEs in a span, with its power, read once (three queries) for all their options."""
+
+    def __init__(self, evses: Collection[Evse], within: Period, *, now: datetime) -> None:
+        # What is occupied reaches past the span that is asked for.
+        reach = within.widened(FAR, FAR)
+        self._free = free_periods({evse.pk for evse in evses}, reach, now=now)
+        self._supply = Supply.at({evse.depot_id for evse in evses}, reach, now=now)
+        self._within, self._now = within, now
+
+    def slots(self, evses: Sequence[Evse], terms: Terms) -> list[Timeslot]:
+        runs = [list(self._runs(terms, evse)) for evse in evses]
+        if len(runs) == 1:
+            return [slot for run in runs[0] for slot in run]
+        return timeslots.pooled(runs, terms, evses[0].depot) if evses else []
+
+    def _runs(self, terms: Terms, evse: Evse) -> Iterator[timeslots.Run]:
+        """An EVSE's time that can be booked, in the parts of it that steps count through."""
+        pieces, shortest = self._supply.pieces(evse), timedelta(minutes=terms.min_duration_min)
+        for gap, span in _bookable(terms, evse, self._free[evse.pk], now=self._now):
+            cut = span.intersection(self._within)
+            for part in rules.on_step(cut, terms.slot_step_min, evse.depot) if cut else []:
+                if part.duration >= shortest:
+                    yield from timeslots.with_power(part, gap, pieces, terms, evse.depot)
+
+
+def _promising(
+    terms: Terms, evse: Evse, free: Iterable[Period], supply: Supply, wish_w: int | None, now: datetime
+) -> Iterator[Period]:
+    """The bookable spans of an EVSE in which the wish, or at least something, can be promised throughout."""
+    if not supply.is_limited(evse):
+        if wish_w is None or wish_w <= min(evse.max_power_w, terms.max_promise_w or evse.max_power_w):
+            yield from (span for _, span in _bookable(terms, evse, free, now=now))
+        return
+    pieces = supply.pieces(evse)
+    for gap, span in _bookable(terms, evse, free, now=now):
+        for run in timeslots.with_power(span, gap, pieces, terms, evse.depot):
+            yield from united([slot.period for slot in run if slot.max_power_w >= (wish_w or 1)])
+
+
+def _bookable(
+    terms: Terms, evse: Evse, free: Iterable[Period], *, now: datetime
+) -> Iterator[tuple[Period, Period]]:
+    """What of an EVSE's free time a booking may fill, each with the gap it lies in: on the step, after the lead time, within
+    the horizon, while open, and ending early enough for late stop or turnaround; at least the shortest slot."""
     step, depot = terms.slot_step_min, evse.depot
     earliest = rules.first_start(terms, depot, now)
     latest = now + timedelta(days=terms.horizon_days)
-    found = []
     for gap in free:
         starts_at = rules.aligned_up(max(gap.starts_at, earliest), step, depot)
         ends_at = rules.aligned_down(min(gap.ends_at - terms.tail, latest), step, depot)
         if ends_at - starts_at < timedelta(minutes=terms.min_duration_min):
             continue
-        found += _while_open(terms, evse, Period(starts_at, ends_at))
-    return found
-
-
-def calendar(
-    options: Collection[BookingOption], within: Period, terms: dict[int, Terms], *, now: datetime
-) -> dict[int, list[Timeslot]]:
-    """The free timeslots of several options by option id, in order; a pooled option is free where one of its EVSEs is.
-
-    `terms` holds the resolved terms by option id. A timeslot is one EVSE's unbroken time: a period that fits in it can
-    be booked without a change of EVSE. Of a pool, timeslots that lie inside another are left out.
-    """
-    evses = {option.pk: list(option.evses.all()) for option in options}
-    # Turnaround reaches past the span that is asked for.
-    free = free_periods({e.pk for group in evses.values() for e in group}, within.widened(FAR, FAR), now=now)
-    found: dict[int, list[Timeslot]] = {}
-    for option in options:
-        slots = [
-            Timeslot(cut, evse.max_power_w)
-            for evse in evses[option.pk]
-            for span in bookable_periods(terms[option.pk], evse, free[evse.pk], now=now)
-            if (cut := span.intersection(within)) is not None
-            and cut.minutes >= terms[option.pk].min_duration_min
-        ]
-        found[option.pk] = _without_covered(slots)
-    return found
-
-
-def nearest(
-    terms: Terms, evses: Collection[Evse], wanted: Period, *, now: datetime, reach: timedelta = FAR
-) -> Period | None:
-    """The free period of the same length on one of these EVSEs whose start is closest to the wanted one."""
-    free = free_periods([evse.pk for evse in evses], wanted.widened(reach, reach), now=now)
-    return nearest_in(terms, [(evse, free[evse.pk]) for evse in evses], wanted, now=now)
-
-
-def nearest_in(
-    terms: Terms, free: Collection[tuple[Evse, list[Period]]], wanted: Period, *, now: datetime
-) -> Period | None:
-    """The same among free periods that were read already."""
-    spans = [
-        (evse, span)
-        for evse, periods in free
-        for span in bookable_periods(terms, evse, periods, now=now)
-        if span.duration >= wanted.duration
-    ]
-    candidates = [_closest(terms, evse, span, wanted) for evse, span in spans]
-    return min(candidates, key=lambda c: abs(c.starts_at - wanted.starts_at), default=None)
-
-
-def overdue_holds(now: datetime) -> QuerySet[Booking, Any]:
-    """Holders of holds that ran out and were not swept away yet, as a subquery."""
-    return Booking.objects.filter(status=BookingStatus.HELD, held_until__lte=now).values("pk")
+        since = max(gap.starts_at, min(now, starts_at))
+        for span in _while_open(terms, evse, Period(starts_at, ends_at)):
+            yield Period(since, gap.ends_at), span
 
 
 def _while_open(terms: Terms, evse: Evse, span: Period) -> list[Period]:
@@ -132,20 +171,12 @@ def _trimmed(terms: Terms, evse: Evse, spans: Iterable[Period]) -> list[Period]:
     return found
 
 
-def _without_covered(slots: list[Timeslot]) -> list[Timeslot]:
-    kept: list[Timeslot] = []
-    for slot in sorted(
-        slots, key=lambda s: (s.period.starts_at, -s.period.ends_at.timestamp(), -s.max_power_w)
-    ):
-        if not any(k.period.covers(slot.period) and k.max_power_w >= slot.max_power_w for k in kept):
-            kept.append(slot)
-    return kept
-
-
-def _closest(terms: Terms, evse: Evse, span: Period, wanted: Period) -> Period:
-    latest = rules.aligned_down(span.ends_at - wanted.duration, terms.slot_step_min, evse.depot)
+def _closest(terms: Terms, evse: Evse, span: Period, wanted: Period) -> Period | None:
+    """The period in the span, as long as the wanted one, whose start is closest to its start."""
+    step, depot = terms.slot_step_min, evse.depot
+    latest = span.ends_at - wanted.duration
     start = rules.aligned_down(
-        min(max(wanted.starts_at, span.starts_at), latest), terms.slot_step_min, evse.depot
+        min(max(wanted.starts_at, span.starts_at), max(latest, span.starts_at)), step, depot
     )
-    start = max(start, span.starts_at)
-    return Period(start, start + wanted.duration)
+    found = rules.fitted(terms, depot, max(start, span.starts_at), wanted.duration)
+    return found if found is not None and found.duration >= wanted.duration and span.covers(found) else None

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db import transaction
 
-from bookings import occupancy
+from bookings import occupancy, power
 from bookings.errors import WrongStatus
 from bookings.locking import lock_options
 from bookings.models import (
@@ -192,7 +192,8 @@ def one_operation() -> Iterator[None]:
 
 
 def tell_calendars(evse_ids: Iterable[int | None], *, at: datetime) -> None:
-    """Raise the calendar version of every option these EVSEs belong to, under its lock, and say so.
+    """Raise the calendar version of every option these EVSEs belong to, under its lock, and say so; also of those that
+    share a limit of power with them, because what is taken here cannot be promised there.
 
     Within `one_operation` that happens at its end.
     """
@@ -205,7 +206,8 @@ def tell_calendars(evse_ids: Iterable[int | None], *, at: datetime) -> None:
 
 
 def _tell_calendars(evses: list[int], *, at: datetime) -> None:
-    ids = set(BookingOption.objects.filter(evses__in=evses, is_mirror=False).values_list("pk", flat=True))
+    touched = {*evses, *power.fed_together(evses)}
+    ids = set(BookingOption.objects.filter(evses__in=touched, is_mirror=False).values_list("pk", flat=True))
     options = lock_options(ids)
     for option in options:
         option.calendar_version += 1

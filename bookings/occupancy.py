@@ -5,12 +5,14 @@ Every function expects its caller to hold the locks of the EVSEs it names.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
+from django.db.models import QuerySet
 
-from bookings.models import Booking, BookingToken, Claim, Closure, Occupancy
+from bookings.models import Booking, BookingStatus, BookingToken, Claim, Closure, Occupancy
 from bookings.terms import Terms
 from depots.cards import card_number
 from depots.models import Evse
@@ -18,20 +20,25 @@ from depots.periods import Period, gaps
 
 
 def span_for(evse: Evse, period: Period, terms: Terms, *, now: datetime, holder: int | None = None) -> Period:
-    """The period widened by early start before and by late stop or turnaround after.
-
-    Early start is a right only as far as it reaches: not before the booking was made, not into the span before it.
-    """
-    ends_at = period.ends_at + terms.tail
-    wanted = max(period.starts_at - terms.early_start, min(now, period.starts_at))
-    if wanted >= period.starts_at:
-        return Period(min(wanted, period.starts_at), ends_at)
-    before = Occupancy.objects.filter(evse=evse, span__overlap=Period(wanted, period.starts_at))
+    """See `occupied_span`; `holder` is a booking whose own span is not in the way."""
+    before = Occupancy.objects.filter(
+        evse=evse, span__overlap=Period(period.starts_at - terms.early_start, period.ends_at)
+    )
     if holder is not None:
         before = before.exclude(holder=holder)
-    ends = [span.ends_at for span in before.values_list("span", flat=True)]
-    # A span that reaches past our start is a conflict, and the constraint says so.
-    return Period(max([wanted, *[end for end in ends if end <= period.starts_at]]), ends_at)
+    taken = before.values_list("span", flat=True) if terms.early_start else []
+    return occupied_span(period, terms, taken, now=now)
+
+
+def occupied_span(period: Period, terms: Terms, taken: Iterable[Period], *, now: datetime) -> Period:
+    """The period widened by early start before and by late stop or turnaround after, beside what others take.
+
+    Early start is a right only as far as it reaches: not before the booking was made, not into the span before it. A span
+    that reaches past the start is a conflict, and the constraint says so.
+    """
+    wanted = max(period.starts_at - terms.early_start, min(now, period.starts_at))
+    ends = [span.ends_at for span in taken if span.ends_at <= period.starts_at]
+    return Period(max([wanted, *ends]), period.ends_at + terms.tail)
 
 
 def place(booking: Booking, evse: Evse, span: Period, *, kind: str = Occupancy.Kind.BOOKING) -> None:
@@ -86,6 +93,11 @@ def reach_back(booking: Booking, at: datetime) -> bool:
     row.span = Period(at, row.span.ends_at)
     row.save(update_fields=["span"])
     return True
+
+
+def overdue_holds(now: datetime) -> QuerySet[Booking, Any]:
+    """Holders of holds that ran out and were not swept away yet, as a subquery."""
+    return Booking.objects.filter(status=BookingStatus.HELD, held_until__lte=now).values("pk")
 
 
 def others_in(evse_id: int, span: Period, *, holder: int | None = None) -> list[Occupancy]:

@@ -1,30 +1,22 @@
-"""The promise of power: floors promised at one moment never add up to more than the connection carries.
+"""The promise of power: what can be promised where and when, from the limits and floors in the tables.
 
-Checked under the depot's lock, and only where a limit can bind at all.
+The rule itself is `power_profile`'s. Promises are made under the depot's lock, and only where a limit can bind at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from typing import Any
+
+from django.db.models import Q, QuerySet
 
 from bookings.errors import PowerUnavailable
 from bookings.models import Occupancy
+from bookings.occupancy import overdue_holds
+from bookings.power_profile import Floor, Limit, LimitProfile, Power, leasts
 from depots.models import Depot, Evse
 from depots.periods import Period
-
-# What a booking without a wish is promised at least, where the limit leaves less than its EVSE could give.
-LEAST_PROMISE_W = 50_000
-
-
-@dataclass(frozen=True)
-class Limit:
-    """A connection or cabinet that cannot feed all its EVSEs at once, in watts."""
-
-    name: str
-    watts: int
-    evse_ids: frozenset[int]
 
 
 def can_bind(depot: Depot) -> bool:
@@ -32,50 +24,120 @@ def can_bind(depot: Depot) -> bool:
     return bool(_limits([depot.pk]))
 
 
-def promise(
-    evse: Evse, span: Period, wanted_w: int | None, vehicle_max_w: int | None, *, holder: int | None = None
-) -> int:
-    """The watts that can be promised in the span: the wish, or as much as vehicle and EVSE can use.
-
-    Raises PowerUnavailable. `holder` is a booking whose own floor does not count against it.
-    """
-    return Loads.at({evse.depot_id}, span, without=holder).promise(evse, span, wanted_w, vehicle_max_w)
+def fed_together(evse_ids: Collection[int]) -> set[int]:
+    """The EVSEs that share a limit with one of these, by id."""
+    depots = Evse.objects.filter(pk__in=list(evse_ids)).values("depot_id")
+    groups = [set(limit.feeds) for limit in _limits(depots)]
+    return {pk for group in groups if group & set(evse_ids) for pk in group}
 
 
-class Loads:
-    """The limits of some depots and the floors promised there in a span, read once for many questions."""
+class Supply:
+    """The limits of some depots and the floors promised there in a span, read once (two queries) for many questions."""
 
-    def __init__(self, limits: list[Limit], floors: list[tuple[int, Period, int]]) -> None:
-        self._limits, self._floors = limits, floors
+    def __init__(self, limits: Sequence[Limit], floors: Iterable[Floor]) -> None:
+        least, floors = leasts(limits), list(floors)
+        self._profiles: dict[int, list[LimitProfile]] = {}
+        for limit in limits:
+            profile = LimitProfile(limit, least, floors)
+            for evse_id in limit.feeds:
+                self._profiles.setdefault(evse_id, []).append(profile)
+        self._pieces: dict[tuple[object, ...], list[tuple[datetime | None, Power]]] = {}
+        self._least = least
 
     @classmethod
-    def at(cls, depot_ids: Collection[int], span: Period, *, without: int | None = None) -> Loads:
+    def at(
+        cls,
+        depot_ids: Collection[int],
+        span: Period,
+        *,
+        without: int | None = None,
+        now: datetime | None = None,
+    ) -> Supply:
+        """`without` is a booking whose own floors do not count; holds that ran out by `now` do not either."""
         limits = _limits(depot_ids)
-        fed = set().union(*[limit.evse_ids for limit in limits])
-        rows = Occupancy.objects.filter(evse_id__in=fed, span__overlap=span, power_w__gt=0).exclude(
-            holder=without or 0
+        fed = {evse_id for limit in limits for evse_id in limit.feeds}
+        if not fed:
+            return cls([], [])
+        rows = Occupancy.objects.filter(evse_id__in=fed, span__overlap=span).exclude(
+            kind=Occupancy.Kind.CLOSURE
         )
-        return cls(limits, list(rows.values_list("evse_id", "span", "power_w")) if fed else [])
+        if without is not None:
+            rows = rows.exclude(holder=without)
+        if now is not None:
+            rows = rows.exclude(holder__in=overdue_holds(now))
+        return cls(limits, [Floor(*row) for row in rows.values_list("evse_id", "span", "power_w")])
 
-    def promise(self, evse: Evse, span: Period, wanted_w: int | None, vehicle_max_w: int | None) -> int:
-        """See `promise`."""
-        if wanted_w is not None and wanted_w > evse.max_power_w:
-            raise PowerUnavailable(
-                f"{evse} gives {evse.max_power_w // 1000} kW at most.", available_w=evse.max_power_w
-            )
-        useful = min(evse.max_power_w, vehicle_max_w or evse.max_power_w)
-        for limit in self._limits:
-            if evse.pk in limit.evse_ids:
-                useful = self._within(limit, span, wanted_w, useful)
-        return wanted_w if wanted_w is not None else useful
+    def is_limited(self, evse: Evse) -> bool:
+        return evse.pk in self._profiles
 
-    def _within(self, limit: Limit, span: Period, wanted_w: int | None, useful: int) -> int:
-        taken = peak([(s, watts) for evse_id, s, watts in self._floors if evse_id in limit.evse_ids], span)
-        left = max(limit.watts - taken, 0)
-        least = wanted_w if wanted_w is not None else min(useful, LEAST_PROMISE_W)
-        if left < least:
-            raise PowerUnavailable(f"{limit.name} has {left // 1000} kW left then.", available_w=left)
-        return min(useful, left)
+    def lowest(self, evse: Evse, span: Period) -> Power:
+        """What the EVSE, free then, can be promised all through the span."""
+        found = Power(evse.max_power_w, evse.max_power_w)
+        for profile in self._profiles.get(evse.pk, []):
+            for level in profile.within(span):
+                found = found.lower(profile.power(evse.pk, level))
+        return found
+
+    def promise(
+        self,
+        evse: Evse,
+        span: Period,
+        wish_w: int | None,
+        vehicle_max_w: int | None,
+        *,
+        most_w: int | None = None,
+    ) -> int:
+        """The watts to promise for an occupied span: the wish, or the default as far as the vehicle can use it.
+
+        `most_w` is the term that bounds every promise. Raises PowerUnavailable.
+        """
+        power = self.lowest(evse, span)
+        if power.default_w <= 0:
+            raise PowerUnavailable(f"{self._scarce(evse, span)} has no power left then.", available_w=0)
+        if wish_w is None:
+            return min(w for w in (power.default_w, vehicle_max_w, most_w) if w)
+        most = min(power.most_w, most_w or power.most_w)
+        if wish_w > most:
+            raise PowerUnavailable(self._why_not(evse, span, wish_w, power.most_w, most_w), available_w=most)
+        return wish_w
+
+    def pieces(self, evse: Evse) -> list[tuple[datetime | None, Power]]:
+        """What the EVSE can be promised at each moment it is free: (since when, what), from before all time on."""
+        profiles = self._profiles.get(evse.pk, [])
+        key = (*map(id, profiles), evse.max_power_w, self._least.get(evse.pk))
+        if any(level.closed for profile in profiles for level in profile.levels):
+            key = (*key, evse.pk)  # elsewhere EVSEs behind the same limits have the same
+        if key not in self._pieces:
+            self._pieces[key] = _joined(evse, profiles)
+        return self._pieces[key]
+
+    def _why_not(self, evse: Evse, span: Period, wish_w: int, left_w: int, most_w: int | None) -> str:
+        if wish_w > evse.max_power_w:
+            return f"{evse} gives {evse.max_power_w // 1000} kW at most."
+        if most_w is not None and wish_w > most_w:
+            return f"At most {most_w // 1000} kW are promised here."
+        return f"{self._scarce(evse, span)} has {left_w // 1000} kW left then."
+
+    def _scarce(self, evse: Evse, span: Period) -> str:
+        """The name of the limit that leaves least."""
+        profiles = self._profiles[evse.pk]
+        lowest = min(profiles, key=lambda p: min(p.power(evse.pk, level).most_w for level in p.within(span)))
+        return lowest.limit.name
+
+
+def promise(
+    evse: Evse,
+    span: Period,
+    wish_w: int | None,
+    vehicle_max_w: int | None,
+    *,
+    most_w: int | None = None,
+    holder: int | None = None,
+    now: datetime | None = None,
+) -> int:
+    """See `Supply.promise`; `holder` is a booking whose own floors do not count against it."""
+    supply = Supply.at({evse.depot_id}, span, without=holder, now=now)
+    return supply.promise(evse, span, wish_w, vehicle_max_w, most_w=most_w)
 
 
 def peak(floors: Iterable[tuple[Period, int]], within: Period) -> int:
@@ -93,14 +155,41 @@ def peak(floors: Iterable[tuple[Period, int]], within: Period) -> int:
     return highest
 
 
-def _limits(depot_ids: Collection[int]) -> list[Limit]:
+def _joined(evse: Evse, profiles: Sequence[LimitProfile]) -> list[tuple[datetime | None, Power]]:
+    """The levels of all its limits as one run, the lowest holding; what does not change is not named again."""
+    unlimited = Power(evse.max_power_w, evse.max_power_w)
+    changes = sorted(
+        (level.starts_at, number, profile.power(evse.pk, level))
+        for number, profile in enumerate(profiles)
+        for level in profile.levels
+        if level.starts_at is not None
+    )
+    now = [profile.power(evse.pk, profile.levels[0]) for profile in profiles]
+    found: list[tuple[datetime | None, Power]] = [(None, _lowest(unlimited, now))]
+    for moment, number, power in changes:
+        now[number] = power
+        lowest = _lowest(unlimited, now)
+        if found[-1][0] == moment:
+            found[-1] = (moment, lowest)
+        elif found[-1][1] != lowest:
+            found.append((moment, lowest))
+    return found
+
+
+def _lowest(power: Power, others: Iterable[Power]) -> Power:
+    for other in others:
+        power = power.lower(other)
+    return power
+
+
+def _limits(depot_ids: Collection[int] | QuerySet[Evse, Any]) -> list[Limit]:
     """The limits at these depots that are lower than the sum of what hangs on them."""
     grids: dict[int, int] = {}
     cabinets: dict[tuple[int, str], int] = {}
     fed: dict[object, dict[int, int]] = {}
-    for evse in Evse.objects.filter(depot_id__in=list(depot_ids), is_withdrawn=False).select_related(
-        "depot", "charger"
-    ):
+    limited = Q(depot__grid_limit_w__isnull=False) | Q(charger__cabinet_limit_w__isnull=False)
+    evses = Evse.objects.filter(limited, depot_id__in=depot_ids, is_withdrawn=False)
+    for evse in evses.select_related("depot", "charger"):
         if evse.depot.grid_limit_w is not None:
             grids[evse.depot_id] = evse.depot.grid_limit_w
             fed.setdefault(evse.depot_id, {})[evse.pk] = evse.max_power_w
@@ -109,9 +198,6 @@ def _limits(depot_ids: Collection[int]) -> list[Limit]:
             key = (evse.depot_id, charger.cabinet or charger.identity)
             cabinets[key] = min(charger.cabinet_limit_w, cabinets.get(key, charger.cabinet_limit_w))
             fed.setdefault(key, {})[evse.pk] = evse.max_power_w
-    limits = [Limit("The depot's grid connection", watts, frozenset(fed[pk])) for pk, watts in grids.items()]
-    limits += [
-        Limit(f"Power cabinet {key[1]}", watts, frozenset(fed[key])) for key, watts in cabinets.items()
-    ]
-    power = {pk: watts for group in fed.values() for pk, watts in group.items()}
-    return [limit for limit in limits if limit.watts < sum(power[pk] for pk in limit.evse_ids)]
+    limits = [Limit("The depot's grid connection", watts, fed[pk]) for pk, watts in grids.items()]
+    limits += [Limit(f"Power cabinet {key[1]}", watts, fed[key]) for key, watts in cabinets.items()]
+    return [limit for limit in limits if limit.watts < sum(limit.feeds.values())]

@@ -9,8 +9,15 @@ from typing import Any
 
 from django.db.models import Prefetch, Q, QuerySet
 
-from bookings import availability, fitting, power, pricing, rules, trouble
-from bookings.errors import BookingError, BookingUnknown, DoesNotFit, OptionUnknown, SlotTaken
+from bookings import availability, fitting, pricing, rules, trouble
+from bookings.errors import (
+    BookingError,
+    BookingUnknown,
+    DoesNotFit,
+    OptionUnknown,
+    PowerUnavailable,
+    SlotTaken,
+)
 from bookings.fitting import Needs
 from bookings.models import (
     Booking,
@@ -20,6 +27,7 @@ from bookings.models import (
     TermsOverride,
     Vehicle,
 )
+from bookings.power import Supply
 from bookings.pricing import Quote
 from bookings.terms import Terms
 from depots.models import Depot, Evse, Organisation
@@ -175,9 +183,9 @@ class _Search:
         within = self.period.widened(availability.FAR, availability.FAR)
         free = availability.free_periods(list(shown), within, now=self.now)
         tariffs = pricing.tariffs_for(options, self.fleet, now=self.now)
-        loads = power.Loads.at({option.depot_id for option in options}, within)
+        supply = Supply.at({option.depot_id for option in options}, within, now=self.now)
         return [
-            self._offer(option, evse, free[evse.pk], loads, tariffs[option.pk])
+            self._offer(option, evse, free[evse.pk], supply, tariffs[option.pk])
             for option in options
             for evse in option.evses.all()
             if shown[evse.pk] is option
@@ -191,17 +199,17 @@ class _Search:
         return [self._hint(option, by_option.get(option.pk, [])) for option in options]
 
     def _offer(
-        self, option: BookingOption, evse: Evse, free: list[Period], loads: power.Loads, tariff: Any
+        self, option: BookingOption, evse: Evse, free: list[Period], supply: Supply, tariff: Any
     ) -> SlotOffer:
         terms = self.terms[option.pk]
-        refusal = self._refusal(option, evse, terms, free)
         watts = min(evse.max_power_w, self.needs.max_power_w or evse.max_power_w)
+        refusal = self._refusal(option, evse, terms, free, supply)
         if refusal is None:
             try:
-                span = self.period.widened(terms.early_start, terms.tail)
-                watts = loads.promise(evse, span, None, self.needs.max_power_w)
-            except BookingError as short:
+                watts = self._promise(evse, terms, free, supply)
+            except PowerUnavailable as short:
                 refusal = short
+                refusal.nearest = self._nearest(evse, terms, free, supply)
         price = pricing.quoted(tariff, self.period, power_w=watts, vehicle=self.vehicle) if tariff else None
         return SlotOffer(
             option, evse, self.period, terms, watts, price, refusal, refusal.nearest if refusal else None,
@@ -209,7 +217,7 @@ class _Search:
         )  # fmt: skip
 
     def _refusal(
-        self, option: BookingOption, evse: Evse, terms: Terms, free: list[Period]
+        self, option: BookingOption, evse: Evse, terms: Terms, free: list[Period], supply: Supply
     ) -> BookingError | None:
         if misfits := fitting.misfits(self.needs, evse):
             return DoesNotFit(fitting.sentence(misfits))
@@ -220,7 +228,18 @@ class _Search:
         wanted = Period(self.period.starts_at, self.period.ends_at + terms.tail)
         if any(gap.covers(wanted) for gap in free):
             return None
-        return SlotTaken(nearest=availability.nearest_in(terms, [(evse, free)], self.period, now=self.now))
+        return SlotTaken(nearest=self._nearest(evse, terms, free, supply))
+
+    def _promise(self, evse: Evse, terms: Terms, free: list[Period], supply: Supply) -> int:
+        gap = next(gap for gap in free if gap.contains(self.period.starts_at))
+        since = max(
+            self.period.starts_at - terms.early_start, gap.starts_at, min(self.now, self.period.starts_at)
+        )
+        span = Period(since, self.period.ends_at + terms.tail)
+        return supply.promise(evse, span, None, self.needs.max_power_w, most_w=terms.max_promise_w)
+
+    def _nearest(self, evse: Evse, terms: Terms, free: list[Period], supply: Supply) -> Period | None:
+        return availability.nearest_in(terms, [(evse, free)], self.period, supply=supply, now=self.now)
 
     def _hint(self, option: BookingOption, slots: list[OfferedSlot]) -> SlotOffer:
         evse = next(iter(option.evses.all()), None)

@@ -96,6 +96,7 @@ class Booking(models.Model):
     `request_id` is constant over all asks for one booking and unique per customer party. `version` rises with each
     change. `group` is a secret between us and the charger: whoever presents it is taken for the holder. `session` is the
     latest of its sessions, all of which `visits` holds.
+    `promised_power_w` is its floor: the wish, or what its place and time give without one.
     """
 
     class Route(models.TextChoices):
@@ -125,6 +126,9 @@ class Booking(models.Model):
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     promised_power_w = models.BigIntegerField(default=0)
+    wished_power_w = models.BigIntegerField(
+        null=True, blank=True, help_text="what its customer asked for; a change keeps it or is refused"
+    )
     terms_json = models.JSONField(db_column="terms")
     quote = models.JSONField(default=dict, blank=True)
 

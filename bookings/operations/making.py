@@ -11,9 +11,9 @@ from django.db import transaction
 from bookings import availability, fitting, lifecycle, occupancy, power, pricing, queries, rules
 from bookings.constraints import violation_raises
 from bookings.errors import (
-    BookingError,
     DoesNotFit,
     NotOpenToYou,
+    PowerUnavailable,
     RequestIdInUse,
     SlotTaken,
     TokenElsewhere,
@@ -88,7 +88,10 @@ def request_booking(
     Raises a BookingError; nothing is left behind then.
     """
     wanted = needs or Needs.of(vehicle)
-    with refusals(lambda: _nearest(option, fleet, evse, wanted, period, now)), lifecycle.one_operation():
+    with (
+        refusals(lambda: _nearest(option, fleet, evse, wanted, period, power_w, now)),
+        lifecycle.one_operation(),
+    ):
         terms = _lock_places(option, fleet, evse, now)
         wish = _wish(
             fleet=fleet, option=option, period=period, vehicle=vehicle, needs=needs, evse=evse, tokens=tokens,
@@ -132,7 +135,10 @@ def hold_slot(
     if option.is_mirror:
         raise NotOpenToYou("A partner's slot cannot be held, only requested.")
     needs = Needs.of(vehicle)
-    with refusals(lambda: _nearest(option, fleet, evse, needs, period, now)), lifecycle.one_operation():
+    with (
+        refusals(lambda: _nearest(option, fleet, evse, needs, period, power_w, now)),
+        lifecycle.one_operation(),
+    ):
         terms = _lock_places(option, fleet, evse, now)
         wish = _wish(
             fleet=fleet, option=option, period=period, vehicle=vehicle, needs=None, evse=evse, tokens=tokens, power_w=power_w,
@@ -153,7 +159,7 @@ def confirm_hold(*, booking_id: int, actor: str, now: datetime) -> Booking:
         approval = booking.terms.approval
         asked = requests.asked_of(
             booking.period, option=booking.option, evse=booking.evse, vehicle=booking.vehicle,
-            tokens=list(booking.tokens.all()), power_w=booking.promised_power_w,
+            tokens=list(booking.tokens.all()), power_w=booking.wished_power_w,
         )  # fmt: skip
         requests.log(booking, BookingRequest.Kind.CREATE, asked, accepted=not approval, actor=actor, now=now)
         booking.held_until = None
@@ -201,6 +207,14 @@ def candidates(evses: Sequence[Evse], needs: Needs, wanted: Evse | None) -> list
     return found
 
 
+@dataclass(frozen=True)
+class Place:
+    """An EVSE that is free, and the span a booking would occupy there."""
+
+    evse: Evse
+    span: Period
+
+
 def assign(
     pool: Sequence[Evse],
     needs: Needs,
@@ -210,6 +224,19 @@ def assign(
     now: datetime,
     holder: int | None = None,
 ) -> list[Evse]:
+    """See `free_places`."""
+    return [place.evse for place in free_places(pool, needs, period, terms, now=now, holder=holder)]
+
+
+def free_places(
+    pool: Sequence[Evse],
+    needs: Needs,
+    period: Period,
+    terms: Terms,
+    *,
+    now: datetime,
+    holder: int | None = None,
+) -> list[Place]:
     """The locked EVSEs that are free for the period, the one that wastes least first; none means full.
 
     Tightest fit, then the smallest free gap around the period. `holder` is a booking whose own place counts as free.
@@ -222,13 +249,15 @@ def assign(
     for evse in pool:
         spans = [row.span for row in taken[evse.pk] if row.holder != holder]
         if not any(span.overlaps(wanted) for span in spans):
-            free.append((fitting.leftover(needs, evse), _gap_around(spans, period), evse.pk, evse))
-    return [evse for *_, evse in sorted(free, key=lambda item: item[:3])]
+            place = Place(evse, occupancy.occupied_span(period, terms, spans, now=now))
+            free.append((fitting.leftover(needs, evse), _gap_around(spans, period), evse.pk, place))
+    return [place for *_, place in sorted(free, key=lambda item: item[:3])]
 
 
 @contextmanager
 def refusals(nearest: Callable[[], Period | None]) -> Iterator[None]:
-    """Around a whole operation: constraints speak as our errors, and a taken slot says what is nearest.
+    """Around a whole operation: constraints speak as our errors, and a slot that is taken, or without power, says what is
+    nearest.
 
     That is asked only then, after the transaction.
     """
@@ -244,8 +273,8 @@ def refusals(nearest: Callable[[], Period | None]) -> Iterator[None]:
             }
         ):
             yield
-    except SlotTaken as taken:
-        taken.nearest = taken.nearest or nearest()
+    except (SlotTaken, PowerUnavailable) as refusal:
+        refusal.nearest = refusal.nearest or nearest()
         raise
 
 
@@ -299,12 +328,14 @@ def _lock_places(option: BookingOption, fleet: Organisation, evse: Evse | None, 
         if option.is_mirror:
             return terms
         counts = _counts(option, terms)
-        evse_ids = [evse.pk] if evse else Evse.objects.filter(options=option).values_list("pk", flat=True)
+        pool = [evse.pk] if evse else Evse.objects.filter(options=option).values_list("pk", flat=True)
+        # A hold that ran out keeps power from its neighbours as well as its place.
+        overdue = _evses_of_overdue_holds(option.depot_id, now) if counts else set()
         with transaction.atomic():
             # A savepoint: locks taken under it are given back when it is rolled back.
             if counts:
                 lock_depot(option.depot_id)
-            lock_ids(list(evse_ids))
+            lock_ids({*pool, *overdue})
             terms = queries.terms_for(option, fleet, now=now)
             if counts or not _counts(option, terms):
                 return terms
@@ -324,13 +355,15 @@ def _begin(wish: Wish, terms: Terms, status: BookingStatus) -> Booking:
     rules.check_period(terms, evses[0].depot if evses else option.depot, wish.period, now=now)
     _check_open_bookings(wish, terms)
     pool = candidates(evses, wish.needs, wish.evse)
+    sweepable = {evse.pk for evse in pool}
+    if _counts(option, terms):
+        sweepable |= _evses_of_overdue_holds(option.depot_id, now)
     occupancy.queue_to_claim(terms, wish.tokens, [wish.vehicle.pk if wish.vehicle else None])
-    span = wish.period.widened(terms.early_start, terms.tail)
-    sweep_holds([evse.pk for evse in pool], span, now=now)
-    free = assign(pool, wish.needs, wish.period, terms, now=now)
+    sweep_holds(list(sweepable), wish.period.widened(terms.early_start, terms.tail), now=now)
+    free = free_places(pool, wish.needs, wish.period, terms, now=now)
     if not free:
         raise SlotTaken
-    evse, watts = _first_with_power(free, span, wish)
+    evse, watts = _first_with_power(free, pool, wish, terms)
     booking = _booking(wish, terms, evse, watts)
     if status == BookingStatus.HELD:
         booking.held_until = now + terms.hold_time
@@ -370,6 +403,7 @@ def _booking(wish: Wish, terms: Terms, evse: Evse | None, watts: int) -> Booking
         starts_at=wish.period.starts_at,
         ends_at=wish.period.ends_at,
         promised_power_w=watts,
+        wished_power_w=wish.power_w,
         terms_json=terms.to_json(),
         quote=price.to_json() if price else {},
         enforcement=Enforcement.NOT_DUE,
@@ -395,26 +429,60 @@ def _ask_partner(wish: Wish, terms: Terms, asked: dict[str, Any]) -> Booking:
     return booking
 
 
-def _first_with_power(free: Sequence[Evse], span: Period, wish: Wish) -> tuple[Evse, int]:
-    """The first free EVSE whose power can be promised. Raises the last PowerUnavailable when none can."""
-    loads = power.Loads.at({wish.option.depot_id}, span)
-    refusal: BookingError | None = None
-    for evse in free:
+def _first_with_power(
+    free: Sequence[Place], pool: Sequence[Evse], wish: Wish, terms: Terms
+) -> tuple[Evse, int]:
+    """The first free EVSE whose power can be promised, with its watts. Raises the mildest PowerUnavailable when none can.
+
+    Of a pool it is one that gives no less than the pool's calendar shows. Raises SlotTaken when none does: then the period
+    reaches over timeslots that no EVSE has together.
+    """
+    depot_id = wish.option.depot_id
+    spans = [place.span for place in free]
+    within = Period(min(span.starts_at for span in spans), max(span.ends_at for span in spans))
+    supply = power.Supply.at({depot_id}, within, now=wish.now)
+    promised: list[tuple[Evse, int]] = []
+    refusals: list[PowerUnavailable] = []
+    for place in free:
         try:
-            return evse, loads.promise(evse, span, wish.power_w, wish.needs.max_power_w)
-        except BookingError as short:
-            refusal = short
-    raise refusal or SlotTaken()
+            watts = supply.promise(
+                place.evse, place.span, wish.power_w, wish.needs.max_power_w, most_w=terms.max_promise_w
+            )
+        except PowerUnavailable as short:
+            refusals.append(short)
+        else:
+            promised.append((place.evse, watts))
+    if not promised:
+        raise max(refusals, key=lambda refusal: refusal.available_w)
+    if wish.power_w is not None or promised[0][1] == max(watts for _, watts in promised):
+        return promised[0]
+    shown = availability.shown_power(pool, wish.period, terms, now=wish.now)
+    shown = min(shown, wish.needs.max_power_w or shown)
+    for evse, watts in promised:
+        if watts >= shown:
+            return evse, watts
+    raise SlotTaken
+
+
+def _evses_of_overdue_holds(depot_id: int, now: datetime) -> set[int]:
+    overdue = Booking.objects.filter(depot=depot_id, status=BookingStatus.HELD, held_until__lte=now)
+    return {pk for pk in overdue.values_list("evse_id", flat=True) if pk}
 
 
 def _nearest(
-    option: BookingOption, fleet: Organisation, evse: Evse | None, needs: Needs, period: Period, now: datetime
+    option: BookingOption,
+    fleet: Organisation,
+    evse: Evse | None,
+    needs: Needs,
+    period: Period,
+    power_w: int | None,
+    now: datetime,
 ) -> Period | None:
     """When the same would be free; asked after a refusal, outside of the transaction."""
     terms = queries.terms_for(option, fleet, now=now)
     evses = list(queries.evses_with_bays().filter(options=option, is_withdrawn=False))
     try:
-        return availability.nearest(terms, candidates(evses, needs, evse), period, now=now)
+        return availability.nearest(terms, candidates(evses, needs, evse), period, wish_w=power_w, now=now)
     except DoesNotFit:
         return None
 

@@ -106,6 +106,7 @@ def test_an_offer_names_its_evse_its_terms_and_its_free_time(caller: Caller, evs
         {
             "start_date_time": "2030-01-15T08:00:00Z",
             "end_date_time": "2030-01-29T08:00:00Z",
+            "min_power": 400000,
             "max_power": 400000,
         }
     ]

@@ -365,7 +365,10 @@ def _option_of(
 
 def _timeslot_out(slot: FreeSlot) -> schemas.Timeslot:
     return schemas.Timeslot(
-        start_date_time=slot.period.starts_at, end_date_time=slot.period.ends_at, max_power=slot.max_power_w
+        start_date_time=slot.period.starts_at,
+        end_date_time=slot.period.ends_at,
+        min_power=slot.min_power_w,
+        max_power=slot.max_power_w,
     )
 
 

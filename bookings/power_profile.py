@@ -1,0 +1,178 @@
+"""How much power each EVSE can be promised at each moment, as pure functions over spans of time; watts throughout.
+
+The rule (docs/decisions/0033): a limit (grid connection or cabinet) that cannot feed all its EVSEs at once keeps a least for
+each of them, and fills the rest equally. So every EVSE can be booked at any time whatever the others did, and who books
+without a wish never takes from what another would be promised.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import NamedTuple
+
+from depots.periods import Period
+
+# What an EVSE can always be promised, where its limits leave it so much of an equal share.
+LEAST_W = 50_000
+WHOLE_KW = 1000
+
+
+class Floor(NamedTuple):
+    """Power promised at an EVSE in an occupied span."""
+
+    evse_id: int
+    span: Period
+    watts: int
+
+
+class Power(NamedTuple):
+    """What an EVSE can be promised in some time: without a wish, and at most with one. Both 0 where it is closed."""
+
+    default_w: int
+    most_w: int
+
+    def lower(self, other: Power) -> Power:
+        return Power(min(self.default_w, other.default_w), min(self.most_w, other.most_w))
+
+
+class Level(NamedTuple):
+    """The state of a limit in one stretch of time: every free EVSE has its least and `rise_w` more, `spare_w` is what all
+    of them leave beside their leasts. `closed` names those that not even a least is left for."""
+
+    starts_at: datetime | None
+    rise_w: int
+    spare_w: int
+    closed: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A connection or cabinet that cannot feed all its EVSEs at once. `feeds` has the most each can use, by EVSE id."""
+
+    name: str
+    watts: int
+    feeds: Mapping[int, int]
+
+    @cached_property
+    def share_w(self) -> int:
+        """The level up to which it could feed all of them at once, in whole kW."""
+        return _level(self.watts, Counter(self.feeds.values()))
+
+
+def leasts(limits: Iterable[Limit]) -> dict[int, int]:
+    """What each EVSE behind these limits is always left."""
+    found: dict[int, int] = {}
+    for limit in limits:
+        for evse_id, most in limit.feeds.items():
+            found[evse_id] = min(found.get(evse_id, LEAST_W), most, limit.share_w)
+    return found
+
+
+class LimitProfile:
+    """The levels of one limit over time. `least` as `leasts` gives it, of all limits: a cabinet's bind the grid's too."""
+
+    def __init__(self, limit: Limit, least: Mapping[int, int], floors: Iterable[Floor]) -> None:
+        self.limit, self._least = limit, least
+        here = [floor for floor in floors if floor.evse_id in limit.feeds]
+        self.levels = list(_levels(limit, least, here))
+        self._starts = [level.starts_at for level in self.levels if level.starts_at is not None]
+
+    def within(self, span: Period) -> Sequence[Level]:
+        """The levels that hold somewhere in the span, in order; the first and last reach beyond it."""
+        first = bisect_right(self._starts, span.starts_at)
+        last = bisect_left(self._starts, span.ends_at)
+        return self.levels[first : last + 1]
+
+    def power(self, evse_id: int, level: Level) -> Power:
+        if evse_id in level.closed:
+            return Power(0, 0)
+        most, least = self.limit.feeds[evse_id], self._least[evse_id]
+        return Power(min(most, least + level.rise_w), min(most, least + level.spare_w))
+
+
+def _levels(limit: Limit, least: Mapping[int, int], floors: Sequence[Floor]) -> Iterator[Level]:
+    """A sweep over the beginnings and ends of the floors."""
+    state = _State(limit, least)
+    yield state.level(None)
+    changes = sorted(
+        [(floor.span.starts_at, 1, number) for number, floor in enumerate(floors)]
+        + [(floor.span.ends_at, 0, number) for number, floor in enumerate(floors)]
+    )
+    for position, (moment, begins, number) in enumerate(changes):
+        state.change(number, floors[number], begins=bool(begins))
+        if position + 1 == len(changes) or changes[position + 1][0] != moment:
+            yield state.level(moment)
+
+
+class _State:
+    """Who is free behind a limit at one moment of the sweep, and what is left for them."""
+
+    def __init__(self, limit: Limit, least: Mapping[int, int]) -> None:
+        self._limit, self._least = limit, least
+        self._floors: dict[int, dict[int, int]] = {}
+        self._left = limit.watts
+        self._needed = sum(least[evse_id] for evse_id in limit.feeds)
+        self._rooms = Counter(most - least[evse_id] for evse_id, most in limit.feeds.items())
+
+    def change(self, number: int, floor: Floor, *, begins: bool) -> None:
+        """A floor begins or ends. Of a booking and its pending change at one EVSE the larger counts, once."""
+        evse_id = floor.evse_id
+        before = self._taken(evse_id)
+        floors = self._floors.setdefault(evse_id, {})
+        if begins:
+            floors[number] = floor.watts
+        else:
+            del floors[number]
+        after = self._taken(evse_id)
+        self._left += (before or 0) - (after or 0)
+        if (before is None) != (after is None):
+            sign = 1 if after is None else -1
+            self._needed += sign * self._least[evse_id]
+            self._rooms[self._limit.feeds[evse_id] - self._least[evse_id]] += sign
+
+    def level(self, starts_at: datetime | None) -> Level:
+        if self._needed <= self._left:
+            spare = self._left - self._needed
+            return Level(starts_at, _level(spare, self._rooms), spare, frozenset())
+        return self._short(starts_at)
+
+    def _short(self, starts_at: datetime | None) -> Level:
+        """The limit was lowered, or an EVSE added: as many as can be are left open, in a fixed order, so that a booking at
+        one of them closes no other."""
+        rooms: Counter[int] = Counter()
+        closed: list[int] = []
+        left = self._left
+        for evse_id in sorted(self._limit.feeds):
+            if self._taken(evse_id) is not None:
+                continue
+            if closed or self._least[evse_id] > left:
+                closed.append(evse_id)
+                continue
+            left -= self._least[evse_id]
+            rooms[self._limit.feeds[evse_id] - self._least[evse_id]] += 1
+        spare = max(left, 0)
+        return Level(starts_at, _level(spare, rooms), spare, frozenset(closed))
+
+    def _taken(self, evse_id: int) -> int | None:
+        """What its holder keeps from the others: never less than its least, which is needed again when it goes."""
+        floors = self._floors.get(evse_id)
+        return max(self._least[evse_id], *floors.values()) if floors else None
+
+
+def _level(watts: int, rooms: Counter[int]) -> int:
+    """How high the watts fill vessels of these sizes (`rooms[size]` of each) at once, in whole kW; all full: the largest."""
+    level, count = 0, sum(rooms.values())
+    for size in sorted(rooms):
+        number = rooms[size]
+        if not number:
+            continue
+        if (size - level) * count > watts:
+            return (level + watts // count) // WHOLE_KW * WHOLE_KW
+        watts -= (size - level) * count
+        level, count = size, count - number
+    return level
