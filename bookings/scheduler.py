@@ -62,10 +62,10 @@ def _end_silent(now: datetime) -> None:
     """A booking does not charge for ever because a charger never told the end."""
     long_over = Booking.objects.filter(status=BookingStatus.CHARGING, ends_at__lte=now - SILENCE)
     here = long_over.filter(session__ended_at__isnull=True).exclude(route=Booking.Route.OUTBOUND)
-    _each(
-        here.exclude(session=None).values_list("session_id", flat=True),
-        lambda session_id: depots.end_silent_session(session_id=session_id, now=now),
-    )
+    running = list(here.exclude(session=None).values_list("session_id", flat=True)[:AT_ONCE])
+    # Ending one locks; most of them still charge.
+    silent = depots.silent_sessions(running, now=now) if running else []
+    _each(silent, lambda session_id: depots.end_silent_session(session_id=session_id, now=now))
 
 
 def _fail_remote(now: datetime) -> None:

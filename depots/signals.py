@@ -18,6 +18,8 @@ evse_status_repeated = Signal()
 charging_started = Signal()
 # session: ChargingSession, at
 charging_ended = Signal()
+# session: ChargingSession, at. Its meter has told more of a running session; sent every few seconds at most.
+session_metered = Signal()
 # command: ChargerCommand, at. It was answered, its answer was lost, or it went stale.
 command_settled = Signal()
 # charger: Charger, reservation_id: int, outcome: "expired" | "removed" | "no_transaction", at (ReservationStatusUpdate)

@@ -41,6 +41,10 @@ class Charger(models.Model):
     clock_offset_s = models.FloatField(
         null=True, blank=True, help_text="its clock minus ours at the last live message"
     )
+    clock_seen_at = models.DateTimeField(null=True, blank=True, help_text="when that was")
+    deviations = models.JSONField(
+        default=list, blank=True, help_text="what it sends that OCPP does not have, the newest first"
+    )
 
     class Meta:
         constraints = [

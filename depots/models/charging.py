@@ -10,7 +10,7 @@ class ChargingSession(models.Model):
     """What a charger reported of one transaction. Energy in Wh register values, as OCPP gives them.
 
     `transaction` is the charger's id of it (2.x) or ours, the primary key as text (1.6). The booking it uses points
-    here. `flags` lists what was odd: "offline", "no_start", "foreign_token", "bad_clock", ….
+    here. `flags` lists what was odd (depots.operations.reported.FLAGS).
     """
 
     charger = models.ForeignKey(Charger, models.CASCADE, related_name="sessions")
@@ -35,6 +35,12 @@ class ChargingSession(models.Model):
     meter_stop_wh = models.BigIntegerField(null=True, blank=True)
     power_w = models.IntegerField(null=True, blank=True)
     soc_percent = models.FloatField(null=True, blank=True)
+    registers = models.JSONField(
+        default=list, blank=True, help_text="where the meters stand that it told of; the first one counts"
+    )
+    figures_told_at = models.DateTimeField(
+        null=True, blank=True, help_text="when open pages last heard of it"
+    )
     stop_reason = models.CharField(max_length=40, blank=True)
     flags = models.JSONField(default=list, blank=True)
 

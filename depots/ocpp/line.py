@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 from functools import partial
 from time import monotonic
 from typing import Any, Protocol
@@ -18,6 +19,8 @@ from websockets.exceptions import ConnectionClosed
 
 from depots import operations
 from depots.models import ChargerCommand
+from depots.ocpp import schemas
+from depots.ocpp.clock import ClockWatch
 from depots.ocpp.database import Database
 from depots.ocpp.times import Moment, read_time
 from depots.ocpp.wire import MOST_LATE, CallRefused, CallUnanswered, ConnectionEnded, Socket, Wire
@@ -32,6 +35,10 @@ MOST_UNANSWERED = 2
 LONGEST_ANSWER = 1000
 # However long its old messages take, what should stand is said again after this.
 LONGEST_DRAIN_S = 30
+# So many kinds of what OCPP does not have are written down of one connection.
+MOST_DEVIATIONS = 50
+# The places of list items in a path: `meterValue.0.sampledValue.3.unit` is one oddity, whichever sample shows it.
+_NUMBERED = re.compile(r"(\.\d+)+\.")
 # What fails again and again is tried as seldom as this.
 LONGEST_PAUSE_S = 60
 
@@ -111,7 +118,9 @@ class Line:
         self._database = database
         self._close_socket = close_socket
         self._doubt_lease = doubt_lease
-        answers = {action: partial(answer, self) for action, answer in dialect.ANSWERS.items()}
+        answers = {
+            action: partial(self._answer, action, answer) for action, answer in dialect.ANSWERS.items()
+        }
         self._wire = Wire(
             socket,
             dialect.VERSION,
@@ -127,7 +136,9 @@ class Line:
         self._is_woken = False
         self._last_transaction_at = 0.0
         self._unanswered = 0
-        self._clock_offset: timedelta | None = None
+        self._clock = ClockWatch()
+        self._deviations: set[str] = set()
+        self._notings: set[asyncio.Task[None]] = set()
         self._unclear: dict[str, ChargerCommand] = {}
 
     async def run(self) -> None:
@@ -165,26 +176,64 @@ class Line:
         return read_time(text, zone=self.zone, arrived_at=self.now())
 
     def on_boot(self) -> None:
-        """What it held before is unknown; its old messages come first."""
+        """What it held before is unknown; its old messages come first, and it has been told the time."""
+        self._clock.forget()
         self._settle_in(rebooted=True, pause_s=self.timings.after_boot_s)
 
     def on_transaction_message(self) -> None:
         self._last_transaction_at = asyncio.get_running_loop().time()
 
-    async def check_clock(self, moment: Moment) -> None:
-        """Compare clocks by a message that was made just now, which only those after the drained queue are."""
-        if not self._is_ready or moment.flags:
+    async def check_clock(self, moment: Moment, *, is_live: bool = False) -> None:
+        """Compare clocks by a message that is not known to have waited; `is_live` when it was made just now. Before the
+        queue has drained every message may be an old one."""
+        if not self._is_ready or not set(moment.flags) <= {"no_zone"}:
             return
-        offset = moment.at - self.now()
-        if self._clock_offset is None or abs(offset - self._clock_offset) > timedelta(seconds=5):
-            self._clock_offset = offset
-            await self.do(operations.record_clock, offset=offset)
+        offset = self._clock.learn(moment.at, self.now(), is_live=is_live)
+        if offset is not None:
+            await self.do(operations.record_clock, offset=offset, now=self.now())
+
+    def by_its_clock(self, moment: datetime) -> datetime:
+        """A time of ours as it has to be told to a charger whose clock is known to be wrong."""
+        offset = self._clock.offset
+        return moment + offset if offset is not None and abs(offset) > operations.RIGHT_WITHIN else moment
 
     def wake(self) -> None:
         """There may be something to send."""
         self._is_woken = True
         if self._is_ready and (self._pump is None or self._pump.done()):
             self._pump = asyncio.create_task(self._send_commands())
+
+    async def _answer(
+        self,
+        action: str,
+        answer: Callable[[Line, dict[str, Any]], Awaitable[dict[str, Any]]],
+        message: dict[str, Any],
+    ) -> dict[str, Any]:
+        if "_malformed" in message:
+            self._note_deviation(action, message)
+        return await answer(self, message)
+
+    def _note_deviation(self, action: str, message: dict[str, Any]) -> None:
+        """Write down what OCPP does not have, once a connection: a charger sends its oddities with every message, and
+        waits for its answer.
+        """
+        places = [_NUMBERED.sub(".", f".{place}.").strip(".") for place in message["_malformed"]]
+        required = schemas.load(self._dialect.VERSION, action).get("required", ())
+        missing = [f"{name} is missing" for name in required if name not in message and name not in places]
+        what = ", ".join(dict.fromkeys([*places, *missing])) or "a part of a part is missing"
+        if (seen := f"{action} {what}") in self._deviations or len(self._deviations) >= MOST_DEVIATIONS:
+            return
+        self._deviations.add(seen)
+        noting = asyncio.create_task(
+            self.do(operations.record_deviation, action=action, what=what[:500], now=self.now())
+        )
+        self._notings.add(noting)
+        noting.add_done_callback(self._noted)
+
+    def _noted(self, noting: asyncio.Task[None]) -> None:
+        self._notings.discard(noting)
+        if not noting.cancelled() and (fault := noting.exception()):
+            logger.warning("A deviation of %s could not be written down", self.identity, exc_info=fault)
 
     def _settle_in(self, *, rebooted: bool, pause_s: float) -> None:
         if self._settling is not None:

@@ -29,6 +29,7 @@ _SIGNED = frozenset({"signedMeterData", "publicKey", "encodingMethod", "signingM
 _INSEPARABLE = frozenset(
     {"value", "measurand", "unit", "multiplier", "unitOfMeasure", "phase", "location", "format"}
 )
+_NEUTRAL = {"unit": ("Wh",), "format": ("Raw",), "multiplier": (0,)}
 _NUMBER = re.compile(r"\s*[+-]?\d{1,30}(\.\d{1,30})?([eE][+-]?\d{1,3})?\s*")
 _NOTHING = object()
 
@@ -100,7 +101,7 @@ class _Object:
             kept = self._fit_field(name, told, walk)
             if kept is not _NOTHING:
                 fitted[name] = kept
-            elif told is not None and name in _INSEPARABLE and name in self.fields:
+            elif told is not None and self._is_inseparable(name, told):
                 walk.note()
                 walk.steps.pop()
                 return _NOTHING
@@ -109,6 +110,13 @@ class _Object:
             walk.steps.pop()
         is_void = any(name not in fitted for name in self.required & _INSEPARABLE)
         return _NOTHING if is_void else fitted
+
+    def _is_inseparable(self, name: str, told: Any) -> bool:
+        """A sampled value may also have such a field of another version, `"unit": "kWh"` in 2.x, unless that says
+        nothing else than its absence."""
+        if name not in self.fields:
+            return name in _INSEPARABLE and "measurand" in self.fields and told not in _NEUTRAL.get(name, ())
+        return name in _INSEPARABLE
 
     def _fit_field(self, name: str, told: Any, walk: _Walk) -> Any:
         if node := self.fields.get(name):

@@ -1,44 +1,164 @@
-"""Sampled values of a meter, the same in all versions but for how a number is written."""
+"""Sampled values of a meter, in any version. What a value means is certain, by the tables here, or it is set aside.
+
+Three measurands are kept: the energy register, for the bill, power and state of charge, for people. An interval's
+energy, what was asked for or offered, and other registers are never taken for one of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
+from depots.ocpp.times import Moment
 from depots.operations import Reading
 
 ENERGY, POWER, SOC = "Energy.Active.Import.Register", "Power.Active.Import", "SoC"
 
-Sample = dict[str, Any]
-Scale = Callable[[Sample], Decimal | None]
+Sample = Mapping[str, Any]
+
+# What one of a unit is in Wh, W or percent. Without a unit it is the measurand's own.
+UNITS: Mapping[str, Mapping[str, int]] = {
+    ENERGY: {"": 1, "wh": 1, "kwh": 1000},
+    POWER: {"": 1, "w": 1, "kw": 1000},
+    SOC: {"": 1, "percent": 1, "%": 1},
+}
+# Beyond these a value is an error of the meter: no EVSE gives 10 MW, and no register has counted 2**62 Wh.
+BOUNDS: Mapping[str, tuple[int, int]] = {ENERGY: (0, 2**62), POWER: (0, 10_000_000), SOC: (0, 100)}
+
+# Of several places the first that was measured at counts. "Upstream" (2.1) measures what others use as well.
+NEAREST_FIRST = ("Outlet", "Cable", "EV", "Body", "Inlet")
+# Phases add up where no total is told, those of one kind only: L1 and L1-N are the same current.
+PHASES = ({"L1", "L2", "L3"}, {"L1-N", "L2-N", "L3-N"})
+
+BEGIN = "Transaction.Begin"
+# Two totals of one moment may differ by what their units round away.
+ROUNDED_WH = 1000
+
+_NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{0,30})?([eE][+-]?\d{1,2})?", re.ASCII)
 
 
-def reading(at: datetime, samples: list[Sample], scale: Scale) -> Reading:
-    """What we keep of one meter value. `scale` gives a sample's number in Wh, W or percent, None when it has none."""
-    soc = _total(samples, SOC, scale)
-    return Reading(
-        at=at,
-        energy_wh=_whole(_total(samples, ENERGY, scale)),
-        power_w=_whole(_total(samples, POWER, scale)),
-        soc_percent=None if soc is None else float(soc),
-    )
+class Sampled(NamedTuple):
+    """Readings in the order told, and what is odd about them: "set_aside", "bad_meter", "no_time", "bad_clock", …."""
+
+    readings: list[Reading]
+    flags: list[str]
 
 
-def _total(samples: list[Sample], measurand: str, scale: Scale) -> Decimal | None:
-    """Values of single phases count only where no total is given."""
-    wanted = [
-        (sample, value)
-        for sample in samples
-        if sample.get("measurand", ENERGY) == measurand
-        and sample.get("location", "Outlet") in {"Outlet", "EV"}
-        and (value := scale(sample)) is not None
-    ]
-    totals = [value for sample, value in wanted if "phase" not in sample]
-    values = totals[:1] or [value for _, value in wanted]
-    return sum(values, Decimal()) if values else None
+class _SetAside(Exception):
+    """A value whose meaning is not certain; `flag` says of what kind."""
+
+    def __init__(self, flag: str = "set_aside") -> None:
+        super().__init__(flag)
+        self.flag = flag
 
 
-def _whole(value: Decimal | None) -> int | None:
-    return None if value is None or abs(value) >= 10**18 else round(value)
+def read(meter_values: Iterable[Sample], moment: Callable[[Any], Moment]) -> Sampled:
+    """What is kept of a message's meter values; `moment` reads a timestamp. Ones that tell nothing are left out.
+
+    A meter value may hold the samples of the transaction's begin beside others: these are a reading of their own.
+    """
+    readings: list[Reading] = []
+    flags: list[str] = []
+    for meter_value in meter_values:
+        at, odd = moment(meter_value.get("timestamp"))
+        samples = meter_value.get("sampledValue") or []
+        begin = [sample for sample in samples if sample.get("context") == BEGIN]
+        others = [sample for sample in samples if sample.get("context") != BEGIN]
+        for part, is_begin in ((begin, True), (others, False)):
+            figures = _Figures(part)
+            flags += figures.flags
+            if figures.tell_something:
+                # Two readings of a transaction cannot have one time.
+                at = _not_among(at, readings)
+                readings.append(
+                    Reading(
+                        at=at,
+                        energy_wh=next(iter(figures.registers.values()), None),
+                        power_w=figures.power_w,
+                        soc_percent=figures.soc_percent,
+                        registers=figures.registers,
+                        is_begin=is_begin,
+                        is_arrival=bool({"no_time", "bad_clock"} & set(odd)),
+                    )
+                )
+                flags += odd
+    return Sampled(readings, list(dict.fromkeys(flags)))
+
+
+class _Figures:
+    """The samples of one moment in our units. `registers` are Wh by the place of the meter, the one that counts first."""
+
+    def __init__(self, samples: Iterable[Sample]) -> None:
+        self.flags: list[str] = []
+        values: dict[tuple[str, str], list[tuple[str, Decimal]]] = {}
+        for sample in samples:
+            measurand = sample.get("measurand") or ENERGY
+            try:
+                if measurand in UNITS and (value := _value(sample, measurand)) is not None:
+                    place = sample.get("location") or "Outlet"
+                    values.setdefault((measurand, place), []).append((sample.get("phase") or "", value))
+            except _SetAside as why:
+                self.flags.append(why.flag)
+        energies = {place: self._total(values.get((ENERGY, place)), ROUNDED_WH) for place in NEAREST_FIRST}
+        self.registers = {place: round(wh) for place, wh in energies.items() if wh is not None}
+        power, soc = self._nearest(values, POWER), self._nearest(values, SOC)
+        self.power_w = None if power is None else round(power)
+        self.soc_percent = None if soc is None else float(soc)
+
+    @property
+    def tell_something(self) -> bool:
+        return bool(self.registers) or self.power_w is not None or self.soc_percent is not None
+
+    def _nearest(
+        self, values: Mapping[tuple[str, str], list[tuple[str, Decimal]]], measurand: str
+    ) -> Decimal | None:
+        totals = (self._total(values.get((measurand, place))) for place in NEAREST_FIRST)
+        return next((total for total in totals if total is not None), None)
+
+    def _total(self, values: list[tuple[str, Decimal]] | None, apart: int | None = None) -> Decimal | None:
+        """The total that was told, else the sum of its phases. Totals further `apart` than that are two meters."""
+        totals = [value for phase, value in values or () if not phase]
+        if totals and apart is not None and max(totals) - min(totals) > apart:
+            self.flags.append("set_aside")
+            return None
+        if totals:
+            return totals[0]
+        for phases in PHASES:
+            by_phase = {phase: value for phase, value in values or () if phase in phases}
+            if by_phase:
+                return sum(by_phase.values(), Decimal())
+        return None
+
+
+def _value(sample: Sample, measurand: str) -> Decimal | None:
+    """In Wh, W or percent; None for signed values, which stay as they came. Raises _SetAside."""
+    if sample.get("format", "Raw") == "SignedData":
+        return None
+    described = sample.get("unitOfMeasure") or {}
+    unit = str(described.get("unit") or sample.get("unit") or "").strip().casefold()
+    scale = UNITS[measurand].get(unit)
+    multiplier = described.get("multiplier") or 0
+    if scale is None or not -12 <= multiplier <= 12:
+        raise _SetAside
+    value = _number(sample.get("value")).scaleb(multiplier) * scale
+    least, most = BOUNDS[measurand]
+    if not least <= value <= most:
+        raise _SetAside("bad_meter" if measurand == ENERGY else "set_aside")
+    return value
+
+
+def _number(told: Any) -> Decimal:
+    """`1,5` may be one and a half or fifteen, and `nan` is none. Raises _SetAside."""
+    text = str(told).strip()
+    if isinstance(told, bool) or not _NUMBER.fullmatch(text):
+        raise _SetAside
+    return Decimal(text)
+
+
+def _not_among(at: Any, readings: list[Reading]) -> Any:
+    while any(reading.at == at for reading in readings[-4:]):
+        at += timedelta(microseconds=1)
+    return at

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NamedTuple
 
 # No charger existed then: a clock that says so was never set.
 _FIRST_SENSIBLE_YEAR = 2010
+# Told within this of its arrival, a time is from this moment.
+_NOW = timedelta(minutes=1)
 _SHORT_OFFSET = re.compile(r"[+-]\d{2}$")
 _FRACTION = re.compile(r"\.(\d+)")
 
 
 class Moment(NamedTuple):
-    """An aware UTC time, and what was odd about how it was told: "no_zone", "bad_clock"."""
+    """An aware UTC time, and what was odd about how it was told: "no_zone", "bad_clock", "no_time"."""
 
     at: datetime
     flags: tuple[str, ...] = ()
 
 
 def read_time(text: str | None, *, zone: tzinfo, arrived_at: datetime) -> Moment:
-    """The moment a charger means. Without a zone it is the site's time; an unset or unreadable clock tells nothing,
-    so the time of arrival stands in, flagged.
+    """The moment a charger means. Without a zone it is the site's time, or UTC where only that is now; an unset or
+    unreadable clock tells nothing, so the time of arrival stands in, flagged.
     """
     if not text:
-        return Moment(arrived_at)
+        return Moment(arrived_at, ("no_time",))
     try:
         read = datetime.fromisoformat(_iso(text))
     except ValueError:
@@ -32,7 +34,9 @@ def read_time(text: str | None, *, zone: tzinfo, arrived_at: datetime) -> Moment
     if read.year < _FIRST_SENSIBLE_YEAR or read.year > arrived_at.year + 50:
         return Moment(arrived_at, ("bad_clock",))
     if read.tzinfo is None:
-        return Moment(read.replace(tzinfo=zone).astimezone(UTC), ("no_zone",))
+        in_utc, local = read.replace(tzinfo=UTC), read.replace(tzinfo=zone).astimezone(UTC)
+        is_utc = abs(in_utc - arrived_at) <= _NOW < abs(local - arrived_at)
+        return Moment(in_utc if is_utc else local, ("no_zone",))
     return Moment(read.astimezone(UTC))
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from ocpp.v16.enums import AuthorizationStatus, ChargePointStatus
@@ -18,13 +18,14 @@ from depots.ocpp import samples
 from depots.ocpp.line import Line, Unsayable
 from depots.ocpp.times import write_time
 from depots.ocpp.wire import CallRefused, Wire
-from depots.operations import Reading, Start, Stop
+from depots.operations import Start, Stop
 
 logger = logging.getLogger(__name__)
 
 VERSION = "1.6"
 
 LONGEST_TAG = 20
+LONGEST_KEY_PART = 28
 
 STATUS = {
     ChargePointStatus.available: Evse.Status.AVAILABLE,
@@ -80,8 +81,8 @@ CAPABILITY_KEYS = (
 async def boot(line: Line, message: dict[str, Any]) -> dict[str, Any]:
     await line.do(
         operations.record_boot,
-        vendor=message["chargePointVendor"],
-        model=message["chargePointModel"],
+        vendor=message.get("chargePointVendor") or "",
+        model=message.get("chargePointModel") or "",
         serial_number=message.get("chargePointSerialNumber") or message.get("chargeBoxSerialNumber") or "",
         firmware_version=message.get("firmwareVersion") or "",
         now=line.now(),
@@ -99,73 +100,88 @@ async def heartbeat(line: Line, message: dict[str, Any]) -> dict[str, Any]:
 
 
 async def status(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+    """A status or connector that cannot be read changes nothing. The time may be missing."""
     moment = line.moment(message.get("timestamp"))
-    error_code = message["errorCode"]
-    await line.do(
+    told, connector = message.get("status"), message.get("connectorId")
+    if told is None or connector is None:
+        return {}
+    error_code = message.get("errorCode") or ""
+    is_news = await line.do(
         operations.report_status,
-        evse_number=message["connectorId"],
-        status=STATUS[ChargePointStatus(message["status"])],
+        evse_number=connector,
+        status=STATUS[ChargePointStatus(told)],
         error_code="" if error_code == "NoError" else error_code,
         at=moment.at,
         now=line.now(),
     )
-    if message.get("timestamp"):
-        await line.check_clock(moment)
+    await line.check_clock(moment, is_live=is_news)
     return {}
 
 
 async def authorize(line: Line, message: dict[str, Any]) -> dict[str, Any]:
-    answer = await line.do(operations.authorize, token_uid=message["idTag"], now=line.now())
-    return {"idTagInfo": tag_info(answer)}
+    tag = (message.get("idTag") or "").strip()
+    if not tag:  # nobody asks for nobody; the gate would answer for a start without a card
+        return {"idTagInfo": {"status": AuthorizationStatus.invalid.value}}
+    answer = await line.do(operations.authorize, token_uid=tag, now=line.now())
+    return {"idTagInfo": tag_info(answer, line)}
 
 
 async def start_transaction(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+    """Energy flows already: whatever is missing, it is recorded."""
     line.on_transaction_message()
-    moment = line.moment(message["timestamp"])
-    key = (message["connectorId"], message["idTag"].upper(), message["timestamp"], message["meterStart"])
+    moment = line.moment(message.get("timestamp"))
+    tag = (message.get("idTag") or "").strip()
     outcome = await line.do(
         operations.start_session,
         start=Start(
-            evse_number=message["connectorId"],
-            token_uid=message["idTag"],
-            key=":".join(str(part) for part in key)[:128],
+            evse_number=message.get("connectorId"),
+            token_uid=tag,
+            key=_key(message, "connectorId", "idTag", "timestamp", "meterStart"),
             at=moment.at,
-            meter_wh=message["meterStart"],
+            meter_wh=message.get("meterStart"),
             reservation_id=message.get("reservationId") or None,
-            flags=_flags(message, moment.flags),
+            flags=(
+                *_flags(message, moment.flags),
+                *(() if "meterStart" in message else ("no_meter_start",)),
+                *(() if tag else ("no_token",)),
+            ),
         ),
         now=line.now(),
     )
     await line.check_clock(moment)
-    return {"transactionId": int(outcome.session.transaction), "idTagInfo": tag_info(outcome.answer)}
+    return {"transactionId": int(outcome.session.transaction), "idTagInfo": tag_info(outcome.answer, line)}
 
 
 async def stop_transaction(line: Line, message: dict[str, Any]) -> dict[str, Any]:
     line.on_transaction_message()
-    moment = line.moment(message["timestamp"])
+    moment = line.moment(message.get("timestamp"))
+    sampled = samples.read(message.get("transactionData") or [], line.moment)
     outcome = await line.do(
         operations.stop_session,
         stop=Stop(
-            transaction=str(message["transactionId"]),
+            transaction=str(message.get("transactionId") or ""),
+            key="stop:" + _key(message, "transactionId", "timestamp", "meterStop", "idTag"),
             at=moment.at,
-            meter_wh=message["meterStop"],
+            meter_wh=message.get("meterStop"),
             reason=message.get("reason") or "Local",
-            token_uid=message.get("idTag") or "",
-            readings=readings(line, message.get("transactionData") or []),
-            flags=_flags(message, moment.flags),
+            token_uid=(message.get("idTag") or "").strip(),
+            readings=sampled.readings,
+            flags=(*_flags(message, moment.flags), *sampled.flags),
         ),
         now=line.now(),
     )
-    return {"idTagInfo": tag_info(outcome.answer)} if outcome.answer else {}
+    return {"idTagInfo": tag_info(outcome.answer, line)} if outcome.answer else {}
 
 
 async def meter_values(line: Line, message: dict[str, Any]) -> dict[str, Any]:
     line.on_transaction_message()
+    sampled = samples.read(message.get("meterValue") or [], line.moment)
     await line.do(
         operations.add_readings,
-        evse_number=message["connectorId"],
+        evse_number=message.get("connectorId"),
         transaction_id=str(message.get("transactionId") or ""),
-        readings=readings(line, message["meterValue"]),
+        readings=sampled.readings,
+        flags=_flags(message, tuple(sampled.flags)),
         now=line.now(),
     )
     return {}
@@ -176,7 +192,7 @@ async def data_transfer(line: Line, message: dict[str, Any]) -> dict[str, Any]:
 
 
 async def security_event(line: Line, message: dict[str, Any]) -> dict[str, Any]:
-    logger.warning("Charger %s reports a security event: %s", line.identity, message["type"][:50])
+    logger.warning("Charger %s reports a security event: %s", line.identity, message.get("type", "")[:50])
     return {}
 
 
@@ -245,33 +261,32 @@ async def ask_capabilities(wire: Wire) -> dict[str, Any]:
     }
 
 
-def tag_info(answer: Answer) -> dict[str, Any]:
-    """idTagInfo. The group lets the charger compare a token with the reservation's parentIdTag."""
-    if not answer.allowed:
-        return {"status": REFUSAL.get(answer.reason, AuthorizationStatus.invalid).value}
+def tag_info(answer: Answer, line: Line) -> dict[str, Any]:
+    """idTagInfo. The group lets the charger compare a token with the reservation's parentIdTag; a cache may let nobody in
+    for longer than the answer holds."""
     info = {"status": AuthorizationStatus.accepted.value}
-    return {**info, "parentIdTag": answer.group} if 0 < len(answer.group) <= LONGEST_TAG else info
+    if not answer.allowed:
+        info["status"] = REFUSAL.get(answer.reason, AuthorizationStatus.invalid).value
+    elif 0 < len(answer.group) <= LONGEST_TAG:
+        info["parentIdTag"] = answer.group
+    if answer.holds_until is not None:
+        info["expiryDate"] = write_time(line.by_its_clock(max(answer.holds_until, line.now())))
+    return info
 
 
-def readings(line: Line, meter_values: list[dict[str, Any]]) -> list[Reading]:
-    return [samples.reading(line.moment(v["timestamp"]).at, v["sampledValue"], _scaled) for v in meter_values]
+def _key(message: dict[str, Any], *names: str) -> str:
+    """What makes a repeated message the same. What is missing differs from what could not be read."""
+    odd = message.get("_malformed") or ()
+    parts = [str(message.get(name, "?" if name in odd else "")).upper() for name in names]
+    return ":".join(part if len(part) <= LONGEST_KEY_PART else _digest(part) for part in parts)
 
 
-def _scaled(sample: dict[str, Any]) -> Decimal | None:
-    """Signed values stay as they came, in the message log; they are not numbers."""
-    if sample.get("format", "Raw") != "Raw":
-        return None
-    try:
-        value = Decimal(str(sample["value"]).strip())
-    except InvalidOperation:
-        return None
-    if not value.is_finite():
-        return None
-    return value * 1000 if sample.get("unit") in {"kWh", "kW"} else value
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:LONGEST_KEY_PART]
 
 
 def _flags(message: dict[str, Any], flags: tuple[str, ...]) -> tuple[str, ...]:
-    return (*flags, "malformed") if message.get("_malformed") else flags
+    return (*flags, "malformed") if "_malformed" in message else flags
 
 
 def _reserve(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:

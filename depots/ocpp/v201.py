@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from ocpp.v201.enums import (
@@ -26,7 +27,7 @@ from depots.ocpp.line import Line, Unsayable
 from depots.ocpp.times import write_time
 from depots.ocpp.v16 import ANSWERS_TO_COMMANDS, read_answer, take_note
 from depots.ocpp.wire import CallRefused, Wire
-from depots.operations import BIGGEST, Reading, TransactionReport
+from depots.operations import BIGGEST, TransactionReport
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ __all__ = [
 VERSION = "2.0.1"
 
 LONGEST_TOKEN = 36
+LONGEST_TRANSACTION = 64
 
 STATUS = {
     ConnectorStatusEnumType.available: Evse.Status.AVAILABLE,
@@ -128,11 +130,11 @@ CAPABILITY_VARIABLES = (
 
 
 async def boot(line: Line, message: dict[str, Any]) -> dict[str, Any]:
-    station = message["chargingStation"]
+    station = message.get("chargingStation") or {}
     await line.do(
         operations.record_boot,
-        vendor=station["vendorName"],
-        model=station["model"],
+        vendor=station.get("vendorName") or "",
+        model=station.get("model") or "",
         serial_number=station.get("serialNumber") or "",
         firmware_version=station.get("firmwareVersion") or "",
         now=line.now(),
@@ -150,66 +152,74 @@ async def heartbeat(line: Line, message: dict[str, Any]) -> dict[str, Any]:
 
 
 async def status(line: Line, message: dict[str, Any]) -> dict[str, Any]:
-    moment = line.moment(message["timestamp"])
-    await _report(line, message["evseId"], message["connectorId"], message["connectorStatus"], moment.at)
-    await line.check_clock(moment)
+    moment = line.moment(message.get("timestamp"))
+    told = message.get("connectorStatus")
+    is_news = await _report(line, message.get("evseId"), message.get("connectorId"), told, moment.at)
+    await line.check_clock(moment, is_live=is_news)
     return {}
 
 
 async def notify_event(line: Line, message: dict[str, Any]) -> dict[str, Any]:
     """Newer chargers report their connectors' states as events of the device model."""
-    for event in message["eventData"]:
-        component = event["component"]
-        if (component["name"], event["variable"]["name"]) != ("Connector", "AvailabilityState"):
-            continue
-        evse = component.get("evse") or {}
-        if event["actualValue"] in {known.value for known in STATUS} and "id" in evse:
-            at = line.moment(event["timestamp"]).at
-            await _report(line, evse["id"], evse.get("connectorId", 1), event["actualValue"], at)
+    for event in message.get("eventData") or []:
+        component, variable = event.get("component") or {}, event.get("variable") or {}
+        if (component.get("name"), variable.get("name")) == ("Connector", "AvailabilityState"):
+            evse = component.get("evse") or {}
+            at = line.moment(event.get("timestamp")).at
+            await _report(line, evse.get("id"), evse.get("connectorId"), event.get("actualValue"), at)
     return {}
 
 
 async def authorize(line: Line, message: dict[str, Any]) -> dict[str, Any]:
-    token = message["idToken"]
-    answer = await line.do(
-        operations.authorize,
-        token_uid=token["idToken"],
-        token_type=token_type(token),
-        now=line.now(),
-    )
-    return {"idTokenInfo": token_info(answer)}
+    token = message.get("idToken") or {}
+    uid = _uid(token)
+    if not uid and token_type(
+        token
+    ):  # nobody asks for nobody; the gate would answer for a start without a card
+        return {"idTokenInfo": {"status": AuthorizationStatusEnumType.invalid.value}}
+    answer = await line.do(operations.authorize, token_uid=uid, token_type=token_type(token), now=line.now())
+    return {"idTokenInfo": token_info(answer, line)}
 
 
 async def transaction_event(line: Line, message: dict[str, Any]) -> dict[str, Any]:
     line.on_transaction_message()
-    moment = line.moment(message["timestamp"])
+    moment = line.moment(message.get("timestamp"))
     outcome = await line.do(
         operations.record_transaction, report=read_transaction(line, message), now=line.now()
     )
     if not message.get("offline"):
         await line.check_clock(moment)
-    return {"idTokenInfo": token_info(outcome.answer)} if outcome.answer is not None else {}
+    return {"idTokenInfo": token_info(outcome.answer, line)} if outcome.answer is not None else {}
 
 
 async def meter_values(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+    sampled = samples.read(message.get("meterValue") or [], line.moment)
     await line.do(
         operations.add_readings,
-        evse_number=message["evseId"],
+        evse_number=message.get("evseId"),
         transaction_id="",
-        readings=readings(line, message["meterValue"]),
+        readings=sampled.readings,
+        flags=(*sampled.flags, *_malformed(message)),
         now=line.now(),
     )
     return {}
 
 
 async def reservation_status(line: Line, message: dict[str, Any]) -> dict[str, Any]:
-    await line.do(
-        operations.report_reservation_ended,
-        reservation_id=message["reservationId"],
-        outcome=RESERVATION_OUTCOME[message["reservationUpdateStatus"]],
-        now=line.now(),
-    )
+    await end_reservation(line, message, RESERVATION_OUTCOME)
     return {}
+
+
+async def end_reservation(line: Line, message: dict[str, Any], outcomes: Mapping[str, str]) -> None:
+    """An outcome that cannot be read says nothing: what stands is told again at the next connection."""
+    outcome = outcomes.get(message.get("reservationUpdateStatus") or "")
+    if outcome is not None and (reservation_id := message.get("reservationId")) is not None:
+        await line.do(
+            operations.report_reservation_ended,
+            reservation_id=reservation_id,
+            outcome=outcome,
+            now=line.now(),
+        )
 
 
 async def data_transfer(line: Line, message: dict[str, Any]) -> dict[str, Any]:
@@ -217,7 +227,7 @@ async def data_transfer(line: Line, message: dict[str, Any]) -> dict[str, Any]:
 
 
 async def security_event(line: Line, message: dict[str, Any]) -> dict[str, Any]:
-    logger.warning("Charger %s reports a security event: %s", line.identity, message["type"][:50])
+    logger.warning("Charger %s reports a security event: %s", line.identity, message.get("type", "")[:50])
     return {}
 
 
@@ -296,19 +306,22 @@ async def ask_capabilities(wire: Wire) -> dict[str, Any]:
     }
 
 
-def token_type(token: dict[str, Any]) -> str:
+def token_type(token: Mapping[str, Any]) -> str:
     """OCPI's name for the type of an idToken; types of later or vendors' own lists are "OTHER"."""
     try:
-        return TOKEN_TYPE[IdTokenEnumType(token["type"])]
+        return TOKEN_TYPE[IdTokenEnumType(str(token.get("type")))]
     except ValueError:
         return "OTHER"
 
 
-def token_info(answer: Answer) -> dict[str, Any]:
-    """idTokenInfo. `evseId` tells a walk-in which EVSEs are not booked for others."""
+def token_info(answer: Answer, line: Line) -> dict[str, Any]:
+    """idTokenInfo. `evseId` tells a walk-in which EVSEs are not booked for others; a cache may let nobody in for longer
+    than the answer holds."""
     info: dict[str, Any] = {"status": AuthorizationStatusEnumType.accepted.value}
     if not answer.allowed:
         info["status"] = REFUSAL.get(answer.reason, AuthorizationStatusEnumType.invalid).value
+    if answer.holds_until is not None:
+        info["cacheExpiryDateTime"] = write_time(line.by_its_clock(max(answer.holds_until, line.now())))
     if answer.evse_numbers:
         info["evseId"] = answer.evse_numbers
     if answer.allowed and 0 < len(answer.group) <= LONGEST_TOKEN:
@@ -317,50 +330,72 @@ def token_info(answer: Answer) -> dict[str, Any]:
 
 
 def read_transaction(line: Line, message: dict[str, Any]) -> TransactionReport:
-    info = message["transactionInfo"]
-    moment = line.moment(message["timestamp"])
+    """Energy flows already: whatever is missing, it is recorded. A kind that cannot be read begins and ends nothing."""
+    info = message.get("transactionInfo") or {}
+    moment = line.moment(message.get("timestamp"))
     token = message.get("idToken")
-    flags = [*moment.flags, *(["offline"] if message.get("offline") else [])]
-    flags += ["malformed"] if message.pop("_malformed", False) else []
-    state = info.get("chargingState")
+    uid = _uid(token) if token else ""
+    sampled = samples.read(message.get("meterValue") or [], line.moment)
+    flags = [*moment.flags, *(["offline"] if message.get("offline") else []), *_malformed(message)]
+    payload = {name: told for name, told in message.items() if name != "_malformed"}
+    state, kind = info.get("chargingState"), message.get("eventType")
     return TransactionReport(
-        transaction=info["transactionId"],
-        seq_no=max(-BIGGEST, min(BIGGEST, message["seqNo"])),
-        kind=KIND[TransactionEventEnumType(message["eventType"])],
+        transaction=_transaction_id(info.get("transactionId") or ""),
+        seq_no=_seq_no(payload),
+        kind=KIND[TransactionEventEnumType(kind)] if kind else "updated",
         at=moment.at,
         evse_number=(message.get("evse") or {}).get("id"),
-        token_uid=token["idToken"] if token else None,
+        token_uid=uid if token and (uid or not token_type(token)) else None,
         token_type=token_type(token) if token else "",
         reservation_id=message.get("reservationId") or None,
         is_charging=CHARGES.get(ChargingStateEnumType(state), False) if state else False,
         stop_reason=info.get("stoppedReason") or "",
-        readings=readings(line, message.get("meterValue") or []),
-        flags=flags,
-        payload=message,
+        readings=sampled.readings,
+        flags=[*flags, *sampled.flags],
+        payload=payload,
     )
 
 
-def readings(line: Line, meter_values: list[dict[str, Any]]) -> list[Reading]:
-    return [samples.reading(line.moment(v["timestamp"]).at, v["sampledValue"], _scaled) for v in meter_values]
+def _uid(token: Mapping[str, Any]) -> str:
+    return str(token.get("idToken") or "").strip()
 
 
-def _scaled(sample: dict[str, Any]) -> Decimal:
-    unit = sample.get("unitOfMeasure") or {}
-    thousand = 3 if unit.get("unit") in {"kWh", "kW"} else 0
-    exponent = max(-30, min(30, unit.get("multiplier") or 0)) + thousand
-    return Decimal(str(sample["value"])).scaleb(exponent)
+def _malformed(message: Mapping[str, Any]) -> list[str]:
+    return ["malformed"] if "_malformed" in message else []
 
 
-async def _report(line: Line, evse_id: int, connector_id: int, told: str, at: datetime) -> None:
-    if evse_id == 0:
-        state = STATUS[ConnectorStatusEnumType(told)]
-    else:
+def _transaction_id(told: str) -> str:
+    """Ids are kept whole; one that no column holds goes by its digest."""
+    if len(told) <= LONGEST_TRANSACTION:
+        return told
+    return hashlib.sha256(told.encode()).hexdigest()[:LONGEST_TRANSACTION]
+
+
+def _seq_no(message: Mapping[str, Any]) -> int:
+    """Where none was told, one that a repeated message has again, below all that are counted."""
+    told = message.get("seqNo")
+    if told is not None:
+        return max(-BIGGEST, min(BIGGEST, int(told)))
+    text = json.dumps(message, sort_keys=True).encode()
+    return -1 - int.from_bytes(hashlib.sha256(text).digest()[:7])
+
+
+async def _report(line: Line, evse_id: int | None, connector_id: int | None, told: Any, at: datetime) -> bool:
+    """Whether it was news. A status or EVSE that cannot be read changes nothing."""
+    try:
+        status = STATUS[ConnectorStatusEnumType(told)]
+    except ValueError:
+        return False
+    if evse_id is None:
+        return False
+    if evse_id != 0:
         connectors = line.connectors.setdefault(evse_id, {})
-        connectors[connector_id] = STATUS[ConnectorStatusEnumType(told)]
-        state = next(status for status in STRONGEST_FIRST if status in connectors.values())
-    await line.do(
-        operations.report_status, evse_number=evse_id, status=state, at=at, is_coarse=True, now=line.now()
+        connectors[1 if connector_id is None else connector_id] = status
+        status = next(each for each in STRONGEST_FIRST if each in connectors.values())
+    is_news: bool = await line.do(
+        operations.report_status, evse_number=evse_id, status=status, at=at, is_coarse=True, now=line.now()
     )
+    return is_news
 
 
 def _variable(result: Any) -> dict[str, Any]:

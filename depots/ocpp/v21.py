@@ -7,7 +7,6 @@ from typing import Any
 
 from ocpp.v21.enums import ReservationUpdateStatusEnumType
 
-from depots import operations
 from depots.ocpp import v201
 from depots.ocpp.line import Line
 from depots.ocpp.v16 import take_note
@@ -26,17 +25,12 @@ RESERVATION_OUTCOME = {
 
 
 async def reservation_status(line: Line, message: dict[str, Any]) -> dict[str, Any]:
-    await line.do(
-        operations.report_reservation_ended,
-        reservation_id=message["reservationId"],
-        outcome=RESERVATION_OUTCOME[message["reservationUpdateStatus"]],
-        now=line.now(),
-    )
+    await v201.end_reservation(line, message, RESERVATION_OUTCOME)
     return {}
 
 
 async def certificate_chain_status(line: Line, message: dict[str, Any]) -> dict[str, Any]:
-    """Whether a certificate was revoked is known elsewhere."""
+    """Whether a certificate was revoked is known elsewhere. Without the certificates it asks for there is no answer."""
     asked = message["certificateStatusRequests"]
     return {
         "certificateStatus": [
@@ -52,7 +46,7 @@ async def certificate_chain_status(line: Line, message: dict[str, Any]) -> dict[
 
 
 async def vat_number(line: Line, message: dict[str, Any]) -> dict[str, Any]:
-    return {"vatNumber": message["vatNumber"], "status": "Rejected"}
+    return {"vatNumber": message.get("vatNumber") or "", "status": "Rejected"}
 
 
 ANSWERS: Mapping[str, Answerer] = {

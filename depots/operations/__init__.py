@@ -1,5 +1,6 @@
 """What is asked of chargers and what they report, each one transaction. The gateway calls most of it."""
 
+from depots.operations.clocks import RIGHT_WITHIN
 from depots.operations.commands import (
     NotTheHolder,
     due_chargers,
@@ -24,16 +25,18 @@ from depots.operations.reports import (
     record_boot,
     record_capabilities,
     record_clock,
+    record_deviation,
     record_measured,
     report_reservation_ended,
     report_status,
 )
 from depots.operations.sessions import start_session, stop_session
-from depots.operations.silence import end_silent_session
+from depots.operations.silence import end_silent_session, silent_sessions
 from depots.operations.transactions import record_transaction
 
 __all__ = [
     "BIGGEST",
+    "RIGHT_WITHIN",
     "NotTheHolder",
     "Reading",
     "Renewal",
@@ -54,6 +57,7 @@ __all__ = [
     "record_boot",
     "record_capabilities",
     "record_clock",
+    "record_deviation",
     "record_measured",
     "record_transaction",
     "release_lapsed",
@@ -61,6 +65,7 @@ __all__ = [
     "report_reservation_ended",
     "report_status",
     "settle_command",
+    "silent_sessions",
     "start_session",
     "stop_session",
     "take_command",

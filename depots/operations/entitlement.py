@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.db import Error as DatabaseError
@@ -48,12 +48,9 @@ def ask(
     return answer, []
 
 
-def moment_of(charger: Charger, at: datetime, flags: Sequence[str], now: datetime) -> datetime:
-    """When it happened, by our clock: a message that waited in its queue is judged by the slot of then."""
-    if "bad_clock" in flags:
-        return now
-    happened_at = at - timedelta(seconds=charger.clock_offset_s or 0)
-    return happened_at if now - happened_at > QUEUED_AFTER else now
+def moment_of(at: datetime, now: datetime) -> datetime:
+    """The moment to judge by: what waited in the charger's queue is judged by the slot of then. `at` is by our clock."""
+    return at if now - at > QUEUED_AFTER else now
 
 
 def answer_again(session: ChargingSession, charger: Charger, evse: Evse | None, now: datetime) -> gate.Answer:
@@ -89,6 +86,28 @@ def announce(
         not_before=now + STOPS_BY_ITSELF_WITHIN,
         now=now,
     )
+
+
+def announce_lone_end(
+    session: ChargingSession, charger: Charger, evses: Mapping[int, Evse], now: datetime
+) -> None:
+    """Of a transaction only the end was told (it charged offline, and the charger lost the start): if its card holds a
+    booking here and then, this was the visit. The session is saved."""
+    if not session.token_uid or session.ended_at is None:
+        return
+    for moment in dict.fromkeys((session.started_at, session.ended_at)):
+        judged_at = moment_of(moment, now)
+        booked, _ = ask(charger, None, session.token_uid, session.token_type, now=judged_at)
+        for number in booked.evse_numbers or () if booked.reservation_id else ():
+            evse = evses.get(number)
+            answer, _ = ask(charger, evse, session.token_uid, session.token_type, now=judged_at)
+            if evse is not None and answer.allowed and answer.reservation_id == booked.reservation_id:
+                session.is_entitled, session.announced_at = True, now
+                flag(session, ["found_by_card"])
+                session.evse = evse
+                session.save(update_fields=["evse", "is_entitled", "announced_at", "flags"])
+                announce(session, charger, evse, answer, now)
+                return
 
 
 def judge_reservation(session: ChargingSession, now: datetime) -> None:

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
 from depots.models import ChargingSession, MeterReading
-from depots.operations.reported import Reading, fitting
+from depots.operations.clocks import correction, shifted
+from depots.operations.reported import LARGEST_SESSION_WH, Reading, flag
+from depots.signals import session_metered
 
-_BIGGEST_W = 2**31 - 1
+FIGURES = (
+    "meter_start_wh",
+    "meter_last_wh",
+    "power_w",
+    "soc_percent",
+    "registers",
+    "flags",
+    "figures_told_at",
+)
+# An open page follows the meter; more often than this nobody reads.
+TOLD_EVERY = timedelta(seconds=3)
+# A sample that names no transaction and is older than the session at its EVSE belongs to one before it.
+BEFORE_THE_START = timedelta(minutes=1)
 
 
 def add_readings(
@@ -19,44 +33,134 @@ def add_readings(
     evse_number: int | None,
     transaction_id: str,
     readings: Sequence[Reading],
+    flags: Sequence[str] = (),
     now: datetime,
 ) -> ChargingSession | None:
-    """Samples of a transaction, or without a known one of whatever charges at the EVSE. None when nothing does."""
+    """Samples of a transaction, or without a known one of whatever charges at the EVSE. None when nothing does.
+
+    Only the session is locked: what its meter tells moves nothing else.
+    """
+    if not readings and not flags:
+        return None
     with transaction.atomic():
-        sessions = ChargingSession.objects.select_for_update(of=("self",)).filter(charger=charger_id)
-        session = sessions.filter(transaction=transaction_id).first() if transaction_id else None
+        sessions = ChargingSession.objects.select_for_update(of=("self",), no_key=True).filter(
+            charger=charger_id
+        )
+        sessions = sessions.select_related("charger")
+        named = sessions.filter(transaction=transaction_id[:64]).first() if transaction_id else None
+        session = named
         if session is None and evse_number:
             running = sessions.filter(evse__number=evse_number, ended_at__isnull=True)
             session = running.order_by("-started_at").first()
-        if session is not None:
-            keep(session, readings)
-            session.save(update_fields=["meter_last_wh", "meter_start_wh", "power_w", "soc_percent"])
+        if session is None:
+            return None
+        readings = _by_our_clock(session, readings, now)
+        if named is None:
+            readings = [r for r in readings if r.at >= session.started_at - BEFORE_THE_START]
+        keep(session, readings)
+        flag(session, flags)
+        tell_figures(session, now=now)
+        session.save(update_fields=FIGURES)
     return session
 
 
 def keep(session: ChargingSession, readings: Sequence[Reading]) -> None:
-    """Keep samples and let the session show the newest. The caller saves the session."""
-    fitting = [_within_columns(reading) for reading in sorted(readings, key=lambda reading: reading.at)]
-    MeterReading.objects.bulk_create(
-        [
+    """Keep samples and let the session show the newest. The caller saves the session (FIGURES)."""
+    kept = []
+    for reading in sorted(readings, key=lambda reading: reading.at):
+        energy_wh = _counting_wh(session, reading)
+        kept.append(
             MeterReading(
-                session=session, at=r.at, energy_wh=r.energy_wh, power_w=r.power_w, soc_percent=r.soc_percent
+                session=session,
+                at=reading.at,
+                energy_wh=energy_wh,
+                power_w=reading.power_w,
+                soc_percent=reading.soc_percent,
             )
-            for r in fitting
-        ],
-        ignore_conflicts=True,
-    )
-    for reading in fitting:
-        if reading.energy_wh is not None:
-            # Registers only count up: a smaller value is an older sample that arrived late.
-            session.meter_last_wh = max(reading.energy_wh, session.meter_last_wh or 0)
+        )
+        if energy_wh is not None:
+            _count(session, energy_wh, is_begin=reading.is_begin)
         if session.ended_at is None:
             session.power_w = reading.power_w if reading.power_w is not None else session.power_w
             session.soc_percent = (
                 reading.soc_percent if reading.soc_percent is not None else session.soc_percent
             )
+    if kept:
+        MeterReading.objects.bulk_create(kept, ignore_conflicts=True)
 
 
-def _within_columns(reading: Reading) -> Reading:
-    power = None if reading.power_w is None else max(-_BIGGEST_W, min(_BIGGEST_W, reading.power_w))
-    return Reading(reading.at, fitting(reading.energy_wh), power, reading.soc_percent)
+def last_counting_wh(session: ChargingSession, readings: Sequence[Reading]) -> int | None:
+    """What the newest of the readings says of the register that counts."""
+    told = [_counting_wh(session, r) for r in sorted(readings, key=lambda r: r.at) if not r.is_begin]
+    return next((wh for wh in reversed(told) if wh is not None), None)
+
+
+def first_counting_wh(session: ChargingSession, readings: Sequence[Reading]) -> int | None:
+    told = [_counting_wh(session, r) for r in sorted(readings, key=lambda r: (not r.is_begin, r.at))]
+    return next((wh for wh in told if wh is not None), None)
+
+
+def tell_figures(session: ChargingSession, *, now: datetime) -> None:
+    """Let open pages know of a running session's kWh, kW and SoC, at most every few seconds. The caller saves it."""
+    is_due = session.figures_told_at is None or not (
+        timedelta() <= now - session.figures_told_at < TOLD_EVERY
+    )
+    if is_due and session.ended_at is None:
+        session.figures_told_at = now
+        session_metered.send(sender=ChargingSession, session=session, at=now)
+
+
+def _by_our_clock(session: ChargingSession, readings: Sequence[Reading], now: datetime) -> Sequence[Reading]:
+    """By the newest of the times, which is about when the message was made."""
+    told = [reading.at for reading in readings if not reading.is_arrival]
+    by = correction(session.charger, max(told), (), now=now) if told else timedelta()
+    if by:
+        flag(session, ["wrong_clock"])
+    return shifted(readings, by)
+
+
+def _counting_wh(session: ChargingSession, reading: Reading) -> int | None:
+    """The register that counts is the one at the start. A charger that told several at once means that one; one that
+    told a single register may call its place anything.
+    """
+    told = list(reading.registers)
+    counts = session.registers[0] if session.registers else None
+    if counts in reading.registers or counts is None:
+        session.registers = [*session.registers, *(place for place in told if place not in session.registers)]
+        wh = reading.registers.get(session.registers[0]) if session.registers else reading.energy_wh
+    elif not told or len(session.registers) == 1:
+        wh = reading.energy_wh
+    else:
+        flag(session, ["other_meter"])
+        wh = None
+    if wh is None or _can_be(session, wh):
+        return wh
+    flag(session, ["bad_meter"])
+    return None
+
+
+def _can_be(session: ChargingSession, wh: int) -> bool:
+    from_wh = session.meter_start_wh if session.meter_start_wh is not None else session.meter_last_wh
+    return from_wh is None or wh - from_wh <= LARGEST_SESSION_WH
+
+
+def _count(session: ChargingSession, wh: int, *, is_begin: bool) -> None:
+    """Registers only count up: a smaller value is an older sample that came late, or a meter that began anew."""
+    if session.meter_start_wh is None:
+        _begin_with(session, wh, is_begin=is_begin)
+    elif wh < session.meter_start_wh and "no_meter_start" in session.flags:
+        session.meter_start_wh = wh
+    elif wh < session.meter_start_wh and not is_begin:
+        flag(session, ["bad_meter"])
+    session.meter_last_wh = max(wh, session.meter_last_wh or 0)
+
+
+def _begin_with(session: ChargingSession, wh: int, *, is_begin: bool) -> None:
+    """Two different values tell what was charged between them; with one alone the energy is not known."""
+    first = session.meter_last_wh
+    if is_begin:
+        session.meter_start_wh = wh
+        session.flags = [flag for flag in session.flags if flag != "no_meter_start"]
+    elif first is not None and wh != first:
+        session.meter_start_wh = min(wh, first)
+        flag(session, ["no_meter_start"])

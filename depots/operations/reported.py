@@ -1,14 +1,12 @@
 """What a charger reports of one transaction, in our words, whatever protocol it came in.
 
-Whatever it says about energy is kept and answered; what is odd about it is flagged, for a person to judge: offline,
-bad_clock, no_zone, malformed (the message was not according to its schema), no_start (no start was seen), no_stop
-(another transaction began first), unknown_transaction, stop_matched (a stop without a usable id), unknown_evse,
-out_of_order, bad_meter, foreign_token (it names a reservation that its token does not hold), unasked (the gate failed).
+Whatever it says about energy is kept and answered; what is odd about it is flagged, for a person to judge. FLAGS has them
+all, in the words people read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -17,23 +15,57 @@ from depots.models import ChargingSession
 
 # Columns are bigint; what a charger sends may be anything.
 BIGGEST = 2**62
+# No vehicle takes as much in one session: a register that says so has gone wrong.
+LARGEST_SESSION_WH = 100_000_000
+
+FLAGS = {
+    "offline": "The charger had no connection at the time.",
+    "bad_clock": "The charger's clock was not set; the time is when the message came.",
+    "no_time": "A time was missing; it is when the message came.",
+    "no_zone": "A time came without its zone and was read in the depot's.",
+    "wrong_clock": "The charger's clock was wrong; times were corrected.",
+    "malformed": "A message was not as OCPP has it; what could not be read was left out.",
+    "set_aside": "Meter values whose meaning was not certain were left out.",
+    "bad_meter": "The meter told a value that cannot be.",
+    "other_meter": "Another meter than the one at the start was told; it does not count.",
+    "no_meter_start": "The meter value of the start is missing; the first one after it stands in, if there is one.",
+    "no_meter_stop": "The meter value of the end is missing; the last one before it stands in, if there is one.",
+    "no_token": "It started without a card.",
+    "no_start": "Its start was never told.",
+    "no_stop": "Its end was never told.",
+    "unknown_transaction": "It ended under a number that nobody knows.",
+    "stop_matched": "Its end came without a usable number; it was the only one that could be meant.",
+    "found_by_card": "Only its end was told; the booking of its card says where it was.",
+    "reused_id": "The charger used the number of this transaction again for another.",
+    "unknown_evse": "It was at an EVSE that is not known here.",
+    "out_of_order": "Its messages came in the wrong order.",
+    "foreign_token": "It named a reservation that its card does not hold.",
+    "unasked": "Whether the card may charge could not be asked.",
+}
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One sample: Wh of the energy register, watts, percent; None for what was not measured."""
+    """One sample: Wh of the energy register, watts, percent; None for what was not measured.
+
+    `registers` are all that were told, Wh by the place of the meter; `energy_wh` is the one nearest to the vehicle.
+    `is_begin`: it was taken when the transaction began. `is_arrival`: its time is that of arrival, for want of another.
+    """
 
     at: datetime
     energy_wh: int | None = None
     power_w: int | None = None
     soc_percent: float | None = None
+    registers: Mapping[str, int] = field(default_factory=dict)
+    is_begin: bool = False
+    is_arrival: bool = False
 
 
 @dataclass(frozen=True)
 class Start:
     """A transaction as OCPP 1.6 begins it. `key` makes a repeated start the same start."""
 
-    evse_number: int
+    evse_number: int | None
     token_uid: str
     key: str
     at: datetime
@@ -45,10 +77,12 @@ class Start:
 
 @dataclass(frozen=True)
 class Stop:
-    """The end of a transaction in OCPP 1.6; `transaction` is the id we gave it, or what the charger made of it."""
+    """The end of a transaction in OCPP 1.6; `transaction` is the id we gave it, or what the charger made of it. `key`
+    makes a repeated stop of a transaction nobody knows the same one."""
 
     transaction: str
     at: datetime
+    key: str = ""
     meter_wh: int | None = None
     reason: str = ""
     token_uid: str = ""
@@ -58,7 +92,8 @@ class Stop:
 
 @dataclass(frozen=True)
 class TransactionReport:
-    """One TransactionEvent of OCPP 2.x. `kind`: started, updated, ended. `token_uid` None when it carries no token."""
+    """One TransactionEvent of OCPP 2.x. `kind`: started, updated, ended. `transaction` is empty when it names none,
+    `token_uid` None when it carries no token."""
 
     transaction: str
     seq_no: int

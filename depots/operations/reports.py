@@ -8,11 +8,14 @@ from typing import Any
 from django.db import transaction
 
 from depots.models import Charger, ChargerCommand, Evse
+from depots.operations.clocks import corrected
 from depots.operations.locking import lock_evses_of
 from depots.signals import evse_status_changed, evse_status_repeated, reservation_ended
 
 # A message that is this old on arrival waited in the charger's queue: it tells the past.
 QUEUED_AFTER = timedelta(seconds=60)
+
+MOST_DEVIATIONS = 20
 
 # What befalls each EVSE when it befalls the charger as a whole.
 OUT_OF_ORDER = {Evse.Status.FAULTED, Evse.Status.UNAVAILABLE}
@@ -59,26 +62,32 @@ def report_status(
     at: datetime,
     is_coarse: bool = False,
     now: datetime,
-) -> None:
+) -> bool:
     """An EVSE changed. Number 0 is the charger as a whole, kept in `told`: out of order, so is each of its EVSEs whose
     own status is not newer. An EVSE we do not know changes nothing.
 
     Statuses count in the order they arrive; only one that was queued for long gives way to a newer one. `is_coarse`:
-    the charger has no word for charging, so an occupied EVSE with a running session charges.
+    the charger has no word for charging, so an occupied EVSE with a running session charges. Returns whether it is news:
+    a status that was known already may be told with the time when it began.
     """
     with transaction.atomic():
         if evse_number == 0:
+            at = corrected(Charger.objects.get(pk=charger_id), at, now=now)
             _report_whole(charger_id, status, error_code, at=at, now=now)
-            return
-        evse = (
-            Evse.objects.select_for_update(no_key=True).filter(charger=charger_id, number=evse_number).first()
-        )
-        if evse is None or (now - at > QUEUED_AFTER and _is_older(evse, at)):
-            return
+            return False
+        evses = Evse.objects.select_for_update(no_key=True, of=("self",)).select_related("charger")
+        evse = evses.filter(charger=charger_id, number=evse_number).first()
+        if evse is None or evse.charger is None:
+            return False
+        at = corrected(evse.charger, at, now=now)
+        if now - at > QUEUED_AFTER and _is_older(evse, at):
+            return False
+        is_news = evse.told_status != status
         evse.told_status = status
         if is_coarse and status == Evse.Status.OCCUPIED and _is_in_session(evse):
             status = Evse.Status.CHARGING
         change_status(evse, status, at=at, now=now, error_code=error_code)
+    return is_news
 
 
 def change_status(evse: Evse, status: str, *, at: datetime, now: datetime, error_code: str = "") -> None:
@@ -141,9 +150,20 @@ def record_capabilities(*, charger_id: int, told: dict[str, Any], now: datetime)
     _tell(charger_id, {**told, "asked_at": now.isoformat()})
 
 
-def record_clock(*, charger_id: int, offset: timedelta) -> None:
+def record_clock(*, charger_id: int, offset: timedelta, now: datetime) -> None:
     """Its clock minus ours, from a message that was sent the moment it was made."""
-    Charger.objects.filter(pk=charger_id).update(clock_offset_s=round(offset.total_seconds(), 1))
+    seconds = round(offset.total_seconds(), 1)
+    Charger.objects.filter(pk=charger_id).update(clock_offset_s=seconds, clock_seen_at=now)
+
+
+def record_deviation(*, charger_id: int, action: str, what: str, now: datetime) -> None:
+    """It sent something that OCPP does not have. The newest are kept, each once, for who looks after the charger."""
+    with transaction.atomic():
+        charger = Charger.objects.select_for_update(no_key=True).get(pk=charger_id)
+        others = [kept for kept in charger.deviations if (kept["action"], kept["what"]) != (action, what)]
+        seen = {"action": action, "what": what, "at": now.isoformat()}
+        charger.deviations = [seen, *others][:MOST_DEVIATIONS]
+        charger.save(update_fields=["deviations"])
 
 
 def record_measured(*, charger_id: int, **seen: Any) -> None:

@@ -2,31 +2,51 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import QuerySet
 
 from depots.cards import card_number
 from depots.models import Charger, ChargingSession, Evse
-from depots.operations.entitlement import announce, answer_again, ask, judge_reservation, moment_of
+from depots.operations.clocks import by_our_clock
+from depots.operations.entitlement import (
+    announce,
+    announce_lone_end,
+    answer_again,
+    ask,
+    judge_reservation,
+    moment_of,
+)
 from depots.operations.locking import lock_evses_beside
 from depots.operations.readings import keep
-from depots.operations.reported import Outcome, Start, Stop, fitting, flag, meter_flag, united_flags
+from depots.operations.reported import (
+    LARGEST_SESSION_WH,
+    Outcome,
+    Start,
+    Stop,
+    fitting,
+    flag,
+    meter_flag,
+    united_flags,
+)
 from depots.operations.reports import change_status_if_newer
 from depots.signals import charging_ended
+
+# A stop is told again with the same time; one of later than this is another one's.
+REPEATED_WITHIN = timedelta(minutes=1)
 
 
 def start_session(*, charger_id: int, start: Start, now: datetime) -> Outcome:
     """Record a transaction that began, and ask whether its token may. The same start again is the same session."""
     with transaction.atomic():
         charger, evse = charger_and_evse(charger_id, start.evse_number)
+        start = by_our_clock(start, charger, now=now)
         session = _begun_before(charger, start)
         if session is not None:
             return Outcome(session, answer_again(session, charger, evse, now))
         end_abandoned(charger, evse, before=start.at, now=now)
-        judged_at = moment_of(charger, start.at, start.flags, now)
-        answer, asked = ask(charger, evse, start.token_uid, start.token_type, now=judged_at)
+        answer, asked = ask(charger, evse, start.token_uid, start.token_type, now=moment_of(start.at, now))
         session = ChargingSession.objects.create(
             charger=charger,
             evse=evse,
@@ -51,16 +71,22 @@ def start_session(*, charger_id: int, start: Start, now: datetime) -> Outcome:
 
 
 def stop_session(*, charger_id: int, stop: Stop, now: datetime) -> Outcome:
-    """Record the end of a transaction. Twice is once; an unknown one is kept as a session that nobody saw begin."""
+    """Record the end of a transaction. Twice is once; an unknown one is kept as a session that nobody saw begin, and as
+    the visit of a booking where its card holds one there.
+    """
     with transaction.atomic():
-        charger, _ = charger_and_evse(charger_id, None)
+        evses = lock_evses_beside(charger_id)
+        charger = Charger.objects.select_related("depot").get(pk=charger_id)
+        stop = by_our_clock(stop, charger, now=now)
         session, found = _session_to_stop(charger, stop, now)
         is_repeat = session.end_received_at is not None and session.meter_stop_wh is not None
         if not is_repeat:
             keep(session, stop.readings)
-            flag(session, found, stop.flags, meter_flag(stop.meter_wh))
-            session.meter_stop_wh = fitting(stop.meter_wh)
+            flag(session, found, stop.flags)
+            _stop_meter(session, stop.meter_wh)
             end(session, at=stop.at, reason=stop.reason, now=now)
+        if not is_repeat and session.announced_at is None:
+            announce_lone_end(session, charger, evses, now)
         answer = None
         if stop.token_uid:
             answer, _ = ask(charger, session.evse, stop.token_uid, session.token_type, now=now)
@@ -68,9 +94,13 @@ def stop_session(*, charger_id: int, stop: Stop, now: datetime) -> Outcome:
 
 
 def charger_and_evse(charger_id: int, evse_number: int | None) -> tuple[Charger, Evse | None]:
-    """Locked first, like everywhere, for what receivers do with what we tell. No EVSE for a number we do not know."""
+    """Locked first, like everywhere, for what receivers do with what we tell. No EVSE for a number we do not know; where
+    a charger has only one, it need not name it.
+    """
     evses = lock_evses_beside(charger_id)
     charger = Charger.objects.select_related("depot").get(pk=charger_id)
+    if not evse_number and len(evses) == 1:
+        return charger, next(iter(evses.values()))
     return charger, evses.get(evse_number or 0)
 
 
@@ -87,11 +117,11 @@ def end_abandoned(charger: Charger, evse: Evse | None, *, before: datetime, now:
 
 
 def _begun_before(charger: Charger, start: Start) -> ChargingSession | None:
-    """The session of the same start. Without a clock every start after power-up may look alike: the key of one that
-    has ended is free for the next.
+    """The session of the same start. Without a clock, or a time, every start after power-up may look alike: the key of
+    one that has ended is free for the next.
     """
     session = ChargingSession.objects.filter(charger=charger, start_key=start.key).first()
-    if session is None or session.ended_at is None or "bad_clock" not in start.flags:
+    if session is None or session.ended_at is None or not {"bad_clock", "no_time"} & set(start.flags):
         return session
     session.start_key = ""
     session.save(update_fields=["start_key"])
@@ -103,24 +133,34 @@ def _session_to_stop(charger: Charger, stop: Stop, now: datetime) -> tuple[Charg
         ChargingSession.objects.select_for_update(of=("self",)).select_related("evse").filter(charger=charger)
     )
     has_usable_id = stop.transaction.isdigit() and int(stop.transaction) > 0
-    if has_usable_id and (session := sessions.filter(transaction=stop.transaction[:64]).first()):
-        return session, []
-    key = f"stop:{stop.transaction}:{stop.at.isoformat()}:{stop.meter_wh}:{stop.token_uid}"[:128]
+    named = sessions.filter(transaction=stop.transaction[:64]).first() if has_usable_id else None
+    if named is not None and not _is_long_over(named, stop):
+        return named, []
+    key = stop.key or f"stop:{stop.transaction}:{stop.at.isoformat()}:{stop.meter_wh}:{stop.token_uid}"[:128]
     if session := sessions.filter(start_key=key).first():
         return session, []
-    if not has_usable_id and (match := _only_running(sessions, stop)):
+    if (named or not has_usable_id) and (match := _only_running(sessions, stop)):
         return match, ["stop_matched"]
+    if named is not None:
+        return named, []
+    begin = next((reading for reading in stop.readings if reading.is_begin), None)
     orphan = ChargingSession.objects.create(
         charger=charger,
         start_key=key,
         transaction=stop.transaction[:64] if has_usable_id else "",
         token_uid=stop.token_uid,
         is_entitled=False,
-        started_at=stop.at,
+        started_at=min(begin.at, stop.at) if begin else stop.at,
         start_received_at=now,
         flags=["no_start", "unknown_transaction"],
     )
     return orphan, []
+
+
+def _is_long_over(session: ChargingSession, stop: Stop) -> bool:
+    """It has had its stop, and this is of later: a charger that counts by itself names another one by its number."""
+    has_stopped = session.ended_at is not None and session.meter_stop_wh is not None
+    return has_stopped and session.ended_at is not None and stop.at - session.ended_at > REPEATED_WITHIN
 
 
 def _only_running(sessions: QuerySet[ChargingSession], stop: Stop) -> ChargingSession | None:
@@ -131,6 +171,19 @@ def _only_running(sessions: QuerySet[ChargingSession], stop: Stop) -> ChargingSe
         if not stop.token_uid or card_number(session.token_uid) == card_number(stop.token_uid)
     ]
     return running[0] if len(running) == 1 else None
+
+
+def _stop_meter(session: ChargingSession, told_wh: int | None) -> None:
+    """The register at the end. Where it is missing or cannot be, the last sample stands in (ChargingSession.energy_wh)."""
+    flag(session, meter_flag(told_wh))
+    stop_wh, start_wh = fitting(told_wh), session.meter_start_wh
+    session.flags = [flag for flag in session.flags if flag != "no_meter_stop"]
+    if stop_wh is None:
+        flag(session, ["no_meter_stop"])
+    elif start_wh is not None and not start_wh <= stop_wh <= start_wh + LARGEST_SESSION_WH:
+        flag(session, ["bad_meter"])
+        stop_wh = stop_wh if stop_wh < start_wh else None
+    session.meter_stop_wh = stop_wh
 
 
 def end(session: ChargingSession, *, at: datetime, reason: str, now: datetime) -> None:

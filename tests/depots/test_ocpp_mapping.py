@@ -138,8 +138,9 @@ def test_every_answered_action_exists():
         ("2030-07-15T09:00:00", datetime(2030, 7, 15, 7, 0, tzinfo=UTC), ("no_zone",)),
         ("1970-01-01T00:00:12Z", NOW, ("bad_clock",)),
         ("9999-12-31T23:59:59Z", NOW, ("bad_clock",)),
-        ("", NOW, ()),
-        (None, NOW, ()),
+        ("2030-01-15T08:00:20", NOW + timedelta(seconds=20), ("no_zone",)),  # UTC: local time is an hour off
+        ("", NOW, ("no_time",)),
+        (None, NOW, ("no_time",)),
         ("tomorrow", NOW, ("bad_clock",)),
         ("2030-02-30T08:00:00Z", NOW, ("bad_clock",)),
     ],

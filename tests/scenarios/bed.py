@@ -10,7 +10,7 @@ import inspect
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -87,6 +87,13 @@ class ScriptedCharger:
         """The gateway's answer to a CALL of the test's own making."""
         answer: dict[str, Any] = self.call(action, payload)
         return answer
+
+    def wait_until(self, told: str) -> None:
+        """Let the clock stand at a message's own time, when it is a time and lies ahead: nothing is told beforehand."""
+        with suppress(ValueError):
+            at = datetime.fromisoformat(told)
+            if at.tzinfo is not None and at > self.sim.clock():
+                self.sim.clock.now = at  # type: ignore[attr-defined]
 
     def frames_after(self, frame: str | bytes, count: int = 1) -> list[str]:
         """Send anything, and return the next frames that come back."""

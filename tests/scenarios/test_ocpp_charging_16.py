@@ -49,11 +49,13 @@ def facts(transactional_db):
 
 def start(charger: ScriptedCharger, **fields) -> dict:
     usual = {"connectorId": 1, "idTag": TOKEN, "meterStart": 1000, "timestamp": "2030-01-15T08:00:00Z"}
+    charger.wait_until({**usual, **fields}["timestamp"])
     return charger.ask("StartTransaction", {**usual, **fields})
 
 
 def stop(charger: ScriptedCharger, transaction: int, **fields) -> dict:
     usual = {"transactionId": transaction, "meterStop": 5000, "timestamp": "2030-01-15T08:30:00Z"}
+    charger.wait_until({**usual, **fields}["timestamp"])
     return charger.ask("StopTransaction", {**usual, **fields})
 
 

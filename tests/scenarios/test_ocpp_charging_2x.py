@@ -65,7 +65,11 @@ def event(
 
 
 def tell(charger: ScriptedCharger, *events: dict) -> list[dict]:
-    return [charger.ask("TransactionEvent", each) for each in events]
+    answers = []
+    for each in events:
+        charger.wait_until(each["timestamp"])
+        answers.append(charger.ask("TransactionEvent", each))
+    return answers
 
 
 def test_a_session_from_tap_to_departure(bed: Bed, charger: ScriptedCharger, facts):

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from depots.models import ChargerMessage
+from depots.models import Charger, ChargerMessage
 from tests.factories import make_charger, make_evse
 from tests.scenarios.bed import Bed, ScriptedCharger, eventually
 
@@ -295,14 +295,17 @@ def test_a_transaction_is_not_lost_for_a_field_too_many(bed: Bed, action: str, p
     assert reply_to(charger, json.dumps([2, "1", action, payload]))[0] == 3
 
 
-def test_a_transaction_without_its_essentials_is_refused(bed: Bed):
-    charger = connected(bed, V16)
+def test_a_transaction_without_its_essentials_is_recorded(bed: Bed):
+    """Energy flows already; a CALLERROR would make the charger throw it away."""
+    row = make_charger()
+    make_evse(charger=row)
+    charger = bed.charger(row)
+    charger.connect()
 
-    frame = [
-        2,
-        "1",
-        "StartTransaction",
-        {"connectorId": 1, "idTag": "T", "timestamp": "2030-01-15T08:00:00Z"},
-    ]
+    start = {"connectorId": 1, "idTag": "T", "timestamp": "2030-01-15T08:00:00Z"}
+    frame = [2, "1", "StartTransaction", start]
 
-    assert reply_to(charger, json.dumps(frame))[2] == "ProtocolError"
+    assert reply_to(charger, json.dumps(frame))[0] == 3
+    assert row.sessions.get().flags == ["malformed", "no_meter_start"]
+    [seen] = eventually(lambda: Charger.objects.get(pk=row.pk).deviations)
+    assert (seen["action"], seen["what"]) == ("StartTransaction", "meterStart is missing")
