@@ -14,15 +14,17 @@ from bookings.agreements import guests_admit
 from bookings.enforcement.state import AT_CHARGER
 from bookings.identification import needs_secret, usable_by_owner
 from bookings.models import Booking, BookingStatus, BookingToken, Occupancy, TermsOverride
-from bookings.terms import Terms, WalkIn
+from bookings.terms import LONGEST_LEAD, Terms, WalkIn
 from depots.cards import card_number
 from depots.gate import Answer
 from depots.models import Charger, Depot, Evse
+from depots.periods import Period
 
 UNBOOKED = Answer(allowed=True)
 USABLE = (BookingStatus.CONFIRMED, BookingStatus.CHARGING)
 # Who comes this much too early is told "not yet" instead of being taken for a walk-in.
 SOON = timedelta(hours=1)
+LONGEST_CACHED = timedelta(minutes=5)
 
 
 def may_charge(
@@ -43,8 +45,10 @@ def may_charge(
     opened = slots.opened_by(card)
     mine, left = [b for b in opened if b.status in USABLE], slots.left_early(opened)
     if evse is not None:
-        return _at_evse(slots, card, mine, left, evse)
-    return _somewhere(slots, card, mine, left)
+        answer = _at_evse(slots, card, mine, left, evse)
+    else:
+        answer = _somewhere(slots, card, mine, left)
+    return replace(answer, holds_until=slots.same_until())
 
 
 class _Card:
@@ -157,14 +161,25 @@ class _Slots:
         self.now, self._charger = now, charger
         self.evses = list(charger.evses.all())
         evse_ids = [evse.pk for evse in self.evses]
-        rows = Occupancy.objects.filter(evse__in=evse_ids, span__contains=now).exclude(
-            kind=Occupancy.Kind.PENDING
+        rows = Occupancy.objects.filter(
+            evse__in=evse_ids, span__overlap=Period(now, now + LONGEST_CACHED)
+        ).exclude(kind=Occupancy.Kind.PENDING)
+        self._rows = list(rows)
+        self._inside = {row.evse_id: row for row in self._rows if row.span.contains(now)}
+        coming = Booking.objects.filter(
+            Q(enforcement__in=AT_CHARGER) | Q(starts_at__lte=now + LONGEST_CACHED + LONGEST_LEAD),
+            evse__in=evse_ids,
+            status=BookingStatus.CONFIRMED,
+            ends_at__gt=now,
         )
-        self._inside = {row.evse_id: row for row in rows}
-        armed = Booking.objects.filter(
-            evse__in=evse_ids, status=BookingStatus.CONFIRMED, enforcement__in=AT_CHARGER, ends_at__gt=now
-        )
-        self._next = {booking.evse_id: booking.pk for booking in armed.order_by("-starts_at")}
+        self._coming = list(coming.order_by("-starts_at"))
+        self._next = {b.evse_id: b.pk for b in self._coming if b.enforcement in AT_CHARGER}
+
+    def same_until(self) -> datetime:
+        """Nothing here begins, ends or is armed before; a few minutes at most, since a slot may be booked at any time."""
+        edges = [edge for row in self._rows for edge in (row.span.starts_at, row.span.ends_at)]
+        edges += [booking.terms.due_at(booking.period) for booking in self._coming]
+        return min(edge for edge in (*edges, self.now + LONGEST_CACHED) if edge > self.now)
 
     @property
     def depot(self) -> Depot:

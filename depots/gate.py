@@ -24,6 +24,7 @@ class Answer:
     `reason` is one of: "unknown_token", "blocked", "booked_by_another", "not_yet", "elsewhere", "". `evse_numbers`,
     when not None, are the EVSEs of the charger where the token may charge (OCPP 2.x idTokenInfo.evseId).
     `reservation_id` names the booking the token holds here, also one that is over before its time; None for a walk-in.
+    `holds_until`: a charger that remembers the answer is to forget it by then (OCPP's expiryDate, cacheExpiryDateTime).
     """
 
     allowed: bool
@@ -31,6 +32,7 @@ class Answer:
     group: str = ""
     reservation_id: int | None = None
     evse_numbers: list[int] | None = None
+    holds_until: datetime | None = None
 
 
 def may_charge(

@@ -11,7 +11,7 @@ from bookings.gate import may_charge
 from bookings.models import Booking, Token
 from depots.models import Evse, Organisation
 from tests.bookings.test_enforcement import TERMS, armed, book, commands, evse_online
-from tests.factories import NOW, at, make_depot, make_fleet, make_operator, make_vehicle, open_depot
+from tests.factories import NOW, at, make_depot, make_fleet, make_operator, make_vehicle, open_depot, slot
 
 pytestmark = pytest.mark.django_db
 
@@ -232,3 +232,38 @@ def test_asking_takes_few_statements(django_assert_max_num_queries):
         assert ask(evse, mine) == (True, "")
     with django_assert_max_num_queries(8):
         assert ask(evse, stranger, at(12)) == (True, "")
+
+
+# How long a charger may remember the answer
+
+
+def until(evse: Evse, uid: str, now: Any, *, anywhere: bool = True) -> Any:
+    given = may_charge(charger=evse.charger, evse=None if anywhere else evse, token_uid=uid, now=now)
+    return given.holds_until
+
+
+@pytest.mark.parametrize("anywhere", [True, False])
+def test_an_answer_is_to_be_forgotten_before_anything_changes(anywhere):
+    evse = evse_online(make_depot(terms={**TERMS, "walk_in": "anybody"}))
+    booking = book(evse)
+    uid = booking.tokens.get().uid
+
+    def minutes(now: Any) -> float:
+        return (until(evse, uid, now, anywhere=anywhere) - now).total_seconds() / 60
+
+    assert minutes(at(9, 0)) == 5  # nothing near: a slot may be booked at any time
+    assert minutes(at(9, 42)) == 3  # until it is armed
+    armed(booking)
+    assert minutes(at(9, 57)) == 5
+    assert minutes(at(10, 58)) == 2  # until it ends
+
+
+def test_asking_costs_the_same_however_much_is_booked(django_assert_num_queries):
+    evse = evse_online()
+    asked = {"charger": evse.charger, "evse": evse, "token_uid": "04", "now": at(9)}
+    with django_assert_num_queries(6):
+        may_charge(**asked)
+    book(evse, now=NOW)
+    book(evse, slot(12, 13), now=NOW)
+    with django_assert_num_queries(6):
+        may_charge(**asked)
