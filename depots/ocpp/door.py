@@ -82,19 +82,36 @@ def has_password(request: Request, identity: str, charger: KnownCharger | None) 
 
     Without a charger of that identity: False, after as much work.
     """
-    scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "basic":
-        return False
-    try:
-        user, colon, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
-    except (binascii.Error, ValueError):
-        return False
+    user, password = _credentials(request)
     is_right = secrets.charger_password_matches(
         password,
         salt=charger.password_salt if charger else _NOBODYS_SALT,
         hashed=charger.password_hash if charger else "",
     )
-    return bool(colon) and user.decode(errors="replace").casefold() == identity.casefold() and is_right
+    return user.casefold() == identity.casefold() and is_right
+
+
+def is_under_older_key(charger: KnownCharger) -> bool:
+    return not secrets.is_under_newest_key(charger.password_salt)
+
+
+def rotate_password(request: Request, charger: KnownCharger) -> None:
+    """Keep the right password, known only now, under the newest storage key. One that was changed meanwhile stays."""
+    _, password = _credentials(request)
+    salt, hashed = secrets.hash_charger_password(password)
+    same = Charger.objects.filter(pk=charger.pk, password_hash=charger.password_hash)
+    same.update(password_salt=salt, password_hash=hashed)
+
+
+def _credentials(request: Request) -> tuple[str, bytes]:
+    """User name and password of the header; no name where there are none that can be read."""
+    scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
+    try:
+        decoded = base64.b64decode(encoded.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        decoded = b""
+    user, colon, password = decoded.partition(b":")
+    return (user.decode(errors="replace"), password) if colon and scheme.lower() == "basic" else ("", b"")
 
 
 def address_of(connection: ServerConnection, request: Request) -> str:

@@ -150,6 +150,8 @@ class Gateway:
             return door.no_charger(connection)
         charger = await self._database.run(door.find_known, identity)
         if door.has_password(request, identity, charger) and charger is not None:
+            if door.is_under_older_key(charger):
+                await self._database.run(door.rotate_password, request, charger)
             self._admitted[connection] = charger
             return None
         address = door.address_of(connection, request)

@@ -90,6 +90,25 @@ def test_a_password_may_be_bytes_that_are_not_text(bed: Bed):
     assert bed.loop.run(_status_with(f"{bed.gateway.url}/{row.identity}", f"Basic {credentials}")) == 101
 
 
+def test_a_password_under_an_older_storage_key_moves_under_the_newest_as_the_charger_connects(
+    bed: Bed, settings
+):
+    new, old = "n" * 50, "o" * 50
+    settings.BERTH_STORAGE_KEYS = [old]
+    row = make_charger()
+    charger = bed.charger(row)
+    settings.BERTH_STORAGE_KEYS = [new, old]
+
+    charger.connect()
+
+    row.refresh_from_db()
+    settings.BERTH_STORAGE_KEYS = [new]
+    assert secrets.is_under_newest_key(row.password_salt)
+    assert secrets.charger_password_matches(
+        charger.password, salt=row.password_salt, hashed=row.password_hash
+    )
+
+
 def test_guessing_is_throttled_and_the_right_password_never(bed: Bed):
     row, other = make_charger(), make_charger()
     guesser = bed.charger(row, password="wrong")
