@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from bookings.models import Booking
+from depots.cards import card_ending
 
 NAMES = {
     "period": "Time",
@@ -49,7 +50,7 @@ def _shown(name: str, value: Any, booking: Booking) -> str:
 
 def _ending(token: Any) -> str:
     uid = str(token.get("uid", "")) if isinstance(token, dict) else str(token)
-    return uid if uid.startswith("…") else f"…{uid[-4:]}"
+    return uid if uid.startswith("…") else card_ending(uid)
 
 
 def _span(period: Any, booking: Booking) -> str:

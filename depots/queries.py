@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from depots.cards import card_number
+from depots.cards import card_ending, card_number
 from depots.models import Charger, ChargerCommand
 
 LAST_COMMANDS = 20
@@ -56,7 +56,7 @@ def armed_reservations(charger: Charger, *, now: datetime) -> list[Armed]:
 
 
 def describe_charger(charger: Charger, *, now: datetime) -> dict[str, Any]:
-    """A charger as `show_charger` prints it; times in UTC."""
+    """A charger as `show_charger` prints it; times in UTC, of cards and groups the ending."""
     commands = charger.commands.order_by("-id")[:LAST_COMMANDS]
     return {
         "identity": charger.identity,
@@ -119,8 +119,8 @@ def _armed_out(armed: Armed, charger: Charger) -> dict[str, Any]:
         "reservation_id": armed.reservation_id,
         "evse": armed.evse_number,
         "evse_uid": uids.get(armed.evse_number, ""),
-        "token": armed.token,
-        "group": armed.group,
+        "token": card_ending(armed.token),
+        "group": card_ending(armed.group) if armed.group else "",
         "expires_at": _text(armed.expires_at),
     }
 
@@ -130,10 +130,10 @@ def _command_out(command: ChargerCommand) -> dict[str, Any]:
         "id": command.pk,
         "action": command.action,
         "reservation_id": command.reservation_id,
-        "payload": command.payload,
+        "payload": command.shown_payload,
         "state": command.state,
         "answer": command.answer,
-        "answer_text": command.answer_text,
+        "answer_text": command.shown_answer_text,
         "created_at": _text(command.created_at),
         "sent_at": _text(command.sent_at),
         "answered_at": _text(command.answered_at),

@@ -13,7 +13,7 @@ from bookings.models.fleet import Token, Vehicle
 from bookings.models.holders import NextHolder
 from bookings.models.offers import BookingOption
 from bookings.terms import Terms
-from depots.cards import CardNumber
+from depots.cards import CardNumber, card_ending
 from depots.models import ChargingSession, Depot, Evse, Organisation
 from depots.periods import Period
 
@@ -313,7 +313,7 @@ class BookingToken(models.Model):
 
     @property
     def ending(self) -> str:
-        return f"…{self.uid[-4:]}"
+        return card_ending(self.uid)
 
 
 class BookingSession(models.Model):

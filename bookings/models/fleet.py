@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Upper
 
-from depots.cards import CardNumber
+from depots.cards import CardNumber, card_ending
 from depots.models import Organisation
 
 
@@ -76,4 +76,4 @@ class Token(models.Model):
     @property
     def ending(self) -> str:
         """All of a token that others than its fleet may see."""
-        return f"…{self.uid[-4:]}"
+        return card_ending(self.uid)

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Upper
 
+from depots.cards import card_ending, without_cards
 from depots.models.sites import Depot
 
 
@@ -215,6 +218,23 @@ class ChargerCommand(models.Model):
     def __str__(self) -> str:
         return f"{self.action} {self.state} for {self.charger_id}"
 
+    @property
+    def shown_payload(self) -> dict[str, Any]:
+        """The payload with the endings of its card and group."""
+        return {
+            name: card_ending(value) if name in {"token", "group"} and value else value
+            for name, value in self.payload.items()
+        }
+
+    @property
+    def shown_answer_text(self) -> str:
+        """What the charger told, with the endings of the cards in it."""
+        text = without_cards(self.answer_text)
+        for name in ("token", "group"):
+            if uid := str(self.payload.get(name) or ""):
+                text = text.replace(uid, card_ending(uid))
+        return text
+
 
 class ChargerMessage(models.Model):
     """A frame as it came or went, kept for a while: who disputes a booking wants to see it."""
@@ -233,3 +253,8 @@ class ChargerMessage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} at {self.at}"
+
+    @property
+    def shown_frame(self) -> str:
+        """The frame with the endings of the cards in it: not every card that is held to a charger is its depot's."""
+        return without_cards(self.frame, is_free=self.action == "DataTransfer")

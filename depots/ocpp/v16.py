@@ -12,6 +12,7 @@ from typing import Any
 from ocpp.v16.enums import AuthorizationStatus, ChargePointStatus
 
 from depots import operations
+from depots.cards import card_ending, without_cards
 from depots.gate import Answer
 from depots.models import ChargerCommand, Evse
 from depots.ocpp import samples
@@ -233,7 +234,7 @@ def read_answer(payload: dict[str, Any]) -> tuple[str, str]:
     """Our word for a charger's answer; an answer outside the protocol is kept as text."""
     told = payload.get("status")
     word = ANSWERS_TO_COMMANDS.get(told) if isinstance(told, str) else None
-    return (word, "") if word else ("error", f"an answer outside the protocol: {payload}")
+    return (word, "") if word else ("error", without_cards(f"an answer outside the protocol: {payload}"))
 
 
 async def ask_capabilities(wire: Wire) -> dict[str, Any]:
@@ -317,7 +318,7 @@ def _remote_stop(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 def _tag(token: str) -> str:
     if not 0 < len(token) <= LONGEST_TAG:
         raise Unsayable(
-            f"OCPP 1.6 takes tokens of 1 to {LONGEST_TAG} characters; {token!r} has {len(token)}."
+            f"OCPP 1.6 takes tokens of 1 to {LONGEST_TAG} characters; {card_ending(token)} has {len(token)}."
         )
     return token
 

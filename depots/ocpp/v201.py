@@ -20,6 +20,7 @@ from ocpp.v201.enums import (
 )
 
 from depots import operations
+from depots.cards import card_ending
 from depots.gate import Answer
 from depots.models import ChargerCommand, Evse
 from depots.ocpp import samples
@@ -439,7 +440,9 @@ def _remote_stop(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 def _token(payload: dict[str, Any]) -> dict[str, Any]:
     token = payload["token"]
     if not 0 < len(token) <= LONGEST_TOKEN:
-        raise Unsayable(f"OCPP takes tokens of 1 to {LONGEST_TOKEN} characters; {token!r} has {len(token)}.")
+        raise Unsayable(
+            f"OCPP takes tokens of 1 to {LONGEST_TOKEN} characters; {card_ending(token)} has {len(token)}."
+        )
     return {"idToken": token, "type": WIRE_TYPE[payload.get("token_type") or ""].value}
 
 

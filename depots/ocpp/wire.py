@@ -24,6 +24,7 @@ from ocpp.exceptions import (
 )
 from websockets.exceptions import ConnectionClosed
 
+from depots.cards import without_cards
 from depots.ocpp import frames, schemas
 from depots.ocpp.frames import CALL, ERROR, RESULT, RESULT_ERROR, SEND, FrameFault
 from depots.ocpp.normalise import MissingField, normalise
@@ -202,7 +203,7 @@ class Wire:
 
     async def _take_answer(self, kind: int, unique_id: str, rest: list[Any]) -> None:
         if kind == RESULT_ERROR:
-            logger.warning("The other side could not read our answer: %s", str(rest)[:500])
+            logger.warning("The other side could not read our answer: %s", without_cards(str(rest)[:500]))
             return
         _, answer = self._waiting.get(unique_id, ("", None))
         if answer is None or answer.done():
