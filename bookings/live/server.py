@@ -33,7 +33,9 @@ Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
 
-THREADS = 4
+LOOK_UP_THREADS = 3
+RENDERED_AT_ONCE = 50  # a flood is told in pieces, not at its end
+PENDING_MAX = 5_000
 STREAMS_PER_PERSON = 24  # one a browser is usual; without locks in the browser it is one a tab
 REMEMBERED_S = 120  # how far back a client that comes again is told what it missed
 REMEMBERED_MAX = 5_000
@@ -72,11 +74,13 @@ class LiveServer:
         beat_s: float = 15,
         recheck_s: float = 45,
         queue_size: int = 64,
+        pending_max: int = PENDING_MAX,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._beat_s = beat_s
         self._recheck_s = recheck_s
         self._queue_size = queue_size
+        self._pending_max = pending_max
         self._clock = clock
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -84,7 +88,7 @@ class LiveServer:
         await self.start()
         key = _session_key(scope)
         try:
-            listener = (await self._in_thread(self._look_up, {key})).get(key)
+            listener = (await _in_thread(self._look_ups, self._look_up, {key})).get(key)
         except DatabaseError:
             await _answer(send, 503, (b"retry-after", b"5"))
             return
@@ -99,7 +103,9 @@ class LiveServer:
         if self._loop is asyncio.get_running_loop():
             return
         self._loop = asyncio.get_running_loop()
-        self._threads = ThreadPoolExecutor(THREADS, "live")
+        # Apart, so that a crowd that comes in holds up nothing that is told, and the other way round.
+        self._look_ups = ThreadPoolExecutor(LOOK_UP_THREADS, "live-look-up")
+        self._renderings = ThreadPoolExecutor(1, "live-render")
         self._streams: set[Stream] = set()
         self._pending: dict[tuple[str, int], Change] = {}
         self._remembered: OrderedDict[tuple[str, int], Change] = OrderedDict()
@@ -119,7 +125,8 @@ class LiveServer:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._threads.shutdown(wait=False)
+        for threads in (self._look_ups, self._renderings):
+            threads.shutdown(wait=False)
         self._loop = None
 
     def end_streams(self) -> None:
@@ -166,21 +173,30 @@ class LiveServer:
                 await send({"type": "http.response.body", "body": b""})
 
     def _greet(self, stream: Stream, heard_until_ms: int | None) -> None:
-        """Say hello, then what this client missed since it was last told, or that it has to load afresh."""
+        """Say hello, then what this client missed since it was last told, or that it has to load afresh.
+
+        Where something was missed, the greeting carries the moment the client told: a line that breaks before the rest
+        has gone out is taken up from there.
+        """
         since = None if heard_until_ms is None else heard_until_ms - MARGIN_S * 1000
         known = self._known_since_ms()
+        missed = [] if since is None else self._missed(stream, since)
         must_resync = since is not None and (known is None or since < known)
-        stream.put(words.message("hello", {"resync": must_resync}, self._now_ms()))
-        if since is None or must_resync:
+        if must_resync or len(missed) > self._queue_size // 2:
+            stream.put(words.message("hello", {"resync": True}, self._now_ms()))
             return
-        for change in list(self._remembered.values()):
-            if change.at_ms < since or not change.audiences & stream.listener.audiences:
-                continue
+        told_until = heard_until_ms if missed and heard_until_ms else self._now_ms()
+        stream.put(words.message("hello", {"resync": False}, told_until))
+        for change in missed:
             if change.is_rendered:
                 stream.put(_event(change, change.seen_by(stream.listener.audiences)))
             else:
                 self._pending[change.key] = change
                 self._wake.set()
+
+    def _missed(self, stream: Stream, since_ms: int) -> list[Change]:
+        mine = stream.listener.audiences
+        return [c for c in self._remembered.values() if c.at_ms >= since_ms and c.audiences & mine]
 
     async def _send_all(self, stream: Stream, send: Send) -> None:
         headers = [
@@ -221,11 +237,11 @@ class LiveServer:
             pause = min(pause * 2, LONGEST_PAUSE_S)
 
     async def _connect(self) -> psycopg.AsyncConnection[Any]:
-        parameters = await self._in_thread(_connection_parameters)
+        parameters = await _in_thread(self._renderings, _connection_parameters)
         return await psycopg.AsyncConnection.connect(**parameters, autocommit=True)
 
     def _begin_anew(self) -> None:
-        """What was notified while nobody listened is lost: every open page loads afresh."""
+        """What was notified while nobody listened, or is too much to tell, is lost: every open page loads afresh."""
         self._listening_since_ms = self._now_ms()
         self._remembered.clear()
         for stream in self._streams:
@@ -245,6 +261,9 @@ class LiveServer:
         self._remember(change)
         self._pending[change.key] = change
         self._wake.set()
+        if len(self._pending) > self._pending_max:
+            self._pending.clear()
+            self._begin_anew()
 
     def _remember(self, change: Change) -> None:
         earlier = self._remembered.pop(change.key, None)
@@ -273,14 +292,18 @@ class LiveServer:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            batch, self._pending = self._pending, {}
-            wanted = {key: change for key, change in batch.items() if self._is_wanted(change)}
-            if not wanted:
-                continue
-            views = await self._in_thread(render_all, wanted)
-            for key, change in wanted.items():
-                change.views, change.is_rendered = views[key], True
-                self._hand_out(change)
+            while self._pending:
+                await self._render_some()
+
+    async def _render_some(self) -> None:
+        batch = [self._pending.pop(key) for key in list(self._pending)[:RENDERED_AT_ONCE]]
+        wanted = {change.key: change for change in batch if self._is_wanted(change)}
+        if not wanted:
+            return
+        views = await _in_thread(self._renderings, render_all, wanted)
+        for key, change in wanted.items():
+            change.views, change.is_rendered = views[key], True
+            self._hand_out(change)
 
     def _is_wanted(self, change: Change) -> bool:
         return any(change.audiences & audiences for audiences in self._listening_audiences())
@@ -320,7 +343,7 @@ class LiveServer:
 
     async def _check(self, due: list[Stream]) -> None:
         try:
-            found = await self._in_thread(self._look_up, {stream.session_key for stream in due})
+            found = await _in_thread(self._look_ups, self._look_up, {stream.session_key for stream in due})
         except DatabaseError:
             logger.warning("Live streams could not be checked; they end and come back")
             found = {}
@@ -333,12 +356,13 @@ class LiveServer:
     def _look_up(self, session_keys: set[str]) -> dict[str, Listener]:
         return listeners(session_keys, datetime.fromtimestamp(self._clock(), UTC))
 
-    async def _in_thread(self, function: Callable[..., Result], *args: Any) -> Result:
-        """Run with the ORM in a thread, and give its pool connection back: an open stream must not keep one."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, _then_closing, function, *args)
-
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
+
+
+async def _in_thread(threads: ThreadPoolExecutor, function: Callable[..., Result], *args: Any) -> Result:
+    """Run with the ORM in a thread, and give its pool connection back: an open stream must not keep one."""
+    return await asyncio.get_running_loop().run_in_executor(threads, _then_closing, function, *args)
 
 
 async def _kept_up(loop: Callable[[], Awaitable[None]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -12,9 +13,9 @@ import pytest
 from django.db import connection, transaction
 
 from bookings.live import LiveServer, depot_audience, fleet_audience, publish, rendering
-from bookings.live.server import STREAMS_PER_PERSON
+from bookings.live.server import LOOK_UP_THREADS, STREAMS_PER_PERSON
 from depots.models import Depot, Membership, Organisation, User
-from tests.bookings.live.reading import RunningLive, signed_in
+from tests.bookings.live.reading import DEADLINE_S, RunningLive, signed_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -333,6 +334,95 @@ def test_a_client_that_does_not_read_is_let_go_and_the_others_are_not(
                 break
 
         assert len(live.live._streams) == 1
+
+
+def test_who_missed_more_than_may_wait_loads_afresh_instead_of_losing_it(
+    live: RunningLive, clock: Clock, manager: User, depot: Depot, fleet: Organisation, rendered: list[int]
+) -> None:
+    """The queue of a stream is short: what would not fit into it was dropped with the stream, again and again."""
+    cookies = signed_in(manager)[1]
+    clock.forward(60)
+    with live.reading(cookies) as witness:
+        witness.next("hello")
+        page_rendered = clock.milliseconds()
+        for lamp_id in range(1, 21):
+            _publish(lamp_id, depot, fleet)
+            witness.next()
+
+    with live.reading(cookies, since=page_rendered) as page:
+        assert page.next("hello").data == {"resync": True}
+        _publish(99, depot, fleet)
+        assert page.next().data["id"] == 99
+
+
+def test_the_greeting_says_no_more_than_was_told(
+    live: RunningLive, clock: Clock, manager: User, depot: Depot, fleet: Organisation, rendered: list[int]
+) -> None:
+    """A line that breaks between the greeting and what was missed: its client comes back with the greeting's id."""
+    cookies = signed_in(manager)[1]
+    clock.forward(60)
+    with live.reading(cookies) as witness:
+        witness.next("hello")
+        page_rendered = clock.milliseconds()
+        _publish(7, depot, fleet)
+        witness.next()
+    clock.forward(30)
+    with live.reading(cookies, since=page_rendered) as broken:
+        greeting = broken.next("hello")
+
+    with live.reading(cookies, **{"Last-Event-ID": greeting.id}) as again:
+        again.next("hello")
+        assert again.next().data["id"] == 7
+
+
+def test_many_who_come_at_once_do_not_hold_up_what_is_told(
+    live: RunningLive,
+    manager: User,
+    depot: Depot,
+    fleet: Organisation,
+    rendered: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cookies = signed_in(manager)[1]
+    done = threading.Event()
+    with live.reading(cookies) as reader:
+        reader.next("hello")
+        entered = threading.Semaphore(0)
+
+        def stuck(_: set[str]) -> Any:
+            entered.release()
+            assert done.wait(DEADLINE_S)
+            return {}
+
+        monkeypatch.setattr(live.live, "_look_up", stuck)
+        crowd = [
+            threading.Thread(target=httpx.get, args=[live.url], kwargs={"cookies": cookies})
+            for _ in range(12)
+        ]
+        for visitor in crowd:
+            visitor.start()
+        for _ in range(LOOK_UP_THREADS):
+            assert entered.acquire(timeout=DEADLINE_S)
+
+        _publish(7, depot, fleet)
+
+        assert reader.next().data["id"] == 7
+        done.set()
+        for visitor in crowd:
+            visitor.join(DEADLINE_S)
+
+
+def test_a_flood_of_changes_is_told_as_load_afresh(manager: User, depot: Depot, fleet: Organisation) -> None:
+    cookies = signed_in(manager)[1]
+    small = LiveServer(beat_s=0.2, recheck_s=3600, queue_size=8, pending_max=5)
+    with RunningLive(small).running() as live, live.reading(cookies) as reader:
+        reader.next("hello")
+
+        with transaction.atomic():
+            for lamp_id in range(1, 21):
+                _publish(lamp_id, depot, fleet)
+
+        assert reader.next("resync").data == {}
 
 
 def test_an_open_stream_keeps_no_connection_of_the_pool(live: RunningLive, manager: User) -> None:
