@@ -167,6 +167,12 @@ class ChangedMeanwhile(BookingError):
         self.changes = changes
 
 
+class TooLateToUndo(BookingError):
+    """What one click did can be taken back with another for a few seconds only."""
+
+    code = "too_late_to_undo"
+
+
 class NothingToDecide(BookingError):
     code = "nothing_to_decide"
 

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from bookings.views import board, bookings, closures, home, requests, slots, tokens, vehicles, yard
+from bookings.views import board, bookings, closures, home, requests, slots, tokens, undoing, vehicles, yard
 
 app_name = "bookings"
 
@@ -9,6 +9,7 @@ urlpatterns = [
     path("slots/", slots.find, name="slots"),
     path("holds/", slots.hold, name="holds"),
     path("bookings/", bookings.bookings, name="bookings"),
+    path("bookings/undo/", undoing.undo, name="undo"),
     path("bookings/<int:booking_id>/", bookings.booking, name="booking"),
     path("bookings/<int:booking_id>/confirmation/", bookings.confirm, name="confirmation"),
     path("bookings/<int:booking_id>/release/", bookings.release, name="release"),

@@ -11,6 +11,7 @@ from bookings.operations.cancelling import REASONS
 from bookings.terms import Terms
 from depots.models import Depot
 from depots.periods import Period
+from depots.templatetags.berth import money
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,18 @@ def cancel_words(booking: Booking) -> str:
     reason = REASONS.get(booking.cancel_reason, "")
     by = {"fleet": "by its fleet", "depot": "by the depot"}.get(booking.cancelled_by, "")
     return ": ".join(part for part in (f"Cancelled {by}".strip(), reason) if part)
+
+
+def price_change(before: Booking, after: Booking) -> str:
+    """Both prices where a change made another of it."""
+    was, now = before.quote, after.quote
+    if (
+        not was
+        or not now
+        or (was.get("total"), was.get("currency")) == (now.get("total"), now.get("currency"))
+    ):
+        return ""
+    return f"About {money(now['total'], now['currency'])} instead of {money(was['total'], was['currency'])}."
 
 
 def status_words(booking: Booking) -> str:

@@ -25,7 +25,8 @@ def respond(
 ) -> HttpResponse:
     """Render `page` ("bookings/slots"): `bookings/slots.html`, or for htmx its part `bookings/_slots.html`.
 
-    Messages waiting for the user travel with either; a part carries them in a header, as toasts.
+    Messages waiting for the user travel with either; a part carries them in a header, as toasts. The extra tag of a message
+    is what its button *Undo* sends.
     """
     part = wants_part(request)
     response = render(request, _template(page, part), dict(context or {}), status=status)
@@ -34,13 +35,13 @@ def respond(
     return _with_toasts(request, response) if part else response
 
 
-def done(request: HttpRequest, to: str, message: str = "") -> HttpResponse:
-    """The answer to a change that worked: on to `to`, with a word about it.
+def done(request: HttpRequest, to: str, message: str = "", *, undo: str = "") -> HttpResponse:
+    """The answer to a change that worked: on to `to`, with a word about it and, where it can be, a button to undo it.
 
     A dialog on the very page it leads to is closed instead, and the page's live parts load themselves again.
     """
     if message:
-        messages.success(request, message)
+        messages.success(request, message, extra_tags=undo)
     if not wants_part(request):
         return redirect(to)
     if _shown_path(request) != urlsplit(to).path:
@@ -70,5 +71,8 @@ def _shown_path(request: HttpRequest) -> str:
 
 
 def _with_toasts(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    notes = [{"level": note.level_tag, "text": str(note)} for note in messages.get_messages(request)]
+    notes = [
+        {"level": note.level_tag, "text": str(note), "undo": note.extra_tags or ""}
+        for note in messages.get_messages(request)
+    ]
     return trigger_client_event(response, "berth:toasts", {"toasts": notes}) if notes else response

@@ -17,6 +17,7 @@ from bookings.operations.making import confirm_hold, hold_slot, request_booking
 from bookings.operations.remote import RemoteState, adopt_remote
 from bookings.operations.seeing import mark_seen
 from bookings.operations.tokens import TokenName
+from bookings.operations.undoing import undo
 
 __all__ = [
     "RemoteState",
@@ -46,4 +47,5 @@ __all__ = [
     "release_hold",
     "request_booking",
     "start_charging",
+    "undo",
 ]

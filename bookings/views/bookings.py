@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
@@ -19,9 +19,11 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from bookings import access, day, history, operations, wording
 from bookings.errors import BookingError, ChangedMeanwhile, WrongStatus
+from bookings.forms import undoing
 from bookings.forms.bookings import CancelForm, ChangeForm, ListForm
 from bookings.forms.versions import seen_version
 from bookings.models import Booking, BookingStatus, Vehicle
+from bookings.operations.undoing import Act, named
 from bookings.terms import LONGEST_BOOKING
 from bookings.views import slots
 from bookings.views.refusals import status_of
@@ -74,7 +76,7 @@ def bookings(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "HEAD"])
 def booking(request: HttpRequest, booking_id: int) -> HttpResponse:
-    return _page(request, access.booking(request.user, booking_id))
+    return booking_page(request, access.booking(request.user, booking_id))
 
 
 @login_required
@@ -83,7 +85,7 @@ def confirm(request: HttpRequest, booking_id: int) -> HttpResponse:
     """Turn a hold into a booking, or into a request where the depot decides."""
     found = access.fleet_booking(request.user, booking_id)
     wanted = (BookingStatus.CONFIRMED, BookingStatus.REQUESTED)
-    return _act(request, found, operations.confirm_hold, _words_of_confirmation, wanted=wanted)
+    return _act(request, found, operations.confirm_hold, _words_of_confirmation, wanted=wanted, act=Act.MADE)
 
 
 @login_required
@@ -92,7 +94,15 @@ def release(request: HttpRequest, booking_id: int) -> HttpResponse:
     """Give a hold back."""
     found = access.fleet_booking(request.user, booking_id)
     words, wanted = "The slot is free again.", (BookingStatus.CANCELLED,)
-    return _act(request, found, operations.release_hold, lambda _: words, wanted=wanted, to="/slots/")
+    return _act(
+        request,
+        found,
+        operations.release_hold,
+        lambda _: words,
+        wanted=wanted,
+        act=Act.RELEASED,
+        to="/slots/",
+    )
 
 
 @login_required
@@ -105,7 +115,7 @@ def seen(request: HttpRequest, booking_id: int) -> HttpResponse:
         version = seen_version(request.POST)
         operations.mark_seen(booking_id=found.pk, seen_version=version, actor=actor, now=timezone.now())
     except BookingError as refusal:
-        return _page(request, access.booking(request.user, found.pk), status_of(refusal), str(refusal))
+        return booking_page(request, access.booking(request.user, found.pk), status_of(refusal), str(refusal))
     return HttpResponse(status=204) if pages.wants_part(request) else redirect(found)
 
 
@@ -134,7 +144,9 @@ def change(request: HttpRequest, booking_id: int) -> HttpResponse:
             form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
         else:
             waits = wording.pending_request(Booking.objects.get(pk=changed.pk)) is not None
-            return pages.done(request, found.get_absolute_url(), "Asked for." if waits else "Changed.")
+            undo = "" if waits else _undo_of_change(found, changed, form.wishes(), now)
+            words = "Asked for." if waits else f"Changed. {wording.price_change(found, changed)}".strip()
+            return pages.done(request, found.get_absolute_url(), words, undo=undo)
     context = {
         "booking": found, "form": form, "nearest": nearest and _offer(found, nearest),
         "refusal": _why_not(found, "change", now), "entry": day.entry(found, now),
@@ -166,7 +178,8 @@ def cancel(request: HttpRequest, booking_id: int) -> HttpResponse:
         if not form.errors:
             over = cancelled.status == BookingStatus.CANCELLED
             words = "Cancelled." if over else f"{found.depot.operator} has been asked to cancel it."
-            return pages.done(request, found.get_absolute_url(), words)
+            undo = undoing.button_of(Act.CANCELLED, cancelled, now=now) if over else ""
+            return pages.done(request, found.get_absolute_url(), words, undo=undo)
     context = {
         "booking": found, "form": form, "refusal": _why_not(found, "cancellation", now), "entry": day.entry(found, now),
         "fee": _late_fee(found),
@@ -174,7 +187,7 @@ def cancel(request: HttpRequest, booking_id: int) -> HttpResponse:
     return pages.respond(request, "bookings/cancel", context, status)
 
 
-def _page(request: HttpRequest, found: Booking, status: int = 200, refusal: str = "") -> HttpResponse:
+def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusal: str = "") -> HttpResponse:
     now, user = timezone.now(), request.user
     is_fleet = found.fleet_id in access.fleets_seen(user)
     is_dispatcher = found.fleet_id in access.fleets_booked_for(user)
@@ -207,6 +220,7 @@ def _act(
     words: Callable[[Booking], str],
     *,
     wanted: tuple[str, ...],
+    act: Act,
     to: str = "",
 ) -> HttpResponse:
     """A step that needs no form: the page again, or with the reason why it was refused.
@@ -219,9 +233,24 @@ def _act(
     except BookingError as refusal:
         after = access.booking(request.user, found.pk)
         if not isinstance(refusal, WrongStatus) or after.status not in wanted:
-            return _page(request, after, status_of(refusal), str(refusal))
-    messages.success(request, words(after))
+            return booking_page(request, after, status_of(refusal), str(refusal))
+    messages.success(request, words(after), extra_tags=undoing.button_of(act, after, now=timezone.now()))
     return redirect(to or found)
+
+
+def _undo_of_change(before: Booking, after: Booking, wishes: Mapping[str, Any], now: datetime) -> str:
+    """The button that puts back what this change made another."""
+    if "vehicle" in wishes and before.vehicle_id is None:
+        return ""  # a vehicle can be exchanged, not taken away
+    is_elsewhere = before.evse_id != after.evse_id
+    is_for_others = "vehicle" in wishes or "tokens" in wishes
+    return undoing.button_of(
+        Act.CHANGED, after, now=now,
+        period=before.period if "period" in wishes else None,
+        evse_id=before.evse_id if is_elsewhere else None,
+        vehicle_id=before.vehicle_id if "vehicle" in wishes else None,
+        tokens=named(list(before.tokens.all())) if is_for_others else None,
+    )  # fmt: skip
 
 
 def _words_of_confirmation(booking: Booking) -> str:

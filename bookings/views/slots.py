@@ -15,7 +15,9 @@ from django.views.decorators.http import require_POST, require_safe
 from bookings import access, finder, operations
 from bookings.errors import BookingError
 from bookings.forms.slots import ReserveForm, SearchForm
+from bookings.forms.undoing import button_of
 from bookings.models import Booking, BookingOption, BookingStatus, Vehicle
+from bookings.operations.undoing import Act
 from bookings.views.refusals import status_of
 from depots import pages
 from depots.models import Depot, Organisation
@@ -91,7 +93,8 @@ def _book(request: HttpRequest, wanted: dict[str, Any]) -> Booking:
         actor=request.user.get_username(), now=timezone.now(),
     )  # fmt: skip
     asked = booking.status == BookingStatus.REQUESTED
-    messages.success(request, f"{'Asked for' if asked else 'Booked'}: {booking.reference}.")
+    words = f"{'Asked for' if asked else 'Booked'}: {booking.reference}."
+    messages.success(request, words, extra_tags=button_of(Act.MADE, booking, now=timezone.now()))
     return booking
 
 

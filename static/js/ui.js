@@ -2,18 +2,21 @@
 'use strict'
 ;(() => {
   const TOAST_MS = 7000
+  const UNDO_MS = 10_000 // bookings/operations/undoing.py
   document.documentElement.classList.add('js')
 
   // ---- toasts: Django's messages, of a whole page or in the header of a part ----
   const region = document.getElementById('toasts')
   const template = document.getElementById('toast-template')
 
-  // `action`, {words, run}: a button in it, for "Undo".
-  function toast(level, text, action) {
+  // `action`, {words, run}: a button in it. `undo`: what the button "Undo" sends to the server.
+  function toast(level, text, action, undo) {
     const note = template.content.firstElementChild.cloneNode(true)
     note.className = `toast-note toast-${level}`
     note.dataset.toast = level
     note.querySelector('p').textContent = text
+    if (undo) note.querySelector('[name="undo"]').value = undo
+    else note.querySelector('[data-undo]').remove()
     const use = note.querySelector('use')
     use.setAttribute('href', use.getAttribute('href').replace(/#.*/, `#${iconOf(level)}`))
     // The same words twice are one message, shown anew.
@@ -40,7 +43,9 @@
   }
 
   // Good news leaves by itself, once nobody points at it; bad news waits to be read.
+  // With an "Undo" it leaves when that ends.
   function fade(note) {
+    if (note.querySelector('[data-undo]')) return setTimeout(() => note.remove(), UNDO_MS)
     if (['error', 'warning'].includes(note.dataset.toast)) return
     const leave = () => (note.matches(':hover, :focus-within') ? setTimeout(leave, 1000) : note.remove())
     setTimeout(leave, TOAST_MS)
@@ -49,7 +54,7 @@
   for (const note of region.children) fade(note)
   region.addEventListener('click', (event) => event.target.closest('[data-toast-close]')?.closest('[data-toast]').remove())
   document.body.addEventListener('berth:toasts', (event) => {
-    for (const { level, text } of event.detail.toasts) toast(level, text)
+    for (const { level, text, undo } of event.detail.toasts) toast(level, text, null, undo)
   })
 
   // ---- the dialog: <a href="/page/" data-dialog> shows the part of that page; without scripts it is just a link ----

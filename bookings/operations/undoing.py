@@ -1,0 +1,105 @@
+"""Take back what one click did to a booking, as long as its terms allow and nobody has changed it since."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import NAMESPACE_URL, uuid5
+
+from bookings import rules
+from bookings.errors import TooLateToUndo
+from bookings.models import Booking, BookingStatus, BookingToken, Vehicle
+from bookings.operations.cancelling import cancel_booking
+from bookings.operations.changing import change_booking
+from bookings.operations.making import hold_slot, request_booking
+from bookings.operations.tokens import TokenName
+from depots.models import Evse
+from depots.periods import Period
+
+UNDO_FOR = timedelta(seconds=10)
+# A click in the last second is still on its way then.
+ON_ITS_WAY = timedelta(seconds=5)
+
+
+class Act(StrEnum):
+    MADE = "made"
+    CHANGED = "changed"
+    CANCELLED = "cancelled"
+    RELEASED = "released"
+
+
+@dataclass(frozen=True)
+class Undo:
+    """One click, and what the booking was before it: of a change only what it changed, else None.
+
+    `version` is the one that the click made.
+    """
+
+    act: Act
+    booking_id: int
+    version: int
+    at: datetime
+    period: Period | None = None
+    evse_id: int | None = None
+    vehicle_id: int | None = None
+    tokens: tuple[TokenName, ...] | None = None
+
+
+def can_undo(undo: Undo, booking: Booking, *, now: datetime) -> bool:
+    """Whether the terms would let it be taken back now; nothing is, where a partner or the depot has been asked."""
+    if not booking.is_ours:
+        return False
+    if undo.act == Act.MADE:
+        return rules.can_cancel(booking, now=now)
+    if undo.act == Act.CHANGED:
+        is_done = booking.status == BookingStatus.CONFIRMED and not booking.terms.approval
+        return is_done and rules.can_change(booking, now=now) and _is_ahead(undo.period, now)
+    return _is_ahead(booking.period, now)
+
+
+def undo(undo: Undo, *, actor: str, now: datetime) -> Booking:
+    """The booking as it was. A cancelled one is made anew, with a new reference, if its slot is still free.
+
+    Raises TooLateToUndo, ChangedMeanwhile, or whatever the terms say against it.
+    """
+    if now > undo.at + UNDO_FOR + ON_ITS_WAY:
+        raise TooLateToUndo("It can no longer be undone with one click. Change or cancel it instead.")
+    if undo.act == Act.MADE:
+        return cancel_booking(
+            booking_id=undo.booking_id, reason="NO_CANCELED", note="Undone at once.", by=Booking.Side.FLEET,
+            seen_version=undo.version, actor=actor, now=now,
+        )  # fmt: skip
+    if undo.act == Act.CHANGED:
+        return change_booking(
+            booking_id=undo.booking_id, period=undo.period, evse=Evse.objects.filter(pk=undo.evse_id or 0).first(),
+            vehicle=Vehicle.objects.filter(pk=undo.vehicle_id or 0).first(), tokens=undo.tokens,
+            seen_version=undo.version, actor=actor, now=now,
+        )  # fmt: skip
+    return _made_anew(undo, actor, now)
+
+
+def named(tokens: list[BookingToken]) -> tuple[TokenName, ...]:
+    return tuple(TokenName(token.uid, token.type, contract_id=token.contract_id) for token in tokens)
+
+
+def _made_anew(undo: Undo, actor: str, now: datetime) -> Booking:
+    """Clicked twice it is made once: the request id follows from what is undone."""
+    gone = Booking.objects.select_related("fleet", "option__depot", "vehicle", "evse").get(pk=undo.booking_id)
+    tokens = named(list(gone.tokens.all()))
+    if undo.act == Act.RELEASED:
+        return hold_slot(
+            fleet=gone.fleet, option=gone.option, period=gone.period, vehicle=gone.vehicle, evse=gone.evse,
+            tokens=tokens, actor=actor, now=now,
+        )  # fmt: skip
+    request_id = str(uuid5(NAMESPACE_URL, f"undo:{gone.reference}"))
+    if (again := Booking.objects.filter(fleet=gone.fleet, request_id=request_id).first()) is not None:
+        return again
+    return request_booking(
+        fleet=gone.fleet, option=gone.option, period=gone.period, vehicle=gone.vehicle, evse=gone.evse,
+        tokens=tokens, request_id=request_id, actor=actor, now=now,
+    )  # fmt: skip
+
+
+def _is_ahead(period: Period | None, now: datetime) -> bool:
+    return period is None or period.starts_at >= now

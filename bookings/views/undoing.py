@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.signing import BadSignature
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from bookings import access, operations
+from bookings.errors import BookingError
+from bookings.forms import undoing
+from bookings.operations.undoing import Act
+from bookings.views import bookings
+from bookings.views.refusals import status_of
+
+WORDS = {
+    Act.MADE: "Undone: it is not booked.",
+    Act.CHANGED: "Undone: it is as it was.",
+    Act.CANCELLED: "Undone: it is booked again.",
+    Act.RELEASED: "Undone: it is held again.",
+}
+
+
+@login_required
+@require_POST
+def undo(request: HttpRequest) -> HttpResponse:
+    """Take back what the button of a message names."""
+    try:
+        wanted = undoing.read(request.POST.get("undo", ""))
+    except BadSignature as forged:
+        raise Http404 from forged
+    found = access.fleet_booking(request.user, wanted.booking_id)
+    try:
+        again = operations.undo(wanted, actor=request.user.get_username(), now=timezone.now())
+    except BookingError as refusal:
+        found = access.fleet_booking(request.user, found.pk)
+        return bookings.booking_page(request, found, status_of(refusal), f"It was not undone. {refusal}")
+    messages.success(request, WORDS[wanted.act])
+    return redirect(again)
