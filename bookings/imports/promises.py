@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db.models import Q
@@ -12,32 +12,53 @@ from bookings import fitting, power
 from bookings.fitting import Needs
 from bookings.imports.schemas import OfferedDepotRow
 from bookings.models import LIVE, Booking, Occupancy
-from depots.models import ChargingSession, Depot, Evse
+from bookings.operations import requests
+from depots.models import ChargingSession, Connector, Depot, Evse
 from depots.periods import Period
 
 LONG = timedelta(days=3660)
 
 
 @dataclass(frozen=True)
+class Promised:
+    """A booking at an EVSE, or to be at it when a change is granted, and what must fit there."""
+
+    evse_id: int
+    reference: str
+    needs: Needs
+
+
+@dataclass(frozen=True)
 class OnEvses:
-    """Live bookings, running sessions and promised power at some locked EVSEs."""
+    """Live bookings, running sessions and promised power at some locked EVSEs, as they are before the import.
+
+    `plugs` are the EVSEs' connector standards.
+    """
 
     bookings: list[Booking]
     sessions: dict[int, ChargingSession]
     floors: list[Occupancy]
+    promised: list[Promised]
+    plugs: dict[int, set[str]]
 
     @classmethod
     def at(cls, evses: Collection[Evse], *, now: datetime) -> OnEvses:
         ids = [evse.pk for evse in evses]
-        bookings = Booking.objects.filter(Q(evse__in=ids) | Q(armed_evse__in=ids), status__in=LIVE)
+        rows = Booking.objects.filter(Q(evse__in=ids) | Q(armed_evse__in=ids), status__in=LIVE)
+        bookings = list(rows.select_related("vehicle", "depot", "evse").order_by("starts_at"))
         sessions = ChargingSession.objects.filter(evse__in=ids, ended_at__isnull=True)
         floors = Occupancy.objects.filter(evse__in=ids, span__endswith__gt=now).exclude(
             kind=Occupancy.Kind.CLOSURE
         )
+        plugs: dict[int, set[str]] = {}
+        for evse_id, standard in Connector.objects.filter(evse__in=ids).values_list("evse_id", "standard"):
+            plugs.setdefault(evse_id, set()).add(standard)
         return cls(
-            list(bookings.select_related("vehicle", "depot", "evse").order_by("starts_at")),
+            bookings,
             {session.evse_id: session for session in sessions if session.evse_id is not None},
             list(floors),
+            _promised(bookings, list(floors)),
+            plugs,
         )
 
     def what_stands_on(self, evse: Evse) -> str:
@@ -59,18 +80,36 @@ class OnEvses:
                 "max_power_kw",
                 f"{evse.max_power_w / 1000:g} is less than the {promised / 1000:g} kW promised to {names}",
             )
-        for booking in self.bookings:
-            if booking.evse_id == evse.pk and booking.vehicle is not None:
-                misfits = fitting.misfits(Needs.of(booking.vehicle), evse)
-                if misfits:
-                    yield (
-                        "uid",
-                        f"the vehicle of booking {booking.reference} would not fit {evse.uid}: {misfits[0]}",
-                    )
+        for promised_place in self.promised:
+            if promised_place.evse_id != evse.pk:
+                continue
+            if misfits := self._misfits(promised_place.needs, evse):
+                name = promised_place.reference
+                yield "uid", f"the vehicle of booking {name} would not fit {evse.uid}: {misfits[0]}"
+
+    def _misfits(self, needs: Needs, evse: Evse) -> list[str]:
+        """Who did not say which plug they have booked the one there was."""
+        before = self.plugs.get(evse.pk, set())
+        if not needs.connector_standards and before:
+            needs = replace(needs, connector_standards=frozenset(before))
+        return fitting.misfits(needs, evse)
 
     def _names(self, evse: Evse) -> str:
         names = [booking.reference for booking in self.bookings if booking.evse_id == evse.pk]
         return f"booking {names[0]}" if names else "a booking"
+
+
+def _promised(bookings: Collection[Booking], floors: Collection[Occupancy]) -> list[Promised]:
+    needs = requests.needs_by_booking(bookings)
+    found = [Promised(b.evse_id, b.reference, needs[b.pk]) for b in bookings if b.evse_id is not None]
+    kept = [row for row in floors if row.kind == Occupancy.Kind.PENDING]
+    changed = Booking.objects.filter(pk__in=[row.holder for row in kept]).select_related("vehicle").in_bulk()
+    wanted = requests.needs_of_waiting(list(changed.values()))
+    return found + [
+        Promised(row.evse_id, changed[row.holder].reference, wanted[row.holder])
+        for row in kept
+        if row.holder in wanted
+    ]
 
 
 def broken_limits(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -103,13 +103,38 @@ def pending(booking: Booking) -> BookingRequest | None:
 
 def needs_of(booking: Booking) -> Needs:
     """What must fit wherever it is put: its vehicle, or what a partner, whose vehicle we do not know, asked for."""
-    if booking.vehicle is not None:
-        return Needs.of(booking.vehicle)
+    return needs_by_booking([booking])[booking.pk]
+
+
+def needs_by_booking(bookings: Collection[Booking]) -> dict[int, Needs]:
+    """The same for many, in one query."""
+    found = {booking.pk: Needs.of(booking.vehicle) for booking in bookings}
+    unknown = [booking.pk for booking in bookings if booking.vehicle is None]
+    if not unknown:
+        return found
     in_force = Q(decision=BookingRequest.Decision.ACCEPTED) | Q(
         decision=BookingRequest.Decision.PENDING, kind=BookingRequest.Kind.CREATE
     )
-    asked = booking.requests.filter(in_force, asked__has_key="needs").values_list("asked", flat=True).last()
-    return Needs.from_json(asked["needs"]) if asked else Needs()
+    asks = BookingRequest.objects.filter(in_force, booking__in=unknown, asked__has_key="needs").order_by("pk")
+    for booking_id, asked in asks.values_list("booking_id", "asked"):
+        found[booking_id] = Needs.from_json(asked["needs"])
+    return found
+
+
+def needs_of_waiting(bookings: Collection[Booking]) -> dict[int, Needs]:
+    """What must fit where a change that waits would put a booking, by booking id, in three queries."""
+    waiting = BookingRequest.objects.filter(
+        booking__in=bookings, decision=BookingRequest.Decision.PENDING, kind=BookingRequest.Kind.CHANGE
+    )
+    asked = dict(waiting.values_list("booking_id", "asked"))
+    vehicles = Vehicle.objects.in_bulk([ask["vehicle_id"] for ask in asked.values() if "vehicle_id" in ask])
+    found = needs_by_booking([booking for booking in bookings if booking.pk in asked])
+    for booking_id, ask in asked.items():
+        if ask.get("vehicle_id") in vehicles:
+            found[booking_id] = Needs.of(vehicles[ask["vehicle_id"]])
+        elif "needs" in ask:
+            found[booking_id] = Needs.from_json(ask["needs"])
+    return found
 
 
 def settle(

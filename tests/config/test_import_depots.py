@@ -13,9 +13,10 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bookings.fitting import Needs
 from bookings.imports.depots import import_depots
 from bookings.models import BookingOption, Tariff, TermsOverride
-from bookings.operations import close_evse, request_booking
+from bookings.operations import change_booking, close_evse, request_booking
 from bookings.queries import terms_for
 from depots.imports.documents import FileRefusedError
 from depots.models import Agreement, Charger, Depot, Evse
@@ -508,6 +509,57 @@ def test_a_bay_keeps_room_for_the_booked_vehicle(file):
 
     with pytest.raises(FileRefusedError, match=f"the vehicle of booking {booking.reference} would not fit"):
         load(file([with_evse(connector_standard="MCS")]))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"max_vehicle_length_cm": 1500},
+        {"max_vehicle_weight_kg": 30_000},
+        {"drive_through": False},
+        {"vehicle_types": ["BUS"]},
+        {"connector_standard": "MCS"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_bay_keeps_room_for_a_partners_truck(file, change):
+    """Of which only what was asked for is known; the plug is the one there was."""
+    load(file([with_evse(drive_through=True)]))
+    asked = Needs(
+        vehicle_types=frozenset(["SEMI_TRACTOR"]), length_cm=1650, weight_kg=40_000, drive_through=True
+    )
+    partner = make_organisation("Roamers", country_code="AT", emsp_party_id="ROA", is_partner=True)
+    Agreement.objects.create(depot=Depot.objects.get(), guest=partner, starts_at=NOW - timedelta(days=1))
+    booking = request_booking(
+        fleet=partner,
+        option=option_of(Evse.objects.get(uid="CP-1-1")),
+        period=slot(10, 11),
+        needs=asked,
+        actor="p",
+        now=NOW,
+    )
+
+    with pytest.raises(FileRefusedError, match=f"the vehicle of booking {booking.reference} would not fit"):
+        load(file([with_evse(**{"drive_through": True, **change})]))
+
+
+def test_a_bay_keeps_room_for_a_truck_whose_change_waits(file):
+    load(file([depot(terms={"approval": True}, options=[{"id": "POOL", "evses": ["CP-1-1", "CP-1-2"]}])]))
+    fleet = make_fleet()
+    Agreement.objects.create(depot=Depot.objects.get(), guest=fleet, starts_at=NOW - timedelta(days=1))
+    pool = BookingOption.objects.get(code="POOL")
+    small, large = [make_vehicle(fleet, length_cm=length) for length in (900, 1650)]
+    elsewhere, here = Evse.objects.get(uid="CP-1-2"), Evse.objects.get(uid="CP-1-1")
+    booking = request_booking(
+        fleet=fleet, option=pool, period=slot(10, 11), vehicle=small, evse=elsewhere, actor="d", now=NOW
+    )
+    change_booking(booking_id=booking.pk, vehicle=large, evse=here, actor="d", now=NOW)
+    approving = {"terms": {"approval": True}, "options": [{"id": "POOL", "evses": ["CP-1-1", "CP-1-2"]}]}
+
+    with pytest.raises(
+        FileRefusedError, match=f"the vehicle of booking {booking.reference} would not fit CP-1-1"
+    ):
+        load(file([{**with_evse(max_vehicle_length_cm=1500), **approving}]))
 
 
 def test_new_terms_hold_for_new_bookings_only(file):
