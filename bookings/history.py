@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from bookings import differences
+from bookings import differences, pricing
 from bookings.models import ENFORCEMENT_WHY, Booking, BookingEvent, BookingRequest, BookingStatus
 from bookings.operations.cancelling import REASONS
 from depots.models import User
@@ -156,6 +156,7 @@ def _as_it_is(booking: Booking) -> dict[str, Any]:
         "period": booking.period.as_json(),
         "evse": booking.evse.uid if booking.evse else None,
         "vehicle": booking.plate,
+        "price": pricing.brief(booking.quote),
     }
 
 

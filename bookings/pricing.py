@@ -110,6 +110,11 @@ def quoted(tariff: Tariff, period: Period, *, power_w: int, vehicle: Vehicle | N
     return _quoted(tariff, period, _energy_estimate_wh(period, power_w, vehicle))
 
 
+def brief(quote: dict[str, Any]) -> dict[str, str] | None:
+    """What of a kept quote people compare; None where there is none."""
+    return {"total": quote["total"], "currency": quote["currency"]} if quote else None
+
+
 def cents(amount: Decimal) -> Decimal:
     return amount.quantize(Decimal("0.01"), ROUND_HALF_UP)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from bookings import availability, lifecycle, occupancy, power, pricing
+from bookings import availability, lifecycle, occupancy, power, pricing, rules
 from bookings.errors import BookingError, PartnerSilent, SlotTaken, WrongStatus
 from bookings.fitting import Needs
 from bookings.locking import lock_booking
@@ -13,7 +13,7 @@ from bookings.meanwhile import Group, check_version, groups_of
 from bookings.models import Booking, BookingRequest, BookingStatus, BookingToken, Occupancy, Vehicle
 from bookings.operations import planning, requests
 from bookings.operations.making import assign, decide_until, refusals, sweep_holds
-from bookings.operations.planning import Change, Wanted, names
+from bookings.operations.planning import Change, Wanted
 from bookings.operations.tokens import TokenName
 from bookings.signals import partner_asked
 from depots.models import Evse
@@ -100,39 +100,70 @@ def _change(booking: Booking, ask: _Ask) -> Booking:
     given_up = _make_room(booking, change, pool, now)
     target = _target(booking, change, pool, now)
     waits = by == Booking.Side.FLEET and booking.terms.approval and not change.is_shorter(booking)
+    bid = _bid(booking, change, target, by, now)
     if by == Booking.Side.FLEET:
         asked = {**wanted.as_asked(booking, change.tokens), "evse_id": target.pk, "evse": target.uid}
+        if bid.quote != booking.quote:
+            # The price that was shown with the ask is the one it is granted at.
+            asked |= {"quote": bid.quote, "price": pricing.brief(bid.quote)}
         requests.log(
             booking, BookingRequest.Kind.CHANGE, asked,
             accepted=not waits, received=ask.received, fingerprint=ask.fingerprint, actor=actor, now=now,
         )  # fmt: skip
     if waits:
-        _keep_beside(booking, change, target, actor, now)
+        _keep_beside(booking, change, target, bid, actor, now)
     else:
-        apply(booking, change, target, by=by, actor=actor, now=now)
+        _write(booking, change, target, bid, by, actor, now)
     lifecycle.tell_calendars(given_up, at=now)
     return booking
 
 
 def apply(booking: Booking, change: Change, target: Evse, *, by: str, actor: str, now: datetime) -> None:
-    """Write a change under the locks of both EVSEs: place, claims, price, event."""
-    before, groups = _shown(booking), _groups(booking, change, target)
-    old_evse_id = booking.evse_id
-    span = _span(booking, change, target, now)
+    """Carry out a change under the locks of both EVSEs. Raises PowerUnavailable or SlotTaken's constraint."""
+    _write(booking, change, target, _bid(booking, change, target, by, now), by, actor, now)
+
+
+@dataclass(frozen=True)
+class _Bid:
+    """What a change comes to: the span it occupies, the watts it is promised, and its price."""
+
+    span: Period
+    power_w: int
+    quote: dict[str, Any]
+
+
+def _bid(booking: Booking, change: Change, target: Evse, by: str, now: datetime) -> _Bid:
+    """Only a fleet's change of time, EVSE or power has a new price, under the tariff in force now; the depot's own
+    moves and another vehicle or token keep the one there is."""
+    groups, span = change.groups(booking, target), _span(booking, change, target, now)
+    watts, quote = booking.promised_power_w, booking.quote
     moves = Group.PLACE in groups or change.needs != requests.needs_of(booking)
     if moves and not change.is_shorter(booking):
-        booking.promised_power_w = power.promise(
-            target, span, change.power_w, change.needs.max_power_w, holder=booking.pk
+        watts = power.promise(target, span, change.power_w, change.needs.max_power_w, holder=booking.pk)
+    if change.quote is not None:
+        quote = change.quote
+    elif by == Booking.Side.FLEET and Group.PLACE in groups:
+        price = pricing.quote(
+            booking.option, booking.fleet, change.period, power_w=watts, vehicle=change.vehicle, now=now
         )
+        quote = price.to_json() if price else {}
+    return _Bid(span, watts, quote)
+
+
+def _write(
+    booking: Booking, change: Change, target: Evse, bid: _Bid, by: str, actor: str, now: datetime
+) -> None:
+    """Place, claims, price and event."""
+    before, groups = _shown(booking), change.groups(booking, target)
+    old_evse_id = booking.evse_id
+    booking.promised_power_w, booking.quote = bid.power_w, bid.quote
     booking.period, booking.evse, booking.vehicle = change.period, target, change.vehicle
     if change.plate or change.vehicle is not None:
         booking.plate = change.plate or (change.vehicle.plate if change.vehicle else "")
     booking.authorization_reference = change.authorization_reference or booking.authorization_reference
-    if by == Booking.Side.FLEET and Group.PLACE in groups:
-        booking.quote = _quote(booking, now)
     if change.tokens is not None:
         _replace_tokens(booking, change.tokens)
-    _move_place(booking, target, span, old_evse_id)
+    _move_place(booking, target, bid.span, old_evse_id)
     occupancy.claim(booking, list(booking.tokens.all()))
     fields = [
         "starts_at", "ends_at", "evse", "vehicle", "plate", "authorization_reference", "promised_power_w", "quote",
@@ -183,11 +214,26 @@ def _make_room(booking: Booking, change: Change, pool: Sequence[Evse], now: date
 
 def _nearest(known: Booking, wanted: Wanted, by: str, now: datetime) -> Period | None:
     """When what is asked for would be free; asked after a refusal, outside of the transaction."""
+    if known.status == BookingStatus.CHARGING:
+        return _longest(known)
     try:
         pool = planning.pool(known, wanted, planning.planned(known, wanted), by)
     except BookingError:
         return None
     return availability.nearest(known.terms, pool, wanted.period_of(known), now=now)
+
+
+def _longest(known: Booking) -> Period | None:
+    """How long a truck at its EVSE could stay before the next one's time begins."""
+    after = Occupancy.objects.filter(evse=known.evse_id, span__startswith__gte=known.ends_at).exclude(
+        holder=known.pk
+    )
+    spans = list(after.order_by("span").values_list("span", flat=True)[:1])
+    if not spans:
+        return None
+    latest = spans[0].starts_at - known.terms.tail
+    ends_at = rules.aligned_down(latest, known.terms.slot_step_min, known.depot)
+    return Period(known.starts_at, ends_at) if ends_at > known.ends_at else None
 
 
 def _target(booking: Booking, change: Change, pool: Sequence[Evse], now: datetime) -> Evse:
@@ -198,19 +244,26 @@ def _target(booking: Booking, change: Change, pool: Sequence[Evse], now: datetim
     return next((evse for evse in free if evse.pk == booking.evse_id), free[0])
 
 
-def _keep_beside(booking: Booking, change: Change, target: Evse, actor: str, now: datetime) -> None:
+def _keep_beside(
+    booking: Booking, change: Change, target: Evse, bid: _Bid, actor: str, now: datetime
+) -> None:
     """Wait for the depot: the new place is occupied as well, the old period stays in force."""
-    span = _span(booking, change, target, now)
-    power.promise(target, span, change.power_w, change.needs.max_power_w, holder=booking.pk)
-    occupancy.place(booking, target, span, kind=Occupancy.Kind.PENDING)
+    occupancy.place(booking, target, bid.span, kind=Occupancy.Kind.PENDING)
     tokens = change.tokens if change.tokens is not None else list(booking.tokens.all())
     occupancy.claim_also(booking, change.period, tokens, change.vehicle.pk if change.vehicle else None)
     booking.decide_until = decide_until(booking, change.period, now)
     detail = {
         "by": Booking.Side.FLEET,
-        "groups": sorted(_groups(booking, change, target)),
+        "groups": sorted(change.groups(booking, target)),
         "before": _shown(booking),
-        "after": {"period": change.period.as_json(), "evse": target.uid},
+        "after": {
+            "period": change.period.as_json(),
+            "evse": target.uid,
+            "power_w": bid.power_w,
+            "vehicle": change.plate or (change.vehicle.plate if change.vehicle else booking.plate),
+            "tokens": [token.ending for token in tokens],
+            "price": pricing.brief(bid.quote),
+        },
     }
     lifecycle.record(
         booking, kind="change_requested", actor=actor, at=now, detail=detail, fields=["decide_until"]
@@ -239,28 +292,6 @@ def _span(booking: Booking, change: Change, target: Evse, now: datetime) -> Peri
     return occupancy.span_for(target, change.period, booking.terms, now=now, holder=booking.pk)
 
 
-def _groups(booking: Booking, change: Change, target: Evse) -> set[Group]:
-    """What of the booking the change makes different."""
-    tokens = change.tokens is not None and names(change.tokens) != names(list(booking.tokens.all()))
-    plate = change.plate not in {"", booking.plate}
-    differs = {
-        Group.PLACE: (change.period, target.pk) != (booking.period, booking.evse_id)
-        or change.power_w not in {None, booking.promised_power_w},
-        Group.VEHICLE: tokens or plate or change.vehicle != booking.vehicle,
-        Group.NAME: change.authorization_reference not in {"", booking.authorization_reference},
-    }
-    return {group for group, is_other in differs.items() if is_other}
-
-
-def _quote(booking: Booking, now: datetime) -> dict[str, Any]:
-    """The price under the tariff in force now, which the booking then keeps."""
-    price = pricing.quote(
-        booking.option, booking.fleet, booking.period,
-        power_w=booking.promised_power_w, vehicle=booking.vehicle, now=now,
-    )  # fmt: skip
-    return price.to_json() if price else {}
-
-
 def _move_place(booking: Booking, target: Evse, span: Period, old_evse_id: int | None) -> None:
     row = Occupancy.objects.filter(holder=booking.pk, kind=Occupancy.Kind.BOOKING).first()
     occupancy.place(booking, target, span)
@@ -277,7 +308,6 @@ def _replace_tokens(booking: Booking, tokens: list[BookingToken]) -> None:
 
 def _shown(booking: Booking) -> dict[str, Any]:
     """For the history: what people compare. Both prices of a change stand there too."""
-    quote = booking.quote
     return {
         "period": booking.period.as_json(),
         "evse": booking.evse.uid if booking.evse else None,
@@ -285,5 +315,5 @@ def _shown(booking: Booking) -> dict[str, Any]:
         "vehicle": booking.plate,
         "tokens": [token.ending for token in booking.tokens.all()],
         "reference": booking.authorization_reference,
-        "price": {"total": quote["total"], "currency": quote["currency"]} if quote else None,
+        "price": pricing.brief(booking.quote),
     }

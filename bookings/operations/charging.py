@@ -60,6 +60,7 @@ def complete(*, booking_id: int, at: datetime, actor: str, now: datetime) -> Boo
     with lifecycle.one_operation():
         booking = lock_booking(booking_id)
         session = booking.session
+        requests.decline_pending(booking, "The vehicle has left.", actor=actor, now=now)
         detail = {"energy_wh": session.energy_wh, "ended_at": at.isoformat()} if session else {}
         lifecycle.move(booking, BookingStatus.COMPLETED, actor=actor, at=now, detail=detail, over_at=at)
     return booking

@@ -67,7 +67,8 @@ class Wanted:
 
 @dataclass
 class Change:
-    """A booking as it is to become. `evse_asked` tells a wish for one EVSE from keeping what there is."""
+    """A booking as it is to become. `evse_asked` tells a wish for one EVSE from keeping what there is; `quote` is the
+    price it was asked at, where it waited for an answer."""
 
     period: Period
     evse: Evse | None
@@ -78,6 +79,19 @@ class Change:
     needs: Needs
     plate: str = ""
     authorization_reference: str = ""
+    quote: dict[str, Any] | None = None
+
+    def groups(self, booking: Booking, target: Evse) -> frozenset[Group]:
+        """What of the booking it makes different, at this EVSE."""
+        tokens = self.tokens is not None and names(self.tokens) != names(list(booking.tokens.all()))
+        plate = self.plate not in {"", booking.plate}
+        power_w = self.power_w not in {None, booking.promised_power_w}
+        differs = {
+            Group.PLACE: (self.period, target.pk) != (booking.period, booking.evse_id) or power_w,
+            Group.VEHICLE: tokens or plate or self.vehicle != booking.vehicle,
+            Group.NAME: self.authorization_reference not in {"", booking.authorization_reference},
+        }
+        return frozenset(group for group, is_other in differs.items() if is_other)
 
     def is_of_end(self, booking: Booking) -> bool:
         """Whether nothing but the end becomes another."""
@@ -146,6 +160,7 @@ def from_request(booking: Booking, request: BookingRequest) -> tuple[Change, Evs
     change = Change(
         period, target, vehicle, tokens, asked.get("power_w"), True, needs,
         plate=asked.get("plate", ""), authorization_reference=asked.get("authorization_reference", ""),
+        quote=asked.get("quote"),
     )  # fmt: skip
     return change, target
 

@@ -1,0 +1,270 @@
+"""What a change costs, and what of a booking that charges already can still be changed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from bookings import errors, operations
+from bookings.fitting import Needs
+from bookings.models import Booking, Closure, Occupancy, Tariff
+from bookings.operations import requests
+from depots.models import ChargingSession, Evse
+from depots.periods import Period
+from tests.bookings import test_asks as partner
+from tests.factories import NOW, at, make_depot, make_evse, make_option, make_vehicle, option_of, slot
+
+pytestmark = pytest.mark.django_db
+
+BY_DEPOT: dict[str, Any] = {"by": "depot", "actor": "m", "now": NOW}
+BY_FLEET: dict[str, Any] = {"by": "fleet", "actor": "d", "now": NOW}
+
+
+def priced(*, per_hour: int = 60, approval: bool = False, **wishes: Any) -> Booking:
+    """10:00 to 11:00 in a pool of two EVSEs, at so much an hour."""
+    depot = make_depot(terms={"approval": approval, "change_until_min": 60})
+    evses = [make_evse(depot) for _ in range(2)]
+    Tariff.objects.create(depot=depot, code=f"T-{depot.code}", time_per_hour=per_hour, vat_percent=0)
+    truck = make_vehicle()
+    booking = operations.request_booking(
+        fleet=truck.fleet,
+        option=make_option(*evses),
+        vehicle=truck,
+        period=slot(10, 11),
+        actor="d",
+        now=NOW,
+        **wishes,
+    )
+    if approval:
+        operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
+    return Booking.objects.get(pk=booking.pk)
+
+
+def price(booking: Booking) -> str:
+    return str(Booking.objects.get(pk=booking.pk).quote["total"])
+
+
+def dearer() -> None:
+    Tariff.objects.update(time_per_hour=90)
+
+
+def other_evse(booking: Booking) -> Evse:
+    return booking.option.evses.exclude(pk=booking.evse_id).get()
+
+
+def charging(booking: Booking, *, at: Any = NOW) -> Booking:
+    session = ChargingSession.objects.create(
+        charger=booking.evse.charger,
+        evse=booking.evse,
+        transaction="1",
+        started_at=at,
+        start_received_at=at,
+        token_uid="X",
+    )
+    return operations.start_charging(booking_id=booking.pk, session=session, actor="charger", now=at)
+
+
+@pytest.mark.parametrize("wish", ["evse", "time", "end", "closure"])
+def test_the_depots_own_moves_keep_the_price(wish):
+    booking = priced()
+    dearer()
+
+    if wish == "closure":
+        closure = operations.close_evse(evse=booking.evse, period=slot(9, 12), actor="m", now=NOW)
+        operations.clear_closure(closure_id=closure.pk, actor="m", now=NOW)
+    else:
+        wishes = {
+            "evse": {"evse": other_evse(booking)},
+            "time": {"period": slot(12, 13)},
+            "end": {"ends_at": at(12)},
+        }
+        operations.change_booking(booking_id=booking.pk, **wishes[wish], **BY_DEPOT)
+
+    assert booking.events.filter(kind="changed").count() == 1
+    assert price(booking) == "60.00"
+
+
+@pytest.mark.parametrize("wish", ["vehicle", "tokens"])
+def test_another_vehicle_or_card_keeps_the_price(wish):
+    booking = priced()
+    dearer()
+    booking.fleet.tokens.create(uid="CARD-2")
+    wishes = {"vehicle": make_vehicle(booking.fleet), "tokens": [operations.TokenName("CARD-2")]}
+
+    operations.change_booking(booking_id=booking.pk, **{wish: wishes[wish]}, **BY_FLEET)
+
+    assert price(booking) == "60.00"
+
+
+@pytest.mark.parametrize(
+    ("wishes", "after"),
+    [({"period": slot(12, 13)}, "90.00"), ({"ends_at": at(12)}, "180.00"), ({"power_w": 100_000}, "90.00")],
+    ids=["time", "end", "power"],
+)
+def test_a_fleets_change_of_time_or_power_has_the_price_in_force_now_and_the_history_says_both(wishes, after):
+    booking = priced()
+    dearer()
+
+    operations.change_booking(booking_id=booking.pk, **wishes, **BY_FLEET)
+
+    detail = booking.events.get(kind="changed").detail
+    assert price(booking) == after
+    assert (detail["before"]["price"]["total"], detail["after"]["price"]["total"]) == ("60.00", after)
+
+
+def test_a_fleets_change_of_evse_has_the_price_in_force_now():
+    booking = priced()
+    dearer()
+
+    operations.change_booking(booking_id=booking.pk, evse=other_evse(booking), **BY_FLEET)
+
+    assert price(booking) == "90.00"
+
+
+def test_a_change_is_granted_at_the_price_it_was_asked_at():
+    booking = priced(approval=True)
+    operations.change_booking(booking_id=booking.pk, period=slot(12, 14), **BY_FLEET)
+    assert price(booking) == "60.00"
+    dearer()
+
+    operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
+
+    asked = booking.events.get(kind="change_requested").detail["after"]["price"]["total"]
+    assert (asked, price(booking)) == ("120.00", "120.00")
+
+
+def test_a_partners_larger_truck_is_measured_and_remembered():
+    depot = make_depot()
+    small, large = make_evse(depot, max_vehicle_length_cm=1400), make_evse(depot, max_vehicle_length_cm=2500)
+    booking = partner.ask(small, option=make_option(small, large), needs=Needs(length_cm=1200))
+
+    moved = partner.change(booking, booking.period, needs=Needs(length_cm=1800))
+
+    assert (moved.evse, partner.decisions(moved)) == (large, ["accepted", "accepted"])
+    assert requests.needs_of(moved) == Needs(length_cm=1800)
+
+
+def test_a_partners_truck_that_does_not_fit_any_more_is_declined():
+    booking = partner.ask(make_evse(max_vehicle_length_cm=1400), needs=Needs(length_cm=1200))
+
+    same = partner.change(booking, booking.period, needs=Needs(length_cm=1800))
+
+    assert partner.decisions(same) == ["accepted", "declined"]
+    assert requests.needs_of(same) == Needs(length_cm=1200)
+
+
+@pytest.mark.parametrize("by", [BY_FLEET, BY_DEPOT], ids=["fleet", "depot"])
+def test_a_charging_booking_is_shortened_past_its_deadline_and_the_time_is_free(by):
+    booking = charging(priced(), at=at(10))
+
+    shorter = operations.change_booking(
+        booking_id=booking.pk, ends_at=at(10, 30), **{**by, "now": at(10, 10)}
+    )
+
+    assert (shorter.status, shorter.period) == ("charging", slot(10, (10, 30)))
+    assert Occupancy.objects.get(holder=booking.pk).span == slot(10, (10, 30))
+    truck = make_vehicle()
+    operations.request_booking(
+        fleet=truck.fleet,
+        option=option_of(booking.evse),
+        vehicle=truck,
+        period=slot((10, 30), 11),
+        actor="d",
+        now=at(10, 10),
+    )
+
+
+def test_a_charging_booking_is_extended_while_the_next_slot_is_free_and_told_how_far():
+    booking = charging(priced(), at=at(10))
+    truck = make_vehicle()
+    operations.request_booking(
+        fleet=truck.fleet,
+        option=option_of(booking.evse),
+        vehicle=truck,
+        period=slot(12, 13),
+        actor="d",
+        now=NOW,
+    )
+    late = {**BY_FLEET, "now": at(10, 50)}
+
+    with pytest.raises(errors.SlotTaken) as refused:
+        operations.change_booking(booking_id=booking.pk, ends_at=at(12, 15), **late)
+    longer = operations.change_booking(booking_id=booking.pk, period=slot(10, (11, 45)), **late)
+
+    assert refused.value.nearest == slot(10, 12)
+    assert (longer.period, longer.evse) == (slot(10, (11, 45)), booking.evse)
+    assert Occupancy.objects.get(holder=booking.pk).span == slot(10, (11, 45))
+
+
+@pytest.mark.parametrize("wish", ["start", "evse", "vehicle", "tokens", "power_w"])
+def test_of_a_charging_booking_nothing_but_the_end_is_changed(wish):
+    booking = charging(priced(), at=at(10))
+    booking.fleet.tokens.create(uid="CARD-2")
+    wishes: dict[str, dict[str, Any]] = {
+        "start": {"starts_at": at(10, 15)},
+        "evse": {"evse": other_evse(booking), "ends_at": at(10, 30)},
+        "vehicle": {"vehicle": make_vehicle(booking.fleet), "ends_at": at(10, 30)},
+        "tokens": {"tokens": [operations.TokenName("CARD-2")]},
+        "power_w": {"power_w": 100_000},
+    }
+
+    with pytest.raises(errors.WrongStatus, match="only the end"):
+        operations.change_booking(booking_id=booking.pk, **wishes[wish], **{**BY_FLEET, "now": at(10, 10)})
+
+
+def test_a_charging_booking_does_not_end_in_the_past():
+    booking = charging(priced(), at=at(10))
+
+    with pytest.raises(errors.InThePast):
+        operations.change_booking(
+            booking_id=booking.pk, ends_at=at(10, 30), **{**BY_FLEET, "now": at(10, 31)}
+        )
+
+
+def test_a_shortening_waits_for_nobody_and_an_extension_for_the_depot():
+    booking = priced(approval=True)
+    operations.change_booking(booking_id=booking.pk, ends_at=at(10, 45), **BY_FLEET)
+    assert Booking.objects.get(pk=booking.pk).period == slot(10, (10, 45))
+    charging(booking, at=at(10))
+
+    waits = operations.change_booking(
+        booking_id=booking.pk, ends_at=at(11, 30), **{**BY_FLEET, "now": at(10, 10)}
+    )
+
+    assert (waits.period, waits.decide_until) == (slot(10, (10, 45)), at(10, 25))
+    longer = operations.decide(booking_id=booking.pk, accept=True, actor="m", now=at(10, 20))
+    assert (longer.status, longer.period) == ("charging", slot(10, (11, 30)))
+
+
+def test_an_extension_nobody_decided_on_ends_with_the_session():
+    booking = priced(approval=True)
+    charging(booking, at=at(10))
+    operations.change_booking(booking_id=booking.pk, ends_at=at(11, 30), **{**BY_FLEET, "now": at(10, 40)})
+
+    over = operations.complete(booking_id=booking.pk, at=at(10, 50), actor="charger", now=at(10, 50))
+
+    assert not over.requests.filter(decision="pending").exists()
+    assert not Occupancy.objects.filter(holder=booking.pk, kind="pending").exists()
+
+
+def test_time_given_back_in_a_closure_is_closed():
+    booking = charging(priced(), at=at(10))
+    closure = operations.close_evse(evse=booking.evse, period=slot(9, 12), actor="m", now=at(10, 5))
+
+    operations.change_booking(booking_id=booking.pk, ends_at=at(10, 30), **{**BY_DEPOT, "now": at(10, 10)})
+
+    spans = Occupancy.objects.filter(holder=closure.pk).order_by("span").values_list("span", flat=True)
+    assert Period(at(10, 30), at(11)) in spans
+    assert Closure.objects.get().period == slot(9, 12)
+
+
+def test_over_a_wire_a_charging_booking_stays_as_it_is():
+    evse = make_evse()
+    booking = charging(partner.ask(evse), at=at(10))
+
+    with pytest.raises(errors.WrongStatus):
+        partner.change(
+            booking, Period(booking.starts_at, booking.ends_at - timedelta(minutes=15)), now=at(10, 10)
+        )
