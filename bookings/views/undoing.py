@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import BadRequest
 from django.core.signing import BadSignature
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.http import require_POST
@@ -27,10 +28,11 @@ WORDS = {
 @require_POST
 def undo(request: HttpRequest) -> HttpResponse:
     """Take back what the button of a message names."""
+    access.dispatcher(request.user)
     try:
         wanted = undoing.read(request.POST.get("undo", ""))
     except BadSignature as forged:
-        raise Http404 from forged
+        raise BadRequest("This is no button of ours.") from forged
     found = access.fleet_booking(request.user, wanted.booking_id)
     try:
         again = operations.undo(wanted, actor=request.user.get_username(), now=timezone.now())

@@ -78,6 +78,7 @@ WRITERS = {
     "change": BOOKERS,
     "cancellation": BOOKERS,
     "seen": BOOKERS,
+    "undo": BOOKERS | {"rival"},
     "decision": {"manager"},
     "board_move": {"manager"},
     "board_cancellation": {"manager"},

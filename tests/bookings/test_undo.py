@@ -225,7 +225,7 @@ def test_nobody_undoes_what_is_not_theirs_or_was_never_offered(dispatcher: Clien
 
     assert undo(stranger, cancelled).status_code == 404
     for forged in ("", "x", button(cancelled)[:-1]):
-        assert dispatcher.post("/bookings/undo/", {"undo": forged}).status_code == 404
+        assert dispatcher.post("/bookings/undo/", {"undo": forged}).status_code == 400
     assert dispatcher.get("/bookings/undo/").status_code == 405
 
 
