@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.dispatch import receiver
 from django.template.loader import render_to_string
 
 from bookings.live.audiences import depot_audience, fleet_audience
@@ -9,9 +12,11 @@ from bookings.live.publishing import publish
 from bookings.live.rendering import Views, renders
 from bookings.models import Booking
 from depots.models import ChargingSession
+from depots.signals import session_metered
 
 
-def tell_of_meter(session: ChargingSession) -> None:
+@receiver(session_metered)
+def tell_of_meter(session: ChargingSession, **_: Any) -> None:
     """Have pages show the session's figures as they are by now. Many within a moment are one rendering."""
     publish("meter", session.pk, _audiences(session))
 

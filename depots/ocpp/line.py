@@ -7,7 +7,7 @@ import contextlib
 import logging
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from functools import partial
@@ -18,7 +18,7 @@ from ocpp.exceptions import OCPPError
 from websockets.exceptions import ConnectionClosed
 
 from depots import operations
-from depots.models import ChargerCommand
+from depots.models import ChargerCommand, ChargingSession
 from depots.ocpp import schemas
 from depots.ocpp.clock import ClockWatch
 from depots.ocpp.database import Database
@@ -56,6 +56,7 @@ class Timings:
     retry_s: float = 2
     lease_s: float = 45
     flush_s: float = 1
+    figures_s: float = 3
 
 
 class Unsayable(Exception):
@@ -138,7 +139,8 @@ class Line:
         self._unanswered = 0
         self._clock = ClockWatch()
         self._deviations: set[str] = set()
-        self._notings: set[asyncio.Task[None]] = set()
+        self._untold: set[int] = set()
+        self._background: set[asyncio.Task[None]] = set()
         self._unclear: dict[str, ChargerCommand] = {}
 
     async def run(self) -> None:
@@ -197,6 +199,19 @@ class Line:
         offset = self._clock.offset
         return moment + offset if offset is not None and abs(offset) > operations.RIGHT_WITHIN else moment
 
+    def follow_meter(self, session: ChargingSession | None, told_at: datetime) -> None:
+        """Figures that came at `told_at`, too soon after others to be told of, are told of a little later."""
+        if session is None or session.ended_at is not None or session.figures_told_at == told_at:
+            return
+        if session.pk not in self._untold:
+            self._untold.add(session.pk)
+            self._in_background(self._tell_figures(session.pk))
+
+    async def _tell_figures(self, session_id: int) -> None:
+        await asyncio.sleep(self.timings.figures_s)
+        self._untold.discard(session_id)
+        await self.do(operations.tell_latest_figures, session_id=session_id, now=self.now())
+
     def wake(self) -> None:
         """There may be something to send."""
         self._is_woken = True
@@ -224,16 +239,20 @@ class Line:
         if (seen := f"{action} {what}") in self._deviations or len(self._deviations) >= MOST_DEVIATIONS:
             return
         self._deviations.add(seen)
-        noting = asyncio.create_task(
+        self._in_background(
             self.do(operations.record_deviation, action=action, what=what[:500], now=self.now())
         )
-        self._notings.add(noting)
-        noting.add_done_callback(self._noted)
 
-    def _noted(self, noting: asyncio.Task[None]) -> None:
-        self._notings.discard(noting)
-        if not noting.cancelled() and (fault := noting.exception()):
-            logger.warning("A deviation of %s could not be written down", self.identity, exc_info=fault)
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """What an answer does not wait for, and what nothing else hangs on."""
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background_done)
+
+    def _background_done(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and (fault := task.exception()):
+            logger.warning("Something about %s could not be written down", self.identity, exc_info=fault)
 
     def _settle_in(self, *, rebooted: bool, pause_s: float) -> None:
         if self._settling is not None:

@@ -177,14 +177,16 @@ async def stop_transaction(line: Line, message: dict[str, Any]) -> dict[str, Any
 async def meter_values(line: Line, message: dict[str, Any]) -> dict[str, Any]:
     line.on_transaction_message()
     sampled = samples.read(message.get("meterValue") or [], line.moment)
-    await line.do(
+    now = line.now()
+    session = await line.do(
         operations.add_readings,
         evse_number=message.get("connectorId"),
         transaction_id=str(message.get("transactionId") or ""),
         readings=sampled.readings,
         flags=_flags(message, tuple(sampled.flags)),
-        now=line.now(),
+        now=now,
     )
+    line.follow_meter(session, now)
     return {}
 
 

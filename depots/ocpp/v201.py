@@ -185,9 +185,9 @@ async def authorize(line: Line, message: dict[str, Any]) -> dict[str, Any]:
 async def transaction_event(line: Line, message: dict[str, Any]) -> dict[str, Any]:
     line.on_transaction_message()
     moment = line.moment(message.get("timestamp"))
-    outcome = await line.do(
-        operations.record_transaction, report=read_transaction(line, message), now=line.now()
-    )
+    now = line.now()
+    outcome = await line.do(operations.record_transaction, report=read_transaction(line, message), now=now)
+    line.follow_meter(outcome.session, now)
     if not message.get("offline"):
         await line.check_clock(moment)
     return {"idTokenInfo": token_info(outcome.answer, line)} if outcome.answer is not None else {}
@@ -195,14 +195,16 @@ async def transaction_event(line: Line, message: dict[str, Any]) -> dict[str, An
 
 async def meter_values(line: Line, message: dict[str, Any]) -> dict[str, Any]:
     sampled = samples.read(message.get("meterValue") or [], line.moment)
-    await line.do(
+    now = line.now()
+    session = await line.do(
         operations.add_readings,
         evse_number=message.get("evseId"),
         transaction_id="",
         readings=sampled.readings,
         flags=(*sampled.flags, *_malformed(message)),
-        now=line.now(),
+        now=now,
     )
+    line.follow_meter(session, now)
     return {}
 
 

@@ -19,8 +19,8 @@ from depots.operations.connections import (
 )
 from depots.operations.entitlement import authorize
 from depots.operations.messages import forget_old_messages, keep_messages
-from depots.operations.readings import add_readings
-from depots.operations.reported import BIGGEST, Reading, Start, Stop, TransactionReport
+from depots.operations.readings import add_readings, tell_latest_figures
+from depots.operations.reported import BIGGEST, FLAGS, Reading, Start, Stop, TransactionReport
 from depots.operations.reports import (
     record_boot,
     record_capabilities,
@@ -36,6 +36,7 @@ from depots.operations.transactions import record_transaction
 
 __all__ = [
     "BIGGEST",
+    "FLAGS",
     "RIGHT_WITHIN",
     "NotTheHolder",
     "Reading",
@@ -69,4 +70,5 @@ __all__ = [
     "start_session",
     "stop_session",
     "take_command",
+    "tell_latest_figures",
 ]

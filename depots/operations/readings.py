@@ -101,13 +101,27 @@ def first_counting_wh(session: ChargingSession, readings: Sequence[Reading]) -> 
 
 
 def tell_figures(session: ChargingSession, *, now: datetime) -> None:
-    """Let open pages know of a running session's kWh, kW and SoC, at most every few seconds. The caller saves it."""
+    """Let open pages know of a running session's kWh, kW and SoC, at most every few seconds: what comes in between is
+    left to `tell_latest_figures`. The caller saves the session.
+    """
     is_due = session.figures_told_at is None or not (
         timedelta() <= now - session.figures_told_at < TOLD_EVERY
     )
     if is_due and session.ended_at is None:
         session.figures_told_at = now
         session_metered.send(sender=ChargingSession, session=session, at=now)
+
+
+def tell_latest_figures(*, charger_id: int, session_id: int, now: datetime) -> None:
+    """Figures that came too soon after others, told when their time has come."""
+    with transaction.atomic():
+        running = ChargingSession.objects.select_for_update(no_key=True, of=("self",)).filter(
+            charger=charger_id, pk=session_id, ended_at__isnull=True
+        )
+        for session in running.select_related("charger"):
+            session.figures_told_at = now
+            session.save(update_fields=["figures_told_at"])
+            session_metered.send(sender=ChargingSession, session=session, at=now)
 
 
 def _by_our_clock(session: ChargingSession, readings: Sequence[Reading], now: datetime) -> Sequence[Reading]:

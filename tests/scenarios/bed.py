@@ -36,6 +36,7 @@ QUICK = Timings(
     poll_s=0.05,
     retry_s=0.05,
     flush_s=0.05,
+    figures_s=0.05,
 )
 
 

@@ -241,6 +241,27 @@ def test_samples_without_a_transaction_belong_to_what_charges_there(charger: Scr
     assert ChargingSession.objects.get().meter_last_wh == 3000
 
 
+def test_the_latest_figures_reach_open_pages_however_fast_they_come(charger: ScriptedCharger):
+    heard: list[int | None] = []
+
+    def hear(session: ChargingSession, **_) -> None:
+        heard.append(session.energy_wh)
+
+    signals.session_metered.connect(hear, weak=False, dispatch_uid="figures")
+    transaction = start(charger)["transactionId"]
+    for wh in (1001, 1002, 1003):
+        told_at = f"2030-01-15T08:00:0{wh % 10}Z"
+        charger.wait_until(told_at)
+        sampled = [{"timestamp": told_at, "sampledValue": [{"value": str(wh)}]}]
+        charger.ask("MeterValues", {"connectorId": 1, "transactionId": transaction, "meterValue": sampled})
+
+    try:
+        eventually(lambda: heard[-1:] == [3])
+    finally:
+        signals.session_metered.disconnect(dispatch_uid="figures")
+    assert heard[0] == 1
+
+
 def test_the_final_samples_may_come_with_the_stop(charger: ScriptedCharger):
     transaction = start(charger)["transactionId"]
     data = [{"timestamp": "2030-01-15T08:29:00Z", "sampledValue": [{"value": "4900"}]}]
