@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from depots.cards import card_ending, card_number
-from depots.models import Charger, ChargerCommand
+from depots.models import Charger, ChargerCommand, ChargingSession
 
-LAST_COMMANDS = 20
+LAST_COMMANDS, LAST_SESSIONS = 20, 5
 LONGEST_RESERVATION = timedelta(days=2)
 
 
@@ -58,6 +58,7 @@ def armed_reservations(charger: Charger, *, now: datetime) -> list[Armed]:
 def describe_charger(charger: Charger, *, now: datetime) -> dict[str, Any]:
     """A charger as `show_charger` prints it; times in UTC, of cards and groups the ending."""
     commands = charger.commands.order_by("-id")[:LAST_COMMANDS]
+    sessions = charger.sessions.select_related("evse").order_by("-started_at", "-id")[:LAST_SESSIONS]
     return {
         "identity": charger.identity,
         "depot": charger.depot.code,
@@ -68,6 +69,7 @@ def describe_charger(charger: Charger, *, now: datetime) -> dict[str, Any]:
         "booted_at": _text(charger.booted_at),
         "last_seen_at": _text(charger.last_seen_at),
         "clock_offset_s": charger.clock_offset_s,
+        "clock_seen_at": _text(charger.clock_seen_at),
         "vendor": charger.vendor,
         "model": charger.model,
         "serial_number": charger.serial_number,
@@ -79,6 +81,8 @@ def describe_charger(charger: Charger, *, now: datetime) -> dict[str, Any]:
         ],
         "armed": [_armed_out(armed, charger) for armed in armed_reservations(charger, now=now)],
         "commands": [_command_out(command) for command in commands],
+        "sessions": [_session_out(session) for session in sessions],
+        "deviations": charger.deviations,
     }
 
 
@@ -122,6 +126,17 @@ def _armed_out(armed: Armed, charger: Charger) -> dict[str, Any]:
         "token": card_ending(armed.token),
         "group": card_ending(armed.group) if armed.group else "",
         "expires_at": _text(armed.expires_at),
+    }
+
+
+def _session_out(session: ChargingSession) -> dict[str, Any]:
+    return {
+        "transaction": session.transaction,
+        "evse_uid": session.evse.uid if session.evse else None,
+        "started_at": _text(session.started_at),
+        "ended_at": _text(session.ended_at),
+        "energy_wh": session.energy_wh,
+        "flags": session.flags,
     }
 
 

@@ -20,7 +20,7 @@ from depots.pages import respond
 from depots.queries import armed_reservations, is_online
 
 TROUBLED = [Enforcement.AT_RISK, Enforcement.SOFT]
-LAST_COMMANDS, LAST_MESSAGES = 25, 40
+LAST_COMMANDS, LAST_MESSAGES, LAST_SESSIONS = 25, 40, 10
 # What was seen of reserving at a charger, in words for who looks after it.
 RESERVING = {
     "works": ("Reserves", "success"),
@@ -88,6 +88,7 @@ def charger(request: HttpRequest, code: str, identity: str) -> HttpResponse:
             "states": list(states_of(evses, now=now).values()),
             "armed": armed_reservations(found, now=now),
             "commands": found.commands.order_by("-id")[:LAST_COMMANDS],
+            "sessions": found.sessions.select_related("evse").order_by("-started_at", "-id")[:LAST_SESSIONS],
             "messages_seen": found.messages.order_by("-at", "-id")[:LAST_MESSAGES],
         },
     )

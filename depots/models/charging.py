@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import F, Q
 
+from depots.cards import card_ending
 from depots.models.chargers import Charger, Evse
 
 
@@ -60,6 +61,11 @@ class ChargingSession(models.Model):
 
     def __str__(self) -> str:
         return f"{self.transaction} at {self.evse_id}"
+
+    @property
+    def token_ending(self) -> str:
+        """Of the card, for whoever it does not belong to."""
+        return card_ending(self.token_uid)
 
     @property
     def energy_wh(self) -> int | None:

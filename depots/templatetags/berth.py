@@ -12,6 +12,7 @@ from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from depots.operations import FLAGS
 from depots.standards import PLUGS, VEHICLE_TYPES
 
 register = template.Library()
@@ -48,6 +49,12 @@ ENFORCEMENT = {
 }
 
 UNKNOWN = Look("Unknown", "info-circle")
+
+
+@register.filter
+def oddities(flags: list[str]) -> list[str]:
+    """What was odd about a session, in sentences."""
+    return [FLAGS.get(flag, flag) for flag in flags]
 
 
 @register.simple_tag
