@@ -8,7 +8,14 @@ from datetime import datetime
 from typing import Any
 
 from bookings import differences, pricing
-from bookings.models import ENFORCEMENT_WHY, Booking, BookingEvent, BookingRequest, BookingStatus
+from bookings.models import (
+    ENFORCEMENT_WHY,
+    INTERRUPTED_WHY,
+    Booking,
+    BookingEvent,
+    BookingRequest,
+    BookingStatus,
+)
 from bookings.operations.cancelling import REASONS
 from depots.models import User
 
@@ -60,6 +67,9 @@ OTHERS = {
     "cancel_requested": ("The partner was asked to cancel it", "inbox", "info"),
     "answered": ("The partner answered", "inbox", "info"),
     "waived": ("No fee: the charger was at fault", "circle-check", "success"),
+    "interrupted": ("Charging broke off", "plug-off", "danger"),
+    "resumed": ("Charging goes on", "bolt", "success"),
+    "overstay": ("The session has outlived its slot", "clock", "warning"),
     "seen": ("Seen by its fleet", "eye", "info"),
     "note": ("Note", "info-circle", "info"),
 }
@@ -87,6 +97,8 @@ def _of_event(event: BookingEvent, booking: Booking, known: set[str], is_fleet: 
 def _words(event: BookingEvent, booking: Booking) -> tuple[str, str, str]:
     if event.kind == "enforcement":
         return ENFORCEMENT.get(event.after, ("The charger answered", "plug", "info"))
+    if event.kind == "session":
+        return _session_words(event.detail)
     if event.kind != "status":
         title, icon, level = OTHERS.get(
             event.kind, (event.kind.replace("_", " ").capitalize(), "history", "info")
@@ -104,14 +116,36 @@ def _words(event: BookingEvent, booking: Booking) -> tuple[str, str, str]:
 
 def _text(event: BookingEvent, booking: Booking) -> str:
     detail = event.detail
-    parts = [differences.words(detail, booking)]
+    parts = [differences.words(detail, booking), _charged(detail), _at_another(detail)]
     why = str(detail.get("why") or "")
-    reason = str(detail.get("reason") or ENFORCEMENT_WHY.get(why, why))
+    reason = str(detail.get("reason") or ENFORCEMENT_WHY.get(why) or INTERRUPTED_WHY.get(why, why))
     parts.append(REASONS.get(reason, reason))
     parts.append(str(detail.get("note") or ""))
     if detail.get("irregular"):
         parts.append("The partner skipped a step that its protocol has.")
     return " ".join(f"{part.rstrip('.')}." for part in parts if part)
+
+
+def _session_words(detail: dict[str, Any]) -> tuple[str, str, str]:
+    if detail.get("is_kept"):
+        return "A try to charge failed; the slot stays the vehicle's", "plug-off", "warning"
+    if "ended_at" in detail:
+        return "Charging in the rest of the slot ended", "check", "success"
+    return "Charging was taken up again", "bolt", "success"
+
+
+def _charged(detail: dict[str, Any]) -> str:
+    """`15 of about 267 kWh`, of what ended or broke off."""
+    wh = detail.get("metered_wh", detail.get("energy_wh"))
+    if not isinstance(wh, int):
+        return "The meter does not say how much" if "ended_at" in detail else ""
+    expected = detail.get("expected_wh")
+    return f"{wh / 1000:.3g} of about {expected / 1000:.0f} kWh" if expected else f"{wh / 1000:.3g} kWh"
+
+
+def _at_another(detail: dict[str, Any]) -> str:
+    booked, there = detail.get("instead_of"), detail.get("evse")
+    return f"At {there} instead of {booked}" if booked and there else ""
 
 
 def _by(actor: str, booking: Booking, known: set[str], is_fleet: bool) -> str:

@@ -116,15 +116,17 @@ def move(
     detail: dict[str, Any] | None = None,
     fields: Iterable[str] = (),
     over_at: datetime | None = None,
+    keeps_place: bool = False,
 ) -> BookingEvent:
     """Move a booking its caller has locked, and log the move. Raises WrongStatus.
 
-    `fields` names columns the caller set along with the move. `over_at` is when a completed one really ended.
+    `fields` names columns the caller set along with the move. `over_at` is when a completed one really ended; one whose
+    vehicle still stands there `keeps_place` until it leaves, at most to the end of its span.
     """
     if to not in NEXT.get(booking.status, ()):
         raise WrongStatus(booking.status, to)
     before, booking.status = booking.status, to
-    _settle_place(booking, over_at=over_at or at)
+    _settle_place(booking, over_at=over_at or at, keeps_place=keeps_place)
     return record(
         booking, kind="status", before=before, after=to, actor=actor, at=at, detail=detail,
         fields={"status", "enforcement", "enforcement_why", "next_try_at", *fields},
@@ -216,14 +218,15 @@ def _tell_calendars(evses: list[int], *, at: datetime) -> None:
     calendars_changed.send(sender=BookingOption, option_ids=sorted(ids), evse_ids=evses, at=at)
 
 
-def _settle_place(booking: Booking, *, over_at: datetime) -> None:
+def _settle_place(booking: Booking, *, over_at: datetime, keeps_place: bool) -> None:
     """Write what the new status occupies: all of it while live, the real stay once completed, else nothing."""
     if booking.is_live or not booking.is_ours:
         return
     evse_ids = [booking.evse_id, *occupancy.kept_beside(booking)]
     occupancy.vacate(booking, kinds=[Occupancy.Kind.PENDING])
     if booking.status == BookingStatus.COMPLETED:
-        occupancy.cut(booking, occupancy.ends_after(booking, over_at))
+        if not keeps_place:
+            occupancy.cut(booking, occupancy.ends_after(booking, over_at))
     else:
         occupancy.vacate(booking)
         booking.enforcement, booking.enforcement_why = Enforcement.RELEASED, ""

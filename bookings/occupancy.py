@@ -80,6 +80,12 @@ def span_of(booking: Booking) -> Period | None:
     return row.span if row else None
 
 
+def holder_at(evse_id: int, at: datetime) -> int | None:
+    """The booking that occupies the EVSE then, by id."""
+    rows = Occupancy.objects.filter(evse=evse_id, span__contains=at, kind=Occupancy.Kind.BOOKING)
+    return rows.values_list("holder", flat=True).first()
+
+
 def reach_back(booking: Booking, at: datetime) -> bool:
     """A truck that begins before its span, to the EVSE having become free since, has it from then on.
 

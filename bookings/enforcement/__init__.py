@@ -6,6 +6,7 @@ refuses or does not support changes a booking's enforcement, never its status by
 
 from bookings.enforcement.answers import take_answer
 from bookings.enforcement.arming import arm_booking, arm_due, retry_due
+from bookings.enforcement.charging import end_failed_tries, mark_lost, note_overstays, watch_bays
 from bookings.enforcement.following import follow
 from bookings.enforcement.rescue import give_up_or_no_show, rescue
 from bookings.enforcement.world import (
@@ -23,14 +24,18 @@ __all__ = [
     "arm_due",
     "charger_left",
     "charger_returned",
+    "end_failed_tries",
     "evse_changed",
     "evse_repeated",
     "follow",
     "give_up_or_no_show",
+    "mark_lost",
+    "note_overstays",
     "rescue",
     "reservation_gone",
     "retry_due",
     "session_ended",
     "session_started",
     "take_answer",
+    "watch_bays",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from bookings.enforcement.arming import disarm
+from bookings.enforcement.bay import is_bay_taken
 from bookings.enforcement.rescue import swap
 from bookings.enforcement.state import AT_CHARGER, RETRY, is_wanted, set_state
 from bookings.locking import lock_bookings
@@ -43,13 +44,16 @@ def _take(booking: Booking, answer: str, now: datetime, *, is_kept: bool) -> Non
         booking.armed_evse = booking.evse
         state, why = (Enforcement.ARMED, "") if is_kept else (Enforcement.SOFT, "lies")
         set_state(booking, state, why=why, now=now, fields=("armed_evse",))
+    elif answer in SOFT_ANSWERS and is_bay_taken(booking):
+        # Some chargers have no other word for a plug that is in use.
+        set_state(booking, Enforcement.AT_RISK, why="occupied", retry_at=now + RETRY, now=now)
     elif answer in SOFT_ANSWERS:
         booking.armed_evse = None
         set_state(booking, Enforcement.SOFT, why=answer, now=now, fields=("armed_evse",))
     else:
         why = answer if answer in {"occupied", *BROKEN_ANSWERS} else "error"
         set_state(booking, Enforcement.AT_RISK, why=why, retry_at=now + RETRY, now=now)
-        if answer in BROKEN_ANSWERS:
+        if answer == "faulted":
             swap(booking, now=now)
 
 

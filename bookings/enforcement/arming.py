@@ -21,6 +21,7 @@ from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Coalesce, Greatest
 
 from bookings import lifecycle
+from bookings.enforcement.bay import is_bay_taken
 from bookings.enforcement.state import AT_CHARGER, RETRY, charger_of, is_wanted, reach, set_state
 from bookings.identification import token_for
 from bookings.locking import lock_booking, lock_bookings, lock_evses
@@ -200,6 +201,16 @@ def _arm(booking: Booking, now: datetime) -> None:
     booking.armed_evse = booking.evse
     if why := _unable(charger):
         booking.armed_evse = None
+        if is_bay_taken(booking):
+            set_state(
+                booking,
+                Enforcement.AT_RISK,
+                why="occupied",
+                retry_at=now + RETRY,
+                now=now,
+                fields=("armed_evse",),
+            )
+            return
         set_state(booking, Enforcement.SOFT, why=why, now=now, fields=("armed_evse",))
         return
     if not reach(charger, now=now):

@@ -9,11 +9,12 @@ from django.db.models import Q
 
 from bookings import fitting, lifecycle, power, queries
 from bookings.enforcement.arming import each_by_itself
+from bookings.enforcement.bay import is_of_another, is_own, session_in_bay
 from bookings.enforcement.state import ACTOR
 from bookings.errors import BookingError
 from bookings.locking import lock_booking
 from bookings.models import Booking, BookingStatus, Enforcement
-from bookings.operations import changing, mark_no_show, requests
+from bookings.operations import changing, mark_no_show, requests, start_charging
 from bookings.operations.cancelling import write_off
 from bookings.operations.making import assign
 from bookings.terms import LONGEST_LEAD
@@ -28,12 +29,17 @@ OFFLINE_PATIENCE = timedelta(minutes=5)
 # A plug that says it is taken is often being freed just then, and a driver on the way is not sent elsewhere for that.
 OCCUPIED_PATIENCE = timedelta(seconds=20)
 
+# Out of service for moments is a restart, told with or without a farewell; until shortly before the start there is time
+# to see which it is.
+UNAVAILABLE_PATIENCE = timedelta(seconds=60)
+UNAVAILABLE_UNTIL_START = timedelta(minutes=2)
+
 AT_FAULT = {"faulted", "unavailable"}
 AT_ONCE = 200
 
 
 def rescue(*, now: datetime) -> int:
-    """Look for another EVSE for what is still at risk shortly before its start, or whose EVSE is broken.
+    """Look for another EVSE for what is still at risk shortly before its start, or whose EVSE stays broken.
 
     How many were moved.
     """
@@ -68,13 +74,21 @@ def swap(booking: Booking, *, now: datetime) -> bool:
 def give_up_or_no_show(*, booking_id: int, now: datetime) -> Booking:
     """The truck's time is over. Where the depot could not give the place, the depot cancels; else it is a no-show.
 
-    A no-show while the charger was unreachable or broken is free of its fee, and the timeline says why.
+    A no-show while the charger was unreachable or broken is free of its fee, and the timeline says why. Nobody is a
+    no-show while somebody else's session occupies the bay, or who has been charging there since before its time.
     """
     with lifecycle.one_operation():
         booking = lock_booking(booking_id)
         if booking.status != BookingStatus.CONFIRMED or booking.no_show_at() > now:
             return booking
+        session = session_in_bay(booking)
+        if session is not None and is_own(session, booking):
+            if is_of_another(session, booking):
+                return booking  # it still uses the one before
+            return start_charging(booking_id=booking_id, session=session, actor=ACTOR, now=now)
         why = booking.enforcement_why if booking.enforcement == Enforcement.AT_RISK else ""
+        if session is not None:
+            why = "occupied"
         if why == "occupied" or why in AT_FAULT:
             reason = "FULL" if why == "occupied" else "BROKEN_CHARGER"
             requests.decline_pending(booking, "The slot could not be kept.", actor=ACTOR, now=now)
@@ -91,14 +105,27 @@ def _is_lost(booking: Booking, now: datetime) -> bool:
     if booking.status != BookingStatus.CONFIRMED or booking.enforcement != Enforcement.AT_RISK:
         return False
     if booking.enforcement_why in AT_FAULT:
-        return True
+        return _is_broken(booking, now)
     if booking.enforcement_why == "occupied":
         return now - _at_risk_since(booking) >= OCCUPIED_PATIENCE
     charger = booking.evse.charger if booking.evse else None
     if booking.enforcement_why != "offline" or charger is None or charger.connected_at is None:
         return False
+    if is_online(charger, now=now):  # it is being asked again
+        return False
     gone_since = charger.lease_until or charger.connected_at
     return now >= booking.starts_at and now - gone_since >= OFFLINE_PATIENCE
+
+
+def _is_broken(booking: Booking, now: datetime) -> bool:
+    """A fault is believed at once, out of service after its grace, and neither once the EVSE has said otherwise since:
+    then it is being asked again."""
+    since, evse = _at_risk_since(booking), booking.evse
+    if evse is not None and evse.status not in AT_FAULT and (evse.status_received_at or since) > since:
+        return False
+    if booking.enforcement_why == "faulted":
+        return True
+    return now >= min(since + UNAVAILABLE_PATIENCE, booking.starts_at - UNAVAILABLE_UNTIL_START)
 
 
 def _at_risk_since(booking: Booking) -> datetime:
@@ -114,8 +141,9 @@ def _take_best(booking: Booking, pool: list[Evse], now: datetime) -> bool:
     working = [e for e in pool if _works(e, now)]
     in_option = set(booking.option.evses.values_list("pk", flat=True))
     needs = requests.needs_of(booking)
+    # A charger that keeps no reservations is the last resort: from a firm slot to one that a card reader guards.
     free = assign(working, needs, booking.period, booking.terms, now=now, holder=booking.pk)
-    for evse in sorted(free, key=lambda e: e.pk not in in_option):
+    for evse in sorted(free, key=lambda e: (_keeps_no_reservations(e), e.pk not in in_option)):
         change = changing.Change(
             period=booking.period, evse=evse, vehicle=booking.vehicle, tokens=None, power_w=booking.promised_power_w,
             evse_asked=True, needs=needs,
@@ -128,6 +156,10 @@ def _take_best(booking: Booking, pool: list[Evse], now: datetime) -> bool:
         else:
             return True
     return False
+
+
+def _keeps_no_reservations(evse: Evse) -> bool:
+    return evse.charger is not None and evse.charger.measured.get("reservation") in {"refuses", "lies"}
 
 
 def _works(evse: Evse, now: datetime) -> bool:

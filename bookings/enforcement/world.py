@@ -9,6 +9,7 @@ from datetime import datetime
 from django.db.models import Q
 
 from bookings import operations
+from bookings.enforcement import charging
 from bookings.enforcement.arming import rearm
 from bookings.enforcement.rescue import swap
 from bookings.enforcement.state import AT_CHARGER, RETRY, is_wanted, set_state
@@ -33,24 +34,31 @@ def charger_returned(charger: Charger, *, now: datetime) -> None:
             if booking.enforcement != Enforcement.SOFT:
                 set_state(booking, Enforcement.DUE, now=now)
             rearm(booking, now=now)
+    charging.found_again(charger, now=now)
 
 
 def charger_left(charger: Charger, *, now: datetime) -> None:
-    """Offline: its reservations may go on, but nobody can tell."""
+    """Offline: its reservations may go on, but nobody can tell. One that said it was out of service is restarting."""
     for booking in _at_charger(charger):
-        if is_wanted(booking) and booking.enforcement in {Enforcement.ARMED, Enforcement.DUE}:
+        is_restart = booking.enforcement_why == "unavailable"
+        if is_wanted(booking) and (is_restart or booking.enforcement in {Enforcement.ARMED, Enforcement.DUE}):
             set_state(booking, Enforcement.AT_RISK, why="offline", retry_at=now + RETRY, now=now)
 
 
 def evse_changed(evse: Evse, before: str, *, now: datetime) -> None:
-    """A status is a hint: it makes us look and ask again, and only a fault is believed at once."""
+    """A status is a hint: it makes us look and ask again, and only a fault is believed at once.
+
+    Out of service may be the two seconds of a restart: `rescue` moves what is not back after its grace.
+    """
+    charging.evse_changed(evse, now=now)
     for booking in _at_evse(evse):
         if not is_wanted(booking, evse) or booking.enforcement not in AT_CHARGER:
             continue
         if evse.status in {Evse.Status.FAULTED, Evse.Status.UNAVAILABLE}:
             # A reservation ends on a charger with the fault (OCPP 1.6 §5.13, 2.0.1 H01).
             set_state(booking, Enforcement.AT_RISK, why=evse.status, retry_at=now + RETRY, now=now)
-            swap(booking, now=now)
+            if evse.status == Evse.Status.FAULTED:
+                swap(booking, now=now)
         elif _asks_for_a_try(booking, evse, before):
             rearm(booking, now=now)
 
@@ -75,7 +83,8 @@ def reservation_gone(charger: Charger, reservation_id: int, outcome: str, *, now
 
 
 def session_started(session: ChargingSession, answer: Answer, *, now: datetime) -> None:
-    """An entitled token at work: the booking is used. A booking that is over by now leaves a session without one."""
+    """An entitled token at work: the booking is used, or taken up again. One whose slot is over leaves a session without
+    a booking."""
     if not session.is_entitled or answer.reservation_id is None or session.evse is None:
         return
     with suppress(WrongStatus, Booking.DoesNotExist):
@@ -85,13 +94,7 @@ def session_started(session: ChargingSession, answer: Answer, *, now: datetime) 
 
 
 def session_ended(session: ChargingSession, *, now: datetime) -> None:
-    booking = Booking.objects.filter(session=session).first()
-    if booking is None:
-        return
-    with suppress(WrongStatus):
-        operations.complete(
-            booking_id=booking.pk, at=session.ended_at or now, actor=f"charger {session.charger}", now=now
-        )
+    operations.end_session(session=session, actor=f"charger {session.charger}", now=now)
 
 
 def _at_charger(charger: Charger) -> Iterator[Booking]:

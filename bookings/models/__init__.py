@@ -2,6 +2,7 @@
 
 from bookings.models.bookings import (
     ENFORCEMENT_WHY,
+    INTERRUPTED_WHY,
     LIVE,
     Booking,
     BookingEvent,
@@ -18,6 +19,7 @@ from bookings.models.scheduling import SchedulerTick
 
 __all__ = [
     "ENFORCEMENT_WHY",
+    "INTERRUPTED_WHY",
     "LIVE",
     "Booking",
     "BookingEvent",

@@ -10,7 +10,7 @@ from bookings.operations.ageing import (
 from bookings.operations.asks import ask_to_book, ask_to_cancel, ask_to_change, find_asked, is_repeated
 from bookings.operations.cancelling import cancel_booking, release_hold
 from bookings.operations.changing import change_booking
-from bookings.operations.charging import complete, start_charging
+from bookings.operations.charging import complete, end_session, start_charging, vehicle_left
 from bookings.operations.closing import affected, clear_closure, close_evse, lift_closure
 from bookings.operations.deciding import decide
 from bookings.operations.making import confirm_hold, hold_slot, request_booking
@@ -35,6 +35,7 @@ __all__ = [
     "complete_overdue_remote",
     "confirm_hold",
     "decide",
+    "end_session",
     "expire_hold",
     "fail_unanswered_remote",
     "fail_undecided",
@@ -48,4 +49,5 @@ __all__ = [
     "request_booking",
     "start_charging",
     "undo",
+    "vehicle_left",
 ]

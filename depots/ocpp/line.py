@@ -27,6 +27,14 @@ from depots.ocpp.wire import MOST_LATE, CallRefused, CallUnanswered, ConnectionE
 
 logger = logging.getLogger(__name__)
 
+# What a charger answers to a message it does not know, or whose form it does not take: asking again is in vain. Both
+# spellings are in use (OCPP 1.6 Formation…, Occurence…).
+UNSUPPORTED = {
+    "NotImplemented", "NotSupported", "MessageTypeNotSupported", "FormationViolation", "FormatViolation",
+    "PropertyConstraintViolation", "OccurenceConstraintViolation", "OccurrenceConstraintViolation",
+    "TypeConstraintViolation", "ProtocolError",
+}  # fmt: skip
+
 State = ChargerCommand.State
 
 # A charger that beats but answers nothing is not under control: after so many its socket is closed once.
@@ -340,7 +348,7 @@ class Line:
             await self._settle(command, State.UNCLEAR, "", str(silence))
             await self._count_silence()
         except CallRefused as refusal:
-            is_unsupported = refusal.code in {"NotImplemented", "NotSupported"}
+            is_unsupported = refusal.code in UNSUPPORTED
             await self._settle(
                 command, State.ANSWERED, "not_supported" if is_unsupported else "error", str(refusal)
             )

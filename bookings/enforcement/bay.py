@@ -1,0 +1,32 @@
+"""Who stands at a booking's bay, by the sessions chargers told of and not by what they say of themselves."""
+
+from __future__ import annotations
+
+from bookings.models import Booking
+from depots.cards import card_number
+from depots.models import ChargingSession
+
+
+def session_in_bay(booking: Booking) -> ChargingSession | None:
+    """The session that is on at the booking's EVSE; None while it is free."""
+    running = ChargingSession.objects.filter(
+        evse=booking.evse_id, ended_at__isnull=True, announced_at__isnull=False
+    )
+    return running.select_related("visit", "evse", "charger").order_by("-started_at").first()
+
+
+def is_bay_taken(booking: Booking) -> bool:
+    """Whether somebody else's session is on at its EVSE."""
+    session = session_in_bay(booking)
+    return session is not None and not is_own(session, booking)
+
+
+def is_own(session: ChargingSession, booking: Booking) -> bool:
+    """Whether the session is the booking's truck, which began before its time: without a booking, or in one before."""
+    cards = {card_number(token.uid) for token in booking.tokens.all()}
+    return session.is_entitled and card_number(session.token_uid) in cards - {""}
+
+
+def is_of_another(session: ChargingSession, booking: Booking) -> bool:
+    """Whether another booking counts it."""
+    return hasattr(session, "visit") and session.visit.booking_id != booking.pk
