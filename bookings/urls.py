@@ -20,7 +20,6 @@ urlpatterns = [
     path("requests/<int:booking_id>/decision/", requests.decision, name="decision"),
     path("depots/<str:code>/", yard.yard, name="yard"),
     path("depots/<str:code>/board/", board.board, name="board"),
-    path("depots/<str:code>/board/states/", board.states, name="board_states"),
     path("depots/<str:code>/board/bookings/<int:booking_id>/", board.booking, name="board_booking"),
     path("depots/<str:code>/board/bookings/<int:booking_id>/move/", board.move, name="board_move"),
     path(

@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from bookings import access, history, operations
-from bookings.board import Window, bars_of, read_board, states_of
+from bookings.board import Window, bars_of, read_board
 from bookings.board.reading import evses_of
 from bookings.errors import BookingError
 from bookings.forms.depot import CancellationForm, DecisionForm, MoveForm, add_refusal, nearest_words
@@ -50,20 +50,6 @@ def board(request: HttpRequest, code: str) -> HttpResponse:
             "waiting": waiting_requests([viewer.depot.pk])[viewer.depot.pk] if viewer.sees_all else 0,
         },
     )
-
-
-@never_cache
-@login_required
-@require_safe
-def states(request: HttpRequest, code: str) -> HttpResponse:
-    """What the chargers deliver right now: figures of running sessions, which are too many to be told one by one."""
-    depot = access.yard(request.user, code)
-    evses = list(evses_of(depot))
-    found = states_of(evses, now=timezone.now())
-    rows = {
-        evse.uid: render_to_string("bookings/board/_state.html", {"state": found[evse.pk]}) for evse in evses
-    }
-    return JsonResponse({"rows": rows})
 
 
 @never_cache

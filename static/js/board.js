@@ -325,12 +325,6 @@
     redraw(...growing())
   }, 30_000)
 
-  setInterval(async () => {
-    if (document.hidden || !root.dataset.states || !document.querySelector('#plan .row-session')) return
-    const answer = await fetch(root.dataset.states, { headers: { Accept: 'application/json' } }).catch(() => null)
-    if (answer?.ok && !answer.redirected) showStates((await answer.json()).rows)
-  }, 20_000)
-
   document.querySelector('[data-submits]')?.addEventListener('change', ({ target }) => target.value && target.form.requestSubmit())
   matchMedia('(min-width: 768px)').addEventListener('change', draw)
   markOver()

@@ -56,7 +56,6 @@ READERS = {
     "decision": {"manager"},
     "yard": DEPOT,
     "board": FLEET | DEPOT | {"rival"},
-    "board_states": DEPOT,
     "board_booking": DEPOT,
     "charger": DEPOT,
     "closures": DEPOT,

@@ -94,7 +94,6 @@ def pages(depot: Depot, charger: Charger) -> list[str]:
         "/requests/",
         "/depots/VENLO/",
         "/depots/VENLO/board/",
-        "/depots/VENLO/board/states/",
         f"/depots/VENLO/board/bookings/{booking.pk}/",
         "/depots/VENLO/chargers/CP-7/",
         "/depots/VENLO/closures/",

@@ -19,6 +19,8 @@ from bookings import operations
 from bookings.models import Booking
 from depots.models import Agreement, ChargingSession, Depot, Evse, Membership, Organisation, User
 from depots.operations import report_status
+from depots.operations.readings import add_readings
+from depots.operations.reported import Reading
 from depots.periods import Period
 from tests import factories
 from tests.serving import BerthServer
@@ -287,7 +289,7 @@ def test_a_bar_that_was_changed_while_it_was_held_goes_where_it_is_now_and_says_
 
 def test_a_charger_tells_its_state_to_an_open_board(yard: Yard, opened: Callable[..., Page]) -> None:
     evse = yard.evses[0]
-    page = opened(yard.manager, yard.board)
+    page = opened(yard.manager, f"/depots/{yard.depot.code}/board/")
     state = page.locator(f"#timeline [data-state='{evse.uid}']")
     expect(state).to_contain_text("Available")
 
@@ -304,6 +306,18 @@ def test_a_charger_tells_its_state_to_an_open_board(yard: Yard, opened: Callable
 
     expect(state).to_contain_text("123 kW", timeout=SOON_MS)
     expect(page.locator("[data-number='charging']")).to_have_text("1")
+    expect(page.locator("#timeline .bar-session")).to_contain_text("No booking")
+
+    add_readings(
+        charger_id=evse.charger_id,
+        evse_number=evse.number,
+        transaction_id="1",
+        readings=[Reading(timezone.now(), None, 150_400, 43.0)],
+        now=timezone.now(),
+    )
+
+    expect(state).to_contain_text("150 kW", timeout=SOON_MS)
+    expect(state).to_contain_text("43 %")
 
 
 def says(evse: Evse, status: str, error_code: str = "") -> None:
