@@ -6,6 +6,7 @@ looks at the partner again under its lock, so that of several at once one counts
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,25 +18,22 @@ from django.db.models import F, Q
 from bookings.models import BookingOption
 from depots import secrets
 from depots.models import Organisation
-from roaming import access, messages
+from roaming import access, messages, parties
 from roaming.deliveries import unlocked
 from roaming.models import Delivery, Partner, PartnerToken
 from roaming.ocpi import client, handshake
 from roaming.ocpi.client import Exchange, Http, Peer
 from roaming.ocpi.handshake import Agreed
 from roaming.ocpi.v2_3_0.schemas import BusinessDetails, Credentials, CredentialsRole, Role
+from roaming.parties import RegistrationError
 
 TOKEN_A_DAYS = 30
 OVERLAP = timedelta(minutes=15)  # how long a replaced token is still good
+CALL_BACK_S = 20.0  # for all that is read of a partner while it waits for our answer
 IN_FLIGHT = timedelta(minutes=5)  # how long a token we offer waits for the partner's answer
-PARTY_ROLES = ("CPO", "EMSP")
 WAKE_CHANNEL = "deliveries"
 
 T = TypeVar("T")
-
-
-class RegistrationError(Exception):
-    """Nothing was registered; `str()` says why, in a sentence for the operator of either side."""
 
 
 class AlreadyRegistered(RegistrationError):
@@ -44,10 +42,6 @@ class AlreadyRegistered(RegistrationError):
 
 class NotRegistered(RegistrationError):
     pass
-
-
-class WrongParty(RegistrationError):
-    """The credentials do not name the party that was invited, or name one that is somebody else's."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +105,7 @@ def connect(
 def _adopt_connection(partner: Partner, agreed: Agreed, now: datetime) -> Partner:
     with transaction.atomic():
         partner = _locked(partner)
-        check_roles(partner, agreed.roles)
+        parties.take_roles(partner, agreed.roles)
         pending = partner.tokens.filter(kind=PartnerToken.Kind.PENDING)
         partner.tokens.filter(kind__in=[PartnerToken.Kind.REGISTRATION, PartnerToken.Kind.CURRENT]).delete()
         pending.update(kind=PartnerToken.Kind.CURRENT, valid_until=None)
@@ -135,7 +129,7 @@ def register(*, partner: Partner, credentials: Credentials, version: str, now: d
         partner = _locked(partner)
         if partner.is_registered or not partner.tokens.filter(kind=PartnerToken.Kind.REGISTRATION).exists():
             raise AlreadyRegistered("You have just been registered by another request.")
-        check_roles(partner, agreed.roles)
+        parties.take_roles(partner, agreed.roles)
         partner.tokens.all().delete()
         token_c = _give_token(partner, PartnerToken.Kind.CURRENT, None)
         _store(partner, agreed, now)
@@ -155,7 +149,7 @@ def renew(*, partner: Partner, credentials: Credentials, version: str, now: date
         partner = _locked(partner)
         if not partner.is_registered:
             raise NotRegistered("You are not registered any more.")
-        check_roles(partner, agreed.roles)
+        parties.take_roles(partner, agreed.roles)
         partner.tokens.filter(kind=PartnerToken.Kind.PREVIOUS, valid_until__lte=now).delete()
         partner.tokens.filter(kind=PartnerToken.Kind.CURRENT).update(
             kind=PartnerToken.Kind.PREVIOUS, valid_until=now + OVERLAP
@@ -194,13 +188,11 @@ def leave(*, partner: Partner, now: datetime) -> None:
     _converse(lambda http: handshake.take_leave(http, peer, endpoints), now)
 
 
-def current_credentials(partner: Partner) -> Credentials:
-    """GET credentials: what we gave the partner, its token included, as OCPI wants it. Raises NotRegistered."""
-    kinds = [PartnerToken.Kind.CURRENT, PartnerToken.Kind.PENDING, PartnerToken.Kind.REGISTRATION]
-    held = {token.kind: token for token in partner.tokens.filter(kind__in=kinds)}
-    token = next((held[kind] for kind in kinds if kind in held), None)
-    if token is None:
-        raise NotRegistered("You are not registered.")
+def credentials_of(token: PartnerToken) -> Credentials:
+    """GET credentials: what we gave the partner, the token that it has called with included.
+
+    Never another one: whoever has found a token that was replaced must not be given the one that replaced it.
+    """
     return our_credentials(secrets.decrypt(token.token_encrypted))
 
 
@@ -236,18 +228,6 @@ def peer_of(
         from_party=from_party,
         to_party=to_party,
     )
-
-
-def check_roles(partner: Partner, roles: list[dict[str, str]]) -> None:
-    """The invited party must be there in every role it was invited as, and no role may be somebody else's."""
-    named = {(r["role"], r["country_code"].upper(), r["party_id"].upper()) for r in roles}
-    for wanted in _invited(partner):
-        if wanted not in named:
-            role, country, party = wanted
-            raise WrongParty(f"You were invited as {role} {country}*{party}, which is not among your roles.")
-    for role, country, party in sorted(named):
-        if role in PARTY_ROLES and _belongs_to_another(partner, role, country, party):
-            raise WrongParty(f"{role} {country}*{party} is another party of this network.")
 
 
 def start_exchange(partner: Partner, *, now: datetime) -> None:
@@ -299,16 +279,21 @@ def wake_sender() -> None:
 
 def _looked_up(partner: Partner, credentials: Credentials, version: str, now: datetime) -> Agreed:
     roles = handshake.roles_of(credentials)
-    check_roles(partner, roles)
+    parties.check_roles(partner, roles)
     peer = Peer(
         credentials.token, partner_id=partner.pk, sends_raw_token=bool(partner.switches.get("raw_token"))
     )
-    found, endpoints = _converse(
-        lambda http: handshake.look_up(
-            http, peer, credentials.url, expected_roles=partner.expected_roles, versions=[version]
-        ),
-        now,
-    )
+
+    async def look_up(http: Http) -> tuple[str, list[dict[str, str]]]:
+        try:
+            async with asyncio.timeout(CALL_BACK_S):
+                return await handshake.look_up(
+                    http, peer, credentials.url, expected_roles=partner.expected_roles, versions=[version]
+                )
+        except TimeoutError as error:
+            raise handshake.NoUseOfTheirApi("Your versions could not be read: no answer in time") from error
+
+    found, endpoints = _converse(look_up, now)
     return Agreed(credentials.url, found, endpoints, roles, credentials.token)
 
 
@@ -347,7 +332,7 @@ def _partner_to_be(name: str, country_code: str, party_id: str, roles: list[str]
 
 def _store(partner: Partner, agreed: Agreed, now: datetime) -> None:
     partner.state = Partner.State.REGISTERED
-    partner.roles, partner.endpoints = agreed.roles, agreed.endpoints
+    partner.endpoints = agreed.endpoints
     partner.versions_url, partner.version = agreed.versions_url, agreed.version
     partner.outbound_token_encrypted = secrets.encrypt(agreed.token)
     partner.registered_at = now
@@ -366,26 +351,9 @@ def _give_token(partner: Partner, kind: PartnerToken.Kind, valid_until: datetime
 
 
 def _locked(partner: Partner) -> Partner:
-    return (
-        Partner.objects.select_for_update(no_key=True, of=("self",))
-        .select_related("organisation")
-        .get(pk=partner.pk)
-    )
-
-
-def _invited(partner: Partner) -> list[tuple[str, str, str]]:
-    organisation = partner.organisation
-    parties = {"CPO": organisation.cpo_party_id, "EMSP": organisation.emsp_party_id}
-    return [
-        (role, organisation.country_code.upper(), parties[role].upper()) for role in partner.expected_roles
-    ]
-
-
-def _belongs_to_another(partner: Partner, role: str, country: str, party: str) -> bool:
-    column = "cpo_party_id" if role == "CPO" else "emsp_party_id"
-    others = Organisation.objects.exclude(pk=partner.organisation_id)
-    if others.filter(country_code__iexact=country, **{f"{column}__iexact": party}).exists():
-        return True
-    claim = [{"role": role, "country_code": country, "party_id": party}]
-    registered = Partner.objects.exclude(pk=partner.pk).filter(state=Partner.State.REGISTERED)
-    return registered.filter(roles__contains=claim).exists()
+    """The partner, and before or behind it, in one order, whoever claims a party it was invited as."""
+    claims = Q(pk=partner.pk)
+    for wanted in parties.invited(partner):
+        claims |= Q(roles__contains=[parties.as_role(wanted)])
+    rows = Partner.objects.select_for_update(no_key=True, of=("self",)).select_related("organisation")
+    return next(p for p in rows.filter(claims).order_by("pk") if p.pk == partner.pk)

@@ -31,6 +31,8 @@ BOOKING_TIMEOUT_S = 10.0
 MAX_ANSWER, MAX_PAGE = 1024 * 1024, 8 * 1024 * 1024
 PARSED_AT_ONCE = 64 * 1024
 LOGGED = 20_000
+EXCERPT = 200
+NO_CONNECTION = "there is no connection to this address"
 MAX_PAGES = 1000
 MAX_NEXT_URL = 2000  # a Link repeats every filter; OCPI's 255 are for URLs in objects
 
@@ -93,23 +95,32 @@ class Answer:
 
 
 class CallFailed(Exception):
-    """The partner did not say yes. `str()` is a sentence for the operator."""
+    """The partner did not say yes. `str()` is a sentence for the operator, `public` one for whoever named the address.
+
+    The latter says nothing of where a name leads, or of what is or is not there: we may see more than who asks.
+    """
+
+    public: str = ""
 
 
 class Unreachable(CallFailed):
     """No answer we could read. `maybe_received`: the request may have been carried out all the same."""
 
-    def __init__(self, reason: str, *, maybe_received: bool = True) -> None:
+    def __init__(self, reason: str, *, maybe_received: bool = True, public: str = "") -> None:
         super().__init__(reason)
         self.maybe_received = maybe_received
+        self.public = public or reason
 
 
 class Refused(CallFailed):
-    """A readable no: an HTTP error, or OCPI status 2xxx to 4xxx."""
+    """A readable no: an HTTP error, or OCPI status 2xxx to 4xxx. `excerpt` is of a body that is no envelope."""
 
-    def __init__(self, http_status: int, status_code: int | None, message: str, data: Any = None) -> None:
+    def __init__(
+        self, http_status: int, status_code: int | None, message: str, data: Any = None, *, excerpt: str = ""
+    ) -> None:
         said = f"{status_code}" if status_code is not None else f"HTTP {http_status}"
-        super().__init__(f"{said}: {message or 'without a reason'}"[:280])
+        super().__init__(f"{said}: {message or excerpt or 'without a reason'}"[:280])
+        self.public = str(self)
         self.http_status, self.status_code, self.message, self.data = http_status, status_code, message, data
 
     @property
@@ -200,17 +211,19 @@ class Http:
             async with asyncio.timeout(CONNECT_TIMEOUT_S + time_limit_s):
                 status, headers, content = await self._send(request, most)
         except HostileAddress as refusal:
-            raise Unreachable(str(refusal), maybe_received=False) from refusal
+            raise Unreachable(str(refusal), maybe_received=False, public=NO_CONNECTION) from refusal
         except (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout) as error:
             raise Unreachable(
-                f"no connection: {error or type(error).__name__}", maybe_received=False
+                f"no connection: {error or type(error).__name__}", maybe_received=False, public=NO_CONNECTION
             ) from error
         except (httpcore.TimeoutException, TimeoutError) as error:
             raise Unreachable("no answer in time") from error
         except (*_BROKEN, OSError) as error:
-            raise Unreachable(f"the connection broke: {error or type(error).__name__}") from error
+            raise Unreachable(
+                f"the connection broke: {error or type(error).__name__}", public="the connection broke"
+            ) from error
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            raise Unreachable(f"the call failed: {error}") from error
+            raise Unreachable(f"the call failed: {error}", public="the call failed") from error
         exchange.http_status, exchange.response_body = status, logged(content)
         if len(content) > PARSED_AT_ONCE:
             return await asyncio.to_thread(_read, status, headers, content)
@@ -345,15 +358,22 @@ def _read(status: int, headers: httpx.Headers, content: bytes) -> Answer:
         envelope = json.loads(content)
     except (ValueError, RecursionError):
         if 200 <= status < 300:
-            raise Unreachable("the answer is not JSON") from None
+            raise Unreachable(f"the answer is not JSON: {_excerpt(content)}") from None
     said = envelope if isinstance(envelope, dict) else {}
     message = str(said.get("status_message") or "")
     code = _status_code(said.get("status_code"))
     if 200 <= status < 300 and code is None:
         raise Unreachable("the answer has no status_code")
     if not 200 <= status < 300 or code is None or not 1000 <= code < 2000:
-        raise Refused(status, code, message, said.get("data"))
+        raise Refused(status, code, message, said.get("data"), excerpt=_excerpt(content))
     return Answer(said.get("data"), status, code, message, headers)
+
+
+def _excerpt(content: bytes) -> str:
+    """The beginning of a body as one line of plain text, for whoever has to find out what the other server means."""
+    text = " ".join(content[: EXCERPT * 4].decode("utf-8", "replace").split())
+    printable = "".join(c if c.isprintable() else "?" for c in _SECRET.sub(r"\1…\2", text))
+    return printable if len(printable) <= EXCERPT else f"{printable[:EXCERPT]}…"
 
 
 def _status_code(value: Any) -> int | None:

@@ -34,9 +34,13 @@ class Agreed:
 
 
 class CannotAgree(Exception):
-    """The handshake ends here; `status_code` is what OCPI calls the reason."""
+    """The handshake ends here; `status_code` is what OCPI calls the reason, `public` what the other side may read."""
 
     status_code = 3001
+
+    def __init__(self, reason: str, *, public: str = "") -> None:
+        super().__init__(reason)
+        self.public = public or reason
 
 
 class NoUseOfTheirApi(CannotAgree):
@@ -71,7 +75,7 @@ async def look_up(
         check_url(versions_url)
         offered = read_versions((await http.call(peer, "GET", versions_url)).data).value
     except (CallFailed, HostileAddress, UnreadableError) as failure:
-        raise NoUseOfTheirApi(f"Your versions could not be read: {failure}") from failure
+        raise _no_use("Your versions could not be read", failure) from failure
     urls = {entry.version.strip(): entry.url for entry in offered}
     version = next((ours for ours in versions if ours in urls), None)
     if version is None:
@@ -86,9 +90,14 @@ async def look_up(
             for e in details.endpoints
         ]
     except (CallFailed, HostileAddress, UnreadableError) as failure:
-        raise NoUseOfTheirApi(f"Your version {version} could not be read: {failure}") from failure
+        raise _no_use(f"Your version {version} could not be read", failure) from failure
     _require(endpoints, expected_roles)
     return version, endpoints
+
+
+def _no_use(what: str, failure: Exception) -> NoUseOfTheirApi:
+    public = failure.public if isinstance(failure, CallFailed) else str(failure)
+    return NoUseOfTheirApi(f"{what}: {failure}", public=f"{what}: {public}")
 
 
 async def introduce(

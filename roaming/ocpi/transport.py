@@ -46,13 +46,19 @@ class OcpiTransport:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if not is_ocpi(request.path_info):
             return self.get_response(request)
-        at, started = timezone.now(), time.monotonic()
+        at, started, asked = timezone.now(), time.monotonic(), request.method
+        if asked == "HEAD":
+            request.method = "GET"
         ids = {name: _message_id(request, name) for name in ("X-Request-ID", "X-Correlation-ID")}
         response = self._answer(request)
         for name, value in ids.items():
             response[name] = value
         _route(request, response)
+        request.method = asked
         _log(request, response, ids, at=at, took=time.monotonic() - started)
+        if asked == "HEAD":  # the answer to GET, but for its body
+            response["Content-Length"] = str(len(response.content))
+            response.content = b""
         return response
 
     def _answer(self, request: HttpRequest) -> HttpResponse:
@@ -68,6 +74,9 @@ class OcpiTransport:
         for name in ("Allow", "Retry-After"):
             if name in response:
                 enveloped[name] = response[name]
+        if "Allow" in enveloped:
+            offered = {name.strip() for name in enveloped["Allow"].split(",")}
+            enveloped["Allow"] = ", ".join(sorted(offered | ({"HEAD"} if "GET" in offered else set())))
         return enveloped
 
 

@@ -19,6 +19,8 @@ from depots.periods import Period
 from roaming import access
 from roaming.models import Partner
 
+MOST_ASKS, MOST_CANCELLATIONS = 100, 20
+
 
 class AskError(Exception):
     """The ask breaks a rule of the conversation: there is nothing to book or decline. `field` is what to correct."""
@@ -42,6 +44,10 @@ class Malformed(AskError):
 
 class Over(AskError):
     """The booking is in a final state."""
+
+
+class TooManyAsks(AskError):
+    """A booking has been asked about so often that no more is kept of it."""
 
 
 @dataclass(frozen=True)
@@ -84,18 +90,28 @@ def post_ask(partner: Partner, ask: Ask, *, operator: Organisation | None = None
         if known is None:
             return Outcome(_book(partner, ask, operator, now), is_new=True)
         if not is_repeated(known, ask.fingerprint, now=now):
+            _check_room(known, ask)
             _edit(partner, known, ask, operator, now)
         return Outcome(known, is_new=False)
 
 
 def _refuse_foreign_tokens(partner: Partner, ask: Ask) -> None:
     """A network vouches for its own customers' cards only: another's card is not for it to open a charger with."""
-    own = {(role["country_code"].upper(), role["party_id"].upper()) for role in partner.roles}
+    emsps = [role for role in partner.roles if role["role"] == "EMSP"]
+    own = {(role["country_code"].upper(), role["party_id"].upper()) for role in emsps}
     own.add((ask.party[0].upper(), ask.party[1].upper()))
     for token in ask.tokens:
         if (token.country_code.upper(), token.party_id.upper()) not in own:
             party = f"{token.country_code}*{token.party_id}"
             raise Malformed("tokens", f"{party} is none of your parties; name tokens of your own")
+
+
+def _check_room(booking: Booking, ask: Ask) -> None:
+    """All asks of a booking are kept, and go back with every state of it. Raises TooManyAsks; its end can be asked for
+    some times more."""
+    most = MOST_ASKS + (MOST_CANCELLATIONS if ask.cancel_reason else 0)
+    if booking.requests.count() >= most:
+        raise TooManyAsks("request_id", f"has been used {most} times; a new booking needs a new request_id")
 
 
 def _queue(partner: Partner, ask: Ask) -> None:

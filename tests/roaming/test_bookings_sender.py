@@ -774,3 +774,35 @@ def test_a_booking_asks_a_bounded_number_of_questions(caller: Caller, evse: Any)
         caller.post(BOOKINGS, body)
 
     assert len(captured) <= 60
+
+
+# What a partner can make grow
+
+
+def test_an_ask_has_a_size(caller: Caller, evse: Any) -> None:
+    body = booking_request(caller.party, option_of(evse), ELEVEN)
+
+    answer = caller.post(BOOKINGS, {**body, "x_note": "x" * 16_384})
+
+    assert code(answer) == (200, 2001)
+    assert data(caller.post(BOOKINGS, {**body, "x_note": "x" * 10_000}))["reservation_status"] == "RESERVED"
+
+
+def test_a_booking_is_asked_about_a_number_of_times_and_can_still_be_cancelled(
+    caller: Caller, evse: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from roaming.operations import asking
+
+    monkeypatch.setattr(asking, "MOST_ASKS", 3)
+    body = booking_request(caller.party, option_of(evse), ELEVEN)
+    answers = [
+        caller.post(BOOKINGS, {**body, "power_required": 100 + number, "x_number": number})
+        for number in range(5)
+    ]
+
+    assert [code(answer)[1] for answer in answers] == [1000, 1000, 1000, 2001, 2001]
+    assert "used 3 times" in answers[-1].json()["status_message"]
+    gone = {**body, "canceled": {"cancellation_reason": "TRAFFIC", "who_canceled": "EMSP"}}
+    cancelled = data(caller.post(BOOKINGS, gone))
+    assert cancelled["reservation_status"] == "CANCELED"
+    assert len(cancelled["booking_requests"]) == 4

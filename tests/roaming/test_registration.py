@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import transaction
 from django.utils import timezone
 
 from roaming import registration
@@ -508,3 +509,145 @@ def test_what_the_command_refuses(platform: str) -> None:
     ):
         with pytest.raises(CommandError, match=said):
             add_partner(*defaults, *arguments)
+
+
+# What nobody may learn or take
+
+
+def test_a_token_that_was_replaced_is_never_answered_with_the_one_that_replaced_it(
+    peer: Peer, invitation: registration.Invitation, platform: str
+) -> None:
+    url = credentials_url(invitation.token_a, platform)
+    assert ask("GET", url, invitation.token_a).json()["data"]["token"] == invitation.token_a
+    old = ask("POST", url, invitation.token_a, peer.credentials).json()["data"]["token"]
+    new = ask("PUT", url, old, peer.credentials).json()["data"]["token"]
+
+    told = ask("GET", url, old).json()["data"]["token"]
+
+    assert told == old != new
+
+
+def test_a_refusal_does_not_tell_where_a_name_leads(
+    peer: Peer, invitation: registration.Invitation, platform: str, settings: Any
+) -> None:
+    settings.BERTH_ALLOW_PRIVATE_PARTNERS = False
+    url = credentials_url(invitation.token_a, platform)
+
+    said = [
+        ask("POST", url, invitation.token_a, {**peer.credentials, "url": f"https://{name}/versions"}).json()
+        for name in (f"localhost:{peer.server.port}", "nobody.invalid", "localhost:1")
+    ]
+
+    assert {answer["status_code"] for answer in said} == {3001}
+    assert len({answer["status_message"] for answer in said}) == 1, (
+        "a name that is here, and one that is nowhere"
+    )
+    assert "127.0.0.1" not in said[0]["status_message"]
+    assert "private" in " ".join(PartnerMessage.objects.values_list("error", flat=True)), (
+        "the operator reads more"
+    )
+
+
+def test_registrations_under_way_leave_threads_for_others(
+    peer: Peer, invitation: registration.Invitation, platform: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from roaming.ocpi.v2_3_0 import credentials
+
+    monkeypatch.setattr(credentials, "MOST_AT_ONCE", 1)
+    go_on, url = threading.Event(), credentials_url(invitation.token_a, platform)
+    other = invite("OTH", ["EMSP"])
+    peer.replies["/versions"] = Reply(status=500, wait_for=go_on)
+
+    with ThreadPoolExecutor(1) as threads:
+        slow = threads.submit(ask, "POST", url, invitation.token_a, peer.credentials)
+        peer.server.wait_for(lambda asked: len(asked) == 1)
+        again = ask("POST", url, invitation.token_a, peer.credentials)
+        else_ = ask("POST", url, other.token_a, peer.credentials)
+        go_on.set()
+
+    assert code(again) == (405, 2000)
+    assert again.headers["Allow"] == "GET, HEAD, POST"
+    assert (code(else_), else_.headers["Retry-After"]) == ((429, 2000), "5")
+    assert code(slow.result()) == (200, 3001)
+    del peer.replies["/versions"]
+    assert code(ask("POST", url, invitation.token_a, peer.credentials)) == (200, 1000)
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (
+            Reply(status=502, body=b"<html><h1>Bad\n gateway\x00</h1>"),
+            "HTTP 502: <html><h1>Bad gateway?</h1>",
+        ),
+        (Reply(status=404, body=b"x" * 5000), "HTTP 404: " + "x" * 200 + "…"),
+        (Reply(status=200, body=b"It works!"), "the answer is not JSON: It works!"),
+        (envelope(status_code=2001, message="token unknown"), "2001: token unknown"),
+    ],
+)
+def test_what_the_other_server_says_is_shown_to_who_registers(
+    peer: Peer, invitation: registration.Invitation, platform: str, reply: Reply, said: str
+) -> None:
+    """To a partner about its own server, and to our operator about a partner's."""
+    peer.replies["/versions"] = reply
+    url = credentials_url(invitation.token_a, platform)
+
+    theirs = ask("POST", url, invitation.token_a, peer.credentials).json()
+    with pytest.raises(CommandError) as ours:
+        call_command(
+            "add_partner", "--name", "Other", "--country-code", "SE", "--party-id", "OTH", "--role", "EMSP",
+            "--connect", f"{peer.server.url}/versions", "--token", "token-a", stdout=StringIO(),
+        )  # fmt: skip
+
+    assert said in theirs["status_message"]
+    assert said in str(ours.value)
+
+
+def named(*roles: tuple[str, str]) -> list[dict[str, Any]]:
+    return [
+        {"role": role, "country_code": "SE", "party_id": party, "business_details": {"name": "N"}}
+        for role, party in roles
+    ]
+
+
+def test_a_claimed_party_keeps_nobody_out_and_goes_to_who_is_invited_as_it(
+    peer: Peer, invitation: registration.Invitation, platform: str
+) -> None:
+    url = credentials_url(invitation.token_a, platform)
+    claims = {**peer.credentials, "roles": named(("EMSP", "ABC"), ("EMSP", "XYZ"), ("CPO", "XYZ"))}
+    assert code(ask("POST", url, invitation.token_a, claims)) == (200, 1000)
+    squatter = invitation.partner
+    squatter.refresh_from_db()
+    assert len(squatter.roles) == 3
+
+    owner = invite("XYZ", ["EMSP"])
+    with Peer("XYZ") as rightful:
+        mine = {**rightful.credentials, "roles": named(("EMSP", "XYZ"), ("CPO", "XYZ"))}
+        assert code(ask("POST", url, owner.token_a, mine)) == (200, 1000)
+
+    squatter.refresh_from_db()
+    owner.partner.refresh_from_db()
+    assert [(r["role"], r["party_id"]) for r in squatter.roles] == [("EMSP", "ABC"), ("CPO", "XYZ")]
+    # A claim of the newcomer, as CPO, that another made before: it is registered all the same.
+    assert [(r["role"], r["party_id"]) for r in owner.partner.roles] == [("EMSP", "XYZ")]
+    assert owner.partner.deviations == {"credentials.role_of_another": 1}
+
+
+def test_a_depot_claimed_in_the_name_of_another_gives_way(platform: str) -> None:
+    from depots.models import Depot
+    from roaming.ocpi.v2_3_0 import mirroring
+    from tests.roaming.partners import make_partner
+
+    role = {"role": "CPO", "country_code": "SE", "party_id": "XYZ", "name": ""}
+    squatter, owner = make_partner("SQT"), make_partner("XYZ", roles=[role])
+    taken = Depot.objects.create(
+        operator=squatter.organisation, code="SE-XYZ-L1", location_id="L1", name="Not theirs", is_mirror=True
+    )
+
+    with transaction.atomic():
+        depot = mirroring._depot(owner, "SE", "XYZ", "L1")
+
+    taken.refresh_from_db()
+    assert depot.operator == owner.organisation
+    assert taken.is_withdrawn
+    assert taken.code != depot.code == "SE-XYZ-L1"

@@ -341,3 +341,61 @@ def test_a_handler_can_ask_for_its_partner(caller: Caller, rf: Any) -> None:
     registered(request)
 
     assert partner_of(request) == caller.partner
+
+
+# Methods
+
+ADDRESSES = {
+    "/ocpi/versions": "GET, HEAD",
+    "/ocpi/2.3.0": "GET, HEAD",
+    "/ocpi/2.3.0/credentials": "DELETE, GET, HEAD, POST, PUT",
+    "/ocpi/cpo/2.3.0/locations": "GET, HEAD",
+    "/ocpi/cpo/2.3.0/locations/L1": "GET, HEAD",
+    "/ocpi/cpo/2.3.0/locations/L1/E1": "GET, HEAD",
+    "/ocpi/cpo/2.3.0/locations/L1/E1/1": "GET, HEAD",
+    "/ocpi/cpo/2.3.0/bookings": "GET, HEAD, POST",
+    "/ocpi/cpo/2.3.0/bookings/BK1": "GET, HEAD",
+    "/ocpi/cpo/2.3.0/bookings/booking_locations": "GET, HEAD",
+    "/ocpi/cpo/2.3.0/bookings/booking_locations/BL1": "GET, HEAD",
+    "/ocpi/cpo/2.3.0/bookings/booking_locations/BL1/CAL-1": "GET, HEAD",
+    "/ocpi/emsp/2.3.0/bookings/SE/CPO/BK1": "GET, HEAD, PATCH, PUT",
+    "/ocpi/emsp/2.3.0/bookings/SE/CPO/booking_locations/BL1": "DELETE, GET, HEAD, PATCH, PUT",
+    "/ocpi/emsp/2.3.0/bookings/SE/CPO/booking_locations/BL1/C1": "GET, HEAD, PATCH, PUT",
+}
+
+
+@pytest.mark.parametrize("path", ADDRESSES)
+def test_a_405_says_what_is_allowed(path: str) -> None:
+    caller = Caller(
+        make_partner(roles=[{"role": "CPO", "country_code": "SE", "party_id": "CPO", "name": "N"}])
+    )
+    refused = {
+        method: caller.send(method, path, {}) for method in ("OPTIONS", "DELETE", "PATCH", "PUT", "POST", "TRACE")
+        if method not in ADDRESSES[path]
+    }  # fmt: skip
+
+    for method, answer in refused.items():
+        assert code(answer) == (405, 2000), method
+        assert ", ".join(sorted(answer["Allow"].split(", "))) == ADDRESSES[path], method
+
+
+def test_credentials_out_of_turn_say_what_is_in_turn(caller: Caller) -> None:
+    answer = caller.post("/ocpi/2.3.0/credentials", {})
+
+    assert (code(answer), answer["Allow"]) == ((405, 2000), "GET, HEAD, PUT, DELETE")
+
+
+@pytest.mark.parametrize(
+    "path", ["/ocpi/versions", "/ocpi/cpo/2.3.0/bookings", "/ocpi/cpo/2.3.0/locations/nowhere"]
+)
+def test_head_is_answered_as_get(caller: Caller, path: str, clock: Any) -> None:
+    same = {"X-Request-ID": "r", "X-Correlation-ID": "c"}
+    get = caller.get(path, **same)
+
+    head = caller.http.head(path, headers={**caller.headers, **same})
+
+    assert head.status_code == get.status_code
+    assert head.content == b""
+    assert {**head.headers, "Content-Length": ""} == {**get.headers, "Content-Length": ""}
+    assert head["Content-Length"] == str(len(get.content))
+    assert PartnerMessage.objects.order_by("pk").values_list("method", flat=True).last() == "HEAD"

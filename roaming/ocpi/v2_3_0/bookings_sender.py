@@ -23,6 +23,8 @@ from roaming.operations import Ask, asking, post_ask
 
 router = Router(auth=registered)
 MOST_TOKENS = 36
+# An ask is kept as it came and goes back with every state of its booking. With all its tokens it has some 6 kB.
+LARGEST_ASK = 16 * 1024
 REFERENCE_MISSING = "booking_request.authorization_reference_missing"
 
 ANSWERS: dict[type[asking.AskError], Code] = {
@@ -30,6 +32,7 @@ ANSWERS: dict[type[asking.AskError], Code] = {
     asking.PlaceUnclear: Code.NOT_ENOUGH,
     asking.Malformed: Code.INVALID,
     asking.Over: Code.INVALID,
+    asking.TooManyAsks: Code.INVALID,
 }
 
 
@@ -93,6 +96,8 @@ def ask(request: HttpRequest) -> HttpResponse:
     """S5: create, change and cancel. What a rule of ours refuses is a success that says REJECTED or DECLINED."""
     caller, now = caller_of(request), timezone.now()
     received = read_object(request)
+    if len(request.body) > LARGEST_ASK:
+        raise RefusalError(Code.INVALID, f"A BookingRequest has at most {LARGEST_ASK} bytes.")
     reading = schemas.read_booking_request(received)
     asked = reading.value
     if not speaks_for(caller.partner, asked.country_code, asked.party_id, "EMSP"):

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Lock
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import Router
 
-from roaming import registration
+from roaming import deviations, parties, registration
 from roaming.ocpi.auth import Caller, anybody_known, caller_of
 from roaming.ocpi.envelope import Code, RefusalError, ok, read_object
 from roaming.ocpi.handshake import CannotAgree
 from roaming.ocpi.v2_3_0.schemas import Credentials, read_credentials
 
 VERSION = "2.3.0"
+# A registration calls the partner back, which may take it 20 seconds of a web thread (there are eight): half of them, and
+# one for each partner.
+MOST_AT_ONCE = 4
 router = Router(auth=anybody_known)
+_under_way: set[int] = set()
+_counting = Lock()
 
 
 @router.get("")
 def show(request: HttpRequest) -> HttpResponse:
-    with _refusals():
-        return ok(registration.current_credentials(caller_of(request).partner))
+    with _refusals(caller_of(request)):
+        return ok(registration.credentials_of(caller_of(request).token))
 
 
 @router.post("")
@@ -30,7 +36,7 @@ def register(request: HttpRequest) -> HttpResponse:
     """The first contact, with token A. Only a token A: whoever is registered has to PUT."""
     caller = caller_of(request)
     if caller.token.kind != caller.token.Kind.REGISTRATION:
-        raise RefusalError(Code.CLIENT_ERROR, "You are registered already; use PUT.", http=405)
+        raise _out_of_turn(caller, "You are registered already; use PUT.")
     return _agree(caller, request, registration.register)
 
 
@@ -46,32 +52,67 @@ def renew(request: HttpRequest) -> HttpResponse:
 def leave(request: HttpRequest) -> HttpResponse:
     caller = caller_of(request)
     _require_registered(caller)
-    with _refusals():
+    with _refusals(caller):
         registration.unregister(partner=caller.partner, now=timezone.now())
     return ok()
 
 
 def _agree(caller: Caller, request: HttpRequest, agree: Callable[..., Credentials]) -> HttpResponse:
-    theirs = read_credentials(read_object(request)).value
-    with _refusals():
-        ours = agree(partner=caller.partner, credentials=theirs, version=VERSION, now=timezone.now())
+    reading = read_credentials(read_object(request))
+    with _one_at_a_time(caller), _refusals(caller):
+        ours = agree(partner=caller.partner, credentials=reading.value, version=VERSION, now=timezone.now())
+    deviations.count(caller.partner, reading.deviations)
     return ok(ours)
+
+
+@contextmanager
+def _one_at_a_time(caller: Caller) -> Iterator[None]:
+    key = caller.partner.pk
+    with _counting:
+        if key in _under_way:
+            raise _busy(caller)
+        if len(_under_way) >= MOST_AT_ONCE:
+            raise RefusalError(
+                Code.CLIENT_ERROR,
+                "Others are registering; try again in a moment.",
+                http=429,
+                headers={"Retry-After": "5"},
+            )
+        _under_way.add(key)
+    try:
+        yield
+    finally:
+        with _counting:
+            _under_way.discard(key)
+
+
+def _busy(caller: Caller) -> RefusalError:
+    """Another request of the same partner is being carried out: of several registrations one counts."""
+    if not caller.is_registered:
+        return _out_of_turn(caller, "Another registration of yours is under way.")
+    message = "Another change of your registration is under way."
+    return RefusalError(Code.CLIENT_ERROR, message, http=429, headers={"Retry-After": "5"})
+
+
+def _out_of_turn(caller: Caller, message: str) -> RefusalError:
+    allowed = "GET, HEAD, PUT, DELETE" if caller.is_registered else "GET, HEAD, POST"
+    return RefusalError(Code.CLIENT_ERROR, message, http=405, headers={"Allow": allowed})
 
 
 def _require_registered(caller: Caller) -> None:
     if not caller.is_registered:
-        raise RefusalError(Code.CLIENT_ERROR, "You are not registered; use POST.", http=405)
+        raise _out_of_turn(caller, "You are not registered; use POST.")
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
+def _refusals(caller: Caller) -> Iterator[None]:
     try:
         yield
     except (registration.AlreadyRegistered, registration.NotRegistered) as error:
-        raise RefusalError(Code.CLIENT_ERROR, str(error), http=405) from error
-    except registration.WrongParty as error:
+        raise _out_of_turn(caller, str(error)) from error
+    except parties.WrongParty as error:
         raise RefusalError(Code.INVALID, str(error)) from error
-    except registration.RegistrationError as error:
+    except parties.RegistrationError as error:
         raise RefusalError(Code.SERVER_ERROR, str(error)) from error
     except CannotAgree as error:
-        raise RefusalError(Code(error.status_code), str(error)) from error
+        raise RefusalError(Code(error.status_code), error.public) from error

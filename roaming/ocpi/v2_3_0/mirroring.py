@@ -117,9 +117,9 @@ def _depot(partner: Partner, country_code: str, party_id: str, location_id: str)
     """
     code = _code(country_code, party_id, location_id)
     known = Depot.objects.select_for_update(no_key=True).filter(code__iexact=code).first()
-    if known is not None:
-        if known.operator_id != partner.organisation_id:
-            raise UnreadableError("location_id", "belongs to somebody else")
+    if known is not None and known.operator_id != partner.organisation_id:
+        _give_up(known, country_code, party_id)
+    elif known is not None:
         return known
     others = Depot.objects.filter(operator=partner.organisation, location_id__iexact=location_id)
     if others.exists():
@@ -134,6 +134,18 @@ def _depot(partner: Partner, country_code: str, party_id: str, location_id: str)
         ignore_conflicts=True,
     )  # fmt: skip
     return Depot.objects.select_for_update(no_key=True).get(code__iexact=code, operator=partner.organisation)
+
+
+def _give_up(depot: Depot, country_code: str, party_id: str) -> None:
+    """Free the name of a depot whose network lost the party to whom it belongs. Raises UnreadableError when it did not."""
+    holder = Partner.objects.filter(organisation=depot.operator_id).first()
+    if holder is None or any(
+        folded(r["country_code"], r["party_id"]) == folded(country_code, party_id) for r in holder.roles
+    ):
+        raise UnreadableError("location_id", "belongs to somebody else")
+    depot.code = f"{depot.code[:100]}~{depot.pk}"
+    depot.is_withdrawn = True
+    depot.save(update_fields=["code", "is_withdrawn", "updated_at"])
 
 
 def is_stub(depot: Depot) -> bool:

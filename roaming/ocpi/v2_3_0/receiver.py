@@ -25,7 +25,7 @@ from roaming.switches import switch
 
 router = Router(auth=registered)
 OFFERS = {"booking_locations", "bookinglocations", "booking-locations"}
-METHODS = ["GET", "PUT", "PATCH", "POST", "DELETE"]
+METHODS = ["GET", "PUT", "PATCH", "POST", "DELETE", "OPTIONS", "TRACE"]
 
 
 @dataclass
@@ -47,10 +47,10 @@ def receive_nothing(request: HttpRequest) -> HttpResponse:
 
 @router.api_operation(METHODS, "/{path:rest}")
 def receive(request: HttpRequest, rest: str) -> HttpResponse:
-    if request.method not in ("GET", "PUT", "PATCH", "DELETE"):
-        raise RefusalError(Code.CLIENT_ERROR, "This method is not offered here.", http=405)
     partner, now = caller_of(request).partner, timezone.now()
     address = _read_path(partner, [part for part in rest.split("/") if part])
+    if request.method not in ("GET", "PUT", "PATCH", "DELETE"):
+        raise _not_offered("This method is not offered here.", address)
     deviations.count(partner, address.deviations)
     if address.kind == BOOKING:
         return _on_booking(request, partner, address, now)
@@ -64,7 +64,7 @@ def receive(request: HttpRequest, rest: str) -> HttpResponse:
 
 def _on_booking(request: HttpRequest, partner: Partner, address: Address, now: datetime) -> HttpResponse:
     if request.method == "DELETE":
-        raise RefusalError(Code.CLIENT_ERROR, "A booking is cancelled, never deleted.", http=405)
+        raise _not_offered("A booking is cancelled, never deleted.", address)
     kept = adopting.find_kept_booking(partner, address.country_code, address.party_id, address.id)
     if request.method == "GET":
         return ok(_held(kept).raw)
@@ -117,7 +117,7 @@ def _on_offer(request: HttpRequest, partner: Partner, address: Address, now: dat
 def _on_calendar(request: HttpRequest, partner: Partner, address: Address, now: datetime) -> HttpResponse:
     """One calendar by itself; its offer must be known, and is as new as it."""
     if request.method == "DELETE":
-        raise RefusalError(Code.CLIENT_ERROR, "Put the offer without the calendar instead.", http=405)
+        raise _not_offered("Put the offer without the calendar instead.", address)
     held = _held(_kept_offer(partner, address))
     calendars = [c for c in _calendars(held.raw) if isinstance(c, dict)]
     known = next((c for c in calendars if str(c.get("id", "")).upper() == address.calendar_id.upper()), None)
@@ -200,6 +200,12 @@ def _only_party(partner: Partner) -> tuple[str, str]:
     if len(parties) != 1:
         raise _nothing_here()
     return parties.pop()
+
+
+def _not_offered(message: str, address: Address) -> RefusalError:
+    may_go = address.kind == BOOKING_LOCATION and not address.calendar_id
+    allowed = "GET, HEAD, PUT, PATCH, DELETE" if may_go else "GET, HEAD, PUT, PATCH"
+    return RefusalError(Code.CLIENT_ERROR, message, http=405, headers={"Allow": allowed})
 
 
 def _nothing_here() -> RefusalError:
