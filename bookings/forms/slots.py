@@ -1,9 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any, NamedTuple
+from uuid import uuid5
 from zoneinfo import ZoneInfo
 
 from django import forms
@@ -215,6 +217,21 @@ class ReserveForm(forms.Form):
         self.asked = {name: given[ASKED + name] for name in names if ASKED + name in given}
         self._fleets = {fleet.pk: fleet for fleet in fleets}
         self._vehicles = {vehicle.pk: vehicle for vehicle in vehicles}
+
+    def request_ids(self, act: str) -> Iterator[str]:
+        """Of a valid form, the ids under which its slot is asked for: one after the other, as often as it is.
+
+        All slots of a page carry one key, so an id follows from the key, the act and all that is asked for. The same
+        sent twice is one ask; another EVSE, vehicle or time is another one. Once the booking that was made by an id is
+        over, the same is asked for anew, by the next. A form without a key has none.
+        """
+        wanted = self.cleaned_data
+        if wanted["request_id"] is None:
+            return
+        asked = [getattr(wanted[name], "pk", None) for name in ("fleet", "option", "evse", "vehicle")]
+        content = [act, *asked, *wanted["period"].as_json().values()]
+        for time in count():
+            yield str(uuid5(wanted["request_id"], "|".join(map(str, [*content, time]))))
 
     def clean_fleet(self) -> Organisation:
         fleet = self._fleets.get(self.cleaned_data["fleet"])

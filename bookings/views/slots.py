@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -47,15 +47,17 @@ def find(request: HttpRequest) -> HttpResponse:
 @require_POST
 def hold(request: HttpRequest) -> HttpResponse:
     """Keep a slot while its terms and price are read; its page asks to confirm."""
-    return _reserve(request, _hold)
+    return _reserve(request, "hold", _hold)
 
 
 def book(request: HttpRequest) -> HttpResponse:
     """Book a slot at once, or ask for it where a depot or a partner decides. The caller has checked method and sign-in."""
-    return _reserve(request, _book)
+    return _reserve(request, "book", _book)
 
 
-def _reserve(request: HttpRequest, take: Callable[[HttpRequest, dict[str, Any]], Booking]) -> HttpResponse:
+def _reserve(
+    request: HttpRequest, act: str, take: Callable[[HttpRequest, dict[str, Any], str], Booking]
+) -> HttpResponse:
     now, fleets = timezone.now(), access.dispatcher(request.user)
     vehicles = _vehicles(fleets)
     form = ReserveForm(request.POST, fleets=fleets, vehicles=vehicles, now=now)
@@ -66,12 +68,13 @@ def _reserve(request: HttpRequest, take: Callable[[HttpRequest, dict[str, Any]],
     wanted = form.cleaned_data
     if form.asked and not question.shows(wanted["option"], wanted["vehicle"], wanted["period"]):
         return _finder(request, question, 409, refused=OLDER_THAN_QUESTION)
-    if earlier := _made_already(wanted):
+    request_id, earlier = _asked_before(form, act)
+    if earlier is not None:
         return redirect(earlier)
     try:
-        booking = take(request, wanted)
+        booking = take(request, wanted, request_id)
     except BookingError as refusal:
-        if earlier := _made_already(wanted):  # sent twice, and the first was quicker
+        if earlier := _asked_before(form, act)[1]:  # sent twice, and the first was quicker
             return redirect(earlier)
         return _finder(
             request, question, status_of(refusal), refusal=refusal, refused_at=wanted["option"].depot
@@ -79,18 +82,17 @@ def _reserve(request: HttpRequest, take: Callable[[HttpRequest, dict[str, Any]],
     return redirect(booking)
 
 
-def _hold(request: HttpRequest, wanted: dict[str, Any]) -> Booking:
+def _hold(request: HttpRequest, wanted: dict[str, Any], request_id: str) -> Booking:
     return operations.hold_slot(
         fleet=wanted["fleet"], option=wanted["option"], period=wanted["period"], vehicle=wanted["vehicle"],
-        evse=wanted["evse"], actor=request.user.get_username(), now=timezone.now(),
+        evse=wanted["evse"], request_id=request_id, actor=request.user.get_username(), now=timezone.now(),
     )  # fmt: skip
 
 
-def _book(request: HttpRequest, wanted: dict[str, Any]) -> Booking:
+def _book(request: HttpRequest, wanted: dict[str, Any], request_id: str) -> Booking:
     booking = operations.request_booking(
         fleet=wanted["fleet"], option=wanted["option"], period=wanted["period"], vehicle=wanted["vehicle"],
-        evse=wanted["evse"], request_id=str(wanted["request_id"] or ""),
-        actor=request.user.get_username(), now=timezone.now(),
+        evse=wanted["evse"], request_id=request_id, actor=request.user.get_username(), now=timezone.now(),
     )  # fmt: skip
     asked = booking.status == BookingStatus.REQUESTED
     words = f"{'Asked for' if asked else 'Booked'}: {booking.reference}."
@@ -98,19 +100,27 @@ def _book(request: HttpRequest, wanted: dict[str, Any]) -> Booking:
     return booking
 
 
-def _made_already(wanted: Mapping[str, Any]) -> Booking | None:
-    """What an earlier send of the same form made: a booking by its request id, or a hold of the very same slot."""
+def _asked_before(form: ReserveForm, act: str) -> tuple[str, Booking | None]:
+    """The id to ask by, and what an earlier send of the same slot made; or a hold of it, which is there to confirm."""
+    wanted, request_id = form.cleaned_data, ""
     mine = Booking.objects.filter(fleet=wanted["fleet"])
-    if wanted["request_id"]:
-        made = mine.filter(request_id=str(wanted["request_id"])).first()
-        if made is not None:
-            return made
+    for request_id in form.request_ids(act):
+        made = mine.filter(request_id=request_id).first()
+        if made is None:
+            break
+        if _stands(made):
+            return request_id, made
     period = wanted["period"].in_utc()
     same = mine.filter(
         option=wanted["option"], vehicle=wanted["vehicle"], starts_at=period.starts_at, ends_at=period.ends_at,
         status=BookingStatus.HELD, held_until__gt=timezone.now(),
     )  # fmt: skip
-    return (same.filter(evse=wanted["evse"]) if wanted["evse"] else same).first()
+    return request_id, (same.filter(evse=wanted["evse"]) if wanted["evse"] else same).first()
+
+
+def _stands(booking: Booking) -> bool:
+    ran_out = booking.held_until is not None and booking.held_until <= timezone.now()
+    return booking.is_live and not ran_out
 
 
 def _finder(

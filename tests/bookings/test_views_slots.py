@@ -254,6 +254,53 @@ def test_a_form_that_is_sent_twice_books_once(
         assert (second.status_code, second["Location"]) == (302, first["Location"])
 
 
+@pytest.mark.parametrize("url", ["/bookings/", "/holds/"])
+@pytest.mark.parametrize("other", ["evse", "vehicle", "period"])
+def test_another_slot_of_the_same_page_is_another_booking(
+    dispatcher: Client, evse: Evse, fleet: Organisation, vehicle: Vehicle, url: str, other: str
+) -> None:
+    """All slots of a page carry one key; until now the second was answered with the first booking."""
+    key = str(uuid4())
+    elsewhere = make_evse(evse.depot)
+    wishes = {
+        "evse": (elsewhere, vehicle, slot(10, 11)),
+        "vehicle": (elsewhere, make_vehicle(fleet), slot(10, 11)),
+        "period": (evse, vehicle, slot(12, 13)),
+    }
+    place, truck, period = wishes[other]
+
+    first = dispatcher.post(url, slot_of(evse, fleet, vehicle, request_id=key))
+    second = dispatcher.post(url, slot_of(place, fleet, truck, request_id=key, period=period))
+
+    assert (second.status_code, Booking.objects.count()) == (302, 2)
+    assert second["Location"] != first["Location"]
+
+
+def test_a_slot_that_was_cancelled_is_booked_anew_from_the_same_page(
+    dispatcher: Client, evse: Evse, fleet: Organisation, vehicle: Vehicle
+) -> None:
+    sent = slot_of(evse, fleet, vehicle, request_id=str(uuid4()))
+    for _ in range(2):
+        dispatcher.post("/bookings/", sent)
+        gone = Booking.objects.exclude(status="cancelled").get()
+        operations.cancel_booking(booking_id=gone.pk, reason="TRAFFIC", by="fleet", actor="d", now=NOW)
+
+    third, again = dispatcher.post("/bookings/", sent), dispatcher.post("/bookings/", sent)
+
+    assert third["Location"] == again["Location"]
+    assert sorted(Booking.objects.values_list("status", flat=True)) == ["cancelled", "cancelled", "confirmed"]
+
+
+def test_a_slot_that_is_held_already_is_there_to_confirm_and_not_booked_beside_it(
+    dispatcher: Client, evse: Evse, fleet: Organisation, vehicle: Vehicle
+) -> None:
+    sent = slot_of(evse, fleet, vehicle, request_id=str(uuid4()))
+
+    held, booked = dispatcher.post("/holds/", sent), dispatcher.post("/bookings/", sent)
+
+    assert (booked["Location"], Booking.objects.get().status) == (held["Location"], "held")
+
+
 def test_a_slot_somebody_else_took_meanwhile_is_refused_with_the_nearest_and_fresh_results(
     dispatcher: Client, evse: Evse, fleet: Organisation, vehicle: Vehicle
 ) -> None:

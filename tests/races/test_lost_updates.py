@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
+import time_machine
 
 from bookings import operations
 from bookings.models import Booking
-from tests.factories import NOW, make_depot, make_evse, make_option, make_vehicle, slot
-from tests.races.processes import all_at_once, rendezvous
+from depots.periods import Period
+from tests.bookings.people import client_of
+from tests.factories import NOW, make_depot, make_evse, make_option, make_user, make_vehicle, slot
+from tests.races.processes import all_at_once, at_once, rendezvous
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.races]
 
@@ -53,3 +58,25 @@ def test_a_manager_drags_while_a_dispatcher_edits_cards_and_no_move_is_undone(ro
     answers = all_at_once([lambda: life(drag), lambda: life(edit)])
 
     assert answers == [["kept"] * rounds] * 2
+
+
+@pytest.mark.parametrize("url", ["/holds/", "/bookings/"])
+def test_a_form_sent_twice_at_once_takes_one_place(url):
+    """In a pool with room for both, nothing but the id of the ask keeps the second from a place of its own."""
+    depot, truck = make_depot(), make_vehicle()
+    pool = make_option(make_evse(depot), make_evse(depot))
+    with time_machine.travel(NOW, tick=False):
+        client = client_of(make_user(truck.fleet))
+    period = Period(NOW + timedelta(days=1), NOW + timedelta(days=1, hours=1))
+    sent = {
+        "fleet": truck.fleet_id, "option": pool.pk, "vehicle": truck.pk, "request_id": str(uuid4()),
+        "starts_at": period.starts_at.isoformat(), "ends_at": period.ends_at.isoformat(),
+    }  # fmt: skip
+
+    def send(_: int) -> str:
+        with time_machine.travel(NOW, tick=False):
+            return str(client.post(url, sent)["Location"])
+
+    answers = at_once(send, 4)
+
+    assert set(answers) == {Booking.objects.get().get_absolute_url()}
