@@ -16,6 +16,7 @@ from bookings import errors
 from bookings.errors import BookingError
 from config.demo_data.places import DEMO_PASSWORDS
 from config.management.commands import demo
+from depots.operations import FLAGS
 from docs.pictures.album import ALBUM
 
 ROOT = Path(__file__).parents[1]
@@ -101,3 +102,11 @@ def test_every_picture_is_in_the_album_and_shown_somewhere():
 def functions(path: str) -> set[str]:
     tree = ast.parse((ROOT / path).read_text())
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+def test_every_flag_of_a_session_is_listed():
+    page = (DOCS / "integrators/ocpp.md").read_text()
+    table = page.partition("| flag | says |")[2].partition("\n\n")[0]
+    listed = re.findall(r"`(\w+)`", "".join(row.split("|")[1] for row in table.splitlines() if "|" in row))
+
+    assert sorted(listed) == sorted(FLAGS)
