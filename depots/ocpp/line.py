@@ -18,7 +18,7 @@ from ocpp.exceptions import OCPPError
 from websockets.exceptions import ConnectionClosed
 
 from depots import operations
-from depots.models import ChargerCommand, ChargingSession
+from depots.models import ChargerCommand, ChargingSession, Evse
 from depots.ocpp import schemas
 from depots.ocpp.clock import ClockWatch
 from depots.ocpp.database import Database
@@ -122,7 +122,7 @@ class Line:
         self.now = clock
         self.timings = timings
         self.hear()
-        self.connectors: dict[int, dict[int, str]] = {}
+        self.connectors: dict[tuple[int, int], Evse.Status] = {}  # the state of each (EVSE, connector)
         self._dialect = dialect
         self._database = database
         self._close_socket = close_socket

@@ -156,7 +156,7 @@ async def start_transaction(line: Line, message: dict[str, Any]) -> dict[str, An
 async def stop_transaction(line: Line, message: dict[str, Any]) -> dict[str, Any]:
     line.on_transaction_message()
     moment = line.moment(message.get("timestamp"))
-    sampled = samples.read(message.get("transactionData") or [], line.moment)
+    sampled = await samples.read_all(message.get("transactionData") or [], line.moment)
     outcome = await line.do(
         operations.stop_session,
         stop=Stop(
@@ -176,7 +176,7 @@ async def stop_transaction(line: Line, message: dict[str, Any]) -> dict[str, Any
 
 async def meter_values(line: Line, message: dict[str, Any]) -> dict[str, Any]:
     line.on_transaction_message()
-    sampled = samples.read(message.get("meterValue") or [], line.moment)
+    sampled = await samples.read_all(message.get("meterValue") or [], line.moment)
     now = line.now()
     session = await line.do(
         operations.add_readings,

@@ -63,6 +63,8 @@ STRONGEST_FIRST = (
     Evse.Status.FAULTED,
 )
 
+MOST_CONNECTORS = 500
+
 # A token's type, as OCPI names them, which is how ours are kept.
 TOKEN_TYPE = {
     IdTokenEnumType.iso14443: "RFID",
@@ -162,12 +164,17 @@ async def status(line: Line, message: dict[str, Any]) -> dict[str, Any]:
 
 async def notify_event(line: Line, message: dict[str, Any]) -> dict[str, Any]:
     """Newer chargers report their connectors' states as events of the device model."""
+    latest: dict[tuple[Any, Any], tuple[datetime, Any]] = {}
     for event in message.get("eventData") or []:
         component, variable = event.get("component") or {}, event.get("variable") or {}
         if (component.get("name"), variable.get("name")) == ("Connector", "AvailabilityState"):
             evse = component.get("evse") or {}
-            at = line.moment(event.get("timestamp")).at
-            await _report(line, evse.get("id"), evse.get("connectorId"), event.get("actualValue"), at)
+            place, at = (evse.get("id"), evse.get("connectorId")), line.moment(event.get("timestamp")).at
+            if place not in latest or at >= latest[place][0]:
+                latest[place] = at, event.get("actualValue")
+    # What a connector was before is of no interest; a report may hold thousands of events.
+    for (evse_id, connector_id), (at, told) in latest.items():
+        await _report(line, evse_id, connector_id, told, at)
     return {}
 
 
@@ -185,8 +192,9 @@ async def authorize(line: Line, message: dict[str, Any]) -> dict[str, Any]:
 async def transaction_event(line: Line, message: dict[str, Any]) -> dict[str, Any]:
     line.on_transaction_message()
     moment = line.moment(message.get("timestamp"))
+    report = await read_transaction(line, message)
     now = line.now()
-    outcome = await line.do(operations.record_transaction, report=read_transaction(line, message), now=now)
+    outcome = await line.do(operations.record_transaction, report=report, now=now)
     line.follow_meter(outcome.session, now)
     if not message.get("offline"):
         await line.check_clock(moment)
@@ -194,7 +202,7 @@ async def transaction_event(line: Line, message: dict[str, Any]) -> dict[str, An
 
 
 async def meter_values(line: Line, message: dict[str, Any]) -> dict[str, Any]:
-    sampled = samples.read(message.get("meterValue") or [], line.moment)
+    sampled = await samples.read_all(message.get("meterValue") or [], line.moment)
     now = line.now()
     session = await line.do(
         operations.add_readings,
@@ -332,13 +340,13 @@ def token_info(answer: Answer, line: Line) -> dict[str, Any]:
     return info
 
 
-def read_transaction(line: Line, message: dict[str, Any]) -> TransactionReport:
+async def read_transaction(line: Line, message: dict[str, Any]) -> TransactionReport:
     """Energy flows already: whatever is missing, it is recorded. A kind that cannot be read begins and ends nothing."""
     info = message.get("transactionInfo") or {}
     moment = line.moment(message.get("timestamp"))
     token = message.get("idToken")
     uid = _uid(token) if token else ""
-    sampled = samples.read(message.get("meterValue") or [], line.moment)
+    sampled = await samples.read_all(message.get("meterValue") or [], line.moment)
     flags = [*moment.flags, *(["offline"] if message.get("offline") else []), *_malformed(message)]
     payload = {name: told for name, told in message.items() if name != "_malformed"}
     state, kind = info.get("chargingState"), message.get("eventType")
@@ -392,13 +400,20 @@ async def _report(line: Line, evse_id: int | None, connector_id: int | None, tol
     if evse_id is None:
         return False
     if evse_id != 0:
-        connectors = line.connectors.setdefault(evse_id, {})
-        connectors[1 if connector_id is None else connector_id] = status
-        status = next(each for each in STRONGEST_FIRST if each in connectors.values())
+        status = _of_all_connectors(line, evse_id, 1 if connector_id is None else connector_id, status)
     is_news: bool = await line.do(
         operations.report_status, evse_number=evse_id, status=status, at=at, is_coarse=True, now=line.now()
     )
     return is_news
+
+
+def _of_all_connectors(line: Line, evse_id: int, connector_id: int, status: Evse.Status) -> Evse.Status:
+    """The EVSE's state now that this connector's is known."""
+    if len(line.connectors) >= MOST_CONNECTORS:  # no charger has as many; it makes up numbers
+        line.connectors.clear()
+    line.connectors[evse_id, connector_id] = status
+    known = {each for (evse, _), each in line.connectors.items() if evse == evse_id}
+    return next(each for each in STRONGEST_FIRST if each in known)
 
 
 def _variable(result: Any) -> dict[str, Any]:

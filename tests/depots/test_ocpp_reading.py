@@ -1,6 +1,7 @@
 """Every message a charger may send is read as far as it goes and answered; what is missing is flagged, never made up."""
 
 import asyncio
+import threading
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -10,8 +11,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from depots.gate import Answer
-from depots.ocpp import schemas, v16, v21, v201
+from depots.ocpp import samples, schemas, v16, v21, v201
 from depots.ocpp.line import Line
+from depots.ocpp.times import Moment
 from depots.ocpp.wire import Wire
 from depots.operations.reported import FLAGS, Outcome
 from tests.scenarios.test_ocpp_2x_answers import smallest
@@ -429,3 +431,57 @@ def test_no_cache_may_let_a_card_in_for_longer_than_the_answer_holds(dialect, ac
     ahead = Told(dialect, HELD, timedelta(hours=1)).ask(action, payload)
     assert ahead[where][name] == "2030-01-15T09:01:00.000Z"
     assert name not in Told(dialect).ask(action, payload)[where]
+
+
+def _event(connector: int, second: int, told: str = "Available") -> dict:
+    return {
+        "eventId": second,
+        "timestamp": f"2030-01-15T07:00:{second:02}Z",
+        "trigger": "Delta",
+        "actualValue": told,
+        "eventNotificationType": "HardWiredNotification",
+        "component": {"name": "Connector", "evse": {"id": 1, "connectorId": connector}},
+        "variable": {"name": "AvailabilityState"},
+    }
+
+
+def test_of_thousands_of_events_only_each_connector_s_newest_is_reported():
+    line = Told(v201)
+    events = [_event(connector, second) for second in range(59) for connector in (1, 2)] * 10
+    events.insert(5, _event(2, 59, "Faulted"))
+
+    line.ask("NotifyEvent", {"generatedAt": AT, "seqNo": 0, "eventData": events})
+
+    assert [(facts["at"].second, facts["status"]) for _, facts in line.done] == [
+        (58, "available"),
+        (59, "available"),
+    ]
+    assert line.connectors == {(1, 1): "available", (1, 2): "faulted"}
+
+
+def test_connectors_that_are_made_up_do_not_fill_the_memory():
+    line = Told(v201)
+
+    for number in range(v201.MOST_CONNECTORS * 2):
+        line.ask(
+            "StatusNotification",
+            {"timestamp": AT, "evseId": number + 1, "connectorId": 1, "connectorStatus": "Faulted"},
+        )
+
+    assert len(line.connectors) <= v201.MOST_CONNECTORS
+
+
+@pytest.mark.parametrize(("count", "is_beside"), [(samples.MANY // 2, False), (samples.MANY, True)])
+def test_many_samples_are_read_beside_the_loop(count: int, is_beside: bool):
+    threads = set()
+
+    def moment(text: str) -> Moment:
+        threads.add(threading.current_thread() is threading.main_thread())
+        return Moment(NOW)
+
+    told = [{"timestamp": AT, "sampledValue": [{"value": "1"}]}] * (count // 2 + 1)
+
+    read = asyncio.run(samples.read_all(told, moment))
+
+    assert len(read.readings) == len(told)
+    assert threads == {not is_beside}
