@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Prefetch, Q, QuerySet, prefetch_related_objects
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, prefetch_related_objects
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 
@@ -53,14 +53,16 @@ def bookings_of(user: Person) -> QuerySet[Booking]:
 
 
 def booking_rows() -> QuerySet[Booking]:
-    return Booking.objects.select_related("depot__operator", "evse", "vehicle", "fleet")
+    waived = BookingEvent.objects.filter(booking=OuterRef("pk"), kind="waived")
+    rows = Booking.objects.select_related("depot__operator", "evse", "vehicle", "fleet", "session")
+    return rows.annotate(is_waived=Exists(waived))
 
 
 def booking(user: Person, booking_id: int) -> Booking:
     """A booking of one's fleet, or at a depot one looks after; with everything its page shows."""
     mine = Q(fleet__in=fleets_seen(user))
     here = Q(depot__operator__in=operators_seen(user), depot__is_mirror=False)
-    rows = booking_rows().select_related("option", "session").prefetch_related(
+    rows = booking_rows().select_related("option").prefetch_related(
         "tokens",
         "depot__opening_hours",
         Prefetch("events", BookingEvent.objects.order_by("id")),

@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from django.db.models import F, Q, QuerySet
 
 from bookings.models import Booking, BookingStatus, Enforcement
+from bookings.next_bay import next_bay_url
+from bookings.outcome import Outcome, charged_wh, outcome_of
 
 # Every place's today lies within this of now, whatever its zone.
 REACH = timedelta(hours=38)
@@ -35,6 +37,34 @@ class Entry:
     starts_at: datetime
     ends_at: datetime
     zone_name: str
+    now: datetime
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What it came to. Rows of `access.booking_rows` know whether a fee was waived."""
+        return outcome_of(self.booking, is_waived=getattr(self.booking, "is_waived", False))
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its session delivers right now, so that its figures follow the meter."""
+        session = self.booking.session
+        return (
+            self.booking.status == BookingStatus.CHARGING and session is not None and session.ended_at is None
+        )
+
+    @property
+    def charged_wh(self) -> int | None:
+        return charged_wh(self.booking)
+
+    @property
+    def is_broken_off(self) -> bool:
+        """Over, but not because it was done: "Completed" would be the wrong word."""
+        return self.booking.is_interrupted and self.booking.status == BookingStatus.COMPLETED
+
+    @property
+    def next_bay_url(self) -> str:
+        """Where a truck whose charging broke off can go on."""
+        return next_bay_url(self.booking, now=self.now)
 
     @property
     def ends_another_day(self) -> bool:
@@ -58,14 +88,14 @@ def entry(booking: Booking, now: datetime) -> Entry:
     )
     return Entry(
         booking, group(booking, now), starts_at.replace(tzinfo=None), ends_at.replace(tzinfo=None),
-        starts_at.tzname() or booking.depot.time_zone,
+        starts_at.tzname() or booking.depot.time_zone, now,
     )  # fmt: skip
 
 
 def group(booking: Booking, now: datetime) -> str:
     """One of GROUPS. "Today" is the depot's: a truck in Lisbon has another midnight than one in Vilnius."""
     zone = booking.depot.zone
-    if booking.status == BookingStatus.CHARGING:
+    if booking.status == BookingStatus.CHARGING or (booking.is_interrupted and now < booking.ends_at):
         return "now"
     if not booking.is_live or booking.ends_at <= now:
         return "done"

@@ -115,6 +115,19 @@ def brief(quote: dict[str, Any]) -> dict[str, str] | None:
     return {"total": quote["total"], "currency": quote["currency"]} if quote else None
 
 
+def settled(quote: dict[str, Any], energy_wh: int) -> dict[str, Any]:
+    """A quote (its JSON) with the energy as it was metered in place of the estimate, by the unit prices it keeps."""
+    energy = cents(Decimal(quote["energy_per_kwh"]) * energy_wh / 1000)
+    lines = [line for line in quote["lines"] if not line["estimate"]]
+    if energy:
+        lines.append({"what": "Energy", "amount": str(energy), "estimate": False})
+    net = cents(sum((Decimal(line["amount"]) for line in lines), Decimal()))
+    vat = cents(net * Decimal(quote["vat_percent"]) / 100)
+    return {
+        **quote, "lines": lines, "net": str(net), "vat": str(vat), "total": str(net + vat), "energy_wh": energy_wh,
+    }  # fmt: skip
+
+
 def cents(amount: Decimal) -> Decimal:
     return amount.quantize(Decimal("0.01"), ROUND_HALF_UP)
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from bookings import day
+from bookings import access, day
 from bookings.live.audiences import depot_audience, fleet_audience
 from bookings.live.rendering import Views, renders
 from bookings.models import Booking
@@ -17,7 +17,7 @@ from bookings.models import Booking
 @renders("booking")
 def render_booking(booking_id: int) -> Views:
     """Lists of the fleet get the row itself; who looks after the depot and has its page open looks for himself."""
-    booking = Booking.objects.select_related("depot__operator", "evse", "vehicle", "fleet").get(pk=booking_id)
+    booking = access.booking_rows().get(pk=booking_id)
     return {
         fleet_audience(booking.fleet_id): fleet_view(booking, timezone.now()),
         depot_audience(booking.depot_id): {},

@@ -24,6 +24,7 @@ from bookings.forms.bookings import CancelForm, ChangeForm, ListForm
 from bookings.forms.versions import seen_version
 from bookings.models import Booking, BookingStatus, Vehicle
 from bookings.operations.undoing import Act, named
+from bookings.templatetags.board import charged
 from bookings.terms import LONGEST_BOOKING
 from bookings.views import slots
 from bookings.views.refusals import status_of
@@ -207,6 +208,7 @@ def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusa
         "pending": wording.pending_request(found),
         "asked": history.asked_words(found),
         "depot_change": history.last_change_by_depot(found),
+        "charged": charged(found),
         "moments": history.moments(found, organisation_ids=mine, is_fleet=is_fleet),
         "now": now,
     }

@@ -1,0 +1,40 @@
+"""Where a truck whose charging broke off can go on, as a question to the finder."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from math import ceil
+from urllib.parse import urlencode
+
+from django.urls import reverse
+
+from bookings import rules
+from bookings.models import Booking
+from depots.wall_clock import local_text
+
+UNKNOWN_REST_MIN = 60
+
+
+def next_bay_url(booking: Booking, *, now: datetime) -> str:
+    """The finder's answer for the same truck at the same depot, from the next possible start, for what it still needs."""
+    terms, zone = booking.terms, booking.depot.zone
+    starts_at = rules.first_start(terms, booking.depot, now)
+    ends_at = starts_at + timedelta(minutes=_rest_min(booking))
+    asked = {
+        "depot": booking.depot.code,
+        "vehicle": booking.vehicle.plate if booking.vehicle else "",
+        "starts_at": local_text(starts_at, zone),
+        "ends_at": local_text(ends_at, zone),
+    }
+    return f"{reverse('bookings:slots')}?{urlencode(asked)}"
+
+
+def _rest_min(booking: Booking) -> int:
+    """Minutes on the step for the energy that is missing, within what the terms allow."""
+    terms, expected, power_w = booking.terms, booking.expected_wh, booking.promised_power_w
+    minutes = float(UNKNOWN_REST_MIN)
+    if expected is not None and booking.metered_wh is not None and power_w:
+        minutes = max(0, expected - booking.metered_wh) / power_w * 60
+    step = terms.slot_step_min
+    wanted = max(ceil(minutes / step) * step, ceil(terms.min_duration_min / step) * step)
+    return min(wanted, terms.max_duration_min // step * step)

@@ -1,0 +1,220 @@
+"""What was is shown, not what was expected: energy, cost, fees, and charging that broke off."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from bookings import lifecycle, operations
+from bookings.models import Booking, BookingStatus, Tariff, Vehicle
+from depots.models import ChargingSession, Evse, Organisation
+from tests.bookings.people import client_of
+from tests.factories import (
+    NOW,
+    at,
+    make_depot,
+    make_evse,
+    make_fleet,
+    make_user,
+    make_vehicle,
+    option_of,
+    slot,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def clock() -> Any:
+    with time_machine.travel(NOW, tick=False) as travelling:
+        yield travelling
+
+
+@pytest.fixture
+def fleet() -> Organisation:
+    return make_fleet("Nordfracht")
+
+
+@pytest.fixture
+def vehicle(fleet: Organisation) -> Vehicle:
+    return make_vehicle(fleet, plate="HH-NF 100")
+
+
+@pytest.fixture
+def dispatcher(fleet: Organisation) -> Client:
+    return client_of(make_user(fleet))
+
+
+@pytest.fixture
+def evse() -> Evse:
+    depot = make_depot(code="NF-KAS")
+    Tariff.objects.create(
+        depot=depot, code="T", energy_per_kwh="0.40", booking_fee="5", no_show_fee="25", vat_percent="19"
+    )
+    return make_evse(depot, uid="KAS-1")
+
+
+@pytest.fixture
+def booking(evse: Evse, vehicle: Vehicle) -> Booking:
+    return operations.request_booking(
+        fleet=vehicle.fleet, option=option_of(evse), period=slot(10, 11), vehicle=vehicle, actor="me", now=NOW
+    )
+
+
+def seen_in(client: Client, booking: Booking) -> tuple[str, str]:
+    """The booking's page, and its row in the list."""
+    page = client.get(f"/bookings/{booking.pk}/").content.decode()
+    rows = client.get("/bookings/", {"first_day": ""}).content.decode()
+    return " ".join(page.split()), rows.split(f'id="row-{booking.pk}"')[1].split("</tr>")[0]
+
+
+def over(booking: Booking, status: str, **columns: Any) -> Booking:
+    Booking.objects.filter(pk=booking.pk).update(status=status, enforcement="used", **columns)
+    booking.refresh_from_db()
+    return booking
+
+
+def test_a_completed_booking_shows_metered_energy_and_its_cost(dispatcher: Client, booking: Booking) -> None:
+    over(booking, BookingStatus.COMPLETED, metered_wh=123_400)
+
+    page, row = seen_in(dispatcher, booking)
+
+    assert "123.4 kWh · €64.69" in row  # (123.4 × 0.40 + 5) × 1.19
+    assert "Charged 123.4 kWh, as metered. It costs €64.69." in page
+    assert "123.4 kWh as metered" in page
+    assert "Expected were €172.55." in page
+    assert "Total, about" not in page
+
+
+def test_of_a_completed_booking_without_a_meter_value_nothing_is_made_up(
+    dispatcher: Client, booking: Booking
+) -> None:
+    over(booking, BookingStatus.COMPLETED)
+
+    page, row = seen_in(dispatcher, booking)
+
+    assert "energy not known" in row
+    assert "so energy and cost are not known here." in page
+    assert "€" not in row
+
+
+def test_a_no_show_shows_the_fee_that_is_due(dispatcher: Client, booking: Booking) -> None:
+    over(booking, BookingStatus.NO_SHOW)
+
+    page, row = seen_in(dispatcher, booking)
+
+    assert "fee €29.75" in row
+    assert "€29.75 are due: the vehicle did not come in time." in page
+
+
+def test_a_waived_fee_is_said_with_its_reason(dispatcher: Client, booking: Booking) -> None:
+    lifecycle.record(
+        booking, kind="waived", actor="scheduler", at=NOW, detail={"fee": "no_show_fee", "why": "offline"}
+    )
+    over(booking, BookingStatus.NO_SHOW)
+
+    page, row = seen_in(dispatcher, booking)
+
+    assert "no fee" in row
+    assert "No fee: the charger was at fault" in page
+    assert "The charger is not connected." in page
+
+
+@pytest.mark.parametrize(
+    ("by", "reason", "words"),
+    [
+        ("fleet", "TRAFFIC", "No fee: it was cancelled in time."),
+        ("depot", "FULL", "No fee: the depot cancelled it."),
+    ],
+)
+def test_a_cancelled_booking_says_that_nothing_is_due_and_why(
+    dispatcher: Client, booking: Booking, by: str, reason: str, words: str
+) -> None:
+    operations.cancel_booking(booking_id=booking.pk, reason=reason, by=by, actor="me", now=NOW)
+
+    page, row = seen_in(dispatcher, booking)
+
+    assert words in page
+    assert "no fee" in row
+
+
+@pytest.mark.parametrize("status", [BookingStatus.CHARGING, BookingStatus.COMPLETED])
+def test_interrupted_charging_is_a_mark_with_the_next_bay_one_click_away(
+    dispatcher: Client, booking: Booking, clock: Any, status: str
+) -> None:
+    clock.move_to(at(10, 20))
+    quote = {**booking.quote, "energy_wh": 267_000}
+    over(booking, status, metered_wh=15_000, interrupted_at=at(10, 10), interrupted_why="fault", quote=quote)
+
+    page, row = seen_in(dispatcher, booking)
+    today = dispatcher.get("/").content.decode()
+
+    for text in (page, row, today.split('id="group-now"')[1]):
+        assert "Interrupted: 15 of about 267 kWh" in text
+        assert "data-interrupted" in text or text is row
+        assert ">Completed<" not in text.split("Done</h2>")[0]
+    link = page.split('href="/slots/?')[1].split('"')[0].replace("&amp;", "&")
+    answer = dispatcher.get(f"/slots/?{link}")
+    assert answer.status_code == 200
+    search = answer.context["form"].search()
+    assert (search.depot, search.vehicle) == (booking.depot, booking.vehicle)
+    # 252 kWh at 350 kW are 44 minutes; the next quarter of an hour begins at 10:30.
+    assert search.periods["Europe/Berlin"] == slot((10, 30), (11, 15))
+
+
+def test_a_session_that_outlives_its_slot_has_a_timer(
+    dispatcher: Client, booking: Booking, clock: Any
+) -> None:
+    clock.move_to(at(11, 12))
+    over(booking, BookingStatus.CHARGING)
+
+    page, row = seen_in(dispatcher, booking)
+
+    for text in (page, row):
+        assert "Over its time" in text
+        assert 'data-since="2030-01-15T11:00:00Z"' in text
+
+
+def test_a_running_session_shows_what_the_meter_says(
+    dispatcher: Client, booking: Booking, evse: Evse
+) -> None:
+    session = ChargingSession.objects.create(
+        charger=evse.charger, evse=evse, transaction="1", started_at=NOW, start_received_at=NOW,
+        meter_start_wh=1000, meter_last_wh=46_200, power_w=230_000, soc_percent=64.4,
+    )  # fmt: skip
+    over(booking, BookingStatus.CHARGING, session=session)
+
+    page, _ = seen_in(dispatcher, booking)
+
+    meter = page.split(f'data-meter="{session.pk}"')[1].split("</dd>")[0]
+    for figure in ("230 kW", "45.2 kWh", "64 %"):
+        assert figure in meter
+
+
+def test_outcomes_cost_a_list_no_query_a_row(
+    dispatcher: Client, booking: Booking, evse: Evse, vehicle: Vehicle
+) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as caught:
+            assert dispatcher.get("/bookings/", {"first_day": ""}).status_code == 200
+        return len(caught)
+
+    over(booking, BookingStatus.NO_SHOW)
+    few = queries()
+    for hour in (12, 13, 14):
+        more = operations.request_booking(
+            fleet=vehicle.fleet,
+            option=option_of(evse),
+            period=slot(hour, hour + 1),
+            vehicle=vehicle,
+            actor="me",
+            now=NOW,
+        )
+        over(more, BookingStatus.COMPLETED, metered_wh=1000)
+
+    assert queries() == few
