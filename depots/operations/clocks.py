@@ -12,6 +12,7 @@ from depots.operations.reported import Reading, Start, Stop, TransactionReport
 
 # Messages take their time, and nobody books by the second: a clock that is right within this is right.
 RIGHT_WITHIN = timedelta(seconds=10)
+NOW_WITHIN, FAR_OFF = timedelta(minutes=1), timedelta(minutes=10)
 # These times are ours already.
 _OF_ARRIVAL = {"bad_clock", "no_time"}
 
@@ -36,9 +37,11 @@ def correction(charger: Charger, at: datetime, flags: Sequence[str], *, now: dat
     the time, so what was known of the clock before it counts only for times that would lie ahead of us otherwise. And
     nothing comes from the future.
     """
-    if _OF_ARRIVAL & set(flags) or abs(at - now) <= RIGHT_WITHIN:
-        return timedelta()
     offset = timedelta(seconds=charger.clock_offset_s or 0)
+    # One that was far off and now is not has been set: the message may have been under way for a while.
+    right_within = NOW_WITHIN if abs(offset) >= FAR_OFF else RIGHT_WITHIN
+    if _OF_ARRIVAL & set(flags) or abs(at - now) <= right_within:
+        return timedelta()
     is_ahead = at > now
     is_known = abs(offset) > RIGHT_WITHIN and (is_ahead or not _booted_since_seen(charger))
     if is_known and at - offset <= now + RIGHT_WITHIN:

@@ -85,6 +85,8 @@ def charger(offset: timedelta | None, *, booted: bool = False) -> Charger:
         (HOUR, NOW - 2 * HOUR, NOW - 3 * HOUR),
         (HOUR, NOW + 3 * HOUR, NOW),
         (HOUR, NOW - 2 * SECOND, NOW - 2 * SECOND),  # set right meanwhile
+        (HOUR, NOW - 50 * SECOND, NOW - 50 * SECOND),  # and under way for a while
+        (2 * MINUTE, NOW - 50 * SECOND, NOW - 170 * SECOND),
         # an hour behind
         (-HOUR, NOW - HOUR, NOW),
         (-HOUR, NOW - 3 * HOUR, NOW - 2 * HOUR),
