@@ -22,6 +22,7 @@ urlpatterns = [
     path("depots/<str:code>/board/", board.board, name="board"),
     path("depots/<str:code>/board/bookings/<int:booking_id>/", board.booking, name="board_booking"),
     path("depots/<str:code>/board/bookings/<int:booking_id>/move/", board.move, name="board_move"),
+    path("depots/<str:code>/board/bookings/<int:booking_id>/end/", board.end, name="board_end"),
     path(
         "depots/<str:code>/board/bookings/<int:booking_id>/cancellation/",
         board.cancel,

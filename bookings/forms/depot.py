@@ -49,8 +49,10 @@ class PeriodForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
-        moments = [self._moment(name, values.get(name)) for name in ("starts_at", "ends_at")]
-        starts_at, ends_at = moments
+        starts_at, ends_at = (
+            _moment(self, name, values.get(name), self.depot, self.known_moment(name))
+            for name in ("starts_at", "ends_at")
+        )
         if starts_at is None or ends_at is None:
             return values
         if ends_at <= starts_at:
@@ -59,17 +61,20 @@ class PeriodForm(forms.Form):
         self.period = Period(starts_at, ends_at)
         return values
 
-    def _moment(self, name: str, written: datetime | None) -> datetime | None:
-        if written is None:
-            return None
-        known = self.known_moment(name)
-        if (
-            known is not None
-            and written.tzinfo is None
-            and written == known.astimezone(self.depot.zone).replace(tzinfo=None)
-        ):
-            return known
-        return moment_in(self, name, written, self.depot.zone)
+
+def _moment(
+    form: forms.Form, name: str, written: datetime | None, depot: Depot, known: datetime | None
+) -> datetime | None:
+    """What was written on the depot's clock, in UTC; `known` is what it stood for when the form was made."""
+    if written is None:
+        return None
+    if (
+        known is not None
+        and written.tzinfo is None
+        and written == known.astimezone(depot.zone).replace(tzinfo=None)
+    ):
+        return known
+    return moment_in(form, name, written, depot.zone)
 
 
 class MoveForm(PeriodForm):
@@ -103,6 +108,28 @@ class MoveForm(PeriodForm):
         if shift and self.period:
             moved = timedelta(minutes=shift)
             self.period = Period(self.period.starts_at + moved, self.period.ends_at + moved)
+        return values
+
+
+class EndForm(forms.Form):
+    """Until when a vehicle that charges may stay; `ends_at` is a moment once valid. `shift` as in MoveForm."""
+
+    ends_at = MomentField(label="Until")
+    shift = forms.IntegerField(
+        required=False, min_value=-24 * 60, max_value=24 * 60, widget=forms.HiddenInput
+    )
+
+    def __init__(self, *args: Any, booking: Booking, **options: Any) -> None:
+        self.booking = booking
+        initial = {"ends_at": local_text(booking.ends_at, booking.depot.zone)}
+        super().__init__(*args, **{"initial": initial, **options})
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        written = values.get("ends_at")
+        ends_at = _moment(self, "ends_at", written, self.booking.depot, self.booking.ends_at)
+        if ends_at is not None:
+            values["ends_at"] = ends_at + timedelta(minutes=values.get("shift") or 0)
         return values
 
 

@@ -17,10 +17,17 @@ from bookings import access, history, operations
 from bookings.board import Window, bars_of, read_board
 from bookings.board.reading import evses_of
 from bookings.errors import BookingError
-from bookings.forms.depot import CancellationForm, DecisionForm, MoveForm, add_refusal, nearest_words
+from bookings.forms.depot import (
+    CancellationForm,
+    DecisionForm,
+    EndForm,
+    MoveForm,
+    add_refusal,
+    nearest_words,
+)
 from bookings.forms.versions import seen_version
 from bookings.live import calendar_audience, depot_audience, fleet_audience
-from bookings.models import LIVE, Booking, BookingRequest, Occupancy
+from bookings.models import LIVE, Booking, BookingRequest, BookingStatus, Occupancy
 from bookings.navigation import waiting_requests
 from bookings.operations.planning import CHANGEABLE
 from bookings.views.refusals import status_of
@@ -92,6 +99,30 @@ def move(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
 
 @login_required
 @require_POST
+def end(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
+    """Another end for a vehicle that charges: sooner, or later where the next slot is free."""
+    found = _run(request, code, booking_id)
+    form = EndForm(request.POST, booking=found)
+    if not form.is_valid():
+        return _panel(request, found, end_form=form, status=422)
+    try:
+        changed = operations.change_booking(
+            booking_id=found.pk,
+            ends_at=form.cleaned_data["ends_at"],
+            by=Booking.Side.DEPOT,
+            seen_version=seen_version(request.POST),
+            actor=_actor(request),
+            now=timezone.now(),
+        )
+    except BookingError as refusal:
+        add_refusal(form, refusal, found.depot)
+        return _panel(request, found, end_form=form, status=status_of(refusal))
+    until = changed.ends_at.astimezone(changed.depot.zone)
+    return done(request, _board_url(changed), f"{_name(changed)} may stay until {until:%H:%M}.")
+
+
+@login_required
+@require_POST
 def cancel(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
     found = _run(request, code, booking_id)
     form = CancellationForm(request.POST)
@@ -118,6 +149,7 @@ def _panel(
     found: Booking,
     *,
     move_form: MoveForm | None = None,
+    end_form: EndForm | None = None,
     cancel_form: CancellationForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
@@ -126,12 +158,14 @@ def _panel(
     can_manage = found.depot.operator_id in access.operators_decided_for(request.user)
     asked = next((r for r in found.requests.all() if r.decision == BookingRequest.Decision.PENDING), None)
     can_move = can_manage and found.status in CHANGEABLE and found.ends_at > now
-    can_cancel = can_manage and found.status in LIVE and found.status != "charging"
+    can_end = can_manage and found.status == BookingStatus.CHARGING
+    can_cancel = can_manage and found.status in LIVE and found.status != BookingStatus.CHARGING
     return respond(
         request,
         "bookings/board/booking",
         {
             "booking": found,
+            "now": now,
             "starts_at": found.starts_at.astimezone(zone),
             "ends_at": found.ends_at.astimezone(zone),
             "duration": found.ends_at - found.starts_at,
@@ -144,6 +178,7 @@ def _panel(
             "move_form": (move_form or MoveForm(booking=found, evses=evses_of(found.depot)))
             if can_move
             else None,
+            "end_form": (end_form or EndForm(booking=found)) if can_end else None,
             "cancel_form": (cancel_form or CancellationForm()) if can_cancel else None,
             "entries": history.moments(
                 found, organisation_ids=access.operators_seen(request.user), is_fleet=False

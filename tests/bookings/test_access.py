@@ -80,6 +80,7 @@ WRITERS = {
     "undo": BOOKERS | {"rival"},
     "decision": {"manager"},
     "board_move": {"manager"},
+    "board_end": {"manager"},
     "board_cancellation": {"manager"},
     "close": {"manager"},
     "clearing": {"manager"},

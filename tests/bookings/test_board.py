@@ -425,6 +425,42 @@ def test_charging_that_broke_off_is_a_mark_beside_the_status(
     assert "The charger reported a fault." in page
 
 
+def test_a_manager_gives_a_truck_that_charges_another_end(
+    manager: Client, evses: list[Evse], fleet: Organisation, clock: Any
+) -> None:
+    booking = book(evses[0], fleet, 10, 11)
+    book(evses[0], make_fleet(), 13, 14)
+    Booking.objects.filter(pk=booking.pk).update(status="charging", session=session(evses[0]))
+    clock.move_to(at(10, 30))
+    url = f"{BOARD}bookings/{booking.pk}/end/"
+
+    def end(until: str, **fields: str) -> Any:
+        booking.refresh_from_db()
+        return manager.post(url, {"ends_at": until, "version": booking.version, **fields})
+
+    assert "May stay until" in html(manager, f"{BOARD}bookings/{booking.pk}/")
+    assert end("2030-01-15 12:00", shift="15").status_code == 302  # on the depot's clock
+    booking.refresh_from_db()
+    assert booking.ends_at == at(11, 15)
+    assert end("2030-01-15 11:45").status_code == 302
+    booking.refresh_from_db()
+    assert booking.ends_at == at(10, 45)
+    taken = end("2030-01-15 15:00")
+    assert taken.status_code == 409
+    assert "Possible:" in taken.content.decode()
+    assert end("2030-01-15 12:00", version="1").status_code == 409
+    assert end("never").status_code == 422
+
+
+def test_a_move_by_the_depot_says_that_the_fleet_s_price_stays(
+    manager: Client, evses: list[Evse], fleet: Organisation
+) -> None:
+    booking = book(evses[0], fleet)
+    Booking.objects.filter(pk=booking.pk).update(quote={"total": "45.20", "currency": "EUR"})
+
+    assert "price of €45.20 stays" in html(manager, f"{BOARD}bookings/{booking.pk}/")
+
+
 def test_what_a_meter_says_reaches_the_depot_and_the_fleet_whose_booking_it_is(
     depot: Depot, evses: list[Evse], fleet: Organisation
 ) -> None:
