@@ -162,9 +162,15 @@ def queue_to_claim(
 
     An operation that also sweeps holds, and with it locks options, comes here first: tokens are locked before options.
     """
-    if not terms.overlapping_tokens:
-        vehicles = {f"vehicle {pk}" for pk in vehicle_ids if pk}
-        _queue(sorted({*[f"token {key}" for key in token_keys(tokens)], *vehicles}))
+    _queue(sorted(_claim_names(terms, tokens, vehicle_ids)))
+
+
+def queue_for(bookings: Collection[Booking]) -> None:
+    """Wait for all that these bookings claim at once: for one after the other, two operations could cross."""
+    names: set[str] = set()
+    for booking in bookings:
+        names |= _claim_names(booking.terms, booking.tokens.all(), [booking.vehicle_id])
+    _queue(sorted(names))
 
 
 def kept_beside(booking: Booking) -> list[int]:
@@ -207,11 +213,28 @@ def defer() -> None:
         cursor.execute("SET CONSTRAINTS occupancy_evse_once DEFERRED")
 
 
-def _queue(names: list[str]) -> None:
-    """Wait for whoever claims the same names, in one order, until this transaction ends.
+def _claim_names(
+    terms: Terms, tokens: Iterable[BookingToken], vehicle_ids: Collection[int | None]
+) -> set[str]:
+    """What is claimed, by names of its own; nothing where the terms let it be in two places."""
+    if terms.overlapping_tokens:
+        return set()
+    return {
+        *[f"token {key}" for key in token_keys(list(tokens))],
+        *[f"vehicle {pk}" for pk in vehicle_ids if pk],
+    }
 
-    Partners' tokens have no row to lock; the name itself is the lock.
+
+def _queue(names: list[str]) -> None:
+    """Wait for whoever claims the same names, in the order of their keys, until this transaction ends.
+
+    Partners' tokens have no row to lock; the name itself is the lock. The inner query is sorted before the outer locks.
     """
+    if not names:
+        return
     with connection.cursor() as cursor:
-        for name in sorted(names):
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(key) FROM (SELECT DISTINCT hashtextextended(name, 0) AS key"
+            " FROM unnest(%s::text[]) AS name ORDER BY key) AS ordered",
+            [names],
+        )

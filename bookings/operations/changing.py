@@ -118,6 +118,13 @@ def _change(booking: Booking, ask: _Ask) -> Booking:
     return booking
 
 
+def queue_claims(booking: Booking, change: Change) -> None:
+    """Wait for what the booking claims and what it will claim at once: one after the other, two changes could cross."""
+    named = [*booking.tokens.all(), *(change.tokens or [])]
+    vehicles = [booking.vehicle_id, change.vehicle.pk if change.vehicle else None]
+    occupancy.queue_to_claim(booking.terms, named, vehicles)
+
+
 def apply(booking: Booking, change: Change, target: Evse, *, by: str, actor: str, now: datetime) -> None:
     """Carry out a change under the locks of both EVSEs. Raises PowerUnavailable or SlotTaken's constraint."""
     _write(booking, change, target, _bid(booking, change, target, by, now), by, actor, now)
@@ -203,9 +210,7 @@ def _is_undecided(booking: Booking, waiting: BookingRequest | None, by: str) -> 
 
 def _make_room(booking: Booking, change: Change, pool: Sequence[Evse], now: datetime) -> list[int]:
     """Give up what is kept for an older change and whatever ran out; the EVSEs of the former, by id."""
-    named = [*booking.tokens.all(), *(change.tokens or [])]
-    vehicles = [booking.vehicle_id, change.vehicle.pk if change.vehicle else None]
-    occupancy.queue_to_claim(booking.terms, named, vehicles)
+    queue_claims(booking, change)
     given_up = occupancy.drop_pending(booking)
     span = change.period.widened(booking.terms.early_start, booking.terms.tail)
     sweep_holds([evse.pk for evse in pool], span, now=now)

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from django.db import transaction
 
-from bookings import fitting, lifecycle, occupancy, queries
+from bookings import availability, fitting, lifecycle, occupancy, power, queries
 from bookings.errors import (
     BookingError,
     ChangedMeanwhile,
@@ -16,11 +16,12 @@ from bookings.errors import (
     InThePast,
     WrongStatus,
 )
-from bookings.locking import lock_bookings, lock_depot, lock_evses
-from bookings.models import LIVE, Booking, BookingStatus, Closure
+from bookings.fitting import Needs
+from bookings.locking import lock_bookings, lock_depot, lock_evses, lock_ids
+from bookings.models import LIVE, Booking, BookingOption, BookingStatus, Closure, Occupancy
 from bookings.operations import changing, requests
 from bookings.operations.cancelling import write_off
-from bookings.operations.making import assign
+from bookings.operations.making import free_places
 from bookings.signals import closures_changed
 from depots.models import Evse
 from depots.periods import Period
@@ -53,15 +54,18 @@ def close_evse(*, evse: Evse, period: Period, reason: str = "", actor: str, now:
 
 
 def affected(closure: Closure, *, now: datetime) -> list[Proposal]:
-    """The bookings a closure runs into, in order of time, each with what would become of it."""
-    proposals: list[Proposal] = []
-    promised: list[tuple[int, Period]] = []
-    for booking in _standing(closure):
-        target = None if booking.status == BookingStatus.CHARGING else _elsewhere(booking, now, promised)
-        if target is not None:
-            promised.append((target.pk, booking.period.widened(after=booking.terms.tail)))
-        proposals.append(Proposal(booking, target, stays=booking.status == BookingStatus.CHARGING))
-    return proposals
+    """The bookings a closure runs into, in order of time, each with what would become of it; in as many queries for one
+    as for hundreds."""
+    standing = _standing(closure)
+    if not standing:
+        return []
+    yard = _Yard.around(closure, standing)
+    return [
+        Proposal(booking, None, stays=True)
+        if booking.status == BookingStatus.CHARGING
+        else Proposal(booking, yard.elsewhere(booking, now=now))
+        for booking in standing
+    ]
 
 
 def version_of(proposals: Sequence[Proposal]) -> str:
@@ -81,17 +85,13 @@ def clear_closure(
     A vehicle that charges already is left alone. Returns what was done. Raises ChangedMeanwhile when that would be
     something else than what `seen_version` (of `version_of`) stands for.
     """
-    evse = Evse.objects.get(closures=closure_id)
     with lifecycle.one_operation():
-        lock_depot(evse.depot_id)
-        lock_evses(list(Evse.objects.filter(depot=evse.depot_id).values_list("pk", flat=True)))
-        closure = Closure.objects.select_related("evse__depot").get(pk=closure_id)
+        closure, proposals = _lock_proposals(closure_id, now)
         if closure.lifted_at is not None:
             raise WrongStatus("lifted", "cleared", "The closure was lifted already.")
-        lock_bookings([booking.pk for booking in _standing(closure)])
-        proposals = affected(closure, now=now)
         if seen_version is not None and seen_version != version_of(proposals):
             raise ChangedMeanwhile("What stands in the closure has changed since you looked. Look again.")
+        occupancy.queue_for([proposal.booking for proposal in proposals])
         return [_carry_out(proposal, closure, actor, now) for proposal in proposals]
 
 
@@ -117,39 +117,97 @@ def read_span(starts_at: datetime, ends_at: datetime) -> Period:
     return Period(starts_at, ends_at)
 
 
+def _lock_proposals(closure_id: int, now: datetime) -> tuple[Closure, list[Proposal]]:
+    """Lock what clearing a closure touches, and no more, and propose once it is locked.
+
+    That is the EVSE, those that bookings would go to or have a place kept at, and the bookings; the depot only where a
+    limit of power can bind. Where it turns out to be others under the locks, all is done again.
+    """
+    while True:
+        closure = Closure.objects.select_related("evse__depot").get(pk=closure_id)
+        reach, binds = _reach(closure, affected(closure, now=now)), power.can_bind(closure.evse.depot)
+        with transaction.atomic():
+            # A savepoint: locks taken under it are given back when it is rolled back.
+            if binds:
+                lock_depot(closure.evse.depot_id)
+            lock_ids(reach)
+            lock_bookings([booking.pk for booking in _standing(closure)])
+            closure = Closure.objects.select_related("evse__depot").get(pk=closure_id)
+            proposals = affected(closure, now=now)
+            if reach >= _reach(closure, proposals) and (binds or not power.can_bind(closure.evse.depot)):
+                return closure, proposals
+            transaction.set_rollback(True)
+
+
+def _reach(closure: Closure, proposals: Sequence[Proposal]) -> set[int]:
+    kept = Occupancy.objects.filter(
+        holder__in=[proposal.booking.pk for proposal in proposals], kind=Occupancy.Kind.PENDING
+    )
+    targets = {proposal.move_to.pk for proposal in proposals if proposal.move_to is not None}
+    return {closure.evse_id, *targets, *kept.values_list("evse_id", flat=True)}
+
+
 def _standing(closure: Closure) -> list[Booking]:
     rows = Booking.objects.filter(
         evse=closure.evse_id, status__in=LIVE, starts_at__lt=closure.ends_at, ends_at__gt=closure.starts_at
     )
-    return list(
-        rows.select_related("depot__operator", "option", "vehicle", "fleet", "evse").order_by("starts_at")
+    rows = rows.select_related("depot__operator", "option", "vehicle", "fleet", "evse").prefetch_related(
+        "tokens"
     )
+    return list(rows.order_by("starts_at"))
 
 
-def _elsewhere(booking: Booking, now: datetime, promised: list[tuple[int, Period]]) -> Evse | None:
-    """Another EVSE of the depot that fits, can give what was promised and is free, its own option's first."""
-    needs = requests.needs_of(booking)
-    rows = (
-        queries.evses_with_bays()
-        .filter(depot=booking.depot_id, is_withdrawn=False)
-        .exclude(pk__in=[booking.evse_id])
-    )
-    pool = [
-        evse
-        for evse in rows
-        if not fitting.misfits(needs, evse)
-        and evse.max_power_w >= booking.promised_power_w
-        and (booking.vehicle is not None or _is_like(evse, booking.evse))
-        and not any(pk == evse.pk and span.overlaps(booking.period) for pk, span in promised)
-    ]
-    in_option = set(booking.option.evses.values_list("pk", flat=True))
-    free = assign(pool, needs, booking.period, booking.terms, now=now, holder=booking.pk)
-    return min(free, key=lambda evse: evse.pk not in in_option, default=None)
+@dataclass(frozen=True)
+class _Yard:
+    """Where the bookings of a closed EVSE could go, read once for all of them. `taken` grows with what is proposed."""
 
+    evses: list[Evse]
+    closed: Evse
+    taken: dict[int, list[Occupancy]]
+    needs: dict[int, Needs]
+    evses_of_option: dict[int, set[int]]
 
-def _is_like(evse: Evse, booked: Evse | None) -> bool:
-    """Without a vehicle to measure, only an EVSE with the same plug takes the place of the booked one."""
-    return booked is None or bool(fitting.standards(evse) & fitting.standards(booked))
+    @classmethod
+    def around(cls, closure: Closure, standing: Sequence[Booking]) -> _Yard:
+        rows = queries.evses_with_bays().filter(depot=closure.evse.depot_id, is_withdrawn=False)
+        evses = {evse.pk: evse for evse in rows}
+        closed = evses.pop(closure.evse_id, closure.evse)
+        span = Period(standing[0].starts_at, max(booking.ends_at for booking in standing))
+        in_options = BookingOption.evses.through.objects.filter(
+            bookingoption__in={booking.option_id for booking in standing}
+        )
+        evses_of_option: dict[int, set[int]] = {}
+        for option_id, evse_id in in_options.values_list("bookingoption_id", "evse_id"):
+            evses_of_option.setdefault(option_id, set()).add(evse_id)
+        return cls(
+            list(evses.values()),
+            closed,
+            availability.occupied(list(evses), span.widened(availability.FAR, availability.FAR)),
+            requests.needs_by_booking(standing),
+            evses_of_option,
+        )
+
+    def elsewhere(self, booking: Booking, *, now: datetime) -> Evse | None:
+        """Another EVSE of the depot that fits, can give what was promised and is free, its own option's first."""
+        needs, terms = self.needs[booking.pk], booking.terms
+        pool = [
+            evse
+            for evse in self.evses
+            if not fitting.misfits(needs, evse)
+            and evse.max_power_w >= booking.promised_power_w
+            and (booking.vehicle is not None or self._is_like(evse))
+        ]
+        free = free_places(pool, needs, booking.period, terms, now=now, holder=booking.pk, taken=self.taken)
+        in_option = self.evses_of_option.get(booking.option_id, set())
+        best = min(free, key=lambda place: place.evse.pk not in in_option, default=None)
+        if best is None:
+            return None
+        self.taken[best.evse.pk].append(Occupancy(evse=best.evse, span=best.span, holder=booking.pk))
+        return best.evse
+
+    def _is_like(self, evse: Evse) -> bool:
+        """Without a vehicle to measure, only an EVSE with the same plug takes the place of the booked one."""
+        return bool(fitting.standards(evse) & fitting.standards(self.closed))
 
 
 def _carry_out(proposal: Proposal, closure: Closure, actor: str, now: datetime) -> Proposal:

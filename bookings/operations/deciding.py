@@ -53,6 +53,7 @@ def _accept(booking: Booking, request: BookingRequest, reason: str, actor: str, 
     requests.settle(request, BookingRequest.Decision.ACCEPTED, reason=reason, actor=actor, now=now)
     booking.decide_until = None
     if change is not None and target is not None:
+        changing.queue_claims(booking, change)
         occupancy.drop_pending(booking)
         changing.apply(booking, change, target, by=Booking.Side.FLEET, actor=actor, now=now)
     if booking.status == BookingStatus.REQUESTED:

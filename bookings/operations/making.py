@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -31,6 +31,7 @@ from bookings.models import (
     BookingStatus,
     BookingToken,
     Enforcement,
+    Occupancy,
     Vehicle,
 )
 from bookings.models.bookings import new_request_id
@@ -236,18 +237,20 @@ def free_places(
     *,
     now: datetime,
     holder: int | None = None,
+    taken: Mapping[int, list[Occupancy]] | None = None,
 ) -> list[Place]:
     """The locked EVSEs that are free for the period, the one that wastes least first; none means full.
 
-    Tightest fit, then the smallest free gap around the period. `holder` is a booking whose own place counts as free.
+    Tightest fit, then the smallest free gap around the period. `holder` is a booking whose own place counts as free;
+    `taken` is what takes the EVSEs within FAR of the period, where it was read already.
     """
-    taken = availability.occupied(
-        [evse.pk for evse in pool], period.widened(availability.FAR, availability.FAR)
-    )
+    if taken is None:
+        around = period.widened(availability.FAR, availability.FAR)
+        taken = availability.occupied([evse.pk for evse in pool], around)
     wanted = Period(period.starts_at, period.ends_at + terms.tail)
     free = []
     for evse in pool:
-        spans = [row.span for row in taken[evse.pk] if row.holder != holder]
+        spans = [row.span for row in taken.get(evse.pk, ()) if row.holder != holder]
         if not any(span.overlaps(wanted) for span in spans):
             place = Place(evse, occupancy.occupied_span(period, terms, spans, now=now))
             free.append((fitting.leftover(needs, evse), _gap_around(spans, period), evse.pk, place))
