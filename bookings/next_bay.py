@@ -10,21 +10,26 @@ from django.urls import reverse
 
 from bookings import rules
 from bookings.models import Booking
+from depots.periods import Period
 from depots.wall_clock import local_text
 
 UNKNOWN_REST_MIN = 60
 
 
+def rest_period(booking: Booking, *, now: datetime) -> Period:
+    """From the next possible start, for what it still needs."""
+    starts_at = rules.first_start(booking.terms, booking.depot, now)
+    return Period(starts_at, starts_at + timedelta(minutes=_rest_min(booking)))
+
+
 def next_bay_url(booking: Booking, *, now: datetime) -> str:
-    """The finder's answer for the same truck at the same depot, from the next possible start, for what it still needs."""
-    terms, zone = booking.terms, booking.depot.zone
-    starts_at = rules.first_start(terms, booking.depot, now)
-    ends_at = starts_at + timedelta(minutes=_rest_min(booking))
+    """The finder's answer for the same truck at the same depot."""
+    zone, period = booking.depot.zone, rest_period(booking, now=now)
     asked = {
         "depot": booking.depot.code,
         "vehicle": booking.vehicle.plate if booking.vehicle else "",
-        "starts_at": local_text(starts_at, zone),
-        "ends_at": local_text(ends_at, zone),
+        "starts_at": local_text(period.starts_at, zone),
+        "ends_at": local_text(period.ends_at, zone),
     }
     return f"{reverse('bookings:slots')}?{urlencode(asked)}"
 

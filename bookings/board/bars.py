@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from bookings.models import Booking, BookingRequest, BookingStatus, Closure, Enforcement, Occupancy
+from bookings.next_bay import next_bay_url
 from depots.models import ChargingSession
 from depots.periods import Period, utc_text
 
@@ -95,6 +96,18 @@ class Bar:
     def outstays_since(self) -> str:
         """From when on its session outlives the slot; empty where it does not."""
         return self.ends if self.booking.overstays(self.now) else ""
+
+    @property
+    def is_broken_off(self) -> bool:
+        """Over, but not because it was done: "Completed" would be the wrong word."""
+        return self.booking.is_interrupted and self.booking.status == BookingStatus.COMPLETED
+
+    @property
+    def next_bay_url(self) -> str:
+        """Where its fleet finds a bay to go on; empty where it need not. The depot's panel names the bay itself."""
+        if self.is_for_depot or not self.booking.is_interrupted:
+            return ""
+        return next_bay_url(self.booking, now=self.now)
 
     @property
     def waits(self) -> bool:

@@ -111,7 +111,7 @@ def read_board(viewer: BoardViewer, window: Window, *, now: datetime) -> Board:
 
 def shown_bookings() -> QuerySet[Booking]:
     """Bookings with all that a bar tells of them."""
-    rows = Booking.objects.select_related("fleet", "depot").prefetch_related("tokens")
+    rows = Booking.objects.select_related("fleet", "depot", "vehicle").prefetch_related("tokens")
     return rows.exclude(status__in=UNSHOWN)
 
 

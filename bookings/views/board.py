@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from bookings import access, history, operations
+from bookings import access, history, operations, queries
 from bookings.board import Window, bars_of, read_board
 from bookings.board.reading import evses_of
 from bookings.errors import BookingError
@@ -29,7 +29,9 @@ from bookings.forms.versions import seen_version
 from bookings.live import calendar_audience, depot_audience, fleet_audience
 from bookings.models import LIVE, Booking, BookingRequest, BookingStatus, Occupancy
 from bookings.navigation import waiting_requests
+from bookings.next_bay import rest_period
 from bookings.operations.planning import CHANGEABLE
+from bookings.operations.requests import needs_of
 from bookings.views.refusals import status_of
 from depots.models import Depot, Evse, User
 from depots.pages import done, respond
@@ -166,6 +168,7 @@ def _panel(
         {
             "booking": found,
             "now": now,
+            "is_broken_off": found.is_interrupted and found.status == BookingStatus.COMPLETED,
             "starts_at": found.starts_at.astimezone(zone),
             "ends_at": found.ends_at.astimezone(zone),
             "duration": found.ends_at - found.starts_at,
@@ -178,6 +181,7 @@ def _panel(
             "move_form": (move_form or MoveForm(booking=found, evses=evses_of(found.depot)))
             if can_move
             else None,
+            "next_bay": _next_bay(found, now),
             "end_form": (end_form or EndForm(booking=found)) if can_end else None,
             "cancel_form": (cancel_form or CancellationForm()) if can_cancel else None,
             "entries": history.moments(
@@ -186,6 +190,24 @@ def _panel(
         },
         status,
     )
+
+
+def _next_bay(found: Booking, now: datetime) -> dict[str, Any] | None:
+    """Where a truck whose charging broke off could go on, for what it still needs; no `evse` where nothing is free."""
+    if not found.is_interrupted:
+        return None
+    period = rest_period(found, now=now)
+    offers = queries.find_slots(
+        fleet=found.fleet, period=period, depot=found.depot, vehicle=found.vehicle,
+        needs=needs_of(found), now=now,
+    )  # fmt: skip
+    first = next((offer for offer in offers if offer.is_free and not offer.trouble), None)
+    zone = found.depot.zone
+    return {
+        "evse": first.evse if first else None,
+        "starts_at": period.starts_at.astimezone(zone),
+        "ends_at": period.ends_at.astimezone(zone),
+    }
 
 
 def _moved(request: HttpRequest, moved: Booking, before: dict[str, str]) -> HttpResponse:

@@ -417,12 +417,18 @@ def test_charging_that_broke_off_is_a_mark_beside_the_status(
         status="completed", interrupted_at=NOW, interrupted_why="fault", metered_wh=15_300,
         quote={"energy_wh": 267_000},
     )  # fmt: skip
+    Evse.objects.filter(pk=evses[0].pk).update(status="faulted")
 
     page = html(manager)
 
     assert re.search(rf'data-booking="{booking.pk}" data-status="completed"[^>]*data-interrupted', page)
     assert "Interrupted: 15 of about 267 kWh" in page
     assert "The charger reported a fault." in page
+    assert "Completed" not in page
+    panel = html(manager, f"{BOARD}bookings/{booking.pk}/")
+    assert f'href="{BOARD}?day=2030-01-15#evse-{evses[1].pk}">{evses[1].uid}</a>, free 09:00–09:45' in panel
+    guest = html(client_of(make_user(fleet)))
+    assert re.search(r'href="/slots/\?depot=VENLO&amp;vehicle=[^"]*">Next possible bay', guest)
 
 
 def test_a_manager_gives_a_truck_that_charges_another_end(
