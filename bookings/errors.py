@@ -177,6 +177,21 @@ class NothingToDecide(BookingError):
     code = "nothing_to_decide"
 
 
+class ChargerOffline(BookingError):
+    code = "charger_offline"
+
+    def __init__(self, sentence: str = "The charger is not connected.") -> None:
+        super().__init__(sentence)
+
+
+class NotYetStartable(BookingError):
+    code = "not_yet"
+    field = "starts_at"
+
+    def __init__(self, sentence: str = "The slot has not begun yet.") -> None:
+        super().__init__(sentence)
+
+
 class WrongStatus(BookingError):
     """The move is not in the table. `status` is what the booking was."""
 

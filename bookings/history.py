@@ -78,6 +78,9 @@ OTHERS = {
 CHANGES = {"changed", "moved", "change_accepted", "change_declined"}
 
 
+REMOTE = {"remote_start": "start", "remote_stop": "stop"}
+
+
 def moments(booking: Booking, *, organisation_ids: Iterable[int], is_fleet: bool) -> list[Moment]:
     """The latest first. Of people only those of one's own organisations are named, of others the side they act for."""
     events, asks = list(booking.events.all()), list(booking.requests.all())
@@ -99,6 +102,8 @@ def _words(event: BookingEvent, booking: Booking) -> tuple[str, str, str]:
         return ENFORCEMENT.get(event.after, ("The charger answered", "plug", "info"))
     if event.kind == "session":
         return _session_words(event.detail)
+    if event.kind in REMOTE:
+        return _remote_words(REMOTE[event.kind], event.after)
     if event.kind != "status":
         title, icon, level = OTHERS.get(
             event.kind, (event.kind.replace("_", " ").capitalize(), "history", "info")
@@ -124,6 +129,16 @@ def _text(event: BookingEvent, booking: Booking) -> str:
     if detail.get("irregular"):
         parts.append("The partner skipped a step that its protocol has.")
     return " ".join(f"{part.rstrip('.')}." for part in parts if part)
+
+
+def _remote_words(asked: str, answer: str) -> tuple[str, str, str]:
+    if answer == "asked":
+        return f"The charger was asked to {asked} charging", "plug", "info"
+    if answer == "accepted":
+        return f"The charger accepts to {asked} charging", "circle-check", "success"
+    if answer == "no_answer":
+        return f"The charger did not answer when asked to {asked} charging", "alert-triangle", "warning"
+    return f"The charger refuses to {asked} charging", "ban", "danger"
 
 
 def _session_words(detail: dict[str, Any]) -> tuple[str, str, str]:

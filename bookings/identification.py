@@ -8,6 +8,8 @@ from depots.models import Charger
 
 # OCPP 1.6 idTag; what we keep of a token is shorter than 2.x allows.
 LONGEST_TAG = 20
+# No reader reads it: in OCPP 2.x an idToken of type Central.
+SECRET_TYPE = Token.Type.OTHER.value
 
 
 def working_tokens(booking: Booking) -> list[BookingToken]:
@@ -46,7 +48,7 @@ def token_for(booking: Booking, charger: Charger) -> tuple[str, str]:
         name = wire_name(token)
         if fits(name, charger):
             return name, token.type
-    return booking.group, ""
+    return booking.group, SECRET_TYPE
 
 
 def needs_secret(booking: Booking, charger: Charger) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from bookings import enforcement
+from bookings import enforcement, operations
 from bookings.models import Booking, BookingEvent
 from bookings.signals import booking_changed
 from depots import signals as depots
@@ -23,6 +23,7 @@ def on_booking_changed(booking: Booking, event: BookingEvent, at: datetime, **_:
 @receiver(depots.command_settled)
 def on_command_settled(command: ChargerCommand, at: datetime, **_: Any) -> None:
     enforcement.take_answer(command, now=at)
+    operations.take_answer(command, now=at)
 
 
 @receiver(depots.charger_connected)

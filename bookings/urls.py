@@ -1,6 +1,18 @@
 from django.urls import path
 
-from bookings.views import board, bookings, closures, home, requests, slots, tokens, undoing, vehicles, yard
+from bookings.views import (
+    board,
+    bookings,
+    charging,
+    closures,
+    home,
+    requests,
+    slots,
+    tokens,
+    undoing,
+    vehicles,
+    yard,
+)
 
 app_name = "bookings"
 
@@ -16,6 +28,8 @@ urlpatterns = [
     path("bookings/<int:booking_id>/change/", bookings.change, name="change"),
     path("bookings/<int:booking_id>/cancellation/", bookings.cancel, name="cancellation"),
     path("bookings/<int:booking_id>/seen/", bookings.seen, name="seen"),
+    path("bookings/<int:booking_id>/start/", charging.start, name="start"),
+    path("bookings/<int:booking_id>/stop/", charging.stop, name="stop"),
     path("requests/", requests.requests, name="requests"),
     path("requests/<int:booking_id>/decision/", requests.decision, name="decision"),
     path("depots/<str:code>/", yard.yard, name="yard"),

@@ -16,6 +16,7 @@ from bookings.operations.deciding import decide
 from bookings.operations.making import confirm_hold, hold_slot, request_booking
 from bookings.operations.remote import RemoteState, adopt_remote
 from bookings.operations.seeing import mark_seen
+from bookings.operations.starting import start_remotely, stop_remotely, take_answer
 from bookings.operations.tokens import TokenName
 from bookings.operations.undoing import undo
 
@@ -48,6 +49,9 @@ __all__ = [
     "release_hold",
     "request_booking",
     "start_charging",
+    "start_remotely",
+    "stop_remotely",
+    "take_answer",
     "undo",
     "vehicle_left",
 ]

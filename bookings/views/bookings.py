@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from bookings import access, day, history, operations, wording
+from bookings import access, day, history, operations, remote_control, wording
 from bookings.errors import BookingError, ChangedMeanwhile, WrongStatus
 from bookings.forms import undoing
 from bookings.forms.bookings import CancelForm, ChangeForm, ListForm
@@ -210,6 +210,7 @@ def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusa
         "depot_change": history.last_change_by_depot(found),
         "charged": charged(found),
         "moments": history.moments(found, organisation_ids=mine, is_fleet=is_fleet),
+        "remote": remote_control.remote(user, found, now=now),
         "now": now,
     }
     return pages.respond(request, "bookings/booking", context, status)

@@ -7,6 +7,7 @@ from bookings.errors import BookingError
 # Somebody or something else stands in the way; with other refusals the ask itself does not fit the rules.
 CONFLICTS = {
     "changed_meanwhile",
+    "charger_offline",
     "slot_taken",
     "wrong_status",
     "power_unavailable",

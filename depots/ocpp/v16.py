@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
-from ocpp.v16.enums import AuthorizationStatus, ChargePointStatus
+from ocpp.v16.enums import AuthorizationStatus, ChargePointStatus, MessageTrigger
 
 from depots import operations
 from depots.cards import card_ending, without_cards
@@ -56,7 +57,17 @@ ANSWERS_TO_COMMANDS = {
     "Occupied": "occupied",
     "Faulted": "faulted",
     "Unavailable": "unavailable",
+    "Scheduled": "scheduled",
+    "Unlocked": "unlocked",
+    "UnlockFailed": "unlock_failed",
+    "NotSupported": "not_supported",
+    "NotImplemented": "not_supported",
+    "OngoingAuthorizedTransaction": "ongoing_authorized_transaction",
+    "UnknownConnector": "unknown_connector",
 }
+
+# Messages that a charger can be asked to send (TriggerMessage).
+TRIGGERS = frozenset(each.value for each in MessageTrigger)
 
 # Asked in portions: some chargers hold few answers in their buffer (GetConfigurationMaxKeys).
 CAPABILITY_KEYS = (
@@ -233,7 +244,15 @@ def request(command: ChargerCommand) -> tuple[str, dict[str, Any]]:
 
 
 def read_answer(payload: dict[str, Any]) -> tuple[str, str]:
-    """Our word for a charger's answer; an answer outside the protocol is kept as text."""
+    """Our word for a charger's answer, and what it adds; an answer outside the protocol is kept as text.
+
+    Settings are read without a status: their values are the text, as JSON.
+    """
+    if "configurationKey" in payload or "unknownKey" in payload:
+        keys = [entry for entry in payload.get("configurationKey") or [] if isinstance(entry, dict)]
+        values = {str(entry.get("key")): entry.get("value") for entry in keys}
+        unknown = {str(key): None for key in payload.get("unknownKey") or []}
+        return "accepted", json.dumps({**values, **unknown})
     told = payload.get("status")
     word = ANSWERS_TO_COMMANDS.get(told) if isinstance(told, str) else None
     return (word, "") if word else ("error", without_cards(f"an answer outside the protocol: {payload}"))
@@ -317,6 +336,42 @@ def _remote_stop(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return "RemoteStopTransaction", {"transactionId": int(payload["transaction"])}
 
 
+def _unlock(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    return "UnlockConnector", {"connectorId": payload["evse"]}
+
+
+def _reset(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    if payload.get("evse"):
+        raise Unsayable("OCPP 1.6 restarts a charger as a whole.")
+    return "Reset", {"type": "Hard" if payload["hard"] else "Soft"}
+
+
+def _trigger(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    message, evse = trigger_of(payload["message"], TRIGGERS), payload.get("evse")
+    return "TriggerMessage", {"requestedMessage": message, **({"connectorId": evse} if evse else {})}
+
+
+def trigger_of(name: str, known: frozenset[str]) -> str:
+    """The message's name as the protocol spells it. Raises Unsayable."""
+    found = next((each for each in known if each.lower() == name.lower()), None)
+    if found is None:
+        raise Unsayable(f"This charger can be asked for {', '.join(sorted(known))}; not for {name[:50]!r}.")
+    return found
+
+
+def _availability(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    kind = "Operative" if payload["operative"] else "Inoperative"
+    return "ChangeAvailability", {"connectorId": payload.get("evse") or 0, "type": kind}
+
+
+def _clear_cache(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    return "ClearCache", {}
+
+
+def _get_configuration(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    return "GetConfiguration", {"key": payload["keys"]} if payload["keys"] else {}
+
+
 def _tag(token: str) -> str:
     if not 0 < len(token) <= LONGEST_TAG:
         raise Unsayable(
@@ -334,4 +389,10 @@ _REQUESTS = {
     ChargerCommand.Action.CANCEL_RESERVATION: _cancel,
     ChargerCommand.Action.REMOTE_START: _remote_start,
     ChargerCommand.Action.REMOTE_STOP: _remote_stop,
+    ChargerCommand.Action.UNLOCK: _unlock,
+    ChargerCommand.Action.RESET: _reset,
+    ChargerCommand.Action.TRIGGER: _trigger,
+    ChargerCommand.Action.AVAILABILITY: _availability,
+    ChargerCommand.Action.CLEAR_CACHE: _clear_cache,
+    ChargerCommand.Action.GET_CONFIGURATION: _get_configuration,
 }

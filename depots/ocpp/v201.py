@@ -15,18 +15,19 @@ from ocpp.v201.enums import (
     ChargingStateEnumType,
     ConnectorStatusEnumType,
     IdTokenEnumType,
+    MessageTriggerEnumType,
     ReservationUpdateStatusEnumType,
     TransactionEventEnumType,
 )
 
 from depots import operations
-from depots.cards import card_ending
+from depots.cards import card_ending, without_cards
 from depots.gate import Answer
 from depots.models import ChargerCommand, Evse
-from depots.ocpp import samples
+from depots.ocpp import samples, v16
 from depots.ocpp.line import Line, Unsayable
 from depots.ocpp.times import write_time
-from depots.ocpp.v16 import ANSWERS_TO_COMMANDS, read_answer, take_note
+from depots.ocpp.v16 import ANSWERS_TO_COMMANDS, take_note
 from depots.ocpp.wire import CallRefused, Wire
 from depots.operations import BIGGEST, TransactionReport
 
@@ -44,6 +45,9 @@ __all__ = [
 VERSION = "2.0.1"
 
 LONGEST_TOKEN = 36
+
+# Messages that a charger can be asked to send (TriggerMessage).
+TRIGGERS = frozenset(each.value for each in MessageTriggerEnumType)
 LONGEST_TRANSACTION = 64
 
 STATUS = {
@@ -291,6 +295,22 @@ def request(command: ChargerCommand) -> tuple[str, dict[str, Any]]:
     return _REQUESTS[ChargerCommand.Action(command.action)](command.payload)
 
 
+def read_answer(payload: dict[str, Any]) -> tuple[str, str]:
+    """Our word for a charger's answer, and what it adds: its reason, or the values of settings as JSON."""
+    results = payload.get("getVariableResult")
+    if isinstance(results, list):
+        values: dict[str, Any] = {}
+        for result in results:
+            values.update(_variable(result, others=True))
+        return "accepted", json.dumps(values)
+    word, text = v16.read_answer(payload)
+    info = payload.get("statusInfo")
+    if not text and isinstance(info, dict):
+        told = [info.get("reasonCode"), info.get("additionalInfo")]
+        text = without_cards(" ".join(part for part in told if isinstance(part, str)))
+    return word, text
+
+
 async def ask_capabilities(wire: Wire) -> dict[str, Any]:
     """GetVariables. Accepted without a value is "unknown"; an unknown component is "no"."""
     variables: dict[str, Any] = {}
@@ -416,11 +436,16 @@ def _of_all_connectors(line: Line, evse_id: int, connector_id: int, status: Evse
     return next(each for each in STRONGEST_FIRST if each in known)
 
 
-def _variable(result: Any) -> dict[str, Any]:
-    """{"Component.Variable": value} of one answer, nothing of one that is not understood."""
+def _variable(result: Any, *, others: bool = False) -> dict[str, Any]:
+    """{"Component.Variable": value} of one answer, nothing of one that is not understood.
+
+    `others` keeps those the charger would not tell as well, as null.
+    """
     try:
         name = f"{result['component']['name']}.{result['variable']['name']}"
-        return {name: result.get("attributeValue")} if result["attributeStatus"] == "Accepted" else {}
+        if result["attributeStatus"] == "Accepted":
+            return {name: result.get("attributeValue")}
+        return {name: None} if others else {}
     except (KeyError, TypeError, AttributeError):
         return {}
 
@@ -454,6 +479,51 @@ def _remote_stop(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return "RequestStopTransaction", {"transactionId": payload["transaction"]}
 
 
+def _unlock(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    return "UnlockConnector", {"evseId": payload["evse"], "connectorId": 1}
+
+
+def _reset(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    evse = payload.get("evse")
+    kind = "Immediate" if payload["hard"] else "OnIdle"
+    return "Reset", {"type": kind, **({"evseId": evse} if evse else {})}
+
+
+def _trigger(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    message = v16.trigger_of(payload["message"], TRIGGERS)
+    # A status is that of one connector (F06.FR.12).
+    place = _place(payload) if message != "StatusNotification" else _place(payload, connector=1)
+    return "TriggerMessage", {"requestedMessage": message, **place}
+
+
+def _availability(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    status = "Operative" if payload["operative"] else "Inoperative"
+    return "ChangeAvailability", {"operationalStatus": status, **_place(payload)}
+
+
+def _place(payload: dict[str, Any], **connector: int) -> dict[str, Any]:
+    evse = payload.get("evse")
+    numbers = {f"{name}Id": number for name, number in connector.items()}
+    return {"evse": {"id": evse, **numbers}} if evse else {}
+
+
+def _clear_cache(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    return "ClearCache", {}
+
+
+def _get_configuration(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """`Component.Variable` each. Raises Unsayable."""
+    wanted = []
+    for key in payload["keys"]:
+        component, dot, variable = key.partition(".")
+        if not (component and dot and variable):
+            raise Unsayable(f"A setting of OCPP 2.x is called Component.Variable; {key[:50]!r} is not.")
+        wanted.append({"component": {"name": component}, "variable": {"name": variable}})
+    if not wanted:
+        raise Unsayable("OCPP 2.x reads settings by name: Component.Variable, by comma.")
+    return "GetVariables", {"getVariableData": wanted}
+
+
 def _token(payload: dict[str, Any]) -> dict[str, Any]:
     token = payload["token"]
     if not 0 < len(token) <= LONGEST_TOKEN:
@@ -477,4 +547,10 @@ _REQUESTS = {
     ChargerCommand.Action.CANCEL_RESERVATION: _cancel,
     ChargerCommand.Action.REMOTE_START: _remote_start,
     ChargerCommand.Action.REMOTE_STOP: _remote_stop,
+    ChargerCommand.Action.UNLOCK: _unlock,
+    ChargerCommand.Action.RESET: _reset,
+    ChargerCommand.Action.TRIGGER: _trigger,
+    ChargerCommand.Action.AVAILABILITY: _availability,
+    ChargerCommand.Action.CLEAR_CACHE: _clear_cache,
+    ChargerCommand.Action.GET_CONFIGURATION: _get_configuration,
 }

@@ -25,6 +25,8 @@ REPEATABLE = {Action.RESERVE, Action.CANCEL_RESERVATION, Action.REMOTE_STOP, Act
 # After so many lost answers in a row somebody else decides; each pause is longer than a slow modem's timeout.
 MOST_REPEATS = 5
 REPEAT_PAUSE = timedelta(seconds=20)
+# All settings of a charger are some 200 lines.
+LONGEST_ANSWER = 60_000
 
 
 class NotTheHolder(Exception):
@@ -213,7 +215,7 @@ def _is_running(command: ChargerCommand) -> bool:
 def _settle(
     command: ChargerCommand, state: str, *, answer: str = "", answer_text: str = "", now: datetime
 ) -> None:
-    command.state, command.answer, command.answer_text = state, answer, answer_text[:2000]
+    command.state, command.answer, command.answer_text = state, answer, answer_text[:LONGEST_ANSWER]
     command.answered_at = now
     command.save(update_fields=["state", "answer", "answer_text", "answered_at"])
     if command.action == Action.RESERVE and answer:

@@ -1,0 +1,177 @@
+"""Have a charger do something now, and say what it answered."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.utils import timezone
+
+from bookings.models import Booking, BookingSession, BookingStatus, Token
+from bookings.operations import start_remotely, stop_remotely
+from bookings.operations.starting import WAITS
+from config.operator_command import ACTOR, OperatorCommand
+from depots import operations
+from depots.cards import card_number
+from depots.models import Charger, ChargerCommand, Evse
+from depots.queries import find_charger, is_online
+
+Action = ChargerCommand.Action
+State = ChargerCommand.State
+
+VERBS = {
+    "start": Action.REMOTE_START, "stop": Action.REMOTE_STOP, "unlock": Action.UNLOCK, "reset": Action.RESET,
+    "trigger": Action.TRIGGER, "availability": Action.AVAILABILITY, "clear_cache": Action.CLEAR_CACHE,
+    "get_configuration": Action.GET_CONFIGURATION,
+}  # fmt: skip
+VALUES = {"reset": ("soft", "hard"), "availability": ("operative", "inoperative")}
+DONE = {"accepted", "scheduled", "unlocked"}
+LOOKS_EVERY_S = 0.2
+WRONG_USAGE = 2
+
+
+class Command(OperatorCommand):
+    help = "Have a charger do something; waits for its answer and prints it."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("identity", help="its OCPP identity, as in DEMO-1")
+        parser.add_argument("verb", choices=VERBS)
+        parser.add_argument("--evse", metavar="UID", help="where it has more than one, and one is meant")
+        parser.add_argument("--token", metavar="T", help="start: the card; the booking's own when left out")
+        parser.add_argument("--transaction", metavar="T", help="stop: the charger's id of it")
+        parser.add_argument(
+            "--value",
+            metavar="V",
+            help="reset: soft or hard; availability: operative or inoperative; trigger: the message's name; "
+            "get_configuration: keys by comma (2.x: Component.Variable)",
+        )
+
+    def handle(self, *args: Any, identity: str, verb: str, **options: Any) -> None:
+        charger = find_charger(identity)
+        if charger is None:
+            raise CommandError(f"There is no charger {identity!r}.")
+        self._check_value(verb, options["value"])
+        evse = _evse(charger, options["evse"])
+        if not is_online(charger, now=timezone.now()):
+            self._tell("offline", "The charger is not connected.")
+            return
+        command = _send(charger, verb, evse, options)
+        _wait(command)
+        self._tell(*_outcome(command))
+
+    def _check_value(self, verb: str, value: str | None) -> None:
+        known = VALUES.get(verb)
+        if (known and (value or known[0]) not in known) or (verb == "availability" and value is None):
+            raise CommandError(f"{verb} takes --value {' or '.join(known or ())}.", returncode=WRONG_USAGE)
+        if verb == "trigger" and not value:
+            raise CommandError("trigger takes --value with the name of the message.", returncode=WRONG_USAGE)
+
+    def _tell(self, answer: str, detail: Any) -> None:
+        """The line is printed whatever came of it; the exit code says whether the charger does it."""
+        self.say({"answer": answer, "detail": detail})
+        if answer.lower() not in DONE:
+            self.stdout.flush()
+            sys.exit(1)
+
+
+def _evse(charger: Charger, uid: str | None) -> Evse | None:
+    evses = list(charger.evses.order_by("number"))
+    if uid is None:
+        return evses[0] if len(evses) == 1 else None
+    found = next((evse for evse in evses if evse.uid.upper() == uid.strip().upper()), None)
+    if found is None:
+        raise CommandError(f"{charger} has no EVSE {uid!r}.")
+    return found
+
+
+def _send(charger: Charger, verb: str, evse: Evse | None, options: dict[str, Any]) -> ChargerCommand:
+    if verb == "start":
+        return _start(charger, evse, options["token"])
+    if verb == "stop":
+        return _stop(charger, evse, options["transaction"])
+    number = evse.number if evse is not None and (options["evse"] or verb == "unlock") else None
+    value = (options["value"] or "").strip()
+    if verb == "unlock" and number is None:
+        raise CommandError(f"{charger} has several EVSEs: say which with --evse.", returncode=WRONG_USAGE)
+    payloads: dict[str, dict[str, Any]] = {
+        "unlock": {"evse": number},
+        "reset": {"hard": value == "hard", "evse": number},
+        "trigger": {"message": value, "evse": number},
+        "availability": {"operative": value == "operative", "evse": number},
+        "get_configuration": {"keys": [key.strip() for key in value.split(",") if key.strip()]},
+    }
+    return _queue(charger, verb, payloads.get(verb, {}))
+
+
+def _start(charger: Charger, evse: Evse | None, token: str | None) -> ChargerCommand:
+    if token is None:
+        return start_remotely(booking_id=_booking(charger, evse).pk, actor=ACTOR, now=timezone.now())
+    if evse is None:
+        raise CommandError(f"{charger} has several EVSEs: say which with --evse.", returncode=WRONG_USAGE)
+    kinds = Token.objects.filter(uid__card=card_number(token)).values_list("type", flat=True)
+    payload = {"evse": evse.number, "token": token, "token_type": kinds.first() or Token.Type.RFID.value}
+    return _queue(charger, "start", payload)
+
+
+def _stop(charger: Charger, evse: Evse | None, transaction: str | None) -> ChargerCommand:
+    running = charger.sessions.filter(ended_at__isnull=True).order_by("-started_at")
+    if transaction is None:
+        found = list(running.filter(evse=evse) if evse is not None else running)
+        if len(found) != 1:
+            raise CommandError(f"{len(found)} transactions run there: say which with --transaction.")
+        transaction = found[0].transaction
+    visit = BookingSession.objects.filter(session__in=running.filter(transaction=transaction)).first()
+    if visit is not None and visit.booking.status == BookingStatus.CHARGING:
+        return stop_remotely(booking_id=visit.booking_id, actor=ACTOR, now=timezone.now())
+    return _queue(charger, "stop", {"transaction": transaction})
+
+
+def _booking(charger: Charger, evse: Evse | None) -> Booking:
+    """The one whose slot it is now."""
+    now = timezone.now()
+    evses = [evse] if evse else list(charger.evses.all())
+    here = Booking.objects.filter(
+        evse__in=evses,
+        status__in=[BookingStatus.CONFIRMED, BookingStatus.CHARGING],
+        ends_at__gt=now,
+    )
+    for booking in here.order_by("starts_at"):
+        if booking.starts_at - booking.terms.early_start <= now:
+            return booking
+    raise CommandError("Nobody has booked there now: name a card with --token.")
+
+
+def _queue(charger: Charger, verb: str, payload: dict[str, Any]) -> ChargerCommand:
+    now = timezone.now()
+    return operations.queue_command(
+        charger=charger, action=VERBS[verb], payload=payload, not_after=now + WAITS, now=now
+    )
+
+
+def _wait(command: ChargerCommand) -> None:
+    until = time.monotonic() + WAITS.total_seconds()
+    while command.state in {State.QUEUED, State.SENT} and time.monotonic() < until:
+        time.sleep(LOOKS_EVERY_S)
+        command.refresh_from_db()
+
+
+def _outcome(command: ChargerCommand) -> tuple[str, Any]:
+    """(the charger's status as OCPP spells it, or our word for none; what it said beside it)."""
+    if command.state != State.ANSWERED:
+        return "timeout", command.answer_text or "The charger has not answered."
+    if command.action == Action.GET_CONFIGURATION and command.answer == "accepted":
+        return "Accepted", _settings(command.answer_text)
+    if command.answer in {"not_supported", "error"}:
+        return command.answer, command.answer_text
+    return "".join(part.capitalize() for part in command.answer.split("_")), command.answer_text
+
+
+def _settings(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
