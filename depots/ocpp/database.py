@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
+from weakref import WeakValueDictionary
 
 from django.db import IntegrityError, InterfaceError, OperationalError, close_old_connections
 from psycopg_pool import PoolTimeout
@@ -20,6 +21,8 @@ T = TypeVar("T")
 # A charger waits 30 s for an answer, and a restarted database is back within a second or two.
 PATIENCE_S = 20
 THREADS = 8
+# What is about one depot waits for the same rows: it never takes all threads.
+THREADS_OF_ONE_DEPOT = 4
 
 
 class Database:
@@ -32,6 +35,13 @@ class Database:
     ) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="ocpp-database")
         self._after_commit = after_commit
+        self._depots: WeakValueDictionary[int, DepotDatabase] = WeakValueDictionary()
+
+    def of_depot(self, depot_id: int) -> DepotDatabase:
+        """For operations about one depot's chargers."""
+        if (found := self._depots.get(depot_id)) is None:
+            found = self._depots[depot_id] = DepotDatabase(self)
+        return found
 
     async def run(self, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The operation's result, from a thread. Every operation must be safe to run again: a lost connection is
@@ -45,6 +55,18 @@ class Database:
     def close(self) -> None:
         """Let running operations finish, start no more."""
         self._threads.shutdown(wait=True, cancel_futures=True)
+
+
+class DepotDatabase:
+    """The same threads, of which others always have some: a lock in one depot must not hold up the chargers of all."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._turns = asyncio.Semaphore(THREADS_OF_ONE_DEPOT)
+
+    async def run(self, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        async with self._turns:
+            return await self._database.run(operation, *args, **kwargs)
 
 
 def _persistently(operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -70,6 +70,7 @@ def find_known(identity: str) -> KnownCharger | None:
         return None
     return KnownCharger(
         pk=charger.pk,
+        depot_id=charger.depot_id,
         identity=charger.identity,
         zone=charger.depot.zone,
         password_salt=charger.password_salt,

@@ -21,7 +21,7 @@ from depots import operations
 from depots.models import ChargerCommand, ChargingSession, Evse
 from depots.ocpp import schemas
 from depots.ocpp.clock import ClockWatch
-from depots.ocpp.database import Database
+from depots.ocpp.database import DepotDatabase
 from depots.ocpp.times import Moment, read_time
 from depots.ocpp.wire import MOST_LATE, CallRefused, CallUnanswered, ConnectionEnded, Socket, Wire
 
@@ -76,6 +76,7 @@ class KnownCharger:
     """What the gateway needs to know of a charger at its door."""
 
     pk: int
+    depot_id: int
     identity: str
     zone: tzinfo
     password_salt: str
@@ -112,7 +113,7 @@ class Line:
         close_socket: Callable[[str], None],
         doubt_lease: Callable[[], None],
         dialect: Dialect,
-        database: Database,
+        database: DepotDatabase,
         clock: Callable[[], datetime],
         timings: Timings,
         log: Callable[[int, bool, str, str], None],

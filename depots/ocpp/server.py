@@ -76,6 +76,8 @@ class Gateway:
         self._host = host
         self._address: dict[str, Any] = {"sock": listener} if listener else {"host": host, "port": port}
         self._database = Database(after_commit)
+        # Strangers come to the door as often as they like: they wait for each other.
+        self._door_database = Database(after_commit, threads=2)
         self._leases = Leases(self.lines, clock=clock, timings=self.timings, after_commit=after_commit)
         self._closing = Closing()
         self._throttle = door.Throttle(clock)
@@ -119,12 +121,14 @@ class Gateway:
         await self._end_tasks()
         await self._log.flush()
         self._leases.close()
+        self._door_database.close()
         self._database.close()
 
     async def abort(self) -> None:
         """End like a killed process: sockets drop, and nothing more is said or written."""
         assert self._server is not None
         self._leases.close()
+        self._door_database.close()
         self._database.close()
         for connection in list(self._server.connections):
             connection.transport.abort()
@@ -148,10 +152,10 @@ class Gateway:
         identity = door.identity_in(request.path)
         if identity is None:
             return door.no_charger(connection)
-        charger = await self._database.run(door.find_known, identity)
+        charger = await self._door_database.run(door.find_known, identity)
         if door.has_password(request, identity, charger) and charger is not None:
             if door.is_under_older_key(charger):
-                await self._database.run(door.rotate_password, request, charger)
+                await self._door_database.run(door.rotate_password, request, charger)
             self._admitted[connection] = charger
             return None
         address = door.address_of(connection, request)
@@ -203,7 +207,7 @@ class Gateway:
             close_socket=partial(self._closing.begin, connection),
             doubt_lease=self._leases.doubt,
             dialect=dialect,
-            database=self._database,
+            database=self._database.of_depot(charger.depot_id),
             clock=self.clock,
             timings=self.timings,
             log=self._log.keep,

@@ -17,8 +17,9 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from depots import operations, secrets, signals
-from depots.models import Charger, ChargerCommand
+from depots.models import Charger, ChargerCommand, Evse
 from depots.ocpp import leases, sockets
+from depots.ocpp.database import THREADS
 from depots.ocpp.sockets import Closing, keep_awake
 from depots.queries import is_online
 from tests.factories import NOW, make_charger, make_depot, make_evse
@@ -99,14 +100,15 @@ def test_chargers_that_never_say_good_bye_keep_nobody_waiting(bed: Bed, monkeypa
 
 
 def test_a_lapsed_lease_that_nobody_took_is_taken_back_with_the_next_command(bed: Bed, returns):
+    bed.stop_gateway()
+    bed.restart_gateway(lease_s=3600)  # it does not look by itself meanwhile
     row = make_charger()
     make_evse(charger=row)
     charger = bed.charger(row)
     charger.come_online()
     eventually(lambda: returns == [("back", row.pk)])
-    eventually(lambda: ChargerCommand.objects.filter(state="answered").exists())
-    bed.clock.advance(minutes=1)
-    assert operations.release_lapsed(now=bed.clock()) == 1
+    bed.clock.advance(hours=2)
+    eventually(lambda: operations.release_lapsed(now=bed.clock()))
     assert returns == [("back", row.pk), ("gone", row.pk)]
 
     operations.queue_command(
@@ -172,15 +174,39 @@ def test_a_locked_lease_is_renewed_as_soon_as_it_can_be(bed: Bed):
     eventually(lambda: Charger.objects.get(pk=row.pk).lease_until == now + LEASE)
 
 
+def test_a_lock_in_one_depot_does_not_hold_up_the_chargers_of_others(bed: Bed):
+    depot = make_depot()
+    evses = [make_evse(depot) for _ in range(THREADS + 2)]
+    slow = [bed.charger(evse.charger) for evse in evses]
+    other = bed.charger(make_evse().charger)
+    for charger in (*slow, other):
+        charger.connect()
+        charger.heartbeat()
+    told = {
+        "connectorId": 1,
+        "errorCode": "NoError",
+        "status": "Faulted",
+        "timestamp": "2030-01-15T08:00:00Z",
+    }
+
+    with somebody_locks(*evses):
+        for charger in slow:
+            charger.send(json.dumps([2, "told", "StatusNotification", told]))
+        assert other.ask("StatusNotification", told) == {}
+
+    eventually(lambda: all(any('[3,"told"' in frame for frame in charger.sim.frames) for charger in slow))
+
+
 @contextmanager
-def somebody_locks(row: Charger) -> Iterator[None]:
-    """Another connection holds the charger's row for as long as the block lasts."""
+def somebody_locks(*rows: Charger | Evse) -> Iterator[None]:
+    """Another connection holds the rows for as long as the block lasts."""
     other = connections["default"].copy()
     try:
         with transaction.atomic():
             other.set_autocommit(False)
             with other.cursor() as cursor:
-                cursor.execute("SELECT 1 FROM depots_charger WHERE id = %s FOR UPDATE", [row.pk])
+                for row in rows:
+                    cursor.execute(f"SELECT 1 FROM {row._meta.db_table} WHERE id = {row.pk} FOR UPDATE")
             yield
         other.rollback()
     finally:
@@ -244,15 +270,18 @@ def test_five_hundred_silent_chargers_beside_five_hundred_healthy_ones(bed: Bed,
     rows = [with_password(make_charger(depots[number % 10])) for number in range(1000)]
     healthy, silent = rows[:500], rows[500:]
 
-    left = bed.loop.run(_live_beside(bed.gateway.url, healthy, silent, for_s=75), timeout_s=300)
+    left, told = bed.loop.run(
+        _live_beside(bed.gateway.url, healthy, silent, returns, for_s=75), timeout_s=300
+    )
 
     assert left == []
-    gone = {pk for word, pk in returns if word == "gone"}
-    assert gone == {row.pk for row in silent}
+    assert {pk for word, pk in told if word == "gone"} == {row.pk for row in silent}
 
 
-async def _live_beside(url: str, healthy: list[Charger], silent: list[Charger], *, for_s: float) -> list[str]:
-    """Healthy chargers whose socket ended within that time."""
+async def _live_beside(
+    url: str, healthy: list[Charger], silent: list[Charger], returns: list[tuple[str, int]], *, for_s: float
+) -> tuple[list[str], list[tuple[str, int]]]:
+    """Healthy chargers whose socket ended within that time, and who was told to be gone or back until then."""
     peers = [Silent(url, row.identity) for row in silent]
     left: list[str] = []
     lives = []
@@ -260,10 +289,11 @@ async def _live_beside(url: str, healthy: list[Charger], silent: list[Charger], 
         lives.append(asyncio.create_task(_beat(url, row.identity, left)))
         await peer.connect()
     await asyncio.sleep(for_s)
+    told = list(returns)
     for life in lives:
         life.cancel()
     await asyncio.gather(*lives, return_exceptions=True)
-    return left
+    return left, told
 
 
 async def _beat(url: str, identity: str, left: list[str]) -> None:
