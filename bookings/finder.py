@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
-from bookings import availability, queries, trouble, wording
+from bookings import availability, overlaps, queries, trouble, wording
 from bookings.board.states import RowState
 from bookings.errors import SlotTaken
 from bookings.fitting import Needs, standards
@@ -128,6 +128,7 @@ class Place:
     terms: list[wording.Line]
     only_url: str
     calendar_at: datetime | None
+    elsewhere: str
 
     @property
     def starts_at(self) -> datetime:
@@ -195,8 +196,10 @@ def places(form: SearchForm, search: Search, *, now: datetime) -> list[Place]:
     for offer in offers:
         by_depot.setdefault(offer.option.depot_id, []).append(offer)
     strips = _Strips(offers, search, now)
+    around = _around([offer.period for offer in offers])
+    booked = overlaps.overlapping(search.fleet, around, vehicle=search.vehicle) if around else []
     # An offer's rank is its depot's: the dict keeps the order in which depots first come up.
-    return [_place(form, search, group, strips, now) for group in by_depot.values()]
+    return [_place(form, search, group, strips, booked, now) for group in by_depot.values()]
 
 
 def address(form: SearchForm, search: Search, depot: Depot, period: Period) -> str:
@@ -212,7 +215,12 @@ def _offers(search: Search, zone: str, period: Period, now: datetime) -> list[Sl
 
 
 def _place(
-    form: SearchForm, search: Search, offers: Sequence[SlotOffer], strips: _Strips, now: datetime
+    form: SearchForm,
+    search: Search,
+    offers: Sequence[SlotOffer],
+    strips: _Strips,
+    booked: Sequence[Booking],
+    now: datetime,
 ) -> Place:
     depot, period = offers[0].option.depot, offers[0].period
     rows = [_row(form, search, offer, strips, now) for offer in offers]
@@ -226,6 +234,7 @@ def _place(
         terms=wording.terms_lines(shown.terms, period, depot, now=now),
         only_url=address(form, search, depot, period) if search.depot is None else "",
         calendar_at=min(ages, default=None),
+        elsewhere=overlaps.sentence([b for b in booked if b.period.overlaps(period)], search.vehicle),
     )
 
 

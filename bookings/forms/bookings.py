@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from datetime import datetime
 from typing import Any
 
 from django import forms
 
-from bookings import queries
+from bookings import overlaps, queries
 from bookings.forms.fields import DayInput, MomentField, RowField, moment_in
 from bookings.forms.slots import FARTHEST, LONGEST
 from bookings.forms.versions import ShownForm
@@ -35,6 +36,8 @@ class ChangeForm(ShownForm):
     tokens = forms.MultipleChoiceField(
         label="Cards and contracts that may charge", required=False, widget=forms.CheckboxSelectMultiple
     )
+
+    despite = forms.RegexField(r"^\d{1,18}(,\d{1,18}){0,99}$", required=False, widget=forms.HiddenInput)
 
     def __init__(self, booking: Booking, given: Mapping[str, Any] | None, *, now: datetime) -> None:
         self.booking, self.now = booking, now
@@ -78,6 +81,32 @@ class ChangeForm(ShownForm):
         if (tokens := self._tokens_asked(is_new_vehicle="vehicle" in found)) is not None:
             found["tokens"] = [TokenName(t.uid, t.type, contract_id=t.contract_id) for t in tokens]
         return found
+
+    def elsewhere(self) -> list[Booking]:
+        """Of a valid form: where the truck or its cards would be booked as well, as far as was neither told yet nor is so
+        already."""
+        wishes, booking = self.wishes(), self.booking
+        if not wishes.keys() & {"period", "vehicle", "tokens"}:
+            return []
+        vehicle = wishes.get("vehicle", booking.vehicle)
+        names = wishes.get("tokens")
+        kept = None if "vehicle" in wishes else [token.uid for token in booking.tokens.all()]
+        uids = [name.uid for name in names] if names is not None else kept
+        period = wishes.get("period", booking.period)
+        found = overlaps.overlapping(booking.fleet, period, vehicle=vehicle, uids=uids, besides=booking.pk)
+        if wishes.keys() & {"vehicle", "tokens"} == set():
+            found = [other for other in found if not other.period.overlaps(booking.period)]
+        told = {int(number) for number in self.cleaned_data["despite"].split(",") if number}
+        return [other for other in found if other.pk not in told]
+
+    def warn(self, elsewhere: list[Booking]) -> None:
+        """Ask to send it again, knowing of the overlap."""
+        words = overlaps.sentence(elsewhere, self.cleaned_data["vehicle"] or self.booking.vehicle)
+        self.add_error(None, f"{words} Nothing was changed yet: save again to have it all the same.")
+        told = [*self.data.get("despite", "").split(","), *(str(other.pk) for other in elsewhere)]
+        sent: Any = copy(self.data)
+        sent["despite"] = ",".join(filter(None, told))
+        self.data = sent
 
     def _tokens_asked(self, *, is_new_vehicle: bool) -> list[Token] | None:
         """Tokens that came with the vehicle go with it, those chosen by hand stay."""

@@ -197,7 +197,8 @@ class SearchForm(forms.Form):
 class ReserveForm(forms.Form):
     """One slot out of the finder's results, to hold or to book. Its fields are hidden: a wrong one is a forged one.
 
-    `asked` is the question that was on the page when it was sent; empty where a slot comes without one.
+    `asked` is the question that was on the page when it was sent; empty where a slot comes without one. `despite` names
+    bookings of the same vehicle or cards at that time, of which was told, and `shown_at` when the page was made.
     """
 
     fleet = forms.IntegerField(min_value=1, max_value=2**63 - 1)
@@ -207,6 +208,8 @@ class ReserveForm(forms.Form):
     starts_at = MomentField()
     ends_at = MomentField()
     request_id = forms.UUIDField(required=False)
+    shown_at = forms.DateTimeField(required=False)
+    despite = forms.RegexField(r"^\d{1,18}(,\d{1,18}){0,99}$", required=False)
 
     def __init__(
         self, given: Mapping[str, Any], *, fleets: list[Organisation], vehicles: list[Vehicle], now: datetime
@@ -232,6 +235,9 @@ class ReserveForm(forms.Form):
         content = [act, *asked, *wanted["period"].as_json().values()]
         for time in count():
             yield str(uuid5(wanted["request_id"], "|".join(map(str, [*content, time]))))
+
+    def clean_despite(self) -> set[int]:
+        return {int(number) for number in self.cleaned_data["despite"].split(",") if number}
 
     def clean_fleet(self) -> Organisation:
         fleet = self._fleets.get(self.cleaned_data["fleet"])

@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from bookings import access, day, history, operations, remote_control, wording
+from bookings import access, day, history, operations, overlaps, remote_control, wording
 from bookings.errors import BookingError, ChangedMeanwhile, WrongStatus
 from bookings.forms import undoing
 from bookings.forms.bookings import CancelForm, ChangeForm, ListForm
@@ -129,7 +129,10 @@ def change(request: HttpRequest, booking_id: int) -> HttpResponse:
     now = timezone.now()
     form = ChangeForm(found, request.POST if request.method == "POST" else None, now=now)
     nearest, status = None, 422 if form.is_bound else 200
-    if form.is_valid():
+    if form.is_valid() and (elsewhere := form.elsewhere()):
+        form.warn(elsewhere)
+        status = 409
+    elif form.is_valid():
         try:
             changed = operations.change_booking(
                 booking_id=found.pk, **form.wishes(), seen_version=seen_version(request.POST),
@@ -209,6 +212,7 @@ def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusa
         "asked": history.asked_words(found),
         "depot_change": history.last_change_by_depot(found),
         "charged": charged(found),
+        "elsewhere": _elsewhere(found) if is_fleet and found.status == BookingStatus.HELD else "",
         "moments": history.moments(found, organisation_ids=mine, is_fleet=is_fleet),
         "remote": remote_control.remote(user, found, now=now),
         "now": now,
@@ -239,6 +243,13 @@ def _act(
             return booking_page(request, after, status_of(refusal), str(refusal))
     messages.success(request, words(after), extra_tags=undoing.button_of(act, after, now=timezone.now()))
     return redirect(to or found)
+
+
+def _elsewhere(held: Booking) -> str:
+    """Where the truck or its cards are booked as well, before the hold is confirmed."""
+    uids = [token.uid for token in held.tokens.all()]
+    found = overlaps.overlapping(held.fleet, held.period, vehicle=held.vehicle, uids=uids, besides=held.pk)
+    return overlaps.sentence(found, held.vehicle)
 
 
 def _undo_of_change(before: Booking, after: Booking, wishes: Mapping[str, Any], now: datetime) -> str:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from bookings import access, finder, operations
+from bookings import access, finder, operations, overlaps
 from bookings.errors import BookingError
 from bookings.forms.slots import ReserveForm, SearchForm
 from bookings.forms.undoing import button_of
@@ -71,6 +71,8 @@ def _reserve(
     request_id, earlier = _asked_before(form, act)
     if earlier is not None:
         return redirect(earlier)
+    if act == "book" and (elsewhere := _elsewhere(request, wanted)):
+        return _finder(request, question, 409, elsewhere=elsewhere, form_sent=form)
     try:
         booking = take(request, wanted, request_id)
     except BookingError as refusal:
@@ -118,6 +120,14 @@ def _asked_before(form: ReserveForm, act: str) -> tuple[str, Booking | None]:
     return request_id, (same.filter(evse=wanted["evse"]) if wanted["evse"] else same).first()
 
 
+def _elsewhere(request: HttpRequest, wanted: Mapping[str, Any]) -> list[Booking]:
+    """Where the truck or its cards are booked then, as far as whoever books has not been told."""
+    found = overlaps.overlapping(wanted["fleet"], wanted["period"], vehicle=wanted["vehicle"])
+    return overlaps.unheard_of(
+        found, told=wanted["despite"], since=wanted["shown_at"], actor=request.user.get_username()
+    )
+
+
 def _stands(booking: Booking) -> bool:
     ran_out = booking.held_until is not None and booking.held_until <= timezone.now()
     return booking.is_live and not ran_out
@@ -131,7 +141,11 @@ def _finder(
     refusal: BookingError | None = None,
     refused_at: Depot | None = None,
     refused: str = "",
+    elsewhere: list[Booking] | None = None,
+    form_sent: ReserveForm | None = None,
 ) -> HttpResponse:
+    """The question with its results; above them what was refused, or what is to be confirmed: `form_sent`, though its
+    truck is `elsewhere`."""
     now = timezone.now()
     places, unclear, nearest = [], [], None
     if form.is_valid():
@@ -142,9 +156,26 @@ def _finder(
     context = {
         "form": form, "places": places, "unclear": unclear, "refusal": str(refusal) if refusal else refused, "nearest": nearest,
         "legend": LEGEND, "request_id": uuid4(), "free": sum(len(place.free) for place in places),
+        "shown_at": now,
+        "confirm": _confirmation(form_sent, elsewhere) if form_sent and elsewhere else None,
         "has_nearest": any(place.refusal and place.refusal.nearest for place in places),
     }  # fmt: skip
     return pages.respond(request, "bookings/slots", context, status)
+
+
+def _confirmation(form: ReserveForm, elsewhere: list[Booking]) -> dict[str, Any]:
+    """What was sent, to be sent again by who knows of the overlap: its words, where it goes on, and its fields."""
+    told = form.cleaned_data["despite"] | {booking.pk for booking in elsewhere}
+    kept = {
+        name: value for name, value in form.data.items() if name not in {"csrfmiddlewaretoken", "despite"}
+    }
+    wanted = form.cleaned_data
+    return {
+        "words": overlaps.sentence(elsewhere, wanted["vehicle"]),
+        "place": wanted["evse"] or wanted["option"],
+        "depot": wanted["option"].depot,
+        "fields": {**kept, "despite": ",".join(map(str, sorted(told)))},
+    }
 
 
 def _search_of(form: ReserveForm) -> dict[str, str]:

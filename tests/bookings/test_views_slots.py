@@ -76,7 +76,7 @@ def slot_of(evse: Evse, fleet: Organisation, vehicle: Vehicle | None = None, **m
     period = more.pop("period", slot(10, 11))
     return {
         "fleet": fleet.pk, "option": option_of(evse).pk, "evse": evse.pk, "vehicle": vehicle.pk if vehicle else "",
-        "starts_at": period.starts_at.isoformat(), "ends_at": period.ends_at.isoformat(), **more,
+        "starts_at": period.starts_at.isoformat(), "ends_at": period.ends_at.isoformat(), "shown_at": NOW.isoformat(), **more,
     }  # fmt: skip
 
 
