@@ -103,8 +103,10 @@ def fleet_actions(booking: Booking, *, now: datetime) -> list[Action]:
     """What its fleet may do with a booking; nothing for one that is over or only held."""
     if not booking.is_live or booking.status == BookingStatus.HELD:
         return []
+    is_charging = booking.status == BookingStatus.CHARGING and booking.is_ours
+    words, icon = ("Shorten or extend", "clock") if is_charging else ("Change", "edit")
     return [
-        Action("change", "Change", "edit", _why_no_change(booking, now)),
+        Action("change", words, icon, "" if is_charging else _why_no_change(booking, now)),
         Action("cancellation", "Cancel booking", "x", _why_no_cancel(booking, now)),
     ]
 

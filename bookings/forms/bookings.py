@@ -21,7 +21,7 @@ from depots.wall_clock import local_text
 
 
 class ChangeForm(ShownForm):
-    """What a fleet may change of a booking; what is left as it was shown, is not asked for."""
+    """What a fleet may change of a booking; what is left as it was shown, is not asked for. Of one that charges, its end."""
 
     starts_at = MomentField(label="From")
     ends_at = MomentField(label="To")
@@ -52,6 +52,10 @@ class ChangeForm(ShownForm):
             "tokens": mine,
         }
         super().__init__(given, initial=initial)
+        if self.is_of_end:
+            for name in ("starts_at", "evse", "vehicle", "tokens"):
+                del self.fields[name]
+            return
         self._offer_evses()
         self._offer_vehicles()
         offered = [t for t in self._tokens if not t.is_blocked or str(t.pk) in mine]
@@ -63,13 +67,22 @@ class ChangeForm(ShownForm):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         if not self.errors:
-            cleaned["period"] = self._period(cleaned["starts_at"], cleaned["ends_at"])
+            first = cleaned.get("starts_at", self.booking.starts_at)
+            cleaned["period"] = self._period(first, cleaned["ends_at"])
         return cleaned
+
+    @property
+    def is_of_end(self) -> bool:
+        """Whether it can only be shortened or extended."""
+        return self.booking.status == BookingStatus.CHARGING
 
     def wishes(self) -> dict[str, Any]:
         """Of a valid form: only what differs, as `change_booking` takes it."""
         found: dict[str, Any] = {}
         booking, cleaned = self.booking, self.cleaned_data
+        if self.is_of_end:
+            ends_at = cleaned["period"].ends_at
+            return {"ends_at": ends_at} if self.is_edited("ends_at") and ends_at != booking.ends_at else {}
         is_timed = self.is_edited("starts_at") or self.is_edited("ends_at")
         if is_timed and cleaned["period"] != booking.period:
             found["period"] = cleaned["period"]
@@ -86,13 +99,13 @@ class ChangeForm(ShownForm):
         """Of a valid form: where the truck or its cards would be booked as well, as far as was neither told yet nor is so
         already."""
         wishes, booking = self.wishes(), self.booking
-        if not wishes.keys() & {"period", "vehicle", "tokens"}:
+        if not wishes.keys() & {"period", "ends_at", "vehicle", "tokens"}:
             return []
         vehicle = wishes.get("vehicle", booking.vehicle)
         names = wishes.get("tokens")
         kept = None if "vehicle" in wishes else [token.uid for token in booking.tokens.all()]
         uids = [name.uid for name in names] if names is not None else kept
-        period = wishes.get("period", booking.period)
+        period = self.cleaned_data["period"]
         found = overlaps.overlapping(booking.fleet, period, vehicle=vehicle, uids=uids, besides=booking.pk)
         if wishes.keys() & {"vehicle", "tokens"} == set():
             found = [other for other in found if not other.period.overlaps(booking.period)]
@@ -101,7 +114,7 @@ class ChangeForm(ShownForm):
 
     def warn(self, elsewhere: list[Booking]) -> None:
         """Ask to send it again, knowing of the overlap."""
-        words = overlaps.sentence(elsewhere, self.cleaned_data["vehicle"] or self.booking.vehicle)
+        words = overlaps.sentence(elsewhere, self.cleaned_data.get("vehicle") or self.booking.vehicle)
         self.add_error(None, f"{words} Nothing was changed yet: save again to have it all the same.")
         told = [*self.data.get("despite", "").split(","), *(str(other.pk) for other in elsewhere)]
         sent: Any = copy(self.data)

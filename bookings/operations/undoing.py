@@ -52,6 +52,8 @@ def can_undo(undo: Undo, booking: Booking, *, now: datetime) -> bool:
         return False
     if undo.act == Act.MADE:
         return rules.can_cancel(booking, now=now)
+    if undo.act == Act.CHANGED and booking.status == BookingStatus.CHARGING:
+        return undo.period is not None and undo.period.ends_at > now
     if undo.act == Act.CHANGED:
         is_done = booking.status == BookingStatus.CONFIRMED and not booking.terms.approval
         return is_done and rules.can_change(booking, now=now) and _is_ahead(undo.period, now)

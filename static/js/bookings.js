@@ -122,7 +122,7 @@
     const button = event.target.closest('[data-takes-times]')
     if (!button) return
     const form = button.closest('form')
-    form.elements.starts_at.value = button.dataset.starts
+    if (form.elements.starts_at) form.elements.starts_at.value = button.dataset.starts // of a charging one only the end changes
     form.elements.ends_at.value = button.dataset.ends
     button.closest('.nearest').remove()
     form.elements.ends_at.focus()

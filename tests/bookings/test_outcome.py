@@ -13,7 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from bookings import lifecycle, operations
 from bookings.models import Booking, BookingStatus, Tariff, Vehicle
 from depots.models import ChargingSession, Evse, Organisation
-from tests.bookings.people import client_of
+from depots.periods import Period
+from tests.bookings.people import client_of, seen
 from tests.factories import (
     NOW,
     at,
@@ -194,6 +195,44 @@ def test_a_running_session_shows_what_the_meter_says(
     meter = page.split(f'data-meter="{session.pk}"')[1].split("</dd>")[0]
     for figure in ("230 kW", "45.2 kWh", "64 %"):
         assert figure in meter
+
+
+@pytest.mark.parametrize(("ends", "period"), [("11:30", slot(10, (10, 30))), ("13:30", slot(10, (12, 30)))])
+def test_a_charging_booking_is_shortened_or_extended_past_its_deadline(
+    dispatcher: Client, booking: Booking, clock: Any, ends: str, period: Period
+) -> None:
+    clock.move_to(at(10, 10))
+    over(booking, BookingStatus.CHARGING)
+    url = f"/bookings/{booking.pk}/change/"
+
+    form = dispatcher.get(url).content.decode()
+    answer = dispatcher.post(url, {"ends_at": f"2030-01-15 {ends}", **seen(booking)})
+
+    booking.refresh_from_db()
+    assert "Shorten or extend" in dispatcher.get(f"/bookings/{booking.pk}/").content.decode()
+    assert 'name="ends_at"' in form
+    assert 'name="starts_at"' not in form
+    assert answer.status_code == 302
+    assert booking.period == period
+
+
+def test_an_extension_into_the_next_slot_is_refused_with_how_far_it_can_go(
+    dispatcher: Client, booking: Booking, evse: Evse, clock: Any
+) -> None:
+    rival = make_vehicle()
+    operations.request_booking(
+        fleet=rival.fleet, option=option_of(evse), period=slot(12, 13), vehicle=rival, actor="rival", now=NOW
+    )
+    clock.move_to(at(10, 10))
+    over(booking, BookingStatus.CHARGING)
+
+    answer = dispatcher.post(
+        f"/bookings/{booking.pk}/change/", {"ends_at": "2030-01-15 14:00", **seen(booking)}
+    )
+
+    booking.refresh_from_db()
+    assert (answer.status_code, booking.period) == (409, slot(10, 11))
+    assert answer.context["nearest"]["ends_at"] == "2030-01-15T13:00"
 
 
 def test_outcomes_cost_a_list_no_query_a_row(
