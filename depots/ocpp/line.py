@@ -39,8 +39,6 @@ State = ChargerCommand.State
 
 # A charger that beats but answers nothing is not under control: after so many its socket is closed once.
 MOST_UNANSWERED = 2
-# What is kept of an answer in words of its own.
-LONGEST_ANSWER = 1000
 # However long its old messages take, what should stand is said again after this.
 LONGEST_DRAIN_S = 30
 # So many kinds of what OCPP does not have are written down of one connection.
@@ -370,7 +368,7 @@ class Line:
             command_id=command.pk,
             state=state,
             answer=answer,
-            answer_text=text[:LONGEST_ANSWER],
+            answer_text=text,
             now=self.now(),
         )
 

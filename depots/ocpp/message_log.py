@@ -8,6 +8,7 @@ from datetime import datetime
 
 from depots import operations
 from depots.models import ChargerMessage
+from depots.ocpp import passwords
 from depots.ocpp.database import Database
 from depots.operations.messages import LONGEST_FRAME
 
@@ -28,13 +29,14 @@ class MessageLog:
         if len(self._waiting) >= MOST_WAITING or self._of_one[charger_id] >= MOST_WAITING_OF_ONE:
             return
         self._of_one[charger_id] += 1
+        shown = passwords.WITHHELD if passwords.is_named_in(frame) else frame
         self._waiting.append(
             ChargerMessage(
                 charger_id=charger_id,
                 at=self._clock(),
                 is_incoming=is_incoming,
                 action=action[:60],
-                frame=_without_secrets(frame)[:LONGEST_FRAME],
+                frame=shown[:LONGEST_FRAME],
             )
         )
 
@@ -43,9 +45,3 @@ class MessageLog:
         self._of_one.clear()
         if batch:
             await self._database.run(operations.keep_messages, batch)
-
-
-def _without_secrets(frame: str) -> str:
-    """A frame that may hold a charger's password is kept without its content."""
-    is_secret = "AuthorizationKey" in frame or "BasicAuthPassword" in frame
-    return "[withheld: it may hold a password]" if is_secret else frame

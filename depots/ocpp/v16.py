@@ -16,7 +16,7 @@ from depots import operations
 from depots.cards import card_ending, without_cards
 from depots.gate import Answer
 from depots.models import ChargerCommand, Evse
-from depots.ocpp import samples
+from depots.ocpp import passwords, samples
 from depots.ocpp.line import Line, Unsayable
 from depots.ocpp.times import write_time
 from depots.ocpp.wire import CallRefused, Wire
@@ -28,6 +28,7 @@ VERSION = "1.6"
 
 LONGEST_TAG = 20
 LONGEST_KEY_PART = 28
+LONGEST_SETTING = 500
 
 STATUS = {
     ChargePointStatus.available: Evse.Status.AVAILABLE,
@@ -250,7 +251,7 @@ def read_answer(payload: dict[str, Any]) -> tuple[str, str]:
     """
     if "configurationKey" in payload or "unknownKey" in payload:
         keys = [entry for entry in payload.get("configurationKey") or [] if isinstance(entry, dict)]
-        values = {str(entry.get("key")): entry.get("value") for entry in keys}
+        values = {key: _shown(key, entry.get("value")) for entry in keys if (key := str(entry.get("key")))}
         unknown = {str(key): None for key in payload.get("unknownKey") or []}
         return "accepted", json.dumps({**values, **unknown})
     told = payload.get("status")
@@ -266,9 +267,10 @@ async def ask_capabilities(wire: Wire) -> dict[str, Any]:
             answer = await wire.call("GetConfiguration", {"key": list(keys)})
         except CallRefused as refusal:
             return {"refused": str(refusal), "configuration": configuration}
-        for entry in answer.get("configurationKey") or []:
-            if isinstance(entry, dict) and isinstance(entry.get("key"), str):
-                configuration[entry["key"]] = entry.get("value")
+        asked = {key.lower(): key for key in keys}
+        for entry in answer.get("configurationKey") or []:  # some tell all they have, whatever was asked
+            if isinstance(entry, dict) and (key := asked.get(str(entry.get("key")).lower())):
+                configuration[key] = bounded(entry.get("value"))
     profiles = {
         name.strip().lower() for name in str(configuration.get("SupportedFeatureProfiles") or "").split(",")
     }
@@ -281,6 +283,15 @@ async def ask_capabilities(wire: Wire) -> dict[str, Any]:
         "caches_tokens": _is_true(configuration.get("AuthorizationCacheEnabled")),
         "configuration": configuration,
     }
+
+
+def _shown(key: str, value: Any) -> Any:
+    return passwords.WITHHELD if passwords.is_named_in(key) else value
+
+
+def bounded(value: Any) -> str | None:
+    """A setting's value, None where the charger tells none."""
+    return None if value is None else str(value)[:LONGEST_SETTING]
 
 
 def tag_info(answer: Answer, line: Line) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from depots import operations
 from depots.cards import card_ending, without_cards
 from depots.gate import Answer
 from depots.models import ChargerCommand, Evse
-from depots.ocpp import samples, v16
+from depots.ocpp import passwords, samples, v16
 from depots.ocpp.line import Line, Unsayable
 from depots.ocpp.times import write_time
 from depots.ocpp.v16 import ANSWERS_TO_COMMANDS, take_note
@@ -320,8 +320,10 @@ async def ask_capabilities(wire: Wire) -> dict[str, Any]:
             answer = await wire.call("GetVariables", {"getVariableData": wanted})
         except CallRefused as refusal:
             return {"refused": str(refusal), "variables": variables}
+        asked = {f"{component}.{variable}" for component, variable in portion}
         for result in answer.get("getVariableResult") or []:
-            variables.update(_variable(result))
+            told = _variable(result)
+            variables.update({name: v16.bounded(told[name]) for name in asked & told.keys()})
     can_reserve, is_on = (
         variables.get("ReservationCtrlr.Available"),
         variables.get("ReservationCtrlr.Enabled"),
@@ -444,7 +446,8 @@ def _variable(result: Any, *, others: bool = False) -> dict[str, Any]:
     try:
         name = f"{result['component']['name']}.{result['variable']['name']}"
         if result["attributeStatus"] == "Accepted":
-            return {name: result.get("attributeValue")}
+            is_secret = passwords.is_named_in(name)
+            return {name: passwords.WITHHELD if is_secret else result.get("attributeValue")}
         return {name: None} if others else {}
     except (KeyError, TypeError, AttributeError):
         return {}

@@ -485,3 +485,71 @@ def test_many_samples_are_read_beside_the_loop(count: int, is_beside: bool):
 
     assert len(read.readings) == len(told)
     assert threads == {not is_beside}
+
+
+class Telling:
+    """A wire over which a charger tells more of its settings than it was asked for."""
+
+    def __init__(self, answer: dict) -> None:
+        self.answer = answer
+
+    async def call(self, action: str, payload: dict) -> dict:
+        return self.answer
+
+
+def test_of_a_charger_s_settings_only_those_that_were_asked_for_are_kept():
+    keys = [
+        {"key": "supportedfeatureprofiles", "readonly": True, "value": "Core,Reservation"},
+        {"key": "AuthorizationKey", "readonly": False, "value": "0123456789abcdef"},
+        {"key": "NumberOfConnectors", "readonly": True, "value": "9" * 5000},
+        {"key": 7, "value": {}},
+    ]
+
+    told = asyncio.run(v16.ask_capabilities(Telling({"configurationKey": keys})))
+
+    assert told["reservation"]
+    assert told["configuration"] == {
+        "SupportedFeatureProfiles": "Core,Reservation",
+        "NumberOfConnectors": "9" * v16.LONGEST_SETTING,
+    }
+
+
+def test_of_a_charger_s_variables_only_those_that_were_asked_for_are_kept():
+    def told(component: str, variable: str, value: str | None) -> dict:
+        names = {"component": {"name": component}, "variable": {"name": variable}}
+        return {"attributeStatus": "Accepted", "attributeValue": value, **names}
+
+    results = [
+        told("ReservationCtrlr", "Available", "true"),
+        told("SecurityCtrlr", "BasicAuthPassword", "secret"),
+    ]
+
+    kept = asyncio.run(v201.ask_capabilities(Telling({"getVariableResult": results})))
+
+    assert (kept["reservation"], kept["variables"]) == (
+        True,
+        {"ReservationCtrlr.Available": "true", "ReservationCtrlr.Enabled": None},
+    )
+
+
+def test_a_password_among_settings_that_were_read_is_withheld():
+    keys = [
+        {"key": "AuthorizationKey", "value": "0123456789abcdef"},
+        {"key": "HeartbeatInterval", "value": "60"},
+    ]
+    results = [
+        {
+            "attributeStatus": "Accepted",
+            "attributeValue": "0123456789abcdef",
+            "component": {"name": "SecurityCtrlr"},
+            "variable": {"name": "BasicAuthPassword"},
+        }
+    ]
+
+    texts = [
+        v16.read_answer({"configurationKey": keys})[1],
+        v201.read_answer({"getVariableResult": results})[1],
+    ]
+
+    assert "0123456789abcdef" not in "".join(texts)
+    assert '"HeartbeatInterval": "60"' in texts[0]

@@ -103,6 +103,6 @@ def test_a_frame_that_waits_to_be_written_is_cut_already():
     log = MessageLog(NoDatabase(), lambda: NOW)
 
     log.keep(1, True, "DataTransfer", "x" * 1_000_000)
-    log.keep(1, True, "DataTransfer", "x" * 1_000_000 + "BasicAuthPassword")
+    log.keep(1, True, "DataTransfer", "x" * 1_000_000 + "basicAuthPassword")
 
     assert [len(message.frame) for message in log._waiting] == [LONGEST_FRAME, 34]
