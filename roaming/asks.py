@@ -2,7 +2,8 @@
 
 An ask is a Delivery of kind "request". What happened to it so far stands in `Delivery.delivered` before anything is
 sent, so that a worker that takes over after a kill knows whether the partner may have got it:
-{"posts": how often it may have arrived, "since": when it was first sent, "watching": the partner is still deciding}.
+{"posts": how often it may have arrived, "since": when it was first sent, "sent": the message, "known": the entries of the
+partner's history before it, "watching": the partner is still deciding}.
 A lost answer is followed by the identical request once (it is known by its request_id, ocpi.md §3.6), then by a look
 into the partner's list of our bookings.
 """
@@ -24,7 +25,7 @@ from roaming import deliveries, registration
 from roaming.deliveries import Lease
 from roaming.models import Delivery, Partner
 from roaming.ocpi.client import Answer, Peer, Refused, Unreachable, joined
-from roaming.ocpi.v2_3_0 import adopting
+from roaming.ocpi.v2_3_0 import adopting, mirroring
 from roaming.ocpi.v2_3_0.fleet_mapping import request_out
 from roaming.ocpi.v2_3_0.schemas import UnreadableError
 from roaming.ocpi.wire import time_out
@@ -86,15 +87,17 @@ def begin(lease: Lease, *, now: datetime) -> Turn | None:
         deliveries.unchanged(lease)
         return None
     url = row.partner.endpoint("bookings", "SENDER")
-    try:
-        body = request_out(ask.booking, ask, ask.booking.option.told).wire()
-    except ValueError as error:
-        _give_up(ask, str(error), now)
-        deliveries.unchanged(lease)
-        return None
     looks = so_far["watching"] or so_far["posts"] >= 2
+    if not looks and not so_far["posts"]:
+        try:
+            body = request_out(ask.booking, ask, mirroring.only_evse_uid(ask.booking.option)).wire()
+        except ValueError as error:
+            _give_up(ask, str(error), now)
+            deliveries.unchanged(lease)
+            return None
+        so_far |= {"sent": body, "known": adopting.known_entries(row.partner, ask.booking)}
     if not looks:
-        so_far = {**so_far, "posts": so_far["posts"] + 1}
+        so_far |= {"posts": so_far["posts"] + 1}
     Delivery.objects.filter(pk=row.pk, leased_until=lease.until).update(delivered=so_far)
     party = (ask.booking.customer_country, ask.booking.customer_party)
     peer = registration.peer_of(row.partner, party, _owner(ask.booking))
@@ -102,7 +105,7 @@ def begin(lease: Lease, *, now: datetime) -> Turn | None:
         lease,
         peer,
         url,
-        None if looks else body,
+        None if looks else so_far["sent"],
         ask.booking.request_id,
         so_far["since"],
         so_far["posts"] > 1,
@@ -114,7 +117,9 @@ def answered(turn: Turn, answer: Answer, *, now: datetime) -> str:
     partner = _heard(turn, now)
     with transaction.atomic():
         try:
-            adopting.adopt(partner, _object(answer.data), reason=answer.message, now=now)
+            adopting.adopt(
+                partner, _object(answer.data), reason=answer.message, answers=turn.lease.object_id, now=now
+            )
         except UnreadableError as error:
             # It was understood and carried out, but we cannot read what came of it: their list may be clearer.
             _later(turn.lease, {"posts": 2, "watching": False}, f"unreadable answer: {error}", now)
@@ -169,6 +174,7 @@ def refused(turn: Turn, refusal: Refused, *, now: datetime) -> str:
                 decision=Decision.DECLINED,
                 reason=refusal.message
                 or f"Refused by the partner ({refusal.status_code or refusal.http_status}).",
+                ask_id=ask.pk,
             )
             adopt_remote(booking_id=ask.booking_id, state=state, actor="partner", now=now)
         deliveries.succeeded(turn.lease, now=now)
@@ -256,7 +262,10 @@ def _is_too_late(ask: BookingRequest, so_far: dict[str, Any], now: datetime) -> 
 def _give_up(ask: BookingRequest, reason: str, now: datetime) -> None:
     is_first = ask.kind == BookingRequest.Kind.CREATE
     state = RemoteState(
-        status=BookingStatus.FAILED if is_first else None, decision=Decision.FAILED, reason=reason
+        status=BookingStatus.FAILED if is_first else None,
+        decision=Decision.FAILED,
+        reason=reason,
+        ask_id=ask.pk,
     )
     adopt_remote(booking_id=ask.booking_id, state=state, actor="scheduler", now=now)
 
@@ -268,6 +277,7 @@ def _cancelled_unheard(ask: BookingRequest, now: datetime) -> None:
         decision=Decision.ACCEPTED,
         cancelled_by=str(Booking.Side.FLEET.value),
         cancel_reason=ask.asked.get("reason", "NO_CANCELED"),
+        ask_id=ask.pk,
     )
     adopt_remote(booking_id=ask.booking_id, state=state, actor=ask.asked_by, now=now)
 

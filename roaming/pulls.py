@@ -5,6 +5,7 @@ Only an unfiltered crawl that came to its end withdraws what it did not list (oc
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -28,6 +29,7 @@ LEASE = timedelta(seconds=60)
 OVERLAP = timedelta(minutes=5)
 EVERY = timedelta(hours=1)
 ALL_EVERY = timedelta(hours=6)
+LARGEST_OBJECT = 1024 * 1024  # as in a push
 KINDS = ("location", "booking_location", "booking")
 
 
@@ -154,6 +156,8 @@ def soon(partner: Partner, *, now: datetime) -> None:
 
 def _keep(partner: Partner, crawl: Crawl, pull: Pull, raw: Any, now: datetime) -> list[str]:
     """Store one object; gives the names of what was odd. Raises UnreadableError."""
+    if len(json.dumps(raw)) > LARGEST_OBJECT:
+        raise UnreadableError("", f"is larger than {LARGEST_OBJECT} bytes")
     if crawl.kind == "booking":
         adopting.adopt(partner, raw if isinstance(raw, dict) else {}, now=now)
         return []

@@ -21,7 +21,7 @@ class BookingOption(models.Model):
     """What can be booked at a depot: one EVSE, or a set of interchangeable ones. OCPI calls it a BookingLocation.
 
     At a partner's depot `code` is the BookingLocation id there, its EVSEs are mirrors (one that stands for the pool when
-    the partner names none), `told` the object as received and `OfferedSlot` its calendars, as old as `calendar_at` says.
+    the partner names none) and `OfferedSlot` its calendars, as old as `calendar_at` says.
     `calendar_version` rises, under the row's lock, whenever its free time may have changed.
     """
 
@@ -31,7 +31,6 @@ class BookingOption(models.Model):
     evses = models.ManyToManyField(Evse, related_name="options")
     is_mirror = models.BooleanField(default=False)
     is_withdrawn = models.BooleanField(default=False)
-    told = models.JSONField(default=dict, blank=True)
     calendar_at = models.DateTimeField(null=True, blank=True)
     calendar_version = models.BigIntegerField(default=1)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,7 +21,7 @@ class RemoteState:
     """A partner's truth about one of our bookings at its depot; None is "not told".
 
     `status` is ours for its `remote_status`; `decision` answers the ask we are waiting for; `cancelled_by` and
-    `cancel_reason` belong to a cancellation.
+    `cancel_reason` belong to a cancellation. With `ask_id` all of it is about that ask, and nothing once it is settled.
     """
 
     remote_status: str = ""
@@ -33,17 +34,28 @@ class RemoteState:
     reason: str = ""
     cancelled_by: str = ""
     cancel_reason: str = ""
+    ask_id: int | None = None
 
 
-def adopt_remote(*, booking_id: int, state: RemoteState, actor: str, now: datetime) -> Booking:
-    """Take over what the partner says. Saying the same twice changes nothing and leaves no event."""
+# What a partner says may mean one thing or another, depending on what was asked: it is read under the lock.
+Reading = Callable[[Booking, BookingRequest | None], RemoteState]
+
+
+def adopt_remote(*, booking_id: int, state: RemoteState | Reading, actor: str, now: datetime) -> Booking:
+    """Take over what the partner says. Saying the same twice changes nothing and leaves no event.
+
+    A Reading is given the locked booking and the ask that waits by then: another may have taken the place of the one
+    that the partner has read.
+    """
     with transaction.atomic():
         booking = lock_booking(booking_id)
         if booking.is_ours:
-            raise WrongStatus(
-                booking.status, state.remote_status, "This booking is at one of our own depots."
-            )
+            raise WrongStatus(booking.status, "adopted", "This booking is at one of our own depots.")
         ask = requests.pending(booking)
+        if not isinstance(state, RemoteState):
+            state = state(booking, ask)
+        if state.ask_id is not None and (ask is None or ask.pk != state.ask_id):
+            return booking
         cancel_asked = ask is not None and ask.kind == BookingRequest.Kind.CANCEL
         if (
             ask is not None

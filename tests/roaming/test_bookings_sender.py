@@ -23,6 +23,7 @@ from bookings.operations import (
 )
 from depots.models import ChargingSession
 from depots.periods import Period
+from roaming.ocpi.v2_3_0 import schemas
 from tests.factories import (
     NOW,
     make_depot,
@@ -744,7 +745,10 @@ def test_a_request_of_bookings_1_0_is_booked_and_kept_as_it_came(caller: Caller,
     assert booking["period"]["min_power"] == 300_000
     assert booking["access_information"] == [{"method": "LICENSE_PLATE", "value": "AB 123"}]
     assert booking["authorization_reference"] == "OLD-1"
-    assert booking["booking_requests"][0]["booking_request"] == body
+    echoed = booking["booking_requests"][0]["booking_request"]
+    assert echoed.items() >= {name: body[name] for name in body if name != "period"}.items()
+    right = {"start_date_time": "2030-01-15T11:00:00Z", "end_date_time": "2030-01-15T12:00:00Z"}
+    assert echoed["period"] == {**body["period"], **right}
 
 
 @pytest.mark.parametrize("name", ["request_id", "authorization_reference"])
@@ -806,3 +810,53 @@ def test_a_booking_is_asked_about_a_number_of_times_and_can_still_be_cancelled(
     cancelled = data(caller.post(BOOKINGS, gone))
     assert cancelled["reservation_status"] == "CANCELED"
     assert len(cancelled["booking_requests"]) == 4
+
+
+# What goes back
+
+
+def old_names(body: dict[str, Any]) -> dict[str, Any]:
+    renamed = {"period": "timeslot", "tokens": "booking_tokens"}
+    return {renamed.get(k, k): v for k, v in body.items() if k != "booking_location_id"}
+
+
+GONE = {"cancellation_reason": "TRAFFIC", "who_canceled": "EMSP"}
+
+
+def bare(body: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {name: body[name] for name in ("country_code", "party_id", "request_id")} | more
+
+
+@pytest.mark.parametrize(
+    "asks",
+    [
+        lambda body, later: [body],
+        lambda body, later: [old_names(body)],
+        lambda body, later: [{**body, "authorization_reference": "", "tokens": None, "booking_location_id": None}],
+        lambda body, later: [body, {**body, "period": later}],
+        lambda body, later: [body, {**body, "canceled": GONE}],
+        lambda body, later: [body, bare(body, canceled=GONE)],
+        lambda body, later: [body, bare(body, cancelled=GONE, period=None)],
+        lambda body, later: [body, {**body, "period": later}, bare(body, canceled=GONE)],
+        lambda body, later: [body, {**body, "power_required": 9999}, bare(body, canceled=GONE)],
+    ],
+    ids=["create", "1.0", "few", "change", "cancel", "bare", "bare 1.0", "all", "declined"],
+)  # fmt: skip
+def test_the_history_is_complete_whatever_was_sent(caller: Caller, evse: Any, asks: Any) -> None:
+    """What came is there as it came, and what was missing is what was booked when it came."""
+    body = booking_request(caller.party, option_of(evse), ELEVEN)
+    later = booking_request(caller.party, option_of(evse), slot(14, 15))["period"]
+    sent = asks(body, later)
+
+    answers = [caller.post(BOOKINGS, one) for one in sent]
+
+    history = data(answers[-1])["booking_requests"]
+    in_force = body["period"]
+    for one, entry in zip(sent, history, strict=True):
+        echoed = entry["booking_request"]
+        schemas.EchoedRequest.model_validate(echoed)
+        assert echoed.items() >= {k: v for k, v in one.items() if v not in (None, "")}.items()
+        if "canceled" in one or "cancelled" in one:
+            assert echoed["canceled"] == GONE
+        assert echoed["period"] == one.get("period") or echoed["period"] == in_force
+        in_force = one.get("period") or in_force

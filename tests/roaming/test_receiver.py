@@ -588,12 +588,11 @@ def test_a_location_becomes_a_depot_with_bays_and_hours(partner: Partner, option
 
 
 def test_a_location_of_ours_is_never_overwritten(partner: Partner) -> None:
-    other = make_partner("OTH", country_code="IT")
+    role = {"role": "CPO", "country_code": "FR", "party_id": "CPO", "name": "Network"}
+    other = make_partner("OTH", country_code="IT", roles=[role])
     Depot.objects.create(
         operator=other.organisation, code="FR-CPO-LOC-1", location_id="LOC-1", name="Ours", is_mirror=True
     )
 
     with pytest.raises(schemas.UnreadableError, match="somebody else"):
-        mirroring.keep_booking_location(
-            partner, schemas.read_booking_location(offer()).value, offer(), now=NOW
-        )
+        mirroring.keep_booking_location(partner, schemas.read_booking_location(offer()).value, now=NOW)

@@ -14,16 +14,17 @@ import structlog
 from django.db import transaction
 
 from bookings.models import Booking, BookingOption, BookingRequest
-from bookings.operations import adopt_remote
+from bookings.operations import RemoteState, adopt_remote
 from roaming import deviations
-from roaming.models import Partner, PartnerObject
+from roaming.models import Delivery, Partner, PartnerObject
 from roaming.ocpi.v2_3_0 import mirroring, schemas
-from roaming.ocpi.v2_3_0.fleet_mapping import is_older, state_in
+from roaming.ocpi.v2_3_0.fleet_mapping import Posted, is_older, received_at, state_in
 from roaming.ocpi.v2_3_0.schemas import UnreadableError
 from roaming.switches import switch
 
 logger = structlog.get_logger(__name__)
 BOOKING, BOOKING_LOCATION = "booking", "booking_location"
+MOST_UNMATCHED, MOST_OFFERS = 500, 5_000
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,13 @@ class AdoptedOffer:
     is_new: bool
 
 
-def adopt(partner: Partner, raw: dict[str, Any], *, reason: str = "", now: datetime) -> Adopted:
-    """Take over a Booking as a partner told it; what is older than known is dropped. Raises UnreadableError."""
+def adopt(
+    partner: Partner, raw: dict[str, Any], *, reason: str = "", answers: int | None = None, now: datetime
+) -> Adopted:
+    """Take over a Booking as a partner told it; what is older than known is dropped. Raises UnreadableError.
+
+    `answers` is the ask to which it was the answer, when it did not come by itself.
+    """
     reading = schemas.read_booking(raw, power_unit=str(switch(partner, "timeslot_power_unit")))
     told = reading.value
     with transaction.atomic():
@@ -53,7 +59,9 @@ def adopt(partner: Partner, raw: dict[str, Any], *, reason: str = "", now: datet
         kept.is_unmatched = booking is None
         kept.save()
         if booking is not None:
-            _take_over(booking, told, reason, now)
+            _take_over(booking, told, reason, answers, now)
+        elif is_new:
+            _forget_unmatched(partner)
     names = list(reading.deviations)
     if booking is None and is_new:
         names.append("booking.never_asked_for")
@@ -70,13 +78,15 @@ def adopt_offer(partner: Partner, raw: dict[str, Any], *, now: datetime) -> Adop
         kept, is_new = keep(
             partner, BOOKING_LOCATION, told.country_code, told.party_id, told.id, raw, now=now
         )
+        if is_new:
+            _check_room(partner)
         option = mirroring.option_of(partner, told.country_code, told.party_id, told.id)
         is_older = kept.last_updated is not None and told.last_updated < kept.last_updated
         if option is not None and is_older and not option.is_withdrawn:
             return AdoptedOffer(option, is_new=False)
         kept.raw, kept.last_updated, kept.received_at = raw, told.last_updated, now
         kept.save()
-        option = mirroring.keep_booking_location(partner, told, raw, now=now)
+        option = mirroring.keep_booking_location(partner, told, now=now)
     at_stub = ["booking_location.location_not_told"] if mirroring.is_stub(option.depot) else []
     deviations.count(partner, [*reading.deviations, *at_stub])
     return AdoptedOffer(option, is_new)
@@ -125,17 +135,15 @@ def find_kept(
 
 
 def find_kept_booking(
-    partner: Partner, country_code: str, party_id: str, any_id: str
+    partner: Partner, country_code: str, party_id: str, any_id: str, *, lock: bool = False
 ) -> PartnerObject | None:
     """By the partner's id of it, else by our request_id: their paths carry either (ocpi.md §4, row 3)."""
-    by_id = find_kept(partner, BOOKING, country_code, party_id, any_id)
+    by_id = find_kept(partner, BOOKING, country_code, party_id, any_id, lock=lock)
     if by_id is not None:
         return by_id
-    return (
-        PartnerObject.objects.filter(partner=partner, kind=BOOKING, raw__request_id__iexact=any_id)
-        .filter(country_code__iexact=country_code, party_id__iexact=party_id)
-        .first()
-    )
+    rows = PartnerObject.objects.filter(partner=partner, kind=BOOKING, raw__request_id__iexact=any_id)
+    rows = rows.filter(country_code__iexact=country_code, party_id__iexact=party_id)
+    return (rows.select_for_update(no_key=True) if lock else rows).first()
 
 
 def booking_of(partner: Partner, remote_id: str, request_id: str) -> Booking | None:
@@ -147,14 +155,49 @@ def booking_of(partner: Partner, remote_id: str, request_id: str) -> Booking | N
     )
 
 
-def pending_ask(booking: Booking) -> BookingRequest | None:
-    return booking.requests.filter(decision=BookingRequest.Decision.PENDING).first()
+def _take_over(
+    booking: Booking, told: schemas.Booking, reason: str, answers: int | None, now: datetime
+) -> None:
+    def read(locked: Booking, ask: BookingRequest | None) -> RemoteState:
+        return state_in(told, locked, ask, _posted(ask, answers) if ask else None, reason=reason)
 
-
-def _take_over(booking: Booking, told: schemas.Booking, reason: str, now: datetime) -> None:
-    state = state_in(told, booking, pending_ask(booking), reason=reason)
     actor = f"partner {told.country_code.upper()}*{told.party_id.upper()}"
-    adopt_remote(booking_id=booking.pk, state=state, actor=actor, now=now)
+    adopt_remote(booking_id=booking.pk, state=read, actor=actor, now=now)
+
+
+def _posted(ask: BookingRequest, answers: int | None) -> Posted | None:
+    """What the partner may have got of an ask (asks.py); None while it has got nothing."""
+    row = Delivery.objects.filter(kind=Delivery.Kind.REQUEST, object_id=ask.pk).only("delivered").first()
+    so_far = (row.delivered or {}) if row else {}
+    if not so_far.get("posts") or "sent" not in so_far:
+        return None
+    return Posted(so_far["sent"], tuple(so_far.get("known", ())), is_answered=ask.pk == answers)
+
+
+def known_entries(partner: Partner, booking: Booking) -> list[str]:
+    """When the entries were received that a partner's history of a booking has by now (fleet_mapping.received_at)."""
+    rows = PartnerObject.objects.filter(partner=partner, kind=BOOKING, key__iexact=booking.remote_id)
+    for kept in rows if booking.remote_id else ():
+        try:
+            return received_at(schemas.read_booking(kept.raw).value)
+        except UnreadableError:
+            continue
+    return []
+
+
+def _forget_unmatched(partner: Partner) -> None:
+    """Of bookings nobody asked for the newest are kept: a partner could tell any number of them."""
+    unmatched = PartnerObject.objects.filter(partner=partner, kind=BOOKING, is_unmatched=True)
+    newest = unmatched.order_by("-received_at", "-pk").values_list("pk", flat=True)
+    too_many = unmatched.filter(pk__in=list(newest[MOST_UNMATCHED : MOST_UNMATCHED * 2]))
+    free = too_many.select_for_update(skip_locked=True).values_list("pk", flat=True)
+    PartnerObject.objects.filter(pk__in=list(free)).delete()
+
+
+def _check_room(partner: Partner) -> None:
+    """Raises UnreadableError: every offer is rows of ours, withdrawn or not."""
+    if PartnerObject.objects.filter(partner=partner, kind=BOOKING_LOCATION).count() > MOST_OFFERS:
+        raise UnreadableError("", f"a partner may tell of {MOST_OFFERS} offers")
 
 
 def _is_stale(kept: PartnerObject, told: schemas.Booking) -> bool:

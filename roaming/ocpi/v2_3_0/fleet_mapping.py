@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
 from datetime import datetime
 from math import ceil
 from typing import Any
@@ -45,10 +47,19 @@ PROGRESS = {ReservationStatus.UNKNOWN: 0, ReservationStatus.PENDING: 1, Reservat
 OVER_PROGRESS = 3
 
 
-def request_out(booking: Booking, request: BookingRequest, option: dict[str, Any]) -> schemas.BookingRequest:
+@dataclass(frozen=True)
+class Posted:
+    """An ask as it was sent, and when the entries of the partner's history were received that were there before it."""
+
+    body: dict[str, Any]
+    known: tuple[str, ...]
+    is_answered: bool = False  # the booking to be read is the answer to this very message
+
+
+def request_out(booking: Booking, request: BookingRequest, only_evse: str) -> schemas.BookingRequest:
     """One of our asks, always complete: a change repeats what stays, a cancellation what was booked last.
 
-    `option` is the partner's BookingLocation as told. Raises ValueError for a fleet without an eMSP party id.
+    `only_evse` is the uid of what is offered, empty for a pool. Raises ValueError for a fleet without an eMSP party id.
     """
     if not booking.customer_country or not booking.customer_party:
         raise ValueError(f"{booking.fleet} has no eMSP party id, which partners need to know who asks.")
@@ -60,7 +71,7 @@ def request_out(booking: Booking, request: BookingRequest, option: dict[str, Any
         "request_id": booking.request_id,
         "location_id": depot.location_id,
         "booking_location_id": booking.option.code,
-        "booking_option": _needed(booking.vehicle, asked.get("evse") or _only_evse(option)),
+        "booking_option": _needed(booking.vehicle, asked.get("evse") or only_evse),
         "tokens": _tokens(booking, asked),
         "access_information": _plate(booking),
         "period": _period(booking, asked),
@@ -78,9 +89,15 @@ def request_out(booking: Booking, request: BookingRequest, option: dict[str, Any
 
 
 def state_in(
-    theirs: schemas.Booking, booking: Booking, ask: BookingRequest | None, *, reason: str = ""
+    theirs: schemas.Booking,
+    booking: Booking,
+    ask: BookingRequest | None,
+    posted: Posted | None = None,
+    *,
+    reason: str = "",
 ) -> RemoteState:
-    """What the partner says of a booking, in our words. `ask` is the one that waits for an answer, if any."""
+    """What the partner says of a booking, in our words. `ask` is the one that waits for an answer, if any, and `posted`
+    what was sent of it."""
     status = OUR_STATUS[theirs.reservation_status]
     if status == BookingStatus.REQUESTED and booking.status == BookingStatus.CONFIRMED:
         status = None  # a change is being looked at; the slot stays ours meanwhile
@@ -97,7 +114,7 @@ def state_in(
         period=_period_in(theirs.period) if is_granted else None,
         evse_uid=option.evse_uid if option and option.evse_uid else None,
         power_w=int(power) if power and is_granted else None,
-        decision=decision_in(theirs, ask),
+        decision=decision_in(theirs, ask, posted),
         reason=reason,
         cancelled_by=str(side.value) if status == BookingStatus.CANCELLED else "",
         cancel_reason=(cancelled.cancellation_reason.value if cancelled else "UNKNOWN")
@@ -106,21 +123,28 @@ def state_in(
     )
 
 
-def decision_in(theirs: schemas.Booking, ask: BookingRequest | None) -> Decision | None:
-    """The answer to the ask that waits: as the partner's history has it, else as its status implies. None: not yet."""
+def decision_in(
+    theirs: schemas.Booking, ask: BookingRequest | None, posted: Posted | None = None
+) -> Decision | None:
+    """The answer to the ask that waits: as the partner's history has it, else as its status implies. None: not yet.
+
+    An ask that was not sent is answered by nothing but the end of the booking; an answer is an entry that is newer than
+    the ask and says the same.
+    """
     if ask is None:
         return None
-    entry = _entry_of(theirs, ask)
+    is_first = ask.kind == BookingRequest.Kind.CREATE
+    entry = _creation(theirs, ask) if is_first else _entry_of(theirs, posted)
     if entry is not None and entry != ReservationRequestStatus.PENDING:
         return OUR_DECISION[entry]
-    if ask.kind == BookingRequest.Kind.CREATE:
+    if is_first:
         return ANSWER_TO_CREATE.get(theirs.reservation_status)
     if theirs.reservation_status in OVER:
         is_done = (
             ask.kind == BookingRequest.Kind.CANCEL and theirs.reservation_status == ReservationStatus.CANCELED
         )
         return Decision.ACCEPTED if is_done else Decision.DECLINED
-    if ask.kind == BookingRequest.Kind.CHANGE and not theirs.booking_requests and "period" in ask.asked:
+    if posted is not None and not theirs.booking_requests and "period" in ask.asked:
         return Decision.ACCEPTED if _is_period(theirs.period, ask.asked["period"]) else None
     return None
 
@@ -139,23 +163,65 @@ def _progress(booking: schemas.Booking) -> tuple[int, int]:
     ) * 2 - undecided
 
 
-def _entry_of(theirs: schemas.Booking, ask: BookingRequest) -> ReservationRequestStatus | None:
-    """What the partner's history says of this ask: the newest entry that asks the same."""
+def received_at(theirs: schemas.Booking) -> list[str]:
+    """When each entry of the partner's history was received: what tells them apart, in whatever order they come."""
+    return [time_out(entry.request_received) for entry in theirs.booking_requests]
+
+
+def _creation(theirs: schemas.Booking, ask: BookingRequest) -> ReservationRequestStatus | None:
+    """What became of the first ask: of the newest entry that is no cancellation and about its period."""
     for entry in reversed(theirs.booking_requests):
-        try:
-            told = schemas.read_booking_request(entry.booking_request).value
-        except UnreadableError:
+        told = _request_in(entry.booking_request)
+        if told is None or told.canceled is not None:
             continue
-        is_cancel = told.canceled is not None
-        if is_cancel != (ask.kind == BookingRequest.Kind.CANCEL):
-            continue
-        if (
-            is_cancel
-            or "period" not in ask.asked
-            or (told.period and _is_period(told.period, ask.asked["period"]))
-        ):
+        if "period" not in ask.asked or (told.period and _is_period(told.period, ask.asked["period"])):
             return entry.request_status
     return None
+
+
+def _entry_of(theirs: schemas.Booking, posted: Posted | None) -> ReservationRequestStatus | None:
+    """What became of an ask that was posted; of its own answer the newest entry, whatever it repeats."""
+    if posted is None:
+        return None
+    known = Counter(posted.known)
+    new = []
+    for entry in sorted(theirs.booking_requests, key=lambda e: e.request_received):
+        stamp = time_out(entry.request_received)
+        if known[stamp]:
+            known[stamp] -= 1
+        else:
+            new.append(entry)
+    same = [entry for entry in new if _says_the_same(entry.booking_request, posted.body)]
+    found = same or (new if posted.is_answered else [])
+    return found[-1].request_status if found else None
+
+
+def _says_the_same(entry: dict[str, Any], body: dict[str, Any]) -> bool:
+    """Whether an entry is what we posted, as far as it repeats it."""
+    told, ours = _request_in(entry), _request_in(body)
+    if told is None or ours is None or (told.canceled is None) != (ours.canceled is None):
+        return False
+    if told.canceled is not None:
+        return True
+    evse, wanted = (r.booking_option.evse_uid if r.booking_option else None for r in (told, ours))
+    return (
+        told.period in (None, ours.period)
+        and evse in (None, wanted)
+        and told.power_required in (None, ours.power_required)
+        and (not told.tokens or _uids(told) == _uids(ours))
+        and (not told.access_information or told.access_information == ours.access_information)
+    )
+
+
+def _uids(request: schemas.BookingRequest) -> set[str]:
+    return {token.uid.upper() for token in request.tokens}
+
+
+def _request_in(raw: dict[str, Any]) -> schemas.BookingRequest | None:
+    try:
+        return schemas.read_booking_request(raw).value
+    except UnreadableError:
+        return None
 
 
 def _is_period(told: schemas.Period | schemas.Timeslot, asked: dict[str, str]) -> bool:
@@ -221,12 +287,3 @@ def _needed(vehicle: Vehicle | None, evse_uid: str) -> dict[str, Any] | None:
 
 def _plate(booking: Booking) -> list[dict[str, str]]:
     return [{"method": AccessMethod.LICENSE_PLATE.value, "value": booking.plate}] if booking.plate else []
-
-
-def _only_evse(option: dict[str, Any]) -> str:
-    """The EVSE of an offer that is one EVSE; empty for a pool."""
-    try:
-        told = schemas.read_booking_location(option).value.booking_option
-    except UnreadableError:
-        return ""
-    return (told.evse_uid or "") if told else ""

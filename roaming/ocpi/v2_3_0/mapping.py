@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from bookings.availability import Timeslot as FreeSlot
 from bookings.fitting import Needs
@@ -27,7 +28,7 @@ from roaming.ocpi.v2_3_0.schemas import (
     ReservationRequestStatus,
     ReservationStatus,
 )
-from roaming.ocpi.wire import NOT_ASSIGNED
+from roaming.ocpi.wire import NOT_ASSIGNED, read_time
 
 # None: never sent.
 STATUS: dict[BookingStatus, ReservationStatus | None] = {
@@ -117,7 +118,7 @@ def booking_out(booking: Booking) -> schemas.Booking:
         booking_terms=terms_out(
             booking.terms, has_no_show_fee=Decimal(booking.quote.get("no_show_fee") or 0) > 0
         ),
-        booking_requests=[_request_out(r) for r in booking.requests.all() if r.received is not None],
+        booking_requests=_history_out(booking),
         last_updated=booking.updated_at,
     )
 
@@ -202,12 +203,50 @@ def _plate_out(booking: Booking) -> list[schemas.AccessInformation]:
     return [schemas.AccessInformation(method=AccessMethod.LICENSE_PLATE, value=booking.plate)]
 
 
-def _request_out(request: BookingRequest) -> schemas.BookingRequestStatus:
-    return schemas.BookingRequestStatus(
-        request_status=DECISION[BookingRequest.Decision(request.decision)],
-        booking_request=request.received or {},
-        request_received=request.asked_at,
-    )
+def _history_out(booking: Booking) -> list[schemas.BookingRequestStatus]:
+    """Every message of the partner as it came, completed where it had less than a BookingRequest has: by what its old
+    names mean, then by the booking as it was in force when it came."""
+    period, entries = booking.period, []
+    asked = [r for r in booking.requests.all() if r.received is not None]
+    first = next((r.asked["period"] for r in asked if "period" in r.asked), None)
+    in_force = _period_of(first) if first else period
+    for request in asked:
+        entries.append(
+            schemas.BookingRequestStatus(
+                request_status=DECISION[BookingRequest.Decision(request.decision)],
+                booking_request=_completed(request.received or {}, booking, in_force),
+                request_received=request.asked_at,
+            )
+        )
+        if request.decision == BookingRequest.Decision.ACCEPTED and "period" in request.asked:
+            in_force = _period_of(request.asked["period"])
+    return entries
+
+
+def _completed(received: dict[str, Any], booking: Booking, in_force: Period) -> dict[str, Any]:
+    try:
+        told = schemas.read_booking_request(received).value.wire()
+    except schemas.UnreadableError:  # kept under other rules than today's
+        told = {}
+    known: dict[str, Any] = {
+        "country_code": booking.customer_country,
+        "party_id": booking.customer_party,
+        "request_id": booking.request_id,
+        "location_id": booking.depot.location_id,
+        "booking_location_id": booking.option.code,
+        "tokens": [_token_out(token).wire() for token in booking.tokens.all()],
+        "period": schemas.Period(start_date_time=in_force.starts_at, end_date_time=in_force.ends_at).wire(),
+        "authorization_reference": booking.authorization_reference or booking.request_id,
+        **{name: told[name] for name in ("canceled", "access_information", "power_required") if name in told},
+    }
+    missing = {name: told.get(name) or value for name, value in known.items() if not received.get(name)}
+    if isinstance(received.get("period"), dict):  # 1.0 named its times otherwise
+        missing["period"] = {**told.get("period", {}), **received["period"]}
+    return {name: value for name, value in {**received, **missing}.items() if value not in (None, [])}
+
+
+def _period_of(asked: dict[str, str]) -> Period:
+    return Period(read_time(asked["start"]), read_time(asked["end"]))
 
 
 def _token_out(token: OurToken) -> schemas.BookingToken:

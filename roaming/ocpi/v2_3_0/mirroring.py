@@ -67,14 +67,12 @@ def keep_location(
     return depot
 
 
-def keep_booking_location(
-    partner: Partner, told: schemas.BookingLocation, raw: dict[str, Any], *, now: datetime
-) -> BookingOption:
+def keep_booking_location(partner: Partner, told: schemas.BookingLocation, *, now: datetime) -> BookingOption:
     """Store or refresh a BookingLocation with its terms and calendars, whole. Raises UnreadableError."""
     with transaction.atomic():
         depot = _depot(partner, told.country_code, told.party_id, told.location_id)
         option = _option(depot, told.id)
-        option.told, option.calendar_at = raw, now
+        option.calendar_at = now
         option.is_withdrawn = told.is_removed
         option.calendar_version += 1
         option.save()
@@ -201,7 +199,7 @@ def _keep_evse(depot: Depot, told: schemas.Evse, places: Sequence[schemas.Parkin
 def _evse_of(depot: Depot, told: schemas.BookingLocation) -> Evse:
     """The mirrored EVSE an offer is about; one that stands for all of them when it names none."""
     option = told.booking_option or schemas.BookingOption()
-    uid = option.evse_uid or f"{told.id} (any)"[:64]
+    uid = option.evse_uid or _uid_of_all(told.id)
     evse = Evse.objects.filter(depot=depot, uid__iexact=uid).first()
     powers = [
         slot.max_power
@@ -221,6 +219,17 @@ def _evse_of(depot: Depot, told: schemas.BookingLocation) -> Evse:
     if not evse.connectors.exists() or not option.evse_uid:
         _keep_plugs(evse, option)
     return evse
+
+
+def _uid_of_all(code: str) -> str:
+    """The name of the one mirrored EVSE that stands for all of an offer that names none."""
+    return f"{code} (any)"[:64]
+
+
+def only_evse_uid(option: BookingOption) -> str:
+    """The EVSE of an offer that is one EVSE; empty for a pool."""
+    uids = option.evses.values_list("uid", flat=True)
+    return next((uid for uid in uids if uid != _uid_of_all(option.code)), "")
 
 
 def _keep_bay(evse: Evse, told: schemas.BookingOption | schemas.Parking) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import Router
@@ -52,11 +53,9 @@ def receive(request: HttpRequest, rest: str) -> HttpResponse:
     if request.method not in ("GET", "PUT", "PATCH", "DELETE"):
         raise _not_offered("This method is not offered here.", address)
     deviations.count(partner, address.deviations)
-    if address.kind == BOOKING:
-        return _on_booking(request, partner, address, now)
-    if address.calendar_id:
-        return _on_calendar(request, partner, address, now)
-    return _on_offer(request, partner, address, now)
+    answer = _on_booking if address.kind == BOOKING else _on_calendar if address.calendar_id else _on_offer
+    with transaction.atomic():  # what is merged into the object we hold is merged under its lock
+        return answer(request, partner, address, now)
 
 
 # Bookings
@@ -65,7 +64,9 @@ def receive(request: HttpRequest, rest: str) -> HttpResponse:
 def _on_booking(request: HttpRequest, partner: Partner, address: Address, now: datetime) -> HttpResponse:
     if request.method == "DELETE":
         raise _not_offered("A booking is cancelled, never deleted.", address)
-    kept = adopting.find_kept_booking(partner, address.country_code, address.party_id, address.id)
+    kept = adopting.find_kept_booking(
+        partner, address.country_code, address.party_id, address.id, lock=request.method == "PATCH"
+    )
     if request.method == "GET":
         return ok(_held(kept).raw)
     body = read_object(request)
@@ -93,7 +94,7 @@ def _on_booking(request: HttpRequest, partner: Partner, address: Address, now: d
 
 
 def _on_offer(request: HttpRequest, partner: Partner, address: Address, now: datetime) -> HttpResponse:
-    kept = _kept_offer(partner, address)
+    kept = _kept_offer(partner, address, lock=request.method != "GET")
     if request.method == "GET":
         return ok(_held(kept).raw)
     if request.method == "DELETE":
@@ -118,7 +119,7 @@ def _on_calendar(request: HttpRequest, partner: Partner, address: Address, now: 
     """One calendar by itself; its offer must be known, and is as new as it."""
     if request.method == "DELETE":
         raise _not_offered("Put the offer without the calendar instead.", address)
-    held = _held(_kept_offer(partner, address))
+    held = _held(_kept_offer(partner, address, lock=request.method != "GET"))
     calendars = [c for c in _calendars(held.raw) if isinstance(c, dict)]
     known = next((c for c in calendars if str(c.get("id", "")).upper() == address.calendar_id.upper()), None)
     if request.method == "GET":
@@ -157,8 +158,10 @@ def _keep_offer(partner: Partner, address: Address, raw: dict[str, Any], now: da
     return adopted.is_new
 
 
-def _kept_offer(partner: Partner, address: Address) -> PartnerObject | None:
-    return adopting.find_kept(partner, BOOKING_LOCATION, address.country_code, address.party_id, address.id)
+def _kept_offer(partner: Partner, address: Address, *, lock: bool) -> PartnerObject | None:
+    return adopting.find_kept(
+        partner, BOOKING_LOCATION, address.country_code, address.party_id, address.id, lock=lock
+    )
 
 
 # Paths

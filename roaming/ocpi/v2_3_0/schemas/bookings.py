@@ -261,6 +261,7 @@ class BookingRequest(Wire):
     """
 
     is_ask: ClassVar[bool] = True
+    tokens_may_be_missing: ClassVar[bool] = False
 
     country_code: CountryCode
     party_id: PartyId
@@ -279,15 +280,22 @@ class BookingRequest(Wire):
     def _is_complete(self, info: ValidationInfo) -> BookingRequest:
         is_ours = notes_of(info) is None
         wanted = ["location_id", "period"] if is_ours or self.canceled is None else []
-        wanted += ["booking_location_id", "tokens"] if is_ours else []
+        wanted += ["booking_location_id"] if is_ours else []
+        wanted += ["tokens"] if is_ours and not self.tokens_may_be_missing else []
         missing = [name for name in wanted if not getattr(self, name)]
         if missing:
             raise ValueError(f"{missing[0]} is required")
         return self
 
 
+class EchoedRequest(BookingRequest):
+    """A BookingRequest of a partner as it goes back: complete, but for tokens, of which it may have named none."""
+
+    tokens_may_be_missing: ClassVar[bool] = True
+
+
 class BookingRequestStatus(Wire):
-    """`booking_request` is kept and sent as it was received, unknown fields too."""
+    """`booking_request` is kept and sent as it was received, unknown fields too, and completed (`EchoedRequest`)."""
 
     request_status: Annotated[ReservationRequestStatus, one_of(ReservationRequestStatus)]
     booking_request: dict[str, Any]
