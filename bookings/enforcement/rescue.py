@@ -63,12 +63,12 @@ def swap(booking: Booking, *, now: datetime) -> bool:
     """
     if power.can_bind(booking.depot):
         return False
-    pool = _alternatives(booking)
-    free = Evse.objects.filter(pk__in=[evse.pk for evse in pool]).order_by("pk")
+    free = Evse.objects.filter(pk__in=[evse.pk for evse in _alternatives(booking)]).order_by("pk")
     locked = set(
         free.select_for_update(no_key=True, skip_locked=True, of=("self",)).values_list("pk", flat=True)
     )
-    return _take_best(booking, [evse for evse in pool if evse.pk in locked], now)
+    # What they are like is read again under the locks.
+    return _take_best(booking, [evse for evse in _alternatives(booking) if evse.pk in locked], now)
 
 
 def give_up_or_no_show(*, booking_id: int, now: datetime) -> Booking:
@@ -133,7 +133,11 @@ def _at_risk_since(booking: Booking) -> datetime:
 
 
 def _rescue_one(booking_id: int, now: datetime) -> bool:
-    booking = _lock_with_alternatives(booking_id)
+    booking = lock_booking(
+        booking_id,
+        also=lambda row: [evse.pk for evse in _alternatives(row)],
+        depot=lambda row: power.can_bind(row.depot),
+    )
     return _is_lost(booking, now) and _take_best(booking, _alternatives(booking), now)
 
 
@@ -179,12 +183,6 @@ def _alternatives(booking: Booking) -> list[Evse]:
         and evse.max_power_w >= booking.promised_power_w
         and (booking.vehicle is not None or plugs & fitting.standards(evse))
     ]
-
-
-def _lock_with_alternatives(booking_id: int) -> Booking:
-    booking = Booking.objects.select_related("depot", "option", "vehicle", "evse").get(pk=booking_id)
-    also = [evse.pk for evse in _alternatives(booking)]
-    return lock_booking(booking_id, also=also, depot=power.can_bind(booking.depot))
 
 
 def _apology(why: str) -> str:

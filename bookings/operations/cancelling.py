@@ -75,12 +75,14 @@ def write_off(booking: Booking, reason: str, by: str, *, note: str = "", actor: 
     lifecycle.move(booking, BookingStatus.CANCELLED, actor=actor, at=now, detail=detail, fields=fields)
 
 
-def release_hold(*, booking_id: int, actor: str, now: datetime) -> Booking:
-    """Give a hold back that is not wanted any more. Raises WrongStatus when it is no hold."""
+def release_hold(*, booking_id: int, seen_version: int | None = None, actor: str, now: datetime) -> Booking:
+    """Give a hold back that is not wanted any more. Raises WrongStatus when it is no hold, ChangedMeanwhile when the
+    depot has put it elsewhere since `seen_version`."""
     with lifecycle.one_operation():
         booking = lock_booking(booking_id)
         if booking.status != BookingStatus.HELD:
             raise WrongStatus(booking.status, BookingStatus.CANCELLED)
+        check_version(booking, seen_version, SEEN_WHOLE)
         lifecycle.move(booking, BookingStatus.CANCELLED, actor=actor, at=now)
     return booking
 

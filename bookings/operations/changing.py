@@ -37,6 +37,7 @@ def change_booking(
     received: dict[str, Any] | None = None,
     fingerprint: str = "",
     seen_version: int | None = None,
+    restores: int | None = None,
     while_charging: bool = True,
     actor: str,
     now: datetime,
@@ -47,7 +48,8 @@ def change_booking(
 
     `seen_version` is the version the asker looked at; None for one who asks without having looked. When only the time
     changes and its EVSE is not free then, another one of the same option is taken. A booking that charges can be given
-    another end, past its deadlines, unless `while_charging` says no; giving time back waits for nobody.
+    another end, past its deadlines, unless `while_charging` says no; giving time back waits for nobody. `restores` is
+    the version whose change this one takes back: at its old time and EVSE the booking has its old price again.
     Raises a BookingError, ChangedMeanwhile among them; the booking is as it was then.
     """
     wanted = Wanted(
@@ -55,7 +57,7 @@ def change_booking(
         evse=evse, vehicle=vehicle, tokens=tokens, power_w=power_w, needs=needs, plate=plate,
         authorization_reference=authorization_reference,
     )  # fmt: skip
-    ask = _Ask(wanted, by, seen_version, received, fingerprint, actor, now)
+    ask = _Ask(wanted, by, seen_version, restores, received, fingerprint, actor, now)
     known = Booking.objects.select_related("depot__operator", "option", "fleet", "vehicle").get(pk=booking_id)
     with (
         refusals(lambda: _nearest(known, wanted, by, now)),
@@ -78,6 +80,7 @@ class _Ask:
     wanted: Wanted
     by: str
     seen_version: int | None
+    restores: int | None
     received: dict[str, Any] | None
     fingerprint: str
     actor: str
@@ -100,6 +103,7 @@ def _change(booking: Booking, ask: _Ask) -> Booking:
     given_up = _make_room(booking, change, pool, now)
     target = _target(booking, change, pool, now)
     waits = by == Booking.Side.FLEET and booking.terms.approval and not change.is_shorter(booking)
+    change.quote = _old_quote(booking, change, target, ask.restores)
     bid = _bid(booking, change, target, by, now)
     if by == Booking.Side.FLEET:
         asked = {**wanted.as_asked(booking, change.tokens), "evse_id": target.pk, "evse": target.uid}
@@ -157,12 +161,22 @@ def _bid(booking: Booking, change: Change, target: Evse, by: str, now: datetime)
     return _Bid(span, watts, quote)
 
 
+def _old_quote(booking: Booking, change: Change, target: Evse, restores: int | None) -> dict[str, Any] | None:
+    """The price before the change that is taken back; None when this one leads elsewhere."""
+    event = booking.events.filter(version=restores, kind="changed").first() if restores else None
+    if event is None or "quote_before" not in event.detail:
+        return None
+    was = event.detail["before"]
+    is_back = (was["period"], was["evse"]) == (change.period.as_json(), target.uid)
+    return event.detail["quote_before"] if is_back else None
+
+
 def _write(
     booking: Booking, change: Change, target: Evse, bid: _Bid, by: str, actor: str, now: datetime
 ) -> None:
     """Place, claims, price and event."""
     before, groups = _shown(booking), change.groups(booking, target)
-    old_evse_id = booking.evse_id
+    old_evse_id, old_quote = booking.evse_id, booking.quote
     booking.promised_power_w, booking.quote = bid.power_w, bid.quote
     booking.period, booking.evse, booking.vehicle = change.period, target, change.vehicle
     if change.plate or change.vehicle is not None:
@@ -180,6 +194,8 @@ def _write(
         booking.changed_by_depot_at = now
         fields.append("changed_by_depot_at")
     detail = {"by": by, "groups": sorted(groups), "before": before, "after": _shown(booking)}
+    if bid.quote != old_quote:
+        detail["quote_before"] = old_quote
     lifecycle.record(booking, kind="changed", actor=actor, at=now, detail=detail, fields=fields)
     lifecycle.tell_calendars([old_evse_id, target.pk], at=now)
 

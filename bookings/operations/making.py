@@ -23,6 +23,7 @@ from bookings.errors import (
 )
 from bookings.fitting import Needs
 from bookings.locking import lock_booking, lock_depot, lock_ids
+from bookings.meanwhile import SEEN_WHOLE, check_version
 from bookings.models import (
     LIVE,
     Booking,
@@ -148,8 +149,12 @@ def hold_slot(
         return _begin(wish, terms, BookingStatus.HELD)
 
 
-def confirm_hold(*, booking_id: int, actor: str, now: datetime) -> Booking:
-    """Turn a hold into a booking, or into a request where the depot decides. Raises WrongStatus when it ran out."""
+def confirm_hold(*, booking_id: int, seen_version: int | None = None, actor: str, now: datetime) -> Booking:
+    """Turn a hold into a booking, or into a request where the depot decides.
+
+    Raises WrongStatus when it ran out, ChangedMeanwhile when the depot has closed its EVSE since `seen_version` and put
+    it elsewhere.
+    """
     with lifecycle.one_operation():
         booking = lock_booking(booking_id)
         if booking.status != BookingStatus.HELD or booking.held_until is None:
@@ -157,6 +162,7 @@ def confirm_hold(*, booking_id: int, actor: str, now: datetime) -> Booking:
         if min(booking.held_until, booking.no_show_at()) <= now:
             gone = "The hold has run out; the slot has to be found anew."
             raise WrongStatus(booking.status, BookingStatus.CONFIRMED, gone)
+        check_version(booking, seen_version, SEEN_WHOLE)
         approval = booking.terms.approval
         asked = requests.asked_of(
             booking.period, option=booking.option, evse=booking.evse, vehicle=booking.vehicle,

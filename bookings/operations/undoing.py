@@ -76,7 +76,7 @@ def undo(undo: Undo, *, actor: str, now: datetime) -> Booking:
         return change_booking(
             booking_id=undo.booking_id, period=undo.period, evse=Evse.objects.filter(pk=undo.evse_id or 0).first(),
             vehicle=Vehicle.objects.filter(pk=undo.vehicle_id or 0).first(), tokens=undo.tokens,
-            seen_version=undo.version, actor=actor, now=now,
+            seen_version=undo.version, restores=undo.version, actor=actor, now=now,
         )  # fmt: skip
     return _made_anew(undo, actor, now)
 

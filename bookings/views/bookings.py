@@ -235,8 +235,10 @@ def _act(
     A second click finds done what it `wanted`, which is no refusal.
     """
     try:
-        seen_version(request.POST)  # of a hold nothing but its status can change, and that is looked at
-        after = operation(booking_id=found.pk, actor=request.user.get_username(), now=timezone.now())
+        after = operation(
+            booking_id=found.pk, seen_version=seen_version(request.POST), actor=request.user.get_username(),
+            now=timezone.now(),
+        )  # fmt: skip
     except BookingError as refusal:
         after = access.booking(request.user, found.pk)
         if not isinstance(refusal, WrongStatus) or after.status not in wanted:

@@ -123,6 +123,21 @@ def test_a_fleets_change_of_evse_has_the_price_in_force_now():
     assert price(booking) == "90.00"
 
 
+def test_a_change_that_is_taken_back_brings_the_old_price_back():
+    booking = priced()
+    dearer()
+    changed = operations.change_booking(booking_id=booking.pk, period=slot(12, 13), **BY_FLEET)
+
+    operations.change_booking(
+        booking_id=booking.pk, period=slot(13, 14), restores=changed.version, **BY_FLEET
+    )
+    assert price(booking) == "90.00"
+    operations.change_booking(
+        booking_id=booking.pk, period=slot(10, 11), restores=changed.version, **BY_FLEET
+    )
+    assert price(booking) == "60.00"
+
+
 def test_a_change_is_granted_at_the_price_it_was_asked_at():
     booking = priced(approval=True)
     operations.change_booking(booking_id=booking.pk, period=slot(12, 14), **BY_FLEET)

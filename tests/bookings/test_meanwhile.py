@@ -133,6 +133,22 @@ def test_a_cancellation_is_refused_when_it_would_end_another_slot_than_the_one_s
     assert operations.cancel_booking(seen_version=booking.version + 1, **asked).status == "cancelled"
 
 
+@pytest.mark.parametrize("does", [operations.confirm_hold, operations.release_hold])
+def test_a_hold_the_depot_has_put_elsewhere_is_looked_at_again(does):
+    depot, truck = make_depot(), make_vehicle()
+    pool = make_option(make_evse(depot), make_evse(depot))
+    hold = operations.hold_slot(
+        fleet=truck.fleet, option=pool, vehicle=truck, period=slot(10, 11), actor="d", now=NOW
+    )
+    closure = operations.close_evse(evse=hold.evse, period=slot(9, 12), actor="m", now=NOW)
+    operations.clear_closure(closure_id=closure.pk, actor="m", now=NOW)
+
+    with pytest.raises(ChangedMeanwhile):
+        does(booking_id=hold.pk, seen_version=hold.version, actor="d", now=NOW)
+
+    assert does(booking_id=hold.pk, seen_version=hold.version + 1, actor="d", now=NOW).status != "held"
+
+
 def test_an_answer_meant_for_another_ask_is_refused():
     booking = booked(approval=True)
     change(booking, period=slot(12, 13))
