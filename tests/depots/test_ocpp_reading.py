@@ -521,6 +521,7 @@ def test_of_a_charger_s_variables_only_those_that_were_asked_for_are_kept():
 
     results = [
         told("ReservationCtrlr", "Available", "true"),
+        told("ReservationCtrlr", "Enabled", None),
         told("SecurityCtrlr", "BasicAuthPassword", "secret"),
     ]
 
