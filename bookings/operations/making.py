@@ -187,9 +187,9 @@ def decide_until(booking: Booking, period: Period, now: datetime) -> datetime:
 
 
 def answer_until(booking: Booking, period: Period) -> datetime:
-    """From when on granting the period is no use: the truck had to be there by then, or, once it charges, to leave."""
+    """From when on granting the period is no use: the truck had to be there by then, or, as it charges, would be gone."""
     if booking.status == BookingStatus.CHARGING:
-        return booking.ends_at
+        return period.ends_at
     return booking.terms.no_show_at(period)
 
 

@@ -253,6 +253,18 @@ def test_a_shortening_waits_for_nobody_and_an_extension_for_the_depot():
     assert (longer.status, longer.period) == ("charging", slot(10, (11, 30)))
 
 
+def test_a_truck_that_stays_past_its_end_may_still_ask_for_more():
+    booking = charging(priced(approval=True), at=at(10))
+
+    late = operations.change_booking(
+        booking_id=booking.pk, ends_at=at(11, 30), **{**BY_FLEET, "now": at(11, 5)}
+    )
+
+    assert late.decide_until == at(11, 20)
+    longer = operations.decide(booking_id=booking.pk, accept=True, actor="m", now=at(11, 10))
+    assert longer.period == slot(10, (11, 30))
+
+
 def test_an_extension_nobody_decided_on_ends_with_the_session():
     booking = priced(approval=True)
     charging(booking, at=at(10))
