@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -123,6 +124,34 @@ def grouped(entries: Iterable[Entry]) -> list[tuple[str, str, list[Entry]]]:
     for one in entries:
         by_key[one.group].append(one)
     return [(key, GROUPS[key], rows) for key, rows in by_key.items() if rows]
+
+
+@dataclass(frozen=True)
+class Tally:
+    """A number above the day. `selector` finds the rows it counts, by which an open page counts on (bookings.js)."""
+
+    selector: str
+    words: str
+    level: str
+    number: int
+
+
+def tallies(entries: Iterable[Entry]) -> list[Tally]:
+    """All of them, those of nothing too: a page shows none of those until there is something."""
+    rows = list(entries)
+    status = Counter(one.booking.status for one in rows)
+    risky = sum(one.is_at_risk and one.shows_enforcement for one in rows)
+    interrupted = sum(one.booking.is_interrupted for one in rows)
+    changed = sum(one.booking.is_changed_unseen for one in rows)
+    at_risk = "[data-enforcement=at_risk]:is([data-status=confirmed],[data-status=charging])"
+    return [
+        Tally("[data-status=charging]", "charging", "good", status["charging"]),
+        Tally(at_risk, "at risk", "bad", risky),
+        Tally("[data-interrupted]", "interrupted", "bad", interrupted),
+        Tally("[data-changed]", "changed by a depot", "warn", changed),
+        Tally("[data-status=requested]", "waiting for an answer", "warn", status["requested"]),
+        Tally("[data-status=held]", "to confirm", "held", status["held"]),
+    ]
 
 
 def _is_of_today(one: Entry, now: datetime) -> bool:

@@ -98,6 +98,17 @@ class Bar:
         return self.ends if self.booking.overstays(self.now) else ""
 
     @property
+    def is_over(self) -> bool:
+        """Nothing of it is left to come: a phone leaves it out of today."""
+        if self.booking.overstays(self.now):
+            return False
+        return (
+            self.period.ends_at <= self.now
+            or self.is_given_up
+            or self.booking.status == BookingStatus.COMPLETED
+        )
+
+    @property
     def is_broken_off(self) -> bool:
         """Over, but not because it was done: "Completed" would be the wrong word."""
         return self.booking.is_interrupted and self.booking.status == BookingStatus.COMPLETED

@@ -25,6 +25,7 @@ from bookings.forms.depot import (
     add_refusal,
     nearest_words,
 )
+from bookings.forms.fields import DayInput
 from bookings.forms.versions import seen_version
 from bookings.live import calendar_audience, depot_audience, fleet_audience
 from bookings.models import LIVE, Booking, BookingRequest, BookingStatus, Occupancy
@@ -36,6 +37,9 @@ from bookings.views.refusals import status_of
 from depots.models import Depot, Evse, User
 from depots.pages import done, respond
 from depots.periods import utc_text
+
+DAY = DayInput()
+DAY_ATTRIBUTES = {"id": "board-day", "class": "form-control", "data-submits": ""}
 
 
 @never_cache
@@ -53,6 +57,8 @@ def board(request: HttpRequest, code: str) -> HttpResponse:
             "board": shown,
             "depot": viewer.depot,
             "window": window,
+            "is_today": window.shows_today(now),
+            "day_input": DAY.render("day", window.first, DAY_ATTRIBUTES),
             "views": [("day", "Day"), ("3-days", "3 days"), ("week", "Week")],
             "closed_hours": window.closed_hours(viewer.depot),
             "audiences": _audiences(viewer),
@@ -95,7 +101,8 @@ def move(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
         if _wants_json(request):
             return _refused(refusal, found.depot)
         add_refusal(form, refusal, found.depot)
-        return _panel(request, found, move_form=form, status=status_of(refusal))
+        asks_power = refusal.code == "lower_power"
+        return _panel(request, found, move_form=form, asks_power=asks_power, status=status_of(refusal))
     return _moved(request, moved, before)
 
 
@@ -151,6 +158,7 @@ def _panel(
     found: Booking,
     *,
     move_form: MoveForm | None = None,
+    asks_power: bool = False,
     end_form: EndForm | None = None,
     cancel_form: CancellationForm | None = None,
     status: int = 200,
@@ -181,6 +189,7 @@ def _panel(
             "move_form": (move_form or MoveForm(booking=found, evses=evses_of(found.depot)))
             if can_move
             else None,
+            "asks_power": asks_power,
             "next_bay": _next_bay(found, now),
             "end_form": (end_form or EndForm(booking=found)) if can_end else None,
             "cancel_form": (cancel_form or CancellationForm()) if can_cancel else None,

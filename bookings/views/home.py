@@ -35,6 +35,7 @@ def _today(request: HttpRequest, user: User) -> HttpResponse:
     context = {
         "entries": entries,
         "groups": day.grouped(entries),
+        "tallies": day.tallies(entries),
         "may_book": bool(fleets),
         "now": now,
         "is_several": len(access.fleets_seen(user)) > 1,

@@ -116,13 +116,31 @@
     redraw(home, place.uid)
     const url = `${entry.querySelector('a').href}move/`
     const fields = { evse: place.uid, starts_at: utc(place.starts), ends_at: utc(place.ends), version: entry.dataset.version }
-    const answer = await post(url, fields)
+    const answer = await ask(url, fields)
     moving.delete(id)
-    if (answer.entries) apply(id, answer.entries)
+    if (answer?.entries) apply(id, answer.entries)
     redraw(home, place.uid)
+    if (!answer) return
     if (!answer.entries) return berth.toast('error', answer.detail)
     const undo = { words: 'Undo', run: () => undoMove(id, answer.undo) }
     berth.toast('success', answer.message, canUndo ? undo : undefined)
+  }
+
+  // Null where the manager would rather leave it than lower the power its fleet was promised.
+  async function ask(url, fields) {
+    const answer = await post(url, fields)
+    if (answer.code !== 'lower_power') return answer
+    return (await isMeant(answer.detail)) ? post(url, { ...fields, accept_lower_power: 1 }) : null
+  }
+
+  function isMeant(words) {
+    const dialog = document.getElementById('ask-power')
+    dialog.querySelector('[data-words]').textContent = words
+    dialog.returnValue = ''
+    dialog.showModal()
+    return new Promise((done) => {
+      dialog.addEventListener('close', () => done(dialog.returnValue === 'move'), { once: true })
+    })
   }
 
   function undoMove(id, { evse, starts_at: starts, ends_at: ends }) {
@@ -298,12 +316,11 @@
   }
 
   // ---- what passes with time ----
-  // A phone leaves out what is over, until it is asked for.
+  // A phone leaves out of today what is over, until it is asked for. The server said it once; this is for what ends since.
   function markOver() {
     const now = Date.now()
-    for (const entry of document.querySelectorAll('#plan .plan-entry')) {
-      const isOver = spanOf(entry).ends <= now || ['completed', 'cancelled', 'declined', 'no_show'].includes(entry.dataset.status)
-      entry.classList.toggle('is-over', isOver && now > from && now < to)
+    for (const entry of document.querySelectorAll('#plan .plan-entry:not(.is-over, [data-overstay])')) {
+      if (spanOf(entry).ends <= now && !('session' in entry.dataset && !entry.dataset.ends)) entry.classList.add('is-over')
     }
   }
 

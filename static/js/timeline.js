@@ -170,6 +170,7 @@
     })
     box.addEventListener('pointerup', (event) => held?.pointer === event.pointerId && drop())
     box.addEventListener('pointercancel', (event) => held?.pointer === event.pointerId && letGo())
+    box.addEventListener('contextmenu', (event) => held && event.preventDefault()) // a finger that rests on a link
     box.addEventListener('touchmove', (event) => held?.isTaken && event.preventDefault(), { passive: false })
     document.addEventListener('keydown', (event) => event.key === 'Escape' && held && letGo())
     // The click that ends a drag opens nothing.
