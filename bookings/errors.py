@@ -114,6 +114,18 @@ class PowerUnavailable(BookingError):
         self.available_w = available_w
 
 
+class LowerPower(BookingError):
+    """A depot's move would lower what its fleet was promised: whoever moves it says first that this is meant."""
+
+    code = "lower_power"
+    field = "evse"
+
+    def __init__(self, place: str, *, before_w: int, after_w: int) -> None:
+        before, after = (f"{watts / 1000:.0f} kW" for watts in (before_w, after_w))
+        super().__init__(f"Promised are {before}; at {place} it would be {after} then.")
+        self.before_w, self.after_w = before_w, after_w
+
+
 class TokenElsewhere(BookingError):
     code = "token_elsewhere"
     field = "tokens"

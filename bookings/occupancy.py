@@ -41,12 +41,24 @@ def occupied_span(period: Period, terms: Terms, taken: Iterable[Period], *, now:
     return Period(max([wanted, *ends]), period.ends_at + terms.tail)
 
 
-def place(booking: Booking, evse: Evse, span: Period, *, kind: str = Occupancy.Kind.BOOKING) -> None:
-    """Occupy, or move what the booking occupies. A stranger in the span violates occupancy_evse_once."""
+def place(
+    booking: Booking,
+    evse: Evse,
+    span: Period,
+    *,
+    kind: str = Occupancy.Kind.BOOKING,
+    power_w: int | None = None,
+) -> None:
+    """Occupy, or move what the booking occupies, at its promised power unless another is given. A stranger in the span
+    violates occupancy_evse_once."""
     Occupancy.objects.update_or_create(
         holder=booking.pk,
         kind=kind,
-        defaults={"evse": evse, "span": span, "power_w": booking.promised_power_w},
+        defaults={
+            "evse": evse,
+            "span": span,
+            "power_w": booking.promised_power_w if power_w is None else power_w,
+        },
     )
 
 
@@ -177,6 +189,12 @@ def kept_beside(booking: Booking) -> list[int]:
     """The EVSEs that are kept for a change which waits to be decided, by id."""
     kept = Occupancy.objects.filter(holder=booking.pk, kind=Occupancy.Kind.PENDING)
     return list(kept.values_list("evse_id", flat=True))
+
+
+def power_kept_beside(booking: Booking) -> int | None:
+    """The watts that are kept for a change which waits to be decided."""
+    kept = Occupancy.objects.filter(holder=booking.pk, kind=Occupancy.Kind.PENDING)
+    return kept.values_list("power_w", flat=True).first()
 
 
 def drop_pending(booking: Booking) -> list[int]:

@@ -14,9 +14,10 @@ from bookings.enforcement.state import ACTOR
 from bookings.errors import BookingError
 from bookings.locking import lock_booking
 from bookings.models import Booking, BookingStatus, Enforcement
-from bookings.operations import changing, mark_no_show, requests, start_charging
+from bookings.operations import changing, mark_no_show, promising, requests, start_charging
 from bookings.operations.cancelling import write_off
 from bookings.operations.making import assign
+from bookings.power import Supply
 from bookings.terms import LONGEST_LEAD
 from depots.models import Evse
 from depots.queries import is_online
@@ -147,10 +148,14 @@ def _take_best(booking: Booking, pool: list[Evse], now: datetime) -> bool:
     needs = requests.needs_of(booking)
     # A charger that keeps no reservations is the last resort: from a firm slot to one that a card reader guards.
     free = assign(working, needs, booking.period, booking.terms, now=now, holder=booking.pk)
-    for evse in sorted(free, key=lambda e: (_keeps_no_reservations(e), e.pk not in in_option)):
+    reach = booking.period.widened(booking.terms.early_start, booking.terms.tail)
+    supply = Supply.at({booking.depot_id}, reach, without=booking.pk, now=now)
+    own_first = sorted(free, key=lambda e: e.pk not in in_option)
+    by_power = promising.by_kept_power(supply, booking, own_first)
+    for evse in sorted(by_power, key=_keeps_no_reservations):
         change = changing.Change(
-            period=booking.period, evse=evse, vehicle=booking.vehicle, tokens=None, power_w=booking.promised_power_w,
-            evse_asked=True, needs=needs,
+            period=booking.period, evse=evse, vehicle=booking.vehicle, tokens=None, power_w=None,
+            evse_asked=True, needs=needs, is_rescue=True,
         )  # fmt: skip
         try:
             with transaction.atomic():
@@ -172,7 +177,7 @@ def _works(evse: Evse, now: datetime) -> bool:
 
 
 def _alternatives(booking: Booking) -> list[Evse]:
-    """EVSEs of the depot that would do: the vehicle fits, and they give at least what was promised."""
+    """EVSEs of the depot that would do: the vehicle fits. Those that keep its power are tried first."""
     needs = requests.needs_of(booking)
     plugs = fitting.standards(booking.evse) if booking.evse else set()
     return [
@@ -180,7 +185,6 @@ def _alternatives(booking: Booking) -> list[Evse]:
         for evse in queries.evses_with_bays().filter(depot=booking.depot_id, charger__isnull=False)
         if evse.pk != booking.evse_id
         and not fitting.misfits(needs, evse)
-        and evse.max_power_w >= booking.promised_power_w
         and (booking.vehicle is not None or plugs & fitting.standards(evse))
     ]
 

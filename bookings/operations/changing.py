@@ -1,18 +1,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from bookings import availability, lifecycle, occupancy, power, pricing, rules
-from bookings.errors import BookingError, PartnerSilent, SlotTaken, WrongStatus
+from bookings.errors import BookingError, PartnerSilent, PowerUnavailable, SlotTaken, WrongStatus
 from bookings.fitting import Needs
 from bookings.locking import lock_booking
 from bookings.meanwhile import Group, check_version, groups_of
 from bookings.models import Booking, BookingRequest, BookingStatus, BookingToken, Occupancy, Vehicle
-from bookings.operations import planning, requests
-from bookings.operations.making import assign, decide_until, refusals, sweep_holds
+from bookings.operations import planning, promising, requests
+from bookings.operations.making import (
+    assign,
+    decide_until,
+    evses_of_overdue_holds,
+    refusals,
+    sweep_holds,
+)
 from bookings.operations.planning import Change, Wanted
 from bookings.operations.tokens import TokenName
 from bookings.signals import partner_asked
@@ -38,6 +45,7 @@ def change_booking(
     fingerprint: str = "",
     seen_version: int | None = None,
     restores: int | None = None,
+    accept_lower_power: bool = False,
     while_charging: bool = True,
     actor: str,
     now: datetime,
@@ -49,7 +57,8 @@ def change_booking(
     `seen_version` is the version the asker looked at; None for one who asks without having looked. When only the time
     changes and its EVSE is not free then, another one of the same option is taken. A booking that charges can be given
     another end, past its deadlines, unless `while_charging` says no; giving time back waits for nobody. `restores` is
-    the version whose change this one takes back: at its old time and EVSE the booking has its old price again.
+    the version whose change this one takes back: at its old time and EVSE the booking has its old price again. A
+    move of the depot's that lowers the promised power raises LowerPower, unless that is accepted.
     Raises a BookingError, ChangedMeanwhile among them; the booking is as it was then.
     """
     wanted = Wanted(
@@ -57,7 +66,7 @@ def change_booking(
         evse=evse, vehicle=vehicle, tokens=tokens, power_w=power_w, needs=needs, plate=plate,
         authorization_reference=authorization_reference,
     )  # fmt: skip
-    ask = _Ask(wanted, by, seen_version, restores, received, fingerprint, actor, now)
+    ask = _Ask(wanted, by, seen_version, restores, accept_lower_power, received, fingerprint, actor, now)
     known = Booking.objects.select_related("depot__operator", "option", "fleet", "vehicle").get(pk=booking_id)
     with (
         refusals(lambda: _nearest(known, wanted, by, now)),
@@ -65,7 +74,7 @@ def change_booking(
     ):
         booking = lock_booking(
             booking_id,
-            also=lambda row: planning.reach(row, wanted),
+            also=lambda row: [*planning.reach(row, wanted), *_overdue_around(row, now)],
             depot=lambda row: row.is_ours and power.can_bind(row.depot),
         )
         if booking.status == BookingStatus.CHARGING and not while_charging:
@@ -81,6 +90,7 @@ class _Ask:
     by: str
     seen_version: int | None
     restores: int | None
+    accept_lower_power: bool
     received: dict[str, Any] | None
     fingerprint: str
     actor: str
@@ -93,7 +103,7 @@ def _change(booking: Booking, ask: _Ask) -> Booking:
     check_version(booking, ask.seen_version, ask.wanted.groups, or_asked=by == Booking.Side.DEPOT)
     waiting = requests.pending(booking)
     wanted = _over_what_waits(waiting, ask)
-    change = planning.planned(booking, wanted)
+    change = replace(planning.planned(booking, wanted), accepts_lower_power=ask.accept_lower_power)
     planning.check(booking, change, by, now=now)
     if not booking.is_ours:
         return _ask_partner(booking, wanted.as_asked(booking, change.tokens), waiting, actor, now)
@@ -101,7 +111,7 @@ def _change(booking: Booking, ask: _Ask) -> Booking:
     if not _is_undecided(booking, waiting, by):
         requests.decline_pending(booking, "Replaced by a later change.", actor=actor, now=now)
     given_up = _make_room(booking, change, pool, now)
-    target = _target(booking, change, pool, now)
+    target = _target(booking, change, pool, by, now)
     waits = by == Booking.Side.FLEET and booking.terms.approval and not change.is_shorter(booking)
     change.quote = _old_quote(booking, change, target, ask.restores)
     bid = _bid(booking, change, target, by, now)
@@ -150,7 +160,7 @@ def _bid(booking: Booking, change: Change, target: Evse, by: str, now: datetime)
     watts, quote = booking.promised_power_w, booking.quote
     moves = Group.PLACE in groups or change.needs != requests.needs_of(booking)
     if moves and not change.is_shorter(booking):
-        watts = power.promise(target, span, change.power_w, change.needs.max_power_w, holder=booking.pk)
+        watts = promising.watts_for(booking, change, target, span, by=by, now=now)
     if change.quote is not None:
         quote = change.quote
     elif by == Booking.Side.FLEET and Group.PLACE in groups:
@@ -178,6 +188,8 @@ def _write(
     before, groups = _shown(booking), change.groups(booking, target)
     old_evse_id, old_quote = booking.evse_id, booking.quote
     booking.promised_power_w, booking.quote = bid.power_w, bid.quote
+    if change.power_w is not None:
+        booking.wished_power_w = change.power_w
     booking.period, booking.evse, booking.vehicle = change.period, target, change.vehicle
     if change.plate or change.vehicle is not None:
         booking.plate = change.plate or (change.vehicle.plate if change.vehicle else "")
@@ -187,8 +199,8 @@ def _write(
     _move_place(booking, target, bid.span, old_evse_id)
     occupancy.claim(booking, list(booking.tokens.all()))
     fields = [
-        "starts_at", "ends_at", "evse", "vehicle", "plate", "authorization_reference", "promised_power_w", "quote",
-        "decide_until",
+        "starts_at", "ends_at", "evse", "vehicle", "plate", "authorization_reference", "promised_power_w",
+        "wished_power_w", "quote", "decide_until",
     ]  # fmt: skip
     if by == Booking.Side.DEPOT:
         booking.changed_by_depot_at = now
@@ -229,8 +241,14 @@ def _make_room(booking: Booking, change: Change, pool: Sequence[Evse], now: date
     queue_claims(booking, change)
     given_up = occupancy.drop_pending(booking)
     span = change.period.widened(booking.terms.early_start, booking.terms.tail)
-    sweep_holds([evse.pk for evse in pool], span, now=now)
+    sweep_holds([*(evse.pk for evse in pool), *_overdue_around(booking, now)], span, now=now)
     return given_up
+
+
+def _overdue_around(booking: Booking, now: datetime) -> set[int]:
+    """EVSEs whose holds ran out where power is scarce: they keep power from others as well as their place."""
+    is_scarce = booking.is_ours and power.can_bind(booking.depot)
+    return evses_of_overdue_holds(booking.depot_id, now) if is_scarce else set()
 
 
 def _nearest(known: Booking, wanted: Wanted, by: str, now: datetime) -> Period | None:
@@ -241,7 +259,8 @@ def _nearest(known: Booking, wanted: Wanted, by: str, now: datetime) -> Period |
         pool = planning.pool(known, wanted, planning.planned(known, wanted), by)
     except BookingError:
         return None
-    return availability.nearest(known.terms, pool, wanted.period_of(known), now=now)
+    wish_w = wanted.power_w if wanted.power_w is not None else known.wished_power_w
+    return availability.nearest(known.terms, pool, wanted.period_of(known), wish_w=wish_w, now=now)
 
 
 def _longest(known: Booking) -> Period | None:
@@ -257,19 +276,24 @@ def _longest(known: Booking) -> Period | None:
     return Period(known.starts_at, ends_at) if ends_at > known.ends_at else None
 
 
-def _target(booking: Booking, change: Change, pool: Sequence[Evse], now: datetime) -> Evse:
-    """Its own EVSE when that is free for the change, else the best other one. Raises SlotTaken."""
+def _target(booking: Booking, change: Change, pool: Sequence[Evse], by: str, now: datetime) -> Evse:
+    """Its own EVSE when that is free for the change and has the power, else the best other one. Raises SlotTaken."""
     free = assign(pool, change.needs, change.period, booking.terms, now=now, holder=booking.pk)
     if not free:
         raise SlotTaken
-    return next((evse for evse in free if evse.pk == booking.evse_id), free[0])
+    own_first = sorted(free, key=lambda evse: evse.pk != booking.evse_id)
+    for evse in own_first if len(free) > 1 else []:
+        with suppress(PowerUnavailable):
+            promising.watts_for(booking, change, evse, _span(booking, change, evse, now), by=by, now=now)
+            return evse
+    return own_first[0]  # the only one, or none has the power, which is found when it is promised
 
 
 def _keep_beside(
     booking: Booking, change: Change, target: Evse, bid: _Bid, actor: str, now: datetime
 ) -> None:
     """Wait for the depot: the new place is occupied as well, the old period stays in force."""
-    occupancy.place(booking, target, bid.span, kind=Occupancy.Kind.PENDING)
+    occupancy.place(booking, target, bid.span, kind=Occupancy.Kind.PENDING, power_w=bid.power_w)
     tokens = change.tokens if change.tokens is not None else list(booking.tokens.all())
     occupancy.claim_also(booking, change.period, tokens, change.vehicle.pk if change.vehicle else None)
     booking.decide_until = decide_until(booking, change.period, now)

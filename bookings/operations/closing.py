@@ -188,18 +188,21 @@ class _Yard:
         )
 
     def elsewhere(self, booking: Booking, *, now: datetime) -> Evse | None:
-        """Another EVSE of the depot that fits, can give what was promised and is free, its own option's first."""
+        """Another EVSE of the depot that fits and is free: one that can give what was promised before a weaker one,
+        its own option's first."""
         needs, terms = self.needs[booking.pk], booking.terms
         pool = [
             evse
             for evse in self.evses
-            if not fitting.misfits(needs, evse)
-            and evse.max_power_w >= booking.promised_power_w
-            and (booking.vehicle is not None or self._is_like(evse))
+            if not fitting.misfits(needs, evse) and (booking.vehicle is not None or self._is_like(evse))
         ]
         free = free_places(pool, needs, booking.period, terms, now=now, holder=booking.pk, taken=self.taken)
         in_option = self.evses_of_option.get(booking.option_id, set())
-        best = min(free, key=lambda place: place.evse.pk not in in_option, default=None)
+
+        def lost(evse: Evse) -> int:
+            return max(booking.promised_power_w - evse.max_power_w, 0)
+
+        best = min(free, key=lambda place: (lost(place.evse), place.evse.pk not in in_option), default=None)
         if best is None:
             return None
         self.taken[best.evse.pk].append(Occupancy(evse=best.evse, span=best.span, holder=booking.pk))
@@ -230,8 +233,8 @@ def _carry_out(proposal: Proposal, closure: Closure, actor: str, now: datetime) 
 
 def _move(booking: Booking, target: Evse, actor: str, now: datetime) -> None:
     change = changing.Change(
-        period=booking.period, evse=target, vehicle=booking.vehicle, tokens=None, power_w=booking.promised_power_w,
-        evse_asked=True, needs=requests.needs_of(booking),
+        period=booking.period, evse=target, vehicle=booking.vehicle, tokens=None, power_w=None,
+        evse_asked=True, needs=requests.needs_of(booking), is_rescue=True,
     )  # fmt: skip
     changing.apply(booking, change, target, by=Booking.Side.DEPOT, actor=actor, now=now)
 

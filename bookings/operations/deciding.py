@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from bookings import lifecycle, occupancy
@@ -54,6 +55,7 @@ def _accept(booking: Booking, request: BookingRequest, reason: str, actor: str, 
     booking.decide_until = None
     if change is not None and target is not None:
         changing.queue_claims(booking, change)
+        change = replace(change, kept_w=occupancy.power_kept_beside(booking))
         occupancy.drop_pending(booking)
         changing.apply(booking, change, target, by=Booking.Side.FLEET, actor=actor, now=now)
     if booking.status == BookingStatus.REQUESTED:

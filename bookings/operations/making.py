@@ -339,7 +339,7 @@ def _lock_places(option: BookingOption, fleet: Organisation, evse: Evse | None, 
         counts = _counts(option, terms)
         pool = [evse.pk] if evse else Evse.objects.filter(options=option).values_list("pk", flat=True)
         # A hold that ran out keeps power from its neighbours as well as its place.
-        overdue = _evses_of_overdue_holds(option.depot_id, now) if counts else set()
+        overdue = evses_of_overdue_holds(option.depot_id, now) if counts else set()
         with transaction.atomic():
             # A savepoint: locks taken under it are given back when it is rolled back.
             if counts:
@@ -366,7 +366,7 @@ def _begin(wish: Wish, terms: Terms, status: BookingStatus) -> Booking:
     pool = candidates(evses, wish.needs, wish.evse)
     sweepable = {evse.pk for evse in pool}
     if _counts(option, terms):
-        sweepable |= _evses_of_overdue_holds(option.depot_id, now)
+        sweepable |= evses_of_overdue_holds(option.depot_id, now)
     occupancy.queue_to_claim(terms, wish.tokens, [wish.vehicle.pk if wish.vehicle else None])
     sweep_holds(list(sweepable), wish.period.widened(terms.early_start, terms.tail), now=now)
     free = free_places(pool, wish.needs, wish.period, terms, now=now)
@@ -473,7 +473,7 @@ def _first_with_power(
     raise SlotTaken
 
 
-def _evses_of_overdue_holds(depot_id: int, now: datetime) -> set[int]:
+def evses_of_overdue_holds(depot_id: int, now: datetime) -> set[int]:
     overdue = Booking.objects.filter(depot=depot_id, status=BookingStatus.HELD, held_until__lte=now)
     return {pk for pk in overdue.values_list("evse_id", flat=True) if pk}
 

@@ -68,7 +68,11 @@ class Wanted:
 @dataclass
 class Change:
     """A booking as it is to become. `evse_asked` tells a wish for one EVSE from keeping what there is; `quote` is the
-    price it was asked at, where it waited for an answer."""
+    price it was asked at, where it waited for an answer.
+
+    `power_w` is a new wish; `kept_w` what was kept for the change while the depot decided. A rescue keeps as much of its
+    power as there is; other moves of the depot lower it only where that is accepted.
+    """
 
     period: Period
     evse: Evse | None
@@ -80,6 +84,9 @@ class Change:
     plate: str = ""
     authorization_reference: str = ""
     quote: dict[str, Any] | None = None
+    kept_w: int | None = None
+    is_rescue: bool = False
+    accepts_lower_power: bool = False
 
     def groups(self, booking: Booking, target: Evse) -> frozenset[Group]:
         """What of the booking it makes different, at this EVSE."""
@@ -226,11 +233,16 @@ def is_same(booking: Booking, change: Change) -> bool:
         and (not change.evse_asked or (change.evse is not None and change.evse.pk == booking.evse_id))
         and change.vehicle == booking.vehicle
         and (change.tokens is None or names(change.tokens) == names(list(booking.tokens.all())))
-        and (change.power_w is None or change.power_w == booking.promised_power_w)
+        and _is_same_power(booking, change)
         and change.needs == requests.needs_of(booking)
         and change.plate in {"", booking.plate}
         and change.authorization_reference in {"", booking.authorization_reference}
     )
+
+
+def _is_same_power(booking: Booking, change: Change) -> bool:
+    """Asking for what is promised anyway makes it a wish, which a later change keeps."""
+    return change.power_w is None or change.power_w == booking.promised_power_w == booking.wished_power_w
 
 
 def names(tokens: Sequence[BookingToken]) -> set[tuple[str, str]]:

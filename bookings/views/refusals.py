@@ -11,6 +11,7 @@ CONFLICTS = {
     "slot_taken",
     "wrong_status",
     "power_unavailable",
+    "lower_power",
     "nothing_to_decide",
     "token_elsewhere",
     "vehicle_elsewhere",
