@@ -20,12 +20,11 @@ def watts_for(booking: Booking, change: Change, target: Evse, span: Period, *, b
     never refused for power alone: a manager is asked before it lowers a promise, a rescue keeps as much as there is.
     Raises PowerUnavailable or LowerPower.
     """
+    if change.kept_w is not None:
+        return change.kept_w  # kept while the depot decided, whatever became of its limits meanwhile
     supply = Supply.at({target.depot_id}, span, without=booking.pk, now=now)
     wish_w = change.power_w if change.power_w is not None else booking.wished_power_w
     most_w = booking.terms.max_promise_w
-    if change.kept_w is not None:
-        # Kept while the depot decided, whatever became of its limits meanwhile.
-        return max(change.kept_w, _default(supply, target, span, change, most_w) if wish_w is None else 0)
     if change.is_rescue:
         return _as_much_as_there_is(supply, booking, target, span, change, booking.promised_power_w)
     if by == Booking.Side.DEPOT:
@@ -73,13 +72,6 @@ def _as_much_as_there_is(
     if booking.wished_power_w is not None:
         default_w = min(default_w, wanted_w)
     return max(default_w, min(wanted_w, power.most_w))
-
-
-def _default(supply: Supply, target: Evse, span: Period, change: Change, most_w: int | None) -> int:
-    try:
-        return supply.promise(target, span, None, change.needs.max_power_w, most_w=most_w)
-    except PowerUnavailable:
-        return 0
 
 
 def _already(booking: Booking, change: Change, target: Evse) -> int:

@@ -208,7 +208,7 @@ def test_a_change_that_waits_keeps_what_it_asks_for_until_it_is_decided():
     assert _peak() <= GRID
 
 
-def test_what_waits_without_a_wish_gets_at_least_what_was_kept_for_it():
+def test_what_waits_without_a_wish_gets_what_was_kept_for_it():
     depot = make_depot(grid_limit_w=GRID, terms={"approval": True})
     evses = [make_evse(depot) for _ in range(4)]
     booking = book(evses[0], slot(10, 11))
