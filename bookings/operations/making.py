@@ -94,7 +94,7 @@ def request_booking(
         refusals(lambda: _nearest(option, fleet, evse, wanted, period, power_w, now)),
         lifecycle.one_operation(),
     ):
-        terms = _lock_places(option, fleet, evse, now)
+        terms, locked = _lock_places(option, fleet, evse, now)
         wish = _wish(
             fleet=fleet, option=option, period=period, vehicle=vehicle, needs=needs, evse=evse, tokens=tokens,
             power_w=power_w, plate=plate, request_id=request_id, authorization_reference=authorization_reference,
@@ -112,7 +112,7 @@ def request_booking(
         if option.is_mirror:
             return _ask_partner(wish, terms, asked)
         status = BookingStatus.REQUESTED if terms.approval else BookingStatus.CONFIRMED
-        booking = _begin(wish, terms, status)
+        booking = _begin(wish, terms, locked, status)
         requests.log(
             booking, BookingRequest.Kind.CREATE, asked,
             accepted=not terms.approval, received=received, fingerprint=fingerprint, actor=actor, now=now,
@@ -141,12 +141,12 @@ def hold_slot(
         refusals(lambda: _nearest(option, fleet, evse, needs, period, power_w, now)),
         lifecycle.one_operation(),
     ):
-        terms = _lock_places(option, fleet, evse, now)
+        terms, locked = _lock_places(option, fleet, evse, now)
         wish = _wish(
             fleet=fleet, option=option, period=period, vehicle=vehicle, needs=None, evse=evse, tokens=tokens, power_w=power_w,
             plate="", request_id=request_id, authorization_reference="", party=("", ""), actor=actor, now=now,
         )  # fmt: skip
-        return _begin(wish, terms, BookingStatus.HELD)
+        return _begin(wish, terms, locked, BookingStatus.HELD)
 
 
 def confirm_hold(*, booking_id: int, seen_version: int | None = None, actor: str, now: datetime) -> Booking:
@@ -326,8 +326,11 @@ def _wish(
     )
 
 
-def _lock_places(option: BookingOption, fleet: Organisation, evse: Evse | None, now: datetime) -> Terms:
-    """Lock what a new booking may take, then read its terms: nothing of either changes until the transaction ends.
+def _lock_places(
+    option: BookingOption, fleet: Organisation, evse: Evse | None, now: datetime
+) -> tuple[Terms, set[int]]:
+    """Lock what a new booking may take (EVSEs by id), then read its terms: nothing of either changes until the
+    transaction ends.
 
     The depot too where a limit of power or of bookings counts; when that turns out only under the locks, all is done
     again.
@@ -335,7 +338,7 @@ def _lock_places(option: BookingOption, fleet: Organisation, evse: Evse | None, 
     while True:
         terms = queries.terms_for(option, fleet, now=now)
         if option.is_mirror:
-            return terms
+            return terms, set()
         counts = _counts(option, terms)
         pool = [evse.pk] if evse else Evse.objects.filter(options=option).values_list("pk", flat=True)
         # A hold that ran out keeps power from its neighbours as well as its place.
@@ -344,10 +347,11 @@ def _lock_places(option: BookingOption, fleet: Organisation, evse: Evse | None, 
             # A savepoint: locks taken under it are given back when it is rolled back.
             if counts:
                 lock_depot(option.depot_id)
-            lock_ids({*pool, *overdue})
+            locked = {*pool, *overdue}
+            lock_ids(locked)
             terms = queries.terms_for(option, fleet, now=now)
             if counts or not _counts(option, terms):
-                return terms
+                return terms, locked
             transaction.set_rollback(True)
 
 
@@ -356,7 +360,7 @@ def _counts(option: BookingOption, terms: Terms) -> bool:
     return terms.max_open_bookings is not None or power.can_bind(option.depot)
 
 
-def _begin(wish: Wish, terms: Terms, status: BookingStatus) -> Booking:
+def _begin(wish: Wish, terms: Terms, locked: set[int], status: BookingStatus) -> Booking:
     """Look and take, under the locks of `_lock_places`: the heart of every booking at a depot of ours."""
     option, now = wish.option, wish.now
     evses = list(queries.evses_with_bays().filter(options=option, is_withdrawn=False))
@@ -364,11 +368,8 @@ def _begin(wish: Wish, terms: Terms, status: BookingStatus) -> Booking:
     rules.check_period(terms, evses[0].depot if evses else option.depot, wish.period, now=now)
     _check_open_bookings(wish, terms)
     pool = candidates(evses, wish.needs, wish.evse)
-    sweepable = {evse.pk for evse in pool}
-    if _counts(option, terms):
-        sweepable |= evses_of_overdue_holds(option.depot_id, now)
     occupancy.queue_to_claim(terms, wish.tokens, [wish.vehicle.pk if wish.vehicle else None])
-    sweep_holds(list(sweepable), wish.period.widened(terms.early_start, terms.tail), now=now)
+    sweep_holds(list(locked), wish.period.widened(terms.early_start, terms.tail), now=now)
     free = free_places(pool, wish.needs, wish.period, terms, now=now)
     if not free:
         raise SlotTaken
