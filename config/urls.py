@@ -9,6 +9,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", health.ready),
     path("metrics", health.metrics),
     path("ocpi/", include("roaming.ocpi.urls")),
+    path("", include("roaming.urls")),
     # bookings first: `/` is the day of who is signed in, and bookings passes strangers on to the sign-in of depots.
     path("", include("bookings.urls")),
     path("", include("depots.urls")),

@@ -93,6 +93,8 @@ class Nav:
         groups = [Group("Fleet", self._fleet_links()), Group("Depots", self._depot_links())]
         if not self._has(BOOKING_ROLES):
             groups.reverse()  # somebody who runs depots starts at a board
+        if self._has(BOOKING_ROLES | DECIDING_ROLES):
+            groups.append(Group("Networks", [self._link("/partners/", "Partners", "route")]))
         return [group for group in groups if group.links]
 
     @cached_property

@@ -1,18 +1,29 @@
-"""What a partner may see: the offers open to it, the depots they belong to, and the bookings it asked for."""
+"""What a partner may see: the offers open to it, the depots they belong to, and the bookings it asked for; and who may
+see partners."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
+from django.contrib.auth.models import AnonymousUser
 from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce, Greatest, Length
+from django.http import Http404
 
 from bookings import queries
 from bookings.models import Booking, BookingOption, BookingStatus
-from depots.models import Agreement, Depot, Evse, Organisation
+from depots.models import Agreement, Depot, Evse, Membership, Organisation, User
+from depots.navigation import BOOKING_ROLES, DECIDING_ROLES
 from roaming.models import Partner
 
 OCPI_ID_LENGTH = 36
+PARTNER_ROLES = BOOKING_ROLES | DECIDING_ROLES
+
+
+def require_sight_of_partners(user: User | AnonymousUser) -> None:
+    """Who books or runs depots sees how the networks they meet there get on. Raises Http404 for everybody else."""
+    if not Membership.objects.filter(user=user.pk, role__in=PARTNER_ROLES).exists():
+        raise Http404
 
 
 def options(
