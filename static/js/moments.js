@@ -16,6 +16,8 @@
   const write = (day) => day.toISOString().slice(0, 10)
   const named = (day, options) => day.toLocaleDateString('en-GB', { timeZone: 'UTC', ...options })
 
+  const inFull = (day) => `${named(day, { weekday: 'long' })} ${day.getUTCDate()} ${named(day, { month: 'long' })} ${day.getUTCFullYear()}`
+
   function make(tag, properties = {}, ...children) {
     const element = Object.assign(document.createElement(tag), properties)
     element.append(...children)
@@ -39,6 +41,7 @@
     button.ariaExpanded = 'true'
     draw()
     ;(panel.querySelector('[aria-pressed="true"]') ?? panel.querySelector('button')).focus()
+    panel.scrollIntoView({ block: 'nearest' }) // in a dialog it may end below the fold
   }
 
   function close() {
@@ -79,7 +82,7 @@
       const day = new Date(first)
       day.setUTCDate(first.getUTCDate() + n)
       const button = make('button', { type: 'button', textContent: day.getUTCDate() })
-      button.setAttribute('aria-label', named(day, { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' }))
+      button.setAttribute('aria-label', inFull(day))
       button.setAttribute('aria-pressed', String(chosen !== null && write(day) === write(chosen)))
       if (day.getUTCMonth() !== month.getUTCMonth()) button.className = 'is-beside'
       button.addEventListener('click', () => {

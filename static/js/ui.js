@@ -15,8 +15,10 @@
     note.className = `toast-note toast-${level}`
     note.dataset.toast = level
     note.querySelector('p').textContent = text
-    if (undo) note.querySelector('[name="undo"]').value = undo
-    else note.querySelector('[data-undo]').remove()
+    if (undo) {
+      note.querySelector('[name="undo"]').value = undo
+      for (const earlier of region.querySelectorAll('[data-undo]')) earlier.remove() // only the latest click can be undone
+    } else note.querySelector('[data-undo]').remove()
     const use = note.querySelector('use')
     use.setAttribute('href', use.getAttribute('href').replace(/#.*/, `#${iconOf(level)}`))
     // The same words twice are one message, shown anew.

@@ -10,14 +10,16 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 
 from bookings import operations
 from bookings.models import Booking, Tariff, Vehicle
-from depots.models import Evse, User
+from depots.models import Charger, Evse, User
 from depots.periods import Period
+from depots.signals import evse_status_changed
 from tests.factories import make_depot, make_evse, make_fleet, make_user, make_vehicle, option_of
 from tests.serving import BerthServer
 
@@ -142,6 +144,11 @@ def test_a_dispatcher_finds_reserves_confirms_changes_and_cancels(page: Page, fl
     expect(booking).to_have_attribute("data-status", "cancelled")
     expect(booking.get_by_text("Cancelled by its fleet: Traffic.")).to_be_visible()
     assert Booking.objects.get().status == "cancelled"
+
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("Undone: it is booked again.")).to_be_visible()
+    expect(booking).to_have_attribute("data-status", "confirmed")
+    expect(booking.get_by_text("11:00–13:00", exact=True)).to_be_visible()
 
 
 def test_without_scripts_the_same_forms_book_change_and_cancel(
@@ -288,6 +295,54 @@ def click_at_once(page: Page) -> bool:
     """As a hand does: without waiting until the button can be pressed; whether it could."""
     press = "(button) => { const could = !button.disabled; button.click(); return could }"
     return bool(page.locator("[data-results] [formaction]").first.evaluate(press))
+
+
+def test_the_calendar_fills_the_field_in_with_twenty_four_hours(page: Page, fleet: Fleet) -> None:
+    page.goto("/bookings/")
+    first, day = page.get_by_label("From day"), tomorrow() + timedelta(days=40)
+    first.fill(f"{day:%Y-%m}-01")
+    page.get_by_role("button", name="Calendar").first.click()
+    page.get_by_role("button", name=f"{day:%A} {day.day} {day:%B %Y}").click()
+    expect(first).to_have_value(f"{day:%Y-%m-%d}")
+
+    page.goto(fleet.slots())
+    page.get_by_role("button", name="Calendar").first.click()
+    page.get_by_label("Hour").select_option("21")
+    page.get_by_label("Minute").select_option("45")
+    page.keyboard.press("Escape")
+
+    expect(page.get_by_label("From")).to_have_value(f"{tomorrow():%Y-%m-%d} 21:45")
+    expect(page.get_by_label("To", exact=True)).to_have_value(f"{tomorrow():%Y-%m-%d} 22:45")
+    expect(page.locator("[data-results]")).to_have_attribute("data-stale", "")
+
+
+def test_the_finder_follows_the_yard_and_asks_before_a_truck_is_in_two_places(
+    page: Page, fleet: Fleet
+) -> None:
+    fleet.book(evse=1)
+    evse = fleet.evses[0]
+    page.goto(fleet.slots())
+    listening(page)
+    state = page.locator(f'[data-evse-state="{evse.pk}"]')
+    expect(state).to_have_text("Offline")
+
+    now = timezone.now()
+    Charger.objects.filter(pk=evse.charger_id).update(
+        lease_holder="gateway", lease_until=now + timedelta(hours=1)
+    )
+    Evse.objects.filter(pk=evse.pk).update(status="faulted")
+    evse.refresh_from_db()
+    with transaction.atomic():
+        evse_status_changed.send(sender=Evse, evse=evse, before="unknown", after="faulted", at=now)
+    expect(state).to_have_text("Faulted", timeout=SOON_MS)
+
+    row = page.locator('[data-evse="KAS-1"]')
+    expect(page.locator("[data-elsewhere]")).to_contain_text("HH-NF 100 is booked at Kassel Süd, KAS-2")
+    row.get_by_role("button", name="Book now").click()
+    expect(page.get_by_role("alert")).to_contain_text("Nothing was booked yet.")
+    page.get_by_role("button", name="Book all the same").click()
+    expect(page.locator("[data-live-page]")).to_have_attribute("data-status", "confirmed")
+    assert Booking.objects.count() == 2
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
