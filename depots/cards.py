@@ -31,9 +31,12 @@ def card_number(uid: str) -> str:
 
 
 def card_ending(uid: str) -> str:
-    """All of a card's number that others than its fleet may see: four characters, of a short one at most half."""
-    shown = min(4, len(uid) // 2)
-    return f"…{uid[-shown:] if shown else ''}"
+    """All of a card's number that others than its fleet may see: four characters, of a short one at most half; the same
+    however the number is written.
+    """
+    number = card_number(uid)
+    shown = min(4, len(number) // 2)
+    return f"…{number[-shown:] if shown else ''}"
 
 
 def without_cards(text: str, *, is_free: bool = False) -> str:

@@ -78,3 +78,8 @@ def test_what_looks_like_a_card_is_shortened_in_free_text(card: str) -> None:
 
 def test_shortening_is_linear() -> None:
     assert without_cards('"idTag":"' + "\\" * 400_000) == '"idTag":"…' + "\\" * 4
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_card_has_one_ending_however_it_is_written(spelling: str) -> None:
+    assert card_ending(spelling) == "…DD10"
