@@ -403,7 +403,13 @@ def test_an_evse_is_closed_after_a_look_at_what_stands_in_it(yard: Yard, opened:
     )
     booking.refresh_from_db()
     assert booking.evse_id == yard.evses[0].pk
-    page.get_by_role("button", name="Close and do this").click()
+    does_it = page.get_by_role("button", name="Close and do this")
+
+    page.get_by_text("Another time or EVSE").click()
+    page.get_by_label("EVSE", exact=True).select_option(yard.evses[2].uid)
+    expect(does_it).to_be_disabled()  # what it would do was told for another EVSE
+    page.get_by_label("EVSE", exact=True).select_option(yard.evses[0].uid)
+    does_it.click()
 
     expect(page.locator("tr[data-closure]")).to_contain_text(yard.evses[0].uid)
     booking.refresh_from_db()
