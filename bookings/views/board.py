@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 from bookings import access, history, operations, queries
 from bookings.board import Window, bars_of, read_board
 from bookings.board.reading import evses_of
-from bookings.errors import BookingError
+from bookings.errors import BookingError, LowerPower
 from bookings.forms.depot import (
     CancellationForm,
     DecisionForm,
@@ -93,6 +93,7 @@ def move(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
             period=form.period,
             evse=form.cleaned_data["evse"],
             by=Booking.Side.DEPOT,
+            accept_lower_power="accept_lower_power" in request.POST,
             seen_version=seen_version(request.POST),
             actor=_actor(request),
             now=timezone.now(),
@@ -101,7 +102,7 @@ def move(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
         if _wants_json(request):
             return _refused(refusal, found.depot)
         add_refusal(form, refusal, found.depot)
-        asks_power = refusal.code == "lower_power"
+        asks_power = isinstance(refusal, LowerPower)
         return _panel(request, found, move_form=form, asks_power=asks_power, status=status_of(refusal))
     return _moved(request, moved, before)
 

@@ -458,6 +458,27 @@ def test_a_manager_gives_a_truck_that_charges_another_end(
     assert end("never").status_code == 422
 
 
+def test_a_move_that_lowers_the_promised_power_asks_first(
+    manager: Client, depot: Depot, fleet: Organisation
+) -> None:
+    strong, weak = make_evse(depot, max_power_w=400_000), make_evse(depot, max_power_w=150_000)
+    booking = book(strong, fleet)
+    assert booking.promised_power_w == 350_000  # what the vehicle takes
+
+    asked = move(manager, booking, evse=weak.uid)
+    page = move(manager, booking, evse=weak.uid, json=False)
+
+    assert (asked.status_code, asked.json()["code"]) == (409, "lower_power")
+    assert all(words in asked.json()["detail"] for words in ("350 kW", "150 kW"))
+    assert page.status_code == 409
+    assert 'name="accept_lower_power"' in page.content.decode()
+    booking.refresh_from_db()
+    assert booking.evse == strong
+    assert move(manager, booking, evse=weak.uid, accept_lower_power="1").status_code == 200
+    booking.refresh_from_db()
+    assert (booking.evse, booking.promised_power_w) == (weak, 150_000)
+
+
 def test_a_move_by_the_depot_says_that_the_fleet_s_price_stays(
     manager: Client, evses: list[Evse], fleet: Organisation
 ) -> None:

@@ -204,6 +204,29 @@ def test_a_move_onto_a_taken_slot_is_refused_in_words_and_the_bar_goes_back(
     expect(entry_of(page, other, yard.evses[1])).to_be_visible()
 
 
+def test_a_drag_that_lowers_power_asks_the_manager_first(yard: Yard, opened: Callable[..., Page]) -> None:
+    booking = yard.book(yard.evses[0], 10)
+    weak = yard.evses[1]
+    Evse.objects.filter(pk=weak.pk).update(max_power_w=booking.promised_power_w // 2)
+    page = opened(yard.manager, yard.board)
+    asked = page.get_by_role("dialog", name="Less power there")
+
+    drag(page, bar_of(page, booking), hours=1, to=weak)
+    expect(asked).to_contain_text(f"{booking.promised_power_w // 1000} kW")
+    asked.get_by_role("button", name="Leave it where it is").click()
+
+    expect(bar_of(page, booking)).to_contain_text("10:00–11:00")
+    booking.refresh_from_db()
+    assert booking.evse == yard.evses[0]
+
+    drag(page, bar_of(page, booking), hours=1, to=weak)
+    asked.get_by_role("button", name="Move it with less power").click()
+
+    expect(entry_of(page, booking, weak)).to_contain_text("11:00–12:00")
+    booking.refresh_from_db()
+    assert (booking.evse, booking.starts_at) == (weak, tomorrow(11))
+
+
 def test_a_booking_is_moved_by_keyboard_alone(yard: Yard, opened: Callable[..., Page]) -> None:
     booking = yard.book(yard.evses[0], 10)
     page = opened(yard.manager, yard.board)
