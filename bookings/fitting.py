@@ -8,6 +8,9 @@ from typing import Any
 from bookings.models import Vehicle
 from depots.models import Evse
 
+# Plugs that carry more than the others, by their OCPI names.
+STRONG_PLUGS = frozenset({"MCS"})
+
 
 @dataclass(frozen=True)
 class Needs:
@@ -68,15 +71,33 @@ def sentence(reasons: list[str]) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
+def tightness(needs: Needs, evse: Evse) -> tuple[int, ...]:
+    """How well an EVSE that fits suits the vehicle, best smallest, to sort by: its strongest plug first, then enough power,
+    then what is wasted on it. So a truck with MCS gets the MCS bays, and others leave them to it."""
+    return (
+        _plug_missed(needs, evse),
+        max(0, (needs.max_power_w or 0) - evse.max_power_w),
+        *leftover(needs, evse),
+    )
+
+
 def leftover(needs: Needs, evse: Evse) -> tuple[int, ...]:
     """How much of the EVSE is wasted on the vehicle, smallest best: what few have is spared for those who need it."""
     return (
+        int(bool(STRONG_PLUGS & standards(evse)) and not STRONG_PLUGS & needs.connector_standards),
         int(evse.refrigeration_outlet and not needs.refrigeration),
         int(evse.dangerous_goods_allowed and not needs.dangerous_goods),
         int(evse.drive_through and not needs.drive_through),
         max(0, evse.max_power_w - (needs.max_power_w or evse.max_power_w)),
         (evse.max_vehicle_length_cm or 0) - (needs.length_cm or 0),
     )
+
+
+def _plug_missed(needs: Needs, evse: Evse) -> int:
+    """1 where the vehicle has a strong plug and the EVSE has only a weaker one for it."""
+    wanted = STRONG_PLUGS & needs.connector_standards
+    plugs = standards(evse)
+    return int(bool(wanted and plugs) and not wanted & plugs)
 
 
 def _bay_misfits(needs: Needs, evse: Evse) -> list[str]:

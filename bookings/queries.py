@@ -401,8 +401,8 @@ def _overrides(rows: Iterable[TermsOverride], option: BookingOption) -> list[Ter
 def _fit(offer: SlotOffer, needs: Needs) -> tuple[Any, ...]:
     """How much of what the vehicle can take is missing, then how much of the EVSE is wasted on it."""
     if offer.evse is None:
-        return (needs.max_power_w or 0,)
-    return (max(0, (needs.max_power_w or 0) - offer.evse.max_power_w), *fitting.leftover(needs, offer.evse))
+        return (0, needs.max_power_w or 0)
+    return fitting.tightness(needs, offer.evse)
 
 
 def _distance(offer: SlotOffer) -> timedelta:

@@ -259,7 +259,7 @@ def free_places(
         spans = [row.span for row in taken.get(evse.pk, ()) if row.holder != holder]
         if not any(span.overlaps(wanted) for span in spans):
             place = Place(evse, occupancy.occupied_span(period, terms, spans, now=now))
-            free.append((fitting.leftover(needs, evse), _gap_around(spans, period), evse.pk, place))
+            free.append((fitting.tightness(needs, evse), _gap_around(spans, period), evse.pk, place))
     return [place for *_, place in sorted(free, key=lambda item: item[:3])]
 
 
