@@ -9,7 +9,7 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from functools import partial
 from time import monotonic
 from typing import Any, Protocol
@@ -45,6 +45,7 @@ LONGEST_DRAIN_S = 30
 MOST_DEVIATIONS = 50
 # The places of list items in a path: `meterValue.0.sampledValue.3.unit` is one oddity, whichever sample shows it.
 _NUMBERED = re.compile(r"(\.\d+)+\.")
+JUST_BOOTED = timedelta(minutes=1)
 # What fails again and again is tried as seldom as this.
 LONGEST_PAUSE_S = 60
 
@@ -145,6 +146,7 @@ class Line:
         self._last_transaction_at = 0.0
         self._unanswered = 0
         self._clock = ClockWatch()
+        self._booted_at: datetime | None = None
         self._deviations: set[str] = set()
         self._untold: set[int] = set()
         self._background: set[asyncio.Task[None]] = set()
@@ -187,10 +189,18 @@ class Line:
     def on_boot(self) -> None:
         """What it held before is unknown; its old messages come first, and it has been told the time."""
         self._clock.forget()
+        self._booted_at = self.now()
         self._settle_in(rebooted=True, pause_s=self.timings.after_boot_s)
 
     def on_transaction_message(self) -> None:
         self._last_transaction_at = asyncio.get_running_loop().time()
+
+    async def check_clock_by_status(self, moment: Moment, *, is_news: bool) -> None:
+        """A status that changes something was made just now, and so was any of a charger that has only just booted. Later
+        one that is known already may carry the time since when it is so."""
+        booted_at = self._booted_at
+        has_just_booted = booted_at is not None and self.now() - booted_at <= JUST_BOOTED
+        await self.check_clock(moment, is_live=is_news or has_just_booted)
 
     async def check_clock(self, moment: Moment, *, is_live: bool = False) -> None:
         """Compare clocks by a message that is not known to have waited; `is_live` when it was made just now. Before the

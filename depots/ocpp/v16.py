@@ -127,7 +127,7 @@ async def status(line: Line, message: dict[str, Any]) -> dict[str, Any]:
         at=moment.at,
         now=line.now(),
     )
-    await line.check_clock(moment, is_live=is_news)
+    await line.check_clock_by_status(moment, is_news=is_news)
     return {}
 
 

@@ -162,7 +162,7 @@ async def status(line: Line, message: dict[str, Any]) -> dict[str, Any]:
     moment = line.moment(message.get("timestamp"))
     told = message.get("connectorStatus")
     is_news = await _report(line, message.get("evseId"), message.get("connectorId"), told, moment.at)
-    await line.check_clock(moment, is_live=is_news)
+    await line.check_clock_by_status(moment, is_news=is_news)
     return {}
 
 

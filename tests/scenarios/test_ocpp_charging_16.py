@@ -413,6 +413,51 @@ def test_a_clock_that_is_wrong_is_known_from_live_messages(bed: Bed, charger: Sc
     eventually(lambda: charger.report(1) or Charger.objects.get(pk=row.pk).clock_offset_s == 300)
 
 
+def offset_of(row: Charger) -> float | None:
+    return Charger.objects.get(pk=row.pk).clock_offset_s
+
+
+def test_a_clock_that_falls_behind_is_known_from_two_messages_late_alike(bed: Bed, charger, row):
+    eventually(lambda: charger.count("GetConfiguration") > 0)
+    bed.clock.advance(minutes=10)
+
+    report(charger, 1, "Available", timestamp="2030-01-15T07:00:00Z")  # since when it is, as was known
+    report(charger, 1, "Preparing", timestamp="2030-01-15T07:10:00Z")  # late, for all one knows
+    assert offset_of(row) == 0
+    bed.clock.advance(seconds=10)
+    report(charger, 1, "Preparing", timestamp="2030-01-15T07:10:10Z")
+
+    assert offset_of(row) == -3600
+    transaction = start(charger, timestamp="2030-01-15T07:10:10Z")["transactionId"]
+    bed.clock.advance(minutes=20)
+    stop(charger, transaction, timestamp="2030-01-15T07:30:10Z")
+
+    session = ChargingSession.objects.get()
+    begun = NOW + timedelta(minutes=10, seconds=10)
+    assert (session.started_at, session.ended_at) == (begun, begun + timedelta(minutes=20))
+    assert session.flags == ["wrong_clock"]
+
+
+def test_a_clock_that_is_behind_from_the_boot_is_known_from_its_first_status(bed: Bed, row, gate):
+    charger = bed.charger(row)
+    charger.sim.clock = lambda: bed.clock() - timedelta(hours=1)
+    charger.come_online()
+    eventually(lambda: charger.count("GetConfiguration") > 0)
+
+    eventually(lambda: charger.report(1) or offset_of(row) == -3600)
+
+
+def test_a_clock_set_right_is_noticed_and_its_start_is_of_now(bed: Bed, charger, row, gate):
+    eventually(lambda: charger.count("GetConfiguration") > 0)
+    report(charger, 1, "Preparing", timestamp="2030-01-15T09:00:00Z")
+    assert offset_of(row) == 3600
+
+    start(charger, timestamp="2030-01-15T08:00:00Z")
+
+    assert offset_of(row) == 0
+    assert ChargingSession.objects.get().started_at == gate.asked[-1]["now"] == NOW
+
+
 @pytest.mark.parametrize(
     "frame",
     [
