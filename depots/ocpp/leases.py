@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from time import monotonic
 
 from depots import operations
 from depots.ocpp.database import Database
@@ -18,6 +19,9 @@ logger = logging.getLogger(__name__)
 SILENT_HEARTBEATS = 3
 # Rows that somebody else had locked are tried again after this; a lease outlasts many tries.
 BUSY_PAUSE_S = 1
+# Waking so much later than asked for, we were silent ourselves: a machine that slept, or had no time for us. What its
+# chargers said meanwhile has yet to be read.
+STALLED_S = 5
 
 
 class Leases:
@@ -46,10 +50,12 @@ class Leases:
     async def run(self) -> None:
         pause_s = self._timings.lease_s / 3
         while True:
+            asleep_since = monotonic()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._doubted.wait(), pause_s)
             self._doubted.clear()
-            self._end_silent()
+            if monotonic() - asleep_since < pause_s + STALLED_S:
+                self._end_silent()
             is_done = await self._renew()
             pause_s = self._timings.lease_s / 3 if is_done else min(BUSY_PAUSE_S, self._timings.lease_s / 3)
             self._release_lapsed()

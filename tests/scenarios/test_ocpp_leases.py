@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
@@ -20,6 +22,7 @@ from depots import operations, secrets, signals
 from depots.models import Charger, ChargerCommand, Evse
 from depots.ocpp import leases, sockets
 from depots.ocpp.database import THREADS
+from depots.ocpp.line import Timings
 from depots.ocpp.sockets import Closing, keep_awake
 from depots.queries import is_online
 from tests.factories import NOW, make_charger, make_depot, make_evse
@@ -97,6 +100,34 @@ def test_chargers_that_never_say_good_bye_keep_nobody_waiting(bed: Bed, monkeypa
 
     eventually(lambda: len(bed.gateway.lines) == 1)
     assert healthy.heartbeat()
+
+
+@pytest.mark.parametrize(("woken_late_s", "closed"), [(0, ["nothing was heard for too long"]), (200, [])])
+def test_a_gateway_that_slept_itself_takes_nobody_for_silent(monkeypatch, woken_late_s, closed):
+    told: list[str] = []
+    line = SimpleNamespace(silence_s=200, close=told.append)
+    times = itertools.count(step=woken_late_s)
+    monkeypatch.setattr(leases, "monotonic", lambda: next(times))
+
+    async def one_round() -> None:
+        kept = leases.Leases({1: line}, clock=lambda: NOW, timings=Timings(heartbeat_s=60))
+        over = asyncio.Event()
+
+        async def renew() -> bool:
+            over.set()
+            return True
+
+        monkeypatch.setattr(kept, "_renew", renew)
+        monkeypatch.setattr(kept, "_release_lapsed", lambda: None)
+        kept.doubt()
+        running = asyncio.create_task(kept.run())
+        await over.wait()
+        running.cancel()
+        kept.close()
+
+    asyncio.run(one_round())
+
+    assert told == closed
 
 
 def test_a_lapsed_lease_that_nobody_took_is_taken_back_with_the_next_command(bed: Bed, returns):
