@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
+from django_htmx.http import trigger_client_event
 
 from bookings import access, history, operations, queries
 from bookings.board import Window, bars_of, read_board
@@ -223,7 +224,12 @@ def _next_bay(found: Booking, now: datetime) -> dict[str, Any] | None:
 def _moved(request: HttpRequest, moved: Booking, before: dict[str, str]) -> HttpResponse:
     evse = moved.evse.uid if moved.evse else ""
     if not _wants_json(request):
-        return done(request, _board_url(moved), f"{_name(moved)} moved to {evse}. {moved.fleet} is told.")
+        told = f"{_name(moved)} moved to {evse}. {moved.fleet} is told."
+        response = done(request, _board_url(moved), told)
+        # An open board has a button for it: static/js/board.js.
+        return trigger_client_event(
+            response, "berth:moved", {"booking": moved.pk, "message": told, "undo": before}
+        )
     rows = Occupancy.objects.filter(holder=moved.pk)
     uids = dict(Evse.objects.filter(depot=moved.depot_id).values_list("pk", "uid"))
     bars = bars_of(moved, rows, None, uids=uids, is_for_depot=True, now=timezone.now())

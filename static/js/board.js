@@ -126,6 +126,11 @@
     berth.toast('success', answer.message, canUndo ? undo : undefined)
   }
 
+  // Moved by the panel over the board: with the same button as after a drag.
+  document.body.addEventListener('berth:moved', ({ detail: { booking, message, undo } }) => {
+    berth.toast('success', message, { words: 'Undo', run: () => undoMove(booking, undo) })
+  })
+
   // Null where the manager would rather leave it than lower the power its fleet was promised.
   async function ask(url, fields) {
     const answer = await post(url, fields)

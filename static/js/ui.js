@@ -47,7 +47,7 @@
   // Good news leaves by itself, once nobody points at it; bad news waits to be read.
   // With an "Undo" it leaves when that ends.
   function fade(note) {
-    if (note.querySelector('[data-undo]')) return setTimeout(() => note.remove(), UNDO_MS)
+    if (note.querySelector('.toast-action')) return setTimeout(() => note.remove(), UNDO_MS)
     if (['error', 'warning'].includes(note.dataset.toast)) return
     const leave = () => (note.matches(':hover, :focus-within') ? setTimeout(leave, 1000) : note.remove())
     setTimeout(leave, TOAST_MS)

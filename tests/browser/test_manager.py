@@ -245,6 +245,12 @@ def test_a_booking_is_moved_by_keyboard_alone(yard: Yard, opened: Callable[..., 
     booking.refresh_from_db()
     assert (booking.evse_id, booking.starts_at) == (yard.evses[1].pk, tomorrow(10.25))
 
+    page.get_by_role("button", name="Undo").click()
+
+    expect(entry_of(page, booking, yard.evses[0])).to_contain_text("10:00–11:00")
+    booking.refresh_from_db()
+    assert (booking.evse_id, booking.starts_at) == (yard.evses[0].pk, tomorrow(10))
+
 
 def test_what_others_do_appears_on_an_open_board(yard: Yard, opened: Callable[..., Page]) -> None:
     page = opened(yard.manager, yard.board)
