@@ -49,7 +49,8 @@ def test_a_part_carries_the_messages_as_toasts() -> None:
     response = pages.respond(request, "account/link_over")
 
     told = json.loads(response["HX-Trigger"])
-    assert told == {"berth:toasts": {"toasts": [{"level": "success", "text": "Booking confirmed – Köln"}]}}
+    toast = {"level": "success", "text": "Booking confirmed – Köln", "undo": ""}
+    assert told == {"berth:toasts": {"toasts": [toast]}}
 
 
 def test_done_leads_on_closes_the_dialog_or_loads_the_page_it_leads_to() -> None:
