@@ -77,6 +77,8 @@ WRITERS = {
     "change": BOOKERS,
     "cancellation": BOOKERS,
     "seen": BOOKERS,
+    "start": BOOKERS | {"manager"},
+    "stop": BOOKERS | {"manager"},
     "undo": BOOKERS | {"rival"},
     "decision": {"manager"},
     "board_move": {"manager"},
