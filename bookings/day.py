@@ -63,8 +63,13 @@ class Entry:
         return self.booking.is_interrupted and self.booking.status == BookingStatus.COMPLETED
 
     @property
+    def needs_next_bay(self) -> bool:
+        """Charging broke off, or its bay may not be ready for it."""
+        return self.booking.is_interrupted or self.is_at_risk
+
+    @property
     def next_bay_url(self) -> str:
-        """Where a truck whose charging broke off can go on."""
+        """Where the truck can charge instead, or go on."""
         return next_bay_url(self.booking, now=self.now)
 
     @property

@@ -1,4 +1,4 @@
-"""Where a truck whose charging broke off can go on, as a question to the finder."""
+"""Where a truck whose bay is not ready, or whose charging broke off, can charge instead: as a question to the finder."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from bookings import rules
 from bookings.models import Booking
 from depots.periods import Period
 from depots.wall_clock import local_text
-
-UNKNOWN_REST_MIN = 60
 
 
 def rest_period(booking: Booking, *, now: datetime) -> Period:
@@ -35,9 +33,10 @@ def next_bay_url(booking: Booking, *, now: datetime) -> str:
 
 
 def _rest_min(booking: Booking) -> int:
-    """Minutes on the step for the energy that is missing, within what the terms allow."""
+    """Minutes on the step, within what the terms allow, for the energy that is missing; the booked length where that is not
+    known."""
     terms, expected, power_w = booking.terms, booking.expected_wh, booking.promised_power_w
-    minutes = float(UNKNOWN_REST_MIN)
+    minutes = booking.period.minutes
     if expected is not None and booking.metered_wh is not None and power_w:
         minutes = max(0, expected - booking.metered_wh) / power_w * 60
     step = terms.slot_step_min

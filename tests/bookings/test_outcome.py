@@ -168,6 +168,20 @@ def test_interrupted_charging_is_a_mark_with_the_next_bay_one_click_away(
     assert search.periods["Europe/Berlin"] == slot((10, 30), (11, 15))
 
 
+def test_a_truck_whose_bay_is_not_free_yet_has_the_next_one_a_click_away(
+    dispatcher: Client, booking: Booking, clock: Any
+) -> None:
+    clock.move_to(at(10, 4))
+    Booking.objects.filter(pk=booking.pk).update(enforcement="at_risk", enforcement_why="occupied")
+
+    page, row = seen_in(dispatcher, booking)
+
+    assert "Another vehicle is still at the EVSE. Waiting for" in page
+    assert 'data-since="2030-01-15T10:00:00Z"' in page
+    for text in (page, row):
+        assert "starts_at=2030-01-15T11%3A15&amp;ends_at=2030-01-15T12%3A15" in text
+
+
 def test_a_session_that_outlives_its_slot_has_a_timer(
     dispatcher: Client, booking: Booking, clock: Any
 ) -> None:
