@@ -159,9 +159,9 @@ def _routing(request: HttpRequest) -> tuple[Party | None, Party | None]:
 
 
 def _check_sender(caller: Caller) -> None:
-    """A partner speaks for its own parties; a hub for those it connects."""
+    """A partner speaks for its own parties; a hub, which the operator says it is, for those it connects."""
     partner, party = caller.partner, caller.from_party
-    if party is None or partner.switches.get("hub_party_id") or partner.has_role("HUB"):
+    if party is None or partner.switches.get("hub_party_id"):
         return
     if not speaks_for(partner, *party):
         raise RefusalError(

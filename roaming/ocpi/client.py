@@ -365,7 +365,8 @@ def _read(status: int, headers: httpx.Headers, content: bytes) -> Answer:
     if 200 <= status < 300 and code is None:
         raise Unreachable("the answer has no status_code")
     if not 200 <= status < 300 or code is None or not 1000 <= code < 2000:
-        raise Refused(status, code, message, said.get("data"), excerpt=_excerpt(content))
+        excerpt = _excerpt(content) if code is None else ""
+        raise Refused(status, code, message, said.get("data"), excerpt=excerpt)
     return Answer(said.get("data"), status, code, message, headers)
 
 

@@ -192,11 +192,15 @@ def test_the_real_server_refuses_what_it_cannot_take_in_an_envelope(servers: lis
         method = http.put(f"{BOOKINGS}/booking_locations", json={})
         stranger = http.get("/ocpi/versions", headers={"Authorization": "Token wrong"})
         slash = http.get(f"{BOOKINGS}/booking_locations/")
+        head = http.head(f"{BOOKINGS}/booking_locations")
 
     seen = [
         (a.status_code, a.json()["status_code"])
         for a in (huge, in_chunks, broken, missing, method, stranger, slash)
     ]
     assert seen == [(413, 2001), (200, 2001), (400, 2001), (404, 2000), (405, 2000), (401, 2000), (200, 1000)]
+    assert (head.status_code, head.content, head.headers["X-Total-Count"]) == (200, b"", "1")
+    assert head.headers["Content-Length"] == slash.headers["Content-Length"]
+    assert method.headers["Allow"] == "GET, HEAD"
     assert "party_id" in in_chunks.json()["status_message"]
     assert slash.json()["data"][0]["booking_option"]["evse_uid"] == Evse.objects.get().uid

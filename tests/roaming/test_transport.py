@@ -242,6 +242,15 @@ def test_a_partner_speaks_only_for_its_own_parties(caller: Caller) -> None:
     assert code(caller.get(OFFERS, **stranger)) == (404, 2001)
 
 
+def test_nobody_makes_a_hub_of_itself(caller: Caller) -> None:
+    caller.partner.roles = [*caller.partner.roles, {**caller.partner.roles[0], "role": "HUB"}]
+    caller.partner.save()
+
+    answer = caller.get(LOCATIONS, **{"OCPI-from-country-code": "NL", "OCPI-from-party-id": "XYZ"})
+
+    assert code(answer) == (404, 2001)
+
+
 def test_a_fleet_is_no_operator_to_be_addressed(caller: Caller) -> None:
     fleet = make_fleet()
     to_fleet = {"OCPI-to-country-code": fleet.country_code, "OCPI-to-party-id": fleet.emsp_party_id}
