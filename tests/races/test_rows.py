@@ -247,6 +247,7 @@ NONSENSE: dict[str, Callable[[], Model]] = {
     "token_uid_given": lambda: Token(fleet=make_fleet(), uid=""),
     "terms_of_one_owner": lambda: TermsOverride(depot=_bare_depot(), option=option_of(make_evse())),
     "terms_step_positive": lambda: TermsOverride(depot=_bare_depot(), slot_step_min=0),
+    "terms_walk_in_known": lambda: TermsOverride(depot=_bare_depot(), walk_in="maybe"),
     "tariff_of_one_owner": lambda: Tariff(code="X"),
     "tariff_not_negative": lambda: Tariff(depot=make_depot(), code="X", booking_fee=-1),
     "booking_ends_after_start": lambda: _backwards(_booking(make_evse())),
