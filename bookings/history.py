@@ -166,7 +166,7 @@ def _at_another(detail: dict[str, Any]) -> str:
 def _by(actor: str, booking: Booking, known: set[str], is_fleet: bool) -> str:
     if actor.lower() in known:
         return actor
-    if actor == "scheduler":
+    if actor in {"scheduler", "enforcement"}:
         return "Berth"
     if "@" in actor:
         return booking.depot.operator.name if is_fleet else booking.fleet.name
