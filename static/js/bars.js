@@ -88,7 +88,7 @@
     const box = part('div', 'bar-in', '')
     box.dataset.taken = ''
     box.title = `Taken ${clockSpan(starts, ends)}`
-    box.append(part('span', 'bar-words', 'Taken'))
+    if (!isBrief) box.append(part('span', 'bar-words', 'Taken'))
     return box
   }
 
