@@ -220,12 +220,13 @@ def test_a_change_nobody_was_there_to_hear_is_rendered_for_who_comes(
     clock.forward(60)
     with live.reading(signed_in(dispatcher)[1]) as witness:
         witness.next("hello")
+        page_rendered = clock.milliseconds()
         publish("lamp", 7, [depot_audience(depot.pk)])
         publish("lamp", 8, [fleet_audience(fleet.pk)])
         witness.next()
     assert rendered == [8]
 
-    with live.reading(signed_in(manager)[1], since=clock.milliseconds()) as reader:
+    with live.reading(signed_in(manager)[1], since=page_rendered) as reader:
         assert reader.next().data["for"] == {depot_audience(depot.pk): {"colour": "red 7"}}
 
 
