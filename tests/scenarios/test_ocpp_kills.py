@@ -61,7 +61,8 @@ class Visit:
             eventually(lambda: self._is_reserved() or not self.charger.is_connected)
             self.transaction = self.charger.tap(1, TOKEN)
         if not self.has_charged:
-            self.charger.sim.clock.advance(minutes=10)
+            # Little enough that a gateway whose clock stands still takes the charger's for right.
+            self.charger.sim.clock.advance(seconds=8)
             self.charger.charge(1, timedelta(minutes=10), power_w=60_000)
             self.has_charged = True
         if self.charger.station.evses[1].transaction is not None:
