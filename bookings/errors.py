@@ -126,6 +126,16 @@ class LowerPower(BookingError):
         self.before_w, self.after_w = before_w, after_w
 
 
+class TermsImpossible(BookingError):
+    """Terms under which nothing could be booked. `term` is the one at fault."""
+
+    code = "terms_impossible"
+
+    def __init__(self, sentence: str, *, term: str) -> None:
+        super().__init__(sentence[:1].upper() + sentence[1:])
+        self.term = term
+
+
 class TokenElsewhere(BookingError):
     code = "token_elsewhere"
     field = "tokens"

@@ -137,6 +137,21 @@ class Terms:
         return period.starts_at - self.arm_lead
 
 
+def impossible(terms: Terms) -> tuple[str, str] | None:
+    """The term under which nothing could ever be booked, and why; None where something can."""
+    longest, step = terms.max_duration_min, terms.slot_step_min
+    if longest < terms.min_duration_min:
+        return "max_duration_min", f"{longest} is less than min_duration_min, {terms.min_duration_min}"
+    if longest // step * step < max(terms.min_duration_min, step):
+        return (
+            "max_duration_min",
+            f"no whole number of steps of {step} minutes lies between {terms.min_duration_min} and {longest}",
+        )
+    if terms.lead_min >= terms.horizon_days * 24 * 60:
+        return "lead_min", f"{terms.lead_min} minutes reach beyond horizon_days, {terms.horizon_days}"
+    return None
+
+
 def _most(*names: str) -> timedelta:
     return timedelta(minutes=max(LIMITS[name].most for name in names))
 

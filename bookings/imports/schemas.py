@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from bookings.terms import LIMITS, Terms, WalkIn
+from bookings.terms import LIMITS, Terms, WalkIn, impossible
 from depots.cards import card_number
 from depots.imports.documents import Place
 from depots.imports.schemas import (
@@ -251,30 +251,16 @@ def _terms_without_option(
 
 def _terms_faults(place: Place, depot: OfferedDepotRow) -> Iterator[tuple[Place, str]]:
     """Terms under which nothing could ever be booked, as depot and option resolve them."""
-    found = _contradiction(Terms.resolve([depot.terms]))
+    found = impossible(Terms.resolve([depot.terms]))
     if found:
         yield (*place, "terms", found[0]), found[1]
         return
     for c, charger in enumerate(depot.chargers):
         for e, evse in enumerate(charger.evses):
-            found = _contradiction(Terms.resolve([depot.terms, evse.terms]))
+            found = impossible(Terms.resolve([depot.terms, evse.terms]))
             if found:
                 yield (*place, "chargers", c, "evses", e, "terms", found[0]), found[1]
     for o, option in enumerate(depot.options or []):
-        found = _contradiction(Terms.resolve([depot.terms, option.terms]))
+        found = impossible(Terms.resolve([depot.terms, option.terms]))
         if found:
             yield (*place, "options", o, "terms", found[0]), found[1]
-
-
-def _contradiction(terms: Terms) -> tuple[str, str] | None:
-    longest, step = terms.max_duration_min, terms.slot_step_min
-    if longest < terms.min_duration_min:
-        return "max_duration_min", f"{longest} is less than min_duration_min, {terms.min_duration_min}"
-    if longest // step * step < max(terms.min_duration_min, step):
-        return (
-            "max_duration_min",
-            f"no whole number of steps of {step} minutes lies between {terms.min_duration_min} and {longest}",
-        )
-    if terms.lead_min >= terms.horizon_days * 24 * 60:
-        return "lead_min", f"{terms.lead_min} minutes reach beyond horizon_days, {terms.horizon_days}"
-    return None

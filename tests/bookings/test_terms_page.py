@@ -1,0 +1,128 @@
+"""A manager sets the terms of a depot."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client
+
+from bookings import queries
+from bookings.forms.terms import GROUPS
+from bookings.models import BookingOption, TermsOverride
+from bookings.terms import LIMITS, Terms
+from depots.models import Depot, Membership, Organisation
+from tests.bookings.people import client_of
+from tests.factories import (
+    NOW,
+    make_depot,
+    make_evse,
+    make_fleet,
+    make_operator,
+    make_option,
+    make_user,
+    option_of,
+)
+
+pytestmark = pytest.mark.django_db
+PAGE = "/depots/VENLO/terms/"
+
+
+@pytest.fixture(autouse=True)
+def clock() -> Any:
+    with time_machine.travel(NOW, tick=False) as travelling:
+        yield travelling
+
+
+@pytest.fixture
+def operator() -> Organisation:
+    return make_operator("Ladepark")
+
+
+@pytest.fixture
+def depot(operator: Organisation) -> Depot:
+    return make_depot(operator, code="VENLO", terms={"slot_step_min": 15})
+
+
+@pytest.fixture
+def manager(operator: Organisation) -> Client:
+    return client_of(make_user(operator, Membership.Role.DEPOT_MANAGER))
+
+
+def version(client: Client) -> str:
+    found = re.search(r'name="version" value="(\w+)"', client.get(PAGE).content.decode())
+    assert found
+    return found[1]
+
+
+def send(client: Client, **terms: Any) -> Any:
+    return client.post(PAGE, {"version": version(client), **terms})
+
+
+def test_every_term_is_on_the_form():
+    assert {name for group in GROUPS.values() for name in group} == set(Terms().to_json())
+
+
+def test_a_manager_sets_terms_that_hold_for_bookings_made_from_then_on(manager, depot):
+    evse = make_evse(depot)
+    before = BookingOption.objects.get(code=evse.uid).calendar_version
+
+    answer = send(
+        manager, slot_step_min=30, walk_in="own", approval="true", max_promise_kw=150, max_open_bookings=4
+    )
+
+    assert (answer.status_code, answer["Location"]) == (302, "/depots/VENLO/")
+    terms = queries.terms_for(option_of(evse), make_fleet(), now=NOW)
+    assert (terms.slot_step_min, terms.walk_in, terms.approval) == (30, "own", True)
+    assert (terms.max_promise_kw, terms.max_open_bookings) == (150, 4)
+    assert (terms.turnaround_min, terms.hold_min) == (5, 10)  # left blank: the default again
+    assert BookingOption.objects.get(code=evse.uid).calendar_version > before
+
+
+@pytest.mark.parametrize("name", ["max_duration_min", "hold_min", "horizon_days"])
+def test_a_term_beyond_its_limits_is_refused_at_its_field(manager, depot, name):
+    answer = send(manager, **{name: LIMITS[name].most + 1})
+
+    assert answer.status_code == 422
+    assert f'id="id_{name}_error"' in answer.content.decode()
+    assert TermsOverride.objects.get(depot=depot).slot_step_min == 15
+
+
+def test_terms_under_which_nothing_could_be_booked_are_refused_at_an_options_own_too(manager, depot):
+    make_option(make_evse(depot), code="SHORT", terms={"max_duration_min": 60})
+
+    alone = send(manager, min_duration_min=300)
+    with_option = send(manager, min_duration_min=90)
+
+    assert (alone.status_code, with_option.status_code) == (422, 422)
+    assert "With the terms of SHORT" in with_option.content.decode()
+    assert TermsOverride.objects.get(depot=depot).min_duration_min is None
+
+
+def test_a_stale_form_changes_nothing(manager, depot):
+    old = version(manager)
+    send(manager, hold_min=20)
+
+    answer = manager.post(PAGE, {"version": old, "hold_min": 30})
+
+    assert answer.status_code == 409
+    assert TermsOverride.objects.get(depot=depot).hold_min == 20
+    assert manager.post(PAGE, {"hold_min": 30}).status_code == 409
+
+
+def test_only_who_runs_the_depot_finds_the_page(operator, depot):
+    viewer = client_of(make_user(operator, Membership.Role.VIEWER))
+    stranger = client_of(make_user(make_operator(), Membership.Role.DEPOT_MANAGER))
+
+    assert [client.get(PAGE).status_code for client in (viewer, stranger)] == [404, 404]
+    assert [client.post(PAGE, {}).status_code for client in (viewer, stranger)] == [404, 404]
+    assert Client().get(PAGE).status_code == 302
+
+
+def test_the_way_to_the_terms_is_on_the_page_of_the_chargers(manager, depot, operator):
+    viewer = client_of(make_user(operator, Membership.Role.VIEWER))
+
+    assert PAGE in manager.get("/depots/VENLO/").content.decode()
+    assert PAGE not in viewer.get("/depots/VENLO/").content.decode()
