@@ -167,8 +167,9 @@ def _keep(partner: Partner, crawl: Crawl, pull: Pull, raw: Any, now: datetime) -
     if not _is_of(offer, crawl.party):
         return ["booking_location.of_another_party"]
     pull.seen.setdefault(crawl.party, set()).add(offer.id)
-    adopting.adopt_offer(partner, raw, now=now)
-    return []
+    adopted = adopting.adopt_offer(partner, raw, now=now)
+    # Locations are read before; of a push they may follow.
+    return ["booking_location.location_not_told"] if mirroring.is_stub(adopted.option.depot) else []
 
 
 def _keep_location(partner: Partner, crawl: Crawl, raw: Any, now: datetime) -> list[str]:

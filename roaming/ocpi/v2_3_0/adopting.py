@@ -87,8 +87,7 @@ def adopt_offer(partner: Partner, raw: dict[str, Any], *, now: datetime) -> Adop
         kept.raw, kept.last_updated, kept.received_at = raw, told.last_updated, now
         kept.save()
         option = mirroring.keep_booking_location(partner, told, now=now)
-    at_stub = ["booking_location.location_not_told"] if mirroring.is_stub(option.depot) else []
-    deviations.count(partner, [*reading.deviations, *at_stub])
+    deviations.count(partner, reading.deviations)
     return AdoptedOffer(option, is_new)
 
 
