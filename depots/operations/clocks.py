@@ -43,10 +43,14 @@ def correction(charger: Charger, at: datetime, flags: Sequence[str], *, now: dat
     if _OF_ARRIVAL & set(flags) or abs(at - now) <= right_within:
         return timedelta()
     is_ahead = at > now
-    is_known = abs(offset) > RIGHT_WITHIN and (is_ahead or not _booted_since_seen(charger))
+    is_known = is_known_off(charger) and (is_ahead or not _booted_since_seen(charger))
     if is_known and at - offset <= now + RIGHT_WITHIN:
         return -offset
     return now - at if is_ahead else timedelta()
+
+
+def is_known_off(charger: Charger) -> bool:
+    return abs(timedelta(seconds=charger.clock_offset_s or 0)) > RIGHT_WITHIN
 
 
 def corrected(charger: Charger, at: datetime, *, now: datetime) -> datetime:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from depots.models import ChargingSession, MeterReading
-from depots.operations.clocks import correction, shifted
+from depots.operations.clocks import correction, is_known_off, shifted
 from depots.operations.reported import LARGEST_SESSION_WH, Reading, flag
 from depots.signals import session_metered
 
@@ -125,9 +125,12 @@ def tell_latest_figures(*, charger_id: int, session_id: int, now: datetime) -> N
 
 
 def _by_our_clock(session: ChargingSession, readings: Sequence[Reading], now: datetime) -> Sequence[Reading]:
-    """By the newest of the times, which is about when the message was made."""
+    """By the newest of the times, which is about when the message was made, and by what is known of the clock alone: told
+    again, a sample has the same time again, which is what makes it the same.
+    """
     told = [reading.at for reading in readings if not reading.is_arrival]
-    by = correction(session.charger, max(told), (), now=now) if told else timedelta()
+    is_off = is_known_off(session.charger)
+    by = correction(session.charger, max(told), (), now=now) if told and is_off else timedelta()
     if by:
         flag(session, ["wrong_clock"])
     return shifted(readings, by)

@@ -47,6 +47,7 @@ def test_meter_values_lock_their_session_and_no_evse(evse):
     assert locks(captured) == ["depots_chargingsession"]
     # the session, the reading, who may hear of the figures, telling them, the session
     assert len(statements(captured)) == 5
+    assert any("pg_notify" in sql and '"meter"' in sql for sql in statements(captured))
 
 
 @pytest.mark.usefixtures("gate")

@@ -150,6 +150,14 @@ def test_samples_of_a_wrong_clock_are_of_now(evse):
     assert (session.started_at, session.flags) == (NOW, ["wrong_clock"])
 
 
+def test_samples_told_twice_are_one_reading_whatever_their_clock(evse):
+    for now in (NOW, NOW + MINUTE):
+        session = start(evse, NOW)
+        meter(evse, wh(1500, NOW + 10 * MINUTE), now=now, transaction=session.transaction)
+
+    assert session.readings.count() == 1
+
+
 def test_what_was_odd_about_samples_is_flagged(evse):
     start(evse)
 
