@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from bookings import interruption, lifecycle, occupancy
+from bookings import interruption, lifecycle, occupancy, power
 from bookings.errors import WrongStatus
 from bookings.locking import lock_booking
 from bookings.models import Booking, BookingSession, BookingStatus, Enforcement
-from bookings.operations import requests
+from bookings.operations import promising, requests
 from depots.models import ChargingSession, Evse
 from depots.periods import Period
 
@@ -26,7 +26,11 @@ def start_charging(*, booking_id: int, session: ChargingSession, actor: str, now
     A later session inside the slot is attached, whatever has become of the booking; a final status stays.
     """
     with lifecycle.one_operation():
-        booking = lock_booking(booking_id, also=[session.evse_id] if session.evse_id else [])
+        booking = lock_booking(
+            booking_id,
+            also=[session.evse_id] if session.evse_id else [],
+            depot=lambda row: session.evse_id not in {None, row.evse_id} and power.can_bind(row.depot),
+        )
         if booking.status == BookingStatus.CONFIRMED:
             _begin(booking, session, actor, now)
         else:
@@ -88,9 +92,17 @@ def _begin(booking: Booking, session: ChargingSession, actor: str, now: datetime
     given_up = occupancy.drop_pending(booking)
     booking.enforcement, booking.enforcement_why, booking.next_try_at = Enforcement.USED, "", None
     detail = _attach(booking, session)
+    before_w = booking.promised_power_w
     left = _follow_vehicle(booking, session, now)
+    if booking.promised_power_w != before_w:
+        detail |= {"promised_before_w": before_w, "promised_power_w": booking.promised_power_w}
     lifecycle.move(
-        booking, BookingStatus.CHARGING, actor=actor, at=now, detail=detail, fields=["session", "evse"]
+        booking,
+        BookingStatus.CHARGING,
+        actor=actor,
+        at=now,
+        detail=detail,
+        fields=["session", "evse", "promised_power_w"],
     )
     came_early = session.evse_id == booking.evse_id and occupancy.reach_back(booking, now)
     freed = [left, booking.evse_id] if left else [booking.evse_id if came_early else None]
@@ -109,7 +121,14 @@ def _take_up_again(booking: Booking, session: ChargingSession, actor: str, now: 
         left = _follow_vehicle(booking, session, now)
     elif booking.status == BookingStatus.COMPLETED:
         _hold_rest(booking, session, now)
-    lifecycle.record(booking, kind="session", actor=actor, at=now, detail=detail, fields=["session", "evse"])
+    lifecycle.record(
+        booking,
+        kind="session",
+        actor=actor,
+        at=now,
+        detail=detail,
+        fields=["session", "evse", "promised_power_w"],
+    )
     interruption.clear(booking, actor=actor, now=now)
     lifecycle.tell_calendars([left, booking.evse_id], at=now)
 
@@ -125,7 +144,8 @@ def _attach(booking: Booking, session: ChargingSession) -> dict[str, Any]:
 
 
 def _follow_vehicle(booking: Booking, session: ChargingSession, now: datetime) -> int | None:
-    """A truck at another EVSE of the depot takes its booking there, if nobody else has that time; the EVSE it left."""
+    """A truck at another EVSE of the depot takes its booking there, if nobody else has that time; the EVSE it left. Where
+    there is not so much power left, less is promised from then on."""
     left, there = booking.evse, session.evse
     until = booking.ends_at + booking.terms.tail
     if (
@@ -140,7 +160,7 @@ def _follow_vehicle(booking: Booking, session: ChargingSession, now: datetime) -
     if occupancy.others_in(there.pk, span, holder=booking.pk):
         return None
     was = occupancy.span_of(booking)
-    booking.evse = there
+    booking.evse, booking.promised_power_w = there, promising.watts_left(booking, there, span, now=now)
     occupancy.place(booking, there, span)
     if was is not None:
         occupancy.fill_closures(left.pk, was)

@@ -39,6 +39,12 @@ def watts_for(booking: Booking, change: Change, target: Evse, span: Period, *, b
     return max(watts, already)
 
 
+def watts_left(booking: Booking, there: Evse, span: Period, *, now: datetime) -> int:
+    """What a booking still is promised at an EVSE its vehicle has taken by itself, asked or not."""
+    supply = Supply.at({there.depot_id}, span, without=booking.pk, now=now)
+    return min(booking.promised_power_w, supply.lowest(there, span).most_w)
+
+
 def by_kept_power(supply: Supply, booking: Booking, evses: Iterable[Evse]) -> list[Evse]:
     """EVSEs it could be moved to as it stands, those first that keep most of what it was promised."""
     span = booking.period.widened(booking.terms.early_start, booking.terms.tail)

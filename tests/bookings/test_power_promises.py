@@ -13,7 +13,7 @@ from bookings.errors import LowerPower, PowerUnavailable
 from bookings.models import Booking, BookingStatus, Occupancy
 from bookings.operations import planning
 from bookings.power import Supply, peak
-from depots.models import Depot, Evse, Organisation
+from depots.models import ChargingSession, Depot, Evse, Organisation
 from depots.periods import Period
 from tests.factories import (
     NOW,
@@ -251,6 +251,27 @@ def test_a_rescue_keeps_the_power_where_it_can_and_else_moves_with_less(evses, d
     assert (booking.evse, kw(booking)) == (weak, 100)
     events = [e.detail["after"]["power_w"] for e in booking.events.filter(kind="changed")]
     assert events == [200_000, 100_000]
+
+
+def test_a_truck_that_plugs_in_behind_a_weaker_cabinet_is_promised_what_is_left_there(depot, evses):
+    charger = make_charger(depot, cabinet="A", cabinet_limit_w=200_000)
+    inside = [make_evse(charger=charger) for _ in range(2)]
+    booking = book(evses[0], slot(8, 9), power_kw=250)
+    session = ChargingSession.objects.create(
+        charger=charger,
+        evse=inside[0],
+        transaction="T-1",
+        token_uid="04AA",
+        started_at=NOW,
+        start_received_at=NOW,
+    )
+
+    operations.start_charging(booking_id=booking.pk, session=session, actor="charger", now=NOW)
+
+    assert kw(booking) == 150  # of 200, the other EVSE of the cabinet keeps 50
+    assert Occupancy.objects.get(holder=booking.pk).power_w == 150_000
+    event = booking.events.filter(after="charging").get()
+    assert event.detail["promised_before_w"] == 250_000
 
 
 def test_a_hold_that_ran_out_keeps_no_power_from_a_neighbour(evses, fleet):
