@@ -9,11 +9,12 @@ from django import forms
 
 from bookings import overlaps, queries
 from bookings.forms.fields import DayInput, MomentField, RowField, moment_in
-from bookings.forms.slots import FARTHEST, LONGEST
+from bookings.forms.slots import FARTHEST, TOO_LONG
 from bookings.forms.versions import ShownForm
 from bookings.models import Booking, BookingStatus, Token, Vehicle
 from bookings.operations import TokenName
 from bookings.operations.cancelling import REASONS, REASONS_OF
+from bookings.terms import LONGEST_BOOKING
 from depots.cards import card_number
 from depots.models import Depot, Evse
 from depots.periods import Period
@@ -162,8 +163,8 @@ class ChangeForm(ShownForm):
             return None
         if ends_at <= starts_at:
             self.add_error("ends_at", "The end lies before the start.")
-        elif ends_at - starts_at > LONGEST:
-            self.add_error("ends_at", "A slot lasts two days at most.")
+        elif ends_at - starts_at > LONGEST_BOOKING:
+            self.add_error("ends_at", TOO_LONG)
         elif not self.now - FARTHEST < starts_at < self.now + FARTHEST:
             self.add_error("starts_at", "This is more than a year away.")
         else:

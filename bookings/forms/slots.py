@@ -13,12 +13,13 @@ from django import forms
 from bookings import queries, rules
 from bookings.forms.fields import MomentField, MomentInput, RowField, moment_in
 from bookings.models import BookingOption, Vehicle
+from bookings.terms import LONGEST_BOOKING
 from depots.models import Depot, Evse, Organisation
 from depots.periods import Period
 from depots.wall_clock import MomentUnclear, in_zone, local_text
 
 FARTHEST = timedelta(days=400)
-LONGEST = timedelta(days=2)
+TOO_LONG = f"A slot lasts {LONGEST_BOOKING.days} days at most."
 USUAL = timedelta(hours=1)
 STEP_MIN = 15
 # A slot is sent with the question whose results it stood in, each field under its name with this before it.
@@ -280,8 +281,8 @@ class ReserveForm(forms.Form):
             return None
         if ends_at <= starts_at:
             self.add_error("ends_at", "The end lies before the start.")
-        elif ends_at - starts_at > LONGEST:
-            self.add_error("ends_at", "A slot lasts two days at most.")
+        elif ends_at - starts_at > LONGEST_BOOKING:
+            self.add_error("ends_at", TOO_LONG)
         elif not self.now - FARTHEST < starts_at < self.now + FARTHEST:
             self.add_error("starts_at", "This is more than a year away.")
         else:
@@ -303,8 +304,8 @@ def _period(first: datetime, last: datetime, zone: ZoneInfo) -> Period | list[Re
     starts_at, ends_at = moments
     if ends_at <= starts_at:
         return [Refused("ends_at", "The end lies before the start.")]
-    if ends_at - starts_at > LONGEST:
-        return [Refused("ends_at", "A slot lasts two days at most.")]
+    if ends_at - starts_at > LONGEST_BOOKING:
+        return [Refused("ends_at", TOO_LONG)]
     return Period(starts_at, ends_at)
 
 

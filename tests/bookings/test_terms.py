@@ -124,6 +124,36 @@ def test_a_booking_of_any_allowed_length_is_in_the_list_on_each_of_its_days(stay
     assert f'data-booking="{stay.pk}"' not in day_after.content.decode()
 
 
+def test_a_slot_of_the_longest_length_is_found_booked_and_changed_on_pages(stay: Booking):
+    later = stay.period.ends_at + timedelta(hours=1)
+    asked = {
+        "depot": "LONG",
+        "starts_at": later.isoformat(),
+        "ends_at": (later + LONGEST_BOOKING).isoformat(),
+    }
+    with time_machine.travel(NOW, tick=False):
+        dispatcher = client_of(make_user(stay.fleet))
+
+        found = dispatcher.get("/slots/", asked)
+        made = dispatcher.post(
+            "/bookings/", {**asked, "fleet": stay.fleet_id, "option": stay.option_id, "vehicle": ""}
+        )
+        shorter = dispatcher.post(
+            f"/bookings/{stay.pk}/change/",
+            {
+                "version": stay.version,
+                "starts_at": (stay.starts_at + A_DAY).isoformat(),
+                "ends_at": stay.ends_at.isoformat(),
+                "vehicle": stay.plate,
+            },
+        )
+
+    stay.refresh_from_db()
+    assert (found.status_code, made.status_code, shorter.status_code) == (200, 302, 302)
+    assert Booking.objects.exclude(pk=stay.pk).get().period.duration == LONGEST_BOOKING
+    assert stay.period.duration == LONGEST_BOOKING - A_DAY
+
+
 def test_terms_within_their_limits_are_shown_to_who_books(db: None):
     from bookings.wording import terms_lines
 

@@ -480,7 +480,7 @@ def test_a_partners_slot_is_a_hint_that_is_asked_for(
         ({"starts_at": "9999-12-31T22:00", "ends_at": "9999-12-31T23:00"}, "starts_at", "too far"),
         ({"ends_at": "2030-01-15T11:00"}, "ends_at", "before the start"),
         ({"ends_at": "2030-01-15T10:00"}, "ends_at", "before the start"),
-        ({"ends_at": "2030-03-15T10:00"}, "ends_at", "two days"),
+        ({"ends_at": "2030-03-15T10:00"}, "ends_at", "7 days"),
         ({"starts_at": "2030-03-31T02:30", "ends_at": "2030-03-31T04:30"}, "starts_at", "does not exist"),
         ({"starts_at": "2030-10-27T02:30", "ends_at": "2030-10-27T04:30"}, "starts_at", "comes twice"),
         ({"depot": "NOWHERE"}, "depot", "no such depot"),
