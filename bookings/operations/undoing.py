@@ -86,21 +86,29 @@ def named(tokens: list[BookingToken]) -> tuple[TokenName, ...]:
 
 
 def _made_anew(undo: Undo, actor: str, now: datetime) -> Booking:
-    """Clicked twice it is made once: the request id follows from what is undone."""
+    """All that was asked for then, its power too. Clicked twice it is made once: the request id follows from what is
+    undone."""
     gone = Booking.objects.select_related("fleet", "option__depot", "vehicle", "evse").get(pk=undo.booking_id)
     tokens = named(list(gone.tokens.all()))
     if undo.act == Act.RELEASED:
         return hold_slot(
             fleet=gone.fleet, option=gone.option, period=gone.period, vehicle=gone.vehicle, evse=gone.evse,
-            tokens=tokens, actor=actor, now=now,
+            tokens=tokens, power_w=gone.wished_power_w, actor=actor, now=now,
         )  # fmt: skip
     request_id = str(uuid5(NAMESPACE_URL, f"undo:{gone.reference}"))
     if (again := Booking.objects.filter(fleet=gone.fleet, request_id=request_id).first()) is not None:
         return again
     return request_booking(
         fleet=gone.fleet, option=gone.option, period=gone.period, vehicle=gone.vehicle, evse=gone.evse,
-        tokens=tokens, request_id=request_id, actor=actor, now=now,
+        tokens=tokens, power_w=gone.wished_power_w, plate=gone.plate, request_id=request_id,
+        authorization_reference=_reference_told(gone), actor=actor, now=now,
     )  # fmt: skip
+
+
+def _reference_told(booking: Booking) -> str:
+    """Where none was told the request id stands in, which the new booking has one of its own of."""
+    reference = booking.authorization_reference
+    return "" if reference == booking.request_id[:36] else reference
 
 
 def _is_ahead(period: Period | None, now: datetime) -> bool:

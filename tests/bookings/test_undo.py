@@ -128,6 +128,34 @@ def test_a_cancelled_slot_is_booked_anew_once_if_it_is_still_free(
     assert [t.uid for t in again.tokens.all()] == [t.uid for t in booking.tokens.all()]
 
 
+def test_a_cancelled_slot_is_booked_anew_with_all_that_was_asked_for(
+    dispatcher: Client, evse: Evse, vehicle: Vehicle
+) -> None:
+    wished = operations.request_booking(
+        fleet=vehicle.fleet, option=option_of(evse), period=slot(10, 11), power_w=120_000, plate="HH-SPARE 1",
+        authorization_reference="tour 7", actor="me", now=NOW,
+    )  # fmt: skip
+
+    undo(dispatcher, cancel(dispatcher, wished))
+
+    again = Booking.objects.exclude(pk=wished.pk).get()
+    assert (again.promised_power_w, again.wished_power_w) == (120_000, 120_000)
+    assert (again.plate, again.authorization_reference) == ("HH-SPARE 1", "tour 7")
+
+
+def test_a_hold_given_back_is_held_again_at_the_power_that_was_wished_for(
+    dispatcher: Client, evse: Evse, vehicle: Vehicle
+) -> None:
+    held = operations.hold_slot(
+        fleet=vehicle.fleet, option=option_of(evse), period=slot(10, 11), vehicle=vehicle, power_w=120_000,
+        actor="me", now=NOW,
+    )  # fmt: skip
+
+    undo(dispatcher, dispatcher.post(f"/bookings/{held.pk}/release/", seen(held)))
+
+    assert Booking.objects.get(status="held").wished_power_w == 120_000
+
+
 def test_a_cancelled_slot_that_somebody_took_meanwhile_stays_theirs(
     dispatcher: Client, booking: Booking, evse: Evse
 ) -> None:
