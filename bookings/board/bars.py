@@ -12,6 +12,7 @@ from django.utils.http import urlencode
 
 from bookings.models import Booking, BookingRequest, BookingStatus, Closure, Enforcement, Occupancy
 from bookings.next_bay import next_bay_url
+from depots.cards import card_ending
 from depots.models import ChargingSession
 from depots.periods import Period, utc_text
 
@@ -174,7 +175,7 @@ class Visit:
     def who(self) -> str:
         """The token's ending, as far as there is one: no more than of a booking's."""
         uid = self.session.token_uid
-        return f"…{uid[-4:]}" if len(uid) > 4 else ""
+        return card_ending(uid) if uid else ""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from bookings import operations
 from bookings.board import Window
+from bookings.board.bars import Visit
 from bookings.live import calendar_audience, depot_audience, fleet_audience, rendering
 from bookings.live.meters import tell_of_meter
 from bookings.models import Booking, BookingSession, Enforcement
@@ -391,6 +392,15 @@ def test_a_session_without_a_booking_has_a_bar_for_the_depot_alone(
         f'data-session="{running.pk}"' in told[depot_audience(evses[0].depot_id)]["visits"][evses[0].uid][0]
     )
     assert "visits" not in told[calendar_audience(evses[0].depot_id)]
+
+
+@pytest.mark.parametrize(("card", "shown"), [("04:aa:bb:cc", "…BBCC"), ("ABCDE", "…DE"), ("", "")])
+def test_a_session_without_a_booking_shows_no_more_of_its_card_than_a_booking_does(
+    evses: list[Evse], card: str, shown: str
+) -> None:
+    visit = Visit(session(evses[0], token_uid=card), evses[0].uid, evses[0].depot.zone)
+
+    assert visit.who == shown
 
 
 def test_a_session_that_outlives_its_slot_is_shown_with_how_long(
