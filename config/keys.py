@@ -1,4 +1,4 @@
-"""The secret key of a checkout that was given none: made once, kept beside its data, the same for every process."""
+"""The secret key of a checkout that was given none: made once, kept with its database, the same for every process."""
 
 import os
 import secrets
@@ -6,13 +6,16 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
+from config import postgres
+
 
 def key_of_checkout(var: Path) -> str:
-    """The key in `var/secret_key`, made with the first call. Raises ImproperlyConfigured where it cannot be kept.
+    """The key of the embedded database of this folder, made with the first call and kept as long as its data.
 
-    A key that stands in the source would open every checkout's sessions and stored secrets.
+    A key that stands in the source would open every checkout's sessions and stored secrets. Raises ImproperlyConfigured
+    where it cannot be kept.
     """
-    path = var / "secret_key"
+    path = postgres.Server(var).home / "secret_key"
     try:
         if not path.exists():
             _make(path)

@@ -91,6 +91,12 @@ def test_the_demo_says_where_to_look_revives_what_is_killed_and_takes_everything
     assert not list((demo.var / "run").glob("*.pid"))
     assert not demo.is_serving()
 
+    (Server(demo.var).home / "secret_key").unlink()
+    under_another_key = Demo(demo.var)
+    printed = under_another_key.process.communicate(timeout=60)[0]
+    assert under_another_key.process.returncode == 1
+    assert "another key" in printed
+
 
 def test_an_address_that_is_taken_is_said_before_anything_starts(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:

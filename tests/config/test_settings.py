@@ -1,11 +1,15 @@
 """Values that suit a checkout are refused by an installation, each by name."""
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from config.postgres import Server
 
 ROOT = Path(__file__).parents[2]
 INSTALLATION = {
@@ -99,12 +103,24 @@ def test_beside_the_demo_partners_may_live_on_this_machine(
     assert told == str(may)
 
 
-def test_a_checkout_makes_a_key_of_its_own_and_keeps_it(tmp_path: Path) -> None:
-    seen = {setting("SECRET_KEY", {"BERTH_VAR": str(tmp_path / name)}) for name in ("a", "a", "b")}
+@pytest.fixture
+def checkouts(tmp_path: Path) -> Iterator[list[Path]]:
+    """Two folders of data that no command has used yet."""
+    folders = [tmp_path / "a", tmp_path / "b"]
+    yield folders
+    for folder in folders:
+        shutil.rmtree(Server(folder).home, ignore_errors=True)
 
-    assert len(seen) == 2
+
+def test_a_checkout_makes_a_key_of_its_own_and_keeps_it_with_its_database(checkouts: list[Path]) -> None:
+    one, another = checkouts
+
+    seen = [setting("SECRET_KEY", {"BERTH_VAR": str(folder)}) for folder in (one, another)]
+
+    assert len(set(seen)) == 2
     assert all(len(key) >= 50 for key in seen)
-    assert (tmp_path / "a" / "secret_key").stat().st_mode & 0o777 == 0o600
+    assert (Server(one).home / "secret_key").stat().st_mode & 0o777 == 0o600
+    assert setting("SECRET_KEY", {"BERTH_VAR": str(one)}) == seen[0]
 
 
 def test_an_installation_never_makes_up_a_key(tmp_path: Path) -> None:
@@ -126,15 +142,6 @@ def test_an_installation_loads_no_demo(command: list[str], tmp_path: Path) -> No
     assert done.returncode == 1
     assert "well-known password" in done.stderr
     assert not list(tmp_path.iterdir())
-
-
-def test_a_demo_under_another_key_says_so_before_it_starts(tmp_path: Path) -> None:
-    (tmp_path / "demo").write_text("deadbeef")
-
-    done = manage(["demo", "--only", "serve"], {"BERTH_VAR": str(tmp_path), "BERTH_HTTP": "127.0.0.1:0"})
-
-    assert done.returncode == 1
-    assert "another key" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,11 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from config import addresses, logs, postgres
+from config.demo_data.places import DEMO_PASSWORDS
 from config.demo_data.refusal import refuse_in_production
 from config.supervisor import Program, Supervisor
-from depots.secrets import fingerprint
+from depots.models import Charger
+from depots.secrets import charger_password_matches
 
 CORE = ("serve", "worker", "ocpp_gateway")
 LOGINS = (
@@ -63,8 +65,10 @@ class Command(BaseCommand):
 
     def _prepare(self) -> None:
         self._say("Preparing the database")
-        _sign()
+        settings.DEMO_SIGN.parent.mkdir(parents=True, exist_ok=True)
+        settings.DEMO_SIGN.touch()
         call_command("migrate", verbosity=0, interactive=False)
+        _refuse_another_key()
         self._say("Loading the demo data")
         call_command("load_demo", stdout=self.stdout)
 
@@ -124,16 +128,18 @@ def _answers_at(name: str) -> str | None:
     return addresses_of.get(name)
 
 
-def _sign() -> None:
-    """Leave the sign of a demo with the key its secrets are kept under: under another one nothing would open."""
-    sign, ours = settings.DEMO_SIGN, fingerprint(settings.BERTH_STORAGE_KEYS[-1])
-    if sign.exists() and sign.read_text() != ours:
-        raise CommandError(
-            f"The demo's data were made under another key. Remove {settings.BERTH_VAR} for a fresh demo, or set the "
-            "BERTH_SECRET_KEY they were made with."
-        )
-    sign.parent.mkdir(parents=True, exist_ok=True)
-    sign.write_text(ours)
+def _refuse_another_key() -> None:
+    """Raises CommandError where the data were made under another key: nothing that they keep secret would open."""
+    charger = Charger.objects.filter(identity="DEMO-1").first()
+    if charger is None or charger_password_matches(
+        DEMO_PASSWORDS["DEMO-1"], salt=charger.password_salt, hashed=charger.password_hash
+    ):
+        return
+    kept_in = " and ".join(sorted({str(settings.BERTH_VAR), str(postgres.Server(settings.BERTH_VAR).home)}))
+    raise CommandError(
+        "The demo's data were made under another key. Set the BERTH_SECRET_KEY they were made with, or remove "
+        f"{kept_in} for a fresh demo."
+    )
 
 
 def _refuse_taken_addresses(names: list[str]) -> None:
