@@ -222,13 +222,14 @@ def _next_bay(found: Booking, now: datetime) -> dict[str, Any] | None:
 
 
 def _moved(request: HttpRequest, moved: Booking, before: dict[str, str]) -> HttpResponse:
-    evse = moved.evse.uid if moved.evse else ""
+    """`undo` is the form that takes it back, of the version the move made: not over what somebody moved since."""
+    evse, undo = moved.evse.uid if moved.evse else "", {**before, "version": moved.version}
     if not _wants_json(request):
         told = f"{_name(moved)} moved to {evse}. {moved.fleet} is told."
         response = done(request, _board_url(moved), told)
         # An open board has a button for it: static/js/board.js.
         return trigger_client_event(
-            response, "berth:moved", {"booking": moved.pk, "message": told, "undo": before}
+            response, "berth:moved", {"booking": moved.pk, "message": told, "undo": undo}
         )
     rows = Occupancy.objects.filter(holder=moved.pk)
     uids = dict(Evse.objects.filter(depot=moved.depot_id).values_list("pk", "uid"))
@@ -236,7 +237,7 @@ def _moved(request: HttpRequest, moved: Booking, before: dict[str, str]) -> Http
     return JsonResponse(
         {
             "message": f"{_name(moved)} moved.",
-            "undo": before,
+            "undo": undo,
             "entries": [
                 {"evse": bar.evse_uid, "html": render_to_string("bookings/board/_bar.html", {"bar": bar})}
                 for bar in bars

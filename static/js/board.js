@@ -107,7 +107,8 @@
     send(entry, { uid, starts: first, ends: last }, true)
   }
 
-  async function send(entry, place, canUndo) {
+  // `version` is that of what was seen: the entry's, or, of an undo, the one that the move made.
+  async function send(entry, place, canUndo, version = entry.dataset.version) {
     const id = entry.dataset.booking
     const was = spanOf(entry)
     const home = rowOf(entryOf(id) ?? entry)
@@ -115,7 +116,7 @@
     moving.set(id, place)
     redraw(home, place.uid)
     const url = `${entry.querySelector('a').href}move/`
-    const fields = { evse: place.uid, starts_at: utc(place.starts), ends_at: utc(place.ends), version: entry.dataset.version }
+    const fields = { evse: place.uid, starts_at: utc(place.starts), ends_at: utc(place.ends), version }
     const answer = await ask(url, fields)
     moving.delete(id)
     if (answer?.entries) apply(id, answer.entries)
@@ -148,9 +149,9 @@
     })
   }
 
-  function undoMove(id, { evse, starts_at: starts, ends_at: ends }) {
+  function undoMove(id, { evse, starts_at: starts, ends_at: ends, version }) {
     const entry = entryOf(id)
-    if (entry?.dataset.step) send(entry, { uid: evse, starts: Date.parse(starts), ends: Date.parse(ends) }, false)
+    if (entry?.dataset.step) send(entry, { uid: evse, starts: Date.parse(starts), ends: Date.parse(ends) }, false, version)
     else berth.toast('error', 'It cannot be moved back any more.')
   }
 

@@ -175,6 +175,7 @@ def test_a_manager_moves_a_booking_and_is_told_how_to_undo_it(
     assert booking.is_changed_unseen
     assert answer.json()["undo"] == {
         "evse": evses[0].uid, "starts_at": "2030-01-15T10:00:00Z", "ends_at": "2030-01-15T11:00:00Z",
+        "version": booking.version,
     }  # fmt: skip
     assert [entry["evse"] for entry in answer.json()["entries"]] == [evses[1].uid]
     assert booking.events.last().actor == "manager@ladepark.example"  # type: ignore[union-attr]
@@ -182,6 +183,21 @@ def test_a_manager_moves_a_booking_and_is_told_how_to_undo_it(
     assert move(manager, booking, **answer.json()["undo"]).status_code == 200
     booking.refresh_from_db()
     assert (booking.evse, booking.period) == (evses[0], slot(10, 11))
+
+
+def test_undo_of_a_move_does_not_undo_what_a_colleague_moved_since(
+    manager: Client, evses: list[Evse], fleet: Organisation
+) -> None:
+    booking = book(evses[0], fleet)
+    undo = move(manager, booking, evse=evses[1].uid).json()["undo"]
+    booking.refresh_from_db()
+    move(manager, booking, evse=evses[2].uid)
+
+    answer = move(manager, booking, **undo)
+
+    booking.refresh_from_db()
+    assert (answer.status_code, answer.json()["code"]) == (409, "changed_meanwhile")
+    assert booking.evse == evses[2]
 
 
 def test_a_move_onto_somebody_else_is_a_conflict_in_words(
