@@ -143,7 +143,8 @@ def change(request: HttpRequest, booking_id: int) -> HttpResponse:
             if isinstance(refusal, ChangedMeanwhile):
                 found = access.fleet_booking(request.user, booking_id)
                 form = ChangeForm(found, form.carried_over(ChangeForm(found, None, now=now)), now=now)
-                if form.is_valid() and not form.wishes():  # sent twice, and the first was quicker
+                # Sent twice, and the first was quicker; a form without version says nothing of what it showed.
+                if refusal.changes and form.is_valid() and not form.wishes():
                     return pages.done(request, found.get_absolute_url(), "Changed.")
             form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
         else:

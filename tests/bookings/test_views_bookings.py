@@ -407,6 +407,15 @@ def test_a_form_of_a_booking_without_its_version_changes_nothing(
     assert list(Booking.objects.order_by("pk").values()) == before
 
 
+def test_a_form_without_version_that_asks_for_nothing_is_refused_too(
+    dispatcher: Client, booking: Booking
+) -> None:
+    unversioned = change_of(booking)
+    del unversioned["version"]
+
+    assert dispatcher.post(f"/bookings/{booking.pk}/change/", unversioned).status_code == 409
+
+
 def test_tokens_are_chosen_by_hand(dispatcher: Client, booking: Booking, fleet: Organisation) -> None:
     spare = fleet.tokens.create(uid="SPARE1", type="APP_USER")
 
