@@ -176,7 +176,7 @@ async def stop_transaction(line: Line, message: dict[str, Any]) -> dict[str, Any
             key="stop:" + _key(message, "transactionId", "timestamp", "meterStop", "idTag"),
             at=moment.at,
             meter_wh=message.get("meterStop"),
-            reason=message.get("reason") or "Local",
+            reason=message.get("reason") or _reason_not_told(message),
             token_uid=(message.get("idTag") or "").strip(),
             readings=sampled.readings,
             flags=(*_flags(message, moment.flags), *sampled.flags),
@@ -316,6 +316,11 @@ def _key(message: dict[str, Any], *names: str) -> str:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:LONGEST_KEY_PART]
+
+
+def _reason_not_told(message: dict[str, Any]) -> str:
+    """Left out, it was Local (OCPP 1.6 §6.49); a word that nobody knows is not."""
+    return "" if "reason" in (message.get("_malformed") or ()) else "Local"
 
 
 def _flags(message: dict[str, Any], flags: tuple[str, ...]) -> tuple[str, ...]:

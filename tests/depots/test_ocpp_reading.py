@@ -264,7 +264,7 @@ def test_starts_that_differ_in_what_is_missing_are_different_starts():
         (without(STOP, "timestamp"), ("17", CARD, 5000, "Local"), ["malformed", "no_time"]),
         (without(STOP, "transactionId"), ("", CARD, 5000, "Local"), ["malformed"]),
         (STOP | {"transactionId": "17"}, ("17", CARD, 5000, "Local"), ["malformed"]),
-        (STOP | {"transactionId": None, "reason": "Boredom"}, ("", CARD, 5000, "Local"), ["malformed"]),
+        (STOP | {"transactionId": None, "reason": "Boredom"}, ("", CARD, 5000, ""), ["malformed"]),
         (STOP | {"reason": "evdisconnected"}, ("17", CARD, 5000, "EVDisconnected"), ["malformed"]),
         (STOP | {"idTag": None}, ("17", "", 5000, "Local"), ["malformed"]),
         (STOP | {"transactionData": []}, ("17", CARD, 5000, "Local"), []),
