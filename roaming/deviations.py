@@ -7,17 +7,20 @@ from collections.abc import Collection
 from django.db import transaction
 
 from roaming.models import Partner
+from roaming.queries import IN_WORDS
 
 MOST_NAMES = 200
+# Names of fields may be a partner's own, and of any length.
+LONGEST_NAME = 80
 
 
 def count(partner: Partner, names: Collection[str]) -> None:
-    """Add one to each name in `Partner.deviations`."""
+    """Add one to each name in `Partner.deviations`. What people are told in words counts however full it is."""
     if not names:
         return
     with transaction.atomic():
         row = Partner.objects.select_for_update(no_key=True).only("deviations").get(pk=partner.pk)
-        for name in names:
-            if name in row.deviations or len(row.deviations) < MOST_NAMES:
+        for name in {name[:LONGEST_NAME] for name in names}:
+            if name in row.deviations or name in IN_WORDS or len(row.deviations) < MOST_NAMES:
                 row.deviations[name] = row.deviations.get(name, 0) + 1
         row.save(update_fields=["deviations"])

@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from depots.models import Depot, Membership
+from roaming import deviations
 from roaming.models import PartnerObject
 from tests.factories import NOW, make_fleet, make_user
 from tests.roaming.partners import make_partner
@@ -72,3 +73,22 @@ def test_the_command_prints_a_line_a_partner(seen: None) -> None:
     assert lines[1]["unmatched_bookings"] == 1
     with pytest.raises(CommandError, match="no partner"):
         call_command("show_partners", "nobody", stdout=StringIO())
+
+
+def test_a_partner_that_makes_up_names_neither_fills_the_list_nor_hides_what_people_are_told() -> None:
+    partner = make_partner("XYZ", deviations={f"booking.made_up_{n}.empty": 1 for n in range(200)})
+
+    deviations.count(partner, ["location." + "x" * 100_000, "location.time_zone.unreadable"])
+
+    partner.refresh_from_db()
+    assert partner.deviations["location.time_zone.unreadable"] == 1
+    assert len(partner.deviations) == 201
+
+
+def test_a_name_of_a_field_is_kept_as_far_as_anybody_reads_it() -> None:
+    partner = make_partner("XYZ")
+
+    deviations.count(partner, ["location." + "x" * 100_000])
+
+    partner.refresh_from_db()
+    assert [len(name) for name in partner.deviations] == [80]
