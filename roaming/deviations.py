@@ -20,7 +20,7 @@ def count(partner: Partner, names: Collection[str]) -> None:
         return
     with transaction.atomic():
         row = Partner.objects.select_for_update(no_key=True).only("deviations").get(pk=partner.pk)
-        for name in {name[:LONGEST_NAME] for name in names}:
+        for name in (told[:LONGEST_NAME] for told in names):
             if name in row.deviations or name in IN_WORDS or len(row.deviations) < MOST_NAMES:
                 row.deviations[name] = row.deviations.get(name, 0) + 1
         row.save(update_fields=["deviations"])
