@@ -133,7 +133,7 @@ def test_the_evse_lock_lets_the_second_look_after_the_first_has_written(monkeypa
     evse = make_evse()
     works = [booker(evse), booker(evse)]
     seen_free = at_once.__globals__["_forking"].Value("i", 0)
-    look = operations.making.assign
+    look = operations.making.free_places
 
     def counting(*args: Any, **kwargs: Any) -> Any:
         found = look(*args, **kwargs)
@@ -141,7 +141,7 @@ def test_the_evse_lock_lets_the_second_look_after_the_first_has_written(monkeypa
             seen_free.value += bool(found)
         return found
 
-    monkeypatch.setattr(operations.making, "assign", counting)
+    monkeypatch.setattr(operations.making, "free_places", counting)
     if not guarded:
         without_locks(monkeypatch, "lock_ids")
         meeting_before(monkeypatch, occupancy, "place")
