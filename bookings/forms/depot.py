@@ -110,6 +110,13 @@ class MoveForm(PeriodForm):
             self.period = Period(self.period.starts_at + moved, self.period.ends_at + moved)
         return values
 
+    def show_shifted(self) -> None:
+        """Let the fields say where a valid form leads, so that another button sends the same once more."""
+        if self.period is not None:
+            zone = self.booking.depot.zone
+            ends = {"starts_at": self.period.starts_at, "ends_at": self.period.ends_at}
+            self.data = {**self.data, **{name: local_text(end, zone) for name, end in ends.items()}}
+
 
 class EndForm(forms.Form):
     """Until when a vehicle that charges may stay; `ends_at` is a moment once valid. `shift` as in MoveForm."""
@@ -131,6 +138,11 @@ class EndForm(forms.Form):
         if ends_at is not None:
             values["ends_at"] = ends_at + timedelta(minutes=values.get("shift") or 0)
         return values
+
+    def show_shifted(self) -> None:
+        """As of MoveForm."""
+        ends_at = local_text(self.cleaned_data["ends_at"], self.booking.depot.zone)
+        self.data = {**self.data, "ends_at": ends_at}
 
 
 class CancellationForm(forms.Form):

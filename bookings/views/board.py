@@ -102,8 +102,8 @@ def move(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
     except BookingError as refusal:
         if _wants_json(request):
             return _refused(refusal, found.depot)
+        asks_power = _asks_power(form, refusal)
         add_refusal(form, refusal, found.depot)
-        asks_power = isinstance(refusal, LowerPower)
         return _panel(request, found, move_form=form, asks_power=asks_power, status=status_of(refusal))
     return _moved(request, moved, before)
 
@@ -121,13 +121,15 @@ def end(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
             booking_id=found.pk,
             ends_at=form.cleaned_data["ends_at"],
             by=Booking.Side.DEPOT,
+            accept_lower_power="accept_lower_power" in request.POST,
             seen_version=seen_version(request.POST),
             actor=_actor(request),
             now=timezone.now(),
         )
     except BookingError as refusal:
+        asks_power = _asks_power(form, refusal)
         add_refusal(form, refusal, found.depot)
-        return _panel(request, found, end_form=form, status=status_of(refusal))
+        return _panel(request, found, end_form=form, asks_power=asks_power, status=status_of(refusal))
     until = changed.ends_at.astimezone(changed.depot.zone)
     return done(request, _board_url(changed), f"{_name(changed)} may stay until {until:%H:%M}.")
 
@@ -219,6 +221,14 @@ def _next_bay(found: Booking, now: datetime) -> dict[str, Any] | None:
         "starts_at": period.starts_at.astimezone(zone),
         "ends_at": period.ends_at.astimezone(zone),
     }
+
+
+def _asks_power(form: MoveForm | EndForm, refusal: BookingError) -> bool:
+    """Whether it takes the manager's word that less power is meant: the form is sent again then, as it stands."""
+    if isinstance(refusal, LowerPower):
+        form.show_shifted()
+        return True
+    return False
 
 
 def _moved(request: HttpRequest, moved: Booking, before: dict[str, str]) -> HttpResponse:

@@ -505,6 +505,45 @@ def test_a_move_that_lowers_the_promised_power_asks_first(
     assert (booking.evse, booking.promised_power_w) == (weak, 150_000)
 
 
+def test_a_move_by_some_minutes_is_asked_about_and_sent_again_as_it_was_meant(
+    manager: Client, depot: Depot, fleet: Organisation
+) -> None:
+    strong, weak = make_evse(depot, max_power_w=400_000), make_evse(depot, max_power_w=150_000)
+    booking = book(strong, fleet)
+
+    asked = move(manager, booking, evse=weak.uid, shift="60", json=False)
+    form = asked.context["move_form"]
+    again = {name: form[name].value() for name in ("evse", "starts_at", "ends_at")}
+    move(manager, booking, **again, accept_lower_power="1", json=False)
+
+    booking.refresh_from_db()
+    assert (booking.evse, booking.period) == (weak, slot(11, 12))
+
+
+def test_another_end_that_lowers_the_promised_power_asks_first(fleet: Organisation) -> None:
+    depot = make_depot(fleet, code="BASEL", grid_limit_w=500_000)
+    client = client_of(make_user(fleet, Membership.Role.DEPOT_MANAGER))
+    evses = [make_evse(depot) for _ in range(4)]
+    charging = book(evses[0], fleet)
+    operations.request_booking(
+        fleet=fleet, option=option_of(evses[1]), period=slot(11, 13), vehicle=make_vehicle(fleet), power_w=350_000,
+        actor="test", now=NOW,
+    )  # fmt: skip
+    Booking.objects.filter(pk=charging.pk).update(status="charging", session=session(evses[0]))
+
+    def end(**fields: Any) -> Any:
+        sent = {"ends_at": charging.ends_at.isoformat(), "version": charging.version, **fields}
+        return client.post(f"/depots/BASEL/board/bookings/{charging.pk}/end/", sent)
+
+    asked = end(shift="60")
+    accepted = end(ends_at=asked.context["end_form"]["ends_at"].value(), accept_lower_power="1")
+
+    charging.refresh_from_db()
+    assert (asked.status_code, accepted.status_code) == (409, 302)
+    assert "Change it with less power" in asked.content.decode()
+    assert (charging.ends_at, charging.promised_power_w) == (slot(10, 12).ends_at, 50_000)
+
+
 def test_a_move_by_the_depot_says_that_the_fleet_s_price_stays(
     manager: Client, evses: list[Evse], fleet: Organisation
 ) -> None:
