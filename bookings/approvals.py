@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.db.models import Q, QuerySet
 
 from bookings.models import Booking, BookingRequest, Occupancy
-from depots.models import Depot, Evse
+from depots.models import Depot, Evse, User
 from depots.periods import Period
 
 # How far around a slot its neighbours are told.
@@ -65,12 +65,14 @@ def waiting(depots: QuerySet[Depot], *, now: datetime) -> list[Waiting]:
 
 
 def decided_by_another(booking: Booking) -> str:
-    """What became of an ask that no longer waits, in a sentence for the one who came second."""
+    """What became of an ask that no longer waits, in a sentence for the one who came second. Of people a colleague is
+    named, never who asked for something else instead."""
     last = booking.requests.exclude(decided_at=None).order_by("-decided_at").first()
     if last is None or last.decided_at is None:
         return "Nothing of this booking waits for a decision any more."
     at = last.decided_at.astimezone(booking.depot.zone)
-    by = f" by {last.decided_by}" if "@" in last.decided_by else ""
+    colleagues = User.objects.filter(memberships__organisation=booking.depot.operator_id)
+    by = f" by {last.decided_by}" if colleagues.filter(email__iexact=last.decided_by).exists() else ""
     return f"Too late: it was {last.get_decision_display().lower()}{by} at {at:%H:%M}."
 
 

@@ -204,3 +204,17 @@ def test_what_is_wanted_in_the_past_cannot_be_accepted(manager: Client, evse: Ev
     assert 'value="accept"' not in page
     assert decide(manager, booking, "accept").status_code == 409
     assert decide(manager, booking, "decline").status_code == 302
+
+
+def test_who_withdrew_an_ask_is_not_named_to_the_depot(manager: Client, evse: Evse) -> None:
+    booking = ask(evse, 10, 11)
+    operations.cancel_booking(
+        booking_id=booking.pk, reason="TRAFFIC", by=Booking.Side.FLEET, actor="d@fleet.example", now=NOW
+    )
+
+    answer = manager.post(
+        f"/requests/{booking.pk}/decision/", {"decision": "accept", "version": booking.version}, follow=True
+    )
+
+    assert "Too late: it was declined at 09:00." in answer.content.decode()
+    assert "d@fleet.example" not in answer.content.decode()
