@@ -8,7 +8,6 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from django.urls import reverse
-from django.utils.http import urlencode
 
 from bookings.models import Booking, BookingRequest, BookingStatus, Closure, Enforcement, Occupancy
 from bookings.next_bay import next_bay_url
@@ -233,10 +232,6 @@ def closed_of(
     return [
         Closed(closure, uids[closure.evse_id], zone, url) for closure in closures if closure.evse_id in uids
     ]
-
-
-def closing_url(code: str, uid: str) -> str:
-    return f"{reverse('bookings:closures', args=[code])}?{urlencode({'evse': uid})}"
 
 
 def clock(period: Period, zone: ZoneInfo) -> str:

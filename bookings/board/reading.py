@@ -41,10 +41,6 @@ class Row:
     def bay(self) -> list[str]:
         return bay(self.evse)
 
-    @property
-    def is_empty(self) -> bool:
-        return not (self.bars or self.taken or self.closed or self.visits)
-
 
 @dataclass(frozen=True)
 class Board:

@@ -264,17 +264,6 @@ class Booking(models.Model):
         return self.interrupted_at is not None
 
     @property
-    def interrupted_label(self) -> str:
-        """`Interrupted: 15 of about 267 kWh`; empty when it is not."""
-        if not self.is_interrupted:
-            return ""
-        got = "" if self.metered_wh is None else f"{self.metered_wh / 1000:.0f}"
-        about = "" if self.expected_wh is None else f"about {self.expected_wh / 1000:.0f} kWh"
-        if not got:
-            return "Interrupted"
-        return f"Interrupted: {got} of {about}" if about else f"Interrupted: {got} kWh"
-
-    @property
     def interrupted_sentence(self) -> str:
         """Why, for people."""
         return INTERRUPTED_WHY.get(self.interrupted_why, "")

@@ -11,7 +11,6 @@ from bookings import availability, fitting, lifecycle, occupancy, power, queries
 from bookings.errors import (
     BookingError,
     ChangedMeanwhile,
-    EndsBeforeStart,
     EvseUnknown,
     InThePast,
     WrongStatus,
@@ -108,13 +107,6 @@ def lift_closure(*, closure_id: int, actor: str, now: datetime) -> Closure:
         occupancy.lift(closure)
         _tell(closure, now)
     return closure
-
-
-def read_span(starts_at: datetime, ends_at: datetime) -> Period:
-    """Raises EndsBeforeStart."""
-    if ends_at <= starts_at:
-        raise EndsBeforeStart("The end lies before the start.")
-    return Period(starts_at, ends_at)
 
 
 def _lock_proposals(closure_id: int, now: datetime) -> tuple[Closure, list[Proposal]]:

@@ -126,6 +126,7 @@ class Gateway:
 
     async def abort(self) -> None:
         """End like a killed process: sockets drop, and nothing more is said or written."""
+        self._is_aborted = True
         assert self._server is not None
         self._leases.close()
         self._door_database.close()

@@ -10,6 +10,7 @@ import pytest
 from bookings import enforcement, scheduler
 from bookings.history import moments
 from bookings.models import Booking, BookingEvent, Occupancy
+from bookings.templatetags.board import charged
 from depots import operations as depots
 from depots.models import Charger, ChargingSession, Evse
 from tests.bookings.test_enforcement import (
@@ -182,7 +183,7 @@ def test_an_early_end_is_marked_as_an_interruption(reason, why):
 
     booking = fresh(booking)
     assert (booking.status, booking.interrupted_why) == ("completed", why)
-    assert booking.interrupted_label == ("Interrupted: 15 of about 267 kWh" if why else "")
+    assert (booking.is_interrupted, charged(booking)) == (bool(why), "15 of about 267 kWh")
     assert len(happened(booking, "interrupted")) == bool(why)
     story = moments(booking, organisation_ids=[], is_fleet=True)
     texts = [moment.text for moment in story if moment.title == "Charging broke off"]
@@ -422,4 +423,4 @@ def test_nothing_is_left_of_the_marks_of_a_booking_that_was_never_interrupted():
     stop(booking.session, at(10, 58), 260_000)
 
     assert not BookingEvent.objects.filter(kind__in=["interrupted", "resumed", "overstay"]).exists()
-    assert fresh(booking).interrupted_label == ""
+    assert not fresh(booking).is_interrupted
