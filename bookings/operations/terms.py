@@ -9,7 +9,7 @@ from typing import Any
 
 from bookings import lifecycle
 from bookings.errors import ChangedMeanwhile, TermsImpossible
-from bookings.locking import lock_depot
+from bookings.locking import lock_depot, lock_ids
 from bookings.models import BookingOption, TermsOverride
 from bookings.terms import Terms, impossible
 from depots.models import Depot, Evse
@@ -35,6 +35,8 @@ def set_terms(
     some of its own too, and ChangedMeanwhile when somebody set others since `seen_version`."""
     with lifecycle.one_operation():
         lock_depot(depot.pk)
+        # Bookings under way hold these: none is made under terms that are gone (making.py reads them under the same locks).
+        lock_ids(Evse.objects.filter(depot=depot).values_list("pk", flat=True))
         if version_of(terms_of(depot)) != seen_version:
             raise ChangedMeanwhile("Somebody has set other terms since you looked. Look again.")
         override, _ = TermsOverride.objects.get_or_create(depot=depot)

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from bookings import queries
 from bookings.forms.terms import GROUPS
@@ -126,3 +128,14 @@ def test_the_way_to_the_terms_is_on_the_page_of_the_chargers(manager, depot, ope
 
     assert PAGE in manager.get("/depots/VENLO/").content.decode()
     assert PAGE not in viewer.get("/depots/VENLO/").content.decode()
+
+
+def test_setting_terms_waits_for_the_bookings_under_way(manager: Client, depot: Depot) -> None:
+    make_evse(depot)
+    seen = version(manager)
+
+    with CaptureQueriesContext(connection) as captured:
+        send(manager, version=seen, max_open_bookings=1)
+
+    told = " ".join(query["sql"] for query in captured if "FOR NO KEY UPDATE" in query["sql"])
+    assert re.findall(r'FROM "(\w+)"', told)[:2] == ["depots_depot", "depots_evse"]
