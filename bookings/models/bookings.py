@@ -85,7 +85,7 @@ INTERRUPTED_WHY = {
     "offline": "The charger has lost its connection.",
     "stopped_remotely": "It was stopped from afar.",
     "stopped_early": "It was stopped long before it was done.",
-    "no_energy": "No energy flowed yet; the slot is kept.",
+    "no_energy": "No energy flowed.",
 }
 
 
