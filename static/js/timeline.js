@@ -90,7 +90,8 @@
       const roomPx = (width * (roomUntil - first)) / (to - from)
       const content = options.contentOf(item, { isNarrow: roomPx < ROOM_PX })
       // What does not fit into a short bar may run on over free time, as far as the next bar.
-      content.style.setProperty('--room', `${(100 * Math.max(roomUntil - first, length)) / length}%`)
+      // Of the lane, not of the bar, whose borders leave a short one nearly no width of its own.
+      content.style.setProperty('--room', `${(100 * Math.max(roomUntil - first, length)) / (to - from)}cqw`)
       bar.append(content)
       if (item.isEditable) bar.classList.add('is-editable')
       return bar
