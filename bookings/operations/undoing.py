@@ -8,7 +8,7 @@ from enum import StrEnum
 from uuid import NAMESPACE_URL, uuid5
 
 from bookings import rules
-from bookings.errors import TooLateToUndo
+from bookings.errors import BookingError, RequestIdInUse, TooLateToUndo
 from bookings.models import Booking, BookingStatus, BookingToken, Vehicle
 from bookings.operations.cancelling import cancel_booking
 from bookings.operations.changing import change_booking
@@ -63,10 +63,25 @@ def can_undo(undo: Undo, booking: Booking, *, now: datetime) -> bool:
 def undo(undo: Undo, *, actor: str, now: datetime) -> Booking:
     """The booking as it was. A cancelled one is made anew, with a new reference, if its slot is still free.
 
-    Raises TooLateToUndo, ChangedMeanwhile, or whatever the terms say against it.
+    A second click finds it done. Raises TooLateToUndo, ChangedMeanwhile, or whatever the terms say against it.
     """
     if now > undo.at + UNDO_FOR + ON_ITS_WAY:
         raise TooLateToUndo("It can no longer be undone with one click. Change or cancel it instead.")
+    try:
+        return _taken_back(undo, actor, now)
+    except BookingError as refusal:
+        if (done := _done_before(undo)) is not None:
+            return done
+        if isinstance(refusal, RequestIdInUse):
+            raise TooLateToUndo("It was undone before, and given up since.") from refusal
+        raise
+
+
+def named(tokens: list[BookingToken]) -> tuple[TokenName, ...]:
+    return tuple(TokenName(token.uid, token.type, contract_id=token.contract_id) for token in tokens)
+
+
+def _taken_back(undo: Undo, actor: str, now: datetime) -> Booking:
     if undo.act == Act.MADE:
         return cancel_booking(
             booking_id=undo.booking_id, reason="NO_CANCELED", note="Undone at once.", by=Booking.Side.FLEET,
@@ -81,26 +96,48 @@ def undo(undo: Undo, *, actor: str, now: datetime) -> Booking:
     return _made_anew(undo, actor, now)
 
 
-def named(tokens: list[BookingToken]) -> tuple[TokenName, ...]:
-    return tuple(TokenName(token.uid, token.type, contract_id=token.contract_id) for token in tokens)
+def _done_before(undo: Undo) -> Booking | None:
+    """The booking as an earlier click on the same button left it; None where it is another by now."""
+    booking = Booking.objects.get(pk=undo.booking_id)
+    if undo.act in {Act.CANCELLED, Act.RELEASED}:
+        again = Booking.objects.filter(fleet=booking.fleet_id, request_id=_request_id(booking)).first()
+        return again if again is not None and again.is_live else None
+    if booking.version != undo.version + 1:
+        return None
+    if undo.act == Act.MADE:
+        is_done = booking.status == BookingStatus.CANCELLED and booking.cancelled_by == Booking.Side.FLEET
+    else:
+        is_done = _is_as_before(undo, booking)
+    return booking if is_done else None
+
+
+def _is_as_before(undo: Undo, booking: Booking) -> bool:
+    """All that the click changed is what it was."""
+    wanted = {"evse_id": undo.evse_id, "vehicle_id": undo.vehicle_id}
+    return (
+        (undo.period is None or undo.period.in_utc() == booking.period.in_utc())
+        and (undo.tokens is None or set(undo.tokens) == set(named(list(booking.tokens.all()))))
+        and all(value in {None, getattr(booking, name)} for name, value in wanted.items())
+    )
+
+
+def _request_id(gone: Booking) -> str:
+    """Follows from what is undone, so that however often it is clicked, one is made."""
+    return str(uuid5(NAMESPACE_URL, f"undo:{gone.reference}"))
 
 
 def _made_anew(undo: Undo, actor: str, now: datetime) -> Booking:
-    """All that was asked for then, its power too. Clicked twice it is made once: the request id follows from what is
-    undone."""
+    """All that was asked for then, its power too."""
     gone = Booking.objects.select_related("fleet", "option__depot", "vehicle", "evse").get(pk=undo.booking_id)
     tokens = named(list(gone.tokens.all()))
     if undo.act == Act.RELEASED:
         return hold_slot(
             fleet=gone.fleet, option=gone.option, period=gone.period, vehicle=gone.vehicle, evse=gone.evse,
-            tokens=tokens, power_w=gone.wished_power_w, actor=actor, now=now,
+            tokens=tokens, power_w=gone.wished_power_w, request_id=_request_id(gone), actor=actor, now=now,
         )  # fmt: skip
-    request_id = str(uuid5(NAMESPACE_URL, f"undo:{gone.reference}"))
-    if (again := Booking.objects.filter(fleet=gone.fleet, request_id=request_id).first()) is not None:
-        return again
     return request_booking(
         fleet=gone.fleet, option=gone.option, period=gone.period, vehicle=gone.vehicle, evse=gone.evse,
-        tokens=tokens, power_w=gone.wished_power_w, plate=gone.plate, request_id=request_id,
+        tokens=tokens, power_w=gone.wished_power_w, plate=gone.plate, request_id=_request_id(gone),
         authorization_reference=_reference_told(gone), actor=actor, now=now,
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST
 from bookings import access, operations
 from bookings.errors import BookingError
 from bookings.forms import undoing
+from bookings.models import BookingStatus
 from bookings.operations.undoing import Act
 from bookings.views import bookings
 from bookings.views.refusals import status_of
@@ -22,6 +23,7 @@ WORDS = {
     Act.CANCELLED: "Undone: it is booked again.",
     Act.RELEASED: "Undone: it is held again.",
 }
+ASKED_AGAIN = "Undone: it is asked for again. The depot decides."
 
 
 @login_required
@@ -39,5 +41,6 @@ def undo(request: HttpRequest) -> HttpResponse:
     except BookingError as refusal:
         found = access.fleet_booking(request.user, found.pk)
         return bookings.booking_page(request, found, status_of(refusal), f"It was not undone. {refusal}")
-    messages.success(request, WORDS[wanted.act])
+    is_asked = wanted.act == Act.CANCELLED and again.status == BookingStatus.REQUESTED
+    messages.success(request, ASKED_AGAIN if is_asked else WORDS[wanted.act])
     return redirect(again)

@@ -235,6 +235,64 @@ def test_undo_is_offered_only_where_the_terms_allow_it(
     assert {name: bool(button(answer)) for name, answer in found.items() if name in offered} == offered
 
 
+@pytest.mark.parametrize("act", ["made", "changed", "cancelled", "released"])
+def test_a_second_click_on_undo_finds_it_done(
+    dispatcher: Client, evse: Evse, vehicle: Vehicle, act: str
+) -> None:
+    if act == "released":
+        held = operations.hold_slot(
+            fleet=vehicle.fleet,
+            option=option_of(evse),
+            period=slot(10, 11),
+            vehicle=vehicle,
+            actor="me",
+            now=NOW,
+        )
+        answer = dispatcher.post(f"/bookings/{held.pk}/release/", seen(held))
+    else:
+        answer = book(dispatcher, evse, vehicle)
+        made = Booking.objects.get()
+    if act == "changed":
+        moved = {"starts_at": "2030-01-15 13:00", "ends_at": "2030-01-15 14:00"}
+        answer = change(dispatcher, made, **moved)
+    if act == "cancelled":
+        answer = cancel(dispatcher, made)
+    sent = {"undo": button(answer)}
+
+    first, second = (dispatcher.post("/bookings/undo/", sent) for _ in range(2))
+
+    assert (first.status_code, second.status_code) == (302, 302)
+    assert first["Location"] == second["Location"]
+    assert Booking.objects.count() == (2 if act in {"cancelled", "released"} else 1)
+
+
+def test_a_button_pressed_again_does_not_say_that_what_was_given_up_since_is_booked(
+    dispatcher: Client, booking: Booking
+) -> None:
+    sent = {"undo": button(cancel(dispatcher, booking))}
+    dispatcher.post("/bookings/undo/", sent)
+    cancel(dispatcher, Booking.objects.exclude(pk=booking.pk).get())
+
+    refused = dispatcher.post("/bookings/undo/", sent)
+
+    assert "It was not undone. It was undone before, and given up since." in refused.content.decode()
+    assert not Booking.objects.filter(status="confirmed").exists()
+
+
+def test_undoing_a_cancellation_where_the_depot_decides_says_that_it_does(
+    dispatcher: Client, vehicle: Vehicle
+) -> None:
+    book(dispatcher, make_evse(make_depot(terms={"approval": True})), vehicle)
+    asked = Booking.objects.get()
+    operations.decide(booking_id=asked.pk, accept=True, actor="manager", now=NOW)
+    asked.refresh_from_db()
+
+    undone = undo(dispatcher, cancel(dispatcher, asked))
+
+    *_, told = get_messages(undone.wsgi_request)
+    assert str(told) == "Undone: it is asked for again. The depot decides."
+
+
 def test_nothing_is_undone_where_a_partner_has_been_asked(dispatcher: Client, vehicle: Vehicle) -> None:
     depot = make_depot(make_fleet("Südnetz", is_partner=True), is_mirror=True, open_to_all=False)
     evse = Evse.objects.create(depot=depot, uid="P-1-1", max_power_w=300_000)
