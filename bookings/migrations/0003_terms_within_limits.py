@@ -2,6 +2,7 @@
 
 import django.core.validators
 from django.db import migrations, models
+from django.db.models import Case, F, Value, When
 
 # Least and most of every term; a deadline at a partner's depot may lie further back and stays.
 _LIMITS = {
@@ -13,11 +14,21 @@ _OWN_LIMITS = {"change_until_min": (0, 43200), "cancel_until_min": (0, 43200)}
 
 
 def _bring_within_limits(apps, schema_editor):
-    rows = apps.get_model("bookings", "TermsOverride").objects.all()
-    for limits, narrowed in [(_LIMITS, rows), (_OWN_LIMITS, rows.exclude(option__is_mirror=True))]:
-        for name, (least, most) in limits.items():
-            narrowed.filter(**{f"{name}__lt": least}).update(**{name: least})
-            narrowed.filter(**{f"{name}__gt": most}).update(**{name: most})
+    """Each row is written once: one that is written twice waits for its foreign keys, and no table is altered meanwhile."""
+    rows = apps.get_model("bookings", "TermsOverride").objects
+    rows.filter(option__is_mirror=True).update(**{n: _within(n, *_LIMITS[n]) for n in _LIMITS})
+    limits = {**_LIMITS, **_OWN_LIMITS}
+    rows.exclude(option__is_mirror=True).update(**{n: _within(n, *limits[n]) for n in limits})
+
+
+def _within(name, least, most):
+    """Null stays null: it inherits."""
+    return Case(
+        When(**{f"{name}__lt": least}, then=Value(least)),
+        When(**{f"{name}__gt": most}, then=Value(most)),
+        default=F(name),
+        output_field=models.PositiveIntegerField(),
+    )
 
 
 class Migration(migrations.Migration):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 
 import pytest
 import time_machine
+from django.apps import apps
+from django.db import connection, transaction
 
 from bookings import operations
 from bookings.board import Window, read_board
@@ -170,3 +173,20 @@ def _hold(evse: Evse, **fields: Any) -> Booking:
     return operations.hold_slot(
         fleet=fleet, option=option_of(evse), period=slot(10, 11), vehicle=make_vehicle(fleet), actor="test", now=NOW, **fields
     )  # fmt: skip
+
+
+@pytest.mark.django_db(transaction=True)
+def test_terms_of_before_are_brought_within_limits_and_the_table_can_be_altered_then():
+    """A row that is written twice in a transaction waits for its foreign keys, which no ALTER TABLE does."""
+    migration = import_module("bookings.migrations.0003_terms_within_limits")
+    make_depot(terms={"max_duration_min": 100_000, "no_show_min": 0, "cancel_until_min": 99_999})
+
+    with transaction.atomic():
+        migration._bring_within_limits(apps, None)
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE bookings_termsoverride ADD COLUMN altered integer")
+        terms = TermsOverride.objects.get()
+        transaction.set_rollback(True)
+
+    assert (terms.max_duration_min, terms.no_show_min, terms.cancel_until_min) == (10_080, 1, 43_200)
+    assert terms.lead_min is None
