@@ -139,6 +139,21 @@ def test_a_viewer_sees_the_day_and_no_finder(fleet: Organisation, vehicle: Vehic
     assert "/slots/" not in page
 
 
+@pytest.mark.parametrize(
+    ("role", "offered"), [(Membership.Role.VIEWER, False), (Membership.Role.DISPATCHER, True)]
+)
+@pytest.mark.parametrize("page", ["/", "/bookings/"])
+def test_only_who_books_is_offered_the_next_bay(
+    fleet: Organisation, vehicle: Vehicle, role: str, offered: bool, page: str
+) -> None:
+    """The rows come with a stream that is the same for all of a fleet: the list around them says who looks."""
+    book(vehicle, slot(10, 11))
+
+    shown = client_of(make_user(fleet, role)).get(page).content.decode()
+
+    assert ("only-looks" not in shown) == offered
+
+
 def test_an_administrator_of_two_fleets_sees_both(fleet: Organisation, vehicle: Vehicle) -> None:
     other = make_vehicle(make_fleet("Alpentrans"))
     mine, theirs = book(vehicle, slot(16, 17)), book(other, slot(17, 18))
