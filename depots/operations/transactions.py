@@ -16,6 +16,9 @@ from depots.operations.readings import FIGURES, first_counting_wh, keep, last_co
 from depots.operations.reported import Outcome, TransactionReport, fitting, flag
 from depots.operations.sessions import charger_and_evse, end, end_abandoned
 
+# Less than any vehicle charges with here, more than a plugged-in cable draws.
+FLOWS_W = 1000
+
 
 def record_transaction(*, charger_id: int, report: TransactionReport, now: datetime) -> Outcome:
     """Take in one event of a 2.x transaction, in whatever order they come; (transaction, seqNo) counts once."""
@@ -242,6 +245,13 @@ def _begin(session: ChargingSession, report: TransactionReport) -> None:
         session.flags = [flag for flag in session.flags if flag != "no_meter_start"]
 
 
+def _is_metered_flow(session: ChargingSession, report: TransactionReport) -> bool:
+    """Some chargers tell no chargingState: then the power they tell says it. Only where the beginning is known, since a
+    token that was lost with it is not shown again."""
+    has_power = any((reading.power_w or 0) >= FLOWS_W for reading in report.readings)
+    return has_power and report.kind != "ended" and "no_start" not in session.flags
+
+
 def _is_unsettled(session: ChargingSession, answer: gate.Answer | None) -> bool:
     """Nobody has heard of it yet; or its token was refused, and now one that may charge here was shown."""
     if session.announced_at is None:
@@ -266,7 +276,8 @@ def _announce_when_known(
     now: datetime,
 ) -> None:
     """A transaction may begin with a cable or a parked truck. It counts once a token is known or energy flows."""
-    if not _is_unsettled(session, answer) or (answer is None and not report.is_charging):
+    flows = report.is_charging or _is_metered_flow(session, report)
+    if not _is_unsettled(session, answer) or (answer is None and not flows):
         return
     if report.kind == "ended" and session.evse is None:
         return  # announce_lone_end finds out where it was

@@ -155,6 +155,32 @@ def test_energy_without_any_token_is_asked_about_too(charger: ScriptedCharger, g
     assert facts == [("charging_started", False)]
 
 
+def power(kind: str, seq_no: int, minute: int, watts: int) -> dict:
+    sample = {"value": watts, "measurand": "Power.Active.Import", "unitOfMeasure": {"unit": "W"}}
+    told = event(kind, seq_no, minute)
+    return {**told, "meterValue": [{"timestamp": told["timestamp"], "sampledValue": [sample]}]}
+
+
+def test_power_without_any_token_or_charging_state_is_asked_about_too(charger: ScriptedCharger, gate, facts):
+    gate.answers[""] = BOOKED
+
+    tell(charger, event("Started", 0), power("Updated", 1, 1, 40))
+    assert facts == []
+
+    tell(charger, power("Updated", 2, 2, 150_000))
+    assert facts == [("charging_started", False)]
+
+
+def test_power_of_a_transaction_whose_beginning_was_lost_is_nobodys_to_refuse(
+    charger: ScriptedCharger, gate, facts
+):
+    gate.answers[""] = BOOKED
+
+    tell(charger, power("Updated", 1, 2, 150_000))
+
+    assert (facts, gate.asked) == ([], [])
+
+
 def test_a_transaction_that_never_charged_ends_without_a_word(charger: ScriptedCharger, facts):
     tell(charger, event("Started", 0), event("Ended", 1, 5))
 
