@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from bookings.models import Booking, BookingOption
 from bookings.operations import cancel_booking, request_booking
+from bookings.queries import bookable_options
 from depots.models import Agreement
 from depots.periods import Period
 from roaming import registration
@@ -136,7 +137,10 @@ def test_a_fleet_books_at_a_partner_and_a_killed_worker_loses_nothing(
         )
 
     with working(tmp_path) as worker:
-        eventually(lambda: BookingOption.objects.filter(is_mirror=True).count() == 2, "the offers are read")
+        eventually(
+            lambda: bookable_options(fleet, now=timezone.now()).filter(is_mirror=True).count() == 2,
+            "the offers are read, and where they are",
+        )
         at_once = ask("SIM-LYON-CCS", 10)
         eventually(lambda: fresh(at_once).status == "confirmed")
         worker.send_signal(signal.SIGKILL)
