@@ -9,6 +9,7 @@ ONLY ?=
 # An installation's settings, to see what Django says about its security.
 PRODUCTION := BERTH_DEBUG=0 BERTH_BASE_URL=https://berth.example BERTH_ALLOWED_HOSTS=berth.example \
 	BERTH_EMAIL_URL=smtp+tls://berth:berth@mail.example:587 \
+	BERTH_STORAGE_KEYS=5b1d9e7c3a2f8064-only-to-see-what-the-deploy-check-says-2e8b6d4f \
 	BERTH_SECRET_KEY=8f3c2d7b9a1e5f60-only-to-see-what-the-deploy-check-says-4c6a2b0d
 
 .DEFAULT_GOAL := help

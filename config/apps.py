@@ -16,7 +16,7 @@ class WiringConfig(AppConfig):
     verbose_name = "Berth"
 
     def ready(self) -> None:
-        from config import broker, metrics
+        from config import broker, checks, metrics  # noqa: F401 - checks register themselves
 
         broker.install()
         metrics.install()

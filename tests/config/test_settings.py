@@ -123,6 +123,15 @@ def test_a_checkout_makes_a_key_of_its_own_and_keeps_it_with_its_database(checko
     assert setting("SECRET_KEY", {"BERTH_VAR": str(one)}) == seen[0]
 
 
+@pytest.mark.parametrize(("keys", "warned"), [({}, True), ({"BERTH_STORAGE_KEYS": "n3" * 30}, False)])
+def test_an_installation_is_told_to_give_stored_secrets_a_key_of_their_own(
+    keys: dict[str, str], warned: bool
+) -> None:
+    done = manage(["check", "--deploy"], {**INSTALLATION, **keys})
+
+    assert ("berth.W001" in done.stderr) is warned
+
+
 def test_an_installation_never_makes_up_a_key(tmp_path: Path) -> None:
     done = check({**INSTALLATION, "BERTH_SECRET_KEY": "", "BERTH_VAR": str(tmp_path)})
 
