@@ -52,7 +52,18 @@ def _sign_in_at(context: BrowserContext, user: User, server: BerthServer) -> Non
 
 
 def _violations(page: Page) -> list[str]:
-    """What axe finds wrong, as `rule: where`. Evaluated, as the page's policy allows no injected script."""
+    """What axe finds wrong, as `rule: where`. Evaluated, as the page's policy allows no injected script.
+
+    What is under way or fading is let come to rest: axe would measure the colours in between.
+    """
+    page.evaluate(
+        """async () => {
+          const isMoving = (a) => a.playState === 'running' && a.effect.getComputedTiming().iterations !== Infinity
+          while (document.querySelector('.htmx-request') || document.getAnimations().some(isMoving)) {
+            await new Promise((done) => setTimeout(done, 20))
+          }
+        }"""
+    )
     page.evaluate(AXE.read_text() + "; undefined")
     found = page.evaluate("axe.run().then(result => result.violations)")
     return [f"{rule['id']}: {node['html']}" for rule in found for node in rule["nodes"]]

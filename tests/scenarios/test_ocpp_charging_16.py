@@ -419,6 +419,8 @@ def offset_of(row: Charger) -> float | None:
 
 def test_a_clock_that_falls_behind_is_known_from_two_messages_late_alike(bed: Bed, charger, row):
     eventually(lambda: charger.count("GetConfiguration") > 0)
+    report(charger, 2, "Preparing", timestamp="2030-01-15T08:00:00Z")  # a clock that is right so far
+    assert offset_of(row) == 0
     bed.clock.advance(minutes=10)
 
     report(charger, 1, "Available", timestamp="2030-01-15T07:00:00Z")  # since when it is, as was known
