@@ -140,6 +140,12 @@
   document.addEventListener('pointerdown', ({ target }) => {
     if (open && !open.field.parentElement.contains(target)) close()
   })
+  // A page that is looked up again under an open calendar keeps it: the server knows of none.
+  if (window.Idiomorph) {
+    const { callbacks } = Idiomorph.defaults
+    callbacks.beforeNodeRemoved = (node) => node !== open?.panel
+    callbacks.beforeAttributeUpdated = (name, node) => !(node === open?.button && name === 'aria-expanded')
+  }
   document.addEventListener('keydown', (event) => {
     if (event.key !== 'Escape' || !open?.panel.isConnected) return
     event.preventDefault() // the dialog around it stays

@@ -297,7 +297,9 @@ def click_at_once(page: Page) -> bool:
     return bool(page.locator("[data-results] [formaction]").first.evaluate(press))
 
 
-def test_the_calendar_fills_the_field_in_with_twenty_four_hours(page: Page, fleet: Fleet) -> None:
+def test_the_calendar_fills_the_field_in_also_when_the_page_is_looked_up_again(
+    page: Page, fleet: Fleet
+) -> None:
     page.goto("/bookings/")
     first, day = page.get_by_label("From day"), tomorrow() + timedelta(days=40)
     first.fill(f"{day:%Y-%m}-01")
@@ -307,6 +309,8 @@ def test_the_calendar_fills_the_field_in_with_twenty_four_hours(page: Page, flee
 
     page.goto(fleet.slots())
     page.get_by_role("button", name="Calendar").first.click()
+    with page.expect_response("**/slots/**"):
+        page.evaluate("document.body.dispatchEvent(new CustomEvent('berth:resync', { bubbles: true }))")
     page.get_by_label("Hour").select_option("21")
     page.get_by_label("Minute").select_option("45")
     page.keyboard.press("Escape")

@@ -62,7 +62,7 @@ def test_a_booking_locks_the_plug_and_its_truck_charges(
 ) -> None:
     charger = online(charger_of(version))
 
-    booking = book(f"{charger.identity}-1", Slot.next_minute())
+    booking = book(f"{charger.identity}-1", Slot.soon())
 
     asked = reserved(charger, booking)
     assert _where_of(asked) == 1
@@ -90,7 +90,7 @@ def test_a_cancel_reaches_the_charger_and_the_plug_is_anybodys(
     berth: Berth, charger_of: ChargerOf, book: Book, version: str
 ) -> None:
     charger = online(charger_of(version))
-    booking = book(f"{charger.identity}-2", Slot.next_minute())
+    booking = book(f"{charger.identity}-2", Slot.soon())
     reserved(charger, booking)
 
     gone = berth.cancel(booking)
@@ -106,7 +106,7 @@ def test_a_booking_made_before_the_charger_came_is_armed_then_and_after_every_re
     berth: Berth, charger_of: ChargerOf, book: Book, version: str
 ) -> None:
     charger = charger_of(version)
-    booking = book(f"{charger.identity}-1", Slot.next_minute(15))
+    booking = book(f"{charger.identity}-1", Slot.soon(15))
     assert (booking["enforcement"], booking["enforcement_why"]) == ("at_risk", "offline")
 
     online(charger)
@@ -131,7 +131,7 @@ def test_a_move_to_the_other_plug_unlocks_the_first(
 ) -> None:
     charger = online(charger_of(version))
     first, second = f"{charger.identity}-1", f"{charger.identity}-2"
-    booking = book(first, Slot.next_minute(15))
+    booking = book(first, Slot.soon(15))
     reserved(charger, booking)
     mark = charger.mark()
 
@@ -151,7 +151,7 @@ def test_a_plug_that_is_taken_is_tried_again_when_it_is_free(
 ) -> None:
     charger = online(charger_of(version))
     charger.answers["ReserveNow"] = {"status": "Occupied"}
-    booking = book(f"{charger.identity}-1", Slot.next_minute(15))
+    booking = book(f"{charger.identity}-1", Slot.soon(15))
     berth.until(booking, enforcement="at_risk", enforcement_why="occupied")
 
     del charger.answers["ReserveNow"]
@@ -170,7 +170,7 @@ def test_a_charger_that_cannot_reserve_is_kept_by_refusing_strangers(
     charger.answers["ReserveNow"] = {"status": "Rejected"}
     online(charger)
 
-    booking = book(f"{charger.identity}-1", Slot.next_minute(15))
+    booking = book(f"{charger.identity}-1", Slot.soon(15))
 
     berth.until(booking, enforcement="soft")
     refused = _start(charger, 1, OTHER_TRUCK)
@@ -189,7 +189,7 @@ def test_an_error_for_an_answer_leaves_the_booking_to_the_gate(
     charger.answers["ReserveNow"] = call_error("NotImplemented", "no reservations here")
     online(charger)
 
-    booking = book(f"{charger.identity}-2", Slot.next_minute(15))
+    booking = book(f"{charger.identity}-2", Slot.soon(15))
 
     shown = berth.until(booking, enforcement="soft")
     assert shown["status"] == "confirmed"
@@ -201,7 +201,7 @@ def test_a_broken_plug_hands_its_booking_to_another(berth: Berth, charger_of: Ch
         "status": "Faulted" if _where_of(asked) == 1 else "Accepted"
     }
 
-    booking = book("DEMO-2-1", Slot.next_minute(15))
+    booking = book("DEMO-2-1", Slot.soon(15))
 
     swapped = berth.until(booking, enforcement="armed")
     assert swapped["evse_uid"] != "DEMO-2-1"
@@ -220,7 +220,7 @@ def test_a_line_lost_in_the_middle_of_a_call_arms_again(
         return SILENCE
 
     charger.answers["ReserveNow"] = fall_over
-    booking = book(f"{charger.identity}-1", Slot.next_minute(15))
+    booking = book(f"{charger.identity}-1", Slot.soon(15))
     first = reserved(charger, booking)
     berth.until(booking, enforcement="at_risk")
 
@@ -236,7 +236,7 @@ def test_a_start_told_twice_is_one_transaction(berth: Berth, charger_of: Charger
     charger = charger_of("1.6")
     assert isinstance(charger, Charger16)
     online(charger)
-    booking = book("DEMO-1-2", Slot.next_minute())
+    booking = book("DEMO-1-2", Slot.soon())
     reserved(charger, booking)
     at = booking["events"][0]["at"]
 
@@ -261,7 +261,7 @@ def test_of_two_chargers_with_one_name_the_newer_stays(
         eventually(old.is_closed_by_berth, of="an end of the older connection")
         assert berth.charger("DEMO-3")["online"]
 
-        booking = book("DEMO-3-1", Slot.next_minute())
+        booking = book("DEMO-3-1", Slot.soon())
 
         reserved(new, booking)
         assert not old.all_asked("ReserveNow")
@@ -273,7 +273,7 @@ def test_a_start_that_names_no_reservation_is_matched_by_its_token(
     berth: Berth, charger_of: ChargerOf, book: Book, version: str
 ) -> None:
     charger = online(charger_of(version))
-    booking = book(f"{charger.identity}-1", Slot.next_minute())
+    booking = book(f"{charger.identity}-1", Slot.soon())
     reserved(charger, booking)
 
     assert _start(charger, 1, STRANGER) != "Accepted"
@@ -299,7 +299,7 @@ def test_the_door_stays_shut_for_others(berth: Berth, identity: str, password: s
 def test_trucks_that_do_not_come_lose_their_slots(berth: Berth, charger_of: ChargerOf, book: Book) -> None:
     chargers = [online(charger_of(version)) for version in VERSIONS]
     with ThreadPoolExecutor(3) as at_once:
-        bookings = list(at_once.map(lambda each: book(f"{each.identity}-1", Slot.next_minute()), chargers))
+        bookings = list(at_once.map(lambda each: book(f"{each.identity}-1", Slot.soon(in_min=1)), chargers))
 
     for charger, booking in zip(chargers, bookings, strict=True):
         reserved(charger, booking)

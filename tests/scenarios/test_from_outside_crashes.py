@@ -26,7 +26,7 @@ def test_a_slot_is_kept_over_crashes_before_and_while_its_truck_charges(
 ) -> None:
     charger = online(charger_of("1.6"))
     assert isinstance(charger, Charger16)
-    booking = book("DEMO-1-1", Slot.next_minute())
+    booking = book("DEMO-1-1", Slot.soon())
     reserved(charger, booking)
 
     _crash(mortal, program)

@@ -15,7 +15,7 @@ QUICK_S = 15
 @pytest.mark.long
 def test_two_demos_side_by_side_start_quickly_again_and_leave_nothing(tmp_path: Path) -> None:
     with running(tmp_path / "a") as here, running(tmp_path / "b", "--no-partner") as there:
-        booked = here.book("DEMO-1-1", Slot.next_minute())
+        booked = here.book("DEMO-1-1", Slot.soon())
         assert there.run("show_booking", booked["ocpi_id"]).code == 1, "each has data of its own"
         for berth in (here, there):
             assert httpx.get(f"{berth.url}/readyz", trust_env=False).status_code == 200

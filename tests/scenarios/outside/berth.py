@@ -210,9 +210,12 @@ class Slot:
     end: str
 
     @classmethod
-    def next_minute(cls, minutes: int = 10, *, after_min: int = 1) -> "Slot":
-        """From the beginning of the minute after this one, or a later one."""
-        start = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=after_min)
+    def soon(cls, minutes: int = 10, *, in_min: int = 5) -> "Slot":
+        """From the beginning of a minute that is near enough to be armed at once, at a DEMO charger.
+
+        And far enough to be changed and cancelled until then, on a slow machine too.
+        """
+        start = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=in_min)
         return cls.between(start, start + timedelta(minutes=minutes))
 
     @classmethod
