@@ -9,13 +9,13 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
-from bookings import availability, overlaps, queries, trouble, wording
+from bookings import availability, overlaps, trouble, wording
 from bookings.board.states import RowState
 from bookings.errors import SlotTaken
 from bookings.fitting import Needs, standards
 from bookings.forms.slots import ASKED, Search, SearchForm
 from bookings.models import Booking, Occupancy, OfferedSlot
-from bookings.queries import SlotOffer
+from bookings.slots import SlotOffer, find_slots, rank
 from depots.models import Depot
 from depots.periods import Period, gaps, united
 from depots.queries import is_online
@@ -186,12 +186,12 @@ def unclear_places(form: SearchForm, search: Search) -> list[UnclearPlace]:
 
 
 def places(form: SearchForm, search: Search, *, now: datetime) -> list[Place]:
-    """Results by depot, that of the best offer first (bookings.queries.rank)."""
+    """Results by depot, that of the best offer first (bookings.slots.rank)."""
     offers = [
         offer for zone, period in search.periods.items() for offer in _offers(search, zone, period, now)
     ]
     needs = Needs.of(search.vehicle)
-    offers.sort(key=lambda offer: queries.rank(offer, needs))
+    offers.sort(key=lambda offer: rank(offer, needs))
     by_depot: dict[int, list[SlotOffer]] = {}
     for offer in offers:
         by_depot.setdefault(offer.option.depot_id, []).append(offer)
@@ -208,7 +208,7 @@ def address(form: SearchForm, search: Search, depot: Depot, period: Period) -> s
 
 
 def _offers(search: Search, zone: str, period: Period, now: datetime) -> list[SlotOffer]:
-    return queries.find_slots(
+    return find_slots(
         fleet=search.fleet, period=period, depot=search.depot, vehicle=search.vehicle,
         zone="" if search.depot else zone, now=now,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce, Greatest, Length
 from django.http import Http404
 
-from bookings import queries
+from bookings.bookable import bookable_options
 from bookings.models import Booking, BookingOption, BookingStatus
 from depots.models import Agreement, Depot, Evse, Membership, Organisation, User
 from depots.navigation import BOOKING_ROLES, DECIDING_ROLES
@@ -33,7 +33,7 @@ def options(
 
     An operator without party id and a name too long for OCPI have no address there, so they are not offered.
     """
-    rows = queries.bookable_options(partner.organisation, now=now).filter(
+    rows = bookable_options(partner.organisation, now=now).filter(
         is_mirror=False, depot__operator__is_partner=False
     )
     rows = rows.exclude(depot__operator__cpo_party_id="").alias(code_length=Length("code"))

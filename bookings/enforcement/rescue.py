@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Q
 
-from bookings import fitting, lifecycle, power, queries
+from bookings import fitting, lifecycle, power
+from bookings.bookable import evses_with_bays
 from bookings.enforcement.arming import each_by_itself
 from bookings.enforcement.bay import is_of_another, is_own, session_in_bay
 from bookings.enforcement.state import ACTOR
@@ -182,7 +183,7 @@ def _alternatives(booking: Booking) -> list[Evse]:
     plugs = fitting.standards(booking.evse) if booking.evse else set()
     return [
         evse
-        for evse in queries.evses_with_bays().filter(depot=booking.depot_id, charger__isnull=False)
+        for evse in evses_with_bays().filter(depot=booking.depot_id, charger__isnull=False)
         if evse.pk != booking.evse_id
         and not fitting.misfits(needs, evse)
         and (booking.vehicle is not None or plugs & fitting.standards(evse))

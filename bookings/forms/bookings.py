@@ -7,7 +7,8 @@ from typing import Any
 
 from django import forms
 
-from bookings import overlaps, queries
+from bookings import overlaps
+from bookings.bookable import evses_with_bays
 from bookings.forms.fields import DayInput, MomentField, RowField, moment_in
 from bookings.forms.slots import FARTHEST, TOO_LONG
 from bookings.forms.versions import ShownForm
@@ -138,7 +139,7 @@ class ChangeForm(ShownForm):
         return self._named <= theirs
 
     def _offer_evses(self) -> None:
-        rows = list(queries.evses_with_bays().filter(options=self.booking.option_id).order_by("uid"))
+        rows = list(evses_with_bays().filter(options=self.booking.option_id).order_by("uid"))
         if not self.booking.is_ours or len(rows) < 2:
             del self.fields["evse"]
             return

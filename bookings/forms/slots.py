@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 from django import forms
 
-from bookings import queries, rules
+from bookings import rules
+from bookings.bookable import bookable_depots, bookable_options
 from bookings.forms.fields import MomentField, MomentInput, RowField, moment_in
 from bookings.models import BookingOption, Vehicle
 from bookings.terms import LONGEST_BOOKING
@@ -65,7 +66,7 @@ class SearchForm(forms.Form):
         self._offer("fleet", fleets, lambda f: f.name, lambda f: f.name)
         self._offer("vehicle", vehicles, lambda v: v.plate, lambda v: v.plate, heading=lambda v: v.fleet.name)
         self.chosen_fleet = self._fleet(given, vehicles)
-        self.depots = list(queries.bookable_depots(self.chosen_fleet, now=now))
+        self.depots = list(bookable_depots(self.chosen_fleet, now=now))
         self._offer("depot", self.depots, lambda d: d.code, depot_label)
         if len(fleets) == 1:
             del self.fields["fleet"]
@@ -261,7 +262,7 @@ class ReserveForm(forms.Form):
         return cleaned
 
     def _option(self, fleet: Organisation, option_id: int) -> BookingOption | None:
-        return queries.bookable_options(fleet, now=self.now).filter(pk=option_id).first()
+        return bookable_options(fleet, now=self.now).filter(pk=option_id).first()
 
     def _evse(self, option: BookingOption, evse_id: int | None) -> Evse | None:
         found = next((evse for evse in option.evses.all() if evse.pk == evse_id), None)

@@ -12,7 +12,8 @@ from typing import Any
 
 from django.db.models import Q
 
-from bookings import lifecycle, occupancy, queries
+from bookings import lifecycle, occupancy
+from bookings.bookable import terms_for
 from bookings.errors import BookingError, NothingToChange, RequestIdInUse, WrongStatus
 from bookings.fitting import Needs
 from bookings.locking import lock_booking
@@ -86,7 +87,7 @@ def ask_to_book(
         starts_at=period.starts_at,
         ends_at=period.ends_at,
         promised_power_w=0,
-        terms_json=queries.terms_for(option, fleet, now=now).to_json(),
+        terms_json=terms_for(option, fleet, now=now).to_json(),
         enforcement=Enforcement.RELEASED,
         note=reason[:200],
     )

@@ -7,7 +7,8 @@ from hashlib import sha256
 
 from django.db import transaction
 
-from bookings import availability, fitting, lifecycle, occupancy, power, queries
+from bookings import availability, fitting, lifecycle, occupancy, power
+from bookings.bookable import evses_with_bays
 from bookings.errors import (
     BookingError,
     ChangedMeanwhile,
@@ -161,7 +162,7 @@ class _Yard:
 
     @classmethod
     def around(cls, closure: Closure, standing: Sequence[Booking]) -> _Yard:
-        rows = queries.evses_with_bays().filter(depot=closure.evse.depot_id, is_withdrawn=False)
+        rows = evses_with_bays().filter(depot=closure.evse.depot_id, is_withdrawn=False)
         evses = {evse.pk: evse for evse in rows}
         closed = evses.pop(closure.evse_id, closure.evse)
         span = Period(standing[0].starts_at, max(booking.ends_at for booking in standing))

@@ -8,7 +8,8 @@ from typing import Any
 
 from django.db import transaction
 
-from bookings import availability, fitting, lifecycle, occupancy, power, pricing, queries, rules
+from bookings import availability, fitting, lifecycle, occupancy, power, pricing, rules
+from bookings.bookable import bookable_options, evses_with_bays, terms_for
 from bookings.constraints import violation_raises
 from bookings.errors import (
     DoesNotFit,
@@ -305,7 +306,7 @@ def _wish(
     now: datetime,
 ) -> Wish:
     vehicle = own_vehicle(vehicle, fleet)
-    if not queries.bookable_options(fleet, now=now).filter(pk=option.pk).exists():
+    if not bookable_options(fleet, now=now).filter(pk=option.pk).exists():
         raise NotOpenToYou("This depot is not open to you.")
     request_id = request_id or new_request_id()
     return Wish(
@@ -336,7 +337,7 @@ def _lock_places(
     again.
     """
     while True:
-        terms = queries.terms_for(option, fleet, now=now)
+        terms = terms_for(option, fleet, now=now)
         if option.is_mirror:
             return terms, set()
         counts = _counts(option, terms)
@@ -349,7 +350,7 @@ def _lock_places(
                 lock_depot(option.depot_id)
             locked = {*pool, *overdue}
             lock_ids(locked)
-            terms = queries.terms_for(option, fleet, now=now)
+            terms = terms_for(option, fleet, now=now)
             if counts or not _counts(option, terms):
                 return terms, locked
             transaction.set_rollback(True)
@@ -363,7 +364,7 @@ def _counts(option: BookingOption, terms: Terms) -> bool:
 def _begin(wish: Wish, terms: Terms, locked: set[int], status: BookingStatus) -> Booking:
     """Look and take, under the locks of `_lock_places`: the heart of every booking at a depot of ours."""
     option, now = wish.option, wish.now
-    evses = list(queries.evses_with_bays().filter(options=option, is_withdrawn=False))
+    evses = list(evses_with_bays().filter(options=option, is_withdrawn=False))
     # The depot as it is by now: the one that came with the option was read before the locks.
     rules.check_period(terms, evses[0].depot if evses else option.depot, wish.period, now=now)
     _check_open_bookings(wish, terms)
@@ -489,8 +490,8 @@ def _nearest(
     now: datetime,
 ) -> Period | None:
     """When the same would be free; asked after a refusal, outside of the transaction."""
-    terms = queries.terms_for(option, fleet, now=now)
-    evses = list(queries.evses_with_bays().filter(options=option, is_withdrawn=False))
+    terms = terms_for(option, fleet, now=now)
+    evses = list(evses_with_bays().filter(options=option, is_withdrawn=False))
     try:
         return availability.nearest(terms, candidates(evses, needs, evse), period, wish_w=power_w, now=now)
     except DoesNotFit:

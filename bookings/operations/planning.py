@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from bookings import fitting, queries, rules
+from bookings import fitting, rules
+from bookings.bookable import evses_with_bays
 from bookings.errors import DoesNotFit, EndsBeforeStart, NothingToChange, WrongStatus
 from bookings.fitting import Needs
 from bookings.meanwhile import Group
@@ -159,7 +160,7 @@ def planned(booking: Booking, wanted: Wanted) -> Change:
 def from_request(booking: Booking, request: BookingRequest) -> tuple[Change, Evse]:
     """The change a pending request asks for, with the EVSE that is kept for it."""
     asked = request.asked
-    target = queries.evses_with_bays().get(pk=asked["evse_id"])
+    target = evses_with_bays().get(pk=asked["evse_id"])
     vehicle = Vehicle.objects.filter(pk=asked.get("vehicle_id")).first() or booking.vehicle
     tokens = [BookingToken(**token) for token in asked["tokens"]] if "tokens" in asked else None
     needs = Needs.from_json(asked["needs"]) if "needs" in asked else Needs.of(vehicle)
@@ -186,7 +187,7 @@ def pool(booking: Booking, wanted: Wanted, change: Change, by: str) -> list[Evse
     own and others of the option. Raises DoesNotFit."""
     if not booking.is_ours:
         return []
-    here = queries.evses_with_bays().filter(depot=booking.depot_id, is_withdrawn=False)
+    here = evses_with_bays().filter(depot=booking.depot_id, is_withdrawn=False)
     if change.evse_asked:
         asked = here.filter(pk__in=[change.evse.pk] if change.evse else [])
         in_reach = asked if by == Booking.Side.DEPOT else asked.filter(options=booking.option_id)

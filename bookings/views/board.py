@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
-from bookings import access, history, operations, queries
+from bookings import access, history, operations
 from bookings.board import Window, bars_of, read_board
 from bookings.board.reading import evses_of
 from bookings.errors import BookingError, LowerPower
@@ -34,6 +34,7 @@ from bookings.navigation import waiting_requests
 from bookings.next_bay import rest_period
 from bookings.operations.planning import CHANGEABLE
 from bookings.operations.requests import needs_of
+from bookings.slots import find_slots
 from bookings.views.refusals import status_of
 from depots.models import Depot, Evse, User
 from depots.pages import done, respond
@@ -210,7 +211,7 @@ def _next_bay(found: Booking, now: datetime) -> dict[str, Any] | None:
     if not found.is_interrupted:
         return None
     period = rest_period(found, now=now)
-    offers = queries.find_slots(
+    offers = find_slots(
         fleet=found.fleet, period=period, depot=found.depot, vehicle=found.vehicle,
         needs=needs_of(found), now=now,
     )  # fmt: skip

@@ -328,7 +328,7 @@ def test_a_closed_evse_keeps_its_least_so_that_it_can_open_again(evses):
 
 
 def test_the_finder_shows_what_is_then_promised(evses, fleet):
-    from bookings.queries import find_slots
+    from bookings.slots import find_slots
 
     book(evses[0], slot(10, 11), power_kw=300)
     vehicle = make_vehicle(fleet, max_power_w=None)

@@ -11,7 +11,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from bookings import queries
+from bookings.bookable import terms_for
 from bookings.forms.terms import GROUPS
 from bookings.models import BookingOption, TermsOverride
 from bookings.terms import LIMITS, Terms
@@ -76,7 +76,7 @@ def test_a_manager_sets_terms_that_hold_for_bookings_made_from_then_on(manager, 
     )
 
     assert (answer.status_code, answer["Location"]) == (302, "/depots/VENLO/")
-    terms = queries.terms_for(option_of(evse), make_fleet(), now=NOW)
+    terms = terms_for(option_of(evse), make_fleet(), now=NOW)
     assert (terms.slot_step_min, terms.walk_in, terms.approval) == (30, "own", True)
     assert (terms.max_promise_kw, terms.max_open_bookings) == (150, 4)
     assert (terms.turnaround_min, terms.hold_min) == (5, 10)  # left blank: the default again

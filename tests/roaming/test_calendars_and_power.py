@@ -265,7 +265,7 @@ def operations_open(depot: Depot) -> None:
 
 
 def _waits(caller: Caller, option: BookingOption) -> bool:
-    from bookings.queries import terms_for
+    from bookings.bookable import terms_for
 
     return terms_for(option, caller.partner.organisation, now=NOW).approval
 

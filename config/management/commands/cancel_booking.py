@@ -5,9 +5,9 @@ from typing import Any
 
 from django.utils import timezone
 
+from bookings.description import booking_by_any_id
 from bookings.models import Booking
 from bookings.operations import cancel_booking
-from bookings.queries import booking_by_any_id
 from config.booking_command import BookingCommand, add_id, add_version
 from config.operator_command import ACTOR
 

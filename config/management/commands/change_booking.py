@@ -6,10 +6,10 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.utils import timezone
 
+from bookings.description import booking_by_any_id
 from bookings.errors import EndsBeforeStart
 from bookings.models import Booking
 from bookings.operations import change_booking
-from bookings.queries import booking_by_any_id
 from config.booking_command import TIME_HELP, BookingCommand, add_id, add_version, evse_of, read_option
 from config.operator_command import ACTOR
 from depots.models import Evse

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from bookings import availability, pricing, queries
+from bookings import availability, pricing
+from bookings.bookable import terms_by_option, terms_for
 from bookings.models import Booking, BookingOption, BookingStatus
 from bookings.terms import LONGEST_EARLY_START
 from depots.models import Depot
@@ -47,7 +48,7 @@ def booking_location(partner: Partner, option_id: int, *, now: datetime) -> sche
     )
     if option is None or len(option.code) > access.OCPI_ID_LENGTH:
         return None
-    terms = queries.terms_for(option, partner.organisation, now=now)
+    terms = terms_for(option, partner.organisation, now=now)
     return mapping.booking_location_out(
         option, terms, [], within=mapping.calendar_span(option, terms, now=now)
     )
@@ -91,7 +92,7 @@ def _with_slots(
     if not options:
         return []
     fleet = partner.organisation
-    terms = queries.terms_by_option(options, fleet, now=now)
+    terms = terms_by_option(options, fleet, now=now)
     tariffs = pricing.tariffs_for(options, fleet, now=now)
     spans = {o.pk: mapping.calendar_span(o, terms[o.pk], now=now) for o in options}
     whole = Period(min(s.starts_at for s in spans.values()), max(s.ends_at for s in spans.values()))

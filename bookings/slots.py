@@ -1,30 +1,23 @@
-"""What can be booked by whom on which terms, and what a booking looks like from outside."""
+"""The finder's question: what a fleet may book in a period, what stands in the way, and what is nearest."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Prefetch, Q, QuerySet
-
 from bookings import availability, fitting, pricing, rules, trouble
+from bookings.bookable import bookable_options, terms_by_option
 from bookings.errors import (
     BookingError,
-    BookingUnknown,
     DoesNotFit,
-    OptionUnknown,
     PowerUnavailable,
     SlotTaken,
 )
 from bookings.fitting import Needs
 from bookings.models import (
-    Booking,
     BookingOption,
-    Occupancy,
     OfferedSlot,
-    TermsOverride,
     Vehicle,
 )
 from bookings.power import Supply
@@ -32,65 +25,6 @@ from bookings.pricing import Quote
 from bookings.terms import Terms
 from depots.models import Depot, Evse, Organisation
 from depots.periods import Period, united
-
-
-def bookable_options(fleet: Organisation, *, now: datetime) -> QuerySet[BookingOption]:
-    """What a fleet or a partner network may book: its own depots, those opened to it, and (fleets) partners' depots."""
-    visible = _open_to(fleet, now) if fleet.is_partner else _open_to(fleet, now) | Q(is_mirror=True)
-    return (
-        BookingOption.objects.filter(visible, is_withdrawn=False, depot__is_withdrawn=False)
-        .select_related("depot__operator")
-        .prefetch_related(
-            "depot__opening_hours",
-            Prefetch("evses", evses_with_bays()),
-        )
-        .distinct()
-    )  # fmt: skip
-
-
-def evses_with_bays() -> QuerySet[Evse]:
-    """EVSEs with all that fitting and availability ask of them."""
-    rows = Evse.objects.select_related("charger", "depot__operator")
-    return rows.prefetch_related("connectors", "depot__opening_hours")
-
-
-def bookable_depots(fleet: Organisation, *, now: datetime) -> QuerySet[Depot]:
-    options = bookable_options(fleet, now=now).values("depot_id")
-    return Depot.objects.filter(pk__in=options).select_related("operator").order_by("is_mirror", "name")
-
-
-def find_option(code: str, fleet: Organisation, *, now: datetime) -> BookingOption:
-    """An option by its id, whatever its capitals; our own before a partner's. Raises OptionUnknown."""
-    found = list(bookable_options(fleet, now=now).filter(code__iexact=code).order_by("is_mirror")[:3])
-    if not found:
-        raise OptionUnknown(f"No booking option {code!r} is open to {fleet}.")
-    if len(found) > 1 and found[0].is_mirror == found[1].is_mirror:
-        raise OptionUnknown(
-            f"{code!r} is offered at several depots: {', '.join(o.depot.code for o in found)}."
-        )
-    return found[0]
-
-
-def terms_for(option: BookingOption, fleet: Organisation, *, now: datetime) -> Terms:
-    """The terms a booking made now would be made under."""
-    return terms_by_option([option], fleet, now=now)[option.pk]
-
-
-def terms_by_option(
-    options: Collection[BookingOption], fleet: Organisation, *, now: datetime
-) -> dict[int, Terms]:
-    """Terms of many options, by option id, in one query: depot, then agreement (all, then own), then option."""
-    depot_ids = {option.depot_id for option in options}
-    agreed = Q(agreement__depot__in=depot_ids, agreement__starts_at__lte=now) & (
-        Q(agreement__ends_at__isnull=True) | Q(agreement__ends_at__gt=now)
-    )
-    mine = Q(agreement__guest=fleet) | Q(agreement__guest__isnull=True)
-    rows = list(
-        TermsOverride.objects.filter(
-            Q(depot__in=depot_ids) | Q(option__in=[o.pk for o in options]) | (agreed & mine)
-        ).select_related("agreement")
-    )
-    return {option.pk: Terms.resolve(_overrides(rows, option)) for option in options}
 
 
 @dataclass(frozen=True)
@@ -268,134 +202,6 @@ class _Search:
             refusal.nearest if refusal else None,
             is_hint=True,
         )
-
-
-def booking_by_any_id(any_id: str) -> Booking:
-    """A booking by our id, its reference or a partner's id of it. Raises BookingUnknown."""
-    by_id = Q(reference__iexact=any_id) | Q(remote_id__iexact=any_id)
-    if any_id.isascii() and any_id.isdigit() and len(any_id) < 19:
-        by_id |= Q(pk=int(any_id))
-    found = Booking.objects.filter(by_id).select_related(
-        "depot__operator", "option", "evse", "fleet", "vehicle"
-    )
-    first = found.order_by("pk").first()
-    if first is None:
-        raise BookingUnknown(f"There is no booking {any_id}.")
-    return first
-
-
-def describe_booking(booking: Booking) -> dict[str, Any]:
-    """The object that `show_booking`, `book` and `change_booking` print; its shape is contract.md's.
-
-    Deliveries are roaming's to add: bookings does not know partners.
-    """
-    rows = Occupancy.objects.filter(holder=booking.pk, kind=Occupancy.Kind.BOOKING)
-    occupied = rows.first()
-    return {
-        "id": booking.pk,
-        "ocpi_id": booking.ocpi_id or None,
-        "reference": booking.reference,
-        "request_id": booking.request_id,
-        "route": booking.route,
-        "status": booking.status,
-        "remote_status": booking.remote_status or None,
-        "enforcement": booking.enforcement,
-        "enforcement_why": booking.enforcement_why or None,
-        "interrupted": _interrupted(booking),
-        "reservation_id": booking.reservation_id,
-        "depot": booking.depot.code,
-        "option": booking.option.code,
-        "evse_uid": booking.evse.uid if booking.evse else None,
-        "vehicle": booking.vehicle.plate if booking.vehicle else booking.plate or None,
-        "fleet": booking.fleet.name,
-        "period": booking.period.as_json(),
-        "occupied": occupied.span.as_json() if occupied else None,
-        "promised_power_kw": booking.promised_power_w / 1000,
-        "tokens": [_token(token) for token in booking.tokens.all()],
-        "terms": booking.terms_json,
-        "quote": booking.quote or None,
-        "cancel_reason": booking.cancel_reason or None,
-        "cancelled_by": booking.cancelled_by or None,
-        "version": booking.version,
-        "requests": [_request(request) for request in booking.requests.all()],
-        "events": [_event(event) for event in booking.events.all()],
-    }
-
-
-def _interrupted(booking: Booking) -> dict[str, Any] | None:
-    if booking.interrupted_at is None:
-        return None
-    return {
-        "at": _z(booking.interrupted_at),
-        "why": booking.interrupted_why,
-        "metered_wh": booking.metered_wh,
-        "expected_wh": booking.expected_wh,
-    }
-
-
-def _token(token: Any) -> dict[str, str]:
-    return {
-        "country_code": token.country_code,
-        "party_id": token.party_id,
-        "uid": token.uid,
-        "type": token.type,
-        "contract_id": token.contract_id,
-    }
-
-
-def _request(request: Any) -> dict[str, Any]:
-    return {
-        "id": request.pk,
-        "kind": request.kind,
-        "decision": request.decision,
-        "asked": request.asked,
-        "asked_by": request.asked_by,
-        "asked_at": _z(request.asked_at),
-        "decided_at": _z(request.decided_at) if request.decided_at else None,
-        "reason": request.reason or None,
-    }
-
-
-def _event(event: Any) -> dict[str, Any]:
-    return {
-        "kind": event.kind,
-        "version": event.version,
-        "before": event.before or None,
-        "after": event.after or None,
-        "actor": event.actor,
-        "at": _z(event.at),
-        "detail": event.detail,
-    }
-
-
-def _z(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _open_to(fleet: Organisation, now: datetime) -> Q:
-    in_force = Q(depot__agreements__starts_at__lte=now) & (
-        Q(depot__agreements__ends_at__isnull=True) | Q(depot__agreements__ends_at__gt=now)
-    )
-    guest = Q(depot__agreements__guest=fleet) | Q(depot__agreements__guest__isnull=True)
-    # `guest IS NULL` over a missing row would be true as well: the agreement itself must exist.
-    agreed = Q(depot__agreements__isnull=False) & in_force & guest
-    return Q(is_mirror=False) & (Q(depot__operator=fleet) | agreed)
-
-
-def _overrides(rows: Iterable[TermsOverride], option: BookingOption) -> list[TermsOverride]:
-    def breadth(row: TermsOverride) -> int:
-        if row.depot_id:
-            return 0
-        if row.agreement is not None:
-            return 2 if row.agreement.guest_id else 1
-        return 3
-
-    def applies(row: TermsOverride) -> bool:
-        if row.agreement is not None:
-            return row.agreement.depot_id == option.depot_id
-        return row.depot_id == option.depot_id or row.option_id == option.pk
-
-    return sorted(filter(applies, rows), key=breadth)
 
 
 def _fit(offer: SlotOffer, needs: Needs) -> tuple[Any, ...]:
