@@ -8,7 +8,7 @@ class BookingsConfig(AppConfig):
 
     def ready(self) -> None:
         import_module("bookings.receivers")
-        import_module("bookings.live.receivers")
-        import_module("bookings.live.bookings")
-        import_module("bookings.live.board")
-        import_module("bookings.live.meters")
+        import_module("bookings.pages.live.receivers")
+        import_module("bookings.pages.live.bookings")
+        import_module("bookings.pages.live.board")
+        import_module("bookings.pages.live.meters")

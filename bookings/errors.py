@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from depots.periods import Period
 
 if TYPE_CHECKING:
-    from bookings.meanwhile import Happening
+    from bookings.core.versions import Happening
 
 
 class BookingError(Exception):

@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q
 
-from bookings.agreements import guests_admit
 from bookings.enforcement.state import AT_CHARGER
-from bookings.identification import needs_secret, usable_by_owner
 from bookings.models import Booking, BookingStatus, BookingToken, Occupancy, TermsOverride
-from bookings.terms import LONGEST_LEAD, Terms, WalkIn
+from bookings.rules.agreements import guests_admit
+from bookings.rules.identification import needs_secret, usable_by_owner
+from bookings.rules.terms import LONGEST_LEAD, Terms, WalkIn
 from depots.cards import card_number
 from depots.gate import Answer
 from depots.models import Charger, Depot, Evse

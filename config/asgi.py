@@ -88,7 +88,7 @@ async def _refuse(scope: dict[str, Any], send: Any) -> None:
 
 @cache
 def _live() -> Any:
-    return import_module("bookings.live").application
+    return import_module("bookings.pages.live").application
 
 
 async def _lifespan(receive: Any, send: Any) -> None:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from django.core.management.base import CommandError, CommandParser
 
-from bookings.description import booking_by_any_id, describe_booking
+from bookings.api.bookings import booking_by_any_id, describe_booking
 from bookings.models import Booking, BookingOption
 from config.operator_command import OperatorCommand
 from depots.models import Evse

@@ -174,7 +174,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "csp.context_processors.nonce",
-                "bookings.navigation.nav",
+                "bookings.pages.navigation.nav",
             ],
         },
     },

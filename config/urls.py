@@ -11,6 +11,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("ocpi/", include("roaming.ocpi.urls")),
     path("", include("roaming.urls")),
     # bookings first: `/` is the day of who is signed in, and bookings passes strangers on to the sign-in of depots.
-    path("", include("bookings.urls")),
+    path("", include("bookings.pages.urls")),
     path("", include("depots.urls")),
 ]

@@ -10,8 +10,8 @@ from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce, Greatest, Length
 from django.http import Http404
 
-from bookings.bookable import bookable_options
 from bookings.models import Booking, BookingOption, BookingStatus
+from bookings.search.bookable import bookable_options
 from depots.models import Agreement, Depot, Evse, Membership, Organisation, User
 from depots.navigation import BOOKING_ROLES, DECIDING_ROLES
 from roaming.models import Partner

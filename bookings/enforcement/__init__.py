@@ -6,10 +6,7 @@ refuses or does not support changes a booking's enforcement, never its status by
 
 from bookings.enforcement.answers import take_answer
 from bookings.enforcement.arming import arm_booking, arm_due, retry_due
-from bookings.enforcement.charging import end_failed_tries, mark_lost, note_overstays, watch_bays
-from bookings.enforcement.following import follow
-from bookings.enforcement.rescue import give_up_or_no_show, rescue
-from bookings.enforcement.world import (
+from bookings.enforcement.charger_events import (
     charger_left,
     charger_returned,
     evse_changed,
@@ -18,6 +15,9 @@ from bookings.enforcement.world import (
     session_ended,
     session_started,
 )
+from bookings.enforcement.disruptions import end_failed_tries, mark_lost, note_overstays, watch_bays
+from bookings.enforcement.following import follow
+from bookings.enforcement.rescue import give_up_or_no_show, rescue
 
 __all__ = [
     "arm_booking",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from bookings.core.locking import lock_bookings
 from bookings.enforcement.arming import disarm
-from bookings.enforcement.bay import is_bay_taken
+from bookings.enforcement.occupants import is_bay_taken
 from bookings.enforcement.rescue import swap
 from bookings.enforcement.state import AT_CHARGER, RETRY, is_wanted, set_state
-from bookings.locking import lock_bookings
 from bookings.models import Booking, Enforcement
 from depots.models import ChargerCommand
 

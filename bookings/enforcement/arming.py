@@ -20,13 +20,13 @@ from django.db.models import (
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Coalesce, Greatest
 
-from bookings import lifecycle
-from bookings.enforcement.bay import is_bay_taken
+from bookings.core import lifecycle
+from bookings.core.locking import lock_booking, lock_bookings, lock_evses
+from bookings.enforcement.occupants import is_bay_taken
 from bookings.enforcement.state import AT_CHARGER, RETRY, charger_of, is_wanted, reach, set_state
-from bookings.identification import token_for
-from bookings.locking import lock_booking, lock_bookings, lock_evses
 from bookings.models import Booking, BookingStatus, Enforcement, Occupancy
-from bookings.terms import LONGEST_LEAD, Terms
+from bookings.rules.identification import token_for
+from bookings.rules.terms import LONGEST_LEAD, Terms
 from depots import operations as depots
 from depots.models import Charger, ChargerCommand
 

@@ -7,19 +7,22 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Q
 
-from bookings import fitting, lifecycle, power
-from bookings.bookable import evses_with_bays
+from bookings.core import lifecycle
+from bookings.core.locking import lock_booking
 from bookings.enforcement.arming import each_by_itself
-from bookings.enforcement.bay import is_of_another, is_own, session_in_bay
+from bookings.enforcement.occupants import is_of_another, is_own, session_in_bay
 from bookings.enforcement.state import ACTOR
 from bookings.errors import BookingError
-from bookings.locking import lock_booking
 from bookings.models import Booking, BookingStatus, Enforcement
-from bookings.operations import changing, mark_no_show, promising, requests, start_charging
-from bookings.operations.cancelling import write_off
-from bookings.operations.making import assign
-from bookings.power import Supply
-from bookings.terms import LONGEST_LEAD
+from bookings.operations import mark_no_show, promise_power, request_log, start_charging
+from bookings.operations.cancel import write_off
+from bookings.operations.change import Change
+from bookings.operations.change import apply as apply_change
+from bookings.operations.create import assign
+from bookings.rules import fit, power
+from bookings.rules.power import Supply
+from bookings.rules.terms import LONGEST_LEAD
+from bookings.search.bookable import evses_with_bays
 from depots.models import Evse
 from depots.queries import is_online
 
@@ -93,7 +96,7 @@ def give_up_or_no_show(*, booking_id: int, now: datetime) -> Booking:
             why = "occupied"
         if why == "occupied" or why in AT_FAULT:
             reason = "FULL" if why == "occupied" else "BROKEN_CHARGER"
-            requests.decline_pending(booking, "The slot could not be kept.", actor=ACTOR, now=now)
+            request_log.decline_pending(booking, "The slot could not be kept.", actor=ACTOR, now=now)
             write_off(booking, reason, Booking.Side.DEPOT, note=_apology(why), actor=ACTOR, now=now)
             return booking
         if why:
@@ -146,21 +149,21 @@ def _rescue_one(booking_id: int, now: datetime) -> bool:
 def _take_best(booking: Booking, pool: list[Evse], now: datetime) -> bool:
     working = [e for e in pool if _works(e, now)]
     in_option = set(booking.option.evses.values_list("pk", flat=True))
-    needs = requests.needs_of(booking)
+    needs = request_log.needs_of(booking)
     # A charger that keeps no reservations is the last resort: from a firm slot to one that a card reader guards.
     free = assign(working, needs, booking.period, booking.terms, now=now, holder=booking.pk)
     reach = booking.period.widened(booking.terms.early_start, booking.terms.tail)
     supply = Supply.at({booking.depot_id}, reach, without=booking.pk, now=now)
     own_first = sorted(free, key=lambda e: e.pk not in in_option)
-    by_power = promising.by_kept_power(supply, booking, own_first)
+    by_power = promise_power.by_kept_power(supply, booking, own_first)
     for evse in sorted(by_power, key=_keeps_no_reservations):
-        change = changing.Change(
+        wanted = Change(
             period=booking.period, evse=evse, vehicle=booking.vehicle, tokens=None, power_w=None,
             evse_asked=True, needs=needs, is_rescue=True,
         )  # fmt: skip
         try:
             with transaction.atomic():
-                changing.apply(booking, change, evse, by=Booking.Side.DEPOT, actor=ACTOR, now=now)
+                apply_change(booking, wanted, evse, by=Booking.Side.DEPOT, actor=ACTOR, now=now)
         except BookingError:
             booking.refresh_from_db()
         else:
@@ -179,14 +182,14 @@ def _works(evse: Evse, now: datetime) -> bool:
 
 def _alternatives(booking: Booking) -> list[Evse]:
     """EVSEs of the depot that would do: the vehicle fits. Those that keep its power are tried first."""
-    needs = requests.needs_of(booking)
-    plugs = fitting.standards(booking.evse) if booking.evse else set()
+    needs = request_log.needs_of(booking)
+    plugs = fit.standards(booking.evse) if booking.evse else set()
     return [
         evse
         for evse in evses_with_bays().filter(depot=booking.depot_id, charger__isnull=False)
         if evse.pk != booking.evse_id
-        and not fitting.misfits(needs, evse)
-        and (booking.vehicle is not None or plugs & fitting.standards(evse))
+        and not fit.misfits(needs, evse)
+        and (booking.vehicle is not None or plugs & fit.standards(evse))
     ]
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from bookings import lifecycle
+from bookings.core import lifecycle
 from bookings.models import Booking, BookingStatus, Enforcement
 from depots.models import Charger, Evse
 from depots.queries import is_online

@@ -16,13 +16,13 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models.functions import Upper
 
-from bookings.agreements import guest_called, open_depot
+from bookings.core.locking import lock_evses, lock_options
 from bookings.imports.offers import write_offers
 from bookings.imports.promises import OnEvses, broken_limits
 from bookings.imports.rows import depot_document
 from bookings.imports.schemas import DepotFile, OfferedDepotRow, depot_faults
-from bookings.locking import lock_evses, lock_options
 from bookings.models import BookingOption, Closure
+from bookings.rules.agreements import guest_called, open_depot
 from bookings.signals import calendars_changed
 from depots.imports import writing
 from depots.imports.documents import Document, Place, read_json, read_text

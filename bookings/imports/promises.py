@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q
 
-from bookings import fitting, power
-from bookings.fitting import Needs
 from bookings.imports.schemas import OfferedDepotRow
 from bookings.models import LIVE, Booking, Occupancy
-from bookings.operations import requests
+from bookings.operations import request_log
+from bookings.rules import fit, power
+from bookings.rules.fit import Needs
 from depots.models import ChargingSession, Connector, Depot, Evse
 from depots.periods import Period
 
@@ -92,7 +92,7 @@ class OnEvses:
         before = self.plugs.get(evse.pk, set())
         if not needs.connector_standards and before:
             needs = replace(needs, connector_standards=frozenset(before))
-        return fitting.misfits(needs, evse)
+        return fit.misfits(needs, evse)
 
     def _names(self, evse: Evse) -> str:
         names = [booking.reference for booking in self.bookings if booking.evse_id == evse.pk]
@@ -100,11 +100,11 @@ class OnEvses:
 
 
 def _promised(bookings: Collection[Booking], floors: Collection[Occupancy]) -> list[Promised]:
-    needs = requests.needs_by_booking(bookings)
+    needs = request_log.needs_by_booking(bookings)
     found = [Promised(b.evse_id, b.reference, needs[b.pk]) for b in bookings if b.evse_id is not None]
     kept = [row for row in floors if row.kind == Occupancy.Kind.PENDING]
     changed = Booking.objects.filter(pk__in=[row.holder for row in kept]).select_related("vehicle").in_bulk()
-    wanted = requests.needs_of_waiting(list(changed.values()))
+    wanted = request_log.needs_of_waiting(list(changed.values()))
     return found + [
         Promised(row.evse_id, changed[row.holder].reference, wanted[row.holder])
         for row in kept

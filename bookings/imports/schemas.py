@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from bookings.terms import LIMITS, Terms, WalkIn, impossible
+from bookings.rules.terms import LIMITS, Terms, WalkIn, impossible
 from depots.cards import card_number
 from depots.imports.documents import Place
 from depots.imports.schemas import (
@@ -33,12 +33,12 @@ Fee = Annotated[float, Field(ge=0, le=99_999, allow_inf_nan=False)]
 
 
 def _within(name: str) -> Any:
-    """What `bookings.terms.LIMITS` says a term may be."""
+    """What `bookings.rules.terms.LIMITS` says a term may be."""
     return Field(ge=LIMITS[name].least, le=LIMITS[name].most)
 
 
 class TermsRow(FileRow):
-    """The fields of bookings.terms.Terms; one that is not given is inherited."""
+    """The fields of bookings.rules.terms.Terms; one that is not given is inherited."""
 
     approval: bool | None = None
     decision_min: Annotated[int, _within("decision_min")] | None = None

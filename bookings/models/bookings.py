@@ -12,7 +12,7 @@ from django.urls import reverse
 from bookings.models.fleet import Token, Vehicle
 from bookings.models.holders import NextHolder
 from bookings.models.offers import BookingOption
-from bookings.terms import Terms
+from bookings.rules.terms import Terms
 from depots.cards import CardNumber, card_ending
 from depots.models import ChargingSession, Depot, Evse, Organisation
 from depots.periods import Period

@@ -15,7 +15,7 @@ class Occupancy(models.Model):
     """Whatever takes an EVSE of ours, and for how long. The constraint is the last word on double booking.
 
     Rows exist exactly while a booking is held, requested, confirmed or charging (completed: until it really ended, plus
-    turnaround), while a change of it is pending, and in the gaps of a closure. Written by bookings.occupancy alone.
+    turnaround), while a change of it is pending, and in the gaps of a closure. Written by bookings.core.occupancy alone.
     """
 
     class Kind(models.TextChoices):

@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Upper
 
-from bookings.terms import LIMITS, WalkIn
+from bookings.rules.terms import LIMITS, WalkIn
 from depots.models import Agreement, Depot, Evse
 from depots.periods import PeriodField
 
@@ -67,7 +67,7 @@ class OfferedSlot(models.Model):
 class TermsOverride(models.Model):
     """Terms where they differ from what they are resolved from: depot, then agreement, then option. Null inherits.
 
-    The columns are the fields of bookings.terms.Terms, which says what each means.
+    The columns are the fields of bookings.rules.terms.Terms, which says what each means.
     """
 
     depot = models.OneToOneField(Depot, models.CASCADE, related_name="terms", null=True, blank=True)

@@ -1,24 +1,30 @@
 """What a fleet, a depot, a partner or time itself can do to a booking: one function, one transaction each."""
 
-from bookings.operations.ageing import (
+from bookings.operations.cancel import cancel_booking, release_hold
+from bookings.operations.change import change_booking
+from bookings.operations.charge import complete, end_session, start_charging, vehicle_left
+from bookings.operations.close import affected, clear_closure, close_evse, lift_closure
+from bookings.operations.create import confirm_hold, hold_slot, request_booking
+from bookings.operations.decide import decide
+from bookings.operations.expire import (
     complete_overdue_remote,
     expire_hold,
     fail_unanswered_remote,
     fail_undecided,
     mark_no_show,
 )
-from bookings.operations.asks import ask_to_book, ask_to_cancel, ask_to_change, find_asked, is_repeated
-from bookings.operations.cancelling import cancel_booking, release_hold
-from bookings.operations.changing import change_booking
-from bookings.operations.charging import complete, end_session, start_charging, vehicle_left
-from bookings.operations.closing import affected, clear_closure, close_evse, lift_closure
-from bookings.operations.deciding import decide
-from bookings.operations.making import confirm_hold, hold_slot, request_booking
-from bookings.operations.remote import RemoteState, adopt_remote
-from bookings.operations.seeing import mark_seen
-from bookings.operations.starting import start_remotely, stop_remotely, take_answer
+from bookings.operations.mark_seen import mark_seen
+from bookings.operations.partner_answers import RemoteState, adopt_remote
+from bookings.operations.partner_asks import (
+    ask_to_book,
+    ask_to_cancel,
+    ask_to_change,
+    find_asked,
+    is_repeated,
+)
+from bookings.operations.remote_start import start_remotely, stop_remotely, take_answer
 from bookings.operations.tokens import TokenName
-from bookings.operations.undoing import undo
+from bookings.operations.undo import undo
 
 __all__ = [
     "RemoteState",

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bookings.errors import TokenUnusable, VehicleUnknown
-from bookings.identification import usable_by_owner
 from bookings.models import BookingToken, Token, Vehicle
+from bookings.rules.identification import usable_by_owner
 from depots.cards import card_number
 from depots.models import Organisation
 

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from itertools import count
 
 from bookings import operations
-from bookings.bookable import evses_with_bays
 from bookings.errors import BookingError, WrongStatus
 from bookings.models import Booking, BookingOption, BookingStatus, Vehicle
+from bookings.search.bookable import evses_with_bays
 from config.demo_data.diary import DEPOTS, KEY_PREFIX, Planned, Story
 from config.demo_data.fleets import FIRMS
 from config.demo_data.sessions import Meters

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from bookings import operations
-from bookings.bookable import bookable_options
 from bookings.errors import BookingError
 from bookings.models import Booking, BookingOption, BookingStatus, Vehicle
+from bookings.search.bookable import bookable_options
 from config.demo_data.diary import DEPOTS, Planned, Story, request_id
 from config.demo_data.fleets import ALPENTRANS, BALTCARGO, NORDFRACHT, Firm
 from depots.periods import Period

@@ -9,11 +9,11 @@ from typing import Any
 from django.db import connection, transaction
 
 from bookings.errors import WrongStatus
-from bookings.fitting import Needs
 from bookings.models import Booking, BookingOption
 from bookings.operations import TokenName, ask_to_book, ask_to_cancel, ask_to_change
-from bookings.operations.asks import find_asked, is_repeated
-from bookings.rules import LATE_TOLERANCE
+from bookings.operations.partner_asks import find_asked, is_repeated
+from bookings.rules.fit import Needs
+from bookings.rules.periods import LATE_TOLERANCE
 from depots.models import Evse, Organisation
 from depots.periods import Period
 from roaming import access

@@ -1,4 +1,4 @@
-// A calendar beside every field for a day or a moment (bookings/forms/fields.py): the same in every browser, twenty-four
+// A calendar beside every field for a day or a moment (bookings/pages/forms/fields.py): the same in every browser, twenty-four
 // hours, weeks from Monday. The field itself stays a text, so that everything works without this.
 'use strict'
 ;(() => {

@@ -2,7 +2,7 @@
 'use strict'
 ;(() => {
   const TOAST_MS = 7000
-  const UNDO_MS = 10_000 // bookings/operations/undoing.py
+  const UNDO_MS = 10_000 // bookings/operations/undo.py
   document.documentElement.classList.add('js')
 
   // ---- toasts: Django's messages, of a whole page or in the header of a part ----

@@ -5,8 +5,8 @@ from typing import Any
 from django.db.models import Model
 from django.test import Client
 
-from bookings.forms.versions import version_of
 from bookings.models import Booking
+from bookings.pages.forms.versions import version_of
 from depots.models import User
 
 

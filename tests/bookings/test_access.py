@@ -15,10 +15,10 @@ from django.test import Client
 from django.urls import reverse
 
 from bookings import operations
-from bookings.live import rendering
-from bookings.live.audiences import listeners
 from bookings.models import Booking, BookingEvent, Closure, Token, Vehicle
-from bookings.urls import urlpatterns
+from bookings.pages.live import rendering
+from bookings.pages.live.audiences import listeners
+from bookings.pages.urls import urlpatterns
 from depots.models import Membership, User
 from tests.bookings.people import client_of
 from tests.factories import (

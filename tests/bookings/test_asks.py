@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from bookings import operations
-from bookings.fitting import Needs
 from bookings.models import Booking, Occupancy
+from bookings.rules.fit import Needs
 from depots.periods import Period
 from tests.factories import NOW, make_depot, make_evse, make_organisation, option_of, slot
 

@@ -13,11 +13,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from bookings import operations
-from bookings.board import Window
-from bookings.board.bars import Visit
-from bookings.live import calendar_audience, depot_audience, fleet_audience, rendering
-from bookings.live.meters import tell_of_meter
 from bookings.models import Booking, BookingSession, Enforcement
+from bookings.pages.board import Window
+from bookings.pages.board.bars import Visit
+from bookings.pages.live import calendar_audience, depot_audience, fleet_audience, rendering
+from bookings.pages.live.meters import tell_of_meter
 from depots.models import ChargingSession, Depot, Evse, Membership, Organisation
 from depots.templatetags.berth import kilowatts
 from tests.bookings.people import client_of

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from bookings import errors, operations
-from bookings.fitting import Needs
 from bookings.models import Booking, Closure, Occupancy, Tariff
-from bookings.operations import requests
+from bookings.operations import request_log
+from bookings.rules.fit import Needs
 from depots.models import ChargingSession, Evse
 from depots.periods import Period
 from tests.bookings import test_asks as partner
@@ -158,7 +158,7 @@ def test_a_partners_larger_truck_is_measured_and_remembered():
     moved = partner.change(booking, booking.period, needs=Needs(length_cm=1800))
 
     assert (moved.evse, partner.decisions(moved)) == (large, ["accepted", "accepted"])
-    assert requests.needs_of(moved) == Needs(length_cm=1800)
+    assert request_log.needs_of(moved) == Needs(length_cm=1800)
 
 
 def test_a_partners_truck_that_does_not_fit_any_more_is_declined():
@@ -167,7 +167,7 @@ def test_a_partners_truck_that_does_not_fit_any_more_is_declined():
     same = partner.change(booking, booking.period, needs=Needs(length_cm=1800))
 
     assert partner.decisions(same) == ["accepted", "declined"]
-    assert requests.needs_of(same) == Needs(length_cm=1200)
+    assert request_log.needs_of(same) == Needs(length_cm=1200)
 
 
 @pytest.mark.parametrize("by", [BY_FLEET, BY_DEPOT], ids=["fleet", "depot"])

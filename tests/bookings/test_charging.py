@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from bookings import enforcement, scheduler
-from bookings.history import moments
 from bookings.models import Booking, BookingEvent, Occupancy
+from bookings.pages.history import moments
 from bookings.templatetags.board import charged
 from depots import operations as depots
 from depots.models import Charger, ChargingSession, Evse

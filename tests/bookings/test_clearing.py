@@ -10,7 +10,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from bookings import occupancy, operations
+from bookings import operations
+from bookings.core import occupancy
 from bookings.models import Booking, Closure
 from depots.models import Depot, Evse
 from tests.factories import NOW, make_depot, make_evse, make_option, make_vehicle, option_of, slot

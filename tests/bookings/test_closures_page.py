@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from bookings import operations
 from bookings.errors import SlotTaken
 from bookings.models import Booking, Closure
-from bookings.operations.closing import version_of
+from bookings.operations.close import version_of
 from depots.models import ChargerCommand, ChargerMessage, Depot, Evse, Membership, Organisation
 from tests.bookings.people import client_of
 from tests.factories import (

@@ -10,9 +10,9 @@ import pytest
 
 from bookings import enforcement, errors, operations, scheduler
 from bookings.enforcement import arming
-from bookings.fitting import Needs
 from bookings.gate import may_charge
 from bookings.models import Booking, Token
+from bookings.rules.fit import Needs
 from depots import operations as depots
 from depots.models import Charger, ChargerCommand, ChargingSession, Evse, Organisation
 from depots.periods import Period

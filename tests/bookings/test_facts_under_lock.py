@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from bookings import errors, locking, operations
+from bookings import errors, operations
+from bookings.core import locking
 from bookings.models import Booking, Closure, TermsOverride, Vehicle
-from bookings.operations import making
+from bookings.operations import create
 from depots.models import Agreement, Depot, Evse
 from tests.factories import NOW, at, make_depot, make_evse, make_option, make_vehicle, option_of, slot
 
@@ -26,7 +27,7 @@ def while_waiting(monkeypatch: pytest.MonkeyPatch, does: Callable[[], Any]) -> N
         if not done:
             done.append(does())
 
-    for module in (locking, making):
+    for module in (locking, create):
         monkeypatch.setattr(module, "lock_ids", waiting)
 
 
@@ -112,10 +113,10 @@ def test_a_limit_that_binds_only_by_now_is_kept_under_the_depots_lock(monkeypatc
     """It is noticed under the EVSE's lock, and all is done again with the depot locked before it."""
     evse, truck = make_evse(make_depot(grid_limit_w=100_000), max_power_w=300_000), make_vehicle()
     locked: list[Any] = []
-    lock, can_bind, answers = making.lock_depot, making.power.can_bind, iter([False])
-    monkeypatch.setattr(making, "lock_depot", lambda pk: locked.append(lock(pk)))
+    lock, can_bind, answers = create.lock_depot, create.power.can_bind, iter([False])
+    monkeypatch.setattr(create, "lock_depot", lambda pk: locked.append(lock(pk)))
     monkeypatch.setattr(
-        making.power, "can_bind", lambda depot: next(answers, None) is None and can_bind(depot)
+        create.power, "can_bind", lambda depot: next(answers, None) is None and can_bind(depot)
     )
 
     booking = operations.request_booking(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bookings import operations
-from bookings.fitting import Needs, tightness
+from bookings.rules.fit import Needs, tightness
 from depots.models import Connector, Evse
 from tests.factories import NOW, make_depot, make_evse, make_fleet, make_option, make_vehicle, slot
 

@@ -10,9 +10,9 @@ from django.db import connection
 
 from bookings import operations
 from bookings.errors import ChangedMeanwhile, EndsBeforeStart
-from bookings.forms.versions import seen_version
 from bookings.models import Booking, BookingEvent
 from bookings.operations import TokenName
+from bookings.pages.forms.versions import seen_version
 from depots.models import Evse
 from tests.factories import NOW, at, make_depot, make_evse, make_option, make_vehicle, slot
 
@@ -198,7 +198,7 @@ def test_an_evse_withdrawn_meanwhile_is_not_moved_to():
     Evse.objects.filter(pk=other_evse(booking).pk).update(is_withdrawn=True)
     operations.close_evse(evse=booking.evse, period=slot(12, 13), actor="m", now=NOW)
 
-    with pytest.raises(operations.changing.SlotTaken):
+    with pytest.raises(operations.change.SlotTaken):
         change(booking, period=slot(12, 13))
 
 

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from bookings import errors, operations
 from bookings.models import Booking, BookingRequest, BookingStatus, Occupancy
-from bookings.terms import Terms
+from bookings.rules.terms import Terms
 from depots.models import Evse
 from depots.periods import Period
 from tests.factories import (

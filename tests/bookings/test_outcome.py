@@ -10,7 +10,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from bookings import lifecycle, operations
+from bookings import operations
+from bookings.core import lifecycle
 from bookings.models import Booking, BookingStatus, Tariff, Vehicle
 from depots.models import ChargingSession, Evse, Organisation
 from depots.periods import Period

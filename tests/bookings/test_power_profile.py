@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bookings import rules, timeslots
+from bookings.core.occupancy import occupied_span
 from bookings.errors import PowerUnavailable
-from bookings.occupancy import occupied_span
-from bookings.power import Supply, peak
-from bookings.power_profile import LEAST_W, Floor, Limit, LimitProfile, Power, leasts
-from bookings.terms import Terms
+from bookings.rules import periods
+from bookings.rules.power import Supply, peak
+from bookings.rules.power_profile import LEAST_W, Floor, Limit, LimitProfile, Power, leasts
+from bookings.rules.terms import Terms
+from bookings.search import timeslots
 from depots.models import Depot, Evse
 from depots.periods import Period, gaps
 
@@ -221,29 +222,31 @@ def test_the_step_is_found_up_and_down_wherever_clocks_change(step: int, day: st
     depot = Depot(time_zone=zone)
     start = datetime.fromisoformat(f"{day}T00:00+00:00") - timedelta(hours=14)
     minutes = [start + timedelta(minutes=number) for number in range(52 * 60)]
-    aligned = [moment for moment in minutes if rules.is_aligned(moment, step, depot)]
+    aligned = [moment for moment in minutes if periods.is_aligned(moment, step, depot)]
     for moment in minutes[24 * 60 :: 11]:
         ahead = [a for a in aligned if a >= moment]
         if ahead:
-            assert rules.aligned_up(moment, step, depot) == ahead[0]
+            assert periods.aligned_up(moment, step, depot) == ahead[0]
         behind = [a for a in aligned if a <= moment]
         if behind:
-            assert rules.aligned_down(moment, step, depot) == behind[-1]
+            assert periods.aligned_down(moment, step, depot) == behind[-1]
 
 
 @pytest.mark.parametrize("step", [7, 60, 90, 120, 240])
 @pytest.mark.parametrize("day", ["2030-03-31", "2030-10-27"])
 def test_steps_counted_from_a_part_are_on_the_step_on_the_days_clocks_change(step: int, day: str):
-    first = rules.aligned_up(datetime.fromisoformat(f"{day}T00:00+00:00") - timedelta(hours=20), step, DEPOT)
-    last = rules.aligned_down(first + timedelta(hours=40), step, DEPOT)
+    first = periods.aligned_up(
+        datetime.fromisoformat(f"{day}T00:00+00:00") - timedelta(hours=20), step, DEPOT
+    )
+    last = periods.aligned_down(first + timedelta(hours=40), step, DEPOT)
 
-    parts = rules.on_step(Period(first, last), step, DEPOT)
+    parts = periods.on_step(Period(first, last), step, DEPOT)
 
     assert parts
     for part in parts:
         moment = part.starts_at
         while moment < part.ends_at:
-            assert rules.is_aligned(moment, step, DEPOT)
+            assert periods.is_aligned(moment, step, DEPOT)
             moment += timedelta(minutes=step)
         assert moment == part.ends_at
     if 60 % step == 0:
@@ -268,8 +271,8 @@ def _booked(evses: Sequence[Evse], limits: Sequence[Limit], wanted: Sequence[tup
 def _runs(one: Evse, taken: list[Period], supply: Supply, terms: Terms) -> list[timeslots.Run]:
     found = []
     for gap in gaps(WHOLE, taken):
-        first = rules.aligned_up(gap.starts_at, terms.slot_step_min, DEPOT)
-        last = rules.aligned_down(gap.ends_at - terms.tail, terms.slot_step_min, DEPOT)
+        first = periods.aligned_up(gap.starts_at, terms.slot_step_min, DEPOT)
+        last = periods.aligned_down(gap.ends_at - terms.tail, terms.slot_step_min, DEPOT)
         if last - first >= timedelta(minutes=terms.min_duration_min):
             found += timeslots.with_power(Period(first, last), gap, supply.pieces(one), terms, DEPOT)
     return found
@@ -279,7 +282,7 @@ def _check_shape(slots: Sequence[timeslots.Timeslot], terms: Terms) -> None:
     for slot in slots:
         assert slot.period.minutes >= terms.min_duration_min
         assert 0 < slot.min_power_w <= slot.max_power_w
-        assert rules.is_aligned(slot.period.starts_at, terms.slot_step_min, DEPOT)
-        assert rules.is_aligned(slot.period.ends_at, terms.slot_step_min, DEPOT)
+        assert periods.is_aligned(slot.period.starts_at, terms.slot_step_min, DEPOT)
+        assert periods.is_aligned(slot.period.ends_at, terms.slot_step_min, DEPOT)
     for one, other in pairwise(slots):
         assert one.period.ends_at <= other.period.starts_at

@@ -11,8 +11,8 @@ from bookings import operations
 from bookings.enforcement.rescue import _take_best
 from bookings.errors import LowerPower, PowerUnavailable
 from bookings.models import Booking, BookingStatus, Occupancy
-from bookings.operations import planning
-from bookings.power import Supply, peak
+from bookings.operations import change_plan
+from bookings.rules.power import Supply, peak
 from depots.models import ChargingSession, Depot, Evse, Organisation
 from depots.periods import Period
 from tests.factories import (
@@ -328,7 +328,7 @@ def test_a_closed_evse_keeps_its_least_so_that_it_can_open_again(evses):
 
 
 def test_the_finder_shows_what_is_then_promised(evses, fleet):
-    from bookings.slots import find_slots
+    from bookings.search.offers import find_slots
 
     book(evses[0], slot(10, 11), power_kw=300)
     vehicle = make_vehicle(fleet, max_power_w=None)
@@ -342,9 +342,9 @@ def test_the_finder_shows_what_is_then_promised(evses, fleet):
 def test_planning_keeps_what_was_asked_of_power_apart_from_what_was_promised(evses):
     booking = book(evses[0], slot(10, 11))
 
-    change_to_the_same = planning.planned(booking, planning.Wanted(power_w=125_000))
+    change_to_the_same = change_plan.planned(booking, change_plan.Wanted(power_w=125_000))
 
-    assert not planning.is_same(booking, change_to_the_same)  # now it is wished for
+    assert not change_plan.is_same(booking, change_to_the_same)  # now it is wished for
 
 
 def _peak() -> int:

@@ -47,7 +47,7 @@ def test_a_start_names_the_bookings_card_where_one_fits():
 
     assert command.action == "remote_start"
     assert command.payload["token"] == booking.tokens.get().uid
-    assert command.not_after == at(10) + operations.starting.WAITS
+    assert command.not_after == at(10) + operations.remote_start.WAITS
 
 
 @pytest.mark.parametrize("why", ["no card", "blocked", "too long"])

@@ -13,12 +13,12 @@ from django.apps import apps
 from django.db import connection, transaction
 
 from bookings import operations
-from bookings.board import Window, read_board
 from bookings.enforcement import arming
 from bookings.imports.schemas import TermsRow
 from bookings.models import Booking, TermsOverride
-from bookings.terms import LIMITS, LONGEST_BOOKING, Terms, WalkIn
-from bookings.views.bookings import A_DAY
+from bookings.pages.board import Window, read_board
+from bookings.pages.views.bookings import A_DAY
+from bookings.rules.terms import LIMITS, LONGEST_BOOKING, Terms, WalkIn
 from depots.models import Evse
 from depots.periods import Period
 from tests.bookings.people import client_of
@@ -105,7 +105,7 @@ def stay(db: None) -> Booking:
 
 @pytest.mark.parametrize("days", [0, 1, 4, 7])
 def test_a_booking_of_any_allowed_length_is_on_the_board_on_each_of_its_days(stay: Booking, days: int):
-    from bookings.access import BoardViewer
+    from bookings.pages.access import BoardViewer
 
     viewer = BoardViewer(stay.depot, sees_all=True, can_manage=True, fleet_ids=frozenset())
     day = Window.asked((at(10) + days * A_DAY).date().isoformat(), "day", stay.depot, now=NOW)
@@ -158,7 +158,7 @@ def test_a_slot_of_the_longest_length_is_found_booked_and_changed_on_pages(stay:
 
 
 def test_terms_within_their_limits_are_shown_to_who_books(db: None):
-    from bookings.wording import terms_lines
+    from bookings.pages.wording import terms_lines
 
     depot = make_depot()
     lines = terms_lines(Terms(max_promise_kw=250, max_open_bookings=3), slot(10, 11), depot, now=NOW)

@@ -11,10 +11,10 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from bookings.bookable import terms_for
-from bookings.forms.terms import GROUPS
 from bookings.models import BookingOption, TermsOverride
-from bookings.terms import LIMITS, Terms
+from bookings.pages.forms.terms import GROUPS
+from bookings.rules.terms import LIMITS, Terms
+from bookings.search.bookable import terms_for
 from depots.models import Depot, Membership, Organisation
 from tests.bookings.people import client_of
 from tests.factories import (

@@ -11,7 +11,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from bookings import lifecycle, operations
+from bookings import operations
+from bookings.core import lifecycle
 from bookings.models import Booking, BookingRequest, BookingStatus, Tariff, Vehicle
 from depots.models import Evse, Membership, Organisation
 from tests.bookings.people import client_of, seen

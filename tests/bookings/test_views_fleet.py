@@ -167,7 +167,7 @@ def test_two_fleets_may_each_have_the_same_plate(dispatcher: Client) -> None:
 def test_a_plate_somebody_adds_at_the_same_moment_is_an_error_at_the_field(
     dispatcher: Client, fleet: Organisation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bookings.forms.vehicles import VehicleForm
+    from bookings.pages.forms.vehicles import VehicleForm
 
     def and_somebody_is_quicker(form: VehicleForm) -> dict[str, Any]:
         make_vehicle(fleet, plate="HH-NF 700")

@@ -9,9 +9,10 @@ import pytest
 import time_machine
 from django.test import Client
 
-from bookings import day, operations
-from bookings.live.bookings import render_booking
+from bookings import operations
 from bookings.models import Booking, Vehicle
+from bookings.pages import day
+from bookings.pages.live.bookings import render_booking
 from depots.models import Membership, Organisation, User
 from depots.periods import Period
 from tests.bookings.people import client_of

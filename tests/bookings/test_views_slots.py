@@ -14,8 +14,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from bookings import operations
-from bookings.live.board import render_evse
 from bookings.models import Booking, BookingOption, Tariff, Vehicle
+from bookings.pages.live.board import render_evse
 from depots.models import Charger, Evse, Membership, Organisation
 from depots.periods import Period
 from tests.bookings.people import client_of, seen

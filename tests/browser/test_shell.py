@@ -9,7 +9,7 @@ from django.conf import settings as django_settings
 from django.test import Client
 from playwright.sync_api import BrowserContext, Page, expect
 
-from bookings.live import depot_audience, publish
+from bookings.pages.live import depot_audience, publish
 from depots.models import Depot, Membership, Organisation, User
 from tests.serving import BerthServer
 

@@ -13,8 +13,6 @@ import pytest
 from django.conf import settings
 from django.db import transaction
 
-from bookings.availability import free_periods
-from bookings.bookable import bookable_options, terms_for
 from bookings.errors import PowerUnavailable, TokenElsewhere
 from bookings.models import (
     LIVE,
@@ -27,6 +25,8 @@ from bookings.models import (
     Vehicle,
 )
 from bookings.operations import request_booking
+from bookings.search.availability import free_periods
+from bookings.search.bookable import bookable_options, terms_for
 from config import demo_data
 from config.demo_data import diary
 from config.demo_data.history import LONG_OVER

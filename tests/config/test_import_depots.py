@@ -13,11 +13,11 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bookings.bookable import terms_for
-from bookings.fitting import Needs
 from bookings.imports.depots import import_depots
 from bookings.models import BookingOption, Tariff, TermsOverride
 from bookings.operations import change_booking, close_evse, request_booking
+from bookings.rules.fit import Needs
+from bookings.search.bookable import terms_for
 from depots.imports.documents import FileRefusedError
 from depots.models import Agreement, Charger, Depot, Evse
 from depots.secrets import charger_password_matches

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, OperationalError, connection
 
-from bookings import locking, occupancy, operations
+from bookings import operations
+from bookings.core import locking, occupancy
 from bookings.errors import BookingError
 from bookings.models import Booking, BookingEvent, BookingOption, BookingRequest, Claim, Closure, Occupancy
 from depots.models import Evse
@@ -133,7 +134,7 @@ def test_the_evse_lock_lets_the_second_look_after_the_first_has_written(monkeypa
     evse = make_evse()
     works = [booker(evse), booker(evse)]
     seen_free = at_once.__globals__["_forking"].Value("i", 0)
-    look = operations.making.free_places
+    look = operations.create.free_places
 
     def counting(*args: Any, **kwargs: Any) -> Any:
         found = look(*args, **kwargs)
@@ -141,7 +142,7 @@ def test_the_evse_lock_lets_the_second_look_after_the_first_has_written(monkeypa
             seen_free.value += bool(found)
         return found
 
-    monkeypatch.setattr(operations.making, "free_places", counting)
+    monkeypatch.setattr(operations.create, "free_places", counting)
     if not guarded:
         without_locks(monkeypatch, "lock_ids")
         meeting_before(monkeypatch, occupancy, "place")
@@ -216,7 +217,7 @@ def test_the_booking_lock_lets_one_of_two_moves_win(monkeypatch, guarded):
     booking_id = Booking.objects.get().pk
     if not guarded:
         without_locks(monkeypatch, "lock_booking", "lock_ids")
-        meeting_before(monkeypatch, operations.cancelling.lifecycle, "move")
+        meeting_before(monkeypatch, operations.cancel.lifecycle, "move")
 
     def cancel(reason: str) -> Callable[[], str]:
         asked = {"booking_id": booking_id, "reason": reason, "by": "depot", "actor": "m", "now": NOW}
@@ -236,7 +237,7 @@ def test_one_pending_request_keeps_two_changes_from_waiting_at_once(monkeypatch,
     booking = Booking.objects.get()
     operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
     without_locks(monkeypatch, "lock_booking", "lock_ids")
-    meeting_before(monkeypatch, operations.changing.requests, "log")
+    meeting_before(monkeypatch, operations.change.request_log, "log")
     asked = [slot(12, 13), slot(14, 15)]
 
     def change(number: int) -> str:
@@ -411,7 +412,7 @@ def _insert_claims_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _meet_after_reading_options(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bookings import lifecycle
+    from bookings.core import lifecycle
 
     read, meeting = lifecycle.lock_options, rendezvous(2)
 

@@ -18,7 +18,8 @@ from unittest.mock import patch
 import pytest
 from django.db.models import Max
 
-from bookings import lifecycle, operations, scheduler
+from bookings import operations, scheduler
+from bookings.core import lifecycle
 from bookings.errors import BookingError
 from bookings.models import LIVE, Booking, BookingEvent, BookingOption, Claim, Closure, Occupancy, Vehicle
 from depots import operations as depots

@@ -14,7 +14,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import CheckConstraint, Model, UniqueConstraint
 from psycopg.types.range import TimestamptzRange
 
-from bookings.constraints import violated_constraint
+from bookings.core.constraints import violated_constraint
 from bookings.models import (
     Booking,
     BookingOption,

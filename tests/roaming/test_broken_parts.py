@@ -8,9 +8,9 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from bookings.bookable import bookable_options
 from bookings.models import Booking, BookingOption
 from bookings.operations import request_booking
+from bookings.search.bookable import bookable_options
 from depots.models import Depot, Evse
 from depots.periods import Period
 from roaming import pulls

@@ -18,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from bookings import operations
 from bookings.errors import BookingError
 from bookings.models import Booking, BookingOption, Occupancy
-from bookings.power import peak
+from bookings.rules.power import peak
 from config import demo_data
 from depots.models import Depot, Evse
 from depots.periods import Period
@@ -259,13 +259,13 @@ def test_a_whole_depots_calendars_cost_a_constant_number_of_queries(caller: Call
 
 
 def operations_open(depot: Depot) -> None:
-    from bookings.agreements import open_depot
+    from bookings.rules.agreements import open_depot
 
     open_depot(depot=depot, guest=None, now=NOW)
 
 
 def _waits(caller: Caller, option: BookingOption) -> bool:
-    from bookings.bookable import terms_for
+    from bookings.search.bookable import terms_for
 
     return terms_for(option, caller.partner.organisation, now=NOW).approval
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bookings.models import Booking, BookingRequest, BookingStatus, Enforcement
-from bookings.operations.cancelling import REASONS
+from bookings.operations.cancel import REASONS
 from depots.models import Connector, Evse
 from roaming.ocpi.v2_3_0 import mapping, schemas
 

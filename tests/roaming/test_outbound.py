@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from bookings.models import Booking, BookingOption
 from bookings.operations import cancel_booking, change_booking, request_booking
-from bookings.slots import find_slots
+from bookings.search.offers import find_slots
 from depots.models import Depot, Evse, Organisation
 from roaming import deliveries, registration
 from roaming.models import Delivery, Partner, PartnerObject

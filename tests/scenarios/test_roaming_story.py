@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from bookings.bookable import bookable_options
 from bookings.models import Booking, BookingOption
 from bookings.operations import cancel_booking, request_booking
+from bookings.search.bookable import bookable_options
 from depots.models import Agreement
 from depots.periods import Period
 from roaming import registration

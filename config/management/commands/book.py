@@ -6,9 +6,9 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from bookings.bookable import find_option
 from bookings.models import Vehicle
 from bookings.operations import request_booking
+from bookings.search.bookable import find_option
 from config.booking_command import TIME_HELP, BookingCommand, evse_of, read_period, read_power
 from config.operator_command import ACTOR
 from depots.parties import organisation_called

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from bookings.description import booking_by_any_id
+from bookings.api.bookings import booking_by_any_id
 from bookings.models import Booking
 from bookings.operations import cancel_booking
 from config.booking_command import BookingCommand, add_id, add_version

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from bookings.description import booking_by_any_id
+from bookings.api.bookings import booking_by_any_id
 from bookings.errors import EndsBeforeStart
 from bookings.models import Booking
 from bookings.operations import change_booking

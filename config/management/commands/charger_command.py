@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from bookings.models import Booking, BookingSession, BookingStatus, Token
 from bookings.operations import start_remotely, stop_remotely
-from bookings.operations.starting import WAITS
+from bookings.operations.remote_start import WAITS
 from config.operator_command import ACTOR, OperatorCommand
 from depots import operations
 from depots.cards import card_number

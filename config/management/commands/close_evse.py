@@ -7,7 +7,7 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from bookings.operations import clear_closure, close_evse
-from bookings.operations.closing import Proposal
+from bookings.operations.close import Proposal
 from config.booking_command import TIME_HELP, read_period
 from config.operator_command import ACTOR, OperatorCommand
 from depots.models import Evse

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from bookings.description import booking_by_any_id
+from bookings.api.bookings import booking_by_any_id
 from bookings.operations import decide
 from config.booking_command import BookingCommand, add_id, add_version
 from config.operator_command import ACTOR

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from bookings.agreements import guest_called, open_depot
+from bookings.rules.agreements import guest_called, open_depot
 from config.operator_command import OperatorCommand
 from depots.models import Depot
 from depots.periods import utc_text

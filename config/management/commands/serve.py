@@ -13,7 +13,7 @@ import uvicorn
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from bookings.live import application as live
+from bookings.pages.live import application as live
 from config import addresses, logs
 
 # An open stream never ends by itself; on a stop it is cut after this long, and the browser connects again.

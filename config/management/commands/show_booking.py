@@ -3,7 +3,7 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from bookings.description import booking_by_any_id
+from bookings.api.bookings import booking_by_any_id
 from config.booking_command import BookingCommand, add_id
 
 

@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from bookings.availability import Timeslot as FreeSlot
-from bookings.fitting import Needs
 from bookings.models import Booking, BookingOption, BookingRequest, BookingStatus, Enforcement
 from bookings.models import BookingToken as OurToken
 from bookings.operations.tokens import TokenName
-from bookings.terms import Terms
+from bookings.rules.fit import Needs
+from bookings.rules.terms import Terms
+from bookings.search.availability import Timeslot as FreeSlot
 from depots.cards import card_number
 from depots.models import Connector, Depot, Evse, OpeningHours, Organisation
 from depots.periods import Period

@@ -13,7 +13,7 @@ from typing import Any
 from django.db import transaction
 
 from bookings.models import BookingOption, OfferedSlot, TermsOverride
-from bookings.terms import LIMITS, Terms
+from bookings.rules.terms import LIMITS, Terms
 from depots.models import Connector, Depot, Evse, OpeningHours
 from depots.periods import Period
 from roaming.models import Partner

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from bookings import availability, pricing
-from bookings.bookable import terms_by_option, terms_for
 from bookings.models import Booking, BookingOption, BookingStatus
-from bookings.terms import LONGEST_EARLY_START
+from bookings.pricing import quotes
+from bookings.rules.terms import LONGEST_EARLY_START
+from bookings.search import availability
+from bookings.search.bookable import terms_by_option, terms_for
 from depots.models import Depot
 from depots.periods import Period
 from roaming import access
@@ -93,7 +94,7 @@ def _with_slots(
         return []
     fleet = partner.organisation
     terms = terms_by_option(options, fleet, now=now)
-    tariffs = pricing.tariffs_for(options, fleet, now=now)
+    tariffs = quotes.tariffs_for(options, fleet, now=now)
     spans = {o.pk: mapping.calendar_span(o, terms[o.pk], now=now) for o in options}
     whole = Period(min(s.starts_at for s in spans.values()), max(s.ends_at for s in spans.values()))
     slots = availability.calendar(options, whole, terms, now=now)

@@ -16,7 +16,7 @@ import uvicorn
 from django.conf import settings
 from django.test import Client
 
-from bookings.live import LiveServer
+from bookings.pages.live import LiveServer
 from depots.models import User
 
 DEADLINE_S = 10.0

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from django.db import connection, transaction
 
-from bookings.live import LiveServer, depot_audience, fleet_audience, publish, rendering
-from bookings.live.server import LOOK_UP_THREADS, STREAMS_PER_PERSON
+from bookings.pages.live import LiveServer, depot_audience, fleet_audience, publish, rendering
+from bookings.pages.live.server import LOOK_UP_THREADS, STREAMS_PER_PERSON
 from depots.models import Depot, Membership, Organisation, User
 from tests.bookings.live.reading import DEADLINE_S, RunningLive, signed_in
 

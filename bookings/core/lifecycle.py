@@ -1,0 +1,258 @@
+"""The moves of a booking: one table, one function that writes `status`, an event for every move.
+
+What a booking occupies follows from its status and is written here too, so that the two cannot part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from bookings.core import occupancy
+from bookings.core.locking import lock_options
+from bookings.errors import WrongStatus
+from bookings.models import (
+    LIVE,
+    Booking,
+    BookingEvent,
+    BookingOption,
+    BookingStatus,
+    BookingToken,
+    Enforcement,
+    Occupancy,
+)
+from bookings.rules import power
+from bookings.signals import booking_changed, calendars_changed
+
+# EVSEs whose calendars the operation under way has changed, with the moment; None outside of one.
+_gathered: ContextVar[dict[int, datetime] | None] = ContextVar("gathered", default=None)
+
+NEXT: dict[str, set[str]] = {
+    BookingStatus.HELD: {
+        BookingStatus.REQUESTED,
+        BookingStatus.CONFIRMED,
+        BookingStatus.CANCELLED,
+        BookingStatus.EXPIRED,
+    },
+    BookingStatus.REQUESTED: {
+        BookingStatus.CONFIRMED,
+        BookingStatus.DECLINED,
+        BookingStatus.CANCELLED,
+        BookingStatus.FAILED,
+    },
+    BookingStatus.CONFIRMED: {BookingStatus.CHARGING, BookingStatus.CANCELLED, BookingStatus.NO_SHOW},
+    BookingStatus.CHARGING: {BookingStatus.COMPLETED},
+}
+BEGINNINGS = {
+    BookingStatus.HELD,
+    BookingStatus.REQUESTED,
+    BookingStatus.CONFIRMED,
+    BookingStatus.DECLINED,
+    BookingStatus.FAILED,
+}
+
+# At a partner's depot the partner is the truth: FULFILLED may come without a start we saw, a no-show from anywhere live.
+NEXT_AT_PARTNER: dict[str, set[str]] = {
+    BookingStatus.REQUESTED: {
+        BookingStatus.CONFIRMED,
+        BookingStatus.DECLINED,
+        BookingStatus.CANCELLED,
+        BookingStatus.FAILED,
+    },
+    BookingStatus.CONFIRMED: {
+        BookingStatus.CHARGING,
+        BookingStatus.COMPLETED,
+        BookingStatus.CANCELLED,
+        BookingStatus.NO_SHOW,
+    },
+    BookingStatus.CHARGING: {BookingStatus.COMPLETED},
+}
+
+
+def begin(
+    booking: Booking,
+    status: BookingStatus,
+    *,
+    tokens: Iterable[BookingToken] = (),
+    actor: str,
+    at: datetime,
+    detail: dict[str, Any] | None = None,
+) -> Booking:
+    """Save a new booking with its tokens, what it occupies and claims, and its first event. Raises WrongStatus.
+
+    The caller holds the EVSE's lock. Only bookings at our own depots occupy anything, and only live ones.
+    """
+    if status not in BEGINNINGS:
+        raise WrongStatus("new", status)
+    booking.status, booking.created_at, booking.updated_at = status, at, at
+    if booking.is_ours and status not in LIVE:
+        booking.enforcement = Enforcement.RELEASED
+    booking.save(force_insert=True)
+    named = list(tokens)
+    for position, token in enumerate(named):
+        token.booking, token.position = booking, position
+    BookingToken.objects.bulk_create(named)
+    if booking.is_ours and booking.is_live:
+        assert booking.evse is not None  # booking_here_has_evse
+        span = occupancy.span_for(booking.evse, booking.period, booking.terms, now=at)
+        occupancy.place(booking, booking.evse, span)
+        occupancy.claim(booking, named)
+    event = _log(booking, before="", at=at, actor=actor, detail=detail)
+    booking_changed.send(sender=Booking, booking=booking, event=event, at=at)
+    tell_calendars([booking.evse_id], at=at)
+    return booking
+
+
+def move(
+    booking: Booking,
+    to: BookingStatus,
+    *,
+    actor: str,
+    at: datetime,
+    detail: dict[str, Any] | None = None,
+    fields: Iterable[str] = (),
+    over_at: datetime | None = None,
+    keeps_place: bool = False,
+) -> BookingEvent:
+    """Move a booking its caller has locked, and log the move. Raises WrongStatus.
+
+    `fields` names columns the caller set along with the move. `over_at` is when a completed one really ended; one whose
+    vehicle still stands there `keeps_place` until it leaves, at most to the end of its span.
+    """
+    if to not in NEXT.get(booking.status, ()):
+        raise WrongStatus(booking.status, to)
+    before, booking.status = booking.status, to
+    _settle_place(booking, over_at=over_at or at, keeps_place=keeps_place)
+    return record(
+        booking, kind="status", before=before, after=to, actor=actor, at=at, detail=detail,
+        fields={"status", "enforcement", "enforcement_why", "next_try_at", *fields},
+    )  # fmt: skip
+
+
+def adopt(
+    booking: Booking,
+    to: BookingStatus,
+    *,
+    actor: str,
+    at: datetime,
+    detail: dict[str, Any],
+    fields: Iterable[str] = (),
+) -> BookingEvent:
+    """Follow a partner's status for a booking at its depot. An irregular move is flagged, never refused."""
+    regular = to in NEXT_AT_PARTNER.get(booking.status, ())
+    booking.is_irregular = booking.is_irregular or not regular
+    before, booking.status = booking.status, to
+    return record(
+        booking, kind="status", before=before, after=to, actor=actor, at=at, detail={**detail, "irregular": not regular},
+        fields={"status", "is_irregular", *fields},
+    )  # fmt: skip
+
+
+def record(
+    booking: Booking,
+    *,
+    kind: str,
+    actor: str,
+    at: datetime,
+    before: str = "",
+    after: str = "",
+    detail: dict[str, Any] | None = None,
+    fields: Iterable[str] = (),
+) -> BookingEvent:
+    """Save the named columns of a locked booking, raise its version, log what happened and tell who listens."""
+    booking.version += 1
+    booking.updated_at = max(at, booking.updated_at)
+    booking.save(update_fields=[*fields, "version", "updated_at"])
+    event = _log(booking, kind=kind, before=before, after=after, at=at, actor=actor, detail=detail)
+    booking_changed.send(sender=Booking, booking=booking, event=event, at=at)
+    return event
+
+
+@contextmanager
+def one_operation() -> Iterator[None]:
+    """A transaction that tells of changed calendars once, at its end.
+
+    Options come last in the order of locks; told as each piece of an operation is done, two operations over two options
+    could wait for one another.
+    """
+    with transaction.atomic():
+        if _gathered.get() is not None:
+            yield
+            return
+        evses: dict[int, datetime] = {}
+        gathering = _gathered.set(evses)
+        try:
+            yield
+        finally:
+            _gathered.reset(gathering)
+        if evses:
+            _tell_calendars(sorted(evses), at=max(evses.values()))
+
+
+def tell_calendars(evse_ids: Iterable[int | None], *, at: datetime) -> None:
+    """Raise the calendar version of every option these EVSEs belong to, under its lock, and say so; also of those that
+    share a limit of power with them, because what is taken here cannot be promised there.
+
+    Within `one_operation` that happens at its end.
+    """
+    evses = sorted({evse_id for evse_id in evse_ids if evse_id})
+    gathered = _gathered.get()
+    if gathered is not None:
+        gathered.update({evse_id: max(at, gathered.get(evse_id, at)) for evse_id in evses})
+    elif evses:
+        _tell_calendars(evses, at=at)
+
+
+def _tell_calendars(evses: list[int], *, at: datetime) -> None:
+    touched = {*evses, *power.fed_together(evses)}
+    ids = set(BookingOption.objects.filter(evses__in=touched, is_mirror=False).values_list("pk", flat=True))
+    options = lock_options(ids)
+    for option in options:
+        option.calendar_version += 1
+        option.updated_at = max(at, option.updated_at)
+    BookingOption.objects.bulk_update(options, ["calendar_version", "updated_at"])
+    calendars_changed.send(sender=BookingOption, option_ids=sorted(ids), evse_ids=evses, at=at)
+
+
+def _settle_place(booking: Booking, *, over_at: datetime, keeps_place: bool) -> None:
+    """Write what the new status occupies: all of it while live, the real stay once completed, else nothing."""
+    if booking.is_live or not booking.is_ours:
+        return
+    evse_ids = [booking.evse_id, *occupancy.kept_beside(booking)]
+    occupancy.vacate(booking, kinds=[Occupancy.Kind.PENDING])
+    if booking.status == BookingStatus.COMPLETED:
+        if not keeps_place:
+            occupancy.cut(booking, occupancy.ends_after(booking, over_at))
+    else:
+        occupancy.vacate(booking)
+        booking.enforcement, booking.enforcement_why = Enforcement.RELEASED, ""
+    booking.next_try_at = None
+    occupancy.unclaim(booking)
+    tell_calendars(evse_ids, at=over_at)
+
+
+def _log(
+    booking: Booking,
+    *,
+    at: datetime,
+    actor: str,
+    kind: str = "status",
+    before: str = "",
+    after: str = "",
+    detail: dict[str, Any] | None = None,
+) -> BookingEvent:
+    return BookingEvent.objects.create(
+        booking=booking,
+        kind=kind,
+        before=before,
+        after=after or booking.status,
+        version=booking.version,
+        actor=actor,
+        at=at,
+        detail=detail or {},
+    )

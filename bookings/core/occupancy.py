@@ -1,0 +1,258 @@
+"""The only writer of Occupancy and Claim: who takes which EVSE, from when to when.
+
+Every function expects its caller to hold the locks of the EVSEs it names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from bookings.models import Booking, BookingStatus, BookingToken, Claim, Closure, Occupancy
+from bookings.rules.terms import Terms
+from depots.cards import card_number
+from depots.models import Evse
+from depots.periods import Period, gaps
+
+
+def span_for(evse: Evse, period: Period, terms: Terms, *, now: datetime, holder: int | None = None) -> Period:
+    """See `occupied_span`; `holder` is a booking whose own span is not in the way."""
+    before = Occupancy.objects.filter(
+        evse=evse, span__overlap=Period(period.starts_at - terms.early_start, period.ends_at)
+    )
+    if holder is not None:
+        before = before.exclude(holder=holder)
+    taken = before.values_list("span", flat=True) if terms.early_start else []
+    return occupied_span(period, terms, taken, now=now)
+
+
+def occupied_span(period: Period, terms: Terms, taken: Iterable[Period], *, now: datetime) -> Period:
+    """The period widened by early start before and by late stop or turnaround after, beside what others take.
+
+    Early start is a right only as far as it reaches: not before the booking was made, not into the span before it. A span
+    that reaches past the start is a conflict, and the constraint says so.
+    """
+    wanted = max(period.starts_at - terms.early_start, min(now, period.starts_at))
+    ends = [span.ends_at for span in taken if span.ends_at <= period.starts_at]
+    return Period(max([wanted, *ends]), period.ends_at + terms.tail)
+
+
+def place(
+    booking: Booking,
+    evse: Evse,
+    span: Period,
+    *,
+    kind: str = Occupancy.Kind.BOOKING,
+    power_w: int | None = None,
+) -> None:
+    """Occupy, or move what the booking occupies, at its promised power unless another is given. A stranger in the span
+    violates occupancy_evse_once."""
+    Occupancy.objects.update_or_create(
+        holder=booking.pk,
+        kind=kind,
+        defaults={
+            "evse": evse,
+            "span": span,
+            "power_w": booking.promised_power_w if power_w is None else power_w,
+        },
+    )
+
+
+def vacate(
+    booking: Booking, *, kinds: Collection[str] = (Occupancy.Kind.BOOKING, Occupancy.Kind.PENDING)
+) -> None:
+    """Give up what the booking occupies; closures that were waiting for the place take it over."""
+    rows = list(Occupancy.objects.filter(holder=booking.pk, kind__in=kinds))
+    Occupancy.objects.filter(pk__in=[row.pk for row in rows]).delete()
+    for row in rows:
+        fill_closures(row.evse_id, row.span)
+
+
+def cut(booking: Booking, ends_at: datetime) -> None:
+    """Shorten what a booking occupies to the moment it is really over."""
+    row = Occupancy.objects.filter(holder=booking.pk, kind=Occupancy.Kind.BOOKING).first()
+    if row is None or ends_at >= row.span.ends_at:
+        return
+    freed = Period(max(ends_at, row.span.starts_at), row.span.ends_at)
+    if ends_at <= row.span.starts_at:
+        row.delete()
+    else:
+        row.span = Period(row.span.starts_at, ends_at)
+        row.save(update_fields=["span"])
+    fill_closures(row.evse_id, freed)
+
+
+def span_of(booking: Booking) -> Period | None:
+    """What the booking occupies now."""
+    row = Occupancy.objects.filter(holder=booking.pk, kind=Occupancy.Kind.BOOKING).first()
+    return row.span if row else None
+
+
+def holder_at(evse_id: int, at: datetime) -> int | None:
+    """The booking that occupies the EVSE then, by id."""
+    rows = Occupancy.objects.filter(evse=evse_id, span__contains=at, kind=Occupancy.Kind.BOOKING)
+    return rows.values_list("holder", flat=True).first()
+
+
+def reach_back(booking: Booking, at: datetime) -> bool:
+    """A truck that begins before its span, to the EVSE having become free since, has it from then on.
+
+    False where there is nothing to reach, or somebody else has taken the time in between.
+    """
+    row = Occupancy.objects.filter(holder=booking.pk, kind=Occupancy.Kind.BOOKING).first()
+    if row is None or at >= row.span.starts_at:
+        return False
+    if others_in(row.evse_id, Period(at, row.span.starts_at), holder=booking.pk):
+        return False
+    row.span = Period(at, row.span.ends_at)
+    row.save(update_fields=["span"])
+    return True
+
+
+def overdue_holds(now: datetime) -> QuerySet[Booking, Any]:
+    """Holders of holds that ran out and were not swept away yet, as a subquery."""
+    return Booking.objects.filter(status=BookingStatus.HELD, held_until__lte=now).values("pk")
+
+
+def others_in(evse_id: int, span: Period, *, holder: int | None = None) -> list[Occupancy]:
+    rows = Occupancy.objects.filter(evse_id=evse_id, span__overlap=span).order_by("span")
+    return list(rows.exclude(holder=holder) if holder is not None else rows)
+
+
+def fill_closures(evse_id: int, span: Period) -> None:
+    """Let every closure in force take the free gaps of its own span that lie in this one, oldest first."""
+    in_force = Closure.objects.filter(
+        evse_id=evse_id, lifted_at__isnull=True, starts_at__lt=span.ends_at, ends_at__gt=span.starts_at
+    )
+    for closure in in_force.order_by("pk"):
+        reach = closure.period.intersection(span)
+        if reach is None:
+            continue
+        taken = [row.span for row in others_in(evse_id, reach)]
+        Occupancy.objects.bulk_create(
+            Occupancy(evse_id=evse_id, span=gap, holder=closure.pk, kind=Occupancy.Kind.CLOSURE)
+            for gap in gaps(reach, taken)
+        )
+
+
+def lift(closure: Closure) -> None:
+    """Free what a closure took; another closure over the same span takes it over."""
+    Occupancy.objects.filter(holder=closure.pk, kind=Occupancy.Kind.CLOSURE).delete()
+    fill_closures(closure.evse_id, closure.period)
+
+
+def claim(booking: Booking, tokens: Collection[BookingToken]) -> None:
+    """Forbid the booking's tokens and vehicle another place in its period, where the terms forbid overlaps.
+
+    The period itself is claimed, not the turnaround: a truck that has left may be elsewhere.
+    """
+    Claim.objects.filter(holder=booking.pk).delete()
+    claim_also(booking, booking.period, tokens, booking.vehicle_id)
+
+
+def claim_also(
+    booking: Booking, period: Period, tokens: Collection[BookingToken], vehicle_id: int | None
+) -> None:
+    """Claim one more period for it, that of a change which waits to be decided."""
+    if booking.terms.overlapping_tokens:
+        return
+    queue_to_claim(booking.terms, tokens, [vehicle_id])
+    claims = [Claim(holder=booking.pk, span=period, token_key=key) for key in sorted(token_keys(tokens))]
+    if vehicle_id:
+        claims.append(Claim(holder=booking.pk, span=period, vehicle_id=vehicle_id))
+    Claim.objects.bulk_create(claims)
+
+
+def queue_to_claim(
+    terms: Terms, tokens: Collection[BookingToken], vehicle_ids: Collection[int | None]
+) -> None:
+    """Wait for others who claim the same, where it is claimed at all: two inserts would deadlock on the constraint.
+
+    An operation that also sweeps holds, and with it locks options, comes here first: tokens are locked before options.
+    """
+    _queue(sorted(_claim_names(terms, tokens, vehicle_ids)))
+
+
+def queue_for(bookings: Collection[Booking]) -> None:
+    """Wait for all that these bookings claim at once: for one after the other, two operations could cross."""
+    names: set[str] = set()
+    for booking in bookings:
+        names |= _claim_names(booking.terms, booking.tokens.all(), [booking.vehicle_id])
+    _queue(sorted(names))
+
+
+def kept_beside(booking: Booking) -> list[int]:
+    """The EVSEs that are kept for a change which waits to be decided, by id."""
+    kept = Occupancy.objects.filter(holder=booking.pk, kind=Occupancy.Kind.PENDING)
+    return list(kept.values_list("evse_id", flat=True))
+
+
+def power_kept_beside(booking: Booking) -> int | None:
+    """The watts that are kept for a change which waits to be decided."""
+    kept = Occupancy.objects.filter(holder=booking.pk, kind=Occupancy.Kind.PENDING)
+    return kept.values_list("power_w", flat=True).first()
+
+
+def drop_pending(booking: Booking) -> list[int]:
+    """Give up the place and the claims of a change that is not decided any more; the EVSEs that are freer now."""
+    evse_ids = kept_beside(booking)
+    if evse_ids:
+        vacate(booking, kinds=[Occupancy.Kind.PENDING])
+        claim(booking, list(booking.tokens.all()))
+    return evse_ids
+
+
+def unclaim(booking: Booking) -> None:
+    Claim.objects.filter(holder=booking.pk).delete()
+
+
+def token_keys(tokens: Collection[BookingToken]) -> set[str]:
+    return {f"{t.country_code}*{t.party_id}*{card_number(t.uid)}*{t.type}".upper()[:60] for t in tokens}
+
+
+def ends_after(booking: Booking, at: datetime) -> datetime:
+    """When the EVSE is free after a session that ended then."""
+    return at + timedelta(minutes=booking.terms.turnaround_min)
+
+
+def check_now() -> None:
+    """End a deferred stretch: a violation rises here with its name instead of at COMMIT."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS occupancy_evse_once IMMEDIATE")
+
+
+def defer() -> None:
+    """Let rows change places; the operation ends with `check_now`."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS occupancy_evse_once DEFERRED")
+
+
+def _claim_names(
+    terms: Terms, tokens: Iterable[BookingToken], vehicle_ids: Collection[int | None]
+) -> set[str]:
+    """What is claimed, by names of its own; nothing where the terms let it be in two places."""
+    if terms.overlapping_tokens:
+        return set()
+    return {
+        *[f"token {key}" for key in token_keys(list(tokens))],
+        *[f"vehicle {pk}" for pk in vehicle_ids if pk],
+    }
+
+
+def _queue(names: list[str]) -> None:
+    """Wait for whoever claims the same names, in the order of their keys, until this transaction ends.
+
+    Partners' tokens have no row to lock; the name itself is the lock. The inner query is sorted before the outer locks.
+    """
+    if not names:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(key) FROM (SELECT DISTINCT hashtextextended(name, 0) AS key"
+            " FROM unnest(%s::text[]) AS name ORDER BY key) AS ordered",
+            [names],
+        )

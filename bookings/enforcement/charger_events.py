@@ -1,0 +1,131 @@
+"""What chargers report, and what it means for the bookings there. Each runs in the reporter's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
+
+from django.db.models import Q
+
+from bookings import operations
+from bookings.core.locking import lock_bookings, lock_evses
+from bookings.enforcement import disruptions
+from bookings.enforcement.arming import rearm
+from bookings.enforcement.rescue import swap
+from bookings.enforcement.state import AT_CHARGER, RETRY, is_wanted, set_state
+from bookings.errors import WrongStatus
+from bookings.models import Booking, BookingStatus, Enforcement
+from depots import operations as depots
+from depots.gate import Answer
+from depots.models import Charger, ChargerCommand, ChargingSession, Evse
+from depots.queries import armed_reservations
+
+
+def charger_returned(charger: Charger, *, now: datetime) -> None:
+    """What it holds is unknown: first take back what should not stand, then reserve again what should."""
+    bookings = list(_at_charger(charger))
+    wanted = {b.reservation_id for b in bookings if is_wanted(b) and b.no_show_at() > now}
+    for armed in armed_reservations(charger, now=now):
+        if armed.reservation_id not in wanted:
+            _take_back(charger, armed.reservation_id, now)
+    for booking in bookings:
+        if booking.reservation_id in wanted and booking.enforcement in AT_CHARGER:
+            if booking.enforcement != Enforcement.SOFT:
+                set_state(booking, Enforcement.DUE, now=now)
+            rearm(booking, now=now)
+    disruptions.found_again(charger, now=now)
+
+
+def charger_left(charger: Charger, *, now: datetime) -> None:
+    """Offline: its reservations may go on, but nobody can tell. One that said it was out of service is restarting."""
+    for booking in _at_charger(charger):
+        is_restart = booking.enforcement_why == "unavailable"
+        if is_wanted(booking) and (is_restart or booking.enforcement in {Enforcement.ARMED, Enforcement.DUE}):
+            set_state(booking, Enforcement.AT_RISK, why="offline", retry_at=now + RETRY, now=now)
+
+
+def evse_changed(evse: Evse, before: str, *, now: datetime) -> None:
+    """A status is a hint: it makes us look and ask again, and only a fault is believed at once.
+
+    Out of service may be the two seconds of a restart: `rescue` moves what is not back after its grace.
+    """
+    disruptions.evse_changed(evse, now=now)
+    for booking in _at_evse(evse):
+        if not is_wanted(booking, evse) or booking.enforcement not in AT_CHARGER:
+            continue
+        if evse.status in {Evse.Status.FAULTED, Evse.Status.UNAVAILABLE}:
+            # A reservation ends on a charger with the fault (OCPP 1.6 §5.13, 2.0.1 H01).
+            set_state(booking, Enforcement.AT_RISK, why=evse.status, retry_at=now + RETRY, now=now)
+            if evse.status == Evse.Status.FAULTED:
+                swap(booking, now=now)
+        elif _asks_for_a_try(booking, evse, before):
+            rearm(booking, now=now)
+
+
+def evse_repeated(evse: Evse, *, now: datetime) -> None:
+    """It says again what it said before, which for a slot at risk is reason enough to ask again."""
+    at_risk = Booking.objects.filter(
+        evse=evse, status=BookingStatus.CONFIRMED, enforcement=Enforcement.AT_RISK
+    )
+    if at_risk.exists():
+        evse_changed(evse, evse.status, now=now)
+
+
+def reservation_gone(charger: Charger, reservation_id: int, outcome: str, *, now: datetime) -> None:
+    """A 2.x charger dropped a reservation. While the slot is still booked it is made again."""
+    for booking in _at_charger(charger):
+        if booking.reservation_id != reservation_id or not is_wanted(booking) or booking.no_show_at() <= now:
+            continue
+        if booking.enforcement == Enforcement.ARMED:
+            set_state(booking, Enforcement.DUE, now=now)
+            rearm(booking, now=now)
+
+
+def session_started(session: ChargingSession, answer: Answer, *, now: datetime) -> None:
+    """An entitled token at work: the booking is used, or taken up again. One whose slot is over leaves a session without
+    a booking."""
+    if not session.is_entitled or answer.reservation_id is None or session.evse is None:
+        return
+    with suppress(WrongStatus, Booking.DoesNotExist):
+        operations.start_charging(
+            booking_id=answer.reservation_id, session=session, actor=f"charger {session.charger}", now=now
+        )
+
+
+def session_ended(session: ChargingSession, *, now: datetime) -> None:
+    operations.end_session(session=session, actor=f"charger {session.charger}", now=now)
+
+
+def _at_charger(charger: Charger) -> Iterator[Booking]:
+    """The bookings whose reservation may stand at a charger or should, locked, in order of time."""
+    evses = lock_evses(list(charger.evses.values_list("pk", flat=True)))
+    yield from _locked(Q(evse__in=evses) | Q(armed_evse__in=evses))
+
+
+def _at_evse(evse: Evse) -> Iterator[Booking]:
+    lock_evses([evse.pk])
+    yield from _locked(Q(evse=evse))
+
+
+def _locked(where: Q) -> Iterator[Booking]:
+    live = Booking.objects.filter(where, status=BookingStatus.CONFIRMED, enforcement__in=AT_CHARGER)
+    yield from sorted(lock_bookings(list(live.values_list("pk", flat=True))), key=lambda b: b.starts_at)
+
+
+def _asks_for_a_try(booking: Booking, evse: Evse, before: str) -> bool:
+    """Free at last, or free although we armed it: a driver tapped and walked off, or the charger forgot."""
+    if booking.enforcement == Enforcement.AT_RISK:
+        return evse.status in {Evse.Status.AVAILABLE, Evse.Status.RESERVED}
+    was_reserved = before == Evse.Status.RESERVED and evse.status == Evse.Status.AVAILABLE
+    return booking.enforcement == Enforcement.ARMED and was_reserved
+
+
+def _take_back(charger: Charger, reservation_id: int, now: datetime) -> None:
+    depots.queue_command(
+        charger=charger,
+        action=ChargerCommand.Action.CANCEL_RESERVATION,
+        payload={"reservation_id": reservation_id},
+        reservation_id=reservation_id,
+        now=now,
+    )

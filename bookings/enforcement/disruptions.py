@@ -1,0 +1,150 @@
+"""What befalls a booking while it charges: faults, lost chargers, and slots that are outlived."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from bookings import operations
+from bookings.core import interruption, lifecycle
+from bookings.core.locking import lock_booking, lock_bookings
+from bookings.enforcement.arming import each_by_itself
+from bookings.enforcement.occupants import is_bay_taken
+from bookings.enforcement.state import ACTOR, RETRY, set_state
+from bookings.models import Booking, BookingEvent, BookingStatus, Enforcement
+from depots.models import Charger, ChargingSession, Evse
+
+# A connection drops for seconds many times a day, and charging goes on without it.
+LOST_AFTER = timedelta(minutes=5)
+# A fault is often told a moment after the session it ended.
+FAULT_FOLLOWS_WITHIN = timedelta(minutes=1)
+# From here on somebody else's session at the bay is a risk for the next booking.
+BAY_FREE_BEFORE_START = timedelta(minutes=5)
+AT_ONCE = 200
+
+
+def evse_changed(evse: Evse, *, now: datetime) -> None:
+    """Mark what a fault broke off, take the mark away when it charges again, and free what a truck has left.
+
+    The EVSE is locked.
+    """
+    if evse.told_status in {Evse.Status.AVAILABLE, Evse.Status.RESERVED}:
+        operations.vehicle_left(evse=evse, actor=ACTOR, now=now)
+    elif evse.told_status == Evse.Status.FAULTED:
+        for booking in _broken_off(evse, now):
+            interruption.mark(booking, "fault", actor=ACTOR, now=now)
+    elif evse.told_status == Evse.Status.CHARGING:
+        for booking in _at_work(Q(session__evse=evse, interrupted_why="fault")):
+            interruption.clear(booking, actor=ACTOR, now=now)
+
+
+def mark_lost(*, now: datetime) -> int:
+    """Charging at a charger that has not been heard of for minutes. How many were marked."""
+    lost = _running().filter(
+        interrupted_at__isnull=True, ends_at__gt=now, session__charger__lease_until__lte=now - LOST_AFTER
+    )
+    return each_by_itself(list(lost.values_list("pk", flat=True)[:AT_ONCE]), lambda pk: _mark_lost(pk, now))
+
+
+def found_again(charger: Charger, *, now: datetime) -> None:
+    """What was taken for lost has been charging all the while. Its EVSEs are locked."""
+    for booking in _at_work(Q(session__charger=charger, interrupted_why="offline")):
+        interruption.clear(booking, actor=ACTOR, now=now)
+
+
+def note_overstays(*, now: datetime) -> int:
+    """Sessions that have outlived their slot and the late stop of its terms, each told once. How many are new."""
+    told = BookingEvent.objects.filter(booking=OuterRef("pk"), kind="overstay", at__gte=OuterRef("ends_at"))
+    late = _running().filter(~Exists(told), ends_at__lte=now)
+    due = [booking.pk for booking in late[:AT_ONCE] if booking.overstays(now)]
+    return each_by_itself(due, lambda pk: _note_overstay(pk, now))
+
+
+def end_failed_tries(*, now: datetime) -> int:
+    """Bookings whose holder has not plugged in again by the booked end. How many were completed."""
+    over = Booking.objects.filter(
+        status=BookingStatus.CHARGING, ends_at__lte=now, session__ended_at__isnull=False
+    ).exclude(route=Booking.Route.OUTBOUND)
+    return each_by_itself(list(over.values_list("pk", flat=True)[:AT_ONCE]), lambda pk: _end_try(pk, now))
+
+
+def watch_bays(*, now: datetime) -> int:
+    """Put at risk what starts soon while somebody else's session is on at its EVSE, whatever the charger says of it.
+
+    How many there were.
+    """
+    session = ChargingSession.objects.filter(
+        evse=OuterRef("evse"), ended_at__isnull=True, announced_at__isnull=False
+    )
+    taken = Booking.objects.filter(
+        Exists(session),
+        status=BookingStatus.CONFIRMED,
+        starts_at__lte=now + BAY_FREE_BEFORE_START,
+        ends_at__gt=now,
+    ).exclude(enforcement=Enforcement.AT_RISK)
+    return each_by_itself(
+        list(taken.values_list("pk", flat=True)[:AT_ONCE]), lambda pk: _put_at_risk(pk, now)
+    )
+
+
+def _running() -> QuerySet[Booking]:
+    here = Booking.objects.filter(status=BookingStatus.CHARGING, session__ended_at__isnull=True)
+    return here.exclude(session=None).exclude(route=Booking.Route.OUTBOUND)
+
+
+def _at_work(where: Q) -> list[Booking]:
+    """Charging bookings of locked EVSEs, locked."""
+    return lock_bookings(list(_running().filter(where).values_list("pk", flat=True)))
+
+
+def _broken_off(evse: Evse, now: datetime) -> list[Booking]:
+    just_over = Q(status=BookingStatus.COMPLETED, session__ended_at__gt=now - FAULT_FOLLOWS_WITHIN)
+    at_work = Q(status=BookingStatus.CHARGING)
+    early = Booking.objects.filter(
+        just_over | at_work, session__evse=evse, ends_at__gt=now + interruption.NEAR_THE_END
+    )
+    return lock_bookings(list(early.values_list("pk", flat=True)))
+
+
+def _mark_lost(booking_id: int, now: datetime) -> int:
+    booking = lock_booking(booking_id)
+    session = booking.session
+    if booking.status != BookingStatus.CHARGING or session is None or session.ended_at is not None:
+        return 0
+    lease = session.charger.lease_until
+    if lease is None or lease > now - LOST_AFTER:
+        return 0
+    interruption.mark(booking, "offline", actor=ACTOR, now=now)
+    return 1
+
+
+def _note_overstay(booking_id: int, now: datetime) -> int:
+    booking = lock_booking(booking_id)
+    if not booking.overstays(now) or booking.events.filter(kind="overstay", at__gte=booking.ends_at).exists():
+        return 0
+    detail = {
+        "since": booking.overstays_from().isoformat(),
+        "evse": booking.evse.uid if booking.evse else None,
+    }
+    lifecycle.record(booking, kind="overstay", actor=ACTOR, at=now, detail=detail)
+    return 1
+
+
+def _end_try(booking_id: int, now: datetime) -> int:
+    booking = lock_booking(booking_id)
+    is_over = booking.session is not None and booking.session.ended_at is not None
+    if booking.status != BookingStatus.CHARGING or not is_over or booking.ends_at > now:
+        return 0
+    operations.complete(booking_id=booking_id, at=booking.ends_at, actor=ACTOR, now=now)
+    return 1
+
+
+def _put_at_risk(booking_id: int, now: datetime) -> int:
+    booking = lock_booking(booking_id)
+    if booking.status != BookingStatus.CONFIRMED or booking.enforcement == Enforcement.AT_RISK:
+        return 0
+    if not is_bay_taken(booking):
+        return 0
+    set_state(booking, Enforcement.AT_RISK, why="occupied", retry_at=now + RETRY, now=now)
+    return 1

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from bookings.core import lifecycle
+from bookings.core.locking import lock_booking
+from bookings.core.versions import SEEN_WHOLE, check_version
+from bookings.errors import PartnerSilent, ReasonUnknown, WrongStatus
+from bookings.models import Booking, BookingRequest, BookingStatus
+from bookings.operations import request_log
+from bookings.rules import periods
+from bookings.signals import partner_asked
+
+# The names are OCPI's (Bookings 1.1, CanceledReason); people and partners give the same ones.
+REASONS = {
+    "POWER_OUTAGE": "Power outage",
+    "BROKEN_CHARGER": "Broken charger",
+    "FULL": "Depot is full",
+    "BLOCKED": "Bay is blocked",
+    "TRAFFIC": "Traffic",
+    "BROKEN_VEHICLE": "Broken vehicle",
+    "NO_CANCELED": "No reason given",
+    "UNKNOWN": "Other",
+}
+REASONS_OF = {
+    Booking.Side.FLEET: ("TRAFFIC", "BROKEN_VEHICLE", "BLOCKED", "NO_CANCELED", "UNKNOWN"),
+    Booking.Side.DEPOT: ("BROKEN_CHARGER", "POWER_OUTAGE", "FULL", "BLOCKED", "UNKNOWN"),
+}
+
+
+def cancel_booking(
+    *,
+    booking_id: int,
+    reason: str,
+    by: str,
+    note: str = "",
+    received: dict[str, Any] | None = None,
+    fingerprint: str = "",
+    seen_version: int | None = None,
+    actor: str,
+    now: datetime,
+) -> Booking:
+    """Give a booking up, as its fleet (by its deadline) or as the depot (until the vehicle charges).
+
+    At a partner's depot the partner is asked and the booking stays what it is until it answers.
+    Raises ReasonUnknown, WrongStatus, ChangedMeanwhile when it is another place, time or vehicle than in
+    `seen_version`, CancelTooLate or PartnerSilent.
+    """
+    if reason not in REASONS:
+        raise ReasonUnknown(f"{reason!r} is no reason; one of {', '.join(REASONS)} is.")
+    with lifecycle.one_operation():
+        booking = lock_booking(booking_id)
+        _check(booking, by, seen_version, now)
+        asked = request_log.asked_of(None, reason=reason)
+        if not booking.is_ours:
+            return _ask_partner(booking, asked, note, actor, now)
+        request_log.decline_pending(booking, "The booking was cancelled.", actor=actor, now=now)
+        if by == Booking.Side.FLEET:
+            request_log.log(
+                booking, BookingRequest.Kind.CANCEL, asked,
+                accepted=True, received=received, fingerprint=fingerprint, actor=actor, now=now,
+            )  # fmt: skip
+        write_off(booking, reason, by, note=note, actor=actor, now=now)
+    return booking
+
+
+def write_off(booking: Booking, reason: str, by: str, *, note: str = "", actor: str, now: datetime) -> None:
+    """The move itself, for callers that hold the locks."""
+    booking.cancel_reason, booking.cancelled_by, booking.note = reason, by, note[:200]
+    fields = ["cancel_reason", "cancelled_by", "note"]
+    if by == Booking.Side.DEPOT:
+        booking.changed_by_depot_at = now
+        fields.append("changed_by_depot_at")
+    detail = {"reason": reason, "by": by, **({"note": note[:200]} if note else {})}
+    lifecycle.move(booking, BookingStatus.CANCELLED, actor=actor, at=now, detail=detail, fields=fields)
+
+
+def release_hold(*, booking_id: int, seen_version: int | None = None, actor: str, now: datetime) -> Booking:
+    """Give a hold back that is not wanted any more. Raises WrongStatus when it is no hold, ChangedMeanwhile when the
+    depot has put it elsewhere since `seen_version`."""
+    with lifecycle.one_operation():
+        booking = lock_booking(booking_id)
+        if booking.status != BookingStatus.HELD:
+            raise WrongStatus(booking.status, BookingStatus.CANCELLED)
+        check_version(booking, seen_version, SEEN_WHOLE)
+        lifecycle.move(booking, BookingStatus.CANCELLED, actor=actor, at=now)
+    return booking
+
+
+def _check(booking: Booking, by: str, seen_version: int | None, now: datetime) -> None:
+    if BookingStatus.CANCELLED not in lifecycle.NEXT.get(booking.status, ()):
+        raise WrongStatus(booking.status, BookingStatus.CANCELLED)
+    check_version(booking, seen_version, SEEN_WHOLE)
+    if by == Booking.Side.FLEET and booking.status == BookingStatus.CONFIRMED:
+        periods.check_cancel(booking, now=now)
+
+
+def _ask_partner(booking: Booking, asked: dict[str, Any], note: str, actor: str, now: datetime) -> Booking:
+    open_ask = request_log.pending(booking)
+    if open_ask is not None and open_ask.kind == BookingRequest.Kind.CANCEL:
+        raise PartnerSilent("The partner has been asked to cancel it and has not answered yet.")
+    request_log.decline_pending(booking, "Overtaken by the cancellation.", actor=actor, now=now)
+    request = request_log.log(
+        booking, BookingRequest.Kind.CANCEL, asked, accepted=False, actor=actor, now=now
+    )
+    lifecycle.record(
+        booking, kind="cancel_requested", actor=actor, at=now, detail={**asked, "note": note[:200]}
+    )
+    partner_asked.send(sender=BookingRequest, request=request, at=now)
+    return booking

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from bookings.core import lifecycle, occupancy
+from bookings.core.constraints import violation_raises
+from bookings.core.locking import lock_booking
+from bookings.core.versions import SEEN_WHOLE, check_version
+from bookings.errors import NotAtPartner, NothingToDecide, SlotTaken, WrongStatus
+from bookings.models import Booking, BookingRequest, BookingStatus
+from bookings.operations import change_plan, request_log
+from bookings.operations.change import apply as apply_change
+from bookings.operations.change import queue_claims
+from bookings.operations.create import answer_until
+
+
+def decide(
+    *,
+    booking_id: int,
+    accept: bool,
+    reason: str = "",
+    seen_version: int | None = None,
+    actor: str,
+    now: datetime,
+) -> Booking:
+    """The depot's answer to the open ask of a booking, a new one or a change.
+
+    Raises NothingToDecide when there is none (any more), ChangedMeanwhile when another one has taken its place since
+    `seen_version`, NotAtPartner, WrongStatus, PowerUnavailable; SlotTaken when the place kept for a change was closed
+    meanwhile.
+    """
+    closed = SlotTaken("The place kept for the change was closed meanwhile.")
+    with violation_raises({"occupancy_evse_once": closed}), lifecycle.one_operation():
+        # The depot too: the promise of power may have to be renewed with a change.
+        booking = lock_booking(booking_id, depot=True)
+        if not booking.is_ours:
+            raise NotAtPartner("The partner decides on this booking.")
+        request = request_log.pending(booking)
+        if request is None:
+            raise NothingToDecide("Nothing of this booking waits for a decision.")
+        check_version(booking, seen_version, SEEN_WHOLE)
+        answer = _accept if accept else _decline
+        answer(booking, request, reason, actor, now)
+    return booking
+
+
+def _accept(booking: Booking, request: BookingRequest, reason: str, actor: str, now: datetime) -> None:
+    change = target = None
+    if request.kind == BookingRequest.Kind.CHANGE:
+        change, target = change_plan.from_request(booking, request)
+        change_plan.check_status(booking, change)
+    if answer_until(booking, change.period if change else booking.period) <= now:
+        sentence = "Too late: the truck had to be there before now."
+        raise WrongStatus(booking.status, BookingStatus.CONFIRMED, sentence)
+    request_log.settle(request, BookingRequest.Decision.ACCEPTED, reason=reason, actor=actor, now=now)
+    booking.decide_until = None
+    if change is not None and target is not None:
+        queue_claims(booking, change)
+        change = replace(change, kept_w=occupancy.power_kept_beside(booking))
+        occupancy.drop_pending(booking)
+        apply_change(booking, change, target, by=Booking.Side.FLEET, actor=actor, now=now)
+    if booking.status == BookingStatus.REQUESTED:
+        detail = {"reason": reason} if reason else {}
+        lifecycle.move(
+            booking, BookingStatus.CONFIRMED, actor=actor, at=now, detail=detail, fields=["decide_until"]
+        )
+
+
+def _decline(booking: Booking, request: BookingRequest, reason: str, actor: str, now: datetime) -> None:
+    request_log.settle(request, BookingRequest.Decision.DECLINED, reason=reason, actor=actor, now=now)
+    booking.decide_until = None
+    detail = {"reason": reason} if reason else {}
+    if booking.status == BookingStatus.REQUESTED and request.kind == BookingRequest.Kind.CREATE:
+        booking.note = reason[:200]
+        booking.changed_by_depot_at = now
+        lifecycle.move(
+            booking, BookingStatus.DECLINED, actor=actor, at=now, detail=detail,
+            fields=["decide_until", "note", "changed_by_depot_at"],
+        )  # fmt: skip
+        return
+    drop_change(booking, detail, actor=actor, now=now)
+
+
+def drop_change(booking: Booking, detail: dict[str, str], *, actor: str, now: datetime) -> None:
+    """A change that will not happen gives its kept place back; a booking nobody ever confirmed goes with it."""
+    if booking.status == BookingStatus.REQUESTED:
+        lifecycle.move(
+            booking, BookingStatus.DECLINED, actor=actor, at=now, detail=detail, fields=["decide_until"]
+        )
+        return
+    given_up = occupancy.drop_pending(booking)
+    booking.changed_by_depot_at = now
+    lifecycle.record(
+        booking, kind="change_declined", actor=actor, at=now, detail=detail,
+        fields=["decide_until", "changed_by_depot_at"],
+    )  # fmt: skip
+    lifecycle.tell_calendars(given_up, at=now)

@@ -1,0 +1,90 @@
+"""What time does to bookings. The scheduler finds what is due; each of these looks again under the lock.
+
+All of them may be called twice, late, or for a booking that has moved on: they raise WrongStatus and change nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from bookings.core import lifecycle
+from bookings.core.locking import lock_booking
+from bookings.errors import NothingToDecide, WrongStatus
+from bookings.models import Booking, BookingRequest, BookingStatus
+from bookings.operations import request_log
+from bookings.operations.decide import drop_change
+
+ACTOR = "scheduler"
+
+
+def expire_hold(*, booking_id: int, now: datetime) -> Booking:
+    """A hold nobody confirmed in time gives its place back."""
+    with lifecycle.one_operation():
+        booking = lock_booking(booking_id)
+        if booking.held_until is None or booking.held_until > now:
+            raise WrongStatus(booking.status, BookingStatus.EXPIRED)
+        lifecycle.move(booking, BookingStatus.EXPIRED, actor=ACTOR, at=now)
+    return booking
+
+
+def fail_undecided(*, booking_id: int, now: datetime) -> Booking:
+    """An ask the depot did not answer in time fails: a new booking with it, a change leaves the booking as it was."""
+    with lifecycle.one_operation():
+        booking = lock_booking(booking_id)
+        request = request_log.pending(booking)
+        if (
+            request is None
+            or booking.decide_until is None
+            or booking.decide_until > now
+            or not booking.is_ours
+        ):
+            raise NothingToDecide("Nothing of this booking is overdue.")
+        text = "The depot did not decide in time."
+        request_log.settle(request, BookingRequest.Decision.FAILED, reason=text, actor=ACTOR, now=now)
+        booking.decide_until = None
+        if booking.status == BookingStatus.REQUESTED:
+            booking.note = text
+            lifecycle.move(
+                booking, BookingStatus.FAILED, actor=ACTOR, at=now, detail={"reason": text},
+                fields=["decide_until", "note"],
+            )  # fmt: skip
+        else:
+            drop_change(booking, {"reason": text}, actor=ACTOR, now=now)
+    return booking
+
+
+def mark_no_show(*, booking_id: int, now: datetime) -> Booking:
+    """A vehicle that has not come by its no-show time loses the slot; the rest of it is free again."""
+    with lifecycle.one_operation():
+        booking = lock_booking(booking_id)
+        if booking.no_show_at() > now or not booking.is_ours:
+            raise WrongStatus(booking.status, BookingStatus.NO_SHOW)
+        request_log.decline_pending(booking, "The vehicle did not come.", actor=ACTOR, now=now)
+        lifecycle.move(booking, BookingStatus.NO_SHOW, actor=ACTOR, at=now)
+    return booking
+
+
+def complete_overdue_remote(*, booking_id: int, now: datetime) -> Booking:
+    """At a partner's depot charging is only known to have begun; when the slot is over it is over for us too."""
+    with lifecycle.one_operation():
+        booking = lock_booking(booking_id)
+        if booking.is_ours or booking.status != BookingStatus.CHARGING or booking.ends_at > now:
+            raise WrongStatus(booking.status, BookingStatus.COMPLETED)
+        lifecycle.adopt(booking, BookingStatus.COMPLETED, actor=ACTOR, at=now, detail={})
+    return booking
+
+
+def fail_unanswered_remote(*, booking_id: int, now: datetime) -> Booking:
+    """A partner that has left, or never answered, cannot be waited for once the slot is over."""
+    with lifecycle.one_operation():
+        booking = lock_booking(booking_id)
+        if booking.is_ours or booking.status != BookingStatus.REQUESTED or booking.ends_at > now:
+            raise WrongStatus(booking.status, BookingStatus.FAILED)
+        booking.note = "The partner did not answer in time."
+        if (request := request_log.pending(booking)) is not None:
+            request_log.settle(
+                request, BookingRequest.Decision.FAILED, reason=booking.note, actor=ACTOR, now=now
+            )
+        detail = {"reason": booking.note}
+        lifecycle.adopt(booking, BookingStatus.FAILED, actor=ACTOR, at=now, detail=detail, fields=["note"])
+    return booking

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from bookings.core import lifecycle
+from bookings.core.locking import lock_booking
+from bookings.errors import WrongStatus
+from bookings.models import Booking, BookingRequest, BookingStatus
+from bookings.operations import request_log
+from depots.models import Evse
+from depots.periods import Period
+
+
+@dataclass(frozen=True)
+class RemoteState:
+    """A partner's truth about one of our bookings at its depot; None is "not told".
+
+    `status` is ours for its `remote_status`; `decision` answers the ask we are waiting for; `cancelled_by` and
+    `cancel_reason` belong to a cancellation. With `ask_id` all of it is about that ask, and nothing once it is settled.
+    """
+
+    remote_status: str = ""
+    status: BookingStatus | None = None
+    remote_id: str = ""
+    period: Period | None = None
+    evse_uid: str | None = None
+    power_w: int | None = None
+    decision: BookingRequest.Decision | None = None
+    reason: str = ""
+    cancelled_by: str = ""
+    cancel_reason: str = ""
+    ask_id: int | None = None
+
+
+# What a partner says may mean one thing or another, depending on what was asked: it is read under the lock.
+Reading = Callable[[Booking, BookingRequest | None], RemoteState]
+
+
+def adopt_remote(*, booking_id: int, state: RemoteState | Reading, actor: str, now: datetime) -> Booking:
+    """Take over what the partner says. Saying the same twice changes nothing and leaves no event.
+
+    A Reading is given the locked booking and the ask that waits by then: another may have taken the place of the one
+    that the partner has read.
+    """
+    with transaction.atomic():
+        booking = lock_booking(booking_id)
+        if booking.is_ours:
+            raise WrongStatus(booking.status, "adopted", "This booking is at one of our own depots.")
+        ask = request_log.pending(booking)
+        if not isinstance(state, RemoteState):
+            state = state(booking, ask)
+        if state.ask_id is not None and (ask is None or ask.pk != state.ask_id):
+            return booking
+        cancel_asked = ask is not None and ask.kind == BookingRequest.Kind.CANCEL
+        if (
+            ask is not None
+            and state.decision is not None
+            and state.decision != BookingRequest.Decision.PENDING
+        ):
+            request_log.settle(ask, state.decision, reason=state.reason, actor=actor, now=now)
+        fields, changed = _take_facts(booking, state)
+        if state.status is not None and state.status != booking.status and _moves_on(booking, state.status):
+            _take_status(booking, state, fields, changed, surprising=not cancel_asked, actor=actor, now=now)
+        elif fields or (ask is not None and ask.decision != BookingRequest.Decision.PENDING):
+            _take_rest(booking, state, ask, fields, changed, actor=actor, now=now)
+    return booking
+
+
+def _moves_on(booking: Booking, to: BookingStatus) -> bool:
+    """A partner's FULFILLED stands for our charging and completed alike: completed is not taken back by it."""
+    return not (booking.status == BookingStatus.COMPLETED and to == BookingStatus.CHARGING)
+
+
+def _take_facts(booking: Booking, state: RemoteState) -> tuple[list[str], dict[str, Any]]:
+    """Set what differs; the columns to save, and what of it a dispatcher should see."""
+    fields: list[str] = []
+    shown: dict[str, Any] = {}
+    if state.remote_id and state.remote_id != booking.remote_id:
+        booking.remote_id = state.remote_id
+        fields.append("remote_id")
+    if state.remote_status and state.remote_status != booking.remote_status:
+        booking.remote_status = state.remote_status
+        fields.append("remote_status")
+    if state.period is not None and state.period.in_utc() != booking.period.in_utc():
+        shown["period"] = state.period.as_json()
+        booking.period = state.period
+        fields += ["starts_at", "ends_at"]
+    if state.evse_uid is not None:
+        evse = (
+            Evse.objects.filter(depot=booking.depot_id, uid__iexact=state.evse_uid).first()
+            if state.evse_uid
+            else None
+        )
+        if evse is not None and evse.pk != booking.evse_id:
+            if booking.evse_id is not None:  # the first one is what was asked for, not a change of it
+                shown["evse"] = evse.uid
+            booking.evse = evse
+            fields.append("evse")
+    if state.power_w and state.power_w != booking.promised_power_w:
+        booking.promised_power_w = state.power_w
+        fields.append("promised_power_w")
+    return fields, shown
+
+
+def _take_status(
+    booking: Booking,
+    state: RemoteState,
+    fields: list[str],
+    shown: dict[str, Any],
+    *,
+    surprising: bool,
+    actor: str,
+    now: datetime,
+) -> None:
+    assert state.status is not None
+    detail = {
+        "remote_status": state.remote_status,
+        **shown,
+        **({"reason": state.reason} if state.reason else {}),
+    }
+    if state.status == BookingStatus.CANCELLED:
+        booking.cancel_reason, booking.cancelled_by = state.cancel_reason, state.cancelled_by
+        fields += ["cancel_reason", "cancelled_by"]
+        detail |= {"reason": state.cancel_reason, "by": state.cancelled_by}
+    first_answer = booking.status == BookingStatus.REQUESTED and state.status == BookingStatus.CONFIRMED
+    if not first_answer and surprising and state.status != BookingStatus.CHARGING:
+        booking.changed_by_depot_at = now
+        fields.append("changed_by_depot_at")
+    if state.reason:
+        booking.note = state.reason[:200]
+        fields.append("note")
+    if state.status not in {BookingStatus.REQUESTED, BookingStatus.CONFIRMED}:
+        request_log.decline_pending(booking, "The booking has ended.", actor=actor, now=now)
+    lifecycle.adopt(booking, state.status, actor=actor, at=now, detail=detail, fields=fields)
+
+
+def _take_rest(
+    booking: Booking,
+    state: RemoteState,
+    ask: BookingRequest | None,
+    fields: list[str],
+    shown: dict[str, Any],
+    *,
+    actor: str,
+    now: datetime,
+) -> None:
+    """Same status: the answer to a change, an EVSE assigned, or a move by the partner."""
+    answered = ask is not None and ask.decision != BookingRequest.Decision.PENDING
+    kind = "changed" if shown else "answered"
+    if answered and ask is not None and ask.kind != BookingRequest.Kind.CREATE:
+        kind = "change_accepted" if ask.decision == BookingRequest.Decision.ACCEPTED else "change_declined"
+    if shown and not answered:
+        booking.changed_by_depot_at = now
+        fields.append("changed_by_depot_at")
+    detail = {"by": "depot", "after": shown, **({"reason": state.reason} if state.reason else {})}
+    lifecycle.record(booking, kind=kind, actor=actor, at=now, detail=detail, fields=fields)

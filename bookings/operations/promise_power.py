@@ -1,0 +1,87 @@
+"""How much power a booking is promised when it changes or is moved; under the locks of the booking and of its depot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from bookings.errors import LowerPower, PowerUnavailable
+from bookings.models import Booking
+from bookings.operations.change_plan import Change
+from bookings.rules.power import Supply
+from depots.models import Evse
+from depots.periods import Period
+
+
+def watts_for(booking: Booking, change: Change, target: Evse, span: Period, *, by: str, now: datetime) -> int:
+    """What a changed booking is promised at the target, whose span it would occupy.
+
+    A wish, new or old, is kept or refused; without one the default of the new place and time holds. What the depot does is
+    never refused for power alone: a manager is asked before it lowers a promise, a rescue keeps as much as there is.
+    Raises PowerUnavailable or LowerPower.
+    """
+    if change.kept_w is not None:
+        return change.kept_w  # kept while the depot decided, whatever became of its limits meanwhile
+    supply = Supply.at({target.depot_id}, span, without=booking.pk, now=now)
+    wish_w = change.power_w if change.power_w is not None else booking.wished_power_w
+    most_w = booking.terms.max_promise_w
+    if change.is_rescue:
+        return _as_much_as_there_is(supply, booking, target, span, change, booking.promised_power_w)
+    if by == Booking.Side.DEPOT:
+        return _asked_of_manager(supply, booking, target, span, change)
+    already = _already(booking, change, target)
+    try:
+        watts = supply.promise(target, span, wish_w, change.needs.max_power_w, most_w=most_w)
+    except PowerUnavailable:
+        if already:  # a limit was lowered: what was promised stands where it is
+            return already
+        raise
+    return max(watts, already)
+
+
+def watts_left(booking: Booking, there: Evse, span: Period, *, now: datetime) -> int:
+    """What a booking still is promised at an EVSE its vehicle has taken by itself, asked or not."""
+    supply = Supply.at({there.depot_id}, span, without=booking.pk, now=now)
+    return min(booking.promised_power_w, supply.lowest(there, span).most_w)
+
+
+def by_kept_power(supply: Supply, booking: Booking, evses: Iterable[Evse]) -> list[Evse]:
+    """EVSEs it could be moved to as it stands, those first that keep most of what it was promised."""
+    span = booking.period.widened(booking.terms.early_start, booking.terms.tail)
+
+    def lost(evse: Evse) -> int:
+        return max(booking.promised_power_w - supply.lowest(evse, span).most_w, 0)
+
+    return sorted(evses, key=lost)
+
+
+def _asked_of_manager(supply: Supply, booking: Booking, target: Evse, span: Period, change: Change) -> int:
+    if booking.wished_power_w is not None:
+        watts = _as_much_as_there_is(supply, booking, target, span, change, booking.wished_power_w)
+    else:
+        watts = supply.promise(
+            target, span, None, change.needs.max_power_w, most_w=booking.terms.max_promise_w
+        )
+        watts = max(watts, _already(booking, change, target))
+    if watts < booking.promised_power_w and not change.accepts_lower_power:
+        raise LowerPower(target.uid, before_w=booking.promised_power_w, after_w=watts)
+    return watts
+
+
+def _as_much_as_there_is(
+    supply: Supply, booking: Booking, target: Evse, span: Period, change: Change, wanted_w: int
+) -> int:
+    """As much of what is wanted as a wish could get there, and no less than without one. Raises PowerUnavailable."""
+    most_w = booking.terms.max_promise_w
+    power = supply.lowest(target, span)
+    default_w = supply.promise(target, span, None, change.needs.max_power_w, most_w=most_w)
+    if booking.wished_power_w is not None:
+        default_w = min(default_w, wanted_w)
+    return max(default_w, min(wanted_w, power.most_w))
+
+
+def _already(booking: Booking, change: Change, target: Evse) -> int:
+    """What a booking that stays where and when it is has already, as far as its vehicle can use it."""
+    if (change.period, target.pk) != (booking.period, booking.evse_id) or change.power_w is not None:
+        return 0
+    return min(booking.promised_power_w, change.needs.max_power_w or booking.promised_power_w)

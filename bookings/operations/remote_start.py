@@ -1,0 +1,116 @@
+"""Starting and stopping a booking's charging from afar. The charger answers later: `take_answer` keeps what it said."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from bookings.core import lifecycle
+from bookings.core.locking import lock_booking, lock_bookings
+from bookings.core.versions import SEEN_WHOLE, check_version
+from bookings.errors import ChargerOffline, NotYetStartable, WrongStatus
+from bookings.models import Booking, BookingStatus
+from bookings.rules.identification import token_for
+from depots import operations as depots
+from depots.models import Charger, ChargerCommand, ChargingSession
+from depots.queries import is_online
+
+Action = ChargerCommand.Action
+State = ChargerCommand.State
+
+# A driver who waits beside the truck; what a charger did not get by then it need not do any more.
+WAITS = timedelta(seconds=35)
+EVENT = {Action.REMOTE_START: "remote_start", Action.REMOTE_STOP: "remote_stop"}
+
+
+def start_remotely(
+    *, booking_id: int, seen_version: int | None = None, actor: str, now: datetime
+) -> ChargerCommand:
+    """Ask the charger to begin charging for the booking, with one of its tokens that fits, else its secret.
+
+    Once more while the charger has not answered is the same command. Raises WrongStatus, NotYetStartable, ChargerOffline,
+    or ChangedMeanwhile when it is another place, time or vehicle than in `seen_version`.
+    """
+    with lifecycle.one_operation():
+        booking = lock_booking(booking_id)
+        why_not_start(booking, now=now)
+        check_version(booking, seen_version, SEEN_WHOLE)
+        charger = _charger(booking, now)
+        assert booking.evse is not None
+        name, kind = token_for(booking, charger)
+        payload = {
+            "evse": booking.evse.number, "token": name, "token_type": kind, "group": booking.group,
+            "reservation_id": booking.reservation_id,
+        }  # fmt: skip
+        return _send(booking, charger, Action.REMOTE_START, payload, actor, now)
+
+
+def stop_remotely(
+    *, booking_id: int, seen_version: int | None = None, actor: str, now: datetime
+) -> ChargerCommand:
+    """Ask the charger to end the booking's session. Raises WrongStatus, ChargerOffline, ChangedMeanwhile."""
+    with lifecycle.one_operation():
+        booking = lock_booking(booking_id)
+        session = running_session(booking)
+        if session is None:
+            raise WrongStatus(booking.status, "stopped", "Nothing is charging for this booking now.")
+        check_version(booking, seen_version, SEEN_WHOLE)
+        if not is_online(session.charger, now=now):
+            raise ChargerOffline
+        payload = {"transaction": session.transaction}
+        return _send(booking, session.charger, Action.REMOTE_STOP, payload, actor, now)
+
+
+def why_not_start(booking: Booking, *, now: datetime) -> None:
+    """Raises WrongStatus or NotYetStartable where there is nothing to start."""
+    startable = booking.status == BookingStatus.CONFIRMED or (
+        booking.status == BookingStatus.CHARGING and running_session(booking) is None
+    )
+    if not booking.is_ours or not startable or now >= booking.ends_at:
+        status = booking.get_status_display().lower()
+        raise WrongStatus(booking.status, "started", f"A booking that is {status} cannot be started.")
+    if now < booking.starts_at - booking.terms.early_start:
+        raise NotYetStartable
+
+
+def running_session(booking: Booking) -> ChargingSession | None:
+    session = booking.session
+    return session if booking.is_ours and session is not None and session.ended_at is None else None
+
+
+def take_answer(command: ChargerCommand, *, now: datetime) -> None:
+    """Keep in the history how a start or stop from afar went. Runs in the transaction that settles the command."""
+    kind = EVENT.get(Action(command.action))
+    if kind is None or command.reservation_id is None:
+        return
+    for booking in lock_bookings([command.reservation_id]):
+        after = command.answer if command.state == State.ANSWERED else "no_answer"
+        detail = {"command": command.pk, "text": command.answer_text[:200]}
+        lifecycle.record(
+            booking, kind=kind, after=after[:20], actor=f"charger {command.charger}", at=now, detail=detail
+        )
+
+
+def _charger(booking: Booking, now: datetime) -> Charger:
+    charger = booking.evse.charger if booking.evse is not None else None
+    if charger is None or not is_online(charger, now=now):
+        raise ChargerOffline
+    return charger
+
+
+def _send(
+    booking: Booking, charger: Charger, action: str, payload: dict[str, Any], actor: str, now: datetime
+) -> ChargerCommand:
+    waiting = charger.commands.filter(
+        action=action, reservation_id=booking.reservation_id, state__in=[State.QUEUED, State.SENT],
+        created_at__gt=now - WAITS,
+    )  # fmt: skip
+    if (known := waiting.order_by("-id").first()) is not None:
+        return known
+    command = depots.queue_command(
+        charger=charger, action=action, payload=payload, reservation_id=booking.reservation_id,
+        not_after=now + WAITS, now=now,
+    )  # fmt: skip
+    detail = {"command": command.pk, "evse": booking.evse.uid if booking.evse else None}
+    lifecycle.record(booking, kind=EVENT[Action(action)], after="asked", actor=actor, at=now, detail=detail)
+    return command

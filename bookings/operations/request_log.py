@@ -1,0 +1,171 @@
+"""The asks of a booking and their decisions: what came in, what was answered, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Q
+
+from bookings.models import Booking, BookingOption, BookingRequest, BookingToken, Vehicle
+from bookings.rules.fit import Needs
+from depots.models import Evse
+from depots.periods import Period
+
+
+def asked_of(
+    period: Period | None,
+    *,
+    option: BookingOption | None = None,
+    evse: Evse | None = None,
+    vehicle: Vehicle | None = None,
+    tokens: Sequence[BookingToken] | None = None,
+    power_w: int | None = None,
+    plate: str = "",
+    authorization_reference: str = "",
+    needs: Needs | None = None,
+    reason: str = "",
+) -> dict[str, Any]:
+    """What is asked, in our words, only as far as it is asked; the shape is BookingRequest's."""
+    asked: dict[str, Any] = {
+        "period": period.as_json() if period else None,
+        "option": option.code if option else None,
+        "evse": evse.uid if evse else None,
+        "evse_id": evse.pk if evse else None,
+        "vehicle": vehicle.plate if vehicle else None,
+        "vehicle_id": vehicle.pk if vehicle else None,
+        "tokens": [_token(token) for token in tokens] if tokens is not None else None,
+        "power_w": power_w,
+        "plate": plate or None,
+        "authorization_reference": authorization_reference or None,
+        "needs": (needs.to_json() or None) if needs is not None else None,
+        "reason": reason or None,
+    }
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+def log(
+    booking: Booking,
+    kind: str,
+    asked: dict[str, Any],
+    *,
+    accepted: bool,
+    received: dict[str, Any] | None = None,
+    fingerprint: str = "",
+    actor: str,
+    now: datetime,
+) -> BookingRequest:
+    """Keep an ask, decided at once or pending."""
+    return BookingRequest.objects.create(
+        booking=booking,
+        kind=kind,
+        decision=BookingRequest.Decision.ACCEPTED if accepted else BookingRequest.Decision.PENDING,
+        asked=asked,
+        received=received,
+        fingerprint=fingerprint,
+        asked_by=actor,
+        asked_at=now,
+        decided_at=now if accepted else None,
+    )
+
+
+def log_declined(
+    booking: Booking,
+    kind: str,
+    asked: dict[str, Any],
+    reason: str,
+    *,
+    received: dict[str, Any] | None,
+    fingerprint: str,
+    actor: str,
+    now: datetime,
+) -> BookingRequest:
+    """Keep an ask that was refused by a rule."""
+    return BookingRequest.objects.create(
+        booking=booking,
+        kind=kind,
+        decision=BookingRequest.Decision.DECLINED,
+        asked=asked,
+        received=received,
+        fingerprint=fingerprint,
+        asked_by=actor,
+        asked_at=now,
+        decided_at=now,
+        decided_by="rule",
+        reason=reason[:300],
+    )
+
+
+def pending(booking: Booking) -> BookingRequest | None:
+    return booking.requests.filter(decision=BookingRequest.Decision.PENDING).first()
+
+
+def needs_of(booking: Booking) -> Needs:
+    """What must fit wherever it is put: its vehicle, or what a partner, whose vehicle we do not know, asked for."""
+    return needs_by_booking([booking])[booking.pk]
+
+
+def needs_by_booking(bookings: Collection[Booking]) -> dict[int, Needs]:
+    """The same for many, in one query."""
+    found = {booking.pk: Needs.of(booking.vehicle) for booking in bookings}
+    unknown = [booking.pk for booking in bookings if booking.vehicle is None]
+    if not unknown:
+        return found
+    in_force = Q(decision=BookingRequest.Decision.ACCEPTED) | Q(
+        decision=BookingRequest.Decision.PENDING, kind=BookingRequest.Kind.CREATE
+    )
+    asks = BookingRequest.objects.filter(in_force, booking__in=unknown, asked__has_key="needs").order_by("pk")
+    for booking_id, asked in asks.values_list("booking_id", "asked"):
+        found[booking_id] = Needs.from_json(asked["needs"])
+    return found
+
+
+def needs_of_waiting(bookings: Collection[Booking]) -> dict[int, Needs]:
+    """What must fit where a change that waits would put a booking, by booking id, in three queries."""
+    waiting = BookingRequest.objects.filter(
+        booking__in=bookings, decision=BookingRequest.Decision.PENDING, kind=BookingRequest.Kind.CHANGE
+    )
+    asked = dict(waiting.values_list("booking_id", "asked"))
+    vehicles = Vehicle.objects.in_bulk([ask["vehicle_id"] for ask in asked.values() if "vehicle_id" in ask])
+    found = needs_by_booking([booking for booking in bookings if booking.pk in asked])
+    for booking_id, ask in asked.items():
+        if ask.get("vehicle_id") in vehicles:
+            found[booking_id] = Needs.of(vehicles[ask["vehicle_id"]])
+        elif "needs" in ask:
+            found[booking_id] = Needs.from_json(ask["needs"])
+    return found
+
+
+def settle(
+    request: BookingRequest, decision: BookingRequest.Decision, *, reason: str = "", actor: str, now: datetime
+) -> None:
+    """Write the decision of a pending ask; it is final afterwards."""
+    request.decision, request.reason, request.decided_at, request.decided_by = (
+        decision,
+        reason[:300],
+        now,
+        actor,
+    )
+    request.save(update_fields=["decision", "reason", "decided_at", "decided_by"])
+
+
+def decline_pending(booking: Booking, reason: str, *, actor: str, now: datetime) -> BookingRequest | None:
+    """An open ask that events have overtaken is declined: nothing of the booking waits for a decision any more."""
+    request = pending(booking)
+    if request is not None:
+        settle(request, BookingRequest.Decision.DECLINED, reason=reason, actor=actor, now=now)
+    if booking.decide_until is not None:
+        booking.decide_until = None
+        booking.save(update_fields=["decide_until"])
+    return request
+
+
+def _token(token: BookingToken) -> dict[str, str]:
+    return {
+        "uid": token.uid,
+        "type": token.type,
+        "country_code": token.country_code,
+        "party_id": token.party_id,
+        "contract_id": token.contract_id,
+    }

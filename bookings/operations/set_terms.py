@@ -1,0 +1,59 @@
+"""A depot's terms, as its manager sets them; bookings keep those they were made under."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from bookings.core import lifecycle
+from bookings.core.locking import lock_depot, lock_ids
+from bookings.errors import ChangedMeanwhile, TermsImpossible
+from bookings.models import BookingOption, TermsOverride
+from bookings.rules.terms import Terms, impossible
+from depots.models import Depot, Evse
+
+NAMES = tuple(Terms().to_json())
+
+
+def terms_of(depot: Depot) -> dict[str, Any]:
+    """What the depot sets itself, by name; None is inherited from the default."""
+    own = TermsOverride.objects.filter(depot=depot).first()
+    return {name: getattr(own, name, None) for name in NAMES}
+
+
+def version_of(terms: dict[str, Any]) -> str:
+    """A few letters that stand for what a form showed."""
+    return sha256(json.dumps(terms, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def set_terms(
+    *, depot: Depot, terms: dict[str, Any], seen_version: str, actor: str, now: datetime
+) -> TermsOverride:
+    """Set all terms of the depot. Raises TermsImpossible where nothing could be booked under them, at an option that has
+    some of its own too, and ChangedMeanwhile when somebody set others since `seen_version`."""
+    with lifecycle.one_operation():
+        lock_depot(depot.pk)
+        # Bookings under way hold these: none is made under terms that are gone (making.py reads them under the same locks).
+        lock_ids(Evse.objects.filter(depot=depot).values_list("pk", flat=True))
+        if version_of(terms_of(depot)) != seen_version:
+            raise ChangedMeanwhile("Somebody has set other terms since you looked. Look again.")
+        override, _ = TermsOverride.objects.get_or_create(depot=depot)
+        for name in NAMES:
+            setattr(override, name, terms.get(name))
+        _check(depot, override)
+        override.save()
+        lifecycle.tell_calendars(Evse.objects.filter(depot=depot).values_list("pk", flat=True), at=now)
+    return override
+
+
+def _check(depot: Depot, override: TermsOverride) -> None:
+    found = impossible(Terms.resolve([override]))
+    if found:
+        raise TermsImpossible(f"{found[1]}.", term=found[0])
+    options = BookingOption.objects.filter(depot=depot, is_withdrawn=False, terms__isnull=False)
+    for option in options.select_related("terms"):
+        found = impossible(Terms.resolve([override, option.terms]))
+        if found:
+            raise TermsImpossible(f"With the terms of {option}: {found[1]}.", term=found[0])

@@ -1,0 +1,152 @@
+"""Take back what one click did to a booking, as long as its terms allow and nobody has changed it since."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import NAMESPACE_URL, uuid5
+
+from bookings.errors import BookingError, RequestIdInUse, TooLateToUndo
+from bookings.models import Booking, BookingStatus, BookingToken, Vehicle
+from bookings.operations.cancel import cancel_booking
+from bookings.operations.change import change_booking
+from bookings.operations.create import hold_slot, request_booking
+from bookings.operations.tokens import TokenName
+from bookings.rules import periods
+from depots.models import Evse
+from depots.periods import Period
+
+UNDO_FOR = timedelta(seconds=10)
+# A click in the last second is still on its way then.
+ON_ITS_WAY = timedelta(seconds=5)
+
+
+class Act(StrEnum):
+    MADE = "made"
+    CHANGED = "changed"
+    CANCELLED = "cancelled"
+    RELEASED = "released"
+
+
+@dataclass(frozen=True)
+class Undo:
+    """One click, and what the booking was before it: of a change only what it changed, else None.
+
+    `version` is the one that the click made.
+    """
+
+    act: Act
+    booking_id: int
+    version: int
+    at: datetime
+    period: Period | None = None
+    evse_id: int | None = None
+    vehicle_id: int | None = None
+    tokens: tuple[TokenName, ...] | None = None
+
+
+def can_undo(undo: Undo, booking: Booking, *, now: datetime) -> bool:
+    """Whether the terms would let it be taken back now; nothing is, where a partner or the depot has been asked."""
+    if not booking.is_ours:
+        return False
+    if undo.act == Act.MADE:
+        return periods.can_cancel(booking, now=now)
+    if undo.act == Act.CHANGED and booking.status == BookingStatus.CHARGING:
+        return undo.period is not None and undo.period.ends_at > now
+    if undo.act == Act.CHANGED:
+        is_done = booking.status == BookingStatus.CONFIRMED and not booking.terms.approval
+        return is_done and periods.can_change(booking, now=now) and _is_ahead(undo.period, now)
+    return _is_ahead(booking.period, now)
+
+
+def undo(undo: Undo, *, actor: str, now: datetime) -> Booking:
+    """The booking as it was. A cancelled one is made anew, with a new reference, if its slot is still free.
+
+    A second click finds it done. Raises TooLateToUndo, ChangedMeanwhile, or whatever the terms say against it.
+    """
+    if now > undo.at + UNDO_FOR + ON_ITS_WAY:
+        raise TooLateToUndo("It can no longer be undone with one click. Change or cancel it instead.")
+    try:
+        return _taken_back(undo, actor, now)
+    except BookingError as refusal:
+        if (done := _done_before(undo)) is not None:
+            return done
+        if isinstance(refusal, RequestIdInUse):
+            raise TooLateToUndo("It was undone before, and given up since.") from refusal
+        raise
+
+
+def named(tokens: list[BookingToken]) -> tuple[TokenName, ...]:
+    return tuple(TokenName(token.uid, token.type, contract_id=token.contract_id) for token in tokens)
+
+
+def _taken_back(undo: Undo, actor: str, now: datetime) -> Booking:
+    if undo.act == Act.MADE:
+        return cancel_booking(
+            booking_id=undo.booking_id, reason="NO_CANCELED", note="Undone at once.", by=Booking.Side.FLEET,
+            seen_version=undo.version, actor=actor, now=now,
+        )  # fmt: skip
+    if undo.act == Act.CHANGED:
+        return change_booking(
+            booking_id=undo.booking_id, period=undo.period, evse=Evse.objects.filter(pk=undo.evse_id or 0).first(),
+            vehicle=Vehicle.objects.filter(pk=undo.vehicle_id or 0).first(), tokens=undo.tokens,
+            seen_version=undo.version, restores=undo.version, actor=actor, now=now,
+        )  # fmt: skip
+    return _made_anew(undo, actor, now)
+
+
+def _done_before(undo: Undo) -> Booking | None:
+    """The booking as an earlier click on the same button left it; None where it is another by now."""
+    booking = Booking.objects.get(pk=undo.booking_id)
+    if undo.act in {Act.CANCELLED, Act.RELEASED}:
+        again = Booking.objects.filter(fleet=booking.fleet_id, request_id=_request_id(booking)).first()
+        return again if again is not None and again.is_live else None
+    if booking.version != undo.version + 1:
+        return None
+    if undo.act == Act.MADE:
+        is_done = booking.status == BookingStatus.CANCELLED and booking.cancelled_by == Booking.Side.FLEET
+    else:
+        is_done = _is_as_before(undo, booking)
+    return booking if is_done else None
+
+
+def _is_as_before(undo: Undo, booking: Booking) -> bool:
+    """All that the click changed is what it was."""
+    wanted = {"evse_id": undo.evse_id, "vehicle_id": undo.vehicle_id}
+    return (
+        (undo.period is None or undo.period.in_utc() == booking.period.in_utc())
+        and (undo.tokens is None or set(undo.tokens) == set(named(list(booking.tokens.all()))))
+        and all(value in {None, getattr(booking, name)} for name, value in wanted.items())
+    )
+
+
+def _request_id(gone: Booking) -> str:
+    """Follows from what is undone, so that however often it is clicked, one is made."""
+    return str(uuid5(NAMESPACE_URL, f"undo:{gone.reference}"))
+
+
+def _made_anew(undo: Undo, actor: str, now: datetime) -> Booking:
+    """All that was asked for then, its power too."""
+    gone = Booking.objects.select_related("fleet", "option__depot", "vehicle", "evse").get(pk=undo.booking_id)
+    tokens = named(list(gone.tokens.all()))
+    if undo.act == Act.RELEASED:
+        return hold_slot(
+            fleet=gone.fleet, option=gone.option, period=gone.period, vehicle=gone.vehicle, evse=gone.evse,
+            tokens=tokens, power_w=gone.wished_power_w, request_id=_request_id(gone), actor=actor, now=now,
+        )  # fmt: skip
+    return request_booking(
+        fleet=gone.fleet, option=gone.option, period=gone.period, vehicle=gone.vehicle, evse=gone.evse,
+        tokens=tokens, power_w=gone.wished_power_w, plate=gone.plate, request_id=_request_id(gone),
+        authorization_reference=_reference_told(gone), actor=actor, now=now,
+    )  # fmt: skip
+
+
+def _reference_told(booking: Booking) -> str:
+    """Where none was told the request id stands in, which the new booking has one of its own of."""
+    reference = booking.authorization_reference
+    return "" if reference == booking.request_id[:36] else reference
+
+
+def _is_ahead(period: Period | None, now: datetime) -> bool:
+    return period is None or period.starts_at >= now

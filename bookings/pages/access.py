@@ -1,0 +1,190 @@
+"""May this user see or change that? One function a question; each gives the object, or 404 for what is not theirs.
+
+A role says what somebody may do, the organisation says with whose things: depots.navigation names the roles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, prefetch_related_objects
+from django.http import Http404
+from django.shortcuts import get_object_or_404
+
+from bookings.models import Booking, BookingEvent, BookingRequest, Closure, Token, Vehicle
+from bookings.rules.agreements import guests_admit
+from depots.models import Charger, Depot, Membership, Organisation, User
+from depots.navigation import BOOKING_ROLES, DECIDING_ROLES, DEPOT_ROLES, FLEET_ROLES
+
+Person = User | AnonymousUser
+
+
+def fleets_seen(user: Person) -> set[int]:
+    """Organisations whose bookings, vehicles and tokens this person may see."""
+    return _organisations(user, FLEET_ROLES)
+
+
+def fleets_booked_for(user: Person) -> set[int]:
+    """Organisations this person may book for, and whose vehicles and tokens they may change."""
+    return _organisations(user, BOOKING_ROLES)
+
+
+def operators_seen(user: Person) -> set[int]:
+    """Depot operators whose boards this person may see."""
+    return _organisations(user, DEPOT_ROLES)
+
+
+def operators_decided_for(user: Person) -> set[int]:
+    """Depot operators whose depots this person runs."""
+    return _organisations(user, DECIDING_ROLES)
+
+
+def organisations_booked_for(user: Person) -> list[Organisation]:
+    """The same as `fleets_booked_for`, as rows in order of their names."""
+    return sorted(_rows(user, BOOKING_ROLES), key=lambda organisation: organisation.name)
+
+
+def bookings_of(user: Person) -> QuerySet[Booking]:
+    """The bookings of this person's fleets, with all that a row of a list shows."""
+    return booking_rows().filter(fleet__in=fleets_seen(user))
+
+
+def booking_rows() -> QuerySet[Booking]:
+    waived = BookingEvent.objects.filter(booking=OuterRef("pk"), kind="waived")
+    rows = Booking.objects.select_related("depot__operator", "evse", "vehicle", "fleet", "session")
+    return rows.annotate(is_waived=Exists(waived))
+
+
+def booking(user: Person, booking_id: int) -> Booking:
+    """A booking of one's fleet, or at a depot one looks after; with everything its page shows."""
+    mine = Q(fleet__in=fleets_seen(user))
+    here = Q(depot__operator__in=operators_seen(user), depot__is_mirror=False)
+    rows = booking_rows().select_related("option", "evse__charger").prefetch_related(
+        "tokens",
+        "depot__opening_hours",
+        Prefetch("events", BookingEvent.objects.order_by("id")),
+        Prefetch("requests", BookingRequest.objects.order_by("id")),
+    )  # fmt: skip
+    return get_object_or_404(rows.filter(mine | here), pk=booking_id)
+
+
+def fleet_booking(user: Person, booking_id: int) -> Booking:
+    """A booking this person may change, cancel or confirm for its fleet."""
+    found = booking(user, booking_id)
+    if found.fleet_id not in fleets_booked_for(user):
+        raise Http404
+    return found
+
+
+def depot_booking(user: Person, booking_id: int) -> Booking:
+    """A booking this person may decide on, move or cancel for the depot."""
+    found = booking(user, booking_id)
+    if found.depot.is_mirror or found.depot.operator_id not in operators_decided_for(user):
+        raise Http404
+    return found
+
+
+@dataclass(frozen=True)
+class BoardViewer:
+    """Somebody before a depot's board: who looks after it sees all, a guest its own bookings and what is taken."""
+
+    depot: Depot
+    sees_all: bool
+    can_manage: bool
+    fleet_ids: frozenset[int]
+
+
+def board(user: Person, code: str, *, now: datetime) -> BoardViewer:
+    """The board of one of our depots, for its operator and for fleets that may book there."""
+    depots = Depot.objects.select_related("operator").prefetch_related("opening_hours")
+    depot = get_object_or_404(depots, code__iexact=code, is_mirror=False)
+    fleets = fleets_seen(user)
+    sees_all = depot.operator_id in operators_seen(user)
+    if not sees_all and depot.operator_id not in fleets and not guests_admit(depot, fleets, now=now):
+        raise Http404
+    return BoardViewer(depot, sees_all, depot.operator_id in operators_decided_for(user), frozenset(fleets))
+
+
+def yard(user: Person, code: str) -> Depot:
+    """A depot of ours that this person looks after."""
+    return get_object_or_404(depots_seen(user), code__iexact=code)
+
+
+def run_depot(user: Person, code: str) -> Depot:
+    """A depot this person runs: may close, move and decide there."""
+    return get_object_or_404(depots_seen(user), code__iexact=code, operator__in=operators_decided_for(user))
+
+
+def depots_seen(user: Person) -> QuerySet[Depot]:
+    """Depots of ours this person looks after; mirrors of partners' depots are nobody's here."""
+    rows = Depot.objects.filter(operator__in=operators_seen(user), is_mirror=False)
+    return rows.select_related("operator").prefetch_related("opening_hours").order_by("name", "pk")
+
+
+def charger(user: Person, identity: str) -> Charger:
+    """A charger of a depot this person looks after."""
+    rows = Charger.objects.select_related("depot__operator").filter(depot__in=depots_seen(user))
+    return get_object_or_404(rows, identity__iexact=identity)
+
+
+def closure(user: Person, code: str, closure_id: int) -> Closure:
+    """A closure at a depot this person runs."""
+    rows = Closure.objects.select_related("evse__depot__operator")
+    return get_object_or_404(rows, pk=closure_id, evse__depot=run_depot(user, code))
+
+
+def vehicles_of(user: Person) -> QuerySet[Vehicle]:
+    return Vehicle.objects.filter(fleet__in=fleets_seen(user)).select_related("fleet")
+
+
+def vehicle(user: Person, vehicle_id: int) -> Vehicle:
+    return get_object_or_404(vehicles_of(user), pk=vehicle_id)
+
+
+def own_vehicle(user: Person, vehicle_id: int) -> Vehicle:
+    """A vehicle this person may change."""
+    return get_object_or_404(vehicles_of(user), pk=vehicle_id, fleet__in=fleets_booked_for(user))
+
+
+def tokens_of(user: Person) -> QuerySet[Token]:
+    return Token.objects.filter(fleet__in=fleets_seen(user)).select_related("fleet", "vehicle")
+
+
+def own_token(user: Person, token_id: int) -> Token:
+    """A token this person may change."""
+    return get_object_or_404(tokens_of(user), pk=token_id, fleet__in=fleets_booked_for(user))
+
+
+def dispatcher(user: Person) -> list[Organisation]:
+    """The organisations somebody may book for; 404 for who may book for none."""
+    found = organisations_booked_for(user)
+    if not found:
+        raise Http404
+    return found
+
+
+def fleet_member(user: Person) -> set[int]:
+    """The fleets somebody may look at; 404 for who has none."""
+    found = fleets_seen(user)
+    if not found:
+        raise Http404
+    return found
+
+
+def _organisations(user: Person, roles: Collection[str]) -> set[int]:
+    return {membership.organisation_id for membership in _memberships(user) if membership.role in roles}
+
+
+def _rows(user: Person, roles: Collection[str]) -> Iterable[Organisation]:
+    return {m.organisation_id: m.organisation for m in _memberships(user) if m.role in roles}.values()
+
+
+def _memberships(user: Person) -> list[Membership]:
+    """Read once a request: the rows stay with the user object."""
+    if not isinstance(user, User):
+        return []
+    prefetch_related_objects([user], "memberships__organisation")
+    return list(user.memberships.all())

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import copy
+from datetime import datetime
+from typing import Any
+
+from django import forms
+
+from bookings.models import Booking, BookingStatus, Token, Vehicle
+from bookings.operations import TokenName
+from bookings.operations.cancel import REASONS, REASONS_OF
+from bookings.pages import overlaps
+from bookings.pages.forms.fields import DayInput, MomentField, RowField, moment_in
+from bookings.pages.forms.slots import FARTHEST, TOO_LONG
+from bookings.pages.forms.versions import ShownForm
+from bookings.rules.terms import LONGEST_BOOKING
+from bookings.search.bookable import evses_with_bays
+from depots.cards import card_number
+from depots.models import Depot, Evse
+from depots.periods import Period
+from depots.wall_clock import local_text
+
+
+class ChangeForm(ShownForm):
+    """What a fleet may change of a booking; what is left as it was shown, is not asked for. Of one that charges, its end."""
+
+    starts_at = MomentField(label="From")
+    ends_at = MomentField(label="To")
+    evse = RowField[Evse](
+        missing="This EVSE does not belong to what is booked.",
+        none="Keep, or another that is free",
+        label="EVSE",
+    )
+    vehicle = RowField[Vehicle](
+        missing="There is no such vehicle in your fleet.", none="No vehicle yet", label="Vehicle"
+    )
+    tokens = forms.MultipleChoiceField(
+        label="Cards and contracts that may charge", required=False, widget=forms.CheckboxSelectMultiple
+    )
+
+    despite = forms.RegexField(r"^\d{1,18}(,\d{1,18}){0,99}$", required=False, widget=forms.HiddenInput)
+
+    def __init__(self, booking: Booking, given: Mapping[str, Any] | None, *, now: datetime) -> None:
+        self.booking, self.now = booking, now
+        zone = booking.depot.zone
+        self._named = {(card_number(t.uid), t.type) for t in booking.tokens.all()}
+        self._tokens = list(Token.objects.filter(fleet=booking.fleet_id).select_related("vehicle"))
+        mine = [str(t.pk) for t in self._tokens if (card_number(t.uid), t.type) in self._named]
+        initial = {
+            "starts_at": local_text(booking.starts_at, zone),
+            "ends_at": local_text(booking.ends_at, zone),
+            "vehicle": booking.vehicle.plate if booking.vehicle else "",
+            "tokens": mine,
+        }
+        super().__init__(given, initial=initial)
+        if self.is_of_end:
+            for name in ("starts_at", "evse", "vehicle", "tokens"):
+                del self.fields[name]
+            return
+        self._offer_evses()
+        self._offer_vehicles()
+        offered = [t for t in self._tokens if not t.is_blocked or str(t.pk) in mine]
+        offered.sort(key=lambda t: (str(t.pk) not in mine, t.vehicle_id != booking.vehicle_id, t.uid))
+        field = self.fields["tokens"]
+        assert isinstance(field, forms.MultipleChoiceField)
+        field.choices = [(str(t.pk), _token_label(t)) for t in offered]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if not self.errors:
+            first = cleaned.get("starts_at", self.booking.starts_at)
+            cleaned["period"] = self._period(first, cleaned["ends_at"])
+        return cleaned
+
+    @property
+    def is_of_end(self) -> bool:
+        """Whether it can only be shortened or extended."""
+        return self.booking.status == BookingStatus.CHARGING
+
+    def wishes(self) -> dict[str, Any]:
+        """Of a valid form: only what differs, as `change_booking` takes it."""
+        found: dict[str, Any] = {}
+        booking, cleaned = self.booking, self.cleaned_data
+        if self.is_of_end:
+            ends_at = cleaned["period"].ends_at
+            return {"ends_at": ends_at} if self.is_edited("ends_at") and ends_at != booking.ends_at else {}
+        is_timed = self.is_edited("starts_at") or self.is_edited("ends_at")
+        if is_timed and cleaned["period"] != booking.period:
+            found["period"] = cleaned["period"]
+        evse, vehicle = cleaned.get("evse"), cleaned["vehicle"]
+        if evse is not None and evse.pk != booking.evse_id:
+            found["evse"] = evse
+        if self.is_edited("vehicle") and vehicle is not None and vehicle.pk != booking.vehicle_id:
+            found["vehicle"] = vehicle
+        if (tokens := self._tokens_asked(is_new_vehicle="vehicle" in found)) is not None:
+            found["tokens"] = [TokenName(t.uid, t.type, contract_id=t.contract_id) for t in tokens]
+        return found
+
+    def elsewhere(self) -> list[Booking]:
+        """Of a valid form: where the truck or its cards would be booked as well, as far as was neither told yet nor is so
+        already."""
+        wishes, booking = self.wishes(), self.booking
+        if not wishes.keys() & {"period", "ends_at", "vehicle", "tokens"}:
+            return []
+        vehicle = wishes.get("vehicle", booking.vehicle)
+        names = wishes.get("tokens")
+        kept = None if "vehicle" in wishes else [token.uid for token in booking.tokens.all()]
+        uids = [name.uid for name in names] if names is not None else kept
+        period = self.cleaned_data["period"]
+        found = overlaps.overlapping(booking.fleet, period, vehicle=vehicle, uids=uids, besides=booking.pk)
+        if wishes.keys() & {"vehicle", "tokens"} == set():
+            found = [other for other in found if not other.period.overlaps(booking.period)]
+        told = {int(number) for number in self.cleaned_data["despite"].split(",") if number}
+        return [other for other in found if other.pk not in told]
+
+    def warn(self, elsewhere: list[Booking]) -> None:
+        """Ask to send it again, knowing of the overlap."""
+        words = overlaps.sentence(elsewhere, self.cleaned_data.get("vehicle") or self.booking.vehicle)
+        self.add_error(None, f"{words} Nothing was changed yet: save again to have it all the same.")
+        told = [*self.data.get("despite", "").split(","), *(str(other.pk) for other in elsewhere)]
+        sent: Any = copy(self.data)
+        sent["despite"] = ",".join(filter(None, told))
+        self.data = sent
+
+    def _tokens_asked(self, *, is_new_vehicle: bool) -> list[Token] | None:
+        """Tokens that came with the vehicle go with it, those chosen by hand stay."""
+        chosen = [t for t in self._tokens if str(t.pk) in self.cleaned_data["tokens"]]
+        if {(card_number(t.uid), t.type) for t in chosen} != self._named:
+            return chosen if self.is_edited("tokens") else None
+        is_by_hand = is_new_vehicle and self._named and chosen and not self._were_the_vehicles()
+        return chosen if is_by_hand else None
+
+    def _were_the_vehicles(self) -> bool:
+        theirs = {
+            (card_number(t.uid), t.type) for t in self._tokens
+            if t.vehicle_id and t.vehicle_id == self.booking.vehicle_id
+        }  # fmt: skip
+        return self._named <= theirs
+
+    def _offer_evses(self) -> None:
+        rows = list(evses_with_bays().filter(options=self.booking.option_id).order_by("uid"))
+        if not self.booking.is_ours or len(rows) < 2:
+            del self.fields["evse"]
+            return
+        field = self.fields["evse"]
+        assert isinstance(field, RowField)
+        field.offer(rows, lambda e: e.uid, lambda e: f"{e.uid} · {e.max_power_w / 1000:g} kW")
+
+    def _offer_vehicles(self) -> None:
+        rows = Vehicle.objects.filter(fleet=self.booking.fleet_id).order_by("plate")
+        field = self.fields["vehicle"]
+        assert isinstance(field, RowField)
+        field.offer(
+            [v for v in rows if not v.is_retired or v.pk == self.booking.vehicle_id],
+            lambda v: v.plate,
+            lambda v: v.plate,
+        )
+
+    def _period(self, first: datetime, last: datetime) -> Period | None:
+        zone = self.booking.depot.zone
+        starts_at, ends_at = moment_in(self, "starts_at", first, zone), moment_in(self, "ends_at", last, zone)
+        if starts_at is None or ends_at is None:
+            return None
+        if ends_at <= starts_at:
+            self.add_error("ends_at", "The end lies before the start.")
+        elif ends_at - starts_at > LONGEST_BOOKING:
+            self.add_error("ends_at", TOO_LONG)
+        elif not self.now - FARTHEST < starts_at < self.now + FARTHEST:
+            self.add_error("starts_at", "This is more than a year away.")
+        else:
+            return Period(starts_at, ends_at)
+        return None
+
+
+class CancelForm(forms.Form):
+    """Why a fleet gives a booking up; the names are those partners hear."""
+
+    reason = forms.ChoiceField(
+        label="Why?",
+        choices=[(name, REASONS[name]) for name in REASONS_OF[Booking.Side.FLEET]],
+        widget=forms.RadioSelect,
+    )
+    note = forms.CharField(label="Note", required=False, max_length=200)
+
+
+class ListForm(forms.Form):
+    """What the list of bookings is narrowed to. Days are those of each depot."""
+
+    depot = RowField[Depot](missing="You have no bookings at such a depot.", none="All depots", label="Depot")
+    vehicle = RowField[Vehicle](
+        missing="There is no such vehicle in your fleet.", none="All vehicles", label="Vehicle"
+    )
+    status = forms.ChoiceField(
+        label="Status", required=False, choices=[("", "Any status"), *BookingStatus.choices]
+    )
+    first_day = forms.DateField(label="From day", required=False, widget=DayInput)
+    last_day = forms.DateField(label="To day", required=False, widget=DayInput)
+
+    def __init__(self, given: Mapping[str, Any], *, depots: list[Depot], vehicles: list[Vehicle]) -> None:
+        super().__init__(given)
+        for name, rows, key in (("depot", depots, _code), ("vehicle", vehicles, str)):
+            field = self.fields[name]
+            assert isinstance(field, RowField)
+            field.offer(rows, key, str)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        first, last = cleaned.get("first_day"), cleaned.get("last_day")
+        if first and last and last < first:
+            self.add_error("last_day", "The last day lies before the first.")
+        for name, day in (("first_day", first), ("last_day", last)):
+            if day and not 1970 <= day.year < 9000:
+                self.add_error(name, "This is no day of ours.")
+        return cleaned
+
+
+def _code(depot: Depot) -> str:
+    return depot.code
+
+
+def _token_label(token: Token) -> str:
+    whose = token.vehicle.plate if token.vehicle else token.label
+    return " · ".join(part for part in (token.get_type_display(), token.uid, whose) if part)

@@ -1,0 +1,197 @@
+"""What a depot's manager fills in: where and when a booking goes, why it is cancelled or declined, a closure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import forms
+
+from bookings.errors import BookingError
+from bookings.models import Booking
+from bookings.operations.cancel import REASONS, REASONS_OF
+from bookings.pages.forms.fields import MomentField, RowField, moment_in
+from depots.models import Depot, Evse
+from depots.periods import Period
+from depots.standards import PLUGS
+from depots.wall_clock import local_text
+
+
+class EvseField(RowField[Evse]):
+    """One of a depot's EVSEs, by its uid."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            missing="There is no such EVSE at this depot.",
+            none="",
+            **{"label": "EVSE", "required": True, **options},
+        )
+
+    def offer_evses(self, evses: Iterable[Evse]) -> None:
+        self.offer(evses, lambda evse: evse.uid, _label)
+
+
+class PeriodForm(forms.Form):
+    """A span on the depot's clock; `period` once valid. Times may carry an offset, which then counts."""
+
+    starts_at = MomentField(label="From")
+    ends_at = MomentField(label="To")
+
+    def __init__(self, *args: Any, depot: Depot, **options: Any) -> None:
+        self.depot = depot
+        super().__init__(*args, **options)
+        self.period: Period | None = None
+
+    def known_moment(self, name: str) -> datetime | None:
+        """A moment that this wall clock time means already, where the clock alone would leave it open."""
+        return None
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        starts_at, ends_at = (
+            _moment(self, name, values.get(name), self.depot, self.known_moment(name))
+            for name in ("starts_at", "ends_at")
+        )
+        if starts_at is None or ends_at is None:
+            return values
+        if ends_at <= starts_at:
+            self.add_error("ends_at", "The end lies before the start.")
+            return values
+        self.period = Period(starts_at, ends_at)
+        return values
+
+
+def _moment(
+    form: forms.Form, name: str, written: datetime | None, depot: Depot, known: datetime | None
+) -> datetime | None:
+    """What was written on the depot's clock, in UTC; `known` is what it stood for when the form was made."""
+    if written is None:
+        return None
+    if (
+        known is not None
+        and written.tzinfo is None
+        and written == known.astimezone(depot.zone).replace(tzinfo=None)
+    ):
+        return known
+    return moment_in(form, name, written, depot.zone)
+
+
+class MoveForm(PeriodForm):
+    """Where and when a booking goes. `shift` (minutes) moves it as it stands: the buttons beside the fields."""
+
+    evse = EvseField()
+    shift = forms.IntegerField(
+        required=False, min_value=-24 * 60, max_value=24 * 60, widget=forms.HiddenInput
+    )
+    field_order = ("evse", "starts_at", "ends_at", "shift")
+
+    def __init__(self, *args: Any, booking: Booking, evses: Iterable[Evse], **options: Any) -> None:
+        self.booking = booking
+        zone = booking.depot.zone
+        initial = {
+            "evse": booking.evse.uid if booking.evse else "",
+            "starts_at": local_text(booking.starts_at, zone),
+            "ends_at": local_text(booking.ends_at, zone),
+        }
+        super().__init__(*args, depot=booking.depot, initial=initial, **options)
+        field = self.fields["evse"]
+        assert isinstance(field, EvseField)
+        field.offer_evses(evses)
+
+    def known_moment(self, name: str) -> datetime | None:
+        return getattr(self.booking, name)
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean()
+        shift = values.get("shift")
+        if shift and self.period:
+            moved = timedelta(minutes=shift)
+            self.period = Period(self.period.starts_at + moved, self.period.ends_at + moved)
+        return values
+
+    def show_shifted(self) -> None:
+        """Let the fields say where a valid form leads, so that another button sends the same once more."""
+        if self.period is not None:
+            zone = self.booking.depot.zone
+            ends = {"starts_at": self.period.starts_at, "ends_at": self.period.ends_at}
+            self.data = {**self.data, **{name: local_text(end, zone) for name, end in ends.items()}}
+
+
+class EndForm(forms.Form):
+    """Until when a vehicle that charges may stay; `ends_at` is a moment once valid. `shift` as in MoveForm."""
+
+    ends_at = MomentField(label="Until")
+    shift = forms.IntegerField(
+        required=False, min_value=-24 * 60, max_value=24 * 60, widget=forms.HiddenInput
+    )
+
+    def __init__(self, *args: Any, booking: Booking, **options: Any) -> None:
+        self.booking = booking
+        initial = {"ends_at": local_text(booking.ends_at, booking.depot.zone)}
+        super().__init__(*args, **{"initial": initial, **options})
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        written = values.get("ends_at")
+        ends_at = _moment(self, "ends_at", written, self.booking.depot, self.booking.ends_at)
+        if ends_at is not None:
+            values["ends_at"] = ends_at + timedelta(minutes=values.get("shift") or 0)
+        return values
+
+    def show_shifted(self) -> None:
+        """As of MoveForm."""
+        ends_at = local_text(self.cleaned_data["ends_at"], self.booking.depot.zone)
+        self.data = {**self.data, "ends_at": ends_at}
+
+
+class CancellationForm(forms.Form):
+    reason = forms.ChoiceField(choices=[(name, REASONS[name]) for name in REASONS_OF[Booking.Side.DEPOT]])
+    note = forms.CharField(
+        max_length=200, required=False, help_text="The fleet or partner reads this.", widget=forms.TextInput
+    )
+
+
+class DecisionForm(forms.Form):
+    """`decision` comes from the button that was pressed."""
+
+    decision = forms.ChoiceField(choices=[("accept", "Accept"), ("decline", "Decline")])
+    reason = forms.CharField(
+        max_length=200,
+        required=False,
+        label="Why",
+        help_text="The fleet or partner reads this.",
+        widget=forms.TextInput,
+    )
+
+
+class ClosureForm(PeriodForm):
+    evse = EvseField()
+    reason = forms.CharField(
+        max_length=200, required=False, help_text="Fleets whose bookings are moved or cancelled read this."
+    )
+    field_order = ("evse", "starts_at", "ends_at", "reason")
+
+    def __init__(self, *args: Any, evses: Iterable[Evse], **options: Any) -> None:
+        super().__init__(*args, **options)
+        field = self.fields["evse"]
+        assert isinstance(field, EvseField)
+        field.offer_evses(evses)
+
+
+def add_refusal(form: forms.Form, refusal: BookingError, depot: Depot) -> None:
+    """Put a refusal beside the field it is about, or above the form."""
+    form.add_error(refusal.field if refusal.field in form.fields else None, nearest_words(refusal, depot))
+
+
+def nearest_words(refusal: BookingError, depot: Depot) -> str:
+    """The refusal's sentence, with what would have been possible."""
+    if not isinstance(refusal.nearest, Period):
+        return str(refusal)
+    first, last = (end.astimezone(depot.zone) for end in (refusal.nearest.starts_at, refusal.nearest.ends_at))
+    return f"{refusal} Possible: {first:%a %H:%M}–{last:%H:%M}."
+
+
+def _label(evse: Evse) -> str:
+    names = {PLUGS[c.standard].label if c.standard in PLUGS else c.standard for c in evse.connectors.all()}
+    return f"{evse.uid} · {evse.max_power_w / 1000:g} kW {' + '.join(sorted(names))}"

@@ -1,0 +1,321 @@
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any, NamedTuple
+from uuid import uuid5
+from zoneinfo import ZoneInfo
+
+from django import forms
+
+from bookings.models import BookingOption, Vehicle
+from bookings.pages.forms.fields import MomentField, MomentInput, RowField, moment_in
+from bookings.rules.periods import LATE_TOLERANCE
+from bookings.rules.terms import LONGEST_BOOKING
+from bookings.search.bookable import bookable_depots, bookable_options
+from depots.models import Depot, Evse, Organisation
+from depots.periods import Period
+from depots.wall_clock import MomentUnclear, in_zone, local_text
+
+FARTHEST = timedelta(days=400)
+TOO_LONG = f"A slot lasts {LONGEST_BOOKING.days} days at most."
+USUAL = timedelta(hours=1)
+STEP_MIN = 15
+# A slot is sent with the question whose results it stood in, each field under its name with this before it.
+ASKED = "asked_"
+
+
+class Refused(NamedTuple):
+    """Why a wall-clock time cannot be taken in one zone: at which field, and whether it only needs a Turn."""
+
+    field: str
+    sentence: str
+    is_repeated: bool = False
+
+
+@dataclass(frozen=True)
+class Search:
+    """What the finder looks for. A wall-clock time means another moment in each zone: `periods` has one for each in which
+    it means one; `unclear` says why not in the others."""
+
+    fleet: Organisation
+    vehicle: Vehicle | None
+    depot: Depot | None
+    periods: dict[str, Period]
+    unclear: dict[str, str]
+
+
+class SearchForm(forms.Form):
+    """The finder. Whatever is not given has a default, so that opening it shows something."""
+
+    fleet = RowField[Organisation](missing="You do not book for this fleet.", none="", label="For")
+    depot = RowField[Depot](missing="There is no such depot open to you.", none="All depots", label="Depot")
+    vehicle = RowField[Vehicle](
+        missing="There is no such vehicle in your fleet.", none="Any vehicle", label="Vehicle"
+    )
+    starts_at = MomentField(label="From")
+    ends_at = MomentField(label="To")
+
+    def __init__(
+        self, given: Mapping[str, Any], *, fleets: list[Organisation], vehicles: list[Vehicle], now: datetime
+    ) -> None:
+        super().__init__()
+        self.now, self.fleets = now, fleets
+        self._offer("fleet", fleets, lambda f: f.name, lambda f: f.name)
+        self._offer("vehicle", vehicles, lambda v: v.plate, lambda v: v.plate, heading=lambda v: v.fleet.name)
+        self.chosen_fleet = self._fleet(given, vehicles)
+        self.depots = list(bookable_depots(self.chosen_fleet, now=now))
+        self._offer("depot", self.depots, lambda d: d.code, depot_label)
+        if len(fleets) == 1:
+            del self.fields["fleet"]
+        self.is_bound = True
+        names = {*self.fields, *(f"{name}_turn" for name in ("starts_at", "ends_at"))}
+        self.data = {**self._defaults(vehicles), **{k: given[k] for k in names if k in given}}
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        depot, first, last = (cleaned.get(name) for name in ("depot", "starts_at", "ends_at"))
+        if first is None or last is None or self.errors:
+            return cleaned
+        zones = {depot.time_zone} if depot else {d.time_zone for d in self.depots} or {"UTC"}
+        periods: dict[str, Period] = {}
+        refused: dict[str, list[Refused]] = {}
+        for zone in sorted(zones):
+            found = _period(first, last, ZoneInfo(zone))
+            if isinstance(found, Period):
+                periods[zone] = found
+            else:
+                refused[zone] = found
+        cleaned["periods"] = periods
+        cleaned["unclear"] = {zone: " ".join(r.sentence for r in found) for zone, found in refused.items()}
+        if periods:
+            self._check_reach(periods.values())
+        else:  # what makes sense nowhere is wrong in the field
+            self._refuse(next(iter(refused.values())))
+        return cleaned
+
+    def search(self) -> Search:
+        """Of a valid form."""
+        return Search(
+            fleet=self.chosen_fleet,
+            vehicle=self.cleaned_data["vehicle"],
+            depot=self.cleaned_data["depot"],
+            periods=self.cleaned_data["periods"],
+            unclear=self.cleaned_data["unclear"],
+        )
+
+    def query(self, depot: Depot | None, vehicle: Vehicle | None, period: Period) -> dict[str, str]:
+        """The parameters of a search that differs from this one in its time or place."""
+        zone = depot.zone if depot else ZoneInfo("UTC")
+        found = {
+            "depot": self._row_field("depot").value_of(depot),
+            "vehicle": self._row_field("vehicle").value_of(vehicle),
+            "starts_at": local_text(period.starts_at, zone),
+            "ends_at": local_text(period.ends_at, zone),
+        }
+        return (
+            {"fleet": self._row_field("fleet").value_of(self.chosen_fleet), **found}
+            if self.several
+            else found
+        )
+
+    def shows(self, option: BookingOption, vehicle: Vehicle | None, period: Period) -> bool:
+        """Whether the results of this question have such a slot for such a vehicle."""
+        if not self.is_valid():
+            return False
+        search = self.search()
+        asked = search.periods.get(option.depot.time_zone)
+        return (
+            search.depot in (None, option.depot)
+            and search.vehicle == vehicle
+            and asked is not None
+            and asked.in_utc() == period.in_utc()
+        )
+
+    @property
+    def question(self) -> dict[str, Any]:
+        """The fields as they stand, by the names under which a slot of the results carries them."""
+        return {f"{ASKED}{name}": self[name].value() or "" for name in self.fields}
+
+    @property
+    def several(self) -> bool:
+        return len(self.fleets) > 1
+
+    def _fleet(self, given: Mapping[str, Any], vehicles: list[Vehicle]) -> Organisation:
+        """The vehicle's fleet, else the one asked for, else the first that has vehicles."""
+        for name in ("vehicle", "fleet"):
+            row = self._row_field(name).row(given.get(name))
+            if isinstance(row, Vehicle):
+                return row.fleet
+            if isinstance(row, Organisation):
+                return row
+        with_vehicles = {vehicle.fleet_id for vehicle in vehicles}
+        return next((fleet for fleet in self.fleets if fleet.pk in with_vehicles), self.fleets[0])
+
+    def _defaults(self, vehicles: list[Vehicle]) -> dict[str, str]:
+        # The zone that is furthest ahead: an hour from now there lies in the past nowhere.
+        zones = [depot.zone for depot in self.depots] or [ZoneInfo("UTC")]
+        east = max(zones, key=lambda zone: self.now.astimezone(zone).utcoffset() or timedelta())
+        start = _aligned(self.now + timedelta(minutes=30))
+        mine = [vehicle for vehicle in vehicles if vehicle.fleet_id == self.chosen_fleet.pk]
+        return {
+            "fleet": self._row_field("fleet").value_of(self.chosen_fleet) if self.several else "",
+            "depot": "",
+            "vehicle": self._row_field("vehicle").value_of(mine[0]) if len(mine) == 1 else "",
+            "starts_at": local_text(start, east),
+            "ends_at": local_text(start + USUAL, east),
+        }
+
+    def _refuse(self, refused: list[Refused]) -> None:
+        for name, sentence, is_repeated in refused:
+            widget = self.fields[name].widget
+            if is_repeated and isinstance(widget, MomentInput):
+                widget.asks_turn = True
+            self.add_error(name, sentence)
+
+    def _check_reach(self, periods: Iterable[Period]) -> None:
+        """A wall clock that lies in the past in one zone may lie ahead in another."""
+        starts = [period.starts_at for period in periods]
+        if max(starts) < self.now - LATE_TOLERANCE:
+            self._add_once("starts_at", "The slot starts in the past.")
+        if max(starts) > self.now + FARTHEST:
+            self._add_once("starts_at", "This is more than a year ahead.")
+
+    def _add_once(self, name: str, sentence: str) -> None:
+        if name not in self.errors:
+            self.add_error(name, sentence)
+
+    def _offer(self, name: str, rows: Iterable[Any], key: Any, label: Any, heading: Any = None) -> None:
+        self._row_field(name).offer(rows, key, label, heading=heading)
+
+    def _row_field(self, name: str) -> RowField[Any]:
+        field = self.fields.get(name) or self.base_fields[name]
+        assert isinstance(field, RowField)
+        return field
+
+
+class ReserveForm(forms.Form):
+    """One slot out of the finder's results, to hold or to book. Its fields are hidden: a wrong one is a forged one.
+
+    `asked` is the question that was on the page when it was sent; empty where a slot comes without one. `despite` names
+    bookings of the same vehicle or cards at that time, of which was told, and `shown_at` when the page was made.
+    """
+
+    fleet = forms.IntegerField(min_value=1, max_value=2**63 - 1)
+    option = forms.IntegerField(min_value=1, max_value=2**63 - 1)
+    evse = forms.IntegerField(min_value=1, max_value=2**63 - 1, required=False)
+    vehicle = forms.IntegerField(min_value=1, max_value=2**63 - 1, required=False)
+    starts_at = MomentField()
+    ends_at = MomentField()
+    request_id = forms.UUIDField(required=False)
+    shown_at = forms.DateTimeField(required=False)
+    despite = forms.RegexField(r"^\d{1,18}(,\d{1,18}){0,99}$", required=False)
+
+    def __init__(
+        self, given: Mapping[str, Any], *, fleets: list[Organisation], vehicles: list[Vehicle], now: datetime
+    ) -> None:
+        super().__init__(given)
+        self.now = now
+        names = SearchForm.base_fields
+        self.asked = {name: given[ASKED + name] for name in names if ASKED + name in given}
+        self._fleets = {fleet.pk: fleet for fleet in fleets}
+        self._vehicles = {vehicle.pk: vehicle for vehicle in vehicles}
+
+    def request_ids(self, act: str) -> Iterator[str]:
+        """Of a valid form, the ids under which its slot is asked for: one after the other, as often as it is.
+
+        All slots of a page carry one key, so an id follows from the key, the act and all that is asked for. The same
+        sent twice is one ask; another EVSE, vehicle or time is another one. Once the booking that was made by an id is
+        over, the same is asked for anew, by the next. A form without a key has none.
+        """
+        wanted = self.cleaned_data
+        if wanted["request_id"] is None:
+            return
+        asked = [getattr(wanted[name], "pk", None) for name in ("fleet", "option", "evse", "vehicle")]
+        content = [act, *asked, *wanted["period"].as_json().values()]
+        for time in count():
+            yield str(uuid5(wanted["request_id"], "|".join(map(str, [*content, time]))))
+
+    def clean_despite(self) -> set[int]:
+        return {int(number) for number in self.cleaned_data["despite"].split(",") if number}
+
+    def clean_fleet(self) -> Organisation:
+        fleet = self._fleets.get(self.cleaned_data["fleet"])
+        if fleet is None:
+            raise forms.ValidationError("You do not book for this fleet.")
+        return fleet
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if self.errors:
+            return cleaned
+        option = self._option(cleaned["fleet"], cleaned["option"])
+        if option is None:
+            self.add_error("option", "This is not open to you (any more).")
+            return cleaned
+        cleaned["option"] = option
+        cleaned["evse"] = self._evse(option, cleaned["evse"])
+        cleaned["vehicle"] = self._vehicle(cleaned["fleet"], cleaned["vehicle"])
+        cleaned["period"] = self._period(option.depot.zone, cleaned["starts_at"], cleaned["ends_at"])
+        return cleaned
+
+    def _option(self, fleet: Organisation, option_id: int) -> BookingOption | None:
+        return bookable_options(fleet, now=self.now).filter(pk=option_id).first()
+
+    def _evse(self, option: BookingOption, evse_id: int | None) -> Evse | None:
+        found = next((evse for evse in option.evses.all() if evse.pk == evse_id), None)
+        if evse_id and found is None:
+            self.add_error("evse", "This EVSE does not belong to what is booked.")
+        return found
+
+    def _vehicle(self, fleet: Organisation, vehicle_id: int | None) -> Vehicle | None:
+        found = self._vehicles.get(vehicle_id or 0)
+        if vehicle_id and (found is None or found.fleet_id != fleet.pk):
+            self.add_error("vehicle", "There is no such vehicle in your fleet.")
+        return found
+
+    def _period(self, zone: ZoneInfo, first: datetime, last: datetime) -> Period | None:
+        starts_at, ends_at = moment_in(self, "starts_at", first, zone), moment_in(self, "ends_at", last, zone)
+        if starts_at is None or ends_at is None:
+            return None
+        if ends_at <= starts_at:
+            self.add_error("ends_at", "The end lies before the start.")
+        elif ends_at - starts_at > LONGEST_BOOKING:
+            self.add_error("ends_at", TOO_LONG)
+        elif not self.now - FARTHEST < starts_at < self.now + FARTHEST:
+            self.add_error("starts_at", "This is more than a year away.")
+        else:
+            return Period(starts_at, ends_at)
+        return None
+
+
+def _period(first: datetime, last: datetime, zone: ZoneInfo) -> Period | list[Refused]:
+    """The span on one zone's wall clock, or what is wrong with it there."""
+    moments: list[datetime] = []
+    refused = []
+    for name, moment in (("starts_at", first), ("ends_at", last)):
+        try:
+            moments.append(in_zone(moment, zone))
+        except MomentUnclear as unclear:
+            refused.append(Refused(name, str(unclear), unclear.is_repeated))
+    if refused:
+        return refused
+    starts_at, ends_at = moments
+    if ends_at <= starts_at:
+        return [Refused("ends_at", "The end lies before the start.")]
+    if ends_at - starts_at > LONGEST_BOOKING:
+        return [Refused("ends_at", TOO_LONG)]
+    return Period(starts_at, ends_at)
+
+
+def depot_label(depot: Depot) -> str:
+    partner = f" · partner {depot.operator.name}" if depot.is_mirror else ""
+    return f"{depot.name}{partner}"
+
+
+def _aligned(moment: datetime) -> datetime:
+    """The next quarter of an hour, in any zone there is."""
+    moment = moment.replace(second=0, microsecond=0)
+    return moment + timedelta(minutes=-moment.minute % STEP_MIN)

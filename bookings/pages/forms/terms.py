@@ -1,0 +1,83 @@
+"""The terms of a depot as its manager fills them in; a field left blank keeps the default."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from bookings.rules.terms import LIMITS, Terms, WalkIn
+
+STANDARD = Terms().to_json()
+# In order of what a manager asks first, with the words of each term.
+GROUPS: dict[str, dict[str, str]] = {
+    "Slots": {
+        "slot_step_min": "Step, minutes",
+        "min_duration_min": "Shortest slot, minutes",
+        "max_duration_min": "Longest slot, minutes",
+        "lead_min": "Booked ahead at least, minutes",
+        "horizon_days": "Booked ahead at most, days",
+        "turnaround_min": "Between two vehicles, minutes",
+    },
+    "Coming and going": {
+        "early_start_min": "Early start, minutes",
+        "late_stop_min": "Late stop, minutes",
+        "no_show_min": "No-show after, minutes",
+        "arm_lead_min": "Charger told ahead, minutes",
+        "walk_in": "Who charges without a booking",
+    },
+    "Booking": {
+        "approval": "The depot decides on every request",
+        "decision_min": "Time to decide, minutes",
+        "hold_min": "A slot is held for, minutes",
+        "change_until_min": "Changes until, minutes before",
+        "cancel_until_min": "Cancelling until, minutes before",
+        "overlapping_tokens": "Vehicles may be booked in two places",
+        "max_open_bookings": "Open bookings of a customer",
+        "max_promise_kw": "Power promised to one booking, kW",
+    },
+}
+YES_NO = {"": "", "true": "Yes", "false": "No"}
+
+
+class TermsForm(forms.Form):
+    """`terms` by name once valid, None where the default is kept."""
+
+    def __init__(self, data: Any = None, *, terms: dict[str, Any]) -> None:
+        super().__init__(data, initial={name: _written(value) for name, value in terms.items()})
+        for group in GROUPS.values():
+            for name, label in group.items():
+                self.fields[name] = _field(name, label)
+
+    @property
+    def groups(self) -> list[tuple[str, list[forms.BoundField]]]:
+        return [(title, [self[name] for name in group]) for title, group in GROUPS.items()]
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        return {name: _read(name, value) for name, value in self.cleaned_data.items()}
+
+
+def _field(name: str, label: str) -> forms.Field:
+    standard = STANDARD[name]
+    if name in LIMITS:
+        bounds = LIMITS[name]
+        words = "no limit" if standard is None else standard
+        return forms.IntegerField(
+            label=label, required=False, min_value=bounds.least, max_value=bounds.most,
+            help_text=f"{bounds.least} to {bounds.most}; blank: {words}.",
+        )  # fmt: skip
+    choices = dict(WalkIn.choices) if name == "walk_in" else YES_NO
+    shown = choices[_written(standard)]
+    named = [(value, words) for value, words in choices.items() if value]
+    return forms.ChoiceField(label=label, required=False, choices=[("", f"Default: {shown}"), *named])
+
+
+def _written(value: Any) -> Any:
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else value
+
+
+def _read(name: str, value: Any) -> Any:
+    if value in {None, ""}:
+        return None
+    return value == "true" if isinstance(STANDARD[name], bool) else value

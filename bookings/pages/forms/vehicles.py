@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.db.models import Model
+from django.db.models.functions import Upper
+
+from bookings.errors import ChangedMeanwhile
+from bookings.models import Token, Vehicle
+from bookings.pages.forms.fields import RowField
+from bookings.pages.forms.versions import version_of
+from depots.cards import card_number
+from depots.models import Organisation
+from depots.standards import PLUGS, VEHICLE_TYPES
+
+
+class Measured(forms.DecimalField):
+    """A measure in the unit people say, kept as a whole number of a smaller one: 16.5 m as 1650 cm."""
+
+    def __init__(self, *, per: int, most: int, places: int, **options: Any) -> None:
+        self._per = per
+        least = Decimal(1).scaleb(-places)
+        super().__init__(
+            required=False, min_value=least, max_value=most, decimal_places=places, max_digits=9, **options
+        )
+
+    def clean(self, value: Any) -> Any:
+        amount = super().clean(value)
+        return None if amount is None else int(amount * self._per)
+
+    def prepare_value(self, value: Any) -> Any:
+        return f"{Decimal(value) / self._per:f}" if isinstance(value, int) else value
+
+
+class VehicleForm(forms.ModelForm):
+    """A vehicle with all that is asked when a slot is looked for."""
+
+    fleet = RowField[Organisation](missing="You do not keep this fleet's vehicles.", none="", label="Fleet")
+    plate = forms.CharField(label="Plate", max_length=20)
+    vehicle_type = forms.ChoiceField(label="Kind", choices=list(VEHICLE_TYPES.items()))
+    connector_standards = forms.MultipleChoiceField(
+        label="Plugs it can use", choices=[(name, plug.label) for name, plug in PLUGS.items() if plug.power_type == "DC"],
+        widget=forms.CheckboxSelectMultiple, required=False,
+        help_text="With none chosen every plug counts as fitting.",
+    )  # fmt: skip
+    max_power_w = Measured(per=1000, most=5000, places=1, label="Most power (kW)")
+    battery_wh = Measured(per=1000, most=2000, places=1, label="Battery (kWh)")
+    length_cm = Measured(per=100, most=40, places=2, label="Length (m)", help_text="With its trailer.")
+    width_cm = Measured(per=100, most=6, places=2, label="Width (m)")
+    height_cm = Measured(per=100, most=6, places=2, label="Height (m)")
+    weight_kg = Measured(per=1000, most=200, places=3, label="Weight (t)")
+    needs_drive_through = forms.BooleanField(label="Needs a drive-through bay", required=False)
+    needs_refrigeration = forms.BooleanField(label="Needs an outlet for refrigeration", required=False)
+    carries_dangerous_goods = forms.BooleanField(label="Carries dangerous goods", required=False)
+
+    class Meta:
+        model = Vehicle
+        fields = (
+            "plate", "vehicle_type", "connector_standards", "max_power_w", "battery_wh", "length_cm", "width_cm", "height_cm",
+            "weight_kg", "needs_drive_through", "needs_refrigeration", "carries_dangerous_goods",
+        )  # fmt: skip
+
+    def __init__(self, *given: Any, fleets: list[Organisation], **options: Any) -> None:
+        super().__init__(*given, **options)
+        _offer_fleets(self, fleets)
+
+    def clean_plate(self) -> str:
+        return " ".join(self.cleaned_data["plate"].split()).upper()
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        fleet = _fleet_of(self)
+        if fleet is not None:
+            self.instance.fleet = fleet
+        same = (
+            Vehicle.objects.annotate(folded=Upper("plate")).filter(fleet=fleet).exclude(pk=self.instance.pk)
+        )
+        if fleet and same.filter(folded=cleaned.get("plate")).exists():
+            self.add_error("plate", f"{fleet} has a vehicle {cleaned['plate']} already.")
+        return cleaned
+
+
+class TokenForm(forms.ModelForm):
+    """A card, app account or contract of a fleet."""
+
+    fleet = RowField[Organisation](missing="You do not keep this fleet's tokens.", none="", label="Fleet")
+    uid = forms.CharField(
+        label="Number",
+        max_length=36,
+        help_text="As the charger reads it; of a card the 8 to 20 hexadecimal digits.",
+    )
+    type = forms.ChoiceField(label="Kind", choices=Token.Type.choices)
+    vehicle = RowField[Vehicle](
+        missing="There is no such vehicle in your fleet.", none="No vehicle", label="Vehicle"
+    )
+    label = forms.CharField(label="What is printed on it, or whose it is", max_length=64, required=False)
+    contract_id = forms.CharField(label="Contract (eMAID)", max_length=36, required=False)
+
+    class Meta:
+        model = Token
+        fields = ("uid", "type", "label", "contract_id")
+
+    def __init__(
+        self, *given: Any, fleets: list[Organisation], vehicles: list[Vehicle], **options: Any
+    ) -> None:
+        super().__init__(*given, **options)
+        _offer_fleets(self, fleets)
+        field = self.fields["vehicle"]
+        assert isinstance(field, RowField)
+        kept = self.instance.vehicle_id
+        offered = [v for v in vehicles if not v.is_retired or v.pk == kept]
+        if self.instance.pk:
+            offered = [v for v in offered if v.fleet_id == self.instance.fleet_id]
+        field.offer(offered, lambda v: v.plate, lambda v: v.plate, heading=lambda v: v.fleet.name)
+        if self.instance.vehicle is not None:
+            self.initial["vehicle"] = field.value_of(self.instance.vehicle)
+
+    def clean_uid(self) -> str:
+        uid = "".join(self.cleaned_data["uid"].split())
+        if not uid.isascii() or not uid.isprintable():
+            raise ValidationError("Only letters, digits and signs of plain ASCII.")
+        if not card_number(uid):
+            raise ValidationError("A number has letters or digits.")
+        return uid
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        fleet, vehicle = _fleet_of(self), cleaned.get("vehicle")
+        if fleet is not None:
+            self.instance.fleet = fleet
+        if vehicle is not None and fleet is not None and vehicle.fleet_id != fleet.pk:
+            self.add_error("vehicle", "The vehicle belongs to another fleet.")
+        elif "vehicle" in cleaned:
+            self.instance.vehicle = vehicle
+        same = Token.objects.filter(
+            fleet=fleet, type=cleaned.get("type"), uid__card=card_number(cleaned.get("uid", ""))
+        )
+        if fleet and same.exclude(pk=self.instance.pk).exists():
+            self.add_error("uid", f"{fleet} has this token already.")
+        return cleaned
+
+
+def _offer_fleets(form: forms.ModelForm, fleets: list[Organisation]) -> None:
+    """Only who keeps several fleets is asked which, and only once."""
+    field = form.fields["fleet"]
+    assert isinstance(field, RowField)
+    field.offer(fleets, lambda f: f.name, lambda f: f.name)
+    form.only_fleet = fleets[0] if len(fleets) == 1 else None  # type: ignore[attr-defined]
+    if form.instance.pk or len(fleets) == 1:
+        del form.fields["fleet"]
+    else:
+        field.required = True
+
+
+def _fleet_of(form: Any) -> Organisation | None:
+    if form.instance.pk:
+        return form.instance.fleet
+    return form.only_fleet or form.cleaned_data.get("fleet")
+
+
+def save(form: forms.ModelForm, *, seen_version: int | None = None) -> Model | None:
+    """Save a valid form; None, with the error at its field, when somebody was quicker with the same name.
+
+    `seen_version` (forms.versions.version_of) is that of the row which the form was made from; None for a new one.
+    Raises ChangedMeanwhile when the row is another by now; nothing is saved then.
+    """
+    try:
+        with transaction.atomic():
+            if seen_version is not None:
+                lock_unchanged(form.instance, seen_version, sent=form)
+            return form.save()
+    except IntegrityError:
+        name = "plate" if isinstance(form, VehicleForm) else "uid"
+        form.add_error(name, "Somebody has just added this one.")
+        return None
+
+
+def set_flag(row: Vehicle | Token, name: str, value: bool, *, seen_version: int) -> None:
+    """Turn one switch of a vehicle or token. Raises ChangedMeanwhile when it is another than was seen."""
+    with transaction.atomic():
+        lock_unchanged(row, seen_version)
+        type(row).objects.filter(pk=row.pk).update(**{name: value})
+
+
+def lock_unchanged(row: Vehicle | Token, seen_version: int, *, sent: forms.ModelForm | None = None) -> None:
+    """Lock the row. Raises ChangedMeanwhile, with what it says by now where that differs from what was sent."""
+    current = type(row).objects.select_for_update(no_key=True).get(pk=row.pk)
+    if version_of(current) != seen_version:
+        raise ChangedMeanwhile(f"{current} was changed since this page was shown. {_as_it_is(current, sent)}")
+
+
+def _as_it_is(current: Model, sent: forms.ModelForm | None) -> str:
+    if sent is None:
+        return "Look again before you go on."
+    names = [name for name in sent.fields if name != "fleet"]
+    differing = [name for name in names if sent.cleaned_data.get(name) != getattr(current, name)]
+    told = [
+        f"{sent.fields[name].label}: {_words(sent.fields[name], getattr(current, name))}"
+        for name in differing
+    ]
+    return f"It says now: {'; '.join(told)}." if told else "Look again before you go on."
+
+
+def _words(field: forms.Field, value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(PLUGS[name].label if name in PLUGS else name for name in value) or "none"
+    return str(field.prepare_value(value)) if value not in (None, "") else "–"

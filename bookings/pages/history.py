@@ -1,0 +1,229 @@
+"""A booking's timeline in sentences, from its events and asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bookings.core import differences
+from bookings.models import (
+    ENFORCEMENT_WHY,
+    INTERRUPTED_WHY,
+    Booking,
+    BookingEvent,
+    BookingRequest,
+    BookingStatus,
+)
+from bookings.operations.cancel import REASONS
+from bookings.pricing import quotes
+from depots.models import User
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One entry of components/_timeline.html."""
+
+    at: datetime
+    title: str
+    text: str = ""
+    by: str = ""
+    icon_name: str = "history"
+    level: str = "info"
+
+
+STATUS = {
+    BookingStatus.HELD: ("Held while its dispatcher decides", "hourglass", "info"),
+    BookingStatus.REQUESTED: ("Asked for", "inbox", "info"),
+    BookingStatus.CONFIRMED: ("Confirmed", "circle-check", "success"),
+    BookingStatus.CHARGING: ("Charging started", "bolt", "success"),
+    BookingStatus.COMPLETED: ("Charging ended", "check", "success"),
+    BookingStatus.CANCELLED: ("Cancelled", "x", "warning"),
+    BookingStatus.DECLINED: ("Declined", "ban", "danger"),
+    BookingStatus.NO_SHOW: ("The vehicle did not come in time", "calendar-off", "danger"),
+    BookingStatus.FAILED: ("Nothing came of it", "alert-triangle", "danger"),
+    BookingStatus.EXPIRED: ("The hold ran out", "clock", "warning"),
+}
+ENFORCEMENT = {
+    "due": ("The charger is told to keep the slot", "hourglass", "info"),
+    "armed": ("The charger holds the slot", "lock", "success"),
+    "at_risk": ("At risk", "alert-triangle", "danger"),
+    "soft": ("The charger cannot hold it; Berth turns other cards away itself", "shield-check", "warning"),
+    "used": ("The vehicle is at the charger", "plug", "success"),
+    "released": ("The charger no longer holds it", "lock-open", "info"),
+    "not_due": ("The charger was told to let go again", "lock-open", "info"),
+}
+REFUSED = {
+    "create": "The booking was refused",
+    "change": "A change was refused",
+    "cancel": "A cancellation was refused",
+}
+OTHERS = {
+    "changed": ("Changed", "arrows-exchange", "info"),
+    "moved": ("Moved", "arrows-exchange", "warning"),
+    "change_requested": ("A change was asked for", "inbox", "info"),
+    "change_accepted": ("The change was accepted", "circle-check", "success"),
+    "change_declined": ("The change was declined; the booking stays as it was", "ban", "danger"),
+    "cancel_requested": ("The partner was asked to cancel it", "inbox", "info"),
+    "answered": ("The partner answered", "inbox", "info"),
+    "waived": ("No fee: the charger was at fault", "circle-check", "success"),
+    "interrupted": ("Charging broke off", "plug-off", "danger"),
+    "resumed": ("Charging goes on", "bolt", "success"),
+    "overstay": ("The session has outlived its slot", "clock", "warning"),
+    "seen": ("Seen by its fleet", "eye", "info"),
+    "note": ("Note", "info-circle", "info"),
+}
+
+# What a depot or partner does to a booking that its fleet is to hear of, beside its moves of status.
+CHANGES = {"changed", "moved", "change_accepted", "change_declined"}
+
+
+REMOTE = {"remote_start": "start", "remote_stop": "stop"}
+
+
+def moments(booking: Booking, *, organisation_ids: Iterable[int], is_fleet: bool) -> list[Moment]:
+    """The latest first. Of people only those of one's own organisations are named, of others the side they act for."""
+    events, asks = list(booking.events.all()), list(booking.requests.all())
+    actors = {event.actor for event in events} | {ask.asked_by for ask in asks}
+    known = _colleagues(actors, organisation_ids)
+    found = [_of_event(event, booking, known, is_fleet) for event in events]
+    found += [_of_refusal(ask, booking, known, is_fleet) for ask in asks if _is_refused_by_rule(ask)]
+    return sorted(found, key=lambda moment: moment.at)[::-1]
+
+
+def _of_event(event: BookingEvent, booking: Booking, known: set[str], is_fleet: bool) -> Moment:
+    title, icon, level = _words(event, booking)
+    by = _by(event.actor, booking, known, is_fleet)
+    return Moment(event.at, title, _text(event, booking), by, icon, level)
+
+
+def _words(event: BookingEvent, booking: Booking) -> tuple[str, str, str]:
+    if event.kind == "enforcement":
+        return ENFORCEMENT.get(event.after, ("The charger answered", "plug", "info"))
+    if event.kind == "session":
+        return _session_words(event.detail)
+    if event.kind in REMOTE:
+        return _remote_words(REMOTE[event.kind], event.after)
+    if event.kind != "status":
+        title, icon, level = OTHERS.get(
+            event.kind, (event.kind.replace("_", " ").capitalize(), "history", "info")
+        )
+        by_depot = event.detail.get("by") == Booking.Side.DEPOT and event.kind in {"changed", "moved"}
+        return (f"{title} by the depot", icon, "warning") if by_depot else (title, icon, level)
+    title, icon, level = STATUS[BookingStatus(event.after)]
+    if event.after == BookingStatus.CANCELLED and event.before == BookingStatus.HELD:
+        return "Given back", "x", "info"
+    by = {"fleet": " by its fleet", "depot": " by the depot"}.get(str(event.detail.get("by", "")), "")
+    if event.after == BookingStatus.REQUESTED:
+        by = f" at {booking.depot.operator.name}" if not booking.is_ours else " at the depot"
+    return title + by, icon, level
+
+
+def _text(event: BookingEvent, booking: Booking) -> str:
+    detail = event.detail
+    parts = [differences.words(detail, booking), _charged(detail), _at_another(detail)]
+    why = str(detail.get("why") or "")
+    reason = str(detail.get("reason") or ENFORCEMENT_WHY.get(why) or INTERRUPTED_WHY.get(why, why))
+    parts.append(REASONS.get(reason, reason))
+    parts.append(str(detail.get("note") or ""))
+    if detail.get("irregular"):
+        parts.append("The partner skipped a step that its protocol has.")
+    return " ".join(f"{part.rstrip('.')}." for part in parts if part)
+
+
+def _remote_words(asked: str, answer: str) -> tuple[str, str, str]:
+    if answer == "asked":
+        return f"The charger was asked to {asked} charging", "plug", "info"
+    if answer == "accepted":
+        return f"The charger accepts to {asked} charging", "circle-check", "success"
+    if answer == "no_answer":
+        return f"The charger did not answer when asked to {asked} charging", "alert-triangle", "warning"
+    return f"The charger refuses to {asked} charging", "ban", "danger"
+
+
+def _session_words(detail: dict[str, Any]) -> tuple[str, str, str]:
+    if detail.get("is_kept"):
+        return "A try to charge failed; the slot stays the vehicle's", "plug-off", "warning"
+    if "ended_at" in detail:
+        return "Charging in the rest of the slot ended", "check", "success"
+    return "Charging was taken up again", "bolt", "success"
+
+
+def _charged(detail: dict[str, Any]) -> str:
+    """`15 of about 267 kWh`, of what ended or broke off."""
+    wh = detail.get("metered_wh", detail.get("energy_wh"))
+    if not isinstance(wh, int):
+        return "The meter does not say how much" if "ended_at" in detail else ""
+    expected = detail.get("expected_wh")
+    return f"{wh / 1000:.3g} of about {expected / 1000:.0f} kWh" if expected else f"{wh / 1000:.3g} kWh"
+
+
+def _at_another(detail: dict[str, Any]) -> str:
+    booked, there = detail.get("instead_of"), detail.get("evse")
+    return f"At {there} instead of {booked}" if booked and there else ""
+
+
+def _by(actor: str, booking: Booking, known: set[str], is_fleet: bool) -> str:
+    if actor.lower() in known:
+        return actor
+    if actor in {"scheduler", "enforcement"}:
+        return "Berth"
+    if "@" in actor:
+        return booking.depot.operator.name if is_fleet else booking.fleet.name
+    return actor.replace("partner ", "Partner ").replace("charger ", "Charger ")
+
+
+def _is_refused_by_rule(ask: BookingRequest) -> bool:
+    """Every other ask left an event of its own."""
+    return ask.decision == BookingRequest.Decision.DECLINED and ask.decided_by == "rule"
+
+
+def _of_refusal(ask: BookingRequest, booking: Booking, known: set[str], is_fleet: bool) -> Moment:
+    title = REFUSED[ask.kind]
+    wanted = differences.words({"after": ask.asked}, booking)
+    text = " ".join(f"{part.rstrip('.')}." for part in (wanted, ask.reason) if part)
+    return Moment(ask.asked_at, title, text, _by(ask.asked_by, booking, known, is_fleet), "ban", "danger")
+
+
+def _colleagues(actors: set[str], organisation_ids: Iterable[int]) -> set[str]:
+    people = [actor for actor in actors if "@" in actor]
+    rows = User.objects.filter(email__in=people, memberships__organisation__in=list(organisation_ids))
+    return {email.lower() for email in rows.values_list("email", flat=True)}
+
+
+def asked_words(booking: Booking) -> str:
+    """What the open ask would make of the booking; empty when none is open or it is the booking itself."""
+    for ask in booking.requests.all():
+        if ask.decision == BookingRequest.Decision.PENDING and ask.kind == BookingRequest.Kind.CHANGE:
+            return differences.words({"before": _as_it_is(booking), "after": ask.asked}, booking)
+    return ""
+
+
+def _as_it_is(booking: Booking) -> dict[str, Any]:
+    """The booking in the words of an ask."""
+    return {
+        "period": booking.period.as_json(),
+        "evse": booking.evse.uid if booking.evse else None,
+        "vehicle": booking.plate,
+        "price": quotes.brief(booking.quote),
+    }
+
+
+def last_change_by_depot(booking: Booking) -> Moment | None:
+    """The latest thing the depot or partner did to it, if its fleet is to know.
+
+    A move comes with other events of the same moment: what the charger was told, what its fleet is owed.
+    """
+    if booking.changed_by_depot_at is None:
+        return None
+    for event in reversed(booking.events.all()):
+        if event.at == booking.changed_by_depot_at and _is_change_by_depot(event):
+            return _of_event(event, booking, set(), True)
+    return None
+
+
+def _is_change_by_depot(event: BookingEvent) -> bool:
+    if event.kind == "status":
+        return event.after != BookingStatus.CHARGING
+    return event.kind in CHANGES

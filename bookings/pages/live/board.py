@@ -1,0 +1,146 @@
+"""What boards hear of. The bar of a booking goes to those who look after the depot and to its own fleet; guests hear of an
+EVSE only which spans are taken, under the EVSE's id: not even the number of somebody else's booking leaves."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from django.dispatch import receiver
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from bookings.models import Booking, BookingRequest, Closure, Occupancy
+from bookings.pages.board import bars_of, states_of
+from bookings.pages.board.bars import Bar, closed_of
+from bookings.pages.board.reading import shown_bookings, visits_of
+from bookings.pages.live.audiences import calendar_audience, depot_audience, evse_audiences, fleet_audience
+from bookings.pages.live.publishing import publish
+from bookings.pages.live.rendering import Views, renders
+from bookings.signals import booking_changed, calendars_changed
+from depots.models import Charger, Evse
+from depots.periods import Period, utc_text
+from depots.signals import charging_ended, charging_started
+
+# What a board may show of the time around now; whoever looks further loads the page again.
+PAST, AHEAD = timedelta(days=1), timedelta(days=15)
+
+
+@receiver(booking_changed)
+def tell_boards(booking: Booking, **_: Any) -> None:
+    if booking.is_ours:
+        publish("bar", booking.pk, [depot_audience(booking.depot_id), fleet_audience(booking.fleet_id)])
+
+
+@receiver(calendars_changed)
+def tell_guests(evse_ids: list[int], **_: Any) -> None:
+    for evse_id, depot_id in Evse.objects.filter(pk__in=evse_ids).values_list("pk", "depot"):
+        publish("taken", evse_id, [calendar_audience(depot_id)])
+
+
+@receiver([charging_started, charging_ended])
+def tell_of_session(session: Any, **_: Any) -> None:
+    if session.evse_id is not None:
+        publish("evse", session.evse_id, evse_audiences(session.charger.depot_id))
+
+
+@renders("bar")
+def render_bar(booking_id: int) -> Views:
+    """The list entries of a booking, one for each audience; empty where the board shows it no longer."""
+    booking = shown_bookings().filter(pk=booking_id).first()
+    if booking is None:
+        return {}
+    rows = list(Occupancy.objects.filter(holder=booking_id))
+    request = BookingRequest.objects.filter(booking=booking_id, decision="pending").first()
+    uids = dict(Evse.objects.filter(depot=booking.depot_id).values_list("pk", "uid"))
+    now = timezone.now()
+
+    def seen(*, is_for_depot: bool) -> dict[str, Any]:
+        bars = bars_of(booking, rows, request, uids=uids, is_for_depot=is_for_depot, now=now)
+        return {"depot": booking.depot_id, "entries": [_entry(bar) for bar in bars]}
+
+    return {
+        depot_audience(booking.depot_id): seen(is_for_depot=True),
+        fleet_audience(booking.fleet_id): seen(is_for_depot=False),
+    }
+
+
+@renders("taken")
+def render_taken(evse_id: int) -> Views:
+    evse = Evse.objects.filter(pk=evse_id).first()
+    if evse is None:
+        return {}
+    now = timezone.now()
+    within = Period(now - PAST, now + AHEAD)
+    spans = (
+        Occupancy.objects.filter(evse=evse_id, span__overlap=within)
+        .order_by("span")
+        .values_list("span", flat=True)
+    )
+    return {
+        calendar_audience(evse.depot_id): {
+            "evse": evse.uid,
+            "within": [utc_text(within.starts_at), utc_text(within.ends_at)],
+            "spans": [[utc_text(span.starts_at), utc_text(span.ends_at)] for span in spans],
+        }
+    }
+
+
+@renders("evse")
+def render_evse(evse_id: int) -> Views:
+    return _states(Evse.objects.filter(pk=evse_id))
+
+
+@renders("charger")
+def render_charger(charger_id: int) -> Views:
+    charger = Charger.objects.filter(pk=charger_id).first()
+    return _states(Evse.objects.filter(charger=charger)) if charger else {}
+
+
+@renders("closures")
+def render_closures(depot_id: int) -> Views:
+    """All closures of a depot that are not over, by EVSE; guests hear of the same spans as taken."""
+    now = timezone.now()
+    found = Closure.objects.filter(evse__depot=depot_id, lifted_at__isnull=True, ends_at__gt=now - PAST)
+    closures = list(found.select_related("evse__depot").order_by("starts_at"))
+    entries: dict[str, list[str]] = defaultdict(list)
+    for closure in closures:
+        depot = closure.evse.depot
+        uids = {closure.evse_id: closure.evse.uid}
+        for closed in closed_of([closure], uids=uids, zone=depot.zone, code=depot.code):
+            entries[closed.evse_uid].append(
+                render_to_string("bookings/board/_closed.html", {"closed": closed})
+            )
+    return {depot_audience(depot_id): {"depot": depot_id, "after": utc_text(now - PAST), "rows": entries}}
+
+
+def _states(evses: Iterable[Evse]) -> Views:
+    found = list(Evse.objects.filter(pk__in=[e.pk for e in evses]).select_related("charger", "depot"))
+    if not found:
+        return {}
+    now = timezone.now()
+    states = states_of(found, now=now)
+    rows = {
+        evse.uid: render_to_string("bookings/board/_state.html", {"state": states[evse.pk]}) for evse in found
+    }
+    visits: dict[str, list[str]] = {uid: [] for uid in rows}
+    uids, within = {evse.pk: evse.uid for evse in found}, Period(now - PAST, now + AHEAD)
+    for visit in visits_of(uids, within, zone=found[0].depot.zone, now=now):
+        html = render_to_string("bookings/board/_visit.html", {"visit": visit})
+        visits[visit.evse_uid].append(html)
+    # Who may book there sees what state an EVSE is in, as in the finder, and nothing of who is at it.
+    words = {str(evse.pk): [states[evse.pk].look, states[evse.pk].word] for evse in found}
+    return {
+        depot_audience(found[0].depot_id): {
+            "rows": rows,
+            "visits": visits,
+            "after": utc_text(within.starts_at),
+        },
+        calendar_audience(found[0].depot_id): {"states": words},
+    }
+
+
+def _entry(bar: Bar) -> dict[str, str]:
+    return {"evse": bar.evse_uid, "html": render_to_string("bookings/board/_bar.html", {"bar": bar})}

@@ -1,0 +1,35 @@
+"""What a running session delivers, for open pages: its depot's and those of the fleet whose booking it uses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.dispatch import receiver
+from django.template.loader import render_to_string
+
+from bookings.models import Booking
+from bookings.pages.live.audiences import depot_audience, fleet_audience
+from bookings.pages.live.publishing import publish
+from bookings.pages.live.rendering import Views, renders
+from depots.models import ChargingSession
+from depots.signals import session_metered
+
+
+@receiver(session_metered)
+def tell_of_meter(session: ChargingSession, **_: Any) -> None:
+    """Have pages show the session's figures as they are by now. Many within a moment are one rendering."""
+    publish("meter", session.pk, _audiences(session))
+
+
+@renders("meter")
+def render_meter(session_id: int) -> Views:
+    session = ChargingSession.objects.select_related("charger").filter(pk=session_id).first()
+    if session is None:
+        return {}
+    html = render_to_string("bookings/board/_meter.html", {"session": session})
+    return {audience: {"html": html.strip()} for audience in _audiences(session)}
+
+
+def _audiences(session: ChargingSession) -> list[str]:
+    booked = Booking.objects.filter(visits__session=session).values_list("fleet", flat=True)
+    return [depot_audience(session.charger.depot_id), *map(fleet_audience, booked)]

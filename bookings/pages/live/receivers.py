@@ -1,0 +1,72 @@
+"""Which facts open pages hear of. Each runs in its sender's transaction and only notifies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.signals import user_logged_out
+from django.db.models.signals import post_delete, post_save
+from django.dispatch import receiver
+
+from bookings.models import Booking
+from bookings.pages.live.audiences import calendar_audience, depot_audience, evse_audiences, fleet_audience
+from bookings.pages.live.publishing import publish, publish_access
+from bookings.pages.live.rendering import Views, renders
+from bookings.pages.navigation import waiting_requests
+from bookings.signals import booking_changed, closures_changed
+from depots.models import Agreement, Charger, Evse, Membership, User
+from depots.signals import charger_connected, charger_disconnected, evse_status_changed
+
+
+@receiver(booking_changed)
+def tell_of_booking(booking: Booking, **_: Any) -> None:
+    publish("booking", booking.pk, booking_audiences(booking))
+    publish("requests", booking.depot_id, [depot_audience(booking.depot_id)])
+
+
+@receiver(closures_changed)
+def tell_of_closure(depot_id: int, **_: Any) -> None:
+    publish("closures", depot_id, [depot_audience(depot_id), calendar_audience(depot_id)])
+
+
+@receiver(evse_status_changed)
+def tell_of_evse(evse: Evse, **_: Any) -> None:
+    publish("evse", evse.pk, evse_audiences(evse.depot_id))
+
+
+@receiver([charger_connected, charger_disconnected])
+def tell_of_charger(charger: Charger, **_: Any) -> None:
+    publish("charger", charger.pk, evse_audiences(charger.depot_id))
+
+
+@receiver(user_logged_out)
+def check_who_signed_out(user: User | None, **_: Any) -> None:
+    if user is not None:
+        publish_access(user.pk)
+
+
+@receiver(post_save, sender=User)
+def check_a_changed_user(instance: User, update_fields: frozenset[str] | None = None, **_: Any) -> None:
+    if set(update_fields or ()) != {"last_login"}:  # every sign-in writes this one, and takes nothing away
+        publish_access(instance.pk)
+
+
+@receiver([post_save, post_delete], sender=Membership)
+def check_a_member(instance: Membership, **_: Any) -> None:
+    publish_access(instance.user_id)
+
+
+@receiver([post_save, post_delete], sender=Agreement)
+def check_everybody(**_: Any) -> None:
+    publish_access()
+
+
+@renders("requests")
+def render_requests(depot_id: int) -> Views:
+    waiting = waiting_requests([depot_id])[depot_id]
+    return {depot_audience(depot_id): {"depot": depot_id, "waiting": waiting}}
+
+
+def booking_audiences(booking: Booking) -> list[str]:
+    """Who else may book there hears of taken time only (bookings.pages.live.board), not even of a booking's number."""
+    return [fleet_audience(booking.fleet_id), depot_audience(booking.depot_id)]

@@ -1,0 +1,78 @@
+"""What a booking that is over came to: energy and cost as metered, a fee that is due, or why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from bookings.models import Booking, BookingStatus
+from bookings.pricing import quotes
+from depots.templatetags.berth import kilowatt_hours, money
+
+UNKNOWN_ENERGY = "The charger told no usable meter value, so energy and cost are not known here."
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`short` for a row of a list, `words` for the booking's page; `bill` in the shape of a quote, where there is one."""
+
+    short: str
+    words: str
+    bill: dict[str, Any] | None = None
+
+
+def outcome_of(booking: Booking, *, is_waived: bool) -> Outcome | None:
+    """None for what is not over, or never was a booking. `is_waived`: the timeline says that a fee was."""
+    if booking.status == BookingStatus.COMPLETED:
+        return _completed(booking)
+    if booking.status == BookingStatus.CANCELLED and booking.cancelled_by:
+        return _cancelled(booking)
+    if booking.status == BookingStatus.NO_SHOW:
+        return _no_show(booking, is_waived)
+    return None
+
+
+def charged_wh(booking: Booking) -> int | None:
+    """By all its sessions that have ended, else by the latest; None is not known."""
+    if booking.metered_wh is not None or booking.session is None:
+        return booking.metered_wh
+    return booking.session.energy_wh
+
+
+def _completed(booking: Booking) -> Outcome:
+    wh = charged_wh(booking)
+    if wh is None:
+        return Outcome("energy not known", UNKNOWN_ENERGY)
+    energy = kilowatt_hours(wh)
+    if not booking.quote:
+        whose = "No price was set." if booking.is_ours else "The partner bills by its own prices."
+        return Outcome(energy, f"Charged {energy}. {whose}", None)
+    bill = quotes.settled(booking.quote, wh)
+    cost = money(bill["total"], bill["currency"])
+    return Outcome(f"{energy} · {cost}", f"Charged {energy}, as metered. It costs {cost}.", bill)
+
+
+def _cancelled(booking: Booking) -> Outcome:
+    if booking.cancelled_by == Booking.Side.DEPOT:
+        return Outcome("no fee", "No fee: the depot cancelled it.")
+    if not booking.is_ours:
+        return Outcome("", "Whether the partner charges a fee is not known here.")
+    return Outcome("no fee", "No fee: it was cancelled in time.")
+
+
+def _no_show(booking: Booking, is_waived: bool) -> Outcome:
+    if not booking.is_ours:
+        return Outcome("", "Whether the partner charges a fee is not known here.")
+    if is_waived:
+        return Outcome("no fee", "No fee: the charger was at fault; what happened says how.")
+    fee = _with_vat(booking.quote, "no_show_fee")
+    if not fee:
+        return Outcome("no fee", "No fee is set for not coming.")
+    due = money(fee, booking.quote["currency"])
+    return Outcome(f"fee {due}", f"{due} are due: the vehicle did not come in time.")
+
+
+def _with_vat(quote: dict[str, Any], name: str) -> Decimal:
+    net = Decimal(quote.get(name) or 0)
+    return quotes.cents(net * (1 + Decimal(quote.get("vat_percent") or 0) / 100))

@@ -1,0 +1,328 @@
+"""The board of a depot, and what its managers do with a booking on it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, cast
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+from django_htmx.http import trigger_client_event
+
+from bookings import operations
+from bookings.errors import BookingError, LowerPower
+from bookings.models import LIVE, Booking, BookingRequest, BookingStatus, Occupancy
+from bookings.operations.change_plan import CHANGEABLE
+from bookings.operations.request_log import needs_of
+from bookings.pages import access, history
+from bookings.pages.board import Window, bars_of, read_board
+from bookings.pages.board.reading import evses_of
+from bookings.pages.forms.depot import (
+    CancellationForm,
+    DecisionForm,
+    EndForm,
+    MoveForm,
+    add_refusal,
+    nearest_words,
+)
+from bookings.pages.forms.fields import DayInput
+from bookings.pages.forms.versions import seen_version
+from bookings.pages.live import calendar_audience, depot_audience, fleet_audience
+from bookings.pages.navigation import waiting_requests
+from bookings.pages.views.refusals import status_of
+from bookings.search.next_bay import rest_period
+from bookings.search.offers import find_slots
+from depots.models import Depot, Evse, User
+from depots.pages import done, respond
+from depots.periods import utc_text
+
+DAY = DayInput()
+DAY_ATTRIBUTES = {"id": "board-day", "class": "form-control", "data-submits": ""}
+
+
+@never_cache
+@login_required
+@require_safe
+def board(request: HttpRequest, code: str) -> HttpResponse:
+    now = timezone.now()
+    viewer = access.board(request.user, code, now=now)
+    window = Window.asked(request.GET.get("day", ""), request.GET.get("view", ""), viewer.depot, now=now)
+    shown = read_board(viewer, window, now=now)
+    return respond(
+        request,
+        "bookings/board/board",
+        {
+            "board": shown,
+            "depot": viewer.depot,
+            "window": window,
+            "is_today": window.shows_today(now),
+            "day_input": DAY.render("day", window.first, DAY_ATTRIBUTES),
+            "views": [("day", "Day"), ("3-days", "3 days"), ("week", "Week")],
+            "closed_hours": window.closed_hours(viewer.depot),
+            "audiences": _audiences(viewer),
+            "waiting": waiting_requests([viewer.depot.pk])[viewer.depot.pk] if viewer.sees_all else 0,
+        },
+    )
+
+
+@never_cache
+@login_required
+@require_safe
+def booking(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
+    """Everything about one booking for those who look after the depot; forms only for who runs it."""
+    return _panel(request, _seen(request, code, booking_id))
+
+
+@login_required
+@require_POST
+def move(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
+    """A form sent by a person, or a bar dropped somewhere else, which wants to know in JSON."""
+    found = _run(request, code, booking_id)
+    form = MoveForm(request.POST, booking=found, evses=evses_of(found.depot))
+    before = _place(found)
+    if not form.is_valid() or form.period is None:
+        if _wants_json(request):
+            invalid = {"code": "invalid", "detail": _first_error(form), "fields": form.errors}
+            return JsonResponse(invalid, status=422)
+        return _panel(request, found, move_form=form, status=422)
+    try:
+        moved = operations.change_booking(
+            booking_id=found.pk,
+            period=form.period,
+            evse=form.cleaned_data["evse"],
+            by=Booking.Side.DEPOT,
+            accept_lower_power="accept_lower_power" in request.POST,
+            seen_version=seen_version(request.POST),
+            actor=_actor(request),
+            now=timezone.now(),
+        )
+    except BookingError as refusal:
+        if _wants_json(request):
+            return _refused(refusal, found.depot)
+        asks_power = _asks_power(form, refusal)
+        add_refusal(form, refusal, found.depot)
+        return _panel(request, found, move_form=form, asks_power=asks_power, status=status_of(refusal))
+    return _moved(request, moved, before)
+
+
+@login_required
+@require_POST
+def end(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
+    """Another end for a vehicle that charges: sooner, or later where the next slot is free."""
+    found = _run(request, code, booking_id)
+    form = EndForm(request.POST, booking=found)
+    if not form.is_valid():
+        return _panel(request, found, end_form=form, status=422)
+    try:
+        changed = operations.change_booking(
+            booking_id=found.pk,
+            ends_at=form.cleaned_data["ends_at"],
+            by=Booking.Side.DEPOT,
+            accept_lower_power="accept_lower_power" in request.POST,
+            seen_version=seen_version(request.POST),
+            actor=_actor(request),
+            now=timezone.now(),
+        )
+    except BookingError as refusal:
+        asks_power = _asks_power(form, refusal)
+        add_refusal(form, refusal, found.depot)
+        return _panel(request, found, end_form=form, asks_power=asks_power, status=status_of(refusal))
+    until = changed.ends_at.astimezone(changed.depot.zone)
+    return done(request, _board_url(changed), f"{_name(changed)} may stay until {until:%H:%M}.")
+
+
+@login_required
+@require_POST
+def cancel(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
+    found = _run(request, code, booking_id)
+    form = CancellationForm(request.POST)
+    if not form.is_valid():
+        return _panel(request, found, cancel_form=form, status=422)
+    try:
+        operations.cancel_booking(
+            booking_id=found.pk,
+            reason=form.cleaned_data["reason"],
+            note=form.cleaned_data["note"],
+            by=Booking.Side.DEPOT,
+            seen_version=seen_version(request.POST),
+            actor=_actor(request),
+            now=timezone.now(),
+        )
+    except BookingError as refusal:
+        add_refusal(form, refusal, found.depot)
+        return _panel(request, found, cancel_form=form, status=status_of(refusal))
+    return done(request, _board_url(found), f"{_name(found)} cancelled. {found.fleet} is told.")
+
+
+def _panel(
+    request: HttpRequest,
+    found: Booking,
+    *,
+    move_form: MoveForm | None = None,
+    asks_power: bool = False,
+    end_form: EndForm | None = None,
+    cancel_form: CancellationForm | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    found = access.booking(request.user, found.pk) if status != 200 else found
+    zone, now = found.depot.zone, timezone.now()
+    can_manage = found.depot.operator_id in access.operators_decided_for(request.user)
+    asked = next((r for r in found.requests.all() if r.decision == BookingRequest.Decision.PENDING), None)
+    can_move = can_manage and found.status in CHANGEABLE and found.ends_at > now
+    can_end = can_manage and found.status == BookingStatus.CHARGING
+    can_cancel = can_manage and found.status in LIVE and found.status != BookingStatus.CHARGING
+    return respond(
+        request,
+        "bookings/board/booking",
+        {
+            "booking": found,
+            "now": now,
+            "is_broken_off": found.is_interrupted and found.status == BookingStatus.COMPLETED,
+            "starts_at": found.starts_at.astimezone(zone),
+            "ends_at": found.ends_at.astimezone(zone),
+            "duration": found.ends_at - found.starts_at,
+            "tokens": list(found.tokens.all()),
+            "step": found.terms.slot_step_min,
+            "back_url": _board_url(found),
+            "asked": asked,
+            "asked_period": _asked(asked, found),
+            "decision_form": DecisionForm() if asked and can_manage and asked.kind != "cancel" else None,
+            "move_form": (move_form or MoveForm(booking=found, evses=evses_of(found.depot)))
+            if can_move
+            else None,
+            "asks_power": asks_power,
+            "next_bay": _next_bay(found, now),
+            "end_form": (end_form or EndForm(booking=found)) if can_end else None,
+            "cancel_form": (cancel_form or CancellationForm()) if can_cancel else None,
+            "entries": history.moments(
+                found, organisation_ids=access.operators_seen(request.user), is_fleet=False
+            ),
+        },
+        status,
+    )
+
+
+def _next_bay(found: Booking, now: datetime) -> dict[str, Any] | None:
+    """Where a truck whose charging broke off could go on, for what it still needs; no `evse` where nothing is free."""
+    if not found.is_interrupted:
+        return None
+    period = rest_period(found, now=now)
+    offers = find_slots(
+        fleet=found.fleet, period=period, depot=found.depot, vehicle=found.vehicle,
+        needs=needs_of(found), now=now,
+    )  # fmt: skip
+    first = next((offer for offer in offers if offer.is_free and not offer.trouble), None)
+    zone = found.depot.zone
+    return {
+        "evse": first.evse if first else None,
+        "starts_at": period.starts_at.astimezone(zone),
+        "ends_at": period.ends_at.astimezone(zone),
+    }
+
+
+def _asks_power(form: MoveForm | EndForm, refusal: BookingError) -> bool:
+    """Whether it takes the manager's word that less power is meant: the form is sent again then, as it stands."""
+    if isinstance(refusal, LowerPower):
+        form.show_shifted()
+        return True
+    return False
+
+
+def _moved(request: HttpRequest, moved: Booking, before: dict[str, str]) -> HttpResponse:
+    """`undo` is the form that takes it back, of the version the move made: not over what somebody moved since."""
+    evse, undo = moved.evse.uid if moved.evse else "", {**before, "version": moved.version}
+    if not _wants_json(request):
+        told = f"{_name(moved)} moved to {evse}. {moved.fleet} is told."
+        response = done(request, _board_url(moved), told)
+        # An open board has a button for it: static/js/board.js.
+        return trigger_client_event(
+            response, "berth:moved", {"booking": moved.pk, "message": told, "undo": undo}
+        )
+    rows = Occupancy.objects.filter(holder=moved.pk)
+    uids = dict(Evse.objects.filter(depot=moved.depot_id).values_list("pk", "uid"))
+    bars = bars_of(moved, rows, None, uids=uids, is_for_depot=True, now=timezone.now())
+    return JsonResponse(
+        {
+            "message": f"{_name(moved)} moved.",
+            "undo": undo,
+            "entries": [
+                {"evse": bar.evse_uid, "html": render_to_string("bookings/board/_bar.html", {"bar": bar})}
+                for bar in bars
+            ],
+        }
+    )
+
+
+def _refused(refusal: BookingError, depot: Depot) -> HttpResponse:
+    detail = nearest_words(refusal, depot)
+    body = {"code": refusal.code, "detail": detail, "field": refusal.field}
+    return JsonResponse(body, status=status_of(refusal))
+
+
+def _seen(request: HttpRequest, code: str, booking_id: int) -> Booking:
+    return _of(access.yard(request.user, code), access.booking(request.user, booking_id))
+
+
+def _run(request: HttpRequest, code: str, booking_id: int) -> Booking:
+    return _of(access.run_depot(request.user, code), access.depot_booking(request.user, booking_id))
+
+
+def _of(depot: Depot, found: Booking) -> Booking:
+    if found.depot_id != depot.pk:
+        raise Http404
+    return found
+
+
+def _audiences(viewer: access.BoardViewer) -> list[str]:
+    """Whose news this page follows, in order of what they tell."""
+    if viewer.sees_all:
+        return [depot_audience(viewer.depot.pk)]
+    return [*[fleet_audience(pk) for pk in sorted(viewer.fleet_ids)], calendar_audience(viewer.depot.pk)]
+
+
+def _asked(asked: BookingRequest | None, found: Booking) -> tuple[datetime, datetime] | None:
+    period = asked.asked.get("period") if asked and asked.kind == BookingRequest.Kind.CHANGE else None
+    if not period:
+        return None
+    zone = found.depot.zone
+    return (
+        datetime.fromisoformat(period["start"]).astimezone(zone),
+        datetime.fromisoformat(period["end"]).astimezone(zone),
+    )
+
+
+def _board_url(found: Booking) -> str:
+    day = found.starts_at.astimezone(found.depot.zone).date()
+    return f"{reverse('bookings:board', args=[found.depot.code])}?day={day.isoformat()}"
+
+
+def _place(found: Booking) -> dict[str, str]:
+    """Where it stands, as the form takes it: what an undo sends back."""
+    return {
+        "evse": found.evse.uid if found.evse else "",
+        "starts_at": utc_text(found.starts_at),
+        "ends_at": utc_text(found.ends_at),
+    }
+
+
+def _first_error(form: Any) -> str:
+    name, errors = next(iter(form.errors.items()))
+    label = form.fields[name].label or name if name in form.fields else ""
+    return f"{label}: {errors[0]}" if label else str(errors[0])
+
+
+def _name(found: Booking) -> str:
+    return found.plate or found.reference
+
+
+def _actor(request: HttpRequest) -> str:
+    return cast(User, request.user).email
+
+
+def _wants_json(request: HttpRequest) -> bool:
+    return request.headers.get("Accept", "").startswith("application/json")

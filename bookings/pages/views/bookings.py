@@ -1,0 +1,334 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.db.models import DateField, DateTimeField, F, Func, QuerySet, Value
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Cast
+from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from bookings import operations
+from bookings.errors import BookingError, ChangedMeanwhile, WrongStatus
+from bookings.models import Booking, BookingStatus, Vehicle
+from bookings.operations.undo import Act, named
+from bookings.pages import access, day, history, overlaps, remote_control, wording
+from bookings.pages.forms import undoing
+from bookings.pages.forms.bookings import CancelForm, ChangeForm, ListForm
+from bookings.pages.forms.versions import seen_version
+from bookings.pages.views import slots
+from bookings.pages.views.refusals import status_of
+from bookings.rules.terms import LONGEST_BOOKING
+from bookings.templatetags.board import charged
+from depots import pages
+from depots.models import Depot
+from depots.wall_clock import local_text
+
+A_PAGE = 100
+A_DAY = timedelta(days=1)
+
+
+def _local_day(moment: Combinable) -> Cast:
+    """The day on the clock of the booking's depot."""
+    local = Func(F("depot__time_zone"), moment, function="timezone", output_field=DateTimeField())
+    return Cast(local, DateField())
+
+
+LOCAL_DAY = _local_day(F("starts_at"))
+# What ends at midnight does not touch the day that begins then.
+LAST_LOCAL_DAY = _local_day(F("ends_at") - Value(timedelta(microseconds=1)))
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def bookings(request: HttpRequest) -> HttpResponse:
+    """The list; sending a slot of the finder here books it."""
+    if request.method == "POST":
+        return slots.book(request)
+    fleets = access.fleet_member(request.user)
+    rows = access.bookings_of(request.user)
+    depots = list(Depot.objects.filter(bookings__fleet__in=fleets).distinct().order_by("name"))
+    vehicles = list(Vehicle.objects.filter(fleet__in=fleets).order_by("plate"))
+    asked = request.GET if request.GET.keys() - {"page"} else {"first_day": _today(depots)}
+    form = ListForm(asked, depots=depots, vehicles=vehicles)
+    valid = form.is_valid()
+    page = Paginator(_narrowed(rows, form) if valid else rows.none(), A_PAGE).get_page(
+        request.GET.get("page")
+    )
+    now = timezone.now()
+    context = {
+        "form": form, "page": page, "is_today_on": asked is not request.GET,
+        "is_several": len(fleets) > 1, "entries": [day.entry(booking, now) for booking in page.object_list],
+        "may_book": bool(access.fleets_booked_for(request.user)), "query": _query_without_page(request),
+    }  # fmt: skip
+    return pages.respond(request, "bookings/list", context, 200 if valid else 422)
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "HEAD"])
+def booking(request: HttpRequest, booking_id: int) -> HttpResponse:
+    return booking_page(request, access.booking(request.user, booking_id))
+
+
+@login_required
+@require_POST
+def confirm(request: HttpRequest, booking_id: int) -> HttpResponse:
+    """Turn a hold into a booking, or into a request where the depot decides."""
+    found = access.fleet_booking(request.user, booking_id)
+    wanted = (BookingStatus.CONFIRMED, BookingStatus.REQUESTED)
+    return _act(request, found, operations.confirm_hold, _words_of_confirmation, wanted=wanted, act=Act.MADE)
+
+
+@login_required
+@require_POST
+def release(request: HttpRequest, booking_id: int) -> HttpResponse:
+    """Give a hold back."""
+    found = access.fleet_booking(request.user, booking_id)
+    words, wanted = "The slot is free again.", (BookingStatus.CANCELLED,)
+    return _act(
+        request,
+        found,
+        operations.release_hold,
+        lambda _: words,
+        wanted=wanted,
+        act=Act.RELEASED,
+        to="/slots/",
+    )
+
+
+@login_required
+@require_POST
+def seen(request: HttpRequest, booking_id: int) -> HttpResponse:
+    """A dispatcher has looked at what the depot changed."""
+    found = access.fleet_booking(request.user, booking_id)
+    actor = request.user.get_username()
+    try:
+        version = seen_version(request.POST)
+        operations.mark_seen(booking_id=found.pk, seen_version=version, actor=actor, now=timezone.now())
+    except BookingError as refusal:
+        return booking_page(request, access.booking(request.user, found.pk), status_of(refusal), str(refusal))
+    return HttpResponse(status=204) if pages.wants_part(request) else redirect(found)
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def change(request: HttpRequest, booking_id: int) -> HttpResponse:
+    """The form for another time, EVSE, vehicle or other tokens."""
+    found = access.fleet_booking(request.user, booking_id)
+    now = timezone.now()
+    form = ChangeForm(found, request.POST if request.method == "POST" else None, now=now)
+    nearest, status = None, 422 if form.is_bound else 200
+    if form.is_valid() and (elsewhere := form.elsewhere()):
+        form.warn(elsewhere)
+        status = 409
+    elif form.is_valid():
+        try:
+            changed = operations.change_booking(
+                booking_id=found.pk, **form.wishes(), seen_version=seen_version(request.POST),
+                actor=request.user.get_username(), now=now,
+            )  # fmt: skip
+        except BookingError as refusal:
+            status, nearest = status_of(refusal), refusal.nearest
+            if isinstance(refusal, ChangedMeanwhile):
+                found = access.fleet_booking(request.user, booking_id)
+                form = ChangeForm(found, form.carried_over(ChangeForm(found, None, now=now)), now=now)
+                # Sent twice, and the first was quicker; a form without version says nothing of what it showed.
+                if refusal.changes and form.is_valid() and not form.wishes():
+                    return pages.done(request, found.get_absolute_url(), "Changed.")
+            form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
+        else:
+            waits = wording.pending_request(Booking.objects.get(pk=changed.pk)) is not None
+            undo = "" if waits else _undo_of_change(found, changed, form.wishes(), now)
+            words = "Asked for." if waits else f"Changed. {wording.price_change(found, changed)}".strip()
+            return pages.done(request, found.get_absolute_url(), words, undo=undo)
+    context = {
+        "booking": found, "form": form, "nearest": nearest and _offer(found, nearest),
+        "refusal": _why_not(found, "change", now), "entry": day.entry(found, now),
+    }  # fmt: skip
+    return pages.respond(request, "bookings/change", context, status)
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def cancel(request: HttpRequest, booking_id: int) -> HttpResponse:
+    """The form that gives a booking up, with its reason."""
+    found = access.fleet_booking(request.user, booking_id)
+    now = timezone.now()
+    form = CancelForm(request.POST if request.method == "POST" else None, initial={"reason": "NO_CANCELED"})
+    status = 422 if form.is_bound else 200
+    if form.is_valid():
+        try:
+            cancelled = operations.cancel_booking(
+                booking_id=found.pk, reason=form.cleaned_data["reason"], note=form.cleaned_data["note"],
+                by=Booking.Side.FLEET, seen_version=seen_version(request.POST),
+                actor=request.user.get_username(), now=now,
+            )  # fmt: skip
+        except BookingError as refusal:
+            found = cancelled = access.booking(request.user, found.pk)
+            if not (isinstance(refusal, WrongStatus) and cancelled.cancelled_by == Booking.Side.FLEET):
+                form.add_error(None, str(refusal))
+                status = status_of(refusal)
+        if not form.errors:
+            over = cancelled.status == BookingStatus.CANCELLED
+            words = "Cancelled." if over else f"{found.depot.operator} has been asked to cancel it."
+            undo = undoing.button_of(Act.CANCELLED, cancelled, now=now) if over else ""
+            return pages.done(request, found.get_absolute_url(), words, undo=undo)
+    context = {
+        "booking": found, "form": form, "refusal": _why_not(found, "cancellation", now), "entry": day.entry(found, now),
+        "fee": _late_fee(found),
+    }  # fmt: skip
+    return pages.respond(request, "bookings/cancel", context, status)
+
+
+def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusal: str = "") -> HttpResponse:
+    now, user = timezone.now(), request.user
+    is_fleet = found.fleet_id in access.fleets_seen(user)
+    is_dispatcher = found.fleet_id in access.fleets_booked_for(user)
+    mine = access.fleets_seen(user) | access.operators_seen(user)
+    context = {
+        "booking": found,
+        "entry": day.entry(found, now),
+        "is_fleet": is_fleet,
+        "is_dispatcher": is_dispatcher,
+        "is_manager": not found.depot.is_mirror
+        and found.depot.operator_id in access.operators_decided_for(user),
+        "refusal": refusal,
+        "status_words": wording.status_words(found),
+        "firmness": wording.firmness(found, now=now),
+        "terms": wording.terms_lines(found.terms, found.period, found.depot, now=now),
+        "actions": wording.fleet_actions(found, now=now) if is_dispatcher else [],
+        "pending": wording.pending_request(found),
+        "asked": history.asked_words(found),
+        "depot_change": history.last_change_by_depot(found),
+        "charged": charged(found),
+        "elsewhere": _elsewhere(found) if is_fleet and found.status == BookingStatus.HELD else "",
+        "moments": history.moments(found, organisation_ids=mine, is_fleet=is_fleet),
+        "remote": remote_control.remote(user, found, now=now),
+        "now": now,
+    }
+    return pages.respond(request, "bookings/booking", context, status)
+
+
+def _act(
+    request: HttpRequest,
+    found: Booking,
+    operation: Callable[..., Booking],
+    words: Callable[[Booking], str],
+    *,
+    wanted: tuple[str, ...],
+    act: Act,
+    to: str = "",
+) -> HttpResponse:
+    """A step that needs no form: the page again, or with the reason why it was refused.
+
+    A second click finds done what it `wanted`, which is no refusal.
+    """
+    try:
+        after = operation(
+            booking_id=found.pk, seen_version=seen_version(request.POST), actor=request.user.get_username(),
+            now=timezone.now(),
+        )  # fmt: skip
+    except BookingError as refusal:
+        after = access.booking(request.user, found.pk)
+        if not isinstance(refusal, WrongStatus) or after.status not in wanted:
+            return booking_page(request, after, status_of(refusal), str(refusal))
+    messages.success(request, words(after), extra_tags=undoing.button_of(act, after, now=timezone.now()))
+    return redirect(to or found)
+
+
+def _elsewhere(held: Booking) -> str:
+    """Where the truck or its cards are booked as well, before the hold is confirmed."""
+    uids = [token.uid for token in held.tokens.all()]
+    found = overlaps.overlapping(held.fleet, held.period, vehicle=held.vehicle, uids=uids, besides=held.pk)
+    return overlaps.sentence(found, held.vehicle)
+
+
+def _undo_of_change(before: Booking, after: Booking, wishes: Mapping[str, Any], now: datetime) -> str:
+    """The button that puts back what this change made another."""
+    if "vehicle" in wishes and before.vehicle_id is None:
+        return ""  # a vehicle can be exchanged, not taken away
+    is_elsewhere = before.evse_id != after.evse_id
+    is_for_others = "vehicle" in wishes or "tokens" in wishes
+    return undoing.button_of(
+        Act.CHANGED, after, now=now,
+        period=before.period if wishes.keys() & {"period", "ends_at"} else None,
+        evse_id=before.evse_id if is_elsewhere else None,
+        vehicle_id=before.vehicle_id if "vehicle" in wishes else None,
+        tokens=named(list(before.tokens.all())) if is_for_others else None,
+    )  # fmt: skip
+
+
+def _words_of_confirmation(booking: Booking) -> str:
+    if booking.status == BookingStatus.REQUESTED:
+        return "Asked for. The depot decides."
+    return f"Booked: {booking.reference}."
+
+
+def _why_not(found: Booking, name: str, now: datetime) -> str:
+    """Why an action's form is of no use right now; empty when it is."""
+    known = {action.name: action.why_not for action in wording.fleet_actions(found, now=now)}
+    if found.status == BookingStatus.HELD:
+        return "It is only held yet: confirm it or give it back."
+    return known.get(name, f"A booking that is {found.get_status_display().lower()} stays as it is.")
+
+
+def _late_fee(found: Booking) -> str:
+    """What cancelling costs in words, from the price it was made at."""
+    fee = found.quote.get("late_cancel_fee", "0")
+    return f"{fee} {found.quote.get('currency', '')}" if float(fee) else ""
+
+
+def _offer(found: Booking, nearest: Any) -> dict[str, str]:
+    """The nearest possible time, as words and as the form's own values."""
+    zone = found.depot.zone
+    ends = nearest.ends_at.astimezone(zone)
+    return {
+        "words": f"{wording.local(nearest.starts_at, found.period, found.depot)}–{ends:%H:%M}",
+        "starts_at": local_text(nearest.starts_at, zone),
+        "ends_at": local_text(nearest.ends_at, zone),
+    }
+
+
+def _today(depots: list[Depot]) -> str:
+    """Where the day is youngest, so that no depot's today is left out."""
+    now = timezone.now()
+    return min([now.astimezone(depot.zone).date() for depot in depots] or [now.date()]).isoformat()
+
+
+def _narrowed(rows: QuerySet[Booking], form: ListForm) -> QuerySet[Booking]:
+    """In order of time; without a first day the latest come first."""
+    asked = form.cleaned_data
+    same = {"depot": asked["depot"], "vehicle": asked["vehicle"], "status": asked["status"]}
+    rows = rows.filter(**{name: value for name, value in same.items() if value})
+    first, last = asked["first_day"], asked["last_day"]
+    # What touches the days is shown, also what began before them. The coarse bounds are for the index: no zone is more
+    # than a day from UTC, no booking of ours longer than the terms can say.
+    if first:
+        earliest = _midnight(first) - A_DAY - LONGEST_BOOKING
+        rows = rows.filter(GreaterThanOrEqual(LAST_LOCAL_DAY, first), starts_at__gte=earliest)
+    if last:
+        rows = rows.filter(LessThanOrEqual(LOCAL_DAY, last), starts_at__lt=_midnight(last) + 2 * A_DAY)
+    return rows.order_by("starts_at", "pk") if first else rows.order_by("-starts_at", "-pk")
+
+
+def _midnight(date: Any) -> datetime:
+    return datetime.combine(date, time(), UTC)
+
+
+def _query_without_page(request: HttpRequest) -> str:
+    query = request.GET.copy()
+    query.pop("page", None)
+    return query.urlencode()

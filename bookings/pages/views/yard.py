@@ -1,0 +1,110 @@
+"""A depot's chargers: how they are connected, what they can do, what stands wrong."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from django.contrib.auth.decorators import login_required
+from django.db.models import Prefetch
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from bookings.models import Booking, BookingStatus, Enforcement
+from bookings.pages import access
+from bookings.pages.board import states_of
+from bookings.pages.board.reading import evses_of
+from depots.models import Charger, Depot
+from depots.pages import respond
+from depots.queries import armed_reservations, is_online
+
+TROUBLED = [Enforcement.AT_RISK, Enforcement.SOFT]
+LAST_COMMANDS, LAST_MESSAGES, LAST_SESSIONS = 25, 40, 10
+# What was seen of reserving at a charger, in words for who looks after it.
+RESERVING = {
+    "works": ("Reserves", "success"),
+    "refuses": ("Refuses to reserve", "warning"),
+    "lies": ("Accepts and does not keep it", "danger"),
+    "unknown": ("Not seen yet", "info"),
+}
+
+
+@never_cache
+@login_required
+@require_safe
+def yard(request: HttpRequest, code: str) -> HttpResponse:
+    depot = access.yard(request.user, code)
+    now = timezone.now()
+    evses = list(evses_of(depot))
+    states = states_of(evses, now=now)
+    places = defaultdict(list)
+    for evse in evses:
+        places[evse.charger_id].append(states[evse.pk])
+    chargers = list(Charger.objects.filter(depot=depot).order_by("cabinet", "pk"))
+    rows = [
+        {
+            "charger": charger,
+            "is_online": is_online(charger, now=now),
+            "states": places[charger.pk],
+            "reserving": reserving(charger),
+        }
+        for charger in chargers
+    ]
+    return respond(
+        request,
+        "bookings/yard/yard",
+        {
+            "depot": depot,
+            "rows": rows,
+            "all_chargers": f"of {len(rows)} chargers",
+            "online": sum(row["is_online"] for row in rows),
+            "charging": sum(state.session is not None for state in states.values()),
+            "power_w": sum(s.session.power_w or 0 for s in states.values() if s.session is not None),
+            "faulted": sum(state.look == "faulted" for state in states.values()),
+            "troubled": _troubled(depot),
+            "can_manage": depot.operator_id in access.operators_decided_for(request.user),
+        },
+    )
+
+
+@never_cache
+@login_required
+@require_safe
+def charger(request: HttpRequest, code: str, identity: str) -> HttpResponse:
+    found = access.charger(request.user, identity)
+    if found.depot.code.upper() != code.upper():
+        raise Http404
+    now = timezone.now()
+    evses = list(evses_of(found.depot).filter(charger=found))
+    return respond(
+        request,
+        "bookings/yard/charger",
+        {
+            "charger": found,
+            "depot": found.depot,
+            "is_online": is_online(found, now=now),
+            "reserving": reserving(found),
+            "states": list(states_of(evses, now=now).values()),
+            "armed": armed_reservations(found, now=now),
+            "commands": found.commands.order_by("-id")[:LAST_COMMANDS],
+            "sessions": found.sessions.select_related("evse").order_by("-started_at", "-id")[:LAST_SESSIONS],
+            "messages_seen": found.messages.order_by("-at", "-id")[:LAST_MESSAGES],
+        },
+    )
+
+
+def reserving(charger: Charger) -> tuple[str, str]:
+    """What was measured of its reservations, in words, and how good that is."""
+    measured = str(charger.measured.get("reservation", "unknown")) if charger.measured else "unknown"
+    return RESERVING.get(measured, RESERVING["unknown"])
+
+
+def _troubled(depot: Depot) -> list[Booking]:
+    """Bookings whose slot a charger does not keep as promised, the next first."""
+    rows = Booking.objects.filter(
+        depot=depot,
+        status__in=[BookingStatus.CONFIRMED, BookingStatus.CHARGING],
+        enforcement__in=TROUBLED,
+    ).prefetch_related(Prefetch("tokens"))
+    return list(rows.select_related("evse", "fleet", "depot").order_by("starts_at")[:50])

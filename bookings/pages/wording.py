@@ -1,0 +1,195 @@
+"""What dispatchers read about a booking: its terms, how firmly its slot is kept, what may be done with it and why not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bookings.models import Booking, BookingRequest, BookingStatus, Enforcement
+from bookings.operations.cancel import REASONS
+from bookings.rules import periods
+from bookings.rules.terms import Terms
+from depots.models import Depot
+from depots.periods import Period
+from depots.templatetags.berth import money
+
+
+@dataclass(frozen=True)
+class Line:
+    """One term in words; `is_over` when it grants nothing any more."""
+
+    icon: str
+    words: str
+    is_over: bool = False
+
+
+@dataclass(frozen=True)
+class Firmness:
+    """How firmly the slot is kept, as a sentence."""
+
+    words: str
+    level: str
+    icon: str
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something a dispatcher could do; without `why_not` they may."""
+
+    name: str
+    words: str
+    icon: str
+    why_not: str = ""
+
+    @property
+    def is_allowed(self) -> bool:
+        return not self.why_not
+
+
+def terms_lines(terms: Terms, period: Period, depot: Depot, *, now: datetime) -> list[Line]:
+    """The terms of a period in order of what a dispatcher asks first; times are the depot's."""
+    lines = [_deadline("edit", "Change", terms.change_deadline(period), period, depot, now)]
+    lines.append(_deadline("calendar-off", "Cancel", terms.cancel_deadline(period), period, depot, now))
+    lines.append(Line("clock", f"Be there by {local(terms.no_show_at(period), period, depot)}"))
+    if terms.early_start_min:
+        lines.append(Line("player-play", f"Start up to {terms.early_start_min} min early"))
+    if terms.late_stop_min:
+        lines.append(Line("player-stop", f"Stay up to {terms.late_stop_min} min longer"))
+    if terms.max_promise_kw is not None:
+        lines.append(Line("bolt", f"At most {terms.max_promise_kw} kW are promised"))
+    if terms.max_open_bookings is not None:
+        lines.append(Line("list", f"At most {terms.max_open_bookings} bookings that are not over"))
+    if terms.approval and depot.is_mirror:
+        lines.insert(0, Line("inbox", "The partner decides"))
+    elif terms.approval:
+        lines.insert(0, Line("inbox", f"The depot decides within {terms.decision_min} min"))
+    return lines
+
+
+def local(moment: datetime, period: Period, depot: Depot) -> str:
+    """`10:45` on the day the period starts, else `Mon 23 Nov 23:30`; on the depot's wall clock."""
+    there = moment.astimezone(depot.zone)
+    same_day = there.date() == period.starts_at.astimezone(depot.zone).date()
+    return f"{there:%H:%M}" if same_day else f"{there:%a %-d %b %H:%M}"
+
+
+def firmness(booking: Booking, *, now: datetime) -> Firmness | None:
+    """What the charger does for a booking; None where there is nothing to keep."""
+    if booking.status not in {BookingStatus.CONFIRMED, BookingStatus.CHARGING}:
+        return None
+    if not booking.is_ours:
+        return Firmness(
+            f"{booking.depot.operator} keeps the slot at its depot.", "info", "building-warehouse"
+        )
+    why = booking.enforcement_sentence
+    due = local(booking.terms.due_at(booking.period), booking.period, booking.depot)
+    known = {
+        Enforcement.NOT_DUE: (f"The slot is booked. The charger is told at {due}.", "info", "clock"),
+        Enforcement.DUE: ("The charger is being told now.", "info", "hourglass"),
+        Enforcement.ARMED: ("The charger holds it for you.", "success", "lock"),
+        Enforcement.AT_RISK: (f"At risk. {why or 'The charger has not answered yet.'}", "danger", "alert-triangle"),
+        Enforcement.SOFT: (
+            f"Soft. {why or 'The charger cannot reserve.'} Berth itself turns other cards away in this slot.",
+            "warning", "shield-check",
+        ),
+        Enforcement.USED: ("The vehicle is at the charger.", "success", "plug"),
+        Enforcement.RELEASED: ("The charger no longer holds it.", "info", "lock-open"),
+    }  # fmt: skip
+    words, level, icon = known[Enforcement(booking.enforcement)]
+    return Firmness(words, level, icon)
+
+
+def fleet_actions(booking: Booking, *, now: datetime) -> list[Action]:
+    """What its fleet may do with a booking; nothing for one that is over or only held."""
+    if not booking.is_live or booking.status == BookingStatus.HELD:
+        return []
+    is_charging = booking.status == BookingStatus.CHARGING and booking.is_ours
+    words, icon = ("Shorten or extend", "clock") if is_charging else ("Change", "edit")
+    return [
+        Action("change", words, icon, "" if is_charging else _why_no_change(booking, now)),
+        Action("cancellation", "Cancel booking", "x", _why_no_cancel(booking, now)),
+    ]
+
+
+def cancel_words(booking: Booking) -> str:
+    """Why it was cancelled, and by whom."""
+    reason = REASONS.get(booking.cancel_reason, "")
+    by = {"fleet": "by its fleet", "depot": "by the depot"}.get(booking.cancelled_by, "")
+    return ": ".join(part for part in (f"Cancelled {by}".strip(), reason) if part)
+
+
+def price_change(before: Booking, after: Booking) -> str:
+    """Both prices where a change made another of it."""
+    was, now = before.quote, after.quote
+    if (
+        not was
+        or not now
+        or (was.get("total"), was.get("currency")) == (now.get("total"), now.get("currency"))
+    ):
+        return ""
+    return f"About {money(now['total'], now['currency'])} instead of {money(was['total'], was['currency'])}."
+
+
+def status_words(booking: Booking) -> str:
+    """Where a booking stands, in one sentence."""
+    partner = booking.depot.operator.name
+    decided = f" It answers by {_clock(booking)}." if booking.decide_until else ""
+    known = {
+        BookingStatus.HELD: "This slot is kept for you while you look. It is not booked yet.",
+        BookingStatus.REQUESTED: f"{partner} has been asked and has not answered yet."
+        if not booking.is_ours
+        else f"The depot has been asked and decides.{decided}",
+        BookingStatus.CONFIRMED: "Booked.",
+        BookingStatus.CHARGING: "The vehicle is charging.",
+        BookingStatus.COMPLETED: "Charged and done.",
+        BookingStatus.CANCELLED: f"{cancel_words(booking)}.",
+        BookingStatus.DECLINED: f"Declined: {booking.note.rstrip('.')}." if booking.note else "Declined.",
+        BookingStatus.NO_SHOW: "The vehicle did not come in time, and the slot was given up.",
+        BookingStatus.FAILED: f"Nothing came of it: {booking.note.rstrip('.')}." if booking.note else "Nothing came of it.",
+        BookingStatus.EXPIRED: "The hold ran out before it was confirmed.",
+    }  # fmt: skip
+    return known[BookingStatus(booking.status)]
+
+
+def pending_request(booking: Booking) -> BookingRequest | None:
+    """The ask that waits for an answer, from rows read already."""
+    return next((r for r in booking.requests.all() if r.decision == BookingRequest.Decision.PENDING), None)
+
+
+def _clock(booking: Booking) -> str:
+    """Until when the depot decides, on its own clock."""
+    return f"{booking.decide_until.astimezone(booking.depot.zone):%H:%M}" if booking.decide_until else ""
+
+
+def _deadline(icon: str, verb: str, deadline: datetime, period: Period, depot: Depot, now: datetime) -> Line:
+    if deadline <= now:
+        done = {"Change": "changed", "Cancel": "cancelled"}[verb]
+        return Line(icon, f"Can no longer be {done}", is_over=True)
+    if deadline > period.starts_at - timedelta(minutes=1):
+        return Line(icon, f"{verb} until it starts")
+    return Line(icon, f"{verb} until {local(deadline, period, depot)}")
+
+
+def _why_no_change(booking: Booking, now: datetime) -> str:
+    if booking.status not in {BookingStatus.CONFIRMED, BookingStatus.REQUESTED}:
+        return f"A booking that is {booking.get_status_display().lower()} cannot be changed."
+    if not periods.can_change(booking, now=now):
+        deadline = booking.terms.change_deadline(booking.period)
+        return f"Changes were possible until {local(deadline, booking.period, booking.depot)}."
+    return _why_partner_first(booking)
+
+
+def _why_no_cancel(booking: Booking, now: datetime) -> str:
+    if booking.status == BookingStatus.CHARGING:
+        return "A booking that is charging cannot be cancelled."
+    if not periods.can_cancel(booking, now=now):
+        deadline = booking.terms.cancel_deadline(booking.period)
+        return f"It could be cancelled until {local(deadline, booking.period, booking.depot)}."
+    return _why_partner_first(booking)
+
+
+def _why_partner_first(booking: Booking) -> str:
+    waiting = pending_request(booking)
+    if booking.is_ours or waiting is None or waiting.kind != BookingRequest.Kind.CANCEL:
+        return ""
+    return f"{booking.depot.operator} has been asked to cancel it and has not answered yet."

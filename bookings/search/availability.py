@@ -1,0 +1,183 @@
+"""Free time, computed and never stored: the gaps between occupied spans, cut by hours and terms, then by power."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+
+from bookings.core.occupancy import overdue_holds
+from bookings.models import BookingOption, Occupancy
+from bookings.rules import periods
+from bookings.rules.power import Supply
+from bookings.rules.terms import LONGEST_EARLY_START, LONGEST_TAIL, Terms
+from bookings.search import timeslots
+from bookings.search.timeslots import Timeslot
+from depots.models import Evse
+from depots.periods import Period, gaps, united
+
+# What is occupied reaches no further past a booked period; also how far around a wish the nearest slot is looked for.
+FAR = max(LONGEST_EARLY_START, LONGEST_TAIL)
+
+
+def occupied(
+    evse_ids: Collection[int], within: Period, *, now: datetime | None = None
+) -> dict[int, list[Occupancy]]:
+    """What takes these EVSEs in a span, in order, in one query. Holds that ran out by `now` count as free."""
+    rows = Occupancy.objects.filter(evse_id__in=list(evse_ids), span__overlap=within).order_by("span")
+    if now is not None:
+        rows = rows.exclude(holder__in=overdue_holds(now))
+    found: dict[int, list[Occupancy]] = defaultdict(list)
+    for row in rows:
+        found[row.evse_id].append(row)
+    return found
+
+
+def free_periods(
+    evse_ids: Collection[int], within: Period, *, now: datetime | None = None
+) -> dict[int, list[Period]]:
+    """The gaps of many EVSEs at once, by EVSE id."""
+    taken = occupied(evse_ids, within, now=now)
+    return {evse_id: gaps(within, [row.span for row in taken[evse_id]]) for evse_id in evse_ids}
+
+
+def calendar(
+    options: Collection[BookingOption], within: Period, terms: dict[int, Terms], *, now: datetime
+) -> dict[int, list[Timeslot]]:
+    """The free timeslots of several options by option id, in order, as `timeslots` cuts them. Constant number of queries.
+
+    `terms` holds the resolved terms by option id. Any period on the step that fits in a timeslot can be booked; of a
+    pooled option without a change of EVSE.
+    """
+    evses = {option.pk: list(option.evses.all()) for option in options}
+    time = _Time({e.pk: e for group in evses.values() for e in group}.values(), within, now=now)
+    return {option.pk: time.slots(evses[option.pk], terms[option.pk]) for option in options}
+
+
+def shown_power(evses: Sequence[Evse], period: Period, terms: Terms, *, now: datetime) -> int:
+    """What the calendar of a pool of these EVSEs shows for a period now: the lowest of its timeslots', in watts."""
+    ahead = Period(now, now + timedelta(days=terms.horizon_days + 1))
+    slots = _Time(evses, ahead, now=now).slots(evses, terms)
+    return min((slot.min_power_w for slot in slots if slot.period.overlaps(period)), default=0)
+
+
+def nearest(
+    terms: Terms,
+    evses: Collection[Evse],
+    wanted: Period,
+    *,
+    now: datetime,
+    wish_w: int | None = None,
+) -> Period | None:
+    """The free period of the same length on one of these EVSEs whose start is closest to the wanted one, and in which the
+    wish, or at least something, can be promised."""
+    reach = wanted.widened(FAR, FAR)
+    free = free_periods([evse.pk for evse in evses], reach, now=now)
+    supply = Supply.at({evse.depot_id for evse in evses}, reach, now=now)
+    return nearest_in(
+        terms, [(evse, free[evse.pk]) for evse in evses], wanted, supply=supply, wish_w=wish_w, now=now
+    )
+
+
+def nearest_in(
+    terms: Terms,
+    free: Collection[tuple[Evse, list[Period]]],
+    wanted: Period,
+    *,
+    supply: Supply,
+    wish_w: int | None = None,
+    now: datetime,
+) -> Period | None:
+    """The same among free periods and limits that were read already."""
+    candidates = [
+        found
+        for evse, periods in free
+        for span in _promising(terms, evse, periods, supply, wish_w, now)
+        if (found := _closest(terms, evse, span, wanted)) is not None
+    ]
+    return min(candidates, key=lambda c: abs(c.starts_at - wanted.starts_at), default=None)
+
+
+class _Time:
+    """The free time of some EVSEs in a span, with its power, read once (three queries) for all their options."""
+
+    def __init__(self, evses: Collection[Evse], within: Period, *, now: datetime) -> None:
+        # What is occupied reaches past the span that is asked for.
+        reach = within.widened(FAR, FAR)
+        self._free = free_periods({evse.pk for evse in evses}, reach, now=now)
+        self._supply = Supply.at({evse.depot_id for evse in evses}, reach, now=now)
+        self._within, self._now = within, now
+
+    def slots(self, evses: Sequence[Evse], terms: Terms) -> list[Timeslot]:
+        runs = [list(self._runs(terms, evse)) for evse in evses]
+        if len(runs) == 1:
+            return [slot for run in runs[0] for slot in run]
+        return timeslots.pooled(runs, terms, evses[0].depot) if evses else []
+
+    def _runs(self, terms: Terms, evse: Evse) -> Iterator[timeslots.Run]:
+        """An EVSE's time that can be booked, in the parts of it that steps count through."""
+        pieces, shortest = self._supply.pieces(evse), timedelta(minutes=terms.min_duration_min)
+        for gap, span in _bookable(terms, evse, self._free[evse.pk], now=self._now):
+            cut = span.intersection(self._within)
+            for part in periods.on_step(cut, terms.slot_step_min, evse.depot) if cut else []:
+                if part.duration >= shortest:
+                    yield from timeslots.with_power(part, gap, pieces, terms, evse.depot)
+
+
+def _promising(
+    terms: Terms, evse: Evse, free: Iterable[Period], supply: Supply, wish_w: int | None, now: datetime
+) -> Iterator[Period]:
+    """The bookable spans of an EVSE in which the wish, or at least something, can be promised throughout."""
+    if not supply.is_limited(evse):
+        if wish_w is None or wish_w <= min(evse.max_power_w, terms.max_promise_w or evse.max_power_w):
+            yield from (span for _, span in _bookable(terms, evse, free, now=now))
+        return
+    pieces = supply.pieces(evse)
+    for gap, span in _bookable(terms, evse, free, now=now):
+        for run in timeslots.with_power(span, gap, pieces, terms, evse.depot):
+            yield from united([slot.period for slot in run if slot.max_power_w >= (wish_w or 1)])
+
+
+def _bookable(
+    terms: Terms, evse: Evse, free: Iterable[Period], *, now: datetime
+) -> Iterator[tuple[Period, Period]]:
+    """What of an EVSE's free time a booking may fill, each with the gap it lies in: on the step, after the lead time, within
+    the horizon, while open, and ending early enough for late stop or turnaround; at least the shortest slot."""
+    step, depot = terms.slot_step_min, evse.depot
+    earliest = periods.first_start(terms, depot, now)
+    latest = now + timedelta(days=terms.horizon_days)
+    for gap in free:
+        starts_at = periods.aligned_up(max(gap.starts_at, earliest), step, depot)
+        ends_at = periods.aligned_down(min(gap.ends_at - terms.tail, latest), step, depot)
+        if ends_at - starts_at < timedelta(minutes=terms.min_duration_min):
+            continue
+        since = max(gap.starts_at, min(now, starts_at))
+        for span in _while_open(terms, evse, Period(starts_at, ends_at)):
+            yield Period(since, gap.ends_at), span
+
+
+def _while_open(terms: Terms, evse: Evse, span: Period) -> list[Period]:
+    """Each stretch of opening hours by itself: a slot that bridges a closed night can be booked where the depot charges
+    when closed, but not every period in such a stretch could, so it is no timeslot."""
+    return _trimmed(terms, evse, evse.depot.open_spans(span)) if evse.depot.opening_hours.all() else [span]
+
+
+def _trimmed(terms: Terms, evse: Evse, spans: Iterable[Period]) -> list[Period]:
+    found = []
+    for span in spans:
+        starts_at = periods.aligned_up(span.starts_at, terms.slot_step_min, evse.depot)
+        ends_at = periods.aligned_down(span.ends_at, terms.slot_step_min, evse.depot)
+        if ends_at - starts_at >= timedelta(minutes=terms.min_duration_min):
+            found.append(Period(starts_at, ends_at))
+    return found
+
+
+def _closest(terms: Terms, evse: Evse, span: Period, wanted: Period) -> Period | None:
+    """The period in the span, as long as the wanted one, whose start is closest to its start."""
+    step, depot = terms.slot_step_min, evse.depot
+    latest = span.ends_at - wanted.duration
+    start = periods.aligned_down(
+        min(max(wanted.starts_at, span.starts_at), max(latest, span.starts_at)), step, depot
+    )
+    found = periods.fitted(terms, depot, max(start, span.starts_at), wanted.duration)
+    return found if found is not None and found.duration >= wanted.duration and span.covers(found) else None
