@@ -1,0 +1,21 @@
+"""The names of the benchmarks, and the module of each: a function `run(names)` that yields the results asked for.
+
+A module is imported only in the process that runs it. Those in `ON_DEMAND` take long or much disk, and run only by name.
+"""
+
+from __future__ import annotations
+
+# name -> module below `benchmarks`; several names may share one module that measures them together.
+MODULES = {
+    "booking_statements": "booking_statements",
+}
+ON_DEMAND: frozenset[str] = frozenset()
+
+
+def chosen(only: list[str]) -> dict[str, list[str]]:
+    """Module -> names to run, in the order above. Raises KeyError for a name there is not."""
+    names = only or [name for name in MODULES if name not in ON_DEMAND]
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(MODULES[name], []).append(name)
+    return found
