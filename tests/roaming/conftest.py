@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import time_machine
 
-from roaming.ocpi.simulator import SimulatedPartner
+from simulators.partner.platform import SimulatedPartner
 from tests.factories import NOW
 
 

@@ -18,7 +18,7 @@ from bookings.search.offers import find_slots
 from depots.models import Depot, Evse, Organisation
 from roaming import deliveries, registration
 from roaming.models import Delivery, Partner, PartnerObject
-from roaming.ocpi.simulator import SimulatedPartner
+from simulators.partner.platform import SimulatedPartner
 from tests.factories import make_fleet, make_operator, make_vehicle, slot
 from tests.roaming.dying import worker_that_dies
 from tests.roaming.peers import Asked, Reply, ScriptedPeer, envelope
@@ -439,15 +439,15 @@ def test_what_a_full_list_does_not_name_is_withdrawn_and_comes_back(
     clock: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from roaming.ocpi import simulator
+    from simulators.partner import platform
 
-    all_sites = simulator.SITES
-    monkeypatch.setattr(simulator, "SITES", all_sites[:1])
+    all_sites = platform.SITES
+    monkeypatch.setattr(platform, "SITES", all_sites[:1])
     clock.shift(timedelta(hours=7))
     eventually(lambda: offer(AFTER_A_WHILE).is_withdrawn)
     assert not offer(AT_ONCE).is_withdrawn
 
-    monkeypatch.setattr(simulator, "SITES", all_sites)
+    monkeypatch.setattr(platform, "SITES", all_sites)
     clock.shift(timedelta(hours=7))
     eventually(lambda: not offer(AFTER_A_WHILE).is_withdrawn)
 
@@ -455,9 +455,9 @@ def test_what_a_full_list_does_not_name_is_withdrawn_and_comes_back(
 def test_a_list_of_changes_withdraws_nothing(
     network: SimulatedPartner, at_work: Partner, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from roaming.ocpi import simulator
+    from simulators.partner import platform
 
-    monkeypatch.setattr(simulator, "SITES", simulator.SITES[:1])
+    monkeypatch.setattr(platform, "SITES", platform.SITES[:1])
     clock.shift(timedelta(hours=1, minutes=15))
     eventually(lambda: fresh(at_work).next_pull_at > timezone.now())
 

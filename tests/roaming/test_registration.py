@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from roaming import registration
 from roaming.models import Delivery, Partner, PartnerMessage, PartnerToken
-from roaming.ocpi.simulator import CallFailed, SimulatedPartner
+from simulators.partner.platform import CallFailed, SimulatedPartner
 from tests.factories import make_depot, make_evse, make_fleet, make_operator
 from tests.roaming.partners import authorization
 from tests.roaming.peers import Asked, Reply, ScriptedPeer, envelope

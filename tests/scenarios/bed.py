@@ -20,7 +20,7 @@ from depots.gate import Answer
 from depots.models import Charger
 from depots.ocpp.line import Timings
 from depots.ocpp.server import Gateway
-from depots.ocpp.simulator import SimulatedCharger
+from simulators.charger import SimulatedCharger
 from tests.factories import NOW
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ import pytest
 from depots import signals
 from depots.gate import Answer
 from depots.models import Charger, ChargingSession, Evse, SessionEvent
-from depots.ocpp.simulator import Token
+from simulators.charger import Token
 from tests.factories import NOW, make_charger, make_evse
 from tests.scenarios.bed import Bed, ScriptedCharger, ScriptedGate, eventually
 

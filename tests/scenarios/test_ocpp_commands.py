@@ -147,7 +147,7 @@ def test_every_answer_has_our_word(bed: Bed, row, protocol, told):
 
 @pytest.mark.parametrize("protocol", ALL)
 def test_a_charger_that_does_not_reserve_is_known_by_it(bed: Bed, row, protocol):
-    from depots.ocpp.simulator import Refuse
+    from simulators.charger import Refuse
 
     charger = online(bed, row, protocol)
     charger.will_answer("ReserveNow", Refuse("NotImplemented"), Refuse("GenericError", "out of order"))
@@ -280,7 +280,7 @@ def test_a_command_may_wait_for_its_time_while_others_go_first(bed: Bed, row):
 
 
 def test_a_silent_charger_leaves_it_unclear_and_is_asked_again(bed: Bed, row, settled):
-    from depots.ocpp.simulator import Mute
+    from simulators.charger import Mute
 
     bed.stop_gateway()
     bed.restart_gateway(call_timeout_s=0.2)
@@ -296,7 +296,7 @@ def test_a_silent_charger_leaves_it_unclear_and_is_asked_again(bed: Bed, row, se
 
 
 def test_a_late_answer_counts_after_all(bed: Bed, row, settled):
-    from depots.ocpp.simulator import Mute
+    from simulators.charger import Mute
 
     bed.stop_gateway()
     bed.restart_gateway(call_timeout_s=0.2)
@@ -317,7 +317,7 @@ def test_a_late_answer_counts_after_all(bed: Bed, row, settled):
 
 
 def test_a_charger_that_beats_but_answers_nothing_is_cut_off_once(bed: Bed, row):
-    from depots.ocpp.simulator import Mute
+    from simulators.charger import Mute
 
     bed.stop_gateway()
     bed.restart_gateway(call_timeout_s=0.1)
@@ -333,7 +333,7 @@ def test_a_charger_that_beats_but_answers_nothing_is_cut_off_once(bed: Bed, row)
 
 
 def test_an_answer_lost_with_the_connection_is_asked_for_again_on_the_next(bed: Bed, row, settled):
-    from depots.ocpp.simulator import Mute
+    from simulators.charger import Mute
 
     charger = online(bed, row)
     eventually(lambda: charger.count("GetConfiguration") == 2)
@@ -350,7 +350,7 @@ def test_an_answer_lost_with_the_connection_is_asked_for_again_on_the_next(bed: 
 
 
 def test_what_a_killed_gateway_had_sent_is_unclear_and_sent_again_after_the_restart(bed: Bed, row, settled):
-    from depots.ocpp.simulator import Mute
+    from simulators.charger import Mute
 
     charger = online(bed, row)
     eventually(lambda: charger.count("GetConfiguration") == 2)
@@ -438,7 +438,7 @@ def test_commands_are_carried_out_while_that_fails(bed: Bed, row, fails):
 
 
 def test_a_command_under_way_is_not_taken_for_lost_by_another_try(bed: Bed, row, settled, returns, fails):
-    from depots.ocpp.simulator import Mute
+    from simulators.charger import Mute
 
     bed.stop_gateway()
     bed.restart_gateway(without_boot_s=30, retry_s=0.001)
@@ -510,7 +510,7 @@ def test_it_is_asked_what_it_can_do_and_asked_again_for_new_firmware(bed: Bed, r
 
 @pytest.mark.parametrize("protocol", ALL)
 def test_a_charger_that_does_not_say_what_it_can_is_not_asked_for_ever(bed: Bed, row, protocol):
-    from depots.ocpp.simulator import Refuse
+    from simulators.charger import Refuse
 
     charger = bed.charger(row, protocol)
     charger.will_answer("GetConfiguration", Refuse("NotSupported"))

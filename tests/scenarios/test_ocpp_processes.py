@@ -150,7 +150,7 @@ def test_simulated_chargers_of_a_file_connect_and_keep_reservations(bed: Bed, tm
     ],
 )
 def test_a_faulty_file_of_chargers_is_named_in_a_sentence(tmp_path: Path, content, sentence):
-    from depots.ocpp.simulator.fleetfile import UnreadableFile, read_chargers
+    from simulators.charger.charger_file import UnreadableFile, read_chargers
 
     file = tmp_path / "chargers.json"
     if content is not None:

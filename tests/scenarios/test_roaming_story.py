@@ -22,7 +22,7 @@ from depots.models import Agreement
 from depots.periods import Period
 from roaming import registration
 from roaming.models import Partner
-from roaming.ocpi.simulator import SimulatedPartner
+from simulators.partner.platform import SimulatedPartner
 from tests.factories import make_depot, make_evse, make_fleet, make_operator, make_vehicle, option_of
 from tests.roaming.running import eventually, fresh
 from tests.serving import MANAGE, BerthServer, on_test_database

@@ -11,9 +11,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from config import addresses, logs
-from depots.ocpp.simulator import SimulatedCharger
-from depots.ocpp.simulator.fleetfile import PROTOCOLS, UnreadableFile, read_chargers
-from depots.ocpp.simulator.life import live_together
+from simulators.charger import SimulatedCharger
+from simulators.charger.charger_file import PROTOCOLS, UnreadableFile, read_chargers
+from simulators.charger.simulation import live_together
 
 
 class Command(BaseCommand):

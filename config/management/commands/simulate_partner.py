@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from config import addresses
-from roaming.ocpi import simulator
+from simulators.partner import platform
 
 AGAIN_S = 5
 
@@ -74,7 +74,7 @@ class Command(BaseCommand):
             while not stop.is_set():
                 stop.wait(AGAIN_S if self._settle(partner, options, invitation) else AGAIN_S / 5)
 
-    def _partner(self, options: dict[str, Any]) -> simulator.SimulatedPartner:
+    def _partner(self, options: dict[str, Any]) -> platform.SimulatedPartner:
         country, party = options["country_code"].upper(), options["party_id"].upper()
         if not re.fullmatch(r"[A-Z]{2}\*[A-Z0-9]{1,3}", f"{country}*{party}"):
             raise CommandError(
@@ -82,7 +82,7 @@ class Command(BaseCommand):
             )
         state = options["state"] or settings.BERTH_VAR / "simulators" / f"{country}-{party}.json"
         try:
-            return simulator.SimulatedPartner(
+            return platform.SimulatedPartner(
                 state,
                 listen=addresses.read(options["listen"]),
                 public_url=options["public_url"],
@@ -99,7 +99,7 @@ class Command(BaseCommand):
         except ValueError as error:
             raise CommandError(f"{state} is not a state file of a simulated partner: {error}.") from error
 
-    def _settle(self, partner: simulator.SimulatedPartner, options: dict[str, Any], invitation: Path) -> bool:
+    def _settle(self, partner: platform.SimulatedPartner, options: dict[str, Any], invitation: Path) -> bool:
         """Register, or tell our new address. False when to try again: the other side may still be starting."""
         try:
             if options["register"]:
@@ -108,7 +108,7 @@ class Command(BaseCommand):
             elif not options["invite"]:
                 partner.use_invitation(invitation)
             partner.announce_address()
-        except simulator.CallFailed as failure:
+        except platform.CallFailed as failure:
             self._say(str(failure))
             return False
         return True

@@ -18,11 +18,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from depots.ocpp.simulator.station import Reservation, SimulatedEvse, Station, Token, Transaction
-from depots.ocpp.simulator.talk import Call, Talk, Verdict
-from depots.ocpp.simulator.talk2x import Talk2x
-from depots.ocpp.simulator.talk16 import Talk16
 from depots.ocpp.wire import Answerer, CallRefused, CallUnanswered, NoAnswer, Wire, malformed
+from simulators.charger.ocpp2x import Talk2x
+from simulators.charger.ocpp16 import Talk16
+from simulators.charger.ocpp_version import Call, Talk, Verdict
+from simulators.charger.station import Reservation, SimulatedEvse, Station, Token, Transaction
 
 CONFIGURATION_16 = {
     "SupportedFeatureProfiles": "Core,FirmwareManagement,Reservation,SmartCharging,RemoteTrigger",

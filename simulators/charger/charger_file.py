@@ -7,8 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from depots.ocpp.simulator.charger import SimulatedCharger
-from depots.ocpp.simulator.station import Token
+from simulators.charger.charger import SimulatedCharger
+from simulators.charger.station import Token
 
 PROTOCOLS = ("ocpp1.6", "ocpp2.0.1", "ocpp2.1")
 

@@ -11,9 +11,9 @@ from random import Random
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from depots.ocpp.simulator.charger import SimulatedCharger
-from depots.ocpp.simulator.station import Reservation, Transaction
 from depots.ocpp.wire import CallRefused, CallUnanswered
+from simulators.charger.charger import SimulatedCharger
+from simulators.charger.station import Reservation, Transaction
 
 logger = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from depots.ocpp.simulator.charger import SimulatedCharger
-    from depots.ocpp.simulator.station import Token, Transaction
     from depots.ocpp.wire import Answerer
+    from simulators.charger.charger import SimulatedCharger
+    from simulators.charger.station import Token, Transaction
 
 Call = tuple[str, dict[str, Any]]
 

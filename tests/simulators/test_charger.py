@@ -11,10 +11,10 @@ from random import Random
 import pytest
 from websockets.asyncio.server import serve
 
-from depots.ocpp.simulator import Reservation, SimulatedCharger, SimulatedEvse, Token
-from depots.ocpp.simulator.life import SHOWS_UP, Life
-from depots.ocpp.simulator.station import Station
 from depots.ocpp.wire import Wire
+from simulators.charger import Reservation, SimulatedCharger, SimulatedEvse, Token
+from simulators.charger.simulation import SHOWS_UP, Life
+from simulators.charger.station import Station
 
 NOW = datetime(2030, 1, 15, 8, 0, tzinfo=UTC)
 HOLDER, FELLOW, STRANGER = Token("04AA"), Token("04BB"), Token("04CC")

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
-from depots.ocpp.simulator.station import Reservation, Token, Transaction
-from depots.ocpp.simulator.talk import Call, Verdict
 from depots.ocpp.times import read_time, write_time
+from simulators.charger.ocpp_version import Call, Verdict
+from simulators.charger.station import Reservation, Token, Transaction
 
 if TYPE_CHECKING:
-    from depots.ocpp.simulator.charger import SimulatedCharger
     from depots.ocpp.wire import Answerer
+    from simulators.charger.charger import SimulatedCharger
 
 # 1.6 says more about an EVSE than 2.x does.
 _STATUS = {
