@@ -20,7 +20,7 @@ from django.db.models import (
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Coalesce, Greatest
 
-from bookings.core import lifecycle
+from bookings.core import calendars
 from bookings.core.locking import lock_booking, lock_bookings, lock_evses
 from bookings.enforcement.occupants import is_bay_taken
 from bookings.enforcement.state import AT_CHARGER, RETRY, charger_of, is_wanted, reach, set_state
@@ -120,7 +120,7 @@ def each_by_itself(booking_ids: Iterable[int], do: Callable[[int], int]) -> int:
     done = 0
     for booking_id in booking_ids:
         try:
-            with lifecycle.one_operation():
+            with calendars.one_operation():
                 done += do(booking_id)
         except Exception:
             logger.exception(
@@ -180,7 +180,7 @@ def _waits_for_another(booking: Booking, now: datetime) -> bool:
 
 
 def _arm_batch(booking_ids: Collection[int], now: datetime) -> int:
-    with lifecycle.one_operation():
+    with calendars.one_operation():
         evse_ids = Booking.objects.filter(pk__in=booking_ids, evse__isnull=False).values_list(
             "evse_id", flat=True
         )

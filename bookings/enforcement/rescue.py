@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Q
 
-from bookings.core import lifecycle
+from bookings.core import calendars, lifecycle
 from bookings.core.locking import lock_booking
 from bookings.enforcement.arming import each_by_itself
 from bookings.enforcement.occupants import is_of_another, is_own, session_in_bay
@@ -82,7 +82,7 @@ def give_up_or_no_show(*, booking_id: int, now: datetime) -> Booking:
     A no-show while the charger was unreachable or broken is free of its fee, and the timeline says why. Nobody is a
     no-show while somebody else's session occupies the bay, or who has been charging there since before its time.
     """
-    with lifecycle.one_operation():
+    with calendars.one_operation():
         booking = lock_booking(booking_id)
         if booking.status != BookingStatus.CONFIRMED or booking.no_show_at() > now:
             return booking

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from bookings.core import lifecycle
+from bookings.core import calendars, lifecycle
 from bookings.core.locking import lock_booking
 from bookings.core.versions import SEEN_WHOLE, check_version
 from bookings.errors import PartnerSilent, ReasonUnknown, WrongStatus
@@ -49,7 +49,7 @@ def cancel_booking(
     """
     if reason not in REASONS:
         raise ReasonUnknown(f"{reason!r} is no reason; one of {', '.join(REASONS)} is.")
-    with lifecycle.one_operation():
+    with calendars.one_operation():
         booking = lock_booking(booking_id)
         _check(booking, by, seen_version, now)
         asked = request_log.asked_of(None, reason=reason)
@@ -79,7 +79,7 @@ def write_off(booking: Booking, reason: str, by: str, *, note: str = "", actor: 
 def release_hold(*, booking_id: int, seen_version: int | None = None, actor: str, now: datetime) -> Booking:
     """Give a hold back that is not wanted any more. Raises WrongStatus when it is no hold, ChangedMeanwhile when the
     depot has put it elsewhere since `seen_version`."""
-    with lifecycle.one_operation():
+    with calendars.one_operation():
         booking = lock_booking(booking_id)
         if booking.status != BookingStatus.HELD:
             raise WrongStatus(booking.status, BookingStatus.CANCELLED)

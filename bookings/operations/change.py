@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from bookings.core import lifecycle, occupancy
+from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.locking import lock_booking
 from bookings.core.versions import Group, check_version, groups_of
 from bookings.errors import BookingError, PartnerSilent, PowerUnavailable, SlotTaken, WrongStatus
@@ -67,7 +67,7 @@ def change_booking(
     known = Booking.objects.select_related("depot__operator", "option", "fleet", "vehicle").get(pk=booking_id)
     with (
         refusals(lambda: _nearest(known, wanted, by, now)),
-        lifecycle.one_operation(),
+        calendars.one_operation(),
     ):
         booking = lock_booking(
             booking_id,
@@ -125,7 +125,7 @@ def _change(booking: Booking, ask: _Ask) -> Booking:
         _keep_beside(booking, change, target, bid, actor, now)
     else:
         _write(booking, change, target, bid, by, actor, now)
-    lifecycle.tell_calendars(given_up, at=now)
+    calendars.mark_changed(given_up, at=now)
     return booking
 
 
@@ -206,7 +206,7 @@ def _write(
     if bid.quote != old_quote:
         detail["quote_before"] = old_quote
     lifecycle.record(booking, kind="changed", actor=actor, at=now, detail=detail, fields=fields)
-    lifecycle.tell_calendars([old_evse_id, target.pk], at=now)
+    calendars.mark_changed([old_evse_id, target.pk], at=now)
 
 
 def _over_what_waits(waiting: BookingRequest | None, ask: _Ask) -> Wanted:
@@ -310,7 +310,7 @@ def _keep_beside(
     lifecycle.record(
         booking, kind="change_requested", actor=actor, at=now, detail=detail, fields=["decide_until"]
     )  # fmt: skip
-    lifecycle.tell_calendars([target.pk], at=now)
+    calendars.mark_changed([target.pk], at=now)
 
 
 def _ask_partner(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from bookings.core import interruption, lifecycle, occupancy
+from bookings.core import calendars, interruption, lifecycle, occupancy
 from bookings.core.locking import lock_booking
 from bookings.errors import WrongStatus
 from bookings.models import Booking, BookingSession, BookingStatus, Enforcement
@@ -26,7 +26,7 @@ def start_charging(*, booking_id: int, session: ChargingSession, actor: str, now
     `now` is when it started as far as known; the session may stand at another EVSE of the depot than the booked one.
     A later session inside the slot is attached, whatever has become of the booking; a final status stays.
     """
-    with lifecycle.one_operation():
+    with calendars.one_operation():
         booking = lock_booking(
             booking_id,
             also=[session.evse_id] if session.evse_id else [],
@@ -48,7 +48,7 @@ def end_session(*, session: ChargingSession, actor: str, now: datetime) -> Booki
     visit = BookingSession.objects.filter(session=session).values_list("booking_id", flat=True).first()
     if visit is None:
         return None
-    with lifecycle.one_operation():
+    with calendars.one_operation():
         booking = lock_booking(visit)
         is_current = booking.session_id == session.pk
         if booking.status != BookingStatus.CHARGING or not is_current:
@@ -67,7 +67,7 @@ def end_session(*, session: ChargingSession, actor: str, now: datetime) -> Booki
 
 def complete(*, booking_id: int, at: datetime, actor: str, now: datetime) -> Booking:
     """The session ended at `at`: the EVSE is free after the turnaround, once the vehicle has left. Raises WrongStatus."""
-    with lifecycle.one_operation():
+    with calendars.one_operation():
         booking = lock_booking(booking_id)
         _complete(booking, at, actor, now)
     return booking
@@ -82,10 +82,10 @@ def vehicle_left(*, evse: Evse, actor: str, now: datetime) -> None:
     over = Booking.objects.filter(pk=kept, status=BookingStatus.COMPLETED) if kept else Booking.objects.none()
     if not over.exists() or ChargingSession.objects.filter(evse=evse, ended_at__isnull=True).exists():
         return
-    with lifecycle.one_operation():
+    with calendars.one_operation():
         booking = lock_booking(over.get().pk)
         occupancy.cut(booking, occupancy.ends_after(booking, now))
-        lifecycle.tell_calendars([evse.pk], at=now)
+        calendars.mark_changed([evse.pk], at=now)
 
 
 def _begin(booking: Booking, session: ChargingSession, actor: str, now: datetime) -> None:
@@ -107,7 +107,7 @@ def _begin(booking: Booking, session: ChargingSession, actor: str, now: datetime
     )
     came_early = session.evse_id == booking.evse_id and occupancy.reach_back(booking, now)
     freed = [left, booking.evse_id] if left else [booking.evse_id if came_early else None]
-    lifecycle.tell_calendars([*given_up, *freed], at=now)
+    calendars.mark_changed([*given_up, *freed], at=now)
 
 
 def _take_up_again(booking: Booking, session: ChargingSession, actor: str, now: datetime) -> None:
@@ -131,7 +131,7 @@ def _take_up_again(booking: Booking, session: ChargingSession, actor: str, now: 
         fields=["session", "evse", "promised_power_w"],
     )
     interruption.clear(booking, actor=actor, now=now)
-    lifecycle.tell_calendars([left, booking.evse_id], at=now)
+    calendars.mark_changed([left, booking.evse_id], at=now)
 
 
 def _attach(booking: Booking, session: ChargingSession) -> dict[str, Any]:
@@ -213,5 +213,5 @@ def _end_later_session(booking: Booking, session: ChargingSession, actor: str, n
         return
     if booking.evse is not None and not booking.evse.shows_vehicle:
         occupancy.cut(booking, occupancy.ends_after(booking, at))
-        lifecycle.tell_calendars([booking.evse_id], at=now)
+        calendars.mark_changed([booking.evse_id], at=now)
     interruption.judge(booking, at, actor=actor, now=now)

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from django.db import transaction
 
-from bookings.core import lifecycle, occupancy
+from bookings.core import calendars, occupancy
 from bookings.core.locking import lock_bookings, lock_depot, lock_evses, lock_ids
 from bookings.errors import (
     BookingError,
@@ -45,7 +45,7 @@ def close_evse(*, evse: Evse, period: Period, reason: str = "", actor: str, now:
     `clear_closure` or a manager moves or cancels it. Raises InThePast or EvseUnknown."""
     if period.ends_at <= now:
         raise InThePast("The closure lies in the past.")
-    with lifecycle.one_operation():
+    with calendars.one_operation():
         if lock_evses([evse.pk])[evse.pk].is_withdrawn:
             raise EvseUnknown(f"{evse} is not there any more.")
         closure = Closure.objects.create(
@@ -89,7 +89,7 @@ def clear_closure(
     A vehicle that charges already is left alone. Returns what was done. Raises ChangedMeanwhile when that would be
     something else than what `seen_version` (of `version_of`) stands for.
     """
-    with lifecycle.one_operation():
+    with calendars.one_operation():
         closure, proposals = _lock_proposals(closure_id, now)
         if closure.lifted_at is not None:
             raise WrongStatus("lifted", "cleared", "The closure was lifted already.")
@@ -102,7 +102,7 @@ def clear_closure(
 def lift_closure(*, closure_id: int, actor: str, now: datetime) -> Closure:
     """Put the EVSE back into use before its time. Raises WrongStatus when that was done already."""
     evse_id = Closure.objects.values_list("evse_id", flat=True).get(pk=closure_id)
-    with lifecycle.one_operation():
+    with calendars.one_operation():
         lock_evses([evse_id])
         closure = Closure.objects.select_for_update(of=("self",)).select_related("evse").get(pk=closure_id)
         if closure.lifted_at is not None:
@@ -238,4 +238,4 @@ def _move(booking: Booking, target: Evse, actor: str, now: datetime) -> None:
 
 def _tell(closure: Closure, now: datetime) -> None:
     closures_changed.send(sender=Closure, depot_id=closure.evse.depot_id, evse_ids=[closure.evse_id], at=now)
-    lifecycle.tell_calendars([closure.evse_id], at=now)
+    calendars.mark_changed([closure.evse_id], at=now)

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
-from bookings.core import lifecycle, occupancy
+from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.constraints import violation_raises
 from bookings.core.locking import lock_booking, lock_depot, lock_ids
 from bookings.core.versions import SEEN_WHOLE, check_version
@@ -96,7 +96,7 @@ def request_booking(
     wanted = needs or Needs.of(vehicle)
     with (
         refusals(lambda: _nearest(option, fleet, evse, wanted, period, power_w, now)),
-        lifecycle.one_operation(),
+        calendars.one_operation(),
     ):
         terms, locked = _lock_places(option, fleet, evse, now)
         wish = _wish(
@@ -143,7 +143,7 @@ def hold_slot(
     needs = Needs.of(vehicle)
     with (
         refusals(lambda: _nearest(option, fleet, evse, needs, period, power_w, now)),
-        lifecycle.one_operation(),
+        calendars.one_operation(),
     ):
         terms, locked = _lock_places(option, fleet, evse, now)
         wish = _wish(
@@ -159,7 +159,7 @@ def confirm_hold(*, booking_id: int, seen_version: int | None = None, actor: str
     Raises WrongStatus when it ran out, ChangedMeanwhile when the depot has closed its EVSE since `seen_version` and put
     it elsewhere.
     """
-    with lifecycle.one_operation():
+    with calendars.one_operation():
         booking = lock_booking(booking_id)
         if booking.status != BookingStatus.HELD or booking.held_until is None:
             raise WrongStatus(booking.status, BookingStatus.CONFIRMED)

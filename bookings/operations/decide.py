@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from bookings.core import lifecycle, occupancy
+from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.constraints import violation_raises
 from bookings.core.locking import lock_booking
 from bookings.core.versions import SEEN_WHOLE, check_version
@@ -31,7 +31,7 @@ def decide(
     meanwhile.
     """
     closed = SlotTaken("The place kept for the change was closed meanwhile.")
-    with violation_raises({"occupancy_evse_once": closed}), lifecycle.one_operation():
+    with violation_raises({"occupancy_evse_once": closed}), calendars.one_operation():
         # The depot too: the promise of power may have to be renewed with a change.
         booking = lock_booking(booking_id, depot=True)
         if not booking.is_ours:
@@ -95,4 +95,4 @@ def drop_change(booking: Booking, detail: dict[str, str], *, actor: str, now: da
         booking, kind="change_declined", actor=actor, at=now, detail=detail,
         fields=["decide_until", "changed_by_depot_at"],
     )  # fmt: skip
-    lifecycle.tell_calendars(given_up, at=now)
+    calendars.mark_changed(given_up, at=now)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from bookings.core import lifecycle
+from bookings.core import calendars, lifecycle
 from bookings.core.locking import lock_booking
 from bookings.errors import NothingToDecide, WrongStatus
 from bookings.models import Booking, BookingRequest, BookingStatus
@@ -19,7 +19,7 @@ ACTOR = "scheduler"
 
 def expire_hold(*, booking_id: int, now: datetime) -> Booking:
     """A hold nobody confirmed in time gives its place back."""
-    with lifecycle.one_operation():
+    with calendars.one_operation():
         booking = lock_booking(booking_id)
         if booking.held_until is None or booking.held_until > now:
             raise WrongStatus(booking.status, BookingStatus.EXPIRED)
@@ -29,7 +29,7 @@ def expire_hold(*, booking_id: int, now: datetime) -> Booking:
 
 def fail_undecided(*, booking_id: int, now: datetime) -> Booking:
     """An ask the depot did not answer in time fails: a new booking with it, a change leaves the booking as it was."""
-    with lifecycle.one_operation():
+    with calendars.one_operation():
         booking = lock_booking(booking_id)
         request = request_log.pending(booking)
         if (
@@ -55,7 +55,7 @@ def fail_undecided(*, booking_id: int, now: datetime) -> Booking:
 
 def mark_no_show(*, booking_id: int, now: datetime) -> Booking:
     """A vehicle that has not come by its no-show time loses the slot; the rest of it is free again."""
-    with lifecycle.one_operation():
+    with calendars.one_operation():
         booking = lock_booking(booking_id)
         if booking.no_show_at() > now or not booking.is_ours:
             raise WrongStatus(booking.status, BookingStatus.NO_SHOW)
@@ -66,7 +66,7 @@ def mark_no_show(*, booking_id: int, now: datetime) -> Booking:
 
 def complete_overdue_remote(*, booking_id: int, now: datetime) -> Booking:
     """At a partner's depot charging is only known to have begun; when the slot is over it is over for us too."""
-    with lifecycle.one_operation():
+    with calendars.one_operation():
         booking = lock_booking(booking_id)
         if booking.is_ours or booking.status != BookingStatus.CHARGING or booking.ends_at > now:
             raise WrongStatus(booking.status, BookingStatus.COMPLETED)
@@ -76,7 +76,7 @@ def complete_overdue_remote(*, booking_id: int, now: datetime) -> Booking:
 
 def fail_unanswered_remote(*, booking_id: int, now: datetime) -> Booking:
     """A partner that has left, or never answered, cannot be waited for once the slot is over."""
-    with lifecycle.one_operation():
+    with calendars.one_operation():
         booking = lock_booking(booking_id)
         if booking.is_ours or booking.status != BookingStatus.REQUESTED or booking.ends_at > now:
             raise WrongStatus(booking.status, BookingStatus.FAILED)

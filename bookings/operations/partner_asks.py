@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db.models import Q
 
-from bookings.core import lifecycle, occupancy
+from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.locking import lock_booking
 from bookings.errors import BookingError, NothingToChange, RequestIdInUse, WrongStatus
 from bookings.models import Booking, BookingOption, BookingRequest, BookingStatus
@@ -92,7 +92,7 @@ def ask_to_book(
         note=reason[:200],
     )
     named = entitled(tokens, None, fleet, party)
-    with lifecycle.one_operation():
+    with calendars.one_operation():
         if (known := find_asked(fleet, party, request_id)) is not None:
             return known
         lifecycle.begin(
@@ -178,7 +178,7 @@ def _granted(
     now: datetime,
 ) -> Booking:
     """A partner that asks for what it has gets it, and takes back a change that was still waiting."""
-    with lifecycle.one_operation():
+    with calendars.one_operation():
         booking = lock_booking(booking_id)
         if booking.status == BookingStatus.CONFIRMED:
             request_log.decline_pending(booking, "Replaced by a later change.", actor=actor, now=now)
@@ -188,7 +188,7 @@ def _granted(
                 accepted=True, received=received, fingerprint=fingerprint, actor=actor, now=now,
             )  # fmt: skip
             lifecycle.record(booking, kind="change_accepted", actor=actor, at=now)
-            lifecycle.tell_calendars(given_up, at=now)
+            calendars.mark_changed(given_up, at=now)
     return booking
 
 
@@ -202,7 +202,7 @@ def _declined(
     actor: str,
     now: datetime,
 ) -> Booking:
-    with lifecycle.one_operation():
+    with calendars.one_operation():
         booking = lock_booking(booking_id)
         request_log.log_declined(
             booking, kind, asked, reason, received=received, fingerprint=fingerprint, actor=actor, now=now

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from bookings.core import lifecycle
+from bookings.core import calendars, lifecycle
 from bookings.core.locking import lock_booking, lock_bookings
 from bookings.core.versions import SEEN_WHOLE, check_version
 from bookings.errors import ChargerOffline, NotYetStartable, WrongStatus
@@ -31,7 +31,7 @@ def start_remotely(
     Once more while the charger has not answered is the same command. Raises WrongStatus, NotYetStartable, ChargerOffline,
     or ChangedMeanwhile when it is another place, time or vehicle than in `seen_version`.
     """
-    with lifecycle.one_operation():
+    with calendars.one_operation():
         booking = lock_booking(booking_id)
         why_not_start(booking, now=now)
         check_version(booking, seen_version, SEEN_WHOLE)
@@ -49,7 +49,7 @@ def stop_remotely(
     *, booking_id: int, seen_version: int | None = None, actor: str, now: datetime
 ) -> ChargerCommand:
     """Ask the charger to end the booking's session. Raises WrongStatus, ChargerOffline, ChangedMeanwhile."""
-    with lifecycle.one_operation():
+    with calendars.one_operation():
         booking = lock_booking(booking_id)
         session = running_session(booking)
         if session is None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Q
 
-from bookings.core.lifecycle import tell_calendars
+from bookings.core.calendars import mark_changed
 from bookings.core.locking import lock_depot
 from depots.models import Agreement, Depot, Organisation
 from depots.parties import EVERYBODY, organisation_called
@@ -42,5 +42,5 @@ def open_depot(*, depot: Depot, guest: Organisation | None, now: datetime) -> tu
             agreement.starts_at, agreement.ends_at, is_new = now, None, True
             agreement.save(update_fields=["starts_at", "ends_at"])
         if is_new:
-            tell_calendars(list(depot.evses.values_list("pk", flat=True)), at=now)
+            mark_changed(list(depot.evses.values_list("pk", flat=True)), at=now)
     return agreement, is_new

@@ -412,13 +412,13 @@ def _insert_claims_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _meet_after_reading_options(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bookings.core import lifecycle
+    from bookings.core import calendars
 
-    read, meeting = lifecycle.lock_options, rendezvous(2)
+    read, meeting = calendars.lock_options, rendezvous(2)
 
     def late(ids: Any) -> Any:
         rows = read(ids)
         meeting.wait(30)
         return rows
 
-    monkeypatch.setattr(lifecycle, "lock_options", late)
+    monkeypatch.setattr(calendars, "lock_options", late)
