@@ -15,9 +15,9 @@ from bookings.enforcement.charger_events import (
     session_ended,
     session_started,
 )
-from bookings.enforcement.disruptions import end_failed_tries, mark_lost, note_overstays, watch_bays
 from bookings.enforcement.following import follow
 from bookings.enforcement.rescue import give_up_or_no_show, rescue
+from bookings.enforcement.session_monitoring import end_failed_tries, mark_lost, note_overstays, watch_bays
 
 __all__ = [
     "arm_booking",

@@ -10,7 +10,7 @@ from django.db.models import Q
 
 from bookings import operations
 from bookings.core.locking import lock_bookings, lock_evses
-from bookings.enforcement import disruptions
+from bookings.enforcement import session_monitoring
 from bookings.enforcement.arming import rearm
 from bookings.enforcement.rescue import swap
 from bookings.enforcement.state import AT_CHARGER, RETRY, is_wanted, set_state
@@ -34,7 +34,7 @@ def charger_returned(charger: Charger, *, now: datetime) -> None:
             if booking.enforcement != Enforcement.SOFT:
                 set_state(booking, Enforcement.DUE, now=now)
             rearm(booking, now=now)
-    disruptions.found_again(charger, now=now)
+    session_monitoring.found_again(charger, now=now)
 
 
 def charger_left(charger: Charger, *, now: datetime) -> None:
@@ -50,7 +50,7 @@ def evse_changed(evse: Evse, before: str, *, now: datetime) -> None:
 
     Out of service may be the two seconds of a restart: `rescue` moves what is not back after its grace.
     """
-    disruptions.evse_changed(evse, now=now)
+    session_monitoring.evse_changed(evse, now=now)
     for booking in _at_evse(evse):
         if not is_wanted(booking, evse) or booking.enforcement not in AT_CHARGER:
             continue

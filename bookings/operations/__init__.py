@@ -23,12 +23,10 @@ from bookings.operations.partner_asks import (
     is_repeated,
 )
 from bookings.operations.remote_start import start_remotely, stop_remotely, take_answer
-from bookings.operations.tokens import TokenName
 from bookings.operations.undo import undo
 
 __all__ = [
     "RemoteState",
-    "TokenName",
     "adopt_remote",
     "affected",
     "ask_to_book",

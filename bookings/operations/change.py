@@ -14,9 +14,9 @@ from bookings.models import Booking, BookingRequest, BookingStatus, BookingToken
 from bookings.operations import change_plan, promise_power, request_log
 from bookings.operations.change_plan import Change, Wanted
 from bookings.operations.create import assign, decide_until, evses_of_overdue_holds, refusals, sweep_holds
-from bookings.operations.tokens import TokenName
 from bookings.pricing import quotes
 from bookings.rules import periods, power
+from bookings.rules.entitlement import TokenName
 from bookings.rules.fit import Needs
 from bookings.search import availability
 from bookings.signals import partner_asked

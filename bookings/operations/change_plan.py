@@ -12,8 +12,8 @@ from bookings.errors import DoesNotFit, EndsBeforeStart, NothingToChange, WrongS
 from bookings.models import Booking, BookingRequest, BookingStatus, BookingToken, Vehicle
 from bookings.operations import request_log
 from bookings.operations.create import candidates
-from bookings.operations.tokens import TokenName, entitled, own_vehicle
 from bookings.rules import fit, periods
+from bookings.rules.entitlement import TokenName, entitled, own_vehicle
 from bookings.rules.fit import Needs
 from bookings.search.bookable import evses_with_bays
 from depots.cards import card_number

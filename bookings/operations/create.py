@@ -36,9 +36,9 @@ from bookings.models import (
 )
 from bookings.models.bookings import new_request_id
 from bookings.operations import request_log
-from bookings.operations.tokens import TokenName, entitled, own_vehicle
 from bookings.pricing import quotes
 from bookings.rules import fit, periods, power
+from bookings.rules.entitlement import TokenName, entitled, own_vehicle
 from bookings.rules.fit import Needs
 from bookings.rules.terms import Terms
 from bookings.search import availability

@@ -21,7 +21,7 @@ from bookings.operations import request_log
 from bookings.operations.cancel import cancel_booking
 from bookings.operations.change import change_booking
 from bookings.operations.create import request_booking
-from bookings.operations.tokens import TokenName, entitled
+from bookings.rules.entitlement import TokenName, entitled
 from bookings.rules.fit import Needs
 from bookings.search.bookable import terms_for
 from depots.models import Evse, Organisation

@@ -12,8 +12,8 @@ from bookings.models import Booking, BookingStatus, BookingToken, Vehicle
 from bookings.operations.cancel import cancel_booking
 from bookings.operations.change import change_booking
 from bookings.operations.create import hold_slot, request_booking
-from bookings.operations.tokens import TokenName
 from bookings.rules import periods
+from bookings.rules.entitlement import TokenName
 from depots.models import Evse
 from depots.periods import Period
 

@@ -10,8 +10,9 @@ from django.db import connection, transaction
 
 from bookings.errors import WrongStatus
 from bookings.models import Booking, BookingOption
-from bookings.operations import TokenName, ask_to_book, ask_to_cancel, ask_to_change
+from bookings.operations import ask_to_book, ask_to_cancel, ask_to_change
 from bookings.operations.partner_asks import find_asked, is_repeated
+from bookings.rules.entitlement import TokenName
 from bookings.rules.fit import Needs
 from bookings.rules.periods import LATE_TOLERANCE
 from depots.models import Evse, Organisation

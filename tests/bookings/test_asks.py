@@ -8,6 +8,7 @@ import pytest
 
 from bookings import operations
 from bookings.models import Booking, Occupancy
+from bookings.rules.entitlement import TokenName
 from bookings.rules.fit import Needs
 from depots.periods import Period
 from tests.factories import NOW, make_depot, make_evse, make_organisation, option_of, slot
@@ -23,7 +24,7 @@ def ask(evse: Any, period: Period = slot(10, 11), **wishes: Any) -> Booking:
     )
     asked = {
         "fleet": partner, "option": option_of(evse), "period": period, "needs": Needs(), "evse": None,
-        "tokens": [operations.TokenName("CARD1")], "power_w": None, "plate": "", "request_id": "R-1",
+        "tokens": [TokenName("CARD1")], "power_w": None, "plate": "", "request_id": "R-1",
         "authorization_reference": "A-1", "party": PARTY, "received": {"request_id": "R-1"}, "fingerprint": "f1",
         "actor": "partner", "now": NOW, **wishes,
     }  # fmt: skip

@@ -10,6 +10,7 @@ import pytest
 from bookings import errors, operations
 from bookings.models import Booking, Closure, Occupancy, Tariff
 from bookings.operations import request_log
+from bookings.rules.entitlement import TokenName
 from bookings.rules.fit import Needs
 from depots.models import ChargingSession, Evse
 from depots.periods import Period
@@ -91,7 +92,7 @@ def test_another_vehicle_or_card_keeps_the_price(wish):
     booking = priced()
     dearer()
     booking.fleet.tokens.create(uid="CARD-2")
-    wishes = {"vehicle": make_vehicle(booking.fleet), "tokens": [operations.TokenName("CARD-2")]}
+    wishes = {"vehicle": make_vehicle(booking.fleet), "tokens": [TokenName("CARD-2")]}
 
     operations.change_booking(booking_id=booking.pk, **{wish: wishes[wish]}, **BY_FLEET)
 
@@ -221,7 +222,7 @@ def test_of_a_charging_booking_nothing_but_the_end_is_changed(wish):
         "start": {"starts_at": at(10, 15)},
         "evse": {"evse": other_evse(booking), "ends_at": at(10, 30)},
         "vehicle": {"vehicle": make_vehicle(booking.fleet), "ends_at": at(10, 30)},
-        "tokens": {"tokens": [operations.TokenName("CARD-2")]},
+        "tokens": {"tokens": [TokenName("CARD-2")]},
         "power_w": {"power_w": 100_000},
     }
 

@@ -11,8 +11,8 @@ from django.db import connection
 from bookings import operations
 from bookings.errors import ChangedMeanwhile, EndsBeforeStart
 from bookings.models import Booking, BookingEvent
-from bookings.operations import TokenName
 from bookings.pages.forms.versions import seen_version
+from bookings.rules.entitlement import TokenName
 from depots.models import Evse
 from tests.factories import NOW, at, make_depot, make_evse, make_option, make_vehicle, slot
 

@@ -19,6 +19,7 @@ from bookings import operations
 from bookings.core import locking, occupancy
 from bookings.errors import BookingError
 from bookings.models import Booking, BookingEvent, BookingOption, BookingRequest, Claim, Closure, Occupancy
+from bookings.rules.entitlement import TokenName
 from depots.models import Evse
 from tests.factories import NOW, make_depot, make_evse, make_option, make_vehicle, option_of, slot
 from tests.races.processes import all_at_once, at_once, rendezvous
@@ -279,7 +280,7 @@ def test_a_claim_keeps_a_token_or_vehicle_out_of_two_places(monkeypatch, name, g
     depot = make_depot(terms={"overlapping_tokens": False})
     truck = make_vehicle(token=None if name == "claim_vehicle_once" else "")
     other = truck if name == "claim_vehicle_once" else make_vehicle(truck.fleet, token=None)
-    card = [operations.TokenName(t.uid) for t in truck.tokens.all()]
+    card = [TokenName(t.uid) for t in truck.tokens.all()]
     works = [booker(make_evse(depot), truck, tokens=card), booker(make_evse(depot), other, tokens=card)]
 
     with _maybe(Constraint("bookings_claim", name), dropped=not guarded):
@@ -299,7 +300,7 @@ def test_the_claim_queue_keeps_crossed_claims_from_deadlocking(monkeypatch, guar
     for name in names:
         truck.tokens.create(fleet=truck.fleet, uid=name)
     spare = [make_vehicle(truck.fleet, token=None) for _ in range(2)]
-    cards = [operations.TokenName(name) for name in names]
+    cards = [TokenName(name) for name in names]
     if not guarded:
         without_locks(monkeypatch, "_queue")
         meeting_before(monkeypatch, occupancy, "_queue")

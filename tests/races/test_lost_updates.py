@@ -11,6 +11,7 @@ import time_machine
 
 from bookings import operations
 from bookings.models import Booking
+from bookings.rules.entitlement import TokenName
 from depots.periods import Period
 from tests.bookings.people import client_of
 from tests.factories import NOW, make_depot, make_evse, make_option, make_user, make_vehicle, slot
@@ -37,7 +38,7 @@ def test_a_manager_drags_while_a_dispatcher_edits_cards_and_no_move_is_undone(ro
         return {**place, "by": "depot", "actor": "m", "seen_version": seen}
 
     def edit(number: int, seen: int) -> dict[str, Any]:
-        card = operations.TokenName(cards[number % 2].uid)
+        card = TokenName(cards[number % 2].uid)
         return {"tokens": [card], "by": "fleet", "actor": "d", "seen_version": seen}
 
     def life(wish: Any) -> list[str]:

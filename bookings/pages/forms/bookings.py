@@ -8,12 +8,12 @@ from typing import Any
 from django import forms
 
 from bookings.models import Booking, BookingStatus, Token, Vehicle
-from bookings.operations import TokenName
 from bookings.operations.cancel import REASONS, REASONS_OF
 from bookings.pages import overlaps
 from bookings.pages.forms.fields import DayInput, MomentField, RowField, moment_in
 from bookings.pages.forms.slots import FARTHEST, TOO_LONG
 from bookings.pages.forms.versions import ShownForm
+from bookings.rules.entitlement import TokenName
 from bookings.rules.terms import LONGEST_BOOKING
 from bookings.search.bookable import evses_with_bays
 from depots.cards import card_number

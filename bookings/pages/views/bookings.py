@@ -22,7 +22,7 @@ from bookings.errors import BookingError, ChangedMeanwhile, WrongStatus
 from bookings.models import Booking, BookingStatus, Vehicle
 from bookings.operations.undo import Act, named
 from bookings.pages import access, day, history, overlaps, remote_control, wording
-from bookings.pages.forms import undoing
+from bookings.pages.forms import undo_button
 from bookings.pages.forms.bookings import CancelForm, ChangeForm, ListForm
 from bookings.pages.forms.versions import seen_version
 from bookings.pages.views import slots
@@ -184,7 +184,7 @@ def cancel(request: HttpRequest, booking_id: int) -> HttpResponse:
         if not form.errors:
             over = cancelled.status == BookingStatus.CANCELLED
             words = "Cancelled." if over else f"{found.depot.operator} has been asked to cancel it."
-            undo = undoing.button_of(Act.CANCELLED, cancelled, now=now) if over else ""
+            undo = undo_button.button_of(Act.CANCELLED, cancelled, now=now) if over else ""
             return pages.done(request, found.get_absolute_url(), words, undo=undo)
     context = {
         "booking": found, "form": form, "refusal": _why_not(found, "cancellation", now), "entry": day.entry(found, now),
@@ -245,7 +245,7 @@ def _act(
         after = access.booking(request.user, found.pk)
         if not isinstance(refusal, WrongStatus) or after.status not in wanted:
             return booking_page(request, after, status_of(refusal), str(refusal))
-    messages.success(request, words(after), extra_tags=undoing.button_of(act, after, now=timezone.now()))
+    messages.success(request, words(after), extra_tags=undo_button.button_of(act, after, now=timezone.now()))
     return redirect(to or found)
 
 
@@ -262,7 +262,7 @@ def _undo_of_change(before: Booking, after: Booking, wishes: Mapping[str, Any], 
         return ""  # a vehicle can be exchanged, not taken away
     is_elsewhere = before.evse_id != after.evse_id
     is_for_others = "vehicle" in wishes or "tokens" in wishes
-    return undoing.button_of(
+    return undo_button.button_of(
         Act.CHANGED, after, now=now,
         period=before.period if wishes.keys() & {"period", "ends_at"} else None,
         evse_id=before.evse_id if is_elsewhere else None,

@@ -18,7 +18,7 @@ from bookings.models import Booking, BookingOption, BookingStatus, Vehicle
 from bookings.operations.undo import Act
 from bookings.pages import access, finder, overlaps
 from bookings.pages.forms.slots import ReserveForm, SearchForm
-from bookings.pages.forms.undoing import button_of
+from bookings.pages.forms.undo_button import button_of
 from bookings.pages.views.refusals import status_of
 from depots import pages
 from depots.models import Depot, Organisation

@@ -12,7 +12,7 @@ from typing import Any
 
 from bookings.models import Booking, BookingOption, BookingRequest, BookingStatus, Enforcement
 from bookings.models import BookingToken as OurToken
-from bookings.operations.tokens import TokenName
+from bookings.rules.entitlement import TokenName
 from bookings.rules.fit import Needs
 from bookings.rules.terms import Terms
 from bookings.search.availability import Timeslot as FreeSlot

@@ -12,8 +12,8 @@ from typing import Any
 from django.core import signing
 
 from bookings.models import Booking
-from bookings.operations import TokenName
 from bookings.operations.undo import Act, Undo, can_undo
+from bookings.rules.entitlement import TokenName
 from depots.periods import Period
 
 SALT = "bookings.undo"

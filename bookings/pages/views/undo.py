@@ -14,7 +14,7 @@ from bookings.errors import BookingError
 from bookings.models import BookingStatus
 from bookings.operations.undo import Act
 from bookings.pages import access
-from bookings.pages.forms import undoing
+from bookings.pages.forms import undo_button
 from bookings.pages.views import bookings
 from bookings.pages.views.refusals import status_of
 
@@ -33,7 +33,7 @@ def undo(request: HttpRequest) -> HttpResponse:
     """Take back what the button of a message names."""
     access.dispatcher(request.user)
     try:
-        wanted = undoing.read(request.POST.get("undo", ""))
+        wanted = undo_button.read(request.POST.get("undo", ""))
     except BadSignature as forged:
         raise BadRequest("This is no button of ours.") from forged
     found = access.fleet_booking(request.user, wanted.booking_id)
