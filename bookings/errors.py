@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from depots.periods import Period
 
 if TYPE_CHECKING:
-    from bookings.core.versions import Happening
+    from bookings.core.versions import ChangeSince
 
 
 class BookingError(Exception):
@@ -184,7 +184,7 @@ class ChangedMeanwhile(BookingError):
 
     code = "changed_meanwhile"
 
-    def __init__(self, sentence: str, *, changes: Sequence[Happening] = ()) -> None:
+    def __init__(self, sentence: str, *, changes: Sequence[ChangeSince] = ()) -> None:
         super().__init__(sentence)
         self.changes = changes
 

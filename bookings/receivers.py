@@ -22,33 +22,33 @@ def on_booking_changed(booking: Booking, event: BookingEvent, at: datetime, **_:
 
 @receiver(depots.command_settled)
 def on_command_settled(command: ChargerCommand, at: datetime, **_: Any) -> None:
-    enforcement.take_answer(command, now=at)
-    operations.take_answer(command, now=at)
+    enforcement.take_reservation_answer(command, now=at)
+    operations.take_remote_answer(command, now=at)
 
 
 @receiver(depots.charger_connected)
 def on_charger_connected(charger: Charger, at: datetime, **_: Any) -> None:
-    enforcement.charger_returned(charger, now=at)
+    enforcement.charger_connected(charger, now=at)
 
 
 @receiver(depots.charger_disconnected)
 def on_charger_disconnected(charger: Charger, at: datetime, **_: Any) -> None:
-    enforcement.charger_left(charger, now=at)
+    enforcement.charger_disconnected(charger, now=at)
 
 
 @receiver(depots.evse_status_changed)
 def on_evse_status_changed(evse: Evse, before: str, at: datetime, **_: Any) -> None:
-    enforcement.evse_changed(evse, before, now=at)
+    enforcement.evse_status_changed(evse, before, now=at)
 
 
 @receiver(depots.evse_status_repeated)
 def on_evse_status_repeated(evse: Evse, at: datetime, **_: Any) -> None:
-    enforcement.evse_repeated(evse, now=at)
+    enforcement.evse_status_repeated(evse, now=at)
 
 
 @receiver(depots.reservation_ended)
 def on_reservation_ended(charger: Charger, reservation_id: int, outcome: str, at: datetime, **_: Any) -> None:
-    enforcement.reservation_gone(charger, reservation_id, outcome, now=at)
+    enforcement.reservation_ended(charger, reservation_id, outcome, now=at)
 
 
 @receiver(depots.charging_started)

@@ -17,7 +17,7 @@ from bookings.errors import ChangedMeanwhile
 from bookings.models import Booking, BookingEvent
 
 
-class Group(StrEnum):
+class Aspect(StrEnum):
     PLACE = "place"
     VEHICLE = "vehicle"
     NAME = "name"
@@ -25,32 +25,32 @@ class Group(StrEnum):
 
 # Keys of an event's `before` and `after`, and of `BookingRequest.asked`.
 GROUP_OF = {
-    "period": Group.PLACE,
-    "option": Group.PLACE,
-    "evse": Group.PLACE,
-    "evse_id": Group.PLACE,
-    "power_w": Group.PLACE,
-    "vehicle": Group.VEHICLE,
-    "vehicle_id": Group.VEHICLE,
-    "plate": Group.VEHICLE,
-    "tokens": Group.VEHICLE,
-    "needs": Group.VEHICLE,
-    "reference": Group.NAME,
-    "authorization_reference": Group.NAME,
-    "note": Group.NAME,
+    "period": Aspect.PLACE,
+    "option": Aspect.PLACE,
+    "evse": Aspect.PLACE,
+    "evse_id": Aspect.PLACE,
+    "power_w": Aspect.PLACE,
+    "vehicle": Aspect.VEHICLE,
+    "vehicle_id": Aspect.VEHICLE,
+    "plate": Aspect.VEHICLE,
+    "tokens": Aspect.VEHICLE,
+    "needs": Aspect.VEHICLE,
+    "reference": Aspect.NAME,
+    "authorization_reference": Aspect.NAME,
+    "note": Aspect.NAME,
 }
 ASKED = "change_requested"
 # What a person has before their eyes who cancels a booking or decides on it.
-SEEN_WHOLE = frozenset({Group.PLACE, Group.VEHICLE})
+SEEN_WHOLE = frozenset({Aspect.PLACE, Aspect.VEHICLE})
 
 
 @dataclass(frozen=True)
-class Happening:
+class ChangeSince:
     """One event since then. `side` is "fleet", "depot" or "" (neither); `actor` is for their own colleagues only."""
 
     version: int
     kind: str
-    groups: frozenset[Group]
+    groups: frozenset[Aspect]
     side: str
     actor: str
     at: datetime
@@ -58,7 +58,7 @@ class Happening:
 
 
 def check_version(
-    booking: Booking, seen_version: int | None, groups: Collection[Group], *, or_asked: bool = False
+    booking: Booking, seen_version: int | None, groups: Collection[Aspect], *, or_asked: bool = False
 ) -> None:
     """Raises ChangedMeanwhile when the locked booking was changed in one of these groups since the version seen.
 
@@ -69,26 +69,26 @@ def check_version(
         return
     if seen_version > booking.version:
         raise ChangedMeanwhile(f"This booking has no version {seen_version}.")
-    happenings = since(booking, seen_version)
+    changes = since(booking, seen_version)
     asked = {ASKED} if or_asked else set()
-    if any(h.kind in asked or h.groups & set(groups) for h in happenings):
-        raise ChangedMeanwhile(_sentence(booking, happenings), changes=happenings)
+    if any(h.kind in asked or h.groups & set(groups) for h in changes):
+        raise ChangedMeanwhile(_sentence(booking, changes), changes=changes)
 
 
-def since(booking: Booking, seen_version: int) -> list[Happening]:
+def since(booking: Booking, seen_version: int) -> list[ChangeSince]:
     """What was changed or asked for after that version, oldest first; not what only the charger did."""
     events = BookingEvent.objects.filter(booking=booking, version__gt=seen_version).order_by("version", "id")
-    return [happening for happening in map(_happening, events) if happening.groups]
+    return [change for change in map(_change_since, events) if change.groups]
 
 
-def groups_of(values: Collection[str]) -> frozenset[Group]:
+def groups_of(values: Collection[str]) -> frozenset[Aspect]:
     """The groups that some keys of an ask or an event belong to."""
     return frozenset(GROUP_OF[name] for name in values if name in GROUP_OF)
 
 
-def _happening(event: BookingEvent) -> Happening:
+def _change_since(event: BookingEvent) -> ChangeSince:
     detail = event.detail
-    return Happening(
+    return ChangeSince(
         version=event.version,
         kind=event.kind,
         groups=_groups(detail),
@@ -99,10 +99,10 @@ def _happening(event: BookingEvent) -> Happening:
     )
 
 
-def _groups(detail: dict[str, Any]) -> frozenset[Group]:
+def _groups(detail: dict[str, Any]) -> frozenset[Aspect]:
     """As the event says, or, where it does not, of all in which it differs."""
     if "groups" in detail:
-        return frozenset(Group(name) for name in detail["groups"])
+        return frozenset(Aspect(name) for name in detail["groups"])
     before, after = detail.get("before"), detail.get("after")
     if not isinstance(after, dict):
         return frozenset()
@@ -110,15 +110,15 @@ def _groups(detail: dict[str, Any]) -> frozenset[Group]:
     return groups_of([name for name, value in after.items() if value != before.get(name)])
 
 
-def _sentence(booking: Booking, happenings: Collection[Happening]) -> str:
+def _sentence(booking: Booking, changes: Collection[ChangeSince]) -> str:
     """Newest last, on the depot's clock; of people only the side they act for."""
-    told = "; then ".join(_told(booking, happening) for happening in happenings)
+    told = "; then ".join(_told(booking, change) for change in changes)
     return f"Changed meanwhile {told}. Look again before you go on."
 
 
-def _told(booking: Booking, happening: Happening) -> str:
-    by = {"fleet": "by its fleet ", "depot": "by the depot "}.get(happening.side, "")
-    clock = happening.at.astimezone(booking.depot.zone)
-    what = differences.words(happening.detail, booking)
-    asked = "asked for: " if happening.kind == ASKED else ""
+def _told(booking: Booking, change: ChangeSince) -> str:
+    by = {"fleet": "by its fleet ", "depot": "by the depot "}.get(change.side, "")
+    clock = change.at.astimezone(booking.depot.zone)
+    what = differences.words(change.detail, booking)
+    asked = "asked for: " if change.kind == ASKED else ""
     return f"{by}at {clock:%H:%M}" + (f": {asked}{what}" if what else "")

@@ -4,14 +4,14 @@ The booking is the promise; the reservation on the charger is only the lock on t
 refuses or does not support changes a booking's enforcement, never its status by itself.
 """
 
-from bookings.enforcement.answers import take_answer
+from bookings.enforcement.answers import take_reservation_answer
 from bookings.enforcement.arming import arm_booking, arm_due, retry_due
 from bookings.enforcement.charger_events import (
-    charger_left,
-    charger_returned,
-    evse_changed,
-    evse_repeated,
-    reservation_gone,
+    charger_connected,
+    charger_disconnected,
+    evse_status_changed,
+    evse_status_repeated,
+    reservation_ended,
     session_ended,
     session_started,
 )
@@ -22,20 +22,20 @@ from bookings.enforcement.session_monitoring import end_failed_tries, mark_lost,
 __all__ = [
     "arm_booking",
     "arm_due",
-    "charger_left",
-    "charger_returned",
+    "charger_connected",
+    "charger_disconnected",
     "end_failed_tries",
-    "evse_changed",
-    "evse_repeated",
+    "evse_status_changed",
+    "evse_status_repeated",
     "follow",
     "give_up_or_no_show",
     "mark_lost",
     "note_overstays",
     "rescue",
-    "reservation_gone",
+    "reservation_ended",
     "retry_due",
     "session_ended",
     "session_started",
-    "take_answer",
+    "take_reservation_answer",
     "watch_bays",
 ]

@@ -16,7 +16,7 @@ SOFT_ANSWERS = {"rejected", "not_supported"}
 BROKEN_ANSWERS = {"faulted", "unavailable"}
 
 
-def take_answer(command: ChargerCommand, *, now: datetime) -> None:
+def take_reservation_answer(command: ChargerCommand, *, now: datetime) -> None:
     """What becomes of the booking a settled `reserve` was for. Runs in the transaction that settles the command."""
     if command.action != ChargerCommand.Action.RESERVE or command.reservation_id is None:
         return

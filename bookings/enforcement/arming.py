@@ -23,12 +23,13 @@ from django.db.models.functions import Cast, Coalesce, Greatest
 from bookings.core import calendars
 from bookings.core.locking import lock_booking, lock_bookings, lock_evses
 from bookings.enforcement.occupants import is_bay_taken
-from bookings.enforcement.state import AT_CHARGER, RETRY, charger_of, is_wanted, reach, set_state
+from bookings.enforcement.state import AT_CHARGER, RETRY, charger_of, is_wanted, set_state
 from bookings.models import Booking, BookingStatus, Enforcement, Occupancy
 from bookings.rules.identification import token_for
 from bookings.rules.terms import LONGEST_LEAD, Terms
 from depots import operations as depots
 from depots.models import Charger, ChargerCommand
+from depots.queries import is_online
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +95,7 @@ def disarm(booking: Booking, *, now: datetime) -> None:
     booking.save(update_fields=["armed_evse"])
 
 
-def make_way(booking: Booking, *, now: datetime) -> None:
+def disarm_later(booking: Booking, *, now: datetime) -> None:
     """Disarm what is armed behind a booking on the same EVSE: a charger keeps one reservation, and the earlier truck
     comes first. The EVSE is locked."""
     behind = Booking.objects.filter(armed_evse=booking.evse_id, starts_at__gt=booking.starts_at).exclude(
@@ -197,7 +198,7 @@ def _arm(booking: Booking, now: datetime) -> None:
     charger = charger_of(booking)
     if charger is None:
         return
-    make_way(booking, now=now)
+    disarm_later(booking, now=now)
     booking.armed_evse = booking.evse
     if why := _unable(charger):
         booking.armed_evse = None
@@ -213,7 +214,7 @@ def _arm(booking: Booking, now: datetime) -> None:
             return
         set_state(booking, Enforcement.SOFT, why=why, now=now, fields=("armed_evse",))
         return
-    if not reach(charger, now=now):
+    if not is_online(charger, now=now):
         set_state(
             booking, Enforcement.AT_RISK, why="offline", retry_at=now + RETRY, now=now, fields=("armed_evse",)
         )

@@ -22,7 +22,7 @@ from depots.models import Charger, ChargerCommand, ChargingSession, Evse
 from depots.queries import armed_reservations
 
 
-def charger_returned(charger: Charger, *, now: datetime) -> None:
+def charger_connected(charger: Charger, *, now: datetime) -> None:
     """What it holds is unknown: first take back what should not stand, then reserve again what should."""
     bookings = list(_at_charger(charger))
     wanted = {b.reservation_id for b in bookings if is_wanted(b) and b.no_show_at() > now}
@@ -34,10 +34,10 @@ def charger_returned(charger: Charger, *, now: datetime) -> None:
             if booking.enforcement != Enforcement.SOFT:
                 set_state(booking, Enforcement.DUE, now=now)
             rearm(booking, now=now)
-    session_monitoring.found_again(charger, now=now)
+    session_monitoring.clear_offline(charger, now=now)
 
 
-def charger_left(charger: Charger, *, now: datetime) -> None:
+def charger_disconnected(charger: Charger, *, now: datetime) -> None:
     """Offline: its reservations may go on, but nobody can tell. One that said it was out of service is restarting."""
     for booking in _at_charger(charger):
         is_restart = booking.enforcement_why == "unavailable"
@@ -45,12 +45,12 @@ def charger_left(charger: Charger, *, now: datetime) -> None:
             set_state(booking, Enforcement.AT_RISK, why="offline", retry_at=now + RETRY, now=now)
 
 
-def evse_changed(evse: Evse, before: str, *, now: datetime) -> None:
+def evse_status_changed(evse: Evse, before: str, *, now: datetime) -> None:
     """A status is a hint: it makes us look and ask again, and only a fault is believed at once.
 
     Out of service may be the two seconds of a restart: `rescue` moves what is not back after its grace.
     """
-    session_monitoring.evse_changed(evse, now=now)
+    session_monitoring.follow_status(evse, now=now)
     for booking in _at_evse(evse):
         if not is_wanted(booking, evse) or booking.enforcement not in AT_CHARGER:
             continue
@@ -63,16 +63,16 @@ def evse_changed(evse: Evse, before: str, *, now: datetime) -> None:
             rearm(booking, now=now)
 
 
-def evse_repeated(evse: Evse, *, now: datetime) -> None:
+def evse_status_repeated(evse: Evse, *, now: datetime) -> None:
     """It says again what it said before, which for a slot at risk is reason enough to ask again."""
     at_risk = Booking.objects.filter(
         evse=evse, status=BookingStatus.CONFIRMED, enforcement=Enforcement.AT_RISK
     )
     if at_risk.exists():
-        evse_changed(evse, evse.status, now=now)
+        evse_status_changed(evse, evse.status, now=now)
 
 
-def reservation_gone(charger: Charger, reservation_id: int, outcome: str, *, now: datetime) -> None:
+def reservation_ended(charger: Charger, reservation_id: int, outcome: str, *, now: datetime) -> None:
     """A 2.x charger dropped a reservation. While the slot is still booked it is made again."""
     for booking in _at_charger(charger):
         if booking.reservation_id != reservation_id or not is_wanted(booking) or booking.no_show_at() <= now:

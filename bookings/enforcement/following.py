@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from bookings.enforcement.arming import arm_booking, disarm, make_way
+from bookings.enforcement.arming import arm_booking, disarm, disarm_later
 from bookings.enforcement.state import set_state
 from bookings.models import Booking, BookingEvent, BookingStatus, Enforcement
 
@@ -16,7 +16,7 @@ def follow(booking: Booking, event: BookingEvent, *, now: datetime) -> None:
     if event.kind == "changed":
         _reset(booking, now)
     if event.kind in {"changed", "status"} and booking.status == BookingStatus.CONFIRMED:
-        make_way(booking, now=now)
+        disarm_later(booking, now=now)
         arm_booking(booking, now=now)
     elif event.kind == "status" and booking.status == BookingStatus.CHARGING:
         _use(booking, now)

@@ -24,7 +24,7 @@ BAY_FREE_BEFORE_START = timedelta(minutes=5)
 AT_ONCE = 200
 
 
-def evse_changed(evse: Evse, *, now: datetime) -> None:
+def follow_status(evse: Evse, *, now: datetime) -> None:
     """Mark what a fault broke off, take the mark away when it charges again, and free what a truck has left.
 
     The EVSE is locked.
@@ -47,7 +47,7 @@ def mark_lost(*, now: datetime) -> int:
     return each_by_itself(list(lost.values_list("pk", flat=True)[:AT_ONCE]), lambda pk: _mark_lost(pk, now))
 
 
-def found_again(charger: Charger, *, now: datetime) -> None:
+def clear_offline(charger: Charger, *, now: datetime) -> None:
     """What was taken for lost has been charging all the while. Its EVSEs are locked."""
     for booking in _at_work(Q(session__charger=charger, interrupted_why="offline")):
         interruption.clear(booking, actor=ACTOR, now=now)

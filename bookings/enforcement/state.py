@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from bookings.core import lifecycle
 from bookings.models import Booking, BookingStatus, Enforcement
 from depots.models import Charger, Evse
-from depots.queries import is_online
 
 ACTOR = "enforcement"
 # How often a slot that could not be armed is tried again.
@@ -40,10 +39,6 @@ def set_state(
 
 def charger_of(booking: Booking) -> Charger | None:
     return booking.evse.charger if booking.evse is not None else None
-
-
-def reach(charger: Charger, *, now: datetime) -> bool:
-    return is_online(charger, now=now)
 
 
 def is_wanted(booking: Booking, evse: Evse | None = None) -> bool:

@@ -22,7 +22,7 @@ from bookings.operations.partner_asks import (
     find_asked,
     is_repeated,
 )
-from bookings.operations.remote_start import start_remotely, stop_remotely, take_answer
+from bookings.operations.remote_start import start_remotely, stop_remotely, take_remote_answer
 from bookings.operations.undo import undo
 
 __all__ = [
@@ -55,7 +55,7 @@ __all__ = [
     "start_charging",
     "start_remotely",
     "stop_remotely",
-    "take_answer",
+    "take_remote_answer",
     "undo",
     "vehicle_left",
 ]

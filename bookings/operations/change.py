@@ -8,7 +8,7 @@ from typing import Any
 
 from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.locking import lock_booking
-from bookings.core.versions import Group, check_version, groups_of
+from bookings.core.versions import Aspect, check_version, groups_of
 from bookings.errors import BookingError, PartnerSilent, PowerUnavailable, SlotTaken, WrongStatus
 from bookings.models import Booking, BookingRequest, BookingStatus, BookingToken, Occupancy, Vehicle
 from bookings.operations import change_plan, promise_power, request_log
@@ -155,12 +155,12 @@ def _bid(booking: Booking, change: Change, target: Evse, by: str, now: datetime)
     moves and another vehicle or token keep the one there is."""
     groups, span = change.groups(booking, target), _span(booking, change, target, now)
     watts, quote = booking.promised_power_w, booking.quote
-    moves = Group.PLACE in groups or change.needs != request_log.needs_of(booking)
+    moves = Aspect.PLACE in groups or change.needs != request_log.needs_of(booking)
     if moves and not change.is_shorter(booking):
         watts = promise_power.watts_for(booking, change, target, span, by=by, now=now)
     if change.quote is not None:
         quote = change.quote
-    elif by == Booking.Side.FLEET and Group.PLACE in groups:
+    elif by == Booking.Side.FLEET and Aspect.PLACE in groups:
         price = quotes.quote(
             booking.option, booking.fleet, change.period, power_w=watts, vehicle=change.vehicle, now=now
         )

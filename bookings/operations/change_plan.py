@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from bookings.core.versions import Group
+from bookings.core.versions import Aspect
 from bookings.errors import DoesNotFit, EndsBeforeStart, NothingToChange, WrongStatus
 from bookings.models import Booking, BookingRequest, BookingStatus, BookingToken, Vehicle
 from bookings.operations import request_log
@@ -38,14 +38,14 @@ class Wanted:
     authorization_reference: str = ""
 
     @property
-    def groups(self) -> frozenset[Group]:
+    def groups(self) -> frozenset[Aspect]:
         """What of the booking it touches; see bookings/core/versions.py."""
         place = (self.starts_at, self.ends_at, self.evse, self.power_w)
         who = (self.vehicle, self.tokens, self.needs or None, self.plate or None)
         asked = {
-            Group.PLACE: any(value is not None for value in place),
-            Group.VEHICLE: any(value is not None for value in who),
-            Group.NAME: bool(self.authorization_reference),
+            Aspect.PLACE: any(value is not None for value in place),
+            Aspect.VEHICLE: any(value is not None for value in who),
+            Aspect.NAME: bool(self.authorization_reference),
         }
         return frozenset(group for group, is_asked in asked.items() if is_asked)
 
@@ -89,15 +89,15 @@ class Change:
     is_rescue: bool = False
     accepts_lower_power: bool = False
 
-    def groups(self, booking: Booking, target: Evse) -> frozenset[Group]:
+    def groups(self, booking: Booking, target: Evse) -> frozenset[Aspect]:
         """What of the booking it makes different, at this EVSE."""
         tokens = self.tokens is not None and names(self.tokens) != names(list(booking.tokens.all()))
         plate = self.plate not in {"", booking.plate}
         power_w = self.power_w not in {None, booking.promised_power_w}
         differs = {
-            Group.PLACE: (self.period, target.pk) != (booking.period, booking.evse_id) or power_w,
-            Group.VEHICLE: tokens or plate or self.vehicle != booking.vehicle,
-            Group.NAME: self.authorization_reference not in {"", booking.authorization_reference},
+            Aspect.PLACE: (self.period, target.pk) != (booking.period, booking.evse_id) or power_w,
+            Aspect.VEHICLE: tokens or plate or self.vehicle != booking.vehicle,
+            Aspect.NAME: self.authorization_reference not in {"", booking.authorization_reference},
         }
         return frozenset(group for group, is_other in differs.items() if is_other)
 
@@ -115,7 +115,7 @@ def on_top_of(waiting: BookingRequest, wanted: Wanted) -> Wanted:
     """An ask that replaces one that waits, and keeps of it what is asked there in other groups."""
     asked = waiting.asked
     kept: dict[str, Any] = {}
-    if Group.PLACE not in wanted.groups:
+    if Aspect.PLACE not in wanted.groups:
         if "period" in asked:
             period = _read_period(asked["period"])
             kept |= {"starts_at": period.starts_at, "ends_at": period.ends_at}
@@ -123,13 +123,13 @@ def on_top_of(waiting: BookingRequest, wanted: Wanted) -> Wanted:
             "evse": Evse.objects.filter(pk=asked.get("evse_id")).first(),
             "power_w": asked.get("power_w"),
         }
-    if Group.VEHICLE not in wanted.groups:
+    if Aspect.VEHICLE not in wanted.groups:
         tokens = asked.get("tokens")
         kept["vehicle"] = Vehicle.objects.filter(pk=asked.get("vehicle_id")).first()
         kept["tokens"] = [TokenName(**token) for token in tokens] if tokens is not None else None
         kept["needs"] = Needs.from_json(asked["needs"]) if "needs" in asked else None
         kept["plate"] = asked.get("plate", "")
-    if Group.NAME not in wanted.groups:
+    if Aspect.NAME not in wanted.groups:
         kept["authorization_reference"] = asked.get("authorization_reference", "")
     return replace(wanted, **kept)
 
@@ -254,7 +254,7 @@ def _stays(booking: Booking, wanted: Wanted) -> bool:
     """A truck that charges, and new cards alone, stay where they are."""
     if booking.status == BookingStatus.CHARGING:
         return True
-    return Group.PLACE not in wanted.groups and wanted.vehicle is None and not wanted.needs
+    return Aspect.PLACE not in wanted.groups and wanted.vehicle is None and not wanted.needs
 
 
 def _read_period(stored: dict[str, str]) -> Period:

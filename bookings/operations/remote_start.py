@@ -1,4 +1,4 @@
-"""Starting and stopping a booking's charging from afar. The charger answers later: `take_answer` keeps what it said."""
+"""Starting and stopping a booking's charging from afar. The charger answers later: `take_remote_answer` keeps what it said."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def running_session(booking: Booking) -> ChargingSession | None:
     return session if booking.is_ours and session is not None and session.ended_at is None else None
 
 
-def take_answer(command: ChargerCommand, *, now: datetime) -> None:
+def take_remote_answer(command: ChargerCommand, *, now: datetime) -> None:
     """Keep in the history how a start or stop from afar went. Runs in the transaction that settles the command."""
     kind = EVENT.get(Action(command.action))
     if kind is None or command.reservation_id is None:

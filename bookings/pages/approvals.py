@@ -26,7 +26,7 @@ class Neighbour:
 
 
 @dataclass(frozen=True)
-class Waiting:
+class WaitingAsk:
     """One ask: what there is (None for a new booking) and what is wanted, both on the depot's clock.
 
     What is wanted may be over by now: then it can only be declined.
@@ -53,7 +53,7 @@ class Waiting:
         return self.is_change and self.booking.evse is not None and self.booking.evse.uid != self.evse_uid
 
 
-def waiting(depots: QuerySet[Depot], *, now: datetime) -> list[Waiting]:
+def waiting(depots: QuerySet[Depot], *, now: datetime) -> list[WaitingAsk]:
     """What the depots have to answer, the oldest deadline first, in a constant number of queries."""
     rows = BookingRequest.objects.filter(
         decision=BookingRequest.Decision.PENDING, booking__depot__in=depots, booking__depot__is_mirror=False
@@ -115,7 +115,7 @@ def _waiting(
     place: Occupancy | None,
     around: dict[int, list[tuple[Occupancy, str]]],
     now: datetime,
-) -> Waiting:
+) -> WaitingAsk:
     booking = request.booking
     zone = booking.depot.zone
     asked = request.asked.get("period") if request.kind == BookingRequest.Kind.CHANGE else None
@@ -125,7 +125,7 @@ def _waiting(
         else booking.period
     )
     before, after = _neighbours(booking, place, around.get(place.evse_id, []) if place else [])
-    return Waiting(
+    return WaitingAsk(
         request,
         _uid(place.evse if place else booking.evse),
         (wanted.starts_at.astimezone(zone), wanted.ends_at.astimezone(zone)),

@@ -126,7 +126,7 @@ class Place:
     period: Period
     free: list[Row]
     refused: list[Row]
-    terms: list[wording.Line]
+    terms: list[wording.TermLine]
     only_url: str
     calendar_at: datetime | None
     elsewhere: str

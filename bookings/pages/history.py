@@ -22,7 +22,7 @@ from depots.models import User
 
 
 @dataclass(frozen=True)
-class Moment:
+class TimelineEntry:
     """One entry of components/_timeline.html."""
 
     at: datetime
@@ -82,7 +82,7 @@ CHANGES = {"changed", "moved", "change_accepted", "change_declined"}
 REMOTE = {"remote_start": "start", "remote_stop": "stop"}
 
 
-def moments(booking: Booking, *, organisation_ids: Iterable[int], is_fleet: bool) -> list[Moment]:
+def moments(booking: Booking, *, organisation_ids: Iterable[int], is_fleet: bool) -> list[TimelineEntry]:
     """The latest first. Of people only those of one's own organisations are named, of others the side they act for."""
     events, asks = list(booking.events.all()), list(booking.requests.all())
     actors = {event.actor for event in events} | {ask.asked_by for ask in asks}
@@ -92,10 +92,10 @@ def moments(booking: Booking, *, organisation_ids: Iterable[int], is_fleet: bool
     return sorted(found, key=lambda moment: moment.at)[::-1]
 
 
-def _of_event(event: BookingEvent, booking: Booking, known: set[str], is_fleet: bool) -> Moment:
+def _of_event(event: BookingEvent, booking: Booking, known: set[str], is_fleet: bool) -> TimelineEntry:
     title, icon, level = _words(event, booking)
     by = _by(event.actor, booking, known, is_fleet)
-    return Moment(event.at, title, _text(event, booking), by, icon, level)
+    return TimelineEntry(event.at, title, _text(event, booking), by, icon, level)
 
 
 def _words(event: BookingEvent, booking: Booking) -> tuple[str, str, str]:
@@ -179,11 +179,13 @@ def _is_refused_by_rule(ask: BookingRequest) -> bool:
     return ask.decision == BookingRequest.Decision.DECLINED and ask.decided_by == "rule"
 
 
-def _of_refusal(ask: BookingRequest, booking: Booking, known: set[str], is_fleet: bool) -> Moment:
+def _of_refusal(ask: BookingRequest, booking: Booking, known: set[str], is_fleet: bool) -> TimelineEntry:
     title = REFUSED[ask.kind]
     wanted = differences.words({"after": ask.asked}, booking)
     text = " ".join(f"{part.rstrip('.')}." for part in (wanted, ask.reason) if part)
-    return Moment(ask.asked_at, title, text, _by(ask.asked_by, booking, known, is_fleet), "ban", "danger")
+    return TimelineEntry(
+        ask.asked_at, title, text, _by(ask.asked_by, booking, known, is_fleet), "ban", "danger"
+    )
 
 
 def _colleagues(actors: set[str], organisation_ids: Iterable[int]) -> set[str]:
@@ -210,7 +212,7 @@ def _as_it_is(booking: Booking) -> dict[str, Any]:
     }
 
 
-def last_change_by_depot(booking: Booking) -> Moment | None:
+def last_change_by_depot(booking: Booking) -> TimelineEntry | None:
     """The latest thing the depot or partner did to it, if its fleet is to know.
 
     A move comes with other events of the same moment: what the charger was told, what its fleet is owed.

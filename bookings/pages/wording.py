@@ -15,7 +15,7 @@ from depots.templatetags.berth import money
 
 
 @dataclass(frozen=True)
-class Line:
+class TermLine:
     """One term in words; `is_over` when it grants nothing any more."""
 
     icon: str
@@ -33,7 +33,7 @@ class Firmness:
 
 
 @dataclass(frozen=True)
-class Action:
+class FleetAction:
     """Something a dispatcher could do; without `why_not` they may."""
 
     name: str
@@ -46,23 +46,23 @@ class Action:
         return not self.why_not
 
 
-def terms_lines(terms: Terms, period: Period, depot: Depot, *, now: datetime) -> list[Line]:
+def terms_lines(terms: Terms, period: Period, depot: Depot, *, now: datetime) -> list[TermLine]:
     """The terms of a period in order of what a dispatcher asks first; times are the depot's."""
     lines = [_deadline("edit", "Change", terms.change_deadline(period), period, depot, now)]
     lines.append(_deadline("calendar-off", "Cancel", terms.cancel_deadline(period), period, depot, now))
-    lines.append(Line("clock", f"Be there by {local(terms.no_show_at(period), period, depot)}"))
+    lines.append(TermLine("clock", f"Be there by {local(terms.no_show_at(period), period, depot)}"))
     if terms.early_start_min:
-        lines.append(Line("player-play", f"Start up to {terms.early_start_min} min early"))
+        lines.append(TermLine("player-play", f"Start up to {terms.early_start_min} min early"))
     if terms.late_stop_min:
-        lines.append(Line("player-stop", f"Stay up to {terms.late_stop_min} min longer"))
+        lines.append(TermLine("player-stop", f"Stay up to {terms.late_stop_min} min longer"))
     if terms.max_promise_kw is not None:
-        lines.append(Line("bolt", f"At most {terms.max_promise_kw} kW are promised"))
+        lines.append(TermLine("bolt", f"At most {terms.max_promise_kw} kW are promised"))
     if terms.max_open_bookings is not None:
-        lines.append(Line("list", f"At most {terms.max_open_bookings} bookings that are not over"))
+        lines.append(TermLine("list", f"At most {terms.max_open_bookings} bookings that are not over"))
     if terms.approval and depot.is_mirror:
-        lines.insert(0, Line("inbox", "The partner decides"))
+        lines.insert(0, TermLine("inbox", "The partner decides"))
     elif terms.approval:
-        lines.insert(0, Line("inbox", f"The depot decides within {terms.decision_min} min"))
+        lines.insert(0, TermLine("inbox", f"The depot decides within {terms.decision_min} min"))
     return lines
 
 
@@ -99,15 +99,15 @@ def firmness(booking: Booking, *, now: datetime) -> Firmness | None:
     return Firmness(words, level, icon)
 
 
-def fleet_actions(booking: Booking, *, now: datetime) -> list[Action]:
+def fleet_actions(booking: Booking, *, now: datetime) -> list[FleetAction]:
     """What its fleet may do with a booking; nothing for one that is over or only held."""
     if not booking.is_live or booking.status == BookingStatus.HELD:
         return []
     is_charging = booking.status == BookingStatus.CHARGING and booking.is_ours
     words, icon = ("Shorten or extend", "clock") if is_charging else ("Change", "edit")
     return [
-        Action("change", words, icon, "" if is_charging else _why_no_change(booking, now)),
-        Action("cancellation", "Cancel booking", "x", _why_no_cancel(booking, now)),
+        FleetAction("change", words, icon, "" if is_charging else _why_no_change(booking, now)),
+        FleetAction("cancellation", "Cancel booking", "x", _why_no_cancel(booking, now)),
     ]
 
 
@@ -161,13 +161,15 @@ def _clock(booking: Booking) -> str:
     return f"{booking.decide_until.astimezone(booking.depot.zone):%H:%M}" if booking.decide_until else ""
 
 
-def _deadline(icon: str, verb: str, deadline: datetime, period: Period, depot: Depot, now: datetime) -> Line:
+def _deadline(
+    icon: str, verb: str, deadline: datetime, period: Period, depot: Depot, now: datetime
+) -> TermLine:
     if deadline <= now:
         done = {"Change": "changed", "Cancel": "cancelled"}[verb]
-        return Line(icon, f"Can no longer be {done}", is_over=True)
+        return TermLine(icon, f"Can no longer be {done}", is_over=True)
     if deadline > period.starts_at - timedelta(minutes=1):
-        return Line(icon, f"{verb} until it starts")
-    return Line(icon, f"{verb} until {local(deadline, period, depot)}")
+        return TermLine(icon, f"{verb} until it starts")
+    return TermLine(icon, f"{verb} until {local(deadline, period, depot)}")
 
 
 def _why_no_change(booking: Booking, now: datetime) -> str:

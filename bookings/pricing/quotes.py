@@ -16,7 +16,7 @@ from depots.periods import Period
 
 
 @dataclass(frozen=True)
-class Line:
+class PriceLine:
     """One part of a price, without VAT."""
 
     what: str
@@ -33,7 +33,7 @@ class Quote:
 
     tariff: str
     currency: str
-    lines: tuple[Line, ...]
+    lines: tuple[PriceLine, ...]
     vat_percent: Decimal
     energy_wh: int
     energy_per_kwh: Decimal
@@ -135,9 +135,9 @@ def cents(amount: Decimal) -> Decimal:
 def _quoted(tariff: Tariff, period: Period, energy_wh: int) -> Quote:
     hours = Decimal(int(period.duration.total_seconds())) / 3600
     lines = [
-        Line("Booking fee", cents(tariff.booking_fee)),
-        Line("Time", cents(tariff.time_per_hour * hours)),
-        Line("Energy", cents(tariff.energy_per_kwh * energy_wh / 1000), is_estimate=True),
+        PriceLine("Booking fee", cents(tariff.booking_fee)),
+        PriceLine("Time", cents(tariff.time_per_hour * hours)),
+        PriceLine("Energy", cents(tariff.energy_per_kwh * energy_wh / 1000), is_estimate=True),
     ]
     return Quote(
         tariff=tariff.code,
