@@ -16,7 +16,7 @@ from depots.periods import Period
 
 # A meter that proves less than this shows a plug-in that failed: not even a contactor's test draws more.
 NO_ENERGY_WH = 10
-# Flags of a session whose energy is for a person to judge (depots/operations/reported.py).
+# Flags of a session whose energy is for a person to judge (depots/operations/transaction_reports.py).
 UNPROVEN = {"bad_meter", "no_meter_start", "no_meter_stop", "no_stop"}
 
 

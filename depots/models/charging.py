@@ -11,7 +11,7 @@ class ChargingSession(models.Model):
     """What a charger reported of one transaction. Energy in Wh register values, as OCPP gives them.
 
     `transaction` is the charger's id of it (2.x) or ours, the primary key as text (1.6). The booking it uses points
-    here. `flags` lists what was odd (depots.operations.reported.FLAGS).
+    here. `flags` lists what was odd (depots.operations.transaction_reports.FLAGS).
     """
 
     charger = models.ForeignKey(Charger, models.CASCADE, related_name="sessions")

@@ -26,11 +26,11 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from depots import operations
-from depots.ocpp import door, v16, v21, v201
+from depots.ocpp import credentials, v16, v21, v201
+from depots.ocpp.connection import ChargerConnection, Dialect, KnownCharger, Timings
 from depots.ocpp.database import Database
-from depots.ocpp.leases import Leases
-from depots.ocpp.line import Dialect, KnownCharger, Line, Timings
-from depots.ocpp.message_log import MessageLog
+from depots.ocpp.lease_loop import LeaseLoop
+from depots.ocpp.message_buffer import MessageBuffer
 from depots.ocpp.sockets import Closing, keep_awake
 from depots.operations.commands import CHANNEL
 
@@ -72,17 +72,19 @@ class Gateway:
         self.name = f"{socket.gethostname()[:24]}-{os.getpid()}-{secrets.token_hex(4)}"
         self.clock = clock
         self.timings = timings or Timings()
-        self.lines: dict[int, Line] = {}
+        self.connections: dict[int, ChargerConnection] = {}
         self._host = host
         self._address: dict[str, Any] = {"sock": listener} if listener else {"host": host, "port": port}
         self._database = Database(after_commit)
-        # Strangers come to the door as often as they like: they wait for each other.
-        self._door_database = Database(after_commit, threads=2)
-        self._leases = Leases(self.lines, clock=clock, timings=self.timings, after_commit=after_commit)
+        # Passwords of strangers are checked as often as they try: they wait for each other.
+        self._credentials_database = Database(after_commit, threads=2)
+        self._leases = LeaseLoop(
+            self.connections, clock=clock, timings=self.timings, after_commit=after_commit
+        )
         self._closing = Closing()
-        self._throttle = door.Throttle(clock)
+        self._throttle = credentials.Throttle(clock)
         self._admitted: WeakKeyDictionary[ServerConnection, KnownCharger] = WeakKeyDictionary()
-        self._log = MessageLog(self._database, clock)
+        self._log = MessageBuffer(self._database, clock)
         self._tasks: list[asyncio.Task[None]] = []
         self._opening: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._count = 0
@@ -115,13 +117,13 @@ class Gateway:
     ) -> None:
         assert self._server is not None
         self._server.close(close_connections=False)  # nobody new comes in
-        for connection in self._server.connections:
-            self._closing.begin(connection, "the gateway stops", code=1001)
+        for websocket in self._server.connections:
+            self._closing.begin(websocket, "the gateway stops", code=1001)
         await self._server.wait_closed()
         await self._end_tasks()
         await self._log.flush()
         self._leases.close()
-        self._door_database.close()
+        self._credentials_database.close()
         self._database.close()
 
     async def abort(self) -> None:
@@ -129,10 +131,10 @@ class Gateway:
         self._is_aborted = True
         assert self._server is not None
         self._leases.close()
-        self._door_database.close()
+        self._credentials_database.close()
         self._database.close()
-        for connection in list(self._server.connections):
-            connection.transport.abort()
+        for websocket in list(self._server.connections):
+            websocket.transport.abort()
         self._server.close()
         await self._end_tasks()
 
@@ -147,65 +149,67 @@ class Gateway:
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"ws://{host}:{self.port}/ocpp"
 
-    async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
+    async def _admit(self, websocket: ServerConnection, request: Request) -> Response | None:
         if request.path == "/healthz":
-            return connection.respond(200, "ok\n")
-        identity = door.identity_in(request.path)
+            return websocket.respond(200, "ok\n")
+        identity = credentials.identity_in(request.path)
         if identity is None:
-            return door.no_charger(connection)
-        charger = await self._door_database.run(door.find_known, identity)
-        if door.has_password(request, identity, charger) and charger is not None:
-            if door.is_under_older_key(charger):
-                await self._door_database.run(door.rotate_password, request, charger)
-            self._admitted[connection] = charger
+            return credentials.no_charger(websocket)
+        charger = await self._credentials_database.run(credentials.find_known, identity)
+        if credentials.has_password(request, identity, charger) and charger is not None:
+            if credentials.is_under_older_key(charger):
+                await self._credentials_database.run(credentials.rotate_password, request, charger)
+            self._admitted[websocket] = charger
             return None
-        address = door.address_of(connection, request)
+        address = credentials.address_of(websocket, request)
         if self._throttle.is_exceeded(identity.casefold(), address):
-            return door.too_many_failures(connection)
+            return credentials.too_many_failures(websocket)
         self._throttle.note_failure(identity.casefold(), address)
         fault = "Wrong password for" if charger else "There is no"
         logger.warning("%s charger %r, tried from %s", fault, identity, address)
-        return door.wrong_password(connection)
+        return credentials.wrong_password(websocket)
 
-    async def _serve_charger(self, connection: ServerConnection) -> None:
-        charger = self._admitted[connection]
-        protocol = str(connection.subprotocol)
-        line = self._line(charger, connection, cast(Dialect, DIALECTS[protocol]))
+    async def _serve_charger(self, websocket: ServerConnection) -> None:
+        charger = self._admitted[websocket]
+        protocol = str(websocket.subprotocol)
+        connection = self._connect(charger, websocket, cast(Dialect, DIALECTS[protocol]))
         every_s = self.timings.lease_s / PINGS_PER_LEASE
-        awake = asyncio.create_task(keep_awake(connection, every_s=every_s, heard=line.hear))
+        awake = asyncio.create_task(keep_awake(websocket, every_s=every_s, heard=connection.hear))
         try:
-            await self._open(line, protocol)
+            await self._open(connection, protocol)
             logger.info("Charger %s connected, speaking %s", charger.identity, protocol)
-            await line.run()
+            await connection.run()
         finally:
             awake.cancel()
-            if self.lines.get(charger.pk) is line:
-                del self.lines[charger.pk]
+            if self.connections.get(charger.pk) is connection:
+                del self.connections[charger.pk]
             if not self._is_aborted:
-                await line.do(operations.close_connection, holder=line.holder, now=self.clock())
+                await connection.do(operations.close_connection, holder=connection.holder, now=self.clock())
                 logger.info("Charger %s disconnected", charger.identity)
 
-    async def _open(self, line: Line, protocol: str) -> None:
+    async def _open(self, connection: ChargerConnection, protocol: str) -> None:
         """The newest socket wins: one after the other, so that the last to come is the one in the lease."""
-        async with self._opening.setdefault(line.charger_id, asyncio.Lock()):
-            if previous := self.lines.pop(line.charger_id, None):
+        async with self._opening.setdefault(connection.charger_id, asyncio.Lock()):
+            if previous := self.connections.pop(connection.charger_id, None):
                 previous.close("replaced by a newer connection")
-            await line.do(
+            await connection.do(
                 operations.open_connection,
-                holder=line.holder,
+                holder=connection.holder,
                 protocol=protocol,
                 lease=timedelta(seconds=self.timings.lease_s),
                 now=self.clock(),
             )
-            self.lines[line.charger_id] = line
+            self.connections[connection.charger_id] = connection
 
-    def _line(self, charger: KnownCharger, connection: ServerConnection, dialect: Dialect) -> Line:
+    def _connect(
+        self, charger: KnownCharger, websocket: ServerConnection, dialect: Dialect
+    ) -> ChargerConnection:
         self._count += 1
-        return Line(
+        return ChargerConnection(
             charger=charger,
             holder=f"{self.name}.{self._count}",
-            socket=cast(Any, connection),
-            close_socket=partial(self._closing.begin, connection),
+            socket=cast(Any, websocket),
+            close_socket=partial(self._closing.begin, websocket),
             doubt_lease=self._leases.doubt,
             dialect=dialect,
             database=self._database.of_depot(charger.depot_id),
@@ -215,7 +219,7 @@ class Gateway:
         )
 
     async def _listen(self) -> None:
-        """Wake lines the moment something is asked of their chargers. LISTEN needs a connection of its own."""
+        """Wake connections the moment something is asked of their chargers. LISTEN needs a connection of its own."""
         parameters = await self._database.run(_connection_parameters)
         async with await psycopg.AsyncConnection.connect(**parameters, autocommit=True) as listening:
             await listening.execute(f"LISTEN {CHANNEL}")
@@ -228,7 +232,7 @@ class Gateway:
         """Commands whose time has come, and those whose notice was lost."""
         while True:
             await asyncio.sleep(self.timings.poll_s)
-            if self.lines:
+            if self.connections:
                 await self._wake_due()
 
     async def _wake_due(self) -> None:
@@ -247,8 +251,8 @@ class Gateway:
 
     def _wake(self, charger_ids: Sequence[int]) -> None:
         for charger_id in charger_ids:
-            if line := self.lines.get(charger_id):
-                line.wake()
+            if connection := self.connections.get(charger_id):
+                connection.wake()
 
     async def _end_tasks(self) -> None:
         for task in self._tasks:
@@ -269,7 +273,7 @@ async def _forever(loop: Callable[[], Awaitable[None]]) -> None:
         pause_s = min(pause_s * 2, 5)
 
 
-def _select_subprotocol(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol:
+def _select_subprotocol(websocket: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol:
     """The charger's order of preference. Raises NegotiationError: a version is never guessed."""
     for protocol in offered:
         if protocol in DIALECTS:

@@ -18,23 +18,23 @@ class Closing:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def begin(self, connection: ServerConnection, reason: str, *, code: int = 1000) -> None:
+    def begin(self, websocket: ServerConnection, reason: str, *, code: int = 1000) -> None:
         """Say good-bye and return at once; a peer that does not answer, or does not even read, is cut off soon."""
-        task = asyncio.create_task(_close(connection, code, reason))
+        task = asyncio.create_task(_close(websocket, code, reason))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
 
-async def _close(connection: ServerConnection, code: int, reason: str) -> None:
+async def _close(websocket: ServerConnection, code: int, reason: str) -> None:
     try:
         # The library's own close_timeout starts only when all that was said before has been read.
         async with asyncio.timeout(CLOSE_WITHIN_S):
-            await connection.close(code, reason)
+            await websocket.close(code, reason)
     except TimeoutError:
-        connection.transport.abort()
+        websocket.transport.abort()
 
 
-async def keep_awake(connection: ServerConnection, *, every_s: float, heard: Callable[[], None]) -> None:
+async def keep_awake(websocket: ServerConnection, *, every_s: float, heard: Callable[[], None]) -> None:
     """Say something as often, which keeps address translators awake and finds dead peers, until the socket ends.
 
     `heard` is called for each pong. Some chargers answer no pings and are alive: one ping at most waits for its answer,
@@ -50,9 +50,9 @@ async def keep_awake(connection: ServerConnection, *, every_s: float, heard: Cal
         while True:
             await asyncio.sleep(every_s)
             if pong is None or pong.done():
-                pong = asyncio.ensure_future(await connection.ping())
+                pong = asyncio.ensure_future(await websocket.ping())
                 pong.add_done_callback(take_pong)
             else:
-                await connection.pong()
+                await websocket.pong()
     except ConnectionClosed:
         return

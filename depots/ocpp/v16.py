@@ -16,8 +16,8 @@ from depots import operations
 from depots.cards import card_ending, without_cards
 from depots.gate import Answer
 from depots.models import ChargerCommand, Evse
-from depots.ocpp import passwords, samples
-from depots.ocpp.line import Line, Unsayable
+from depots.ocpp import redaction, sampled_values
+from depots.ocpp.connection import ChargerConnection, InvalidCommand
 from depots.ocpp.times import write_time
 from depots.ocpp.wire import CallRefused, Wire
 from depots.operations import Start, Stop
@@ -91,60 +91,60 @@ CAPABILITY_KEYS = (
 )
 
 
-async def boot(line: Line, message: dict[str, Any]) -> dict[str, Any]:
-    await line.do(
+async def boot(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
+    await connection.do(
         operations.record_boot,
         vendor=message.get("chargePointVendor") or "",
         model=message.get("chargePointModel") or "",
         serial_number=message.get("chargePointSerialNumber") or message.get("chargeBoxSerialNumber") or "",
         firmware_version=message.get("firmwareVersion") or "",
-        now=line.now(),
+        now=connection.now(),
     )
-    line.on_boot()
+    connection.on_boot()
     return {
         "status": "Accepted",
-        "currentTime": write_time(line.now()),
-        "interval": line.timings.heartbeat_s,
+        "currentTime": write_time(connection.now()),
+        "interval": connection.timings.heartbeat_s,
     }
 
 
-async def heartbeat(line: Line, message: dict[str, Any]) -> dict[str, Any]:
-    return {"currentTime": write_time(line.now())}
+async def heartbeat(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
+    return {"currentTime": write_time(connection.now())}
 
 
-async def status(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+async def status(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
     """A status or connector that cannot be read changes nothing. The time may be missing."""
-    moment = line.moment(message.get("timestamp"))
+    moment = connection.moment(message.get("timestamp"))
     told, connector = message.get("status"), message.get("connectorId")
     if told is None or connector is None:
         return {}
     error_code = message.get("errorCode") or ""
-    is_news = await line.do(
+    is_news = await connection.do(
         operations.report_status,
         evse_number=connector,
         status=STATUS[ChargePointStatus(told)],
         error_code="" if error_code == "NoError" else error_code,
         at=moment.at,
-        now=line.now(),
+        now=connection.now(),
     )
-    await line.check_clock_by_status(moment, is_news=is_news)
+    await connection.check_clock_by_status(moment, is_news=is_news)
     return {}
 
 
-async def authorize(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+async def authorize(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
     tag = (message.get("idTag") or "").strip()
     if not tag:  # nobody asks for nobody; the gate would answer for a start without a card
         return {"idTagInfo": {"status": AuthorizationStatus.invalid.value}}
-    answer = await line.do(operations.authorize, token_uid=tag, now=line.now())
-    return {"idTagInfo": tag_info(answer, line)}
+    answer = await connection.do(operations.authorize, token_uid=tag, now=connection.now())
+    return {"idTagInfo": tag_info(answer, connection)}
 
 
-async def start_transaction(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+async def start_transaction(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
     """Energy flows already: whatever is missing, it is recorded."""
-    line.on_transaction_message()
-    moment = line.moment(message.get("timestamp"))
+    connection.on_transaction_message()
+    moment = connection.moment(message.get("timestamp"))
     tag = (message.get("idTag") or "").strip()
-    outcome = await line.do(
+    outcome = await connection.do(
         operations.start_session,
         start=Start(
             evse_number=message.get("connectorId"),
@@ -159,17 +159,20 @@ async def start_transaction(line: Line, message: dict[str, Any]) -> dict[str, An
                 *(() if tag else ("no_token",)),
             ),
         ),
-        now=line.now(),
+        now=connection.now(),
     )
-    await line.check_clock(moment)
-    return {"transactionId": int(outcome.session.transaction), "idTagInfo": tag_info(outcome.answer, line)}
+    await connection.check_clock(moment)
+    return {
+        "transactionId": int(outcome.session.transaction),
+        "idTagInfo": tag_info(outcome.answer, connection),
+    }
 
 
-async def stop_transaction(line: Line, message: dict[str, Any]) -> dict[str, Any]:
-    line.on_transaction_message()
-    moment = line.moment(message.get("timestamp"))
-    sampled = await samples.read_all(message.get("transactionData") or [], line.moment)
-    outcome = await line.do(
+async def stop_transaction(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
+    connection.on_transaction_message()
+    moment = connection.moment(message.get("timestamp"))
+    sampled = await sampled_values.read_all(message.get("transactionData") or [], connection.moment)
+    outcome = await connection.do(
         operations.stop_session,
         stop=Stop(
             transaction=str(message.get("transactionId") or ""),
@@ -181,16 +184,16 @@ async def stop_transaction(line: Line, message: dict[str, Any]) -> dict[str, Any
             readings=sampled.readings,
             flags=(*_flags(message, moment.flags), *sampled.flags),
         ),
-        now=line.now(),
+        now=connection.now(),
     )
-    return {"idTagInfo": tag_info(outcome.answer, line)} if outcome.answer else {}
+    return {"idTagInfo": tag_info(outcome.answer, connection)} if outcome.answer else {}
 
 
-async def meter_values(line: Line, message: dict[str, Any]) -> dict[str, Any]:
-    line.on_transaction_message()
-    sampled = await samples.read_all(message.get("meterValue") or [], line.moment)
-    now = line.now()
-    session = await line.do(
+async def meter_values(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
+    connection.on_transaction_message()
+    sampled = await sampled_values.read_all(message.get("meterValue") or [], connection.moment)
+    now = connection.now()
+    session = await connection.do(
         operations.add_readings,
         evse_number=message.get("connectorId"),
         transaction_id=str(message.get("transactionId") or ""),
@@ -198,30 +201,32 @@ async def meter_values(line: Line, message: dict[str, Any]) -> dict[str, Any]:
         flags=_flags(message, tuple(sampled.flags)),
         now=now,
     )
-    line.follow_meter(session, now)
+    connection.follow_meter(session, now)
     return {}
 
 
-async def data_transfer(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+async def data_transfer(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
     return {"status": "UnknownVendorId"}
 
 
-async def security_event(line: Line, message: dict[str, Any]) -> dict[str, Any]:
-    logger.warning("Charger %s reports a security event: %s", line.identity, message.get("type", "")[:50])
+async def security_event(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
+    logger.warning(
+        "Charger %s reports a security event: %s", connection.identity, message.get("type", "")[:50]
+    )
     return {}
 
 
-async def refuse_certificate(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+async def refuse_certificate(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
     """Certificates of chargers are issued elsewhere."""
     return {"status": "Rejected"}
 
 
-async def take_note(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+async def take_note(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
     """Nothing follows from it here; the message log keeps it."""
     return {}
 
 
-ANSWERS: dict[str, Callable[[Line, dict[str, Any]], Awaitable[dict[str, Any]]]] = {
+ANSWERS: dict[str, Callable[[ChargerConnection, dict[str, Any]], Awaitable[dict[str, Any]]]] = {
     "Authorize": authorize,
     "BootNotification": boot,
     "DataTransfer": data_transfer,
@@ -240,7 +245,7 @@ ANSWERS: dict[str, Callable[[Line, dict[str, Any]], Awaitable[dict[str, Any]]]] 
 
 
 def request(command: ChargerCommand) -> tuple[str, dict[str, Any]]:
-    """The CALL for a command. Raises Unsayable."""
+    """The CALL for a command. Raises InvalidCommand."""
     return _REQUESTS[ChargerCommand.Action(command.action)](command.payload)
 
 
@@ -286,7 +291,7 @@ async def ask_capabilities(wire: Wire) -> dict[str, Any]:
 
 
 def _shown(key: str, value: Any) -> Any:
-    return passwords.WITHHELD if passwords.is_named_in(key) else value
+    return redaction.WITHHELD if redaction.is_named_in(key) else value
 
 
 def bounded(value: Any) -> str | None:
@@ -294,7 +299,7 @@ def bounded(value: Any) -> str | None:
     return None if value is None else str(value)[:LONGEST_SETTING]
 
 
-def tag_info(answer: Answer, line: Line) -> dict[str, Any]:
+def tag_info(answer: Answer, connection: ChargerConnection) -> dict[str, Any]:
     """idTagInfo. The group lets the charger compare a token with the reservation's parentIdTag; a cache may let nobody in
     for longer than the answer holds."""
     info = {"status": AuthorizationStatus.accepted.value}
@@ -303,7 +308,7 @@ def tag_info(answer: Answer, line: Line) -> dict[str, Any]:
     elif 0 < len(answer.group) <= LONGEST_TAG:
         info["parentIdTag"] = answer.group
     if answer.holds_until is not None:
-        info["expiryDate"] = write_time(line.by_its_clock(max(answer.holds_until, line.now())))
+        info["expiryDate"] = write_time(connection.by_its_clock(max(answer.holds_until, connection.now())))
     return info
 
 
@@ -348,7 +353,9 @@ def _remote_start(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 def _remote_stop(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     if not re.fullmatch(r"\d{1,9}", payload["transaction"]):
-        raise Unsayable(f"OCPP 1.6 numbers its transactions; {payload['transaction']!r} is not one of ours.")
+        raise InvalidCommand(
+            f"OCPP 1.6 numbers its transactions; {payload['transaction']!r} is not one of ours."
+        )
     return "RemoteStopTransaction", {"transactionId": int(payload["transaction"])}
 
 
@@ -358,7 +365,7 @@ def _unlock(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 def _reset(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     if payload.get("evse"):
-        raise Unsayable("OCPP 1.6 restarts a charger as a whole.")
+        raise InvalidCommand("OCPP 1.6 restarts a charger as a whole.")
     return "Reset", {"type": "Hard" if payload["hard"] else "Soft"}
 
 
@@ -368,10 +375,12 @@ def _trigger(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def trigger_of(name: str, known: frozenset[str]) -> str:
-    """The message's name as the protocol spells it. Raises Unsayable."""
+    """The message's name as the protocol spells it. Raises InvalidCommand."""
     found = next((each for each in known if each.lower() == name.lower()), None)
     if found is None:
-        raise Unsayable(f"This charger can be asked for {', '.join(sorted(known))}; not for {name[:50]!r}.")
+        raise InvalidCommand(
+            f"This charger can be asked for {', '.join(sorted(known))}; not for {name[:50]!r}."
+        )
     return found
 
 
@@ -390,7 +399,7 @@ def _get_configuration(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 def _tag(token: str) -> str:
     if not 0 < len(token) <= LONGEST_TAG:
-        raise Unsayable(
+        raise InvalidCommand(
             f"OCPP 1.6 takes tokens of 1 to {LONGEST_TAG} characters; {card_ending(token)} has {len(token)}."
         )
     return token

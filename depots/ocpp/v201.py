@@ -24,8 +24,8 @@ from depots import operations
 from depots.cards import card_ending, without_cards
 from depots.gate import Answer
 from depots.models import ChargerCommand, Evse
-from depots.ocpp import passwords, samples, v16
-from depots.ocpp.line import Line, Unsayable
+from depots.ocpp import redaction, sampled_values, v16
+from depots.ocpp.connection import ChargerConnection, InvalidCommand
 from depots.ocpp.times import write_time
 from depots.ocpp.v16 import ANSWERS_TO_COMMANDS, take_note
 from depots.ocpp.wire import CallRefused, Wire
@@ -136,79 +136,84 @@ CAPABILITY_VARIABLES = (
 )
 
 
-async def boot(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+async def boot(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
     station = message.get("chargingStation") or {}
-    await line.do(
+    await connection.do(
         operations.record_boot,
         vendor=station.get("vendorName") or "",
         model=station.get("model") or "",
         serial_number=station.get("serialNumber") or "",
         firmware_version=station.get("firmwareVersion") or "",
-        now=line.now(),
+        now=connection.now(),
     )
-    line.on_boot()
+    connection.on_boot()
     return {
         "status": "Accepted",
-        "currentTime": write_time(line.now()),
-        "interval": line.timings.heartbeat_s,
+        "currentTime": write_time(connection.now()),
+        "interval": connection.timings.heartbeat_s,
     }
 
 
-async def heartbeat(line: Line, message: dict[str, Any]) -> dict[str, Any]:
-    return {"currentTime": write_time(line.now())}
+async def heartbeat(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
+    return {"currentTime": write_time(connection.now())}
 
 
-async def status(line: Line, message: dict[str, Any]) -> dict[str, Any]:
-    moment = line.moment(message.get("timestamp"))
+async def status(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
+    moment = connection.moment(message.get("timestamp"))
     told = message.get("connectorStatus")
-    is_news = await _report(line, message.get("evseId"), message.get("connectorId"), told, moment.at)
-    await line.check_clock_by_status(moment, is_news=is_news)
+    is_news = await _report(connection, message.get("evseId"), message.get("connectorId"), told, moment.at)
+    await connection.check_clock_by_status(moment, is_news=is_news)
     return {}
 
 
-async def notify_event(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+async def notify_event(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
     """Newer chargers report their connectors' states as events of the device model."""
     latest: dict[tuple[Any, Any], tuple[datetime, Any]] = {}
     for event in message.get("eventData") or []:
         component, variable = event.get("component") or {}, event.get("variable") or {}
         if (component.get("name"), variable.get("name")) == ("Connector", "AvailabilityState"):
             evse = component.get("evse") or {}
-            place, at = (evse.get("id"), evse.get("connectorId")), line.moment(event.get("timestamp")).at
+            place, at = (
+                (evse.get("id"), evse.get("connectorId")),
+                connection.moment(event.get("timestamp")).at,
+            )
             if place not in latest or at >= latest[place][0]:
                 latest[place] = at, event.get("actualValue")
     # What a connector was before is of no interest; a report may hold thousands of events.
     for (evse_id, connector_id), (at, told) in latest.items():
-        await _report(line, evse_id, connector_id, told, at)
+        await _report(connection, evse_id, connector_id, told, at)
     return {}
 
 
-async def authorize(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+async def authorize(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
     token = message.get("idToken") or {}
     uid = _uid(token)
     if not uid and token_type(
         token
     ):  # nobody asks for nobody; the gate would answer for a start without a card
         return {"idTokenInfo": {"status": AuthorizationStatusEnumType.invalid.value}}
-    answer = await line.do(operations.authorize, token_uid=uid, token_type=token_type(token), now=line.now())
-    return {"idTokenInfo": token_info(answer, line)}
+    answer = await connection.do(
+        operations.authorize, token_uid=uid, token_type=token_type(token), now=connection.now()
+    )
+    return {"idTokenInfo": token_info(answer, connection)}
 
 
-async def transaction_event(line: Line, message: dict[str, Any]) -> dict[str, Any]:
-    line.on_transaction_message()
-    moment = line.moment(message.get("timestamp"))
-    report = await read_transaction(line, message)
-    now = line.now()
-    outcome = await line.do(operations.record_transaction, report=report, now=now)
-    line.follow_meter(outcome.session, now)
+async def transaction_event(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
+    connection.on_transaction_message()
+    moment = connection.moment(message.get("timestamp"))
+    report = await read_transaction(connection, message)
+    now = connection.now()
+    outcome = await connection.do(operations.record_transaction, report=report, now=now)
+    connection.follow_meter(outcome.session, now)
     if not message.get("offline"):
-        await line.check_clock(moment)
-    return {"idTokenInfo": token_info(outcome.answer, line)} if outcome.answer is not None else {}
+        await connection.check_clock(moment)
+    return {"idTokenInfo": token_info(outcome.answer, connection)} if outcome.answer is not None else {}
 
 
-async def meter_values(line: Line, message: dict[str, Any]) -> dict[str, Any]:
-    sampled = await samples.read_all(message.get("meterValue") or [], line.moment)
-    now = line.now()
-    session = await line.do(
+async def meter_values(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
+    sampled = await sampled_values.read_all(message.get("meterValue") or [], connection.moment)
+    now = connection.now()
+    session = await connection.do(
         operations.add_readings,
         evse_number=message.get("evseId"),
         transaction_id="",
@@ -216,50 +221,54 @@ async def meter_values(line: Line, message: dict[str, Any]) -> dict[str, Any]:
         flags=(*sampled.flags, *_malformed(message)),
         now=now,
     )
-    line.follow_meter(session, now)
+    connection.follow_meter(session, now)
     return {}
 
 
-async def reservation_status(line: Line, message: dict[str, Any]) -> dict[str, Any]:
-    await end_reservation(line, message, RESERVATION_OUTCOME)
+async def reservation_status(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
+    await end_reservation(connection, message, RESERVATION_OUTCOME)
     return {}
 
 
-async def end_reservation(line: Line, message: dict[str, Any], outcomes: Mapping[str, str]) -> None:
+async def end_reservation(
+    connection: ChargerConnection, message: dict[str, Any], outcomes: Mapping[str, str]
+) -> None:
     """An outcome that cannot be read says nothing: what stands is told again at the next connection."""
     outcome = outcomes.get(message.get("reservationUpdateStatus") or "")
     if outcome is not None and (reservation_id := message.get("reservationId")) is not None:
-        await line.do(
+        await connection.do(
             operations.report_reservation_ended,
             reservation_id=reservation_id,
             outcome=outcome,
-            now=line.now(),
+            now=connection.now(),
         )
 
 
-async def data_transfer(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+async def data_transfer(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
     return {"status": "UnknownVendorId"}
 
 
-async def security_event(line: Line, message: dict[str, Any]) -> dict[str, Any]:
-    logger.warning("Charger %s reports a security event: %s", line.identity, message.get("type", "")[:50])
+async def security_event(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
+    logger.warning(
+        "Charger %s reports a security event: %s", connection.identity, message.get("type", "")[:50]
+    )
     return {}
 
 
-async def refuse(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+async def refuse(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
     """Done elsewhere or not at all: certificates, schedules of vehicles."""
     return {"status": "Rejected"}
 
 
-async def fail_certificate(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+async def fail_certificate(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
     return {"status": "Failed", "exiResponse": ""}
 
 
-async def fail(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+async def fail(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
     return {"status": "Failed"}
 
 
-Answerer = Callable[[Line, dict[str, Any]], Awaitable[dict[str, Any]]]
+Answerer = Callable[[ChargerConnection, dict[str, Any]], Awaitable[dict[str, Any]]]
 
 ANSWERS: Mapping[str, Answerer] = {
     "Authorize": authorize,
@@ -291,7 +300,7 @@ ANSWERS: Mapping[str, Answerer] = {
 
 
 def request(command: ChargerCommand) -> tuple[str, dict[str, Any]]:
-    """The CALL for a command. Raises Unsayable."""
+    """The CALL for a command. Raises InvalidCommand."""
     return _REQUESTS[ChargerCommand.Action(command.action)](command.payload)
 
 
@@ -347,14 +356,16 @@ def token_type(token: Mapping[str, Any]) -> str:
         return "OTHER"
 
 
-def token_info(answer: Answer, line: Line) -> dict[str, Any]:
+def token_info(answer: Answer, connection: ChargerConnection) -> dict[str, Any]:
     """idTokenInfo. `evseId` tells a walk-in which EVSEs are not booked for others; a cache may let nobody in for longer
     than the answer holds."""
     info: dict[str, Any] = {"status": AuthorizationStatusEnumType.accepted.value}
     if not answer.allowed:
         info["status"] = REFUSAL.get(answer.reason, AuthorizationStatusEnumType.invalid).value
     if answer.holds_until is not None:
-        info["cacheExpiryDateTime"] = write_time(line.by_its_clock(max(answer.holds_until, line.now())))
+        info["cacheExpiryDateTime"] = write_time(
+            connection.by_its_clock(max(answer.holds_until, connection.now()))
+        )
     if answer.evse_numbers:
         info["evseId"] = answer.evse_numbers
     if answer.allowed and 0 < len(answer.group) <= LONGEST_TOKEN:
@@ -362,13 +373,13 @@ def token_info(answer: Answer, line: Line) -> dict[str, Any]:
     return info
 
 
-async def read_transaction(line: Line, message: dict[str, Any]) -> TransactionReport:
+async def read_transaction(connection: ChargerConnection, message: dict[str, Any]) -> TransactionReport:
     """Energy flows already: whatever is missing, it is recorded. A kind that cannot be read begins and ends nothing."""
     info = message.get("transactionInfo") or {}
-    moment = line.moment(message.get("timestamp"))
+    moment = connection.moment(message.get("timestamp"))
     token = message.get("idToken")
     uid = _uid(token) if token else ""
-    sampled = await samples.read_all(message.get("meterValue") or [], line.moment)
+    sampled = await sampled_values.read_all(message.get("meterValue") or [], connection.moment)
     flags = [*moment.flags, *(["offline"] if message.get("offline") else []), *_malformed(message)]
     payload = {name: told for name, told in message.items() if name != "_malformed"}
     state, kind = info.get("chargingState"), message.get("eventType")
@@ -413,7 +424,9 @@ def _seq_no(message: Mapping[str, Any]) -> int:
     return -1 - int.from_bytes(hashlib.sha256(text).digest()[:7])
 
 
-async def _report(line: Line, evse_id: int | None, connector_id: int | None, told: Any, at: datetime) -> bool:
+async def _report(
+    connection: ChargerConnection, evse_id: int | None, connector_id: int | None, told: Any, at: datetime
+) -> bool:
     """Whether it was news. A status or EVSE that cannot be read changes nothing."""
     try:
         status = STATUS[ConnectorStatusEnumType(told)]
@@ -422,19 +435,26 @@ async def _report(line: Line, evse_id: int | None, connector_id: int | None, tol
     if evse_id is None:
         return False
     if evse_id != 0:
-        status = _of_all_connectors(line, evse_id, 1 if connector_id is None else connector_id, status)
-    is_news: bool = await line.do(
-        operations.report_status, evse_number=evse_id, status=status, at=at, is_coarse=True, now=line.now()
+        status = _of_all_connectors(connection, evse_id, 1 if connector_id is None else connector_id, status)
+    is_news: bool = await connection.do(
+        operations.report_status,
+        evse_number=evse_id,
+        status=status,
+        at=at,
+        is_coarse=True,
+        now=connection.now(),
     )
     return is_news
 
 
-def _of_all_connectors(line: Line, evse_id: int, connector_id: int, status: Evse.Status) -> Evse.Status:
+def _of_all_connectors(
+    connection: ChargerConnection, evse_id: int, connector_id: int, status: Evse.Status
+) -> Evse.Status:
     """The EVSE's state now that this connector's is known."""
-    if len(line.connectors) >= MOST_CONNECTORS:  # no charger has as many; it makes up numbers
-        line.connectors.clear()
-    line.connectors[evse_id, connector_id] = status
-    known = {each for (evse, _), each in line.connectors.items() if evse == evse_id}
+    if len(connection.connectors) >= MOST_CONNECTORS:  # no charger has as many; it makes up numbers
+        connection.connectors.clear()
+    connection.connectors[evse_id, connector_id] = status
+    known = {each for (evse, _), each in connection.connectors.items() if evse == evse_id}
     return next(each for each in STRONGEST_FIRST if each in known)
 
 
@@ -446,8 +466,8 @@ def _variable(result: Any, *, others: bool = False) -> dict[str, Any]:
     try:
         name = f"{result['component']['name']}.{result['variable']['name']}"
         if result["attributeStatus"] == "Accepted":
-            is_secret = passwords.is_named_in(name)
-            return {name: passwords.WITHHELD if is_secret else result.get("attributeValue")}
+            is_secret = redaction.is_named_in(name)
+            return {name: redaction.WITHHELD if is_secret else result.get("attributeValue")}
         return {name: None} if others else {}
     except (KeyError, TypeError, AttributeError):
         return {}
@@ -515,22 +535,22 @@ def _clear_cache(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def _get_configuration(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """`Component.Variable` each. Raises Unsayable."""
+    """`Component.Variable` each. Raises InvalidCommand."""
     wanted = []
     for key in payload["keys"]:
         component, dot, variable = key.partition(".")
         if not (component and dot and variable):
-            raise Unsayable(f"A setting of OCPP 2.x is called Component.Variable; {key[:50]!r} is not.")
+            raise InvalidCommand(f"A setting of OCPP 2.x is called Component.Variable; {key[:50]!r} is not.")
         wanted.append({"component": {"name": component}, "variable": {"name": variable}})
     if not wanted:
-        raise Unsayable("OCPP 2.x reads settings by name: Component.Variable, by comma.")
+        raise InvalidCommand("OCPP 2.x reads settings by name: Component.Variable, by comma.")
     return "GetVariables", {"getVariableData": wanted}
 
 
 def _token(payload: dict[str, Any]) -> dict[str, Any]:
     token = payload["token"]
     if not 0 < len(token) <= LONGEST_TOKEN:
-        raise Unsayable(
+        raise InvalidCommand(
             f"OCPP takes tokens of 1 to {LONGEST_TOKEN} characters; {card_ending(token)} has {len(token)}."
         )
     return {"idToken": token, "type": WIRE_TYPE[payload.get("token_type") or ""].value}

@@ -8,7 +8,7 @@ from typing import Any
 from ocpp.v21.enums import ReservationUpdateStatusEnumType
 
 from depots.ocpp import v201
-from depots.ocpp.line import Line
+from depots.ocpp.connection import ChargerConnection
 from depots.ocpp.v16 import take_note
 from depots.ocpp.v201 import Answerer, ask_capabilities, read_answer, refuse, request
 
@@ -24,12 +24,12 @@ RESERVATION_OUTCOME = {
 }
 
 
-async def reservation_status(line: Line, message: dict[str, Any]) -> dict[str, Any]:
-    await v201.end_reservation(line, message, RESERVATION_OUTCOME)
+async def reservation_status(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
+    await v201.end_reservation(connection, message, RESERVATION_OUTCOME)
     return {}
 
 
-async def certificate_chain_status(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+async def certificate_chain_status(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
     """Whether a certificate was revoked is known elsewhere. Without the certificates it asks for there is no answer."""
     asked = message["certificateStatusRequests"]
     return {
@@ -38,14 +38,14 @@ async def certificate_chain_status(line: Line, message: dict[str, Any]) -> dict[
                 "certificateHashData": request["certificateHashData"],
                 "source": request["source"],
                 "status": "Failed",
-                "nextUpdate": line.moment(None).at.isoformat().replace("+00:00", "Z"),
+                "nextUpdate": connection.moment(None).at.isoformat().replace("+00:00", "Z"),
             }
             for request in asked
         ]
     }
 
 
-async def vat_number(line: Line, message: dict[str, Any]) -> dict[str, Any]:
+async def vat_number(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
     return {"vatNumber": message.get("vatNumber") or "", "status": "Rejected"}
 
 

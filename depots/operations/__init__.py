@@ -1,27 +1,6 @@
 """What is asked of chargers and what they report, each one transaction. The gateway calls most of it."""
 
-from depots.operations.clocks import RIGHT_WITHIN
-from depots.operations.commands import (
-    NotTheHolder,
-    due_chargers,
-    lose_sent_commands,
-    queue_command,
-    settle_command,
-    take_command,
-)
-from depots.operations.connections import (
-    Renewal,
-    close_connection,
-    open_connection,
-    reconcile,
-    release_lapsed,
-    renew_leases,
-)
-from depots.operations.entitlement import authorize
-from depots.operations.messages import forget_old_messages, keep_messages
-from depots.operations.readings import add_readings, tell_latest_figures
-from depots.operations.reported import BIGGEST, FLAGS, Reading, Start, Stop, TransactionReport
-from depots.operations.reports import (
+from depots.operations.charger_state import (
     record_boot,
     record_capabilities,
     record_clock,
@@ -30,9 +9,30 @@ from depots.operations.reports import (
     report_reservation_ended,
     report_status,
 )
+from depots.operations.clock_correction import RIGHT_WITHIN
+from depots.operations.commands import (
+    NotTheHolder,
+    due_chargers,
+    lose_sent_commands,
+    queue_command,
+    settle_command,
+    take_command,
+)
+from depots.operations.entitlement import authorize
+from depots.operations.leases import (
+    Renewal,
+    close_connection,
+    open_connection,
+    reconcile,
+    release_lapsed,
+    renew_leases,
+)
+from depots.operations.message_log import forget_old_messages, keep_messages
+from depots.operations.meter_readings import add_readings, tell_latest_figures
 from depots.operations.sessions import start_session, stop_session
-from depots.operations.silence import end_silent_session, silent_sessions
-from depots.operations.transactions import record_transaction
+from depots.operations.silent_sessions import end_silent_session, silent_sessions
+from depots.operations.transaction_events import record_transaction
+from depots.operations.transaction_reports import BIGGEST, FLAGS, Reading, Start, Stop, TransactionReport
 
 __all__ = [
     "BIGGEST",

@@ -11,9 +11,9 @@ from django.db import transaction
 
 from depots import gate
 from depots.models import Charger, ChargerCommand, ChargingSession, Evse
+from depots.operations.charger_state import QUEUED_AFTER, change_status_if_newer
 from depots.operations.commands import queue_command
-from depots.operations.reported import flag
-from depots.operations.reports import QUEUED_AFTER, change_status_if_newer
+from depots.operations.transaction_reports import flag
 from depots.queries import armed_reservations
 from depots.signals import charging_ended, charging_started
 

@@ -9,7 +9,8 @@ from django.db.models import QuerySet
 
 from depots.cards import card_number
 from depots.models import Charger, ChargingSession, Evse
-from depots.operations.clocks import by_our_clock
+from depots.operations.charger_state import change_status_if_newer
+from depots.operations.clock_correction import by_our_clock
 from depots.operations.entitlement import (
     announce,
     announce_lone_end,
@@ -19,8 +20,8 @@ from depots.operations.entitlement import (
     moment_of,
 )
 from depots.operations.locking import lock_evses_beside
-from depots.operations.readings import keep
-from depots.operations.reported import (
+from depots.operations.meter_readings import keep
+from depots.operations.transaction_reports import (
     LARGEST_SESSION_WH,
     Outcome,
     Start,
@@ -30,7 +31,6 @@ from depots.operations.reported import (
     meter_flag,
     united_flags,
 )
-from depots.operations.reports import change_status_if_newer
 from depots.signals import charging_ended
 
 # A stop is told again with the same time; one of later than this is another one's.

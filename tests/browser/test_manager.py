@@ -19,8 +19,8 @@ from bookings import operations
 from bookings.models import Booking
 from depots.models import Agreement, ChargingSession, Depot, Evse, Membership, Organisation, User
 from depots.operations import report_status
-from depots.operations.readings import add_readings
-from depots.operations.reported import Reading
+from depots.operations.meter_readings import add_readings
+from depots.operations.transaction_reports import Reading
 from depots.periods import Period
 from tests import factories
 from tests.serving import BerthServer

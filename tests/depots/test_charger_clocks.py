@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from depots.models import Charger
-from depots.ocpp.clock import ClockWatch
+from depots.ocpp.clock_estimate import ClockEstimate
 from depots.operations import Reading, Start, Stop
-from depots.operations.clocks import by_our_clock, correction
+from depots.operations.clock_correction import by_our_clock, correction
 
 NOW = datetime(2030, 1, 15, 8, 0, tzinfo=UTC)
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -16,12 +16,12 @@ NONE = timedelta()
 
 
 def test_a_live_message_tells_how_far_the_clock_is_off():
-    assert ClockWatch().learn(NOW + HOUR, NOW, is_live=True) == HOUR
-    assert ClockWatch().learn(NOW - HOUR, NOW, is_live=True) == -HOUR
+    assert ClockEstimate().learn(NOW + HOUR, NOW, is_live=True) == HOUR
+    assert ClockEstimate().learn(NOW - HOUR, NOW, is_live=True) == -HOUR
 
 
 def test_a_message_that_may_have_waited_does_not():
-    watch = ClockWatch()
+    watch = ClockEstimate()
 
     assert watch.learn(NOW - HOUR, NOW, is_live=False) is None
     assert watch.learn(NOW - 2 * HOUR, NOW + 20 * SECOND, is_live=False) is None
@@ -29,7 +29,7 @@ def test_a_message_that_may_have_waited_does_not():
 
 
 def test_nothing_comes_from_the_future_so_its_clock_is_ahead():
-    watch = ClockWatch()
+    watch = ClockEstimate()
 
     assert watch.learn(NOW + 50 * MINUTE, NOW, is_live=False) == 50 * MINUTE
     assert watch.learn(NOW + 59 * MINUTE, NOW, is_live=False) == 59 * MINUTE
@@ -37,7 +37,7 @@ def test_nothing_comes_from_the_future_so_its_clock_is_ahead():
 
 
 def test_two_messages_late_by_the_same_were_not_late():
-    watch = ClockWatch()
+    watch = ClockEstimate()
 
     assert watch.learn(NOW - HOUR, NOW, is_live=False) is None
     assert watch.learn(NOW - HOUR + SECOND, NOW + SECOND, is_live=False) is None  # a queue is emptied so fast
@@ -45,7 +45,7 @@ def test_two_messages_late_by_the_same_were_not_late():
 
 
 def test_a_clock_set_right_is_noticed_at_once():
-    watch = ClockWatch()
+    watch = ClockEstimate()
     watch.learn(NOW + HOUR, NOW, is_live=True)
 
     assert watch.learn(NOW + 2 * SECOND, NOW, is_live=False) == 2 * SECOND
@@ -53,7 +53,7 @@ def test_a_clock_set_right_is_noticed_at_once():
 
 
 def test_a_boot_tells_it_the_time():
-    watch = ClockWatch()
+    watch = ClockEstimate()
     watch.learn(NOW + HOUR, NOW, is_live=True)
 
     watch.forget()

@@ -2,7 +2,7 @@ import pytest
 
 from depots.models import ChargerMessage
 from depots.operations import forget_old_messages, keep_messages
-from depots.operations.messages import KEPT_FOR, LONGEST_FRAME
+from depots.operations.message_log import KEPT_FOR, LONGEST_FRAME
 from tests.factories import NOW, make_charger
 
 pytestmark = pytest.mark.django_db
@@ -42,7 +42,7 @@ def test_old_frames_are_forgotten():
 
 
 def test_each_charger_keeps_its_newest_frames_only(monkeypatch):
-    monkeypatch.setattr("depots.operations.messages.KEPT_PER_CHARGER", 3)
+    monkeypatch.setattr("depots.operations.message_log.KEPT_PER_CHARGER", 3)
     busy, quiet = make_charger(), make_charger()
     keep_messages([message(busy.pk, age, frame=str(age)) for age in range(10)])
     keep_messages([message(quiet.pk, 100)])

@@ -9,7 +9,7 @@ import pytest
 
 from depots.models import ChargerCommand
 from depots.ocpp import schemas, v16, v21, v201
-from depots.ocpp.line import UNSUPPORTED, Unsayable
+from depots.ocpp.connection import UNSUPPORTED, InvalidCommand
 
 DIALECTS = {"1.6": v16, "2.0.1": v201, "2.1": v21}
 
@@ -59,7 +59,7 @@ def test_places_and_kinds_are_said_as_the_version_has_them(version, action, payl
     ],
 )  # fmt: skip
 def test_what_a_version_cannot_say_is_not_sent(version, action, payload):
-    with pytest.raises(Unsayable):
+    with pytest.raises(InvalidCommand):
         DIALECTS[version].request(ChargerCommand(action=action, payload=payload))
 
 

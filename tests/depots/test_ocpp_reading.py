@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from depots.gate import Answer
-from depots.ocpp import samples, schemas, v16, v21, v201
-from depots.ocpp.line import Line
+from depots.ocpp import sampled_values, schemas, v16, v21, v201
+from depots.ocpp.connection import ChargerConnection
 from depots.ocpp.times import Moment
 from depots.ocpp.wire import Wire
-from depots.operations.reported import FLAGS, Outcome
+from depots.operations.transaction_reports import FLAGS, Outcome
 from tests.scenarios.test_ocpp_2x_answers import smallest
 
 NOW = datetime(2030, 1, 15, 8, 0, tzinfo=UTC)
@@ -63,7 +63,7 @@ class Told:
         return NOW
 
     def moment(self, text: str | None) -> Any:
-        return Line.moment(self, text)  # type: ignore[arg-type]
+        return ChargerConnection.moment(self, text)  # type: ignore[arg-type]
 
     zone = ZoneInfo("Europe/Berlin")
 
@@ -115,11 +115,11 @@ ALL = [
 
 @pytest.mark.parametrize(("dialect", "action"), ALL, ids=[f"{d.VERSION} {action}" for d, action in ALL])
 def test_whatever_is_wrong_with_a_message_it_is_answered(dialect, action):
-    line = Told(dialect)
+    connection = Told(dialect)
 
     for what, payload in broken(typical(dialect.VERSION, action)):
         try:
-            line.ask(action, payload)
+            connection.ask(action, payload)
         except Exception as error:
             pytest.fail(f"{what}: {error!r}")
 
@@ -166,10 +166,10 @@ def test_so_is_one_of_2x(dialect, station, reason):
     ],
 )
 def test_a_card_is_never_cut_and_never_another(dialect, payload, uid):
-    line = Told(dialect)
-    line.ask("Authorize", payload)
+    connection = Told(dialect)
+    connection.ask("Authorize", payload)
 
-    assert line.facts["token_uid"] == uid
+    assert connection.facts["token_uid"] == uid
 
 
 @pytest.mark.parametrize(
@@ -189,11 +189,11 @@ def test_a_card_is_never_cut_and_never_another(dialect, payload, uid):
     ],
 )
 def test_nobody_is_not_let_in(dialect, payload):
-    line = Told(dialect)
-    answer = line.ask("Authorize", payload)
+    connection = Told(dialect)
+    answer = connection.ask("Authorize", payload)
 
     assert next(iter(answer.values()))["status"] == "Invalid"
-    assert line.done == []
+    assert connection.done == []
 
 
 START = {"connectorId": 1, "idTag": CARD, "meterStart": 1000, "timestamp": AT}
@@ -224,10 +224,10 @@ def without(payload: dict, *names: str) -> dict:
     ],
 )
 def test_a_start_is_recorded_with_what_it_tells(payload, seen, flags):
-    line = Told(v16)
-    answer = line.ask("StartTransaction", payload)
+    connection = Told(v16)
+    answer = connection.ask("StartTransaction", payload)
 
-    start = line.facts["start"]
+    start = connection.facts["start"]
     assert (start.evse_number, start.token_uid, start.meter_wh, start.at) == seen
     assert sorted(start.flags) == sorted(flags)
     assert set(flags) <= set(FLAGS)
@@ -246,9 +246,9 @@ def test_starts_that_differ_in_what_is_missing_are_different_starts():
     ]
 
     def key(payload: dict) -> str:
-        line = Told(v16)
-        line.ask("StartTransaction", payload)
-        return str(line.facts["start"].key)
+        connection = Told(v16)
+        connection.ask("StartTransaction", payload)
+        return str(connection.facts["start"].key)
 
     keys = [key(payload) for payload in payloads]
     assert len(set(keys)) == len(keys)
@@ -272,10 +272,10 @@ def test_starts_that_differ_in_what_is_missing_are_different_starts():
     ],
 )
 def test_a_stop_is_recorded_with_what_it_tells(payload, seen, flags):
-    line = Told(v16)
-    line.ask("StopTransaction", payload)
+    connection = Told(v16)
+    connection.ask("StopTransaction", payload)
 
-    stop = line.facts["stop"]
+    stop = connection.facts["stop"]
     assert (stop.transaction, stop.token_uid, stop.meter_wh, stop.reason) == seen
     assert sorted(stop.flags) == sorted(flags)
 
@@ -292,10 +292,10 @@ def test_a_stop_is_recorded_with_what_it_tells(payload, seen, flags):
     ],
 )
 def test_an_idle_charger_may_tell_of_nothing(dialect, payload):
-    line = Told(dialect)
+    connection = Told(dialect)
 
-    assert line.ask("MeterValues", payload) == {}
-    assert line.facts["readings"] == []
+    assert connection.ask("MeterValues", payload) == {}
+    assert connection.facts["readings"] == []
 
 
 @pytest.mark.parametrize(
@@ -310,10 +310,10 @@ def test_an_idle_charger_may_tell_of_nothing(dialect, payload):
     ],
 )
 def test_a_status_that_cannot_be_read_changes_nothing(dialect, payload):
-    line = Told(dialect)
+    connection = Told(dialect)
 
-    assert line.ask("StatusNotification", payload) == {}
-    assert line.done == []
+    assert connection.ask("StatusNotification", payload) == {}
+    assert connection.done == []
 
 
 @pytest.mark.parametrize(
@@ -331,10 +331,10 @@ def test_a_status_that_cannot_be_read_changes_nothing(dialect, payload):
     ],
 )
 def test_one_that_can_is_told_on(dialect, payload, seen):
-    line = Told(dialect)
-    line.ask("StatusNotification", payload)
+    connection = Told(dialect)
+    connection.ask("StatusNotification", payload)
 
-    facts = line.facts
+    facts = connection.facts
     assert (facts["evse_number"], facts["status"], facts.get("error_code", "")) == seen
 
 
@@ -378,10 +378,10 @@ EVENT = {
 )
 @pytest.mark.parametrize("dialect", [v201, v21])
 def test_a_transaction_event_is_recorded_with_what_it_tells(dialect, change, seen, flags):
-    line = Told(dialect)
-    line.ask("TransactionEvent", EVENT | change)
+    connection = Told(dialect)
+    connection.ask("TransactionEvent", EVENT | change)
 
-    report = line.facts["report"]
+    report = connection.facts["report"]
     assert (
         report.transaction,
         report.seq_no,
@@ -395,9 +395,9 @@ def test_a_transaction_event_is_recorded_with_what_it_tells(dialect, change, see
 
 def test_events_without_a_number_have_one_that_a_repetition_has_again():
     def number(**change: Any) -> int:
-        line = Told(v201)
-        line.ask("TransactionEvent", without(EVENT, "seqNo") | change)
-        return int(line.facts["report"].seq_no)
+        connection = Told(v201)
+        connection.ask("TransactionEvent", without(EVENT, "seqNo") | change)
+        return int(connection.facts["report"].seq_no)
 
     assert number() == number() < 0
     assert number() != number(timestamp="2030-01-15T08:00:01Z")
@@ -405,9 +405,9 @@ def test_events_without_a_number_have_one_that_a_repetition_has_again():
 
 def test_an_id_that_no_column_holds_is_still_its_own():
     def kept(told: str) -> str:
-        line = Told(v21)
-        line.ask("TransactionEvent", EVENT | {"transactionInfo": {"transactionId": told}})
-        return str(line.facts["report"].transaction)
+        connection = Told(v21)
+        connection.ask("TransactionEvent", EVENT | {"transactionInfo": {"transactionId": told}})
+        return str(connection.facts["report"].transaction)
 
     assert kept("T" * 64) == "T" * 64
     assert len({kept("T" * 65), kept("T" * 66), kept("T" * 64)}) == 3
@@ -448,32 +448,34 @@ def _event(connector: int, second: int, told: str = "Available") -> dict:
 
 
 def test_of_thousands_of_events_only_each_connector_s_newest_is_reported():
-    line = Told(v201)
+    connection = Told(v201)
     events = [_event(connector, second) for second in range(59) for connector in (1, 2)] * 10
     events.insert(5, _event(2, 59, "Faulted"))
 
-    line.ask("NotifyEvent", {"generatedAt": AT, "seqNo": 0, "eventData": events})
+    connection.ask("NotifyEvent", {"generatedAt": AT, "seqNo": 0, "eventData": events})
 
-    assert [(facts["at"].second, facts["status"]) for _, facts in line.done] == [
+    assert [(facts["at"].second, facts["status"]) for _, facts in connection.done] == [
         (58, "available"),
         (59, "available"),
     ]
-    assert line.connectors == {(1, 1): "available", (1, 2): "faulted"}
+    assert connection.connectors == {(1, 1): "available", (1, 2): "faulted"}
 
 
 def test_connectors_that_are_made_up_do_not_fill_the_memory():
-    line = Told(v201)
+    connection = Told(v201)
 
     for number in range(v201.MOST_CONNECTORS * 2):
-        line.ask(
+        connection.ask(
             "StatusNotification",
             {"timestamp": AT, "evseId": number + 1, "connectorId": 1, "connectorStatus": "Faulted"},
         )
 
-    assert len(line.connectors) <= v201.MOST_CONNECTORS
+    assert len(connection.connectors) <= v201.MOST_CONNECTORS
 
 
-@pytest.mark.parametrize(("count", "is_beside"), [(samples.MANY // 2, False), (samples.MANY, True)])
+@pytest.mark.parametrize(
+    ("count", "is_beside"), [(sampled_values.MANY // 2, False), (sampled_values.MANY, True)]
+)
 def test_many_samples_are_read_beside_the_loop(count: int, is_beside: bool):
     threads = set()
 
@@ -483,7 +485,7 @@ def test_many_samples_are_read_beside_the_loop(count: int, is_beside: bool):
 
     told = [{"timestamp": AT, "sampledValue": [{"value": "1"}]}] * (count // 2 + 1)
 
-    read = asyncio.run(samples.read_all(told, moment))
+    read = asyncio.run(sampled_values.read_all(told, moment))
 
     assert len(read.readings) == len(told)
     assert threads == {not is_beside}

@@ -8,8 +8,8 @@ import pytest
 from depots.models import ChargerMessage
 from depots.ocpp import frames
 from depots.ocpp.frames import DEEPEST, FrameFault, read
-from depots.ocpp.message_log import MOST_WAITING_OF_ONE, MessageLog
-from depots.operations.messages import LONGEST_FRAME
+from depots.ocpp.message_buffer import MOST_WAITING_OF_ONE, MessageBuffer
+from depots.operations.message_log import LONGEST_FRAME
 from tests.factories import NOW
 
 
@@ -86,7 +86,7 @@ class NoDatabase:
 
 def test_one_charger_that_says_a_lot_does_not_crowd_out_the_others_from_the_log():
     database = NoDatabase()
-    log = MessageLog(database, lambda: NOW)
+    log = MessageBuffer(database, lambda: NOW)
     for _ in range(MOST_WAITING_OF_ONE + 50):
         log.keep(1, True, "Heartbeat", "[2]")
     log.keep(2, True, "Heartbeat", "[2]")
@@ -100,7 +100,7 @@ def test_one_charger_that_says_a_lot_does_not_crowd_out_the_others_from_the_log(
 
 
 def test_a_frame_that_waits_to_be_written_is_cut_already():
-    log = MessageLog(NoDatabase(), lambda: NOW)
+    log = MessageBuffer(NoDatabase(), lambda: NOW)
 
     log.keep(1, True, "DataTransfer", "x" * 1_000_000)
     log.keep(1, True, "DataTransfer", "x" * 1_000_000 + "basicAuthPassword")

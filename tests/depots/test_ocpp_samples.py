@@ -7,22 +7,22 @@ import pytest
 from ocpp.v16 import enums as e16
 from ocpp.v21 import enums as e21
 
-from depots.ocpp import samples
+from depots.ocpp import sampled_values
 from depots.ocpp.normalise import normalise
 from depots.ocpp.times import read_time
-from depots.operations.reported import FLAGS
+from depots.operations.transaction_reports import FLAGS
 
 NOW = datetime(2030, 1, 15, 8, 0, tzinfo=UTC)
 AT = "2030-01-15T08:00:00Z"
 POWER = "Power.Active.Import"
 
 
-def read(*sampled, version: str = "1.6", timestamp: str | None = AT) -> samples.Sampled:
+def read(*sampled, version: str = "1.6", timestamp: str | None = AT) -> sampled_values.Sampled:
     """As the gateway reads it: normalised first."""
     action, number = ("MeterValues", {"connectorId": 1} if version == "1.6" else {"evseId": 1})
     told = {"timestamp": timestamp, "sampledValue": list(sampled)}
     message, _ = normalise(version, action, {**number, "meterValue": [told]})
-    return samples.read(
+    return sampled_values.read(
         message.get("meterValue") or [],
         lambda text: read_time(text, zone=ZoneInfo("Europe/Berlin"), arrived_at=NOW),
     )
@@ -238,7 +238,7 @@ def test_times_of_samples_are_read_like_any_other(timestamp, at, flags, is_arriv
 
 
 def test_samples_of_one_arrival_keep_their_order():
-    readings, _ = samples.read(
+    readings, _ = sampled_values.read(
         [{"sampledValue": [{"value": str(n)}]} for n in (1, 2, 3)],
         lambda text: read_time(text, zone=ZoneInfo("UTC"), arrived_at=NOW),
     )
@@ -250,7 +250,9 @@ def test_samples_of_one_arrival_keep_their_order():
 
 def test_the_tables_name_what_the_protocol_has():
     places = {place.value for enum in (e16.Location, e21.LocationEnumType) for place in enum}
-    assert places - set(samples.NEAREST_FIRST) == {"Upstream"}
-    assert set(samples.UNITS) <= {m.value for m in e16.Measurand} & {m.value for m in e21.MeasurandEnumType}
-    assert set().union(*samples.PHASES) < {phase.value for phase in e16.Phase}
-    assert samples.BEGIN in {context.value for context in e16.ReadingContext}
+    assert places - set(sampled_values.NEAREST_FIRST) == {"Upstream"}
+    assert set(sampled_values.UNITS) <= {m.value for m in e16.Measurand} & {
+        m.value for m in e21.MeasurandEnumType
+    }
+    assert set().union(*sampled_values.PHASES) < {phase.value for phase in e16.Phase}
+    assert sampled_values.BEGIN in {context.value for context in e16.ReadingContext}

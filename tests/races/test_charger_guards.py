@@ -10,7 +10,7 @@ import pytest
 
 from depots import operations
 from depots.models import ChargingSession, Evse, SessionEvent
-from depots.operations import sessions, transactions
+from depots.operations import sessions, transaction_events
 from tests.factories import NOW, make_evse
 from tests.races.processes import at_once
 from tests.races.test_guards import Constraint, attempt, meeting_before
@@ -51,7 +51,7 @@ def test_a_transaction_told_twice_at_once_is_one_session_with_one_event(monkeypa
     report = operations.TransactionReport("T-1", 0, "started", NOW, evse_number=1, token_uid="04AA")
     if guard != "lock":
         without_evse_locks(monkeypatch)
-        meeting_before(monkeypatch, transactions, "end_abandoned")
+        meeting_before(monkeypatch, transaction_events, "end_abandoned")
 
     answers, made = _told_twice(
         lambda: operations.record_transaction(charger_id=evse.charger_id, report=report, now=NOW),
@@ -72,7 +72,7 @@ def test_an_event_told_twice_at_once_counts_once(monkeypatch, guard):
     report = operations.TransactionReport("T-1", 1, "updated", NOW, evse_number=1)
     if guard != "lock":
         without_evse_locks(monkeypatch)
-        monkeypatch.setattr(transactions, "_session_of", lambda *_: ChargingSession.objects.get())
+        monkeypatch.setattr(transaction_events, "_session_of", lambda *_: ChargingSession.objects.get())
         meeting_before(monkeypatch, SessionEvent.objects, "create")
 
     _, counted = _told_twice(

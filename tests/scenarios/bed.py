@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from depots import secrets
 from depots.gate import Answer
 from depots.models import Charger
-from depots.ocpp.line import Timings
+from depots.ocpp.connection import Timings
 from depots.ocpp.server import Gateway
 from simulators.charger import SimulatedCharger
 from tests.factories import NOW

@@ -207,13 +207,13 @@ def test_nesting_without_end_is_set_aside_and_the_transaction_is_kept(bed: Bed, 
 def test_a_late_answer_that_cannot_be_taken_does_not_end_the_connection(bed: Bed, monkeypatch):
     charger = connected(bed, V16)
     charger.heartbeat()
-    line = next(iter(bed.gateway.lines.values()))
-    line._wire._late["late"] = "ReserveNow"
+    connection = next(iter(bed.gateway.connections.values()))
+    connection._wire._late["late"] = "ReserveNow"
 
     async def fail(unique_id: str, payload: dict) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(line._wire, "_on_late_answer", fail)
+    monkeypatch.setattr(connection._wire, "_on_late_answer", fail)
     charger.send('[3,"late",{"status":"Accepted"}]')
 
     assert charger.heartbeat()

@@ -20,9 +20,9 @@ from websockets.exceptions import ConnectionClosed
 
 from depots import operations, secrets, signals
 from depots.models import Charger, ChargerCommand, Evse
-from depots.ocpp import leases, sockets
+from depots.ocpp import lease_loop, sockets
+from depots.ocpp.connection import Timings
 from depots.ocpp.database import THREADS
-from depots.ocpp.line import Timings
 from depots.ocpp.sockets import Closing, keep_awake
 from depots.queries import is_online
 from tests.factories import NOW, make_charger, make_depot, make_evse
@@ -78,7 +78,7 @@ def with_password(row: Charger) -> Charger:
 
 def test_chargers_that_never_say_good_bye_keep_nobody_waiting(bed: Bed, monkeypatch):
     """Sixteen of them, closed one after the other, took longer than the leases of all others lasted."""
-    monkeypatch.setattr(leases, "SILENT_HEARTBEATS", 1.5)
+    monkeypatch.setattr(lease_loop, "SILENT_HEARTBEATS", 1.5)
     bed.stop_gateway()
     bed.restart_gateway(lease_s=0.6, heartbeat_s=1)
     row = make_charger()
@@ -87,30 +87,32 @@ def test_chargers_that_never_say_good_bye_keep_nobody_waiting(bed: Bed, monkeypa
     silent = [Silent(bed.gateway.url, with_password(make_charger()).identity) for _ in range(16)]
     for each in silent:
         bed.loop.run(each.connect())
-    eventually(lambda: len(bed.gateway.lines) == 17)
+    eventually(lambda: len(bed.gateway.connections) == 17)
 
     # By now they are being let go of: a renewal afterwards shows that nobody waits for them.
     eventually(
         lambda: all(
-            line.silence_s > 2.2 for line in bed.gateway.lines.values() if line.identity != row.identity
+            connection.silence_s > 2.2
+            for connection in bed.gateway.connections.values()
+            if connection.identity != row.identity
         )
     )
     now = bed.clock.advance(minutes=1)
     eventually(lambda: Charger.objects.get(pk=row.pk).lease_until > now, deadline_s=8)
 
-    eventually(lambda: len(bed.gateway.lines) == 1)
+    eventually(lambda: len(bed.gateway.connections) == 1)
     assert healthy.heartbeat()
 
 
 @pytest.mark.parametrize(("woken_late_s", "closed"), [(0, ["nothing was heard for too long"]), (200, [])])
 def test_a_gateway_that_slept_itself_takes_nobody_for_silent(monkeypatch, woken_late_s, closed):
     told: list[str] = []
-    line = SimpleNamespace(silence_s=200, close=told.append)
+    connection = SimpleNamespace(silence_s=200, close=told.append)
     times = itertools.count(step=woken_late_s)
-    monkeypatch.setattr(leases, "monotonic", lambda: next(times))
+    monkeypatch.setattr(lease_loop, "monotonic", lambda: next(times))
 
     async def one_round() -> None:
-        kept = leases.Leases({1: line}, clock=lambda: NOW, timings=Timings(heartbeat_s=60))
+        kept = lease_loop.LeaseLoop({1: connection}, clock=lambda: NOW, timings=Timings(heartbeat_s=60))
         over = asyncio.Event()
 
         async def renew() -> bool:

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from depots.models import ChargingSession, MeterReading
-from depots.operations.clocks import correction, is_known_off, shifted
-from depots.operations.reported import LARGEST_SESSION_WH, Reading, flag
+from depots.operations.clock_correction import correction, is_known_off, shifted
+from depots.operations.transaction_reports import LARGEST_SESSION_WH, Reading, flag
 from depots.signals import session_metered
 
 FIGURES = (

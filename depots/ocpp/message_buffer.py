@@ -8,16 +8,16 @@ from datetime import datetime
 
 from depots import operations
 from depots.models import ChargerMessage
-from depots.ocpp import passwords
+from depots.ocpp import redaction
 from depots.ocpp.database import Database
-from depots.operations.messages import LONGEST_FRAME
+from depots.operations.message_log import LONGEST_FRAME
 
 # What waits while the database is away; more is dropped. One charger that says a lot must not crowd out the others.
 MOST_WAITING = 20_000
 MOST_WAITING_OF_ONE = 500
 
 
-class MessageLog:
+class MessageBuffer:
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._clock = clock
@@ -29,7 +29,7 @@ class MessageLog:
         if len(self._waiting) >= MOST_WAITING or self._of_one[charger_id] >= MOST_WAITING_OF_ONE:
             return
         self._of_one[charger_id] += 1
-        shown = passwords.WITHHELD if passwords.is_named_in(frame) else frame
+        shown = redaction.WITHHELD if redaction.is_named_in(frame) else frame
         self._waiting.append(
             ChargerMessage(
                 charger_id=charger_id,

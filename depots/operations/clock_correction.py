@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from depots.models import Charger
-from depots.operations.reported import Reading, Start, Stop, TransactionReport
+from depots.operations.transaction_reports import Reading, Start, Stop, TransactionReport
 
 # Messages take their time, and nobody books by the second: a clock that is right within this is right.
 RIGHT_WITHIN = timedelta(seconds=10)

@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed
 from depots import operations
 from depots.models import ChargerCommand, ChargingSession, Evse
 from depots.ocpp import schemas
-from depots.ocpp.clock import ClockWatch
+from depots.ocpp.clock_estimate import ClockEstimate
 from depots.ocpp.database import DepotDatabase
 from depots.ocpp.times import Moment, read_time
 from depots.ocpp.wire import MOST_LATE, CallRefused, CallUnanswered, ConnectionEnded, Socket, Wire
@@ -66,13 +66,13 @@ class Timings:
     figures_s: float = 3
 
 
-class Unsayable(Exception):
+class InvalidCommand(Exception):
     """A command that this charger's protocol cannot express; the text says why."""
 
 
 @dataclass(frozen=True)
 class KnownCharger:
-    """What the gateway needs to know of a charger at its door."""
+    """What the gateway needs to know of a charger that connects."""
 
     pk: int
     depot_id: int
@@ -86,10 +86,10 @@ class Dialect(Protocol):
     """A version of OCPP, as one module: how messages become our words, and our commands messages."""
 
     VERSION: str
-    ANSWERS: Mapping[str, Callable[[Line, dict[str, Any]], Awaitable[dict[str, Any]]]]
+    ANSWERS: Mapping[str, Callable[[ChargerConnection, dict[str, Any]], Awaitable[dict[str, Any]]]]
 
     def request(self, command: ChargerCommand) -> tuple[str, dict[str, Any]]:
-        """(action, payload). Raises Unsayable."""
+        """(action, payload). Raises InvalidCommand."""
 
     def read_answer(self, payload: dict[str, Any]) -> tuple[str, str]:
         """(answer in our words, its text)."""
@@ -98,7 +98,7 @@ class Dialect(Protocol):
         """What it says it can do, for `Charger.told`. Raises CallRefused, CallUnanswered."""
 
 
-class Line:
+class ChargerConnection:
     """`holder` is the name of this very connection in the charger's lease. `close_socket` and `doubt_lease` return at once;
     the latter is called when the lease turns out not to be ours, and leads to `close` or `resume`.
     """
@@ -145,7 +145,7 @@ class Line:
         self._is_woken = False
         self._last_transaction_at = 0.0
         self._unanswered = 0
-        self._clock = ClockWatch()
+        self._clock = ClockEstimate()
         self._booted_at: datetime | None = None
         self._deviations: set[str] = set()
         self._untold: set[int] = set()
@@ -238,7 +238,7 @@ class Line:
     async def _answer(
         self,
         action: str,
-        answer: Callable[[Line, dict[str, Any]], Awaitable[dict[str, Any]]],
+        answer: Callable[[ChargerConnection, dict[str, Any]], Awaitable[dict[str, Any]]],
         message: dict[str, Any],
     ) -> dict[str, Any]:
         if "_malformed" in message:
@@ -361,7 +361,7 @@ class Line:
             await self._settle(
                 command, State.ANSWERED, "not_supported" if is_unsupported else "error", str(refusal)
             )
-        except (Unsayable, OCPPError) as fault:
+        except (InvalidCommand, OCPPError) as fault:
             await self._settle(command, State.ANSWERED, "error", str(fault))
         else:
             self._unanswered = 0

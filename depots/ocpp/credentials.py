@@ -19,7 +19,7 @@ from websockets.http11 import Request, Response
 from depots import secrets
 from depots.client_address import client_address
 from depots.models import Charger
-from depots.ocpp.line import KnownCharger
+from depots.ocpp.connection import KnownCharger
 
 PREFIX = "/ocpp/"
 # As many wrong passwords for one identity from one address are answered one by one in as much time.
@@ -115,25 +115,25 @@ def _credentials(request: Request) -> tuple[str, bytes]:
     return (user.decode(errors="replace"), password) if colon and scheme.lower() == "basic" else ("", b"")
 
 
-def address_of(connection: ServerConnection, request: Request) -> str:
+def address_of(websocket: ServerConnection, request: Request) -> str:
     """Where the charger is, also behind a proxy that is trusted to say so."""
-    peer = str((connection.remote_address or ("unknown",))[0])
+    peer = str((websocket.remote_address or ("unknown",))[0])
     return client_address(peer, ",".join(request.headers.get_all("X-Forwarded-For")))
 
 
-def no_charger(connection: ServerConnection) -> Response:
-    return connection.respond(HTTPStatus.NOT_FOUND, "Chargers connect at /ocpp/ and their identity.\n")
+def no_charger(websocket: ServerConnection) -> Response:
+    return websocket.respond(HTTPStatus.NOT_FOUND, "Chargers connect at /ocpp/ and their identity.\n")
 
 
-def wrong_password(connection: ServerConnection) -> Response:
-    response = connection.respond(
+def wrong_password(websocket: ServerConnection) -> Response:
+    response = websocket.respond(
         HTTPStatus.UNAUTHORIZED, "User name is the identity; one of them or the password is wrong.\n"
     )
     response.headers["WWW-Authenticate"] = 'Basic realm="OCPP", charset="UTF-8"'
     return response
 
 
-def too_many_failures(connection: ServerConnection) -> Response:
-    response = connection.respond(HTTPStatus.TOO_MANY_REQUESTS, "Too many wrong passwords. Wait a minute.\n")
+def too_many_failures(websocket: ServerConnection) -> Response:
+    response = websocket.respond(HTTPStatus.TOO_MANY_REQUESTS, "Too many wrong passwords. Wait a minute.\n")
     response.headers["Retry-After"] = str(int(FAILURES_WITHIN.total_seconds()))
     return response

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from depots.models import Charger, ChargerCommand, Evse
-from depots.operations.clocks import corrected
+from depots.operations.clock_correction import corrected
 from depots.operations.locking import lock_evses_of
 from depots.signals import evse_status_changed, evse_status_repeated, reservation_ended
 

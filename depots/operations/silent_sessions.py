@@ -9,8 +9,8 @@ from django.db import transaction
 
 from depots.models import ChargingSession, Evse
 from depots.operations.locking import lock_evses_beside
-from depots.operations.reported import flag
 from depots.operations.sessions import end
+from depots.operations.transaction_reports import flag
 
 # A charger may come back after a night without power, with the stop in its queue.
 GIVEN_UP_AFTER = timedelta(days=1)

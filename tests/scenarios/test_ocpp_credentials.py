@@ -10,7 +10,7 @@ from websockets.exceptions import InvalidStatus
 
 from depots import secrets
 from depots.models import Charger
-from depots.ocpp import door
+from depots.ocpp import credentials
 from depots.queries import is_online
 from depots.secrets import hash_charger_password
 from tests.factories import make_charger, make_evse
@@ -44,8 +44,8 @@ def test_other_addresses_are_not_chargers(bed: Bed, path: str):
 
 
 def test_no_identity_has_a_nul_in_it():
-    assert door.identity_in("/ocpp/%00") is None
-    assert door.identity_in("/ocpp/CP%201/?x=1") == "CP 1"
+    assert credentials.identity_in("/ocpp/%00") is None
+    assert credentials.identity_in("/ocpp/CP%201/?x=1") == "CP 1"
 
 
 def test_a_monitor_can_ask_whether_the_gateway_lives(bed: Bed):
@@ -149,7 +149,7 @@ def test_an_unknown_identity_takes_as_much_work_as_a_known_one(bed: Bed, monkeyp
         worked.append(salt)
         return matches(password, salt=salt, hashed=hashed)
 
-    monkeypatch.setattr(door.secrets, "charger_password_matches", work)
+    monkeypatch.setattr(credentials.secrets, "charger_password_matches", work)
     known, unknown = (bed.charger(make_charger(), password="wrong") for _ in range(2))
     unknown.sim.identity = "NOBODY"
 
@@ -228,7 +228,7 @@ def test_a_socket_at_another_gateway_wins_as_well(bed: Bed):
     new.come_online()
 
     assert old.closed() == "replaced by a newer connection"
-    eventually(lambda: not bed.gateway.lines)
+    eventually(lambda: not bed.gateway.connections)
     row.refresh_from_db()
     assert row.lease_holder.startswith(other.name)
     bed.stop_gateway(other)

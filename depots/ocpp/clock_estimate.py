@@ -12,7 +12,7 @@ _JITTER = timedelta(seconds=5)
 _APART = timedelta(seconds=5)
 
 
-class ClockWatch:
+class ClockEstimate:
     """Of one connection. A message that waited in the charger's queue tells the past by a clock that may be right."""
 
     def __init__(self) -> None:

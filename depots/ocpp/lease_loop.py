@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from time import monotonic
 
 from depots import operations
+from depots.ocpp.connection import ChargerConnection, Timings
 from depots.ocpp.database import Database
-from depots.ocpp.line import Line, Timings
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +24,8 @@ BUSY_PAUSE_S = 1
 STALLED_S = 5
 
 
-class Leases:
-    """`lines` are the open connections by their charger. Leases have threads of their own: messages never hold them up.
+class LeaseLoop:
+    """`connections` are the open connections by their charger. Renewing has threads of its own: messages never hold it up.
 
     Renewing waits for no charger and for no lock. Only `run` decides what becomes of a connection whose lease may be
     gone: closed where another holds it, resumed where nobody does.
@@ -33,18 +33,18 @@ class Leases:
 
     def __init__(
         self,
-        lines: Mapping[int, Line],
+        connections: Mapping[int, ChargerConnection],
         *,
         clock: Callable[[], datetime],
         timings: Timings,
         after_commit: Callable[[str], None] = lambda name: None,
     ) -> None:
-        self._lines = lines
+        self._connections = connections
         self._clock = clock
         self._timings = timings
         self._database = Database(after_commit, threads=2)
         self._doubted = asyncio.Event()
-        self._ended: list[Line] = []
+        self._ended: list[ChargerConnection] = []
         self._releasing: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -70,17 +70,19 @@ class Leases:
         self._database.close()
 
     def _end_silent(self) -> None:
-        for line in list(self._lines.values()):
-            if line.silence_s > SILENT_HEARTBEATS * self._timings.heartbeat_s:
-                line.close("nothing was heard for too long")
+        for connection in list(self._connections.values()):
+            if connection.silence_s > SILENT_HEARTBEATS * self._timings.heartbeat_s:
+                connection.close("nothing was heard for too long")
 
     async def _renew(self) -> bool:
         """False when some rows were locked and have to be tried again."""
-        lines = dict(self._lines)
-        heard = {pk: line.holder for pk, line in lines.items() if line.has_spoken}
-        silent = {pk: line.holder for pk, line in lines.items() if not line.has_spoken}
-        for line in lines.values():
-            line.has_spoken = False
+        connections = dict(self._connections)
+        heard = {pk: connection.holder for pk, connection in connections.items() if connection.has_spoken}
+        silent = {
+            pk: connection.holder for pk, connection in connections.items() if not connection.has_spoken
+        }
+        for connection in connections.values():
+            connection.has_spoken = False
         renewal = await self._database.run(
             operations.renew_leases,
             heard=heard,
@@ -89,17 +91,17 @@ class Leases:
             now=self._clock(),
         )
         for charger_id in renewal.taken:
-            lines[charger_id].close("replaced by a newer connection")
+            connections[charger_id].close("replaced by a newer connection")
         for charger_id in renewal.retaken:
-            self._take_back(lines[charger_id])
+            self._take_back(connections[charger_id])
         return not renewal.busy
 
-    def _take_back(self, line: Line) -> None:
-        if self._lines.get(line.charger_id) is line:
-            logger.warning("The lease of charger %s had run out; it is ours again", line.identity)
-            line.resume()
+    def _take_back(self, connection: ChargerConnection) -> None:
+        if self._connections.get(connection.charger_id) is connection:
+            logger.warning("The lease of charger %s had run out; it is ours again", connection.identity)
+            connection.resume()
         else:  # its socket ended while the lease was being taken
-            self._ended.append(line)
+            self._ended.append(connection)
 
     def _release_lapsed(self) -> None:
         """Beside renewing, for it waits for locks; and after it, lest our own leases count as lapsed."""
@@ -109,8 +111,8 @@ class Leases:
     async def _release(self) -> None:
         try:
             while self._ended:
-                line = self._ended.pop()
-                await line.do(operations.close_connection, holder=line.holder, now=self._clock())
+                connection = self._ended.pop()
+                await connection.do(operations.close_connection, holder=connection.holder, now=self._clock())
             await self._database.run(operations.release_lapsed, now=self._clock())
         except Exception:
             logger.warning("Lapsed leases could not be released", exc_info=True)
