@@ -5,9 +5,13 @@ import os
 import signal
 import sys
 
+from config.frames import give_threads_room, with_frame_room
 
+
+@with_frame_room
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    give_threads_room()
     # A command that is asked to end does so in order: whoever leaves the embedded database last stops it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     from django.core.exceptions import ImproperlyConfigured
