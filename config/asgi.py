@@ -7,13 +7,13 @@ faster, and streams need neither.
 import asyncio
 from functools import cache
 from importlib import import_module
-from typing import Any, cast
+from typing import Any
 
-from a2wsgi import WSGIMiddleware
 from django.conf import settings
 from django.http import HttpResponse
 
 from config import wsgi
+from config.wsgi_threads import Answer, WsgiThreads
 from roaming.ocpi.envelope import for_status
 from roaming.ocpi.transport import is_ocpi
 
@@ -22,7 +22,7 @@ BODY_S = 30
 MOST_BODY: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
 # A thread serves one request; the database pool (settings.py) has one connection for each, and some to spare.
-_pages: Any = WSGIMiddleware(cast("Any", wsgi.application), workers=8)
+_pages = WsgiThreads(wsgi.application, threads=8)
 
 # What a machine beside us asks of every process, the one for streams too.
 _HEALTH = {"/healthz", "/readyz", "/metrics"}
@@ -53,16 +53,10 @@ async def _page(scope: dict[str, Any], receive: Any, send: Any) -> None:
         async with asyncio.timeout(BODY_S):
             body = await _read_body(receive)
     except TimeoutError:
-        await _refuse(scope, send)
+        await _send(send, _too_slow(scope["path"]))
         return
-    if body is None:
-        return
-    messages = iter([{"type": "http.request", "body": body, "more_body": False}])
-
-    async def replay() -> Any:
-        return next(messages, None) or await receive()
-
-    await _pages(scope, replay, send)
+    if body is not None:
+        await _send(send, await _pages.answer(scope, body))
 
 
 async def _read_body(receive: Any) -> bytes | None:
@@ -78,12 +72,17 @@ async def _read_body(receive: Any) -> bytes | None:
     return bytes(body)
 
 
-async def _refuse(scope: dict[str, Any], send: Any) -> None:
+def _too_slow(path: str) -> Answer:
     """408, in an envelope where everything is one."""
-    answer = for_status(408) if is_ocpi(scope["path"]) else HttpResponse("The body did not arrive in time.\n")
-    headers = [(b"content-type", answer["Content-Type"].encode()), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": 408, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.content})
+    answer = for_status(408) if is_ocpi(path) else HttpResponse("The body did not arrive in time.\n")
+    headers = [("content-type", answer["Content-Type"]), ("connection", "close")]
+    return Answer(408, headers, answer.content)
+
+
+async def _send(send: Any, answer: Answer) -> None:
+    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
 
 
 @cache
