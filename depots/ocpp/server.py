@@ -7,6 +7,7 @@ connect again, here or elsewhere, and what was sent and not answered is found th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import secrets
@@ -18,14 +19,13 @@ from types import ModuleType, TracebackType
 from typing import Any, cast
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-import psycopg
-from django.db import connections
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import NegotiationError
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from depots import operations
+from depots.listening import listen
 from depots.ocpp import credentials, v16, v21, v201
 from depots.ocpp.connection import ChargerConnection, Dialect, KnownCharger, Timings
 from depots.ocpp.database import Database
@@ -86,6 +86,7 @@ class Gateway:
         self._admitted: WeakKeyDictionary[ServerConnection, KnownCharger] = WeakKeyDictionary()
         self._log = MessageBuffer(self._database, clock)
         self._tasks: list[asyncio.Task[None]] = []
+        self._look = asyncio.Event()
         self._opening: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._count = 0
         self._is_aborted = False
@@ -219,19 +220,19 @@ class Gateway:
         )
 
     async def _listen(self) -> None:
-        """Wake connections the moment something is asked of their chargers. LISTEN needs a connection of its own."""
-        parameters = await self._database.run(_connection_parameters)
-        async with await psycopg.AsyncConnection.connect(**parameters, autocommit=True) as listening:
-            await listening.execute(f"LISTEN {CHANNEL}")
-            await self._wake_due()
-            async for notice in listening.notifies():
-                if notice.payload.isdigit():
-                    self._wake([int(notice.payload)])
+        """Wake connections the moment something is asked of their chargers."""
+        await listen(CHANNEL, on_notice=self._hear, on_listening=self._look.set)
+
+    def _hear(self, payload: str) -> None:
+        if payload.isdigit():
+            self._wake([int(payload)])
 
     async def _poll(self) -> None:
         """Commands whose time has come, and those whose notice was lost."""
         while True:
-            await asyncio.sleep(self.timings.poll_s)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._look.wait(), self.timings.poll_s)
+            self._look.clear()
             if self.connections:
                 await self._wake_due()
 
@@ -279,11 +280,3 @@ def _select_subprotocol(websocket: ServerConnection, offered: Sequence[Subprotoc
         if protocol in DIALECTS:
             return protocol
     raise NegotiationError(f"offer one of the sub-protocols {', '.join(DIALECTS)}")
-
-
-def _connection_parameters() -> dict[str, Any]:
-    """Those of Django's connection, for one of our own. Asking also starts an embedded server that was killed."""
-    parameters = dict(connections["default"].get_connection_params())
-    for own in ("cursor_factory", "context", "prepare_threshold"):
-        parameters.pop(own, None)
-    return {**parameters, "application_name": "berth gateway"}
