@@ -67,7 +67,7 @@ def run_if_ours(now: datetime, name: str = "scheduler") -> bool:
 
 
 class Sender(threading.Thread):
-    """Runs `roaming.sender.run(stop)` on an event loop of its own, and starts it again if it breaks."""
+    """Runs `roaming.outbound.sending_loop.run(stop)` on an event loop of its own, and starts it again if it breaks."""
 
     def __init__(self) -> None:
         super().__init__(name="sender", daemon=True)
@@ -87,9 +87,9 @@ class Sender(threading.Thread):
     async def _run(self) -> None:
         while not self._ending.is_set():
             try:
-                from roaming import sender
+                from roaming.outbound import sending_loop
 
-                await sender.run(self._ending)
+                await sending_loop.run(self._ending)
             except Exception:
                 logger.exception("sender failed")
             with suppress(TimeoutError):

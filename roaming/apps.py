@@ -5,4 +5,5 @@ class RoamingConfig(AppConfig):
     name = "roaming"
 
     def ready(self) -> None:
-        from roaming import asks, receivers  # noqa: F401 - connects them
+        from roaming import receivers  # noqa: F401 - connects them
+        from roaming.outbound import our_requests  # noqa: F401

@@ -18,14 +18,14 @@ from django.db.models import F, Q
 from bookings.models import BookingOption
 from depots import secrets
 from depots.models import Organisation
-from roaming import access, messages, parties
-from roaming.deliveries import unlocked
+from roaming import access, message_log, party_roles
 from roaming.models import Delivery, Partner, PartnerToken
 from roaming.ocpi import client, handshake
 from roaming.ocpi.client import Exchange, Http, Peer
 from roaming.ocpi.handshake import Agreed
 from roaming.ocpi.v2_3_0.schemas import BusinessDetails, Credentials, CredentialsRole, Role
-from roaming.parties import RegistrationError
+from roaming.outbound.deliveries import unlocked
+from roaming.party_roles import RegistrationError
 
 TOKEN_A_DAYS = 30
 OVERLAP = timedelta(minutes=15)  # how long a replaced token is still good
@@ -105,7 +105,7 @@ def connect(
 def _adopt_connection(partner: Partner, agreed: Agreed, now: datetime) -> Partner:
     with transaction.atomic():
         partner = _locked(partner)
-        parties.take_roles(partner, agreed.roles)
+        party_roles.take_roles(partner, agreed.roles)
         pending = partner.tokens.filter(kind=PartnerToken.Kind.PENDING)
         partner.tokens.filter(kind__in=[PartnerToken.Kind.REGISTRATION, PartnerToken.Kind.CURRENT]).delete()
         pending.update(kind=PartnerToken.Kind.CURRENT, valid_until=None)
@@ -129,7 +129,7 @@ def register(*, partner: Partner, credentials: Credentials, version: str, now: d
         partner = _locked(partner)
         if partner.is_registered or not partner.tokens.filter(kind=PartnerToken.Kind.REGISTRATION).exists():
             raise AlreadyRegistered("You have just been registered by another request.")
-        parties.take_roles(partner, agreed.roles)
+        party_roles.take_roles(partner, agreed.roles)
         partner.tokens.all().delete()
         token_c = _give_token(partner, PartnerToken.Kind.CURRENT, None)
         _store(partner, agreed, now)
@@ -149,7 +149,7 @@ def renew(*, partner: Partner, credentials: Credentials, version: str, now: date
         partner = _locked(partner)
         if not partner.is_registered:
             raise NotRegistered("You are not registered any more.")
-        parties.take_roles(partner, agreed.roles)
+        party_roles.take_roles(partner, agreed.roles)
         partner.tokens.filter(kind=PartnerToken.Kind.PREVIOUS, valid_until__lte=now).delete()
         partner.tokens.filter(kind=PartnerToken.Kind.CURRENT).update(
             kind=PartnerToken.Kind.PREVIOUS, valid_until=now + OVERLAP
@@ -279,7 +279,7 @@ def wake_sender() -> None:
 
 def _looked_up(partner: Partner, credentials: Credentials, version: str, now: datetime) -> Agreed:
     roles = handshake.roles_of(credentials)
-    parties.check_roles(partner, roles)
+    party_roles.check_roles(partner, roles)
     peer = Peer(
         credentials.token, partner_id=partner.pk, sends_raw_token=bool(partner.switches.get("raw_token"))
     )
@@ -302,7 +302,7 @@ def _converse(conversation: Callable[[Http], Awaitable[T]], now: datetime) -> T:
     try:
         return client.in_thread(conversation, said.append)
     finally:
-        messages.record(said, now=now)
+        message_log.record(said, now=now)
 
 
 def _partner_to_be(name: str, country_code: str, party_id: str, roles: list[str]) -> Partner:
@@ -353,7 +353,7 @@ def _give_token(partner: Partner, kind: PartnerToken.Kind, valid_until: datetime
 def _locked(partner: Partner) -> Partner:
     """The partner, and before or behind it, in one order, whoever claims a party it was invited as."""
     claims = Q(pk=partner.pk)
-    for wanted in parties.invited(partner):
-        claims |= Q(roles__contains=[parties.as_role(wanted)])
+    for wanted in party_roles.invited(partner):
+        claims |= Q(roles__contains=[party_roles.as_role(wanted)])
     rows = Partner.objects.select_for_update(no_key=True, of=("self",)).select_related("organisation")
     return next(p for p in rows.filter(claims).order_by("pk") if p.pk == partner.pk)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dramatiq
 from django.utils import timezone
 
-from roaming import calendars
+from roaming.outbound import calendars
 
 
 @dramatiq.actor(max_retries=10)

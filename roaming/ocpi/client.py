@@ -21,7 +21,7 @@ from urllib.parse import quote, urljoin, urlsplit
 import httpcore
 import httpx
 
-from roaming.ocpi.addresses import GuardedBackend, HostileAddress, check_url
+from roaming.ocpi.url_guard import GuardedBackend, HostileAddress, check_url
 
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 15.0

@@ -8,8 +8,8 @@ from typing import Any
 
 from django.conf import settings
 
-from roaming.ocpi.addresses import HostileAddress, check_url
 from roaming.ocpi.client import CallFailed, Http, Peer, Refused, Unreachable
+from roaming.ocpi.url_guard import HostileAddress, check_url
 from roaming.ocpi.v2_3_0.schemas import (
     Credentials,
     UnreadableError,

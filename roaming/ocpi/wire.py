@@ -70,7 +70,7 @@ class Wire(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
     keep_empty: ClassVar[frozenset[str]] = frozenset()
-    # Somebody asks for something: every part counts, and what cannot be read is refused (salvage.py).
+    # Somebody asks for something: every part counts, and what cannot be read is refused (lenient.py).
     is_ask: ClassVar[bool] = False
 
     @model_serializer(mode="wrap")

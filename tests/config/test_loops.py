@@ -76,7 +76,7 @@ def test_the_sender_starts_again_after_a_failure_and_ends_when_told(monkeypatch:
         is_running.set()
         await stop.wait()
 
-    monkeypatch.setattr("roaming.sender", SimpleNamespace(run=run), raising=False)
+    monkeypatch.setattr("roaming.outbound.sending_loop", SimpleNamespace(run=run), raising=False)
     sender = Sender()
     sender.start()
 

@@ -12,10 +12,11 @@ import pytest
 from django.db import OperationalError, connection, transaction
 
 from bookings.models import BookingOption
-from roaming import calendars, deliveries, registration
-from roaming.deliveries import Lease
+from roaming import registration
 from roaming.models import Delivery, Partner
 from roaming.ocpi.client import Unreachable
+from roaming.outbound import calendars, deliveries
+from roaming.outbound.deliveries import Lease
 from tests.factories import NOW, make_depot, make_evse, make_operator, option_of
 from tests.races.processes import all_at_once
 from tests.roaming.partners import make_partner

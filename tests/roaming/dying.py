@@ -38,11 +38,11 @@ def worker_that_dies(point: str, var: Path) -> None:
 
 def main(point: str) -> None:
     django.setup()
-    from roaming import sender
+    from roaming.outbound import sending_loop
 
     when, _, path = point.rpartition(" ")
     module, _, name = path.partition(".")
-    target = import_module(f"roaming.{module}")
+    target = import_module(f"roaming.outbound.{module}")
     work = getattr(target, name)
 
     def dying(*args: Any, **kwargs: Any) -> Any:
@@ -52,7 +52,7 @@ def main(point: str) -> None:
         return result
 
     setattr(target, name, dying)
-    asyncio.run(sender.run(asyncio.Event(), poll_s=0.05))
+    asyncio.run(sending_loop.run(asyncio.Event(), poll_s=0.05))
 
 
 if __name__ == "__main__":

@@ -9,14 +9,14 @@ from typing import Any, TypeVar
 
 from django.db import close_old_connections
 
-from roaming import sender
+from roaming.outbound import sending_loop
 
 T = TypeVar("T")
 DEADLINE_S = 10.0
 
 
 class RunningSender:
-    """`sender.run` as a worker runs it, in a thread of its own, until the block ends."""
+    """`sending_loop.run` as a worker runs it, in a thread of its own, until the block ends."""
 
     def __init__(self, poll_s: float = 0.02) -> None:
         self._poll_s = poll_s
@@ -41,7 +41,7 @@ class RunningSender:
         asyncio.set_event_loop(self._loop)
         try:
             # Looked at often, because the tests' clock jumps without telling anybody.
-            self._loop.run_until_complete(sender.run(self._stop, poll_s=self._poll_s))
+            self._loop.run_until_complete(sending_loop.run(self._stop, poll_s=self._poll_s))
         except BaseException as failure:
             self._failure = failure
 

@@ -10,12 +10,13 @@ from django.utils import timezone
 
 from bookings.models import Booking, BookingOption, BookingRequest
 from bookings.operations import cancel_booking, change_booking, request_booking
-from roaming import asks, pulls
-from roaming.deliveries import Lease
+from roaming.mirror import remote_bookings
 from roaming.models import Delivery, Partner, PartnerObject
 from roaming.ocpi.client import Peer, Refused
-from roaming.ocpi.v2_3_0 import adopting, schemas
+from roaming.ocpi.v2_3_0 import schemas
 from roaming.ocpi.v2_3_0.fleet_mapping import Posted, decision_in
+from roaming.outbound import our_requests, pulls
+from roaming.outbound.deliveries import Lease
 from tests.factories import NOW, at, make_fleet, make_vehicle, slot
 from tests.roaming.partners import make_partner
 from tests.roaming.test_receiver import booking, location, offer, z
@@ -50,12 +51,12 @@ def ours(partner: Partner) -> Booking:
     )  # fmt: skip
 
 
-def post(request: BookingRequest) -> tuple[asks.Turn, dict[str, Any]]:
+def post(request: BookingRequest) -> tuple[our_requests.Turn, dict[str, Any]]:
     """The ask is sent, as far as we know."""
     row = Delivery.objects.get(kind="request", object_id=request.pk)
     until = NOW.replace(hour=9, second=request.pk % 60)
     Delivery.objects.filter(pk=row.pk).update(leased_until=until)
-    turn = asks.begin(
+    turn = our_requests.begin(
         Lease(row.pk, row.partner_id, row.kind, row.object_id, row.wanted_version, until), now=NOW
     )
     assert turn is not None
@@ -82,7 +83,7 @@ def confirmed(partner: Partner, ours: Booking) -> dict[str, Any]:
     """The first ask, posted and granted; gives its entry."""
     _, body = post(ours.requests.get())
     granted = entry(body)
-    adopting.adopt(partner, told(ours, granted, minute=1), now=NOW)
+    remote_bookings.adopt(partner, told(ours, granted, minute=1), now=NOW)
     assert Booking.objects.get().status == "confirmed"
     return granted
 
@@ -98,7 +99,7 @@ def test_a_push_settles_no_ask_that_was_not_sent(partner: Partner, ours: Booking
     first = confirmed(partner, ours)
     ask = change(ours, power_w=100_000)
 
-    adopting.adopt(partner, told(ours, first, minute=2), now=NOW)
+    remote_bookings.adopt(partner, told(ours, first, minute=2), now=NOW)
 
     assert pending(ours) == ask
 
@@ -108,12 +109,14 @@ def test_a_push_that_crosses_an_ask_does_not_settle_it(partner: Partner, ours: B
     ask = change(ours, power_w=100_000)
     _, body = post(ask)
 
-    adopting.adopt(partner, told(ours, first, minute=2), now=NOW)
+    remote_bookings.adopt(partner, told(ours, first, minute=2), now=NOW)
     assert pending(ours) == ask
     waiting = entry(body, "PENDING", "2030-01-15T08:03:00Z")
-    adopting.adopt(partner, told(ours, first, waiting, minute=3), now=NOW)
+    remote_bookings.adopt(partner, told(ours, first, waiting, minute=3), now=NOW)
     assert pending(ours) == ask
-    adopting.adopt(partner, told(ours, first, {**waiting, "request_status": "DECLINED"}, minute=4), now=NOW)
+    remote_bookings.adopt(
+        partner, told(ours, first, {**waiting, "request_status": "DECLINED"}, minute=4), now=NOW
+    )
 
     ask.refresh_from_db()
     assert ask.decision == "declined"
@@ -125,7 +128,7 @@ def test_the_ask_that_waits_is_read_under_the_lock(
 ) -> None:
     """The dispatcher changes the booking after the push has found it, and before it is locked."""
     _, body = post(ours.requests.get())
-    found = adopting.booking_of
+    found = remote_bookings.booking_of
     made: list[BookingRequest] = []
 
     def find_and_lose_time(*args: Any) -> Booking | None:
@@ -133,8 +136,8 @@ def test_the_ask_that_waits_is_read_under_the_lock(
         made.append(change(ours, power_w=100_000))
         return seen
 
-    monkeypatch.setattr(adopting, "booking_of", find_and_lose_time)
-    adopting.adopt(partner, told(ours, entry(body), minute=1), now=NOW)
+    monkeypatch.setattr(remote_bookings, "booking_of", find_and_lose_time)
+    remote_bookings.adopt(partner, told(ours, entry(body), minute=1), now=NOW)
 
     made[0].refresh_from_db()
     assert made[0].decision == "pending"
@@ -145,7 +148,7 @@ def test_a_no_to_an_ask_that_was_replaced_is_no_no_to_the_next(partner: Partner,
     turn, _ = post(ours.requests.get())
     ask = change(ours, period=slot(14, 15))
 
-    asks.refused(turn, Refused(200, 2001, "not like this"), now=NOW)
+    our_requests.refused(turn, Refused(200, 2001, "not like this"), now=NOW)
 
     ask.refresh_from_db()
     assert ask.decision == "pending"
@@ -159,7 +162,7 @@ def test_the_second_cancellation_is_not_answered_by_the_first(partner: Partner, 
     assert once is not None
     _, body = post(once)
     refusal = entry(body, "DECLINED", "2030-01-15T08:02:00Z")
-    adopting.adopt(partner, told(ours, first, refusal, minute=2), now=NOW)
+    remote_bookings.adopt(partner, told(ours, first, refusal, minute=2), now=NOW)
     once.refresh_from_db()
     assert once.decision == "declined"
     cancel_booking(booking_id=ours.pk, reason="TRAFFIC", by="fleet", actor="d", now=timezone.now())
@@ -167,7 +170,7 @@ def test_the_second_cancellation_is_not_answered_by_the_first(partner: Partner, 
     assert again is not None
     post(again)
 
-    adopting.adopt(partner, told(ours, first, refusal, minute=3), now=NOW)
+    remote_bookings.adopt(partner, told(ours, first, refusal, minute=3), now=NOW)
 
     again.refresh_from_db()
     assert again.decision == "pending"
@@ -178,7 +181,7 @@ def test_the_same_message_is_sent_again_though_the_booking_has_moved(partner: Pa
     ask = change(ours, power_w=100_000)
     _, body = post(ask)
     moved = {"start_date_time": z(at(15)), "end_date_time": z(at(16))}
-    adopting.adopt(partner, told(ours, minute=2, period=moved), now=NOW)
+    remote_bookings.adopt(partner, told(ours, minute=2, period=moved), now=NOW)
     assert Booking.objects.get().period == slot(15, 16)
 
     _, again = post(ask)
@@ -253,23 +256,25 @@ def test_the_end_of_a_booking_settles_an_ask_that_was_not_sent() -> None:
 def test_of_bookings_nobody_asked_for_the_newest_are_kept(
     partner: Partner, monkeypatch: pytest.MonkeyPatch, clock: Any
 ) -> None:
-    monkeypatch.setattr(adopting, "MOST_UNMATCHED", 3)
+    monkeypatch.setattr(remote_bookings, "MOST_UNMATCHED", 3)
     for number in range(6):
         clock.shift(1)
-        adopting.adopt(partner, booking(id=f"CB-{number}", request_id=f"r-{number}"), now=timezone.now())
+        remote_bookings.adopt(
+            partner, booking(id=f"CB-{number}", request_id=f"r-{number}"), now=timezone.now()
+        )
 
     kept = PartnerObject.objects.filter(is_unmatched=True).order_by("pk").values_list("key", flat=True)
     assert list(kept) == ["CB-3", "CB-4", "CB-5"]
 
 
 def test_a_partner_has_a_number_of_offers(partner: Partner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adopting, "MOST_OFFERS", 2)
+    monkeypatch.setattr(remote_bookings, "MOST_OFFERS", 2)
     for number in (1, 2):
-        adopting.adopt_offer(partner, offer(id=f"BL-{number}"), now=NOW)
+        remote_bookings.adopt_offer(partner, offer(id=f"BL-{number}"), now=NOW)
 
     with pytest.raises(schemas.UnreadableError, match="2 offers"):
-        adopting.adopt_offer(partner, offer(id="BL-3"), now=NOW)
-    adopting.adopt_offer(partner, offer(id="BL-2", last_updated="2030-01-15T07:30:00Z"), now=NOW)
+        remote_bookings.adopt_offer(partner, offer(id="BL-3"), now=NOW)
+    remote_bookings.adopt_offer(partner, offer(id="BL-2", last_updated="2030-01-15T07:30:00Z"), now=NOW)
     assert BookingOption.objects.count() == 2
 
 

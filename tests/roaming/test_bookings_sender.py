@@ -795,9 +795,9 @@ def test_an_ask_has_a_size(caller: Caller, evse: Any) -> None:
 def test_a_booking_is_asked_about_a_number_of_times_and_can_still_be_cancelled(
     caller: Caller, evse: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from roaming.operations import asking
+    from roaming.inbound import partner_requests
 
-    monkeypatch.setattr(asking, "MOST_ASKS", 3)
+    monkeypatch.setattr(partner_requests, "MOST_ASKS", 3)
     body = booking_request(caller.party, option_of(evse), ELEVEN)
     answers = [
         caller.post(BOOKINGS, {**body, "power_required": 100 + number, "x_number": number})

@@ -13,11 +13,11 @@ from bookings.operations import request_booking
 from bookings.search.bookable import bookable_options
 from depots.models import Depot, Evse
 from depots.periods import Period
-from roaming import pulls
+from roaming.mirror import remote_bookings, time_zones
 from roaming.models import Partner, PartnerObject
-from roaming.ocpi import zones
 from roaming.ocpi.client import Peer
-from roaming.ocpi.v2_3_0 import adopting, schemas
+from roaming.ocpi.v2_3_0 import schemas
+from roaming.outbound import pulls
 from tests.factories import NOW, at, make_fleet, make_vehicle, slot
 from tests.roaming.partners import make_partner
 from tests.roaming.test_receiver import booking, calendar, location, offer, plug, z
@@ -371,7 +371,7 @@ def test_a_booking_is_followed_without_its_broken_part(partner: Partner, broken:
         actor="dispatcher", now=timezone.now(),
     )  # fmt: skip
 
-    adopting.adopt(partner, booking(ours, **broken), now=NOW)
+    remote_bookings.adopt(partner, booking(ours, **broken), now=NOW)
 
     ours = Booking.objects.get()
     assert (ours.status, ours.remote_status, ours.period) == ("confirmed", "RESERVED", slot(12, 13))
@@ -441,11 +441,14 @@ def test_of_an_ask_nothing_is_left_out(broken: dict[str, Any]) -> None:
     ],
 )  # fmt: skip
 def test_a_zone_is_taken_where_it_can_mean_only_one(told: str, zone: str | None) -> None:
-    assert zones.known(told) == zone
+    assert time_zones.known(told) == zone
 
 
 def test_every_zone_we_name_exists() -> None:
-    assert all(zones.known(name) == name for name in [*zones.WINDOWS.values(), *zones.OF_COUNTRY.values()])
+    assert all(
+        time_zones.known(name) == name
+        for name in [*time_zones.WINDOWS.values(), *time_zones.OF_COUNTRY.values()]
+    )
 
 
 # Bounded work

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from roaming.ocpi import addresses, client
+from roaming.ocpi import client, url_guard
 from roaming.ocpi.client import Answer, Exchange, Http, Peer, Refused, Unreachable
 from tests.roaming.peers import Asked, Reply, ScriptedPeer, envelope
 
@@ -225,15 +225,15 @@ def test_a_relative_link_among_others_is_followed() -> None:
 def test_private_addresses_are_never_called(address: str, settings: Any) -> None:
     settings.BERTH_ALLOW_PRIVATE_PARTNERS = False
 
-    with pytest.raises(addresses.HostileAddress):
-        addresses.check_address(ipaddress.ip_address(address))
+    with pytest.raises(url_guard.HostileAddress):
+        url_guard.check_address(ipaddress.ip_address(address))
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8"])
 def test_public_addresses_are(address: str, settings: Any) -> None:
     settings.BERTH_ALLOW_PRIVATE_PARTNERS = False
 
-    addresses.check_address(ipaddress.ip_address(address))
+    url_guard.check_address(ipaddress.ip_address(address))
 
 
 @pytest.mark.parametrize(
@@ -258,8 +258,8 @@ def test_public_addresses_are(address: str, settings: Any) -> None:
 def test_urls_that_are_not_called(url: str, settings: Any) -> None:
     settings.BERTH_ALLOW_PRIVATE_PARTNERS = False
 
-    with pytest.raises(addresses.HostileAddress):
-        addresses.check_url(url)
+    with pytest.raises(url_guard.HostileAddress):
+        url_guard.check_url(url)
 
 
 def test_a_name_that_leads_home_is_refused_where_it_is_connected_to(

@@ -16,8 +16,9 @@ from bookings.models import Booking, BookingOption
 from bookings.operations import cancel_booking, change_booking, request_booking
 from bookings.search.offers import find_slots
 from depots.models import Depot, Evse, Organisation
-from roaming import deliveries, registration
+from roaming import registration
 from roaming.models import Delivery, Partner, PartnerObject
+from roaming.outbound import deliveries
 from simulators.partner.platform import SimulatedPartner
 from tests.factories import make_fleet, make_operator, make_vehicle, slot
 from tests.roaming.dying import worker_that_dies
@@ -405,7 +406,9 @@ def test_a_lost_push_is_made_good_by_looking_again(
     eventually(settled(booking, "confirmed"))
 
 
-@pytest.mark.parametrize("point", ["after deliveries.claim", "after asks.begin", "instead of asks.answered"])
+@pytest.mark.parametrize(
+    "point", ["after deliveries.claim", "after our_requests.begin", "instead of our_requests.answered"]
+)
 def test_a_worker_killed_while_it_asks_books_once(
     network: SimulatedPartner,
     registered: Partner,

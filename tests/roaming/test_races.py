@@ -17,8 +17,9 @@ from django.db import connection
 from bookings.models import Booking, BookingRequest, Occupancy
 from depots.models import Agreement, Depot, Evse
 from depots.periods import Period
+from roaming.inbound import partner_requests
+from roaming.inbound.partner_requests import Ask, Outcome, post_ask
 from roaming.models import Partner
-from roaming.operations import Ask, Outcome, asking, post_ask
 from tests.factories import NOW, make_depot, make_evse, option_of, slot
 from tests.roaming.partners import BOOKINGS, authorization, booking_request, make_partner
 from tests.serving import BerthServer
@@ -138,7 +139,7 @@ def test_without_the_queue_of_a_request_id_an_edit_is_kept_twice(monkeypatch: py
 
     ask(11)
     both_looked = threading.Barrier(2)
-    looked = asking.is_repeated
+    looked = partner_requests.is_repeated
 
     def look_together(*args: Any, **kwargs: Any) -> bool:
         found = looked(*args, **kwargs)
@@ -151,8 +152,8 @@ def test_without_the_queue_of_a_request_id_an_edit_is_kept_twice(monkeypatch: py
         finally:
             connection.close()
 
-    monkeypatch.setattr(asking, "_queue", lambda partner, ask: None)
-    monkeypatch.setattr(asking, "is_repeated", look_together)
+    monkeypatch.setattr(partner_requests, "_queue", lambda partner, ask: None)
+    monkeypatch.setattr(partner_requests, "is_repeated", look_together)
     with ThreadPoolExecutor(2) as pool:
         for done in [pool.submit(edit) for _ in range(2)]:
             done.result()

@@ -15,8 +15,9 @@ from bookings.models import Booking, BookingOption
 from bookings.operations import request_booking
 from depots.models import Depot, Organisation
 from depots.periods import Period
+from roaming.mirror import places
 from roaming.models import Partner, PartnerObject
-from roaming.ocpi.v2_3_0 import mirroring, schemas
+from roaming.ocpi.v2_3_0 import schemas
 from tests.factories import NOW, at, make_fleet, make_vehicle, slot
 from tests.roaming.partners import Caller, code, data, make_partner
 
@@ -158,7 +159,7 @@ def plug(**changes: Any) -> dict[str, Any]:
 
 
 def read_location(partner: Partner, raw: dict[str, Any]) -> Depot:
-    return mirroring.keep_location(partner, schemas.read_location(copy.deepcopy(raw)).value, now=NOW)
+    return places.keep_location(partner, schemas.read_location(copy.deepcopy(raw)).value, now=NOW)
 
 
 def path(any_id: str = "CB-881") -> str:
@@ -595,4 +596,4 @@ def test_a_location_of_ours_is_never_overwritten(partner: Partner) -> None:
     )
 
     with pytest.raises(schemas.UnreadableError, match="somebody else"):
-        mirroring.keep_booking_location(partner, schemas.read_booking_location(offer()).value, now=NOW)
+        places.keep_booking_location(partner, schemas.read_booking_location(offer()).value, now=NOW)

@@ -15,9 +15,10 @@ from django.test.utils import CaptureQueriesContext
 from bookings.models import Booking, BookingOption
 from bookings.operations import cancel_booking, hold_slot, request_booking
 from depots.models import Agreement
-from roaming import calendars, tasks
+from roaming import tasks
 from roaming.models import Delivery, Partner
 from roaming.ocpi.v2_3_0 import present
+from roaming.outbound import calendars
 from tests.factories import (
     NOW,
     make_depot,

@@ -15,9 +15,10 @@ from django.utils import timezone
 
 from bookings.models import Booking, BookingOption
 from bookings.operations import cancel_booking, change_booking, request_booking
-from roaming import deliveries, registration, tasks
+from roaming import registration, tasks
 from roaming.models import Delivery, Partner
 from roaming.ocpi.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
+from roaming.outbound import deliveries
 from tests.factories import at, make_depot, make_evse, make_operator, open_depot, option_of, slot
 from tests.roaming.dying import worker_that_dies
 from tests.roaming.partners import make_partner

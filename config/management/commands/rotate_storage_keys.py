@@ -7,7 +7,7 @@ from django.core.management.base import CommandError
 from config.operator_command import OperatorCommand
 from depots.models import Charger
 from depots.secrets import UnreadableSecretError, is_under_newest_key
-from roaming.operations.rotating import rotate_stored_secrets
+from roaming.stored_secrets import rotate_stored_secrets
 
 
 class Command(OperatorCommand):

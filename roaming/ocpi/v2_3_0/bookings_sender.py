@@ -14,12 +14,13 @@ from ninja import Router
 
 from bookings.models import Booking, BookingOption
 from roaming import access, deviations
+from roaming.inbound import partner_requests
+from roaming.inbound.partner_requests import Ask, post_ask
 from roaming.ocpi.auth import Caller, caller_of, own_party, registered, speaks_for
 from roaming.ocpi.envelope import Code, RefusalError, ok, read_object
 from roaming.ocpi.paging import Page, span
 from roaming.ocpi.v2_3_0 import mapping, present, schemas
 from roaming.ocpi.wire import Wire
-from roaming.operations import Ask, asking, post_ask
 
 router = Router(auth=registered)
 MOST_TOKENS = 36
@@ -27,12 +28,12 @@ MOST_TOKENS = 36
 LARGEST_ASK = 16 * 1024
 REFERENCE_MISSING = "booking_request.authorization_reference_missing"
 
-ANSWERS: dict[type[asking.AskError], Code] = {
-    asking.PlaceUnknown: Code.UNKNOWN_LOCATION,
-    asking.PlaceUnclear: Code.NOT_ENOUGH,
-    asking.Malformed: Code.INVALID,
-    asking.Over: Code.INVALID,
-    asking.TooManyAsks: Code.INVALID,
+ANSWERS: dict[type[partner_requests.AskError], Code] = {
+    partner_requests.PlaceUnknown: Code.UNKNOWN_LOCATION,
+    partner_requests.PlaceUnclear: Code.NOT_ENOUGH,
+    partner_requests.Malformed: Code.INVALID,
+    partner_requests.Over: Code.INVALID,
+    partner_requests.TooManyAsks: Code.INVALID,
 }
 
 
@@ -105,7 +106,7 @@ def ask(request: HttpRequest) -> HttpResponse:
     operator = own_party(caller, "CPO")
     try:
         outcome = post_ask(caller.partner, _ask(reading, received), operator=operator, now=now)
-    except asking.AskError as error:
+    except partner_requests.AskError as error:
         raise RefusalError(ANSWERS[type(error)], f"{error.field}: {error}") from error
     finally:
         deviations.count(caller.partner, reading.deviations)

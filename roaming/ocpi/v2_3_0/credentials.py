@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import Router
 
-from roaming import deviations, parties, registration
+from roaming import deviations, party_roles, registration
 from roaming.ocpi.auth import Caller, anybody_known, caller_of
 from roaming.ocpi.envelope import Code, RefusalError, ok, read_object
 from roaming.ocpi.handshake import CannotAgree
@@ -110,9 +110,9 @@ def _refusals(caller: Caller) -> Iterator[None]:
         yield
     except (registration.AlreadyRegistered, registration.NotRegistered) as error:
         raise _out_of_turn(caller, str(error)) from error
-    except parties.WrongParty as error:
+    except party_roles.WrongParty as error:
         raise RefusalError(Code.INVALID, str(error)) from error
-    except parties.RegistrationError as error:
+    except party_roles.RegistrationError as error:
         raise RefusalError(Code.SERVER_ERROR, str(error)) from error
     except CannotAgree as error:
         raise RefusalError(Code(error.status_code), error.public) from error

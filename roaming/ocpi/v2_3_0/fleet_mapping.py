@@ -11,7 +11,7 @@ from typing import Any
 from bookings.models import Booking, BookingRequest, BookingStatus, Vehicle
 from bookings.operations import RemoteState
 from depots.periods import Period
-from roaming.ocpi.salvage import read
+from roaming.ocpi.lenient import read
 from roaming.ocpi.v2_3_0 import schemas
 from roaming.ocpi.v2_3_0.mapping import CANCELLED_BY, OUR_DECISION, OUR_SIDE, OUR_STATUS
 from roaming.ocpi.v2_3_0.schemas import (

@@ -14,14 +14,16 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import Router
 
-from roaming import deviations, pulls
+from roaming import deviations
+from roaming.mirror import places, remote_bookings
+from roaming.mirror.remote_bookings import BOOKING, BOOKING_LOCATION
 from roaming.models import Partner, PartnerObject
 from roaming.ocpi.auth import caller_of, registered, speaks_for
 from roaming.ocpi.envelope import Code, RefusalError, ok, read_object
-from roaming.ocpi.v2_3_0 import adopting, mirroring, schemas
-from roaming.ocpi.v2_3_0.adopting import BOOKING, BOOKING_LOCATION
+from roaming.ocpi.v2_3_0 import schemas
 from roaming.ocpi.v2_3_0.schemas import UnreadableError
 from roaming.ocpi.wire import read_time
+from roaming.outbound import pulls
 from roaming.switches import switch
 
 router = Router(auth=registered)
@@ -64,7 +66,7 @@ def receive(request: HttpRequest, rest: str) -> HttpResponse:
 def _on_booking(request: HttpRequest, partner: Partner, address: Address, now: datetime) -> HttpResponse:
     if request.method == "DELETE":
         raise _not_offered("A booking is cancelled, never deleted.", address)
-    kept = adopting.find_kept_booking(
+    kept = remote_bookings.find_kept_booking(
         partner, address.country_code, address.party_id, address.id, lock=request.method == "PATCH"
     )
     if request.method == "GET":
@@ -77,14 +79,14 @@ def _on_booking(request: HttpRequest, partner: Partner, address: Address, now: d
             raise UnreadableError("id", "is not the id in the path")
         if address.id.upper() != told.id.upper():
             deviations.count(partner, ["path.request_id"])
-        adopted = adopting.adopt(partner, body, now=now)
+        adopted = remote_bookings.adopt(partner, body, now=now)
         return ok(http=201 if adopted.is_new else 200)
     patch = schemas.read_patch("booking", body)
     held = _held(kept)
     if _is_old(held, patch.value):
         return ok()
     deviations.count(partner, patch.deviations)
-    adopting.adopt(
+    remote_bookings.adopt(
         partner, _patched(held, patch.value, ("id", "request_id", "country_code", "party_id")), now=now
     )
     return ok()
@@ -152,14 +154,14 @@ def _keep_offer(partner: Partner, address: Address, raw: dict[str, Any], now: da
     _check_party(address, told.country_code, told.party_id)
     if told.id.upper() != address.id.upper():
         raise UnreadableError("id", "is not the id in the path")
-    adopted = adopting.adopt_offer(partner, raw, now=now)
-    if adopted.is_new and mirroring.is_stub(adopted.option.depot):
+    adopted = remote_bookings.adopt_offer(partner, raw, now=now)
+    if adopted.is_new and places.is_stub(adopted.option.depot):
         pulls.soon(partner, now=now)  # an offer at a place we have not read yet
     return adopted.is_new
 
 
 def _kept_offer(partner: Partner, address: Address, *, lock: bool) -> PartnerObject | None:
-    return adopting.find_kept(
+    return remote_bookings.find_kept(
         partner, BOOKING_LOCATION, address.country_code, address.party_id, address.id, lock=lock
     )
 

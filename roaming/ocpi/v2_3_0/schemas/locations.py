@@ -132,7 +132,7 @@ class Evse(Wire):
 
 
 class Location(SentWhole):
-    """`time_zone` of a partner is one we know, or none (zones.py)."""
+    """`time_zone` of a partner is one we know, or none (time_zones.py)."""
 
     keep_empty: ClassVar[frozenset[str]] = frozenset({"evses"})
     always_sent: ClassVar[frozenset[str]] = frozenset(

@@ -1,7 +1,7 @@
 """What partners really send, brought into the shape of 2.3.0 and Bookings 1.1 (ocpi.md §4 and §4.1).
 
 First the names and shapes: keys with blanks, fields of Bookings 1.0, single values for lists. Then the models, which
-forgive spellings and leave out what is broken (salvage.py). Every forgiven thing is named in `Read.deviations`. What
+forgive spellings and leave out what is broken (lenient.py). Every forgiven thing is named in `Read.deviations`. What
 stays wrong raises UnreadableError.
 """
 
@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Any, TypeVar
 
-from roaming.ocpi import zones
-from roaming.ocpi.salvage import read
+from roaming.mirror import time_zones
+from roaming.ocpi.lenient import read
 from roaming.ocpi.v2_3_0.schemas.bookings import (
     Booking,
     BookingLocation,
@@ -513,7 +513,7 @@ def _mend_zone(location: dict[str, Any], notes: Notes) -> None:
     told = location.get("time_zone")
     if told is None:
         return  # SentWhole notes it
-    zone = zones.known(told) if isinstance(told, str) else None
+    zone = time_zones.known(told) if isinstance(told, str) else None
     if zone is None:
         notes.add("location.time_zone.unreadable")
         del location["time_zone"]

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 
-from roaming.deliveries import unlocked
 from roaming.models import Delivery, Partner
+from roaming.outbound.deliveries import unlocked
 from roaming.registration import wake_sender
 
 # An offer's calendar reaches a day further every day, without anything having happened.

@@ -16,8 +16,9 @@ from django.db import transaction
 from bookings.models import Booking, BookingOption, BookingRequest
 from bookings.operations import RemoteState, adopt_remote
 from roaming import deviations
+from roaming.mirror import places
 from roaming.models import Delivery, Partner, PartnerObject
-from roaming.ocpi.v2_3_0 import mirroring, schemas
+from roaming.ocpi.v2_3_0 import schemas
 from roaming.ocpi.v2_3_0.fleet_mapping import Posted, is_older, received_at, state_in
 from roaming.ocpi.v2_3_0.schemas import UnreadableError
 from roaming.switches import switch
@@ -80,13 +81,13 @@ def adopt_offer(partner: Partner, raw: dict[str, Any], *, now: datetime) -> Adop
         )
         if is_new:
             _check_room(partner)
-        option = mirroring.option_of(partner, told.country_code, told.party_id, told.id)
+        option = places.option_of(partner, told.country_code, told.party_id, told.id)
         is_older = kept.last_updated is not None and told.last_updated < kept.last_updated
         if option is not None and is_older and not option.is_withdrawn:
             return AdoptedOffer(option, is_new=False)
         kept.raw, kept.last_updated, kept.received_at = raw, told.last_updated, now
         kept.save()
-        option = mirroring.keep_booking_location(partner, told, now=now)
+        option = places.keep_booking_location(partner, told, now=now)
     deviations.count(partner, reading.deviations)
     return AdoptedOffer(option, is_new)
 
@@ -165,7 +166,7 @@ def _take_over(
 
 
 def _posted(ask: BookingRequest, answers: int | None) -> Posted | None:
-    """What the partner may have got of an ask (asks.py); None while it has got nothing."""
+    """What the partner may have got of an ask (our_requests.py); None while it has got nothing."""
     row = Delivery.objects.filter(kind=Delivery.Kind.REQUEST, object_id=ask.pk).only("delivered").first()
     so_far = (row.delivered or {}) if row else {}
     if not so_far.get("posts") or "sent" not in so_far:

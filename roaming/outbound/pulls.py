@@ -16,12 +16,14 @@ from django.db import transaction
 from django.db.models import Q
 
 from depots.models import Organisation
-from roaming import deliveries, deviations, registration
+from roaming import deviations, registration
+from roaming.mirror import places, remote_bookings
 from roaming.models import Partner
 from roaming.ocpi.client import CallFailed, Http, Party, Peer, joined
-from roaming.ocpi.v2_3_0 import adopting, mirroring, schemas
+from roaming.ocpi.v2_3_0 import schemas
 from roaming.ocpi.v2_3_0.schemas import UnreadableError
 from roaming.ocpi.wire import time_out
+from roaming.outbound import deliveries
 
 logger = structlog.get_logger(__name__)
 
@@ -119,7 +121,7 @@ def finished(pull: Pull, *, now: datetime) -> None:
         partner = Partner.objects.select_related("organisation").get(pk=pull.partner_id)
         if pull.is_complete:
             for party in {crawl.party for crawl in pull.crawls if crawl.kind == "booking_location"}:
-                mirroring.withdraw_missing(
+                places.withdraw_missing(
                     partner, *party, seen=pull.seen.get(party, set()), before=pull.started_at
                 )
         partner = Partner.objects.select_for_update(no_key=True).get(pk=pull.partner_id)
@@ -159,7 +161,7 @@ def _keep(partner: Partner, crawl: Crawl, pull: Pull, raw: Any, now: datetime) -
     if len(json.dumps(raw)) > LARGEST_OBJECT:
         raise UnreadableError("", f"is larger than {LARGEST_OBJECT} bytes")
     if crawl.kind == "booking":
-        adopting.adopt(partner, raw if isinstance(raw, dict) else {}, now=now)
+        remote_bookings.adopt(partner, raw if isinstance(raw, dict) else {}, now=now)
         return []
     if crawl.kind == "location":
         return _keep_location(partner, crawl, raw, now)
@@ -167,9 +169,9 @@ def _keep(partner: Partner, crawl: Crawl, pull: Pull, raw: Any, now: datetime) -
     if not _is_of(offer, crawl.party):
         return ["booking_location.of_another_party"]
     pull.seen.setdefault(crawl.party, set()).add(offer.id)
-    adopted = adopting.adopt_offer(partner, raw, now=now)
+    adopted = remote_bookings.adopt_offer(partner, raw, now=now)
     # Locations are read before; of a push they may follow.
-    return ["booking_location.location_not_told"] if mirroring.is_stub(adopted.option.depot) else []
+    return ["booking_location.location_not_told"] if places.is_stub(adopted.option.depot) else []
 
 
 def _keep_location(partner: Partner, crawl: Crawl, raw: Any, now: datetime) -> list[str]:
@@ -177,7 +179,7 @@ def _keep_location(partner: Partner, crawl: Crawl, raw: Any, now: datetime) -> l
     if not _is_of(location.value, crawl.party):
         return ["location.of_another_party"]
     is_partial = "evse.unreadable" in location.deviations
-    depot = mirroring.keep_location(partner, location.value, is_partial=is_partial, now=now)
+    depot = places.keep_location(partner, location.value, is_partial=is_partial, now=now)
     if location.value.time_zone is None:
         logger.warning(
             "a depot has no time zone that can be read", depot=depot.code, shown_in=depot.time_zone

@@ -11,11 +11,12 @@ import structlog
 
 from bookings.models import Booking, BookingOption
 from depots.models import Agreement
-from roaming import access, deliveries, registration
-from roaming.deliveries import Lease, Push
+from roaming import access, registration
 from roaming.models import Delivery, Partner
 from roaming.ocpi.client import Party, joined
 from roaming.ocpi.v2_3_0 import present
+from roaming.outbound import deliveries
+from roaming.outbound.deliveries import Lease, Push
 from roaming.switches import switch
 
 logger = structlog.get_logger(__name__)

@@ -21,14 +21,15 @@ from django.dispatch import receiver
 from bookings.models import Booking, BookingRequest, BookingStatus
 from bookings.operations import RemoteState, adopt_remote
 from bookings.signals import partner_asked
-from roaming import deliveries, registration
-from roaming.deliveries import Lease
+from roaming import registration
+from roaming.mirror import places, remote_bookings
 from roaming.models import Delivery, Partner
 from roaming.ocpi.client import Answer, Peer, Refused, Unreachable, joined
-from roaming.ocpi.v2_3_0 import adopting, mirroring
 from roaming.ocpi.v2_3_0.fleet_mapping import request_out
 from roaming.ocpi.v2_3_0.schemas import UnreadableError
 from roaming.ocpi.wire import time_out
+from roaming.outbound import deliveries
+from roaming.outbound.deliveries import Lease
 
 Decision = BookingRequest.Decision
 OVERLAP = timedelta(minutes=5)
@@ -53,7 +54,7 @@ class Turn:
     is_repeated: bool
 
 
-@receiver(partner_asked, dispatch_uid="roaming.asks")
+@receiver(partner_asked, dispatch_uid="roaming.outbound.our_requests")
 def enqueue(sender: object, request: BookingRequest, at: datetime, **_: object) -> None:
     """In the transaction of the ask: leave it to the sender, and wake it when this commits."""
     partner = Partner.objects.filter(organisation=request.booking.depot.operator).first()
@@ -90,12 +91,12 @@ def begin(lease: Lease, *, now: datetime) -> Turn | None:
     looks = so_far["watching"] or so_far["posts"] >= 2
     if not looks and not so_far["posts"]:
         try:
-            body = request_out(ask.booking, ask, mirroring.only_evse_uid(ask.booking.option)).wire()
+            body = request_out(ask.booking, ask, places.only_evse_uid(ask.booking.option)).wire()
         except ValueError as error:
             _give_up(ask, str(error), now)
             deliveries.unchanged(lease)
             return None
-        so_far |= {"sent": body, "known": adopting.known_entries(row.partner, ask.booking)}
+        so_far |= {"sent": body, "known": remote_bookings.known_entries(row.partner, ask.booking)}
     if not looks:
         so_far |= {"posts": so_far["posts"] + 1}
     Delivery.objects.filter(pk=row.pk, leased_until=lease.until).update(delivered=so_far)
@@ -117,7 +118,7 @@ def answered(turn: Turn, answer: Answer, *, now: datetime) -> str:
     partner = _heard(turn, now)
     with transaction.atomic():
         try:
-            adopting.adopt(
+            remote_bookings.adopt(
                 partner, _object(answer.data), reason=answer.message, answers=turn.lease.object_id, now=now
             )
         except UnreadableError as error:
@@ -133,7 +134,7 @@ def found(turn: Turn, raw: dict[str, Any] | None, *, now: datetime) -> str:
     with transaction.atomic():
         if raw is not None:
             try:
-                adopting.adopt(partner, raw, now=now)
+                remote_bookings.adopt(partner, raw, now=now)
                 return _after(turn, partner, now)
             except UnreadableError as error:
                 _later(turn.lease, {"posts": 2}, f"unreadable booking: {error}", now)
@@ -195,7 +196,7 @@ def lost(turn: Turn, failure: Unreachable, *, now: datetime) -> None:
 def offer_read(turn: Turn, raw: Any, *, now: datetime) -> None:
     """The offer as it is after a refusal: its calendar was out of date (ocpi.md §7, row 20)."""
     partner = Partner.objects.select_related("organisation").get(pk=turn.lease.partner_id)
-    adopting.adopt_offer(partner, _object(raw), now=now)
+    remote_bookings.adopt_offer(partner, _object(raw), now=now)
 
 
 def _heard(turn: Turn, now: datetime) -> Partner:

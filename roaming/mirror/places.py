@@ -16,8 +16,8 @@ from bookings.models import BookingOption, OfferedSlot, TermsOverride
 from bookings.rules.terms import LIMITS, Terms
 from depots.models import Connector, Depot, Evse, OpeningHours
 from depots.periods import Period
+from roaming.mirror import time_zones
 from roaming.models import Partner
-from roaming.ocpi import zones
 from roaming.ocpi.v2_3_0 import schemas
 from roaming.ocpi.v2_3_0.mapping import ALL_DAY, EVSE_STATUS, minutes_in
 from roaming.ocpi.v2_3_0.schemas import EvseStatus, UnreadableError
@@ -160,7 +160,7 @@ def _known_zone(depot: Depot) -> str:
     """The zone of a depot whose zone was not told: the one known, else what its country settles, else UTC."""
     if depot.time_zone != "UTC":
         return depot.time_zone
-    return zones.of_country(depot.country) or "UTC"
+    return time_zones.of_country(depot.country) or "UTC"
 
 
 def _option(depot: Depot, code: str) -> BookingOption:

@@ -19,11 +19,12 @@ import structlog
 from django.db import connection, connections
 from django.utils import timezone
 
-from roaming import asks, calendars, deliveries, messages, pulls, pushes
-from roaming.deliveries import Lease, Push
+from roaming import message_log
 from roaming.models import Delivery
 from roaming.ocpi.client import BOOKING_TIMEOUT_S, CallFailed, Exchange, Http, Refused, Unreachable
 from roaming.ocpi.wire import UnreadableError
+from roaming.outbound import calendars, deliveries, our_requests, pulls, pushes
+from roaming.outbound.deliveries import Lease, Push
 from roaming.registration import WAKE_CHANNEL
 
 logger = structlog.get_logger(__name__)
@@ -102,7 +103,7 @@ class _Loop:
                 self._start(self._pull(partner_id))
         if self._tidied_at is None or now - self._tidied_at >= TIDY_EVERY:
             self._tidied_at = now
-            await self._in_thread(messages.forget_old, now=now)
+            await self._in_thread(message_log.forget_old, now=now)
             await self._in_thread(calendars.refresh, now=now)
 
     def _start(self, work: Any) -> None:
@@ -160,29 +161,29 @@ class _Loop:
         return await self._in_thread(deliveries.extend, lease, now=self.clock())
 
     async def _ask(self, lease: Lease) -> None:
-        turn = await self._in_thread(asks.begin, lease, now=self.clock())
+        turn = await self._in_thread(our_requests.begin, lease, now=self.clock())
         if turn is None:
             return
         try:
             if turn.body is None:
                 booking = await self._look_up(turn)
-                offer_url = await self._in_thread(asks.found, turn, booking, now=self.clock())
+                offer_url = await self._in_thread(our_requests.found, turn, booking, now=self.clock())
             else:
                 answer = await self._http.call(
                     turn.peer, "POST", turn.url, body=turn.body, time_limit_s=BOOKING_TIMEOUT_S
                 )
-                offer_url = await self._in_thread(asks.answered, turn, answer, now=self.clock())
+                offer_url = await self._in_thread(our_requests.answered, turn, answer, now=self.clock())
         except Refused as refusal:
-            offer_url = await self._in_thread(asks.refused, turn, refusal, now=self.clock())
+            offer_url = await self._in_thread(our_requests.refused, turn, refusal, now=self.clock())
         except Unreachable as failure:
-            await self._in_thread(asks.lost, turn, failure, now=self.clock())
+            await self._in_thread(our_requests.lost, turn, failure, now=self.clock())
             return
         if offer_url:
             with suppress(CallFailed, UnreadableError):
                 offer = await self._http.call(turn.peer, "GET", offer_url)
-                await self._in_thread(asks.offer_read, turn, offer.data, now=self.clock())
+                await self._in_thread(our_requests.offer_read, turn, offer.data, now=self.clock())
 
-    async def _look_up(self, turn: asks.Turn) -> dict[str, Any] | None:
+    async def _look_up(self, turn: our_requests.Turn) -> dict[str, Any] | None:
         """Our booking in the partner's list (S4), found by the request_id we gave it; the lease is kept up meanwhile."""
         async for page in self._http.pages(turn.peer, turn.url, {"date_from": turn.since}):
             for raw in page:
@@ -227,7 +228,7 @@ class _Loop:
         if self._said:
             said, self._said[:] = list(self._said), []
             with suppress(Exception):  # the log is for people; it must not stop deliveries
-                await self._in_thread(messages.record, said, now=self.clock())
+                await self._in_thread(message_log.record, said, now=self.clock())
 
     async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await _in(self._threads, partial(work, *args, **kwargs))
