@@ -19,7 +19,7 @@ from roaming import deviations
 from roaming.mirror import places
 from roaming.models import Delivery, Partner, PartnerObject
 from roaming.ocpi.v2_3_0 import schemas
-from roaming.ocpi.v2_3_0.fleet_mapping import Posted, is_older, received_at, state_in
+from roaming.ocpi.v2_3_0.bookings.emsp_mapping import Posted, is_older, received_at, state_in
 from roaming.ocpi.v2_3_0.schemas import UnreadableError
 from roaming.switches import switch
 

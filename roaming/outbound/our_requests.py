@@ -25,7 +25,7 @@ from roaming import registration
 from roaming.mirror import places, remote_bookings
 from roaming.models import Delivery, Partner
 from roaming.ocpi.client import Answer, Peer, Refused, Unreachable, joined
-from roaming.ocpi.v2_3_0.fleet_mapping import request_out
+from roaming.ocpi.v2_3_0.bookings.emsp_mapping import request_out
 from roaming.ocpi.v2_3_0.schemas import UnreadableError
 from roaming.ocpi.wire import time_out
 from roaming.outbound import deliveries

@@ -14,7 +14,7 @@ from roaming.mirror import remote_bookings
 from roaming.models import Delivery, Partner, PartnerObject
 from roaming.ocpi.client import Peer, Refused
 from roaming.ocpi.v2_3_0 import schemas
-from roaming.ocpi.v2_3_0.fleet_mapping import Posted, decision_in
+from roaming.ocpi.v2_3_0.bookings.emsp_mapping import Posted, decision_in
 from roaming.outbound import our_requests, pulls
 from roaming.outbound.deliveries import Lease
 from tests.factories import NOW, at, make_fleet, make_vehicle, slot

@@ -551,9 +551,9 @@ def test_a_refusal_does_not_tell_where_a_name_leads(
 def test_registrations_under_way_leave_threads_for_others(
     peer: Peer, invitation: registration.Invitation, platform: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from roaming.ocpi.v2_3_0 import credentials
+    from roaming.ocpi.v2_3_0.credentials import endpoint
 
-    monkeypatch.setattr(credentials, "MOST_AT_ONCE", 1)
+    monkeypatch.setattr(endpoint, "MOST_AT_ONCE", 1)
     go_on, url = threading.Event(), credentials_url(invitation.token_a, platform)
     other = invite("OTH", ["EMSP"])
     peer.replies["/versions"] = Reply(status=500, wait_for=go_on)

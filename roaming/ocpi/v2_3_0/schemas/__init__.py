@@ -1,6 +1,6 @@
 """The objects of OCPI 2.3.0: models for what we send, `read_*` for what partners send."""
 
-from roaming.ocpi.v2_3_0.schemas.bookings import (
+from roaming.ocpi.v2_3_0.bookings.schemas import (
     AccessInformation,
     AccessMethod,
     Booking,
@@ -26,7 +26,7 @@ from roaming.ocpi.v2_3_0.schemas.bookings import (
     TokenType,
     VehicleType,
 )
-from roaming.ocpi.v2_3_0.schemas.credentials import (
+from roaming.ocpi.v2_3_0.credentials.schemas import (
     Credentials,
     CredentialsRole,
     Endpoint,
@@ -35,7 +35,7 @@ from roaming.ocpi.v2_3_0.schemas.credentials import (
     Version,
     VersionDetails,
 )
-from roaming.ocpi.v2_3_0.schemas.locations import (
+from roaming.ocpi.v2_3_0.locations.schemas import (
     BusinessDetails,
     Connector,
     Evse,

@@ -15,15 +15,9 @@ from typing import Any, TypeVar
 
 from roaming.mirror import time_zones
 from roaming.ocpi.lenient import read
-from roaming.ocpi.v2_3_0.schemas.bookings import (
-    Booking,
-    BookingLocation,
-    BookingRequest,
-    Calendar,
-    Timeslot,
-)
-from roaming.ocpi.v2_3_0.schemas.credentials import Credentials, Version, VersionDetails
-from roaming.ocpi.v2_3_0.schemas.locations import Connector, Evse, Location
+from roaming.ocpi.v2_3_0.bookings.schemas import Booking, BookingLocation, BookingRequest, Calendar, Timeslot
+from roaming.ocpi.v2_3_0.credentials.schemas import Credentials, Version, VersionDetails
+from roaming.ocpi.v2_3_0.locations.schemas import Connector, Evse, Location
 from roaming.ocpi.wire import NOT_ASSIGNED, Notes, Read, UnreadableError, Wire, read_time
 
 W = TypeVar("W", bound=Wire)

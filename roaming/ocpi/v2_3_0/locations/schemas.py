@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from roaming.ocpi.v2_3_0.schemas.bookings import ConnectorFormat, EvsePosition, PowerType
+from roaming.ocpi.v2_3_0.bookings.schemas import ConnectorFormat, EvsePosition, PowerType
 from roaming.ocpi.wire import (
     CountryCode,
     Flag,

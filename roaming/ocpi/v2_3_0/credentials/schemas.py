@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from roaming.ocpi.v2_3_0.schemas.locations import BusinessDetails
+from roaming.ocpi.v2_3_0.locations.schemas import BusinessDetails
 from roaming.ocpi.wire import (
     CountryCode,
     HubPartyId,
