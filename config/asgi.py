@@ -24,27 +24,15 @@ MOST_BODY: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 # A thread serves one request; the database pool (settings.py) has one connection for each, and some to spare.
 _pages = WsgiThreads(wsgi.application, threads=8)
 
-# What a machine beside us asks of every process, the one for streams too.
-_HEALTH = {"/healthz", "/readyz", "/metrics"}
-
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Everything, in one process."""
+    """Everything that a serving process answers."""
     if scope["type"] == "lifespan":
         await _lifespan(receive, send)
     elif scope["type"] == "http" and scope["path"].startswith("/live/"):
         await _live()(scope, receive, send)
     elif scope["type"] == "http":
         await _page(scope, receive, send)
-
-
-async def live_only(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """The streams alone, for an installation whose pages come from `serve --wsgi`."""
-    if scope["type"] == "http" and not scope["path"].startswith("/live/") and scope["path"] not in _HEALTH:
-        await send({"type": "http.response.start", "status": 404, "headers": []})
-        await send({"type": "http.response.body"})
-    else:
-        await application(scope, receive, send)
 
 
 async def _page(scope: dict[str, Any], receive: Any, send: Any) -> None:

@@ -10,6 +10,8 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from config import metrics
+
 logger = structlog.get_logger(__name__)
 
 
@@ -34,9 +36,9 @@ def ready(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"ready": is_ready, **states}, status=200 if is_ready else 503)
 
 
-def metrics(request: HttpRequest) -> HttpResponse:
+def tell_metrics(request: HttpRequest) -> HttpResponse:
     return HttpResponse(
-        prometheus_client.generate_latest(), content_type=prometheus_client.CONTENT_TYPE_LATEST
+        prometheus_client.generate_latest(metrics.told()), content_type=prometheus_client.CONTENT_TYPE_LATEST
     )
 
 

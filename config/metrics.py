@@ -1,17 +1,24 @@
 """What an operator's Prometheus reads at /metrics: how requests fare here, and what is waiting in the database.
 
-With several serving processes each counts its own requests; what is waiting is the same for all of them.
+The processes of one `serve` count into files of a folder they share, and whichever is asked tells the sums, of those that
+have ended too; what is waiting in the database is the same for all of them.
 """
 
+import os
+import shutil
+import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import structlog
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from prometheus_client import REGISTRY, Histogram
+from prometheus_client import PLATFORM_COLLECTOR, REGISTRY, CollectorRegistry, Histogram, values
 from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from depots.models import Charger
@@ -25,6 +32,8 @@ REQUESTS = Histogram(
     ["method", "route", "status"],
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
+_FOLDER = "berth-metrics-"
+_FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
@@ -64,6 +73,46 @@ class Waiting(Collector):
 def install() -> None:
     """Add the database's gauges to what this process tells."""
     REGISTRY.register(Waiting())
+
+
+@contextmanager
+def summed_over_processes() -> Iterator[None]:
+    """Metrics that get their first value within, here or in forks of this process, are counted together.
+
+    One without labels has its value from its definition on, and would stay each process's own: give it a label.
+    """
+    _remove_left_over()
+    folder = tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-")
+    os.environ[_FOLDER_VARIABLE] = folder
+    values.ValueClass = values.MultiProcessValue()
+    try:
+        yield
+    finally:
+        del os.environ[_FOLDER_VARIABLE]
+        values.ValueClass = values.MutexValue
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def told() -> CollectorRegistry:
+    """What this process tells: of itself, or, where several serve, of all together.
+
+    Memory and CPU of a process are left out then: that of the one which happened to be asked would say nothing.
+    """
+    if _FOLDER_VARIABLE not in os.environ:
+        return REGISTRY
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)
+    registry.register(PLATFORM_COLLECTOR)
+    registry.register(Waiting())
+    return registry
+
+
+def _remove_left_over() -> None:
+    """Folders of processes that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
+        pid = folder.name.removeprefix(_FOLDER).partition("-")[0]
+        if not Path("/proc", pid).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _jobs() -> Metric:

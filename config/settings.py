@@ -4,6 +4,7 @@ Values that only suit a checkout on one's own machine are refused in production:
 turned `BERTH_DEBUG` off by name, or whose public address is not this machine.
 """
 
+import os
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -25,6 +26,10 @@ BERTH_VAR = Path(env.str("BERTH_VAR", default="") or BASE_DIR / "var").absolute(
 # Loopback by default: nobody else on the network sees a demo.
 BERTH_HTTP = env.str("BERTH_HTTP", default="127.0.0.1:8000")
 BERTH_OCPP = env.str("BERTH_OCPP", default="127.0.0.1:9000")
+
+# How many processes share the web server's port; each has a database pool of its own. One a core, but no more than the
+# default `max_connections` of PostgreSQL allows beside a worker and a gateway.
+BERTH_SERVE_PROCESSES = env.int("BERTH_SERVE_PROCESSES", default=min(len(os.sched_getaffinity(0)), 4))
 
 # Written into every address handed to partners, so it is never guessed from a request's Host header.
 # Who listens everywhere is reached here, as far as we can know.

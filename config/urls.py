@@ -7,7 +7,7 @@ from config import health
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.live),
     path("readyz", health.ready),
-    path("metrics", health.metrics),
+    path("metrics", health.tell_metrics),
     path("ocpi/", include("roaming.ocpi.urls")),
     path("", include("roaming.urls")),
     # bookings first: `/` is the day of who is signed in, and bookings passes strangers on to the sign-in of depots.

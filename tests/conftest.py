@@ -1,4 +1,4 @@
-"""What every test may use: a database server of the test run's own, and Berth's one-process server as users run it."""
+"""What every test may use: a database server of the test run's own, and Berth's server as users run it."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""`serve` as users run it: one process, one port, streams and pages side by side, a calm end."""
+"""`serve` as users run it: one port, streams and pages side by side, a calm end."""
 
 import asyncio
 import re
