@@ -31,11 +31,7 @@ def _statements(scene: world.Scene, day: int) -> int:
     from depots.periods import Period
 
     start = scene.now.replace(hour=10) + timedelta(days=day)
+    slot = operations.SlotRequest(period=Period(start, start + timedelta(hours=1)), **scene.ask)
     with counted() as seen:
-        operations.request_booking(
-            period=Period(start, start + timedelta(hours=1)),
-            actor="benchmark",
-            now=scene.now,
-            **scene.ask,
-        )
+        operations.request_booking(slot, actor="benchmark", now=scene.now)
     return len(seen)

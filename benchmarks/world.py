@@ -13,7 +13,7 @@ from tests.roaming.partners import make_partner
 
 @dataclass(frozen=True)
 class Scene:
-    """`ask` has what `request_booking` is told beside the period."""
+    """`ask` has the fields of a SlotRequest beside the period."""
 
     name: str
     ask: dict[str, Any]

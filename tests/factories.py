@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from bookings.models import BookingOption, TermsOverride, Token, Vehicle
+from bookings import operations
+from bookings.models import Booking, BookingOption, TermsOverride, Token, Vehicle
 from depots.models import (
     Agreement,
     Charger,
@@ -153,6 +154,21 @@ def make_user(organisation: Organisation, role: str = Membership.Role.DISPATCHER
 def option_of(evse: Evse) -> BookingOption:
     """The option an EVSE is offered under by itself."""
     return BookingOption.objects.get(code=evse.uid)
+
+
+def book_slot(*, actor: str = "test", now: datetime = NOW, **asked: Any) -> Booking:
+    """`operations.request_booking` of a SlotRequest with these fields."""
+    return operations.request_booking(operations.SlotRequest(**asked), actor=actor, now=now)
+
+
+def place_hold(*, actor: str = "test", now: datetime = NOW, **asked: Any) -> Booking:
+    """`operations.hold_slot` of a SlotRequest with these fields."""
+    return operations.hold_slot(operations.SlotRequest(**asked), actor=actor, now=now)
+
+
+def ask_for_slot(*, actor: str = "partner", now: datetime = NOW, **asked: Any) -> Booking:
+    """`operations.ask_to_book` of a SlotRequest with these fields."""
+    return operations.ask_to_book(operations.SlotRequest(**asked), actor=actor, now=now)
 
 
 def _letters(number: int) -> str:

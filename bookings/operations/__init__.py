@@ -23,10 +23,12 @@ from bookings.operations.partner_asks import (
     is_repeated,
 )
 from bookings.operations.remote_start import start_remotely, stop_remotely, take_remote_answer
+from bookings.operations.slot_request import SlotRequest
 from bookings.operations.undo import undo
 
 __all__ = [
     "RemoteState",
+    "SlotRequest",
     "adopt_remote",
     "affected",
     "ask_to_book",

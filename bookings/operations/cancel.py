@@ -9,6 +9,7 @@ from bookings.core.versions import SEEN_WHOLE, check_version
 from bookings.errors import PartnerSilent, ReasonUnknown, WrongStatus
 from bookings.models import Booking, BookingRequest, BookingStatus
 from bookings.operations import request_log
+from bookings.operations.request_log import Asked
 from bookings.rules import periods
 from bookings.signals import partner_asked
 
@@ -52,7 +53,7 @@ def cancel_booking(
     with calendars.one_operation():
         booking = lock_booking(booking_id)
         _check(booking, by, seen_version, now)
-        asked = request_log.asked_of(None, reason=reason)
+        asked = Asked(reason=reason).to_json()
         if not booking.is_ours:
             return _ask_partner(booking, asked, note, actor, now)
         request_log.decline_pending(booking, "The booking was cancelled.", actor=actor, now=now)

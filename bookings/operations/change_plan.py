@@ -12,6 +12,7 @@ from bookings.errors import DoesNotFit, EndsBeforeStart, NothingToChange, WrongS
 from bookings.models import Booking, BookingRequest, BookingStatus, BookingToken, Vehicle
 from bookings.operations import request_log
 from bookings.operations.create import candidates
+from bookings.operations.request_log import Asked
 from bookings.rules import fit, periods
 from bookings.rules.entitlement import TokenName, entitled, own_vehicle
 from bookings.rules.fit import Needs
@@ -59,11 +60,12 @@ class Wanted:
     def as_asked(self, booking: Booking, tokens: Sequence[BookingToken] | None) -> dict[str, Any]:
         """In the words of BookingRequest.asked."""
         timed = self.starts_at is not None or self.ends_at is not None
-        return request_log.asked_of(
-            self.period_of(booking) if timed else None,
+        asked = Asked(
+            period=self.period_of(booking) if timed else None,
             evse=self.evse, vehicle=self.vehicle, tokens=tokens, power_w=self.power_w, plate=self.plate,
             authorization_reference=self.authorization_reference, needs=self.needs,
         )  # fmt: skip
+        return asked.to_json()
 
 
 @dataclass

@@ -32,125 +32,49 @@ from bookings.models import (
     BookingToken,
     Enforcement,
     Occupancy,
-    Vehicle,
 )
 from bookings.models.bookings import new_request_id
 from bookings.operations import request_log
+from bookings.operations.slot_request import SlotRequest
 from bookings.pricing import quotes
 from bookings.rules import fit, periods, power
-from bookings.rules.entitlement import TokenName, entitled, own_vehicle
+from bookings.rules.entitlement import entitled, own_vehicle
 from bookings.rules.fit import Needs
 from bookings.rules.terms import Terms
 from bookings.search import availability
 from bookings.search.bookable import bookable_options, evses_with_bays, terms_for
 from bookings.signals import partner_asked
-from depots.models import Evse, Organisation
+from depots.models import Evse
 from depots.periods import Period
 
 
-@dataclass(frozen=True)
-class Wish:
-    """All that is asked for when a booking is made; see `request_booking`."""
-
-    fleet: Organisation
-    option: BookingOption
-    period: Period
-    needs: Needs
-    vehicle: Vehicle | None
-    evse: Evse | None
-    tokens: list[BookingToken]
-    power_w: int | None
-    plate: str
-    request_id: str
-    authorization_reference: str
-    party: tuple[str, str]
-    actor: str
-    now: datetime
-
-
-def request_booking(
-    *,
-    fleet: Organisation,
-    option: BookingOption,
-    period: Period,
-    vehicle: Vehicle | None = None,
-    needs: Needs | None = None,
-    evse: Evse | None = None,
-    tokens: Sequence[TokenName] | None = None,
-    power_w: int | None = None,
-    plate: str = "",
-    request_id: str = "",
-    authorization_reference: str = "",
-    party: tuple[str, str] = ("", ""),
-    received: dict[str, Any] | None = None,
-    fingerprint: str = "",
-    actor: str,
-    now: datetime,
-) -> Booking:
+def request_booking(request: SlotRequest, *, actor: str, now: datetime) -> Booking:
     """Book at once, or ask where the depot or a partner decides: CONFIRMED or REQUESTED.
 
-    `evse` narrows a pooled option to one of its EVSEs; `needs` replaces the vehicle's where there is none (a partner's
-    request); `tokens` default to the vehicle's; `party` is (country code, party id) of the asking eMSP.
     Raises a BookingError; nothing is left behind then.
     """
-    wanted = needs or Needs.of(vehicle)
-    with (
-        refusals(lambda: _nearest(option, fleet, evse, wanted, period, power_w, now)),
-        calendars.one_operation(),
-    ):
-        terms, locked = _lock_places(option, fleet, evse, now)
-        wish = _wish(
-            fleet=fleet, option=option, period=period, vehicle=vehicle, needs=needs, evse=evse, tokens=tokens,
-            power_w=power_w, plate=plate, request_id=request_id, authorization_reference=authorization_reference,
-            party=party, actor=actor, now=now,
-        )  # fmt: skip
-        asked = request_log.asked_of(
-            period,
-            option=option,
-            evse=evse,
-            vehicle=vehicle,
-            tokens=wish.tokens,
-            power_w=power_w,
-            needs=needs,
-        )
-        if option.is_mirror:
-            return _ask_partner(wish, terms, asked)
+    with refusals(lambda: _nearest(request, now)), calendars.one_operation():
+        terms, locked = _lock_places(request, now)
+        named = _named(request, now)
+        asked = request.asked(named.tokens).to_json()
+        if request.option.is_mirror:
+            return _ask_partner(named, terms, asked, actor=actor, now=now)
         status = BookingStatus.REQUESTED if terms.approval else BookingStatus.CONFIRMED
-        booking = _begin(wish, terms, locked, status)
+        booking = _begin(named, terms, locked, status, actor=actor, now=now)
         request_log.log(
-            booking, BookingRequest.Kind.CREATE, asked,
-            accepted=not terms.approval, received=received, fingerprint=fingerprint, actor=actor, now=now,
+            booking, BookingRequest.Kind.CREATE, asked, accepted=not terms.approval,
+            received=request.received, fingerprint=request.fingerprint, actor=actor, now=now,
         )  # fmt: skip
     return booking
 
 
-def hold_slot(
-    *,
-    fleet: Organisation,
-    option: BookingOption,
-    period: Period,
-    vehicle: Vehicle | None,
-    evse: Evse | None = None,
-    tokens: Sequence[TokenName] | None = None,
-    power_w: int | None = None,
-    request_id: str = "",
-    actor: str,
-    now: datetime,
-) -> Booking:
+def hold_slot(request: SlotRequest, *, actor: str, now: datetime) -> Booking:
     """Keep a slot for the term `hold_min` while its dispatcher reads the terms and confirms. Raises a BookingError."""
-    if option.is_mirror:
+    if request.option.is_mirror:
         raise NotOpenToYou("A partner's slot cannot be held, only requested.")
-    needs = Needs.of(vehicle)
-    with (
-        refusals(lambda: _nearest(option, fleet, evse, needs, period, power_w, now)),
-        calendars.one_operation(),
-    ):
-        terms, locked = _lock_places(option, fleet, evse, now)
-        wish = _wish(
-            fleet=fleet, option=option, period=period, vehicle=vehicle, needs=None, evse=evse, tokens=tokens, power_w=power_w,
-            plate="", request_id=request_id, authorization_reference="", party=("", ""), actor=actor, now=now,
-        )  # fmt: skip
-        return _begin(wish, terms, locked, BookingStatus.HELD)
+    with refusals(lambda: _nearest(request, now)), calendars.one_operation():
+        terms, locked = _lock_places(request, now)
+        return _begin(_named(request, now), terms, locked, BookingStatus.HELD, actor=actor, now=now)
 
 
 def confirm_hold(*, booking_id: int, seen_version: int | None = None, actor: str, now: datetime) -> Booking:
@@ -168,10 +92,10 @@ def confirm_hold(*, booking_id: int, seen_version: int | None = None, actor: str
             raise WrongStatus(booking.status, BookingStatus.CONFIRMED, gone)
         check_version(booking, seen_version, SEEN_WHOLE)
         approval = booking.terms.approval
-        asked = request_log.asked_of(
-            booking.period, option=booking.option, evse=booking.evse, vehicle=booking.vehicle,
+        asked = request_log.Asked(
+            period=booking.period, option=booking.option, evse=booking.evse, vehicle=booking.vehicle,
             tokens=list(booking.tokens.all()), power_w=booking.wished_power_w,
-        )  # fmt: skip
+        ).to_json()  # fmt: skip
         request_log.log(
             booking, BookingRequest.Kind.CREATE, asked, accepted=not approval, actor=actor, now=now
         )
@@ -293,56 +217,41 @@ def refusals(nearest: Callable[[], Period | None]) -> Iterator[None]:
         raise
 
 
-def _wish(
-    *,
-    fleet: Organisation,
-    option: BookingOption,
-    period: Period,
-    vehicle: Vehicle | None,
-    needs: Needs | None,
-    evse: Evse | None,
-    tokens: Sequence[TokenName] | None,
-    power_w: int | None,
-    plate: str,
-    request_id: str,
-    authorization_reference: str,
-    party: tuple[str, str],
-    actor: str,
-    now: datetime,
-) -> Wish:
-    vehicle = own_vehicle(vehicle, fleet)
-    if not bookable_options(fleet, now=now).filter(pk=option.pk).exists():
+@dataclass(frozen=True)
+class _Named:
+    """A request as it counts under the locks: its vehicle as it is by now, its party and id known, and its tokens."""
+
+    request: SlotRequest
+    tokens: list[BookingToken]
+
+
+def _named(request: SlotRequest, now: datetime) -> _Named:
+    """Raises VehicleUnknown, NotOpenToYou or TokenUnusable."""
+    fleet, party = request.fleet, request.party
+    vehicle = own_vehicle(request.vehicle, fleet)
+    if not bookable_options(fleet, now=now).filter(pk=request.option.pk).exists():
         raise NotOpenToYou("This depot is not open to you.")
-    request_id = request_id or new_request_id()
-    return Wish(
-        fleet=fleet,
-        option=option,
-        period=period.in_utc(),
-        needs=needs or Needs.of(vehicle),
+    named = replace(
+        request,
+        period=request.period.in_utc(),
         vehicle=vehicle,
-        evse=evse,
-        tokens=entitled(tokens, vehicle, fleet, party),
-        power_w=power_w,
-        plate=plate or (vehicle.plate if vehicle else ""),
-        request_id=request_id,
-        authorization_reference=authorization_reference,
+        plate=request.plate or (vehicle.plate if vehicle else ""),
+        request_id=request.request_id or new_request_id(),
         party=party if any(party) else (fleet.country_code, fleet.emsp_party_id),
-        actor=actor,
-        now=now,
     )
+    return _Named(named, entitled(request.tokens, vehicle, fleet, party))
 
 
-def _lock_places(
-    option: BookingOption, fleet: Organisation, evse: Evse | None, now: datetime
-) -> tuple[Terms, set[int]]:
+def _lock_places(request: SlotRequest, now: datetime) -> tuple[Terms, set[int]]:
     """Lock what a new booking may take (EVSEs by id), then read its terms: nothing of either changes until the
     transaction ends.
 
     The depot too where a limit of power or of bookings counts; when that turns out only under the locks, all is done
     again.
     """
+    option, evse = request.option, request.evse
     while True:
-        terms = terms_for(option, fleet, now=now)
+        terms = terms_for(option, request.fleet, now=now)
         if option.is_mirror:
             return terms, set()
         counts = _counts(option, terms)
@@ -355,7 +264,7 @@ def _lock_places(
                 lock_depot(option.depot_id)
             locked = {*pool, *overdue}
             lock_ids(locked)
-            terms = terms_for(option, fleet, now=now)
+            terms = terms_for(option, request.fleet, now=now)
             if counts or not _counts(option, terms):
                 return terms, locked
             transaction.set_rollback(True)
@@ -366,103 +275,107 @@ def _counts(option: BookingOption, terms: Terms) -> bool:
     return terms.max_open_bookings is not None or power.can_bind(option.depot)
 
 
-def _begin(wish: Wish, terms: Terms, locked: set[int], status: BookingStatus) -> Booking:
+def _begin(
+    named: _Named, terms: Terms, locked: set[int], status: BookingStatus, *, actor: str, now: datetime
+) -> Booking:
     """Look and take, under the locks of `_lock_places`: the heart of every booking at a depot of ours."""
-    option, now = wish.option, wish.now
+    request, option = named.request, named.request.option
     evses = list(evses_with_bays().filter(options=option, is_withdrawn=False))
     # The depot as it is by now: the one that came with the option was read before the locks.
-    periods.check_period(terms, evses[0].depot if evses else option.depot, wish.period, now=now)
-    _check_open_bookings(wish, terms)
-    pool = candidates(evses, wish.needs, wish.evse)
-    occupancy.queue_to_claim(terms, wish.tokens, [wish.vehicle.pk if wish.vehicle else None])
-    sweep_holds(list(locked), wish.period.widened(terms.early_start, terms.tail), now=now)
-    free = free_places(pool, wish.needs, wish.period, terms, now=now)
+    periods.check_period(terms, evses[0].depot if evses else option.depot, request.period, now=now)
+    _check_open_bookings(request, terms, now)
+    pool = candidates(evses, request.must_fit, request.evse)
+    occupancy.queue_to_claim(terms, named.tokens, [request.vehicle.pk if request.vehicle else None])
+    sweep_holds(list(locked), request.period.widened(terms.early_start, terms.tail), now=now)
+    free = free_places(pool, request.must_fit, request.period, terms, now=now)
     if not free:
         raise SlotTaken
-    evse, watts = _first_with_power(free, pool, wish, terms)
-    booking = _booking(wish, terms, evse, watts)
+    evse, watts = _first_with_power(free, pool, request, terms, now)
+    booking = _booking(request, terms, evse, watts, now)
     if status == BookingStatus.HELD:
         booking.held_until = now + terms.hold_time
     if status == BookingStatus.REQUESTED:
-        booking.decide_until = decide_until(booking, wish.period, now)
-    return lifecycle.begin(booking, status, tokens=wish.tokens, actor=wish.actor, at=now)
+        booking.decide_until = decide_until(booking, request.period, now)
+    return lifecycle.begin(booking, status, tokens=named.tokens, actor=actor, at=now)
 
 
-def _check_open_bookings(wish: Wish, terms: Terms) -> None:
+def _check_open_bookings(request: SlotRequest, terms: Terms, now: datetime) -> None:
     """Raises TooManyBookings. The depot's lock lets the second look after the first has booked."""
     most = terms.max_open_bookings
     if most is None:
         return
-    live = Booking.objects.filter(fleet=wish.fleet, depot=wish.option.depot_id, status__in=LIVE)
+    live = Booking.objects.filter(fleet=request.fleet, depot=request.option.depot_id, status__in=LIVE)
     # A hold that ran out stands in nobody's way, whether or not somebody has swept it.
-    if live.exclude(status=BookingStatus.HELD, held_until__lte=wish.now).count() >= most:
-        raise TooManyBookings(f"{wish.fleet} may have {most} open bookings at this depot, and has them.")
+    if live.exclude(status=BookingStatus.HELD, held_until__lte=now).count() >= most:
+        raise TooManyBookings(f"{request.fleet} may have {most} open bookings at this depot, and has them.")
 
 
-def _booking(wish: Wish, terms: Terms, evse: Evse | None, watts: int) -> Booking:
+def _booking(request: SlotRequest, terms: Terms, evse: Evse | None, watts: int, now: datetime) -> Booking:
     price = quotes.quote(
-        wish.option, wish.fleet, wish.period, power_w=watts, vehicle=wish.vehicle, now=wish.now
+        request.option, request.fleet, request.period, power_w=watts, vehicle=request.vehicle, now=now
     )
-    outbound, inbound = wish.option.is_mirror, wish.fleet.is_partner
+    outbound, inbound = request.option.is_mirror, request.fleet.is_partner
     return Booking(
         route=Booking.Route.OUTBOUND if outbound else Booking.Route.INBOUND if inbound else Booking.Route.OWN,
-        request_id=wish.request_id,
-        authorization_reference=wish.authorization_reference or wish.request_id[:36],
-        customer_country=wish.party[0].upper(),
-        customer_party=wish.party[1].upper(),
-        fleet=wish.fleet,
-        depot=wish.option.depot,
-        option=wish.option,
+        request_id=request.request_id,
+        authorization_reference=request.authorization_reference or request.request_id[:36],
+        customer_country=request.party[0].upper(),
+        customer_party=request.party[1].upper(),
+        fleet=request.fleet,
+        depot=request.option.depot,
+        option=request.option,
         evse=evse,
-        vehicle=wish.vehicle,
-        plate=wish.plate,
-        starts_at=wish.period.starts_at,
-        ends_at=wish.period.ends_at,
+        vehicle=request.vehicle,
+        plate=request.plate,
+        starts_at=request.period.starts_at,
+        ends_at=request.period.ends_at,
         promised_power_w=watts,
-        wished_power_w=wish.power_w,
+        wished_power_w=request.power_w,
         terms_json=terms.to_json(),
         quote=price.to_json() if price else {},
         enforcement=Enforcement.NOT_DUE,
     )
 
 
-def _ask_partner(wish: Wish, terms: Terms, asked: dict[str, Any]) -> Booking:
+def _ask_partner(named: _Named, terms: Terms, asked: dict[str, Any], *, actor: str, now: datetime) -> Booking:
     """A booking at a partner's depot occupies nothing here; it stays requested until the partner has answered."""
-    terms = replace(terms, approval=True)
-    periods.check_period(terms, wish.option.depot, wish.period, now=wish.now)
-    evse = wish.evse or next(iter(wish.option.evses.all()), None)
-    if evse is not None and (misfits := fit.misfits(wish.needs, evse)):
+    request, terms = named.request, replace(terms, approval=True)
+    periods.check_period(terms, request.option.depot, request.period, now=now)
+    evse = request.evse or next(iter(request.option.evses.all()), None)
+    if evse is not None and (misfits := fit.misfits(request.must_fit, evse)):
         raise DoesNotFit(fit.sentence(misfits))
-    watts = wish.power_w or min(
-        [w for w in (wish.needs.max_power_w, evse.max_power_w if evse else None) if w], default=0
+    watts = request.power_w or min(
+        [w for w in (request.must_fit.max_power_w, evse.max_power_w if evse else None) if w], default=0
     )
-    booking = _booking(wish, terms, None, watts)
-    lifecycle.begin(booking, BookingStatus.REQUESTED, tokens=wish.tokens, actor=wish.actor, at=wish.now)
-    request = request_log.log(
-        booking, BookingRequest.Kind.CREATE, asked, accepted=False, actor=wish.actor, now=wish.now
-    )
-    partner_asked.send(sender=BookingRequest, request=request, at=wish.now)
+    booking = _booking(request, terms, None, watts, now)
+    lifecycle.begin(booking, BookingStatus.REQUESTED, tokens=named.tokens, actor=actor, at=now)
+    logged = request_log.log(booking, BookingRequest.Kind.CREATE, asked, accepted=False, actor=actor, now=now)
+    partner_asked.send(sender=BookingRequest, request=logged, at=now)
     return booking
 
 
 def _first_with_power(
-    free: Sequence[Place], pool: Sequence[Evse], wish: Wish, terms: Terms
+    free: Sequence[Place], pool: Sequence[Evse], request: SlotRequest, terms: Terms, now: datetime
 ) -> tuple[Evse, int]:
     """The first free EVSE whose power can be promised, with its watts. Raises the mildest PowerUnavailable when none can.
 
     Of a pool it is one that gives no less than the pool's calendar shows. Raises SlotTaken when none does: then the period
     reaches over timeslots that no EVSE has together.
     """
-    depot_id = wish.option.depot_id
+    depot_id = request.option.depot_id
     spans = [place.span for place in free]
     within = Period(min(span.starts_at for span in spans), max(span.ends_at for span in spans))
-    supply = power.Supply.at({depot_id}, within, now=wish.now)
+    supply = power.Supply.at({depot_id}, within, now=now)
     promised: list[tuple[Evse, int]] = []
     refusals: list[PowerUnavailable] = []
     for place in free:
         try:
             watts = supply.promise(
-                place.evse, place.span, wish.power_w, wish.needs.max_power_w, most_w=terms.max_promise_w
+                place.evse,
+                place.span,
+                request.power_w,
+                request.must_fit.max_power_w,
+                most_w=terms.max_promise_w,
             )
         except PowerUnavailable as short:
             refusals.append(short)
@@ -470,10 +383,10 @@ def _first_with_power(
             promised.append((place.evse, watts))
     if not promised:
         raise max(refusals, key=lambda refusal: refusal.available_w)
-    if wish.power_w is not None or promised[0][1] == max(watts for _, watts in promised):
+    if request.power_w is not None or promised[0][1] == max(watts for _, watts in promised):
         return promised[0]
-    shown = availability.shown_power(pool, wish.period, terms, now=wish.now)
-    shown = min(shown, wish.needs.max_power_w or shown)
+    shown = availability.shown_power(pool, request.period, terms, now=now)
+    shown = min(shown, request.must_fit.max_power_w or shown)
     for evse, watts in promised:
         if watts >= shown:
             return evse, watts
@@ -485,22 +398,15 @@ def evses_of_overdue_holds(depot_id: int, now: datetime) -> set[int]:
     return {pk for pk in overdue.values_list("evse_id", flat=True) if pk}
 
 
-def _nearest(
-    option: BookingOption,
-    fleet: Organisation,
-    evse: Evse | None,
-    needs: Needs,
-    period: Period,
-    power_w: int | None,
-    now: datetime,
-) -> Period | None:
+def _nearest(request: SlotRequest, now: datetime) -> Period | None:
     """When the same would be free; asked after a refusal, outside of the transaction."""
-    terms = terms_for(option, fleet, now=now)
-    evses = list(evses_with_bays().filter(options=option, is_withdrawn=False))
+    terms = terms_for(request.option, request.fleet, now=now)
+    evses = list(evses_with_bays().filter(options=request.option, is_withdrawn=False))
     try:
-        return availability.nearest(terms, candidates(evses, needs, evse), period, wish_w=power_w, now=now)
+        pool = candidates(evses, request.must_fit, request.evse)
     except DoesNotFit:
         return None
+    return availability.nearest(terms, pool, request.period, wish_w=request.power_w, now=now)
 
 
 def _gap_around(spans: Sequence[Period], period: Period) -> timedelta:

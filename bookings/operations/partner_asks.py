@@ -15,12 +15,14 @@ from django.db.models import Q
 from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.locking import lock_booking
 from bookings.errors import BookingError, NothingToChange, RequestIdInUse, WrongStatus
-from bookings.models import Booking, BookingOption, BookingRequest, BookingStatus
+from bookings.models import Booking, BookingRequest, BookingStatus
 from bookings.models.bookings import Enforcement
 from bookings.operations import request_log
 from bookings.operations.cancel import cancel_booking
 from bookings.operations.change import change_booking
 from bookings.operations.create import request_booking
+from bookings.operations.request_log import Asked
+from bookings.operations.slot_request import SlotRequest
 from bookings.rules.entitlement import TokenName, entitled
 from bookings.rules.fit import Needs
 from bookings.search.bookable import terms_for
@@ -37,70 +39,32 @@ def find_asked(fleet: Organisation, party: tuple[str, str], request_id: str) -> 
     return found.select_related("depot__operator", "option", "evse", "fleet", "vehicle").first()
 
 
-def ask_to_book(
-    *,
-    fleet: Organisation,
-    option: BookingOption,
-    period: Period,
-    needs: Needs,
-    evse: Evse | None,
-    tokens: Sequence[TokenName],
-    power_w: int | None,
-    plate: str,
-    request_id: str,
-    authorization_reference: str,
-    party: tuple[str, str],
-    received: dict[str, Any],
-    fingerprint: str,
-    actor: str,
-    now: datetime,
-) -> Booking:
+def ask_to_book(request: SlotRequest, *, actor: str, now: datetime) -> Booking:
     """Book, or keep the refusal as a DECLINED booking. Two at once with one request id end as one booking.
 
     Raises RequestIdInUse when the id belongs to a booking that another message made.
     """
     try:
-        return request_booking(
-            fleet=fleet, option=option, period=period, needs=needs, evse=evse, tokens=tokens, power_w=power_w,
-            plate=plate, request_id=request_id, authorization_reference=authorization_reference, party=party,
-            received=received, fingerprint=fingerprint, actor=actor, now=now,
-        )  # fmt: skip
+        return request_booking(request, actor=actor, now=now)
     except RequestIdInUse:
-        known = find_asked(fleet, party, request_id)
-        if known is not None and is_repeated(known, fingerprint, now=now):
+        known = find_asked(request.fleet, request.party, request.request_id)
+        if known is not None and is_repeated(known, request.fingerprint, now=now):
             return known
         raise
     except BookingError as refusal:
         reason = str(refusal)
-    asked = request_log.asked_of(period, option=option, evse=evse, power_w=power_w)
-    booking = Booking(
-        route=Booking.Route.INBOUND,
-        request_id=request_id,
-        authorization_reference=authorization_reference or request_id[:36],
-        customer_country=party[0].upper(),
-        customer_party=party[1].upper(),
-        fleet=fleet,
-        depot=option.depot,
-        option=option,
-        evse=evse,
-        plate=plate,
-        starts_at=period.starts_at,
-        ends_at=period.ends_at,
-        promised_power_w=0,
-        terms_json=terms_for(option, fleet, now=now).to_json(),
-        enforcement=Enforcement.RELEASED,
-        note=reason[:200],
-    )
-    named = entitled(tokens, None, fleet, party)
+    booking = _refused(request, reason, now)
+    named = entitled(request.tokens, None, request.fleet, request.party)
+    asked = Asked(period=request.period, option=request.option, evse=request.evse, power_w=request.power_w)
     with calendars.one_operation():
-        if (known := find_asked(fleet, party, request_id)) is not None:
+        if (known := find_asked(request.fleet, request.party, request.request_id)) is not None:
             return known
         lifecycle.begin(
             booking, BookingStatus.DECLINED, tokens=named, actor=actor, at=now, detail={"reason": reason}
         )
         request_log.log_declined(
-            booking, BookingRequest.Kind.CREATE, asked, reason,
-            received=received, fingerprint=fingerprint, actor=actor, now=now,
+            booking, BookingRequest.Kind.CREATE, asked.to_json(), reason,
+            received=request.received, fingerprint=request.fingerprint, actor=actor, now=now,
         )  # fmt: skip
     return booking
 
@@ -133,10 +97,10 @@ def ask_to_change(
     except WrongStatus:
         raise
     except NothingToChange:
-        asked = request_log.asked_of(period, evse=evse, power_w=power_w)
+        asked = Asked(period=period, evse=evse, power_w=power_w).to_json()
         return _granted(booking_id, asked, received, fingerprint, actor, now)
     except BookingError as refusal:
-        asked = request_log.asked_of(period, evse=evse, power_w=power_w)
+        asked = Asked(period=period, evse=evse, power_w=power_w).to_json()
         return _declined(
             booking_id, BookingRequest.Kind.CHANGE, asked, str(refusal), received, fingerprint, actor, now
         )
@@ -154,7 +118,7 @@ def ask_to_cancel(
     except WrongStatus:
         raise
     except BookingError as refusal:
-        asked = request_log.asked_of(None, reason=reason)
+        asked = Asked(reason=reason).to_json()
         return _declined(
             booking_id, BookingRequest.Kind.CANCEL, asked, str(refusal), received, fingerprint, actor, now
         )
@@ -167,6 +131,28 @@ def is_repeated(booking: Booking, fingerprint: str, *, now: datetime) -> bool:
         return False
     stands = newest.decision in {BookingRequest.Decision.PENDING, BookingRequest.Decision.ACCEPTED}
     return stands or now - newest.asked_at < REPEAT_WINDOW
+
+
+def _refused(request: SlotRequest, reason: str, now: datetime) -> Booking:
+    """What an ask that could not be granted leaves: a booking that takes nothing."""
+    return Booking(
+        route=Booking.Route.INBOUND,
+        request_id=request.request_id,
+        authorization_reference=request.authorization_reference or request.request_id[:36],
+        customer_country=request.party[0].upper(),
+        customer_party=request.party[1].upper(),
+        fleet=request.fleet,
+        depot=request.option.depot,
+        option=request.option,
+        evse=request.evse,
+        plate=request.plate,
+        starts_at=request.period.starts_at,
+        ends_at=request.period.ends_at,
+        promised_power_w=0,
+        terms_json=terms_for(request.option, request.fleet, now=now).to_json(),
+        enforcement=Enforcement.RELEASED,
+        note=reason[:200],
+    )
 
 
 def _granted(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,35 +15,39 @@ from depots.models import Evse
 from depots.periods import Period
 
 
-def asked_of(
-    period: Period | None,
-    *,
-    option: BookingOption | None = None,
-    evse: Evse | None = None,
-    vehicle: Vehicle | None = None,
-    tokens: Sequence[BookingToken] | None = None,
-    power_w: int | None = None,
-    plate: str = "",
-    authorization_reference: str = "",
-    needs: Needs | None = None,
-    reason: str = "",
-) -> dict[str, Any]:
-    """What is asked, in our words, only as far as it is asked; the shape is BookingRequest's."""
-    asked: dict[str, Any] = {
-        "period": period.as_json() if period else None,
-        "option": option.code if option else None,
-        "evse": evse.uid if evse else None,
-        "evse_id": evse.pk if evse else None,
-        "vehicle": vehicle.plate if vehicle else None,
-        "vehicle_id": vehicle.pk if vehicle else None,
-        "tokens": [_token(token) for token in tokens] if tokens is not None else None,
-        "power_w": power_w,
-        "plate": plate or None,
-        "authorization_reference": authorization_reference or None,
-        "needs": (needs.to_json() or None) if needs is not None else None,
-        "reason": reason or None,
-    }
-    return {name: value for name, value in asked.items() if value is not None}
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What one ask is about, in our words; None or "" is not asked."""
+
+    period: Period | None = None
+    option: BookingOption | None = None
+    evse: Evse | None = None
+    vehicle: Vehicle | None = None
+    tokens: Sequence[BookingToken] | None = None
+    power_w: int | None = None
+    plate: str = ""
+    authorization_reference: str = ""
+    needs: Needs | None = None
+    reason: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Only as far as it is asked; the shape is BookingRequest's."""
+        period, option, evse, vehicle, tokens = self.period, self.option, self.evse, self.vehicle, self.tokens
+        asked: dict[str, Any] = {
+            "period": period.as_json() if period else None,
+            "option": option.code if option else None,
+            "evse": evse.uid if evse else None,
+            "evse_id": evse.pk if evse else None,
+            "vehicle": vehicle.plate if vehicle else None,
+            "vehicle_id": vehicle.pk if vehicle else None,
+            "tokens": [_token(token) for token in tokens] if tokens is not None else None,
+            "power_w": self.power_w,
+            "plate": self.plate or None,
+            "authorization_reference": self.authorization_reference or None,
+            "needs": (self.needs.to_json() or None) if self.needs is not None else None,
+            "reason": self.reason or None,
+        }
+        return {name: value for name, value in asked.items() if value is not None}
 
 
 def log(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import NAMESPACE_URL, uuid5
@@ -12,6 +12,7 @@ from bookings.models import Booking, BookingStatus, BookingToken, Vehicle
 from bookings.operations.cancel import cancel_booking
 from bookings.operations.change import change_booking
 from bookings.operations.create import hold_slot, request_booking
+from bookings.operations.slot_request import SlotRequest
 from bookings.rules import periods
 from bookings.rules.entitlement import TokenName
 from depots.models import Evse
@@ -129,17 +130,14 @@ def _request_id(gone: Booking) -> str:
 def _made_anew(undo: Undo, actor: str, now: datetime) -> Booking:
     """All that was asked for then, its power too."""
     gone = Booking.objects.select_related("fleet", "option__depot", "vehicle", "evse").get(pk=undo.booking_id)
-    tokens = named(list(gone.tokens.all()))
-    if undo.act == Act.RELEASED:
-        return hold_slot(
-            fleet=gone.fleet, option=gone.option, period=gone.period, vehicle=gone.vehicle, evse=gone.evse,
-            tokens=tokens, power_w=gone.wished_power_w, request_id=_request_id(gone), actor=actor, now=now,
-        )  # fmt: skip
-    return request_booking(
+    slot = SlotRequest(
         fleet=gone.fleet, option=gone.option, period=gone.period, vehicle=gone.vehicle, evse=gone.evse,
-        tokens=tokens, power_w=gone.wished_power_w, plate=gone.plate, request_id=_request_id(gone),
-        authorization_reference=_reference_told(gone), actor=actor, now=now,
+        tokens=named(list(gone.tokens.all())), power_w=gone.wished_power_w, request_id=_request_id(gone),
     )  # fmt: skip
+    if undo.act == Act.RELEASED:
+        return hold_slot(slot, actor=actor, now=now)
+    told = replace(slot, plate=gone.plate, authorization_reference=_reference_told(gone))
+    return request_booking(told, actor=actor, now=now)
 
 
 def _reference_told(booking: Booking) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
 
@@ -111,19 +112,10 @@ class History:
     def _ask(self, one: Planned, option: BookingOption, at: datetime) -> Booking:
         fleet, vehicle = self._fleets[one.firm.name], self._vehicles[one.firm.name, one.plate]
         actor = _dispatcher(one)
+        slot = operations.SlotRequest(fleet=fleet, option=option, period=one.period, vehicle=vehicle)
         if one.story != Story.HOLD_EXPIRED:
-            return operations.request_booking(
-                fleet=fleet,
-                option=option,
-                period=one.period,
-                vehicle=vehicle,
-                request_id=one.key,
-                actor=actor,
-                now=at,
-            )
-        held = operations.hold_slot(
-            fleet=fleet, option=option, period=one.period, vehicle=vehicle, actor=actor, now=at
-        )
+            return operations.request_booking(replace(slot, request_id=one.key), actor=actor, now=at)
+        held = operations.hold_slot(slot, actor=actor, now=at)
         # The diary finds its bookings again by this; a hold is given none by those who ask for it.
         Booking.objects.filter(pk=held.pk).update(request_id=one.key)
         return held

@@ -75,7 +75,8 @@ def _first(slots: Iterator[tuple[Vehicle, BookingOption, Period]], *, hold: bool
     for vehicle, option, period in slots:
         actor = f"dispatcher@{vehicle.fleet.name.lower()}.example"
         try:
-            ask(fleet=vehicle.fleet, option=option, period=period, vehicle=vehicle, actor=actor, now=now)
+            slot = operations.SlotRequest(fleet=vehicle.fleet, option=option, period=period, vehicle=vehicle)
+            ask(slot, actor=actor, now=now)
         except BookingError:
             continue
         return

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 
 from bookings.errors import WrongStatus
 from bookings.models import Booking, BookingOption
-from bookings.operations import ask_to_book, ask_to_cancel, ask_to_change
+from bookings.operations import SlotRequest, ask_to_book, ask_to_cancel, ask_to_change
 from bookings.operations.partner_asks import find_asked, is_repeated
 from bookings.rules.entitlement import TokenName
 from bookings.rules.fit import Needs
@@ -128,7 +128,7 @@ def _book(partner: Partner, ask: Ask, operator: Organisation | None, now: dateti
     period = _period(ask, now)
     option = _option(partner, ask, operator, now)
     _refuse_foreign_tokens(partner, ask)
-    return ask_to_book(
+    slot = SlotRequest(
         fleet=partner.organisation,
         option=option,
         period=period,
@@ -142,9 +142,8 @@ def _book(partner: Partner, ask: Ask, operator: Organisation | None, now: dateti
         party=ask.party,
         received=ask.received,
         fingerprint=ask.fingerprint,
-        actor=actor_of(ask.party),
-        now=now,
     )
+    return ask_to_book(slot, actor=actor_of(ask.party), now=now)
 
 
 def _edit(partner: Partner, booking: Booking, ask: Ask, operator: Organisation | None, now: datetime) -> None:

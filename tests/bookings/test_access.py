@@ -23,6 +23,7 @@ from depots.models import Membership, User
 from tests.bookings.people import client_of
 from tests.factories import (
     NOW,
+    book_slot,
     make_charger,
     make_depot,
     make_evse,
@@ -137,7 +138,7 @@ def world() -> World:
         make_vehicle(rival, plate="RV-AL 666", token="04EEFF001122"),
     ]
     mine, theirs = (
-        operations.request_booking(
+        book_slot(
             fleet=vehicle.fleet, option=option_of(evse), period=slot(10 + 2 * n, 11 + 2 * n), vehicle=vehicle, now=NOW,
             actor=f"somebody@{vehicle.fleet.emsp_party_id.lower()}.example", plate=vehicle.plate,
         )

@@ -11,7 +11,7 @@ from bookings.models import Booking, Occupancy
 from bookings.rules.entitlement import TokenName
 from bookings.rules.fit import Needs
 from depots.periods import Period
-from tests.factories import NOW, make_depot, make_evse, make_organisation, option_of, slot
+from tests.factories import NOW, ask_for_slot, make_depot, make_evse, make_organisation, option_of, slot
 
 pytestmark = pytest.mark.django_db
 
@@ -28,7 +28,7 @@ def ask(evse: Any, period: Period = slot(10, 11), **wishes: Any) -> Booking:
         "authorization_reference": "A-1", "party": PARTY, "received": {"request_id": "R-1"}, "fingerprint": "f1",
         "actor": "partner", "now": NOW, **wishes,
     }  # fmt: skip
-    return operations.ask_to_book(**asked)
+    return ask_for_slot(**asked)
 
 
 def change(booking: Booking, period: Period, **wishes: Any) -> Booking:

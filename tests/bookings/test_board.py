@@ -24,6 +24,7 @@ from tests.bookings.people import client_of
 from tests.factories import (
     NOW,
     at,
+    book_slot,
     make_charger,
     make_depot,
     make_evse,
@@ -33,6 +34,7 @@ from tests.factories import (
     make_user,
     make_vehicle,
     option_of,
+    place_hold,
     slot,
 )
 
@@ -76,7 +78,7 @@ def manager(operator: Organisation) -> Client:
 def book(
     evse: Evse, fleet: Organisation, start: Any = 10, end: Any = 11, *, day: int = 0, **fields: Any
 ) -> Booking:
-    return operations.request_booking(
+    return book_slot(
         fleet=fleet, option=option_of(evse), evse=evse, period=slot(start, end, day=day),
         vehicle=make_vehicle(fleet, **fields), actor="dispatcher@fleet.example", now=NOW,
     )  # fmt: skip
@@ -525,7 +527,7 @@ def test_another_end_that_lowers_the_promised_power_asks_first(fleet: Organisati
     client = client_of(make_user(fleet, Membership.Role.DEPOT_MANAGER))
     evses = [make_evse(depot) for _ in range(4)]
     charging = book(evses[0], fleet)
-    operations.request_booking(
+    book_slot(
         fleet=fleet, option=option_of(evses[1]), period=slot(11, 13), vehicle=make_vehicle(fleet), power_w=350_000,
         actor="test", now=NOW,
     )  # fmt: skip
@@ -687,7 +689,7 @@ def test_what_leaves_with_a_booking_names_its_audiences_and_no_other(
 
 
 def test_a_bar_that_shows_nothing_any_more_is_taken_off(evses: list[Evse], fleet: Organisation) -> None:
-    hold = operations.hold_slot(
+    hold = place_hold(
         fleet=fleet,
         option=option_of(evses[0]),
         period=slot(10, 11),

@@ -16,6 +16,7 @@ from depots.operations import Start, start_session
 from tests.bookings.people import client_of
 from tests.factories import (
     NOW,
+    book_slot,
     make_charger,
     make_depot,
     make_evse,
@@ -57,7 +58,7 @@ def pages(depot: Depot, charger: Charger) -> list[str]:
     """The depot's pages, with a booking whose cards were changed, a walk-in's session, and what was said about both."""
     fleet = make_fleet("Nordfracht")
     vehicle, other = make_vehicle(fleet, token=CARD), make_vehicle(fleet, token="04AABBCCDD20")
-    booking = operations.request_booking(
+    booking = book_slot(
         fleet=fleet,
         option=option_of(charger.evses.get(number=1)),
         vehicle=other,

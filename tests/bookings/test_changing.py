@@ -15,7 +15,17 @@ from bookings.rules.fit import Needs
 from depots.models import ChargingSession, Evse
 from depots.periods import Period
 from tests.bookings import test_asks as partner
-from tests.factories import NOW, at, make_depot, make_evse, make_option, make_vehicle, option_of, slot
+from tests.factories import (
+    NOW,
+    at,
+    book_slot,
+    make_depot,
+    make_evse,
+    make_option,
+    make_vehicle,
+    option_of,
+    slot,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -29,7 +39,7 @@ def priced(*, per_hour: int = 60, approval: bool = False, **wishes: Any) -> Book
     evses = [make_evse(depot) for _ in range(2)]
     Tariff.objects.create(depot=depot, code=f"T-{depot.code}", time_per_hour=per_hour, vat_percent=0)
     truck = make_vehicle()
-    booking = operations.request_booking(
+    booking = book_slot(
         fleet=truck.fleet,
         option=make_option(*evses),
         vehicle=truck,
@@ -182,7 +192,7 @@ def test_a_charging_booking_is_shortened_past_its_deadline_and_the_time_is_free(
     assert (shorter.status, shorter.period) == ("charging", slot(10, (10, 30)))
     assert Occupancy.objects.get(holder=booking.pk).span == slot(10, (10, 30))
     truck = make_vehicle()
-    operations.request_booking(
+    book_slot(
         fleet=truck.fleet,
         option=option_of(booking.evse),
         vehicle=truck,
@@ -195,7 +205,7 @@ def test_a_charging_booking_is_shortened_past_its_deadline_and_the_time_is_free(
 def test_a_charging_booking_is_extended_while_the_next_slot_is_free_and_told_how_far():
     booking = charging(priced(), at=at(10))
     truck = make_vehicle()
-    operations.request_booking(
+    book_slot(
         fleet=truck.fleet,
         option=option_of(booking.evse),
         vehicle=truck,

@@ -14,7 +14,7 @@ from bookings import operations
 from bookings.core import occupancy
 from bookings.models import Booking, Closure
 from depots.models import Depot, Evse
-from tests.factories import NOW, make_depot, make_evse, make_option, make_vehicle, option_of, slot
+from tests.factories import NOW, book_slot, make_depot, make_evse, make_option, make_vehicle, option_of, slot
 
 pytestmark = pytest.mark.django_db
 
@@ -27,7 +27,7 @@ def yard(bookings: int, *, depot: Depot | None = None, **limits: Any) -> tuple[C
     evses = [make_evse(depot) for _ in range(4)]
     for hour in range(9, 9 + bookings):
         truck = make_vehicle()
-        operations.request_booking(
+        book_slot(
             fleet=truck.fleet,
             option=option_of(evses[0]),
             vehicle=truck,
@@ -99,7 +99,7 @@ def test_two_bookings_of_a_closure_are_not_sent_to_the_same_place():
     pool = make_option(*evses[:2])
     Closure.objects.update(lifted_at=NOW)
     occupancy.lift(closure)
-    first = operations.request_booking(
+    first = book_slot(
         fleet=trucks[0].fleet,
         option=pool,
         evse=evses[0],
@@ -108,7 +108,7 @@ def test_two_bookings_of_a_closure_are_not_sent_to_the_same_place():
         actor="d",
         now=NOW,
     )
-    second = operations.request_booking(
+    second = book_slot(
         fleet=trucks[1].fleet,
         option=pool,
         evse=evses[0],
@@ -136,7 +136,7 @@ def test_claims_are_waited_for_all_at_once(monkeypatch, does):
     else:
         depot = make_depot(terms={**CLAIMING, "approval": does == "decide"})
         truck = make_vehicle()
-        booking = operations.request_booking(
+        booking = book_slot(
             fleet=truck.fleet,
             option=option_of(make_evse(depot)),
             vehicle=truck,

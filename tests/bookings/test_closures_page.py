@@ -20,6 +20,7 @@ from depots.models import ChargerCommand, ChargerMessage, Depot, Evse, Membershi
 from tests.bookings.people import client_of
 from tests.factories import (
     NOW,
+    book_slot,
     make_charger,
     make_depot,
     make_evse,
@@ -77,7 +78,7 @@ def close(client: Client, span: dict[str, str] = SPAN, **fields: str) -> Any:
 
 def book(evse: Evse, start: Any, end: Any) -> Booking:
     fleet = make_fleet()
-    return operations.request_booking(
+    return book_slot(
         fleet=fleet, option=option_of(evse), evse=evse, period=slot(start, end), vehicle=make_vehicle(fleet),
         actor="d@fleet.example", now=NOW,
     )  # fmt: skip

@@ -20,12 +20,14 @@ from depots.signals import reservation_ended
 from tests.factories import (
     NOW,
     at,
+    book_slot,
     make_charger,
     make_depot,
     make_evse,
     make_option,
     make_vehicle,
     option_of,
+    place_hold,
     slot,
 )
 
@@ -51,7 +53,7 @@ def evse_online(depot: Any = None, **fields: Any) -> Evse:
 def book(evse: Evse, period: Period = slot(10, 11), now: datetime = NOW, **wishes: Any) -> Booking:
     vehicle = wishes.pop("vehicle", None) or make_vehicle()
     asked = {"fleet": vehicle.fleet, "option": option_of(evse), "actor": "d", "now": now, **wishes}
-    return operations.request_booking(vehicle=vehicle, period=period, **asked)
+    return book_slot(vehicle=vehicle, period=period, **asked)
 
 
 def commands(charger: Charger | None = None) -> list[tuple[str, int | None]]:
@@ -564,7 +566,7 @@ def test_hundreds_due_at_once_take_few_statements_each(django_assert_max_num_que
 def test_the_scheduler_expires_holds_and_fails_what_nobody_decided():
     evse, slow = evse_online(), evse_online(make_depot(terms={**TERMS, "approval": True}))
     vehicle = make_vehicle()
-    held = operations.hold_slot(
+    held = place_hold(
         fleet=vehicle.fleet, option=option_of(evse), vehicle=vehicle, period=slot(10, 11), actor="d", now=NOW
     )
     asked = book(slow)
@@ -714,7 +716,7 @@ def test_a_partners_truck_is_moved_only_to_where_what_it_asked_for_fits(why):
     booked = evse_online(depot, max_vehicle_length_cm=1800)
     short = evse_online(depot, max_vehicle_length_cm=1200)
     fleet = make_vehicle().fleet
-    booking = operations.request_booking(
+    booking = book_slot(
         fleet=fleet, option=option_of(booked), period=slot(10, 11), needs=Needs(length_cm=1650),
         tokens=(), actor="partner", now=NOW,
     )  # fmt: skip

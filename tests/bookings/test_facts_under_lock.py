@@ -13,7 +13,18 @@ from bookings.core import locking
 from bookings.models import Booking, Closure, TermsOverride, Vehicle
 from bookings.operations import create
 from depots.models import Agreement, Depot, Evse
-from tests.factories import NOW, at, make_depot, make_evse, make_option, make_vehicle, option_of, slot
+from tests.factories import (
+    NOW,
+    at,
+    book_slot,
+    make_depot,
+    make_evse,
+    make_option,
+    make_vehicle,
+    option_of,
+    place_hold,
+    slot,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -65,7 +76,7 @@ CHANGES: dict[Callable[[], Any], type[errors.BookingError]] = {
 
 
 @pytest.mark.parametrize(("happens", "error"), CHANGES.items(), ids=range(len(CHANGES)))
-@pytest.mark.parametrize("does", [operations.request_booking, operations.hold_slot])
+@pytest.mark.parametrize("does", [book_slot, place_hold])
 def test_a_booking_goes_by_what_is_there_once_its_place_is_locked(monkeypatch, happens, error, does):
     evse, truck = make_evse(), make_vehicle(length_cm=1650)
     while_waiting(monkeypatch, happens)
@@ -80,7 +91,7 @@ def test_less_power_counts_that_came_while_a_booking_waited(monkeypatch):
     evse, truck = make_evse(max_power_w=300_000), make_vehicle()
     while_waiting(monkeypatch, lambda: Evse.objects.update(max_power_w=150_000))
 
-    booking = operations.request_booking(
+    booking = book_slot(
         fleet=truck.fleet, option=option_of(evse), vehicle=truck, period=slot(10, 11), actor="d", now=NOW
     )
 
@@ -99,7 +110,7 @@ def test_less_power_counts_that_came_while_a_booking_waited(monkeypatch):
 def test_a_change_goes_by_what_an_evse_is_like_once_it_is_locked(monkeypatch, happens):
     depot, truck = make_depot(), make_vehicle(length_cm=1650)
     evses = [make_evse(depot), make_evse(depot)]
-    booking = operations.request_booking(
+    booking = book_slot(
         fleet=truck.fleet, option=make_option(*evses), vehicle=truck, period=slot(10, 11), actor="d", now=NOW
     )
     [other] = [evse for evse in evses if evse.pk != booking.evse_id]
@@ -119,7 +130,7 @@ def test_a_limit_that_binds_only_by_now_is_kept_under_the_depots_lock(monkeypatc
         create.power, "can_bind", lambda depot: next(answers, None) is None and can_bind(depot)
     )
 
-    booking = operations.request_booking(
+    booking = book_slot(
         fleet=truck.fleet, option=option_of(evse), vehicle=truck, period=slot(10, 11), actor="d", now=NOW
     )
 
@@ -168,7 +179,7 @@ def test_a_change_into_the_past_is_not_accepted():
 def test_a_hold_confirmed_too_late_to_come_is_no_booking():
     evse = make_evse(make_depot(terms={"no_show_min": 5, "hold_min": 60}))
     truck = make_vehicle()
-    hold = operations.hold_slot(
+    hold = place_hold(
         fleet=truck.fleet, option=option_of(evse), vehicle=truck, period=slot(9, 10), actor="d", now=at(8, 50)
     )
 
@@ -195,7 +206,7 @@ def test_a_hold_that_ran_out_is_no_open_booking():
     depot = make_depot(terms={"max_open_bookings": 1})
     truck = make_vehicle()
     evses = [make_evse(depot), make_evse(depot)]
-    operations.hold_slot(
+    place_hold(
         fleet=truck.fleet, option=option_of(evses[0]), vehicle=truck, period=slot(10, 11), actor="d", now=NOW
     )
 
@@ -207,4 +218,4 @@ def test_a_hold_that_ran_out_is_no_open_booking():
 def _booked(evse: Evse, period: Any = slot(10, 11), **wishes: Any) -> Booking:
     truck = wishes.pop("vehicle", None) or make_vehicle()
     asked = {"fleet": truck.fleet, "option": option_of(evse), "vehicle": truck, "now": NOW, **wishes}
-    return operations.request_booking(period=period, actor="d", **asked)
+    return book_slot(period=period, actor="d", **asked)

@@ -14,7 +14,17 @@ from bookings.models import Booking, BookingEvent
 from bookings.pages.forms.versions import seen_version
 from bookings.rules.entitlement import TokenName
 from depots.models import Evse
-from tests.factories import NOW, at, make_depot, make_evse, make_option, make_vehicle, slot
+from tests.factories import (
+    NOW,
+    at,
+    book_slot,
+    make_depot,
+    make_evse,
+    make_option,
+    make_vehicle,
+    place_hold,
+    slot,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -28,7 +38,7 @@ def booked(*, approval: bool = False, **wishes: Any) -> Booking:
     pool = make_option(make_evse(depot), make_evse(depot))
     truck = wishes.pop("vehicle", None) or make_vehicle()
     asked = {"fleet": truck.fleet, "option": pool, "vehicle": truck, "period": slot(10, 11), **wishes}
-    booking = operations.request_booking(actor="d", now=NOW, **asked)
+    booking = book_slot(actor="d", now=NOW, **asked)
     if approval:
         operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
     return Booking.objects.get(pk=booking.pk)
@@ -137,9 +147,7 @@ def test_a_cancellation_is_refused_when_it_would_end_another_slot_than_the_one_s
 def test_a_hold_the_depot_has_put_elsewhere_is_looked_at_again(does):
     depot, truck = make_depot(), make_vehicle()
     pool = make_option(make_evse(depot), make_evse(depot))
-    hold = operations.hold_slot(
-        fleet=truck.fleet, option=pool, vehicle=truck, period=slot(10, 11), actor="d", now=NOW
-    )
+    hold = place_hold(fleet=truck.fleet, option=pool, vehicle=truck, period=slot(10, 11), actor="d", now=NOW)
     closure = operations.close_evse(evse=hold.evse, period=slot(9, 12), actor="m", now=NOW)
     operations.clear_closure(closure_id=closure.pk, actor="m", now=NOW)
 

@@ -17,6 +17,7 @@ from depots.periods import Period
 from tests.factories import (
     NOW,
     at,
+    book_slot,
     make_depot,
     make_evse,
     make_fleet,
@@ -25,6 +26,7 @@ from tests.factories import (
     make_vehicle,
     open_depot,
     option_of,
+    place_hold,
     slot,
 )
 
@@ -34,7 +36,7 @@ pytestmark = pytest.mark.django_db
 def book(evse: Evse, period: Period = slot(10, 11), **wishes: Any) -> Booking:
     vehicle = wishes.pop("vehicle", None) or make_vehicle()
     asked = {"fleet": vehicle.fleet, "option": option_of(evse), "actor": "dispatcher", "now": NOW, **wishes}
-    return operations.request_booking(vehicle=vehicle, period=period, **asked)
+    return book_slot(vehicle=vehicle, period=period, **asked)
 
 
 def occupied(booking: Booking, kind: str = "booking") -> Period | None:
@@ -381,7 +383,7 @@ def test_what_has_ended_cannot_be_cancelled_or_changed():
 def test_a_hold_keeps_the_slot_and_gives_it_to_whoever_needs_it_when_it_ran_out():
     evse = make_evse()
     vehicle = make_vehicle()
-    held = operations.hold_slot(
+    held = place_hold(
         fleet=vehicle.fleet, option=option_of(evse), vehicle=vehicle, period=slot(10, 11), actor="d", now=NOW
     )
 
@@ -397,7 +399,7 @@ def test_a_hold_keeps_the_slot_and_gives_it_to_whoever_needs_it_when_it_ran_out(
 
 def test_a_confirmed_hold_is_a_booking():
     vehicle = make_vehicle()
-    held = operations.hold_slot(
+    held = place_hold(
         fleet=vehicle.fleet,
         option=option_of(make_evse()),
         vehicle=vehicle,
@@ -546,7 +548,7 @@ def test_tokens_are_locked_before_the_options_of_a_hold_that_ran_out(does):
     terms = {"overlapping_tokens": False}
     evse, elsewhere = make_evse(make_depot(terms=terms)), make_evse(make_depot(terms=terms))
     vehicle, holder = make_vehicle(), make_vehicle()
-    operations.hold_slot(
+    place_hold(
         fleet=holder.fleet, option=option_of(evse), vehicle=holder, period=slot(10, 11), actor="d", now=NOW
     )
     booked = book(elsewhere if does == "book" else evse, slot(14, 15), vehicle=vehicle)

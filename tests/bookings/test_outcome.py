@@ -19,6 +19,7 @@ from tests.bookings.people import client_of, seen
 from tests.factories import (
     NOW,
     at,
+    book_slot,
     make_depot,
     make_evse,
     make_fleet,
@@ -63,7 +64,7 @@ def evse() -> Evse:
 
 @pytest.fixture
 def booking(evse: Evse, vehicle: Vehicle) -> Booking:
-    return operations.request_booking(
+    return book_slot(
         fleet=vehicle.fleet, option=option_of(evse), period=slot(10, 11), vehicle=vehicle, actor="me", now=NOW
     )
 
@@ -235,7 +236,7 @@ def test_an_extension_into_the_next_slot_is_refused_with_how_far_it_can_go(
     dispatcher: Client, booking: Booking, evse: Evse, clock: Any
 ) -> None:
     rival = make_vehicle()
-    operations.request_booking(
+    book_slot(
         fleet=rival.fleet, option=option_of(evse), period=slot(12, 13), vehicle=rival, actor="rival", now=NOW
     )
     clock.move_to(at(10, 10))
@@ -261,7 +262,7 @@ def test_outcomes_cost_a_list_no_query_a_row(
     over(booking, BookingStatus.NO_SHOW)
     few = queries()
     for hour in (12, 13, 14):
-        more = operations.request_booking(
+        more = book_slot(
             fleet=vehicle.fleet,
             option=option_of(evse),
             period=slot(hour, hour + 1),

@@ -9,11 +9,20 @@ import pytest
 import time_machine
 from django.test import Client
 
-from bookings import operations
 from bookings.models import Booking, Vehicle
 from depots.models import Evse, Organisation
 from tests.bookings.people import client_of, seen
-from tests.factories import NOW, make_depot, make_evse, make_fleet, make_user, make_vehicle, option_of, slot
+from tests.factories import (
+    NOW,
+    book_slot,
+    make_depot,
+    make_evse,
+    make_fleet,
+    make_user,
+    make_vehicle,
+    option_of,
+    slot,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -53,7 +62,7 @@ def elsewhere(vehicle: Vehicle) -> Booking:
 
 
 def book(vehicle: Vehicle, evse: Evse, period: Any, **more: Any) -> Booking:
-    return operations.request_booking(
+    return book_slot(
         fleet=vehicle.fleet,
         option=option_of(evse),
         period=period,

@@ -18,12 +18,14 @@ from depots.periods import Period
 from tests.factories import (
     NOW,
     at,
+    book_slot,
     make_charger,
     make_depot,
     make_evse,
     make_fleet,
     make_vehicle,
     option_of,
+    place_hold,
     slot,
 )
 
@@ -53,7 +55,7 @@ def fleet() -> Organisation:
 def book(evse: Evse, period: Period, *, power_kw: int | None = None, **fields: Any) -> Booking:
     fleet = fields.pop("fleet", None) or make_fleet()
     vehicle = make_vehicle(fleet, max_power_w=fields.pop("vehicle_w", None))
-    return operations.request_booking(
+    return book_slot(
         fleet=fleet, option=option_of(evse), period=period, vehicle=vehicle,
         power_w=power_kw and power_kw * 1000, actor="test", now=NOW, **fields,
     )  # fmt: skip
@@ -275,13 +277,13 @@ def test_a_truck_that_plugs_in_behind_a_weaker_cabinet_is_promised_what_is_left_
 
 
 def test_a_hold_that_ran_out_keeps_no_power_from_a_neighbour(evses, fleet):
-    held = operations.hold_slot(
+    held = place_hold(
         fleet=fleet, option=option_of(evses[0]), period=slot(10, 11), vehicle=make_vehicle(fleet), power_w=350_000,
         actor="test", now=NOW,
     )  # fmt: skip
     later = NOW + timedelta(minutes=11)
 
-    taken = operations.request_booking(
+    taken = book_slot(
         fleet=fleet, option=option_of(evses[1]), period=slot(10, 11), vehicle=make_vehicle(fleet), power_w=350_000,
         actor="test", now=later,
     )  # fmt: skip
@@ -293,7 +295,7 @@ def test_a_hold_that_ran_out_keeps_no_power_from_a_neighbour(evses, fleet):
 
 
 def test_a_wish_that_was_confirmed_from_a_hold_is_a_wish(evses, fleet):
-    held = operations.hold_slot(
+    held = place_hold(
         fleet=fleet, option=option_of(evses[0]), period=slot(10, 11), vehicle=make_vehicle(fleet), power_w=300_000,
         actor="test", now=NOW,
     )  # fmt: skip

@@ -17,6 +17,7 @@ from depots.models import Depot, Evse, Membership, Organisation
 from tests.bookings.people import client_of
 from tests.factories import (
     NOW,
+    book_slot,
     make_depot,
     make_evse,
     make_fleet,
@@ -58,7 +59,7 @@ def manager(operator: Organisation) -> Client:
 
 def ask(evse: Evse, start: Any, end: Any, *, ago_min: int = 0, plate: str = "") -> Booking:
     fleet = make_fleet()
-    return operations.request_booking(
+    return book_slot(
         fleet=fleet, option=option_of(evse), evse=evse, period=slot(start, end),
         vehicle=make_vehicle(fleet, **({"plate": plate} if plate else {})),
         actor="d@fleet.example", now=NOW - timedelta(minutes=ago_min),

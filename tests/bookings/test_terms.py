@@ -12,7 +12,6 @@ import time_machine
 from django.apps import apps
 from django.db import connection, transaction
 
-from bookings import operations
 from bookings.enforcement import arming
 from bookings.imports.schemas import TermsRow
 from bookings.models import Booking, TermsOverride
@@ -25,12 +24,14 @@ from tests.bookings.people import client_of
 from tests.factories import (
     NOW,
     at,
+    book_slot,
     make_depot,
     make_evse,
     make_fleet,
     make_user,
     make_vehicle,
     option_of,
+    place_hold,
     slot,
 )
 
@@ -97,7 +98,7 @@ def stay(db: None) -> Booking:
     evse = make_evse(make_depot(code="LONG", terms={"max_duration_min": LIMITS["max_duration_min"].most}))
     fleet = make_fleet("Nordfracht")
     with time_machine.travel(NOW, tick=False):
-        return operations.request_booking(
+        return book_slot(
             fleet=fleet, option=option_of(evse), period=Period(at(10), at(10) + LONGEST_BOOKING),
             vehicle=make_vehicle(fleet, plate="HH-LONG 1"), actor="test", now=NOW,
         )  # fmt: skip
@@ -170,7 +171,7 @@ def test_terms_within_their_limits_are_shown_to_who_books(db: None):
 
 def _hold(evse: Evse, **fields: Any) -> Booking:
     fleet = make_fleet()
-    return operations.hold_slot(
+    return place_hold(
         fleet=fleet, option=option_of(evse), period=slot(10, 11), vehicle=make_vehicle(fleet), actor="test", now=NOW, **fields
     )  # fmt: skip
 

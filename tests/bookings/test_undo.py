@@ -16,6 +16,7 @@ from depots.models import Evse, Organisation
 from tests.bookings.people import client_of, seen
 from tests.factories import (
     NOW,
+    book_slot,
     make_depot,
     make_evse,
     make_fleet,
@@ -23,6 +24,7 @@ from tests.factories import (
     make_user,
     make_vehicle,
     option_of,
+    place_hold,
     slot,
 )
 
@@ -57,7 +59,7 @@ def evse() -> Evse:
 
 @pytest.fixture
 def booking(evse: Evse, vehicle: Vehicle) -> Booking:
-    return operations.request_booking(
+    return book_slot(
         fleet=vehicle.fleet, option=option_of(evse), period=slot(10, 11), vehicle=vehicle, actor="me", now=NOW
     )
 
@@ -131,7 +133,7 @@ def test_a_cancelled_slot_is_booked_anew_once_if_it_is_still_free(
 def test_a_cancelled_slot_is_booked_anew_with_all_that_was_asked_for(
     dispatcher: Client, evse: Evse, vehicle: Vehicle
 ) -> None:
-    wished = operations.request_booking(
+    wished = book_slot(
         fleet=vehicle.fleet, option=option_of(evse), period=slot(10, 11), power_w=120_000, plate="HH-SPARE 1",
         authorization_reference="tour 7", actor="me", now=NOW,
     )  # fmt: skip
@@ -146,7 +148,7 @@ def test_a_cancelled_slot_is_booked_anew_with_all_that_was_asked_for(
 def test_a_hold_given_back_is_held_again_at_the_power_that_was_wished_for(
     dispatcher: Client, evse: Evse, vehicle: Vehicle
 ) -> None:
-    held = operations.hold_slot(
+    held = place_hold(
         fleet=vehicle.fleet, option=option_of(evse), period=slot(10, 11), vehicle=vehicle, power_w=120_000,
         actor="me", now=NOW,
     )  # fmt: skip
@@ -161,7 +163,7 @@ def test_a_cancelled_slot_that_somebody_took_meanwhile_stays_theirs(
 ) -> None:
     cancelled = cancel(dispatcher, booking)
     rival = make_vehicle()
-    operations.request_booking(
+    book_slot(
         fleet=rival.fleet, option=option_of(evse), period=slot(10, 11), vehicle=rival, actor="rival", now=NOW
     )
 
@@ -173,7 +175,7 @@ def test_a_cancelled_slot_that_somebody_took_meanwhile_stays_theirs(
 
 
 def test_a_hold_given_back_is_held_again(dispatcher: Client, evse: Evse, vehicle: Vehicle) -> None:
-    held = operations.hold_slot(
+    held = place_hold(
         fleet=vehicle.fleet, option=option_of(evse), period=slot(10, 11), vehicle=vehicle, actor="me", now=NOW
     )
 
@@ -240,7 +242,7 @@ def test_a_second_click_on_undo_finds_it_done(
     dispatcher: Client, evse: Evse, vehicle: Vehicle, act: str
 ) -> None:
     if act == "released":
-        held = operations.hold_slot(
+        held = place_hold(
             fleet=vehicle.fleet,
             option=option_of(evse),
             period=slot(10, 11),

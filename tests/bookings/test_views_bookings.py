@@ -19,6 +19,7 @@ from tests.bookings.people import client_of, seen
 from tests.factories import (
     NOW,
     at,
+    book_slot,
     make_depot,
     make_evse,
     make_fleet,
@@ -26,6 +27,7 @@ from tests.factories import (
     make_user,
     make_vehicle,
     option_of,
+    place_hold,
     slot,
 )
 
@@ -75,7 +77,7 @@ def booking(evse: Evse, vehicle: Vehicle) -> Booking:
 
 def book(evse: Evse, vehicle: Vehicle, **wishes: Any) -> Booking:
     asked = {"period": slot(10, 11), "actor": "dispatcher@nordfracht.example", "now": NOW, **wishes}
-    return operations.request_booking(fleet=vehicle.fleet, option=option_of(evse), vehicle=vehicle, **asked)
+    return book_slot(fleet=vehicle.fleet, option=option_of(evse), vehicle=vehicle, **asked)
 
 
 def page_of(client: Client, booking: Booking) -> str:
@@ -225,7 +227,7 @@ def test_a_step_back_in_history_gets_the_whole_page_and_htmx_its_part(
 
 @pytest.fixture
 def held(evse: Evse, vehicle: Vehicle, fleet: Organisation) -> Booking:
-    return operations.hold_slot(
+    return place_hold(
         fleet=fleet, option=option_of(evse), period=slot(16, 17), vehicle=vehicle, actor="me", now=NOW
     )
 
@@ -237,7 +239,7 @@ def test_a_hold_is_confirmed_or_given_back(
     held.refresh_from_db()
     assert held.status == "confirmed"
 
-    second = operations.hold_slot(
+    second = place_hold(
         fleet=fleet, option=option_of(evse), period=slot(14, 15), vehicle=vehicle, actor="me", now=NOW
     )
     answer = dispatcher.post(f"/bookings/{second.pk}/release/", seen(second))
@@ -431,7 +433,7 @@ def test_a_pooled_bookings_evse_is_chosen_within_its_option(
     depot = make_depot()
     first, second = make_evse(depot, uid="P-1", option=False), make_evse(depot, uid="P-2", option=False)
     pool, elsewhere = make_option(first, second, code="POOL"), make_evse(depot, uid="E-1")
-    booking = operations.request_booking(
+    booking = book_slot(
         fleet=fleet, option=pool, evse=first, period=slot(10, 11), vehicle=vehicle, actor="me", now=NOW
     )
 
@@ -562,7 +564,7 @@ def test_a_partner_is_asked_to_cancel_and_the_booking_stands_until_it_answers(
     partner = make_fleet("Südnetz", is_partner=True)
     depot = make_depot(partner, is_mirror=True, open_to_all=False, name="Graz Süd")
     evse = Evse.objects.create(depot=depot, uid="P-1-1", max_power_w=300_000)
-    booking = operations.request_booking(
+    booking = book_slot(
         fleet=fleet, option=make_option(evse, is_mirror=True), period=slot(10, 11), vehicle=vehicle, actor="me", now=NOW,
     )  # fmt: skip
     state = operations.RemoteState(

@@ -19,6 +19,7 @@ from tests.bookings.people import client_of
 from tests.factories import (
     NOW,
     at,
+    book_slot,
     make_depot,
     make_evse,
     make_fleet,
@@ -26,6 +27,7 @@ from tests.factories import (
     make_user,
     make_vehicle,
     option_of,
+    place_hold,
     slot,
 )
 
@@ -54,7 +56,7 @@ def dispatcher(fleet: Organisation) -> Client:
 
 
 def book(vehicle: Vehicle, period: Period, **depot: Any) -> Booking:
-    return operations.request_booking(
+    return book_slot(
         fleet=vehicle.fleet, option=option_of(make_evse(make_depot(**depot))), period=period, vehicle=vehicle, actor="me",
         now=NOW,
     )  # fmt: skip
@@ -103,7 +105,7 @@ def test_a_change_by_a_depot_on_another_day_is_there_until_it_was_seen(
 
 def test_every_row_says_what_it_is_and_what_to_do_next(dispatcher: Client, vehicle: Vehicle) -> None:
     evse = make_evse()
-    held = operations.hold_slot(
+    held = place_hold(
         fleet=vehicle.fleet, option=option_of(evse), period=slot(10, 11), vehicle=vehicle, actor="me", now=NOW
     )
     at_risk = book(vehicle, slot(12, 13))

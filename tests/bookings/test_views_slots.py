@@ -22,6 +22,7 @@ from tests.bookings.people import client_of, seen
 from tests.factories import (
     NOW,
     at,
+    book_slot,
     make_depot,
     make_evse,
     make_fleet,
@@ -68,7 +69,7 @@ def taken_by_somebody(evse: Evse, **wishes: Any) -> Booking:
     rival = Organisation.objects.filter(name="Rival Fracht").first() or make_fleet("Rival Fracht")
     other = Vehicle.objects.filter(fleet=rival).first() or make_vehicle(rival, plate="XX-XX 999")
     asked = {"period": slot(10, 11), "vehicle": other, "actor": "rival", "now": NOW, **wishes}
-    return operations.request_booking(fleet=rival, option=option_of(evse), **asked)
+    return book_slot(fleet=rival, option=option_of(evse), **asked)
 
 
 def slot_of(evse: Evse, fleet: Organisation, vehicle: Vehicle | None = None, **more: Any) -> dict[str, Any]:
@@ -117,7 +118,7 @@ def test_another_fleets_booking_is_taken_and_nothing_more(
 def test_ones_own_booking_shows_in_the_picture_of_the_day(
     dispatcher: Client, evse: Evse, fleet: Organisation, vehicle: Vehicle
 ) -> None:
-    mine = operations.request_booking(
+    mine = book_slot(
         fleet=fleet, option=option_of(evse), period=slot(14, 15), vehicle=vehicle, actor="me", now=NOW
     )
 

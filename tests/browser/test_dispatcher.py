@@ -20,7 +20,16 @@ from bookings.models import Booking, Tariff, Vehicle
 from depots.models import Charger, Evse, User
 from depots.periods import Period
 from depots.signals import evse_status_changed
-from tests.factories import make_depot, make_evse, make_fleet, make_user, make_vehicle, option_of
+from tests.factories import (
+    book_slot,
+    make_depot,
+    make_evse,
+    make_fleet,
+    make_user,
+    make_vehicle,
+    option_of,
+    place_hold,
+)
 from tests.serving import BerthServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -51,7 +60,7 @@ class Fleet:
 
     def book(self, *, hours: float = 0, evse: int = 0) -> Booking:
         starts_at = tomorrow() + timedelta(hours=hours)
-        return operations.request_booking(
+        return book_slot(
             fleet=self.truck.fleet, option=option_of(self.evses[evse]), vehicle=self.truck, actor="dispatcher",
             period=Period(starts_at, starts_at + timedelta(hours=1)), now=timezone.now(),
         )  # fmt: skip
@@ -355,7 +364,7 @@ def test_every_page_is_accessible_and_fits(page: Page, fleet: Fleet, width: int,
     booking, taken = fleet.book(), fleet.book(evse=1)
     operations.cancel_booking(booking_id=taken.pk, reason="FULL", by="depot", actor="m", now=timezone.now())
     token = fleet.truck.tokens.get()
-    held = operations.hold_slot(
+    held = place_hold(
         fleet=fleet.truck.fleet, option=option_of(fleet.evses[1]), vehicle=fleet.truck, actor="me", now=timezone.now(),
         period=Period(tomorrow(), tomorrow() + timedelta(hours=1)),
     )  # fmt: skip

@@ -48,7 +48,7 @@ class Yard:
     def book(self, evse: Evse, hour: float, hours: float = 1, fleet: Organisation | None = None) -> Booking:
         fleet = fleet or self.fleet
         starts_at = tomorrow(hour)
-        return operations.request_booking(
+        return factories.book_slot(
             fleet=fleet, option=factories.option_of(evse), evse=evse,
             period=Period(starts_at, starts_at + timedelta(hours=hours)),
             vehicle=factories.make_vehicle(fleet), actor="dispatcher@fleet.example", now=timezone.now(),

@@ -24,7 +24,6 @@ from bookings.models import (
     Token,
     Vehicle,
 )
-from bookings.operations import request_booking
 from bookings.search.availability import free_periods
 from bookings.search.bookable import bookable_options, terms_for
 from config import demo_data
@@ -34,7 +33,7 @@ from depots.models import Charger, ChargingSession, Depot, Evse, MeterReading, O
 from depots.periods import Period
 from depots.secrets import charger_password_matches
 from roaming.models import Partner, PartnerToken
-from tests.factories import NOW
+from tests.factories import NOW, book_slot
 
 DEMO_UIDS = {f"DEMO-{charger}-{number}" for charger in (1, 2, 3) for number in (1, 2)}
 
@@ -80,7 +79,7 @@ def own_options(code: str = "LP-VEN") -> list[BookingOption]:
 
 def book(plate: str, option: str, period: Period, **fields: Any) -> Booking:
     vehicle = Vehicle.objects.select_related("fleet").get(plate=plate)
-    return request_booking(
+    return book_slot(
         fleet=vehicle.fleet, option=BookingOption.objects.get(code=option), period=period, vehicle=vehicle,
         actor="test", now=NOW, **fields,
     )  # fmt: skip

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bookings.imports.depots import import_depots
 from bookings.models import BookingOption, Tariff, TermsOverride
-from bookings.operations import change_booking, close_evse, request_booking
+from bookings.operations import change_booking, close_evse
 from bookings.rules.fit import Needs
 from bookings.search.bookable import terms_for
 from depots.imports.documents import FileRefusedError
@@ -25,6 +25,7 @@ from tests.config.commands import refusal, run, warnings
 from tests.factories import (
     NOW,
     at,
+    book_slot,
     make_fleet,
     make_operator,
     make_organisation,
@@ -105,7 +106,7 @@ def book(uid: str = "CP-1-1", hours: tuple[int, int] = (10, 11), **fields: Any) 
     Agreement.objects.create(depot=Depot.objects.get(), guest=fleet, starts_at=NOW - timedelta(days=1))
     option = option_of(Evse.objects.get(uid=uid))
     vehicle = make_vehicle(fleet, max_power_w=400_000)
-    return request_booking(
+    return book_slot(
         fleet=fleet, option=option, period=slot(*hours), vehicle=vehicle, actor="test", now=NOW, **fields
     )
 
@@ -530,7 +531,7 @@ def test_a_bay_keeps_room_for_a_partners_truck(file, change):
     )
     partner = make_organisation("Roamers", country_code="AT", emsp_party_id="ROA", is_partner=True)
     Agreement.objects.create(depot=Depot.objects.get(), guest=partner, starts_at=NOW - timedelta(days=1))
-    booking = request_booking(
+    booking = book_slot(
         fleet=partner,
         option=option_of(Evse.objects.get(uid="CP-1-1")),
         period=slot(10, 11),
@@ -550,7 +551,7 @@ def test_a_bay_keeps_room_for_a_truck_whose_change_waits(file):
     pool = BookingOption.objects.get(code="POOL")
     small, large = [make_vehicle(fleet, length_cm=length) for length in (900, 1650)]
     elsewhere, here = Evse.objects.get(uid="CP-1-2"), Evse.objects.get(uid="CP-1-1")
-    booking = request_booking(
+    booking = book_slot(
         fleet=fleet, option=pool, period=slot(10, 11), vehicle=small, evse=elsewhere, actor="d", now=NOW
     )
     change_booking(booking_id=booking.pk, vehicle=large, evse=here, actor="d", now=NOW)

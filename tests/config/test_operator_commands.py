@@ -13,12 +13,12 @@ import time_machine
 from django.conf import settings
 
 from bookings.models import Booking, Closure
-from bookings.operations import request_booking
 from depots.models import Agreement, Evse, Membership, Organisation, User
 from tests.config.commands import refusal, run
 from tests.factories import (
     NOW,
     at,
+    book_slot,
     make_depot,
     make_evse,
     make_fleet,
@@ -426,7 +426,7 @@ def test_a_closure_moves_what_can_be_moved_and_cancels_the_rest(evse, truck):
     other = make_evse(charger=evse.charger, uid="CP-1-2")
     stays_free = book()
     both = book(start="2030-01-15T14:00", end="2030-01-15T15:00")
-    request_booking(
+    book_slot(
         fleet=truck.fleet, option=option_of(other), period=slot(13, 14), vehicle=truck, actor="test", now=NOW
     )
 

@@ -21,7 +21,7 @@ from bookings.errors import BookingError
 from bookings.models import Booking, BookingEvent, BookingOption, BookingRequest, Claim, Closure, Occupancy
 from bookings.rules.entitlement import TokenName
 from depots.models import Evse
-from tests.factories import NOW, make_depot, make_evse, make_option, make_vehicle, option_of, slot
+from tests.factories import NOW, book_slot, make_depot, make_evse, make_option, make_vehicle, option_of, slot
 from tests.races.processes import all_at_once, at_once, rendezvous
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.races]
@@ -103,7 +103,7 @@ def booker(evse: Evse, vehicle: Any = None, **wishes: Any) -> Callable[[], str]:
         "period": slot(10, 11),
         **wishes,
     }
-    return lambda: attempt(lambda: operations.request_booking(actor="d", now=NOW, **asked))
+    return lambda: attempt(lambda: book_slot(actor="d", now=NOW, **asked))
 
 
 def overlapping_pairs() -> int:
@@ -187,7 +187,7 @@ def test_a_place_kept_for_a_change_is_locked_with_its_booking(monkeypatch, guard
     depot = make_depot(terms={"approval": True})
     evse, kept = make_evse(depot), make_evse(depot)
     truck, both = make_vehicle(), make_option(evse, kept)
-    booking = operations.request_booking(
+    booking = book_slot(
         fleet=truck.fleet, option=both, evse=evse, vehicle=truck, period=slot(10, 11), actor="d", now=NOW
     )
     operations.change_booking(booking_id=booking.pk, evse=kept, actor="d", now=NOW)
@@ -332,7 +332,7 @@ def test_the_option_lock_loses_no_calendar_version(monkeypatch, guarded):
     def book(number: int) -> str:
         truck, evse = trucks[number], (one, two)[number]
         return attempt(
-            lambda: operations.request_booking(
+            lambda: book_slot(
                 fleet=truck.fleet,
                 option=option_of(evse),
                 vehicle=truck,

@@ -14,7 +14,7 @@ from bookings.models import Booking
 from bookings.rules.entitlement import TokenName
 from depots.periods import Period
 from tests.bookings.people import client_of
-from tests.factories import NOW, make_depot, make_evse, make_option, make_user, make_vehicle, slot
+from tests.factories import NOW, book_slot, make_depot, make_evse, make_option, make_user, make_vehicle, slot
 from tests.races.processes import all_at_once, at_once, rendezvous
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.races]
@@ -27,7 +27,7 @@ def test_a_manager_drags_while_a_dispatcher_edits_cards_and_no_move_is_undone(ro
     evses = [make_evse(depot) for _ in range(2)]
     truck = make_vehicle(token=None)
     cards = [truck.tokens.create(fleet=truck.fleet, uid=f"CARD-{number}") for number in range(2)]
-    booking = operations.request_booking(
+    booking = book_slot(
         fleet=truck.fleet, option=make_option(*evses), vehicle=truck, period=slot(10, 11), actor="d", now=NOW
     )
     looked, changed, compared = rendezvous(2), rendezvous(2), rendezvous(2)

@@ -6,10 +6,9 @@ from collections import Counter
 
 import pytest
 
-from bookings import operations
 from bookings.errors import BookingError
 from bookings.models import Booking, Occupancy
-from tests.factories import NOW, make_depot, make_evse, make_option, make_vehicle, option_of, slot
+from tests.factories import NOW, book_slot, make_depot, make_evse, make_option, make_vehicle, option_of, slot
 from tests.races.processes import at_once
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.races]
@@ -23,7 +22,7 @@ def test_of_64_processes_racing_for_one_slot_exactly_one_gets_it():
     def book(number: int) -> str:
         vehicle = vehicles[number]
         try:
-            booking = operations.request_booking(
+            booking = book_slot(
                 fleet=vehicle.fleet, option=option, period=slot(10, 11), vehicle=vehicle, actor="d", now=NOW
             )
         except BookingError as refusal:
@@ -44,7 +43,7 @@ def test_a_pool_is_filled_to_the_last_evse_and_not_beyond():
     def book(number: int) -> str:
         vehicle = vehicles[number]
         try:
-            operations.request_booking(
+            book_slot(
                 fleet=vehicle.fleet, option=pool, period=slot(10, 11), vehicle=vehicle, actor="d", now=NOW
             )
         except BookingError as refusal:

@@ -28,12 +28,14 @@ from depots.periods import Period
 from tests.factories import (
     NOW,
     at,
+    book_slot,
     make_charger,
     make_depot,
     make_evse,
     make_fleet,
     make_option,
     make_vehicle,
+    place_hold,
 )
 from tests.races.processes import at_once
 
@@ -98,13 +100,13 @@ class _Life:
         truck = self._pick(Vehicle.objects.all())
         option = self._pick(BookingOption.objects.all())
         power_w = self._random.choice([None, None, 100_000, 300_000])
-        return operations.request_booking(
+        return book_slot(
             fleet=truck.fleet, option=option, vehicle=truck, period=self._period(), power_w=power_w, actor="d", now=self._now
         )  # fmt: skip
 
     def _hold(self) -> Any:
         truck = self._pick(Vehicle.objects.all())
-        return operations.hold_slot(
+        return place_hold(
             fleet=truck.fleet, option=self._pick(BookingOption.objects.all()), vehicle=truck, period=self._period(),
             actor="d", now=self._now,
         )  # fmt: skip

@@ -9,7 +9,7 @@ import time_machine
 from django.utils import timezone
 
 from bookings.models import Booking, BookingOption, BookingRequest
-from bookings.operations import cancel_booking, change_booking, request_booking
+from bookings.operations import cancel_booking, change_booking
 from roaming.mirror import remote_bookings
 from roaming.models import Delivery, Partner, PartnerObject
 from roaming.ocpi.client import Peer, Refused
@@ -17,7 +17,7 @@ from roaming.ocpi.v2_3_0 import schemas
 from roaming.ocpi.v2_3_0.bookings.emsp_mapping import Posted, decision_in
 from roaming.outbound import our_requests, pulls
 from roaming.outbound.deliveries import Lease
-from tests.factories import NOW, at, make_fleet, make_vehicle, slot
+from tests.factories import NOW, at, book_slot, make_fleet, make_vehicle, slot
 from tests.roaming.partners import make_partner
 from tests.roaming.test_receiver import booking, location, offer, z
 
@@ -45,7 +45,7 @@ def ours(partner: Partner) -> Booking:
         crawl = pulls.Crawl(kind, Peer("t"), "https://x.example", {}, ("FR", "CPO"))
         pulls.keep_page(pull, crawl, [raw], now=NOW)
     fleet = make_fleet("Nordfracht", emsp_party_id="NFE")
-    return request_booking(
+    return book_slot(
         fleet=fleet, option=BookingOption.objects.get(), period=slot(12, 13), vehicle=make_vehicle(fleet),
         actor="dispatcher", now=timezone.now(),
     )  # fmt: skip

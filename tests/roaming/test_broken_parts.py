@@ -9,7 +9,6 @@ import time_machine
 from django.utils import timezone
 
 from bookings.models import Booking, BookingOption
-from bookings.operations import request_booking
 from bookings.search.bookable import bookable_options
 from depots.models import Depot, Evse
 from depots.periods import Period
@@ -18,7 +17,7 @@ from roaming.models import Partner, PartnerObject
 from roaming.ocpi.client import Peer
 from roaming.ocpi.v2_3_0 import schemas
 from roaming.outbound import pulls
-from tests.factories import NOW, at, make_fleet, make_vehicle, slot
+from tests.factories import NOW, at, book_slot, make_fleet, make_vehicle, slot
 from tests.roaming.partners import make_partner
 from tests.roaming.test_receiver import booking, calendar, location, offer, plug, z
 
@@ -122,7 +121,7 @@ def test_what_the_partners_calendar_offers_can_be_asked_for(partner: Partner, ho
     )
     fleet = make_fleet("Nordfracht", emsp_party_id="NFE")
 
-    asked = request_booking(
+    asked = book_slot(
         fleet=fleet, option=BookingOption.objects.get(), period=slot(hour, hour + 1), vehicle=make_vehicle(fleet),
         actor="dispatcher", now=timezone.now(),
     )  # fmt: skip
@@ -134,7 +133,7 @@ def test_a_slot_that_starts_off_the_hour_can_be_asked_for(partner: Partner) -> N
     crawled(partner, location(), offers=[offer(calendars=[calendar(slot((9, 5), (11, 5)))])])
     fleet = make_fleet("Nordfracht", emsp_party_id="NFE")
 
-    asked = request_booking(
+    asked = book_slot(
         fleet=fleet, option=BookingOption.objects.get(), period=slot((9, 5), (9, 35)), vehicle=make_vehicle(fleet),
         actor="dispatcher", now=timezone.now(),
     )  # fmt: skip
@@ -366,7 +365,7 @@ def test_an_offer_without_its_id_is_unreadable(partner: Partner) -> None:
 def test_a_booking_is_followed_without_its_broken_part(partner: Partner, broken: dict[str, Any]) -> None:
     crawled(partner, location(), offers=[offer()])
     fleet = make_fleet("Nordfracht", emsp_party_id="NFE")
-    ours = request_booking(
+    ours = book_slot(
         fleet=fleet, option=BookingOption.objects.get(), period=slot(12, 13), vehicle=make_vehicle(fleet),
         actor="dispatcher", now=timezone.now(),
     )  # fmt: skip

@@ -15,7 +15,6 @@ from django.conf import settings
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from bookings import operations
 from bookings.errors import BookingError
 from bookings.models import Booking, BookingOption, Occupancy
 from bookings.rules.power import peak
@@ -26,6 +25,7 @@ from roaming.ocpi.wire import read_time
 from tests.factories import (
     NOW,
     at,
+    book_slot,
     make_charger,
     make_depot,
     make_evse,
@@ -286,7 +286,7 @@ def _fill(depot: Depot, chance: random.Random) -> None:
 
 def _book(evse: Evse, period: Period, *, fleet: Any = None, power_w: int | None = None) -> Booking:
     fleet = fleet or make_fleet()
-    return operations.request_booking(
+    return book_slot(
         fleet=fleet, option=option_of(evse), period=period, vehicle=make_vehicle(fleet, max_power_w=None),
         power_w=power_w, actor="test", now=NOW,
     )  # fmt: skip

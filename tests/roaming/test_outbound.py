@@ -13,14 +13,14 @@ import pytest
 from django.utils import timezone
 
 from bookings.models import Booking, BookingOption
-from bookings.operations import cancel_booking, change_booking, request_booking
+from bookings.operations import cancel_booking, change_booking
 from bookings.search.offers import find_slots
 from depots.models import Depot, Evse, Organisation
 from roaming import registration
 from roaming.models import Delivery, Partner, PartnerObject
 from roaming.outbound import deliveries
 from simulators.partner.platform import SimulatedPartner
-from tests.factories import make_fleet, make_operator, make_vehicle, slot
+from tests.factories import book_slot, make_fleet, make_operator, make_vehicle, slot
 from tests.roaming.dying import worker_that_dies
 from tests.roaming.peers import Asked, Reply, ScriptedPeer, envelope
 from tests.roaming.running import RunningSender, eventually, fresh
@@ -60,7 +60,7 @@ def ask(fleet: Organisation, code: str = AT_ONCE, **changes: Any) -> Booking:
     plugs = ["MCS"] if code == AFTER_A_WHILE else ["IEC_62196_T2_COMBO"]
     vehicle = changes.pop("vehicle", None) or make_vehicle(fleet, connector_standards=plugs)
     wish = {"period": slot(12, 13), "vehicle": vehicle, "actor": "dispatcher", "now": timezone.now()}
-    return request_booking(fleet=fleet, option=offer(code), **{**wish, **changes})
+    return book_slot(fleet=fleet, option=offer(code), **{**wish, **changes})
 
 
 def settled(booking: Booking, status: str) -> Callable[[], Booking | None]:

@@ -12,13 +12,12 @@ import time_machine
 from django.utils import timezone
 
 from bookings.models import Booking, BookingOption
-from bookings.operations import request_booking
 from depots.models import Depot, Organisation
 from depots.periods import Period
 from roaming.mirror import places
 from roaming.models import Partner, PartnerObject
 from roaming.ocpi.v2_3_0 import schemas
-from tests.factories import NOW, at, make_fleet, make_vehicle, slot
+from tests.factories import NOW, at, book_slot, make_fleet, make_vehicle, slot
 from tests.roaming.partners import Caller, code, data, make_partner
 
 pytestmark = pytest.mark.django_db
@@ -128,7 +127,7 @@ def fleet() -> Organisation:
 @pytest.fixture
 def ours(option: BookingOption, partner: Partner, fleet: Organisation) -> Booking:
     read_location(partner, location())
-    return request_booking(
+    return book_slot(
         fleet=fleet,
         option=option,
         period=slot(12, 13),

@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from bookings.models import Booking, BookingOption
-from bookings.operations import cancel_booking, hold_slot, request_booking
+from bookings.operations import cancel_booking
 from depots.models import Agreement
 from roaming import tasks
 from roaming.models import Delivery, Partner
@@ -21,6 +21,7 @@ from roaming.ocpi.v2_3_0 import present
 from roaming.outbound import calendars
 from tests.factories import (
     NOW,
+    book_slot,
     make_depot,
     make_evse,
     make_fleet,
@@ -28,6 +29,7 @@ from tests.factories import (
     make_vehicle,
     open_depot,
     option_of,
+    place_hold,
     slot,
 )
 from tests.roaming.partners import Caller, data, make_partner
@@ -63,7 +65,7 @@ def wishes(kind: str) -> set[tuple[Partner, int]]:
 
 def own_booking(evse: Any) -> Booking:
     vehicle = make_vehicle()
-    return request_booking(
+    return book_slot(
         fleet=vehicle.fleet, option=option_of(evse), period=ELEVEN, vehicle=vehicle, actor="test", now=NOW
     )
 
@@ -99,7 +101,7 @@ def test_bookings_of_fleets_here_and_holds_are_told_to_nobody() -> None:
     make_partner()
     evse = make_evse()
     own_booking(evse)
-    hold_slot(
+    place_hold(
         fleet=make_fleet(), option=option_of(evse), period=slot(14, 15), vehicle=None, actor="test", now=NOW
     )
 
@@ -150,7 +152,7 @@ def test_a_changed_calendar_is_wanted_by_every_registered_emsp_that_sees_it() ->
     make_partner(roles=[{"role": "CPO", "country_code": "SE", "party_id": "CPO", "name": "CPO"}])
     private, public = make_evse(open_to_mine), make_evse()
     vehicle = make_vehicle(open_to_mine.operator)
-    request_booking(
+    book_slot(
         fleet=open_to_mine.operator,
         option=option_of(private),
         period=ELEVEN,

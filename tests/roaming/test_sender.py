@@ -14,12 +14,12 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from bookings.models import Booking, BookingOption
-from bookings.operations import cancel_booking, change_booking, request_booking
+from bookings.operations import cancel_booking, change_booking
 from roaming import registration, tasks
 from roaming.models import Delivery, Partner
 from roaming.ocpi.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 from roaming.outbound import deliveries
-from tests.factories import at, make_depot, make_evse, make_operator, open_depot, option_of, slot
+from tests.factories import at, book_slot, make_depot, make_evse, make_operator, open_depot, option_of, slot
 from tests.roaming.dying import worker_that_dies
 from tests.roaming.partners import make_partner
 from tests.roaming.peers import Asked, Reply, ScriptedPeer, envelope
@@ -81,7 +81,7 @@ def option() -> BookingOption:
 def book(partner: Partner, option: BookingOption, **changes: Any) -> Booking:
     party = partner.roles[0]["country_code"], partner.roles[0]["party_id"]
     asked = {"period": slot(10, 11), "actor": "partner", "now": timezone.now(), "received": {}, **changes}
-    return request_booking(fleet=partner.organisation, option=option, party=party, **asked)
+    return book_slot(fleet=partner.organisation, option=option, party=party, **asked)
 
 
 def offer(option: BookingOption, partner: Partner) -> Delivery:

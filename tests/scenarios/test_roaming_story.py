@@ -16,14 +16,22 @@ import pytest
 from django.utils import timezone
 
 from bookings.models import Booking, BookingOption
-from bookings.operations import cancel_booking, request_booking
+from bookings.operations import cancel_booking
 from bookings.search.bookable import bookable_options
 from depots.models import Agreement
 from depots.periods import Period
 from roaming import registration
 from roaming.models import Partner
 from simulators.partner.platform import SimulatedPartner
-from tests.factories import make_depot, make_evse, make_fleet, make_operator, make_vehicle, option_of
+from tests.factories import (
+    book_slot,
+    make_depot,
+    make_evse,
+    make_fleet,
+    make_operator,
+    make_vehicle,
+    option_of,
+)
 from tests.roaming.running import eventually, fresh
 from tests.serving import MANAGE, BerthServer, on_test_database
 
@@ -127,7 +135,7 @@ def test_a_fleet_books_at_a_partner_and_a_killed_worker_loses_nothing(
     register(network, berth_server)
 
     def ask(code: str, at_hour: int) -> Booking:
-        return request_booking(
+        return book_slot(
             fleet=fleet,
             option=BookingOption.objects.get(code=code),
             period=hour(at_hour),

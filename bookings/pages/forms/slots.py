@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from django import forms
 
 from bookings.models import BookingOption, Vehicle
+from bookings.operations import SlotRequest
 from bookings.pages.forms.fields import MomentField, MomentInput, RowField, moment_in
 from bookings.rules.periods import LATE_TOLERANCE
 from bookings.rules.terms import LONGEST_BOOKING
@@ -237,6 +238,11 @@ class ReserveForm(forms.Form):
         content = [act, *asked, *wanted["period"].as_json().values()]
         for time in count():
             yield str(uuid5(wanted["request_id"], "|".join(map(str, [*content, time]))))
+
+    def slot_request(self, request_id: str) -> SlotRequest:
+        """Of a valid form, what it asks for, under this id."""
+        asked = {name: self.cleaned_data[name] for name in ("fleet", "option", "period", "vehicle", "evse")}
+        return SlotRequest(**asked, request_id=request_id)
 
     def clean_despite(self) -> set[int]:
         return {int(number) for number in self.cleaned_data["despite"].split(",") if number}

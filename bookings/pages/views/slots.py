@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from bookings import operations
 from bookings.errors import BookingError
 from bookings.models import Booking, BookingOption, BookingStatus, Vehicle
+from bookings.operations import SlotRequest
 from bookings.operations.undo import Act
 from bookings.pages import access, finder, overlaps
 from bookings.pages.forms.slots import ReserveForm, SearchForm
@@ -57,7 +58,7 @@ def book(request: HttpRequest) -> HttpResponse:
 
 
 def _reserve(
-    request: HttpRequest, act: str, take: Callable[[HttpRequest, dict[str, Any], str], Booking]
+    request: HttpRequest, act: str, take: Callable[[HttpRequest, SlotRequest], Booking]
 ) -> HttpResponse:
     now, fleets = timezone.now(), access.dispatcher(request.user)
     vehicles = _vehicles(fleets)
@@ -75,7 +76,7 @@ def _reserve(
     if act == "book" and (elsewhere := _elsewhere(request, wanted)):
         return _finder(request, question, 409, elsewhere=elsewhere, form_sent=form)
     try:
-        booking = take(request, wanted, request_id)
+        booking = take(request, form.slot_request(request_id))
     except BookingError as refusal:
         if earlier := _asked_before(form, act)[1]:  # sent twice, and the first was quicker
             return redirect(earlier)
@@ -85,18 +86,12 @@ def _reserve(
     return redirect(booking)
 
 
-def _hold(request: HttpRequest, wanted: dict[str, Any], request_id: str) -> Booking:
-    return operations.hold_slot(
-        fleet=wanted["fleet"], option=wanted["option"], period=wanted["period"], vehicle=wanted["vehicle"],
-        evse=wanted["evse"], request_id=request_id, actor=request.user.get_username(), now=timezone.now(),
-    )  # fmt: skip
+def _hold(request: HttpRequest, slot: SlotRequest) -> Booking:
+    return operations.hold_slot(slot, actor=request.user.get_username(), now=timezone.now())
 
 
-def _book(request: HttpRequest, wanted: dict[str, Any], request_id: str) -> Booking:
-    booking = operations.request_booking(
-        fleet=wanted["fleet"], option=wanted["option"], period=wanted["period"], vehicle=wanted["vehicle"],
-        evse=wanted["evse"], request_id=request_id, actor=request.user.get_username(), now=timezone.now(),
-    )  # fmt: skip
+def _book(request: HttpRequest, slot: SlotRequest) -> Booking:
+    booking = operations.request_booking(slot, actor=request.user.get_username(), now=timezone.now())
     asked = booking.status == BookingStatus.REQUESTED
     words = f"{'Asked for' if asked else 'Booked'}: {booking.reference}."
     messages.success(request, words, extra_tags=button_of(Act.MADE, booking, now=timezone.now()))

@@ -7,7 +7,7 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from bookings.models import Vehicle
-from bookings.operations import request_booking
+from bookings.operations import SlotRequest, request_booking
 from bookings.search.bookable import find_option
 from config.booking_command import TIME_HELP, BookingCommand, evse_of, read_period, read_power
 from config.operator_command import ACTOR
@@ -34,17 +34,15 @@ class Command(BookingCommand):
         now = timezone.now()
         vehicle = _vehicle(options["vehicle"], options["organisation"])
         option = find_option(options["option"].strip(), vehicle.fleet, now=now)
-        booking = request_booking(
+        slot = SlotRequest(
             fleet=vehicle.fleet,
             option=option,
             period=read_period(options["start"], options["end"], option.depot.zone),
             vehicle=vehicle,
             evse=evse_of(option, options["evse"]),
             power_w=read_power(options["power_kw"]),
-            actor=ACTOR,
-            now=now,
         )
-        self.say_booking(booking)
+        self.say_booking(request_booking(slot, actor=ACTOR, now=now))
 
 
 def _vehicle(plate: str, organisation: str | None) -> Vehicle:

@@ -1,0 +1,51 @@
+"""What is asked for when a slot is to be booked or held."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bookings.models import BookingOption, BookingToken, Vehicle
+from bookings.operations.request_log import Asked
+from bookings.rules.entitlement import TokenName
+from bookings.rules.fit import Needs
+from depots.models import Evse, Organisation
+from depots.periods import Period
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlotRequest:
+    """Made at the edge (form, command, partner's message, diary) and passed through to the locks.
+
+    `evse` narrows a pooled option to one of its EVSEs; `needs` replaces the vehicle's where there is none (a partner's
+    request); `tokens` default to the vehicle's; `power_w` is a wish in watts; `party` is (country code, party id) of the
+    asking eMSP, its own where a fleet asks; without a `request_id` one is made. `received` is a partner's message as it
+    came, `fingerprint` what makes a repetition of it the same message.
+    """
+
+    fleet: Organisation
+    option: BookingOption
+    period: Period
+    vehicle: Vehicle | None = None
+    evse: Evse | None = None
+    needs: Needs | None = None
+    tokens: Sequence[TokenName] | None = None
+    power_w: int | None = None
+    plate: str = ""
+    request_id: str = ""
+    authorization_reference: str = ""
+    party: tuple[str, str] = ("", "")
+    received: dict[str, Any] | None = None
+    fingerprint: str = ""
+
+    @property
+    def must_fit(self) -> Needs:
+        return self.needs or Needs.of(self.vehicle)
+
+    def asked(self, tokens: Sequence[BookingToken]) -> Asked:
+        """The same for the log of asks, with the tokens the booking carries."""
+        return Asked(
+            period=self.period, option=self.option, evse=self.evse, vehicle=self.vehicle, tokens=tokens,
+            power_w=self.power_w, needs=self.needs,
+        )  # fmt: skip
