@@ -1,6 +1,20 @@
-"""Chargers made of software: real OCPP clients that keep reservations truthfully. They know nothing of the database."""
+"""Chargers made of software: OCPP clients whose station keeps reservations and meters truthfully."""
 
-from simulators.charger.charger import Mute, Refuse, SimulatedCharger
-from simulators.charger.station import Reservation, SimulatedEvse, Token, Transaction
+from simulators.charger.charger import SimulatedCharger
+from simulators.charger.charger_settings import ChargerSettings
+from simulators.charger.csms_connection import CsmsError, CsmsSilent
+from simulators.charger.script import Mute, Refuse
+from simulators.charger.station import IdToken, Reservation, SimulatedEvse, Transaction
 
-__all__ = ["Mute", "Refuse", "Reservation", "SimulatedCharger", "SimulatedEvse", "Token", "Transaction"]
+__all__ = [
+    "ChargerSettings",
+    "CsmsError",
+    "CsmsSilent",
+    "IdToken",
+    "Mute",
+    "Refuse",
+    "Reservation",
+    "SimulatedCharger",
+    "SimulatedEvse",
+    "Transaction",
+]

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from simulators.charger.charger import SimulatedCharger
-from simulators.charger.station import Token
-
-PROTOCOLS = ("ocpp1.6", "ocpp2.0.1", "ocpp2.1")
+from simulators.charger.charger_settings import PROTOCOLS, ChargerSettings
+from simulators.charger.station import IdToken
 
 
 class UnreadableFile(Exception):
@@ -36,23 +35,26 @@ def read_chargers(path: Path, url: str) -> list[SimulatedCharger]:
 
 def _charger(row: Any, place: str, url: str) -> SimulatedCharger:
     try:
-        protocol = row.get("protocol", "ocpp1.6")
-        if protocol not in PROTOCOLS:
-            raise UnreadableFile(f"{place}: protocol is one of {', '.join(PROTOCOLS)}, not {protocol!r}.")
-        evses = row.get("evses", 1)
-        charger = SimulatedCharger(
-            identity=row["identity"],
-            password=row.get("password", ""),
-            protocol=protocol,
-            url=url,
-            evses=_evses(evses),
-        )
-        for evse in evses if isinstance(evses, list) else []:
+        charger = SimulatedCharger(_settings(row, place, url))
+        for evse in row["evses"] if isinstance(row.get("evses"), list) else []:
             if evse.get("running"):
                 _resume(charger, evse["number"], evse["running"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableFile(f"{place}: {error!r}") from None
     return charger
+
+
+def _settings(row: dict[str, Any], place: str, url: str) -> ChargerSettings:
+    protocol = row.get("protocol", "ocpp1.6")
+    if protocol not in PROTOCOLS:
+        raise UnreadableFile(f"{place}: protocol is one of {', '.join(PROTOCOLS)}, not {protocol!r}.")
+    return ChargerSettings(
+        identity=row["identity"],
+        password=row.get("password", ""),
+        protocol=protocol,
+        url=url,
+        evses=_evses(row.get("evses", 1)),
+    )
 
 
 def _evses(told: Any) -> int | dict[int, int]:
@@ -65,11 +67,11 @@ def _resume(charger: SimulatedCharger, number: int, told: dict[str, Any]) -> Non
     """Go on where the charger was when its story was written down."""
     evse = charger.station.evses[number]
     evse.register_wh = told.get("meter_wh") or told.get("meter_start_wh") or 0
-    transaction = charger.station.begin(number, Token(told["token"]), soc_percent=told.get("soc_percent"))
+    transaction = charger.station.begin(number, IdToken(told["token"]), soc_percent=told.get("soc_percent"))
     transaction.started_at = datetime.fromisoformat(told["started_at"])
     transaction.ends_at = datetime.fromisoformat(told["ends_at"]) if told.get("ends_at") else None
     transaction.meter_start_wh = told.get("meter_start_wh") or 0
-    if charger.talk.version == "1.6":
+    if charger.ocpp.version == "1.6":
         transaction.csms_id = int(told["transaction"])
     else:
         transaction.id = told["transaction"]

@@ -3,55 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from depots.ocpp.times import read_time, write_time
-from simulators.charger.ocpp_version import Call, Verdict
-from simulators.charger.station import Reservation, Token, Transaction
+from simulators.charger.ocpp_version import (
+    Authorization,
+    Message,
+    always,
+    read_timestamp,
+    write_timestamp,
+)
+from simulators.charger.script import Json
+from simulators.charger.station import IdToken, Reservation, Transaction
 
 if TYPE_CHECKING:
-    from depots.ocpp.wire import Answerer
     from simulators.charger.charger import SimulatedCharger
+    from simulators.charger.csms_connection import Answerer
 
 
-class Talk16:
+class Ocpp16:
     version = "1.6"
+    reset_reason = "SoftReset"
 
     def __init__(self, charger: SimulatedCharger) -> None:
-        self.charger = charger
+        self._charger, self._requests = charger, charger.requests
 
-    def boot(self, reason: str) -> Call:
+    def boot(self, reason: str) -> Message:
         return "BootNotification", {
-            "chargePointVendor": self.charger.vendor,
-            "chargePointModel": self.charger.model,
-            "chargePointSerialNumber": self.charger.identity[:25],
-            "firmwareVersion": self.charger.firmware,
+            "chargePointVendor": self._charger.vendor,
+            "chargePointModel": self._charger.model,
+            "chargePointSerialNumber": self._charger.identity[:25],
+            "firmwareVersion": self._charger.firmware,
         }
 
-    def status(self, evse: int) -> Call:
-        status = self.charger.station.status(evse)
+    def status(self, evse: int) -> Message:
+        status = self._charger.station.status(evse)
         return "StatusNotification", {
             "connectorId": evse,
             "errorCode": "OtherError" if status == "Faulted" else "NoError",
             "status": status,
-            "timestamp": write_time(self.charger.clock()),
+            "timestamp": write_timestamp(self._charger.clock()),
         }
 
-    def authorize(self, token: Token) -> Call:
+    def authorize(self, token: IdToken) -> Message:
         return "Authorize", {"idTag": token.uid}
 
-    def started(self, transaction: Transaction, *, is_offline: bool) -> Call:
+    def started(self, transaction: Transaction, *, is_offline: bool) -> Message:
         reservation = transaction.reservation_id
         return "StartTransaction", {
             "connectorId": transaction.evse,
             "idTag": transaction.token.uid,
             "meterStart": transaction.meter_start_wh,
-            "timestamp": write_time(transaction.started_at),
+            "timestamp": write_timestamp(transaction.started_at),
             **({"reservationId": reservation} if reservation is not None else {}),
         }
 
-    def sampled(self, transaction: Transaction, *, is_offline: bool) -> Call:
+    def sampled(self, transaction: Transaction, *, is_offline: bool) -> Message:
         values = [
             {"value": str(transaction.meter_wh), "measurand": "Energy.Active.Import.Register", "unit": "Wh"},
             {"value": str(transaction.power_w), "measurand": "Power.Active.Import", "unit": "W"},
@@ -62,26 +68,26 @@ class Talk16:
         return "MeterValues", {
             "connectorId": transaction.evse,
             "transactionId": transaction.csms_id or 0,
-            "meterValue": [{"timestamp": write_time(self.charger.clock()), "sampledValue": values}],
+            "meterValue": [{"timestamp": write_timestamp(self._charger.clock()), "sampledValue": values}],
         }
 
-    def ended(self, transaction: Transaction, reason: str, *, is_offline: bool) -> Call:
+    def ended(self, transaction: Transaction, reason: str, *, is_offline: bool) -> Message:
         return "StopTransaction", {
             "transactionId": transaction.csms_id or 0,
             "idTag": transaction.token.uid,
             "meterStop": transaction.meter_wh,
-            "timestamp": write_time(self.charger.clock()),
+            "timestamp": write_timestamp(self._charger.clock()),
             "reason": reason,
         }
 
-    def verdict(self, answer: dict[str, Any]) -> Verdict:
+    def authorization(self, answer: Json) -> Authorization:
         info = answer.get("idTagInfo") or {}
-        return Verdict(info.get("status", "Accepted"), info.get("parentIdTag", ""))
+        return Authorization(info.get("status", "Accepted"), info.get("parentIdTag", ""))
 
-    def reservation_over(self, reservation_id: int, outcome: str) -> Call | None:
+    def reservation_over(self, reservation_id: int, outcome: str) -> Message | None:
         return None
 
-    def answers(self, charger: SimulatedCharger) -> Mapping[str, Answerer]:
+    def answers(self) -> Mapping[str, Answerer]:
         return {
             "ReserveNow": self._reserve,
             "CancelReservation": self._cancel,
@@ -94,34 +100,34 @@ class Talk16:
             "ClearChargingProfile": self._clear_profile,
             "TriggerMessage": self._trigger,
             "Reset": self._reset,
-            "UnlockConnector": self._unlock,
-            "ClearCache": self._accept,
-            "DataTransfer": self._data_transfer,
-            "GetLocalListVersion": self._list_version,
+            "UnlockConnector": always({"status": "Unlocked"}),
+            "ClearCache": always({"status": "Accepted"}),
+            "DataTransfer": always({"status": "UnknownVendorId"}),
+            "GetLocalListVersion": always({"listVersion": 0}),
         }
 
-    async def _reserve(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def _reserve(self, asked: Json) -> Json:
         wanted = Reservation(
             id=asked["reservationId"],
             evse=asked["connectorId"] or None,
-            token=Token(asked["idTag"]),
+            token=IdToken(asked["idTag"]),
             group=asked.get("parentIdTag", ""),
-            expires_at=read_time(asked["expiryDate"], zone=UTC, arrived_at=self.charger.clock()).at,
+            expires_at=read_timestamp(asked["expiryDate"]),
         )
-        return {"status": await self.charger.reserve(wanted)}
+        return {"status": self._requests.reserve(wanted)}
 
-    async def _cancel(self, asked: dict[str, Any]) -> dict[str, Any]:
-        return {"status": await self.charger.cancel_reservation(asked["reservationId"])}
+    def _cancel(self, asked: Json) -> Json:
+        return {"status": self._requests.cancel_reservation(asked["reservationId"])}
 
-    async def _remote_start(self, asked: dict[str, Any]) -> dict[str, Any]:
-        token, evse = Token(asked["idTag"]), asked.get("connectorId")
-        return {"status": await self.charger.remote_start(token, evse)}
+    def _remote_start(self, asked: Json) -> Json:
+        token, evse = IdToken(asked["idTag"]), asked.get("connectorId")
+        return {"status": self._requests.remote_start(token, evse)}
 
-    async def _remote_stop(self, asked: dict[str, Any]) -> dict[str, Any]:
-        return {"status": await self.charger.remote_stop(asked["transactionId"])}
+    def _remote_stop(self, asked: Json) -> Json:
+        return {"status": self._requests.remote_stop(asked["transactionId"])}
 
-    async def _get_configuration(self, asked: dict[str, Any]) -> dict[str, Any]:
-        known = self.charger.configuration
+    def _get_configuration(self, asked: Json) -> Json:
+        known = self._charger.configuration
         wanted = asked.get("key") or list(known)
         return {
             "configurationKey": [
@@ -130,41 +136,26 @@ class Talk16:
             "unknownKey": [key for key in wanted if key not in known],
         }
 
-    async def _change_configuration(self, asked: dict[str, Any]) -> dict[str, Any]:
-        if asked["key"] not in self.charger.configuration:
+    def _change_configuration(self, asked: Json) -> Json:
+        if asked["key"] not in self._charger.configuration:
             return {"status": "NotSupported"}
-        self.charger.configuration[asked["key"]] = asked["value"]
+        self._charger.configuration[asked["key"]] = asked["value"]
         return {"status": "Accepted"}
 
-    async def _change_availability(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def _change_availability(self, asked: Json) -> Json:
         return {
-            "status": await self.charger.change_availability(
-                asked["connectorId"], asked["type"] == "Operative"
-            )
+            "status": self._requests.change_availability(asked["connectorId"], asked["type"] == "Operative")
         }
 
-    async def _set_profile(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def _set_profile(self, asked: Json) -> Json:
         schedule = asked["csChargingProfiles"]["chargingSchedule"]
-        return {"status": self.charger.limit(asked["connectorId"], schedule)}
+        return {"status": self._requests.limit_power(asked["connectorId"], schedule)}
 
-    async def _clear_profile(self, asked: dict[str, Any]) -> dict[str, Any]:
-        return {"status": self.charger.lift_limit(asked.get("connectorId"))}
+    def _clear_profile(self, asked: Json) -> Json:
+        return {"status": self._requests.lift_limit(asked.get("connectorId"))}
 
-    async def _trigger(self, asked: dict[str, Any]) -> dict[str, Any]:
-        return {"status": self.charger.trigger(asked["requestedMessage"], asked.get("connectorId"))}
+    def _trigger(self, asked: Json) -> Json:
+        return {"status": self._requests.trigger(asked["requestedMessage"], asked.get("connectorId"))}
 
-    async def _reset(self, asked: dict[str, Any]) -> dict[str, Any]:
-        self.charger.reset_soon()
-        return {"status": "Accepted"}
-
-    async def _unlock(self, asked: dict[str, Any]) -> dict[str, Any]:
-        return {"status": "Unlocked"}
-
-    async def _accept(self, asked: dict[str, Any]) -> dict[str, Any]:
-        return {"status": "Accepted"}
-
-    async def _data_transfer(self, asked: dict[str, Any]) -> dict[str, Any]:
-        return {"status": "UnknownVendorId"}
-
-    async def _list_version(self, asked: dict[str, Any]) -> dict[str, Any]:
-        return {"listVersion": 0}
+    def _reset(self, asked: Json) -> Json:
+        return {"status": self._requests.reset()}

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from depots.ocpp.times import read_time, write_time
-from simulators.charger.ocpp_version import Call, Verdict
-from simulators.charger.station import Reservation, Token, Transaction
+from simulators.charger.ocpp_version import (
+    Authorization,
+    Message,
+    always,
+    read_timestamp,
+    write_timestamp,
+)
+from simulators.charger.script import Json
+from simulators.charger.station import IdToken, Reservation, Transaction
 
 if TYPE_CHECKING:
-    from depots.ocpp.wire import Answerer
     from simulators.charger.charger import SimulatedCharger
+    from simulators.charger.csms_connection import Answerer
 
 # 1.6 says more about an EVSE than 2.x does.
 _STATUS = {
@@ -21,65 +26,70 @@ _STATUS = {
     "SuspendedEV": "Occupied",
     "Finishing": "Occupied",
 }
-_REASONS = {"Remote": "RemoteStop", "Local": "StopAuthorized", "DeAuthorized": "Deauthorized"}
+# The triggerReason of an end by its stoppedReason, and the context of an event's samples by its eventType.
+_TRIGGERS = {"Remote": "RemoteStop", "Local": "StopAuthorized", "DeAuthorized": "Deauthorized"}
+_CONTEXTS = {"Started": "Transaction.Begin", "Updated": "Sample.Periodic", "Ended": "Transaction.End"}
 
 
-class Talk2x:
+class Ocpp2x:
+    reset_reason = "Reboot"
+
     def __init__(self, charger: SimulatedCharger, version: str) -> None:
-        self.charger = charger
+        self._charger, self._requests = charger, charger.requests
         self.version = version
 
-    def boot(self, reason: str) -> Call:
+    def boot(self, reason: str) -> Message:
         station = {
-            "vendorName": self.charger.vendor,
-            "model": self.charger.model,
-            "serialNumber": self.charger.identity[:25],
-            "firmwareVersion": self.charger.firmware,
+            "vendorName": self._charger.vendor,
+            "model": self._charger.model,
+            "serialNumber": self._charger.identity[:25],
+            "firmwareVersion": self._charger.firmware,
         }
         return "BootNotification", {"chargingStation": station, "reason": reason}
 
-    def status(self, evse: int) -> Call:
-        status = self.charger.station.status(evse)
+    def status(self, evse: int) -> Message:
+        status = self._charger.station.status(evse)
         return "StatusNotification", {
-            "timestamp": write_time(self.charger.clock()),
+            "timestamp": write_timestamp(self._charger.clock()),
             "evseId": evse,
             "connectorId": 1,
             "connectorStatus": _STATUS.get(status, status),
         }
 
-    def authorize(self, token: Token) -> Call:
+    def authorize(self, token: IdToken) -> Message:
         return "Authorize", {"idToken": {"idToken": token.uid, "type": token.type}}
 
-    def started(self, transaction: Transaction, *, is_offline: bool) -> Call:
-        token = {"idToken": transaction.token.uid, "type": transaction.token.type}
-        trigger = "Authorized" if transaction.remote_start_id is None else "RemoteStart"
-        return self._event(
-            transaction, "Started", trigger, is_offline, token=token, context="Transaction.Begin"
-        )
+    def started(self, transaction: Transaction, *, is_offline: bool) -> Message:
+        event = self._event(transaction, "Started", is_offline)
+        event["triggerReason"] = "Authorized" if transaction.remote_start_id is None else "RemoteStart"
+        event["idToken"] = {"idToken": transaction.token.uid, "type": transaction.token.type}
+        if transaction.reservation_id is not None:
+            event["reservationId"] = transaction.reservation_id
+        return "TransactionEvent", event
 
-    def sampled(self, transaction: Transaction, *, is_offline: bool) -> Call:
-        return self._event(
-            transaction, "Updated", "MeterValuePeriodic", is_offline, context="Sample.Periodic"
-        )
+    def sampled(self, transaction: Transaction, *, is_offline: bool) -> Message:
+        event = self._event(transaction, "Updated", is_offline)
+        event["triggerReason"] = "MeterValuePeriodic"
+        return "TransactionEvent", event
 
-    def ended(self, transaction: Transaction, reason: str, *, is_offline: bool) -> Call:
-        trigger = _REASONS.get(reason, "EVCommunicationLost")
-        return self._event(
-            transaction, "Ended", trigger, is_offline, reason=reason, context="Transaction.End"
-        )
+    def ended(self, transaction: Transaction, reason: str, *, is_offline: bool) -> Message:
+        event = self._event(transaction, "Ended", is_offline)
+        event["triggerReason"] = _TRIGGERS.get(reason, "EVCommunicationLost")
+        event["transactionInfo"]["stoppedReason"] = reason
+        return "TransactionEvent", event
 
-    def verdict(self, answer: dict[str, Any]) -> Verdict:
+    def authorization(self, answer: Json) -> Authorization:
         info = answer.get("idTokenInfo") or {}
         group = (info.get("groupIdToken") or {}).get("idToken", "")
-        return Verdict(info.get("status", "Accepted"), group, tuple(info.get("evseId") or ()))
+        return Authorization(info.get("status", "Accepted"), group, tuple(info.get("evseId") or ()))
 
-    def reservation_over(self, reservation_id: int, outcome: str) -> Call | None:
+    def reservation_over(self, reservation_id: int, outcome: str) -> Message | None:
         return "ReservationStatusUpdate", {
             "reservationId": reservation_id,
             "reservationUpdateStatus": outcome,
         }
 
-    def answers(self, charger: SimulatedCharger) -> Mapping[str, Answerer]:
+    def answers(self) -> Mapping[str, Answerer]:
         return {
             "ReserveNow": self._reserve,
             "CancelReservation": self._cancel,
@@ -92,138 +102,110 @@ class Talk2x:
             "ClearChargingProfile": self._clear_profile,
             "TriggerMessage": self._trigger,
             "Reset": self._reset,
-            "UnlockConnector": self._unlock,
-            "ClearCache": self._accept,
-            "DataTransfer": self._data_transfer,
-            "GetLocalListVersion": self._list_version,
+            "UnlockConnector": always({"status": "Unlocked"}),
+            "ClearCache": always({"status": "Accepted"}),
+            "DataTransfer": always({"status": "UnknownVendorId"}),
+            "GetLocalListVersion": always({"versionNumber": 0}),
             "GetTransactionStatus": self._transaction_status,
         }
 
-    def _event(
-        self,
-        transaction: Transaction,
-        kind: str,
-        trigger: str,
-        is_offline: bool,
-        *,
-        context: str,
-        token: dict[str, Any] | None = None,
-        reason: str = "",
-    ) -> Call:
-        info: dict[str, Any] = {
+    def _event(self, transaction: Transaction, kind: str, is_offline: bool) -> Json:
+        """What every event of a transaction holds; `kind` is its eventType."""
+        is_start = kind == "Started"
+        at = write_timestamp(transaction.started_at if is_start else self._charger.clock())
+        energy_wh = transaction.meter_start_wh if is_start else transaction.meter_wh
+        is_charging = transaction.power_w and kind != "Ended"
+        info = {
             "transactionId": transaction.id,
-            "chargingState": "Charging" if transaction.power_w and kind != "Ended" else "EVConnected",
+            "chargingState": "Charging" if is_charging else "EVConnected",
         }
-        if transaction.remote_start_id is not None:
-            info["remoteStartId"] = transaction.remote_start_id
-        if reason:
-            info["stoppedReason"] = reason
-        at = transaction.started_at if kind == "Started" else self.charger.clock()
-        energy = transaction.meter_start_wh if kind == "Started" else transaction.meter_wh
-        event: dict[str, Any] = {
+        remote = transaction.remote_start_id
+        return {
             "eventType": kind,
-            "timestamp": write_time(at),
-            "triggerReason": trigger,
+            "timestamp": at,
             "seqNo": transaction.next_seq_no(),
-            "transactionInfo": info,
+            "transactionInfo": info if remote is None else {**info, "remoteStartId": remote},
             "evse": {"id": transaction.evse, "connectorId": 1},
             "meterValue": [
-                {"timestamp": write_time(at), "sampledValue": _samples(transaction, energy, context)}
+                {"timestamp": at, "sampledValue": _samples(transaction, energy_wh, _CONTEXTS[kind])}
             ],
+            **({"offline": True} if is_offline else {}),
         }
-        if token:
-            event["idToken"] = token
-        if is_offline:
-            event["offline"] = True
-        if kind == "Started" and transaction.reservation_id is not None:
-            event["reservationId"] = transaction.reservation_id
-        return "TransactionEvent", event
 
-    async def _reserve(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def _reserve(self, asked: Json) -> Json:
         token = asked["idToken"]
         wanted = Reservation(
             id=asked["id"],
             evse=asked.get("evseId"),
-            token=Token(token["idToken"], token["type"]),
+            token=IdToken(token["idToken"], token["type"]),
             group=(asked.get("groupIdToken") or {}).get("idToken", ""),
-            expires_at=read_time(asked["expiryDateTime"], zone=UTC, arrived_at=self.charger.clock()).at,
+            expires_at=read_timestamp(asked["expiryDateTime"]),
         )
-        return {"status": await self.charger.reserve(wanted)}
+        return {"status": self._requests.reserve(wanted)}
 
-    async def _cancel(self, asked: dict[str, Any]) -> dict[str, Any]:
-        return {"status": await self.charger.cancel_reservation(asked["reservationId"])}
+    def _cancel(self, asked: Json) -> Json:
+        return {"status": self._requests.cancel_reservation(asked["reservationId"])}
 
-    async def _remote_start(self, asked: dict[str, Any]) -> dict[str, Any]:
-        token = Token(asked["idToken"]["idToken"], asked["idToken"]["type"])
-        status = await self.charger.remote_start(token, asked.get("evseId"), asked["remoteStartId"])
+    def _remote_start(self, asked: Json) -> Json:
+        token = IdToken(asked["idToken"]["idToken"], asked["idToken"]["type"])
+        status = self._requests.remote_start(token, asked.get("evseId"), asked["remoteStartId"])
         return {"status": status}
 
-    async def _remote_stop(self, asked: dict[str, Any]) -> dict[str, Any]:
-        return {"status": await self.charger.remote_stop(asked["transactionId"])}
+    def _remote_stop(self, asked: Json) -> Json:
+        return {"status": self._requests.remote_stop(asked["transactionId"])}
 
-    async def _get_variables(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def _get_variables(self, asked: Json) -> Json:
         return {"getVariableResult": [self._variable(wanted) for wanted in asked["getVariableData"]]}
 
-    def _variable(self, wanted: dict[str, Any]) -> dict[str, Any]:
+    def _variable(self, wanted: Json) -> Json:
         name = f"{wanted['component']['name']}.{wanted['variable']['name']}"
-        known = self.charger.configuration.get(name)
+        known = self._charger.configuration.get(name)
         result = {"component": wanted["component"], "variable": wanted["variable"]}
         if known is None:
             return {**result, "attributeStatus": "UnknownVariable"}
         return {**result, "attributeStatus": "Accepted", "attributeValue": known}
 
-    async def _set_variables(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def _set_variables(self, asked: Json) -> Json:
         return {"setVariableResult": [self._set_variable(wanted) for wanted in asked["setVariableData"]]}
 
-    def _set_variable(self, wanted: dict[str, Any]) -> dict[str, Any]:
+    def _set_variable(self, wanted: Json) -> Json:
         name = f"{wanted['component']['name']}.{wanted['variable']['name']}"
-        is_known = name in self.charger.configuration
+        is_known = name in self._charger.configuration
         if is_known:
-            self.charger.configuration[name] = wanted["attributeValue"]
+            self._charger.configuration[name] = wanted["attributeValue"]
         return {
             "component": wanted["component"],
             "variable": wanted["variable"],
             "attributeStatus": "Accepted" if is_known else "UnknownVariable",
         }
 
-    async def _change_availability(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def _change_availability(self, asked: Json) -> Json:
         evse = (asked.get("evse") or {}).get("id", 0)
         is_operative = asked["operationalStatus"] == "Operative"
-        return {"status": await self.charger.change_availability(evse, is_operative)}
+        return {"status": self._requests.change_availability(evse, is_operative)}
 
-    async def _set_profile(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def _set_profile(self, asked: Json) -> Json:
         schedule = asked["chargingProfile"]["chargingSchedule"][0]
-        return {"status": self.charger.limit(asked["evseId"], schedule)}
+        return {"status": self._requests.limit_power(asked["evseId"], schedule)}
 
-    async def _clear_profile(self, asked: dict[str, Any]) -> dict[str, Any]:
-        return {"status": self.charger.lift_limit((asked.get("chargingProfileCriteria") or {}).get("evseId"))}
+    def _clear_profile(self, asked: Json) -> Json:
+        return {
+            "status": self._requests.lift_limit((asked.get("chargingProfileCriteria") or {}).get("evseId"))
+        }
 
-    async def _trigger(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def _trigger(self, asked: Json) -> Json:
         evse = (asked.get("evse") or {}).get("id")
-        return {"status": self.charger.trigger(asked["requestedMessage"], evse)}
+        return {"status": self._requests.trigger(asked["requestedMessage"], evse)}
 
-    async def _reset(self, asked: dict[str, Any]) -> dict[str, Any]:
-        self.charger.reset_soon()
-        return {"status": "Accepted"}
+    def _reset(self, asked: Json) -> Json:
+        return {"status": self._requests.reset()}
 
-    async def _unlock(self, asked: dict[str, Any]) -> dict[str, Any]:
-        return {"status": "Unlocked"}
-
-    async def _accept(self, asked: dict[str, Any]) -> dict[str, Any]:
-        return {"status": "Accepted"}
-
-    async def _data_transfer(self, asked: dict[str, Any]) -> dict[str, Any]:
-        return {"status": "UnknownVendorId"}
-
-    async def _list_version(self, asked: dict[str, Any]) -> dict[str, Any]:
-        return {"versionNumber": 0}
-
-    async def _transaction_status(self, asked: dict[str, Any]) -> dict[str, Any]:
-        return {"messagesInQueue": bool(self.charger.outbox)}
+    def _transaction_status(self, asked: Json) -> Json:
+        return {"messagesInQueue": bool(self._charger.outbox)}
 
 
-def _samples(transaction: Transaction, energy_wh: int, context: str) -> list[dict[str, Any]]:
-    samples: list[dict[str, Any]] = [
+def _samples(transaction: Transaction, energy_wh: int, context: str) -> list[Json]:
+    samples: list[Json] = [
         {
             "value": energy_wh,
             "context": context,

@@ -1,21 +1,25 @@
-"""What the languages of a simulated charger have in common."""
+"""What the versions of OCPP have in common for a charger."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+from ocpp.exceptions import PropertyConstraintViolationError
+
+from simulators.charger.script import Json
 
 if TYPE_CHECKING:
-    from depots.ocpp.wire import Answerer
-    from simulators.charger.charger import SimulatedCharger
-    from simulators.charger.station import Token, Transaction
+    from simulators.charger.csms_connection import Answerer
+    from simulators.charger.station import IdToken, Transaction
 
-Call = tuple[str, dict[str, Any]]
+Message = tuple[str, Json]
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Authorization:
     """What the CSMS says of a token: its status as sent, the group it belongs to, the EVSEs it may use (none: all)."""
 
     status: str = "Accepted"
@@ -30,17 +34,37 @@ class Verdict:
         return self.is_accepted and (not self.evses or evse in self.evses)
 
 
-class Talk(Protocol):
-    """A version of OCPP as a charger speaks it: CALLs for what happened, answers to what is asked of it."""
+class OcppVersion(Protocol):
+    """A version of OCPP as a charger speaks it: (action, payload) of its CALLs, and answers to those of the CSMS."""
 
     version: str
+    reset_reason: str
 
-    def boot(self, reason: str) -> Call: ...
-    def status(self, evse: int) -> Call: ...
-    def authorize(self, token: Token) -> Call: ...
-    def started(self, transaction: Transaction, *, is_offline: bool) -> Call: ...
-    def sampled(self, transaction: Transaction, *, is_offline: bool) -> Call: ...
-    def ended(self, transaction: Transaction, reason: str, *, is_offline: bool) -> Call: ...
-    def verdict(self, answer: dict[str, Any]) -> Verdict: ...
-    def reservation_over(self, reservation_id: int, outcome: str) -> Call | None: ...
-    def answers(self, charger: SimulatedCharger) -> Mapping[str, Answerer]: ...
+    def boot(self, reason: str) -> Message: ...
+    def status(self, evse: int) -> Message: ...
+    def authorize(self, token: IdToken) -> Message: ...
+    def started(self, transaction: Transaction, *, is_offline: bool) -> Message: ...
+    def sampled(self, transaction: Transaction, *, is_offline: bool) -> Message: ...
+    def ended(self, transaction: Transaction, reason: str, *, is_offline: bool) -> Message: ...
+    def authorization(self, answer: Json) -> Authorization: ...
+    def reservation_over(self, reservation_id: int, outcome: str) -> Message | None: ...
+    def answers(self) -> Mapping[str, Answerer]: ...
+
+
+def always(answer: Json) -> Answerer:
+    """An answerer that says the same whatever it is asked."""
+    return lambda asked: answer
+
+
+def write_timestamp(moment: datetime) -> str:
+    """UTC with Z and milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def read_timestamp(text: str) -> datetime:
+    """RFC 3339, as both versions demand. Raises PropertyConstraintViolationError."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise PropertyConstraintViolationError(f"{text[:40]} is not a time.") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

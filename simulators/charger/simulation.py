@@ -11,8 +11,8 @@ from random import Random
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from depots.ocpp.wire import CallRefused, CallUnanswered
 from simulators.charger.charger import SimulatedCharger
+from simulators.charger.csms_connection import CsmsError, CsmsSilent
 from simulators.charger.station import Reservation, Transaction
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Truck:
 
 
 @dataclass
-class Life:
+class Simulation:
     """Runs one charger until it is cancelled. The same `random` makes the same trucks."""
 
     charger: SimulatedCharger
@@ -64,7 +64,7 @@ class Life:
                 logger.info("%s is online", self.charger.identity)
                 back_off_s = 1.0
                 await self._live()
-            except (OSError, InvalidHandshake, ConnectionClosed, CallRefused, CallUnanswered) as trouble:
+            except (OSError, InvalidHandshake, ConnectionClosed, CsmsError, CsmsSilent) as trouble:
                 logger.warning("%s is offline: %s", self.charger.identity, trouble)
             await self.charger.drop()
             # Never all at once: chargers that lost one gateway would knock at the next in the same second.
@@ -77,7 +77,7 @@ class Life:
             await self.charger.boot()
             self._boots = False
         await self.charger.report_all()
-        await self.charger.flush()
+        await self.charger.outbox.flush()
 
     async def _live(self) -> None:
         loop = asyncio.get_running_loop()
@@ -156,13 +156,13 @@ class Life:
         await self.charger.disconnect()
 
 
-async def live_together(chargers: list[SimulatedCharger], *, seed: int) -> None:
+async def simulate(chargers: list[SimulatedCharger], *, seed: int) -> None:
     """Run many chargers until cancelled. Trucks depend on the seed and the charger's identity alone."""
-    lives = [Life(charger, Random(f"{seed} {charger.identity}")) for charger in chargers]  # noqa: S311
+    simulations = [Simulation(charger, Random(f"{seed} {charger.identity}")) for charger in chargers]  # noqa: S311
     try:
         async with asyncio.TaskGroup() as group:
-            for life in lives:
-                group.create_task(life.run())
+            for simulation in simulations:
+                group.create_task(simulation.run())
     finally:
         with contextlib.suppress(ConnectionClosed):
             await asyncio.gather(*(charger.disconnect() for charger in chargers), return_exceptions=True)

@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True)
-class Token:
+class IdToken:
     """What a driver holds to the reader. `type` as in OCPP 2.x; 1.6 knows none."""
 
     uid: str
     type: str = "ISO14443"
 
-    def is_same(self, other: Token, *, with_type: bool) -> bool:
+    def is_same(self, other: IdToken, *, with_type: bool) -> bool:
         """Without regard to case; in 2.x the type is part of a token."""
         return self.uid.casefold() == other.uid.casefold() and (self.type == other.type or not with_type)
 
@@ -26,7 +26,7 @@ class Reservation:
 
     id: int
     evse: int | None
-    token: Token
+    token: IdToken
     group: str
     expires_at: datetime
 
@@ -36,7 +36,7 @@ class Transaction:
     """`id` is the station's own, which OCPP 2.x uses; `csms_id` is what a 1.6 CSMS answered to its start."""
 
     evse: int
-    token: Token
+    token: IdToken
     started_at: datetime
     meter_start_wh: int
     reservation_id: int | None = None
@@ -109,11 +109,17 @@ class Station:
     def reservation_at(self, evse_number: int) -> Reservation | None:
         return next((held for held in self.reservations.values() if held.evse == evse_number), None)
 
-    def is_holder(self, reservation: Reservation, token: Token, group: str = "") -> bool:
+    def is_holder(self, reservation: Reservation, token: IdToken, group: str = "") -> bool:
         """May this token use it? The group is what the CSMS said of the token."""
         if reservation.token.is_same(token, with_type=self.knows_types):
             return True
         return bool(reservation.group) and reservation.group.casefold() == group.casefold()
+
+    def is_free_for(self, evse_number: int, token: IdToken) -> bool:
+        """May this token start here now?"""
+        held = self.reservation_at(evse_number)
+        is_idle = self.status(evse_number) in {"Available", "Preparing", "Reserved"}
+        return is_idle and (held is None or self.is_holder(held, token))
 
     def status(self, evse_number: int) -> str:
         """In OCPP 1.6's words, which say more than 2.x's."""
@@ -129,7 +135,7 @@ class Station:
             return "Reserved"
         return "Preparing" if evse.is_plugged else "Available"
 
-    def begin(self, evse_number: int, token: Token, *, soc_percent: float | None = None) -> Transaction:
+    def begin(self, evse_number: int, token: IdToken, *, soc_percent: float | None = None) -> Transaction:
         """Energy flows from here on. A reservation of this token, or of its group, is used up."""
         evse = self.evses[evse_number]
         held = self.reservation_at(evse_number)

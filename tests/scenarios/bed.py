@@ -20,7 +20,7 @@ from depots.gate import Answer
 from depots.models import Charger
 from depots.ocpp.connection import Timings
 from depots.ocpp.server import Gateway
-from simulators.charger import SimulatedCharger
+from simulators.charger import ChargerSettings, Mute, Refuse, SimulatedCharger
 from tests.factories import NOW
 
 T = TypeVar("T")
@@ -83,6 +83,18 @@ class ScriptedCharger:
         if not inspect.iscoroutinefunction(found):
             return found
         return lambda *args, **kwargs: self._loop.run(found(*args, **kwargs))
+
+    def will_answer(self, action: str, *answers: dict[str, Any] | Refuse | Mute) -> None:
+        self.sim.script.will_answer(action, *answers)
+
+    def heard(self, action: str) -> dict[str, Any]:
+        return self._loop.run(self.sim.script.heard(action))
+
+    def count(self, action: str) -> int:
+        return self.sim.script.count(action)
+
+    def flush(self) -> None:
+        self._loop.run(self.sim.outbox.flush())
 
     def ask(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
         """The gateway's answer to a CALL of the test's own making."""
@@ -180,10 +192,10 @@ class Bed:
         options: dict[str, Any],
     ) -> ScriptedCharger:
         defaults = {"password": PASSWORD, "clock": self.clock, "call_timeout_s": DEADLINE_S}
-        charger = SimulatedCharger(
+        settings = ChargerSettings(
             identity=row.identity, url=gateway.url, protocol=protocol, evses=evses, **{**defaults, **options}
         )
-        return ScriptedCharger(charger, self.loop)
+        return ScriptedCharger(SimulatedCharger(settings), self.loop)
 
 
 @contextmanager

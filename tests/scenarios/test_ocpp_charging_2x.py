@@ -8,7 +8,7 @@ import pytest
 from depots import signals
 from depots.gate import Answer
 from depots.models import Charger, ChargingSession, Evse, SessionEvent
-from simulators.charger import Token
+from simulators.charger import IdToken
 from tests.factories import NOW, make_charger, make_evse
 from tests.scenarios.bed import Bed, ScriptedCharger, ScriptedGate, eventually
 
@@ -261,7 +261,7 @@ def test_transactions_of_an_offline_time_are_flagged(bed: Bed, charger: Scripted
 
 def test_tokens_of_all_types_are_known_by_ocpis_names(charger: ScriptedCharger, gate):
     for type_ in ("eMAID", "Central", "KeyCode", "MacAddress", "NoAuthorization"):
-        charger.authorize(Token("X", type_))
+        charger.authorize(IdToken("X", type_))
 
     asked = [question["token_type"] for question in gate.asked]
     assert asked == ["EMAID", "APP_USER", "OTHER", "OTHER", ""]

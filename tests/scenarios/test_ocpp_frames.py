@@ -226,7 +226,7 @@ def test_a_frame_larger_than_any_report_ends_its_own_connection_only(bed: Bed):
     charger.send(json.dumps([2, "1", "DataTransfer", {"vendorId": "x", "data": "x" * 2_000_000}]))
 
     charger.closed()
-    assert charger.sim._socket.close_code == 1009
+    assert charger.sim.connection.socket.close_code == 1009
     assert other.heartbeat()
 
 

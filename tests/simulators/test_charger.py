@@ -12,12 +12,12 @@ import pytest
 from websockets.asyncio.server import serve
 
 from depots.ocpp.wire import Wire
-from simulators.charger import Reservation, SimulatedCharger, SimulatedEvse, Token
-from simulators.charger.simulation import SHOWS_UP, Life
+from simulators.charger import ChargerSettings, IdToken, Reservation, SimulatedCharger, SimulatedEvse
+from simulators.charger.simulation import SHOWS_UP, Simulation
 from simulators.charger.station import Station
 
 NOW = datetime(2030, 1, 15, 8, 0, tzinfo=UTC)
-HOLDER, FELLOW, STRANGER = Token("04AA"), Token("04BB"), Token("04CC")
+HOLDER, FELLOW, STRANGER = IdToken("04AA"), IdToken("04BB"), IdToken("04CC")
 
 
 class Clock:
@@ -37,7 +37,7 @@ def station(clock: Clock) -> Station:
     return Station({1: SimulatedEvse(1), 2: SimulatedEvse(2)}, clock=clock)
 
 
-def wish(id_: int = 7, evse: int | None = 1, minutes: int = 60, token: Token = HOLDER) -> Reservation:
+def wish(id_: int = 7, evse: int | None = 1, minutes: int = 60, token: IdToken = HOLDER) -> Reservation:
     return Reservation(id_, evse, token, "B7", NOW + timedelta(minutes=minutes))
 
 
@@ -80,12 +80,12 @@ def test_a_reservation_ends_by_the_stations_own_clock(station: Station, clock: C
 def test_the_holder_or_its_group_may_use_it(station: Station):
     held = wish()
 
-    assert station.is_holder(held, Token("04aa"))
+    assert station.is_holder(held, IdToken("04aa"))
     assert station.is_holder(held, FELLOW, "b7")
     assert not station.is_holder(held, STRANGER)
-    assert not station.is_holder(held, Token("04AA", "Central"))
+    assert not station.is_holder(held, IdToken("04AA", "Central"))
     station.knows_types = False
-    assert station.is_holder(held, Token("04AA", "Central"))
+    assert station.is_holder(held, IdToken("04AA", "Central"))
 
 
 def test_a_start_uses_the_reservation_up(station: Station):
@@ -161,7 +161,7 @@ async def connected(protocol: str, clock: Clock):
     csms = Csms()
     async with serve(csms.serve, "127.0.0.1", 0, subprotocols=[protocol]) as server:
         url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/ocpp"
-        charger = SimulatedCharger(identity="CP", url=url, protocol=protocol, evses=2, clock=clock)
+        charger = SimulatedCharger(ChargerSettings("CP", url, protocol=protocol, evses=2, clock=clock))
         await charger.come_online()
         yield csms, charger
         await charger.disconnect()
@@ -302,7 +302,7 @@ def test_a_truck_comes_charges_and_leaves_and_the_same_seed_brings_the_same(cloc
     async def visit(seed: int) -> tuple[list[str], int]:
         clock.now = NOW
         async with connected("ocpp1.6", clock) as (csms, charger):
-            life = Life(charger, Random(seed))
+            life = Simulation(charger, Random(seed))
             charger.station.reserve(wish())
             for _ in range(240):
                 clock.now += timedelta(minutes=1)
@@ -322,7 +322,7 @@ def test_one_truck_in_ten_stays_away(clock: Clock):
     async def visit() -> list[str]:
         async with connected("ocpp1.6", clock) as (csms, charger):
             absent = next(seed for seed in range(100) if Random(seed).random() > SHOWS_UP)
-            life = Life(charger, Random(absent))
+            life = Simulation(charger, Random(absent))
             charger.station.reserve(wish())
             for _ in range(90):
                 clock.now += timedelta(minutes=1)

@@ -1,0 +1,100 @@
+"""What a CSMS may ask of a charger, in the words all versions share. Each returns the status to answer with."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from simulators.charger.script import Json
+from simulators.charger.station import IdToken, Reservation
+
+if TYPE_CHECKING:
+    from simulators.charger.charger import SimulatedCharger
+
+
+class CsmsRequests:
+    """What follows from a request, such as a StatusNotification, is sent after the answer to it."""
+
+    def __init__(self, charger: SimulatedCharger) -> None:
+        self._charger, self._station = charger, charger.station
+
+    def reserve(self, wanted: Reservation) -> str:
+        status = self._station.reserve(wanted)
+        if status == "Accepted" and wanted.evse is not None:
+            self._charger.soon(self._charger.report(wanted.evse))
+        return status
+
+    def cancel_reservation(self, reservation_id: int) -> str:
+        held = self._station.reservations.get(reservation_id)
+        status = self._station.cancel(reservation_id)
+        if held is not None and held.evse is not None:
+            self._charger.soon(self._charger.report(held.evse))
+        return status
+
+    def remote_start(self, token: IdToken, evse: int | None, remote_start_id: int | None = None) -> str:
+        free = [number for number in self._station.evses if self._station.is_free_for(number, token)]
+        number = evse or next(iter(free), 0)
+        if number not in free:
+            return "Rejected"
+        self._charger.soon(self._charger.start_remotely(number, token, remote_start_id))
+        return "Accepted"
+
+    def remote_stop(self, transaction_id: int | str) -> str:
+        for evse in self._station.evses.values():
+            running = evse.transaction
+            if running is not None and transaction_id in {running.csms_id, running.id}:
+                self._charger.soon(self._charger.stop(evse.number, "Remote"))
+                return "Accepted"
+        return "Rejected"
+
+    def change_availability(self, evse: int, is_operative: bool) -> str:
+        """EVSE 0 means the whole station."""
+        numbers = [evse] if evse else list(self._station.evses)
+        if any(number not in self._station.evses for number in numbers):
+            return "Rejected"
+        for number in numbers:
+            self._station.evses[number].is_operative = is_operative
+            if not is_operative:
+                self._charger.soon(self._charger.lose_reservation(number))
+            self._charger.soon(self._charger.report(number))
+        is_busy = any(self._station.evses[number].transaction for number in numbers)
+        return "Scheduled" if is_busy else "Accepted"
+
+    def limit_power(self, evse: int, schedule: Json) -> str:
+        """Obey the first period of a charging schedule given in watts."""
+        if schedule.get("chargingRateUnit") != "W" or evse not in {0, *self._station.evses}:
+            return "Rejected"
+        limit_w = int(float(schedule["chargingSchedulePeriod"][0]["limit"]))
+        for number in [evse] if evse else list(self._station.evses):
+            self._station.evses[number].limit_w = limit_w
+        return "Accepted"
+
+    def lift_limit(self, evse: int | None) -> str:
+        limited = [
+            each
+            for each in self._station.evses.values()
+            if each.limit_w is not None and evse in {None, 0, each.number}
+        ]
+        for each in limited:
+            each.limit_w = None
+        return "Accepted" if limited else "Unknown"
+
+    def trigger(self, message: str, evse: int | None) -> str:
+        charger = self._charger
+        if message == "StatusNotification":
+            charger.soon(charger.report(evse) if evse else charger.report_all())
+        elif message == "BootNotification":
+            charger.soon(charger.boot("Triggered"))
+        elif message == "Heartbeat":
+            charger.soon(charger.heartbeat())
+        elif message in {"MeterValues", "TransactionEvent"}:
+            for each in self._station.evses.values():
+                if each.transaction is not None and evse in {None, each.number}:
+                    charger.soon(charger.charge(each.number, timedelta()))
+        else:
+            return "NotImplemented"
+        return "Accepted"
+
+    def reset(self) -> str:
+        self._charger.soon(self._charger.on_reset())
+        return "Accepted"
