@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, Max, OuterRef, QuerySet
 from django.db.models.functions import Coalesce, Greatest, Length
 from django.http import Http404
 
@@ -44,9 +44,7 @@ def options(
 def depots(partner: Partner, *, operator: Organisation | None = None, now: datetime) -> QuerySet[Depot]:
     """The depots of these offers, oldest first, with `is_public` and `changed_at` (its own or of an EVSE)."""
     offered = options(partner, operator=operator, now=now).order_by().values("depot_id")
-    to_all = Agreement.objects.filter(depot=OuterRef("pk"), guest__isnull=True, starts_at__lte=now).filter(
-        Q(ends_at__isnull=True) | Q(ends_at__gt=now)
-    )
+    to_all = Agreement.objects.in_force(now).filter(depot=OuterRef("pk"), guest__isnull=True)
     newest = Evse.objects.filter(depot=OuterRef("pk")).order_by().values("depot")
     changed = newest.annotate(
         at=Greatest(Max("updated_at"), Coalesce(Max("status_received_at"), Max("updated_at")))

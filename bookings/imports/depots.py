@@ -22,7 +22,8 @@ from bookings.imports.promises import OnEvses, broken_limits
 from bookings.imports.rows import depot_document
 from bookings.imports.schemas import DepotFile, OfferedDepotRow, depot_faults
 from bookings.models import BookingOption, Closure
-from bookings.rules.agreements import guest_called, open_depot
+from bookings.operations.open_depot import open_depot
+from bookings.rules.agreements import guest_called
 from bookings.signals import calendars_changed
 from depots.imports import writing
 from depots.imports.documents import Document, Place, read_json, read_text

@@ -8,9 +8,8 @@ from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from django.db.models import Q
-
 from bookings.models import BookingOption, Tariff, Vehicle
+from bookings.rules import precedence
 from depots.models import Organisation
 from depots.periods import Period
 
@@ -77,18 +76,9 @@ class Quote:
 def tariffs_for(
     options: Collection[BookingOption], fleet: Organisation, *, now: datetime
 ) -> dict[int, Tariff | None]:
-    """By option id, in one query: the tariff of the option, else of the fleet's agreement, else of the depot."""
-    depot_ids = {option.depot_id for option in options}
-    agreed = Q(agreement__starts_at__lte=now) & (
-        Q(agreement__ends_at__isnull=True) | Q(agreement__ends_at__gt=now)
-    )
-    mine = Q(agreement__depot__in=depot_ids) & (Q(agreement__guest=fleet) | Q(agreement__guest__isnull=True))
-    rows = list(
-        Tariff.objects.filter(
-            Q(option__in=[option.pk for option in options]) | Q(depot__in=depot_ids) | (agreed & mine)
-        ).select_related("agreement")
-    )
-    return {option.pk: min(_applying(rows, option), key=_breadth, default=None) for option in options}
+    """By option id, in one query: the narrowest tariff that holds for the fleet."""
+    rows = precedence.applying(Tariff.objects.all(), options, fleet, now=now)
+    return {option_id: found[-1] if found else None for option_id, found in rows.items()}
 
 
 def quote(
@@ -159,21 +149,3 @@ def _energy_estimate_wh(period: Period, power_w: int, vehicle: Vehicle | None) -
     if vehicle is not None and vehicle.battery_wh:
         energy = min(energy, vehicle.battery_wh * 4 // 5)
     return energy
-
-
-def _applying(rows: list[Tariff], option: BookingOption) -> list[Tariff]:
-    return [
-        row
-        for row in rows
-        if row.option_id == option.pk
-        or row.depot_id == option.depot_id
-        or (row.agreement is not None and row.agreement.depot_id == option.depot_id)
-    ]
-
-
-def _breadth(row: Tariff) -> int:
-    if row.option_id:
-        return 0
-    if row.agreement is not None:
-        return 1 if row.agreement.guest_id else 2
-    return 3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import datetime
 
 from django.db.models import Prefetch, Q, QuerySet
@@ -14,8 +14,9 @@ from bookings.models import (
     BookingOption,
     TermsOverride,
 )
+from bookings.rules import precedence
 from bookings.rules.terms import Terms
-from depots.models import Depot, Evse, Organisation
+from depots.models import Agreement, Depot, Evse, Organisation
 
 
 def bookable_options(fleet: Organisation, *, now: datetime) -> QuerySet[BookingOption]:
@@ -28,7 +29,6 @@ def bookable_options(fleet: Organisation, *, now: datetime) -> QuerySet[BookingO
             "depot__opening_hours",
             Prefetch("evses", evses_with_bays()),
         )
-        .distinct()
     )  # fmt: skip
 
 
@@ -63,41 +63,11 @@ def terms_for(option: BookingOption, fleet: Organisation, *, now: datetime) -> T
 def terms_by_option(
     options: Collection[BookingOption], fleet: Organisation, *, now: datetime
 ) -> dict[int, Terms]:
-    """Terms of many options, by option id, in one query: depot, then agreement (all, then own), then option."""
-    depot_ids = {option.depot_id for option in options}
-    agreed = Q(agreement__depot__in=depot_ids, agreement__starts_at__lte=now) & (
-        Q(agreement__ends_at__isnull=True) | Q(agreement__ends_at__gt=now)
-    )
-    mine = Q(agreement__guest=fleet) | Q(agreement__guest__isnull=True)
-    rows = list(
-        TermsOverride.objects.filter(
-            Q(depot__in=depot_ids) | Q(option__in=[o.pk for o in options]) | (agreed & mine)
-        ).select_related("agreement")
-    )
-    return {option.pk: Terms.resolve(_overrides(rows, option)) for option in options}
+    """Terms of many options, by option id, in one query."""
+    overrides = precedence.applying(TermsOverride.objects.all(), options, fleet, now=now)
+    return {option_id: Terms.resolve(rows) for option_id, rows in overrides.items()}
 
 
 def _open_to(fleet: Organisation, now: datetime) -> Q:
-    in_force = Q(depot__agreements__starts_at__lte=now) & (
-        Q(depot__agreements__ends_at__isnull=True) | Q(depot__agreements__ends_at__gt=now)
-    )
-    guest = Q(depot__agreements__guest=fleet) | Q(depot__agreements__guest__isnull=True)
-    # `guest IS NULL` over a missing row would be true as well: the agreement itself must exist.
-    agreed = Q(depot__agreements__isnull=False) & in_force & guest
-    return Q(is_mirror=False) & (Q(depot__operator=fleet) | agreed)
-
-
-def _overrides(rows: Iterable[TermsOverride], option: BookingOption) -> list[TermsOverride]:
-    def breadth(row: TermsOverride) -> int:
-        if row.depot_id:
-            return 0
-        if row.agreement is not None:
-            return 2 if row.agreement.guest_id else 1
-        return 3
-
-    def applies(row: TermsOverride) -> bool:
-        if row.agreement is not None:
-            return row.agreement.depot_id == option.depot_id
-        return row.depot_id == option.depot_id or row.option_id == option.pk
-
-    return sorted(filter(applies, rows), key=breadth)
+    agreed = Agreement.objects.in_force(now).admitting([fleet.pk])
+    return Q(is_mirror=False) & (Q(depot__operator=fleet) | Q(depot__in=agreed.values("depot")))

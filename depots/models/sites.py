@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -109,6 +110,15 @@ class OpeningHours(models.Model):
         return Period(starts_at, ends_at) if starts_at < ends_at else None
 
 
+class AgreementQuerySet(models.QuerySet["Agreement"]):
+    def in_force(self, now: datetime) -> AgreementQuerySet:
+        return self.filter(Q(ends_at__isnull=True) | Q(ends_at__gt=now), starts_at__lte=now)
+
+    def admitting(self, organisation_ids: Collection[int]) -> AgreementQuerySet:
+        """Those by which one of these may come as a guest: their own, and what is open to everybody."""
+        return self.filter(Q(guest__in=organisation_ids) | Q(guest__isnull=True))
+
+
 class Agreement(models.Model):
     """A depot opened to a fleet or partner network; without a guest to everybody (`open_depot --to all`)."""
 
@@ -116,6 +126,8 @@ class Agreement(models.Model):
     guest = models.ForeignKey(Organisation, models.CASCADE, related_name="agreements", null=True, blank=True)
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField(null=True, blank=True)
+
+    objects = AgreementQuerySet.as_manager()
 
     class Meta:
         constraints = [

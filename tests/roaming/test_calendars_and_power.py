@@ -259,7 +259,7 @@ def test_a_whole_depots_calendars_cost_a_constant_number_of_queries(caller: Call
 
 
 def operations_open(depot: Depot) -> None:
-    from bookings.rules.agreements import open_depot
+    from bookings.operations.open_depot import open_depot
 
     open_depot(depot=depot, guest=None, now=NOW)
 

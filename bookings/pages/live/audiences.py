@@ -9,7 +9,6 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user
-from django.db.models import Q
 from django.http import HttpRequest
 
 from depots.models import Agreement, Depot, Membership, User
@@ -96,9 +95,5 @@ def _bookable_depots(organisation_ids: set[int], now: datetime) -> set[int]:
     if not organisation_ids:
         return set()
     own = Depot.objects.filter(operator__in=organisation_ids).values_list("pk", flat=True)
-    opened = Agreement.objects.filter(
-        Q(guest__in=organisation_ids) | Q(guest__isnull=True),
-        Q(ends_at__isnull=True) | Q(ends_at__gt=now),
-        starts_at__lte=now,
-    ).values_list("depot", flat=True)
-    return set(own) | set(opened)
+    opened = Agreement.objects.in_force(now).admitting(organisation_ids)
+    return set(own) | set(opened.values_list("depot", flat=True))

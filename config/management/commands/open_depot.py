@@ -6,7 +6,8 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from bookings.rules.agreements import guest_called, open_depot
+from bookings.operations.open_depot import open_depot
+from bookings.rules.agreements import guest_called
 from config.operator_command import OperatorCommand
 from depots.models import Depot
 from depots.periods import utc_text
