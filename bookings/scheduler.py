@@ -46,27 +46,26 @@ def run_tick(now: datetime) -> None:
 
 
 def _expire_holds(now: datetime) -> None:
-    overdue = Booking.objects.filter(status=BookingStatus.HELD, held_until__lte=now)
+    overdue = Booking.objects.overdue_holds(now)
     _each(overdue.values_list("pk", flat=True), lambda pk: operations.expire_hold(booking_id=pk, now=now))
 
 
 def _fail_undecided(now: datetime) -> None:
-    overdue = Booking.objects.filter(decide_until__lte=now).exclude(route=Booking.Route.OUTBOUND)
+    overdue = Booking.objects.here().filter(decide_until__lte=now)
     _each(overdue.values_list("pk", flat=True), lambda pk: operations.fail_undecided(booking_id=pk, now=now))
 
 
 def _end_no_shows(now: datetime) -> None:
-    begun = Booking.objects.filter(status=BookingStatus.CONFIRMED, starts_at__lte=now)
-    here = begun.exclude(route=Booking.Route.OUTBOUND).order_by("starts_at")
-    due = [booking.pk for booking in here.iterator() if booking.no_show_at() <= now]
+    begun = Booking.objects.here().filter(status=BookingStatus.CONFIRMED, starts_at__lte=now)
+    due = [booking.pk for booking in begun.order_by("starts_at").iterator() if booking.no_show_at() <= now]
     _each(due, lambda pk: enforcement.give_up_or_no_show(booking_id=pk, now=now))
 
 
 def _end_silent(now: datetime) -> None:
     """A booking does not charge for ever because a charger never told the end."""
-    long_over = Booking.objects.filter(status=BookingStatus.CHARGING, ends_at__lte=now - SILENCE)
-    here = long_over.filter(session__ended_at__isnull=True).exclude(route=Booking.Route.OUTBOUND)
-    running = list(here.exclude(session=None).values_list("session_id", flat=True)[:AT_ONCE])
+    long_over = Booking.objects.here().filter(status=BookingStatus.CHARGING, ends_at__lte=now - SILENCE)
+    unended = long_over.filter(session__ended_at__isnull=True)
+    running = list(unended.exclude(session=None).values_list("session_id", flat=True)[:AT_ONCE])
     # Ending one locks; most of them still charge.
     silent = depots.silent_sessions(running, now=now) if running else []
     _each(silent, lambda session_id: depots.end_silent_session(session_id=session_id, now=now))

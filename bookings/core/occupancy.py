@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.db import connection
-from django.db.models import QuerySet
 
-from bookings.models import Booking, BookingStatus, BookingToken, Claim, Closure, Occupancy
+from bookings.models import Booking, BookingToken, Claim, Closure, Occupancy
 from bookings.rules.terms import Terms
 from depots.cards import card_number
 from depots.models import Evse
@@ -111,11 +109,6 @@ def reach_back(booking: Booking, at: datetime) -> bool:
     row.span = Period(at, row.span.ends_at)
     row.save(update_fields=["span"])
     return True
-
-
-def overdue_holds(now: datetime) -> QuerySet[Booking, Any]:
-    """Holders of holds that ran out and were not swept away yet, as a subquery."""
-    return Booking.objects.filter(status=BookingStatus.HELD, held_until__lte=now).values("pk")
 
 
 def others_in(evse_id: int, span: Period, *, holder: int | None = None) -> list[Occupancy]:

@@ -63,9 +63,9 @@ def note_overstays(*, now: datetime) -> int:
 
 def end_failed_tries(*, now: datetime) -> int:
     """Bookings whose holder has not plugged in again by the booked end. How many were completed."""
-    over = Booking.objects.filter(
+    over = Booking.objects.here().filter(
         status=BookingStatus.CHARGING, ends_at__lte=now, session__ended_at__isnull=False
-    ).exclude(route=Booking.Route.OUTBOUND)
+    )
     return each_by_itself(list(over.values_list("pk", flat=True)[:AT_ONCE]), lambda pk: _end_try(pk, now))
 
 
@@ -89,8 +89,8 @@ def watch_bays(*, now: datetime) -> int:
 
 
 def _running() -> QuerySet[Booking]:
-    here = Booking.objects.filter(status=BookingStatus.CHARGING, session__ended_at__isnull=True)
-    return here.exclude(session=None).exclude(route=Booking.Route.OUTBOUND)
+    charging = Booking.objects.here().filter(status=BookingStatus.CHARGING, session__ended_at__isnull=True)
+    return charging.exclude(session=None)
 
 
 def _at_work(where: Q) -> list[Booking]:

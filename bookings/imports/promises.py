@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from django.db.models import Q
 
 from bookings.imports.schemas import OfferedDepotRow
-from bookings.models import LIVE, Booking, Occupancy
+from bookings.models import Booking, Occupancy
 from bookings.operations import request_log
 from bookings.rules import fit, power
 from bookings.rules.fit import Needs
@@ -44,7 +44,7 @@ class OnEvses:
     @classmethod
     def at(cls, evses: Collection[Evse], *, now: datetime) -> OnEvses:
         ids = [evse.pk for evse in evses]
-        rows = Booking.objects.filter(Q(evse__in=ids) | Q(armed_evse__in=ids), status__in=LIVE)
+        rows = Booking.objects.live().filter(Q(evse__in=ids) | Q(armed_evse__in=ids))
         bookings = list(rows.select_related("vehicle", "depot", "evse").order_by("starts_at"))
         sessions = ChargingSession.objects.filter(evse__in=ids, ended_at__isnull=True)
         floors = Occupancy.objects.filter(evse__in=ids, span__endswith__gt=now).exclude(

@@ -89,6 +89,23 @@ INTERRUPTED_WHY = {
 }
 
 
+class BookingQuerySet(models.QuerySet["Booking"]):
+    def live(self) -> BookingQuerySet:
+        return self.filter(status__in=LIVE)
+
+    def here(self) -> BookingQuerySet:
+        """At depots of ours, where we are the truth."""
+        return self.exclude(route=Booking.Route.OUTBOUND)
+
+    def overlapping(self, period: Period) -> BookingQuerySet:
+        """Those whose booked period has time in common with this one."""
+        return self.filter(starts_at__lt=period.ends_at, ends_at__gt=period.starts_at)
+
+    def overdue_holds(self, now: datetime) -> BookingQuerySet:
+        """Holds that ran out and were not swept away yet: they stand in nobody's way."""
+        return self.filter(status=BookingStatus.HELD, held_until__lte=now)
+
+
 class Booking(models.Model):
     """One vehicle, one place, one span. `terms` and `quote` are kept as they were when it was made.
 
@@ -172,6 +189,8 @@ class Booking(models.Model):
     version = models.BigIntegerField(default=1)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
+
+    objects = BookingQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -274,6 +293,13 @@ class Booking(models.Model):
         wh = self.quote.get("energy_wh") if isinstance(self.quote, dict) else None
         return wh if isinstance(wh, int) and wh > 0 else None
 
+    @property
+    def pending_request(self) -> BookingRequest | None:
+        """The ask that waits for an answer, from `requests` as they were read already where they were."""
+        if "requests" in getattr(self, "_prefetched_objects_cache", {}):
+            return next((request for request in self.requests.all() if request.is_pending), None)
+        return self.requests.filter(decision=BookingRequest.Decision.PENDING).first()
+
     def no_show_at(self) -> datetime:
         return self.terms.no_show_at(self.period)
 
@@ -328,6 +354,12 @@ class BookingSession(models.Model):
         return f"{self.session_id} of {self.booking_id}"
 
 
+class BookingRequestQuerySet(models.QuerySet["BookingRequest"]):
+    def pending(self) -> BookingRequestQuerySet:
+        """Those that wait for an answer; a booking has one at most."""
+        return self.filter(decision=BookingRequest.Decision.PENDING)
+
+
 class BookingRequest(models.Model):
     """One ask (create, change, cancel) and its decision. `asked` holds our words, `received` the message as it came.
 
@@ -361,6 +393,8 @@ class BookingRequest(models.Model):
     decided_by = models.CharField(max_length=120, blank=True)
     reason = models.CharField(max_length=300, blank=True)
 
+    objects = BookingRequestQuerySet.as_manager()
+
     class Meta:
         ordering = ["id"]
         constraints = [
@@ -371,6 +405,10 @@ class BookingRequest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.decision} for {self.booking_id}"
+
+    @property
+    def is_pending(self) -> bool:
+        return self.decision == self.Decision.PENDING
 
 
 class BookingEvent(models.Model):

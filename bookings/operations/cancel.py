@@ -98,7 +98,7 @@ def _check(booking: Booking, by: str, seen_version: int | None, now: datetime) -
 
 
 def _ask_partner(booking: Booking, asked: dict[str, Any], note: str, actor: str, now: datetime) -> Booking:
-    open_ask = request_log.pending(booking)
+    open_ask = booking.pending_request
     if open_ask is not None and open_ask.kind == BookingRequest.Kind.CANCEL:
         raise PartnerSilent("The partner has been asked to cancel it and has not answered yet.")
     request_log.decline_pending(booking, "Overtaken by the cancellation.", actor=actor, now=now)

@@ -98,7 +98,7 @@ def _change(booking: Booking, ask: _Ask) -> Booking:
     """Plan and carry out, under the locks of the booking and of the EVSEs in reach."""
     by, actor, now = ask.by, ask.actor, ask.now
     check_version(booking, ask.seen_version, ask.wanted.groups, or_asked=by == Booking.Side.DEPOT)
-    waiting = request_log.pending(booking)
+    waiting = booking.pending_request
     wanted = _over_what_waits(waiting, ask)
     change = replace(change_plan.planned(booking, wanted), accepts_lower_power=ask.accept_lower_power)
     change_plan.check(booking, change, by, now=now)

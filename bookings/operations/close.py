@@ -16,7 +16,7 @@ from bookings.errors import (
     InThePast,
     WrongStatus,
 )
-from bookings.models import LIVE, Booking, BookingOption, BookingStatus, Closure, Occupancy
+from bookings.models import Booking, BookingOption, BookingStatus, Closure, Occupancy
 from bookings.operations import request_log
 from bookings.operations.cancel import write_off
 from bookings.operations.change import Change
@@ -145,9 +145,7 @@ def _reach(closure: Closure, proposals: Sequence[Proposal]) -> set[int]:
 
 
 def _standing(closure: Closure) -> list[Booking]:
-    rows = Booking.objects.filter(
-        evse=closure.evse_id, status__in=LIVE, starts_at__lt=closure.ends_at, ends_at__gt=closure.starts_at
-    )
+    rows = Booking.objects.live().filter(evse=closure.evse_id).overlapping(closure.period)
     rows = rows.select_related("depot__operator", "option", "vehicle", "fleet", "evse").prefetch_related(
         "tokens"
     )

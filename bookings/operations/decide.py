@@ -36,7 +36,7 @@ def decide(
         booking = lock_booking(booking_id, depot=True)
         if not booking.is_ours:
             raise NotAtPartner("The partner decides on this booking.")
-        request = request_log.pending(booking)
+        request = booking.pending_request
         if request is None:
             raise NothingToDecide("Nothing of this booking waits for a decision.")
         check_version(booking, seen_version, SEEN_WHOLE)

@@ -31,7 +31,7 @@ def fail_undecided(*, booking_id: int, now: datetime) -> Booking:
     """An ask the depot did not answer in time fails: a new booking with it, a change leaves the booking as it was."""
     with calendars.one_operation():
         booking = lock_booking(booking_id)
-        request = request_log.pending(booking)
+        request = booking.pending_request
         if (
             request is None
             or booking.decide_until is None
@@ -81,7 +81,7 @@ def fail_unanswered_remote(*, booking_id: int, now: datetime) -> Booking:
         if booking.is_ours or booking.status != BookingStatus.REQUESTED or booking.ends_at > now:
             raise WrongStatus(booking.status, BookingStatus.FAILED)
         booking.note = "The partner did not answer in time."
-        if (request := request_log.pending(booking)) is not None:
+        if (request := booking.pending_request) is not None:
             request_log.settle(
                 request, BookingRequest.Decision.FAILED, reason=booking.note, actor=ACTOR, now=now
             )

@@ -51,7 +51,7 @@ def adopt_remote(*, booking_id: int, state: RemoteState | Reading, actor: str, n
         booking = lock_booking(booking_id)
         if booking.is_ours:
             raise WrongStatus(booking.status, "adopted", "This booking is at one of our own depots.")
-        ask = request_log.pending(booking)
+        ask = booking.pending_request
         if not isinstance(state, RemoteState):
             state = state(booking, ask)
         if state.ask_id is not None and (ask is None or ask.pk != state.ask_id):

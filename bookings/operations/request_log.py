@@ -102,10 +102,6 @@ def log_declined(
     )
 
 
-def pending(booking: Booking) -> BookingRequest | None:
-    return booking.requests.filter(decision=BookingRequest.Decision.PENDING).first()
-
-
 def needs_of(booking: Booking) -> Needs:
     """What must fit wherever it is put: its vehicle, or what a partner, whose vehicle we do not know, asked for."""
     return needs_by_booking([booking])[booking.pk]
@@ -157,7 +153,7 @@ def settle(
 
 def decline_pending(booking: Booking, reason: str, *, actor: str, now: datetime) -> BookingRequest | None:
     """An open ask that events have overtaken is declined: nothing of the booking waits for a decision any more."""
-    request = pending(booking)
+    request = booking.pending_request
     if request is not None:
         settle(request, BookingRequest.Decision.DECLINED, reason=reason, actor=actor, now=now)
     if booking.decide_until is not None:

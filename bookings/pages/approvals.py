@@ -55,9 +55,10 @@ class WaitingAsk:
 
 def waiting(depots: QuerySet[Depot], *, now: datetime) -> list[WaitingAsk]:
     """What the depots have to answer, the oldest deadline first, in a constant number of queries."""
-    rows = BookingRequest.objects.filter(
-        decision=BookingRequest.Decision.PENDING, booking__depot__in=depots, booking__depot__is_mirror=False
-    ).select_related("booking__depot", "booking__fleet", "booking__evse", "booking__vehicle")
+    asked_here = BookingRequest.objects.filter(booking__depot__in=depots, booking__depot__is_mirror=False)
+    rows = asked_here.pending().select_related(
+        "booking__depot", "booking__fleet", "booking__evse", "booking__vehicle"
+    )
     requests = sorted(rows.prefetch_related("booking__tokens"), key=_urgency)
     places = _places(requests)
     around = _around(requests, places)

@@ -196,10 +196,10 @@ def _colleagues(actors: set[str], organisation_ids: Iterable[int]) -> set[str]:
 
 def asked_words(booking: Booking) -> str:
     """What the open ask would make of the booking; empty when none is open or it is the booking itself."""
-    for ask in booking.requests.all():
-        if ask.decision == BookingRequest.Decision.PENDING and ask.kind == BookingRequest.Kind.CHANGE:
-            return differences.words({"before": _as_it_is(booking), "after": ask.asked}, booking)
-    return ""
+    ask = booking.pending_request
+    if ask is None or ask.kind != BookingRequest.Kind.CHANGE:
+        return ""
+    return differences.words({"before": _as_it_is(booking), "after": ask.asked}, booking)
 
 
 def _as_it_is(booking: Booking) -> dict[str, Any]:

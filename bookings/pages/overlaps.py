@@ -10,7 +10,7 @@ from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
-from bookings.models import LIVE, Booking, BookingEvent, Vehicle
+from bookings.models import Booking, BookingEvent, Vehicle
 from bookings.pages import wording
 from depots.cards import card_number
 from depots.models import Organisation
@@ -34,9 +34,7 @@ def overlapping(
     same = Q(tokens__uid__card__in={card_number(uid) for uid in uids})
     if vehicle is not None:
         same |= Q(vehicle=vehicle)
-    rows = Booking.objects.filter(
-        same, fleet=fleet, status__in=LIVE, starts_at__lt=within.ends_at, ends_at__gt=within.starts_at
-    ).exclude(pk=besides)
+    rows = Booking.objects.live().overlapping(within).filter(same, fleet=fleet).exclude(pk=besides)
     return list(_with_places(rows).distinct().order_by("starts_at", "pk"))
 
 

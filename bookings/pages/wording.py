@@ -151,11 +151,6 @@ def status_words(booking: Booking) -> str:
     return known[BookingStatus(booking.status)]
 
 
-def pending_request(booking: Booking) -> BookingRequest | None:
-    """The ask that waits for an answer, from rows read already."""
-    return next((r for r in booking.requests.all() if r.decision == BookingRequest.Decision.PENDING), None)
-
-
 def _clock(booking: Booking) -> str:
     """Until when the depot decides, on its own clock."""
     return f"{booking.decide_until.astimezone(booking.depot.zone):%H:%M}" if booking.decide_until else ""
@@ -191,7 +186,7 @@ def _why_no_cancel(booking: Booking, now: datetime) -> str:
 
 
 def _why_partner_first(booking: Booking) -> str:
-    waiting = pending_request(booking)
+    waiting = booking.pending_request
     if booking.is_ours or waiting is None or waiting.kind != BookingRequest.Kind.CANCEL:
         return ""
     return f"{booking.depot.operator} has been asked to cancel it and has not answered yet."

@@ -11,9 +11,8 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from bookings.core.occupancy import overdue_holds
 from bookings.errors import PowerUnavailable
-from bookings.models import Occupancy
+from bookings.models import Booking, Occupancy
 from bookings.rules.power_profile import Floor, Limit, LimitProfile, Power, leasts
 from depots.models import Depot, Evse
 from depots.periods import Period
@@ -64,7 +63,7 @@ class Supply:
         if without is not None:
             rows = rows.exclude(holder=without)
         if now is not None:
-            rows = rows.exclude(holder__in=overdue_holds(now))
+            rows = rows.exclude(holder__in=Booking.objects.overdue_holds(now).values("pk"))
         return cls(limits, [Floor(*row) for row in rows.values_list("evse_id", "span", "power_w")])
 
     def is_limited(self, evse: Evse) -> bool:

@@ -6,8 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from bookings.core.occupancy import overdue_holds
-from bookings.models import BookingOption, Occupancy
+from bookings.models import Booking, BookingOption, Occupancy
 from bookings.rules import periods
 from bookings.rules.power import Supply
 from bookings.rules.terms import LONGEST_EARLY_START, LONGEST_TAIL, Terms
@@ -26,7 +25,7 @@ def occupied(
     """What takes these EVSEs in a span, in order, in one query. Holds that ran out by `now` count as free."""
     rows = Occupancy.objects.filter(evse_id__in=list(evse_ids), span__overlap=within).order_by("span")
     if now is not None:
-        rows = rows.exclude(holder__in=overdue_holds(now))
+        rows = rows.exclude(holder__in=Booking.objects.overdue_holds(now).values("pk"))
     found: dict[int, list[Occupancy]] = defaultdict(list)
     for row in rows:
         found[row.evse_id].append(row)

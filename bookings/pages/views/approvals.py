@@ -17,7 +17,6 @@ from bookings.pages import access, approvals
 from bookings.pages.forms.depot import DecisionForm, add_refusal
 from bookings.pages.forms.versions import seen_version
 from bookings.pages.views.refusals import status_of
-from bookings.pages.wording import pending_request
 from depots.pages import done, respond, wants_part
 
 QUEUE = "/requests/"
@@ -42,7 +41,7 @@ def decision(request: HttpRequest, booking_id: int) -> HttpResponse:
     """The answer to an ask; a GET shows the form that wants a reason for a refusal."""
     found = access.depot_booking(request.user, booking_id)
     if request.method != "POST":
-        if pending_request(found) is None:
+        if found.pending_request is None:
             messages.warning(request, approvals.decided_by_another(found))
             return redirect("bookings:requests")
         return _form(request, found, DecisionForm(initial={"decision": "decline"}), 200)

@@ -172,7 +172,7 @@ def _panel(
     found = access.booking(request.user, found.pk) if status != 200 else found
     zone, now = found.depot.zone, timezone.now()
     can_manage = found.depot.operator_id in access.operators_decided_for(request.user)
-    asked = next((r for r in found.requests.all() if r.decision == BookingRequest.Decision.PENDING), None)
+    asked = found.pending_request
     can_move = can_manage and found.status in CHANGEABLE and found.ends_at > now
     can_end = can_manage and found.status == BookingStatus.CHARGING
     can_cancel = can_manage and found.status in LIVE and found.status != BookingStatus.CHARGING

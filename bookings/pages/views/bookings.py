@@ -149,7 +149,7 @@ def change(request: HttpRequest, booking_id: int) -> HttpResponse:
                     return pages.done(request, found.get_absolute_url(), "Changed.")
             form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
         else:
-            waits = wording.pending_request(Booking.objects.get(pk=changed.pk)) is not None
+            waits = Booking.objects.get(pk=changed.pk).pending_request is not None
             undo = "" if waits else _undo_of_change(found, changed, form.wishes(), now)
             words = "Asked for." if waits else f"Changed. {wording.price_change(found, changed)}".strip()
             return pages.done(request, found.get_absolute_url(), words, undo=undo)
@@ -210,7 +210,7 @@ def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusa
         "firmness": wording.firmness(found, now=now),
         "terms": wording.terms_lines(found.terms, found.period, found.depot, now=now),
         "actions": wording.fleet_actions(found, now=now) if is_dispatcher else [],
-        "pending": wording.pending_request(found),
+        "pending": found.pending_request,
         "asked": history.asked_words(found),
         "depot_change": history.last_change_by_depot(found),
         "charged": charged(found),
