@@ -23,7 +23,8 @@ from roaming.models import Delivery, Partner, PartnerToken
 from roaming.ocpi import client, handshake
 from roaming.ocpi.client import Exchange, Http, Peer
 from roaming.ocpi.handshake import Agreed
-from roaming.ocpi.v2_3_0.schemas import BusinessDetails, Credentials, CredentialsRole, Role
+from roaming.ocpi.v2_3_0.credentials.schemas import Credentials, CredentialsRole, Role
+from roaming.ocpi.v2_3_0.locations.schemas import BusinessDetails
 from roaming.outbound.deliveries import unlocked
 from roaming.party_roles import RegistrationError
 

@@ -18,10 +18,11 @@ from depots.models import Connector, Depot, Evse, OpeningHours
 from depots.periods import Period
 from roaming.mirror import time_zones
 from roaming.models import Partner
-from roaming.ocpi.v2_3_0 import schemas
-from roaming.ocpi.v2_3_0.mapping import ALL_DAY, EVSE_STATUS, minutes_in
-from roaming.ocpi.v2_3_0.schemas import EvseStatus, UnreadableError
-from roaming.ocpi.wire import folded
+from roaming.ocpi.v2_3_0.bookings import schemas
+from roaming.ocpi.v2_3_0.locations import schemas as location_schemas
+from roaming.ocpi.v2_3_0.locations.mapping import ALL_DAY, EVSE_STATUS, minutes_in
+from roaming.ocpi.v2_3_0.locations.schemas import EvseStatus
+from roaming.ocpi.wire import UnreadableError, folded
 
 OUR_EVSE_STATUS = {told: ours for ours, told in EVSE_STATUS.items()}
 UNKNOWN_POWER_W = 50_000  # a place to charge of which nobody has said how strong it is
@@ -33,7 +34,7 @@ ANY_TIME = {"lead_min": 0, "horizon_days": 365, "turnaround_min": 0, "approval":
 
 
 def keep_location(
-    partner: Partner, told: schemas.Location, *, is_partial: bool = False, now: datetime
+    partner: Partner, told: location_schemas.Location, *, is_partial: bool = False, now: datetime
 ) -> Depot:
     """Store or refresh a Location with its EVSEs. Raises UnreadableError when it cannot be one of ours.
 
@@ -151,7 +152,7 @@ def is_stub(depot: Depot) -> bool:
     return depot.latitude is None and not depot.address and depot.name == depot.location_id
 
 
-def _is_withdrawn(told: schemas.Location) -> bool:
+def _is_withdrawn(told: location_schemas.Location) -> bool:
     """A place with no EVSE, or with none that is still there."""
     return all(evse.status == EvseStatus.REMOVED for evse in told.evses)
 
@@ -170,7 +171,7 @@ def _option(depot: Depot, code: str) -> BookingOption:
     return BookingOption.objects.select_for_update(no_key=True).get(depot=depot, code__iexact=code)
 
 
-def _keep_evse(depot: Depot, told: schemas.Evse, places: Sequence[schemas.Parking]) -> None:
+def _keep_evse(depot: Depot, told: location_schemas.Evse, places: Sequence[location_schemas.Parking]) -> None:
     evse = Evse.objects.filter(depot=depot, uid__iexact=told.uid).first() or Evse(depot=depot, uid=told.uid)
     evse.max_power_w = max([_watts(c) for c in told.connectors], default=0) or UNKNOWN_POWER_W
     evse.status = OUR_EVSE_STATUS.get(told.status, Evse.Status.UNAVAILABLE)
@@ -232,7 +233,7 @@ def only_evse_uid(option: BookingOption) -> str:
     return next((uid for uid in uids if uid != _uid_of_all(option.code)), "")
 
 
-def _keep_bay(evse: Evse, told: schemas.BookingOption | schemas.Parking) -> None:
+def _keep_bay(evse: Evse, told: schemas.BookingOption | location_schemas.Parking) -> None:
     """Sizes in cm, weight in kg; what is not told stays as it was."""
     sizes = {
         "max_vehicle_length_cm": told.max_vehicle_length,
@@ -306,7 +307,7 @@ def _keep_slots(option: BookingOption, calendars: Iterable[schemas.Calendar]) ->
     )
 
 
-def _keep_hours(depot: Depot, told: schemas.Hours | None) -> None:
+def _keep_hours(depot: Depot, told: location_schemas.Hours | None) -> None:
     """For people to read: what can be booked says the calendar, on exceptional days too."""
     depot.opening_hours.all().delete()
     if told is None or told.twentyfourseven:
@@ -318,7 +319,7 @@ def _keep_hours(depot: Depot, told: schemas.Hours | None) -> None:
     )
 
 
-def _stretches(hours: schemas.RegularHours) -> Iterator[tuple[int, int, int]]:
+def _stretches(hours: location_schemas.RegularHours) -> Iterator[tuple[int, int, int]]:
     """(weekday, minutes from and to) of hours that may end on the next day: 08:00-02:00 is two stretches.
 
     An end that is no later than the begin is the next day's, so 00:00-00:00 is all day.
@@ -338,7 +339,7 @@ def _code(country_code: str, party_id: str, location_id: str) -> str:
     return f"{country_code.upper()}-{party_id.upper()}-{location_id}"
 
 
-def _watts(connector: schemas.Connector) -> int:
+def _watts(connector: location_schemas.Connector) -> int:
     phases = 3 if connector.power_type == "AC_3_PHASE" else 1
     return min(
         connector.max_electric_power or connector.max_voltage * connector.max_amperage * phases, 2**31 - 1

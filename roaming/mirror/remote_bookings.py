@@ -18,9 +18,9 @@ from bookings.operations import RemoteState, adopt_remote
 from roaming import deviations
 from roaming.mirror import places
 from roaming.models import Delivery, Partner, PartnerObject
-from roaming.ocpi.v2_3_0 import schemas
+from roaming.ocpi.v2_3_0.bookings import reading, schemas
 from roaming.ocpi.v2_3_0.bookings.emsp_mapping import Posted, is_older, received_at, state_in
-from roaming.ocpi.v2_3_0.schemas import UnreadableError
+from roaming.ocpi.wire import UnreadableError
 from roaming.switches import switch
 
 logger = structlog.get_logger(__name__)
@@ -49,8 +49,8 @@ def adopt(
 
     `answers` is the ask to which it was the answer, when it did not come by itself.
     """
-    reading = schemas.read_booking(raw, power_unit=str(switch(partner, "timeslot_power_unit")))
-    told = reading.value
+    told_as = reading.read_booking(raw, power_unit=str(switch(partner, "timeslot_power_unit")))
+    told = told_as.value
     with transaction.atomic():
         kept, is_new = keep(partner, BOOKING, told.country_code, told.party_id, told.id, raw, now=now)
         if not is_new and _is_stale(kept, told):
@@ -63,7 +63,7 @@ def adopt(
             _take_over(booking, told, reason, answers, now)
         elif is_new:
             _forget_unmatched(partner)
-    names = list(reading.deviations)
+    names = list(told_as.deviations)
     if booking is None and is_new:
         names.append("booking.never_asked_for")
         logger.warning("a partner told of a booking nobody asked for", partner=partner.pk, booking=told.id)
@@ -73,8 +73,8 @@ def adopt(
 
 def adopt_offer(partner: Partner, raw: dict[str, Any], *, now: datetime) -> AdoptedOffer:
     """Take over a BookingLocation, as `adopt` does a Booking. Raises UnreadableError."""
-    reading = schemas.read_booking_location(raw, power_unit=str(switch(partner, "timeslot_power_unit")))
-    told = reading.value
+    told_as = reading.read_booking_location(raw, power_unit=str(switch(partner, "timeslot_power_unit")))
+    told = told_as.value
     with transaction.atomic():
         kept, is_new = keep(
             partner, BOOKING_LOCATION, told.country_code, told.party_id, told.id, raw, now=now
@@ -88,7 +88,7 @@ def adopt_offer(partner: Partner, raw: dict[str, Any], *, now: datetime) -> Adop
         kept.raw, kept.last_updated, kept.received_at = raw, told.last_updated, now
         kept.save()
         option = places.keep_booking_location(partner, told, now=now)
-    deviations.count(partner, reading.deviations)
+    deviations.count(partner, told_as.deviations)
     return AdoptedOffer(option, is_new)
 
 
@@ -175,11 +175,11 @@ def _posted(ask: BookingRequest, answers: int | None) -> Posted | None:
 
 
 def known_entries(partner: Partner, booking: Booking) -> list[str]:
-    """When the entries were received that a partner's history of a booking has by now (fleet_mapping.received_at)."""
+    """When the entries were received that a partner's history of a booking has by now (emsp_mapping.received_at)."""
     rows = PartnerObject.objects.filter(partner=partner, kind=BOOKING, key__iexact=booking.remote_id)
     for kept in rows if booking.remote_id else ():
         try:
-            return received_at(schemas.read_booking(kept.raw).value)
+            return received_at(reading.read_booking(kept.raw).value)
         except UnreadableError:
             continue
     return []
@@ -202,6 +202,6 @@ def _check_room(partner: Partner) -> None:
 
 def _is_stale(kept: PartnerObject, told: schemas.Booking) -> bool:
     try:
-        return is_older(told, schemas.read_booking(kept.raw).value)
+        return is_older(told, reading.read_booking(kept.raw).value)
     except UnreadableError:
         return False

@@ -15,7 +15,8 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, Throttled
 from ninja.errors import ValidationError as RequestError
 
-from roaming.ocpi.wire import UnreadableError, Wire, time_out
+from roaming.ocpi.times import time_out
+from roaming.ocpi.wire import UnreadableError, Wire
 
 logger = structlog.get_logger(__name__)
 

@@ -10,13 +10,9 @@ from django.conf import settings
 
 from roaming.ocpi.client import CallFailed, Http, Peer, Refused, Unreachable
 from roaming.ocpi.url_guard import HostileAddress, check_url
-from roaming.ocpi.v2_3_0.schemas import (
-    Credentials,
-    UnreadableError,
-    read_credentials,
-    read_version_details,
-    read_versions,
-)
+from roaming.ocpi.v2_3_0.credentials.reading import read_credentials, read_version_details, read_versions
+from roaming.ocpi.v2_3_0.credentials.schemas import Credentials
+from roaming.ocpi.wire import UnreadableError
 
 # Best first. A version stands here when its folder exists.
 VERSIONS = ("2.3.0",)

@@ -15,7 +15,8 @@ from django.http import HttpRequest
 
 from depots.periods import Period
 from roaming.ocpi.envelope import Code, OcpiResponse, RefusalError, ok
-from roaming.ocpi.wire import EARLIEST, LATEST, Wire, read_time
+from roaming.ocpi.times import EARLIEST, LATEST, read_time
+from roaming.ocpi.wire import Wire
 
 MAX_LIMIT = 100
 MAX_OFFSET = 10**9

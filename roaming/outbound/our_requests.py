@@ -25,9 +25,9 @@ from roaming import registration
 from roaming.mirror import places, remote_bookings
 from roaming.models import Delivery, Partner
 from roaming.ocpi.client import Answer, Peer, Refused, Unreachable, joined
+from roaming.ocpi.times import time_out
 from roaming.ocpi.v2_3_0.bookings.emsp_mapping import request_out
-from roaming.ocpi.v2_3_0.schemas import UnreadableError
-from roaming.ocpi.wire import time_out
+from roaming.ocpi.wire import UnreadableError
 from roaming.outbound import deliveries
 from roaming.outbound.deliveries import Lease
 

@@ -20,9 +20,12 @@ from roaming import deviations, registration
 from roaming.mirror import places, remote_bookings
 from roaming.models import Partner
 from roaming.ocpi.client import CallFailed, Http, Party, Peer, joined
-from roaming.ocpi.v2_3_0 import schemas
-from roaming.ocpi.v2_3_0.schemas import UnreadableError
-from roaming.ocpi.wire import time_out
+from roaming.ocpi.times import time_out
+from roaming.ocpi.v2_3_0.bookings.reading import read_booking_location
+from roaming.ocpi.v2_3_0.bookings.schemas import BookingLocation
+from roaming.ocpi.v2_3_0.locations.reading import read_location
+from roaming.ocpi.v2_3_0.locations.schemas import Location
+from roaming.ocpi.wire import UnreadableError
 from roaming.outbound import deliveries
 
 logger = structlog.get_logger(__name__)
@@ -165,7 +168,7 @@ def _keep(partner: Partner, crawl: Crawl, pull: Pull, raw: Any, now: datetime) -
         return []
     if crawl.kind == "location":
         return _keep_location(partner, crawl, raw, now)
-    offer = schemas.read_booking_location(raw).value
+    offer = read_booking_location(raw).value
     if not _is_of(offer, crawl.party):
         return ["booking_location.of_another_party"]
     pull.seen.setdefault(crawl.party, set()).add(offer.id)
@@ -175,7 +178,7 @@ def _keep(partner: Partner, crawl: Crawl, pull: Pull, raw: Any, now: datetime) -
 
 
 def _keep_location(partner: Partner, crawl: Crawl, raw: Any, now: datetime) -> list[str]:
-    location = schemas.read_location(raw)
+    location = read_location(raw)
     if not _is_of(location.value, crawl.party):
         return ["location.of_another_party"]
     is_partial = "evse.unreadable" in location.deviations
@@ -187,7 +190,7 @@ def _keep_location(partner: Partner, crawl: Crawl, raw: Any, now: datetime) -> l
     return list(location.deviations)
 
 
-def _is_of(told: schemas.Location | schemas.BookingLocation, party: Party) -> bool:
+def _is_of(told: Location | BookingLocation, party: Party) -> bool:
     """Objects of other owners in a list are left alone (ocpi.md §2.8)."""
     return (told.country_code.upper(), told.party_id.upper()) == party
 

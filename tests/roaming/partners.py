@@ -16,7 +16,7 @@ from depots.models import Organisation
 from depots.periods import Period
 from depots.secrets import encrypt, hash_token, new_token
 from roaming.models import Partner, PartnerToken
-from roaming.ocpi.wire import time_out
+from roaming.ocpi.times import time_out
 from tests.factories import NOW
 
 _numbers = count(1)

@@ -13,8 +13,9 @@ from bookings.operations import cancel_booking, change_booking
 from roaming.mirror import remote_bookings
 from roaming.models import Delivery, Partner, PartnerObject
 from roaming.ocpi.client import Peer, Refused
-from roaming.ocpi.v2_3_0 import schemas
 from roaming.ocpi.v2_3_0.bookings.emsp_mapping import Posted, decision_in
+from roaming.ocpi.v2_3_0.bookings.reading import read_booking
+from roaming.ocpi.wire import UnreadableError
 from roaming.outbound import our_requests, pulls
 from roaming.outbound.deliveries import Lease
 from tests.factories import NOW, at, book_slot, make_fleet, make_vehicle, slot
@@ -224,7 +225,7 @@ def test_an_entry_answers_what_it_repeats(
 ) -> None:
     ask = BookingRequest(kind=CHANGE, decision="pending", asked={"power_w": 100_000})
     body = {name: value for name, value in {**BODY, **changes}.items() if value is not None}
-    theirs = schemas.read_booking(booking(booking_requests=[entry(body, "DECLINED", LATE)])).value
+    theirs = read_booking(booking(booking_requests=[entry(body, "DECLINED", LATE)])).value
 
     assert decision_in(theirs, ask, Posted(BODY, tuple(known), is_answered)) == decision
 
@@ -234,7 +235,7 @@ def test_of_two_entries_of_one_second_the_later_is_new(newest_first: bool) -> No
     ask = BookingRequest(kind=CHANGE, decision="pending", asked={"power_w": 100_000})
     old, new = entry({**BODY, "power_required": 80}, "ACCEPTED", EARLY), entry(BODY, "DECLINED", EARLY)
     history = [entry({**BODY, "power_required": 60}, "ACCEPTED", LATE), old] if newest_first else [old, new]
-    theirs = schemas.read_booking(booking(booking_requests=history)).value
+    theirs = read_booking(booking(booking_requests=history)).value
 
     answer = decision_in(theirs, ask, Posted(BODY, (EARLY,)))
 
@@ -243,7 +244,7 @@ def test_of_two_entries_of_one_second_the_later_is_new(newest_first: bool) -> No
 
 def test_the_end_of_a_booking_settles_an_ask_that_was_not_sent() -> None:
     cancel = BookingRequest(kind=CANCEL, decision="pending", asked={"reason": "TRAFFIC"})
-    theirs = schemas.read_booking(booking(reservation_status="CANCELED")).value
+    theirs = read_booking(booking(reservation_status="CANCELED")).value
 
     assert decision_in(theirs, cancel) == "accepted"
     assert decision_in(theirs, BookingRequest(kind=CHANGE, asked={"power_w": 1})) == "declined"
@@ -272,7 +273,7 @@ def test_a_partner_has_a_number_of_offers(partner: Partner, monkeypatch: pytest.
     for number in (1, 2):
         remote_bookings.adopt_offer(partner, offer(id=f"BL-{number}"), now=NOW)
 
-    with pytest.raises(schemas.UnreadableError, match="2 offers"):
+    with pytest.raises(UnreadableError, match="2 offers"):
         remote_bookings.adopt_offer(partner, offer(id="BL-3"), now=NOW)
     remote_bookings.adopt_offer(partner, offer(id="BL-2", last_updated="2030-01-15T07:30:00Z"), now=NOW)
     assert BookingOption.objects.count() == 2

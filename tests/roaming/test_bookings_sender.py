@@ -23,7 +23,7 @@ from bookings.operations import (
 )
 from depots.models import ChargingSession
 from depots.periods import Period
-from roaming.ocpi.v2_3_0 import schemas
+from roaming.ocpi.v2_3_0.bookings.schemas import EchoedRequest
 from tests.factories import (
     NOW,
     make_depot,
@@ -854,7 +854,7 @@ def test_the_history_is_complete_whatever_was_sent(caller: Caller, evse: Any, as
     in_force = body["period"]
     for one, entry in zip(sent, history, strict=True):
         echoed = entry["booking_request"]
-        schemas.EchoedRequest.model_validate(echoed)
+        EchoedRequest.model_validate(echoed)
         assert echoed.items() >= {k: v for k, v in one.items() if v not in (None, "")}.items()
         if "canceled" in one or "cancelled" in one:
             assert echoed["canceled"] == GONE

@@ -15,7 +15,11 @@ from depots.periods import Period
 from roaming.mirror import remote_bookings, time_zones
 from roaming.models import Partner, PartnerObject
 from roaming.ocpi.client import Peer
-from roaming.ocpi.v2_3_0 import schemas
+from roaming.ocpi.v2_3_0.bookings.reading import read_booking_request
+from roaming.ocpi.v2_3_0.credentials.reading import read_credentials
+from roaming.ocpi.v2_3_0.locations.reading import read_location
+from roaming.ocpi.v2_3_0.locations.schemas import Location
+from roaming.ocpi.wire import UnreadableError
 from roaming.outbound import pulls
 from tests.factories import NOW, at, book_slot, make_fleet, make_vehicle, slot
 from tests.roaming.partners import make_partner
@@ -396,7 +400,7 @@ def test_a_role_that_cannot_be_read_is_left_out(partner: Partner) -> None:
         "hub_party_id": "TOO LONG A NAME",
     }
 
-    reading = schemas.read_credentials(raw)
+    reading = read_credentials(raw)
 
     assert [role.party_id for role in reading.value.roles] == ["ABC", "DEF"]
     assert {"credentialsrole.unreadable", "credentials.hub_party_id.unreadable"} <= set(reading.deviations)
@@ -422,10 +426,10 @@ def test_of_an_ask_nothing_is_left_out(broken: dict[str, Any]) -> None:
         "period": {"start_date_time": z(at(10)), "end_date_time": z(at(11))}, "authorization_reference": "A1",
         "canceled": None,
     }  # fmt: skip
-    schemas.read_booking_request(ask)
+    read_booking_request(ask)
 
-    with pytest.raises(schemas.UnreadableError, match=next(iter(broken))):
-        schemas.read_booking_request({**ask, **broken})
+    with pytest.raises(UnreadableError, match=next(iter(broken))):
+        read_booking_request({**ask, **broken})
 
 
 # Zones
@@ -455,20 +459,20 @@ def test_every_zone_we_name_exists() -> None:
 
 def test_an_object_that_is_broken_all_over_is_read_in_a_few_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     reads = []
-    original = schemas.Location.model_validate.__func__  # type: ignore[attr-defined]
+    original = Location.model_validate.__func__  # type: ignore[attr-defined]
 
     def counted(cls: Any, *args: Any, **kwargs: Any) -> Any:
         reads.append(cls)
         return original(cls, *args, **kwargs)
 
-    monkeypatch.setattr(schemas.Location, "model_validate", classmethod(counted))
+    monkeypatch.setattr(Location, "model_validate", classmethod(counted))
     evses = [
         {"uid": f"E{n}", "status": "AVAILABLE", "evse_id": "ä", "capabilities": [{}], "connectors": [{}, plug(format="?")],
          "parking": [7], "last_updated": z(NOW)}
         for n in range(300)
     ]  # fmt: skip
 
-    reading = schemas.read_location(location(evses=evses, operator=7, publish=[]))
+    reading = read_location(location(evses=evses, operator=7, publish=[]))
 
     assert len(reading.value.evses) == 300
     assert len(reads) <= 3

@@ -21,7 +21,7 @@ from bookings.rules.power import peak
 from config import demo_data
 from depots.models import Depot, Evse
 from depots.periods import Period
-from roaming.ocpi.wire import read_time
+from roaming.ocpi.times import read_time
 from tests.factories import (
     NOW,
     at,

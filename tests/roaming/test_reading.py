@@ -13,8 +13,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from roaming.ocpi.v2_3_0 import schemas
-from roaming.ocpi.wire import Notes, read_time, time_out
+from roaming.ocpi.times import read_time, time_out
+from roaming.ocpi.v2_3_0.bookings.reading import (
+    read_booking,
+    read_booking_location,
+    read_booking_request,
+    read_calendar,
+    read_patch,
+)
+from roaming.ocpi.v2_3_0.bookings.schemas import (
+    BookingLocation,
+    BookingOption,
+    BookingRequest,
+    Calendar,
+    Period,
+)
+from roaming.ocpi.v2_3_0.credentials.reading import read_credentials, read_version_details, read_versions
+from roaming.ocpi.v2_3_0.locations.reading import read_connector, read_evse, read_location
+from roaming.ocpi.wire import Notes, UnreadableError
 
 SAMPLES = Path(__file__).parents[1] / "samples/ocpi"
 TIME = datetime(2030, 1, 15, 8, 0, tzinfo=UTC)
@@ -81,17 +97,17 @@ def test_no_text_at_all_breaks_the_reader_of_times(value: Any) -> None:
 
 
 def test_the_official_booking_is_read_with_what_it_does_otherwise() -> None:
-    read = schemas.read_booking(sample("booking_example.json"))
+    read = read_booking(sample("booking_example.json"))
 
     assert read.value.party_id == "INF12"
-    assert read.value.booking_option == schemas.BookingOption(evse_uid="3256", parking_id="22314")
+    assert read.value.booking_option == BookingOption(evse_uid="3256", parking_id="22314")
     assert read.value.period.max_power == 12_000
     assert [r.request_status for r in read.value.booking_requests] == ["ACCEPTED", "PENDING"]
     assert read.deviations == ("timeslot.power_in_kw", "id.too_long")
 
 
 def test_the_official_booking_location_is_read_with_what_it_does_otherwise() -> None:
-    read = schemas.read_booking_location(sample("booking_location_example.json"))
+    read = read_booking_location(sample("booking_location_example.json"))
 
     assert read.value.booking_option is not None
     assert read.value.booking_option.evse_position == ["LEFT"]
@@ -151,7 +167,7 @@ def test_the_official_booking_location_is_read_with_what_it_does_otherwise() -> 
 def test_official_patches_come_out_under_the_names_of_1_1(
     kind: str, name: str, expected: dict[str, Any], deviations: set[str]
 ) -> None:
-    read = schemas.read_patch(kind, sample(name))
+    read = read_patch(kind, sample(name))
 
     assert {k: v for k, v in read.value.items() if k != "last_updated"} == expected
     assert set(read.deviations) == deviations
@@ -163,7 +179,7 @@ def test_official_patches_come_out_under_the_names_of_1_1(
 def test_official_locations_are_read(path: Path) -> None:
     raw = json.loads(path.read_text())
 
-    read = schemas.read_location(raw)
+    read = read_location(raw)
 
     assert read.deviations == ()
     assert [e.uid for e in read.value.evses] == [e["uid"] for e in raw.get("evses", [])]
@@ -173,15 +189,15 @@ def test_official_locations_are_read(path: Path) -> None:
 def test_official_credentials_are_read(number: str) -> None:
     raw = sample(f"2.3.0/credentials_example{number}.json")
 
-    assert schemas.read_credentials(raw).value.token == raw["token"]
+    assert read_credentials(raw).value.token == raw["token"]
 
 
 def test_official_versions_and_details_are_read() -> None:
-    assert [v.version for v in schemas.read_versions(sample("2.3.0/versions_info_example.json")).value] == [
+    assert [v.version for v in read_versions(sample("2.3.0/versions_info_example.json")).value] == [
         "2.1.1",
         "2.2.1",
     ]
-    details = schemas.read_version_details(sample("2.3.0/version_details_example2.json")).value
+    details = read_version_details(sample("2.3.0/version_details_example2.json")).value
     assert [e.role for e in details.endpoints] == ["RECEIVER", "SENDER", "RECEIVER", "RECEIVER", "SENDER"]
 
 
@@ -222,7 +238,7 @@ def test_a_1_0_booking_location_means_the_same_as_a_1_1() -> None:
         "last_update": "2030-01-15T08:00:00Z",
     }  # fmt: skip
 
-    new, from_old = schemas.read_booking_location(modern), schemas.read_booking_location(old)
+    new, from_old = read_booking_location(modern), read_booking_location(old)
 
     assert new.deviations == ()
     assert from_old.value.booking_option == new.value.booking_option
@@ -250,7 +266,7 @@ def test_a_1_0_request_means_the_same_as_a_1_1() -> None:
         "authorization_reference": "A1",
     }  # fmt: skip
 
-    assert schemas.read_booking_request(old).value == schemas.read_booking_request(modern).value
+    assert read_booking_request(old).value == read_booking_request(modern).value
 
 
 @pytest.mark.parametrize(
@@ -262,7 +278,7 @@ def test_other_spellings_of_a_status_are_understood(spelling: str, status: str) 
     raw = sample("booking_example.json")
     del raw["reservation_status"]
 
-    read = schemas.read_booking({**raw, "status": spelling})
+    read = read_booking({**raw, "status": spelling})
 
     assert read.value.reservation_status == status
     assert "booking.status" in read.deviations
@@ -278,7 +294,7 @@ def test_powers_are_put_in_order_and_zero_is_unknown() -> None:
         "last_updated": "2030-01-15T08:00:00Z",
     }  # fmt: skip
 
-    read = schemas.read_calendar(calendar)
+    read = read_calendar(calendar)
 
     assert [(s.min_power, s.max_power) for s in read.value.available_timeslots] == [
         (300000, 400000),
@@ -292,7 +308,7 @@ def test_a_plug_that_cannot_be_read_does_not_hide_the_rest() -> None:
     del raw["evses"][0]["connectors"][0]["format"]
     raw["evses"].append({"uid": "BAD"})
 
-    read = schemas.read_location(raw)
+    read = read_location(raw)
 
     assert [len(e.connectors) for e in read.value.evses] == [1, 1]
     assert "connector.unreadable" in read.deviations
@@ -301,19 +317,27 @@ def test_a_plug_that_cannot_be_read_does_not_hide_the_rest() -> None:
 
 def test_what_we_send_obeys_the_letter() -> None:
     with pytest.raises(ValidationError):
-        schemas.Calendar(id="C", begin_from=TIME, end_before=TIME, available_timeslots=[], last_updated=TIME)
+        Calendar(id="C", begin_from=TIME, end_before=TIME, available_timeslots=[], last_updated=TIME)
     with pytest.raises(ValidationError):
-        schemas.BookingLocation(
-            country_code="NL", party_id="DEPOT", id="B", location_id="L", last_updated=TIME
-        )
+        BookingLocation(country_code="NL", party_id="DEPOT", id="B", location_id="L", last_updated=TIME)
     with pytest.raises(ValidationError):
-        schemas.Period(start_date_time=TIME.replace(tzinfo=None), end_date_time=TIME)
+        Period(start_date_time=TIME.replace(tzinfo=None), end_date_time=TIME)
     with pytest.raises(ValidationError):
-        schemas.BookingRequest(
+        BookingRequest(
             country_code="SE", party_id="FLT", request_id="R", location_id="L", authorization_reference="A"
         )
 
 
+READERS = {
+    "booking": read_booking,
+    "booking_location": read_booking_location,
+    "calendar": read_calendar,
+    "booking_request": read_booking_request,
+    "location": read_location,
+    "evse": read_evse,
+    "connector": read_connector,
+    "credentials": read_credentials,
+}
 JSON = st.recursive(
     st.none()
     | st.booleans()
@@ -325,7 +349,7 @@ JSON = st.recursive(
 )
 
 
-@pytest.mark.parametrize("kind", sorted(schemas.READERS))
+@pytest.mark.parametrize("kind", sorted(READERS))
 @given(data=st.data())
 def test_a_field_of_any_shape_is_read_or_refused_by_name(kind: str, data: st.DataObject) -> None:
     files = {
@@ -343,8 +367,8 @@ def test_a_field_of_any_shape_is_read_or_refused_by_name(kind: str, data: st.Dat
     target, key = _somewhere(data, body)
     target[key] = data.draw(JSON)
 
-    with contextlib.suppress(schemas.UnreadableError):
-        schemas.READERS[kind](body).value.wire()
+    with contextlib.suppress(UnreadableError):
+        READERS[kind](body).value.wire()
 
 
 def _somewhere(data: st.DataObject, body: Any) -> tuple[Any, Any]:

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from roaming import registration
 from roaming.models import Partner
-from roaming.ocpi.wire import time_out
+from roaming.ocpi.times import time_out
 from simulators.partner.platform import CallFailed, SimulatedPartner
 from tests.factories import at, make_depot, make_evse, make_operator
 from tests.roaming.running import RunningSender, eventually

@@ -14,7 +14,9 @@ from depots.models import Depot
 from depots.periods import Period
 from roaming import access
 from roaming.models import Partner
-from roaming.ocpi.v2_3_0 import mapping, schemas
+from roaming.ocpi.v2_3_0.bookings import mapping, offer_mapping, schemas
+from roaming.ocpi.v2_3_0.locations import mapping as location_mapping
+from roaming.ocpi.v2_3_0.locations import schemas as location_schemas
 
 
 def booking_locations(
@@ -50,8 +52,8 @@ def booking_location(partner: Partner, option_id: int, *, now: datetime) -> sche
     if option is None or len(option.code) > access.OCPI_ID_LENGTH:
         return None
     terms = terms_for(option, partner.organisation, now=now)
-    return mapping.booking_location_out(
-        option, terms, [], within=mapping.calendar_span(option, terms, now=now)
+    return offer_mapping.booking_location_out(
+        option, terms, [], within=offer_mapping.calendar_span(option, terms, now=now)
     )
 
 
@@ -61,11 +63,11 @@ def booking(partner: Partner, booking_id: int) -> schemas.Booking | None:
     return mapping.booking_out(found) if found else None
 
 
-def locations(depots: Sequence[Depot], *, now: datetime) -> list[schemas.Location]:
+def locations(depots: Sequence[Depot], *, now: datetime) -> list[location_schemas.Location]:
     """Depots as access.depots gives them, with the state of their EVSEs."""
     reserved = reserved_evses([depot.pk for depot in depots], now=now)
     return [
-        mapping.location_out(
+        location_mapping.location_out(
             depot,
             list(depot.evses.all()),
             reserved=reserved,
@@ -84,7 +86,7 @@ def reserved_evses(depot_ids: Collection[int], *, now: datetime) -> set[int]:
         ends_at__gt=now,
         evse__isnull=False,
     )
-    return {b.evse_id for b in soon if b.evse_id and mapping.is_about_to_start(b, now=now)}
+    return {b.evse_id for b in soon if b.evse_id and location_mapping.is_about_to_start(b, now=now)}
 
 
 def _with_slots(
@@ -95,13 +97,13 @@ def _with_slots(
     fleet = partner.organisation
     terms = terms_by_option(options, fleet, now=now)
     tariffs = quotes.tariffs_for(options, fleet, now=now)
-    spans = {o.pk: mapping.calendar_span(o, terms[o.pk], now=now) for o in options}
+    spans = {o.pk: offer_mapping.calendar_span(o, terms[o.pk], now=now) for o in options}
     whole = Period(min(s.starts_at for s in spans.values()), max(s.ends_at for s in spans.values()))
     slots = availability.calendar(options, whole, terms, now=now)
     found = []
     for option in options:
         tariff = tariffs[option.pk]
-        location = mapping.booking_location_out(
+        location = offer_mapping.booking_location_out(
             option,
             terms[option.pk],
             slots[option.pk],

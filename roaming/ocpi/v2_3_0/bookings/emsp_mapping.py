@@ -12,17 +12,17 @@ from bookings.models import Booking, BookingRequest, BookingStatus, Vehicle
 from bookings.operations import RemoteState
 from depots.periods import Period
 from roaming.ocpi.lenient import read
-from roaming.ocpi.v2_3_0 import schemas
-from roaming.ocpi.v2_3_0.mapping import CANCELLED_BY, OUR_DECISION, OUR_SIDE, OUR_STATUS
-from roaming.ocpi.v2_3_0.schemas import (
+from roaming.ocpi.times import read_time, time_out
+from roaming.ocpi.v2_3_0.bookings import reading, schemas
+from roaming.ocpi.v2_3_0.bookings.schemas import (
     AccessMethod,
     CancelledBy,
     ReservationRequestStatus,
     ReservationStatus,
     TokenType,
-    UnreadableError,
 )
-from roaming.ocpi.wire import Notes, read_time, time_out
+from roaming.ocpi.v2_3_0.bookings.statuses import CANCELLED_BY, OUR_DECISION, OUR_SIDE, OUR_STATUS
+from roaming.ocpi.wire import Notes, UnreadableError
 
 Decision = BookingRequest.Decision
 # Reasons an eMSP may give; any other is not ours to claim.
@@ -219,7 +219,7 @@ def _uids(request: schemas.BookingRequest) -> set[str]:
 
 def _request_in(raw: dict[str, Any]) -> schemas.BookingRequest | None:
     try:
-        return schemas.read_booking_request(raw).value
+        return reading.read_booking_request(raw).value
     except UnreadableError:
         return None
 

@@ -20,9 +20,9 @@ from roaming.mirror.remote_bookings import BOOKING, BOOKING_LOCATION
 from roaming.models import Partner, PartnerObject
 from roaming.ocpi.auth import caller_of, registered, speaks_for
 from roaming.ocpi.envelope import Code, RefusalError, ok, read_object
-from roaming.ocpi.v2_3_0 import schemas
-from roaming.ocpi.v2_3_0.schemas import UnreadableError
-from roaming.ocpi.wire import read_time
+from roaming.ocpi.times import read_time
+from roaming.ocpi.v2_3_0.bookings import reading
+from roaming.ocpi.wire import UnreadableError
 from roaming.outbound import pulls
 from roaming.switches import switch
 
@@ -73,7 +73,7 @@ def _on_booking(request: HttpRequest, partner: Partner, address: Address, now: d
         return ok(_held(kept).raw)
     body = read_object(request)
     if request.method == "PUT":
-        told = schemas.read_booking(body).value
+        told = reading.read_booking(body).value
         _check_party(address, told.country_code, told.party_id)
         if address.id.upper() not in (told.id.upper(), told.request_id.upper()):
             raise UnreadableError("id", "is not the id in the path")
@@ -81,7 +81,7 @@ def _on_booking(request: HttpRequest, partner: Partner, address: Address, now: d
             deviations.count(partner, ["path.request_id"])
         adopted = remote_bookings.adopt(partner, body, now=now)
         return ok(http=201 if adopted.is_new else 200)
-    patch = schemas.read_patch("booking", body)
+    patch = reading.read_patch("booking", body)
     held = _held(kept)
     if _is_old(held, patch.value):
         return ok()
@@ -108,7 +108,7 @@ def _on_offer(request: HttpRequest, partner: Partner, address: Address, now: dat
     if request.method == "PUT":
         is_new = _keep_offer(partner, address, body, now)
         return ok(http=201 if is_new else 200)
-    patch = schemas.read_patch("booking_location", body)
+    patch = reading.read_patch("booking_location", body)
     held = _held(kept)
     if _is_old(held, patch.value):
         return ok()
@@ -130,14 +130,14 @@ def _on_calendar(request: HttpRequest, partner: Partner, address: Address, now: 
         return ok(known)
     body = read_object(request)
     if request.method == "PATCH":
-        patch = schemas.read_patch("calendar", body)
+        patch = reading.read_patch("calendar", body)
         if known is None:
             raise RefusalError(Code.CLIENT_ERROR, "There is no such calendar: PUT it.", http=404)
         if _is_older(patch.value, known):
             return ok()
         deviations.count(partner, patch.deviations)
         body = {**known, **patch.value}
-    told = schemas.read_calendar(body, power_unit=str(switch(partner, "timeslot_power_unit"))).value
+    told = reading.read_calendar(body, power_unit=str(switch(partner, "timeslot_power_unit"))).value
     if told.id.upper() != address.calendar_id.upper():
         raise UnreadableError("id", "is not the id in the path")
     if known is not None and _is_older(body, known):
@@ -150,7 +150,7 @@ def _on_calendar(request: HttpRequest, partner: Partner, address: Address, now: 
 
 def _keep_offer(partner: Partner, address: Address, raw: dict[str, Any], now: datetime) -> bool:
     """Store an offer and its mirror; True when it is new. An older state than the one we have is dropped."""
-    told = schemas.read_booking_location(raw).value
+    told = reading.read_booking_location(raw).value
     _check_party(address, told.country_code, told.party_id)
     if told.id.upper() != address.id.upper():
         raise UnreadableError("id", "is not the id in the path")
@@ -234,7 +234,7 @@ def _held(kept: PartnerObject | None) -> PartnerObject:
 
 
 def _is_old(held: PartnerObject, patch: dict[str, Any]) -> bool:
-    return held.last_updated is not None and schemas.patched_at(patch) < held.last_updated
+    return held.last_updated is not None and reading.patched_at(patch) < held.last_updated
 
 
 def _is_older(told: dict[str, Any], known: dict[str, Any]) -> bool:

@@ -7,27 +7,25 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from roaming.ocpi.wire import (
+from roaming.ocpi.field_types import (
     CountryCode,
     EchoedId,
     EchoedPartyId,
     Flag,
     Id36,
-    Moment,
     Number,
     OpenName,
     OwnId,
     PartyId,
-    SentWhole,
     Text255,
     TokenId,
     Url,
     Whole,
-    Wire,
-    notes_of,
     one_of,
     some_of,
 )
+from roaming.ocpi.times import Moment
+from roaming.ocpi.wire import SentWhole, Wire, notes_of
 
 
 class ReservationStatus(StrEnum):

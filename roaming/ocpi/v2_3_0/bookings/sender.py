@@ -16,10 +16,12 @@ from bookings.models import Booking, BookingOption
 from roaming import access, deviations
 from roaming.inbound import partner_requests
 from roaming.inbound.partner_requests import Ask, post_ask
+from roaming.ocpi import wire
 from roaming.ocpi.auth import Caller, caller_of, own_party, registered, speaks_for
 from roaming.ocpi.envelope import Code, RefusalError, ok, read_object
 from roaming.ocpi.paging import Page, span
-from roaming.ocpi.v2_3_0 import mapping, present, schemas
+from roaming.ocpi.v2_3_0 import present
+from roaming.ocpi.v2_3_0.bookings import mapping, reading, request_mapping, schemas
 from roaming.ocpi.wire import Wire
 
 router = Router(auth=registered)
@@ -99,17 +101,17 @@ def ask(request: HttpRequest) -> HttpResponse:
     received = read_object(request)
     if len(request.body) > LARGEST_ASK:
         raise RefusalError(Code.INVALID, f"A BookingRequest has at most {LARGEST_ASK} bytes.")
-    reading = schemas.read_booking_request(received)
-    asked = reading.value
+    told = reading.read_booking_request(received)
+    asked = told.value
     if not speaks_for(caller.partner, asked.country_code, asked.party_id, "EMSP"):
         raise RefusalError(Code.INVALID, "party_id: not one of the eMSP parties of your credentials")
     operator = own_party(caller, "CPO")
     try:
-        outcome = post_ask(caller.partner, _ask(reading, received), operator=operator, now=now)
+        outcome = post_ask(caller.partner, _ask(told, received), operator=operator, now=now)
     except partner_requests.AskError as error:
         raise RefusalError(ANSWERS[type(error)], f"{error.field}: {error}") from error
     finally:
-        deviations.count(caller.partner, reading.deviations)
+        deviations.count(caller.partner, told.deviations)
     fresh = access.bookings(caller.partner).get(pk=outcome.booking.pk)
     return ok(
         mapping.booking_out(fresh), http=201 if outcome.is_new else 200, message=mapping.refusal_of(fresh)
@@ -122,15 +124,15 @@ def fingerprint(received: dict[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _ask(reading: schemas.Read[schemas.BookingRequest], received: dict[str, Any]) -> Ask:
-    asked = reading.value
+def _ask(told: wire.Read[schemas.BookingRequest], received: dict[str, Any]) -> Ask:
+    asked = told.value
     party = (asked.country_code, asked.party_id)
     mark = fingerprint(received)
     if asked.canceled is not None:
         reason = str(asked.canceled.cancellation_reason)
         return Ask(party, asked.request_id, received, mark, cancel_reason=reason)
     if len(asked.tokens) > MOST_TOKENS:
-        raise schemas.UnreadableError("tokens", f"must be at most {MOST_TOKENS}")
+        raise wire.UnreadableError("tokens", f"must be at most {MOST_TOKENS}")
     option = asked.booking_option
     return Ask(
         party,
@@ -140,15 +142,13 @@ def _ask(reading: schemas.Read[schemas.BookingRequest], received: dict[str, Any]
         location_id=asked.location_id or "",
         option_code=asked.booking_location_id or "",
         evse_uid=(option.evse_uid or "") if option else "",
-        period=mapping.period_in(asked.period) if asked.period else None,
-        needs=mapping.needs_in(option),
-        tokens=tuple(mapping.tokens_in(asked.tokens)),
-        power_w=mapping.power_in(asked),
-        plate=mapping.plate_in(asked),
+        period=request_mapping.period_in(asked.period) if asked.period else None,
+        needs=request_mapping.needs_in(option),
+        tokens=tuple(request_mapping.tokens_in(asked.tokens)),
+        power_w=request_mapping.power_in(asked),
+        plate=request_mapping.plate_in(asked),
         # Missing, it was read as the request_id; to an edit that would be a new reference.
-        authorization_reference=""
-        if REFERENCE_MISSING in reading.deviations
-        else asked.authorization_reference,
+        authorization_reference="" if REFERENCE_MISSING in told.deviations else asked.authorization_reference,
     )
 
 

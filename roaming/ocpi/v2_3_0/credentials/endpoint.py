@@ -14,7 +14,8 @@ from roaming import deviations, party_roles, registration
 from roaming.ocpi.auth import Caller, anybody_known, caller_of
 from roaming.ocpi.envelope import Code, RefusalError, ok, read_object
 from roaming.ocpi.handshake import CannotAgree
-from roaming.ocpi.v2_3_0.schemas import Credentials, read_credentials
+from roaming.ocpi.v2_3_0.credentials.reading import read_credentials
+from roaming.ocpi.v2_3_0.credentials.schemas import Credentials
 
 VERSION = "2.3.0"
 # A registration calls the partner back, which may take it 20 seconds of a web thread (there are eight): half of them, and

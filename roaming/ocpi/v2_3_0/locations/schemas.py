@@ -7,19 +7,16 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from roaming.ocpi.v2_3_0.bookings.schemas import ConnectorFormat, EvsePosition, PowerType
-from roaming.ocpi.wire import (
+from roaming.ocpi.field_types import (
     CountryCode,
     Flag,
     Id36,
     Id48,
     Latitude,
     Longitude,
-    Moment,
     Number,
     OpenName,
     PartyId,
-    SentWhole,
     Text4,
     Text10,
     Text12,
@@ -31,9 +28,11 @@ from roaming.ocpi.wire import (
     WallTime,
     Weekday,
     Whole,
-    Wire,
     one_of,
 )
+from roaming.ocpi.times import Moment
+from roaming.ocpi.v2_3_0.bookings.schemas import ConnectorFormat, EvsePosition, PowerType
+from roaming.ocpi.wire import SentWhole, Wire
 
 
 class EvseStatus(StrEnum):

@@ -14,7 +14,8 @@ from roaming import access
 from roaming.ocpi.auth import caller_of, own_party, registered
 from roaming.ocpi.envelope import Code, RefusalError, ok
 from roaming.ocpi.paging import Page
-from roaming.ocpi.v2_3_0 import present, schemas
+from roaming.ocpi.v2_3_0 import present
+from roaming.ocpi.v2_3_0.locations import schemas
 from roaming.ocpi.wire import Wire
 
 router = Router(auth=registered)

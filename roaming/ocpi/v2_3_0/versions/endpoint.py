@@ -9,7 +9,7 @@ from ninja import Router
 from roaming.models import Partner
 from roaming.ocpi.auth import anybody_known, partner_of
 from roaming.ocpi.envelope import ok
-from roaming.ocpi.v2_3_0.schemas import Endpoint, InterfaceRole, Version, VersionDetails
+from roaming.ocpi.v2_3_0.credentials.schemas import Endpoint, InterfaceRole, Version, VersionDetails
 from roaming.switches import switch
 
 VERSION = "2.3.0"

@@ -1,0 +1,99 @@
+"""The names and shapes a partner's object comes in, brought into those of the version it is read as."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from roaming.ocpi.lenient import read
+from roaming.ocpi.wire import NOT_ASSIGNED, Notes, Read, UnreadableError, Wire
+
+W = TypeVar("W", bound=Wire)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """An object's old names, the fields that are lists, and the shapes of the objects inside."""
+
+    name: str
+    renamed: dict[str, str] = field(default_factory=dict)
+    lists: frozenset[str] = frozenset()
+    inside: dict[str, Shape] = field(default_factory=dict)
+    into_option: frozenset[str] = frozenset()
+
+
+PLAIN = Shape("object")
+
+
+def shaped_as(raw: Any, shape: Shape, notes: Notes) -> Any:
+    """The object under the names of 1.1. A field under its proper name wins over an old one.
+
+    `null` is left out, and so is an empty text: it says as little.
+    """
+    if not isinstance(raw, dict):
+        return raw
+    shaped: dict[str, Any] = {}
+    for key, value in sorted(_clean_keys(raw, notes), key=lambda item: item[0] in shape.renamed):
+        name = shape.renamed.get(key, key)
+        if name != key:
+            notes.add(f"{shape.name}.{key}")
+        if is_empty(value):
+            notes.add(f"{shape.name}.{name}.empty")
+        elif value is not None and name not in shaped:
+            shaped[name] = _inside(value, name, shape, notes)
+    _move_into_option(shaped, shape, notes)
+    return shaped
+
+
+def _clean_keys(raw: dict[str, Any], notes: Notes) -> list[tuple[str, Any]]:
+    for key in raw:
+        if key != key.strip():
+            notes.add("key.blank")
+    return [(key.strip(), value) for key, value in raw.items()]
+
+
+def _inside(value: Any, name: str, shape: Shape, notes: Notes) -> Any:
+    if name in shape.lists and not isinstance(value, list):
+        notes.add(f"{shape.name}.{name}.single")
+        value = [value]
+    inner = shape.inside.get(name, PLAIN)
+    if isinstance(value, list):
+        if any(is_empty(one) for one in value):
+            notes.add(f"{shape.name}.{name}.empty")
+        return [shaped_as(one, inner, notes) for one in value if one is not None and not is_empty(one)]
+    return shaped_as(value, inner, notes)
+
+
+def is_empty(value: Any) -> bool:
+    return isinstance(value, str) and not value.strip()
+
+
+def _move_into_option(shaped: dict[str, Any], shape: Shape, notes: Notes) -> None:
+    """1.0 had the EVSE beside the option, or beside a list of them; the one inside wins. `#NA` means none."""
+    outside = sorted(shape.into_option & shaped.keys())
+    option = shaped.setdefault("booking_option", {}) if outside else shaped.get("booking_option")
+    inside = [one for one in (option if isinstance(option, list) else [option]) if isinstance(one, dict)]
+    for name in outside:
+        notes.add(f"{shape.name}.{name}")
+        value = shaped.pop(name)
+        for one in inside:
+            one.setdefault(name, value)
+    for one in inside:
+        for name in ("evse_uid", "connector_id", "parking_id"):
+            if one.get(name) in (NOT_ASSIGNED, NOT_ASSIGNED.lower()):
+                del one[name]
+
+
+def read_shaped(model: type[W], shaped: Any, notes: Notes) -> Read[W]:
+    if not isinstance(shaped, dict):
+        raise UnreadableError("", "must be an object")
+    value = read(model, shaped, notes)
+    return Read(value, tuple(notes.names))
+
+
+def or_none(model: type[W], raw: Any, notes: Notes) -> W | None:
+    try:
+        return read(model, raw, notes)
+    except UnreadableError:
+        notes.add(f"{model.__name__.lower()}.unreadable")
+        return None

@@ -1,0 +1,169 @@
+"""Bookings at our depots as a partner gets them: pure functions, without queries.
+
+What is related to a booking (EVSEs of its option, tokens, requests) must have been fetched with it.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from bookings.models import Booking, BookingRequest, BookingStatus, Enforcement
+from bookings.models import BookingToken as OurToken
+from depots.models import Evse
+from depots.periods import Period
+from roaming.ocpi.times import read_time
+from roaming.ocpi.v2_3_0.bookings import reading, schemas
+from roaming.ocpi.v2_3_0.bookings.offer_mapping import option_of, terms_out
+from roaming.ocpi.v2_3_0.bookings.schemas import AccessMethod, CanceledReason
+from roaming.ocpi.v2_3_0.bookings.statuses import (
+    CANCELLED_BY,
+    DECISION,
+    STATUS,
+)
+from roaming.ocpi.wire import NOT_ASSIGNED, UnreadableError
+
+# From here on the EVSE of a pooled offer is settled and may be told.
+SETTLED = frozenset({Enforcement.ARMED, Enforcement.AT_RISK, Enforcement.SOFT, Enforcement.USED})
+
+
+def booking_out(booking: Booking) -> schemas.Booking:
+    """The contract as it stands. Raises ValueError for a booking that never goes on a wire."""
+    status = STATUS[BookingStatus(booking.status)]
+    if status is None:
+        raise ValueError(f"a booking that is {booking.status} is not sent")
+    operator = booking.depot.operator
+    return schemas.Booking(
+        id=booking.reference,
+        country_code=operator.country_code.upper(),
+        party_id=operator.cpo_party_id.upper(),
+        request_id=booking.request_id,
+        booking_option=granted(booking),
+        location_id=booking.depot.location_id,
+        booking_tokens=[_token_out(token) for token in booking.tokens.all()],
+        period=_granted_period(booking),
+        reservation_status=status,
+        canceled=_cancellation_out(booking),
+        access_information=_plate_out(booking),
+        authorization_reference=booking.authorization_reference or booking.request_id,
+        booking_terms=terms_out(
+            booking.terms, has_no_show_fee=Decimal(booking.quote.get("no_show_fee") or 0) > 0
+        ),
+        booking_requests=_history_out(booking),
+        last_updated=booking.updated_at,
+    )
+
+
+def granted(booking: Booking) -> schemas.BookingOption:
+    """Which EVSE it is. Of a pool only once it is settled, or when the partner asked for that one."""
+    evse = booking.evse
+    if evse is None or not _is_told(booking, evse):
+        return schemas.BookingOption(evse_uid=NOT_ASSIGNED)
+    return option_of([evse], evse_uid=evse.uid, parking_id=evse.uid)
+
+
+def refusal_of(booking: Booking) -> str:
+    """Why the newest ask was declined; empty when it was not."""
+    newest = list(booking.requests.all())[-1:]
+    return newest[0].reason if newest and newest[0].decision == BookingRequest.Decision.DECLINED else ""
+
+
+def _is_told(booking: Booking, evse: Evse) -> bool:
+    if len(booking.option.evses.all()) == 1 or booking.enforcement in SETTLED or booking.session_id:
+        return True
+    accepted = [r for r in booking.requests.all() if r.decision == BookingRequest.Decision.ACCEPTED]
+    wishes = [wish for r in accepted if (wish := asked_evse_uid(r.received))]
+    return bool(wishes) and wishes[-1].upper() == evse.uid.upper()
+
+
+def asked_evse_uid(received: dict[str, object] | None) -> str:
+    """The EVSE a request of a partner names, in any of the places where it may stand; empty when it names none."""
+    if not received:
+        return ""
+    try:
+        option = reading.read_booking_request(received).value.booking_option
+    except UnreadableError:
+        return ""
+    return (option.evse_uid or "") if option else ""
+
+
+def _granted_period(booking: Booking) -> schemas.Timeslot:
+    """Promised is what is guaranteed, the EVSE's own power what may come on top."""
+    promised = booking.promised_power_w or None
+    most = max(booking.evse.max_power_w, promised or 0) if booking.evse else promised
+    return schemas.Timeslot(
+        start_date_time=booking.starts_at, end_date_time=booking.ends_at, min_power=promised, max_power=most
+    )
+
+
+def _cancellation_out(booking: Booking) -> schemas.Cancellation | None:
+    if booking.status != BookingStatus.CANCELLED:
+        return None
+    known = booking.cancel_reason in set(CanceledReason)
+    side = Booking.Side(booking.cancelled_by) if booking.cancelled_by else Booking.Side.DEPOT
+    return schemas.Cancellation(
+        cancellation_reason=CanceledReason(booking.cancel_reason) if known else CanceledReason.UNKNOWN,
+        who_canceled=CANCELLED_BY[side],
+    )
+
+
+def _plate_out(booking: Booking) -> list[schemas.AccessInformation]:
+    if not booking.plate:
+        return []
+    return [schemas.AccessInformation(method=AccessMethod.LICENSE_PLATE, value=booking.plate)]
+
+
+def _history_out(booking: Booking) -> list[schemas.BookingRequestStatus]:
+    """Every message of the partner as it came, completed where it had less than a BookingRequest has: by what its old
+    names mean, then by the booking as it was in force when it came."""
+    period, entries = booking.period, []
+    asked = [r for r in booking.requests.all() if r.received is not None]
+    first = next((r.asked["period"] for r in asked if "period" in r.asked), None)
+    in_force = _period_of(first) if first else period
+    for request in asked:
+        entries.append(
+            schemas.BookingRequestStatus(
+                request_status=DECISION[BookingRequest.Decision(request.decision)],
+                booking_request=_completed(request.received or {}, booking, in_force),
+                request_received=request.asked_at,
+            )
+        )
+        if request.decision == BookingRequest.Decision.ACCEPTED and "period" in request.asked:
+            in_force = _period_of(request.asked["period"])
+    return entries
+
+
+def _completed(received: dict[str, Any], booking: Booking, in_force: Period) -> dict[str, Any]:
+    try:
+        told = reading.read_booking_request(received).value.wire()
+    except UnreadableError:  # kept under other rules than today's
+        told = {}
+    known: dict[str, Any] = {
+        "country_code": booking.customer_country,
+        "party_id": booking.customer_party,
+        "request_id": booking.request_id,
+        "location_id": booking.depot.location_id,
+        "booking_location_id": booking.option.code,
+        "tokens": [_token_out(token).wire() for token in booking.tokens.all()],
+        "period": schemas.Period(start_date_time=in_force.starts_at, end_date_time=in_force.ends_at).wire(),
+        "authorization_reference": booking.authorization_reference or booking.request_id,
+        **{name: told[name] for name in ("canceled", "access_information", "power_required") if name in told},
+    }
+    missing = {name: told.get(name) or value for name, value in known.items() if not received.get(name)}
+    if isinstance(received.get("period"), dict):  # 1.0 named its times otherwise
+        missing["period"] = {**told.get("period", {}), **received["period"]}
+    return {name: value for name, value in {**received, **missing}.items() if value not in (None, [])}
+
+
+def _period_of(asked: dict[str, str]) -> Period:
+    return Period(read_time(asked["start"]), read_time(asked["end"]))
+
+
+def _token_out(token: OurToken) -> schemas.BookingToken:
+    return schemas.BookingToken(
+        country_code=token.country_code,
+        party_id=token.party_id,
+        uid=token.uid,
+        type=token.type,
+        contract_id=token.contract_id or token.uid,
+    )

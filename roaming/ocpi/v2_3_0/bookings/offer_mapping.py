@@ -1,0 +1,148 @@
+"""Our offers as BookingLocations: pure functions, without queries.
+
+The EVSEs of an option and their connectors must have been fetched with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from bookings.models import BookingOption
+from bookings.rules.terms import Terms
+from bookings.search.availability import Timeslot as FreeSlot
+from depots.models import Evse
+from depots.periods import Period
+from roaming.ocpi.v2_3_0.bookings import schemas
+from roaming.ocpi.v2_3_0.bookings.schemas import AccessMethod
+
+
+def booking_location_out(
+    option: BookingOption,
+    terms: Terms,
+    slots: Sequence[FreeSlot],
+    *,
+    within: Period,
+    has_no_show_fee: bool = False,
+) -> schemas.BookingLocation:
+    """An offer with its calendar; without free time, or withdrawn, it has none (`slots` empty)."""
+    operator = option.depot.operator
+    calendar = calendar_out(option, terms, slots, within=within)
+    return schemas.BookingLocation(
+        country_code=operator.country_code.upper(),
+        party_id=operator.cpo_party_id.upper(),
+        id=option.code,
+        location_id=option.depot.location_id,
+        booking_option=offered(option),
+        policy=schemas.Policy(reservation_required=False),
+        booking_terms=terms_out(terms, has_no_show_fee=has_no_show_fee),
+        calendars=[calendar] if calendar else [],
+        last_updated=option.updated_at,
+    )
+
+
+def calendar_out(
+    option: BookingOption, terms: Terms, slots: Sequence[FreeSlot], *, within: Period
+) -> schemas.Calendar | None:
+    """One calendar over the whole horizon, so that no timeslot is cut at midnight. None when nothing is free."""
+    if not slots:
+        return None
+    return schemas.Calendar(
+        id=calendar_id(option),
+        begin_from=within.starts_at,
+        end_before=within.ends_at,
+        timeslot_increment=terms.slot_step_min,
+        available_timeslots=[_timeslot_out(slot) for slot in slots],
+        last_updated=option.updated_at,
+    )
+
+
+def calendar_id(option: BookingOption) -> str:
+    """Unique among all calendars of ours, as some partners keep them without their BookingLocation."""
+    return f"CAL-{option.pk}"
+
+
+def calendar_span(option: BookingOption, terms: Terms, *, now: datetime) -> Period:
+    """From the depot's midnight before now to the one after the horizon: the same all day long."""
+    zone = option.depot.zone
+    first = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    last = (now + timedelta(days=terms.horizon_days)).astimezone(zone).date() + timedelta(days=1)
+    return Period(first, datetime(last.year, last.month, last.day, tzinfo=zone)).in_utc()
+
+
+def offered(option: BookingOption) -> schemas.BookingOption:
+    """One EVSE by its name; of several what holds for all, and every plug that one of them has."""
+    evses = list(option.evses.all())
+    if len(evses) == 1:
+        return option_of(evses, evse_uid=evses[0].uid, parking_id=evses[0].uid)
+    return option_of(evses)
+
+
+def terms_out(terms: Terms, *, has_no_show_fee: bool = False) -> schemas.BookingTerms:
+    return schemas.BookingTerms(
+        rfid_auth_required=True,
+        token_groups_supported=False,
+        remote_auth_supported=False,
+        supported_access_methods=[AccessMethod.TOKEN],
+        change_until_minutes=terms.change_until_min,
+        cancel_until_minutes=terms.cancel_until_min,
+        change_not_allowed=False,
+        early_start_allowed=terms.early_start_min > 0,
+        early_start_time=terms.early_start_min,
+        noshow_timeout=terms.no_show_min,
+        noshow_fee=has_no_show_fee,
+        late_stop_allowed=terms.late_stop_min > 0,
+        late_stop_time=terms.late_stop_min,
+        overlapping_bookings_allowed=terms.overlapping_tokens,
+        min_booking_duration=terms.min_duration_min,
+        max_booking_duration=terms.max_duration_min,
+    )
+
+
+def option_of(
+    evses: Sequence[Evse], *, evse_uid: str | None = None, parking_id: str | None = None
+) -> schemas.BookingOption:
+    connectors = [connector for evse in evses for connector in evse.connectors.all()]
+    return schemas.BookingOption(
+        evse_uid=evse_uid,
+        parking_id=parking_id,
+        vehicle_types=_common_types(evses),
+        connector_format=_distinct(c.format for c in connectors),
+        connector_types=_distinct(c.standard for c in connectors),
+        power_types=_distinct(c.power_type for c in connectors),
+        max_vehicle_weight=_least(e.max_vehicle_weight_kg for e in evses),
+        max_vehicle_height=_least(e.max_vehicle_height_cm for e in evses),
+        max_vehicle_length=_least(e.max_vehicle_length_cm for e in evses),
+        max_vehicle_width=_least(e.max_vehicle_width_cm for e in evses),
+        dangerous_goods_allowed=_all(e.dangerous_goods_allowed for e in evses),
+        drive_through=_all(e.drive_through for e in evses),
+        refrigeration_outlet=_all(e.refrigeration_outlet for e in evses),
+    )
+
+
+def _timeslot_out(slot: FreeSlot) -> schemas.Timeslot:
+    return schemas.Timeslot(
+        start_date_time=slot.period.starts_at,
+        end_date_time=slot.period.ends_at,
+        min_power=slot.min_power_w,
+        max_power=slot.max_power_w,
+    )
+
+
+def _common_types(evses: Sequence[Evse]) -> list[str]:
+    """Types every EVSE takes; one without types takes all."""
+    limited = [set(evse.vehicle_types) for evse in evses if evse.vehicle_types]
+    return sorted(set.intersection(*limited)) if limited else []
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+def _least(limits: Iterable[int | None]) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _all(flags: Iterable[bool]) -> bool | None:
+    known = list(flags)
+    return all(known) if known else None

@@ -1,0 +1,149 @@
+"""Depots as Locations: tables and pure functions, without queries."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+
+from bookings.models import Booking, BookingStatus
+from depots.models import Connector, Depot, Evse, OpeningHours, Organisation
+from roaming.ocpi.v2_3_0.bookings.schemas import VehicleType
+from roaming.ocpi.v2_3_0.locations import schemas
+from roaming.ocpi.v2_3_0.locations.schemas import EvseStatus
+
+EVSE_STATUS: dict[Evse.Status, EvseStatus] = {
+    Evse.Status.AVAILABLE: EvseStatus.AVAILABLE,
+    Evse.Status.OCCUPIED: EvseStatus.BLOCKED,
+    Evse.Status.CHARGING: EvseStatus.CHARGING,
+    Evse.Status.RESERVED: EvseStatus.RESERVED,
+    Evse.Status.UNAVAILABLE: EvseStatus.INOPERATIVE,
+    Evse.Status.FAULTED: EvseStatus.OUTOFORDER,
+    Evse.Status.UNKNOWN: EvseStatus.UNKNOWN,
+}
+# Where the charger says nothing better, a booked slot that is about to start shows.
+RESERVABLE = frozenset({Evse.Status.AVAILABLE, Evse.Status.RESERVED, Evse.Status.UNKNOWN})
+RESERVED_BEFORE = timedelta(minutes=10)
+ALL_DAY = 24 * 60
+
+
+def location_out(
+    depot: Depot, evses: Sequence[Evse], *, reserved: Collection[int] = (), is_public: bool = True
+) -> schemas.Location:
+    """A depot with its EVSEs and bays. `reserved` names the EVSEs (by key) whose booked slot is about to start."""
+    shown = [evse_out(evse, is_reserved=evse.pk in reserved) for evse in evses]
+    newest = max([depot.updated_at, *(evse.last_updated for evse in shown)])
+    return schemas.Location(
+        country_code=depot.operator.country_code.upper(),
+        party_id=depot.operator.cpo_party_id.upper(),
+        id=depot.location_id,
+        publish=is_public,
+        name=depot.name,
+        address=depot.address,
+        city=depot.city,
+        postal_code=depot.postal_code or None,
+        country=depot.country,
+        coordinates=schemas.GeoLocation(
+            latitude=_degrees(depot.latitude), longitude=_degrees(depot.longitude)
+        ),
+        evses=shown,
+        parking_places=[parking_out(evse) for evse in evses],
+        operator=business_details_out(depot.operator),
+        time_zone=depot.time_zone,
+        opening_times=hours_out(list(depot.opening_hours.all())),
+        charging_when_closed=depot.charging_when_closed,
+        last_updated=newest,
+    )
+
+
+def evse_out(evse: Evse, *, is_reserved: bool = False) -> schemas.Evse:
+    changed_at = max(evse.updated_at, evse.status_received_at or evse.updated_at)
+    return schemas.Evse(
+        uid=evse.uid,
+        status=_evse_status(evse, is_reserved=is_reserved),
+        capabilities=["RFID_READER"],
+        connectors=[connector_out(connector, changed_at) for connector in evse.connectors.all()],
+        parking=[schemas.EvseParking(parking_id=evse.uid)],
+        last_updated=changed_at,
+    )
+
+
+def _evse_status(evse: Evse, *, is_reserved: bool) -> EvseStatus:
+    if evse.is_withdrawn:
+        return EvseStatus.REMOVED
+    if is_reserved and evse.status in RESERVABLE:
+        return EvseStatus.RESERVED
+    return EVSE_STATUS[Evse.Status(evse.status)]
+
+
+def connector_out(connector: Connector, changed_at: datetime) -> schemas.Connector:
+    return schemas.Connector(
+        id=str(connector.number),
+        standard=connector.standard,
+        format=connector.format,
+        power_type=connector.power_type,
+        max_voltage=connector.max_voltage_v,
+        max_amperage=connector.max_amperage_a,
+        max_electric_power=connector.max_power_w,
+        last_updated=changed_at,
+    )
+
+
+def parking_out(evse: Evse) -> schemas.Parking:
+    """Every EVSE has a bay of its own, named like it."""
+    return schemas.Parking(
+        id=evse.uid,
+        vehicle_types=list(evse.vehicle_types) or [str(name) for name in VehicleType],
+        max_vehicle_weight=evse.max_vehicle_weight_kg,
+        max_vehicle_height=evse.max_vehicle_height_cm,
+        max_vehicle_length=evse.max_vehicle_length_cm,
+        max_vehicle_width=evse.max_vehicle_width_cm,
+        dangerous_goods_allowed=evse.dangerous_goods_allowed,
+        drive_through=evse.drive_through,
+        restricted_to_type=bool(evse.vehicle_types),
+        reservation_required=False,
+        refrigeration_outlet=evse.refrigeration_outlet,
+    )
+
+
+def hours_out(hours: Sequence[OpeningHours]) -> schemas.Hours:
+    """Every day round the clock is `twentyfourseven`; the midnight that ends a day goes out as 23:59."""
+    whole_days = {h.weekday for h in hours if h.from_minute == 0 and h.to_minute == ALL_DAY}
+    if not hours or len(whole_days) == 7:
+        return schemas.Hours(twentyfourseven=True)
+    return schemas.Hours(
+        twentyfourseven=False,
+        regular_hours=[
+            schemas.RegularHours(
+                weekday=h.weekday, period_begin=_wall(h.from_minute), period_end=_wall(h.to_minute)
+            )
+            for h in hours
+        ],
+    )
+
+
+def minutes_in(wall: str) -> int:
+    """`HH:MM` as minutes of the day; 23:59 and 24:00 are the midnight that ends it. Raises ValueError."""
+    hour, _, minute = wall.strip()[:5].partition(":")
+    minutes = int(hour) * 60 + int(minute)
+    if not 0 <= minutes <= ALL_DAY or int(minute) > 59:
+        raise ValueError(f"{wall!r} is no time of day")
+    return ALL_DAY if minutes == ALL_DAY - 1 else minutes
+
+
+def business_details_out(organisation: Organisation) -> schemas.BusinessDetails:
+    return schemas.BusinessDetails(name=organisation.name, website=organisation.website or None)
+
+
+def is_about_to_start(booking: Booking, *, now: datetime) -> bool:
+    """Does its EVSE show RESERVED: from the early start (or 10 minutes before) until it is used or over."""
+    before = booking.terms.early_start or RESERVED_BEFORE
+    return booking.status == BookingStatus.CONFIRMED and booking.starts_at - before <= now < booking.ends_at
+
+
+def _wall(minute: int) -> str:
+    minute = min(minute, ALL_DAY - 1)
+    return f"{minute // 60:02}:{minute % 60:02}"
+
+
+def _degrees(value: object) -> str:
+    return f"{value:.6f}" if value is not None else "0.000000"
