@@ -13,10 +13,10 @@ from bookings.errors import SlotTaken
 from bookings.models import Booking, Occupancy, OfferedSlot
 from bookings.pages import overlaps, wording
 from bookings.pages.board.states import RowState
-from bookings.pages.forms.slots import ASKED, Search, SearchForm
-from bookings.rules.fit import Needs, standards
+from bookings.pages.forms.slots import ASKED, SearchForm
+from bookings.rules.fit import standards
 from bookings.search import availability, trouble
-from bookings.search.offers import SlotOffer, find_slots, rank
+from bookings.search.offers import SlotOffer, SlotSearch, find_slots
 from depots.models import Depot
 from depots.periods import Period, gaps, united
 from depots.queries import is_online
@@ -62,8 +62,8 @@ class Nearest:
     words: str
 
     @classmethod
-    def of(cls, form: SearchForm, search: Search, depot: Depot, period: Period) -> Nearest:
-        asked = search.periods[depot.time_zone]
+    def of(cls, form: SearchForm, search: SlotSearch, depot: Depot, period: Period) -> Nearest:
+        asked = search.period_at(depot) or period
         ends = period.ends_at.astimezone(depot.zone)
         words = f"{wording.local(period.starts_at, asked, depot)}–{ends:%H:%M}"
         return cls(period, address(form, search, depot, period), words)
@@ -173,26 +173,23 @@ class UnclearPlace:
     only_url: str
 
 
-def unclear_places(form: SearchForm, search: Search) -> list[UnclearPlace]:
-    found = [depot for depot in form.depots if depot.time_zone in search.unclear]
+def unclear_places(form: SearchForm) -> list[UnclearPlace]:
+    unclear = form.cleaned_data["unclear"]
     asked = {name.removeprefix(ASKED): value for name, value in form.question.items()}
     return [
         UnclearPlace(
             depot,
-            search.unclear[depot.time_zone],
+            unclear[depot.time_zone],
             f"{reverse('bookings:slots')}?{urlencode({**asked, 'depot': depot.code})}",
         )
-        for depot in found
+        for depot in form.depots
+        if depot.time_zone in unclear
     ]
 
 
-def places(form: SearchForm, search: Search, *, now: datetime) -> list[Place]:
+def places(form: SearchForm, search: SlotSearch, *, now: datetime) -> list[Place]:
     """Results by depot, that of the best offer first (bookings.search.offers.rank)."""
-    offers = [
-        offer for zone, period in search.periods.items() for offer in _offers(search, zone, period, now)
-    ]
-    needs = Needs.of(search.vehicle)
-    offers.sort(key=lambda offer: rank(offer, needs))
+    offers = find_slots(search)
     by_depot: dict[int, list[SlotOffer]] = {}
     for offer in offers:
         by_depot.setdefault(offer.option.depot_id, []).append(offer)
@@ -203,21 +200,14 @@ def places(form: SearchForm, search: Search, *, now: datetime) -> list[Place]:
     return [_place(form, search, group, strips, booked, now) for group in by_depot.values()]
 
 
-def address(form: SearchForm, search: Search, depot: Depot, period: Period) -> str:
+def address(form: SearchForm, search: SlotSearch, depot: Depot, period: Period) -> str:
     """Where the finder looks at another time or place."""
     return f"{reverse('bookings:slots')}?{urlencode(form.query(depot, search.vehicle, period))}"
 
 
-def _offers(search: Search, zone: str, period: Period, now: datetime) -> list[SlotOffer]:
-    return find_slots(
-        fleet=search.fleet, period=period, depot=search.depot, vehicle=search.vehicle,
-        zone="" if search.depot else zone, now=now,
-    )  # fmt: skip
-
-
 def _place(
     form: SearchForm,
-    search: Search,
+    search: SlotSearch,
     offers: Sequence[SlotOffer],
     strips: _Strips,
     booked: Sequence[Booking],
@@ -239,7 +229,7 @@ def _place(
     )
 
 
-def _row(form: SearchForm, search: Search, offer: SlotOffer, strips: _Strips, now: datetime) -> Row:
+def _row(form: SearchForm, search: SlotSearch, offer: SlotOffer, strips: _Strips, now: datetime) -> Row:
     evse, nearest = offer.evse, None
     if offer.nearest is not None and not offer.is_free:
         nearest = Nearest.of(form, search, offer.option.depot, offer.nearest)
@@ -252,7 +242,7 @@ def _row(form: SearchForm, search: Search, offer: SlotOffer, strips: _Strips, no
 class _Strips:
     """The days of all EVSEs in the results, from three queries. Of others' time only that it is taken is kept."""
 
-    def __init__(self, offers: Iterable[SlotOffer], search: Search, now: datetime) -> None:
+    def __init__(self, offers: Iterable[SlotOffer], search: SlotSearch, now: datetime) -> None:
         offers = list(offers)
         self._days = {offer.option.depot_id: _day(offer.option.depot, offer.period) for offer in offers}
         evse_ids = {offer.evse.pk for offer in offers if offer.evse and not offer.is_hint}

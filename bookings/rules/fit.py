@@ -5,11 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
+from django.db.models import Exists, OuterRef, Q
+
 from bookings.models import Vehicle
-from depots.models import Evse
+from depots.models import Connector, Evse
 
 # Plugs that carry more than the others, by their OCPI names.
 STRONG_PLUGS = frozenset({"MCS"})
+
+# (word, unit, how much of ours is one of it, the need, the bay's limit)
+_MEASURES = (
+    ("long", "m", 100, "length_cm", "max_vehicle_length_cm"),
+    ("wide", "m", 100, "width_cm", "max_vehicle_width_cm"),
+    ("high", "m", 100, "height_cm", "max_vehicle_height_cm"),
+    ("heavy", "t", 1000, "weight_kg", "max_vehicle_weight_kg"),
+)
+# (the need, what the bay has for it, what is said where it has not)
+_OUTFIT = (
+    ("dangerous_goods", "dangerous_goods_allowed", "dangerous goods are not allowed in the bay"),
+    ("refrigeration", "refrigeration_outlet", "the bay has no outlet for refrigeration"),
+    ("drive_through", "drive_through", "the bay is not drive-through"),
+)
 
 
 @dataclass(frozen=True)
@@ -65,6 +81,23 @@ def misfits(needs: Needs, evse: Evse) -> list[str]:
     return [*_bay_misfits(needs, evse), *_outfit_misfits(needs, evse)]
 
 
+def fitting(needs: Needs) -> Q:
+    """The same as a condition on EVSEs, for a search among very many."""
+    rows = Q()
+    for *_, need, limit in _MEASURES:
+        if (needed := getattr(needs, need)) is not None:
+            rows &= Q(**{f"{limit}__isnull": True}) | Q(**{f"{limit}__gte": needed})
+    if needs.vehicle_types:
+        rows &= Q(vehicle_types=[]) | Q(vehicle_types__overlap=sorted(needs.vehicle_types))
+    if needs.connector_standards:
+        plugs = Connector.objects.filter(evse=OuterRef("pk"))
+        rows &= ~Exists(plugs) | Exists(plugs.filter(standard__in=needs.connector_standards))
+    for need, outfit, _ in _OUTFIT:
+        if getattr(needs, need):
+            rows &= Q(**{outfit: True})
+    return rows
+
+
 def sentence(reasons: list[str]) -> str:
     """The reasons as one sentence for a dispatcher."""
     text = "; ".join(reasons)
@@ -101,33 +134,23 @@ def _plug_missed(needs: Needs, evse: Evse) -> int:
 
 
 def _bay_misfits(needs: Needs, evse: Evse) -> list[str]:
-    measures = [
-        ("long", "m", 100, needs.length_cm, evse.max_vehicle_length_cm),
-        ("wide", "m", 100, needs.width_cm, evse.max_vehicle_width_cm),
-        ("high", "m", 100, needs.height_cm, evse.max_vehicle_height_cm),
-        ("heavy", "t", 1000, needs.weight_kg, evse.max_vehicle_weight_kg),
-    ]
-    return [
-        f"too {word}: {needed / per:.2f} {unit}, the bay takes {limit / per:.2f} {unit}"
-        for word, unit, per, needed, limit in measures
-        if needed is not None and limit is not None and needed > limit
-    ]
+    found = []
+    for word, unit, per, need, limit in _MEASURES:
+        needed, most = getattr(needs, need), getattr(evse, limit)
+        if needed is not None and most is not None and needed > most:
+            found.append(f"too {word}: {needed / per:.2f} {unit}, the bay takes {most / per:.2f} {unit}")
+    return found
 
 
 def _outfit_misfits(needs: Needs, evse: Evse) -> list[str]:
     found = []
     if needs.vehicle_types and evse.vehicle_types and not needs.vehicle_types & set(evse.vehicle_types):
         found.append("the bay is not for this kind of vehicle")
-    plugs = standards(evse)
-    if needs.connector_standards and plugs and not needs.connector_standards & plugs:
+    if needs.connector_standards and (plugs := standards(evse)) and not needs.connector_standards & plugs:
         found.append("no plug that fits the vehicle")
-    if needs.dangerous_goods and not evse.dangerous_goods_allowed:
-        found.append("dangerous goods are not allowed in the bay")
-    if needs.refrigeration and not evse.refrigeration_outlet:
-        found.append("the bay has no outlet for refrigeration")
-    if needs.drive_through and not evse.drive_through:
-        found.append("the bay is not drive-through")
-    return found
+    return found + [
+        why for need, outfit, why in _OUTFIT if getattr(needs, need) and not getattr(evse, outfit)
+    ]
 
 
 def standards(evse: Evse) -> set[str]:

@@ -330,12 +330,12 @@ def test_a_closed_evse_keeps_its_least_so_that_it_can_open_again(evses):
 
 
 def test_the_finder_shows_what_is_then_promised(evses, fleet):
-    from bookings.search.offers import find_slots
+    from bookings.search.offers import SlotSearch, find_slots
 
     book(evses[0], slot(10, 11), power_kw=300)
     vehicle = make_vehicle(fleet, max_power_w=None)
 
-    offers = [o for o in find_slots(fleet=fleet, period=slot(10, 11), vehicle=vehicle, now=NOW) if o.is_free]
+    offers = [o for o in find_slots(SlotSearch(fleet, slot(10, 11), NOW, vehicle=vehicle)) if o.is_free]
 
     assert [offer.power_w for offer in offers] == [66_000] * 3
     assert kw(book(evses[1], slot(10, 11), fleet=fleet)) == 66

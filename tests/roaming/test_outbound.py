@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from bookings.models import Booking, BookingOption
 from bookings.operations import cancel_booking, change_booking
-from bookings.search.offers import find_slots
+from bookings.search.offers import SlotSearch, find_slots
 from depots.models import Depot, Evse, Organisation
 from roaming import registration
 from roaming.models import Delivery, Partner, PartnerObject
@@ -85,9 +85,7 @@ def test_the_partners_depots_are_there_a_moment_after_registration(
     assert option.calendar_at == timezone.now()
     vehicle = make_vehicle(fleet)
     found = [
-        o
-        for o in find_slots(fleet=fleet, period=slot(12, 13), vehicle=vehicle, now=timezone.now())
-        if o.is_free
+        o for o in find_slots(SlotSearch(fleet, slot(12, 13), timezone.now(), vehicle=vehicle)) if o.is_free
     ]
     assert [(o.option.code, o.is_hint, o.power_w) for o in found] == [(AT_ONCE, True, 400_000)]
 

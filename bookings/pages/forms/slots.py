@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ from bookings.pages.forms.fields import MomentField, MomentInput, RowField, mome
 from bookings.rules.periods import LATE_TOLERANCE
 from bookings.rules.terms import LONGEST_BOOKING
 from bookings.search.bookable import bookable_depots, bookable_options
+from bookings.search.offers import SlotSearch
 from depots.models import Depot, Evse, Organisation
 from depots.periods import Period
 from depots.wall_clock import MomentUnclear, in_zone, local_text
@@ -34,18 +34,6 @@ class Refused(NamedTuple):
     field: str
     sentence: str
     is_repeated: bool = False
-
-
-@dataclass(frozen=True)
-class Search:
-    """What the finder looks for. A wall-clock time means another moment in each zone: `periods` has one for each in which
-    it means one; `unclear` says why not in the others."""
-
-    fleet: Organisation
-    vehicle: Vehicle | None
-    depot: Depot | None
-    periods: dict[str, Period]
-    unclear: dict[str, str]
 
 
 class SearchForm(forms.Form):
@@ -97,14 +85,16 @@ class SearchForm(forms.Form):
             self._refuse(next(iter(refused.values())))
         return cleaned
 
-    def search(self) -> Search:
-        """Of a valid form."""
-        return Search(
-            fleet=self.chosen_fleet,
-            vehicle=self.cleaned_data["vehicle"],
-            depot=self.cleaned_data["depot"],
-            periods=self.cleaned_data["periods"],
-            unclear=self.cleaned_data["unclear"],
+    def search(self) -> SlotSearch:
+        """Of a valid form. A wall-clock time means another moment in each zone: there is a period for each in which it
+        means one; `cleaned_data["unclear"]` says why not in the others."""
+        cleaned = self.cleaned_data
+        return SlotSearch(
+            self.chosen_fleet,
+            cleaned["periods"],
+            self.now,
+            depot=cleaned["depot"],
+            vehicle=cleaned["vehicle"],
         )
 
     def query(self, depot: Depot | None, vehicle: Vehicle | None, period: Period) -> dict[str, str]:
@@ -127,7 +117,7 @@ class SearchForm(forms.Form):
         if not self.is_valid():
             return False
         search = self.search()
-        asked = search.periods.get(option.depot.time_zone)
+        asked = search.period_at(option.depot)
         return (
             search.depot in (None, option.depot)
             and search.vehicle == vehicle

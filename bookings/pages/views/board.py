@@ -36,7 +36,7 @@ from bookings.pages.live import calendar_audience, depot_audience, fleet_audienc
 from bookings.pages.navigation import waiting_requests
 from bookings.pages.views.refusals import status_of
 from bookings.search.next_bay import rest_period
-from bookings.search.offers import find_slots
+from bookings.search.offers import SlotSearch, find_slots
 from depots.models import Depot, Evse, User
 from depots.pages import done, respond
 from depots.periods import utc_text
@@ -212,10 +212,10 @@ def _next_bay(found: Booking, now: datetime) -> dict[str, Any] | None:
     if not found.is_interrupted:
         return None
     period = rest_period(found, now=now)
-    offers = find_slots(
-        fleet=found.fleet, period=period, depot=found.depot, vehicle=found.vehicle,
-        needs=needs_of(found), now=now,
-    )  # fmt: skip
+    search = SlotSearch(
+        found.fleet, period, now, depot=found.depot, vehicle=found.vehicle, needs=needs_of(found)
+    )
+    offers = find_slots(search)
     first = next((offer for offer in offers if offer.is_free and not offer.trouble), None)
     zone = found.depot.zone
     return {

@@ -146,7 +146,7 @@ def _finder(
     places, unclear, nearest = [], [], None
     if form.is_valid():
         search = form.search()
-        places, unclear = finder.places(form, search, now=now), finder.unclear_places(form, search)
+        places, unclear = finder.places(form, search, now=now), finder.unclear_places(form)
         if refusal is not None and refusal.nearest is not None and refused_at is not None:
             nearest = finder.Nearest.of(form, search, refused_at, refusal.nearest)
     context = {

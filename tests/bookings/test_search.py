@@ -1,0 +1,269 @@
+"""The search for free slots: what SQL finds of it is what the rules say, whatever is occupied and wherever it is."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.django import TestCase
+
+from bookings.models import Booking, BookingStatus, Occupancy
+from bookings.rules import fit
+from bookings.rules.fit import Needs
+from bookings.search.availability import free_in, free_periods
+from bookings.search.offers import SlotSearch, find_slots
+from depots.geography import Circle
+from depots.models import Connector, Depot, Evse
+from depots.periods import Period, gaps
+from tests.factories import (
+    NOW,
+    book_slot,
+    make_depot,
+    make_evse,
+    make_fleet,
+    make_vehicle,
+    option_of,
+    place_hold,
+    slot,
+)
+
+CCS, MCS = "IEC_62196_T2_COMBO", "MCS"
+
+
+def moments() -> st.SearchStrategy[datetime]:
+    """On a coarse grid, so that spans often touch and now and then are equal; now and then between two seconds."""
+    return st.builds(
+        lambda quarters, odd: NOW + timedelta(minutes=15 * quarters, microseconds=odd),
+        st.integers(-40, 40),
+        st.sampled_from([0, 0, 0, 1, 999_999]),
+    )
+
+
+def spans() -> st.SearchStrategy[Period]:
+    ends = st.tuples(moments(), moments()).filter(lambda pair: pair[0] != pair[1])
+    return ends.map(lambda pair: Period(min(pair), max(pair)))
+
+
+class Gaps(TestCase):
+    busy: Evse
+    empty: Evse
+
+    @classmethod
+    def setUpTestData(cls) -> None:
+        cls.busy, cls.empty = make_evse(option=False), make_evse(option=False)
+
+    @settings(max_examples=60)
+    @given(taken=st.lists(spans(), max_size=8), asked=st.lists(spans(), min_size=2, max_size=2))
+    def test_the_gaps_that_sql_finds_are_those_that_remain_when_what_is_taken_is_cut_out(
+        self, taken: list[Period], asked: list[Period]
+    ) -> None:
+        busy, empty = self.busy, self.empty
+        # Of one holder: spans of the same holder may overlap.
+        Occupancy.objects.bulk_create(
+            Occupancy(evse=busy, span=span, holder=1, kind=Occupancy.Kind.CLOSURE) for span in taken
+        )
+
+        free = free_in({busy.pk: asked[0], empty.pk: asked[1]}, now=NOW)
+
+        touching = [span for span in taken if span.overlaps(asked[0])]
+        assert free == {busy.pk: gaps(asked[0], touching), empty.pk: [asked[1]]}
+
+
+@pytest.mark.django_db
+def test_a_hold_that_ran_out_is_free_time_and_one_that_stands_is_not() -> None:
+    evse, vehicle = make_evse(), make_vehicle()
+    held = place_hold(fleet=vehicle.fleet, option=option_of(evse), period=slot(10, 11), vehicle=vehicle)
+    asked = slot(9, 12)
+    assert held.held_until is not None
+
+    standing = free_periods([evse.pk], asked, now=held.held_until - timedelta(seconds=1))
+    run_out = free_periods([evse.pk], asked, now=held.held_until)
+    untold = free_periods([evse.pk], asked)
+
+    assert standing == untold == {evse.pk: [slot(9, 10), slot(11, 12)]}
+    assert run_out == {evse.pk: [asked]}
+    assert Booking.objects.get().status == BookingStatus.HELD
+
+
+def limits(*values: int) -> st.SearchStrategy[int | None]:
+    return st.sampled_from([None, *values])
+
+
+def plugs(**bounds: int) -> st.SearchStrategy[frozenset[str]]:
+    return st.frozensets(st.sampled_from([CCS, MCS, "CHADEMO"]), **bounds)
+
+
+def kinds() -> st.SearchStrategy[frozenset[str]]:
+    return st.frozensets(st.sampled_from(["TRACTOR", "RIGID", "BUS"]), max_size=2)
+
+
+VEHICLES = st.builds(
+    Needs,
+    vehicle_types=kinds(),
+    connector_standards=plugs(max_size=2),
+    length_cm=limits(1650, 1875),
+    width_cm=limits(255),
+    height_cm=limits(400, 430),
+    weight_kg=limits(40_000),
+    dangerous_goods=st.booleans(),
+    refrigeration=st.booleans(),
+    drive_through=st.booleans(),
+)
+BAYS = st.fixed_dictionaries(
+    {
+        "vehicle_types": kinds().map(sorted),
+        "max_vehicle_length_cm": limits(1650, 1800),
+        "max_vehicle_width_cm": limits(250, 260),
+        "max_vehicle_height_cm": limits(400),
+        "max_vehicle_weight_kg": limits(39_999, 44_000),
+        "dangerous_goods_allowed": st.booleans(),
+        "refrigeration_outlet": st.booleans(),
+        "drive_through": st.booleans(),
+    }
+)
+
+
+class Fit(TestCase):
+    depot: Depot
+
+    @classmethod
+    def setUpTestData(cls) -> None:
+        cls.depot = make_depot()
+
+    @settings(max_examples=60)
+    @given(needs=VEHICLES, bay=BAYS, standards=plugs())
+    def test_sql_finds_an_evse_exactly_when_nothing_of_it_is_a_misfit(
+        self, needs: Needs, bay: dict[str, Any], standards: frozenset[str]
+    ) -> None:
+        evse = Evse.objects.create(depot=self.depot, uid="E", max_power_w=1, **bay)
+        for number, standard in enumerate(sorted(standards), 1):
+            Connector.objects.create(evse=evse, number=number, standard=standard)
+
+        found = Evse.objects.filter(fit.fitting(needs), pk=evse.pk).exists()
+
+        assert found == (not fit.misfits(needs, Evse.objects.get(pk=evse.pk)))
+
+
+class Places(TestCase):
+    depot: Depot
+
+    @classmethod
+    def setUpTestData(cls) -> None:
+        cls.depot = make_depot()
+
+    @settings(max_examples=60)
+    @given(
+        here=st.tuples(st.floats(-90, 90), st.floats(-180, 180)),
+        there=st.tuples(st.floats(-90, 90), st.floats(-180, 180)),
+        radius_km=st.floats(1, 20_000),
+    )
+    def test_whatever_lies_in_a_circle_lies_in_its_box(
+        self, here: tuple[float, float], there: tuple[float, float], radius_km: float
+    ) -> None:
+        circle = Circle(*here, radius_km)
+        # The columns keep six places: of a place on the border itself the box may miss the last of them.
+        place = [f"{degrees:.6f}" for degrees in there]
+        if not Circle(*here, radius_km * (1 - 1e-9) - 0.001).contains(*place):
+            return
+        Depot.objects.update(latitude=place[0], longitude=place[1])
+
+        assert Depot.objects.filter(circle.bounding_box()).exists()
+
+
+@pytest.mark.parametrize("longitude", [179.9, -179.9])
+def test_the_date_line_is_no_border(longitude: float) -> None:
+    assert Circle(0, 179.95, 20).contains(0, longitude)
+
+
+def test_a_degree_of_latitude_is_111_kilometres() -> None:
+    assert Circle(52, 10, 1).distance_km(53, 10) == pytest.approx(111.2, abs=0.1)
+
+
+@pytest.fixture
+def country() -> list[Evse]:
+    """Hamburg, Kassel and Munich, each with a bay for articulated trucks, a short one, and one with MCS."""
+    found = []
+    for place in [("53.5", "9.9"), ("51.3", "9.5"), ("48.1", "11.6")]:
+        depot = make_depot(latitude=place[0], longitude=place[1])
+        found += [
+            make_evse(depot, max_vehicle_length_cm=1875, max_power_w=400_000),
+            make_evse(depot, max_vehicle_length_cm=1000, max_power_w=400_000),
+            make_evse(depot, standard=MCS, max_power_w=1_000_000),
+        ]
+    return found
+
+
+TRUCK = Needs(connector_standards=frozenset({CCS}), length_cm=1650)
+
+
+@pytest.mark.django_db
+def test_a_search_by_place_finds_what_the_search_everywhere_finds_there(country: list[Evse]) -> None:
+    fleet, near = make_fleet(), Circle(52.4, 9.7, 150)
+
+    everywhere = find_slots(SlotSearch(fleet, slot(10, 11), NOW, needs=TRUCK))
+    found = find_slots(SlotSearch(fleet, slot(10, 11), NOW, near=near, needs=TRUCK))
+
+    kept = [o for o in everywhere if near.contains(o.option.depot.latitude, o.option.depot.longitude)]
+    assert [(o.evse, str(o.refusal)) for o in found] == [(o.evse, str(o.refusal)) for o in kept]
+    assert len(found) == 6
+
+
+@pytest.mark.django_db
+def test_a_search_for_what_fits_names_nothing_that_does_not_and_loses_nothing_that_does(
+    country: list[Evse],
+) -> None:
+    fleet = make_fleet()
+
+    everything = find_slots(SlotSearch(fleet, slot(10, 11), NOW, needs=TRUCK))
+    fitting = find_slots(SlotSearch(fleet, slot(10, 11), NOW, needs=TRUCK, fitting_only=True))
+
+    assert [o.evse for o in fitting] == [o.evse for o in everything if o.is_free]
+    assert {o.evse for o in fitting} == {country[0], country[3], country[6]}
+
+
+@pytest.mark.django_db
+def test_a_search_for_power_leaves_out_what_is_too_weak(country: list[Evse]) -> None:
+    search = SlotSearch(make_fleet(), slot(10, 11), NOW, min_power_w=500_000, fitting_only=True)
+
+    assert {o.evse for o in find_slots(search)} == {country[2], country[5], country[8]}
+
+
+@pytest.mark.django_db
+def test_where_less_power_is_left_than_must_be_possible_the_slot_is_refused() -> None:
+    depot = make_depot(grid_limit_w=500_000)
+    evse, other = make_evse(depot), make_evse(depot)
+    fleet = make_fleet()
+    book_slot(fleet=fleet, option=option_of(other), period=slot(10, 11), power_w=350_000)
+
+    enough = find_slots(SlotSearch(fleet, slot(10, 11), NOW, min_power_w=150_000))
+    more = find_slots(SlotSearch(fleet, slot(10, 11), NOW, min_power_w=151_000))
+
+    assert [o.evse for o in enough if o.is_free] == [evse]
+    assert {o.refusal.code for o in more if o.refusal} == {"slot_taken", "power_unavailable"}
+    assert next(o for o in more if o.evse == evse).nearest in (slot(9, 10), slot(11, 12))
+
+
+@pytest.mark.django_db
+def test_a_search_asks_as_much_of_the_database_whatever_the_number_of_depots_and_zones() -> None:
+    fleet = make_fleet()
+    zones = ["Europe/Berlin", "Europe/Lisbon", "Europe/Vilnius"]
+
+    def statements() -> int:
+        search = SlotSearch(fleet, dict.fromkeys(zones, slot(10, 11)), NOW)
+        with CaptureQueriesContext(
+            connection,
+        ) as seen:
+            find_slots(search)
+        return len(seen)
+
+    make_evse(make_depot(time_zone=zones[0], grid_limit_w=100_000), max_power_w=400_000)
+    one = statements()
+    for zone in zones * 3:
+        make_evse(make_depot(time_zone=zone, grid_limit_w=100_000), max_power_w=400_000)
+
+    assert statements() == one <= 11
