@@ -5,10 +5,10 @@ from __future__ import annotations
 import dramatiq
 from django.utils import timezone
 
-from roaming.outbound import calendars
+from roaming.outbound import fan_out
 
 
 @dramatiq.actor(max_retries=10)
 def fan_out_calendars(option_ids: list[int]) -> None:
     """Every partner that sees these offers is to get them as they are now."""
-    calendars.want(option_ids, now=timezone.now())
+    fan_out.want(option_ids, now=timezone.now())

@@ -23,7 +23,7 @@ from roaming import message_log
 from roaming.models import Delivery
 from roaming.ocpi.client import BOOKING_TIMEOUT_S, CallFailed, Exchange, Http, Refused, Unreachable
 from roaming.ocpi.wire import UnreadableError
-from roaming.outbound import calendars, deliveries, our_requests, pulls, pushes
+from roaming.outbound import deliveries, fan_out, our_requests, pulls, pushes
 from roaming.outbound.deliveries import Lease, Push
 from roaming.registration import WAKE_CHANNEL
 
@@ -104,7 +104,7 @@ class _Loop:
         if self._tidied_at is None or now - self._tidied_at >= TIDY_EVERY:
             self._tidied_at = now
             await self._in_thread(message_log.forget_old, now=now)
-            await self._in_thread(calendars.refresh, now=now)
+            await self._in_thread(fan_out.refresh, now=now)
 
     def _start(self, work: Any) -> None:
         task = asyncio.create_task(work)

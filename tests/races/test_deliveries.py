@@ -15,7 +15,7 @@ from bookings.models import BookingOption
 from roaming import registration
 from roaming.models import Delivery, Partner
 from roaming.ocpi.client import Unreachable
-from roaming.outbound import calendars, deliveries
+from roaming.outbound import deliveries, fan_out
 from roaming.outbound.deliveries import Lease
 from tests.factories import NOW, make_depot, make_evse, make_operator, option_of
 from tests.races.processes import all_at_once
@@ -76,9 +76,9 @@ def some_leases(dice: random.Random, most: int) -> list[Lease]:
 def test_fan_out_settling_failing_and_registering_at_once_never_deadlock(offers: list[int]) -> None:
     partners = list(Partner.objects.values_list("pk", flat=True))
 
-    def fan_out(dice: random.Random, number: int) -> None:
+    def tell_of_offers(dice: random.Random, number: int) -> None:
         BookingOption.objects.filter(pk__in=offers).update(calendar_version=number + 2)
-        calendars.want(dice.sample(offers, len(offers)), now=NOW)
+        fan_out.want(dice.sample(offers, len(offers)), now=NOW)
 
     def settle(dice: random.Random, number: int) -> None:
         now = NOW + timedelta(minutes=number)  # so that the partners' rows are written each time
@@ -96,12 +96,14 @@ def test_fan_out_settling_failing_and_registering_at_once_never_deadlock(offers:
     def come_back(dice: random.Random, number: int) -> None:
         now = NOW + timedelta(minutes=number)
         deliveries.heard_yes(*dice.sample(partners, 12), now=now)
-        calendars.refresh(now=now + timedelta(days=2))
+        fan_out.refresh(now=now + timedelta(days=2))
 
     found = all_at_once(
         [
             again_and_again(work, seed)
-            for seed, work in enumerate((fan_out, fan_out, settle, settle, fail, register, come_back))
+            for seed, work in enumerate(
+                (tell_of_offers, tell_of_offers, settle, settle, fail, register, come_back)
+            )
         ]
     )
 
@@ -124,7 +126,7 @@ def test_who_wants_many_rows_waits_at_the_first_and_holds_none_of_the_later(
             deliveries.all_succeeded([(lease, "d") for lease in leases], now=NOW)
         elif how == "fan out":
             BookingOption.objects.filter(pk__in=offers).update(calendar_version=2)
-            calendars.want(offers[::-1], now=NOW)
+            fan_out.want(offers[::-1], now=NOW)
         else:
             with transaction.atomic():
                 registration.start_exchange(Partner.objects.get(pk=leases[0].partner_id), now=NOW)

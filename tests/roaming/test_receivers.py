@@ -18,7 +18,7 @@ from depots.models import Agreement
 from roaming import tasks
 from roaming.models import Delivery, Partner
 from roaming.ocpi.v2_3_0 import present
-from roaming.outbound import calendars
+from roaming.outbound import fan_out
 from tests.factories import (
     NOW,
     book_slot,
@@ -54,7 +54,7 @@ def queued_fan_outs() -> list[list[int]]:
     return [row["args"][0] for row in rows]
 
 
-def fan_out() -> None:
+def run_jobs() -> None:
     for option_ids in queued_fan_outs():
         tasks.fan_out_calendars.fn(option_ids)
 
@@ -162,7 +162,7 @@ def test_a_changed_calendar_is_wanted_by_every_registered_emsp_that_sees_it() ->
     )
     own_booking(public)
 
-    fan_out()
+    run_jobs()
 
     private_pk, public_pk = option_of(private).pk, option_of(public).pk
     assert wishes("booking_location") == {
@@ -174,11 +174,11 @@ def test_the_job_may_run_twice_and_does_not_hurry_what_is_up_to_date() -> None:
     make_partner()
     evse = make_evse()
     own_booking(evse)
-    fan_out()
+    run_jobs()
     option = BookingOption.objects.get(pk=option_of(evse).pk)
     Delivery.objects.update(delivered_version=option.calendar_version, next_try_at=None)
 
-    fan_out()
+    run_jobs()
 
     (wish,) = Delivery.objects.all()
     assert wish.next_try_at is None
@@ -245,5 +245,5 @@ def test_an_offer_is_looked_at_again_a_day_after_it_was_sent(clock: Any) -> None
     younger = Delivery.objects.latest("id")
     Delivery.objects.filter(pk=younger.pk).update(delivered_at=NOW + timedelta(minutes=1))
 
-    assert calendars.refresh(now=NOW + timedelta(hours=24)) == 1
+    assert fan_out.refresh(now=NOW + timedelta(hours=24)) == 1
     assert Delivery.objects.get(next_try_at=NOW + timedelta(hours=24)) != younger
