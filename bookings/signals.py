@@ -7,8 +7,10 @@ from django.dispatch import Signal
 
 # booking: Booking, event: BookingEvent, at. Its status, span, enforcement or anything shown of it is different now.
 booking_changed = Signal()
-# option_ids: list[int], evse_ids: list[int], at. The free time of these options may be different now.
-calendars_changed = Signal()
+# evse_ids: list[int], at. The free time of these EVSEs may be different now.
+free_time_changed = Signal()
+# option_ids: list[int], at. Sent by the tick, in its transaction: these calendars have a new version.
+calendars_raised = Signal()
 # request: BookingRequest, at. A partner has to be asked (create, change or cancel of an outbound booking).
 partner_asked = Signal()
 # depot_id: int, evse_ids: list[int], at. A closure appeared or went.

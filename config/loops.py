@@ -1,4 +1,4 @@
-"""What a worker does besides jobs: the scheduler's tick, and the loop that delivers to partners.
+"""What a worker does besides jobs: the scheduler's tick, the calendars', and the loop that delivers to partners.
 
 Each runs in a thread of its own, survives a database that is down for a while, and ends when told to.
 """
@@ -21,27 +21,40 @@ TICK = timedelta(seconds=1)
 PAUSE_S = 1.0
 
 
-class Scheduler(threading.Thread):
-    """Calls `bookings.scheduler.run_tick(now)` once a second, whatever the number of workers."""
+class Ticker(threading.Thread):
+    """Calls `tick` at every full second until it is stopped."""
 
-    def __init__(self) -> None:
-        super().__init__(name="scheduler", daemon=True)
+    def __init__(self, name: str) -> None:
+        super().__init__(name=name, daemon=True)
         self._stopping = threading.Event()
-        self._house_kept_on: date | None = None
 
     def run(self) -> None:
         while not self._stopping.wait(_seconds_to_next_tick(timezone.now())):
             try:
-                run_if_ours(timezone.now())
-                self._keep_house(timezone.now())
+                self.tick(timezone.now())
             except Exception:
-                logger.exception("tick failed")
+                logger.exception("tick failed", of=self.name)
             finally:
                 connections.close_all()
+
+    def tick(self, now: datetime) -> None:
+        raise NotImplementedError
 
     def stop(self) -> None:
         self._stopping.set()
         self.join(timeout=10)
+
+
+class Scheduler(Ticker):
+    """Calls `bookings.scheduler.run_tick(now)` once a second, whatever the number of workers."""
+
+    def __init__(self) -> None:
+        super().__init__("scheduler")
+        self._house_kept_on: date | None = None
+
+    def tick(self, now: datetime) -> None:
+        run_if_ours(now)
+        self._keep_house(now)
 
     def _keep_house(self, now: datetime) -> None:
         if self._house_kept_on != now.date():
@@ -49,21 +62,43 @@ class Scheduler(threading.Thread):
             self._house_kept_on = now.date()
 
 
-def run_if_ours(now: datetime, name: str = "scheduler") -> bool:
-    """Run the tick of this second unless another worker has; True when it was ours.
+class Calendars(Ticker):
+    """Raises the calendars that were marked, in a thread of its own: a long tick of the scheduler delays no partner."""
 
-    Workers race for one row. A tick looks for what is due, so one that dies half way is made good by the next.
+    def __init__(self) -> None:
+        super().__init__("calendars")
+
+    def tick(self, now: datetime) -> None:
+        from bookings.core import calendars
+
+        # Mostly nothing is marked, and then no row is written either.
+        if calendars.is_any_marked() and is_ours("calendars", now):
+            calendars.raise_marked(timezone.now)
+
+
+def run_if_ours(now: datetime) -> bool:
+    """Run the scheduler's tick of this second unless another worker has; True when it was ours.
+
+    A tick looks for what is due, so one that dies half way is made good by the next.
     """
     from bookings import scheduler
-    from bookings.models import SchedulerTick
 
-    at = now.replace(microsecond=0)
-    if not SchedulerTick.objects.filter(name=name, at__lt=at).update(at=at):
-        # Taken by another worker, or the very first tick of all: then the row is made, and everybody waits a second.
-        SchedulerTick.objects.bulk_create([SchedulerTick(name=name, at=at)], ignore_conflicts=True)
+    if not is_ours("scheduler", now):
         return False
     scheduler.run_tick(now)
     return True
+
+
+def is_ours(name: str, now: datetime) -> bool:
+    """Whether this second's tick of that name is for us to do. Workers race for one row."""
+    from bookings.models import SchedulerTick
+
+    at = now.replace(microsecond=0)
+    if SchedulerTick.objects.filter(name=name, at__lt=at).update(at=at):
+        return True
+    # Taken by another worker, or the very first tick of all: then the row is made, and everybody waits a second.
+    SchedulerTick.objects.bulk_create([SchedulerTick(name=name, at=at)], ignore_conflicts=True)
+    return False
 
 
 class Sender(threading.Thread):

@@ -6,10 +6,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Exists, F, Max, OuterRef, QuerySet
+from django.db.models import Case, Exists, F, Max, OuterRef, QuerySet, Value, When
 from django.db.models.functions import Coalesce, Greatest, Length
 from django.http import Http404
 
+from bookings.core import calendars
 from bookings.models import Booking, BookingOption, BookingStatus
 from bookings.search.bookable import bookable_options
 from depots.models import Agreement, Depot, Evse, Membership, Organisation, User
@@ -39,6 +40,11 @@ def options(
     rows = rows.exclude(depot__operator__cpo_party_id="").alias(code_length=Length("code"))
     rows = rows.filter(code_length__lte=OCPI_ID_LENGTH).order_by("created_at", "id")
     return rows.filter(depot__operator=operator) if operator else rows
+
+
+def offer_changed_at(*, now: datetime) -> Case:
+    """When an offer last changed: now, where a change of its calendar waits for the tick that writes the moment down."""
+    return Case(When(pk__in=calendars.marked_options(), then=Value(now)), default=F("updated_at"))
 
 
 def depots(partner: Partner, *, operator: Organisation | None = None, now: datetime) -> QuerySet[Depot]:

@@ -1,4 +1,4 @@
-"""What partners must hear of. Receivers run in the transaction of the change: they write a row, or enqueue one job."""
+"""What partners must hear of. Receivers run in the transaction of the change: they write rows."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from django.db.models.functions import Greatest
 from django.dispatch import receiver
 
 from bookings.models import Booking, BookingStatus
-from bookings.signals import booking_changed, calendars_changed
-from roaming import tasks
+from bookings.signals import booking_changed, calendars_raised
 from roaming.models import Delivery, Partner
+from roaming.outbound import fan_out
 from roaming.registration import wake_sender
 
 NEVER_SENT = {BookingStatus.HELD, BookingStatus.EXPIRED}
@@ -47,8 +47,7 @@ def deliver_booking(booking: Booking, at: datetime, **_: Any) -> None:
     wake_sender()
 
 
-@receiver(calendars_changed, dispatch_uid="roaming.calendars_changed")
-def deliver_calendars(option_ids: list[int], **_: Any) -> None:
-    """Who sees these offers is found out by a job: a booking must not wait for three hundred partners' rows."""
-    if option_ids:
-        tasks.fan_out_calendars.send(sorted(option_ids))
+@receiver(calendars_raised, dispatch_uid="roaming.calendars_raised")
+def deliver_calendars(option_ids: list[int], at: datetime, **_: Any) -> None:
+    """In the tick that raised them, never in a booking: it must not wait for three hundred partners' rows."""
+    fan_out.want(option_ids, now=at)

@@ -1,4 +1,4 @@
-"""Locks in the one order that everything keeps: depots, EVSEs, bookings, tokens and vehicles, options; each by key.
+"""Locks in the one order that everything keeps: depots, EVSEs, bookings, tokens and vehicles; each by key.
 
 `FOR NO KEY UPDATE` lets rows that point here be written meanwhile. Two overlapping inserts can deadlock on an
 exclusion constraint alone; behind the EVSE's lock they queue.
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models import QuerySet
 
-from bookings.models import Booking, BookingOption, Occupancy
+from bookings.models import Booking, Occupancy
 from depots.models import Depot, Evse
 
 
@@ -75,10 +75,6 @@ def lock_ids(evse_ids: Collection[int]) -> None:
 def lock_bookings(booking_ids: Collection[int]) -> list[Booking]:
     """Several bookings in key order, whose EVSEs the caller has locked."""
     return list(_rows().filter(pk__in=booking_ids).order_by("pk"))
-
-
-def lock_options(option_ids: Collection[int]) -> list[BookingOption]:
-    return list(BookingOption.objects.filter(pk__in=option_ids).order_by("pk").select_for_update(no_key=True))
 
 
 def _reach(

@@ -16,7 +16,8 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models.functions import Upper
 
-from bookings.core.locking import lock_evses, lock_options
+from bookings.core.calendars import mark_depot_changed
+from bookings.core.locking import lock_evses
 from bookings.imports.offers import write_offers
 from bookings.imports.promises import OnEvses, broken_limits
 from bookings.imports.rows import depot_document
@@ -24,7 +25,6 @@ from bookings.imports.schemas import DepotFile, OfferedDepotRow, depot_faults
 from bookings.models import BookingOption, Closure
 from bookings.operations.open_depot import open_depot
 from bookings.rules.agreements import guest_called
-from bookings.signals import calendars_changed
 from depots.imports import writing
 from depots.imports.documents import Document, Place, read_json, read_text
 from depots.imports.schemas import folded, lost_zero_faults
@@ -121,7 +121,7 @@ class _OneDepot:
         self._open(depot, faults)
         self._warn_of_hours(depot, standing)
         if self.changed:
-            self._tell(depot)
+            mark_depot_changed(depot.pk, at=self.now)
         return faults
 
     def outcome(self) -> ImportedDepot:
@@ -292,20 +292,6 @@ class _OneDepot:
         for c, charger in enumerate(self.row.chargers):
             for e, evse in enumerate(charger.evses):
                 yield (*self.place, "chargers", c, "evses", e), charger, evse, evse.number or e + 1
-
-    def _tell(self, depot: Depot) -> None:
-        """Free time and what is offered may be different: partners and open pages hear of it."""
-        options = lock_options(list(depot.options.values_list("pk", flat=True)))
-        for option in options:
-            option.calendar_version += 1
-            option.updated_at = max(self.now, option.updated_at)
-            option.save(update_fields=["calendar_version", "updated_at"])
-        calendars_changed.send(
-            sender=BookingOption,
-            option_ids=[option.pk for option in options],
-            evse_ids=list(depot.evses.values_list("pk", flat=True)),
-            at=self.now,
-        )
 
 
 def _queue_imports() -> None:

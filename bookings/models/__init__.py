@@ -14,7 +14,7 @@ from bookings.models.bookings import (
 )
 from bookings.models.fleet import Token, Vehicle
 from bookings.models.occupancy import Claim, Closure, Occupancy
-from bookings.models.offers import BookingOption, OfferedSlot, Tariff, TermsOverride
+from bookings.models.offers import BookingOption, CalendarMark, OfferedSlot, Tariff, TermsOverride
 from bookings.models.scheduling import SchedulerTick
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "BookingSession",
     "BookingStatus",
     "BookingToken",
+    "CalendarMark",
     "Claim",
     "Closure",
     "Enforcement",

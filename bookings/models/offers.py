@@ -22,7 +22,7 @@ class BookingOption(models.Model):
 
     At a partner's depot `code` is the BookingLocation id there, its EVSEs are mirrors (one that stands for the pool when
     the partner names none) and `OfferedSlot` its calendars, as old as `calendar_at` says.
-    `calendar_version` rises, under the row's lock, whenever its free time may have changed.
+    `calendar_version` and `updated_at` rise with the tick after its free time may have changed (bookings.core.calendars).
     """
 
     depot = models.ForeignKey(Depot, models.CASCADE, related_name="options")
@@ -62,6 +62,28 @@ class OfferedSlot(models.Model):
 
     def __str__(self) -> str:
         return f"{self.option_id} {self.period}"
+
+
+class CalendarMark(models.Model):
+    """The free time of an EVSE, or all that a depot offers, may be different: to be told with the next tick, which removes it.
+
+    Without foreign keys: it is written by every booking, and checking them would lock rows that others wait for.
+    """
+
+    evse_id = models.BigIntegerField(null=True)
+    depot_id = models.BigIntegerField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="calendar_mark_of_one_place",
+                condition=Q(evse_id__isnull=False, depot_id__isnull=True)
+                | Q(evse_id__isnull=True, depot_id__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"EVSE {self.evse_id}" if self.evse_id else f"depot {self.depot_id}"
 
 
 class TermsOverride(models.Model):

@@ -23,5 +23,5 @@ def open_depot(*, depot: Depot, guest: Organisation | None, now: datetime) -> tu
             agreement.starts_at, agreement.ends_at, is_new = now, None, True
             agreement.save(update_fields=["starts_at", "ends_at"])
         if is_new:
-            calendars.mark_changed(list(depot.evses.values_list("pk", flat=True)), at=now)
+            calendars.mark_depot_changed(depot.pk, at=now)
     return agreement, is_new

@@ -7,7 +7,9 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from bookings.core import calendars
+from django.db import transaction
+
+from bookings.core.calendars import mark_depot_changed
 from bookings.core.locking import lock_depot, lock_ids
 from bookings.errors import ChangedMeanwhile, TermsImpossible
 from bookings.models import BookingOption, TermsOverride
@@ -33,7 +35,7 @@ def set_terms(
 ) -> TermsOverride:
     """Set all terms of the depot. Raises TermsImpossible where nothing could be booked under them, at an option that has
     some of its own too, and ChangedMeanwhile when somebody set others since `seen_version`."""
-    with calendars.one_operation():
+    with transaction.atomic():
         lock_depot(depot.pk)
         # Bookings under way hold these: none is made under terms that are gone (making.py reads them under the same locks).
         lock_ids(Evse.objects.filter(depot=depot).values_list("pk", flat=True))
@@ -44,7 +46,7 @@ def set_terms(
             setattr(override, name, terms.get(name))
         _check(depot, override)
         override.save()
-        calendars.mark_changed(Evse.objects.filter(depot=depot).values_list("pk", flat=True), at=now)
+        mark_depot_changed(depot.pk, at=now)
     return override
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.db.models import F, Model, QuerySet
+from django.db.models import Case, F, Model, QuerySet
 from django.db.models.lookups import GreaterThanOrEqual, LessThan
 from django.http import HttpRequest
 
@@ -46,7 +46,11 @@ class Page:
             path=request.path_info,
         )
 
-    def changed_in(self, rows: QuerySet[M], last_updated: F) -> QuerySet[M]:
+    @property
+    def asks_for_changes(self) -> bool:
+        return self.date_from is not None or self.date_to is not None
+
+    def changed_in(self, rows: QuerySet[M], last_updated: F | Case) -> QuerySet[M]:
         """Those last changed in the span asked for."""
         if self.date_from:
             rows = rows.filter(GreaterThanOrEqual(last_updated, self.date_from))

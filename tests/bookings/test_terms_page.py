@@ -11,6 +11,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from bookings.core import calendars
 from bookings.models import BookingOption, TermsOverride
 from bookings.pages.forms.terms import GROUPS
 from bookings.rules.terms import LIMITS, Terms
@@ -80,6 +81,7 @@ def test_a_manager_sets_terms_that_hold_for_bookings_made_from_then_on(manager, 
     assert (terms.slot_step_min, terms.walk_in, terms.approval) == (30, "own", True)
     assert (terms.max_promise_kw, terms.max_open_bookings) == (150, 4)
     assert (terms.turnaround_min, terms.hold_min) == (5, 10)  # left blank: the default again
+    calendars.raise_marked(lambda: NOW)
     assert BookingOption.objects.get(code=evse.uid).calendar_version > before
 
 

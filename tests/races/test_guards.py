@@ -18,7 +18,7 @@ from django.db import IntegrityError, OperationalError, connection
 from bookings import operations
 from bookings.core import locking, occupancy
 from bookings.errors import BookingError
-from bookings.models import Booking, BookingEvent, BookingOption, BookingRequest, Claim, Closure, Occupancy
+from bookings.models import Booking, BookingEvent, BookingRequest, Claim, Closure, Occupancy
 from bookings.rules.entitlement import TokenName
 from depots.models import Evse
 from tests.factories import NOW, book_slot, make_depot, make_evse, make_option, make_vehicle, option_of, slot
@@ -63,7 +63,6 @@ def without_locks(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
         "lock_ids": lambda ids: None,
         "lock_depot": lambda depot_id: None,
         "lock_booking": lambda pk, **_: Booking.objects.select_related("depot__operator", "option", "evse", "fleet").get(pk=pk),
-        "lock_options": lambda ids: list(BookingOption.objects.filter(pk__in=ids)),
         "_queue": lambda names: None,
     }  # fmt: skip
     for module in [m for name, m in sys.modules.items() if name.startswith("bookings")]:
@@ -319,36 +318,6 @@ def test_the_claim_queue_keeps_crossed_claims_from_deadlocking(monkeypatch, guar
 
 
 @pytest.mark.parametrize("guarded", [True, False])
-def test_the_option_lock_loses_no_calendar_version(monkeypatch, guarded):
-    """Two bookings in one pool: partners are told by the version, so each has to raise it."""
-    depot = make_depot()
-    one, two = make_evse(depot), make_evse(depot)
-    pool = make_option(one, two)
-    trucks = [make_vehicle(), make_vehicle()]
-    if not guarded:
-        without_locks(monkeypatch, "lock_options")
-        _meet_after_reading_options(monkeypatch)
-
-    def book(number: int) -> str:
-        truck, evse = trucks[number], (one, two)[number]
-        return attempt(
-            lambda: book_slot(
-                fleet=truck.fleet,
-                option=option_of(evse),
-                vehicle=truck,
-                period=slot(10, 11),
-                actor="d",
-                now=NOW,
-            )
-        )
-
-    at_once(book, 2)
-
-    pool.refresh_from_db()
-    assert pool.calendar_version == (3 if guarded else 2)
-
-
-@pytest.mark.parametrize("guarded", [True, False])
 def test_holders_come_from_one_sequence_so_a_closure_is_never_taken_for_a_booking(guarded):
     evse = make_evse()
     booker(evse)()
@@ -410,16 +379,3 @@ def _insert_claims_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
             Claim.objects.create(holder=booking.pk, span=span, token_key=key)
 
     monkeypatch.setattr(occupancy, "claim_also", claim)
-
-
-def _meet_after_reading_options(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bookings.core import calendars
-
-    read, meeting = calendars.lock_options, rendezvous(2)
-
-    def late(ids: Any) -> Any:
-        rows = read(ids)
-        meeting.wait(30)
-        return rows
-
-    monkeypatch.setattr(calendars, "lock_options", late)

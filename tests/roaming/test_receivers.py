@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -11,12 +10,15 @@ import pytest
 import time_machine
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
+from bookings.core import calendars
+from bookings.core.calendars import raise_marked
 from bookings.models import Booking, BookingOption
 from bookings.operations import cancel_booking
 from depots.models import Agreement
-from roaming import tasks
 from roaming.models import Delivery, Partner
+from roaming.ocpi.times import time_out
 from roaming.ocpi.v2_3_0 import present
 from roaming.outbound import fan_out
 from tests.factories import (
@@ -32,7 +34,7 @@ from tests.factories import (
     place_hold,
     slot,
 )
-from tests.roaming.partners import Caller, data, make_partner
+from tests.roaming.partners import BOOKINGS, Caller, data, make_partner
 
 pytestmark = pytest.mark.django_db
 ELEVEN = slot(11, 12)
@@ -44,19 +46,9 @@ def clock() -> Iterator[Any]:
         yield traveller
 
 
-def queued_fan_outs() -> list[list[int]]:
-    """The option ids of the jobs that wait, oldest first."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT message FROM dramatiq.queue WHERE message->>'actor_name' = 'fan_out_calendars' ORDER BY mtime"
-        )
-        rows = [json.loads(m) if isinstance(m, str) else m for (m,) in cursor.fetchall()]
-    return [row["args"][0] for row in rows]
-
-
-def run_jobs() -> None:
-    for option_ids in queued_fan_outs():
-        tasks.fan_out_calendars.fn(option_ids)
+def tick() -> list[int]:
+    """What a worker's tick does; gives the offers it told of."""
+    return raise_marked(timezone.now)
 
 
 def wishes(kind: str) -> set[tuple[Partner, int]]:
@@ -108,14 +100,14 @@ def test_bookings_of_fleets_here_and_holds_are_told_to_nobody() -> None:
     assert wishes("booking") == set()
 
 
-def test_a_booking_that_is_rolled_back_leaves_no_wish_and_no_job() -> None:
+def test_a_booking_that_is_rolled_back_leaves_no_wish_and_no_mark() -> None:
     caller, evse = Caller(make_partner()), make_evse()
     before = transaction.savepoint()
     caller.book(option_of(evse), ELEVEN)
     transaction.savepoint_rollback(before)
 
+    assert tick() == []
     assert not Delivery.objects.exists()
-    assert queued_fan_outs() == []
 
 
 def test_what_is_sent_is_the_booking_of_that_partner_only() -> None:
@@ -133,14 +125,88 @@ def test_what_is_sent_is_the_booking_of_that_partner_only() -> None:
 # Calendars
 
 
-def test_a_booking_queues_one_job_for_all_offers_of_its_evse() -> None:
+def test_a_booking_is_told_of_in_all_offers_of_its_evse() -> None:
     depot = make_depot()
     evses = [make_evse(depot), make_evse(depot)]
     pool = make_option(*evses)
 
     own_booking(evses[0])
 
-    assert queued_fan_outs() == [sorted([option_of(evses[0]).pk, pool.pk])]
+    assert tick() == sorted([option_of(evses[0]).pk, pool.pk])
+
+
+def test_bookings_of_one_second_raise_a_calendar_once() -> None:
+    make_partner()
+    evse = make_evse()
+    for hour in range(9, 15):
+        vehicle = make_vehicle()
+        book_slot(fleet=vehicle.fleet, option=option_of(evse), period=slot(hour, hour + 1), vehicle=vehicle)
+
+    tick()
+
+    (wish,) = Delivery.objects.all()
+    assert wish.wanted_version == option_of(evse).calendar_version == 2
+
+
+def test_a_tick_asks_the_same_of_the_database_for_any_number_of_changes_and_partners() -> None:
+    depot = make_depot(grid_limit_w=600_000)
+    evses = [make_evse(depot) for _ in range(3)]
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert len(tick()) == 3
+        return len([q for q in captured if "SAVEPOINT" not in q["sql"]])
+
+    make_partner()
+    own_booking(evses[0])
+    few = queries()
+    for _ in range(10):
+        make_partner()
+    for evse in evses:
+        calendars.mark_changed([evse.pk], at=NOW)
+
+    assert queries() == few == 5
+    assert Delivery.objects.count() == 3 * 11
+
+
+# Reading, between a change and the tick that dates it
+
+
+def changed_since(caller: Caller, moment: Any) -> dict[str, str]:
+    """What a partner that asks for changes is given: offers by id, and when each was last updated."""
+    listed = data(caller.get(f"{BOOKINGS}/booking_locations", {"date_from": time_out(moment)}))
+    return {location["id"]: location["last_updated"] for location in listed}
+
+
+def test_a_change_is_in_lists_of_changes_at_once_and_after_the_tick(clock: Any) -> None:
+    """A partner asks for what changed since it last asked; whichever moment that was, it is told."""
+    caller = Caller(make_partner())
+    evse = make_evse(uid="TAKEN")
+    make_evse(uid="IDLE")
+    clock.shift(timedelta(minutes=5))
+    own_booking(evse)  # says that it was made at NOW, and was committed only by now
+
+    assert changed_since(caller, timezone.now()) == {"TAKEN": "2030-01-15T08:05:00Z"}
+
+    asked_at = timezone.now()
+    clock.shift(timedelta(seconds=1))
+    tick()
+    clock.shift(timedelta(seconds=1))
+    assert changed_since(caller, asked_at) == {"TAKEN": "2030-01-15T08:05:01Z"}
+    assert changed_since(caller, timezone.now()) == {}
+
+
+def test_an_offer_that_waits_for_its_tick_is_shown_as_it_is_and_of_now(clock: Any) -> None:
+    caller = Caller(make_partner())
+    evse = make_evse(uid="TAKEN")
+    clock.shift(timedelta(minutes=5))
+    own_booking(evse)
+
+    location = data(caller.get(f"{BOOKINGS}/booking_locations/TAKEN"))
+
+    assert location["last_updated"] == "2030-01-15T08:05:00Z"
+    ends = [s["end_date_time"] for c in location["calendars"] for s in c["available_timeslots"]]
+    assert "2030-01-15T11:00:00Z" in ends
 
 
 def test_a_changed_calendar_is_wanted_by_every_registered_emsp_that_sees_it() -> None:
@@ -162,7 +228,7 @@ def test_a_changed_calendar_is_wanted_by_every_registered_emsp_that_sees_it() ->
     )
     own_booking(public)
 
-    run_jobs()
+    tick()
 
     private_pk, public_pk = option_of(private).pk, option_of(public).pk
     assert wishes("booking_location") == {
@@ -170,15 +236,15 @@ def test_a_changed_calendar_is_wanted_by_every_registered_emsp_that_sees_it() ->
     }  # fmt: skip
 
 
-def test_the_job_may_run_twice_and_does_not_hurry_what_is_up_to_date() -> None:
+def test_what_is_told_twice_does_not_hurry_who_is_up_to_date() -> None:
     make_partner()
     evse = make_evse()
     own_booking(evse)
-    run_jobs()
+    tick()
     option = BookingOption.objects.get(pk=option_of(evse).pk)
     Delivery.objects.update(delivered_version=option.calendar_version, next_try_at=None)
 
-    run_jobs()
+    fan_out.want([option.pk], now=NOW)
 
     (wish,) = Delivery.objects.all()
     assert wish.next_try_at is None
@@ -191,13 +257,13 @@ def test_who_was_told_of_an_offer_hears_that_it_is_gone(clock: Any) -> None:
     open_depot(depot, partner.organisation)
     evse = make_evse(depot)
     option = option_of(evse)
-    tasks.fan_out_calendars.fn([option.pk])
+    fan_out.want([option.pk], now=timezone.now())
     Delivery.objects.update(delivered_version=1, next_try_at=None)
     Agreement.objects.update(ends_at=NOW + timedelta(hours=1))
     clock.shift(timedelta(hours=2))
     BookingOption.objects.update(calendar_version=2)
 
-    tasks.fan_out_calendars.fn([option.pk])
+    fan_out.want([option.pk], now=timezone.now())
 
     (wish,) = Delivery.objects.all()
     assert wish.next_try_at == NOW + timedelta(hours=2)
@@ -225,7 +291,7 @@ def test_fan_out_asks_the_same_of_the_database_for_any_number_of_partners() -> N
 
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
-            tasks.fan_out_calendars.fn([option.pk])
+            fan_out.want([option.pk], now=timezone.now())
         return len(captured)
 
     make_partner()
@@ -240,7 +306,7 @@ def test_fan_out_asks_the_same_of_the_database_for_any_number_of_partners() -> N
 
 def test_an_offer_is_looked_at_again_a_day_after_it_was_sent(clock: Any) -> None:
     make_partner()
-    tasks.fan_out_calendars.fn([option_of(make_evse()).pk, option_of(make_evse()).pk])
+    fan_out.want([option_of(make_evse()).pk, option_of(make_evse()).pk], now=NOW)
     Delivery.objects.update(delivered_version=1, delivered_at=NOW, next_try_at=None)
     younger = Delivery.objects.latest("id")
     Delivery.objects.filter(pk=younger.pk).update(delivered_at=NOW + timedelta(minutes=1))

@@ -13,12 +13,13 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
+from bookings.core.calendars import raise_marked
 from bookings.models import Booking, BookingOption
 from bookings.operations import cancel_booking, change_booking
-from roaming import registration, tasks
+from roaming import registration
 from roaming.models import Delivery, Partner
 from roaming.ocpi.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
-from roaming.outbound import deliveries
+from roaming.outbound import deliveries, fan_out
 from tests.factories import at, book_slot, make_depot, make_evse, make_operator, open_depot, option_of, slot
 from tests.roaming.dying import worker_that_dies
 from tests.roaming.partners import make_partner
@@ -86,7 +87,8 @@ def book(partner: Partner, option: BookingOption, **changes: Any) -> Booking:
 
 def offer(option: BookingOption, partner: Partner) -> Delivery:
     """Say that the partner is to have this offer as it is now."""
-    tasks.fan_out_calendars.fn([option.pk])
+    raise_marked(timezone.now)
+    fan_out.want([option.pk], now=timezone.now())
     return Delivery.objects.get(partner=partner, kind="booking_location", object_id=option.pk)
 
 
@@ -292,7 +294,7 @@ def test_a_partner_that_refuses_everything_is_not_stormed(
     depot = make_depot(make_operator(cpo_party_id="OPR"))
     options = [option_of(make_evse(depot)) for _ in range(30)]
     receiver.refuse_all()
-    tasks.fan_out_calendars.fn([o.pk for o in options])
+    fan_out.want([o.pk for o in options], now=timezone.now())
 
     with RunningSender():
         for second in range(21):
@@ -331,7 +333,7 @@ def test_a_dead_partner_does_not_slow_the_living(
     never = threading.Event()
     with ScriptedPeer(lambda asked: envelope(wait_for=never)) as silent:
         dead = [partner_at(silent.url) for _ in range(20)]
-        tasks.fan_out_calendars.fn([option.pk])
+        fan_out.want([option.pk], now=timezone.now())
         with RunningSender():
             eventually(lambda: is_delivered(offer_of(option, partner)), deadline_s=10)
             assert not any(is_delivered(offer_of(option, one)) for one in dead)

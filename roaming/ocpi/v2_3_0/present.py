@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
+from bookings.core import calendars
 from bookings.models import Booking, BookingOption, BookingStatus
 from bookings.pricing import quotes
 from bookings.rules.terms import LONGEST_EARLY_START
@@ -94,6 +95,7 @@ def _with_slots(
 ) -> list[tuple[schemas.BookingLocation, list[availability.Timeslot]]]:
     if not options:
         return []
+    _date(options, now)
     fleet = partner.organisation
     terms = terms_by_option(options, fleet, now=now)
     tariffs = quotes.tariffs_for(options, fleet, now=now)
@@ -112,3 +114,11 @@ def _with_slots(
         )
         found.append((location, slots[option.pk]))
     return found
+
+
+def _date(options: Sequence[BookingOption], now: datetime) -> None:
+    """What is shown has changes in it that the next tick dates: until then they are of this moment."""
+    marked = calendars.marked_among(options)
+    for option in options:
+        if option.pk in marked:
+            option.updated_at = max(now, option.updated_at)

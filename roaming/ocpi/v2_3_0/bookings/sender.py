@@ -45,7 +45,8 @@ def booking_locations(request: HttpRequest) -> HttpResponse:
     now, caller, page = timezone.now(), caller_of(request), Page.of(request)
     wanted = span(request, "timeslot_from", "timeslot_to")
     rows = access.options(caller.partner, operator=own_party(caller, "CPO"), now=now)
-    rows = page.changed_in(rows, F("updated_at"))
+    if page.asks_for_changes:
+        rows = page.changed_in(rows, access.offer_changed_at(now=now))
     if wanted is not None:
         return page.answer_list(
             present.booking_locations_free_in(caller.partner, list(rows), wanted, now=now)
