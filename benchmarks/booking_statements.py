@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.result import Result
 from benchmarks.statements import counted
+from tests.factories import DISPATCHER
 
 if TYPE_CHECKING:
     from benchmarks import world
@@ -33,5 +34,5 @@ def _statements(scene: world.Scene, day: int) -> int:
     start = scene.now.replace(hour=10) + timedelta(days=day)
     slot = operations.SlotRequest(period=Period(start, start + timedelta(hours=1)), **scene.ask)
     with counted() as seen:
-        operations.request_booking(slot, actor="benchmark", now=scene.now)
+        operations.request_booking(slot, actor=DISPATCHER, now=scene.now)
     return len(seen)

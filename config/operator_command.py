@@ -20,7 +20,6 @@ from depots.organisations import OrganisationError
 from depots.parties import UnknownOrganisationError
 from depots.periods import utc_text
 
-ACTOR = "operator command"
 REFUSALS = (BookingError, FileRefusedError, OrganisationError, UnknownOrganisationError)
 
 

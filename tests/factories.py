@@ -7,6 +7,7 @@ from itertools import count
 from typing import Any
 
 from bookings import operations
+from bookings.actors import Actor
 from bookings.models import Booking, BookingOption, TermsOverride, Token, Vehicle
 from depots.models import (
     Agreement,
@@ -22,6 +23,11 @@ from depots.models import (
 from depots.periods import Period
 
 _numbers = count(1)
+
+DISPATCHER = Actor.dispatcher("dispatcher@fleet.example")
+MANAGER = Actor.manager("manager@depot.example")
+PARTNER = Actor.partner("DE", "ABC")
+CHARGER = Actor.charger("CP-1")
 
 # A Tuesday in winter and in no zone's change of clocks.
 NOW = datetime(2030, 1, 15, 8, 0, tzinfo=UTC)
@@ -156,17 +162,17 @@ def option_of(evse: Evse) -> BookingOption:
     return BookingOption.objects.get(code=evse.uid)
 
 
-def book_slot(*, actor: str = "test", now: datetime = NOW, **asked: Any) -> Booking:
+def book_slot(*, actor: Actor = DISPATCHER, now: datetime = NOW, **asked: Any) -> Booking:
     """`operations.request_booking` of a SlotRequest with these fields."""
     return operations.request_booking(operations.SlotRequest(**asked), actor=actor, now=now)
 
 
-def place_hold(*, actor: str = "test", now: datetime = NOW, **asked: Any) -> Booking:
+def place_hold(*, actor: Actor = DISPATCHER, now: datetime = NOW, **asked: Any) -> Booking:
     """`operations.hold_slot` of a SlotRequest with these fields."""
     return operations.hold_slot(operations.SlotRequest(**asked), actor=actor, now=now)
 
 
-def ask_for_slot(*, actor: str = "partner", now: datetime = NOW, **asked: Any) -> Booking:
+def ask_for_slot(*, actor: Actor = PARTNER, now: datetime = NOW, **asked: Any) -> Booking:
     """`operations.ask_to_book` of a SlotRequest with these fields."""
     return operations.ask_to_book(operations.SlotRequest(**asked), actor=actor, now=now)
 

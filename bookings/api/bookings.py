@@ -95,7 +95,7 @@ def _request(request: Any) -> dict[str, Any]:
         "kind": request.kind,
         "decision": request.decision,
         "asked": request.asked,
-        "asked_by": request.asked_by,
+        "asked_by": str(request.asked_by),
         "asked_at": _z(request.asked_at),
         "decided_at": _z(request.decided_at) if request.decided_at else None,
         "reason": request.reason or None,
@@ -108,7 +108,7 @@ def _event(event: Any) -> dict[str, Any]:
         "version": event.version,
         "before": event.before or None,
         "after": event.after or None,
-        "actor": event.actor,
+        "actor": str(event.actor),
         "at": _z(event.at),
         "detail": event.detail,
     }

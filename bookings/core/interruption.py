@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from bookings.actors import Actor
 from bookings.core import lifecycle
 from bookings.models import Booking
 from depots.models import ChargingSession, Evse
@@ -39,7 +40,7 @@ def metered_wh(booking: Booking) -> int | None:
     return None if not counted or None in counted else sum(wh or 0 for wh in counted)
 
 
-def judge(booking: Booking, at: datetime, *, actor: str, now: datetime) -> None:
+def judge(booking: Booking, at: datetime, *, actor: Actor, now: datetime) -> None:
     """A session of the locked booking ended at `at`: mark it if that was before its time, else take a mark away."""
     why = _why(booking, at)
     if why:
@@ -48,14 +49,14 @@ def judge(booking: Booking, at: datetime, *, actor: str, now: datetime) -> None:
         _write(booking, None, "", kind="resumed", actor=actor, now=now)
 
 
-def mark(booking: Booking, why: str, *, actor: str, now: datetime) -> None:
+def mark(booking: Booking, why: str, *, actor: Actor, now: datetime) -> None:
     """Charging has broken off. The same once more changes nothing."""
     if booking.interrupted_why != why:
         booking.metered_wh = metered_wh(booking)
         _write(booking, now, why, kind="interrupted", actor=actor, now=now)
 
 
-def clear(booking: Booking, *, actor: str, now: datetime, why: str = "") -> None:
+def clear(booking: Booking, *, actor: Actor, now: datetime, why: str = "") -> None:
     """It goes on, or was not interrupted after all (`why` limits it to one reason)."""
     if booking.is_interrupted and why in {"", booking.interrupted_why}:
         _write(booking, None, "", kind="resumed", actor=actor, now=now)
@@ -82,7 +83,9 @@ def _is_done(session: ChargingSession) -> bool:
     return session.stop_reason.lower() in {"energylimitreached", "soclimitreached", "timelimitreached"}
 
 
-def _write(booking: Booking, at: datetime | None, why: str, *, kind: str, actor: str, now: datetime) -> None:
+def _write(
+    booking: Booking, at: datetime | None, why: str, *, kind: str, actor: Actor, now: datetime
+) -> None:
     before = booking.interrupted_why
     booking.interrupted_at, booking.interrupted_why = at, why
     detail = {

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from bookings.actors import Actor
 from bookings.core import calendars, occupancy
 from bookings.errors import WrongStatus
 from bookings.models import (
@@ -69,7 +70,7 @@ def begin(
     status: BookingStatus,
     *,
     tokens: Iterable[BookingToken] = (),
-    actor: str,
+    actor: Actor,
     at: datetime,
     detail: dict[str, Any] | None = None,
 ) -> Booking:
@@ -102,7 +103,7 @@ def move(
     booking: Booking,
     to: BookingStatus,
     *,
-    actor: str,
+    actor: Actor,
     at: datetime,
     detail: dict[str, Any] | None = None,
     fields: Iterable[str] = (),
@@ -128,7 +129,7 @@ def adopt(
     booking: Booking,
     to: BookingStatus,
     *,
-    actor: str,
+    actor: Actor,
     at: datetime,
     detail: dict[str, Any],
     fields: Iterable[str] = (),
@@ -147,7 +148,7 @@ def record(
     booking: Booking,
     *,
     kind: str,
-    actor: str,
+    actor: Actor,
     at: datetime,
     before: str = "",
     after: str = "",
@@ -184,7 +185,7 @@ def _log(
     booking: Booking,
     *,
     at: datetime,
-    actor: str,
+    actor: Actor,
     kind: str = "status",
     before: str = "",
     after: str = "",
@@ -196,7 +197,7 @@ def _log(
         before=before,
         after=after or booking.status,
         version=booking.version,
-        actor=actor,
         at=at,
         detail=detail or {},
+        **actor.columns("actor"),
     )

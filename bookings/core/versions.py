@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from bookings.actors import Actor
 from bookings.core import differences
 from bookings.errors import ChangedMeanwhile
 from bookings.models import Booking, BookingEvent
@@ -52,7 +53,7 @@ class ChangeSince:
     kind: str
     groups: frozenset[Aspect]
     side: str
-    actor: str
+    actor: Actor
     at: datetime
     detail: dict[str, Any]
 

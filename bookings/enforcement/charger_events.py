@@ -9,6 +9,7 @@ from datetime import datetime
 from django.db.models import Q
 
 from bookings import operations
+from bookings.actors import Actor
 from bookings.core.locking import lock_bookings, lock_evses
 from bookings.enforcement import session_monitoring
 from bookings.enforcement.arming import rearm
@@ -89,12 +90,12 @@ def session_started(session: ChargingSession, answer: Answer, *, now: datetime) 
         return
     with suppress(WrongStatus, Booking.DoesNotExist):
         operations.start_charging(
-            booking_id=answer.reservation_id, session=session, actor=f"charger {session.charger}", now=now
+            booking_id=answer.reservation_id, session=session, actor=Actor.charger(session.charger), now=now
         )
 
 
 def session_ended(session: ChargingSession, *, now: datetime) -> None:
-    operations.end_session(session=session, actor=f"charger {session.charger}", now=now)
+    operations.end_session(session=session, actor=Actor.charger(session.charger), now=now)
 
 
 def _at_charger(charger: Charger) -> Iterator[Booking]:

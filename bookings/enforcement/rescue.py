@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Q
 
+from bookings.actors import ENFORCEMENT
 from bookings.core import calendars, lifecycle
 from bookings.core.locking import lock_booking
 from bookings.enforcement.arming import each_by_itself
 from bookings.enforcement.occupants import is_of_another, is_own, session_in_bay
-from bookings.enforcement.state import ACTOR
 from bookings.errors import BookingError
 from bookings.models import Booking, BookingStatus, Enforcement
 from bookings.operations import mark_no_show, promise_power, request_log, start_charging
@@ -90,18 +90,18 @@ def give_up_or_no_show(*, booking_id: int, now: datetime) -> Booking:
         if session is not None and is_own(session, booking):
             if is_of_another(session, booking):
                 return booking  # it still uses the one before
-            return start_charging(booking_id=booking_id, session=session, actor=ACTOR, now=now)
+            return start_charging(booking_id=booking_id, session=session, actor=ENFORCEMENT, now=now)
         why = booking.enforcement_why if booking.enforcement == Enforcement.AT_RISK else ""
         if session is not None:
             why = "occupied"
         if why == "occupied" or why in AT_FAULT:
             reason = "FULL" if why == "occupied" else "BROKEN_CHARGER"
-            request_log.decline_pending(booking, "The slot could not be kept.", actor=ACTOR, now=now)
-            write_off(booking, reason, Booking.Side.DEPOT, note=_apology(why), actor=ACTOR, now=now)
+            request_log.decline_pending(booking, "The slot could not be kept.", actor=ENFORCEMENT, now=now)
+            write_off(booking, reason, Booking.Side.DEPOT, note=_apology(why), actor=ENFORCEMENT, now=now)
             return booking
         if why:
             detail = {"fee": "no_show_fee", "why": why}
-            lifecycle.record(booking, kind="waived", actor=ACTOR, at=now, detail=detail)
+            lifecycle.record(booking, kind="waived", actor=ENFORCEMENT, at=now, detail=detail)
         return mark_no_show(booking_id=booking_id, now=now)
 
 
@@ -163,7 +163,7 @@ def _take_best(booking: Booking, pool: list[Evse], now: datetime) -> bool:
         )  # fmt: skip
         try:
             with transaction.atomic():
-                apply_change(booking, wanted, evse, by=Booking.Side.DEPOT, actor=ACTOR, now=now)
+                apply_change(booking, wanted, evse, by=Booking.Side.DEPOT, actor=ENFORCEMENT, now=now)
         except BookingError:
             booking.refresh_from_db()
         else:

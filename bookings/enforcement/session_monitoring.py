@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from bookings import operations
+from bookings.actors import ENFORCEMENT
 from bookings.core import interruption, lifecycle
 from bookings.core.locking import lock_booking, lock_bookings
 from bookings.enforcement.arming import each_by_itself
 from bookings.enforcement.occupants import is_bay_taken
-from bookings.enforcement.state import ACTOR, RETRY, set_state
+from bookings.enforcement.state import RETRY, set_state
 from bookings.models import Booking, BookingEvent, BookingStatus, Enforcement
 from depots.models import Charger, ChargingSession, Evse
 
@@ -30,13 +31,13 @@ def follow_status(evse: Evse, *, now: datetime) -> None:
     The EVSE is locked.
     """
     if evse.told_status in {Evse.Status.AVAILABLE, Evse.Status.RESERVED}:
-        operations.vehicle_left(evse=evse, actor=ACTOR, now=now)
+        operations.vehicle_left(evse=evse, actor=ENFORCEMENT, now=now)
     elif evse.told_status == Evse.Status.FAULTED:
         for booking in _broken_off(evse, now):
-            interruption.mark(booking, "fault", actor=ACTOR, now=now)
+            interruption.mark(booking, "fault", actor=ENFORCEMENT, now=now)
     elif evse.told_status == Evse.Status.CHARGING:
         for booking in _at_work(Q(session__evse=evse, interrupted_why="fault")):
-            interruption.clear(booking, actor=ACTOR, now=now)
+            interruption.clear(booking, actor=ENFORCEMENT, now=now)
 
 
 def mark_lost(*, now: datetime) -> int:
@@ -50,7 +51,7 @@ def mark_lost(*, now: datetime) -> int:
 def clear_offline(charger: Charger, *, now: datetime) -> None:
     """What was taken for lost has been charging all the while. Its EVSEs are locked."""
     for booking in _at_work(Q(session__charger=charger, interrupted_why="offline")):
-        interruption.clear(booking, actor=ACTOR, now=now)
+        interruption.clear(booking, actor=ENFORCEMENT, now=now)
 
 
 def note_overstays(*, now: datetime) -> int:
@@ -115,7 +116,7 @@ def _mark_lost(booking_id: int, now: datetime) -> int:
     lease = session.charger.lease_until
     if lease is None or lease > now - LOST_AFTER:
         return 0
-    interruption.mark(booking, "offline", actor=ACTOR, now=now)
+    interruption.mark(booking, "offline", actor=ENFORCEMENT, now=now)
     return 1
 
 
@@ -127,7 +128,7 @@ def _note_overstay(booking_id: int, now: datetime) -> int:
         "since": booking.overstays_from().isoformat(),
         "evse": booking.evse.uid if booking.evse else None,
     }
-    lifecycle.record(booking, kind="overstay", actor=ACTOR, at=now, detail=detail)
+    lifecycle.record(booking, kind="overstay", actor=ENFORCEMENT, at=now, detail=detail)
     return 1
 
 
@@ -136,7 +137,7 @@ def _end_try(booking_id: int, now: datetime) -> int:
     is_over = booking.session is not None and booking.session.ended_at is not None
     if booking.status != BookingStatus.CHARGING or not is_over or booking.ends_at > now:
         return 0
-    operations.complete(booking_id=booking_id, at=booking.ends_at, actor=ACTOR, now=now)
+    operations.complete(booking_id=booking_id, at=booking.ends_at, actor=ENFORCEMENT, now=now)
     return 1
 
 

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from bookings.actors import ENFORCEMENT
 from bookings.core import lifecycle
 from bookings.models import Booking, BookingStatus, Enforcement
 from depots.models import Charger, Evse
 
-ACTOR = "enforcement"
 # How often a slot that could not be armed is tried again.
 RETRY = timedelta(minutes=1)
 
@@ -32,7 +32,7 @@ def set_state(
         booking.save(update_fields=list(columns))
         return
     lifecycle.record(
-        booking, kind="enforcement", before=before, after=to, actor=ACTOR, at=now,
+        booking, kind="enforcement", before=before, after=to, actor=ENFORCEMENT, at=now,
         detail={"why": why} if why else {}, fields=columns,
     )  # fmt: skip
 

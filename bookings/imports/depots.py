@@ -55,14 +55,14 @@ class Imported:
     warnings: list[str] = field(default_factory=list)
 
 
-def import_depots(path: Path, *, actor: str, now: datetime) -> Imported:
+def import_depots(path: Path, *, now: datetime) -> Imported:
     """Create or update what the file lists. Raises FileRefusedError naming line and field; nothing is changed then."""
     text = read_text(path)
     document = depot_document(text) if path.suffix.lower() == ".csv" else read_json(text)
-    return write_depot_file(document, actor=actor, now=now)
+    return write_depot_file(document, now=now)
 
 
-def write_depot_file(document: Document, *, actor: str, now: datetime) -> Imported:
+def write_depot_file(document: Document, *, now: datetime) -> Imported:
     """See `import_depots`; for a document that is read already."""
     file = document.read_as(DepotFile)
     document.refuse(depot_faults(file))
@@ -75,7 +75,7 @@ def write_depot_file(document: Document, *, actor: str, now: datetime) -> Import
         known = _locked_depots(file)
         faults: list[Fault] = []
         for d, row in enumerate(file.depots):
-            one = _OneDepot(("depots", d), row, operators[d], known.get(folded(row.id)), actor, now)
+            one = _OneDepot(("depots", d), row, operators[d], known.get(folded(row.id)), now)
             faults += one.write()
             imported.depots.append(one.outcome())
             imported.warnings += one.warnings
@@ -92,11 +92,10 @@ class _OneDepot:
         row: OfferedDepotRow,
         operator: Organisation,
         depot: Depot | None,
-        actor: str,
         now: datetime,
     ) -> None:
         self.place, self.row, self.operator, self.known = place, row, operator, depot
-        self.actor, self.now = actor, now
+        self.now = now
         self.warnings: list[str] = []
         self.changed = depot is None
         self.withdrawn: list[str] = []

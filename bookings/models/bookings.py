@@ -9,6 +9,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Upper
 from django.urls import reverse
 
+from bookings.actors import Actor, ActorKind
 from bookings.models.fleet import Token, Vehicle
 from bookings.models.holders import NextHolder
 from bookings.models.offers import BookingOption
@@ -387,10 +388,12 @@ class BookingRequest(models.Model):
     fingerprint = models.CharField(
         max_length=64, blank=True, help_text="of the canonical body, to know a repeated message"
     )
-    asked_by = models.CharField(max_length=120, blank=True)
+    asked_by_kind = models.CharField(max_length=10, choices=ActorKind)
+    asked_by_name = models.CharField(max_length=120, blank=True, db_column="asked_by")
     asked_at = models.DateTimeField()
     decided_at = models.DateTimeField(null=True, blank=True)
-    decided_by = models.CharField(max_length=120, blank=True)
+    decided_by_kind = models.CharField(max_length=10, choices=ActorKind, blank=True)
+    decided_by_name = models.CharField(max_length=120, blank=True, db_column="decided_by")
     reason = models.CharField(max_length=300, blank=True)
 
     objects = BookingRequestQuerySet.as_manager()
@@ -405,6 +408,15 @@ class BookingRequest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.decision} for {self.booking_id}"
+
+    @property
+    def asked_by(self) -> Actor:
+        return Actor(ActorKind(self.asked_by_kind), self.asked_by_name)
+
+    @property
+    def decided_by(self) -> Actor | None:
+        """None until somebody decided, and where an ask was granted as it came in."""
+        return Actor(ActorKind(self.decided_by_kind), self.decided_by_name) if self.decided_by_kind else None
 
     @property
     def is_pending(self) -> bool:
@@ -425,7 +437,8 @@ class BookingEvent(models.Model):
     after = models.CharField(max_length=20, blank=True)
     version = models.BigIntegerField(default=0)
     detail = models.JSONField(default=dict, blank=True)
-    actor = models.CharField(max_length=120, blank=True)
+    actor_kind = models.CharField(max_length=10, choices=ActorKind)
+    actor_name = models.CharField(max_length=120, blank=True, db_column="actor")
     at = models.DateTimeField()
 
     class Meta:
@@ -434,3 +447,7 @@ class BookingEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.before}→{self.after}"
+
+    @property
+    def actor(self) -> Actor:
+        return Actor(ActorKind(self.actor_kind), self.actor_name)

@@ -5,6 +5,7 @@ from django.contrib.postgres.fields import RangeOperators
 from django.db import models
 from django.db.models import Deferrable, F, Q
 
+from bookings.actors import Actor, ActorKind
 from bookings.models.fleet import Vehicle
 from bookings.models.holders import NextHolder
 from depots.models import Evse
@@ -97,7 +98,8 @@ class Closure(models.Model):
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     reason = models.CharField(max_length=200, blank=True)
-    created_by = models.CharField(max_length=120, blank=True)
+    created_by_kind = models.CharField(max_length=10, choices=ActorKind)
+    created_by_name = models.CharField(max_length=120, blank=True, db_column="created_by")
     created_at = models.DateTimeField()
     lifted_at = models.DateTimeField(null=True, blank=True)
 
@@ -113,6 +115,10 @@ class Closure(models.Model):
 
     def __str__(self) -> str:
         return f"{self.evse} closed"
+
+    @property
+    def created_by(self) -> Actor:
+        return Actor(ActorKind(self.created_by_kind), self.created_by_name)
 
     @property
     def period(self) -> Period:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from bookings.actors import Actor
 from bookings.core import calendars, lifecycle
 from bookings.core.locking import lock_booking
 from bookings.core.versions import SEEN_WHOLE, check_version
@@ -39,7 +40,7 @@ def cancel_booking(
     received: dict[str, Any] | None = None,
     fingerprint: str = "",
     seen_version: int | None = None,
-    actor: str,
+    actor: Actor,
     now: datetime,
 ) -> Booking:
     """Give a booking up, as its fleet (by its deadline) or as the depot (until the vehicle charges).
@@ -66,7 +67,7 @@ def cancel_booking(
     return booking
 
 
-def write_off(booking: Booking, reason: str, by: str, *, note: str = "", actor: str, now: datetime) -> None:
+def write_off(booking: Booking, reason: str, by: str, *, note: str = "", actor: Actor, now: datetime) -> None:
     """The move itself, for callers that hold the locks."""
     booking.cancel_reason, booking.cancelled_by, booking.note = reason, by, note[:200]
     fields = ["cancel_reason", "cancelled_by", "note"]
@@ -77,7 +78,7 @@ def write_off(booking: Booking, reason: str, by: str, *, note: str = "", actor: 
     lifecycle.move(booking, BookingStatus.CANCELLED, actor=actor, at=now, detail=detail, fields=fields)
 
 
-def release_hold(*, booking_id: int, seen_version: int | None = None, actor: str, now: datetime) -> Booking:
+def release_hold(*, booking_id: int, seen_version: int | None = None, actor: Actor, now: datetime) -> Booking:
     """Give a hold back that is not wanted any more. Raises WrongStatus when it is no hold, ChangedMeanwhile when the
     depot has put it elsewhere since `seen_version`."""
     with calendars.one_operation():
@@ -97,7 +98,7 @@ def _check(booking: Booking, by: str, seen_version: int | None, now: datetime) -
         periods.check_cancel(booking, now=now)
 
 
-def _ask_partner(booking: Booking, asked: dict[str, Any], note: str, actor: str, now: datetime) -> Booking:
+def _ask_partner(booking: Booking, asked: dict[str, Any], note: str, actor: Actor, now: datetime) -> Booking:
     open_ask = booking.pending_request
     if open_ask is not None and open_ask.kind == BookingRequest.Kind.CANCEL:
         raise PartnerSilent("The partner has been asked to cancel it and has not answered yet.")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from bookings.actors import Actor
 from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.locking import lock_booking
 from bookings.core.versions import Aspect, check_version, groups_of
@@ -44,7 +45,7 @@ def change_booking(
     restores: int | None = None,
     accept_lower_power: bool = False,
     while_charging: bool = True,
-    actor: str,
+    actor: Actor,
     now: datetime,
 ) -> Booking:
     """Change what is given and keep the rest as it is by then. The depot may move what it hosts. The fleet is bound by
@@ -90,7 +91,7 @@ class _Ask:
     accept_lower_power: bool
     received: dict[str, Any] | None
     fingerprint: str
-    actor: str
+    actor: Actor
     now: datetime
 
 
@@ -136,7 +137,7 @@ def queue_claims(booking: Booking, change: Change) -> None:
     occupancy.queue_to_claim(booking.terms, named, vehicles)
 
 
-def apply(booking: Booking, change: Change, target: Evse, *, by: str, actor: str, now: datetime) -> None:
+def apply(booking: Booking, change: Change, target: Evse, *, by: str, actor: Actor, now: datetime) -> None:
     """Carry out a change under the locks of both EVSEs. Raises PowerUnavailable or SlotTaken's constraint."""
     _write(booking, change, target, _bid(booking, change, target, by, now), by, actor, now)
 
@@ -179,7 +180,7 @@ def _old_quote(booking: Booking, change: Change, target: Evse, restores: int | N
 
 
 def _write(
-    booking: Booking, change: Change, target: Evse, bid: _Bid, by: str, actor: str, now: datetime
+    booking: Booking, change: Change, target: Evse, bid: _Bid, by: str, actor: Actor, now: datetime
 ) -> None:
     """Place, claims, price and event."""
     before, groups = _shown(booking), change.groups(booking, target)
@@ -287,7 +288,7 @@ def _target(booking: Booking, change: Change, pool: Sequence[Evse], by: str, now
 
 
 def _keep_beside(
-    booking: Booking, change: Change, target: Evse, bid: _Bid, actor: str, now: datetime
+    booking: Booking, change: Change, target: Evse, bid: _Bid, actor: Actor, now: datetime
 ) -> None:
     """Wait for the depot: the new place is occupied as well, the old period stays in force."""
     occupancy.place(booking, target, bid.span, kind=Occupancy.Kind.PENDING, power_w=bid.power_w)
@@ -314,7 +315,7 @@ def _keep_beside(
 
 
 def _ask_partner(
-    booking: Booking, asked: dict[str, Any], waiting: BookingRequest | None, actor: str, now: datetime
+    booking: Booking, asked: dict[str, Any], waiting: BookingRequest | None, actor: Actor, now: datetime
 ) -> Booking:
     if waiting is not None and waiting.kind == BookingRequest.Kind.CANCEL:
         raise PartnerSilent("The partner has been asked to cancel it and has not answered yet.")

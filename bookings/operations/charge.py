@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from bookings.actors import Actor
 from bookings.core import calendars, interruption, lifecycle, occupancy
 from bookings.core.locking import lock_booking
 from bookings.errors import WrongStatus
@@ -20,7 +21,7 @@ NO_ENERGY_WH = 10
 UNPROVEN = {"bad_meter", "no_meter_start", "no_meter_stop", "no_stop"}
 
 
-def start_charging(*, booking_id: int, session: ChargingSession, actor: str, now: datetime) -> Booking:
+def start_charging(*, booking_id: int, session: ChargingSession, actor: Actor, now: datetime) -> Booking:
     """An entitled token started a session in the slot: the booking is used. Raises WrongStatus.
 
     `now` is when it started as far as known; the session may stand at another EVSE of the depot than the booked one.
@@ -39,7 +40,7 @@ def start_charging(*, booking_id: int, session: ChargingSession, actor: str, now
     return booking
 
 
-def end_session(*, session: ChargingSession, actor: str, now: datetime) -> Booking | None:
+def end_session(*, session: ChargingSession, actor: Actor, now: datetime) -> Booking | None:
     """A session of a booking ended: mostly the booking with it. None where no booking was used.
 
     One whose meter proves that nothing was charged leaves the booking charging and the slot its holder's until the
@@ -65,7 +66,7 @@ def end_session(*, session: ChargingSession, actor: str, now: datetime) -> Booki
     return booking
 
 
-def complete(*, booking_id: int, at: datetime, actor: str, now: datetime) -> Booking:
+def complete(*, booking_id: int, at: datetime, actor: Actor, now: datetime) -> Booking:
     """The session ended at `at`: the EVSE is free after the turnaround, once the vehicle has left. Raises WrongStatus."""
     with calendars.one_operation():
         booking = lock_booking(booking_id)
@@ -73,7 +74,7 @@ def complete(*, booking_id: int, at: datetime, actor: str, now: datetime) -> Boo
     return booking
 
 
-def vehicle_left(*, evse: Evse, actor: str, now: datetime) -> None:
+def vehicle_left(*, evse: Evse, actor: Actor, now: datetime) -> None:
     """The charger says that nobody is plugged in: what a completed booking kept for its vehicle is free.
 
     The EVSE is locked.
@@ -88,7 +89,7 @@ def vehicle_left(*, evse: Evse, actor: str, now: datetime) -> None:
         calendars.mark_changed([evse.pk], at=now)
 
 
-def _begin(booking: Booking, session: ChargingSession, actor: str, now: datetime) -> None:
+def _begin(booking: Booking, session: ChargingSession, actor: Actor, now: datetime) -> None:
     request_log.decline_pending(booking, "The vehicle is charging already.", actor=actor, now=now)
     given_up = occupancy.drop_pending(booking)
     booking.enforcement, booking.enforcement_why, booking.next_try_at = Enforcement.USED, "", None
@@ -110,7 +111,7 @@ def _begin(booking: Booking, session: ChargingSession, actor: str, now: datetime
     calendars.mark_changed([*given_up, *freed], at=now)
 
 
-def _take_up_again(booking: Booking, session: ChargingSession, actor: str, now: datetime) -> None:
+def _take_up_again(booking: Booking, session: ChargingSession, actor: Actor, now: datetime) -> None:
     """Raises WrongStatus where the slot is over, or the booking charges elsewhere."""
     runs = booking.session is not None and booking.session.ended_at is None
     is_over = booking.status in {BookingStatus.COMPLETED, BookingStatus.NO_SHOW} and booking.is_ours
@@ -189,7 +190,7 @@ def _is_metered(session: ChargingSession) -> bool:
     return is_told and UNPROVEN.isdisjoint(session.flags)
 
 
-def _complete(booking: Booking, at: datetime, actor: str, now: datetime) -> None:
+def _complete(booking: Booking, at: datetime, actor: Actor, now: datetime) -> None:
     session = booking.session
     request_log.decline_pending(booking, "The vehicle has left.", actor=actor, now=now)
     booking.metered_wh = interruption.metered_wh(booking)
@@ -203,7 +204,7 @@ def _complete(booking: Booking, at: datetime, actor: str, now: datetime) -> None
     interruption.judge(booking, at, actor=actor, now=now)
 
 
-def _end_later_session(booking: Booking, session: ChargingSession, actor: str, now: datetime) -> None:
+def _end_later_session(booking: Booking, session: ChargingSession, actor: Actor, now: datetime) -> None:
     """Its energy counts, its place is free after it; the status is what it was."""
     booking.metered_wh = interruption.metered_wh(booking)
     at = session.ended_at or now

@@ -7,6 +7,7 @@ from hashlib import sha256
 
 from django.db import transaction
 
+from bookings.actors import Actor
 from bookings.core import calendars, occupancy
 from bookings.core.locking import lock_bookings, lock_depot, lock_evses, lock_ids
 from bookings.errors import (
@@ -40,7 +41,7 @@ class Proposal:
     stays: bool = False
 
 
-def close_evse(*, evse: Evse, period: Period, reason: str = "", actor: str, now: datetime) -> Closure:
+def close_evse(*, evse: Evse, period: Period, reason: str = "", actor: Actor, now: datetime) -> Closure:
     """Take an EVSE out of use. New bookings are refused in the whole span at once; what stands in it stays until
     `clear_closure` or a manager moves or cancels it. Raises InThePast or EvseUnknown."""
     if period.ends_at <= now:
@@ -49,8 +50,8 @@ def close_evse(*, evse: Evse, period: Period, reason: str = "", actor: str, now:
         if lock_evses([evse.pk])[evse.pk].is_withdrawn:
             raise EvseUnknown(f"{evse} is not there any more.")
         closure = Closure.objects.create(
-            evse=evse, starts_at=period.starts_at, ends_at=period.ends_at, reason=reason[:200], created_by=actor,
-            created_at=now,
+            evse=evse, starts_at=period.starts_at, ends_at=period.ends_at, reason=reason[:200],
+            created_at=now, **actor.columns("created_by"),
         )  # fmt: skip
         occupancy.fill_closures(evse.pk, closure.period)
         _tell(closure, now)
@@ -82,7 +83,7 @@ def version_of(proposals: Sequence[Proposal]) -> str:
 
 
 def clear_closure(
-    *, closure_id: int, seen_version: str | None = None, actor: str, now: datetime
+    *, closure_id: int, seen_version: str | None = None, actor: Actor, now: datetime
 ) -> list[Proposal]:
     """Move what can be moved and cancel the rest, as `affected` proposes, in one transaction.
 
@@ -99,7 +100,7 @@ def clear_closure(
         return [_carry_out(proposal, closure, actor, now) for proposal in proposals]
 
 
-def lift_closure(*, closure_id: int, actor: str, now: datetime) -> Closure:
+def lift_closure(*, closure_id: int, now: datetime) -> Closure:
     """Put the EVSE back into use before its time. Raises WrongStatus when that was done already."""
     evse_id = Closure.objects.values_list("evse_id", flat=True).get(pk=closure_id)
     with calendars.one_operation():
@@ -208,7 +209,7 @@ class _Yard:
         return bool(fit.standards(evse) & fit.standards(self.closed))
 
 
-def _carry_out(proposal: Proposal, closure: Closure, actor: str, now: datetime) -> Proposal:
+def _carry_out(proposal: Proposal, closure: Closure, actor: Actor, now: datetime) -> Proposal:
     booking = proposal.booking
     if proposal.stays:
         return proposal
@@ -226,7 +227,7 @@ def _carry_out(proposal: Proposal, closure: Closure, actor: str, now: datetime) 
     return Proposal(booking, None)
 
 
-def _move(booking: Booking, target: Evse, actor: str, now: datetime) -> None:
+def _move(booking: Booking, target: Evse, actor: Actor, now: datetime) -> None:
     wanted = Change(
         period=booking.period, evse=target, vehicle=booking.vehicle, tokens=None, power_w=None,
         evse_asked=True, needs=request_log.needs_of(booking), is_rescue=True,

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
+from bookings.actors import SCHEDULER, Actor
 from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.constraints import violation_raises
 from bookings.core.locking import lock_booking, lock_depot, lock_ids
@@ -48,7 +49,7 @@ from depots.models import Evse
 from depots.periods import Period
 
 
-def request_booking(request: SlotRequest, *, actor: str, now: datetime) -> Booking:
+def request_booking(request: SlotRequest, *, actor: Actor, now: datetime) -> Booking:
     """Book at once, or ask where the depot or a partner decides: CONFIRMED or REQUESTED.
 
     Raises a BookingError; nothing is left behind then.
@@ -68,7 +69,7 @@ def request_booking(request: SlotRequest, *, actor: str, now: datetime) -> Booki
     return booking
 
 
-def hold_slot(request: SlotRequest, *, actor: str, now: datetime) -> Booking:
+def hold_slot(request: SlotRequest, *, actor: Actor, now: datetime) -> Booking:
     """Keep a slot for the term `hold_min` while its dispatcher reads the terms and confirms. Raises a BookingError."""
     if request.option.is_mirror:
         raise NotOpenToYou("A partner's slot cannot be held, only requested.")
@@ -77,7 +78,7 @@ def hold_slot(request: SlotRequest, *, actor: str, now: datetime) -> Booking:
         return _begin(_named(request, now), terms, locked, BookingStatus.HELD, actor=actor, now=now)
 
 
-def confirm_hold(*, booking_id: int, seen_version: int | None = None, actor: str, now: datetime) -> Booking:
+def confirm_hold(*, booking_id: int, seen_version: int | None = None, actor: Actor, now: datetime) -> Booking:
     """Turn a hold into a booking, or into a request where the depot decides.
 
     Raises WrongStatus when it ran out, ChangedMeanwhile when the depot has closed its EVSE since `seen_version` and put
@@ -130,7 +131,7 @@ def sweep_holds(evse_ids: Sequence[int], span: Period, *, now: datetime) -> None
         ends_at__gt=span.starts_at - availability.FAR,
     ).order_by("pk")  # fmt: skip
     for booking in overdue.select_for_update(no_key=True):
-        lifecycle.move(booking, BookingStatus.EXPIRED, actor="scheduler", at=now)
+        lifecycle.move(booking, BookingStatus.EXPIRED, actor=SCHEDULER, at=now)
 
 
 def candidates(evses: Sequence[Evse], needs: Needs, wanted: Evse | None) -> list[Evse]:
@@ -276,7 +277,7 @@ def _counts(option: BookingOption, terms: Terms) -> bool:
 
 
 def _begin(
-    named: _Named, terms: Terms, locked: set[int], status: BookingStatus, *, actor: str, now: datetime
+    named: _Named, terms: Terms, locked: set[int], status: BookingStatus, *, actor: Actor, now: datetime
 ) -> Booking:
     """Look and take, under the locks of `_lock_places`: the heart of every booking at a depot of ours."""
     request, option = named.request, named.request.option
@@ -337,7 +338,9 @@ def _booking(request: SlotRequest, terms: Terms, evse: Evse | None, watts: int, 
     )
 
 
-def _ask_partner(named: _Named, terms: Terms, asked: dict[str, Any], *, actor: str, now: datetime) -> Booking:
+def _ask_partner(
+    named: _Named, terms: Terms, asked: dict[str, Any], *, actor: Actor, now: datetime
+) -> Booking:
     """A booking at a partner's depot occupies nothing here; it stays requested until the partner has answered."""
     request, terms = named.request, replace(terms, approval=True)
     periods.check_period(terms, request.option.depot, request.period, now=now)

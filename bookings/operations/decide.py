@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from bookings.actors import Actor
 from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.constraints import violation_raises
 from bookings.core.locking import lock_booking
@@ -21,7 +22,7 @@ def decide(
     accept: bool,
     reason: str = "",
     seen_version: int | None = None,
-    actor: str,
+    actor: Actor,
     now: datetime,
 ) -> Booking:
     """The depot's answer to the open ask of a booking, a new one or a change.
@@ -45,7 +46,7 @@ def decide(
     return booking
 
 
-def _accept(booking: Booking, request: BookingRequest, reason: str, actor: str, now: datetime) -> None:
+def _accept(booking: Booking, request: BookingRequest, reason: str, actor: Actor, now: datetime) -> None:
     change = target = None
     if request.kind == BookingRequest.Kind.CHANGE:
         change, target = change_plan.from_request(booking, request)
@@ -67,7 +68,7 @@ def _accept(booking: Booking, request: BookingRequest, reason: str, actor: str, 
         )
 
 
-def _decline(booking: Booking, request: BookingRequest, reason: str, actor: str, now: datetime) -> None:
+def _decline(booking: Booking, request: BookingRequest, reason: str, actor: Actor, now: datetime) -> None:
     request_log.settle(request, BookingRequest.Decision.DECLINED, reason=reason, actor=actor, now=now)
     booking.decide_until = None
     detail = {"reason": reason} if reason else {}
@@ -82,7 +83,7 @@ def _decline(booking: Booking, request: BookingRequest, reason: str, actor: str,
     drop_change(booking, detail, actor=actor, now=now)
 
 
-def drop_change(booking: Booking, detail: dict[str, str], *, actor: str, now: datetime) -> None:
+def drop_change(booking: Booking, detail: dict[str, str], *, actor: Actor, now: datetime) -> None:
     """A change that will not happen gives its kept place back; a booking nobody ever confirmed goes with it."""
     if booking.status == BookingStatus.REQUESTED:
         lifecycle.move(

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from bookings.actors import SCHEDULER
 from bookings.core import calendars, lifecycle
 from bookings.core.locking import lock_booking
 from bookings.errors import NothingToDecide, WrongStatus
 from bookings.models import Booking, BookingRequest, BookingStatus
 from bookings.operations import request_log
 from bookings.operations.decide import drop_change
-
-ACTOR = "scheduler"
 
 
 def expire_hold(*, booking_id: int, now: datetime) -> Booking:
@@ -23,7 +22,7 @@ def expire_hold(*, booking_id: int, now: datetime) -> Booking:
         booking = lock_booking(booking_id)
         if booking.held_until is None or booking.held_until > now:
             raise WrongStatus(booking.status, BookingStatus.EXPIRED)
-        lifecycle.move(booking, BookingStatus.EXPIRED, actor=ACTOR, at=now)
+        lifecycle.move(booking, BookingStatus.EXPIRED, actor=SCHEDULER, at=now)
     return booking
 
 
@@ -40,16 +39,16 @@ def fail_undecided(*, booking_id: int, now: datetime) -> Booking:
         ):
             raise NothingToDecide("Nothing of this booking is overdue.")
         text = "The depot did not decide in time."
-        request_log.settle(request, BookingRequest.Decision.FAILED, reason=text, actor=ACTOR, now=now)
+        request_log.settle(request, BookingRequest.Decision.FAILED, reason=text, actor=SCHEDULER, now=now)
         booking.decide_until = None
         if booking.status == BookingStatus.REQUESTED:
             booking.note = text
             lifecycle.move(
-                booking, BookingStatus.FAILED, actor=ACTOR, at=now, detail={"reason": text},
+                booking, BookingStatus.FAILED, actor=SCHEDULER, at=now, detail={"reason": text},
                 fields=["decide_until", "note"],
             )  # fmt: skip
         else:
-            drop_change(booking, {"reason": text}, actor=ACTOR, now=now)
+            drop_change(booking, {"reason": text}, actor=SCHEDULER, now=now)
     return booking
 
 
@@ -59,8 +58,8 @@ def mark_no_show(*, booking_id: int, now: datetime) -> Booking:
         booking = lock_booking(booking_id)
         if booking.no_show_at() > now or not booking.is_ours:
             raise WrongStatus(booking.status, BookingStatus.NO_SHOW)
-        request_log.decline_pending(booking, "The vehicle did not come.", actor=ACTOR, now=now)
-        lifecycle.move(booking, BookingStatus.NO_SHOW, actor=ACTOR, at=now)
+        request_log.decline_pending(booking, "The vehicle did not come.", actor=SCHEDULER, now=now)
+        lifecycle.move(booking, BookingStatus.NO_SHOW, actor=SCHEDULER, at=now)
     return booking
 
 
@@ -70,7 +69,7 @@ def complete_overdue_remote(*, booking_id: int, now: datetime) -> Booking:
         booking = lock_booking(booking_id)
         if booking.is_ours or booking.status != BookingStatus.CHARGING or booking.ends_at > now:
             raise WrongStatus(booking.status, BookingStatus.COMPLETED)
-        lifecycle.adopt(booking, BookingStatus.COMPLETED, actor=ACTOR, at=now, detail={})
+        lifecycle.adopt(booking, BookingStatus.COMPLETED, actor=SCHEDULER, at=now, detail={})
     return booking
 
 
@@ -83,8 +82,10 @@ def fail_unanswered_remote(*, booking_id: int, now: datetime) -> Booking:
         booking.note = "The partner did not answer in time."
         if (request := booking.pending_request) is not None:
             request_log.settle(
-                request, BookingRequest.Decision.FAILED, reason=booking.note, actor=ACTOR, now=now
+                request, BookingRequest.Decision.FAILED, reason=booking.note, actor=SCHEDULER, now=now
             )
         detail = {"reason": booking.note}
-        lifecycle.adopt(booking, BookingStatus.FAILED, actor=ACTOR, at=now, detail=detail, fields=["note"])
+        lifecycle.adopt(
+            booking, BookingStatus.FAILED, actor=SCHEDULER, at=now, detail=detail, fields=["note"]
+        )
     return booking

@@ -4,13 +4,14 @@ from datetime import datetime
 
 from django.db import transaction
 
+from bookings.actors import Actor
 from bookings.core import lifecycle
 from bookings.core.locking import lock_booking
 from bookings.errors import ChangedMeanwhile
 from bookings.models import Booking
 
 
-def mark_seen(*, booking_id: int, seen_version: int | None = None, actor: str, now: datetime) -> Booking:
+def mark_seen(*, booking_id: int, seen_version: int | None = None, actor: Actor, now: datetime) -> Booking:
     """A dispatcher has looked at what the depot changed; the mark goes for the whole fleet.
 
     Raises ChangedMeanwhile when the depot's latest change came after the version that was looked at.

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
+from bookings.actors import Actor
 from bookings.core import lifecycle
 from bookings.core.locking import lock_booking
 from bookings.errors import WrongStatus
@@ -41,7 +42,7 @@ class RemoteState:
 Reading = Callable[[Booking, BookingRequest | None], RemoteState]
 
 
-def adopt_remote(*, booking_id: int, state: RemoteState | Reading, actor: str, now: datetime) -> Booking:
+def adopt_remote(*, booking_id: int, state: RemoteState | Reading, actor: Actor, now: datetime) -> Booking:
     """Take over what the partner says. Saying the same twice changes nothing and leaves no event.
 
     A Reading is given the locked booking and the ask that waits by then: another may have taken the place of the one
@@ -114,7 +115,7 @@ def _take_status(
     shown: dict[str, Any],
     *,
     surprising: bool,
-    actor: str,
+    actor: Actor,
     now: datetime,
 ) -> None:
     assert state.status is not None
@@ -146,7 +147,7 @@ def _take_rest(
     fields: list[str],
     shown: dict[str, Any],
     *,
-    actor: str,
+    actor: Actor,
     now: datetime,
 ) -> None:
     """Same status: the answer to a change, an EVSE assigned, or a move by the partner."""

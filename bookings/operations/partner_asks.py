@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db.models import Q
 
+from bookings.actors import Actor
 from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.locking import lock_booking
 from bookings.errors import BookingError, NothingToChange, RequestIdInUse, WrongStatus
@@ -39,7 +40,7 @@ def find_asked(fleet: Organisation, party: tuple[str, str], request_id: str) -> 
     return found.select_related("depot__operator", "option", "evse", "fleet", "vehicle").first()
 
 
-def ask_to_book(request: SlotRequest, *, actor: str, now: datetime) -> Booking:
+def ask_to_book(request: SlotRequest, *, actor: Actor, now: datetime) -> Booking:
     """Book, or keep the refusal as a DECLINED booking. Two at once with one request id end as one booking.
 
     Raises RequestIdInUse when the id belongs to a booking that another message made.
@@ -81,7 +82,7 @@ def ask_to_change(
     authorization_reference: str = "",
     received: dict[str, Any],
     fingerprint: str,
-    actor: str,
+    actor: Actor,
     now: datetime,
 ) -> Booking:
     """Change, or keep the refusal as a DECLINED ask; what is booked already is granted and changes nothing.
@@ -107,7 +108,7 @@ def ask_to_change(
 
 
 def ask_to_cancel(
-    *, booking_id: int, reason: str, received: dict[str, Any], fingerprint: str, actor: str, now: datetime
+    *, booking_id: int, reason: str, received: dict[str, Any], fingerprint: str, actor: Actor, now: datetime
 ) -> Booking:
     """Cancel, or keep the refusal (too late) as a DECLINED ask. Raises WrongStatus for a booking that is over."""
     try:
@@ -160,7 +161,7 @@ def _granted(
     asked: dict[str, Any],
     received: dict[str, Any],
     fingerprint: str,
-    actor: str,
+    actor: Actor,
     now: datetime,
 ) -> Booking:
     """A partner that asks for what it has gets it, and takes back a change that was still waiting."""
@@ -185,7 +186,7 @@ def _declined(
     reason: str,
     received: dict[str, Any],
     fingerprint: str,
-    actor: str,
+    actor: Actor,
     now: datetime,
 ) -> Booking:
     with calendars.one_operation():

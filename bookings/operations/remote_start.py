@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from bookings.actors import Actor
 from bookings.core import calendars, lifecycle
 from bookings.core.locking import lock_booking, lock_bookings
 from bookings.core.versions import SEEN_WHOLE, check_version
@@ -24,7 +25,7 @@ EVENT = {Action.REMOTE_START: "remote_start", Action.REMOTE_STOP: "remote_stop"}
 
 
 def start_remotely(
-    *, booking_id: int, seen_version: int | None = None, actor: str, now: datetime
+    *, booking_id: int, seen_version: int | None = None, actor: Actor, now: datetime
 ) -> ChargerCommand:
     """Ask the charger to begin charging for the booking, with one of its tokens that fits, else its secret.
 
@@ -46,7 +47,7 @@ def start_remotely(
 
 
 def stop_remotely(
-    *, booking_id: int, seen_version: int | None = None, actor: str, now: datetime
+    *, booking_id: int, seen_version: int | None = None, actor: Actor, now: datetime
 ) -> ChargerCommand:
     """Ask the charger to end the booking's session. Raises WrongStatus, ChargerOffline, ChangedMeanwhile."""
     with calendars.one_operation():
@@ -87,7 +88,7 @@ def take_remote_answer(command: ChargerCommand, *, now: datetime) -> None:
         after = command.answer if command.state == State.ANSWERED else "no_answer"
         detail = {"command": command.pk, "text": command.answer_text[:200]}
         lifecycle.record(
-            booking, kind=kind, after=after[:20], actor=f"charger {command.charger}", at=now, detail=detail
+            booking, kind=kind, after=after[:20], actor=Actor.charger(command.charger), at=now, detail=detail
         )
 
 
@@ -99,7 +100,7 @@ def _charger(booking: Booking, now: datetime) -> Charger:
 
 
 def _send(
-    booking: Booking, charger: Charger, action: str, payload: dict[str, Any], actor: str, now: datetime
+    booking: Booking, charger: Charger, action: str, payload: dict[str, Any], actor: Actor, now: datetime
 ) -> ChargerCommand:
     waiting = charger.commands.filter(
         action=action, reservation_id=booking.reservation_id, state__in=[State.QUEUED, State.SENT],

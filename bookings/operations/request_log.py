@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db.models import Q
 
+from bookings.actors import RULE, Actor
 from bookings.models import Booking, BookingOption, BookingRequest, BookingToken, Vehicle
 from bookings.rules.fit import Needs
 from depots.models import Evse
@@ -58,7 +59,7 @@ def log(
     accepted: bool,
     received: dict[str, Any] | None = None,
     fingerprint: str = "",
-    actor: str,
+    actor: Actor,
     now: datetime,
 ) -> BookingRequest:
     """Keep an ask, decided at once or pending."""
@@ -69,9 +70,9 @@ def log(
         asked=asked,
         received=received,
         fingerprint=fingerprint,
-        asked_by=actor,
         asked_at=now,
         decided_at=now if accepted else None,
+        **actor.columns("asked_by"),
     )
 
 
@@ -83,7 +84,7 @@ def log_declined(
     *,
     received: dict[str, Any] | None,
     fingerprint: str,
-    actor: str,
+    actor: Actor,
     now: datetime,
 ) -> BookingRequest:
     """Keep an ask that was refused by a rule."""
@@ -94,11 +95,11 @@ def log_declined(
         asked=asked,
         received=received,
         fingerprint=fingerprint,
-        asked_by=actor,
         asked_at=now,
         decided_at=now,
-        decided_by="rule",
         reason=reason[:300],
+        **actor.columns("asked_by"),
+        **RULE.columns("decided_by"),
     )
 
 
@@ -139,19 +140,21 @@ def needs_of_waiting(bookings: Collection[Booking]) -> dict[int, Needs]:
 
 
 def settle(
-    request: BookingRequest, decision: BookingRequest.Decision, *, reason: str = "", actor: str, now: datetime
+    request: BookingRequest,
+    decision: BookingRequest.Decision,
+    *,
+    reason: str = "",
+    actor: Actor,
+    now: datetime,
 ) -> None:
     """Write the decision of a pending ask; it is final afterwards."""
-    request.decision, request.reason, request.decided_at, request.decided_by = (
-        decision,
-        reason[:300],
-        now,
-        actor,
-    )
-    request.save(update_fields=["decision", "reason", "decided_at", "decided_by"])
+    written = {"decision": decision, "reason": reason[:300], "decided_at": now, **actor.columns("decided_by")}
+    for column, value in written.items():
+        setattr(request, column, value)
+    request.save(update_fields=list(written))
 
 
-def decline_pending(booking: Booking, reason: str, *, actor: str, now: datetime) -> BookingRequest | None:
+def decline_pending(booking: Booking, reason: str, *, actor: Actor, now: datetime) -> BookingRequest | None:
     """An open ask that events have overtaken is declined: nothing of the booking waits for a decision any more."""
     request = booking.pending_request
     if request is not None:

@@ -30,9 +30,7 @@ def version_of(terms: dict[str, Any]) -> str:
     return sha256(json.dumps(terms, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def set_terms(
-    *, depot: Depot, terms: dict[str, Any], seen_version: str, actor: str, now: datetime
-) -> TermsOverride:
+def set_terms(*, depot: Depot, terms: dict[str, Any], seen_version: str, now: datetime) -> TermsOverride:
     """Set all terms of the depot. Raises TermsImpossible where nothing could be booked under them, at an option that has
     some of its own too, and ChangedMeanwhile when somebody set others since `seen_version`."""
     with transaction.atomic():

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import NAMESPACE_URL, uuid5
 
+from bookings.actors import Actor
 from bookings.errors import BookingError, RequestIdInUse, TooLateToUndo
 from bookings.models import Booking, BookingStatus, BookingToken, Vehicle
 from bookings.operations.cancel import cancel_booking
@@ -61,7 +62,7 @@ def can_undo(undo: Undo, booking: Booking, *, now: datetime) -> bool:
     return _is_ahead(booking.period, now)
 
 
-def undo(undo: Undo, *, actor: str, now: datetime) -> Booking:
+def undo(undo: Undo, *, actor: Actor, now: datetime) -> Booking:
     """The booking as it was. A cancelled one is made anew, with a new reference, if its slot is still free.
 
     A second click finds it done. Raises TooLateToUndo, ChangedMeanwhile, or whatever the terms say against it.
@@ -82,7 +83,7 @@ def named(tokens: list[BookingToken]) -> tuple[TokenName, ...]:
     return tuple(TokenName(token.uid, token.type, contract_id=token.contract_id) for token in tokens)
 
 
-def _taken_back(undo: Undo, actor: str, now: datetime) -> Booking:
+def _taken_back(undo: Undo, actor: Actor, now: datetime) -> Booking:
     if undo.act == Act.MADE:
         return cancel_booking(
             booking_id=undo.booking_id, reason="NO_CANCELED", note="Undone at once.", by=Booking.Side.FLEET,
@@ -127,7 +128,7 @@ def _request_id(gone: Booking) -> str:
     return str(uuid5(NAMESPACE_URL, f"undo:{gone.reference}"))
 
 
-def _made_anew(undo: Undo, actor: str, now: datetime) -> Booking:
+def _made_anew(undo: Undo, actor: Actor, now: datetime) -> Booking:
     """All that was asked for then, its power too."""
     gone = Booking.objects.select_related("fleet", "option__depot", "vehicle", "evse").get(pk=undo.booking_id)
     slot = SlotRequest(

@@ -14,6 +14,7 @@ from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, prefetch_r
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 
+from bookings.actors import Actor
 from bookings.models import Booking, BookingEvent, BookingRequest, Closure, Token, Vehicle
 from bookings.rules.agreements import guests_admit
 from depots.models import Charger, Depot, Membership, Organisation, User
@@ -172,6 +173,22 @@ def fleet_member(user: Person) -> set[int]:
     if not found:
         raise Http404
     return found
+
+
+def as_dispatcher(user: Person) -> Actor:
+    """This person as whoever acts for a fleet."""
+    return Actor.dispatcher(user.get_username())
+
+
+def as_manager(user: Person) -> Actor:
+    """This person as whoever acts for a depot."""
+    return Actor.manager(user.get_username())
+
+
+def as_either(user: Person, found: Booking) -> Actor:
+    """As its dispatcher, where the booking is one of their own, else as the depot's manager."""
+    is_own = found.fleet_id in fleets_booked_for(user)
+    return as_dispatcher(user) if is_own else as_manager(user)
 
 
 def _organisations(user: Person, roles: Collection[str]) -> set[int]:

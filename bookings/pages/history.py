@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from bookings.actors import RULE, Actor, ActorKind
 from bookings.core import differences
 from bookings.models import (
     ENFORCEMENT_WHY,
@@ -164,19 +165,27 @@ def _at_another(detail: dict[str, Any]) -> str:
     return f"At {there} instead of {booked}" if booked and there else ""
 
 
-def _by(actor: str, booking: Booking, known: set[str], is_fleet: bool) -> str:
-    if actor.lower() in known:
-        return actor
-    if actor in {"scheduler", "enforcement"}:
+def _by(actor: Actor, booking: Booking, known: set[str], is_fleet: bool) -> str:
+    if actor.is_person:
+        return actor.name if actor.name.lower() in known else _side(actor, booking, is_fleet)
+    if actor.kind == ActorKind.BERTH:
         return "Berth"
-    if "@" in actor:
-        return booking.depot.operator.name if is_fleet else booking.fleet.name
-    return actor.replace("partner ", "Partner ").replace("charger ", "Charger ")
+    words = str(actor)
+    return words[:1].upper() + words[1:]
+
+
+def _side(actor: Actor, booking: Booking, is_fleet: bool) -> str:
+    """For whom a person who is not named acts. Who is no colleague acts for the other side, where it was not kept."""
+    if actor.kind == ActorKind.PERSON:
+        is_of_depot = is_fleet
+    else:
+        is_of_depot = actor.kind == ActorKind.MANAGER
+    return booking.depot.operator.name if is_of_depot else booking.fleet.name
 
 
 def _is_refused_by_rule(ask: BookingRequest) -> bool:
     """Every other ask left an event of its own."""
-    return ask.decision == BookingRequest.Decision.DECLINED and ask.decided_by == "rule"
+    return ask.decision == BookingRequest.Decision.DECLINED and ask.decided_by == RULE
 
 
 def _of_refusal(ask: BookingRequest, booking: Booking, known: set[str], is_fleet: bool) -> TimelineEntry:
@@ -188,8 +197,8 @@ def _of_refusal(ask: BookingRequest, booking: Booking, known: set[str], is_fleet
     )
 
 
-def _colleagues(actors: set[str], organisation_ids: Iterable[int]) -> set[str]:
-    people = [actor for actor in actors if "@" in actor]
+def _colleagues(actors: set[Actor], organisation_ids: Iterable[int]) -> set[str]:
+    people = [actor.name for actor in actors if actor.is_person]
     rows = User.objects.filter(email__in=people, memberships__organisation__in=list(organisation_ids))
     return {email.lower() for email in rows.values_list("email", flat=True)}
 

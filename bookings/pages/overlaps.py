@@ -10,6 +10,7 @@ from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
+from bookings.actors import Actor
 from bookings.models import Booking, BookingEvent, Vehicle
 from bookings.pages import wording
 from depots.cards import card_number
@@ -39,13 +40,15 @@ def overlapping(
 
 
 def unheard_of(
-    found: Iterable[Booking], *, told: Collection[int], since: datetime | None, actor: str
+    found: Iterable[Booking], *, told: Collection[int], since: datetime | None, actor: Actor
 ) -> list[Booking]:
     """Those that somebody has not been told of: not shown to them, nor made by themselves since `since`."""
     left = [booking for booking in found if booking.pk not in told]
     if not left or since is None:
         return left
-    own = BookingEvent.objects.filter(booking__in=left, actor=actor, before="", kind="status", at__gte=since)
+    own = BookingEvent.objects.filter(
+        booking__in=left, **actor.columns("actor"), before="", kind="status", at__gte=since
+    )
     mine = set(own.values_list("booking", flat=True))
     return [booking for booking in left if booking.pk not in mine]
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from itertools import count
 
 from bookings import operations
+from bookings.actors import Actor
 from bookings.errors import BookingError, WrongStatus
 from bookings.models import Booking, BookingOption, BookingStatus, Vehicle
 from bookings.search.bookable import evses_with_bays
@@ -201,7 +202,7 @@ class History:
     def _charge(self, one: Planned, at: datetime) -> Iterable[tuple[datetime, Step]]:
         booking = _fresh(self._bookings[one.key])
         session = self.meters.begin(booking, at)
-        actor = f"charger {booking.evse.charger}" if booking.evse else "charger"
+        actor = Actor.charger(booking.evse.charger if booking.evse else "")
         try:
             booking = operations.start_charging(booking_id=booking.pk, session=session, actor=actor, now=at)
         except WrongStatus:
@@ -216,7 +217,7 @@ class History:
     def _finish(self, one: Planned, at: datetime) -> Iterable[tuple[datetime, Step]]:
         booking = _fresh(self._bookings[one.key])
         self.meters.end(booking, at, one.chance)
-        actor = f"charger {booking.evse.charger}" if booking.evse else "charger"
+        actor = Actor.charger(booking.evse.charger if booking.evse else "")
         operations.complete(booking_id=booking.pk, at=at, actor=actor, now=at)
         return ()
 
@@ -259,9 +260,10 @@ def _fresh(booking: Booking) -> Booking:
     return Booking.objects.select_related("evse__charger", "vehicle", "session").get(pk=booking.pk)
 
 
-def _dispatcher(one: Planned) -> str:
-    return f"dispatcher@{one.firm.name.lower()}.example"
+def _dispatcher(one: Planned) -> Actor:
+    return Actor.dispatcher(f"dispatcher@{one.firm.name.lower()}.example")
 
 
-def _manager(one: Planned) -> str:
-    return f"manager@{'nordfracht' if one.depot.code.startswith('NF') else 'ladepark'}.example"
+def _manager(one: Planned) -> Actor:
+    operator = "nordfracht" if one.depot.code.startswith("NF") else "ladepark"
+    return Actor.manager(f"manager@{operator}.example")

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib.auth.hashers import make_password
 from django.db import connection, transaction
 
+from bookings.actors import Actor
 from bookings.imports.depots import write_depot_file
 from bookings.imports.vehicles import write_vehicle_file
 from bookings.models import Booking
@@ -19,7 +20,6 @@ from depots.imports.documents import Document
 from depots.models import Agreement, Depot, Evse, Membership, Organisation, User
 from depots.periods import Period
 
-ACTOR = "demo"
 PASSWORD = "berth-demo"  # noqa: S105 - printed at every start
 # The agreements are older than the oldest booking made under them.
 OPENED_BEFORE = timedelta(days=60)
@@ -73,7 +73,7 @@ def _found(now: datetime) -> None:
             },
         )
     _add_people()
-    write_depot_file(_document(depot_file()), actor=ACTOR, now=now - OPENED_BEFORE)
+    write_depot_file(_document(depot_file()), now=now - OPENED_BEFORE)
     for firm in FIRMS:
         if firm.emsp_party_id:
             write_vehicle_file(_document(vehicle_file(firm)), fleet=_organisation(firm))
@@ -119,7 +119,7 @@ def _close_for_repairs(now: datetime) -> None:
         evse=evse,
         period=span,
         reason="The cable is being replaced.",
-        actor="manager@ladepark.example",
+        actor=Actor.manager("manager@ladepark.example"),
         now=now,
     )
 

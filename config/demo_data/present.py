@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from bookings import operations
+from bookings.actors import Actor
 from bookings.errors import BookingError
 from bookings.models import Booking, BookingOption, BookingStatus, Vehicle
 from bookings.search.bookable import bookable_options
@@ -73,7 +74,7 @@ def _open_slots(
 def _first(slots: Iterator[tuple[Vehicle, BookingOption, Period]], *, hold: bool, now: datetime) -> None:
     ask = operations.hold_slot if hold else operations.request_booking
     for vehicle, option, period in slots:
-        actor = f"dispatcher@{vehicle.fleet.name.lower()}.example"
+        actor = Actor.dispatcher(f"dispatcher@{vehicle.fleet.name.lower()}.example")
         try:
             slot = operations.SlotRequest(fleet=vehicle.fleet, option=option, period=period, vehicle=vehicle)
             ask(slot, actor=actor, now=now)

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from bookings.actors import Actor
 from bookings.errors import WrongStatus
 from bookings.models import Booking, BookingOption
 from bookings.operations import SlotRequest, ask_to_book, ask_to_cancel, ask_to_change
@@ -143,7 +144,7 @@ def _book(partner: Partner, ask: Ask, operator: Organisation | None, now: dateti
         received=ask.received,
         fingerprint=ask.fingerprint,
     )
-    return ask_to_book(slot, actor=actor_of(ask.party), now=now)
+    return ask_to_book(slot, actor=Actor.partner(*ask.party), now=now)
 
 
 def _edit(partner: Partner, booking: Booking, ask: Ask, operator: Organisation | None, now: datetime) -> None:
@@ -154,7 +155,7 @@ def _edit(partner: Partner, booking: Booking, ask: Ask, operator: Organisation |
                 reason=ask.cancel_reason,
                 received=ask.received,
                 fingerprint=ask.fingerprint,
-                actor=actor_of(ask.party),
+                actor=Actor.partner(*ask.party),
                 now=now,
             )
         else:
@@ -185,7 +186,7 @@ def _change(
         authorization_reference=ask.authorization_reference,
         received=ask.received,
         fingerprint=ask.fingerprint,
-        actor=actor_of(ask.party),
+        actor=Actor.partner(*ask.party),
         now=now,
     )
 
@@ -245,7 +246,3 @@ def _evse(ask: Ask, option: BookingOption) -> Evse | None:
 
 def _evse_in(option: BookingOption, uid: str) -> Evse | None:
     return next((evse for evse in option.evses.all() if evse.uid.upper() == uid.upper()), None)
-
-
-def actor_of(party: tuple[str, str]) -> str:
-    return f"partner {party[0].upper()}*{party[1].upper()}"

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from django.db import transaction
 
+from bookings.actors import Actor
 from bookings.models import Booking, BookingOption, BookingRequest
 from bookings.operations import RemoteState, adopt_remote
 from roaming import deviations
@@ -161,7 +162,7 @@ def _take_over(
     def read(locked: Booking, ask: BookingRequest | None) -> RemoteState:
         return state_in(told, locked, ask, _posted(ask, answers) if ask else None, reason=reason)
 
-    actor = f"partner {told.country_code.upper()}*{told.party_id.upper()}"
+    actor = Actor.partner(told.country_code, told.party_id)
     adopt_remote(booking_id=booking.pk, state=read, actor=actor, now=now)
 
 

@@ -18,6 +18,7 @@ from django.db import transaction
 from django.db.models import F
 from django.dispatch import receiver
 
+from bookings.actors import SCHEDULER, Actor, ActorKind
 from bookings.models import Booking, BookingRequest, BookingStatus
 from bookings.operations import RemoteState, adopt_remote
 from bookings.signals import partner_asked
@@ -177,7 +178,7 @@ def refused(turn: Turn, refusal: Refused, *, now: datetime) -> str:
                 or f"Refused by the partner ({refusal.status_code or refusal.http_status}).",
                 ask_id=ask.pk,
             )
-            adopt_remote(booking_id=ask.booking_id, state=state, actor="partner", now=now)
+            adopt_remote(booking_id=ask.booking_id, state=state, actor=Actor(ActorKind.PARTNER, ""), now=now)
         deliveries.succeeded(turn.lease, now=now)
     return _offer_url(turn, ask)
 
@@ -268,7 +269,7 @@ def _give_up(ask: BookingRequest, reason: str, now: datetime) -> None:
         reason=reason,
         ask_id=ask.pk,
     )
-    adopt_remote(booking_id=ask.booking_id, state=state, actor="scheduler", now=now)
+    adopt_remote(booking_id=ask.booking_id, state=state, actor=SCHEDULER, now=now)
 
 
 def _cancelled_unheard(ask: BookingRequest, now: datetime) -> None:

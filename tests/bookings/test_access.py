@@ -22,6 +22,7 @@ from bookings.pages.urls import urlpatterns
 from depots.models import Membership, User
 from tests.bookings.people import client_of
 from tests.factories import (
+    MANAGER,
     NOW,
     book_slot,
     make_charger,
@@ -144,7 +145,7 @@ def world() -> World:
         )
         for n, vehicle in enumerate(vehicles)
     )  # fmt: skip
-    closure = operations.close_evse(evse=evse, period=slot(20, 21), reason="Cable", actor="manager", now=NOW)
+    closure = operations.close_evse(evse=evse, period=slot(20, 21), reason="Cable", actor=MANAGER, now=NOW)
     people = {
         "dispatcher": make_user(ours),
         "viewer": make_user(ours, Membership.Role.VIEWER),

@@ -11,7 +11,17 @@ from bookings.models import Booking, Occupancy
 from bookings.rules.entitlement import TokenName
 from bookings.rules.fit import Needs
 from depots.periods import Period
-from tests.factories import NOW, ask_for_slot, make_depot, make_evse, make_organisation, option_of, slot
+from tests.factories import (
+    MANAGER,
+    NOW,
+    PARTNER,
+    ask_for_slot,
+    make_depot,
+    make_evse,
+    make_organisation,
+    option_of,
+    slot,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -26,7 +36,7 @@ def ask(evse: Any, period: Period = slot(10, 11), **wishes: Any) -> Booking:
         "fleet": partner, "option": option_of(evse), "period": period, "needs": Needs(), "evse": None,
         "tokens": [TokenName("CARD1")], "power_w": None, "plate": "", "request_id": "R-1",
         "authorization_reference": "A-1", "party": PARTY, "received": {"request_id": "R-1"}, "fingerprint": "f1",
-        "actor": "partner", "now": NOW, **wishes,
+        "actor": PARTNER, "now": NOW, **wishes,
     }  # fmt: skip
     return ask_for_slot(**asked)
 
@@ -34,7 +44,7 @@ def ask(evse: Any, period: Period = slot(10, 11), **wishes: Any) -> Booking:
 def change(booking: Booking, period: Period, **wishes: Any) -> Booking:
     asked = {
         "booking_id": booking.pk, "period": period, "needs": Needs(), "evse": None, "tokens": None, "power_w": None,
-        "received": {}, "fingerprint": "f2", "actor": "partner", "now": NOW, **wishes,
+        "received": {}, "fingerprint": "f2", "actor": PARTNER, "now": NOW, **wishes,
     }  # fmt: skip
     return operations.ask_to_change(**asked)
 
@@ -71,7 +81,7 @@ def test_a_change_to_what_is_booked_already_is_granted_and_changes_nothing():
 
 def test_asking_for_what_is_booked_takes_back_a_change_that_waits():
     booking = ask(make_evse(make_depot(terms={"approval": True})))
-    operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
+    operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
     change(booking, slot(12, 13))
 
     back = change(booking, booking.period, fingerprint="f3")

@@ -13,6 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from bookings import operations
+from bookings.actors import Actor
 from bookings.models import Booking, BookingSession, Enforcement
 from bookings.pages.board import Window
 from bookings.pages.board.bars import Visit
@@ -22,6 +23,8 @@ from depots.models import ChargingSession, Depot, Evse, Membership, Organisation
 from depots.templatetags.berth import kilowatts
 from tests.bookings.people import client_of
 from tests.factories import (
+    DISPATCHER,
+    MANAGER,
     NOW,
     at,
     book_slot,
@@ -80,7 +83,7 @@ def book(
 ) -> Booking:
     return book_slot(
         fleet=fleet, option=option_of(evse), evse=evse, period=slot(start, end, day=day),
-        vehicle=make_vehicle(fleet, **fields), actor="dispatcher@fleet.example", now=NOW,
+        vehicle=make_vehicle(fleet, **fields), actor=Actor.dispatcher("dispatcher@fleet.example"), now=NOW,
     )  # fmt: skip
 
 
@@ -125,7 +128,7 @@ def test_a_guest_sees_its_own_bookings_and_of_others_only_that_a_time_is_taken(
     rival = make_fleet("Baltcargo")
     mine = book(evses[0], fleet, plate="IBK 7")
     theirs = book(evses[1], rival, plate="KLP 1")
-    operations.close_evse(evse=evses[2], period=slot(10, 12), reason="Secret works", actor="m", now=NOW)
+    operations.close_evse(evse=evses[2], period=slot(10, 12), reason="Secret works", actor=MANAGER, now=NOW)
     guest = client_of(make_user(fleet))
 
     page = html(guest)
@@ -180,7 +183,7 @@ def test_a_manager_moves_a_booking_and_is_told_how_to_undo_it(
         "version": booking.version,
     }  # fmt: skip
     assert [entry["evse"] for entry in answer.json()["entries"]] == [evses[1].uid]
-    assert booking.events.last().actor == "manager@ladepark.example"  # type: ignore[union-attr]
+    assert booking.events.last().actor == Actor.manager("manager@ladepark.example")  # type: ignore[union-attr]
 
     assert move(manager, booking, **answer.json()["undo"]).status_code == 200
     booking.refresh_from_db()
@@ -304,7 +307,9 @@ def test_a_stale_drag_is_refused_with_what_changed(
     manager: Client, evses: list[Evse], fleet: Organisation
 ) -> None:
     booking = book(evses[0], fleet)
-    operations.change_booking(booking_id=booking.pk, period=slot(14, 15), actor="d@fleet.example", now=NOW)
+    operations.change_booking(
+        booking_id=booking.pk, period=slot(14, 15), actor=Actor.dispatcher("d@fleet.example"), now=NOW
+    )
 
     answer = move(manager, booking, evse=evses[1].uid)
 
@@ -324,7 +329,9 @@ def test_other_cards_meanwhile_do_not_stop_a_drag(
 ) -> None:
     booking = book(evses[0], fleet)
     other = make_vehicle(fleet, plate="IBK 8", token="04AABBCCDD11")
-    operations.change_booking(booking_id=booking.pk, vehicle=other, actor="d@fleet.example", now=NOW)
+    operations.change_booking(
+        booking_id=booking.pk, vehicle=other, actor=Actor.dispatcher("d@fleet.example"), now=NOW
+    )
 
     answer = move(manager, booking, evse=evses[1].uid)
 
@@ -359,8 +366,8 @@ def test_a_change_that_waits_stands_beside_what_is_in_force(
     depot.terms.save()
     evse = make_evse(depot)
     booking = book(evse, fleet)
-    operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
-    operations.change_booking(booking_id=booking.pk, period=slot(14, 15), actor="d", now=NOW)
+    operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
+    operations.change_booking(booking_id=booking.pk, period=slot(14, 15), actor=DISPATCHER, now=NOW)
 
     page = html(manager)
 
@@ -529,7 +536,7 @@ def test_another_end_that_lowers_the_promised_power_asks_first(fleet: Organisati
     charging = book(evses[0], fleet)
     book_slot(
         fleet=fleet, option=option_of(evses[1]), period=slot(11, 13), vehicle=make_vehicle(fleet), power_w=350_000,
-        actor="test", now=NOW,
+        actor=DISPATCHER, now=NOW,
     )  # fmt: skip
     Booking.objects.filter(pk=charging.pk).update(status="charging", session=session(evses[0]))
 
@@ -644,7 +651,7 @@ def test_more_bookings_cost_no_more_queries(
     for hour in range(12, 20):
         for evse in evses:
             book(evse, fleet if hour % 2 else make_fleet(), hour, hour + 1)
-    operations.close_evse(evse=evses[1], period=slot(10, 12, day=1), actor="m", now=NOW)
+    operations.close_evse(evse=evses[1], period=slot(10, 12, day=1), actor=MANAGER, now=NOW)
     for _ in range(4):
         make_evse(evses[0].depot)
 
@@ -694,7 +701,7 @@ def test_a_bar_that_shows_nothing_any_more_is_taken_off(evses: list[Evse], fleet
         option=option_of(evses[0]),
         period=slot(10, 11),
         vehicle=make_vehicle(fleet),
-        actor="d",
+        actor=DISPATCHER,
         now=NOW,
     )
     operations.expire_hold(booking_id=hold.pk, now=NOW + timedelta(minutes=11))

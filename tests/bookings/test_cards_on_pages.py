@@ -15,6 +15,7 @@ from depots.models import Charger, ChargerCommand, ChargerMessage, Depot, Member
 from depots.operations import Start, start_session
 from tests.bookings.people import client_of
 from tests.factories import (
+    DISPATCHER,
     NOW,
     book_slot,
     make_charger,
@@ -63,10 +64,10 @@ def pages(depot: Depot, charger: Charger) -> list[str]:
         option=option_of(charger.evses.get(number=1)),
         vehicle=other,
         period=slot(10, 11),
-        actor="t",
+        actor=DISPATCHER,
         now=NOW,
     )
-    operations.change_booking(booking_id=booking.pk, vehicle=vehicle, actor="t", now=NOW)
+    operations.change_booking(booking_id=booking.pk, vehicle=vehicle, actor=DISPATCHER, now=NOW)
     start = Start(evse_number=2, token_uid=WALK_IN, key="k", at=NOW)
     start_session(charger_id=charger.pk, start=start, now=NOW)
     _say(charger, "Authorize", {"idTag": CARD})

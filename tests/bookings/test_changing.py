@@ -16,6 +16,9 @@ from depots.models import ChargingSession, Evse
 from depots.periods import Period
 from tests.bookings import test_asks as partner
 from tests.factories import (
+    CHARGER,
+    DISPATCHER,
+    MANAGER,
     NOW,
     at,
     book_slot,
@@ -29,8 +32,8 @@ from tests.factories import (
 
 pytestmark = pytest.mark.django_db
 
-BY_DEPOT: dict[str, Any] = {"by": "depot", "actor": "m", "now": NOW}
-BY_FLEET: dict[str, Any] = {"by": "fleet", "actor": "d", "now": NOW}
+BY_DEPOT: dict[str, Any] = {"by": "depot", "actor": MANAGER, "now": NOW}
+BY_FLEET: dict[str, Any] = {"by": "fleet", "actor": DISPATCHER, "now": NOW}
 
 
 def priced(*, per_hour: int = 60, approval: bool = False, **wishes: Any) -> Booking:
@@ -44,12 +47,12 @@ def priced(*, per_hour: int = 60, approval: bool = False, **wishes: Any) -> Book
         option=make_option(*evses),
         vehicle=truck,
         period=slot(10, 11),
-        actor="d",
+        actor=DISPATCHER,
         now=NOW,
         **wishes,
     )
     if approval:
-        operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
+        operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
     return Booking.objects.get(pk=booking.pk)
 
 
@@ -74,7 +77,7 @@ def charging(booking: Booking, *, at: Any = NOW) -> Booking:
         start_received_at=at,
         token_uid="X",
     )
-    return operations.start_charging(booking_id=booking.pk, session=session, actor="charger", now=at)
+    return operations.start_charging(booking_id=booking.pk, session=session, actor=CHARGER, now=at)
 
 
 @pytest.mark.parametrize("wish", ["evse", "time", "end", "closure"])
@@ -83,8 +86,8 @@ def test_the_depots_own_moves_keep_the_price(wish):
     dearer()
 
     if wish == "closure":
-        closure = operations.close_evse(evse=booking.evse, period=slot(9, 12), actor="m", now=NOW)
-        operations.clear_closure(closure_id=closure.pk, actor="m", now=NOW)
+        closure = operations.close_evse(evse=booking.evse, period=slot(9, 12), actor=MANAGER, now=NOW)
+        operations.clear_closure(closure_id=closure.pk, actor=MANAGER, now=NOW)
     else:
         wishes = {
             "evse": {"evse": other_evse(booking)},
@@ -155,7 +158,7 @@ def test_a_change_is_granted_at_the_price_it_was_asked_at():
     assert price(booking) == "60.00"
     dearer()
 
-    operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
+    operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
 
     asked = booking.events.get(kind="change_requested").detail["after"]["price"]["total"]
     assert (asked, price(booking)) == ("120.00", "120.00")
@@ -197,7 +200,7 @@ def test_a_charging_booking_is_shortened_past_its_deadline_and_the_time_is_free(
         option=option_of(booking.evse),
         vehicle=truck,
         period=slot((10, 30), 11),
-        actor="d",
+        actor=DISPATCHER,
         now=at(10, 10),
     )
 
@@ -210,7 +213,7 @@ def test_a_charging_booking_is_extended_while_the_next_slot_is_free_and_told_how
         option=option_of(booking.evse),
         vehicle=truck,
         period=slot(12, 13),
-        actor="d",
+        actor=DISPATCHER,
         now=NOW,
     )
     late = {**BY_FLEET, "now": at(10, 50)}
@@ -260,7 +263,7 @@ def test_a_shortening_waits_for_nobody_and_an_extension_for_the_depot():
     )
 
     assert (waits.period, waits.decide_until) == (slot(10, (10, 45)), at(10, 25))
-    longer = operations.decide(booking_id=booking.pk, accept=True, actor="m", now=at(10, 20))
+    longer = operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=at(10, 20))
     assert (longer.status, longer.period) == ("charging", slot(10, (11, 30)))
 
 
@@ -272,7 +275,7 @@ def test_a_truck_that_stays_past_its_end_may_still_ask_for_more():
     )
 
     assert late.decide_until == at(11, 20)
-    longer = operations.decide(booking_id=booking.pk, accept=True, actor="m", now=at(11, 10))
+    longer = operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=at(11, 10))
     assert longer.period == slot(10, (11, 30))
 
 
@@ -281,7 +284,7 @@ def test_an_extension_nobody_decided_on_ends_with_the_session():
     charging(booking, at=at(10))
     operations.change_booking(booking_id=booking.pk, ends_at=at(11, 30), **{**BY_FLEET, "now": at(10, 40)})
 
-    over = operations.complete(booking_id=booking.pk, at=at(10, 50), actor="charger", now=at(10, 50))
+    over = operations.complete(booking_id=booking.pk, at=at(10, 50), actor=CHARGER, now=at(10, 50))
 
     assert not over.requests.filter(decision="pending").exists()
     assert not Occupancy.objects.filter(holder=booking.pk, kind="pending").exists()
@@ -289,7 +292,7 @@ def test_an_extension_nobody_decided_on_ends_with_the_session():
 
 def test_time_given_back_in_a_closure_is_closed():
     booking = charging(priced(), at=at(10))
-    closure = operations.close_evse(evse=booking.evse, period=slot(9, 12), actor="m", now=at(10, 5))
+    closure = operations.close_evse(evse=booking.evse, period=slot(9, 12), actor=MANAGER, now=at(10, 5))
 
     operations.change_booking(booking_id=booking.pk, ends_at=at(10, 30), **{**BY_DEPOT, "now": at(10, 10)})
 

@@ -14,7 +14,18 @@ from bookings import operations
 from bookings.core import occupancy
 from bookings.models import Booking, Closure
 from depots.models import Depot, Evse
-from tests.factories import NOW, book_slot, make_depot, make_evse, make_option, make_vehicle, option_of, slot
+from tests.factories import (
+    DISPATCHER,
+    MANAGER,
+    NOW,
+    book_slot,
+    make_depot,
+    make_evse,
+    make_option,
+    make_vehicle,
+    option_of,
+    slot,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -32,10 +43,10 @@ def yard(bookings: int, *, depot: Depot | None = None, **limits: Any) -> tuple[C
             option=option_of(evses[0]),
             vehicle=truck,
             period=slot(hour, hour + 1),
-            actor="d",
+            actor=DISPATCHER,
             now=NOW,
         )
-    return operations.close_evse(evse=evses[0], period=slot(8, 20), actor="m", now=NOW), evses
+    return operations.close_evse(evse=evses[0], period=slot(8, 20), actor=MANAGER, now=NOW), evses
 
 
 def statements(does: Callable[[], Any]) -> list[str]:
@@ -66,7 +77,7 @@ def test_clearing_a_closure_locks_its_evse_where_its_bookings_go_and_nothing_els
     target = operations.affected(closure, now=NOW)[0].move_to
     assert target is not None
 
-    told = statements(lambda: operations.clear_closure(closure_id=closure.pk, actor="m", now=NOW))
+    told = statements(lambda: operations.clear_closure(closure_id=closure.pk, actor=MANAGER, now=NOW))
 
     assert locked("depots_evse", told) == {evses[0].pk, target.pk}
     assert locked("depots_depot", told) == set()
@@ -76,7 +87,7 @@ def test_clearing_a_closure_locks_its_evse_where_its_bookings_go_and_nothing_els
 def test_the_depot_is_locked_where_its_power_can_bind():
     closure, _ = yard(1, grid_limit_w=600_000)
 
-    told = statements(lambda: operations.clear_closure(closure_id=closure.pk, actor="m", now=NOW))
+    told = statements(lambda: operations.clear_closure(closure_id=closure.pk, actor=MANAGER, now=NOW))
 
     assert locked("depots_depot", told) == {closure.evse.depot_id}
 
@@ -85,7 +96,7 @@ def test_what_one_more_booking_costs_under_the_locks_is_bounded():
     few, many = yard(2)[0], yard(6)[0]
 
     asked = [
-        len(statements(lambda c=c: operations.clear_closure(closure_id=c.pk, actor="m", now=NOW)))
+        len(statements(lambda c=c: operations.clear_closure(closure_id=c.pk, actor=MANAGER, now=NOW)))
         for c in (few, many)
     ]
 
@@ -105,7 +116,7 @@ def test_two_bookings_of_a_closure_are_not_sent_to_the_same_place():
         evse=evses[0],
         vehicle=trucks[0],
         period=slot(9, 11),
-        actor="d",
+        actor=DISPATCHER,
         now=NOW,
     )
     second = book_slot(
@@ -114,14 +125,14 @@ def test_two_bookings_of_a_closure_are_not_sent_to_the_same_place():
         evse=evses[0],
         vehicle=trucks[1],
         period=slot(11, 13),
-        actor="d",
+        actor=DISPATCHER,
         now=NOW,
     )
-    operations.change_booking(booking_id=first.pk, evse=evses[1], by="depot", actor="m", now=NOW)
-    operations.change_booking(booking_id=first.pk, evse=evses[0], by="depot", actor="m", now=NOW)
-    again = operations.close_evse(evse=evses[0], period=slot(8, 20), actor="m", now=NOW)
+    operations.change_booking(booking_id=first.pk, evse=evses[1], by="depot", actor=MANAGER, now=NOW)
+    operations.change_booking(booking_id=first.pk, evse=evses[0], by="depot", actor=MANAGER, now=NOW)
+    again = operations.close_evse(evse=evses[0], period=slot(8, 20), actor=MANAGER, now=NOW)
 
-    done = operations.clear_closure(closure_id=again.pk, actor="m", now=NOW)
+    done = operations.clear_closure(closure_id=again.pk, actor=MANAGER, now=NOW)
 
     assert [proposal.booking.pk for proposal in done] == [first.pk, second.pk]
     assert [proposal.move_to for proposal in done] == [evses[1], evses[1]]
@@ -132,7 +143,7 @@ def test_claims_are_waited_for_all_at_once(monkeypatch, does):
     """Whoever waits for a second after having the first can cross with somebody who does it the other way round."""
     if does == "clear":
         closure, _ = yard(3)
-        work = lambda: operations.clear_closure(closure_id=closure.pk, actor="m", now=NOW)  # noqa: E731
+        work = lambda: operations.clear_closure(closure_id=closure.pk, actor=MANAGER, now=NOW)  # noqa: E731
     else:
         depot = make_depot(terms={**CLAIMING, "approval": does == "decide"})
         truck = make_vehicle()
@@ -141,16 +152,17 @@ def test_claims_are_waited_for_all_at_once(monkeypatch, does):
             option=option_of(make_evse(depot)),
             vehicle=truck,
             period=slot(9, 10),
-            actor="d",
+            actor=DISPATCHER,
             now=NOW,
         )
         other = make_vehicle(truck.fleet)
-        change = lambda: operations.change_booking(booking_id=booking.pk, vehicle=other, actor="d", now=NOW)  # noqa: E731
+        asked = {"booking_id": booking.pk, "vehicle": other, "actor": DISPATCHER, "now": NOW}
+        change = lambda: operations.change_booking(**asked)  # noqa: E731
         work = change
         if does == "decide":
-            operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
+            operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
             change()
-            work = lambda: operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)  # noqa: E731
+            work = lambda: operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)  # noqa: E731
     queued: list[list[str]] = []
     queue = occupancy._queue
     monkeypatch.setattr(occupancy, "_queue", lambda names: (queued.append(names), queue(names)))

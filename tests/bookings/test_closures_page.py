@@ -13,12 +13,14 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from bookings import operations
+from bookings.actors import Actor
 from bookings.errors import SlotTaken
 from bookings.models import Booking, Closure
 from bookings.operations.close import version_of
 from depots.models import ChargerCommand, ChargerMessage, Depot, Evse, Membership, Organisation
 from tests.bookings.people import client_of
 from tests.factories import (
+    MANAGER,
     NOW,
     book_slot,
     make_charger,
@@ -80,7 +82,7 @@ def book(evse: Evse, start: Any, end: Any) -> Booking:
     fleet = make_fleet()
     return book_slot(
         fleet=fleet, option=option_of(evse), evse=evse, period=slot(start, end), vehicle=make_vehicle(fleet),
-        actor="d@fleet.example", now=NOW,
+        actor=Actor.dispatcher("d@fleet.example"), now=NOW,
     )  # fmt: skip
 
 
@@ -117,7 +119,7 @@ def test_closing_carries_out_what_the_preview_proposed(manager: Client, depot: D
     assert (closure.evse, closure.period, closure.created_by) == (
         evse,
         slot(9, 13),
-        "manager@ladepark.example",
+        Actor.manager("manager@ladepark.example"),
     )
     assert "V-1 is closed. Bookings: 1 moved, 1 cancelled." in answer.content.decode()
 
@@ -242,7 +244,7 @@ def test_more_closures_and_bookings_cost_no_more_queries(manager: Client, depot:
     def closed() -> None:
         evse = make_evse(depot)
         book(evse, 10, 11)
-        operations.close_evse(evse=evse, period=slot(9, 12), actor="m", now=NOW)
+        operations.close_evse(evse=evse, period=slot(9, 12), actor=MANAGER, now=NOW)
 
     closed()
     few = queries()

@@ -18,7 +18,10 @@ from depots.models import Charger, ChargerCommand, ChargingSession, Evse, Organi
 from depots.periods import Period
 from depots.signals import reservation_ended
 from tests.factories import (
+    DISPATCHER,
+    MANAGER,
     NOW,
+    PARTNER,
     at,
     book_slot,
     make_charger,
@@ -52,7 +55,7 @@ def evse_online(depot: Any = None, **fields: Any) -> Evse:
 
 def book(evse: Evse, period: Period = slot(10, 11), now: datetime = NOW, **wishes: Any) -> Booking:
     vehicle = wishes.pop("vehicle", None) or make_vehicle()
-    asked = {"fleet": vehicle.fleet, "option": option_of(evse), "actor": "d", "now": now, **wishes}
+    asked = {"fleet": vehicle.fleet, "option": option_of(evse), "actor": DISPATCHER, "now": now, **wishes}
     return book_slot(vehicle=vehicle, period=period, **asked)
 
 
@@ -182,7 +185,7 @@ def test_a_charger_that_refused_once_is_asked_again():
     first = book(evse)
     enforcement.arm_due(now=at(9, 45))
     answer("rejected", now=at(9, 45))
-    operations.cancel_booking(booking_id=first.pk, reason="BLOCKED", by="depot", actor="m", now=at(9, 46))
+    operations.cancel_booking(booking_id=first.pk, reason="BLOCKED", by="depot", actor=MANAGER, now=at(9, 46))
 
     second = book(evse, now=at(9, 46))
 
@@ -212,7 +215,9 @@ def test_a_charger_that_lied_is_asked_to_reserve_but_not_believed():
 
     booking.refresh_from_db()
     assert (booking.enforcement, booking.enforcement_why) == ("soft", "lies")
-    operations.cancel_booking(booking_id=booking.pk, reason="BLOCKED", by="depot", actor="m", now=at(9, 50))
+    operations.cancel_booking(
+        booking_id=booking.pk, reason="BLOCKED", by="depot", actor=MANAGER, now=at(9, 50)
+    )
     assert commands()[-1] == ("cancel_reservation", booking.pk)
 
 
@@ -318,7 +323,9 @@ def test_a_no_show_while_the_charger_was_unreachable_is_free_of_its_fee():
 def test_a_cancelled_booking_is_taken_back_from_the_charger():
     booking = armed(book(evse_online()))
 
-    operations.cancel_booking(booking_id=booking.pk, reason="BLOCKED", by="depot", actor="m", now=at(9, 50))
+    operations.cancel_booking(
+        booking_id=booking.pk, reason="BLOCKED", by="depot", actor=MANAGER, now=at(9, 50)
+    )
 
     assert commands() == [("reserve", booking.pk), ("cancel_reservation", booking.pk)]
 
@@ -328,7 +335,7 @@ def test_a_booking_moved_to_another_charger_is_armed_there_and_taken_back_here()
     here, there = evse_online(depot), evse_online(depot)
     booking = armed(book(here))
 
-    operations.change_booking(booking_id=booking.pk, evse=there, by="depot", actor="m", now=at(9, 50))
+    operations.change_booking(booking_id=booking.pk, evse=there, by="depot", actor=MANAGER, now=at(9, 50))
 
     assert commands(here.charger) == [("reserve", booking.pk), ("cancel_reservation", booking.pk)]
     assert commands(there.charger) == [("reserve", booking.pk)]
@@ -337,7 +344,9 @@ def test_a_booking_moved_to_another_charger_is_armed_there_and_taken_back_here()
 def test_an_answer_for_a_booking_cancelled_meanwhile_is_taken_back():
     booking = book(evse_online())
     enforcement.arm_due(now=at(9, 45))
-    operations.cancel_booking(booking_id=booking.pk, reason="BLOCKED", by="depot", actor="m", now=at(9, 46))
+    operations.cancel_booking(
+        booking_id=booking.pk, reason="BLOCKED", by="depot", actor=MANAGER, now=at(9, 46)
+    )
     ChargerCommand.objects.filter(action="cancel_reservation").delete()
 
     answer("accepted", now=at(9, 46))
@@ -376,7 +385,7 @@ def test_after_a_reconnect_cancels_come_first_and_what_should_stand_is_sent_agai
     evse = evse_online()
     gone = armed(book(evse, slot(10, 11)))
     Booking.objects.filter(pk=gone.pk).update(armed_evse=None)
-    operations.cancel_booking(booking_id=gone.pk, reason="BLOCKED", by="depot", actor="m", now=at(9, 46))
+    operations.cancel_booking(booking_id=gone.pk, reason="BLOCKED", by="depot", actor=MANAGER, now=at(9, 46))
     stands = armed(book(evse, slot((10, 0), 11), now=at(9, 46)), now=at(9, 46))
     before = len(commands())
     depots.close_connection(charger_id=evse.charger_id, holder="gw", now=at(9, 50))
@@ -500,7 +509,7 @@ def test_unknown_and_blocked_cards_are_refused_where_nobody_has_booked():
 
 def test_a_closed_evse_lets_nobody_charge():
     evse = evse_online()
-    operations.close_evse(evse=evse, period=slot(9, 12), actor="m", now=NOW)
+    operations.close_evse(evse=evse, period=slot(9, 12), actor=MANAGER, now=NOW)
 
     assert ask(evse.charger, make_vehicle().tokens.get().uid, at(10), evse) == (False, "elsewhere", "")
 
@@ -567,7 +576,12 @@ def test_the_scheduler_expires_holds_and_fails_what_nobody_decided():
     evse, slow = evse_online(), evse_online(make_depot(terms={**TERMS, "approval": True}))
     vehicle = make_vehicle()
     held = place_hold(
-        fleet=vehicle.fleet, option=option_of(evse), vehicle=vehicle, period=slot(10, 11), actor="d", now=NOW
+        fleet=vehicle.fleet,
+        option=option_of(evse),
+        vehicle=vehicle,
+        period=slot(10, 11),
+        actor=DISPATCHER,
+        now=NOW,
     )
     asked = book(slow)
 
@@ -602,12 +616,14 @@ def test_a_reservation_accepted_after_an_older_one_was_refused_is_taken_back_in_
     old = ChargerCommand.objects.get()
     depots.take_command(charger_id=evse.charger_id, holder="gw", now=at(9, 45))
     operations.change_booking(
-        booking_id=booking.pk, period=slot(10, (11, 30)), by="depot", actor="m", now=at(9, 45)
+        booking_id=booking.pk, period=slot(10, (11, 30)), by="depot", actor=MANAGER, now=at(9, 45)
     )
     depots.settle_command(command_id=old.pk, answer="rejected", now=at(9, 46))
     answer("accepted", now=at(9, 46))
 
-    operations.cancel_booking(booking_id=booking.pk, reason="BLOCKED", by="depot", actor="m", now=at(9, 50))
+    operations.cancel_booking(
+        booking_id=booking.pk, reason="BLOCKED", by="depot", actor=MANAGER, now=at(9, 50)
+    )
 
     assert commands()[-1] == ("cancel_reservation", booking.pk)
 
@@ -718,7 +734,7 @@ def test_a_partners_truck_is_moved_only_to_where_what_it_asked_for_fits(why):
     fleet = make_vehicle().fleet
     booking = book_slot(
         fleet=fleet, option=option_of(booked), period=slot(10, 11), needs=Needs(length_cm=1650),
-        tokens=(), actor="partner", now=NOW,
+        tokens=(), actor=PARTNER, now=NOW,
     )  # fmt: skip
 
     if why == "swap":
@@ -726,8 +742,8 @@ def test_a_partners_truck_is_moved_only_to_where_what_it_asked_for_fits(why):
         answer("faulted", now=at(9, 45))
         enforcement.rescue(now=at(9, 50))
     else:
-        closure = operations.close_evse(evse=booked, period=slot(9, 12), actor="m", now=NOW)
-        operations.clear_closure(closure_id=closure.pk, actor="m", now=NOW)
+        closure = operations.close_evse(evse=booked, period=slot(9, 12), actor=MANAGER, now=NOW)
+        operations.clear_closure(closure_id=closure.pk, actor=MANAGER, now=NOW)
 
     booking.refresh_from_db()
     assert booking.evse != short

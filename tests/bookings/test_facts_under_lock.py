@@ -14,6 +14,8 @@ from bookings.models import Booking, Closure, TermsOverride, Vehicle
 from bookings.operations import create
 from depots.models import Agreement, Depot, Evse
 from tests.factories import (
+    DISPATCHER,
+    MANAGER,
     NOW,
     at,
     book_slot,
@@ -83,7 +85,12 @@ def test_a_booking_goes_by_what_is_there_once_its_place_is_locked(monkeypatch, h
 
     with pytest.raises(error):
         does(
-            fleet=truck.fleet, option=option_of(evse), vehicle=truck, period=slot(10, 11), actor="d", now=NOW
+            fleet=truck.fleet,
+            option=option_of(evse),
+            vehicle=truck,
+            period=slot(10, 11),
+            actor=DISPATCHER,
+            now=NOW,
         )
 
 
@@ -92,7 +99,12 @@ def test_less_power_counts_that_came_while_a_booking_waited(monkeypatch):
     while_waiting(monkeypatch, lambda: Evse.objects.update(max_power_w=150_000))
 
     booking = book_slot(
-        fleet=truck.fleet, option=option_of(evse), vehicle=truck, period=slot(10, 11), actor="d", now=NOW
+        fleet=truck.fleet,
+        option=option_of(evse),
+        vehicle=truck,
+        period=slot(10, 11),
+        actor=DISPATCHER,
+        now=NOW,
     )
 
     assert booking.promised_power_w == 150_000
@@ -111,13 +123,18 @@ def test_a_change_goes_by_what_an_evse_is_like_once_it_is_locked(monkeypatch, ha
     depot, truck = make_depot(), make_vehicle(length_cm=1650)
     evses = [make_evse(depot), make_evse(depot)]
     booking = book_slot(
-        fleet=truck.fleet, option=make_option(*evses), vehicle=truck, period=slot(10, 11), actor="d", now=NOW
+        fleet=truck.fleet,
+        option=make_option(*evses),
+        vehicle=truck,
+        period=slot(10, 11),
+        actor=DISPATCHER,
+        now=NOW,
     )
     [other] = [evse for evse in evses if evse.pk != booking.evse_id]
     while_waiting(monkeypatch, lambda: happens(other.pk))
 
     with pytest.raises(errors.DoesNotFit):
-        operations.change_booking(booking_id=booking.pk, evse=other, actor="d", now=NOW)
+        operations.change_booking(booking_id=booking.pk, evse=other, actor=DISPATCHER, now=NOW)
 
 
 def test_a_limit_that_binds_only_by_now_is_kept_under_the_depots_lock(monkeypatch):
@@ -131,7 +148,12 @@ def test_a_limit_that_binds_only_by_now_is_kept_under_the_depots_lock(monkeypatc
     )
 
     booking = book_slot(
-        fleet=truck.fleet, option=option_of(evse), vehicle=truck, period=slot(10, 11), actor="d", now=NOW
+        fleet=truck.fleet,
+        option=option_of(evse),
+        vehicle=truck,
+        period=slot(10, 11),
+        actor=DISPATCHER,
+        now=NOW,
     )
 
     assert (booking.promised_power_w, len(locked)) == (100_000, 1)
@@ -142,7 +164,7 @@ def test_an_evse_withdrawn_meanwhile_is_not_closed(monkeypatch):
     Evse.objects.update(is_withdrawn=True)
 
     with pytest.raises(errors.EvseUnknown):
-        operations.close_evse(evse=evse, period=slot(10, 11), actor="m", now=NOW)
+        operations.close_evse(evse=evse, period=slot(10, 11), actor=MANAGER, now=NOW)
 
     assert not Closure.objects.exists()
 
@@ -152,9 +174,10 @@ def test_a_request_that_would_be_a_no_show_at_once_is_not_accepted():
     booking = _booked(make_evse(depot), slot(9, 10))
 
     with pytest.raises(errors.WrongStatus, match="had to be there"):
-        operations.decide(booking_id=booking.pk, accept=True, actor="m", now=at(9, 15))
+        operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=at(9, 15))
     assert (
-        operations.decide(booking_id=booking.pk, accept=False, actor="m", now=at(9, 15)).status == "declined"
+        operations.decide(booking_id=booking.pk, accept=False, actor=MANAGER, now=at(9, 15)).status
+        == "declined"
     )
 
 
@@ -167,12 +190,12 @@ def test_nobody_waits_for_an_answer_past_the_moment_the_truck_had_to_be_there():
 def test_a_change_into_the_past_is_not_accepted():
     depot = make_depot(terms={"approval": True, "no_show_min": 15, "decision_min": 600})
     booking = _booked(make_evse(depot), slot(15, 16))
-    operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
-    changed = operations.change_booking(booking_id=booking.pk, period=slot(9, 10), actor="d", now=NOW)
+    operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
+    changed = operations.change_booking(booking_id=booking.pk, period=slot(9, 10), actor=DISPATCHER, now=NOW)
 
     assert changed.decide_until == at(9, 15)
     with pytest.raises(errors.WrongStatus):
-        operations.decide(booking_id=booking.pk, accept=True, actor="m", now=at(9, 15))
+        operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=at(9, 15))
     assert Booking.objects.get(pk=booking.pk).period == slot(15, 16)
 
 
@@ -180,11 +203,16 @@ def test_a_hold_confirmed_too_late_to_come_is_no_booking():
     evse = make_evse(make_depot(terms={"no_show_min": 5, "hold_min": 60}))
     truck = make_vehicle()
     hold = place_hold(
-        fleet=truck.fleet, option=option_of(evse), vehicle=truck, period=slot(9, 10), actor="d", now=at(8, 50)
+        fleet=truck.fleet,
+        option=option_of(evse),
+        vehicle=truck,
+        period=slot(9, 10),
+        actor=DISPATCHER,
+        now=at(8, 50),
     )
 
     with pytest.raises(errors.WrongStatus):
-        operations.confirm_hold(booking_id=hold.pk, actor="d", now=at(9, 5))
+        operations.confirm_hold(booking_id=hold.pk, actor=DISPATCHER, now=at(9, 5))
 
 
 def test_of_a_customer_so_many_bookings_are_open_at_a_depot_as_its_terms_allow():
@@ -198,7 +226,7 @@ def test_of_a_customer_so_many_bookings_are_open_at_a_depot_as_its_terms_allow()
         _booked(evses[2], vehicle=truck)
 
     assert _booked(evses[2], vehicle=stranger).status == "confirmed"
-    operations.cancel_booking(booking_id=first.pk, reason="TRAFFIC", by="fleet", actor="d", now=NOW)
+    operations.cancel_booking(booking_id=first.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=NOW)
     assert _booked(evses[3], vehicle=truck).status == "confirmed"
 
 
@@ -207,7 +235,12 @@ def test_a_hold_that_ran_out_is_no_open_booking():
     truck = make_vehicle()
     evses = [make_evse(depot), make_evse(depot)]
     place_hold(
-        fleet=truck.fleet, option=option_of(evses[0]), vehicle=truck, period=slot(10, 11), actor="d", now=NOW
+        fleet=truck.fleet,
+        option=option_of(evses[0]),
+        vehicle=truck,
+        period=slot(10, 11),
+        actor=DISPATCHER,
+        now=NOW,
     )
 
     with pytest.raises(errors.TooManyBookings):
@@ -218,4 +251,4 @@ def test_a_hold_that_ran_out_is_no_open_booking():
 def _booked(evse: Evse, period: Any = slot(10, 11), **wishes: Any) -> Booking:
     truck = wishes.pop("vehicle", None) or make_vehicle()
     asked = {"fleet": truck.fleet, "option": option_of(evse), "vehicle": truck, "now": NOW, **wishes}
-    return book_slot(period=period, actor="d", **asked)
+    return book_slot(period=period, actor=DISPATCHER, **asked)

@@ -8,7 +8,17 @@ import pytest
 
 from bookings.rules.fit import Needs, tightness
 from depots.models import Connector, Evse
-from tests.factories import NOW, book_slot, make_depot, make_evse, make_fleet, make_option, make_vehicle, slot
+from tests.factories import (
+    DISPATCHER,
+    NOW,
+    book_slot,
+    make_depot,
+    make_evse,
+    make_fleet,
+    make_option,
+    make_vehicle,
+    slot,
+)
 
 pytestmark = pytest.mark.django_db
 CCS, MCS = "IEC_62196_T2_COMBO", "MCS"
@@ -62,7 +72,7 @@ def test_a_pool_gives_its_mcs_bay_to_the_truck_that_can_use_it():
 
     taken = [
         book_slot(
-            fleet=fleet, option=pool, period=slot(10, 11), actor="test", now=NOW,
+            fleet=fleet, option=pool, period=slot(10, 11), actor=DISPATCHER, now=NOW,
             vehicle=make_vehicle(fleet, connector_standards=plugs, max_power_w=watts),
         ).evse
         for plugs, watts in [([CCS], 350_000), ([CCS, MCS], 1_000_000)]

@@ -9,12 +9,15 @@ import pytest
 from django.db import connection
 
 from bookings import operations
+from bookings.actors import Actor
 from bookings.errors import ChangedMeanwhile, EndsBeforeStart
 from bookings.models import Booking, BookingEvent
 from bookings.pages.forms.versions import seen_version
 from bookings.rules.entitlement import TokenName
 from depots.models import Evse
 from tests.factories import (
+    DISPATCHER,
+    MANAGER,
     NOW,
     at,
     book_slot,
@@ -28,8 +31,8 @@ from tests.factories import (
 
 pytestmark = pytest.mark.django_db
 
-BY_DEPOT = {"by": "depot", "actor": "manager@depot.example"}
-BY_FLEET = {"by": "fleet", "actor": "dispatcher@fleet.example"}
+BY_DEPOT = {"by": "depot", "actor": Actor.manager("manager@depot.example")}
+BY_FLEET = {"by": "fleet", "actor": Actor.dispatcher("dispatcher@fleet.example")}
 
 
 def booked(*, approval: bool = False, **wishes: Any) -> Booking:
@@ -38,9 +41,9 @@ def booked(*, approval: bool = False, **wishes: Any) -> Booking:
     pool = make_option(make_evse(depot), make_evse(depot))
     truck = wishes.pop("vehicle", None) or make_vehicle()
     asked = {"fleet": truck.fleet, "option": pool, "vehicle": truck, "period": slot(10, 11), **wishes}
-    booking = book_slot(actor="d", now=NOW, **asked)
+    booking = book_slot(actor=DISPATCHER, now=NOW, **asked)
     if approval:
-        operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
+        operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
     return Booking.objects.get(pk=booking.pk)
 
 
@@ -82,7 +85,7 @@ def test_another_time_is_refused_when_the_depot_has_moved_it_meanwhile_and_says_
         change(booking, period=slot(12, 13), seen_version=booking.version)
 
     (move,) = refused.value.changes
-    assert (move.side, move.actor, move.at, move.groups) == ("depot", "manager@depot.example", NOW, {"place"})
+    assert (move.side, move.actor, move.at, move.groups) == ("depot", MANAGER, NOW, {"place"})
     assert (move.detail["before"]["evse"], move.detail["after"]["evse"]) == (booking.evse.uid, elsewhere.uid)
     assert f"by the depot at 09:00: EVSE {elsewhere.uid} instead of {booking.evse.uid}" in str(refused.value)
     assert Booking.objects.get(pk=booking.pk).period == slot(10, 11)
@@ -118,7 +121,7 @@ def test_what_only_the_charger_did_is_no_change():
     booking = booked()
     operations.change_booking(booking_id=booking.pk, period=slot(12, 13), now=NOW, **BY_DEPOT)
     seen = Booking.objects.get(pk=booking.pk).version
-    operations.mark_seen(booking_id=booking.pk, actor="d", now=NOW)
+    operations.mark_seen(booking_id=booking.pk, actor=DISPATCHER, now=NOW)
 
     assert change(booking, period=slot(14, 15), seen_version=seen).period == slot(14, 15)
 
@@ -147,14 +150,16 @@ def test_a_cancellation_is_refused_when_it_would_end_another_slot_than_the_one_s
 def test_a_hold_the_depot_has_put_elsewhere_is_looked_at_again(does):
     depot, truck = make_depot(), make_vehicle()
     pool = make_option(make_evse(depot), make_evse(depot))
-    hold = place_hold(fleet=truck.fleet, option=pool, vehicle=truck, period=slot(10, 11), actor="d", now=NOW)
-    closure = operations.close_evse(evse=hold.evse, period=slot(9, 12), actor="m", now=NOW)
-    operations.clear_closure(closure_id=closure.pk, actor="m", now=NOW)
+    hold = place_hold(
+        fleet=truck.fleet, option=pool, vehicle=truck, period=slot(10, 11), actor=DISPATCHER, now=NOW
+    )
+    closure = operations.close_evse(evse=hold.evse, period=slot(9, 12), actor=MANAGER, now=NOW)
+    operations.clear_closure(closure_id=closure.pk, actor=MANAGER, now=NOW)
 
     with pytest.raises(ChangedMeanwhile):
-        does(booking_id=hold.pk, seen_version=hold.version, actor="d", now=NOW)
+        does(booking_id=hold.pk, seen_version=hold.version, actor=DISPATCHER, now=NOW)
 
-    assert does(booking_id=hold.pk, seen_version=hold.version + 1, actor="d", now=NOW).status != "held"
+    assert does(booking_id=hold.pk, seen_version=hold.version + 1, actor=DISPATCHER, now=NOW).status != "held"
 
 
 def test_an_answer_meant_for_another_ask_is_refused():
@@ -164,7 +169,7 @@ def test_an_answer_meant_for_another_ask_is_refused():
     change(booking, period=slot(14, 15))
 
     with pytest.raises(ChangedMeanwhile) as refused:
-        operations.decide(booking_id=booking.pk, accept=True, seen_version=seen, actor="m", now=NOW)
+        operations.decide(booking_id=booking.pk, accept=True, seen_version=seen, actor=MANAGER, now=NOW)
 
     assert "asked for: Time Tue 15 Jan 15:00–16:00 instead of Tue 15 Jan 11:00–12:00" in str(refused.value)
 
@@ -176,7 +181,7 @@ def test_an_ask_that_waits_is_kept_in_the_groups_a_later_one_says_nothing_of():
 
     change(booking, tokens=[card(booking.fleet, "CARD-2")], seen_version=booking.version)
 
-    after = operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
+    after = operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
     assert (after.period, after.evse, cards(after)) == (slot(12, 13), elsewhere, ["CARD-2"])
 
 
@@ -187,7 +192,7 @@ def test_cards_that_wait_are_kept_when_the_time_is_asked_for_next():
 
     change(booking, period=slot(12, 13))
 
-    after = operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
+    after = operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
     assert (after.period, after.vehicle, cards(after)) == (slot(12, 13), other, [other.tokens.get().uid])
 
 
@@ -204,7 +209,7 @@ def test_a_drag_does_not_decline_an_ask_its_manager_has_not_seen():
 def test_an_evse_withdrawn_meanwhile_is_not_moved_to():
     booking = booked()
     Evse.objects.filter(pk=other_evse(booking).pk).update(is_withdrawn=True)
-    operations.close_evse(evse=booking.evse, period=slot(12, 13), actor="m", now=NOW)
+    operations.close_evse(evse=booking.evse, period=slot(12, 13), actor=MANAGER, now=NOW)
 
     with pytest.raises(operations.change.SlotTaken):
         change(booking, period=slot(12, 13))

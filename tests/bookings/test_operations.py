@@ -16,6 +16,8 @@ from bookings.rules.terms import Terms
 from depots.models import Evse
 from depots.periods import Period
 from tests.factories import (
+    DISPATCHER,
+    MANAGER,
     NOW,
     at,
     book_slot,
@@ -36,7 +38,7 @@ pytestmark = pytest.mark.django_db
 
 def book(evse: Evse, period: Period = slot(10, 11), **wishes: Any) -> Booking:
     vehicle = wishes.pop("vehicle", None) or make_vehicle()
-    asked = {"fleet": vehicle.fleet, "option": option_of(evse), "actor": "dispatcher", "now": NOW, **wishes}
+    asked = {"fleet": vehicle.fleet, "option": option_of(evse), "actor": DISPATCHER, "now": NOW, **wishes}
     return book_slot(vehicle=vehicle, period=period, **asked)
 
 
@@ -208,9 +210,7 @@ def test_approval_waits_and_occupies_until_the_depot_decides():
     assert booking.status == "requested"
     assert booking.decide_until == NOW + timedelta(minutes=15)
     assert occupied(booking) is not None
-    assert (
-        operations.decide(booking_id=booking.pk, accept=True, actor="manager", now=NOW).status == "confirmed"
-    )
+    assert operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW).status == "confirmed"
 
 
 def test_a_declined_request_gives_the_slot_back():
@@ -218,14 +218,14 @@ def test_a_declined_request_gives_the_slot_back():
     booking = book(evse)
 
     declined = operations.decide(
-        booking_id=booking.pk, accept=False, reason="Yard is full", actor="m", now=NOW
+        booking_id=booking.pk, accept=False, reason="Yard is full", actor=MANAGER, now=NOW
     )
 
     assert declined.status == "declined"
     assert occupied(booking) is None
     assert book(evse).status == "requested"
     with pytest.raises(errors.NothingToDecide):
-        operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
+        operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
 
 
 def test_an_undecided_request_fails_at_its_deadline_and_not_before():
@@ -242,7 +242,7 @@ def test_an_undecided_request_fails_at_its_deadline_and_not_before():
 def test_a_change_of_time_moves_what_is_occupied():
     booking = book(make_evse())
 
-    changed = operations.change_booking(booking_id=booking.pk, period=slot(12, 13), actor="d", now=NOW)
+    changed = operations.change_booking(booking_id=booking.pk, period=slot(12, 13), actor=DISPATCHER, now=NOW)
 
     assert changed.period == slot(12, 13)
     assert occupied(booking) == slot(12, 13)
@@ -257,10 +257,10 @@ def test_a_change_may_overlap_its_own_booking_but_no_other():
     book(evse, slot(12, 13))
 
     assert operations.change_booking(
-        booking_id=booking.pk, period=slot(10, 12), actor="d", now=NOW
+        booking_id=booking.pk, period=slot(10, 12), actor=DISPATCHER, now=NOW
     ).ends_at == at(12)
     with pytest.raises(errors.SlotTaken):
-        operations.change_booking(booking_id=booking.pk, period=slot(11, 13), actor="d", now=NOW)
+        operations.change_booking(booking_id=booking.pk, period=slot(11, 13), actor=DISPATCHER, now=NOW)
 
 
 def test_a_pooled_booking_changes_its_evse_when_its_own_is_taken():
@@ -270,7 +270,7 @@ def test_a_pooled_booking_changes_its_evse_when_its_own_is_taken():
     booking = book(one, slot(10, 11), option=pool)
     book(booking.evse, slot(12, 13))
 
-    moved = operations.change_booking(booking_id=booking.pk, period=slot(12, 13), actor="d", now=NOW)
+    moved = operations.change_booking(booking_id=booking.pk, period=slot(12, 13), actor=DISPATCHER, now=NOW)
 
     assert {moved.evse, booking.evse} == {one, two}
 
@@ -279,27 +279,27 @@ def test_a_fleet_changes_until_its_deadline_and_a_depot_later():
     booking = book(make_evse())
 
     with pytest.raises(errors.ChangeTooLate):
-        operations.change_booking(booking_id=booking.pk, period=slot(12, 13), actor="d", now=at(9, 1))
+        operations.change_booking(booking_id=booking.pk, period=slot(12, 13), actor=DISPATCHER, now=at(9, 1))
     moved = operations.change_booking(
-        booking_id=booking.pk, period=slot(12, 13), by="depot", actor="m", now=at(9, 1)
+        booking_id=booking.pk, period=slot(12, 13), by="depot", actor=MANAGER, now=at(9, 1)
     )
 
     assert moved.period == slot(12, 13)
     assert moved.is_changed_unseen
-    assert not operations.mark_seen(booking_id=booking.pk, actor="d", now=at(9, 2)).is_changed_unseen
+    assert not operations.mark_seen(booking_id=booking.pk, actor=DISPATCHER, now=at(9, 2)).is_changed_unseen
 
 
 def test_a_depot_gives_a_slot_that_has_begun_another_end():
     booking = book(make_evse())
 
     longer = operations.change_booking(
-        booking_id=booking.pk, period=slot(10, 12), by="depot", actor="m", now=at(10, 5)
+        booking_id=booking.pk, period=slot(10, 12), by="depot", actor=MANAGER, now=at(10, 5)
     )
 
     assert longer.ends_at == at(12)
     with pytest.raises(errors.InThePast):
         operations.change_booking(
-            booking_id=booking.pk, period=slot(10, (10, 30)), by="depot", actor="m", now=at(10, 31)
+            booking_id=booking.pk, period=slot(10, (10, 30)), by="depot", actor=MANAGER, now=at(10, 31)
         )
 
 
@@ -307,38 +307,38 @@ def test_a_change_that_changes_nothing_is_refused():
     booking = book(make_evse())
 
     with pytest.raises(errors.NothingToChange):
-        operations.change_booking(booking_id=booking.pk, period=booking.period, actor="d", now=NOW)
+        operations.change_booking(booking_id=booking.pk, period=booking.period, actor=DISPATCHER, now=NOW)
 
 
 def test_a_change_that_waits_keeps_both_places_and_the_old_period_in_force():
     booking = book(make_evse(make_depot(terms={"approval": True})))
-    operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
+    operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
 
-    changed = operations.change_booking(booking_id=booking.pk, period=slot(11, 12), actor="d", now=NOW)
+    changed = operations.change_booking(booking_id=booking.pk, period=slot(11, 12), actor=DISPATCHER, now=NOW)
 
     assert (changed.status, changed.period) == ("confirmed", slot(10, 11))
     assert (occupied(booking), occupied(booking, "pending")) == (slot(10, 11), slot(11, 12))
-    accepted = operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
+    accepted = operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
     assert (accepted.period, occupied(booking, "pending")) == (slot(11, 12), None)
     assert [r.decision for r in accepted.requests.all()] == ["accepted", "accepted"]
 
 
 def test_a_refused_change_leaves_the_booking_as_it_was():
     booking = book(make_evse(make_depot(terms={"approval": True})))
-    operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
-    operations.change_booking(booking_id=booking.pk, period=slot(11, 12), actor="d", now=NOW)
+    operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
+    operations.change_booking(booking_id=booking.pk, period=slot(11, 12), actor=DISPATCHER, now=NOW)
 
-    kept = operations.decide(booking_id=booking.pk, accept=False, actor="m", now=NOW)
+    kept = operations.decide(booking_id=booking.pk, accept=False, actor=MANAGER, now=NOW)
 
     assert (kept.status, kept.period, occupied(booking, "pending")) == ("confirmed", slot(10, 11), None)
 
 
 def test_a_second_change_replaces_one_that_waits():
     booking = book(make_evse(make_depot(terms={"approval": True})))
-    operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
-    operations.change_booking(booking_id=booking.pk, period=slot(11, 12), actor="d", now=NOW)
+    operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
+    operations.change_booking(booking_id=booking.pk, period=slot(11, 12), actor=DISPATCHER, now=NOW)
 
-    operations.change_booking(booking_id=booking.pk, period=slot(13, 14), actor="d", now=NOW)
+    operations.change_booking(booking_id=booking.pk, period=slot(13, 14), actor=DISPATCHER, now=NOW)
 
     decisions = [r.decision for r in BookingRequest.objects.filter(booking=booking)]
     assert decisions == ["accepted", "declined", "pending"]
@@ -350,7 +350,7 @@ def test_a_cancelled_slot_is_free_again():
     booking = book(evse)
 
     cancelled = operations.cancel_booking(
-        booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor="d", now=NOW
+        booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=NOW
     )
 
     assert (cancelled.status, cancelled.enforcement) == ("cancelled", "released")
@@ -362,10 +362,10 @@ def test_a_fleet_cancels_until_its_deadline_and_a_depot_later():
 
     with pytest.raises(errors.CancelTooLate):
         operations.cancel_booking(
-            booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor="d", now=at(9, 31)
+            booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=at(9, 31)
         )
     cancelled = operations.cancel_booking(
-        booking_id=booking.pk, reason="BROKEN_CHARGER", by="depot", actor="m", now=at(9, 31)
+        booking_id=booking.pk, reason="BROKEN_CHARGER", by="depot", actor=MANAGER, now=at(9, 31)
     )
 
     assert (cancelled.cancelled_by, cancelled.is_changed_unseen) == ("depot", True)
@@ -373,19 +373,26 @@ def test_a_fleet_cancels_until_its_deadline_and_a_depot_later():
 
 def test_what_has_ended_cannot_be_cancelled_or_changed():
     booking = book(make_evse())
-    operations.cancel_booking(booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor="d", now=NOW)
+    operations.cancel_booking(booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=NOW)
 
     with pytest.raises(errors.WrongStatus):
-        operations.cancel_booking(booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor="d", now=NOW)
+        operations.cancel_booking(
+            booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=NOW
+        )
     with pytest.raises(errors.WrongStatus):
-        operations.change_booking(booking_id=booking.pk, period=slot(12, 13), actor="d", now=NOW)
+        operations.change_booking(booking_id=booking.pk, period=slot(12, 13), actor=DISPATCHER, now=NOW)
 
 
 def test_a_hold_keeps_the_slot_and_gives_it_to_whoever_needs_it_when_it_ran_out():
     evse = make_evse()
     vehicle = make_vehicle()
     held = place_hold(
-        fleet=vehicle.fleet, option=option_of(evse), vehicle=vehicle, period=slot(10, 11), actor="d", now=NOW
+        fleet=vehicle.fleet,
+        option=option_of(evse),
+        vehicle=vehicle,
+        period=slot(10, 11),
+        actor=DISPATCHER,
+        now=NOW,
     )
 
     with pytest.raises(errors.SlotTaken):
@@ -395,7 +402,7 @@ def test_a_hold_keeps_the_slot_and_gives_it_to_whoever_needs_it_when_it_ran_out(
     held.refresh_from_db()
     assert held.status == BookingStatus.EXPIRED
     with pytest.raises(errors.WrongStatus):
-        operations.confirm_hold(booking_id=held.pk, actor="d", now=later)
+        operations.confirm_hold(booking_id=held.pk, actor=DISPATCHER, now=later)
 
 
 def test_a_confirmed_hold_is_a_booking():
@@ -405,11 +412,11 @@ def test_a_confirmed_hold_is_a_booking():
         option=option_of(make_evse()),
         vehicle=vehicle,
         period=slot(10, 11),
-        actor="d",
+        actor=DISPATCHER,
         now=NOW,
     )
 
-    confirmed = operations.confirm_hold(booking_id=held.pk, actor="d", now=NOW)
+    confirmed = operations.confirm_hold(booking_id=held.pk, actor=DISPATCHER, now=NOW)
 
     assert (confirmed.status, confirmed.held_until) == ("confirmed", None)
     assert [t.uid for t in confirmed.tokens.all()] == [t.uid for t in vehicle.tokens.all()]
@@ -442,12 +449,14 @@ def test_a_closure_refuses_new_bookings_at_once_and_takes_over_what_leaves():
     evse = make_evse()
     booking = book(evse, slot(10, 11))
 
-    operations.close_evse(evse=evse, period=slot(9, 13), reason="Cable worn", actor="m", now=NOW)
+    operations.close_evse(evse=evse, period=slot(9, 13), reason="Cable worn", actor=MANAGER, now=NOW)
 
     for period in (slot(9, 10), slot(11, 12)):
         with pytest.raises(errors.SlotTaken):
             book(evse, period)
-    operations.cancel_booking(booking_id=booking.pk, reason="BROKEN_CHARGER", by="depot", actor="m", now=NOW)
+    operations.cancel_booking(
+        booking_id=booking.pk, reason="BROKEN_CHARGER", by="depot", actor=MANAGER, now=NOW
+    )
     with pytest.raises(errors.SlotTaken):
         book(evse, slot(10, 11))
 
@@ -457,9 +466,9 @@ def test_clearing_a_closure_moves_what_can_be_moved_and_cancels_the_rest():
     broken, spare = make_evse(depot), make_evse(depot)
     movable, stuck = book(broken, slot(10, 11)), book(broken, slot(12, 13))
     book(spare, slot(12, 13))
-    closure = operations.close_evse(evse=broken, period=slot(9, 14), actor="m", now=NOW)
+    closure = operations.close_evse(evse=broken, period=slot(9, 14), actor=MANAGER, now=NOW)
 
-    operations.clear_closure(closure_id=closure.pk, actor="m", now=NOW)
+    operations.clear_closure(closure_id=closure.pk, actor=MANAGER, now=NOW)
 
     movable.refresh_from_db()
     stuck.refresh_from_db()
@@ -470,10 +479,10 @@ def test_clearing_a_closure_moves_what_can_be_moved_and_cancels_the_rest():
 
 def test_a_lifted_closure_gives_the_time_back_and_one_below_it_takes_it():
     evse = make_evse()
-    first = operations.close_evse(evse=evse, period=slot(9, 12), actor="m", now=NOW)
-    operations.close_evse(evse=evse, period=slot(11, 14), actor="m", now=NOW)
+    first = operations.close_evse(evse=evse, period=slot(9, 12), actor=MANAGER, now=NOW)
+    operations.close_evse(evse=evse, period=slot(11, 14), actor=MANAGER, now=NOW)
 
-    operations.lift_closure(closure_id=first.pk, actor="m", now=NOW)
+    operations.lift_closure(closure_id=first.pk, now=NOW)
 
     assert book(evse, slot(10, 11)).status == "confirmed"
     with pytest.raises(errors.SlotTaken):
@@ -485,31 +494,33 @@ def test_a_request_moved_by_the_depot_still_waits_for_its_decision():
     asked = book(evse)
 
     moved = operations.change_booking(
-        booking_id=asked.pk, period=slot(12, 13), by="depot", actor="m", now=NOW
+        booking_id=asked.pk, period=slot(12, 13), by="depot", actor=MANAGER, now=NOW
     )
 
     assert (moved.status, moved.period) == ("requested", slot(12, 13))
-    assert operations.decide(booking_id=asked.pk, accept=True, actor="m", now=NOW).status == "confirmed"
+    assert operations.decide(booking_id=asked.pk, accept=True, actor=MANAGER, now=NOW).status == "confirmed"
 
 
 def test_a_request_whose_fleet_wants_a_change_is_decided_before_it_is_moved():
     evse = make_evse(make_depot(terms={"approval": True}))
     asked = book(evse)
-    operations.change_booking(booking_id=asked.pk, period=slot(11, 12), actor="d", now=NOW)
+    operations.change_booking(booking_id=asked.pk, period=slot(11, 12), actor=DISPATCHER, now=NOW)
 
     with pytest.raises(errors.WrongStatus):
-        operations.change_booking(booking_id=asked.pk, period=slot(12, 13), by="depot", actor="m", now=NOW)
+        operations.change_booking(
+            booking_id=asked.pk, period=slot(12, 13), by="depot", actor=MANAGER, now=NOW
+        )
 
-    accepted = operations.decide(booking_id=asked.pk, accept=True, actor="m", now=NOW)
+    accepted = operations.decide(booking_id=asked.pk, accept=True, actor=MANAGER, now=NOW)
     assert (accepted.status, accepted.period) == ("confirmed", slot(11, 12))
 
 
 def test_nothing_waits_for_a_decision_once_the_ask_is_overtaken():
     booking = book(make_evse(make_depot(terms={"approval": True})))
-    operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
-    operations.change_booking(booking_id=booking.pk, period=slot(11, 12), actor="d", now=NOW)
+    operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
+    operations.change_booking(booking_id=booking.pk, period=slot(11, 12), actor=DISPATCHER, now=NOW)
 
-    operations.cancel_booking(booking_id=booking.pk, reason="FULL", by="depot", actor="m", now=NOW)
+    operations.cancel_booking(booking_id=booking.pk, reason="FULL", by="depot", actor=MANAGER, now=NOW)
 
     booking.refresh_from_db()
     assert booking.decide_until is None
@@ -518,14 +529,14 @@ def test_nothing_waits_for_a_decision_once_the_ask_is_overtaken():
 def test_a_change_whose_place_was_closed_meanwhile_is_refused_when_it_is_accepted():
     evse = make_evse(make_depot(terms={"approval": True}))
     booking = book(evse)
-    operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
-    operations.change_booking(booking_id=booking.pk, period=slot(12, 13), actor="d", now=NOW)
-    operations.close_evse(evse=evse, period=slot(12, 14), actor="m", now=NOW)
+    operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
+    operations.change_booking(booking_id=booking.pk, period=slot(12, 13), actor=DISPATCHER, now=NOW)
+    operations.close_evse(evse=evse, period=slot(12, 14), actor=MANAGER, now=NOW)
 
     with pytest.raises(errors.SlotTaken):
-        operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
+        operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
 
-    declined = operations.decide(booking_id=booking.pk, accept=False, actor="m", now=NOW)
+    declined = operations.decide(booking_id=booking.pk, accept=False, actor=MANAGER, now=NOW)
     assert (declined.status, declined.period) == ("confirmed", slot(10, 11))
 
 
@@ -534,13 +545,13 @@ def test_the_calendar_of_a_place_kept_in_vain_says_that_it_is_free_again():
     one, two = make_evse(depot), make_evse(depot)
     pool = make_option(one, two)
     booking = book(one, option=pool)
-    operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
+    operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
     other = two if booking.evse == one else one
-    operations.change_booking(booking_id=booking.pk, evse=other, actor="d", now=NOW)
+    operations.change_booking(booking_id=booking.pk, evse=other, actor=DISPATCHER, now=NOW)
     calendars.raise_marked(lambda: NOW)
     before = option_of(other).calendar_version
 
-    operations.cancel_booking(booking_id=booking.pk, reason="FULL", by="depot", actor="m", now=NOW)
+    operations.cancel_booking(booking_id=booking.pk, reason="FULL", by="depot", actor=MANAGER, now=NOW)
     calendars.raise_marked(lambda: NOW)
 
     assert option_of(other).calendar_version > before
@@ -552,7 +563,12 @@ def test_tokens_are_locked_before_the_options_of_a_hold_that_ran_out(does):
     evse, elsewhere = make_evse(make_depot(terms=terms)), make_evse(make_depot(terms=terms))
     vehicle, holder = make_vehicle(), make_vehicle()
     place_hold(
-        fleet=holder.fleet, option=option_of(evse), vehicle=holder, period=slot(10, 11), actor="d", now=NOW
+        fleet=holder.fleet,
+        option=option_of(evse),
+        vehicle=holder,
+        period=slot(10, 11),
+        actor=DISPATCHER,
+        now=NOW,
     )
     booked = book(elsewhere if does == "book" else evse, slot(14, 15), vehicle=vehicle)
     later = NOW + timedelta(minutes=11)
@@ -561,7 +577,7 @@ def test_tokens_are_locked_before_the_options_of_a_hold_that_ran_out(does):
         if does == "book":
             book(evse, slot(10, 11), vehicle=vehicle, now=later)
         else:
-            operations.change_booking(booking_id=booked.pk, period=slot(10, 11), actor="d", now=later)
+            operations.change_booking(booking_id=booked.pk, period=slot(10, 11), actor=DISPATCHER, now=later)
 
     statements = [query["sql"] for query in said]
     tokens = [i for i, sql in enumerate(statements) if "pg_advisory_xact_lock" in sql]

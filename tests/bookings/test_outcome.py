@@ -11,6 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from bookings import operations
+from bookings.actors import SCHEDULER, Actor
 from bookings.core import lifecycle
 from bookings.models import Booking, BookingStatus, Tariff, Vehicle
 from depots.models import ChargingSession, Evse, Organisation
@@ -65,7 +66,12 @@ def evse() -> Evse:
 @pytest.fixture
 def booking(evse: Evse, vehicle: Vehicle) -> Booking:
     return book_slot(
-        fleet=vehicle.fleet, option=option_of(evse), period=slot(10, 11), vehicle=vehicle, actor="me", now=NOW
+        fleet=vehicle.fleet,
+        option=option_of(evse),
+        period=slot(10, 11),
+        vehicle=vehicle,
+        actor=Actor.dispatcher("me"),
+        now=NOW,
     )
 
 
@@ -117,7 +123,7 @@ def test_a_no_show_shows_the_fee_that_is_due(dispatcher: Client, booking: Bookin
 
 def test_a_waived_fee_is_said_with_its_reason(dispatcher: Client, booking: Booking) -> None:
     lifecycle.record(
-        booking, kind="waived", actor="scheduler", at=NOW, detail={"fee": "no_show_fee", "why": "offline"}
+        booking, kind="waived", actor=SCHEDULER, at=NOW, detail={"fee": "no_show_fee", "why": "offline"}
     )
     over(booking, BookingStatus.NO_SHOW)
 
@@ -138,7 +144,9 @@ def test_a_waived_fee_is_said_with_its_reason(dispatcher: Client, booking: Booki
 def test_a_cancelled_booking_says_that_nothing_is_due_and_why(
     dispatcher: Client, booking: Booking, by: str, reason: str, words: str
 ) -> None:
-    operations.cancel_booking(booking_id=booking.pk, reason=reason, by=by, actor="me", now=NOW)
+    operations.cancel_booking(
+        booking_id=booking.pk, reason=reason, by=by, actor=Actor.dispatcher("me"), now=NOW
+    )
 
     page, row = seen_in(dispatcher, booking)
 
@@ -237,7 +245,12 @@ def test_an_extension_into_the_next_slot_is_refused_with_how_far_it_can_go(
 ) -> None:
     rival = make_vehicle()
     book_slot(
-        fleet=rival.fleet, option=option_of(evse), period=slot(12, 13), vehicle=rival, actor="rival", now=NOW
+        fleet=rival.fleet,
+        option=option_of(evse),
+        period=slot(12, 13),
+        vehicle=rival,
+        actor=Actor.dispatcher("rival"),
+        now=NOW,
     )
     clock.move_to(at(10, 10))
     over(booking, BookingStatus.CHARGING)
@@ -267,7 +280,7 @@ def test_outcomes_cost_a_list_no_query_a_row(
             option=option_of(evse),
             period=slot(hour, hour + 1),
             vehicle=vehicle,
-            actor="me",
+            actor=Actor.dispatcher("me"),
             now=NOW,
         )
         over(more, BookingStatus.COMPLETED, metered_wh=1000)

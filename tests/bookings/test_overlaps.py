@@ -9,6 +9,7 @@ import pytest
 import time_machine
 from django.test import Client
 
+from bookings.actors import Actor
 from bookings.models import Booking, Vehicle
 from depots.models import Evse, Organisation
 from tests.bookings.people import client_of, seen
@@ -67,7 +68,7 @@ def book(vehicle: Vehicle, evse: Evse, period: Any, **more: Any) -> Booking:
         option=option_of(evse),
         period=period,
         vehicle=vehicle,
-        actor="colleague",
+        actor=Actor.dispatcher("colleague"),
         now=NOW,
         **more,
     )

@@ -16,6 +16,9 @@ from bookings.rules.power import Supply, peak
 from depots.models import ChargingSession, Depot, Evse, Organisation
 from depots.periods import Period
 from tests.factories import (
+    CHARGER,
+    DISPATCHER,
+    MANAGER,
     NOW,
     at,
     book_slot,
@@ -57,12 +60,12 @@ def book(evse: Evse, period: Period, *, power_kw: int | None = None, **fields: A
     vehicle = make_vehicle(fleet, max_power_w=fields.pop("vehicle_w", None))
     return book_slot(
         fleet=fleet, option=option_of(evse), period=period, vehicle=vehicle,
-        power_w=power_kw and power_kw * 1000, actor="test", now=NOW, **fields,
+        power_w=power_kw and power_kw * 1000, actor=DISPATCHER, now=NOW, **fields,
     )  # fmt: skip
 
 
 def change(booking: Booking, **asked: Any) -> Booking:
-    return operations.change_booking(booking_id=booking.pk, **{"actor": "test", "now": NOW, **asked})
+    return operations.change_booking(booking_id=booking.pk, **{"actor": DISPATCHER, "now": NOW, **asked})
 
 
 def kw(booking: Booking) -> float:
@@ -198,13 +201,13 @@ def test_a_change_that_waits_keeps_what_it_asks_for_until_it_is_decided():
     depot = make_depot(grid_limit_w=GRID, terms={"approval": True})
     evses = [make_evse(depot) for _ in range(4)]
     booking = book(evses[0], slot(10, 11))
-    operations.decide(booking_id=booking.pk, accept=True, actor="manager", now=NOW)
+    operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
     change(booking, period=slot(13, 14), power_w=300_000)
 
     with pytest.raises(PowerUnavailable):
         book(evses[1], slot(13, 14), power_kw=101)
     book(evses[1], slot(13, 14), power_kw=100)
-    operations.decide(booking_id=booking.pk, accept=True, actor="manager", now=NOW)
+    operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
 
     assert kw(booking) == 300
     assert _peak() <= GRID
@@ -214,11 +217,11 @@ def test_what_waits_without_a_wish_gets_what_was_kept_for_it():
     depot = make_depot(grid_limit_w=GRID, terms={"approval": True})
     evses = [make_evse(depot) for _ in range(4)]
     booking = book(evses[0], slot(10, 11))
-    operations.decide(booking_id=booking.pk, accept=True, actor="manager", now=NOW)
+    operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
     change(booking, period=slot(13, 14))
     book(evses[1], slot(13, 14), power_kw=275)  # all but the leasts and what is kept
 
-    operations.decide(booking_id=booking.pk, accept=True, actor="manager", now=NOW)
+    operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
 
     assert kw(booking) == 125
     assert _peak() <= GRID
@@ -228,7 +231,7 @@ def test_of_two_places_kept_at_one_evse_the_larger_counts_once():
     depot = make_depot(grid_limit_w=GRID, terms={"approval": True})
     evses = [make_evse(depot) for _ in range(4)]
     booking = book(evses[0], slot(10, 11), power_kw=100)
-    operations.decide(booking_id=booking.pk, accept=True, actor="manager", now=NOW)
+    operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
 
     change(booking, period=slot((10, 15), 11), power_w=300_000)
 
@@ -268,7 +271,7 @@ def test_a_truck_that_plugs_in_behind_a_weaker_cabinet_is_promised_what_is_left_
         start_received_at=NOW,
     )
 
-    operations.start_charging(booking_id=booking.pk, session=session, actor="charger", now=NOW)
+    operations.start_charging(booking_id=booking.pk, session=session, actor=CHARGER, now=NOW)
 
     assert kw(booking) == 150  # of 200, the other EVSE of the cabinet keeps 50
     assert Occupancy.objects.get(holder=booking.pk).power_w == 150_000
@@ -279,13 +282,13 @@ def test_a_truck_that_plugs_in_behind_a_weaker_cabinet_is_promised_what_is_left_
 def test_a_hold_that_ran_out_keeps_no_power_from_a_neighbour(evses, fleet):
     held = place_hold(
         fleet=fleet, option=option_of(evses[0]), period=slot(10, 11), vehicle=make_vehicle(fleet), power_w=350_000,
-        actor="test", now=NOW,
+        actor=DISPATCHER, now=NOW,
     )  # fmt: skip
     later = NOW + timedelta(minutes=11)
 
     taken = book_slot(
         fleet=fleet, option=option_of(evses[1]), period=slot(10, 11), vehicle=make_vehicle(fleet), power_w=350_000,
-        actor="test", now=later,
+        actor=DISPATCHER, now=later,
     )  # fmt: skip
 
     held.refresh_from_db()
@@ -297,9 +300,9 @@ def test_a_hold_that_ran_out_keeps_no_power_from_a_neighbour(evses, fleet):
 def test_a_wish_that_was_confirmed_from_a_hold_is_a_wish(evses, fleet):
     held = place_hold(
         fleet=fleet, option=option_of(evses[0]), period=slot(10, 11), vehicle=make_vehicle(fleet), power_w=300_000,
-        actor="test", now=NOW,
+        actor=DISPATCHER, now=NOW,
     )  # fmt: skip
-    booking = operations.confirm_hold(booking_id=held.pk, actor="test", now=NOW)
+    booking = operations.confirm_hold(booking_id=held.pk, actor=DISPATCHER, now=NOW)
     book(evses[1], slot(13, 14), power_kw=250)
 
     with pytest.raises(PowerUnavailable):
@@ -319,12 +322,12 @@ def test_a_cabinet_binds_beside_the_grid(depot, evses):
 
 
 def test_a_closed_evse_keeps_its_least_so_that_it_can_open_again(evses):
-    closure = operations.close_evse(evse=evses[3], period=slot(9, 15), actor="manager", now=NOW)
+    closure = operations.close_evse(evse=evses[3], period=slot(9, 15), actor=MANAGER, now=NOW)
 
     with pytest.raises(PowerUnavailable):
         book(evses[0], slot(10, 11), power_kw=351)
     book(evses[0], slot(10, 11), power_kw=350)
-    operations.lift_closure(closure_id=closure.pk, actor="manager", now=NOW)
+    operations.lift_closure(closure_id=closure.pk, now=NOW)
 
     assert kw(book(evses[3], slot(10, 11))) == 50
 

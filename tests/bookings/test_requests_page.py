@@ -12,10 +12,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from bookings import operations
+from bookings.actors import Actor
 from bookings.models import Booking
 from depots.models import Depot, Evse, Membership, Organisation
 from tests.bookings.people import client_of
 from tests.factories import (
+    DISPATCHER,
     NOW,
     book_slot,
     make_depot,
@@ -62,7 +64,7 @@ def ask(evse: Evse, start: Any, end: Any, *, ago_min: int = 0, plate: str = "") 
     return book_slot(
         fleet=fleet, option=option_of(evse), evse=evse, period=slot(start, end),
         vehicle=make_vehicle(fleet, **({"plate": plate} if plate else {})),
-        actor="d@fleet.example", now=NOW - timedelta(minutes=ago_min),
+        actor=Actor.dispatcher("d@fleet.example"), now=NOW - timedelta(minutes=ago_min),
     )  # fmt: skip
 
 
@@ -115,7 +117,7 @@ def test_the_second_of_two_managers_is_told_what_the_first_said(
 def test_a_change_shows_what_is_and_what_is_wanted(manager: Client, evse: Evse) -> None:
     booking = ask(evse, 10, 11)
     decide(manager, booking, "accept")
-    operations.change_booking(booking_id=booking.pk, period=slot(14, 15), actor="d", now=NOW)
+    operations.change_booking(booking_id=booking.pk, period=slot(14, 15), actor=DISPATCHER, now=NOW)
 
     page = manager.get("/requests/").content.decode()
 
@@ -181,7 +183,7 @@ def test_a_longer_queue_costs_no_more_queries(manager: Client, evse: Evse) -> No
 
 def test_an_answer_to_what_was_asked_before_is_refused(manager: Client, evse: Evse) -> None:
     booking = ask(evse, 10, 11)
-    operations.change_booking(booking_id=booking.pk, period=slot(14, 15), actor="d", now=NOW)
+    operations.change_booking(booking_id=booking.pk, period=slot(14, 15), actor=DISPATCHER, now=NOW)
 
     stale = decide(manager, booking, "accept")
 
@@ -210,7 +212,11 @@ def test_what_is_wanted_in_the_past_cannot_be_accepted(manager: Client, evse: Ev
 def test_who_withdrew_an_ask_is_not_named_to_the_depot(manager: Client, evse: Evse) -> None:
     booking = ask(evse, 10, 11)
     operations.cancel_booking(
-        booking_id=booking.pk, reason="TRAFFIC", by=Booking.Side.FLEET, actor="d@fleet.example", now=NOW
+        booking_id=booking.pk,
+        reason="TRAFFIC",
+        by=Booking.Side.FLEET,
+        actor=Actor.dispatcher("d@fleet.example"),
+        now=NOW,
     )
 
     answer = manager.post(

@@ -18,7 +18,7 @@ from tests.bookings.people import client_of, seen
 from tests.bookings.test_charging import charging, fresh, happened, stop
 from tests.bookings.test_enforcement import armed, book, evse_online
 from tests.bookings.test_gate import ask
-from tests.factories import at, make_evse, make_fleet, make_user, make_vehicle
+from tests.factories import DISPATCHER, at, make_evse, make_fleet, make_user, make_vehicle
 
 pytestmark = pytest.mark.django_db
 
@@ -30,7 +30,7 @@ def clock() -> Any:
 
 
 def start(booking: Booking, now: Any = at(10)) -> ChargerCommand:
-    return operations.start_remotely(booking_id=booking.pk, actor="d", now=now)
+    return operations.start_remotely(booking_id=booking.pk, actor=DISPATCHER, now=now)
 
 
 def settle(command: ChargerCommand, answer: str, state: str = "answered", text: str = "") -> None:
@@ -115,11 +115,11 @@ def test_the_history_keeps_how_it_went(state, answer, after):
 def test_a_stop_names_the_session_that_runs():
     booking = charging()
 
-    command = operations.stop_remotely(booking_id=booking.pk, actor="d", now=at(10, 5))
+    command = operations.stop_remotely(booking_id=booking.pk, actor=DISPATCHER, now=at(10, 5))
 
     assert (command.action, command.payload) == ("remote_stop", {"transaction": booking.session.transaction})
     with pytest.raises(errors.WrongStatus):
-        operations.stop_remotely(booking_id=book(evse_online()).pk, actor="d", now=at(10, 5))
+        operations.stop_remotely(booking_id=book(evse_online()).pk, actor=DISPATCHER, now=at(10, 5))
 
 
 # On the page

@@ -22,6 +22,7 @@ from depots.models import Evse
 from depots.periods import Period
 from tests.bookings.people import client_of
 from tests.factories import (
+    DISPATCHER,
     NOW,
     at,
     book_slot,
@@ -100,7 +101,7 @@ def stay(db: None) -> Booking:
     with time_machine.travel(NOW, tick=False):
         return book_slot(
             fleet=fleet, option=option_of(evse), period=Period(at(10), at(10) + LONGEST_BOOKING),
-            vehicle=make_vehicle(fleet, plate="HH-LONG 1"), actor="test", now=NOW,
+            vehicle=make_vehicle(fleet, plate="HH-LONG 1"), actor=DISPATCHER, now=NOW,
         )  # fmt: skip
 
 
@@ -172,7 +173,7 @@ def test_terms_within_their_limits_are_shown_to_who_books(db: None):
 def _hold(evse: Evse, **fields: Any) -> Booking:
     fleet = make_fleet()
     return place_hold(
-        fleet=fleet, option=option_of(evse), period=slot(10, 11), vehicle=make_vehicle(fleet), actor="test", now=NOW, **fields
+        fleet=fleet, option=option_of(evse), period=slot(10, 11), vehicle=make_vehicle(fleet), actor=DISPATCHER, now=NOW, **fields
     )  # fmt: skip
 
 

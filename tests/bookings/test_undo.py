@@ -11,10 +11,12 @@ from django.contrib.messages import get_messages
 from django.test import Client
 
 from bookings import operations
+from bookings.actors import Actor
 from bookings.models import Booking, Vehicle
 from depots.models import Evse, Organisation
 from tests.bookings.people import client_of, seen
 from tests.factories import (
+    MANAGER,
     NOW,
     book_slot,
     make_depot,
@@ -60,7 +62,12 @@ def evse() -> Evse:
 @pytest.fixture
 def booking(evse: Evse, vehicle: Vehicle) -> Booking:
     return book_slot(
-        fleet=vehicle.fleet, option=option_of(evse), period=slot(10, 11), vehicle=vehicle, actor="me", now=NOW
+        fleet=vehicle.fleet,
+        option=option_of(evse),
+        period=slot(10, 11),
+        vehicle=vehicle,
+        actor=Actor.dispatcher("me"),
+        now=NOW,
     )
 
 
@@ -135,7 +142,7 @@ def test_a_cancelled_slot_is_booked_anew_with_all_that_was_asked_for(
 ) -> None:
     wished = book_slot(
         fleet=vehicle.fleet, option=option_of(evse), period=slot(10, 11), power_w=120_000, plate="HH-SPARE 1",
-        authorization_reference="tour 7", actor="me", now=NOW,
+        authorization_reference="tour 7", actor=Actor.dispatcher("me"), now=NOW,
     )  # fmt: skip
 
     undo(dispatcher, cancel(dispatcher, wished))
@@ -150,7 +157,7 @@ def test_a_hold_given_back_is_held_again_at_the_power_that_was_wished_for(
 ) -> None:
     held = place_hold(
         fleet=vehicle.fleet, option=option_of(evse), period=slot(10, 11), vehicle=vehicle, power_w=120_000,
-        actor="me", now=NOW,
+        actor=Actor.dispatcher("me"), now=NOW,
     )  # fmt: skip
 
     undo(dispatcher, dispatcher.post(f"/bookings/{held.pk}/release/", seen(held)))
@@ -164,7 +171,12 @@ def test_a_cancelled_slot_that_somebody_took_meanwhile_stays_theirs(
     cancelled = cancel(dispatcher, booking)
     rival = make_vehicle()
     book_slot(
-        fleet=rival.fleet, option=option_of(evse), period=slot(10, 11), vehicle=rival, actor="rival", now=NOW
+        fleet=rival.fleet,
+        option=option_of(evse),
+        period=slot(10, 11),
+        vehicle=rival,
+        actor=Actor.dispatcher("rival"),
+        now=NOW,
     )
 
     refused = undo(dispatcher, cancelled)
@@ -176,7 +188,12 @@ def test_a_cancelled_slot_that_somebody_took_meanwhile_stays_theirs(
 
 def test_a_hold_given_back_is_held_again(dispatcher: Client, evse: Evse, vehicle: Vehicle) -> None:
     held = place_hold(
-        fleet=vehicle.fleet, option=option_of(evse), period=slot(10, 11), vehicle=vehicle, actor="me", now=NOW
+        fleet=vehicle.fleet,
+        option=option_of(evse),
+        period=slot(10, 11),
+        vehicle=vehicle,
+        actor=Actor.dispatcher("me"),
+        now=NOW,
     )
 
     undo(dispatcher, dispatcher.post(f"/bookings/{held.pk}/release/", seen(held)))
@@ -203,7 +220,7 @@ def test_what_somebody_changed_after_the_click_is_not_undone(dispatcher: Client,
         booking_id=booking.pk,
         period=slot(14, 15),
         by="depot",
-        actor="manager",
+        actor=MANAGER,
         now=NOW + timedelta(seconds=1),
     )
 
@@ -247,7 +264,7 @@ def test_a_second_click_on_undo_finds_it_done(
             option=option_of(evse),
             period=slot(10, 11),
             vehicle=vehicle,
-            actor="me",
+            actor=Actor.dispatcher("me"),
             now=NOW,
         )
         answer = dispatcher.post(f"/bookings/{held.pk}/release/", seen(held))
@@ -286,7 +303,7 @@ def test_undoing_a_cancellation_where_the_depot_decides_says_that_it_does(
 ) -> None:
     book(dispatcher, make_evse(make_depot(terms={"approval": True})), vehicle)
     asked = Booking.objects.get()
-    operations.decide(booking_id=asked.pk, accept=True, actor="manager", now=NOW)
+    operations.decide(booking_id=asked.pk, accept=True, actor=MANAGER, now=NOW)
     asked.refresh_from_db()
 
     undone = undo(dispatcher, cancel(dispatcher, asked))

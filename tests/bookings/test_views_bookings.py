@@ -12,11 +12,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from bookings import operations
+from bookings.actors import SCHEDULER, Actor
 from bookings.core import lifecycle
 from bookings.models import Booking, BookingRequest, BookingStatus, Tariff, Vehicle
 from depots.models import Evse, Membership, Organisation
 from tests.bookings.people import client_of, seen
 from tests.factories import (
+    MANAGER,
     NOW,
     at,
     book_slot,
@@ -76,7 +78,12 @@ def booking(evse: Evse, vehicle: Vehicle) -> Booking:
 
 
 def book(evse: Evse, vehicle: Vehicle, **wishes: Any) -> Booking:
-    asked = {"period": slot(10, 11), "actor": "dispatcher@nordfracht.example", "now": NOW, **wishes}
+    asked = {
+        "period": slot(10, 11),
+        "actor": Actor.dispatcher("dispatcher@nordfracht.example"),
+        "now": NOW,
+        **wishes,
+    }
     return book_slot(fleet=vehicle.fleet, option=option_of(evse), vehicle=vehicle, **asked)
 
 
@@ -136,10 +143,15 @@ def test_the_timeline_tells_what_happened_in_sentences(
     dispatcher: Client, booking: Booking, vehicle: Vehicle
 ) -> None:
     operations.change_booking(
-        booking_id=booking.pk, period=slot(11, 12), actor="dispatcher@nordfracht.example", now=NOW
+        booking_id=booking.pk,
+        period=slot(11, 12),
+        actor=Actor.dispatcher("dispatcher@nordfracht.example"),
+        now=NOW,
     )
     operations.cancel_booking(
-        booking_id=booking.pk, reason="BROKEN_CHARGER", by="depot", note="Cable cut", actor="manager@ladepark.example", now=NOW,
+        booking_id=booking.pk, reason="BROKEN_CHARGER", by="depot", note="Cable cut",
+        actor=Actor.manager("manager@ladepark.example"),
+        now=NOW,
     )  # fmt: skip
 
     page = page_of(dispatcher, booking)
@@ -154,11 +166,11 @@ def test_the_banner_after_an_automatic_move_says_from_where_to_where(
 ) -> None:
     """Whatever else was logged in the same moment, before or after the move."""
     other = make_evse(evse.depot, uid="KAS-2")
-    lifecycle.record(booking, kind="enforcement", after="at_risk", actor="scheduler", at=NOW)
-    operations.change_booking(booking_id=booking.pk, evse=other, by="depot", actor="scheduler", now=NOW)
+    lifecycle.record(booking, kind="enforcement", after="at_risk", actor=SCHEDULER, at=NOW)
+    operations.change_booking(booking_id=booking.pk, evse=other, by="depot", actor=SCHEDULER, now=NOW)
     booking.refresh_from_db()
     for kind, after in (("enforcement", "due"), ("waived", ""), ("note", "")):
-        lifecycle.record(booking, kind=kind, after=after, actor="scheduler", at=NOW)
+        lifecycle.record(booking, kind=kind, after=after, actor=SCHEDULER, at=NOW)
 
     banner = page_of(dispatcher, booking).split("depot-change")[1].split("</div>")[0]
 
@@ -170,7 +182,11 @@ def test_people_of_other_organisations_are_named_by_their_side(
     dispatcher: Client, manager: Client, booking: Booking, evse: Evse
 ) -> None:
     operations.cancel_booking(
-        booking_id=booking.pk, reason="FULL", by="depot", actor="somebody@ladepark.example", now=NOW
+        booking_id=booking.pk,
+        reason="FULL",
+        by="depot",
+        actor=Actor.dispatcher("somebody@ladepark.example"),
+        now=NOW,
     )
 
     for_fleet, for_depot = page_of(dispatcher, booking), page_of(manager, booking)
@@ -228,7 +244,12 @@ def test_a_step_back_in_history_gets_the_whole_page_and_htmx_its_part(
 @pytest.fixture
 def held(evse: Evse, vehicle: Vehicle, fleet: Organisation) -> Booking:
     return place_hold(
-        fleet=fleet, option=option_of(evse), period=slot(16, 17), vehicle=vehicle, actor="me", now=NOW
+        fleet=fleet,
+        option=option_of(evse),
+        period=slot(16, 17),
+        vehicle=vehicle,
+        actor=Actor.dispatcher("me"),
+        now=NOW,
     )
 
 
@@ -240,7 +261,12 @@ def test_a_hold_is_confirmed_or_given_back(
     assert held.status == "confirmed"
 
     second = place_hold(
-        fleet=fleet, option=option_of(evse), period=slot(14, 15), vehicle=vehicle, actor="me", now=NOW
+        fleet=fleet,
+        option=option_of(evse),
+        period=slot(14, 15),
+        vehicle=vehicle,
+        actor=Actor.dispatcher("me"),
+        now=NOW,
     )
     answer = dispatcher.post(f"/bookings/{second.pk}/release/", seen(second))
     second.refresh_from_db()
@@ -312,9 +338,7 @@ def test_a_change_of_cards_keeps_the_place_a_manager_moved_it_to_meanwhile(
 ) -> None:
     form = shown(dispatcher, booking)
     spare = fleet.tokens.create(uid="SPARE1")
-    operations.change_booking(
-        booking_id=booking.pk, period=slot(12, 13), by="depot", actor="manager", now=NOW
-    )
+    operations.change_booking(booking_id=booking.pk, period=slot(12, 13), by="depot", actor=MANAGER, now=NOW)
 
     answer = dispatcher.post(f"/bookings/{booking.pk}/change/", {**form, "tokens": [str(spare.pk)]})
 
@@ -330,10 +354,10 @@ def test_a_change_of_what_was_changed_meanwhile_is_refused_with_what_changed_and
     """And the form goes on from there: what nobody edited has the current values, what was edited is kept."""
     other = make_vehicle(fleet, plate="HH-NF 200")
     form = shown(dispatcher, booking)
+    operations.change_booking(booking_id=booking.pk, period=slot(12, 13), by="depot", actor=MANAGER, now=NOW)
     operations.change_booking(
-        booking_id=booking.pk, period=slot(12, 13), by="depot", actor="manager", now=NOW
+        booking_id=booking.pk, vehicle=other, actor=Actor.dispatcher("colleague"), now=NOW
     )
-    operations.change_booking(booking_id=booking.pk, vehicle=other, actor="colleague", now=NOW)
 
     answer = dispatcher.post(
         f"/bookings/{booking.pk}/change/",
@@ -361,9 +385,7 @@ def test_a_cancellation_of_what_was_changed_meanwhile_is_refused(
     dispatcher: Client, booking: Booking
 ) -> None:
     form = seen(booking)
-    operations.change_booking(
-        booking_id=booking.pk, period=slot(12, 13), by="depot", actor="manager", now=NOW
-    )
+    operations.change_booking(booking_id=booking.pk, period=slot(12, 13), by="depot", actor=MANAGER, now=NOW)
 
     answer = dispatcher.post(f"/bookings/{booking.pk}/cancellation/", {"reason": "TRAFFIC", **form})
 
@@ -376,13 +398,9 @@ def test_a_cancellation_of_what_was_changed_meanwhile_is_refused(
 def test_what_was_seen_before_the_latest_change_does_not_count_as_seen(
     dispatcher: Client, booking: Booking
 ) -> None:
-    operations.change_booking(
-        booking_id=booking.pk, period=slot(12, 13), by="depot", actor="manager", now=NOW
-    )
+    operations.change_booking(booking_id=booking.pk, period=slot(12, 13), by="depot", actor=MANAGER, now=NOW)
     shown = seen(booking)
-    operations.change_booking(
-        booking_id=booking.pk, period=slot(14, 15), by="depot", actor="manager", now=NOW
-    )
+    operations.change_booking(booking_id=booking.pk, period=slot(14, 15), by="depot", actor=MANAGER, now=NOW)
 
     answer = dispatcher.post(f"/bookings/{booking.pk}/seen/", shown)
 
@@ -434,7 +452,13 @@ def test_a_pooled_bookings_evse_is_chosen_within_its_option(
     first, second = make_evse(depot, uid="P-1", option=False), make_evse(depot, uid="P-2", option=False)
     pool, elsewhere = make_option(first, second, code="POOL"), make_evse(depot, uid="E-1")
     booking = book_slot(
-        fleet=fleet, option=pool, evse=first, period=slot(10, 11), vehicle=vehicle, actor="me", now=NOW
+        fleet=fleet,
+        option=pool,
+        evse=first,
+        period=slot(10, 11),
+        vehicle=vehicle,
+        actor=Actor.dispatcher("me"),
+        now=NOW,
     )
 
     refused = dispatcher.post(f"/bookings/{booking.pk}/change/", change_of(booking, evse=elsewhere.uid))
@@ -482,7 +506,7 @@ def test_where_the_depot_decides_a_change_is_asked_for_and_shown_as_open(
     dispatcher: Client, vehicle: Vehicle
 ) -> None:
     booking = book(make_evse(make_depot(terms={"approval": True})), vehicle)
-    operations.decide(booking_id=booking.pk, accept=True, actor="manager", now=NOW)
+    operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
 
     dispatcher.post(
         f"/bookings/{booking.pk}/change/", change_of(booking, starts_at="2030-01-15T12:00", ends_at="2030-01-15T13:00")
@@ -565,12 +589,13 @@ def test_a_partner_is_asked_to_cancel_and_the_booking_stands_until_it_answers(
     depot = make_depot(partner, is_mirror=True, open_to_all=False, name="Graz Süd")
     evse = Evse.objects.create(depot=depot, uid="P-1-1", max_power_w=300_000)
     booking = book_slot(
-        fleet=fleet, option=make_option(evse, is_mirror=True), period=slot(10, 11), vehicle=vehicle, actor="me", now=NOW,
+        fleet=fleet, option=make_option(evse, is_mirror=True), period=slot(10, 11), vehicle=vehicle, actor=Actor.dispatcher("me"),
+            now=NOW,
     )  # fmt: skip
     state = operations.RemoteState(
         remote_status="RESERVED", status=BookingStatus.CONFIRMED, remote_id="R-9", decision=BookingRequest.Decision.ACCEPTED
     )  # fmt: skip
-    operations.adopt_remote(booking_id=booking.pk, state=state, actor="partner DE*ABC", now=NOW)
+    operations.adopt_remote(booking_id=booking.pk, state=state, actor=Actor.partner("DE", "ABC"), now=NOW)
 
     dispatcher.post(f"/bookings/{booking.pk}/cancellation/", {"reason": "TRAFFIC", **seen(booking)})
 
@@ -588,7 +613,7 @@ def test_a_change_by_the_depot_is_marked_until_a_dispatcher_has_seen_it(
     dispatcher: Client, viewer: Client, booking: Booking, evse: Evse
 ) -> None:
     other = make_evse(evse.depot, uid="KAS-2")
-    operations.change_booking(booking_id=booking.pk, evse=other, by="depot", actor="manager", now=NOW)
+    operations.change_booking(booking_id=booking.pk, evse=other, by="depot", actor=MANAGER, now=NOW)
 
     before = page_of(dispatcher, booking)
     assert "data-changed-by-depot" in before
@@ -619,7 +644,9 @@ def test_the_list_starts_today_and_is_narrowed_by_depot_vehicle_status_and_day(
 ) -> None:
     today = book(evse, vehicle)
     tomorrow = book(evse, make_vehicle(fleet, plate="HH-NF 200"), period=slot(10, 11, day=1))
-    operations.cancel_booking(booking_id=tomorrow.pk, reason="TRAFFIC", by="fleet", actor="me", now=NOW)
+    operations.cancel_booking(
+        booking_id=tomorrow.pk, reason="TRAFFIC", by="fleet", actor=Actor.dispatcher("me"), now=NOW
+    )
 
     def listed(**query: str) -> list[int]:
         return [entry.booking.pk for entry in dispatcher.get("/bookings/", query).context["entries"]]
@@ -681,7 +708,9 @@ def test_more_bookings_cost_no_more_queries(dispatcher: Client, evse: Evse, vehi
     for day in range(1, 6):
         book(make_evse(), vehicle, period=slot(10, 11, day=day))
         book(make_evse(), vehicle, period=slot(10 + day, 11 + day))
-    operations.change_booking(booking_id=booking.pk, period=slot(11, 12), actor="me", now=NOW)
+    operations.change_booking(
+        booking_id=booking.pk, period=slot(11, 12), actor=Actor.dispatcher("me"), now=NOW
+    )
 
     assert [queries(url) for url in urls] == few
     assert all(number <= 16 for number in few), few

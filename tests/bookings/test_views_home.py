@@ -10,6 +10,7 @@ import time_machine
 from django.test import Client
 
 from bookings import operations
+from bookings.actors import Actor
 from bookings.models import Booking, Vehicle
 from bookings.pages import day
 from bookings.pages.live.bookings import render_booking
@@ -17,6 +18,7 @@ from depots.models import Membership, Organisation, User
 from depots.periods import Period
 from tests.bookings.people import client_of
 from tests.factories import (
+    MANAGER,
     NOW,
     at,
     book_slot,
@@ -57,7 +59,8 @@ def dispatcher(fleet: Organisation) -> Client:
 
 def book(vehicle: Vehicle, period: Period, **depot: Any) -> Booking:
     return book_slot(
-        fleet=vehicle.fleet, option=option_of(make_evse(make_depot(**depot))), period=period, vehicle=vehicle, actor="me",
+        fleet=vehicle.fleet, option=option_of(make_evse(make_depot(**depot))), period=period, vehicle=vehicle,
+        actor=Actor.dispatcher("me"),
         now=NOW,
     )  # fmt: skip
 
@@ -70,7 +73,9 @@ def groups_of(client: Client) -> dict[str, list[int]]:
 def test_the_day_is_grouped_by_what_comes_when(dispatcher: Client, vehicle: Vehicle, clock: Any) -> None:
     running, soon, later = (book(vehicle, slot(hour, hour + 1)) for hour in (9, 11, 16))
     over = book(vehicle, slot(17, 18))
-    operations.cancel_booking(booking_id=over.pk, reason="TRAFFIC", by="fleet", actor="me", now=NOW)
+    operations.cancel_booking(
+        booking_id=over.pk, reason="TRAFFIC", by="fleet", actor=Actor.dispatcher("me"), now=NOW
+    )
     book(vehicle, slot(9, 10, day=2))
 
     clock.move_to(at(9, 30))
@@ -94,19 +99,24 @@ def test_a_change_by_a_depot_on_another_day_is_there_until_it_was_seen(
     dispatcher: Client, vehicle: Vehicle
 ) -> None:
     booking = book(vehicle, slot(9, 10, day=3))
-    operations.cancel_booking(booking_id=booking.pk, reason="FULL", by="depot", actor="manager", now=NOW)
+    operations.cancel_booking(booking_id=booking.pk, reason="FULL", by="depot", actor=MANAGER, now=NOW)
 
     assert groups_of(dispatcher) == {"done": [booking.pk]}
     assert "data-changed-by-depot" in dispatcher.get("/").content.decode()
 
-    operations.mark_seen(booking_id=booking.pk, actor="me", now=NOW + timedelta(minutes=1))
+    operations.mark_seen(booking_id=booking.pk, actor=Actor.dispatcher("me"), now=NOW + timedelta(minutes=1))
     assert groups_of(dispatcher) == {}
 
 
 def test_every_row_says_what_it_is_and_what_to_do_next(dispatcher: Client, vehicle: Vehicle) -> None:
     evse = make_evse()
     held = place_hold(
-        fleet=vehicle.fleet, option=option_of(evse), period=slot(10, 11), vehicle=vehicle, actor="me", now=NOW
+        fleet=vehicle.fleet,
+        option=option_of(evse),
+        period=slot(10, 11),
+        vehicle=vehicle,
+        actor=Actor.dispatcher("me"),
+        now=NOW,
     )
     at_risk = book(vehicle, slot(12, 13))
     Booking.objects.filter(pk=at_risk.pk).update(

@@ -14,12 +14,14 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from bookings import operations
+from bookings.actors import Actor
 from bookings.models import Booking, BookingOption, Tariff, Vehicle
 from bookings.pages.live.board import render_evse
 from depots.models import Charger, Evse, Membership, Organisation
 from depots.periods import Period
 from tests.bookings.people import client_of, seen
 from tests.factories import (
+    DISPATCHER,
     NOW,
     at,
     book_slot,
@@ -68,7 +70,13 @@ def evse() -> Evse:
 def taken_by_somebody(evse: Evse, **wishes: Any) -> Booking:
     rival = Organisation.objects.filter(name="Rival Fracht").first() or make_fleet("Rival Fracht")
     other = Vehicle.objects.filter(fleet=rival).first() or make_vehicle(rival, plate="XX-XX 999")
-    asked = {"period": slot(10, 11), "vehicle": other, "actor": "rival", "now": NOW, **wishes}
+    asked = {
+        "period": slot(10, 11),
+        "vehicle": other,
+        "actor": Actor.dispatcher("rival"),
+        "now": NOW,
+        **wishes,
+    }
     return book_slot(fleet=rival, option=option_of(evse), **asked)
 
 
@@ -119,7 +127,12 @@ def test_ones_own_booking_shows_in_the_picture_of_the_day(
     dispatcher: Client, evse: Evse, fleet: Organisation, vehicle: Vehicle
 ) -> None:
     mine = book_slot(
-        fleet=fleet, option=option_of(evse), period=slot(14, 15), vehicle=vehicle, actor="me", now=NOW
+        fleet=fleet,
+        option=option_of(evse),
+        period=slot(14, 15),
+        vehicle=vehicle,
+        actor=Actor.dispatcher("me"),
+        now=NOW,
     )
 
     page = dispatcher.get("/slots/", {"depot": "NF-KAS", **ELEVEN}).content.decode()
@@ -284,7 +297,7 @@ def test_a_slot_that_was_cancelled_is_booked_anew_from_the_same_page(
     for _ in range(2):
         dispatcher.post("/bookings/", sent)
         gone = Booking.objects.exclude(status="cancelled").get()
-        operations.cancel_booking(booking_id=gone.pk, reason="TRAFFIC", by="fleet", actor="d", now=NOW)
+        operations.cancel_booking(booking_id=gone.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=NOW)
 
     third, again = dispatcher.post("/bookings/", sent), dispatcher.post("/bookings/", sent)
 

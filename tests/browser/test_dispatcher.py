@@ -16,11 +16,14 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 
 from bookings import operations
+from bookings.actors import Actor
 from bookings.models import Booking, Tariff, Vehicle
 from depots.models import Charger, Evse, User
 from depots.periods import Period
 from depots.signals import evse_status_changed
 from tests.factories import (
+    DISPATCHER,
+    MANAGER,
     book_slot,
     make_depot,
     make_evse,
@@ -61,7 +64,7 @@ class Fleet:
     def book(self, *, hours: float = 0, evse: int = 0) -> Booking:
         starts_at = tomorrow() + timedelta(hours=hours)
         return book_slot(
-            fleet=self.truck.fleet, option=option_of(self.evses[evse]), vehicle=self.truck, actor="dispatcher",
+            fleet=self.truck.fleet, option=option_of(self.evses[evse]), vehicle=self.truck, actor=DISPATCHER,
             period=Period(starts_at, starts_at + timedelta(hours=1)), now=timezone.now(),
         )  # fmt: skip
 
@@ -195,7 +198,7 @@ def test_a_change_by_the_depot_appears_on_the_day_and_stays_until_its_page_was_o
     expect(page.locator("[data-changed-by-depot]")).to_have_count(0)
 
     operations.change_booking(
-        booking_id=booking.pk, evse=fleet.evses[1], by="depot", actor="manager", now=timezone.now()
+        booking_id=booking.pk, evse=fleet.evses[1], by="depot", actor=MANAGER, now=timezone.now()
     )
 
     row = page.locator(f'[data-booking="{booking.pk}"]')
@@ -212,7 +215,7 @@ def test_a_change_by_the_depot_appears_on_the_day_and_stays_until_its_page_was_o
 def test_a_change_behind_other_tabs_is_not_seen_until_the_page_is_looked_at(page: Page, fleet: Fleet) -> None:
     booking = fleet.book(hours=20)
     operations.change_booking(
-        booking_id=booking.pk, evse=fleet.evses[1], by="depot", actor="manager", now=timezone.now()
+        booking_id=booking.pk, evse=fleet.evses[1], by="depot", actor=MANAGER, now=timezone.now()
     )
     page.clock.install()
     page.add_init_script(BEHIND)
@@ -241,7 +244,7 @@ def test_a_list_follows_what_happens_elsewhere_and_keeps_the_filter_somebody_fil
     page.get_by_label("To day").fill("2039-01-02")
 
     operations.cancel_booking(
-        booking_id=booking.pk, reason="FULL", by="depot", actor="manager", now=timezone.now()
+        booking_id=booking.pk, reason="FULL", by="depot", actor=MANAGER, now=timezone.now()
     )
     expect(row).to_have_attribute("data-status", "cancelled", timeout=SOON_MS)
     second = fleet.book(hours=2)
@@ -259,7 +262,7 @@ def test_an_open_booking_follows_its_charger_and_keeps_an_open_form(page: Page, 
     page.get_by_role("dialog").get_by_label("To", exact=True).fill("2039-01-02T10:00")
 
     operations.change_booking(
-        booking_id=booking.pk, evse=fleet.evses[1], by="depot", actor="manager", now=timezone.now()
+        booking_id=booking.pk, evse=fleet.evses[1], by="depot", actor=MANAGER, now=timezone.now()
     )
 
     expect(page.locator('[data-live-page] [data-evse="KAS-2"]')).to_be_attached(timeout=SOON_MS)
@@ -362,10 +365,13 @@ def test_the_finder_follows_the_yard_and_asks_before_a_truck_is_in_two_places(
 def test_every_page_is_accessible_and_fits(page: Page, fleet: Fleet, width: int, height: int) -> None:
     page.set_viewport_size({"width": width, "height": height})
     booking, taken = fleet.book(), fleet.book(evse=1)
-    operations.cancel_booking(booking_id=taken.pk, reason="FULL", by="depot", actor="m", now=timezone.now())
+    operations.cancel_booking(
+        booking_id=taken.pk, reason="FULL", by="depot", actor=MANAGER, now=timezone.now()
+    )
     token = fleet.truck.tokens.get()
     held = place_hold(
-        fleet=fleet.truck.fleet, option=option_of(fleet.evses[1]), vehicle=fleet.truck, actor="me", now=timezone.now(),
+        fleet=fleet.truck.fleet, option=option_of(fleet.evses[1]), vehicle=fleet.truck,
+        actor=Actor.dispatcher("me"), now=timezone.now(),
         period=Period(tomorrow(), tomorrow() + timedelta(hours=1)),
     )  # fmt: skip
     urls = [

@@ -16,6 +16,7 @@ from django.utils import timezone
 from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
 
 from bookings import operations
+from bookings.actors import Actor
 from bookings.models import Booking
 from depots.models import Agreement, ChargingSession, Depot, Evse, Membership, Organisation, User
 from depots.operations import report_status
@@ -23,6 +24,7 @@ from depots.operations.meter_readings import add_readings
 from depots.operations.transaction_reports import Reading
 from depots.periods import Period
 from tests import factories
+from tests.factories import DISPATCHER, MANAGER
 from tests.serving import BerthServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -51,7 +53,7 @@ class Yard:
         return factories.book_slot(
             fleet=fleet, option=factories.option_of(evse), evse=evse,
             period=Period(starts_at, starts_at + timedelta(hours=hours)),
-            vehicle=factories.make_vehicle(fleet), actor="dispatcher@fleet.example", now=timezone.now(),
+            vehicle=factories.make_vehicle(fleet), actor=Actor.dispatcher("dispatcher@fleet.example"), now=timezone.now(),
         )  # fmt: skip
 
 
@@ -261,12 +263,12 @@ def test_what_others_do_appears_on_an_open_board(yard: Yard, opened: Callable[..
     expect(entry_of(page, booking, yard.evses[2])).to_contain_text("14:00–15:00")
 
     period = Period(tomorrow(15), tomorrow(16))
-    operations.change_booking(booking_id=booking.pk, period=period, actor="d", now=timezone.now())
+    operations.change_booking(booking_id=booking.pk, period=period, actor=DISPATCHER, now=timezone.now())
 
     expect(entry_of(page, booking)).to_contain_text("15:00–16:00", timeout=SOON_MS)
 
     operations.cancel_booking(
-        booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor="d", now=timezone.now()
+        booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=timezone.now()
     )
 
     expect(bar_of(page, booking)).to_have_count(0, timeout=SOON_MS)
@@ -304,7 +306,7 @@ def test_a_bar_that_was_changed_while_it_was_held_goes_where_it_is_now_and_says_
     page.mouse.move(box["x"] + 20 + width, box["y"] + 20, steps=5)
     period = Period(tomorrow(14), tomorrow(15))
     operations.change_booking(
-        booking_id=booking.pk, period=period, actor="d", seen_version=1, now=timezone.now()
+        booking_id=booking.pk, period=period, actor=DISPATCHER, seen_version=1, now=timezone.now()
     )
     expect(entry_of(page, booking)).to_contain_text("14:00–15:00", timeout=SOON_MS)
     page.mouse.up()
@@ -377,7 +379,7 @@ def test_a_guest_sees_its_own_bookings_and_of_others_only_that_a_slot_is_taken(
     )
     expect(page.locator("#timeline [data-taken]")).to_have_count(2)
     operations.cancel_booking(
-        booking_id=later.pk, reason="TRAFFIC", by="fleet", actor="d", now=timezone.now()
+        booking_id=later.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=timezone.now()
     )
     expect(page.locator("#timeline [data-taken]")).to_have_count(1, timeout=SOON_MS)
     for secret in (theirs.plate, theirs.reference, theirs.fleet.name, later.plate, later.reference):
@@ -452,13 +454,13 @@ def test_an_evse_is_closed_after_a_look_at_what_stands_in_it(yard: Yard, opened:
 def test_the_manager_s_pages_are_accessible_and_fit(opened: Callable[..., Page], width: int) -> None:
     yard = make_yard(approval=True, decision_min=600)
     booking = yard.book(yard.evses[0], 10)
-    operations.decide(booking_id=booking.pk, accept=True, actor="m", now=timezone.now())
+    operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=timezone.now())
     yard.book(yard.evses[1], 11)
     closure = operations.close_evse(
         evse=yard.evses[0],
         period=Period(tomorrow(9), tomorrow(12)),
         reason="Cable",
-        actor="m",
+        actor=MANAGER,
         now=timezone.now(),
     )
     code = yard.depot.code

@@ -33,7 +33,7 @@ from depots.models import Charger, ChargingSession, Depot, Evse, MeterReading, O
 from depots.periods import Period
 from depots.secrets import charger_password_matches
 from roaming.models import Partner, PartnerToken
-from tests.factories import NOW, book_slot
+from tests.factories import DISPATCHER, NOW, book_slot
 
 DEMO_UIDS = {f"DEMO-{charger}-{number}" for charger in (1, 2, 3) for number in (1, 2)}
 
@@ -81,7 +81,7 @@ def book(plate: str, option: str, period: Period, **fields: Any) -> Booking:
     vehicle = Vehicle.objects.select_related("fleet").get(plate=plate)
     return book_slot(
         fleet=vehicle.fleet, option=BookingOption.objects.get(code=option), period=period, vehicle=vehicle,
-        actor="test", now=NOW, **fields,
+        actor=DISPATCHER, now=NOW, **fields,
     )  # fmt: skip
 
 

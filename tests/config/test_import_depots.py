@@ -24,6 +24,7 @@ from depots.models import Agreement, Charger, Depot, Evse
 from depots.secrets import charger_password_matches
 from tests.config.commands import refusal, run, warnings
 from tests.factories import (
+    DISPATCHER,
     NOW,
     at,
     book_slot,
@@ -99,7 +100,7 @@ def with_charger(**changes: Any) -> dict[str, Any]:
 
 def load(path: Path) -> Any:
     """Import with the tests' clock."""
-    return import_depots(path, actor="test", now=NOW)
+    return import_depots(path, now=NOW)
 
 
 def book(uid: str = "CP-1-1", hours: tuple[int, int] = (10, 11), **fields: Any) -> Any:
@@ -108,7 +109,7 @@ def book(uid: str = "CP-1-1", hours: tuple[int, int] = (10, 11), **fields: Any) 
     option = option_of(Evse.objects.get(uid=uid))
     vehicle = make_vehicle(fleet, max_power_w=400_000)
     return book_slot(
-        fleet=fleet, option=option, period=slot(*hours), vehicle=vehicle, actor="test", now=NOW, **fields
+        fleet=fleet, option=option, period=slot(*hours), vehicle=vehicle, actor=DISPATCHER, now=NOW, **fields
     )
 
 
@@ -440,7 +441,7 @@ def test_an_evse_with_a_booking_cannot_be_left_out(file):
 def test_the_closure_of_a_withdrawn_evse_goes_with_it(file):
     load(file([DEPOT]))
     evse = Evse.objects.get(uid="CP-1-2")
-    closure = close_evse(evse=evse, period=slot(9, 12, day=1), actor="test", now=NOW)
+    closure = close_evse(evse=evse, period=slot(9, 12, day=1), actor=DISPATCHER, now=NOW)
 
     load(file([with_charger(evses=[EVSE])]))
 
@@ -538,7 +539,7 @@ def test_a_bay_keeps_room_for_a_partners_truck(file, change):
         option=option_of(Evse.objects.get(uid="CP-1-1")),
         period=slot(10, 11),
         needs=asked,
-        actor="p",
+        actor=DISPATCHER,
         now=NOW,
     )
 
@@ -554,9 +555,15 @@ def test_a_bay_keeps_room_for_a_truck_whose_change_waits(file):
     small, large = [make_vehicle(fleet, length_cm=length) for length in (900, 1650)]
     elsewhere, here = Evse.objects.get(uid="CP-1-2"), Evse.objects.get(uid="CP-1-1")
     booking = book_slot(
-        fleet=fleet, option=pool, period=slot(10, 11), vehicle=small, evse=elsewhere, actor="d", now=NOW
+        fleet=fleet,
+        option=pool,
+        period=slot(10, 11),
+        vehicle=small,
+        evse=elsewhere,
+        actor=DISPATCHER,
+        now=NOW,
     )
-    change_booking(booking_id=booking.pk, vehicle=large, evse=here, actor="d", now=NOW)
+    change_booking(booking_id=booking.pk, vehicle=large, evse=here, actor=DISPATCHER, now=NOW)
     approving = {"terms": {"approval": True}, "options": [{"id": "POOL", "evses": ["CP-1-1", "CP-1-2"]}]}
 
     with pytest.raises(
@@ -776,4 +783,4 @@ def test_an_import_in_the_far_future_still_knows_its_bookings(file):
     book("CP-1-2", hours=(20, 21))
 
     with pytest.raises(FileRefusedError):
-        import_depots(file([with_charger(evses=[EVSE])]), actor="test", now=at(8, day=3))
+        import_depots(file([with_charger(evses=[EVSE])]), now=at(8, day=3))

@@ -16,6 +16,7 @@ from bookings.models import Booking, Closure
 from depots.models import Agreement, Evse, Membership, Organisation, User
 from tests.config.commands import refusal, run
 from tests.factories import (
+    DISPATCHER,
     NOW,
     at,
     book_slot,
@@ -427,7 +428,12 @@ def test_a_closure_moves_what_can_be_moved_and_cancels_the_rest(evse, truck):
     stays_free = book()
     both = book(start="2030-01-15T14:00", end="2030-01-15T15:00")
     book_slot(
-        fleet=truck.fleet, option=option_of(other), period=slot(13, 14), vehicle=truck, actor="test", now=NOW
+        fleet=truck.fleet,
+        option=option_of(other),
+        period=slot(13, 14),
+        vehicle=truck,
+        actor=DISPATCHER,
+        now=NOW,
     )
 
     [printed] = run(

@@ -21,7 +21,18 @@ from bookings.errors import BookingError
 from bookings.models import Booking, BookingEvent, BookingRequest, Claim, Closure, Occupancy
 from bookings.rules.entitlement import TokenName
 from depots.models import Evse
-from tests.factories import NOW, book_slot, make_depot, make_evse, make_option, make_vehicle, option_of, slot
+from tests.factories import (
+    DISPATCHER,
+    MANAGER,
+    NOW,
+    book_slot,
+    make_depot,
+    make_evse,
+    make_option,
+    make_vehicle,
+    option_of,
+    slot,
+)
 from tests.races.processes import all_at_once, at_once, rendezvous
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.races]
@@ -102,7 +113,7 @@ def booker(evse: Evse, vehicle: Any = None, **wishes: Any) -> Callable[[], str]:
         "period": slot(10, 11),
         **wishes,
     }
-    return lambda: attempt(lambda: book_slot(actor="d", now=NOW, **asked))
+    return lambda: attempt(lambda: book_slot(actor=DISPATCHER, now=NOW, **asked))
 
 
 def overlapping_pairs() -> int:
@@ -187,9 +198,15 @@ def test_a_place_kept_for_a_change_is_locked_with_its_booking(monkeypatch, guard
     evse, kept = make_evse(depot), make_evse(depot)
     truck, both = make_vehicle(), make_option(evse, kept)
     booking = book_slot(
-        fleet=truck.fleet, option=both, evse=evse, vehicle=truck, period=slot(10, 11), actor="d", now=NOW
+        fleet=truck.fleet,
+        option=both,
+        evse=evse,
+        vehicle=truck,
+        period=slot(10, 11),
+        actor=DISPATCHER,
+        now=NOW,
     )
-    operations.change_booking(booking_id=booking.pk, evse=kept, actor="d", now=NOW)
+    operations.change_booking(booking_id=booking.pk, evse=kept, actor=DISPATCHER, now=NOW)
     if not guarded:
         reach = locking._reach
         monkeypatch.setattr(
@@ -198,11 +215,11 @@ def test_a_place_kept_for_a_change_is_locked_with_its_booking(monkeypatch, guard
         _meet_after_filling(monkeypatch, kept.pk)
 
     def cancel() -> str:
-        asked = {"booking_id": booking.pk, "reason": "FULL", "by": "depot", "actor": "m", "now": NOW}
+        asked = {"booking_id": booking.pk, "reason": "FULL", "by": "depot", "actor": MANAGER, "now": NOW}
         return attempt(lambda: operations.cancel_booking(**asked))
 
     def close() -> str:
-        return attempt(lambda: operations.close_evse(evse=kept, period=slot(9, 12), actor="m", now=NOW))
+        return attempt(lambda: operations.close_evse(evse=kept, period=slot(9, 12), actor=MANAGER, now=NOW))
 
     assert all_at_once([cancel, close]) == ["done", "done"]
 
@@ -220,7 +237,7 @@ def test_the_booking_lock_lets_one_of_two_moves_win(monkeypatch, guarded):
         meeting_before(monkeypatch, operations.cancel.lifecycle, "move")
 
     def cancel(reason: str) -> Callable[[], str]:
-        asked = {"booking_id": booking_id, "reason": reason, "by": "depot", "actor": "m", "now": NOW}
+        asked = {"booking_id": booking_id, "reason": reason, "by": "depot", "actor": MANAGER, "now": NOW}
         return lambda: attempt(lambda: operations.cancel_booking(**asked))
 
     all_at_once([cancel("FULL"), cancel("BLOCKED")])
@@ -235,14 +252,16 @@ def test_one_pending_request_keeps_two_changes_from_waiting_at_once(monkeypatch,
     evse = make_evse(depot)
     assert booker(evse)() == "done"
     booking = Booking.objects.get()
-    operations.decide(booking_id=booking.pk, accept=True, actor="m", now=NOW)
+    operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
     without_locks(monkeypatch, "lock_booking", "lock_ids")
     meeting_before(monkeypatch, operations.change.request_log, "log")
     asked = [slot(12, 13), slot(14, 15)]
 
     def change(number: int) -> str:
         return attempt(
-            lambda: operations.change_booking(booking_id=booking.pk, period=asked[number], actor="d", now=NOW)
+            lambda: operations.change_booking(
+                booking_id=booking.pk, period=asked[number], actor=DISPATCHER, now=NOW
+            )
         )
 
     with (
@@ -323,19 +342,19 @@ def test_holders_come_from_one_sequence_so_a_closure_is_never_taken_for_a_bookin
     booker(evse)()
     booking = Booking.objects.get()
 
-    closure_id = operations.close_evse(evse=evse, period=slot(12, 13), actor="m", now=NOW).pk
+    closure_id = operations.close_evse(evse=evse, period=slot(12, 13), actor=MANAGER, now=NOW).pk
     if not guarded:
         Closure.objects.filter(pk=closure_id).update(id=booking.pk)
         Occupancy.objects.filter(holder=closure_id).update(holder=booking.pk)
         moved = attempt(
             lambda: operations.change_booking(
-                booking_id=booking.pk, period=slot(12, 13), by="depot", actor="m", now=NOW
+                booking_id=booking.pk, period=slot(12, 13), by="depot", actor=MANAGER, now=NOW
             )
         )
     else:
         moved = attempt(
             lambda: operations.change_booking(
-                booking_id=booking.pk, period=slot(12, 13), by="depot", actor="m", now=NOW
+                booking_id=booking.pk, period=slot(12, 13), by="depot", actor=MANAGER, now=NOW
             )
         )
 

@@ -47,7 +47,7 @@ def test_one_import_of_depots_at_a_time(monkeypatch, tmp_path: Path, guarded):
     if not guarded:
         without_queue(monkeypatch, depots, "_locked_depots")
 
-    answers = imported_twice(lambda: depots.import_depots(file, actor="operator", now=NOW))
+    answers = imported_twice(lambda: depots.import_depots(file, now=NOW))
 
     assert answers == ({"done": 2} if guarded else {"done": 1, "IntegrityError": 1})
     assert Depot.objects.count() == 1

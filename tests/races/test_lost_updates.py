@@ -14,7 +14,18 @@ from bookings.models import Booking
 from bookings.rules.entitlement import TokenName
 from depots.periods import Period
 from tests.bookings.people import client_of
-from tests.factories import NOW, book_slot, make_depot, make_evse, make_option, make_user, make_vehicle, slot
+from tests.factories import (
+    DISPATCHER,
+    MANAGER,
+    NOW,
+    book_slot,
+    make_depot,
+    make_evse,
+    make_option,
+    make_user,
+    make_vehicle,
+    slot,
+)
 from tests.races.processes import all_at_once, at_once, rendezvous
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.races]
@@ -28,18 +39,23 @@ def test_a_manager_drags_while_a_dispatcher_edits_cards_and_no_move_is_undone(ro
     truck = make_vehicle(token=None)
     cards = [truck.tokens.create(fleet=truck.fleet, uid=f"CARD-{number}") for number in range(2)]
     booking = book_slot(
-        fleet=truck.fleet, option=make_option(*evses), vehicle=truck, period=slot(10, 11), actor="d", now=NOW
+        fleet=truck.fleet,
+        option=make_option(*evses),
+        vehicle=truck,
+        period=slot(10, 11),
+        actor=DISPATCHER,
+        now=NOW,
     )
     looked, changed, compared = rendezvous(2), rendezvous(2), rendezvous(2)
 
     def drag(number: int, seen: int) -> dict[str, Any]:
         start = 10 + number % 5
         place = {"period": slot(start, start + 1), "evse": evses[number % 2]}
-        return {**place, "by": "depot", "actor": "m", "seen_version": seen}
+        return {**place, "by": "depot", "actor": MANAGER, "seen_version": seen}
 
     def edit(number: int, seen: int) -> dict[str, Any]:
         card = TokenName(cards[number % 2].uid)
-        return {"tokens": [card], "by": "fleet", "actor": "d", "seen_version": seen}
+        return {"tokens": [card], "by": "fleet", "actor": DISPATCHER, "seen_version": seen}
 
     def life(wish: Any) -> list[str]:
         found = []

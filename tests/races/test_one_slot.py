@@ -8,7 +8,17 @@ import pytest
 
 from bookings.errors import BookingError
 from bookings.models import Booking, Occupancy
-from tests.factories import NOW, book_slot, make_depot, make_evse, make_option, make_vehicle, option_of, slot
+from tests.factories import (
+    DISPATCHER,
+    NOW,
+    book_slot,
+    make_depot,
+    make_evse,
+    make_option,
+    make_vehicle,
+    option_of,
+    slot,
+)
 from tests.races.processes import at_once
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.races]
@@ -23,7 +33,12 @@ def test_of_64_processes_racing_for_one_slot_exactly_one_gets_it():
         vehicle = vehicles[number]
         try:
             booking = book_slot(
-                fleet=vehicle.fleet, option=option, period=slot(10, 11), vehicle=vehicle, actor="d", now=NOW
+                fleet=vehicle.fleet,
+                option=option,
+                period=slot(10, 11),
+                vehicle=vehicle,
+                actor=DISPATCHER,
+                now=NOW,
             )
         except BookingError as refusal:
             return refusal.code
@@ -44,7 +59,12 @@ def test_a_pool_is_filled_to_the_last_evse_and_not_beyond():
         vehicle = vehicles[number]
         try:
             book_slot(
-                fleet=vehicle.fleet, option=pool, period=slot(10, 11), vehicle=vehicle, actor="d", now=NOW
+                fleet=vehicle.fleet,
+                option=pool,
+                period=slot(10, 11),
+                vehicle=vehicle,
+                actor=DISPATCHER,
+                now=NOW,
             )
         except BookingError as refusal:
             return refusal.code

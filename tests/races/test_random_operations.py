@@ -26,6 +26,8 @@ from depots import operations as depots
 from depots.models import Charger, ChargerCommand, Evse
 from depots.periods import Period
 from tests.factories import (
+    DISPATCHER,
+    MANAGER,
     NOW,
     at,
     book_slot,
@@ -101,25 +103,26 @@ class _Life:
         option = self._pick(BookingOption.objects.all())
         power_w = self._random.choice([None, None, 100_000, 300_000])
         return book_slot(
-            fleet=truck.fleet, option=option, vehicle=truck, period=self._period(), power_w=power_w, actor="d", now=self._now
+            fleet=truck.fleet, option=option, vehicle=truck, period=self._period(), power_w=power_w,
+            actor=DISPATCHER, now=self._now
         )  # fmt: skip
 
     def _hold(self) -> Any:
         truck = self._pick(Vehicle.objects.all())
         return place_hold(
             fleet=truck.fleet, option=self._pick(BookingOption.objects.all()), vehicle=truck, period=self._period(),
-            actor="d", now=self._now,
+            actor=DISPATCHER, now=self._now,
         )  # fmt: skip
 
     def _confirm(self) -> Any:
         if held := self._pick(Booking.objects.filter(status="held")):
-            return operations.confirm_hold(booking_id=held.pk, actor="d", now=self._now)
+            return operations.confirm_hold(booking_id=held.pk, actor=DISPATCHER, now=self._now)
         return None
 
     def _change(self) -> Any:
         if booking := self._booking():
             return operations.change_booking(
-                booking_id=booking.pk, period=self._period(), actor="d", now=self._now
+                booking_id=booking.pk, period=self._period(), actor=DISPATCHER, now=self._now
             )
         return None
 
@@ -127,7 +130,7 @@ class _Life:
         if booking := self._booking():
             evse = self._pick(Evse.objects.all())
             return operations.change_booking(
-                booking_id=booking.pk, evse=evse, by="depot", actor="m", now=self._now
+                booking_id=booking.pk, evse=evse, by="depot", actor=MANAGER, now=self._now
             )
         return None
 
@@ -135,28 +138,28 @@ class _Life:
         if booking := self._booking():
             by = self._random.choice(["fleet", "depot"])
             return operations.cancel_booking(
-                booking_id=booking.pk, reason="BLOCKED", by=by, actor="d", now=self._now
+                booking_id=booking.pk, reason="BLOCKED", by=by, actor=DISPATCHER, now=self._now
             )
         return None
 
     def _decide(self) -> Any:
         if booking := self._pick(Booking.objects.filter(requests__decision="pending")):
             accept = self._random.random() < 0.7
-            return operations.decide(booking_id=booking.pk, accept=accept, actor="m", now=self._now)
+            return operations.decide(booking_id=booking.pk, accept=accept, actor=MANAGER, now=self._now)
         return None
 
     def _close(self) -> Any:
         evse = self._pick(Evse.objects.all())
-        return operations.close_evse(evse=evse, period=self._period(), actor="m", now=self._now)
+        return operations.close_evse(evse=evse, period=self._period(), actor=MANAGER, now=self._now)
 
     def _lift(self) -> Any:
         if closure := self._pick(Closure.objects.filter(lifted_at=None)):
-            return operations.lift_closure(closure_id=closure.pk, actor="m", now=self._now)
+            return operations.lift_closure(closure_id=closure.pk, now=self._now)
         return None
 
     def _clear(self) -> Any:
         if closure := self._pick(Closure.objects.filter(lifted_at=None)):
-            return operations.clear_closure(closure_id=closure.pk, actor="m", now=self._now)
+            return operations.clear_closure(closure_id=closure.pk, actor=MANAGER, now=self._now)
         return None
 
     def _tick(self) -> str:

@@ -18,7 +18,7 @@ from roaming.ocpi.v2_3_0.bookings.reading import read_booking
 from roaming.ocpi.wire import UnreadableError
 from roaming.outbound import our_requests, pulls
 from roaming.outbound.deliveries import Lease
-from tests.factories import NOW, at, book_slot, make_fleet, make_vehicle, slot
+from tests.factories import DISPATCHER, NOW, at, book_slot, make_fleet, make_vehicle, slot
 from tests.roaming.partners import make_partner
 from tests.roaming.test_receiver import booking, location, offer, z
 
@@ -48,7 +48,7 @@ def ours(partner: Partner) -> Booking:
     fleet = make_fleet("Nordfracht", emsp_party_id="NFE")
     return book_slot(
         fleet=fleet, option=BookingOption.objects.get(), period=slot(12, 13), vehicle=make_vehicle(fleet),
-        actor="dispatcher", now=timezone.now(),
+        actor=DISPATCHER, now=timezone.now(),
     )  # fmt: skip
 
 
@@ -90,7 +90,7 @@ def confirmed(partner: Partner, ours: Booking) -> dict[str, Any]:
 
 
 def change(ours: Booking, **changes: Any) -> BookingRequest:
-    change_booking(booking_id=ours.pk, actor="dispatcher", now=timezone.now(), **changes)
+    change_booking(booking_id=ours.pk, actor=DISPATCHER, now=timezone.now(), **changes)
     ask = pending(ours)
     assert ask is not None
     return ask
@@ -158,7 +158,7 @@ def test_a_no_to_an_ask_that_was_replaced_is_no_no_to_the_next(partner: Partner,
 
 def test_the_second_cancellation_is_not_answered_by_the_first(partner: Partner, ours: Booking) -> None:
     first = confirmed(partner, ours)
-    cancel_booking(booking_id=ours.pk, reason="TRAFFIC", by="fleet", actor="d", now=timezone.now())
+    cancel_booking(booking_id=ours.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=timezone.now())
     once = pending(ours)
     assert once is not None
     _, body = post(once)
@@ -166,7 +166,7 @@ def test_the_second_cancellation_is_not_answered_by_the_first(partner: Partner, 
     remote_bookings.adopt(partner, told(ours, first, refusal, minute=2), now=NOW)
     once.refresh_from_db()
     assert once.decision == "declined"
-    cancel_booking(booking_id=ours.pk, reason="TRAFFIC", by="fleet", actor="d", now=timezone.now())
+    cancel_booking(booking_id=ours.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=timezone.now())
     again = pending(ours)
     assert again is not None
     post(again)

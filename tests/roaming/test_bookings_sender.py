@@ -25,6 +25,8 @@ from depots.models import ChargingSession
 from depots.periods import Period
 from roaming.ocpi.v2_3_0.bookings.schemas import EchoedRequest
 from tests.factories import (
+    DISPATCHER,
+    MANAGER,
     NOW,
     make_depot,
     make_evse,
@@ -360,7 +362,7 @@ def test_a_rejected_booking_stays_rejected_until_a_new_request_id(
     blocker = data(Caller(make_partner()).book(option_of(evse), ELEVEN))
     body = booking_request(caller.party, option_of(evse), ELEVEN)
     rejected = data(caller.post(BOOKINGS, body))
-    cancel_booking(booking_id=_pk(blocker), reason="FULL", by="depot", actor="test", now=NOW)
+    cancel_booking(booking_id=_pk(blocker), reason="FULL", by="depot", actor=DISPATCHER, now=NOW)
 
     soon = caller.post(BOOKINGS, body)
     clock.shift(timedelta(minutes=11))
@@ -426,12 +428,12 @@ def test_tokens_can_be_changed_alone(caller: Caller, evse: Any) -> None:
 def test_plate_and_reference_can_be_changed_alone(caller: Caller, offer: str, request: Any) -> None:
     first = caller.book(option_of(request.getfixturevalue(offer)), ELEVEN)
     if offer == "approving":
-        decide(booking_id=_pk(data(first)), accept=True, actor="manager", now=NOW)
+        decide(booking_id=_pk(data(first)), accept=True, actor=MANAGER, now=NOW)
     plates = [{"method": "LICENSE_PLATE", "value": "NEW 1"}]
 
     caller.post(BOOKINGS, edit(first, access_information=plates, authorization_reference="newest"))
     if offer == "approving":
-        decide(booking_id=_pk(data(first)), accept=True, actor="manager", now=NOW)
+        decide(booking_id=_pk(data(first)), accept=True, actor=MANAGER, now=NOW)
 
     booking = data(caller.get(f"{BOOKINGS}/{data(first)['id']}"))
     assert booking["access_information"] == plates
@@ -548,7 +550,7 @@ def test_the_depots_answer_shows_in_the_booking(
 ) -> None:
     first = data(caller.book(option_of(approving), ELEVEN))
 
-    decide(booking_id=_pk(first), accept=accept, actor="manager", now=NOW)
+    decide(booking_id=_pk(first), accept=accept, actor=MANAGER, now=NOW)
 
     booking = data(caller.get(f"{BOOKINGS}/{first['id']}"))
     assert booking["reservation_status"] == status
@@ -557,7 +559,7 @@ def test_the_depots_answer_shows_in_the_booking(
 
 def test_a_change_that_waits_leaves_the_old_period_in_force(caller: Caller, approving: Any) -> None:
     first = caller.book(option_of(approving), ELEVEN)
-    decide(booking_id=_pk(data(first)), accept=True, actor="manager", now=NOW)
+    decide(booking_id=_pk(data(first)), accept=True, actor=MANAGER, now=NOW)
 
     waiting = caller.post(BOOKINGS, edit(first, period=period_json(TWO)))
     third = caller.post(BOOKINGS, edit(first, period=period_json(slot(16, 17))))
@@ -566,7 +568,7 @@ def test_a_change_that_waits_leaves_the_old_period_in_force(caller: Caller, appr
     assert _entries(waiting) == ["ACCEPTED", "PENDING"]
     assert data(waiting)["period"]["start_date_time"] == "2030-01-15T11:00:00Z"
     assert _entries(third) == ["ACCEPTED", "DECLINED", "PENDING"]
-    decide(booking_id=_pk(data(first)), accept=True, actor="manager", now=NOW)
+    decide(booking_id=_pk(data(first)), accept=True, actor=MANAGER, now=NOW)
     accepted = caller.get(f"{BOOKINGS}/{data(first)['id']}")
     assert _entries(accepted) == ["ACCEPTED", "DECLINED", "ACCEPTED"]
     assert data(accepted)["period"]["start_date_time"] == "2030-01-15T16:00:00Z"
@@ -574,10 +576,10 @@ def test_a_change_that_waits_leaves_the_old_period_in_force(caller: Caller, appr
 
 def test_a_change_that_the_depot_refuses_leaves_everything(caller: Caller, approving: Any) -> None:
     first = caller.book(option_of(approving), ELEVEN)
-    decide(booking_id=_pk(data(first)), accept=True, actor="manager", now=NOW)
+    decide(booking_id=_pk(data(first)), accept=True, actor=MANAGER, now=NOW)
     caller.post(BOOKINGS, edit(first, period=period_json(TWO)))
 
-    decide(booking_id=_pk(data(first)), accept=False, actor="manager", now=NOW)
+    decide(booking_id=_pk(data(first)), accept=False, actor=MANAGER, now=NOW)
 
     booking = caller.get(f"{BOOKINGS}/{data(first)['id']}")
     assert _entries(booking) == ["ACCEPTED", "DECLINED"]
@@ -599,10 +601,10 @@ def test_a_cancellation_by_the_depot_names_its_reason_and_declines_what_waits(
     caller: Caller, approving: Any
 ) -> None:
     first = caller.book(option_of(approving), ELEVEN)
-    decide(booking_id=_pk(data(first)), accept=True, actor="manager", now=NOW)
+    decide(booking_id=_pk(data(first)), accept=True, actor=MANAGER, now=NOW)
     caller.post(BOOKINGS, edit(first, period=period_json(TWO)))
 
-    cancel_booking(booking_id=_pk(data(first)), reason="BROKEN_CHARGER", by="depot", actor="manager", now=NOW)
+    cancel_booking(booking_id=_pk(data(first)), reason="BROKEN_CHARGER", by="depot", actor=MANAGER, now=NOW)
 
     booking = caller.get(f"{BOOKINGS}/{data(first)['id']}")
     assert data(booking)["reservation_status"] == "CANCELED"
@@ -613,7 +615,7 @@ def test_a_cancellation_by_the_depot_names_its_reason_and_declines_what_waits(
 def test_a_move_by_the_depot_shows_without_a_request(caller: Caller, evse: Any) -> None:
     first = data(caller.book(option_of(evse), ELEVEN))
 
-    change_booking(booking_id=_pk(first), period=TWO, by="depot", actor="manager", now=NOW)
+    change_booking(booking_id=_pk(first), period=TWO, by="depot", actor=MANAGER, now=NOW)
 
     booking = data(caller.get(f"{BOOKINGS}/{first['id']}"))
     assert booking["period"]["start_date_time"] == "2030-01-15T14:00:00Z"
@@ -689,9 +691,9 @@ def test_a_booking_is_fulfilled_when_charging_starts_and_stays_so(caller: Caller
         start_received_at=ELEVEN.starts_at,
     )
 
-    start_charging(booking_id=_pk(data(first)), session=session, actor="test", now=ELEVEN.starts_at)
+    start_charging(booking_id=_pk(data(first)), session=session, actor=DISPATCHER, now=ELEVEN.starts_at)
     charging = data(caller.get(f"{BOOKINGS}/{data(first)['id']}"))
-    complete(booking_id=_pk(data(first)), at=ELEVEN.ends_at, actor="test", now=ELEVEN.ends_at)
+    complete(booking_id=_pk(data(first)), at=ELEVEN.ends_at, actor=DISPATCHER, now=ELEVEN.ends_at)
     completed = data(caller.get(f"{BOOKINGS}/{data(first)['id']}"))
 
     assert charging["reservation_status"] == completed["reservation_status"] == "FULFILLED"

@@ -21,7 +21,7 @@ from roaming.ocpi.v2_3_0.locations.reading import read_location
 from roaming.ocpi.v2_3_0.locations.schemas import Location
 from roaming.ocpi.wire import UnreadableError
 from roaming.outbound import pulls
-from tests.factories import NOW, at, book_slot, make_fleet, make_vehicle, slot
+from tests.factories import DISPATCHER, NOW, at, book_slot, make_fleet, make_vehicle, slot
 from tests.roaming.partners import make_partner
 from tests.roaming.test_receiver import booking, calendar, location, offer, plug, z
 
@@ -127,7 +127,7 @@ def test_what_the_partners_calendar_offers_can_be_asked_for(partner: Partner, ho
 
     asked = book_slot(
         fleet=fleet, option=BookingOption.objects.get(), period=slot(hour, hour + 1), vehicle=make_vehicle(fleet),
-        actor="dispatcher", now=timezone.now(),
+        actor=DISPATCHER, now=timezone.now(),
     )  # fmt: skip
 
     assert asked.status == "requested"
@@ -139,7 +139,7 @@ def test_a_slot_that_starts_off_the_hour_can_be_asked_for(partner: Partner) -> N
 
     asked = book_slot(
         fleet=fleet, option=BookingOption.objects.get(), period=slot((9, 5), (9, 35)), vehicle=make_vehicle(fleet),
-        actor="dispatcher", now=timezone.now(),
+        actor=DISPATCHER, now=timezone.now(),
     )  # fmt: skip
 
     assert asked.status == "requested"
@@ -371,7 +371,7 @@ def test_a_booking_is_followed_without_its_broken_part(partner: Partner, broken:
     fleet = make_fleet("Nordfracht", emsp_party_id="NFE")
     ours = book_slot(
         fleet=fleet, option=BookingOption.objects.get(), period=slot(12, 13), vehicle=make_vehicle(fleet),
-        actor="dispatcher", now=timezone.now(),
+        actor=DISPATCHER, now=timezone.now(),
     )  # fmt: skip
 
     remote_bookings.adopt(partner, booking(ours, **broken), now=NOW)

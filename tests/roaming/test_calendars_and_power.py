@@ -25,6 +25,7 @@ from depots.models import Depot, Evse
 from depots.periods import Period
 from roaming.ocpi.times import read_time
 from tests.factories import (
+    DISPATCHER,
     NOW,
     at,
     book_slot,
@@ -291,7 +292,7 @@ def _book(evse: Evse, period: Period, *, fleet: Any = None, power_w: int | None 
     fleet = fleet or make_fleet()
     return book_slot(
         fleet=fleet, option=option_of(evse), period=period, vehicle=make_vehicle(fleet, max_power_w=None),
-        power_w=power_w, actor="test", now=NOW,
+        power_w=power_w, actor=DISPATCHER, now=NOW,
     )  # fmt: skip
 
 

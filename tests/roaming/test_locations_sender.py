@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from bookings.operations import cancel_booking
 from depots.models import Agreement, Depot, Evse, OpeningHours
 from tests.factories import (
+    DISPATCHER,
     NOW,
     make_charger,
     make_depot,
@@ -162,7 +163,7 @@ def test_an_evse_shows_reserved_from_the_early_start_until_the_booking_ends(
     assert seen_at(-21) == ("AVAILABLE", "AVAILABLE")
     assert seen_at(-20) == ("RESERVED", "AVAILABLE")
     assert seen_at(-10) == ("RESERVED", "RESERVED")
-    cancel_booking(booking_id=_pk(booking), reason="FULL", by="depot", actor="test", now=NOW)
+    cancel_booking(booking_id=_pk(booking), reason="FULL", by="depot", actor=DISPATCHER, now=NOW)
     assert seen_at(-5) == ("AVAILABLE", "RESERVED")
     assert seen_at(60) == ("AVAILABLE", "AVAILABLE")
 

@@ -20,7 +20,7 @@ from roaming import registration
 from roaming.models import Delivery, Partner, PartnerObject
 from roaming.outbound import deliveries
 from simulators.partner.platform import SimulatedPartner
-from tests.factories import book_slot, make_fleet, make_operator, make_vehicle, slot
+from tests.factories import DISPATCHER, book_slot, make_fleet, make_operator, make_vehicle, slot
 from tests.roaming.dying import worker_that_dies
 from tests.roaming.peers import Asked, Reply, ScriptedPeer, envelope
 from tests.roaming.running import RunningSender, eventually, fresh
@@ -59,7 +59,7 @@ def offer(code: str = AT_ONCE) -> BookingOption:
 def ask(fleet: Organisation, code: str = AT_ONCE, **changes: Any) -> Booking:
     plugs = ["MCS"] if code == AFTER_A_WHILE else ["IEC_62196_T2_COMBO"]
     vehicle = changes.pop("vehicle", None) or make_vehicle(fleet, connector_standards=plugs)
-    wish = {"period": slot(12, 13), "vehicle": vehicle, "actor": "dispatcher", "now": timezone.now()}
+    wish = {"period": slot(12, 13), "vehicle": vehicle, "actor": DISPATCHER, "now": timezone.now()}
     return book_slot(fleet=fleet, option=offer(code), **{**wish, **changes})
 
 
@@ -135,11 +135,9 @@ def test_a_change_and_a_cancellation(
 ) -> None:
     booking = eventually(settled(ask(fleet), "confirmed"))
 
-    change_booking(booking_id=booking.pk, period=slot(14, 15), actor="dispatcher", now=timezone.now())
+    change_booking(booking_id=booking.pk, period=slot(14, 15), actor=DISPATCHER, now=timezone.now())
     eventually(lambda: fresh(booking).period == slot(14, 15))
-    cancel_booking(
-        booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor="dispatcher", now=timezone.now()
-    )
+    cancel_booking(booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=timezone.now())
     booking = eventually(settled(booking, "cancelled"))
 
     theirs = network.bookings()[booking.remote_id]
@@ -162,7 +160,7 @@ def test_the_old_period_stays_in_force_until_a_change_is_decided(
     clock.shift(timedelta(seconds=9))
     eventually(settled(booking, "confirmed"))
 
-    change_booking(booking_id=booking.pk, period=slot(15, 16), actor="dispatcher", now=timezone.now())
+    change_booking(booking_id=booking.pk, period=slot(15, 16), actor=DISPATCHER, now=timezone.now())
     eventually(
         lambda: (
             network.bookings()[fresh(booking).remote_id]["booking_requests"][-1]["request_status"]
@@ -230,9 +228,7 @@ def test_a_cancellation_of_what_the_partner_never_heard_of(
     network.stop()
     booking = ask(fleet)
     eventually(lambda: Delivery.objects.get(kind="request").attempts)
-    cancel_booking(
-        booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor="dispatcher", now=timezone.now()
-    )
+    cancel_booking(booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=timezone.now())
 
     with SimulatedPartner(tmp_path / "network.json") as back:
         clock.shift(timedelta(minutes=1))

@@ -19,7 +19,7 @@ from roaming.models import Partner, PartnerObject
 from roaming.ocpi.v2_3_0.bookings.reading import read_booking_location
 from roaming.ocpi.v2_3_0.locations.reading import read_location
 from roaming.ocpi.wire import UnreadableError
-from tests.factories import NOW, at, book_slot, make_fleet, make_vehicle, slot
+from tests.factories import DISPATCHER, NOW, at, book_slot, make_fleet, make_vehicle, slot
 from tests.roaming.partners import Caller, code, data, make_partner
 
 pytestmark = pytest.mark.django_db
@@ -134,7 +134,7 @@ def ours(option: BookingOption, partner: Partner, fleet: Organisation) -> Bookin
         option=option,
         period=slot(12, 13),
         vehicle=make_vehicle(fleet),
-        actor="dispatcher",
+        actor=DISPATCHER,
         now=timezone.now(),
     )
 

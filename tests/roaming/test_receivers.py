@@ -22,6 +22,7 @@ from roaming.ocpi.times import time_out
 from roaming.ocpi.v2_3_0 import present
 from roaming.outbound import fan_out
 from tests.factories import (
+    DISPATCHER,
     NOW,
     book_slot,
     make_depot,
@@ -58,7 +59,7 @@ def wishes(kind: str) -> set[tuple[Partner, int]]:
 def own_booking(evse: Any) -> Booking:
     vehicle = make_vehicle()
     return book_slot(
-        fleet=vehicle.fleet, option=option_of(evse), period=ELEVEN, vehicle=vehicle, actor="test", now=NOW
+        fleet=vehicle.fleet, option=option_of(evse), period=ELEVEN, vehicle=vehicle, actor=DISPATCHER, now=NOW
     )
 
 
@@ -79,7 +80,7 @@ def test_every_change_raises_what_is_wanted() -> None:
     Delivery.objects.filter(kind="booking").update(delivered_version=1, next_try_at=None)
 
     cancel_booking(
-        booking_id=booking.pk, reason="FULL", by="depot", actor="test", now=NOW + timedelta(minutes=1)
+        booking_id=booking.pk, reason="FULL", by="depot", actor=DISPATCHER, now=NOW + timedelta(minutes=1)
     )
 
     (wish,) = Delivery.objects.filter(kind="booking")
@@ -94,7 +95,12 @@ def test_bookings_of_fleets_here_and_holds_are_told_to_nobody() -> None:
     evse = make_evse()
     own_booking(evse)
     place_hold(
-        fleet=make_fleet(), option=option_of(evse), period=slot(14, 15), vehicle=None, actor="test", now=NOW
+        fleet=make_fleet(),
+        option=option_of(evse),
+        period=slot(14, 15),
+        vehicle=None,
+        actor=DISPATCHER,
+        now=NOW,
     )
 
     assert wishes("booking") == set()
@@ -223,7 +229,7 @@ def test_a_changed_calendar_is_wanted_by_every_registered_emsp_that_sees_it() ->
         option=option_of(private),
         period=ELEVEN,
         vehicle=vehicle,
-        actor="test",
+        actor=DISPATCHER,
         now=NOW,
     )
     own_booking(public)

@@ -20,7 +20,18 @@ from roaming import registration
 from roaming.models import Delivery, Partner
 from roaming.ocpi.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 from roaming.outbound import deliveries, fan_out
-from tests.factories import at, book_slot, make_depot, make_evse, make_operator, open_depot, option_of, slot
+from tests.factories import (
+    DISPATCHER,
+    PARTNER,
+    at,
+    book_slot,
+    make_depot,
+    make_evse,
+    make_operator,
+    open_depot,
+    option_of,
+    slot,
+)
 from tests.roaming.dying import worker_that_dies
 from tests.roaming.partners import make_partner
 from tests.roaming.peers import Asked, Reply, ScriptedPeer, envelope
@@ -81,7 +92,7 @@ def option() -> BookingOption:
 
 def book(partner: Partner, option: BookingOption, **changes: Any) -> Booking:
     party = partner.roles[0]["country_code"], partner.roles[0]["party_id"]
-    asked = {"period": slot(10, 11), "actor": "partner", "now": timezone.now(), "received": {}, **changes}
+    asked = {"period": slot(10, 11), "actor": PARTNER, "now": timezone.now(), "received": {}, **changes}
     return book_slot(fleet=partner.organisation, option=option, party=party, **asked)
 
 
@@ -130,8 +141,8 @@ def test_what_changes_often_is_told_once_and_as_it_is_in_the_end(
     receiver: Receiver, partner: Partner, option: BookingOption
 ) -> None:
     booking = book(partner, option)
-    change_booking(booking_id=booking.pk, period=slot(12, 13), actor="x", now=timezone.now())
-    cancel_booking(booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor="x", now=timezone.now())
+    change_booking(booking_id=booking.pk, period=slot(12, 13), actor=DISPATCHER, now=timezone.now())
+    cancel_booking(booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=timezone.now())
 
     with RunningSender():
         eventually(lambda: is_delivered(of(booking)))
@@ -149,7 +160,9 @@ def test_a_change_while_it_is_under_way_is_sent_again(
     with RunningSender():
         receiver.server.wait_for(lambda asked: any(booking.reference in a.path for a in asked))
         receiver.answer = lambda asked: envelope()
-        cancel_booking(booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor="x", now=timezone.now())
+        cancel_booking(
+            booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=timezone.now()
+        )
         changed.set()
         eventually(lambda: is_delivered(of(booking)))
 
@@ -228,7 +241,9 @@ def test_a_partner_that_is_down_gets_the_last_state_when_it_is_back(
         for _ in range(12):
             clock.shift(timedelta(minutes=15))
             eventually(nothing_is_due)
-        change_booking(booking_id=booking.pk, period=slot(18, 19), by="depot", actor="x", now=timezone.now())
+        change_booking(
+            booking_id=booking.pk, period=slot(18, 19), by="depot", actor=DISPATCHER, now=timezone.now()
+        )
         assert fresh(partner).failures > deliveries.CIRCUIT_OPENS_AT
         receiver.answer = lambda asked: envelope()
         clock.shift(timedelta(minutes=15, seconds=1))
@@ -386,7 +401,9 @@ def test_nothing_is_sent_in_parallel_for_one_object(
     receiver.answer = answer
     with RunningSender(), RunningSender():
         for hour in range(12, 18):
-            change_booking(booking_id=booking.pk, period=slot(hour, hour + 1), actor="x", now=timezone.now())
+            change_booking(
+                booking_id=booking.pk, period=slot(hour, hour + 1), actor=DISPATCHER, now=timezone.now()
+            )
         eventually(lambda: is_delivered(of(booking)))
 
     assert most[0] == 1

@@ -24,6 +24,7 @@ from roaming import registration
 from roaming.models import Partner
 from simulators.partner.platform import SimulatedPartner
 from tests.factories import (
+    DISPATCHER,
     book_slot,
     make_depot,
     make_evse,
@@ -140,7 +141,7 @@ def test_a_fleet_books_at_a_partner_and_a_killed_worker_loses_nothing(
             option=BookingOption.objects.get(code=code),
             period=hour(at_hour),
             vehicle=vehicle,
-            actor="dispatcher",
+            actor=DISPATCHER,
             now=timezone.now(),
         )
 
@@ -154,9 +155,7 @@ def test_a_fleet_books_at_a_partner_and_a_killed_worker_loses_nothing(
         worker.send_signal(signal.SIGKILL)
         worker.wait(timeout=10)
     later = ask("SIM-METZ-MCS", 12)
-    cancel_booking(
-        booking_id=at_once.pk, reason="TRAFFIC", by="fleet", actor="dispatcher", now=timezone.now()
-    )
+    cancel_booking(booking_id=at_once.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=timezone.now())
 
     with working(tmp_path):
         # One that was killed with a lease in its hands is waited for that long.

@@ -55,7 +55,7 @@ def decision(request: HttpRequest, booking_id: int) -> HttpResponse:
             accept=accept,
             reason=form.cleaned_data["reason"],
             seen_version=seen_version(request.POST),
-            actor=request.user.get_username(),
+            actor=access.as_manager(request.user),
             now=timezone.now(),
         )
     except NothingToDecide:

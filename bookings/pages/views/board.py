@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -37,7 +37,7 @@ from bookings.pages.navigation import waiting_requests
 from bookings.pages.views.refusals import status_of
 from bookings.search.next_bay import rest_period
 from bookings.search.offers import SlotSearch, find_slots
-from depots.models import Depot, Evse, User
+from depots.models import Depot, Evse
 from depots.pages import done, respond
 from depots.periods import utc_text
 
@@ -98,7 +98,7 @@ def move(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
             by=Booking.Side.DEPOT,
             accept_lower_power="accept_lower_power" in request.POST,
             seen_version=seen_version(request.POST),
-            actor=_actor(request),
+            actor=access.as_manager(request.user),
             now=timezone.now(),
         )
     except BookingError as refusal:
@@ -125,7 +125,7 @@ def end(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
             by=Booking.Side.DEPOT,
             accept_lower_power="accept_lower_power" in request.POST,
             seen_version=seen_version(request.POST),
-            actor=_actor(request),
+            actor=access.as_manager(request.user),
             now=timezone.now(),
         )
     except BookingError as refusal:
@@ -150,7 +150,7 @@ def cancel(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
             note=form.cleaned_data["note"],
             by=Booking.Side.DEPOT,
             seen_version=seen_version(request.POST),
-            actor=_actor(request),
+            actor=access.as_manager(request.user),
             now=timezone.now(),
         )
     except BookingError as refusal:
@@ -318,10 +318,6 @@ def _first_error(form: Any) -> str:
 
 def _name(found: Booking) -> str:
     return found.plate or found.reference
-
-
-def _actor(request: HttpRequest) -> str:
-    return cast(User, request.user).email
 
 
 def _wants_json(request: HttpRequest) -> bool:

@@ -112,7 +112,7 @@ def release(request: HttpRequest, booking_id: int) -> HttpResponse:
 def seen(request: HttpRequest, booking_id: int) -> HttpResponse:
     """A dispatcher has looked at what the depot changed."""
     found = access.fleet_booking(request.user, booking_id)
-    actor = request.user.get_username()
+    actor = access.as_dispatcher(request.user)
     try:
         version = seen_version(request.POST)
         operations.mark_seen(booking_id=found.pk, seen_version=version, actor=actor, now=timezone.now())
@@ -137,7 +137,7 @@ def change(request: HttpRequest, booking_id: int) -> HttpResponse:
         try:
             changed = operations.change_booking(
                 booking_id=found.pk, **form.wishes(), seen_version=seen_version(request.POST),
-                actor=request.user.get_username(), now=now,
+                actor=access.as_dispatcher(request.user), now=now,
             )  # fmt: skip
         except BookingError as refusal:
             status, nearest = status_of(refusal), refusal.nearest
@@ -174,7 +174,7 @@ def cancel(request: HttpRequest, booking_id: int) -> HttpResponse:
             cancelled = operations.cancel_booking(
                 booking_id=found.pk, reason=form.cleaned_data["reason"], note=form.cleaned_data["note"],
                 by=Booking.Side.FLEET, seen_version=seen_version(request.POST),
-                actor=request.user.get_username(), now=now,
+                actor=access.as_dispatcher(request.user), now=now,
             )  # fmt: skip
         except BookingError as refusal:
             found = cancelled = access.booking(request.user, found.pk)
@@ -238,7 +238,7 @@ def _act(
     """
     try:
         after = operation(
-            booking_id=found.pk, seen_version=seen_version(request.POST), actor=request.user.get_username(),
+            booking_id=found.pk, seen_version=seen_version(request.POST), actor=access.as_dispatcher(request.user),
             now=timezone.now(),
         )  # fmt: skip
     except BookingError as refusal:

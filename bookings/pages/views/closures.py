@@ -65,7 +65,7 @@ def close(request: HttpRequest, code: str) -> HttpResponse:
             evse=form.cleaned_data["evse"],
             period=form.period,
             reason=form.cleaned_data["reason"],
-            actor=request.user.get_username(),
+            actor=access.as_manager(request.user),
             now=timezone.now(),
         )
     except BookingError as refusal:
@@ -108,7 +108,7 @@ def lift(request: HttpRequest, code: str, closure_id: int) -> HttpResponse:
     try:
         if found.lifted_at is None:
             _check_seen(request)
-        operations.lift_closure(closure_id=found.pk, actor=request.user.get_username(), now=timezone.now())
+        operations.lift_closure(closure_id=found.pk, now=timezone.now())
     except BookingError as refusal:
         return _closure(request, found, refusal)
     told = f"{found.evse} is open again."
@@ -206,7 +206,7 @@ def _clear(request: HttpRequest, closure: Closure) -> str:
     done_with = operations.clear_closure(
         closure_id=closure.pk,
         seen_version=_check_seen(request),
-        actor=request.user.get_username(),
+        actor=access.as_manager(request.user),
         now=timezone.now(),
     )
     return _summary(Counter(_kind(proposal) for proposal in done_with))

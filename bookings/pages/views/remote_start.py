@@ -39,7 +39,7 @@ def _ask(request: HttpRequest, booking_id: int, operation: Callable[..., Charger
         raise Http404
     try:
         operation(
-            booking_id=found.pk, seen_version=seen_version(request.POST), actor=request.user.get_username(),
+            booking_id=found.pk, seen_version=seen_version(request.POST), actor=access.as_either(request.user, found),
             now=timezone.now(),
         )  # fmt: skip
     except BookingError as refusal:

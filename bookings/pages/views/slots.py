@@ -87,11 +87,11 @@ def _reserve(
 
 
 def _hold(request: HttpRequest, slot: SlotRequest) -> Booking:
-    return operations.hold_slot(slot, actor=request.user.get_username(), now=timezone.now())
+    return operations.hold_slot(slot, actor=access.as_dispatcher(request.user), now=timezone.now())
 
 
 def _book(request: HttpRequest, slot: SlotRequest) -> Booking:
-    booking = operations.request_booking(slot, actor=request.user.get_username(), now=timezone.now())
+    booking = operations.request_booking(slot, actor=access.as_dispatcher(request.user), now=timezone.now())
     asked = booking.status == BookingStatus.REQUESTED
     words = f"{'Asked for' if asked else 'Booked'}: {booking.reference}."
     messages.success(request, words, extra_tags=button_of(Act.MADE, booking, now=timezone.now()))
@@ -120,7 +120,7 @@ def _elsewhere(request: HttpRequest, wanted: Mapping[str, Any]) -> list[Booking]
     """Where the truck or its cards are booked then, as far as whoever books has not been told."""
     found = overlaps.overlapping(wanted["fleet"], wanted["period"], vehicle=wanted["vehicle"])
     return overlaps.unheard_of(
-        found, told=wanted["despite"], since=wanted["shown_at"], actor=request.user.get_username()
+        found, told=wanted["despite"], since=wanted["shown_at"], actor=access.as_dispatcher(request.user)
     )
 
 

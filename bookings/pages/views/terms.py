@@ -29,7 +29,7 @@ def terms(request: HttpRequest, code: str) -> HttpResponse:
         try:
             set_terms(
                 depot=depot, terms=form.terms, seen_version=request.POST.get("version", ""),
-                actor=request.user.get_username(), now=timezone.now(),
+                now=timezone.now(),
             )  # fmt: skip
         except BookingError as refusal:
             form.add_error(refusal.term if isinstance(refusal, TermsImpossible) else None, str(refusal))

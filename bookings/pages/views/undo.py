@@ -38,7 +38,7 @@ def undo(request: HttpRequest) -> HttpResponse:
         raise BadRequest("This is no button of ours.") from forged
     found = access.fleet_booking(request.user, wanted.booking_id)
     try:
-        again = operations.undo(wanted, actor=request.user.get_username(), now=timezone.now())
+        again = operations.undo(wanted, actor=access.as_dispatcher(request.user), now=timezone.now())
     except BookingError as refusal:
         found = access.fleet_booking(request.user, found.pk)
         return bookings.booking_page(request, found, status_of(refusal), f"It was not undone. {refusal}")

@@ -6,11 +6,11 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.utils import timezone
 
+from bookings.actors import COMMAND
 from bookings.models import Vehicle
 from bookings.operations import SlotRequest, request_booking
 from bookings.search.bookable import find_option
 from config.booking_command import TIME_HELP, BookingCommand, evse_of, read_period, read_power
-from config.operator_command import ACTOR
 from depots.parties import organisation_called
 
 
@@ -42,7 +42,7 @@ class Command(BookingCommand):
             evse=evse_of(option, options["evse"]),
             power_w=read_power(options["power_kw"]),
         )
-        self.say_booking(request_booking(slot, actor=ACTOR, now=now))
+        self.say_booking(request_booking(slot, actor=COMMAND, now=now))
 
 
 def _vehicle(plate: str, organisation: str | None) -> Vehicle:

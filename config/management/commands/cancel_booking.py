@@ -5,11 +5,11 @@ from typing import Any
 
 from django.utils import timezone
 
+from bookings.actors import COMMAND
 from bookings.api.bookings import booking_by_any_id
 from bookings.models import Booking
 from bookings.operations import cancel_booking
 from config.booking_command import BookingCommand, add_id, add_version
-from config.operator_command import ACTOR
 
 
 class Command(BookingCommand):
@@ -27,6 +27,6 @@ class Command(BookingCommand):
         booking = booking_by_any_id(id.strip())
         cancelled = cancel_booking(
             booking_id=booking.pk, reason=reason.strip().upper(), by=by,
-            seen_version=options["seen_version"], actor=ACTOR, now=timezone.now(),
+            seen_version=options["seen_version"], actor=COMMAND, now=timezone.now(),
         )  # fmt: skip
         self.say_booking(cancelled)

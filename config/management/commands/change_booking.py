@@ -6,12 +6,12 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.utils import timezone
 
+from bookings.actors import COMMAND
 from bookings.api.bookings import booking_by_any_id
 from bookings.errors import EndsBeforeStart
 from bookings.models import Booking
 from bookings.operations import change_booking
 from config.booking_command import TIME_HELP, BookingCommand, add_id, add_version, evse_of, read_option
-from config.operator_command import ACTOR
 from depots.models import Evse
 
 
@@ -45,7 +45,7 @@ class Command(BookingCommand):
                 evse=place,
                 seen_version=options["seen_version"],
                 by=by,
-                actor=ACTOR,
+                actor=COMMAND,
                 now=timezone.now(),
             )
         except EndsBeforeStart:

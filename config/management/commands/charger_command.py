@@ -11,10 +11,11 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.utils import timezone
 
+from bookings.actors import COMMAND
 from bookings.models import Booking, BookingSession, BookingStatus, Token
 from bookings.operations import start_remotely, stop_remotely
 from bookings.operations.remote_start import WAITS
-from config.operator_command import ACTOR, OperatorCommand
+from config.operator_command import OperatorCommand
 from depots import operations
 from depots.cards import card_number
 from depots.models import Charger, ChargerCommand, Evse
@@ -109,7 +110,7 @@ def _send(charger: Charger, verb: str, evse: Evse | None, options: dict[str, Any
 
 def _start(charger: Charger, evse: Evse | None, token: str | None) -> ChargerCommand:
     if token is None:
-        return start_remotely(booking_id=_booking(charger, evse).pk, actor=ACTOR, now=timezone.now())
+        return start_remotely(booking_id=_booking(charger, evse).pk, actor=COMMAND, now=timezone.now())
     if evse is None:
         raise CommandError(f"{charger} has several EVSEs: say which with --evse.", returncode=WRONG_USAGE)
     kinds = Token.objects.filter(uid__card=card_number(token)).values_list("type", flat=True)
@@ -126,7 +127,7 @@ def _stop(charger: Charger, evse: Evse | None, transaction: str | None) -> Charg
         transaction = found[0].transaction
     visit = BookingSession.objects.filter(session__in=running.filter(transaction=transaction)).first()
     if visit is not None and visit.booking.status == BookingStatus.CHARGING:
-        return stop_remotely(booking_id=visit.booking_id, actor=ACTOR, now=timezone.now())
+        return stop_remotely(booking_id=visit.booking_id, actor=COMMAND, now=timezone.now())
     return _queue(charger, "stop", {"transaction": transaction})
 
 

@@ -6,10 +6,11 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.utils import timezone
 
+from bookings.actors import COMMAND
 from bookings.operations import clear_closure, close_evse
 from bookings.operations.close import Proposal
 from config.booking_command import TIME_HELP, read_period
-from config.operator_command import ACTOR, OperatorCommand
+from config.operator_command import OperatorCommand
 from depots.models import Evse
 
 
@@ -26,8 +27,8 @@ class Command(OperatorCommand):
         now = timezone.now()
         evse = _evse(uid.strip())
         period = read_period(start, end, evse.depot.zone)
-        closure = close_evse(evse=evse, period=period, reason=reason.strip(), actor=ACTOR, now=now)
-        done = clear_closure(closure_id=closure.pk, actor=ACTOR, now=now)
+        closure = close_evse(evse=evse, period=period, reason=reason.strip(), actor=COMMAND, now=now)
+        done = clear_closure(closure_id=closure.pk, actor=COMMAND, now=now)
         self.say(
             {
                 "closure": closure.pk,

@@ -5,10 +5,10 @@ from typing import Any
 
 from django.utils import timezone
 
+from bookings.actors import COMMAND
 from bookings.api.bookings import booking_by_any_id
 from bookings.operations import decide
 from config.booking_command import BookingCommand, add_id, add_version
-from config.operator_command import ACTOR
 
 
 class Command(BookingCommand):
@@ -26,6 +26,6 @@ class Command(BookingCommand):
         booking = booking_by_any_id(id.strip())
         decided = decide(
             booking_id=booking.pk, accept=accept, reason=reason.strip(),
-            seen_version=options["seen_version"], actor=ACTOR, now=timezone.now(),
+            seen_version=options["seen_version"], actor=COMMAND, now=timezone.now(),
         )  # fmt: skip
         self.say_booking(decided)

@@ -8,7 +8,7 @@ from typing import Any
 from django.utils import timezone
 
 from bookings.imports.depots import import_depots
-from config.operator_command import ACTOR, OperatorCommand
+from config.operator_command import OperatorCommand
 
 
 class Command(OperatorCommand):
@@ -18,7 +18,7 @@ class Command(OperatorCommand):
         parser.add_argument("file", type=Path, metavar="FILE")
 
     def handle(self, *args: Any, file: Path, **options: Any) -> None:
-        imported = import_depots(file, actor=ACTOR, now=timezone.now())
+        imported = import_depots(file, now=timezone.now())
         for warning in imported.warnings:
             self.warn(warning)
         for depot in imported.depots:
