@@ -13,7 +13,7 @@ from django.db.models import Q, QuerySet
 
 from bookings.errors import PowerUnavailable
 from bookings.models import Booking, Occupancy
-from bookings.rules.power_profile import Floor, Limit, LimitProfile, Power, leasts
+from bookings.rules.power_profile import Fed, Floor, Limit, LimitProfile, Power, binding, leasts
 from depots.models import Depot, Evse
 from depots.periods import Period
 
@@ -182,21 +182,20 @@ def _lowest(power: Power, others: Iterable[Power]) -> Power:
 
 
 def _limits(depot_ids: Collection[int] | QuerySet[Evse, Any]) -> list[Limit]:
-    """The limits at these depots that are lower than the sum of what hangs on them."""
-    grids: dict[int, int] = {}
-    cabinets: dict[tuple[int, str], int] = {}
-    fed: dict[object, dict[int, int]] = {}
+    """The limits at these depots that can bind."""
     limited = Q(depot__grid_limit_w__isnull=False) | Q(charger__cabinet_limit_w__isnull=False)
     evses = Evse.objects.filter(limited, depot_id__in=depot_ids, is_withdrawn=False)
-    for evse in evses.select_related("depot", "charger"):
-        if evse.depot.grid_limit_w is not None:
-            grids[evse.depot_id] = evse.depot.grid_limit_w
-            fed.setdefault(evse.depot_id, {})[evse.pk] = evse.max_power_w
-        charger = evse.charger
-        if charger is not None and charger.cabinet_limit_w is not None:
-            key = (evse.depot_id, charger.cabinet or charger.identity)
-            cabinets[key] = min(charger.cabinet_limit_w, cabinets.get(key, charger.cabinet_limit_w))
-            fed.setdefault(key, {})[evse.pk] = evse.max_power_w
-    limits = [Limit("The depot's grid connection", watts, fed[pk]) for pk, watts in grids.items()]
-    limits += [Limit(f"Power cabinet {key[1]}", watts, fed[key]) for key, watts in cabinets.items()]
-    return [limit for limit in limits if limit.watts < sum(limit.feeds.values())]
+    return binding(fed_by(evse) for evse in evses.select_related("depot", "charger"))
+
+
+def fed_by(evse: Evse) -> Fed:
+    charger = evse.charger
+    capped = charger if charger is not None and charger.cabinet_limit_w is not None else None
+    return Fed(
+        evse_id=evse.pk,
+        depot_id=evse.depot_id,
+        most_w=evse.max_power_w,
+        grid_limit_w=evse.depot.grid_limit_w,
+        cabinet=(capped.cabinet or capped.identity) if capped else "",
+        cabinet_limit_w=capped.cabinet_limit_w if capped else None,
+    )

@@ -64,6 +64,35 @@ class Limit:
         return _level(self.watts, Counter(self.feeds.values()))
 
 
+class Fed(NamedTuple):
+    """An EVSE and what feeds it: the depot's grid connection, and its cabinet ("" where that has no limit)."""
+
+    evse_id: int
+    depot_id: int
+    most_w: int
+    grid_limit_w: int | None
+    cabinet: str
+    cabinet_limit_w: int | None
+
+
+def binding(evses: Iterable[Fed]) -> list[Limit]:
+    """The limits that are lower than the sum of what hangs on them. Of a cabinet named with several the lowest holds."""
+    grids: dict[int, int] = {}
+    cabinets: dict[tuple[int, str], int] = {}
+    fed: dict[object, dict[int, int]] = {}
+    for evse in evses:
+        if evse.grid_limit_w is not None:
+            grids[evse.depot_id] = evse.grid_limit_w
+            fed.setdefault(evse.depot_id, {})[evse.evse_id] = evse.most_w
+        if evse.cabinet_limit_w is not None:
+            key = (evse.depot_id, evse.cabinet)
+            cabinets[key] = min(evse.cabinet_limit_w, cabinets.get(key, evse.cabinet_limit_w))
+            fed.setdefault(key, {})[evse.evse_id] = evse.most_w
+    limits = [Limit("The depot's grid connection", watts, fed[pk]) for pk, watts in grids.items()]
+    limits += [Limit(f"Power cabinet {key[1]}", watts, fed[key]) for key, watts in cabinets.items()]
+    return [limit for limit in limits if limit.watts < sum(limit.feeds.values())]
+
+
 def leasts(limits: Iterable[Limit]) -> dict[int, int]:
     """What each EVSE behind these limits is always left."""
     found: dict[int, int] = {}

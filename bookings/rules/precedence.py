@@ -26,6 +26,19 @@ def applying(
     return {option.pk: [row for row in found if _is_of(row, option)] for option in options}
 
 
+def of_depot(rows: QuerySet[Owned], depot_id: int) -> list[Owned]:
+    """All terms or tariffs at a depot, whomever they hold for, the broadest first."""
+    of = Q(depot=depot_id) | Q(agreement__depot=depot_id) | Q(option__depot=depot_id)
+    return sorted(rows.filter(of).select_related("agreement"), key=_breadth)
+
+
+def holds(row: TermsOverride | Tariff, option_id: int, agreement_ids: Collection[int]) -> bool:
+    """Whether a row of a depot's holds for one of its options, to whom is admitted by these agreements."""
+    if row.agreement_id is not None:
+        return row.agreement_id in agreement_ids
+    return row.option_id in {None, option_id}
+
+
 def _breadth(row: TermsOverride | Tariff) -> int:
     if row.depot_id:
         return 0

@@ -3,7 +3,7 @@
 from depots.models.chargers import Charger, ChargerCommand, ChargerMessage, Connector, Evse
 from depots.models.charging import ChargingSession, MeterReading, SessionEvent
 from depots.models.organisations import Membership, Organisation, User
-from depots.models.sites import Agreement, Depot, OpeningHours
+from depots.models.sites import Agreement, ConfigurationVersion, Depot, OpeningHours
 
 __all__ = [
     "Agreement",
@@ -11,6 +11,7 @@ __all__ = [
     "ChargerCommand",
     "ChargerMessage",
     "ChargingSession",
+    "ConfigurationVersion",
     "Connector",
     "Depot",
     "Evse",

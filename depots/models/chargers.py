@@ -124,6 +124,11 @@ class Evse(models.Model):
         return self.uid
 
     @property
+    def plugs(self) -> set[str]:
+        """The standards of its connectors."""
+        return {connector.standard for connector in self.connectors.all()}
+
+    @property
     def shows_vehicle(self) -> bool:
         """Whether the charger's own last word is that a vehicle is plugged in."""
         return self.told_status in {self.Status.OCCUPIED, self.Status.CHARGING}

@@ -8,8 +8,9 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Upper
 
+from depots import opening
 from depots.models.organisations import Organisation
-from depots.periods import Period, united
+from depots.periods import Period
 
 
 class Depot(models.Model):
@@ -58,30 +59,29 @@ class Depot(models.Model):
         return ZoneInfo(self.time_zone)
 
     def is_open(self, period: Period) -> bool:
-        """May a vehicle be there then? With `charging_when_closed` only arrival and departure need an open gate."""
-        spans = self.open_spans(period.widened(timedelta(days=1), timedelta(days=1)))
-        if self.charging_when_closed:
-            return any(s.contains(period.starts_at) for s in spans) and any(
-                s.starts_at < period.ends_at <= s.ends_at for s in spans
-            )
-        return any(span.covers(period) for span in spans)
+        """See opening.is_open."""
+        hours = list(self.opening_hours.all())
+        return opening.is_open(hours, self.zone, period, charging_when_closed=self.charging_when_closed)
 
     def open_spans(self, within: Period) -> list[Period]:
-        """The opening hours inside a span, joined, in the depot's own zone; no hours at all means always open.
+        """See opening.open_spans."""
+        return opening.open_spans(list(self.opening_hours.all()), self.zone, within)
 
-        Local days have 23 or 25 hours where clocks change: every border is taken from the wall clock of its day.
-        """
-        hours = list(self.opening_hours.all())
-        if not hours:
-            return [within]
-        spans = []
-        day = within.starts_at.astimezone(self.zone).date() - timedelta(days=1)
-        last = within.ends_at.astimezone(self.zone).date()
-        while day <= last:
-            spans += [h.on(day, self.zone) for h in hours if h.weekday == day.isoweekday()]
-            day += timedelta(days=1)
-        cut = [span.intersection(within) for span in united([s for s in spans if s is not None])]
-        return [span for span in cut if span is not None]
+
+class ConfigurationVersion(models.Model):
+    """Another number after each change of what can be booked at a depot of ours, and on which terms; none comes twice.
+
+    Written by triggers in the changing transaction (depots/migrations/0006), so that bulk writes and SQL count as well. Who
+    changes a depot's configuration holds the depot's lock: this row is locked last, and waits for nobody else.
+    """
+
+    depot = models.OneToOneField(
+        Depot, models.DO_NOTHING, primary_key=True, db_constraint=False, related_name="configuration"
+    )
+    version = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.depot_id}: {self.version}"
 
 
 class OpeningHours(models.Model):
@@ -140,6 +140,14 @@ class Agreement(models.Model):
 
     def __str__(self) -> str:
         return f"{self.depot} open to {self.guest or 'all'}"
+
+    def is_in_force(self, now: datetime) -> bool:
+        """As `AgreementQuerySet.in_force`."""
+        return self.starts_at <= now and (self.ends_at is None or self.ends_at > now)
+
+    def admits(self, organisation_id: int) -> bool:
+        """As `AgreementQuerySet.admitting`."""
+        return self.guest_id is None or self.guest_id == organisation_id
 
 
 def _wall(day: date, minute: int, zone: ZoneInfo) -> datetime:

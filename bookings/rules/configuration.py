@@ -1,0 +1,211 @@
+"""What a depot offers and on which terms, as immutable values that each process keeps until they are changed.
+
+Of our own depots the database counts every change of what is kept here (`depots.models.ConfigurationVersion`, by triggers).
+A copy is only used under the version that the database names: whoever decides under locks reads that version by a
+statement that begins once they are held (bookings/core/locking.py), so that what was committed meanwhile counts. What
+changes with every message of a charger is none of this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from zoneinfo import ZoneInfo
+
+from bookings.models import BookingOption, Tariff, TermsOverride
+from bookings.rules import precedence
+from bookings.rules.power import fed_by
+from bookings.rules.power_profile import Limit, binding
+from bookings.rules.terms import Terms
+from depots import opening
+from depots.models import Agreement, ConfigurationVersion, Depot, Evse, OpeningHours
+from depots.periods import Period
+
+# So many depots are kept; one has a few kilobytes.
+MOST_KEPT = 5_000
+
+
+@dataclass(frozen=True)
+class Bay:
+    """An EVSE as far as it is configured, not withdrawn; see depots.models.Evse for the units."""
+
+    pk: int
+    depot_id: int
+    uid: str
+    max_power_w: int
+    plugs: frozenset[str]
+    vehicle_types: frozenset[str]
+    max_vehicle_length_cm: int | None
+    max_vehicle_width_cm: int | None
+    max_vehicle_height_cm: int | None
+    max_vehicle_weight_kg: int | None
+    drive_through: bool
+    dangerous_goods_allowed: bool
+    refrigeration_outlet: bool
+
+    def __str__(self) -> str:
+        return self.uid
+
+
+@dataclass(frozen=True)
+class Site:
+    """A depot of ours as far as time is concerned; no hours at all means always open."""
+
+    pk: int
+    operator_id: int
+    time_zone: str
+    charging_when_closed: bool
+    hours: tuple[OpeningHours, ...]
+    is_mirror: bool = False
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+    def is_open(self, period: Period) -> bool:
+        return opening.is_open(self.hours, self.zone, period, charging_when_closed=self.charging_when_closed)
+
+    def open_spans(self, within: Period) -> list[Period]:
+        return opening.open_spans(self.hours, self.zone, within)
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One depot of ours under one version of its configuration.
+
+    `offers` has the EVSEs of each option that is not withdrawn, by option id, in their order; `terms_overrides` and
+    `tariffs` stand broadest first. None for a version is a copy that must not be kept.
+    """
+
+    version: int | None
+    site: Site
+    is_withdrawn: bool
+    offers: Mapping[int, tuple[Bay, ...]]
+    bays: Mapping[int, Bay]
+    limits: tuple[Limit, ...]
+    agreements: tuple[Agreement, ...]
+    terms_overrides: tuple[TermsOverride, ...]
+    tariffs: tuple[Tariff, ...]
+    _terms: dict[tuple[int, frozenset[int]], Terms] = field(default_factory=dict, compare=False, repr=False)
+
+    def offers_to(self, option_id: int, fleet_id: int, *, now: datetime) -> bool:
+        """Whether the option can be booked by this fleet or partner network."""
+        if self.is_withdrawn or option_id not in self.offers:
+            return False
+        return fleet_id == self.site.operator_id or bool(self._agreed(fleet_id, now))
+
+    def terms(self, option_id: int, fleet_id: int, *, now: datetime) -> Terms:
+        """The terms a booking made now would be made under."""
+        agreed = self._agreed(fleet_id, now)
+        key = (option_id, agreed)
+        if key not in self._terms:
+            rows = [row for row in self.terms_overrides if precedence.holds(row, option_id, agreed)]
+            self._terms[key] = Terms.resolve(rows)
+        return self._terms[key]
+
+    def tariff(self, option_id: int, fleet_id: int, *, now: datetime) -> Tariff | None:
+        """The narrowest tariff that holds for the fleet."""
+        agreed = self._agreed(fleet_id, now)
+        rows = [row for row in self.tariffs if precedence.holds(row, option_id, agreed)]
+        return rows[-1] if rows else None
+
+    def fed_together(self, evse_ids: Collection[int]) -> set[int]:
+        """The EVSEs that share a limit with one of these, by id."""
+        asked = set(evse_ids)
+        return {pk for limit in self.limits if asked & limit.feeds.keys() for pk in limit.feeds}
+
+    def _agreed(self, fleet_id: int, now: datetime) -> frozenset[int]:
+        return frozenset(a.pk for a in self.agreements if a.admits(fleet_id) and a.is_in_force(now))
+
+
+# Replaced as a whole, one depot at a time: threads need no lock, at worst two of them load the same.
+_kept: dict[int, Configuration] = {}
+
+
+def kept(depot_id: int) -> Configuration:
+    """A depot of ours as this process knows it, which may have changed since: to guess by what to lock.
+
+    Raises Depot.DoesNotExist.
+    """
+    return _kept.get(depot_id) or load(depot_id)
+
+
+def under(depot_id: int, version: int | None) -> Configuration:
+    """The configuration that the database has under this version, which it has just named."""
+    known = _kept.get(depot_id)
+    return known if known is not None and known.version == version is not None else load(depot_id)
+
+
+def current(depot_id: int) -> Configuration:
+    """The configuration as it is now, in one query where it is kept. Raises Depot.DoesNotExist."""
+    return under(depot_id, _version(depot_id))
+
+
+def load(depot_id: int) -> Configuration:
+    """Read from the tables and kept. Several statements see several moments: they are one when the version is the same before
+    and after, since no version comes twice."""
+    while True:
+        version = _version(depot_id)
+        found = _read(depot_id, version)
+        if version == _version(depot_id):
+            break
+    if version is not None:
+        if len(_kept) >= MOST_KEPT:
+            _kept.pop(next(iter(_kept), depot_id), None)
+        _kept[depot_id] = found
+    return found
+
+
+def _version(depot_id: int) -> int | None:
+    rows = ConfigurationVersion.objects.filter(depot_id=depot_id)
+    return rows.values_list("version", flat=True).first()
+
+
+def _read(depot_id: int, version: int | None) -> Configuration:
+    depot = Depot.objects.get(pk=depot_id)
+    evses = Evse.objects.filter(depot=depot_id, is_withdrawn=False).select_related("charger", "depot")
+    rows = list(evses.prefetch_related("connectors").order_by("pk"))
+    bays = {evse.pk: _bay(evse) for evse in rows}
+    options = BookingOption.objects.filter(depot=depot_id, is_withdrawn=False).values_list("pk", "evses")
+    offers: dict[int, tuple[Bay, ...]] = {}
+    for option_id, evse_id in options.order_by("pk", "evses"):
+        found = (bays[evse_id],) if evse_id in bays else ()
+        offers[option_id] = (*offers.get(option_id, ()), *found)
+    return Configuration(
+        version=version,
+        site=Site(
+            pk=depot.pk,
+            operator_id=depot.operator_id,
+            time_zone=depot.time_zone,
+            charging_when_closed=depot.charging_when_closed,
+            hours=tuple(depot.opening_hours.all()),
+            is_mirror=depot.is_mirror,
+        ),
+        is_withdrawn=depot.is_withdrawn,
+        offers=offers,
+        bays=bays,
+        limits=tuple(binding(fed_by(evse) for evse in rows)),
+        agreements=tuple(Agreement.objects.filter(depot=depot_id)),
+        terms_overrides=tuple(precedence.of_depot(TermsOverride.objects.all(), depot_id)),
+        tariffs=tuple(precedence.of_depot(Tariff.objects.all(), depot_id)),
+    )
+
+
+def _bay(evse: Evse) -> Bay:
+    return Bay(
+        pk=evse.pk,
+        depot_id=evse.depot_id,
+        uid=evse.uid,
+        max_power_w=evse.max_power_w,
+        plugs=frozenset(evse.plugs),
+        vehicle_types=frozenset(evse.vehicle_types),
+        max_vehicle_length_cm=evse.max_vehicle_length_cm,
+        max_vehicle_width_cm=evse.max_vehicle_width_cm,
+        max_vehicle_height_cm=evse.max_vehicle_height_cm,
+        max_vehicle_weight_kg=evse.max_vehicle_weight_kg,
+        drive_through=evse.drive_through,
+        dangerous_goods_allowed=evse.dangerous_goods_allowed,
+        refrigeration_outlet=evse.refrigeration_outlet,
+    )
