@@ -142,17 +142,15 @@ def _finder(
 ) -> HttpResponse:
     """The question with its results; above them what was refused, or what is to be confirmed: `form_sent`, though its
     truck is `elsewhere`."""
-    now = timezone.now()
     places, unclear, nearest = [], [], None
     if form.is_valid():
         search = form.search()
-        places, unclear = finder.places(form, search, now=now), finder.unclear_places(form)
+        places, unclear = finder.places(form, search, request_id=uuid4()), finder.unclear_places(form)
         if refusal is not None and refusal.nearest is not None and refused_at is not None:
             nearest = finder.Nearest.of(form, search, refused_at, refusal.nearest)
     context = {
         "form": form, "places": places, "unclear": unclear, "refusal": str(refusal) if refusal else refused, "nearest": nearest,
-        "legend": LEGEND, "request_id": uuid4(), "free": sum(len(place.free) for place in places),
-        "shown_at": now,
+        "legend": LEGEND, "free": sum(len(place.free) for place in places),
         "confirm": _confirmation(form_sent, elsewhere) if form_sent and elsewhere else None,
         "has_nearest": any(place.refusal and place.refusal.nearest for place in places),
     }  # fmt: skip

@@ -1,0 +1,111 @@
+"""The picture of a day beside each slot: what is taken, one's own, closed, and looked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, time, timedelta
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from bookings.models import Booking, Occupancy, OfferedSlot
+from bookings.search import availability
+from bookings.search.offers import SlotOffer, SlotSearch
+from depots.models import Depot
+from depots.periods import Period, gaps, united
+
+
+class Strips:
+    """The days of all EVSEs in the results, from three queries. Of others' time only that it is taken is kept."""
+
+    def __init__(self, offers: Sequence[SlotOffer], search: SlotSearch) -> None:
+        self._days: dict[int, Period] = {}
+        self._closed: dict[int, list[Period]] = {}
+        for offer in offers:
+            depot = offer.option.depot
+            if depot.pk not in self._days:
+                day = self._days[depot.pk] = _day(depot, offer.period)
+                self._closed[depot.pk] = [] if depot.is_mirror else gaps(day, depot.open_spans(day))
+        evse_ids = {offer.evse.pk for offer in offers if offer.evse and not offer.is_hint}
+        within = spanning(self._days.values())
+        self._taken = availability.occupied(evse_ids, within, now=search.now) if within and evse_ids else {}
+        holders = {row.holder for rows in self._taken.values() for row in rows}
+        mine = Booking.objects.filter(fleet=search.fleet).only("status", "enforcement", "interrupted_at")
+        self._mine = mine.in_bulk(holders) if holders else {}
+        self._offered: dict[int, list[Period]] = {}
+        for slot in OfferedSlot.objects.filter(option__in={o.option.pk for o in offers if o.is_hint}):
+            self._offered.setdefault(slot.option_id, []).append(slot.period)
+
+    def of(self, offer: SlotOffer) -> SafeString:
+        """As SVG, a minute wide each unit, with the same in words for who cannot see it."""
+        day = self._days[offer.option.depot_id]
+        if offer.is_hint or offer.evse is None:
+            free = united(self._offered.get(offer.option.pk, []))
+            bars = [_bar("unknown", span, day) for span in gaps(day, free)]
+        else:
+            rows = self._taken.get(offer.evse.pk, [])
+            free = gaps(day, [row.span for row in rows])
+            bars = [*self._occupied(rows, self._closed[offer.option.depot_id], day)]
+        bars.append(_bar("wanted", offer.period, day, y=0, height=100))
+        return _svg(int(day.minutes), "".join(bars), _words(free, day, offer.option.depot))
+
+    def _occupied(self, rows: Sequence[Occupancy], closed: Iterable[Period], day: Period) -> Iterator[str]:
+        for span in closed:
+            yield _bar("closed", span, day)
+        for span in united([row.span for row in rows if row.holder not in self._mine]):
+            yield _bar("taken", span, day, " data-taken")
+        for row in rows:
+            if row.holder in self._mine:
+                yield _bar("mine", row.span, day, self._names(row))
+
+    def _names(self, row: Occupancy) -> str:
+        """The attributes by which scripts and tests know one's own booking."""
+        if row.kind != Occupancy.Kind.BOOKING:
+            return ""
+        booking = self._mine[row.holder]
+        return format_html(
+            ' data-booking="{}" data-status="{}" data-enforcement="{}"{}',
+            booking.pk, booking.status, booking.enforcement,
+            SafeString(" data-interrupted" if booking.is_interrupted else ""),
+        )  # fmt: skip
+
+
+def spanning(spans: Iterable[Period]) -> Period | None:
+    """From the first beginning to the last end."""
+    spans = list(spans)
+    if not spans:
+        return None
+    return Period(min(span.starts_at for span in spans), max(span.ends_at for span in spans))
+
+
+def _svg(width: int, bars: str, words: str) -> SafeString:
+    """`bars` are ours: numbers, and names that were escaped where they come from tables."""
+    hours = "".join(f"M{hour * 60} 0V100" for hour in range(6, width // 60, 6))
+    return format_html(
+        '<svg class="strip" viewBox="0 0 {0} 100" preserveAspectRatio="none" role="img" aria-label="{1}">'
+        '<rect class="strip-ground" width="{0}" height="100"/>{2}<path class="strip-hour" d="{3}"/></svg>',
+        width, words, SafeString(bars), hours,
+    )  # fmt: skip
+
+
+def _bar(kind: str, span: Period, day: Period, names: str = "", y: int = 18, height: int = 64) -> str:
+    """The part of a span that lies in the day; nothing where none does."""
+    cut = span.intersection(day)
+    if cut is None:
+        return ""
+    x, width = int((cut.starts_at - day.starts_at).total_seconds() // 60), max(1, round(cut.minutes))
+    return f'<rect class="strip-{kind}" x="{x}" y="{y}" width="{width}" height="{height}"{names}/>'
+
+
+def _words(free: Iterable[Period], day: Period, depot: Depot) -> str:
+    zone = depot.zone
+    cut = [span for period in free if (span := period.intersection(day))]
+    spans = [f"{s.starts_at.astimezone(zone):%H:%M}–{s.ends_at.astimezone(zone):%H:%M}" for s in cut]
+    return f"Free that day: {', '.join(spans)}" if spans else "Nothing free that day"
+
+
+def _day(depot: Depot, period: Period) -> Period:
+    """The local day a period starts on; 23 or 25 hours where the clocks change."""
+    date = period.starts_at.astimezone(depot.zone).date()
+    first = datetime.combine(date, time(), depot.zone)
+    return Period(first, datetime.combine(date + timedelta(days=1), time(), depot.zone)).in_utc()
