@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.db import connection
 
@@ -50,14 +50,17 @@ def free_in(spans: Mapping[int, Period], *, now: datetime | None = None) -> dict
     with connection.cursor() as cursor:
         cursor.execute(_GAPS, [list(spans), starts, ends, now])
         for evse_id, starts_at, ends_at in cursor.fetchall():
-            found[evse_id].append(Period(starts_at, ends_at))
+            found[evse_id].append(
+                Period(datetime.fromtimestamp(starts_at, UTC), datetime.fromtimestamp(ends_at, UTC))
+            )
     return found
 
 
 # LATERAL asks the constraint's own index (EVSE and span) once for each EVSE, so what is occupied outside the spans costs
 # nothing. The holds that ran out are few and found once. A null `now` is later than no hold: then all of them count.
+# Moments as seconds: parsing them as text took longer than finding them.
 _GAPS = """
-    SELECT asked.evse_id, lower(gap), upper(gap)
+    SELECT asked.evse_id, extract(epoch FROM lower(gap))::float8, extract(epoch FROM upper(gap))::float8
     FROM unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[]) AS asked(evse_id, starts_at, ends_at)
     CROSS JOIN LATERAL (
         SELECT range_agg(span) AS spans

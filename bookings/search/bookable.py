@@ -48,8 +48,9 @@ def offered_options(
     With `fitting` or `min_power_w` only the EVSEs that will do, and the options that have one (or name none).
     """
     depots = _offering_depots(fleet, depot, near, now)
-    evses = Evse.objects.select_related("charger").prefetch_related("connectors").defer(*_NOT_ASKED)
-    options = BookingOption.objects.filter(depot__in=depots, is_withdrawn=False).order_by("pk")
+    evses = Evse.objects.select_related("charger").only(*_OF_EVSES).prefetch_related("connectors")
+    options = BookingOption.objects.defer("created_at", "updated_at").order_by("pk")
+    options = options.filter(depot__in=depots, is_withdrawn=False)
     if fitting is not None or min_power_w is not None:
         suitable = fit.fitting(fitting or Needs()) & Q(max_power_w__gte=min_power_w or 0)
         evses = evses.filter(suitable)
@@ -63,8 +64,20 @@ def offered_options(
     return found
 
 
-# Columns of a charger that say nothing of what it offers.
-_NOT_ASKED = [f"charger__{name}" for name in ("told", "measured", "deviations")]
+# What fitting, promises, prices and the state of an EVSE rest on; other columns cost more to read than to search.
+_OF_EVSES = (
+    *(
+        "depot_id",
+        "uid",
+        "max_power_w",
+        "status",
+        "error_code",
+        "charger__lease_holder",
+        "charger__lease_until",
+    ),
+    *("vehicle_types", "drive_through", "dangerous_goods_allowed", "refrigeration_outlet"),
+    *("max_vehicle_length_cm", "max_vehicle_width_cm", "max_vehicle_height_cm", "max_vehicle_weight_kg"),
+)
 
 
 def _offering_depots(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from functools import cache
 from typing import NamedTuple
 
 from django import forms, template
@@ -58,8 +59,9 @@ def oddities(flags: list[str]) -> list[str]:
 
 
 @register.simple_tag
+@cache
 def icon(name: str, label: str = "") -> SafeString:
-    """An icon of the sprite (frontend/icons.txt lists them). Decoration unless it has a label."""
+    """An icon of the sprite (frontend/icons.txt lists them). Decoration unless it has a label; kept, as a page has a hundred."""
     speech = format_html('role="img" aria-label="{}"', label) if label else SafeString('aria-hidden="true"')
     return format_html(
         '<svg class="icon icon-{}" {} focusable="false"><use href="{}#{}"></use></svg>',
