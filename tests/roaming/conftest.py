@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import time_machine
 
-from simulators.partner.platform import SimulatedPartner
+from simulators.partner import PartnerSettings, SimulatedPartner
 from tests.factories import NOW
 
 
@@ -31,5 +31,5 @@ def platform(live_server: Any, settings: Any, clock: time_machine.Traveller) -> 
 @pytest.fixture
 def network(tmp_path: Path, platform: str) -> Iterator[SimulatedPartner]:
     """A partner network FR*SIM, running, not registered."""
-    with SimulatedPartner(tmp_path / "network.json") as partner:
+    with SimulatedPartner(PartnerSettings(tmp_path / "network.json")) as partner:
         yield partner

@@ -19,7 +19,7 @@ from depots.models import Depot, Evse, Organisation
 from roaming import registration
 from roaming.models import Delivery, Partner, PartnerObject
 from roaming.outbound import deliveries
-from simulators.partner.platform import SimulatedPartner
+from simulators.partner import PartnerSettings, SimulatedPartner
 from tests.factories import DISPATCHER, book_slot, make_fleet, make_operator, make_vehicle, slot
 from tests.roaming.dying import worker_that_dies
 from tests.roaming.peers import Asked, Reply, ScriptedPeer, envelope
@@ -40,7 +40,7 @@ def registered(network: SimulatedPartner, platform: str, fleet: Organisation) ->
     invitation = registration.invite(
         name="Simulated", country_code="FR", party_id="SIM", roles=["CPO", "EMSP"], now=timezone.now()
     )
-    network.register(platform, invitation.token_a)
+    network.registration.register(platform, invitation.token_a)
     return invitation.partner
 
 
@@ -99,7 +99,7 @@ def test_a_booking_that_is_decided_at_once(
 
     booking = eventually(settled(booking, "confirmed"))
 
-    theirs = network.bookings()[booking.remote_id]
+    theirs = network.desk.bookings()[booking.remote_id]
     assert theirs["reservation_status"] == booking.remote_status == "RESERVED"
     assert booking.evse.uid == theirs["booking_option"]["evse_uid"]
     sent = theirs["booking_requests"][0]["booking_request"]
@@ -140,7 +140,7 @@ def test_a_change_and_a_cancellation(
     cancel_booking(booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=timezone.now())
     booking = eventually(settled(booking, "cancelled"))
 
-    theirs = network.bookings()[booking.remote_id]
+    theirs = network.desk.bookings()[booking.remote_id]
     assert theirs["canceled"] == {"cancellation_reason": "TRAFFIC", "who_canceled": "EMSP"}
     assert [e["request_status"] for e in theirs["booking_requests"]] == ["ACCEPTED"] * 3
     last = theirs["booking_requests"][-1]["booking_request"]
@@ -163,7 +163,7 @@ def test_the_old_period_stays_in_force_until_a_change_is_decided(
     change_booking(booking_id=booking.pk, period=slot(15, 16), actor=DISPATCHER, now=timezone.now())
     eventually(
         lambda: (
-            network.bookings()[fresh(booking).remote_id]["booking_requests"][-1]["request_status"]
+            network.desk.bookings()[fresh(booking).remote_id]["booking_requests"][-1]["request_status"]
             == "PENDING"
         )
     )
@@ -191,7 +191,7 @@ def test_the_partner_cancels_and_the_dispatcher_sees_it(
 ) -> None:
     booking = eventually(settled(ask(fleet), "confirmed"))
 
-    network.cancel(booking.remote_id)
+    network.desk.cancel(booking.remote_id)
 
     booking = eventually(settled(booking, "cancelled"))
     assert (booking.cancelled_by, booking.cancel_reason) == ("depot", "BROKEN_CHARGER")
@@ -217,7 +217,7 @@ def test_a_network_that_is_away_is_asked_when_it_is_back(
     eventually(lambda: Delivery.objects.get(kind="request").attempts)
     assert fresh(booking).status == "requested"
 
-    with SimulatedPartner(tmp_path / "network.json"):
+    with SimulatedPartner(PartnerSettings(tmp_path / "network.json")):
         clock.shift(timedelta(minutes=1))
         eventually(settled(booking, "confirmed"))
 
@@ -230,10 +230,10 @@ def test_a_cancellation_of_what_the_partner_never_heard_of(
     eventually(lambda: Delivery.objects.get(kind="request").attempts)
     cancel_booking(booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=timezone.now())
 
-    with SimulatedPartner(tmp_path / "network.json") as back:
+    with SimulatedPartner(PartnerSettings(tmp_path / "network.json")) as back:
         clock.shift(timedelta(minutes=1))
         eventually(settled(booking, "cancelled"))
-        assert not back.bookings()
+        assert not back.desk.bookings()
 
 
 def test_a_slot_that_began_unanswered_has_failed(
@@ -293,7 +293,7 @@ def test_a_lost_answer_is_followed_by_the_same_request_and_books_once(
 
     assert len(line.posts) == 2
     assert line.posts[0].body == line.posts[1].body
-    assert list(network.bookings()) == [booking.remote_id]
+    assert list(network.desk.bookings()) == [booking.remote_id]
 
 
 def test_two_lost_answers_are_made_good_by_the_partners_list(
@@ -307,7 +307,7 @@ def test_two_lost_answers_are_made_good_by_the_partners_list(
     booking = eventually(settled(booking, "confirmed"))
 
     assert len(line.posts) == 2
-    assert list(network.bookings()) == [booking.remote_id]
+    assert list(network.desk.bookings()) == [booking.remote_id]
 
 
 def test_the_push_may_come_before_the_answer(
@@ -319,8 +319,8 @@ def test_the_push_may_come_before_the_answer(
     def answer(asked: Asked) -> Reply:
         reply = line._pass_on(asked)
         if asked.method == "POST":
-            made = next(iter(network.bookings()))
-            network.decide(made, accept=True)
+            made = next(iter(network.desk.bookings()))
+            network.desk.decide(made, accept=True)
             eventually(settled(Booking.objects.get(), "confirmed"))
         return reply
 
@@ -381,7 +381,7 @@ def test_garbage_for_an_answer_is_made_good_by_the_list(
     clock.shift(timedelta(minutes=1))
 
     booking = eventually(settled(booking, "confirmed"))
-    assert list(network.bookings()) == [booking.remote_id]
+    assert list(network.desk.bookings()) == [booking.remote_id]
 
 
 def test_a_lost_push_is_made_good_by_looking_again(
@@ -389,10 +389,10 @@ def test_a_lost_push_is_made_good_by_looking_again(
 ) -> None:
     booking = ask(fleet, AFTER_A_WHILE)
     eventually(lambda: fresh(booking).remote_id)
-    with network._state.changing() as state:
+    with network.state.changing() as state:
         state["peer"]["endpoints"] = []  # its pushes go nowhere
     clock.shift(timedelta(seconds=9))
-    eventually(lambda: network.bookings()[fresh(booking).remote_id]["reservation_status"] == "RESERVED")
+    eventually(lambda: network.desk.bookings()[fresh(booking).remote_id]["reservation_status"] == "RESERVED")
     assert fresh(booking).status == "requested"
 
     clock.shift(timedelta(seconds=31))
@@ -422,7 +422,7 @@ def test_a_worker_killed_while_it_asks_books_once(
         clock.shift(deliveries.LEASE)
         booking = eventually(settled(booking, "confirmed"))
 
-    assert list(network.bookings()) == [booking.remote_id]
+    assert list(network.desk.bookings()) == [booking.remote_id]
     assert booking.events.filter(after="confirmed").count() == 1
 
 
@@ -436,15 +436,15 @@ def test_what_a_full_list_does_not_name_is_withdrawn_and_comes_back(
     clock: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from simulators.partner import platform
+    from simulators.partner import sites
 
-    all_sites = platform.SITES
-    monkeypatch.setattr(platform, "SITES", all_sites[:1])
+    all_sites = sites.SITES
+    monkeypatch.setattr(sites, "SITES", all_sites[:1])
     clock.shift(timedelta(hours=7))
     eventually(lambda: offer(AFTER_A_WHILE).is_withdrawn)
     assert not offer(AT_ONCE).is_withdrawn
 
-    monkeypatch.setattr(platform, "SITES", all_sites)
+    monkeypatch.setattr(sites, "SITES", all_sites)
     clock.shift(timedelta(hours=7))
     eventually(lambda: not offer(AFTER_A_WHILE).is_withdrawn)
 
@@ -452,9 +452,9 @@ def test_what_a_full_list_does_not_name_is_withdrawn_and_comes_back(
 def test_a_list_of_changes_withdraws_nothing(
     network: SimulatedPartner, at_work: Partner, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from simulators.partner import platform
+    from simulators.partner import sites
 
-    monkeypatch.setattr(platform, "SITES", platform.SITES[:1])
+    monkeypatch.setattr(sites, "SITES", sites.SITES[:1])
     clock.shift(timedelta(hours=1, minutes=15))
     eventually(lambda: fresh(at_work).next_pull_at > timezone.now())
 
@@ -481,7 +481,7 @@ def test_after_an_outage_the_depots_are_read_again(
     for _ in range(deliveries.CIRCUIT_OPENS_AT):
         eventually(lambda: fresh(at_work).next_pull_at > timezone.now())
         clock.shift(timedelta(minutes=2))
-    with SimulatedPartner(tmp_path / "network.json"):
+    with SimulatedPartner(PartnerSettings(tmp_path / "network.json")):
         clock.shift(timedelta(minutes=20))
         eventually(lambda: fresh(at_work).failures == 0 and fresh(at_work).pull_failures == 0)
 

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from roaming import registration
 from roaming.models import Delivery, Partner, PartnerMessage, PartnerToken
-from simulators.partner.platform import CallFailed, SimulatedPartner
+from simulators.partner import CallFailed, SimulatedPartner
 from tests.factories import make_depot, make_evse, make_fleet, make_operator
 from tests.roaming.partners import authorization
 from tests.roaming.peers import Asked, Reply, ScriptedPeer, envelope
@@ -415,13 +415,13 @@ def test_no_token_is_in_the_message_log(
 def test_we_register_with_a_network_that_invited_us(network: SimulatedPartner, platform: str) -> None:
     printed = add_partner(
         "--name", "Simulated", "--country-code", "FR", "--party-id", "SIM", "--role", "CPO", "--role", "EMSP",
-        "--connect", network.versions_url, "--token", network.invite(),
+        "--connect", network.versions_url, "--token", network.registration.invite(),
     )  # fmt: skip
 
     assert printed[0]["state"] == "registered"
     assert {r["role"] for r in printed[0]["roles"]} == {"CPO", "EMSP"}
-    assert network.is_registered
-    network.renew()  # with the token we gave it
+    assert network.peer.is_registered
+    network.registration.renew()  # with the token we gave it
     assert PartnerToken.objects.filter(kind="current").count() == 1
 
 
@@ -433,7 +433,7 @@ def test_a_failed_connection_leaves_no_token_behind(network: SimulatedPartner, p
         )  # fmt: skip
 
     assert not PartnerToken.objects.exists()
-    assert not network.is_registered
+    assert not network.peer.is_registered
 
 
 def test_a_network_that_is_not_who_was_expected_is_not_registered(
@@ -442,7 +442,7 @@ def test_a_network_that_is_not_who_was_expected_is_not_registered(
     with pytest.raises(CommandError, match="not among your roles"):
         add_partner(
             "--name", "Somebody", "--country-code", "FR", "--party-id", "XXX", "--role", "CPO",
-            "--connect", network.versions_url, "--token", network.invite(),
+            "--connect", network.versions_url, "--token", network.registration.invite(),
         )  # fmt: skip
 
     assert not Partner.objects.filter(state="registered").exists()
@@ -451,20 +451,20 @@ def test_a_network_that_is_not_who_was_expected_is_not_registered(
 def test_the_network_registers_with_us_and_leaves(network: SimulatedPartner, platform: str) -> None:
     invitation = invite("SIM", ["CPO", "EMSP"], country="FR")
 
-    network.register(platform, invitation.token_a)
+    network.registration.register(platform, invitation.token_a)
     assert Partner.objects.get().is_registered
-    network.leave()
+    network.registration.leave()
     assert Partner.objects.get().state == Partner.State.GONE
     with pytest.raises(CallFailed):
-        network.register(platform, invitation.token_a)
+        network.registration.register(platform, invitation.token_a)
 
 
 def test_we_leave_a_network(network: SimulatedPartner, platform: str) -> None:
-    network.register(platform, invite("SIM", ["CPO"], country="FR").token_a)
+    network.registration.register(platform, invite("SIM", ["CPO"], country="FR").token_a)
 
     registration.leave(partner=Partner.objects.get(), now=timezone.now())
 
-    assert not network.is_registered
+    assert not network.peer.is_registered
 
 
 # The command

@@ -22,7 +22,7 @@ from depots.models import Agreement
 from depots.periods import Period
 from roaming import registration
 from roaming.models import Partner
-from simulators.partner.platform import SimulatedPartner
+from simulators.partner import PartnerSettings, SimulatedPartner
 from tests.factories import (
     DISPATCHER,
     book_slot,
@@ -61,7 +61,9 @@ def working(var: Path) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture
 def network(tmp_path: Path) -> Iterator[SimulatedPartner]:
-    with SimulatedPartner(tmp_path / "network.json", decide_after=timedelta(seconds=1)) as partner:
+    with SimulatedPartner(
+        PartnerSettings(tmp_path / "network.json", decide_after=timedelta(seconds=1))
+    ) as partner:
         yield partner
 
 
@@ -81,7 +83,7 @@ def register(network: SimulatedPartner, server: BerthServer) -> Partner:
     invitation = registration.invite(
         name="Simulated", country_code="FR", party_id="SIM", roles=["CPO", "EMSP"], now=timezone.now()
     )
-    network.register(f"{server.url}/ocpi/versions", invitation.token_a)
+    network.registration.register(f"{server.url}/ocpi/versions", invitation.token_a)
     return invitation.partner
 
 
@@ -91,19 +93,19 @@ def test_a_partner_books_changes_and_cancels_and_holds_the_final_state(
     with working(tmp_path):
         register(network, berth_server)
         key = f"NL/LPK/{option.code}".upper()
-        offer = eventually(lambda: network.received("booking_locations").get(key), "the offer is pushed")
+        offer = eventually(lambda: network.emsp.received("booking_locations").get(key), "the offer is pushed")
         assert offer["calendars"]
 
-        made = network.ask(offer, hour(10).starts_at, hour(10).ends_at)
+        made = network.emsp.ask(offer, hour(10).starts_at, hour(10).ends_at)
         assert made["reservation_status"] == "RESERVED"
         request_id = made["request_id"]
-        changed = network.ask(offer, hour(12).starts_at, hour(12).ends_at, request_id=request_id)
+        changed = network.emsp.ask(offer, hour(12).starts_at, hour(12).ends_at, request_id=request_id)
         assert changed["id"] == made["id"]
         eventually(lambda: busy(network, key, hour(12)), "the calendar without the booked hour is pushed")
 
     # No worker now: the cancellation is answered, and told when there is one again.
     reason = {"cancellation_reason": "TRAFFIC", "who_canceled": "EMSP"}
-    given_up = network.ask(
+    given_up = network.emsp.ask(
         offer, hour(12).starts_at, hour(12).ends_at, request_id=request_id, canceled=reason
     )
     assert given_up["reservation_status"] == "CANCELED"
@@ -111,7 +113,9 @@ def test_a_partner_books_changes_and_cancels_and_holds_the_final_state(
         mine = f"NL/LPK/{made['id']}".upper()
         held = eventually(
             lambda: (
-                (b := network.received("bookings").get(mine)) and b["reservation_status"] == "CANCELED" and b
+                (b := network.emsp.received("bookings").get(mine))
+                and b["reservation_status"] == "CANCELED"
+                and b
             )
         )
         assert held["canceled"] == reason
@@ -122,7 +126,9 @@ def test_a_partner_books_changes_and_cancels_and_holds_the_final_state(
 def busy(network: SimulatedPartner, key: str, period: Period) -> bool:
     """Does the calendar a partner holds show this hour as taken?"""
     slots = [
-        s for c in network.received("booking_locations")[key]["calendars"] for s in c["available_timeslots"]
+        s
+        for c in network.emsp.received("booking_locations")[key]["calendars"]
+        for s in c["available_timeslots"]
     ]
     spans = [[datetime.fromisoformat(s[f"{end}_date_time"]) for end in ("start", "end")] for s in slots]
     return not any(start <= period.starts_at and period.ends_at <= end for start, end in spans)
@@ -161,7 +167,7 @@ def test_a_fleet_books_at_a_partner_and_a_killed_worker_loses_nothing(
         # One that was killed with a lease in its hands is waited for that long.
         eventually(lambda: is_settled(later, "confirmed") and is_settled(at_once, "cancelled"), deadline_s=60)
 
-    theirs: dict[str, Any] = network.bookings()
+    theirs: dict[str, Any] = network.desk.bookings()
     assert {b["reservation_status"] for b in theirs.values()} == {"RESERVED", "CANCELED"}
     assert len(theirs) == 2
 

@@ -18,7 +18,7 @@ from django.utils import timezone
 from roaming import registration
 from roaming.models import Partner
 from roaming.ocpi.times import time_out
-from simulators.partner.platform import CallFailed, SimulatedPartner
+from simulators.partner import CallFailed, PartnerSettings, SimulatedPartner
 from tests.factories import at, make_depot, make_evse, make_operator
 from tests.roaming.running import RunningSender, eventually
 from tests.serving import MANAGE
@@ -47,35 +47,37 @@ def invitation(platform: str, offered: str, tmp_path: Path) -> Path:
 
 
 def test_an_invitation_is_used_once_and_a_new_one_again(invitation: Path, tmp_path: Path) -> None:
-    with SimulatedPartner(tmp_path / "state.json") as partner:
-        assert partner.use_invitation(invitation)
-        assert not partner.use_invitation(invitation)
+    with SimulatedPartner(PartnerSettings(tmp_path / "state.json")) as partner:
+        assert partner.registration.use_invitation(invitation)
+        assert not partner.registration.use_invitation(invitation)
 
-    with SimulatedPartner(tmp_path / "state.json") as restarted:
-        assert restarted.is_registered
-        assert not restarted.use_invitation(invitation), "it remembers"
+    with SimulatedPartner(PartnerSettings(tmp_path / "state.json")) as restarted:
+        assert restarted.peer.is_registered
+        assert not restarted.registration.use_invitation(invitation), "it remembers"
         registration.unregister(partner=Partner.objects.get(), now=timezone.now())
         again = invite()
         invitation.write_text(json.dumps({"versions_url": again.versions_url, "token_a": again.token_a}))
-        assert restarted.use_invitation(invitation)
+        assert restarted.registration.use_invitation(invitation)
     assert Partner.objects.get().is_registered
 
 
 def test_without_an_invitation_it_waits(tmp_path: Path, platform: str) -> None:
-    with SimulatedPartner(tmp_path / "state.json") as partner:
-        assert not partner.use_invitation(tmp_path / "nothing.json")
-        assert not partner.is_registered
+    with SimulatedPartner(PartnerSettings(tmp_path / "state.json")) as partner:
+        assert not partner.registration.use_invitation(tmp_path / "nothing.json")
+        assert not partner.peer.is_registered
 
 
 def test_a_new_address_is_announced(invitation: Path, tmp_path: Path) -> None:
-    with SimulatedPartner(tmp_path / "state.json") as partner:
-        partner.use_invitation(invitation)
+    with SimulatedPartner(PartnerSettings(tmp_path / "state.json")) as partner:
+        partner.registration.use_invitation(invitation)
         old = partner.url
-        assert not partner.announce_address()
+        assert not partner.registration.announce_address()
 
-    with SimulatedPartner(tmp_path / "state.json", listen=("127.0.0.1", free_port())) as moved:
+    with SimulatedPartner(
+        PartnerSettings(tmp_path / "state.json", listen=("127.0.0.1", free_port()))
+    ) as moved:
         assert moved.url != old
-        assert moved.announce_address()
+        assert moved.registration.announce_address()
         row = Partner.objects.get()
         assert row.versions_url == moved.versions_url
         assert all(endpoint["url"].startswith(moved.url) for endpoint in row.endpoints)
@@ -88,38 +90,38 @@ def free_port() -> int:
 
 
 def test_it_keeps_its_port_between_runs(tmp_path: Path) -> None:
-    with SimulatedPartner(tmp_path / "state.json") as partner:
+    with SimulatedPartner(PartnerSettings(tmp_path / "state.json")) as partner:
         port = partner.port
 
-    with SimulatedPartner(tmp_path / "state.json") as again:
+    with SimulatedPartner(PartnerSettings(tmp_path / "state.json")) as again:
         assert again.port == port
 
 
 def test_its_trucks_book_with_us_and_it_holds_the_answer(
     invitation: Path, tmp_path: Path, offered: str
 ) -> None:
-    with SimulatedPartner(tmp_path / "state.json") as partner, RunningSender():
-        partner.use_invitation(invitation)
-        eventually(lambda: offered in partner.received("booking_locations"))
+    with SimulatedPartner(PartnerSettings(tmp_path / "state.json")) as partner, RunningSender():
+        partner.registration.use_invitation(invitation)
+        eventually(lambda: offered in partner.emsp.received("booking_locations"))
 
-        booked = partner.book_with_them()
+        booked = partner.emsp.book()
 
         assert booked
         assert booked["reservation_status"] == "RESERVED"
-        eventually(lambda: f"NL/LPK/{booked['id']}".upper() in partner.received("bookings"))
+        eventually(lambda: f"NL/LPK/{booked['id']}".upper() in partner.emsp.received("bookings"))
 
 
 def test_a_token_that_died_is_refused_on_both_sides(invitation: Path, tmp_path: Path) -> None:
-    with SimulatedPartner(tmp_path / "state.json") as partner:
-        partner.use_invitation(invitation)
+    with SimulatedPartner(PartnerSettings(tmp_path / "state.json")) as partner:
+        partner.registration.use_invitation(invitation)
         registration.unregister(partner=Partner.objects.get(), now=timezone.now())
 
         with pytest.raises(CallFailed, match="401"):
-            partner.book_with_them()
+            partner.emsp.book()
 
 
 def test_it_refuses_what_the_protocol_does_not_know(tmp_path: Path, clock: Any) -> None:
-    with SimulatedPartner(tmp_path / "state.json") as partner:
+    with SimulatedPartner(PartnerSettings(tmp_path / "state.json")) as partner:
         for token, expected in (("", 401), ("Token bm90LWEtdG9rZW4=", 401), ("Basic x", 401)):
             status, envelope, _ = partner.answer("GET", "/ocpi/versions", {"authorization": token}, b"")
             assert (status, envelope["status_code"]) == (expected, 2000)
@@ -150,8 +152,8 @@ def test_the_command_runs_without_a_database_and_ends_cleanly(tmp_path: Path) ->
 
 
 def test_its_slow_depot_decides_after_a_while(tmp_path: Path, clock: Any) -> None:
-    with SimulatedPartner(tmp_path / "state.json") as partner:
-        with partner._state.changing() as state:
+    with SimulatedPartner(PartnerSettings(tmp_path / "state.json")) as partner:
+        with partner.state.changing() as state:
             role = {"role": "EMSP", "country_code": "DE", "party_id": "NFE"}
             state["peer"] = {
                 "roles": [role],
@@ -172,6 +174,8 @@ def test_its_slow_depot_decides_after_a_while(tmp_path: Path, clock: Any) -> Non
         clock.shift(timedelta(seconds=9))
 
         booking = eventually(
-            lambda: (b := partner.bookings()[made["data"]["id"]])["reservation_status"] == "RESERVED" and b
+            lambda: (
+                (b := partner.desk.bookings()[made["data"]["id"]])["reservation_status"] == "RESERVED" and b
+            )
         )
         assert booking["booking_option"]["evse_uid"] == "SIM-METZ-1"

@@ -1,0 +1,116 @@
+"""Our trucks, as an eMSP: what the other platform pushes to us, and what we ask of it."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from simulators.partner.ocpi_format import Json, Refusal, read_time, write_time
+from simulators.partner.partner_settings import PartnerSettings
+from simulators.partner.peer import Peer
+from simulators.partner.sites import STEP_MIN
+from simulators.partner.state_file import StateFile
+
+AN_HOUR = timedelta(hours=1)
+# Where slots are cut to the minute, somebody tries something out: our trucks leave those alone.
+LEAST_STEP = timedelta(minutes=5)
+CARD = "04F05E11AA01"
+PLATE = "GA-118-SM"
+
+
+class Emsp:
+    """What it is pushed is kept as it came, by CC/PID/ID."""
+
+    def __init__(self, settings: PartnerSettings, state: StateFile, peer: Peer) -> None:
+        self._settings, self._state, self._peer = settings, state, peer
+        self._random = random.Random(7)  # noqa: S311 - which slot a simulated truck takes is no secret
+
+    def received(self, kind: str) -> dict[str, Json]:
+        """What was pushed to us: "bookings" or "booking_locations"."""
+        found: dict[str, Json] = self._state.get("received", {}).get(kind, {})
+        return found
+
+    def find(self, kind: str, key: list[str]) -> Json:
+        """Raises Refusal."""
+        found = self.received(kind).get("/".join(key).upper())
+        if found is None:
+            raise Refusal(2000, "no such object", 404)
+        return found
+
+    def keep(self, kind: str, key: list[str], pushed: object) -> bool:
+        """Whether the object is new. Raises Refusal."""
+        if not isinstance(pushed, dict):
+            raise Refusal(2000, "only GET and PUT of whole objects", 405)
+        if str(pushed.get("id", "")).upper() != key[-1].upper() or "last_updated" not in pushed:
+            raise Refusal(2001, "id and last_updated are required, and the id is that of the path")
+        name = "/".join(key).upper()
+        with self._state.changing() as state:
+            held = state.setdefault("received", {}).setdefault(kind, {})
+            is_new = name not in held
+            held[name] = pushed
+        return is_new
+
+    def book(self) -> Json | None:
+        """Take a free hour at one of the other platform's depots. The Booking it answered, if any. Raises CallFailed."""
+        base = self._peer.endpoint("booking", "SENDER")
+        offers = [o for o in self._peer.pages(f"{base}/booking_locations") if o.get("calendars")]
+        self._random.shuffle(offers)
+        for offer in offers:
+            # Some hours ahead, so that there is something to see in the calendar.
+            earliest = self._settings.clock() + timedelta(hours=self._random.randint(3, 30))
+            if start := next(_free_hours(offer, earliest), None):
+                return self.ask(offer, start, start + AN_HOUR)
+        return None
+
+    def ask(
+        self,
+        offer: Json,
+        start: datetime,
+        end: datetime,
+        *,
+        request_id: str = "",
+        canceled: Json | None = None,
+    ) -> Json:
+        """POST a BookingRequest for a BookingLocation of theirs. Gives their Booking; raises CallFailed."""
+        request = self._request(offer, start, end)
+        request["request_id"] = request_id or request["request_id"]
+        if canceled:
+            request["canceled"] = canceled
+        to_party = (offer["country_code"], offer["party_id"])
+        url = self._peer.endpoint("booking", "SENDER")
+        booking: Json = self._peer.call("POST", url, request, to_party=to_party)
+        with self._state.changing() as state:
+            state.setdefault("asked", {})[request["request_id"]] = booking
+        start_text, status = request["period"]["start_date_time"], booking["reservation_status"]
+        self._settings.say(f"asked for {start_text} at {offer['id']}: {status}")
+        return booking
+
+    def _request(self, offer: Json, start: datetime, end: datetime) -> Json:
+        party = self._settings.party
+        contract = f"{party['country_code']}{party['party_id']}C00001"
+        return {
+            **party,
+            "request_id": str(uuid.uuid4()),
+            "location_id": offer["location_id"],
+            "booking_location_id": offer["id"],
+            "tokens": [{**party, "uid": CARD, "type": "RFID", "contract_id": contract}],
+            "access_information": [{"method": "LICENSE_PLATE", "value": PLATE}],
+            "period": {"start_date_time": write_time(start), "end_date_time": write_time(end)},
+            "authorization_reference": f"SIM-{uuid.uuid4().hex[:12]}",
+        }
+
+
+def _free_hours(offer: Json, earliest: datetime) -> Iterator[datetime]:
+    """Starts of an hour, on the steps of its timeslot and not before `earliest`; one for each timeslot that has one."""
+    for calendar in offer["calendars"]:
+        step = timedelta(minutes=calendar.get("timeslot_increment") or STEP_MIN)
+        if step < LEAST_STEP:
+            continue
+        for slot in calendar["available_timeslots"]:
+            start, end = read_time(slot["start_date_time"]), read_time(slot["end_date_time"])
+            while start < earliest:
+                start += step
+            if start + AN_HOUR <= end:
+                yield start

@@ -1,0 +1,41 @@
+"""What a simulated partner is made with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _say_nothing(line: str) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class PartnerSettings:
+    """`listen` is (host, port), port 0 for any; `public_url` our address as others see it, when that is another one.
+
+    `decide_after` is how long the slow location thinks; `book_every` of None never books with the other platform.
+    """
+
+    state_file: Path
+    listen: tuple[str, int] = ("127.0.0.1", 0)
+    public_url: str = ""
+    country_code: str = "FR"
+    party_id: str = "SIM"
+    name: str = "Simulated Charging Network"
+    decide_after: timedelta = timedelta(seconds=8)
+    book_every: timedelta | None = None
+    quiet_hours: bool = False
+    clock: Callable[[], datetime] = _now
+    say: Callable[[str], None] = _say_nothing
+
+    @property
+    def party(self) -> dict[str, str]:
+        """Our party, as OCPI's objects name it."""
+        return {"country_code": self.country_code.upper(), "party_id": self.party_id.upper()}
