@@ -1,12 +1,11 @@
 """The promise to a driver: what is offered on which terms, who booked it, and what it occupies."""
 
+from bookings.models.booking_history import BookingEvent, BookingRequest
 from bookings.models.bookings import (
     ENFORCEMENT_WHY,
     INTERRUPTED_WHY,
     LIVE,
     Booking,
-    BookingEvent,
-    BookingRequest,
     BookingSession,
     BookingStatus,
     BookingToken,

@@ -3,13 +3,13 @@ from __future__ import annotations
 import secrets
 import uuid
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Upper
 from django.urls import reverse
 
-from bookings.actors import Actor, ActorKind
 from bookings.models.fleet import Token, Vehicle
 from bookings.models.holders import NextHolder
 from bookings.models.offers import BookingOption
@@ -17,6 +17,9 @@ from bookings.rules.terms import Terms
 from depots.cards import CardNumber, card_ending
 from depots.models import ChargingSession, Depot, Evse, Organisation
 from depots.periods import Period
+
+if TYPE_CHECKING:
+    from bookings.models.booking_history import BookingRequest
 
 REFERENCE_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 
@@ -299,7 +302,7 @@ class Booking(models.Model):
         """The ask that waits for an answer, from `requests` as they were read already where they were."""
         if "requests" in getattr(self, "_prefetched_objects_cache", {}):
             return next((request for request in self.requests.all() if request.is_pending), None)
-        return self.requests.filter(decision=BookingRequest.Decision.PENDING).first()
+        return self.requests.pending().first()
 
     def no_show_at(self) -> datetime:
         return self.terms.no_show_at(self.period)
@@ -353,101 +356,3 @@ class BookingSession(models.Model):
 
     def __str__(self) -> str:
         return f"{self.session_id} of {self.booking_id}"
-
-
-class BookingRequestQuerySet(models.QuerySet["BookingRequest"]):
-    def pending(self) -> BookingRequestQuerySet:
-        """Those that wait for an answer; a booking has one at most."""
-        return self.filter(decision=BookingRequest.Decision.PENDING)
-
-
-class BookingRequest(models.Model):
-    """One ask (create, change, cancel) and its decision. `asked` holds our words, `received` the message as it came.
-
-    `asked`: {"period": {"start","end"}, "evse": uid|null, "option": code, "vehicle": id|null, "tokens": [uid…],
-    "power_w": int|null, "plate": str, "authorization_reference": str, "needs": fitting.Needs as JSON, "reason": str};
-    only what the ask is about.
-    """
-
-    class Kind(models.TextChoices):
-        CREATE = "create", "Create"
-        CHANGE = "change", "Change"
-        CANCEL = "cancel", "Cancel"
-
-    class Decision(models.TextChoices):
-        PENDING = "pending", "Pending"
-        ACCEPTED = "accepted", "Accepted"
-        DECLINED = "declined", "Declined"
-        FAILED = "failed", "Failed"
-
-    booking = models.ForeignKey(Booking, models.CASCADE, related_name="requests")
-    kind = models.CharField(max_length=6, choices=Kind)
-    decision = models.CharField(max_length=8, choices=Decision)
-    asked = models.JSONField(default=dict)
-    received = models.JSONField(null=True, blank=True)
-    fingerprint = models.CharField(
-        max_length=64, blank=True, help_text="of the canonical body, to know a repeated message"
-    )
-    asked_by_kind = models.CharField(max_length=10, choices=ActorKind)
-    asked_by_name = models.CharField(max_length=120, blank=True, db_column="asked_by")
-    asked_at = models.DateTimeField()
-    decided_at = models.DateTimeField(null=True, blank=True)
-    decided_by_kind = models.CharField(max_length=10, choices=ActorKind, blank=True)
-    decided_by_name = models.CharField(max_length=120, blank=True, db_column="decided_by")
-    reason = models.CharField(max_length=300, blank=True)
-
-    objects = BookingRequestQuerySet.as_manager()
-
-    class Meta:
-        ordering = ["id"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["booking"], name="one_pending_request", condition=Q(decision="pending")
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.decision} for {self.booking_id}"
-
-    @property
-    def asked_by(self) -> Actor:
-        return Actor(ActorKind(self.asked_by_kind), self.asked_by_name)
-
-    @property
-    def decided_by(self) -> Actor | None:
-        """None until somebody decided, and where an ask was granted as it came in."""
-        return Actor(ActorKind(self.decided_by_kind), self.decided_by_name) if self.decided_by_kind else None
-
-    @property
-    def is_pending(self) -> bool:
-        return self.decision == self.Decision.PENDING
-
-
-class BookingEvent(models.Model):
-    """History and audit trail. `kind` is "status" with before and after, or what else happened: "changed", "moved",
-    "enforcement", "change_requested", "change_declined", "change_accepted", "note", "seen", "waived", and of charging
-    "session", "interrupted", "resumed", "overstay", "remote_start", "remote_stop".
-
-    `version` is the booking's version that it made: what happened since a version somebody saw are the events above it.
-    """
-
-    booking = models.ForeignKey(Booking, models.CASCADE, related_name="events")
-    kind = models.CharField(max_length=20, default="status")
-    before = models.CharField(max_length=20, blank=True)
-    after = models.CharField(max_length=20, blank=True)
-    version = models.BigIntegerField(default=0)
-    detail = models.JSONField(default=dict, blank=True)
-    actor_kind = models.CharField(max_length=10, choices=ActorKind)
-    actor_name = models.CharField(max_length=120, blank=True, db_column="actor")
-    at = models.DateTimeField()
-
-    class Meta:
-        ordering = ["id"]
-        indexes = [models.Index(fields=["booking", "id"], name="event_of_booking")]
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.before}→{self.after}"
-
-    @property
-    def actor(self) -> Actor:
-        return Actor(ActorKind(self.actor_kind), self.actor_name)
