@@ -172,6 +172,22 @@ def place_hold(*, actor: Actor = DISPATCHER, now: datetime = NOW, **asked: Any) 
     return operations.hold_slot(operations.SlotRequest(**asked), actor=actor, now=now)
 
 
+def change_slot(
+    *,
+    booking_id: int,
+    by: str = "fleet",
+    seen_version: int | None = None,
+    actor: Actor = DISPATCHER,
+    now: datetime = NOW,
+    **asked: Any,
+) -> Booking:
+    """`operations.change_booking` by a ChangeRequest with these fields."""
+    request = operations.ChangeRequest(**asked)
+    return operations.change_booking(
+        booking_id, request, by=by, seen_version=seen_version, actor=actor, now=now
+    )
+
+
 def ask_for_slot(*, actor: Actor = PARTNER, now: datetime = NOW, **asked: Any) -> Booking:
     """`operations.ask_to_book` of a SlotRequest with these fields."""
     return operations.ask_to_book(operations.SlotRequest(**asked), actor=actor, now=now)

@@ -16,8 +16,8 @@ from bookings.errors import BookingError
 from bookings.models import Booking, BookingStatus, Enforcement
 from bookings.operations import mark_no_show, promise_power, request_log, start_charging
 from bookings.operations.cancel import write_off
-from bookings.operations.change import Change
 from bookings.operations.change import apply as apply_change
+from bookings.operations.change_plan import PlannedChange
 from bookings.operations.create import assign
 from bookings.rules import fit, power
 from bookings.rules.power import Supply
@@ -157,7 +157,7 @@ def _take_best(booking: Booking, pool: list[Evse], now: datetime) -> bool:
     own_first = sorted(free, key=lambda e: e.pk not in in_option)
     by_power = promise_power.by_kept_power(supply, booking, own_first)
     for evse in sorted(by_power, key=_keeps_no_reservations):
-        wanted = Change(
+        wanted = PlannedChange(
             period=booking.period, evse=evse, vehicle=booking.vehicle, tokens=None, power_w=None,
             evse_asked=True, needs=needs, is_rescue=True,
         )  # fmt: skip

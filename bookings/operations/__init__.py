@@ -2,6 +2,7 @@
 
 from bookings.operations.cancel import cancel_booking, release_hold
 from bookings.operations.change import change_booking
+from bookings.operations.change_request import ChangeRequest
 from bookings.operations.charge import complete, end_session, start_charging, vehicle_left
 from bookings.operations.close import affected, clear_closure, close_evse, lift_closure
 from bookings.operations.create import confirm_hold, hold_slot, request_booking
@@ -27,6 +28,7 @@ from bookings.operations.slot_request import SlotRequest
 from bookings.operations.undo import undo
 
 __all__ = [
+    "ChangeRequest",
     "RemoteState",
     "SlotRequest",
     "adopt_remote",

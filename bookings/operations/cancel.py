@@ -10,7 +10,7 @@ from bookings.core.versions import SEEN_WHOLE, check_version
 from bookings.errors import PartnerSilent, ReasonUnknown, WrongStatus
 from bookings.models import Booking, BookingRequest, BookingStatus
 from bookings.operations import request_log
-from bookings.operations.request_log import Asked
+from bookings.operations.request_log import NO_MESSAGE, Asked, ReceivedMessage
 from bookings.rules import periods
 from bookings.signals import partner_asked
 
@@ -37,8 +37,7 @@ def cancel_booking(
     reason: str,
     by: str,
     note: str = "",
-    received: dict[str, Any] | None = None,
-    fingerprint: str = "",
+    message: ReceivedMessage = NO_MESSAGE,
     seen_version: int | None = None,
     actor: Actor,
     now: datetime,
@@ -61,7 +60,7 @@ def cancel_booking(
         if by == Booking.Side.FLEET:
             request_log.log(
                 booking, BookingRequest.Kind.CANCEL, asked,
-                accepted=True, received=received, fingerprint=fingerprint, actor=actor, now=now,
+                accepted=True, message=message, actor=actor, now=now,
             )  # fmt: skip
         write_off(booking, reason, by, note=note, actor=actor, now=now)
     return booking

@@ -11,14 +11,13 @@ from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.locking import lock_booking
 from bookings.core.versions import Aspect, check_version, groups_of
 from bookings.errors import BookingError, PartnerSilent, PowerUnavailable, SlotTaken, WrongStatus
-from bookings.models import Booking, BookingRequest, BookingStatus, BookingToken, Occupancy, Vehicle
+from bookings.models import Booking, BookingRequest, BookingStatus, BookingToken, Occupancy
 from bookings.operations import change_plan, promise_power, request_log
-from bookings.operations.change_plan import Change, Wanted
+from bookings.operations.change_plan import PlannedChange
+from bookings.operations.change_request import ChangeRequest
 from bookings.operations.create import assign, decide_until, evses_of_overdue_holds, refusals, sweep_holds
 from bookings.pricing import quotes
 from bookings.rules import periods, power
-from bookings.rules.entitlement import TokenName
-from bookings.rules.fit import Needs
 from bookings.search import availability
 from bookings.signals import partner_asked
 from depots.models import Evse
@@ -26,118 +25,101 @@ from depots.periods import Period
 
 
 def change_booking(
-    *,
     booking_id: int,
-    period: Period | None = None,
-    starts_at: datetime | None = None,
-    ends_at: datetime | None = None,
-    evse: Evse | None = None,
-    vehicle: Vehicle | None = None,
-    tokens: Sequence[TokenName] | None = None,
-    power_w: int | None = None,
-    needs: Needs | None = None,
-    plate: str = "",
-    authorization_reference: str = "",
+    request: ChangeRequest,
+    *,
     by: str = Booking.Side.FLEET,
-    received: dict[str, Any] | None = None,
-    fingerprint: str = "",
     seen_version: int | None = None,
-    restores: int | None = None,
-    accept_lower_power: bool = False,
-    while_charging: bool = True,
     actor: Actor,
     now: datetime,
 ) -> Booking:
-    """Change what is given and keep the rest as it is by then. The depot may move what it hosts. The fleet is bound by
+    """Change what is asked for and keep the rest as it is by then. The depot may move what it hosts. The fleet is bound by
     deadlines and, where the depot decides, by approval: the old period stays in force then, the new one is kept beside
-    it until decided. One end of the period may be given without the other.
+    it until decided.
 
     `seen_version` is the version the asker looked at; None for one who asks without having looked. When only the time
     changes and its EVSE is not free then, another one of the same option is taken. A booking that charges can be given
-    another end, past its deadlines, unless `while_charging` says no; giving time back waits for nobody. `restores` is
-    the version whose change this one takes back: at its old time and EVSE the booking has its old price again. A
-    move of the depot's that lowers the promised power raises LowerPower, unless that is accepted.
-    Raises a BookingError, ChangedMeanwhile among them; the booking is as it was then.
+    another end, past its deadlines; giving time back waits for nobody. A change that is taken back at the old time and
+    EVSE has the old price again. Raises a BookingError, ChangedMeanwhile and LowerPower among them; the booking is as
+    it was then.
     """
-    wanted = Wanted(
-        starts_at=period.starts_at if period else starts_at, ends_at=period.ends_at if period else ends_at,
-        evse=evse, vehicle=vehicle, tokens=tokens, power_w=power_w, needs=needs, plate=plate,
-        authorization_reference=authorization_reference,
-    )  # fmt: skip
-    ask = _Ask(wanted, by, seen_version, restores, accept_lower_power, received, fingerprint, actor, now)
     known = Booking.objects.select_related("depot__operator", "option", "fleet", "vehicle").get(pk=booking_id)
-    with (
-        refusals(lambda: _nearest(known, wanted, by, now)),
-        calendars.one_operation(),
-    ):
+    with refusals(lambda: _nearest(known, request, by, now)), calendars.one_operation():
         booking = lock_booking(
             booking_id,
-            also=lambda row: [*change_plan.reach(row, wanted), *_overdue_around(row, now)],
+            also=lambda row: [*change_plan.reach(row, request), *_overdue_around(row, now)],
             depot=lambda row: row.is_ours and power.can_bind(row.depot),
         )
-        if booking.status == BookingStatus.CHARGING and not while_charging:
+        if booking.status == BookingStatus.CHARGING and not request.while_charging:
             raise WrongStatus(booking.status, "changed")
-        return _change(booking, ask)
+        return _change(booking, _Ask(request, by, seen_version, actor, now))
 
 
 @dataclass(frozen=True)
 class _Ask:
-    """What is asked of a booking, by whom and from which version of it."""
+    """What is asked of a booking, by whom, and from which version of it."""
 
-    wanted: Wanted
+    request: ChangeRequest
     by: str
     seen_version: int | None
-    restores: int | None
-    accept_lower_power: bool
-    received: dict[str, Any] | None
-    fingerprint: str
     actor: Actor
     now: datetime
+
+    @property
+    def is_fleets(self) -> bool:
+        return self.by == Booking.Side.FLEET
 
 
 def _change(booking: Booking, ask: _Ask) -> Booking:
     """Plan and carry out, under the locks of the booking and of the EVSEs in reach."""
-    by, actor, now = ask.by, ask.actor, ask.now
-    check_version(booking, ask.seen_version, ask.wanted.groups, or_asked=by == Booking.Side.DEPOT)
+    actor, now = ask.actor, ask.now
+    check_version(booking, ask.seen_version, ask.request.aspects, or_asked=not ask.is_fleets)
     waiting = booking.pending_request
-    wanted = _over_what_waits(waiting, ask)
-    change = replace(change_plan.planned(booking, wanted), accepts_lower_power=ask.accept_lower_power)
-    change_plan.check(booking, change, by, now=now)
+    request = _over_what_waits(waiting, ask)
+    change = change_plan.planned(booking, request)
+    change_plan.check(booking, change, ask.by, now=now)
     if not booking.is_ours:
-        return _ask_partner(booking, wanted.as_asked(booking, change.tokens), waiting, actor, now)
-    pool = change_plan.pool(booking, wanted, change, by)
-    if not _is_undecided(booking, waiting, by):
+        return _ask_partner(booking, request.asked(booking, change.tokens).to_json(), waiting, actor, now)
+    pool = change_plan.pool(booking, request, change, ask.by)
+    if not _is_undecided(booking, waiting, ask.by):
         request_log.decline_pending(booking, "Replaced by a later change.", actor=actor, now=now)
     given_up = _make_room(booking, change, pool, now)
-    target = _target(booking, change, pool, by, now)
-    waits = by == Booking.Side.FLEET and booking.terms.approval and not change.is_shorter(booking)
-    change.quote = _old_quote(booking, change, target, ask.restores)
-    bid = _bid(booking, change, target, by, now)
-    if by == Booking.Side.FLEET:
-        asked = {**wanted.as_asked(booking, change.tokens), "evse_id": target.pk, "evse": target.uid}
-        if bid.quote != booking.quote:
-            # The price that was shown with the ask is the one it is granted at.
-            asked |= {"quote": bid.quote, "price": quotes.brief(bid.quote)}
-        request_log.log(
-            booking, BookingRequest.Kind.CHANGE, asked,
-            accepted=not waits, received=ask.received, fingerprint=ask.fingerprint, actor=actor, now=now,
-        )  # fmt: skip
+    target = _target(booking, change, pool, ask.by, now)
+    change.quote = _old_quote(booking, change, target, request.restores)
+    bid = _bid(booking, change, target, ask.by, now)
+    waits = ask.is_fleets and booking.terms.approval and not change.is_shorter(booking)
+    if ask.is_fleets:
+        _log(booking, replace(ask, request=request), change, target, bid, waits=waits)
     if waits:
         _keep_beside(booking, change, target, bid, actor, now)
     else:
-        _write(booking, change, target, bid, by, actor, now)
+        _write(booking, change, target, bid, ask.by, actor, now)
     calendars.mark_changed(given_up, at=now)
     return booking
 
 
-def queue_claims(booking: Booking, change: Change) -> None:
+def _log(booking: Booking, ask: _Ask, change: PlannedChange, target: Evse, bid: _Bid, *, waits: bool) -> None:
+    """Keep what a fleet asked for, with where it is put. The price that was shown with the ask is the one it is granted
+    at."""
+    asked = ask.request.asked(booking, change.tokens).to_json() | {"evse_id": target.pk, "evse": target.uid}
+    if bid.quote != booking.quote:
+        asked |= {"quote": bid.quote, "price": quotes.brief(bid.quote)}
+    request_log.log(
+        booking, BookingRequest.Kind.CHANGE, asked, accepted=not waits, message=ask.request.message,
+        actor=ask.actor, now=ask.now,
+    )  # fmt: skip
+
+
+def queue_claims(booking: Booking, change: PlannedChange) -> None:
     """Wait for what the booking claims and what it will claim at once: one after the other, two changes could cross."""
     named = [*booking.tokens.all(), *(change.tokens or [])]
     vehicles = [booking.vehicle_id, change.vehicle.pk if change.vehicle else None]
     occupancy.queue_to_claim(booking.terms, named, vehicles)
 
 
-def apply(booking: Booking, change: Change, target: Evse, *, by: str, actor: Actor, now: datetime) -> None:
+def apply(
+    booking: Booking, change: PlannedChange, target: Evse, *, by: str, actor: Actor, now: datetime
+) -> None:
     """Carry out a change under the locks of both EVSEs. Raises PowerUnavailable or SlotTaken's constraint."""
     _write(booking, change, target, _bid(booking, change, target, by, now), by, actor, now)
 
@@ -151,10 +133,10 @@ class _Bid:
     quote: dict[str, Any]
 
 
-def _bid(booking: Booking, change: Change, target: Evse, by: str, now: datetime) -> _Bid:
+def _bid(booking: Booking, change: PlannedChange, target: Evse, by: str, now: datetime) -> _Bid:
     """Only a fleet's change of time, EVSE or power has a new price, under the tariff in force now; the depot's own
     moves and another vehicle or token keep the one there is."""
-    groups, span = change.groups(booking, target), _span(booking, change, target, now)
+    groups, span = change.aspects(booking, target), _span(booking, change, target, now)
     watts, quote = booking.promised_power_w, booking.quote
     moves = Aspect.PLACE in groups or change.needs != request_log.needs_of(booking)
     if moves and not change.is_shorter(booking):
@@ -169,7 +151,9 @@ def _bid(booking: Booking, change: Change, target: Evse, by: str, now: datetime)
     return _Bid(span, watts, quote)
 
 
-def _old_quote(booking: Booking, change: Change, target: Evse, restores: int | None) -> dict[str, Any] | None:
+def _old_quote(
+    booking: Booking, change: PlannedChange, target: Evse, restores: int | None
+) -> dict[str, Any] | None:
     """The price before the change that is taken back; None when this one leads elsewhere."""
     event = booking.events.filter(version=restores, kind="changed").first() if restores else None
     if event is None or "quote_before" not in event.detail:
@@ -180,11 +164,30 @@ def _old_quote(booking: Booking, change: Change, target: Evse, restores: int | N
 
 
 def _write(
-    booking: Booking, change: Change, target: Evse, bid: _Bid, by: str, actor: Actor, now: datetime
+    booking: Booking, change: PlannedChange, target: Evse, bid: _Bid, by: str, actor: Actor, now: datetime
 ) -> None:
     """Place, claims, price and event."""
-    before, groups = _shown(booking), change.groups(booking, target)
-    old_evse_id, old_quote = booking.evse_id, booking.quote
+    detail: dict[str, Any] = {
+        "by": by, "groups": sorted(change.aspects(booking, target)), "before": _shown(booking),
+    }  # fmt: skip
+    if bid.quote != booking.quote:
+        detail["quote_before"] = booking.quote
+    old_evse_id = booking.evse_id
+    fields = _set_columns(booking, change, target, bid)
+    if change.tokens is not None:
+        _replace_tokens(booking, change.tokens)
+    _move_place(booking, target, bid.span, old_evse_id)
+    occupancy.claim(booking, list(booking.tokens.all()))
+    if by == Booking.Side.DEPOT:
+        booking.changed_by_depot_at = now
+        fields.append("changed_by_depot_at")
+    detail["after"] = _shown(booking)
+    lifecycle.record(booking, kind="changed", actor=actor, at=now, detail=detail, fields=fields)
+    calendars.mark_changed([old_evse_id, target.pk], at=now)
+
+
+def _set_columns(booking: Booking, change: PlannedChange, target: Evse, bid: _Bid) -> list[str]:
+    """The booking as it is to become; the names of the columns that may be different."""
     booking.promised_power_w, booking.quote = bid.power_w, bid.quote
     if change.power_w is not None:
         booking.wished_power_w = change.power_w
@@ -192,30 +195,18 @@ def _write(
     if change.plate or change.vehicle is not None:
         booking.plate = change.plate or (change.vehicle.plate if change.vehicle else "")
     booking.authorization_reference = change.authorization_reference or booking.authorization_reference
-    if change.tokens is not None:
-        _replace_tokens(booking, change.tokens)
-    _move_place(booking, target, bid.span, old_evse_id)
-    occupancy.claim(booking, list(booking.tokens.all()))
-    fields = [
+    return [
         "starts_at", "ends_at", "evse", "vehicle", "plate", "authorization_reference", "promised_power_w",
         "wished_power_w", "quote", "decide_until",
     ]  # fmt: skip
-    if by == Booking.Side.DEPOT:
-        booking.changed_by_depot_at = now
-        fields.append("changed_by_depot_at")
-    detail = {"by": by, "groups": sorted(groups), "before": before, "after": _shown(booking)}
-    if bid.quote != old_quote:
-        detail["quote_before"] = old_quote
-    lifecycle.record(booking, kind="changed", actor=actor, at=now, detail=detail, fields=fields)
-    calendars.mark_changed([old_evse_id, target.pk], at=now)
 
 
-def _over_what_waits(waiting: BookingRequest | None, ask: _Ask) -> Wanted:
-    """A fleet's ask keeps what it asked for before in other groups and what is not decided yet."""
+def _over_what_waits(waiting: BookingRequest | None, ask: _Ask) -> ChangeRequest:
+    """A fleet's ask keeps what it asked for before in other aspects and what is not decided yet."""
     is_change = waiting is not None and waiting.kind == BookingRequest.Kind.CHANGE
-    if waiting is None or not is_change or ask.by != Booking.Side.FLEET:
-        return ask.wanted
-    return change_plan.on_top_of(waiting, ask.wanted)
+    if waiting is None or not is_change or not ask.is_fleets:
+        return ask.request
+    return ask.request.on_top_of(waiting)
 
 
 def _is_undecided(booking: Booking, waiting: BookingRequest | None, by: str) -> bool:
@@ -234,7 +225,7 @@ def _is_undecided(booking: Booking, waiting: BookingRequest | None, by: str) -> 
     return True
 
 
-def _make_room(booking: Booking, change: Change, pool: Sequence[Evse], now: datetime) -> list[int]:
+def _make_room(booking: Booking, change: PlannedChange, pool: Sequence[Evse], now: datetime) -> list[int]:
     """Give up what is kept for an older change and whatever ran out; the EVSEs of the former, by id."""
     queue_claims(booking, change)
     given_up = occupancy.drop_pending(booking)
@@ -249,16 +240,16 @@ def _overdue_around(booking: Booking, now: datetime) -> set[int]:
     return evses_of_overdue_holds(booking.depot_id, now) if is_scarce else set()
 
 
-def _nearest(known: Booking, wanted: Wanted, by: str, now: datetime) -> Period | None:
+def _nearest(known: Booking, request: ChangeRequest, by: str, now: datetime) -> Period | None:
     """When what is asked for would be free; asked after a refusal, outside of the transaction."""
     if known.status == BookingStatus.CHARGING:
         return _longest(known)
     try:
-        pool = change_plan.pool(known, wanted, change_plan.planned(known, wanted), by)
+        pool = change_plan.pool(known, request, change_plan.planned(known, request), by)
     except BookingError:
         return None
-    wish_w = wanted.power_w if wanted.power_w is not None else known.wished_power_w
-    return availability.nearest(known.terms, pool, wanted.period_of(known), wish_w=wish_w, now=now)
+    wish_w = request.power_w if request.power_w is not None else known.wished_power_w
+    return availability.nearest(known.terms, pool, request.period_of(known), wish_w=wish_w, now=now)
 
 
 def _longest(known: Booking) -> Period | None:
@@ -274,7 +265,7 @@ def _longest(known: Booking) -> Period | None:
     return Period(known.starts_at, ends_at) if ends_at > known.ends_at else None
 
 
-def _target(booking: Booking, change: Change, pool: Sequence[Evse], by: str, now: datetime) -> Evse:
+def _target(booking: Booking, change: PlannedChange, pool: Sequence[Evse], by: str, now: datetime) -> Evse:
     """Its own EVSE when that is free for the change and has the power, else the best other one. Raises SlotTaken."""
     free = assign(pool, change.needs, change.period, booking.terms, now=now, holder=booking.pk)
     if not free:
@@ -288,7 +279,7 @@ def _target(booking: Booking, change: Change, pool: Sequence[Evse], by: str, now
 
 
 def _keep_beside(
-    booking: Booking, change: Change, target: Evse, bid: _Bid, actor: Actor, now: datetime
+    booking: Booking, change: PlannedChange, target: Evse, bid: _Bid, actor: Actor, now: datetime
 ) -> None:
     """Wait for the depot: the new place is occupied as well, the old period stays in force."""
     occupancy.place(booking, target, bid.span, kind=Occupancy.Kind.PENDING, power_w=bid.power_w)
@@ -297,7 +288,7 @@ def _keep_beside(
     booking.decide_until = decide_until(booking, change.period, now)
     detail = {
         "by": Booking.Side.FLEET,
-        "groups": sorted(change.groups(booking, target)),
+        "groups": sorted(change.aspects(booking, target)),
         "before": _shown(booking),
         "after": {
             "period": change.period.as_json(),
@@ -329,7 +320,7 @@ def _ask_partner(
     return booking
 
 
-def _span(booking: Booking, change: Change, target: Evse, now: datetime) -> Period:
+def _span(booking: Booking, change: PlannedChange, target: Evse, now: datetime) -> Period:
     """What the change occupies. With its EVSE and start a booking keeps how far it reaches back."""
     held = occupancy.span_of(booking)
     if held is not None and (target.pk, change.period.starts_at) == (booking.evse_id, booking.starts_at):

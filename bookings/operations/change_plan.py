@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from bookings.core.versions import Aspect
-from bookings.errors import DoesNotFit, EndsBeforeStart, NothingToChange, WrongStatus
+from bookings.errors import DoesNotFit, NothingToChange, WrongStatus
 from bookings.models import Booking, BookingRequest, BookingStatus, BookingToken, Vehicle
 from bookings.operations import request_log
+from bookings.operations.change_request import ChangeRequest, read_period
 from bookings.operations.create import candidates
-from bookings.operations.request_log import Asked
 from bookings.rules import fit, periods
-from bookings.rules.entitlement import TokenName, entitled, own_vehicle
+from bookings.rules.entitlement import entitled, own_vehicle
 from bookings.rules.fit import Needs
 from bookings.search.bookable import evses_with_bays
 from depots.cards import card_number
@@ -24,52 +24,8 @@ from depots.periods import Period
 CHANGEABLE = {BookingStatus.REQUESTED, BookingStatus.CONFIRMED}
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What a change asks for; None, or "" for a text, leaves as it is. One end of the period may be given alone."""
-
-    starts_at: datetime | None = None
-    ends_at: datetime | None = None
-    evse: Evse | None = None
-    vehicle: Vehicle | None = None
-    tokens: Sequence[TokenName] | None = None
-    power_w: int | None = None
-    needs: Needs | None = None
-    plate: str = ""
-    authorization_reference: str = ""
-
-    @property
-    def groups(self) -> frozenset[Aspect]:
-        """What of the booking it touches; see bookings/core/versions.py."""
-        place = (self.starts_at, self.ends_at, self.evse, self.power_w)
-        who = (self.vehicle, self.tokens, self.needs or None, self.plate or None)
-        asked = {
-            Aspect.PLACE: any(value is not None for value in place),
-            Aspect.VEHICLE: any(value is not None for value in who),
-            Aspect.NAME: bool(self.authorization_reference),
-        }
-        return frozenset(group for group, is_asked in asked.items() if is_asked)
-
-    def period_of(self, booking: Booking) -> Period:
-        """Raises EndsBeforeStart."""
-        starts_at, ends_at = self.starts_at or booking.starts_at, self.ends_at or booking.ends_at
-        if ends_at <= starts_at:
-            raise EndsBeforeStart("The booking would end before it starts.")
-        return Period(starts_at, ends_at).in_utc()
-
-    def as_asked(self, booking: Booking, tokens: Sequence[BookingToken] | None) -> dict[str, Any]:
-        """In the words of BookingRequest.asked."""
-        timed = self.starts_at is not None or self.ends_at is not None
-        asked = Asked(
-            period=self.period_of(booking) if timed else None,
-            evse=self.evse, vehicle=self.vehicle, tokens=tokens, power_w=self.power_w, plate=self.plate,
-            authorization_reference=self.authorization_reference, needs=self.needs,
-        )  # fmt: skip
-        return asked.to_json()
-
-
 @dataclass
-class Change:
+class PlannedChange:
     """A booking as it is to become. `evse_asked` tells a wish for one EVSE from keeping what there is; `quote` is the
     price it was asked at, where it waited for an answer.
 
@@ -91,7 +47,7 @@ class Change:
     is_rescue: bool = False
     accepts_lower_power: bool = False
 
-    def groups(self, booking: Booking, target: Evse) -> frozenset[Aspect]:
+    def aspects(self, booking: Booking, target: Evse) -> frozenset[Aspect]:
         """What of the booking it makes different, at this EVSE."""
         tokens = self.tokens is not None and names(self.tokens) != names(list(booking.tokens.all()))
         plate = self.plate not in {"", booking.plate}
@@ -113,61 +69,39 @@ class Change:
         return self.period.ends_at < booking.ends_at and self.is_of_end(booking)
 
 
-def on_top_of(waiting: BookingRequest, wanted: Wanted) -> Wanted:
-    """An ask that replaces one that waits, and keeps of it what is asked there in other groups."""
-    asked = waiting.asked
-    kept: dict[str, Any] = {}
-    if Aspect.PLACE not in wanted.groups:
-        if "period" in asked:
-            period = _read_period(asked["period"])
-            kept |= {"starts_at": period.starts_at, "ends_at": period.ends_at}
-        kept |= {
-            "evse": Evse.objects.filter(pk=asked.get("evse_id")).first(),
-            "power_w": asked.get("power_w"),
-        }
-    if Aspect.VEHICLE not in wanted.groups:
-        tokens = asked.get("tokens")
-        kept["vehicle"] = Vehicle.objects.filter(pk=asked.get("vehicle_id")).first()
-        kept["tokens"] = [TokenName(**token) for token in tokens] if tokens is not None else None
-        kept["needs"] = Needs.from_json(asked["needs"]) if "needs" in asked else None
-        kept["plate"] = asked.get("plate", "")
-    if Aspect.NAME not in wanted.groups:
-        kept["authorization_reference"] = asked.get("authorization_reference", "")
-    return replace(wanted, **kept)
-
-
-def planned(booking: Booking, wanted: Wanted) -> Change:
+def planned(booking: Booking, request: ChangeRequest) -> PlannedChange:
     """Raises VehicleUnknown, TokenUnusable or EndsBeforeStart."""
-    vehicle = own_vehicle(wanted.vehicle, booking.fleet)
+    vehicle = own_vehicle(request.vehicle, booking.fleet)
     named: list[BookingToken] | None = None
-    if wanted.tokens is not None or vehicle is not None:
+    if request.tokens is not None or vehicle is not None:
         party = (booking.customer_country, booking.customer_party)
-        named = entitled(wanted.tokens, vehicle, booking.fleet, party)
-    needs = wanted.needs
+        named = entitled(request.tokens, vehicle, booking.fleet, party)
+    needs = request.needs
     if needs is None or needs == Needs():
         needs = Needs.of(vehicle) if vehicle else request_log.needs_of(booking)
-    return Change(
-        period=wanted.period_of(booking),
-        evse=wanted.evse or booking.evse,
+    return PlannedChange(
+        period=request.period_of(booking),
+        evse=request.evse or booking.evse,
         vehicle=vehicle or booking.vehicle,
         tokens=named,
-        power_w=wanted.power_w,
-        evse_asked=wanted.evse is not None,
+        power_w=request.power_w,
+        evse_asked=request.evse is not None,
         needs=needs,
-        plate=wanted.plate,
-        authorization_reference=wanted.authorization_reference,
+        plate=request.plate,
+        authorization_reference=request.authorization_reference,
+        accepts_lower_power=request.accepts_lower_power,
     )
 
 
-def from_request(booking: Booking, request: BookingRequest) -> tuple[Change, Evse]:
+def from_request(booking: Booking, request: BookingRequest) -> tuple[PlannedChange, Evse]:
     """The change a pending request asks for, with the EVSE that is kept for it."""
     asked = request.asked
     target = evses_with_bays().get(pk=asked["evse_id"])
     vehicle = Vehicle.objects.filter(pk=asked.get("vehicle_id")).first() or booking.vehicle
     tokens = [BookingToken(**token) for token in asked["tokens"]] if "tokens" in asked else None
     needs = Needs.from_json(asked["needs"]) if "needs" in asked else Needs.of(vehicle)
-    period = _read_period(asked["period"]) if "period" in asked else booking.period
-    change = Change(
+    period = read_period(asked["period"]) if "period" in asked else booking.period
+    change = PlannedChange(
         period, target, vehicle, tokens, asked.get("power_w"), True, needs,
         plate=asked.get("plate", ""), authorization_reference=asked.get("authorization_reference", ""),
         quote=asked.get("quote"),
@@ -175,16 +109,16 @@ def from_request(booking: Booking, request: BookingRequest) -> tuple[Change, Evs
     return change, target
 
 
-def reach(booking: Booking, wanted: Wanted) -> list[int]:
+def reach(booking: Booking, request: ChangeRequest) -> list[int]:
     """The ids of the EVSEs a change may touch beside its own; what they are like is read once they are locked."""
-    if not booking.is_ours or _stays(booking, wanted):
+    if not booking.is_ours or _stays(booking, request):
         return []
-    if wanted.evse is not None:
-        return [wanted.evse.pk]
+    if request.evse is not None:
+        return [request.evse.pk]
     return list(Evse.objects.filter(options=booking.option_id).values_list("pk", flat=True))
 
 
-def pool(booking: Booking, wanted: Wanted, change: Change, by: str) -> list[Evse]:
+def pool(booking: Booking, request: ChangeRequest, change: PlannedChange, by: str) -> list[Evse]:
     """Where it may go, of the EVSEs that are locked: the one asked for (the depot may take any of its own), else its
     own and others of the option. Raises DoesNotFit."""
     if not booking.is_ours:
@@ -194,8 +128,8 @@ def pool(booking: Booking, wanted: Wanted, change: Change, by: str) -> list[Evse
         asked = here.filter(pk__in=[change.evse.pk] if change.evse else [])
         in_reach = asked if by == Booking.Side.DEPOT else asked.filter(options=booking.option_id)
         return candidates(list(in_reach), change.needs, change.evse)
-    rows = list(here.filter(pk__in=[*reach(booking, wanted), booking.evse_id]))
-    if _stays(booking, wanted):
+    rows = list(here.filter(pk__in=[*reach(booking, request), booking.evse_id]))
+    if _stays(booking, request):
         return rows
     found = [evse for evse in rows if not fit.misfits(change.needs, evse)]
     if not found:
@@ -203,7 +137,7 @@ def pool(booking: Booking, wanted: Wanted, change: Change, by: str) -> list[Evse
     return found
 
 
-def check(booking: Booking, change: Change, by: str, *, now: datetime) -> None:
+def check(booking: Booking, change: PlannedChange, by: str, *, now: datetime) -> None:
     """Raises WrongStatus, ChangeTooLate, what is wrong with the period, or NothingToChange."""
     check_status(booking, change)
     if by == Booking.Side.FLEET and booking.status != BookingStatus.CHARGING:
@@ -216,7 +150,7 @@ def check(booking: Booking, change: Change, by: str, *, now: datetime) -> None:
         raise NothingToChange("This is what is booked already.")
 
 
-def check_status(booking: Booking, change: Change) -> None:
+def check_status(booking: Booking, change: PlannedChange) -> None:
     """A truck that charges at a depot of ours may be given another end, and nothing else. Raises WrongStatus."""
     if booking.status in CHANGEABLE:
         return
@@ -229,7 +163,7 @@ def check_status(booking: Booking, change: Change) -> None:
     raise WrongStatus(booking.status, "changed", f"A booking that is {status} cannot be changed.")
 
 
-def is_same(booking: Booking, change: Change) -> bool:
+def is_same(booking: Booking, change: PlannedChange) -> bool:
     """Whether a booking is what it is to become already."""
     return (
         change.period == booking.period
@@ -243,7 +177,7 @@ def is_same(booking: Booking, change: Change) -> bool:
     )
 
 
-def _is_same_power(booking: Booking, change: Change) -> bool:
+def _is_same_power(booking: Booking, change: PlannedChange) -> bool:
     """Asking for what is promised anyway makes it a wish, which a later change keeps."""
     return change.power_w is None or change.power_w == booking.promised_power_w == booking.wished_power_w
 
@@ -252,15 +186,8 @@ def names(tokens: Sequence[BookingToken]) -> set[tuple[str, str]]:
     return {(card_number(token.uid), token.type) for token in tokens}
 
 
-def _stays(booking: Booking, wanted: Wanted) -> bool:
+def _stays(booking: Booking, request: ChangeRequest) -> bool:
     """A truck that charges, and new cards alone, stay where they are."""
     if booking.status == BookingStatus.CHARGING:
         return True
-    return Aspect.PLACE not in wanted.groups and wanted.vehicle is None and not wanted.needs
-
-
-def _read_period(stored: dict[str, str]) -> Period:
-    try:
-        return Period(datetime.fromisoformat(stored["start"]), datetime.fromisoformat(stored["end"]))
-    except ValueError as broken:
-        raise EndsBeforeStart("The end lies before the start.") from broken
+    return Aspect.PLACE not in request.aspects and request.vehicle is None and not request.needs

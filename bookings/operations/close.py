@@ -20,8 +20,8 @@ from bookings.errors import (
 from bookings.models import Booking, BookingOption, BookingStatus, Closure, Occupancy
 from bookings.operations import request_log
 from bookings.operations.cancel import write_off
-from bookings.operations.change import Change
 from bookings.operations.change import apply as apply_change
+from bookings.operations.change_plan import PlannedChange
 from bookings.operations.create import free_places
 from bookings.rules import fit, power
 from bookings.rules.fit import Needs
@@ -228,7 +228,7 @@ def _carry_out(proposal: Proposal, closure: Closure, actor: Actor, now: datetime
 
 
 def _move(booking: Booking, target: Evse, actor: Actor, now: datetime) -> None:
-    wanted = Change(
+    wanted = PlannedChange(
         period=booking.period, evse=target, vehicle=booking.vehicle, tokens=None, power_w=None,
         evse_asked=True, needs=request_log.needs_of(booking), is_rescue=True,
     )  # fmt: skip

@@ -64,7 +64,7 @@ def request_booking(request: SlotRequest, *, actor: Actor, now: datetime) -> Boo
         booking = _begin(named, terms, locked, status, actor=actor, now=now)
         request_log.log(
             booking, BookingRequest.Kind.CREATE, asked, accepted=not terms.approval,
-            received=request.received, fingerprint=request.fingerprint, actor=actor, now=now,
+            message=request.message, actor=actor, now=now,
         )  # fmt: skip
     return booking
 

@@ -1,12 +1,12 @@
 """A partner's asks: a refusal by a rule is an answer, kept with its reason, and not an error.
 
-`fingerprint` names the canonical message. The same message as the newest ask, still pending or accepted, or asked
+The same message (by its fingerprint) as the newest ask, still pending or accepted, or asked
 less than ten minutes ago, is a repetition: it changes nothing and gets the booking as it is (ocpi.md §3.6).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,19 +16,17 @@ from bookings.actors import Actor
 from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.locking import lock_booking
 from bookings.errors import BookingError, NothingToChange, RequestIdInUse, WrongStatus
-from bookings.models import Booking, BookingRequest, BookingStatus
-from bookings.models.bookings import Enforcement
+from bookings.models import Booking, BookingRequest, BookingStatus, Enforcement
 from bookings.operations import request_log
 from bookings.operations.cancel import cancel_booking
 from bookings.operations.change import change_booking
+from bookings.operations.change_request import ChangeRequest
 from bookings.operations.create import request_booking
-from bookings.operations.request_log import Asked
+from bookings.operations.request_log import Asked, ReceivedMessage
 from bookings.operations.slot_request import SlotRequest
-from bookings.rules.entitlement import TokenName, entitled
-from bookings.rules.fit import Needs
+from bookings.rules.entitlement import entitled
 from bookings.search.bookable import terms_for
-from depots.models import Evse, Organisation
-from depots.periods import Period
+from depots.models import Organisation
 
 REPEAT_WINDOW = timedelta(minutes=10)
 
@@ -49,7 +47,7 @@ def ask_to_book(request: SlotRequest, *, actor: Actor, now: datetime) -> Booking
         return request_booking(request, actor=actor, now=now)
     except RequestIdInUse:
         known = find_asked(request.fleet, request.party, request.request_id)
-        if known is not None and is_repeated(known, request.fingerprint, now=now):
+        if known is not None and is_repeated(known, request.message.fingerprint, now=now):
             return known
         raise
     except BookingError as refusal:
@@ -65,64 +63,42 @@ def ask_to_book(request: SlotRequest, *, actor: Actor, now: datetime) -> Booking
         )
         request_log.log_declined(
             booking, BookingRequest.Kind.CREATE, asked.to_json(), reason,
-            received=request.received, fingerprint=request.fingerprint, actor=actor, now=now,
+            message=request.message, actor=actor, now=now,
         )  # fmt: skip
     return booking
 
 
-def ask_to_change(
-    *,
-    booking_id: int,
-    period: Period,
-    needs: Needs,
-    evse: Evse | None,
-    tokens: Sequence[TokenName] | None,
-    power_w: int | None,
-    plate: str = "",
-    authorization_reference: str = "",
-    received: dict[str, Any],
-    fingerprint: str,
-    actor: Actor,
-    now: datetime,
-) -> Booking:
+def ask_to_change(booking_id: int, request: ChangeRequest, *, actor: Actor, now: datetime) -> Booking:
     """Change, or keep the refusal as a DECLINED ask; what is booked already is granted and changes nothing.
 
     Raises WrongStatus for a booking that is over or in use.
     """
+    kind, asked = BookingRequest.Kind.CHANGE, _place_asked(request)
     try:
-        return change_booking(
-            booking_id=booking_id, period=period, needs=needs, evse=evse, tokens=tokens, power_w=power_w,
-            plate=plate, authorization_reference=authorization_reference,
-            received=received, fingerprint=fingerprint, while_charging=False, actor=actor, now=now,
-        )  # fmt: skip
+        return change_booking(booking_id, replace(request, while_charging=False), actor=actor, now=now)
     except WrongStatus:
         raise
     except NothingToChange:
-        asked = Asked(period=period, evse=evse, power_w=power_w).to_json()
-        return _granted(booking_id, asked, received, fingerprint, actor, now)
+        return _granted(booking_id, asked, message=request.message, actor=actor, now=now)
     except BookingError as refusal:
-        asked = Asked(period=period, evse=evse, power_w=power_w).to_json()
-        return _declined(
-            booking_id, BookingRequest.Kind.CHANGE, asked, str(refusal), received, fingerprint, actor, now
-        )
+        reason = str(refusal)
+    return _declined(booking_id, kind, asked, reason, message=request.message, actor=actor, now=now)
 
 
 def ask_to_cancel(
-    *, booking_id: int, reason: str, received: dict[str, Any], fingerprint: str, actor: Actor, now: datetime
+    booking_id: int, *, reason: str, message: ReceivedMessage, actor: Actor, now: datetime
 ) -> Booking:
     """Cancel, or keep the refusal (too late) as a DECLINED ask. Raises WrongStatus for a booking that is over."""
     try:
         return cancel_booking(
-            booking_id=booking_id, reason=reason, by=Booking.Side.FLEET,
-            received=received, fingerprint=fingerprint, actor=actor, now=now,
-        )  # fmt: skip
+            booking_id=booking_id, reason=reason, by=Booking.Side.FLEET, message=message, actor=actor, now=now
+        )
     except WrongStatus:
         raise
     except BookingError as refusal:
-        asked = Asked(reason=reason).to_json()
-        return _declined(
-            booking_id, BookingRequest.Kind.CANCEL, asked, str(refusal), received, fingerprint, actor, now
-        )
+        sentence = str(refusal)
+    kind, asked = BookingRequest.Kind.CANCEL, Asked(reason=reason).to_json()
+    return _declined(booking_id, kind, asked, sentence, message=message, actor=actor, now=now)
 
 
 def is_repeated(booking: Booking, fingerprint: str, *, now: datetime) -> bool:
@@ -156,13 +132,12 @@ def _refused(request: SlotRequest, reason: str, now: datetime) -> Booking:
     )
 
 
+def _place_asked(request: ChangeRequest) -> dict[str, Any]:
+    return Asked(period=request.period, evse=request.evse, power_w=request.power_w).to_json()
+
+
 def _granted(
-    booking_id: int,
-    asked: dict[str, Any],
-    received: dict[str, Any],
-    fingerprint: str,
-    actor: Actor,
-    now: datetime,
+    booking_id: int, asked: dict[str, Any], *, message: ReceivedMessage, actor: Actor, now: datetime
 ) -> Booking:
     """A partner that asks for what it has gets it, and takes back a change that was still waiting."""
     with calendars.one_operation():
@@ -171,9 +146,14 @@ def _granted(
             request_log.decline_pending(booking, "Replaced by a later change.", actor=actor, now=now)
             given_up = occupancy.drop_pending(booking)
             request_log.log(
-                booking, BookingRequest.Kind.CHANGE, asked,
-                accepted=True, received=received, fingerprint=fingerprint, actor=actor, now=now,
-            )  # fmt: skip
+                booking,
+                BookingRequest.Kind.CHANGE,
+                asked,
+                accepted=True,
+                message=message,
+                actor=actor,
+                now=now,
+            )
             lifecycle.record(booking, kind="change_accepted", actor=actor, at=now)
             calendars.mark_changed(given_up, at=now)
     return booking
@@ -184,15 +164,13 @@ def _declined(
     kind: str,
     asked: dict[str, Any],
     reason: str,
-    received: dict[str, Any],
-    fingerprint: str,
+    *,
+    message: ReceivedMessage,
     actor: Actor,
     now: datetime,
 ) -> Booking:
     with calendars.one_operation():
         booking = lock_booking(booking_id)
-        request_log.log_declined(
-            booking, kind, asked, reason, received=received, fingerprint=fingerprint, actor=actor, now=now
-        )
+        request_log.log_declined(booking, kind, asked, reason, message=message, actor=actor, now=now)
         lifecycle.record(booking, kind=f"{kind}_declined", actor=actor, at=now, detail={"reason": reason})
     return booking

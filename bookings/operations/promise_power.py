@@ -7,13 +7,15 @@ from datetime import datetime
 
 from bookings.errors import LowerPower, PowerUnavailable
 from bookings.models import Booking
-from bookings.operations.change_plan import Change
+from bookings.operations.change_plan import PlannedChange
 from bookings.rules.power import Supply
 from depots.models import Evse
 from depots.periods import Period
 
 
-def watts_for(booking: Booking, change: Change, target: Evse, span: Period, *, by: str, now: datetime) -> int:
+def watts_for(
+    booking: Booking, change: PlannedChange, target: Evse, span: Period, *, by: str, now: datetime
+) -> int:
     """What a changed booking is promised at the target, whose span it would occupy.
 
     A wish, new or old, is kept or refused; without one the default of the new place and time holds. What the depot does is
@@ -55,7 +57,9 @@ def by_kept_power(supply: Supply, booking: Booking, evses: Iterable[Evse]) -> li
     return sorted(evses, key=lost)
 
 
-def _asked_of_manager(supply: Supply, booking: Booking, target: Evse, span: Period, change: Change) -> int:
+def _asked_of_manager(
+    supply: Supply, booking: Booking, target: Evse, span: Period, change: PlannedChange
+) -> int:
     if booking.wished_power_w is not None:
         watts = _as_much_as_there_is(supply, booking, target, span, change, booking.wished_power_w)
     else:
@@ -69,7 +73,7 @@ def _asked_of_manager(supply: Supply, booking: Booking, target: Evse, span: Peri
 
 
 def _as_much_as_there_is(
-    supply: Supply, booking: Booking, target: Evse, span: Period, change: Change, wanted_w: int
+    supply: Supply, booking: Booking, target: Evse, span: Period, change: PlannedChange, wanted_w: int
 ) -> int:
     """As much of what is wanted as a wish could get there, and no less than without one. Raises PowerUnavailable."""
     most_w = booking.terms.max_promise_w
@@ -80,7 +84,7 @@ def _as_much_as_there_is(
     return max(default_w, min(wanted_w, power.most_w))
 
 
-def _already(booking: Booking, change: Change, target: Evse) -> int:
+def _already(booking: Booking, change: PlannedChange, target: Evse) -> int:
     """What a booking that stays where and when it is has already, as far as its vehicle can use it."""
     if (change.period, target.pk) != (booking.period, booking.evse_id) or change.power_w is not None:
         return 0

@@ -16,6 +16,17 @@ from depots.models import Evse
 from depots.periods import Period
 
 
+@dataclass(frozen=True)
+class ReceivedMessage:
+    """A partner's message as it came, and what makes a repetition of it the same message; of our own people nothing."""
+
+    body: dict[str, Any] | None = None
+    fingerprint: str = ""
+
+
+NO_MESSAGE = ReceivedMessage()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """What one ask is about, in our words; None or "" is not asked."""
@@ -57,8 +68,7 @@ def log(
     asked: dict[str, Any],
     *,
     accepted: bool,
-    received: dict[str, Any] | None = None,
-    fingerprint: str = "",
+    message: ReceivedMessage = NO_MESSAGE,
     actor: Actor,
     now: datetime,
 ) -> BookingRequest:
@@ -68,8 +78,8 @@ def log(
         kind=kind,
         decision=BookingRequest.Decision.ACCEPTED if accepted else BookingRequest.Decision.PENDING,
         asked=asked,
-        received=received,
-        fingerprint=fingerprint,
+        received=message.body,
+        fingerprint=message.fingerprint,
         asked_at=now,
         decided_at=now if accepted else None,
         **actor.columns("asked_by"),
@@ -82,8 +92,7 @@ def log_declined(
     asked: dict[str, Any],
     reason: str,
     *,
-    received: dict[str, Any] | None,
-    fingerprint: str,
+    message: ReceivedMessage,
     actor: Actor,
     now: datetime,
 ) -> BookingRequest:
@@ -93,8 +102,8 @@ def log_declined(
         kind=kind,
         decision=BookingRequest.Decision.DECLINED,
         asked=asked,
-        received=received,
-        fingerprint=fingerprint,
+        received=message.body,
+        fingerprint=message.fingerprint,
         asked_at=now,
         decided_at=now,
         reason=reason[:300],

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from bookings.models import BookingOption, BookingToken, Vehicle
-from bookings.operations.request_log import Asked
+from bookings.operations.request_log import NO_MESSAGE, Asked, ReceivedMessage
 from bookings.rules.entitlement import TokenName
 from bookings.rules.fit import Needs
 from depots.models import Evse, Organisation
@@ -20,8 +19,7 @@ class SlotRequest:
 
     `evse` narrows a pooled option to one of its EVSEs; `needs` replaces the vehicle's where there is none (a partner's
     request); `tokens` default to the vehicle's; `power_w` is a wish in watts; `party` is (country code, party id) of the
-    asking eMSP, its own where a fleet asks; without a `request_id` one is made. `received` is a partner's message as it
-    came, `fingerprint` what makes a repetition of it the same message.
+    asking eMSP, its own where a fleet asks; without a `request_id` one is made.
     """
 
     fleet: Organisation
@@ -36,8 +34,7 @@ class SlotRequest:
     request_id: str = ""
     authorization_reference: str = ""
     party: tuple[str, str] = ("", "")
-    received: dict[str, Any] | None = None
-    fingerprint: str = ""
+    message: ReceivedMessage = NO_MESSAGE
 
     @property
     def must_fit(self) -> Needs:

@@ -12,6 +12,7 @@ from bookings.errors import BookingError, RequestIdInUse, TooLateToUndo
 from bookings.models import Booking, BookingStatus, BookingToken, Vehicle
 from bookings.operations.cancel import cancel_booking
 from bookings.operations.change import change_booking
+from bookings.operations.change_request import ChangeRequest
 from bookings.operations.create import hold_slot, request_booking
 from bookings.operations.slot_request import SlotRequest
 from bookings.rules import periods
@@ -90,11 +91,11 @@ def _taken_back(undo: Undo, actor: Actor, now: datetime) -> Booking:
             seen_version=undo.version, actor=actor, now=now,
         )  # fmt: skip
     if undo.act == Act.CHANGED:
-        return change_booking(
-            booking_id=undo.booking_id, period=undo.period, evse=Evse.objects.filter(pk=undo.evse_id or 0).first(),
-            vehicle=Vehicle.objects.filter(pk=undo.vehicle_id or 0).first(), tokens=undo.tokens,
-            seen_version=undo.version, restores=undo.version, actor=actor, now=now,
+        request = ChangeRequest(
+            period=undo.period, evse=Evse.objects.filter(pk=undo.evse_id or 0).first(), tokens=undo.tokens,
+            vehicle=Vehicle.objects.filter(pk=undo.vehicle_id or 0).first(), restores=undo.version,
         )  # fmt: skip
+        return change_booking(undo.booking_id, request, seen_version=undo.version, actor=actor, now=now)
     return _made_anew(undo, actor, now)
 
 

@@ -165,7 +165,7 @@ class History:
         period = Period(booking.starts_at + later, booking.ends_at + later)
         try:
             booking = operations.change_booking(
-                booking_id=booking.pk, period=period, actor=_dispatcher(one), now=at
+                booking.pk, operations.ChangeRequest(period=period), actor=_dispatcher(one), now=at
             )
             if booking.requests.filter(decision="pending").exists():
                 booking = operations.decide(booking_id=booking.pk, accept=True, actor=_manager(one), now=at)
@@ -185,7 +185,11 @@ class History:
         ):
             try:
                 booking = operations.change_booking(
-                    booking_id=booking.pk, evse=evse, by=Booking.Side.DEPOT, actor=_manager(one), now=at
+                    booking.pk,
+                    operations.ChangeRequest(evse=evse),
+                    by=Booking.Side.DEPOT,
+                    actor=_manager(one),
+                    now=at,
                 )
             except BookingError:
                 continue

@@ -11,8 +11,9 @@ from django.db import connection, transaction
 from bookings.actors import Actor
 from bookings.errors import WrongStatus
 from bookings.models import Booking, BookingOption
-from bookings.operations import SlotRequest, ask_to_book, ask_to_cancel, ask_to_change
+from bookings.operations import ChangeRequest, SlotRequest, ask_to_book, ask_to_cancel, ask_to_change
 from bookings.operations.partner_asks import find_asked, is_repeated
+from bookings.operations.request_log import ReceivedMessage
 from bookings.rules.entitlement import TokenName
 from bookings.rules.fit import Needs
 from bookings.rules.periods import LATE_TOLERANCE
@@ -73,6 +74,10 @@ class Ask:
     plate: str = ""
     authorization_reference: str = ""
     cancel_reason: str = ""
+
+    @property
+    def message(self) -> ReceivedMessage:
+        return ReceivedMessage(self.received, self.fingerprint)
 
 
 @dataclass(frozen=True)
@@ -141,8 +146,7 @@ def _book(partner: Partner, ask: Ask, operator: Organisation | None, now: dateti
         request_id=ask.request_id,
         authorization_reference=ask.authorization_reference,
         party=ask.party,
-        received=ask.received,
-        fingerprint=ask.fingerprint,
+        message=ask.message,
     )
     return ask_to_book(slot, actor=Actor.partner(*ask.party), now=now)
 
@@ -151,10 +155,9 @@ def _edit(partner: Partner, booking: Booking, ask: Ask, operator: Organisation |
     try:
         if ask.cancel_reason:
             ask_to_cancel(
-                booking_id=booking.pk,
+                booking.pk,
                 reason=ask.cancel_reason,
-                received=ask.received,
-                fingerprint=ask.fingerprint,
+                message=ask.message,
                 actor=Actor.partner(*ask.party),
                 now=now,
             )
@@ -175,8 +178,7 @@ def _change(
     if option.pk != booking.option_id:
         raise Malformed("booking_location_id", "cannot be changed; cancel the booking and ask for a new one")
     _refuse_foreign_tokens(partner, ask)
-    ask_to_change(
-        booking_id=booking.pk,
+    request = ChangeRequest(
         period=period,
         needs=ask.needs,
         evse=_evse(ask, option),
@@ -184,11 +186,9 @@ def _change(
         power_w=ask.power_w,
         plate=ask.plate,
         authorization_reference=ask.authorization_reference,
-        received=ask.received,
-        fingerprint=ask.fingerprint,
-        actor=Actor.partner(*ask.party),
-        now=now,
+        message=ask.message,
     )
+    ask_to_change(booking.pk, request, actor=Actor.partner(*ask.party), now=now)
 
 
 def _period(ask: Ask, now: datetime, *, in_force: Period | None = None) -> Period:

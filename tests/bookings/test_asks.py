@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from bookings import operations
 from bookings.models import Booking, Occupancy
+from bookings.operations.request_log import ReceivedMessage
 from bookings.rules.entitlement import TokenName
 from bookings.rules.fit import Needs
 from depots.periods import Period
@@ -35,18 +37,16 @@ def ask(evse: Any, period: Period = slot(10, 11), **wishes: Any) -> Booking:
     asked = {
         "fleet": partner, "option": option_of(evse), "period": period, "needs": Needs(), "evse": None,
         "tokens": [TokenName("CARD1")], "power_w": None, "plate": "", "request_id": "R-1",
-        "authorization_reference": "A-1", "party": PARTY, "received": {"request_id": "R-1"}, "fingerprint": "f1",
+        "authorization_reference": "A-1", "party": PARTY, "message": ReceivedMessage({"request_id": "R-1"}, "f1"),
         "actor": PARTNER, "now": NOW, **wishes,
     }  # fmt: skip
     return ask_for_slot(**asked)
 
 
-def change(booking: Booking, period: Period, **wishes: Any) -> Booking:
-    asked = {
-        "booking_id": booking.pk, "period": period, "needs": Needs(), "evse": None, "tokens": None, "power_w": None,
-        "received": {}, "fingerprint": "f2", "actor": PARTNER, "now": NOW, **wishes,
-    }  # fmt: skip
-    return operations.ask_to_change(**asked)
+def change(booking: Booking, period: Period, *, now: datetime = NOW, **wishes: Any) -> Booking:
+    asked = {"period": period, "message": ReceivedMessage({}, "f2"), **wishes}
+    request = operations.ChangeRequest(**asked)
+    return operations.ask_to_change(booking.pk, request, actor=PARTNER, now=now)
 
 
 def decisions(booking: Booking) -> list[str]:
@@ -84,7 +84,7 @@ def test_asking_for_what_is_booked_takes_back_a_change_that_waits():
     operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
     change(booking, slot(12, 13))
 
-    back = change(booking, booking.period, fingerprint="f3")
+    back = change(booking, booking.period, message=ReceivedMessage({}, "f3"))
 
     assert decisions(back) == ["accepted", "declined", "accepted"]
     assert not Occupancy.objects.filter(kind="pending").exists()

@@ -28,6 +28,7 @@ from tests.factories import (
     NOW,
     at,
     book_slot,
+    change_slot,
     make_charger,
     make_depot,
     make_evse,
@@ -307,7 +308,7 @@ def test_a_stale_drag_is_refused_with_what_changed(
     manager: Client, evses: list[Evse], fleet: Organisation
 ) -> None:
     booking = book(evses[0], fleet)
-    operations.change_booking(
+    change_slot(
         booking_id=booking.pk, period=slot(14, 15), actor=Actor.dispatcher("d@fleet.example"), now=NOW
     )
 
@@ -329,9 +330,7 @@ def test_other_cards_meanwhile_do_not_stop_a_drag(
 ) -> None:
     booking = book(evses[0], fleet)
     other = make_vehicle(fleet, plate="IBK 8", token="04AABBCCDD11")
-    operations.change_booking(
-        booking_id=booking.pk, vehicle=other, actor=Actor.dispatcher("d@fleet.example"), now=NOW
-    )
+    change_slot(booking_id=booking.pk, vehicle=other, actor=Actor.dispatcher("d@fleet.example"), now=NOW)
 
     answer = move(manager, booking, evse=evses[1].uid)
 
@@ -367,7 +366,7 @@ def test_a_change_that_waits_stands_beside_what_is_in_force(
     evse = make_evse(depot)
     booking = book(evse, fleet)
     operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
-    operations.change_booking(booking_id=booking.pk, period=slot(14, 15), actor=DISPATCHER, now=NOW)
+    change_slot(booking_id=booking.pk, period=slot(14, 15), actor=DISPATCHER, now=NOW)
 
     page = html(manager)
 

@@ -10,7 +10,6 @@ import pytest
 import time_machine
 from django.core.management import call_command
 
-from bookings import operations
 from depots.models import Charger, ChargerCommand, ChargerMessage, Depot, Membership
 from depots.operations import Start, start_session
 from tests.bookings.people import client_of
@@ -18,6 +17,7 @@ from tests.factories import (
     DISPATCHER,
     NOW,
     book_slot,
+    change_slot,
     make_charger,
     make_depot,
     make_evse,
@@ -67,7 +67,7 @@ def pages(depot: Depot, charger: Charger) -> list[str]:
         actor=DISPATCHER,
         now=NOW,
     )
-    operations.change_booking(booking_id=booking.pk, vehicle=vehicle, actor=DISPATCHER, now=NOW)
+    change_slot(booking_id=booking.pk, vehicle=vehicle, actor=DISPATCHER, now=NOW)
     start = Start(evse_number=2, token_uid=WALK_IN, key="k", at=NOW)
     start_session(charger_id=charger.pk, start=start, now=NOW)
     _say(charger, "Authorize", {"idTag": CARD})

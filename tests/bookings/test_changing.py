@@ -22,6 +22,7 @@ from tests.factories import (
     NOW,
     at,
     book_slot,
+    change_slot,
     make_depot,
     make_evse,
     make_option,
@@ -94,7 +95,7 @@ def test_the_depots_own_moves_keep_the_price(wish):
             "time": {"period": slot(12, 13)},
             "end": {"ends_at": at(12)},
         }
-        operations.change_booking(booking_id=booking.pk, **wishes[wish], **BY_DEPOT)
+        change_slot(booking_id=booking.pk, **wishes[wish], **BY_DEPOT)
 
     assert booking.events.filter(kind="changed").count() == 1
     assert price(booking) == "60.00"
@@ -107,7 +108,7 @@ def test_another_vehicle_or_card_keeps_the_price(wish):
     booking.fleet.tokens.create(uid="CARD-2")
     wishes = {"vehicle": make_vehicle(booking.fleet), "tokens": [TokenName("CARD-2")]}
 
-    operations.change_booking(booking_id=booking.pk, **{wish: wishes[wish]}, **BY_FLEET)
+    change_slot(booking_id=booking.pk, **{wish: wishes[wish]}, **BY_FLEET)
 
     assert price(booking) == "60.00"
 
@@ -121,7 +122,7 @@ def test_a_fleets_change_of_time_or_power_has_the_price_in_force_now_and_the_his
     booking = priced()
     dearer()
 
-    operations.change_booking(booking_id=booking.pk, **wishes, **BY_FLEET)
+    change_slot(booking_id=booking.pk, **wishes, **BY_FLEET)
 
     detail = booking.events.get(kind="changed").detail
     assert price(booking) == after
@@ -132,7 +133,7 @@ def test_a_fleets_change_of_evse_has_the_price_in_force_now():
     booking = priced()
     dearer()
 
-    operations.change_booking(booking_id=booking.pk, evse=other_evse(booking), **BY_FLEET)
+    change_slot(booking_id=booking.pk, evse=other_evse(booking), **BY_FLEET)
 
     assert price(booking) == "90.00"
 
@@ -140,21 +141,17 @@ def test_a_fleets_change_of_evse_has_the_price_in_force_now():
 def test_a_change_that_is_taken_back_brings_the_old_price_back():
     booking = priced()
     dearer()
-    changed = operations.change_booking(booking_id=booking.pk, period=slot(12, 13), **BY_FLEET)
+    changed = change_slot(booking_id=booking.pk, period=slot(12, 13), **BY_FLEET)
 
-    operations.change_booking(
-        booking_id=booking.pk, period=slot(13, 14), restores=changed.version, **BY_FLEET
-    )
+    change_slot(booking_id=booking.pk, period=slot(13, 14), restores=changed.version, **BY_FLEET)
     assert price(booking) == "90.00"
-    operations.change_booking(
-        booking_id=booking.pk, period=slot(10, 11), restores=changed.version, **BY_FLEET
-    )
+    change_slot(booking_id=booking.pk, period=slot(10, 11), restores=changed.version, **BY_FLEET)
     assert price(booking) == "60.00"
 
 
 def test_a_change_is_granted_at_the_price_it_was_asked_at():
     booking = priced(approval=True)
-    operations.change_booking(booking_id=booking.pk, period=slot(12, 14), **BY_FLEET)
+    change_slot(booking_id=booking.pk, period=slot(12, 14), **BY_FLEET)
     assert price(booking) == "60.00"
     dearer()
 
@@ -188,9 +185,7 @@ def test_a_partners_truck_that_does_not_fit_any_more_is_declined():
 def test_a_charging_booking_is_shortened_past_its_deadline_and_the_time_is_free(by):
     booking = charging(priced(), at=at(10))
 
-    shorter = operations.change_booking(
-        booking_id=booking.pk, ends_at=at(10, 30), **{**by, "now": at(10, 10)}
-    )
+    shorter = change_slot(booking_id=booking.pk, ends_at=at(10, 30), **{**by, "now": at(10, 10)})
 
     assert (shorter.status, shorter.period) == ("charging", slot(10, (10, 30)))
     assert Occupancy.objects.get(holder=booking.pk).span == slot(10, (10, 30))
@@ -219,8 +214,8 @@ def test_a_charging_booking_is_extended_while_the_next_slot_is_free_and_told_how
     late = {**BY_FLEET, "now": at(10, 50)}
 
     with pytest.raises(errors.SlotTaken) as refused:
-        operations.change_booking(booking_id=booking.pk, ends_at=at(12, 15), **late)
-    longer = operations.change_booking(booking_id=booking.pk, period=slot(10, (11, 45)), **late)
+        change_slot(booking_id=booking.pk, ends_at=at(12, 15), **late)
+    longer = change_slot(booking_id=booking.pk, period=slot(10, (11, 45)), **late)
 
     assert refused.value.nearest == slot(10, 12)
     assert (longer.period, longer.evse) == (slot(10, (11, 45)), booking.evse)
@@ -240,27 +235,23 @@ def test_of_a_charging_booking_nothing_but_the_end_is_changed(wish):
     }
 
     with pytest.raises(errors.WrongStatus, match="only the end"):
-        operations.change_booking(booking_id=booking.pk, **wishes[wish], **{**BY_FLEET, "now": at(10, 10)})
+        change_slot(booking_id=booking.pk, **wishes[wish], **{**BY_FLEET, "now": at(10, 10)})
 
 
 def test_a_charging_booking_does_not_end_in_the_past():
     booking = charging(priced(), at=at(10))
 
     with pytest.raises(errors.InThePast):
-        operations.change_booking(
-            booking_id=booking.pk, ends_at=at(10, 30), **{**BY_FLEET, "now": at(10, 31)}
-        )
+        change_slot(booking_id=booking.pk, ends_at=at(10, 30), **{**BY_FLEET, "now": at(10, 31)})
 
 
 def test_a_shortening_waits_for_nobody_and_an_extension_for_the_depot():
     booking = priced(approval=True)
-    operations.change_booking(booking_id=booking.pk, ends_at=at(10, 45), **BY_FLEET)
+    change_slot(booking_id=booking.pk, ends_at=at(10, 45), **BY_FLEET)
     assert Booking.objects.get(pk=booking.pk).period == slot(10, (10, 45))
     charging(booking, at=at(10))
 
-    waits = operations.change_booking(
-        booking_id=booking.pk, ends_at=at(11, 30), **{**BY_FLEET, "now": at(10, 10)}
-    )
+    waits = change_slot(booking_id=booking.pk, ends_at=at(11, 30), **{**BY_FLEET, "now": at(10, 10)})
 
     assert (waits.period, waits.decide_until) == (slot(10, (10, 45)), at(10, 25))
     longer = operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=at(10, 20))
@@ -270,9 +261,7 @@ def test_a_shortening_waits_for_nobody_and_an_extension_for_the_depot():
 def test_a_truck_that_stays_past_its_end_may_still_ask_for_more():
     booking = charging(priced(approval=True), at=at(10))
 
-    late = operations.change_booking(
-        booking_id=booking.pk, ends_at=at(11, 30), **{**BY_FLEET, "now": at(11, 5)}
-    )
+    late = change_slot(booking_id=booking.pk, ends_at=at(11, 30), **{**BY_FLEET, "now": at(11, 5)})
 
     assert late.decide_until == at(11, 20)
     longer = operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=at(11, 10))
@@ -282,7 +271,7 @@ def test_a_truck_that_stays_past_its_end_may_still_ask_for_more():
 def test_an_extension_nobody_decided_on_ends_with_the_session():
     booking = priced(approval=True)
     charging(booking, at=at(10))
-    operations.change_booking(booking_id=booking.pk, ends_at=at(11, 30), **{**BY_FLEET, "now": at(10, 40)})
+    change_slot(booking_id=booking.pk, ends_at=at(11, 30), **{**BY_FLEET, "now": at(10, 40)})
 
     over = operations.complete(booking_id=booking.pk, at=at(10, 50), actor=CHARGER, now=at(10, 50))
 
@@ -294,7 +283,7 @@ def test_time_given_back_in_a_closure_is_closed():
     booking = charging(priced(), at=at(10))
     closure = operations.close_evse(evse=booking.evse, period=slot(9, 12), actor=MANAGER, now=at(10, 5))
 
-    operations.change_booking(booking_id=booking.pk, ends_at=at(10, 30), **{**BY_DEPOT, "now": at(10, 10)})
+    change_slot(booking_id=booking.pk, ends_at=at(10, 30), **{**BY_DEPOT, "now": at(10, 10)})
 
     spans = Occupancy.objects.filter(holder=closure.pk).order_by("span").values_list("span", flat=True)
     assert Period(at(10, 30), at(11)) in spans

@@ -19,6 +19,7 @@ from tests.factories import (
     MANAGER,
     NOW,
     book_slot,
+    change_slot,
     make_depot,
     make_evse,
     make_option,
@@ -128,8 +129,8 @@ def test_two_bookings_of_a_closure_are_not_sent_to_the_same_place():
         actor=DISPATCHER,
         now=NOW,
     )
-    operations.change_booking(booking_id=first.pk, evse=evses[1], by="depot", actor=MANAGER, now=NOW)
-    operations.change_booking(booking_id=first.pk, evse=evses[0], by="depot", actor=MANAGER, now=NOW)
+    change_slot(booking_id=first.pk, evse=evses[1], by="depot", actor=MANAGER, now=NOW)
+    change_slot(booking_id=first.pk, evse=evses[0], by="depot", actor=MANAGER, now=NOW)
     again = operations.close_evse(evse=evses[0], period=slot(8, 20), actor=MANAGER, now=NOW)
 
     done = operations.clear_closure(closure_id=again.pk, actor=MANAGER, now=NOW)
@@ -157,7 +158,7 @@ def test_claims_are_waited_for_all_at_once(monkeypatch, does):
         )
         other = make_vehicle(truck.fleet)
         asked = {"booking_id": booking.pk, "vehicle": other, "actor": DISPATCHER, "now": NOW}
-        change = lambda: operations.change_booking(**asked)  # noqa: E731
+        change = lambda: change_slot(**asked)  # noqa: E731
         work = change
         if does == "decide":
             operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)

@@ -24,6 +24,7 @@ from tests.factories import (
     PARTNER,
     at,
     book_slot,
+    change_slot,
     make_charger,
     make_depot,
     make_evse,
@@ -335,7 +336,7 @@ def test_a_booking_moved_to_another_charger_is_armed_there_and_taken_back_here()
     here, there = evse_online(depot), evse_online(depot)
     booking = armed(book(here))
 
-    operations.change_booking(booking_id=booking.pk, evse=there, by="depot", actor=MANAGER, now=at(9, 50))
+    change_slot(booking_id=booking.pk, evse=there, by="depot", actor=MANAGER, now=at(9, 50))
 
     assert commands(here.charger) == [("reserve", booking.pk), ("cancel_reservation", booking.pk)]
     assert commands(there.charger) == [("reserve", booking.pk)]
@@ -615,9 +616,7 @@ def test_a_reservation_accepted_after_an_older_one_was_refused_is_taken_back_in_
     enforcement.arm_due(now=at(9, 45))
     old = ChargerCommand.objects.get()
     depots.take_command(charger_id=evse.charger_id, holder="gw", now=at(9, 45))
-    operations.change_booking(
-        booking_id=booking.pk, period=slot(10, (11, 30)), by="depot", actor=MANAGER, now=at(9, 45)
-    )
+    change_slot(booking_id=booking.pk, period=slot(10, (11, 30)), by="depot", actor=MANAGER, now=at(9, 45))
     depots.settle_command(command_id=old.pk, answer="rejected", now=at(9, 46))
     answer("accepted", now=at(9, 46))
 

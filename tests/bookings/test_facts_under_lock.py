@@ -19,6 +19,7 @@ from tests.factories import (
     NOW,
     at,
     book_slot,
+    change_slot,
     make_depot,
     make_evse,
     make_option,
@@ -134,7 +135,7 @@ def test_a_change_goes_by_what_an_evse_is_like_once_it_is_locked(monkeypatch, ha
     while_waiting(monkeypatch, lambda: happens(other.pk))
 
     with pytest.raises(errors.DoesNotFit):
-        operations.change_booking(booking_id=booking.pk, evse=other, actor=DISPATCHER, now=NOW)
+        change_slot(booking_id=booking.pk, evse=other, actor=DISPATCHER, now=NOW)
 
 
 def test_a_limit_that_binds_only_by_now_is_kept_under_the_depots_lock(monkeypatch):
@@ -191,7 +192,7 @@ def test_a_change_into_the_past_is_not_accepted():
     depot = make_depot(terms={"approval": True, "no_show_min": 15, "decision_min": 600})
     booking = _booked(make_evse(depot), slot(15, 16))
     operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
-    changed = operations.change_booking(booking_id=booking.pk, period=slot(9, 10), actor=DISPATCHER, now=NOW)
+    changed = change_slot(booking_id=booking.pk, period=slot(9, 10), actor=DISPATCHER, now=NOW)
 
     assert changed.decide_until == at(9, 15)
     with pytest.raises(errors.WrongStatus):

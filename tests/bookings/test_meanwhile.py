@@ -21,6 +21,7 @@ from tests.factories import (
     NOW,
     at,
     book_slot,
+    change_slot,
     make_depot,
     make_evse,
     make_option,
@@ -48,7 +49,7 @@ def booked(*, approval: bool = False, **wishes: Any) -> Booking:
 
 
 def change(booking: Booking, **wishes: Any) -> Booking:
-    return operations.change_booking(booking_id=booking.pk, now=NOW, **{**BY_FLEET, **wishes})
+    return change_slot(booking_id=booking.pk, now=NOW, **{**BY_FLEET, **wishes})
 
 
 def other_evse(booking: Booking) -> Evse:
@@ -119,7 +120,7 @@ def test_a_version_that_never_was_is_refused():
 
 def test_what_only_the_charger_did_is_no_change():
     booking = booked()
-    operations.change_booking(booking_id=booking.pk, period=slot(12, 13), now=NOW, **BY_DEPOT)
+    change_slot(booking_id=booking.pk, period=slot(12, 13), now=NOW, **BY_DEPOT)
     seen = Booking.objects.get(pk=booking.pk).version
     operations.mark_seen(booking_id=booking.pk, actor=DISPATCHER, now=NOW)
 

@@ -21,6 +21,7 @@ from tests.factories import (
     NOW,
     at,
     book_slot,
+    change_slot,
     make_depot,
     make_evse,
     make_fleet,
@@ -242,7 +243,7 @@ def test_an_undecided_request_fails_at_its_deadline_and_not_before():
 def test_a_change_of_time_moves_what_is_occupied():
     booking = book(make_evse())
 
-    changed = operations.change_booking(booking_id=booking.pk, period=slot(12, 13), actor=DISPATCHER, now=NOW)
+    changed = change_slot(booking_id=booking.pk, period=slot(12, 13), actor=DISPATCHER, now=NOW)
 
     assert changed.period == slot(12, 13)
     assert occupied(booking) == slot(12, 13)
@@ -256,11 +257,11 @@ def test_a_change_may_overlap_its_own_booking_but_no_other():
     booking = book(evse, slot(10, 11))
     book(evse, slot(12, 13))
 
-    assert operations.change_booking(
-        booking_id=booking.pk, period=slot(10, 12), actor=DISPATCHER, now=NOW
-    ).ends_at == at(12)
+    assert change_slot(booking_id=booking.pk, period=slot(10, 12), actor=DISPATCHER, now=NOW).ends_at == at(
+        12
+    )
     with pytest.raises(errors.SlotTaken):
-        operations.change_booking(booking_id=booking.pk, period=slot(11, 13), actor=DISPATCHER, now=NOW)
+        change_slot(booking_id=booking.pk, period=slot(11, 13), actor=DISPATCHER, now=NOW)
 
 
 def test_a_pooled_booking_changes_its_evse_when_its_own_is_taken():
@@ -270,7 +271,7 @@ def test_a_pooled_booking_changes_its_evse_when_its_own_is_taken():
     booking = book(one, slot(10, 11), option=pool)
     book(booking.evse, slot(12, 13))
 
-    moved = operations.change_booking(booking_id=booking.pk, period=slot(12, 13), actor=DISPATCHER, now=NOW)
+    moved = change_slot(booking_id=booking.pk, period=slot(12, 13), actor=DISPATCHER, now=NOW)
 
     assert {moved.evse, booking.evse} == {one, two}
 
@@ -279,10 +280,8 @@ def test_a_fleet_changes_until_its_deadline_and_a_depot_later():
     booking = book(make_evse())
 
     with pytest.raises(errors.ChangeTooLate):
-        operations.change_booking(booking_id=booking.pk, period=slot(12, 13), actor=DISPATCHER, now=at(9, 1))
-    moved = operations.change_booking(
-        booking_id=booking.pk, period=slot(12, 13), by="depot", actor=MANAGER, now=at(9, 1)
-    )
+        change_slot(booking_id=booking.pk, period=slot(12, 13), actor=DISPATCHER, now=at(9, 1))
+    moved = change_slot(booking_id=booking.pk, period=slot(12, 13), by="depot", actor=MANAGER, now=at(9, 1))
 
     assert moved.period == slot(12, 13)
     assert moved.is_changed_unseen
@@ -292,13 +291,11 @@ def test_a_fleet_changes_until_its_deadline_and_a_depot_later():
 def test_a_depot_gives_a_slot_that_has_begun_another_end():
     booking = book(make_evse())
 
-    longer = operations.change_booking(
-        booking_id=booking.pk, period=slot(10, 12), by="depot", actor=MANAGER, now=at(10, 5)
-    )
+    longer = change_slot(booking_id=booking.pk, period=slot(10, 12), by="depot", actor=MANAGER, now=at(10, 5))
 
     assert longer.ends_at == at(12)
     with pytest.raises(errors.InThePast):
-        operations.change_booking(
+        change_slot(
             booking_id=booking.pk, period=slot(10, (10, 30)), by="depot", actor=MANAGER, now=at(10, 31)
         )
 
@@ -307,14 +304,14 @@ def test_a_change_that_changes_nothing_is_refused():
     booking = book(make_evse())
 
     with pytest.raises(errors.NothingToChange):
-        operations.change_booking(booking_id=booking.pk, period=booking.period, actor=DISPATCHER, now=NOW)
+        change_slot(booking_id=booking.pk, period=booking.period, actor=DISPATCHER, now=NOW)
 
 
 def test_a_change_that_waits_keeps_both_places_and_the_old_period_in_force():
     booking = book(make_evse(make_depot(terms={"approval": True})))
     operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
 
-    changed = operations.change_booking(booking_id=booking.pk, period=slot(11, 12), actor=DISPATCHER, now=NOW)
+    changed = change_slot(booking_id=booking.pk, period=slot(11, 12), actor=DISPATCHER, now=NOW)
 
     assert (changed.status, changed.period) == ("confirmed", slot(10, 11))
     assert (occupied(booking), occupied(booking, "pending")) == (slot(10, 11), slot(11, 12))
@@ -326,7 +323,7 @@ def test_a_change_that_waits_keeps_both_places_and_the_old_period_in_force():
 def test_a_refused_change_leaves_the_booking_as_it_was():
     booking = book(make_evse(make_depot(terms={"approval": True})))
     operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
-    operations.change_booking(booking_id=booking.pk, period=slot(11, 12), actor=DISPATCHER, now=NOW)
+    change_slot(booking_id=booking.pk, period=slot(11, 12), actor=DISPATCHER, now=NOW)
 
     kept = operations.decide(booking_id=booking.pk, accept=False, actor=MANAGER, now=NOW)
 
@@ -336,9 +333,9 @@ def test_a_refused_change_leaves_the_booking_as_it_was():
 def test_a_second_change_replaces_one_that_waits():
     booking = book(make_evse(make_depot(terms={"approval": True})))
     operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
-    operations.change_booking(booking_id=booking.pk, period=slot(11, 12), actor=DISPATCHER, now=NOW)
+    change_slot(booking_id=booking.pk, period=slot(11, 12), actor=DISPATCHER, now=NOW)
 
-    operations.change_booking(booking_id=booking.pk, period=slot(13, 14), actor=DISPATCHER, now=NOW)
+    change_slot(booking_id=booking.pk, period=slot(13, 14), actor=DISPATCHER, now=NOW)
 
     decisions = [r.decision for r in BookingRequest.objects.filter(booking=booking)]
     assert decisions == ["accepted", "declined", "pending"]
@@ -380,7 +377,7 @@ def test_what_has_ended_cannot_be_cancelled_or_changed():
             booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=NOW
         )
     with pytest.raises(errors.WrongStatus):
-        operations.change_booking(booking_id=booking.pk, period=slot(12, 13), actor=DISPATCHER, now=NOW)
+        change_slot(booking_id=booking.pk, period=slot(12, 13), actor=DISPATCHER, now=NOW)
 
 
 def test_a_hold_keeps_the_slot_and_gives_it_to_whoever_needs_it_when_it_ran_out():
@@ -493,9 +490,7 @@ def test_a_request_moved_by_the_depot_still_waits_for_its_decision():
     evse = make_evse(make_depot(terms={"approval": True}))
     asked = book(evse)
 
-    moved = operations.change_booking(
-        booking_id=asked.pk, period=slot(12, 13), by="depot", actor=MANAGER, now=NOW
-    )
+    moved = change_slot(booking_id=asked.pk, period=slot(12, 13), by="depot", actor=MANAGER, now=NOW)
 
     assert (moved.status, moved.period) == ("requested", slot(12, 13))
     assert operations.decide(booking_id=asked.pk, accept=True, actor=MANAGER, now=NOW).status == "confirmed"
@@ -504,12 +499,10 @@ def test_a_request_moved_by_the_depot_still_waits_for_its_decision():
 def test_a_request_whose_fleet_wants_a_change_is_decided_before_it_is_moved():
     evse = make_evse(make_depot(terms={"approval": True}))
     asked = book(evse)
-    operations.change_booking(booking_id=asked.pk, period=slot(11, 12), actor=DISPATCHER, now=NOW)
+    change_slot(booking_id=asked.pk, period=slot(11, 12), actor=DISPATCHER, now=NOW)
 
     with pytest.raises(errors.WrongStatus):
-        operations.change_booking(
-            booking_id=asked.pk, period=slot(12, 13), by="depot", actor=MANAGER, now=NOW
-        )
+        change_slot(booking_id=asked.pk, period=slot(12, 13), by="depot", actor=MANAGER, now=NOW)
 
     accepted = operations.decide(booking_id=asked.pk, accept=True, actor=MANAGER, now=NOW)
     assert (accepted.status, accepted.period) == ("confirmed", slot(11, 12))
@@ -518,7 +511,7 @@ def test_a_request_whose_fleet_wants_a_change_is_decided_before_it_is_moved():
 def test_nothing_waits_for_a_decision_once_the_ask_is_overtaken():
     booking = book(make_evse(make_depot(terms={"approval": True})))
     operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
-    operations.change_booking(booking_id=booking.pk, period=slot(11, 12), actor=DISPATCHER, now=NOW)
+    change_slot(booking_id=booking.pk, period=slot(11, 12), actor=DISPATCHER, now=NOW)
 
     operations.cancel_booking(booking_id=booking.pk, reason="FULL", by="depot", actor=MANAGER, now=NOW)
 
@@ -530,7 +523,7 @@ def test_a_change_whose_place_was_closed_meanwhile_is_refused_when_it_is_accepte
     evse = make_evse(make_depot(terms={"approval": True}))
     booking = book(evse)
     operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
-    operations.change_booking(booking_id=booking.pk, period=slot(12, 13), actor=DISPATCHER, now=NOW)
+    change_slot(booking_id=booking.pk, period=slot(12, 13), actor=DISPATCHER, now=NOW)
     operations.close_evse(evse=evse, period=slot(12, 14), actor=MANAGER, now=NOW)
 
     with pytest.raises(errors.SlotTaken):
@@ -547,7 +540,7 @@ def test_the_calendar_of_a_place_kept_in_vain_says_that_it_is_free_again():
     booking = book(one, option=pool)
     operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
     other = two if booking.evse == one else one
-    operations.change_booking(booking_id=booking.pk, evse=other, actor=DISPATCHER, now=NOW)
+    change_slot(booking_id=booking.pk, evse=other, actor=DISPATCHER, now=NOW)
     calendars.raise_marked(lambda: NOW)
     before = option_of(other).calendar_version
 
@@ -577,7 +570,7 @@ def test_tokens_are_locked_before_the_options_of_a_hold_that_ran_out(does):
         if does == "book":
             book(evse, slot(10, 11), vehicle=vehicle, now=later)
         else:
-            operations.change_booking(booking_id=booked.pk, period=slot(10, 11), actor=DISPATCHER, now=later)
+            change_slot(booking_id=booked.pk, period=slot(10, 11), actor=DISPATCHER, now=later)
 
     statements = [query["sql"] for query in said]
     tokens = [i for i, sql in enumerate(statements) if "pg_advisory_xact_lock" in sql]

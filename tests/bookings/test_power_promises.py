@@ -22,6 +22,7 @@ from tests.factories import (
     NOW,
     at,
     book_slot,
+    change_slot,
     make_charger,
     make_depot,
     make_evse,
@@ -65,7 +66,7 @@ def book(evse: Evse, period: Period, *, power_kw: int | None = None, **fields: A
 
 
 def change(booking: Booking, **asked: Any) -> Booking:
-    return operations.change_booking(booking_id=booking.pk, **{"actor": DISPATCHER, "now": NOW, **asked})
+    return change_slot(booking_id=booking.pk, **{"actor": DISPATCHER, "now": NOW, **asked})
 
 
 def kw(booking: Booking) -> float:
@@ -167,7 +168,7 @@ def test_a_drag_that_lowers_power_asks_first_and_is_carried_out_when_that_is_acc
     with pytest.raises(LowerPower) as asked:
         change(booking, **drag)
     before = kw(booking)
-    change(booking, **drag, accept_lower_power=True)
+    change(booking, **drag, accepts_lower_power=True)
 
     assert (asked.value.before_w, asked.value.after_w) == (125_000, 66_000)
     assert "125 kW" in str(asked.value)
@@ -182,7 +183,7 @@ def test_a_drag_that_cannot_keep_a_wish_asks_too_and_keeps_as_much_as_there_is(e
 
     with pytest.raises(LowerPower):
         change(booking, **drag)
-    change(booking, **drag, accept_lower_power=True)
+    change(booking, **drag, accepts_lower_power=True)
 
     assert kw(booking) == 200
     booking.refresh_from_db()
@@ -347,7 +348,7 @@ def test_the_finder_shows_what_is_then_promised(evses, fleet):
 def test_planning_keeps_what_was_asked_of_power_apart_from_what_was_promised(evses):
     booking = book(evses[0], slot(10, 11))
 
-    change_to_the_same = change_plan.planned(booking, change_plan.Wanted(power_w=125_000))
+    change_to_the_same = change_plan.planned(booking, operations.ChangeRequest(power_w=125_000))
 
     assert not change_plan.is_same(booking, change_to_the_same)  # now it is wished for
 

@@ -20,6 +20,7 @@ from tests.factories import (
     DISPATCHER,
     NOW,
     book_slot,
+    change_slot,
     make_depot,
     make_evse,
     make_fleet,
@@ -117,7 +118,7 @@ def test_the_second_of_two_managers_is_told_what_the_first_said(
 def test_a_change_shows_what_is_and_what_is_wanted(manager: Client, evse: Evse) -> None:
     booking = ask(evse, 10, 11)
     decide(manager, booking, "accept")
-    operations.change_booking(booking_id=booking.pk, period=slot(14, 15), actor=DISPATCHER, now=NOW)
+    change_slot(booking_id=booking.pk, period=slot(14, 15), actor=DISPATCHER, now=NOW)
 
     page = manager.get("/requests/").content.decode()
 
@@ -183,7 +184,7 @@ def test_a_longer_queue_costs_no_more_queries(manager: Client, evse: Evse) -> No
 
 def test_an_answer_to_what_was_asked_before_is_refused(manager: Client, evse: Evse) -> None:
     booking = ask(evse, 10, 11)
-    operations.change_booking(booking_id=booking.pk, period=slot(14, 15), actor=DISPATCHER, now=NOW)
+    change_slot(booking_id=booking.pk, period=slot(14, 15), actor=DISPATCHER, now=NOW)
 
     stale = decide(manager, booking, "accept")
 

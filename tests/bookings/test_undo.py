@@ -19,6 +19,7 @@ from tests.factories import (
     MANAGER,
     NOW,
     book_slot,
+    change_slot,
     make_depot,
     make_evse,
     make_fleet,
@@ -216,7 +217,7 @@ def test_after_ten_seconds_and_the_way_of_a_click_it_is_too_late(
 
 def test_what_somebody_changed_after_the_click_is_not_undone(dispatcher: Client, booking: Booking) -> None:
     changed = change(dispatcher, booking, starts_at="2030-01-15 13:00", ends_at="2030-01-15 14:00")
-    operations.change_booking(
+    change_slot(
         booking_id=booking.pk,
         period=slot(14, 15),
         by="depot",

@@ -22,6 +22,7 @@ from tests.factories import (
     NOW,
     at,
     book_slot,
+    change_slot,
     make_depot,
     make_evse,
     make_fleet,
@@ -142,7 +143,7 @@ def test_the_page_says_how_firmly_the_slot_is_kept(
 def test_the_timeline_tells_what_happened_in_sentences(
     dispatcher: Client, booking: Booking, vehicle: Vehicle
 ) -> None:
-    operations.change_booking(
+    change_slot(
         booking_id=booking.pk,
         period=slot(11, 12),
         actor=Actor.dispatcher("dispatcher@nordfracht.example"),
@@ -167,7 +168,7 @@ def test_the_banner_after_an_automatic_move_says_from_where_to_where(
     """Whatever else was logged in the same moment, before or after the move."""
     other = make_evse(evse.depot, uid="KAS-2")
     lifecycle.record(booking, kind="enforcement", after="at_risk", actor=SCHEDULER, at=NOW)
-    operations.change_booking(booking_id=booking.pk, evse=other, by="depot", actor=SCHEDULER, now=NOW)
+    change_slot(booking_id=booking.pk, evse=other, by="depot", actor=SCHEDULER, now=NOW)
     booking.refresh_from_db()
     for kind, after in (("enforcement", "due"), ("waived", ""), ("note", "")):
         lifecycle.record(booking, kind=kind, after=after, actor=SCHEDULER, at=NOW)
@@ -338,7 +339,7 @@ def test_a_change_of_cards_keeps_the_place_a_manager_moved_it_to_meanwhile(
 ) -> None:
     form = shown(dispatcher, booking)
     spare = fleet.tokens.create(uid="SPARE1")
-    operations.change_booking(booking_id=booking.pk, period=slot(12, 13), by="depot", actor=MANAGER, now=NOW)
+    change_slot(booking_id=booking.pk, period=slot(12, 13), by="depot", actor=MANAGER, now=NOW)
 
     answer = dispatcher.post(f"/bookings/{booking.pk}/change/", {**form, "tokens": [str(spare.pk)]})
 
@@ -354,10 +355,8 @@ def test_a_change_of_what_was_changed_meanwhile_is_refused_with_what_changed_and
     """And the form goes on from there: what nobody edited has the current values, what was edited is kept."""
     other = make_vehicle(fleet, plate="HH-NF 200")
     form = shown(dispatcher, booking)
-    operations.change_booking(booking_id=booking.pk, period=slot(12, 13), by="depot", actor=MANAGER, now=NOW)
-    operations.change_booking(
-        booking_id=booking.pk, vehicle=other, actor=Actor.dispatcher("colleague"), now=NOW
-    )
+    change_slot(booking_id=booking.pk, period=slot(12, 13), by="depot", actor=MANAGER, now=NOW)
+    change_slot(booking_id=booking.pk, vehicle=other, actor=Actor.dispatcher("colleague"), now=NOW)
 
     answer = dispatcher.post(
         f"/bookings/{booking.pk}/change/",
@@ -385,7 +384,7 @@ def test_a_cancellation_of_what_was_changed_meanwhile_is_refused(
     dispatcher: Client, booking: Booking
 ) -> None:
     form = seen(booking)
-    operations.change_booking(booking_id=booking.pk, period=slot(12, 13), by="depot", actor=MANAGER, now=NOW)
+    change_slot(booking_id=booking.pk, period=slot(12, 13), by="depot", actor=MANAGER, now=NOW)
 
     answer = dispatcher.post(f"/bookings/{booking.pk}/cancellation/", {"reason": "TRAFFIC", **form})
 
@@ -398,9 +397,9 @@ def test_a_cancellation_of_what_was_changed_meanwhile_is_refused(
 def test_what_was_seen_before_the_latest_change_does_not_count_as_seen(
     dispatcher: Client, booking: Booking
 ) -> None:
-    operations.change_booking(booking_id=booking.pk, period=slot(12, 13), by="depot", actor=MANAGER, now=NOW)
+    change_slot(booking_id=booking.pk, period=slot(12, 13), by="depot", actor=MANAGER, now=NOW)
     shown = seen(booking)
-    operations.change_booking(booking_id=booking.pk, period=slot(14, 15), by="depot", actor=MANAGER, now=NOW)
+    change_slot(booking_id=booking.pk, period=slot(14, 15), by="depot", actor=MANAGER, now=NOW)
 
     answer = dispatcher.post(f"/bookings/{booking.pk}/seen/", shown)
 
@@ -613,7 +612,7 @@ def test_a_change_by_the_depot_is_marked_until_a_dispatcher_has_seen_it(
     dispatcher: Client, viewer: Client, booking: Booking, evse: Evse
 ) -> None:
     other = make_evse(evse.depot, uid="KAS-2")
-    operations.change_booking(booking_id=booking.pk, evse=other, by="depot", actor=MANAGER, now=NOW)
+    change_slot(booking_id=booking.pk, evse=other, by="depot", actor=MANAGER, now=NOW)
 
     before = page_of(dispatcher, booking)
     assert "data-changed-by-depot" in before
@@ -708,9 +707,7 @@ def test_more_bookings_cost_no_more_queries(dispatcher: Client, evse: Evse, vehi
     for day in range(1, 6):
         book(make_evse(), vehicle, period=slot(10, 11, day=day))
         book(make_evse(), vehicle, period=slot(10 + day, 11 + day))
-    operations.change_booking(
-        booking_id=booking.pk, period=slot(11, 12), actor=Actor.dispatcher("me"), now=NOW
-    )
+    change_slot(booking_id=booking.pk, period=slot(11, 12), actor=Actor.dispatcher("me"), now=NOW)
 
     assert [queries(url) for url in urls] == few
     assert all(number <= 16 for number in few), few

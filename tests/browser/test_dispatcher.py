@@ -25,6 +25,7 @@ from tests.factories import (
     DISPATCHER,
     MANAGER,
     book_slot,
+    change_slot,
     make_depot,
     make_evse,
     make_fleet,
@@ -197,9 +198,7 @@ def test_a_change_by_the_depot_appears_on_the_day_and_stays_until_its_page_was_o
     listening(page)
     expect(page.locator("[data-changed-by-depot]")).to_have_count(0)
 
-    operations.change_booking(
-        booking_id=booking.pk, evse=fleet.evses[1], by="depot", actor=MANAGER, now=timezone.now()
-    )
+    change_slot(booking_id=booking.pk, evse=fleet.evses[1], by="depot", actor=MANAGER, now=timezone.now())
 
     row = page.locator(f'[data-booking="{booking.pk}"]')
     expect(row.locator("[data-changed-by-depot]")).to_be_visible(timeout=SOON_MS)
@@ -214,9 +213,7 @@ def test_a_change_by_the_depot_appears_on_the_day_and_stays_until_its_page_was_o
 
 def test_a_change_behind_other_tabs_is_not_seen_until_the_page_is_looked_at(page: Page, fleet: Fleet) -> None:
     booking = fleet.book(hours=20)
-    operations.change_booking(
-        booking_id=booking.pk, evse=fleet.evses[1], by="depot", actor=MANAGER, now=timezone.now()
-    )
+    change_slot(booking_id=booking.pk, evse=fleet.evses[1], by="depot", actor=MANAGER, now=timezone.now())
     page.clock.install()
     page.add_init_script(BEHIND)
     page.goto(f"/bookings/{booking.pk}/")
@@ -261,9 +258,7 @@ def test_an_open_booking_follows_its_charger_and_keeps_an_open_form(page: Page, 
     page.get_by_role("link", name="Change").click()
     page.get_by_role("dialog").get_by_label("To", exact=True).fill("2039-01-02T10:00")
 
-    operations.change_booking(
-        booking_id=booking.pk, evse=fleet.evses[1], by="depot", actor=MANAGER, now=timezone.now()
-    )
+    change_slot(booking_id=booking.pk, evse=fleet.evses[1], by="depot", actor=MANAGER, now=timezone.now())
 
     expect(page.locator('[data-live-page] [data-evse="KAS-2"]')).to_be_attached(timeout=SOON_MS)
     expect(page.get_by_role("dialog").get_by_label("To", exact=True)).to_have_value("2039-01-02T10:00")

@@ -24,7 +24,7 @@ from depots.operations.meter_readings import add_readings
 from depots.operations.transaction_reports import Reading
 from depots.periods import Period
 from tests import factories
-from tests.factories import DISPATCHER, MANAGER
+from tests.factories import DISPATCHER, MANAGER, change_slot
 from tests.serving import BerthServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -263,7 +263,7 @@ def test_what_others_do_appears_on_an_open_board(yard: Yard, opened: Callable[..
     expect(entry_of(page, booking, yard.evses[2])).to_contain_text("14:00–15:00")
 
     period = Period(tomorrow(15), tomorrow(16))
-    operations.change_booking(booking_id=booking.pk, period=period, actor=DISPATCHER, now=timezone.now())
+    change_slot(booking_id=booking.pk, period=period, actor=DISPATCHER, now=timezone.now())
 
     expect(entry_of(page, booking)).to_contain_text("15:00–16:00", timeout=SOON_MS)
 
@@ -305,9 +305,7 @@ def test_a_bar_that_was_changed_while_it_was_held_goes_where_it_is_now_and_says_
     page.mouse.down()
     page.mouse.move(box["x"] + 20 + width, box["y"] + 20, steps=5)
     period = Period(tomorrow(14), tomorrow(15))
-    operations.change_booking(
-        booking_id=booking.pk, period=period, actor=DISPATCHER, seen_version=1, now=timezone.now()
-    )
+    change_slot(booking_id=booking.pk, period=period, actor=DISPATCHER, seen_version=1, now=timezone.now())
     expect(entry_of(page, booking)).to_contain_text("14:00–15:00", timeout=SOON_MS)
     page.mouse.up()
 

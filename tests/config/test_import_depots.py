@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from bookings.core import calendars
 from bookings.imports.depots import import_depots
 from bookings.models import BookingOption, Tariff, TermsOverride
-from bookings.operations import change_booking, close_evse
+from bookings.operations import close_evse
 from bookings.rules.fit import Needs
 from bookings.search.bookable import terms_for
 from depots.imports.documents import FileRefusedError
@@ -28,6 +28,7 @@ from tests.factories import (
     NOW,
     at,
     book_slot,
+    change_slot,
     make_fleet,
     make_operator,
     make_organisation,
@@ -563,7 +564,7 @@ def test_a_bay_keeps_room_for_a_truck_whose_change_waits(file):
         actor=DISPATCHER,
         now=NOW,
     )
-    change_booking(booking_id=booking.pk, vehicle=large, evse=here, actor=DISPATCHER, now=NOW)
+    change_slot(booking_id=booking.pk, vehicle=large, evse=here, actor=DISPATCHER, now=NOW)
     approving = {"terms": {"approval": True}, "options": [{"id": "POOL", "evses": ["CP-1-1", "CP-1-2"]}]}
 
     with pytest.raises(

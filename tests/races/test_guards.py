@@ -26,6 +26,7 @@ from tests.factories import (
     MANAGER,
     NOW,
     book_slot,
+    change_slot,
     make_depot,
     make_evse,
     make_option,
@@ -206,7 +207,7 @@ def test_a_place_kept_for_a_change_is_locked_with_its_booking(monkeypatch, guard
         actor=DISPATCHER,
         now=NOW,
     )
-    operations.change_booking(booking_id=booking.pk, evse=kept, actor=DISPATCHER, now=NOW)
+    change_slot(booking_id=booking.pk, evse=kept, actor=DISPATCHER, now=NOW)
     if not guarded:
         reach = locking._reach
         monkeypatch.setattr(
@@ -259,9 +260,7 @@ def test_one_pending_request_keeps_two_changes_from_waiting_at_once(monkeypatch,
 
     def change(number: int) -> str:
         return attempt(
-            lambda: operations.change_booking(
-                booking_id=booking.pk, period=asked[number], actor=DISPATCHER, now=NOW
-            )
+            lambda: change_slot(booking_id=booking.pk, period=asked[number], actor=DISPATCHER, now=NOW)
         )
 
     with (
@@ -347,13 +346,13 @@ def test_holders_come_from_one_sequence_so_a_closure_is_never_taken_for_a_bookin
         Closure.objects.filter(pk=closure_id).update(id=booking.pk)
         Occupancy.objects.filter(holder=closure_id).update(holder=booking.pk)
         moved = attempt(
-            lambda: operations.change_booking(
+            lambda: change_slot(
                 booking_id=booking.pk, period=slot(12, 13), by="depot", actor=MANAGER, now=NOW
             )
         )
     else:
         moved = attempt(
-            lambda: operations.change_booking(
+            lambda: change_slot(
                 booking_id=booking.pk, period=slot(12, 13), by="depot", actor=MANAGER, now=NOW
             )
         )

@@ -9,7 +9,6 @@ from uuid import uuid4
 import pytest
 import time_machine
 
-from bookings import operations
 from bookings.models import Booking
 from bookings.rules.entitlement import TokenName
 from depots.periods import Period
@@ -19,6 +18,7 @@ from tests.factories import (
     MANAGER,
     NOW,
     book_slot,
+    change_slot,
     make_depot,
     make_evse,
     make_option,
@@ -62,7 +62,7 @@ def test_a_manager_drags_while_a_dispatcher_edits_cards_and_no_move_is_undone(ro
         for number in range(1, rounds + 1):
             seen = Booking.objects.get(pk=booking.pk).version
             looked.wait(60)
-            operations.change_booking(booking_id=booking.pk, now=NOW, **wish(number, seen))
+            change_slot(booking_id=booking.pk, now=NOW, **wish(number, seen))
             changed.wait(60)
             after = Booking.objects.get(pk=booking.pk)
             start = 10 + number % 5

@@ -31,6 +31,7 @@ from tests.factories import (
     NOW,
     at,
     book_slot,
+    change_slot,
     make_charger,
     make_depot,
     make_evse,
@@ -121,17 +122,13 @@ class _Life:
 
     def _change(self) -> Any:
         if booking := self._booking():
-            return operations.change_booking(
-                booking_id=booking.pk, period=self._period(), actor=DISPATCHER, now=self._now
-            )
+            return change_slot(booking_id=booking.pk, period=self._period(), actor=DISPATCHER, now=self._now)
         return None
 
     def _move(self) -> Any:
         if booking := self._booking():
             evse = self._pick(Evse.objects.all())
-            return operations.change_booking(
-                booking_id=booking.pk, evse=evse, by="depot", actor=MANAGER, now=self._now
-            )
+            return change_slot(booking_id=booking.pk, evse=evse, by="depot", actor=MANAGER, now=self._now)
         return None
 
     def _cancel(self) -> Any:

@@ -9,7 +9,7 @@ import time_machine
 from django.utils import timezone
 
 from bookings.models import Booking, BookingOption, BookingRequest
-from bookings.operations import cancel_booking, change_booking
+from bookings.operations import cancel_booking
 from roaming.mirror import remote_bookings
 from roaming.models import Delivery, Partner, PartnerObject
 from roaming.ocpi.client import Peer, Refused
@@ -18,7 +18,7 @@ from roaming.ocpi.v2_3_0.bookings.reading import read_booking
 from roaming.ocpi.wire import UnreadableError
 from roaming.outbound import our_requests, pulls
 from roaming.outbound.deliveries import Lease
-from tests.factories import DISPATCHER, NOW, at, book_slot, make_fleet, make_vehicle, slot
+from tests.factories import DISPATCHER, NOW, at, book_slot, change_slot, make_fleet, make_vehicle, slot
 from tests.roaming.partners import make_partner
 from tests.roaming.test_receiver import booking, location, offer, z
 
@@ -90,7 +90,7 @@ def confirmed(partner: Partner, ours: Booking) -> dict[str, Any]:
 
 
 def change(ours: Booking, **changes: Any) -> BookingRequest:
-    change_booking(booking_id=ours.pk, actor=DISPATCHER, now=timezone.now(), **changes)
+    change_slot(booking_id=ours.pk, actor=DISPATCHER, now=timezone.now(), **changes)
     ask = pending(ours)
     assert ask is not None
     return ask

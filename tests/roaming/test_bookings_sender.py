@@ -14,7 +14,6 @@ from django.test.utils import CaptureQueriesContext
 from bookings.models import Booking, BookingRequest, BookingToken, Occupancy
 from bookings.operations import (
     cancel_booking,
-    change_booking,
     complete,
     decide,
     fail_undecided,
@@ -28,6 +27,7 @@ from tests.factories import (
     DISPATCHER,
     MANAGER,
     NOW,
+    change_slot,
     make_depot,
     make_evse,
     make_operator,
@@ -615,7 +615,7 @@ def test_a_cancellation_by_the_depot_names_its_reason_and_declines_what_waits(
 def test_a_move_by_the_depot_shows_without_a_request(caller: Caller, evse: Any) -> None:
     first = data(caller.book(option_of(evse), ELEVEN))
 
-    change_booking(booking_id=_pk(first), period=TWO, by="depot", actor=MANAGER, now=NOW)
+    change_slot(booking_id=_pk(first), period=TWO, by="depot", actor=MANAGER, now=NOW)
 
     booking = data(caller.get(f"{BOOKINGS}/{first['id']}"))
     assert booking["period"]["start_date_time"] == "2030-01-15T14:00:00Z"

@@ -13,14 +13,14 @@ import pytest
 from django.utils import timezone
 
 from bookings.models import Booking, BookingOption
-from bookings.operations import cancel_booking, change_booking
+from bookings.operations import cancel_booking
 from bookings.search.offers import SlotSearch, find_slots
 from depots.models import Depot, Evse, Organisation
 from roaming import registration
 from roaming.models import Delivery, Partner, PartnerObject
 from roaming.outbound import deliveries
 from simulators.partner import PartnerSettings, SimulatedPartner
-from tests.factories import DISPATCHER, book_slot, make_fleet, make_operator, make_vehicle, slot
+from tests.factories import DISPATCHER, book_slot, change_slot, make_fleet, make_operator, make_vehicle, slot
 from tests.roaming.dying import worker_that_dies
 from tests.roaming.peers import Asked, Reply, ScriptedPeer, envelope
 from tests.roaming.running import RunningSender, eventually, fresh
@@ -135,7 +135,7 @@ def test_a_change_and_a_cancellation(
 ) -> None:
     booking = eventually(settled(ask(fleet), "confirmed"))
 
-    change_booking(booking_id=booking.pk, period=slot(14, 15), actor=DISPATCHER, now=timezone.now())
+    change_slot(booking_id=booking.pk, period=slot(14, 15), actor=DISPATCHER, now=timezone.now())
     eventually(lambda: fresh(booking).period == slot(14, 15))
     cancel_booking(booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=timezone.now())
     booking = eventually(settled(booking, "cancelled"))
@@ -160,7 +160,7 @@ def test_the_old_period_stays_in_force_until_a_change_is_decided(
     clock.shift(timedelta(seconds=9))
     eventually(settled(booking, "confirmed"))
 
-    change_booking(booking_id=booking.pk, period=slot(15, 16), actor=DISPATCHER, now=timezone.now())
+    change_slot(booking_id=booking.pk, period=slot(15, 16), actor=DISPATCHER, now=timezone.now())
     eventually(
         lambda: (
             network.desk.bookings()[fresh(booking).remote_id]["booking_requests"][-1]["request_status"]

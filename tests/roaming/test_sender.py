@@ -15,7 +15,8 @@ from django.utils import timezone
 
 from bookings.core.calendars import raise_marked
 from bookings.models import Booking, BookingOption
-from bookings.operations import cancel_booking, change_booking
+from bookings.operations import cancel_booking
+from bookings.operations.request_log import ReceivedMessage
 from roaming import registration
 from roaming.models import Delivery, Partner
 from roaming.ocpi.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
@@ -25,6 +26,7 @@ from tests.factories import (
     PARTNER,
     at,
     book_slot,
+    change_slot,
     make_depot,
     make_evse,
     make_operator,
@@ -92,7 +94,13 @@ def option() -> BookingOption:
 
 def book(partner: Partner, option: BookingOption, **changes: Any) -> Booking:
     party = partner.roles[0]["country_code"], partner.roles[0]["party_id"]
-    asked = {"period": slot(10, 11), "actor": PARTNER, "now": timezone.now(), "received": {}, **changes}
+    asked = {
+        "period": slot(10, 11),
+        "actor": PARTNER,
+        "now": timezone.now(),
+        "message": ReceivedMessage({}),
+        **changes,
+    }
     return book_slot(fleet=partner.organisation, option=option, party=party, **asked)
 
 
@@ -141,7 +149,7 @@ def test_what_changes_often_is_told_once_and_as_it_is_in_the_end(
     receiver: Receiver, partner: Partner, option: BookingOption
 ) -> None:
     booking = book(partner, option)
-    change_booking(booking_id=booking.pk, period=slot(12, 13), actor=DISPATCHER, now=timezone.now())
+    change_slot(booking_id=booking.pk, period=slot(12, 13), actor=DISPATCHER, now=timezone.now())
     cancel_booking(booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=timezone.now())
 
     with RunningSender():
@@ -241,7 +249,7 @@ def test_a_partner_that_is_down_gets_the_last_state_when_it_is_back(
         for _ in range(12):
             clock.shift(timedelta(minutes=15))
             eventually(nothing_is_due)
-        change_booking(
+        change_slot(
             booking_id=booking.pk, period=slot(18, 19), by="depot", actor=DISPATCHER, now=timezone.now()
         )
         assert fresh(partner).failures > deliveries.CIRCUIT_OPENS_AT
@@ -401,7 +409,7 @@ def test_nothing_is_sent_in_parallel_for_one_object(
     receiver.answer = answer
     with RunningSender(), RunningSender():
         for hour in range(12, 18):
-            change_booking(
+            change_slot(
                 booking_id=booking.pk, period=slot(hour, hour + 1), actor=DISPATCHER, now=timezone.now()
             )
         eventually(lambda: is_delivered(of(booking)))

@@ -79,7 +79,7 @@ class ChangeForm(ShownForm):
         return self.booking.status == BookingStatus.CHARGING
 
     def wishes(self) -> dict[str, Any]:
-        """Of a valid form: only what differs, as `change_booking` takes it."""
+        """Of a valid form: only what differs, as a ChangeRequest takes it."""
         found: dict[str, Any] = {}
         booking, cleaned = self.booking, self.cleaned_data
         if self.is_of_end:

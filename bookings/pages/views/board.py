@@ -92,11 +92,13 @@ def move(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
         return _panel(request, found, move_form=form, status=422)
     try:
         moved = operations.change_booking(
-            booking_id=found.pk,
-            period=form.period,
-            evse=form.cleaned_data["evse"],
+            found.pk,
+            operations.ChangeRequest(
+                period=form.period,
+                evse=form.cleaned_data["evse"],
+                accepts_lower_power="accept_lower_power" in request.POST,
+            ),
             by=Booking.Side.DEPOT,
-            accept_lower_power="accept_lower_power" in request.POST,
             seen_version=seen_version(request.POST),
             actor=access.as_manager(request.user),
             now=timezone.now(),
@@ -120,10 +122,12 @@ def end(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
         return _panel(request, found, end_form=form, status=422)
     try:
         changed = operations.change_booking(
-            booking_id=found.pk,
-            ends_at=form.cleaned_data["ends_at"],
+            found.pk,
+            operations.ChangeRequest(
+                ends_at=form.cleaned_data["ends_at"],
+                accepts_lower_power="accept_lower_power" in request.POST,
+            ),
             by=Booking.Side.DEPOT,
-            accept_lower_power="accept_lower_power" in request.POST,
             seen_version=seen_version(request.POST),
             actor=access.as_manager(request.user),
             now=timezone.now(),

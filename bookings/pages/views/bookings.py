@@ -136,7 +136,7 @@ def change(request: HttpRequest, booking_id: int) -> HttpResponse:
     elif form.is_valid():
         try:
             changed = operations.change_booking(
-                booking_id=found.pk, **form.wishes(), seen_version=seen_version(request.POST),
+                found.pk, operations.ChangeRequest(**form.wishes()), seen_version=seen_version(request.POST),
                 actor=access.as_dispatcher(request.user), now=now,
             )  # fmt: skip
         except BookingError as refusal:

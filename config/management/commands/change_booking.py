@@ -10,7 +10,7 @@ from bookings.actors import COMMAND
 from bookings.api.bookings import booking_by_any_id
 from bookings.errors import EndsBeforeStart
 from bookings.models import Booking
-from bookings.operations import change_booking
+from bookings.operations import ChangeRequest, change_booking
 from config.booking_command import TIME_HELP, BookingCommand, add_id, add_version, evse_of, read_option
 from depots.models import Evse
 
@@ -38,15 +38,14 @@ class Command(BookingCommand):
         place, by = _place(booking, evse)
         zone = booking.depot.zone
         try:
-            changed = change_booking(
-                booking_id=booking.pk,
+            request = ChangeRequest(
                 starts_at=read_option("start", start, zone) if start is not None else None,
                 ends_at=read_option("end", end, zone) if end is not None else None,
                 evse=place,
-                seen_version=options["seen_version"],
-                by=by,
-                actor=COMMAND,
-                now=timezone.now(),
+            )
+            seen_version, now = options["seen_version"], timezone.now()
+            changed = change_booking(
+                booking.pk, request, by=by, seen_version=seen_version, actor=COMMAND, now=now
             )
         except EndsBeforeStart:
             at_fault = f"--end: {end}" if end is not None else f"--start: {start}"

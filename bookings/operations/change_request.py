@@ -1,0 +1,103 @@
+"""What is asked for when a booking is to become another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from bookings.core.versions import Aspect
+from bookings.errors import EndsBeforeStart
+from bookings.models import Booking, BookingRequest, BookingToken, Vehicle
+from bookings.operations.request_log import NO_MESSAGE, Asked, ReceivedMessage
+from bookings.rules.entitlement import TokenName
+from bookings.rules.fit import Needs
+from depots.models import Evse
+from depots.periods import Period
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeRequest:
+    """Made at the edge and passed through to the locks. None, or "" for a text, leaves as it is.
+
+    `period` stands for both `starts_at` and `ends_at`, either of which may be given alone. `power_w` is a wish in watts.
+    A booking that charges can be given another end unless `while_charging` says no. `restores` is the version of the
+    booking whose change this one takes back. Without `accepts_lower_power` a move of the depot's that would lower the
+    promised power is refused.
+    """
+
+    period: Period | None = None
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    evse: Evse | None = None
+    vehicle: Vehicle | None = None
+    tokens: Sequence[TokenName] | None = None
+    power_w: int | None = None
+    needs: Needs | None = None
+    plate: str = ""
+    authorization_reference: str = ""
+    restores: int | None = None
+    accepts_lower_power: bool = False
+    while_charging: bool = True
+    message: ReceivedMessage = NO_MESSAGE
+
+    @property
+    def aspects(self) -> frozenset[Aspect]:
+        """What of the booking it touches; see bookings/core/versions.py."""
+        place = (self.period, self.starts_at, self.ends_at, self.evse, self.power_w)
+        who = (self.vehicle, self.tokens, self.needs or None, self.plate or None)
+        asked = {
+            Aspect.PLACE: any(value is not None for value in place),
+            Aspect.VEHICLE: any(value is not None for value in who),
+            Aspect.NAME: bool(self.authorization_reference),
+        }
+        return frozenset(aspect for aspect, is_asked in asked.items() if is_asked)
+
+    def period_of(self, booking: Booking) -> Period:
+        """Raises EndsBeforeStart."""
+        if self.period is not None:
+            return self.period.in_utc()
+        starts_at, ends_at = self.starts_at or booking.starts_at, self.ends_at or booking.ends_at
+        if ends_at <= starts_at:
+            raise EndsBeforeStart("The booking would end before it starts.")
+        return Period(starts_at, ends_at).in_utc()
+
+    def asked(self, booking: Booking, tokens: Sequence[BookingToken] | None) -> Asked:
+        """For the log of asks, with the tokens the booking is to carry."""
+        is_timed = any(value is not None for value in (self.period, self.starts_at, self.ends_at))
+        return Asked(
+            period=self.period_of(booking) if is_timed else None, evse=self.evse, vehicle=self.vehicle, tokens=tokens,
+            power_w=self.power_w, plate=self.plate, authorization_reference=self.authorization_reference,
+            needs=self.needs,
+        )  # fmt: skip
+
+    def on_top_of(self, waiting: BookingRequest) -> ChangeRequest:
+        """The same, in place of an ask that waits, of which it keeps what is asked there in other aspects."""
+        asked = waiting.asked
+        kept: dict[str, Any] = {}
+        if Aspect.PLACE not in self.aspects:
+            kept |= {
+                "period": read_period(asked["period"]) if "period" in asked else None,
+                "evse": Evse.objects.filter(pk=asked.get("evse_id")).first(),
+                "power_w": asked.get("power_w"),
+            }
+        if Aspect.VEHICLE not in self.aspects:
+            tokens = asked.get("tokens")
+            kept |= {
+                "vehicle": Vehicle.objects.filter(pk=asked.get("vehicle_id")).first(),
+                "tokens": [TokenName(**token) for token in tokens] if tokens is not None else None,
+                "needs": Needs.from_json(asked["needs"]) if "needs" in asked else None,
+                "plate": asked.get("plate", ""),
+            }
+        if Aspect.NAME not in self.aspects:
+            kept["authorization_reference"] = asked.get("authorization_reference", "")
+        return replace(self, **kept)
+
+
+def read_period(stored: dict[str, str]) -> Period:
+    """Of BookingRequest.asked. Raises EndsBeforeStart."""
+    try:
+        return Period(datetime.fromisoformat(stored["start"]), datetime.fromisoformat(stored["end"]))
+    except ValueError as broken:
+        raise EndsBeforeStart("The end lies before the start.") from broken
