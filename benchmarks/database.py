@@ -25,7 +25,7 @@ def fresh(name: str) -> Iterator[str]:
 
     The copy is dropped at the end, and so is a migrated database whose migrations have changed since.
     """
-    from config import postgres  # before Django knows its settings
+    from config.embedded import postgres  # before Django knows its settings
 
     server = postgres.use(VAR)
     admin = f"host={server.sockets} port={postgres.PORT} user={postgres.OWNER}"
@@ -45,7 +45,7 @@ def fresh(name: str) -> Iterator[str]:
 
 def environment(sockets: Path, database: str) -> dict[str, str]:
     """What a process of Berth needs to use this database: processes started by a benchmark inherit it."""
-    from config import postgres
+    from config.embedded import postgres  # before Django knows its settings
 
     address = f"postgres://{postgres.OWNER}@/{database}?host={quote(str(sockets))}&port={postgres.PORT}"
     return {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
-from config import postgres
+from config.embedded import postgres
 
 
 def key_of_checkout(var: Path) -> str:

@@ -14,7 +14,8 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from config import keys, logs, postgres
+from config import keys, logs
+from config.embedded import postgres
 
 env = environ.Env()
 

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import structlog
 from django.conf import settings
 
-from config import postgres
+from config.embedded import postgres
 
 logger = structlog.get_logger(__name__)
 

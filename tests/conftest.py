@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
-from config import postgres
+from config.embedded import postgres
 from tests.serving import BerthServer
 
 

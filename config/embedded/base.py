@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db.backends.postgresql import base
 
-from config import postgres
+from config.embedded import postgres
 
 
 class DatabaseWrapper(base.DatabaseWrapper):

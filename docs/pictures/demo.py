@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from config.postgres import Server
+from config.embedded.postgres import Server
 
 ROOT = Path(__file__).parents[2]
 READY = "Berth is ready"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from config import postgres
+from config.embedded import postgres
 from tests.serving import on_test_database
 
 

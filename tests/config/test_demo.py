@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from config.postgres import Server
+from config.embedded.postgres import Server
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from config import postgres
-from config.postgres import DatabaseUnavailable, Server
+from config.embedded import postgres
+from config.embedded.postgres import DatabaseUnavailable, Server
 
 # A command that uses the server of the folder in its first argument until its standard input closes.
 COMMAND = """
 import sys
 from pathlib import Path
-from config import postgres
+from config.embedded import postgres
 server = postgres.use(Path(sys.argv[1]), durable=False)
 print(server.pid(), flush=True)
 sys.stdin.read()

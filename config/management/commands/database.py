@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from config import postgres
+from config.embedded import postgres
 
 PROGRAMS = ("psql", "pg_dump", "pg_restore", "pg_isready")
 # What Django calls a connection's parts, and what PostgreSQL's programs read from the environment.

@@ -10,9 +10,10 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-from config import addresses, logs, postgres
+from config import addresses, logs
 from config.demo_data.places import DEMO_PASSWORDS
 from config.demo_data.refusal import refuse_in_production
+from config.embedded import postgres
 from config.supervisor import Program, Supervisor
 from depots.models import Charger
 from depots.secrets import charger_password_matches

@@ -15,8 +15,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from bookings.pages.live import application as live
-from config import addresses, logs, metrics, postgres
+from config import addresses, logs, metrics
 from config.accepting import Acceptor, Shares
+from config.embedded import postgres
 from config.prefork import Prefork
 
 # An open stream never ends by itself; on a stop it is cut after this long, and the browser connects again.
