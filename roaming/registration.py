@@ -23,8 +23,7 @@ from roaming.models import Delivery, Partner, PartnerToken
 from roaming.ocpi import client, handshake
 from roaming.ocpi.client import Exchange, Http, Peer
 from roaming.ocpi.handshake import Agreed
-from roaming.ocpi.v2_3_0.credentials.schemas import Credentials, CredentialsRole, Role
-from roaming.ocpi.v2_3_0.locations.schemas import BusinessDetails
+from roaming.ocpi.party_credentials import PartyCredentials
 from roaming.outbound.deliveries import unlocked
 from roaming.party_roles import RegistrationError
 
@@ -118,7 +117,9 @@ def _adopt_connection(partner: Partner, agreed: Agreed, now: datetime) -> Partne
 # What a partner does: POST, PUT, DELETE and GET of credentials
 
 
-def register(*, partner: Partner, credentials: Credentials, version: str, now: datetime) -> Credentials:
+def register(
+    *, partner: Partner, credentials: PartyCredentials, version: str, now: datetime
+) -> PartyCredentials:
     """POST credentials: the partner has called with token A. Gives what to answer: its token C.
 
     Calls the partner back first. Raises AlreadyRegistered, WrongParty or CannotAgree, with nothing registered.
@@ -138,7 +139,9 @@ def register(*, partner: Partner, credentials: Credentials, version: str, now: d
     return our_credentials(token_c)
 
 
-def renew(*, partner: Partner, credentials: Credentials, version: str, now: datetime) -> Credentials:
+def renew(
+    *, partner: Partner, credentials: PartyCredentials, version: str, now: datetime
+) -> PartyCredentials:
     """PUT credentials: reads the partner's endpoints again, always, and gives a new token; the old one overlaps.
 
     Raises NotRegistered, WrongParty or CannotAgree, and then everything stays as it was.
@@ -189,7 +192,7 @@ def leave(*, partner: Partner, now: datetime) -> None:
     _converse(lambda http: handshake.take_leave(http, peer, endpoints), now)
 
 
-def credentials_of(token: PartnerToken) -> Credentials:
+def credentials_of(token: PartnerToken) -> PartyCredentials:
     """GET credentials: what we gave the partner, the token that it has called with included.
 
     Never another one: whoever has found a token that was replaced must not be given the one that replaced it.
@@ -197,25 +200,26 @@ def credentials_of(token: PartnerToken) -> Credentials:
     return our_credentials(secrets.decrypt(token.token_encrypted))
 
 
-def our_credentials(token: str) -> Credentials:
+def our_credentials(token: str) -> PartyCredentials:
     """One CPO role for each depot operator we host, one EMSP role for each fleet. Raises RegistrationError for none."""
     hosted = Organisation.objects.filter(is_partner=False).exclude(country_code="").order_by("pk")
     roles = [
-        CredentialsRole(
-            role=role,
-            country_code=organisation.country_code.upper(),
-            party_id=party_id.upper(),
-            business_details=BusinessDetails(name=organisation.name, website=organisation.website or None),
-        )
+        {
+            "role": role,
+            "country_code": organisation.country_code.upper(),
+            "party_id": party_id.upper(),
+            "name": organisation.name,
+            "website": organisation.website,
+        }
         for organisation in hosted
-        for role, party_id in ((Role.CPO, organisation.cpo_party_id), (Role.EMSP, organisation.emsp_party_id))
+        for role, party_id in (("CPO", organisation.cpo_party_id), ("EMSP", organisation.emsp_party_id))
         if party_id
     ]
     if not roles:
         raise RegistrationError(
             "No organisation here has a party id yet: add one with add_organisation --country-code … --cpo-party-id …"
         )
-    return Credentials(token=token, url=handshake.our_versions_url(), roles=roles)
+    return PartyCredentials(token, handshake.our_versions_url(), roles)
 
 
 def peer_of(
@@ -278,9 +282,8 @@ def wake_sender() -> None:
         cursor.execute("SELECT pg_notify(%s, '')", [WAKE_CHANNEL])
 
 
-def _looked_up(partner: Partner, credentials: Credentials, version: str, now: datetime) -> Agreed:
-    roles = handshake.roles_of(credentials)
-    party_roles.check_roles(partner, roles)
+def _looked_up(partner: Partner, credentials: PartyCredentials, version: str, now: datetime) -> Agreed:
+    party_roles.check_roles(partner, credentials.roles)
     peer = Peer(
         credentials.token, partner_id=partner.pk, sends_raw_token=bool(partner.switches.get("raw_token"))
     )
@@ -289,13 +292,17 @@ def _looked_up(partner: Partner, credentials: Credentials, version: str, now: da
         try:
             async with asyncio.timeout(CALL_BACK_S):
                 return await handshake.look_up(
-                    http, peer, credentials.url, expected_roles=partner.expected_roles, versions=[version]
+                    http,
+                    peer,
+                    credentials.versions_url,
+                    expected_roles=partner.expected_roles,
+                    versions=[version],
                 )
         except TimeoutError as error:
             raise handshake.NoUseOfTheirApi("Your versions could not be read: no answer in time") from error
 
     found, endpoints = _converse(look_up, now)
-    return Agreed(credentials.url, found, endpoints, roles, credentials.token)
+    return Agreed(credentials.versions_url, found, endpoints, credentials.roles, credentials.token)
 
 
 def _converse(conversation: Callable[[Http], Awaitable[T]], now: datetime) -> T:

@@ -1,4 +1,4 @@
-"""What a partner tells of a booking, wherever it comes from: a push, the answer to our ask, or a list we fetched.
+"""What a partner tells of its offers and of our bookings, wherever it comes from: a push, an answer, or a list we fetched.
 
 All of it ends here, so that order and repetition do not matter: an older state is dropped, the same one
 changes nothing.
@@ -17,15 +17,15 @@ from bookings.actors import Actor
 from bookings.models import Booking, BookingOption, BookingRequest
 from bookings.operations import RemoteState, adopt_remote
 from roaming import deviations
-from roaming.mirror import places
+from roaming.mirror import partner_offers
+from roaming.mirror.answers import Posted, is_older, received_at, state_of
+from roaming.mirror.kept_objects import BOOKING, BOOKING_LOCATION, keep
+from roaming.mirror.values import ToldBooking, ToldOffer
 from roaming.models import Delivery, Partner, PartnerObject
-from roaming.ocpi.v2_3_0.bookings import reading, schemas
-from roaming.ocpi.v2_3_0.bookings.emsp_mapping import Posted, is_older, received_at, state_in
-from roaming.ocpi.wire import UnreadableError
-from roaming.switches import switch
+from roaming.ocpi.dialect import dialect_of
+from roaming.ocpi.wire import Read, UnreadableError
 
 logger = structlog.get_logger(__name__)
-BOOKING, BOOKING_LOCATION = "booking", "booking_location"
 MOST_UNMATCHED, MOST_OFFERS = 500, 5_000
 
 
@@ -43,28 +43,33 @@ class AdoptedOffer:
     is_new: bool
 
 
-def adopt(
-    partner: Partner, raw: dict[str, Any], *, reason: str = "", answers: int | None = None, now: datetime
+def adopt_booking(
+    partner: Partner,
+    read: Read[ToldBooking],
+    raw: dict[str, Any],
+    *,
+    reason: str = "",
+    answers: int | None = None,
+    now: datetime,
 ) -> Adopted:
-    """Take over a Booking as a partner told it; what is older than known is dropped. Raises UnreadableError.
+    """Take over a booking as a partner told it, with the message itself; what is older than known is dropped.
 
-    `answers` is the ask to which it was the answer, when it did not come by itself.
+    `answers` is the request to which it was the answer, when it did not come by itself.
     """
-    told_as = reading.read_booking(raw, power_unit=str(switch(partner, "timeslot_power_unit")))
-    told = told_as.value
+    told = read.value
     with transaction.atomic():
-        kept, is_new = keep(partner, BOOKING, told.country_code, told.party_id, told.id, raw, now=now)
-        if not is_new and _is_stale(kept, told):
-            return Adopted(booking_of(partner, told.id, told.request_id), is_new=False)
+        kept, is_new = keep(partner, BOOKING, (told.country_code, told.party_id), told.id, raw, now=now)
         booking = booking_of(partner, told.id, told.request_id)
+        if not is_new and _is_stale(partner, kept, told):
+            return Adopted(booking, is_new=False)
         kept.raw, kept.last_updated, kept.received_at = raw, told.last_updated, now
         kept.is_unmatched = booking is None
         kept.save()
         if booking is not None:
-            _take_over(booking, told, reason, answers, now)
+            _take_over(partner, booking, told, reason, answers, now)
         elif is_new:
             _forget_unmatched(partner)
-    names = list(told_as.deviations)
+    names = list(read.deviations)
     if booking is None and is_new:
         names.append("booking.never_asked_for")
         logger.warning("a partner told of a booking nobody asked for", partner=partner.pk, booking=told.id)
@@ -72,79 +77,25 @@ def adopt(
     return Adopted(booking, is_new)
 
 
-def adopt_offer(partner: Partner, raw: dict[str, Any], *, now: datetime) -> AdoptedOffer:
-    """Take over a BookingLocation, as `adopt` does a Booking. Raises UnreadableError."""
-    told_as = reading.read_booking_location(raw, power_unit=str(switch(partner, "timeslot_power_unit")))
-    told = told_as.value
+def adopt_offer(
+    partner: Partner, read: Read[ToldOffer], raw: dict[str, Any], *, now: datetime
+) -> AdoptedOffer:
+    """Take over an offer, as `adopt_booking` does a booking. Raises UnreadableError."""
+    told = read.value
+    owner = (told.country_code, told.party_id)
     with transaction.atomic():
-        kept, is_new = keep(
-            partner, BOOKING_LOCATION, told.country_code, told.party_id, told.id, raw, now=now
-        )
+        kept, is_new = keep(partner, BOOKING_LOCATION, owner, told.code, raw, now=now)
         if is_new:
             _check_room(partner)
-        option = places.option_of(partner, told.country_code, told.party_id, told.id)
-        is_older = kept.last_updated is not None and told.last_updated < kept.last_updated
-        if option is not None and is_older and not option.is_withdrawn:
+        option = partner_offers.option_of(partner, *owner, told.code)
+        is_old = kept.last_updated is not None and told.last_updated < kept.last_updated
+        if option is not None and is_old and not option.is_withdrawn:
             return AdoptedOffer(option, is_new=False)
         kept.raw, kept.last_updated, kept.received_at = raw, told.last_updated, now
         kept.save()
-        option = places.keep_booking_location(partner, told, now=now)
-    deviations.count(partner, told_as.deviations)
+        option = partner_offers.keep_offer(partner, told, now=now)
+    deviations.count(partner, read.deviations)
     return AdoptedOffer(option, is_new)
-
-
-def keep(
-    partner: Partner,
-    kind: str,
-    country_code: str,
-    party_id: str,
-    key: str,
-    raw: dict[str, Any],
-    *,
-    now: datetime,
-) -> tuple[PartnerObject, bool]:
-    """The kept copy of a partner's object, locked, and whether it was made just now. Needs a transaction."""
-    found = find_kept(partner, kind, country_code, party_id, key, lock=True)
-    if found is not None:
-        return found, False
-    made = PartnerObject(
-        partner=partner,
-        kind=kind,
-        country_code=country_code,
-        party_id=party_id,
-        key=key,
-        raw=raw,
-        received_at=now,
-    )
-    PartnerObject.objects.bulk_create([made], ignore_conflicts=True)
-    found = find_kept(partner, kind, country_code, party_id, key, lock=True)
-    assert found is not None  # made by us or by whoever was quicker
-    return found, found.received_at == now and found.last_updated is None
-
-
-def find_kept(
-    partner: Partner, kind: str, country_code: str, party_id: str, key: str, *, lock: bool = False
-) -> PartnerObject | None:
-    rows = PartnerObject.objects.filter(
-        partner=partner,
-        kind=kind,
-        country_code__iexact=country_code,
-        party_id__iexact=party_id,
-        key__iexact=key,
-    )
-    return (rows.select_for_update(no_key=True) if lock else rows).first()
-
-
-def find_kept_booking(
-    partner: Partner, country_code: str, party_id: str, any_id: str, *, lock: bool = False
-) -> PartnerObject | None:
-    """By the partner's id of it, else by our request_id: their paths carry either (ocpi.md §4, row 3)."""
-    by_id = find_kept(partner, BOOKING, country_code, party_id, any_id, lock=lock)
-    if by_id is not None:
-        return by_id
-    rows = PartnerObject.objects.filter(partner=partner, kind=BOOKING, raw__request_id__iexact=any_id)
-    rows = rows.filter(country_code__iexact=country_code, party_id__iexact=party_id)
-    return (rows.select_for_update(no_key=True) if lock else rows).first()
 
 
 def booking_of(partner: Partner, remote_id: str, request_id: str) -> Booking | None:
@@ -156,34 +107,41 @@ def booking_of(partner: Partner, remote_id: str, request_id: str) -> Booking | N
     )
 
 
+def known_entries(partner: Partner, booking: Booking) -> list[str]:
+    """When the entries were received that a partner's history of a booking has by now (answers.received_at)."""
+    rows = PartnerObject.objects.filter(partner=partner, kind=BOOKING, key__iexact=booking.remote_id)
+    for kept in rows if booking.remote_id else ():
+        try:
+            return received_at(dialect_of(partner).read_booking(partner, kept.raw).value)
+        except UnreadableError:
+            continue
+    return []
+
+
 def _take_over(
-    booking: Booking, told: schemas.Booking, reason: str, answers: int | None, now: datetime
+    partner: Partner,
+    booking: Booking,
+    told: ToldBooking,
+    reason: str,
+    answers: int | None,
+    now: datetime,
 ) -> None:
-    def read(locked: Booking, ask: BookingRequest | None) -> RemoteState:
-        return state_in(told, locked, ask, _posted(ask, answers) if ask else None, reason=reason)
+    def read(locked: Booking, request: BookingRequest | None) -> RemoteState:
+        posted = _posted(partner, request, answers) if request else None
+        return state_of(told, locked, request, posted, reason=reason)
 
     actor = Actor.partner(told.country_code, told.party_id)
     adopt_remote(booking_id=booking.pk, state=read, actor=actor, now=now)
 
 
-def _posted(ask: BookingRequest, answers: int | None) -> Posted | None:
-    """What the partner may have got of an ask (our_requests.py); None while it has got nothing."""
-    row = Delivery.objects.filter(kind=Delivery.Kind.REQUEST, object_id=ask.pk).only("delivered").first()
+def _posted(partner: Partner, request: BookingRequest, answers: int | None) -> Posted | None:
+    """What the partner may have got of a request (our_requests.py); None while it has got nothing."""
+    row = Delivery.objects.filter(kind=Delivery.Kind.REQUEST, object_id=request.pk).only("delivered").first()
     so_far = (row.delivered or {}) if row else {}
     if not so_far.get("posts") or "sent" not in so_far:
         return None
-    return Posted(so_far["sent"], tuple(so_far.get("known", ())), is_answered=ask.pk == answers)
-
-
-def known_entries(partner: Partner, booking: Booking) -> list[str]:
-    """When the entries were received that a partner's history of a booking has by now (emsp_mapping.received_at)."""
-    rows = PartnerObject.objects.filter(partner=partner, kind=BOOKING, key__iexact=booking.remote_id)
-    for kept in rows if booking.remote_id else ():
-        try:
-            return received_at(reading.read_booking(kept.raw).value)
-        except UnreadableError:
-            continue
-    return []
+    sent = dialect_of(partner).read_request(so_far["sent"])
+    return Posted(sent, tuple(so_far.get("known", ())), is_answered=request.pk == answers)
 
 
 def _forget_unmatched(partner: Partner) -> None:
@@ -201,8 +159,8 @@ def _check_room(partner: Partner) -> None:
         raise UnreadableError("", f"a partner may tell of {MOST_OFFERS} offers")
 
 
-def _is_stale(kept: PartnerObject, told: schemas.Booking) -> bool:
+def _is_stale(partner: Partner, kept: PartnerObject, told: ToldBooking) -> bool:
     try:
-        return is_older(told, reading.read_booking(kept.raw).value)
+        return is_older(told, dialect_of(partner).read_booking(partner, kept.raw).value)
     except UnreadableError:
         return False

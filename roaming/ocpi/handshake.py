@@ -9,13 +9,11 @@ from typing import Any
 from django.conf import settings
 
 from roaming.ocpi.client import CallFailed, Http, Peer, Refused, Unreachable
+from roaming.ocpi.dialect import DIALECTS
+from roaming.ocpi.party_credentials import PartyCredentials
 from roaming.ocpi.url_guard import HostileAddress, check_url
-from roaming.ocpi.v2_3_0.credentials.reading import read_credentials, read_version_details, read_versions
-from roaming.ocpi.v2_3_0.credentials.schemas import Credentials
+from roaming.ocpi.versions import read_versions
 from roaming.ocpi.wire import UnreadableError
-
-# Best first. A version stands here when its folder exists.
-VERSIONS = ("2.3.0",)
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ async def look_up(
     versions_url: str,
     *,
     expected_roles: Iterable[str],
-    versions: Iterable[str] = VERSIONS,
+    versions: Iterable[str] = tuple(DIALECTS),
 ) -> tuple[str, list[dict[str, str]]]:
     """The best version both know and its endpoints. Raises CannotAgree.
 
@@ -80,11 +78,10 @@ async def look_up(
         )
     try:
         check_url(urls[version])
-        details = read_version_details((await http.call(peer, "GET", urls[version])).data).value
-        endpoints = [
-            {"identifier": e.identifier, "role": e.role.value, "url": check_url(e.url)}
-            for e in details.endpoints
-        ]
+        answer = await http.call(peer, "GET", urls[version])
+        endpoints = DIALECTS[version].read_endpoints(answer.data)
+        for endpoint in endpoints:
+            check_url(endpoint["url"])
     except (CallFailed, HostileAddress, UnreadableError) as failure:
         raise _no_use(f"Your version {version} could not be read", failure) from failure
     _require(endpoints, expected_roles)
@@ -101,20 +98,21 @@ async def introduce(
     peer: Peer,
     versions_url: str,
     *,
-    credentials: Credentials,
+    credentials: PartyCredentials,
     expected_roles: Iterable[str],
     method: str = "POST",
 ) -> Agreed:
     """Register with a partner whose token A `peer` holds (PUT: renew). Raises CannotAgree, Refused, Unreachable."""
     version, endpoints = await look_up(http, peer, versions_url, expected_roles=expected_roles)
     url = credentials_url(endpoints)
-    answer = await http.call(peer, method, url, body=credentials.wire())
+    dialect = DIALECTS[version]
+    answer = await http.call(peer, method, url, body=dialect.write_credentials(credentials))
     try:
-        theirs = read_credentials(answer.data).value
-        check_url(theirs.url)
+        theirs = dialect.read_credentials(answer.data).value
+        check_url(theirs.versions_url)
     except (UnreadableError, HostileAddress) as error:
         raise Unreachable(f"the partner's credentials cannot be read: {error}") from error
-    return Agreed(theirs.url, version, endpoints, roles_of(theirs), theirs.token)
+    return Agreed(theirs.versions_url, version, endpoints, theirs.roles, theirs.token)
 
 
 async def take_leave(http: Http, peer: Peer, endpoints: list[dict[str, str]]) -> None:
@@ -132,18 +130,6 @@ def credentials_url(endpoints: list[dict[str, str]]) -> str:
         if endpoint["identifier"].lower() == "credentials":
             return endpoint["url"]
     raise EndpointMissing("Your version details list no credentials endpoint.")
-
-
-def roles_of(credentials: Credentials) -> list[dict[str, str]]:
-    return [
-        {
-            "role": role.role.value,
-            "country_code": role.country_code.upper(),
-            "party_id": role.party_id.upper(),
-            "name": role.business_details.name if role.business_details else "",
-        }
-        for role in credentials.roles
-    ]
 
 
 def _require(endpoints: list[dict[str, str]], expected_roles: Iterable[str]) -> None:

@@ -23,11 +23,11 @@ from bookings.models import Booking, BookingRequest, BookingStatus
 from bookings.operations import RemoteState, adopt_remote
 from bookings.signals import partner_asked
 from roaming import registration
-from roaming.mirror import places, remote_bookings
+from roaming.mirror import partner_offers, remote_bookings
 from roaming.models import Delivery, Partner
-from roaming.ocpi.client import Answer, Peer, Refused, Unreachable, joined
+from roaming.ocpi.client import Answer, Peer, Refused, Unreachable
+from roaming.ocpi.dialect import Dialect, dialect_of
 from roaming.ocpi.times import time_out
-from roaming.ocpi.v2_3_0.bookings.emsp_mapping import request_out
 from roaming.ocpi.wire import UnreadableError
 from roaming.outbound import deliveries
 from roaming.outbound.deliveries import Lease
@@ -53,6 +53,11 @@ class Turn:
     request_id: str
     since: str
     is_repeated: bool
+    dialect: Dialect
+
+    def is_about(self, raw: Any) -> bool:
+        """Whether this is the booking, of a partner's list, that is asked for."""
+        return self.dialect.request_id_of(raw).upper() == self.request_id.upper()
 
 
 @receiver(partner_asked, dispatch_uid="roaming.outbound.our_requests")
@@ -88,11 +93,12 @@ def begin(lease: Lease, *, now: datetime) -> Turn | None:
         _give_up(ask, "The partner did not answer in time.", now)
         deliveries.unchanged(lease)
         return None
-    url = row.partner.endpoint("bookings", "SENDER")
+    dialect = dialect_of(row.partner)
     looks = so_far["watching"] or so_far["posts"] >= 2
     if not looks and not so_far["posts"]:
         try:
-            body = request_out(ask.booking, ask, places.only_evse_uid(ask.booking.option)).wire()
+            only_evse = partner_offers.only_evse_uid(ask.booking.option)
+            body = dialect.write_request(ask.booking, ask, only_evse)
         except ValueError as error:
             _give_up(ask, str(error), now)
             deliveries.unchanged(lease)
@@ -106,11 +112,12 @@ def begin(lease: Lease, *, now: datetime) -> Turn | None:
     return Turn(
         lease,
         peer,
-        url,
+        dialect.bookings_url(row.partner),
         None if looks else so_far["sent"],
         ask.booking.request_id,
         so_far["since"],
         so_far["posts"] > 1,
+        dialect,
     )
 
 
@@ -119,9 +126,7 @@ def answered(turn: Turn, answer: Answer, *, now: datetime) -> str:
     partner = _heard(turn, now)
     with transaction.atomic():
         try:
-            remote_bookings.adopt(
-                partner, _object(answer.data), reason=answer.message, answers=turn.lease.object_id, now=now
-            )
+            _adopt(partner, answer.data, reason=answer.message, answers=turn.lease.object_id, now=now)
         except UnreadableError as error:
             # It was understood and carried out, but we cannot read what came of it: their list may be clearer.
             _later(turn.lease, {"posts": 2, "watching": False}, f"unreadable answer: {error}", now)
@@ -135,7 +140,7 @@ def found(turn: Turn, raw: dict[str, Any] | None, *, now: datetime) -> str:
     with transaction.atomic():
         if raw is not None:
             try:
-                remote_bookings.adopt(partner, raw, now=now)
+                _adopt(partner, raw, now=now)
                 return _after(turn, partner, now)
             except UnreadableError as error:
                 _later(turn.lease, {"posts": 2}, f"unreadable booking: {error}", now)
@@ -158,7 +163,7 @@ def refused(turn: Turn, refusal: Refused, *, now: datetime) -> str:
         _did_not_count(turn)
         deliveries.failed(turn.lease, refusal, now=now)
         return ""
-    _heard(turn, now)
+    partner = _heard(turn, now)
     with transaction.atomic():
         ask = BookingRequest.objects.select_related("booking__option").get(pk=turn.lease.object_id)
         if ask.decision == Decision.PENDING and turn.is_repeated and turn.body is not None:
@@ -180,7 +185,7 @@ def refused(turn: Turn, refusal: Refused, *, now: datetime) -> str:
             )
             adopt_remote(booking_id=ask.booking_id, state=state, actor=Actor(ActorKind.PARTNER, ""), now=now)
         deliveries.succeeded(turn.lease, now=now)
-    return _offer_url(turn, ask)
+    return _offer_url(partner, ask)
 
 
 def lost(turn: Turn, failure: Unreachable, *, now: datetime) -> None:
@@ -197,7 +202,16 @@ def lost(turn: Turn, failure: Unreachable, *, now: datetime) -> None:
 def offer_read(turn: Turn, raw: Any, *, now: datetime) -> None:
     """The offer as it is after a refusal: its calendar was out of date (ocpi.md §7, row 20)."""
     partner = Partner.objects.select_related("organisation").get(pk=turn.lease.partner_id)
-    remote_bookings.adopt_offer(partner, _object(raw), now=now)
+    told = _object(raw)
+    remote_bookings.adopt_offer(partner, dialect_of(partner).read_offer(partner, told), told, now=now)
+
+
+def _adopt(
+    partner: Partner, raw: Any, *, reason: str = "", answers: int | None = None, now: datetime
+) -> None:
+    told = _object(raw)
+    read = dialect_of(partner).read_booking(partner, told)
+    remote_bookings.adopt_booking(partner, read, told, reason=reason, answers=answers, now=now)
 
 
 def _heard(turn: Turn, now: datetime) -> Partner:
@@ -226,12 +240,11 @@ def _after(turn: Turn, partner: Partner, now: datetime) -> str:
         )
         return ""
     deliveries.succeeded(turn.lease, now=now)
-    return _offer_url(turn, ask) if ask.decision == Decision.DECLINED else ""
+    return _offer_url(partner, ask) if ask.decision == Decision.DECLINED else ""
 
 
-def _offer_url(turn: Turn, ask: BookingRequest) -> str:
-    base = turn.url.partition("?")[0]
-    return joined(base, "booking_locations", ask.booking.option.code)
+def _offer_url(partner: Partner, ask: BookingRequest) -> str:
+    return dialect_of(partner).offers_url(partner, ask.booking.option.code)
 
 
 def _later(lease: Lease, so_far: dict[str, Any], error: str, now: datetime) -> None:

@@ -17,14 +17,12 @@ from django.db.models import Q
 
 from depots.models import Organisation
 from roaming import deviations, registration
-from roaming.mirror import places, remote_bookings
+from roaming.mirror import partner_offers, places, remote_bookings
+from roaming.mirror.values import ToldOffer, ToldPlace
 from roaming.models import Partner
-from roaming.ocpi.client import CallFailed, Http, Party, Peer, joined
+from roaming.ocpi.client import CallFailed, Http, Party, Peer
+from roaming.ocpi.dialect import dialect_of
 from roaming.ocpi.times import time_out
-from roaming.ocpi.v2_3_0.bookings.reading import read_booking_location
-from roaming.ocpi.v2_3_0.bookings.schemas import BookingLocation
-from roaming.ocpi.v2_3_0.locations.reading import read_location
-from roaming.ocpi.v2_3_0.locations.schemas import Location
 from roaming.ocpi.wire import UnreadableError
 from roaming.outbound import deliveries
 
@@ -124,7 +122,7 @@ def finished(pull: Pull, *, now: datetime) -> None:
         partner = Partner.objects.select_related("organisation").get(pk=pull.partner_id)
         if pull.is_complete:
             for party in {crawl.party for crawl in pull.crawls if crawl.kind == "booking_location"}:
-                places.withdraw_missing(
+                partner_offers.withdraw_missing(
                     partner, *party, seen=pull.seen.get(party, set()), before=pull.started_at
                 )
         partner = Partner.objects.select_for_update(no_key=True).get(pk=pull.partner_id)
@@ -163,35 +161,36 @@ def _keep(partner: Partner, crawl: Crawl, pull: Pull, raw: Any, now: datetime) -
     """Store one object; gives the names of what was odd. Raises UnreadableError."""
     if len(json.dumps(raw)) > LARGEST_OBJECT:
         raise UnreadableError("", f"is larger than {LARGEST_OBJECT} bytes")
+    dialect = dialect_of(partner)
     if crawl.kind == "booking":
-        remote_bookings.adopt(partner, raw if isinstance(raw, dict) else {}, now=now)
+        told = raw if isinstance(raw, dict) else {}
+        remote_bookings.adopt_booking(partner, dialect.read_booking(partner, told), told, now=now)
         return []
     if crawl.kind == "location":
-        return _keep_location(partner, crawl, raw, now)
-    offer = read_booking_location(raw).value
-    if not _is_of(offer, crawl.party):
+        return _keep_place(partner, crawl, raw)
+    offer = dialect.read_offer(partner, raw)
+    if not _is_of(offer.value, crawl.party):
         return ["booking_location.of_another_party"]
-    pull.seen.setdefault(crawl.party, set()).add(offer.id)
-    adopted = remote_bookings.adopt_offer(partner, raw, now=now)
+    pull.seen.setdefault(crawl.party, set()).add(offer.value.code)
+    adopted = remote_bookings.adopt_offer(partner, offer, raw, now=now)
     # Locations are read before; of a push they may follow.
     return ["booking_location.location_not_told"] if places.is_stub(adopted.option.depot) else []
 
 
-def _keep_location(partner: Partner, crawl: Crawl, raw: Any, now: datetime) -> list[str]:
-    location = read_location(raw)
-    if not _is_of(location.value, crawl.party):
+def _keep_place(partner: Partner, crawl: Crawl, raw: Any) -> list[str]:
+    place = dialect_of(partner).read_place(raw)
+    if not _is_of(place.value, crawl.party):
         return ["location.of_another_party"]
-    is_partial = "evse.unreadable" in location.deviations
-    depot = places.keep_location(partner, location.value, is_partial=is_partial, now=now)
-    if location.value.time_zone is None:
+    depot = places.keep_place(partner, place.value)
+    if place.value.time_zone is None:
         logger.warning(
             "a depot has no time zone that can be read", depot=depot.code, shown_in=depot.time_zone
         )
-    return list(location.deviations)
+    return list(place.deviations)
 
 
-def _is_of(told: Location | BookingLocation, party: Party) -> bool:
-    """Objects of other owners in a list are left alone (ocpi.md §2.8)."""
+def _is_of(told: ToldPlace | ToldOffer, party: Party) -> bool:
+    """Objects of other owners in a list are left alone: a hub's platform lists those of all it connects."""
     return (told.country_code.upper(), told.party_id.upper()) == party
 
 
@@ -211,10 +210,9 @@ def _our_parties(partner: Partner) -> list[Party | None]:
 
 
 def _list_url(partner: Partner, kind: str) -> str:
-    if kind == "location":
-        return partner.endpoint("locations", "SENDER")
-    base = partner.endpoint("bookings", "SENDER")
-    return joined(base, "booking_locations") if base and kind == "booking_location" else base
+    dialect = dialect_of(partner)
+    lists = {"location": dialect.places_url, "booking_location": dialect.offers_url}
+    return lists.get(kind, dialect.bookings_url)(partner)
 
 
 def _splay(partner: Partner) -> timedelta:

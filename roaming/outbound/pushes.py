@@ -9,26 +9,24 @@ from typing import Any
 
 import structlog
 
-from bookings.models import Booking, BookingOption
+from bookings.models import BookingOption
 from depots.models import Agreement
-from roaming import access, registration
+from roaming import access, published, registration
 from roaming.models import Delivery, Partner
-from roaming.ocpi.client import Party, joined
-from roaming.ocpi.v2_3_0 import present
+from roaming.ocpi.client import Party
+from roaming.ocpi.dialect import dialect_of
 from roaming.outbound import deliveries
 from roaming.outbound.deliveries import Lease, Push
-from roaming.switches import switch
+from roaming.published import owner_of
 
 logger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A BookingLocation as it goes out, made once for all partners to whom it is the same."""
+    """An offer as it goes out, made once for all partners to whom it is the same."""
 
-    country_code: str
-    party_id: str
-    id: str
+    option: BookingOption
     body: dict[str, Any]
     digest: str
     is_visible: bool
@@ -37,15 +35,14 @@ class Offer:
 def booking_written(lease: Lease) -> Push | None:
     """The PUT of a booking; None when there is nothing to send, and then it is settled."""
     partner = Partner.objects.select_related("organisation").get(pk=lease.partner_id)
-    base = partner.endpoint("bookings", "RECEIVER")
-    told = present.booking(partner, lease.object_id) if base else None
-    if told is None:
+    dialect = dialect_of(partner)
+    booking = published.booking(partner, lease.object_id)
+    url = dialect.booking_url(partner, booking) if booking else ""
+    if booking is None or not url:
         deliveries.unchanged(lease)
         return None
-    by_request = switch(partner, "booking_path_id") == "request_id"
-    url = joined(base, told.country_code, told.party_id, told.request_id if by_request else told.id)
-    customer = Booking.objects.values_list("customer_country", "customer_party").get(pk=lease.object_id)
-    return _push(partner, lease, told.wire(), url, (told.country_code, told.party_id), customer)
+    customer = (booking.customer_country, booking.customer_party)
+    return _push(partner, lease, dialect.write_booking(booking), url, owner_of(booking.depot), customer)
 
 
 def offers_written(leases: list[Lease], *, now: datetime) -> list[Push]:
@@ -79,34 +76,34 @@ class _Offers:
         for depot_id, guest_id in own.values_list("depot_id", "guest_id"):
             guests.setdefault(depot_id, set()).add(guest_id)
         self._guests = {option: guests.get(depot, set()) for option, depot in depots.items()}
-        self._made: dict[tuple[int, int | None], Offer | None] = {}
+        self._made: dict[tuple[int, int | None, str], Offer | None] = {}
 
     def for_partner(self, partner: Partner, option_id: int, now: datetime) -> Offer | None:
         own = partner.organisation_id if partner.organisation_id in self._guests.get(option_id, ()) else None
-        if (option_id, own) not in self._made:
-            self._made[option_id, own] = _offer(partner, option_id, now)
-        return self._made[option_id, own]
+        key = (option_id, own, partner.version)
+        if key not in self._made:
+            self._made[key] = _offer(partner, option_id, now)
+        return self._made[key]
 
 
 def _offer(partner: Partner, option_id: int, now: datetime) -> Offer | None:
-    told = present.booking_location(partner, option_id, now=now)
-    if told is None:
+    offer = published.offer(partner, option_id, now=now)
+    if offer is None:
         return None
-    body = told.wire()
-    # Only an offer without calendars may be one that is not to be seen any more.
-    is_visible = bool(told.calendars) or access.options(partner, now=now).filter(pk=option_id).exists()
-    return Offer(told.country_code, told.party_id, told.id, body, deliveries.digest(body), is_visible)
+    body = dialect_of(partner).write_offer(offer)
+    # Only an offer without free time may be one that is not to be seen any more.
+    is_visible = bool(offer.timeslots) or access.options(partner, now=now).filter(pk=option_id).exists()
+    return Offer(offer.option, body, deliveries.digest(body), is_visible)
 
 
 def _offer_push(partner: Partner, row: Delivery, lease: Lease, offers: _Offers, now: datetime) -> Push | None:
-    base = partner.endpoint("bookings", "RECEIVER")
-    offer = offers.for_partner(partner, lease.object_id, now) if base else None
-    if offer is None or (row.delivered is None and not offer.is_visible):
+    offer = offers.for_partner(partner, lease.object_id, now)
+    url = dialect_of(partner).offer_url(partner, offer.option) if offer else ""
+    if offer is None or not url or (row.delivered is None and not offer.is_visible):
         return None  # never told of, and not to be told of any more
     if row.delivered is not None and row.delivered.get("digest") == offer.digest:
         return None
-    url = joined(base, offer.country_code, offer.party_id, "booking_locations", offer.id)
-    owner = (offer.country_code, offer.party_id)
+    owner = owner_of(offer.option.depot)
     return _push(partner, lease, offer.body, url, owner, _customer(partner), offer.digest)
 
 

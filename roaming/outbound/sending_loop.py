@@ -187,11 +187,8 @@ class _Loop:
         """Our booking in the partner's list (S4), found by the request_id we gave it; the lease is kept up meanwhile."""
         async for page in self._http.pages(turn.peer, turn.url, {"date_from": turn.since}):
             for raw in page:
-                if (
-                    isinstance(raw, dict)
-                    and str(raw.get("request_id", "")).upper() == turn.request_id.upper()
-                ):
-                    return raw
+                if turn.is_about(raw):
+                    return dict(raw)
             lease = await self._held(turn.lease)
             if lease is None:
                 raise Unreachable("somebody else looks for it", maybe_received=False)

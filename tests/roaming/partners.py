@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import count
 from typing import Any
 
@@ -15,7 +16,9 @@ from bookings.models import BookingOption
 from depots.models import Organisation
 from depots.periods import Period
 from depots.secrets import encrypt, hash_token, new_token
+from roaming.mirror import remote_bookings
 from roaming.models import Partner, PartnerToken
+from roaming.ocpi.dialect import dialect_of
 from roaming.ocpi.times import time_out
 from tests.factories import NOW
 
@@ -145,3 +148,14 @@ def pages(caller: Caller, path: str, query: dict[str, Any]) -> Iterator[list[Any
         if "Link" not in answer:
             return
         answer = caller.get(answer["Link"].split(">")[0].lstrip("<").partition("8000")[2])
+
+
+def adopt_booking(partner: Partner, raw: dict[str, Any], *, now: datetime) -> remote_bookings.Adopted:
+    """A booking as a partner sends it, read in its dialect and taken over."""
+    read = dialect_of(partner).read_booking(partner, raw)
+    return remote_bookings.adopt_booking(partner, read, raw, now=now)
+
+
+def adopt_offer(partner: Partner, raw: dict[str, Any], *, now: datetime) -> remote_bookings.AdoptedOffer:
+    read = dialect_of(partner).read_offer(partner, raw)
+    return remote_bookings.adopt_offer(partner, read, raw, now=now)

@@ -11,15 +11,17 @@ from django.utils import timezone
 from bookings.models import Booking, BookingOption, BookingRequest
 from bookings.operations import cancel_booking
 from roaming.mirror import remote_bookings
+from roaming.mirror.answers import Posted, decision_of
 from roaming.models import Delivery, Partner, PartnerObject
 from roaming.ocpi.client import Peer, Refused
-from roaming.ocpi.v2_3_0.bookings.emsp_mapping import Posted, decision_in
+from roaming.ocpi.v2_3_0.bookings import emsp_mapping
+from roaming.ocpi.v2_3_0.bookings.emsp_mapping import booking_in
 from roaming.ocpi.v2_3_0.bookings.reading import read_booking
 from roaming.ocpi.wire import UnreadableError
 from roaming.outbound import our_requests, pulls
 from roaming.outbound.deliveries import Lease
 from tests.factories import DISPATCHER, NOW, at, book_slot, change_slot, make_fleet, make_vehicle, slot
-from tests.roaming.partners import make_partner
+from tests.roaming.partners import adopt_booking, adopt_offer, make_partner
 from tests.roaming.test_receiver import booking, location, offer, z
 
 pytestmark = pytest.mark.django_db
@@ -84,7 +86,7 @@ def confirmed(partner: Partner, ours: Booking) -> dict[str, Any]:
     """The first ask, posted and granted; gives its entry."""
     _, body = post(ours.requests.get())
     granted = entry(body)
-    remote_bookings.adopt(partner, told(ours, granted, minute=1), now=NOW)
+    adopt_booking(partner, told(ours, granted, minute=1), now=NOW)
     assert Booking.objects.get().status == "confirmed"
     return granted
 
@@ -100,7 +102,7 @@ def test_a_push_settles_no_ask_that_was_not_sent(partner: Partner, ours: Booking
     first = confirmed(partner, ours)
     ask = change(ours, power_w=100_000)
 
-    remote_bookings.adopt(partner, told(ours, first, minute=2), now=NOW)
+    adopt_booking(partner, told(ours, first, minute=2), now=NOW)
 
     assert pending(ours) == ask
 
@@ -110,14 +112,12 @@ def test_a_push_that_crosses_an_ask_does_not_settle_it(partner: Partner, ours: B
     ask = change(ours, power_w=100_000)
     _, body = post(ask)
 
-    remote_bookings.adopt(partner, told(ours, first, minute=2), now=NOW)
+    adopt_booking(partner, told(ours, first, minute=2), now=NOW)
     assert pending(ours) == ask
     waiting = entry(body, "PENDING", "2030-01-15T08:03:00Z")
-    remote_bookings.adopt(partner, told(ours, first, waiting, minute=3), now=NOW)
+    adopt_booking(partner, told(ours, first, waiting, minute=3), now=NOW)
     assert pending(ours) == ask
-    remote_bookings.adopt(
-        partner, told(ours, first, {**waiting, "request_status": "DECLINED"}, minute=4), now=NOW
-    )
+    adopt_booking(partner, told(ours, first, {**waiting, "request_status": "DECLINED"}, minute=4), now=NOW)
 
     ask.refresh_from_db()
     assert ask.decision == "declined"
@@ -138,7 +138,7 @@ def test_the_ask_that_waits_is_read_under_the_lock(
         return seen
 
     monkeypatch.setattr(remote_bookings, "booking_of", find_and_lose_time)
-    remote_bookings.adopt(partner, told(ours, entry(body), minute=1), now=NOW)
+    adopt_booking(partner, told(ours, entry(body), minute=1), now=NOW)
 
     made[0].refresh_from_db()
     assert made[0].decision == "pending"
@@ -163,7 +163,7 @@ def test_the_second_cancellation_is_not_answered_by_the_first(partner: Partner, 
     assert once is not None
     _, body = post(once)
     refusal = entry(body, "DECLINED", "2030-01-15T08:02:00Z")
-    remote_bookings.adopt(partner, told(ours, first, refusal, minute=2), now=NOW)
+    adopt_booking(partner, told(ours, first, refusal, minute=2), now=NOW)
     once.refresh_from_db()
     assert once.decision == "declined"
     cancel_booking(booking_id=ours.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=timezone.now())
@@ -171,7 +171,7 @@ def test_the_second_cancellation_is_not_answered_by_the_first(partner: Partner, 
     assert again is not None
     post(again)
 
-    remote_bookings.adopt(partner, told(ours, first, refusal, minute=3), now=NOW)
+    adopt_booking(partner, told(ours, first, refusal, minute=3), now=NOW)
 
     again.refresh_from_db()
     assert again.decision == "pending"
@@ -182,7 +182,7 @@ def test_the_same_message_is_sent_again_though_the_booking_has_moved(partner: Pa
     ask = change(ours, power_w=100_000)
     _, body = post(ask)
     moved = {"start_date_time": z(at(15)), "end_date_time": z(at(16))}
-    remote_bookings.adopt(partner, told(ours, minute=2, period=moved), now=NOW)
+    adopt_booking(partner, told(ours, minute=2, period=moved), now=NOW)
     assert Booking.objects.get().period == slot(15, 16)
 
     _, again = post(ask)
@@ -199,6 +199,7 @@ BODY = {
     "period": PERIOD, "authorization_reference": "A", "power_required": 100, "booking_option": {"evse_uid": "E-1"},
     "tokens": [{"country_code": "DE", "party_id": "NFE", "uid": "04AA", "type": "RFID", "contract_id": "C"}],
 }  # fmt: skip
+SENT = emsp_mapping.request_in(BODY)
 EARLY, LATE = "2030-01-15T08:00:01Z", "2030-01-15T08:00:09Z"
 
 
@@ -225,9 +226,9 @@ def test_an_entry_answers_what_it_repeats(
 ) -> None:
     ask = BookingRequest(kind=CHANGE, decision="pending", asked={"power_w": 100_000})
     body = {name: value for name, value in {**BODY, **changes}.items() if value is not None}
-    theirs = read_booking(booking(booking_requests=[entry(body, "DECLINED", LATE)])).value
+    theirs = booking_in(read_booking(booking(booking_requests=[entry(body, "DECLINED", LATE)])).value)
 
-    assert decision_in(theirs, ask, Posted(BODY, tuple(known), is_answered)) == decision
+    assert decision_of(theirs, ask, Posted(SENT, tuple(known), is_answered)) == decision
 
 
 @pytest.mark.parametrize("newest_first", [False, True])
@@ -235,20 +236,20 @@ def test_of_two_entries_of_one_second_the_later_is_new(newest_first: bool) -> No
     ask = BookingRequest(kind=CHANGE, decision="pending", asked={"power_w": 100_000})
     old, new = entry({**BODY, "power_required": 80}, "ACCEPTED", EARLY), entry(BODY, "DECLINED", EARLY)
     history = [entry({**BODY, "power_required": 60}, "ACCEPTED", LATE), old] if newest_first else [old, new]
-    theirs = read_booking(booking(booking_requests=history)).value
+    theirs = booking_in(read_booking(booking(booking_requests=history)).value)
 
-    answer = decision_in(theirs, ask, Posted(BODY, (EARLY,)))
+    answer = decision_of(theirs, ask, Posted(SENT, (EARLY,)))
 
     assert answer == (None if newest_first else "declined")
 
 
 def test_the_end_of_a_booking_settles_an_ask_that_was_not_sent() -> None:
     cancel = BookingRequest(kind=CANCEL, decision="pending", asked={"reason": "TRAFFIC"})
-    theirs = read_booking(booking(reservation_status="CANCELED")).value
+    theirs = booking_in(read_booking(booking(reservation_status="CANCELED")).value)
 
-    assert decision_in(theirs, cancel) == "accepted"
-    assert decision_in(theirs, BookingRequest(kind=CHANGE, asked={"power_w": 1})) == "declined"
-    assert decision_in(theirs, None) is None
+    assert decision_of(theirs, cancel) == "accepted"
+    assert decision_of(theirs, BookingRequest(kind=CHANGE, asked={"power_w": 1})) == "declined"
+    assert decision_of(theirs, None) is None
 
 
 # What a partner can make grow
@@ -260,9 +261,7 @@ def test_of_bookings_nobody_asked_for_the_newest_are_kept(
     monkeypatch.setattr(remote_bookings, "MOST_UNMATCHED", 3)
     for number in range(6):
         clock.shift(1)
-        remote_bookings.adopt(
-            partner, booking(id=f"CB-{number}", request_id=f"r-{number}"), now=timezone.now()
-        )
+        adopt_booking(partner, booking(id=f"CB-{number}", request_id=f"r-{number}"), now=timezone.now())
 
     kept = PartnerObject.objects.filter(is_unmatched=True).order_by("pk").values_list("key", flat=True)
     assert list(kept) == ["CB-3", "CB-4", "CB-5"]
@@ -271,11 +270,11 @@ def test_of_bookings_nobody_asked_for_the_newest_are_kept(
 def test_a_partner_has_a_number_of_offers(partner: Partner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_bookings, "MOST_OFFERS", 2)
     for number in (1, 2):
-        remote_bookings.adopt_offer(partner, offer(id=f"BL-{number}"), now=NOW)
+        adopt_offer(partner, offer(id=f"BL-{number}"), now=NOW)
 
     with pytest.raises(UnreadableError, match="2 offers"):
-        remote_bookings.adopt_offer(partner, offer(id="BL-3"), now=NOW)
-    remote_bookings.adopt_offer(partner, offer(id="BL-2", last_updated="2030-01-15T07:30:00Z"), now=NOW)
+        adopt_offer(partner, offer(id="BL-3"), now=NOW)
+    adopt_offer(partner, offer(id="BL-2", last_updated="2030-01-15T07:30:00Z"), now=NOW)
     assert BookingOption.objects.count() == 2
 
 

@@ -12,7 +12,7 @@ from bookings.models import Booking, BookingOption
 from bookings.search.bookable import bookable_options
 from depots.models import Depot, Evse
 from depots.periods import Period
-from roaming.mirror import remote_bookings, time_zones
+from roaming.mirror import time_zones
 from roaming.models import Partner, PartnerObject
 from roaming.ocpi.client import Peer
 from roaming.ocpi.v2_3_0.bookings.reading import read_booking_request
@@ -22,7 +22,7 @@ from roaming.ocpi.v2_3_0.locations.schemas import Location
 from roaming.ocpi.wire import UnreadableError
 from roaming.outbound import pulls
 from tests.factories import DISPATCHER, NOW, at, book_slot, make_fleet, make_vehicle, slot
-from tests.roaming.partners import make_partner
+from tests.roaming.partners import adopt_booking, make_partner
 from tests.roaming.test_receiver import booking, calendar, location, offer, plug, z
 
 pytestmark = pytest.mark.django_db
@@ -374,7 +374,7 @@ def test_a_booking_is_followed_without_its_broken_part(partner: Partner, broken:
         actor=DISPATCHER, now=timezone.now(),
     )  # fmt: skip
 
-    remote_bookings.adopt(partner, booking(ours, **broken), now=NOW)
+    adopt_booking(partner, booking(ours, **broken), now=NOW)
 
     ours = Booking.objects.get()
     assert (ours.status, ours.remote_status, ours.period) == ("confirmed", "RESERVED", slot(12, 13))

@@ -28,7 +28,8 @@ from roaming.ocpi.v2_3_0.bookings.schemas import (
     Calendar,
     Period,
 )
-from roaming.ocpi.v2_3_0.credentials.reading import read_credentials, read_version_details, read_versions
+from roaming.ocpi.v2_3_0.credentials.reading import read_credentials, read_version_details
+from roaming.ocpi.versions import read_versions
 from roaming.ocpi.v2_3_0.locations.reading import read_connector, read_evse, read_location
 from roaming.ocpi.wire import Notes, UnreadableError
 

@@ -14,10 +14,9 @@ from django.utils import timezone
 from bookings.models import Booking, BookingOption
 from depots.models import Depot, Organisation
 from depots.periods import Period
-from roaming.mirror import places
+from roaming.mirror import partner_offers, places
 from roaming.models import Partner, PartnerObject
-from roaming.ocpi.v2_3_0.bookings.reading import read_booking_location
-from roaming.ocpi.v2_3_0.locations.reading import read_location
+from roaming.ocpi.dialect import dialect_of
 from roaming.ocpi.wire import UnreadableError
 from tests.factories import DISPATCHER, NOW, at, book_slot, make_fleet, make_vehicle, slot
 from tests.roaming.partners import Caller, code, data, make_partner
@@ -128,7 +127,7 @@ def fleet() -> Organisation:
 
 @pytest.fixture
 def ours(option: BookingOption, partner: Partner, fleet: Organisation) -> Booking:
-    keep_location(partner, location())
+    keep_place(partner, location())
     return book_slot(
         fleet=fleet,
         option=option,
@@ -159,8 +158,8 @@ def plug(**changes: Any) -> dict[str, Any]:
     return {**body, **changes}
 
 
-def keep_location(partner: Partner, raw: dict[str, Any]) -> Depot:
-    return places.keep_location(partner, read_location(copy.deepcopy(raw)).value, now=NOW)
+def keep_place(partner: Partner, raw: dict[str, Any]) -> Depot:
+    return places.keep_place(partner, dialect_of(partner).read_place(copy.deepcopy(raw)).value)
 
 
 def path(any_id: str = "CB-881") -> str:
@@ -574,7 +573,7 @@ def test_a_location_becomes_a_depot_with_bays_and_hours(partner: Partner, option
     )
     assert option.depot.is_withdrawn, "nobody books a place that is known by its id alone"
 
-    depot = keep_location(partner, told)
+    depot = keep_place(partner, told)
 
     assert depot == option.depot, "the stub an offer made is filled"
     assert (depot.name, depot.time_zone, float(depot.latitude)) == ("Metz", "Europe/Paris", 49.1)
@@ -584,7 +583,7 @@ def test_a_location_becomes_a_depot_with_bays_and_hours(partner: Partner, option
     assert (evse.max_power_w, evse.max_vehicle_length_cm, evse.drive_through) == (400_000, 1650, True)
     assert evse.connectors.get().standard == "IEC_62196_T2_COMBO"
     assert not depot.is_withdrawn
-    again = keep_location(partner, {**told, "evses": [], "time_zone": "Mars/Olympus"})
+    again = keep_place(partner, {**told, "evses": [], "time_zone": "Mars/Olympus"})
     assert again.is_withdrawn
     assert again.time_zone == "Europe/Paris", "what was understood before is not given up for what is not"
 
@@ -597,4 +596,4 @@ def test_a_location_of_ours_is_never_overwritten(partner: Partner) -> None:
     )
 
     with pytest.raises(UnreadableError, match="somebody else"):
-        places.keep_booking_location(partner, read_booking_location(offer()).value, now=NOW)
+        partner_offers.keep_offer(partner, dialect_of(partner).read_offer(partner, offer()).value, now=NOW)

@@ -17,9 +17,10 @@ from bookings.core.calendars import raise_marked
 from bookings.models import Booking, BookingOption
 from bookings.operations import cancel_booking
 from depots.models import Agreement
+from roaming import published
 from roaming.models import Delivery, Partner
 from roaming.ocpi.times import time_out
-from roaming.ocpi.v2_3_0 import present
+from roaming.ocpi.v2_3_0 import dialect
 from roaming.outbound import fan_out
 from tests.factories import (
     DISPATCHER,
@@ -121,11 +122,11 @@ def test_what_is_sent_is_the_booking_of_that_partner_only() -> None:
     answer = data(mine.book(option_of(make_evse()), ELEVEN))
     pk = Booking.objects.get(reference=answer["id"]).pk
 
-    shown = present.booking(mine.partner, pk)
+    shown = published.booking(mine.partner, pk)
 
     assert shown is not None
-    assert shown.wire() == answer
-    assert present.booking(other, pk) is None
+    assert dialect.write_booking(shown) == answer
+    assert published.booking(other, pk) is None
 
 
 # Calendars
@@ -273,9 +274,9 @@ def test_who_was_told_of_an_offer_hears_that_it_is_gone(clock: Any) -> None:
 
     (wish,) = Delivery.objects.all()
     assert wish.next_try_at == NOW + timedelta(hours=2)
-    shown = present.booking_location(partner, option.pk, now=NOW + timedelta(hours=2))
+    shown = published.offer(partner, option.pk, now=NOW + timedelta(hours=2))
     assert shown is not None
-    assert shown.wire()["calendars"] == []
+    assert dialect.write_offer(shown)["calendars"] == []
 
 
 def test_an_offer_is_shown_to_a_partner_on_its_own_terms() -> None:
@@ -284,12 +285,11 @@ def test_an_offer_is_shown_to_a_partner_on_its_own_terms() -> None:
     open_depot(depot, partner.organisation, min_duration_min=90)
     option = option_of(make_evse(depot))
 
-    shown = present.booking_location(partner, option.pk, now=NOW)
+    shown = published.offer(partner, option.pk, now=NOW)
 
     assert shown is not None
-    assert shown.booking_terms is not None
-    assert shown.booking_terms.min_booking_duration == 90
-    assert present.booking_location(partner, 0, now=NOW) is None
+    assert dialect.write_offer(shown)["booking_terms"]["min_booking_duration"] == 90
+    assert published.offer(partner, 0, now=NOW) is None
 
 
 def test_fan_out_asks_the_same_of_the_database_for_any_number_of_partners() -> None:

@@ -645,7 +645,7 @@ def test_a_depot_claimed_in_the_name_of_another_gives_way(platform: str) -> None
     )
 
     with transaction.atomic():
-        depot = places._depot(owner, "SE", "XYZ", "L1")
+        depot = places.locked_depot(owner, "SE", "XYZ", "L1")
 
     taken.refresh_from_db()
     assert depot.operator == owner.organisation

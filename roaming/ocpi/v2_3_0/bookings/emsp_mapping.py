@@ -1,59 +1,37 @@
-"""Our fleets' bookings at partners' depots: what we ask, and what their answers mean. Tables and pure functions."""
+"""Our fleets' bookings at partners' depots: what we ask, and what partners tell. Tables and pure functions.
+
+What a partner says becomes the mirror's own values; what they mean for us is decided there (mirror/answers.py).
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime
 from math import ceil
 from typing import Any
 
-from bookings.models import Booking, BookingRequest, BookingStatus, Vehicle
-from bookings.operations import RemoteState
+from bookings.models import Booking, BookingRequest, Vehicle
+from depots.models import Connector
 from depots.periods import Period
+from roaming.mirror.values import (
+    NEVER_MIN,
+    ToldBay,
+    ToldBooking,
+    ToldConnector,
+    ToldEntry,
+    ToldOffer,
+    ToldRequest,
+    ToldSlot,
+)
 from roaming.ocpi.lenient import read
 from roaming.ocpi.times import read_time, time_out
 from roaming.ocpi.v2_3_0.bookings import reading, schemas
-from roaming.ocpi.v2_3_0.bookings.schemas import (
-    AccessMethod,
-    CancelledBy,
-    ReservationRequestStatus,
-    ReservationStatus,
-    TokenType,
-)
+from roaming.ocpi.v2_3_0.bookings.schemas import AccessMethod, TokenType
 from roaming.ocpi.v2_3_0.bookings.statuses import CANCELLED_BY, OUR_DECISION, OUR_SIDE, OUR_STATUS
 from roaming.ocpi.wire import Notes, UnreadableError
 
-Decision = BookingRequest.Decision
 # Reasons an eMSP may give; any other is not ours to claim.
 OUR_REASONS = {"TRAFFIC", "BROKEN_VEHICLE", "BLOCKED", "NO_CANCELED", "UNKNOWN"}
-ANSWER_TO_CREATE = {
-    ReservationStatus.RESERVED: Decision.ACCEPTED,
-    ReservationStatus.FULFILLED: Decision.ACCEPTED,
-    ReservationStatus.NO_SHOW: Decision.ACCEPTED,
-    ReservationStatus.REJECTED: Decision.DECLINED,
-    ReservationStatus.CANCELED: Decision.DECLINED,
-    ReservationStatus.FAILED: Decision.FAILED,
-}
-OVER = {
-    ReservationStatus.CANCELED,
-    ReservationStatus.FAILED,
-    ReservationStatus.NO_SHOW,
-    ReservationStatus.FULFILLED,
-    ReservationStatus.REJECTED,
-}
-# How far a booking has come, to tell which of two states of one second is the later.
-PROGRESS = {ReservationStatus.UNKNOWN: 0, ReservationStatus.PENDING: 1, ReservationStatus.RESERVED: 2}
-OVER_PROGRESS = 3
-
-
-@dataclass(frozen=True)
-class Posted:
-    """An ask as it was sent, and when the entries of the partner's history were received that were there before it."""
-
-    body: dict[str, Any]
-    known: tuple[str, ...]
-    is_answered: bool = False  # the booking to be read is the answer to this very message
 
 
 def request_out(booking: Booking, request: BookingRequest, only_evse: str) -> schemas.BookingRequest:
@@ -88,150 +66,111 @@ def request_out(booking: Booking, request: BookingRequest, only_evse: str) -> sc
     return read(schemas.BookingRequest, {k: v for k, v in body.items() if v is not None}, Notes())
 
 
-def state_in(
-    theirs: schemas.Booking,
-    booking: Booking,
-    ask: BookingRequest | None,
-    posted: Posted | None = None,
-    *,
-    reason: str = "",
-) -> RemoteState:
-    """What the partner says of a booking, in our words. `ask` is the one that waits for an answer, if any, and `posted`
-    what was sent of it."""
-    status = OUR_STATUS[theirs.reservation_status]
-    if status == BookingStatus.REQUESTED and booking.status == BookingStatus.CONFIRMED:
-        status = None  # a change is being looked at; the slot stays ours meanwhile
-    is_granted = theirs.reservation_status in (ReservationStatus.RESERVED, ReservationStatus.FULFILLED)
-    option = theirs.booking_option
-    power = theirs.period.min_power or theirs.period.max_power
-    cancelled = theirs.canceled
-    ours = ask is not None and ask.kind == BookingRequest.Kind.CANCEL
-    side = OUR_SIDE[cancelled.who_canceled if cancelled else CancelledBy.EMSP if ours else CancelledBy.CPO]
-    return RemoteState(
-        remote_status=theirs.reservation_status.value,
-        status=status,
-        remote_id=theirs.id,
-        period=_period_in(theirs.period) if is_granted else None,
-        evse_uid=option.evse_uid if option and option.evse_uid else None,
-        power_w=int(power) if power and is_granted else None,
-        decision=decision_in(theirs, ask, posted),
-        reason=reason,
-        cancelled_by=str(side.value) if status == BookingStatus.CANCELLED else "",
-        cancel_reason=(cancelled.cancellation_reason.value if cancelled else "UNKNOWN")
-        if status == BookingStatus.CANCELLED
-        else "",
+def booking_in(told: schemas.Booking) -> ToldBooking:
+    option, cancelled = told.booking_option, told.canceled
+    power = told.period.min_power or told.period.max_power
+    return ToldBooking(
+        id=told.id,
+        request_id=told.request_id,
+        country_code=told.country_code,
+        party_id=told.party_id,
+        told_status=told.reservation_status.value,
+        status=OUR_STATUS[told.reservation_status],
+        span=(told.period.start_date_time, told.period.end_date_time),
+        power_w=int(power) if power else None,
+        evse_uid=(option.evse_uid or None) if option else None,
+        cancelled_by=OUR_SIDE[cancelled.who_canceled] if cancelled else None,
+        cancel_reason=cancelled.cancellation_reason.value if cancelled else "UNKNOWN",
+        history=tuple(_entry_in(entry) for entry in told.booking_requests),
+        last_updated=told.last_updated,
     )
 
 
-def decision_in(
-    theirs: schemas.Booking, ask: BookingRequest | None, posted: Posted | None = None
-) -> Decision | None:
-    """The answer to the ask that waits: as the partner's history has it, else as its status implies. None: not yet.
-
-    An ask that was not sent is answered by nothing but the end of the booking; an answer is an entry that is newer than
-    the ask and says the same.
-    """
-    if ask is None:
-        return None
-    is_first = ask.kind == BookingRequest.Kind.CREATE
-    entry = _creation(theirs, ask) if is_first else _entry_of(theirs, posted)
-    if entry is not None and entry != ReservationRequestStatus.PENDING:
-        return OUR_DECISION[entry]
-    if is_first:
-        return ANSWER_TO_CREATE.get(theirs.reservation_status)
-    if theirs.reservation_status in OVER:
-        is_done = (
-            ask.kind == BookingRequest.Kind.CANCEL and theirs.reservation_status == ReservationStatus.CANCELED
-        )
-        return Decision.ACCEPTED if is_done else Decision.DECLINED
-    if posted is not None and not theirs.booking_requests and "period" in ask.asked:
-        return Decision.ACCEPTED if _is_period(theirs.period, ask.asked["period"]) else None
-    return None
-
-
-def is_older(theirs: schemas.Booking, known: schemas.Booking) -> bool:
-    """Is this a state from before the one we know? Of one second, the booking that has come less far is."""
-    if theirs.last_updated != known.last_updated:
-        return theirs.last_updated < known.last_updated
-    return _progress(theirs) < _progress(known)
-
-
-def _progress(booking: schemas.Booking) -> tuple[int, int]:
-    undecided = sum(e.request_status == ReservationRequestStatus.PENDING for e in booking.booking_requests)
-    return PROGRESS.get(booking.reservation_status, OVER_PROGRESS), len(
-        booking.booking_requests
-    ) * 2 - undecided
-
-
-def received_at(theirs: schemas.Booking) -> list[str]:
-    """When each entry of the partner's history was received: what tells them apart, in whatever order they come."""
-    return [time_out(entry.request_received) for entry in theirs.booking_requests]
-
-
-def _creation(theirs: schemas.Booking, ask: BookingRequest) -> ReservationRequestStatus | None:
-    """What became of the first ask: of the newest entry that is no cancellation and about its period."""
-    for entry in reversed(theirs.booking_requests):
-        told = _request_in(entry.booking_request)
-        if told is None or told.canceled is not None:
-            continue
-        if "period" not in ask.asked or (told.period and _is_period(told.period, ask.asked["period"])):
-            return entry.request_status
-    return None
-
-
-def _entry_of(theirs: schemas.Booking, posted: Posted | None) -> ReservationRequestStatus | None:
-    """What became of an ask that was posted; of its own answer the newest entry, whatever it repeats."""
-    if posted is None:
-        return None
-    known = Counter(posted.known)
-    new = []
-    for entry in sorted(theirs.booking_requests, key=lambda e: e.request_received):
-        stamp = time_out(entry.request_received)
-        if known[stamp]:
-            known[stamp] -= 1
-        else:
-            new.append(entry)
-    same = [entry for entry in new if _says_the_same(entry.booking_request, posted.body)]
-    found = same or (new if posted.is_answered else [])
-    return found[-1].request_status if found else None
-
-
-def _says_the_same(entry: dict[str, Any], body: dict[str, Any]) -> bool:
-    """Whether an entry is what we posted, as far as it repeats it."""
-    told, ours = _request_in(entry), _request_in(body)
-    if told is None or ours is None or (told.canceled is None) != (ours.canceled is None):
-        return False
-    if told.canceled is not None:
-        return True
-    evse, wanted = (r.booking_option.evse_uid if r.booking_option else None for r in (told, ours))
-    return (
-        told.period in (None, ours.period)
-        and evse in (None, wanted)
-        and told.power_required in (None, ours.power_required)
-        and (not told.tokens or _uids(told) == _uids(ours))
-        and (not told.access_information or told.access_information == ours.access_information)
-    )
-
-
-def _uids(request: schemas.BookingRequest) -> set[str]:
-    return {token.uid.upper() for token in request.tokens}
-
-
-def _request_in(raw: dict[str, Any]) -> schemas.BookingRequest | None:
+def request_in(raw: dict[str, Any]) -> ToldRequest | None:
+    """What a message of ours says, as we sent it or as a partner's history has it; None for one that cannot be read."""
     try:
-        return reading.read_booking_request(raw).value
+        told = reading.read_booking_request(raw).value
     except UnreadableError:
         return None
+    period = told.period
+    return ToldRequest(
+        is_cancellation=told.canceled is not None,
+        span=(period.start_date_time, period.end_date_time) if period else None,
+        evse_uid=told.booking_option.evse_uid if told.booking_option else None,
+        power_kw=told.power_required,
+        token_uids=frozenset(token.uid.upper() for token in told.tokens),
+        access=tuple((a.method.value, a.value) for a in told.access_information),
+    )
 
 
-def _is_period(told: schemas.Period | schemas.Timeslot, asked: dict[str, str]) -> bool:
-    return (told.start_date_time, told.end_date_time) == (read_time(asked["start"]), read_time(asked["end"]))
+def offer_in(told: schemas.BookingLocation) -> ToldOffer:
+    option = told.booking_option or schemas.BookingOption()
+    return ToldOffer(
+        country_code=told.country_code,
+        party_id=told.party_id,
+        code=told.id,
+        location_id=told.location_id,
+        is_removed=told.is_removed,
+        evse_uid=option.evse_uid or "",
+        bay=_bay_in(option),
+        connectors=_connectors_in(option),
+        terms=_terms_in(told.booking_terms) if told.booking_terms else {},
+        slots=tuple(_slots_in(told.calendars)),
+        last_updated=told.last_updated,
+    )
 
 
-def _period_in(slot: schemas.Timeslot) -> Period | None:
-    if slot.start_date_time >= slot.end_date_time:
-        return None
-    return Period(slot.start_date_time, slot.end_date_time)
+def _entry_in(entry: schemas.BookingRequestStatus) -> ToldEntry:
+    return ToldEntry(
+        OUR_DECISION[entry.request_status], entry.request_received, request_in(entry.booking_request)
+    )
+
+
+def _bay_in(option: schemas.BookingOption) -> ToldBay:
+    return ToldBay(
+        vehicle_types=tuple(option.vehicle_types) or None,
+        max_length_cm=option.max_vehicle_length,
+        max_width_cm=option.max_vehicle_width,
+        max_height_cm=option.max_vehicle_height,
+        max_weight_kg=option.max_vehicle_weight,
+        drive_through=option.drive_through,
+        dangerous_goods_allowed=option.dangerous_goods_allowed,
+        refrigeration_outlet=option.refrigeration_outlet,
+    )
+
+
+def _connectors_in(option: schemas.BookingOption) -> tuple[ToldConnector, ...]:
+    """A plug of each standard; which format and current belong to which is not told."""
+    plug = option.connector_format[0].value if option.connector_format else str(Connector.Format.CABLE)
+    power_type = option.power_types[0].value if option.power_types else "DC"
+    return tuple(ToldConnector(name, plug, power_type) for name in dict.fromkeys(option.connector_types))
+
+
+def _terms_in(terms: schemas.BookingTerms) -> dict[str, Any]:
+    """Minutes as told; a grace that is not allowed is none."""
+    has_early_start = terms.early_start_allowed is not False
+    return {
+        "change_until_min": NEVER_MIN if terms.change_not_allowed else terms.change_until_minutes or 0,
+        "cancel_until_min": terms.cancel_until_minutes or 0,
+        "early_start_min": (terms.early_start_time or 0) if has_early_start else 0,
+        "late_stop_min": (terms.late_stop_time or 0) if terms.late_stop_allowed else 0,
+        "no_show_min": terms.noshow_timeout,
+        "overlapping_tokens": terms.overlapping_bookings_allowed is not False,
+        "min_duration_min": terms.min_booking_duration or 0,
+        "max_duration_min": terms.max_booking_duration or 0,
+    }
+
+
+def _slots_in(calendars: Iterable[schemas.Calendar]) -> Iterable[ToldSlot]:
+    for calendar in calendars:
+        for slot in calendar.available_timeslots:
+            yield ToldSlot(
+                calendar_id=calendar.id,
+                period=Period(slot.start_date_time, slot.end_date_time),
+                step_min=calendar.timeslot_increment,
+                min_power_w=int(slot.min_power) if slot.min_power else None,
+                max_power_w=int(slot.max_power) if slot.max_power else None,
+            )
 
 
 def _period(booking: Booking, asked: dict[str, Any]) -> dict[str, str]:

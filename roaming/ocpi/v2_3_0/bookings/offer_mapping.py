@@ -6,68 +6,51 @@ The EVSEs of an option and their connectors must have been fetched with it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
 
 from bookings.models import BookingOption
 from bookings.rules.terms import Terms
 from bookings.search.availability import Timeslot as FreeSlot
 from depots.models import Evse
-from depots.periods import Period
 from roaming.ocpi.v2_3_0.bookings import schemas
 from roaming.ocpi.v2_3_0.bookings.schemas import AccessMethod
+from roaming.published import PublishedOffer, owner_of
 
 
-def booking_location_out(
-    option: BookingOption,
-    terms: Terms,
-    slots: Sequence[FreeSlot],
-    *,
-    within: Period,
-    has_no_show_fee: bool = False,
-) -> schemas.BookingLocation:
-    """An offer with its calendar; without free time, or withdrawn, it has none (`slots` empty)."""
-    operator = option.depot.operator
-    calendar = calendar_out(option, terms, slots, within=within)
+def booking_location_out(offer: PublishedOffer) -> schemas.BookingLocation:
+    """An offer with its calendar; without free time it has none."""
+    option = offer.option
+    country_code, party_id = owner_of(option.depot)
+    calendar = calendar_out(offer)
     return schemas.BookingLocation(
-        country_code=operator.country_code.upper(),
-        party_id=operator.cpo_party_id.upper(),
+        country_code=country_code,
+        party_id=party_id,
         id=option.code,
         location_id=option.depot.location_id,
         booking_option=offered(option),
         policy=schemas.Policy(reservation_required=False),
-        booking_terms=terms_out(terms, has_no_show_fee=has_no_show_fee),
+        booking_terms=terms_out(offer.terms, has_no_show_fee=offer.has_no_show_fee),
         calendars=[calendar] if calendar else [],
         last_updated=option.updated_at,
     )
 
 
-def calendar_out(
-    option: BookingOption, terms: Terms, slots: Sequence[FreeSlot], *, within: Period
-) -> schemas.Calendar | None:
+def calendar_out(offer: PublishedOffer) -> schemas.Calendar | None:
     """One calendar over the whole horizon, so that no timeslot is cut at midnight. None when nothing is free."""
-    if not slots:
+    if not offer.timeslots:
         return None
     return schemas.Calendar(
-        id=calendar_id(option),
-        begin_from=within.starts_at,
-        end_before=within.ends_at,
-        timeslot_increment=terms.slot_step_min,
-        available_timeslots=[_timeslot_out(slot) for slot in slots],
-        last_updated=option.updated_at,
+        id=calendar_id(offer.option),
+        begin_from=offer.span.starts_at,
+        end_before=offer.span.ends_at,
+        timeslot_increment=offer.terms.slot_step_min,
+        available_timeslots=[_timeslot_out(slot) for slot in offer.timeslots],
+        last_updated=offer.option.updated_at,
     )
 
 
 def calendar_id(option: BookingOption) -> str:
     """Unique among all calendars of ours, as some partners keep them without their BookingLocation."""
     return f"CAL-{option.pk}"
-
-
-def calendar_span(option: BookingOption, terms: Terms, *, now: datetime) -> Period:
-    """From the depot's midnight before now to the one after the horizon: the same all day long."""
-    zone = option.depot.zone
-    first = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    last = (now + timedelta(days=terms.horizon_days)).astimezone(zone).date() + timedelta(days=1)
-    return Period(first, datetime(last.year, last.month, last.day, tzinfo=zone)).in_utc()
 
 
 def offered(option: BookingOption) -> schemas.BookingOption:

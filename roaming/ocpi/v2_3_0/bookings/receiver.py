@@ -16,11 +16,12 @@ from ninja import Router
 
 from roaming import deviations
 from roaming.mirror import places, remote_bookings
-from roaming.mirror.remote_bookings import BOOKING, BOOKING_LOCATION
+from roaming.mirror.kept_objects import BOOKING, BOOKING_LOCATION, find_kept, find_kept_booking
 from roaming.models import Partner, PartnerObject
 from roaming.ocpi.auth import caller_of, registered, speaks_for
 from roaming.ocpi.envelope import Code, RefusalError, ok, read_object
 from roaming.ocpi.times import read_time
+from roaming.ocpi.v2_3_0 import dialect
 from roaming.ocpi.v2_3_0.bookings import reading
 from roaming.ocpi.wire import UnreadableError
 from roaming.outbound import pulls
@@ -42,6 +43,10 @@ class Address:
     calendar_id: str = ""
     deviations: list[str] = field(default_factory=list)
 
+    @property
+    def owner(self) -> tuple[str, str]:
+        return self.country_code, self.party_id
+
 
 @router.api_operation(METHODS, "")
 def receive_nothing(request: HttpRequest) -> HttpResponse:
@@ -60,39 +65,31 @@ def receive(request: HttpRequest, rest: str) -> HttpResponse:
         return answer(request, partner, address, now)
 
 
-# Bookings
-
-
 def _on_booking(request: HttpRequest, partner: Partner, address: Address, now: datetime) -> HttpResponse:
     if request.method == "DELETE":
         raise _not_offered("A booking is cancelled, never deleted.", address)
-    kept = remote_bookings.find_kept_booking(
-        partner, address.country_code, address.party_id, address.id, lock=request.method == "PATCH"
-    )
+    kept = find_kept_booking(partner, address.owner, address.id, lock=request.method == "PATCH")
     if request.method == "GET":
         return ok(_held(kept).raw)
     body = read_object(request)
     if request.method == "PUT":
-        told = reading.read_booking(body).value
+        read = dialect.read_booking(partner, body)
+        told = read.value
         _check_party(address, told.country_code, told.party_id)
         if address.id.upper() not in (told.id.upper(), told.request_id.upper()):
             raise UnreadableError("id", "is not the id in the path")
         if address.id.upper() != told.id.upper():
             deviations.count(partner, ["path.request_id"])
-        adopted = remote_bookings.adopt(partner, body, now=now)
+        adopted = remote_bookings.adopt_booking(partner, read, body, now=now)
         return ok(http=201 if adopted.is_new else 200)
     patch = reading.read_patch("booking", body)
     held = _held(kept)
     if _is_old(held, patch.value):
         return ok()
     deviations.count(partner, patch.deviations)
-    remote_bookings.adopt(
-        partner, _patched(held, patch.value, ("id", "request_id", "country_code", "party_id")), now=now
-    )
+    merged = _patched(held, patch.value, ("id", "request_id", "country_code", "party_id"))
+    remote_bookings.adopt_booking(partner, dialect.read_booking(partner, merged), merged, now=now)
     return ok()
-
-
-# Offers
 
 
 def _on_offer(request: HttpRequest, partner: Partner, address: Address, now: datetime) -> HttpResponse:
@@ -150,23 +147,19 @@ def _on_calendar(request: HttpRequest, partner: Partner, address: Address, now: 
 
 def _keep_offer(partner: Partner, address: Address, raw: dict[str, Any], now: datetime) -> bool:
     """Store an offer and its mirror; True when it is new. An older state than the one we have is dropped."""
-    told = reading.read_booking_location(raw).value
+    read = dialect.read_offer(partner, raw)
+    told = read.value
     _check_party(address, told.country_code, told.party_id)
-    if told.id.upper() != address.id.upper():
+    if told.code.upper() != address.id.upper():
         raise UnreadableError("id", "is not the id in the path")
-    adopted = remote_bookings.adopt_offer(partner, raw, now=now)
+    adopted = remote_bookings.adopt_offer(partner, read, raw, now=now)
     if adopted.is_new and places.is_stub(adopted.option.depot):
         pulls.soon(partner, now=now)  # an offer at a place we have not read yet
     return adopted.is_new
 
 
 def _kept_offer(partner: Partner, address: Address, *, lock: bool) -> PartnerObject | None:
-    return remote_bookings.find_kept(
-        partner, BOOKING_LOCATION, address.country_code, address.party_id, address.id, lock=lock
-    )
-
-
-# Paths
+    return find_kept(partner, BOOKING_LOCATION, address.owner, address.id, lock=lock)
 
 
 def _read_path(partner: Partner, parts: list[str]) -> Address:
@@ -222,9 +215,6 @@ def _check_party(address: Address, country_code: str, party_id: str) -> None:
         raise UnreadableError("country_code", "is not the one in the path")
     if party_id.upper() != address.party_id.upper():
         raise UnreadableError("party_id", "is not the one in the path")
-
-
-# PATCH
 
 
 def _held(kept: PartnerObject | None) -> PartnerObject:

@@ -13,15 +13,15 @@ from django.utils import timezone
 from ninja import Router
 
 from bookings.models import Booking, BookingOption
-from roaming import access, deviations
+from roaming import access, deviations, published
 from roaming.inbound import partner_requests
 from roaming.inbound.partner_requests import Ask, post_ask
 from roaming.ocpi import wire
 from roaming.ocpi.auth import Caller, caller_of, own_party, registered, speaks_for
 from roaming.ocpi.envelope import Code, RefusalError, ok, read_object
 from roaming.ocpi.paging import Page, span
-from roaming.ocpi.v2_3_0 import present
 from roaming.ocpi.v2_3_0.bookings import mapping, reading, request_mapping, schemas
+from roaming.ocpi.v2_3_0.bookings.offer_mapping import booking_location_out
 from roaming.ocpi.wire import Wire
 
 router = Router(auth=registered)
@@ -48,12 +48,11 @@ def booking_locations(request: HttpRequest) -> HttpResponse:
     if page.asks_for_changes:
         rows = page.changed_in(rows, access.offer_changed_at(now=now))
     if wanted is not None:
-        return page.answer_list(
-            present.booking_locations_free_in(caller.partner, list(rows), wanted, now=now)
-        )
+        free = published.offers_free_in(caller.partner, list(rows), wanted, now=now)
+        return page.answer_list([booking_location_out(offer) for offer in free])
 
     def write(options: Sequence[BookingOption]) -> Sequence[Wire]:
-        return present.booking_locations(caller.partner, options, now=now)
+        return [booking_location_out(offer) for offer in published.offers(caller.partner, options, now=now)]
 
     return page.answer(rows, write)
 
@@ -163,4 +162,4 @@ def _booking_location(request: HttpRequest, booking_location_id: str) -> schemas
     found = rows.filter(code__iexact=booking_location_id).first()
     if found is None:
         raise RefusalError(Code.UNKNOWN_LOCATION, "There is no such booking location for you.", http=404)
-    return present.booking_locations(caller.partner, [found], now=now)[0]
+    return booking_location_out(published.offers(caller.partner, [found], now=now)[0])

@@ -14,10 +14,10 @@ from roaming import deviations, party_roles, registration
 from roaming.ocpi.auth import Caller, anybody_known, caller_of
 from roaming.ocpi.envelope import Code, RefusalError, ok, read_object
 from roaming.ocpi.handshake import CannotAgree
-from roaming.ocpi.v2_3_0.credentials.reading import read_credentials
-from roaming.ocpi.v2_3_0.credentials.schemas import Credentials
+from roaming.ocpi.party_credentials import PartyCredentials
+from roaming.ocpi.v2_3_0.credentials.mapping import read_credentials, write_credentials
+from roaming.ocpi.v2_3_0.versions.mapping import VERSION
 
-VERSION = "2.3.0"
 # A registration calls the partner back, which may take it 20 seconds of a web thread (there are eight): half of them, and
 # one for each partner.
 MOST_AT_ONCE = 4
@@ -29,7 +29,7 @@ _counting = Lock()
 @router.get("")
 def show(request: HttpRequest) -> HttpResponse:
     with _refusals(caller_of(request)):
-        return ok(registration.credentials_of(caller_of(request).token))
+        return ok(write_credentials(registration.credentials_of(caller_of(request).token)))
 
 
 @router.post("")
@@ -58,12 +58,12 @@ def leave(request: HttpRequest) -> HttpResponse:
     return ok()
 
 
-def _agree(caller: Caller, request: HttpRequest, agree: Callable[..., Credentials]) -> HttpResponse:
+def _agree(caller: Caller, request: HttpRequest, agree: Callable[..., PartyCredentials]) -> HttpResponse:
     reading = read_credentials(read_object(request))
     with _one_at_a_time(caller), _refusals(caller):
         ours = agree(partner=caller.partner, credentials=reading.value, version=VERSION, now=timezone.now())
     deviations.count(caller.partner, reading.deviations)
-    return ok(ours)
+    return ok(write_credentials(ours))
 
 
 @contextmanager

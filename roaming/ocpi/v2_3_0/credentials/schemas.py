@@ -48,11 +48,6 @@ class Credentials(Wire):
     roles: list[CredentialsRole] = Field(min_length=1, max_length=MOST_ROLES)
 
 
-class Version(Wire):
-    version: OpenName
-    url: Url
-
-
 class Endpoint(Wire):
     identifier: OpenName
     role: Annotated[InterfaceRole, one_of(InterfaceRole)]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
 
-from bookings.models import Booking, BookingStatus
-from depots.models import Connector, Depot, Evse, OpeningHours, Organisation
+from depots.models import Connector, Evse, OpeningHours, Organisation
+from roaming.mirror.values import ToldBay, ToldConnector, ToldEvse, ToldHours, ToldPlace
 from roaming.ocpi.v2_3_0.bookings.schemas import VehicleType
 from roaming.ocpi.v2_3_0.locations import schemas
 from roaming.ocpi.v2_3_0.locations.schemas import EvseStatus
+from roaming.published import PublishedDepot
 
 EVSE_STATUS: dict[Evse.Status, EvseStatus] = {
     Evse.Status.AVAILABLE: EvseStatus.AVAILABLE,
@@ -20,23 +22,22 @@ EVSE_STATUS: dict[Evse.Status, EvseStatus] = {
     Evse.Status.FAULTED: EvseStatus.OUTOFORDER,
     Evse.Status.UNKNOWN: EvseStatus.UNKNOWN,
 }
+OUR_EVSE_STATUS: dict[EvseStatus, Evse.Status] = {told: ours for ours, told in EVSE_STATUS.items()}
 # Where the charger says nothing better, a booked slot that is about to start shows.
 RESERVABLE = frozenset({Evse.Status.AVAILABLE, Evse.Status.RESERVED, Evse.Status.UNKNOWN})
-RESERVED_BEFORE = timedelta(minutes=10)
 ALL_DAY = 24 * 60
 
 
-def location_out(
-    depot: Depot, evses: Sequence[Evse], *, reserved: Collection[int] = (), is_public: bool = True
-) -> schemas.Location:
-    """A depot with its EVSEs and bays. `reserved` names the EVSEs (by key) whose booked slot is about to start."""
-    shown = [evse_out(evse, is_reserved=evse.pk in reserved) for evse in evses]
+def location_out(published: PublishedDepot) -> schemas.Location:
+    """A depot with its EVSEs and bays."""
+    depot, evses = published.depot, list(published.depot.evses.all())
+    shown = [evse_out(evse, is_reserved=evse.pk in published.reserved) for evse in evses]
     newest = max([depot.updated_at, *(evse.last_updated for evse in shown)])
     return schemas.Location(
         country_code=depot.operator.country_code.upper(),
         party_id=depot.operator.cpo_party_id.upper(),
         id=depot.location_id,
-        publish=is_public,
+        publish=published.is_public,
         name=depot.name,
         address=depot.address,
         city=depot.city,
@@ -134,12 +135,6 @@ def business_details_out(organisation: Organisation) -> schemas.BusinessDetails:
     return schemas.BusinessDetails(name=organisation.name, website=organisation.website or None)
 
 
-def is_about_to_start(booking: Booking, *, now: datetime) -> bool:
-    """Does its EVSE show RESERVED: from the early start (or 10 minutes before) until it is used or over."""
-    before = booking.terms.early_start or RESERVED_BEFORE
-    return booking.status == BookingStatus.CONFIRMED and booking.starts_at - before <= now < booking.ends_at
-
-
 def _wall(minute: int) -> str:
     minute = min(minute, ALL_DAY - 1)
     return f"{minute // 60:02}:{minute % 60:02}"
@@ -147,3 +142,84 @@ def _wall(minute: int) -> str:
 
 def _degrees(value: object) -> str:
     return f"{value:.6f}" if value is not None else "0.000000"
+
+
+def place_in(told: schemas.Location, *, is_partial: bool) -> ToldPlace:
+    position = told.coordinates
+    bays = {place.id.upper(): place for place in told.parking_places}
+    return ToldPlace(
+        country_code=told.country_code,
+        party_id=told.party_id,
+        location_id=told.id,
+        name=told.name or "",
+        address=told.address,
+        city=told.city,
+        postal_code=told.postal_code or "",
+        country=told.country,
+        position=(Decimal(position.latitude), Decimal(position.longitude)) if position else None,
+        time_zone=told.time_zone,
+        charging_when_closed=told.charging_when_closed is not False,
+        hours=_hours_in(told.opening_times),
+        evses=tuple(_evse_in(evse, bays) for evse in told.evses),
+        is_partial=is_partial,
+    )
+
+
+def _hours_in(told: schemas.Hours | None) -> tuple[ToldHours, ...]:
+    """For people to read: what can be booked says the calendar, on exceptional days too."""
+    if told is None or told.twentyfourseven:
+        return ()
+    return tuple({stretch for hours in told.regular_hours for stretch in _stretches(hours)})
+
+
+def _stretches(hours: schemas.RegularHours) -> Iterable[ToldHours]:
+    """Hours that may end on the next day: 08:00-02:00 is two stretches.
+
+    An end that is no later than the begin is the next day's, so 00:00-00:00 is all day.
+    """
+    first, last = minutes_in(hours.period_begin), minutes_in(hours.period_end)
+    if first == ALL_DAY:
+        first = 0
+    if first < last:
+        yield ToldHours(hours.weekday, first, last)
+        return
+    yield ToldHours(hours.weekday, first, ALL_DAY)
+    if last > 0:
+        yield ToldHours(hours.weekday % 7 + 1, 0, last)
+
+
+def _evse_in(told: schemas.Evse, bays: Mapping[str, schemas.Parking]) -> ToldEvse:
+    own = [bays[p.parking_id.upper()] for p in told.parking if p.parking_id.upper() in bays]
+    return ToldEvse(
+        uid=told.uid,
+        status=OUR_EVSE_STATUS.get(told.status, Evse.Status.UNAVAILABLE),
+        is_removed=told.status == EvseStatus.REMOVED,
+        connectors=tuple(_connector_in(connector) for connector in told.connectors),
+        bay=_bay_in(own[0]) if own else None,
+        last_updated=told.last_updated,
+    )
+
+
+def _connector_in(told: schemas.Connector) -> ToldConnector:
+    phases = 3 if told.power_type == "AC_3_PHASE" else 1
+    return ToldConnector(
+        standard=told.standard,
+        format=told.format.value,
+        power_type=told.power_type.value,
+        max_voltage_v=told.max_voltage,
+        max_amperage_a=told.max_amperage,
+        max_power_w=told.max_electric_power or told.max_voltage * told.max_amperage * phases,
+    )
+
+
+def _bay_in(place: schemas.Parking) -> ToldBay:
+    return ToldBay(
+        vehicle_types=tuple(place.vehicle_types),
+        max_length_cm=place.max_vehicle_length,
+        max_width_cm=place.max_vehicle_width,
+        max_height_cm=place.max_vehicle_height,
+        max_weight_kg=place.max_vehicle_weight,
+        drive_through=place.drive_through,
+        dangerous_goods_allowed=place.dangerous_goods_allowed,
+        refrigeration_outlet=place.refrigeration_outlet,
+    )

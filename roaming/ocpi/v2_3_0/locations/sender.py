@@ -10,12 +10,12 @@ from django.utils import timezone
 from ninja import Router
 
 from depots.models import Depot
-from roaming import access
+from roaming import access, published
 from roaming.ocpi.auth import caller_of, own_party, registered
 from roaming.ocpi.envelope import Code, RefusalError, ok
 from roaming.ocpi.paging import Page
-from roaming.ocpi.v2_3_0 import present
 from roaming.ocpi.v2_3_0.locations import schemas
+from roaming.ocpi.v2_3_0.locations.mapping import location_out
 from roaming.ocpi.wire import Wire
 
 router = Router(auth=registered)
@@ -28,7 +28,7 @@ def locations(request: HttpRequest) -> HttpResponse:
     rows = page.changed_in(rows, F("changed_at"))
 
     def write(depots: Sequence[Depot]) -> Sequence[Wire]:
-        return present.locations(depots, now=now)
+        return [location_out(depot) for depot in published.depots(depots, now=now)]
 
     return page.answer(rows, write)
 
@@ -57,7 +57,7 @@ def _location(request: HttpRequest, location_id: str) -> schemas.Location:
     found = rows.filter(location_id__iexact=location_id).first()
     if found is None:
         raise _unknown("location")
-    return present.locations([found], now=now)[0]
+    return location_out(published.depots([found], now=now)[0])
 
 
 def _evse(request: HttpRequest, location_id: str, evse_uid: str) -> schemas.Evse:

@@ -1,0 +1,50 @@
+"""What is offered in OCPI 2.3.0, and what a partner offers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+
+from roaming.models import Partner
+from roaming.ocpi.party_credentials import Endpoint
+from roaming.ocpi.v2_3_0.credentials import schemas
+from roaming.ocpi.v2_3_0.credentials.reading import read_version_details
+from roaming.ocpi.v2_3_0.credentials.schemas import InterfaceRole
+from roaming.switches import switch
+
+VERSION = "2.3.0"
+BOOKING_NAMES = {"both": ("Booking", "bookings"), "Booking": ("Booking",), "bookings": ("bookings",)}
+SENDER, RECEIVER = InterfaceRole.SENDER, InterfaceRole.RECEIVER
+
+
+def endpoints(partner: Partner) -> list[Endpoint]:
+    """Sender of what is at our depots, Receiver for our fleets: on bases of their own, because their paths collide."""
+    names = BOOKING_NAMES.get(str(switch(partner, "booking_identifiers")), BOOKING_NAMES["both"])
+    cpo, emsp = f"cpo/{VERSION}", f"emsp/{VERSION}"
+    return [
+        _endpoint("credentials", SENDER, f"{VERSION}/credentials"),
+        _endpoint("locations", SENDER, f"{cpo}/locations"),
+        *(_endpoint(name, SENDER, f"{cpo}/bookings") for name in names),
+        *(_endpoint(name, RECEIVER, f"{emsp}/bookings") for name in names),
+    ]
+
+
+def write_endpoints(partner: Partner) -> dict[str, Any]:
+    """Version details, of the versions module."""
+    offered = [schemas.Endpoint.model_validate(one) for one in endpoints(partner)]
+    return schemas.VersionDetails(version=VERSION, endpoints=offered).wire()
+
+
+def read_endpoints(raw: Any) -> list[Endpoint]:
+    """Raises UnreadableError; what cannot be read of an endpoint (one without role, say) leaves it out."""
+    details = read_version_details(raw).value
+    return [{"identifier": e.identifier, "role": e.role.value, "url": e.url} for e in details.endpoints]
+
+
+def _endpoint(identifier: str, role: InterfaceRole, path: str) -> Endpoint:
+    return {
+        "identifier": identifier,
+        "role": role.value,
+        "url": f"{settings.BERTH_BASE_URL}/ocpi/{path}",
+    }
