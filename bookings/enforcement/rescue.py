@@ -13,7 +13,7 @@ from bookings.core.locking import lock_booking
 from bookings.enforcement.arming import each_by_itself
 from bookings.enforcement.occupants import is_of_another, is_own, session_in_bay
 from bookings.errors import BookingError
-from bookings.models import Booking, BookingStatus, Enforcement
+from bookings.models import Booking, BookingStatus, CancelReason, Enforcement
 from bookings.operations import mark_no_show, promise_power, request_log, start_charging
 from bookings.operations.cancel import write_off
 from bookings.operations.change import apply as apply_change
@@ -95,7 +95,7 @@ def give_up_or_no_show(*, booking_id: int, now: datetime) -> Booking:
         if session is not None:
             why = "occupied"
         if why == "occupied" or why in AT_FAULT:
-            reason = "FULL" if why == "occupied" else "BROKEN_CHARGER"
+            reason = CancelReason.FULL if why == "occupied" else CancelReason.BROKEN_CHARGER
             request_log.decline_pending(booking, "The slot could not be kept.", actor=ENFORCEMENT, now=now)
             write_off(booking, reason, Booking.Side.DEPOT, note=_apology(why), actor=ENFORCEMENT, now=now)
             return booking

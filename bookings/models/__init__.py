@@ -9,6 +9,7 @@ from bookings.models.bookings import (
     BookingSession,
     BookingStatus,
     BookingToken,
+    CancelReason,
     Enforcement,
 )
 from bookings.models.fleet import Token, Vehicle
@@ -28,6 +29,7 @@ __all__ = [
     "BookingStatus",
     "BookingToken",
     "CalendarMark",
+    "CancelReason",
     "Claim",
     "Closure",
     "Enforcement",

@@ -8,27 +8,11 @@ from bookings.core import calendars, lifecycle
 from bookings.core.locking import lock_booking
 from bookings.core.versions import SEEN_WHOLE, check_version
 from bookings.errors import PartnerSilent, ReasonUnknown, WrongStatus
-from bookings.models import Booking, BookingRequest, BookingStatus
+from bookings.models import Booking, BookingRequest, BookingStatus, CancelReason
 from bookings.operations import request_log
 from bookings.operations.request_log import NO_MESSAGE, Asked, ReceivedMessage
-from bookings.rules import periods
+from bookings.rules import permissions
 from bookings.signals import partner_asked
-
-# The names are OCPI's (Bookings 1.1, CanceledReason); people and partners give the same ones.
-REASONS = {
-    "POWER_OUTAGE": "Power outage",
-    "BROKEN_CHARGER": "Broken charger",
-    "FULL": "Depot is full",
-    "BLOCKED": "Bay is blocked",
-    "TRAFFIC": "Traffic",
-    "BROKEN_VEHICLE": "Broken vehicle",
-    "NO_CANCELED": "No reason given",
-    "UNKNOWN": "Other",
-}
-REASONS_OF = {
-    Booking.Side.FLEET: ("TRAFFIC", "BROKEN_VEHICLE", "BLOCKED", "NO_CANCELED", "UNKNOWN"),
-    Booking.Side.DEPOT: ("BROKEN_CHARGER", "POWER_OUTAGE", "FULL", "BLOCKED", "UNKNOWN"),
-}
 
 
 def cancel_booking(
@@ -48,11 +32,13 @@ def cancel_booking(
     Raises ReasonUnknown, WrongStatus, ChangedMeanwhile when it is another place, time or vehicle than in
     `seen_version`, CancelTooLate or PartnerSilent.
     """
-    if reason not in REASONS:
-        raise ReasonUnknown(f"{reason!r} is no reason; one of {', '.join(REASONS)} is.")
+    if reason not in CancelReason.values:
+        raise ReasonUnknown(f"{reason!r} is no reason; one of {', '.join(CancelReason.values)} is.")
     with calendars.one_operation():
         booking = lock_booking(booking_id)
-        _check(booking, by, seen_version, now)
+        permissions.check_cancellable(booking)
+        check_version(booking, seen_version, SEEN_WHOLE)
+        permissions.check_cancel(booking, by=by, now=now)
         asked = Asked(reason=reason).to_json()
         if not booking.is_ours:
             return _ask_partner(booking, asked, note, actor, now)
@@ -87,14 +73,6 @@ def release_hold(*, booking_id: int, seen_version: int | None = None, actor: Act
         check_version(booking, seen_version, SEEN_WHOLE)
         lifecycle.move(booking, BookingStatus.CANCELLED, actor=actor, at=now)
     return booking
-
-
-def _check(booking: Booking, by: str, seen_version: int | None, now: datetime) -> None:
-    if BookingStatus.CANCELLED not in lifecycle.NEXT.get(booking.status, ()):
-        raise WrongStatus(booking.status, BookingStatus.CANCELLED)
-    check_version(booking, seen_version, SEEN_WHOLE)
-    if by == Booking.Side.FLEET and booking.status == BookingStatus.CONFIRMED:
-        periods.check_cancel(booking, now=now)
 
 
 def _ask_partner(booking: Booking, asked: dict[str, Any], note: str, actor: Actor, now: datetime) -> Booking:

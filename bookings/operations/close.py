@@ -17,7 +17,7 @@ from bookings.errors import (
     InThePast,
     WrongStatus,
 )
-from bookings.models import Booking, BookingOption, BookingStatus, Closure, Occupancy
+from bookings.models import Booking, BookingOption, BookingStatus, CancelReason, Closure, Occupancy
 from bookings.operations import request_log
 from bookings.operations.cancel import write_off
 from bookings.operations.change import apply as apply_change
@@ -223,7 +223,7 @@ def _carry_out(proposal: Proposal, closure: Closure, actor: Actor, now: datetime
         else:
             return proposal
     request_log.decline_pending(booking, reason, actor=actor, now=now)
-    write_off(booking, "BROKEN_CHARGER", Booking.Side.DEPOT, note=reason, actor=actor, now=now)
+    write_off(booking, CancelReason.BROKEN_CHARGER, Booking.Side.DEPOT, note=reason, actor=actor, now=now)
     return Proposal(booking, None)
 
 

@@ -14,6 +14,7 @@ from bookings.operations import change_plan, request_log
 from bookings.operations.change import apply as apply_change
 from bookings.operations.change import queue_claims
 from bookings.operations.create import answer_until
+from bookings.rules import permissions
 
 
 def decide(
@@ -50,6 +51,7 @@ def _accept(booking: Booking, request: BookingRequest, reason: str, actor: Actor
     change = target = None
     if request.kind == BookingRequest.Kind.CHANGE:
         change, target = change_plan.from_request(booking, request)
+        permissions.check_change(booking, by=Booking.Side.DEPOT, now=now)
         change_plan.check_status(booking, change)
     if answer_until(booking, change.period if change else booking.period) <= now:
         sentence = "Too late: the truck had to be there before now."

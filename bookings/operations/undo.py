@@ -9,13 +9,13 @@ from uuid import NAMESPACE_URL, uuid5
 
 from bookings.actors import Actor
 from bookings.errors import BookingError, RequestIdInUse, TooLateToUndo
-from bookings.models import Booking, BookingStatus, BookingToken, Vehicle
+from bookings.models import Booking, BookingStatus, BookingToken, CancelReason, Vehicle
 from bookings.operations.cancel import cancel_booking
 from bookings.operations.change import change_booking
 from bookings.operations.change_request import ChangeRequest
 from bookings.operations.create import hold_slot, request_booking
 from bookings.operations.slot_request import SlotRequest
-from bookings.rules import periods
+from bookings.rules import permissions
 from bookings.rules.entitlement import TokenName
 from depots.models import Evse
 from depots.periods import Period
@@ -54,12 +54,13 @@ def can_undo(undo: Undo, booking: Booking, *, now: datetime) -> bool:
     if not booking.is_ours:
         return False
     if undo.act == Act.MADE:
-        return periods.can_cancel(booking, now=now)
+        return permissions.can_cancel(booking, by=Booking.Side.FLEET, now=now)
     if undo.act == Act.CHANGED and booking.status == BookingStatus.CHARGING:
         return undo.period is not None and undo.period.ends_at > now
     if undo.act == Act.CHANGED:
         is_done = booking.status == BookingStatus.CONFIRMED and not booking.terms.approval
-        return is_done and periods.can_change(booking, now=now) and _is_ahead(undo.period, now)
+        may_change = permissions.can_change(booking, by=Booking.Side.FLEET, now=now)
+        return is_done and may_change and _is_ahead(undo.period, now)
     return _is_ahead(booking.period, now)
 
 
@@ -87,7 +88,7 @@ def named(tokens: list[BookingToken]) -> tuple[TokenName, ...]:
 def _taken_back(undo: Undo, actor: Actor, now: datetime) -> Booking:
     if undo.act == Act.MADE:
         return cancel_booking(
-            booking_id=undo.booking_id, reason="NO_CANCELED", note="Undone at once.", by=Booking.Side.FLEET,
+            booking_id=undo.booking_id, reason=CancelReason.NO_CANCELED, note="Undone at once.", by=Booking.Side.FLEET,
             seen_version=undo.version, actor=actor, now=now,
         )  # fmt: skip
     if undo.act == Act.CHANGED:

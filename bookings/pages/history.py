@@ -16,8 +16,8 @@ from bookings.models import (
     BookingEvent,
     BookingRequest,
     BookingStatus,
+    CancelReason,
 )
-from bookings.operations.cancel import REASONS
 from bookings.pricing import quotes
 from depots.models import User
 
@@ -126,7 +126,7 @@ def _text(event: BookingEvent, booking: Booking) -> str:
     parts = [differences.words(detail, booking), _charged(detail), _at_another(detail)]
     why = str(detail.get("why") or "")
     reason = str(detail.get("reason") or ENFORCEMENT_WHY.get(why) or INTERRUPTED_WHY.get(why, why))
-    parts.append(REASONS.get(reason, reason))
+    parts.append(CancelReason.words(reason))
     parts.append(str(detail.get("note") or ""))
     if detail.get("irregular"):
         parts.append("The partner skipped a step that its protocol has.")

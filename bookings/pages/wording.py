@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bookings.models import Booking, BookingRequest, BookingStatus, Enforcement
-from bookings.operations.cancel import REASONS
-from bookings.rules import periods
+from bookings.errors import CancelTooLate, ChangeTooLate, WrongStatus
+from bookings.models import Booking, BookingRequest, BookingStatus, CancelReason, Enforcement
+from bookings.rules import permissions
 from bookings.rules.terms import Terms
 from depots.models import Depot
 from depots.periods import Period
@@ -106,14 +106,14 @@ def fleet_actions(booking: Booking, *, now: datetime) -> list[FleetAction]:
     is_charging = booking.status == BookingStatus.CHARGING and booking.is_ours
     words, icon = ("Shorten or extend", "clock") if is_charging else ("Change", "edit")
     return [
-        FleetAction("change", words, icon, "" if is_charging else _why_no_change(booking, now)),
+        FleetAction("change", words, icon, _why_no_change(booking, now)),
         FleetAction("cancellation", "Cancel booking", "x", _why_no_cancel(booking, now)),
     ]
 
 
 def cancel_words(booking: Booking) -> str:
     """Why it was cancelled, and by whom."""
-    reason = REASONS.get(booking.cancel_reason, "")
+    reason = CancelReason.words(booking.cancel_reason)
     by = {"fleet": "by its fleet", "depot": "by the depot"}.get(booking.cancelled_by, "")
     return ": ".join(part for part in (f"Cancelled {by}".strip(), reason) if part)
 
@@ -168,20 +168,22 @@ def _deadline(
 
 
 def _why_no_change(booking: Booking, now: datetime) -> str:
-    if booking.status not in {BookingStatus.CONFIRMED, BookingStatus.REQUESTED}:
-        return f"A booking that is {booking.get_status_display().lower()} cannot be changed."
-    if not periods.can_change(booking, now=now):
-        deadline = booking.terms.change_deadline(booking.period)
-        return f"Changes were possible until {local(deadline, booking.period, booking.depot)}."
+    try:
+        permissions.check_change(booking, by=Booking.Side.FLEET, now=now)
+    except ChangeTooLate as late:
+        return f"Changes were possible until {local(late.deadline, booking.period, booking.depot)}."
+    except WrongStatus as refusal:
+        return str(refusal)
     return _why_partner_first(booking)
 
 
 def _why_no_cancel(booking: Booking, now: datetime) -> str:
-    if booking.status == BookingStatus.CHARGING:
-        return "A booking that is charging cannot be cancelled."
-    if not periods.can_cancel(booking, now=now):
-        deadline = booking.terms.cancel_deadline(booking.period)
-        return f"It could be cancelled until {local(deadline, booking.period, booking.depot)}."
+    try:
+        permissions.check_cancel(booking, by=Booking.Side.FLEET, now=now)
+    except CancelTooLate as late:
+        return f"It could be cancelled until {local(late.deadline, booking.period, booking.depot)}."
+    except WrongStatus:
+        return f"A booking that is {booking.get_status_display().lower()} cannot be cancelled."
     return _why_partner_first(booking)
 
 

@@ -7,8 +7,6 @@ from math import ceil
 from zoneinfo import ZoneInfo
 
 from bookings.errors import (
-    CancelTooLate,
-    ChangeTooLate,
     DepotClosed,
     InThePast,
     NotAligned,
@@ -17,7 +15,6 @@ from bookings.errors import (
     TooShort,
     TooSoon,
 )
-from bookings.models import Booking
 from bookings.rules.terms import Terms
 from depots.models import Depot
 from depots.periods import Period
@@ -51,33 +48,6 @@ def check_end(terms: Terms, depot: Depot, period: Period, *, now: datetime) -> N
         raise InThePast("The slot would be over already.")
     _check_shape(terms, depot, period)
     _check_open(terms, depot, period)
-
-
-def check_change(booking: Booking, *, now: datetime) -> None:
-    """Raises ChangeTooLate when the fleet's deadline for the period in force is over."""
-    deadline = booking.terms.change_deadline(booking.period)
-    if now > deadline:
-        raise ChangeTooLate(deadline, local_time(booking.depot, deadline))
-
-
-def check_cancel(booking: Booking, *, now: datetime) -> None:
-    """Raises CancelTooLate when the fleet's deadline for the period in force is over."""
-    deadline = booking.terms.cancel_deadline(booking.period)
-    if now > deadline:
-        raise CancelTooLate(deadline, local_time(booking.depot, deadline))
-
-
-def can_change(booking: Booking, *, now: datetime) -> bool:
-    return booking.status in {"confirmed", "requested"} and now <= booking.terms.change_deadline(
-        booking.period
-    )
-
-
-def can_cancel(booking: Booking, *, now: datetime) -> bool:
-    """A held or undecided booking is given back at any time, a confirmed one until its deadline."""
-    if booking.status in {"held", "requested"}:
-        return True
-    return booking.status == "confirmed" and now <= booking.terms.cancel_deadline(booking.period)
 
 
 def first_start(terms: Terms, depot: Depot, now: datetime) -> datetime:

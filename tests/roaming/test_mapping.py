@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bookings.models import Booking, BookingRequest, BookingStatus, Enforcement
-from bookings.operations.cancel import REASONS
+from bookings.models import Booking, BookingRequest, BookingStatus, CancelReason, Enforcement
 from depots.models import Connector, Evse
 from roaming.ocpi.v2_3_0.bookings.mapping import SETTLED
 from roaming.ocpi.v2_3_0.bookings.schemas import (
@@ -75,7 +74,7 @@ def test_what_ocpi_takes_as_final_is_final_here_too() -> None:
 
 
 def test_our_names_of_reasons_and_plugs_are_ocpis() -> None:
-    assert set(REASONS) == set(CanceledReason)
+    assert set(CancelReason) == set(CanceledReason)
     assert set(Connector.Format) == set(ConnectorFormat)
 
 

@@ -7,8 +7,7 @@ from typing import Any
 
 from django import forms
 
-from bookings.models import Booking, BookingStatus, Token, Vehicle
-from bookings.operations.cancel import REASONS, REASONS_OF
+from bookings.models import Booking, BookingStatus, CancelReason, Token, Vehicle
 from bookings.pages import overlaps
 from bookings.pages.forms.fields import DayInput, MomentField, RowField, moment_in
 from bookings.pages.forms.slots import FARTHEST, TOO_LONG
@@ -178,7 +177,7 @@ class CancelForm(forms.Form):
 
     reason = forms.ChoiceField(
         label="Why?",
-        choices=[(name, REASONS[name]) for name in REASONS_OF[Booking.Side.FLEET]],
+        choices=[(reason.value, reason.label) for reason in CancelReason.of(Booking.Side.FLEET)],
         widget=forms.RadioSelect,
     )
     note = forms.CharField(label="Note", required=False, max_length=200)

@@ -9,8 +9,7 @@ from typing import Any
 from django import forms
 
 from bookings.errors import BookingError
-from bookings.models import Booking
-from bookings.operations.cancel import REASONS, REASONS_OF
+from bookings.models import Booking, CancelReason
 from bookings.pages.forms.fields import MomentField, RowField, moment_in
 from depots.models import Depot, Evse
 from depots.periods import Period
@@ -146,7 +145,9 @@ class EndForm(forms.Form):
 
 
 class CancellationForm(forms.Form):
-    reason = forms.ChoiceField(choices=[(name, REASONS[name]) for name in REASONS_OF[Booking.Side.DEPOT]])
+    reason = forms.ChoiceField(
+        choices=[(reason.value, reason.label) for reason in CancelReason.of(Booking.Side.DEPOT)]
+    )
     note = forms.CharField(
         max_length=200, required=False, help_text="The fleet or partner reads this.", widget=forms.TextInput
     )

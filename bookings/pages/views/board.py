@@ -16,8 +16,7 @@ from django_htmx.http import trigger_client_event
 
 from bookings import operations
 from bookings.errors import BookingError, LowerPower
-from bookings.models import LIVE, Booking, BookingRequest, BookingStatus, Occupancy
-from bookings.operations.change_plan import CHANGEABLE
+from bookings.models import Booking, BookingRequest, BookingStatus, Occupancy
 from bookings.operations.request_log import needs_of
 from bookings.pages import access, history
 from bookings.pages.board import Window, bars_of, read_board
@@ -35,6 +34,7 @@ from bookings.pages.forms.versions import seen_version
 from bookings.pages.live import calendar_audience, depot_audience, fleet_audience
 from bookings.pages.navigation import waiting_requests
 from bookings.pages.views.refusals import status_of
+from bookings.rules import permissions
 from bookings.search.next_bay import rest_period
 from bookings.search.offers import SlotSearch, find_slots
 from depots.models import Depot, Evse
@@ -177,9 +177,10 @@ def _panel(
     zone, now = found.depot.zone, timezone.now()
     can_manage = found.depot.operator_id in access.operators_decided_for(request.user)
     asked = found.pending_request
-    can_move = can_manage and found.status in CHANGEABLE and found.ends_at > now
-    can_end = can_manage and found.status == BookingStatus.CHARGING
-    can_cancel = can_manage and found.status in LIVE and found.status != BookingStatus.CHARGING
+    may_change = can_manage and permissions.can_change(found, by=Booking.Side.DEPOT, now=now)
+    can_end = may_change and found.status == BookingStatus.CHARGING
+    can_move = may_change and not can_end and found.ends_at > now
+    can_cancel = can_manage and permissions.can_cancel(found, by=Booking.Side.DEPOT, now=now)
     return respond(
         request,
         "bookings/board/booking",

@@ -188,7 +188,6 @@ def cancel(request: HttpRequest, booking_id: int) -> HttpResponse:
             return pages.done(request, found.get_absolute_url(), words, undo=undo)
     context = {
         "booking": found, "form": form, "refusal": _why_not(found, "cancellation", now), "entry": day.entry(found, now),
-        "fee": _late_fee(found),
     }  # fmt: skip
     return pages.respond(request, "bookings/cancel", context, status)
 
@@ -283,12 +282,6 @@ def _why_not(found: Booking, name: str, now: datetime) -> str:
     if found.status == BookingStatus.HELD:
         return "It is only held yet: confirm it or give it back."
     return known.get(name, f"A booking that is {found.get_status_display().lower()} stays as it is.")
-
-
-def _late_fee(found: Booking) -> str:
-    """What cancelling costs in words, from the price it was made at."""
-    fee = found.quote.get("late_cancel_fee", "0")
-    return f"{fee} {found.quote.get('currency', '')}" if float(fee) else ""
 
 
 def _offer(found: Booking, nearest: Any) -> dict[str, str]:

@@ -1,0 +1,59 @@
+"""May a booking be changed or cancelled now? One answer for page, command and partner."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime
+
+from bookings.errors import BookingError, CancelTooLate, ChangeTooLate, WrongStatus
+from bookings.models import Booking, BookingStatus
+from bookings.rules.periods import local_time
+
+CHANGEABLE = frozenset({BookingStatus.REQUESTED, BookingStatus.CONFIRMED})
+# From where the table of moves leads to cancelled (bookings/core/lifecycle.py).
+CANCELLABLE = frozenset({BookingStatus.HELD, BookingStatus.REQUESTED, BookingStatus.CONFIRMED})
+
+
+def check_change(booking: Booking, *, by: str, now: datetime) -> None:
+    """Raises WrongStatus, or ChangeTooLate when the fleet's deadline for the period in force is over.
+
+    While a truck charges at a depot of ours its booking can be given another end, past all deadlines.
+    """
+    if booking.status == BookingStatus.CHARGING and booking.is_ours:
+        return
+    if booking.status not in CHANGEABLE:
+        status = booking.get_status_display().lower()
+        raise WrongStatus(booking.status, "changed", f"A booking that is {status} cannot be changed.")
+    deadline = booking.terms.change_deadline(booking.period)
+    if by == Booking.Side.FLEET and now > deadline:
+        raise ChangeTooLate(deadline, local_time(booking.depot, deadline))
+
+
+def check_cancel(booking: Booking, *, by: str, now: datetime) -> None:
+    """Raises WrongStatus, or CancelTooLate when the fleet's deadline for the period in force is over. What is held or not
+    decided is given back at any time."""
+    check_cancellable(booking)
+    deadline = booking.terms.cancel_deadline(booking.period)
+    if by == Booking.Side.FLEET and booking.status == BookingStatus.CONFIRMED and now > deadline:
+        raise CancelTooLate(deadline, local_time(booking.depot, deadline))
+
+
+def check_cancellable(booking: Booking) -> None:
+    """Raises WrongStatus."""
+    if booking.status not in CANCELLABLE:
+        raise WrongStatus(booking.status, BookingStatus.CANCELLED)
+
+
+def can_change(booking: Booking, *, by: str, now: datetime) -> bool:
+    """Of one that charges only the end."""
+    with suppress(BookingError):
+        check_change(booking, by=by, now=now)
+        return True
+    return False
+
+
+def can_cancel(booking: Booking, *, by: str, now: datetime) -> bool:
+    with suppress(BookingError):
+        check_cancel(booking, by=by, now=now)
+        return True
+    return False
