@@ -3,7 +3,7 @@ from __future__ import annotations
 import secrets
 import uuid
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.db.models import F, Q
@@ -319,8 +319,7 @@ class Booking(models.Model):
     @property
     def expected_wh(self) -> int | None:
         """About what it was to charge, as it was quoted; None where no price was."""
-        wh = self.quote.get("energy_wh") if isinstance(self.quote, dict) else None
-        return wh if isinstance(wh, int) and wh > 0 else None
+        return expected_wh(self.quote)
 
     @property
     def pending_request(self) -> BookingRequest | None:
@@ -338,6 +337,12 @@ class Booking(models.Model):
 
     def overstays_from(self) -> datetime:
         return self.ends_at + timedelta(minutes=self.terms.late_stop_min)
+
+
+def expected_wh(quote: Any) -> int | None:
+    """The watt-hours a quote counts on; None where it names none."""
+    wh = quote.get("energy_wh") if isinstance(quote, dict) else None
+    return wh if isinstance(wh, int) and wh > 0 else None
 
 
 class BookingToken(models.Model):

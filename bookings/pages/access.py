@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, prefetch_related_objects
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 
@@ -18,7 +18,7 @@ from bookings.actors import Actor
 from bookings.models import Booking, BookingEvent, BookingRequest, Closure, Token, Vehicle
 from bookings.rules.agreements import guests_admit
 from depots.models import Charger, Depot, Membership, Organisation, User
-from depots.navigation import BOOKING_ROLES, DECIDING_ROLES, DEPOT_ROLES, FLEET_ROLES
+from depots.navigation import BOOKING_ROLES, DECIDING_ROLES, DEPOT_ROLES, FLEET_ROLES, memberships_of
 
 Person = User | AnonymousUser
 
@@ -200,8 +200,4 @@ def _rows(user: Person, roles: Collection[str]) -> Iterable[Organisation]:
 
 
 def _memberships(user: Person) -> list[Membership]:
-    """Read once a request: the rows stay with the user object."""
-    if not isinstance(user, User):
-        return []
-    prefetch_related_objects([user], "memberships__organisation")
-    return list(user.memberships.all())
+    return memberships_of(user) if isinstance(user, User) else []

@@ -11,13 +11,21 @@ from django.http import HttpRequest
 
 from bookings.models import BookingRequest
 from depots import navigation
-from depots.models import Depot
+from depots.models import Depot, User
+from depots.navigation import Nav
 
 
 def nav(request: HttpRequest) -> dict[str, Any]:
     """Context processor: `nav` for base.html, or nothing for a stranger."""
-    shell = navigation.nav(request)
-    return {"nav": replace(shell["nav"], waiting=_waiting)} if shell else {}
+    return {"nav": nav_of(request)} if isinstance(request.user, User) else {}
+
+
+def nav_of(request: HttpRequest) -> Nav:
+    """The links of somebody signed in, made once a request: a view may need what base.html shows."""
+    found: Nav | None = request.__dict__.get("nav")
+    if found is None:
+        found = request.__dict__["nav"] = replace(navigation.nav(request)["nav"], waiting=_waiting)
+    return found
 
 
 def waiting_requests(depot_ids: Iterable[int]) -> dict[int, int]:

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import cache
+from typing import Protocol
 
 from django import template
 from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from bookings.models import Booking
 from depots.periods import utc_text
 from depots.templatetags.berth import duration, kilowatts
 
 register = template.Library()
+
+
+class Marked(Protocol):
+    """A `Booking`, or what a board has read of one."""
+
+    @property
+    def is_interrupted(self) -> bool: ...
+    @property
+    def metered_wh(self) -> int | None: ...
+    @property
+    def expected_wh(self) -> int | None: ...
+    def overstays(self, now: datetime) -> bool: ...
 
 
 @register.filter
@@ -48,7 +60,7 @@ def grid_hint(limit_w: int | None) -> str:
 
 
 @register.simple_tag
-def marks(booking: Booking, now: datetime) -> SafeString:
+def marks(booking: Marked, now: datetime) -> SafeString:
     """What stands beside the status: charging that broke off, a session that outlives its slot. Empty for most."""
     outstays = booking.overstays(now)
     if not outstays and not booking.is_interrupted:
@@ -66,7 +78,7 @@ def since(moment: datetime, now: datetime) -> SafeString:
     )
 
 
-def charged(booking: Booking) -> str:
+def charged(booking: Marked) -> str:
     """`15 of about 267 kWh`, as far as the figures are known."""
     metered, expected = booking.metered_wh, booking.expected_wh
     if metered is None:

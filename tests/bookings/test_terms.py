@@ -114,7 +114,7 @@ def test_a_booking_of_any_allowed_length_is_on_the_board_on_each_of_its_days(sta
 
     shown = read_board(viewer, day, now=NOW)
 
-    assert [bar.booking for bar in shown.bars] == [stay]
+    assert [bar.booking.pk for bar in shown.bars] == [stay.pk]
 
 
 @pytest.mark.parametrize("days", [0, 1, 4, 7])

@@ -48,11 +48,17 @@ class RowState:
         return self.session is not None and not self.session.is_entitled
 
 
-def states_of(evses: Iterable[Evse], *, now: datetime) -> dict[int, RowState]:
-    """By EVSE id, in one query; the EVSEs come with their charger."""
-    evses = list(evses)
+def running_at(evses: Iterable[Evse]) -> list[ChargingSession]:
+    """The sessions that run at these EVSEs, the latest last."""
     running = ChargingSession.objects.filter(evse__in=[e.pk for e in evses], ended_at__isnull=True)
-    sessions = {session.evse_id: session for session in running.order_by("started_at")}
+    return list(running.order_by("started_at"))
+
+
+def states_of(
+    evses: Iterable[Evse], running: Iterable[ChargingSession], *, now: datetime
+) -> dict[int, RowState]:
+    """By EVSE id; the EVSEs come with their charger, the sessions in order of their start."""
+    sessions = {session.evse_id: session for session in running}
     return {
         evse.pk: RowState(
             evse, sessions.get(evse.pk), evse.charger is not None and is_online(evse.charger, now=now)
@@ -61,8 +67,8 @@ def states_of(evses: Iterable[Evse], *, now: datetime) -> dict[int, RowState]:
     }
 
 
-def plugs(evse: Evse) -> str:
-    names = [PLUGS[c.standard].label if c.standard in PLUGS else c.standard for c in evse.connectors.all()]
+def plugs(standards: Iterable[str]) -> str:
+    names = [PLUGS[standard].label if standard in PLUGS else standard for standard in standards]
     return ", ".join(dict.fromkeys(names))
 
 

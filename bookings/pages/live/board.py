@@ -12,10 +12,11 @@ from django.dispatch import receiver
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from bookings.models import Booking, BookingRequest, Closure, Occupancy
-from bookings.pages.board import bars_of, states_of
-from bookings.pages.board.bars import Bar, closed_of
-from bookings.pages.board.reading import shown_bookings, visits_of
+from bookings.models import Booking, Closure, Occupancy
+from bookings.pages.board import entries_of, running_at, states_of
+from bookings.pages.board.bars import UNSHOWN, closed_of
+from bookings.pages.board.entries import Entries
+from bookings.pages.board.reading import visits_of
 from bookings.pages.live.audiences import calendar_audience, depot_audience, evse_audiences, fleet_audience
 from bookings.pages.live.publishing import publish
 from bookings.pages.live.rendering import Views, renders
@@ -49,18 +50,17 @@ def tell_of_session(session: Any, **_: Any) -> None:
 @renders("bar")
 def render_bar(booking_id: int) -> Views:
     """The list entries of a booking, one for each audience; empty where the board shows it no longer."""
-    booking = shown_bookings().filter(pk=booking_id).first()
+    booking = Booking.objects.select_related("depot").filter(pk=booking_id).first()
     if booking is None:
         return {}
-    rows = list(Occupancy.objects.filter(holder=booking_id))
-    request = BookingRequest.objects.filter(booking=booking_id, decision="pending").first()
-    uids = dict(Evse.objects.filter(depot=booking.depot_id).values_list("pk", "uid"))
     now = timezone.now()
 
     def seen(*, is_for_depot: bool) -> dict[str, Any]:
-        bars = bars_of(booking, rows, request, uids=uids, is_for_depot=is_for_depot, now=now)
-        return {"depot": booking.depot_id, "entries": [_entry(bar) for bar in bars]}
+        entries = entries_of(booking_id, booking.depot, is_for_depot=is_for_depot, now=now)
+        return {"depot": booking.depot_id, "entries": [{"evse": uid, "html": html} for uid, html in entries]}
 
+    if booking.status in UNSHOWN:
+        return {}
     return {
         depot_audience(booking.depot_id): seen(is_for_depot=True),
         fleet_audience(booking.fleet_id): seen(is_for_depot=False),
@@ -106,13 +106,10 @@ def render_closures(depot_id: int) -> Views:
     found = Closure.objects.filter(evse__depot=depot_id, lifted_at__isnull=True, ends_at__gt=now - PAST)
     closures = list(found.select_related("evse__depot").order_by("starts_at"))
     entries: dict[str, list[str]] = defaultdict(list)
-    for closure in closures:
-        depot = closure.evse.depot
-        uids = {closure.evse_id: closure.evse.uid}
-        for closed in closed_of([closure], uids=uids, zone=depot.zone, code=depot.code):
-            entries[closed.evse_uid].append(
-                render_to_string("bookings/board/_closed.html", {"closed": closed})
-            )
+    if closures:
+        writer = Entries(closures[0].evse.depot, is_for_depot=True, now=now)
+        for closed in closed_of(closures, uids={c.evse_id: c.evse.uid for c in closures}):
+            entries[closed.evse_uid].append(writer.closed(closed))
     return {depot_audience(depot_id): {"depot": depot_id, "after": utc_text(now - PAST), "rows": entries}}
 
 
@@ -121,15 +118,15 @@ def _states(evses: Iterable[Evse]) -> Views:
     if not found:
         return {}
     now = timezone.now()
-    states = states_of(found, now=now)
+    states = states_of(found, running_at(found), now=now)
     rows = {
         evse.uid: render_to_string("bookings/board/_state.html", {"state": states[evse.pk]}) for evse in found
     }
     visits: dict[str, list[str]] = {uid: [] for uid in rows}
     uids, within = {evse.pk: evse.uid for evse in found}, Period(now - PAST, now + AHEAD)
-    for visit in visits_of(uids, within, zone=found[0].depot.zone, now=now):
-        html = render_to_string("bookings/board/_visit.html", {"visit": visit})
-        visits[visit.evse_uid].append(html)
+    writer = Entries(found[0].depot, is_for_depot=True, now=now)
+    for visit in visits_of(uids, within, now=now):
+        visits[visit.evse_uid].append(writer.visit(visit))
     # Who may book there sees what state an EVSE is in, as in the finder, and nothing of who is at it.
     words = {str(evse.pk): [states[evse.pk].look, states[evse.pk].word] for evse in found}
     return {
@@ -140,7 +137,3 @@ def _states(evses: Iterable[Evse]) -> Views:
         },
         calendar_audience(found[0].depot_id): {"states": words},
     }
-
-
-def _entry(bar: Bar) -> dict[str, str]:
-    return {"evse": bar.evse_uid, "html": render_to_string("bookings/board/_bar.html", {"bar": bar})}

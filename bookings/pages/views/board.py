@@ -7,7 +7,6 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -16,10 +15,10 @@ from django_htmx.http import trigger_client_event
 
 from bookings import operations
 from bookings.errors import BookingError, LowerPower
-from bookings.models import Booking, BookingRequest, BookingStatus, Occupancy
+from bookings.models import Booking, BookingRequest, BookingStatus
 from bookings.operations.request_log import needs_of
 from bookings.pages import access, history
-from bookings.pages.board import Window, bars_of, read_board
+from bookings.pages.board import Window, entries_of, read_board
 from bookings.pages.board.reading import evses_of
 from bookings.pages.forms.depot import (
     CancellationForm,
@@ -32,12 +31,12 @@ from bookings.pages.forms.depot import (
 from bookings.pages.forms.fields import DayInput
 from bookings.pages.forms.versions import seen_version
 from bookings.pages.live import calendar_audience, depot_audience, fleet_audience
-from bookings.pages.navigation import waiting_requests
+from bookings.pages.navigation import nav_of
 from bookings.pages.views.refusals import status_of
 from bookings.rules import permissions
 from bookings.search.next_bay import rest_period
 from bookings.search.offers import SlotSearch, find_slots
-from depots.models import Depot, Evse
+from depots.models import Depot
 from depots.pages import done, respond
 from depots.periods import utc_text
 
@@ -65,7 +64,7 @@ def board(request: HttpRequest, code: str) -> HttpResponse:
             "views": [("day", "Day"), ("3-days", "3 days"), ("week", "Week")],
             "closed_hours": window.closed_hours(viewer.depot),
             "audiences": _audiences(viewer),
-            "waiting": waiting_requests([viewer.depot.pk])[viewer.depot.pk] if viewer.sees_all else 0,
+            "waiting": nav_of(request).waiting_at[viewer.depot.pk] if viewer.sees_all else 0,
         },
     )
 
@@ -248,17 +247,12 @@ def _moved(request: HttpRequest, moved: Booking, before: dict[str, str]) -> Http
         return trigger_client_event(
             response, "berth:moved", {"booking": moved.pk, "message": told, "undo": undo}
         )
-    rows = Occupancy.objects.filter(holder=moved.pk)
-    uids = dict(Evse.objects.filter(depot=moved.depot_id).values_list("pk", "uid"))
-    bars = bars_of(moved, rows, None, uids=uids, is_for_depot=True, now=timezone.now())
+    entries = entries_of(moved.pk, moved.depot, is_for_depot=True, now=timezone.now())
     return JsonResponse(
         {
             "message": f"{_name(moved)} moved.",
             "undo": undo,
-            "entries": [
-                {"evse": bar.evse_uid, "html": render_to_string("bookings/board/_bar.html", {"bar": bar})}
-                for bar in bars
-            ],
+            "entries": [{"evse": uid, "html": html} for uid, html in entries],
         }
     )
 

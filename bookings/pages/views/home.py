@@ -10,7 +10,6 @@ from bookings.pages import access, day, navigation
 from bookings.pages.forms.slots import SearchForm
 from depots import pages
 from depots.models import User
-from depots.navigation import Nav
 from depots.views import sign_in
 
 
@@ -22,10 +21,10 @@ def home(request: HttpRequest) -> HttpResponse:
         return sign_in(request)
     if access.fleets_seen(user):
         return _today(request, user)
-    boards = Nav(user, request.path, 0).boards
+    boards = navigation.nav_of(request).boards
     if len(boards) == 1:
         return redirect(boards[0].url)
-    return _boards(request, user) if boards else pages.respond(request, "bookings/nothing")
+    return _boards(request) if boards else pages.respond(request, "bookings/nothing")
 
 
 def _today(request: HttpRequest, user: User) -> HttpResponse:
@@ -50,9 +49,10 @@ def _today(request: HttpRequest, user: User) -> HttpResponse:
     return pages.respond(request, "bookings/home", context)
 
 
-def _boards(request: HttpRequest, user: User) -> HttpResponse:
+def _boards(request: HttpRequest) -> HttpResponse:
     """Which depot? For who runs several."""
-    nav = Nav(user, request.path, 0)
-    waiting = navigation.waiting_requests(depot.pk for depot in nav.depots)
-    boards = [(depot, link, waiting[depot.pk]) for depot, link in zip(nav.depots, nav.boards, strict=True)]
+    nav = navigation.nav_of(request)
+    boards = [
+        (depot, link, nav.waiting_at[depot.pk]) for depot, link in zip(nav.depots, nav.boards, strict=True)
+    ]
     return pages.respond(request, "bookings/depots", {"boards": boards})

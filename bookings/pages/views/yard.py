@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from bookings.models import Booking, BookingStatus, Enforcement
 from bookings.pages import access
-from bookings.pages.board import states_of
+from bookings.pages.board import running_at, states_of
 from bookings.pages.board.reading import evses_of
 from depots.models import Charger, Depot
 from depots.pages import respond
@@ -37,7 +37,7 @@ def yard(request: HttpRequest, code: str) -> HttpResponse:
     depot = access.yard(request.user, code)
     now = timezone.now()
     evses = list(evses_of(depot))
-    states = states_of(evses, now=now)
+    states = states_of(evses, running_at(evses), now=now)
     places = defaultdict(list)
     for evse in evses:
         places[evse.charger_id].append(states[evse.pk])
@@ -85,7 +85,7 @@ def charger(request: HttpRequest, code: str, identity: str) -> HttpResponse:
             "depot": found.depot,
             "is_online": is_online(found, now=now),
             "reserving": reserving(found),
-            "states": list(states_of(evses, now=now).values()),
+            "states": list(states_of(evses, running_at(evses), now=now).values()),
             "armed": armed_reservations(found, now=now),
             "commands": found.commands.order_by("-id")[:LAST_COMMANDS],
             "sessions": found.sessions.select_related("evse").order_by("-started_at", "-id")[:LAST_SESSIONS],
