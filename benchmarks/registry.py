@@ -8,6 +8,8 @@ from __future__ import annotations
 # name -> module below `benchmarks`; several names may share one module that measures them together.
 MODULES = {
     "booking_statements": "booking_statements",
+    "board_queries": "board",
+    "board_vs_bare": "board",
 }
 ON_DEMAND: frozenset[str] = frozenset()
 
