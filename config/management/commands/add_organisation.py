@@ -3,7 +3,7 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from config.operator_command import OperatorCommand
+from config.management.operator_command import OperatorCommand
 from depots.organisations import add_organisation
 
 

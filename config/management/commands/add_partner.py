@@ -11,7 +11,7 @@ from django.core.management.base import CommandError
 from django.db.models import Q
 from django.utils import timezone
 
-from config.operator_command import OperatorCommand
+from config.management.operator_command import OperatorCommand
 from depots.models import Organisation
 from roaming import registration
 from roaming.models import Partner

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.conf import settings
 
-from config.operator_command import OperatorCommand
+from config.management.operator_command import OperatorCommand
 from depots.accounts import set_password_url
 from depots.models import Membership
 from depots.organisations import add_member

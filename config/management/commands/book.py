@@ -10,7 +10,7 @@ from bookings.actors import COMMAND
 from bookings.models import Vehicle
 from bookings.operations import SlotRequest, request_booking
 from bookings.search.bookable import find_option
-from config.booking_command import TIME_HELP, BookingCommand, evse_of, read_period, read_power
+from config.management.booking_command import TIME_HELP, BookingCommand, evse_of, read_period, read_power
 from depots.parties import organisation_called
 
 

@@ -9,7 +9,7 @@ from bookings.actors import COMMAND
 from bookings.api.bookings import booking_by_any_id
 from bookings.models import Booking
 from bookings.operations import cancel_booking
-from config.booking_command import BookingCommand, add_id, add_version
+from config.management.booking_command import BookingCommand, add_id, add_version
 
 
 class Command(BookingCommand):

@@ -11,7 +11,14 @@ from bookings.api.bookings import booking_by_any_id
 from bookings.errors import EndsBeforeStart
 from bookings.models import Booking
 from bookings.operations import ChangeRequest, change_booking
-from config.booking_command import TIME_HELP, BookingCommand, add_id, add_version, evse_of, read_option
+from config.management.booking_command import (
+    TIME_HELP,
+    BookingCommand,
+    add_id,
+    add_version,
+    evse_of,
+    read_option,
+)
 from depots.models import Evse
 
 

@@ -15,7 +15,7 @@ from bookings.actors import COMMAND
 from bookings.models import Booking, BookingSession, BookingStatus, Token
 from bookings.operations import start_remotely, stop_remotely
 from bookings.operations.remote_start import WAITS
-from config.operator_command import OperatorCommand
+from config.management.operator_command import OperatorCommand
 from depots import operations
 from depots.cards import card_number
 from depots.models import Charger, ChargerCommand, Evse

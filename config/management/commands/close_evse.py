@@ -9,8 +9,8 @@ from django.utils import timezone
 from bookings.actors import COMMAND
 from bookings.operations import clear_closure, close_evse
 from bookings.operations.close import Proposal
-from config.booking_command import TIME_HELP, read_period
-from config.operator_command import OperatorCommand
+from config.management.booking_command import TIME_HELP, read_period
+from config.management.operator_command import OperatorCommand
 from depots.models import Evse
 
 

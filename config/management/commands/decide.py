@@ -8,7 +8,7 @@ from django.utils import timezone
 from bookings.actors import COMMAND
 from bookings.api.bookings import booking_by_any_id
 from bookings.operations import decide
-from config.booking_command import BookingCommand, add_id, add_version
+from config.management.booking_command import BookingCommand, add_id, add_version
 
 
 class Command(BookingCommand):

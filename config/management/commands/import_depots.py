@@ -8,7 +8,7 @@ from typing import Any
 from django.utils import timezone
 
 from bookings.imports.depots import import_depots
-from config.operator_command import OperatorCommand
+from config.management.operator_command import OperatorCommand
 
 
 class Command(OperatorCommand):

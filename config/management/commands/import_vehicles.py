@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bookings.imports.vehicles import import_vehicles
-from config.operator_command import OperatorCommand
+from config.management.operator_command import OperatorCommand
 from depots.parties import organisation_called
 
 

@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from config.demo_data import load
 from config.demo_data.refusal import refuse_in_production
-from config.operator_command import OperatorCommand
+from config.management.operator_command import OperatorCommand
 
 
 class Command(OperatorCommand):

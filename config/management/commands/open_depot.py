@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from bookings.operations.open_depot import open_depot
 from bookings.rules.agreements import guest_called
-from config.operator_command import OperatorCommand
+from config.management.operator_command import OperatorCommand
 from depots.models import Depot
 from depots.periods import utc_text
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from config.operator_command import OperatorCommand
+from config.management.operator_command import OperatorCommand
 from depots.models import Charger
 from depots.secrets import UnreadableSecretError, is_under_newest_key
 from roaming.stored_secrets import rotate_stored_secrets

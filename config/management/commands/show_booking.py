@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from bookings.api.bookings import booking_by_any_id
-from config.booking_command import BookingCommand, add_id
+from config.management.booking_command import BookingCommand, add_id
 
 
 class Command(BookingCommand):

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from config.operator_command import OperatorCommand
+from config.management.operator_command import OperatorCommand
 from depots.queries import describe_charger, find_charger
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from config.operator_command import OperatorCommand
+from config.management.operator_command import OperatorCommand
 from roaming.queries import describe_partner, partner_states
 
 

@@ -11,7 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from bookings.api.bookings import booking_by_any_id, describe_booking
 from bookings.models import Booking, BookingOption
-from config.operator_command import OperatorCommand
+from config.management.operator_command import OperatorCommand
 from depots.models import Evse
 from depots.periods import Period
 from depots.wall_clock import MomentUnclear, read_moment
