@@ -18,6 +18,22 @@ _SHARED: list[Any] = [
 ]
 
 
+_LOGGERS = {
+    "django": {"handlers": [], "level": "INFO", "propagate": True},
+    "django.server": {"handlers": [], "level": "INFO", "propagate": True},
+    "django.db.backends": {"level": "INFO"},
+    # These log every frame or call at INFO, id tokens included.
+    "ocpp": {"level": "WARNING"},
+    "httpx": {"level": "WARNING"},
+    "httpcore": {"level": "WARNING"},
+    "axes": {"level": "ERROR"},
+    # Scanners knock under any name; each gets its 400, not a traceback in the log.
+    "django.security.DisallowedHost": {"level": "CRITICAL"},
+    "uvicorn": {"level": "WARNING"},
+    "psycopg.pool": {"level": "ERROR"},
+}
+
+
 def configuration(*, debug: bool) -> dict[str, Any]:
     """The LOGGING setting, for the standard library's loggers and structlog's alike."""
     structlog.configure(
@@ -32,30 +48,18 @@ def configuration(*, debug: bool) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {
-            "line": {
-                "()": structlog.stdlib.ProcessorFormatter,
-                "foreign_pre_chain": [*_SHARED, structlog.stdlib.ExtraAdder()],
-                "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendered()],
-            }
-        },
+        "formatters": {"line": _formatter()},
         "handlers": {"line": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["line"], "level": "INFO"},
-        "loggers": {
-            "django": {"handlers": [], "level": "INFO", "propagate": True},
-            "django.server": {"handlers": [], "level": "INFO", "propagate": True},
-            "django.db.backends": {"level": "INFO"},
-            # These log every frame or call at INFO, id tokens included.
-            "ocpp": {"level": "WARNING"},
-            "httpx": {"level": "WARNING"},
-            "httpcore": {"level": "WARNING"},
-            "axes": {"level": "ERROR"},
-            # Scanners knock under any name; each gets its 400, not a traceback in the log.
-            "django.security.DisallowedHost": {"level": "CRITICAL"},
-            "uvicorn": {"level": "WARNING"},
-            "psycopg.pool": {"level": "ERROR"},
-            "config": {"level": "DEBUG" if debug else "INFO"},
-        },
+        "loggers": {**_LOGGERS, "config": {"level": "DEBUG" if debug else "INFO"}},
+    }
+
+
+def _formatter() -> dict[str, Any]:
+    return {
+        "()": structlog.stdlib.ProcessorFormatter,
+        "foreign_pre_chain": [*_SHARED, structlog.stdlib.ExtraAdder()],
+        "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendered()],
     }
 
 

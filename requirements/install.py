@@ -86,25 +86,24 @@ def install(lock):
     with open(lock) as file:
         total = sum(1 for line in file if "==" in line and not line.startswith((" ", "#")))
     say("Installing {} packages into .venv".format(total))
-    command = [
-        PYTHON,
-        "-m",
-        "pip",
-        "install",
-        "--disable-pip-version-check",
-        "--no-input",
-        "--progress-bar",
-        "off",
-    ]
+    options = ["--disable-pip-version-check", "--no-input", "--progress-bar", "off", "--require-hashes"]
     pip = subprocess.Popen(
-        command + ["--require-hashes", "-r", lock],
+        [PYTHON, "-m", "pip", "install"] + options + ["-r", lock],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         universal_newlines=True,
     )
+    log = show_progress(pip.stdout, total)
+    if pip.wait() != 0:
+        sys.stderr.write("".join(log[-25:]))
+        stop("Installing failed, see above.", "look at the network connection, then try again")
+
+
+def show_progress(lines, total):
+    """Count the packages pip names; all of its lines, for whoever must know why it failed."""
     log = []
     seen = 0
-    for line in pip.stdout:
+    for line in lines:
         log.append(line)
         words = line.split()
         if line.startswith(("Collecting ", "Requirement already satisfied:", "Ignoring ")):
@@ -113,9 +112,7 @@ def install(lock):
             show(text, last=seen % 20 == 0)
         elif line.startswith("Installing collected packages"):
             show("  unpacking", last=True)
-    if pip.wait() != 0:
-        sys.stderr.write("".join(log[-25:]))
-        stop("Installing failed, see above.", "look at the network connection, then try again")
+    return log
 
 
 def show(text, last=False):
