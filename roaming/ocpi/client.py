@@ -21,7 +21,8 @@ from urllib.parse import quote, urljoin, urlsplit
 import httpcore
 import httpx
 
-from roaming.ocpi.url_guard import GuardedBackend, HostileAddress, check_url
+from roaming.ocpi.connections import Connections
+from roaming.ocpi.url_guard import HostileAddress, check_url
 
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 15.0
@@ -65,6 +66,18 @@ class Peer:
     def unrouted(self) -> Peer:
         """The same for configuration modules, which carry no routing headers."""
         return replace(self, from_party=None, to_party=None)
+
+
+@dataclass(frozen=True)
+class Written:
+    """A body as it goes out and as the log keeps it, written once for all who get the same."""
+
+    content: bytes
+    logged: str
+
+    @classmethod
+    def of(cls, body: Any) -> Written:
+        return cls(json.dumps(body, separators=(",", ":"), allow_nan=False).encode(), logged(body))
 
 
 @dataclass
@@ -132,24 +145,22 @@ class Refused(CallFailed):
 
 
 class Http:
-    """A pool of connections that only leads to addresses a partner may have."""
+    """Calls over connections that only lead to addresses a partner may have.
+
+    A redirect is an answer like any other: followed, it would carry the token to somebody else.
+    """
 
     def __init__(
         self, log: Callable[[Exchange], None] = lambda exchange: None, max_connections: int = 400
     ) -> None:
         self.log = log
-        self._client = httpx.AsyncClient(
-            transport=_GuardedTransport(max_connections),
-            timeout=httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
-            follow_redirects=False,  # a redirect would carry the token to somebody else
-            trust_env=False,
-        )
+        self._connections = Connections(max_connections)
 
     async def __aenter__(self) -> Http:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._client.aclose()
+        await self._connections.aclose()
 
     async def call(
         self,
@@ -163,7 +174,7 @@ class Http:
         most: int | None = None,
         correlation_id: str = "",
     ) -> Answer:
-        """Send one request; its answer has at most `most` bytes (MAX_ANSWER).
+        """Send one request; its answer has at most `most` bytes (MAX_ANSWER). A `Written` body goes out as it is.
 
         Raises Refused for a no, Unreachable for anything that is not a readable answer.
         """
@@ -190,23 +201,7 @@ class Http:
         most: int,
     ) -> Answer:
         try:
-            check_url(exchange.url, max_length=MAX_NEXT_URL)
-            request = self._client.build_request(
-                exchange.method,
-                exchange.url,
-                params=query,
-                content=None if body is None else json.dumps(body, separators=(",", ":"), allow_nan=False),
-                headers={
-                    **peer.headers(),
-                    "X-Request-ID": exchange.request_id,
-                    "X-Correlation-ID": exchange.correlation_id,
-                    "Accept": "application/json",
-                    # No compressed answers: a small one could grow past every limit.
-                    "Accept-Encoding": "identity",
-                    **({"Content-Type": "application/json"} if body is not None else {}),
-                },
-            )
-            exchange.url = str(request.url)[:500]
+            request = _request(peer, exchange, body, query)
             # The limit is on the whole exchange; a peer that sends a byte a second does not hold us.
             async with asyncio.timeout(CONNECT_TIMEOUT_S + time_limit_s):
                 status, headers, content = await self._send(request, most)
@@ -229,17 +224,14 @@ class Http:
             return await asyncio.to_thread(_read, status, headers, content)
         return _read(status, headers, content)
 
-    async def _send(self, request: httpx.Request, most: int) -> tuple[int, httpx.Headers, bytes]:
-        response = await self._client.send(request, stream=True)
-        try:
+    async def _send(self, request: httpcore.Request, most: int) -> tuple[int, httpx.Headers, bytes]:
+        async with self._connections.answer(request) as response:
             content = bytearray()
-            async for chunk in response.aiter_raw():
+            async for chunk in response.aiter_stream():
                 content += chunk
                 if len(content) > most:
                     raise Unreachable(f"the answer is longer than {most >> 20} MiB")
-            return response.status_code, response.headers, bytes(content)
-        finally:
-            await response.aclose()
+            return response.status, httpx.Headers(response.headers), bytes(content)
 
     async def pages(
         self, peer: Peer, url: str, query: dict[str, str] | None = None
@@ -259,56 +251,6 @@ class Http:
                 raise Unreachable("the list is not a list", maybe_received=False)
             yield answer.data
             page = _next_page(page, answer.headers)
-
-
-class _GuardedTransport(httpx.AsyncBaseTransport):
-    """httpx on a connection pool that connects to checked addresses only."""
-
-    def __init__(self, max_connections: int) -> None:
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=httpx.create_ssl_context(trust_env=False),
-            max_connections=max_connections,
-            max_keepalive_connections=max_connections // 4,
-            keepalive_expiry=20.0,
-            network_backend=GuardedBackend(),
-        )
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        answer = await self._pool.handle_async_request(
-            httpcore.Request(
-                method=request.method,
-                url=httpcore.URL(
-                    scheme=request.url.raw_scheme,
-                    host=request.url.raw_host,
-                    port=request.url.port,
-                    target=request.url.raw_path,
-                ),
-                headers=request.headers.raw,
-                content=request.stream,
-                extensions=request.extensions,
-            )
-        )
-        return httpx.Response(
-            answer.status,
-            headers=answer.headers,
-            stream=_Stream(answer),
-            extensions=answer.extensions,
-        )
-
-    async def aclose(self) -> None:
-        await self._pool.aclose()
-
-
-class _Stream(httpx.AsyncByteStream):
-    def __init__(self, answer: httpcore.Response) -> None:
-        self._answer = answer
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._answer.aiter_stream():
-            yield chunk
-
-    async def aclose(self) -> None:
-        await self._answer.aclose()
 
 
 @asynccontextmanager
@@ -344,11 +286,44 @@ def logged(body: Any) -> str:
     """
     if body is None or body == b"":
         return ""
+    if isinstance(body, Written):
+        return body.logged
     if isinstance(body, bytes):
         text = body[: LOGGED * 4].decode("utf-8", "replace")
     else:
         text = json.dumps(body, ensure_ascii=False)
     return _SECRET.sub(r"\1…\2", text[: LOGGED + 200])[:LOGGED].replace("\x00", "")
+
+
+def _request(peer: Peer, exchange: Exchange, body: Any, query: dict[str, str] | None) -> httpcore.Request:
+    """What goes out, its URL checked. Raises HostileAddress, httpx.InvalidURL and ValueError."""
+    check_url(exchange.url, max_length=MAX_NEXT_URL)
+    url = httpx.URL(exchange.url)
+    if query:
+        url = url.copy_merge_params(query)
+    exchange.url = str(url)[:500]
+    content = None
+    headers: dict[str, str] = {
+        "Host": url.netloc.decode("ascii"),
+        **peer.headers(),
+        "X-Request-ID": exchange.request_id,
+        "X-Correlation-ID": exchange.correlation_id,
+        "User-Agent": "Berth",
+        "Accept": "application/json",
+        # No compressed answers: a small one could grow past every limit.
+        "Accept-Encoding": "identity",
+    }
+    if body is not None:
+        content = (body if isinstance(body, Written) else Written.of(body)).content
+        headers |= {"Content-Type": "application/json", "Content-Length": str(len(content))}
+    where = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+    return httpcore.Request(
+        exchange.method,
+        where,
+        headers=list(headers.items()),
+        content=content,
+        extensions={"timeout": {"connect": CONNECT_TIMEOUT_S}},
+    )
 
 
 def _read(status: int, headers: httpx.Headers, content: bytes) -> Answer:
