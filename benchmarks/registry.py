@@ -10,6 +10,8 @@ MODULES = {
     "booking_statements": "booking_statements",
     "board_queries": "board",
     "board_vs_bare": "board",
+    "fanout_300": "fanout",
+    "fanout_dead": "fanout",
 }
 ON_DEMAND: frozenset[str] = frozenset()
 
