@@ -687,11 +687,18 @@ def test_what_leaves_with_a_booking_names_its_audiences_and_no_other(
     with CaptureQueriesContext(connection) as captured:
         booking = book(evses[0], fleet)
 
-    told = [query["sql"] for query in captured if "pg_notify" in query["sql"]]
+    told = [query["sql"].replace("\\", "") for query in captured if "pg_notify" in query["sql"]]
     to_guests = [sql for sql in told if "calendar-" in sql]
     assert to_guests
-    assert all('"kind": "taken"' in sql and f'"id": {evses[0].pk},' in sql for sql in to_guests)
+    assert all("'kind', 'taken', 'id', id" in sql and f"'{{{evses[0].pk}}}'" in sql for sql in to_guests)
     assert any('"kind": "bar"' in sql and f'"id": {booking.pk},' in sql for sql in told)
+
+
+def test_a_booking_is_told_of_in_two_statements(evses: list[Evse], fleet: Organisation) -> None:
+    with CaptureQueriesContext(connection) as captured:
+        book(evses[0], fleet)
+
+    assert len([query for query in captured if "pg_notify" in query["sql"]]) == 2
 
 
 def test_a_bar_that_shows_nothing_any_more_is_taken_off(evses: list[Evse], fleet: Organisation) -> None:

@@ -18,9 +18,9 @@ from bookings.pages.board.bars import UNSHOWN, closed_of
 from bookings.pages.board.entries import Entries
 from bookings.pages.board.reading import visits_of
 from bookings.pages.live.audiences import calendar_audience, depot_audience, evse_audiences, fleet_audience
-from bookings.pages.live.publishing import publish
+from bookings.pages.live.publishing import publish, publish_taken
 from bookings.pages.live.rendering import Views, renders
-from bookings.signals import booking_changed, free_time_changed
+from bookings.signals import free_time_changed
 from depots.models import Charger, Evse
 from depots.periods import Period, utc_text
 from depots.signals import charging_ended, charging_started
@@ -29,16 +29,9 @@ from depots.signals import charging_ended, charging_started
 PAST, AHEAD = timedelta(days=1), timedelta(days=15)
 
 
-@receiver(booking_changed)
-def tell_boards(booking: Booking, **_: Any) -> None:
-    if booking.is_ours:
-        publish("bar", booking.pk, [depot_audience(booking.depot_id), fleet_audience(booking.fleet_id)])
-
-
 @receiver(free_time_changed)
 def tell_guests(evse_ids: list[int], **_: Any) -> None:
-    for evse_id, depot_id in Evse.objects.filter(pk__in=evse_ids).values_list("pk", "depot"):
-        publish("taken", evse_id, [calendar_audience(depot_id)])
+    publish_taken(evse_ids)
 
 
 @receiver([charging_started, charging_ended])

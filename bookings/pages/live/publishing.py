@@ -8,6 +8,14 @@ from django.db import connection
 CHANNEL = "berth_live"
 ACCESS = "access"
 
+_NOTES = "SELECT pg_notify(%s, note) FROM unnest(%s::text[]) note"
+# The names of audiences as in bookings.pages.live.audiences.
+_TAKEN = """
+SELECT pg_notify(%s, json_build_object(
+    'kind', 'taken', 'id', id, 'audiences', json_build_array('calendar-' || depot_id))::text)
+FROM depots_evse WHERE id = ANY(%s)
+"""
+
 
 def publish(kind: str, object_id: int, audiences: Iterable[str]) -> None:
     """Tell open pages that an object is different, as soon as the caller's transaction commits.
@@ -15,14 +23,28 @@ def publish(kind: str, object_id: int, audiences: Iterable[str]) -> None:
     Name every audience that saw it before or sees it now: one the renderer leaves out hears that it is gone.
     The same call twice in one transaction is one notification.
     """
-    _notify({"kind": kind, "id": object_id, "audiences": sorted(set(audiences))})
+    publish_all([(kind, object_id, audiences)])
+
+
+def publish_all(changes: Iterable[tuple[str, int, Iterable[str]]]) -> None:
+    """`publish` for each (kind, id, audiences), in one statement."""
+    _notify(
+        {"kind": kind, "id": object_id, "audiences": sorted(set(audiences))}
+        for kind, object_id, audiences in changes
+    )
+
+
+def publish_taken(evse_ids: Iterable[int]) -> None:
+    """`publish` what is taken of EVSEs to those who may book at their depots, which the database looks up."""
+    with connection.cursor() as cursor:
+        cursor.execute(_TAKEN, [CHANNEL, list(evse_ids)])
 
 
 def publish_access(user_id: int | None = None) -> None:
     """Have the streams of a person, or everybody's, checked again: a session, membership or agreement has changed."""
-    _notify({"kind": ACCESS, "id": user_id})
+    _notify([{"kind": ACCESS, "id": user_id}])
 
 
-def _notify(note: dict[str, object]) -> None:
+def _notify(notes: Iterable[dict[str, object]]) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, json.dumps(note)])
+        cursor.execute(_NOTES, [CHANNEL, [json.dumps(note) for note in notes]])

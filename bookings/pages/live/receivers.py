@@ -10,7 +10,7 @@ from django.dispatch import receiver
 
 from bookings.models import Booking
 from bookings.pages.live.audiences import calendar_audience, depot_audience, evse_audiences, fleet_audience
-from bookings.pages.live.publishing import publish, publish_access
+from bookings.pages.live.publishing import publish, publish_access, publish_all
 from bookings.pages.live.rendering import Views, renders
 from bookings.pages.navigation import waiting_requests
 from bookings.signals import booking_changed, closures_changed
@@ -20,8 +20,11 @@ from depots.signals import charger_connected, charger_disconnected, evse_status_
 
 @receiver(booking_changed)
 def tell_of_booking(booking: Booking, **_: Any) -> None:
-    publish("booking", booking.pk, booking_audiences(booking))
-    publish("requests", booking.depot_id, [depot_audience(booking.depot_id)])
+    depot, audiences = depot_audience(booking.depot_id), booking_audiences(booking)
+    changes = [("booking", booking.pk, audiences), ("requests", booking.depot_id, [depot])]
+    if booking.is_ours:
+        changes.append(("bar", booking.pk, audiences))
+    publish_all(changes)
 
 
 @receiver(closures_changed)
