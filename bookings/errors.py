@@ -151,6 +151,20 @@ class VehicleUnknown(BookingError):
     field = "vehicle"
 
 
+class PlateInUse(BookingError):
+    """The fleet has a vehicle of this plate, in whatever capitals."""
+
+    code = "plate_in_use"
+    field = "plate"
+
+
+class TokenInUse(BookingError):
+    """The fleet has a token of this number and kind."""
+
+    code = "token_in_use"
+    field = "uid"
+
+
 class TokenUnusable(BookingError):
     code = "token_unusable"
     field = "tokens"

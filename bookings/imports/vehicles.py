@@ -17,10 +17,12 @@ from bookings.imports.schemas import (
     vehicle_faults,
 )
 from bookings.models import Token, Vehicle
+from bookings.operations import tokens, vehicles
+from bookings.operations.tokens import TokenFacts
+from bookings.operations.vehicles import VehicleFacts
 from depots.cards import card_number
 from depots.imports.documents import Document, FileRefusedError, read_json, read_text
 from depots.imports.schemas import folded, watts
-from depots.imports.writing import assign
 from depots.models import Organisation
 
 
@@ -50,12 +52,12 @@ def write_vehicle_file(document: Document, *, fleet: Organisation) -> list[Impor
         document.refuse(lost_zero_faults(file))
     with transaction.atomic():
         _queue_imports(fleet)
-        vehicles = {folded(v.plate): v for v in _locked(fleet)}
-        tokens = {
+        known = {folded(v.plate): v for v in _locked(fleet)}
+        cards = {
             (card_number(t.uid), t.type): t
             for t in Token.objects.filter(fleet=fleet).select_related("vehicle")
         }
-        return [_write(fleet, vehicles.get(folded(row.plate)), row, tokens) for row in file.vehicles]
+        return [_write(fleet, known.get(folded(row.plate)), row, cards) for row in file.vehicles]
 
 
 def _queue_imports(fleet: Organisation) -> None:
@@ -71,54 +73,47 @@ def _locked(fleet: Organisation) -> Sequence[Vehicle]:
 
 
 def _write(
-    fleet: Organisation, vehicle: Vehicle | None, row: VehicleRow, tokens: dict[tuple[str, str], Token]
+    fleet: Organisation, vehicle: Vehicle | None, row: VehicleRow, known: dict[tuple[str, str], Token]
 ) -> ImportedVehicle:
     is_new = vehicle is None
     vehicle = vehicle or Vehicle(fleet=fleet, plate=row.plate)
-    changed = assign(
-        vehicle,
-        {
-            "vehicle_type": row.vehicle_type,
-            "length_cm": row.length_cm,
-            "width_cm": row.width_cm,
-            "height_cm": row.height_cm,
-            "weight_kg": row.weight_kg,
-            "battery_wh": watts(row.battery_kwh) if row.battery_kwh is not None else None,
-            "max_power_w": watts(row.max_power_kw) if row.max_power_kw is not None else None,
-            "connector_standards": list(row.connector_standards),
-            "carries_dangerous_goods": row.carries_dangerous_goods,
-            "needs_refrigeration": row.needs_refrigeration,
-            "needs_drive_through": row.needs_drive_through,
-            "is_retired": row.retired,
-        },
-    )
-    if changed or is_new:
-        vehicle.save()
-    changed |= _write_tokens(vehicle, row.tokens, tokens)
+    changed = vehicles.write(vehicle, _facts(vehicle.plate, row), is_retired=row.retired)
+    changed |= _write_tokens(vehicle, row.tokens, known)
     outcome = "created" if is_new else "updated" if changed else "unchanged"
     return ImportedVehicle(vehicle.plate, outcome, [token.uid for token in row.tokens])
 
 
-def _write_tokens(vehicle: Vehicle, rows: Sequence[TokenRow], tokens: dict[tuple[str, str], Token]) -> bool:
+def _facts(plate: str, row: VehicleRow) -> VehicleFacts:
+    """A vehicle that is known keeps the spelling of its plate."""
+    return VehicleFacts(
+        plate=plate,
+        vehicle_type=row.vehicle_type,
+        length_cm=row.length_cm,
+        width_cm=row.width_cm,
+        height_cm=row.height_cm,
+        weight_kg=row.weight_kg,
+        battery_wh=watts(row.battery_kwh) if row.battery_kwh is not None else None,
+        max_power_w=watts(row.max_power_kw) if row.max_power_kw is not None else None,
+        connector_standards=list(row.connector_standards),
+        carries_dangerous_goods=row.carries_dangerous_goods,
+        needs_refrigeration=row.needs_refrigeration,
+        needs_drive_through=row.needs_drive_through,
+    )
+
+
+def _write_tokens(vehicle: Vehicle, rows: Sequence[TokenRow], known: dict[tuple[str, str], Token]) -> bool:
     """Give the vehicle the tokens the file lists, also one that another vehicle had; those it no longer lists stay
-    the fleet's, without a vehicle. Bookings made before keep the tokens they were made with."""
+    the fleet's, without a vehicle."""
     changed = False
     listed = {(card_number(row.uid), row.type) for row in rows}
-    for key, token in tokens.items():
+    for key, token in known.items():
         if token.vehicle_id == vehicle.pk and key not in listed:
-            token.vehicle = None
-            token.save(update_fields=["vehicle"])
+            tokens.release(token)
             changed = True
     for row in rows:
-        known = tokens.get((card_number(row.uid), row.type))
-        token = known or Token(fleet=vehicle.fleet, uid=row.uid, type=row.type)
-        values = {
-            "vehicle_id": vehicle.pk,
-            "contract_id": row.contract_id,
-            "label": row.label,
-            "is_blocked": row.blocked,
-        }
-        if assign(token, values) or known is None:
-            token.save()
-            changed = True
+        token = known.get((card_number(row.uid), row.type)) or Token(fleet=vehicle.fleet, uid=row.uid)
+        facts = TokenFacts(
+            uid=token.uid, type=row.type, contract_id=row.contract_id, label=row.label, vehicle=vehicle
+        )
+        changed |= tokens.write(token, facts, is_blocked=row.blocked)
     return changed

@@ -25,12 +25,16 @@ from bookings.operations.partner_asks import (
 )
 from bookings.operations.remote_start import start_remotely, stop_remotely, take_remote_answer
 from bookings.operations.slot_request import SlotRequest
+from bookings.operations.tokens import add_token, change_token, set_blocked
 from bookings.operations.undo import undo
+from bookings.operations.vehicles import add_vehicle, change_vehicle, set_retired
 
 __all__ = [
     "ChangeRequest",
     "RemoteState",
     "SlotRequest",
+    "add_token",
+    "add_vehicle",
     "adopt_remote",
     "affected",
     "ask_to_book",
@@ -38,6 +42,8 @@ __all__ = [
     "ask_to_change",
     "cancel_booking",
     "change_booking",
+    "change_token",
+    "change_vehicle",
     "clear_closure",
     "close_evse",
     "complete",
@@ -56,6 +62,8 @@ __all__ = [
     "mark_seen",
     "release_hold",
     "request_booking",
+    "set_blocked",
+    "set_retired",
     "start_charging",
     "start_remotely",
     "stop_remotely",

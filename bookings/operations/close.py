@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 
 from django.db import transaction
 
@@ -23,7 +22,7 @@ from bookings.operations.cancel import write_off
 from bookings.operations.change import apply as apply_change
 from bookings.operations.change_plan import PlannedChange
 from bookings.operations.create import free_places
-from bookings.rules import fit, power
+from bookings.rules import content_version, fit, power
 from bookings.rules.fit import Needs
 from bookings.search import availability
 from bookings.search.bookable import evses_with_bays
@@ -73,17 +72,19 @@ def affected(closure: Closure, *, now: datetime) -> list[Proposal]:
     ]
 
 
-def version_of(proposals: Sequence[Proposal]) -> str:
-    """What a page shows of proposals, in a few letters that its form sends back: the same for the same bookings at the
-    same times that would go to the same places."""
-    told = [
-        f"{p.booking.pk} {p.booking.period} {p.stays} {p.move_to.pk if p.move_to else ''}" for p in proposals
-    ]
-    return sha256("\n".join(told).encode()).hexdigest()[:16]
+def version_of(proposals: Sequence[Proposal]) -> int:
+    """For the form of a page that shows them: the same for the same bookings at the same times that would go to the same
+    places."""
+    return content_version.version_of(
+        [
+            [p.booking.pk, str(p.booking.period), p.stays, p.move_to.pk if p.move_to else None]
+            for p in proposals
+        ]
+    )
 
 
 def clear_closure(
-    *, closure_id: int, seen_version: str | None = None, actor: Actor, now: datetime
+    *, closure_id: int, seen_version: int | None = None, actor: Actor, now: datetime
 ) -> list[Proposal]:
     """Move what can be moved and cancel the rest, as `affected` proposes, in one transaction.
 
@@ -100,14 +101,17 @@ def clear_closure(
         return [_carry_out(proposal, closure, actor, now) for proposal in proposals]
 
 
-def lift_closure(*, closure_id: int, now: datetime) -> Closure:
-    """Put the EVSE back into use before its time. Raises WrongStatus when that was done already."""
+def lift_closure(*, closure_id: int, seen_version: int | None = None, now: datetime) -> Closure:
+    """Put the EVSE back into use before its time. Raises WrongStatus when that was done already, ChangedMeanwhile when it
+    is another closure than was seen (`content_version.version_of`)."""
     evse_id = Closure.objects.values_list("evse_id", flat=True).get(pk=closure_id)
     with calendars.one_operation():
         lock_evses([evse_id])
         closure = Closure.objects.select_for_update(of=("self",)).select_related("evse").get(pk=closure_id)
         if closure.lifted_at is not None:
             raise WrongStatus("lifted", "lifted", "The closure was lifted already.")
+        if seen_version is not None and seen_version != content_version.version_of(closure):
+            raise ChangedMeanwhile("The closure has changed since you looked. Look again.")
         closure.lifted_at = now
         closure.save(update_fields=["lifted_at"])
         occupancy.lift(closure)

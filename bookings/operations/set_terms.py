@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 
 from django.db import transaction
@@ -13,6 +11,7 @@ from bookings.core.calendars import mark_depot_changed
 from bookings.core.locking import lock_depot, lock_ids
 from bookings.errors import ChangedMeanwhile, TermsImpossible
 from bookings.models import BookingOption, TermsOverride
+from bookings.rules.content_version import version_of
 from bookings.rules.terms import Terms, impossible
 from depots.models import Depot, Evse
 
@@ -25,12 +24,7 @@ def terms_of(depot: Depot) -> dict[str, Any]:
     return {name: getattr(own, name, None) for name in NAMES}
 
 
-def version_of(terms: dict[str, Any]) -> str:
-    """A few letters that stand for what a form showed."""
-    return sha256(json.dumps(terms, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def set_terms(*, depot: Depot, terms: dict[str, Any], seen_version: str, now: datetime) -> TermsOverride:
+def set_terms(*, depot: Depot, terms: dict[str, Any], seen_version: int, now: datetime) -> TermsOverride:
     """Set all terms of the depot. Raises TermsImpossible where nothing could be booked under them, at an option that has
     some of its own too, and ChangedMeanwhile when somebody set others since `seen_version`."""
     with transaction.atomic():

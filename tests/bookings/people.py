@@ -6,7 +6,7 @@ from django.db.models import Model
 from django.test import Client
 
 from bookings.models import Booking
-from bookings.pages.forms.versions import version_of
+from bookings.rules.content_version import version_of
 from depots.models import User
 
 

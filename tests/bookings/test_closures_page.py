@@ -219,6 +219,7 @@ def test_what_a_closure_s_page_did_not_show_is_not_done(manager: Client, depot: 
     assert movable.status == "confirmed"
     assert manager.post(f"{page}clearing/").status_code == 409
     assert manager.post(f"{page}lifting/").status_code == 409
+    assert manager.post(f"{page}lifting/", {"version": "7"}).status_code == 409
     assert Closure.objects.get().lifted_at is None
 
 

@@ -5,14 +5,15 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
 from django.db.models import Model
 from django.db.models.functions import Upper
 
-from bookings.errors import ChangedMeanwhile
+from bookings.errors import BookingError, ChangedMeanwhile
 from bookings.models import Token, Vehicle
+from bookings.operations.tokens import TokenFacts
+from bookings.operations.vehicles import VehicleFacts
 from bookings.pages.forms.fields import RowField
-from bookings.pages.forms.versions import version_of
+from bookings.pages.forms.versions import UNSEEN
 from depots.cards import card_number
 from depots.models import Organisation
 from depots.standards import PLUGS, VEHICLE_TYPES
@@ -73,7 +74,7 @@ class VehicleForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        fleet = _fleet_of(self)
+        fleet = fleet_of(self)
         if fleet is not None:
             self.instance.fleet = fleet
         same = (
@@ -82,6 +83,11 @@ class VehicleForm(forms.ModelForm):
         if fleet and same.filter(folded=cleaned.get("plate")).exists():
             self.add_error("plate", f"{fleet} has a vehicle {cleaned['plate']} already.")
         return cleaned
+
+    @property
+    def facts(self) -> VehicleFacts:
+        """Of a valid form."""
+        return VehicleFacts(**{name: self.cleaned_data[name] for name in self._meta.fields or ()})
 
 
 class TokenForm(forms.ModelForm):
@@ -129,7 +135,7 @@ class TokenForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        fleet, vehicle = _fleet_of(self), cleaned.get("vehicle")
+        fleet, vehicle = fleet_of(self), cleaned.get("vehicle")
         if fleet is not None:
             self.instance.fleet = fleet
         if vehicle is not None and fleet is not None and vehicle.fleet_id != fleet.pk:
@@ -142,6 +148,12 @@ class TokenForm(forms.ModelForm):
         if fleet and same.exclude(pk=self.instance.pk).exists():
             self.add_error("uid", f"{fleet} has this token already.")
         return cleaned
+
+    @property
+    def facts(self) -> TokenFacts:
+        """Of a valid form."""
+        named = {name: self.cleaned_data[name] for name in self._meta.fields or ()}
+        return TokenFacts(**named, vehicle=self.cleaned_data["vehicle"])
 
 
 def _offer_fleets(form: forms.ModelForm, fleets: list[Organisation]) -> None:
@@ -156,46 +168,22 @@ def _offer_fleets(form: forms.ModelForm, fleets: list[Organisation]) -> None:
         field.required = True
 
 
-def _fleet_of(form: Any) -> Organisation | None:
+def fleet_of(form: Any) -> Organisation | None:
+    """Whose vehicle or token it is; None where the form does not say."""
     if form.instance.pk:
         return form.instance.fleet
     return form.only_fleet or form.cleaned_data.get("fleet")
 
 
-def save(form: forms.ModelForm, *, seen_version: int | None = None) -> Model | None:
-    """Save a valid form; None, with the error at its field, when somebody was quicker with the same name.
-
-    `seen_version` (forms.versions.version_of) is that of the row which the form was made from; None for a new one.
-    Raises ChangedMeanwhile when the row is another by now; nothing is saved then.
-    """
-    try:
-        with transaction.atomic():
-            if seen_version is not None:
-                lock_unchanged(form.instance, seen_version, sent=form)
-            return form.save()
-    except IntegrityError:
-        name = "plate" if isinstance(form, VehicleForm) else "uid"
-        form.add_error(name, "Somebody has just added this one.")
-        return None
+def add_refusal(form: forms.ModelForm, refusal: BookingError, current: Model | None = None) -> None:
+    """Put a refusal at its field, or above the form; where the row is another by now (`current`), with what it says."""
+    words = str(refusal)
+    if isinstance(refusal, ChangedMeanwhile) and current is not None and words != UNSEEN:
+        words = f"{words} {_as_it_is(current, form)}"
+    form.add_error(refusal.field if refusal.field in form.fields else None, words)
 
 
-def set_flag(row: Vehicle | Token, name: str, value: bool, *, seen_version: int) -> None:
-    """Turn one switch of a vehicle or token. Raises ChangedMeanwhile when it is another than was seen."""
-    with transaction.atomic():
-        lock_unchanged(row, seen_version)
-        type(row).objects.filter(pk=row.pk).update(**{name: value})
-
-
-def lock_unchanged(row: Vehicle | Token, seen_version: int, *, sent: forms.ModelForm | None = None) -> None:
-    """Lock the row. Raises ChangedMeanwhile, with what it says by now where that differs from what was sent."""
-    current = type(row).objects.select_for_update(no_key=True).get(pk=row.pk)
-    if version_of(current) != seen_version:
-        raise ChangedMeanwhile(f"{current} was changed since this page was shown. {_as_it_is(current, sent)}")
-
-
-def _as_it_is(current: Model, sent: forms.ModelForm | None) -> str:
-    if sent is None:
-        return "Look again before you go on."
+def _as_it_is(current: Model, sent: forms.ModelForm) -> str:
     names = [name for name in sent.fields if name != "fleet"]
     differing = [name for name in names if sent.cleaned_data.get(name) != getattr(current, name)]
     told = [

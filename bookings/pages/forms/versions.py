@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from hashlib import sha256
 from typing import Any, TypeVar
 
 from django import forms
-from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Model
-from django.forms.models import model_to_dict
 from django.http import QueryDict
 from django.utils.safestring import SafeString, mark_safe
 
 from bookings.errors import ChangedMeanwhile
+from bookings.rules.content_version import version_of
 
 Row = TypeVar("Row", bound=Model)
 
@@ -34,10 +31,9 @@ def seen_version(given: Mapping[str, Any]) -> int:
     return int(text[:20])
 
 
-def version_of(row: Model) -> int:
-    """The version of a row that keeps none: a number that follows from its content, whoever wrote it and how."""
-    told = json.dumps(model_to_dict(row), cls=DjangoJSONEncoder, sort_keys=True)
-    return int.from_bytes(sha256(told.encode()).digest()[:6]) + 1
+def look_again(refusal: ChangedMeanwhile) -> str:
+    """For a button, which has no fields that could show what is different."""
+    return str(refusal) if str(refusal) == UNSEEN else f"{refusal} Look again before you go on."
 
 
 def with_versions(rows: Iterable[Row]) -> list[tuple[Row, int]]:

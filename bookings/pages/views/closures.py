@@ -17,14 +17,15 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from bookings import operations
-from bookings.errors import BookingError, ChangedMeanwhile
+from bookings.errors import BookingError
 from bookings.models import LIVE, Booking, Closure
 from bookings.operations.close import Proposal, version_of
 from bookings.pages import access
 from bookings.pages.board.reading import evses_of
 from bookings.pages.forms.depot import ClosureForm, add_refusal
-from bookings.pages.forms.versions import UNSEEN
+from bookings.pages.forms.versions import seen_version
 from bookings.pages.views.refusals import status_of
+from bookings.rules import content_version
 from depots.models import Depot
 from depots.pages import done, respond
 from depots.periods import Period
@@ -57,7 +58,7 @@ def close(request: HttpRequest, code: str) -> HttpResponse:
     proposals = _would_be(form, form.period)
     if request.method != "POST":
         return _preview(request, depot, form, proposals)
-    if request.POST.get("version") != version_of(proposals):
+    if request.POST.get("version") != str(version_of(proposals)):
         # What was looked at is not what would be done: look again first.
         return _preview(request, depot, form, proposals, status=409)
     try:
@@ -106,9 +107,8 @@ def clear(request: HttpRequest, code: str, closure_id: int) -> HttpResponse:
 def lift(request: HttpRequest, code: str, closure_id: int) -> HttpResponse:
     found = access.closure(request.user, code, closure_id)
     try:
-        if found.lifted_at is None:
-            _check_seen(request)
-        operations.lift_closure(closure_id=found.pk, now=timezone.now())
+        version = seen_version(request.POST) if found.lifted_at is None else None
+        operations.lift_closure(closure_id=found.pk, seen_version=version, now=timezone.now())
     except BookingError as refusal:
         return _closure(request, found, refusal)
     told = f"{found.evse} is open again."
@@ -130,14 +130,6 @@ def _closure(request: HttpRequest, found: Closure, refusal: BookingError | None 
         "back_url": reverse("bookings:closures", args=[depot.code]),
     }
     return respond(request, "bookings/closures/closure", context, status_of(refusal) if refusal else 200)
-
-
-def _check_seen(request: HttpRequest) -> str:
-    """What the form was shown for (closing.version_of). Raises ChangedMeanwhile where it does not say."""
-    seen = request.POST.get("version", "")
-    if not seen:
-        raise ChangedMeanwhile(UNSEEN)
-    return seen
 
 
 def _list(request: HttpRequest, depot: Depot, form: ClosureForm, status: int = 200) -> HttpResponse:
@@ -205,7 +197,7 @@ def _would_be(form: ClosureForm, period: Period) -> list[Proposal]:
 def _clear(request: HttpRequest, closure: Closure) -> str:
     done_with = operations.clear_closure(
         closure_id=closure.pk,
-        seen_version=_check_seen(request),
+        seen_version=seen_version(request.POST),
         actor=access.as_manager(request.user),
         now=timezone.now(),
     )
@@ -240,6 +232,7 @@ def _shown(closure: Closure, depot: Depot, now: datetime) -> dict[str, Any]:
     over = closure.lifted_at is not None or closure.ends_at <= now
     return {
         "closure": closure,
+        "lifting_version": content_version.version_of(closure),
         "starts_at": closure.starts_at.astimezone(depot.zone),
         "ends_at": closure.ends_at.astimezone(depot.zone),
         "state": "over" if over else "now" if closure.starts_at <= now else "ahead",

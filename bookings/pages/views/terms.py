@@ -10,10 +10,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from bookings.errors import BookingError, TermsImpossible
-from bookings.operations.set_terms import set_terms, terms_of, version_of
+from bookings.operations.set_terms import set_terms, terms_of
 from bookings.pages import access
 from bookings.pages.forms.terms import TermsForm
+from bookings.pages.forms.versions import seen_version
 from bookings.pages.views.refusals import status_of
+from bookings.rules.content_version import version_of
 from depots.pages import done, respond
 
 
@@ -28,7 +30,7 @@ def terms(request: HttpRequest, code: str) -> HttpResponse:
     if form.is_valid():
         try:
             set_terms(
-                depot=depot, terms=form.terms, seen_version=request.POST.get("version", ""),
+                depot=depot, terms=form.terms, seen_version=seen_version(request.POST),
                 now=timezone.now(),
             )  # fmt: skip
         except BookingError as refusal:

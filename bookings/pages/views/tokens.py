@@ -8,12 +8,14 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from bookings.errors import ChangedMeanwhile
+from bookings import operations
+from bookings.errors import BookingError, ChangedMeanwhile
 from bookings.models import Token, Vehicle
 from bookings.pages import access
-from bookings.pages.forms.vehicles import TokenForm, save, set_flag
-from bookings.pages.forms.versions import seen_version, version_of, with_versions
+from bookings.pages.forms.vehicles import TokenForm, add_refusal, fleet_of
+from bookings.pages.forms.versions import look_again, seen_version, with_versions
 from bookings.pages.views.refusals import status_of
+from bookings.rules.content_version import version_of
 from depots import pages
 
 
@@ -41,8 +43,13 @@ def _list(request: HttpRequest, status: int) -> HttpResponse:
 def add(request: HttpRequest) -> HttpResponse:
     """A new token; `?vehicle=` says whose it is likely to be."""
     form = _form(request, initial={"vehicle": request.GET.get("vehicle", "")})
-    if form.is_valid() and (token := save(form)):
-        return _done(request, token, f"{token} is added.")
+    if form.is_valid() and (fleet := fleet_of(form)) is not None:
+        try:
+            token = operations.add_token(fleet=fleet, facts=form.facts)
+        except BookingError as refusal:
+            add_refusal(form, refusal)
+        else:
+            return _done(request, token, f"{token} is added.")
     return pages.respond(request, "bookings/token_form", {"form": form}, 422 if form.is_bound else 200)
 
 
@@ -55,11 +62,13 @@ def token(request: HttpRequest, token_id: int) -> HttpResponse:
     status = 422 if form.is_bound else 200
     if form.is_valid():
         try:
-            if save(form, seen_version=seen_version(request.POST)):
-                return _done(request, found, "Saved.")
-        except ChangedMeanwhile as refusal:
-            form.add_error(None, str(refusal))
+            version = seen_version(request.POST)
+            saved = operations.change_token(token_id=found.pk, facts=form.facts, seen_version=version)
+        except BookingError as refusal:
+            add_refusal(form, refusal, Token.objects.get(pk=found.pk))
             status = status_of(refusal)
+        else:
+            return _done(request, saved, "Saved.")
     kept = Token.objects.get(pk=found.pk)
     return pages.respond(
         request, "bookings/token_form", {"form": form, "token": kept, "version": version_of(kept)}, status
@@ -83,9 +92,10 @@ def unblock(request: HttpRequest, token_id: int) -> HttpResponse:
 
 def _set_blocked(request: HttpRequest, found: Token, is_blocked: bool, words: str) -> HttpResponse:
     try:
-        set_flag(found, "is_blocked", is_blocked, seen_version=seen_version(request.POST))
+        version = seen_version(request.POST)
+        operations.set_blocked(token_id=found.pk, is_blocked=is_blocked, seen_version=version)
     except ChangedMeanwhile as refusal:
-        messages.error(request, str(refusal))
+        messages.error(request, look_again(refusal))
         return _list(request, status_of(refusal))
     return _done(request, found, words)
 

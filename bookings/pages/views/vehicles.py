@@ -8,12 +8,14 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from bookings.errors import ChangedMeanwhile
+from bookings import operations
+from bookings.errors import BookingError, ChangedMeanwhile
 from bookings.models import LIVE, Vehicle
 from bookings.pages import access, day
-from bookings.pages.forms.vehicles import VehicleForm, save, set_flag
-from bookings.pages.forms.versions import seen_version, version_of, with_versions
+from bookings.pages.forms.vehicles import VehicleForm, add_refusal, fleet_of
+from bookings.pages.forms.versions import look_again, seen_version, with_versions
 from bookings.pages.views.refusals import status_of
+from bookings.rules.content_version import version_of
 from depots import pages
 
 SHOWN_BOOKINGS = 10
@@ -39,8 +41,15 @@ def vehicles(request: HttpRequest) -> HttpResponse:
 def add(request: HttpRequest) -> HttpResponse:
     fleets = access.dispatcher(request.user)
     form = VehicleForm(request.POST if request.method == "POST" else None, fleets=fleets)
-    if form.is_valid() and (vehicle := save(form)):
-        return pages.done(request, f"/vehicles/{vehicle.pk}/", f"{vehicle} is added. Give it a card next.")
+    if form.is_valid() and (fleet := fleet_of(form)) is not None:
+        try:
+            vehicle = operations.add_vehicle(fleet=fleet, facts=form.facts)
+        except BookingError as refusal:
+            add_refusal(form, refusal)
+        else:
+            return pages.done(
+                request, f"/vehicles/{vehicle.pk}/", f"{vehicle} is added. Give it a card next."
+            )
     return pages.respond(request, "bookings/vehicle_form", {"form": form}, 422 if form.is_bound else 200)
 
 
@@ -56,12 +65,12 @@ def vehicle(request: HttpRequest, vehicle_id: int) -> HttpResponse:
     if not form.is_valid():
         return _page(request, found, form, 422 if form.is_bound else 200)
     try:
-        if save(form, seen_version=seen_version(request.POST)):
-            return pages.done(request, f"/vehicles/{found.pk}/", "Saved.")
-    except ChangedMeanwhile as refusal:
-        form.add_error(None, str(refusal))
+        version = seen_version(request.POST)
+        operations.change_vehicle(vehicle_id=found.pk, facts=form.facts, seen_version=version)
+    except BookingError as refusal:
+        add_refusal(form, refusal, Vehicle.objects.get(pk=found.pk))
         return _page(request, access.vehicle(request.user, vehicle_id), form, status_of(refusal))
-    return _page(request, found, form, 422)
+    return pages.done(request, f"/vehicles/{found.pk}/", "Saved.")
 
 
 def _form(request: HttpRequest, found: Vehicle) -> VehicleForm:
@@ -98,9 +107,10 @@ def bring_back(request: HttpRequest, vehicle_id: int) -> HttpResponse:
 
 def _set_retired(request: HttpRequest, found: Vehicle, is_retired: bool) -> HttpResponse:
     try:
-        set_flag(found, "is_retired", is_retired, seen_version=seen_version(request.POST))
+        version = seen_version(request.POST)
+        operations.set_retired(vehicle_id=found.pk, is_retired=is_retired, seen_version=version)
     except ChangedMeanwhile as refusal:
-        messages.error(request, str(refusal))
+        messages.error(request, look_again(refusal))
         form = VehicleForm(instance=found, fleets=access.organisations_booked_for(request.user))
         return _page(request, found, form, status_of(refusal))
     words = f"{found} is retired. Its bookings stand." if is_retired else f"{found} is back."
