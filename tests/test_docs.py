@@ -14,7 +14,7 @@ from django.core.management import get_commands
 
 from bookings import errors
 from bookings.errors import BookingError
-from config.demo_data.places import DEMO_PASSWORDS
+from config.demo_data.demo_depots import DEMO_PASSWORDS
 from config.management.commands import demo
 from depots.operations import FLAGS
 from docs.pictures.album import ALBUM

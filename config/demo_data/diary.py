@@ -33,7 +33,7 @@ class Story(StrEnum):
 
 
 @dataclass(frozen=True)
-class Depot:
+class TruckStop:
     """Where trucks stop: options in the order they are tried, all of them at chargers that are simulated."""
 
     code: str
@@ -50,7 +50,7 @@ class Planned:
     key: str
     firm: Firm
     plate: str
-    depot: Depot
+    depot: TruckStop
     option: str
     period: Period
     made_at: datetime
@@ -63,12 +63,12 @@ def _uids(*chargers: str) -> tuple[str, ...]:
 
 
 DEPOTS = (
-    Depot("NF-HAM", ZoneInfo("Europe/Berlin"), _uids("HAM-1", "HAM-2"), ("HAM-3-1",)),
-    Depot("NF-LNZ", ZoneInfo("Europe/Vienna"), _uids("LNZ-1", "LNZ-2"), ("LNZ-3-1",), approves=True),
-    Depot("LP-VEN", ZoneInfo("Europe/Amsterdam"), (*_uids("VEN-01", "VEN-02", "VEN-03"), "VEN-POOL"), _uids("VEN-12")),
-    Depot("LP-DUB", ZoneInfo("Europe/Dublin"), _uids("DUB-1", "DUB-2")),
-    Depot("LP-VNO", ZoneInfo("Europe/Vilnius"), _uids("VNO-1", "VNO-2")),
-    Depot("LP-LIS", ZoneInfo("Europe/Lisbon"), _uids("LIS-1", "LIS-2")),
+    TruckStop("NF-HAM", ZoneInfo("Europe/Berlin"), _uids("HAM-1", "HAM-2"), ("HAM-3-1",)),
+    TruckStop("NF-LNZ", ZoneInfo("Europe/Vienna"), _uids("LNZ-1", "LNZ-2"), ("LNZ-3-1",), approves=True),
+    TruckStop("LP-VEN", ZoneInfo("Europe/Amsterdam"), (*_uids("VEN-01", "VEN-02", "VEN-03"), "VEN-POOL"), _uids("VEN-12")),
+    TruckStop("LP-DUB", ZoneInfo("Europe/Dublin"), _uids("DUB-1", "DUB-2")),
+    TruckStop("LP-VNO", ZoneInfo("Europe/Vilnius"), _uids("VNO-1", "VNO-2")),
+    TruckStop("LP-LIS", ZoneInfo("Europe/Lisbon"), _uids("LIS-1", "LIS-2")),
 )  # fmt: skip
 # Where each fleet drives, depot by depot: how likely it stops there.
 HABITS = {
@@ -126,7 +126,7 @@ def _hours(chance: random.Random, *, is_near: bool) -> list[int]:
 
 
 def _stop(
-    chance: random.Random, key: str, firm: Firm, plate: str, depot: Depot, on: date, hour: int
+    chance: random.Random, key: str, firm: Firm, plate: str, depot: TruckStop, on: date, hour: int
 ) -> Planned:
     has_megawatt = plate in MEGAWATT_PLATES and bool(depot.megawatt)
     option = chance.choice(depot.megawatt if has_megawatt else depot.options)

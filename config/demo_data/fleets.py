@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from config.demo_data.places import CCS, MCS
+from config.demo_data.demo_depots import CCS, MCS
 from depots.models import Membership
 
 Role = Membership.Role

@@ -12,10 +12,10 @@ from bookings.imports.depots import write_depot_file
 from bookings.imports.vehicles import write_vehicle_file
 from bookings.models import Booking
 from bookings.operations import close_evse
-from config.demo_data import diary, present, simulators
+from config.demo_data import diary, present, simulator_files
+from config.demo_data.demo_depots import depot_file
 from config.demo_data.fleets import FIRMS, LOGINS, Firm, vehicle_file
-from config.demo_data.history import History
-from config.demo_data.places import depot_file
+from config.demo_data.replay import History
 from depots.imports.documents import Document
 from depots.models import Agreement, Depot, Evse, Membership, Organisation, User
 from depots.periods import Period
@@ -49,8 +49,8 @@ def load(*, now: datetime) -> Loaded:
         if is_new:
             _found(now)
         made = _live(now, is_new)
-        simulators.invite_partner(now)
-    simulators.write_chargers()
+        simulator_files.invite_partner(now)
+    simulator_files.write_chargers()
     own = Depot.objects.filter(is_mirror=False)
     return Loaded(
         is_new=is_new,

@@ -5,8 +5,8 @@ lives in one JSON file, so that it can be stopped and started like any partner. 
 builds the other side: `python -m simulators.partner --help`.
 """
 
+from simulators.partner.other_platform import PlatformError
 from simulators.partner.partner_settings import PartnerSettings
-from simulators.partner.peer import CallFailed
 from simulators.partner.platform import SimulatedPartner
 
-__all__ = ["CallFailed", "PartnerSettings", "SimulatedPartner"]
+__all__ = ["PartnerSettings", "PlatformError", "SimulatedPartner"]

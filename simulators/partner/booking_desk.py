@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from simulators.partner.booking_request import check_request
-from simulators.partner.calendars import Calendars
 from simulators.partner.ocpi_format import Json, Refusal, read_period, read_time, write_time
 from simulators.partner.partner_settings import PartnerSettings
-from simulators.partner.sites import STEP_MIN, TERMS, Site, find_booking_location, site_of
+from simulators.partner.simulated_sites import STEP_MIN, TERMS, SimulatedSite, find_booking_location, site_of
+from simulators.partner.site_calendars import SiteCalendars
 from simulators.partner.state_file import StateFile
 
 FINAL = {"CANCELED", "FAILED", "NO_SHOW", "FULFILLED", "REJECTED"}
@@ -24,7 +24,7 @@ class BookingDesk:
         self,
         settings: PartnerSettings,
         state: StateFile,
-        calendars: Calendars,
+        calendars: SiteCalendars,
         push_soon: Callable[[str, str], None],
     ) -> None:
         self._settings, self._state = settings, state
@@ -59,7 +59,7 @@ class BookingDesk:
         return booking, is_new
 
     def decide(self, booking_id: str, *, accept: bool) -> Json:
-        """Answer what waits at a booking. Raises KeyError for a booking without anything to decide."""
+        """RoutedAnswer what waits at a booking. Raises KeyError for a booking without anything to decide."""
         with self._state.changing() as state:
             booking: Json = state["bookings"][booking_id]
             entry = booking["booking_requests"][-1]
@@ -156,7 +156,7 @@ class BookingDesk:
         booking["booking_option"] = self._assign_bay(site, ask, without=booking["id"])
         booking["booking_tokens"] = ask.get("tokens", booking["booking_tokens"])
 
-    def _assign_bay(self, site: Site, ask: Json, without: str = "") -> Json:
+    def _assign_bay(self, site: SimulatedSite, ask: Json, without: str = "") -> Json:
         """The first bay that is free; which one is told, since the truck should know where to go."""
         start, end = read_period(ask)
         used = {
@@ -171,7 +171,7 @@ class BookingDesk:
         is_past = read_period(ask)[0] < self._settings.clock() - timedelta(seconds=60)
         return "starts in the past" if is_past else ""
 
-    def _objection(self, site: Site, ask: Json, without: str = "") -> str:
+    def _objection(self, site: SimulatedSite, ask: Json, without: str = "") -> str:
         """Why a request cannot be granted, empty when it can."""
         start, end = read_period(ask)
         minutes = (end - start).total_seconds() / 60

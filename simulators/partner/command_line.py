@@ -11,8 +11,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+from simulators.partner.other_platform import PlatformError
 from simulators.partner.partner_settings import PartnerSettings
-from simulators.partner.peer import CallFailed
 from simulators.partner.platform import SimulatedPartner
 
 HELP = (
@@ -145,7 +145,7 @@ def _settle(partner: SimulatedPartner, options: Namespace, invitation: Path) -> 
         elif not options.invite:
             registration.use_invitation(invitation)
         registration.announce_address()
-    except CallFailed as failure:
+    except PlatformError as failure:
         partner.settings.say(str(failure))
         return False
     return True

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from simulators.partner.ocpi_format import Json, Refusal, read_time, write_time
+from simulators.partner.other_platform import OtherPlatform
 from simulators.partner.partner_settings import PartnerSettings
-from simulators.partner.peer import Peer
-from simulators.partner.sites import STEP_MIN
+from simulators.partner.simulated_sites import STEP_MIN
 from simulators.partner.state_file import StateFile
 
 AN_HOUR = timedelta(hours=1)
@@ -23,7 +23,7 @@ PLATE = "GA-118-SM"
 class Emsp:
     """What it is pushed is kept as it came, by CC/PID/ID."""
 
-    def __init__(self, settings: PartnerSettings, state: StateFile, peer: Peer) -> None:
+    def __init__(self, settings: PartnerSettings, state: StateFile, peer: OtherPlatform) -> None:
         self._settings, self._state, self._peer = settings, state, peer
         self._random = random.Random(7)  # noqa: S311 - which slot a simulated truck takes is no secret
 
@@ -53,7 +53,7 @@ class Emsp:
         return is_new
 
     def book(self) -> Json | None:
-        """Take a free hour at one of the other platform's depots. The Booking it answered, if any. Raises CallFailed."""
+        """Take a free hour at one of the other platform's depots. The Booking it answered, if any. Raises PlatformError."""
         base = self._peer.endpoint("booking", "SENDER")
         offers = [o for o in self._peer.pages(f"{base}/booking_locations") if o.get("calendars")]
         self._random.shuffle(offers)
@@ -73,7 +73,7 @@ class Emsp:
         request_id: str = "",
         canceled: Json | None = None,
     ) -> Json:
-        """POST a BookingRequest for a BookingLocation of theirs. Gives their Booking; raises CallFailed."""
+        """POST a BookingRequest for a BookingLocation of theirs. Gives their Booking; raises PlatformError."""
         request = self._request(offer, start, end)
         request["request_id"] = request_id or request["request_id"]
         if canceled:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime, timedelta
 
-from simulators.partner import sites
+from simulators.partner import simulated_sites
 from simulators.partner.booking_desk import BookingDesk
-from simulators.partner.calendars import Calendars
 from simulators.partner.emsp import Emsp
 from simulators.partner.http_listener import listen
 from simulators.partner.ocpi_format import Json, envelope
+from simulators.partner.other_platform import OtherPlatform, PlatformError
 from simulators.partner.partner_settings import PartnerSettings
-from simulators.partner.peer import CallFailed, Peer
 from simulators.partner.push_queue import Push, PushQueue
 from simulators.partner.registering import Registration
 from simulators.partner.router import Router
+from simulators.partner.site_calendars import SiteCalendars
 from simulators.partner.state_file import StateFile
 
 WORK_EVERY_S = 0.25
@@ -38,12 +38,12 @@ class SimulatedPartner:
         with self.state.changing() as state:
             state["port"] = self.port
 
-        self.peer = Peer(settings, self.state)
+        self.peer = OtherPlatform(settings, self.state)
         self._pushes = PushQueue(settings, self.peer, self._render)
         self.registration = Registration(
             settings, self.state, self.peer, self.versions_url, self._on_registered
         )
-        self.calendars = Calendars(settings, self.state)
+        self.calendars = SiteCalendars(settings, self.state)
         self.desk = BookingDesk(settings, self.state, self.calendars, self._pushes.add)
         self.emsp = Emsp(settings, self.state, self.peer)
         self._router = Router(
@@ -79,7 +79,7 @@ class SimulatedPartner:
         self.stop()
 
     def tick(self) -> None:
-        """Whatever is due: decisions, trucks that arrive, pushes, a booking with the others. Raises CallFailed."""
+        """Whatever is due: decisions, trucks that arrive, pushes, a booking with the others. Raises PlatformError."""
         self.desk.do_what_is_due()
         now = self.settings.clock()
         if not self.peer.is_registered or now < self._pause_until:
@@ -107,13 +107,13 @@ class SimulatedPartner:
                 return
             try:
                 self.tick()
-            except CallFailed as failure:
+            except PlatformError as failure:
                 self.settings.say(str(failure))
                 self._pause_until = self.settings.clock() + PAUSE_AFTER_FAILURE
 
     def _on_registered(self) -> None:
         self.settings.say(f"Registered with {self.peer.known()['versions_url']}")
-        for site in sites.SITES:
+        for site in simulated_sites.SITES:
             self._pushes.add("booking_location", site.booking_location_id)
 
     def _render(self, kind: str, key: str) -> Push:
@@ -121,7 +121,7 @@ class SimulatedPartner:
             booking = self.desk.bookings()[key]
             asked_by = booking["booking_requests"][0]["booking_request"]
             return key, booking, (asked_by["country_code"], asked_by["party_id"])
-        site = sites.find_booking_location(key)
+        site = simulated_sites.find_booking_location(key)
         assert site is not None
         return f"booking_locations/{key}", self.calendars.booking_location(site), None
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 from simulators.partner.ocpi_format import Json
+from simulators.partner.other_platform import OtherPlatform, PlatformError
 from simulators.partner.partner_settings import PartnerSettings
-from simulators.partner.peer import CallFailed, Peer
 
 Push = tuple[str, Json, tuple[str, str] | None]
 
@@ -16,7 +16,9 @@ Push = tuple[str, Json, tuple[str, str] | None]
 class PushQueue:
     """`render(kind, key)` gives what to put: the path below our party, the object as it is now, and to which party."""
 
-    def __init__(self, settings: PartnerSettings, peer: Peer, render: Callable[[str, str], Push]) -> None:
+    def __init__(
+        self, settings: PartnerSettings, peer: OtherPlatform, render: Callable[[str, str], Push]
+    ) -> None:
         self._settings, self._peer, self._render = settings, peer, render
         self._due: set[tuple[str, str]] = set()
         self.has_news = threading.Event()
@@ -26,7 +28,7 @@ class PushQueue:
         self.has_news.set()
 
     def push_all(self) -> None:
-        """Raises CallFailed; what could not be pushed stays due."""
+        """Raises PlatformError; what could not be pushed stays due."""
         party = self._settings.party
         base = self._peer.endpoint("booking", "RECEIVER")
         while self._due:
@@ -35,6 +37,6 @@ class PushQueue:
             url = f"{base}/{party['country_code']}/{party['party_id']}/{quote(path)}"
             try:
                 self._peer.call("PUT", url, body, to_party=to_party)
-            except CallFailed:
+            except PlatformError:
                 self._due.add((kind, key))
                 raise

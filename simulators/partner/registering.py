@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from simulators.partner.ocpi_format import VERSION, Json, Refusal, token_of
+from simulators.partner.other_platform import OtherPlatform, PlatformError, data_of, endpoint_in, send
 from simulators.partner.partner_settings import PartnerSettings
-from simulators.partner.peer import CallFailed, Peer, data_of, endpoint_in, send
 from simulators.partner.state_file import StateFile
 
 
@@ -21,7 +21,7 @@ class Registration:
         self,
         settings: PartnerSettings,
         state: StateFile,
-        peer: Peer,
+        peer: OtherPlatform,
         versions_url: str,
         on_registered: Callable[[], None],
     ) -> None:
@@ -37,7 +37,7 @@ class Registration:
         return token
 
     def register(self, versions_url: str, token_a: str) -> None:
-        """Register with a platform that has invited us. Raises CallFailed."""
+        """Register with a platform that has invited us. Raises PlatformError."""
         with self._offering_token() as offered:
             endpoints = _read_endpoints(versions_url, token_a)
             url = endpoint_in(endpoints, "credentials")
@@ -48,7 +48,7 @@ class Registration:
         self._on_registered()
 
     def use_invitation(self, file: Path) -> bool:
-        """Register with what stands in a file ({"versions_url", "token_a"}), if it is news. Raises CallFailed.
+        """Register with what stands in a file ({"versions_url", "token_a"}), if it is news. Raises PlatformError.
 
         So a demo hands over its token A, and a partner whose platform was set up anew registers again by itself.
         """
@@ -69,7 +69,7 @@ class Registration:
         return True
 
     def renew(self) -> None:
-        """PUT credentials: new tokens both ways, and each side reads the other's endpoints again. Raises CallFailed."""
+        """PUT credentials: new tokens both ways, and each side reads the other's endpoints again. Raises PlatformError."""
         peer = self._peer.known()
         with self._offering_token() as offered:
             endpoints = _read_endpoints(peer["versions_url"], peer["token_out"])
@@ -79,7 +79,7 @@ class Registration:
                 self._keep(state, theirs, endpoints, offered)
 
     def leave(self) -> None:
-        """DELETE credentials. Raises CallFailed."""
+        """DELETE credentials. Raises PlatformError."""
         peer = self._peer.known()
         data_of(send("DELETE", endpoint_in(peer["endpoints"], "credentials"), peer["token_out"]))
         self._forget()
@@ -113,7 +113,7 @@ class Registration:
             raise Refusal(2001, "token, url and roles are required")
         try:
             endpoints = _read_endpoints(body["url"], body["token"])
-        except CallFailed as failure:
+        except PlatformError as failure:
             raise Refusal(3001, f"your platform does not answer: {failure}") from failure
         given = secrets.token_urlsafe(24)
         with self._state.changing() as state:
@@ -156,10 +156,10 @@ class Registration:
 
 
 def _read_endpoints(versions_url: str, token: str) -> list[Json]:
-    """The endpoints of the other side's OCPI 2.3.0. Raises CallFailed."""
+    """The endpoints of the other side's OCPI 2.3.0. Raises PlatformError."""
     versions = data_of(send("GET", versions_url, token))
     url = next((v["url"] for v in versions if v["version"] == VERSION), None)
     if url is None:
-        raise CallFailed(f"{versions_url} does not offer {VERSION}")
+        raise PlatformError(f"{versions_url} does not offer {VERSION}")
     endpoints: list[Json] = data_of(send("GET", url, token))["endpoints"]
     return endpoints

@@ -8,14 +8,14 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import httpx
 
-from simulators.partner import sites
+from simulators.partner import simulated_sites
 from simulators.partner.booking_desk import BookingDesk
-from simulators.partner.calendars import Calendars
 from simulators.partner.emsp import Emsp
 from simulators.partner.ocpi_format import VERSION, Json, Refusal, envelope, read_body, routing_back
+from simulators.partner.other_platform import OtherPlatform
 from simulators.partner.partner_settings import PartnerSettings
-from simulators.partner.peer import Peer
 from simulators.partner.registering import Registration
+from simulators.partner.site_calendars import SiteCalendars
 
 PAGE = 50
 
@@ -31,7 +31,7 @@ class Request:
     caller: str
 
 
-class Answer(NamedTuple):
+class RoutedAnswer(NamedTuple):
     data: Any
     http_status: int = 200
     headers: dict[str, str] = {}
@@ -41,9 +41,9 @@ class Answer(NamedTuple):
 class Router:
     settings: PartnerSettings
     url: str
-    peer: Peer
+    peer: OtherPlatform
     registration: Registration
-    calendars: Calendars
+    calendars: SiteCalendars
     desk: BookingDesk
     emsp: Emsp
 
@@ -63,14 +63,14 @@ class Router:
             return refusal.http_status, refused, {}
         return answer.http_status, envelope(answer.data, now), {**answer.headers, **routing_back(headers)}
 
-    def _route(self, request: Request) -> Answer:
+    def _route(self, request: Request) -> RoutedAnswer:
         match request.path:
             case ["ocpi", "versions"] if request.method == "GET":
-                return Answer([{"version": VERSION, "url": f"{self.url}/ocpi/{VERSION}"}])
+                return RoutedAnswer([{"version": VERSION, "url": f"{self.url}/ocpi/{VERSION}"}])
             case ["ocpi", version] if version == VERSION and request.method == "GET":
-                return Answer({"version": VERSION, "endpoints": self._endpoints()})
+                return RoutedAnswer({"version": VERSION, "endpoints": self._endpoints()})
             case ["ocpi", version, "credentials"] if version == VERSION:
-                return Answer(self.registration.answer(request.method, request.caller, request.body))
+                return RoutedAnswer(self.registration.answer(request.method, request.caller, request.body))
         if request.caller != "peer":
             raise Refusal(2000, "this token is for registration only", 401)
         match request.path:
@@ -93,20 +93,22 @@ class Router:
             )
         ]
 
-    def _locations(self, request: Request, rest: list[str]) -> Answer:
+    def _locations(self, request: Request, rest: list[str]) -> RoutedAnswer:
         if request.method != "GET":
             raise Refusal(2000, "only GET", 405)
         if not rest:
-            return self._page(request, [self.calendars.location(site) for site in sites.SITES], "locations")
-        site = sites.find_location(rest[0])
+            return self._page(
+                request, [self.calendars.location(site) for site in simulated_sites.SITES], "locations"
+            )
+        site = simulated_sites.find_location(rest[0])
         if site is None:
             raise Refusal(2003, "no such location", 404)
-        return Answer(self.calendars.location(site))
+        return RoutedAnswer(self.calendars.location(site))
 
-    def _bookings_as_cpo(self, request: Request, rest: list[str]) -> Answer:
+    def _bookings_as_cpo(self, request: Request, rest: list[str]) -> RoutedAnswer:
         if request.method == "POST" and not rest:
             booking, is_new = self.desk.receive(request.body, self.peer.parties("EMSP"))
-            return Answer(booking, 201 if is_new else 200)
+            return RoutedAnswer(booking, 201 if is_new else 200)
         if request.method != "GET":
             raise Refusal(2000, "not here", 405)
         if not rest:
@@ -116,34 +118,34 @@ class Router:
             return self._booking_locations(request, rest[1:])
         raise Refusal(2000, "no such booking", 404)
 
-    def _booking_locations(self, request: Request, rest: list[str]) -> Answer:
+    def _booking_locations(self, request: Request, rest: list[str]) -> RoutedAnswer:
         if not rest:
-            found = [self.calendars.booking_location(site) for site in sites.SITES]
+            found = [self.calendars.booking_location(site) for site in simulated_sites.SITES]
             return self._page(request, found, "bookings/booking_locations")
-        site = sites.find_booking_location(rest[0])
+        site = simulated_sites.find_booking_location(rest[0])
         if site is None:
             raise Refusal(2003, "no such booking location", 404)
         location = self.calendars.booking_location(site)
         if len(rest) == 1:
-            return Answer(location)
+            return RoutedAnswer(location)
         calendar = next((c for c in location["calendars"] if c["id"].upper() == rest[1].upper()), None)
         if calendar is None:
             raise Refusal(2000, "no such calendar", 404)
-        return Answer(calendar)
+        return RoutedAnswer(calendar)
 
-    def _bookings_as_emsp(self, request: Request, rest: list[str]) -> Answer:
+    def _bookings_as_emsp(self, request: Request, rest: list[str]) -> RoutedAnswer:
         kind, key = "bookings", rest
         if len(rest) > 2 and rest[2] == "booking_locations":
             kind, key = "booking_locations", [*rest[:2], *rest[3:]]
         if len(key) != 3 or [part.upper() for part in key[:2]] not in self.peer.parties("CPO"):
             raise Refusal(2000, "no such object", 404)
         if request.method == "GET":
-            return Answer(self.emsp.find(kind, key))
+            return RoutedAnswer(self.emsp.find(kind, key))
         if request.method != "PUT":
             raise Refusal(2000, "only GET and PUT of whole objects", 405)
-        return Answer(None, 201 if self.emsp.keep(kind, key, request.body) else 200)
+        return RoutedAnswer(None, 201 if self.emsp.keep(kind, key, request.body) else 200)
 
-    def _page(self, request: Request, found: list[Json], path: str) -> Answer:
+    def _page(self, request: Request, found: list[Json], path: str) -> RoutedAnswer:
         """A page of a list, by offset and limit, of what was updated from date_from until before date_to."""
         offset, limit = _window(request.query)
         since, until = request.query.get("date_from"), request.query.get("date_to")
@@ -157,7 +159,7 @@ class Router:
             query = {**request.query, "offset": str(offset + limit), "limit": str(limit)}
             url = httpx.URL(f"{self.url}/ocpi/cpo/{VERSION}/{path}", params=query)
             headers["Link"] = f'<{url}>; rel="next"'
-        return Answer(found[offset : offset + limit], 200, headers)
+        return RoutedAnswer(found[offset : offset + limit], 200, headers)
 
 
 def _window(query: dict[str, str]) -> tuple[int, int]:

@@ -28,7 +28,7 @@ from bookings.search.availability import free_periods
 from bookings.search.bookable import bookable_options, terms_for
 from config import demo_data
 from config.demo_data import diary
-from config.demo_data.history import LONG_OVER
+from config.demo_data.replay import LONG_OVER
 from depots.models import Charger, ChargingSession, Depot, Evse, MeterReading, Organisation, User
 from depots.periods import Period
 from depots.secrets import charger_password_matches

@@ -436,15 +436,15 @@ def test_what_a_full_list_does_not_name_is_withdrawn_and_comes_back(
     clock: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from simulators.partner import sites
+    from simulators.partner import simulated_sites
 
-    all_sites = sites.SITES
-    monkeypatch.setattr(sites, "SITES", all_sites[:1])
+    all_sites = simulated_sites.SITES
+    monkeypatch.setattr(simulated_sites, "SITES", all_sites[:1])
     clock.shift(timedelta(hours=7))
     eventually(lambda: offer(AFTER_A_WHILE).is_withdrawn)
     assert not offer(AT_ONCE).is_withdrawn
 
-    monkeypatch.setattr(sites, "SITES", all_sites)
+    monkeypatch.setattr(simulated_sites, "SITES", all_sites)
     clock.shift(timedelta(hours=7))
     eventually(lambda: not offer(AFTER_A_WHILE).is_withdrawn)
 
@@ -452,9 +452,9 @@ def test_what_a_full_list_does_not_name_is_withdrawn_and_comes_back(
 def test_a_list_of_changes_withdraws_nothing(
     network: SimulatedPartner, at_work: Partner, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from simulators.partner import sites
+    from simulators.partner import simulated_sites
 
-    monkeypatch.setattr(sites, "SITES", sites.SITES[:1])
+    monkeypatch.setattr(simulated_sites, "SITES", simulated_sites.SITES[:1])
     clock.shift(timedelta(hours=1, minutes=15))
     eventually(lambda: fresh(at_work).next_pull_at > timezone.now())
 

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from roaming import registration
 from roaming.models import Delivery, Partner, PartnerMessage, PartnerToken
-from simulators.partner import CallFailed, SimulatedPartner
+from simulators.partner import PlatformError, SimulatedPartner
 from tests.factories import make_depot, make_evse, make_fleet, make_operator
 from tests.roaming.partners import authorization
 from tests.roaming.peers import Asked, Reply, ScriptedPeer, envelope
@@ -455,7 +455,7 @@ def test_the_network_registers_with_us_and_leaves(network: SimulatedPartner, pla
     assert Partner.objects.get().is_registered
     network.registration.leave()
     assert Partner.objects.get().state == Partner.State.GONE
-    with pytest.raises(CallFailed):
+    with pytest.raises(PlatformError):
         network.registration.register(platform, invitation.token_a)
 
 

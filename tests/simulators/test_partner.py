@@ -18,7 +18,7 @@ from django.utils import timezone
 from roaming import registration
 from roaming.models import Partner
 from roaming.ocpi.times import time_out
-from simulators.partner import CallFailed, PartnerSettings, SimulatedPartner
+from simulators.partner import PartnerSettings, PlatformError, SimulatedPartner
 from tests.factories import at, make_depot, make_evse, make_operator
 from tests.roaming.running import RunningSender, eventually
 from tests.serving import MANAGE
@@ -116,7 +116,7 @@ def test_a_token_that_died_is_refused_on_both_sides(invitation: Path, tmp_path: 
         partner.registration.use_invitation(invitation)
         registration.unregister(partner=Partner.objects.get(), now=timezone.now())
 
-        with pytest.raises(CallFailed, match="401"):
+        with pytest.raises(PlatformError, match="401"):
             partner.emsp.book()
 
 

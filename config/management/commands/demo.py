@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from config import addresses, logs
-from config.demo_data.places import DEMO_PASSWORDS
+from config.demo_data.demo_depots import DEMO_PASSWORDS
 from config.demo_data.refusal import refuse_in_production
 from config.embedded import postgres
 from config.supervisor import Program, Supervisor

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.conf import settings
 
-from config.demo_data.places import SIMULATED, charger_password, depot_file
+from config.demo_data.demo_depots import SIMULATED, charger_password, depot_file
 from depots.models import ChargingSession
 from depots.periods import utc_text
 from roaming import registration

@@ -15,11 +15,11 @@ from simulators.partner.state_file import StateFile
 TIMEOUT = httpx.Timeout(15, connect=5)
 
 
-class CallFailed(Exception):
+class PlatformError(Exception):
     """The other platform did not say yes."""
 
 
-class Peer:
+class OtherPlatform:
     """Kept in the state as "peer": token_in, token_out, versions_url, roles, endpoints."""
 
     def __init__(self, settings: PartnerSettings, state: StateFile) -> None:
@@ -30,14 +30,14 @@ class Peer:
         return "peer" in self._state.get_all()
 
     def known(self) -> Json:
-        """Raises CallFailed where nobody is registered."""
+        """Raises PlatformError where nobody is registered."""
         peer: Json | None = self._state.get("peer")
         if peer is None:
-            raise CallFailed("nobody is registered here")
+            raise PlatformError("nobody is registered here")
         return peer
 
     def endpoint(self, identifier: str, role: str) -> str:
-        """The URL of one of its modules, without a slash at its end. Raises CallFailed."""
+        """The URL of one of its modules, without a slash at its end. Raises PlatformError."""
         return endpoint_in(self.known()["endpoints"], identifier, role).rstrip("/")
 
     def parties(self, role: str) -> list[list[str]]:
@@ -48,7 +48,7 @@ class Peer:
     def call(
         self, method: str, url: str, body: Json | None = None, *, to_party: tuple[str, str] | None = None
     ) -> Any:
-        """The data of its answer. Raises CallFailed."""
+        """The data of its answer. Raises PlatformError."""
         party = self._settings.party
         headers = {
             "OCPI-from-country-code": party["country_code"],
@@ -59,7 +59,7 @@ class Peer:
         return data_of(send(method, url, self.known()["token_out"], body, headers=headers))
 
     def pages(self, url: str) -> Iterator[Json]:
-        """Every object of a list, page after page. Raises CallFailed."""
+        """Every object of a list, page after page. Raises PlatformError."""
         following: str | None = url
         while following:
             response = send("GET", following, self.known()["token_out"])
@@ -68,18 +68,18 @@ class Peer:
 
 
 def endpoint_in(endpoints: list[Json], identifier: str, role: str = "") -> str:
-    """The URL of a module among the endpoints of a version, in any role where none is given. Raises CallFailed."""
+    """The URL of a module among the endpoints of a version, in any role where none is given. Raises PlatformError."""
     for endpoint in endpoints:
         is_module = endpoint["identifier"].lower().rstrip("s") == identifier.rstrip("s")
         if is_module and role in ("", endpoint["role"]):
             return str(endpoint["url"])
-    raise CallFailed(f"the other platform has no {identifier} {role}")
+    raise PlatformError(f"the other platform has no {identifier} {role}")
 
 
 def send(
     method: str, url: str, token: str, body: Json | None = None, *, headers: dict[str, str] | None = None
 ) -> httpx.Response:
-    """One request, answered whatever the status. Raises CallFailed where there is no answer."""
+    """One request, answered whatever the status. Raises PlatformError where there is no answer."""
     sent = {
         "Authorization": authorization(token),
         "X-Request-ID": str(uuid.uuid4()),
@@ -89,11 +89,11 @@ def send(
     try:
         return httpx.request(method, url, json=body, headers=sent, timeout=TIMEOUT, trust_env=False)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise CallFailed(f"{method} {url}: {error or type(error).__name__}") from error
+        raise PlatformError(f"{method} {url}: {error or type(error).__name__}") from error
 
 
 def data_of(response: httpx.Response) -> Any:
-    """The data of an envelope that says yes. Raises CallFailed."""
+    """The data of an envelope that says yes. Raises PlatformError."""
     try:
         envelope = response.json()
     except ValueError:
@@ -103,6 +103,6 @@ def data_of(response: httpx.Response) -> Any:
     if response.is_success and isinstance(code, int) and 1000 <= code < 2000:
         return envelope.get("data")
     request, message = response.request, envelope.get("status_message", "")
-    raise CallFailed(
+    raise PlatformError(
         f"{request.method} {request.url}: HTTP {response.status_code}, {code} {message}".rstrip()
     )

@@ -13,7 +13,7 @@ QUIET_HOURS_UTC = range(4)
 
 
 @dataclass(frozen=True)
-class Site:
+class SimulatedSite:
     """A bookable location: `bays` interchangeable EVSEs, deciding at once or after a while."""
 
     location_id: str
@@ -32,12 +32,12 @@ class Site:
 
 
 SITES = (
-    Site(
+    SimulatedSite(
         "SIM-LYON", "Lyon Corbas Truck Park", "Boulevard des Nations 3", "Corbas", "69960", "45.6700", "4.9020",
         "SIM-LYON-CCS", ("SIM-LYON-1", "SIM-LYON-2"), "IEC_62196_T2_COMBO", 400_000,
         ("SEMI_TRACTOR", "TRUCK_WITH_TRAILER", "RIGID", "BUS"), True,
     ),
-    Site(
+    SimulatedSite(
         "SIM-METZ", "Metz Nord Logistics Yard", "Rue des Transporteurs 18", "Metz", "57050", "49.1500", "6.1500",
         "SIM-METZ-MCS", ("SIM-METZ-1",), "MCS", 1_000_000, ("SEMI_TRACTOR", "TRUCK_WITH_TRAILER"), False,
     ),
@@ -60,15 +60,15 @@ TERMS: Json = {
 }
 
 
-def site_of(booking: Json) -> Site:
+def site_of(booking: Json) -> SimulatedSite:
     return next(site for site in SITES if site.location_id == booking["location_id"])
 
 
-def find_location(location_id: str) -> Site | None:
+def find_location(location_id: str) -> SimulatedSite | None:
     """OCPI's ids are compared without regard to case."""
     return next((site for site in SITES if site.location_id.upper() == location_id.upper()), None)
 
 
-def find_booking_location(booking_location_id: str) -> Site | None:
+def find_booking_location(booking_location_id: str) -> SimulatedSite | None:
     wanted = booking_location_id.upper()
     return next((site for site in SITES if site.booking_location_id.upper() == wanted), None)

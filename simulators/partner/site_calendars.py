@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from simulators.partner.ocpi_format import Json, read_period, write_time
 from simulators.partner.partner_settings import PartnerSettings
-from simulators.partner.sites import HORIZON, QUIET_HOURS_UTC, STEP_MIN, TERMS, Site
+from simulators.partner.simulated_sites import HORIZON, QUIET_HOURS_UTC, STEP_MIN, TERMS, SimulatedSite
 from simulators.partner.state_file import StateFile
 
 NEVER_CHANGED = "2026-01-01T00:00:00Z"
@@ -14,11 +14,11 @@ HOLDING = {"PENDING", "RESERVED"}
 Span = tuple[datetime, datetime]
 
 
-class Calendars:
+class SiteCalendars:
     def __init__(self, settings: PartnerSettings, state: StateFile) -> None:
         self._settings, self._state = settings, state
 
-    def location(self, site: Site) -> Json:
+    def location(self, site: SimulatedSite) -> Json:
         return {
             **self._settings.party, "id": site.location_id, "publish": True,
             "name": site.name, "address": site.address, "city": site.city, "postal_code": site.postal_code,
@@ -29,7 +29,7 @@ class Calendars:
             "last_updated": NEVER_CHANGED,
         }  # fmt: skip
 
-    def booking_location(self, site: Site) -> Json:
+    def booking_location(self, site: SimulatedSite) -> Json:
         changed = self._state.get("touched", {}).get(site.booking_location_id, NEVER_CHANGED)
         slots = self.free(site)
         return {
@@ -43,7 +43,7 @@ class Calendars:
             "last_updated": changed,
         }
 
-    def free(self, site: Site, without: str = "") -> list[Span]:
+    def free(self, site: SimulatedSite, without: str = "") -> list[Span]:
         """The time in which a bay is free, in steps joined to spans; `without` is a booking not to count."""
         begin, end = self.horizon()
         step = timedelta(minutes=STEP_MIN)
@@ -63,7 +63,7 @@ class Calendars:
         begin = now.replace(minute=now.minute // STEP_MIN * STEP_MIN, second=0, microsecond=0)
         return begin, begin + HORIZON
 
-    def holding(self, site: Site) -> list[Json]:
+    def holding(self, site: SimulatedSite) -> list[Json]:
         """The bookings that take a bay of this site."""
         return [
             b
@@ -71,11 +71,11 @@ class Calendars:
             if b["location_id"] == site.location_id and b["reservation_status"] in HOLDING
         ]
 
-    def _is_free(self, site: Site, taken: list[Span], start: datetime, end: datetime) -> bool:
+    def _is_free(self, site: SimulatedSite, taken: list[Span], start: datetime, end: datetime) -> bool:
         is_closed = self._settings.quiet_hours and start.hour in QUIET_HOURS_UTC
         return not is_closed and sum(1 for s, e in taken if s < end and start < e) < len(site.bays)
 
-    def _calendar(self, site: Site, slots: list[Span], changed: str) -> Json:
+    def _calendar(self, site: SimulatedSite, slots: list[Span], changed: str) -> Json:
         begin, end = self.horizon()
         return {
             "id": f"{site.booking_location_id}-C1",
@@ -94,7 +94,7 @@ class Calendars:
         }
 
 
-def _evse(site: Site, bay: str) -> Json:
+def _evse(site: SimulatedSite, bay: str) -> Json:
     volts = 1250 if site.connector == "MCS" else 1000
     connector = {
         "id": "1", "standard": site.connector, "format": "CABLE", "power_type": "DC",
@@ -107,7 +107,7 @@ def _evse(site: Site, bay: str) -> Json:
     }  # fmt: skip
 
 
-def _option(site: Site) -> Json:
+def _option(site: SimulatedSite) -> Json:
     """Lengths in centimetres, weight in kilograms."""
     option: Json = {
         "vehicle_types": list(site.vehicle_types),

@@ -15,7 +15,7 @@ from bookings.models import Booking, BookingOption, BookingStatus, Vehicle
 from bookings.search.bookable import evses_with_bays
 from config.demo_data.diary import DEPOTS, KEY_PREFIX, Planned, Story
 from config.demo_data.fleets import FIRMS
-from config.demo_data.sessions import Meters
+from config.demo_data.past_sessions import Meters
 from depots.models import Organisation
 from depots.periods import Period
 
