@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -79,6 +80,14 @@ def united(periods: list[Period]) -> list[Period]:
         else:
             joined.append(period)
     return joined
+
+
+def spanning(periods: Iterable[Period]) -> Period | None:
+    """From the first beginning to the last end; None of none."""
+    found = list(periods)
+    if not found:
+        return None
+    return Period(min(p.starts_at for p in found), max(p.ends_at for p in found))
 
 
 class PeriodField(DateTimeRangeField):

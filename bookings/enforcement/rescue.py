@@ -183,13 +183,13 @@ def _works(evse: Evse, now: datetime) -> bool:
 def _alternatives(booking: Booking) -> list[Evse]:
     """EVSEs of the depot that would do: the vehicle fits. Those that keep its power are tried first."""
     needs = request_log.needs_of(booking)
-    plugs = fit.standards(booking.evse) if booking.evse else set()
+    plugs = booking.evse.plugs if booking.evse else set()
     return [
         evse
         for evse in evses_with_bays().filter(depot=booking.depot_id, charger__isnull=False)
         if evse.pk != booking.evse_id
         and not fit.misfits(needs, evse)
-        and (booking.vehicle is not None or plugs & fit.standards(evse))
+        and (booking.vehicle is not None or plugs & evse.plugs)
     ]
 
 

@@ -210,7 +210,7 @@ class _Yard:
 
     def _is_like(self, evse: Evse) -> bool:
         """Without a vehicle to measure, only an EVSE with the same plug takes the place of the booked one."""
-        return bool(fit.standards(evse) & fit.standards(self.closed))
+        return bool(evse.plugs & self.closed.plugs)
 
 
 def _carry_out(proposal: Proposal, closure: Closure, actor: Actor, now: datetime) -> Proposal:

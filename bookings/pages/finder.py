@@ -18,12 +18,12 @@ from bookings.models import Booking
 from bookings.pages import overlaps, wording
 from bookings.pages.board.states import RowState
 from bookings.pages.forms.slots import ASKED, SearchForm
-from bookings.pages.strips import Strips, spanning
-from bookings.rules.fit import standards
+from bookings.pages.strips import Strips
+from bookings.rules.configuration import Bay
 from bookings.search import trouble
 from bookings.search.offers import SlotOffer, SlotSearch, find_slots
 from depots.models import Depot, Evse
-from depots.periods import Period
+from depots.periods import Period, spanning
 from depots.queries import is_online
 from depots.standards import PLUGS
 from depots.templatetags.berth import kilowatts, money
@@ -199,7 +199,7 @@ class _Rows:
         self._sent: dict[int, SafeString] = {}
 
     def of(self, offer: SlotOffer) -> Row:
-        evse, refusal, nearest = offer.evse, offer.refusal, None
+        evse, live, refusal, nearest = offer.evse, offer.live, offer.refusal, None
         if offer.nearest is not None and refusal is not None:
             nearest = Nearest.of(self._form, self._search, offer.option.depot, offer.nearest)
         return Row(
@@ -208,8 +208,8 @@ class _Rows:
             evse_id=str(evse.pk) if evse else "",
             is_free=offer.is_free,
             is_hint=offer.is_hint,
-            state=RowState(evse, None, is_online(evse.charger, now=self._search.now))
-            if evse and evse.charger
+            state=RowState(live, None, is_online(live.charger, now=self._search.now))
+            if live and live.charger
             else None,
             trouble=trouble.sentence(offer.trouble) if offer.is_free else "",
             power=kilowatts(offer.power_w),
@@ -253,11 +253,11 @@ def _without_nearest(offer: SlotOffer) -> str:
     return NO_NEAREST.get(offer.refusal.code, "")
 
 
-def _plugs(evse: Evse) -> str:
-    return ", ".join(sorted(PLUGS[name].label if name in PLUGS else name for name in standards(evse)))
+def _plugs(evse: Evse | Bay) -> str:
+    return ", ".join(sorted(PLUGS[name].label if name in PLUGS else name for name in evse.plugs))
 
 
-def _bay(evse: Evse) -> list[str]:
+def _bay(evse: Evse | Bay) -> list[str]:
     """What a driver wants to know of the bay."""
     length = evse.max_vehicle_length_cm
     features = [

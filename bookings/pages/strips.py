@@ -12,7 +12,7 @@ from bookings.models import Booking, Occupancy, OfferedSlot
 from bookings.search import availability
 from bookings.search.offers import SlotOffer, SlotSearch
 from depots.models import Depot
-from depots.periods import Period, gaps, united
+from depots.periods import Period, gaps, spanning, united
 
 
 class Strips:
@@ -25,7 +25,8 @@ class Strips:
             depot = offer.option.depot
             if depot.pk not in self._days:
                 day = self._days[depot.pk] = _day(depot, offer.period)
-                self._closed[depot.pk] = [] if depot.is_mirror else gaps(day, depot.open_spans(day))
+                site = offer.evse.depot if offer.evse else depot
+                self._closed[depot.pk] = [] if depot.is_mirror else gaps(day, site.open_spans(day))
         evse_ids = {offer.evse.pk for offer in offers if offer.evse and not offer.is_hint}
         within = spanning(self._days.values())
         self._taken = availability.occupied(evse_ids, within, now=search.now) if within and evse_ids else {}
@@ -68,14 +69,6 @@ class Strips:
             booking.pk, booking.status, booking.enforcement,
             SafeString(" data-interrupted" if booking.is_interrupted else ""),
         )  # fmt: skip
-
-
-def spanning(spans: Iterable[Period]) -> Period | None:
-    """From the first beginning to the last end."""
-    spans = list(spans)
-    if not spans:
-        return None
-    return Period(min(span.starts_at for span in spans), max(span.ends_at for span in spans))
 
 
 def _svg(width: int, bars: str, words: str) -> SafeString:

@@ -8,10 +8,11 @@ changes with every message of a charger is none of this.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from bookings.models import BookingOption, Tariff, TermsOverride
@@ -23,30 +24,10 @@ from depots import opening
 from depots.models import Agreement, ConfigurationVersion, Depot, Evse, OpeningHours
 from depots.periods import Period
 
+Of = TypeVar("Of", Evse, Agreement)
+
 # So many depots are kept; one has a few kilobytes.
 MOST_KEPT = 5_000
-
-
-@dataclass(frozen=True)
-class Bay:
-    """An EVSE as far as it is configured, not withdrawn; see depots.models.Evse for the units."""
-
-    pk: int
-    depot_id: int
-    uid: str
-    max_power_w: int
-    plugs: frozenset[str]
-    vehicle_types: frozenset[str]
-    max_vehicle_length_cm: int | None
-    max_vehicle_width_cm: int | None
-    max_vehicle_height_cm: int | None
-    max_vehicle_weight_kg: int | None
-    drive_through: bool
-    dangerous_goods_allowed: bool
-    refrigeration_outlet: bool
-
-    def __str__(self) -> str:
-        return self.uid
 
 
 @dataclass(frozen=True)
@@ -69,6 +50,32 @@ class Site:
 
     def open_spans(self, within: Period) -> list[Period]:
         return opening.open_spans(self.hours, self.zone, within)
+
+
+@dataclass(frozen=True)
+class Bay:
+    """An EVSE as far as it is configured, not withdrawn; see depots.models.Evse for the units."""
+
+    pk: int
+    depot: Site
+    uid: str
+    max_power_w: int
+    plugs: frozenset[str]
+    vehicle_types: frozenset[str]
+    max_vehicle_length_cm: int | None
+    max_vehicle_width_cm: int | None
+    max_vehicle_height_cm: int | None
+    max_vehicle_weight_kg: int | None
+    drive_through: bool
+    dangerous_goods_allowed: bool
+    refrigeration_outlet: bool
+
+    def __str__(self) -> str:
+        return self.uid
+
+    @property
+    def depot_id(self) -> int:
+        return self.depot.pk
 
 
 @dataclass(frozen=True)
@@ -143,60 +150,111 @@ def current(depot_id: int) -> Configuration:
     return under(depot_id, _version(depot_id))
 
 
+def under_all(versions: Mapping[int, int | None]) -> dict[int, Configuration]:
+    """The same of many depots of ours, by id; whatever is not kept is read in a constant number of queries."""
+    known = {depot_id: _kept.get(depot_id) for depot_id in versions}
+    found = {
+        pk: one for pk, one in known.items() if one is not None and one.version == versions[pk] is not None
+    }
+    missing = versions.keys() - found.keys()
+    return found | _load(missing) if missing else found
+
+
 def load(depot_id: int) -> Configuration:
-    """Read from the tables and kept. Several statements see several moments: they are one when the version is the same before
-    and after, since no version comes twice."""
-    while True:
-        version = _version(depot_id)
-        found = _read(depot_id, version)
-        if version == _version(depot_id):
-            break
-    if version is not None:
-        if len(_kept) >= MOST_KEPT:
-            _kept.pop(next(iter(_kept), depot_id), None)
-        _kept[depot_id] = found
+    """Read from the tables and kept. Raises Depot.DoesNotExist."""
+    found = _load({depot_id}).get(depot_id)
+    if found is None:
+        raise Depot.DoesNotExist
+    return found
+
+
+def _load(depot_ids: Set[int]) -> dict[int, Configuration]:
+    """Several statements see several moments: they are one for a depot whose version is the same before and after, since no
+    version comes twice."""
+    found: dict[int, Configuration] = {}
+    left = depot_ids
+    while left:
+        before = _versions(left)
+        read = _read(left, before)
+        after = _versions(left)
+        found |= {pk: one for pk, one in read.items() if before.get(pk) == after.get(pk)}
+        left = {pk for pk in left if before.get(pk) != after.get(pk)}
+    for depot_id, one in found.items():
+        if one.version is not None:
+            if len(_kept) >= MOST_KEPT:
+                _kept.pop(next(iter(_kept), depot_id), None)
+            _kept[depot_id] = one
     return found
 
 
 def _version(depot_id: int) -> int | None:
-    rows = ConfigurationVersion.objects.filter(depot_id=depot_id)
-    return rows.values_list("version", flat=True).first()
+    return _versions({depot_id}).get(depot_id)
 
 
-def _read(depot_id: int, version: int | None) -> Configuration:
-    depot = Depot.objects.get(pk=depot_id)
-    evses = Evse.objects.filter(depot=depot_id, is_withdrawn=False).select_related("charger", "depot")
-    rows = list(evses.prefetch_related("connectors").order_by("pk"))
-    bays = {evse.pk: _bay(evse) for evse in rows}
-    options = BookingOption.objects.filter(depot=depot_id, is_withdrawn=False).values_list("pk", "evses")
-    offers: dict[int, tuple[Bay, ...]] = {}
-    for option_id, evse_id in options.order_by("pk", "evses"):
-        found = (bays[evse_id],) if evse_id in bays else ()
-        offers[option_id] = (*offers.get(option_id, ()), *found)
-    return Configuration(
-        version=version,
-        site=Site(
-            pk=depot.pk,
-            operator_id=depot.operator_id,
-            time_zone=depot.time_zone,
-            charging_when_closed=depot.charging_when_closed,
-            hours=tuple(depot.opening_hours.all()),
-            is_mirror=depot.is_mirror,
-        ),
-        is_withdrawn=depot.is_withdrawn,
-        offers=offers,
-        bays=bays,
-        limits=tuple(binding(fed_by(evse) for evse in rows)),
-        agreements=tuple(Agreement.objects.filter(depot=depot_id)),
-        terms_overrides=tuple(precedence.of_depot(TermsOverride.objects.all(), depot_id)),
-        tariffs=tuple(precedence.of_depot(Tariff.objects.all(), depot_id)),
+def _versions(depot_ids: Set[int]) -> dict[int, int]:
+    rows = ConfigurationVersion.objects.filter(depot_id__in=depot_ids)
+    return dict(rows.values_list("depot_id", "version"))
+
+
+def _read(depot_ids: Set[int], versions: Mapping[int, int]) -> dict[int, Configuration]:
+    depots = list(Depot.objects.filter(pk__in=depot_ids).prefetch_related("opening_hours"))
+    sites = {depot.pk: _site(depot) for depot in depots}
+    evses = Evse.objects.filter(depot__in=depot_ids, is_withdrawn=False).select_related("charger", "depot")
+    rows = _by_depot(evses.prefetch_related("connectors").order_by("pk"))
+    bays = {pk: {evse.pk: _bay(evse, sites[pk]) for evse in here} for pk, here in rows.items()}
+    offers = _offers(depot_ids, bays)
+    agreements = _by_depot(Agreement.objects.filter(depot__in=depot_ids))
+    terms = precedence.of_depots(TermsOverride.objects.all(), depot_ids)
+    tariffs = precedence.of_depots(Tariff.objects.all(), depot_ids)
+    return {
+        depot.pk: Configuration(
+            version=versions.get(depot.pk),
+            site=sites[depot.pk],
+            is_withdrawn=depot.is_withdrawn,
+            offers=offers.get(depot.pk, {}),
+            bays=bays.get(depot.pk, {}),
+            limits=tuple(binding(fed_by(evse) for evse in rows.get(depot.pk, []))),
+            agreements=tuple(agreements.get(depot.pk, ())),
+            terms_overrides=tuple(terms[depot.pk]),
+            tariffs=tuple(tariffs[depot.pk]),
+        )
+        for depot in depots
+    }
+
+
+def _offers(
+    depot_ids: Set[int], bays: Mapping[int, Mapping[int, Bay]]
+) -> dict[int, dict[int, tuple[Bay, ...]]]:
+    rows = BookingOption.objects.filter(depot__in=depot_ids, is_withdrawn=False).order_by("pk", "evses")
+    found: dict[int, dict[int, tuple[Bay, ...]]] = {}
+    for depot_id, option_id, evse_id in rows.values_list("depot_id", "pk", "evses"):
+        here, bay = found.setdefault(depot_id, {}), bays.get(depot_id, {}).get(evse_id)
+        here[option_id] = (*here.get(option_id, ()), *((bay,) if bay else ()))
+    return found
+
+
+def _by_depot(rows: Iterable[Of]) -> dict[int, list[Of]]:
+    found: dict[int, list[Of]] = {}
+    for row in rows:
+        found.setdefault(row.depot_id, []).append(row)
+    return found
+
+
+def _site(depot: Depot) -> Site:
+    return Site(
+        pk=depot.pk,
+        operator_id=depot.operator_id,
+        time_zone=depot.time_zone,
+        charging_when_closed=depot.charging_when_closed,
+        hours=tuple(depot.opening_hours.all()),
+        is_mirror=depot.is_mirror,
     )
 
 
-def _bay(evse: Evse) -> Bay:
+def _bay(evse: Evse, site: Site) -> Bay:
     return Bay(
         pk=evse.pk,
-        depot_id=evse.depot_id,
+        depot=site,
         uid=evse.uid,
         max_power_w=evse.max_power_w,
         plugs=frozenset(evse.plugs),

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q
-
 from bookings.models import Vehicle
-from depots.models import Connector, Evse
+from bookings.rules.configuration import Bay
+from depots.models import Evse
 
 # Plugs that carry more than the others, by their OCPI names.
 STRONG_PLUGS = frozenset({"MCS"})
@@ -76,26 +75,9 @@ class Needs:
         )
 
 
-def misfits(needs: Needs, evse: Evse) -> list[str]:
+def misfits(needs: Needs, evse: Evse | Bay) -> list[str]:
     """Why it does not fit, each a phrase for people; empty when it fits. A measure nobody gave rules nothing out."""
     return [*_bay_misfits(needs, evse), *_outfit_misfits(needs, evse)]
-
-
-def fitting(needs: Needs) -> Q:
-    """The same as a condition on EVSEs, for a search among very many."""
-    rows = Q()
-    for *_, need, limit in _MEASURES:
-        if (needed := getattr(needs, need)) is not None:
-            rows &= Q(**{f"{limit}__isnull": True}) | Q(**{f"{limit}__gte": needed})
-    if needs.vehicle_types:
-        rows &= Q(vehicle_types=[]) | Q(vehicle_types__overlap=sorted(needs.vehicle_types))
-    if needs.connector_standards:
-        plugs = Connector.objects.filter(evse=OuterRef("pk"))
-        rows &= ~Exists(plugs) | Exists(plugs.filter(standard__in=needs.connector_standards))
-    for need, outfit, _ in _OUTFIT:
-        if getattr(needs, need):
-            rows &= Q(**{outfit: True})
-    return rows
 
 
 def sentence(reasons: list[str]) -> str:
@@ -104,7 +86,7 @@ def sentence(reasons: list[str]) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def tightness(needs: Needs, evse: Evse) -> tuple[int, ...]:
+def tightness(needs: Needs, evse: Evse | Bay) -> tuple[int, ...]:
     """How well an EVSE that fits suits the vehicle, best smallest, to sort by: its strongest plug first, then enough power,
     then what is wasted on it. So a truck with MCS gets the MCS bays, and others leave them to it."""
     return (
@@ -114,10 +96,10 @@ def tightness(needs: Needs, evse: Evse) -> tuple[int, ...]:
     )
 
 
-def leftover(needs: Needs, evse: Evse) -> tuple[int, ...]:
+def leftover(needs: Needs, evse: Evse | Bay) -> tuple[int, ...]:
     """How much of the EVSE is wasted on the vehicle, smallest best: what few have is spared for those who need it."""
     return (
-        int(bool(STRONG_PLUGS & standards(evse)) and not STRONG_PLUGS & needs.connector_standards),
+        int(bool(STRONG_PLUGS & evse.plugs) and not STRONG_PLUGS & needs.connector_standards),
         int(evse.refrigeration_outlet and not needs.refrigeration),
         int(evse.dangerous_goods_allowed and not needs.dangerous_goods),
         int(evse.drive_through and not needs.drive_through),
@@ -126,14 +108,14 @@ def leftover(needs: Needs, evse: Evse) -> tuple[int, ...]:
     )
 
 
-def _plug_missed(needs: Needs, evse: Evse) -> int:
+def _plug_missed(needs: Needs, evse: Evse | Bay) -> int:
     """1 where the vehicle has a strong plug and the EVSE has only a weaker one for it."""
     wanted = STRONG_PLUGS & needs.connector_standards
-    plugs = standards(evse)
+    plugs = evse.plugs
     return int(bool(wanted and plugs) and not wanted & plugs)
 
 
-def _bay_misfits(needs: Needs, evse: Evse) -> list[str]:
+def _bay_misfits(needs: Needs, evse: Evse | Bay) -> list[str]:
     found = []
     for word, unit, per, need, limit in _MEASURES:
         needed, most = getattr(needs, need), getattr(evse, limit)
@@ -142,16 +124,12 @@ def _bay_misfits(needs: Needs, evse: Evse) -> list[str]:
     return found
 
 
-def _outfit_misfits(needs: Needs, evse: Evse) -> list[str]:
+def _outfit_misfits(needs: Needs, evse: Evse | Bay) -> list[str]:
     found = []
     if needs.vehicle_types and evse.vehicle_types and not needs.vehicle_types & set(evse.vehicle_types):
         found.append("the bay is not for this kind of vehicle")
-    if needs.connector_standards and (plugs := standards(evse)) and not needs.connector_standards & plugs:
+    if needs.connector_standards and (plugs := evse.plugs) and not needs.connector_standards & plugs:
         found.append("no plug that fits the vehicle")
     return found + [
         why for need, outfit, why in _OUTFIT if getattr(needs, need) and not getattr(evse, outfit)
     ]
-
-
-def standards(evse: Evse) -> set[str]:
-    return {connector.standard for connector in evse.connectors.all()}

@@ -15,6 +15,7 @@ from bookings.errors import (
     TooShort,
     TooSoon,
 )
+from bookings.rules.configuration import Site
 from bookings.rules.terms import Terms
 from depots.models import Depot
 from depots.periods import Period
@@ -23,7 +24,7 @@ from depots.periods import Period
 LATE_TOLERANCE = timedelta(seconds=60)
 
 
-def check_period(terms: Terms, depot: Depot, period: Period, *, now: datetime) -> None:
+def check_period(terms: Terms, depot: Depot | Site, period: Period, *, now: datetime) -> None:
     """Raises InThePast, TooSoon, TooFarAhead, NotAligned, TooShort, TooLong or DepotClosed, most basic first."""
     if period.starts_at < now - LATE_TOLERANCE:
         raise InThePast(
@@ -41,7 +42,7 @@ def check_period(terms: Terms, depot: Depot, period: Period, *, now: datetime) -
     _check_open(terms, depot, period)
 
 
-def check_end(terms: Terms, depot: Depot, period: Period, *, now: datetime) -> None:
+def check_end(terms: Terms, depot: Depot | Site, period: Period, *, now: datetime) -> None:
     """For a booking that keeps its start and gets another end. Raises InThePast, NotAligned, TooShort, TooLong or
     DepotClosed."""
     if period.ends_at <= now:
@@ -50,12 +51,12 @@ def check_end(terms: Terms, depot: Depot, period: Period, *, now: datetime) -> N
     _check_open(terms, depot, period)
 
 
-def first_start(terms: Terms, depot: Depot, now: datetime) -> datetime:
+def first_start(terms: Terms, depot: Depot | Site, now: datetime) -> datetime:
     """The first moment a slot may start: after the lead time, on the step."""
     return aligned_up(now + timedelta(minutes=terms.lead_min), terms.slot_step_min, depot)
 
 
-def aligned_up(moment: datetime, step_min: int, depot: Depot) -> datetime:
+def aligned_up(moment: datetime, step_min: int, depot: Depot | Site) -> datetime:
     """The next moment on the step; steps count from the local midnight, on the wall clock, and begin anew with each day.
 
     Where the clocks change the wall clock jumps, and so do the moments on the step.
@@ -71,7 +72,7 @@ def aligned_up(moment: datetime, step_min: int, depot: Depot) -> datetime:
         moment = _clock_change(moment, found, zone)
 
 
-def aligned_down(moment: datetime, step_min: int, depot: Depot) -> datetime:
+def aligned_down(moment: datetime, step_min: int, depot: Depot | Site) -> datetime:
     """The last moment on the step that is not later."""
     zone = depot.zone
     while True:
@@ -85,7 +86,7 @@ def aligned_down(moment: datetime, step_min: int, depot: Depot) -> datetime:
         moment -= timedelta(microseconds=1)
 
 
-def on_step(span: Period, step_min: int, depot: Depot) -> list[Period]:
+def on_step(span: Period, step_min: int, depot: Depot | Site) -> list[Period]:
     """The parts of an aligned span in which moments on the step follow one another at exactly the step.
 
     Who counts steps from the start of such a part always names moments that are on the step: never so across a change of
@@ -102,23 +103,23 @@ def on_step(span: Period, step_min: int, depot: Depot) -> list[Period]:
     return found
 
 
-def is_aligned(moment: datetime, step_min: int, depot: Depot) -> bool:
+def is_aligned(moment: datetime, step_min: int, depot: Depot | Site) -> bool:
     local = moment.astimezone(depot.zone)
     return not local.second and not local.microsecond and (local.hour * 60 + local.minute) % step_min == 0
 
 
-def local_time(depot: Depot, moment: datetime) -> str:
+def local_time(depot: Depot | Site, moment: datetime) -> str:
     """As a person at the depot reads it, with the zone where it is not obvious."""
     return f"{moment.astimezone(depot.zone):%a %-d %b %H:%M} ({depot.time_zone})"
 
 
-def _check_open(terms: Terms, depot: Depot, period: Period) -> None:
+def _check_open(terms: Terms, depot: Depot | Site, period: Period) -> None:
     """At a partner's depot its calendar says what can be asked for; the hours it tells are for people."""
     if not depot.is_mirror and not depot.is_open(period):
         raise DepotClosed("The depot is closed then.", nearest=_nearest_open(terms, depot, period))
 
 
-def _check_shape(terms: Terms, depot: Depot, period: Period) -> None:
+def _check_shape(terms: Terms, depot: Depot | Site, period: Period) -> None:
     """A partner's step counts from the begin of its timeslots, which may be anywhere: it answers for itself."""
     step = terms.slot_step_min
     if not depot.is_mirror and not (
@@ -137,7 +138,7 @@ def _check_shape(terms: Terms, depot: Depot, period: Period) -> None:
         raise TooLong(f"Slots here last at most {terms.max_duration_min} minutes.", nearest=shorter)
 
 
-def fitted(terms: Terms, depot: Depot, starts_at: datetime, length: timedelta) -> Period | None:
+def fitted(terms: Terms, depot: Depot | Site, starts_at: datetime, length: timedelta) -> Period | None:
     """From an aligned start a period on the step that is as long as wanted, as far as its terms allow; None where the
     clocks change so that no length does."""
     step = terms.slot_step_min
@@ -148,7 +149,7 @@ def fitted(terms: Terms, depot: Depot, starts_at: datetime, length: timedelta) -
     return Period(starts_at, ends_at) if ends_at >= starts_at + shortest else None
 
 
-def _breaks(span: Period, step_min: int, depot: Depot) -> list[datetime]:
+def _breaks(span: Period, step_min: int, depot: Depot | Site) -> list[datetime]:
     """The moments inside a span at which the steps do not go on evenly."""
     zone, found = depot.zone, []
     day = span.starts_at.astimezone(zone).date()
@@ -192,7 +193,7 @@ def _minutes(number: int) -> timedelta:
 _DAY = timedelta(days=1)
 
 
-def _nearest_open(terms: Terms, depot: Depot, period: Period) -> Period | None:
+def _nearest_open(terms: Terms, depot: Depot | Site, period: Period) -> Period | None:
     """The same length in the next opening hours that have room for it, within a week."""
     week = Period(period.starts_at, period.starts_at + timedelta(days=7))
     for span in depot.open_spans(week):

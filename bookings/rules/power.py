@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q, QuerySet
 
@@ -16,6 +16,9 @@ from bookings.models import Booking, Occupancy
 from bookings.rules.power_profile import Fed, Floor, Limit, LimitProfile, Power, binding, leasts
 from depots.models import Depot, Evse
 from depots.periods import Period
+
+if TYPE_CHECKING:
+    from bookings.rules.configuration import Bay
 
 
 def can_bind(depot: Depot) -> bool:
@@ -53,7 +56,13 @@ class Supply:
         now: datetime | None = None,
     ) -> Supply:
         """`without` is a booking whose own floors do not count; holds that ran out by `now` do not either."""
-        limits = _limits(depot_ids)
+        return cls.behind(_limits(depot_ids), span, without=without, now=now)
+
+    @classmethod
+    def behind(
+        cls, limits: Sequence[Limit], span: Period, *, without: int | None = None, now: datetime | None = None
+    ) -> Supply:
+        """The same of limits that are known; one query."""
         fed = {evse_id for limit in limits for evse_id in limit.feeds}
         if not fed:
             return cls([], [])
@@ -66,10 +75,10 @@ class Supply:
             rows = rows.exclude(holder__in=Booking.objects.overdue_holds(now).values("pk"))
         return cls(limits, [Floor(*row) for row in rows.values_list("evse_id", "span", "power_w")])
 
-    def is_limited(self, evse: Evse) -> bool:
+    def is_limited(self, evse: Evse | Bay) -> bool:
         return evse.pk in self._profiles
 
-    def lowest(self, evse: Evse, span: Period) -> Power:
+    def lowest(self, evse: Evse | Bay, span: Period) -> Power:
         """What the EVSE, free then, can be promised all through the span."""
         found = Power(evse.max_power_w, evse.max_power_w)
         for profile in self._profiles.get(evse.pk, []):
@@ -79,7 +88,7 @@ class Supply:
 
     def promise(
         self,
-        evse: Evse,
+        evse: Evse | Bay,
         span: Period,
         wish_w: int | None,
         vehicle_max_w: int | None,
@@ -100,7 +109,7 @@ class Supply:
             raise PowerUnavailable(self._why_not(evse, span, wish_w, power.most_w, most_w), available_w=most)
         return wish_w
 
-    def pieces(self, evse: Evse) -> list[tuple[datetime | None, Power]]:
+    def pieces(self, evse: Evse | Bay) -> list[tuple[datetime | None, Power]]:
         """What the EVSE can be promised at each moment it is free: (since when, what), from before all time on."""
         profiles = self._profiles.get(evse.pk, [])
         key = (*map(id, profiles), evse.max_power_w, self._least.get(evse.pk))
@@ -110,14 +119,14 @@ class Supply:
             self._pieces[key] = _joined(evse, profiles)
         return self._pieces[key]
 
-    def _why_not(self, evse: Evse, span: Period, wish_w: int, left_w: int, most_w: int | None) -> str:
+    def _why_not(self, evse: Evse | Bay, span: Period, wish_w: int, left_w: int, most_w: int | None) -> str:
         if wish_w > evse.max_power_w:
             return f"{evse} gives {evse.max_power_w // 1000} kW at most."
         if most_w is not None and wish_w > most_w:
             return f"At most {most_w // 1000} kW are promised here."
         return f"{self._scarce(evse, span)} has {left_w // 1000} kW left then."
 
-    def _scarce(self, evse: Evse, span: Period) -> str:
+    def _scarce(self, evse: Evse | Bay, span: Period) -> str:
         """The name of the limit that leaves least."""
         profiles = self._profiles[evse.pk]
         lowest = min(profiles, key=lambda p: min(p.power(evse.pk, level).most_w for level in p.within(span)))
@@ -154,7 +163,7 @@ def peak(floors: Iterable[tuple[Period, int]], within: Period) -> int:
     return highest
 
 
-def _joined(evse: Evse, profiles: Sequence[LimitProfile]) -> list[tuple[datetime | None, Power]]:
+def _joined(evse: Evse | Bay, profiles: Sequence[LimitProfile]) -> list[tuple[datetime | None, Power]]:
     """The levels of all its limits as one run, the lowest holding; what does not change is not named again."""
     unlimited = Power(evse.max_power_w, evse.max_power_w)
     changes = sorted(

@@ -26,10 +26,14 @@ def applying(
     return {option.pk: [row for row in found if _is_of(row, option)] for option in options}
 
 
-def of_depot(rows: QuerySet[Owned], depot_id: int) -> list[Owned]:
-    """All terms or tariffs at a depot, whomever they hold for, the broadest first."""
-    of = Q(depot=depot_id) | Q(agreement__depot=depot_id) | Q(option__depot=depot_id)
-    return sorted(rows.filter(of).select_related("agreement"), key=_breadth)
+def of_depots(rows: QuerySet[Owned], depot_ids: Collection[int]) -> dict[int, list[Owned]]:
+    """All terms or tariffs at these depots by depot id, whomever they hold for, the broadest first; in one query."""
+    of = Q(depot__in=depot_ids) | Q(agreement__depot__in=depot_ids) | Q(option__depot__in=depot_ids)
+    found: dict[int, list[Owned]] = {depot_id: [] for depot_id in depot_ids}
+    for row in sorted(rows.filter(of).select_related("agreement", "option"), key=_breadth):
+        owner = row.agreement or row.option
+        found[row.depot_id or (owner.depot_id if owner else 0)].append(row)
+    return found
 
 
 def holds(row: TermsOverride | Tariff, option_id: int, agreement_ids: Collection[int]) -> bool:

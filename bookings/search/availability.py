@@ -10,6 +10,7 @@ from django.db import connection
 
 from bookings.models import Booking, BookingOption, Occupancy
 from bookings.rules import periods
+from bookings.rules.configuration import Bay
 from bookings.rules.power import Supply
 from bookings.rules.terms import LONGEST_EARLY_START, LONGEST_TAIL, Terms
 from bookings.search import timeslots
@@ -118,7 +119,7 @@ def nearest(
 
 def nearest_in(
     terms: Terms,
-    free: Collection[tuple[Evse, list[Period]]],
+    free: Collection[tuple[Evse | Bay, list[Period]]],
     wanted: Period,
     *,
     supply: Supply,
@@ -151,7 +152,7 @@ class _Time:
             return [slot for run in runs[0] for slot in run]
         return timeslots.pooled(runs, terms, evses[0].depot) if evses else []
 
-    def _runs(self, terms: Terms, evse: Evse) -> Iterator[timeslots.Run]:
+    def _runs(self, terms: Terms, evse: Evse | Bay) -> Iterator[timeslots.Run]:
         """An EVSE's time that can be booked, in the parts of it that steps count through."""
         pieces, shortest = self._supply.pieces(evse), timedelta(minutes=terms.min_duration_min)
         for gap, span in _bookable(terms, evse, self._free[evse.pk], now=self._now):
@@ -162,7 +163,7 @@ class _Time:
 
 
 def _promising(
-    terms: Terms, evse: Evse, free: Iterable[Period], supply: Supply, wish_w: int | None, now: datetime
+    terms: Terms, evse: Evse | Bay, free: Iterable[Period], supply: Supply, wish_w: int | None, now: datetime
 ) -> Iterator[Period]:
     """The bookable spans of an EVSE in which the wish, or at least something, can be promised throughout."""
     if not supply.is_limited(evse):
@@ -176,7 +177,7 @@ def _promising(
 
 
 def _bookable(
-    terms: Terms, evse: Evse, free: Iterable[Period], *, now: datetime
+    terms: Terms, evse: Evse | Bay, free: Iterable[Period], *, now: datetime
 ) -> Iterator[tuple[Period, Period]]:
     """What of an EVSE's free time a booking may fill, each with the gap it lies in: on the step, after the lead time, within
     the horizon, while open, and ending early enough for late stop or turnaround; at least the shortest slot."""
@@ -193,13 +194,14 @@ def _bookable(
             yield Period(since, gap.ends_at), span
 
 
-def _while_open(terms: Terms, evse: Evse, span: Period) -> list[Period]:
+def _while_open(terms: Terms, evse: Evse | Bay, span: Period) -> list[Period]:
     """Each stretch of opening hours by itself: a slot that bridges a closed night can be booked where the depot charges
     when closed, but not every period in such a stretch could, so it is no timeslot."""
-    return _trimmed(terms, evse, evse.depot.open_spans(span)) if evse.depot.opening_hours.all() else [span]
+    spans = evse.depot.open_spans(span)
+    return spans if spans == [span] else _trimmed(terms, evse, spans)
 
 
-def _trimmed(terms: Terms, evse: Evse, spans: Iterable[Period]) -> list[Period]:
+def _trimmed(terms: Terms, evse: Evse | Bay, spans: Iterable[Period]) -> list[Period]:
     found = []
     for span in spans:
         starts_at = periods.aligned_up(span.starts_at, terms.slot_step_min, evse.depot)
@@ -209,7 +211,7 @@ def _trimmed(terms: Terms, evse: Evse, spans: Iterable[Period]) -> list[Period]:
     return found
 
 
-def _closest(terms: Terms, evse: Evse, span: Period, wanted: Period) -> Period | None:
+def _closest(terms: Terms, evse: Evse | Bay, span: Period, wanted: Period) -> Period | None:
     """The period in the span, as long as the wanted one, whose start is closest to its start."""
     step, depot = terms.slot_step_min, evse.depot
     latest = span.ends_at - wanted.duration

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Prefetch, Q, QuerySet
 
 from bookings.errors import OptionUnknown
 from bookings.models import BookingOption, TermsOverride
-from bookings.rules import fit, precedence
-from bookings.rules.fit import Needs
+from bookings.rules import precedence
 from bookings.rules.terms import Terms
 from depots.geography import Circle
 from depots.models import Agreement, Depot, Evse, Organisation
@@ -27,68 +26,17 @@ def bookable_options(fleet: Organisation, *, now: datetime) -> QuerySet[BookingO
     )  # fmt: skip
 
 
-def bookable_depots(fleet: Organisation, *, now: datetime) -> QuerySet[Depot]:
-    """The depots with anything in it that a fleet may book, its own and others' before partners'."""
+def bookable_depots(
+    fleet: Organisation, *, near: Circle | None = None, now: datetime
+) -> QuerySet[Depot, Depot]:
+    """The depots with anything in it that a fleet may book, its own and others' before partners'; each with the `version` of
+    its configuration (None at partners'). `near` keeps to the box around a circle."""
     offered = BookingOption.objects.filter(depot=OuterRef("pk"), is_withdrawn=False)
     found = Depot.objects.filter(_open_to(fleet, "pk", "", now), Exists(offered), is_withdrawn=False)
-    return found.select_related("operator").order_by("is_mirror", "name")
-
-
-def offered_options(
-    fleet: Organisation,
-    *,
-    depot: Depot | None = None,
-    near: Circle | None = None,
-    fitting: Needs | None = None,
-    min_power_w: int | None = None,
-    now: datetime,
-) -> list[BookingOption]:
-    """`bookable_options` with all that an offer asks of them, at one depot or within a circle, by id.
-
-    With `fitting` or `min_power_w` only the EVSEs that will do, and the options that have one (or name none).
-    """
-    depots = _offering_depots(fleet, depot, near, now)
-    evses = Evse.objects.select_related("charger").only(*_OF_EVSES).prefetch_related("connectors")
-    options = BookingOption.objects.defer("created_at", "updated_at").order_by("pk")
-    options = options.filter(depot__in=depots, is_withdrawn=False)
-    if fitting is not None or min_power_w is not None:
-        suitable = fit.fitting(fitting or Needs()) & Q(max_power_w__gte=min_power_w or 0)
-        evses = evses.filter(suitable)
-        named = Evse.objects.filter(options=OuterRef("pk"))
-        options = options.filter(Exists(named.filter(suitable)) | ~Exists(named))
-    found = list(options.prefetch_related(Prefetch("evses", evses)))
-    for option in found:
-        option.depot = depots[option.depot_id]
-        for evse in option.evses.all():
-            evse.depot = option.depot
-    return found
-
-
-# What fitting, promises, prices and the state of an EVSE rest on; other columns cost more to read than to search.
-_OF_EVSES = (
-    *(
-        "depot_id",
-        "uid",
-        "max_power_w",
-        "status",
-        "error_code",
-        "charger__lease_holder",
-        "charger__lease_until",
-    ),
-    *("vehicle_types", "drive_through", "dangerous_goods_allowed", "refrigeration_outlet"),
-    *("max_vehicle_length_cm", "max_vehicle_width_cm", "max_vehicle_height_cm", "max_vehicle_weight_kg"),
-)
-
-
-def _offering_depots(
-    fleet: Organisation, depot: Depot | None, near: Circle | None, now: datetime
-) -> dict[int, Depot]:
-    rows = bookable_depots(fleet, now=now).prefetch_related("opening_hours")
-    if depot is not None:
-        rows = rows.filter(pk=depot.pk)
     if near is not None:
-        rows = rows.filter(near.bounding_box())
-    return {row.pk: row for row in rows if near is None or near.contains(row.latitude, row.longitude)}
+        found = found.filter(near.bounding_box())
+    rows = found.annotate(version=F("configuration__version")).select_related("operator")
+    return rows.defer("created_at", "updated_at").order_by("is_mirror", "name")
 
 
 def evses_with_bays() -> QuerySet[Evse]:

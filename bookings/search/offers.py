@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
+
+from django.db.models import Prefetch
 
 from bookings.errors import BookingError, DoesNotFit, PowerUnavailable, SlotTaken
-from bookings.models import BookingOption, OfferedSlot, Tariff, Vehicle
+from bookings.models import BookingOption, OfferedSlot, Vehicle
 from bookings.pricing import quotes
 from bookings.pricing.quotes import Quote
-from bookings.rules import fit, periods
+from bookings.rules import configuration, fit, periods
+from bookings.rules.configuration import Bay, Configuration, Site
 from bookings.rules.fit import Needs
 from bookings.rules.power import Supply
 from bookings.rules.terms import Terms
 from bookings.search import availability, trouble
-from bookings.search.bookable import offered_options, terms_by_option
+from bookings.search.bookable import bookable_depots, evses_with_bays, terms_by_option
 from depots.geography import Circle
 from depots.models import Depot, Evse, Organisation
-from depots.periods import Period, united
+from depots.periods import Period, spanning, united
 
 
 @dataclass(frozen=True)
@@ -55,12 +58,13 @@ class SlotSearch:
 class SlotOffer:
     """One EVSE of an option in the searched period: bookable as shown, or `refusal` says why not (and what is nearest).
 
-    `evse` is None at a partner that assigns it later. `is_hint` marks a partner's calendar: only its answer is binding.
-    `trouble` says what stands in the way at the EVSE now, if the period starts within the hour (bookings.search.trouble).
+    `evse` is what is configured, `live` its row with its charger as they are now, both None at a partner that assigns it
+    later. `is_hint` marks a partner's calendar: only its answer is binding. `trouble` says what stands in the way at the
+    EVSE now, if the period starts within the hour (bookings.search.trouble).
     """
 
     option: BookingOption
-    evse: Evse | None
+    evse: Evse | Bay | None
     period: Period
     terms: Terms
     power_w: int
@@ -68,6 +72,7 @@ class SlotOffer:
     refusal: BookingError | None = None
     nearest: Period | None = None
     is_hint: bool = False
+    live: Evse | None = None
     trouble: str = ""
 
     @property
@@ -77,14 +82,13 @@ class SlotOffer:
 
 def find_slots(search: SlotSearch) -> list[SlotOffer]:
     """What the fleet may book in a period: what is free and ready, then what is free but in trouble right now, then what
-    would be nearest; each by fit, time and place. Constant number of queries.
+    would be nearest; each by fit, time and place. Constant number of queries, but for depots whose configuration changed.
 
     Every EVSE shows once, under its own option when it has one.
     """
-    options = _options(search)
-    terms = terms_by_option(options, search.fleet, now=search.now)
-    own = _OwnOffers(search, [option for option in options if not option.is_mirror], terms)
-    hints = _hints(search, [option for option in options if option.is_mirror], terms)
+    depots = _depots(search)
+    own = _OwnOffers(search, [depot for depot in depots if not depot.is_mirror])
+    hints = _hints(search, [depot for depot in depots if depot.is_mirror])
     return sorted([*own.offers(), *hints], key=lambda offer: rank(offer, search.wanted))
 
 
@@ -102,130 +106,159 @@ def rank(offer: SlotOffer, needs: Needs) -> tuple[Any, ...]:
     )
 
 
-def _options(search: SlotSearch) -> list[BookingOption]:
-    found = offered_options(
-        search.fleet,
-        now=search.now,
-        depot=search.depot,
-        near=search.near,
-        fitting=search.wanted if search.fitting_only else None,
-        min_power_w=search.min_power_w if search.fitting_only else None,
-    )
-    return [option for option in found if search.period_at(option.depot) is not None]
+def _depots(search: SlotSearch) -> list[Depot]:
+    rows = bookable_depots(search.fleet, near=search.near, now=search.now)
+    if search.depot is not None:
+        rows = rows.filter(pk=search.depot.pk)
+    near = search.near
+    return [
+        depot
+        for depot in rows
+        if search.period_at(depot) and (near is None or near.contains(depot.latitude, depot.longitude))
+    ]
+
+
+class _Candidate(NamedTuple):
+    """An EVSE under the option it is offered by, and the period looked for there."""
+
+    known: Configuration
+    option_id: int
+    evse: Bay
+    period: Period
 
 
 class _OwnOffers:
-    """The offers at our own depots: what is occupied, the limits and prices read once, what depends on a depot and its
-    terms alone worked out once."""
+    """The offers at our own depots. What is occupied, promised and live is read once for all; what depends on a depot and
+    its terms alone is worked out once."""
 
-    def __init__(
-        self, search: SlotSearch, options: Sequence[BookingOption], terms: Mapping[int, Terms]
-    ) -> None:
-        self._search, self._terms = search, terms
-        self._shown = list(_each_evse_once(options))
-        self._periods = {option.depot_id: self._period(option) for option in options}
+    def __init__(self, search: SlotSearch, depots: Sequence[Depot]) -> None:
+        self._search, self._depots = search, {depot.pk: depot for depot in depots}
+        self._candidates = list(_candidates(search, depots))
         reach = {
-            pk: p.widened(availability.FAR, availability.FAR).in_utc() for pk, p in self._periods.items()
+            one.evse.pk: one.period.widened(availability.FAR, availability.FAR).in_utc()
+            for one in self._candidates
         }
-        self._free = availability.free_in(
-            {evse.pk: reach[option.depot_id] for option, evse in self._shown}, now=search.now
+        self._free = availability.free_in(reach, now=search.now)
+        limits = [
+            limit
+            for known in {id(o.known): o.known for o in self._candidates}.values()
+            for limit in known.limits
+        ]
+        within = spanning(reach.values())
+        self._supply = Supply.behind(limits, within, now=search.now) if within else Supply([], [])
+        self._options = BookingOption.objects.only("code", "name", "depot_id", "is_mirror").in_bulk(
+            {one.option_id for one in self._candidates}
         )
-        self._supply = (
-            Supply.at(reach, _spanning(reach.values()), now=search.now) if reach else Supply([], [])
-        )
-        self._tariffs = quotes.tariffs_for(options, search.fleet, now=search.now)
+        self._live = Evse.objects.select_related("charger").only(*_LIVE).in_bulk(reach)
         self._refusals: dict[tuple[int, Terms], BookingError | None] = {}
-        self._quotes: dict[tuple[int, int, int], Quote] = {}
+        self._quotes: dict[tuple[int, int, Period], Quote] = {}
 
-    def offers(self) -> Iterable[SlotOffer]:
-        return [self._offer(option, evse) for option, evse in self._shown]
+    def offers(self) -> list[SlotOffer]:
+        return [self._offer(one) for one in self._candidates if one.option_id in self._options]
 
-    def _offer(self, option: BookingOption, evse: Evse) -> SlotOffer:
-        search, terms, period = self._search, self._terms[option.pk], self._periods[option.depot_id]
-        watts = min(evse.max_power_w, search.wanted.max_power_w or evse.max_power_w)
-        refusal = self._refusal(option, evse)
+    def _offer(self, one: _Candidate) -> SlotOffer:
+        search, live = self._search, self._live.get(one.evse.pk)
+        option, terms = self._options[one.option_id], self._terms(one)
+        option.depot = self._depots[option.depot_id]
+        watts = min(one.evse.max_power_w, search.wanted.max_power_w or one.evse.max_power_w)
+        refusal = self._refusal(one, terms)
         if refusal is None:
             try:
-                watts = self._promise(evse, terms, period)
+                watts = self._promise(one, terms)
             except PowerUnavailable as short:
                 refusal = short
-                refusal.nearest = self._nearest(evse, terms, period)
+                refusal.nearest = self._nearest(one, terms)
         return SlotOffer(
-            option, evse, period, terms, watts, self._quote(option, period, watts), refusal,
-            refusal.nearest if refusal else None, trouble=trouble.trouble_of(evse, period, now=search.now),
+            option, one.evse, one.period, terms, watts, self._quote(one, watts), refusal,
+            refusal.nearest if refusal else None,
+            live=live, trouble=trouble.trouble_of(live, one.period, now=search.now),
         )  # fmt: skip
 
-    def _refusal(self, option: BookingOption, evse: Evse) -> BookingError | None:
-        if misfits := fit.misfits(self._search.wanted, evse):
-            return DoesNotFit(fit.sentence(misfits))
-        terms, period = self._terms[option.pk], self._periods[option.depot_id]
-        if refusal := self._against_terms(option.depot, terms, period):
-            return refusal
-        taken = Period(period.starts_at, period.ends_at + terms.tail)
-        if any(gap.covers(taken) for gap in self._free[evse.pk]):
-            return None
-        return SlotTaken(nearest=self._nearest(evse, terms, period))
+    def _terms(self, one: _Candidate) -> Terms:
+        return one.known.terms(one.option_id, self._search.fleet.pk, now=self._search.now)
 
-    def _against_terms(self, depot: Depot, terms: Terms, period: Period) -> BookingError | None:
+    def _refusal(self, one: _Candidate, terms: Terms) -> BookingError | None:
+        if misfits := fit.misfits(self._search.wanted, one.evse):
+            return DoesNotFit(fit.sentence(misfits))
+        if refusal := self._against_terms(one, terms):
+            return refusal
+        taken = Period(one.period.starts_at, one.period.ends_at + terms.tail)
+        if any(gap.covers(taken) for gap in self._free[one.evse.pk]):
+            return None
+        return SlotTaken(nearest=self._nearest(one, terms))
+
+    def _against_terms(self, one: _Candidate, terms: Terms) -> BookingError | None:
         """The same for all EVSEs of a depot that are booked under the same terms."""
-        key = (depot.pk, terms)
+        key = (one.evse.depot.pk, terms)
         if key not in self._refusals:
-            self._refusals[key] = _against_terms(terms, depot, period, now=self._search.now)
+            self._refusals[key] = _against_terms(terms, one.evse.depot, one.period, now=self._search.now)
         return self._refusals[key]
 
-    def _promise(self, evse: Evse, terms: Terms, period: Period) -> int:
-        gap = next(gap for gap in self._free[evse.pk] if gap.contains(period.starts_at))
-        since = max(
-            period.starts_at - terms.early_start, gap.starts_at, min(self._search.now, period.starts_at)
-        )
-        span, most_w = Period(since, period.ends_at + terms.tail), terms.max_promise_w
+    def _promise(self, one: _Candidate, terms: Terms) -> int:
+        evse, starts_at, needs = one.evse, one.period.starts_at, self._search.wanted
+        gap = next(gap for gap in self._free[evse.pk] if gap.contains(starts_at))
+        since = max(starts_at - terms.early_start, gap.starts_at, min(self._search.now, starts_at))
+        span, most_w = Period(since, one.period.ends_at + terms.tail), terms.max_promise_w
         if self._search.min_power_w is not None:
             self._supply.promise(evse, span, self._search.min_power_w, None, most_w=most_w)
-        return self._supply.promise(evse, span, None, self._search.wanted.max_power_w, most_w=most_w)
+        return self._supply.promise(evse, span, None, needs.max_power_w, most_w=most_w)
 
-    def _nearest(self, evse: Evse, terms: Terms, period: Period) -> Period | None:
+    def _nearest(self, one: _Candidate, terms: Terms) -> Period | None:
         return availability.nearest_in(
-            terms, [(evse, self._free[evse.pk])], period, supply=self._supply,
+            terms, [(one.evse, self._free[one.evse.pk])], one.period, supply=self._supply,
             wish_w=self._search.min_power_w, now=self._search.now,
         )  # fmt: skip
 
-    def _quote(self, option: BookingOption, period: Period, watts: int) -> Quote | None:
-        tariff = self._tariffs[option.pk]
+    def _quote(self, one: _Candidate, watts: int) -> Quote | None:
+        tariff = one.known.tariff(one.option_id, self._search.fleet.pk, now=self._search.now)
         if tariff is None:
             return None
-        key = (tariff.pk, option.depot_id, watts)
+        key = (tariff.pk, watts, one.period)
         if key not in self._quotes:
-            self._quotes[key] = self._quoted(tariff, period, watts)
+            self._quotes[key] = quotes.quoted(tariff, one.period, power_w=watts, vehicle=self._search.vehicle)
         return self._quotes[key]
 
-    def _quoted(self, tariff: Tariff, period: Period, watts: int) -> Quote:
-        return quotes.quoted(tariff, period, power_w=watts, vehicle=self._search.vehicle)
 
-    def _period(self, option: BookingOption) -> Period:
-        period = self._search.period_at(option.depot)
-        assert period is not None  # options of other zones were left out
-        return period
+# What changes with every message of a charger, and so is no configuration.
+_LIVE = ("status", "error_code", "charger__lease_holder", "charger__lease_until")
 
 
-def _each_evse_once(options: Sequence[BookingOption]) -> Iterable[tuple[BookingOption, Evse]]:
-    """Under the narrowest option it is offered by, in the order of the options."""
-    narrowest: dict[int, BookingOption] = {}
-    for option in sorted(options, key=lambda o: len(o.evses.all())):
-        for evse in option.evses.all():
-            narrowest.setdefault(evse.pk, option)
-    return [(o, evse) for o in options for evse in o.evses.all() if narrowest[evse.pk] is o]
+def _candidates(search: SlotSearch, depots: Sequence[Depot]) -> Iterator[_Candidate]:
+    """Every EVSE under the narrowest option it is offered by; of a search for what fits, those that do."""
+    known = configuration.under_all({depot.pk: depot.version for depot in depots})  # type: ignore[attr-defined]
+    for depot in depots:
+        period = search.period_at(depot)
+        if depot.pk not in known or period is None:
+            continue
+        narrowest: dict[Bay, int] = {}
+        for option_id, evses in sorted(known[depot.pk].offers.items(), key=lambda offer: len(offer[1])):
+            for evse in evses:
+                narrowest.setdefault(evse, option_id)
+        for evse, option_id in narrowest.items():
+            if not search.fitting_only or _will_do(search, evse):
+                yield _Candidate(known[depot.pk], option_id, evse, period)
 
 
-def _hints(
-    search: SlotSearch, options: Sequence[BookingOption], terms: Mapping[int, Terms]
-) -> list[SlotOffer]:
+def _will_do(search: SlotSearch, evse: Bay) -> bool:
+    return evse.max_power_w >= (search.min_power_w or 0) and not fit.misfits(search.wanted, evse)
+
+
+def _hints(search: SlotSearch, depots: Sequence[Depot]) -> list[SlotOffer]:
     """What partners' calendars tell."""
-    by_option: dict[int, list[OfferedSlot]] = {option.pk: [] for option in options}
-    asked = [period for option in options if (period := search.period_at(option.depot))]
-    if asked:
-        for slot in OfferedSlot.objects.filter(option__in=by_option, period__overlap=_spanning(asked)):
-            by_option[slot.option_id].append(slot)
-    return [_hint(search, option, terms[option.pk], by_option[option.pk]) for option in options]
+    asked = spanning(period for depot in depots if (period := search.period_at(depot)))
+    if asked is None:
+        return []
+    rows = BookingOption.objects.filter(depot__in=depots, is_withdrawn=False).order_by("pk")
+    options = list(rows.prefetch_related(Prefetch("evses", evses_with_bays())))
+    by_depot = {depot.pk: depot for depot in depots}
+    for option in options:
+        option.depot = by_depot[option.depot_id]
+    terms = terms_by_option(options, search.fleet, now=search.now)
+    slots: dict[int, list[OfferedSlot]] = {option.pk: [] for option in options}
+    for slot in OfferedSlot.objects.filter(option__in=slots, period__overlap=asked):
+        slots[slot.option_id].append(slot)
+    hints = [_hint(search, option, terms[option.pk], slots[option.pk]) for option in options]
+    return [hint for hint in hints if not (search.fitting_only and isinstance(hint.refusal, DoesNotFit))]
 
 
 def _hint(search: SlotSearch, option: BookingOption, terms: Terms, slots: Iterable[OfferedSlot]) -> SlotOffer:
@@ -245,18 +278,14 @@ def _hint(search: SlotSearch, option: BookingOption, terms: Terms, slots: Iterab
     )
 
 
-def _against_terms(terms: Terms, depot: Depot, period: Period, *, now: datetime) -> BookingError | None:
+def _against_terms(
+    terms: Terms, depot: Depot | Site, period: Period, *, now: datetime
+) -> BookingError | None:
     try:
         periods.check_period(terms, depot, period, now=now)
     except BookingError as refusal:
         return refusal
     return None
-
-
-def _spanning(spans: Iterable[Period]) -> Period:
-    """From the first beginning to the last end."""
-    spans = list(spans)
-    return Period(min(span.starts_at for span in spans), max(span.ends_at for span in spans))
 
 
 def _fit(offer: SlotOffer, needs: Needs) -> tuple[Any, ...]:

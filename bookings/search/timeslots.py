@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from bookings.rules import periods
+from bookings.rules.configuration import Site
 from bookings.rules.power_profile import Power
 from bookings.rules.terms import Terms
 from depots.models import Depot
@@ -37,7 +38,7 @@ class Timeslot:
 Run = list[Timeslot]
 
 
-def with_power(span: Period, free: Period, pieces: Pieces, terms: Terms, depot: Depot) -> list[Run]:
+def with_power(span: Period, free: Period, pieces: Pieces, terms: Terms, depot: Depot | Site) -> list[Run]:
     """A bookable span of an EVSE, cut where its power changes; what not even a least is left for is left out.
 
     `free` is the gap it lies in. A booking also occupies early start and tail, so a stretch of time bounds every slot whose
@@ -81,7 +82,7 @@ def merged(run: Run, shortest: timedelta) -> Run:
     return slots
 
 
-def pooled(evses: Sequence[Sequence[Run]], terms: Terms, depot: Depot) -> list[Timeslot]:
+def pooled(evses: Sequence[Sequence[Run]], terms: Terms, depot: Depot | Site) -> list[Timeslot]:
     """The timeslots of an option of several EVSEs: each lies in one EVSE's unbroken time, cut as rarely as can be.
 
     It shows the lowest default and the highest wish among the EVSEs that are free throughout.
@@ -110,7 +111,7 @@ def lowest(run: Iterable[Timeslot], within: Period) -> Power:
 
 
 def _windows(
-    span: Period, free: Period, pieces: Pieces, terms: Terms, depot: Depot
+    span: Period, free: Period, pieces: Pieces, terms: Terms, depot: Depot | Site
 ) -> list[tuple[datetime, datetime, Power]]:
     """For each stretch of power the part of the span in which slots touch it; both ends rise from one to the next."""
     step, before, after = terms.slot_step_min, terms.early_start, terms.tail
@@ -162,7 +163,7 @@ def _of_pool(runs: Iterable[Run], period: Period) -> Power:
     return Power(min(power.default_w for power in powers), max(power.most_w for power in powers))
 
 
-def _covering(spans: Sequence[Period], terms: Terms, depot: Depot) -> list[Period]:
+def _covering(spans: Sequence[Period], terms: Terms, depot: Depot | Site) -> list[Period]:
     """The time that any of the spans covers, in as few parts as can be, each inside one of them and long enough."""
     shortest, step = timedelta(minutes=terms.min_duration_min), terms.slot_step_min
     found: list[Period] = []
