@@ -12,8 +12,10 @@ MODULES = {
     "board_vs_bare": "board",
     "fanout_300": "fanout",
     "fanout_dead": "fanout",
+    "search_growth": "search",
+    "search_vs_sql": "search",
 }
-ON_DEMAND: frozenset[str] = frozenset()
+ON_DEMAND: frozenset[str] = frozenset({"search_growth", "search_vs_sql"})
 
 
 def chosen(only: list[str]) -> dict[str, list[str]]:
