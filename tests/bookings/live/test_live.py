@@ -13,7 +13,8 @@ import pytest
 from django.db import connection, transaction
 
 from bookings.pages.live import LiveServer, depot_audience, fleet_audience, publish, rendering
-from bookings.pages.live.server import LOOK_UP_THREADS, STREAMS_PER_PERSON
+from bookings.pages.live.admission import LOOK_UP_THREADS
+from bookings.pages.live.server import STREAMS_PER_PERSON
 from depots.models import Depot, Membership, Organisation, User
 from tests.bookings.live.reading import DEADLINE_S, RunningLive, signed_in
 
@@ -395,7 +396,7 @@ def test_many_who_come_at_once_do_not_hold_up_what_is_told(
             assert done.wait(DEADLINE_S)
             return {}
 
-        monkeypatch.setattr(live.live, "_look_up", stuck)
+        monkeypatch.setattr(live.live._admission, "_look_up", stuck)
         crowd = [
             threading.Thread(target=httpx.get, args=[live.url], kwargs={"cookies": cookies})
             for _ in range(12)
