@@ -3,6 +3,7 @@ see partners."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from django.contrib.auth.models import AnonymousUser
@@ -30,16 +31,25 @@ def require_sight_of_partners(user: User | AnonymousUser) -> None:
 def options(
     partner: Partner, *, operator: Organisation | None = None, now: datetime
 ) -> QuerySet[BookingOption]:
-    """What this partner may book here, of one operator or of all, oldest first.
-
-    An operator without party id and a name too long for OCPI have no address there, so they are not offered.
-    """
-    rows = bookable_options(partner.organisation, now=now).filter(
-        is_mirror=False, depot__operator__is_partner=False
-    )
-    rows = rows.exclude(depot__operator__cpo_party_id="").alias(code_length=Length("code"))
-    rows = rows.filter(code_length__lte=OCPI_ID_LENGTH).order_by("created_at", "id")
+    """What this partner may book here, of one operator or of all, oldest first."""
+    rows = addressable(bookable_options(partner.organisation, now=now)).order_by("created_at", "id")
     return rows.filter(depot__operator=operator) if operator else rows
+
+
+def addressable(rows: QuerySet[BookingOption]) -> QuerySet[BookingOption]:
+    """Those of ours that have an address in OCPI: an operator without party id and a name too long have none."""
+    ours = rows.filter(is_mirror=False, depot__operator__is_partner=False)
+    ours = ours.exclude(depot__operator__cpo_party_id="").alias(code_length=Length("code"))
+    return ours.filter(code_length__lte=OCPI_ID_LENGTH)
+
+
+def admissions(depot_ids: Collection[int], *, now: datetime) -> dict[int, dict[int | None, int]]:
+    """By depot the agreements in force there, by guest (None: everybody). One query."""
+    found: dict[int, dict[int | None, int]] = {}
+    rows = Agreement.objects.in_force(now).filter(depot__in=depot_ids)
+    for pk, depot_id, guest_id in rows.values_list("pk", "depot_id", "guest_id"):
+        found.setdefault(depot_id, {})[guest_id] = pk
+    return found
 
 
 def offer_changed_at(*, now: datetime) -> Case:

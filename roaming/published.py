@@ -6,12 +6,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import Prefetch, prefetch_related_objects
+
 from bookings.core import calendars
-from bookings.models import Booking, BookingOption, BookingStatus
+from bookings.models import Booking, BookingOption, BookingStatus, Tariff, TermsOverride
 from bookings.pricing import quotes
+from bookings.rules import precedence
 from bookings.rules.terms import LONGEST_EARLY_START, Terms
 from bookings.search import availability
-from bookings.search.bookable import terms_by_option, terms_for
+from bookings.search.bookable import evses_with_bays, terms_by_option
 from depots.models import Depot
 from depots.periods import Period
 from roaming import access
@@ -33,6 +36,16 @@ class PublishedOffer:
     timeslots: Sequence[availability.Timeslot]
     span: Period
     has_no_show_fee: bool = False
+
+
+@dataclass(frozen=True)
+class View:
+    """What decides how an offer looks to a partner. One that is not visible was told of before, and has no free time."""
+
+    option: BookingOption
+    terms: Terms
+    has_no_show_fee: bool
+    is_visible: bool
 
 
 @dataclass(frozen=True)
@@ -91,20 +104,72 @@ def offers_free_in(
 
 def offer(partner: Partner, option_id: int, *, now: datetime) -> PublishedOffer | None:
     """One offer as it stands; without free time once the partner may not book it any more. None when it is gone."""
-    visible = access.options(partner, now=now).filter(pk=option_id).first()
-    if visible is not None:
-        return offers(partner, [visible], now=now)[0]
-    option = (
-        BookingOption.objects.filter(pk=option_id, is_mirror=False)
-        .exclude(depot__operator__cpo_party_id="")
-        .select_related("depot__operator")
-        .prefetch_related("evses__connectors")
-        .first()
-    )
-    if option is None or len(option.code) > access.OCPI_ID_LENGTH:
-        return None
-    terms = terms_for(option, partner.organisation, now=now)
-    return PublishedOffer(option, terms, [], calendar_span(option, terms, now=now))
+    view = views([partner], [option_id], now=now).get((partner.pk, option_id))
+    return viewed({view}, now=now)[view] if view else None
+
+
+def views(
+    partners: Collection[Partner], option_ids: Collection[int], *, now: datetime
+) -> dict[tuple[int, int], View]:
+    """How each of these partners sees each of these offers, by partner and option; equal ones are one. Four queries."""
+    rows = access.addressable(BookingOption.objects.filter(pk__in=option_ids))
+    options = list(rows.select_related("depot__operator"))
+    depot_ids = {option.depot_id for option in options}
+    admitted = access.admissions(depot_ids, now=now)
+    held = _Held(depot_ids)
+    found: dict[tuple[int, int], View] = {}
+    for option in options:
+        agreements = admitted.get(option.depot_id, {})
+        is_open = not option.is_withdrawn and not option.depot.is_withdrawn
+        for partner in partners:
+            guest = partner.organisation_id
+            mine = frozenset(agreements[key] for key in (None, guest) if key in agreements)
+            terms, has_fee = held.under(option, mine)
+            found[partner.pk, option.pk] = View(option, terms, has_fee, is_open and bool(mine))
+    return found
+
+
+def viewed(views: Collection[View], *, now: datetime) -> dict[View, PublishedOffer]:
+    """The offers themselves, with their free time where they are visible. Constant number of queries."""
+    options = list({view.option.pk: view.option for view in views}.values())
+    if not options:
+        return {}
+    prefetch_related_objects(options, "depot__opening_hours", Prefetch("evses", evses_with_bays()))
+    _date(options, now)
+    by_pk = {option.pk: option for option in options}
+    spans = {view: calendar_span(view.option, view.terms, now=now) for view in views}
+    whole = Period(min(s.starts_at for s in spans.values()), max(s.ends_at for s in spans.values()))
+    wanted = {(by_pk[view.option.pk], view.terms) for view in views if view.is_visible}
+    slots = availability.calendars(wanted, whole, now=now)
+    return {
+        view: PublishedOffer(
+            by_pk[view.option.pk],
+            view.terms,
+            slots[view.option.pk, view.terms] if view.is_visible else [],
+            spans[view],
+            view.has_no_show_fee,
+        )
+        for view in views
+    }
+
+
+class _Held:
+    """All terms and tariffs at some depots, and what they come to under an agreement; read in two queries."""
+
+    def __init__(self, depot_ids: Collection[int]) -> None:
+        self._terms = precedence.of_depots(TermsOverride.objects.all(), depot_ids)
+        self._tariffs = precedence.of_depots(Tariff.objects.all(), depot_ids)
+        self._found: dict[tuple[int, frozenset[int]], tuple[Terms, bool]] = {}
+
+    def under(self, option: BookingOption, agreement_ids: frozenset[int]) -> tuple[Terms, bool]:
+        """The terms, and whether a no-show costs a fee."""
+        key = (option.pk, agreement_ids)
+        if key not in self._found:
+            terms, tariffs = self._terms[option.depot_id], self._tariffs[option.depot_id]
+            mine = [row for row in terms if precedence.holds(row, option.pk, agreement_ids)]
+            fees = [row.no_show_fee > 0 for row in tariffs if precedence.holds(row, option.pk, agreement_ids)]
+            self._found[key] = Terms.resolve(mine), bool(fees) and fees[-1]
+        return self._found[key]
 
 
 def calendar_span(option: BookingOption, terms: Terms, *, now: datetime) -> Period:

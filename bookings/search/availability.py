@@ -87,9 +87,17 @@ def calendar(
     `terms` holds the resolved terms by option id. Any period on the step that fits in a timeslot can be booked; of a
     pooled option without a change of EVSE.
     """
-    evses = {option.pk: list(option.evses.all()) for option in options}
+    found = calendars({(option, terms[option.pk]) for option in options}, within, now=now)
+    return {option_id: slots for (option_id, _), slots in found.items()}
+
+
+def calendars(
+    wanted: Collection[tuple[BookingOption, Terms]], within: Period, *, now: datetime
+) -> dict[tuple[int, Terms], list[Timeslot]]:
+    """The same of options on several terms each, by option id and terms, all read at once."""
+    evses = {option.pk: list(option.evses.all()) for option, _ in wanted}
     time = _Time({e.pk: e for group in evses.values() for e in group}.values(), within, now=now)
-    return {option.pk: time.slots(evses[option.pk], terms[option.pk]) for option in options}
+    return {(option.pk, terms): time.slots(evses[option.pk], terms) for option, terms in wanted}
 
 
 def shown_power(evses: Sequence[Evse], period: Period, terms: Terms, *, now: datetime) -> int:

@@ -16,11 +16,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Case, F, Q, QuerySet, When
+from django.db.models import F, Q, QuerySet
 
 from roaming.models import Delivery, Partner
 from roaming.ocpi import client
-from roaming.ocpi.client import CallFailed, Peer, Refused
+from roaming.ocpi.client import CallFailed, Peer, Refused, Written
 
 # Longer than any call may take (client.py), short enough that a kill is not noticed.
 LEASE = timedelta(seconds=30)
@@ -65,15 +65,17 @@ WITH s AS (
         AS u(id, version, until, digest)
     JOIN roaming_delivery d ON d.id = u.id AND d.leased_until = u.until
     ORDER BY d.partner_id, d.kind, d.object_id
-    FOR NO KEY UPDATE OF d
+    FOR NO KEY UPDATE OF d {locking}
 )
 UPDATE roaming_delivery d SET
     delivered_version = greatest(d.delivered_version, s.version),
-    next_try_at = CASE WHEN d.wanted_version > s.version THEN %(now)s::timestamptz END,
+    next_try_at = CASE WHEN d.wanted_version > s.version THEN coalesce(%(at)s::timestamptz, d.next_try_at) END,
     delivered = CASE WHEN s.digest = '' THEN d.delivered ELSE jsonb_build_object('digest', s.digest) END,
-    delivered_at = %(now)s, leased_until = NULL, attempts = 0, was_refused = false, last_error = ''
+    delivered_at = coalesce(%(at)s::timestamptz, d.delivered_at),
+    leased_until = NULL, attempts = 0, was_refused = false, last_error = ''
 FROM s
 WHERE d.id = s.id
+RETURNING d.id
 """
 
 
@@ -96,7 +98,7 @@ class Push:
     lease: Lease
     peer: Peer
     url: str
-    body: dict[str, Any]
+    body: Written
     digest: str
     probe: str = ""
 
@@ -142,41 +144,44 @@ def succeeded(lease: Lease, *, digest: str = "", now: datetime) -> None:
 def all_succeeded(delivered: list[tuple[Lease, str]], *, now: datetime) -> None:
     """The same of many, with the digest of what was sent (empty: not to be remembered).
 
-    Offers, of which a change makes hundreds, in one statement; a booking by itself, since a transaction that
-    changes several bookings writes their deliveries in its own order.
+    Offers, of which a change makes hundreds, in one statement. A transaction that changes several bookings writes their
+    deliveries in its own order: of those, all that are free in one statement, and the others by themselves.
     """
     heard_yes(*{lease.partner_id for lease, _ in delivered}, now=now)
+    _settle_all(delivered, at=now)
+
+
+def unchanged(*leases: Lease) -> None:
+    """There is nothing to send: the partner has just this, or the object never goes on a wire."""
+    _settle_all([(lease, "") for lease in leases], at=None)
+
+
+def _settle_all(delivered: list[tuple[Lease, str]], *, at: datetime | None) -> None:
+    """`at` is when they were sent; None: nothing was."""
     offers = [one for one in delivered if one[0].kind == Delivery.Kind.BOOKING_LOCATION]
-    others = [[one] for one in delivered if one[0].kind != Delivery.Kind.BOOKING_LOCATION]
-    for together in [offers, *others]:
-        if together:
-            _settle(together, now)
+    others = [one for one in delivered if one[0].kind != Delivery.Kind.BOOKING_LOCATION]
+    if offers:
+        _settle(offers, at)
+    done = _settle(others, at, locking="SKIP LOCKED") if others else set()
+    for one in others:
+        if one[0].delivery_id not in done:
+            _settle([one], at)
 
 
-def _settle(delivered: list[tuple[Lease, str]], now: datetime) -> None:
+def _settle(delivered: list[tuple[Lease, str]], at: datetime | None, *, locking: str = "") -> set[int]:
+    """In one statement; gives the deliveries that were still ours, by key."""
     with connection.cursor() as cursor:
         cursor.execute(
-            _SETTLE,
+            _SETTLE.format(locking=locking),
             {
-                "now": now,
+                "at": at,
                 "ids": [lease.delivery_id for lease, _ in delivered],
                 "versions": [lease.version for lease, _ in delivered],
                 "untils": [lease.until for lease, _ in delivered],
                 "digests": [digest for _, digest in delivered],
             },
         )
-
-
-def unchanged(lease: Lease) -> None:
-    """There is nothing to send: the partner has just this, or the object never goes on a wire."""
-    _ours(lease).update(
-        delivered_version=lease.version,
-        next_try_at=Case(When(wanted_version__gt=lease.version, then=F("next_try_at")), default=None),
-        leased_until=None,
-        attempts=0,
-        was_refused=False,
-        last_error="",
-    )
+        return {delivery_id for (delivery_id,) in cursor.fetchall()}
 
 
 def failed(lease: Lease, failure: CallFailed, *, now: datetime) -> None:

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import structlog
 
-from bookings.models import BookingOption
-from depots.models import Agreement
-from roaming import access, published, registration
+from roaming import published, registration
 from roaming.models import Delivery, Partner
-from roaming.ocpi.client import Party
+from roaming.ocpi.client import Party, Written
 from roaming.ocpi.dialect import dialect_of
 from roaming.outbound import deliveries
 from roaming.outbound.deliveries import Lease, Push
+from roaming.outbound.offers import OfferBook, WrittenOffer
 from roaming.published import owner_of
 
 logger = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Offer:
-    """An offer as it goes out, made once for all partners to whom it is the same."""
-
-    option: BookingOption
-    body: dict[str, Any]
-    digest: str
-    is_visible: bool
 
 
 def booking_written(lease: Lease) -> Push | None:
@@ -42,75 +28,53 @@ def booking_written(lease: Lease) -> Push | None:
         deliveries.unchanged(lease)
         return None
     customer = (booking.customer_country, booking.customer_party)
-    return _push(partner, lease, dialect.write_booking(booking), url, owner_of(booking.depot), customer)
+    return _push(
+        partner, lease, Written.of(dialect.write_booking(booking)), url, owner_of(booking.depot), customer
+    )
 
 
-def offers_written(leases: list[Lease], *, now: datetime) -> list[Push]:
+def offers_written(leases: list[Lease], book: OfferBook, *, now: datetime) -> list[Push]:
     """The PUTs of many offers at once; what has nothing to send is settled. A change reaches hundreds of partners at the
-    same moment, so what they share is read and computed once."""
+    same moment, so what they share is read and written down once."""
     partners = Partner.objects.select_related("organisation").in_bulk({lease.partner_id for lease in leases})
-    rows = Delivery.objects.in_bulk([lease.delivery_id for lease in leases])
-    offers = _Offers(lease.object_id for lease in leases)
-    pushes = []
+    had = _digests_had(leases)
+    offers = book.written(partners.values(), {lease.object_id for lease in leases}, now=now)
+    pushes: list[Push] = []
+    nothing_new: list[Lease] = []
     for lease in leases:
-        try:
-            push = _offer_push(partners[lease.partner_id], rows[lease.delivery_id], lease, offers, now)
-        except Exception as fault:
-            logger.exception("offer cannot be written", delivery=lease.delivery_id)
-            deliveries.release(lease, now=now, error=f"our fault: {fault!r}")
-            continue
-        if push is None:
-            deliveries.unchanged(lease)
-        else:
+        asked = (lease.partner_id, lease.object_id)
+        offer = offers.get(asked)
+        if asked in offers and offer is None:
+            deliveries.release(lease, now=now, error="our fault: the offer cannot be written")
+        elif offer and (push := _offer_push(partners[asked[0]], lease, offer, had[lease.delivery_id])):
             pushes.append(push)
+        else:
+            nothing_new.append(lease)
+    deliveries.unchanged(*nothing_new)
     return pushes
 
 
-class _Offers:
-    """Offers by option and by who sees them: partners without an agreement of their own see the same (design.md)."""
-
-    def __init__(self, option_ids: Iterable[int]) -> None:
-        depots = dict(BookingOption.objects.filter(pk__in=set(option_ids)).values_list("pk", "depot_id"))
-        guests: dict[int, set[int]] = {}
-        own = Agreement.objects.filter(depot__in=depots.values(), guest__isnull=False)
-        for depot_id, guest_id in own.values_list("depot_id", "guest_id"):
-            guests.setdefault(depot_id, set()).add(guest_id)
-        self._guests = {option: guests.get(depot, set()) for option, depot in depots.items()}
-        self._made: dict[tuple[int, int | None, str], Offer | None] = {}
-
-    def for_partner(self, partner: Partner, option_id: int, now: datetime) -> Offer | None:
-        own = partner.organisation_id if partner.organisation_id in self._guests.get(option_id, ()) else None
-        key = (option_id, own, partner.version)
-        if key not in self._made:
-            self._made[key] = _offer(partner, option_id, now)
-        return self._made[key]
+def _digests_had(leases: list[Lease]) -> dict[int, str | None]:
+    """What was sent last, by delivery; None where nothing was."""
+    rows = Delivery.objects.filter(pk__in=[lease.delivery_id for lease in leases])
+    return {pk: told.get("digest", "") if told else None for pk, told in rows.values_list("pk", "delivered")}
 
 
-def _offer(partner: Partner, option_id: int, now: datetime) -> Offer | None:
-    offer = published.offer(partner, option_id, now=now)
-    if offer is None:
-        return None
-    body = dialect_of(partner).write_offer(offer)
-    # Only an offer without free time may be one that is not to be seen any more.
-    is_visible = bool(offer.timeslots) or access.options(partner, now=now).filter(pk=option_id).exists()
-    return Offer(offer.option, body, deliveries.digest(body), is_visible)
-
-
-def _offer_push(partner: Partner, row: Delivery, lease: Lease, offers: _Offers, now: datetime) -> Push | None:
-    offer = offers.for_partner(partner, lease.object_id, now)
-    url = dialect_of(partner).offer_url(partner, offer.option) if offer else ""
-    if offer is None or not url or (row.delivered is None and not offer.is_visible):
+def _offer_push(partner: Partner, lease: Lease, offer: WrittenOffer, had: str | None) -> Push | None:
+    url = dialect_of(partner).offer_url(partner, offer.option)
+    if not url or (had is None and not offer.is_visible):
         return None  # never told of, and not to be told of any more
-    if row.delivered is not None and row.delivered.get("digest") == offer.digest:
+    if had == offer.digest:
         return None
-    owner = owner_of(offer.option.depot)
-    return _push(partner, lease, offer.body, url, owner, _customer(partner), offer.digest)
+    return _push(
+        partner, lease, offer.body, url, owner_of(offer.option.depot), _customer(partner), offer.digest
+    )
 
 
 def _push(
     partner: Partner,
     lease: Lease,
-    body: dict[str, Any],
+    body: Written,
     url: str,
     owner: Party,
     customer: Party,

@@ -25,6 +25,7 @@ from roaming.ocpi.client import BOOKING_TIMEOUT_S, CallFailed, Exchange, Http, R
 from roaming.ocpi.wire import UnreadableError
 from roaming.outbound import deliveries, fan_out, our_requests, pulls, pushes
 from roaming.outbound.deliveries import Lease, Push
+from roaming.outbound.offers import OfferBook
 from roaming.registration import WAKE_CHANNEL
 
 logger = structlog.get_logger(__name__)
@@ -56,6 +57,7 @@ class _Loop:
         self._under_way: set[asyncio.Task[None]] = set()
         self._said: list[Exchange] = []
         self._delivered: list[tuple[Lease, str]] = []
+        self._book = OfferBook()
         self._http = Http(self._said.append, MOST_AT_ONCE)
         self._tidied_at: datetime | None = None
 
@@ -131,7 +133,7 @@ class _Loop:
 
     async def _write_offers(self, leases: list[Lease]) -> None:
         try:
-            written = await self._in_thread(pushes.offers_written, leases, now=self.clock())
+            written = await self._in_thread(pushes.offers_written, leases, self._book, now=self.clock())
         except Exception:
             logger.exception(
                 "offers cannot be written"
