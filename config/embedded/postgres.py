@@ -26,6 +26,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import stamina
+
 from config.embedded.account import DatabaseUnavailable
 from config.embedded.cluster import DATABASE, MAJOR, OWNER, PORT, Cluster
 from config.embedded.programs import ENVIRONMENT
@@ -140,19 +142,29 @@ class Server(Cluster):
             self.remove_sockets()
 
     def _run(self) -> None:
+        # After kill -9 the dead server's children may hold its memory for a moment, and a new one refuses.
+        tries = stamina.retry_context(
+            on=DatabaseUnavailable,
+            attempts=None,
+            timeout=START_TIMEOUT_S,
+            wait_initial=0.1,
+            wait_max=0.1,
+            wait_jitter=0,
+        )
         deadline = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < deadline:
-            _reap()
-            self.forget_dead()
-            process = self._spawn()
-            _children.append(process)
-            _wait(partial(self._is_decided, process), deadline - time.monotonic())
-            if self.is_running():
-                return
-            # After kill -9 the dead server's children may hold its memory for a moment, and a new one refuses.
-            time.sleep(0.1)
-        tail = (self.var / "database.log").read_text(errors="replace").splitlines()[-5:]
-        raise DatabaseUnavailable("The embedded PostgreSQL did not start:\n" + "\n".join(tail))
+        for attempt in tries:
+            with attempt:
+                self._try_to_run(deadline)
+
+    def _try_to_run(self, deadline: float) -> None:
+        _reap()
+        self.forget_dead()
+        process = self._spawn()
+        _children.append(process)
+        _wait(partial(self._is_decided, process), deadline - time.monotonic())
+        if not self.is_running():
+            tail = (self.var / "database.log").read_text(errors="replace").splitlines()[-5:]
+            raise DatabaseUnavailable("The embedded PostgreSQL did not start:\n" + "\n".join(tail))
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         with (self.var / "database.log").open("ab") as log:

@@ -14,6 +14,8 @@ from simulators.partner.simulated_sites import STEP_MIN, TERMS, SimulatedSite, f
 from simulators.partner.site_calendars import SiteCalendars
 from simulators.partner.state_file import StateFile
 
+# What a new booking is after the decision over its request.
+STATUS_AFTER = {"ACCEPTED": "RESERVED", "PENDING": "PENDING", "DECLINED": "REJECTED"}
 FINAL = {"CANCELED", "FAILED", "NO_SHOW", "FULFILLED", "REJECTED"}
 
 
@@ -99,9 +101,7 @@ class BookingDesk:
         if site is None or site.location_id.upper() != ask["location_id"].upper():
             raise Refusal(2003, "booking_location_id: not known at this location")
         objection = self._is_past(ask) or self._objection(site, ask)
-        status, decision = ("RESERVED", "ACCEPTED") if site.decides_at_once else ("PENDING", "PENDING")
-        if objection:
-            status, decision = "REJECTED", "DECLINED"
+        decision = "DECLINED" if objection else "ACCEPTED" if site.decides_at_once else "PENDING"
         booking = {
             "id": f"SB-{uuid.uuid4().hex[:12].upper()}",
             **self._settings.party,
@@ -110,15 +110,14 @@ class BookingDesk:
             "booking_option": self._assign_bay(site, ask),
             "booking_tokens": ask.get("tokens", []),
             "period": {**ask["period"], "max_power": site.max_power_w},
-            "reservation_status": status,
+            "reservation_status": STATUS_AFTER[decision],
             "access_information": ask.get("access_information", []),
             "authorization_reference": ask["authorization_reference"],
             "booking_terms": TERMS,
             "booking_requests": [self._entry(ask, decision)],
-            "last_updated": write_time(self._settings.clock()),
         }
-        start = ask["period"]["start_date_time"]
-        self._settings.say(f"{booking['id']} {status} for {start} at {site.name} {objection}".rstrip())
+        place = f"{ask['period']['start_date_time']} at {site.name}"
+        self._settings.say(f"{booking['id']} {STATUS_AFTER[decision]} for {place} {objection}".rstrip())
         return booking
 
     def _edit(self, booking: Json, ask: Json) -> None:
