@@ -1,1 +1,1 @@
-"""Ratios between two things measured in one run; `make bench` prints one JSON object a line (contract.md)."""
+"""Ratios between two things measured in one run; `make bench` prints one JSON object a line."""

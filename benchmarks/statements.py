@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-# What begins and ends a transaction is not counted (contract.md).
+# What begins and ends a transaction is not counted.
 _UNCOUNTED = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE")
 
 

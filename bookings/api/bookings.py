@@ -31,7 +31,7 @@ def booking_by_any_id(any_id: str) -> Booking:
 
 
 def describe_booking(booking: Booking) -> dict[str, Any]:
-    """The object that `show_booking`, `book` and `change_booking` print; its shape is contract.md's.
+    """The object that `show_booking`, `book` and `change_booking` print; docs/operators/commands.md shows it.
 
     Deliveries are roaming's to add: bookings does not know partners.
     """

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 
-from django.db import IntegrityError
+from django_integrity.conversion import Named, refine_integrity_error
 
 from bookings.errors import BookingError
 
 
-@contextmanager
-def violation_raises(refusals: dict[str, BookingError]) -> Iterator[None]:
+def violation_raises(refusals: Mapping[str, BookingError]) -> AbstractContextManager[None]:
     """Turn the violation of a named constraint into its error; any other stays what it is.
 
-    Stands outside `atomic()`: the transaction inside is already lost when the violation rises.
+    Stands outside `atomic()`: the transaction inside is already lost when the violation rises, and one of a deferred
+    constraint rises at COMMIT, by the same name.
     """
-    try:
-        yield
-    except IntegrityError as violation:
-        name = violated_constraint(violation)
-        if name in refusals:
-            raise refusals[name] from violation
-        raise
-
-
-def violated_constraint(violation: IntegrityError) -> str:
-    diagnosis = getattr(violation.__cause__, "diag", None)
-    return getattr(diagnosis, "constraint_name", None) or ""
+    return refine_integrity_error([(Named(name), refusal) for name, refusal in refusals.items()])

@@ -212,18 +212,6 @@ def ends_after(booking: Booking, at: datetime) -> datetime:
     return at + timedelta(minutes=booking.terms.turnaround_min)
 
 
-def check_now() -> None:
-    """End a deferred stretch: a violation rises here with its name instead of at COMMIT."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS occupancy_evse_once IMMEDIATE")
-
-
-def defer() -> None:
-    """Let rows change places; the operation ends with `check_now`."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS occupancy_evse_once DEFERRED")
-
-
 def _claim_names(
     terms: Terms, tokens: Iterable[BookingToken], vehicle_ids: Collection[int | None]
 ) -> set[str]:

@@ -1,4 +1,4 @@
-"""The closed loop between a booking and its charger (design.md, "Enforcement").
+"""The closed loop between a booking and its charger (docs/decisions/0007, 0008, 0009 and 0028 say why).
 
 The booking is the promise; the reservation on the charger is only the lock on the door. What a charger forgets,
 refuses or does not support changes a booking's enforcement, never its status by itself.

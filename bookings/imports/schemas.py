@@ -1,4 +1,4 @@
-"""What bookings add to a depot file, and the vehicle file. contract.md and docs/operators list the fields."""
+"""What bookings add to a depot file, and the vehicle file. docs/operators/depot-file.md lists the fields."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class BookingRequest(models.Model):
     """One ask (create, change, cancel) and its decision. `asked` holds our words, `received` the message as it came.
 
     `asked`: {"period": {"start","end"}, "evse": uid|null, "option": code, "vehicle": id|null, "tokens": [uid…],
-    "power_w": int|null, "plate": str, "authorization_reference": str, "needs": fitting.Needs as JSON, "reason": str};
+    "power_w": int|null, "plate": str, "authorization_reference": str, "needs": rules.fit.Needs as JSON, "reason": str};
     only what the ask is about.
     """
 

@@ -55,7 +55,7 @@ LIVE = (BookingStatus.HELD, BookingStatus.REQUESTED, BookingStatus.CONFIRMED, Bo
 
 
 class Enforcement(models.TextChoices):
-    """How firmly the charger keeps the slot. design.md, "Enforcement"."""
+    """How firmly the charger keeps the slot: at first not at all, shortly before its start as well as it can."""
 
     NOT_DUE = "not_due", "Not due"
     DUE = "due", "Due"

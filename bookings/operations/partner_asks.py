@@ -1,7 +1,7 @@
 """A partner's asks: a refusal by a rule is an answer, kept with its reason, and not an error.
 
 The same message (by its fingerprint) as the newest ask, still pending or accepted, or asked
-less than ten minutes ago, is a repetition: it changes nothing and gets the booking as it is (ocpi.md §3.6).
+less than ten minutes ago, is a repetition: it changes nothing and gets the booking as it is (docs/integrators/ocpi.md).
 """
 
 from __future__ import annotations

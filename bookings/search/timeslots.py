@@ -1,5 +1,5 @@
-"""How free time is cut into the timeslots of an offer (contract.md, OCPI): they never overlap, lie on the step, are at least
-as long as the shortest booking, and each says what is promised in it without a wish and at most with one.
+"""How free time is cut into the timeslots of an offer (docs/integrators/ocpi.md): they never overlap, lie on the step, are
+at least as long as the shortest booking, and each says what is promised in it without a wish and at most with one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The physical part of a depot file: places, chargers and EVSEs, as contract.md lists the fields. kW here, watts in tables."""
+"""The physical part of a depot file: places, chargers and EVSEs; docs/operators/depot-file.md lists the fields. kW here,
+watts in tables."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ from pydantic import (
 
 from depots.imports.cells import checked, no_date
 from depots.imports.documents import Place
-from depots.standards import COUNTRIES, PLUGS, PROTOCOLS, VEHICLE_TYPES
+from depots.standards import PLUGS, PROTOCOLS, VEHICLE_TYPES, is_country
 
 MIDNIGHT = 1440
 FIVE_DIGITS = frozenset({"DEU", "ESP", "EST", "FIN", "FRA", "HRV", "ITA", "LTU", "TUR", "UKR"})
@@ -54,7 +55,7 @@ def _zone(name: str) -> str:
 
 
 def _country(code: str) -> str:
-    if code not in COUNTRIES:
+    if not is_country(code):
         raise ValueError("must be a country's three letters of ISO 3166-1, such as DEU")
     return code
 

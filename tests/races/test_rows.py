@@ -14,7 +14,6 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import CheckConstraint, Model, UniqueConstraint
 from psycopg.types.range import TimestamptzRange
 
-from bookings.core.constraints import violated_constraint
 from bookings.models import (
     Booking,
     BookingOption,
@@ -292,3 +291,7 @@ def _in_database(row: Model, name: str) -> Constraint:
         )
         (found,) = cursor.fetchone()
     return Constraint(table, found)
+
+
+def violated_constraint(violation: IntegrityError) -> str:
+    return violation.__cause__.diag.constraint_name or ""  # type: ignore[union-attr]
