@@ -14,6 +14,7 @@ MODULES = {
     "fanout_dead": "fanout",
     "search_growth": "search",
     "search_vs_sql": "search",
+    "connect_1000": "connect_1000",
 }
 ON_DEMAND: frozenset[str] = frozenset({"search_growth", "search_vs_sql"})
 
