@@ -126,7 +126,7 @@ class Bare201(ChargePoint201):
             for name in ("vendor_name", "model", "serial_number", "firmware_version")
         )
         now = await self._server.boot(self._charger_id, *told)
-        return results201.BootNotification(current_time=now, interval=60, status="Accepted")
+        return results201.BootNotification(current_time=now, interval=60, status="Accepted")  # type: ignore[arg-type]
 
     @on("StatusNotification")
     async def on_status(self, timestamp: str, connector_status: str, evse_id: int, **_: Any) -> Any:

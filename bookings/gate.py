@@ -5,6 +5,7 @@ It is the second lock: it holds where a charger keeps no reservations, forgets t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -49,6 +50,25 @@ def may_charge(
     else:
         answer = _somewhere(slots, card, mine, left)
     return replace(answer, holds_until=slots.same_until())
+
+
+def awaited_evses(evse_ids: Sequence[int], *, now: datetime) -> set[int]:
+    """Called by depots.gate: EVSEs with a booking that their charger is to keep a place for, that charges, or whose vehicle
+    may still stand there. One query."""
+    kept = Booking.objects.filter(status=BookingStatus.CONFIRMED, enforcement__in=AT_CHARGER)
+    present = Occupancy.objects.filter(kind=Occupancy.Kind.BOOKING, span__contains=now, evse__in=evse_ids)
+    charging = Booking.objects.filter(status=BookingStatus.CHARGING, session__evse__in=evse_ids)
+    found = (
+        kept.filter(evse__in=evse_ids)
+        .order_by()
+        .values_list("evse_id")
+        .union(
+            kept.filter(armed_evse__in=evse_ids).order_by().values_list("armed_evse_id"),
+            charging.order_by().values_list("session__evse_id"),
+            present.order_by().values_list("evse_id"),
+        )
+    )
+    return {evse_id for (evse_id,) in found}
 
 
 class _Card:

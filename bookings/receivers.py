@@ -27,8 +27,9 @@ def on_command_settled(command: ChargerCommand, at: datetime, **_: Any) -> None:
 
 
 @receiver(depots.charger_connected)
-def on_charger_connected(charger: Charger, at: datetime, **_: Any) -> None:
-    enforcement.charger_connected(charger, now=at)
+def on_charger_connected(charger: Charger, at: datetime, is_idle: bool = False, **_: Any) -> None:
+    if not is_idle:
+        enforcement.charger_connected(charger, now=at)
 
 
 @receiver(depots.charger_disconnected)
@@ -37,13 +38,15 @@ def on_charger_disconnected(charger: Charger, at: datetime, **_: Any) -> None:
 
 
 @receiver(depots.evse_status_changed)
-def on_evse_status_changed(evse: Evse, before: str, at: datetime, **_: Any) -> None:
-    enforcement.evse_status_changed(evse, before, now=at)
+def on_evse_status_changed(evse: Evse, before: str, at: datetime, is_idle: bool = False, **_: Any) -> None:
+    if not is_idle:
+        enforcement.evse_status_changed(evse, before, now=at)
 
 
 @receiver(depots.evse_status_repeated)
-def on_evse_status_repeated(evse: Evse, at: datetime, **_: Any) -> None:
-    enforcement.evse_status_repeated(evse, now=at)
+def on_evse_status_repeated(evse: Evse, at: datetime, is_idle: bool = False, **_: Any) -> None:
+    if not is_idle:
+        enforcement.evse_status_repeated(evse, now=at)
 
 
 @receiver(depots.reservation_ended)

@@ -210,6 +210,8 @@ BERTH_BROKER_URL = env.str("BERTH_BROKER_URL", default="")
 
 # The one function that answers "may this token charge here now?" (depots asks, bookings knows).
 CHARGING_GATE = "bookings.gate.may_charge"
+# And the one that answers "at which of these EVSEs does a status concern a booking?".
+AWAITED_EVSES = "bookings.gate.awaited_evses"
 
 AUTH_USER_MODEL = "depots.User"
 LOGIN_URL = "/"

@@ -1,11 +1,12 @@
-"""The question a charger asks: may this token charge here now?
+"""The questions depots cannot answer itself, for it knows chargers, not bookings.
 
-depots knows chargers, not bookings. The answer comes from the one function that settings.CHARGING_GATE names.
+May this token charge here now? The answer comes from the function that settings.CHARGING_GATE names. And which EVSEs does
+somebody wait for? The one that settings.AWAITED_EVSES names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -44,6 +45,16 @@ def may_charge(
     )
 
 
+def awaited_evses(evse_ids: Sequence[int], *, now: datetime) -> set[int]:
+    """Those of the EVSEs where more than its status follows from what a charger reports. The caller has locked them."""
+    return _awaiting()(evse_ids, now=now) if evse_ids else set()
+
+
 @cache
 def _answerer() -> Callable[..., Answer]:
     return cast(Callable[..., Answer], import_string(settings.CHARGING_GATE))
+
+
+@cache
+def _awaiting() -> Callable[..., set[int]]:
+    return cast(Callable[..., set[int]], import_string(settings.AWAITED_EVSES))

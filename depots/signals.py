@@ -6,14 +6,19 @@ Every signal carries `at`, the moment it was learnt.
 
 from django.dispatch import Signal
 
-# charger: Charger, at. The socket is open (again), and what it holds is unknown; `rebooted` says it came with a boot.
+# charger: Charger, rebooted, is_idle, at. The socket is open (again), and what it holds is unknown; `rebooted` says it came
+# with a boot. `is_idle`: no booking waits for it, and it is told of once more in idle_chargers_connected.
 charger_connected = Signal()
+# chargers: list[Charger], at. Those that came in the same moment: who needs a statement for each sends one for all.
+idle_chargers_connected = Signal()
 # charger: Charger, at
 charger_disconnected = Signal()
-# evse: Evse, before: Evse.Status, after: Evse.Status, at
+# evse: Evse, before: Evse.Status, after: Evse.Status, is_idle, at. `is_idle` as above, with idle_evses_changed.
 evse_status_changed = Signal()
-# evse: Evse, at. It told the status that was known already.
+# evse: Evse, is_idle, at. It told the status that was known already.
 evse_status_repeated = Signal()
+# evses: list[Evse], at. Those that changed in the same moment.
+idle_evses_changed = Signal()
 # session: ChargingSession, answer: gate.Answer, at. The session exists; `session.is_entitled` is what the gate said.
 charging_started = Signal()
 # session: ChargingSession, at

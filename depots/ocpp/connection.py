@@ -9,7 +9,7 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 from functools import partial
 from time import monotonic
 from typing import Any, Protocol
@@ -21,6 +21,7 @@ from depots import operations
 from depots.models import ChargerCommand, ChargingSession, Evse
 from depots.ocpp import schemas
 from depots.ocpp.clock_estimate import ClockEstimate
+from depots.ocpp.credentials import KnownCharger
 from depots.ocpp.database import DepotDatabase
 from depots.ocpp.times import Moment, read_time
 from depots.ocpp.wire import MOST_LATE, CallRefused, CallUnanswered, ConnectionEnded, Socket, Wire
@@ -68,18 +69,6 @@ class Timings:
 
 class InvalidCommand(Exception):
     """A command that this charger's protocol cannot express; the text says why."""
-
-
-@dataclass(frozen=True)
-class KnownCharger:
-    """What the gateway needs to know of a charger that connects."""
-
-    pk: int
-    depot_id: int
-    identity: str
-    zone: tzinfo
-    password_salt: str
-    password_hash: str
 
 
 class Dialect(Protocol):

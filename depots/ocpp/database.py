@@ -7,11 +7,13 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from functools import partial
+from typing import Any, ParamSpec, TypeVar, cast
 from weakref import WeakValueDictionary
 
-from django.db import IntegrityError, InterfaceError, OperationalError, close_old_connections
-from psycopg_pool import PoolTimeout
+from django.db import IntegrityError, close_old_connections
+
+from depots.ocpp.batches import TOGETHER, UNAVAILABLE, Batches
 
 logger = logging.getLogger(__name__)
 
@@ -20,9 +22,11 @@ T = TypeVar("T")
 
 # A charger waits 30 s for an answer, and a restarted database is back within a second or two.
 PATIENCE_S = 20
-THREADS = 8
+THREADS = 6
 # What is about one depot waits for the same rows: it never takes all threads.
 THREADS_OF_ONE_DEPOT = 4
+# What is written together waits for no lock, so two of them are enough.
+BATCH_THREADS = 2
 
 
 class Database:
@@ -31,11 +35,20 @@ class Database:
     """
 
     def __init__(
-        self, after_commit: Callable[[str], None] = lambda name: None, *, threads: int = THREADS
+        self,
+        after_commit: Callable[[str], None] = lambda name: None,
+        *,
+        threads: int = THREADS,
+        batch_threads: int = BATCH_THREADS,
     ) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="ocpp-database")
+        self._batch_threads = ThreadPoolExecutor(batch_threads, thread_name_prefix="ocpp-batches")
         self._after_commit = after_commit
         self._depots: WeakValueDictionary[int, DepotDatabase] = WeakValueDictionary()
+        self._batches = {
+            operation: Batches(partial(self._in_thread, self._batch_threads), set_wise, key)
+            for operation, (set_wise, key) in TOGETHER.items()
+        }
 
     def of_depot(self, depot_id: int) -> DepotDatabase:
         """For operations about one depot's chargers."""
@@ -47,14 +60,31 @@ class Database:
         """The operation's result, from a thread. Every operation must be safe to run again: a lost connection is
         retried, and so is a clash with the same message on the charger's old socket.
         """
-        loop = asyncio.get_running_loop()
-        result = await loop.run_in_executor(self._threads, lambda: _persistently(operation, *args, **kwargs))
+        result = await self._in_thread(self._threads, operation, *args, **kwargs)
         self._after_commit(operation.__name__)
         return result
 
+    async def run_together(self, operation: Callable[..., T], **call: Any) -> tuple[bool, T | None]:
+        """Whether the operation was carried out, with those that come in the same moment, and its result. Not where it has
+        no form for many, or where its own rows do not allow it: then `run` it."""
+        batches = self._batches.get(operation)
+        if batches is None:
+            return False, None
+        is_done, result = await batches.run(call)
+        if is_done:
+            self._after_commit(operation.__name__)
+        return is_done, result
+
     def close(self) -> None:
         """Let running operations finish, start no more."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        for threads in (self._batch_threads, self._threads):
+            threads.shutdown(wait=True, cancel_futures=True)
+
+    async def _in_thread(
+        self, threads: ThreadPoolExecutor, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(threads, lambda: _persistently(operation, *args, **kwargs))
 
 
 class DepotDatabase:
@@ -64,9 +94,12 @@ class DepotDatabase:
         self._database = database
         self._turns = asyncio.Semaphore(THREADS_OF_ONE_DEPOT)
 
-    async def run(self, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run(self, operation: Callable[..., T], **call: Any) -> T:
+        is_done, result = await self._database.run_together(operation, **call)
+        if is_done:
+            return cast(T, result)
         async with self._turns:
-            return await self._database.run(operation, *args, **kwargs)
+            return await self._database.run(operation, **call)
 
 
 def _persistently(operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -80,7 +113,7 @@ def _persistently(operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) 
             clashes += 1
             if clashes > 2:
                 raise
-        except (OperationalError, InterfaceError, PoolTimeout):
+        except UNAVAILABLE:
             if time.monotonic() > give_up_at:
                 raise
             logger.warning("The database did not do %s, trying again", operation.__name__, exc_info=True)

@@ -27,7 +27,8 @@ from websockets.typing import Subprotocol
 from depots import operations
 from depots.listening import listen
 from depots.ocpp import credentials, v16, v21, v201
-from depots.ocpp.connection import ChargerConnection, Dialect, KnownCharger, Timings
+from depots.ocpp.connection import ChargerConnection, Dialect, Timings
+from depots.ocpp.credentials import KnownCharger
 from depots.ocpp.database import Database
 from depots.ocpp.lease_loop import LeaseLoop
 from depots.ocpp.message_buffer import MessageBuffer
@@ -44,6 +45,8 @@ DIALECTS: dict[str, ModuleType] = {"ocpp1.6": v16, "ocpp2.0.1": v201, "ocpp2.1":
 # A frame larger than any report a charger makes ends its connection unread (1009), not the gateway.
 LARGEST_FRAME = 1024 * 1024
 FORGET_EVERY_S = 3600
+# From the first byte to the answer of the handshake: a thousand at once wait for each other, and are not sent away for it.
+OPEN_WITHIN_S = 60
 # Pings, in parts of a lease.
 PINGS_PER_LEASE = 3
 
@@ -77,7 +80,7 @@ class Gateway:
         self._address: dict[str, Any] = {"sock": listener} if listener else {"host": host, "port": port}
         self._database = Database(after_commit)
         # Passwords of strangers are checked as often as they try: they wait for each other.
-        self._credentials_database = Database(after_commit, threads=2)
+        self._credentials_database = Database(after_commit, threads=1, batch_threads=1)
         self._leases = LeaseLoop(
             self.connections, clock=clock, timings=self.timings, after_commit=after_commit
         )
@@ -102,6 +105,7 @@ class Gateway:
             max_size=LARGEST_FRAME,
             max_queue=8,
             ping_interval=None,  # ours, below: some chargers answer no pings and are alive all the same
+            open_timeout=OPEN_WITHIN_S,
             close_timeout=2,
             server_header=None,
             logger=socket_log,
@@ -156,7 +160,7 @@ class Gateway:
         identity = credentials.identity_in(request.path)
         if identity is None:
             return credentials.no_charger(websocket)
-        charger = await self._credentials_database.run(credentials.find_known, identity)
+        charger = await self._find_known(identity)
         if credentials.has_password(request, identity, charger) and charger is not None:
             if credentials.is_under_older_key(charger):
                 await self._credentials_database.run(credentials.rotate_password, request, charger)
@@ -169,6 +173,11 @@ class Gateway:
         fault = "Wrong password for" if charger else "There is no"
         logger.warning("%s charger %r, tried from %s", fault, identity, address)
         return credentials.wrong_password(websocket)
+
+    async def _find_known(self, identity: str) -> KnownCharger | None:
+        database, find = self._credentials_database, credentials.find_known
+        is_done, charger = await database.run_together(find, identity=identity)
+        return charger if is_done else await database.run(find, identity)
 
     async def _serve_charger(self, websocket: ServerConnection) -> None:
         charger = self._admitted[websocket]

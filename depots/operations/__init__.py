@@ -1,5 +1,14 @@
 """What is asked of chargers and what they report, each one transaction. The gateway calls most of it."""
 
+from depots.operations.arrivals import (
+    open_connections,
+    reconcile_idle,
+    record_all_capabilities,
+    record_boots,
+    report_statuses,
+    settle_questions,
+    take_commands,
+)
 from depots.operations.charger_state import (
     record_boot,
     record_capabilities,
@@ -53,9 +62,13 @@ __all__ = [
     "keep_messages",
     "lose_sent_commands",
     "open_connection",
+    "open_connections",
     "queue_command",
     "reconcile",
+    "reconcile_idle",
+    "record_all_capabilities",
     "record_boot",
+    "record_boots",
     "record_capabilities",
     "record_clock",
     "record_deviation",
@@ -65,10 +78,13 @@ __all__ = [
     "renew_leases",
     "report_reservation_ended",
     "report_status",
+    "report_statuses",
     "settle_command",
+    "settle_questions",
     "silent_sessions",
     "start_session",
     "stop_session",
     "take_command",
+    "take_commands",
     "tell_latest_figures",
 ]

@@ -80,7 +80,7 @@ def report_status(
         if evse is None or evse.charger is None:
             return False
         at = corrected(evse.charger, at, now=now)
-        if now - at > QUEUED_AFTER and _is_older(evse, at):
+        if now - at > QUEUED_AFTER and is_older(evse, at):
             return False
         is_news = evse.told_status != status
         evse.told_status = status
@@ -93,7 +93,7 @@ def report_status(
 def change_status(evse: Evse, status: str, *, at: datetime, now: datetime, error_code: str = "") -> None:
     """Set the status of an EVSE the caller has locked, and tell others when it is another one."""
     before = _write_status(evse, status, error_code, at=at, now=now)
-    _tell_status(evse, before, now)
+    tell_status(evse, before, now)
 
 
 def _write_status(evse: Evse, status: str, error_code: str, *, at: datetime, now: datetime) -> str:
@@ -108,16 +108,18 @@ def _write_status(evse: Evse, status: str, error_code: str, *, at: datetime, now
     return before
 
 
-def _tell_status(evse: Evse, before: str, now: datetime) -> None:
+def tell_status(evse: Evse, before: str, now: datetime, *, is_idle: bool = False) -> None:
     if before != evse.status:
-        evse_status_changed.send(sender=Evse, evse=evse, before=before, after=evse.status, at=now)
+        evse_status_changed.send(
+            sender=Evse, evse=evse, before=before, after=evse.status, is_idle=is_idle, at=now
+        )
     else:
-        evse_status_repeated.send(sender=Evse, evse=evse, at=now)
+        evse_status_repeated.send(sender=Evse, evse=evse, is_idle=is_idle, at=now)
 
 
 def change_status_if_newer(evse: Evse, status: str, *, at: datetime, now: datetime) -> None:
     """What a transaction implies for its EVSE, unless something newer is known: transactions may be hours old."""
-    if evse.status != status and not _is_older(evse, at):
+    if evse.status != status and not is_older(evse, at):
         change_status(evse, status, at=at, now=now)
 
 
@@ -179,7 +181,7 @@ def _report_whole(charger_id: int, status: str, error_code: str, *, at: datetime
     evses = lock_evses_of(charger_id).values()
     told = Charger.objects.values_list("told", flat=True).get(pk=charger_id)
     if status in OUT_OF_ORDER:
-        fates = [(evse, status, error_code) for evse in evses if not _is_older(evse, at)]
+        fates = [(evse, status, error_code) for evse in evses if not is_older(evse, at)]
     else:
         back = [evse for evse in evses if _shares_fate(evse, told)]
         fates = [(evse, _status_in_order(evse), "") for evse in back]
@@ -187,7 +189,7 @@ def _report_whole(charger_id: int, status: str, error_code: str, *, at: datetime
         evse.told_status = fate
     befores = [(evse, _write_status(evse, fate, code, at=at, now=now)) for evse, fate, code in fates]
     for evse, before in befores:
-        _tell_status(evse, before, now)
+        tell_status(evse, before, now)
     received_at = now.isoformat()
     _tell(charger_id, {"status": status, "error_code": error_code, "status_received_at": received_at})
 
@@ -218,5 +220,5 @@ def _is_in_session(evse: Evse) -> bool:
     return evse.sessions.filter(ended_at__isnull=True, announced_at__isnull=False).exists()
 
 
-def _is_older(evse: Evse, at: datetime) -> bool:
+def is_older(evse: Evse, at: datetime) -> bool:
     return evse.status_at is not None and at < evse.status_at

@@ -56,7 +56,7 @@ def reconcile(*, charger_id: int, holder: str, rebooted: bool, now: datetime) ->
         lose_sent_commands(charger=charger, now=now)
         if rebooted or "asked_at" not in charger.told:
             _ask_capabilities(charger, now)
-        charger_connected.send(sender=Charger, charger=charger, rebooted=rebooted, at=now)
+        charger_connected.send(sender=Charger, charger=charger, rebooted=rebooted, is_idle=False, at=now)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
 
@@ -18,14 +19,25 @@ def keep_messages(messages: Sequence[ChargerMessage]) -> None:
     """Write frames down, cut to a sensible length. Frames of a charger that was deleted meanwhile are dropped."""
     for message in messages:
         message.frame = message.frame[:LONGEST_FRAME]
+    columns: list[Any] = [
+        [message.charger_id for message in messages],
+        [message.at for message in messages],
+        [message.is_incoming for message in messages],
+        [message.action[:60] for message in messages],
+        [message.frame for message in messages],
+    ]
     with connection.cursor() as cursor:
         # Not bulk_create: one foreign key to a deleted charger would lose the whole batch.
-        cursor.executemany(
+        cursor.execute(
             """
             INSERT INTO depots_chargermessage (charger_id, at, is_incoming, action, frame)
-            SELECT id, %s, %s, %s, %s FROM depots_charger WHERE id = %s
+            SELECT charger_id, told.at, told.is_incoming, told.action, told.frame
+            FROM unnest(%s::bigint[], %s::timestamptz[], %s::boolean[], %s::text[], %s::text[])
+                WITH ORDINALITY AS told (charger_id, at, is_incoming, action, frame, place)
+            JOIN depots_charger AS charger ON charger.id = told.charger_id
+            ORDER BY place
             """,
-            [(m.at, m.is_incoming, m.action[:60], m.frame, m.charger_id) for m in messages],
+            columns,
         )
 
 

@@ -15,7 +15,13 @@ from bookings.pages.live.rendering import Views, renders
 from bookings.pages.navigation import waiting_requests
 from bookings.signals import booking_changed, closures_changed
 from depots.models import Agreement, Charger, Evse, Membership, User
-from depots.signals import charger_connected, charger_disconnected, evse_status_changed
+from depots.signals import (
+    charger_connected,
+    charger_disconnected,
+    evse_status_changed,
+    idle_chargers_connected,
+    idle_evses_changed,
+)
 
 
 @receiver(booking_changed)
@@ -33,13 +39,25 @@ def tell_of_closure(depot_id: int, **_: Any) -> None:
 
 
 @receiver(evse_status_changed)
-def tell_of_evse(evse: Evse, **_: Any) -> None:
-    publish("evse", evse.pk, evse_audiences(evse.depot_id))
+def tell_of_evse(evse: Evse, is_idle: bool = False, **_: Any) -> None:
+    if not is_idle:  # those are told of together
+        publish("evse", evse.pk, evse_audiences(evse.depot_id))
 
 
 @receiver([charger_connected, charger_disconnected])
-def tell_of_charger(charger: Charger, **_: Any) -> None:
-    publish("charger", charger.pk, evse_audiences(charger.depot_id))
+def tell_of_charger(charger: Charger, is_idle: bool = False, **_: Any) -> None:
+    if not is_idle:
+        publish("charger", charger.pk, evse_audiences(charger.depot_id))
+
+
+@receiver(idle_evses_changed)
+def tell_of_evses(evses: list[Evse], **_: Any) -> None:
+    publish_all("evse", {evse.pk: evse_audiences(evse.depot_id) for evse in evses})
+
+
+@receiver(idle_chargers_connected)
+def tell_of_chargers(chargers: list[Charger], **_: Any) -> None:
+    publish_all("charger", {charger.pk: evse_audiences(charger.depot_id) for charger in chargers})
 
 
 @receiver(user_logged_out)
