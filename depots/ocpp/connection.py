@@ -7,12 +7,12 @@ import contextlib
 import logging
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
 from ocpp.exceptions import OCPPError
 from websockets.exceptions import ConnectionClosed
@@ -23,6 +23,7 @@ from depots.ocpp import schemas
 from depots.ocpp.clock_estimate import ClockEstimate
 from depots.ocpp.credentials import KnownCharger
 from depots.ocpp.database import DepotDatabase
+from depots.ocpp.dialect import Answerer, Dialect, InvalidCommand
 from depots.ocpp.times import Moment, read_time
 from depots.ocpp.wire import MOST_LATE, CallRefused, CallUnanswered, ConnectionEnded, Socket, Wire
 
@@ -65,26 +66,6 @@ class Timings:
     lease_s: float = 45
     flush_s: float = 1
     figures_s: float = 3
-
-
-class InvalidCommand(Exception):
-    """A command that this charger's protocol cannot express; the text says why."""
-
-
-class Dialect(Protocol):
-    """A version of OCPP, as one module: how messages become our words, and our commands messages."""
-
-    VERSION: str
-    ANSWERS: Mapping[str, Callable[[ChargerConnection, dict[str, Any]], Awaitable[dict[str, Any]]]]
-
-    def request(self, command: ChargerCommand) -> tuple[str, dict[str, Any]]:
-        """(action, payload). Raises InvalidCommand."""
-
-    def read_answer(self, payload: dict[str, Any]) -> tuple[str, str]:
-        """(answer in our words, its text)."""
-
-    async def ask_capabilities(self, wire: Wire) -> dict[str, Any]:
-        """What it says it can do, for `Charger.told`. Raises CallRefused, CallUnanswered."""
 
 
 class ChargerConnection:
@@ -227,7 +208,7 @@ class ChargerConnection:
     async def _answer(
         self,
         action: str,
-        answer: Callable[[ChargerConnection, dict[str, Any]], Awaitable[dict[str, Any]]],
+        answer: Answerer,
         message: dict[str, Any],
     ) -> dict[str, Any]:
         if "_malformed" in message:

@@ -27,9 +27,10 @@ from websockets.typing import Subprotocol
 from depots import operations
 from depots.listening import listen
 from depots.ocpp import credentials, v16, v21, v201
-from depots.ocpp.connection import ChargerConnection, Dialect, Timings
+from depots.ocpp.connection import ChargerConnection, Timings
 from depots.ocpp.credentials import KnownCharger
 from depots.ocpp.database import Database
+from depots.ocpp.dialect import Dialect
 from depots.ocpp.lease_loop import LeaseLoop
 from depots.ocpp.message_buffer import MessageBuffer
 from depots.ocpp.sockets import Closing, keep_awake

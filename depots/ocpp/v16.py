@@ -1,34 +1,31 @@
-"""OCPP 1.6: its messages in our words, and our commands in its messages."""
+"""OCPP 1.6: what its messages say, in our words."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-import re
-from collections.abc import Awaitable, Callable
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any
 
-from ocpp.v16.enums import AuthorizationStatus, ChargePointStatus, MessageTrigger
+from ocpp.v16.enums import AuthorizationStatus, ChargePointStatus
 
 from depots import operations
-from depots.cards import card_ending, without_cards
 from depots.gate import Answer
-from depots.models import ChargerCommand, Evse
-from depots.ocpp import redaction, sampled_values
-from depots.ocpp.connection import ChargerConnection, InvalidCommand
+from depots.models import Evse
+from depots.ocpp import sampled_values
+from depots.ocpp.connection import ChargerConnection
+from depots.ocpp.dialect import Answerer, take_note
 from depots.ocpp.times import write_time
-from depots.ocpp.wire import CallRefused, Wire
+from depots.ocpp.v16_commands import LONGEST_TAG, ask_capabilities, read_answer, request
 from depots.operations import Start, Stop
+
+__all__ = ["ANSWERS", "VERSION", "ask_capabilities", "read_answer", "request"]
 
 logger = logging.getLogger(__name__)
 
 VERSION = "1.6"
 
-LONGEST_TAG = 20
 LONGEST_KEY_PART = 28
-LONGEST_SETTING = 500
 
 STATUS = {
     ChargePointStatus.available: Evse.Status.AVAILABLE,
@@ -51,44 +48,6 @@ REFUSAL = {
     "elsewhere": AuthorizationStatus.blocked,
     "": AuthorizationStatus.invalid,
 }
-
-ANSWERS_TO_COMMANDS = {
-    "Accepted": "accepted",
-    "Rejected": "rejected",
-    "Occupied": "occupied",
-    "Faulted": "faulted",
-    "Unavailable": "unavailable",
-    "Scheduled": "scheduled",
-    "Unlocked": "unlocked",
-    "UnlockFailed": "unlock_failed",
-    "NotSupported": "not_supported",
-    "NotImplemented": "not_supported",
-    "OngoingAuthorizedTransaction": "ongoing_authorized_transaction",
-    "UnknownConnector": "unknown_connector",
-}
-
-# Messages that a charger can be asked to send (TriggerMessage).
-TRIGGERS = frozenset(each.value for each in MessageTrigger)
-
-# Asked in portions: some chargers hold few answers in their buffer (GetConfigurationMaxKeys).
-CAPABILITY_KEYS = (
-    (
-        "SupportedFeatureProfiles",
-        "ReserveConnectorZeroSupported",
-        "NumberOfConnectors",
-        "AuthorizeRemoteTxRequests",
-        "AuthorizationCacheEnabled",
-        "StopTransactionOnInvalidId",
-    ),
-    (
-        "LocalAuthListEnabled",
-        "LocalPreAuthorize",
-        "ConnectionTimeOut",
-        "MeterValueSampleInterval",
-        "ChargeProfileMaxStackLevel",
-        "ChargingScheduleAllowedChargingRateUnit",
-    ),
-)
 
 
 async def boot(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
@@ -221,12 +180,7 @@ async def refuse_certificate(connection: ChargerConnection, message: dict[str, A
     return {"status": "Rejected"}
 
 
-async def take_note(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
-    """Nothing follows from it here; the message log keeps it."""
-    return {}
-
-
-ANSWERS: dict[str, Callable[[ChargerConnection, dict[str, Any]], Awaitable[dict[str, Any]]]] = {
+ANSWERS: Mapping[str, Answerer] = {
     "Authorize": authorize,
     "BootNotification": boot,
     "DataTransfer": data_transfer,
@@ -242,61 +196,6 @@ ANSWERS: dict[str, Callable[[ChargerConnection, dict[str, Any]], Awaitable[dict[
     "StatusNotification": status,
     "StopTransaction": stop_transaction,
 }
-
-
-def request(command: ChargerCommand) -> tuple[str, dict[str, Any]]:
-    """The CALL for a command. Raises InvalidCommand."""
-    return _REQUESTS[ChargerCommand.Action(command.action)](command.payload)
-
-
-def read_answer(payload: dict[str, Any]) -> tuple[str, str]:
-    """Our word for a charger's answer, and what it adds; an answer outside the protocol is kept as text.
-
-    Settings are read without a status: their values are the text, as JSON.
-    """
-    if "configurationKey" in payload or "unknownKey" in payload:
-        keys = [entry for entry in payload.get("configurationKey") or [] if isinstance(entry, dict)]
-        values = {key: _shown(key, entry.get("value")) for entry in keys if (key := str(entry.get("key")))}
-        unknown = {str(key): None for key in payload.get("unknownKey") or []}
-        return "accepted", json.dumps({**values, **unknown})
-    told = payload.get("status")
-    word = ANSWERS_TO_COMMANDS.get(told) if isinstance(told, str) else None
-    return (word, "") if word else ("error", without_cards(f"an answer outside the protocol: {payload}"))
-
-
-async def ask_capabilities(wire: Wire) -> dict[str, Any]:
-    """GetConfiguration by key. An absent key is "no"; a charger that will not say tells nothing."""
-    configuration: dict[str, Any] = {}
-    for keys in CAPABILITY_KEYS:
-        try:
-            answer = await wire.call("GetConfiguration", {"key": list(keys)})
-        except CallRefused as refusal:
-            return {"refused": str(refusal), "configuration": configuration}
-        asked = {key.lower(): key for key in keys}
-        for entry in answer.get("configurationKey") or []:  # some tell all they have, whatever was asked
-            if isinstance(entry, dict) and (key := asked.get(str(entry.get("key")).lower())):
-                configuration[key] = bounded(entry.get("value"))
-    profiles = {
-        name.strip().lower() for name in str(configuration.get("SupportedFeatureProfiles") or "").split(",")
-    }
-    return {
-        "reservation": "reservation" in profiles,
-        "reservation_anywhere": _is_true(configuration.get("ReserveConnectorZeroSupported")),
-        "smart_charging": "smartcharging" in profiles,
-        "local_list": "localauthlistmanagement" in profiles,
-        "stops_refused": _is_true(configuration.get("StopTransactionOnInvalidId")),
-        "caches_tokens": _is_true(configuration.get("AuthorizationCacheEnabled")),
-        "configuration": configuration,
-    }
-
-
-def _shown(key: str, value: Any) -> Any:
-    return redaction.WITHHELD if redaction.is_named_in(key) else value
-
-
-def bounded(value: Any) -> str | None:
-    """A setting's value, None where the charger tells none."""
-    return None if value is None else str(value)[:LONGEST_SETTING]
 
 
 def tag_info(answer: Answer, connection: ChargerConnection) -> dict[str, Any]:
@@ -330,94 +229,3 @@ def _reason_not_told(message: dict[str, Any]) -> str:
 
 def _flags(message: dict[str, Any], flags: tuple[str, ...]) -> tuple[str, ...]:
     return (*flags, "malformed") if "_malformed" in message else flags
-
-
-def _reserve(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    group = payload.get("group") or ""
-    return "ReserveNow", {
-        "connectorId": payload["evse"],
-        "expiryDate": write_time(datetime.fromisoformat(payload["expires_at"])),
-        "idTag": _tag(payload["token"]),
-        "reservationId": payload["reservation_id"],
-        **({"parentIdTag": _tag(group)} if group else {}),
-    }
-
-
-def _cancel(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    return "CancelReservation", {"reservationId": payload["reservation_id"]}
-
-
-def _remote_start(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    return "RemoteStartTransaction", {"connectorId": payload["evse"], "idTag": _tag(payload["token"])}
-
-
-def _remote_stop(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    if not re.fullmatch(r"\d{1,9}", payload["transaction"]):
-        raise InvalidCommand(
-            f"OCPP 1.6 numbers its transactions; {payload['transaction']!r} is not one of ours."
-        )
-    return "RemoteStopTransaction", {"transactionId": int(payload["transaction"])}
-
-
-def _unlock(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    return "UnlockConnector", {"connectorId": payload["evse"]}
-
-
-def _reset(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    if payload.get("evse"):
-        raise InvalidCommand("OCPP 1.6 restarts a charger as a whole.")
-    return "Reset", {"type": "Hard" if payload["hard"] else "Soft"}
-
-
-def _trigger(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    message, evse = trigger_of(payload["message"], TRIGGERS), payload.get("evse")
-    return "TriggerMessage", {"requestedMessage": message, **({"connectorId": evse} if evse else {})}
-
-
-def trigger_of(name: str, known: frozenset[str]) -> str:
-    """The message's name as the protocol spells it. Raises InvalidCommand."""
-    found = next((each for each in known if each.lower() == name.lower()), None)
-    if found is None:
-        raise InvalidCommand(
-            f"This charger can be asked for {', '.join(sorted(known))}; not for {name[:50]!r}."
-        )
-    return found
-
-
-def _availability(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    kind = "Operative" if payload["operative"] else "Inoperative"
-    return "ChangeAvailability", {"connectorId": payload.get("evse") or 0, "type": kind}
-
-
-def _clear_cache(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    return "ClearCache", {}
-
-
-def _get_configuration(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    return "GetConfiguration", {"key": payload["keys"]} if payload["keys"] else {}
-
-
-def _tag(token: str) -> str:
-    if not 0 < len(token) <= LONGEST_TAG:
-        raise InvalidCommand(
-            f"OCPP 1.6 takes tokens of 1 to {LONGEST_TAG} characters; {card_ending(token)} has {len(token)}."
-        )
-    return token
-
-
-def _is_true(value: Any) -> bool:
-    return str(value or "").strip().lower() == "true"
-
-
-_REQUESTS = {
-    ChargerCommand.Action.RESERVE: _reserve,
-    ChargerCommand.Action.CANCEL_RESERVATION: _cancel,
-    ChargerCommand.Action.REMOTE_START: _remote_start,
-    ChargerCommand.Action.REMOTE_STOP: _remote_stop,
-    ChargerCommand.Action.UNLOCK: _unlock,
-    ChargerCommand.Action.RESET: _reset,
-    ChargerCommand.Action.TRIGGER: _trigger,
-    ChargerCommand.Action.AVAILABILITY: _availability,
-    ChargerCommand.Action.CLEAR_CACHE: _clear_cache,
-    ChargerCommand.Action.GET_CONFIGURATION: _get_configuration,
-}

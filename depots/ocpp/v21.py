@@ -1,4 +1,4 @@
-"""OCPP 2.1: everything of 2.0.1, and what it adds. Fields that both have mean the same in both."""
+"""OCPP 2.1: what it has of its own beside 2.x."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 
 from ocpp.v21.enums import ReservationUpdateStatusEnumType
 
-from depots.ocpp import v201
+from depots.ocpp import v2x
 from depots.ocpp.connection import ChargerConnection
-from depots.ocpp.v16 import take_note
-from depots.ocpp.v201 import Answerer, ask_capabilities, read_answer, refuse, request
+from depots.ocpp.dialect import Answerer, take_note
+from depots.ocpp.v2x import refuse
+from depots.ocpp.v2x_commands import ask_capabilities, read_answer, request
 
 __all__ = ["ANSWERS", "VERSION", "ask_capabilities", "read_answer", "request"]
 
@@ -25,7 +26,7 @@ RESERVATION_OUTCOME = {
 
 
 async def reservation_status(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
-    await v201.end_reservation(connection, message, RESERVATION_OUTCOME)
+    await v2x.end_reservation(connection, message, RESERVATION_OUTCOME)
     return {}
 
 
@@ -50,7 +51,7 @@ async def vat_number(connection: ChargerConnection, message: dict[str, Any]) -> 
 
 
 ANSWERS: Mapping[str, Answerer] = {
-    **v201.ANSWERS,
+    **v2x.ANSWERS,
     "BatterySwap": take_note,
     "ClosePeriodicEventStream": take_note,
     "GetCertificateChainStatus": certificate_chain_status,

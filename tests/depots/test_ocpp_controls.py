@@ -9,7 +9,8 @@ import pytest
 
 from depots.models import ChargerCommand
 from depots.ocpp import schemas, v16, v21, v201
-from depots.ocpp.connection import UNSUPPORTED, InvalidCommand
+from depots.ocpp.connection import UNSUPPORTED
+from depots.ocpp.dialect import InvalidCommand
 
 DIALECTS = {"1.6": v16, "2.0.1": v201, "2.1": v21}
 

@@ -10,7 +10,7 @@ from ocpp.v201 import enums as e201
 
 from bookings.models import Token
 from depots.models import ChargerCommand, Evse
-from depots.ocpp import schemas, v16, v21, v201
+from depots.ocpp import command_words, schemas, v2x, v2x_tokens, v2x_transactions, v16, v21, v201
 from depots.ocpp.times import read_time, write_time
 
 REASONS = {"unknown_token", "blocked", "booked_by_another", "not_yet", "elsewhere", ""}
@@ -38,10 +38,10 @@ FROM_CHARGERS_21 = set(e21.Action) - {
     ("table", "enum"),
     [
         (v16.STATUS, e16.ChargePointStatus),
-        (v201.STATUS, e201.ConnectorStatusEnumType),
-        (v201.TOKEN_TYPE, e201.IdTokenEnumType),
-        (v201.KIND, e201.TransactionEventEnumType),
-        (v201.CHARGES, e201.ChargingStateEnumType),
+        (v2x.STATUS, e201.ConnectorStatusEnumType),
+        (v2x_tokens.TOKEN_TYPE, e201.IdTokenEnumType),
+        (v2x_transactions.KIND, e201.TransactionEventEnumType),
+        (v2x_transactions.CHARGES, e201.ChargingStateEnumType),
     ],
 )
 def test_every_value_a_charger_may_send_has_our_word(table, enum):
@@ -78,23 +78,23 @@ def test_every_answer_to_a_command_has_our_word_and_no_other_has():
         e201.UnlockStatusEnumType, e201.ResetStatusEnumType, e201.TriggerMessageStatusEnumType,
         e201.ChangeAvailabilityStatusEnumType, e201.ClearCacheStatusEnumType,
     )  # fmt: skip
-    assert {value.value for enum in enums for value in enum} == set(v16.ANSWERS_TO_COMMANDS)
+    assert {value.value for enum in enums for value in enum} == set(command_words.ANSWERS_TO_COMMANDS)
 
 
-@pytest.mark.parametrize("dialect", [v16, v201])
-def test_every_reason_of_the_gate_has_a_word_on_the_display(dialect):
-    assert set(dialect.REFUSAL) == REASONS
+@pytest.mark.parametrize("version", [v16, v2x_tokens])
+def test_every_reason_of_the_gate_has_a_word_on_the_display(version):
+    assert set(version.REFUSAL) == REASONS
 
 
 def test_every_type_of_token_can_be_reserved_for():
-    assert set(Token.Type.values) <= set(v201.WIRE_TYPE)
-    assert set(v201.TOKEN_TYPE.values()) <= set(v201.WIRE_TYPE)
+    assert set(Token.Type.values) <= set(v2x_tokens.WIRE_TYPE)
+    assert set(v2x_tokens.TOKEN_TYPE.values()) <= set(v2x_tokens.WIRE_TYPE)
 
 
-@pytest.mark.parametrize("dialect", [v16, v201])
-def test_every_state_of_an_evse_is_one_of_ours(dialect):
-    assert set(dialect.STATUS.values()) <= set(Evse.Status)
-    assert set(v201.STRONGEST_FIRST) == set(v201.STATUS.values())
+@pytest.mark.parametrize("version", [v16, v2x])
+def test_every_state_of_an_evse_is_one_of_ours(version):
+    assert set(version.STATUS.values()) <= set(Evse.Status)
+    assert set(v2x.STRONGEST_FIRST) == set(v2x.STATUS.values())
 
 
 @pytest.mark.parametrize("dialect", [v16, v201, v21])

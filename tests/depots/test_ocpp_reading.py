@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from depots.gate import Answer
-from depots.ocpp import sampled_values, schemas, v16, v21, v201
+from depots.ocpp import command_words, sampled_values, schemas, v2x, v16, v21, v201
 from depots.ocpp.connection import ChargerConnection
 from depots.ocpp.times import Moment
 from depots.ocpp.wire import Wire
@@ -24,7 +24,7 @@ CARD = "04AABBCCDD10"
 
 
 class Told:
-    """A line that carries nothing out and remembers what was to be done."""
+    """A connection that carries nothing out and remembers what was to be done."""
 
     def __init__(self, dialect: Any, answer: Answer | None = None, offset: timedelta | None = None) -> None:
         self.done: list[tuple[str, dict]] = []
@@ -464,13 +464,13 @@ def test_of_thousands_of_events_only_each_connector_s_newest_is_reported():
 def test_connectors_that_are_made_up_do_not_fill_the_memory():
     connection = Told(v201)
 
-    for number in range(v201.MOST_CONNECTORS * 2):
+    for number in range(v2x.MOST_CONNECTORS * 2):
         connection.ask(
             "StatusNotification",
             {"timestamp": AT, "evseId": number + 1, "connectorId": 1, "connectorStatus": "Faulted"},
         )
 
-    assert len(connection.connectors) <= v201.MOST_CONNECTORS
+    assert len(connection.connectors) <= v2x.MOST_CONNECTORS
 
 
 @pytest.mark.parametrize(
@@ -514,7 +514,7 @@ def test_of_a_charger_s_settings_only_those_that_were_asked_for_are_kept():
     assert told["reservation"]
     assert told["configuration"] == {
         "SupportedFeatureProfiles": "Core,Reservation",
-        "NumberOfConnectors": "9" * v16.LONGEST_SETTING,
+        "NumberOfConnectors": "9" * command_words.LONGEST_SETTING,
     }
 
 

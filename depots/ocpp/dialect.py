@@ -1,0 +1,39 @@
+"""A version of OCPP as the gateway uses it: the Protocol each fulfils, and what none can express."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from depots.models import ChargerCommand
+from depots.ocpp.wire import Wire
+
+if TYPE_CHECKING:
+    from depots.ocpp.connection import ChargerConnection
+
+Answerer = Callable[["ChargerConnection", dict[str, Any]], Awaitable[dict[str, Any]]]
+
+
+class InvalidCommand(Exception):
+    """A command that this charger's protocol cannot express; the text says why."""
+
+
+class Dialect(Protocol):
+    """A version of OCPP, as one module: how messages become our words, and our commands messages."""
+
+    VERSION: str
+    ANSWERS: Mapping[str, Answerer]
+
+    def request(self, command: ChargerCommand) -> tuple[str, dict[str, Any]]:
+        """(action, payload). Raises InvalidCommand."""
+
+    def read_answer(self, payload: dict[str, Any]) -> tuple[str, str]:
+        """(answer in our words, its text)."""
+
+    async def ask_capabilities(self, wire: Wire) -> dict[str, Any]:
+        """What it says it can do, for `Charger.told`. Raises CallRefused, CallUnanswered."""
+
+
+async def take_note(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
+    """Nothing follows from it here; the message log keeps it."""
+    return {}

@@ -1,0 +1,199 @@
+"""Our commands as calls of OCPP 2.x, and what a charger answers to them."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from datetime import datetime
+from typing import Any
+
+from ocpp.v201.enums import MessageTriggerEnumType
+
+from depots.cards import card_ending, without_cards
+from depots.models import ChargerCommand
+from depots.ocpp import redaction
+from depots.ocpp.command_words import bounded, is_true, read_status, trigger_of
+from depots.ocpp.dialect import InvalidCommand
+from depots.ocpp.times import write_time
+from depots.ocpp.v2x_tokens import LONGEST_TOKEN, WIRE_TYPE, group_token
+from depots.ocpp.wire import CallRefused, Wire
+
+# Messages that a charger can be asked to send (TriggerMessage).
+TRIGGERS = frozenset(each.value for each in MessageTriggerEnumType)
+
+# Asked in portions (ItemsPerMessageGetVariables).
+CAPABILITY_VARIABLES = (
+    (
+        ("ReservationCtrlr", "Available"),
+        ("ReservationCtrlr", "Enabled"),
+        ("ReservationCtrlr", "NonEvseSpecific"),
+        ("LocalAuthListCtrlr", "Enabled"),
+    ),
+    (
+        ("SmartChargingCtrlr", "Enabled"),
+        ("TxCtrlr", "TxStartPoint"),
+        ("TxCtrlr", "StopTxOnInvalidId"),
+        ("AuthCacheCtrlr", "Enabled"),
+    ),
+)
+
+
+def request(command: ChargerCommand) -> tuple[str, dict[str, Any]]:
+    """The CALL for a command. Raises InvalidCommand."""
+    return _REQUESTS[ChargerCommand.Action(command.action)](command.payload)
+
+
+def read_answer(payload: dict[str, Any]) -> tuple[str, str]:
+    """Our word for a charger's answer, and what it adds: its reason, or the values of settings as JSON."""
+    results = payload.get("getVariableResult")
+    if isinstance(results, list):
+        values: dict[str, Any] = {}
+        for result in results:
+            values.update(_variable(result, others=True))
+        return "accepted", json.dumps(values)
+    word, text = read_status(payload)
+    info = payload.get("statusInfo")
+    if not text and isinstance(info, dict):
+        told = [info.get("reasonCode"), info.get("additionalInfo")]
+        text = without_cards(" ".join(part for part in told if isinstance(part, str)))
+    return word, text
+
+
+async def ask_capabilities(wire: Wire) -> dict[str, Any]:
+    """GetVariables. Accepted without a value is "unknown"; an unknown component is "no"."""
+    variables: dict[str, Any] = {}
+    for portion in CAPABILITY_VARIABLES:
+        wanted = [{"component": {"name": c}, "variable": {"name": v}} for c, v in portion]
+        try:
+            answer = await wire.call("GetVariables", {"getVariableData": wanted})
+        except CallRefused as refusal:
+            return {"refused": str(refusal), "variables": variables}
+        asked = {f"{component}.{variable}" for component, variable in portion}
+        for result in answer.get("getVariableResult") or []:
+            told = _variable(result)
+            variables.update({name: bounded(told[name]) for name in asked & told.keys()})
+    can_reserve, is_on = (
+        variables.get("ReservationCtrlr.Available"),
+        variables.get("ReservationCtrlr.Enabled"),
+    )
+    return {
+        "reservation": is_true(can_reserve if is_on is None else is_on),
+        "reservation_anywhere": is_true(variables.get("ReservationCtrlr.NonEvseSpecific")),
+        "smart_charging": is_true(variables.get("SmartChargingCtrlr.Enabled")),
+        "local_list": is_true(variables.get("LocalAuthListCtrlr.Enabled")),
+        "stops_refused": is_true(variables.get("TxCtrlr.StopTxOnInvalidId")),
+        "caches_tokens": is_true(variables.get("AuthCacheCtrlr.Enabled")),
+        "variables": variables,
+    }
+
+
+def _variable(result: Any, *, others: bool = False) -> dict[str, Any]:
+    """{"Component.Variable": value} of one answer, nothing of one that is not understood.
+
+    `others` keeps those the charger would not tell as well, as null.
+    """
+    try:
+        name = f"{result['component']['name']}.{result['variable']['name']}"
+        if result["attributeStatus"] == "Accepted":
+            is_secret = redaction.is_named_in(name)
+            return {name: redaction.WITHHELD if is_secret else result.get("attributeValue")}
+        return {name: None} if others else {}
+    except (KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _reserve(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    group = payload.get("group") or ""
+    return "ReserveNow", {
+        "id": payload["reservation_id"],
+        "expiryDateTime": write_time(datetime.fromisoformat(payload["expires_at"])),
+        "idToken": _token(payload),
+        "evseId": payload["evse"],
+        **({"groupIdToken": group_token(group)} if group else {}),
+    }
+
+
+def _cancel(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    return "CancelReservation", {"reservationId": payload["reservation_id"]}
+
+
+def _remote_start(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    group = payload.get("group") or ""
+    return "RequestStartTransaction", {
+        "remoteStartId": payload.get("reservation_id") or secrets.randbelow(2**31),
+        "idToken": _token(payload),
+        "evseId": payload["evse"],
+        **({"groupIdToken": group_token(group)} if group else {}),
+    }
+
+
+def _remote_stop(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    return "RequestStopTransaction", {"transactionId": payload["transaction"]}
+
+
+def _unlock(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    return "UnlockConnector", {"evseId": payload["evse"], "connectorId": 1}
+
+
+def _reset(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    evse = payload.get("evse")
+    kind = "Immediate" if payload["hard"] else "OnIdle"
+    return "Reset", {"type": kind, **({"evseId": evse} if evse else {})}
+
+
+def _trigger(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    message = trigger_of(payload["message"], TRIGGERS)
+    # A status is that of one connector (F06.FR.12).
+    place = _place(payload) if message != "StatusNotification" else _place(payload, connector=1)
+    return "TriggerMessage", {"requestedMessage": message, **place}
+
+
+def _availability(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    status = "Operative" if payload["operative"] else "Inoperative"
+    return "ChangeAvailability", {"operationalStatus": status, **_place(payload)}
+
+
+def _place(payload: dict[str, Any], **connector: int) -> dict[str, Any]:
+    evse = payload.get("evse")
+    numbers = {f"{name}Id": number for name, number in connector.items()}
+    return {"evse": {"id": evse, **numbers}} if evse else {}
+
+
+def _clear_cache(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    return "ClearCache", {}
+
+
+def _get_configuration(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """`Component.Variable` each. Raises InvalidCommand."""
+    wanted = []
+    for key in payload["keys"]:
+        component, dot, variable = key.partition(".")
+        if not (component and dot and variable):
+            raise InvalidCommand(f"A setting of OCPP 2.x is called Component.Variable; {key[:50]!r} is not.")
+        wanted.append({"component": {"name": component}, "variable": {"name": variable}})
+    if not wanted:
+        raise InvalidCommand("OCPP 2.x reads settings by name: Component.Variable, by comma.")
+    return "GetVariables", {"getVariableData": wanted}
+
+
+def _token(payload: dict[str, Any]) -> dict[str, Any]:
+    token = payload["token"]
+    if not 0 < len(token) <= LONGEST_TOKEN:
+        raise InvalidCommand(
+            f"OCPP takes tokens of 1 to {LONGEST_TOKEN} characters; {card_ending(token)} has {len(token)}."
+        )
+    return {"idToken": token, "type": WIRE_TYPE[payload.get("token_type") or ""].value}
+
+
+_REQUESTS = {
+    ChargerCommand.Action.RESERVE: _reserve,
+    ChargerCommand.Action.CANCEL_RESERVATION: _cancel,
+    ChargerCommand.Action.REMOTE_START: _remote_start,
+    ChargerCommand.Action.REMOTE_STOP: _remote_stop,
+    ChargerCommand.Action.UNLOCK: _unlock,
+    ChargerCommand.Action.RESET: _reset,
+    ChargerCommand.Action.TRIGGER: _trigger,
+    ChargerCommand.Action.AVAILABILITY: _availability,
+    ChargerCommand.Action.CLEAR_CACHE: _clear_cache,
+    ChargerCommand.Action.GET_CONFIGURATION: _get_configuration,
+}
