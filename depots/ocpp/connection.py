@@ -68,35 +68,41 @@ class Timings:
     figures_s: float = 3
 
 
-class ChargerConnection:
-    """`holder` is the name of this very connection in the charger's lease. `close_socket` and `doubt_lease` return at once;
-    the latter is called when the lease turns out not to be ours, and leads to `close` or `resume`.
+@dataclass(frozen=True)
+class Services:
+    """What a gateway lends each of its connections. `log(charger_id, is_incoming, action, frame)` sees every frame;
+    `doubt_lease` is called when a lease turns out not to be ours, returns at once, and leads to `close` or `resume`.
     """
+
+    clock: Callable[[], datetime]
+    timings: Timings
+    log: Callable[[int, bool, str, str], None]
+    doubt_lease: Callable[[], None]
+
+
+class ChargerConnection:
+    """`holder` is the name of this very connection in the charger's lease; `close_socket(reason)` returns at once."""
 
     def __init__(
         self,
-        *,
         charger: KnownCharger,
+        *,
         holder: str,
         socket: Socket,
         close_socket: Callable[[str], None],
-        doubt_lease: Callable[[], None],
         dialect: Dialect,
         database: DepotDatabase,
-        clock: Callable[[], datetime],
-        timings: Timings,
-        log: Callable[[int, bool, str, str], None],
+        services: Services,
     ) -> None:
         self.charger_id, self.identity, self.zone = charger.pk, charger.identity, charger.zone
         self.holder = holder
-        self.now = clock
-        self.timings = timings
+        self.now, self.timings = services.clock, services.timings
         self.hear()
         self.connectors: dict[tuple[int, int], Evse.Status] = {}  # the state of each (EVSE, connector)
         self._dialect = dialect
         self._database = database
         self._close_socket = close_socket
-        self._doubt_lease = doubt_lease
+        self._doubt_lease = services.doubt_lease
         answers = {
             action: partial(self._answer, action, answer) for action, answer in dialect.ANSWERS.items()
         }
@@ -105,8 +111,8 @@ class ChargerConnection:
             dialect.VERSION,
             answers,
             is_tolerant=True,
-            timeout_s=timings.call_timeout_s,
-            log=partial(self._on_frame, log),
+            timeout_s=self.timings.call_timeout_s,
+            log=partial(self._on_frame, services.log),
             on_late_answer=self._on_late_answer,
         )
         self._is_ready = False

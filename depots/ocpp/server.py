@@ -27,7 +27,7 @@ from websockets.typing import Subprotocol
 from depots import operations
 from depots.listening import listen
 from depots.ocpp import credentials, v16, v21, v201
-from depots.ocpp.connection import ChargerConnection, Timings
+from depots.ocpp.connection import ChargerConnection, Services, Timings
 from depots.ocpp.credentials import KnownCharger
 from depots.ocpp.database import Database
 from depots.ocpp.dialect import Dialect
@@ -89,6 +89,7 @@ class Gateway:
         self._throttle = credentials.Throttle(clock)
         self._admitted: WeakKeyDictionary[ServerConnection, KnownCharger] = WeakKeyDictionary()
         self._log = MessageBuffer(self._database, clock)
+        self._services = Services(clock, self.timings, self._log.keep, self._leases.doubt)
         self._tasks: list[asyncio.Task[None]] = []
         self._look = asyncio.Event()
         self._opening: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
@@ -217,16 +218,13 @@ class Gateway:
     ) -> ChargerConnection:
         self._count += 1
         return ChargerConnection(
-            charger=charger,
+            charger,
             holder=f"{self.name}.{self._count}",
             socket=cast(Any, websocket),
             close_socket=partial(self._closing.begin, websocket),
-            doubt_lease=self._leases.doubt,
             dialect=dialect,
             database=self._database.of_depot(charger.depot_id),
-            clock=self.clock,
-            timings=self.timings,
-            log=self._log.keep,
+            services=self._services,
         )
 
     async def _listen(self) -> None:
