@@ -23,17 +23,20 @@ def connected(bed: Bed, protocol: str) -> ScriptedCharger:
 
 
 def reply_to(charger: ScriptedCharger, frame: str | bytes) -> list:
-    """The next answer that comes back; the gateway may ask something of its own in between."""
+    """The next answer that comes back; the gateway may ask something of its own in between, and is answered."""
     before = len(charger.sim.frames)
     charger.send(frame)
-    return eventually(lambda: next(_answers(charger.sim.frames[before:]), None))
+    return eventually(lambda: next(_answers(charger.sim.frames[before:], frame), None))
 
 
-def _answers(frames: list[str]) -> Iterator[list]:
+def _answers(frames: list[str], sent: str | bytes) -> Iterator[list]:
+    asked_by_gateway = set()
     for frame in frames:
         with suppress(ValueError):
             message = json.loads(frame)
-            if message[0] in {3, 4}:
+            if message[0] == 2 and frame != sent:
+                asked_by_gateway.add(message[1])
+            elif message[0] in {3, 4} and message[1] not in asked_by_gateway:
                 yield message
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from django.db import connection
 
@@ -38,16 +38,6 @@ def publish_taken(evse_ids: Iterable[int]) -> None:
     """`publish` what is taken of EVSEs to those who may book at their depots, which the database looks up."""
     with connection.cursor() as cursor:
         cursor.execute(_TAKEN, [CHANNEL, list(evse_ids)])
-
-
-def publish_all(kind: str, audiences_of: Mapping[int, Iterable[str]]) -> None:
-    """`publish` for many objects of a kind at once, by id."""
-    notes = [
-        json.dumps({"kind": kind, "id": object_id, "audiences": sorted(set(audiences))})
-        for object_id, audiences in audiences_of.items()
-    ]
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, note) FROM unnest(%s::text[]) AS note", [CHANNEL, notes])
 
 
 def publish_access(user_id: int | None = None) -> None:

@@ -52,12 +52,12 @@ def tell_of_charger(charger: Charger, is_idle: bool = False, **_: Any) -> None:
 
 @receiver(idle_evses_changed)
 def tell_of_evses(evses: list[Evse], **_: Any) -> None:
-    publish_all("evse", {evse.pk: evse_audiences(evse.depot_id) for evse in evses})
+    publish_all(("evse", evse.pk, evse_audiences(evse.depot_id)) for evse in evses)
 
 
 @receiver(idle_chargers_connected)
 def tell_of_chargers(chargers: list[Charger], **_: Any) -> None:
-    publish_all("charger", {charger.pk: evse_audiences(charger.depot_id) for charger in chargers})
+    publish_all(("charger", charger.pk, evse_audiences(charger.depot_id)) for charger in chargers)
 
 
 @receiver(user_logged_out)
