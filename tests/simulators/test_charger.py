@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -211,6 +212,30 @@ async def test_it_obeys_a_charging_profile_until_it_is_cleared(csms: Csms, charg
     assert charger.station.evses[1].register_wh == 60_000
     assert await csms.ask("ClearChargingProfile", clear) == {"status": "Accepted"}
     assert await csms.ask("ClearChargingProfile", clear) == {"status": "Unknown"}
+
+
+@in_both
+async def test_it_refuses_by_name_what_breaks_the_protocol(csms: Csms, charger, is_16: bool):
+    known = (
+        '"UpdateFirmware",{"location":"ftp://x","retrieveDate":"2030-01-15T08:00:00Z"}'
+        if is_16
+        else '"GetBaseReport",{"requestId":1,"reportBase":"FullInventory"}'
+    )
+    asked = ('"ReserveNow",{}', '"ClearCache",{"more":1}', '"Nonsense",{}', known)
+
+    for number, call in enumerate(asked):
+        await csms.wire.socket.send(f'[2,"{number}",{call}]')
+    for noise in ("no JSON", "[]", '[9,"x"]', '[3,"nobody-asked",{}]', "[2]"):
+        await csms.wire.socket.send(noise)
+
+    assert await csms.ask("ClearCache", {}) == {"status": "Accepted"}, "it lives on"
+    refused = [json.loads(frame) for frame in charger.frames if frame.startswith("[4,")]
+    assert [(told[1], told[2]) for told in refused] == [
+        ("0", "ProtocolError"),
+        ("1", "FormationViolation" if is_16 else "FormatViolation"),
+        ("2", "NotImplemented"),
+        ("3", "NotSupported"),
+    ]
 
 
 @in_both
