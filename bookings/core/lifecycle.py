@@ -5,23 +5,28 @@ What a booking occupies follows from its status and is written here too, so that
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.db import models
+
 from bookings.actors import Actor
 from bookings.core import calendars, occupancy
+from bookings.core.insertion import insert_with
 from bookings.errors import WrongStatus
 from bookings.models import (
     LIVE,
     Booking,
     BookingEvent,
+    BookingRequest,
     BookingStatus,
     BookingToken,
     Enforcement,
     Occupancy,
 )
 from bookings.signals import booking_changed
+from depots.periods import Period
 
 NEXT: dict[str, set[str]] = {
     BookingStatus.HELD: {
@@ -69,31 +74,34 @@ def begin(
     booking: Booking,
     status: BookingStatus,
     *,
-    tokens: Iterable[BookingToken] = (),
+    tokens: Sequence[BookingToken] = (),
+    span: Period | None = None,
+    ask: BookingRequest | None = None,
     actor: Actor,
     at: datetime,
     detail: dict[str, Any] | None = None,
 ) -> Booking:
-    """Save a new booking with its tokens, what it occupies and claims, and its first event. Raises WrongStatus.
+    """Save a new booking with its tokens, what it occupies and claims, its first event and the ask that made it, in one
+    statement. Raises WrongStatus.
 
-    The caller holds the EVSE's lock. Only bookings at our own depots occupy anything, and only live ones.
+    `span` is what it occupies: of live bookings at our own depots, whose caller holds the EVSE's lock and has queued to claim.
     """
     if status not in BEGINNINGS:
         raise WrongStatus("new", status)
     booking.status, booking.created_at, booking.updated_at = status, at, at
     if booking.is_ours and status not in LIVE:
         booking.enforcement = Enforcement.RELEASED
-    booking.save(force_insert=True)
-    named = list(tokens)
-    for position, token in enumerate(named):
-        token.booking, token.position = booking, position
-    BookingToken.objects.bulk_create(named)
+    for position, token in enumerate(tokens):
+        token.position = position
+    event = _event(booking, before="", at=at, actor=actor, detail=detail)
+    rows: list[models.Model] = [*tokens, event]
+    if ask is not None:
+        rows.append(ask)
     if booking.is_ours and booking.is_live:
-        assert booking.evse is not None  # booking_here_has_evse
-        span = occupancy.span_for(booking.evse, booking.period, booking.terms, now=at)
-        occupancy.place(booking, booking.evse, span)
-        occupancy.claim(booking, named)
-    event = _log(booking, before="", at=at, actor=actor, detail=detail)
+        assert span is not None  # a live booking at a depot of ours has its place
+        claims = occupancy.claims(booking, booking.period, tokens, booking.vehicle_id)
+        rows += [occupancy.taking(booking, span), *claims]
+    insert_with(booking, rows)
     booking_changed.send(sender=Booking, booking=booking, event=event, at=at)
     calendars.mark_changed([booking.evse_id], at=at)
     return booking
@@ -159,7 +167,8 @@ def record(
     booking.version += 1
     booking.updated_at = max(at, booking.updated_at)
     booking.save(update_fields=[*fields, "version", "updated_at"])
-    event = _log(booking, kind=kind, before=before, after=after, at=at, actor=actor, detail=detail)
+    event = _event(booking, kind=kind, before=before, after=after, at=at, actor=actor, detail=detail)
+    event.save(force_insert=True)
     booking_changed.send(sender=Booking, booking=booking, event=event, at=at)
     return event
 
@@ -181,7 +190,7 @@ def _settle_place(booking: Booking, *, over_at: datetime, keeps_place: bool) -> 
     calendars.mark_changed(evse_ids, at=over_at)
 
 
-def _log(
+def _event(
     booking: Booking,
     *,
     at: datetime,
@@ -191,7 +200,8 @@ def _log(
     after: str = "",
     detail: dict[str, Any] | None = None,
 ) -> BookingEvent:
-    return BookingEvent.objects.create(
+    """Not saved yet."""
+    return BookingEvent(
         booking=booking,
         kind=kind,
         before=before,

@@ -60,6 +60,14 @@ def place(
     )
 
 
+def taking(booking: Booking, span: Period) -> Occupancy:
+    """The row by which a new booking occupies its EVSE, not saved yet."""
+    assert booking.evse_id is not None  # booking_here_has_evse
+    return Occupancy(
+        evse_id=booking.evse_id, span=span, kind=Occupancy.Kind.BOOKING, power_w=booking.promised_power_w
+    )
+
+
 def vacate(
     booking: Booking, *, kinds: Collection[str] = (Occupancy.Kind.BOOKING, Occupancy.Kind.PENDING)
 ) -> None:
@@ -151,13 +159,19 @@ def claim_also(
     booking: Booking, period: Period, tokens: Collection[BookingToken], vehicle_id: int | None
 ) -> None:
     """Claim one more period for it, that of a change which waits to be decided."""
-    if booking.terms.overlapping_tokens:
-        return
     queue_to_claim(booking.terms, tokens, [vehicle_id])
-    claims = [Claim(holder=booking.pk, span=period, token_key=key) for key in sorted(token_keys(tokens))]
-    if vehicle_id:
-        claims.append(Claim(holder=booking.pk, span=period, vehicle_id=vehicle_id))
-    Claim.objects.bulk_create(claims)
+    Claim.objects.bulk_create(claims(booking, period, tokens, vehicle_id))
+
+
+def claims(
+    booking: Booking, period: Period, tokens: Collection[BookingToken], vehicle_id: int | None
+) -> list[Claim]:
+    """The rows by which it claims its tokens and a vehicle in a period, not saved yet; none where the terms let them be in two
+    places. Who saves them has queued before."""
+    if booking.terms.overlapping_tokens:
+        return []
+    found = [Claim(holder=booking.pk, span=period, token_key=key) for key in sorted(token_keys(tokens))]
+    return [*found, Claim(holder=booking.pk, span=period, vehicle_id=vehicle_id)] if vehicle_id else found
 
 
 def queue_to_claim(

@@ -1,11 +1,12 @@
 """What a fleet, a depot, a partner or time itself can do to a booking: one function, one transaction each."""
 
+from bookings.operations.book import hold_slot, request_booking
 from bookings.operations.cancel import cancel_booking, release_hold
 from bookings.operations.change import change_booking
 from bookings.operations.change_request import ChangeRequest
 from bookings.operations.charge import complete, end_session, start_charging, vehicle_left
 from bookings.operations.close import affected, clear_closure, close_evse, lift_closure
-from bookings.operations.create import confirm_hold, hold_slot, request_booking
+from bookings.operations.create import confirm_hold
 from bookings.operations.decide import decide
 from bookings.operations.expire import (
     complete_overdue_remote,

@@ -2,80 +2,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
-
-from django.db import transaction
+from typing import Generic, TypeVar
 
 from bookings.actors import SCHEDULER, Actor
 from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.constraints import violation_raises
-from bookings.core.locking import lock_booking, lock_depot, lock_ids
+from bookings.core.locking import lock_booking
+from bookings.core.standing import Taken
 from bookings.core.versions import SEEN_WHOLE, check_version
 from bookings.errors import (
     DoesNotFit,
-    NotOpenToYou,
     PowerUnavailable,
     RequestIdInUse,
     SlotTaken,
     TokenElsewhere,
-    TooManyBookings,
     VehicleElsewhere,
     WrongStatus,
 )
 from bookings.models import (
-    LIVE,
     Booking,
-    BookingOption,
     BookingRequest,
     BookingStatus,
-    BookingToken,
-    Enforcement,
     Occupancy,
 )
-from bookings.models.bookings import new_request_id
 from bookings.operations import request_log
-from bookings.operations.slot_request import SlotRequest
-from bookings.pricing import quotes
-from bookings.rules import fit, periods, power
-from bookings.rules.entitlement import entitled, own_vehicle
+from bookings.rules import fit
+from bookings.rules.configuration import Bay
 from bookings.rules.fit import Needs
 from bookings.rules.terms import Terms
 from bookings.search import availability
-from bookings.search.bookable import bookable_options, evses_with_bays, terms_for
-from bookings.signals import partner_asked
 from depots.models import Evse
 from depots.periods import Period
-
-
-def request_booking(request: SlotRequest, *, actor: Actor, now: datetime) -> Booking:
-    """Book at once, or ask where the depot or a partner decides: CONFIRMED or REQUESTED.
-
-    Raises a BookingError; nothing is left behind then.
-    """
-    with refusals(lambda: _nearest(request, now)), calendars.one_operation():
-        terms, locked = _lock_places(request, now)
-        named = _named(request, now)
-        asked = request.asked(named.tokens).to_json()
-        if request.option.is_mirror:
-            return _ask_partner(named, terms, asked, actor=actor, now=now)
-        status = BookingStatus.REQUESTED if terms.approval else BookingStatus.CONFIRMED
-        booking = _begin(named, terms, locked, status, actor=actor, now=now)
-        request_log.log(
-            booking, BookingRequest.Kind.CREATE, asked, accepted=not terms.approval,
-            message=request.message, actor=actor, now=now,
-        )  # fmt: skip
-    return booking
-
-
-def hold_slot(request: SlotRequest, *, actor: Actor, now: datetime) -> Booking:
-    """Keep a slot for the term `hold_min` while its dispatcher reads the terms and confirms. Raises a BookingError."""
-    if request.option.is_mirror:
-        raise NotOpenToYou("A partner's slot cannot be held, only requested.")
-    with refusals(lambda: _nearest(request, now)), calendars.one_operation():
-        terms, locked = _lock_places(request, now)
-        return _begin(_named(request, now), terms, locked, BookingStatus.HELD, actor=actor, now=now)
 
 
 def confirm_hold(*, booking_id: int, seen_version: int | None = None, actor: Actor, now: datetime) -> Booking:
@@ -134,7 +93,11 @@ def sweep_holds(evse_ids: Sequence[int], span: Period, *, now: datetime) -> None
         lifecycle.move(booking, BookingStatus.EXPIRED, actor=SCHEDULER, at=now)
 
 
-def candidates(evses: Sequence[Evse], needs: Needs, wanted: Evse | None) -> list[Evse]:
+# An EVSE as it was read, or as its configuration is known; an option's are all of one kind.
+Spot = TypeVar("Spot", Evse, Bay)
+
+
+def candidates(evses: Sequence[Spot], needs: Needs, wanted: Evse | None) -> list[Spot]:
     """The EVSEs of an option that fit, or the wanted one. Raises DoesNotFit with the reasons when none does."""
     pool = [evse for evse in evses if wanted is None or evse.pk == wanted.pk]
     if not pool:
@@ -146,10 +109,10 @@ def candidates(evses: Sequence[Evse], needs: Needs, wanted: Evse | None) -> list
 
 
 @dataclass(frozen=True)
-class Place:
+class Place(Generic[Spot]):
     """An EVSE that is free, and the span a booking would occupy there."""
 
-    evse: Evse
+    evse: Spot
     span: Period
 
 
@@ -162,28 +125,28 @@ def assign(
     now: datetime,
     holder: int | None = None,
 ) -> list[Evse]:
-    """See `free_places`."""
-    return [place.evse for place in free_places(pool, needs, period, terms, now=now, holder=holder)]
+    """The locked EVSEs that are free for the period, the one that wastes least first; see `free_places`."""
+    around = period.widened(availability.FAR, availability.FAR)
+    taken = availability.occupied([evse.pk for evse in pool], around)
+    places = free_places(pool, needs, period, terms, now=now, holder=holder, taken=taken)
+    return [place.evse for place in places]
 
 
 def free_places(
-    pool: Sequence[Evse],
+    pool: Sequence[Spot],
     needs: Needs,
     period: Period,
     terms: Terms,
     *,
     now: datetime,
     holder: int | None = None,
-    taken: Mapping[int, list[Occupancy]] | None = None,
-) -> list[Place]:
+    taken: Mapping[int, Sequence[Occupancy | Taken]],
+) -> list[Place[Spot]]:
     """The locked EVSEs that are free for the period, the one that wastes least first; none means full.
 
     Tightest fit, then the smallest free gap around the period. `holder` is a booking whose own place counts as free;
-    `taken` is what takes the EVSEs within FAR of the period, where it was read already.
+    `taken` is what takes the EVSEs within FAR of the period.
     """
-    if taken is None:
-        around = period.widened(availability.FAR, availability.FAR)
-        taken = availability.occupied([evse.pk for evse in pool], around)
     wanted = Period(period.starts_at, period.ends_at + terms.tail)
     free = []
     for evse in pool:
@@ -218,198 +181,9 @@ def refusals(nearest: Callable[[], Period | None]) -> Iterator[None]:
         raise
 
 
-@dataclass(frozen=True)
-class _Named:
-    """A request as it counts under the locks: its vehicle as it is by now, its party and id known, and its tokens."""
-
-    request: SlotRequest
-    tokens: list[BookingToken]
-
-
-def _named(request: SlotRequest, now: datetime) -> _Named:
-    """Raises VehicleUnknown, NotOpenToYou or TokenUnusable."""
-    fleet, party = request.fleet, request.party
-    vehicle = own_vehicle(request.vehicle, fleet)
-    if not bookable_options(fleet, now=now).filter(pk=request.option.pk).exists():
-        raise NotOpenToYou("This depot is not open to you.")
-    named = replace(
-        request,
-        period=request.period.in_utc(),
-        vehicle=vehicle,
-        plate=request.plate or (vehicle.plate if vehicle else ""),
-        request_id=request.request_id or new_request_id(),
-        party=party if any(party) else (fleet.country_code, fleet.emsp_party_id),
-    )
-    return _Named(named, entitled(request.tokens, vehicle, fleet, party))
-
-
-def _lock_places(request: SlotRequest, now: datetime) -> tuple[Terms, set[int]]:
-    """Lock what a new booking may take (EVSEs by id), then read its terms: nothing of either changes until the
-    transaction ends.
-
-    The depot too where a limit of power or of bookings counts; when that turns out only under the locks, all is done
-    again.
-    """
-    option, evse = request.option, request.evse
-    while True:
-        terms = terms_for(option, request.fleet, now=now)
-        if option.is_mirror:
-            return terms, set()
-        counts = _counts(option, terms)
-        pool = [evse.pk] if evse else Evse.objects.filter(options=option).values_list("pk", flat=True)
-        # A hold that ran out keeps power from its neighbours as well as its place.
-        overdue = evses_of_overdue_holds(option.depot_id, now) if counts else set()
-        with transaction.atomic():
-            # A savepoint: locks taken under it are given back when it is rolled back.
-            if counts:
-                lock_depot(option.depot_id)
-            locked = {*pool, *overdue}
-            lock_ids(locked)
-            terms = terms_for(option, request.fleet, now=now)
-            if counts or not _counts(option, terms):
-                return terms, locked
-            transaction.set_rollback(True)
-
-
-def _counts(option: BookingOption, terms: Terms) -> bool:
-    """Whether bookings at other EVSEs of the depot count for one here."""
-    return terms.max_open_bookings is not None or power.can_bind(option.depot)
-
-
-def _begin(
-    named: _Named, terms: Terms, locked: set[int], status: BookingStatus, *, actor: Actor, now: datetime
-) -> Booking:
-    """Look and take, under the locks of `_lock_places`: the heart of every booking at a depot of ours."""
-    request, option = named.request, named.request.option
-    evses = list(evses_with_bays().filter(options=option, is_withdrawn=False))
-    # The depot as it is by now: the one that came with the option was read before the locks.
-    periods.check_period(terms, evses[0].depot if evses else option.depot, request.period, now=now)
-    _check_open_bookings(request, terms, now)
-    pool = candidates(evses, request.must_fit, request.evse)
-    occupancy.queue_to_claim(terms, named.tokens, [request.vehicle.pk if request.vehicle else None])
-    sweep_holds(list(locked), request.period.widened(terms.early_start, terms.tail), now=now)
-    free = free_places(pool, request.must_fit, request.period, terms, now=now)
-    if not free:
-        raise SlotTaken
-    evse, watts = _first_with_power(free, pool, request, terms, now)
-    booking = _booking(request, terms, evse, watts, now)
-    if status == BookingStatus.HELD:
-        booking.held_until = now + terms.hold_time
-    if status == BookingStatus.REQUESTED:
-        booking.decide_until = decide_until(booking, request.period, now)
-    return lifecycle.begin(booking, status, tokens=named.tokens, actor=actor, at=now)
-
-
-def _check_open_bookings(request: SlotRequest, terms: Terms, now: datetime) -> None:
-    """Raises TooManyBookings. The depot's lock lets the second look after the first has booked."""
-    most = terms.max_open_bookings
-    if most is None:
-        return
-    live = Booking.objects.filter(fleet=request.fleet, depot=request.option.depot_id, status__in=LIVE)
-    # A hold that ran out stands in nobody's way, whether or not somebody has swept it.
-    if live.exclude(status=BookingStatus.HELD, held_until__lte=now).count() >= most:
-        raise TooManyBookings(f"{request.fleet} may have {most} open bookings at this depot, and has them.")
-
-
-def _booking(request: SlotRequest, terms: Terms, evse: Evse | None, watts: int, now: datetime) -> Booking:
-    price = quotes.quote(
-        request.option, request.fleet, request.period, power_w=watts, vehicle=request.vehicle, now=now
-    )
-    outbound, inbound = request.option.is_mirror, request.fleet.is_partner
-    return Booking(
-        route=Booking.Route.OUTBOUND if outbound else Booking.Route.INBOUND if inbound else Booking.Route.OWN,
-        request_id=request.request_id,
-        authorization_reference=request.authorization_reference or request.request_id[:36],
-        customer_country=request.party[0].upper(),
-        customer_party=request.party[1].upper(),
-        fleet=request.fleet,
-        depot=request.option.depot,
-        option=request.option,
-        evse=evse,
-        vehicle=request.vehicle,
-        plate=request.plate,
-        starts_at=request.period.starts_at,
-        ends_at=request.period.ends_at,
-        promised_power_w=watts,
-        wished_power_w=request.power_w,
-        terms_json=terms.to_json(),
-        quote=price.to_json() if price else {},
-        enforcement=Enforcement.NOT_DUE,
-    )
-
-
-def _ask_partner(
-    named: _Named, terms: Terms, asked: dict[str, Any], *, actor: Actor, now: datetime
-) -> Booking:
-    """A booking at a partner's depot occupies nothing here; it stays requested until the partner has answered."""
-    request, terms = named.request, replace(terms, approval=True)
-    periods.check_period(terms, request.option.depot, request.period, now=now)
-    evse = request.evse or next(iter(request.option.evses.all()), None)
-    if evse is not None and (misfits := fit.misfits(request.must_fit, evse)):
-        raise DoesNotFit(fit.sentence(misfits))
-    watts = request.power_w or min(
-        [w for w in (request.must_fit.max_power_w, evse.max_power_w if evse else None) if w], default=0
-    )
-    booking = _booking(request, terms, None, watts, now)
-    lifecycle.begin(booking, BookingStatus.REQUESTED, tokens=named.tokens, actor=actor, at=now)
-    logged = request_log.log(booking, BookingRequest.Kind.CREATE, asked, accepted=False, actor=actor, now=now)
-    partner_asked.send(sender=BookingRequest, request=logged, at=now)
-    return booking
-
-
-def _first_with_power(
-    free: Sequence[Place], pool: Sequence[Evse], request: SlotRequest, terms: Terms, now: datetime
-) -> tuple[Evse, int]:
-    """The first free EVSE whose power can be promised, with its watts. Raises the mildest PowerUnavailable when none can.
-
-    Of a pool it is one that gives no less than the pool's calendar shows. Raises SlotTaken when none does: then the period
-    reaches over timeslots that no EVSE has together.
-    """
-    depot_id = request.option.depot_id
-    spans = [place.span for place in free]
-    within = Period(min(span.starts_at for span in spans), max(span.ends_at for span in spans))
-    supply = power.Supply.at({depot_id}, within, now=now)
-    promised: list[tuple[Evse, int]] = []
-    refusals: list[PowerUnavailable] = []
-    for place in free:
-        try:
-            watts = supply.promise(
-                place.evse,
-                place.span,
-                request.power_w,
-                request.must_fit.max_power_w,
-                most_w=terms.max_promise_w,
-            )
-        except PowerUnavailable as short:
-            refusals.append(short)
-        else:
-            promised.append((place.evse, watts))
-    if not promised:
-        raise max(refusals, key=lambda refusal: refusal.available_w)
-    if request.power_w is not None or promised[0][1] == max(watts for _, watts in promised):
-        return promised[0]
-    shown = availability.shown_power(pool, request.period, terms, now=now)
-    shown = min(shown, request.must_fit.max_power_w or shown)
-    for evse, watts in promised:
-        if watts >= shown:
-            return evse, watts
-    raise SlotTaken
-
-
 def evses_of_overdue_holds(depot_id: int, now: datetime) -> set[int]:
     overdue = Booking.objects.filter(depot=depot_id, status=BookingStatus.HELD, held_until__lte=now)
     return {pk for pk in overdue.values_list("evse_id", flat=True) if pk}
-
-
-def _nearest(request: SlotRequest, now: datetime) -> Period | None:
-    """When the same would be free; asked after a refusal, outside of the transaction."""
-    terms = terms_for(request.option, request.fleet, now=now)
-    evses = list(evses_with_bays().filter(options=request.option, is_withdrawn=False))
-    try:
-        pool = candidates(evses, request.must_fit, request.evse)
-    except DoesNotFit:
-        return None
-    return availability.nearest(terms, pool, request.period, wish_w=request.power_w, now=now)
 
 
 def _gap_around(spans: Sequence[Period], period: Period) -> timedelta:

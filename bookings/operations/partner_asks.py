@@ -18,10 +18,10 @@ from bookings.core.locking import lock_booking
 from bookings.errors import BookingError, NothingToChange, RequestIdInUse, WrongStatus
 from bookings.models import Booking, BookingRequest, BookingStatus, Enforcement
 from bookings.operations import request_log
+from bookings.operations.book import request_booking
 from bookings.operations.cancel import cancel_booking
 from bookings.operations.change import change_booking
 from bookings.operations.change_request import ChangeRequest
-from bookings.operations.create import request_booking
 from bookings.operations.request_log import Asked, ReceivedMessage
 from bookings.operations.slot_request import SlotRequest
 from bookings.rules.entitlement import entitled

@@ -73,8 +73,23 @@ def log(
     now: datetime,
 ) -> BookingRequest:
     """Keep an ask, decided at once or pending."""
-    return BookingRequest.objects.create(
-        booking=booking,
+    made = entry(kind, asked, accepted=accepted, message=message, actor=actor, now=now)
+    made.booking = booking
+    made.save(force_insert=True)
+    return made
+
+
+def entry(
+    kind: str,
+    asked: dict[str, Any],
+    *,
+    accepted: bool,
+    message: ReceivedMessage = NO_MESSAGE,
+    actor: Actor,
+    now: datetime,
+) -> BookingRequest:
+    """The same for a booking that is not saved yet either."""
+    return BookingRequest(
         kind=kind,
         decision=BookingRequest.Decision.ACCEPTED if accepted else BookingRequest.Decision.PENDING,
         asked=asked,

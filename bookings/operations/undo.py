@@ -10,10 +10,10 @@ from uuid import NAMESPACE_URL, uuid5
 from bookings.actors import Actor
 from bookings.errors import BookingError, RequestIdInUse, TooLateToUndo
 from bookings.models import Booking, BookingStatus, BookingToken, CancelReason, Vehicle
+from bookings.operations.book import hold_slot, request_booking
 from bookings.operations.cancel import cancel_booking
 from bookings.operations.change import change_booking
 from bookings.operations.change_request import ChangeRequest
-from bookings.operations.create import hold_slot, request_booking
 from bookings.operations.slot_request import SlotRequest
 from bookings.rules import permissions
 from bookings.rules.entitlement import TokenName

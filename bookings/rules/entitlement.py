@@ -3,6 +3,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.db import connection
+
 from bookings.errors import TokenUnusable, VehicleUnknown
 from bookings.models import BookingToken, Token, Vehicle
 from bookings.rules.identification import usable_by_owner
@@ -34,6 +36,38 @@ def own_vehicle(vehicle: Vehicle | None, fleet: Organisation) -> Vehicle | None:
     return found
 
 
+def own_vehicle_with_cards(vehicle: Vehicle, fleet: Organisation) -> tuple[Vehicle, list[TokenName]]:
+    """The same with its cards that may be used, in one query. Raises VehicleUnknown."""
+    columns = [field.attname for field in Vehicle._meta.concrete_fields]  # noqa: SLF001
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _VEHICLE_WITH_CARDS.format(", ".join(f"v.{name}" for name in columns)), [vehicle.pk, fleet.pk]
+        )
+        rows = cursor.fetchall()
+    if not rows:
+        raise VehicleUnknown(f"{fleet} has no vehicle {vehicle.plate}.")
+    found = Vehicle.from_db(connection.alias, columns, rows[0][: len(columns)])
+    cards = [row[len(columns) :] for row in rows]
+    return found, [
+        TokenName(uid, kind, contract_id=contract) for uid, kind, contract in cards if uid is not None
+    ]
+
+
+# A card that is blocked once, or was left in a vehicle its fleet has retired, is of no use; see `usable_by_owner`.
+_VEHICLE_WITH_CARDS = r"""
+SELECT {}, t.uid, t.type, t.contract_id
+FROM bookings_vehicle v
+LEFT JOIN bookings_token t ON t.vehicle_id = v.id AND NOT EXISTS (
+    SELECT FROM bookings_token same LEFT JOIN bookings_vehicle of_it ON of_it.id = same.vehicle_id
+    WHERE same.fleet_id = v.fleet_id
+        AND upper(regexp_replace(same.uid, '[\s:-]', '', 'g')) = upper(regexp_replace(t.uid, '[\s:-]', '', 'g'))
+        AND (same.is_blocked OR of_it.is_retired)
+)
+WHERE v.id = %s AND v.fleet_id = %s AND NOT v.is_retired
+ORDER BY t.uid
+"""
+
+
 def entitled(
     tokens: Sequence[TokenName] | None, vehicle: Vehicle | None, fleet: Organisation, party: tuple[str, str]
 ) -> list[BookingToken]:
@@ -42,6 +76,12 @@ def entitled(
         tokens = _of_vehicle(vehicle) if vehicle else []
     elif not fleet.is_partner:
         _refuse_foreign(tokens, fleet)
+    return carried(tokens, fleet, party)
+
+
+def carried(tokens: Sequence[TokenName], fleet: Organisation, party: tuple[str, str]) -> list[BookingToken]:
+    """Tokens that may be used as a booking carries them, each once, of the asking party where they name none. Raises
+    TokenUnusable for too many."""
     if len(tokens) > MOST_TOKENS:
         raise TokenUnusable(f"A booking carries at most {MOST_TOKENS} tokens.")
     country, party_id = party if any(party) else (fleet.country_code, fleet.emsp_party_id)

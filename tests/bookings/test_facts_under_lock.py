@@ -11,7 +11,8 @@ import pytest
 from bookings import errors, operations
 from bookings.core import locking
 from bookings.models import Booking, Closure, TermsOverride, Vehicle
-from bookings.operations import create
+from bookings.operations import book
+from bookings.rules import configuration
 from depots.models import Agreement, Depot, Evse
 from tests.factories import (
     DISPATCHER,
@@ -41,7 +42,7 @@ def while_waiting(monkeypatch: pytest.MonkeyPatch, does: Callable[[], Any]) -> N
         if not done:
             done.append(does())
 
-    for module in (locking, create):
+    for module in (locking, book):
         monkeypatch.setattr(module, "lock_ids", waiting)
 
 
@@ -140,13 +141,12 @@ def test_a_change_goes_by_what_an_evse_is_like_once_it_is_locked(monkeypatch, ha
 
 def test_a_limit_that_binds_only_by_now_is_kept_under_the_depots_lock(monkeypatch):
     """It is noticed under the EVSE's lock, and all is done again with the depot locked before it."""
-    evse, truck = make_evse(make_depot(grid_limit_w=100_000), max_power_w=300_000), make_vehicle()
+    evse, truck = make_evse(max_power_w=300_000), make_vehicle()
     locked: list[Any] = []
-    lock, can_bind, answers = create.lock_depot, create.power.can_bind, iter([False])
-    monkeypatch.setattr(create, "lock_depot", lambda pk: locked.append(lock(pk)))
-    monkeypatch.setattr(
-        create.power, "can_bind", lambda depot: next(answers, None) is None and can_bind(depot)
-    )
+    lock, kept, stale = book.lock_depot, configuration.kept, iter([configuration.current(evse.depot_id)])
+    monkeypatch.setattr(book, "lock_depot", lambda pk: locked.append(lock(pk)))
+    monkeypatch.setattr(configuration, "kept", lambda pk: next(stale, None) or kept(pk))
+    Depot.objects.update(grid_limit_w=100_000)
 
     booking = book_slot(
         fleet=truck.fleet,

@@ -16,9 +16,10 @@ import pytest
 from django.db import IntegrityError, OperationalError, connection
 
 from bookings import operations
-from bookings.core import locking, occupancy
+from bookings.core import lifecycle, locking, occupancy
 from bookings.errors import BookingError
-from bookings.models import Booking, BookingEvent, BookingRequest, Claim, Closure, Occupancy
+from bookings.models import Booking, BookingEvent, BookingRequest, BookingToken, Claim, Closure, Occupancy
+from bookings.operations import book
 from bookings.rules.entitlement import TokenName
 from depots.models import Evse
 from tests.factories import (
@@ -131,7 +132,7 @@ def test_occupancy_evse_once_is_the_last_word_on_double_booking(monkeypatch, gua
     evse = make_evse()
     works = [booker(evse), booker(evse)]
     without_locks(monkeypatch, "lock_ids")
-    meeting_before(monkeypatch, occupancy, "place")
+    meeting_before(monkeypatch, lifecycle, "insert_with")
 
     with _maybe(Constraint("bookings_occupancy", "occupancy_evse_once"), dropped=not guarded):
         answers = Counter(all_at_once(works))
@@ -146,7 +147,7 @@ def test_the_evse_lock_lets_the_second_look_after_the_first_has_written(monkeypa
     evse = make_evse()
     works = [booker(evse), booker(evse)]
     seen_free = at_once.__globals__["_forking"].Value("i", 0)
-    look = operations.create.free_places
+    look = book.free_places
 
     def counting(*args: Any, **kwargs: Any) -> Any:
         found = look(*args, **kwargs)
@@ -154,10 +155,10 @@ def test_the_evse_lock_lets_the_second_look_after_the_first_has_written(monkeypa
             seen_free.value += bool(found)
         return found
 
-    monkeypatch.setattr(operations.create, "free_places", counting)
+    monkeypatch.setattr(book, "free_places", counting)
     if not guarded:
         without_locks(monkeypatch, "lock_ids")
-        meeting_before(monkeypatch, occupancy, "place")
+        meeting_before(monkeypatch, lifecycle, "insert_with")
 
     answers = Counter(all_at_once(works))
 
@@ -171,7 +172,7 @@ def test_the_depot_lock_keeps_promises_of_power_within_the_grid(monkeypatch, gua
     works = [booker(make_evse(depot), power_w=300_000), booker(make_evse(depot), power_w=300_000)]
     if not guarded:
         without_locks(monkeypatch, "lock_depot")
-        meeting_before(monkeypatch, occupancy, "place")
+        meeting_before(monkeypatch, lifecycle, "insert_with")
 
     answers = Counter(all_at_once(works))
 
@@ -185,7 +186,7 @@ def test_the_depot_lock_keeps_a_customer_within_its_open_bookings(monkeypatch, g
     works = [booker(make_evse(depot), truck), booker(make_evse(depot), truck)]
     if not guarded:
         without_locks(monkeypatch, "lock_depot")
-        meeting_before(monkeypatch, occupancy, "place")
+        meeting_before(monkeypatch, lifecycle, "insert_with")
 
     answers = Counter(all_at_once(works))
 
@@ -323,13 +324,13 @@ def test_the_claim_queue_keeps_crossed_claims_from_deadlocking(monkeypatch, guar
         meeting_before(monkeypatch, occupancy, "_queue")
         _insert_claims_one_by_one(monkeypatch)
 
-    def book(number: int) -> str:
+    def take(number: int) -> str:
         if not guarded:
             monkeypatch.setattr(occupancy, "token_keys", _keys_in_order(reverse=bool(number)))
         return booker(evses[number], spare[number], tokens=cards)()
 
     evses = [make_evse(depot) for _ in range(2)]
-    answers = Counter(at_once(book, 2))
+    answers = Counter(at_once(take, 2))
 
     expected = {"done", "token_elsewhere"} if guarded else {"done", "OperationalError"}
     assert set(answers) == expected
@@ -390,10 +391,14 @@ def _insert_claims_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the order of `token_keys` and with a meeting between the first and the second."""
     meeting = rendezvous(2)
 
-    def claim(booking: Booking, span: Any, tokens: Any, vehicle_id: int | None) -> None:
+    insert = lifecycle.insert_with
+
+    def insert_with(booking: Booking, rows: Any) -> None:
+        insert(booking, [row for row in rows if not isinstance(row, Claim)])
+        tokens = [row for row in rows if isinstance(row, BookingToken)]
         for number, key in enumerate(occupancy.token_keys(tokens)):
             if number == 1:
                 meeting.wait(30)
-            Claim.objects.create(holder=booking.pk, span=span, token_key=key)
+            Claim.objects.create(holder=booking.pk, span=booking.period, token_key=key)
 
-    monkeypatch.setattr(occupancy, "claim_also", claim)
+    monkeypatch.setattr(lifecycle, "insert_with", insert_with)

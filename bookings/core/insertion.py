@@ -1,0 +1,89 @@
+"""A new booking with all its rows in one statement.
+
+Django writes them one by one, each with a round trip and a statement compiled anew; here their columns and values still come
+from the models, and each set of rows has its SQL made once. The booking's id is drawn by its own row, which the others
+name: foreign keys are checked at the end of the transaction, and an exclusion constraint at the end of the statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from itertools import groupby
+from typing import Any
+
+from django.db import connection, models
+
+from bookings.models import Booking
+
+_ID = "(SELECT id FROM booking)"
+# Fields by which the other rows name their booking.
+_NAMING = {"booking", "holder"}
+
+
+def insert_with(booking: Booking, rows: Sequence[models.Model]) -> None:
+    """Insert an unsaved booking and the rows that belong to it, each model's in one piece; sets their keys.
+
+    Raises IntegrityError with the name of the constraint.
+    """
+    groups = [(model, list(found)) for model, found in groupby(rows, key=type)]
+    values = _values(booking)
+    for _, found in groups:
+        for row in found:
+            values += _values(row)
+    with connection.cursor() as cursor:
+        cursor.execute(_statement(tuple((model, len(found)) for model, found in groups)), values)
+        [(booking_id, *keys)] = cursor.fetchall()
+    _saved(booking, booking_id)
+    for (_, found), ids in zip(groups, keys, strict=True):
+        for row, key in zip(found, ids, strict=True):
+            _name_booking(row, booking)
+            _saved(row, key)
+
+
+@cache
+def _statement(groups: tuple[tuple[type[models.Model], int], ...]) -> str:
+    """`WITH booking AS (INSERT …), rows_1 AS (INSERT …), … SELECT` of all their keys."""
+    parts = [f"booking AS ({_insert(Booking, 1)})"]
+    parts += [f"rows_{n} AS ({_insert(model, count)})" for n, (model, count) in enumerate(groups)]
+    # Keys are drawn in the order of the rows.
+    keys = [f"ARRAY(SELECT id FROM rows_{n} ORDER BY id)" for n in range(len(groups))]  # noqa: S608 - names of our own
+    return f"WITH {', '.join(parts)} SELECT {', '.join([_ID, *keys])}"
+
+
+def _insert(model: type[models.Model], count: int) -> str:
+    names = ", ".join(connection.ops.quote_name(field.column or "") for field in _columns(model))
+    row = f"({', '.join(map(_placeholder, _columns(model)))})"
+    table = connection.ops.quote_name(model._meta.db_table)  # noqa: SLF001
+    return f"INSERT INTO {table} ({names}) VALUES {', '.join([row] * count)} RETURNING id"  # noqa: S608
+
+
+@cache
+def _columns(model: type[models.Model]) -> tuple[models.Field[Any, Any], ...]:
+    """All but the key, which the database gives."""
+    return tuple(field for field in model._meta.concrete_fields if not field.primary_key)  # noqa: SLF001
+
+
+def _placeholder(field: models.Field[Any, Any]) -> str:
+    if field.name in _NAMING:
+        return _ID
+    make = getattr(field, "get_placeholder", None)  # of ranges: with their type
+    return make(None, None, connection) if make else "%s"
+
+
+def _values(row: models.Model) -> list[Any]:
+    return [
+        field.get_db_prep_save(getattr(row, field.attname), connection)
+        for field in _columns(type(row))
+        if field.name not in _NAMING
+    ]
+
+
+def _name_booking(row: models.Model, booking: Booking) -> None:
+    for name in _NAMING & {field.name for field in _columns(type(row))}:
+        setattr(row, name, booking if name == "booking" else booking.pk)
+
+
+def _saved(row: models.Model, key: int) -> None:
+    row.pk = key
+    row._state.adding, row._state.db = False, connection.alias  # noqa: SLF001 - as Model.save does

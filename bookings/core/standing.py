@@ -1,0 +1,87 @@
+"""What a decision about free time rests on, read by one statement once the places are locked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.db import connection
+
+from bookings.models import BookingStatus, Occupancy
+from bookings.rules.power_profile import Floor
+from depots.periods import Period
+
+# One row even where nothing is occupied: the version of the depot's configuration stands in each.
+_STANDING = """
+SELECT c.version, o.evse_id, lower(o.span), upper(o.span), o.holder, o.power_w, o.kind,
+       EXISTS (
+           SELECT FROM bookings_booking b
+           WHERE b.id = o.holder AND b.status = %(held)s AND b.held_until <= %(now)s
+       )
+FROM (VALUES (1)) AS one_row
+LEFT JOIN depots_configurationversion c ON c.depot_id = %(depot)s
+LEFT JOIN bookings_occupancy o
+    ON o.evse_id = ANY(%(evses)s) AND o.span && tstzrange(%(starts_at)s, %(ends_at)s)
+"""
+
+
+class Taken(NamedTuple):
+    """What takes an EVSE. `is_overdue` is a hold that ran out and was not swept away yet."""
+
+    evse_id: int
+    span: Period
+    holder: int
+    power_w: int
+    is_closure: bool
+    is_overdue: bool
+
+
+@dataclass(frozen=True)
+class Standing:
+    """`version` is that of the depot's configuration at the same moment, for `configuration.under`."""
+
+    version: int | None
+    taken: tuple[Taken, ...]
+
+    def by_evse(self) -> dict[int, list[Taken]]:
+        """What keeps others out, by EVSE id: holds that ran out do not."""
+        found: dict[int, list[Taken]] = {}
+        for row in self.taken:
+            if not row.is_overdue:
+                found.setdefault(row.evse_id, []).append(row)
+        return found
+
+    def floors(self, within: Period) -> list[Floor]:
+        """The power that is promised in a span."""
+        return [
+            Floor(row.evse_id, row.span, row.power_w)
+            for row in self.taken
+            if not row.is_overdue and not row.is_closure and row.span.overlaps(within)
+        ]
+
+    def overdue(self) -> set[int]:
+        """The EVSEs of holds that ran out, by id."""
+        return {row.evse_id for row in self.taken if row.is_overdue}
+
+
+def standing(depot_id: int, evse_ids: Collection[int], within: Period, *, now: datetime) -> Standing:
+    """What takes these EVSEs of one depot in a span."""
+    told: dict[str, Any] = {
+        "depot": depot_id,
+        "evses": list(evse_ids),
+        "starts_at": within.starts_at,
+        "ends_at": within.ends_at,
+        "held": BookingStatus.HELD.value,
+        "now": now,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_STANDING, told)
+        rows = cursor.fetchall()
+    taken = [
+        Taken(evse, Period(start, end), holder, watts, kind == Occupancy.Kind.CLOSURE, overdue)
+        for _, evse, start, end, holder, watts, kind, overdue in rows
+        if evse is not None
+    ]
+    return Standing(rows[0][0], tuple(taken))

@@ -1,0 +1,310 @@
+"""Making a booking: the request, the locks, one look at what stands there, and one statement that writes it all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from bookings.actors import Actor
+from bookings.core import calendars, lifecycle, occupancy
+from bookings.core.locking import lock_depot, lock_ids
+from bookings.core.standing import Standing, standing
+from bookings.errors import DoesNotFit, NotOpenToYou, PowerUnavailable, SlotTaken, TooManyBookings
+from bookings.models import LIVE, Booking, BookingRequest, BookingStatus, BookingToken, Enforcement
+from bookings.models.bookings import new_request_id
+from bookings.operations import request_log
+from bookings.operations.create import Place, candidates, decide_until, free_places, refusals, sweep_holds
+from bookings.operations.slot_request import SlotRequest
+from bookings.pricing import quotes
+from bookings.rules import configuration, fit, periods
+from bookings.rules.configuration import Bay, Configuration
+from bookings.rules.entitlement import carried, entitled, own_vehicle, own_vehicle_with_cards
+from bookings.rules.power import Supply
+from bookings.rules.terms import Terms
+from bookings.search import availability
+from bookings.search.bookable import bookable_options, evses_with_bays, terms_for
+from bookings.signals import partner_asked
+from depots.periods import Period
+
+
+def request_booking(request: SlotRequest, *, actor: Actor, now: datetime) -> Booking:
+    """Book at once, or ask where the depot or a partner decides: CONFIRMED or REQUESTED.
+
+    Raises a BookingError; nothing is left behind then.
+    """
+    if request.option.is_mirror:
+        with refusals(lambda: _nearest(request, now)), calendars.one_operation():
+            return _ask_partner(request, actor=actor, now=now)
+    return _with_places(request, now, lambda ground: _book(request, ground, actor=actor, now=now))
+
+
+def hold_slot(request: SlotRequest, *, actor: Actor, now: datetime) -> Booking:
+    """Keep a slot for the term `hold_min` while its dispatcher reads the terms and confirms. Raises a BookingError."""
+    if request.option.is_mirror:
+        raise NotOpenToYou("A partner's slot cannot be held, only requested.")
+    return _with_places(request, now, lambda ground: _hold(request, ground, actor=actor, now=now))
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A request as it counts under the locks: its vehicle as it is by now, its party and id known, and its tokens."""
+
+    request: SlotRequest
+    tokens: list[BookingToken]
+
+
+@dataclass(frozen=True)
+class _Reach:
+    """What has to be locked for a request, and read: EVSEs by id, and whether bookings elsewhere at the depot count."""
+
+    pool: frozenset[int]
+    fed: frozenset[int]
+    depot: bool
+
+
+@dataclass(frozen=True)
+class _Ground:
+    """What a decision rests on, read under the locks."""
+
+    configuration: Configuration
+    terms: Terms
+    locked: frozenset[int]
+    standing: Standing
+
+
+class _ReachesFurther(Exception):
+    """Under the locks it turned out that more has to be locked: all is given back, and done again with these too."""
+
+    def __init__(self, evse_ids: Iterable[int] = ()) -> None:
+        super().__init__()
+        self.evse_ids = frozenset(evse_ids)
+
+
+def _with_places(request: SlotRequest, now: datetime, act: Callable[[_Ground], Booking]) -> Booking:
+    """One operation under the locks of what the request may take."""
+    also: frozenset[int] = frozenset()
+    while True:
+        try:
+            with refusals(lambda: _nearest(request, now)), calendars.one_operation():
+                return act(_locked(request, also, now))
+        except _ReachesFurther as further:
+            also |= further.evse_ids
+
+
+def _locked(request: SlotRequest, also: frozenset[int], now: datetime) -> _Ground:
+    """Lock what a new booking may take (EVSEs by id; the depot before them where a limit of power or of bookings counts), then
+    read what is so: nothing of it changes until the transaction ends.
+
+    What to lock is guessed by the configuration this process knows. Raises _ReachesFurther when it is another one by now, and
+    for holds that ran out at EVSEs not locked: they keep power from their neighbours.
+    """
+    depot_id = request.option.depot_id
+    known = configuration.kept(depot_id)
+    reach = _reach(request, known, now)
+    if reach.depot:
+        lock_depot(depot_id)
+    locked = reach.pool | also
+    lock_ids(locked)
+    around = request.period.widened(availability.FAR, availability.FAR)
+    found = standing(depot_id, reach.pool | reach.fed, around, now=now)
+    true = configuration.under(depot_id, found.version)
+    if true is not known:
+        needed = _reach(request, true, now)
+        if not (needed.pool <= locked and needed.depot <= reach.depot):
+            raise _ReachesFurther
+        found = standing(depot_id, needed.pool | needed.fed, around, now=now)
+    if not found.overdue() <= locked:
+        raise _ReachesFurther(found.overdue())
+    terms = true.terms(request.option.pk, request.fleet.pk, now=now)
+    return _Ground(true, terms, locked, found)
+
+
+def _reach(request: SlotRequest, known: Configuration, now: datetime) -> _Reach:
+    terms = known.terms(request.option.pk, request.fleet.pk, now=now)
+    bays = known.offers.get(request.option.pk, ())
+    pool = frozenset([request.evse.pk] if request.evse else [bay.pk for bay in bays])
+    depot = terms.max_open_bookings is not None or bool(known.limits)
+    return _Reach(pool, frozenset(known.fed_together(pool)), depot)
+
+
+def _book(request: SlotRequest, ground: _Ground, *, actor: Actor, now: datetime) -> Booking:
+    named, approval = _named(request, ground, now), ground.terms.approval
+    ask = request_log.entry(
+        BookingRequest.Kind.CREATE, request.asked(named.tokens).to_json(), accepted=not approval,
+        message=request.message, actor=actor, now=now,
+    )  # fmt: skip
+    booking, span = _placed(named, ground, now)
+    if approval:
+        booking.decide_until = decide_until(booking, booking.period, now)
+    status = BookingStatus.REQUESTED if approval else BookingStatus.CONFIRMED
+    return lifecycle.begin(booking, status, tokens=named.tokens, span=span, ask=ask, actor=actor, at=now)
+
+
+def _hold(request: SlotRequest, ground: _Ground, *, actor: Actor, now: datetime) -> Booking:
+    named = _named(request, ground, now)
+    booking, span = _placed(named, ground, now)
+    booking.held_until = now + ground.terms.hold_time
+    return lifecycle.begin(booking, BookingStatus.HELD, tokens=named.tokens, span=span, actor=actor, at=now)
+
+
+def _named(request: SlotRequest, ground: _Ground, now: datetime) -> _Named:
+    """Raises VehicleUnknown, NotOpenToYou or TokenUnusable."""
+    vehicle, cards = request.vehicle, None
+    if vehicle is not None and request.tokens is None:
+        vehicle, cards = own_vehicle_with_cards(vehicle, request.fleet)
+    else:
+        vehicle = own_vehicle(vehicle, request.fleet)
+    if not ground.configuration.offers_to(request.option.pk, request.fleet.pk, now=now):
+        raise NotOpenToYou("This depot is not open to you.")
+    filled = _filled(replace(request, vehicle=vehicle))
+    if cards is not None:
+        return _Named(filled, carried(cards, request.fleet, request.party))
+    return _Named(filled, entitled(request.tokens, vehicle, request.fleet, request.party))
+
+
+def _filled(request: SlotRequest) -> SlotRequest:
+    """With what follows where nothing is said: plate, id and party."""
+    fleet, vehicle, party = request.fleet, request.vehicle, request.party
+    return replace(
+        request,
+        period=request.period.in_utc(),
+        plate=request.plate or (vehicle.plate if vehicle else ""),
+        request_id=request.request_id or new_request_id(),
+        party=party if any(party) else (fleet.country_code, fleet.emsp_party_id),
+    )
+
+
+def _placed(named: _Named, ground: _Ground, now: datetime) -> tuple[Booking, Period]:
+    """Look and take: the heart of every booking at a depot of ours. Gives it unsaved, with the span it will occupy."""
+    request, terms = named.request, ground.terms
+    periods.check_period(terms, ground.configuration.site, request.period, now=now)
+    _check_open_bookings(request, terms, now)
+    bays = ground.configuration.offers.get(request.option.pk, ())
+    pool = candidates(bays, request.must_fit, request.evse)
+    occupancy.queue_to_claim(terms, named.tokens, [request.vehicle.pk if request.vehicle else None])
+    if ground.standing.overdue():
+        span = request.period.widened(terms.early_start, terms.tail)
+        sweep_holds(list(ground.locked), span, now=now)
+    taken = ground.standing.by_evse()
+    free = free_places(pool, request.must_fit, request.period, terms, now=now, taken=taken)
+    if not free:
+        raise SlotTaken
+    place, watts = _first_with_power(free, pool, request, ground, now)
+    tariff = ground.configuration.tariff(request.option.pk, request.fleet.pk, now=now)
+    quote = quotes.quoted(tariff, request.period, power_w=watts, vehicle=request.vehicle) if tariff else None
+    booking = _unsaved(request, terms, watts)
+    booking.evse_id = place.evse.pk
+    booking.quote = quote.to_json() if quote else {}
+    return booking, place.span
+
+
+def _check_open_bookings(request: SlotRequest, terms: Terms, now: datetime) -> None:
+    """Raises TooManyBookings. The depot's lock lets the second look after the first has booked."""
+    most = terms.max_open_bookings
+    if most is None:
+        return
+    live = Booking.objects.filter(fleet=request.fleet, depot=request.option.depot_id, status__in=LIVE)
+    # A hold that ran out stands in nobody's way, whether or not somebody has swept it.
+    if live.exclude(status=BookingStatus.HELD, held_until__lte=now).count() >= most:
+        raise TooManyBookings(f"{request.fleet} may have {most} open bookings at this depot, and has them.")
+
+
+def _first_with_power(
+    free: Sequence[Place[Bay]], pool: Sequence[Bay], request: SlotRequest, ground: _Ground, now: datetime
+) -> tuple[Place[Bay], int]:
+    """The first free EVSE whose power can be promised, with its watts. Raises the mildest PowerUnavailable when none can.
+
+    Of a pool it is one that gives no less than the pool's calendar shows. Raises SlotTaken when none does: then the period
+    reaches over timeslots that no EVSE has together.
+    """
+    promised = _promised(free, request, ground)
+    if request.power_w is not None or promised[0][1] == max(watts for _, watts in promised):
+        return promised[0]
+    rows = list(evses_with_bays().filter(pk__in=[bay.pk for bay in pool]))
+    shown = availability.shown_power(rows, request.period, ground.terms, now=now)
+    shown = min(shown, request.must_fit.max_power_w or shown)
+    for place, watts in promised:
+        if watts >= shown:
+            return place, watts
+    raise SlotTaken
+
+
+def _promised(
+    free: Sequence[Place[Bay]], request: SlotRequest, ground: _Ground
+) -> list[tuple[Place[Bay], int]]:
+    """The places with power, each with the watts that can be promised there; at least one. Raises PowerUnavailable."""
+    spans = [place.span for place in free]
+    within = Period(min(span.starts_at for span in spans), max(span.ends_at for span in spans))
+    supply = Supply(ground.configuration.limits, ground.standing.floors(within))
+    vehicle_w, most_w = request.must_fit.max_power_w, ground.terms.max_promise_w
+    promised, refused = [], []
+    for place in free:
+        try:
+            watts = supply.promise(place.evse, place.span, request.power_w, vehicle_w, most_w=most_w)
+        except PowerUnavailable as short:
+            refused.append(short)
+        else:
+            promised.append((place, watts))
+    if not promised:
+        raise max(refused, key=lambda refusal: refusal.available_w)
+    return promised
+
+
+def _unsaved(request: SlotRequest, terms: Terms, watts: int) -> Booking:
+    outbound, inbound = request.option.is_mirror, request.fleet.is_partner
+    return Booking(
+        route=Booking.Route.OUTBOUND if outbound else Booking.Route.INBOUND if inbound else Booking.Route.OWN,
+        request_id=request.request_id,
+        authorization_reference=request.authorization_reference or request.request_id[:36],
+        customer_country=request.party[0].upper(),
+        customer_party=request.party[1].upper(),
+        fleet=request.fleet,
+        depot=request.option.depot,
+        option=request.option,
+        vehicle=request.vehicle,
+        plate=request.plate,
+        starts_at=request.period.starts_at,
+        ends_at=request.period.ends_at,
+        promised_power_w=watts,
+        wished_power_w=request.power_w,
+        terms_json=terms.to_json(),
+        enforcement=Enforcement.NOT_DUE,
+    )
+
+
+def _ask_partner(request: SlotRequest, *, actor: Actor, now: datetime) -> Booking:
+    """A booking at a partner's depot occupies nothing here; it stays requested until the partner has answered."""
+    option, fleet = request.option, request.fleet
+    terms = replace(terms_for(option, fleet, now=now), approval=True)
+    filled = _filled(replace(request, vehicle=own_vehicle(request.vehicle, fleet)))
+    if not bookable_options(fleet, now=now).filter(pk=option.pk).exists():
+        raise NotOpenToYou("This depot is not open to you.")
+    tokens = entitled(request.tokens, filled.vehicle, fleet, request.party)
+    periods.check_period(terms, option.depot, filled.period, now=now)
+    evse = request.evse or next(iter(option.evses.all()), None)
+    if evse is not None and (misfits := fit.misfits(filled.must_fit, evse)):
+        raise DoesNotFit(fit.sentence(misfits))
+    most = [w for w in (filled.must_fit.max_power_w, evse.max_power_w if evse else None) if w]
+    booking = _unsaved(filled, terms, request.power_w or min(most, default=0))
+    price = quotes.quote(
+        option, fleet, filled.period, power_w=booking.promised_power_w, vehicle=filled.vehicle, now=now
+    )
+    booking.quote = price.to_json() if price else {}
+    ask = request_log.entry(
+        BookingRequest.Kind.CREATE, request.asked(tokens).to_json(), accepted=False, actor=actor, now=now
+    )
+    lifecycle.begin(booking, BookingStatus.REQUESTED, tokens=tokens, ask=ask, actor=actor, at=now)
+    partner_asked.send(sender=BookingRequest, request=ask, at=now)
+    return booking
+
+
+def _nearest(request: SlotRequest, now: datetime) -> Period | None:
+    """When the same would be free; asked after a refusal, outside of the transaction."""
+    terms = terms_for(request.option, request.fleet, now=now)
+    evses = list(evses_with_bays().filter(options=request.option, is_withdrawn=False))
+    try:
+        pool = candidates(evses, request.must_fit, request.evse)
+    except DoesNotFit:
+        return None
+    return availability.nearest(terms, pool, request.period, wish_w=request.power_w, now=now)
