@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import date, datetime, timedelta
 
 import structlog
+import uvloop
 from django.db import connections
 from django.utils import timezone
 
@@ -106,7 +107,7 @@ class Sender(threading.Thread):
 
     def __init__(self) -> None:
         super().__init__(name="sender", daemon=True)
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         self._ending = asyncio.Event()
 
     def run(self) -> None:

@@ -15,13 +15,14 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
 
-import httpcore
 import httpx
 
-from roaming.ocpi.connections import Connections
+from roaming.ocpi.connections import Connections, NotConnected, Place
+from roaming.ocpi.http_connection import BrokenConnection, TooLong
 from roaming.ocpi.url_guard import HostileAddress, check_url
 
 CONNECT_TIMEOUT_S = 5.0
@@ -39,7 +40,6 @@ MAX_NEXT_URL = 2000  # a Link repeats every filter; OCPI's 255 are for URLs in o
 
 # A token that is cut off at the end is one too.
 _SECRET = re.compile(r'("\s*token\s*"\s*:\s*")(?:[^"\\]|\\.?)*("|$)', re.IGNORECASE)
-_BROKEN = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol)
 
 Party = tuple[str, str]
 T = TypeVar("T")
@@ -66,6 +66,27 @@ class Peer:
     def unrouted(self) -> Peer:
         """The same for configuration modules, which carry no routing headers."""
         return replace(self, from_party=None, to_party=None)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A URL as a request names it: the connection it takes, the Host header, and the path with its query."""
+
+    url: str
+    place: Place
+    host: str
+    path: str
+
+    @classmethod
+    @lru_cache(maxsize=2000)
+    def of(cls, url: str, query: tuple[tuple[str, str], ...] = ()) -> Target:
+        """Raises httpx.InvalidURL. Partners' URLs come again and again."""
+        parsed = httpx.URL(url)
+        if query:
+            parsed = parsed.copy_merge_params(dict(query))
+        is_tls = parsed.scheme == "https"
+        place = Place(is_tls, parsed.host, parsed.port or (443 if is_tls else 80))
+        return cls(str(parsed), place, parsed.netloc.decode("ascii"), parsed.raw_path.decode("ascii"))
 
 
 @dataclass(frozen=True)
@@ -160,7 +181,7 @@ class Http:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._connections.aclose()
+        self._connections.close()
 
     async def call(
         self,
@@ -201,37 +222,33 @@ class Http:
         most: int,
     ) -> Answer:
         try:
-            request = _request(peer, exchange, body, query)
+            place, request = _request(peer, exchange, body, query)
             # The limit is on the whole exchange; a peer that sends a byte a second does not hold us.
             async with asyncio.timeout(CONNECT_TIMEOUT_S + time_limit_s):
-                status, headers, content = await self._send(request, most)
+                raw = await self._connections.ask(
+                    place, request, most=most, connect_timeout_s=CONNECT_TIMEOUT_S
+                )
         except HostileAddress as refusal:
             raise Unreachable(str(refusal), maybe_received=False, public=NO_CONNECTION) from refusal
-        except (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout) as error:
+        except NotConnected as error:
             raise Unreachable(
                 f"no connection: {error or type(error).__name__}", maybe_received=False, public=NO_CONNECTION
             ) from error
-        except (httpcore.TimeoutException, TimeoutError) as error:
+        except TooLong as error:
+            raise Unreachable(f"the answer is longer than {most >> 20} MiB") from error
+        except TimeoutError as error:
             raise Unreachable("no answer in time") from error
-        except (*_BROKEN, OSError) as error:
+        except (BrokenConnection, OSError) as error:
             raise Unreachable(
                 f"the connection broke: {error or type(error).__name__}", public="the connection broke"
             ) from error
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        except (httpx.InvalidURL, ValueError) as error:
             raise Unreachable(f"the call failed: {error}", public="the call failed") from error
+        status, headers, content = raw.status, httpx.Headers(raw.headers), bytes(raw.content)
         exchange.http_status, exchange.response_body = status, logged(content)
         if len(content) > PARSED_AT_ONCE:
             return await asyncio.to_thread(_read, status, headers, content)
         return _read(status, headers, content)
-
-    async def _send(self, request: httpcore.Request, most: int) -> tuple[int, httpx.Headers, bytes]:
-        async with self._connections.answer(request) as response:
-            content = bytearray()
-            async for chunk in response.aiter_stream():
-                content += chunk
-                if len(content) > most:
-                    raise Unreachable(f"the answer is longer than {most >> 20} MiB")
-            return response.status, httpx.Headers(response.headers), bytes(content)
 
     async def pages(
         self, peer: Peer, url: str, query: dict[str, str] | None = None
@@ -295,16 +312,13 @@ def logged(body: Any) -> str:
     return _SECRET.sub(r"\1…\2", text[: LOGGED + 200])[:LOGGED].replace("\x00", "")
 
 
-def _request(peer: Peer, exchange: Exchange, body: Any, query: dict[str, str] | None) -> httpcore.Request:
-    """What goes out, its URL checked. Raises HostileAddress, httpx.InvalidURL and ValueError."""
+def _request(peer: Peer, exchange: Exchange, body: Any, query: dict[str, str] | None) -> tuple[Place, bytes]:
+    """Where to, and what goes out; the URL is checked. Raises HostileAddress, httpx.InvalidURL and ValueError."""
     check_url(exchange.url, max_length=MAX_NEXT_URL)
-    url = httpx.URL(exchange.url)
-    if query:
-        url = url.copy_merge_params(query)
-    exchange.url = str(url)[:500]
-    content = None
-    headers: dict[str, str] = {
-        "Host": url.netloc.decode("ascii"),
+    target = Target.of(exchange.url, tuple(query.items()) if query else ())
+    exchange.url = target.url[:500]
+    headers = {
+        "Host": target.host,
         **peer.headers(),
         "X-Request-ID": exchange.request_id,
         "X-Correlation-ID": exchange.correlation_id,
@@ -313,17 +327,17 @@ def _request(peer: Peer, exchange: Exchange, body: Any, query: dict[str, str] | 
         # No compressed answers: a small one could grow past every limit.
         "Accept-Encoding": "identity",
     }
+    content = b""
     if body is not None:
         content = (body if isinstance(body, Written) else Written.of(body)).content
         headers |= {"Content-Type": "application/json", "Content-Length": str(len(content))}
-    where = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
-    return httpcore.Request(
-        exchange.method,
-        where,
-        headers=list(headers.items()),
-        content=content,
-        extensions={"timeout": {"connect": CONNECT_TIMEOUT_S}},
-    )
+    head = [
+        f"{exchange.method} {target.path} HTTP/1.1",
+        *(f"{name}: {value}" for name, value in headers.items()),
+    ]
+    if any("\r" in line or "\n" in line for line in head):
+        raise ValueError("a header with a line break")
+    return target.place, "\r\n".join([*head, "", ""]).encode("latin-1") + content
 
 
 def _read(status: int, headers: httpx.Headers, content: bytes) -> Answer:

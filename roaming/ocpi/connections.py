@@ -1,28 +1,32 @@
 """Kept connections to partners, found by where they lead.
 
-httpcore's own pool looks through all its connections with every request and every answer, and asks of each whether its
-other end still stands: hundreds of partners at once cost it seconds. Here a request looks at those of its own partner.
+A pool that looks through all its connections with every request, as those of HTTP libraries do, costs seconds when hundreds of
+partners are told at once. Here a request looks at those of its own partner.
 """
 
 from __future__ import annotations
 
 import asyncio
-import importlib.util
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from typing import NamedTuple
 
-import httpcore
 import httpx
 
-from roaming.ocpi.url_guard import GuardedBackend
+from roaming.ocpi import url_guard
+from roaming.ocpi.http_connection import HttpConnection, RawAnswer
 
 KEPT_S = 20.0
-Place = tuple[bytes, bytes, int]  # scheme, host, port
 
-# httpcore tries to import it for every lock and every answer; where it is missing that is a search of the whole path.
-if importlib.util.find_spec("sniffio") is None:
-    sys.modules["sniffio"] = None  # type: ignore[assignment]
+
+class Place(NamedTuple):
+    """Where a connection leads."""
+
+    is_tls: bool
+    host: str
+    port: int
+
+
+class NotConnected(Exception):
+    """No connection came about; nothing was sent."""
 
 
 class Connections:
@@ -30,69 +34,63 @@ class Connections:
 
     def __init__(self, most: int) -> None:
         self._room = asyncio.Semaphore(most)
-        self._ssl_context = httpx.create_ssl_context(trust_env=False)
-        self._idle: dict[Place, list[httpcore.AsyncHTTPConnection]] = {}
+        self._tls = httpx.create_ssl_context(trust_env=False)
+        self._tls.set_alpn_protocols(["http/1.1"])
+        # With the loop's time at which each was used last.
+        self._idle: dict[Place, list[tuple[float, HttpConnection]]] = {}
         self._swept_at = 0.0
 
-    @asynccontextmanager
-    async def answer(self, request: httpcore.Request) -> AsyncIterator[httpcore.Response]:
-        """The answer to a request, its body still to be read. Raises what httpcore does, HostileAddress and OSError."""
+    async def ask(self, place: Place, request: bytes, *, most: int, connect_timeout_s: float) -> RawAnswer:
+        """The answer, of at most `most` bytes. Raises HostileAddress, NotConnected, BrokenConnection and TooLong."""
         async with self._room:
-            connection = await self._taken(request.url.origin)
-            try:
-                response = await connection.handle_async_request(request)
-                try:
-                    yield response
-                finally:
-                    await response.aclose()
-            finally:
-                await self._give_back(request.url.origin, connection)
+            connection = self._taken(place) or await self._connected(place, connect_timeout_s)
+            answer = await connection.ask(request, most=most)
+            if connection.is_open:
+                self._idle.setdefault(place, []).append((_now(), connection))
+            return answer
 
-    async def aclose(self) -> None:
-        idle, self._idle = self._idle, {}
-        for connection in (one for kept in idle.values() for one in kept):
-            await _closed(connection)
+    def close(self) -> None:
+        for kept in self._idle.values():
+            for _, connection in kept:
+                connection.hang_up()
+        self._idle = {}
 
-    async def _taken(self, origin: httpcore.Origin) -> httpcore.AsyncHTTPConnection:
-        """The one that was used last, unless its other end has closed it meanwhile."""
-        await self._sweep()
-        kept = self._idle.get(_place(origin), [])
+    def _taken(self, place: Place) -> HttpConnection | None:
+        """The one that was used last and is still open."""
+        self._sweep()
+        kept = self._idle.get(place, [])
         while kept:
-            connection = kept.pop()
-            if not connection.has_expired():
+            used_at, connection = kept.pop()
+            if connection.is_open and used_at > _now() - KEPT_S:
                 return connection
-            await _closed(connection)
-        return httpcore.AsyncHTTPConnection(
-            origin, ssl_context=self._ssl_context, keepalive_expiry=KEPT_S, network_backend=GuardedBackend()
-        )
+            connection.hang_up()
+        return None
 
-    async def _give_back(self, origin: httpcore.Origin, connection: httpcore.AsyncHTTPConnection) -> None:
-        if connection.is_closed():
-            return
-        if connection.is_idle():
-            self._idle.setdefault(_place(origin), []).append(connection)
-        else:
-            await _closed(connection)  # an answer that was not read to its end
+    async def _connected(self, place: Place, timeout_s: float) -> HttpConnection:
+        try:
+            return await url_guard.connect(
+                HttpConnection,
+                place.host,
+                place.port,
+                tls=self._tls if place.is_tls else None,
+                timeout_s=timeout_s,
+            )
+        except OSError as error:  # refused, unknown, not trusted, or too late
+            raise NotConnected(str(error) or type(error).__name__) from error
 
-    async def _sweep(self) -> None:
+    def _sweep(self) -> None:
         """From time to time those are closed that nobody took again."""
-        now = asyncio.get_running_loop().time()
+        now = _now()
         if now - self._swept_at < KEPT_S:
             return
-        self._swept_at = now
-        kept = [(place, connection) for place, kept in self._idle.items() for connection in kept]
-        self._idle = {}
-        for place, connection in kept:
-            if connection.has_expired():
-                await _closed(connection)
-            else:
-                self._idle.setdefault(place, []).append(connection)
+        self._swept_at, idle, self._idle = now, self._idle, {}
+        for place, kept in idle.items():
+            for used_at, connection in kept:
+                if connection.is_open and used_at > now - KEPT_S:
+                    self._idle.setdefault(place, []).append((used_at, connection))
+                else:
+                    connection.hang_up()
 
 
-def _place(origin: httpcore.Origin) -> Place:
-    return origin.scheme, origin.host, origin.port
-
-
-async def _closed(connection: httpcore.AsyncHTTPConnection) -> None:
-    with suppress(httpcore.NetworkError, OSError):
-        await connection.aclose()
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Iterable
+import ssl
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 from urllib.parse import urlsplit
 
-import httpcore
 from django.conf import settings
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
+P = TypeVar("P", bound=asyncio.Protocol)
 
 MAX_URL = 255  # OCPI's URL type
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -80,47 +81,37 @@ async def resolve(host: str, port: int) -> list[Address]:
     return addresses
 
 
-class GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Connects to an address that was checked, never to a name."""
+async def connect(
+    protocol: Callable[[], P],
+    host: str,
+    port: int,
+    *,
+    tls: ssl.SSLContext | None,
+    timeout_s: float,
+) -> P:
+    """A connection to an address that was checked, never to a name. Raises HostileAddress and OSError.
 
-    def __init__(self) -> None:
-        self._plain = httpcore.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - the interface of httpcore
-        local_address: str | None = None,
-        socket_options: Iterable[SocketOption] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
+    The name is still what the certificate must be for.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(timeout_s):
+            addresses = await resolve(host, port)
+    except TimeoutError:
+        raise OSError(f"no answer for the name {host}") from None
+    failure = OSError(f"{host} has no address")
+    for address in addresses[:4]:
         try:
-            async with asyncio.timeout(timeout):
-                addresses = await resolve(host, port)
-        except TimeoutError as error:
-            raise httpcore.ConnectTimeout(f"no answer for the name {host}") from error
-        except OSError as error:
-            raise httpcore.ConnectError(f"{host}: {error}") from error
-        failure: Exception = httpcore.ConnectError(f"{host} has no address")
-        for address in addresses[:4]:
-            try:
-                return await self._plain.connect_tcp(
-                    str(address), port, timeout, local_address, socket_options
+            async with asyncio.timeout(timeout_s):
+                _, made = await loop.create_connection(
+                    protocol, str(address), port, ssl=tls, server_hostname=host if tls else None
                 )
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failure = error
-        raise failure
-
-    async def connect_unix_socket(
-        self,
-        path: str,
-        timeout: float | None = None,  # noqa: ASYNC109
-        socket_options: Iterable[SocketOption] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        raise HostileAddress("Partners are not reached by Unix socket.")
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+                return made
+        except TimeoutError:
+            failure = OSError(f"{host} does not answer")
+        except OSError as error:
+            failure = error
+    raise failure
 
 
 def _private_allowed(given: bool | None) -> bool:
