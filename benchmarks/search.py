@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 DEPOTS = int(os.environ.get("BERTH_BENCH_DEPOTS", "5000"))
 # Rows for each EVSE: 500,000 and 5,000,000 of 50,000.
 FEW, MANY = 10, 100
-PLACES, ROUNDS = 20, 5
+PLACES, ROUNDS = 20, 10
 
 
 def run(names: list[str]) -> Iterator[Result]:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from bookings.models import BookingOption, Tariff, TermsOverride
@@ -78,18 +78,26 @@ class Bay:
         return self.depot.pk
 
 
+class OptionName(NamedTuple):
+    """What an option is called, on wires and by people."""
+
+    code: str
+    name: str
+
+
 @dataclass(frozen=True)
 class Configuration:
     """One depot of ours under one version of its configuration.
 
-    `offers` has the EVSEs of each option that is not withdrawn, by option id, in their order; `terms_overrides` and
-    `tariffs` stand broadest first. None for a version is a copy that must not be kept.
+    `offers` has the EVSEs of each option that is not withdrawn, by option id, in their order, `names` what it is called.
+    `terms_overrides` and `tariffs` stand broadest first. None for a version is a copy that must not be kept.
     """
 
     version: int | None
     site: Site
     is_withdrawn: bool
     offers: Mapping[int, tuple[Bay, ...]]
+    names: Mapping[int, OptionName]
     bays: Mapping[int, Bay]
     limits: tuple[Limit, ...]
     agreements: tuple[Agreement, ...]
@@ -202,7 +210,7 @@ def _read(depot_ids: Set[int], versions: Mapping[int, int]) -> dict[int, Configu
     evses = Evse.objects.filter(depot__in=depot_ids, is_withdrawn=False).select_related("charger", "depot")
     rows = _by_depot(evses.prefetch_related("connectors").order_by("pk"))
     bays = {pk: {evse.pk: _bay(evse, sites[pk]) for evse in here} for pk, here in rows.items()}
-    offers = _offers(depot_ids, bays)
+    options = _options(depot_ids)
     agreements = _by_depot(Agreement.objects.filter(depot__in=depot_ids))
     terms = precedence.of_depots(TermsOverride.objects.all(), depot_ids)
     tariffs = precedence.of_depots(Tariff.objects.all(), depot_ids)
@@ -211,7 +219,11 @@ def _read(depot_ids: Set[int], versions: Mapping[int, int]) -> dict[int, Configu
             version=versions.get(depot.pk),
             site=sites[depot.pk],
             is_withdrawn=depot.is_withdrawn,
-            offers=offers.get(depot.pk, {}),
+            offers={
+                pk: tuple(bays[depot.pk][evse_id] for evse_id in evses if evse_id in bays.get(depot.pk, {}))
+                for pk, (_, evses) in options[depot.pk].items()
+            },
+            names={pk: name for pk, (name, _) in options[depot.pk].items()},
             bays=bays.get(depot.pk, {}),
             limits=tuple(binding(fed_by(evse) for evse in rows.get(depot.pk, []))),
             agreements=tuple(agreements.get(depot.pk, ())),
@@ -222,14 +234,13 @@ def _read(depot_ids: Set[int], versions: Mapping[int, int]) -> dict[int, Configu
     }
 
 
-def _offers(
-    depot_ids: Set[int], bays: Mapping[int, Mapping[int, Bay]]
-) -> dict[int, dict[int, tuple[Bay, ...]]]:
+def _options(depot_ids: Set[int]) -> dict[int, dict[int, tuple[OptionName, list[int]]]]:
+    """By depot and option id, what each option is called and which EVSEs it names, by id."""
     rows = BookingOption.objects.filter(depot__in=depot_ids, is_withdrawn=False).order_by("pk", "evses")
-    found: dict[int, dict[int, tuple[Bay, ...]]] = {}
-    for depot_id, option_id, evse_id in rows.values_list("depot_id", "pk", "evses"):
-        here, bay = found.setdefault(depot_id, {}), bays.get(depot_id, {}).get(evse_id)
-        here[option_id] = (*here.get(option_id, ()), *((bay,) if bay else ()))
+    found: dict[int, dict[int, tuple[OptionName, list[int]]]] = {depot_id: {} for depot_id in depot_ids}
+    for depot_id, option_id, evse_id, *name in rows.values_list("depot_id", "pk", "evses", "code", "name"):
+        _, evses = found[depot_id].setdefault(option_id, (OptionName(*name), []))
+        evses.append(evse_id)
     return found
 
 

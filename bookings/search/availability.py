@@ -135,13 +135,26 @@ def nearest_in(
     now: datetime,
 ) -> Period | None:
     """The same among free periods and limits that were read already."""
-    candidates = [
-        found
-        for evse, periods in free
-        for span in _promising(terms, evse, periods, supply, wish_w, now)
-        if (found := _closest(terms, evse, span, wanted)) is not None
-    ]
-    return min(candidates, key=lambda c: abs(c.starts_at - wanted.starts_at), default=None)
+    found: Period | None = None
+    for evse, gaps in free:
+        for gap in gaps:
+            if gap.duration >= wanted.duration and (
+                found is None or _apart(gap, wanted) < _off(found, wanted)
+            ):
+                spans = _promising(terms, evse, [gap], supply, wish_w, now)
+                closest = [c for span in spans if (c := _closest(terms, evse, span, wanted)) is not None]
+                found = min(filter(None, [found, *closest]), key=lambda c: _off(c, wanted), default=None)
+    return found
+
+
+def _apart(gap: Period, wanted: Period) -> timedelta:
+    """No start in a gap is closer to the wanted one."""
+    latest = gap.ends_at - wanted.duration
+    return max(gap.starts_at - wanted.starts_at, wanted.starts_at - latest, timedelta())
+
+
+def _off(found: Period, wanted: Period) -> timedelta:
+    return abs(found.starts_at - wanted.starts_at)
 
 
 class _Time:

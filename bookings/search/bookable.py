@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from django.db.models import Exists, F, OuterRef, Prefetch, Q, QuerySet
@@ -43,6 +43,12 @@ def evses_with_bays() -> QuerySet[Evse]:
     """EVSEs with all that fitting and availability ask of them."""
     rows = Evse.objects.select_related("charger", "depot__operator")
     return rows.prefetch_related("connectors", "depot__opening_hours")
+
+
+def live_evses(evse_ids: Iterable[int]) -> dict[int, Evse]:
+    """EVSEs by id with their chargers, as far as it changes with what a charger says."""
+    told = ("uid", "status", "error_code", "charger__lease_holder", "charger__lease_until")
+    return Evse.objects.select_related("charger").only(*told).in_bulk(list(evse_ids))
 
 
 def find_option(code: str, fleet: Organisation, *, now: datetime) -> BookingOption:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Prefetch
 
 from bookings.errors import BookingError, DoesNotFit, PowerUnavailable, SlotTaken
@@ -20,7 +21,7 @@ from bookings.rules.fit import Needs
 from bookings.rules.power import Supply
 from bookings.rules.terms import Terms
 from bookings.search import availability, trouble
-from bookings.search.bookable import bookable_depots, evses_with_bays, terms_by_option
+from bookings.search.bookable import bookable_depots, evses_with_bays, live_evses, terms_by_option
 from depots.geography import Circle
 from depots.models import Depot, Evse, Organisation
 from depots.periods import Period, spanning, united
@@ -58,9 +59,9 @@ class SlotSearch:
 class SlotOffer:
     """One EVSE of an option in the searched period: bookable as shown, or `refusal` says why not (and what is nearest).
 
-    `evse` is what is configured, `live` its row with its charger as they are now, both None at a partner that assigns it
-    later. `is_hint` marks a partner's calendar: only its answer is binding. `trouble` says what stands in the way at the
-    EVSE now, if the period starts within the hour (bookings.search.trouble).
+    `evse` is what is configured; None at a partner that assigns it later. `is_hint` marks a partner's calendar: only its
+    answer is binding. `trouble` says what stands in the way at the EVSE now, if the period starts within the hour
+    (bookings.search.trouble).
     """
 
     option: BookingOption
@@ -72,7 +73,6 @@ class SlotOffer:
     refusal: BookingError | None = None
     nearest: Period | None = None
     is_hint: bool = False
-    live: Evse | None = None
     trouble: str = ""
 
     @property
@@ -146,20 +146,15 @@ class _OwnOffers:
         ]
         within = spanning(reach.values())
         self._supply = Supply.behind(limits, within, now=search.now) if within else Supply([], [])
-        self._options = BookingOption.objects.only("code", "name", "depot_id", "is_mirror").in_bulk(
-            {one.option_id for one in self._candidates}
-        )
-        self._live = Evse.objects.select_related("charger").only(*_LIVE).in_bulk(reach)
+        self._live = _live(one for one in self._candidates if trouble.is_soon(one.period, now=search.now))
         self._refusals: dict[tuple[int, Terms], BookingError | None] = {}
         self._quotes: dict[tuple[int, int, Period], Quote] = {}
 
     def offers(self) -> list[SlotOffer]:
-        return [self._offer(one) for one in self._candidates if one.option_id in self._options]
+        return [self._offer(one) for one in self._candidates]
 
     def _offer(self, one: _Candidate) -> SlotOffer:
-        search, live = self._search, self._live.get(one.evse.pk)
-        option, terms = self._options[one.option_id], self._terms(one)
-        option.depot = self._depots[option.depot_id]
+        search, live, terms = self._search, self._live.get(one.evse.pk), self._terms(one)
         watts = min(one.evse.max_power_w, search.wanted.max_power_w or one.evse.max_power_w)
         refusal = self._refusal(one, terms)
         if refusal is None:
@@ -169,10 +164,18 @@ class _OwnOffers:
                 refusal = short
                 refusal.nearest = self._nearest(one, terms)
         return SlotOffer(
-            option, one.evse, one.period, terms, watts, self._quote(one, watts), refusal,
+            self._option(one), one.evse, one.period, terms, watts, self._quote(one, watts), refusal,
             refusal.nearest if refusal else None,
-            live=live, trouble=trouble.trouble_of(live, one.period, now=search.now),
+            trouble=trouble.trouble_of(live, one.period, now=search.now),
         )  # fmt: skip
+
+    def _option(self, one: _Candidate) -> BookingOption:
+        """The row as far as it is configured; what else it has is read where somebody asks for it."""
+        named = {"id": one.option_id, "depot_id": one.evse.depot.pk, "is_mirror": False}
+        named |= one.known.names[one.option_id]._asdict()
+        option = BookingOption.from_db(DEFAULT_DB_ALIAS, [*named], [*named.values()])
+        option.depot = self._depots[one.evse.depot.pk]
+        return option
 
     def _terms(self, one: _Candidate) -> Terms:
         return one.known.terms(one.option_id, self._search.fleet.pk, now=self._search.now)
@@ -219,8 +222,10 @@ class _OwnOffers:
         return self._quotes[key]
 
 
-# What changes with every message of a charger, and so is no configuration.
-_LIVE = ("status", "error_code", "charger__lease_holder", "charger__lease_until")
+def _live(candidates: Iterable[_Candidate]) -> dict[int, Evse]:
+    """What chargers tell now, where it matters to a search."""
+    evse_ids = [one.evse.pk for one in candidates]
+    return live_evses(evse_ids) if evse_ids else {}
 
 
 def _candidates(search: SlotSearch, depots: Sequence[Depot]) -> Iterator[_Candidate]:

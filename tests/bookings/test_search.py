@@ -207,4 +207,4 @@ def test_a_search_asks_as_much_of_the_database_whatever_the_number_of_depots_and
         add_depot(zone)
 
     assert (statements(), statements()) == (unknown, known)
-    assert known == 5
+    assert known == 3
