@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.db import transaction
 from django.db.models import Q
 
 from bookings.actors import ENFORCEMENT
@@ -12,14 +11,12 @@ from bookings.core import calendars, lifecycle
 from bookings.core.locking import lock_booking
 from bookings.enforcement.arming import each_by_itself
 from bookings.enforcement.occupants import is_of_another, is_own, session_in_bay
-from bookings.errors import BookingError
 from bookings.models import Booking, BookingStatus, CancelReason, Enforcement
-from bookings.operations import mark_no_show, promise_power, request_log, start_charging
+from bookings.operations import mark_no_show, request_log, start_charging
 from bookings.operations.cancel import write_off
-from bookings.operations.change import apply as apply_change
-from bookings.operations.change_plan import PlannedChange
 from bookings.operations.create import assign
-from bookings.rules import fit, power
+from bookings.operations.relocation import best_first, relocate, would_do
+from bookings.rules import power
 from bookings.rules.power import Supply
 from bookings.rules.terms import LONGEST_LEAD
 from bookings.search.bookable import evses_with_bays
@@ -91,18 +88,24 @@ def give_up_or_no_show(*, booking_id: int, now: datetime) -> Booking:
             if is_of_another(session, booking):
                 return booking  # it still uses the one before
             return start_charging(booking_id=booking_id, session=session, actor=ENFORCEMENT, now=now)
-        why = booking.enforcement_why if booking.enforcement == Enforcement.AT_RISK else ""
-        if session is not None:
-            why = "occupied"
-        if why == "occupied" or why in AT_FAULT:
-            reason = CancelReason.FULL if why == "occupied" else CancelReason.BROKEN_CHARGER
-            request_log.decline_pending(booking, "The slot could not be kept.", actor=ENFORCEMENT, now=now)
-            write_off(booking, reason, Booking.Side.DEPOT, note=_apology(why), actor=ENFORCEMENT, now=now)
-            return booking
-        if why:
-            detail = {"fee": "no_show_fee", "why": why}
-            lifecycle.record(booking, kind="waived", actor=ENFORCEMENT, at=now, detail=detail)
-        return mark_no_show(booking_id=booking_id, now=now)
+        return _end(booking, "occupied" if session is not None else _why_at_risk(booking), now)
+
+
+def _end(booking: Booking, why: str, now: datetime) -> Booking:
+    """`why` the slot was at risk, by its code; empty where it was not."""
+    if why == "occupied" or why in AT_FAULT:
+        reason = CancelReason.FULL if why == "occupied" else CancelReason.BROKEN_CHARGER
+        request_log.decline_pending(booking, "The slot could not be kept.", actor=ENFORCEMENT, now=now)
+        write_off(booking, reason, Booking.Side.DEPOT, note=_apology(why), actor=ENFORCEMENT, now=now)
+        return booking
+    if why:
+        detail = {"fee": "no_show_fee", "why": why}
+        lifecycle.record(booking, kind="waived", actor=ENFORCEMENT, at=now, detail=detail)
+    return mark_no_show(booking_id=booking.pk, now=now)
+
+
+def _why_at_risk(booking: Booking) -> str:
+    return booking.enforcement_why if booking.enforcement == Enforcement.AT_RISK else ""
 
 
 def _is_lost(booking: Booking, now: datetime) -> bool:
@@ -150,23 +153,12 @@ def _take_best(booking: Booking, pool: list[Evse], now: datetime) -> bool:
     working = [e for e in pool if _works(e, now)]
     in_option = set(booking.option.evses.values_list("pk", flat=True))
     needs = request_log.needs_of(booking)
-    # A charger that keeps no reservations is the last resort: from a firm slot to one that a card reader guards.
     free = assign(working, needs, booking.period, booking.terms, now=now, holder=booking.pk)
     reach = booking.period.widened(booking.terms.early_start, booking.terms.tail)
     supply = Supply.at({booking.depot_id}, reach, without=booking.pk, now=now)
-    own_first = sorted(free, key=lambda e: e.pk not in in_option)
-    by_power = promise_power.by_kept_power(supply, booking, own_first)
-    for evse in sorted(by_power, key=_keeps_no_reservations):
-        wanted = PlannedChange(
-            period=booking.period, evse=evse, vehicle=booking.vehicle, tokens=None, power_w=None,
-            evse_asked=True, needs=needs, is_rescue=True,
-        )  # fmt: skip
-        try:
-            with transaction.atomic():
-                apply_change(booking, wanted, evse, by=Booking.Side.DEPOT, actor=ENFORCEMENT, now=now)
-        except BookingError:
-            booking.refresh_from_db()
-        else:
+    # A charger that keeps no reservations is the last resort: from a firm slot to one that a card reader guards.
+    for evse in sorted(best_first(free, booking, supply, in_option), key=_keeps_no_reservations):
+        if relocate(booking, evse, needs, actor=ENFORCEMENT, now=now):
             return True
     return False
 
@@ -181,16 +173,10 @@ def _works(evse: Evse, now: datetime) -> bool:
 
 
 def _alternatives(booking: Booking) -> list[Evse]:
-    """EVSEs of the depot that would do: the vehicle fits. Those that keep its power are tried first."""
+    """EVSEs of the depot that would do. Those that keep its power are tried first."""
     needs = request_log.needs_of(booking)
-    plugs = booking.evse.plugs if booking.evse else set()
-    return [
-        evse
-        for evse in evses_with_bays().filter(depot=booking.depot_id, charger__isnull=False)
-        if evse.pk != booking.evse_id
-        and not fit.misfits(needs, evse)
-        and (booking.vehicle is not None or plugs & evse.plugs)
-    ]
+    here = evses_with_bays().filter(depot=booking.depot_id, charger__isnull=False)
+    return [evse for evse in here if would_do(evse, booking, needs, booking.evse)]
 
 
 def _apology(why: str) -> str:

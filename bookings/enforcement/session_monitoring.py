@@ -45,7 +45,9 @@ def mark_lost(*, now: datetime) -> int:
     lost = _running().filter(
         interrupted_at__isnull=True, ends_at__gt=now, session__charger__lease_until__lte=now - LOST_AFTER
     )
-    return each_by_itself(list(lost.values_list("pk", flat=True)[:AT_ONCE]), lambda pk: _mark_lost(pk, now))
+    return each_by_itself(
+        list(lost.order_by("pk").values_list("pk", flat=True)[:AT_ONCE]), lambda pk: _mark_lost(pk, now)
+    )
 
 
 def clear_offline(charger: Charger, *, now: datetime) -> None:
@@ -58,7 +60,7 @@ def note_overstays(*, now: datetime) -> int:
     """Sessions that have outlived their slot and the late stop of its terms, each told once. How many are new."""
     told = BookingEvent.objects.filter(booking=OuterRef("pk"), kind="overstay", at__gte=OuterRef("ends_at"))
     late = _running().filter(~Exists(told), ends_at__lte=now)
-    due = [booking.pk for booking in late[:AT_ONCE] if booking.overstays(now)]
+    due = [booking.pk for booking in late.order_by("ends_at", "pk")[:AT_ONCE] if booking.overstays(now)]
     return each_by_itself(due, lambda pk: _note_overstay(pk, now))
 
 
@@ -67,7 +69,10 @@ def end_failed_tries(*, now: datetime) -> int:
     over = Booking.objects.here().filter(
         status=BookingStatus.CHARGING, ends_at__lte=now, session__ended_at__isnull=False
     )
-    return each_by_itself(list(over.values_list("pk", flat=True)[:AT_ONCE]), lambda pk: _end_try(pk, now))
+    return each_by_itself(
+        list(over.order_by("ends_at", "pk").values_list("pk", flat=True)[:AT_ONCE]),
+        lambda pk: _end_try(pk, now),
+    )
 
 
 def watch_bays(*, now: datetime) -> int:
@@ -85,7 +90,8 @@ def watch_bays(*, now: datetime) -> int:
         ends_at__gt=now,
     ).exclude(enforcement=Enforcement.AT_RISK)
     return each_by_itself(
-        list(taken.values_list("pk", flat=True)[:AT_ONCE]), lambda pk: _put_at_risk(pk, now)
+        list(taken.order_by("starts_at", "pk").values_list("pk", flat=True)[:AT_ONCE]),
+        lambda pk: _put_at_risk(pk, now),
     )
 
 

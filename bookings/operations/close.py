@@ -10,7 +10,6 @@ from bookings.actors import Actor
 from bookings.core import calendars, occupancy
 from bookings.core.locking import lock_bookings, lock_depot, lock_evses, lock_ids
 from bookings.errors import (
-    BookingError,
     ChangedMeanwhile,
     EvseUnknown,
     InThePast,
@@ -19,11 +18,12 @@ from bookings.errors import (
 from bookings.models import Booking, BookingOption, BookingStatus, CancelReason, Closure, Occupancy
 from bookings.operations import request_log
 from bookings.operations.cancel import write_off
-from bookings.operations.change import apply as apply_change
-from bookings.operations.change_plan import PlannedChange
 from bookings.operations.create import free_places
-from bookings.rules import content_version, fit, power
+from bookings.operations.relocation import best_first, relocate, would_do
+from bookings.rules import content_version, power
 from bookings.rules.fit import Needs
+from bookings.rules.power import Supply
+from bookings.rules.power_profile import Floor, Limit
 from bookings.search import availability
 from bookings.search.bookable import evses_with_bays
 from bookings.signals import closures_changed
@@ -63,11 +63,11 @@ def affected(closure: Closure, *, now: datetime) -> list[Proposal]:
     standing = _standing(closure)
     if not standing:
         return []
-    yard = _Yard.around(closure, standing)
+    alternatives = _Alternatives.to(closure, standing)
     return [
         Proposal(booking, None, stays=True)
         if booking.status == BookingStatus.CHARGING
-        else Proposal(booking, yard.elsewhere(booking, now=now))
+        else Proposal(booking, alternatives.best_for(booking, now=now))
         for booking in standing
     ]
 
@@ -158,7 +158,7 @@ def _standing(closure: Closure) -> list[Booking]:
 
 
 @dataclass(frozen=True)
-class _Yard:
+class _Alternatives:
     """Where the bookings of a closed EVSE could go, read once for all of them. `taken` grows with what is proposed."""
 
     evses: list[Evse]
@@ -166,9 +166,10 @@ class _Yard:
     taken: dict[int, list[Occupancy]]
     needs: dict[int, Needs]
     evses_of_option: dict[int, set[int]]
+    limits: list[Limit]
 
     @classmethod
-    def around(cls, closure: Closure, standing: Sequence[Booking]) -> _Yard:
+    def to(cls, closure: Closure, standing: Sequence[Booking]) -> _Alternatives:
         rows = evses_with_bays().filter(depot=closure.evse.depot_id, is_withdrawn=False)
         evses = {evse.pk: evse for evse in rows}
         closed = evses.pop(closure.evse_id, closure.evse)
@@ -185,32 +186,29 @@ class _Yard:
             availability.occupied(list(evses), span.widened(availability.FAR, availability.FAR)),
             request_log.needs_by_booking(standing),
             evses_of_option,
+            power.limits_at([closure.evse.depot_id]),
         )
 
-    def elsewhere(self, booking: Booking, *, now: datetime) -> Evse | None:
-        """Another EVSE of the depot that fits and is free: one that can give what was promised before a weaker one,
-        its own option's first."""
+    def best_for(self, booking: Booking, *, now: datetime) -> Evse | None:
+        """Another EVSE of the depot that fits and is free; see `relocation.best_first`."""
         needs, terms = self.needs[booking.pk], booking.terms
-        pool = [
-            evse
-            for evse in self.evses
-            if not fit.misfits(needs, evse) and (booking.vehicle is not None or self._is_like(evse))
-        ]
+        pool = [evse for evse in self.evses if would_do(evse, booking, needs, self.closed)]
         free = free_places(pool, needs, booking.period, terms, now=now, holder=booking.pk, taken=self.taken)
+        spans = {place.evse.pk: place.span for place in free}
         in_option = self.evses_of_option.get(booking.option_id, set())
-
-        def lost(evse: Evse) -> int:
-            return max(booking.promised_power_w - evse.max_power_w, 0)
-
-        best = min(free, key=lambda place: (lost(place.evse), place.evse.pk not in in_option), default=None)
-        if best is None:
+        ranked = best_first([place.evse for place in free], booking, self._supply(booking), in_option)
+        if not ranked:
             return None
-        self.taken[best.evse.pk].append(Occupancy(evse=best.evse, span=best.span, holder=booking.pk))
-        return best.evse
+        best = ranked[0]
+        kept = Occupancy(evse=best, span=spans[best.pk], holder=booking.pk, power_w=booking.promised_power_w)
+        self.taken[best.pk].append(kept)
+        return best
 
-    def _is_like(self, evse: Evse) -> bool:
-        """Without a vehicle to measure, only an EVSE with the same plug takes the place of the booked one."""
-        return bool(evse.plugs & self.closed.plugs)
+    def _supply(self, booking: Booking) -> Supply:
+        """What the others leave; on the closed EVSE nothing will be promised to anybody."""
+        rows = [row for taken in self.taken.values() for row in taken] if self.limits else []
+        counted = [row for row in rows if row.kind != Occupancy.Kind.CLOSURE and row.holder != booking.pk]
+        return Supply(self.limits, [Floor(row.evse_id, row.span, row.power_w) for row in counted])
 
 
 def _carry_out(proposal: Proposal, closure: Closure, actor: Actor, now: datetime) -> Proposal:
@@ -219,24 +217,12 @@ def _carry_out(proposal: Proposal, closure: Closure, actor: Actor, now: datetime
         return proposal
     reason = closure.reason or "The EVSE is closed."
     if proposal.move_to is not None:
-        try:
-            with transaction.atomic():
-                _move(booking, proposal.move_to, actor, now)
-        except BookingError:
-            booking.refresh_from_db()
-        else:
+        needs = request_log.needs_of(booking)
+        if relocate(booking, proposal.move_to, needs, actor=actor, now=now):
             return proposal
     request_log.decline_pending(booking, reason, actor=actor, now=now)
     write_off(booking, CancelReason.BROKEN_CHARGER, Booking.Side.DEPOT, note=reason, actor=actor, now=now)
     return Proposal(booking, None)
-
-
-def _move(booking: Booking, target: Evse, actor: Actor, now: datetime) -> None:
-    wanted = PlannedChange(
-        period=booking.period, evse=target, vehicle=booking.vehicle, tokens=None, power_w=None,
-        evse_asked=True, needs=request_log.needs_of(booking), is_rescue=True,
-    )  # fmt: skip
-    apply_change(booking, wanted, target, by=Booking.Side.DEPOT, actor=actor, now=now)
 
 
 def _tell(closure: Closure, now: datetime) -> None:

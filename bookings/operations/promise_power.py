@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 
 from bookings.errors import LowerPower, PowerUnavailable
@@ -45,16 +44,6 @@ def watts_left(booking: Booking, there: Evse, span: Period, *, now: datetime) ->
     """What a booking still is promised at an EVSE its vehicle has taken by itself, asked or not."""
     supply = Supply.at({there.depot_id}, span, without=booking.pk, now=now)
     return min(booking.promised_power_w, supply.lowest(there, span).most_w)
-
-
-def by_kept_power(supply: Supply, booking: Booking, evses: Iterable[Evse]) -> list[Evse]:
-    """EVSEs it could be moved to as it stands, those first that keep most of what it was promised."""
-    span = booking.period.widened(booking.terms.early_start, booking.terms.tail)
-
-    def lost(evse: Evse) -> int:
-        return max(booking.promised_power_w - supply.lowest(evse, span).most_w, 0)
-
-    return sorted(evses, key=lost)
 
 
 def _asked_of_manager(

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 def can_bind(depot: Depot) -> bool:
     """Whether a promise at this depot needs the depot's lock."""
-    return bool(_limits([depot.pk]))
+    return bool(limits_at([depot.pk]))
 
 
 def fed_together(evse_ids: Collection[int]) -> set[int]:
     """The EVSEs that share a limit with one of these, by id."""
     depots = Evse.objects.filter(pk__in=list(evse_ids)).values("depot_id")
-    groups = [set(limit.feeds) for limit in _limits(depots)]
+    groups = [set(limit.feeds) for limit in limits_at(depots)]
     return {pk for group in groups if group & set(evse_ids) for pk in group}
 
 
@@ -56,7 +56,7 @@ class Supply:
         now: datetime | None = None,
     ) -> Supply:
         """`without` is a booking whose own floors do not count; holds that ran out by `now` do not either."""
-        return cls.behind(_limits(depot_ids), span, without=without, now=now)
+        return cls.behind(limits_at(depot_ids), span, without=without, now=now)
 
     @classmethod
     def behind(
@@ -190,7 +190,7 @@ def _lowest(power: Power, others: Iterable[Power]) -> Power:
     return power
 
 
-def _limits(depot_ids: Collection[int] | QuerySet[Evse, Any]) -> list[Limit]:
+def limits_at(depot_ids: Collection[int] | QuerySet[Evse, Any]) -> list[Limit]:
     """The limits at these depots that can bind."""
     limited = Q(depot__grid_limit_w__isnull=False) | Q(charger__cabinet_limit_w__isnull=False)
     evses = Evse.objects.filter(limited, depot_id__in=depot_ids, is_withdrawn=False)

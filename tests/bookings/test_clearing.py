@@ -20,6 +20,7 @@ from tests.factories import (
     NOW,
     book_slot,
     change_slot,
+    make_charger,
     make_depot,
     make_evse,
     make_option,
@@ -172,3 +173,21 @@ def test_claims_are_waited_for_all_at_once(monkeypatch, does):
 
     assert len(queued[0]) > 1
     assert all(set(names) <= set(queued[0]) for names in queued)
+
+
+def test_a_closed_evses_booking_goes_where_its_power_is_kept_not_where_a_charger_could_give_it():
+    depot = make_depot()
+    strong = make_charger(depot, cabinet_limit_w=400_000)
+    full, beside = (make_evse(charger=strong, max_power_w=400_000) for _ in range(2))
+    weaker = make_evse(depot, max_power_w=200_000)
+    closed = make_evse(depot, max_power_w=400_000)
+    trucks = [make_vehicle(max_power_w=350_000) for _ in range(2)]
+    for truck, evse, watts in zip(trucks, (beside, closed), (350_000, 200_000), strict=True):
+        book_slot(
+            fleet=truck.fleet, option=option_of(evse), vehicle=truck, period=slot(10, 11), power_w=watts
+        )
+    closure = operations.close_evse(evse=closed, period=slot(9, 12), actor=MANAGER, now=NOW)
+
+    [proposal] = operations.affected(closure, now=NOW)
+
+    assert (proposal.move_to, full.max_power_w) == (weaker, 400_000)

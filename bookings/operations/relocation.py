@@ -1,0 +1,52 @@
+"""Where a depot can put a booking that cannot stay where it is, and putting it there: for closures and for rescue."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+
+from django.db import transaction
+
+from bookings.actors import Actor
+from bookings.errors import BookingError
+from bookings.models import Booking
+from bookings.operations.change import apply
+from bookings.operations.change_plan import PlannedChange
+from bookings.rules import fit
+from bookings.rules.fit import Needs
+from bookings.rules.power import Supply
+from depots.models import Evse
+
+
+def would_do(evse: Evse, booking: Booking, needs: Needs, booked: Evse | None) -> bool:
+    """Whether an EVSE can take the place of the booked one. Without a vehicle to measure it needs a plug like it."""
+    if evse.pk == booking.evse_id or fit.misfits(needs, evse):
+        return False
+    return booking.vehicle is not None or (booked is not None and bool(booked.plugs & evse.plugs))
+
+
+def best_first(
+    evses: Iterable[Evse], booking: Booking, supply: Supply, in_option: Collection[int]
+) -> list[Evse]:
+    """Those that keep most of what it was promised before weaker ones, of these its own option's first."""
+    span = booking.period.widened(booking.terms.early_start, booking.terms.tail)
+
+    def lost(evse: Evse) -> int:
+        return max(booking.promised_power_w - supply.lowest(evse, span).most_w, 0)
+
+    return sorted(evses, key=lambda evse: (lost(evse), evse.pk not in in_option))
+
+
+def relocate(booking: Booking, target: Evse, needs: Needs, *, actor: Actor, now: datetime) -> bool:
+    """Put the locked booking there as it stands, with as much of its power as there is; False where that is refused."""
+    change = PlannedChange(
+        period=booking.period, evse=target, vehicle=booking.vehicle, tokens=None, power_w=None,
+        evse_asked=True, needs=needs, is_rescue=True,
+    )  # fmt: skip
+    try:
+        with transaction.atomic():
+            apply(booking, change, target, by=Booking.Side.DEPOT, actor=actor, now=now)
+    except BookingError:
+        booking.refresh_from_db()
+        return False
+    return True
