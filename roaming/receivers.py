@@ -5,17 +5,29 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.db.models import F, Q
-from django.db.models.functions import Greatest
+from django.db import connection
 from django.dispatch import receiver
 
 from bookings.models import Booking, BookingStatus
 from bookings.signals import booking_changed, calendars_raised
-from roaming.models import Delivery, Partner
 from roaming.outbound import fan_out
-from roaming.registration import wake_sender
+from roaming.registration import WAKE_CHANNEL
 
 NEVER_SENT = {BookingStatus.HELD, BookingStatus.EXPIRED}
+# One round trip, since every booking of a partner pays for it. A row that is wanted as new already stays as it is: who tries it
+# again and when is the sending loop's to say. The loop hears of it when this commits.
+_DELIVER = f"""
+WITH partner AS (SELECT id FROM roaming_partner WHERE organisation_id = %(fleet)s),
+wanted AS (
+    INSERT INTO roaming_delivery
+        (partner_id, kind, object_id, wanted_version, delivered_version, next_try_at, attempts, last_error, was_refused)
+    SELECT id, 'booking', %(booking)s, %(version)s, 0, %(at)s, 0, '', false FROM partner
+    ON CONFLICT (partner_id, kind, object_id) DO UPDATE
+    SET wanted_version = EXCLUDED.wanted_version, next_try_at = EXCLUDED.next_try_at
+    WHERE roaming_delivery.wanted_version < EXCLUDED.wanted_version
+)
+SELECT pg_notify('{WAKE_CHANNEL}', '') FROM partner
+"""  # noqa: S608 - made of constants
 
 
 @receiver(booking_changed, dispatch_uid="roaming.booking_changed")
@@ -23,28 +35,11 @@ def deliver_booking(booking: Booking, at: datetime, **_: Any) -> None:
     """Its own partner, and nobody else, is to have the booking as it is now."""
     if booking.route != Booking.Route.INBOUND or booking.status in NEVER_SENT:
         return
-    partner = Partner.objects.filter(organisation=booking.fleet_id).only("pk").first()
-    if partner is None:
-        return
-    wish = Delivery.objects.filter(partner=partner, kind=Delivery.Kind.BOOKING, object_id=booking.pk)
-    behind = Q(wanted_version__lt=booking.version)
-    raised = wish.filter(behind).update(
-        wanted_version=Greatest(F("wanted_version"), booking.version), next_try_at=at
-    )
-    if not raised:
-        Delivery.objects.bulk_create(
-            [
-                Delivery(
-                    partner=partner,
-                    kind=Delivery.Kind.BOOKING,
-                    object_id=booking.pk,
-                    wanted_version=booking.version,
-                    next_try_at=at,
-                )
-            ],
-            ignore_conflicts=True,
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _DELIVER,
+            {"fleet": booking.fleet_id, "booking": booking.pk, "version": booking.version, "at": at},
         )
-    wake_sender()
 
 
 @receiver(calendars_raised, dispatch_uid="roaming.calendars_raised")
