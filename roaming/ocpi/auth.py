@@ -7,9 +7,11 @@ import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Q
+from django.db import connection
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -17,12 +19,14 @@ from depots.models import Organisation
 from depots.secrets import hash_token_under_each_key
 from roaming.models import Partner, PartnerMessage, PartnerToken
 from roaming.ocpi.envelope import Code, RefusalError
+from roaming.rows import columns, instance, width
 
 Party = tuple[str, str]
 MAX_HEADER = 400
 Kind = PartnerToken.Kind
 # With these a partner is registered. A token A, or one given in a handshake under way, opens only the way into it.
 FULL = frozenset({Kind.CURRENT, Kind.PREVIOUS})
+_TOKEN_TABLES = ((PartnerToken, "token"), (Partner, "partner"), (Organisation, "organisation"))
 
 
 @dataclass(frozen=True)
@@ -88,18 +92,41 @@ def token_of(request: HttpRequest, *, now: datetime) -> PartnerToken | None:
     ]
     if not hashes:
         return None
-    others = PartnerToken.objects.filter(partner=OuterRef("partner"), kind=Kind.PREVIOUS)
-    found = (
-        PartnerToken.objects.filter(
-            Q(valid_until__isnull=True) | Q(valid_until__gt=now), token_hash__in=hashes
+    with connection.cursor() as cursor:
+        cursor.execute(_token_statement(), [hashes, now])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    token = _token_in(row)
+    if token.kind == Kind.CURRENT and row[-1]:
+        PartnerToken.objects.filter(partner=token.partner, kind=Kind.PREVIOUS).delete()
+    return token
+
+
+@cache
+def _token_statement() -> str:
+    """A token with its partner and the partner's organisation, and whether another one is about to be replaced by it."""
+    found = ", ".join(columns(model, alias) for model, alias in _TOKEN_TABLES)
+    return f"""
+        SELECT {found}, EXISTS (
+            SELECT FROM roaming_partnertoken p WHERE p.partner_id = token.partner_id AND p.kind = 'previous'
         )
-        .select_related("partner__organisation")
-        .annotate(has_previous=Exists(others))
-        .first()
-    )
-    if found is not None and found.kind == Kind.CURRENT and found.has_previous:
-        PartnerToken.objects.filter(partner=found.partner, kind=Kind.PREVIOUS).delete()
-    return found
+        FROM roaming_partnertoken token
+        JOIN roaming_partner partner ON partner.id = token.partner_id
+        JOIN depots_organisation organisation ON organisation.id = partner.organisation_id
+        WHERE token.token_hash = ANY(%s) AND (token.valid_until IS NULL OR token.valid_until > %s)
+        ORDER BY token.id
+        LIMIT 1
+    """  # noqa: S608 - made of names of ours
+
+
+def _token_in(row: tuple[Any, ...]) -> PartnerToken:
+    at_partner = width(PartnerToken)
+    at_organisation = at_partner + width(Partner)
+    token = instance(PartnerToken, row[:at_partner])
+    token.partner = instance(Partner, row[at_partner:at_organisation])
+    token.partner.organisation = instance(Organisation, row[at_organisation:-1])
+    return token
 
 
 def spellings(header: str) -> list[str]:

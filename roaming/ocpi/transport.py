@@ -11,7 +11,6 @@ import time
 import uuid
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 import structlog
 from django.core.handlers.wsgi import WSGIRequest
@@ -20,6 +19,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
 from django.utils import timezone
 
+from roaming import message_log
 from roaming.models import Partner, PartnerMessage
 from roaming.ocpi.auth import Caller, token_of
 from roaming.ocpi.envelope import MAX_BODY, OcpiResponse, for_status
@@ -132,17 +132,15 @@ def _log(
             "ocpi request without a known token", path=request.path_info[:200], status=response.status_code
         )
         return
-    line: dict[str, Any] = {
-        "request_body": _loggable(getattr(request, "_body", b"")),
-        "response_body": _loggable(response.content),
-    }
+    said = PartnerMessage(
+        partner=partner, at=at, is_incoming=True, method=(request.method or "")[:7],
+        url=_UNPRINTABLE.sub("?", request.get_full_path())[:500],
+        request_id=ids["X-Request-ID"][:64], correlation_id=ids["X-Correlation-ID"][:64],
+        request_body=_loggable(getattr(request, "_body", b"")), response_body=_loggable(response.content),
+        http_status=response.status_code, took_ms=int(took * 1000),
+    )  # fmt: skip
     try:
-        PartnerMessage.objects.create(
-            partner=partner, at=at, is_incoming=True, method=(request.method or "")[:7],
-            url=_UNPRINTABLE.sub("?", request.get_full_path())[:500],
-            request_id=ids["X-Request-ID"][:64], correlation_id=ids["X-Correlation-ID"][:64],
-            http_status=response.status_code, took_ms=int(took * 1000), **line,
-        )  # fmt: skip
+        message_log.record_incoming(said)
     except DatabaseError:
         logger.warning("partner message not logged", exc_info=True)
 
