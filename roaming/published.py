@@ -185,6 +185,14 @@ def booking(partner: Partner, booking_id: int) -> Booking | None:
     return access.bookings(partner).filter(pk=booking_id).first()
 
 
+def just_made(booking: Booking) -> Booking:
+    """A booking as the operation that made it left it, with what belongs to it read along: its tokens and requests."""
+    option = booking.option
+    booking.evse = next((evse for evse in option.evses.all() if evse.pk == booking.evse_id), None)
+    prefetch_related_objects([booking], "tokens", "requests")
+    return booking
+
+
 def depots(visible: Sequence[Depot], *, now: datetime) -> list[PublishedDepot]:
     """Depots as access.depots gives them, with the state of their EVSEs."""
     reserved = reserved_evses([depot.pk for depot in visible], now=now)

@@ -20,9 +20,16 @@ from bookings.rules.periods import LATE_TOLERANCE
 from depots.models import Evse, Organisation
 from depots.periods import Period
 from roaming import access
+from roaming.inbound.known_options import named_option
 from roaming.models import Partner
 
 MOST_ASKS, MOST_CANCELLATIONS = 100, 20
+_ASKED = """
+SELECT FROM bookings_booking
+WHERE upper(customer_country) = upper(%s) AND upper(customer_party) = upper(%s) AND fleet_id = %s
+  AND upper(request_id) = upper(%s)
+LIMIT 1
+"""
 
 
 class AskError(Exception):
@@ -93,13 +100,22 @@ def post_ask(partner: Partner, ask: Ask, *, operator: Organisation | None = None
     """
     with transaction.atomic():
         _queue(partner, ask)
-        known = find_asked(partner.organisation, ask.party, ask.request_id)
+        known = (
+            find_asked(partner.organisation, ask.party, ask.request_id) if _is_asked(partner, ask) else None
+        )
         if known is None:
             return Outcome(_book(partner, ask, operator, now), is_new=True)
         if not is_repeated(known, ask.fingerprint, now=now):
             _check_room(known, ask)
             _edit(partner, known, ask, operator, now)
         return Outcome(known, is_new=False)
+
+
+def _is_asked(partner: Partner, ask: Ask) -> bool:
+    """Whether a booking of this request id is there; most messages are the first of theirs."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ASKED, [*ask.party, partner.organisation_id, ask.request_id])
+        return cursor.fetchone() is not None
 
 
 def _refuse_foreign_tokens(partner: Partner, ask: Ask) -> None:
@@ -209,14 +225,14 @@ def _option(
     booked: BookingOption | None = None,
 ) -> BookingOption:
     """The offer that is meant; by its depot and EVSE where its id is not given. Raises PlaceUnknown, PlaceUnclear."""
+    if ask.option_code:
+        named = named_option(partner, ask.location_id, ask.option_code, operator=operator, now=now)
+        if named is None:
+            raise PlaceUnknown("booking_location_id", "there is no such offer at this location for you")
+        return named
     at_depot = access.options(partner, operator=operator, now=now).filter(
         depot__location_id__iexact=ask.location_id
     )
-    if ask.option_code:
-        found = list(at_depot.filter(code__iexact=ask.option_code))
-        if not found:
-            raise PlaceUnknown("booking_location_id", "there is no such offer at this location for you")
-        return found[0]
     found = list(at_depot)
     if not found:
         raise PlaceUnknown("location_id", "there is no such location for you")

@@ -112,7 +112,8 @@ def ask(request: HttpRequest) -> HttpResponse:
         raise RefusalError(ANSWERS[type(error)], f"{error.field}: {error}") from error
     finally:
         deviations.count(caller.partner, told.deviations)
-    fresh = access.bookings(caller.partner).get(pk=outcome.booking.pk)
+    made = published.just_made(outcome.booking) if outcome.is_new else None
+    fresh = made or access.bookings(caller.partner).get(pk=outcome.booking.pk)
     return ok(
         mapping.booking_out(fresh), http=201 if outcome.is_new else 200, message=mapping.refusal_of(fresh)
     )

@@ -1,0 +1,89 @@
+"""The option that a partner's request names, without reading again what has not changed.
+
+Which option a code means, and under which version of its depot's configuration, is one statement of the hot path; the
+option with its EVSEs is kept for as long as the database names the same version (bookings/rules/configuration.py).
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection
+from django.db.models import Prefetch
+
+from bookings.models import BookingOption
+from bookings.rules import configuration
+from bookings.search.bookable import evses_with_bays
+from depots.models import ConfigurationVersion, Organisation
+from roaming import access
+from roaming.models import Partner
+
+MOST_KEPT = 10_000
+# What `access.options` asks of every option, whoever the partner is. The code names one option of ours at most.
+_FIND = """
+SELECT o.id, o.depot_id, d.operator_id, g.xmin::text, v.version
+FROM bookings_bookingoption o
+JOIN depots_depot d ON d.id = o.depot_id
+JOIN depots_organisation g ON g.id = d.operator_id
+JOIN depots_configurationversion v ON v.depot_id = d.id
+WHERE upper(o.code) = upper(%s) AND NOT o.is_mirror AND upper(d.location_id) = upper(%s)
+  AND NOT g.is_partner AND g.cpo_party_id <> '' AND length(o.code) <= %s
+"""
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """`stamp` is the version of the depot's configuration and that of the row of its operator, which is no part of it."""
+
+    stamp: tuple[int, str]
+    option: BookingOption
+
+
+_kept: dict[int, _Kept] = {}
+
+
+def named_option(
+    partner: Partner, location_id: str, code: str, *, operator: Organisation | None, now: datetime
+) -> BookingOption | None:
+    """The option of this code at this place, with depot, operator, EVSEs and connectors; None when it is not open to the
+    partner, or not one of this operator's. One query where it is kept."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FIND, [code, location_id, access.OCPI_ID_LENGTH])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    option_id, depot_id, operator_id, operator_row, version = row
+    if operator is not None and operator.pk != operator_id:
+        return None
+    known = configuration.under(depot_id, version)
+    if not known.offers_to(option_id, partner.organisation_id, now=now):
+        return None
+    return _option(option_id, (version, operator_row))
+
+
+def _option(option_id: int, stamp: tuple[int, str]) -> BookingOption | None:
+    kept = _kept.get(option_id)
+    if kept is None or kept.stamp != stamp:
+        read = _read(option_id)
+        if read is None:
+            return None
+        kept = _Kept(stamp, read)
+        if _is_still(read.depot_id, stamp[0]):
+            if len(_kept) >= MOST_KEPT:
+                _kept.pop(next(iter(_kept), option_id), None)
+            _kept[option_id] = kept
+    option = copy.copy(kept.option)
+    option.depot = copy.copy(kept.option.depot)
+    return option
+
+
+def _read(option_id: int) -> BookingOption | None:
+    rows = BookingOption.objects.filter(pk=option_id).select_related("depot__operator")
+    return rows.prefetch_related(Prefetch("evses", evses_with_bays())).first()
+
+
+def _is_still(depot_id: int, version: int) -> bool:
+    """Several statements saw several moments: they are one when the version is the same after them."""
+    return ConfigurationVersion.objects.filter(depot_id=depot_id, version=version).exists()
