@@ -7,6 +7,8 @@ from __future__ import annotations
 
 # name -> module below `benchmarks`; several names may share one module that measures them together.
 MODULES = {
+    "ocpi_post_vs_bare": "ocpi_post",
+    "pages_10000": "ocpi_pages",
     "booking_statements": "booking_statements",
     "board_queries": "board",
     "board_vs_bare": "board",

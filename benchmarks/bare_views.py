@@ -1,0 +1,168 @@
+"""What a hand-written view would do for a partner's request, on the same server: mounted for benchmarks, never in use.
+
+Authentication, body and response schema are those of the product; there are no rules, no log and no idempotency.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import Any
+
+from django.db import connection, transaction
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+
+from benchmarks.bare_pages import bare_page
+from config.urls import urlpatterns as ours
+from roaming.models import Partner
+from roaming.ocpi.auth import token_of
+from roaming.ocpi.envelope import ok, read_object
+from roaming.ocpi.v2_3_0.bookings import schemas
+from roaming.ocpi.v2_3_0.bookings.reading import read_booking_request
+
+_LOCK = """
+SELECT e.id, o.id, d.id, g.country_code, g.cpo_party_id
+FROM depots_evse e
+JOIN bookings_bookingoption_evses oe ON oe.evse_id = e.id
+JOIN bookings_bookingoption o ON o.id = oe.bookingoption_id
+JOIN depots_depot d ON d.id = o.depot_id
+JOIN depots_organisation g ON g.id = d.operator_id
+WHERE upper(o.code) = upper(%s) AND NOT o.is_mirror
+FOR NO KEY UPDATE OF e
+"""
+_BOOKING = """
+INSERT INTO bookings_booking (
+    reference, remote_id, request_id, authorization_reference, customer_country, customer_party, route, fleet_id, depot_id,
+    option_id, evse_id, plate, starts_at, ends_at, promised_power_w, terms, quote, status, remote_status, is_irregular,
+    enforcement, enforcement_why, "group", interrupted_why, cancel_reason, cancelled_by, note, version, created_at, updated_at
+) VALUES (
+    %(reference)s, '', %(request_id)s, %(authorization_reference)s, %(country)s, %(party)s, 'inbound', %(fleet)s, %(depot)s,
+    %(option)s, %(evse)s, '', %(starts_at)s, %(ends_at)s, 100000, '{}', '{}', 'confirmed', '', false,
+    'not_due', '', %(reference)s, '', '', '', '', 1, %(now)s, %(now)s
+) RETURNING id
+"""
+_ALL = f"""
+WITH booking AS ({_BOOKING}),
+occupancy AS (
+    INSERT INTO bookings_occupancy (evse_id, span, holder, kind, power_w)
+    SELECT %(evse)s, tstzrange(%(starts_at)s, %(ends_at)s), id, 'booking', 100000 FROM booking
+),
+event AS (
+    INSERT INTO bookings_bookingevent (booking_id, kind, before, after, version, detail, actor_kind, actor, at)
+    SELECT id, '', '', 'confirmed', 1, '{{}}', 'partner', 'bare', %(now)s FROM booking
+),
+request AS (
+    INSERT INTO bookings_bookingrequest (
+        booking_id, kind, decision, asked, received, fingerprint, asked_by_kind, asked_by, asked_at, decided_at,
+        decided_by_kind, decided_by, reason
+    )
+    SELECT id, 'create', 'accepted', '{{}}', %(received)s, '', 'partner', 'bare', %(now)s, %(now)s, 'partner', 'bare', ''
+    FROM booking
+),
+job AS (
+    INSERT INTO roaming_delivery
+        (partner_id, kind, object_id, wanted_version, delivered_version, next_try_at, attempts, last_error, was_refused)
+    SELECT %(partner)s, 'booking', id, 1, 0, %(now)s, 0, '', false FROM booking
+)
+SELECT id FROM booking
+"""
+
+
+@csrf_exempt
+def post_booking(request: HttpRequest) -> HttpResponse:
+    """One lock, then occupancy, booking, request, event and job in one round trip."""
+    return _post(request, _ALL)
+
+
+@csrf_exempt
+def insert_booking(request: HttpRequest) -> HttpResponse:
+    """The row of the booking and nothing else."""
+    return _post(request, _BOOKING)
+
+
+def _post(request: HttpRequest, statement: str) -> HttpResponse:
+    now = timezone.now()
+    token = token_of(request, now=now)
+    if token is None or not token.partner.is_registered:
+        return HttpResponse(status=401)
+    received = read_object(request)
+    asked = read_booking_request(received).value
+    reference = "BK" + secrets.token_hex(5).upper()
+    with transaction.atomic(), connection.cursor() as cursor:
+        if statement is _ALL:
+            cursor.execute(_LOCK, [asked.booking_location_id])
+        else:
+            cursor.execute(_LOCK.replace("FOR NO KEY UPDATE OF e", ""), [asked.booking_location_id])
+        evse, option, depot, country, party = cursor.fetchone()
+        values = _values(asked, received, token.partner, reference)
+        cursor.execute(statement, {**values, "evse": evse, "option": option, "depot": depot, "now": now})
+    return ok(_answer(asked, received, reference, (country, party), now), http=201)
+
+
+def _values(
+    asked: schemas.BookingRequest, received: dict[str, Any], partner: Partner, reference: str
+) -> dict[str, Any]:
+    assert asked.period is not None
+    return {
+        "reference": reference,
+        "request_id": asked.request_id,
+        "authorization_reference": asked.authorization_reference,
+        "country": asked.country_code,
+        "party": asked.party_id,
+        "fleet": partner.organisation_id,
+        "partner": partner.pk,
+        "starts_at": asked.period.start_date_time,
+        "ends_at": asked.period.end_date_time,
+        "received": json.dumps(received),
+    }
+
+
+def _answer(
+    asked: schemas.BookingRequest,
+    received: dict[str, Any],
+    reference: str,
+    owner: tuple[str, str],
+    now: Any,
+) -> schemas.Booking:
+    assert asked.period is not None
+    return schemas.Booking(
+        id=reference,
+        country_code=owner[0],
+        party_id=owner[1],
+        request_id=asked.request_id,
+        booking_option=schemas.BookingOption(evse_uid=asked.booking_location_id),
+        location_id=asked.location_id,
+        booking_tokens=asked.tokens,
+        period=schemas.Timeslot(
+            start_date_time=asked.period.start_date_time,
+            end_date_time=asked.period.end_date_time,
+            min_power=100_000,
+            max_power=100_000,
+        ),
+        reservation_status=schemas.ReservationStatus.RESERVED,
+        authorization_reference=asked.authorization_reference,
+        booking_terms=schemas.BookingTerms(
+            supported_access_methods=[schemas.AccessMethod.TOKEN],
+            change_until_minutes=60,
+            cancel_until_minutes=30,
+        ),
+        booking_requests=[
+            schemas.BookingRequestStatus(
+                request_status=schemas.ReservationRequestStatus.ACCEPTED,
+                booking_request=received,
+                request_received=now,
+            )
+        ],
+        last_updated=now,
+    )
+
+
+urlpatterns = [
+    path("bare/bookings", post_booking),
+    path("bare/insert", insert_booking),
+    path("bare/pages", bare_page),
+    *ours,
+]
