@@ -16,8 +16,8 @@ from depots.navigation import Nav
 
 
 def nav(request: HttpRequest) -> dict[str, Any]:
-    """Context processor: `nav` for base.html, or nothing for a stranger."""
-    return {"nav": nav_of(request)} if isinstance(request.user, User) else {}
+    """Context processor: `nav` for base.html, or nothing for a stranger, and where nobody has asked yet who it is."""
+    return {"nav": nav_of(request)} if isinstance(getattr(request, "user", None), User) else {}
 
 
 def nav_of(request: HttpRequest) -> Nav:
