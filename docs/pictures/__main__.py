@@ -7,7 +7,7 @@ from pathlib import Path
 
 from docs.pictures.album import ALBUM
 from docs.pictures.camera import Camera
-from docs.pictures.demo import Demo
+from docs.pictures.throwaway_demo import ThrowawayDemo
 
 FOLDER = Path(__file__).parent
 
@@ -18,7 +18,7 @@ def main() -> None:
     if unknown:
         sys.exit(f"There is no picture {', '.join(sorted(unknown))}.")
     _say("Starting a demo")
-    with Demo.started() as demo, Camera.at(demo.url) as camera:
+    with ThrowawayDemo.started() as demo, Camera.at(demo.url) as camera:
         for picture in ALBUM:
             if not names or picture.name in names:
                 camera.take(picture, FOLDER / f"{picture.name}.png")

@@ -26,14 +26,14 @@ _OTHERS = ("BERTH_", "DATABASE_", "DJANGO_")
 
 
 @dataclass
-class Demo:
+class ThrowawayDemo:
     """`url` is its address without a slash at the end."""
 
     url: str
 
     @classmethod
     @contextmanager
-    def started(cls) -> Iterator[Demo]:
+    def started(cls) -> Iterator[ThrowawayDemo]:
         """A demo that answers, chargers and partner network included. Raises RuntimeError when it does not start."""
         with tempfile.TemporaryDirectory(prefix="berth-pictures-", ignore_cleanup_errors=True) as folder:
             var = Path(folder)
