@@ -122,13 +122,14 @@ def read_board(viewer: BoardViewer, window: Window, *, now: datetime) -> Board:
 
 
 def entries_of(
-    booking_id: int, depot: Depot, *, is_for_depot: bool, now: datetime
-) -> list[tuple[str, SafeString]]:
-    """EVSE and entry of what a board shows of one booking; empty where it shows it no longer."""
+    booking_id: int, depot: Depot, *, is_for_depot: Collection[bool], now: datetime
+) -> list[list[tuple[str, SafeString]]]:
+    """EVSE and entry of what a board shows of one booking, for each viewer asked about; empty where it shows it no longer."""
     facts = facts_of(Q(pk=booking_id, depot=depot))
     uids = dict(Evse.objects.filter(depot=depot).values_list("pk", "uid"))
-    writer = Entries(depot, is_for_depot=is_for_depot, now=now)
-    return [(bar.evse_uid, writer.bar(bar)) for bar in _bars(facts, _occupied(Q(holder=booking_id)), uids)]
+    bars = list(_bars(facts, _occupied(Q(holder=booking_id)), uids))
+    writers = [Entries(depot, is_for_depot=side, now=now) for side in is_for_depot]
+    return [[(bar.evse_uid, writer.bar(bar)) for bar in bars] for writer in writers]
 
 
 def facts_of(which: Q) -> list[BookingFacts]:

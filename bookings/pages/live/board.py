@@ -11,6 +11,7 @@ from typing import Any
 from django.dispatch import receiver
 from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.safestring import SafeString
 
 from bookings.models import Booking, Closure, Occupancy
 from bookings.pages.board import entries_of, running_at, states_of
@@ -46,18 +47,17 @@ def render_bar(booking_id: int) -> Views:
     booking = Booking.objects.select_related("depot").filter(pk=booking_id).first()
     if booking is None:
         return {}
-    now = timezone.now()
-
-    def seen(*, is_for_depot: bool) -> dict[str, Any]:
-        entries = entries_of(booking_id, booking.depot, is_for_depot=is_for_depot, now=now)
-        return {"depot": booking.depot_id, "entries": [{"evse": uid, "html": html} for uid, html in entries]}
-
     if booking.status in UNSHOWN:
         return {}
+    depots, fleets = entries_of(booking_id, booking.depot, is_for_depot=[True, False], now=timezone.now())
     return {
-        depot_audience(booking.depot_id): seen(is_for_depot=True),
-        fleet_audience(booking.fleet_id): seen(is_for_depot=False),
+        depot_audience(booking.depot_id): _bar_view(booking, depots),
+        fleet_audience(booking.fleet_id): _bar_view(booking, fleets),
     }
+
+
+def _bar_view(booking: Booking, entries: list[tuple[str, SafeString]]) -> dict[str, Any]:
+    return {"depot": booking.depot_id, "entries": [{"evse": uid, "html": html} for uid, html in entries]}
 
 
 @renders("taken")
