@@ -12,6 +12,7 @@ MODULES = {
     "booking_statements": "booking_statements",
     "board_queries": "board",
     "board_vs_bare": "board",
+    "live_500": "live",
     "fanout_300": "fanout",
     "fanout_dead": "fanout",
     "search_growth": "search",
