@@ -29,11 +29,6 @@ def new_token() -> str:
     return secrets.choice(string.ascii_letters) + secrets.token_urlsafe(32)
 
 
-def new_charger_password() -> str:
-    """Twenty characters: fits OCPP 1.6 (16 to 20) and 2.x (16 to 40) alike."""
-    return secrets.choice(string.ascii_letters) + secrets.token_urlsafe(15)[1:]
-
-
 def hash_charger_password(password: str | bytes) -> tuple[str, str]:
     """(salt, hash) for Charger.password_salt and Charger.password_hash; the salt begins with the key's fingerprint."""
     key = _storage_keys()[0]

@@ -38,7 +38,6 @@ GROUP_OF = {
     "needs": Aspect.VEHICLE,
     "reference": Aspect.NAME,
     "authorization_reference": Aspect.NAME,
-    "note": Aspect.NAME,
 }
 ASKED = "change_requested"
 # What a person has before their eyes who cancels a booking or decides on it.

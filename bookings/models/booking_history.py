@@ -78,8 +78,8 @@ class BookingRequest(models.Model):
 
 
 class BookingEvent(models.Model):
-    """History and audit trail. `kind` is "status" with before and after, or what else happened: "changed", "moved",
-    "enforcement", "change_requested", "change_declined", "change_accepted", "note", "seen", "waived", and of charging
+    """History and audit trail. `kind` is "status" with before and after, or what else happened: "changed", "enforcement",
+    "change_requested", "change_declined", "change_accepted", "cancel_requested", "answered", "seen", "waived", and of charging
     "session", "interrupted", "resumed", "overstay", "remote_start", "remote_stop".
 
     `version` is the booking's version that it made: what happened since a version somebody saw are the events above it.

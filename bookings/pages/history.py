@@ -62,7 +62,6 @@ REFUSED = {
 }
 OTHERS = {
     "changed": ("Changed", "arrows-exchange", "info"),
-    "moved": ("Moved", "arrows-exchange", "warning"),
     "change_requested": ("A change was asked for", "inbox", "info"),
     "change_accepted": ("The change was accepted", "circle-check", "success"),
     "change_declined": ("The change was declined; the booking stays as it was", "ban", "danger"),
@@ -73,11 +72,10 @@ OTHERS = {
     "resumed": ("Charging goes on", "bolt", "success"),
     "overstay": ("The session has outlived its slot", "clock", "warning"),
     "seen": ("Seen by its fleet", "eye", "info"),
-    "note": ("Note", "info-circle", "info"),
 }
 
 # What a depot or partner does to a booking that its fleet is to hear of, beside its moves of status.
-CHANGES = {"changed", "moved", "change_accepted", "change_declined"}
+CHANGES = {"changed", "change_accepted", "change_declined"}
 
 
 REMOTE = {"remote_start": "start", "remote_stop": "stop"}
@@ -110,7 +108,7 @@ def _words(event: BookingEvent, booking: Booking) -> tuple[str, str, str]:
         title, icon, level = OTHERS.get(
             event.kind, (event.kind.replace("_", " ").capitalize(), "history", "info")
         )
-        by_depot = event.detail.get("by") == Booking.Side.DEPOT and event.kind in {"changed", "moved"}
+        by_depot = event.detail.get("by") == Booking.Side.DEPOT and event.kind == "changed"
         return (f"{title} by the depot", icon, "warning") if by_depot else (title, icon, level)
     title, icon, level = STATUS[BookingStatus(event.after)]
     if event.after == BookingStatus.CANCELLED and event.before == BookingStatus.HELD:

@@ -20,7 +20,6 @@ from depots.models import Organisation
 from depots.periods import Period
 
 Step = Callable[[Planned, datetime], Iterable[tuple[datetime, "Step"]]]
-CHARGING_STORIES = {Story.CHARGED, Story.CHANGED, Story.MOVED}
 # A booking whose slot was over this long ago, and that nobody has settled since, is brought to its end by the diary.
 LONG_OVER = timedelta(minutes=30)
 

@@ -32,13 +32,13 @@ def authorize(*, charger_id: int, token_uid: str, token_type: str = "", now: dat
 
 
 def ask(
-    charger: Charger, evse: Evse | None, token_uid: str, token_type: str, group: str = "", *, now: datetime
+    charger: Charger, evse: Evse | None, token_uid: str, token_type: str, *, now: datetime
 ) -> tuple[gate.Answer, list[str]]:
     """The gate's answer. When it fails the energy still has to be recorded, so that counts as yes, flagged."""
     try:
         with transaction.atomic():
             answer = gate.may_charge(
-                charger=charger, evse=evse, token_uid=token_uid, token_type=token_type, group=group, now=now
+                charger=charger, evse=evse, token_uid=token_uid, token_type=token_type, now=now
             )
     except DatabaseError:
         raise  # the whole message is tried again

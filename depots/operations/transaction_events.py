@@ -164,7 +164,6 @@ def _answer_to(
         session.evse,
         report.token_uid,
         report.token_type,
-        report.group,
         now=moment_of(report.at, now),
     )
     flag(session, asked)

@@ -102,7 +102,6 @@ class TransactionReport:
     evse_number: int | None = None
     token_uid: str | None = None
     token_type: str = ""
-    group: str = ""
     reservation_id: int | None = None
     is_charging: bool = False
     stop_reason: str = ""
