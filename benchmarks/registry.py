@@ -13,6 +13,7 @@ MODULES = {
     "board_queries": "board",
     "board_vs_bare": "board",
     "live_500": "live",
+    "page_weight": "page_weight",
     "fanout_300": "fanout",
     "fanout_dead": "fanout",
     "search_growth": "search",

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser.test_manager import Yard, opened, yard
+from tests.browser.weight import weight
 from tests.factories import make_user
 from tests.serving import BerthServer
 
@@ -16,19 +17,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 __all__ = ["opened", "yard"]
 
 MOST = 200_000
-
-
-def weight(page: Page, address: str) -> int:
-    """Bytes received for a page with everything it loads, headers included."""
-    received: list[float] = []
-    wire = page.context.new_cdp_session(page)
-    wire.send("Network.enable")
-    wire.send("Network.setCacheDisabled", {"cacheDisabled": True})
-    wire.on("Network.loadingFinished", lambda event: received.append(event["encodedDataLength"]))
-    page.goto(address)
-    page.wait_for_function("document.fonts.status === 'loaded' && document.readyState === 'complete'")
-    wire.detach()
-    return int(sum(received))
 
 
 def test_the_first_load_of_a_page_is_light(
