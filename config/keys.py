@@ -15,7 +15,7 @@ def key_of_checkout(var: Path) -> str:
     A key that stands in the source would open every checkout's sessions and stored secrets. Raises ImproperlyConfigured
     where it cannot be kept.
     """
-    path = postgres.Server(var).home / "secret_key"
+    path = postgres.EmbeddedServer(var).home / "secret_key"
     try:
         if not path.exists():
             _make(path)

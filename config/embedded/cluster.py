@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from config.embedded.account import Account, DatabaseUnavailable
-from config.embedded.programs import Programs
+from config.embedded.programs import PostgresPrograms
 
 MAJOR = 18
 PORT = 5432  # only part of the socket's file name
@@ -54,8 +54,8 @@ class Cluster:
         return Account.find()
 
     @cached_property
-    def programs(self) -> Programs:
-        return Programs(self.account, SYSTEM_STATE)
+    def programs(self) -> PostgresPrograms:
+        return PostgresPrograms(self.account, SYSTEM_STATE)
 
     @cached_property
     def home(self) -> Path:

@@ -38,7 +38,7 @@ __all__ = [
     "OWNER",
     "PORT",
     "DatabaseUnavailable",
-    "Server",
+    "EmbeddedServer",
     "leave_all",
     "settings",
     "use",
@@ -56,12 +56,12 @@ def settings(var: Path) -> dict[str, Any]:
         "NAME": DATABASE,
         "USER": OWNER,
         "PASSWORD": "",
-        "HOST": str(Server(var).sockets),
+        "HOST": str(EmbeddedServer(var).sockets),
         "PORT": str(PORT),
     }
 
 
-def use(var: Path, *, durable: bool = True) -> "Server":
+def use(var: Path, *, durable: bool = True) -> "EmbeddedServer":
     """The running server of this folder, started if it is down, kept at least until this process ends.
 
     Cheap when it runs: called before every connection, so that a server that was killed comes back.
@@ -72,7 +72,7 @@ def use(var: Path, *, durable: bool = True) -> "Server":
         with _use_lock:
             server = _used.get(var)
             if server is None or server.owner_pid != os.getpid():
-                server = Server(var, durable)
+                server = EmbeddedServer(var, durable)
                 server.join()
                 _used[var] = server
     if not server.is_running():
@@ -88,12 +88,12 @@ def leave_all() -> None:
     _used.clear()
 
 
-_used: dict[Path, "Server"] = {}
+_used: dict[Path, "EmbeddedServer"] = {}
 _use_lock = threading.Lock()
 
 
 @dataclass
-class Server(Cluster):
+class EmbeddedServer(Cluster):
     """The server of a cluster, as one of the processes that use it."""
 
     owner_pid: int = field(default_factory=os.getpid, init=False)

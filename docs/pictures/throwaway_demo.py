@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from config.embedded.postgres import Server
+from config.embedded.postgres import EmbeddedServer
 
 ROOT = Path(__file__).parents[2]
 READY = "Berth is ready"
@@ -45,7 +45,7 @@ class ThrowawayDemo:
             finally:
                 process.send_signal(signal.SIGTERM)
                 process.communicate(timeout=STOP_TIMEOUT_S)
-                shutil.rmtree(Server(var).home, ignore_errors=True)
+                shutil.rmtree(EmbeddedServer(var).home, ignore_errors=True)
 
 
 def _start(var: Path, http: str, ocpp: str) -> subprocess.Popen[str]:

@@ -26,7 +26,7 @@ def read_chargers(path: Path, url: str) -> list[SimulatedCharger]:
         rows = json.loads(path.read_text())["chargers"]
     except FileNotFoundError:
         raise UnreadableFile(
-            f"{path} does not exist. `manage.py load_demo` writes it; or name one charger with --identity."
+            f"{path} does not exist. `manage.py load_demo` writes one for the demo; or name one charger with --identity."
         ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise UnreadableFile(f"{path} is not a list of chargers: {error}") from None

@@ -38,4 +38,4 @@ def run(*command: str, var: Path) -> str:
 
 def _wheel_programs() -> Path:
     # The test's database is given by address, so the programs are looked for on the PATH.
-    return postgres.Server(settings.BERTH_VAR).programs.path("psql").parent
+    return postgres.EmbeddedServer(settings.BERTH_VAR).programs.path("psql").parent

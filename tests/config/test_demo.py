@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from config.embedded.postgres import Server
+from config.embedded.postgres import EmbeddedServer
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,7 +65,7 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
     yield demo
     demo.process.kill()
     demo.process.communicate()
-    server = Server(demo.var)
+    server = EmbeddedServer(demo.var)
     server.stop()
     shutil.rmtree(server.home, ignore_errors=True)
 
@@ -79,19 +79,21 @@ def test_the_demo_says_where_to_look_revives_what_is_killed_and_takes_everything
     first = demo.pid_of("serve")
     os.kill(first, signal.SIGKILL)
     eventually(lambda: demo.pid_of("serve") != first, within_s=2)
-    database = Server(demo.var).pid()
+    database = EmbeddedServer(demo.var).pid()
     assert database
     os.kill(database, signal.SIGKILL)
-    eventually(lambda: Server(demo.var).pid() not in {None, database} and demo.is_serving(), within_s=20)
+    eventually(
+        lambda: EmbeddedServer(demo.var).pid() not in {None, database} and demo.is_serving(), within_s=20
+    )
 
     demo.process.send_signal(signal.SIGTERM)
     demo.process.communicate(timeout=30)
     assert demo.process.returncode == 0
-    assert Server(demo.var).pid() is None
+    assert EmbeddedServer(demo.var).pid() is None
     assert not list((demo.var / "run").glob("*.pid"))
     assert not demo.is_serving()
 
-    (Server(demo.var).home / "secret_key").unlink()
+    (EmbeddedServer(demo.var).home / "secret_key").unlink()
     under_another_key = Demo(demo.var)
     printed = under_another_key.process.communicate(timeout=60)[0]
     assert under_another_key.process.returncode == 1

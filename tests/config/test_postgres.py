@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from config.embedded import postgres
-from config.embedded.postgres import DatabaseUnavailable, Server
+from config.embedded.postgres import DatabaseUnavailable, EmbeddedServer
 
 # A command that uses the server of the folder in its first argument until its standard input closes.
 COMMAND = """
@@ -53,13 +53,13 @@ class Using:
 def var(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path / "var"
     for folder in (tmp_path / "var", tmp_path / "other"):
-        server = Server(folder)
+        server = EmbeddedServer(folder)
         server.stop()
         shutil.rmtree(server.home, ignore_errors=True)
 
 
 def ask(var: Path, statement: str) -> object:
-    server = Server(var)
+    server = EmbeddedServer(var)
     with psycopg.connect(
         host=str(server.sockets), port=postgres.PORT, user=postgres.OWNER, dbname=postgres.DATABASE
     ) as connection:
@@ -77,21 +77,21 @@ def test_commands_started_together_share_one_server_which_ends_with_the_last(var
         command.end()
     assert ask(var, "SELECT 1") == (1,)
     commands[-1].end()
-    assert Server(var).pid() is None
-    assert not Server(var).sockets.exists()
+    assert EmbeddedServer(var).pid() is None
+    assert not EmbeddedServer(var).sockets.exists()
 
 
 def test_a_server_left_by_a_killed_command_is_reused_then_ended(var: Path) -> None:
     killed = Using(var)
     pid = killed.server_pid()
     killed.kill()
-    assert Server(var).pid() == pid
+    assert EmbeddedServer(var).pid() == pid
 
     next_command = Using(var)
     assert next_command.server_pid() == pid
 
     next_command.end()
-    assert Server(var).pid() is None
+    assert EmbeddedServer(var).pid() is None
 
 
 def test_what_was_committed_survives_a_kill_of_the_server(var: Path) -> None:
@@ -127,13 +127,13 @@ def test_the_pointer_file_names_the_private_data_directory(var: Path) -> None:
     data = Path((var / "database").read_text().strip())
 
     assert (data / "PG_VERSION").read_text().strip() == str(postgres.MAJOR)
-    for folder in (data, Server(var).sockets):
+    for folder in (data, EmbeddedServer(var).sockets):
         assert folder.stat().st_mode & 0o077 == 0
     command.end()
 
 
 def test_data_of_another_major_version_is_refused_by_name(var: Path) -> None:
-    server = Server(var)
+    server = EmbeddedServer(var)
     (server.home / "data-17").mkdir(parents=True)
 
     with pytest.raises(DatabaseUnavailable, match=r"PostgreSQL 17.*brings 18"):
@@ -141,7 +141,7 @@ def test_data_of_another_major_version_is_refused_by_name(var: Path) -> None:
 
 
 def test_a_socket_folder_of_somebody_else_is_refused(var: Path, tmp_path: Path) -> None:
-    server = Server(var, durable=False)
+    server = EmbeddedServer(var, durable=False)
     server.sockets.symlink_to(tmp_path)
 
     with pytest.raises(DatabaseUnavailable, match="is not ours"):
@@ -151,7 +151,7 @@ def test_a_socket_folder_of_somebody_else_is_refused(var: Path, tmp_path: Path) 
 
 
 def test_a_stale_process_id_is_not_mistaken_for_the_server(var: Path) -> None:
-    server = Server(var)
+    server = EmbeddedServer(var)
     server.data.mkdir(parents=True)
     (server.data / "postmaster.pid").write_text(f"{os.getpid()}\n" + "\n" * 6 + "ready\n")
 

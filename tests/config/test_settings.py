@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from config.embedded.postgres import Server
+from config.embedded.postgres import EmbeddedServer
 
 ROOT = Path(__file__).parents[2]
 INSTALLATION = {
@@ -109,7 +109,7 @@ def checkouts(tmp_path: Path) -> Iterator[list[Path]]:
     folders = [tmp_path / "a", tmp_path / "b"]
     yield folders
     for folder in folders:
-        shutil.rmtree(Server(folder).home, ignore_errors=True)
+        shutil.rmtree(EmbeddedServer(folder).home, ignore_errors=True)
 
 
 def test_a_checkout_makes_a_key_of_its_own_and_keeps_it_with_its_database(checkouts: list[Path]) -> None:
@@ -119,7 +119,7 @@ def test_a_checkout_makes_a_key_of_its_own_and_keeps_it_with_its_database(checko
 
     assert len(set(seen)) == 2
     assert all(len(key) >= 50 for key in seen)
-    assert (Server(one).home / "secret_key").stat().st_mode & 0o777 == 0o600
+    assert (EmbeddedServer(one).home / "secret_key").stat().st_mode & 0o777 == 0o600
     assert setting("SECRET_KEY", {"BERTH_VAR": str(one)}) == seen[0]
 
 

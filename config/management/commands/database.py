@@ -43,7 +43,7 @@ class Command(BaseCommand):
 
 def _path(program: str) -> Path:
     if settings.DATABASES["default"]["ENGINE"] == "config.embedded":
-        return postgres.Server(settings.BERTH_VAR).programs.path(program)
+        return postgres.EmbeddedServer(settings.BERTH_VAR).programs.path(program)
     found = shutil.which(program)
     if found is None:
         raise CommandError(f"{program} is missing. This mends it:  sudo apt-get install postgresql-client")

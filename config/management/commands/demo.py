@@ -136,7 +136,9 @@ def _refuse_another_key() -> None:
         DEMO_PASSWORDS["DEMO-1"], salt=charger.password_salt, hashed=charger.password_hash
     ):
         return
-    kept_in = " and ".join(sorted({str(settings.BERTH_VAR), str(postgres.Server(settings.BERTH_VAR).home)}))
+    kept_in = " and ".join(
+        sorted({str(settings.BERTH_VAR), str(postgres.EmbeddedServer(settings.BERTH_VAR).home)})
+    )
     raise CommandError(
         "The demo's data were made under another key. Set the BERTH_SECRET_KEY they were made with, or remove "
         f"{kept_in} for a fresh demo."
