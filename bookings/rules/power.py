@@ -6,13 +6,13 @@ The rule itself is `power_profile`'s. Promises are made under the depot's lock, 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from django.db import connection
 from django.db.models import Q, QuerySet
 
 from bookings.errors import PowerUnavailable
-from bookings.models import Booking, Occupancy
 from bookings.rules.power_profile import Fed, Floor, Limit, LimitProfile, Power, binding, leasts
 from depots.models import Depot, Evse
 from depots.periods import Period
@@ -66,14 +66,10 @@ class Supply:
         fed = {evse_id for limit in limits for evse_id in limit.feeds}
         if not fed:
             return cls([], [])
-        rows = Occupancy.objects.filter(evse_id__in=fed, span__overlap=span).exclude(
-            kind=Occupancy.Kind.CLOSURE
-        )
-        if without is not None:
-            rows = rows.exclude(holder=without)
-        if now is not None:
-            rows = rows.exclude(holder__in=Booking.objects.overdue_holds(now).values("pk"))
-        return cls(limits, [Floor(*row) for row in rows.values_list("evse_id", "span", "power_w")])
+        with connection.cursor() as cursor:
+            cursor.execute(_FLOORS, [list(fed), span.starts_at, span.ends_at, without, now])
+            rows = cursor.fetchall()
+        return cls(limits, [Floor(pk, _period(*ends), watts) for pk, *ends, watts in rows])
 
     def is_limited(self, evse: Evse | Bay) -> bool:
         return evse.pk in self._profiles
@@ -131,6 +127,21 @@ class Supply:
         profiles = self._profiles[evse.pk]
         lowest = min(profiles, key=lambda p: min(p.power(evse.pk, level).most_w for level in p.within(span)))
         return lowest.limit.name
+
+
+# Moments as seconds, for Django parses others one by one. A null `now` is later than no hold: then all of them count.
+_FLOORS = """
+    SELECT evse_id, extract(epoch FROM lower(span))::float8, extract(epoch FROM upper(span))::float8, power_w
+    FROM bookings_occupancy
+    WHERE evse_id = ANY (%s) AND span && tstzrange(%s, %s) AND kind <> 'closure' AND holder IS DISTINCT FROM %s
+      AND holder NOT IN (
+          SELECT id FROM bookings_booking WHERE status = 'held' AND held_until <= %s::timestamptz
+      )
+"""
+
+
+def _period(starts_at: float, ends_at: float) -> Period:
+    return Period(datetime.fromtimestamp(starts_at, UTC), datetime.fromtimestamp(ends_at, UTC))
 
 
 def promise(

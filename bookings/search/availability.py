@@ -135,26 +135,26 @@ def nearest_in(
     now: datetime,
 ) -> Period | None:
     """The same among free periods and limits that were read already."""
-    found: Period | None = None
-    for evse, gaps in free:
-        for gap in gaps:
-            if gap.duration >= wanted.duration and (
-                found is None or _apart(gap, wanted) < _off(found, wanted)
-            ):
-                spans = _promising(terms, evse, [gap], supply, wish_w, now)
-                closest = [c for span in spans if (c := _closest(terms, evse, span, wanted)) is not None]
-                found = min(filter(None, [found, *closest]), key=lambda c: _off(c, wanted), default=None)
-    return found
+    gaps = [(evse, gap) for evse, periods in free for gap in periods if gap.duration >= wanted.duration]
+    best: tuple[timedelta, int, Period] | None = None
+    # Of two that are as close the first counts, in whichever order they are looked at.
+    for apart, number, (evse, gap) in sorted(
+        ((_apart(gap, wanted), number, (evse, gap)) for number, (evse, gap) in enumerate(gaps)),
+        key=lambda candidate: candidate[:2],
+    ):
+        if best is not None and apart > best[0]:
+            break
+        for span in _promising(terms, evse, [gap], supply, wish_w, now):
+            if (found := _closest(terms, evse, span, wanted)) is not None:
+                one = (abs(found.starts_at - wanted.starts_at), number, found)
+                best = one if best is None else min(best, one)
+    return best[2] if best else None
 
 
 def _apart(gap: Period, wanted: Period) -> timedelta:
     """No start in a gap is closer to the wanted one."""
     latest = gap.ends_at - wanted.duration
     return max(gap.starts_at - wanted.starts_at, wanted.starts_at - latest, timedelta())
-
-
-def _off(found: Period, wanted: Period) -> timedelta:
-    return abs(found.starts_at - wanted.starts_at)
 
 
 class _Time:
