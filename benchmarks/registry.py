@@ -16,6 +16,7 @@ MODULES = {
     "page_weight": "page_weight",
     "fanout_300": "fanout",
     "fanout_dead": "fanout",
+    "finder_demo": "finder",
     "search_growth": "search",
     "search_vs_sql": "search",
     "connect_1000": "connect_1000",

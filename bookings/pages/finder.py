@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
 from django.urls import reverse
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from bookings.errors import SlotTaken
@@ -27,7 +28,7 @@ from depots.models import Depot, Evse
 from depots.periods import Period, spanning
 from depots.queries import is_online
 from depots.standards import PLUGS
-from depots.templatetags.berth import kilowatts, money
+from depots.templatetags.berth import icon, kilowatts, money
 
 # Refusals that another time would mend, and how far that was looked for.
 NO_NEAREST = {
@@ -66,11 +67,9 @@ class Row:
     evse_id: str
     is_free: bool
     is_hint: bool
-    state: RowState | None
+    state: SafeString
     trouble: str
-    power: str
-    plugs: str
-    bay: list[str]
+    facts: SafeString
     strip: SafeString
     price: str
     carried: SafeString
@@ -213,13 +212,9 @@ class _Rows:
             evse_id=str(evse.pk) if evse else "",
             is_free=offer.is_free,
             is_hint=offer.is_hint,
-            state=RowState(live, None, is_online(live.charger, now=self._search.now))
-            if live and live.charger
-            else None,
+            state=_state(live, self._search.now) if live and live.charger else SafeString(""),
             trouble=trouble.sentence(offer.trouble) if offer.is_free else "",
-            power=kilowatts(offer.power_w),
-            plugs=_plugs(evse) if evse else "",
-            bay=_bay(evse) if evse else [],
+            facts=_facts(offer.power_w, evse),
             strip=self._strips.of(offer),
             price=money(offer.quote.total, offer.quote.currency) if offer.quote else "",
             carried=self._carried(offer) if offer.is_free else SafeString(""),
@@ -258,17 +253,33 @@ def _without_nearest(offer: SlotOffer) -> str:
     return NO_NEAREST.get(offer.refusal.code, "")
 
 
-def _plugs(evse: Evse | Bay) -> str:
-    return ", ".join(sorted(PLUGS[name].label if name in PLUGS else name for name in evse.plugs))
+def _state(live: Evse, now: datetime) -> SafeString:
+    """What its charger says now, where the page's script finds it."""
+    state = RowState(live, None, live.charger is not None and is_online(live.charger, now=now))
+    return format_html(
+        ' <span class="offer-state" data-evse-state="{}"><span class="state state-{}">{}</span></span>',
+        live.pk, state.look, state.word,
+    )  # fmt: skip
 
 
-def _bay(evse: Evse | Bay) -> list[str]:
-    """What a driver wants to know of the bay."""
+def _facts(power_w: int, evse: Evse | Bay | None) -> SafeString:
+    """What is promised, the plugs, and what a driver wants to know of the bay."""
+    if evse is None:
+        return _listed(power_w, "", ())
+    plugs = ", ".join(sorted(PLUGS[name].label if name in PLUGS else name for name in evse.plugs))
     length = evse.max_vehicle_length_cm
-    features = [
+    bay = [
         (f"up to {length / 100:g} m" if length else "", bool(length)),
         ("drive-through", evse.drive_through),
         ("reefer outlet", evse.refrigeration_outlet),
         ("dangerous goods", evse.dangerous_goods_allowed),
     ]
-    return [words for words, applies in features if applies]
+    return _listed(power_w, plugs, tuple(words for words, applies in bay if applies))
+
+
+@lru_cache(maxsize=1000)
+def _listed(power_w: int, plugs: str, bay: tuple[str, ...]) -> SafeString:
+    """Bays are much alike: what is said of one is kept for the others."""
+    parts = [format_html("{}{}", icon("plug"), plugs)] if plugs else []
+    others = format_html_join("", ' · <span class="nowrap">{}</span>', [(part,) for part in [*parts, *bay]])
+    return format_html('<b class="nowrap">{}</b>{}', kilowatts(power_w), others)
