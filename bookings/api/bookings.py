@@ -35,28 +35,10 @@ def describe_booking(booking: Booking) -> dict[str, Any]:
 
     Deliveries are roaming's to add: bookings does not know partners.
     """
-    rows = Occupancy.objects.filter(holder=booking.pk, kind=Occupancy.Kind.BOOKING)
-    occupied = rows.first()
     return {
-        "id": booking.pk,
-        "ocpi_id": booking.ocpi_id or None,
-        "reference": booking.reference,
-        "request_id": booking.request_id,
-        "route": booking.route,
-        "status": booking.status,
-        "remote_status": booking.remote_status or None,
-        "enforcement": booking.enforcement,
-        "enforcement_why": booking.enforcement_why or None,
-        "interrupted": _interrupted(booking),
-        "reservation_id": booking.reservation_id,
-        "depot": booking.depot.code,
-        "option": booking.option.code,
-        "evse_uid": booking.evse.uid if booking.evse else None,
-        "vehicle": booking.vehicle.plate if booking.vehicle else booking.plate or None,
-        "fleet": booking.fleet.name,
-        "period": booking.period.as_json(),
-        "occupied": occupied.span.as_json() if occupied else None,
-        "promised_power_kw": booking.promised_power_w / 1000,
+        **_identity(booking),
+        **_state(booking),
+        **_place(booking),
         "tokens": [_token(token) for token in booking.tokens.all()],
         "terms": booking.terms_json,
         "quote": booking.quote or None,
@@ -65,6 +47,42 @@ def describe_booking(booking: Booking) -> dict[str, Any]:
         "version": booking.version,
         "requests": [_request(request) for request in booking.requests.all()],
         "events": [_event(event) for event in booking.events.all()],
+    }
+
+
+def _identity(booking: Booking) -> dict[str, Any]:
+    return {
+        "id": booking.pk,
+        "ocpi_id": booking.ocpi_id or None,
+        "reference": booking.reference,
+        "request_id": booking.request_id,
+        "route": booking.route,
+    }
+
+
+def _state(booking: Booking) -> dict[str, Any]:
+    return {
+        "status": booking.status,
+        "remote_status": booking.remote_status or None,
+        "enforcement": booking.enforcement,
+        "enforcement_why": booking.enforcement_why or None,
+        "interrupted": _interrupted(booking),
+        "reservation_id": booking.reservation_id,
+    }
+
+
+def _place(booking: Booking) -> dict[str, Any]:
+    rows = Occupancy.objects.filter(holder=booking.pk, kind=Occupancy.Kind.BOOKING)
+    occupied = rows.first()
+    return {
+        "depot": booking.depot.code,
+        "option": booking.option.code,
+        "evse_uid": booking.evse.uid if booking.evse else None,
+        "vehicle": booking.vehicle.plate if booking.vehicle else booking.plate or None,
+        "fleet": booking.fleet.name,
+        "period": booking.period.as_json(),
+        "occupied": occupied.span.as_json() if occupied else None,
+        "promised_power_kw": booking.promised_power_w / 1000,
     }
 
 

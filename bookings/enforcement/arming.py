@@ -195,29 +195,17 @@ def _arm_batch(booking_ids: Collection[int], now: datetime) -> int:
 
 
 def _arm(booking: Booking, now: datetime) -> None:
+    """Send the reservation, or say why that is no use now. What has an answer to wait for is looked at again later."""
     charger = charger_of(booking)
     if charger is None:
         return
     disarm_later(booking, now=now)
-    booking.armed_evse = booking.evse
     if why := _unable(charger):
-        booking.armed_evse = None
-        if is_bay_taken(booking):
-            set_state(
-                booking,
-                Enforcement.AT_RISK,
-                why="occupied",
-                retry_at=now + RETRY,
-                now=now,
-                fields=("armed_evse",),
-            )
-            return
-        set_state(booking, Enforcement.SOFT, why=why, now=now, fields=("armed_evse",))
+        _guard_by_gate(booking, why, now)
         return
+    booking.armed_evse = booking.evse
     if not is_online(charger, now=now):
-        set_state(
-            booking, Enforcement.AT_RISK, why="offline", retry_at=now + RETRY, now=now, fields=("armed_evse",)
-        )
+        _put_at_risk(booking, "offline", now)
         return
     depots.queue_command(
         charger=charger,
@@ -227,19 +215,32 @@ def _arm(booking: Booking, now: datetime) -> None:
         not_after=booking.no_show_at(),
         now=now,
     )
+    _await_answer(booking, now)
+
+
+def _guard_by_gate(booking: Booking, why: str, now: datetime) -> None:
+    """A charger that keeps no reservation leaves the slot to the gate, once whoever stands there has gone."""
+    booking.armed_evse = None
+    if is_bay_taken(booking):
+        _put_at_risk(booking, "occupied", now)
+    else:
+        set_state(booking, Enforcement.SOFT, why=why, now=now, fields=("armed_evse",))
+
+
+def _await_answer(booking: Booking, now: datetime) -> None:
+    """What is armed stays armed while it is asked for again, what is at risk stays so until the charger has it."""
     if booking.enforcement == Enforcement.ARMED:
         booking.next_try_at = None
         booking.save(update_fields=["armed_evse", "next_try_at"])
-        return
-    keeps_why = booking.enforcement == Enforcement.AT_RISK
-    set_state(
-        booking,
-        Enforcement.AT_RISK if keeps_why else Enforcement.DUE,
-        why=booking.enforcement_why if keeps_why else "",
-        retry_at=now + RETRY,
-        now=now,
-        fields=("armed_evse",),
-    )
+    elif booking.enforcement == Enforcement.AT_RISK:
+        _put_at_risk(booking, booking.enforcement_why, now)
+    else:
+        set_state(booking, Enforcement.DUE, retry_at=now + RETRY, now=now, fields=("armed_evse",))
+
+
+def _put_at_risk(booking: Booking, why: str, now: datetime) -> None:
+    retry_at, fields = now + RETRY, ("armed_evse",)
+    set_state(booking, Enforcement.AT_RISK, why=why, retry_at=retry_at, now=now, fields=fields)
 
 
 def _unable(charger: Charger) -> str:

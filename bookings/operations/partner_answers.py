@@ -81,31 +81,30 @@ def _take_facts(booking: Booking, state: RemoteState) -> tuple[list[str], dict[s
     """Set what differs; the columns to save, and what of it a dispatcher should see."""
     fields: list[str] = []
     shown: dict[str, Any] = {}
-    if state.remote_id and state.remote_id != booking.remote_id:
-        booking.remote_id = state.remote_id
-        fields.append("remote_id")
-    if state.remote_status and state.remote_status != booking.remote_status:
-        booking.remote_status = state.remote_status
-        fields.append("remote_status")
+    told = {
+        "remote_id": state.remote_id, "remote_status": state.remote_status, "promised_power_w": state.power_w,
+    }  # fmt: skip
+    for column, value in told.items():
+        if value and value != getattr(booking, column):
+            setattr(booking, column, value)
+            fields.append(column)
     if state.period is not None and state.period.in_utc() != booking.period.in_utc():
         shown["period"] = state.period.as_json()
         booking.period = state.period
         fields += ["starts_at", "ends_at"]
-    if state.evse_uid is not None:
-        evse = (
-            Evse.objects.filter(depot=booking.depot_id, uid__iexact=state.evse_uid).first()
-            if state.evse_uid
-            else None
-        )
-        if evse is not None and evse.pk != booking.evse_id:
-            if booking.evse_id is not None:  # the first one is what was asked for, not a change of it
-                shown["evse"] = evse.uid
-            booking.evse = evse
-            fields.append("evse")
-    if state.power_w and state.power_w != booking.promised_power_w:
-        booking.promised_power_w = state.power_w
-        fields.append("promised_power_w")
+    evse = _evse_told(booking, state)
+    if evse is not None and evse.pk != booking.evse_id:
+        if booking.evse_id is not None:  # the first one is what was asked for, not a change of it
+            shown["evse"] = evse.uid
+        booking.evse = evse
+        fields.append("evse")
     return fields, shown
+
+
+def _evse_told(booking: Booking, state: RemoteState) -> Evse | None:
+    if not state.evse_uid:
+        return None
+    return Evse.objects.filter(depot=booking.depot_id, uid__iexact=state.evse_uid).first()
 
 
 def _take_status(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from django import forms
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.urls import reverse
@@ -172,43 +174,54 @@ def _panel(
     cancel_form: CancellationForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
+    """Everything about a booking, with the forms for what may be done with it; one that was sent stands as it was."""
     found = access.booking(request.user, found.pk) if status != 200 else found
-    zone, now = found.depot.zone, timezone.now()
-    can_manage = found.depot.operator_id in access.operators_decided_for(request.user)
-    asked = found.pending_request
-    may_change = can_manage and permissions.can_change(found, by=Booking.Side.DEPOT, now=now)
-    can_end = may_change and found.status == BookingStatus.CHARGING
-    can_move = may_change and not can_end and found.ends_at > now
-    can_cancel = can_manage and permissions.can_cancel(found, by=Booking.Side.DEPOT, now=now)
-    return respond(
-        request,
-        "bookings/board/booking",
-        {
-            "booking": found,
-            "now": now,
-            "is_broken_off": found.is_interrupted and found.status == BookingStatus.COMPLETED,
-            "starts_at": found.starts_at.astimezone(zone),
-            "ends_at": found.ends_at.astimezone(zone),
-            "duration": found.ends_at - found.starts_at,
-            "tokens": list(found.tokens.all()),
-            "step": found.terms.slot_step_min,
-            "back_url": _board_url(found),
-            "asked": asked,
-            "asked_period": _asked(asked, found),
-            "decision_form": DecisionForm() if asked and can_manage and asked.kind != "cancel" else None,
-            "move_form": (move_form or MoveForm(booking=found, evses=evses_of(found.depot)))
-            if can_move
-            else None,
-            "asks_power": asks_power,
-            "next_bay": _next_bay(found, now),
-            "end_form": (end_form or EndForm(booking=found)) if can_end else None,
-            "cancel_form": (cancel_form or CancellationForm()) if can_cancel else None,
-            "entries": history.moments(
-                found, organisation_ids=access.operators_seen(request.user), is_fleet=False
-            ),
-        },
-        status,
-    )
+    now = timezone.now()
+    sent = {"move_form": move_form, "end_form": end_form, "cancel_form": cancel_form}
+    context = {
+        **_facts(found, now),
+        **(_forms(found, sent, now) if found.depot.operator_id in access.operators_decided_for(request.user) else {}),
+        "asks_power": asks_power,
+        "next_bay": _next_bay(found, now),
+        "entries": history.moments(
+            found, organisation_ids=access.operators_seen(request.user), is_fleet=False
+        ),
+    }  # fmt: skip
+    return respond(request, "bookings/board/booking", context, status)
+
+
+def _facts(found: Booking, now: datetime) -> dict[str, Any]:
+    zone, asked = found.depot.zone, found.pending_request
+    return {
+        "booking": found,
+        "now": now,
+        "is_broken_off": found.is_interrupted and found.status == BookingStatus.COMPLETED,
+        "starts_at": found.starts_at.astimezone(zone),
+        "ends_at": found.ends_at.astimezone(zone),
+        "duration": found.ends_at - found.starts_at,
+        "tokens": list(found.tokens.all()),
+        "step": found.terms.slot_step_min,
+        "back_url": _board_url(found),
+        "asked": asked,
+        "asked_period": _asked(asked, found),
+    }
+
+
+def _forms(found: Booking, sent: Mapping[str, forms.Form | None], now: datetime) -> dict[str, Any]:
+    """What who runs the depot may do; a form that was sent before a new one."""
+    asked, by = found.pending_request, Booking.Side.DEPOT
+    may_change = permissions.can_change(found, by=by, now=now)
+    may_end = may_change and found.status == BookingStatus.CHARGING
+    may_move = may_change and not may_end and found.ends_at > now
+    may_cancel = permissions.can_cancel(found, by=by, now=now)
+    return {
+        "decision_form": DecisionForm() if asked and asked.kind != BookingRequest.Kind.CANCEL else None,
+        "move_form": (sent["move_form"] or MoveForm(booking=found, evses=evses_of(found.depot)))
+        if may_move
+        else None,
+        "end_form": (sent["end_form"] or EndForm(booking=found)) if may_end else None,
+        "cancel_form": (sent["cancel_form"] or CancellationForm()) if may_cancel else None,
+    }
 
 
 def _next_bay(found: Booking, now: datetime) -> dict[str, Any] | None:
