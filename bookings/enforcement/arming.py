@@ -98,6 +98,8 @@ def disarm(booking: Booking, *, now: datetime) -> None:
 def disarm_later(booking: Booking, *, now: datetime) -> None:
     """Disarm what is armed behind a booking on the same EVSE: a charger keeps one reservation, and the earlier truck
     comes first. The EVSE is locked."""
+    if booking.starts_at > now + LONGEST_LEAD:
+        return  # nothing that starts later still can be armed yet
     behind = Booking.objects.filter(armed_evse=booking.evse_id, starts_at__gt=booking.starts_at).exclude(
         pk=booking.pk
     )
