@@ -10,6 +10,8 @@ MODULES = {
     "ocpi_post_vs_bare": "ocpi_post",
     "pages_10000": "ocpi_pages",
     "booking_statements": "booking_statements",
+    "booking_race": "booking_race",
+    "booking_growth": "booking_growth",
     "board_queries": "board",
     "board_vs_bare": "board",
     "live_500": "live",

@@ -52,7 +52,7 @@ def _start(work: Callable[[], Any], ready: Barrier) -> tuple[Any, Connection]:
 
 def _run(work: Callable[[], Any], ready: Barrier, pipe: Connection) -> None:
     # The parent's pool and its threads did not come along; a child needs one plain connection.
-    settings = connections.settings["default"]  # type: ignore[attr-defined]
+    settings = connections.settings["default"]
     settings["OPTIONS"] = {
         name: value for name, value in settings.get("OPTIONS", {}).items() if name != "pool"
     }
