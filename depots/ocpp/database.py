@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar, cast
 from weakref import WeakValueDictionary
 
+import stamina
 from django.db import IntegrityError, close_old_connections
 
 from depots.ocpp.batches import TOGETHER, UNAVAILABLE, Batches
-
-logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,6 +24,15 @@ THREADS = 6
 THREADS_OF_ONE_DEPOT = 4
 # What is written together waits for no lock, so two of them are enough.
 BATCH_THREADS = 2
+
+
+# Whoever lost a clash finds what the other has written.
+_AGAIN_AFTER_A_CLASH = stamina.RetryingCaller(attempts=3, wait_initial=0, wait_max=0, wait_jitter=0).on(
+    IntegrityError
+)
+_UNTIL_IT_IS_BACK = stamina.RetryingCaller(
+    attempts=None, timeout=PATIENCE_S, wait_initial=0.05, wait_max=1, wait_jitter=0.05
+).on(UNAVAILABLE)
 
 
 class Database:
@@ -103,21 +109,12 @@ class DepotDatabase:
 
 
 def _persistently(operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    give_up_at = time.monotonic() + PATIENCE_S
-    pause_s, clashes = 0.05, 0
-    while True:
+    @wraps(operation)
+    def once() -> T:
+        close_old_connections()
         try:
-            close_old_connections()
             return operation(*args, **kwargs)
-        except IntegrityError:
-            clashes += 1
-            if clashes > 2:
-                raise
-        except UNAVAILABLE:
-            if time.monotonic() > give_up_at:
-                raise
-            logger.warning("The database did not do %s, trying again", operation.__name__, exc_info=True)
-            time.sleep(pause_s)
-            pause_s = min(pause_s * 2, 1)
         finally:
             close_old_connections()
+
+    return _UNTIL_IT_IS_BACK(_AGAIN_AFTER_A_CLASH, once)

@@ -270,7 +270,10 @@ class Gateway:
 
 
 async def _forever(loop: Callable[[], Awaitable[None]]) -> None:
-    """Start a loop again when it fails: the database may be restarting."""
+    """Start a loop again when it fails: the database may be restarting.
+
+    Not stamina, which counts the tries up to a success: a loop has none, it only lasts.
+    """
     pause_s = 0.1
     while True:
         try:
