@@ -22,21 +22,26 @@ def connected(bed: Bed, protocol: str) -> ScriptedCharger:
     return charger
 
 
+# What the gateway asks a charger that has just come.
+QUESTIONS = {"GetConfiguration", "GetVariables"}
+
+
 def reply_to(charger: ScriptedCharger, frame: str | bytes) -> list:
-    """The next answer that comes back; the gateway may ask something of its own in between, and is answered."""
+    """The next answer that comes back; the gateway may ask something of its own in between."""
     before = len(charger.sim.frames)
     charger.send(frame)
-    return eventually(lambda: next(_answers(charger.sim.frames[before:], frame), None))
+    return eventually(lambda: next(_answers(charger.sim.frames[before:]), None))
 
 
-def _answers(frames: list[str], sent: str | bytes) -> Iterator[list]:
-    asked_by_gateway = set()
+def _answers(frames: list[str]) -> Iterator[list]:
+    """Without the charger's own answers to what it was asked: frames of both directions are there."""
+    asked = set()
     for frame in frames:
         with suppress(ValueError):
             message = json.loads(frame)
-            if message[0] == 2 and frame != sent:
-                asked_by_gateway.add(message[1])
-            elif message[0] in {3, 4} and message[1] not in asked_by_gateway:
+            if message[0] == 2 and message[2] in QUESTIONS:
+                asked.add(message[1])
+            elif message[0] in {3, 4} and message[1] not in asked:
                 yield message
 
 
