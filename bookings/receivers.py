@@ -33,8 +33,9 @@ def on_charger_connected(charger: Charger, at: datetime, is_idle: bool = False, 
 
 
 @receiver(depots.charger_disconnected)
-def on_charger_disconnected(charger: Charger, at: datetime, **_: Any) -> None:
-    enforcement.charger_disconnected(charger, now=at)
+def on_charger_disconnected(charger: Charger, at: datetime, is_idle: bool = False, **_: Any) -> None:
+    if not is_idle:
+        enforcement.charger_disconnected(charger, now=at)
 
 
 @receiver(depots.evse_status_changed)

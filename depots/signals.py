@@ -7,11 +7,11 @@ Every signal carries `at`, the moment it was learnt.
 from django.dispatch import Signal
 
 # charger: Charger, rebooted, is_idle, at. The socket is open (again), and what it holds is unknown; `rebooted` says it came
-# with a boot. `is_idle`: no booking waits for it, and it is told of once more in idle_chargers_connected.
+# with a boot. `is_idle`: no booking waits for it, and it is told of once more in idle_chargers_changed.
 charger_connected = Signal()
-# chargers: list[Charger], at. Those that came in the same moment: who needs a statement for each sends one for all.
-idle_chargers_connected = Signal()
-# charger: Charger, at
+# chargers: list[Charger], at. Those that came or went in the same moment: who needs a statement for each sends one for all.
+idle_chargers_changed = Signal()
+# charger: Charger, is_idle, at
 charger_disconnected = Signal()
 # evse: Evse, before: Evse.Status, after: Evse.Status, is_idle, at. `is_idle` as above, with idle_evses_changed.
 evse_status_changed = Signal()

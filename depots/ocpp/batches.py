@@ -29,6 +29,7 @@ UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeout)
 TOGETHER: Mapping[Callable[..., Any], tuple[SetWise, str]] = {
     credentials.find_known: (credentials.find_all_known, "identity"),
     operations.open_connection: (operations.open_connections, "charger_id"),
+    operations.close_connection: (operations.close_connections, "charger_id"),
     operations.record_boot: (operations.record_boots, "charger_id"),
     operations.report_status: (operations.report_statuses, "charger_id"),
     operations.reconcile: (operations.reconcile_idle, "charger_id"),

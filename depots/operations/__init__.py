@@ -1,6 +1,7 @@
 """What is asked of chargers and what they report, each one transaction. The gateway calls most of it."""
 
 from depots.operations.arrivals import (
+    close_connections,
     open_connections,
     reconcile_idle,
     record_all_capabilities,
@@ -56,6 +57,7 @@ __all__ = [
     "add_readings",
     "authorize",
     "close_connection",
+    "close_connections",
     "due_chargers",
     "end_silent_session",
     "forget_old_messages",

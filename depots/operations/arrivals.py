@@ -23,7 +23,13 @@ from depots.operations.charger_state import QUEUED_AFTER, is_older, tell_status
 from depots.operations.clock_correction import corrected
 from depots.operations.commands import CHANNEL
 from depots.queries import LONGEST_RESERVATION
-from depots.signals import charger_connected, command_settled, idle_chargers_connected, idle_evses_changed
+from depots.signals import (
+    charger_connected,
+    charger_disconnected,
+    command_settled,
+    idle_chargers_changed,
+    idle_evses_changed,
+)
 
 # The keyword arguments of one call of the operation for one charger.
 Call = Mapping[str, Any]
@@ -145,12 +151,7 @@ def reconcile_idle(calls: Sequence[Call]) -> dict[int, None]:
     by_charger = {call["charger_id"]: call for call in calls}
     now = _latest(calls)
     with transaction.atomic():
-        all_evses = Evse.objects.filter(charger__in=by_charger).order_by().values_list("pk", "charger_id")
-        idle = {evse.pk for evse in _lock_idle_evses(Q(charger__in=by_charger), now=now)}
-        busy = {charger_id for evse_id, charger_id in all_evses if evse_id not in idle}
-        chargers = _lock_held([call for call in calls if call["charger_id"] not in busy])
-        with_commands = _with_commands(chargers, now)
-        chargers = [charger for charger in chargers if charger.pk not in with_commands]
+        chargers = _lock_idle_chargers(calls, now=now)
         _ask_capabilities(
             [c for c in chargers if by_charger[c.pk]["rebooted"] or "asked_at" not in c.told], now
         )
@@ -158,7 +159,22 @@ def reconcile_idle(calls: Sequence[Call]) -> dict[int, None]:
             rebooted, at = by_charger[charger.pk]["rebooted"], by_charger[charger.pk]["now"]
             charger_connected.send(sender=Charger, charger=charger, rebooted=rebooted, is_idle=True, at=at)
         if chargers:
-            idle_chargers_connected.send(sender=Charger, chargers=chargers, at=now)
+            idle_chargers_changed.send(sender=Charger, chargers=chargers, at=now)
+    return dict.fromkeys(charger.pk for charger in chargers)
+
+
+def close_connections(calls: Sequence[Call]) -> dict[int, None]:
+    """Beside `close_connection`, for chargers that hold nothing of ours: nobody is called at risk for them."""
+    now = _latest(calls)
+    with transaction.atomic():
+        chargers = _lock_idle_chargers(calls, now=now)
+        leases = Charger.objects.filter(pk__in=[charger.pk for charger in chargers])
+        leases.update(lease_holder="", lease_until=now)
+        for charger in chargers:
+            charger.lease_holder, charger.lease_until = "", now
+            charger_disconnected.send(sender=Charger, charger=charger, is_idle=True, at=now)
+        if chargers:
+            idle_chargers_changed.send(sender=Charger, chargers=chargers, at=now)
     return dict.fromkeys(charger.pk for charger in chargers)
 
 
@@ -233,6 +249,17 @@ def _lock_idle_evses(where: Q, *, now: datetime) -> list[Evse]:
     )  # fmt: skip
     awaited = gate.awaited_evses([evse.pk for evse in free], now=now)
     return [evse for evse in free if evse.pk not in awaited]
+
+
+def _lock_idle_chargers(calls: Sequence[Call], *, now: datetime) -> list[Charger]:
+    """The chargers that hold nothing and are awaited by nobody, where the caller has the lease; with their EVSEs."""
+    of_callers = Q(charger__in=[call["charger_id"] for call in calls])
+    idle = {evse.pk for evse in _lock_idle_evses(of_callers, now=now)}
+    all_evses = Evse.objects.filter(of_callers).order_by().values_list("pk", "charger_id")
+    busy = {charger_id for evse_id, charger_id in all_evses if evse_id not in idle}
+    chargers = _lock_held([call for call in calls if call["charger_id"] not in busy])
+    with_commands = _with_commands(chargers, now)
+    return [charger for charger in chargers if charger.pk not in with_commands]
 
 
 def _in_session(evses: Iterable[Evse]) -> set[int | None]:

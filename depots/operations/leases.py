@@ -144,4 +144,4 @@ def _disconnect(charger: Charger, now: datetime) -> None:
     lose_sent_commands(charger=charger, now=now)
     charger.lease_holder, charger.lease_until = "", now
     charger.save(update_fields=["lease_holder", "lease_until"])
-    charger_disconnected.send(sender=Charger, charger=charger, at=now)
+    charger_disconnected.send(sender=Charger, charger=charger, is_idle=False, at=now)

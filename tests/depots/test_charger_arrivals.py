@@ -14,7 +14,7 @@ from bookings.gate import awaited_evses
 from bookings.models import Booking
 from depots import operations
 from depots.models import Charger, ChargerCommand, Evse
-from depots.signals import charger_connected, evse_status_changed, idle_evses_changed
+from depots.signals import charger_connected, charger_disconnected, evse_status_changed, idle_evses_changed
 from tests.bookings.test_enforcement import armed, book, evse_online, start
 from tests.factories import NOW, at, make_charger, make_evse
 from tests.scenarios.test_ocpp_leases import somebody_locks
@@ -155,6 +155,34 @@ def test_idle_chargers_are_asked_what_they_can_do_and_told_of():
     assert sorted(asked.values_list("charger_id", flat=True)) == ids
 
 
+def close(*chargers: Charger) -> dict[int, None]:
+    return operations.close_connections(
+        [{"charger_id": c.pk, "holder": "here", "now": NOW} for c in chargers]
+    )
+
+
+def test_leases_that_end_together_are_as_if_ended_alone_and_told_of():
+    one, *many = (charger_as_known(lease_holder="here", lease_until=NOW + LEASE) for _ in range(4))
+    taken = charger_as_known(lease_holder="elsewhere")
+    told: list[int] = []
+
+    def hear(charger: Charger, **_: Any) -> None:
+        told.append(charger.pk)
+
+    charger_disconnected.connect(hear)
+    try:
+        operations.close_connection(charger_id=one.pk, holder="here", now=NOW)
+        done = close(*many, taken)
+    finally:
+        charger_disconnected.disconnect(hear)
+
+    ids = [charger.pk for charger in many]
+    assert list(done) == ids
+    assert told == [one.pk, *ids]
+    assert [facts_of(each) for each in many] == [facts_of(one)] * 3
+    assert Charger.objects.get(pk=taken.pk).lease_holder == "elsewhere"
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -167,6 +195,7 @@ def test_a_charger_that_may_hold_something_is_left_to_its_own_operation(command)
     busy.commands.create(created_at=NOW, payload={"evse": 1}, **command)
 
     assert set(reconcile(busy, idle)) == {idle.pk}
+    assert set(close(busy, idle)) == {idle.pk}
 
 
 def test_commands_are_taken_together_where_they_are_the_question_what_a_charger_can_do():
@@ -223,7 +252,9 @@ def test_an_evse_that_somebody_has_locked_holds_up_no_other():
         assert set(report(locked, free)) == {free.pk}
 
 
-@pytest.mark.parametrize(("write", "count"), [(open_all, 1), (boot_all, 1), (report, 5), (reconcile, 9)])
+@pytest.mark.parametrize(
+    ("write", "count"), [(open_all, 1), (boot_all, 1), (report, 5), (reconcile, 9), (close, 7)]
+)
 def test_forty_chargers_cost_as_many_statements_as_one(write: Callable[..., dict[int, Any]], count: int):
     chargers = [charger_as_known(lease_holder="here") for _ in range(40)]
 

@@ -19,7 +19,7 @@ from depots.signals import (
     charger_connected,
     charger_disconnected,
     evse_status_changed,
-    idle_chargers_connected,
+    idle_chargers_changed,
     idle_evses_changed,
 )
 
@@ -55,7 +55,7 @@ def tell_of_evses(evses: list[Evse], **_: Any) -> None:
     publish_all(("evse", evse.pk, evse_audiences(evse.depot_id)) for evse in evses)
 
 
-@receiver(idle_chargers_connected)
+@receiver(idle_chargers_changed)
 def tell_of_chargers(chargers: list[Charger], **_: Any) -> None:
     publish_all(("charger", charger.pk, evse_audiences(charger.depot_id)) for charger in chargers)
 
