@@ -14,11 +14,11 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
-import psycopg
 import structlog
-from django.db import connection, connections
+from django.db import connections
 from django.utils import timezone
 
+from depots.listening import listen
 from roaming import message_log
 from roaming.models import Delivery
 from roaming.ocpi.client import BOOKING_TIMEOUT_S, CallFailed, Exchange, Http, Refused, Unreachable
@@ -62,7 +62,9 @@ class _Loop:
         self._tidied_at: datetime | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
-        listening = asyncio.create_task(self._listen())
+        wake = self._wake.set
+        # Until it listens, and when it does not, the clock makes it look.
+        listening = asyncio.create_task(listen(WAKE_CHANNEL, on_notice=lambda _: wake(), on_listening=wake))
         stopping = asyncio.create_task(stop.wait())
         stopping.add_done_callback(lambda _: self._wake.set())
         try:
@@ -235,17 +237,6 @@ class _Loop:
     async def _reading(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await _in(self._reading_threads, partial(work, *args, **kwargs))
 
-    async def _listen(self) -> None:
-        """Hear of what becomes due at once. A lost connection is made again; until then the clock does."""
-        while True:
-            with suppress(psycopg.Error, OSError):
-                parameters = await self._in_thread(_connection_parameters)
-                async with await psycopg.AsyncConnection.connect(**parameters, autocommit=True) as listener:
-                    await listener.execute(f"LISTEN {WAKE_CHANNEL}")
-                    async for _ in listener.notifies():
-                        self._wake.set()
-            await asyncio.sleep(self.poll_s)
-
 
 async def _in(threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
     def run() -> T:
@@ -255,11 +246,3 @@ async def _in(threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
             connections.close_all()
 
     return await asyncio.get_running_loop().run_in_executor(threads, run)
-
-
-def _connection_parameters() -> dict[str, Any]:
-    """A connection of our own, outside Django's pool, for as long as we listen."""
-    parameters = connection.get_connection_params()
-    for own in ("cursor_factory", "context", "prepare_threshold", "pool"):
-        parameters.pop(own, None)
-    return {**parameters, "application_name": "berth sender"}

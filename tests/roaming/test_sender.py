@@ -475,7 +475,7 @@ def is_listening() -> bool:
     from django.db import connection
 
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE query = 'LISTEN deliveries'")
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%deliveries%'")
         return bool(cursor.fetchone()[0])
 
 
