@@ -122,6 +122,7 @@ class Network:
 
     def book(self, option: BookingOption, partner: Partner | None = None) -> None:
         from bookings import operations
+        from bookings.operations.request_log import ReceivedMessage
         from depots.periods import Period
         from tests.factories import DISPATCHER
 
@@ -132,7 +133,7 @@ class Network:
         if partner is not None:
             role = partner.roles[0]
             party = role["country_code"], role["party_id"]
-            asked = {"fleet": partner.organisation, "party": party, "received": {}}
+            asked = {"fleet": partner.organisation, "party": party, "message": ReceivedMessage({})}
         wish = operations.SlotRequest(
             option=option, period=Period(start, start + timedelta(hours=1)), **asked
         )
