@@ -94,7 +94,7 @@ class Outcome:
 
 
 def post_ask(partner: Partner, ask: Ask, *, operator: Organisation | None = None, now: datetime) -> Outcome:
-    """Carry out a partner's message, once however often and however concurrently it comes (ocpi.md §3.6).
+    """Carry out a partner's message, once however often and however concurrently it comes.
 
     A refusal by a rule of ours is a DECLINED ask in the booking. Raises AskError, with nothing changed.
     """

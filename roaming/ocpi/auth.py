@@ -1,4 +1,7 @@
-"""Who calls: the token of a request, the partner behind it, the parties it speaks for and to (ocpi.md §2.1, §2.6)."""
+"""Who calls: the token of a request, the partner behind it, the parties it speaks for and to.
+
+OCPI 2.3.0 transport_and_format, Authorization header and Message routing.
+"""
 
 from __future__ import annotations
 

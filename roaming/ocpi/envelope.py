@@ -1,4 +1,5 @@
-"""The envelope around every answer, its codes, and what each error becomes in it (ocpi.md §2.2, §2.3)."""
+"""The envelope around every answer, its codes, and what each error becomes in it (OCPI 2.3.0 transport_and_format, Response
+format, and status_codes)."""
 
 from __future__ import annotations
 

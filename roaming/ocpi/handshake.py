@@ -1,4 +1,5 @@
-"""The conversation by which two platforms agree: versions, version details, credentials (ocpi.md §1.4)."""
+"""The conversation by which two platforms agree: versions, version details, credentials (OCPI 2.3.0 credentials,
+Registration)."""
 
 from __future__ import annotations
 

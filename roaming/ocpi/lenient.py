@@ -1,4 +1,4 @@
-"""Reading a partner's object although a part of it is broken (ocpi.md §7, row 29; decision 40).
+"""Reading a partner's object although a part of it is broken (docs/decisions/0040).
 
 A part that its owner can do without (an optional field, an item of a list) is left out and noted, never the whole
 object. Only what is required all the way up makes an object unreadable. Nothing is put in its place.

@@ -1,4 +1,5 @@
-"""Lists in pages: `date_from` inclusive, `date_to` exclusive, `offset`, `limit`; oldest first (ocpi.md §2.4)."""
+"""Lists in pages: `date_from` inclusive, `date_to` exclusive, `offset`, `limit`; oldest first (OCPI 2.3.0
+transport_and_format, Pagination)."""
 
 from __future__ import annotations
 

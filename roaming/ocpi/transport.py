@@ -113,7 +113,7 @@ def _message_id(request: HttpRequest, name: str) -> str:
 
 
 def _route(request: HttpRequest, response: HttpResponse) -> None:
-    """From and to change places (ocpi.md §2.6)."""
+    """From and to change places (OCPI 2.3.0 transport_and_format, Message routing)."""
     caller: Caller | None = getattr(request, "caller", None)
     if caller is None or _UNROUTED.match(request.path_info):
         return

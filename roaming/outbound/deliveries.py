@@ -1,4 +1,4 @@
-"""What a partner has not got yet: taken under a lease, sent as it is now, and settled (design.md, truth 6).
+"""What a partner has not got yet: taken under a lease, sent as it is now, and settled (docs/decisions/0006).
 
 A `Delivery` row is a standing wish, not a message. It is due when `next_try_at` has come; a worker that takes it holds
 it for LEASE, after which it is anybody's again, so a killed worker delays an object and loses nothing.
@@ -26,7 +26,7 @@ from roaming.ocpi.client import CallFailed, Peer, Refused, Written
 LEASE = timedelta(seconds=30)
 # What must be left of a lease when a call begins: its limits of time, and a moment to settle it.
 CALL = timedelta(seconds=client.CONNECT_TIMEOUT_S + client.READ_TIMEOUT_S + 5)
-# A burst of changes becomes one push of a calendar (ocpi.md §3.7).
+# A burst of changes becomes one push of a calendar.
 CALENDAR_PAUSE = timedelta(seconds=2)
 IN_FLIGHT_PER_PARTNER = 4
 # After so many failures in a row a partner is asked one thing at a time, with growing pauses, behind a probe.

@@ -4,7 +4,7 @@ An ask is a Delivery of kind "request". What happened to it so far stands in `De
 sent, so that a worker that takes over after a kill knows whether the partner may have got it:
 {"posts": how often it may have arrived, "since": when it was first sent, "sent": the message, "known": the entries of the
 partner's history before it, "watching": the partner is still deciding}.
-A lost answer is followed by the identical request once (it is known by its request_id, ocpi.md §3.6), then by a look
+A lost answer is followed by the identical request once (it is known by its request_id), then by a look
 into the partner's list of our bookings.
 """
 
@@ -200,7 +200,7 @@ def lost(turn: Turn, failure: Unreachable, *, now: datetime) -> None:
 
 
 def offer_read(turn: Turn, raw: Any, *, now: datetime) -> None:
-    """The offer as it is after a refusal: its calendar was out of date (ocpi.md §7, row 20)."""
+    """The offer as it is after a refusal: its calendar was out of date."""
     partner = Partner.objects.select_related("organisation").get(pk=turn.lease.partner_id)
     told = _object(raw)
     remote_bookings.adopt_offer(partner, dialect_of(partner).read_offer(partner, told), told, now=now)

@@ -1,6 +1,6 @@
 """Reading a partner's depots, offers and our bookings there: all of it after registration, what changed from then on.
 
-Only an unfiltered crawl that came to its end withdraws what it did not list (ocpi.md §2.4).
+Only an unfiltered crawl that came to its end withdraws what it did not list.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def claim(*, now: datetime) -> list[int]:
 
 
 def begin(partner_id: int, *, now: datetime) -> Pull:
-    """What to read this time. With several CPO parties each has lists of its own (ocpi.md §2.6)."""
+    """What to read this time. With several CPO parties each has lists of its own."""
     partner = Partner.objects.select_related("organisation").get(pk=partner_id)
     is_complete = partner.pulled_at is None or now - partner.pulled_at >= ALL_EVERY
     since = {} if partner.pulled_at is None else {"date_from": time_out(partner.pulled_at - OVERLAP)}

@@ -1,4 +1,5 @@
-"""Bookings, Receiver: partners push their offers, calendars and the state of our bookings (ocpi.md §3.3, §4).
+"""Bookings, Receiver: partners push their offers, calendars and the state of our bookings (Bookings 1.1
+mod_bookings, Receiver Interface).
 
 The paths are read by hand, since partners spell them in many ways; what deviates is served and counted.
 """

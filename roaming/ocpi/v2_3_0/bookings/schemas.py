@@ -1,4 +1,4 @@
-"""The objects of the Bookings module 1.1 (ocpi.md §3.4). Timeslot powers are watts, `power_required` is kW."""
+"""The objects of Bookings 1.1 (mod_bookings, Object description). Timeslot powers are watts, `power_required` is kW."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bookings, Sender: a partner reads what it may book, and books it (ocpi.md §3.2, §3.6)."""
+"""Bookings, Sender: a partner reads what it may book, and books it (Bookings 1.1 mod_bookings, Sender Interface)."""
 
 from __future__ import annotations
 

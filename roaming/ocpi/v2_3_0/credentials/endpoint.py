@@ -1,4 +1,4 @@
-"""The credentials endpoint: how a partner registers, renews and leaves (ocpi.md §1.4)."""
+"""The credentials endpoint: how a partner registers, renews and leaves (OCPI 2.3.0 credentials)."""
 
 from __future__ import annotations
 

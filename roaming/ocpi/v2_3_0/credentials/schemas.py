@@ -1,4 +1,4 @@
-"""Versions and credentials (ocpi.md §1)."""
+"""Versions and credentials (OCPI 2.3.0 version_information_endpoint and credentials)."""
 
 from __future__ import annotations
 

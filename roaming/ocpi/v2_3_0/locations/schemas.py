@@ -1,4 +1,4 @@
-"""Locations, EVSEs, connectors and parking places (ocpi.md §5.1)."""
+"""Locations, EVSEs, connectors and parking places (OCPI 2.3.0 mod_locations, Object description)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Locations, Sender: the depots a partner may book at (ocpi.md §5.1)."""
+"""Locations, Sender: the depots a partner may book at (OCPI 2.3.0 mod_locations, Sender Interface)."""
 
 from __future__ import annotations
 
