@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 from django.utils import timezone
 
@@ -17,6 +18,7 @@ from benchmarks import http_load
 from benchmarks.result import Result
 from benchmarks.serving import Server, served
 from bookings.models import Booking, BookingRequest, BookingToken
+from bookings.rules.terms import Terms
 from depots.models import Evse, Organisation
 from roaming.models import Partner
 from tests.factories import make_depot, make_evse, option_of
@@ -50,9 +52,10 @@ def _fill(caller: Caller, now: datetime) -> None:
     """Bookings as requests of the partner leave them: a token and the request that made each."""
     evses = [make_evse(depot) for depot in (make_depot() for _ in range(EVSES // 10)) for _ in range(10)]
     partner: Partner = caller.partner
-    made = Booking.objects.bulk_create(
+    Booking.objects.bulk_create(
         (_booking(partner.organisation, evses[n % EVSES], n, now) for n in range(BOOKINGS)), batch_size=1000
     )
+    made = list(Booking.objects.select_related("depot__operator", "option").order_by("pk"))
     BookingToken.objects.bulk_create(
         (
             BookingToken(
@@ -67,7 +70,7 @@ def _fill(caller: Caller, now: datetime) -> None:
         (
             BookingRequest(
                 booking=booking, kind="create", decision="accepted", asked={},
-                received=booking_request(caller.party, booking.option, booking.period, request_id=booking.request_id),
+                received=_request(caller, booking),
                 asked_by_kind="partner",
                 asked_at=now, decided_at=now,
             )
@@ -77,6 +80,10 @@ def _fill(caller: Caller, now: datetime) -> None:
     )  # fmt: skip
 
 
+def _request(caller: Caller, booking: Booking) -> dict[str, Any]:
+    return booking_request(caller.party, booking.option, booking.period, request_id=booking.request_id)
+
+
 def _booking(fleet: Organisation, evse: Evse, number: int, now: datetime) -> Booking:
     start = now - timedelta(days=1) - timedelta(hours=number // EVSES)
     option = option_of(evse)
@@ -84,6 +91,7 @@ def _booking(fleet: Organisation, evse: Evse, number: int, now: datetime) -> Boo
         route="inbound", fleet=fleet, depot=evse.depot, option=option, evse=evse, status="completed",
         request_id=f"R-{number}", authorization_reference=f"A-{number}", customer_country="DE", customer_party="NFE",
         starts_at=start, ends_at=start + timedelta(minutes=45), promised_power_w=100_000, enforcement="released",
+        terms_json=Terms().to_json(),
         created_at=now, updated_at=now,
     )  # fmt: skip
 
