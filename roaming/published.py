@@ -9,7 +9,15 @@ from datetime import datetime, timedelta
 from django.db.models import Prefetch, prefetch_related_objects
 
 from bookings.core import calendars
-from bookings.models import Booking, BookingOption, BookingStatus, Tariff, TermsOverride
+from bookings.models import (
+    Booking,
+    BookingOption,
+    BookingRequest,
+    BookingStatus,
+    BookingToken,
+    Tariff,
+    TermsOverride,
+)
 from bookings.pricing import quotes
 from bookings.rules import precedence
 from bookings.rules.terms import LONGEST_EARLY_START, Terms
@@ -17,7 +25,7 @@ from bookings.search import availability
 from bookings.search.bookable import evses_with_bays, terms_by_option
 from depots.models import Depot
 from depots.periods import Period
-from roaming import access
+from roaming import access, rows
 from roaming.models import Partner
 
 # How long before its start a booked EVSE shows as reserved, where an early start is not allowed.
@@ -187,9 +195,9 @@ def booking(partner: Partner, booking_id: int) -> Booking | None:
 
 def just_made(booking: Booking) -> Booking:
     """A booking as the operation that made it left it, with what belongs to it read along: its tokens and requests."""
-    option = booking.option
-    booking.evse = next((evse for evse in option.evses.all() if evse.pk == booking.evse_id), None)
-    prefetch_related_objects([booking], "tokens", "requests")
+    booking.evse = next((evse for evse in booking.option.evses.all() if evse.pk == booking.evse_id), None)
+    rows.set_fetched(booking, "tokens", rows.of_booking(BookingToken, booking, order_by="position"))
+    rows.set_fetched(booking, "requests", rows.of_booking(BookingRequest, booking, order_by="id"))
     return booking
 
 
