@@ -85,7 +85,7 @@ class BookingEvent(models.Model):
     `version` is the booking's version that it made: what happened since a version somebody saw are the events above it.
     """
 
-    booking = models.ForeignKey(Booking, models.CASCADE, related_name="events")
+    booking = models.ForeignKey(Booking, models.CASCADE, related_name="events", db_index=False)
     kind = models.CharField(max_length=20, default="status")
     before = models.CharField(max_length=20, blank=True)
     after = models.CharField(max_length=20, blank=True)

@@ -164,10 +164,13 @@ class Booking(models.Model):
     customer_party = models.CharField(max_length=5, blank=True)
     route = models.CharField(max_length=8, choices=Route, default=Route.OWN)
 
-    fleet = models.ForeignKey(Organisation, models.PROTECT, related_name="bookings")
-    depot = models.ForeignKey(Depot, models.PROTECT, related_name="bookings")
+    # Indexes of their own would repeat the first column of those below.
+    fleet = models.ForeignKey(Organisation, models.PROTECT, related_name="bookings", db_index=False)
+    depot = models.ForeignKey(Depot, models.PROTECT, related_name="bookings", db_index=False)
     option = models.ForeignKey(BookingOption, models.PROTECT, related_name="bookings")
-    evse = models.ForeignKey(Evse, models.PROTECT, related_name="bookings", null=True, blank=True)
+    evse = models.ForeignKey(
+        Evse, models.PROTECT, related_name="bookings", null=True, blank=True, db_index=False
+    )
     vehicle = models.ForeignKey(Vehicle, models.PROTECT, related_name="bookings", null=True, blank=True)
     plate = models.CharField(max_length=20, blank=True)
     starts_at = models.DateTimeField()
@@ -188,7 +191,9 @@ class Booking(models.Model):
     decide_until = models.DateTimeField(null=True, blank=True)
     enforcement = models.CharField(max_length=10, choices=Enforcement, default=Enforcement.NOT_DUE)
     enforcement_why = models.CharField(max_length=200, blank=True)
-    armed_evse = models.ForeignKey(Evse, models.PROTECT, related_name="+", null=True, blank=True)
+    armed_evse = models.ForeignKey(
+        Evse, models.PROTECT, related_name="+", null=True, blank=True, db_index=False
+    )
     next_try_at = models.DateTimeField(
         null=True, blank=True, help_text="when the scheduler looks at its enforcement again"
     )
@@ -255,7 +260,9 @@ class Booking(models.Model):
             models.Index(
                 fields=["next_try_at"], name="booking_next_try", condition=Q(next_try_at__isnull=False)
             ),
-            models.Index(fields=["remote_id"], name="booking_remote_id"),
+            models.Index(Upper("remote_id"), name="booking_of_remote_id", condition=Q(route="outbound")),
+            models.Index(Upper("request_id"), name="booking_of_our_request", condition=Q(route="outbound")),
+            models.Index(fields=["armed_evse"], name="booking_armed", condition=Q(armed_evse__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -348,7 +355,7 @@ def expected_wh(quote: Any) -> int | None:
 class BookingToken(models.Model):
     """A token that may use a booking, as it was named when the booking was made."""
 
-    booking = models.ForeignKey(Booking, models.CASCADE, related_name="tokens")
+    booking = models.ForeignKey(Booking, models.CASCADE, related_name="tokens", db_index=False)
     country_code = models.CharField(max_length=2, blank=True)
     party_id = models.CharField(max_length=5, blank=True)
     uid = models.CharField(max_length=36)
