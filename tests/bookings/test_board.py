@@ -701,6 +701,22 @@ def test_a_booking_is_told_of_in_two_statements(evses: list[Evse], fleet: Organi
     assert len([query for query in captured if "pg_notify" in query["sql"]]) == 2
 
 
+def test_many_changes_cost_open_pages_no_more_statements_than_one(
+    evses: list[Evse], fleet: Organisation
+) -> None:
+    bookings = [book(evse, fleet, hour, hour + 1) for evse in evses for hour in (10, 12)]
+    keys = [(kind, booking.pk) for kind in ("bar", "booking") for booking in bookings]
+    keys += [("requests", evses[0].depot_id)]
+
+    def statements(keys: list[tuple[str, int]]) -> int:
+        with CaptureQueriesContext(connection) as captured:
+            views = rendering.render_all(keys)
+        assert all(views[key] for key in keys)
+        return len(captured)
+
+    assert statements(keys) == statements([keys[0], keys[len(bookings)], keys[-1]])
+
+
 def test_a_bar_that_shows_nothing_any_more_is_taken_off(evses: list[Evse], fleet: Organisation) -> None:
     hold = place_hold(
         fleet=fleet,

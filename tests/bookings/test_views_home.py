@@ -13,7 +13,7 @@ from bookings import operations
 from bookings.actors import Actor
 from bookings.models import Booking, Vehicle
 from bookings.pages import day
-from bookings.pages.live.bookings import render_booking
+from bookings.pages.live.bookings import render_bookings
 from depots.models import Membership, Organisation, User
 from depots.periods import Period
 from tests.bookings.people import client_of
@@ -212,7 +212,7 @@ def test_the_stream_sends_the_row_as_the_page_shows_it_to_the_fleet_alone(
 ) -> None:
     booking = book(vehicle, slot(16, 17))
 
-    views = render_booking(booking.pk)
+    views = render_bookings([booking.pk])[booking.pk]
 
     assert set(views) == {f"fleet-{fleet.pk}", f"depot-{booking.depot_id}"}
     assert views[f"depot-{booking.depot_id}"] == {}

@@ -20,7 +20,7 @@ from bookings.pages.board.entries import Entries
 from bookings.pages.board.reading import visits_of
 from bookings.pages.live.audiences import calendar_audience, depot_audience, evse_audiences, fleet_audience
 from bookings.pages.live.publishing import publish, publish_taken
-from bookings.pages.live.rendering import Views, renders
+from bookings.pages.live.rendering import Views, renders, renders_all
 from bookings.signals import free_time_changed
 from depots.models import Charger, Evse
 from depots.periods import Period, utc_text
@@ -41,18 +41,18 @@ def tell_of_session(session: Any, **_: Any) -> None:
         publish("evse", session.evse_id, evse_audiences(session.charger.depot_id))
 
 
-@renders("bar")
-def render_bar(booking_id: int) -> Views:
-    """The list entries of a booking, one for each audience; empty where the board shows it no longer."""
-    booking = Booking.objects.select_related("depot").filter(pk=booking_id).first()
-    if booking is None:
-        return {}
-    if booking.status in UNSHOWN:
-        return {}
-    depots, fleets = entries_of(booking_id, booking.depot, is_for_depot=[True, False], now=timezone.now())
+@renders_all("bar")
+def render_bars(booking_ids: list[int]) -> dict[int, Views]:
+    """The list entries of bookings, one view for each audience; none where the board shows a booking no longer."""
+    bookings = Booking.objects.select_related("depot").filter(pk__in=booking_ids).exclude(status__in=UNSHOWN)
+    found = {booking.pk: booking for booking in bookings}
+    entries = entries_of(found.values(), is_for_depot=[True, False], now=timezone.now())
     return {
-        depot_audience(booking.depot_id): _bar_view(booking, depots),
-        fleet_audience(booking.fleet_id): _bar_view(booking, fleets),
+        pk: {
+            depot_audience(found[pk].depot_id): _bar_view(found[pk], for_depot),
+            fleet_audience(found[pk].fleet_id): _bar_view(found[pk], for_fleet),
+        }
+        for pk, (for_depot, for_fleet) in entries.items()
     }
 
 

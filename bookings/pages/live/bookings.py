@@ -11,16 +11,19 @@ from django.utils import timezone
 from bookings.models import Booking
 from bookings.pages import access, day
 from bookings.pages.live.audiences import depot_audience, fleet_audience
-from bookings.pages.live.rendering import Views, renders
+from bookings.pages.live.rendering import Views, renders_all
 
 
-@renders("booking")
-def render_booking(booking_id: int) -> Views:
+@renders_all("booking")
+def render_bookings(booking_ids: list[int]) -> dict[int, Views]:
     """Lists of the fleet get the row itself; who looks after the depot and has its page open looks for himself."""
-    booking = access.booking_rows().get(pk=booking_id)
+    now = timezone.now()
     return {
-        fleet_audience(booking.fleet_id): fleet_view(booking, timezone.now()),
-        depot_audience(booking.depot_id): {},
+        booking.pk: {
+            fleet_audience(booking.fleet_id): fleet_view(booking, now),
+            depot_audience(booking.depot_id): {},
+        }
+        for booking in access.booking_rows().filter(pk__in=booking_ids)
     }
 
 

@@ -11,7 +11,7 @@ from django.dispatch import receiver
 from bookings.models import Booking
 from bookings.pages.live.audiences import calendar_audience, depot_audience, evse_audiences, fleet_audience
 from bookings.pages.live.publishing import publish, publish_access, publish_all
-from bookings.pages.live.rendering import Views, renders
+from bookings.pages.live.rendering import Views, renders_all
 from bookings.pages.navigation import waiting_requests
 from bookings.signals import booking_changed, closures_changed
 from depots.models import Agreement, Charger, Evse, Membership, User
@@ -82,10 +82,10 @@ def check_everybody(**_: Any) -> None:
     publish_access()
 
 
-@renders("requests")
-def render_requests(depot_id: int) -> Views:
-    waiting = waiting_requests([depot_id])[depot_id]
-    return {depot_audience(depot_id): {"depot": depot_id, "waiting": waiting}}
+@renders_all("requests")
+def render_requests(depot_ids: list[int]) -> dict[int, Views]:
+    waiting = waiting_requests(depot_ids)
+    return {pk: {depot_audience(pk): {"depot": pk, "waiting": waiting[pk]}} for pk in depot_ids}
 
 
 def booking_audiences(booking: Booking) -> list[str]:

@@ -260,7 +260,7 @@ def _moved(request: HttpRequest, moved: Booking, before: dict[str, str]) -> Http
         return trigger_client_event(
             response, "berth:moved", {"booking": moved.pk, "message": told, "undo": undo}
         )
-    [entries] = entries_of(moved.pk, moved.depot, is_for_depot=[True], now=timezone.now())
+    [entries] = entries_of([moved], is_for_depot=[True], now=timezone.now())[moved.pk]
     return JsonResponse(
         {
             "message": f"{_name(moved)} moved.",
