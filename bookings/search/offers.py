@@ -31,7 +31,8 @@ from depots.periods import Period, spanning, united
 class SlotSearch:
     """What is looked for, by whom. `periods` is one period, or one for each time zone whose depots are meant.
 
-    Everywhere, at one depot, or `near` a point. `needs` default to the vehicle's; `min_power_w` is the least that must be
+    Everywhere, at one depot, or `near` a point; `among` has all that are open to the fleet where they were read already
+    (bookable_depots). `needs` default to the vehicle's; `min_power_w` is the least that must be
     possible to wish for. `fitting_only` leaves out what does not fit or is too weak instead of saying so: for a search
     over many depots, where it is most of what there is.
     """
@@ -41,6 +42,7 @@ class SlotSearch:
     now: datetime
     depot: Depot | None = None
     near: Circle | None = None
+    among: Sequence[Depot] | None = None
     vehicle: Vehicle | None = None
     needs: Needs | None = None
     min_power_w: int | None = None
@@ -107,14 +109,16 @@ def rank(offer: SlotOffer, needs: Needs) -> tuple[Any, ...]:
 
 
 def _depots(search: SlotSearch) -> list[Depot]:
-    rows = bookable_depots(search.fleet, near=search.near, now=search.now)
-    if search.depot is not None:
-        rows = rows.filter(pk=search.depot.pk)
-    near = search.near
+    near, rows = search.near, search.among
+    if rows is None:
+        found = bookable_depots(search.fleet, near=near, now=search.now)
+        rows = list(found.filter(pk=search.depot.pk) if search.depot else found)
     return [
         depot
         for depot in rows
-        if search.period_at(depot) and (near is None or near.contains(depot.latitude, depot.longitude))
+        if search.depot in (None, depot)
+        and search.period_at(depot) is not None
+        and (near is None or near.contains(depot.latitude, depot.longitude))
     ]
 
 

@@ -94,6 +94,7 @@ class SearchForm(forms.Form):
             cleaned["periods"],
             self.now,
             depot=cleaned["depot"],
+            among=self.depots,
             vehicle=cleaned["vehicle"],
         )
 
