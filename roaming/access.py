@@ -81,13 +81,19 @@ def bookings(
     partner: Partner, *, party: tuple[str, str] | None = None, operator: Organisation | None = None
 ) -> QuerySet[Booking]:
     """What this partner asked for, in the name of one of its parties or of any; oldest first."""
-    rows = (
-        Booking.objects.filter(fleet=partner.organisation, route=Booking.Route.INBOUND)
-        .exclude(status__in=[BookingStatus.HELD, BookingStatus.EXPIRED])
-        .select_related("depot__operator", "option", "evse")
-        .prefetch_related("tokens", "requests", "option__evses", "evse__connectors")
-        .order_by("created_at", "id")
-    )
+    rows = bookings_of([partner]).order_by("created_at", "id")
     if party:
         rows = rows.filter(customer_country__iexact=party[0], customer_party__iexact=party[1])
     return rows.filter(depot__operator=operator) if operator else rows
+
+
+def bookings_of(partners: Collection[Partner]) -> QuerySet[Booking]:
+    """What any of these partners asked for; whose one is, its `fleet_id` says."""
+    return (
+        Booking.objects.filter(
+            fleet__in=[partner.organisation_id for partner in partners], route=Booking.Route.INBOUND
+        )
+        .exclude(status__in=[BookingStatus.HELD, BookingStatus.EXPIRED])
+        .select_related("depot__operator", "option", "evse")
+        .prefetch_related("tokens", "requests", "option__evses", "evse__connectors")
+    )

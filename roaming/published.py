@@ -188,11 +188,6 @@ def calendar_span(option: BookingOption, terms: Terms, *, now: datetime) -> Peri
     return Period(first, datetime(last.year, last.month, last.day, tzinfo=zone)).in_utc()
 
 
-def booking(partner: Partner, booking_id: int) -> Booking | None:
-    """One booking of the partner as it stands; None when it is not one of its own."""
-    return access.bookings(partner).filter(pk=booking_id).first()
-
-
 def just_made(booking: Booking) -> Booking:
     """A booking as the operation that made it left it, with what belongs to it read along: its tokens and requests."""
     booking.evse = next((evse for evse in booking.option.evses.all() if evse.pk == booking.evse_id), None)

@@ -6,7 +6,8 @@ from datetime import datetime
 
 import structlog
 
-from roaming import published, registration
+from bookings.models import Booking
+from roaming import access, registration
 from roaming.models import Delivery, Partner
 from roaming.ocpi.client import Party, Written
 from roaming.ocpi.dialect import dialect_of
@@ -18,19 +19,37 @@ from roaming.published import owner_of
 logger = structlog.get_logger(__name__)
 
 
-def booking_written(lease: Lease) -> Push | None:
-    """The PUT of a booking; None when there is nothing to send, and then it is settled."""
-    partner = Partner.objects.select_related("organisation").get(pk=lease.partner_id)
+def bookings_written(leases: list[Lease], *, now: datetime) -> list[Push]:
+    """The PUTs of many bookings, each to its own partner; what has nothing to send is settled."""
+    partners = Partner.objects.select_related("organisation").in_bulk({lease.partner_id for lease in leases})
+    rows = access.bookings_of(partners.values()).in_bulk({lease.object_id for lease in leases})
+    pushes: list[Push] = []
+    nothing_to_send: list[Lease] = []
+    for lease in leases:
+        partner, booking = partners[lease.partner_id], rows.get(lease.object_id)
+        try:
+            own = booking is not None and booking.fleet_id == partner.organisation_id
+            push = _booking_push(partner, lease, booking) if booking and own else None
+        except Exception as fault:
+            logger.exception("booking cannot be written", delivery=lease.delivery_id)
+            deliveries.release(lease, now=now, error=f"our fault: {fault!r}")
+            continue
+        if push is None:
+            nothing_to_send.append(lease)
+        else:
+            pushes.append(push)
+    deliveries.unchanged(*nothing_to_send)
+    return pushes
+
+
+def _booking_push(partner: Partner, lease: Lease, booking: Booking) -> Push | None:
     dialect = dialect_of(partner)
-    booking = published.booking(partner, lease.object_id)
-    url = dialect.booking_url(partner, booking) if booking else ""
-    if booking is None or not url:
-        deliveries.unchanged(lease)
+    url = dialect.booking_url(partner, booking)
+    if not url:
         return None
+    body = Written.of(dialect.write_booking(booking))
     customer = (booking.customer_country, booking.customer_party)
-    return _push(
-        partner, lease, Written.of(dialect.write_booking(booking)), url, owner_of(booking.depot), customer
-    )
+    return _push(partner, lease, body, url, owner_of(booking.depot), customer)
 
 
 def offers_written(leases: list[Lease], book: OfferBook, *, now: datetime) -> list[Push]:

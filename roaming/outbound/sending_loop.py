@@ -97,12 +97,14 @@ class _Loop:
         now, room = self.clock(), MOST_AT_ONCE - len(self._under_way)
         if room > 0:
             leases = await self._in_thread(deliveries.claim, room=room, now=now)
-            offers = [lease for lease in leases if lease.kind == Delivery.Kind.BOOKING_LOCATION]
-            for lease in leases:
-                if lease.kind != Delivery.Kind.BOOKING_LOCATION:
-                    self._start(self._deliver(lease))
-            if offers:
-                self._start(self._write_offers(offers))
+            by_kind = {kind: [lease for lease in leases if lease.kind == kind] for kind in Delivery.Kind}
+            for lease in by_kind[Delivery.Kind.REQUEST]:
+                self._start(self._request(lease))
+            if by_kind[Delivery.Kind.BOOKING]:
+                self._start(self._write(pushes.bookings_written, by_kind[Delivery.Kind.BOOKING]))
+            if by_kind[Delivery.Kind.BOOKING_LOCATION]:
+                write_offers = partial(pushes.offers_written, book=self._book)
+                self._start(self._write(write_offers, by_kind[Delivery.Kind.BOOKING_LOCATION]))
             for partner_id in await self._in_thread(pulls.claim, now=now):
                 self._start(self._pull(partner_id))
         if self._tidied_at is None or now - self._tidied_at >= TIDY_EVERY:
@@ -121,28 +123,26 @@ class _Loop:
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=3)
 
-    async def _deliver(self, lease: Lease) -> None:
+    async def _request(self, lease: Lease) -> None:
         try:
-            if lease.kind == Delivery.Kind.REQUEST:
-                await self._ask(lease)
-            else:
-                push = await self._in_thread(pushes.booking_written, lease)
-                if push is not None:
-                    await self._put(push)
+            await self._ask(lease)
         except Exception as fault:
-            logger.exception("delivery failed", delivery=lease.delivery_id)
-            await self._in_thread(deliveries.release, lease, now=self.clock(), error=f"our fault: {fault!r}")
+            await self._give_back(lease, fault)
 
-    async def _write_offers(self, leases: list[Lease]) -> None:
+    async def _write(self, write: Callable[..., list[Push]], leases: list[Lease]) -> None:
+        """Write down what is now, of all of them at once, and send each."""
         try:
-            written = await self._in_thread(pushes.offers_written, leases, self._book, now=self.clock())
+            written = await self._in_thread(write, leases, now=self.clock())
         except Exception:
-            logger.exception(
-                "offers cannot be written"
-            )  # their leases run out, and then they are tried again
+            # Their leases run out, and then they are tried again.
+            logger.exception("deliveries cannot be written", number=len(leases))
             return
         for push in written:
             self._start(self._put(push))
+
+    async def _give_back(self, lease: Lease, fault: Exception) -> None:
+        logger.error("delivery failed", delivery=lease.delivery_id, exc_info=fault)
+        await self._in_thread(deliveries.release, lease, now=self.clock(), error=f"our fault: {fault!r}")
 
     async def _put(self, push: Push) -> None:
         """Send; a yes is settled with the others that came at the same moment."""
@@ -154,6 +154,8 @@ class _Loop:
                 await self._http.call(push.peer, "PUT", push.url, body=push.body)
         except CallFailed as failure:
             await self._in_thread(deliveries.failed, lease or push.lease, failure, now=self.clock())
+        except Exception as fault:
+            await self._give_back(lease or push.lease, fault)
         else:
             if lease:
                 self._delivered.append((lease, push.digest))
