@@ -206,8 +206,10 @@ def _check_rate(partner: Partner, *, now: datetime) -> None:
         return
     minute = timedelta(minutes=1)
     recent = PartnerMessage.objects.filter(partner=partner, is_incoming=True, at__gt=now - minute)
-    stamps = list(recent.order_by("-at").values_list("at", flat=True)[:allowed])
-    if len(stamps) >= allowed:
-        wait = max(1, int((stamps[-1] + minute - now).total_seconds()) + 1)
+    # The oldest of as many as are allowed: there is one only for who has used them up.
+    used_up = recent.order_by("-at").values_list("at", flat=True)[allowed - 1 : allowed]
+    oldest = next(iter(used_up), None)
+    if oldest is not None:
+        wait = max(1, int((oldest + minute - now).total_seconds()) + 1)
         message = f"At most {allowed} requests a minute."
         raise RefusalError(Code.CLIENT_ERROR, message, http=429, headers={"Retry-After": str(wait)})
