@@ -800,7 +800,7 @@ def test_a_booking_is_asked_about_a_number_of_times_and_can_still_be_cancelled(
 ) -> None:
     from roaming.inbound import partner_requests
 
-    monkeypatch.setattr(partner_requests, "MOST_ASKS", 3)
+    monkeypatch.setattr(partner_requests, "MOST_REQUESTS", 3)
     body = booking_request(caller.party, option_of(evse), ELEVEN)
     answers = [
         caller.post(BOOKINGS, {**body, "power_required": 100 + number, "x_number": number})

@@ -18,7 +18,7 @@ from bookings.models import Booking, BookingRequest, Occupancy
 from depots.models import Agreement, Depot, Evse
 from depots.periods import Period
 from roaming.inbound import partner_requests
-from roaming.inbound.partner_requests import Ask, Outcome, post_ask
+from roaming.inbound.partner_requests import PartnerRequest, ReceivedRequest, receive_request
 from roaming.models import Partner
 from tests.factories import NOW, make_depot, make_evse, option_of, slot
 from tests.roaming.partners import BOOKINGS, authorization, booking_request, make_partner
@@ -130,12 +130,12 @@ def test_without_the_queue_of_a_request_id_an_edit_is_kept_twice(monkeypatch: py
     option = option_of(make_evse())
     partner = make_partner()
 
-    def ask(hour: int) -> Outcome:
-        wish = Ask(
+    def ask(hour: int) -> ReceivedRequest:
+        wish = PartnerRequest(
             party(partner), "one", {"hour": hour}, str(hour), location_id=option.depot.location_id,
             option_code=option.code, period=slot(hour, hour + 1),
         )  # fmt: skip
-        return post_ask(partner, wish, now=NOW)
+        return receive_request(partner, wish, now=NOW)
 
     ask(11)
     both_looked = threading.Barrier(2)

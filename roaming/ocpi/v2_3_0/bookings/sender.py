@@ -15,7 +15,7 @@ from ninja import Router
 from bookings.models import Booking, BookingOption
 from roaming import access, deviations, published
 from roaming.inbound import partner_requests
-from roaming.inbound.partner_requests import Ask, post_ask
+from roaming.inbound.partner_requests import PartnerRequest, receive_request
 from roaming.ocpi import wire
 from roaming.ocpi.auth import Caller, caller_of, own_party, registered, speaks_for
 from roaming.ocpi.envelope import Code, RefusalError, ok, read_object
@@ -27,15 +27,15 @@ from roaming.ocpi.wire import Wire
 router = Router(auth=registered)
 MOST_TOKENS = 36
 # An ask is kept as it came and goes back with every state of its booking. With all its tokens it has some 6 kB.
-LARGEST_ASK = 16 * 1024
+LARGEST_REQUEST = 16 * 1024
 REFERENCE_MISSING = "booking_request.authorization_reference_missing"
 
-ANSWERS: dict[type[partner_requests.AskError], Code] = {
+ANSWERS: dict[type[partner_requests.PartnerRequestError], Code] = {
     partner_requests.PlaceUnknown: Code.UNKNOWN_LOCATION,
     partner_requests.PlaceUnclear: Code.NOT_ENOUGH,
     partner_requests.Malformed: Code.INVALID,
     partner_requests.Over: Code.INVALID,
-    partner_requests.TooManyAsks: Code.INVALID,
+    partner_requests.AskedTooOften: Code.INVALID,
 }
 
 
@@ -95,20 +95,22 @@ def booking(request: HttpRequest, booking_id: str) -> HttpResponse:
 
 
 @router.post("")
-def ask(request: HttpRequest) -> HttpResponse:
+def post_booking_request(request: HttpRequest) -> HttpResponse:
     """S5: create, change and cancel. What a rule of ours refuses is a success that says REJECTED or DECLINED."""
     caller, now = caller_of(request), timezone.now()
     received = read_object(request)
-    if len(request.body) > LARGEST_ASK:
-        raise RefusalError(Code.INVALID, f"A BookingRequest has at most {LARGEST_ASK} bytes.")
+    if len(request.body) > LARGEST_REQUEST:
+        raise RefusalError(Code.INVALID, f"A BookingRequest has at most {LARGEST_REQUEST} bytes.")
     told = reading.read_booking_request(received)
     asked = told.value
     if not speaks_for(caller.partner, asked.country_code, asked.party_id, "EMSP"):
         raise RefusalError(Code.INVALID, "party_id: not one of the eMSP parties of your credentials")
     operator = own_party(caller, "CPO")
     try:
-        outcome = post_ask(caller.partner, _ask(told, received), operator=operator, now=now)
-    except partner_requests.AskError as error:
+        outcome = receive_request(
+            caller.partner, _partner_request(told, received), operator=operator, now=now
+        )
+    except partner_requests.PartnerRequestError as error:
         raise RefusalError(ANSWERS[type(error)], f"{error.field}: {error}") from error
     finally:
         deviations.count(caller.partner, told.deviations)
@@ -125,17 +127,17 @@ def fingerprint(received: dict[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _ask(told: wire.Read[schemas.BookingRequest], received: dict[str, Any]) -> Ask:
+def _partner_request(told: wire.Read[schemas.BookingRequest], received: dict[str, Any]) -> PartnerRequest:
     asked = told.value
     party = (asked.country_code, asked.party_id)
     mark = fingerprint(received)
     if asked.canceled is not None:
         reason = str(asked.canceled.cancellation_reason)
-        return Ask(party, asked.request_id, received, mark, cancel_reason=reason)
+        return PartnerRequest(party, asked.request_id, received, mark, cancel_reason=reason)
     if len(asked.tokens) > MOST_TOKENS:
         raise wire.UnreadableError("tokens", f"must be at most {MOST_TOKENS}")
     option = asked.booking_option
-    return Ask(
+    return PartnerRequest(
         party,
         asked.request_id,
         received,
