@@ -193,15 +193,13 @@ class Http:
         query: dict[str, str] | None = None,
         time_limit_s: float = READ_TIMEOUT_S,
         most: int | None = None,
-        correlation_id: str = "",
     ) -> Answer:
         """Send one request; its answer has at most `most` bytes (MAX_ANSWER). A `Written` body goes out as it is.
 
         Raises Refused for a no, Unreachable for anything that is not a readable answer.
         """
-        exchange = Exchange(
-            peer.partner_id, method, url, str(uuid.uuid4()), correlation_id or str(uuid.uuid4()), logged(body)
-        )
+        request_id, correlation_id = str(uuid.uuid4()), str(uuid.uuid4())
+        exchange = Exchange(peer.partner_id, method, url, request_id, correlation_id, logged(body))
         began = time.monotonic()
         try:
             return await self._exchange(peer, exchange, body, query, time_limit_s, most or MAX_ANSWER)
