@@ -22,8 +22,8 @@ PATIENCE_S = 20
 THREADS = 6
 # What is about one depot waits for the same rows: it never takes all threads.
 THREADS_OF_ONE_DEPOT = 4
-# What is written together waits for no lock, so two of them are enough.
-BATCH_THREADS = 2
+# One batch at a time: two at once would lock each other's rows, and what finds them locked is done one by one.
+BATCH_THREADS = 1
 
 
 # Whoever lost a clash finds what the other has written.
