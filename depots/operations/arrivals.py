@@ -93,6 +93,18 @@ _TELL = """
     RETURNING charger.id
 """
 
+_CLOCK = """
+    WITH come AS (
+        SELECT * FROM unnest(%s::bigint[], %s::float8[], %s::timestamptz[]) AS come (charger_id, offset_s, at)
+    ), free AS (
+        SELECT charger.id, come.* FROM depots_charger AS charger JOIN come ON come.charger_id = charger.id
+        ORDER BY charger.id FOR NO KEY UPDATE OF charger SKIP LOCKED
+    )
+    UPDATE depots_charger AS charger SET clock_offset_s = free.offset_s, clock_seen_at = free.at
+    FROM free WHERE charger.id = free.id
+    RETURNING charger.id
+"""
+
 
 def open_connections(calls: Sequence[Call]) -> dict[int, None]:
     """Beside `open_connection`."""
@@ -202,6 +214,12 @@ def record_all_capabilities(calls: Sequence[Call]) -> dict[int, None]:
     """Beside `record_capabilities`."""
     told = [json.dumps({**call["told"], "asked_at": call["now"].isoformat()}) for call in calls]
     return _written(_TELL, _column(calls, "charger_id"), told)
+
+
+def record_clocks(calls: Sequence[Call]) -> dict[int, None]:
+    """Beside `record_clock`."""
+    seconds = [round(call["offset"].total_seconds(), 1) for call in calls]
+    return _written(_CLOCK, _column(calls, "charger_id"), seconds, _column(calls, "now"))
 
 
 def settle_questions(calls: Sequence[Call]) -> dict[int, ChargerCommand]:

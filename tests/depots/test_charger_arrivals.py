@@ -46,6 +46,7 @@ def facts_of(row: Charger | Evse, *but: str) -> dict[str, Any]:
             operations.open_connections,
             {"holder": "here.1", "protocol": "ocpp1.6", "lease": LEASE},
         ),
+        (operations.record_clock, operations.record_clocks, {"offset": timedelta(seconds=-7.26)}),
         (operations.record_boot, operations.record_boots, BOOT),
         (operations.record_boot, operations.record_boots, {**BOOT, "firmware_version": "1"}),
         (operations.record_boot, operations.record_boots, {**BOOT, "firmware_version": ""}),
