@@ -87,8 +87,16 @@ class WsgiThreads:
                 Answer(500, [("Content-Type", "text/plain")], b"Something went wrong on our side.\n")
             )
         finally:
-            if hasattr(response, "close"):
-                response.close()
+            _close(response)
+
+
+def _close(response: Any) -> None:
+    """An error here, as of a database that has gone, must not cost the thread: its request has been answered."""
+    try:
+        if hasattr(response, "close"):
+            response.close()
+    except Exception:
+        logger.exception("a request was not cleared away")
 
 
 def environ(scope: Scope, body: bytes) -> dict[str, Any]:

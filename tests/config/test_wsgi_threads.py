@@ -99,3 +99,21 @@ def test_an_application_that_breaks_costs_one_answer(starts: bool) -> None:
     broken, well = asyncio.run(ask())
 
     assert (broken.status, well.status) == (500, 200)
+
+
+def test_an_error_after_an_answer_costs_no_thread() -> None:
+    class Answered(list[bytes]):
+        def close(self) -> None:
+            raise OSError("the database has gone")
+
+    def application(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        return Answered([b"here"])
+
+    async def ask_twice() -> list[bytes]:
+        async with asyncio.timeout(5):
+            return [(await threads.answer(scope(), b"")).body for _ in range(2)]
+
+    threads = WsgiThreads(application, threads=1)
+
+    assert asyncio.run(ask_twice()) == [b"here", b"here"]
