@@ -18,6 +18,7 @@ from bookings.pages.live import application as live
 from config import addresses, logs, metrics
 from config.accepting import Acceptor, Shares
 from config.embedded import postgres
+from config.http_protocol import HttpProtocol
 from config.prefork import Prefork
 
 # An open stream never ends by itself; on a stop it is cut after this long, and the browser connects again.
@@ -57,6 +58,8 @@ def _serve(listener: socket.socket, shares: Shares, place: int) -> None:
     """The whole life of one serving process."""
     config = uvicorn.Config(
         "config.asgi:application",
+        http=HttpProtocol,
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
