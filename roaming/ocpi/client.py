@@ -85,7 +85,8 @@ class Target:
         if query:
             parsed = parsed.copy_merge_params(dict(query))
         is_tls = parsed.scheme == "https"
-        place = Place(is_tls, parsed.host, parsed.port or (443 if is_tls else 80))
+        # Not `host`: that is decoded, and a name with "ß" would be looked up under the older IDNA, which is another name.
+        place = Place(is_tls, parsed.raw_host.decode("ascii"), parsed.port or (443 if is_tls else 80))
         return cls(str(parsed), place, parsed.netloc.decode("ascii"), parsed.raw_path.decode("ascii"))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from roaming.ocpi import client, url_guard
-from roaming.ocpi.client import Answer, Exchange, Http, Peer, Refused, Unreachable
+from roaming.ocpi.client import Answer, Exchange, Http, Peer, Refused, Target, Unreachable
 from tests.roaming.peers import Asked, Reply, ScriptedPeer, envelope
 
 PEER = Peer("secret-token", from_party=("DE", "NFR"), to_party=("FR", "SIM"))
@@ -41,6 +41,11 @@ def test_the_token_travels_as_base64_without_a_line_break() -> None:
     scheme, encoded = peer.asked[0].headers["authorization"].split(" ")
     assert scheme == "Token"
     assert base64.b64decode(encoded, validate=True) == b"secret-token"
+
+
+def test_a_name_is_looked_up_and_its_certificate_checked_as_the_url_spells_it() -> None:
+    """Decoded, "straße" would be encoded again by the older rules, and lead to the "strasse" of somebody else."""
+    assert Target.of("https://xn--strae-oqa.example/ocpi").place.host == "xn--strae-oqa.example"
 
 
 def test_a_partner_that_wants_raw_tokens_gets_them() -> None:
