@@ -30,10 +30,14 @@ class NotConnected(Exception):
 
 
 class Connections:
-    """At most `most` requests at a time; connections lead to checked addresses only, and are kept for KEPT_S."""
+    """At most `most` requests at a time; connections lead to checked addresses only, and are kept for KEPT_S.
+
+    No more than `most` are kept beside those in use: a thousand partners must not use up the files of the process.
+    """
 
     def __init__(self, most: int) -> None:
         self._room = asyncio.Semaphore(most)
+        self._most = most
         self._tls = httpx.create_ssl_context(trust_env=False)
         self._tls.set_alpn_protocols(["http/1.1"])
         # With the loop's time at which each was used last.
@@ -45,8 +49,7 @@ class Connections:
         async with self._room:
             connection = self._taken(place) or await self._connected(place, connect_timeout_s)
             answer = await connection.ask(request, most=most)
-            if connection.is_open:
-                self._idle.setdefault(place, []).append((_now(), connection))
+            self._keep(place, connection)
             return answer
 
     def close(self) -> None:
@@ -65,6 +68,14 @@ class Connections:
                 return connection
             connection.hang_up()
         return None
+
+    def _keep(self, place: Place, connection: HttpConnection) -> None:
+        if not connection.is_open:
+            return
+        if sum(map(len, self._idle.values())) < self._most:
+            self._idle.setdefault(place, []).append((_now(), connection))
+        else:
+            connection.hang_up()
 
     async def _connected(self, place: Place, timeout_s: float) -> HttpConnection:
         try:

@@ -1,7 +1,8 @@
 """HTTP/1.1 to one partner: one request at a time, its answer parsed by llhttp, everything it sends limited.
 
-The other end is hostile until proven otherwise: a head is at most MAX_HEAD, a body what the caller allows, and whoever
-speaks unasked or out of turn is hung up on. How long to wait is the caller's to say.
+The other end is hostile until proven otherwise: a head is at most MAX_HEAD, a body what the caller allows, what frames it in
+chunks no more than fits their number, and whoever speaks unasked or out of turn is hung up on. How long to wait is the
+caller's to say.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import cast
 import httptools
 
 MAX_HEAD = 64 * 1024
+# A body that comes a byte a chunk takes six times its length. Extensions of chunks and trailers may take no more than that.
+MOST_FRAMING = 6
 
 
 class BrokenConnection(Exception):
@@ -58,9 +61,10 @@ class HttpConnection(asyncio.Protocol):
         self._transport.write(request)
         try:
             return await self._waiting
+        except BaseException:
+            self.hang_up()  # cancelled, with the answer just complete, it would be nobody's
+            raise
         finally:
-            if not self._is_complete:
-                self.hang_up()
             self._waiting = None
 
     def hang_up(self) -> None:
@@ -90,10 +94,7 @@ class HttpConnection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(BrokenConnection(f"no HTTP: {error}"))
             return
-        if not self._head_is_complete and self._received > MAX_HEAD:
-            self._fail(BrokenConnection("a head without an end"))
-        elif len(self._answer.content) > self._most:
-            self._fail(TooLong())
+        self._check_limits()
 
     def connection_lost(self, error: Exception | None) -> None:
         self.is_open = False
@@ -133,6 +134,15 @@ class HttpConnection(asyncio.Protocol):
         answer, self._answer = self._answer, RawAnswer()  # whatever follows is not in it
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(answer)
+
+    def _check_limits(self) -> None:
+        """Of an answer that has yet to come to its end."""
+        if self._is_complete:
+            return
+        if len(self._answer.content) > self._most:
+            self._fail(TooLong())
+        elif self._received > MAX_HEAD + MOST_FRAMING * len(self._answer.content):
+            self._fail(BrokenConnection("a head or trailer without an end"))
 
     def _fail(self, error: Exception) -> None:
         self.hang_up()

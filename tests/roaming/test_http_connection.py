@@ -90,6 +90,11 @@ def test_an_answer_is_read_however_it_is_framed(pieces: list[bytes], closes: boo
         ([], BrokenConnection),
         ([b"SSH-2.0-OpenSSH\r\n"], BrokenConnection),
         ([b"HTTP/1.1 200 OK\r\nX: " + b"x" * (MAX_HEAD + 1)], BrokenConnection),
+        (
+            [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"]
+            + [b"X: " + b"x" * 8000 + b"\r\n"] * (MAX_HEAD // 8000 + 1),
+            BrokenConnection,
+        ),
         ([b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Length: 2\r\n\r\n{}{}"], BrokenConnection),
         (
             [b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"],
@@ -103,6 +108,7 @@ def test_an_answer_is_read_however_it_is_framed(pieces: list[bytes], closes: boo
         "silent end",
         "no HTTP",
         "endless head",
+        "endless trailer",
         "two lengths",
         "upgrade",
         "too long",
@@ -131,6 +137,21 @@ def test_a_connection_is_kept_for_the_next_request_to_the_same_place_only(settin
     assert served(OK, then=twice) == [1, 1, 1]
 
 
+def test_no_more_connections_are_kept_than_may_be_in_use(settings: Any) -> None:
+    settings.BERTH_ALLOW_PRIVATE_PARTNERS = True
+
+    async def ask(port: int) -> int:
+        connections = Connections(1)
+        for host in ("127.0.0.1", "localhost"):
+            place = Place(is_tls=False, host=host, port=port)
+            await connections.ask(place, REQUEST, most=1000, connect_timeout_s=5)
+        kept = sum(len(kept) for kept in connections._idle.values())
+        connections.close()
+        return kept
+
+    assert served(OK, then=ask) == 1
+
+
 @pytest.mark.parametrize(
     "more", [OK + OK, b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}"]
 )
@@ -154,6 +175,23 @@ def test_a_request_that_is_given_up_ends_its_connection() -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.01):
                 await connection.ask(REQUEST, most=1000)
+        return connection.is_open
+
+    assert served(then=give_up) is False
+
+
+def test_a_request_given_up_as_its_answer_comes_leaves_no_connection_open() -> None:
+    """Nobody takes it back, and its partner would hold it open for ever."""
+
+    async def give_up(port: int) -> bool:
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(HttpConnection, "127.0.0.1", port)
+        asking = asyncio.create_task(connection.ask(REQUEST, most=1000))
+        await asyncio.sleep(0)
+        connection.data_received(OK)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
         return connection.is_open
 
     assert served(then=give_up) is False
