@@ -17,11 +17,11 @@ from bookings.rules.agreements import guests_admit
 from bookings.rules.identification import needs_secret, usable_by_owner
 from bookings.rules.terms import LONGEST_LEAD, Terms, WalkIn
 from depots.cards import card_number
-from depots.gate import Answer
+from depots.gate import Authorization
 from depots.models import Charger, Depot, Evse
 from depots.periods import Period
 
-UNBOOKED = Answer(allowed=True)
+UNBOOKED = Authorization(allowed=True)
 USABLE = (BookingStatus.CONFIRMED, BookingStatus.CHARGING)
 # Who comes this much too early is told "not yet" instead of being taken for a walk-in.
 SOON = timedelta(hours=1)
@@ -36,7 +36,7 @@ def may_charge(
     token_type: str = "",
     group: str = "",
     now: datetime,
-) -> Answer:
+) -> Authorization:
     """Called by depots.gate. `evse` is None for an Authorize, which names none: then the charger's EVSEs are answered for.
 
     A token may be known by several types at different chargers, so its type does not decide, only its number does.
@@ -104,7 +104,9 @@ class _Card:
         return bool(self.number) and is_named and self._owners.get(booking.fleet_id, booking.fleet.is_partner)
 
 
-def _at_evse(slots: _Slots, card: _Card, mine: list[Booking], left: list[Booking], evse: Evse) -> Answer:
+def _at_evse(
+    slots: _Slots, card: _Card, mine: list[Booking], left: list[Booking], evse: Evse
+) -> Authorization:
     holder = slots.holder(evse.pk)
     for booking in mine:
         if holder is not None and booking.pk != holder:
@@ -112,18 +114,18 @@ def _at_evse(slots: _Slots, card: _Card, mine: list[Booking], left: list[Booking
         if booking.evse_id == evse.pk or slots.is_alternative(booking, evse):
             if slots.has_begun(booking, evse):
                 return _granted(booking)
-            return Answer(allowed=False, reason="not_yet")
+            return Authorization(allowed=False, reason="not_yet")
     if holder is not None and holder not in {booking.pk for booking in left}:
-        return Answer(allowed=False, reason="blocked" if card.is_blocked else "booked_by_another")
+        return Authorization(allowed=False, reason="blocked" if card.is_blocked else "booked_by_another")
     if slots.is_closed(evse.pk):
-        return Answer(allowed=False, reason="elsewhere")
+        return Authorization(allowed=False, reason="elsewhere")
     for booking in left:
         if booking.evse_id == evse.pk or slots.is_alternative(booking, evse):
             return replace(UNBOOKED, reservation_id=booking.reservation_id)
     return _walk_in(slots, card, is_guest=bool(left))
 
 
-def _somewhere(slots: _Slots, card: _Card, mine: list[Booking], left: list[Booking]) -> Answer:
+def _somewhere(slots: _Slots, card: _Card, mine: list[Booking], left: list[Booking]) -> Authorization:
     """Authorize may come long before the start, also as the charger's check of a reservation it was just sent."""
     evses, over = slots.evses, {booking.pk for booking in left}
     free = [e for e in evses if slots.holder(e.pk) in {None, *over} and not slots.is_closed(e.pk)]
@@ -136,11 +138,11 @@ def _somewhere(slots: _Slots, card: _Card, mine: list[Booking], left: list[Booki
     if not walk_in.allowed:
         return _beside(slots, mine, free) or walk_in
     if not free:
-        return Answer(allowed=False, reason="booked_by_another")
-    return Answer(allowed=True, evse_numbers=None if len(free) == len(evses) else numbers)
+        return Authorization(allowed=False, reason="booked_by_another")
+    return Authorization(allowed=True, evse_numbers=None if len(free) == len(evses) else numbers)
 
 
-def _beside(slots: _Slots, mine: list[Booking], free: list[Evse]) -> Answer | None:
+def _beside(slots: _Slots, mine: list[Booking], free: list[Evse]) -> Authorization | None:
     """Who is let in for a booking only, and stands at another charger of what was booked, is let in there."""
     for booking in mine:
         numbers = [e.number for e in free if slots.is_alternative(booking, e) and slots.has_begun(booking, e)]
@@ -149,11 +151,11 @@ def _beside(slots: _Slots, mine: list[Booking], free: list[Evse]) -> Answer | No
     return None
 
 
-def _granted(booking: Booking) -> Answer:
-    return Answer(allowed=True, group=booking.group, reservation_id=booking.reservation_id)
+def _granted(booking: Booking) -> Authorization:
+    return Authorization(allowed=True, group=booking.group, reservation_id=booking.reservation_id)
 
 
-def _walk_in(slots: _Slots, card: _Card, *, is_guest: bool) -> Answer:
+def _walk_in(slots: _Slots, card: _Card, *, is_guest: bool) -> Authorization:
     """Nobody has booked: the depot's term says who may charge, and whoever has charged in a slot that goes on may.
 
     A charger that asks for no token decides itself.
@@ -161,17 +163,17 @@ def _walk_in(slots: _Slots, card: _Card, *, is_guest: bool) -> Answer:
     if not card.uid or is_guest:
         return UNBOOKED
     if card.is_blocked:
-        return Answer(allowed=False, reason="blocked")
+        return Authorization(allowed=False, reason="blocked")
     admitted = slots.walk_in()
     if admitted == WalkIn.ANYBODY:
         return UNBOOKED
     if not card.is_known:
-        return Answer(allowed=False, reason="unknown_token")
+        return Authorization(allowed=False, reason="unknown_token")
     if admitted == WalkIn.KNOWN or slots.depot.operator_id in card.owners:
         return UNBOOKED
     if admitted == WalkIn.AGREED and guests_admit(slots.depot, card.owners, now=slots.now):
         return UNBOOKED
-    return Answer(allowed=False, reason="elsewhere")
+    return Authorization(allowed=False, reason="elsewhere")
 
 
 class _Slots:

@@ -11,7 +11,7 @@ from bookings import enforcement, operations
 from bookings.models import Booking, BookingEvent
 from bookings.signals import booking_changed
 from depots import signals as depots
-from depots.gate import Answer
+from depots.gate import Authorization
 from depots.models import Charger, ChargerCommand, ChargingSession, Evse
 
 
@@ -56,7 +56,7 @@ def on_reservation_ended(charger: Charger, reservation_id: int, outcome: str, at
 
 
 @receiver(depots.charging_started)
-def on_charging_started(session: ChargingSession, answer: Answer, at: datetime, **_: Any) -> None:
+def on_charging_started(session: ChargingSession, answer: Authorization, at: datetime, **_: Any) -> None:
     enforcement.session_started(session, answer, now=at)
 
 

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.http import HttpResponse
 
 from config import wsgi
-from config.wsgi_threads import Answer, WsgiThreads
+from config.wsgi_threads import PageAnswer, WsgiThreads
 from roaming.ocpi.envelope import for_status
 from roaming.ocpi.transport import is_ocpi
 
@@ -60,14 +60,14 @@ async def _read_body(receive: Any) -> bytes | None:
     return bytes(body)
 
 
-def _too_slow(path: str) -> Answer:
+def _too_slow(path: str) -> PageAnswer:
     """408, in an envelope where everything is one."""
     answer = for_status(408) if is_ocpi(path) else HttpResponse("The body did not arrive in time.\n")
     headers = [("content-type", answer["Content-Type"]), ("connection", "close")]
-    return Answer(408, headers, answer.content)
+    return PageAnswer(408, headers, answer.content)
 
 
-async def _send(send: Any, answer: Answer) -> None:
+async def _send(send: Any, answer: PageAnswer) -> None:
     headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})

@@ -19,7 +19,7 @@ Headers = list[tuple[str, str]]
 Scope = dict[str, Any]
 
 
-class Answer(NamedTuple):
+class PageAnswer(NamedTuple):
     status: int
     headers: Headers
     body: bytes
@@ -27,7 +27,7 @@ class Answer(NamedTuple):
 
 class _Request(NamedTuple):
     environ: dict[str, Any]
-    done: Callable[[Answer], None]
+    done: Callable[[PageAnswer], None]
 
 
 class WsgiThreads:
@@ -43,14 +43,14 @@ class WsgiThreads:
         self._requests: SimpleQueue[_Request] = SimpleQueue()
         self._is_started = False
 
-    async def answer(self, scope: Scope, body: bytes) -> Answer:
+    async def answer(self, scope: Scope, body: bytes) -> PageAnswer:
         """The application's answer to a request whose body is here."""
         if not self._is_started:
             self._start()
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Answer] = loop.create_future()
+        future: asyncio.Future[PageAnswer] = loop.create_future()
 
-        def deliver(answer: Answer) -> None:
+        def deliver(answer: PageAnswer) -> None:
             if not future.done():  # its client has gone meanwhile
                 future.set_result(answer)
 
@@ -80,11 +80,11 @@ class WsgiThreads:
 
             response = self._application(request.environ, start_response)
             body = b"".join(response)
-            request.done(Answer(*started[0], body))
+            request.done(PageAnswer(*started[0], body))
         except Exception:
             logger.exception("a request was not answered")
             request.done(
-                Answer(500, [("Content-Type", "text/plain")], b"Something went wrong on our side.\n")
+                PageAnswer(500, [("Content-Type", "text/plain")], b"Something went wrong on our side.\n")
             )
         finally:
             _close(response)
@@ -144,7 +144,9 @@ def _header_variables(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return found
 
 
-def _call_in(loop: asyncio.AbstractEventLoop, function: Callable[[Answer], None], answer: Answer) -> None:
+def _call_in(
+    loop: asyncio.AbstractEventLoop, function: Callable[[PageAnswer], None], answer: PageAnswer
+) -> None:
     try:
         loop.call_soon_threadsafe(function, answer)
     except RuntimeError:

@@ -19,7 +19,7 @@ from depots.models import Charger, Evse
 
 
 @dataclass(frozen=True)
-class Answer:
+class Authorization:
     """`allowed` with the group the charger should match (the booking's secret), or refused with a reason.
 
     `reason` is one of: "unknown_token", "blocked", "booked_by_another", "not_yet", "elsewhere", "". `evse_numbers`,
@@ -38,7 +38,7 @@ class Answer:
 
 def may_charge(
     *, charger: Charger, evse: Evse | None, token_uid: str, token_type: str, group: str = "", now: datetime
-) -> Answer:
+) -> Authorization:
     """Ask who knows. `evse` is None where the protocol names none (Authorize); `token_type` is an OCPI TokenType or ""."""
     return _answerer()(
         charger=charger, evse=evse, token_uid=token_uid, token_type=token_type, group=group, now=now
@@ -51,8 +51,8 @@ def awaited_evses(evse_ids: Sequence[int], *, now: datetime) -> set[int]:
 
 
 @cache
-def _answerer() -> Callable[..., Answer]:
-    return cast(Callable[..., Answer], import_string(settings.CHARGING_GATE))
+def _answerer() -> Callable[..., Authorization]:
+    return cast(Callable[..., Authorization], import_string(settings.CHARGING_GATE))
 
 
 @cache

@@ -18,7 +18,7 @@ from bookings.enforcement.state import AT_CHARGER, RETRY, is_wanted, set_state
 from bookings.errors import WrongStatus
 from bookings.models import Booking, BookingStatus, Enforcement
 from depots import operations as depots
-from depots.gate import Answer
+from depots.gate import Authorization
 from depots.models import Charger, ChargerCommand, ChargingSession, Evse
 from depots.queries import armed_reservations
 
@@ -83,7 +83,7 @@ def reservation_ended(charger: Charger, reservation_id: int, outcome: str, *, no
             rearm(booking, now=now)
 
 
-def session_started(session: ChargingSession, answer: Answer, *, now: datetime) -> None:
+def session_started(session: ChargingSession, answer: Authorization, *, now: datetime) -> None:
     """An entitled token at work: the booking is used, or taken up again. One whose slot is over leaves a session without
     a booking."""
     if not session.is_entitled or answer.reservation_id is None or session.evse is None:

@@ -26,13 +26,13 @@ from bookings.models import BookingOption, Closure
 from bookings.operations.open_depot import open_depot
 from bookings.rules.agreements import guest_called
 from depots.imports import writing
-from depots.imports.documents import Document, Place, read_json, read_text
+from depots.imports.documents import Document, FieldPath, read_json, read_text
 from depots.imports.schemas import folded, lost_zero_faults
 from depots.models import Charger, Depot, Evse, Organisation
 from depots.parties import UnknownOrganisationError, organisation_called
 
 SHORT_PASSWORD_BYTES = 16
-Fault = tuple[Place, str]
+Fault = tuple[FieldPath, str]
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class _OneDepot:
 
     def __init__(
         self,
-        place: Place,
+        place: FieldPath,
         row: OfferedDepotRow,
         operator: Organisation,
         depot: Depot | None,
@@ -226,7 +226,7 @@ class _OneDepot:
                 self.changed |= writing.withdraw_charger(charger)
         self.changed |= bool(self.withdrawn)
 
-    def _write_chargers(self, evses: Mapping[str, Evse]) -> dict[str, tuple[Place, Evse, bool]]:
+    def _write_chargers(self, evses: Mapping[str, Evse]) -> dict[str, tuple[FieldPath, Evse, bool]]:
         """Every EVSE of the file by folded uid, with its place and whether it is new or different."""
         identities = [folded(row.identity) for row in self.row.chargers]
         known = {
@@ -248,7 +248,7 @@ class _OneDepot:
         return written
 
     def _promise_faults(
-        self, written: Mapping[str, tuple[Place, Evse, bool]], standing: OnEvses
+        self, written: Mapping[str, tuple[FieldPath, Evse, bool]], standing: OnEvses
     ) -> list[Fault]:
         faults: list[Fault] = []
         for place, evse, changed in written.values():
@@ -287,7 +287,7 @@ class _OneDepot:
                 f"{len(outside)} bookings at {depot.code} lie outside its opening hours and stand: {names}."
             )
 
-    def _numbered(self) -> Iterable[tuple[Place, Any, Any, int]]:
+    def _numbered(self) -> Iterable[tuple[FieldPath, Any, Any, int]]:
         for c, charger in enumerate(self.row.chargers):
             for e, evse in enumerate(charger.evses):
                 yield (*self.place, "chargers", c, "evses", e), charger, evse, evse.number or e + 1

@@ -8,13 +8,15 @@ from typing import Any
 
 from bookings.imports.schemas import OfferedDepotRow, OptionRow, TariffRow, TermsRow
 from bookings.models import BookingOption, Tariff, TermsOverride
-from depots.imports.documents import Place
+from depots.imports.documents import FieldPath
 from depots.imports.schemas import folded
 from depots.imports.writing import assign
 from depots.models import Depot, Evse
 
 
-def write_offers(depot: Depot, row: OfferedDepotRow, written: Mapping[str, tuple[Place, Evse, bool]]) -> bool:
+def write_offers(
+    depot: Depot, row: OfferedDepotRow, written: Mapping[str, tuple[FieldPath, Evse, bool]]
+) -> bool:
     """Terms and tariff of the depot, and its options. Options the file no longer has are withdrawn. True if changed."""
     changed = _write_terms({"depot": depot}, row.terms)
     changed |= _write_tariff({"depot": depot}, row.tariff, code=_tariff_code("D", depot.code))

@@ -14,7 +14,7 @@ from bookings.imports.schemas import (
     TermsRow,
     VehicleRow,
 )
-from depots.imports.documents import Document, FileRefusedError, Place, Row, cell_list, read_rows
+from depots.imports.documents import CsvRow, Document, FieldPath, FileRefusedError, cell_list, read_rows
 
 DEPOT_FIELDS = set(OfferedDepotRow.model_fields) - {"chargers", "terms", "tariff"}
 CHARGER_FIELDS = set(OfferedChargerRow.model_fields) - {"evses"}
@@ -40,7 +40,7 @@ def vehicle_document(text: str) -> Document:
     rows = read_rows(text, known=VEHICLE_FIELDS.__contains__)
     vehicles = [{name: _value(row, name, cell) for name, cell in row.cells.items()} for row in rows]
 
-    def locate(place: Place) -> tuple[int | None, str]:
+    def locate(place: FieldPath) -> tuple[int | None, str]:
         row = rows[int(place[1])] if len(place) > 1 else None
         return (row.line if row else None), ".".join(str(part) for part in place[2:3])
 
@@ -50,12 +50,12 @@ def vehicle_document(text: str) -> Document:
 class _Depots:
     """Builds the nested document and remembers which row each part of it came from."""
 
-    def __init__(self, rows: list[Row]) -> None:
-        self.lines: dict[Place, int] = {}
+    def __init__(self, rows: list[CsvRow]) -> None:
+        self.lines: dict[FieldPath, int] = {}
         self.faults: list[str] = []
         self.depots: list[dict[str, Any]] = []
-        self._places: dict[tuple[str, ...], Place] = {}
-        self._rows_of: dict[int, list[tuple[Row, dict[str, Any]]]] = {}
+        self._places: dict[tuple[str, ...], FieldPath] = {}
+        self._rows_of: dict[int, list[tuple[CsvRow, dict[str, Any]]]] = {}
         for row in rows:
             self._add(row)
         for d, members in self._rows_of.items():
@@ -67,7 +67,7 @@ class _Depots:
             raise FileRefusedError("\n".join(self.faults[:20]))
         return Document({"depots": self.depots}, is_text=True, locate=self._locate)
 
-    def _add(self, row: Row) -> None:
+    def _add(self, row: CsvRow) -> None:
         d, depot = self._holder(row, (row.cells["id"],), self.depots, (), "depots", {"chargers": []})
         self._fill(depot, row, DEPOT_FIELDS, f"depot {row.cells['id']}")
         key = (row.cells["id"], row.cells["identity"])
@@ -80,10 +80,10 @@ class _Depots:
 
     def _holder(
         self,
-        row: Row,
+        row: CsvRow,
         key: tuple[str, ...],
         siblings: list[Any],
-        above: Place,
+        above: FieldPath,
         name: str,
         empty: dict[str, Any],
     ) -> tuple[int, dict[str, Any]]:
@@ -96,7 +96,7 @@ class _Depots:
         position = int(self._places[folded][-1])
         return position, siblings[position]
 
-    def _fill(self, holder: dict[str, Any], row: Row, names: set[str], what: str) -> None:
+    def _fill(self, holder: dict[str, Any], row: CsvRow, names: set[str], what: str) -> None:
         for name in names & row.cells.keys():
             value = _value(row, name, row.cells[name])
             if name in {"id", "identity"} and name in holder:
@@ -104,7 +104,7 @@ class _Depots:
             if holder.setdefault(name, value) != value:
                 self.faults.append(f"Line {row.line}, {name}: differs from an earlier row of {what}.")
 
-    def _share(self, depot: dict[str, Any], name: str, members: list[tuple[Row, dict[str, Any]]]) -> None:
+    def _share(self, depot: dict[str, Any], name: str, members: list[tuple[CsvRow, dict[str, Any]]]) -> None:
         prefix = f"{name}."
         given = [
             {c.removeprefix(prefix): v for c, v in row.cells.items() if c.startswith(prefix)}
@@ -120,7 +120,7 @@ class _Depots:
             if rest:
                 evse[name] = rest
 
-    def _locate(self, place: Place) -> tuple[int | None, str]:
+    def _locate(self, place: FieldPath) -> tuple[int | None, str]:
         for depth in range(len(place), 0, -1):
             if place[:depth] in self.lines:
                 return self.lines[place[:depth]], ".".join(str(part) for part in place[depth:])
@@ -132,7 +132,7 @@ def _is_depot_column(name: str) -> bool:
     return name in DEPOT_FIELDS | CHARGER_FIELDS | EVSE_FIELDS or field in NESTED.get(holder, ())
 
 
-def _require(rows: list[Row], names: tuple[str, ...]) -> None:
+def _require(rows: list[CsvRow], names: tuple[str, ...]) -> None:
     faults = [
         f"Line {row.line}, {name}: is missing." for row in rows for name in names if name not in row.cells
     ]
@@ -140,7 +140,7 @@ def _require(rows: list[Row], names: tuple[str, ...]) -> None:
         raise FileRefusedError("\n".join(faults[:20]))
 
 
-def _value(row: Row, name: str, cell: str) -> Any:
+def _value(row: CsvRow, name: str, cell: str) -> Any:
     reader = _CELLS.get(name)
     if reader is None:
         return cell

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from bookings.rules.terms import LIMITS, Terms, WalkIn, impossible
 from depots.cards import card_number
-from depots.imports.documents import Place
+from depots.imports.documents import FieldPath
 from depots.imports.schemas import (
     Centimetres,
     ChargerRow,
@@ -161,7 +161,7 @@ class VehicleFile(FileRow):
     vehicles: Annotated[list[VehicleRow], Field(min_length=1)]
 
 
-def depot_faults(file: DepotFile) -> Iterator[tuple[Place, str]]:
+def depot_faults(file: DepotFile) -> Iterator[tuple[FieldPath, str]]:
     """What no single field of a depot file shows."""
     yield from physical_faults(file.depots)
     yield from _options_twice(file)
@@ -170,7 +170,7 @@ def depot_faults(file: DepotFile) -> Iterator[tuple[Place, str]]:
         yield from _terms_faults(("depots", d), depot)
 
 
-def vehicle_faults(file: VehicleFile) -> Iterator[tuple[Place, str]]:
+def vehicle_faults(file: VehicleFile) -> Iterator[tuple[FieldPath, str]]:
     """The same plate or the same card twice."""
     plates: set[str] = set()
     tokens: set[tuple[str, str]] = set()
@@ -187,7 +187,7 @@ def vehicle_faults(file: VehicleFile) -> Iterator[tuple[Place, str]]:
             tokens.add(key)
 
 
-def lost_zero_faults(file: VehicleFile) -> Iterator[tuple[Place, str]]:
+def lost_zero_faults(file: VehicleFile) -> Iterator[tuple[FieldPath, str]]:
     """Cards of a CSV file that a spreadsheet may have taken for numbers: a uid of 4 or 7 bytes has 8 or 14 digits."""
     for v, vehicle in enumerate(file.vehicles):
         for t, token in enumerate(vehicle.tokens):
@@ -206,7 +206,7 @@ def _with_evse_terms(option: OptionRow, own: dict[str, OfferedEvseRow]) -> Optio
     return option.model_copy(update={"terms": terms, "tariff": option.tariff or evse.tariff})
 
 
-def _options_twice(file: DepotFile) -> Iterator[tuple[Place, str]]:
+def _options_twice(file: DepotFile) -> Iterator[tuple[FieldPath, str]]:
     seen: set[str] = set()
     for d, depot in enumerate(file.depots):
         for o, option in enumerate(depot.options or []):
@@ -215,7 +215,7 @@ def _options_twice(file: DepotFile) -> Iterator[tuple[Place, str]]:
             seen.add(folded(option.id))
 
 
-def _option_faults(place: Place, depot: OfferedDepotRow) -> Iterator[tuple[Place, str]]:
+def _option_faults(place: FieldPath, depot: OfferedDepotRow) -> Iterator[tuple[FieldPath, str]]:
     if depot.options is None:
         return
     known = {folded(evse.uid) for evse in depot.evses()}
@@ -235,8 +235,8 @@ def _option_faults(place: Place, depot: OfferedDepotRow) -> Iterator[tuple[Place
 
 
 def _terms_without_option(
-    place: Place, depot: OfferedDepotRow, options: Sequence[OptionRow]
-) -> Iterator[tuple[Place, str]]:
+    place: FieldPath, depot: OfferedDepotRow, options: Sequence[OptionRow]
+) -> Iterator[tuple[FieldPath, str]]:
     """An EVSE's terms are those of its own option; without one nobody would ever read them."""
     own = {folded(option.id) for option in options}
     for c, charger in enumerate(depot.chargers):
@@ -249,7 +249,7 @@ def _terms_without_option(
                 )
 
 
-def _terms_faults(place: Place, depot: OfferedDepotRow) -> Iterator[tuple[Place, str]]:
+def _terms_faults(place: FieldPath, depot: OfferedDepotRow) -> Iterator[tuple[FieldPath, str]]:
     """Terms under which nothing could ever be booked, as depot and option resolve them."""
     found = impossible(Terms.resolve([depot.terms]))
     if found:

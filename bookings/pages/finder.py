@@ -55,7 +55,7 @@ class Nearest:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SlotRow:
     """An EVSE in the results, or what a partner offers where it names none; in words, as its template prints it.
 
     `carried` are the hidden fields of its form. Of a refused slot `why` says why, and `without_nearest` that no other time
@@ -79,13 +79,13 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Place:
+class DepotResults:
     """A depot in the results. Terms and price stand here once where all free rows share them."""
 
     depot: Depot
     period: Period
-    free: list[Row]
-    refused: list[Row]
+    free: list[SlotRow]
+    refused: list[SlotRow]
     terms: list[wording.TermLine]
     only_url: str
     calendar_at: datetime | None
@@ -109,14 +109,14 @@ class Place:
         return len(self.free) + len(self.refused)
 
     @property
-    def refusal(self) -> Row | None:
+    def refusal(self) -> SlotRow | None:
         """The refusal that is shown for the whole depot when nothing is free: one with a way out, if there is one."""
         if self.free:
             return None
         with_nearest = [row for row in self.refused if row.nearest]
         return min(with_nearest, key=self._distance) if with_nearest else next(iter(self.refused), None)
 
-    def _distance(self, row: Row) -> timedelta:
+    def _distance(self, row: SlotRow) -> timedelta:
         return abs(row.nearest.period.starts_at - self.period.starts_at) if row.nearest else timedelta.max
 
 
@@ -143,7 +143,7 @@ def unclear_places(form: SearchForm) -> list[UnclearPlace]:
     ]
 
 
-def places(form: SearchForm, search: SlotSearch, *, request_id: UUID) -> list[Place]:
+def places(form: SearchForm, search: SlotSearch, *, request_id: UUID) -> list[DepotResults]:
     """Results by depot, that of the best offer first (bookings.search.offers.rank).
 
     The forms of the slots share `request_id`, the key of this page (see `ReserveForm.request_ids`).
@@ -171,11 +171,11 @@ def _place(
     offers: Sequence[SlotOffer],
     rows: _Rows,
     booked: Sequence[Booking],
-) -> Place:
+) -> DepotResults:
     depot, period = offers[0].option.depot, offers[0].period
     shown = next((offer for offer in offers if offer.is_free), offers[0])
     ages = [offer.option.calendar_at for offer in offers if offer.is_hint and offer.option.calendar_at]
-    return Place(
+    return DepotResults(
         depot=depot,
         period=period,
         free=[rows.of(offer) for offer in offers if offer.is_free],
@@ -201,12 +201,12 @@ class _Rows:
         }
         self._sent: dict[int, SafeString] = {}
 
-    def of(self, offer: SlotOffer) -> Row:
+    def of(self, offer: SlotOffer) -> SlotRow:
         evse, refusal, nearest = offer.evse, offer.refusal, None
         live = self._live.get(evse.pk) if evse else None
         if offer.nearest is not None and refusal is not None:
             nearest = Nearest.of(self._form, self._search, offer.option.depot, offer.nearest)
-        return Row(
+        return SlotRow(
             offer=offer,
             uid=evse.uid if evse else offer.option.code,
             evse_id=str(evse.pk) if evse else "",

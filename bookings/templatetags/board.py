@@ -17,7 +17,7 @@ from depots.templatetags.berth import duration, kilowatts
 register = template.Library()
 
 
-class Marked(Protocol):
+class MarkedBooking(Protocol):
     """A `Booking`, or what a board has read of one."""
 
     @property
@@ -60,7 +60,7 @@ def grid_hint(limit_w: int | None) -> str:
 
 
 @register.simple_tag
-def marks(booking: Marked, now: datetime) -> SafeString:
+def marks(booking: MarkedBooking, now: datetime) -> SafeString:
     """What stands beside the status: charging that broke off, a session that outlives its slot. Empty for most."""
     outstays = booking.overstays(now)
     if not outstays and not booking.is_interrupted:
@@ -78,7 +78,7 @@ def since(moment: datetime, now: datetime) -> SafeString:
     )
 
 
-def charged(booking: Marked) -> str:
+def charged(booking: MarkedBooking) -> str:
     """`15 of about 267 kWh`, as far as the figures are known."""
     metered, expected = booking.metered_wh, booking.expected_wh
     if metered is None:

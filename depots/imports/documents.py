@@ -19,7 +19,8 @@ from pydantic import BaseModel, ValidationError
 
 from depots.imports.sentences import sentence
 
-Place = tuple[str | int, ...]  # ("depots", 0, "chargers", 2, "password"): the way to a value in the document
+# The way to a value in the document: ("depots", 0, "chargers", 2, "password").
+FieldPath = tuple[str | int, ...]
 Schema = TypeVar("Schema", bound=BaseModel)
 
 MAX_BYTES = 20 * 1024 * 1024
@@ -32,7 +33,7 @@ class FileRefusedError(Exception):
 
 
 @dataclass(frozen=True)
-class Row:
+class CsvRow:
     """A line of a CSV file: its number, counted from 1 with the header, and its cells that are not blank."""
 
     line: int
@@ -45,7 +46,7 @@ class Document:
 
     data: Any
     is_text: bool
-    locate: Callable[[Place], tuple[int | None, str]]
+    locate: Callable[[FieldPath], tuple[int | None, str]]
 
     def read_as(self, schema: type[Schema]) -> Schema:
         """The checked document. Raises FileRefusedError naming every fault."""
@@ -55,7 +56,7 @@ class Document:
             self.refuse((_place(fault), sentence(fault)) for fault in _found(faults))
             raise  # refuse() always raises when there is a fault
 
-    def refuse(self, faults: Iterable[tuple[Place, str]]) -> None:
+    def refuse(self, faults: Iterable[tuple[FieldPath, str]]) -> None:
         """Raise FileRefusedError if there is any fault, each (place, what is wrong there)."""
         found = sorted({(*self._where(place), text) for place, text in faults})
         if not found:
@@ -65,7 +66,7 @@ class Document:
             lines.append(f"{len(found) - MAX_FAULTS} more faults follow.")
         raise FileRefusedError("\n".join(lines))
 
-    def _where(self, place: Place) -> tuple[int, str]:
+    def _where(self, place: FieldPath) -> tuple[int, str]:
         line, field = self.locate(place)
         return line or 0, field
 
@@ -109,13 +110,13 @@ def read_json(text: str) -> Document:
     except ValueError as error:
         raise FileRefusedError(f"The file is not valid JSON: {error}.") from None
 
-    def locate(place: Place) -> tuple[int | None, str]:
+    def locate(place: FieldPath) -> tuple[int | None, str]:
         return _line_in_json(text, place), _dotted(place)
 
     return Document(data, is_text=False, locate=locate)
 
 
-def read_rows(text: str, *, known: Callable[[str], bool]) -> list[Row]:
+def read_rows(text: str, *, known: Callable[[str], bool]) -> list[CsvRow]:
     """The rows of a CSV file with a header. Raises FileRefusedError naming columns and lines that make no sense.
 
     What spreadsheet programs add is passed over: a first line that names the separator, columns without name or value
@@ -125,7 +126,7 @@ def read_rows(text: str, *, known: Callable[[str], bool]) -> list[Row]:
     reader = csv.reader(
         io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True
     )
-    rows: list[Row] = []
+    rows: list[CsvRow] = []
     header: list[str] = []
     faults: list[str] = []
     try:
@@ -141,7 +142,7 @@ def read_rows(text: str, *, known: Callable[[str], bool]) -> list[Row]:
                 faults.append(f"Line {line} has {len(cells)} cells, the header has {len(header)}.")
             else:
                 named = zip(header, (_unquoted(cell.strip()) for cell in cells), strict=True)
-                rows.append(Row(line, {name: cell for name, cell in named if cell}))
+                rows.append(CsvRow(line, {name: cell for name, cell in named if cell}))
     except csv.Error as error:
         raise FileRefusedError(f"Line {reader.line_num} is not valid CSV: {error}.") from None
     if faults:
@@ -209,7 +210,7 @@ def _found(faults: ValidationError) -> list[Any]:
     return faults.errors(include_url=False)
 
 
-def _place(fault: Any) -> Place:
+def _place(fault: Any) -> FieldPath:
     return tuple(fault["loc"])
 
 
@@ -218,7 +219,7 @@ def _said(line: int, field: str, text: str) -> str:
     return f"{where}: {text}." if where else f"{text}."
 
 
-def _dotted(place: Place) -> str:
+def _dotted(place: FieldPath) -> str:
     words = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
     return words.removeprefix(".")
 
@@ -239,7 +240,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _MARK = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 
 
-def _line_in_json(text: str, place: Place) -> int | None:
+def _line_in_json(text: str, place: FieldPath) -> int | None:
     """The line where the value at a place starts, or where its nearest holder does when it is missing itself."""
     line, depth = None, -1
     for found, offset in _values(text):
@@ -250,7 +251,7 @@ def _line_in_json(text: str, place: Place) -> int | None:
     return line
 
 
-def _values(text: str) -> Iterator[tuple[Place, int]]:
+def _values(text: str) -> Iterator[tuple[FieldPath, int]]:
     """Every value in a valid JSON text with its place and the offset where it starts."""
     place: list[
         Any

@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from depots.imports.cells import checked, no_date
-from depots.imports.documents import Place
+from depots.imports.documents import FieldPath
 from depots.standards import PLUGS, PROTOCOLS, VEHICLE_TYPES, is_country
 
 MIDNIGHT = 1440
@@ -180,7 +180,7 @@ def folded(code: str) -> str:
     return code.upper()
 
 
-def physical_faults(depots: Sequence[DepotRow]) -> Iterator[tuple[Place, str]]:
+def physical_faults(depots: Sequence[DepotRow]) -> Iterator[tuple[FieldPath, str]]:
     """What no single field shows: the same thing twice, hours that overlap, a cabinet with two limits."""
     yield from _twice((("depots", d, "id"), depot.id) for d, depot in enumerate(depots))
     chargers = [
@@ -201,7 +201,7 @@ def physical_faults(depots: Sequence[DepotRow]) -> Iterator[tuple[Place, str]]:
         yield from _hours_faults(("depots", d, "opening_hours"), depot.opening_hours)
 
 
-def lost_zero_faults(depots: Sequence[DepotRow]) -> Iterator[tuple[Place, str]]:
+def lost_zero_faults(depots: Sequence[DepotRow]) -> Iterator[tuple[FieldPath, str]]:
     """Postal codes of a CSV file whose leading zero a spreadsheet took for nothing."""
     for d, depot in enumerate(depots):
         if depot.country in FIVE_DIGITS and _FOUR.fullmatch(depot.postal_code):
@@ -211,7 +211,7 @@ def lost_zero_faults(depots: Sequence[DepotRow]) -> Iterator[tuple[Place, str]]:
             )
 
 
-def _twice(named: Iterator[tuple[Place, str]]) -> Iterator[tuple[Place, str]]:
+def _twice(named: Iterator[tuple[FieldPath, str]]) -> Iterator[tuple[FieldPath, str]]:
     seen: set[str] = set()
     for place, name in named:
         if folded(name) in seen:
@@ -219,7 +219,7 @@ def _twice(named: Iterator[tuple[Place, str]]) -> Iterator[tuple[Place, str]]:
         seen.add(folded(name))
 
 
-def _charger_faults(place: Place, charger: ChargerRow) -> Iterator[tuple[Place, str]]:
+def _charger_faults(place: FieldPath, charger: ChargerRow) -> Iterator[tuple[FieldPath, str]]:
     numbers = [evse.number or position for position, evse in enumerate(charger.evses, start=1)]
     often = {number for number, count in Counter(numbers).items() if count > 1}
     for e, number in enumerate(numbers):
@@ -227,7 +227,7 @@ def _charger_faults(place: Place, charger: ChargerRow) -> Iterator[tuple[Place, 
             yield (*place, "evses", e, "number"), f"{number} is there twice at charger {charger.identity}"
 
 
-def _cabinet_faults(place: Place, depot: DepotRow) -> Iterator[tuple[Place, str]]:
+def _cabinet_faults(place: FieldPath, depot: DepotRow) -> Iterator[tuple[FieldPath, str]]:
     limits: dict[str, float | None] = {}
     for c, charger in enumerate(depot.chargers):
         if not charger.cabinet:
@@ -240,7 +240,7 @@ def _cabinet_faults(place: Place, depot: DepotRow) -> Iterator[tuple[Place, str]
             )
 
 
-def _hours_faults(place: Place, hours: Sequence[HoursRow]) -> Iterator[tuple[Place, str]]:
+def _hours_faults(place: FieldPath, hours: Sequence[HoursRow]) -> Iterator[tuple[FieldPath, str]]:
     for h, row in enumerate(hours):
         for other in hours[:h]:
             if row.weekday == other.weekday and row.opens < other.closes and other.opens < row.closes:

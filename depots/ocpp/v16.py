@@ -10,7 +10,7 @@ from typing import Any
 from ocpp.v16.enums import AuthorizationStatus, ChargePointStatus
 
 from depots import operations
-from depots.gate import Answer
+from depots.gate import Authorization
 from depots.models import Evse
 from depots.ocpp import sampled_values
 from depots.ocpp.connection import ChargerConnection
@@ -198,7 +198,7 @@ ANSWERS: Mapping[str, Answerer] = {
 }
 
 
-def tag_info(answer: Answer, connection: ChargerConnection) -> dict[str, Any]:
+def tag_info(answer: Authorization, connection: ChargerConnection) -> dict[str, Any]:
     """idTagInfo. The group lets the charger compare a token with the reservation's parentIdTag; a cache may let nobody in
     for longer than the answer holds."""
     info = {"status": AuthorizationStatus.accepted.value}

@@ -7,7 +7,7 @@ from typing import Any
 
 from ocpp.v201.enums import AuthorizationStatusEnumType, IdTokenEnumType
 
-from depots.gate import Answer
+from depots.gate import Authorization
 from depots.ocpp.connection import ChargerConnection
 from depots.ocpp.times import write_time
 
@@ -57,7 +57,7 @@ def token_type(token: Mapping[str, Any]) -> str:
         return "OTHER"
 
 
-def token_info(answer: Answer, connection: ChargerConnection) -> dict[str, Any]:
+def token_info(answer: Authorization, connection: ChargerConnection) -> dict[str, Any]:
     """idTokenInfo. `evseId` tells a walk-in which EVSEs are not booked for others; a cache may let nobody in for longer
     than the answer holds."""
     info: dict[str, Any] = {"status": AuthorizationStatusEnumType.accepted.value}

@@ -25,7 +25,7 @@ STOPS_BY_ITSELF_WITHIN = timedelta(seconds=10)
 STOPS_WHEN_TOLD_WITHIN = timedelta(minutes=1)
 
 
-def authorize(*, charger_id: int, token_uid: str, token_type: str = "", now: datetime) -> gate.Answer:
+def authorize(*, charger_id: int, token_uid: str, token_type: str = "", now: datetime) -> gate.Authorization:
     """May this token charge here now, as far as one can say without an EVSE?"""
     charger = Charger.objects.select_related("depot").get(pk=charger_id)
     return gate.may_charge(charger=charger, evse=None, token_uid=token_uid, token_type=token_type, now=now)
@@ -33,7 +33,7 @@ def authorize(*, charger_id: int, token_uid: str, token_type: str = "", now: dat
 
 def ask(
     charger: Charger, evse: Evse | None, token_uid: str, token_type: str, *, now: datetime
-) -> tuple[gate.Answer, list[str]]:
+) -> tuple[gate.Authorization, list[str]]:
     """The gate's answer. When it fails the energy still has to be recorded, so that counts as yes, flagged."""
     try:
         with transaction.atomic():
@@ -44,7 +44,7 @@ def ask(
         raise  # the whole message is tried again
     except Exception:
         logger.exception("The gate failed for a token at %s", charger.identity)
-        return gate.Answer(allowed=True), ["unasked"]
+        return gate.Authorization(allowed=True), ["unasked"]
     return answer, []
 
 
@@ -53,18 +53,20 @@ def moment_of(at: datetime, now: datetime) -> datetime:
     return at if now - at > QUEUED_AFTER else now
 
 
-def answer_again(session: ChargingSession, charger: Charger, evse: Evse | None, now: datetime) -> gate.Answer:
+def answer_again(
+    session: ChargingSession, charger: Charger, evse: Evse | None, now: datetime
+) -> gate.Authorization:
     """The answer to a repeated start: what was allowed stays so, though the slot may be over by now."""
     answer, _ = ask(charger, evse, session.token_uid, session.token_type, now=now)
     if session.is_entitled and not answer.allowed:
-        return gate.Answer(allowed=True)
+        return gate.Authorization(allowed=True)
     if not session.is_entitled and answer.allowed:
-        return gate.Answer(allowed=False, reason="booked_by_another")
+        return gate.Authorization(allowed=False, reason="booked_by_another")
     return answer
 
 
 def announce(
-    session: ChargingSession, charger: Charger, evse: Evse | None, answer: gate.Answer, now: datetime
+    session: ChargingSession, charger: Charger, evse: Evse | None, answer: gate.Authorization, now: datetime
 ) -> None:
     """Tell that it charges. Whoever was refused is stopped, unless the charger does so by itself."""
     session.evse = evse

@@ -23,7 +23,7 @@ from depots.operations.locking import lock_evses_beside
 from depots.operations.meter_readings import keep
 from depots.operations.transaction_reports import (
     LARGEST_SESSION_WH,
-    Outcome,
+    ReportResult,
     Start,
     Stop,
     fitting,
@@ -37,14 +37,14 @@ from depots.signals import charging_ended
 REPEATED_WITHIN = timedelta(minutes=1)
 
 
-def start_session(*, charger_id: int, start: Start, now: datetime) -> Outcome:
+def start_session(*, charger_id: int, start: Start, now: datetime) -> ReportResult:
     """Record a transaction that began, and ask whether its token may. The same start again is the same session."""
     with transaction.atomic():
         charger, evse = charger_and_evse(charger_id, start.evse_number)
         start = by_our_clock(start, charger, now=now)
         session = _begun_before(charger, start)
         if session is not None:
-            return Outcome(session, answer_again(session, charger, evse, now))
+            return ReportResult(session, answer_again(session, charger, evse, now))
         end_abandoned(charger, evse, before=start.at, now=now)
         answer, asked = ask(charger, evse, start.token_uid, start.token_type, now=moment_of(start.at, now))
         session = ChargingSession.objects.create(
@@ -67,10 +67,10 @@ def start_session(*, charger_id: int, start: Start, now: datetime) -> Outcome:
         session.meter_last_wh = session.meter_start_wh
         session.save(update_fields=["transaction", "meter_last_wh"])
         announce(session, charger, evse, answer, now)
-    return Outcome(session, answer)
+    return ReportResult(session, answer)
 
 
-def stop_session(*, charger_id: int, stop: Stop, now: datetime) -> Outcome:
+def stop_session(*, charger_id: int, stop: Stop, now: datetime) -> ReportResult:
     """Record the end of a transaction. Twice is once; an unknown one is kept as a session that nobody saw begin, and as
     the visit of a booking where its card holds one there.
     """
@@ -90,7 +90,7 @@ def stop_session(*, charger_id: int, stop: Stop, now: datetime) -> Outcome:
         answer = None
         if stop.token_uid:
             answer, _ = ask(charger, session.evse, stop.token_uid, session.token_type, now=now)
-    return Outcome(session, answer)
+    return ReportResult(session, answer)
 
 
 def charger_and_evse(charger_id: int, evse_number: int | None) -> tuple[Charger, Evse | None]:

@@ -14,13 +14,13 @@ from depots.operations.clock_correction import by_our_clock
 from depots.operations.entitlement import announce, announce_lone_end, ask, moment_of
 from depots.operations.meter_readings import FIGURES, first_counting_wh, keep, last_counting_wh, tell_figures
 from depots.operations.sessions import charger_and_evse, end, end_abandoned
-from depots.operations.transaction_reports import Outcome, TransactionReport, fitting, flag
+from depots.operations.transaction_reports import ReportResult, TransactionReport, fitting, flag
 
 # Less than any vehicle charges with here, more than a plugged-in cable draws.
 FLOWS_W = 1000
 
 
-def record_transaction(*, charger_id: int, report: TransactionReport, now: datetime) -> Outcome:
+def record_transaction(*, charger_id: int, report: TransactionReport, now: datetime) -> ReportResult:
     """Take in one event of a 2.x transaction, in whatever order they come; (transaction, seqNo) counts once."""
     if report.kind == "updated" and (outcome := _record_update(charger_id, report, now)):
         return outcome
@@ -31,10 +31,10 @@ def record_transaction(*, charger_id: int, report: TransactionReport, now: datet
         answer = _answer_to(session, charger, report, now)
         if _is_new(session, report):
             _take_in(session, charger, report, answer, now)
-    return Outcome(session, answer)
+    return ReportResult(session, answer)
 
 
-def _record_update(charger_id: int, report: TransactionReport, now: datetime) -> Outcome | None:
+def _record_update(charger_id: int, report: TransactionReport, now: datetime) -> ReportResult | None:
     """Most events only tell the meter of a session that everybody knows of. They lock that session and nothing else;
     None for any other event.
     """
@@ -60,7 +60,7 @@ def _record_update(charger_id: int, report: TransactionReport, now: datetime) ->
             if session.reservation_id is None:
                 session.reservation_id = fitting(report.reservation_id)
             session.save(update_fields=[*FIGURES, "reservation_id"])
-    return Outcome(session, answer)
+    return ReportResult(session, answer)
 
 
 def _session_of(
@@ -155,7 +155,7 @@ def _began_at(report: TransactionReport) -> datetime:
 
 def _answer_to(
     session: ChargingSession, charger: Charger, report: TransactionReport, now: datetime
-) -> gate.Answer | None:
+) -> gate.Authorization | None:
     """What to tell about the token a report carries. A token that was let in is not refused when its slot is over."""
     if report.token_uid is None:
         return None
@@ -170,7 +170,7 @@ def _answer_to(
     is_its_token = card_number(session.token_uid) == card_number(report.token_uid)
     was_let_in = session.announced_at and session.is_entitled and is_its_token
     if was_let_in and not answer.allowed:
-        return gate.Answer(allowed=True, group=answer.group, reservation_id=answer.reservation_id)
+        return gate.Authorization(allowed=True, group=answer.group, reservation_id=answer.reservation_id)
     return answer
 
 
@@ -189,7 +189,7 @@ def _take_in(
     session: ChargingSession,
     charger: Charger,
     report: TransactionReport,
-    answer: gate.Answer | None,
+    answer: gate.Authorization | None,
     now: datetime,
 ) -> None:
     keep(session, report.readings)
@@ -251,7 +251,7 @@ def _is_metered_flow(session: ChargingSession, report: TransactionReport) -> boo
     return has_power and report.kind != "ended" and "no_start" not in session.flags
 
 
-def _is_unsettled(session: ChargingSession, answer: gate.Answer | None) -> bool:
+def _is_unsettled(session: ChargingSession, answer: gate.Authorization | None) -> bool:
     """Nobody has heard of it yet; or its token was refused, and now one that may charge here was shown."""
     if session.announced_at is None:
         return True
@@ -271,7 +271,7 @@ def _announce_when_known(
     session: ChargingSession,
     charger: Charger,
     report: TransactionReport,
-    answer: gate.Answer | None,
+    answer: gate.Authorization | None,
     now: datetime,
 ) -> None:
     """A transaction may begin with a cable or a parked truck. It counts once a token is known or energy flows."""

@@ -111,11 +111,11 @@ class TransactionReport:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ReportResult:
     """The session a report belongs to, and what to tell the charger about the token it named (None: it named none)."""
 
     session: ChargingSession
-    answer: gate.Answer | None
+    answer: gate.Authorization | None
 
 
 def flag(session: ChargingSession, *flags: Iterable[str]) -> None:

@@ -21,8 +21,8 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import httpx
 
-from roaming.ocpi.connections import Connections, NotConnected, Place
-from roaming.ocpi.http_connection import BrokenConnection, TooLong
+from roaming.ocpi.connections import Connections, NotConnected, Origin
+from roaming.ocpi.http_connection import AnswerTooLong, BrokenConnection
 from roaming.ocpi.url_guard import HostileAddress, check_url
 
 CONNECT_TIMEOUT_S = 5.0
@@ -73,7 +73,7 @@ class Target:
     """A URL as a request names it: the connection it takes, the Host header, and the path with its query."""
 
     url: str
-    place: Place
+    origin: Origin
     host: str
     path: str
 
@@ -86,8 +86,8 @@ class Target:
             parsed = parsed.copy_merge_params(dict(query))
         is_tls = parsed.scheme == "https"
         # Not `host`: that is decoded, and a name with "ß" would be looked up under the older IDNA, which is another name.
-        place = Place(is_tls, parsed.raw_host.decode("ascii"), parsed.port or (443 if is_tls else 80))
-        return cls(str(parsed), place, parsed.netloc.decode("ascii"), parsed.raw_path.decode("ascii"))
+        origin = Origin(is_tls, parsed.raw_host.decode("ascii"), parsed.port or (443 if is_tls else 80))
+        return cls(str(parsed), origin, parsed.netloc.decode("ascii"), parsed.raw_path.decode("ascii"))
 
 
 @dataclass(frozen=True)
@@ -221,11 +221,11 @@ class Http:
         most: int,
     ) -> Answer:
         try:
-            place, request = _request(peer, exchange, body, query)
+            origin, request = _request(peer, exchange, body, query)
             # The limit is on the whole exchange; a peer that sends a byte a second does not hold us.
             async with asyncio.timeout(CONNECT_TIMEOUT_S + time_limit_s):
                 raw = await self._connections.ask(
-                    place, request, most=most, connect_timeout_s=CONNECT_TIMEOUT_S
+                    origin, request, most=most, connect_timeout_s=CONNECT_TIMEOUT_S
                 )
         except HostileAddress as refusal:
             raise Unreachable(str(refusal), maybe_received=False, public=NO_CONNECTION) from refusal
@@ -233,7 +233,7 @@ class Http:
             raise Unreachable(
                 f"no connection: {error or type(error).__name__}", maybe_received=False, public=NO_CONNECTION
             ) from error
-        except TooLong as error:
+        except AnswerTooLong as error:
             raise Unreachable(f"the answer is longer than {most >> 20} MiB") from error
         except TimeoutError as error:
             raise Unreachable("no answer in time") from error
@@ -311,7 +311,7 @@ def logged(body: Any) -> str:
     return _SECRET.sub(r"\1…\2", text[: LOGGED + 200])[:LOGGED].replace("\x00", "")
 
 
-def _request(peer: Peer, exchange: Exchange, body: Any, query: dict[str, str] | None) -> tuple[Place, bytes]:
+def _request(peer: Peer, exchange: Exchange, body: Any, query: dict[str, str] | None) -> tuple[Origin, bytes]:
     """Where to, and what goes out; the URL is checked. Raises HostileAddress, httpx.InvalidURL and ValueError."""
     check_url(exchange.url, max_length=MAX_NEXT_URL)
     target = Target.of(exchange.url, tuple(query.items()) if query else ())
@@ -336,7 +336,7 @@ def _request(peer: Peer, exchange: Exchange, body: Any, query: dict[str, str] | 
     ]
     if any("\r" in line or "\n" in line for line in head):
         raise ValueError("a header with a line break")
-    return target.place, "\r\n".join([*head, "", ""]).encode("latin-1") + content
+    return target.origin, "\r\n".join([*head, "", ""]).encode("latin-1") + content
 
 
 def _read(status: int, headers: httpx.Headers, content: bytes) -> Answer:

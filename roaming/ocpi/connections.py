@@ -17,7 +17,7 @@ from roaming.ocpi.http_connection import HttpConnection, RawAnswer
 KEPT_S = 20.0
 
 
-class Place(NamedTuple):
+class Origin(NamedTuple):
     """Where a connection leads."""
 
     is_tls: bool
@@ -41,15 +41,15 @@ class Connections:
         self._tls = httpx.create_ssl_context(trust_env=False)
         self._tls.set_alpn_protocols(["http/1.1"])
         # With the loop's time at which each was used last.
-        self._idle: dict[Place, list[tuple[float, HttpConnection]]] = {}
+        self._idle: dict[Origin, list[tuple[float, HttpConnection]]] = {}
         self._swept_at = 0.0
 
-    async def ask(self, place: Place, request: bytes, *, most: int, connect_timeout_s: float) -> RawAnswer:
+    async def ask(self, origin: Origin, request: bytes, *, most: int, connect_timeout_s: float) -> RawAnswer:
         """The answer, of at most `most` bytes. Raises HostileAddress, NotConnected, BrokenConnection and TooLong."""
         async with self._room:
-            connection = self._taken(place) or await self._connected(place, connect_timeout_s)
+            connection = self._taken(origin) or await self._connected(origin, connect_timeout_s)
             answer = await connection.ask(request, most=most)
-            self._keep(place, connection)
+            self._keep(origin, connection)
             return answer
 
     def close(self) -> None:
@@ -58,10 +58,10 @@ class Connections:
                 connection.hang_up()
         self._idle = {}
 
-    def _taken(self, place: Place) -> HttpConnection | None:
+    def _taken(self, origin: Origin) -> HttpConnection | None:
         """The one that was used last and is still open."""
         self._sweep()
-        kept = self._idle.get(place, [])
+        kept = self._idle.get(origin, [])
         while kept:
             used_at, connection = kept.pop()
             if connection.is_open and used_at > _now() - KEPT_S:
@@ -69,21 +69,21 @@ class Connections:
             connection.hang_up()
         return None
 
-    def _keep(self, place: Place, connection: HttpConnection) -> None:
+    def _keep(self, origin: Origin, connection: HttpConnection) -> None:
         if not connection.is_open:
             return
         if sum(map(len, self._idle.values())) < self._most:
-            self._idle.setdefault(place, []).append((_now(), connection))
+            self._idle.setdefault(origin, []).append((_now(), connection))
         else:
             connection.hang_up()
 
-    async def _connected(self, place: Place, timeout_s: float) -> HttpConnection:
+    async def _connected(self, origin: Origin, timeout_s: float) -> HttpConnection:
         try:
             return await url_guard.connect(
                 HttpConnection,
-                place.host,
-                place.port,
-                tls=self._tls if place.is_tls else None,
+                origin.host,
+                origin.port,
+                tls=self._tls if origin.is_tls else None,
                 timeout_s=timeout_s,
             )
         except OSError as error:  # refused, unknown, not trusted, or too late
@@ -95,10 +95,10 @@ class Connections:
         if now - self._swept_at < KEPT_S:
             return
         self._swept_at, idle, self._idle = now, self._idle, {}
-        for place, kept in idle.items():
+        for origin, kept in idle.items():
             for used_at, connection in kept:
                 if connection.is_open and used_at > now - KEPT_S:
-                    self._idle.setdefault(place, []).append((used_at, connection))
+                    self._idle.setdefault(origin, []).append((used_at, connection))
                 else:
                     connection.hang_up()
 

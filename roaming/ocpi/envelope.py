@@ -17,7 +17,7 @@ from ninja.errors import AuthenticationError, HttpError, Throttled
 from ninja.errors import ValidationError as RequestError
 
 from roaming.ocpi.times import time_out
-from roaming.ocpi.wire import UnreadableError, Wire
+from roaming.ocpi.wire import UnreadableError, WireObject
 
 logger = structlog.get_logger(__name__)
 
@@ -137,7 +137,7 @@ def _closed(content: dict[str, Any], code: Code, message: str) -> dict[str, Any]
 
 
 def _plain(data: Any) -> Any:
-    if isinstance(data, Wire):
+    if isinstance(data, WireObject):
         return data.wire()
     if isinstance(data, list | tuple):
         return [_plain(one) for one in data]

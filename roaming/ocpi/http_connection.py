@@ -22,7 +22,7 @@ class BrokenConnection(Exception):
     """The other end hung up, or what it sent is no HTTP."""
 
 
-class TooLong(Exception):
+class AnswerTooLong(Exception):
     """The answer has more bytes than are allowed."""
 
 
@@ -50,7 +50,7 @@ class HttpConnection(asyncio.Protocol):
         self._waiting: asyncio.Future[RawAnswer] | None = None
 
     async def ask(self, request: bytes, *, most: int) -> RawAnswer:
-        """Send a request and wait for all of its answer, of at most `most` bytes. Raises BrokenConnection and TooLong.
+        """Send a request and wait for all of its answer, of at most `most` bytes. Raises BrokenConnection and AnswerTooLong.
 
         Cancelled, it hangs up: the answer of one request must not be taken for that of the next.
         """
@@ -126,7 +126,7 @@ class HttpConnection(asyncio.Protocol):
             self._head_is_complete, self._answer = False, RawAnswer()
             return
         if len(self._answer.content) > self._most:
-            self._fail(TooLong())
+            self._fail(AnswerTooLong())
             return
         self._is_complete = True
         if not self._parser.should_keep_alive():
@@ -140,7 +140,7 @@ class HttpConnection(asyncio.Protocol):
         if self._is_complete:
             return
         if len(self._answer.content) > self._most:
-            self._fail(TooLong())
+            self._fail(AnswerTooLong())
         elif self._received > MAX_HEAD + MOST_FRAMING * len(self._answer.content):
             self._fail(BrokenConnection("a head or trailer without an end"))
 

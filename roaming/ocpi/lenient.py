@@ -11,9 +11,9 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import ValidationError
 
-from roaming.ocpi.wire import Notes, UnreadableError, Wire
+from roaming.ocpi.wire import Notes, UnreadableError, WireObject
 
-W = TypeVar("W", bound=Wire)
+W = TypeVar("W", bound=WireObject)
 Path = tuple[int | str, ...]
 # What is left out can let a rule of the object around it speak; objects are nested no deeper than this.
 MOST_PASSES = 6
@@ -47,7 +47,7 @@ def _complaint(fault: Any) -> UnreadableError:
     return UnreadableError(path, sentence)
 
 
-def _without_broken_parts(model: type[Wire], raw: Any, error: ValidationError, notes: Notes) -> Any:
+def _without_broken_parts(model: type[WireObject], raw: Any, error: ValidationError, notes: Notes) -> Any:
     found: dict[Path, str] = {}
     for fault in error.errors(include_url=False, include_input=False):
         part = _dispensable_part(model, fault["loc"])
@@ -60,10 +60,10 @@ def _without_broken_parts(model: type[Wire], raw: Any, error: ValidationError, n
     return _pruned(raw, _tree(found))
 
 
-def _dispensable_part(model: type[Wire], loc: Path) -> tuple[Path, str] | None:
+def _dispensable_part(model: type[WireObject], loc: Path) -> tuple[Path, str] | None:
     """The innermost part around a fault that can be left out, and the name of that deviation."""
     part: tuple[Path, str] | None = None
-    owner: type[Wire] | None = model
+    owner: type[WireObject] | None = model
     at = 0
     while owner is not None and at < len(loc):
         field = owner.model_fields.get(str(loc[at]))
@@ -81,9 +81,9 @@ def _dispensable_part(model: type[Wire], loc: Path) -> tuple[Path, str] | None:
     return part
 
 
-def _model_in(annotation: Any) -> type[Wire] | None:
+def _model_in(annotation: Any) -> type[WireObject] | None:
     """The model inside `list[M]`, `M | None`, or itself."""
-    if isinstance(annotation, type) and issubclass(annotation, Wire):
+    if isinstance(annotation, type) and issubclass(annotation, WireObject):
         return annotation
     return next((found for one in get_args(annotation) if (found := _model_in(one))), None)
 

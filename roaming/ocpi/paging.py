@@ -17,7 +17,7 @@ from django.http import HttpRequest
 from depots.periods import Period
 from roaming.ocpi.envelope import Code, OcpiResponse, RefusalError, ok
 from roaming.ocpi.times import EARLIEST, LATEST, read_time
-from roaming.ocpi.wire import Wire
+from roaming.ocpi.wire import WireObject
 
 MAX_LIMIT = 100
 MAX_OFFSET = 10**9
@@ -57,17 +57,17 @@ class Page:
             rows = rows.filter(GreaterThanOrEqual(last_updated, self.date_from))
         return rows.filter(LessThan(last_updated, self.date_to)) if self.date_to else rows
 
-    def answer(self, rows: QuerySet[M], write: Callable[[Sequence[M]], Sequence[Wire]]) -> OcpiResponse:
+    def answer(self, rows: QuerySet[M], write: Callable[[Sequence[M]], Sequence[WireObject]]) -> OcpiResponse:
         """One page of a queryset in a stable order, with its headers; `write` maps all rows of the page at once."""
         total = rows.count()
         found = list(rows[self.offset : self.offset + self.limit]) if self.offset < total else []
         return self._answered(total, list(write(found)) if found else [])
 
-    def answer_list(self, objects: Sequence[Wire]) -> OcpiResponse:
+    def answer_list(self, objects: Sequence[WireObject]) -> OcpiResponse:
         """The same of objects that were computed already."""
         return self._answered(len(objects), list(objects[self.offset : self.offset + self.limit]))
 
-    def _answered(self, total: int, objects: list[Wire]) -> OcpiResponse:
+    def _answered(self, total: int, objects: list[WireObject]) -> OcpiResponse:
         headers = {"X-Total-Count": str(total), "X-Limit": str(MAX_LIMIT)}
         following = self.offset + self.limit
         if following < total:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from roaming.ocpi.lenient import read
-from roaming.ocpi.wire import NOT_ASSIGNED, Notes, Read, UnreadableError, Wire
+from roaming.ocpi.wire import NOT_ASSIGNED, Notes, Read, UnreadableError, WireObject
 
-W = TypeVar("W", bound=Wire)
+W = TypeVar("W", bound=WireObject)
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ class Read(Generic[T]):
     deviations: tuple[str, ...] = ()
 
 
-class Wire(BaseModel):
+class WireObject(BaseModel):
     """An object of the protocol. Sent without null and without empty lists, but for those in `keep_empty`."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -65,7 +65,7 @@ class Wire(BaseModel):
         return self.model_dump(mode="json")
 
 
-class SentWhole(Wire):
+class SentWhole(WireObject):
     """An object that we send with everything in `always_sent`, and read from partners without: what is missing is noted."""
 
     always_sent: ClassVar[frozenset[str]] = frozenset()

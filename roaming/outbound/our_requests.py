@@ -40,7 +40,7 @@ NOT_LET_IN = {401, 403, 405}
 
 
 @dataclass
-class Turn:
+class Attempt:
     """What to do next for an ask: POST `body` to `url`, or without body look for `request_id` in the list there.
 
     `lease` is the one that stands: a long look is given another.
@@ -75,7 +75,7 @@ def enqueue(sender: object, request: BookingRequest, at: datetime, **_: object) 
     registration.wake_sender()
 
 
-def begin(lease: Lease, *, now: datetime) -> Turn | None:
+def begin(lease: Lease, *, now: datetime) -> Attempt | None:
     """The next step for an ask, noted down before it is taken. None when there is nothing left to do."""
     row = Delivery.objects.select_related("partner__organisation").get(pk=lease.delivery_id)
     ask = (
@@ -109,7 +109,7 @@ def begin(lease: Lease, *, now: datetime) -> Turn | None:
     Delivery.objects.filter(pk=row.pk, leased_until=lease.until).update(delivered=so_far)
     party = (ask.booking.customer_country, ask.booking.customer_party)
     peer = registration.peer_of(row.partner, party, _owner(ask.booking))
-    return Turn(
+    return Attempt(
         lease,
         peer,
         dialect.bookings_url(row.partner),
@@ -121,7 +121,7 @@ def begin(lease: Lease, *, now: datetime) -> Turn | None:
     )
 
 
-def answered(turn: Turn, answer: Answer, *, now: datetime) -> str:
+def answered(turn: Attempt, answer: Answer, *, now: datetime) -> str:
     """The partner's Booking. Gives the URL of the offer to read again, empty when its calendar is not in doubt."""
     partner = _heard(turn, now)
     with transaction.atomic():
@@ -134,7 +134,7 @@ def answered(turn: Turn, answer: Answer, *, now: datetime) -> str:
         return _after(turn, partner, now)
 
 
-def found(turn: Turn, raw: dict[str, Any] | None, *, now: datetime) -> str:
+def found(turn: Attempt, raw: dict[str, Any] | None, *, now: datetime) -> str:
     """What the partner's list says of this booking; None: it is not there, so the ask has not arrived."""
     partner = _heard(turn, now)
     with transaction.atomic():
@@ -154,7 +154,7 @@ def found(turn: Turn, raw: dict[str, Any] | None, *, now: datetime) -> str:
     return ""
 
 
-def refused(turn: Turn, refusal: Refused, *, now: datetime) -> str:
+def refused(turn: Attempt, refusal: Refused, *, now: datetime) -> str:
     """A no that is no Booking: about the ask, or about us. Gives what `answered` gives."""
     if refusal.is_their_fault:
         lost(turn, Unreachable(str(refusal)), now=now)
@@ -188,7 +188,7 @@ def refused(turn: Turn, refusal: Refused, *, now: datetime) -> str:
     return _offer_url(partner, ask)
 
 
-def lost(turn: Turn, failure: Unreachable, *, now: datetime) -> None:
+def lost(turn: Attempt, failure: Unreachable, *, now: datetime) -> None:
     """No answer. What may have arrived is sent once more at once, and looked for after that; else a pause."""
     if not failure.maybe_received:
         _did_not_count(turn)
@@ -199,7 +199,7 @@ def lost(turn: Turn, failure: Unreachable, *, now: datetime) -> None:
         Delivery.objects.filter(pk=turn.lease.delivery_id, leased_until=None).update(next_try_at=now)
 
 
-def offer_read(turn: Turn, raw: Any, *, now: datetime) -> None:
+def offer_read(turn: Attempt, raw: Any, *, now: datetime) -> None:
     """The offer as it is after a refusal: its calendar was out of date."""
     partner = Partner.objects.select_related("organisation").get(pk=turn.lease.partner_id)
     told = _object(raw)
@@ -214,13 +214,13 @@ def _adopt(
     remote_bookings.adopt_booking(partner, read, told, reason=reason, answers=answers, now=now)
 
 
-def _heard(turn: Turn, now: datetime) -> Partner:
+def _heard(turn: Attempt, now: datetime) -> Partner:
     """Whoever answered. Its row is not held while a booking is waited for."""
     deliveries.heard_yes(turn.lease.partner_id, now=now)
     return Partner.objects.select_related("organisation").get(pk=turn.lease.partner_id)
 
 
-def _after(turn: Turn, partner: Partner, now: datetime) -> str:
+def _after(turn: Attempt, partner: Partner, now: datetime) -> str:
     """Done when it is decided. While the partner thinks, its list is looked at now and then: a push can get lost."""
     ask = BookingRequest.objects.select_related("booking__depot", "booking__option").get(
         pk=turn.lease.object_id
@@ -258,7 +258,7 @@ def _later(lease: Lease, so_far: dict[str, Any], error: str, now: datetime) -> N
     )
 
 
-def _did_not_count(turn: Turn) -> None:
+def _did_not_count(turn: Attempt) -> None:
     """It has surely not arrived, so the next time is the first again."""
     if turn.body is None:
         return

@@ -189,7 +189,7 @@ class _Loop:
                 offer = await self._http.call(turn.peer, "GET", offer_url)
                 await self._in_thread(our_requests.offer_read, turn, offer.data, now=self.clock())
 
-    async def _look_up(self, turn: our_requests.Turn) -> dict[str, Any] | None:
+    async def _look_up(self, turn: our_requests.Attempt) -> dict[str, Any] | None:
         """Our booking in the partner's list (S4), found by the request_id we gave it; the lease is kept up meanwhile."""
         async for page in self._http.pages(turn.peer, turn.url, {"date_from": turn.since}):
             for raw in page:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from config.wsgi_threads import Answer, WsgiThreads
+from config.wsgi_threads import PageAnswer, WsgiThreads
 
 Environ = dict[str, Any]
 
@@ -70,7 +70,7 @@ def test_an_answer_leaves_whole_and_before_its_request_is_cleared_away() -> None
         start_response("200 OK", [("Content-Type", "text/plain")])
         return Pieces([b"one ", b"two"])
 
-    async def ask() -> Answer:
+    async def ask() -> PageAnswer:
         answer = await threads.answer(scope(), b"")
         left.set()
         return answer
@@ -92,7 +92,7 @@ def test_an_application_that_breaks_costs_one_answer(starts: bool) -> None:
         start_response("200 OK", [])
         return [b"well"]
 
-    async def ask() -> list[Answer]:
+    async def ask() -> list[PageAnswer]:
         return [await threads.answer(scope(query_string=query), b"") for query in (b"break", b"")]
 
     threads = WsgiThreads(application, threads=1)

@@ -5,19 +5,19 @@ from typing import Any
 
 import pytest
 
-from depots.gate import Answer
+from depots.gate import Authorization
 from depots.models import ChargingSession, Evse
 from depots.signals import charging_ended, charging_started
 from tests.factories import make_charger, make_evse
 
 
 @pytest.fixture
-def gate(monkeypatch: pytest.MonkeyPatch) -> dict[str, Answer]:
+def gate(monkeypatch: pytest.MonkeyPatch) -> dict[str, Authorization]:
     """Answers by token; others may charge."""
-    answers: dict[str, Answer] = {}
+    answers: dict[str, Authorization] = {}
 
-    def may_charge(*, token_uid: str, **_: Any) -> Answer:
-        return answers.get(token_uid, Answer(allowed=True))
+    def may_charge(*, token_uid: str, **_: Any) -> Authorization:
+        return answers.get(token_uid, Authorization(allowed=True))
 
     monkeypatch.setattr("depots.gate._answerer", lambda: may_charge)
     return answers

@@ -10,7 +10,7 @@ import pytest
 from bookings import enforcement
 from bookings.models import Booking
 from depots import operations as depots
-from depots.gate import Answer
+from depots.gate import Authorization
 from depots.models import ChargingSession, Evse, SessionEvent
 from depots.operations import Reading, Stop
 from tests.bookings.test_enforcement import TERMS, armed, book, evse_online
@@ -143,7 +143,7 @@ def test_events_without_an_id_are_of_what_runs_there(evse):
 
 
 def test_a_stop_for_a_stranger_does_not_hit_who_has_his_number_next(evse, gate):
-    gate[STRANGER] = Answer(allowed=False, reason="booked_by_another")
+    gate[STRANGER] = Authorization(allowed=False, reason="booked_by_another")
     event(evse, "started", 0, NOW, token_uid=STRANGER)
 
     event(evse, "started", 0, NOW + SECOND, token_uid=CARD)

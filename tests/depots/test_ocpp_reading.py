@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from depots.gate import Answer
+from depots.gate import Authorization
 from depots.ocpp import command_words, sampled_values, schemas, v2x, v16, v21, v201
 from depots.ocpp.connection import ChargerConnection
 from depots.ocpp.times import Moment
 from depots.ocpp.wire import Wire
-from depots.operations.transaction_reports import FLAGS, Outcome
+from depots.operations.transaction_reports import FLAGS, ReportResult
 from tests.scenarios.test_ocpp_2x_answers import smallest
 
 NOW = datetime(2030, 1, 15, 8, 0, tzinfo=UTC)
@@ -26,12 +26,14 @@ CARD = "04AABBCCDD10"
 class Told:
     """A connection that carries nothing out and remembers what was to be done."""
 
-    def __init__(self, dialect: Any, answer: Answer | None = None, offset: timedelta | None = None) -> None:
+    def __init__(
+        self, dialect: Any, answer: Authorization | None = None, offset: timedelta | None = None
+    ) -> None:
         self.done: list[tuple[str, dict]] = []
         self.identity, self.timings = "CP", SimpleNamespace(heartbeat_s=60)
         self.connectors: dict = {}
         self.offset = offset
-        self._answer = answer or Answer(allowed=True)
+        self._answer = answer or Authorization(allowed=True)
         answers = {action: self._bound(answer) for action, answer in dialect.ANSWERS.items()}
         self.wire = Wire(SimpleNamespace(), dialect.VERSION, answers, is_tolerant=True)  # type: ignore[arg-type]
 
@@ -57,7 +59,7 @@ class Told:
             return self._answer
         token = getattr(facts.get("report") or facts.get("stop"), "token_uid", CARD)
         session = SimpleNamespace(transaction="17")
-        return Outcome(session, self._answer if token else None)  # type: ignore[arg-type]
+        return ReportResult(session, self._answer if token else None)  # type: ignore[arg-type]
 
     def now(self) -> datetime:
         return NOW
@@ -414,7 +416,7 @@ def test_an_id_that_no_column_holds_is_still_its_own():
     assert max(len(kept("T" * n)) for n in (65, 200)) <= 64
 
 
-HELD = Answer(allowed=True, holds_until=NOW + timedelta(minutes=1))
+HELD = Authorization(allowed=True, holds_until=NOW + timedelta(minutes=1))
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def ours(partner: Partner) -> Booking:
     )  # fmt: skip
 
 
-def post(request: BookingRequest) -> tuple[our_requests.Turn, dict[str, Any]]:
+def post(request: BookingRequest) -> tuple[our_requests.Attempt, dict[str, Any]]:
     """The ask is sent, as far as we know."""
     row = Delivery.objects.get(kind="request", object_id=request.pk)
     until = NOW.replace(hour=9, second=request.pk % 60)

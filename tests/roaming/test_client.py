@@ -45,7 +45,7 @@ def test_the_token_travels_as_base64_without_a_line_break() -> None:
 
 def test_a_name_is_looked_up_and_its_certificate_checked_as_the_url_spells_it() -> None:
     """Decoded, "straße" would be encoded again by the older rules, and lead to the "strasse" of somebody else."""
-    assert Target.of("https://xn--strae-oqa.example/ocpi").place.host == "xn--strae-oqa.example"
+    assert Target.of("https://xn--strae-oqa.example/ocpi").origin.host == "xn--strae-oqa.example"
 
 
 def test_a_partner_that_wants_raw_tokens_gets_them() -> None:

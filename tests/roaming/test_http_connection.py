@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from roaming.ocpi.connections import Connections, NotConnected, Place
-from roaming.ocpi.http_connection import MAX_HEAD, BrokenConnection, HttpConnection, RawAnswer, TooLong
+from roaming.ocpi.connections import Connections, NotConnected, Origin
+from roaming.ocpi.http_connection import MAX_HEAD, AnswerTooLong, BrokenConnection, HttpConnection, RawAnswer
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 REQUEST = b"GET / HTTP/1.1\r\nHost: partner\r\n\r\n"
@@ -100,8 +100,8 @@ def test_an_answer_is_read_however_it_is_framed(pieces: list[bytes], closes: boo
             [b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"],
             BrokenConnection,
         ),
-        ([b"HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n" + b"x" * 1001], TooLong),
-        ([b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n" + b"x" * 2000], TooLong),
+        ([b"HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n" + b"x" * 1001], AnswerTooLong),
+        ([b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n" + b"x" * 2000], AnswerTooLong),
     ],
     ids=[
         "torn",
@@ -128,8 +128,8 @@ def test_a_connection_is_kept_for_the_next_request_to_the_same_place_only(settin
         found = []
         for host in ("127.0.0.1", "127.0.0.1", "127.0.0.2"):
             with pytest.raises(NotConnected) if host == "127.0.0.2" else nullcontext():
-                place = Place(is_tls=False, host=host, port=port)
-                await connections.ask(place, REQUEST, most=1000, connect_timeout_s=5)
+                origin = Origin(is_tls=False, host=host, port=port)
+                await connections.ask(origin, REQUEST, most=1000, connect_timeout_s=5)
             found.append(sum(len(kept) for kept in connections._idle.values()))
         connections.close()
         return found
@@ -143,8 +143,8 @@ def test_no_more_connections_are_kept_than_may_be_in_use(settings: Any) -> None:
     async def ask(port: int) -> int:
         connections = Connections(1)
         for host in ("127.0.0.1", "localhost"):
-            place = Place(is_tls=False, host=host, port=port)
-            await connections.ask(place, REQUEST, most=1000, connect_timeout_s=5)
+            origin = Origin(is_tls=False, host=host, port=port)
+            await connections.ask(origin, REQUEST, most=1000, connect_timeout_s=5)
         kept = sum(len(kept) for kept in connections._idle.values())
         connections.close()
         return kept
@@ -236,8 +236,8 @@ def test_a_certificate_must_be_trusted_and_for_the_name_that_was_asked_for(
         connections = Connections(5)
         if trusted:
             connections._tls.load_verify_locations(path)
-        place = Place(is_tls=True, host="localhost", port=port)
-        answer = await connections.ask(place, REQUEST, most=1000, connect_timeout_s=5)
+        origin = Origin(is_tls=True, host="localhost", port=port)
+        answer = await connections.ask(origin, REQUEST, most=1000, connect_timeout_s=5)
         connections.close()
         return answer.status
 

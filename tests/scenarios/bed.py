@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from depots import secrets
-from depots.gate import Answer
+from depots.gate import Authorization
 from depots.models import Charger
 from depots.ocpp.connection import Timings
 from depots.ocpp.server import Gateway
@@ -120,12 +120,12 @@ class ScriptedGate:
     """Stands in for bookings: answers what the test says of a token, and remembers what it was asked."""
 
     def __init__(self) -> None:
-        self.answers: dict[str, Answer] = {}
-        self.otherwise = Answer(allowed=True)
+        self.answers: dict[str, Authorization] = {}
+        self.otherwise = Authorization(allowed=True)
         self.asked: list[dict[str, Any]] = []
         self.fails = False
 
-    def __call__(self, **question: Any) -> Answer:
+    def __call__(self, **question: Any) -> Authorization:
         self.asked.append(question)
         if self.fails:
             raise RuntimeError("the gate is broken")
@@ -219,6 +219,6 @@ def eventually(condition: Callable[[], T], deadline_s: float = DEADLINE_S) -> T:
 scripted_gate = ScriptedGate()
 
 
-def may_charge(**question: Any) -> Answer:
+def may_charge(**question: Any) -> Authorization:
     """What settings.CHARGING_GATE names in tests that are about chargers, not about bookings."""
     return scripted_gate(**question)

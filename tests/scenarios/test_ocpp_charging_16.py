@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from depots import signals
-from depots.gate import Answer
+from depots.gate import Authorization
 from depots.models import Charger, ChargerCommand, ChargingSession, Evse
 from depots.queries import armed_reservations
 from tests.factories import NOW, make_charger, make_depot, make_evse
@@ -14,7 +14,7 @@ from tests.scenarios.bed import Bed, ScriptedCharger, ScriptedGate, eventually
 
 TOKEN = "04AABBCCDD10"
 STRANGER = "0455667788"
-BOOKED = Answer(allowed=False, reason="booked_by_another")
+BOOKED = Authorization(allowed=False, reason="booked_by_another")
 
 
 @pytest.fixture
@@ -283,13 +283,13 @@ def test_the_final_samples_may_come_with_the_stop(charger: ScriptedCharger):
     ],
 )
 def test_a_refusal_is_worded_for_the_drivers_display(charger: ScriptedCharger, gate, reason, status):
-    gate.answers[STRANGER] = Answer(allowed=False, reason=reason, group="B9")
+    gate.answers[STRANGER] = Authorization(allowed=False, reason=reason, group="B9")
 
     assert charger.ask("Authorize", {"idTag": STRANGER}) == {"idTagInfo": {"status": status}}
 
 
 def test_an_entitled_token_is_answered_with_its_bookings_group(charger: ScriptedCharger, gate):
-    gate.answers[TOKEN] = Answer(allowed=True, group="B7", reservation_id=7)
+    gate.answers[TOKEN] = Authorization(allowed=True, group="B7", reservation_id=7)
 
     assert charger.ask("Authorize", {"idTag": TOKEN})["idTagInfo"] == {
         "status": "Accepted",

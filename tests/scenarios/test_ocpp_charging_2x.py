@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from depots import signals
-from depots.gate import Answer
+from depots.gate import Authorization
 from depots.models import Charger, ChargingSession, Evse, SessionEvent
 from simulators.charger import IdToken
 from tests.factories import NOW, make_charger, make_evse
@@ -14,7 +14,7 @@ from tests.scenarios.bed import Bed, ScriptedCharger, ScriptedGate, eventually
 
 TOKEN = "04AABBCCDD10"
 STRANGER = "0455667788"
-BOOKED = Answer(allowed=False, reason="booked_by_another")
+BOOKED = Authorization(allowed=False, reason="booked_by_another")
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_a_cable_or_a_parked_truck_is_no_charging_until_a_token_is_known(
     tell(charger, event("Started", 0, wh=1000, info={"chargingState": "EVConnected"}))
     assert (facts, gate.asked) == ([], [])
 
-    gate.answers[TOKEN] = Answer(allowed=True, group="B7", reservation_id=7)
+    gate.answers[TOKEN] = Authorization(allowed=True, group="B7", reservation_id=7)
     answers = tell(
         charger, event("Updated", 1, 2, token=TOKEN, reservationId=7), event("Ended", 2, 30, wh=5000)
     )
@@ -200,14 +200,14 @@ def test_a_transaction_that_never_charged_ends_without_a_word(charger: ScriptedC
     ],
 )
 def test_a_refusal_is_worded_for_the_drivers_display(charger: ScriptedCharger, gate, reason, status):
-    gate.answers[STRANGER] = Answer(allowed=False, reason=reason)
+    gate.answers[STRANGER] = Authorization(allowed=False, reason=reason)
     token = {"idToken": STRANGER, "type": "ISO14443"}
 
     assert charger.ask("Authorize", {"idToken": token}) == {"idTokenInfo": {"status": status}}
 
 
 def test_a_walk_in_is_told_which_evses_are_free(charger: ScriptedCharger, gate):
-    gate.answers[STRANGER] = Answer(allowed=True, evse_numbers=[2])
+    gate.answers[STRANGER] = Authorization(allowed=True, evse_numbers=[2])
 
     assert charger.tap(1, STRANGER) is None
     assert charger.tap(2, STRANGER) is not None
@@ -333,7 +333,9 @@ def test_states_may_come_as_events_of_the_device_model(charger: ScriptedCharger)
 def test_reservations_hold_for_their_group_and_no_stranger(bed: Bed, charger: ScriptedCharger, row, gate):
     from depots.operations import queue_command
 
-    gate.answers[TOKEN] = gate.answers["04OTHERCARD"] = Answer(allowed=True, group="B7", reservation_id=7)
+    gate.answers[TOKEN] = gate.answers["04OTHERCARD"] = Authorization(
+        allowed=True, group="B7", reservation_id=7
+    )
     payload = {"reservation_id": 7, "evse": 1, "token": TOKEN, "token_type": "RFID", "group": "B7"}
     payload["expires_at"] = "2030-01-15T09:00:00Z"
     queue_command(charger=row, action="reserve", payload=payload, reservation_id=7, now=NOW)

@@ -5,8 +5,8 @@ What is shown is made in one place for the page and for the live stream: `Bar`s 
 server writes.
 """
 
-from bookings.pages.board.reading import Board, Row, entries_of, read_board
+from bookings.pages.board.reading import Board, entries_of, read_board
 from bookings.pages.board.states import RowState, running_at, states_of
 from bookings.pages.board.window import Window
 
-__all__ = ["Board", "Row", "RowState", "Window", "entries_of", "read_board", "running_at", "states_of"]
+__all__ = ["Board", "RowState", "Window", "entries_of", "read_board", "running_at", "states_of"]

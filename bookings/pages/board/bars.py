@@ -125,7 +125,7 @@ class Bar(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Taken:
+class OthersBar:
     """A span that is somebody else's, and no word more."""
 
     starts_at: datetime

@@ -14,7 +14,7 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString
 
 from bookings.models import Booking
-from bookings.pages.board.bars import Bar, BookingFacts, Closed, Taken, Visit
+from bookings.pages.board.bars import Bar, BookingFacts, Closed, OthersBar, Visit
 from bookings.pages.board.wall import WallClock
 from bookings.rules.terms import Terms
 from bookings.search.next_bay import next_bay_url
@@ -57,7 +57,7 @@ class Entries:
             f'{self._who(booking)}<span class="plan-badges">{self._badges(bar)}</span></li>'
         )
 
-    def taken(self, taken: Taken) -> SafeString:
+    def taken(self, taken: OthersBar) -> SafeString:
         first, last = self._wall[taken.starts_at], self._wall[taken.ends_at]
         return SafeString(
             f'<li class="plan-entry plan-taken" data-taken data-starts="{first.utc}" data-ends="{last.utc}">'

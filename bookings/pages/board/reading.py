@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 
 from bookings.models import Booking, BookingRequest, BookingStatus, BookingToken, Closure, Occupancy
 from bookings.pages.access import BoardViewer
-from bookings.pages.board.bars import UNSHOWN, Bar, BookingFacts, Taken, Visit, closed_of
+from bookings.pages.board.bars import UNSHOWN, Bar, BookingFacts, OthersBar, Visit, closed_of
 from bookings.pages.board.entries import Entries
 from bookings.pages.board.seconds import Moments, Seconds
 from bookings.pages.board.states import RowState, bay, plugs, states_of
@@ -29,7 +29,7 @@ _PENDING = Occupancy.Kind.PENDING.value
 
 
 @dataclass
-class Row:
+class BoardRow:
     """One EVSE: facts, live state (for those who look after the depot) and the entries that stand in it, in order of time."""
 
     evse: Evse
@@ -56,7 +56,7 @@ class Row:
 class Board:
     depot: Depot
     window: Window
-    rows: list[Row]
+    rows: list[BoardRow]
     viewer: BoardViewer
 
     @cached_property
@@ -105,7 +105,7 @@ def read_board(viewer: BoardViewer, window: Window, *, now: datetime) -> Board:
     uids = {evse.pk: evse.uid for evse in evses}
     running, visits = _sessions(uids, period, now) if viewer.sees_all else ([], [])
     states = states_of(evses, running, now=now) if viewer.sees_all else {}
-    rows = {evse.uid: Row(evse, plugs(evse.standards), states.get(evse.pk)) for evse in evses}
+    rows = {evse.uid: BoardRow(evse, plugs(evse.standards), states.get(evse.pk)) for evse in evses}
     occupied = _occupied(Q(evse__in=list(uids), span__overlap=period))
     facts = facts_of(_shown_here(viewer, period, occupied, now))
     for bar in sorted(_bars(facts, occupied, uids), key=lambda bar: (bar.starts_at, bar.booking.pk)):
@@ -218,7 +218,7 @@ def _asked_span(asked: dict[str, Any] | None) -> tuple[datetime, datetime] | Non
 
 
 def _write_depots(
-    rows: dict[str, Row],
+    rows: dict[str, BoardRow],
     writer: Entries,
     closures: Collection[Closure],
     visits: Iterable[Visit],
@@ -232,11 +232,15 @@ def _write_depots(
 
 
 def _write_taken(
-    rows: dict[str, Row], writer: Entries, occupied: Iterable[Occupied], mine: set[int], uids: dict[int, str]
+    rows: dict[str, BoardRow],
+    writer: Entries,
+    occupied: Iterable[Occupied],
+    mine: set[int],
+    uids: dict[int, str],
 ) -> None:
     for row in sorted(occupied, key=lambda row: (row.starts_at, row.ends_at)):
         if row.holder not in mine:
-            taken = Taken(row.starts_at, row.ends_at)
+            taken = OthersBar(row.starts_at, row.ends_at)
             rows[uids[row.evse_id]].entries.append(writer.taken(taken))
 
 

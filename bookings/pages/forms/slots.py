@@ -28,7 +28,7 @@ STEP_MIN = 15
 ASKED = "asked_"
 
 
-class Refused(NamedTuple):
+class TimeFault(NamedTuple):
     """Why a wall-clock time cannot be taken in one zone: at which field, and whether it only needs a Turn."""
 
     field: str
@@ -70,7 +70,7 @@ class SearchForm(forms.Form):
             return cleaned
         zones = {depot.time_zone} if depot else {d.time_zone for d in self.depots} or {"UTC"}
         periods: dict[str, Period] = {}
-        refused: dict[str, list[Refused]] = {}
+        refused: dict[str, list[TimeFault]] = {}
         for zone in sorted(zones):
             found = _period(first, last, ZoneInfo(zone))
             if isinstance(found, Period):
@@ -160,7 +160,7 @@ class SearchForm(forms.Form):
             "ends_at": local_text(start + USUAL, east),
         }
 
-    def _refuse(self, refused: list[Refused]) -> None:
+    def _refuse(self, refused: list[TimeFault]) -> None:
         for name, sentence, is_repeated in refused:
             widget = self.fields[name].widget
             if is_repeated and isinstance(widget, MomentInput):
@@ -288,7 +288,7 @@ class ReserveForm(forms.Form):
         return None
 
 
-def _period(first: datetime, last: datetime, zone: ZoneInfo) -> Period | list[Refused]:
+def _period(first: datetime, last: datetime, zone: ZoneInfo) -> Period | list[TimeFault]:
     """The span on one zone's wall clock, or what is wrong with it there."""
     moments: list[datetime] = []
     refused = []
@@ -296,14 +296,14 @@ def _period(first: datetime, last: datetime, zone: ZoneInfo) -> Period | list[Re
         try:
             moments.append(in_zone(moment, zone))
         except MomentUnclear as unclear:
-            refused.append(Refused(name, str(unclear), unclear.is_repeated))
+            refused.append(TimeFault(name, str(unclear), unclear.is_repeated))
     if refused:
         return refused
     starts_at, ends_at = moments
     if ends_at <= starts_at:
-        return [Refused("ends_at", "The end lies before the start.")]
+        return [TimeFault("ends_at", "The end lies before the start.")]
     if ends_at - starts_at > LONGEST_BOOKING:
-        return [Refused("ends_at", TOO_LONG)]
+        return [TimeFault("ends_at", TOO_LONG)]
     return Period(starts_at, ends_at)
 
 

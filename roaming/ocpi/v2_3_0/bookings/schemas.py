@@ -25,7 +25,7 @@ from roaming.ocpi.field_types import (
     some_of,
 )
 from roaming.ocpi.times import Moment
-from roaming.ocpi.wire import SentWhole, Wire, notes_of
+from roaming.ocpi.wire import SentWhole, WireObject, notes_of
 
 
 class ReservationStatus(StrEnum):
@@ -112,12 +112,12 @@ class TokenType(StrEnum):
     RFID = "RFID"
 
 
-class Period(Wire):
+class Period(WireObject):
     start_date_time: Moment
     end_date_time: Moment
 
 
-class Timeslot(Wire):
+class Timeslot(WireObject):
     start_date_time: Moment
     end_date_time: Moment
     min_power: Number | None = None
@@ -131,7 +131,7 @@ class Timeslot(Wire):
         return self
 
 
-class Calendar(Wire):
+class Calendar(WireObject):
     """`available_timeslots` is never empty when sent: a full calendar is left out of its BookingLocation."""
 
     keep_empty: ClassVar[frozenset[str]] = frozenset({"available_timeslots"})
@@ -151,7 +151,7 @@ class Calendar(Wire):
         return slots
 
 
-class BookingOption(Wire):
+class BookingOption(WireObject):
     """Offered (BookingLocation), needed (BookingRequest) or granted (Booking). Lengths cm, weight kg."""
 
     evse_uid: Id36 | None = None
@@ -201,7 +201,7 @@ class BookingTerms(SentWhole):
     booking_terms: Url | None = None
 
 
-class BookingToken(Wire):
+class BookingToken(WireObject):
     """Named by whoever gave it out, and echoed as it came; what a charger compares has at most 36 characters."""
 
     country_code: CountryCode
@@ -211,12 +211,12 @@ class BookingToken(Wire):
     contract_id: TokenId
 
 
-class AccessInformation(Wire):
+class AccessInformation(WireObject):
     method: Annotated[AccessMethod, one_of(AccessMethod)]
     value: Text255 | None = None
 
 
-class Policy(Wire):
+class Policy(WireObject):
     reservation_required: Flag
     ad_hoc: Number | None = None
 
@@ -224,12 +224,12 @@ class Policy(Wire):
 WHO = {"SENDER": "CPO", "RECEIVER": "EMSP", "MSP": "EMSP"}
 
 
-class Cancellation(Wire):
+class Cancellation(WireObject):
     cancellation_reason: Annotated[CanceledReason, one_of(CanceledReason, unknown=CanceledReason.UNKNOWN)]
     who_canceled: Annotated[CancelledBy, one_of(CancelledBy, also=WHO)]
 
 
-class BookingLocation(Wire):
+class BookingLocation(WireObject):
     """`status` is nothing of the specification: some partners withdraw an offer with `REMOVED`; never sent."""
 
     keep_empty: ClassVar[frozenset[str]] = frozenset({"calendars"})
@@ -251,7 +251,7 @@ class BookingLocation(Wire):
         return self.status is not None and self.status.upper() == "REMOVED"
 
 
-class BookingRequest(Wire):
+class BookingRequest(WireObject):
     """One ask of an eMSP: create, edit, or (with `canceled`) cancel.
 
     From partners `booking_location_id` may be missing (1.0 had none), and a cancellation may consist of its
@@ -292,7 +292,7 @@ class EchoedRequest(BookingRequest):
     tokens_may_be_missing: ClassVar[bool] = True
 
 
-class BookingRequestStatus(Wire):
+class BookingRequestStatus(WireObject):
     """`booking_request` is kept and sent as it was received, unknown fields too, and completed (`EchoedRequest`)."""
 
     request_status: Annotated[ReservationRequestStatus, one_of(ReservationRequestStatus)]

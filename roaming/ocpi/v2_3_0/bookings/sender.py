@@ -22,7 +22,7 @@ from roaming.ocpi.envelope import Code, RefusalError, ok, read_object
 from roaming.ocpi.paging import Page, span
 from roaming.ocpi.v2_3_0.bookings import mapping, reading, request_mapping, schemas
 from roaming.ocpi.v2_3_0.bookings.offer_mapping import booking_location_out
-from roaming.ocpi.wire import Wire
+from roaming.ocpi.wire import WireObject
 
 router = Router(auth=registered)
 MOST_TOKENS = 36
@@ -51,7 +51,7 @@ def booking_locations(request: HttpRequest) -> HttpResponse:
         free = published.offers_free_in(caller.partner, list(rows), wanted, now=now)
         return page.answer_list([booking_location_out(offer) for offer in free])
 
-    def write(options: Sequence[BookingOption]) -> Sequence[Wire]:
+    def write(options: Sequence[BookingOption]) -> Sequence[WireObject]:
         return [booking_location_out(offer) for offer in published.offers(caller.partner, options, now=now)]
 
     return page.answer(rows, write)
@@ -79,7 +79,7 @@ def bookings(request: HttpRequest) -> HttpResponse:
     rows = _own(caller)
     rows = page.changed_in(rows, F("updated_at"))
 
-    def write(found: Sequence[Booking]) -> Sequence[Wire]:
+    def write(found: Sequence[Booking]) -> Sequence[WireObject]:
         return [mapping.booking_out(booking) for booking in found]
 
     return page.answer(rows, write)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from roaming.ocpi.field_types import CountryCode, HubPartyId, OpenName, PartyId, Token64, Url, one_of
 from roaming.ocpi.v2_3_0.locations.schemas import BusinessDetails
-from roaming.ocpi.wire import SentWhole, Wire
+from roaming.ocpi.wire import SentWhole, WireObject
 
 # A hub lists every party it reaches; nobody has more than this, nor so many modules.
 MOST_ROLES, MOST_ENDPOINTS = 1_000, 200
@@ -41,19 +41,19 @@ class CredentialsRole(SentWhole):
     business_details: BusinessDetails | None = None
 
 
-class Credentials(Wire):
+class Credentials(WireObject):
     token: Token64
     url: Url
     hub_party_id: HubPartyId | None = None
     roles: list[CredentialsRole] = Field(min_length=1, max_length=MOST_ROLES)
 
 
-class Endpoint(Wire):
+class Endpoint(WireObject):
     identifier: OpenName
     role: Annotated[InterfaceRole, one_of(InterfaceRole)]
     url: Url
 
 
-class VersionDetails(Wire):
+class VersionDetails(WireObject):
     version: OpenName
     endpoints: list[Endpoint] = Field(min_length=1, max_length=MOST_ENDPOINTS)

@@ -32,7 +32,7 @@ from roaming.ocpi.field_types import (
 )
 from roaming.ocpi.times import Moment
 from roaming.ocpi.v2_3_0.bookings.schemas import ConnectorFormat, EvsePosition, PowerType
-from roaming.ocpi.wire import SentWhole, Wire
+from roaming.ocpi.wire import SentWhole, WireObject
 
 
 class EvseStatus(StrEnum):
@@ -47,19 +47,19 @@ class EvseStatus(StrEnum):
     UNKNOWN = "UNKNOWN"
 
 
-class BusinessDetails(Wire):
+class BusinessDetails(WireObject):
     name: Text100
     website: Url | None = None
 
 
-class GeoLocation(Wire):
+class GeoLocation(WireObject):
     """Decimal degrees as text, as OCPI has them."""
 
     latitude: Latitude
     longitude: Longitude
 
 
-class RegularHours(Wire):
+class RegularHours(WireObject):
     """Weekday 1 is Monday, times are local `HH:MM`. A partner's end before its begin is on the next day."""
 
     weekday: Weekday
@@ -99,12 +99,12 @@ class Parking(SentWhole):
     refrigeration_outlet: Flag | None = None
 
 
-class EvseParking(Wire):
+class EvseParking(WireObject):
     parking_id: Id36
     evse_position: Annotated[EvsePosition | None, one_of(EvsePosition)] = None
 
 
-class Connector(Wire):
+class Connector(WireObject):
     """Volt, ampere, watt."""
 
     id: Id36
@@ -118,7 +118,7 @@ class Connector(Wire):
     last_updated: Moment
 
 
-class Evse(Wire):
+class Evse(WireObject):
     uid: Id36
     evse_id: Id48 | None = None
     status: Annotated[EvseStatus, one_of(EvseStatus, unknown=EvseStatus.UNKNOWN)]

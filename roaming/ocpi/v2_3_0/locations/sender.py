@@ -16,7 +16,7 @@ from roaming.ocpi.envelope import Code, RefusalError, ok
 from roaming.ocpi.paging import Page
 from roaming.ocpi.v2_3_0.locations import schemas
 from roaming.ocpi.v2_3_0.locations.mapping import location_out
-from roaming.ocpi.wire import Wire
+from roaming.ocpi.wire import WireObject
 
 router = Router(auth=registered)
 
@@ -27,7 +27,7 @@ def locations(request: HttpRequest) -> HttpResponse:
     rows = access.depots(caller.partner, operator=own_party(caller, "CPO"), now=now)
     rows = page.changed_in(rows, F("changed_at"))
 
-    def write(depots: Sequence[Depot]) -> Sequence[Wire]:
+    def write(depots: Sequence[Depot]) -> Sequence[WireObject]:
         return [location_out(depot) for depot in published.depots(depots, now=now)]
 
     return page.answer(rows, write)
