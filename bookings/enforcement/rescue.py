@@ -14,7 +14,7 @@ from bookings.enforcement.occupants import is_of_another, is_own, session_in_bay
 from bookings.models import Booking, BookingStatus, CancelReason, Enforcement
 from bookings.operations import mark_no_show, request_log, start_charging
 from bookings.operations.cancel import write_off
-from bookings.operations.create import assign
+from bookings.operations.places import assign
 from bookings.operations.relocation import best_first, relocate, would_do
 from bookings.rules import power
 from bookings.rules.power import Supply

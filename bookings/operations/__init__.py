@@ -6,7 +6,7 @@ from bookings.operations.change import change_booking
 from bookings.operations.change_request import ChangeRequest
 from bookings.operations.charge import complete, end_session, start_charging, vehicle_left
 from bookings.operations.close import affected, clear_closure, close_evse, lift_closure
-from bookings.operations.create import confirm_hold
+from bookings.operations.confirm import confirm_hold
 from bookings.operations.decide import decide
 from bookings.operations.expire import (
     complete_overdue_remote,

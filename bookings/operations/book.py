@@ -14,11 +14,12 @@ from bookings.errors import DoesNotFit, NotOpenToYou, PowerUnavailable, SlotTake
 from bookings.models import LIVE, Booking, BookingRequest, BookingStatus, BookingToken, Enforcement
 from bookings.models.bookings import new_request_id
 from bookings.operations import request_log
-from bookings.operations.create import Place, candidates, decide_until, free_places, refusals, sweep_holds
+from bookings.operations.places import FreePlace, candidates, free_places, refusals, sweep_holds
 from bookings.operations.slot_request import SlotRequest
 from bookings.pricing import quotes
 from bookings.rules import configuration, fit, periods
 from bookings.rules.configuration import Bay, Configuration
+from bookings.rules.deadlines import decide_until
 from bookings.rules.entitlement import carried, entitled, own_vehicle, own_vehicle_with_cards
 from bookings.rules.power import Supply
 from bookings.rules.terms import Terms
@@ -211,8 +212,8 @@ def _check_open_bookings(request: SlotRequest, terms: Terms, now: datetime) -> N
 
 
 def _first_with_power(
-    free: Sequence[Place[Bay]], pool: Sequence[Bay], request: SlotRequest, ground: _Ground, now: datetime
-) -> tuple[Place[Bay], int]:
+    free: Sequence[FreePlace[Bay]], pool: Sequence[Bay], request: SlotRequest, ground: _Ground, now: datetime
+) -> tuple[FreePlace[Bay], int]:
     """The first free EVSE whose power can be promised, with its watts. Raises the mildest PowerUnavailable when none can.
 
     Of a pool it is one that gives no less than the pool's calendar shows. Raises SlotTaken when none does: then the period
@@ -231,8 +232,8 @@ def _first_with_power(
 
 
 def _promised(
-    free: Sequence[Place[Bay]], request: SlotRequest, ground: _Ground
-) -> list[tuple[Place[Bay], int]]:
+    free: Sequence[FreePlace[Bay]], request: SlotRequest, ground: _Ground
+) -> list[tuple[FreePlace[Bay], int]]:
     """The places with power, each with the watts that can be promised there; at least one. Raises PowerUnavailable."""
     spans = [place.span for place in free]
     within = Period(min(span.starts_at for span in spans), max(span.ends_at for span in spans))

@@ -15,9 +15,10 @@ from bookings.models import Booking, BookingRequest, BookingStatus, BookingToken
 from bookings.operations import change_plan, promise_power, request_log
 from bookings.operations.change_plan import PlannedChange
 from bookings.operations.change_request import ChangeRequest
-from bookings.operations.create import assign, decide_until, evses_of_overdue_holds, refusals, sweep_holds
+from bookings.operations.places import assign, evses_of_overdue_holds, refusals, sweep_holds
 from bookings.pricing import quotes
 from bookings.rules import periods, power
+from bookings.rules.deadlines import decide_until
 from bookings.search import availability
 from bookings.signals import partner_asked
 from depots.models import Evse

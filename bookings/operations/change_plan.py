@@ -12,7 +12,7 @@ from bookings.errors import DoesNotFit, NothingToChange, WrongStatus
 from bookings.models import Booking, BookingRequest, BookingStatus, BookingToken, Vehicle
 from bookings.operations import request_log
 from bookings.operations.change_request import ChangeRequest, read_period
-from bookings.operations.create import candidates
+from bookings.operations.places import candidates
 from bookings.rules import fit, periods, permissions
 from bookings.rules.entitlement import entitled, own_vehicle
 from bookings.rules.fit import Needs

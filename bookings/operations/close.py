@@ -18,7 +18,7 @@ from bookings.errors import (
 from bookings.models import Booking, BookingOption, BookingStatus, CancelReason, Closure, Occupancy
 from bookings.operations import request_log
 from bookings.operations.cancel import write_off
-from bookings.operations.create import free_places
+from bookings.operations.places import free_places
 from bookings.operations.relocation import best_first, relocate, would_do
 from bookings.rules import content_version, power
 from bookings.rules.fit import Needs

@@ -13,8 +13,8 @@ from bookings.models import Booking, BookingRequest, BookingStatus
 from bookings.operations import change_plan, request_log
 from bookings.operations.change import apply as apply_change
 from bookings.operations.change import queue_claims
-from bookings.operations.create import answer_until
 from bookings.rules import permissions
+from bookings.rules.deadlines import answer_until
 
 
 def decide(

@@ -1,3 +1,5 @@
+"""Where a booking can be put: the EVSEs that are free under the locks, and what stands in the way."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -6,12 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
-from bookings.actors import SCHEDULER, Actor
-from bookings.core import calendars, lifecycle, occupancy
+from bookings.actors import SCHEDULER
+from bookings.core import lifecycle, occupancy
 from bookings.core.constraints import violation_raises
-from bookings.core.locking import lock_booking
 from bookings.core.standing import Taken
-from bookings.core.versions import SEEN_WHOLE, check_version
 from bookings.errors import (
     DoesNotFit,
     PowerUnavailable,
@@ -19,15 +19,12 @@ from bookings.errors import (
     SlotTaken,
     TokenElsewhere,
     VehicleElsewhere,
-    WrongStatus,
 )
 from bookings.models import (
     Booking,
-    BookingRequest,
     BookingStatus,
     Occupancy,
 )
-from bookings.operations import request_log
 from bookings.rules import fit
 from bookings.rules.configuration import Bay
 from bookings.rules.fit import Needs
@@ -35,52 +32,6 @@ from bookings.rules.terms import Terms
 from bookings.search import availability
 from depots.models import Evse
 from depots.periods import Period
-
-
-def confirm_hold(*, booking_id: int, seen_version: int | None = None, actor: Actor, now: datetime) -> Booking:
-    """Turn a hold into a booking, or into a request where the depot decides.
-
-    Raises WrongStatus when it ran out, ChangedMeanwhile when the depot has closed its EVSE since `seen_version` and put
-    it elsewhere.
-    """
-    with calendars.one_operation():
-        booking = lock_booking(booking_id)
-        if booking.status != BookingStatus.HELD or booking.held_until is None:
-            raise WrongStatus(booking.status, BookingStatus.CONFIRMED)
-        if min(booking.held_until, booking.no_show_at()) <= now:
-            gone = "The hold has run out; the slot has to be found anew."
-            raise WrongStatus(booking.status, BookingStatus.CONFIRMED, gone)
-        check_version(booking, seen_version, SEEN_WHOLE)
-        approval = booking.terms.approval
-        asked = request_log.Asked(
-            period=booking.period, option=booking.option, evse=booking.evse, vehicle=booking.vehicle,
-            tokens=list(booking.tokens.all()), power_w=booking.wished_power_w,
-        ).to_json()  # fmt: skip
-        request_log.log(
-            booking, BookingRequest.Kind.CREATE, asked, accepted=not approval, actor=actor, now=now
-        )
-        booking.held_until = None
-        booking.decide_until = decide_until(booking, booking.period, now) if approval else None
-        lifecycle.move(
-            booking,
-            BookingStatus.REQUESTED if approval else BookingStatus.CONFIRMED,
-            actor=actor,
-            at=now,
-            fields=["held_until", "decide_until"],
-        )
-    return booking
-
-
-def decide_until(booking: Booking, period: Period, now: datetime) -> datetime:
-    """When an ask for this period that nobody answered fails."""
-    return min(now + timedelta(minutes=booking.terms.decision_min), answer_until(booking, period))
-
-
-def answer_until(booking: Booking, period: Period) -> datetime:
-    """From when on granting the period is no use: the truck had to be there by then, or, as it charges, would be gone."""
-    if booking.status == BookingStatus.CHARGING:
-        return period.ends_at
-    return booking.terms.no_show_at(period)
 
 
 def sweep_holds(evse_ids: Sequence[int], span: Period, *, now: datetime) -> None:
@@ -109,7 +60,7 @@ def candidates(evses: Sequence[Spot], needs: Needs, wanted: Evse | None) -> list
 
 
 @dataclass(frozen=True)
-class Place(Generic[Spot]):
+class FreePlace(Generic[Spot]):
     """An EVSE that is free, and the span a booking would occupy there."""
 
     evse: Spot
@@ -141,7 +92,7 @@ def free_places(
     now: datetime,
     holder: int | None = None,
     taken: Mapping[int, Sequence[Occupancy | Taken]],
-) -> list[Place[Spot]]:
+) -> list[FreePlace[Spot]]:
     """The locked EVSEs that are free for the period, the one that wastes least first; none means full.
 
     Tightest fit, then the smallest free gap around the period. `holder` is a booking whose own place counts as free;
@@ -152,7 +103,7 @@ def free_places(
     for evse in pool:
         spans = [row.span for row in taken.get(evse.pk, ()) if row.holder != holder]
         if not any(span.overlaps(wanted) for span in spans):
-            place = Place(evse, occupancy.occupied_span(period, terms, spans, now=now))
+            place = FreePlace(evse, occupancy.occupied_span(period, terms, spans, now=now))
             free.append((fit.tightness(needs, evse), _gap_around(spans, period), evse.pk, place))
     return [place for *_, place in sorted(free, key=lambda item: item[:3])]
 

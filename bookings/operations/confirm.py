@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from datetime import datetime
+
+from bookings.actors import Actor
+from bookings.core import calendars, lifecycle
+from bookings.core.locking import lock_booking
+from bookings.core.versions import SEEN_WHOLE, check_version
+from bookings.errors import WrongStatus
+from bookings.models import Booking, BookingRequest, BookingStatus
+from bookings.operations import request_log
+from bookings.rules.deadlines import decide_until
+
+
+def confirm_hold(*, booking_id: int, seen_version: int | None = None, actor: Actor, now: datetime) -> Booking:
+    """Turn a hold into a booking, or into a request where the depot decides.
+
+    Raises WrongStatus when it ran out, ChangedMeanwhile when the depot has closed its EVSE since `seen_version` and put
+    it elsewhere.
+    """
+    with calendars.one_operation():
+        booking = lock_booking(booking_id)
+        if booking.status != BookingStatus.HELD or booking.held_until is None:
+            raise WrongStatus(booking.status, BookingStatus.CONFIRMED)
+        if min(booking.held_until, booking.no_show_at()) <= now:
+            gone = "The hold has run out; the slot has to be found anew."
+            raise WrongStatus(booking.status, BookingStatus.CONFIRMED, gone)
+        check_version(booking, seen_version, SEEN_WHOLE)
+        approval = booking.terms.approval
+        asked = request_log.Asked(
+            period=booking.period, option=booking.option, evse=booking.evse, vehicle=booking.vehicle,
+            tokens=list(booking.tokens.all()), power_w=booking.wished_power_w,
+        ).to_json()  # fmt: skip
+        request_log.log(
+            booking, BookingRequest.Kind.CREATE, asked, accepted=not approval, actor=actor, now=now
+        )
+        booking.held_until = None
+        booking.decide_until = decide_until(booking, booking.period, now) if approval else None
+        lifecycle.move(
+            booking,
+            BookingStatus.REQUESTED if approval else BookingStatus.CONFIRMED,
+            actor=actor,
+            at=now,
+            fields=["held_until", "decide_until"],
+        )
+    return booking
