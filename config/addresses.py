@@ -6,7 +6,7 @@ import socket
 from django.conf import settings
 from django.core.management.base import CommandError
 
-# Connections that wait to be accepted: a depot whose power comes back calls with all its chargers at once.
+# Connections that wait to be accepted. Who has asyncio accept says so there too, or 100 are left of it.
 BACKLOG = 2048
 
 

@@ -45,6 +45,8 @@ DIALECTS: dict[str, ModuleType] = {"ocpp1.6": v16, "ocpp2.0.1": v201, "ocpp2.1":
 
 # A frame larger than any report a charger makes ends its connection unread (1009), not the gateway.
 LARGEST_FRAME = 1024 * 1024
+# Connections that wait to be accepted: a depot whose power comes back calls with all its chargers at once.
+BACKLOG = 2048
 FORGET_EVERY_S = 3600
 # From the first byte to the answer of the handshake: a thousand at once wait for each other, and are not sent away for it.
 OPEN_WITHIN_S = 60
@@ -106,6 +108,7 @@ class Gateway:
             compression=None,  # it would triple the memory of a connection
             max_size=LARGEST_FRAME,
             max_queue=8,
+            backlog=BACKLOG,  # asyncio sets it anew, to 100, also where the listener came with its own
             ping_interval=None,  # ours, below: some chargers answer no pings and are alive all the same
             open_timeout=OPEN_WITHIN_S,
             close_timeout=2,
