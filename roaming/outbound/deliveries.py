@@ -147,7 +147,7 @@ def all_succeeded(delivered: list[tuple[Lease, str]], *, now: datetime) -> None:
     Offers, of which a change makes hundreds, in one statement. A transaction that changes several bookings writes their
     deliveries in its own order: of those, all that are free in one statement, and the others by themselves.
     """
-    heard_yes(*{lease.partner_id for lease, _ in delivered}, now=now)
+    record_success(*{lease.partner_id for lease, _ in delivered}, now=now)
     _settle_all(delivered, at=now)
 
 
@@ -212,7 +212,7 @@ def release(lease: Lease, *, now: datetime, error: str = "") -> None:
     )
 
 
-def heard_yes(*partner_ids: int, now: datetime) -> None:
+def record_success(*partner_ids: int, now: datetime) -> None:
     """These partners answer: their circuits close, and what waited for them to come back is due."""
     recently = Q(last_success_at__gt=now - timedelta(seconds=30), failures=0, closed_until__isnull=True)
     with transaction.atomic():
@@ -239,7 +239,7 @@ def unlocked(rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
     return Delivery.objects.filter(pk__in=list(free.values_list("pk", flat=True)))
 
 
-def heard_no(partner_id: int, *, now: datetime) -> None:
+def record_failure(partner_id: int, *, now: datetime) -> None:
     """Count a silence of a partner that was called for something else than a delivery."""
     with transaction.atomic():
         partner = Partner.objects.select_for_update(no_key=True).get(pk=partner_id)

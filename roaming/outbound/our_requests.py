@@ -78,97 +78,114 @@ def enqueue(sender: object, request: BookingRequest, at: datetime, **_: object) 
 def begin(lease: Lease, *, now: datetime) -> Attempt | None:
     """The next step for an ask, noted down before it is taken. None when there is nothing left to do."""
     row = Delivery.objects.select_related("partner__organisation").get(pk=lease.delivery_id)
-    ask = (
-        BookingRequest.objects.select_related(
-            "booking__depot", "booking__option", "booking__fleet", "booking__vehicle"
-        )
-        .filter(pk=lease.object_id, decision=Decision.PENDING)
-        .first()
-    )
+    ask = _pending(lease.object_id)
     if ask is None:
         deliveries.unchanged(lease)
         return None
     so_far = row.delivered or {"posts": 0, "since": time_out(now), "watching": False}
-    if _is_too_late(ask, so_far, now):
-        _give_up(ask, "The partner did not answer in time.", now)
+    looks = so_far["watching"] or so_far["posts"] >= 2
+    try:
+        _check_in_time(ask, so_far, now)
+        if not looks and not so_far["posts"]:
+            so_far |= _first_post(row.partner, ask)
+    except ValueError as error:
+        _give_up(ask, str(error), now)
         deliveries.unchanged(lease)
         return None
-    dialect = dialect_of(row.partner)
-    looks = so_far["watching"] or so_far["posts"] >= 2
-    if not looks and not so_far["posts"]:
-        try:
-            only_evse = partner_offers.only_evse_uid(ask.booking.option)
-            body = dialect.write_request(ask.booking, ask, only_evse)
-        except ValueError as error:
-            _give_up(ask, str(error), now)
-            deliveries.unchanged(lease)
-            return None
-        so_far |= {"sent": body, "known": remote_bookings.known_entries(row.partner, ask.booking)}
     if not looks:
         so_far |= {"posts": so_far["posts"] + 1}
     Delivery.objects.filter(pk=row.pk, leased_until=lease.until).update(delivered=so_far)
-    party = (ask.booking.customer_country, ask.booking.customer_party)
-    peer = registration.peer_of(row.partner, party, _owner(ask.booking))
+    return _attempt(lease, row.partner, ask, so_far, looks=looks)
+
+
+def _pending(ask_id: int) -> BookingRequest | None:
+    asks = BookingRequest.objects.filter(pk=ask_id, decision=Decision.PENDING)
+    return asks.select_related(
+        "booking__depot", "booking__option", "booking__fleet", "booking__vehicle"
+    ).first()
+
+
+def _check_in_time(ask: BookingRequest, so_far: dict[str, Any], now: datetime) -> None:
+    """A slot that has begun is not asked for any more; one the partner is thinking about is given up at its end. Raises
+    ValueError."""
+    booking = ask.booking
+    waits_for_start = ask.kind == BookingRequest.Kind.CREATE and not so_far["watching"]
+    if now >= (booking.starts_at if waits_for_start else booking.ends_at):
+        raise ValueError("The partner did not answer in time.")
+
+
+def _first_post(partner: Partner, ask: BookingRequest) -> dict[str, Any]:
+    """What is posted, now and again, and what is known of the booking before. Raises ValueError for what cannot be said."""
+    only_evse = partner_offers.only_evse_uid(ask.booking.option)
+    body = dialect_of(partner).write_request(ask.booking, ask, only_evse)
+    return {"sent": body, "known": remote_bookings.known_entries(partner, ask.booking)}
+
+
+def _attempt(
+    lease: Lease, partner: Partner, ask: BookingRequest, so_far: dict[str, Any], *, looks: bool
+) -> Attempt:
+    dialect, booking = dialect_of(partner), ask.booking
+    party = (booking.customer_country, booking.customer_party)
     return Attempt(
         lease,
-        peer,
-        dialect.bookings_url(row.partner),
+        registration.peer_of(partner, party, _owner(booking)),
+        dialect.bookings_url(partner),
         None if looks else so_far["sent"],
-        ask.booking.request_id,
+        booking.request_id,
         so_far["since"],
         so_far["posts"] > 1,
         dialect,
     )
 
 
-def answered(turn: Attempt, answer: Answer, *, now: datetime) -> str:
+def answered(attempt: Attempt, answer: Answer, *, now: datetime) -> str:
     """The partner's Booking. Gives the URL of the offer to read again, empty when its calendar is not in doubt."""
-    partner = _heard(turn, now)
+    partner = _heard(attempt, now)
     with transaction.atomic():
         try:
-            _adopt(partner, answer.data, reason=answer.message, answers=turn.lease.object_id, now=now)
+            _adopt(partner, answer.data, reason=answer.message, answers=attempt.lease.object_id, now=now)
         except UnreadableError as error:
             # It was understood and carried out, but we cannot read what came of it: their list may be clearer.
-            _later(turn.lease, {"posts": 2, "watching": False}, f"unreadable answer: {error}", now)
+            _later(attempt.lease, {"posts": 2, "watching": False}, f"unreadable answer: {error}", now)
             return ""
-        return _after(turn, partner, now)
+        return _after(attempt, partner, now)
 
 
-def found(turn: Attempt, raw: dict[str, Any] | None, *, now: datetime) -> str:
+def found(attempt: Attempt, raw: dict[str, Any] | None, *, now: datetime) -> str:
     """What the partner's list says of this booking; None: it is not there, so the ask has not arrived."""
-    partner = _heard(turn, now)
+    partner = _heard(attempt, now)
     with transaction.atomic():
         if raw is not None:
             try:
                 _adopt(partner, raw, now=now)
-                return _after(turn, partner, now)
+                return _after(attempt, partner, now)
             except UnreadableError as error:
-                _later(turn.lease, {"posts": 2}, f"unreadable booking: {error}", now)
+                _later(attempt.lease, {"posts": 2}, f"unreadable booking: {error}", now)
                 return ""
-        ask = BookingRequest.objects.select_related("booking").get(pk=turn.lease.object_id)
+        ask = BookingRequest.objects.select_related("booking").get(pk=attempt.lease.object_id)
         if ask.kind == BookingRequest.Kind.CANCEL and not ask.booking.remote_id:
             _cancelled_unheard(ask, now)
-            deliveries.succeeded(turn.lease, now=now)
+            deliveries.succeeded(attempt.lease, now=now)
         else:
-            _later(turn.lease, {"posts": 0, "watching": False}, "the partner has no such booking yet", now)
+            _later(attempt.lease, {"posts": 0, "watching": False}, "the partner has no such booking yet", now)
     return ""
 
 
-def refused(turn: Attempt, refusal: Refused, *, now: datetime) -> str:
+def refused(attempt: Attempt, refusal: Refused, *, now: datetime) -> str:
     """A no that is no Booking: about the ask, or about us. Gives what `answered` gives."""
     if refusal.is_their_fault:
-        lost(turn, Unreachable(str(refusal)), now=now)
+        lost(attempt, Unreachable(str(refusal)), now=now)
         return ""
     if refusal.http_status in NOT_LET_IN:
-        _did_not_count(turn)
-        deliveries.failed(turn.lease, refusal, now=now)
+        _did_not_count(attempt)
+        deliveries.failed(attempt.lease, refusal, now=now)
         return ""
-    partner = _heard(turn, now)
+    partner = _heard(attempt, now)
     with transaction.atomic():
-        ask = BookingRequest.objects.select_related("booking__option").get(pk=turn.lease.object_id)
-        if ask.decision == Decision.PENDING and turn.is_repeated and turn.body is not None:
+        ask = BookingRequest.objects.select_related("booking__option").get(pk=attempt.lease.object_id)
+        if ask.decision == Decision.PENDING and attempt.is_repeated and attempt.body is not None:
             # The first one may have been taken, and the repetition refused for that: their list will tell.
-            _later(turn.lease, {"posts": 2, "watching": False}, str(refusal), now)
+            _later(attempt.lease, {"posts": 2, "watching": False}, str(refusal), now)
             return ""
         if ask.decision != Decision.PENDING:
             pass  # a push has brought the answer
@@ -184,24 +201,24 @@ def refused(turn: Attempt, refusal: Refused, *, now: datetime) -> str:
                 ask_id=ask.pk,
             )
             adopt_remote(booking_id=ask.booking_id, state=state, actor=Actor(ActorKind.PARTNER, ""), now=now)
-        deliveries.succeeded(turn.lease, now=now)
+        deliveries.succeeded(attempt.lease, now=now)
     return _offer_url(partner, ask)
 
 
-def lost(turn: Attempt, failure: Unreachable, *, now: datetime) -> None:
+def lost(attempt: Attempt, failure: Unreachable, *, now: datetime) -> None:
     """No answer. What may have arrived is sent once more at once, and looked for after that; else a pause."""
     if not failure.maybe_received:
-        _did_not_count(turn)
-        deliveries.failed(turn.lease, failure, now=now)
+        _did_not_count(attempt)
+        deliveries.failed(attempt.lease, failure, now=now)
         return
-    deliveries.failed(turn.lease, failure, now=now)
-    if turn.body is not None:
-        Delivery.objects.filter(pk=turn.lease.delivery_id, leased_until=None).update(next_try_at=now)
+    deliveries.failed(attempt.lease, failure, now=now)
+    if attempt.body is not None:
+        Delivery.objects.filter(pk=attempt.lease.delivery_id, leased_until=None).update(next_try_at=now)
 
 
-def offer_read(turn: Attempt, raw: Any, *, now: datetime) -> None:
+def offer_read(attempt: Attempt, raw: Any, *, now: datetime) -> None:
     """The offer as it is after a refusal: its calendar was out of date."""
-    partner = Partner.objects.select_related("organisation").get(pk=turn.lease.partner_id)
+    partner = Partner.objects.select_related("organisation").get(pk=attempt.lease.partner_id)
     told = _object(raw)
     remote_bookings.adopt_offer(partner, dialect_of(partner).read_offer(partner, told), told, now=now)
 
@@ -214,24 +231,24 @@ def _adopt(
     remote_bookings.adopt_booking(partner, read, told, reason=reason, answers=answers, now=now)
 
 
-def _heard(turn: Attempt, now: datetime) -> Partner:
+def _heard(attempt: Attempt, now: datetime) -> Partner:
     """Whoever answered. Its row is not held while a booking is waited for."""
-    deliveries.heard_yes(turn.lease.partner_id, now=now)
-    return Partner.objects.select_related("organisation").get(pk=turn.lease.partner_id)
+    deliveries.record_success(attempt.lease.partner_id, now=now)
+    return Partner.objects.select_related("organisation").get(pk=attempt.lease.partner_id)
 
 
-def _after(turn: Attempt, partner: Partner, now: datetime) -> str:
+def _after(attempt: Attempt, partner: Partner, now: datetime) -> str:
     """Done when it is decided. While the partner thinks, its list is looked at now and then: a push can get lost."""
     ask = BookingRequest.objects.select_related("booking__depot", "booking__option").get(
-        pk=turn.lease.object_id
+        pk=attempt.lease.object_id
     )
     if ask.decision == Decision.PENDING:
-        row = Delivery.objects.get(pk=turn.lease.delivery_id)
+        row = Delivery.objects.get(pk=attempt.lease.delivery_id)
         so_far = row.delivered or {}
         waited = timedelta(
             seconds=min(FIRST_WATCH.total_seconds() * 2 ** min(so_far.get("watched", 0), 5), 900)
         )
-        Delivery.objects.filter(pk=row.pk, leased_until=turn.lease.until).update(
+        Delivery.objects.filter(pk=row.pk, leased_until=attempt.lease.until).update(
             delivered={**so_far, "watching": True, "watched": so_far.get("watched", 0) + 1},
             next_try_at=now + waited,
             leased_until=None,
@@ -239,7 +256,7 @@ def _after(turn: Attempt, partner: Partner, now: datetime) -> str:
             last_error="",
         )
         return ""
-    deliveries.succeeded(turn.lease, now=now)
+    deliveries.succeeded(attempt.lease, now=now)
     return _offer_url(partner, ask) if ask.decision == Decision.DECLINED else ""
 
 
@@ -258,20 +275,13 @@ def _later(lease: Lease, so_far: dict[str, Any], error: str, now: datetime) -> N
     )
 
 
-def _did_not_count(turn: Attempt) -> None:
+def _did_not_count(attempt: Attempt) -> None:
     """It has surely not arrived, so the next time is the first again."""
-    if turn.body is None:
+    if attempt.body is None:
         return
-    row = Delivery.objects.get(pk=turn.lease.delivery_id)
+    row = Delivery.objects.get(pk=attempt.lease.delivery_id)
     so_far = {**(row.delivered or {}), "posts": max(0, (row.delivered or {}).get("posts", 1) - 1)}
-    Delivery.objects.filter(pk=row.pk, leased_until=turn.lease.until).update(delivered=so_far)
-
-
-def _is_too_late(ask: BookingRequest, so_far: dict[str, Any], now: datetime) -> bool:
-    """A slot that has begun is not asked for any more; one the partner is thinking about is given up at its end."""
-    booking = ask.booking
-    waits_for_start = ask.kind == BookingRequest.Kind.CREATE and not so_far["watching"]
-    return now >= (booking.starts_at if waits_for_start else booking.ends_at)
+    Delivery.objects.filter(pk=row.pk, leased_until=attempt.lease.until).update(delivered=so_far)
 
 
 def _give_up(ask: BookingRequest, reason: str, now: datetime) -> None:

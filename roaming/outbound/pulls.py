@@ -133,7 +133,7 @@ def finished(pull: Pull, *, now: datetime) -> None:
             is_due_again = partner.next_pull_at is not None and partner.next_pull_at > pull.started_at
             partner.next_pull_at = partner.next_pull_at if is_due_again else now + EVERY + _splay(partner)
         partner.save(update_fields=["pulled_at", "pull_failures", "pull_leased_until", "next_pull_at"])
-        deliveries.heard_yes(partner.pk, now=now)
+        deliveries.record_success(partner.pk, now=now)
 
 
 def broke_off(pull_of: int, failure: CallFailed, *, now: datetime) -> None:
@@ -145,7 +145,7 @@ def broke_off(pull_of: int, failure: CallFailed, *, now: datetime) -> None:
         if partner.next_pull_at is not None:
             partner.next_pull_at = now + deliveries.pause(partner.pull_failures)
         partner.save(update_fields=["pull_failures", "pull_leased_until", "next_pull_at"])
-        deliveries.heard_no(partner.pk, now=now)
+        deliveries.record_failure(partner.pk, now=now)
     logger.warning("reading a partner's depots broke off", partner=pull_of, error=str(failure))
 
 

@@ -167,38 +167,38 @@ class _Loop:
         return await self._in_thread(deliveries.extend, lease, now=self.clock())
 
     async def _ask(self, lease: Lease) -> None:
-        turn = await self._in_thread(our_requests.begin, lease, now=self.clock())
-        if turn is None:
+        attempt = await self._in_thread(our_requests.begin, lease, now=self.clock())
+        if attempt is None:
             return
         try:
-            if turn.body is None:
-                booking = await self._look_up(turn)
-                offer_url = await self._in_thread(our_requests.found, turn, booking, now=self.clock())
+            if attempt.body is None:
+                booking = await self._look_up(attempt)
+                offer_url = await self._in_thread(our_requests.found, attempt, booking, now=self.clock())
             else:
                 answer = await self._http.call(
-                    turn.peer, "POST", turn.url, body=turn.body, time_limit_s=BOOKING_TIMEOUT_S
+                    attempt.peer, "POST", attempt.url, body=attempt.body, time_limit_s=BOOKING_TIMEOUT_S
                 )
-                offer_url = await self._in_thread(our_requests.answered, turn, answer, now=self.clock())
+                offer_url = await self._in_thread(our_requests.answered, attempt, answer, now=self.clock())
         except Refused as refusal:
-            offer_url = await self._in_thread(our_requests.refused, turn, refusal, now=self.clock())
+            offer_url = await self._in_thread(our_requests.refused, attempt, refusal, now=self.clock())
         except Unreachable as failure:
-            await self._in_thread(our_requests.lost, turn, failure, now=self.clock())
+            await self._in_thread(our_requests.lost, attempt, failure, now=self.clock())
             return
         if offer_url:
             with suppress(CallFailed, UnreadableError):
-                offer = await self._http.call(turn.peer, "GET", offer_url)
-                await self._in_thread(our_requests.offer_read, turn, offer.data, now=self.clock())
+                offer = await self._http.call(attempt.peer, "GET", offer_url)
+                await self._in_thread(our_requests.offer_read, attempt, offer.data, now=self.clock())
 
-    async def _look_up(self, turn: our_requests.Attempt) -> dict[str, Any] | None:
+    async def _look_up(self, attempt: our_requests.Attempt) -> dict[str, Any] | None:
         """Our booking in the partner's list (S4), found by the request_id we gave it; the lease is kept up meanwhile."""
-        async for page in self._http.pages(turn.peer, turn.url, {"date_from": turn.since}):
+        async for page in self._http.pages(attempt.peer, attempt.url, {"date_from": attempt.since}):
             for raw in page:
-                if turn.is_about(raw):
+                if attempt.is_about(raw):
                     return dict(raw)
-            lease = await self._held(turn.lease)
+            lease = await self._held(attempt.lease)
             if lease is None:
                 raise Unreachable("somebody else looks for it", maybe_received=False)
-            turn.lease = lease
+            attempt.lease = lease
         return None
 
     async def _pull(self, partner_id: int) -> None:

@@ -95,7 +95,7 @@ def test_fan_out_settling_failing_and_registering_at_once_never_deadlock(offers:
 
     def come_back(dice: random.Random, number: int) -> None:
         now = NOW + timedelta(minutes=number)
-        deliveries.heard_yes(*dice.sample(partners, 12), now=now)
+        deliveries.record_success(*dice.sample(partners, 12), now=now)
         fan_out.refresh(now=now + timedelta(days=2))
 
     found = all_at_once(
