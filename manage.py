@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 
-from config.frames import give_threads_room, with_frame_room
+from config.call_frames import give_threads_room, with_frame_room
 
 
 @with_frame_room

@@ -4,7 +4,6 @@ The booking is the promise; the reservation on the charger is only the lock on t
 refuses or does not support changes a booking's enforcement, never its status by itself.
 """
 
-from bookings.enforcement.answers import take_reservation_answer
 from bookings.enforcement.arming import arm_booking, arm_due, retry_due
 from bookings.enforcement.charger_events import (
     charger_connected,
@@ -17,6 +16,7 @@ from bookings.enforcement.charger_events import (
 )
 from bookings.enforcement.following import follow
 from bookings.enforcement.rescue import give_up_or_no_show, rescue
+from bookings.enforcement.reservation_answers import take_reservation_answer
 from bookings.enforcement.session_monitoring import end_failed_tries, mark_lost, note_overstays, watch_bays
 
 __all__ = [

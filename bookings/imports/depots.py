@@ -18,9 +18,9 @@ from django.db.models.functions import Upper
 
 from bookings.core.calendars import mark_depot_changed
 from bookings.core.locking import lock_evses
+from bookings.imports.csv_documents import depot_document
 from bookings.imports.offers import write_offers
 from bookings.imports.promises import OnEvses, broken_limits
-from bookings.imports.rows import depot_document
 from bookings.imports.schemas import DepotFile, OfferedDepotRow, depot_faults
 from bookings.models import BookingOption, Closure
 from bookings.operations.open_depot import open_depot

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from django.db import connection, transaction
 
-from bookings.imports.rows import vehicle_document
+from bookings.imports.csv_documents import vehicle_document
 from bookings.imports.schemas import (
     TokenRow,
     VehicleFile,

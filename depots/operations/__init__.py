@@ -11,6 +11,7 @@ from depots.operations.arrivals import (
     settle_questions,
     take_commands,
 )
+from depots.operations.authorization import authorize
 from depots.operations.charger_state import (
     record_boot,
     record_capabilities,
@@ -29,7 +30,6 @@ from depots.operations.commands import (
     settle_command,
     take_command,
 )
-from depots.operations.entitlement import authorize
 from depots.operations.leases import (
     Renewal,
     close_connection,

@@ -9,9 +9,7 @@ from django.db.models import QuerySet
 
 from depots.cards import card_number
 from depots.models import Charger, ChargingSession, Evse
-from depots.operations.charger_state import change_status_if_newer
-from depots.operations.clock_correction import by_our_clock
-from depots.operations.entitlement import (
+from depots.operations.authorization import (
     announce,
     announce_lone_end,
     answer_again,
@@ -19,6 +17,8 @@ from depots.operations.entitlement import (
     judge_reservation,
     moment_of,
 )
+from depots.operations.charger_state import change_status_if_newer
+from depots.operations.clock_correction import by_our_clock
 from depots.operations.locking import lock_evses_beside
 from depots.operations.meter_readings import keep
 from depots.operations.transaction_reports import (

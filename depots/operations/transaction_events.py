@@ -10,8 +10,8 @@ from django.db.models import QuerySet
 from depots import gate
 from depots.cards import card_number
 from depots.models import Charger, ChargerCommand, ChargingSession, Evse, SessionEvent
+from depots.operations.authorization import announce, announce_lone_end, ask, moment_of
 from depots.operations.clock_correction import by_our_clock
-from depots.operations.entitlement import announce, announce_lone_end, ask, moment_of
 from depots.operations.meter_readings import FIGURES, first_counting_wh, keep, last_counting_wh, tell_figures
 from depots.operations.sessions import charger_and_evse, end, end_abandoned
 from depots.operations.transaction_reports import ReportResult, TransactionReport, fitting, flag

@@ -14,7 +14,7 @@ from depots.models import Connector, Depot, Evse
 from roaming.mirror.places import UNKNOWN_POWER_W, depot_code, keep_bay, locked_depot
 from roaming.mirror.values import NEVER_MIN, ToldOffer
 from roaming.models import Partner
-from roaming.ocpi.wire import folded
+from roaming.ocpi.wire_object import folded
 
 # Deadlines are the partner's to judge; on lengths of time our own pages and tables rely.
 WITHIN_LIMITS = set(LIMITS) - {"change_until_min", "cancel_until_min"}

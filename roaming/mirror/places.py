@@ -11,7 +11,7 @@ from depots.models import Connector, Depot, Evse, OpeningHours
 from roaming.mirror import time_zones
 from roaming.mirror.values import ToldBay, ToldConnector, ToldEvse, ToldPlace
 from roaming.models import Partner
-from roaming.ocpi.wire import UnreadableError, folded
+from roaming.ocpi.wire_object import UnreadableError, folded
 
 UNKNOWN_POWER_W = 50_000  # a place to charge of which nobody has said how strong it is
 MOST_POWER_W, MOST_VOLT_OR_AMPERE, MOST_SIZE = 2**31 - 1, 100_000, 2**31

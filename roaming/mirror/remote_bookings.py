@@ -18,12 +18,12 @@ from bookings.models import Booking, BookingOption, BookingRequest
 from bookings.operations import RemoteState, adopt_remote
 from roaming import deviations
 from roaming.mirror import partner_offers
-from roaming.mirror.answers import Posted, is_older, received_at, state_of
 from roaming.mirror.kept_objects import BOOKING, BOOKING_LOCATION, keep
+from roaming.mirror.request_answers import Posted, is_older, received_at, state_of
 from roaming.mirror.values import ToldBooking, ToldOffer
 from roaming.models import Delivery, Partner, PartnerObject
 from roaming.ocpi.dialect import dialect_of
-from roaming.ocpi.wire import Read, UnreadableError
+from roaming.ocpi.wire_object import Read, UnreadableError
 
 logger = structlog.get_logger(__name__)
 MOST_UNMATCHED, MOST_OFFERS = 500, 5_000

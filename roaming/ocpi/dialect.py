@@ -13,7 +13,7 @@ from bookings.models import Booking, BookingOption, BookingRequest
 from roaming.mirror.values import ToldBooking, ToldOffer, ToldPlace, ToldRequest
 from roaming.models import Partner
 from roaming.ocpi.party_credentials import Endpoint, PartyCredentials
-from roaming.ocpi.wire import Read
+from roaming.ocpi.wire_object import Read
 from roaming.published import PublishedOffer
 
 

@@ -17,7 +17,7 @@ from ninja.errors import AuthenticationError, HttpError, Throttled
 from ninja.errors import ValidationError as RequestError
 
 from roaming.ocpi.times import time_out
-from roaming.ocpi.wire import UnreadableError, WireObject
+from roaming.ocpi.wire_object import UnreadableError, WireObject
 
 logger = structlog.get_logger(__name__)
 

@@ -19,7 +19,7 @@ from pydantic import (
     ValidationInfo,
 )
 
-from roaming.ocpi.wire import Notes, notes_of
+from roaming.ocpi.wire_object import Notes, notes_of
 
 LARGEST_NUMBER = 10**12
 FOREIGN_ID_LENGTH = 64

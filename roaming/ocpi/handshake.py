@@ -14,7 +14,7 @@ from roaming.ocpi.dialect import DIALECTS
 from roaming.ocpi.party_credentials import PartyCredentials
 from roaming.ocpi.url_guard import HostileAddress, check_url
 from roaming.ocpi.versions import read_versions
-from roaming.ocpi.wire import UnreadableError
+from roaming.ocpi.wire_object import UnreadableError
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import ValidationError
 
-from roaming.ocpi.wire import Notes, UnreadableError, WireObject
+from roaming.ocpi.wire_object import Notes, UnreadableError, WireObject
 
 W = TypeVar("W", bound=WireObject)
 Path = tuple[int | str, ...]

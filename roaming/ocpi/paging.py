@@ -17,7 +17,7 @@ from django.http import HttpRequest
 from depots.periods import Period
 from roaming.ocpi.envelope import Code, OcpiResponse, RefusalError, ok
 from roaming.ocpi.times import EARLIEST, LATEST, read_time
-from roaming.ocpi.wire import WireObject
+from roaming.ocpi.wire_object import WireObject
 
 MAX_LIMIT = 100
 MAX_OFFSET = 10**9

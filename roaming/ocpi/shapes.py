@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from roaming.ocpi.lenient import read
-from roaming.ocpi.wire import NOT_ASSIGNED, Notes, Read, UnreadableError, WireObject
+from roaming.ocpi.wire_object import NOT_ASSIGNED, Notes, Read, UnreadableError, WireObject
 
 W = TypeVar("W", bound=WireObject)
 

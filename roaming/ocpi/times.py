@@ -12,7 +12,7 @@ from pydantic import (
     ValidationInfo,
 )
 
-from roaming.ocpi.wire import Notes, notes_of
+from roaming.ocpi.wire_object import Notes, notes_of
 
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _TIME = re.compile(

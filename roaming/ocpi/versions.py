@@ -14,7 +14,7 @@ from roaming.ocpi.dialect import DIALECTS, Dialect
 from roaming.ocpi.envelope import ok
 from roaming.ocpi.field_types import OpenName, Url
 from roaming.ocpi.shapes import or_none
-from roaming.ocpi.wire import Notes, Read, UnreadableError, WireObject
+from roaming.ocpi.wire_object import Notes, Read, UnreadableError, WireObject
 
 router = Router(auth=anybody_known)
 

@@ -28,7 +28,7 @@ from roaming.models import Delivery, Partner
 from roaming.ocpi.client import Answer, Peer, Refused, Unreachable
 from roaming.ocpi.dialect import Dialect, dialect_of
 from roaming.ocpi.times import time_out
-from roaming.ocpi.wire import UnreadableError
+from roaming.ocpi.wire_object import UnreadableError
 from roaming.outbound import deliveries
 from roaming.outbound.deliveries import Lease
 

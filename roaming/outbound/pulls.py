@@ -23,7 +23,7 @@ from roaming.models import Partner
 from roaming.ocpi.client import CallFailed, Http, Party, Peer
 from roaming.ocpi.dialect import dialect_of
 from roaming.ocpi.times import time_out
-from roaming.ocpi.wire import UnreadableError
+from roaming.ocpi.wire_object import UnreadableError
 from roaming.outbound import deliveries
 
 logger = structlog.get_logger(__name__)

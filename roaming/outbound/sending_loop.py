@@ -22,7 +22,7 @@ from depots.listening import listen
 from roaming import message_log
 from roaming.models import Delivery
 from roaming.ocpi.client import BOOKING_TIMEOUT_S, CallFailed, Exchange, Http, Refused, Unreachable
-from roaming.ocpi.wire import UnreadableError
+from roaming.ocpi.wire_object import UnreadableError
 from roaming.outbound import deliveries, fan_out, our_requests, pulls, pushes
 from roaming.outbound.deliveries import Lease, Push
 from roaming.outbound.offers import OfferBook

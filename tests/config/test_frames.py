@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from config.frames import give_threads_room, with_frame_room
+from config.call_frames import give_threads_room, with_frame_room
 
 FEW, MANY = 100, 1_000
 
@@ -54,7 +54,7 @@ def plain_threads() -> Iterator[None]:
 @pytest.mark.usefixtures("plain_threads")
 def test_with_room_each_page_of_frames_is_given_once() -> None:
     if faults_of(call_at_every_depth) < MANY:
-        pytest.skip("this Python keeps its chunks: config.frames can go")
+        pytest.skip("this Python keeps its chunks: config.call_frames can go")
 
     assert faults_of(roomy_call_at_every_depth) < FEW
     give_threads_room()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bookings.imports.rows import depot_document, vehicle_document
+from bookings.imports.csv_documents import depot_document, vehicle_document
 from bookings.imports.schemas import DepotFile, VehicleFile
 from bookings.imports.vehicles import import_vehicles
 from bookings.models import Vehicle

@@ -11,13 +11,13 @@ from django.utils import timezone
 from bookings.models import Booking, BookingOption, BookingRequest
 from bookings.operations import cancel_booking
 from roaming.mirror import remote_bookings
-from roaming.mirror.answers import Posted, decision_of
+from roaming.mirror.request_answers import Posted, decision_of
 from roaming.models import Delivery, Partner, PartnerObject
 from roaming.ocpi.client import Peer, Refused
 from roaming.ocpi.v2_3_0.bookings import emsp_mapping
 from roaming.ocpi.v2_3_0.bookings.emsp_mapping import booking_in
 from roaming.ocpi.v2_3_0.bookings.reading import read_booking
-from roaming.ocpi.wire import UnreadableError
+from roaming.ocpi.wire_object import UnreadableError
 from roaming.outbound import our_requests, pulls
 from roaming.outbound.deliveries import Lease
 from tests.factories import DISPATCHER, NOW, at, book_slot, change_slot, make_fleet, make_vehicle, slot

@@ -19,7 +19,7 @@ from roaming.ocpi.v2_3_0.bookings.reading import read_booking_request
 from roaming.ocpi.v2_3_0.credentials.reading import read_credentials
 from roaming.ocpi.v2_3_0.locations.reading import read_location
 from roaming.ocpi.v2_3_0.locations.schemas import Location
-from roaming.ocpi.wire import UnreadableError
+from roaming.ocpi.wire_object import UnreadableError
 from roaming.outbound import pulls
 from tests.factories import DISPATCHER, NOW, at, book_slot, make_fleet, make_vehicle, slot
 from tests.roaming.partners import adopt_booking, make_partner

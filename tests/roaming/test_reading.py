@@ -31,7 +31,7 @@ from roaming.ocpi.v2_3_0.bookings.schemas import (
 from roaming.ocpi.v2_3_0.credentials.reading import read_credentials, read_version_details
 from roaming.ocpi.v2_3_0.locations.reading import read_connector, read_evse, read_location
 from roaming.ocpi.versions import read_versions
-from roaming.ocpi.wire import Notes, UnreadableError
+from roaming.ocpi.wire_object import Notes, UnreadableError
 
 SAMPLES = Path(__file__).parents[1] / "samples/ocpi"
 TIME = datetime(2030, 1, 15, 8, 0, tzinfo=UTC)

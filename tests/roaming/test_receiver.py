@@ -17,7 +17,7 @@ from depots.periods import Period
 from roaming.mirror import partner_offers, places
 from roaming.models import Partner, PartnerObject
 from roaming.ocpi.dialect import dialect_of
-from roaming.ocpi.wire import UnreadableError
+from roaming.ocpi.wire_object import UnreadableError
 from tests.factories import DISPATCHER, NOW, at, book_slot, make_fleet, make_vehicle, slot
 from tests.roaming.partners import Caller, code, data, make_partner
 

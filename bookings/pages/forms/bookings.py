@@ -10,8 +10,8 @@ from django import forms
 from bookings.models import Booking, BookingStatus, CancelReason, Token, Vehicle
 from bookings.pages import overlaps
 from bookings.pages.forms.fields import DayInput, MomentField, RowField, moment_in
+from bookings.pages.forms.row_versions import ShownForm
 from bookings.pages.forms.slots import FARTHEST, TOO_LONG
-from bookings.pages.forms.versions import ShownForm
 from bookings.rules.entitlement import TokenName
 from bookings.rules.terms import LONGEST_BOOKING
 from bookings.search.bookable import evses_with_bays

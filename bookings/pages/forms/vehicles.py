@@ -13,7 +13,7 @@ from bookings.models import Token, Vehicle
 from bookings.operations.tokens import TokenFacts
 from bookings.operations.vehicles import VehicleFacts
 from bookings.pages.forms.fields import RowField
-from bookings.pages.forms.versions import UNSEEN
+from bookings.pages.forms.row_versions import UNSEEN
 from depots.cards import card_number
 from depots.models import Organisation
 from depots.standards import PLUGS, VEHICLE_TYPES

@@ -15,7 +15,7 @@ from bookings.errors import BookingError, NothingToDecide
 from bookings.models import Booking
 from bookings.pages import access, approvals
 from bookings.pages.forms.depot import DecisionForm, add_refusal
-from bookings.pages.forms.versions import seen_version
+from bookings.pages.forms.row_versions import seen_version
 from bookings.pages.views.refusals import status_of
 from depots.pages import done, respond, wants_part
 

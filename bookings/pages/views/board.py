@@ -31,7 +31,7 @@ from bookings.pages.forms.depot import (
     nearest_words,
 )
 from bookings.pages.forms.fields import DayInput
-from bookings.pages.forms.versions import seen_version
+from bookings.pages.forms.row_versions import seen_version
 from bookings.pages.live import calendar_audience, depot_audience, fleet_audience
 from bookings.pages.navigation import nav_of
 from bookings.pages.views.refusals import status_of

@@ -24,7 +24,7 @@ from bookings.operations.undo import Act, named
 from bookings.pages import access, day, history, overlaps, remote_control, wording
 from bookings.pages.forms import undo_button
 from bookings.pages.forms.bookings import CancelForm, ChangeForm, ListForm
-from bookings.pages.forms.versions import seen_version
+from bookings.pages.forms.row_versions import seen_version
 from bookings.pages.views import slots
 from bookings.pages.views.refusals import status_of
 from bookings.rules.terms import LONGEST_BOOKING

@@ -12,8 +12,8 @@ from bookings import operations
 from bookings.errors import BookingError, ChangedMeanwhile
 from bookings.models import LIVE, Vehicle
 from bookings.pages import access, day
+from bookings.pages.forms.row_versions import look_again, seen_version, with_versions
 from bookings.pages.forms.vehicles import VehicleForm, add_refusal, fleet_of
-from bookings.pages.forms.versions import look_again, seen_version, with_versions
 from bookings.pages.views.refusals import status_of
 from bookings.rules.content_version import version_of
 from depots import pages

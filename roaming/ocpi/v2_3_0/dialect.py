@@ -13,7 +13,7 @@ from roaming.ocpi.v2_3_0.credentials.mapping import read_credentials, write_cred
 from roaming.ocpi.v2_3_0.locations.mapping import place_in
 from roaming.ocpi.v2_3_0.locations.reading import read_location
 from roaming.ocpi.v2_3_0.versions.mapping import VERSION, endpoints, read_endpoints, write_endpoints
-from roaming.ocpi.wire import Read
+from roaming.ocpi.wire_object import Read
 from roaming.published import PublishedOffer, owner_of
 from roaming.switches import switch
 

@@ -1,6 +1,6 @@
 """Our fleets' bookings at partners' depots: what we ask, and what partners tell. Tables and pure functions.
 
-What a partner says becomes the mirror's own values; what they mean for us is decided there (mirror/answers.py).
+What a partner says becomes the mirror's own values; what they mean for us is decided there (mirror/request_answers.py).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from roaming.ocpi.times import read_time, time_out
 from roaming.ocpi.v2_3_0.bookings import reading, schemas
 from roaming.ocpi.v2_3_0.bookings.schemas import AccessMethod, TokenType
 from roaming.ocpi.v2_3_0.bookings.statuses import CANCELLED_BY, OUR_DECISION, OUR_SIDE, OUR_STATUS
-from roaming.ocpi.wire import Notes, UnreadableError
+from roaming.ocpi.wire_object import Notes, UnreadableError
 
 # Reasons an eMSP may give; any other is not ours to claim.
 OUR_REASONS = {"TRAFFIC", "BROKEN_VEHICLE", "BLOCKED", "NO_CANCELED", "UNKNOWN"}

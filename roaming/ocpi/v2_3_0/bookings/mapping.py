@@ -21,7 +21,7 @@ from roaming.ocpi.v2_3_0.bookings.statuses import (
     DECISION,
     STATUS,
 )
-from roaming.ocpi.wire import NOT_ASSIGNED, UnreadableError
+from roaming.ocpi.wire_object import NOT_ASSIGNED, UnreadableError
 
 # From here on the EVSE of a pooled offer is settled and may be told.
 SETTLED = frozenset({Enforcement.ARMED, Enforcement.AT_RISK, Enforcement.SOFT, Enforcement.USED})

@@ -14,7 +14,7 @@ from typing import Any
 from roaming.ocpi.shapes import Shape, or_none, read_shaped, shaped_as
 from roaming.ocpi.times import read_time
 from roaming.ocpi.v2_3_0.bookings.schemas import Booking, BookingLocation, BookingRequest, Calendar, Timeslot
-from roaming.ocpi.wire import Notes, Read, UnreadableError
+from roaming.ocpi.wire_object import Notes, Read, UnreadableError
 
 KW_BELOW = 5000  # no truck is offered less than 5 kW, no megawatt slot is told as more than 4,999 kW
 OPTION = Shape(

@@ -24,7 +24,7 @@ from roaming.ocpi.envelope import Code, RefusalError, ok, read_object
 from roaming.ocpi.times import read_time
 from roaming.ocpi.v2_3_0 import dialect
 from roaming.ocpi.v2_3_0.bookings import reading
-from roaming.ocpi.wire import UnreadableError
+from roaming.ocpi.wire_object import UnreadableError
 from roaming.outbound import pulls
 from roaming.switches import switch
 

@@ -10,7 +10,7 @@ from depots.cards import card_number
 from depots.periods import Period
 from roaming.ocpi.v2_3_0.bookings import schemas
 from roaming.ocpi.v2_3_0.bookings.schemas import AccessMethod
-from roaming.ocpi.wire import UnreadableError
+from roaming.ocpi.wire_object import UnreadableError
 
 
 def period_in(period: schemas.Period) -> Period:

@@ -25,7 +25,7 @@ from roaming.ocpi.field_types import (
     some_of,
 )
 from roaming.ocpi.times import Moment
-from roaming.ocpi.wire import SentWhole, WireObject, notes_of
+from roaming.ocpi.wire_object import SentWhole, WireObject, notes_of
 
 
 class ReservationStatus(StrEnum):

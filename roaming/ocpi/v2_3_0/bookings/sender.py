@@ -16,13 +16,13 @@ from bookings.models import Booking, BookingOption
 from roaming import access, deviations, published
 from roaming.inbound import partner_requests
 from roaming.inbound.partner_requests import PartnerRequest, receive_request
-from roaming.ocpi import wire
+from roaming.ocpi import wire_object
 from roaming.ocpi.auth import Caller, caller_of, own_party, registered, speaks_for
 from roaming.ocpi.envelope import Code, RefusalError, ok, read_object
 from roaming.ocpi.paging import Page, span
 from roaming.ocpi.v2_3_0.bookings import mapping, reading, request_mapping, schemas
 from roaming.ocpi.v2_3_0.bookings.offer_mapping import booking_location_out
-from roaming.ocpi.wire import WireObject
+from roaming.ocpi.wire_object import WireObject
 
 router = Router(auth=registered)
 MOST_TOKENS = 36
@@ -127,7 +127,9 @@ def fingerprint(received: dict[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _partner_request(told: wire.Read[schemas.BookingRequest], received: dict[str, Any]) -> PartnerRequest:
+def _partner_request(
+    told: wire_object.Read[schemas.BookingRequest], received: dict[str, Any]
+) -> PartnerRequest:
     asked = told.value
     party = (asked.country_code, asked.party_id)
     mark = fingerprint(received)
@@ -135,7 +137,7 @@ def _partner_request(told: wire.Read[schemas.BookingRequest], received: dict[str
         reason = str(asked.canceled.cancellation_reason)
         return PartnerRequest(party, asked.request_id, received, mark, cancel_reason=reason)
     if len(asked.tokens) > MOST_TOKENS:
-        raise wire.UnreadableError("tokens", f"must be at most {MOST_TOKENS}")
+        raise wire_object.UnreadableError("tokens", f"must be at most {MOST_TOKENS}")
     option = asked.booking_option
     return PartnerRequest(
         party,

@@ -8,7 +8,7 @@ from roaming.ocpi.party_credentials import PartyCredentials, PartyRole
 from roaming.ocpi.v2_3_0.credentials import reading
 from roaming.ocpi.v2_3_0.credentials.schemas import Credentials, CredentialsRole, Role
 from roaming.ocpi.v2_3_0.locations.schemas import BusinessDetails
-from roaming.ocpi.wire import Read
+from roaming.ocpi.wire_object import Read
 
 
 def write_credentials(ours: PartyCredentials) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from roaming.ocpi.shapes import PLAIN, read_shaped, shaped_as
 from roaming.ocpi.v2_3_0.credentials.schemas import Credentials, VersionDetails
-from roaming.ocpi.wire import Notes, Read
+from roaming.ocpi.wire_object import Notes, Read
 
 
 def read_credentials(raw: Any) -> Read[Credentials]:

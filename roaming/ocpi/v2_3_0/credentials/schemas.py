@@ -9,7 +9,7 @@ from pydantic import Field
 
 from roaming.ocpi.field_types import CountryCode, HubPartyId, OpenName, PartyId, Token64, Url, one_of
 from roaming.ocpi.v2_3_0.locations.schemas import BusinessDetails
-from roaming.ocpi.wire import SentWhole, WireObject
+from roaming.ocpi.wire_object import SentWhole, WireObject
 
 # A hub lists every party it reaches; nobody has more than this, nor so many modules.
 MOST_ROLES, MOST_ENDPOINTS = 1_000, 200

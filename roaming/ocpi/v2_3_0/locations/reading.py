@@ -7,7 +7,7 @@ from typing import Any
 from roaming.mirror import time_zones
 from roaming.ocpi.shapes import Shape, read_shaped, shaped_as
 from roaming.ocpi.v2_3_0.locations.schemas import Connector, Evse, Location
-from roaming.ocpi.wire import Notes, Read
+from roaming.ocpi.wire_object import Notes, Read
 
 CONNECTOR = Shape("connector", lists=frozenset({"tariff_ids"}))
 EVSE = Shape(

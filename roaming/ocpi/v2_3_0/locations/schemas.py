@@ -32,7 +32,7 @@ from roaming.ocpi.field_types import (
 )
 from roaming.ocpi.times import Moment
 from roaming.ocpi.v2_3_0.bookings.schemas import ConnectorFormat, EvsePosition, PowerType
-from roaming.ocpi.wire import SentWhole, WireObject
+from roaming.ocpi.wire_object import SentWhole, WireObject
 
 
 class EvseStatus(StrEnum):

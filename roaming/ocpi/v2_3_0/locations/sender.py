@@ -16,7 +16,7 @@ from roaming.ocpi.envelope import Code, RefusalError, ok
 from roaming.ocpi.paging import Page
 from roaming.ocpi.v2_3_0.locations import schemas
 from roaming.ocpi.v2_3_0.locations.mapping import location_out
-from roaming.ocpi.wire import WireObject
+from roaming.ocpi.wire_object import WireObject
 
 router = Router(auth=registered)
 
