@@ -21,6 +21,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import httpx
 
+from roaming.ocpi import partner_json
 from roaming.ocpi.connections import Connections, NotConnected, Origin
 from roaming.ocpi.http_connection import AnswerTooLong, BrokenConnection
 from roaming.ocpi.url_guard import HostileAddress, check_url
@@ -343,7 +344,7 @@ def _read(status: int, headers: httpx.Headers, content: bytes) -> Answer:
     """The envelope of an answer. Success is HTTP 2xx and OCPI 1xxx; each layer alone is not trusted."""
     envelope: Any = None
     try:
-        envelope = json.loads(content)
+        envelope = partner_json.parsed(content)
     except (ValueError, RecursionError):
         if 200 <= status < 300:
             raise Unreachable(f"the answer is not JSON: {_excerpt(content)}") from None

@@ -113,6 +113,8 @@ def test_anything_else_that_can_be_read_is_a_no(reply: Reply, said: str) -> None
         b"[" * 100_000,
         b'{"status_code": ' + b"9" * 5000 + b"}",
         b"\xff\xfe\x00",
+        b'{"status_code": 1000, "data": NaN}',
+        b'{"status_code": 1000, "data": 1e999}',
     ],
 )
 def test_garbage_is_neither_yes_nor_no(body: bytes) -> None:
@@ -120,6 +122,18 @@ def test_garbage_is_neither_yes_nor_no(body: bytes) -> None:
         fetch(peer.url)
 
     assert failure.value.maybe_received
+
+
+@pytest.mark.parametrize("reason", [b"\\ud800 full\\u0000", b"\xed\xa0\x80 full"])
+def test_what_a_partner_says_can_be_written_down(reason: bytes) -> None:
+    body = b'{"status_code": 2001, "status_message": "%b", "data": {"%b": ["%b"]}}' % (reason, reason, reason)
+
+    with ScriptedPeer(lambda asked: Reply(body=body)) as peer, pytest.raises(Refused) as refusal:
+        fetch(peer.url)
+
+    assert refusal.value.message.endswith(" full")
+    for said in [str(refusal.value), json.dumps(refusal.value.data, ensure_ascii=False)]:
+        assert b"\x00" not in said.encode()
 
 
 def test_a_huge_answer_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
