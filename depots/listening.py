@@ -1,4 +1,8 @@
-"""LISTEN: hearing what other processes NOTIFY, on a connection of one's own that is made again whenever it is lost."""
+"""LISTEN: hearing what other processes tell, on a connection of one's own that is made again whenever it is lost.
+
+Who listens also relays: it turns committed notices (depots.notices) into notifications, those of other channels too, so
+that none lies there while any process listens.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +15,12 @@ import psycopg
 from django.db import DatabaseError, connections
 from psycopg import sql
 
+from depots.notices import RELAYED_EVERY_S, relay
+
 logger = logging.getLogger(__name__)
 
-# A connection that died without a word is found out by asking this often.
-CHECK_EVERY_S = 15.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
-# And the operating system finds out where nothing is asked at all.
+# A connection that died without a word is found out by the operating system.
 _KEEPALIVES = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
 
 
@@ -55,9 +59,9 @@ async def listen(
 
 async def _pass_on(connection: psycopg.AsyncConnection[Any], on_notice: Callable[[str], None]) -> NoReturn:
     while True:
-        async for notice in connection.notifies(timeout=CHECK_EVERY_S):
+        async for notice in connection.notifies(timeout=RELAYED_EVERY_S):
             on_notice(notice.payload)
-        await connection.execute("SELECT 1")
+        await relay(connection)
 
 
 async def _connect(name: str) -> psycopg.AsyncConnection[Any]:

@@ -10,6 +10,7 @@ from django.dispatch import receiver
 
 from bookings.models import Booking, BookingStatus
 from bookings.signals import booking_changed, calendars_raised
+from depots.notices import TELL
 from roaming.outbound import fan_out
 from roaming.registration import WAKE_CHANNEL
 
@@ -26,7 +27,7 @@ wanted AS (
     SET wanted_version = EXCLUDED.wanted_version, next_try_at = EXCLUDED.next_try_at
     WHERE roaming_delivery.wanted_version < EXCLUDED.wanted_version
 )
-SELECT pg_notify('{WAKE_CHANNEL}', '') FROM partner
+{TELL} SELECT '{WAKE_CHANNEL}', '' FROM partner
 """  # noqa: S608 - made of constants
 
 

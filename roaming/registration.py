@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F, Q
 
 from bookings.models import BookingOption
 from depots import secrets
 from depots.models import Organisation
+from depots.notices import tell
 from roaming import access, message_log, party_roles
 from roaming.models import Delivery, Partner, PartnerToken
 from roaming.ocpi import client, handshake
@@ -277,9 +278,8 @@ def resume(partner: Partner, *, now: datetime) -> None:
 
 
 def wake_sender() -> None:
-    """Tell every worker that something is due; heard when the transaction commits."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, '')", [WAKE_CHANNEL])
+    """Tell every worker that something is due, once the transaction has committed."""
+    tell(WAKE_CHANNEL, [""])
 
 
 def _looked_up(partner: Partner, credentials: PartyCredentials, version: str, now: datetime) -> Agreed:

@@ -2,6 +2,7 @@
 
 from depots.models.chargers import Charger, ChargerCommand, ChargerMessage, Connector, Evse
 from depots.models.charging import ChargingSession, MeterReading, SessionEvent
+from depots.models.notices import Notice
 from depots.models.organisations import Membership, Organisation, User
 from depots.models.sites import Agreement, ConfigurationVersion, Depot, OpeningHours
 
@@ -17,6 +18,7 @@ __all__ = [
     "Evse",
     "Membership",
     "MeterReading",
+    "Notice",
     "OpeningHours",
     "Organisation",
     "SessionEvent",

@@ -76,7 +76,10 @@ def due_chargers(*, holders: str, now: datetime) -> list[int]:
 
 
 def wake_gateways(charger_id: int) -> None:
-    """Tell every gateway that something about this charger changed: a command waits, or its lease moved."""
+    """Tell every gateway that something about this charger changed: a command waits, or its lease moved.
+
+    Notified at once and not by a notice: somebody may stand before the charger, and it is no part of most bookings.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(charger_id)])
 

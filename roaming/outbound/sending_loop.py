@@ -1,7 +1,7 @@
 """The loop that delivers: one event loop a worker process, any number of workers (docs/decisions/0006).
 
 It takes what is due under a lease, writes down the state of now, sends it and settles. HTTP runs in the loop,
-hundreds of calls at once; the database in a few threads. NOTIFY wakes it, and it looks every second anyway.
+hundreds of calls at once; the database in a few threads. A notice wakes it, and it looks every second anyway.
 """
 
 from __future__ import annotations

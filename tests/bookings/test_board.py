@@ -683,11 +683,11 @@ def test_the_stream_tells_the_depot_the_bar_and_guests_the_span(
 def test_what_leaves_with_a_booking_names_its_audiences_and_no_other(
     evses: list[Evse], fleet: Organisation
 ) -> None:
-    """A NOTIFY carries kind, id and audiences: a booking's number must not go to who may only see that a time is taken."""
+    """A notice carries kind, id and audiences: a booking's number must not go to who may only see that a time is taken."""
     with CaptureQueriesContext(connection) as captured:
         booking = book(evses[0], fleet)
 
-    told = [query["sql"].replace("\\", "") for query in captured if "pg_notify" in query["sql"]]
+    told = [query["sql"].replace("\\", "") for query in captured if "depots_notice" in query["sql"]]
     to_guests = [sql for sql in told if "calendar-" in sql]
     assert to_guests
     assert all("'kind', 'taken', 'id', id" in sql and f"'{{{evses[0].pk}}}'" in sql for sql in to_guests)
@@ -698,7 +698,15 @@ def test_a_booking_is_told_of_in_two_statements(evses: list[Evse], fleet: Organi
     with CaptureQueriesContext(connection) as captured:
         book(evses[0], fleet)
 
-    assert len([query for query in captured if "pg_notify" in query["sql"]]) == 2
+    assert len([query for query in captured if "depots_notice" in query["sql"]]) == 2
+
+
+def test_a_booking_holds_up_no_other_commit_by_notifying(evses: list[Evse], fleet: Organisation) -> None:
+    """Transactions that notify commit one after the other, in the whole database."""
+    with CaptureQueriesContext(connection) as captured:
+        book(evses[0], fleet)
+
+    assert not [query["sql"] for query in captured if "notify" in query["sql"].lower()]
 
 
 def test_many_changes_cost_open_pages_no_more_statements_than_one(

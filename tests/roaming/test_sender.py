@@ -465,7 +465,7 @@ def test_a_partner_without_receiver_is_left_alone(platform: str, option: Booking
 
 
 def test_a_notice_wakes_the_sender(receiver: Receiver, partner: Partner, option: BookingOption) -> None:
-    """With a poll of an hour only NOTIFY can bring it about."""
+    """With a poll of an hour only what the booking told can bring it about."""
     with RunningSender(poll_s=3600):
         eventually(is_listening)
         booking = book(partner, option)
@@ -476,7 +476,10 @@ def is_listening() -> bool:
     from django.db import connection
 
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%deliveries%'")
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE application_name = 'berth listening to deliveries' AND query LIKE '%depots_notice%'"
+        )
         return bool(cursor.fetchone()[0])
 
 

@@ -1,6 +1,6 @@
 """Live updates: what changes in the database reaches open pages when it commits, and not before.
 
-A writer calls `publish` inside its transaction: PostgreSQL's NOTIFY carries kind, id and audiences, never content.
+A writer calls `publish` inside its transaction: a notice (depots.notices) carries kind, id and audiences, never content.
 Each serving process listens on one connection, asks the kind's renderer once for what each audience may see, and hands
 that to every stream of the audience. An audience is a name: `fleet-7` (members of organisation 7), `depot-3` (who
 looks after depot 3), `calendar-3` (who may book at depot 3, and sees of others only that a time is taken).

@@ -5,30 +5,31 @@ from collections.abc import Iterable
 
 from django.db import connection
 
+from depots.notices import TELL, tell
+
 CHANNEL = "berth_live"
 ACCESS = "access"
 
-_NOTES = "SELECT pg_notify(%s, note) FROM unnest(%s::text[]) note"
 # The names of audiences as in bookings.pages.live.audiences.
-_TAKEN = """
-SELECT pg_notify(%s, json_build_object(
-    'kind', 'taken', 'id', id, 'audiences', json_build_array('calendar-' || depot_id))::text)
+_TAKEN = f"""
+{TELL} SELECT %s, json_build_object(
+    'kind', 'taken', 'id', id, 'audiences', json_build_array('calendar-' || depot_id))::text
 FROM depots_evse WHERE id = ANY(%s)
-"""
+"""  # noqa: S608 - made of constants
 
 
 def publish(kind: str, object_id: int, audiences: Iterable[str]) -> None:
-    """Tell open pages that an object is different, as soon as the caller's transaction commits.
+    """Tell open pages that an object is different, once the caller's transaction has committed.
 
     Name every audience that saw it before or sees it now: one the renderer leaves out hears that it is gone.
-    The same call twice in one transaction is one notification.
+    The same call twice in one transaction is heard once.
     """
     publish_all([(kind, object_id, audiences)])
 
 
 def publish_all(changes: Iterable[tuple[str, int, Iterable[str]]]) -> None:
     """`publish` for each (kind, id, audiences), in one statement."""
-    _notify(
+    _tell(
         {"kind": kind, "id": object_id, "audiences": sorted(set(audiences))}
         for kind, object_id, audiences in changes
     )
@@ -42,9 +43,8 @@ def publish_taken(evse_ids: Iterable[int]) -> None:
 
 def publish_access(user_id: int | None = None) -> None:
     """Have the streams of a person, or everybody's, checked again: a session, membership or agreement has changed."""
-    _notify([{"kind": ACCESS, "id": user_id}])
+    _tell([{"kind": ACCESS, "id": user_id}])
 
 
-def _notify(notes: Iterable[dict[str, object]]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(_NOTES, [CHANNEL, [json.dumps(note) for note in notes]])
+def _tell(notes: Iterable[dict[str, object]]) -> None:
+    tell(CHANNEL, [json.dumps(note) for note in notes])

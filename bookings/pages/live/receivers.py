@@ -1,4 +1,4 @@
-"""Which facts open pages hear of. Each runs in its sender's transaction and only notifies."""
+"""Which facts open pages hear of. Each runs in its sender's transaction and only tells."""
 
 from __future__ import annotations
 

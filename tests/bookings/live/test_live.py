@@ -268,7 +268,7 @@ def test_a_lost_database_connection_is_taken_up_again_and_pages_load_afresh(
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE query ILIKE 'LISTEN%%' OR (query = 'SELECT 1' AND pid <> pg_backend_pid())"
+                " WHERE application_name = 'berth listening to berth_live'"
             )
         reader.next("resync")
         _publish(9, depot, fleet)
