@@ -190,7 +190,8 @@ def _load(depot_ids: Set[int]) -> dict[int, Configuration]:
     for depot_id, one in found.items():
         if one.version is not None:
             if len(_kept) >= MOST_KEPT:
-                _kept.pop(next(iter(_kept), depot_id), None)
+                # Copied first, which no other thread can come between.
+                _kept.pop(next(iter(tuple(_kept)), depot_id), None)
             _kept[depot_id] = one
     return found
 

@@ -140,10 +140,6 @@ class Visit:
     evse_uid: str
 
     @property
-    def has_ended(self) -> bool:
-        return self.session.ended_at is not None and self.session.ended_at > self.session.started_at
-
-    @property
     def who(self) -> str:
         """The token's ending, as far as there is one: no more than of a booking's."""
         uid = self.session.token_uid
