@@ -29,7 +29,7 @@ def set_terms(*, depot: Depot, terms: dict[str, Any], seen_version: int, now: da
     some of its own too, and ChangedMeanwhile when somebody set others since `seen_version`."""
     with transaction.atomic():
         lock_depot(depot.pk)
-        # Bookings under way hold these: none is made under terms that are gone (create.py reads them under the same locks).
+        # Bookings under way hold these: none is made under terms that are gone (book.py reads them under the same locks).
         lock_ids(Evse.objects.filter(depot=depot).values_list("pk", flat=True))
         if version_of(terms_of(depot)) != seen_version:
             raise ChangedMeanwhile("Somebody has set other terms since you looked. Look again.")
