@@ -71,7 +71,15 @@ class Prefork:
                 self._due_at[fork.place] = now + (PAUSE_S if is_young else 0)
             for place in [place for place, due_at in self._due_at.items() if due_at <= now]:
                 del self._due_at[place]
-                self._fork(place)
+                self._fork_again(place)
+
+    def _fork_again(self, place: int) -> None:
+        """While the system has no room for another process, those that there are go on."""
+        try:
+            self._fork(place)
+        except OSError:
+            logger.exception("a serving process cannot be started, it is tried again", place=place)
+            self._due_at[place] = time.monotonic() + PAUSE_S
 
     def _wait(self) -> int | None:
         """The next signal; None when a pause may be over."""

@@ -18,6 +18,7 @@ from django.db import transaction
 
 from bookings.pages.live import depot_audience, publish
 from config.accepting import Shares
+from config.prefork import Prefork
 from depots.models import Membership, User
 from tests.bookings.live.reading import Reader, signed_in
 from tests.factories import make_depot, make_operator, make_user
@@ -147,6 +148,18 @@ def session_at(server: BerthServer, user: User) -> dict[str, str]:
     csrf = next(name for name in httpx.get(server.url).cookies if "csrf" in name)
     _, cookies = signed_in(user)
     return {csrf.replace("csrf", "session"): session for session in cookies.values()}
+
+
+def test_a_fork_that_the_system_refuses_is_due_again_and_ends_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> int:
+        raise BlockingIOError("Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", refuse)
+    prefork = Prefork(lambda place: None, processes=1)
+
+    prefork._fork_again(0)
+
+    assert prefork._due_at[0] > time.monotonic()
 
 
 def test_who_holds_more_connections_than_another_leaves_him_the_next() -> None:
