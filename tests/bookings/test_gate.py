@@ -10,7 +10,7 @@ import pytest
 from bookings.gate import may_charge
 from bookings.models import Booking, Token
 from depots.models import Evse, Organisation
-from tests.bookings.test_enforcement import TERMS, armed, book, commands, evse_online
+from tests.bookings.enforcement.test_enforcement import TERMS, armed, book, commands, evse_online
 from tests.factories import NOW, at, make_depot, make_fleet, make_operator, make_vehicle, open_depot, slot
 
 pytestmark = pytest.mark.django_db

@@ -20,7 +20,7 @@ from bookings.pages.live import depot_audience, publish
 from config.accepting import Shares
 from config.prefork import Prefork
 from depots.models import Membership, User
-from tests.bookings.live.reading import Reader, signed_in
+from tests.bookings.pages.live.reading import Reader, signed_in
 from tests.factories import make_depot, make_operator, make_user
 from tests.serving import BerthServer
 

@@ -14,7 +14,7 @@ from bookings.rules.entitlement import TokenName
 from bookings.rules.fit import Needs
 from depots.models import ChargingSession, Evse
 from depots.periods import Period
-from tests.bookings import test_asks as partner
+from tests.bookings.operations import test_asks as partner
 from tests.factories import (
     CHARGER,
     DISPATCHER,

@@ -16,7 +16,7 @@ from bookings.pages.live import LiveServer, depot_audience, fleet_audience, publ
 from bookings.pages.live.admission import LOOK_UP_THREADS
 from bookings.pages.live.server import STREAMS_PER_PERSON
 from depots.models import Depot, Membership, Organisation, User
-from tests.bookings.live.reading import DEADLINE_S, RunningLive, signed_in
+from tests.bookings.pages.live.reading import DEADLINE_S, RunningLive, signed_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -13,7 +13,7 @@ from bookings.pages.history import moments
 from bookings.templatetags.board import charged
 from depots import operations as depots
 from depots.models import Charger, ChargingSession, Evse
-from tests.bookings.test_enforcement import (
+from tests.bookings.enforcement.test_enforcement import (
     TERMS,
     answer,
     armed,
@@ -22,7 +22,7 @@ from tests.bookings.test_enforcement import (
     evse_online,
     online,
     start,
-)  # fmt: skip
+)
 from tests.bookings.test_gate import ask
 from tests.factories import at, make_depot, make_option, make_vehicle, slot
 
