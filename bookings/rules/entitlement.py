@@ -53,7 +53,7 @@ def own_vehicle_with_cards(vehicle: Vehicle, fleet: Organisation) -> tuple[Vehic
     ]
 
 
-# A card that is blocked once, or was left in a vehicle its fleet has retired, is of no use; see `usable_by_owner`.
+# The rule is that of `usable_by_owner`, said again so that vehicle and cards are one query; a test holds the two together.
 _VEHICLE_WITH_CARDS = r"""
 SELECT {}, t.uid, t.type, t.contract_id
 FROM bookings_vehicle v
