@@ -5,10 +5,12 @@ runs until it is stopped logs to standard output (`to_stdout`).
 """
 
 import logging
+import re
 import sys
 from typing import Any
 
 import structlog
+from structlog.typing import EventDict
 
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
@@ -17,6 +19,8 @@ _SHARED: list[Any] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
 
+# What steers a terminal, ends a line, or has no UTF-8; the renderer sees to line feeds itself.
+_UNPRINTABLE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 _LOGGERS = {
     "django": {"handlers": [], "level": "INFO", "propagate": True},
@@ -66,11 +70,21 @@ def _formatter() -> dict[str, Any]:
 def _rendered() -> list[Any]:
     """For a person at a terminal in colour with tracebacks; for everything else one line of key=value an event."""
     if sys.stderr.isatty():
-        return [structlog.dev.ConsoleRenderer()]
+        return [_escape_unprintable, structlog.dev.ConsoleRenderer()]
     return [
         structlog.processors.format_exc_info,
+        _escape_unprintable,
         structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "logger", "event"]),
     ]
+
+
+def _escape_unprintable(_logger: Any, _name: str, event: EventDict) -> EventDict:
+    """Strangers choose paths, names and reasons: an escape sequence among them is text, not a command."""
+    return {name: _escaped(value) if isinstance(value, str) else value for name, value in event.items()}
+
+
+def _escaped(text: str) -> str:
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def to_stdout() -> None:
