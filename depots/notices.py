@@ -35,7 +35,7 @@ SELECT pg_notify(channel, payload) FROM told ORDER BY id
 def tell(channel: str, payloads: Iterable[str]) -> None:
     """Have everybody who listens to `channel` hear these, soon after the caller's transaction has committed.
 
-    Payloads are shorter than 8,000 bytes. Equal ones may be heard as one, and after a fault one may be heard twice.
+    Payloads are shorter than 8,000 bytes. Equal ones may be heard as one.
     """
     with connection.cursor() as cursor:
         cursor.execute(_TELL_ALL, [channel, list(payloads)])
