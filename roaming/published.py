@@ -18,11 +18,10 @@ from bookings.models import (
     Tariff,
     TermsOverride,
 )
-from bookings.pricing import quotes
-from bookings.rules import precedence
+from bookings.rules import configuration, precedence
 from bookings.rules.terms import LONGEST_EARLY_START, Terms
 from bookings.search import availability
-from bookings.search.bookable import evses_with_bays, terms_by_option
+from bookings.search.bookable import evses_with_bays
 from depots.models import Depot
 from depots.periods import Period
 from roaming import access, rows
@@ -74,16 +73,17 @@ def offers(partner: Partner, options: Sequence[BookingOption], *, now: datetime)
     """These offers with their calendars, on the partner's own terms. Constant number of queries."""
     if not options:
         return []
+    depots = configuration.current_all({option.depot_id for option in options})
     _date(options, now)
-    fleet = partner.organisation
-    terms = terms_by_option(options, fleet, now=now)
-    tariffs = quotes.tariffs_for(options, fleet, now=now)
+    fleet_id = partner.organisation_id
+    terms = {o.pk: depots[o.depot_id].terms(o.pk, fleet_id, now=now) for o in options}
     spans = {o.pk: calendar_span(o, terms[o.pk], now=now) for o in options}
     whole = Period(min(s.starts_at for s in spans.values()), max(s.ends_at for s in spans.values()))
-    timeslots = availability.calendar(options, whole, terms, now=now)
+    limits = [limit for depot in depots.values() for limit in depot.limits]
+    timeslots = availability.calendar(options, whole, terms, limits=limits, now=now)
     found = []
     for option in options:
-        tariff = tariffs[option.pk]
+        tariff = depots[option.depot_id].tariff(option.pk, fleet_id, now=now)
         has_fee = tariff is not None and tariff.no_show_fee > 0
         found.append(
             PublishedOffer(option, terms[option.pk], timeslots[option.pk], spans[option.pk], has_fee)

@@ -16,7 +16,7 @@ from datetime import datetime
 from django.db import connection, transaction
 
 from bookings.models import BookingOption, CalendarMark
-from bookings.rules import power
+from bookings.rules import configuration, power
 from bookings.signals import calendars_raised, free_time_changed
 from depots.models import Evse
 
@@ -143,12 +143,13 @@ def marked_options() -> set[int]:
         return {option_id for (option_id,) in cursor.fetchall()}
 
 
-def marked_among(options: Iterable[BookingOption]) -> set[int]:
-    """Those of these options (with their EVSEs), by id; one query while nothing is marked, else two."""
+def marked_among(options: Collection[BookingOption]) -> set[int]:
+    """Those of these options of ours (with their EVSEs), by id; one query while nothing is marked, else two."""
     marked = _standing()
     if not marked:
         return set()
-    evses = marked.fed_too()
+    depots = configuration.current_all({option.depot_id for option in options}).values()
+    evses = marked.evses.union(*(depot.fed_together(marked.evses) for depot in depots))
     return {
         option.pk
         for option in options

@@ -158,6 +158,12 @@ def current(depot_id: int) -> Configuration:
     return under(depot_id, _version(depot_id))
 
 
+def current_all(depot_ids: Set[int]) -> dict[int, Configuration]:
+    """The same of many depots of ours, by id; one query where all of them are kept."""
+    versions = _versions(depot_ids)
+    return under_all({depot_id: versions.get(depot_id) for depot_id in depot_ids})
+
+
 def under_all(versions: Mapping[int, int | None]) -> dict[int, Configuration]:
     """The same of many depots of ours, by id; whatever is not kept is read in a constant number of queries."""
     known = {depot_id: _kept.get(depot_id) for depot_id in versions}

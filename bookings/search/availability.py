@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 from django.db import connection
 
 from bookings.models import Booking, BookingOption, Occupancy
-from bookings.rules import periods
+from bookings.rules import periods, power
 from bookings.rules.configuration import Bay
 from bookings.rules.power import Supply
+from bookings.rules.power_profile import Limit
 from bookings.rules.terms import LONGEST_EARLY_START, LONGEST_TAIL, Terms
 from bookings.search import timeslots
 from bookings.search.timeslots import Timeslot
@@ -80,23 +81,34 @@ _GAPS = """
 
 
 def calendar(
-    options: Collection[BookingOption], within: Period, terms: dict[int, Terms], *, now: datetime
+    options: Collection[BookingOption],
+    within: Period,
+    terms: dict[int, Terms],
+    *,
+    limits: Sequence[Limit] | None = None,
+    now: datetime,
 ) -> dict[int, list[Timeslot]]:
     """The free timeslots of several options by option id, in order, as `timeslots` cuts them. Constant number of queries.
 
-    `terms` holds the resolved terms by option id. Any period on the step that fits in a timeslot can be booked; of a
-    pooled option without a change of EVSE.
+    `terms` holds the resolved terms by option id, `limits` those of power at their depots, where they are known. Any
+    period on the step that fits in a timeslot can be booked; of a pooled option without a change of EVSE.
     """
-    found = calendars({(option, terms[option.pk]) for option in options}, within, now=now)
+    found = calendars({(option, terms[option.pk]) for option in options}, within, limits=limits, now=now)
     return {option_id: slots for (option_id, _), slots in found.items()}
 
 
 def calendars(
-    wanted: Collection[tuple[BookingOption, Terms]], within: Period, *, now: datetime
+    wanted: Collection[tuple[BookingOption, Terms]],
+    within: Period,
+    *,
+    limits: Sequence[Limit] | None = None,
+    now: datetime,
 ) -> dict[tuple[int, Terms], list[Timeslot]]:
     """The same of options on several terms each, by option id and terms, all read at once."""
     evses = {option.pk: list(option.evses.all()) for option, _ in wanted}
-    time = _Time({e.pk: e for group in evses.values() for e in group}.values(), within, now=now)
+    time = _Time(
+        {e.pk: e for group in evses.values() for e in group}.values(), within, limits=limits, now=now
+    )
     return {(option.pk, terms): time.slots(evses[option.pk], terms) for option, terms in wanted}
 
 
@@ -160,11 +172,20 @@ def _apart(gap: Period, wanted: Period) -> timedelta:
 class _Time:
     """The free time of some EVSEs in a span, with its power, read once (three queries) for all their options."""
 
-    def __init__(self, evses: Collection[Evse], within: Period, *, now: datetime) -> None:
+    def __init__(
+        self,
+        evses: Collection[Evse],
+        within: Period,
+        *,
+        limits: Sequence[Limit] | None = None,
+        now: datetime,
+    ) -> None:
         # What is occupied reaches past the span that is asked for.
         reach = within.widened(FAR, FAR)
         self._free = free_periods({evse.pk for evse in evses}, reach, now=now)
-        self._supply = Supply.at({evse.depot_id for evse in evses}, reach, now=now)
+        if limits is None:
+            limits = power.limits_at({evse.depot_id for evse in evses})
+        self._supply = Supply.behind(limits, reach, now=now)
         self._within, self._now = within, now
 
     def slots(self, evses: Sequence[Evse], terms: Terms) -> list[Timeslot]:

@@ -15,6 +15,7 @@ from django.test import Client
 from django.urls import reverse
 
 from bookings import operations
+from bookings.actors import Actor
 from bookings.models import Booking, BookingEvent, Closure, Token, Vehicle
 from bookings.pages.live import rendering
 from bookings.pages.live.audiences import listeners
@@ -141,7 +142,7 @@ def world() -> World:
     mine, theirs = (
         book_slot(
             fleet=vehicle.fleet, option=option_of(evse), period=slot(10 + 2 * n, 11 + 2 * n), vehicle=vehicle, now=NOW,
-            actor=f"somebody@{vehicle.fleet.emsp_party_id.lower()}.example", plate=vehicle.plate,
+            actor=Actor.dispatcher(f"somebody@{vehicle.fleet.emsp_party_id.lower()}.example"), plate=vehicle.plate,
         )
         for n, vehicle in enumerate(vehicles)
     )  # fmt: skip

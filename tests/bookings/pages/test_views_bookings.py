@@ -186,7 +186,7 @@ def test_people_of_other_organisations_are_named_by_their_side(
         booking_id=booking.pk,
         reason="FULL",
         by="depot",
-        actor=Actor.dispatcher("somebody@ladepark.example"),
+        actor=Actor.manager("somebody@ladepark.example"),
         now=NOW,
     )
 
