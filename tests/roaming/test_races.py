@@ -12,13 +12,14 @@ from typing import Any
 
 import httpx
 import pytest
-from django.db import connection
+from django.db import connection, connections, transaction
 
 from bookings.models import Booking, BookingRequest, Occupancy
 from depots.models import Agreement, Depot, Evse
 from depots.periods import Period
 from roaming.inbound import partner_requests
 from roaming.inbound.partner_requests import PartnerRequest, ReceivedRequest, receive_request
+from roaming.mirror import places
 from roaming.models import Partner
 from tests.factories import NOW, make_depot, make_evse, option_of, slot
 from tests.roaming.partners import BOOKINGS, authorization, booking_request, make_partner
@@ -205,3 +206,25 @@ def test_the_real_server_refuses_what_it_cannot_take_in_an_envelope(servers: lis
     assert method.headers["Allow"] == "GET, HEAD"
     assert "party_id" in in_chunks.json()["status_message"]
     assert slash.json()["data"][0]["booking_option"]["evse_uid"] == Evse.objects.get().uid
+
+
+def test_a_place_that_another_reading_has_just_made_is_the_same_place() -> None:
+    partner = make_partner()
+    made: list[Depot] = []
+
+    def read() -> Depot:
+        with transaction.atomic():
+            return places.locked_depot(partner, "SE", "ABC", "LYON")
+
+    def in_between(execute: Any, query: str, *rest: Any) -> Any:
+        found = execute(query, *rest)
+        if "FOR NO KEY UPDATE" in query and not made:
+            with ThreadPoolExecutor(1) as other:
+                made.append(other.submit(read).result())
+                other.submit(connections.close_all).result()
+        return found
+
+    with connection.execute_wrapper(in_between):
+        depot = read()
+
+    assert [depot] == made
