@@ -40,6 +40,8 @@ def install() -> None:
         maintenance_interval=10,
         middleware=[*(middleware() for middleware in default_middleware), DbConnectionsMiddleware()],
     )
+    # Worked on whether or not this version has a job for it: what an older one has queued must not stay for ever.
+    broker.declare_queue("default")
     dramatiq.set_broker(broker)
     autodiscover_modules("tasks")
 
