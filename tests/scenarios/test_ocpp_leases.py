@@ -76,6 +76,10 @@ def with_password(row: Charger) -> Charger:
     return row
 
 
+async def _all_connect(chargers: list[Silent]) -> None:
+    await asyncio.gather(*(each.connect() for each in chargers))
+
+
 def test_chargers_that_never_say_good_bye_keep_nobody_waiting(bed: Bed, monkeypatch):
     """Sixteen of them, closed one after the other, took longer than the leases of all others lasted."""
     monkeypatch.setattr(lease_loop, "SILENT_HEARTBEATS", 1.5)
@@ -85,8 +89,7 @@ def test_chargers_that_never_say_good_bye_keep_nobody_waiting(bed: Bed, monkeypa
     healthy = bed.charger(row)
     healthy.come_online()
     silent = [Silent(bed.gateway.url, with_password(make_charger()).identity) for _ in range(16)]
-    for each in silent:
-        bed.loop.run(each.connect())
+    bed.loop.run(_all_connect(silent))  # at once: the first must not be let go of before the last has come
     eventually(lambda: len(bed.gateway.connections) == 17)
 
     # By now they are being let go of: a renewal afterwards shows that nobody waits for them.
