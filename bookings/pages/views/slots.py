@@ -70,10 +70,12 @@ def _reserve(
     wanted = form.cleaned_data
     if form.asked and not question.shows(wanted["option"], wanted["vehicle"], wanted["period"]):
         return _finder(request, question, 409, refused=OLDER_THAN_QUESTION)
+    # In this order: what the first of two sends booked is seen as that, not as a booking in the way of the second.
+    elsewhere = _elsewhere(request, wanted) if act == "book" else []
     request_id, earlier = _asked_before(form, act)
     if earlier is not None:
         return redirect(earlier)
-    if act == "book" and (elsewhere := _elsewhere(request, wanted)):
+    if elsewhere:
         return _finder(request, question, 409, elsewhere=elsewhere, form_sent=form)
     try:
         booking = take(request, form.slot_request(request_id))
