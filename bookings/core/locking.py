@@ -20,13 +20,13 @@ from depots.models import Depot, Evse
 
 
 @dataclass(frozen=True)
-class _Reach:
+class _LockSet:
     """What is locked before a booking: these EVSEs, and its depot or not."""
 
     evse_ids: frozenset[int]
     depot: bool
 
-    def covers(self, other: _Reach) -> bool:
+    def covers(self, other: _LockSet) -> bool:
         return self.evse_ids >= other.evse_ids and self.depot >= other.depot
 
 
@@ -54,14 +54,14 @@ def lock_booking(
     """
     while True:
         known = Booking.objects.get(pk=booking_id)
-        reach = _reach(known, also, depot)
+        needed = _lock_set(known, also, depot)
         with transaction.atomic():
             # A savepoint: locks taken under it are given back when it is rolled back.
-            if reach.depot:
+            if needed.depot:
                 lock_depot(known.depot_id)
-            lock_ids(reach.evse_ids)
+            lock_ids(needed.evse_ids)
             booking = _lock_row(known)
-            if reach.covers(_reach(booking, also, depot)):
+            if needed.covers(_lock_set(booking, also, depot)):
                 return booking
             transaction.set_rollback(True)
 
@@ -77,18 +77,18 @@ def lock_bookings(booking_ids: Collection[int]) -> list[Booking]:
     return list(_rows().filter(pk__in=booking_ids).order_by("pk"))
 
 
-def _reach(
+def _lock_set(
     booking: Booking,
     also: Collection[int] | Callable[[Booking], Collection[int]],
     depot: bool | Callable[[Booking], bool],
-) -> _Reach:
+) -> _LockSet:
     more = also(booking) if callable(also) else also
     own = [booking.evse_id] if booking.evse_id else []
     kept: Collection[int] = ()
     if booking.decide_until is not None:  # set as long as a place is kept for a change
         places = Occupancy.objects.filter(holder=booking.pk, kind=Occupancy.Kind.PENDING)
         kept = places.values_list("evse_id", flat=True)
-    return _Reach(frozenset([*more, *own, *kept]), depot(booking) if callable(depot) else depot)
+    return _LockSet(frozenset([*more, *own, *kept]), depot(booking) if callable(depot) else depot)
 
 
 def _lock_row(known: Booking) -> Booking:

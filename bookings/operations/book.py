@@ -56,7 +56,7 @@ class _Named:
 
 
 @dataclass(frozen=True)
-class _Reach:
+class _Scope:
     """What has to be locked for a request, and read: EVSEs by id, and whether bookings elsewhere at the depot count."""
 
     pool: frozenset[int]
@@ -102,17 +102,17 @@ def _locked(request: SlotRequest, also: frozenset[int], now: datetime) -> _Groun
     """
     depot_id = request.option.depot_id
     known = configuration.kept(depot_id)
-    reach = _reach(request, known, now)
-    if reach.depot:
+    scope = _scope(request, known, now)
+    if scope.depot:
         lock_depot(depot_id)
-    locked = reach.pool | also
+    locked = scope.pool | also
     lock_ids(locked)
     around = request.period.widened(availability.FAR, availability.FAR)
-    found = standing(depot_id, reach.pool | reach.fed, around, now=now)
+    found = standing(depot_id, scope.pool | scope.fed, around, now=now)
     true = configuration.under(depot_id, found.version)
     if true is not known:
-        needed = _reach(request, true, now)
-        if not (needed.pool <= locked and needed.depot <= reach.depot):
+        needed = _scope(request, true, now)
+        if not (needed.pool <= locked and needed.depot <= scope.depot):
             raise _ReachesFurther
         found = standing(depot_id, needed.pool | needed.fed, around, now=now)
     if not found.overdue() <= locked:
@@ -121,12 +121,12 @@ def _locked(request: SlotRequest, also: frozenset[int], now: datetime) -> _Groun
     return _Ground(true, terms, locked, found)
 
 
-def _reach(request: SlotRequest, known: Configuration, now: datetime) -> _Reach:
+def _scope(request: SlotRequest, known: Configuration, now: datetime) -> _Scope:
     terms = known.terms(request.option.pk, request.fleet.pk, now=now)
     bays = known.offers.get(request.option.pk, ())
     pool = frozenset([request.evse.pk] if request.evse else [bay.pk for bay in bays])
     depot = terms.max_open_bookings is not None or bool(known.limits)
-    return _Reach(pool, frozenset(known.fed_together(pool)), depot)
+    return _Scope(pool, frozenset(known.fed_together(pool)), depot)
 
 
 def _book(request: SlotRequest, ground: _Ground, *, actor: Actor, now: datetime) -> Booking:
