@@ -72,7 +72,8 @@ class ConfigurationVersion(models.Model):
     """Another number after each change of what can be booked at a depot of ours, and on which terms; none comes twice.
 
     Written by triggers in the changing transaction (depots/migrations/0006), so that bulk writes and SQL count as well. Who
-    changes a depot's configuration holds the depot's lock: this row is locked last, and waits for nobody else.
+    changes a depot's configuration holds the depot's lock: this row is locked last, and waits for nobody else. With its depot
+    it goes by a foreign key of the database's own (0008).
     """
 
     depot = models.OneToOneField(

@@ -141,6 +141,15 @@ def test_what_is_moved_to_another_depot_counts_for_both(evse):
     assert (version(evse.depot_id) != before[0], version(there.pk) != before[1]) == (True, True)
 
 
+def test_the_version_of_a_depot_goes_with_it():
+    depot_id = make_depot().pk
+    assert version(depot_id) is not None
+
+    Depot.objects.get(pk=depot_id).delete()
+
+    assert version(depot_id) is None
+
+
 def test_a_version_that_was_rolled_back_never_comes_again(evse):
     """Else what was kept under it would be taken for what somebody else wrote since."""
     with transaction.atomic():
