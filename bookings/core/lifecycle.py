@@ -13,7 +13,7 @@ from django.db import models
 
 from bookings.actors import Actor
 from bookings.core import calendars, occupancy
-from bookings.core.insertion import insert_with
+from bookings.core.writing import insert_with
 from bookings.errors import WrongStatus
 from bookings.models import (
     LIVE,
