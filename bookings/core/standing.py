@@ -13,7 +13,8 @@ from bookings.models import BookingStatus, Occupancy
 from bookings.rules.power_profile import Floor
 from depots.periods import Period
 
-# One row even where nothing is occupied: the version of the depot's configuration stands in each.
+# One row even where nothing is occupied: the version of the depot's configuration stands in each. Only as bigint do the
+# ids use the constraint's index together with the span; psycopg alone would send small ones as smallint.
 _STANDING = """
 SELECT c.version, o.evse_id, lower(o.span), upper(o.span), o.holder, o.power_w, o.kind,
        EXISTS (
@@ -23,7 +24,7 @@ SELECT c.version, o.evse_id, lower(o.span), upper(o.span), o.holder, o.power_w, 
 FROM (VALUES (1)) AS one_row
 LEFT JOIN depots_configurationversion c ON c.depot_id = %(depot)s
 LEFT JOIN bookings_occupancy o
-    ON o.evse_id = ANY(%(evses)s) AND o.span && tstzrange(%(starts_at)s, %(ends_at)s)
+    ON o.evse_id = ANY(%(evses)s::bigint[]) AND o.span && tstzrange(%(starts_at)s, %(ends_at)s)
 """
 
 

@@ -129,21 +129,17 @@ class Supply:
         return lowest.limit.name
 
 
-# LATERAL asks the constraint's own index once for each EVSE: of `= ANY` together with the span the index would be read for
-# everybody's time in that span. Moments as seconds, for Django parses others one by one. A null `now` is later than no
+# As bigint the ids are what the constraint's index holds: numbers that psycopg sends as smallint would have it read for
+# everybody's time in the span. Moments as seconds, for Django parses others one by one. A null `now` is later than no
 # hold: then all of them count.
 _FLOORS = """
-    SELECT asked.evse_id, extract(epoch FROM lower(span))::float8, extract(epoch FROM upper(span))::float8, power_w
-    FROM unnest(%s::bigint[]) AS asked(evse_id)
-    CROSS JOIN LATERAL (
-        SELECT span, power_w
-        FROM bookings_occupancy
-        WHERE evse_id = asked.evse_id AND span && tstzrange(%s, %s)
-          AND kind <> 'closure' AND holder IS DISTINCT FROM %s
-          AND holder NOT IN (
-              SELECT id FROM bookings_booking WHERE status = 'held' AND held_until <= %s::timestamptz
-          )
-    ) AS floors
+    SELECT evse_id, extract(epoch FROM lower(span))::float8, extract(epoch FROM upper(span))::float8, power_w
+    FROM bookings_occupancy
+    WHERE evse_id = ANY (%s::bigint[]) AND span && tstzrange(%s, %s)
+      AND kind <> 'closure' AND holder IS DISTINCT FROM %s
+      AND holder NOT IN (
+          SELECT id FROM bookings_booking WHERE status = 'held' AND held_until <= %s::timestamptz
+      )
 """
 
 
