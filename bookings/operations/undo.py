@@ -36,13 +36,14 @@ class Act(StrEnum):
 class Undo:
     """One click, and what the booking was before it: of a change only what it changed, else None.
 
-    `version` is the one that the click made.
+    `version` is the one that the click made, `by` whose click it was: the fleet's, or a move by the depot.
     """
 
     act: Act
     booking_id: int
     version: int
     at: datetime
+    by: str = Booking.Side.FLEET
     period: Period | None = None
     evse_id: int | None = None
     vehicle_id: int | None = None
@@ -53,6 +54,10 @@ def can_undo(undo: Undo, booking: Booking, *, now: datetime) -> bool:
     """Whether the terms would let it be taken back now; nothing is, where a partner or the depot has been asked."""
     if not booking.is_ours:
         return False
+    if undo.by == Booking.Side.DEPOT:
+        return permissions.can_change(booking, by=undo.by, now=now) and _is_possible(
+            undo.period, booking, now
+        )
     if undo.act == Act.MADE:
         return permissions.can_cancel(booking, by=Booking.Side.FLEET, now=now)
     if undo.act == Act.CHANGED and booking.status == BookingStatus.CHARGING:
@@ -64,15 +69,16 @@ def can_undo(undo: Undo, booking: Booking, *, now: datetime) -> bool:
     return _is_ahead(booking.period, now)
 
 
-def undo(undo: Undo, *, actor: Actor, now: datetime) -> Booking:
+def undo(undo: Undo, *, accepts_lower_power: bool = False, actor: Actor, now: datetime) -> Booking:
     """The booking as it was. A cancelled one is made anew, with a new reference, if its slot is still free.
 
-    A second click finds it done. Raises TooLateToUndo, ChangedMeanwhile, or whatever the terms say against it.
+    A second click finds it done. Raises TooLateToUndo, ChangedMeanwhile, LowerPower where a move back by the depot lowers
+    the promised power and `accepts_lower_power` does not say that this is meant, or whatever the terms say against it.
     """
     if now > undo.at + UNDO_FOR + ON_ITS_WAY:
         raise TooLateToUndo("It can no longer be undone with one click. Change or cancel it instead.")
     try:
-        return _taken_back(undo, actor, now)
+        return _taken_back(undo, accepts_lower_power, actor, now)
     except BookingError as refusal:
         if (done := _done_before(undo)) is not None:
             return done
@@ -85,7 +91,7 @@ def named(tokens: list[BookingToken]) -> tuple[TokenName, ...]:
     return tuple(TokenName(token.uid, token.type, contract_id=token.contract_id) for token in tokens)
 
 
-def _taken_back(undo: Undo, actor: Actor, now: datetime) -> Booking:
+def _taken_back(undo: Undo, accepts_lower_power: bool, actor: Actor, now: datetime) -> Booking:
     if undo.act == Act.MADE:
         return cancel_booking(
             booking_id=undo.booking_id, reason=CancelReason.NO_CANCELED, note="Undone at once.", by=Booking.Side.FLEET,
@@ -95,8 +101,11 @@ def _taken_back(undo: Undo, actor: Actor, now: datetime) -> Booking:
         request = ChangeRequest(
             period=undo.period, evse=Evse.objects.filter(pk=undo.evse_id or 0).first(), tokens=undo.tokens,
             vehicle=Vehicle.objects.filter(pk=undo.vehicle_id or 0).first(), restores=undo.version,
+            accepts_lower_power=accepts_lower_power,
         )  # fmt: skip
-        return change_booking(undo.booking_id, request, seen_version=undo.version, actor=actor, now=now)
+        return change_booking(
+            undo.booking_id, request, by=undo.by, seen_version=undo.version, actor=actor, now=now
+        )
     return _made_anew(undo, actor, now)
 
 
@@ -147,6 +156,13 @@ def _reference_told(booking: Booking) -> str:
     """Where none was told the request id stands in, which the new booking has one of its own of."""
     reference = booking.authorization_reference
     return "" if reference == booking.request_id[:36] else reference
+
+
+def _is_possible(period: Period | None, booking: Booking, now: datetime) -> bool:
+    """Whether the booking may have this time again: a start that stays may have passed."""
+    if period is None:
+        return True
+    return period.ends_at > now and (period.starts_at == booking.starts_at or _is_ahead(period, now))
 
 
 def _is_ahead(period: Period | None, now: datetime) -> bool:

@@ -167,6 +167,12 @@ def dispatcher(user: Person) -> list[Organisation]:
     return found
 
 
+def acting(user: Person) -> None:
+    """404 for who may neither book for a fleet nor run a depot."""
+    if not (fleets_booked_for(user) or operators_decided_for(user)):
+        raise Http404
+
+
 def fleet_member(user: Person) -> set[int]:
     """The fleets somebody may look at; 404 for who has none."""
     found = fleets_seen(user)

@@ -104,11 +104,10 @@
     const isResized = ends - starts !== was.ends - was.starts
     const first = starts === was.starts ? was.starts : aligned(starts, step)
     const last = !isResized ? first + (was.ends - was.starts) : ends === was.ends ? was.ends : aligned(ends, step)
-    send(entry, { uid, starts: first, ends: last }, true)
+    send(entry, { uid, starts: first, ends: last })
   }
 
-  // `version` is that of what was seen: the entry's, or, of an undo, the one that the move made.
-  async function send(entry, place, canUndo, version = entry.dataset.version) {
+  async function send(entry, place) {
     const id = entry.dataset.booking
     const was = spanOf(entry)
     const home = rowOf(entryOf(id) ?? entry)
@@ -116,20 +115,29 @@
     moving.set(id, place)
     redraw(home, place.uid)
     const url = `${entry.querySelector('a').href}move/`
-    const fields = { evse: place.uid, starts_at: utc(place.starts), ends_at: utc(place.ends), version }
+    const fields = { evse: place.uid, starts_at: utc(place.starts), ends_at: utc(place.ends), version: entry.dataset.version }
     const answer = await ask(url, fields)
     moving.delete(id)
-    if (answer?.entries) apply(id, answer.entries)
+    show(answer)
     redraw(home, place.uid)
-    if (!answer) return
-    if (!answer.entries) return berth.toast('error', answer.detail)
-    const undo = { words: 'Undo', run: () => undoMove(id, answer.undo) }
-    berth.toast('success', answer.message, canUndo ? undo : undefined)
   }
 
-  // Moved by the panel over the board: with the same button as after a drag.
-  document.body.addEventListener('berth:moved', ({ detail: { booking, message, undo } }) => {
-    berth.toast('success', message, { words: 'Undo', run: () => undoMove(booking, undo) })
+  // What came of a move, or of taking one back; of null nothing did.
+  function show(answer) {
+    if (!answer) return
+    if (!answer.entries) return berth.toast('error', answer.detail)
+    apply(answer.booking, answer.entries)
+    berth.toast('success', answer.message, answer.undo)
+  }
+
+  // The "Undo" of a message about a move is sent from here, so that the board stays on its day and where it was scrolled to.
+  document.addEventListener('submit', async (event) => {
+    const form = event.target.closest('[data-undo]')
+    if (!form) return
+    event.preventDefault()
+    const { undo } = Object.fromEntries(new FormData(form))
+    form.closest('[data-toast]').remove()
+    show(await ask(form.action, { undo }))
   })
 
   // Null where the manager would rather leave it than lower the power its fleet was promised.
@@ -147,12 +155,6 @@
     return new Promise((done) => {
       dialog.addEventListener('close', () => done(dialog.returnValue === 'move'), { once: true })
     })
-  }
-
-  function undoMove(id, { evse, starts_at: starts, ends_at: ends, version }) {
-    const entry = entryOf(id)
-    if (entry?.dataset.step) send(entry, { uid: evse, starts: Date.parse(starts), ends: Date.parse(ends) }, false, version)
-    else berth.toast('error', 'It cannot be moved back any more.')
   }
 
   async function post(url, fields) {

@@ -9,8 +9,8 @@
   const region = document.getElementById('toasts')
   const template = document.getElementById('toast-template')
 
-  // `action`, {words, run}: a button in it. `undo`: what the button "Undo" sends to the server.
-  function toast(level, text, action, undo) {
+  // `undo`: what the button "Undo" in it sends to the server; without, there is none.
+  function toast(level, text, undo) {
     const note = template.content.firstElementChild.cloneNode(true)
     note.className = `toast-note toast-${level}`
     note.dataset.toast = level
@@ -23,21 +23,8 @@
     use.setAttribute('href', use.getAttribute('href').replace(/#.*/, `#${iconOf(level)}`))
     // The same words twice are one message, shown anew.
     for (const other of region.children) if (other.textContent.trim() === text) other.remove()
-    if (action) note.querySelector('p').after(buttonFor(action, note))
     region.append(note)
     fade(note)
-  }
-
-  function buttonFor({ words, run }, note) {
-    const button = document.createElement('button')
-    button.type = 'button'
-    button.className = 'toast-action'
-    button.textContent = words
-    button.addEventListener('click', () => {
-      note.remove()
-      run()
-    })
-    return button
   }
 
   function iconOf(level) {
@@ -56,7 +43,7 @@
   for (const note of region.children) fade(note)
   region.addEventListener('click', (event) => event.target.closest('[data-toast-close]')?.closest('[data-toast]').remove())
   document.body.addEventListener('berth:toasts', (event) => {
-    for (const { level, text, undo } of event.detail.toasts) toast(level, text, null, undo)
+    for (const { level, text, undo } of event.detail.toasts) toast(level, text, undo)
   })
 
   // ---- the dialog: <a href="/page/" data-dialog> shows the part of that page; without scripts it is just a link ----

@@ -16,7 +16,7 @@ from bookings.operations.undo import Act, Undo, can_undo
 from bookings.rules.entitlement import TokenName
 from depots.periods import Period
 
-SALT = "bookings.undo"
+SALT = "bookings.undo.by-side"
 
 
 def button_of(act: Act, booking: Booking, *, now: datetime, **before: Any) -> str:
@@ -34,6 +34,7 @@ def read(text: str) -> Undo:
         booking_id=told["booking_id"],
         version=told["version"],
         at=datetime.fromisoformat(told["at"]),
+        by=told["by"],
         period=Period(*map(datetime.fromisoformat, period)) if period else None,
         evse_id=told["evse_id"],
         vehicle_id=told["vehicle_id"],
@@ -48,5 +49,5 @@ def _as_json(undo: Undo) -> dict[str, Any]:
     tokens = [asdict(token) for token in undo.tokens] if undo.tokens is not None else None
     return {
         "act": undo.act, "booking_id": undo.booking_id, "version": undo.version, "at": undo.at.isoformat(),
-        "period": period, "evse_id": undo.evse_id, "vehicle_id": undo.vehicle_id, "tokens": tokens,
+        "by": undo.by, "period": period, "evse_id": undo.evse_id, "vehicle_id": undo.vehicle_id, "tokens": tokens,
     }  # fmt: skip

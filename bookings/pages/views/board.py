@@ -9,38 +9,31 @@ from typing import Any
 from django import forms
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
-from django_htmx.http import trigger_client_event
 
 from bookings import operations
 from bookings.errors import BookingError, LowerPower
 from bookings.models import Booking, BookingRequest, BookingStatus
 from bookings.operations.request_log import needs_of
+from bookings.operations.undo import Act
 from bookings.pages import access, history
-from bookings.pages.board import Window, entries_of, read_board
+from bookings.pages.board import Window, read_board
 from bookings.pages.board.reading import evses_of
-from bookings.pages.forms.depot import (
-    CancellationForm,
-    DecisionForm,
-    EndForm,
-    MoveForm,
-    add_refusal,
-    nearest_words,
-)
+from bookings.pages.forms import undo_button
+from bookings.pages.forms.depot import CancellationForm, DecisionForm, EndForm, MoveForm, add_refusal
 from bookings.pages.forms.fields import DayInput
 from bookings.pages.forms.row_versions import seen_version
 from bookings.pages.live import calendar_audience, depot_audience, fleet_audience
 from bookings.pages.navigation import nav_of
+from bookings.pages.views import board_answers
 from bookings.pages.views.refusals import status_of
 from bookings.rules import permissions
 from bookings.search.next_bay import rest_period
 from bookings.search.offers import SlotSearch, find_slots
 from depots.models import Depot
 from depots.pages import done, respond
-from depots.periods import utc_text
 
 DAY = DayInput()
 DAY_ATTRIBUTES = {"id": "board-day", "class": "form-control", "data-submits": ""}
@@ -76,7 +69,7 @@ def board(request: HttpRequest, code: str) -> HttpResponse:
 @require_safe
 def booking(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
     """Everything about one booking for those who look after the depot; forms only for who runs it."""
-    return _panel(request, _seen(request, code, booking_id))
+    return panel(request, _seen(request, code, booking_id))
 
 
 @login_required
@@ -85,12 +78,11 @@ def move(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
     """A form sent by a person, or a bar dropped somewhere else, which wants to know in JSON."""
     found = _run(request, code, booking_id)
     form = MoveForm(request.POST, booking=found, evses=evses_of(found.depot))
-    before = _place(found)
     if not form.is_valid() or form.period is None:
-        if _wants_json(request):
+        if board_answers.wants_json(request):
             invalid = {"code": "invalid", "detail": _first_error(form), "fields": form.errors}
             return JsonResponse(invalid, status=422)
-        return _panel(request, found, move_form=form, status=422)
+        return panel(request, found, move_form=form, status=422)
     try:
         moved = operations.change_booking(
             found.pk,
@@ -105,12 +97,12 @@ def move(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
             now=timezone.now(),
         )
     except BookingError as refusal:
-        if _wants_json(request):
-            return _refused(refusal, found.depot)
+        if board_answers.wants_json(request):
+            return board_answers.refused(refusal, found.depot)
         asks_power = _asks_power(form, refusal)
         add_refusal(form, refusal, found.depot)
-        return _panel(request, found, move_form=form, asks_power=asks_power, status=status_of(refusal))
-    return _moved(request, moved, before)
+        return panel(request, found, move_form=form, asks_power=asks_power, status=status_of(refusal))
+    return board_answers.moved(request, moved, undo=_undo_of_move(found, moved))
 
 
 @login_required
@@ -120,7 +112,7 @@ def end(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
     found = _run(request, code, booking_id)
     form = EndForm(request.POST, booking=found)
     if not form.is_valid():
-        return _panel(request, found, end_form=form, status=422)
+        return panel(request, found, end_form=form, status=422)
     try:
         changed = operations.change_booking(
             found.pk,
@@ -136,9 +128,13 @@ def end(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
     except BookingError as refusal:
         asks_power = _asks_power(form, refusal)
         add_refusal(form, refusal, found.depot)
-        return _panel(request, found, end_form=form, asks_power=asks_power, status=status_of(refusal))
+        return panel(request, found, end_form=form, asks_power=asks_power, status=status_of(refusal))
     until = changed.ends_at.astimezone(changed.depot.zone)
-    return done(request, _board_url(changed), f"{_name(changed)} may stay until {until:%H:%M}.")
+    return done(
+        request,
+        board_answers.board_url(changed),
+        f"{board_answers.name(changed)} may stay until {until:%H:%M}.",
+    )
 
 
 @login_required
@@ -147,7 +143,7 @@ def cancel(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
     found = _run(request, code, booking_id)
     form = CancellationForm(request.POST)
     if not form.is_valid():
-        return _panel(request, found, cancel_form=form, status=422)
+        return panel(request, found, cancel_form=form, status=422)
     try:
         operations.cancel_booking(
             booking_id=found.pk,
@@ -160,11 +156,15 @@ def cancel(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
         )
     except BookingError as refusal:
         add_refusal(form, refusal, found.depot)
-        return _panel(request, found, cancel_form=form, status=status_of(refusal))
-    return done(request, _board_url(found), f"{_name(found)} cancelled. {found.fleet} is told.")
+        return panel(request, found, cancel_form=form, status=status_of(refusal))
+    return done(
+        request,
+        board_answers.board_url(found),
+        f"{board_answers.name(found)} cancelled. {found.fleet} is told.",
+    )
 
 
-def _panel(
+def panel(
     request: HttpRequest,
     found: Booking,
     *,
@@ -201,7 +201,7 @@ def _facts(found: Booking, now: datetime) -> dict[str, Any]:
         "duration": found.ends_at - found.starts_at,
         "tokens": list(found.tokens.all()),
         "step": found.terms.slot_step_min,
-        "back_url": _board_url(found),
+        "back_url": board_answers.board_url(found),
         "asked": asked,
         "asked_period": _asked(asked, found),
     }
@@ -242,38 +242,21 @@ def _next_bay(found: Booking, now: datetime) -> dict[str, Any] | None:
     }
 
 
+def _undo_of_move(before: Booking, moved: Booking) -> str:
+    """The button that puts it back where it stood: not over what somebody moved since."""
+    now = timezone.now()
+    period = before.period if before.period != moved.period else None
+    return undo_button.button_of(
+        Act.CHANGED, moved, by=Booking.Side.DEPOT, period=period, evse_id=before.evse_id, now=now
+    )
+
+
 def _asks_power(form: MoveForm | EndForm, refusal: BookingError) -> bool:
     """Whether it takes the manager's word that less power is meant: the form is sent again then, as it stands."""
     if isinstance(refusal, LowerPower):
         form.show_shifted()
         return True
     return False
-
-
-def _moved(request: HttpRequest, moved: Booking, before: dict[str, str]) -> HttpResponse:
-    """`undo` is the form that takes it back, of the version the move made: not over what somebody moved since."""
-    evse, undo = moved.evse.uid if moved.evse else "", {**before, "version": moved.version}
-    if not _wants_json(request):
-        told = f"{_name(moved)} moved to {evse}. {moved.fleet} is told."
-        response = done(request, _board_url(moved), told)
-        # An open board has a button for it: static/js/board.js.
-        return trigger_client_event(
-            response, "berth:moved", {"booking": moved.pk, "message": told, "undo": undo}
-        )
-    [entries] = entries_of([moved], is_for_depot=[True], now=timezone.now())[moved.pk]
-    return JsonResponse(
-        {
-            "message": f"{_name(moved)} moved.",
-            "undo": undo,
-            "entries": [{"evse": uid, "html": html} for uid, html in entries],
-        }
-    )
-
-
-def _refused(refusal: BookingError, depot: Depot) -> HttpResponse:
-    detail = nearest_words(refusal, depot)
-    body = {"code": refusal.code, "detail": detail, "field": refusal.field}
-    return JsonResponse(body, status=status_of(refusal))
 
 
 def _seen(request: HttpRequest, code: str, booking_id: int) -> Booking:
@@ -308,29 +291,7 @@ def _asked(asked: BookingRequest | None, found: Booking) -> tuple[datetime, date
     )
 
 
-def _board_url(found: Booking) -> str:
-    day = found.starts_at.astimezone(found.depot.zone).date()
-    return f"{reverse('bookings:board', args=[found.depot.code])}?day={day.isoformat()}"
-
-
-def _place(found: Booking) -> dict[str, str]:
-    """Where it stands, as the form takes it: what an undo sends back."""
-    return {
-        "evse": found.evse.uid if found.evse else "",
-        "starts_at": utc_text(found.starts_at),
-        "ends_at": utc_text(found.ends_at),
-    }
-
-
 def _first_error(form: Any) -> str:
     name, errors = next(iter(form.errors.items()))
     label = form.fields[name].label or name if name in form.fields else ""
     return f"{label}: {errors[0]}" if label else str(errors[0])
-
-
-def _name(found: Booking) -> str:
-    return found.plate or found.reference
-
-
-def _wants_json(request: HttpRequest) -> bool:
-    return request.headers.get("Accept", "").startswith("application/json")

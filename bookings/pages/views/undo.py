@@ -11,11 +11,12 @@ from django.views.decorators.http import require_POST
 
 from bookings import operations
 from bookings.errors import BookingError
-from bookings.models import BookingStatus
-from bookings.operations.undo import Act
+from bookings.models import Booking, BookingStatus
+from bookings.operations.undo import Act, Undo
 from bookings.pages import access
 from bookings.pages.forms import undo_button
-from bookings.pages.views import bookings
+from bookings.pages.forms.depot import nearest_words
+from bookings.pages.views import board, board_answers, bookings
 from bookings.pages.views.refusals import status_of
 
 WORDS = {
@@ -30,12 +31,16 @@ ASKED_AGAIN = "Undone: it is asked for again. The depot decides."
 @login_required
 @require_POST
 def undo(request: HttpRequest) -> HttpResponse:
-    """Take back what the button of a message names."""
-    access.dispatcher(request.user)
+    """Take back what the button of a message names: a dispatcher's click, or a move on a depot's board."""
+    access.acting(request.user)
     try:
         wanted = undo_button.read(request.POST.get("undo", ""))
     except BadSignature as forged:
         raise BadRequest("This is no button of ours.") from forged
+    return _of_depot(request, wanted) if wanted.by == Booking.Side.DEPOT else _of_fleet(request, wanted)
+
+
+def _of_fleet(request: HttpRequest, wanted: Undo) -> HttpResponse:
     found = access.fleet_booking(request.user, wanted.booking_id)
     try:
         again = operations.undo(wanted, actor=access.as_dispatcher(request.user), now=timezone.now())
@@ -45,3 +50,21 @@ def undo(request: HttpRequest) -> HttpResponse:
     is_asked = wanted.act == Act.CANCELLED and again.status == BookingStatus.REQUESTED
     messages.success(request, ASKED_AGAIN if is_asked else WORDS[wanted.act])
     return redirect(again)
+
+
+def _of_depot(request: HttpRequest, wanted: Undo) -> HttpResponse:
+    """The answer of a move, in a page or in JSON; the one way back has no button of its own."""
+    found = access.depot_booking(request.user, wanted.booking_id)
+    try:
+        moved = operations.undo(
+            wanted,
+            accepts_lower_power="accept_lower_power" in request.POST,
+            actor=access.as_manager(request.user),
+            now=timezone.now(),
+        )
+    except BookingError as refusal:
+        if board_answers.wants_json(request):
+            return board_answers.refused(refusal, found.depot)
+        messages.error(request, f"It was not undone. {nearest_words(refusal, found.depot)}")
+        return board.panel(request, found, status=status_of(refusal))
+    return board_answers.moved(request, moved)

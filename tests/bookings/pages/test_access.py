@@ -83,7 +83,7 @@ WRITERS = {
     "seen": BOOKERS,
     "start": BOOKERS | {"manager"},
     "stop": BOOKERS | {"manager"},
-    "undo": BOOKERS | {"rival"},
+    "undo": BOOKERS | {"rival", "manager", "foreign_manager"},
     "decision": {"manager"},
     "board_move": {"manager"},
     "board_end": {"manager"},

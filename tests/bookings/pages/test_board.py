@@ -100,6 +100,11 @@ def move(client: Client, booking: Booking, *, code: str = "VENLO", json: bool = 
     return client.post(f"/depots/{code}/board/bookings/{booking.pk}/move/", place, headers=headers)
 
 
+def undo(client: Client, button: str, *, json: bool = True, **fields: Any) -> Any:
+    headers = {"Accept": "application/json"} if json else {}
+    return client.post("/bookings/undo/", {"undo": button, **fields}, headers=headers)
+
+
 def html(client: Client, path: str = BOARD) -> str:
     response = client.get(path)
     assert response.status_code == 200
@@ -179,15 +184,13 @@ def test_a_manager_moves_a_booking_and_is_told_how_to_undo_it(
     assert answer.status_code == 200
     assert (booking.evse, booking.period) == (evses[1], slot(12, 13))
     assert booking.is_changed_unseen
-    assert answer.json()["undo"] == {
-        "evse": evses[0].uid, "starts_at": "2030-01-15T10:00:00Z", "ends_at": "2030-01-15T11:00:00Z",
-        "version": booking.version,
-    }  # fmt: skip
     assert [entry["evse"] for entry in answer.json()["entries"]] == [evses[1].uid]
     assert booking.events.last().actor == Actor.manager("manager@ladepark.example")  # type: ignore[union-attr]
 
-    assert move(manager, booking, **answer.json()["undo"]).status_code == 200
+    undone = undo(manager, answer.json()["undo"])
     booking.refresh_from_db()
+    assert (undone.status_code, undone.json()["undo"]) == (200, "")
+    assert [entry["evse"] for entry in undone.json()["entries"]] == [evses[0].uid]
     assert (booking.evse, booking.period) == (evses[0], slot(10, 11))
 
 
@@ -195,15 +198,97 @@ def test_undo_of_a_move_does_not_undo_what_a_colleague_moved_since(
     manager: Client, evses: list[Evse], fleet: Organisation
 ) -> None:
     booking = book(evses[0], fleet)
-    undo = move(manager, booking, evse=evses[1].uid).json()["undo"]
+    button = move(manager, booking, evse=evses[1].uid).json()["undo"]
     booking.refresh_from_db()
     move(manager, booking, evse=evses[2].uid)
 
-    answer = move(manager, booking, **undo)
+    answer = undo(manager, button)
 
     booking.refresh_from_db()
     assert (answer.status_code, answer.json()["code"]) == (409, "changed_meanwhile")
     assert booking.evse == evses[2]
+
+
+def test_a_move_by_the_form_is_undone_without_a_script(
+    manager: Client, evses: list[Evse], fleet: Organisation
+) -> None:
+    booking = book(evses[0], fleet, plate="IBK 7")
+    move(
+        manager,
+        booking,
+        json=False,
+        evse=evses[1].uid,
+        starts_at="2030-01-15T13:00",
+        ends_at="2030-01-15T14:00",
+    )
+    found = re.search(r'name="undo" value="([^"]+)"', html(manager))
+    assert found
+
+    undone = undo(manager, found[1], json=False)
+
+    booking.refresh_from_db()
+    assert (booking.evse, booking.period) == (evses[0], slot(10, 11))
+    assert undone["Location"] == f"{BOARD}?day=2030-01-15"
+    assert f"IBK 7 moved to {evses[0].uid}. Alpentrans is told." in html(manager)
+
+
+def test_a_moves_undo_that_comes_too_late_says_so_on_a_page_and_in_json(
+    manager: Client, evses: list[Evse], fleet: Organisation, clock: Any
+) -> None:
+    booking = book(evses[0], fleet)
+    button = move(manager, booking, evse=evses[1].uid).json()["undo"]
+    clock.shift(timedelta(seconds=16))
+
+    answer, page = undo(manager, button), undo(manager, button, json=False)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "too_late_to_undo")
+    assert page.status_code == 422
+    assert "It was not undone. It can no longer be undone with one click." in page.content.decode()
+    booking.refresh_from_db()
+    assert booking.evse == evses[1]
+
+
+def test_a_move_back_that_lowers_power_is_asked_about_like_a_move(
+    manager: Client, evses: list[Evse], fleet: Organisation
+) -> None:
+    Evse.objects.filter(pk=evses[0].pk).update(max_power_w=50_000)
+    booking = book(evses[0], fleet)
+    button = move(manager, booking, evse=evses[1].uid).json()["undo"]
+
+    asked = undo(manager, button)
+    undone = undo(manager, button, accept_lower_power="1")
+
+    booking.refresh_from_db()
+    assert (asked.status_code, asked.json()["code"]) == (409, "lower_power")
+    assert (undone.status_code, booking.evse, booking.promised_power_w) == (200, evses[0], 50_000)
+
+
+def test_no_undo_is_offered_of_a_move_to_a_start_that_has_passed(
+    manager: Client, evses: list[Evse], fleet: Organisation, clock: Any
+) -> None:
+    booking, ended_later = book(evses[0], fleet, 9, 10), book(evses[2], fleet, 9, 10)
+    clock.move_to(at(9, 20))
+
+    moved = move(manager, booking, starts_at=at(10).isoformat(), ends_at=at(11).isoformat())
+    pulled = move(manager, ended_later, ends_at=at(11).isoformat())
+
+    assert (moved.status_code, moved.json()["undo"]) == (200, "")
+    assert pulled.status_code == 200
+    assert undo(manager, pulled.json()["undo"]).status_code == 200
+    ended_later.refresh_from_db()
+    assert ended_later.period == slot(9, 10)
+
+
+def test_the_button_of_a_move_is_the_depots_alone(
+    manager: Client, evses: list[Evse], fleet: Organisation
+) -> None:
+    booking = book(evses[0], fleet)
+    button = move(manager, booking, evse=evses[1].uid).json()["undo"]
+    others = [make_user(fleet), make_user(make_operator(), Membership.Role.DEPOT_MANAGER)]
+
+    assert [undo(client_of(user), button).status_code for user in others] == [404, 404]
+    booking.refresh_from_db()
+    assert booking.evse == evses[1]
 
 
 def test_a_move_onto_somebody_else_is_a_conflict_in_words(
