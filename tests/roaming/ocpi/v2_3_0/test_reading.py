@@ -33,7 +33,7 @@ from roaming.ocpi.v2_3_0.locations.reading import read_connector, read_evse, rea
 from roaming.ocpi.versions import read_versions
 from roaming.ocpi.wire_object import Notes, UnreadableError
 
-SAMPLES = Path(__file__).parents[1] / "samples/ocpi"
+SAMPLES = Path(__file__).parents[3] / "samples/ocpi"
 TIME = datetime(2030, 1, 15, 8, 0, tzinfo=UTC)
 
 

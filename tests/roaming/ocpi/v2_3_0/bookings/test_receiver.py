@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db
 BASE = "/ocpi/emsp/2.3.0/bookings"
 OFFER = f"{BASE}/FR/CPO/booking_locations/BL-1"
 CALENDAR = f"{OFFER}/CA-1"
-SAMPLES = Path(__file__).parent.parent / "samples" / "ocpi"
+SAMPLES = Path(__file__).parents[4] / "samples" / "ocpi"
 
 
 @pytest.fixture(autouse=True)
