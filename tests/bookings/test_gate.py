@@ -10,19 +10,11 @@ import pytest
 from bookings.gate import may_charge
 from bookings.models import Booking, Token
 from depots.models import Evse, Organisation
-from tests.bookings.enforcement.test_enforcement import TERMS, armed, book, commands, evse_online
+from tests.bookings.enforcement.online_chargers import TERMS, armed, book, commands, evse_online
+from tests.bookings.gate_questions import ask
 from tests.factories import NOW, at, make_depot, make_fleet, make_operator, make_vehicle, open_depot, slot
 
 pytestmark = pytest.mark.django_db
-
-
-def ask(
-    evse: Evse, uid: str, now: Any = at(9, 50), group: str = "", *, anywhere: bool = False
-) -> tuple[bool, str]:
-    given = may_charge(
-        charger=evse.charger, evse=None if anywhere else evse, token_uid=uid, group=group, now=now
-    )
-    return given.allowed, given.reason
 
 
 def partners(booking: Booking) -> None:

@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserType, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserType, Page, Playwright, expect, sync_playwright
 
+from depots.models import User
 from tests.browser import chromium
+from tests.browser.yards import Yard, make_yard, sign_in
+from tests.serving import BerthServer
 
 # Playwright's own node wants a system library that a bare machine lacks.
 os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", str(chromium.NODE))
@@ -70,3 +73,26 @@ def browser(launch_browser: Callable[..., Browser]) -> Iterator[Browser]:
 def browser_context_args() -> dict[str, Any]:
     # Without a locale the page's Intl fails in a POSIX environment.
     return {"locale": "en-GB", "timezone_id": "Europe/Berlin", "viewport": {"width": 1400, "height": 900}}
+
+
+@pytest.fixture
+def yard() -> Yard:
+    return make_yard()
+
+
+@pytest.fixture
+def opened(browser: Browser, berth_server: BerthServer) -> Callable[..., Page]:
+    """Open a page as somebody, in a browser of their own, and wait until its stream is heard."""
+
+    def page(user: User, path: str, *, width: int = 1440) -> Page:
+        # A zone on the other side of the world: a board shows its depot's time whatever the browser thinks.
+        context = browser.new_context(
+            locale="en-GB", timezone_id="America/Los_Angeles", viewport={"width": width, "height": 900}
+        )
+        found = context.new_page()
+        sign_in(found, user, berth_server)
+        found.goto(berth_server.url + path)
+        expect(found.locator("html[data-live='on']")).to_be_attached()
+        return found
+
+    return page

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from bookings.models import Booking
 from depots.models import Membership, User
 from tests import factories
-from tests.browser.test_manager import Yard, make_yard, sign_in, tomorrow
+from tests.browser.yards import Yard, make_yard, sign_in, tomorrow
 from tests.serving import BerthServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

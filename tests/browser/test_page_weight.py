@@ -8,13 +8,12 @@ import httpx
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.test_manager import Yard, opened, yard
 from tests.browser.weight import weight
+from tests.browser.yards import Yard
 from tests.factories import make_user
 from tests.serving import BerthServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-__all__ = ["opened", "yard"]
 
 MOST = 200_000
 

@@ -15,9 +15,9 @@ from bookings.models import Booking
 from depots import operations
 from depots.models import Charger, ChargerCommand, Evse
 from depots.signals import charger_connected, charger_disconnected, evse_status_changed, idle_evses_changed
-from tests.bookings.enforcement.test_enforcement import armed, book, evse_online, start
+from tests.bookings.enforcement.online_chargers import armed, book, evse_online, start
 from tests.factories import NOW, at, make_charger, make_evse
-from tests.scenarios.test_ocpp_leases import somebody_locks
+from tests.scenarios.locked_rows import somebody_locks
 
 pytestmark = pytest.mark.django_db
 

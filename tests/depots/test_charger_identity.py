@@ -13,7 +13,7 @@ from depots import operations as depots
 from depots.gate import Authorization
 from depots.models import ChargingSession, Evse, SessionEvent
 from depots.operations import Reading, Stop
-from tests.bookings.enforcement.test_enforcement import TERMS, armed, book, evse_online
+from tests.bookings.enforcement.online_chargers import TERMS, armed, book, evse_online
 from tests.depots.charging import CARD, MINUTE, SECOND, STRANGER, event, start, stop, wh
 from tests.factories import NOW, at, make_charger, make_depot, make_evse
 

@@ -15,7 +15,7 @@ from bookings.models import Booking
 from depots.models import Charger, ChargingSession, Evse
 from depots.operations import Reading
 from depots.signals import session_metered
-from tests.bookings.enforcement.test_enforcement import armed, book, evse_online
+from tests.bookings.enforcement.online_chargers import armed, book, evse_online
 from tests.depots.charging import CARD, MINUTE, SECOND, event, meter, start, stop, wh
 from tests.factories import NOW, at
 

@@ -13,7 +13,7 @@ from depots.models import ChargingSession, Evse, SessionEvent
 from depots.operations import sessions, transaction_events
 from tests.factories import NOW, make_evse
 from tests.races.processes import at_once
-from tests.races.test_guards import Constraint, attempt, meeting_before
+from tests.races.removed_guards import Constraint, attempt, meeting_before
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.races]
 

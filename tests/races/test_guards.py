@@ -8,16 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, OperationalError, connection
 
 from bookings import operations
 from bookings.core import lifecycle, locking, occupancy
-from bookings.errors import BookingError
 from bookings.models import Booking, BookingEvent, BookingRequest, BookingToken, Claim, Closure, Occupancy
 from bookings.operations import book
 from bookings.rules.entitlement import TokenName
@@ -36,36 +34,9 @@ from tests.factories import (
     slot,
 )
 from tests.races.processes import all_at_once, at_once, rendezvous
+from tests.races.removed_guards import Constraint, attempt, meeting_before
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.races]
-
-
-@dataclass(frozen=True)
-class Constraint:
-    table: str
-    name: str
-
-    @contextmanager
-    def dropped(self) -> Iterator[None]:
-        """The table without this constraint or unique index; put back over an empty table afterwards."""
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = %s", [self.name]
-            )
-            found = cursor.fetchone()
-            if found:
-                undo = f'ALTER TABLE {self.table} ADD CONSTRAINT "{self.name}" {found[0]}'
-                cursor.execute(f'ALTER TABLE {self.table} DROP CONSTRAINT "{self.name}"')
-            else:
-                cursor.execute("SELECT indexdef FROM pg_indexes WHERE indexname = %s", [self.name])
-                (undo,) = cursor.fetchone()
-                cursor.execute(f'DROP INDEX "{self.name}"')
-        try:
-            yield
-        finally:
-            with connection.cursor() as cursor:
-                cursor.execute(f"TRUNCATE {self.table} CASCADE")
-                cursor.execute(undo)
 
 
 def without_locks(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
@@ -82,28 +53,6 @@ def without_locks(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
         for name in names:
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, stand_ins[name])
-
-
-def meeting_before(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, parties: int = 2) -> None:
-    """Processes wait for one another before the call: whatever was looked at before, all have looked."""
-    meeting = rendezvous(parties)
-    original = getattr(owner, name)
-
-    def late(*args: Any, **kwargs: Any) -> Any:
-        meeting.wait(30)
-        return original(*args, **kwargs)
-
-    monkeypatch.setattr(owner, name, late)
-
-
-def attempt(work: Callable[[], Any]) -> str:
-    try:
-        work()
-    except BookingError as refusal:
-        return refusal.code
-    except (IntegrityError, OperationalError) as failure:
-        return type(failure).__name__
-    return "done"
 
 
 def booker(evse: Evse, vehicle: Any = None, **wishes: Any) -> Callable[[], str]:

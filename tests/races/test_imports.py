@@ -15,7 +15,7 @@ from bookings.models import Vehicle
 from depots.models import Depot
 from tests.factories import NOW, make_fleet, make_operator
 from tests.races.processes import at_once, rendezvous
-from tests.races.test_guards import attempt
+from tests.races.removed_guards import attempt
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.races]
 

@@ -9,8 +9,8 @@ import pytest
 from bookings.models import BookingOption
 from roaming.models import Partner, PartnerObject
 from tests.races.processes import at_once
-from tests.roaming.ocpi.v2_3_0.bookings.test_receiver import OFFER, calendar, offer
 from tests.roaming.partners import Caller, make_partner
+from tests.roaming.pushed_objects import OFFER, calendar, offer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MANY = 6

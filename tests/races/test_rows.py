@@ -56,7 +56,7 @@ from tests.factories import (
     slot,
 )
 from tests.races.processes import at_once
-from tests.races.test_guards import Constraint
+from tests.races.removed_guards import Constraint
 from tests.roaming.partners import make_partner
 
 # A row for each of two processes; equal in what may be there once, in capitals here and not there.

@@ -9,9 +9,9 @@ from websockets.exceptions import InvalidStatus
 
 from tests.scenarios.outside.berth import Berth, Slot
 from tests.scenarios.outside.charger import SILENCE, Charger, Charger16, call_error
+from tests.scenarios.outside.reservations import TRUCK, online, released, reserved
 from tests.scenarios.outside.waiting import eventually
 
-TRUCK = "04AABBCCDD10"
 OTHER_TRUCK = "04AABBCCDD20"
 STRANGER = "DEADBEEF"
 
@@ -27,33 +27,6 @@ def mainly(one: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(
         "version", [one, *(pytest.param(other, marks=pytest.mark.long) for other in VERSIONS if other != one)]
     )
-
-
-def reserved(
-    charger: Charger, booking: dict[str, Any], *, after: int = 0, within_s: float = 30
-) -> dict[str, Any]:
-    """The ReserveNow for this booking."""
-    return charger.asked_for(
-        "ReserveNow",
-        after=after,
-        within_s=within_s,
-        where=lambda asked: charger.reservation_of(asked) == booking["reservation_id"],
-    )
-
-
-def released(charger: Charger, booking: dict[str, Any], *, after: int = 0) -> dict[str, Any]:
-    return charger.asked_for(
-        "CancelReservation",
-        after=after,
-        where=lambda asked: asked["reservationId"] == booking["reservation_id"],
-    )
-
-
-def online(charger: Charger) -> Charger:
-    charger.come()
-    assert charger.boot()["status"] == "Accepted"
-    charger.all_free()
-    return charger
 
 
 @every_version

@@ -9,8 +9,8 @@ import pytest
 from tests.scenarios.outside.berth import Berth, Slot
 from tests.scenarios.outside.charger import Charger, Charger16, now
 from tests.scenarios.outside.partner import Network
-from tests.scenarios.test_from_outside_chargers import TRUCK, online, reserved
-from tests.scenarios.test_from_outside_partners import free_span, offers, registered
+from tests.scenarios.outside.partner_offers import free_span, offers, registered
+from tests.scenarios.outside.reservations import TRUCK, online, reserved
 
 Book = Callable[..., dict[str, Any]]
 

@@ -7,19 +7,18 @@ import base64
 import itertools
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
-from django.db import connections, transaction
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from depots import operations, secrets, signals
-from depots.models import Charger, ChargerCommand, Evse
+from depots.models import Charger, ChargerCommand
 from depots.ocpp import lease_loop, sockets
 from depots.ocpp.connection import Timings
 from depots.ocpp.database import THREADS
@@ -27,6 +26,7 @@ from depots.ocpp.sockets import Closing, keep_awake
 from depots.queries import is_online
 from tests.factories import NOW, make_charger, make_depot, make_evse
 from tests.scenarios.bed import PASSWORD, Bed, eventually
+from tests.scenarios.locked_rows import somebody_locks
 
 pytestmark = pytest.mark.usefixtures("gate")
 
@@ -231,22 +231,6 @@ def test_a_lock_in_one_depot_does_not_hold_up_the_chargers_of_others(bed: Bed):
         assert other.ask("StatusNotification", told) == {}
 
     eventually(lambda: all(any('[3,"told"' in frame for frame in charger.sim.frames) for charger in slow))
-
-
-@contextmanager
-def somebody_locks(*rows: Charger | Evse) -> Iterator[None]:
-    """Another connection holds the rows for as long as the block lasts."""
-    other = connections["default"].copy()
-    try:
-        with transaction.atomic():
-            other.set_autocommit(False)
-            with other.cursor() as cursor:
-                for row in rows:
-                    cursor.execute(f"SELECT 1 FROM {row._meta.db_table} WHERE id = {row.pk} FOR UPDATE")
-            yield
-        other.rollback()
-    finally:
-        other.close()
 
 
 def test_a_peer_that_reads_nothing_is_cut_off(monkeypatch):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -13,7 +12,8 @@ from bookings.pages.history import moments
 from bookings.templatetags.board import charged
 from depots import operations as depots
 from depots.models import Charger, ChargingSession, Evse
-from tests.bookings.enforcement.test_enforcement import (
+from tests.bookings.enforcement.charging_trucks import charging, fresh, happened, stop
+from tests.bookings.enforcement.online_chargers import (
     TERMS,
     answer,
     armed,
@@ -23,7 +23,7 @@ from tests.bookings.enforcement.test_enforcement import (
     online,
     start,
 )
-from tests.bookings.test_gate import ask
+from tests.bookings.gate_questions import ask
 from tests.factories import at, make_depot, make_option, make_vehicle, slot
 
 pytestmark = pytest.mark.django_db
@@ -31,31 +31,6 @@ pytestmark = pytest.mark.django_db
 
 def told(evse: Evse, status: str, now: datetime) -> None:
     depots.report_status(charger_id=evse.charger_id, evse_number=evse.number, status=status, at=now, now=now)
-
-
-def stop(session: ChargingSession, now: datetime, wh: int | None, reason: str = "Local") -> None:
-    """`wh` charged since the start, by the register; None without a meter value."""
-    meter = None if wh is None else 1000 + wh
-    end = depots.Stop(transaction=session.transaction, at=now, meter_wh=meter, reason=reason)
-    depots.stop_session(charger_id=session.charger_id, stop=end, now=now)
-
-
-def charging(
-    evse: Evse | None = None, *, expected_wh: int = 267_000, now: datetime = at(10), **wishes: Any
-) -> Booking:
-    booking = armed(book(evse or evse_online(), **wishes))
-    Booking.objects.filter(pk=booking.pk).update(quote={"energy_wh": expected_wh})
-    assert booking.evse is not None
-    start(booking.evse, booking.tokens.get().uid, now)
-    return fresh(booking)
-
-
-def fresh(booking: Booking) -> Booking:
-    return Booking.objects.select_related("session", "evse").get(pk=booking.pk)
-
-
-def happened(booking: Booking, kind: str) -> list[dict[str, Any]]:
-    return [event.detail for event in booking.events.filter(kind=kind)]
 
 
 def taken_until(booking: Booking) -> datetime | None:

@@ -14,7 +14,7 @@ from bookings.rules.entitlement import TokenName
 from bookings.rules.fit import Needs
 from depots.models import ChargingSession, Evse
 from depots.periods import Period
-from tests.bookings.operations import test_asks as partner
+from tests.bookings.operations import asks_of_partners
 from tests.factories import (
     CHARGER,
     DISPATCHER,
@@ -164,20 +164,20 @@ def test_a_change_is_granted_at_the_price_it_was_asked_at():
 def test_a_partners_larger_truck_is_measured_and_remembered():
     depot = make_depot()
     small, large = make_evse(depot, max_vehicle_length_cm=1400), make_evse(depot, max_vehicle_length_cm=2500)
-    booking = partner.ask(small, option=make_option(small, large), needs=Needs(length_cm=1200))
+    booking = asks_of_partners.ask(small, option=make_option(small, large), needs=Needs(length_cm=1200))
 
-    moved = partner.change(booking, booking.period, needs=Needs(length_cm=1800))
+    moved = asks_of_partners.change(booking, booking.period, needs=Needs(length_cm=1800))
 
-    assert (moved.evse, partner.decisions(moved)) == (large, ["accepted", "accepted"])
+    assert (moved.evse, asks_of_partners.decisions(moved)) == (large, ["accepted", "accepted"])
     assert request_log.needs_of(moved) == Needs(length_cm=1800)
 
 
 def test_a_partners_truck_that_does_not_fit_any_more_is_declined():
-    booking = partner.ask(make_evse(max_vehicle_length_cm=1400), needs=Needs(length_cm=1200))
+    booking = asks_of_partners.ask(make_evse(max_vehicle_length_cm=1400), needs=Needs(length_cm=1200))
 
-    same = partner.change(booking, booking.period, needs=Needs(length_cm=1800))
+    same = asks_of_partners.change(booking, booking.period, needs=Needs(length_cm=1800))
 
-    assert partner.decisions(same) == ["accepted", "declined"]
+    assert asks_of_partners.decisions(same) == ["accepted", "declined"]
     assert request_log.needs_of(same) == Needs(length_cm=1200)
 
 
@@ -292,9 +292,9 @@ def test_time_given_back_in_a_closure_is_closed():
 
 def test_over_a_wire_a_charging_booking_stays_as_it_is():
     evse = make_evse()
-    booking = charging(partner.ask(evse), at=at(10))
+    booking = charging(asks_of_partners.ask(evse), at=at(10))
 
     with pytest.raises(errors.WrongStatus):
-        partner.change(
+        asks_of_partners.change(
             booking, Period(booking.starts_at, booking.ends_at - timedelta(minutes=15)), now=at(10, 10)
         )

@@ -14,10 +14,10 @@ from bookings.models import Booking, Token
 from config.management.commands import charger_command
 from depots import operations as depots
 from depots.models import Charger, ChargerCommand, Evse
-from tests.bookings.enforcement.test_charging import charging, fresh, happened, stop
-from tests.bookings.enforcement.test_enforcement import armed, book, evse_online
+from tests.bookings.enforcement.charging_trucks import charging, fresh, happened, stop
+from tests.bookings.enforcement.online_chargers import armed, book, evse_online
+from tests.bookings.gate_questions import ask
 from tests.bookings.people import client_of, seen
-from tests.bookings.test_gate import ask
 from tests.factories import DISPATCHER, at, make_evse, make_fleet, make_user, make_vehicle
 
 pytestmark = pytest.mark.django_db

@@ -13,7 +13,7 @@ from bookings.models import Booking
 from depots import operations as depots
 from depots.models import Charger, ChargingSession
 from depots.operations import FLAGS, Start, Stop
-from tests.bookings.enforcement.test_enforcement import armed, book, evse_online
+from tests.bookings.enforcement.online_chargers import armed, book, evse_online
 from tests.bookings.people import client_of
 from tests.factories import at, make_user
 

@@ -21,8 +21,8 @@ from roaming.ocpi.wire_object import UnreadableError
 from roaming.outbound import our_requests, pulls
 from roaming.outbound.deliveries import Lease
 from tests.factories import DISPATCHER, NOW, at, book_slot, change_slot, make_fleet, make_vehicle, slot
-from tests.roaming.ocpi.v2_3_0.bookings.test_receiver import booking, location, offer, z
 from tests.roaming.partners import adopt_booking, adopt_offer, make_partner
+from tests.roaming.pushed_objects import booking, location, offer, z
 
 pytestmark = pytest.mark.django_db
 CHANGE, CANCEL, CREATE = BookingRequest.Kind.CHANGE, BookingRequest.Kind.CANCEL, BookingRequest.Kind.CREATE

@@ -22,8 +22,8 @@ from roaming.ocpi.v2_3_0.locations.schemas import Location
 from roaming.ocpi.wire_object import UnreadableError
 from roaming.outbound import pulls
 from tests.factories import DISPATCHER, NOW, at, book_slot, make_fleet, make_vehicle, slot
-from tests.roaming.ocpi.v2_3_0.bookings.test_receiver import booking, calendar, location, offer, plug, z
 from tests.roaming.partners import adopt_booking, make_partner
+from tests.roaming.pushed_objects import booking, calendar, location, offer, plug, z
 
 pytestmark = pytest.mark.django_db
 ALL_WEEK = range(1, 8)

@@ -1,0 +1,40 @@
+"""What a registered partner offers, and when it is free."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tests.scenarios.outside.berth import Berth
+from tests.scenarios.outside.partner import Network
+
+
+def registered(berth: Berth, network: Network) -> Network:
+    """Known to Berth by the handshake with token A."""
+    roles = [word for role in network.roles for word in ("--role", role)]
+    invited = berth.run(
+        "add_partner", "--name", f"Outside {network.party}", "--country-code", network.country,
+        "--party-id", network.party, *roles,
+    ).one  # fmt: skip
+    network.register(invited["versions_url"], invited["token_a"])
+    return network
+
+
+def offers(network: Network) -> dict[str, dict[str, Any]]:
+    """Every BookingLocation this partner may book, by id."""
+    url = f"{network.bookings_url}/booking_locations"
+    return {place["id"]: place for page in network.pages(url, 100) for place in page}
+
+
+def free_span(place: dict[str, Any], minutes: int = 30, skip: int = 1) -> tuple[datetime, datetime]:
+    """A span inside an available timeslot of tomorrow or later; `skip` of them further on in it."""
+    step = timedelta(minutes=minutes)
+    tomorrow = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=26)
+    for calendar in place["calendars"]:
+        for slot in calendar["available_timeslots"]:
+            start = max(moment(slot["start_date_time"]), tomorrow) + skip * step
+            if start + 2 * step <= moment(slot["end_date_time"]):
+                return start, start + step
+    raise AssertionError(f"nothing is free at {place['id']}")
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
