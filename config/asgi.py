@@ -10,14 +10,14 @@ from importlib import import_module
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpResponse
 
 from config import wsgi
-from config.wsgi_threads import PageAnswer, WsgiThreads
-from roaming.ocpi.envelope import for_status
+from config.answers import PageAnswer, refusal
+from config.wsgi_threads import WsgiThreads
+from roaming.ocpi.envelope import MAX_BODY as MOST_OCPI_BODY
 from roaming.ocpi.transport import is_ocpi
 
-# How long a client may take to send a body, and how much of it is taken: beyond it every page refuses.
+# How long a client may take to send a body, and how much of one is taken.
 BODY_S = 30
 MOST_BODY: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
@@ -39,32 +39,51 @@ async def _page(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """Take a thread once the whole body is here: a few clients that send theirs slowly would hold all threads."""
     try:
         async with asyncio.timeout(BODY_S):
-            body = await _read_body(receive)
+            body = await _read_body(scope, receive)
     except TimeoutError:
-        await _send(send, _too_slow(scope["path"]))
-        return
-    if body is not None:
-        await _send(send, await _pages.answer(scope, body))
+        await _send_last(send, refusal(408, scope["path"], scope["headers"]))
+    except _TooLargeError as found:
+        await _send_last(send, await _too_large(scope, found.body))
+    else:
+        if body is not None:
+            await _send(send, await _pages.answer(scope, body))
 
 
-async def _read_body(receive: Any) -> bytes | None:
-    """What the client sends, cut beyond what anybody here reads; None when it has gone."""
+class _TooLargeError(Exception):
+    """A body is larger than anybody here reads; `body` is what came of it."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__()
+        self.body = body
+
+
+async def _read_body(scope: dict[str, Any], receive: Any) -> bytes | None:
+    """What the client sends; None when it has gone. Raises _TooLargeError, at once where a length says so."""
+    most = MOST_OCPI_BODY if is_ocpi(scope["path"]) else MOST_BODY
+    if any(name == b"content-length" and int(value) > most for name, value in scope["headers"]):
+        raise _TooLargeError(b"")
     body = bytearray()
-    while len(body) <= MOST_BODY:
+    while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
         body += message.get("body", b"")
+        if len(body) > most:
+            raise _TooLargeError(bytes(body))
         if not message.get("more_body", False):
-            break
-    return bytes(body)
+            return bytes(body)
 
 
-def _too_slow(path: str) -> PageAnswer:
-    """408, in an envelope where everything is one."""
-    answer = for_status(408) if is_ocpi(path) else HttpResponse("The body did not arrive in time.\n")
-    headers = [("content-type", answer["Content-Type"]), ("connection", "close")]
-    return PageAnswer(408, headers, answer.content)
+async def _too_large(scope: dict[str, Any], body: bytes) -> PageAnswer:
+    """413. Below /ocpi a page says it, which also writes it into the partner's log."""
+    if is_ocpi(scope["path"]):
+        return await _pages.answer(scope, body)
+    return refusal(413, scope["path"])
+
+
+async def _send_last(send: Any, answer: PageAnswer) -> None:
+    """An answer to a request that has not come to its end: nothing that follows on this connection could be read."""
+    await _send(send, answer._replace(headers=[*answer.headers, ("Connection", "close")]))
 
 
 async def _send(send: Any, answer: PageAnswer) -> None:

@@ -13,19 +13,16 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from config.answers import PageAnswer, refusal
+
 logger = structlog.get_logger(__name__)
 
 Headers = list[tuple[str, str]]
 Scope = dict[str, Any]
 
 
-class PageAnswer(NamedTuple):
-    status: int
-    headers: Headers
-    body: bytes
-
-
 class _Request(NamedTuple):
+    scope: Scope
     environ: dict[str, Any]
     done: Callable[[PageAnswer], None]
 
@@ -54,7 +51,9 @@ class WsgiThreads:
             if not future.done():  # its client has gone meanwhile
                 future.set_result(answer)
 
-        self._requests.put(_Request(environ(scope, body), lambda answer: _call_in(loop, deliver, answer)))
+        self._requests.put(
+            _Request(scope, environ(scope, body), lambda answer: _call_in(loop, deliver, answer))
+        )
         return await future
 
     def _start(self) -> None:
@@ -83,9 +82,7 @@ class WsgiThreads:
             request.done(PageAnswer(*started[0], body))
         except Exception:
             logger.exception("a request was not answered")
-            request.done(
-                PageAnswer(500, [("Content-Type", "text/plain")], b"Something went wrong on our side.\n")
-            )
+            request.done(refusal(500, request.scope["path"], request.scope["headers"]))
         finally:
             _close(response)
 

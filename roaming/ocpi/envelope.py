@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 from django.core.exceptions import SuspiciousOperation
+from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import NinjaAPI
@@ -23,6 +24,7 @@ logger = structlog.get_logger(__name__)
 
 MAX_BODY = 1024 * 1024
 MAX_DEPTH = 32
+RETRY_AFTER_S = 5  # how long the database is given to come back
 
 
 class Code(IntEnum):
@@ -122,6 +124,7 @@ def for_status(http: int) -> OcpiResponse:
         408: (Code.CLIENT_ERROR, "The body did not arrive in time."),
         413: (Code.INVALID, f"The body is larger than {MAX_BODY} bytes."),
         429: (Code.CLIENT_ERROR, "Too many requests."),
+        503: (Code.SERVER_ERROR, "The server cannot work at the moment."),
     }
     fallback = (Code.SERVER_ERROR, "The server failed.") if http >= 500 else (Code.CLIENT_ERROR, "Refused.")
     code, message = known.get(http, fallback)
@@ -196,6 +199,10 @@ def _on_error(request: HttpRequest, error: Any) -> HttpResponse:
     if isinstance(error, Http404 | SuspiciousOperation):
         return for_status(404 if isinstance(error, Http404) else 400)
     logger.error("ocpi request failed", path=request.path, exc_info=error)
+    if isinstance(error, OperationalError):  # no database, or none that got to it
+        answer = for_status(503)
+        answer["Retry-After"] = str(RETRY_AFTER_S)
+        return answer
     return for_status(500)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import structlog
@@ -37,6 +37,15 @@ def is_ocpi(path: str) -> bool:
     return path == "/ocpi" or path.startswith("/ocpi/")
 
 
+def message_ids(headers: Mapping[str, str]) -> dict[str, str]:
+    """The ids an answer carries: the caller's, echoed; new ones where it sent none, or one that is no header value."""
+    return {name: _message_id(headers.get(name, "")) for name in ("X-Request-ID", "X-Correlation-ID")}
+
+
+def _message_id(sent: str) -> str:
+    return sent if sent and len(sent) <= 200 and sent.isascii() and sent.isprintable() else str(uuid.uuid4())
+
+
 class OcpiTransport:
     """Django middleware; of other paths it knows nothing."""
 
@@ -46,10 +55,17 @@ class OcpiTransport:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if not is_ocpi(request.path_info):
             return self.get_response(request)
+        try:
+            return self._exchange(request)
+        except Exception:  # Django would answer in HTML
+            logger.exception("ocpi request failed", path=request.path_info[:200])
+            return for_status(500)
+
+    def _exchange(self, request: HttpRequest) -> HttpResponse:
         at, started, asked = timezone.now(), time.monotonic(), request.method
         if asked == "HEAD":
             request.method = "GET"
-        ids = {name: _message_id(request, name) for name in ("X-Request-ID", "X-Correlation-ID")}
+        ids = message_ids(request.headers)
         response = self._answer(request)
         for name, value in ids.items():
             response[name] = value
@@ -106,12 +122,6 @@ def _read_body(request: HttpRequest) -> bytes:
     return request.body
 
 
-def _message_id(request: HttpRequest, name: str) -> str:
-    """The caller's id, echoed; a new one when it sent none, or one that is no header value."""
-    sent = request.headers.get(name, "")
-    return sent if sent and len(sent) <= 200 and sent.isascii() and sent.isprintable() else str(uuid.uuid4())
-
-
 def _route(request: HttpRequest, response: HttpResponse) -> None:
     """From and to change places (OCPI 2.3.0 transport_and_format, Message routing)."""
     caller: Caller | None = getattr(request, "caller", None)
@@ -126,7 +136,7 @@ def _log(
     request: HttpRequest, response: HttpResponse, ids: dict[str, str], *, at: datetime, took: float
 ) -> None:
     """A line for a known partner, cut and without tokens. A log that cannot be written spoils no answer."""
-    partner = _partner(request, at=at)
+    partner = _partner(request, at=at, status=response.status_code)
     if partner is None:
         logger.info(
             "ocpi request without a known token", path=request.path_info[:200], status=response.status_code
@@ -145,11 +155,13 @@ def _log(
         logger.warning("partner message not logged", exc_info=True)
 
 
-def _partner(request: HttpRequest, *, at: datetime) -> Partner | None:
+def _partner(request: HttpRequest, *, at: datetime, status: int) -> Partner | None:
     """Whose request it was, also one that was refused before anybody asked for its token."""
     caller: Caller | None = getattr(request, "caller", None)
     if caller is not None:
         return caller.partner
+    if status == 503:  # there is nobody to ask, and asking would take as long again
+        return None
     try:
         token = token_of(request, now=at)
     except DatabaseError:

@@ -112,7 +112,9 @@ def test_a_body_that_never_arrives_is_refused_in_the_end(
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    asyncio.run(asgi.application({"type": "http", "path": path, "method": "POST"}, never, send))
+    asyncio.run(
+        asgi.application({"type": "http", "path": path, "method": "POST", "headers": []}, never, send)
+    )
 
     assert sent[0]["status"] == 408
     assert said in sent[1]["body"]
