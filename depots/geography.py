@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import asin, cos, degrees, hypot, radians, sin, sqrt
-from typing import SupportsFloat
-
-from django.db.models import Q
+from typing import NamedTuple, SupportsFloat
 
 EARTH_KM = 6371.0
+
+
+class Box(NamedTuple):
+    """From one latitude to another, between meridians (western, eastern): two pairs where the date line lies between."""
+
+    south: float
+    north: float
+    meridians: tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
@@ -19,16 +25,14 @@ class Circle:
     longitude: float
     radius_km: float
 
-    def bounding_box(self, prefix: str = "") -> Q:
-        """A condition on the columns `latitude` and `longitude` that an index answers; the corners are outside the circle."""
+    def bounding_box(self) -> Box:
+        """All that lies in the circle lies in it; its corners lie outside."""
         reach = degrees(self.radius_km / EARTH_KM)
         south, north = self.latitude - reach, self.latitude + reach
-        rows = Q(**{f"{prefix}latitude__range": (south, north)})
         if south <= -90 or north >= 90:  # with a pole in it every meridian passes through
-            return rows
+            return Box(south, north, ((-180, 180),))
         wide = degrees(asin(min(1.0, sin(radians(reach)) / cos(radians(self.latitude)))))
-        west, east = self.longitude - wide, self.longitude + wide
-        return rows & _between_meridians(f"{prefix}longitude", west, east)
+        return Box(south, north, _meridians(self.longitude - wide, self.longitude + wide))
 
     def contains(self, latitude: SupportsFloat | None, longitude: SupportsFloat | None) -> bool:
         distance = self.distance_km(latitude, longitude)
@@ -44,12 +48,12 @@ class Circle:
         return 2 * EARTH_KM * asin(min(1.0, hypot(across, along)))
 
 
-def _between_meridians(name: str, west: float, east: float) -> Q:
+def _meridians(west: float, east: float) -> tuple[tuple[float, float], ...]:
     """Also across the date line, where the eastern border has the smaller number."""
     if east - west >= 360:
-        return Q()
+        return ((-180, 180),)
     if west < -180:
-        return Q(**{f"{name}__gte": west + 360}) | Q(**{f"{name}__lte": east})
+        return (west + 360, 180), (-180, east)
     if east > 180:
-        return Q(**{f"{name}__gte": west}) | Q(**{f"{name}__lte": east - 360})
-    return Q(**{f"{name}__range": (west, east)})
+        return (west, 180), (-180, east - 360)
+    return ((west, east),)

@@ -111,8 +111,7 @@ def rank(offer: SlotOffer, needs: Needs) -> tuple[Any, ...]:
 def _depots(search: SlotSearch) -> list[Depot]:
     near, rows = search.near, search.among
     if rows is None:
-        found = bookable_depots(search.fleet, near=near, now=search.now)
-        rows = list(found.filter(pk=search.depot.pk) if search.depot else found)
+        rows = bookable_depots(search.fleet, depot=search.depot, near=near, now=search.now)
     return [
         depot
         for depot in rows

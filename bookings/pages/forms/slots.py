@@ -55,7 +55,7 @@ class SearchForm(forms.Form):
         self._offer("fleet", fleets, lambda f: f.name, lambda f: f.name)
         self._offer("vehicle", vehicles, lambda v: v.plate, lambda v: v.plate, heading=lambda v: v.fleet.name)
         self.chosen_fleet = self._fleet(given, vehicles)
-        self.depots = list(bookable_depots(self.chosen_fleet, now=now))
+        self.depots = bookable_depots(self.chosen_fleet, now=now)
         self._offer("depot", self.depots, lambda d: d.code, depot_label)
         if len(fleets) == 1:
             del self.fields["fleet"]

@@ -14,9 +14,10 @@ from hypothesis.extra.django import TestCase
 from bookings.models import Booking, BookingStatus, Occupancy
 from bookings.rules.fit import Needs
 from bookings.search.availability import free_in, free_periods
+from bookings.search.bookable import bookable_depots, bookable_options
 from bookings.search.offers import SlotSearch, find_slots
 from depots.geography import Circle
-from depots.models import Depot, Evse
+from depots.models import Agreement, Depot, Evse, Organisation
 from depots.periods import Period, gaps
 from tests.factories import (
     NOW,
@@ -90,10 +91,11 @@ def test_a_hold_that_ran_out_is_free_time_and_one_that_stands_is_not() -> None:
 
 class Places(TestCase):
     depot: Depot
+    fleet: Organisation
 
     @classmethod
     def setUpTestData(cls) -> None:
-        cls.depot = make_depot()
+        cls.depot, cls.fleet = make_evse().depot, make_fleet()
 
     @settings(max_examples=60)
     @given(
@@ -111,7 +113,54 @@ class Places(TestCase):
             return
         Depot.objects.update(latitude=place[0], longitude=place[1])
 
-        assert Depot.objects.filter(circle.bounding_box()).exists()
+        assert bookable_depots(self.fleet, near=circle, now=NOW) == [self.depot]
+
+
+def days() -> st.SearchStrategy[timedelta]:
+    return st.integers(-2, 2).map(lambda number: timedelta(days=number))
+
+
+class Doors(TestCase):
+    """Two depots, one of them perhaps a partner's, and who is let in there."""
+
+    depots: list[Depot]
+    askers: list[Organisation]
+
+    @classmethod
+    def setUpTestData(cls) -> None:
+        cls.depots = [make_evse().depot, make_evse().depot]
+        cls.askers = [cls.depots[0].operator, make_fleet(), make_fleet(), make_fleet(is_partner=True)]
+
+    @settings(max_examples=80)
+    @given(
+        is_mirror=st.booleans(),
+        withdrawn=st.sampled_from(["nothing", "depot", "option"]),
+        guests=st.dictionaries(
+            st.sampled_from([None, 0, 1, 2, 3]), st.tuples(days(), st.none() | days()), max_size=3
+        ),
+    )
+    def test_a_depot_can_be_searched_exactly_where_an_option_of_it_can_be_booked(
+        self,
+        is_mirror: bool,
+        withdrawn: str,
+        guests: dict[int | None, tuple[timedelta, timedelta | None]],
+    ) -> None:
+        depot = self.depots[0]
+        Agreement.objects.filter(depot=depot).delete()
+        Depot.objects.filter(pk=depot.pk).update(is_mirror=is_mirror, is_withdrawn=withdrawn == "depot")
+        depot.options.update(is_mirror=is_mirror, is_withdrawn=withdrawn == "option")
+        for guest, (since, until) in guests.items():
+            Agreement.objects.create(
+                depot=depot,
+                guest=None if guest is None else self.askers[guest],
+                starts_at=NOW + since,
+                ends_at=None if until is None else NOW + max(until, since + timedelta(hours=1)),
+            )
+
+        for asker in self.askers:
+            booked = {option.depot_id for option in bookable_options(asker, now=NOW)}
+            assert {found.pk for found in bookable_depots(asker, now=NOW)} == booked
+            assert {found.pk for found in bookable_depots(asker, depot=depot, now=NOW)} == booked & {depot.pk}
 
 
 @pytest.mark.parametrize("longitude", [179.9, -179.9])
