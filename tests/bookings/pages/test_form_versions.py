@@ -1,0 +1,258 @@
+"""Every form that changes something says which version it showed; one that does not is answered 409 and changes nothing.
+
+A new address has to be entered below before this passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client
+from django.urls import URLPattern, reverse
+
+from bookings import operations
+from bookings.models import (
+    Booking,
+    BookingEvent,
+    BookingRequest,
+    BookingToken,
+    Closure,
+    TermsOverride,
+    Token,
+    Vehicle,
+)
+from bookings.operations.set_terms import terms_of
+from bookings.pages.urls import urlpatterns
+from bookings.rules.content_version import version_of
+from depots.models import ChargerCommand, Membership
+from tests.bookings.enforcement.charging_trucks import charging
+from tests.bookings.enforcement.online_chargers import TERMS, armed, book, evse_online
+from tests.bookings.people import client_of, seen
+from tests.factories import (
+    DISPATCHER,
+    MANAGER,
+    NOW,
+    at,
+    change_slot,
+    make_depot,
+    make_fleet,
+    make_user,
+    option_of,
+    place_hold,
+    slot,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@dataclass
+class Sent:
+    """A form that would be carried out: to which address, of what, with which fields beside `version`; who sends it."""
+
+    of: Any
+    arguments: dict[str, Any]
+    fields: dict[str, Any]
+    by_depot: bool = False
+    version: int | None = None  # of a form that shows something else than one row
+
+
+def confirmed(**terms: Any) -> Booking:
+    return book(evse_online(make_depot(terms={**TERMS, **terms})))
+
+
+def held() -> Booking:
+    evse = evse_online()
+    return place_hold(
+        fleet=confirmed().fleet, option=option_of(evse), period=slot(10, 11), actor=DISPATCHER, now=NOW
+    )
+
+
+def of_booking(booking: Booking, **fields: Any) -> Sent:
+    return Sent(booking, {"booking_id": booking.pk}, fields)
+
+
+def at_depot(booking: Booking, **fields: Any) -> Sent:
+    arguments = {"code": booking.depot.code, "booking_id": booking.pk}
+    return Sent(booking, arguments, fields, by_depot=True)
+
+
+def to_change() -> Sent:
+    booking = confirmed()
+    cards = [str(token.pk) for token in Token.objects.filter(fleet=booking.fleet)]
+    times = {"starts_at": "2030-01-15T12:00", "ends_at": "2030-01-15T13:00"}
+    return of_booking(booking, vehicle=booking.plate, tokens=cards, **times)
+
+
+def changed_by_depot() -> Sent:
+    booking = confirmed()
+    change_slot(booking_id=booking.pk, period=slot(12, 13), by="depot", actor=MANAGER, now=NOW)
+    return of_booking(booking)
+
+
+def to_decide() -> Sent:
+    sent = of_booking(confirmed(approval=True), decision="accept", reason="")
+    sent.by_depot = True
+    return sent
+
+
+def to_move() -> Sent:
+    booking = confirmed()
+    assert booking.evse is not None
+    times = {"starts_at": "2030-01-15T12:00", "ends_at": "2030-01-15T13:00"}
+    return at_depot(booking, evse=booking.evse.uid, **times)
+
+
+def at_a_charger() -> Booking:
+    booking = charging()
+    Booking.objects.filter(pk=booking.pk).update(quote={})
+    return booking
+
+
+def closed() -> Closure:
+    booking = confirmed()
+    assert booking.evse is not None
+    return operations.close_evse(evse=booking.evse, period=slot(10, 11), actor=MANAGER, now=NOW)
+
+
+def of_closure(version: Callable[[Closure], int]) -> Sent:
+    closure = closed()
+    arguments = {"code": closure.evse.depot.code, "closure_id": closure.pk}
+    return Sent(closure, arguments, {}, by_depot=True, version=version(closure))
+
+
+def to_close() -> Sent:
+    evse = evse_online()
+    fields = {"evse": evse.uid, "starts_at": "2030-01-15T12:00", "ends_at": "2030-01-15T13:00", "reason": ""}
+    version = operations.close.version_of([])
+    return Sent(evse, {"code": evse.depot.code}, fields, by_depot=True, version=version)
+
+
+def of_terms() -> Sent:
+    depot = make_depot(terms=TERMS)
+    version = version_of(terms_of(depot))
+    return Sent(depot.terms, {"code": depot.code}, {"hold_min": "20"}, by_depot=True, version=version)
+
+
+def of_vehicle(is_retired: bool = False, **fields: Any) -> Sent:
+    vehicle = confirmed().vehicle
+    assert vehicle is not None
+    Vehicle.objects.filter(pk=vehicle.pk).update(is_retired=is_retired)
+    return Sent(vehicle, {"vehicle_id": vehicle.pk}, fields)
+
+
+def of_token(is_blocked: bool = False, **fields: Any) -> Sent:
+    token = Token.objects.get(vehicle=confirmed().vehicle)
+    Token.objects.filter(pk=token.pk).update(is_blocked=is_blocked)
+    return Sent(token, {"token_id": token.pk}, fields)
+
+
+CHANGING: dict[str, Callable[[], Sent]] = {
+    "confirmation": lambda: of_booking(held()),
+    "release": lambda: of_booking(held()),
+    "change": to_change,
+    "cancellation": lambda: of_booking(confirmed(), reason="TRAFFIC"),
+    "seen": changed_by_depot,
+    "start": lambda: of_booking(armed(confirmed())),
+    "stop": lambda: of_booking(at_a_charger()),
+    "decision": to_decide,
+    "board_move": to_move,
+    "board_end": lambda: at_depot(at_a_charger(), ends_at="2030-01-15T12:30"),
+    "board_cancellation": lambda: at_depot(confirmed(), reason="BROKEN_CHARGER"),
+    "close": to_close,
+    "clearing": lambda: of_closure(
+        lambda closure: operations.close.version_of(operations.affected(closure, now=NOW))
+    ),
+    "lifting": lambda: of_closure(version_of),
+    "terms": of_terms,
+    "vehicle": lambda: of_vehicle(plate="HH-NEW 1", vehicle_type="SEMI_TRACTOR", max_power_w="350"),
+    "vehicle_retirement": of_vehicle,
+    "vehicle_return": lambda: of_vehicle(is_retired=True),
+    "token": lambda: of_token(uid="04AABBCCDDEE", type="RFID", label="blue"),
+    "token_block": of_token,
+    "token_release": lambda: of_token(is_blocked=True),
+}
+# What makes something new shows nothing that could have changed; a button *Undo* is signed with its version in it.
+MAKING = {"home", "holds", "bookings", "vehicle_add", "token_add"}
+SIGNED = {"undo"}
+
+
+def sender(sent: Sent) -> Client:
+    if sent.by_depot:
+        row = sent.of.evse if isinstance(sent.of, Closure) else sent.of
+        return client_of(make_user(row.depot.operator, Membership.Role.DEPOT_MANAGER))
+    return client_of(make_user(sent.of.fleet))
+
+
+def everything() -> list[Any]:
+    tables = (
+        Booking,
+        BookingEvent,
+        BookingRequest,
+        BookingToken,
+        Closure,
+        TermsOverride,
+        Token,
+        Vehicle,
+        ChargerCommand,
+    )
+    return [list(table._default_manager.order_by("pk").values()) for table in tables]
+
+
+@pytest.fixture(params=sorted(CHANGING))
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def send(name: str, sent: Sent, **version: Any) -> int:
+    url = reverse(f"bookings:{name}", kwargs=sent.arguments)
+    with time_machine.travel(MOMENTS.get(name, NOW), tick=False):
+        return sender(sent).post(url, {**sent.fields, **version}).status_code
+
+
+# When a form is sent; where it is another time than that at which everything is booked.
+MOMENTS = {"start": at(10), "stop": at(10, 10), "board_end": at(10, 10)}
+
+
+def test_every_address_that_takes_a_form_is_known_here() -> None:
+    named = {"booking_id": 1, "vehicle_id": 1, "token_id": 1, "closure_id": 1, "code": "X", "identity": "X"}
+    somebody = client_of(make_user(make_fleet()))
+
+    def takes_forms(pattern: URLPattern) -> bool:
+        kwargs = {key: named[key] for key in pattern.pattern.converters}
+        return somebody.post(reverse(f"bookings:{pattern.name}", kwargs=kwargs)).status_code != 405
+
+    assert {str(p.name) for p in urlpatterns if takes_forms(p)} == set(CHANGING) | MAKING | SIGNED
+
+
+def test_a_form_without_its_version_is_refused_and_changes_nothing_though_all_else_is_right(
+    name: str,
+) -> None:
+    sent = CHANGING[name]()
+    before = everything()
+
+    statuses = {
+        send(name, sent, **version) for version in ({}, {"version": ""}, {"version": "x"}, {"version": "0"})
+    }
+
+    assert statuses == {409}
+    assert everything() == before
+
+
+def test_the_same_form_with_its_version_is_carried_out(name: str) -> None:
+    sent = CHANGING[name]()
+    before = everything()
+    version = {"version": sent.version} if sent.version else seen(sent.of)
+
+    assert send(name, sent, **version) in {200, 204, 302}
+    assert everything() != before
+
+
+def test_a_form_that_is_wrong_in_itself_says_what_is_wrong_whatever_it_showed() -> None:
+    sent = to_move()
+    sent.fields["starts_at"] = "soon"
+
+    assert send("board_move", sent) == 422
