@@ -17,7 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from bookings import operations
-from bookings.errors import BookingError
+from bookings.errors import BookingError, ChangedMeanwhile
 from bookings.models import LIVE, Booking, Closure
 from bookings.operations.close import Proposal, version_of
 from bookings.pages import access
@@ -58,28 +58,15 @@ def close(request: HttpRequest, code: str) -> HttpResponse:
     proposals = _would_be(form, form.period)
     if request.method != "POST":
         return _preview(request, depot, form, proposals)
-    if request.POST.get("version") != str(version_of(proposals)):
+    try:
+        closed = _close(request, form, form.period, proposals)
+    except ChangedMeanwhile:
         # What was looked at is not what would be done: look again first.
         return _preview(request, depot, form, proposals, status=409)
-    try:
-        closed = operations.close_evse(
-            evse=form.cleaned_data["evse"],
-            period=form.period,
-            reason=form.cleaned_data["reason"],
-            actor=access.as_manager(request.user),
-            now=timezone.now(),
-        )
     except BookingError as refusal:
         add_refusal(form, refusal, depot)
         return _preview(request, depot, form, status=status_of(refusal))
-    to, told = reverse("bookings:closures", args=[depot.code]), f"{closed.evse} is closed."
-    if "clear" in request.POST:
-        # A change of its own after the closure: whoever books meanwhile is refused already, so nothing slips in between.
-        try:
-            told = f"{told} {_clear(request, closed)}"
-        except BookingError as refusal:
-            to, told = reverse("bookings:closure", args=[depot.code, closed.pk]), f"{told} {refusal}"
-    return done(request, to, told)
+    return _closed(request, closed)
 
 
 @never_cache
@@ -107,7 +94,7 @@ def clear(request: HttpRequest, code: str, closure_id: int) -> HttpResponse:
 def lift(request: HttpRequest, code: str, closure_id: int) -> HttpResponse:
     found = access.closure(request.user, code, closure_id)
     try:
-        version = seen_version(request.POST) if found.lifted_at is None else None
+        version = seen_version(request.POST)
         operations.lift_closure(closure_id=found.pk, seen_version=version, now=timezone.now())
     except BookingError as refusal:
         return _closure(request, found, refusal)
@@ -192,6 +179,29 @@ def _blank(request: HttpRequest, depot: Depot) -> ClosureForm:
 def _would_be(form: ClosureForm, period: Period) -> list[Proposal]:
     closure = Closure(evse=form.cleaned_data["evse"], starts_at=period.starts_at, ends_at=period.ends_at)
     return operations.affected(closure, now=timezone.now())
+
+
+def _close(request: HttpRequest, form: ClosureForm, period: Period, proposals: list[Proposal]) -> Closure:
+    """Raises ChangedMeanwhile when the preview showed something else than these proposals."""
+    if seen_version(request.POST) != version_of(proposals):
+        raise ChangedMeanwhile("What stands in its way has changed since you looked. Look again.")
+    return operations.close_evse(
+        evse=form.cleaned_data["evse"], period=period, reason=form.cleaned_data["reason"],
+        actor=access.as_manager(request.user), now=timezone.now(),
+    )  # fmt: skip
+
+
+def _closed(request: HttpRequest, closed: Closure) -> HttpResponse:
+    """On to the list; where it was to be cleared as well and could not, to the closure."""
+    code, told = closed.evse.depot.code, f"{closed.evse} is closed."
+    if "clear" not in request.POST:
+        return done(request, reverse("bookings:closures", args=[code]), told)
+    # A change of its own after the closure: whoever books meanwhile is refused already, so nothing slips in between.
+    try:
+        cleared = _clear(request, closed)
+    except BookingError as refusal:
+        return done(request, reverse("bookings:closure", args=[code, closed.pk]), f"{told} {refusal}")
+    return done(request, reverse("bookings:closures", args=[code]), f"{told} {cleared}")
 
 
 def _clear(request: HttpRequest, closure: Closure) -> str:
