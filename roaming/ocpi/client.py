@@ -23,7 +23,7 @@ import httpx
 
 from roaming.ocpi import partner_json
 from roaming.ocpi.connections import Connections, NotConnected, Origin
-from roaming.ocpi.http_connection import AnswerTooLong, BrokenConnection
+from roaming.ocpi.http_connection import AnswerTooLong, BrokenConnection, RawRequest
 from roaming.ocpi.url_guard import HostileAddress, check_url
 
 CONNECT_TIMEOUT_S = 5.0
@@ -221,8 +221,9 @@ class Http:
         time_limit_s: float,
         most: int,
     ) -> Answer:
+        request = RawRequest(b"")
         try:
-            origin, request = _request(peer, exchange, body, query)
+            origin, request.content = _request(peer, exchange, body, query)
             # The limit is on the whole exchange; a peer that sends a byte a second does not hold us.
             async with asyncio.timeout(CONNECT_TIMEOUT_S + time_limit_s):
                 raw = await self._connections.ask(
@@ -236,14 +237,8 @@ class Http:
             ) from error
         except AnswerTooLong as error:
             raise Unreachable(f"the answer is longer than {most >> 20} MiB") from error
-        except TimeoutError as error:
-            raise Unreachable("no answer in time") from error
-        except (BrokenConnection, OSError) as error:
-            raise Unreachable(
-                f"the connection broke: {error or type(error).__name__}", public="the connection broke"
-            ) from error
-        except (httpx.InvalidURL, ValueError) as error:
-            raise Unreachable(f"the call failed: {error}", public="the call failed") from error
+        except (TimeoutError, BrokenConnection, OSError, httpx.InvalidURL, ValueError) as error:
+            raise _unreachable(error, is_sent=request.may_have_arrived) from error
         status, headers, content = raw.status, httpx.Headers(raw.headers), bytes(raw.content)
         exchange.http_status, exchange.response_body = status, logged(content)
         if len(content) > PARSED_AT_ONCE:
@@ -338,6 +333,19 @@ def _request(peer: Peer, exchange: Exchange, body: Any, query: dict[str, str] | 
     if any("\r" in line or "\n" in line for line in head):
         raise ValueError("a header with a line break")
     return target.origin, "\r\n".join([*head, "", ""]).encode("latin-1") + content
+
+
+def _unreachable(error: Exception, *, is_sent: bool) -> Unreachable:
+    """What is told of a call that ended without an answer, or never went out."""
+    if isinstance(error, TimeoutError):
+        reason = public = "no answer in time" if is_sent else "no connection in time"
+    elif isinstance(error, BrokenConnection | OSError):
+        public = "the connection broke"
+        reason = f"{public}: {error or type(error).__name__}"
+    else:
+        public = "the call failed"
+        reason = f"{public}: {error}"
+    return Unreachable(reason, maybe_received=is_sent, public=public if is_sent else NO_CONNECTION)
 
 
 def _read(status: int, headers: httpx.Headers, content: bytes) -> Answer:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import httpx
 
 from roaming.ocpi import url_guard
-from roaming.ocpi.http_connection import HttpConnection, RawAnswer
+from roaming.ocpi.http_connection import HttpConnection, RawAnswer, RawRequest
 
 KEPT_S = 20.0
 
@@ -44,7 +44,9 @@ class Connections:
         self._idle: dict[Origin, list[tuple[float, HttpConnection]]] = {}
         self._swept_at = 0.0
 
-    async def ask(self, origin: Origin, request: bytes, *, most: int, connect_timeout_s: float) -> RawAnswer:
+    async def ask(
+        self, origin: Origin, request: RawRequest, *, most: int, connect_timeout_s: float
+    ) -> RawAnswer:
         """The answer, of at most `most` bytes. Raises HostileAddress, NotConnected, BrokenConnection and TooLong."""
         async with self._room:
             connection = self._taken(origin) or await self._connected(origin, connect_timeout_s)

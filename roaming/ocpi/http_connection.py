@@ -27,6 +27,14 @@ class AnswerTooLong(Exception):
 
 
 @dataclass
+class RawRequest:
+    """A request as it goes out. `may_have_arrived` from the moment the system has it to send; before, it surely has not."""
+
+    content: bytes
+    may_have_arrived: bool = False
+
+
+@dataclass
 class RawAnswer:
     """An answer as it came; `content` undecoded."""
 
@@ -49,7 +57,7 @@ class HttpConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._waiting: asyncio.Future[RawAnswer] | None = None
 
-    async def ask(self, request: bytes, *, most: int) -> RawAnswer:
+    async def ask(self, request: RawRequest, *, most: int) -> RawAnswer:
         """Send a request and wait for all of its answer, of at most `most` bytes. Raises BrokenConnection and AnswerTooLong.
 
         Cancelled, it hangs up: the answer of one request must not be taken for that of the next.
@@ -58,7 +66,8 @@ class HttpConnection(asyncio.Protocol):
             raise BrokenConnection("it was closed")
         self._begin(most)
         assert self._waiting is not None
-        self._transport.write(request)
+        request.may_have_arrived = True
+        self._transport.write(request.content)
         try:
             return await self._waiting
         except BaseException:

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.dispatch import receiver
 
 from bookings.actors import SCHEDULER, Actor, ActorKind
@@ -84,6 +84,10 @@ def begin(lease: Lease, *, now: datetime) -> Attempt | None:
         return None
     so_far = row.delivered or {"posts": 0, "since": time_out(now), "watching": False}
     looks = so_far["watching"] or so_far["posts"] >= 2
+    if ask.kind == BookingRequest.Kind.CANCEL and not so_far["posts"] and _is_unheard_of(ask.booking, now):
+        _cancelled_unheard(ask, now)
+        deliveries.unchanged(lease)
+        return None
     try:
         _check_in_time(ask, so_far, now)
         if not looks and not so_far["posts"]:
@@ -103,6 +107,17 @@ def _pending(ask_id: int) -> BookingRequest | None:
     return asks.select_related(
         "booking__depot", "booking__option", "booking__fleet", "booking__vehicle"
     ).first()
+
+
+def _is_unheard_of(booking: Booking, now: datetime) -> bool:
+    """Whether no ask about this booking may have arrived, and none is under way."""
+    if booking.remote_id:
+        return False
+    asks = Delivery.objects.filter(
+        kind=Delivery.Kind.REQUEST,
+        object_id__in=booking.requests.exclude(decision=Decision.PENDING).values("pk"),
+    )
+    return not asks.filter(Q(delivered__posts__gt=0) | Q(leased_until__gt=now)).exists()
 
 
 def _check_in_time(ask: BookingRequest, so_far: dict[str, Any], now: datetime) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from roaming.ocpi import client, url_guard
 from roaming.ocpi.client import Answer, Exchange, Http, Peer, Refused, Target, Unreachable
+from roaming.ocpi.http_connection import HttpConnection
 from tests.roaming.peers import Asked, Reply, ScriptedPeer, envelope
 
 PEER = Peer("secret-token", from_party=("DE", "NFR"), to_party=("FR", "SIM"))
@@ -153,6 +154,33 @@ def test_a_partner_that_is_not_there_got_nothing() -> None:
         fetch(f"http://127.0.0.1:{port}")
 
     assert not failure.value.maybe_received
+
+
+def test_what_never_went_out_got_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A place without a name, a name nobody can look up, addresses that take until the end, a connection that is gone."""
+    monkeypatch.setattr(client, "CONNECT_TIMEOUT_S", 0.1)
+    failures = []
+
+    def try_to_reach(url: str, **options: Any) -> None:
+        with pytest.raises(Unreachable) as failure:
+            fetch(url, **options)
+        failures.append((failure.value.maybe_received, failure.value.public))
+
+    try_to_reach("http://127.0.0.1:x")
+    try_to_reach(f"http://{'a' * 64}.example")
+    with socket.create_server(("0.0.0.0", 0)) as silent:
+        port = silent.getsockname()[1]
+        addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{n}", port)) for n in range(1, 5)]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
+        try_to_reach(f"https://partner.example:{port}", time_limit_s=0.05)
+    monkeypatch.setattr(url_guard, "connect", _gone_at_once)
+    try_to_reach("http://partner.example")
+
+    assert failures == [(False, client.NO_CONNECTION)] * 4
+
+
+async def _gone_at_once(protocol: Callable[[], HttpConnection], *_: Any, **__: Any) -> HttpConnection:
+    return protocol()
 
 
 def test_a_partner_that_hangs_up_or_hangs_may_have_got_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from roaming.ocpi.connections import Connections, NotConnected, Origin
-from roaming.ocpi.http_connection import MAX_HEAD, AnswerTooLong, BrokenConnection, HttpConnection, RawAnswer
+from roaming.ocpi.http_connection import (
+    MAX_HEAD,
+    AnswerTooLong,
+    BrokenConnection,
+    HttpConnection,
+    RawAnswer,
+    RawRequest,
+)
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 REQUEST = b"GET / HTTP/1.1\r\nHost: partner\r\n\r\n"
@@ -52,7 +59,7 @@ def served(
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_connection(HttpConnection, "127.0.0.1", port)
         try:
-            return await asyncio.wait_for(connection.ask(REQUEST, most=most), 10)
+            return await asyncio.wait_for(connection.ask(RawRequest(REQUEST), most=most), 10)
         finally:
             connection.hang_up()
 
@@ -129,7 +136,7 @@ def test_a_connection_is_kept_for_the_next_request_to_the_same_place_only(settin
         for host in ("127.0.0.1", "127.0.0.1", "127.0.0.2"):
             with pytest.raises(NotConnected) if host == "127.0.0.2" else nullcontext():
                 origin = Origin(is_tls=False, host=host, port=port)
-                await connections.ask(origin, REQUEST, most=1000, connect_timeout_s=5)
+                await connections.ask(origin, RawRequest(REQUEST), most=1000, connect_timeout_s=5)
             found.append(sum(len(kept) for kept in connections._idle.values()))
         connections.close()
         return found
@@ -144,7 +151,7 @@ def test_no_more_connections_are_kept_than_may_be_in_use(settings: Any) -> None:
         connections = Connections(1)
         for host in ("127.0.0.1", "localhost"):
             origin = Origin(is_tls=False, host=host, port=port)
-            await connections.ask(origin, REQUEST, most=1000, connect_timeout_s=5)
+            await connections.ask(origin, RawRequest(REQUEST), most=1000, connect_timeout_s=5)
         kept = sum(len(kept) for kept in connections._idle.values())
         connections.close()
         return kept
@@ -161,7 +168,7 @@ def test_who_says_more_than_was_asked_or_goodbye_is_not_asked_again(more: bytes)
     async def ask(port: int) -> bool:
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_connection(HttpConnection, "127.0.0.1", port)
-        await connection.ask(REQUEST, most=1000)
+        await connection.ask(RawRequest(REQUEST), most=1000)
         await asyncio.sleep(0)
         return connection.is_open
 
@@ -174,7 +181,7 @@ def test_a_request_that_is_given_up_ends_its_connection() -> None:
         _, connection = await loop.create_connection(HttpConnection, "127.0.0.1", port)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.01):
-                await connection.ask(REQUEST, most=1000)
+                await connection.ask(RawRequest(REQUEST), most=1000)
         return connection.is_open
 
     assert served(then=give_up) is False
@@ -186,7 +193,7 @@ def test_a_request_given_up_as_its_answer_comes_leaves_no_connection_open() -> N
     async def give_up(port: int) -> bool:
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_connection(HttpConnection, "127.0.0.1", port)
-        asking = asyncio.create_task(connection.ask(REQUEST, most=1000))
+        asking = asyncio.create_task(connection.ask(RawRequest(REQUEST), most=1000))
         await asyncio.sleep(0)
         connection.data_received(OK)
         asking.cancel()
@@ -237,7 +244,7 @@ def test_a_certificate_must_be_trusted_and_for_the_name_that_was_asked_for(
         if trusted:
             connections._tls.load_verify_locations(path)
         origin = Origin(is_tls=True, host="localhost", port=port)
-        answer = await connections.ask(origin, REQUEST, most=1000, connect_timeout_s=5)
+        answer = await connections.ask(origin, RawRequest(REQUEST), most=1000, connect_timeout_s=5)
         connections.close()
         return answer.status
 

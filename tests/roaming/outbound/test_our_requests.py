@@ -236,6 +236,39 @@ def test_a_cancellation_of_what_the_partner_never_heard_of(
         assert not back.desk.bookings()
 
 
+def test_a_cancellation_of_what_was_never_sent_waits_for_nobody(
+    network: SimulatedPartner, at_work: Partner, fleet: Organisation, clock: Any
+) -> None:
+    network.stop()
+    booking = ask(fleet)
+    eventually(lambda: Delivery.objects.get(kind="request").attempts)
+
+    cancel_booking(booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=timezone.now())
+
+    booking = eventually(settled(booking, "cancelled"))
+    assert (booking.cancel_reason, booking.cancelled_by) == ("TRAFFIC", "fleet")
+
+
+def test_a_cancellation_of_what_may_have_arrived_waits_for_the_partner(
+    line: Flaky, network: SimulatedPartner, fleet: Organisation, clock: Any
+) -> None:
+    def lose_and_leave(asked: Asked) -> bool:
+        line.server.answer = lambda _: Reply(cut=True)
+        return True
+
+    line.lose = lose_and_leave
+    booking = ask(fleet)
+    eventually(lambda: Delivery.objects.get(kind="request").attempts >= 2)
+    cancel_booking(booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=timezone.now())
+    eventually(lambda: Delivery.objects.filter(kind="request", attempts__gt=0).count() == 2)
+    assert fresh(booking).status == "requested"
+
+    line.lose, line.server.answer = lambda asked: False, line._pass_on
+    clock.shift(timedelta(minutes=5))
+    eventually(settled(booking, "cancelled"))
+    eventually(lambda: [b["reservation_status"] for b in network.desk.bookings().values()] == ["CANCELED"])
+
+
 def test_a_slot_that_began_unanswered_has_failed(
     network: SimulatedPartner, at_work: Partner, fleet: Organisation, clock: Any
 ) -> None:
