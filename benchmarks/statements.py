@@ -11,6 +11,7 @@ from psycopg import sql
 
 # What begins and ends a transaction is not counted.
 _UNCOUNTED = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE")
+_BETWEEN = ";\n"  # statements of one message (depots/round_trips.py)
 
 
 @contextmanager
@@ -21,9 +22,9 @@ def counted() -> Iterator[list[str]]:
 
     def note(cursor: psycopg.Cursor[Any], query: Any) -> None:
         text = query.as_string(cursor) if isinstance(query, sql.Composable) else query
-        text = (text.decode() if isinstance(text, bytes) else str(text)).strip()
-        if not text.upper().startswith(_UNCOUNTED):
-            seen.append(text)
+        text = text.decode() if isinstance(text, bytes) else str(text)
+        told = [one.strip() for one in text.split(_BETWEEN)]
+        seen.extend(one for one in told if not one.upper().startswith(_UNCOUNTED))
 
     def one(cursor: psycopg.Cursor[Any], query: Any, *rest: Any, **more: Any) -> Any:
         note(cursor, query)

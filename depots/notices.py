@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import psycopg
-from django.db import connection
+
+from depots import round_trips
 
 # How long a notice waits at most until it is told.
 RELAYED_EVERY_S = 0.1
@@ -37,8 +38,7 @@ def tell(channel: str, payloads: Iterable[str]) -> None:
 
     Payloads are shorter than 8,000 bytes. Equal ones may be heard as one.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_TELL_ALL, [channel, list(payloads)])
+    round_trips.send(_TELL_ALL, [channel, list(payloads)])
 
 
 async def relay(listener: psycopg.AsyncConnection[Any]) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
 from django.dispatch import receiver
 
 from bookings.models import Booking, BookingStatus
 from bookings.signals import booking_changed, calendars_raised
+from depots import round_trips
 from depots.notices import TELL
 from roaming.outbound import fan_out
 from roaming.registration import WAKE_CHANNEL
@@ -36,11 +36,9 @@ def deliver_booking(booking: Booking, at: datetime, **_: Any) -> None:
     """Its own partner, and nobody else, is to have the booking as it is now."""
     if booking.route != Booking.Route.INBOUND or booking.status in NEVER_SENT:
         return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _DELIVER,
-            {"fleet": booking.fleet_id, "booking": booking.pk, "version": booking.version, "at": at},
-        )
+    round_trips.send(
+        _DELIVER, {"fleet": booking.fleet_id, "booking": booking.pk, "version": booking.version, "at": at}
+    )
 
 
 @receiver(calendars_raised, dispatch_uid="roaming.calendars_raised")

@@ -18,6 +18,7 @@ from django.db import connection, transaction
 from bookings.models import BookingOption, CalendarMark
 from bookings.rules import configuration, power
 from bookings.signals import calendars_raised, free_time_changed
+from depots import round_trips
 from depots.models import Evse
 
 # EVSEs whose calendars the operation under way has changed, with the moment; None outside of one.
@@ -74,8 +75,8 @@ class _Marked:
 
 @contextmanager
 def one_operation() -> Iterator[None]:
-    """A transaction that marks all calendars it changes with one statement, at its end."""
-    with transaction.atomic():
+    """A transaction that marks all calendars it changes with one statement, at its end, and shares round trips."""
+    with transaction.atomic(), round_trips.joined():
         if _gathered.get() is not None:
             yield
             return
@@ -104,8 +105,7 @@ def mark_changed(evse_ids: Iterable[int | None], *, at: datetime) -> None:
 
 def mark_depot_changed(depot_id: int, *, at: datetime) -> None:
     """The same for all that a depot offers, where terms, agreements or the offers themselves are different."""
-    with connection.cursor() as cursor:
-        cursor.execute(_MARK_DEPOT, [depot_id])
+    round_trips.send(_MARK_DEPOT, [depot_id])
     evses = list(Evse.objects.filter(depot=depot_id).values_list("pk", flat=True))
     free_time_changed.send(sender=CalendarMark, evse_ids=evses, at=at)
 
@@ -162,6 +162,5 @@ def _standing() -> _Marked:
 
 
 def _mark(evses: list[int], *, at: datetime) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(MARK_EVSES, [evses])
+    round_trips.send(MARK_EVSES, [evses])
     free_time_changed.send(sender=CalendarMark, evse_ids=evses, at=at)

@@ -9,14 +9,15 @@ gives the locked row as it is now, but what it joins to it as it was before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import QuerySet
 
 from bookings.models import Booking, Occupancy
-from depots.models import Depot, Evse
+from depots import round_trips
+from depots.models import Evse
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class _LockSet:
         return self.evse_ids >= other.evse_ids and self.depot >= other.depot
 
 
-def lock_depot(depot_id: int) -> Depot:
-    return Depot.objects.select_for_update(no_key=True).get(pk=depot_id)
+def lock_depot(depot_id: int) -> None:
+    _lock("depots_depot", [depot_id])
 
 
 def lock_evses(evse_ids: Collection[int]) -> dict[int, Evse]:
@@ -68,13 +69,22 @@ def lock_booking(
 
 def lock_ids(evse_ids: Collection[int]) -> None:
     """The EVSEs locked in key order, for callers that read what they need of them afterwards."""
-    rows = Evse.objects.filter(pk__in=set(evse_ids)).order_by("pk").select_for_update(no_key=True)
-    list(rows.values_list("pk", flat=True))
+    if evse_ids:
+        _lock("depots_evse", sorted(set(evse_ids)))
 
 
 def lock_bookings(booking_ids: Collection[int]) -> list[Booking]:
     """Several bookings in key order, whose EVSEs the caller has locked."""
     return list(_rows().filter(pk__in=booking_ids).order_by("pk"))
+
+
+def _lock(table: str, keys: Sequence[int]) -> None:
+    """Travels with what is read next: that begins once the locks are held, and nobody reads what the rows hold."""
+    listed = ", ".join(["%s"] * len(keys))
+    round_trips.send(
+        f'SELECT FROM "{table}" WHERE "{table}"."id" IN ({listed}) ORDER BY "{table}"."id" FOR NO KEY UPDATE',
+        keys,
+    )
 
 
 def _lock_set(

@@ -8,13 +8,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
-from django.db import connection
-
 from bookings.models import Booking, BookingToken, Claim, Closure, Occupancy
 from bookings.rules.terms import Terms
+from depots import round_trips
 from depots.cards import card_number
 from depots.models import Evse
 from depots.periods import Period, gaps
+
+# The inner query is sorted before the outer locks.
+_QUEUE = """
+SELECT pg_advisory_xact_lock(key)
+FROM (SELECT DISTINCT hashtextextended(name, 0) AS key FROM unnest(%s::text[]) AS name ORDER BY key) AS ordered
+"""
 
 
 def span_for(evse: Evse, period: Period, terms: Terms, *, now: datetime, holder: int | None = None) -> Period:
@@ -241,13 +246,8 @@ def _claim_names(
 def _queue(names: list[str]) -> None:
     """Wait for whoever claims the same names, in the order of their keys, until this transaction ends.
 
-    Partners' tokens have no row to lock; the name itself is the lock. The inner query is sorted before the outer locks.
+    Partners' tokens have no row to lock; the name itself is the lock.
     """
     if not names:
         return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_advisory_xact_lock(key) FROM (SELECT DISTINCT hashtextextended(name, 0) AS key"
-            " FROM unnest(%s::text[]) AS name ORDER BY key) AS ordered",
-            [names],
-        )
+    round_trips.send(_QUEUE, [names])

@@ -103,7 +103,8 @@ def disarm_later(booking: Booking, *, now: datetime) -> None:
     behind = Booking.objects.filter(armed_evse=booking.evse_id, starts_at__gt=booking.starts_at).exclude(
         pk=booking.pk
     )
-    for later in lock_bookings(list(behind.values_list("pk", flat=True))):
+    found = list(behind.values_list("pk", flat=True))
+    for later in lock_bookings(found) if found else []:
         disarm(later, now=now)
         if later.status == BookingStatus.CONFIRMED:
             set_state(later, Enforcement.NOT_DUE, now=now)

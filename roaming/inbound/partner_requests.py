@@ -17,6 +17,7 @@ from bookings.operations.request_log import ReceivedMessage
 from bookings.rules.entitlement import TokenName
 from bookings.rules.fit import Needs
 from bookings.rules.periods import LATE_TOLERANCE
+from depots import round_trips
 from depots.models import Evse, Organisation
 from depots.periods import Period
 from roaming import access
@@ -100,7 +101,7 @@ def receive_request(
 
     A refusal by a rule of ours is a DECLINED ask in the booking. Raises PartnerRequestError, with nothing changed.
     """
-    with transaction.atomic():
+    with transaction.atomic(), round_trips.joined():
         _queue(partner, request)
         known = _known(partner, request)
         if known is None:
@@ -142,8 +143,7 @@ def _check_room(booking: Booking, request: PartnerRequest) -> None:
 def _queue(partner: Partner, request: PartnerRequest) -> None:
     """Messages of one request id go one after the other; the id has no row to lock before the first is through."""
     key = "*".join([str(partner.pk), *request.party, request.request_id]).upper()
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))", [key])
+    round_trips.send("SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))", [key])
 
 
 def _book(partner: Partner, request: PartnerRequest, operator: Organisation | None, now: datetime) -> Booking:

@@ -159,9 +159,9 @@ def test_a_place_kept_for_a_change_is_locked_with_its_booking(monkeypatch, guard
     )
     change_slot(booking_id=booking.pk, evse=kept, actor=DISPATCHER, now=NOW)
     if not guarded:
-        reach = locking._reach
+        reach = locking._lock_set
         monkeypatch.setattr(
-            locking, "_reach", lambda b, *_: replace(reach(b, (), False), evse_ids=frozenset([b.evse_id]))
+            locking, "_lock_set", lambda b, *_: replace(reach(b, (), False), evse_ids=frozenset([b.evse_id]))
         )
         _meet_after_filling(monkeypatch, kept.pk)
 

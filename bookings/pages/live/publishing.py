@@ -3,8 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from django.db import connection
-
+from depots import round_trips
 from depots.notices import TELL, tell
 
 CHANNEL = "berth_live"
@@ -37,8 +36,7 @@ def publish_all(changes: Iterable[tuple[str, int, Iterable[str]]]) -> None:
 
 def publish_taken(evse_ids: Iterable[int]) -> None:
     """`publish` what is taken of EVSEs to those who may book at their depots, which the database looks up."""
-    with connection.cursor() as cursor:
-        cursor.execute(_TAKEN, [CHANNEL, list(evse_ids)])
+    round_trips.send(_TAKEN, [CHANNEL, list(evse_ids)])
 
 
 def publish_access(user_id: int | None = None) -> None:

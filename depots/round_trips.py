@@ -1,0 +1,114 @@
+"""Statements whose answer nobody reads travel together with the next one whose answer is read.
+
+A round trip to PostgreSQL costs this process and the server more than most statements do, and a booking has many that only
+lock, or leave a row for somebody else. Within `joined()` those are held until a statement comes that is waited for, or the
+end, and all go as one message. They stay in their order, and each has a snapshot of its own, as if they had been sent one by
+one (PostgreSQL, "Multiple Statements in a Simple Query"): what is read behind a lock is read once the lock is held.
+
+An error of one that was held, a deadlock say, is raised by the statement it travels with, and none behind it is executed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from itertools import chain
+from typing import Any
+
+import psycopg
+from django.db import connection
+from psycopg.adapt import Transformer
+
+# Django's own, when `atomic` blocks are nested. Going back to a savepoint is sent at once, behind what is held.
+_SAVEPOINTS = ("SAVEPOINT ", "RELEASE SAVEPOINT ")
+_PLACEHOLDER = re.compile(r"%(?:\((\w+)\))?s")
+
+
+def send(statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> None:
+    """Execute a statement whose answer nobody reads: within `joined()` with the next one that is waited for, else at once."""
+    joining = _under_way()
+    if joining is not None:
+        joining.hold(statement, parameters)
+    else:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+
+
+@contextmanager
+def joined() -> Iterator[None]:
+    """Statements of this block share round trips; stands inside of the transaction, which ends with all of them sent."""
+    if _under_way() is not None:
+        yield
+        return
+    joining = _Joining()
+    with connection.execute_wrapper(joining):
+        yield
+        joining.send_held()
+
+
+def _under_way() -> _Joining | None:
+    return next((one for one in connection.execute_wrappers if isinstance(one, _Joining)), None)
+
+
+class _Joining:
+    """A Django execute wrapper that puts what is held before the next statement."""
+
+    def __init__(self) -> None:
+        self._held: list[str] = []
+
+    def hold(self, statement: str, parameters: Sequence[Any] | Mapping[str, Any] | None) -> None:
+        self._held.append(_composed(statement, parameters))
+
+    def __call__(
+        self,
+        execute: Callable[..., Any],
+        statement: str,
+        parameters: Any,
+        many: bool,
+        context: dict[str, Any],
+    ) -> Any:
+        if (
+            statement.startswith(_SAVEPOINTS) and not connection.queries_logged
+        ):  # a log of queries is to show them
+            self.hold(statement, parameters)
+            return None
+        if not self._held:
+            return execute(statement, parameters, many, context)
+        cursor = context["cursor"]
+        if many or isinstance(cursor.cursor, psycopg.ServerCursor):
+            self.send_held()
+            return execute(statement, parameters, many, context)
+        held, self._held = self._held, []
+        answer = execute(";\n".join([*held, _composed(statement, parameters)]), None, False, context)
+        for _ in held:
+            cursor.nextset()
+        return answer
+
+    def send_held(self) -> None:
+        """What is held of a transaction that is going to be rolled back is not needed any more."""
+        held, self._held = self._held, []
+        if held and not connection.needs_rollback:
+            with connection.cursor() as cursor:
+                cursor.execute(";\n".join(held))
+
+
+def _composed(statement: str, parameters: Sequence[Any] | Mapping[str, Any] | None) -> str:
+    """The statement with its values in it, as psycopg's client-side cursors write them."""
+    if parameters is None:
+        return statement
+    connection.ensure_connection()
+    literal = Transformer(connection.connection).as_literal
+    texts, names = _split(statement)
+    values = [parameters[name] for name in names] if isinstance(parameters, Mapping) else parameters
+    written = [literal(value).decode() for value in values]
+    return "".join(chain.from_iterable(zip(texts, [*written, ""], strict=True)))
+
+
+@lru_cache(maxsize=512)
+def _split(statement: str) -> tuple[list[str], list[str]]:
+    """The texts around the values, and the name of each value if they have names. psycopg's own keeps no statement as long as
+    the one that writes a booking."""
+    texts = [text.replace("%%", "%") for text in _PLACEHOLDER.split(statement)[::2]]
+    return texts, [match[1] for match in _PLACEHOLDER.finditer(statement)]

@@ -1,0 +1,115 @@
+"""Statements whose answer nobody reads share round trips, and are executed all the same: in order, each once."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+from depots import round_trips
+from depots.models import Notice
+
+pytestmark = pytest.mark.django_db
+
+TELL = "INSERT INTO depots_notice (channel, payload) VALUES (%s, %s)"
+
+
+@pytest.fixture
+def messages(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What psycopg sends, a text a message."""
+    sent: list[str] = []
+    execute = psycopg.Cursor.execute
+
+    def noted(cursor: psycopg.Cursor, query: str, *rest: object, **more: object) -> object:
+        sent.append(query)
+        return execute(cursor, query, *rest, **more)
+
+    monkeypatch.setattr(psycopg.Cursor, "execute", noted)
+    return sent
+
+
+def told() -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT payload FROM depots_notice ORDER BY id")
+        return [payload for (payload,) in cursor.fetchall()]
+
+
+def test_what_is_held_travels_with_the_next_statement_that_is_read(messages):
+    with transaction.atomic(), round_trips.joined():
+        del messages[:]
+        round_trips.send(TELL, ["a", "1"])
+        round_trips.send(TELL, ["a", "2"])
+
+        assert messages == []
+        assert told() == ["1", "2"]
+        assert len(messages) == 1
+
+
+def test_savepoints_travel_too(messages):
+    with transaction.atomic(), round_trips.joined():
+        del messages[:]
+        with transaction.atomic():
+            round_trips.send(TELL, ["a", "1"])
+
+        assert told() == ["1"]
+        assert len(messages) == 1
+
+
+def test_what_is_held_at_the_end_is_sent():
+    with transaction.atomic(), round_trips.joined():
+        round_trips.send(TELL, ["a", "1"])
+
+    assert told() == ["1"]
+
+
+def test_outside_of_a_joined_block_a_statement_is_sent_at_once(messages):
+    round_trips.send(TELL, ["a", "1"])
+
+    assert len(messages) == 1
+
+
+def test_a_savepoint_that_is_rolled_back_takes_what_was_held_under_it():
+    with transaction.atomic(), round_trips.joined():
+        round_trips.send(TELL, ["a", "kept"])
+        with pytest.raises(ZeroDivisionError):
+            _tell_and_fail()
+
+    assert told() == ["kept"]
+
+
+def test_an_error_of_what_was_held_is_raised_and_stops_what_is_behind_it():
+    with pytest.raises(DatabaseError, match="division by zero"):
+        _divide_and_tell()
+
+    assert told() == []
+
+
+def test_values_are_written_as_values():
+    payload = "%s; DROP TABLE depots_notice; -- 'ü' \\ %(channel)s"
+    with transaction.atomic(), round_trips.joined():
+        round_trips.send(
+            "INSERT INTO depots_notice (channel, payload) SELECT %(channel)s, %(payload)s WHERE 5 %% 2 = 1",
+            {"payload": payload, "channel": "a"},
+        )
+        round_trips.send(TELL, ["a", payload])
+
+    assert told() == [payload, payload]
+
+
+def test_rows_read_in_chunks_come_after_what_is_held():
+    with transaction.atomic(), round_trips.joined():
+        round_trips.send(TELL, ["a", "1"])
+
+        assert [notice.payload for notice in Notice.objects.iterator()] == ["1"]
+
+
+@transaction.atomic
+def _tell_and_fail() -> None:
+    round_trips.send(TELL, ["a", "lost"])
+    raise ZeroDivisionError
+
+
+def _divide_and_tell() -> None:
+    with transaction.atomic(), round_trips.joined():
+        round_trips.send("SELECT 1 / %s", [0])
+        Notice.objects.create(channel="a", payload="1")
