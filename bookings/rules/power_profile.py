@@ -107,15 +107,23 @@ class LimitProfile:
 
     def __init__(self, limit: Limit, least: Mapping[int, int], floors: Iterable[Floor]) -> None:
         self.limit, self._least = limit, least
-        here = [floor for floor in floors if floor.evse_id in limit.feeds]
-        self.levels = list(_levels(limit, least, here))
-        self._starts = [level.starts_at for level in self.levels if level.starts_at is not None]
+        self._floors = [floor for floor in floors if floor.evse_id in limit.feeds]
+        self._within: dict[Period, Sequence[Level]] = {}
+
+    @cached_property
+    def levels(self) -> list[Level]:
+        return list(_levels(self.limit, self._least, self._floors))
 
     def within(self, span: Period) -> Sequence[Level]:
-        """The levels that hold somewhere in the span, in order; the first and last reach beyond it."""
-        first = bisect_right(self._starts, span.starts_at)
-        last = bisect_left(self._starts, span.ends_at)
-        return self.levels[first : last + 1]
+        """The levels that hold somewhere in the span, in order; the first and last reach beyond it. Many are asked about the
+        same short span, so that it costs less than all levels."""
+        if span not in self._within:
+            here = [floor for floor in self._floors if floor.span.overlaps(span)]
+            levels = list(_levels(self.limit, self._least, here))
+            starts = [level.starts_at for level in levels if level.starts_at is not None]
+            first, last = bisect_right(starts, span.starts_at), bisect_left(starts, span.ends_at)
+            self._within[span] = levels[first : last + 1]
+        return self._within[span]
 
     def power(self, evse_id: int, level: Level) -> Power:
         if evse_id in level.closed:
@@ -144,25 +152,29 @@ class _State:
     def __init__(self, limit: Limit, least: Mapping[int, int]) -> None:
         self._limit, self._least = limit, least
         self._floors: dict[int, dict[int, int]] = {}
+        # What the holder at an EVSE keeps from the others, by EVSE id.
+        self._taken: dict[int, int] = {}
         self._left = limit.watts
         self._needed = sum(least[evse_id] for evse_id in limit.feeds)
         self._rooms = Counter(most - least[evse_id] for evse_id, most in limit.feeds.items())
 
     def change(self, number: int, floor: Floor, *, begins: bool) -> None:
-        """A floor begins or ends. Of a booking and its pending change at one EVSE the larger counts, once."""
+        """A floor begins or ends. Of a booking and its pending change at one EVSE the larger counts, once; and never less than
+        the least of the EVSE, which is needed again when it goes."""
         evse_id = floor.evse_id
-        before = self._taken(evse_id)
-        floors = self._floors.setdefault(evse_id, {})
+        least, floors = self._least[evse_id], self._floors.setdefault(evse_id, {})
         if begins:
             floors[number] = floor.watts
         else:
             del floors[number]
-        after = self._taken(evse_id)
+        before, after = self._taken.pop(evse_id, None), max(floors.values(), default=None)
+        if after is not None:
+            after = self._taken[evse_id] = max(after, least)
         self._left += (before or 0) - (after or 0)
         if (before is None) != (after is None):
             sign = 1 if after is None else -1
-            self._needed += sign * self._least[evse_id]
-            self._rooms[self._limit.feeds[evse_id] - self._least[evse_id]] += sign
+            self._needed += sign * least
+            self._rooms[self._limit.feeds[evse_id] - least] += sign
 
     def level(self, starts_at: datetime | None) -> Level:
         if self._needed <= self._left:
@@ -177,7 +189,7 @@ class _State:
         closed: list[int] = []
         left = self._left
         for evse_id in sorted(self._limit.feeds):
-            if self._taken(evse_id) is not None:
+            if evse_id in self._taken:
                 continue
             if closed or self._least[evse_id] > left:
                 closed.append(evse_id)
@@ -186,11 +198,6 @@ class _State:
             rooms[self._limit.feeds[evse_id] - self._least[evse_id]] += 1
         spare = max(left, 0)
         return Level(starts_at, _level(spare, rooms), spare, frozenset(closed))
-
-    def _taken(self, evse_id: int) -> int | None:
-        """What its holder keeps from the others: never less than its least, which is needed again when it goes."""
-        floors = self._floors.get(evse_id)
-        return max(self._least[evse_id], *floors.values()) if floors else None
 
 
 def _level(watts: int, rooms: Counter[int]) -> int:

@@ -12,7 +12,7 @@ from bookings.models import Booking, BookingOption, Occupancy
 from bookings.rules import periods, power
 from bookings.rules.configuration import Bay
 from bookings.rules.power import Supply
-from bookings.rules.power_profile import Limit
+from bookings.rules.power_profile import Limit, Power
 from bookings.rules.terms import LONGEST_EARLY_START, LONGEST_TAIL, Terms
 from bookings.search import timeslots
 from bookings.search.timeslots import Timeslot
@@ -212,10 +212,18 @@ def _promising(
         if wish_w is None or wish_w <= min(evse.max_power_w, terms.max_promise_w or evse.max_power_w):
             yield from (span for _, span in _bookable(terms, evse, free, now=now))
         return
-    pieces = supply.pieces(evse)
     for gap, span in _bookable(terms, evse, free, now=now):
-        for run in timeslots.with_power(span, gap, pieces, terms, evse.depot):
+        if _suffices(supply.lowest(evse, gap), terms, wish_w):
+            yield span
+            continue
+        for run in timeslots.with_power(span, gap, supply.pieces(evse), terms, evse.depot):
             yield from united([slot.period for slot in run if slot.max_power_w >= (wish_w or 1)])
+
+
+def _suffices(power: Power, terms: Terms, wish_w: int | None) -> bool:
+    """Whether a wish, or at least something, can be promised where no less than this power is left."""
+    most_w = min(power.most_w, terms.max_promise_w or power.most_w)
+    return power.default_w > 0 and most_w >= (wish_w or 1)
 
 
 def _bookable(
