@@ -111,6 +111,15 @@ class Configuration:
             return False
         return fleet_id == self.site.operator_id or bool(self._agreed(fleet_id, now))
 
+    @cached_property
+    def narrowest(self) -> tuple[tuple[int, Bay], ...]:
+        """Every EVSE that is offered, each once, with the id of the option of fewest EVSEs that names it."""
+        found: dict[int, tuple[int, Bay]] = {}
+        for option_id, evses in sorted(self.offers.items(), key=lambda offer: len(offer[1])):
+            for evse in evses:
+                found.setdefault(evse.pk, (option_id, evse))
+        return tuple(found.values())
+
     def terms(self, option_id: int, fleet_id: int, *, now: datetime) -> Terms:
         """The terms a booking made now would be made under."""
         agreed = self._agreed(fleet_id, now)

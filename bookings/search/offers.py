@@ -121,6 +121,9 @@ def _depots(search: SlotSearch) -> list[Depot]:
     ]
 
 
+_OF_OPTION = ["id", "depot_id", "is_mirror", "code", "name"]
+
+
 class _Candidate(NamedTuple):
     """An EVSE under the option it is offered by, and the period looked for there."""
 
@@ -174,9 +177,9 @@ class _OwnOffers:
 
     def _option(self, one: _Candidate) -> BookingOption:
         """The row as far as it is configured; what else it has is read where somebody asks for it."""
-        named = {"id": one.option_id, "depot_id": one.evse.depot.pk, "is_mirror": False}
-        named |= one.known.names[one.option_id]._asdict()
-        option = BookingOption.from_db(DEFAULT_DB_ALIAS, [*named], [*named.values()])
+        named = one.known.names[one.option_id]
+        values = [one.option_id, one.evse.depot.pk, False, named.code, named.name]
+        option = BookingOption.from_db(DEFAULT_DB_ALIAS, _OF_OPTION, values)
         option.depot = self._depots[one.evse.depot.pk]
         return option
 
@@ -184,7 +187,7 @@ class _OwnOffers:
         return one.known.terms(one.option_id, self._search.fleet.pk, now=self._search.now)
 
     def _refusal(self, one: _Candidate, terms: Terms) -> BookingError | None:
-        if misfits := fit.misfits(self._search.wanted, one.evse):
+        if not self._search.fitting_only and (misfits := fit.misfits(self._search.wanted, one.evse)):
             return DoesNotFit(fit.sentence(misfits))
         if refusal := self._against_terms(one, terms):
             return refusal
@@ -238,11 +241,7 @@ def _candidates(search: SlotSearch, depots: Sequence[Depot]) -> Iterator[_Candid
         period = search.period_at(depot)
         if depot.pk not in known or period is None:
             continue
-        narrowest: dict[Bay, int] = {}
-        for option_id, evses in sorted(known[depot.pk].offers.items(), key=lambda offer: len(offer[1])):
-            for evse in evses:
-                narrowest.setdefault(evse, option_id)
-        for evse, option_id in narrowest.items():
+        for option_id, evse in known[depot.pk].narrowest:
             if not search.fitting_only or _will_do(search, evse):
                 yield _Candidate(known[depot.pk], option_id, evse, period)
 
