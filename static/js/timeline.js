@@ -40,6 +40,9 @@
       sheet.append(head, ground)
       lanes.clear()
       for (const { uid, items } of rows) sheet.append(rowOf(uid, items))
+      const rest = element('div', 'tl-rest') // below the last row, so that the column of heads reaches the bottom
+      rest.append(element('div', 'tl-corner'))
+      sheet.append(rest)
       box.replaceChildren(sheet)
       width = axis.clientWidth // asked once: after every row it would have all of them laid out anew
       for (const [uid, lane] of lanes) fill(uid, lane.items)

@@ -96,6 +96,22 @@ def test_several_days_fit_a_desk_and_use_a_wide_screen(yard: Yard, sitting: Call
     assert box["x"] + box["width"] >= 2400 - 32
 
 
+def test_the_column_of_labels_covers_what_scrolls_under_it_below_the_last_row_too(
+    yard: Yard, sitting: Callable[..., Page]
+) -> None:
+    page = sitting(yard.manager, width=1440)
+    page.goto(yard.board)
+    expect(page.locator("#timeline [data-booking]")).to_have_count(4)
+    page.evaluate("document.getElementById('timeline').scrollLeft = 400")
+
+    box = page.locator("#timeline").bounding_box()
+
+    assert box is not None
+    inside = {"x": box["x"] + 20, "y": box["y"] + box["height"] - 20}
+    there = page.evaluate("({x, y}) => document.elementFromPoint(x, y).className", inside)
+    assert there == "tl-corner"
+
+
 @pytest.mark.parametrize("width", [390, 1440])
 def test_no_page_jumps_while_its_scripts_and_fonts_arrive(
     yard: Yard, sitting: Callable[..., Page], width: int
