@@ -20,11 +20,7 @@ def confirm_hold(*, booking_id: int, seen_version: int | None = None, actor: Act
     """
     with calendars.one_operation():
         booking = lock_booking(booking_id)
-        if booking.status != BookingStatus.HELD or booking.held_until is None:
-            raise WrongStatus(booking.status, BookingStatus.CONFIRMED)
-        if min(booking.held_until, booking.no_show_at()) <= now:
-            gone = "The hold has run out; the slot has to be found anew."
-            raise WrongStatus(booking.status, BookingStatus.CONFIRMED, gone)
+        _check_held(booking, now)
         check_version(booking, seen_version, SEEN_WHOLE)
         approval = booking.terms.approval
         asked = request_log.Asked(
@@ -44,3 +40,12 @@ def confirm_hold(*, booking_id: int, seen_version: int | None = None, actor: Act
             fields=["held_until", "decide_until"],
         )
     return booking
+
+
+def _check_held(booking: Booking, now: datetime) -> None:
+    """Raises WrongStatus."""
+    if booking.status != BookingStatus.HELD or booking.held_until is None:
+        raise WrongStatus(booking.status, BookingStatus.CONFIRMED)
+    if min(booking.held_until, booking.no_show_at()) <= now:
+        gone = "The hold has run out; the slot has to be found anew."
+        raise WrongStatus(booking.status, BookingStatus.CONFIRMED, gone)

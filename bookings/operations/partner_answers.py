@@ -58,11 +58,7 @@ def adopt_remote(*, booking_id: int, state: RemoteState | Reading, actor: Actor,
         if state.ask_id is not None and (ask is None or ask.pk != state.ask_id):
             return booking
         cancel_asked = ask is not None and ask.kind == BookingRequest.Kind.CANCEL
-        if (
-            ask is not None
-            and state.decision is not None
-            and state.decision != BookingRequest.Decision.PENDING
-        ):
+        if ask is not None and state.decision not in {None, BookingRequest.Decision.PENDING}:
             request_log.settle(ask, state.decision, reason=state.reason, actor=actor, now=now)
         fields, changed = _take_facts(booking, state)
         if state.status is not None and state.status != booking.status and _moves_on(booking, state.status):

@@ -51,7 +51,11 @@ def ask_to_book(request: SlotRequest, *, actor: Actor, now: datetime) -> Booking
             return known
         raise
     except BookingError as refusal:
-        reason = str(refusal)
+        return _keep_refused(request, str(refusal), actor, now)
+
+
+def _keep_refused(request: SlotRequest, reason: str, actor: Actor, now: datetime) -> Booking:
+    """The DECLINED booking, or the one that another copy of the ask has made meanwhile."""
     booking = _refused(request, reason, now)
     named = entitled(request.tokens, None, request.fleet, request.party)
     asked = Asked(period=request.period, option=request.option, evse=request.evse, power_w=request.power_w)

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from django.db.models import Q, QuerySet
 
 from bookings.models import Booking, BookingRequest, Occupancy
+from bookings.operations.change_request import read_period
 from depots.models import Depot, Evse, User
-from depots.periods import Period
 
 # How far around a slot its neighbours are told.
 AROUND = timedelta(hours=6)
@@ -120,20 +120,15 @@ def _waiting(
 ) -> WaitingAsk:
     booking = request.booking
     zone = booking.depot.zone
-    asked = request.asked.get("period") if request.kind == BookingRequest.Kind.CHANGE else None
-    wanted = (
-        Period(datetime.fromisoformat(asked["start"]), datetime.fromisoformat(asked["end"]))
-        if asked
-        else booking.period
-    )
+    is_change = request.kind == BookingRequest.Kind.CHANGE
+    asked = request.asked.get("period") if is_change else None
+    wanted = read_period(asked) if asked else booking.period
     before, after = _neighbours(booking, place, around.get(place.evse_id, []) if place else [])
     return WaitingAsk(
         request,
         _uid(place.evse if place else booking.evse),
         (wanted.starts_at.astimezone(zone), wanted.ends_at.astimezone(zone)),
-        (booking.starts_at.astimezone(zone), booking.ends_at.astimezone(zone))
-        if request.kind == BookingRequest.Kind.CHANGE
-        else None,
+        (booking.starts_at.astimezone(zone), booking.ends_at.astimezone(zone)) if is_change else None,
         before,
         after,
         is_over=wanted.ends_at <= now,

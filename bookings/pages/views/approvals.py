@@ -40,11 +40,15 @@ def requests(request: HttpRequest) -> HttpResponse:
 def decision(request: HttpRequest, booking_id: int) -> HttpResponse:
     """The answer to an ask; a GET shows the form that wants a reason for a refusal."""
     found = access.depot_booking(request.user, booking_id)
-    if request.method != "POST":
-        if found.pending_request is None:
-            messages.warning(request, approvals.decided_by_another(found))
-            return redirect("bookings:requests")
-        return _form(request, found, DecisionForm(initial={"decision": "decline"}), 200)
+    if request.method == "POST":
+        return _decide(request, found)
+    if found.pending_request is None:
+        messages.warning(request, approvals.decided_by_another(found))
+        return redirect("bookings:requests")
+    return _form(request, found, DecisionForm(initial={"decision": "decline"}), 200)
+
+
+def _decide(request: HttpRequest, found: Booking) -> HttpResponse:
     form = DecisionForm(request.POST)
     if not form.is_valid():
         return _form(request, found, form, 422)
@@ -62,7 +66,7 @@ def decision(request: HttpRequest, booking_id: int) -> HttpResponse:
         return _too_late(request, found)
     except BookingError as refusal:
         add_refusal(form, refusal, found.depot)
-        found = access.depot_booking(request.user, booking_id)  # as it is now, to be answered anew
+        found = access.depot_booking(request.user, found.pk)  # as it is now, to be answered anew
         return _form(request, found, form, status_of(refusal))
     return done(
         request,

@@ -84,18 +84,7 @@ def move(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
             return JsonResponse(invalid, status=422)
         return panel(request, found, move_form=form, status=422)
     try:
-        moved = operations.change_booking(
-            found.pk,
-            operations.ChangeRequest(
-                period=form.period,
-                evse=form.cleaned_data["evse"],
-                accepts_lower_power="accept_lower_power" in request.POST,
-            ),
-            by=Booking.Side.DEPOT,
-            seen_version=seen_version(request.POST),
-            actor=access.as_manager(request.user),
-            now=timezone.now(),
-        )
+        moved = _changed(request, found, period=form.period, evse=form.cleaned_data["evse"])
     except BookingError as refusal:
         if board_answers.wants_json(request):
             return board_answers.refused(refusal, found.depot)
@@ -114,17 +103,7 @@ def end(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
     if not form.is_valid():
         return panel(request, found, end_form=form, status=422)
     try:
-        changed = operations.change_booking(
-            found.pk,
-            operations.ChangeRequest(
-                ends_at=form.cleaned_data["ends_at"],
-                accepts_lower_power="accept_lower_power" in request.POST,
-            ),
-            by=Booking.Side.DEPOT,
-            seen_version=seen_version(request.POST),
-            actor=access.as_manager(request.user),
-            now=timezone.now(),
-        )
+        changed = _changed(request, found, ends_at=form.cleaned_data["ends_at"])
     except BookingError as refusal:
         asks_power = _asks_power(form, refusal)
         add_refusal(form, refusal, found.depot)
@@ -161,6 +140,18 @@ def cancel(request: HttpRequest, code: str, booking_id: int) -> HttpResponse:
         request,
         board_answers.board_url(found),
         f"{board_answers.name(found)} cancelled. {found.fleet} is told.",
+    )
+
+
+def _changed(request: HttpRequest, found: Booking, **wishes: Any) -> Booking:
+    """Carry out the depot's change; `wishes` as of ChangeRequest. Raises a BookingError."""
+    return operations.change_booking(
+        found.pk,
+        operations.ChangeRequest(accepts_lower_power="accept_lower_power" in request.POST, **wishes),
+        by=Booking.Side.DEPOT,
+        seen_version=seen_version(request.POST),
+        actor=access.as_manager(request.user),
+        now=timezone.now(),
     )
 
 

@@ -31,6 +31,7 @@ from bookings.rules.terms import LONGEST_BOOKING
 from bookings.templatetags.board import charged
 from depots import pages
 from depots.models import Depot
+from depots.periods import Period
 from depots.wall_clock import local_text
 
 A_PAGE = 100
@@ -129,35 +130,29 @@ def change(request: HttpRequest, booking_id: int) -> HttpResponse:
     found = access.fleet_booking(request.user, booking_id)
     now = timezone.now()
     form = ChangeForm(found, request.POST if request.method == "POST" else None, now=now)
-    nearest, status = None, 422 if form.is_bound else 200
-    if form.is_valid() and (elsewhere := form.elsewhere()):
+    if not form.is_valid():
+        return _change_page(request, found, form, 422 if form.is_bound else 200, now=now)
+    if elsewhere := form.elsewhere():
         form.warn(elsewhere)
-        status = 409
-    elif form.is_valid():
-        try:
-            changed = operations.change_booking(
-                found.pk, operations.ChangeRequest(**form.wishes()), seen_version=seen_version(request.POST),
-                actor=access.as_dispatcher(request.user), now=now,
-            )  # fmt: skip
-        except BookingError as refusal:
-            status, nearest = status_of(refusal), refusal.nearest
-            if isinstance(refusal, ChangedMeanwhile):
-                found = access.fleet_booking(request.user, booking_id)
-                form = ChangeForm(found, form.carried_over(ChangeForm(found, None, now=now)), now=now)
-                # Sent twice, and the first was quicker; a form without version says nothing of what it showed.
-                if refusal.changes and form.is_valid() and not form.wishes():
-                    return pages.done(request, found.get_absolute_url(), "Changed.")
-            form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
-        else:
-            waits = Booking.objects.get(pk=changed.pk).pending_request is not None
-            undo = "" if waits else _undo_of_change(found, changed, form.wishes(), now)
-            words = "Asked for." if waits else f"Changed. {wording.price_change(found, changed)}".strip()
-            return pages.done(request, found.get_absolute_url(), words, undo=undo)
-    context = {
-        "booking": found, "form": form, "nearest": nearest and _offer(found, nearest),
-        "refusal": _why_not(found, "change", now), "entry": day.entry(found, now),
-    }  # fmt: skip
-    return pages.respond(request, "bookings/change", context, status)
+        return _change_page(request, found, form, 409, now=now)
+    try:
+        changed = operations.change_booking(
+            found.pk, operations.ChangeRequest(**form.wishes()), seen_version=seen_version(request.POST),
+            actor=access.as_dispatcher(request.user), now=now,
+        )  # fmt: skip
+    except ChangedMeanwhile as refusal:
+        found = access.fleet_booking(request.user, booking_id)
+        form = ChangeForm(found, form.carried_over(ChangeForm(found, None, now=now)), now=now)
+        # Sent twice, and the first was quicker; a form without version says nothing of what it showed.
+        if refusal.changes and form.is_valid() and not form.wishes():
+            return pages.done(request, found.get_absolute_url(), "Changed.")
+        return _not_changed(request, found, form, refusal, now=now)
+    except BookingError as refusal:
+        return _not_changed(request, found, form, refusal, now=now)
+    waits = Booking.objects.get(pk=changed.pk).pending_request is not None
+    undo = "" if waits else _undo_of_change(found, changed, form.wishes(), now)
+    words = "Asked for." if waits else f"Changed. {wording.price_change(found, changed)}".strip()
+    return pages.done(request, found.get_absolute_url(), words, undo=undo)
 
 
 @never_cache
@@ -168,28 +163,24 @@ def cancel(request: HttpRequest, booking_id: int) -> HttpResponse:
     found = access.fleet_booking(request.user, booking_id)
     now = timezone.now()
     form = CancelForm(request.POST if request.method == "POST" else None, initial={"reason": "NO_CANCELED"})
-    status = 422 if form.is_bound else 200
-    if form.is_valid():
-        try:
-            cancelled = operations.cancel_booking(
-                booking_id=found.pk, reason=form.cleaned_data["reason"], note=form.cleaned_data["note"],
-                by=Booking.Side.FLEET, seen_version=seen_version(request.POST),
-                actor=access.as_dispatcher(request.user), now=now,
-            )  # fmt: skip
-        except BookingError as refusal:
-            found = cancelled = access.booking(request.user, found.pk)
-            if not (isinstance(refusal, WrongStatus) and cancelled.cancelled_by == Booking.Side.FLEET):
-                form.add_error(None, str(refusal))
-                status = status_of(refusal)
-        if not form.errors:
-            over = cancelled.status == BookingStatus.CANCELLED
-            words = "Cancelled." if over else f"{found.depot.operator} has been asked to cancel it."
-            undo = undo_button.button_of(Act.CANCELLED, cancelled, now=now) if over else ""
-            return pages.done(request, found.get_absolute_url(), words, undo=undo)
-    context = {
-        "booking": found, "form": form, "refusal": _why_not(found, "cancellation", now), "entry": day.entry(found, now),
-    }  # fmt: skip
-    return pages.respond(request, "bookings/cancel", context, status)
+    if not form.is_valid():
+        return _cancel_page(request, found, form, 422 if form.is_bound else 200, now=now)
+    try:
+        cancelled = operations.cancel_booking(
+            booking_id=found.pk, reason=form.cleaned_data["reason"], note=form.cleaned_data["note"],
+            by=Booking.Side.FLEET, seen_version=seen_version(request.POST),
+            actor=access.as_dispatcher(request.user), now=now,
+        )  # fmt: skip
+    except BookingError as refusal:
+        cancelled = access.booking(request.user, found.pk)
+        # Sent twice, and the first was quicker: what was asked for is done.
+        if not (isinstance(refusal, WrongStatus) and cancelled.cancelled_by == Booking.Side.FLEET):
+            form.add_error(None, str(refusal))
+            return _cancel_page(request, cancelled, form, status_of(refusal), now=now)
+    over = cancelled.status == BookingStatus.CANCELLED
+    words = "Cancelled." if over else f"{found.depot.operator} has been asked to cancel it."
+    undo = undo_button.button_of(Act.CANCELLED, cancelled, now=now) if over else ""
+    return pages.done(request, found.get_absolute_url(), words, undo=undo)
 
 
 def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusal: str = "") -> HttpResponse:
@@ -248,6 +239,38 @@ def _act(
     return redirect(to or found)
 
 
+def _not_changed(
+    request: HttpRequest, found: Booking, form: ChangeForm, refusal: BookingError, *, now: datetime
+) -> HttpResponse:
+    form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
+    return _change_page(request, found, form, status_of(refusal), nearest=refusal.nearest, now=now)
+
+
+def _change_page(
+    request: HttpRequest,
+    found: Booking,
+    form: ChangeForm,
+    status: int,
+    *,
+    nearest: Period | None = None,
+    now: datetime,
+) -> HttpResponse:
+    context = {
+        "booking": found, "form": form, "nearest": nearest and _offer(found, nearest),
+        "refusal": _why_not(found, "change", now), "entry": day.entry(found, now),
+    }  # fmt: skip
+    return pages.respond(request, "bookings/change", context, status)
+
+
+def _cancel_page(
+    request: HttpRequest, found: Booking, form: CancelForm, status: int, *, now: datetime
+) -> HttpResponse:
+    context = {
+        "booking": found, "form": form, "refusal": _why_not(found, "cancellation", now), "entry": day.entry(found, now),
+    }  # fmt: skip
+    return pages.respond(request, "bookings/cancel", context, status)
+
+
 def _elsewhere(held: Booking) -> str:
     """Where the truck or its cards are booked as well, before the hold is confirmed."""
     uids = [token.uid for token in held.tokens.all()]
@@ -284,7 +307,7 @@ def _why_not(found: Booking, name: str, now: datetime) -> str:
     return known.get(name, f"A booking that is {found.get_status_display().lower()} stays as it is.")
 
 
-def _offer(found: Booking, nearest: Any) -> dict[str, str]:
+def _offer(found: Booking, nearest: Period) -> dict[str, str]:
     """The nearest possible time, as words and as the form's own values."""
     zone = found.depot.zone
     ends = nearest.ends_at.astimezone(zone)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.db.models import Prefetch
@@ -15,7 +18,8 @@ from bookings.models import Booking, BookingStatus, Enforcement
 from bookings.pages import access
 from bookings.pages.board import running_at, states_of
 from bookings.pages.board.reading import evses_of
-from depots.models import Charger, Depot
+from bookings.pages.board.states import RowState
+from depots.models import Charger, Depot, Evse
 from depots.pages import respond
 from depots.queries import armed_reservations, is_online
 
@@ -38,19 +42,7 @@ def yard(request: HttpRequest, code: str) -> HttpResponse:
     now = timezone.now()
     evses = list(evses_of(depot))
     states = states_of(evses, running_at(evses), now=now)
-    places = defaultdict(list)
-    for evse in evses:
-        places[evse.charger_id].append(states[evse.pk])
-    chargers = list(Charger.objects.filter(depot=depot).order_by("cabinet", "pk"))
-    rows = [
-        {
-            "charger": charger,
-            "is_online": is_online(charger, now=now),
-            "states": places[charger.pk],
-            "reserving": reserving(charger),
-        }
-        for charger in chargers
-    ]
+    rows = _rows(depot, evses, states, now)
     return respond(
         request,
         "bookings/yard/yard",
@@ -92,6 +84,24 @@ def charger(request: HttpRequest, code: str, identity: str) -> HttpResponse:
             "messages_seen": found.messages.order_by("-at", "-id")[:LAST_MESSAGES],
         },
     )
+
+
+def _rows(
+    depot: Depot, evses: list[Evse], states: Mapping[int, RowState], now: datetime
+) -> list[dict[str, Any]]:
+    """One a charger, with the states of its EVSEs; `states` by EVSE."""
+    places = defaultdict(list)
+    for evse in evses:
+        places[evse.charger_id].append(states[evse.pk])
+    return [
+        {
+            "charger": charger,
+            "is_online": is_online(charger, now=now),
+            "states": places[charger.pk],
+            "reserving": reserving(charger),
+        }
+        for charger in Charger.objects.filter(depot=depot).order_by("cabinet", "pk")
+    ]
 
 
 def reserving(charger: Charger) -> tuple[str, str]:
