@@ -15,7 +15,7 @@ import psycopg
 from django.db import DatabaseError, connections
 from psycopg import sql
 
-from depots.notices import RELAYED_EVERY_S, relay
+from depots.notices import WAKE_CHANNEL, Relay
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,8 @@ async def listen(
         is_listening = False
         try:
             async with await _connect(f"berth listening to {channel}") as connection:
-                await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+                for name in (channel, WAKE_CHANNEL):
+                    await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(name)))
                 is_listening, pause_s = True, FIRST_PAUSE_S
                 on_listening()
                 await _pass_on(connection, on_notice)
@@ -58,10 +59,15 @@ async def listen(
 
 
 async def _pass_on(connection: psycopg.AsyncConnection[Any], on_notice: Callable[[str], None]) -> NoReturn:
+    relay = Relay(connection)
     while True:
-        async for notice in connection.notifies(timeout=RELAYED_EVERY_S):
-            on_notice(notice.payload)
-        await relay(connection)
+        async for notice in connection.notifies(timeout=relay.due_in_s, stop_after=1):
+            if notice.channel == WAKE_CHANNEL:
+                relay.wake()
+            else:
+                on_notice(notice.payload)
+        if not relay.due_in_s:
+            await relay.look()
 
 
 async def _connect(name: str) -> psycopg.AsyncConnection[Any]:

@@ -179,3 +179,67 @@ def test_notices_are_not_written_to_the_log_of_the_database() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT relpersistence FROM pg_class WHERE relname = 'depots_notice'")
         assert cursor.fetchone() == ("u",)
+
+
+def test_relays_that_sleep_are_woken_by_the_next_notice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asleep they look once an hour here, so that only the writer can have woken them; the next one finds them awake."""
+    monkeypatch.setattr(notices, "ASLEEP_EVERY_S", 3600)
+    monkeypatch.setattr(notices, "AWAKE_S", 0.2)
+
+    with listeners(2) as both:
+        for number in range(3):
+            eventually(lambda: not relays_awake())
+            notices.tell(CHANNEL, [f"{number} first"])
+            eventually(relays_awake)
+            notices.tell(CHANNEL, [f"{number} second"])
+            eventually(lambda: all(heard[-1:] == [f"{number} second"] for heard in both))  # noqa: B023 - at once
+    for heard in both:
+        assert heard == [f"{number} {which}" for number in range(3) for which in ("first", "second")]
+
+
+def test_while_relays_are_awake_no_writer_notifies(monkeypatch: pytest.MonkeyPatch) -> None:
+    with listeners():
+        eventually(relays_awake)
+        with transaction.atomic():
+            notices.tell(CHANNEL, ["one"])
+            assert not takes_the_lock_of_commits()
+
+
+def test_of_writers_that_find_all_asleep_one_at_a_time_notifies() -> None:
+    with in_transaction(lambda: notices.tell(CHANNEL, ["one"])), transaction.atomic():
+        notices.tell(CHANNEL, ["two"])
+        assert not takes_the_lock_of_commits()
+
+
+def test_what_commits_after_all_have_gone_to_sleep_is_told_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its writer had found them awake, and a writer it hindered could not wake them either: they look now and then."""
+    monkeypatch.setattr(notices, "ASLEEP_EVERY_S", 0.05)
+    monkeypatch.setattr(notices, "AWAKE_S", 0.2)
+
+    with listeners() as (heard,):
+        eventually(relays_awake)
+        with in_transaction(lambda: notices.tell(CHANNEL, ["late"])):
+            eventually(lambda: not relays_awake())
+
+        assert eventually(lambda: heard) == ["late"]
+
+
+def relays_awake() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock'"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
+        )
+        return bool(cursor.fetchone()[0])
+
+
+def takes_the_lock_of_commits() -> bool:
+    """Whether our transaction has notified: it would have been the one to wake, and holds the lock that says so."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ExclusiveLock'"
+            " AND pid = pg_backend_pid())"
+        )
+        return bool(cursor.fetchone()[0])
