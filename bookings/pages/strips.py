@@ -3,20 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, NamedTuple
 
+from django.db import connection
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from bookings.models import Booking, Occupancy, OfferedSlot
-from bookings.search import availability
+from bookings.models import BookingStatus, Occupancy, OfferedSlot
 from bookings.search.offers import SlotOffer, SlotSearch
 from depots.models import Depot
 from depots.periods import Period, gaps, spanning, united
 
 
+class _Taken(NamedTuple):
+    """What takes an EVSE; of one's own bookings also what scripts know them by."""
+
+    span: Period
+    kind: str
+    booking_id: int | None
+    status: str | None
+    enforcement: str | None
+    is_interrupted: bool
+
+
+# Moments as seconds, for Django parses others one by one.
+_TAKEN = """
+    SELECT o.evse_id, extract(epoch FROM lower(o.span))::float8, extract(epoch FROM upper(o.span))::float8, o.kind,
+           b.id, b.status, b.enforcement, b.interrupted_at IS NOT NULL
+    FROM bookings_occupancy o
+    LEFT JOIN bookings_booking b ON b.id = o.holder AND b.fleet_id = %(fleet)s
+    WHERE o.evse_id = ANY (%(evses)s::bigint[]) AND o.span && tstzrange(%(starts_at)s, %(ends_at)s)
+      AND o.holder NOT IN (SELECT id FROM bookings_booking WHERE status = %(held)s AND held_until <= %(now)s)
+    ORDER BY o.evse_id, o.span
+"""
+
+
 class Strips:
-    """The days of all EVSEs in the results, from three queries. Of others' time only that it is taken is kept."""
+    """The days of all EVSEs in the results, from two queries. Of others' time only that it is taken is kept."""
 
     def __init__(self, offers: Sequence[SlotOffer], search: SlotSearch) -> None:
         self._days: dict[int, Period] = {}
@@ -27,12 +51,9 @@ class Strips:
                 day = self._days[depot.pk] = _day(depot, offer.period)
                 site = offer.evse.depot if offer.evse else depot
                 self._closed[depot.pk] = [] if depot.is_mirror else gaps(day, site.open_spans(day))
-        evse_ids = {offer.evse.pk for offer in offers if offer.evse and not offer.is_hint}
+        evse_ids = [offer.evse.pk for offer in offers if offer.evse and not offer.is_hint]
         within = spanning(self._days.values())
-        self._taken = availability.occupied(evse_ids, within, now=search.now) if within and evse_ids else {}
-        holders = {row.holder for rows in self._taken.values() for row in rows}
-        mine = Booking.objects.filter(fleet=search.fleet).only("status", "enforcement", "interrupted_at")
-        self._mine = mine.in_bulk(holders) if holders else {}
+        self._taken = _taken(evse_ids, within, search) if within and evse_ids else {}
         self._offered: dict[int, list[Period]] = {}
         for slot in OfferedSlot.objects.filter(option__in={o.option.pk for o in offers if o.is_hint}):
             self._offered.setdefault(slot.option_id, []).append(slot.period)
@@ -46,29 +67,44 @@ class Strips:
         else:
             rows = self._taken.get(offer.evse.pk, [])
             free = gaps(day, [row.span for row in rows])
-            bars = [*self._occupied(rows, self._closed[offer.option.depot_id], day)]
+            bars = [*_occupied(rows, self._closed[offer.option.depot_id], day)]
         bars.append(_bar("wanted", offer.period, day, y=0, height=100))
         return _svg(int(day.minutes), "".join(bars), _words(free, day, offer.option.depot))
 
-    def _occupied(self, rows: Sequence[Occupancy], closed: Iterable[Period], day: Period) -> Iterator[str]:
-        for span in closed:
-            yield _bar("closed", span, day)
-        for span in united([row.span for row in rows if row.holder not in self._mine]):
-            yield _bar("taken", span, day, " data-taken")
-        for row in rows:
-            if row.holder in self._mine:
-                yield _bar("mine", row.span, day, self._names(row))
 
-    def _names(self, row: Occupancy) -> str:
-        """The attributes by which scripts and tests know one's own booking."""
-        if row.kind != Occupancy.Kind.BOOKING:
-            return ""
-        booking = self._mine[row.holder]
-        return format_html(
-            ' data-booking="{}" data-status="{}" data-enforcement="{}"{}',
-            booking.pk, booking.status, booking.enforcement,
-            SafeString(" data-interrupted" if booking.is_interrupted else ""),
-        )  # fmt: skip
+def _taken(evse_ids: list[int], within: Period, search: SlotSearch) -> dict[int, list[_Taken]]:
+    """In order of time, by EVSE id. Holds that ran out count as free."""
+    asked: dict[str, Any] = {
+        "evses": evse_ids, "fleet": search.fleet.pk, "starts_at": within.starts_at, "ends_at": within.ends_at,
+        "held": BookingStatus.HELD.value, "now": search.now,
+    }  # fmt: skip
+    found: dict[int, list[_Taken]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(_TAKEN, asked)
+        for evse_id, starts_at, ends_at, *rest in cursor.fetchall():
+            span = Period(datetime.fromtimestamp(starts_at, UTC), datetime.fromtimestamp(ends_at, UTC))
+            found.setdefault(evse_id, []).append(_Taken(span, *rest))
+    return found
+
+
+def _occupied(rows: Sequence[_Taken], closed: Iterable[Period], day: Period) -> Iterator[str]:
+    for span in closed:
+        yield _bar("closed", span, day)
+    for span in united([row.span for row in rows if row.booking_id is None]):
+        yield _bar("taken", span, day, " data-taken")
+    for row in rows:
+        if row.booking_id is not None:
+            yield _bar("mine", row.span, day, _names(row))
+
+
+def _names(row: _Taken) -> str:
+    """The attributes by which scripts and tests know one's own booking."""
+    if row.kind != Occupancy.Kind.BOOKING:
+        return ""
+    return format_html(
+        ' data-booking="{}" data-status="{}" data-enforcement="{}"{}',
+        row.booking_id, row.status, row.enforcement, SafeString(" data-interrupted" if row.is_interrupted else ""),
+    )  # fmt: skip
 
 
 def _svg(width: int, bars: str, words: str) -> SafeString:
