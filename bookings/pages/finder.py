@@ -22,7 +22,6 @@ from bookings.pages.forms.slots import ASKED, SearchForm
 from bookings.pages.strips import Strips
 from bookings.rules.configuration import Bay
 from bookings.search import trouble
-from bookings.search.bookable import live_evses
 from bookings.search.offers import SlotOffer, SlotSearch, find_slots
 from depots.models import Depot, Evse
 from depots.periods import Period, spanning
@@ -154,8 +153,7 @@ def places(form: SearchForm, search: SlotSearch, *, request_id: UUID) -> list[De
         by_depot.setdefault(offer.option.depot_id, []).append(offer)
     around = spanning(offer.period for offer in offers)
     booked = overlaps.overlapping(search.fleet, around, vehicle=search.vehicle) if around else []
-    live = live_evses(offer.evse.pk for offer in offers if offer.evse)
-    rows = _Rows(form, search, Strips(offers, search), live, request_id)
+    rows = _Rows(form, search, Strips(offers, search), request_id)
     # An offer's rank is its depot's: the dict keeps the order in which depots first come up.
     return [_place(form, search, group, rows, booked) for group in by_depot.values()]
 
@@ -190,10 +188,8 @@ def _place(
 class _Rows:
     """Makes the rows of one page; what all rows of a depot share is made once."""
 
-    def __init__(
-        self, form: SearchForm, search: SlotSearch, strips: Strips, live: Mapping[int, Evse], request_id: UUID
-    ) -> None:
-        self._form, self._search, self._strips, self._live = form, search, strips, live
+    def __init__(self, form: SearchForm, search: SlotSearch, strips: Strips, request_id: UUID) -> None:
+        self._form, self._search, self._strips = form, search, strips
         self._sent_by_all = {
             "request_id": str(request_id),
             "shown_at": search.now.isoformat(),
@@ -203,7 +199,7 @@ class _Rows:
 
     def of(self, offer: SlotOffer) -> SlotRow:
         evse, refusal, nearest = offer.evse, offer.refusal, None
-        live = self._live.get(evse.pk) if evse else None
+        live = offer.live
         if offer.nearest is not None and refusal is not None:
             nearest = Nearest.of(self._form, self._search, offer.option.depot, offer.nearest)
         return SlotRow(

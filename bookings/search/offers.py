@@ -34,7 +34,7 @@ class SlotSearch:
     Everywhere, at one depot, or `near` a point; `among` has all that are open to the fleet where they were read already
     (bookable_depots). `needs` default to the vehicle's; `min_power_w` is the least that must be
     possible to wish for. `fitting_only` leaves out what does not fit or is too weak instead of saying so: for a search
-    over many depots, where it is most of what there is.
+    over many depots, where it is most of what there is. `with_live` also tells what chargers say where no slot begins soon.
     """
 
     fleet: Organisation
@@ -47,6 +47,7 @@ class SlotSearch:
     needs: Needs | None = None
     min_power_w: int | None = None
     fitting_only: bool = False
+    with_live: bool = False
 
     @cached_property
     def wanted(self) -> Needs:
@@ -62,8 +63,8 @@ class SlotOffer:
     """One EVSE of an option in the searched period: bookable as shown, or `refusal` says why not (and what is nearest).
 
     `evse` is what is configured; None at a partner that assigns it later. `is_hint` marks a partner's calendar: only its
-    answer is binding. `trouble` says what stands in the way at the EVSE now, if the period starts within the hour
-    (bookings.search.trouble).
+    answer is binding. `live` is the EVSE with what its charger tells, where the search read it; `trouble` says what stands in
+    the way there now, if the period starts within the hour (bookings.search.trouble).
     """
 
     option: BookingOption
@@ -75,6 +76,7 @@ class SlotOffer:
     refusal: BookingError | None = None
     nearest: Period | None = None
     is_hint: bool = False
+    live: Evse | None = None
     trouble: str = ""
 
     @property
@@ -152,7 +154,9 @@ class _OwnOffers:
         ]
         within = spanning(reach.values())
         self._supply = Supply.behind(limits, within, now=search.now) if within else Supply([], [])
-        self._live = _live(one for one in self._candidates if trouble.is_soon(one.period, now=search.now))
+        self._live = _live(
+            one for one in self._candidates if search.with_live or trouble.is_soon(one.period, now=search.now)
+        )
         self._refusals: dict[tuple[int, Terms], BookingError | None] = {}
         self._quotes: dict[tuple[int, int, Period], Quote] = {}
 
@@ -171,7 +175,7 @@ class _OwnOffers:
                 refusal.nearest = self._nearest(one, terms)
         return SlotOffer(
             self._option(one), one.evse, one.period, terms, watts, self._quote(one, watts), refusal,
-            refusal.nearest if refusal else None,
+            refusal.nearest if refusal else None, live=live,
             trouble=trouble.trouble_of(live, one.period, now=search.now),
         )  # fmt: skip
 
@@ -229,7 +233,7 @@ class _OwnOffers:
 
 
 def _live(candidates: Iterable[_Candidate]) -> dict[int, Evse]:
-    """What chargers tell now, where it matters to a search."""
+    """What chargers tell now, by EVSE id."""
     evse_ids = [one.evse.pk for one in candidates]
     return live_evses(evse_ids) if evse_ids else {}
 

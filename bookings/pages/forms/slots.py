@@ -96,6 +96,7 @@ class SearchForm(forms.Form):
             depot=cleaned["depot"],
             among=self.depots,
             vehicle=cleaned["vehicle"],
+            with_live=True,
         )
 
     def query(self, depot: Depot | None, vehicle: Vehicle | None, period: Period) -> dict[str, str]:
