@@ -48,16 +48,21 @@ class LeaseLoop:
         self._releasing: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        pause_s = self._timings.lease_s / 3
+        renewed_every_s = self._timings.lease_s / 3
+        busy: set[int] = set()
+        waited_s = 0.0  # since all were renewed
         while True:
+            pause_s = min(BUSY_PAUSE_S, renewed_every_s) if busy else renewed_every_s - waited_s
             asleep_since = monotonic()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._doubted.wait(), pause_s)
+            waited_s += pause_s
+            is_due = self._doubted.is_set() or waited_s >= renewed_every_s
             self._doubted.clear()
             if monotonic() - asleep_since < pause_s + STALLED_S:
                 self._end_silent()
-            is_done = await self._renew()
-            pause_s = self._timings.lease_s / 3 if is_done else min(BUSY_PAUSE_S, self._timings.lease_s / 3)
+            busy = await self._renew(None if is_due else busy)
+            waited_s = 0.0 if is_due else waited_s
             self._release_lapsed()
 
     def doubt(self) -> None:
@@ -74,9 +79,9 @@ class LeaseLoop:
             if connection.silence_s > SILENT_HEARTBEATS * self._timings.heartbeat_s:
                 connection.close("nothing was heard for too long")
 
-    async def _renew(self) -> bool:
-        """False when some rows were locked and have to be tried again."""
-        connections = dict(self._connections)
+    async def _renew(self, only: set[int] | None) -> set[int]:
+        """Those chargers whose rows were locked: they have to be tried again, by themselves (`only`)."""
+        connections = {pk: one for pk, one in self._connections.items() if only is None or pk in only}
         heard = {pk: connection.holder for pk, connection in connections.items() if connection.has_spoken}
         silent = {
             pk: connection.holder for pk, connection in connections.items() if not connection.has_spoken
@@ -94,7 +99,9 @@ class LeaseLoop:
             connections[charger_id].close("replaced by a newer connection")
         for charger_id in renewal.retaken:
             self._take_back(connections[charger_id])
-        return not renewal.busy
+        for charger_id in renewal.busy & heard.keys():
+            connections[charger_id].has_spoken = True
+        return renewal.busy
 
     def _take_back(self, connection: ChargerConnection) -> None:
         if self._connections.get(connection.charger_id) is connection:

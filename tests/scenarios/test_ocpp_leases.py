@@ -19,8 +19,8 @@ from websockets.exceptions import ConnectionClosed
 
 from depots import operations, secrets, signals
 from depots.models import Charger, ChargerCommand
-from depots.ocpp import lease_loop, sockets
-from depots.ocpp.connection import Timings
+from depots.ocpp import connection, lease_loop, sockets
+from depots.ocpp.connection import ChargerConnection, Timings
 from depots.ocpp.database import THREADS
 from depots.ocpp.sockets import Closing, keep_awake
 from depots.queries import is_online
@@ -82,29 +82,43 @@ async def _all_connect(chargers: list[Silent]) -> None:
 
 def test_chargers_that_never_say_good_bye_keep_nobody_waiting(bed: Bed, monkeypatch):
     """Sixteen of them, closed one after the other, took longer than the leases of all others lasted."""
-    monkeypatch.setattr(lease_loop, "SILENT_HEARTBEATS", 1.5)
+    monkeypatch.setattr(
+        connection, "monotonic", lambda: 0.0
+    )  # nobody falls silent but those that are said to
+    closed = told_to_close(monkeypatch)
     bed.stop_gateway()
-    bed.restart_gateway(lease_s=0.6, heartbeat_s=1)
+    bed.restart_gateway(lease_s=0.6)
     row = make_charger()
     healthy = bed.charger(row)
     healthy.come_online()
     silent = [Silent(bed.gateway.url, with_password(make_charger()).identity) for _ in range(16)]
-    bed.loop.run(_all_connect(silent))  # at once: the first must not be let go of before the last has come
+    bed.loop.run(_all_connect(silent))
     eventually(lambda: len(bed.gateway.connections) == 17)
 
-    # By now they are being let go of: a renewal afterwards shows that nobody waits for them.
-    eventually(
-        lambda: all(
-            connection.silence_s > 2.2
-            for connection in bed.gateway.connections.values()
-            if connection.identity != row.identity
-        )
-    )
+    for each in list(bed.gateway.connections.values()):
+        if each.identity != row.identity:
+            each._heard_at = -1e6
+    # A renewal after all have been told to close shows that nobody waits until they have.
+    eventually(lambda: len(closed) >= 16)
     now = bed.clock.advance(minutes=1)
     eventually(lambda: Charger.objects.get(pk=row.pk).lease_until > now, deadline_s=8)
 
     eventually(lambda: len(bed.gateway.connections) == 1)
+    assert row.identity not in closed
     assert healthy.heartbeat()
+
+
+def told_to_close(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Identities of chargers whose sockets the gateway closes from now on."""
+    told: list[str] = []
+    close = ChargerConnection.close
+
+    def tell_and_close(self: ChargerConnection, reason: str) -> None:
+        told.append(self.identity)
+        close(self, reason)
+
+    monkeypatch.setattr(ChargerConnection, "close", tell_and_close)
+    return told
 
 
 @pytest.mark.parametrize(("woken_late_s", "closed"), [(0, ["nothing was heard for too long"]), (200, [])])
@@ -118,9 +132,9 @@ def test_a_gateway_that_slept_itself_takes_nobody_for_silent(monkeypatch, woken_
         kept = lease_loop.LeaseLoop({1: connection}, clock=lambda: NOW, timings=Timings(heartbeat_s=60))
         over = asyncio.Event()
 
-        async def renew() -> bool:
+        async def renew(only: set[int] | None) -> set[int]:
             over.set()
-            return True
+            return set()
 
         monkeypatch.setattr(kept, "_renew", renew)
         monkeypatch.setattr(kept, "_release_lapsed", lambda: None)
@@ -195,6 +209,36 @@ def test_renewing_waits_for_no_lock(transactional_db):
     assert renewal == operations.Renewal(retaken=set(), taken=set(), busy={locked.pk})
     assert Charger.objects.get(pk=other.pk).lease_until == NOW + LEASE
     assert renewed(locked).busy == set()
+
+
+def test_only_what_was_locked_is_tried_again_and_it_has_still_been_heard(monkeypatch):
+    """Tried again with all others, every second, it would hold up each batch of chargers that come back meanwhile."""
+    monkeypatch.setattr(lease_loop, "BUSY_PAUSE_S", 0)
+    asked: list[tuple[set[int], set[int]]] = []
+    enough = asyncio.Event()
+
+    async def run() -> None:
+        charger = {"holder": "here", "has_spoken": True, "silence_s": 0, "close": pytest.fail}
+        chargers = {pk: SimpleNamespace(charger_id=pk, **charger) for pk in (1, 2)}
+        kept = lease_loop.LeaseLoop(chargers, clock=lambda: NOW, timings=Timings(lease_s=0.3))
+
+        async def renew(operation, *, heard, silent, **_) -> operations.Renewal:
+            asked.append((set(heard), set(silent)))
+            if len(asked) == 4:
+                enough.set()
+            return operations.Renewal(retaken=set(), taken=set(), busy={2} if len(asked) < 3 else set())
+
+        monkeypatch.setattr(kept._database, "run", renew)
+        monkeypatch.setattr(kept, "_release_lapsed", lambda: None)
+        kept.doubt()
+        running = asyncio.create_task(kept.run())
+        await enough.wait()
+        running.cancel()
+        kept.close()
+
+    asyncio.run(run())
+
+    assert asked[:4] == [({1, 2}, set()), ({2}, set()), ({2}, set()), (set(), {1, 2})]
 
 
 def test_a_locked_lease_is_renewed_as_soon_as_it_can_be(bed: Bed):
