@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -23,12 +24,14 @@ from psycopg.adapt import Transformer
 
 # Django's own, when `atomic` blocks are nested. Going back to a savepoint is sent at once, behind what is held.
 _SAVEPOINTS = ("SAVEPOINT ", "RELEASE SAVEPOINT ")
+_Parameters = Sequence[Any] | Mapping[str, Any] | None
 _PLACEHOLDER = re.compile(r"%(?:\((\w+)\))?s")
+_under_way: ContextVar[_Joining | None] = ContextVar("under_way", default=None)
 
 
 def send(statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> None:
     """Execute a statement whose answer nobody reads: within `joined()` with the next one that is waited for, else at once."""
-    joining = _under_way()
+    joining = _under_way.get()
     if joining is not None:
         joining.hold(statement, parameters)
     else:
@@ -39,27 +42,29 @@ def send(statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> None:
 @contextmanager
 def joined() -> Iterator[None]:
     """Statements of this block share round trips; stands inside of the transaction, which ends with all of them sent."""
-    if _under_way() is not None:
+    if _under_way.get() is not None:
         yield
         return
     joining = _Joining()
-    with connection.execute_wrapper(joining):
-        yield
-        joining.send_held()
-
-
-def _under_way() -> _Joining | None:
-    return next((one for one in connection.execute_wrappers if isinstance(one, _Joining)), None)
+    before = _under_way.set(joining)
+    try:
+        with connection.execute_wrapper(joining):
+            yield
+            joining.send_held()
+    finally:
+        _under_way.reset(before)
 
 
 class _Joining:
     """A Django execute wrapper that puts what is held before the next statement."""
 
     def __init__(self) -> None:
+        connection.ensure_connection()
         self._held: list[str] = []
+        self._literal = Transformer(connection.connection).as_literal
 
-    def hold(self, statement: str, parameters: Sequence[Any] | Mapping[str, Any] | None) -> None:
-        self._held.append(_composed(statement, parameters))
+    def hold(self, statement: str, parameters: _Parameters) -> None:
+        self._held.append(self._composed(statement, parameters))
 
     def __call__(
         self,
@@ -81,7 +86,7 @@ class _Joining:
             self.send_held()
             return execute(statement, parameters, many, context)
         held, self._held = self._held, []
-        answer = execute(";\n".join([*held, _composed(statement, parameters)]), None, False, context)
+        answer = execute(";\n".join([*held, self._composed(statement, parameters)]), None, False, context)
         for _ in held:
             cursor.nextset()
         return answer
@@ -93,17 +98,14 @@ class _Joining:
             with connection.cursor() as cursor:
                 cursor.execute(";\n".join(held))
 
-
-def _composed(statement: str, parameters: Sequence[Any] | Mapping[str, Any] | None) -> str:
-    """The statement with its values in it, as psycopg's client-side cursors write them."""
-    if parameters is None:
-        return statement
-    connection.ensure_connection()
-    literal = Transformer(connection.connection).as_literal
-    texts, names = _split(statement)
-    values = [parameters[name] for name in names] if isinstance(parameters, Mapping) else parameters
-    written = [literal(value).decode() for value in values]
-    return "".join(chain.from_iterable(zip(texts, [*written, ""], strict=True)))
+    def _composed(self, statement: str, parameters: _Parameters) -> str:
+        """The statement with its values in it, as psycopg's client-side cursors write them."""
+        if parameters is None:
+            return statement
+        texts, names = _split(statement)
+        values = [parameters[name] for name in names] if isinstance(parameters, Mapping) else parameters
+        written = [self._literal(value).decode() for value in values]
+        return "".join(chain.from_iterable(zip(texts, [*written, ""], strict=True)))
 
 
 @lru_cache(maxsize=512)

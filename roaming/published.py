@@ -189,10 +189,16 @@ def calendar_span(option: BookingOption, terms: Terms, *, now: datetime) -> Peri
 
 
 def just_made(booking: Booking) -> Booking:
-    """A booking as the operation that made it left it, with what belongs to it read along: its tokens and requests."""
+    """A booking as the operation that made it left it, with its tokens and requests at hand: read where the request was
+    written after it, as that of a declined one is."""
+    tokens: Sequence[BookingToken] = [row for row in booking.written_with if isinstance(row, BookingToken)]
+    asks: Sequence[BookingRequest] = [row for row in booking.written_with if isinstance(row, BookingRequest)]
+    if not asks:
+        tokens = rows.of_booking(BookingToken, booking, order_by="position")
+        asks = rows.of_booking(BookingRequest, booking, order_by="id")
     booking.evse = next((evse for evse in booking.option.evses.all() if evse.pk == booking.evse_id), None)
-    rows.set_fetched(booking, "tokens", rows.of_booking(BookingToken, booking, order_by="position"))
-    rows.set_fetched(booking, "requests", rows.of_booking(BookingRequest, booking, order_by="id"))
+    rows.set_fetched(booking, "tokens", tokens)
+    rows.set_fetched(booking, "requests", asks)
     return booking
 
 

@@ -102,6 +102,7 @@ def begin(
         claims = occupancy.claims(booking, booking.period, tokens, booking.vehicle_id)
         rows += [occupancy.taking(booking, span), *claims]
     insert_with(booking, rows)
+    booking.written_with = rows
     booking_changed.send(sender=Booking, booking=booking, event=event, at=at)
     calendars.mark_changed([booking.evse_id], at=at)
     return booking

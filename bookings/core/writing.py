@@ -8,6 +8,7 @@ name: foreign keys are checked at the end of the transaction, and an exclusion c
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import cache
 from itertools import groupby
 from typing import Any
@@ -19,6 +20,14 @@ from bookings.models import Booking
 _ID = "(SELECT id FROM booking)"
 # Fields by which the other rows name their booking.
 _NAMING = {"booking", "holder"}
+# Django would give these values of these fields back as they are; it asks ten functions to find out.
+_READY = frozenset({str, int, bool, datetime, type(None)})
+_PLAIN = frozenset(
+    {
+        models.BigIntegerField, models.BooleanField, models.CharField, models.DateTimeField, models.ForeignKey,
+        models.OneToOneField, models.PositiveSmallIntegerField, models.TextField,
+    }
+)  # fmt: skip
 
 
 def insert_with(booking: Booking, rows: Sequence[models.Model]) -> None:
@@ -72,11 +81,18 @@ def _placeholder(field: models.Field[Any, Any]) -> str:
 
 
 def _values(row: models.Model) -> list[Any]:
+    values = [(getattr(row, field.attname), field) for field in _valued(type(row))]
     return [
-        field.get_db_prep_save(getattr(row, field.attname), connection)
-        for field in _columns(type(row))
-        if field.name not in _NAMING
+        value
+        if type(value) in _READY and type(field) in _PLAIN
+        else field.get_db_prep_save(value, connection)
+        for value, field in values
     ]
+
+
+@cache
+def _valued(model: type[models.Model]) -> tuple[models.Field[Any, Any], ...]:
+    return tuple(field for field in _columns(model) if field.name not in _NAMING)
 
 
 def _name_booking(row: models.Model, booking: Booking) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ REFERENCE_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 
 def new_reference() -> str:
     """Ten characters a person can read out over the phone; unguessable enough not to be counted through."""
-    return "BK" + "".join(secrets.choice(REFERENCE_ALPHABET) for _ in range(10))
+    return "BK" + _random(10)
 
 
 def new_request_id() -> str:
@@ -35,7 +36,12 @@ def new_request_id() -> str:
 
 def new_group() -> str:
     """Twenty characters (OCPP 1.6 idTag) nobody can guess: 95 bits."""
-    return "G" + "".join(secrets.choice(REFERENCE_ALPHABET) for _ in range(19))
+    return "G" + _random(19)
+
+
+def _random(length: int) -> str:
+    """Each of the 32 characters as likely: 256 is a multiple of them."""
+    return "".join(REFERENCE_ALPHABET[byte % 32] for byte in secrets.token_bytes(length))
 
 
 class BookingStatus(models.TextChoices):
@@ -225,6 +231,9 @@ class Booking(models.Model):
     updated_at = models.DateTimeField()
 
     objects = BookingQuerySet.as_manager()
+
+    # What was written along with it (lifecycle.begin), for whoever answers at once; of one that was read nothing.
+    written_with: Sequence[models.Model] = ()
 
     class Meta:
         constraints = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -94,11 +94,11 @@ class Terms:
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Terms:
         """Terms as they were kept; a term that did not exist yet has its default."""
-        known = {f.name for f in fields(cls)}
+        known = cls.__dataclass_fields__
         return cls(**{name: value for name, value in stored.items() if name in known})
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return dict(vars(self))
 
     @property
     def arm_lead(self) -> timedelta:

@@ -1,7 +1,7 @@
 """The option that a partner's request names, without reading again what has not changed.
 
-Which option a code means, and under which version of its depot's configuration, is one statement of the hot path; the
-option with its EVSEs is kept for as long as the database names the same version (bookings/rules/configuration.py).
+Which option a code means, and under which version of its depot's configuration, the database says each time; the option with
+its EVSEs is kept for as long as it names the same version (bookings/rules/configuration.py).
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
-from django.db import connection
 from django.db.models import Prefetch
 
 from bookings.models import BookingOption
@@ -22,15 +22,25 @@ from roaming.models import Partner
 
 MOST_KEPT = 10_000
 # What `access.options` asks of every option, whoever the partner is. The code names one option of ours at most.
-_FIND = """
+FIND = f"""
 SELECT o.id, o.depot_id, d.operator_id, g.xmin::text, v.version
 FROM bookings_bookingoption o
 JOIN depots_depot d ON d.id = o.depot_id
 JOIN depots_organisation g ON g.id = d.operator_id
 JOIN depots_configurationversion v ON v.depot_id = d.id
-WHERE upper(o.code) = upper(%s) AND NOT o.is_mirror AND upper(d.location_id) = upper(%s)
-  AND NOT g.is_partner AND g.cpo_party_id <> '' AND length(o.code) <= %s
-"""
+WHERE upper(o.code) = upper(%(code)s) AND NOT o.is_mirror AND upper(d.location_id) = upper(%(location)s)
+  AND NOT g.is_partner AND g.cpo_party_id <> '' AND length(o.code) <= {access.OCPI_ID_LENGTH}
+"""  # noqa: S608 - made of constants
+
+
+class Found(NamedTuple):
+    """A row of FIND: ids, and what tells whether a copy of the option is still true."""
+
+    option_id: int
+    depot_id: int
+    operator_id: int
+    operator_row: str
+    version: int
 
 
 @dataclass(frozen=True)
@@ -44,23 +54,17 @@ class _Kept:
 _kept: dict[int, _Kept] = {}
 
 
-def named_option(
-    partner: Partner, location_id: str, code: str, *, operator: Organisation | None, now: datetime
+def option_of(
+    found: Found, partner: Partner, *, operator: Organisation | None, now: datetime
 ) -> BookingOption | None:
-    """The option of this code at this place, with depot, operator, EVSEs and connectors; None when it is not open to the
-    partner, or not one of this operator's. One query where it is kept."""
-    with connection.cursor() as cursor:
-        cursor.execute(_FIND, [code, location_id, access.OCPI_ID_LENGTH])
-        row = cursor.fetchone()
-    if row is None:
+    """The option, with depot, operator, EVSEs and connectors; None when it is not open to the partner, or not one of this
+    operator's. Without a query where it is kept."""
+    if operator is not None and operator.pk != found.operator_id:
         return None
-    option_id, depot_id, operator_id, operator_row, version = row
-    if operator is not None and operator.pk != operator_id:
+    known = configuration.under(found.depot_id, found.version)
+    if not known.offers_to(found.option_id, partner.organisation_id, now=now):
         return None
-    known = configuration.under(depot_id, version)
-    if not known.offers_to(option_id, partner.organisation_id, now=now):
-        return None
-    return _option(option_id, (version, operator_row))
+    return _option(found.option_id, (found.version, found.operator_row))
 
 
 def _option(option_id: int, stamp: tuple[int, str]) -> BookingOption | None:

@@ -21,16 +21,20 @@ from depots import round_trips
 from depots.models import Evse, Organisation
 from depots.periods import Period
 from roaming import access
-from roaming.inbound.known_options import named_option
+from roaming.inbound import known_options
 from roaming.models import Partner
 
 MOST_REQUESTS, MOST_CANCELLATIONS = 100, 20
-_ASKED = """
-SELECT FROM bookings_booking
-WHERE upper(customer_country) = upper(%s) AND upper(customer_party) = upper(%s) AND fleet_id = %s
-  AND upper(request_id) = upper(%s)
-LIMIT 1
-"""
+# Most messages are the first of theirs: whether there is a booking of this request id is asked before its rows, together with
+# the option that the message names.
+_LOOK = f"""
+SELECT EXISTS (
+    SELECT FROM bookings_booking
+    WHERE upper(customer_country) = upper(%(country)s) AND upper(customer_party) = upper(%(party)s)
+      AND fleet_id = %(fleet)s AND upper(request_id) = upper(%(request)s)
+), found.*
+FROM (VALUES (1)) AS one_row LEFT JOIN ({known_options.FIND}) AS found ON true
+"""  # noqa: S608 - made of constants
 
 
 class PartnerRequestError(Exception):
@@ -103,22 +107,47 @@ def receive_request(
     """
     with transaction.atomic(), round_trips.joined():
         _queue(partner, request)
-        known = _known(partner, request)
+        ask = _look(partner, request, operator, now)
+        known = find_asked(partner.organisation, request.party, request.request_id) if ask.is_known else None
         if known is None:
-            return ReceivedRequest(_book(partner, request, operator, now), is_new=True)
+            return ReceivedRequest(_book(ask), is_new=True)
         if not is_repeated(known, request.fingerprint, now=now):
             _check_room(known, request)
-            _edit(partner, known, request, operator, now)
+            _edit(ask, known)
         return ReceivedRequest(known, is_new=False)
 
 
-def _known(partner: Partner, request: PartnerRequest) -> Booking | None:
-    """The booking of this request id. Most messages are the first of theirs, so the index is asked before the rows."""
+@dataclass(frozen=True)
+class _Ask:
+    """A message with who sent it, and what the database knows of it: a booking of its id, and the option it names."""
+
+    partner: Partner
+    request: PartnerRequest
+    operator: Organisation | None
+    now: datetime
+    is_known: bool
+    found: known_options.Found | None
+
+    @property
+    def actor(self) -> Actor:
+        return Actor.partner(*self.request.party)
+
+
+def _look(partner: Partner, request: PartnerRequest, operator: Organisation | None, now: datetime) -> _Ask:
+    country, party = request.party
+    told: dict[str, str | int] = {
+        "country": country,
+        "party": party,
+        "fleet": partner.organisation_id,
+        "request": request.request_id,
+        "code": request.option_code,
+        "location": request.location_id,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(_ASKED, [*request.party, partner.organisation_id, request.request_id])
-        if cursor.fetchone() is None:
-            return None
-    return find_asked(partner.organisation, request.party, request.request_id)
+        cursor.execute(_LOOK, told)
+        is_known, *row = cursor.fetchone()
+    found = known_options.Found(*row) if row[0] is not None else None
+    return _Ask(partner, request, operator, now, is_known, found)
 
 
 def _refuse_foreign_tokens(partner: Partner, request: PartnerRequest) -> None:
@@ -146,11 +175,12 @@ def _queue(partner: Partner, request: PartnerRequest) -> None:
     round_trips.send("SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))", [key])
 
 
-def _book(partner: Partner, request: PartnerRequest, operator: Organisation | None, now: datetime) -> Booking:
+def _book(ask: _Ask) -> Booking:
+    request, partner = ask.request, ask.partner
     if request.cancel_reason:
         raise Malformed("request_id", "there is no booking of this request_id to cancel")
-    period = _period(request, now)
-    option = _option(partner, request, operator, now)
+    period = _period(request, ask.now)
+    option = _option(ask)
     _refuse_foreign_tokens(partner, request)
     slot = SlotRequest(
         fleet=partner.organisation,
@@ -166,38 +196,36 @@ def _book(partner: Partner, request: PartnerRequest, operator: Organisation | No
         party=request.party,
         message=request.message,
     )
-    return ask_to_book(slot, actor=Actor.partner(*request.party), now=now)
+    return ask_to_book(slot, actor=ask.actor, now=ask.now)
 
 
-def _edit(
-    partner: Partner, booking: Booking, request: PartnerRequest, operator: Organisation | None, now: datetime
-) -> None:
+def _edit(ask: _Ask, booking: Booking) -> None:
+    request = ask.request
     try:
         if request.cancel_reason:
             ask_to_cancel(
                 booking.pk,
                 reason=request.cancel_reason,
                 message=request.message,
-                actor=Actor.partner(*request.party),
-                now=now,
+                actor=ask.actor,
+                now=ask.now,
             )
         else:
-            _change(partner, booking, request, operator, now)
+            _change(ask, booking)
     except WrongStatus as over:
         sentence = f"the booking is {booking.get_status_display().lower()}; a new one needs a new request_id"
         raise Over("request_id", sentence) from over
 
 
-def _change(
-    partner: Partner, booking: Booking, request: PartnerRequest, operator: Organisation | None, now: datetime
-) -> None:
+def _change(ask: _Ask, booking: Booking) -> None:
+    request = ask.request
     if not booking.is_live:
         raise WrongStatus(booking.status, "changed")
-    period = _period(request, now, in_force=booking.period)
-    option = _option(partner, request, operator, now, booked=booking.option)
+    period = _period(request, ask.now, in_force=booking.period)
+    option = _option(ask, booked=booking.option)
     if option.pk != booking.option_id:
         raise Malformed("booking_location_id", "cannot be changed; cancel the booking and ask for a new one")
-    _refuse_foreign_tokens(partner, request)
+    _refuse_foreign_tokens(ask.partner, request)
     change = ChangeRequest(
         period=period,
         needs=request.needs,
@@ -208,7 +236,7 @@ def _change(
         authorization_reference=request.authorization_reference,
         message=request.message,
     )
-    ask_to_change(booking.pk, change, actor=Actor.partner(*request.party), now=now)
+    ask_to_change(booking.pk, change, actor=ask.actor, now=ask.now)
 
 
 def _period(request: PartnerRequest, now: datetime, *, in_force: Period | None = None) -> Period:
@@ -220,17 +248,11 @@ def _period(request: PartnerRequest, now: datetime, *, in_force: Period | None =
     return request.period
 
 
-def _option(
-    partner: Partner,
-    request: PartnerRequest,
-    operator: Organisation | None,
-    now: datetime,
-    *,
-    booked: BookingOption | None = None,
-) -> BookingOption:
+def _option(ask: _Ask, *, booked: BookingOption | None = None) -> BookingOption:
     """The offer that is meant; by its depot and EVSE where its id is not given. Raises PlaceUnknown, PlaceUnclear."""
+    partner, request, operator, now = ask.partner, ask.request, ask.operator, ask.now
     if request.option_code:
-        named = named_option(partner, request.location_id, request.option_code, operator=operator, now=now)
+        named = ask.found and known_options.option_of(ask.found, partner, operator=operator, now=now)
         if named is None:
             raise PlaceUnknown("booking_location_id", "there is no such offer at this location for you")
         return named

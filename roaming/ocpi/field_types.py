@@ -24,6 +24,7 @@ from roaming.ocpi.wire_object import Notes, notes_of
 LARGEST_NUMBER = 10**12
 FOREIGN_ID_LENGTH = 64
 FOREIGN_PARTY_LENGTH = 5
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def _ci_string(limit: int, foreign: int) -> Callable[[Any, ValidationInfo], str]:
@@ -65,7 +66,7 @@ def _string(limit: int) -> Callable[[Any, ValidationInfo], str]:
 
 
 def _has_control(text: str) -> bool:
-    return any(ord(c) < 32 or ord(c) == 127 for c in text)
+    return _CONTROL.search(text) is not None
 
 
 def _url(value: Any, info: ValidationInfo) -> str:

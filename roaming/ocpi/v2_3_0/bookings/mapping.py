@@ -27,8 +27,11 @@ from roaming.ocpi.wire_object import NOT_ASSIGNED, UnreadableError
 SETTLED = frozenset({Enforcement.ARMED, Enforcement.AT_RISK, Enforcement.SOFT, Enforcement.USED})
 
 
-def booking_out(booking: Booking) -> schemas.Booking:
-    """The contract as it stands. Raises ValueError for a booking that never goes on a wire."""
+def booking_out(booking: Booking, *, newest: schemas.BookingRequest | None = None) -> schemas.Booking:
+    """The contract as it stands. Raises ValueError for a booking that never goes on a wire.
+
+    `newest` is the partner's last message where it was read already.
+    """
     status = STATUS[BookingStatus(booking.status)]
     if status is None:
         raise ValueError(f"a booking that is {booking.status} is not sent")
@@ -49,7 +52,7 @@ def booking_out(booking: Booking) -> schemas.Booking:
         booking_terms=terms_out(
             booking.terms, has_no_show_fee=Decimal(booking.quote.get("no_show_fee") or 0) > 0
         ),
-        booking_requests=_history_out(booking),
+        booking_requests=_history_out(booking, newest),
         last_updated=booking.updated_at,
     )
 
@@ -113,7 +116,9 @@ def _plate_out(booking: Booking) -> list[schemas.AccessInformation]:
     return [schemas.AccessInformation(method=AccessMethod.LICENSE_PLATE, value=booking.plate)]
 
 
-def _history_out(booking: Booking) -> list[schemas.BookingRequestStatus]:
+def _history_out(
+    booking: Booking, newest: schemas.BookingRequest | None
+) -> list[schemas.BookingRequestStatus]:
     """Every message of the partner as it came, completed where it had less than a BookingRequest has: by what its old
     names mean, then by the booking as it was in force when it came."""
     period, entries = booking.period, []
@@ -121,10 +126,11 @@ def _history_out(booking: Booking) -> list[schemas.BookingRequestStatus]:
     first = next((r.asked["period"] for r in asked if "period" in r.asked), None)
     in_force = _period_of(first) if first else period
     for request in asked:
+        told = newest.wire() if newest is not None and request is asked[-1] else _told(request.received or {})
         entries.append(
             schemas.BookingRequestStatus(
                 request_status=DECISION[BookingRequest.Decision(request.decision)],
-                booking_request=_completed(request.received or {}, booking, in_force),
+                booking_request=_completed(request.received or {}, told, booking, in_force),
                 request_received=request.asked_at,
             )
         )
@@ -133,11 +139,16 @@ def _history_out(booking: Booking) -> list[schemas.BookingRequestStatus]:
     return entries
 
 
-def _completed(received: dict[str, Any], booking: Booking, in_force: Period) -> dict[str, Any]:
+def _told(received: dict[str, Any]) -> dict[str, Any]:
     try:
-        told = reading.read_booking_request(received).value.wire()
+        return reading.read_booking_request(received).value.wire()
     except UnreadableError:  # kept under other rules than today's
-        told = {}
+        return {}
+
+
+def _completed(
+    received: dict[str, Any], told: dict[str, Any], booking: Booking, in_force: Period
+) -> dict[str, Any]:
     known: dict[str, Any] = {
         "country_code": booking.customer_country,
         "party_id": booking.customer_party,

@@ -114,11 +114,11 @@ def post_booking_request(request: HttpRequest) -> HttpResponse:
         raise RefusalError(ANSWERS[type(error)], f"{error.field}: {error}") from error
     finally:
         deviations.count(caller.partner, told.deviations)
-    made = published.just_made(outcome.booking) if outcome.is_new else None
-    fresh = made or access.bookings(caller.partner).get(pk=outcome.booking.pk)
-    return ok(
-        mapping.booking_out(fresh), http=201 if outcome.is_new else 200, message=mapping.refusal_of(fresh)
-    )
+    if outcome.is_new:
+        made = published.just_made(outcome.booking)
+        return ok(mapping.booking_out(made, newest=asked), http=201, message=mapping.refusal_of(made))
+    fresh = access.bookings(caller.partner).get(pk=outcome.booking.pk)
+    return ok(mapping.booking_out(fresh), message=mapping.refusal_of(fresh))
 
 
 def fingerprint(received: dict[str, Any]) -> str:
