@@ -20,6 +20,7 @@ from bookings.operations.undo import Act
 from bookings.pages import access, finder, overlaps
 from bookings.pages.forms.slots import ReserveForm, SearchForm
 from bookings.pages.forms.undo_button import button_of
+from bookings.pages.slot_rows import Nearest
 from bookings.pages.views.refusals import status_of
 from depots import pages
 from depots.models import Depot, Organisation
@@ -147,9 +148,12 @@ def _finder(
     places, unclear, nearest = [], [], None
     if form.is_valid():
         search = form.search()
-        places, unclear = finder.places(form, search, request_id=uuid4()), finder.unclear_places(form)
+        places, unclear = (
+            finder.places(request, form, search, request_id=uuid4()),
+            finder.unclear_places(form),
+        )
         if refusal is not None and refusal.nearest is not None and refused_at is not None:
-            nearest = finder.Nearest.of(form, search, refused_at, refusal.nearest)
+            nearest = Nearest.of(form, search, refused_at, refusal.nearest)
     context = {
         "form": form, "places": places, "unclear": unclear, "refusal": str(refusal) if refusal else refused, "nearest": nearest,
         "legend": LEGEND, "free": sum(len(place.free) for place in places),
