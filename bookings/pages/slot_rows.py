@@ -22,7 +22,7 @@ from django.utils.safestring import SafeString
 
 from bookings.errors import SlotTaken
 from bookings.pages import wording
-from bookings.pages.board.states import RowState
+from bookings.pages.board.row_states import RowState
 from bookings.pages.forms.slots import SearchForm
 from bookings.pages.strips import Strips
 from bookings.rules.configuration import Bay

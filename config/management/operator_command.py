@@ -16,7 +16,7 @@ from psycopg.errors import UndefinedColumn, UndefinedTable
 
 from bookings.errors import BookingError
 from depots.imports.documents import FileRefusedError
-from depots.organisations import OrganisationError
+from depots.operations.organisations import OrganisationError
 from depots.parties import UnknownOrganisationError
 from depots.periods import utc_text
 

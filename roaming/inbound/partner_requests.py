@@ -49,7 +49,7 @@ class PlaceUnknown(PartnerRequestError):
     """No such depot or offer is open to the asker."""
 
 
-class PlaceUnclear(PartnerRequestError):
+class OfferUnclear(PartnerRequestError):
     """More than one offer is meant."""
 
 
@@ -249,7 +249,7 @@ def _period(request: PartnerRequest, now: datetime, *, in_force: Period | None =
 
 
 def _option(ask: _Ask, *, booked: BookingOption | None = None) -> BookingOption:
-    """The offer that is meant; by its depot and EVSE where its id is not given. Raises PlaceUnknown, PlaceUnclear."""
+    """The offer that is meant; by its depot and EVSE where its id is not given. Raises PlaceUnknown, OfferUnclear."""
     partner, request, operator, now = ask.partner, ask.request, ask.operator, ask.now
     if request.option_code:
         named = ask.found and known_options.option_of(ask.found, partner, operator=operator, now=now)
@@ -267,7 +267,7 @@ def _option(ask: _Ask, *, booked: BookingOption | None = None) -> BookingOption:
     if request.evse_uid:
         found = _alone([o for o in found if _evse_in(o, request.evse_uid) is not None])
     if len(found) != 1:
-        raise PlaceUnclear("booking_location_id", f"is required: {len(found)} offers could be meant")
+        raise OfferUnclear("booking_location_id", f"is required: {len(found)} offers could be meant")
     return found[0]
 
 

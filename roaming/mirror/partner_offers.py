@@ -11,7 +11,7 @@ from django.db import transaction
 from bookings.models import BookingOption, OfferedSlot, TermsOverride
 from bookings.rules.terms import LIMITS, Terms
 from depots.models import Connector, Depot, Evse
-from roaming.mirror.places import UNKNOWN_POWER_W, depot_code, keep_bay, locked_depot
+from roaming.mirror.partner_places import UNKNOWN_POWER_W, depot_code, keep_bay, locked_depot
 from roaming.mirror.values import NEVER_MIN, ToldOffer
 from roaming.models import Partner
 from roaming.ocpi.wire_object import folded

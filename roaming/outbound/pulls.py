@@ -17,7 +17,7 @@ from django.db.models import Q
 
 from depots.models import Organisation
 from roaming import deviations, registration
-from roaming.mirror import partner_offers, places, remote_bookings
+from roaming.mirror import partner_offers, partner_places, remote_bookings
 from roaming.mirror.values import ToldOffer, ToldPlace
 from roaming.models import Partner
 from roaming.ocpi.client import CallFailed, Http, Party, Peer
@@ -174,14 +174,14 @@ def _keep(partner: Partner, crawl: Crawl, pull: Pull, raw: Any, now: datetime) -
     pull.seen.setdefault(crawl.party, set()).add(offer.value.code)
     adopted = remote_bookings.adopt_offer(partner, offer, raw, now=now)
     # Locations are read before; of a push they may follow.
-    return ["booking_location.location_not_told"] if places.is_stub(adopted.option.depot) else []
+    return ["booking_location.location_not_told"] if partner_places.is_stub(adopted.option.depot) else []
 
 
 def _keep_place(partner: Partner, crawl: Crawl, raw: Any) -> list[str]:
     place = dialect_of(partner).read_place(raw)
     if not _is_of(place.value, crawl.party):
         return ["location.of_another_party"]
-    depot = places.keep_place(partner, place.value)
+    depot = partner_places.keep_place(partner, place.value)
     if place.value.time_zone is None:
         logger.warning(
             "a depot has no time zone that can be read", depot=depot.code, shown_in=depot.time_zone

@@ -13,7 +13,7 @@ from roaming.ocpi.client import Party, Written
 from roaming.ocpi.dialect import dialect_of
 from roaming.outbound import deliveries
 from roaming.outbound.deliveries import Lease, Push
-from roaming.outbound.offers import OfferBook, WrittenOffer
+from roaming.outbound.offer_book import OfferBook, WrittenOffer
 from roaming.published import owner_of
 
 logger = structlog.get_logger(__name__)

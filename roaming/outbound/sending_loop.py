@@ -25,7 +25,7 @@ from roaming.ocpi.client import BOOKING_TIMEOUT_S, CallFailed, Exchange, Http, R
 from roaming.ocpi.wire_object import UnreadableError
 from roaming.outbound import deliveries, fan_out, our_requests, pulls, pushes
 from roaming.outbound.deliveries import Lease, Push
-from roaming.outbound.offers import OfferBook
+from roaming.outbound.offer_book import OfferBook
 from roaming.registration import WAKE_CHANNEL
 
 logger = structlog.get_logger(__name__)

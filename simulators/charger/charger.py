@@ -15,7 +15,7 @@ from simulators.charger.csms_connection import CsmsConnection, CsmsError, CsmsSi
 from simulators.charger.csms_requests import CsmsRequests
 from simulators.charger.ocpp2x import Ocpp2x
 from simulators.charger.ocpp16 import Ocpp16
-from simulators.charger.ocpp_version import Authorization, Message, OcppVersion
+from simulators.charger.ocpp_version import Message, OcppVersion, TokenAnswer
 from simulators.charger.script import Json, Script
 from simulators.charger.station import IdToken, Reservation, SimulatedEvse, Station, Transaction
 from simulators.charger.transaction_queue import QueuedMessage, TransactionQueue
@@ -114,7 +114,7 @@ class SimulatedCharger:
         for evse in self.station.evses:
             await self.report(evse)
 
-    async def authorize(self, token: IdToken | str) -> Authorization:
+    async def authorize(self, token: IdToken | str) -> TokenAnswer:
         return self.ocpp.authorization(await self.call(*self.ocpp.authorize(_token(token))))
 
     async def tap(

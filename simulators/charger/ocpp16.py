@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from simulators.charger.ocpp_version import (
-    Authorization,
     Message,
+    TokenAnswer,
     always,
     read_timestamp,
     write_timestamp,
@@ -80,9 +80,9 @@ class Ocpp16:
             "reason": reason,
         }
 
-    def authorization(self, answer: Json) -> Authorization:
+    def authorization(self, answer: Json) -> TokenAnswer:
         info = answer.get("idTagInfo") or {}
-        return Authorization(info.get("status", "Accepted"), info.get("parentIdTag", ""))
+        return TokenAnswer(info.get("status", "Accepted"), info.get("parentIdTag", ""))
 
     def reservation_over(self, reservation_id: int, outcome: str) -> Message | None:
         return None

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from simulators.charger.ocpp_version import (
-    Authorization,
     Message,
+    TokenAnswer,
     always,
     read_timestamp,
     write_timestamp,
@@ -78,10 +78,10 @@ class Ocpp2x:
         event["transactionInfo"]["stoppedReason"] = reason
         return "TransactionEvent", event
 
-    def authorization(self, answer: Json) -> Authorization:
+    def authorization(self, answer: Json) -> TokenAnswer:
         info = answer.get("idTokenInfo") or {}
         group = (info.get("groupIdToken") or {}).get("idToken", "")
-        return Authorization(info.get("status", "Accepted"), group, tuple(info.get("evseId") or ()))
+        return TokenAnswer(info.get("status", "Accepted"), group, tuple(info.get("evseId") or ()))
 
     def reservation_over(self, reservation_id: int, outcome: str) -> Message | None:
         return "ReservationStatusUpdate", {

@@ -635,7 +635,7 @@ def test_a_claimed_party_keeps_nobody_out_and_goes_to_who_is_invited_as_it(
 
 def test_a_depot_claimed_in_the_name_of_another_gives_way(platform: str) -> None:
     from depots.models import Depot
-    from roaming.mirror import places
+    from roaming.mirror import partner_places
     from tests.roaming.partners import make_partner
 
     role = {"role": "CPO", "country_code": "SE", "party_id": "XYZ", "name": ""}
@@ -645,7 +645,7 @@ def test_a_depot_claimed_in_the_name_of_another_gives_way(platform: str) -> None
     )
 
     with transaction.atomic():
-        depot = places.locked_depot(owner, "SE", "XYZ", "L1")
+        depot = partner_places.locked_depot(owner, "SE", "XYZ", "L1")
 
     taken.refresh_from_db()
     assert depot.operator == owner.organisation

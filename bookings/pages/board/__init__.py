@@ -6,7 +6,7 @@ server writes.
 """
 
 from bookings.pages.board.reading import Board, entries_of, read_board
-from bookings.pages.board.states import RowState, running_at, states_of
+from bookings.pages.board.row_states import RowState, running_at, states_of
 from bookings.pages.board.window import Window
 
 __all__ = ["Board", "RowState", "Window", "entries_of", "read_board", "running_at", "states_of"]

@@ -18,8 +18,8 @@ from bookings.models import Booking, BookingRequest, BookingStatus, BookingToken
 from bookings.pages.access import BoardViewer
 from bookings.pages.board.bars import UNSHOWN, Bar, BookingFacts, OthersBar, Visit, closed_of
 from bookings.pages.board.entries import Entries
-from bookings.pages.board.seconds import Moments, Seconds
-from bookings.pages.board.states import RowState, bay, plugs, states_of
+from bookings.pages.board.row_states import RowState, bay, plugs, states_of
+from bookings.pages.board.seconds import DatetimeBySecond, Seconds
 from bookings.pages.board.window import Window
 from bookings.rules.terms import LONGEST_BOOKING
 from depots.models import ChargingSession, Depot, Evse
@@ -157,7 +157,7 @@ def facts_of(which: Q) -> list[BookingFacts]:
         "plate", "fleet_id", "fleet__name", "decide_until", "interrupted_at", "interrupted_why", "metered_wh",
         Case(is_interrupted), KT("terms_json__slot_step_min"), KT("terms_json__late_stop_min"), Subquery(first_token),
     )  # fmt: skip
-    moments = Moments()
+    moments = DatetimeBySecond()
     return [BookingFacts(moments[starts], moments[ends], *rest) for starts, ends, *rest in rows]
 
 
@@ -174,7 +174,7 @@ def _occupied(which: Q) -> list[Occupied]:
         Seconds("span__startswith"), Seconds("span__endswith"), "evse_id", "holder", "kind",
         Case(When(kind=_PENDING, then=Subquery(asks))),
     )  # fmt: skip
-    moments = Moments()
+    moments = DatetimeBySecond()
     return [Occupied(moments[starts], moments[ends], *rest) for starts, ends, *rest in rows]
 
 

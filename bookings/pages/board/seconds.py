@@ -21,7 +21,7 @@ class Seconds(Func):
         super().__init__(moment)
 
 
-class Moments(dict[int, datetime]):
+class DatetimeBySecond(dict[int, datetime]):
     """The aware UTC datetime of such seconds, made once: `moments[1893456000]`."""
 
     def __missing__(self, seconds: int) -> datetime:

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from bookings.pages.live import stream as words
-from bookings.pages.live.changes import Change, ChangeLog
 from bookings.pages.live.publishing import ACCESS, CHANNEL
+from bookings.pages.live.recent_changes import Change, ChangeLog
 from bookings.pages.live.rendering import render_all
 from bookings.pages.live.stream import Stream
 from bookings.pages.live.threads import in_thread

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from bookings import operations
 from bookings.errors import BookingError, NothingToDecide
 from bookings.models import Booking
-from bookings.pages import access, approvals
+from bookings.pages import access, waiting_asks
 from bookings.pages.forms.depot import DecisionForm, add_refusal
 from bookings.pages.forms.row_versions import seen_version
 from bookings.pages.views.refusals import status_of
@@ -30,7 +30,7 @@ def requests(request: HttpRequest) -> HttpResponse:
     if not depots:
         raise Http404
     deciding = access.operators_decided_for(request.user)
-    waiting = approvals.waiting(depots, now=timezone.now())
+    waiting = waiting_asks.waiting(depots, now=timezone.now())
     return respond(request, "bookings/requests/requests", {"waiting": waiting, "deciding": deciding})
 
 
@@ -43,7 +43,7 @@ def decision(request: HttpRequest, booking_id: int) -> HttpResponse:
     if request.method == "POST":
         return _decide(request, found)
     if found.pending_request is None:
-        messages.warning(request, approvals.decided_by_another(found))
+        messages.warning(request, waiting_asks.decided_by_another(found))
         return redirect("bookings:requests")
     return _form(request, found, DecisionForm(initial={"decision": "decline"}), 200)
 
@@ -77,7 +77,7 @@ def _decide(request: HttpRequest, found: Booking) -> HttpResponse:
 
 def _too_late(request: HttpRequest, found: Booking) -> HttpResponse:
     """Two managers at once: the second is told what the first has said."""
-    messages.warning(request, approvals.decided_by_another(found))
+    messages.warning(request, waiting_asks.decided_by_another(found))
     if wants_part(request):
         return done(request, _next(request, found))
     return redirect(_next(request, found))

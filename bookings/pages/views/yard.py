@@ -18,7 +18,7 @@ from bookings.models import Booking, BookingStatus, Enforcement
 from bookings.pages import access
 from bookings.pages.board import running_at, states_of
 from bookings.pages.board.reading import evses_of
-from bookings.pages.board.states import RowState
+from bookings.pages.board.row_states import RowState
 from depots.models import Charger, Depot, Evse
 from depots.pages import respond
 from depots.queries import armed_reservations, is_online

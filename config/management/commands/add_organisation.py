@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from config.management.operator_command import OperatorCommand
-from depots.organisations import add_organisation
+from depots.operations.organisations import add_organisation
 
 
 class Command(OperatorCommand):

@@ -8,7 +8,7 @@ from django.conf import settings
 from config.management.operator_command import OperatorCommand
 from depots.accounts import set_password_url
 from depots.models import Membership
-from depots.organisations import add_member
+from depots.operations.organisations import add_member
 from depots.parties import organisation_called
 
 

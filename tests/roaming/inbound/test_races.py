@@ -19,7 +19,7 @@ from depots.models import Agreement, Depot, Evse
 from depots.periods import Period
 from roaming.inbound import partner_requests
 from roaming.inbound.partner_requests import PartnerRequest, ReceivedRequest, receive_request
-from roaming.mirror import places
+from roaming.mirror import partner_places
 from roaming.models import Partner
 from tests.factories import NOW, make_depot, make_evse, option_of, slot
 from tests.roaming.partners import BOOKINGS, authorization, booking_request, make_partner
@@ -214,7 +214,7 @@ def test_a_place_that_another_reading_has_just_made_is_the_same_place() -> None:
 
     def read() -> Depot:
         with transaction.atomic():
-            return places.locked_depot(partner, "SE", "ABC", "LYON")
+            return partner_places.locked_depot(partner, "SE", "ABC", "LYON")
 
     def in_between(execute: Any, query: str, *rest: Any) -> Any:
         found = execute(query, *rest)

@@ -16,7 +16,7 @@ from django.utils import timezone
 from ninja import Router
 
 from roaming import deviations
-from roaming.mirror import places, remote_bookings
+from roaming.mirror import partner_places, remote_bookings
 from roaming.mirror.kept_objects import BOOKING, BOOKING_LOCATION, find_kept, find_kept_booking
 from roaming.models import Partner, PartnerObject
 from roaming.ocpi.auth import caller_of, registered, speaks_for
@@ -154,7 +154,7 @@ def _keep_offer(partner: Partner, address: Address, raw: dict[str, Any], now: da
     if told.code.upper() != address.id.upper():
         raise UnreadableError("id", "is not the id in the path")
     adopted = remote_bookings.adopt_offer(partner, read, raw, now=now)
-    if adopted.is_new and places.is_stub(adopted.option.depot):
+    if adopted.is_new and partner_places.is_stub(adopted.option.depot):
         pulls.soon(partner, now=now)  # an offer at a place we have not read yet
     return adopted.is_new
 

@@ -32,7 +32,7 @@ REFERENCE_MISSING = "booking_request.authorization_reference_missing"
 
 ANSWERS: dict[type[partner_requests.PartnerRequestError], Code] = {
     partner_requests.PlaceUnknown: Code.UNKNOWN_LOCATION,
-    partner_requests.PlaceUnclear: Code.NOT_ENOUGH,
+    partner_requests.OfferUnclear: Code.NOT_ENOUGH,
     partner_requests.Malformed: Code.INVALID,
     partner_requests.Over: Code.INVALID,
     partner_requests.AskedTooOften: Code.INVALID,

@@ -14,7 +14,7 @@ from django.utils import timezone
 from bookings.models import Booking, BookingOption
 from depots.models import Depot, Organisation
 from depots.periods import Period
-from roaming.mirror import partner_offers, places
+from roaming.mirror import partner_offers, partner_places
 from roaming.models import Partner, PartnerObject
 from roaming.ocpi.dialect import dialect_of
 from roaming.ocpi.wire_object import UnreadableError
@@ -68,7 +68,7 @@ def ours(option: BookingOption, partner: Partner, fleet: Organisation) -> Bookin
 
 
 def keep_place(partner: Partner, raw: dict[str, Any]) -> Depot:
-    return places.keep_place(partner, dialect_of(partner).read_place(copy.deepcopy(raw)).value)
+    return partner_places.keep_place(partner, dialect_of(partner).read_place(copy.deepcopy(raw)).value)
 
 
 def path(any_id: str = "CB-881") -> str:
