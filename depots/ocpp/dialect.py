@@ -1,4 +1,4 @@
-"""A version of OCPP as the gateway uses it: the Protocol each fulfils, and what none can express."""
+"""A version of OCPP as the gateway uses it: the Protocol each fulfils, what none can express, and what all answer alike."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from depots.models import ChargerCommand
+from depots.ocpp.times import write_time
 from depots.ocpp.wire import Wire
 
 if TYPE_CHECKING:
@@ -37,3 +38,17 @@ class Dialect(Protocol):
 async def take_note(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
     """Nothing follows from it here; the message log keeps it."""
     return {}
+
+
+def accept_boot(connection: ChargerConnection) -> dict[str, Any]:
+    """The answer to a boot, once it is recorded; the same in every version."""
+    connection.on_boot()
+    return {
+        "status": "Accepted",
+        "currentTime": write_time(connection.now()),
+        "interval": connection.timings.heartbeat_s,
+    }
+
+
+async def heartbeat(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
+    return {"currentTime": write_time(connection.now())}

@@ -14,7 +14,7 @@ from depots.gate import Authorization
 from depots.models import Evse
 from depots.ocpp import sampled_values
 from depots.ocpp.connection import ChargerConnection
-from depots.ocpp.dialect import Answerer, take_note
+from depots.ocpp.dialect import Answerer, accept_boot, heartbeat, take_note
 from depots.ocpp.times import write_time
 from depots.ocpp.v16_commands import LONGEST_TAG, ask_capabilities, read_answer, request
 from depots.operations import Start, Stop
@@ -59,16 +59,7 @@ async def boot(connection: ChargerConnection, message: dict[str, Any]) -> dict[s
         firmware_version=message.get("firmwareVersion") or "",
         now=connection.now(),
     )
-    connection.on_boot()
-    return {
-        "status": "Accepted",
-        "currentTime": write_time(connection.now()),
-        "interval": connection.timings.heartbeat_s,
-    }
-
-
-async def heartbeat(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
-    return {"currentTime": write_time(connection.now())}
+    return accept_boot(connection)
 
 
 async def status(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:

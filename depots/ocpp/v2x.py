@@ -12,8 +12,7 @@ from ocpp.v201.enums import ConnectorStatusEnumType
 from depots import operations
 from depots.models import Evse
 from depots.ocpp.connection import ChargerConnection
-from depots.ocpp.dialect import Answerer, take_note
-from depots.ocpp.times import write_time
+from depots.ocpp.dialect import Answerer, accept_boot, heartbeat, take_note
 from depots.ocpp.v2x_transactions import authorize, meter_values, transaction_event
 
 logger = logging.getLogger(__name__)
@@ -48,16 +47,7 @@ async def boot(connection: ChargerConnection, message: dict[str, Any]) -> dict[s
         firmware_version=station.get("firmwareVersion") or "",
         now=connection.now(),
     )
-    connection.on_boot()
-    return {
-        "status": "Accepted",
-        "currentTime": write_time(connection.now()),
-        "interval": connection.timings.heartbeat_s,
-    }
-
-
-async def heartbeat(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
-    return {"currentTime": write_time(connection.now())}
+    return accept_boot(connection)
 
 
 async def status(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:

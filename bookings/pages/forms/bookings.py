@@ -9,15 +9,12 @@ from django import forms
 
 from bookings.models import Booking, BookingStatus, CancelReason, Token, Vehicle
 from bookings.pages import overlaps
-from bookings.pages.forms.fields import DayInput, MomentField, RowField, moment_in
+from bookings.pages.forms.fields import DayInput, MomentField, RowField, period_in
 from bookings.pages.forms.row_versions import ShownForm
-from bookings.pages.forms.slots import FARTHEST, TOO_LONG
 from bookings.rules.entitlement import TokenName
-from bookings.rules.terms import LONGEST_BOOKING
 from bookings.search.bookable import evses_with_bays
 from depots.cards import card_number
 from depots.models import Depot, Evse
-from depots.periods import Period
 from depots.wall_clock import local_text
 
 
@@ -69,7 +66,8 @@ class ChangeForm(ShownForm):
         cleaned = super().clean() or {}
         if not self.errors:
             first = cleaned.get("starts_at", self.booking.starts_at)
-            cleaned["period"] = self._period(first, cleaned["ends_at"])
+            zone = self.booking.depot.zone
+            cleaned["period"] = period_in(self, first, cleaned["ends_at"], zone, now=self.now)
         return cleaned
 
     @property
@@ -155,21 +153,6 @@ class ChangeForm(ShownForm):
             lambda v: v.plate,
             lambda v: v.plate,
         )
-
-    def _period(self, first: datetime, last: datetime) -> Period | None:
-        zone = self.booking.depot.zone
-        starts_at, ends_at = moment_in(self, "starts_at", first, zone), moment_in(self, "ends_at", last, zone)
-        if starts_at is None or ends_at is None:
-            return None
-        if ends_at <= starts_at:
-            self.add_error("ends_at", "The end lies before the start.")
-        elif ends_at - starts_at > LONGEST_BOOKING:
-            self.add_error("ends_at", TOO_LONG)
-        elif not self.now - FARTHEST < starts_at < self.now + FARTHEST:
-            self.add_error("starts_at", "This is more than a year away.")
-        else:
-            return Period(starts_at, ends_at)
-        return None
 
 
 class CancelForm(forms.Form):

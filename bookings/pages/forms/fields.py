@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -13,10 +13,15 @@ from django.db.models import Model
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from bookings.rules.terms import LONGEST_BOOKING
+from depots.periods import Period
 from depots.templatetags.berth import icon
 from depots.wall_clock import TURNS, MomentUnclear, in_zone, read
 
 Row = TypeVar("Row", bound=Model)
+
+FARTHEST = timedelta(days=400)
+TOO_LONG = f"A slot lasts {LONGEST_BOOKING.days} days at most."
 
 _TURN_CHOICE = (
     '<label class="form-check"><input class="form-check-input" type="radio" name="{}_turn" value="{}"{}>'
@@ -108,6 +113,24 @@ def moment_in(form: forms.Form, name: str, moment: datetime, zone: ZoneInfo) -> 
         if name not in form.errors:
             form.add_error(name, str(unclear))
         return None
+
+
+def period_in(
+    form: forms.Form, first: datetime, last: datetime, zone: ZoneInfo, *, now: datetime
+) -> Period | None:
+    """The span of the fields `starts_at` and `ends_at`, or None with the reason at one of them."""
+    starts_at, ends_at = moment_in(form, "starts_at", first, zone), moment_in(form, "ends_at", last, zone)
+    if starts_at is None or ends_at is None:
+        return None
+    if ends_at <= starts_at:
+        form.add_error("ends_at", "The end lies before the start.")
+    elif ends_at - starts_at > LONGEST_BOOKING:
+        form.add_error("ends_at", TOO_LONG)
+    elif not now - FARTHEST < starts_at < now + FARTHEST:
+        form.add_error("starts_at", "This is more than a year away.")
+    else:
+        return Period(starts_at, ends_at)
+    return None
 
 
 class RowField(forms.ChoiceField, Generic[Row]):

@@ -11,7 +11,7 @@ from django import forms
 
 from bookings.models import BookingOption, Vehicle
 from bookings.operations import SlotRequest
-from bookings.pages.forms.fields import MomentField, MomentInput, RowField, moment_in
+from bookings.pages.forms.fields import FARTHEST, TOO_LONG, MomentField, MomentInput, RowField, period_in
 from bookings.rules.periods import LATE_TOLERANCE
 from bookings.rules.terms import LONGEST_BOOKING
 from bookings.search.bookable import bookable_depots, bookable_options
@@ -20,8 +20,6 @@ from depots.models import Depot, Evse, Organisation
 from depots.periods import Period
 from depots.wall_clock import MomentUnclear, in_zone, local_text
 
-FARTHEST = timedelta(days=400)
-TOO_LONG = f"A slot lasts {LONGEST_BOOKING.days} days at most."
 USUAL = timedelta(hours=1)
 STEP_MIN = 15
 # A slot is sent with the question whose results it stood in, each field under its name with this before it.
@@ -256,7 +254,8 @@ class ReserveForm(forms.Form):
         cleaned["option"] = option
         cleaned["evse"] = self._evse(option, cleaned["evse"])
         cleaned["vehicle"] = self._vehicle(cleaned["fleet"], cleaned["vehicle"])
-        cleaned["period"] = self._period(option.depot.zone, cleaned["starts_at"], cleaned["ends_at"])
+        first, last = cleaned["starts_at"], cleaned["ends_at"]
+        cleaned["period"] = period_in(self, first, last, option.depot.zone, now=self.now)
         return cleaned
 
     def _option(self, fleet: Organisation, option_id: int) -> BookingOption | None:
@@ -273,20 +272,6 @@ class ReserveForm(forms.Form):
         if vehicle_id and (found is None or found.fleet_id != fleet.pk):
             self.add_error("vehicle", "There is no such vehicle in your fleet.")
         return found
-
-    def _period(self, zone: ZoneInfo, first: datetime, last: datetime) -> Period | None:
-        starts_at, ends_at = moment_in(self, "starts_at", first, zone), moment_in(self, "ends_at", last, zone)
-        if starts_at is None or ends_at is None:
-            return None
-        if ends_at <= starts_at:
-            self.add_error("ends_at", "The end lies before the start.")
-        elif ends_at - starts_at > LONGEST_BOOKING:
-            self.add_error("ends_at", TOO_LONG)
-        elif not self.now - FARTHEST < starts_at < self.now + FARTHEST:
-            self.add_error("starts_at", "This is more than a year away.")
-        else:
-            return Period(starts_at, ends_at)
-        return None
 
 
 def _period(first: datetime, last: datetime, zone: ZoneInfo) -> Period | list[TimeFault]:
