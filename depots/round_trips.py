@@ -1,7 +1,7 @@
 """Statements whose answer nobody reads travel together with the next one whose answer is read.
 
 A round trip to PostgreSQL costs this process and the server more than most statements do, and a booking has many that only
-lock, or leave a row for somebody else. Within `joined()` those are held until a statement comes that is waited for, or the
+lock, or leave a row for somebody else. Within `atomic()` here those are held until a statement comes that is waited for, or the
 end, and all go as one message. They stay in their order, and each has a snapshot of its own, as if they had been sent one by
 one (PostgreSQL, "Multiple Statements in a Simple Query"): what is read behind a lock is read once the lock is held.
 
@@ -19,7 +19,7 @@ from itertools import chain
 from typing import Any
 
 import psycopg
-from django.db import connection
+from django.db import connection, transaction
 from psycopg.adapt import Transformer
 
 # Django's own, when `atomic` blocks are nested. Going back to a savepoint is sent at once, behind what is held.
@@ -30,7 +30,7 @@ _under_way: ContextVar[_Joining | None] = ContextVar("under_way", default=None)
 
 
 def send(statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> None:
-    """Execute a statement whose answer nobody reads: within `joined()` with the next one that is waited for, else at once."""
+    """Execute a statement whose answer nobody reads: within `atomic()` with the next one that is waited for, else at once."""
     joining = _under_way.get()
     if joining is not None:
         joining.hold(statement, parameters)
@@ -40,19 +40,20 @@ def send(statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def joined() -> Iterator[None]:
-    """Statements of this block share round trips; stands inside of the transaction, which ends with all of them sent."""
-    if _under_way.get() is not None:
-        yield
-        return
-    joining = _Joining()
-    before = _under_way.set(joining)
-    try:
-        with connection.execute_wrapper(joining):
+def atomic() -> Iterator[None]:
+    """Django's `atomic`, in which statements share round trips; what is left at its end goes with the COMMIT."""
+    with transaction.atomic():
+        if _under_way.get() is not None:
             yield
-            joining.send_held()
-    finally:
-        _under_way.reset(before)
+            return
+        joining = _Joining()
+        before = _under_way.set(joining)
+        try:
+            with connection.execute_wrapper(joining):
+                yield
+                joining.finish()
+        finally:
+            _under_way.reset(before)
 
 
 class _Joining:
@@ -91,10 +92,20 @@ class _Joining:
             cursor.nextset()
         return answer
 
+    def finish(self) -> None:
+        """Send what is held, and end the transaction where it ends with this block; there psycopg finds nothing left to commit.
+
+        What is held of a transaction that is going to be rolled back is not needed any more.
+        """
+        if connection.needs_rollback:
+            return
+        if self._held and connection.commit_on_exit and not connection.savepoint_ids:
+            self._held.append("COMMIT")
+        self.send_held()
+
     def send_held(self) -> None:
-        """What is held of a transaction that is going to be rolled back is not needed any more."""
         held, self._held = self._held, []
-        if held and not connection.needs_rollback:
+        if held:
             with connection.cursor() as cursor:
                 cursor.execute(";\n".join(held))
 

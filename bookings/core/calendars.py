@@ -76,7 +76,7 @@ class _Marked:
 @contextmanager
 def one_operation() -> Iterator[None]:
     """A transaction that marks all calendars it changes with one statement, at its end, and shares round trips."""
-    with transaction.atomic(), round_trips.joined():
+    with round_trips.atomic():
         if _gathered.get() is not None:
             yield
             return

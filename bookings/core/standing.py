@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import connection
@@ -14,9 +14,12 @@ from bookings.rules.power_profile import Floor
 from depots.periods import Period
 
 # One row even where nothing is occupied: the version of the depot's configuration stands in each. Only as bigint do the
-# ids use the constraint's index together with the span; psycopg alone would send small ones as smallint.
+# ids use the constraint's index together with the span; psycopg alone would send small ones as smallint. Times come as
+# microseconds: an EVSE has dozens of spans within reach, and each end would be parsed as text.
 _STANDING = """
-SELECT c.version, o.evse_id, lower(o.span), upper(o.span), o.holder, o.power_w, o.kind,
+SELECT c.version, o.evse_id,
+       (extract(epoch FROM lower(o.span)) * 1000000)::bigint, (extract(epoch FROM upper(o.span)) * 1000000)::bigint,
+       o.holder, o.power_w, o.kind,
        EXISTS (
            SELECT FROM bookings_booking b
            WHERE b.id = o.holder AND b.status = %(held)s AND b.held_until <= %(now)s
@@ -26,6 +29,7 @@ LEFT JOIN depots_configurationversion c ON c.depot_id = %(depot)s
 LEFT JOIN bookings_occupancy o
     ON o.evse_id = ANY(%(evses)s::bigint[]) AND o.span && tstzrange(%(starts_at)s, %(ends_at)s)
 """
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Taken(NamedTuple):
@@ -81,8 +85,12 @@ def standing(depot_id: int, evse_ids: Collection[int], within: Period, *, now: d
         cursor.execute(_STANDING, told)
         rows = cursor.fetchall()
     taken = [
-        Taken(evse, Period(start, end), holder, watts, kind == Occupancy.Kind.CLOSURE, overdue)
+        Taken(evse, Period(_time(start), _time(end)), holder, watts, kind == Occupancy.Kind.CLOSURE, overdue)
         for _, evse, start, end, holder, watts, kind, overdue in rows
         if evse is not None
     ]
     return Standing(rows[0][0], tuple(taken))
+
+
+def _time(microseconds: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=microseconds)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 
 from bookings.actors import Actor
 from bookings.errors import WrongStatus
@@ -105,7 +105,7 @@ def receive_request(
 
     A refusal by a rule of ours is a DECLINED ask in the booking. Raises PartnerRequestError, with nothing changed.
     """
-    with transaction.atomic(), round_trips.joined():
+    with round_trips.atomic():
         _queue(partner, request)
         ask = _look(partner, request, operator, now)
         known = find_asked(partner.organisation, request.party, request.request_id) if ask.is_known else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psycopg
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from depots import round_trips
 from depots.models import Notice
@@ -35,7 +35,7 @@ def told() -> list[str]:
 
 
 def test_what_is_held_travels_with_the_next_statement_that_is_read(messages):
-    with transaction.atomic(), round_trips.joined():
+    with round_trips.atomic():
         del messages[:]
         round_trips.send(TELL, ["a", "1"])
         round_trips.send(TELL, ["a", "2"])
@@ -46,7 +46,7 @@ def test_what_is_held_travels_with_the_next_statement_that_is_read(messages):
 
 
 def test_savepoints_travel_too(messages):
-    with transaction.atomic(), round_trips.joined():
+    with round_trips.atomic():
         del messages[:]
         with transaction.atomic():
             round_trips.send(TELL, ["a", "1"])
@@ -56,20 +56,20 @@ def test_savepoints_travel_too(messages):
 
 
 def test_what_is_held_at_the_end_is_sent():
-    with transaction.atomic(), round_trips.joined():
+    with round_trips.atomic():
         round_trips.send(TELL, ["a", "1"])
 
     assert told() == ["1"]
 
 
-def test_outside_of_a_joined_block_a_statement_is_sent_at_once(messages):
+def test_outside_of_a_block_a_statement_is_sent_at_once(messages):
     round_trips.send(TELL, ["a", "1"])
 
     assert len(messages) == 1
 
 
 def test_a_savepoint_that_is_rolled_back_takes_what_was_held_under_it():
-    with transaction.atomic(), round_trips.joined():
+    with round_trips.atomic():
         round_trips.send(TELL, ["a", "kept"])
         with pytest.raises(ZeroDivisionError):
             _tell_and_fail()
@@ -86,7 +86,7 @@ def test_an_error_of_what_was_held_is_raised_and_stops_what_is_behind_it():
 
 def test_values_are_written_as_values():
     payload = "%s; DROP TABLE depots_notice; -- 'ü' \\ %(channel)s"
-    with transaction.atomic(), round_trips.joined():
+    with round_trips.atomic():
         round_trips.send(
             "INSERT INTO depots_notice (channel, payload) SELECT %(channel)s, %(payload)s WHERE 5 %% 2 = 1",
             {"payload": payload, "channel": "a"},
@@ -97,7 +97,7 @@ def test_values_are_written_as_values():
 
 
 def test_rows_read_in_chunks_come_after_what_is_held():
-    with transaction.atomic(), round_trips.joined():
+    with round_trips.atomic():
         round_trips.send(TELL, ["a", "1"])
 
         assert [notice.payload for notice in Notice.objects.iterator()] == ["1"]
@@ -110,6 +110,33 @@ def _tell_and_fail() -> None:
 
 
 def _divide_and_tell() -> None:
-    with transaction.atomic(), round_trips.joined():
+    with round_trips.atomic():
         round_trips.send("SELECT 1 / %s", [0])
         Notice.objects.create(channel="a", payload="1")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_commit_travels_with_what_is_left(messages):
+    seen: list[bool] = []
+    with round_trips.atomic():
+        round_trips.send(TELL, ["a", "1"])
+        transaction.on_commit(lambda: seen.append(connection.in_atomic_block))
+
+    assert [message.rpartition("\n")[2] for message in messages] == ["COMMIT"]
+    assert (told(), seen, connection.get_autocommit()) == (["1"], [False], True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_that_fails_at_its_commit_leaves_nothing_behind():
+    with pytest.raises(IntegrityError, match="violates foreign key"):
+        _tell_and_break_a_key()
+
+    assert (told(), connection.get_autocommit()) == ([], True)
+
+
+def _tell_and_break_a_key() -> None:
+    with round_trips.atomic():
+        round_trips.send(TELL, ["a", "1"])
+        round_trips.send(
+            "INSERT INTO depots_membership (user_id, organisation_id, role) VALUES (%s, 0, 'viewer')", [0]
+        )
