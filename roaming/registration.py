@@ -238,6 +238,15 @@ def peer_of(
 
 def start_exchange(partner: Partner, *, now: datetime) -> None:
     """All an eMSP may book is on its way to it, all a CPO offers is fetched: at once, in the caller's transaction."""
+    _want_all_offers(partner, now)
+    partner.next_pull_at = now if partner.has_role("CPO") else None
+    partner.pulled_at = None
+    partner.save(update_fields=["next_pull_at", "pulled_at"])
+    resume(partner, now=now)
+
+
+def _want_all_offers(partner: Partner, now: datetime) -> None:
+    """Send it every offer it may book, and say of those it may not any more that they are gone."""
     known = partner.deliveries.filter(kind=Delivery.Kind.BOOKING_LOCATION).values_list("object_id", flat=True)
     wanted = set(known)
     if partner.has_role("EMSP"):
@@ -260,10 +269,6 @@ def start_exchange(partner: Partner, *, now: datetime) -> None:
         update_fields=["wanted_version", "next_try_at", "delivered_version", "delivered"],
         batch_size=1000,
     )
-    partner.next_pull_at = now if partner.has_role("CPO") else None
-    partner.pulled_at = None
-    partner.save(update_fields=["next_pull_at", "pulled_at"])
-    resume(partner, now=now)
 
 
 def resume(partner: Partner, *, now: datetime) -> None:

@@ -114,11 +114,11 @@ def _take_status(
     now: datetime,
 ) -> None:
     assert state.status is not None
-    detail = {
-        "remote_status": state.remote_status,
-        **shown,
-        **({"reason": state.reason} if state.reason else {}),
-    }
+    detail = {"remote_status": state.remote_status, **shown}
+    if state.reason:
+        detail["reason"] = state.reason
+        booking.note = state.reason[:200]
+        fields.append("note")
     if state.status == BookingStatus.CANCELLED:
         booking.cancel_reason, booking.cancelled_by = state.cancel_reason, state.cancelled_by
         fields += ["cancel_reason", "cancelled_by"]
@@ -127,9 +127,6 @@ def _take_status(
     if not first_answer and surprising and state.status != BookingStatus.CHARGING:
         booking.changed_by_depot_at = now
         fields.append("changed_by_depot_at")
-    if state.reason:
-        booking.note = state.reason[:200]
-        fields.append("note")
     if state.status not in {BookingStatus.REQUESTED, BookingStatus.CONFIRMED}:
         request_log.decline_pending(booking, "The booking has ended.", actor=actor, now=now)
     lifecycle.adopt(booking, state.status, actor=actor, at=now, detail=detail, fields=fields)

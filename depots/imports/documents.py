@@ -126,23 +126,8 @@ def read_rows(text: str, *, known: Callable[[str], bool]) -> list[CsvRow]:
     reader = csv.reader(
         io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True
     )
-    rows: list[CsvRow] = []
-    header: list[str] = []
-    faults: list[str] = []
     try:
-        for line, found in _numbered(reader):
-            if not header:
-                if _names_separator(found):
-                    continue
-                header = _without_blank_end([cell.strip() for cell in found])
-                _check_header(header, line, known)
-                continue
-            cells = found[: len(header)] + _without_blank_end(found[len(header) :])
-            if len(cells) != len(header):
-                faults.append(f"Line {line} has {len(cells)} cells, the header has {len(header)}.")
-            else:
-                named = zip(header, (_unquoted(cell.strip()) for cell in cells), strict=True)
-                rows.append(CsvRow(line, {name: cell for name, cell in named if cell}))
+        rows, faults = _rows_and_faults(reader, known)
     except csv.Error as error:
         raise FileRefusedError(f"Line {reader.line_num} is not valid CSV: {error}.") from None
     if faults:
@@ -150,6 +135,27 @@ def read_rows(text: str, *, known: Callable[[str], bool]) -> list[CsvRow]:
     if not rows:
         raise FileRefusedError("The file has a header and no rows.")
     return rows
+
+
+def _rows_and_faults(reader: Any, known: Callable[[str], bool]) -> tuple[list[CsvRow], list[str]]:
+    """Of a `csv.reader`, with a sentence for each line that has not as many cells as the header."""
+    rows: list[CsvRow] = []
+    header: list[str] = []
+    faults: list[str] = []
+    for line, found in _numbered(reader):
+        if not header:
+            if _names_separator(found):
+                continue
+            header = _without_blank_end([cell.strip() for cell in found])
+            _check_header(header, line, known)
+            continue
+        cells = found[: len(header)] + _without_blank_end(found[len(header) :])
+        if len(cells) != len(header):
+            faults.append(f"Line {line} has {len(cells)} cells, the header has {len(header)}.")
+        else:
+            named = zip(header, (_unquoted(cell.strip()) for cell in cells), strict=True)
+            rows.append(CsvRow(line, {name: cell for name, cell in named if cell}))
+    return rows, faults
 
 
 def cell_list(cell: str, *, separators: str = ";|") -> list[Any]:

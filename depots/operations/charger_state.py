@@ -40,17 +40,8 @@ def record_boot(
         charger.vendor, charger.model = vendor[:50], model[:50]
         charger.serial_number, charger.firmware_version = serial_number[:50], firmware_version[:50]
         charger.booted_at = now
-        charger.save(
-            update_fields=[
-                "vendor",
-                "model",
-                "serial_number",
-                "firmware_version",
-                "told",
-                "measured",
-                "booted_at",
-            ]
-        )
+        names = ["vendor", "model", "serial_number", "firmware_version", "told", "measured", "booted_at"]
+        charger.save(update_fields=names)
 
 
 def report_status(

@@ -43,25 +43,31 @@ def add_readings(
     if not readings and not flags:
         return None
     with transaction.atomic():
-        sessions = ChargingSession.objects.select_for_update(of=("self",), no_key=True).filter(
-            charger=charger_id
-        )
-        sessions = sessions.select_related("charger")
-        named = sessions.filter(transaction=transaction_id[:64]).first() if transaction_id else None
-        session = named
-        if session is None and evse_number:
-            running = sessions.filter(evse__number=evse_number, ended_at__isnull=True)
-            session = running.order_by("-started_at").first()
+        session, is_named = _locked_session(charger_id, evse_number, transaction_id)
         if session is None:
             return None
         readings = _by_our_clock(session, readings, now)
-        if named is None:
+        if not is_named:
             readings = [r for r in readings if r.at >= session.started_at - BEFORE_THE_START]
         keep(session, readings)
         flag(session, flags)
         tell_figures(session, now=now)
         session.save(update_fields=FIGURES)
     return session
+
+
+def _locked_session(
+    charger_id: int, evse_number: int | None, transaction_id: str
+) -> tuple[ChargingSession | None, bool]:
+    """The session the samples are of, and whether they name it by its transaction."""
+    rows = ChargingSession.objects.select_for_update(of=("self",), no_key=True).select_related("charger")
+    sessions = rows.filter(charger=charger_id)
+    if transaction_id and (named := sessions.filter(transaction=transaction_id[:64]).first()):
+        return named, True
+    if not evse_number:
+        return None, False
+    running = sessions.filter(evse__number=evse_number, ended_at__isnull=True)
+    return running.order_by("-started_at").first(), False
 
 
 def keep(session: ChargingSession, readings: Sequence[Reading]) -> None:

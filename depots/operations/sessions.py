@@ -47,27 +47,34 @@ def start_session(*, charger_id: int, start: Start, now: datetime) -> ReportResu
             return ReportResult(session, answer_again(session, charger, evse, now))
         end_abandoned(charger, evse, before=start.at, now=now)
         answer, asked = ask(charger, evse, start.token_uid, start.token_type, now=moment_of(start.at, now))
-        session = ChargingSession.objects.create(
-            charger=charger,
-            evse=evse,
-            start_key=start.key,
-            token_uid=start.token_uid,
-            token_type=start.token_type,
-            reservation_id=fitting(start.reservation_id),
-            is_entitled=answer.allowed,
-            started_at=start.at,
-            start_received_at=now,
-            meter_start_wh=fitting(start.meter_wh),
-            announced_at=now,
-            flags=united_flags(
-                start.flags, asked, [] if evse else ["unknown_evse"], meter_flag(start.meter_wh)
-            ),
-        )
-        session.transaction = str(session.pk)
-        session.meter_last_wh = session.meter_start_wh
-        session.save(update_fields=["transaction", "meter_last_wh"])
+        flags = united_flags(start.flags, asked, [] if evse else ["unknown_evse"], meter_flag(start.meter_wh))
+        session = _begin(charger, evse, start, flags, is_entitled=answer.allowed, now=now)
         announce(session, charger, evse, answer, now)
     return ReportResult(session, answer)
+
+
+def _begin(
+    charger: Charger, evse: Evse | None, start: Start, flags: list[str], *, is_entitled: bool, now: datetime
+) -> ChargingSession:
+    """Its transaction is its own number: OCPP 1.6 leaves the choice to us."""
+    session = ChargingSession.objects.create(
+        charger=charger,
+        evse=evse,
+        start_key=start.key,
+        token_uid=start.token_uid,
+        token_type=start.token_type,
+        reservation_id=fitting(start.reservation_id),
+        is_entitled=is_entitled,
+        started_at=start.at,
+        start_received_at=now,
+        meter_start_wh=fitting(start.meter_wh),
+        announced_at=now,
+        flags=flags,
+    )
+    session.transaction = str(session.pk)
+    session.meter_last_wh = session.meter_start_wh
+    session.save(update_fields=["transaction", "meter_last_wh"])
+    return session
 
 
 def stop_session(*, charger_id: int, stop: Stop, now: datetime) -> ReportResult:
@@ -143,18 +150,22 @@ def _session_to_stop(charger: Charger, stop: Stop, now: datetime) -> tuple[Charg
         return match, ["stop_matched"]
     if named is not None:
         return named, []
+    return _orphan(charger, stop, key, stop.transaction[:64] if has_usable_id else "", now), []
+
+
+def _orphan(charger: Charger, stop: Stop, key: str, transaction_id: str, now: datetime) -> ChargingSession:
+    """A session that nobody saw begin."""
     begin = next((reading for reading in stop.readings if reading.is_begin), None)
-    orphan = ChargingSession.objects.create(
+    return ChargingSession.objects.create(
         charger=charger,
         start_key=key,
-        transaction=stop.transaction[:64] if has_usable_id else "",
+        transaction=transaction_id,
         token_uid=stop.token_uid,
         is_entitled=False,
         started_at=min(begin.at, stop.at) if begin else stop.at,
         start_received_at=now,
         flags=["no_start", "unknown_transaction"],
     )
-    return orphan, []
 
 
 def _is_long_over(session: ChargingSession, stop: Stop) -> bool:

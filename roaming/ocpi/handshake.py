@@ -66,6 +66,23 @@ async def look_up(
 
     `versions` are those that would do: all of ours, or the one whose credentials URL the partner has called.
     """
+    version, url = await _best_version(http, peer, versions_url, versions)
+    try:
+        check_url(url)
+        answer = await http.call(peer, "GET", url)
+        endpoints = DIALECTS[version].read_endpoints(answer.data)
+        for endpoint in endpoints:
+            check_url(endpoint["url"])
+    except (CallFailed, HostileAddress, UnreadableError) as failure:
+        raise _no_use(f"Your version {version} could not be read", failure) from failure
+    _require(endpoints, expected_roles)
+    return version, endpoints
+
+
+async def _best_version(
+    http: Http, peer: Peer, versions_url: str, versions: Iterable[str]
+) -> tuple[str, str]:
+    """The best version both know, with its URL. Raises NoUseOfTheirApi or NoCommonVersion."""
     try:
         check_url(versions_url)
         offered = read_versions((await http.call(peer, "GET", versions_url)).data).value
@@ -77,16 +94,7 @@ async def look_up(
         raise NoCommonVersion(
             f"We need version {' or '.join(versions)}; you offer {', '.join(urls) or 'none'}."
         )
-    try:
-        check_url(urls[version])
-        answer = await http.call(peer, "GET", urls[version])
-        endpoints = DIALECTS[version].read_endpoints(answer.data)
-        for endpoint in endpoints:
-            check_url(endpoint["url"])
-    except (CallFailed, HostileAddress, UnreadableError) as failure:
-        raise _no_use(f"Your version {version} could not be read", failure) from failure
-    _require(endpoints, expected_roles)
-    return version, endpoints
+    return version, urls[version]
 
 
 def _no_use(what: str, failure: Exception) -> NoUseOfTheirApi:

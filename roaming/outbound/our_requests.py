@@ -202,22 +202,25 @@ def refused(attempt: Attempt, refusal: Refused, *, now: datetime) -> str:
             # The first one may have been taken, and the repetition refused for that: their list will tell.
             _later(attempt.lease, {"posts": 2, "watching": False}, str(refusal), now)
             return ""
-        if ask.decision != Decision.PENDING:
-            pass  # a push has brought the answer
-        elif ask.kind == BookingRequest.Kind.CANCEL and not ask.booking.remote_id:
-            _cancelled_unheard(ask, now)
-        else:
-            is_first = ask.kind == BookingRequest.Kind.CREATE
-            state = RemoteState(
-                status=BookingStatus.DECLINED if is_first else None,
-                decision=Decision.DECLINED,
-                reason=refusal.message
-                or f"Refused by the partner ({refusal.status_code or refusal.http_status}).",
-                ask_id=ask.pk,
-            )
-            adopt_remote(booking_id=ask.booking_id, state=state, actor=Actor(ActorKind.PARTNER, ""), now=now)
+        if ask.decision == Decision.PENDING:  # else a push has brought the answer
+            _decline(ask, refusal, now)
         deliveries.succeeded(attempt.lease, now=now)
     return _offer_url(partner, ask)
+
+
+def _decline(ask: BookingRequest, refusal: Refused, now: datetime) -> None:
+    """A partner that refuses to cancel what it has never confirmed has no such booking."""
+    if ask.kind == BookingRequest.Kind.CANCEL and not ask.booking.remote_id:
+        _cancelled_unheard(ask, now)
+        return
+    is_first = ask.kind == BookingRequest.Kind.CREATE
+    state = RemoteState(
+        status=BookingStatus.DECLINED if is_first else None,
+        decision=Decision.DECLINED,
+        reason=refusal.message or f"Refused by the partner ({refusal.status_code or refusal.http_status}).",
+        ask_id=ask.pk,
+    )
+    adopt_remote(booking_id=ask.booking_id, state=state, actor=Actor(ActorKind.PARTNER, ""), now=now)
 
 
 def lost(attempt: Attempt, failure: Unreachable, *, now: datetime) -> None:

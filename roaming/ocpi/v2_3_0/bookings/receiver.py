@@ -165,18 +165,7 @@ def _kept_offer(partner: Partner, address: Address, *, lock: bool) -> PartnerObj
 
 def _read_path(partner: Partner, parts: list[str]) -> Address:
     """The path below the endpoint, strict or in one of the spellings that are out there. Raises RefusalError (404)."""
-    odd: list[str] = []
-    parts = list(parts)
-    if parts and parts[0].lower() in OFFERS:
-        # /bookinglocations/{cc}/{pid}/{id}: the word at the front
-        odd.append("path.offers_first")
-        parts = [*parts[1:3], parts[0], *parts[3:]]
-    if parts and parts[0].lower() == "booking":
-        odd.append("path.booking")
-        parts = parts[1:]
-    if len(parts) == 1:
-        odd.append("path.without_party")
-        parts = [*_only_party(partner), parts[0]]
+    parts, odd = _with_party_first(partner, parts)
     if len(parts) < 3 or not speaks_for(partner, parts[0], parts[1], "CPO"):
         raise _nothing_here()
     country_code, party_id, *rest = parts
@@ -192,6 +181,22 @@ def _read_path(partner: Partner, parts: list[str]) -> Address:
     if len(rest) != 1:
         raise _nothing_here()
     return Address(BOOKING, country_code, party_id, rest[0], "", odd)
+
+
+def _with_party_first(partner: Partner, parts: list[str]) -> tuple[list[str], list[str]]:
+    """Country and party before all else, as in the specification, and what was odd about it."""
+    odd: list[str] = []
+    if parts and parts[0].lower() in OFFERS:
+        # /bookinglocations/{cc}/{pid}/{id}: the word at the front
+        odd.append("path.offers_first")
+        parts = [*parts[1:3], parts[0], *parts[3:]]
+    if parts and parts[0].lower() == "booking":
+        odd.append("path.booking")
+        parts = parts[1:]
+    if len(parts) == 1:
+        odd.append("path.without_party")
+        parts = [*_only_party(partner), parts[0]]
+    return parts, odd
 
 
 def _only_party(partner: Partner) -> tuple[str, str]:
