@@ -11,6 +11,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Upper
 from django.urls import reverse
 
+from bookings.models.booking_states import ENFORCEMENT_WHY, INTERRUPTED_WHY, LIVE, BookingStatus, Enforcement
 from bookings.models.fleet import Token, Vehicle
 from bookings.models.holders import NextHolder
 from bookings.models.offers import BookingOption
@@ -44,34 +45,6 @@ def _random(length: int) -> str:
     return "".join(REFERENCE_ALPHABET[byte % 32] for byte in secrets.token_bytes(length))
 
 
-class BookingStatus(models.TextChoices):
-    HELD = "held", "Held"
-    REQUESTED = "requested", "Requested"
-    CONFIRMED = "confirmed", "Confirmed"
-    CHARGING = "charging", "Charging"
-    COMPLETED = "completed", "Completed"
-    CANCELLED = "cancelled", "Cancelled"
-    DECLINED = "declined", "Declined"
-    NO_SHOW = "no_show", "No-show"
-    FAILED = "failed", "Failed"
-    EXPIRED = "expired", "Expired"
-
-
-LIVE = (BookingStatus.HELD, BookingStatus.REQUESTED, BookingStatus.CONFIRMED, BookingStatus.CHARGING)
-
-
-class Enforcement(models.TextChoices):
-    """How firmly the charger keeps the slot: at first not at all, shortly before its start as well as it can."""
-
-    NOT_DUE = "not_due", "Not due"
-    DUE = "due", "Due"
-    ARMED = "armed", "Armed"
-    AT_RISK = "at_risk", "At risk"
-    SOFT = "soft", "Soft"
-    USED = "used", "Used"
-    RELEASED = "released", "Released"
-
-
 class CancelReason(models.TextChoices):
     """Why a booking was given up. The names are OCPI's (Bookings 1.1, CanceledReason); people and partners give the same."""
 
@@ -95,33 +68,6 @@ class CancelReason(models.TextChoices):
     def words(cls, name: str) -> str:
         """As people read it; a name that is none of these as it is."""
         return cls(name).label if name in cls.values else name
-
-
-# Codes of `Booking.enforcement_why`, as people read them.
-ENFORCEMENT_WHY = {
-    "occupied": "Another vehicle is still at the EVSE.",
-    "faulted": "The EVSE reports a fault.",
-    "unavailable": "The EVSE is out of service.",
-    "offline": "The charger is not connected.",
-    "no_answer": "The charger has not answered yet.",
-    "error": "The charger answered with an error.",
-    "rejected": "The charger refuses reservations.",
-    "not_supported": "The charger knows no reservations.",
-    "lies": "The charger does not keep its reservations.",
-}
-
-
-# Codes of `Booking.interrupted_why`, as people read them.
-INTERRUPTED_WHY = {
-    "fault": "The charger reported a fault.",
-    "power_loss": "The charger lost its power.",
-    "restart": "The charger restarted.",
-    "emergency_stop": "The emergency stop was pressed.",
-    "offline": "The charger has lost its connection.",
-    "stopped_remotely": "It was stopped from afar.",
-    "stopped_early": "It was stopped long before it was done.",
-    "no_energy": "No energy flowed.",
-}
 
 
 class BookingQuerySet(models.QuerySet["Booking"]):

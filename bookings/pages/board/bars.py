@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from bookings.models import LIVE, BookingStatus, Closure, Enforcement
-from bookings.models.bookings import ENFORCEMENT_WHY, INTERRUPTED_WHY, expected_wh
+from bookings.models.booking_states import ENFORCEMENT_WHY, INTERRUPTED_WHY
+from bookings.models.bookings import expected_wh
 from bookings.rules.terms import Terms
 from depots.cards import card_ending
 from depots.models import ChargingSession

@@ -1,0 +1,60 @@
+"""What a booking can be, how firmly it is kept, and in words why it is not or broke off."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class BookingStatus(models.TextChoices):
+    HELD = "held", "Held"
+    REQUESTED = "requested", "Requested"
+    CONFIRMED = "confirmed", "Confirmed"
+    CHARGING = "charging", "Charging"
+    COMPLETED = "completed", "Completed"
+    CANCELLED = "cancelled", "Cancelled"
+    DECLINED = "declined", "Declined"
+    NO_SHOW = "no_show", "No-show"
+    FAILED = "failed", "Failed"
+    EXPIRED = "expired", "Expired"
+
+
+LIVE = (BookingStatus.HELD, BookingStatus.REQUESTED, BookingStatus.CONFIRMED, BookingStatus.CHARGING)
+
+
+class Enforcement(models.TextChoices):
+    """How firmly the charger keeps the slot: at first not at all, shortly before its start as well as it can."""
+
+    NOT_DUE = "not_due", "Not due"
+    DUE = "due", "Due"
+    ARMED = "armed", "Armed"
+    AT_RISK = "at_risk", "At risk"
+    SOFT = "soft", "Soft"
+    USED = "used", "Used"
+    RELEASED = "released", "Released"
+
+
+# Codes of `Booking.enforcement_why`, as people read them.
+ENFORCEMENT_WHY = {
+    "occupied": "Another vehicle is still at the EVSE.",
+    "faulted": "The EVSE reports a fault.",
+    "unavailable": "The EVSE is out of service.",
+    "offline": "The charger is not connected.",
+    "no_answer": "The charger has not answered yet.",
+    "error": "The charger answered with an error.",
+    "rejected": "The charger refuses reservations.",
+    "not_supported": "The charger knows no reservations.",
+    "lies": "The charger does not keep its reservations.",
+}
+
+
+# Codes of `Booking.interrupted_why`, as people read them.
+INTERRUPTED_WHY = {
+    "fault": "The charger reported a fault.",
+    "power_loss": "The charger lost its power.",
+    "restart": "The charger restarted.",
+    "emergency_stop": "The emergency stop was pressed.",
+    "offline": "The charger has lost its connection.",
+    "stopped_remotely": "It was stopped from afar.",
+    "stopped_early": "It was stopped long before it was done.",
+    "no_energy": "No energy flowed.",
+}
