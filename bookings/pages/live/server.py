@@ -21,7 +21,8 @@ from bookings.pages.live.stream import Stream
 logger = logging.getLogger(__name__)
 
 PENDING_MAX = 5_000
-STREAMS_PER_PERSON = 24  # one a browser is usual; without locks in the browser it is one a tab
+# In this process, which is what it protects (docs/decisions/0054). One a browser is usual; without locks in it, one a tab.
+STREAMS_PER_PERSON = 24
 PAUSE_S = 2.0  # before a loop that failed starts again
 
 _STREAM_HEADERS = [
