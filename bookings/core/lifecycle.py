@@ -13,7 +13,7 @@ from django.db import models
 
 from bookings.actors import Actor
 from bookings.core import calendars, occupancy
-from bookings.core.writing import insert_with
+from bookings.core.writing import insert_with, update_with
 from bookings.errors import WrongStatus
 from bookings.models import (
     LIVE,
@@ -23,7 +23,6 @@ from bookings.models import (
     BookingStatus,
     BookingToken,
     Enforcement,
-    Occupancy,
 )
 from bookings.signals import booking_changed
 from depots.periods import Period
@@ -116,13 +115,15 @@ def move(
     at: datetime,
     detail: dict[str, Any] | None = None,
     fields: Iterable[str] = (),
+    ask: BookingRequest | None = None,
     over_at: datetime | None = None,
     keeps_place: bool = False,
 ) -> BookingEvent:
     """Move a booking its caller has locked, and log the move. Raises WrongStatus.
 
-    `fields` names columns the caller set along with the move. `over_at` is when a completed one really ended; one whose
-    vehicle still stands there `keeps_place` until it leaves, at most to the end of its span.
+    `fields` names columns the caller set along with the move, `ask` is one not saved yet that led to it. `over_at` is when a
+    completed one really ended; one whose vehicle still stands there `keeps_place` until it leaves, at most to the end of
+    its span.
     """
     if to not in NEXT.get(booking.status, ()):
         raise WrongStatus(booking.status, to)
@@ -130,7 +131,7 @@ def move(
     _settle_place(booking, over_at=over_at or at, keeps_place=keeps_place)
     return record(
         booking, kind="status", before=before, after=to, actor=actor, at=at, detail=detail,
-        fields={"status", "enforcement", "enforcement_why", "next_try_at", *fields},
+        fields={"status", "enforcement", "enforcement_why", "next_try_at", *fields}, ask=ask,
     )  # fmt: skip
 
 
@@ -163,13 +164,15 @@ def record(
     after: str = "",
     detail: dict[str, Any] | None = None,
     fields: Iterable[str] = (),
+    ask: BookingRequest | None = None,
 ) -> BookingEvent:
-    """Save the named columns of a locked booking, raise its version, log what happened and tell who listens."""
+    """Save the named columns of a locked booking, raise its version, log what happened (with an ask not saved yet, where one
+    led to it) and tell who listens; one statement beside what those write."""
     booking.version += 1
     booking.updated_at = max(at, booking.updated_at)
-    booking.save(update_fields=[*fields, "version", "updated_at"])
     event = _event(booking, kind=kind, before=before, after=after, at=at, actor=actor, detail=detail)
-    event.save(force_insert=True)
+    rows = [event] if ask is None else [event, ask]
+    update_with(booking, [*fields, "version", "updated_at"], rows)
     booking_changed.send(sender=Booking, booking=booking, event=event, at=at)
     return event
 
@@ -178,17 +181,14 @@ def _settle_place(booking: Booking, *, over_at: datetime, keeps_place: bool) -> 
     """Write what the new status occupies: all of it while live, the real stay once completed, else nothing."""
     if booking.is_live or not booking.is_ours:
         return
-    evse_ids = [booking.evse_id, *occupancy.kept_beside(booking)]
-    occupancy.vacate(booking, kinds=[Occupancy.Kind.PENDING])
-    if booking.status == BookingStatus.COMPLETED:
-        if not keeps_place:
-            occupancy.cut(booking, occupancy.ends_after(booking, over_at))
-    else:
-        occupancy.vacate(booking)
+    is_over = booking.status != BookingStatus.COMPLETED
+    freed = occupancy.release(booking, keeps_stay=not is_over)
+    if is_over:
         booking.enforcement, booking.enforcement_why = Enforcement.RELEASED, ""
+    elif not keeps_place:
+        occupancy.cut(booking, occupancy.ends_after(booking, over_at))
     booking.next_try_at = None
-    occupancy.unclaim(booking)
-    calendars.mark_changed(evse_ids, at=over_at)
+    calendars.mark_changed([booking.evse_id, *freed], at=over_at)
 
 
 def _event(

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
 
 from bookings.models import Booking, BookingToken, Claim, Closure, Occupancy
 from bookings.rules.terms import Terms
@@ -44,9 +47,23 @@ def occupied_span(period: Period, terms: Terms, taken: Iterable[Period], *, now:
     return Period(max([wanted, *ends]), period.ends_at + terms.tail)
 
 
+# A change that waits has a row that is not there yet. ON CONFLICT would need to name the index.
+_PLACE = """
+WITH moved AS (
+    UPDATE bookings_occupancy
+    SET evse_id = %(evse)s, span = tstzrange(%(starts_at)s, %(ends_at)s), power_w = %(power_w)s
+    WHERE holder = %(holder)s AND kind = %(kind)s
+    RETURNING id
+)
+INSERT INTO bookings_occupancy (evse_id, span, holder, kind, power_w)
+SELECT %(evse)s, tstzrange(%(starts_at)s, %(ends_at)s), %(holder)s, %(kind)s, %(power_w)s
+WHERE NOT EXISTS (SELECT FROM moved)
+"""
+
+
 def place(
     booking: Booking,
-    evse: Evse,
+    evse_id: int,
     span: Period,
     *,
     kind: str = Occupancy.Kind.BOOKING,
@@ -54,15 +71,15 @@ def place(
 ) -> None:
     """Occupy, or move what the booking occupies, at its promised power unless another is given. A stranger in the span
     violates occupancy_evse_once."""
-    Occupancy.objects.update_or_create(
-        holder=booking.pk,
-        kind=kind,
-        defaults={
-            "evse": evse,
-            "span": span,
-            "power_w": booking.promised_power_w if power_w is None else power_w,
-        },
-    )
+    told: dict[str, Any] = {
+        "evse": evse_id,
+        "starts_at": span.starts_at,
+        "ends_at": span.ends_at,
+        "holder": booking.pk,
+        "kind": str(kind),
+        "power_w": booking.promised_power_w if power_w is None else power_w,
+    }
+    round_trips.send(_PLACE, told)
 
 
 def taking(booking: Booking, span: Period) -> Occupancy:
@@ -73,14 +90,30 @@ def taking(booking: Booking, span: Period) -> Occupancy:
     )
 
 
+_VACATE = "DELETE FROM bookings_occupancy WHERE holder = %s AND kind = ANY(%s) RETURNING evse_id, span"
+_RELEASE = f"WITH claims AS (DELETE FROM bookings_claim WHERE holder = %s) {_VACATE}"  # noqa: S608 - a constant
+
+
 def vacate(
     booking: Booking, *, kinds: Collection[str] = (Occupancy.Kind.BOOKING, Occupancy.Kind.PENDING)
-) -> None:
-    """Give up what the booking occupies; closures that were waiting for the place take it over."""
-    rows = list(Occupancy.objects.filter(holder=booking.pk, kind__in=kinds))
-    Occupancy.objects.filter(pk__in=[row.pk for row in rows]).delete()
-    for row in rows:
-        fill_closures(row.evse_id, row.span)
+) -> list[int]:
+    """Give up what the booking occupies; closures that were waiting for the place take it over. The EVSEs, by id."""
+    return _vacated(_VACATE, [booking.pk, list(map(str, kinds))])
+
+
+def release(booking: Booking, *, keeps_stay: bool) -> list[int]:
+    """The same of all it occupies and claims, or but for its stay."""
+    kinds = [Occupancy.Kind.PENDING] if keeps_stay else [Occupancy.Kind.BOOKING, Occupancy.Kind.PENDING]
+    return _vacated(_RELEASE, [booking.pk, booking.pk, list(map(str, kinds))])
+
+
+def _vacated(statement: str, values: list[Any]) -> list[int]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        rows = cursor.fetchall()
+    for evse_id, span in rows:
+        fill_closures(evse_id, Period(span.lower, span.upper))
+    return [evse_id for evse_id, _ in rows]
 
 
 def cut(booking: Booking, ends_at: datetime) -> None:
@@ -151,20 +184,36 @@ def lift(closure: Closure) -> None:
     fill_closures(closure.evse_id, closure.period)
 
 
+# Its own claims stand in nobody's way but its own, so the order of the two does not matter.
+_CLAIM = """
+WITH given_up AS (DELETE FROM bookings_claim WHERE holder = %(holder)s)
+INSERT INTO bookings_claim (holder, span, token_key, vehicle_id)
+SELECT %(holder)s, tstzrange(%(starts_at)s, %(ends_at)s), token_key, vehicle_id
+FROM unnest(%(token_keys)s::text[], %(vehicles)s::bigint[]) AS claimed(token_key, vehicle_id)
+"""
+
+
 def claim(booking: Booking, tokens: Collection[BookingToken]) -> None:
-    """Forbid the booking's tokens and vehicle another place in its period, where the terms forbid overlaps.
+    """Forbid the booking's tokens and vehicle another place in its period, where the terms forbid overlaps, and give up what
+    it claimed before. Its caller has queued to claim.
 
     The period itself is claimed, not the turnaround: a truck that has left may be elsewhere.
     """
-    Claim.objects.filter(holder=booking.pk).delete()
-    claim_also(booking, booking.period, tokens, booking.vehicle_id)
+    rows = claims(booking, booking.period, tokens, booking.vehicle_id)
+    told: dict[str, Any] = {
+        "holder": booking.pk,
+        "starts_at": booking.starts_at,
+        "ends_at": booking.ends_at,
+        "token_keys": [row.token_key for row in rows],
+        "vehicles": [row.vehicle_id for row in rows],
+    }
+    round_trips.send(_CLAIM, told)
 
 
 def claim_also(
     booking: Booking, period: Period, tokens: Collection[BookingToken], vehicle_id: int | None
 ) -> None:
-    """Claim one more period for it, that of a change which waits to be decided."""
-    queue_to_claim(booking.terms, tokens, [vehicle_id])
+    """Claim one more period for it, that of a change which waits to be decided. Its caller has queued to claim."""
     Claim.objects.bulk_create(claims(booking, period, tokens, vehicle_id))
 
 
@@ -211,15 +260,11 @@ def power_kept_beside(booking: Booking) -> int | None:
 
 def drop_pending(booking: Booking) -> list[int]:
     """Give up the place and the claims of a change that is not decided any more; the EVSEs that are freer now."""
-    evse_ids = kept_beside(booking)
+    evse_ids = vacate(booking, kinds=[Occupancy.Kind.PENDING])
     if evse_ids:
-        vacate(booking, kinds=[Occupancy.Kind.PENDING])
+        queue_for([booking])
         claim(booking, list(booking.tokens.all()))
     return evse_ids
-
-
-def unclaim(booking: Booking) -> None:
-    Claim.objects.filter(holder=booking.pk).delete()
 
 
 def token_keys(tokens: Collection[BookingToken]) -> set[str]:

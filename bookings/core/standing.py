@@ -27,19 +27,22 @@ SELECT c.version, o.evse_id,
 FROM (VALUES (1)) AS one_row
 LEFT JOIN depots_configurationversion c ON c.depot_id = %(depot)s
 LEFT JOIN bookings_occupancy o
-    ON o.evse_id = ANY(%(evses)s::bigint[]) AND o.span && tstzrange(%(starts_at)s, %(ends_at)s)
+    ON {which}
 """
+_IN_SPAN = "o.evse_id = ANY(%(evses)s::bigint[]) AND o.span && tstzrange(%(starts_at)s, %(ends_at)s)"
+_STANDING_IN_SPAN = _STANDING.format(which=_IN_SPAN)
+_STANDING_OR_ITS_OWN = _STANDING.format(which=f"({_IN_SPAN}) OR o.holder = %(own)s")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Taken(NamedTuple):
-    """What takes an EVSE. `is_overdue` is a hold that ran out and was not swept away yet."""
+    """What takes an EVSE; `kind` is of Occupancy.Kind. `is_overdue` is a hold that ran out and was not swept away yet."""
 
     evse_id: int
     span: Period
     holder: int
     power_w: int
-    is_closure: bool
+    kind: str
     is_overdue: bool
 
 
@@ -58,21 +61,28 @@ class Standing:
                 found.setdefault(row.evse_id, []).append(row)
         return found
 
-    def floors(self, within: Period) -> list[Floor]:
-        """The power that is promised in a span."""
+    def floors(self, within: Period, *, without: int | None = None) -> list[Floor]:
+        """The power that is promised in a span; `without` is a booking whose own does not count."""
         return [
             Floor(row.evse_id, row.span, row.power_w)
             for row in self.taken
-            if not row.is_overdue and not row.is_closure and row.span.overlaps(within)
-        ]
+            if not row.is_overdue and row.kind != Occupancy.Kind.CLOSURE and row.holder != without
+            and row.span.overlaps(within)
+        ]  # fmt: skip
 
     def overdue(self) -> set[int]:
         """The EVSEs of holds that ran out, by id."""
         return {row.evse_id for row in self.taken if row.is_overdue}
 
+    def of(self, holder: int, kind: str = Occupancy.Kind.BOOKING) -> Taken | None:
+        """What one booking occupies, or has kept for a change that waits."""
+        return next((row for row in self.taken if (row.holder, row.kind) == (holder, kind)), None)
 
-def standing(depot_id: int, evse_ids: Collection[int], within: Period, *, now: datetime) -> Standing:
-    """What takes these EVSEs of one depot in a span."""
+
+def standing(
+    depot_id: int, evse_ids: Collection[int], within: Period, *, own: int | None = None, now: datetime
+) -> Standing:
+    """What takes these EVSEs of one depot in a span, and wherever it is what the booking `own` occupies."""
     told: dict[str, Any] = {
         "depot": depot_id,
         "evses": list(evse_ids),
@@ -80,12 +90,13 @@ def standing(depot_id: int, evse_ids: Collection[int], within: Period, *, now: d
         "ends_at": within.ends_at,
         "held": BookingStatus.HELD.value,
         "now": now,
+        "own": own,
     }
     with connection.cursor() as cursor:
-        cursor.execute(_STANDING, told)
+        cursor.execute(_STANDING_IN_SPAN if own is None else _STANDING_OR_ITS_OWN, told)
         rows = cursor.fetchall()
     taken = [
-        Taken(evse, Period(_time(start), _time(end)), holder, watts, kind == Occupancy.Kind.CLOSURE, overdue)
+        Taken(evse, Period(_time(start), _time(end)), holder, watts, kind, overdue)
         for _, evse, start, end, holder, watts, kind, overdue in rows
         if evse is not None
     ]

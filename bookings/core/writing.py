@@ -1,4 +1,4 @@
-"""A new booking with all its rows in one statement.
+"""A booking with all its rows in one statement: a new one inserted, a known one updated, with whatever is written beside it.
 
 Django writes them one by one, each with a round trip and a statement compiled anew; here their columns and values still come
 from the models, and each set of rows has its SQL made once. The booking's id is drawn by its own row, which the others
@@ -7,7 +7,7 @@ name: foreign keys are checked at the end of the transaction, and an exclusion c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from itertools import groupby
@@ -35,13 +35,23 @@ def insert_with(booking: Booking, rows: Sequence[models.Model]) -> None:
 
     Raises IntegrityError with the name of the constraint.
     """
+    _write(booking, _insert(Booking, 1), _values(booking), rows)
+
+
+def update_with(booking: Booking, fields: Iterable[str], rows: Sequence[models.Model]) -> None:
+    """Save the named fields of a booking that its caller has locked, and insert rows that belong to it. Raises as above."""
+    named = tuple(_field(name) for name in sorted(set(fields)))
+    values = [field.get_db_prep_save(getattr(booking, field.attname), connection) for field in named]
+    _write(booking, _update(named), [*values, booking.pk], rows)
+
+
+def _write(booking: Booking, own: str, values: list[Any], rows: Sequence[models.Model]) -> None:
     groups = [(model, list(found)) for model, found in groupby(rows, key=type)]
-    values = _values(booking)
     for _, found in groups:
         for row in found:
             values += _values(row)
     with connection.cursor() as cursor:
-        cursor.execute(_statement(tuple((model, len(found)) for model, found in groups)), values)
+        cursor.execute(_statement(own, tuple((model, len(found)) for model, found in groups)), values)
         [(booking_id, *keys)] = cursor.fetchall()
     _saved(booking, booking_id)
     for (_, found), ids in zip(groups, keys, strict=True):
@@ -51,15 +61,28 @@ def insert_with(booking: Booking, rows: Sequence[models.Model]) -> None:
 
 
 @cache
-def _statement(groups: tuple[tuple[type[models.Model], int], ...]) -> str:
-    """`WITH booking AS (INSERT …), rows_1 AS (INSERT …), … SELECT` of all their keys."""
-    parts = [f"booking AS ({_insert(Booking, 1)})"]
+def _statement(own: str, groups: tuple[tuple[type[models.Model], int], ...]) -> str:
+    """`WITH booking AS (…), rows_0 AS (INSERT …), … SELECT` of all their keys; `own` writes the booking's row."""
+    parts = [f"booking AS ({own})"]
     parts += [f"rows_{n} AS ({_insert(model, count)})" for n, (model, count) in enumerate(groups)]
     # Keys are drawn in the order of the rows.
     keys = [f"ARRAY(SELECT id FROM rows_{n} ORDER BY id)" for n in range(len(groups))]  # noqa: S608 - names of our own
     return f"WITH {', '.join(parts)} SELECT {', '.join([_ID, *keys])}"
 
 
+@cache
+def _field(name: str) -> models.Field[Any, Any]:
+    return Booking._meta.get_field(name)  # type: ignore[return-value] # noqa: SLF001
+
+
+@cache
+def _update(fields: tuple[models.Field[Any, Any], ...]) -> str:
+    written = [f"{connection.ops.quote_name(field.column or '')} = %s" for field in fields]
+    table = connection.ops.quote_name(Booking._meta.db_table)  # noqa: SLF001
+    return f"UPDATE {table} SET {', '.join(written)} WHERE id = %s RETURNING id"  # noqa: S608
+
+
+@cache
 def _insert(model: type[models.Model], count: int) -> str:
     names = ", ".join(connection.ops.quote_name(field.column or "") for field in _columns(model))
     row = f"({', '.join(map(_placeholder, _columns(model)))})"

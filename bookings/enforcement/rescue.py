@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.db.models import Q
 
 from bookings.actors import ENFORCEMENT
-from bookings.core import calendars, lifecycle
+from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.locking import lock_booking
 from bookings.enforcement.arming import each_by_itself
 from bookings.enforcement.occupants import is_of_another, is_own, session_in_bay
@@ -156,6 +156,7 @@ def _take_best(booking: Booking, pool: list[Evse], now: datetime) -> bool:
     free = assign(working, needs, booking.period, booking.terms, now=now, holder=booking.pk)
     reach = booking.period.widened(booking.terms.early_start, booking.terms.tail)
     supply = Supply.at({booking.depot_id}, reach, without=booking.pk, now=now)
+    occupancy.queue_for([booking])
     # A charger that keeps no reservations is the last resort: from a firm slot to one that a card reader guards.
     for evse in sorted(best_first(free, booking, supply, in_option), key=_keeps_no_reservations):
         if relocate(booking, evse, needs, actor=ENFORCEMENT, now=now):

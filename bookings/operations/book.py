@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -14,7 +14,15 @@ from bookings.errors import DoesNotFit, NotOpenToYou, PowerUnavailable, SlotTake
 from bookings.models import LIVE, Booking, BookingRequest, BookingStatus, BookingToken, Enforcement
 from bookings.models.bookings import new_request_id
 from bookings.operations import request_log
-from bookings.operations.places import FreePlace, candidates, free_places, refusals, sweep_holds
+from bookings.operations.places import (
+    FreePlace,
+    ReachesFurther,
+    candidates,
+    free_places,
+    refusals,
+    sweep_holds,
+    under_locks,
+)
 from bookings.operations.slot_request import SlotRequest
 from bookings.pricing import quotes
 from bookings.rules import configuration, fit, periods
@@ -74,30 +82,16 @@ class _Ground:
     standing: Standing
 
 
-class _ReachesFurther(Exception):
-    """Under the locks it turned out that more has to be locked: all is given back, and done again with these too."""
-
-    def __init__(self, evse_ids: Iterable[int] = ()) -> None:
-        super().__init__()
-        self.evse_ids = frozenset(evse_ids)
-
-
 def _with_places(request: SlotRequest, now: datetime, act: Callable[[_Ground], Booking]) -> Booking:
     """One operation under the locks of what the request may take."""
-    also: frozenset[int] = frozenset()
-    while True:
-        try:
-            with refusals(lambda: _nearest(request, now)), calendars.one_operation():
-                return act(_locked(request, also, now))
-        except _ReachesFurther as further:
-            also |= further.evse_ids
+    return under_locks(lambda: _nearest(request, now), lambda also: act(_locked(request, also, now)))
 
 
 def _locked(request: SlotRequest, also: frozenset[int], now: datetime) -> _Ground:
     """Lock what a new booking may take (EVSEs by id; the depot before them where a limit of power or of bookings counts), then
     read what is so: nothing of it changes until the transaction ends.
 
-    What to lock is guessed by the configuration this process knows. Raises _ReachesFurther when it is another one by now, and
+    What to lock is guessed by the configuration this process knows. Raises ReachesFurther when it is another one by now, and
     for holds that ran out at EVSEs not locked: they keep power from their neighbours.
     """
     depot_id = request.option.depot_id
@@ -113,10 +107,10 @@ def _locked(request: SlotRequest, also: frozenset[int], now: datetime) -> _Groun
     if true is not known:
         needed = _scope(request, true, now)
         if not (needed.pool <= locked and needed.depot <= scope.depot):
-            raise _ReachesFurther
+            raise ReachesFurther
         found = standing(depot_id, needed.pool | needed.fed, around, now=now)
     if not found.overdue() <= locked:
-        raise _ReachesFurther(found.overdue())
+        raise ReachesFurther(found.overdue())
     terms = true.terms(request.option.pk, request.fleet.pk, now=now)
     return _Ground(true, terms, locked, found)
 

@@ -43,16 +43,25 @@ def cancel_booking(
         if not booking.is_ours:
             return _ask_partner(booking, asked, note, actor, now)
         request_log.decline_pending(booking, "The booking was cancelled.", actor=actor, now=now)
+        ask = None
         if by == Booking.Side.FLEET:
-            request_log.log(
-                booking, BookingRequest.Kind.CANCEL, asked,
-                accepted=True, message=message, actor=actor, now=now,
-            )  # fmt: skip
-        write_off(booking, reason, by, note=note, actor=actor, now=now)
+            ask = request_log.entry(
+                BookingRequest.Kind.CANCEL, asked, accepted=True, message=message, actor=actor, now=now
+            )
+        write_off(booking, reason, by, note=note, ask=ask, actor=actor, now=now)
     return booking
 
 
-def write_off(booking: Booking, reason: str, by: str, *, note: str = "", actor: Actor, now: datetime) -> None:
+def write_off(
+    booking: Booking,
+    reason: str,
+    by: str,
+    *,
+    note: str = "",
+    ask: BookingRequest | None = None,
+    actor: Actor,
+    now: datetime,
+) -> None:
     """The move itself, for callers that hold the locks."""
     booking.cancel_reason, booking.cancelled_by, booking.note = reason, by, note[:200]
     fields = ["cancel_reason", "cancelled_by", "note"]
@@ -60,7 +69,9 @@ def write_off(booking: Booking, reason: str, by: str, *, note: str = "", actor: 
         booking.changed_by_depot_at = now
         fields.append("changed_by_depot_at")
     detail = {"reason": reason, "by": by, **({"note": note[:200]} if note else {})}
-    lifecycle.move(booking, BookingStatus.CANCELLED, actor=actor, at=now, detail=detail, fields=fields)
+    lifecycle.move(
+        booking, BookingStatus.CANCELLED, actor=actor, at=now, detail=detail, fields=fields, ask=ask
+    )
 
 
 def release_hold(*, booking_id: int, seen_version: int | None = None, actor: Actor, now: datetime) -> Booking:

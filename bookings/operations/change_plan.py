@@ -14,12 +14,25 @@ from bookings.operations import request_log
 from bookings.operations.change_request import ChangeRequest, read_period
 from bookings.operations.places import candidates
 from bookings.rules import fit, periods, permissions
+from bookings.rules.configuration import Bay, Configuration, Site
 from bookings.rules.entitlement import entitled, own_vehicle
 from bookings.rules.fit import Needs
 from bookings.search.bookable import evses_with_bays
 from depots.cards import card_number
-from depots.models import Evse
+from depots.models import Depot, Evse
 from depots.periods import Period
+
+
+@dataclass(frozen=True)
+class Before:
+    """What a booking had beside its own row when a change of it was planned: its tokens, and what must fit."""
+
+    tokens: Sequence[BookingToken]
+    needs: Needs
+
+    @classmethod
+    def of(cls, booking: Booking) -> Before:
+        return cls(list(booking.tokens.all()), request_log.needs_of(booking))
 
 
 @dataclass
@@ -38,6 +51,7 @@ class PlannedChange:
     power_w: int | None
     evse_asked: bool
     needs: Needs
+    before: Before
     plate: str = ""
     authorization_reference: str = ""
     quote: dict[str, Any] | None = None
@@ -45,9 +59,19 @@ class PlannedChange:
     is_rescue: bool = False
     accepts_lower_power: bool = False
 
-    def aspects(self, booking: Booking, target: Evse) -> frozenset[Aspect]:
+    @property
+    def tokens_then(self) -> Sequence[BookingToken]:
+        """Those it will carry."""
+        return self.before.tokens if self.tokens is None else self.tokens
+
+    @property
+    def plate_then(self) -> str:
+        """As far as the change names one; else ""."""
+        return self.plate or (self.vehicle.plate if self.vehicle else "")
+
+    def aspects(self, booking: Booking, target: Evse | Bay) -> frozenset[Aspect]:
         """What of the booking it makes different, at this EVSE."""
-        tokens = self.tokens is not None and names(self.tokens) != names(list(booking.tokens.all()))
+        tokens = names(self.tokens_then) != names(self.before.tokens)
         plate = self.plate not in {"", booking.plate}
         power_w = self.power_w not in {None, booking.promised_power_w}
         differs = {
@@ -74,9 +98,9 @@ def planned(booking: Booking, request: ChangeRequest) -> PlannedChange:
     if request.tokens is not None or vehicle is not None:
         party = (booking.customer_country, booking.customer_party)
         named = entitled(request.tokens, vehicle, booking.fleet, party)
-    needs = request.needs
+    before, needs = Before.of(booking), request.needs
     if needs is None or needs == Needs():
-        needs = Needs.of(vehicle) if vehicle else request_log.needs_of(booking)
+        needs = Needs.of(vehicle) if vehicle else before.needs
     return PlannedChange(
         period=request.period_of(booking),
         evse=request.evse or booking.evse,
@@ -85,6 +109,7 @@ def planned(booking: Booking, request: ChangeRequest) -> PlannedChange:
         power_w=request.power_w,
         evse_asked=request.evse is not None,
         needs=needs,
+        before=before,
         plate=request.plate,
         authorization_reference=request.authorization_reference,
         accepts_lower_power=request.accepts_lower_power,
@@ -100,49 +125,49 @@ def from_request(booking: Booking, request: BookingRequest) -> tuple[PlannedChan
     needs = Needs.from_json(asked["needs"]) if "needs" in asked else Needs.of(vehicle)
     period = read_period(asked["period"]) if "period" in asked else booking.period
     change = PlannedChange(
-        period, target, vehicle, tokens, asked.get("power_w"), True, needs,
+        period, target, vehicle, tokens, asked.get("power_w"), True, needs, Before.of(booking),
         plate=asked.get("plate", ""), authorization_reference=asked.get("authorization_reference", ""),
         quote=asked.get("quote"),
     )  # fmt: skip
     return change, target
 
 
-def reach(booking: Booking, request: ChangeRequest) -> list[int]:
-    """The ids of the EVSEs a change may touch beside its own; what they are like is read once they are locked."""
-    if not booking.is_ours or _stays(booking, request):
-        return []
+def reach(booking: Booking, request: ChangeRequest, known: Configuration) -> set[int]:
+    """The ids of the EVSEs a change may touch beside its own."""
+    if _stays(booking, request):
+        return set()
     if request.evse is not None:
-        return [request.evse.pk]
-    return list(Evse.objects.filter(options=booking.option_id).values_list("pk", flat=True))
+        return {request.evse.pk}
+    return {bay.pk for bay in known.pools.get(booking.option_id, ())}
 
 
-def pool(booking: Booking, request: ChangeRequest, change: PlannedChange, by: str) -> list[Evse]:
+def pool(
+    booking: Booking, request: ChangeRequest, change: PlannedChange, by: str, known: Configuration
+) -> list[Bay]:
     """Where it may go, of the EVSEs that are locked: the one asked for (the depot may take any of its own), else its
     own and others of the option. Raises DoesNotFit."""
-    if not booking.is_ours:
-        return []
-    here = evses_with_bays().filter(depot=booking.depot_id, is_withdrawn=False)
+    of_option = known.pools.get(booking.option_id, ())
     if change.evse_asked:
-        asked = here.filter(pk__in=[change.evse.pk] if change.evse else [])
-        in_reach = asked if by == Booking.Side.DEPOT else asked.filter(options=booking.option_id)
+        in_reach = known.bays.values() if by == Booking.Side.DEPOT else of_option
         return candidates(list(in_reach), change.needs, change.evse)
-    rows = list(here.filter(pk__in=[*reach(booking, request), booking.evse_id]))
+    ids = {*reach(booking, request, known), booking.evse_id}
+    rows = [bay for pk, bay in known.bays.items() if pk in ids]
     if _stays(booking, request):
         return rows
-    found = [evse for evse in rows if not fit.misfits(change.needs, evse)]
+    found = [bay for bay in rows if not fit.misfits(change.needs, bay)]
     if not found:
         raise DoesNotFit("The vehicle fits none of the EVSEs of this offer.")
     return found
 
 
-def check(booking: Booking, change: PlannedChange, by: str, *, now: datetime) -> None:
-    """Raises WrongStatus, ChangeTooLate, what is wrong with the period, or NothingToChange."""
+def check(booking: Booking, change: PlannedChange, by: str, *, at: Depot | Site, now: datetime) -> None:
+    """`at` is its depot. Raises WrongStatus, ChangeTooLate, what is wrong with the period, or NothingToChange."""
     permissions.check_change(booking, by=by, now=now)
     check_status(booking, change)
     if change.period != booking.period:
         keeps_start = change.period.starts_at == booking.starts_at
         check_times = periods.check_end if keeps_start else periods.check_period
-        check_times(booking.terms, booking.depot, change.period, now=now)
+        check_times(booking.terms, at, change.period, now=now)
     if is_same(booking, change):
         raise NothingToChange("This is what is booked already.")
 
@@ -160,9 +185,9 @@ def is_same(booking: Booking, change: PlannedChange) -> bool:
         change.period == booking.period
         and (not change.evse_asked or (change.evse is not None and change.evse.pk == booking.evse_id))
         and change.vehicle == booking.vehicle
-        and (change.tokens is None or names(change.tokens) == names(list(booking.tokens.all())))
+        and names(change.tokens_then) == names(change.before.tokens)
         and _is_same_power(booking, change)
-        and change.needs == request_log.needs_of(booking)
+        and change.needs == change.before.needs
         and change.plate in {"", booking.plate}
         and change.authorization_reference in {"", booking.authorization_reference}
     )

@@ -163,7 +163,7 @@ def _follow_vehicle(booking: Booking, session: ChargingSession, now: datetime) -
         return None
     was = occupancy.span_of(booking)
     booking.evse, booking.promised_power_w = there, promise_power.watts_left(booking, there, span, now=now)
-    occupancy.place(booking, there, span)
+    occupancy.place(booking, there.pk, span)
     if was is not None:
         occupancy.fill_closures(left.pk, was)
     return left.pk
@@ -176,7 +176,7 @@ def _hold_rest(booking: Booking, session: ChargingSession, now: datetime) -> Non
     if stay is None or booking.evse is None or session.evse_id != booking.evse_id or stay.ends_at >= until:
         return
     if not occupancy.others_in(booking.evse.pk, Period(stay.ends_at, until), holder=booking.pk):
-        occupancy.place(booking, booking.evse, Period(stay.starts_at, until))
+        occupancy.place(booking, booking.evse.pk, Period(stay.starts_at, until))
 
 
 def _is_failed_try(session: ChargingSession) -> bool:

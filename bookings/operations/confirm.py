@@ -27,8 +27,8 @@ def confirm_hold(*, booking_id: int, seen_version: int | None = None, actor: Act
             period=booking.period, option=booking.option, evse=booking.evse, vehicle=booking.vehicle,
             tokens=list(booking.tokens.all()), power_w=booking.wished_power_w,
         ).to_json()  # fmt: skip
-        request_log.log(
-            booking, BookingRequest.Kind.CREATE, asked, accepted=not approval, actor=actor, now=now
+        ask = request_log.entry(
+            BookingRequest.Kind.CREATE, asked, accepted=not approval, actor=actor, now=now
         )
         booking.held_until = None
         booking.decide_until = decide_until(booking, booking.period, now) if approval else None
@@ -38,6 +38,7 @@ def confirm_hold(*, booking_id: int, seen_version: int | None = None, actor: Act
             actor=actor,
             at=now,
             fields=["held_until", "decide_until"],
+            ask=ask,
         )
     return booking
 

@@ -11,7 +11,7 @@ from bookings.core.versions import SEEN_WHOLE, check_version
 from bookings.errors import NotAtPartner, NothingToDecide, SlotTaken, WrongStatus
 from bookings.models import Booking, BookingRequest, BookingStatus
 from bookings.operations import change_plan, request_log
-from bookings.operations.change import apply as apply_change
+from bookings.operations.apply_change import apply as apply_change
 from bookings.operations.change import queue_claims
 from bookings.rules import permissions
 from bookings.rules.deadlines import answer_until

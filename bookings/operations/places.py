@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 from bookings.actors import SCHEDULER
-from bookings.core import lifecycle, occupancy
+from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.constraints import violation_raises
 from bookings.core.standing import Taken
 from bookings.errors import (
@@ -108,6 +108,26 @@ def free_places(
     return [place for *_, place in sorted(free, key=lambda item: item[:3])]
 
 
+class ReachesFurther(Exception):
+    """Under the locks it turned out that more has to be locked: all is given back, and done again with these too."""
+
+    def __init__(self, evse_ids: Iterable[int] = ()) -> None:
+        super().__init__()
+        self.evse_ids = frozenset(evse_ids)
+
+
+def under_locks(nearest: Callable[[], Period | None], act: Callable[[frozenset[int]], Booking]) -> Booking:
+    """One operation that locks what it guesses to need and is told which EVSEs beside; begun anew where it reaches further.
+    `nearest` as of `refusals`."""
+    also: frozenset[int] = frozenset()
+    while True:
+        try:
+            with refusals(nearest), calendars.one_operation():
+                return act(also)
+        except ReachesFurther as further:
+            also |= further.evse_ids
+
+
 @contextmanager
 def refusals(nearest: Callable[[], Period | None]) -> Iterator[None]:
     """Around a whole operation: constraints speak as our errors, and a slot that is taken, or without power, says what is
@@ -130,11 +150,6 @@ def refusals(nearest: Callable[[], Period | None]) -> Iterator[None]:
     except (SlotTaken, PowerUnavailable) as refusal:
         refusal.nearest = refusal.nearest or nearest()
         raise
-
-
-def evses_of_overdue_holds(depot_id: int, now: datetime) -> set[int]:
-    overdue = Booking.objects.filter(depot=depot_id, status=BookingStatus.HELD, held_until__lte=now)
-    return {pk for pk in overdue.values_list("evse_id", flat=True) if pk}
 
 
 def _gap_around(spans: Sequence[Period], period: Period) -> timedelta:

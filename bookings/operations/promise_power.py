@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from bookings.errors import LowerPower, PowerUnavailable
 from bookings.models import Booking
 from bookings.operations.change_plan import PlannedChange
+from bookings.operations.places import FreePlace
+from bookings.rules.configuration import Bay
 from bookings.rules.power import Supply
 from depots.models import Evse
 from depots.periods import Period
 
 
 def watts_for(
-    booking: Booking, change: PlannedChange, target: Evse, span: Period, *, by: str, now: datetime
+    supply: Supply, booking: Booking, change: PlannedChange, place: FreePlace[Any], *, by: str
 ) -> int:
-    """What a changed booking is promised at the target, whose span it would occupy.
+    """What a changed booking is promised at a place, out of what the others leave there.
 
     A wish, new or old, is kept or refused; without one the default of the new place and time holds. What the depot does is
     never refused for power alone: a manager is asked before it lowers a promise, a rescue keeps as much as there is.
     Raises PowerUnavailable or LowerPower.
     """
+    target, span = place.evse, place.span
     if change.kept_w is not None:
         return change.kept_w  # kept while the depot decided, whatever became of its limits meanwhile
-    supply = Supply.at({target.depot_id}, span, without=booking.pk, now=now)
     wish_w = change.power_w if change.power_w is not None else booking.wished_power_w
     most_w = booking.terms.max_promise_w
     if change.is_rescue:
@@ -47,7 +50,7 @@ def watts_left(booking: Booking, there: Evse, span: Period, *, now: datetime) ->
 
 
 def _asked_of_manager(
-    supply: Supply, booking: Booking, target: Evse, span: Period, change: PlannedChange
+    supply: Supply, booking: Booking, target: Evse | Bay, span: Period, change: PlannedChange
 ) -> int:
     if booking.wished_power_w is not None:
         watts = _as_much_as_there_is(supply, booking, target, span, change, booking.wished_power_w)
@@ -62,7 +65,7 @@ def _asked_of_manager(
 
 
 def _as_much_as_there_is(
-    supply: Supply, booking: Booking, target: Evse, span: Period, change: PlannedChange, wanted_w: int
+    supply: Supply, booking: Booking, target: Evse | Bay, span: Period, change: PlannedChange, wanted_w: int
 ) -> int:
     """As much of what is wanted as a wish could get there, and no less than without one. Raises PowerUnavailable."""
     most_w = booking.terms.max_promise_w
@@ -73,7 +76,7 @@ def _as_much_as_there_is(
     return max(default_w, min(wanted_w, power.most_w))
 
 
-def _already(booking: Booking, change: PlannedChange, target: Evse) -> int:
+def _already(booking: Booking, change: PlannedChange, target: Evse | Bay) -> int:
     """What a booking that stays where and when it is has already, as far as its vehicle can use it."""
     if (change.period, target.pk) != (booking.period, booking.evse_id) or change.power_w is not None:
         return 0

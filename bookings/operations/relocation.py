@@ -10,8 +10,8 @@ from django.db import transaction
 from bookings.actors import Actor
 from bookings.errors import BookingError
 from bookings.models import Booking
-from bookings.operations.change import apply
-from bookings.operations.change_plan import PlannedChange
+from bookings.operations.apply_change import apply
+from bookings.operations.change_plan import Before, PlannedChange
 from bookings.rules import fit
 from bookings.rules.fit import Needs
 from bookings.rules.power import Supply
@@ -38,10 +38,11 @@ def best_first(
 
 
 def relocate(booking: Booking, target: Evse, needs: Needs, *, actor: Actor, now: datetime) -> bool:
-    """Put the locked booking there as it stands, with as much of its power as there is; False where that is refused."""
+    """Put the locked booking there as it stands, with as much of its power as there is; False where that is refused. Its
+    caller has queued to claim."""
     change = PlannedChange(
         period=booking.period, evse=target, vehicle=booking.vehicle, tokens=None, power_w=None,
-        evse_asked=True, needs=needs, is_rescue=True,
+        evse_asked=True, needs=needs, before=Before(list(booking.tokens.all()), needs), is_rescue=True,
     )  # fmt: skip
     try:
         with transaction.atomic():

@@ -181,12 +181,19 @@ def settle(
 def decline_pending(booking: Booking, reason: str, *, actor: Actor, now: datetime) -> BookingRequest | None:
     """An open ask that events have overtaken is declined: nothing of the booking waits for a decision any more."""
     request = booking.pending_request
+    decline(booking, request, reason, actor=actor, now=now)
+    return request
+
+
+def decline(
+    booking: Booking, request: BookingRequest | None, reason: str, *, actor: Actor, now: datetime
+) -> None:
+    """The same of its open ask, or None, which is known."""
     if request is not None:
         settle(request, BookingRequest.Decision.DECLINED, reason=reason, actor=actor, now=now)
     if booking.decide_until is not None:
         booking.decide_until = None
         booking.save(update_fields=["decide_until"])
-    return request
 
 
 def _token(token: BookingToken) -> dict[str, str]:

@@ -89,7 +89,8 @@ class OptionName(NamedTuple):
 class Configuration:
     """One depot of ours under one version of its configuration.
 
-    `offers` has the EVSEs of each option that is not withdrawn, by option id, in their order, `names` what it is called.
+    `offers` has the EVSEs of each option that is not withdrawn, by option id, in their order, `names` what it is called;
+    `pools` has those of withdrawn options as well, among which bookings made before may still be moved.
     `terms_overrides` and `tariffs` stand broadest first. None for a version is a copy that must not be kept.
     """
 
@@ -97,6 +98,7 @@ class Configuration:
     site: Site
     is_withdrawn: bool
     offers: Mapping[int, tuple[Bay, ...]]
+    pools: Mapping[int, tuple[Bay, ...]]
     names: Mapping[int, OptionName]
     bays: Mapping[int, Bay]
     limits: tuple[Limit, ...]
@@ -230,16 +232,20 @@ def _read(depot_ids: Set[int], versions: Mapping[int, int]) -> dict[int, Configu
     agreements = _by_depot(Agreement.objects.filter(depot__in=depot_ids))
     terms = precedence.of_depots(TermsOverride.objects.all(), depot_ids)
     tariffs = precedence.of_depots(Tariff.objects.all(), depot_ids)
+    pools = {
+        depot_id: {pk: _present(option.evse_ids, bays.get(depot_id, {})) for pk, option in here.items()}
+        for depot_id, here in options.items()
+    }
     return {
         depot.pk: Configuration(
             version=versions.get(depot.pk),
             site=sites[depot.pk],
             is_withdrawn=depot.is_withdrawn,
             offers={
-                pk: tuple(bays[depot.pk][evse_id] for evse_id in evses if evse_id in bays.get(depot.pk, {}))
-                for pk, (_, evses) in options[depot.pk].items()
+                pk: pool for pk, pool in pools[depot.pk].items() if not options[depot.pk][pk].is_withdrawn
             },
-            names={pk: name for pk, (name, _) in options[depot.pk].items()},
+            pools=pools[depot.pk],
+            names={pk: one.name for pk, one in options[depot.pk].items() if not one.is_withdrawn},
             bays=bays.get(depot.pk, {}),
             limits=tuple(binding(fed_by(evse) for evse in rows.get(depot.pk, []))),
             agreements=tuple(agreements.get(depot.pk, ())),
@@ -250,14 +256,26 @@ def _read(depot_ids: Set[int], versions: Mapping[int, int]) -> dict[int, Configu
     }
 
 
-def _options(depot_ids: Set[int]) -> dict[int, dict[int, tuple[OptionName, list[int]]]]:
-    """By depot and option id, what each option is called and which EVSEs it names, by id."""
-    rows = BookingOption.objects.filter(depot__in=depot_ids, is_withdrawn=False).order_by("pk", "evses")
-    found: dict[int, dict[int, tuple[OptionName, list[int]]]] = {depot_id: {} for depot_id in depot_ids}
-    for depot_id, option_id, evse_id, *name in rows.values_list("depot_id", "pk", "evses", "code", "name"):
-        _, evses = found[depot_id].setdefault(option_id, (OptionName(*name), []))
-        evses.append(evse_id)
+class _OptionRow(NamedTuple):
+    name: OptionName
+    is_withdrawn: bool
+    evse_ids: list[int]
+
+
+def _options(depot_ids: Set[int]) -> dict[int, dict[int, _OptionRow]]:
+    """By depot and option id, what each option is called and which EVSEs it names."""
+    rows = BookingOption.objects.filter(depot__in=depot_ids).order_by("pk", "evses")
+    found: dict[int, dict[int, _OptionRow]] = {depot_id: {} for depot_id in depot_ids}
+    columns = rows.values_list("depot_id", "pk", "is_withdrawn", "evses", "code", "name")
+    for depot_id, option_id, is_withdrawn, evse_id, *name in columns:
+        row = found[depot_id].setdefault(option_id, _OptionRow(OptionName(*name), is_withdrawn, []))
+        row.evse_ids.append(evse_id)
     return found
+
+
+def _present(evse_ids: Iterable[int], bays: Mapping[int, Bay]) -> tuple[Bay, ...]:
+    """Those that are not withdrawn."""
+    return tuple(bays[evse_id] for evse_id in evse_ids if evse_id in bays)
 
 
 def _by_depot(rows: Iterable[Of]) -> dict[int, list[Of]]:

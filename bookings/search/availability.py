@@ -121,7 +121,7 @@ def shown_power(evses: Sequence[Evse], period: Period, terms: Terms, *, now: dat
 
 def nearest(
     terms: Terms,
-    evses: Collection[Evse],
+    evses: Collection[Evse | Bay],
     wanted: Period,
     *,
     now: datetime,

@@ -10,7 +10,7 @@ from django.db import connection
 
 from bookings import operations
 from bookings.actors import Actor
-from bookings.errors import ChangedMeanwhile, EndsBeforeStart
+from bookings.errors import ChangedMeanwhile, EndsBeforeStart, SlotTaken
 from bookings.models import Booking, BookingEvent
 from bookings.pages.forms.row_versions import seen_version
 from bookings.rules.entitlement import TokenName
@@ -212,7 +212,7 @@ def test_an_evse_withdrawn_meanwhile_is_not_moved_to():
     Evse.objects.filter(pk=other_evse(booking).pk).update(is_withdrawn=True)
     operations.close_evse(evse=booking.evse, period=slot(12, 13), actor=MANAGER, now=NOW)
 
-    with pytest.raises(operations.change.SlotTaken):
+    with pytest.raises(SlotTaken):
         change(booking, period=slot(12, 13))
 
 

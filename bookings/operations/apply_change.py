@@ -1,0 +1,224 @@
+"""A planned change at a depot of ours, from what stands there to the rows: where it goes, what power and price that comes to,
+and writing it. All of it under the locks of the booking and of the EVSEs it may go to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from bookings.actors import Actor
+from bookings.core import calendars, lifecycle, occupancy
+from bookings.core.standing import Standing, standing
+from bookings.core.versions import Aspect
+from bookings.errors import PowerUnavailable, SlotTaken
+from bookings.models import Booking, BookingToken
+from bookings.operations import promise_power
+from bookings.operations.change_plan import PlannedChange
+from bookings.operations.places import FreePlace, free_places
+from bookings.pricing import quotes
+from bookings.rules import configuration
+from bookings.rules.configuration import Bay, Configuration
+from bookings.rules.power import Supply
+from bookings.search import availability
+from depots.models import Evse
+from depots.periods import Period, spanning
+
+
+@dataclass(frozen=True)
+class Asker:
+    """On which side, who, and when."""
+
+    by: str
+    actor: Actor
+    now: datetime
+
+    @property
+    def is_fleet(self) -> bool:
+        return self.by == Booking.Side.FLEET
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a change at a depot of ours rests on, read under the locks."""
+
+    configuration: Configuration
+    standing: Standing
+
+
+@dataclass(frozen=True)
+class Bid:
+    """What a change comes to: the watts it is promised, and its price."""
+
+    power_w: int
+    quote: dict[str, Any]
+
+
+def apply(
+    booking: Booking, change: PlannedChange, target: Evse, *, by: str, actor: Actor, now: datetime
+) -> None:
+    """Carry out a change under the locks of both EVSEs, whose caller has queued to claim. Raises PowerUnavailable or
+    SlotTaken's constraint."""
+    asker, ground = Asker(by, actor, now), look(booking, change.period, {target.pk}, now)
+    spans = [row.span for row in ground.standing.by_evse().get(target.pk, ()) if row.holder != booking.pk]
+    span = occupancy.occupied_span(change.period, booking.terms, spans, now=now)
+    place = _as_held(booking, change, FreePlace(target, span), ground)
+    supply = _supply(booking, ground, [place])
+    write(booking, change, place, bid_for(booking, change, place, supply, ground, asker), ground, asker)
+
+
+def look(booking: Booking, period: Period, evse_ids: Iterable[int], now: datetime) -> Ground:
+    """What takes some EVSEs and those that share their power around a period, what the booking occupies itself, and the
+    configuration."""
+    depot_id, asked = booking.depot_id, frozenset(evse_ids)
+    around = period.widened(availability.FAR, availability.FAR)
+
+    def at(known: Configuration) -> Standing:
+        return standing(depot_id, asked | known.fed_together(asked), around, own=booking.pk, now=now)
+
+    known = configuration.kept(depot_id)
+    found = at(known)
+    true = configuration.under(depot_id, found.version)
+    return Ground(true, found if true is known else at(true))
+
+
+def best_place(
+    booking: Booking, change: PlannedChange, pool: Sequence[Bay], ground: Ground, asker: Asker
+) -> tuple[FreePlace[Bay], Supply]:
+    """Its own EVSE when that is free for the change and has the power, else the best other one; and what power there is.
+    Raises SlotTaken."""
+    taken = ground.standing.by_evse()
+    free = free_places(
+        pool, change.needs, change.period, booking.terms, now=asker.now, holder=booking.pk, taken=taken
+    )
+    if not free:
+        raise SlotTaken
+    places = [_as_held(booking, change, place, ground) for place in free]
+    supply = _supply(booking, ground, places)
+    own_first = sorted(places, key=lambda place: place.evse.pk != booking.evse_id)
+    for place in own_first if len(places) > 1 else []:
+        with suppress(PowerUnavailable):
+            promise_power.watts_for(supply, booking, change, place, by=asker.by)
+            return place, supply
+    return own_first[0], supply  # the only one, or none has the power, which is found when it is promised
+
+
+def _as_held(
+    booking: Booking, change: PlannedChange, place: FreePlace[Any], ground: Ground
+) -> FreePlace[Any]:
+    """What the change occupies there. With its EVSE and start a booking keeps how far it reaches back."""
+    held = ground.standing.of(booking.pk)
+    if held is None or (place.evse.pk, change.period.starts_at) != (booking.evse_id, booking.starts_at):
+        return place
+    return replace(place, span=Period(held.span.starts_at, change.period.ends_at + booking.terms.tail))
+
+
+def _supply(booking: Booking, ground: Ground, places: Sequence[FreePlace[Any]]) -> Supply:
+    """The power that others leave at these places."""
+    within = spanning(place.span for place in places)
+    floors = ground.standing.floors(within, without=booking.pk) if within else []
+    return Supply(ground.configuration.limits, floors)
+
+
+def bid_for(
+    booking: Booking,
+    change: PlannedChange,
+    place: FreePlace[Any],
+    supply: Supply,
+    ground: Ground,
+    asker: Asker,
+) -> Bid:
+    """Only a fleet's change of time, EVSE or power has a new price, under the tariff in force now; the depot's own
+    moves and another vehicle or token keep the one there is."""
+    groups = change.aspects(booking, place.evse)
+    watts, quote = booking.promised_power_w, booking.quote
+    moves = Aspect.PLACE in groups or change.needs != change.before.needs
+    if moves and not change.is_shorter(booking):
+        watts = promise_power.watts_for(supply, booking, change, place, by=asker.by)
+    if change.quote is not None:
+        quote = change.quote
+    elif asker.is_fleet and Aspect.PLACE in groups:
+        tariff = ground.configuration.tariff(booking.option_id, booking.fleet_id, now=asker.now)
+        price = (
+            quotes.quoted(tariff, change.period, power_w=watts, vehicle=change.vehicle) if tariff else None
+        )
+        quote = price.to_json() if price else {}
+    return Bid(watts, quote)
+
+
+def write(
+    booking: Booking,
+    change: PlannedChange,
+    place: FreePlace[Any],
+    bid: Bid,
+    ground: Ground,
+    asker: Asker,
+) -> None:
+    """Place, claims, price and event."""
+    was = booking.evse.uid if booking.evse else None
+    detail: dict[str, Any] = {
+        "by": asker.by, "groups": sorted(change.aspects(booking, place.evse)),
+        "before": shown(booking, was, change.before.tokens),
+    }  # fmt: skip
+    if bid.quote != booking.quote:
+        detail["quote_before"] = booking.quote
+    old_evse_id = booking.evse_id
+    fields = _set_columns(booking, change, place.evse.pk, bid)
+    if change.tokens is not None:
+        _replace_tokens(booking, change.tokens)
+    _move_place(booking, place, ground)
+    occupancy.claim(booking, change.tokens_then)
+    if asker.by == Booking.Side.DEPOT:
+        booking.changed_by_depot_at = asker.now
+        fields.append("changed_by_depot_at")
+    detail["after"] = shown(booking, place.evse.uid, change.tokens_then)
+    lifecycle.record(booking, kind="changed", actor=asker.actor, at=asker.now, detail=detail, fields=fields)
+    calendars.mark_changed([old_evse_id, booking.evse_id], at=asker.now)
+
+
+def _set_columns(booking: Booking, change: PlannedChange, evse_id: int, bid: Bid) -> list[str]:
+    """The booking as it is to become; the names of the columns that may be different."""
+    booking.promised_power_w, booking.quote = bid.power_w, bid.quote
+    if change.power_w is not None:
+        booking.wished_power_w = change.power_w
+    booking.period, booking.evse_id, booking.vehicle = change.period, evse_id, change.vehicle
+    if change.plate or change.vehicle is not None:
+        booking.plate = change.plate_then
+    booking.authorization_reference = change.authorization_reference or booking.authorization_reference
+    return [
+        "starts_at", "ends_at", "evse", "vehicle", "plate", "authorization_reference", "promised_power_w",
+        "wished_power_w", "quote", "decide_until",
+    ]  # fmt: skip
+
+
+def _move_place(booking: Booking, place: FreePlace[Any], ground: Ground) -> None:
+    """Closures that waited for the old place take it over."""
+    held = ground.standing.of(booking.pk)
+    there = (place.evse.pk, place.span, booking.promised_power_w)
+    if held is not None and there == (held.evse_id, held.span, held.power_w):
+        return
+    occupancy.place(booking, place.evse.pk, place.span)
+    if held is not None:
+        occupancy.fill_closures(held.evse_id, held.span)
+
+
+def _replace_tokens(booking: Booking, tokens: list[BookingToken]) -> None:
+    booking.tokens.all().delete()
+    for position, token in enumerate(tokens):
+        token.booking, token.position = booking, position
+    BookingToken.objects.bulk_create(tokens)
+
+
+def shown(booking: Booking, evse_uid: str | None, tokens: Sequence[BookingToken]) -> dict[str, Any]:
+    """For the history: what people compare. Both prices of a change stand there too."""
+    return {
+        "period": booking.period.as_json(),
+        "evse": evse_uid,
+        "power_w": booking.promised_power_w,
+        "vehicle": booking.plate,
+        "tokens": [token.ending for token in tokens],
+        "reference": booking.authorization_reference,
+        "price": quotes.brief(booking.quote),
+    }
