@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 
 from bookings.models import BookingOption, Occupancy, Tariff, TermsOverride, Vehicle
 from bookings.search.offers import SlotSearch
@@ -49,17 +50,34 @@ def build(depots: int) -> Vehicle:
     return make_vehicle(make_fleet(), length_cm=1650, height_cm=400, weight_kg=40_000, max_power_w=350_000)
 
 
-def occupy(evse_ids: list[int], since: int, until: int) -> None:
-    """Each EVSE's bookings of these numbers, loaded before the constraint is built."""
+def occupy(evse_ids: list[int], each: int) -> int:
+    """So many bookings of each EVSE, in a table of that size's own (`use`), loaded before its constraint is built; gives the
+    number of rows. Both sizes stand beside one another, so that searches among them can be measured by turns."""
+    use(each)
     with connection.cursor() as cursor:
         cursor.execute("SET maintenance_work_mem = '1GB'")
-        constraint = _constraint(cursor)
-        cursor.execute("ALTER TABLE bookings_occupancy DROP CONSTRAINT occupancy_evse_once")
+        cursor.execute(f"CREATE SCHEMA {_schema(each)}")
+        cursor.execute(
+            f"CREATE TABLE {_schema(each)}.bookings_occupancy (LIKE public.bookings_occupancy INCLUDING ALL)"
+        )
+        name, constraint = _constraint(cursor)
+        cursor.execute(f"ALTER TABLE bookings_occupancy DROP CONSTRAINT {name}")
         with cursor.copy("COPY bookings_occupancy (evse_id, span, holder, kind, power_w) FROM STDIN") as copy:
-            for rows in _rows(evse_ids, since, until):
+            for rows in _rows(evse_ids, 0, each):
                 copy.write(rows)
-        cursor.execute(f"ALTER TABLE bookings_occupancy ADD CONSTRAINT occupancy_evse_once {constraint}")
+        cursor.execute(f"ALTER TABLE bookings_occupancy ADD CONSTRAINT {name} {constraint}")
         cursor.execute("VACUUM ANALYZE")
+    return Occupancy.objects.count()
+
+
+def use(each: int) -> None:
+    """Everything else is the same for both sizes; the first table of that name counts."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET search_path = {_schema(each)}, public")
+
+
+def _schema(each: int) -> str:
+    return f"with_{each}_each"
 
 
 def searches(vehicle: Vehicle, number: int) -> list[SlotSearch]:
@@ -124,17 +142,15 @@ def _rows(evse_ids: list[int], since: int, until: int) -> Iterator[str]:
         )
 
 
-def _constraint(cursor: object) -> str:
-    """Its definition as the migrations made it."""
-    cursor.execute(  # type: ignore[attr-defined]
-        "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'occupancy_evse_once'"
+def _constraint(cursor: CursorWrapper) -> tuple[str, str]:
+    """The name and definition of the one that keeps spans apart, as the migrations made it."""
+    cursor.execute(
+        "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
+        " WHERE conrelid = 'bookings_occupancy'::regclass AND contype = 'x'"
     )
-    return str(cursor.fetchone()[0])  # type: ignore[attr-defined]
+    (row,) = cursor.fetchall()
+    return row[0], row[1]
 
 
 def evse_ids() -> list[int]:
     return list(Evse.objects.order_by("pk").values_list("pk", flat=True))
-
-
-def occupied() -> int:
-    return Occupancy.objects.count()
