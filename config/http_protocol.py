@@ -65,7 +65,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()  # which starts the next one
-        if self._refusal is not None and self._running.response_complete:
+        if self._refusal is not None and self._running.response_complete and not self.transport.is_closing():
             self._say_last(self._refusal)
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
