@@ -116,14 +116,17 @@ class Booking(models.Model):
     customer_party = models.CharField(max_length=5, blank=True)
     route = models.CharField(max_length=8, choices=Route, default=Route.OWN)
 
-    # Indexes of their own would repeat the first column of those below.
+    # Indexes of their own would repeat the first column of those below, or serve no question: an option is withdrawn, a
+    # vehicle retired, and neither is deleted.
     fleet = models.ForeignKey(Organisation, models.PROTECT, related_name="bookings", db_index=False)
     depot = models.ForeignKey(Depot, models.PROTECT, related_name="bookings", db_index=False)
-    option = models.ForeignKey(BookingOption, models.PROTECT, related_name="bookings")
+    option = models.ForeignKey(BookingOption, models.PROTECT, related_name="bookings", db_index=False)
     evse = models.ForeignKey(
         Evse, models.PROTECT, related_name="bookings", null=True, blank=True, db_index=False
     )
-    vehicle = models.ForeignKey(Vehicle, models.PROTECT, related_name="bookings", null=True, blank=True)
+    vehicle = models.ForeignKey(
+        Vehicle, models.PROTECT, related_name="bookings", null=True, blank=True, db_index=False
+    )
     plate = models.CharField(max_length=20, blank=True)
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
@@ -206,6 +209,11 @@ class Booking(models.Model):
             models.Index(fields=["fleet", "starts_at"], name="booking_of_fleet"),
             models.Index(fields=["depot", "starts_at"], name="booking_at_depot"),
             models.Index(fields=["evse", "starts_at"], name="booking_at_evse"),
+            models.Index(
+                fields=["vehicle"],
+                name="booking_of_vehicle",
+                condition=Q(status__in=LIVE, vehicle__isnull=False),
+            ),
             models.Index(fields=["held_until"], name="booking_held", condition=Q(status="held")),
             models.Index(
                 fields=["decide_until"], name="booking_undecided", condition=Q(decide_until__isnull=False)

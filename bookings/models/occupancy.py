@@ -1,15 +1,41 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import RangeOperators
 from django.db import models
 from django.db.models import Deferrable, F, Q
+from django.db.models.fields.related_lookups import RelatedExact, RelatedIn
 
 from bookings.actors import Actor, ActorKind
 from bookings.models.fleet import Vehicle
 from bookings.models.holders import NextHolder
 from depots.models import Evse
 from depots.periods import Period, PeriodField
+
+
+class EvseKey(models.ForeignKey[Evse, Evse]):
+    """Is compared with ids as bigint. Those of one EVSE come as integer otherwise, for which the constraint's index cannot
+    be used: PostgreSQL read all that the EVSE ever had, or everybody's time in the span."""
+
+    def deconstruct(self) -> Any:
+        name, _, args, kwargs = super().deconstruct()
+        return name, "django.db.models.ForeignKey", args, kwargs
+
+
+@EvseKey.register_lookup
+class _IsEvse(RelatedExact):
+    def process_rhs(self, compiler: Any, connection: Any) -> Any:
+        sql, values = super().process_rhs(compiler, connection)
+        return sql.replace("%s", "%s::bigint") if self.rhs_is_direct_value() else sql, values
+
+
+@EvseKey.register_lookup
+class _IsOneOfEvses(RelatedIn):
+    def process_rhs(self, compiler: Any, connection: Any) -> Any:
+        sql, values = super().process_rhs(compiler, connection)
+        return sql.replace("%s", "%s::bigint") if self.rhs_is_direct_value() else sql, values
 
 
 class Occupancy(models.Model):
@@ -24,7 +50,8 @@ class Occupancy(models.Model):
         PENDING = "pending", "Pending change"
         CLOSURE = "closure", "Closure"
 
-    evse = models.ForeignKey(Evse, models.CASCADE, related_name="occupancy")
+    # The constraint's index begins with it.
+    evse = EvseKey(Evse, models.CASCADE, related_name="occupancy", db_index=False)
     span = PeriodField()
     holder = models.BigIntegerField()
     kind = models.CharField(max_length=8, choices=Kind)
@@ -61,7 +88,10 @@ class Claim(models.Model):
     holder = models.BigIntegerField()
     span = PeriodField()
     token_key = models.CharField(max_length=60, blank=True, help_text="COUNTRY*PARTY*UID*TYPE, folded")
-    vehicle = models.ForeignKey(Vehicle, models.CASCADE, related_name="claims", null=True, blank=True)
+    # The index of claim_vehicle_once begins with it.
+    vehicle = models.ForeignKey(
+        Vehicle, models.CASCADE, related_name="claims", null=True, blank=True, db_index=False
+    )
 
     class Meta:
         constraints = [

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.db import connection, transaction
 
@@ -17,6 +19,17 @@ def test_a_violation_has_its_error_at_once_and_at_commit(when):
 
     with pytest.raises(SlotTaken):
         _take(place, when)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("which", [{"evse": 1}, {"evse_id": 1}, {"evse__in": [1]}, {"evse__in": [1, 2]}])
+def test_what_takes_an_evse_in_a_span_is_found_by_the_constraints_index(which):
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")  # the table is empty
+
+    plan = Occupancy.objects.filter(**which, span__overlap=slot(10, 11)).explain()
+
+    assert re.search(r"occupancy_evse_once.*\n? *Index Cond: \(\(evse_id = .*\) AND \(span &&", plan), plan
 
 
 def _take(place, when):
