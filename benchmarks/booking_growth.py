@@ -1,7 +1,7 @@
 """A booking beside a million others, against one in a database that has none: the same work in two databases by turns.
 
-The million are rows as `request_booking` writes them, loaded by COPY with what they occupy: past ones on every EVSE, and some
-to come around the slots that are asked for.
+The million are rows as `request_booking` writes them, with what they occupy: past ones on every EVSE, and some to come around
+the slots that are asked for. They are made within the database, before its indexes.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -90,6 +90,21 @@ def _disconnect() -> None:
         connection.close_pool()  # type: ignore[attr-defined]
 
 
+# What is different in each row; `at` is its start. What is drawn at random falls anywhere in its index here too.
+_DIFFERENT = {
+    "id": "1000000 + n",
+    "holder": "1000000 + n",
+    "evse_id": "(%(evses)s::bigint[])[1 + n %% %(evse_count)s]",
+    "starts_at": "at",
+    "ends_at": "at + interval '1 hour'",
+    "span": "tstzrange(at - interval '15 minutes', at + interval '65 minutes')",
+    "status": "CASE WHEN at > %(now)s THEN 'confirmed' ELSE 'completed' END",
+    "reference": "'BK' || upper(left(md5(n::text), 10))",
+    "group": "'G' || upper(left(md5('group ' || n), 19))",
+    "request_id": "md5('request ' || n)::uuid::text",
+}
+
+
 def _load(address: str, sample: Booking, evse_ids: list[int]) -> float:
     """Rows like the sample's, a million of them; gives the seconds it took."""
     began = perf_counter()
@@ -97,46 +112,57 @@ def _load(address: str, sample: Booking, evse_ids: list[int]) -> float:
         database.execute("SET maintenance_work_mem = '512MB'")
         # Rows are what the operation wrote: their keys need no second look.
         database.execute("SET session_replication_role = replica")
-        [(definition,)] = database.execute(
-            "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'occupancy_evse_once'"
-        ).fetchall()
-        database.execute("ALTER TABLE bookings_occupancy DROP CONSTRAINT occupancy_evse_once")
-        _copy(database, "bookings_booking", f"id = {sample.pk}", evse_ids)
-        _copy(database, "bookings_occupancy", f"holder = {sample.pk}", evse_ids)
-        database.execute(f"ALTER TABLE bookings_occupancy ADD CONSTRAINT occupancy_evse_once {definition}")
+        for table, own in (("bookings_booking", "id"), ("bookings_occupancy", "holder")):
+            with _without_indexes(database, table):
+                _multiply(database, table, f"{own} = {sample.pk}", evse_ids)
         database.execute("VACUUM ANALYZE")
     return perf_counter() - began
 
 
-def _copy(database: psycopg.Connection[Any], table: str, sample: str, evse_ids: list[int]) -> None:
-    with database.cursor() as cursor:
-        with cursor.copy(f"COPY (SELECT * FROM {table} WHERE {sample}) TO STDOUT") as rows:
-            template = b"".join(bytes(row) for row in rows).decode().rstrip("\n").split("\t")
-        columns = [
-            column.name for column in database.execute(f"SELECT * FROM {table} LIMIT 0").description or []
-        ]
-        with cursor.copy(f"COPY {table} FROM STDIN") as rows:
-            for row in _rows(evse_ids):
-                own = [row.get(name, value) for name, value in zip(columns, template, strict=True)]
-                rows.write("\t".join(own) + "\n")
+@contextmanager
+def _without_indexes(database: psycopg.Connection[Any], table: str) -> Iterator[None]:
+    """All but its primary key, built again at the end."""
+    constraints = database.execute(
+        "SELECT conname, conindid, pg_get_constraintdef(oid) FROM pg_constraint"
+        f" WHERE conrelid = '{table}'::regclass AND contype IN ('p', 'u', 'x')"
+    ).fetchall()
+    indexes = database.execute(
+        "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index"
+        f" WHERE indrelid = '{table}'::regclass AND indexrelid <> ALL(%s)",
+        [[index for _, index, _ in constraints]],
+    ).fetchall()
+    others = [(name, text) for name, _, text in constraints if not text.startswith("PRIMARY KEY")]
+    for name, _ in indexes:
+        database.execute(f"DROP INDEX {name}")
+    for name, _ in others:
+        database.execute(f'ALTER TABLE {table} DROP CONSTRAINT "{name}"')
+    yield
+    for _, definition in indexes:
+        database.execute(definition)
+    for name, definition in others:
+        database.execute(f'ALTER TABLE {table} ADD CONSTRAINT "{name}" {definition}')
 
 
-def _rows(evse_ids: list[int]) -> Iterator[dict[str, str]]:
-    """The columns in which they differ, of both tables, as COPY reads them."""
+def _multiply(database: psycopg.Connection[Any], table: str, sample: str, evse_ids: list[int]) -> None:
     from tests.factories import NOW
 
-    last = NOW.replace(hour=0) + LAST
-    for number in range(BOOKINGS):
-        back, index = divmod(number, len(evse_ids))
-        starts_at: datetime = last - back * APART
-        ends_at, key = starts_at + timedelta(hours=1), str(1_000_000 + number)
-        span = f"[{starts_at - timedelta(minutes=15)},{ends_at + timedelta(minutes=5)})"
-        status = "confirmed" if starts_at > NOW else "completed"
-        yield {
-            "id": key, "holder": key, "evse_id": str(evse_ids[index]), "span": span, "status": status,
-            "starts_at": str(starts_at), "ends_at": str(ends_at), "reference": f"BK{number:010}", "group": f"G{number:019}",
-            "request_id": f"request-{number}",
-        }  # fmt: skip
+    told = {
+        "evses": evse_ids,
+        "evse_count": len(evse_ids),
+        "now": NOW,
+        "last": NOW.replace(hour=0) + LAST,
+        "apart": APART,
+    }
+    columns = [column.name for column in database.execute(f"SELECT * FROM {table} LIMIT 0").description or []]
+    if "holder" in columns:  # an occupied span's own key
+        columns.remove("id")
+    values = ", ".join(_DIFFERENT.get(name, f'sample."{name}"') for name in columns)
+    named = ", ".join(f'"{name}"' for name in columns)
+    database.execute(
+        f"INSERT INTO {table} ({named}) SELECT {values} FROM {table} AS sample, generate_series(0, {BOOKINGS - 1}) AS n,"
+        f" LATERAL (SELECT %(last)s - n / {len(evse_ids)} * %(apart)s AS at) AS moment WHERE {sample}",
+        told,
+    )
 
 
 def _measure(
