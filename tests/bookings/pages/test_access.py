@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import time_machine
 from django.test import Client
 from django.urls import reverse
 
@@ -37,7 +36,7 @@ from tests.factories import (
     slot,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
 # Everybody who looks: the fleet that booked, a rival fleet that may book at the same depot, those who look after the
 # depot, those of another operator, who belong nowhere, and who has not signed in.
@@ -120,12 +119,6 @@ class World:
         pattern = next(p for p in urlpatterns if p.name == name)
         wanted = pattern.pattern.converters
         return reverse(f"bookings:{name}", kwargs={key: self.arguments[key] for key in wanted})
-
-
-@pytest.fixture(autouse=True)
-def _clock() -> Any:
-    with time_machine.travel(NOW, tick=False):
-        yield
 
 
 @pytest.fixture

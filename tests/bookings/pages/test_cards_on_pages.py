@@ -7,7 +7,6 @@ from io import StringIO
 from typing import Any
 
 import pytest
-import time_machine
 from django.core.management import call_command
 
 from depots.models import Charger, ChargerCommand, ChargerMessage, Depot, Membership
@@ -29,16 +28,10 @@ from tests.factories import (
     slot,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
 CARD, GROUP, WALK_IN = "04AABBCCDD10", "BZ7K2M9QX4T1", "04EE11FF22C3D4"
 ROLES = [Membership.Role.DEPOT_MANAGER, Membership.Role.VIEWER, Membership.Role.ADMIN]
-
-
-@pytest.fixture(autouse=True)
-def clock() -> Any:
-    with time_machine.travel(NOW, tick=False) as travelling:
-        yield travelling
 
 
 @pytest.fixture

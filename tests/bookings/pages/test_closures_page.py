@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import time_machine
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -34,21 +33,10 @@ from tests.factories import (
     slot,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
 CLOSURES = "/depots/VENLO/closures/"
 SPAN = {"evse": "V-1", "starts_at": "2030-01-15T10:00", "ends_at": "2030-01-15T14:00", "reason": "Cable"}
-
-
-@pytest.fixture(autouse=True)
-def clock() -> Any:
-    with time_machine.travel(NOW, tick=False) as travelling:
-        yield travelling
-
-
-@pytest.fixture
-def operator() -> Organisation:
-    return make_operator("Ladepark")
 
 
 @pytest.fixture
@@ -59,11 +47,6 @@ def depot(operator: Organisation) -> Depot:
 @pytest.fixture
 def evse(depot: Depot) -> Evse:
     return make_evse(depot, uid="V-1")
-
-
-@pytest.fixture
-def manager(operator: Organisation) -> Client:
-    return client_of(make_user(operator, Membership.Role.DEPOT_MANAGER, email="manager@ladepark.example"))
 
 
 def seen_at(client: Client, path: str, query: Any = None) -> dict[str, str]:

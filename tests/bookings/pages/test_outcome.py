@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import time_machine
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -14,44 +13,21 @@ from bookings import operations
 from bookings.actors import SCHEDULER, Actor
 from bookings.core import lifecycle
 from bookings.models import Booking, BookingStatus, Tariff, Vehicle
-from depots.models import ChargingSession, Evse, Organisation
+from depots.models import ChargingSession, Evse
 from depots.periods import Period
-from tests.bookings.people import client_of, seen
+from tests.bookings.people import seen
 from tests.factories import (
     NOW,
     at,
     book_slot,
     make_depot,
     make_evse,
-    make_fleet,
-    make_user,
     make_vehicle,
     option_of,
     slot,
 )
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def clock() -> Any:
-    with time_machine.travel(NOW, tick=False) as travelling:
-        yield travelling
-
-
-@pytest.fixture
-def fleet() -> Organisation:
-    return make_fleet("Nordfracht")
-
-
-@pytest.fixture
-def vehicle(fleet: Organisation) -> Vehicle:
-    return make_vehicle(fleet, plate="HH-NF 100")
-
-
-@pytest.fixture
-def dispatcher(fleet: Organisation) -> Client:
-    return client_of(make_user(fleet))
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
 
 @pytest.fixture

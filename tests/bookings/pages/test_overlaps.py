@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 import pytest
-import time_machine
 from django.test import Client
 
 from bookings.actors import Actor
@@ -18,27 +17,15 @@ from tests.factories import (
     book_slot,
     make_depot,
     make_evse,
-    make_fleet,
     make_user,
     make_vehicle,
     option_of,
     slot,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
 ELEVEN = {"starts_at": "2030-01-15T11:00", "ends_at": "2030-01-15T12:00"}
-
-
-@pytest.fixture(autouse=True)
-def clock() -> Any:
-    with time_machine.travel(NOW, tick=False) as travelling:
-        yield travelling
-
-
-@pytest.fixture
-def fleet() -> Organisation:
-    return make_fleet("Nordfracht")
 
 
 @pytest.fixture

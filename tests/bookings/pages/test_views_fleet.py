@@ -25,16 +25,6 @@ CARD = {"uid": "04 AA BB CC DD 10", "type": "RFID", "vehicle": "", "label": "blu
 
 
 @pytest.fixture
-def fleet() -> Organisation:
-    return make_fleet("Nordfracht")
-
-
-@pytest.fixture
-def dispatcher(fleet: Organisation) -> Client:
-    return client_of(make_user(fleet))
-
-
-@pytest.fixture
 def viewer(fleet: Organisation) -> Client:
     return client_of(make_user(fleet, Membership.Role.VIEWER))
 

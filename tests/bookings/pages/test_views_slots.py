@@ -8,7 +8,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-import time_machine
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -35,31 +34,10 @@ from tests.factories import (
     slot,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
 # 11:00 to 12:00 in Kassel.
 ELEVEN = {"starts_at": "2030-01-15T11:00", "ends_at": "2030-01-15T12:00"}
-
-
-@pytest.fixture(autouse=True)
-def _clock() -> Any:
-    with time_machine.travel(NOW, tick=False):
-        yield
-
-
-@pytest.fixture
-def fleet() -> Organisation:
-    return make_fleet("Nordfracht")
-
-
-@pytest.fixture
-def vehicle(fleet: Organisation) -> Vehicle:
-    return make_vehicle(fleet, plate="HH-NF 100")
-
-
-@pytest.fixture
-def dispatcher(fleet: Organisation) -> Client:
-    return client_of(make_user(fleet))
 
 
 @pytest.fixture

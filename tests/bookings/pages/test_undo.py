@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import time_machine
 from django.contrib.messages import get_messages
 from django.test import Client
 
@@ -31,28 +30,7 @@ from tests.factories import (
     slot,
 )
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def clock() -> Any:
-    with time_machine.travel(NOW, tick=False) as travelling:
-        yield travelling
-
-
-@pytest.fixture
-def fleet() -> Organisation:
-    return make_fleet("Nordfracht")
-
-
-@pytest.fixture
-def vehicle(fleet: Organisation) -> Vehicle:
-    return make_vehicle(fleet, plate="HH-NF 100")
-
-
-@pytest.fixture
-def dispatcher(fleet: Organisation) -> Client:
-    return client_of(make_user(fleet))
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
 
 @pytest.fixture
