@@ -99,7 +99,7 @@ _DIFFERENT = {
     "ends_at": "at + interval '1 hour'",
     "span": "tstzrange(at - interval '15 minutes', at + interval '65 minutes')",
     "status": "CASE WHEN at > %(now)s THEN 'confirmed' ELSE 'completed' END",
-    "reference": "'BK' || upper(left(md5(n::text), 10))",
+    "reference": "'BK' || upper(left(md5(n::text), 14))",
     "group": "'G' || upper(left(md5('group ' || n), 19))",
     "request_id": "md5('request ' || n)::uuid::text",
 }
