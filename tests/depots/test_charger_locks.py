@@ -15,9 +15,9 @@ from bookings.models import Booking
 from depots.models import Charger, ChargingSession, Evse
 from depots.operations import Reading
 from depots.signals import session_metered
-from tests.bookings.enforcement.online_chargers import armed, book, evse_online
+from tests.bookings.enforcement.online_chargers import TERMS, armed, book, evse_online
 from tests.depots.charging import CARD, MINUTE, SECOND, event, meter, start, stop, wh
-from tests.factories import NOW, at
+from tests.factories import NOW, at, make_depot, make_option
 
 pytestmark = pytest.mark.django_db
 
@@ -69,7 +69,23 @@ def test_one_that_begins_or_ends_charging_locks_them_first(evse):
     with CaptureQueriesContext(connection) as ended:
         event(evse, "ended", 1, NOW + MINUTE)
 
-    assert locks(begun)[0] == locks(ended)[0] == "depots_evse"
+    # the depot only where a limit of power is shared there
+    assert locks(begun)[:2] == locks(ended)[:2] == ["depots_depot", "depots_evse"]
+
+
+def test_a_start_at_another_evse_of_a_limited_depot_locks_the_depot_before_its_evses():
+    """The promise of power may have to be worked out anew there: who books holds the depot and waits for the EVSEs."""
+    depot = make_depot(terms=TERMS, grid_limit_w=600_000)
+    booked, other = evse_online(depot), evse_online(depot)
+    booking = armed(book(booked, option=make_option(booked, other)))
+
+    with CaptureQueriesContext(connection) as captured:
+        start(other, at(10), token_uid=booking.tokens.get().uid)
+
+    booking.refresh_from_db()
+    assert (booking.status, booking.evse_id) == ("charging", other.pk)
+    order = locks(captured)
+    assert order.index("depots_depot") < order.index("depots_evse")
 
 
 @pytest.mark.usefixtures("gate")
