@@ -1,13 +1,15 @@
 """What a hand-written view would do for a partner's request, on the same server: mounted for benchmarks, never in use.
 
-Authentication, body and response schema are those of the product; there are no rules, no log and no idempotency.
+Authentication and body are read and the answer is written by the product's own schemas, and the answer says as much as the
+product's; there are no rules, no log and no idempotency. What the booking carries, its tokens, is written with it.
 """
 
 from __future__ import annotations
 
 import json
 import secrets
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
@@ -24,7 +26,10 @@ from roaming.ocpi.v2_3_0.bookings import schemas
 from roaming.ocpi.v2_3_0.bookings.reading import read_booking_request
 
 _LOCK = """
-SELECT e.id, o.id, d.id, g.country_code, g.cpo_party_id
+SELECT e.id, o.id, d.id, g.country_code, g.cpo_party_id, d.location_id, e.uid, e.max_power_w, e.dangerous_goods_allowed,
+       e.drive_through, e.refrigeration_outlet, ARRAY(
+           SELECT ARRAY[c.format, c.standard, c.power_type] FROM depots_connector c WHERE c.evse_id = e.id ORDER BY c.number
+       )
 FROM depots_evse e
 JOIN bookings_bookingoption_evses oe ON oe.evse_id = e.id
 JOIN bookings_bookingoption o ON o.id = oe.bookingoption_id
@@ -46,6 +51,13 @@ INSERT INTO bookings_booking (
 """
 _ALL = f"""
 WITH booking AS ({_BOOKING}),
+token AS (
+    INSERT INTO bookings_bookingtoken (booking_id, country_code, party_id, uid, type, contract_id, position)
+    SELECT booking.id, t.country_code, t.party_id, t.uid, t.type, t.contract_id, t.position - 1
+    FROM booking, ROWS FROM (jsonb_to_recordset(%(tokens)s)
+        AS (country_code text, party_id text, uid text, type text, contract_id text))
+        WITH ORDINALITY AS t (country_code, party_id, uid, type, contract_id, position)
+),
 occupancy AS (
     INSERT INTO bookings_occupancy (evse_id, span, holder, kind, power_w)
     SELECT %(evse)s, tstzrange(%(starts_at)s, %(ends_at)s), id, 'booking', 100000 FROM booking
@@ -96,10 +108,26 @@ def _post(request: HttpRequest, statement: str) -> HttpResponse:
             cursor.execute(_LOCK, [asked.booking_location_id])
         else:
             cursor.execute(_LOCK.replace("FOR NO KEY UPDATE OF e", ""), [asked.booking_location_id])
-        evse, option, depot, country, party = cursor.fetchone()
+        place = _Place(*cursor.fetchone())
         values = _values(asked, received, token.partner, reference)
-        cursor.execute(statement, {**values, "evse": evse, "option": option, "depot": depot, "now": now})
-    return ok(_answer(asked, received, reference, (country, party), now), http=201)
+        keys = {"evse": place.evse, "option": place.option, "depot": place.depot}
+        cursor.execute(statement, {**values, **keys, "now": now})
+    return ok(_answer(asked, received, reference, place, now), http=201)
+
+
+class _Place(NamedTuple):
+    evse: int
+    option: int
+    depot: int
+    country: str
+    party: str
+    location_id: str
+    uid: str
+    max_power_w: int
+    dangerous_goods_allowed: bool
+    drive_through: bool
+    refrigeration_outlet: bool
+    connectors: list[list[str]]
 
 
 def _values(
@@ -117,6 +145,7 @@ def _values(
         "starts_at": asked.period.start_date_time,
         "ends_at": asked.period.end_date_time,
         "received": json.dumps(received),
+        "tokens": json.dumps([token.wire() for token in asked.tokens]),
     }
 
 
@@ -124,30 +153,52 @@ def _answer(
     asked: schemas.BookingRequest,
     received: dict[str, Any],
     reference: str,
-    owner: tuple[str, str],
-    now: Any,
+    place: _Place,
+    now: datetime,
 ) -> schemas.Booking:
     assert asked.period is not None
     return schemas.Booking(
         id=reference,
-        country_code=owner[0],
-        party_id=owner[1],
+        country_code=place.country,
+        party_id=place.party,
         request_id=asked.request_id,
-        booking_option=schemas.BookingOption(evse_uid=asked.booking_location_id),
-        location_id=asked.location_id,
+        booking_option=schemas.BookingOption(
+            evse_uid=place.uid,
+            parking_id=place.uid,
+            connector_format=[kind for kind, _, _ in place.connectors],
+            connector_types=[standard for _, standard, _ in place.connectors],
+            power_types=[power for _, _, power in place.connectors],
+            dangerous_goods_allowed=place.dangerous_goods_allowed,
+            drive_through=place.drive_through,
+            refrigeration_outlet=place.refrigeration_outlet,
+        ),
+        location_id=place.location_id,
         booking_tokens=asked.tokens,
         period=schemas.Timeslot(
             start_date_time=asked.period.start_date_time,
             end_date_time=asked.period.end_date_time,
             min_power=100_000,
-            max_power=100_000,
+            max_power=place.max_power_w,
         ),
         reservation_status=schemas.ReservationStatus.RESERVED,
         authorization_reference=asked.authorization_reference,
         booking_terms=schemas.BookingTerms(
+            rfid_auth_required=True,
+            token_groups_supported=False,
+            remote_auth_supported=False,
             supported_access_methods=[schemas.AccessMethod.TOKEN],
             change_until_minutes=60,
             cancel_until_minutes=30,
+            change_not_allowed=False,
+            early_start_allowed=True,
+            early_start_time=15,
+            noshow_timeout=15,
+            noshow_fee=False,
+            late_stop_allowed=False,
+            late_stop_time=0,
+            overlapping_bookings_allowed=False,
+            min_booking_duration=30,
+            max_booking_duration=240,
         ),
         booking_requests=[
             schemas.BookingRequestStatus(
