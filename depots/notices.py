@@ -7,6 +7,7 @@ Where nothing has been told for a while relays sleep, and the next writer wakes 
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -29,7 +30,8 @@ _SAY_ASLEEP = f"SELECT pg_advisory_unlock_shared({_AWAKE})"
 
 # For statements that tell beside what they do, or that have the database look up what to tell.
 TELL = "INSERT INTO depots_notice (channel, payload)"
-_TELL_ALL = f"{TELL} SELECT %s, unnest(%s::text[])"
+# As JSON they are one value to write for psycopg, which has arrays of text put together in Python.
+_TELL_ALL = f"{TELL} SELECT %s, json_array_elements_text(%s)"
 # One process at a time, until its commit: what is written about one object is told in the order it was written in. Nobody
 # waits for that one, which has no need of its client to end. Killed before its commit, it has told nothing and taken nothing.
 RELAY = f"""
@@ -48,7 +50,7 @@ def tell(channel: str, payloads: Iterable[str]) -> None:
 
     Payloads are shorter than 8,000 bytes. Equal ones may be heard as one.
     """
-    round_trips.send(_TELL_ALL, [channel, list(payloads)])
+    round_trips.send(_TELL_ALL, [channel, json.dumps(list(payloads))])
 
 
 class Relay:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from django.db import connection
 from django.db.models import Prefetch
 
 from bookings.models import BookingOption
@@ -22,7 +23,7 @@ from roaming.models import Partner
 
 MOST_KEPT = 10_000
 # What `access.options` asks of every option, whoever the partner is. The code names one option of ours at most.
-FIND = f"""
+_FIND = f"""
 SELECT o.id, o.depot_id, d.operator_id, g.xmin::text, v.version
 FROM bookings_bookingoption o
 JOIN depots_depot d ON d.id = o.depot_id
@@ -31,16 +32,25 @@ JOIN depots_configurationversion v ON v.depot_id = d.id
 WHERE upper(o.code) = upper(%(code)s) AND NOT o.is_mirror AND upper(d.location_id) = upper(%(location)s)
   AND NOT g.is_partner AND g.cpo_party_id <> '' AND length(o.code) <= {access.OCPI_ID_LENGTH}
 """  # noqa: S608 - made of constants
+# Columns for a statement that reads more: under the same version and with the same row of its operator a name means the same.
+STAMP = """
+(SELECT version FROM depots_configurationversion WHERE depot_id = %(depot)s),
+(SELECT xmin::text FROM depots_organisation WHERE id = %(operator)s)
+"""
 
 
 class Found(NamedTuple):
-    """A row of FIND: ids, and what tells whether a copy of the option is still true."""
+    """What a name means: ids, and what tells whether that, and a copy of the option, is still true."""
 
     option_id: int
     depot_id: int
     operator_id: int
     operator_row: str
     version: int
+
+    @property
+    def stamp(self) -> tuple[int, str]:
+        return self.version, self.operator_row
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,24 @@ class _Kept:
 
 
 _kept: dict[int, _Kept] = {}
+_found: dict[tuple[str, str], Found] = {}  # by the id of the location and the code, as partners write them
+
+
+def remembered(location_id: str, code: str) -> Found | None:
+    """What the name meant when it was asked for last: true while the database has the same STAMP."""
+    return _found.get((location_id, code))
+
+
+def find(location_id: str, code: str) -> Found | None:
+    with connection.cursor() as cursor:
+        cursor.execute(_FIND, {"location": location_id, "code": code})
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    if len(_found) >= MOST_KEPT:
+        _found.pop(next(iter(tuple(_found))), None)
+    found = _found[location_id, code] = Found(*row)
+    return found
 
 
 def option_of(
@@ -64,7 +92,7 @@ def option_of(
     known = configuration.under(found.depot_id, found.version)
     if not known.offers_to(found.option_id, partner.organisation_id, now=now):
         return None
-    return _option(found.option_id, (found.version, found.operator_row))
+    return _option(found.option_id, found.stamp)
 
 
 def _option(option_id: int, stamp: tuple[int, str]) -> BookingOption | None:

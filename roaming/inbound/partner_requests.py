@@ -25,16 +25,15 @@ from roaming.inbound import known_options
 from roaming.models import Partner
 
 MOST_REQUESTS, MOST_CANCELLATIONS = 100, 20
-# Most messages are the first of theirs: whether there is a booking of this request id is asked before its rows, together with
-# the option that the message names.
-_LOOK = f"""
+# Most messages are the first of theirs: whether there is a booking of this request id is asked before its rows.
+_IS_KNOWN = """
 SELECT EXISTS (
     SELECT FROM bookings_booking
     WHERE upper(customer_country) = upper(%(country)s) AND upper(customer_party) = upper(%(party)s)
       AND fleet_id = %(fleet)s AND upper(request_id) = upper(%(request)s)
-), found.*
-FROM (VALUES (1)) AS one_row LEFT JOIN ({known_options.FIND}) AS found ON true
-"""  # noqa: S608 - made of constants
+)
+"""
+_IS_KNOWN_AND_STAMP = f"{_IS_KNOWN}, {known_options.STAMP}"
 
 
 class PartnerRequestError(Exception):
@@ -140,13 +139,15 @@ def _look(partner: Partner, request: PartnerRequest, operator: Organisation | No
         "party": party,
         "fleet": partner.organisation_id,
         "request": request.request_id,
-        "code": request.option_code,
-        "location": request.location_id,
     }
+    found = known_options.remembered(request.location_id, request.option_code)
+    if found is not None:
+        told |= {"depot": found.depot_id, "operator": found.operator_id}
     with connection.cursor() as cursor:
-        cursor.execute(_LOOK, told)
-        is_known, *row = cursor.fetchone()
-    found = known_options.Found(*row) if row[0] is not None else None
+        cursor.execute(_IS_KNOWN if found is None else _IS_KNOWN_AND_STAMP, told)
+        is_known, *stamp = cursor.fetchone()
+    if request.option_code and (found is None or found.stamp != tuple(stamp)):
+        found = known_options.find(request.location_id, request.option_code)
     return _Ask(partner, request, operator, now, is_known, found)
 
 

@@ -118,6 +118,8 @@ def _divide_and_tell() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_the_commit_travels_with_what_is_left(messages):
     seen: list[bool] = []
+    connection.ensure_connection()
+    del messages[:]
     with round_trips.atomic():
         round_trips.send(TELL, ["a", "1"])
         transaction.on_commit(lambda: seen.append(connection.in_atomic_block))
