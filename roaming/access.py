@@ -38,9 +38,9 @@ def options(
 
 def addressable(rows: QuerySet[BookingOption]) -> QuerySet[BookingOption]:
     """Those of ours that have an address in OCPI: an operator without party id and a name too long have none."""
-    ours = rows.filter(is_mirror=False, depot__operator__is_partner=False)
-    ours = ours.exclude(depot__operator__cpo_party_id="").alias(code_length=Length("code"))
-    return ours.filter(code_length__lte=OCPI_ID_LENGTH)
+    rows = rows.filter(is_mirror=False, depot__operator__is_partner=False)
+    rows = rows.exclude(depot__operator__cpo_party_id="").alias(code_length=Length("code"))
+    return rows.filter(code_length__lte=OCPI_ID_LENGTH)
 
 
 def admissions(depot_ids: Collection[int], *, now: datetime) -> dict[int, dict[int | None, int]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -85,17 +85,8 @@ def read(meter_values: Iterable[Sample], moment: Callable[[Any], Moment]) -> Sam
             if figures.tell_something:
                 # Two readings of a transaction cannot have one time.
                 at = _not_among(at, readings)
-                readings.append(
-                    Reading(
-                        at=at,
-                        energy_wh=next(iter(figures.registers.values()), None),
-                        power_w=figures.power_w,
-                        soc_percent=figures.soc_percent,
-                        registers=figures.registers,
-                        is_begin=is_begin,
-                        is_arrival=bool({"no_time", "bad_clock"} & set(odd)),
-                    )
-                )
+                is_arrival = bool({"no_time", "bad_clock"} & set(odd))
+                readings.append(figures.reading(at, is_begin=is_begin, is_arrival=is_arrival))
                 flags += odd
     return Sampled(readings, list(dict.fromkeys(flags)))
 
@@ -123,6 +114,17 @@ class _Figures:
     @property
     def tell_something(self) -> bool:
         return bool(self.registers) or self.power_w is not None or self.soc_percent is not None
+
+    def reading(self, at: datetime, *, is_begin: bool, is_arrival: bool) -> Reading:
+        return Reading(
+            at=at,
+            energy_wh=next(iter(self.registers.values()), None),
+            power_w=self.power_w,
+            soc_percent=self.soc_percent,
+            registers=self.registers,
+            is_begin=is_begin,
+            is_arrival=is_arrival,
+        )
 
     def _nearest(
         self, values: Mapping[tuple[str, str], list[tuple[str, Decimal]]], measurand: str

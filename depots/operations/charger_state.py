@@ -71,13 +71,19 @@ def report_status(
         if evse is None or evse.charger is None:
             return False
         at = corrected(evse.charger, at, now=now)
-        if now - at > QUEUED_AFTER and is_older(evse, at):
-            return False
-        is_news = evse.told_status != status
-        evse.told_status = status
-        if is_coarse and status == Evse.Status.OCCUPIED and _is_in_session(evse):
-            status = Evse.Status.CHARGING
-        change_status(evse, status, at=at, now=now, error_code=error_code)
+        return _report_one(evse, status, error_code, is_coarse=is_coarse, at=at, now=now)
+
+
+def _report_one(
+    evse: Evse, status: str, error_code: str, *, is_coarse: bool, at: datetime, now: datetime
+) -> bool:
+    if now - at > QUEUED_AFTER and is_older(evse, at):
+        return False
+    is_news = evse.told_status != status
+    evse.told_status = status
+    if is_coarse and status == Evse.Status.OCCUPIED and _is_in_session(evse):
+        status = Evse.Status.CHARGING
+    change_status(evse, status, at=at, now=now, error_code=error_code)
     return is_news
 
 

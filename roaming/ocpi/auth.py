@@ -154,8 +154,8 @@ def own_party(caller: Caller, role: str) -> Organisation | None:
         return None
     country, party = caller.to_party
     field = "cpo_party_id" if role == "CPO" else "emsp_party_id"
-    ours = Organisation.objects.filter(is_partner=False, country_code__iexact=country)
-    found = ours.filter(**{f"{field}__iexact": party}).first()
+    organisations = Organisation.objects.filter(is_partner=False, country_code__iexact=country)
+    found = organisations.filter(**{f"{field}__iexact": party}).first()
     if found is None:
         raise RefusalError(
             Code.INVALID, "OCPI-to-party-id: no such party on this platform in that role.", http=404

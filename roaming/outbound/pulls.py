@@ -75,7 +75,7 @@ def begin(partner_id: int, *, now: datetime) -> Pull:
     partner = Partner.objects.select_related("organisation").get(pk=partner_id)
     is_complete = partner.pulled_at is None or now - partner.pulled_at >= ALL_EVERY
     since = {} if partner.pulled_at is None else {"date_from": time_out(partner.pulled_at - OVERLAP)}
-    ours = _our_parties(partner)
+    our_parties = _our_parties(partner)
     crawls = []
     for theirs in _their_parties(partner):
         for kind in KINDS:
@@ -85,7 +85,7 @@ def begin(partner_id: int, *, now: datetime) -> Pull:
             query = {} if is_complete and kind != "booking" else since
             crawls += [
                 Crawl(kind, registration.peer_of(partner, own, theirs), url, query, theirs)
-                for own in (ours if kind == "booking" else ours[:1])
+                for own in (our_parties if kind == "booking" else our_parties[:1])
             ]
     return Pull(partner_id, now, is_complete, crawls)
 

@@ -210,8 +210,8 @@ class _Loop:
             await self._in_thread(pulls.broke_off, partner_id, failure, now=self.clock())
         except Exception as fault:
             logger.exception("reading a partner failed", partner=partner_id)
-            ours = Unreachable(f"our fault: {fault!r}")
-            await self._in_thread(pulls.broke_off, partner_id, ours, now=self.clock())
+            our_fault = Unreachable(f"our fault: {fault!r}")
+            await self._in_thread(pulls.broke_off, partner_id, our_fault, now=self.clock())
 
     async def _keep_page(self, pull: pulls.Pull, crawl: pulls.Crawl, objects: list[Any]) -> None:
         """In pieces, so that a partner with long pages takes turns with the others."""

@@ -61,9 +61,9 @@ def leave(request: HttpRequest) -> HttpResponse:
 def _agree(caller: Caller, request: HttpRequest, agree: Callable[..., PartyCredentials]) -> HttpResponse:
     reading = read_credentials(read_object(request))
     with _one_at_a_time(caller), _refusals(caller):
-        ours = agree(partner=caller.partner, credentials=reading.value, version=VERSION, now=timezone.now())
+        answer = agree(partner=caller.partner, credentials=reading.value, version=VERSION, now=timezone.now())
     deviations.count(caller.partner, reading.deviations)
-    return ok(write_credentials(ours))
+    return ok(write_credentials(answer))
 
 
 @contextmanager
