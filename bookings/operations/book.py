@@ -32,7 +32,7 @@ from bookings.rules.entitlement import carried, entitled, own_vehicle, own_vehic
 from bookings.rules.power import Supply
 from bookings.rules.terms import Terms
 from bookings.search import availability
-from bookings.search.bookable import bookable_options, evses_with_bays, terms_for
+from bookings.search.bookable import bookable_options, terms_for
 from bookings.signals import partner_asked
 from depots.periods import Period
 
@@ -216,8 +216,9 @@ def _first_with_power(
     promised = _promised(free, request, ground)
     if request.power_w is not None or promised[0][1] == max(watts for _, watts in promised):
         return promised[0]
-    rows = list(evses_with_bays().filter(pk__in=[bay.pk for bay in pool]))
-    shown = availability.shown_power(rows, request.period, ground.terms, now=now)
+    shown = availability.shown_power(
+        pool, request.period, ground.terms, limits=ground.configuration.limits, now=now
+    )
     shown = min(shown, request.must_fit.max_power_w or shown)
     for place, watts in promised:
         if watts >= shown:
@@ -296,10 +297,10 @@ def _ask_partner(request: SlotRequest, *, actor: Actor, now: datetime) -> Bookin
 
 def _nearest(request: SlotRequest, now: datetime) -> Period | None:
     """When the same would be free; asked after a refusal, outside of the transaction."""
-    terms = terms_for(request.option, request.fleet, now=now)
-    evses = list(evses_with_bays().filter(options=request.option, is_withdrawn=False))
+    option_id, there = request.option.pk, configuration.current(request.option.depot_id)
     try:
-        pool = candidates(evses, request.must_fit, request.evse)
+        pool = candidates(there.pools.get(option_id, ()), request.must_fit, request.evse)
     except DoesNotFit:
         return None
-    return availability.nearest(terms, pool, request.period, wish_w=request.power_w, now=now)
+    terms, wish_w = there.terms(option_id, request.fleet.pk, now=now), request.power_w
+    return availability.nearest(terms, pool, request.period, limits=there.limits, wish_w=wish_w, now=now)

@@ -209,7 +209,9 @@ def _nearest(booking_id: int, request: ChangeRequest, by: str, now: datetime) ->
     except BookingError:
         return None
     wish_w = request.power_w if request.power_w is not None else known.wished_power_w
-    return availability.nearest(known.terms, pool, request.period_of(known), wish_w=wish_w, now=now)
+    return availability.nearest(
+        known.terms, pool, request.period_of(known), limits=there.limits, wish_w=wish_w, now=now
+    )
 
 
 def _longest(known: Booking) -> Period | None:

@@ -112,10 +112,12 @@ def calendars(
     return {(option.pk, terms): time.slots(evses[option.pk], terms) for option, terms in wanted}
 
 
-def shown_power(evses: Sequence[Evse], period: Period, terms: Terms, *, now: datetime) -> int:
+def shown_power(
+    evses: Sequence[Evse | Bay], period: Period, terms: Terms, *, limits: Sequence[Limit], now: datetime
+) -> int:
     """What the calendar of a pool of these EVSEs shows for a period now: the lowest of its timeslots', in watts."""
     ahead = Period(now, now + timedelta(days=terms.horizon_days + 1))
-    slots = _Time(evses, ahead, now=now).slots(evses, terms)
+    slots = _Time(evses, ahead, limits=limits, now=now).slots(evses, terms)
     return min((slot.min_power_w for slot in slots if slot.period.overlaps(period)), default=0)
 
 
@@ -124,14 +126,15 @@ def nearest(
     evses: Collection[Evse | Bay],
     wanted: Period,
     *,
+    limits: Sequence[Limit],
     now: datetime,
     wish_w: int | None = None,
 ) -> Period | None:
     """The free period of the same length on one of these EVSEs whose start is closest to the wanted one, and in which the
-    wish, or at least something, can be promised."""
+    wish, or at least something, can be promised. `limits` are those of power at their depot."""
     reach = wanted.widened(FAR, FAR)
     free = free_periods([evse.pk for evse in evses], reach, now=now)
-    supply = Supply.at({evse.depot_id for evse in evses}, reach, now=now)
+    supply = Supply.behind(limits, reach, now=now)
     return nearest_in(
         terms, [(evse, free[evse.pk]) for evse in evses], wanted, supply=supply, wish_w=wish_w, now=now
     )
@@ -174,7 +177,7 @@ class _Time:
 
     def __init__(
         self,
-        evses: Collection[Evse],
+        evses: Collection[Evse | Bay],
         within: Period,
         *,
         limits: Sequence[Limit] | None = None,
@@ -188,7 +191,7 @@ class _Time:
         self._supply = Supply.behind(limits, reach, now=now)
         self._within, self._now = within, now
 
-    def slots(self, evses: Sequence[Evse], terms: Terms) -> list[Timeslot]:
+    def slots(self, evses: Sequence[Evse | Bay], terms: Terms) -> list[Timeslot]:
         runs = [list(self._runs(terms, evse)) for evse in evses]
         if len(runs) == 1:
             return [slot for run in runs[0] for slot in run]
