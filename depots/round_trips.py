@@ -11,7 +11,7 @@ An error of one that was held, a deadlock say, is raised by the statement it tra
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
@@ -37,6 +37,11 @@ def send(statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> None:
     else:
         with connection.cursor() as cursor:
             cursor.execute(statement, parameters)
+
+
+def bigints(ids: Iterable[int]) -> str:
+    """A value for `%s::bigint[]`. psycopg would look at each of a list to find out what they are."""
+    return f"{{{','.join(map(str, ids))}}}"
 
 
 @contextmanager

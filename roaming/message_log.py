@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.db import connection
 
 from roaming.models import PartnerMessage
 from roaming.ocpi.client import Exchange
 
-_COLUMNS = (
-    "partner_id", "at", "is_incoming", "method", "url", "request_id", "correlation_id", "request_body", "http_status",
-    "response_body", "error", "took_ms",
-)  # fmt: skip
+
+class IncomingMessage(NamedTuple):
+    """A partner's request and our answer, as columns of PartnerMessage."""
+
+    partner_id: int
+    at: datetime
+    method: str
+    url: str
+    request_id: str
+    correlation_id: str
+    request_body: str
+    http_status: int
+    response_body: str
+    took_ms: int
+
+
 _INCOMING = f"""
-INSERT INTO roaming_partnermessage ({", ".join(_COLUMNS)})
-SELECT {", ".join(["%s"] * len(_COLUMNS))} FROM set_config('synchronous_commit', 'off', true)
+INSERT INTO roaming_partnermessage (is_incoming, error, {", ".join(IncomingMessage._fields)})
+SELECT true, '', {", ".join(["%s"] * len(IncomingMessage._fields))} FROM set_config('synchronous_commit', 'off', true)
 """  # noqa: S608 - made of constants
 KEPT = timedelta(days=14)
 KEPT_PER_PARTNER = 5_000
@@ -42,17 +55,14 @@ def record(exchanges: list[Exchange], *, now: datetime) -> None:
     )
 
 
-def record_incoming(said: PartnerMessage) -> None:
+def record_incoming(said: IncomingMessage) -> None:
     """Store what a partner said and what we answered, before the answer leaves.
 
     The answer does not wait for this line to be on the disk: a crash of the database can take the last moment's lines with it,
     never what they tell of.
     """
     with connection.cursor() as cursor:
-        cursor.execute(
-            _INCOMING,
-            [getattr(said, name) for name in _COLUMNS],
-        )
+        cursor.execute(_INCOMING, said)
 
 
 def forget_old(*, now: datetime) -> int:

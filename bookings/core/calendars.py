@@ -162,5 +162,5 @@ def _standing() -> _Marked:
 
 
 def _mark(evses: list[int], *, at: datetime) -> None:
-    round_trips.send(MARK_EVSES, [evses])
+    round_trips.send(MARK_EVSES, [round_trips.bigints(evses)])
     free_time_changed.send(sender=CalendarMark, evse_ids=evses, at=at)

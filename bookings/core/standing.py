@@ -11,6 +11,7 @@ from django.db import connection
 
 from bookings.models import BookingStatus, Occupancy
 from bookings.rules.power_profile import Floor
+from depots import round_trips
 from depots.periods import Period
 
 # One row even where nothing is occupied: the version of the depot's configuration stands in each. Only as bigint do the
@@ -85,7 +86,7 @@ def standing(
     """What takes these EVSEs of one depot in a span, and wherever it is what the booking `own` occupies."""
     told: dict[str, Any] = {
         "depot": depot_id,
-        "evses": list(evse_ids),
+        "evses": round_trips.bigints(evse_ids),
         "starts_at": within.starts_at,
         "ends_at": within.ends_at,
         "held": BookingStatus.HELD.value,

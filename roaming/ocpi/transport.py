@@ -20,7 +20,7 @@ from django.http.request import UnreadablePostError
 from django.utils import timezone
 
 from roaming import message_log
-from roaming.models import Partner, PartnerMessage
+from roaming.models import Partner
 from roaming.ocpi.auth import Caller, token_of
 from roaming.ocpi.envelope import MAX_BODY, OcpiResponse, for_status
 
@@ -142,8 +142,8 @@ def _log(
             "ocpi request without a known token", path=request.path_info[:200], status=response.status_code
         )
         return
-    said = PartnerMessage(
-        partner=partner, at=at, is_incoming=True, method=(request.method or "")[:7],
+    said = message_log.IncomingMessage(
+        partner_id=partner.pk, at=at, method=(request.method or "")[:7],
         url=_UNPRINTABLE.sub("?", request.get_full_path())[:500],
         request_id=ids["X-Request-ID"][:64], correlation_id=ids["X-Correlation-ID"][:64],
         request_body=_loggable(getattr(request, "_body", b"")), response_body=_loggable(response.content),

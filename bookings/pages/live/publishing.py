@@ -13,7 +13,7 @@ ACCESS = "access"
 _TAKEN = f"""
 {TELL} SELECT %s, json_build_object(
     'kind', 'taken', 'id', id, 'audiences', json_build_array('calendar-' || depot_id))::text
-FROM depots_evse WHERE id = ANY(%s)
+FROM depots_evse WHERE id = ANY(%s::bigint[])
 """  # noqa: S608 - made of constants
 
 
@@ -36,7 +36,7 @@ def publish_all(changes: Iterable[tuple[str, int, Iterable[str]]]) -> None:
 
 def publish_taken(evse_ids: Iterable[int]) -> None:
     """`publish` what is taken of EVSEs to those who may book at their depots, which the database looks up."""
-    round_trips.send(_TAKEN, [CHANNEL, list(evse_ids)])
+    round_trips.send(_TAKEN, [CHANNEL, round_trips.bigints(evse_ids)])
 
 
 def publish_access(user_id: int | None = None) -> None:

@@ -5,6 +5,7 @@ What is related to a booking (EVSEs of its option, tokens, requests) must have b
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -146,21 +147,31 @@ def _told(received: dict[str, Any]) -> dict[str, Any]:
         return {}
 
 
+# What a BookingRequest always has, and what stands in its place where a partner's has not: the booking as it was in force.
+_COMPLETION: dict[str, Callable[[Booking, Period], Any]] = {
+    "country_code": lambda booking, _: booking.customer_country,
+    "party_id": lambda booking, _: booking.customer_party,
+    "request_id": lambda booking, _: booking.request_id,
+    "location_id": lambda booking, _: booking.depot.location_id,
+    "booking_location_id": lambda booking, _: booking.option.code,
+    "tokens": lambda booking, _: [_token_out(token).wire() for token in booking.tokens.all()],
+    "period": lambda _, in_force: schemas.Period(
+        start_date_time=in_force.starts_at, end_date_time=in_force.ends_at
+    ).wire(),
+    "authorization_reference": lambda booking, _: booking.authorization_reference or booking.request_id,
+}
+_OTHERWISE_NAMED = ("canceled", "access_information", "power_required")
+
+
 def _completed(
     received: dict[str, Any], told: dict[str, Any], booking: Booking, in_force: Period
 ) -> dict[str, Any]:
-    known: dict[str, Any] = {
-        "country_code": booking.customer_country,
-        "party_id": booking.customer_party,
-        "request_id": booking.request_id,
-        "location_id": booking.depot.location_id,
-        "booking_location_id": booking.option.code,
-        "tokens": [_token_out(token).wire() for token in booking.tokens.all()],
-        "period": schemas.Period(start_date_time=in_force.starts_at, end_date_time=in_force.ends_at).wire(),
-        "authorization_reference": booking.authorization_reference or booking.request_id,
-        **{name: told[name] for name in ("canceled", "access_information", "power_required") if name in told},
+    missing = {
+        name: told.get(name) or known(booking, in_force)
+        for name, known in _COMPLETION.items()
+        if not received.get(name)
     }
-    missing = {name: told.get(name) or value for name, value in known.items() if not received.get(name)}
+    missing |= {name: told[name] for name in _OTHERWISE_NAMED if name in told and not received.get(name)}
     if isinstance(received.get("period"), dict):  # 1.0 named its times otherwise
         missing["period"] = {**told.get("period", {}), **received["period"]}
     return {name: value for name, value in {**received, **missing}.items() if value not in (None, [])}
