@@ -119,8 +119,13 @@ def _valued(model: type[models.Model]) -> tuple[models.Field[Any, Any], ...]:
 
 
 def _name_booking(row: models.Model, booking: Booking) -> None:
-    for name in _NAMING & {field.name for field in _columns(type(row))}:
+    for name in _naming(type(row)):
         setattr(row, name, booking if name == "booking" else booking.pk)
+
+
+@cache
+def _naming(model: type[models.Model]) -> frozenset[str]:
+    return frozenset(_NAMING & {field.name for field in _columns(model)})
 
 
 def _saved(row: models.Model, key: int) -> None:

@@ -6,13 +6,13 @@ its EVSEs is kept for as long as it names the same version (bookings/rules/confi
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from django.db import connection
-from django.db.models import Prefetch
+from django.db.models import Model, Prefetch
+from django.db.models.base import ModelState
 
 from bookings.models import BookingOption
 from bookings.rules import configuration
@@ -21,6 +21,7 @@ from depots.models import ConfigurationVersion, Organisation
 from roaming import access
 from roaming.models import Partner
 
+M = TypeVar("M", bound=Model)
 MOST_KEPT = 10_000
 # What `access.options` asks of every option, whoever the partner is. The code names one option of ours at most.
 _FIND = f"""
@@ -106,9 +107,18 @@ def _option(option_id: int, stamp: tuple[int, str]) -> BookingOption | None:
             if len(_kept) >= MOST_KEPT:
                 _kept.pop(next(iter(_kept), option_id), None)
             _kept[option_id] = kept
-    option = copy.copy(kept.option)
-    option.depot = copy.copy(kept.option.depot)
+    option = _copied(kept.option)
+    option.depot = _copied(kept.option.depot)
     return option
+
+
+def _copied(row: M) -> M:
+    """What `copy.copy` makes by way of pickling: related objects and prefetched ones stay the same."""
+    made = row.__class__.__new__(row.__class__)
+    made.__dict__.update(row.__dict__)
+    made._state = ModelState()  # noqa: SLF001 - as Django's own __getstate__ does
+    made._state.__dict__.update(row._state.__dict__, fields_cache=row._state.fields_cache.copy())  # noqa: SLF001
+    return made
 
 
 def _read(option_id: int) -> BookingOption | None:
