@@ -126,11 +126,12 @@ def test_a_guest_sees_its_own_bookings_and_of_others_only_that_a_time_is_taken(
     assert (
         page.count('<li class="plan-entry plan-taken" data-taken') == 3
     )  # and the template for those to come
+    assert set(re.findall(r'data-(?:booking|pending|session)="(\d+)"', page)) == {str(mine.pk)}
     for secret in (
         "KLP 1",
         "Baltcargo",
         theirs.reference,
-        f'="{theirs.pk}"',
+        f"/bookings/{theirs.pk}/",
         "Secret works",
         "data-closure=",
     ):
