@@ -94,6 +94,6 @@ def _write(
         **({"why": why} if why else {}),
     }
     lifecycle.record(
-        booking, kind=kind, before=before, after=why or booking.status, actor=actor, at=now, detail=detail,
+        booking, kind=kind, step=(before, why or booking.status), actor=actor, at=now, detail=detail,
         fields=["interrupted_at", "interrupted_why", "metered_wh"],
     )  # fmt: skip

@@ -117,20 +117,19 @@ def move(
     fields: Iterable[str] = (),
     ask: BookingRequest | None = None,
     over_at: datetime | None = None,
-    keeps_place: bool = False,
 ) -> BookingEvent:
     """Move a booking its caller has locked, and log the move. Raises WrongStatus.
 
     `fields` names columns the caller set along with the move, `ask` is one not saved yet that led to it. `over_at` is when a
-    completed one really ended; one whose vehicle still stands there `keeps_place` until it leaves, at most to the end of
-    its span.
+    completed one really ended; without it the vehicle still stands there, and keeps the place until it leaves, at most to
+    the end of its span.
     """
     if to not in NEXT.get(booking.status, ()):
         raise WrongStatus(booking.status, to)
     before, booking.status = booking.status, to
-    _settle_place(booking, over_at=over_at or at, keeps_place=keeps_place)
+    _settle_place(booking, over_at=over_at, at=at)
     return record(
-        booking, kind="status", before=before, after=to, actor=actor, at=at, detail=detail,
+        booking, kind="status", step=(before, to), actor=actor, at=at, detail=detail,
         fields={"status", "enforcement", "enforcement_why", "next_try_at", *fields}, ask=ask,
     )  # fmt: skip
 
@@ -149,7 +148,7 @@ def adopt(
     booking.is_irregular = booking.is_irregular or not regular
     before, booking.status = booking.status, to
     return record(
-        booking, kind="status", before=before, after=to, actor=actor, at=at, detail={**detail, "irregular": not regular},
+        booking, kind="status", step=(before, to), actor=actor, at=at, detail={**detail, "irregular": not regular},
         fields={"status", "is_irregular", *fields},
     )  # fmt: skip
 
@@ -160,16 +159,16 @@ def record(
     kind: str,
     actor: Actor,
     at: datetime,
-    before: str = "",
-    after: str = "",
+    step: tuple[str, str] = ("", ""),
     detail: dict[str, Any] | None = None,
     fields: Iterable[str] = (),
     ask: BookingRequest | None = None,
 ) -> BookingEvent:
     """Save the named columns of a locked booking, raise its version, log what happened (with an ask not saved yet, where one
-    led to it) and tell who listens; one statement beside what those write."""
+    led to it) and tell who listens; one statement beside what those write. `step` is what it was before and after."""
     booking.version += 1
     booking.updated_at = max(at, booking.updated_at)
+    before, after = step
     event = _event(booking, kind=kind, before=before, after=after, at=at, actor=actor, detail=detail)
     rows = [event] if ask is None else [event, ask]
     update_with(booking, [*fields, "version", "updated_at"], rows)
@@ -177,7 +176,7 @@ def record(
     return event
 
 
-def _settle_place(booking: Booking, *, over_at: datetime, keeps_place: bool) -> None:
+def _settle_place(booking: Booking, *, over_at: datetime | None, at: datetime) -> None:
     """Write what the new status occupies: all of it while live, the real stay once completed, else nothing."""
     if booking.is_live or not booking.is_ours:
         return
@@ -185,10 +184,10 @@ def _settle_place(booking: Booking, *, over_at: datetime, keeps_place: bool) -> 
     freed = occupancy.release(booking, keeps_stay=not is_over)
     if is_over:
         booking.enforcement, booking.enforcement_why = Enforcement.RELEASED, ""
-    elif not keeps_place:
+    elif over_at is not None:
         occupancy.cut(booking, occupancy.ends_after(booking, over_at))
     booking.next_try_at = None
-    calendars.mark_changed([booking.evse_id, *freed], at=over_at)
+    calendars.mark_changed([booking.evse_id, *freed], at=at)
 
 
 def _event(

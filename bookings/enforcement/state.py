@@ -32,7 +32,7 @@ def set_state(
         booking.save(update_fields=list(columns))
         return
     lifecycle.record(
-        booking, kind="enforcement", before=before, after=to, actor=ENFORCEMENT, at=now,
+        booking, kind="enforcement", step=(before, to), actor=ENFORCEMENT, at=now,
         detail={"why": why} if why else {}, fields=columns,
     )  # fmt: skip
 

@@ -199,7 +199,7 @@ def _complete(booking: Booking, at: datetime, actor: Actor, now: datetime) -> No
     stays = booking.evse is not None and booking.evse.shows_vehicle
     lifecycle.move(
         booking, BookingStatus.COMPLETED, actor=actor, at=now, detail=detail | ({} if is_proven else {"flag": "meter"}),
-        fields=["metered_wh"], over_at=at, keeps_place=stays,
+        fields=["metered_wh"], over_at=None if stays else at,
     )  # fmt: skip
     interruption.judge(booking, at, actor=actor, now=now)
 

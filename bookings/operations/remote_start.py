@@ -88,7 +88,12 @@ def take_remote_answer(command: ChargerCommand, *, now: datetime) -> None:
         after = command.answer if command.state == State.ANSWERED else "no_answer"
         detail = {"command": command.pk, "text": command.answer_text[:200]}
         lifecycle.record(
-            booking, kind=kind, after=after[:20], actor=Actor.charger(command.charger), at=now, detail=detail
+            booking,
+            kind=kind,
+            step=("", after[:20]),
+            actor=Actor.charger(command.charger),
+            at=now,
+            detail=detail,
         )
 
 
@@ -113,5 +118,7 @@ def _send(
         not_after=now + WAITS, now=now,
     )  # fmt: skip
     detail = {"command": command.pk, "evse": booking.evse.uid if booking.evse else None}
-    lifecycle.record(booking, kind=EVENT[Action(action)], after="asked", actor=actor, at=now, detail=detail)
+    lifecycle.record(
+        booking, kind=EVENT[Action(action)], step=("", "asked"), actor=actor, at=now, detail=detail
+    )
     return command
