@@ -23,6 +23,7 @@ from django.db import connection, transaction
 from psycopg.adapt import Transformer
 
 # Django's own, when `atomic` blocks are nested. Going back to a savepoint is sent at once, behind what is held.
+_BEGIN = "BEGIN"
 _SAVEPOINTS = ("SAVEPOINT ", "RELEASE SAVEPOINT ")
 _Parameters = Sequence[Any] | Mapping[str, Any] | None
 _PLACEHOLDER = re.compile(r"%(?:\((\w+)\))?s")
@@ -46,7 +47,8 @@ def bigints(ids: Iterable[int]) -> str:
 
 @contextmanager
 def atomic() -> Iterator[None]:
-    """Django's `atomic`, in which statements share round trips; what is left at its end goes with the COMMIT."""
+    """Django's `atomic`, in which statements share round trips: the BEGIN goes with the first that is read, and what is left at
+    its end with the COMMIT."""
     with transaction.atomic():
         if _under_way.get() is not None:
             yield
@@ -66,7 +68,12 @@ class _Joining:
 
     def __init__(self) -> None:
         connection.ensure_connection()
+        self._is_whole_transaction = connection.commit_on_exit and not connection.savepoint_ids
         self._held: list[str] = []
+        if self._is_whole_transaction:
+            # psycopg would begin it by itself, with a round trip of its own.
+            connection.connection.autocommit = True
+            self._held.append(_BEGIN)
         self._literal = Transformer(connection.connection).as_literal
 
     def hold(self, statement: str, parameters: _Parameters) -> None:
@@ -98,13 +105,15 @@ class _Joining:
         return answer
 
     def finish(self) -> None:
-        """Send what is held, and end the transaction where it ends with this block; there psycopg finds nothing left to commit.
+        """Send what is held, and end the transaction that began with this block; Django finds nothing left to commit.
 
         What is held of a transaction that is going to be rolled back is not needed any more.
         """
         if connection.needs_rollback:
             return
-        if self._held and connection.commit_on_exit and not connection.savepoint_ids:
+        if self._held == [_BEGIN]:
+            return
+        if self._is_whole_transaction:
             self._held.append("COMMIT")
         self.send_held()
 

@@ -116,7 +116,7 @@ def _divide_and_tell() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_commit_travels_with_what_is_left(messages):
+def test_begin_and_commit_travel_with_what_they_enclose(messages):
     seen: list[bool] = []
     connection.ensure_connection()
     del messages[:]
@@ -124,7 +124,9 @@ def test_the_commit_travels_with_what_is_left(messages):
         round_trips.send(TELL, ["a", "1"])
         transaction.on_commit(lambda: seen.append(connection.in_atomic_block))
 
-    assert [message.rpartition("\n")[2] for message in messages] == ["COMMIT"]
+    [message] = messages
+    first, *_, last = message.split(";\n")
+    assert (first, last) == ("BEGIN", "COMMIT")
     assert (told(), seen, connection.get_autocommit()) == (["1"], [False], True)
 
 
@@ -142,3 +144,29 @@ def _tell_and_break_a_key() -> None:
         round_trips.send(
             "INSERT INTO depots_membership (user_id, organisation_id, role) VALUES (%s, 0, 'viewer')", [0]
         )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_block_that_reads_first_is_one_transaction():
+    with pytest.raises(ZeroDivisionError):
+        _read_tell_and_fail()
+
+    assert (told(), connection.get_autocommit(), connection.connection.autocommit) == ([], True, True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_empty_block_sends_nothing(messages):
+    connection.ensure_connection()
+    del messages[:]
+    with round_trips.atomic():
+        pass
+
+    assert messages == []
+    assert connection.connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+
+
+def _read_tell_and_fail() -> None:
+    with round_trips.atomic():
+        assert told() == []
+        Notice.objects.create(channel="a", payload="1")
+        raise ZeroDivisionError
