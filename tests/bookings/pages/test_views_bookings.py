@@ -155,11 +155,11 @@ def test_the_banner_after_an_automatic_move_says_from_where_to_where(
 ) -> None:
     """Whatever else was logged in the same moment, before or after the move."""
     other = make_evse(evse.depot, uid="KAS-2")
-    lifecycle.record(booking, kind="enforcement", after="at_risk", actor=SCHEDULER, at=NOW)
+    lifecycle.record(booking, kind="enforcement", step=("", "at_risk"), actor=SCHEDULER, at=NOW)
     change_slot(booking_id=booking.pk, evse=other, by="depot", actor=SCHEDULER, now=NOW)
     booking.refresh_from_db()
     for kind, after in (("enforcement", "due"), ("waived", ""), ("note", "")):
-        lifecycle.record(booking, kind=kind, after=after, actor=SCHEDULER, at=NOW)
+        lifecycle.record(booking, kind=kind, step=("", after), actor=SCHEDULER, at=NOW)
 
     banner = page_of(dispatcher, booking).split("depot-change")[1].split("</div>")[0]
 
