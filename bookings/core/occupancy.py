@@ -15,7 +15,6 @@ from bookings.models import Booking, BookingToken, Claim, Closure, Occupancy
 from bookings.rules.terms import Terms
 from depots import round_trips
 from depots.cards import card_number
-from depots.models import Evse
 from depots.periods import Period, gaps
 
 # The inner query is sorted before the outer locks.
@@ -23,17 +22,6 @@ _QUEUE = """
 SELECT pg_advisory_xact_lock(key)
 FROM (SELECT DISTINCT hashtextextended(name, 0) AS key FROM unnest(%s::text[]) AS name ORDER BY key) AS ordered
 """
-
-
-def span_for(evse: Evse, period: Period, terms: Terms, *, now: datetime, holder: int | None = None) -> Period:
-    """See `occupied_span`; `holder` is a booking whose own span is not in the way."""
-    before = Occupancy.objects.filter(
-        evse=evse, span__overlap=Period(period.starts_at - terms.early_start, period.ends_at)
-    )
-    if holder is not None:
-        before = before.exclude(holder=holder)
-    taken = before.values_list("span", flat=True) if terms.early_start else []
-    return occupied_span(period, terms, taken, now=now)
 
 
 def occupied_span(period: Period, terms: Terms, taken: Iterable[Period], *, now: datetime) -> Period:
@@ -244,12 +232,6 @@ def queue_for(bookings: Collection[Booking]) -> None:
     for booking in bookings:
         names |= _claim_names(booking.terms, booking.tokens.all(), [booking.vehicle_id])
     _queue(sorted(names))
-
-
-def kept_beside(booking: Booking) -> list[int]:
-    """The EVSEs that are kept for a change which waits to be decided, by id."""
-    kept = Occupancy.objects.filter(holder=booking.pk, kind=Occupancy.Kind.PENDING)
-    return list(kept.values_list("evse_id", flat=True))
 
 
 def power_kept_beside(booking: Booking) -> int | None:
