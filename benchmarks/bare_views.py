@@ -162,16 +162,7 @@ def _answer(
         country_code=place.country,
         party_id=place.party,
         request_id=asked.request_id,
-        booking_option=schemas.BookingOption(
-            evse_uid=place.uid,
-            parking_id=place.uid,
-            connector_format=[kind for kind, _, _ in place.connectors],
-            connector_types=[standard for _, standard, _ in place.connectors],
-            power_types=[power for _, _, power in place.connectors],
-            dangerous_goods_allowed=place.dangerous_goods_allowed,
-            drive_through=place.drive_through,
-            refrigeration_outlet=place.refrigeration_outlet,
-        ),
+        booking_option=_option(place),
         location_id=place.location_id,
         booking_tokens=asked.tokens,
         period=schemas.Timeslot(
@@ -182,24 +173,7 @@ def _answer(
         ),
         reservation_status=schemas.ReservationStatus.RESERVED,
         authorization_reference=asked.authorization_reference,
-        booking_terms=schemas.BookingTerms(
-            rfid_auth_required=True,
-            token_groups_supported=False,
-            remote_auth_supported=False,
-            supported_access_methods=[schemas.AccessMethod.TOKEN],
-            change_until_minutes=60,
-            cancel_until_minutes=30,
-            change_not_allowed=False,
-            early_start_allowed=True,
-            early_start_time=15,
-            noshow_timeout=15,
-            noshow_fee=False,
-            late_stop_allowed=False,
-            late_stop_time=0,
-            overlapping_bookings_allowed=False,
-            min_booking_duration=30,
-            max_booking_duration=240,
-        ),
+        booking_terms=_terms(),
         booking_requests=[
             schemas.BookingRequestStatus(
                 request_status=schemas.ReservationRequestStatus.ACCEPTED,
@@ -208,6 +182,40 @@ def _answer(
             )
         ],
         last_updated=now,
+    )
+
+
+def _option(place: _Place) -> schemas.BookingOption:
+    return schemas.BookingOption(
+        evse_uid=place.uid,
+        parking_id=place.uid,
+        connector_format=[kind for kind, _, _ in place.connectors],
+        connector_types=[standard for _, standard, _ in place.connectors],
+        power_types=[power for _, _, power in place.connectors],
+        dangerous_goods_allowed=place.dangerous_goods_allowed,
+        drive_through=place.drive_through,
+        refrigeration_outlet=place.refrigeration_outlet,
+    )
+
+
+def _terms() -> schemas.BookingTerms:
+    return schemas.BookingTerms(
+        rfid_auth_required=True,
+        token_groups_supported=False,
+        remote_auth_supported=False,
+        supported_access_methods=[schemas.AccessMethod.TOKEN],
+        change_until_minutes=60,
+        cancel_until_minutes=30,
+        change_not_allowed=False,
+        early_start_allowed=True,
+        early_start_time=15,
+        noshow_timeout=15,
+        noshow_fee=False,
+        late_stop_allowed=False,
+        late_stop_time=0,
+        overlapping_bookings_allowed=False,
+        min_booking_duration=30,
+        max_booking_duration=240,
     )
 
 
