@@ -74,7 +74,7 @@ def test_a_lost_connection_is_made_again_and_both_are_said(listening):
 
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s AND datname = current_database()",
             [f"berth listening to {CHANNEL}"],
         )
 

@@ -24,7 +24,7 @@ MARGIN_S = 5  # a page's data is older than the page by its view's run time; hea
 
 class Broadcaster:
     """Tells a process's `streams`, which come and go. `on_access` is called with a person's id, None for everybody, when
-    their right to listen may have changed."""
+    their right to listen may have changed. `is_listening` is set while changes are heard."""
 
     def __init__(
         self,
@@ -39,6 +39,7 @@ class Broadcaster:
         self._log = ChangeLog(now_ms)
         self._pending: dict[tuple[str, int], Change] = {}
         self._wake = asyncio.Event()
+        self.is_listening = asyncio.Event()
         self._threads = ThreadPoolExecutor(1, "live-render")
 
     def close(self) -> None:
@@ -46,7 +47,9 @@ class Broadcaster:
 
     async def listen(self) -> None:
         """Hear changes, without end."""
-        await listen(CHANNEL, on_notice=self._hear, on_listening=self._begin_anew, on_lost=self._log.end)
+        await listen(
+            CHANNEL, on_notice=self._hear, on_listening=self._begin_to_hear, on_lost=self._hear_no_more
+        )
 
     async def render(self) -> None:
         """Take what has piled up, render each changed object once, and hand it out, without end."""
@@ -75,6 +78,14 @@ class Broadcaster:
                 stream.put(_event(change, change.seen_by(stream.listener.audiences)))
             else:
                 self._await_rendering(change)
+
+    def _begin_to_hear(self) -> None:
+        self._begin_anew()
+        self.is_listening.set()
+
+    def _hear_no_more(self) -> None:
+        self._log.end()
+        self.is_listening.clear()
 
     def _begin_anew(self) -> None:
         """What was notified while nobody listened, or is too much to tell, is lost: every open page loads afresh."""

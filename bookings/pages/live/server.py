@@ -82,6 +82,10 @@ class LiveServer:
         loops = (self._broadcaster.listen, self._broadcaster.render, self._admission.recheck)
         self._tasks = [asyncio.create_task(_kept_up(loop)) for loop in loops]
 
+    async def until_listening(self) -> None:
+        """Once started, wait until changes are heard: whoever comes before that is told to load afresh."""
+        await self._broadcaster.is_listening.wait()
+
     async def stop(self) -> None:
         """End every stream and let go of the database."""
         if self._loop is not asyncio.get_running_loop():

@@ -45,6 +45,7 @@ class RunningLive:
         while not self._server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0)
         await self.live.start()
+        await self.live.until_listening()
         self._loop = asyncio.get_running_loop()
         self._listening.set()
         await serving

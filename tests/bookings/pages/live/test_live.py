@@ -268,7 +268,7 @@ def test_a_lost_database_connection_is_taken_up_again_and_pages_load_afresh(
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE application_name = 'berth listening to berth_live'"
+                " WHERE application_name = 'berth listening to berth_live' AND datname = current_database()"
             )
         reader.next("resync")
         _publish(9, depot, fleet)
