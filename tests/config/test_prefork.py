@@ -67,8 +67,11 @@ def test_when_the_process_with_the_id_is_killed_nobody_goes_on_listening(server:
 
     server.process.kill()
 
-    eventually(lambda: not any(is_running(fork) for fork in forks), within_s=2)
-    assert is_refused(server.url)
+    # A process whose threads still end may count as a zombie, with its listener open.
+    eventually(
+        lambda: not any(is_running(fork) for fork in forks) and is_refused(server.url),
+        within_s=2,
+    )
 
 
 def is_running(pid: int) -> bool:
