@@ -24,7 +24,8 @@ SELECT c.version, o.evse_id,
        EXISTS (
            SELECT FROM bookings_booking b
            WHERE b.id = o.holder AND b.status = %(held)s AND b.held_until <= %(now)s
-       )
+       ),
+       EXISTS (SELECT FROM bookings_booking b WHERE b.armed_evse_id = ANY(%(evses)s::bigint[]))
 FROM (VALUES (1)) AS one_row
 LEFT JOIN depots_configurationversion c ON c.depot_id = %(depot)s
 LEFT JOIN bookings_occupancy o
@@ -49,10 +50,12 @@ class Taken(NamedTuple):
 
 @dataclass(frozen=True)
 class Standing:
-    """`version` is that of the depot's configuration at the same moment, for `configuration.under`."""
+    """`version` is that of the depot's configuration at the same moment, for `configuration.under`; `is_armed` says whether a
+    charger keeps a reservation at one of the EVSEs."""
 
     version: int | None
     taken: tuple[Taken, ...]
+    is_armed: bool
 
     def by_evse(self) -> dict[int, list[Taken]]:
         """What keeps others out, by EVSE id: holds that ran out do not."""
@@ -98,10 +101,10 @@ def standing(
         rows = cursor.fetchall()
     taken = [
         Taken(evse, Period(_time(start), _time(end)), holder, watts, kind, overdue)
-        for _, evse, start, end, holder, watts, kind, overdue in rows
+        for _, evse, start, end, holder, watts, kind, overdue, _ in rows
         if evse is not None
     ]
-    return Standing(rows[0][0], tuple(taken))
+    return Standing(rows[0][0], tuple(taken), rows[0][-1])
 
 
 def _time(microseconds: int) -> datetime:

@@ -16,7 +16,8 @@ def follow(booking: Booking, event: BookingEvent, *, now: datetime) -> None:
     if event.kind == "changed":
         _reset(booking, now)
     if event.kind in {"changed", "status"} and booking.status == BookingStatus.CONFIRMED:
-        disarm_later(booking, now=now)
+        if not booking.finds_nothing_armed:
+            disarm_later(booking, now=now)
         arm_booking(booking, now=now)
     elif event.kind == "status" and booking.status == BookingStatus.CHARGING:
         _use(booking, now)

@@ -183,16 +183,18 @@ class Booking(models.Model):
 
     # What was written along with it (lifecycle.begin), for whoever answers at once; of one that was read nothing.
     written_with: Sequence[models.Model] = ()
+    # Of a new one, when its operation saw under the locks that no charger keeps a reservation where it is going to be.
+    finds_nothing_armed = False
 
     class Meta:
         constraints = [
             models.UniqueConstraint(Upper("reference"), name="booking_reference_once"),
             models.UniqueConstraint(fields=["group"], name="booking_group_once"),
             models.UniqueConstraint(
+                Upper("request_id"),
+                F("fleet"),
                 Upper("customer_country"),
                 Upper("customer_party"),
-                F("fleet"),
-                Upper("request_id"),
                 name="booking_request_id_once",
             ),
             models.CheckConstraint(name="booking_ends_after_start", condition=Q(ends_at__gt=F("starts_at"))),

@@ -190,6 +190,7 @@ def _placed(named: _Named, ground: _Ground, now: datetime) -> tuple[Booking, Per
     quote = quotes.quoted(tariff, request.period, power_w=watts, vehicle=request.vehicle) if tariff else None
     booking = _unsaved(request, terms, watts)
     booking.evse_id = place.evse.pk
+    booking.finds_nothing_armed = not ground.standing.is_armed
     booking.quote = quote.to_json() if quote else {}
     return booking, place.span
 
