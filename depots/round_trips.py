@@ -26,7 +26,8 @@ from psycopg.adapt import Transformer
 _BEGIN = "BEGIN"
 _SAVEPOINTS = ("SAVEPOINT ", "RELEASE SAVEPOINT ")
 _Parameters = Sequence[Any] | Mapping[str, Any] | None
-_PLACEHOLDER = re.compile(r"%(?:\((\w+)\))?s")
+# A value's place, with its name if it has one; or %%, a percent sign that begins none.
+_PLACEHOLDER = re.compile(r"%(?:%|(?:\((\w+)\))?s)")
 _under_way: ContextVar[_Joining | None] = ContextVar("under_way", default=None)
 
 
@@ -129,13 +130,37 @@ class _Joining:
             return statement
         texts, names = _split(statement)
         values = [parameters[name] for name in names] if isinstance(parameters, Mapping) else parameters
-        written = [self._literal(value).decode() for value in values]
+        written = map(self._written, values)
         return "".join(chain.from_iterable(zip(texts, [*written, ""], strict=True)))
+
+    def _written(self, value: Any) -> str:
+        """A value as a literal. The plainest are half of all, and have one spelling; all others are psycopg's to write."""
+        if value is None:
+            return "NULL"
+        kind = type(value)
+        if kind is int and value >= 0:
+            return str(value)
+        if kind is bool:
+            return "true" if value else "false"
+        if kind is str and not value:
+            return "''"
+        return self._literal(value).decode()
 
 
 @lru_cache(maxsize=512)
 def _split(statement: str) -> tuple[list[str], list[str]]:
     """The texts around the values, and the name of each value if they have names. psycopg's own keeps no statement as long as
     the one that writes a booking."""
-    texts = [text.replace("%%", "%") for text in _PLACEHOLDER.split(statement)[::2]]
-    return texts, [match[1] for match in _PLACEHOLDER.finditer(statement)]
+    texts: list[str] = []
+    names: list[str] = []
+    text, end = "", 0
+    for place in _PLACEHOLDER.finditer(statement):
+        text += statement[end : place.start()]
+        end = place.end()
+        if place[0] == "%%":
+            text += "%"
+        else:
+            texts.append(text)
+            names.append(place[1])
+            text = ""
+    return [*texts, text + statement[end:]], names

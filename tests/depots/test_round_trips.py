@@ -62,6 +62,15 @@ def test_what_is_held_at_the_end_is_sent():
     assert told() == ["1"]
 
 
+def test_a_percent_sign_before_an_s_is_no_place_of_a_value():
+    with round_trips.atomic():
+        round_trips.send(
+            "INSERT INTO depots_notice (channel, payload) VALUES (%s, '5 %%s ' || %s)", ["a", "%s"]
+        )
+
+        assert told() == ["5 %s %s"]
+
+
 def test_outside_of_a_block_a_statement_is_sent_at_once(messages):
     round_trips.send(TELL, ["a", "1"])
 
