@@ -19,11 +19,14 @@ from itertools import chain
 from typing import Any
 
 import psycopg
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
+from psycopg import sql
 from psycopg.adapt import Transformer
+from psycopg.pq import TransactionStatus
 
+# At the level at which each statement sees what others have committed: what is read behind a lock rests on it.
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 # Django's own, when `atomic` blocks are nested. Going back to a savepoint is sent at once, behind what is held.
-_BEGIN = "BEGIN"
 _SAVEPOINTS = ("SAVEPOINT ", "RELEASE SAVEPOINT ")
 _Parameters = Sequence[Any] | Mapping[str, Any] | None
 # A value's place, with its name if it has one; or %%, a percent sign that begins none.
@@ -75,22 +78,28 @@ class _Joining:
             # psycopg would begin it by itself, with a round trip of its own.
             connection.connection.autocommit = True
             self._held.append(_BEGIN)
+        self._is_sending = False
         self._literal = Transformer(connection.connection).as_literal
 
     def hold(self, statement: str, parameters: _Parameters) -> None:
-        self._held.append(self._composed(statement, parameters))
+        """Raises DatabaseError for a value that cannot be written."""
+        with connection.wrap_database_errors:
+            self._held.append(self._composed(statement, parameters))
 
     def __call__(
         self,
         execute: Callable[..., Any],
-        statement: str,
+        statement: str | sql.Composable,
         parameters: Any,
         many: bool,
         context: dict[str, Any],
     ) -> Any:
-        if (
-            statement.startswith(_SAVEPOINTS) and not connection.queries_logged
-        ):  # a log of queries is to show them
+        if self._is_sending:
+            return execute(statement, parameters, many, context)
+        if isinstance(statement, sql.Composable):
+            statement = statement.as_string(connection.connection)
+        # A log of queries is to show savepoints too.
+        if statement.startswith(_SAVEPOINTS) and not connection.queries_logged:
             self.hold(statement, parameters)
             return None
         if not self._held:
@@ -99,11 +108,8 @@ class _Joining:
         if many or isinstance(cursor.cursor, psycopg.ServerCursor):
             self.send_held()
             return execute(statement, parameters, many, context)
-        held, self._held = self._held, []
-        answer = execute(";\n".join([*held, self._composed(statement, parameters)]), None, False, context)
-        for _ in held:
-            cursor.nextset()
-        return answer
+        self.hold(statement, parameters)
+        return self._send(lambda message: execute(message, None, False, context), cursor)
 
     def finish(self) -> None:
         """Send what is held, and end the transaction that began with this block; Django finds nothing left to commit.
@@ -119,10 +125,31 @@ class _Joining:
         self.send_held()
 
     def send_held(self) -> None:
-        held, self._held = self._held, []
-        if held:
+        if self._held:
             with connection.cursor() as cursor:
-                cursor.execute(";\n".join(held))
+                self._send(cursor.execute, cursor)
+
+    def _send(self, execute: Callable[[str], Any], cursor: Any) -> Any:
+        """Execute what is held as one message; the cursor stands at the answer of the last statement afterwards."""
+        held, self._held = self._held, []
+        self._is_sending = True
+        try:
+            answer = execute(";\n".join(held))
+        except DatabaseError:
+            self._need_rollback_if_not_begun()
+            raise
+        finally:
+            self._is_sending = False
+        for _ in held[1:]:
+            cursor.nextset()
+        return answer
+
+    def _need_rollback_if_not_begun(self) -> None:
+        """Of a message that cannot be parsed nothing is executed, nor is its BEGIN: whoever goes on all the same must not do so
+        outside of a transaction."""
+        found = connection.connection
+        if found is not None and not found.closed and found.info.transaction_status == TransactionStatus.IDLE:
+            connection.needs_rollback = True
 
     def _composed(self, statement: str, parameters: _Parameters) -> str:
         """The statement with its values in it, as psycopg's client-side cursors write them."""

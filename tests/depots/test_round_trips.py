@@ -5,6 +5,8 @@ from __future__ import annotations
 import psycopg
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db.transaction import TransactionManagementError
+from psycopg import sql
 
 from depots import round_trips
 from depots.models import Notice
@@ -135,7 +137,8 @@ def test_begin_and_commit_travel_with_what_they_enclose(messages):
 
     [message] = messages
     first, *_, last = message.split(";\n")
-    assert (first, last) == ("BEGIN", "COMMIT")
+    assert first.startswith("BEGIN")
+    assert last == "COMMIT"
     assert (told(), seen, connection.get_autocommit()) == (["1"], [False], True)
 
 
@@ -179,3 +182,70 @@ def _read_tell_and_fail() -> None:
         assert told() == []
         Notice.objects.create(channel="a", payload="1")
         raise ZeroDivisionError
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_held_behind_the_end_of_a_nested_block_is_sent():
+    with round_trips.atomic():
+        with transaction.atomic():
+            Notice.objects.exists()
+        round_trips.send(TELL, ["a", "1"])
+
+    assert told() == ["1"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_held_in_a_nested_block_behind_a_read_is_sent():
+    with round_trips.atomic():
+        Notice.objects.exists()
+        with transaction.atomic():
+            round_trips.send(TELL, ["a", "1"])
+
+    assert told() == ["1"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("many", [False, True])
+def test_what_is_held_goes_before_statements_that_cannot_be_joined(many):
+    with round_trips.atomic():
+        with transaction.atomic():
+            Notice.objects.exists()
+        round_trips.send(TELL, ["a", "1"])
+        if many:
+            with connection.cursor() as cursor:
+                cursor.executemany(TELL, [["a", "2"], ["a", "3"]])
+            assert told() == ["1", "2", "3"]
+        else:
+            assert [notice.payload for notice in Notice.objects.iterator()] == ["1"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_composed_statement_of_psycopg_is_executed_too():
+    with round_trips.atomic(), connection.cursor() as cursor:
+        cursor.execute(sql.SQL("SELECT {}").format(sql.Literal(7)))
+
+        assert cursor.fetchall() == [(7,)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_value_that_cannot_be_written_leaves_the_transaction_to_begin():
+    with pytest.raises(ZeroDivisionError):
+        _read_then_tell_and_fail("SELECT %s", ["a\x00b"])
+
+    assert told() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_after_a_first_statement_that_cannot_be_parsed_nothing_is_done_outside_of_the_transaction():
+    with pytest.raises(TransactionManagementError):
+        _read_then_tell_and_fail("SELEC 1", [])
+
+    assert told() == []
+
+
+@round_trips.atomic()
+def _read_then_tell_and_fail(statement: str, parameters: list[str]) -> None:
+    with pytest.raises(DatabaseError), connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+    Notice.objects.create(channel="a", payload="1")
+    raise ZeroDivisionError
