@@ -62,7 +62,9 @@ def apply(
     """Carry out a change under the locks of both EVSEs, whose caller has queued to claim. Raises PowerUnavailable or
     SlotTaken's constraint."""
     asker, ground = Asker(by, actor, now), look(booking, change.period, {target.pk}, now)
-    spans = [row.span for row in ground.standing.by_evse().get(target.pk, ()) if row.holder != booking.pk]
+    # Holds that ran out count too: their rows stand, and are not swept here.
+    there = [row for row in ground.standing.taken if row.evse_id == target.pk]
+    spans = [row.span for row in there if row.holder != booking.pk]
     span = occupancy.occupied_span(change.period, booking.terms, spans, now=now)
     place = _as_held(booking, change, FreePlace(target, span), ground)
     supply = _supply(booking, ground, [place])

@@ -12,12 +12,15 @@ from django.test.utils import CaptureQueriesContext
 
 from bookings import operations
 from bookings.core import occupancy
-from bookings.models import Booking, Closure
+from bookings.models import Booking, Closure, Occupancy
+from bookings.rules.terms import Terms
 from depots.models import Depot, Evse
+from depots.periods import Period
 from tests.factories import (
     DISPATCHER,
     MANAGER,
     NOW,
+    at,
     book_slot,
     change_slot,
     make_charger,
@@ -26,6 +29,7 @@ from tests.factories import (
     make_option,
     make_vehicle,
     option_of,
+    place_hold,
     slot,
 )
 
@@ -191,3 +195,18 @@ def test_a_closed_evses_booking_goes_where_its_power_is_kept_not_where_a_charger
     [proposal] = operations.affected(closure, now=NOW)
 
     assert (proposal.move_to, full.max_power_w) == (weaker, 400_000)
+
+
+def test_a_moved_booking_reaches_back_no_further_than_to_a_hold_that_ran_out():
+    """Its row stands until it is swept."""
+    depot = make_depot(terms={"early_start_min": 15})
+    closed, other = make_evse(depot), make_evse(depot)
+    truck, holder = make_vehicle(), make_vehicle()
+    booking = book_slot(fleet=truck.fleet, option=option_of(closed), vehicle=truck, period=slot(14, 15))
+    place_hold(fleet=holder.fleet, option=option_of(other), vehicle=holder, period=slot(13, 14))
+    closure = operations.close_evse(evse=closed, period=slot(13, 20), actor=MANAGER, now=NOW)
+
+    operations.clear_closure(closure_id=closure.pk, actor=MANAGER, now=NOW + Terms().hold_time)
+
+    place = Occupancy.objects.get(holder=booking.pk)
+    assert (place.evse, place.span) == (other, Period(at(14), at(15)))

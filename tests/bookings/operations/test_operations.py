@@ -533,6 +533,20 @@ def test_a_change_whose_place_was_closed_meanwhile_is_refused_when_it_is_accepte
     assert (declined.status, declined.period) == ("confirmed", slot(10, 11))
 
 
+def test_a_change_beside_a_hold_that_ran_out_is_accepted():
+    depot = make_depot(terms={"approval": True, "early_start_min": 15, "decision_min": 600})
+    evse, holder = make_evse(depot), make_vehicle()
+    booking = book(evse)
+    operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
+    place_hold(fleet=holder.fleet, option=option_of(evse), vehicle=holder, period=slot(13, 14))
+    change_slot(booking_id=booking.pk, period=slot(14, 15))
+
+    later = NOW + Terms().hold_time
+    accepted = operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=later)
+
+    assert (accepted.period, occupied(accepted)) == (slot(14, 15), slot(14, 15))
+
+
 def test_the_calendar_of_a_place_kept_in_vain_says_that_it_is_free_again():
     depot = make_depot(terms={"approval": True})
     one, two = make_evse(depot), make_evse(depot)
