@@ -74,16 +74,27 @@ def apply(
 def look(booking: Booking, period: Period, evse_ids: Iterable[int], now: datetime) -> Ground:
     """What takes some EVSEs and those that share their power around a period, what the booking occupies itself, and the
     configuration."""
-    depot_id, asked = booking.depot_id, frozenset(evse_ids)
+    known = configuration.kept(booking.depot_id)
+    found = _standing(booking, period, evse_ids, known, now)
+    true = configuration.under(booking.depot_id, found.version)
+    return Ground(true, found if true is known else _standing(booking, period, evse_ids, true, now))
+
+
+def look_again(
+    ground: Ground, booking: Booking, period: Period, evse_ids: Iterable[int], now: datetime
+) -> Ground:
+    """The same once places were given up under these locks: closures may have taken them over. The configuration stays the
+    one that was locked for."""
+    found = _standing(booking, period, evse_ids, ground.configuration, now)
+    return replace(ground, standing=found)
+
+
+def _standing(
+    booking: Booking, period: Period, evse_ids: Iterable[int], known: Configuration, now: datetime
+) -> Standing:
+    asked = frozenset(evse_ids)
     around = period.widened(availability.FAR, availability.FAR)
-
-    def at(known: Configuration) -> Standing:
-        return standing(depot_id, asked | known.fed_together(asked), around, own=booking.pk, now=now)
-
-    known = configuration.kept(depot_id)
-    found = at(known)
-    true = configuration.under(depot_id, found.version)
-    return Ground(true, found if true is known else at(true))
+    return standing(booking.depot_id, asked | known.fed_together(asked), around, own=booking.pk, now=now)
 
 
 def best_place(

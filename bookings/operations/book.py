@@ -101,14 +101,13 @@ def _locked(request: SlotRequest, also: frozenset[int], now: datetime) -> _Groun
         lock_depot(depot_id)
     locked = scope.pool | also
     lock_ids(locked)
-    around = request.period.widened(availability.FAR, availability.FAR)
-    found = standing(depot_id, scope.pool | scope.fed, around, now=now)
+    found = _standing(request, scope, now)
     true = configuration.under(depot_id, found.version)
     if true is not known:
         needed = _scope(request, true, now)
         if not (needed.pool <= locked and needed.depot <= scope.depot):
             raise ReachesFurther
-        found = standing(depot_id, needed.pool | needed.fed, around, now=now)
+        found = _standing(request, needed, now)
     if not found.overdue() <= locked:
         raise ReachesFurther(found.overdue())
     terms = true.terms(request.option.pk, request.fleet.pk, now=now)
@@ -121,6 +120,11 @@ def _scope(request: SlotRequest, known: Configuration, now: datetime) -> _Scope:
     pool = frozenset([request.evse.pk] if request.evse else [bay.pk for bay in bays])
     depot = terms.max_open_bookings is not None or bool(known.limits)
     return _Scope(pool, frozenset(known.fed_together(pool)), depot)
+
+
+def _standing(request: SlotRequest, scope: _Scope, now: datetime) -> Standing:
+    around = request.period.widened(availability.FAR, availability.FAR)
+    return standing(request.option.depot_id, scope.pool | scope.fed, around, now=now)
 
 
 def _book(request: SlotRequest, ground: _Ground, *, actor: Actor, now: datetime) -> Booking:
@@ -181,6 +185,9 @@ def _placed(named: _Named, ground: _Ground, now: datetime) -> tuple[Booking, Per
     if ground.standing.overdue():
         span = request.period.widened(terms.early_start, terms.tail)
         sweep_holds(list(ground.locked), span, now=now)
+        # Closures may have taken over what the holds gave up.
+        scope = _scope(request, ground.configuration, now)
+        ground = replace(ground, standing=_standing(request, scope, now))
     taken = ground.standing.by_evse()
     free = free_places(pool, request.must_fit, request.period, terms, now=now, taken=taken)
     if not free:

@@ -12,7 +12,17 @@ from bookings.core.versions import check_version, groups_of
 from bookings.errors import BookingError, PartnerSilent, WrongStatus
 from bookings.models import Booking, BookingRequest, BookingStatus, Occupancy
 from bookings.operations import change_plan, request_log
-from bookings.operations.apply_change import Asker, Bid, Ground, best_place, bid_for, look, shown, write
+from bookings.operations.apply_change import (
+    Asker,
+    Bid,
+    Ground,
+    best_place,
+    bid_for,
+    look,
+    look_again,
+    shown,
+    write,
+)
 from bookings.operations.change_plan import PlannedChange
 from bookings.operations.change_request import ChangeRequest
 from bookings.operations.places import FreePlace, ReachesFurther, sweep_holds, under_locks
@@ -104,6 +114,8 @@ def _change(booking: Booking, locked: _Locked, ask: _Ask) -> Booking:
     if not _is_undecided(booking, waiting, asker.by):
         request_log.decline(booking, waiting, "Replaced by a later change.", actor=asker.actor, now=asker.now)
     given_up = _make_room(booking, change, locked, ground, asker.now)
+    if given_up or ground.standing.overdue():
+        ground = look_again(ground, booking, change.period, locked.evse_ids, asker.now)
     place, supply = best_place(booking, change, pool, ground, asker)
     change.quote = _old_quote(booking, change, place.evse, request.restores)
     bid = bid_for(booking, change, place, supply, ground, asker)

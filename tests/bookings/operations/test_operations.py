@@ -547,6 +547,41 @@ def test_a_change_beside_a_hold_that_ran_out_is_accepted():
     assert (accepted.period, occupied(accepted)) == (slot(14, 15), slot(14, 15))
 
 
+def test_a_change_goes_to_a_free_evse_of_its_pool_where_a_closure_takes_the_place_it_waited_at():
+    depot = make_depot(terms={"approval": True, "decision_min": 600})
+    one, two = make_evse(depot), make_evse(depot)
+    booking = book(one, option=make_option(one, two))
+    operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
+    change_slot(booking_id=booking.pk, period=slot(12, 13))
+    kept = Occupancy.objects.get(holder=booking.pk, kind="pending")
+    operations.close_evse(evse=kept.evse, period=slot(12, 20), actor=MANAGER, now=NOW)
+
+    change_slot(booking_id=booking.pk, period=slot(12, (12, 45)))
+
+    moved = Occupancy.objects.get(holder=booking.pk, kind="pending")
+    assert {kept.evse, moved.evse} == {one, two}
+    assert moved.span == slot(12, (12, 45))
+
+
+@pytest.mark.parametrize("does", ["book", "hold", "change"])
+def test_the_place_of_a_hold_that_ran_out_in_a_closure_is_closed_and_another_of_the_pool_is_taken(does):
+    depot = make_depot()
+    closed, other = make_evse(depot), make_evse(depot)
+    pool, holder, truck = make_option(closed, other), make_vehicle(), make_vehicle()
+    booking = book(closed, slot(10, 11), option=pool, vehicle=truck)
+    place_hold(fleet=holder.fleet, option=pool, evse=closed, vehicle=holder, period=slot(14, 15))
+    operations.close_evse(evse=closed, period=slot(13, 20), actor=MANAGER, now=NOW)
+
+    later = NOW + Terms().hold_time
+    asked = {"fleet": truck.fleet, "option": pool, "vehicle": truck, "period": slot(14, 15), "now": later}
+    if does == "change":
+        taken = change_slot(booking_id=booking.pk, period=slot(14, 15), now=later)
+    else:
+        taken = book_slot(**asked) if does == "book" else place_hold(**asked)
+
+    assert (taken.evse_id, occupied(taken)) == (other.pk, slot(14, 15))
+
+
 def test_the_calendar_of_a_place_kept_in_vain_says_that_it_is_free_again():
     depot = make_depot(terms={"approval": True})
     one, two = make_evse(depot), make_evse(depot)
