@@ -180,9 +180,9 @@ def _settle_place(booking: Booking, *, over_at: datetime | None, at: datetime) -
     """Write what the new status occupies: all of it while live, the real stay once completed, else nothing."""
     if booking.is_live or not booking.is_ours:
         return
-    is_over = booking.status != BookingStatus.COMPLETED
-    freed = occupancy.release(booking, keeps_stay=not is_over)
-    if is_over:
+    is_completed = booking.status == BookingStatus.COMPLETED
+    freed = occupancy.release(booking, keeps_stay=is_completed)
+    if not is_completed:
         booking.enforcement, booking.enforcement_why = Enforcement.RELEASED, ""
     elif over_at is not None:
         occupancy.cut(booking, occupancy.ends_after(booking, over_at))
