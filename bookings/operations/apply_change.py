@@ -41,7 +41,7 @@ class Asker:
 
 
 @dataclass(frozen=True)
-class Ground:
+class ChangeGround:
     """What a change at a depot of ours rests on, read under the locks."""
 
     configuration: Configuration
@@ -71,18 +71,18 @@ def apply(
     write(booking, change, place, bid_for(booking, change, place, supply, ground, asker), ground, asker)
 
 
-def look(booking: Booking, period: Period, evse_ids: Iterable[int], now: datetime) -> Ground:
+def look(booking: Booking, period: Period, evse_ids: Iterable[int], now: datetime) -> ChangeGround:
     """What takes some EVSEs and those that share their power around a period, what the booking occupies itself, and the
     configuration."""
     known = configuration.kept(booking.depot_id)
     found = _standing(booking, period, evse_ids, known, now)
     true = configuration.under(booking.depot_id, found.version)
-    return Ground(true, found if true is known else _standing(booking, period, evse_ids, true, now))
+    return ChangeGround(true, found if true is known else _standing(booking, period, evse_ids, true, now))
 
 
 def look_again(
-    ground: Ground, booking: Booking, period: Period, evse_ids: Iterable[int], now: datetime
-) -> Ground:
+    ground: ChangeGround, booking: Booking, period: Period, evse_ids: Iterable[int], now: datetime
+) -> ChangeGround:
     """The same once places were given up under these locks: closures may have taken them over. The configuration stays the
     one that was locked for."""
     found = _standing(booking, period, evse_ids, ground.configuration, now)
@@ -98,7 +98,7 @@ def _standing(
 
 
 def best_place(
-    booking: Booking, change: PlannedChange, pool: Sequence[Bay], ground: Ground, asker: Asker
+    booking: Booking, change: PlannedChange, pool: Sequence[Bay], ground: ChangeGround, asker: Asker
 ) -> tuple[FreePlace[Bay], Supply]:
     """Its own EVSE when that is free for the change and has the power, else the best other one; and what power there is.
     Raises SlotTaken."""
@@ -119,7 +119,7 @@ def best_place(
 
 
 def _as_held(
-    booking: Booking, change: PlannedChange, place: FreePlace[Any], ground: Ground
+    booking: Booking, change: PlannedChange, place: FreePlace[Any], ground: ChangeGround
 ) -> FreePlace[Any]:
     """What the change occupies there. With its EVSE and start a booking keeps how far it reaches back."""
     held = ground.standing.of(booking.pk)
@@ -128,7 +128,7 @@ def _as_held(
     return replace(place, span=Period(held.span.starts_at, change.period.ends_at + booking.terms.tail))
 
 
-def _supply(booking: Booking, ground: Ground, places: Sequence[FreePlace[Any]]) -> Supply:
+def _supply(booking: Booking, ground: ChangeGround, places: Sequence[FreePlace[Any]]) -> Supply:
     """The power that others leave at these places."""
     within = spanning(place.span for place in places)
     floors = ground.standing.floors(within, without=booking.pk) if within else []
@@ -140,7 +140,7 @@ def bid_for(
     change: PlannedChange,
     place: FreePlace[Any],
     supply: Supply,
-    ground: Ground,
+    ground: ChangeGround,
     asker: Asker,
 ) -> Bid:
     """Only a fleet's change of time, EVSE or power has a new price, under the tariff in force now; the depot's own
@@ -166,7 +166,7 @@ def write(
     change: PlannedChange,
     place: FreePlace[Any],
     bid: Bid,
-    ground: Ground,
+    ground: ChangeGround,
     asker: Asker,
 ) -> None:
     """Place, claims, price and event."""
@@ -206,7 +206,7 @@ def _set_columns(booking: Booking, change: PlannedChange, evse_id: int, bid: Bid
     ]  # fmt: skip
 
 
-def _move_place(booking: Booking, place: FreePlace[Any], ground: Ground) -> None:
+def _move_place(booking: Booking, place: FreePlace[Any], ground: ChangeGround) -> None:
     """Closures that waited for the old place take it over."""
     held = ground.standing.of(booking.pk)
     there = (place.evse.pk, place.span, booking.promised_power_w)

@@ -73,7 +73,7 @@ class _Scope:
 
 
 @dataclass(frozen=True)
-class _Ground:
+class _BookingGround:
     """What a decision rests on, read under the locks."""
 
     configuration: Configuration
@@ -82,12 +82,12 @@ class _Ground:
     standing: Standing
 
 
-def _with_places(request: SlotRequest, now: datetime, act: Callable[[_Ground], Booking]) -> Booking:
+def _with_places(request: SlotRequest, now: datetime, act: Callable[[_BookingGround], Booking]) -> Booking:
     """One operation under the locks of what the request may take."""
     return under_locks(lambda: _nearest(request, now), lambda also: act(_locked(request, also, now)))
 
 
-def _locked(request: SlotRequest, also: frozenset[int], now: datetime) -> _Ground:
+def _locked(request: SlotRequest, also: frozenset[int], now: datetime) -> _BookingGround:
     """Lock what a new booking may take (EVSEs by id; the depot before them where a limit of power or of bookings counts), then
     read what is so: nothing of it changes until the transaction ends.
 
@@ -111,7 +111,7 @@ def _locked(request: SlotRequest, also: frozenset[int], now: datetime) -> _Groun
     if not found.overdue() <= locked:
         raise ReachesFurther(found.overdue())
     terms = true.terms(request.option.pk, request.fleet.pk, now=now)
-    return _Ground(true, terms, locked, found)
+    return _BookingGround(true, terms, locked, found)
 
 
 def _scope(request: SlotRequest, known: Configuration, now: datetime) -> _Scope:
@@ -127,7 +127,7 @@ def _standing(request: SlotRequest, scope: _Scope, now: datetime) -> Standing:
     return standing(request.option.depot_id, scope.pool | scope.fed, around, now=now)
 
 
-def _book(request: SlotRequest, ground: _Ground, *, actor: Actor, now: datetime) -> Booking:
+def _book(request: SlotRequest, ground: _BookingGround, *, actor: Actor, now: datetime) -> Booking:
     named, approval = _named(request, ground, now), ground.terms.approval
     ask = request_log.entry(
         BookingRequest.Kind.CREATE, request.asked(named.tokens).to_json(), accepted=not approval,
@@ -140,14 +140,14 @@ def _book(request: SlotRequest, ground: _Ground, *, actor: Actor, now: datetime)
     return lifecycle.begin(booking, status, tokens=named.tokens, span=span, ask=ask, actor=actor, at=now)
 
 
-def _hold(request: SlotRequest, ground: _Ground, *, actor: Actor, now: datetime) -> Booking:
+def _hold(request: SlotRequest, ground: _BookingGround, *, actor: Actor, now: datetime) -> Booking:
     named = _named(request, ground, now)
     booking, span = _placed(named, ground, now)
     booking.held_until = now + ground.terms.hold_time
     return lifecycle.begin(booking, BookingStatus.HELD, tokens=named.tokens, span=span, actor=actor, at=now)
 
 
-def _named(request: SlotRequest, ground: _Ground, now: datetime) -> _Named:
+def _named(request: SlotRequest, ground: _BookingGround, now: datetime) -> _Named:
     """Raises VehicleUnknown, NotOpenToYou or TokenUnusable."""
     vehicle, cards = request.vehicle, None
     if vehicle is not None and request.tokens is None:
@@ -174,7 +174,7 @@ def _filled(request: SlotRequest) -> SlotRequest:
     )
 
 
-def _placed(named: _Named, ground: _Ground, now: datetime) -> tuple[Booking, Period]:
+def _placed(named: _Named, ground: _BookingGround, now: datetime) -> tuple[Booking, Period]:
     """Look and take: the heart of every booking at a depot of ours. Gives it unsaved, with the span it will occupy."""
     request, terms = named.request, ground.terms
     periods.check_period(terms, ground.configuration.site, request.period, now=now)
@@ -214,7 +214,11 @@ def _check_open_bookings(request: SlotRequest, terms: Terms, now: datetime) -> N
 
 
 def _first_with_power(
-    free: Sequence[FreePlace[Bay]], pool: Sequence[Bay], request: SlotRequest, ground: _Ground, now: datetime
+    free: Sequence[FreePlace[Bay]],
+    pool: Sequence[Bay],
+    request: SlotRequest,
+    ground: _BookingGround,
+    now: datetime,
 ) -> tuple[FreePlace[Bay], int]:
     """The first free EVSE whose power can be promised, with its watts. Raises the mildest PowerUnavailable when none can.
 
@@ -235,7 +239,7 @@ def _first_with_power(
 
 
 def _promised(
-    free: Sequence[FreePlace[Bay]], request: SlotRequest, ground: _Ground
+    free: Sequence[FreePlace[Bay]], request: SlotRequest, ground: _BookingGround
 ) -> list[tuple[FreePlace[Bay], int]]:
     """The places with power, each with the watts that can be promised there; at least one. Raises PowerUnavailable."""
     spans = [place.span for place in free]

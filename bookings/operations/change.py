@@ -15,7 +15,7 @@ from bookings.operations import change_plan, request_log
 from bookings.operations.apply_change import (
     Asker,
     Bid,
-    Ground,
+    ChangeGround,
     best_place,
     bid_for,
     look,
@@ -54,7 +54,7 @@ def change_booking(
     EVSE has the old price again. Raises a BookingError, ChangedMeanwhile and LowerPower among them; the booking is as
     it was then.
     """
-    ask = _Ask(request, seen_version, Asker(by, actor, now))
+    ask = _AskedChange(request, seen_version, Asker(by, actor, now))
     return under_locks(
         lambda: _nearest(booking_id, request, by, now),
         lambda also: _change(*_locked(booking_id, request, also), ask),
@@ -62,7 +62,7 @@ def change_booking(
 
 
 @dataclass(frozen=True)
-class _Ask:
+class _AskedChange:
     """What is asked of a booking, and from which version of it."""
 
     request: ChangeRequest
@@ -96,7 +96,7 @@ def _locked(booking_id: int, request: ChangeRequest, also: frozenset[int]) -> tu
     return booking, _Locked(reach(booking), binds(booking))
 
 
-def _change(booking: Booking, locked: _Locked, ask: _Ask) -> Booking:
+def _change(booking: Booking, locked: _Locked, ask: _AskedChange) -> Booking:
     """Plan and carry out, under the locks of the booking and of the EVSEs in reach."""
     asker = ask.asker
     if booking.status == BookingStatus.CHARGING and not ask.request.while_charging:
@@ -132,7 +132,7 @@ def _change(booking: Booking, locked: _Locked, ask: _Ask) -> Booking:
 
 def _checked(
     booking: Booking, request: ChangeRequest, change: PlannedChange, locked: _Locked, now: datetime
-) -> Ground:
+) -> ChangeGround:
     """What the change rests on. Raises ReachesFurther where that is more than is locked: another configuration than this
     process knew, an ask that waits and asks for more, or holds that ran out, which keep power from their neighbours."""
     ground = look(booking, change.period, locked.evse_ids, now)
@@ -142,7 +142,9 @@ def _checked(
     return ground
 
 
-def _log(booking: Booking, ask: _Ask, change: PlannedChange, target: Bay, bid: Bid, *, waits: bool) -> None:
+def _log(
+    booking: Booking, ask: _AskedChange, change: PlannedChange, target: Bay, bid: Bid, *, waits: bool
+) -> None:
     """Keep what a fleet asked for, with where it is put. The price that was shown with the ask is the one it is granted
     at."""
     asked = ask.request.asked(booking, change.tokens).to_json() | {"evse_id": target.pk, "evse": target.uid}
@@ -173,7 +175,7 @@ def _old_quote(
     return event.detail["quote_before"] if is_back else None
 
 
-def _over_what_waits(waiting: BookingRequest | None, ask: _Ask) -> ChangeRequest:
+def _over_what_waits(waiting: BookingRequest | None, ask: _AskedChange) -> ChangeRequest:
     """A fleet's ask keeps what it asked for before in other aspects and what is not decided yet."""
     is_change = waiting is not None and waiting.kind == BookingRequest.Kind.CHANGE
     if waiting is None or not is_change or not ask.asker.is_fleet:
@@ -198,7 +200,7 @@ def _is_undecided(booking: Booking, waiting: BookingRequest | None, by: str) -> 
 
 
 def _make_room(
-    booking: Booking, change: PlannedChange, locked: _Locked, ground: Ground, now: datetime
+    booking: Booking, change: PlannedChange, locked: _Locked, ground: ChangeGround, now: datetime
 ) -> list[int]:
     """Give up what is kept for an older change and whatever ran out; the EVSEs of the former, by id."""
     queue_claims(booking, change)

@@ -118,7 +118,7 @@ def receive_request(
 
 
 @dataclass(frozen=True)
-class _Ask:
+class _AskByPartner:
     """A message with who sent it, and what the database knows of it: a booking of its id, and the option it names."""
 
     partner: Partner
@@ -133,7 +133,9 @@ class _Ask:
         return Actor.partner(*self.request.party)
 
 
-def _look(partner: Partner, request: PartnerRequest, operator: Organisation | None, now: datetime) -> _Ask:
+def _look(
+    partner: Partner, request: PartnerRequest, operator: Organisation | None, now: datetime
+) -> _AskByPartner:
     country, party = request.party
     told: dict[str, str | int] = {
         "country": country,
@@ -149,7 +151,7 @@ def _look(partner: Partner, request: PartnerRequest, operator: Organisation | No
         is_known, *stamp = cursor.fetchone()
     if request.option_code and (found is None or found.stamp != tuple(stamp)):
         found = known_options.find(request.location_id, request.option_code)
-    return _Ask(partner, request, operator, now, is_known, found)
+    return _AskByPartner(partner, request, operator, now, is_known, found)
 
 
 def _refuse_foreign_tokens(partner: Partner, request: PartnerRequest) -> None:
@@ -177,7 +179,7 @@ def _queue(partner: Partner, request: PartnerRequest) -> None:
     round_trips.send("SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))", [key])
 
 
-def _book(ask: _Ask) -> Booking:
+def _book(ask: _AskByPartner) -> Booking:
     request, partner = ask.request, ask.partner
     if request.cancel_reason:
         raise Malformed("request_id", "there is no booking of this request_id to cancel")
@@ -201,7 +203,7 @@ def _book(ask: _Ask) -> Booking:
     return ask_to_book(slot, actor=ask.actor, now=ask.now)
 
 
-def _edit(ask: _Ask, booking: Booking) -> None:
+def _edit(ask: _AskByPartner, booking: Booking) -> None:
     request = ask.request
     try:
         if request.cancel_reason:
@@ -219,7 +221,7 @@ def _edit(ask: _Ask, booking: Booking) -> None:
         raise Over("request_id", sentence) from over
 
 
-def _change(ask: _Ask, booking: Booking) -> None:
+def _change(ask: _AskByPartner, booking: Booking) -> None:
     request = ask.request
     if not booking.is_live:
         raise WrongStatus(booking.status, "changed")
@@ -250,7 +252,7 @@ def _period(request: PartnerRequest, now: datetime, *, in_force: Period | None =
     return request.period
 
 
-def _option(ask: _Ask, *, booked: BookingOption | None = None) -> BookingOption:
+def _option(ask: _AskByPartner, *, booked: BookingOption | None = None) -> BookingOption:
     """The offer that is meant; by its depot and EVSE where its id is not given. Raises PlaceUnknown, OfferUnclear."""
     partner, request, operator, now = ask.partner, ask.request, ask.operator, ask.now
     if request.option_code:
