@@ -38,9 +38,11 @@ class LeaseLoop:
         clock: Callable[[], datetime],
         timings: Timings,
         after_commit: Callable[[str], None] = lambda name: None,
+        monotonic: Callable[[], float] = monotonic,
     ) -> None:
         self._connections = connections
         self._clock = clock
+        self._monotonic = monotonic
         self._timings = timings
         self._database = Database(after_commit, threads=2)
         self._doubted = asyncio.Event()
@@ -50,19 +52,22 @@ class LeaseLoop:
     async def run(self) -> None:
         renewed_every_s = self._timings.lease_s / 3
         busy: set[int] = set()
-        waited_s = 0.0  # since all were renewed
+        # By the clock, for adding up the pauses would leave out how long each try takes.
+        all_renewed_at = self._monotonic()
         while True:
-            pause_s = min(BUSY_PAUSE_S, renewed_every_s) if busy else renewed_every_s - waited_s
-            asleep_since = monotonic()
+            asleep_since = self._monotonic()
+            due_in_s = max(0.0, all_renewed_at + renewed_every_s - asleep_since)
+            pause_s = min(BUSY_PAUSE_S, due_in_s) if busy else due_in_s
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._doubted.wait(), pause_s)
-            waited_s += pause_s
-            is_due = self._doubted.is_set() or waited_s >= renewed_every_s
+            woken_at = self._monotonic()
+            is_due = not busy or self._doubted.is_set() or woken_at >= all_renewed_at + renewed_every_s
             self._doubted.clear()
-            if monotonic() - asleep_since < pause_s + STALLED_S:
+            if woken_at - asleep_since < pause_s + STALLED_S:
                 self._end_silent()
+            if is_due:
+                all_renewed_at = woken_at
             busy = await self._renew(None if is_due else busy)
-            waited_s = 0.0 if is_due else waited_s
             self._release_lapsed()
 
     def doubt(self) -> None:

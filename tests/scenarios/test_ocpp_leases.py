@@ -126,10 +126,14 @@ def test_a_gateway_that_slept_itself_takes_nobody_for_silent(monkeypatch, woken_
     told: list[str] = []
     connection = SimpleNamespace(silence_s=200, close=told.append)
     times = itertools.count(step=woken_late_s)
-    monkeypatch.setattr(lease_loop, "monotonic", lambda: next(times))
 
     async def one_round() -> None:
-        kept = lease_loop.LeaseLoop({1: connection}, clock=lambda: NOW, timings=Timings(heartbeat_s=60))
+        kept = lease_loop.LeaseLoop(
+            {1: connection},
+            clock=lambda: NOW,
+            timings=Timings(heartbeat_s=60),
+            monotonic=lambda: next(times),
+        )
         over = asyncio.Event()
 
         async def renew(only: set[int] | None) -> set[int]:
@@ -239,6 +243,42 @@ def test_only_what_was_locked_is_tried_again_and_it_has_still_been_heard(monkeyp
     asyncio.run(run())
 
     assert asked[:4] == [({1, 2}, set()), ({2}, set()), ({2}, set()), (set(), {1, 2})]
+
+
+def test_slow_tries_of_a_locked_lease_do_not_put_off_the_others(monkeypatch):
+    """A row is locked all the time, and each try takes three seconds: all are renewed every third of a lease even so."""
+    monkeypatch.setattr(lease_loop, "BUSY_PAUSE_S", 0)
+    passed_s = 0
+    all_renewed_at: list[int] = []
+    enough = asyncio.Event()
+
+    async def run() -> None:
+        charger = {"holder": "here", "has_spoken": True, "silence_s": 0, "close": pytest.fail}
+        chargers = {pk: SimpleNamespace(charger_id=pk, **charger) for pk in (1, 2)}
+        kept = lease_loop.LeaseLoop(
+            chargers, clock=lambda: NOW, timings=Timings(lease_s=45), monotonic=lambda: passed_s
+        )
+
+        async def renew(operation, *, heard, silent, **_) -> operations.Renewal:
+            nonlocal passed_s
+            if len(heard | silent) == 2:
+                all_renewed_at.append(passed_s)
+            passed_s += 3
+            if passed_s > 45:
+                enough.set()
+            return operations.Renewal(retaken=set(), taken=set(), busy={2})
+
+        monkeypatch.setattr(kept._database, "run", renew)
+        monkeypatch.setattr(kept, "_release_lapsed", lambda: None)
+        kept.doubt()
+        running = asyncio.create_task(kept.run())
+        await enough.wait()
+        running.cancel()
+        kept.close()
+
+    asyncio.run(run())
+
+    assert all_renewed_at == [0, 15, 30, 45]
 
 
 def test_a_locked_lease_is_renewed_as_soon_as_it_can_be(bed: Bed):
