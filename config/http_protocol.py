@@ -141,7 +141,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._linger()
 
     def _end(self) -> None:
-        """uvicorn has sent its last answer."""
+        """uvicorn has sent its last answer: whatever came behind that request is neither begun nor refused."""
+        self._refusal = None
+        self.pipeline.clear()
         if self._is_in_body:
             self._linger()
         else:
@@ -150,6 +152,8 @@ class HttpProtocol(HttpToolsProtocol):
     def _linger(self) -> None:
         """Close, but not on what is still being sent: that would be answered by a reset, which takes the answer with it."""
         self._is_over = True
+        if self.transport.is_closing():
+            return
         self.transport.write_eof()
         self.flow.resume_reading()
         self.loop.call_later(LINGER_S, self.transport.close)

@@ -1,18 +1,22 @@
 """Requests that are no HTTP, too large, or never whole: below /ocpi each is answered in an envelope, on a real socket."""
 
+import asyncio
 import json
+import logging
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
+import uvloop
 from django.test import Client
 
 from roaming.ocpi.envelope import MAX_BODY
+from tests.config.test_http_protocol import hear
 from tests.roaming.partners import BOOKINGS, authorization, make_partner
 from tests.serving import BerthServer
 
@@ -175,6 +179,34 @@ def test_what_came_before_is_answered_first(server: BerthServer) -> None:
     assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"401", b"401", b"400"]
     assert re.findall(rb"HTTP/1.1 (\d+)", in_a_body) == [b"401", b"400"]
     assert (answers + in_a_body).count(b'"status_code": ') == 5
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_after_the_last_answer_nothing_is_said(
+    new_loop: Callable[[], asyncio.AbstractEventLoop], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A version 1.0 ends the connection with its answer, in the midst of a body that turned out to be broken."""
+    last = VERSIONS.replace(b"1.1", b"1.0") + b"Connection: keep-alive\r\n\r\n"
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        answers = runner.run(hear(last + IN_CHUNKS + b"zz\r\n"))
+
+    assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"200"]
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_after_the_last_answer_nothing_is_begun(
+    new_loop: Callable[[], asyncio.AbstractEventLoop], caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was sent before that answer, without waiting for it, is dropped: nobody would hear what became of it."""
+    last = VERSIONS.replace(b"1.1", b"1.0") + b"Connection: keep-alive\r\n\r\n"
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        answers = runner.run(hear(last + VERSIONS + b"\r\n" + IN_CHUNKS + CHUNK[:9]))
+
+    assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"200"]
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 def test_elsewhere_the_answer_is_a_line_of_text(server: BerthServer) -> None:
