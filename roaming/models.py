@@ -134,6 +134,12 @@ class Delivery(models.Model):
     def __str__(self) -> str:
         return f"{self.kind} {self.object_id} to {self.partner_id}"
 
+    @property
+    def may_have_arrived(self) -> bool:
+        """Of an ask of ours (roaming/outbound/our_requests.py): whether the partner may have got it."""
+        so_far = self.delivered or {}
+        return bool(so_far.get("posts") or so_far.get("may_have_arrived"))
+
 
 class PartnerObject(models.Model):
     """An object as a partner last sent it, unknown fields too, so that GET returns what PUT brought.

@@ -138,7 +138,7 @@ def _posted(partner: Partner, request: BookingRequest, answers: int | None) -> P
     """What the partner may have got of a request (our_requests.py); None while it has got nothing."""
     row = Delivery.objects.filter(kind=Delivery.Kind.REQUEST, object_id=request.pk).only("delivered").first()
     so_far = (row.delivered or {}) if row else {}
-    if not so_far.get("posts") or "sent" not in so_far:
+    if row is None or not row.may_have_arrived or "sent" not in so_far:
         return None
     sent = dialect_of(partner).read_request(so_far["sent"])
     return Posted(sent, tuple(so_far.get("known", ())), is_answered=request.pk == answers)

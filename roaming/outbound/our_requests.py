@@ -2,10 +2,12 @@
 
 An ask is a Delivery of kind "request". What happened to it so far stands in `Delivery.delivered` before anything is
 sent, so that a worker that takes over after a kill knows whether the partner may have got it:
-{"posts": how often it may have arrived, "since": when it was first sent, "sent": the message, "known": the entries of the
-partner's history before it, "watching": the partner is still deciding}.
+{"posts": how often it may have arrived since the partner's list was last looked into, "may_have_arrived": whether it may have
+before that look, "since": when it was first sent, "sent": the message, "known": the entries of the partner's history
+before it, "watching": the partner is still deciding}.
 A lost answer is followed by the identical request once (it is known by its request_id), then by a look
-into the partner's list of our bookings.
+into the partner's list of our bookings. A list without it starts this again, and proves nothing: a slow partner may still
+be at work on what it has got.
 """
 
 from __future__ import annotations
@@ -90,7 +92,7 @@ def begin(lease: Lease, *, now: datetime) -> Attempt | None:
         return None
     try:
         _check_in_time(ask, so_far, now)
-        if not looks and not so_far["posts"]:
+        if not looks and not row.may_have_arrived:
             so_far |= _first_post(row.partner, ask)
     except ValueError as error:
         _give_up(ask, str(error), now)
@@ -117,7 +119,8 @@ def _is_unheard_of(booking: Booking, now: datetime) -> bool:
         kind=Delivery.Kind.REQUEST,
         object_id__in=booking.requests.exclude(decision=Decision.PENDING).values("pk"),
     )
-    return not asks.filter(Q(delivered__posts__gt=0) | Q(leased_until__gt=now)).exists()
+    has_arrived = Q(delivered__posts__gt=0) | Q(delivered__may_have_arrived=True)
+    return not asks.filter(has_arrived | Q(leased_until__gt=now)).exists()
 
 
 def _check_in_time(ask: BookingRequest, so_far: dict[str, Any], now: datetime) -> None:
@@ -167,7 +170,7 @@ def answered(attempt: Attempt, answer: Answer, *, now: datetime) -> str:
 
 
 def found(attempt: Attempt, raw: dict[str, Any] | None, *, now: datetime) -> str:
-    """What the partner's list says of this booking; None: it is not there, so the ask has not arrived."""
+    """What the partner's list says of this booking; None: it is not there, or not yet."""
     partner = _heard(attempt, now)
     with transaction.atomic():
         if raw is not None:
@@ -182,7 +185,8 @@ def found(attempt: Attempt, raw: dict[str, Any] | None, *, now: datetime) -> str
             _cancelled_unheard(ask, now)
             deliveries.succeeded(attempt.lease, now=now)
         else:
-            _later(attempt.lease, {"posts": 0, "watching": False}, "the partner has no such booking yet", now)
+            again = {"posts": 0, "may_have_arrived": True, "watching": False}
+            _later(attempt.lease, again, "the partner has no such booking yet", now)
     return ""
 
 

@@ -124,6 +124,20 @@ def test_a_push_that_crosses_an_ask_does_not_settle_it(partner: Partner, ours: B
     assert Booking.objects.get().status == "confirmed"
 
 
+def test_a_push_settles_an_ask_that_the_list_did_not_show_yet(partner: Partner, ours: Booking) -> None:
+    first = confirmed(partner, ours)
+    ask = change(ours, power_w=100_000)
+    attempt, body = post(ask)
+    our_requests.found(attempt, None, now=NOW)
+
+    adopt_booking(
+        partner, told(ours, first, entry(body, "DECLINED", "2030-01-15T08:03:00Z"), minute=3), now=NOW
+    )
+
+    ask.refresh_from_db()
+    assert ask.decision == "declined"
+
+
 def test_the_ask_that_waits_is_read_under_the_lock(
     partner: Partner, ours: Booking, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -269,6 +269,29 @@ def test_a_cancellation_of_what_may_have_arrived_waits_for_the_partner(
     eventually(lambda: [b["reservation_status"] for b in network.desk.bookings().values()] == ["CANCELED"])
 
 
+def test_a_cancellation_of_what_a_slow_partner_does_not_list_yet_is_sent(
+    line: Flaky, network: SimulatedPartner, fleet: Organisation, clock: Any
+) -> None:
+    line.server.answer = lambda asked: (
+        line.posts.append(asked) or Reply(cut=True) if asked.method == "POST" else line._pass_on(asked)
+    )
+    booking = ask(fleet)
+    eventually(lambda: len(line.posts) == 2)
+    clock.shift(timedelta(seconds=20))
+    eventually(lambda: Delivery.objects.get(kind="request").last_error.endswith("no such booking yet"))
+    slow = line.posts[-1]
+
+    cancel_booking(booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=timezone.now())
+    eventually(lambda: len(line.posts) > 2)
+    assert fresh(booking).status == "requested"
+    line.server.answer = line._pass_on
+    line._pass_on(slow)
+    clock.shift(timedelta(minutes=5))
+
+    eventually(settled(booking, "cancelled"))
+    eventually(lambda: [b["reservation_status"] for b in network.desk.bookings().values()] == ["CANCELED"])
+
+
 def test_a_slot_that_began_unanswered_has_failed(
     network: SimulatedPartner, at_work: Partner, fleet: Organisation, clock: Any
 ) -> None:
