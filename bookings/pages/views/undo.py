@@ -10,14 +10,16 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from bookings import operations
-from bookings.errors import BookingError
+from bookings.errors import BookingError, LowerPower
 from bookings.models import Booking, BookingStatus
 from bookings.operations.undo import Act, Undo
 from bookings.pages import access
+from bookings.pages.board.reading import evses_of
 from bookings.pages.forms import undo_button
-from bookings.pages.forms.depot import nearest_words
+from bookings.pages.forms.depot import MoveForm, nearest_words
 from bookings.pages.views import board, board_answers, bookings
 from bookings.pages.views.refusals import status_of
+from depots.wall_clock import local_text
 
 WORDS = {
     Act.MADE: "Undone: it is not booked.",
@@ -53,7 +55,10 @@ def _of_fleet(request: HttpRequest, wanted: Undo) -> HttpResponse:
 
 
 def _of_depot(request: HttpRequest, wanted: Undo) -> HttpResponse:
-    """The answer of a move, in a page or in JSON; the one way back has no button of its own."""
+    """The answer of a move, in a page or in JSON; the one way back has no button of its own.
+
+    A page asks about lower power as it does of a move: by the form that leads there.
+    """
     found = access.depot_booking(request.user, wanted.booking_id)
     try:
         moved = operations.undo(
@@ -66,5 +71,23 @@ def _of_depot(request: HttpRequest, wanted: Undo) -> HttpResponse:
         if board_answers.wants_json(request):
             return board_answers.refused(refusal, found.depot)
         messages.error(request, f"It was not undone. {nearest_words(refusal, found.depot)}")
-        return board.panel(request, found, status=status_of(refusal))
+        asks_power = isinstance(refusal, LowerPower) and found.status != BookingStatus.CHARGING
+        return board.panel(
+            request,
+            found,
+            move_form=_way_back(wanted, found) if asks_power else None,
+            asks_power=asks_power,
+            status=status_of(refusal),
+        )
     return board_answers.moved(request, moved)
+
+
+def _way_back(wanted: Undo, found: Booking) -> MoveForm:
+    """Filled in with where the booking stood before."""
+    evses, zone, period = evses_of(found.depot), found.depot.zone, wanted.period or found.period
+    place = {
+        "evse": evses.filter(pk=wanted.evse_id or 0).values_list("uid", flat=True).first() or "",
+        "starts_at": local_text(period.starts_at, zone),
+        "ends_at": local_text(period.ends_at, zone),
+    }
+    return MoveForm(place, booking=found, evses=evses)

@@ -254,6 +254,34 @@ def test_a_move_back_that_lowers_power_is_asked_about_like_a_move(
     assert (undone.status_code, booking.evse, booking.promised_power_w) == (200, evses[0], 50_000)
 
 
+def test_a_move_back_that_lowers_power_is_asked_about_without_a_script_by_the_move_form(
+    manager: Client, evses: list[Evse], fleet: Organisation
+) -> None:
+    Evse.objects.filter(pk=evses[0].pk).update(max_power_w=50_000)
+    booking = book(evses[0], fleet)
+    button = move(
+        manager,
+        booking,
+        evse=evses[1].uid,
+        starts_at="2030-01-15T13:00",
+        ends_at="2030-01-15T14:00",
+    )
+    booking.refresh_from_db()
+
+    asked = undo(manager, button.json()["undo"], json=False)
+    form = asked.context["move_form"]
+    again = {name: form[name].value() for name in ("evse", "starts_at", "ends_at")}
+    moved = move(manager, booking, **again, accept_lower_power="1", json=False)
+
+    page = asked.content.decode()
+    booking.refresh_from_db()
+    assert asked.status_code == 409
+    assert "It was not undone. Promised are" in page
+    assert 'name="accept_lower_power"' in page
+    assert moved.status_code == 302
+    assert (booking.evse, booking.period, booking.promised_power_w) == (evses[0], slot(10, 11), 50_000)
+
+
 def test_no_undo_is_offered_of_a_move_to_a_start_that_has_passed(
     manager: Client, evses: list[Evse], fleet: Organisation, clock: Any
 ) -> None:
