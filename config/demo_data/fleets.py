@@ -56,7 +56,7 @@ def _nordfracht() -> list[dict[str, Any]]:
         *free,
         *usual,
         _truck("HH-NF 400", "04A1B2C3D400", "DE-NFE-C00000400-2", plugs=[MCS, CCS], kw=1000, battery=700),
-        _truck("HH-NF 500", "04A1B2C3D500", "DE-NFE-C00000500-7", needs_refrigeration=True),
+        _truck("HH-NF 500", "04A1B2C3D500", "DE-NFE-C00000500-7") | {"needs_refrigeration": True},
     ]
 
 
@@ -65,7 +65,7 @@ def _alpentrans() -> list[dict[str, Any]]:
     return [
         *usual,
         _truck("L-AT 210", "04C0FFEE0210", "AT-ALP-C00000210-8", plugs=[MCS, CCS], kw=1200, battery=800),
-        _truck("L-AT 310", "04C0FFEE0310", "AT-ALP-C00000310-6", carries_dangerous_goods=True),
+        _truck("L-AT 310", "04C0FFEE0310", "AT-ALP-C00000310-6") | {"carries_dangerous_goods": True},
         _bus("L-AT 910", "04C0FFEE0910", "AT-ALP-C00000910-4"),
     ]
 
@@ -74,7 +74,7 @@ def _baltcargo() -> list[dict[str, Any]]:
     usual = [_truck(f"BLC {n}", f"04BA17C00{n}", f"LT-BLC-C00000{n}-1") for n in (501, 502, 503, 504)]
     return [
         *usual,
-        _truck("BLC 601", "04BA17C00601", "LT-BLC-C00000601-5", needs_refrigeration=True),
+        _truck("BLC 601", "04BA17C00601", "LT-BLC-C00000601-5") | {"needs_refrigeration": True},
         _truck(
             "BLC 701", "04BA17C00701", "LT-BLC-C00000701-2", kind="RIGID", length=1000, kw=150, battery=300
         ),
@@ -94,11 +94,10 @@ def _truck(
     kw: float = 350,
     battery: float = 500,
     length: int = 1650,
-    **needs: bool,
 ) -> dict[str, Any]:
     return {
         "plate": plate, "vehicle_type": kind, "length_cm": length, "width_cm": 255, "height_cm": 400, "weight_kg": 40_000,
-        "battery_kwh": battery, "max_power_kw": kw, "connector_standards": plugs or [CCS], **needs,
+        "battery_kwh": battery, "max_power_kw": kw, "connector_standards": plugs or [CCS],
         "tokens": [{"uid": token, "type": "RFID", "contract_id": contract, "label": f"Card of {plate}"}],
     }  # fmt: skip
 
