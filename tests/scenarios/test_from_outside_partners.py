@@ -50,7 +50,7 @@ def test_a_partner_books_changes_and_cancels_and_hears_of_it_all(berth: Berth, n
     assert sorted(place["id"] for page in pages for place in page) == sorted(places)
 
     place = places["DEMO-3-2"]
-    start, end = free_span(place)
+    start, end = free_span(place, then=timedelta(hours=1))
     request = partner.request_for(place, start, end)
     booked = partner.ask(request)
     assert booked["reservation_status"] == "RESERVED"
@@ -117,7 +117,7 @@ def test_a_taken_slot_and_a_wrong_request_are_answered_and_change_nothing(
 def test_the_depot_decides_and_the_partner_hears_it(berth: Berth, network: NetworkOf) -> None:
     partner = registered(berth, network("EMSP"))
     place = offers(partner)["LNZ-2-2"]
-    start, end = free_span(place)
+    start, end = free_span(place, then=timedelta(hours=3))
     accepted = partner.ask(partner.request_for(place, start, end))
     declined = partner.ask(partner.request_for(place, end + timedelta(hours=2), end + timedelta(hours=3)))
     assert {accepted["reservation_status"], declined["reservation_status"]} == {"PENDING"}

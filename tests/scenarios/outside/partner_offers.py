@@ -24,14 +24,17 @@ def offers(network: Network) -> dict[str, dict[str, Any]]:
     return {place["id"]: place for page in network.pages(url, 100) for place in page}
 
 
-def free_span(place: dict[str, Any], minutes: int = 30, skip: int = 1) -> tuple[datetime, datetime]:
-    """A span inside an available timeslot of tomorrow or later; `skip` of them further on in it."""
+def free_span(
+    place: dict[str, Any], minutes: int = 30, skip: int = 1, then: timedelta = timedelta(minutes=30)
+) -> tuple[datetime, datetime]:
+    """A span inside an available timeslot of tomorrow or later; `skip` of them further on in it. As long as `then` after its end
+    is free, too."""
     step = timedelta(minutes=minutes)
     tomorrow = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=26)
     for calendar in place["calendars"]:
         for slot in calendar["available_timeslots"]:
             start = max(moment(slot["start_date_time"]), tomorrow) + skip * step
-            if start + 2 * step <= moment(slot["end_date_time"]):
+            if start + step + then <= moment(slot["end_date_time"]):
                 return start, start + step
     raise AssertionError(f"nothing is free at {place['id']}")
 
