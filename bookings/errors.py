@@ -267,3 +267,42 @@ class PartnerSilent(BookingError):
 
 def words(status: str) -> str:
     return status.replace("_", " ")
+
+
+class VatIdInvalid(BookingError):
+    code = "vat_id_invalid"
+    field = "vat_id"
+
+
+class IbanInvalid(BookingError):
+    code = "iban_invalid"
+    field = "iban"
+
+
+class InvoiceIncomplete(BookingError):
+    """`faults` are sentences, one for each thing that an invoice must name and does not, or names wrongly."""
+
+    code = "invoice_incomplete"
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("No invoice can be written: " + " ".join(faults))
+        self.faults = tuple(faults)
+
+
+class InvoiceNotValid(BookingError):
+    """Ours to mend: what was written breaks rules of EN 16931, which `faults` name. It must not be sent."""
+
+    code = "invoice_not_valid"
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("The invoice breaks rules of EN 16931: " + " ".join(faults))
+        self.faults = tuple(faults)
+
+
+class DocumentUnreadable(BookingError):
+    code = "document_unreadable"
+    field = "file"
+
+
+class PaymentFileRefused(BookingError):
+    code = "payment_file_refused"

@@ -1,0 +1,1 @@
+"""What is owed and paid: charge detail records, invoices and what is written into them, payments, reconciliation."""
