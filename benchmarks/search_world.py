@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
-from bookings.models import BookingOption, Occupancy, Tariff, TermsOverride, Vehicle
+from bookings.models import BookingOption, FlatTariff, Occupancy, TermsOverride, Vehicle
 from bookings.search.offers import SlotSearch
 from depots.geography import Circle
 from depots.models import Agreement, Charger, Connector, Depot, Evse, OpeningHours
@@ -39,7 +39,9 @@ def build(depots: int) -> Vehicle:
         [Agreement(depot=d, starts_at=NOW - timedelta(days=9)) for d in places], BATCH
     )
     TermsOverride.objects.bulk_create([TermsOverride(depot=d, horizon_days=60) for d in places], BATCH)
-    Tariff.objects.bulk_create([Tariff(depot=d, code=d.code, energy_per_kwh="0.5") for d in places], BATCH)
+    FlatTariff.objects.bulk_create(
+        [FlatTariff(depot=d, code=d.code, energy_per_kwh="0.5") for d in places], BATCH
+    )
     hours = [
         OpeningHours(depot=depot, weekday=day, from_minute=6 * 60, to_minute=22 * 60)
         for depot in places[::2]

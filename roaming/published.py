@@ -15,7 +15,7 @@ from bookings.models import (
     BookingRequest,
     BookingStatus,
     BookingToken,
-    Tariff,
+    FlatTariff,
     TermsOverride,
 )
 from bookings.rules import configuration, precedence
@@ -166,7 +166,7 @@ class _Held:
 
     def __init__(self, depot_ids: Collection[int]) -> None:
         self._terms = precedence.of_depots(TermsOverride.objects.all(), depot_ids)
-        self._tariffs = precedence.of_depots(Tariff.objects.all(), depot_ids)
+        self._tariffs = precedence.of_depots(FlatTariff.objects.all(), depot_ids)
         self._found: dict[tuple[int, frozenset[int]], tuple[Terms, bool]] = {}
 
     def under(self, option: BookingOption, agreement_ids: frozenset[int]) -> tuple[Terms, bool]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bookings.imports.schemas import OfferedDepotRow, OptionRow, TariffRow, TermsRow
-from bookings.models import BookingOption, Tariff, TermsOverride
+from bookings.models import BookingOption, FlatTariff, TermsOverride
 from depots.imports.documents import FieldPath
 from depots.imports.schemas import folded
 from depots.imports.writing import assign
@@ -58,11 +58,11 @@ def _write_terms(owner: dict[str, Any], row: TermsRow) -> bool:
 
 
 def _write_tariff(owner: dict[str, Any], row: TariffRow | None, *, code: str) -> bool:
-    tariff = Tariff.objects.filter(**owner).first()
+    tariff = FlatTariff.objects.filter(**owner).first()
     if row is None:
-        return bool(tariff) and bool(Tariff.objects.filter(**owner).delete()[0])
+        return bool(tariff) and bool(FlatTariff.objects.filter(**owner).delete()[0])
     is_new = tariff is None
-    tariff = tariff or Tariff(code=code, **owner)
+    tariff = tariff or FlatTariff(code=code, **owner)
     changed = assign(tariff, row.amounts()) or is_new
     if changed:
         tariff.save()

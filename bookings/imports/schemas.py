@@ -59,6 +59,7 @@ class TermsRow(FileRow):
     max_promise_kw: Annotated[int, _within("max_promise_kw")] | None = None
     max_open_bookings: Annotated[int, _within("max_open_bookings")] | None = None
     hold_min: Annotated[int, _within("hold_min")] | None = None
+    late_cancel: bool | None = None
 
 
 class TariffRow(FileRow):
@@ -73,7 +74,7 @@ class TariffRow(FileRow):
     vat_percent: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] = 0
 
     def amounts(self) -> dict[str, Decimal | str]:
-        """The columns of a Tariff, money as the Decimal the file shows."""
+        """The columns of a FlatTariff, money as the Decimal the file shows."""
         columns: dict[str, Decimal | str] = {"currency": self.currency}
         for name, places in _PLACES.items():
             columns[name] = round(Decimal(str(getattr(self, name))), places)

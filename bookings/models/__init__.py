@@ -9,10 +9,24 @@ from bookings.models.booking_states import (
     Enforcement,
 )
 from bookings.models.bookings import Booking, BookingSession, BookingToken, CancelReason
+from bookings.models.cdrs import ChargeDetailRecord, Dispute
 from bookings.models.fleet import Token, Vehicle
+from bookings.models.invoices import (
+    IncomingInvoice,
+    Invoice,
+    InvoicedCdr,
+    InvoiceFile,
+    InvoiceReconciliationRecord,
+    NumberSequence,
+    Payment,
+    PaymentTerms,
+    PrepaidEntry,
+    Reminder,
+)
 from bookings.models.occupancy import Claim, Closure, Occupancy
-from bookings.models.offers import BookingOption, CalendarMark, OfferedSlot, Tariff, TermsOverride
+from bookings.models.offers import BookingOption, CalendarMark, FlatTariff, OfferedSlot, TermsOverride
 from bookings.models.scheduling import SchedulerTick
+from bookings.models.tariffs import Tariff, TariffBinding, TariffVersion
 
 __all__ = [
     "ENFORCEMENT_WHY",
@@ -27,13 +41,28 @@ __all__ = [
     "BookingToken",
     "CalendarMark",
     "CancelReason",
+    "ChargeDetailRecord",
     "Claim",
     "Closure",
+    "Dispute",
     "Enforcement",
+    "FlatTariff",
+    "IncomingInvoice",
+    "Invoice",
+    "InvoiceFile",
+    "InvoiceReconciliationRecord",
+    "InvoicedCdr",
+    "NumberSequence",
     "Occupancy",
     "OfferedSlot",
+    "Payment",
+    "PaymentTerms",
+    "PrepaidEntry",
+    "Reminder",
     "SchedulerTick",
     "Tariff",
+    "TariffBinding",
+    "TariffVersion",
     "TermsOverride",
     "Token",
     "Vehicle",

@@ -15,6 +15,7 @@ from bookings.models.booking_states import ENFORCEMENT_WHY, INTERRUPTED_WHY, LIV
 from bookings.models.fleet import Token, Vehicle
 from bookings.models.holders import NextHolder
 from bookings.models.offers import BookingOption
+from bookings.models.tariffs import TariffVersion
 from bookings.rules.terms import Terms
 from depots.cards import CardNumber, card_ending
 from depots.models import ChargingSession, Depot, Evse, Organisation
@@ -88,7 +89,7 @@ class BookingQuerySet(models.QuerySet["Booking"]):
 
 
 class Booking(models.Model):
-    """One vehicle, one place, one span. `terms` and `quote` are kept as they were when it was made.
+    """One vehicle, one place, one span. `terms`, `quote` and tariffs are kept as they were when it was made.
 
     `id` comes from the sequence of holders and is also the reservation id on chargers (32 bit, > 0).
     `reference` is its public id (Booking.id in OCPI); `remote_id` the partner's, for a booking at a partner's depot.
@@ -136,6 +137,25 @@ class Booking(models.Model):
     )
     terms_json = models.JSONField(db_column="terms")
     quote = models.JSONField(default=dict, blank=True)
+    # Versions are never deleted: checking the keys would lock one row that every booking of a depot names.
+    charging_tariff = models.ForeignKey(
+        TariffVersion,
+        models.DO_NOTHING,
+        related_name="+",
+        null=True,
+        blank=True,
+        db_index=False,
+        db_constraint=False,
+    )
+    booking_tariff = models.ForeignKey(
+        TariffVersion,
+        models.DO_NOTHING,
+        related_name="+",
+        null=True,
+        blank=True,
+        db_index=False,
+        db_constraint=False,
+    )
 
     status = models.CharField(max_length=10, choices=BookingStatus)
     remote_status = models.CharField(max_length=20, blank=True, help_text="as the partner last told it")

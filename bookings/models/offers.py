@@ -115,6 +115,7 @@ class TermsOverride(models.Model):
     max_promise_kw = _within_limits("max_promise_kw")
     max_open_bookings = _within_limits("max_open_bookings")
     hold_min = _within_limits("hold_min")
+    late_cancel = models.BooleanField(null=True, blank=True)
 
     class Meta:
         constraints = [
@@ -136,7 +137,7 @@ class TermsOverride(models.Model):
         return f"terms of {self.depot or self.agreement or self.option}"
 
 
-class Tariff(models.Model):
+class FlatTariff(models.Model):
     """Prices without VAT of a depot, an agreement or an option; the narrowest one holds. Money with its currency."""
 
     depot = models.OneToOneField(Depot, models.CASCADE, related_name="tariff", null=True, blank=True)
@@ -154,15 +155,15 @@ class Tariff(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(Upper("code"), name="tariff_code_once"),
+            models.UniqueConstraint(Upper("code"), name="flat_tariff_code_once"),
             models.CheckConstraint(
-                name="tariff_of_one_owner",
+                name="flat_tariff_of_one_owner",
                 condition=Q(depot__isnull=False, agreement__isnull=True, option__isnull=True)
                 | Q(depot__isnull=True, agreement__isnull=False, option__isnull=True)
                 | Q(depot__isnull=True, agreement__isnull=True, option__isnull=False),
             ),
             models.CheckConstraint(
-                name="tariff_not_negative",
+                name="flat_tariff_not_negative",
                 condition=Q(
                     energy_per_kwh__gte=0, time_per_hour__gte=0, booking_fee__gte=0, no_show_fee__gte=0,
                     late_cancel_fee__gte=0, vat_percent__gte=0,

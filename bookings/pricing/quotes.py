@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from bookings.models import BookingOption, Tariff, Vehicle
+from bookings.models import BookingOption, FlatTariff, Vehicle
 from bookings.rules import precedence
 from depots.models import Organisation
 from depots.periods import Period
@@ -75,9 +75,9 @@ class Quote:
 
 def tariffs_for(
     options: Collection[BookingOption], fleet: Organisation, *, now: datetime
-) -> dict[int, Tariff | None]:
+) -> dict[int, FlatTariff | None]:
     """By option id, in one query: the narrowest tariff that holds for the fleet."""
-    rows = precedence.applying(Tariff.objects.all(), options, fleet, now=now)
+    rows = precedence.applying(FlatTariff.objects.all(), options, fleet, now=now)
     return {option_id: found[-1] if found else None for option_id, found in rows.items()}
 
 
@@ -95,7 +95,7 @@ def quote(
     return quoted(tariff, period, power_w=power_w, vehicle=vehicle) if tariff else None
 
 
-def quoted(tariff: Tariff, period: Period, *, power_w: int, vehicle: Vehicle | None) -> Quote:
+def quoted(tariff: FlatTariff, period: Period, *, power_w: int, vehicle: Vehicle | None) -> Quote:
     """The same by a tariff at hand."""
     return _quoted(tariff, period, _energy_estimate_wh(period, power_w, vehicle))
 
@@ -122,7 +122,7 @@ def cents(amount: Decimal) -> Decimal:
     return amount.quantize(Decimal("0.01"), ROUND_HALF_UP)
 
 
-def _quoted(tariff: Tariff, period: Period, energy_wh: int) -> Quote:
+def _quoted(tariff: FlatTariff, period: Period, energy_wh: int) -> Quote:
     hours = Decimal(int(period.duration.total_seconds())) / 3600
     lines = [
         PriceLine("Booking fee", cents(tariff.booking_fee)),

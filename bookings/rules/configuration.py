@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
-from bookings.models import BookingOption, Tariff, TermsOverride
+from bookings.models import BookingOption, FlatTariff, TermsOverride
 from bookings.rules import precedence
 from bookings.rules.power import fed_by
 from bookings.rules.power_profile import Limit, binding
@@ -104,7 +104,7 @@ class Configuration:
     limits: tuple[Limit, ...]
     agreements: tuple[Agreement, ...]
     terms_overrides: tuple[TermsOverride, ...]
-    tariffs: tuple[Tariff, ...]
+    tariffs: tuple[FlatTariff, ...]
     _terms: dict[tuple[int, frozenset[int]], Terms] = field(default_factory=dict, compare=False, repr=False)
 
     def offers_to(self, option_id: int, fleet_id: int, *, now: datetime) -> bool:
@@ -131,7 +131,7 @@ class Configuration:
             self._terms[key] = Terms.resolve(rows)
         return self._terms[key]
 
-    def tariff(self, option_id: int, fleet_id: int, *, now: datetime) -> Tariff | None:
+    def tariff(self, option_id: int, fleet_id: int, *, now: datetime) -> FlatTariff | None:
         """The narrowest tariff that holds for the fleet."""
         agreed = self._agreed(fleet_id, now)
         rows = [row for row in self.tariffs if precedence.holds(row, option_id, agreed)]
@@ -231,7 +231,7 @@ def _read(depot_ids: Set[int], versions: Mapping[int, int]) -> dict[int, Configu
     options = _options(depot_ids)
     agreements = _by_depot(Agreement.objects.filter(depot__in=depot_ids))
     terms = precedence.of_depots(TermsOverride.objects.all(), depot_ids)
-    tariffs = precedence.of_depots(Tariff.objects.all(), depot_ids)
+    tariffs = precedence.of_depots(FlatTariff.objects.all(), depot_ids)
     pools = {
         depot_id: {pk: _present(option.evse_ids, bays.get(depot_id, {})) for pk, option in here.items()}
         for depot_id, here in options.items()

@@ -9,10 +9,10 @@ from typing import TypeVar
 
 from django.db.models import Q, QuerySet
 
-from bookings.models import BookingOption, Tariff, TermsOverride
+from bookings.models import BookingOption, FlatTariff, TermsOverride
 from depots.models import Agreement, Organisation
 
-Owned = TypeVar("Owned", TermsOverride, Tariff)
+Owned = TypeVar("Owned", TermsOverride, FlatTariff)
 
 
 def applying(
@@ -36,14 +36,14 @@ def of_depots(rows: QuerySet[Owned], depot_ids: Collection[int]) -> dict[int, li
     return found
 
 
-def holds(row: TermsOverride | Tariff, option_id: int, agreement_ids: Collection[int]) -> bool:
+def holds(row: TermsOverride | FlatTariff, option_id: int, agreement_ids: Collection[int]) -> bool:
     """Whether a row of a depot's holds for one of its options, to whom is admitted by these agreements."""
     if row.agreement_id is not None:
         return row.agreement_id in agreement_ids
     return row.option_id in {None, option_id}
 
 
-def _breadth(row: TermsOverride | Tariff) -> int:
+def _breadth(row: TermsOverride | FlatTariff) -> int:
     if row.depot_id:
         return 0
     if row.agreement is not None:
@@ -51,7 +51,7 @@ def _breadth(row: TermsOverride | Tariff) -> int:
     return 3
 
 
-def _is_of(row: TermsOverride | Tariff, option: BookingOption) -> bool:
+def _is_of(row: TermsOverride | FlatTariff, option: BookingOption) -> bool:
     if row.agreement is not None:
         return row.agreement.depot_id == option.depot_id
     return row.depot_id == option.depot_id or row.option_id == option.pk

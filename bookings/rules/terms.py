@@ -81,6 +81,7 @@ class Terms:
     max_promise_kw: int | None = None
     max_open_bookings: int | None = None
     hold_min: int = 10
+    late_cancel: bool = False
 
     @classmethod
     def resolve(cls, overrides: Iterable[Any]) -> Terms:

@@ -47,7 +47,10 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 
 class Organisation(models.Model):
-    """A fleet, a depot operator, both, or a partner network; named in OCPI by country code and party id."""
+    """A fleet, a depot operator, both, or a partner network; named in OCPI by country code and party id.
+
+    From `legal_name` on: what an invoice must say of it.
+    """
 
     name = models.CharField(max_length=100)
     country_code = models.CharField(max_length=2, blank=True)
@@ -57,6 +60,14 @@ class Organisation(models.Model):
         default=False, help_text="a network that is reached over OCPI, without users here"
     )
     website = models.URLField(max_length=255, blank=True)
+    legal_name = models.CharField(max_length=200, blank=True)
+    address = models.CharField(max_length=255, blank=True)
+    postal_code = models.CharField(max_length=10, blank=True)
+    city = models.CharField(max_length=45, blank=True)
+    country = models.CharField(max_length=3, blank=True, help_text="ISO 3166-1 alpha-3")
+    vat_id = models.CharField(max_length=20, blank=True)
+    iban = models.CharField(max_length=34, blank=True)
+    billing_email = models.EmailField(max_length=254, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -95,6 +106,7 @@ class Membership(models.Model):
     class Role(models.TextChoices):
         DISPATCHER = "dispatcher", "Dispatcher"
         DEPOT_MANAGER = "depot_manager", "Depot manager"
+        ACCOUNTANT = "accountant", "Accountant"
         ADMIN = "admin", "Administrator"
         VIEWER = "viewer", "Viewer"
 
@@ -107,7 +119,7 @@ class Membership(models.Model):
             models.UniqueConstraint(fields=["user", "organisation", "role"], name="membership_role_once"),
             models.CheckConstraint(
                 name="membership_role_known",
-                condition=Q(role__in=["dispatcher", "depot_manager", "admin", "viewer"]),
+                condition=Q(role__in=["dispatcher", "depot_manager", "accountant", "admin", "viewer"]),
             ),
         ]
 

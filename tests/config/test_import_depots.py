@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bookings.core import calendars
 from bookings.imports.depots import import_depots
-from bookings.models import BookingOption, Tariff, TermsOverride
+from bookings.models import BookingOption, FlatTariff, TermsOverride
 from bookings.operations import close_evse
 from bookings.rules.fit import Needs
 from bookings.search.bookable import terms_for
@@ -239,11 +239,11 @@ def test_an_evses_terms_and_tariff_are_those_of_its_own_option(file):
 
 def test_a_tariff_goes_when_the_file_no_longer_has_it(file):
     load(file([depot(tariff={"currency": "SEK", "booking_fee": 20.5})]))
-    assert (Tariff.objects.get().currency, str(Tariff.objects.get().booking_fee)) == ("SEK", "20.50")
+    assert (FlatTariff.objects.get().currency, str(FlatTariff.objects.get().booking_fee)) == ("SEK", "20.50")
 
     load(file([DEPOT]))
 
-    assert not Tariff.objects.exists()
+    assert not FlatTariff.objects.exists()
 
 
 def test_a_depot_is_opened_to_everybody_and_to_organisations_by_name_or_party(file):

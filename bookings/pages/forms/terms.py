@@ -32,6 +32,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "hold_min": "A slot is held for, minutes",
         "change_until_min": "Changes until, minutes before",
         "cancel_until_min": "Cancelling until, minutes before",
+        "late_cancel": "Cancelling later, at the tariff's fee",
         "overlapping_tokens": "Vehicles may be booked in two places",
         "max_open_bookings": "Open bookings of a customer",
         "max_promise_kw": "Power promised to one booking, kW",

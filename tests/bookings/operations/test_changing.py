@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bookings import errors, operations
-from bookings.models import Booking, Closure, Occupancy, Tariff
+from bookings.models import Booking, Closure, FlatTariff, Occupancy
 from bookings.operations import request_log
 from bookings.rules.entitlement import TokenName
 from bookings.rules.fit import Needs
@@ -41,7 +41,7 @@ def priced(*, per_hour: int = 60, approval: bool = False, **wishes: Any) -> Book
     """10:00 to 11:00 in a pool of two EVSEs, at so much an hour."""
     depot = make_depot(terms={"approval": approval, "change_until_min": 60})
     evses = [make_evse(depot) for _ in range(2)]
-    Tariff.objects.create(depot=depot, code=f"T-{depot.code}", time_per_hour=per_hour, vat_percent=0)
+    FlatTariff.objects.create(depot=depot, code=f"T-{depot.code}", time_per_hour=per_hour, vat_percent=0)
     truck = make_vehicle()
     booking = book_slot(
         fleet=truck.fleet,
@@ -62,7 +62,7 @@ def price(booking: Booking) -> str:
 
 
 def dearer() -> None:
-    Tariff.objects.update(time_per_hour=90)
+    FlatTariff.objects.update(time_per_hour=90)
 
 
 def other_evse(booking: Booking) -> Evse:

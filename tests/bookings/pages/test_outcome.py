@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from bookings import operations
 from bookings.actors import SCHEDULER, Actor
 from bookings.core import lifecycle
-from bookings.models import Booking, BookingStatus, Tariff, Vehicle
+from bookings.models import Booking, BookingStatus, FlatTariff, Vehicle
 from depots.models import ChargingSession, Evse
 from depots.periods import Period
 from tests.bookings.people import seen
@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 @pytest.fixture
 def evse() -> Evse:
     depot = make_depot(code="NF-KAS")
-    Tariff.objects.create(
+    FlatTariff.objects.create(
         depot=depot, code="T", energy_per_kwh="0.40", booking_fee="5", no_show_fee="25", vat_percent="19"
     )
     return make_evse(depot, uid="KAS-1")

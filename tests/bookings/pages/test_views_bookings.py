@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from bookings import operations
 from bookings.actors import SCHEDULER, Actor
 from bookings.core import lifecycle
-from bookings.models import Booking, BookingRequest, BookingStatus, Tariff, Vehicle
+from bookings.models import Booking, BookingRequest, BookingStatus, FlatTariff, Vehicle
 from depots.models import Evse, Membership, Organisation
 from tests.bookings.people import client_of, seen
 from tests.factories import (
@@ -688,7 +688,7 @@ def test_more_bookings_cost_no_more_queries(dispatcher: Client, evse: Evse, vehi
             assert dispatcher.get(url).status_code == 200
         return len(caught)
 
-    Tariff.objects.create(depot=evse.depot, code="T", booking_fee="5")
+    FlatTariff.objects.create(depot=evse.depot, code="T", booking_fee="5")
     booking = book(evse, vehicle)
     urls = ["/bookings/", "/", f"/bookings/{booking.pk}/"]
     few = [queries(url) for url in urls]

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from bookings import operations
 from bookings.actors import Actor
-from bookings.models import Booking, BookingOption, Tariff, Vehicle
+from bookings.models import Booking, BookingOption, FlatTariff, Vehicle
 from bookings.pages.live.board import render_evse
 from depots.models import Charger, Evse, Membership, Organisation
 from depots.periods import Period
@@ -80,7 +80,7 @@ def test_opening_the_finder_already_shows_free_slots(dispatcher: Client, evse: E
 
 
 def test_a_search_names_terms_and_price_before_anything_is_reserved(dispatcher: Client, evse: Evse) -> None:
-    Tariff.objects.create(
+    FlatTariff.objects.create(
         depot=evse.depot, code="T", energy_per_kwh="0.40", booking_fee="5", vat_percent="19"
     )
 

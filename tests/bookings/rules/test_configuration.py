@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from bookings.models import BookingOption, Tariff, TermsOverride
+from bookings.models import BookingOption, FlatTariff, TermsOverride
 from bookings.rules import configuration
 from bookings.search.bookable import terms_for
 from depots.models import (
@@ -47,7 +47,7 @@ def evse() -> Evse:
     agreement = open_depot(depot, make_fleet(), lead_min=5)
     TermsOverride.objects.create(option=option_of(evse), no_show_min=20)
     for number, owner in enumerate([{"depot": depot}, {"agreement": agreement}, {"option": option_of(evse)}]):
-        Tariff.objects.create(**owner, code=f"T{number}")
+        FlatTariff.objects.create(**owner, code=f"T{number}")
     return evse
 
 
@@ -88,8 +88,8 @@ CHANGES: dict[str, Callable[[], Any]] = {
     "terms of an agreement": lambda: TermsOverride.objects.filter(agreement__isnull=False).update(lead_min=1),
     "terms of an offer": lambda: TermsOverride.objects.filter(option__isnull=False).update(lead_min=1),
     "no terms": lambda: TermsOverride.objects.all().delete(),
-    "a price": lambda: Tariff.objects.filter(option__isnull=False).update(booking_fee=Decimal(5)),
-    "no price": lambda: Tariff.objects.filter(agreement__isnull=False).delete(),
+    "a price": lambda: FlatTariff.objects.filter(option__isnull=False).update(booking_fee=Decimal(5)),
+    "no price": lambda: FlatTariff.objects.filter(agreement__isnull=False).delete(),
     "by SQL": by_sql("UPDATE bookings_termsoverride SET lead_min = 7 WHERE depot_id IS NOT NULL"),
 }
 

@@ -1,0 +1,306 @@
+"""Who owes whom: invoices and what was paid on them, what an agreement asks before a promise, invoices of others."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Upper
+
+from bookings.actors import ActorKind
+from bookings.models.bookings import Booking
+from bookings.models.cdrs import ChargeDetailRecord
+from depots.models import Agreement, Organisation
+
+
+class NumberSequence(models.Model):
+    """Numbers without a gap: `last` is raised under the row's lock, in the transaction that uses the number, which locks it
+    last. `series` is "cdr", or the kind of document and its year."""
+
+    organisation = models.ForeignKey(Organisation, models.PROTECT, related_name="+", db_index=False)
+    series = models.CharField(max_length=30)
+    last = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organisation", "series"], name="number_sequence_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.organisation_id} {self.series}: {self.last}"
+
+
+class Invoice(models.Model):
+    """A document about the records of one month, supplier, customer and currency. Issued once and never changed (trigger), but
+    for when it was sent and settled; corrected by a credit note, which `corrects` it.
+
+    `issuer` gives the number. Direct billing: the depot's operator; reverse billing (`is_reverse`): the customer, who credits
+    the operator. Amounts are in the currency's decimals and negative in no document. `tax_breakdown` has
+    `[{"category", "rate", "before_taxes", "taxes", "note"}]` (EN 16931 BG-23), `parties` both as they were then.
+    """
+
+    class Kind(models.TextChoices):
+        INVOICE = "invoice", "Invoice"
+        CREDIT_NOTE = "credit_note", "Credit note"
+
+    issuer = models.ForeignKey(Organisation, models.PROTECT, related_name="invoices_issued")
+    supplier = models.ForeignKey(Organisation, models.PROTECT, related_name="invoices_supplied")
+    customer = models.ForeignKey(Organisation, models.PROTECT, related_name="invoices_due")
+    kind = models.CharField(max_length=11, choices=Kind)
+    is_reverse = models.BooleanField(default=False)
+    year = models.PositiveIntegerField()
+    sequence = models.BigIntegerField()
+    number = models.CharField(max_length=40)
+    month = models.DateField(help_text="the first day of the month billed")
+    currency = models.CharField(max_length=3)
+    issued_on = models.DateField()
+    due_on = models.DateField()
+    before_taxes = models.DecimalField(max_digits=16, decimal_places=4)
+    taxes = models.DecimalField(max_digits=16, decimal_places=4)
+    total = models.DecimalField(max_digits=16, decimal_places=4)
+    tax_breakdown = models.JSONField(default=list)
+    parties = models.JSONField(default=dict)
+    cdr_count = models.PositiveIntegerField()
+    corrects = models.ForeignKey("self", models.PROTECT, related_name="corrected_by", null=True, blank=True)
+    reason = models.CharField(max_length=300, blank=True)
+    made_at = models.DateTimeField()
+    made_by_kind = models.CharField(max_length=10, choices=ActorKind)
+    made_by_name = models.CharField(max_length=120, blank=True)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    settled_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(F("issuer"), Upper("number"), name="invoice_number_once"),
+            models.UniqueConstraint(
+                fields=["issuer", "kind", "year", "sequence"], name="invoice_sequence_once"
+            ),
+            models.CheckConstraint(
+                name="invoice_kind_known", condition=Q(kind__in=["invoice", "credit_note"])
+            ),
+            models.CheckConstraint(
+                name="invoice_adds_up", condition=Q(total=F("before_taxes") + F("taxes"), total__gte=0)
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["supplier", "month"], name="invoice_of_supplier"),
+            models.Index(fields=["customer", "month"], name="invoice_of_customer"),
+            models.Index(
+                fields=["due_on"], name="invoice_open", condition=Q(settled_at__isnull=True, kind="invoice")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+
+class InvoicedCdr(models.Model):
+    """A record on the one document that bills it: a primary key, so that nothing is billed twice."""
+
+    cdr = models.OneToOneField(ChargeDetailRecord, models.PROTECT, primary_key=True, related_name="invoiced")
+    invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="cdrs")
+
+    def __str__(self) -> str:
+        return f"{self.cdr_id} on {self.invoice_id}"
+
+
+class InvoiceFile(models.Model):
+    """The document as it was sent: a PDF/A-3 that carries the EN 16931 invoice as XML."""
+
+    invoice = models.OneToOneField(Invoice, models.PROTECT, primary_key=True, related_name="file")
+    pdf = models.BinaryField()
+    xml = models.TextField()
+    made_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"file of {self.invoice_id}"
+
+
+class Payment(models.Model):
+    """Money that came for an invoice (or went, for a credit note). `reference` makes the same one told twice the same one."""
+
+    class Means(models.TextChoices):
+        TRANSFER = "transfer", "Transfer"
+        DIRECT_DEBIT = "direct_debit", "Direct debit"
+        PREPAID = "prepaid", "Prepaid balance"
+        CREDIT_NOTE = "credit_note", "Credit note"
+
+    invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="payments")
+    amount = models.DecimalField(max_digits=16, decimal_places=4)
+    paid_on = models.DateField()
+    means = models.CharField(max_length=12, choices=Means)
+    reference = models.CharField(max_length=140, blank=True)
+    recorded_at = models.DateTimeField()
+    recorded_by_kind = models.CharField(max_length=10, choices=ActorKind)
+    recorded_by_name = models.CharField(max_length=120, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["invoice", "reference"], name="payment_once", condition=~Q(reference="")
+            ),
+            models.CheckConstraint(name="payment_positive", condition=Q(amount__gt=0)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount} for {self.invoice_id}"
+
+
+class Reminder(models.Model):
+    """An invoice was overdue and its customer reminded, for the `level`-th time."""
+
+    invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="reminders", db_index=False)
+    level = models.PositiveSmallIntegerField()
+    sent_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["invoice", "level"]
+        constraints = [models.UniqueConstraint(fields=["invoice", "level"], name="reminder_once")]
+
+    def __str__(self) -> str:
+        return f"reminder {self.level} of {self.invoice_id}"
+
+
+class PaymentTerms(models.Model):
+    """How who comes under an agreement pays: before the promise or after, up to which debt, who writes the invoice.
+
+    Beyond the credit limit (open invoices, what is not billed yet, and what live bookings were quoted) a booking needs
+    approval, or is refused. Without a row nothing is asked before, there is no limit, and the operator bills.
+    """
+
+    class Before(models.TextChoices):
+        NOTHING = "nothing", "Nothing"
+        PREPAYMENT = "prepayment", "Prepayment"
+        GUARANTEE = "guarantee", "A guarantee"
+
+    class Beyond(models.TextChoices):
+        APPROVE = "approve", "Ask the depot"
+        REFUSE = "refuse", "Refuse"
+
+    agreement = models.OneToOneField(Agreement, models.CASCADE, related_name="payment_terms")
+    before = models.CharField(max_length=10, choices=Before, default=Before.NOTHING)
+    credit_limit = models.DecimalField(max_digits=14, decimal_places=2, null=True, blank=True)
+    currency = models.CharField(max_length=3, default="EUR")
+    beyond = models.CharField(max_length=7, choices=Beyond, default=Beyond.REFUSE)
+    is_reverse = models.BooleanField(default=False)
+    due_days = models.PositiveSmallIntegerField(default=14)
+    mandate_reference = models.CharField(max_length=35, blank=True)
+    mandate_signed_on = models.DateField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="credit_limit_not_negative",
+                condition=Q(credit_limit__isnull=True) | Q(credit_limit__gte=0),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"payment under {self.agreement_id}"
+
+
+class PrepaidEntry(models.Model):
+    """A movement of what a customer has paid an operator in advance; the balance is their sum in one currency."""
+
+    class Kind(models.TextChoices):
+        TOP_UP = "top_up", "Paid in"
+        RESERVED = "reserved", "Reserved for a booking"
+        RELEASED = "released", "Given back"
+        SETTLED = "settled", "Used for an invoice"
+
+    operator = models.ForeignKey(Organisation, models.PROTECT, related_name="+", db_index=False)
+    customer = models.ForeignKey(Organisation, models.PROTECT, related_name="+")
+    currency = models.CharField(max_length=3)
+    amount = models.DecimalField(max_digits=14, decimal_places=4)
+    kind = models.CharField(max_length=8, choices=Kind)
+    booking = models.ForeignKey(Booking, models.PROTECT, related_name="prepaid", null=True, blank=True)
+    invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="prepaid", null=True, blank=True)
+    reference = models.CharField(max_length=140, blank=True)
+    at = models.DateTimeField()
+    made_by_kind = models.CharField(max_length=10, choices=ActorKind)
+    made_by_name = models.CharField(max_length=120, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["booking", "kind"], name="prepaid_once", condition=Q(booking__isnull=False)
+            ),
+            models.UniqueConstraint(
+                fields=["operator", "customer", "reference"],
+                name="top_up_once",
+                condition=Q(kind="top_up") & ~Q(reference=""),
+            ),
+        ]
+        indexes = [models.Index(fields=["operator", "customer", "currency"], name="prepaid_balance")]
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.currency}"
+
+
+class IncomingInvoice(models.Model):
+    """An invoice an organisation got from somebody who bills outside Berth: read from an EN 16931 file, or typed.
+
+    `cdr_codes` are the records it says it bills; `lines` `[{"text", "cdr", "before_taxes"}]` as far as they were told.
+    """
+
+    class Source(models.TextChoices):
+        FILE = "file", "Read from a file"
+        TYPED = "typed", "Typed"
+
+    recipient = models.ForeignKey(Organisation, models.PROTECT, related_name="incoming_invoices")
+    supplier = models.ForeignKey(Organisation, models.PROTECT, related_name="+", null=True, blank=True)
+    supplier_name = models.CharField(max_length=100)
+    number = models.CharField(max_length=255)
+    issued_on = models.DateField()
+    due_on = models.DateField(null=True, blank=True)
+    starts_on = models.DateField(null=True, blank=True)
+    ends_on = models.DateField(null=True, blank=True)
+    currency = models.CharField(max_length=3)
+    before_taxes = models.DecimalField(max_digits=16, decimal_places=4)
+    taxes = models.DecimalField(max_digits=16, decimal_places=4)
+    source = models.CharField(max_length=5, choices=Source)
+    file = models.BinaryField(null=True, blank=True)
+    lines = models.JSONField(default=list)
+    cdr_codes = models.JSONField(default=list)
+    entered_at = models.DateTimeField()
+    entered_by_kind = models.CharField(max_length=10, choices=ActorKind)
+    entered_by_name = models.CharField(max_length=120, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                F("recipient"), Upper("supplier_name"), Upper("number"), name="incoming_invoice_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.number} of {self.supplier_name}"
+
+
+class InvoiceReconciliationRecord(models.Model):
+    """Which records an invoice is about (OCPI 2.3.0 edition 2, invoicereconciliation): of our invoices made here, of others'
+    as they were told. No amount: each side adds up its own records. `owner` is who invoices."""
+
+    owner = models.ForeignKey(Organisation, models.PROTECT, related_name="reconciliation_records")
+    counterparty = models.ForeignKey(Organisation, models.PROTECT, related_name="+")
+    code = models.CharField(max_length=36)
+    invoice_number = models.CharField(max_length=255)
+    cdr_codes = models.JSONField(default=list)
+    invoice = models.OneToOneField(
+        Invoice, models.PROTECT, related_name="reconciliation", null=True, blank=True
+    )
+    incoming = models.OneToOneField(
+        IncomingInvoice, models.SET_NULL, related_name="reconciliation", null=True, blank=True
+    )
+    is_withdrawn = models.BooleanField(default=False)
+    last_updated = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(F("owner"), Upper("code"), name="reconciliation_record_once")]
+
+    def __str__(self) -> str:
+        return f"{self.code} for {self.invoice_number}"

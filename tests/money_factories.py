@@ -1,0 +1,115 @@
+"""Rows of money with working defaults; a test states only what it is about."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from itertools import count
+from typing import Any
+
+from bookings.models import (
+    ChargeDetailRecord,
+    IncomingInvoice,
+    Invoice,
+    InvoiceReconciliationRecord,
+    Payment,
+    PrepaidEntry,
+    Tariff,
+    TariffVersion,
+)
+from depots.models import Organisation
+from tests.factories import NOW, make_depot, make_fleet
+
+MONTH = date(2026, 11, 1)
+_next = count(1)
+
+
+def make_tariff(operator: Organisation, **fields: Any) -> Tariff:
+    return Tariff.objects.create(
+        **{"operator": operator, "code": f"T-{next(_next)}", "kind": "charging", **fields}
+    )
+
+
+def new_version(tariff: Tariff, **fields: Any) -> TariffVersion:
+    """Not saved."""
+    made: dict[str, Any] = {
+        "tariff": tariff, "number": 1, "currency": "EUR", "content": {}, "made_at": NOW, "made_by_kind": "command",
+    }  # fmt: skip
+    return TariffVersion(**{**made, **fields})
+
+
+def new_cdr(**fields: Any) -> ChargeDetailRecord:
+    """Not saved; a no-show without a booking behind it."""
+    depot = fields.pop("depot", None) or make_depot()
+    number = next(_next)
+    made: dict[str, Any] = {
+        "operator": depot.operator, "depot": depot, "number": number, "code": f"CDR-{number}", "kind": "no_show",
+        "starts_at": NOW, "ends_at": NOW, "currency": "EUR", "before_taxes": Decimal("30.00"), "taxes": Decimal("5.70"),
+        "net_by_rate": [["19", "30.00"]], "issued_at": NOW, "issued_by_kind": "berth",
+    }  # fmt: skip
+    if "customer" not in fields:
+        made["customer"] = make_fleet()
+    return ChargeDetailRecord(**{**made, **fields})
+
+
+def make_cdr(**fields: Any) -> ChargeDetailRecord:
+    cdr = new_cdr(**fields)
+    cdr.save(force_insert=True)
+    return cdr
+
+
+def new_invoice(supplier: Organisation, customer: Organisation, **fields: Any) -> Invoice:
+    """Not saved."""
+    sequence = next(_next)
+    made: dict[str, Any] = {
+        "issuer": supplier, "supplier": supplier, "customer": customer, "kind": "invoice", "year": 2026, "sequence": sequence,
+        "number": f"2026-{sequence}", "month": MONTH, "currency": "EUR", "issued_on": date(2026, 12, 1),
+        "due_on": date(2026, 12, 15), "before_taxes": Decimal("30.00"), "taxes": Decimal("5.70"), "total": Decimal("35.70"),
+        "cdr_count": 1, "made_at": NOW, "made_by_kind": "command",
+    }  # fmt: skip
+    return Invoice(**{**made, **fields})
+
+
+def make_invoice(supplier: Organisation, customer: Organisation, **fields: Any) -> Invoice:
+    invoice = new_invoice(supplier, customer, **fields)
+    invoice.save(force_insert=True)
+    return invoice
+
+
+def new_payment(invoice: Invoice, **fields: Any) -> Payment:
+    """Not saved."""
+    made: dict[str, Any] = {
+        "invoice": invoice, "amount": invoice.total, "paid_on": date(2026, 12, 10), "means": "transfer", "recorded_at": NOW,
+        "recorded_by_kind": "manager",
+    }  # fmt: skip
+    return Payment(**{**made, **fields})
+
+
+def new_prepaid_entry(operator: Organisation, customer: Organisation, **fields: Any) -> PrepaidEntry:
+    """Not saved."""
+    made: dict[str, Any] = {
+        "operator": operator, "customer": customer, "currency": "EUR", "amount": Decimal("500.00"), "kind": "top_up", "at": NOW,
+        "made_by_kind": "manager",
+    }  # fmt: skip
+    return PrepaidEntry(**{**made, **fields})
+
+
+def new_incoming_invoice(recipient: Organisation, **fields: Any) -> IncomingInvoice:
+    """Not saved."""
+    made: dict[str, Any] = {
+        "recipient": recipient, "supplier_name": "Sonnenhof", "number": f"R-{next(_next)}", "issued_on": date(2026, 12, 1),
+        "currency": "EUR", "before_taxes": Decimal("30.00"), "taxes": Decimal("5.70"), "source": "typed", "entered_at": NOW,
+        "entered_by_kind": "dispatcher",
+    }  # fmt: skip
+    return IncomingInvoice(**{**made, **fields})
+
+
+def new_reconciliation_record(
+    owner: Organisation, counterparty: Organisation, **fields: Any
+) -> InvoiceReconciliationRecord:
+    """Not saved."""
+    made: dict[str, Any] = {
+        "owner": owner, "counterparty": counterparty, "code": f"IR-{next(_next)}", "invoice_number": "2026-1",
+        "last_updated": NOW,
+    }  # fmt: skip
+    return InvoiceReconciliationRecord(**{**made, **fields})

@@ -1,0 +1,98 @@
+"""Rows of money for test_rows.py: two that may be there once, and those that make no sense."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+
+from django.db.models import Model
+
+from bookings.models import (
+    Dispute,
+    NumberSequence,
+    PaymentTerms,
+    Reminder,
+    Tariff,
+    TariffBinding,
+)
+from depots.models import Agreement
+from depots.periods import Period
+from tests.factories import NOW, make_depot, make_evse, make_fleet, make_operator, option_of
+from tests.money_factories import (
+    make_cdr,
+    make_invoice,
+    make_tariff,
+    new_cdr,
+    new_incoming_invoice,
+    new_invoice,
+    new_payment,
+    new_prepaid_entry,
+    new_reconciliation_record,
+    new_version,
+)
+
+ALWAYS = Period(NOW, NOW + timedelta(days=1000))
+
+
+def case(text: str, number: int) -> str:
+    return text.upper() if number else text.lower()
+
+
+def money() -> dict[str, Callable[[int], Model]]:
+    operator, fleet, depot = make_operator(), make_fleet(), make_depot()
+    tariff = make_tariff(operator)
+    cdr = make_cdr(depot=depot)
+    invoice = make_invoice(operator, fleet)
+    agreement = Agreement.objects.create(depot=depot, guest=fleet, starts_at=NOW)
+    return {
+        "tariff_code_once": lambda n: Tariff(operator=operator, code=case("t-1", n), kind="charging"),
+        "tariff_version_once": lambda _: new_version(tariff, number=7),
+        "cdr_code_once": lambda n: new_cdr(depot=depot, code=case("c-1", n)),
+        "cdr_number_once": lambda n: new_cdr(depot=depot, number=7_000, code=f"N{n}"),
+        "bookings_chargedetailrecord.credits_id": lambda _: new_cdr(
+            depot=depot, credits=cdr, before_taxes=Decimal(-30), taxes=Decimal(-5)
+        ),
+        "bookings_chargedetailrecord.replaces_id": lambda _: new_cdr(depot=depot, replaces=cdr),
+        "dispute_open_once": lambda _: Dispute(
+            cdr=cdr, reason="Not ours", raised_at=NOW, raised_by_kind="dispatcher"
+        ),
+        "number_sequence_once": lambda _: NumberSequence(organisation=operator, series="cdr-x"),
+        "invoice_number_once": lambda n: new_invoice(operator, fleet, number=case("r-1", n)),
+        "invoice_sequence_once": lambda _: new_invoice(operator, fleet, sequence=7_000),
+        "payment_once": lambda _: new_payment(invoice, reference="E2E-1"),
+        "reminder_once": lambda _: Reminder(invoice=invoice, level=1, sent_at=NOW),
+        "bookings_paymentterms.agreement_id": lambda _: PaymentTerms(agreement=agreement),
+        "top_up_once": lambda _: new_prepaid_entry(operator, fleet, reference="E2E-2"),
+        "incoming_invoice_once": lambda n: new_incoming_invoice(fleet, number=case("r-2", n)),
+        "reconciliation_record_once": lambda n: new_reconciliation_record(
+            operator, fleet, code=case("i-1", n)
+        ),
+    }
+
+
+def binding(**owner: Model) -> TariffBinding:
+    """Not saved."""
+    return TariffBinding(tariff=make_tariff(make_operator()), kind="charging", valid=ALWAYS, **owner)
+
+
+NONSENSE: dict[str, Callable[[], Model]] = {
+    "tariff_kind_known": lambda: Tariff(operator=make_operator(), code="X", kind="parking"),
+    "tariff_version_ends_after_start": lambda: new_version(
+        make_tariff(make_operator()), starts_at=NOW, ends_at=NOW
+    ),
+    "tariff_binding_of_one_owner": lambda: binding(depot=make_depot(), option=option_of(make_evse())),
+    "cdr_kind_known": lambda: new_cdr(kind="walk"),
+    "cdr_negative_only_as_credit": lambda: new_cdr(before_taxes=Decimal(-1)),
+    "cdr_ends_after_start": lambda: new_cdr(ends_at=NOW - timedelta(seconds=1)),
+    "dispute_answered": lambda: Dispute(
+        cdr=make_cdr(), reason="X", raised_at=NOW, raised_by_kind="dispatcher", outcome="accepted"
+    ),
+    "invoice_kind_known": lambda: new_invoice(make_operator(), make_fleet(), kind="letter"),
+    "invoice_adds_up": lambda: new_invoice(make_operator(), make_fleet(), total=Decimal(1)),
+    "payment_positive": lambda: new_payment(make_invoice(make_operator(), make_fleet()), amount=Decimal(0)),
+    "credit_limit_not_negative": lambda: PaymentTerms(
+        agreement=Agreement.objects.create(depot=make_depot(), guest=make_fleet(), starts_at=NOW),
+        credit_limit=Decimal(-1),
+    ),
+}
