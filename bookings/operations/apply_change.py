@@ -18,8 +18,7 @@ from bookings.models import Booking, BookingToken
 from bookings.operations import promise_power
 from bookings.operations.change_plan import PlannedChange
 from bookings.operations.places import FreePlace, free_places
-from bookings.pricing import quotes
-from bookings.rules import configuration
+from bookings.rules import configuration, quotes
 from bookings.rules.configuration import Bay, Configuration
 from bookings.rules.power import Supply
 from bookings.search import availability

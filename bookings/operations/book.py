@@ -24,8 +24,7 @@ from bookings.operations.places import (
     under_locks,
 )
 from bookings.operations.slot_request import SlotRequest
-from bookings.pricing import quotes
-from bookings.rules import configuration, fit, periods
+from bookings.rules import configuration, fit, periods, quotes
 from bookings.rules.configuration import Bay, Configuration
 from bookings.rules.deadlines import decide_until
 from bookings.rules.entitlement import carried, entitled, own_vehicle, own_vehicle_with_cards

@@ -26,8 +26,7 @@ from bookings.operations.apply_change import (
 from bookings.operations.change_plan import PlannedChange
 from bookings.operations.change_request import ChangeRequest
 from bookings.operations.places import FreePlace, ReachesFurther, sweep_holds, under_locks
-from bookings.pricing import quotes
-from bookings.rules import configuration, periods
+from bookings.rules import configuration, periods, quotes
 from bookings.rules.configuration import Bay
 from bookings.rules.deadlines import decide_until
 from bookings.search import availability

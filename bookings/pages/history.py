@@ -18,7 +18,7 @@ from bookings.models import (
     BookingStatus,
     CancelReason,
 )
-from bookings.pricing import quotes
+from bookings.rules import quotes
 from depots.models import User
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from bookings.models import Booking, BookingStatus
-from bookings.pricing import quotes
+from bookings.rules import quotes
 from depots.templatetags.berth import kilowatt_hours, money
 
 UNKNOWN_ENERGY = "The charger told no usable meter value, so energy and cost are not known here."

@@ -13,12 +13,11 @@ from django.db.models import Prefetch
 
 from bookings.errors import BookingError, DoesNotFit, PowerUnavailable, SlotTaken
 from bookings.models import BookingOption, OfferedSlot, Vehicle
-from bookings.pricing import quotes
-from bookings.pricing.quotes import Quote
-from bookings.rules import configuration, fit, periods
+from bookings.rules import configuration, fit, periods, quotes
 from bookings.rules.configuration import Bay, Configuration, Site
 from bookings.rules.fit import Needs
 from bookings.rules.power import Supply
+from bookings.rules.quotes import Quote
 from bookings.rules.terms import Terms
 from bookings.search import availability, trouble
 from bookings.search.bookable import bookable_depots, evses_with_bays, live_evses, terms_by_option
