@@ -112,12 +112,14 @@ async def _measure(server: Server, places: list[Place], news: News) -> tuple[flo
         for session in place.sessions
     ]
     for _ in streams:
-        await asyncio.wait_for(hello.acquire(), GIVE_UP_S)
+        async with asyncio.timeout(GIVE_UP_S):
+            await hello.acquire()
     began, cpu_s = perf_counter(), server.cpu_s()
     await _book_all(places, news)
     took_s = perf_counter() - began
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(news.complete.wait(), GIVE_UP_S)
+        async with asyncio.timeout(GIVE_UP_S):
+            await news.complete.wait()
     cpu_s = server.cpu_s() - cpu_s
     for stream in streams:
         stream.cancel()

@@ -129,7 +129,8 @@ class Sender(threading.Thread):
             except Exception:
                 logger.exception("sender failed")
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._ending.wait(), PAUSE_S)
+                async with asyncio.timeout(PAUSE_S):
+                    await self._ending.wait()
 
 
 def _seconds_to_next_tick(now: datetime) -> float:

@@ -59,7 +59,8 @@ class LeaseLoop:
             due_in_s = max(0.0, all_renewed_at + renewed_every_s - asleep_since)
             pause_s = min(BUSY_PAUSE_S, due_in_s) if busy else due_in_s
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._doubted.wait(), pause_s)
+                async with asyncio.timeout(pause_s):
+                    await self._doubted.wait()
             woken_at = self._monotonic()
             is_due = not busy or self._doubted.is_set() or woken_at >= all_renewed_at + renewed_every_s
             self._doubted.clear()

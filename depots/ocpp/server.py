@@ -242,7 +242,8 @@ class Gateway:
         """Commands whose time has come, and those whose notice was lost."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._look.wait(), self.timings.poll_s)
+                async with asyncio.timeout(self.timings.poll_s):
+                    await self._look.wait()
             self._look.clear()
             if self.connections:
                 await self._wake_due()

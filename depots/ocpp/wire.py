@@ -130,7 +130,8 @@ class Wire:
             self._waiting[unique_id] = (action, answer)
             try:
                 await self._send(action, [CALL, unique_id, action, payload])
-                return await asyncio.wait_for(answer, self.timeout_s)
+                async with asyncio.timeout(self.timeout_s):
+                    return await answer
             except TimeoutError:
                 self._remember_late(unique_id, action)
                 raise CallUnanswered(f"No answer within {self.timeout_s:g} s.") from None

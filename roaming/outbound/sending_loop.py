@@ -73,7 +73,8 @@ class _Loop:
                     self._wake.clear()
                     await self._turn()
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), self.poll_s)
+                        async with asyncio.timeout(self.poll_s):
+                            await self._wake.wait()
                         # What ends or becomes due together is looked at together.
                         await asyncio.sleep(GATHER_S)
                 await self._end()

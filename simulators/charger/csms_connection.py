@@ -105,7 +105,8 @@ class CsmsConnection:
             self._asked[call.unique_id] = answer
             try:
                 await self._send(call)
-                return await asyncio.wait_for(answer, self._timeout_s)
+                async with asyncio.timeout(self._timeout_s):
+                    return await answer
             except TimeoutError:
                 raise CsmsSilent(f"No answer within {self._timeout_s:g} s.") from None
             except ConnectionClosed:

@@ -153,6 +153,19 @@ def test_a_gateway_that_slept_itself_takes_nobody_for_silent(monkeypatch, woken_
     assert told == closed
 
 
+def test_a_gateway_that_is_woken_in_the_moment_it_stops_stops_all_the_same(bed: Bed):
+    gateway = bed.gateway
+
+    async def wake_and_stop() -> None:
+        gateway._look.set()
+        gateway._leases.doubt()
+        await gateway._end_tasks()
+
+    bed.loop.run(wake_and_stop())
+
+    assert [task.get_name() for task in gateway._tasks if not task.cancelled()] == []
+
+
 def test_a_lapsed_lease_that_nobody_took_is_taken_back_with_the_next_command(bed: Bed, returns):
     bed.stop_gateway()
     bed.restart_gateway(lease_s=3600)  # it does not look by itself meanwhile
@@ -324,7 +337,8 @@ def test_a_peer_that_reads_nothing_is_cut_off(monkeypatch):
         async with served() as (server, client):
             server.transport.write(b"\x82\x7f" + (2**26).to_bytes(8, "big") + bytes(2**25))
             Closing().begin(server, "good-bye")
-            await asyncio.wait_for(server.wait_closed(), 10)
+            async with asyncio.timeout(10):
+                await server.wait_closed()
             client.writer.close()
 
     asyncio.run(visit())
@@ -344,7 +358,8 @@ def test_a_peer_that_answers_no_pings_is_kept_awake_and_collects_nothing():
             assert len(server.pending_pings) == 1
             assert len(asyncio.all_tasks()) < 8
             client.writer.close()
-            await asyncio.wait_for(awake, 10)
+            async with asyncio.timeout(10):
+                await awake
 
     asyncio.run(visit())
     assert heard == []

@@ -59,7 +59,8 @@ def served(
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_connection(HttpConnection, "127.0.0.1", port)
         try:
-            return await asyncio.wait_for(connection.ask(RawRequest(REQUEST), most=most), 10)
+            async with asyncio.timeout(10):
+                return await connection.ask(RawRequest(REQUEST), most=most)
         finally:
             connection.hang_up()
 
