@@ -1,5 +1,6 @@
 """What every test may use: a database server of the test run's own, and Berth's server as users run it."""
 
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,10 +26,21 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
-    """Start the test run's server, without the waiting for disks that only lasting data needs."""
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> Iterator[None]:
+    """Start the test run's server, without the waiting for disks that only lasting data needs.
+
+    Its database is one run's: a second run of this checkout would drop it under the first, which then fails anywhere.
+    """
     if "DATABASE_URL" not in os.environ:
         postgres.use(settings.BERTH_VAR, durable=False)
+    name = connection.creation._get_test_db_name()
+    settings.BERTH_VAR.mkdir(parents=True, exist_ok=True)
+    with (settings.BERTH_VAR / f"{name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RuntimeError(f"Another test run of this checkout is using the database {name}.") from None
+        yield
 
 
 @pytest.fixture(scope="session")
