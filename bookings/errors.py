@@ -6,7 +6,7 @@ a period that would have been allowed, where one is known.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
@@ -306,3 +306,13 @@ class DocumentUnreadable(BookingError):
 
 class PaymentFileRefused(BookingError):
     code = "payment_file_refused"
+
+
+class ParticularsInvalid(BookingError):
+    """`faults` has a sentence for each field of an organisation's particulars that is at fault."""
+
+    code = "particulars_invalid"
+
+    def __init__(self, faults: Mapping[str, str]) -> None:
+        super().__init__(" ".join(f"{name.replace('_', '-')}: {fault}" for name, fault in faults.items()))
+        self.faults = dict(faults)

@@ -20,6 +20,8 @@ FLEET_ROLES = {Role.DISPATCHER, Role.ADMIN, Role.VIEWER}
 BOOKING_ROLES = {Role.DISPATCHER, Role.ADMIN}
 DEPOT_ROLES = {Role.DEPOT_MANAGER, Role.ADMIN, Role.VIEWER}
 DECIDING_ROLES = {Role.DEPOT_MANAGER, Role.ADMIN}
+# Who sees what an organisation owes and is owed, and who settles it.
+MONEY_ROLES = {Role.ACCOUNTANT, Role.ADMIN}
 
 
 @dataclass(frozen=True)

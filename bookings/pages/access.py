@@ -18,7 +18,14 @@ from bookings.actors import Actor
 from bookings.models import Booking, BookingEvent, BookingRequest, Closure, Token, Vehicle
 from bookings.rules.agreements import guests_admit
 from depots.models import Charger, Depot, Membership, Organisation, User
-from depots.navigation import BOOKING_ROLES, DECIDING_ROLES, DEPOT_ROLES, FLEET_ROLES, memberships_of
+from depots.navigation import (
+    BOOKING_ROLES,
+    DECIDING_ROLES,
+    DEPOT_ROLES,
+    FLEET_ROLES,
+    MONEY_ROLES,
+    memberships_of,
+)
 
 Person = User | AnonymousUser
 
@@ -41,6 +48,16 @@ def operators_seen(user: Person) -> set[int]:
 def operators_decided_for(user: Person) -> set[int]:
     """Depot operators whose depots this person runs."""
     return _organisations(user, DECIDING_ROLES)
+
+
+def accounts_kept(user: Person) -> set[int]:
+    """Organisations whose invoices and payments this person settles."""
+    return _organisations(user, MONEY_ROLES)
+
+
+def account(user: Person, organisation_id: int) -> Organisation:
+    """An organisation whose accounts this person keeps."""
+    return get_object_or_404(Organisation, pk=organisation_id, pk__in=accounts_kept(user))
 
 
 def organisations_booked_for(user: Person) -> list[Organisation]:

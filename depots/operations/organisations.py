@@ -25,21 +25,33 @@ class OrganisationError(Exception):
 
 
 def add_organisation(
-    *, name: str, country_code: str = "", cpo_party_id: str = "", emsp_party_id: str = ""
+    *,
+    name: str,
+    country_code: str | None = None,
+    cpo_party_id: str | None = None,
+    emsp_party_id: str | None = None,
 ) -> Organisation:
-    """A fleet (with an eMSP party), a depot operator (with a CPO party), or both. Raises OrganisationError.
+    """A fleet (with an eMSP party), a depot operator (with a CPO party), or both; one that is there already gets the parties
+    that are given. Raises OrganisationError.
 
     Neither party is needed by who books and runs depots without partner networks. Codes may come in small letters.
     """
     name = name.strip()
-    country, cpo, emsp = (text.strip().upper() for text in (country_code, cpo_party_id, emsp_party_id))
     _check_name(name)
-    _check_parties(country, {"cpo_party_id": cpo, "emsp_party_id": emsp})
+    given = {"country_code": country_code, "cpo_party_id": cpo_party_id, "emsp_party_id": emsp_party_id}
+    parties = {field: text.strip().upper() for field, text in given.items() if text is not None}
     with transaction.atomic():
-        _refuse_taken(name, country, cpo, emsp)
-        return Organisation.objects.create(
-            name=name, country_code=country, cpo_party_id=cpo, emsp_party_id=emsp
-        )
+        rows = Organisation.objects.select_for_update(no_key=True).filter(name__iexact=name)
+        organisation = rows.first() or Organisation(name=name)
+        if organisation.is_partner and parties:
+            raise OrganisationError(
+                "name", f"{organisation} is a partner network, whose parties it tells itself."
+            )
+        for field, text in parties.items():
+            setattr(organisation, field, text)
+        _check_parties(organisation)
+        organisation.save()
+    return organisation
 
 
 def add_member(*, email: str, organisation: Organisation, role: str) -> tuple[User, bool]:
@@ -72,22 +84,19 @@ def _check_name(name: str) -> None:
         )
 
 
-def _check_parties(country: str, parties: dict[str, str]) -> None:
+def _check_parties(organisation: Organisation) -> None:
+    country = organisation.country_code
     if country and not _COUNTRY.fullmatch(country):
         raise OrganisationError("country_code", f"{country} is not a country code of two letters.")
-    for field, party in parties.items():
-        if party and not _PARTY.fullmatch(party):
+    for field in ("cpo_party_id", "emsp_party_id"):
+        party = getattr(organisation, field)
+        if not party:
+            continue
+        if not _PARTY.fullmatch(party):
             raise OrganisationError(field, f"{party} is not a party id of three letters or digits.")
-        if party and not country:
+        if not country:
             raise OrganisationError("country_code", f"The party {party} needs a country code.")
-
-
-def _refuse_taken(name: str, country: str, cpo: str, emsp: str) -> None:
-    if Organisation.objects.filter(name__iexact=name).exists():
-        raise OrganisationError("name", f"There is an organisation {name} already.")
-    for field, party in {"cpo_party_id": cpo, "emsp_party_id": emsp}.items():
-        holder = Organisation.objects.filter(
-            Q(country_code=country) & Q(**{f"{field}__iexact": party})
-        ).first()
-        if party and holder:
+        is_theirs = Q(country_code__iexact=country) & Q(**{f"{field}__iexact": party})
+        holder = Organisation.objects.filter(is_theirs).exclude(pk=organisation.pk).first()
+        if holder:
             raise OrganisationError(field, f"{country}*{party} is the party of {holder}.")

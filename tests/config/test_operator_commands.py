@@ -79,7 +79,7 @@ def test_an_organisation_is_a_fleet_an_operator_or_both():
         (["--name", " "], "1 to 100"),
         (["--name", "X" * 101], "1 to 100"),
         (["--name", "All"], "No organisation can be called"),
-        (["--name", "ladepark"], "already"),
+        (["--name", "ladepark", "--cpo-party-id", "LP"], "three letters"),
         (["--name", "New\nline"], "--name"),
         (["--name", "New\udcff"], "--name"),
         (["--name", "New", "--country-code", "NLD"], "two letters"),
