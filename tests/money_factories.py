@@ -15,12 +15,24 @@ from bookings.models import (
     Payment,
     PrepaidEntry,
     Tariff,
+    TariffBinding,
     TariffVersion,
 )
+from bookings.pricing.tariff_content import (
+    Dimension,
+    ElementUse,
+    PriceComponent,
+    Restrictions,
+    TariffContent,
+    TariffElement,
+)
+from bookings.rules.tariff_bindings import FIRST_MOMENT, LAST_MOMENT, TariffInForce, versions_of
 from depots.models import Organisation
+from depots.periods import Period
 from tests.factories import NOW, make_depot, make_fleet
 
 MONTH = date(2026, 11, 1)
+ALWAYS = Period(FIRST_MOMENT, LAST_MOMENT)
 _next = count(1)
 
 
@@ -28,6 +40,37 @@ def make_tariff(operator: Organisation, **fields: Any) -> Tariff:
     return Tariff.objects.create(
         **{"operator": operator, "code": f"T-{next(_next)}", "kind": "charging", **fields}
     )
+
+
+def flat(amount: float | str, use: ElementUse = ElementUse.BOOKING) -> TariffElement:
+    """An element that costs so much once."""
+    return TariffElement((PriceComponent(Dimension.FLAT, Decimal(amount)),), use=use)
+
+
+def per_kwh(price: float | str, **restrictions: Any) -> TariffElement:
+    return TariffElement((PriceComponent(Dimension.ENERGY, Decimal(price)),), Restrictions(**restrictions))
+
+
+def make_bound(
+    *elements: TariffElement, currency: str = "EUR", valid: Period = ALWAYS, name: str = "", **owner: Any
+) -> TariffInForce:
+    """A tariff with one version of these elements, bound to one owner (`depot=…`, `option=…`, `evse=…`, `agreement=…`)."""
+    [holder] = owner.values()
+    depot = getattr(holder, "depot", holder)
+    kind = "booking" if elements[0].use.is_of_bookings else "charging"
+    tariff = make_tariff(depot.operator, kind=kind, name=name)
+    add_version(tariff, *elements, currency=currency)
+    TariffBinding.objects.create(tariff=tariff, kind=kind, valid=valid, **owner)
+    return versions_of([tariff])[tariff.pk][0]
+
+
+def add_version(
+    tariff: Tariff, *elements: TariffElement, currency: str = "EUR", **fields: Any
+) -> TariffVersion:
+    content = TariffContent(currency, elements).to_json()
+    version = new_version(tariff, content=content, currency=currency, **fields)
+    version.save(force_insert=True)
+    return version
 
 
 def new_version(tariff: Tariff, **fields: Any) -> TariffVersion:

@@ -15,10 +15,11 @@ from functools import cached_property
 from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
-from bookings.models import BookingOption, FlatTariff, TermsOverride
+from bookings.models import BookingOption, FlatTariff, Tariff, TermsOverride
 from bookings.rules import precedence
 from bookings.rules.power import fed_by
 from bookings.rules.power_profile import Limit, binding
+from bookings.rules.tariff_bindings import Binding, Owner, Tariffs, bindings_of
 from bookings.rules.terms import Terms
 from depots import opening
 from depots.models import Agreement, ConfigurationVersion, Depot, Evse, OpeningHours
@@ -91,7 +92,8 @@ class Configuration:
 
     `offers` has the EVSEs of each option that is not withdrawn, by option id, in their order, `names` what it is called;
     `pools` has those of withdrawn options as well, among which bookings made before may still be moved.
-    `terms_overrides` and `tariffs` stand broadest first. None for a version is a copy that must not be kept.
+    `terms_overrides` and `tariffs` stand broadest first; `bindings` are tariffs by owner and kind. None for a version is a
+    copy that must not be kept.
     """
 
     version: int | None
@@ -105,6 +107,7 @@ class Configuration:
     agreements: tuple[Agreement, ...]
     terms_overrides: tuple[TermsOverride, ...]
     tariffs: tuple[FlatTariff, ...]
+    bindings: Mapping[tuple[Owner, Tariff.Kind], tuple[Binding, ...]] = field(default_factory=dict)
     _terms: dict[tuple[int, frozenset[int]], Terms] = field(default_factory=dict, compare=False, repr=False)
 
     def offers_to(self, option_id: int, fleet_id: int, *, now: datetime) -> bool:
@@ -136,6 +139,15 @@ class Configuration:
         agreed = self._agreed(fleet_id, now)
         rows = [row for row in self.tariffs if precedence.holds(row, option_id, agreed)]
         return rows[-1] if rows else None
+
+    def tariffs_for(self, option_id: int, evse_id: int | None, fleet_id: int, *, at: datetime) -> Tariffs:
+        """Which tariffs hold at a moment for a customer's booking of an option, at an EVSE where it is known."""
+        if not self.bindings:
+            return Tariffs()
+        owners = precedence.tariff_owners(
+            self.agreements, depot_id=self.site.pk, option_id=option_id, evse_id=evse_id, customer_id=fleet_id, at=at
+        )  # fmt: skip
+        return precedence.tariffs_held(self.bindings, owners, at=at)
 
     def fed_together(self, evse_ids: Collection[int]) -> set[int]:
         """The EVSEs that share a limit with one of these, by id."""
@@ -232,6 +244,7 @@ def _read(depot_ids: Set[int], versions: Mapping[int, int]) -> dict[int, Configu
     agreements = _by_depot(Agreement.objects.filter(depot__in=depot_ids))
     terms = precedence.of_depots(TermsOverride.objects.all(), depot_ids)
     tariffs = precedence.of_depots(FlatTariff.objects.all(), depot_ids)
+    bound = bindings_of(depot_ids)
     pools = {
         depot_id: {pk: _present(option.evse_ids, bays.get(depot_id, {})) for pk, option in here.items()}
         for depot_id, here in options.items()
@@ -251,6 +264,7 @@ def _read(depot_ids: Set[int], versions: Mapping[int, int]) -> dict[int, Configu
             agreements=tuple(agreements.get(depot.pk, ())),
             terms_overrides=tuple(terms[depot.pk]),
             tariffs=tuple(tariffs[depot.pk]),
+            bindings=_by_owner(bound[depot.pk]),
         )
         for depot in depots
     }
@@ -283,6 +297,13 @@ def _by_depot(rows: Iterable[Of]) -> dict[int, list[Of]]:
     for row in rows:
         found.setdefault(row.depot_id, []).append(row)
     return found
+
+
+def _by_owner(bindings: Iterable[Binding]) -> dict[tuple[Owner, Tariff.Kind], tuple[Binding, ...]]:
+    found: dict[tuple[Owner, Tariff.Kind], list[Binding]] = {}
+    for one in bindings:
+        found.setdefault((one.owner, one.kind), []).append(one)
+    return {key: tuple(here) for key, here in found.items()}
 
 
 def _site(depot: Depot) -> Site:

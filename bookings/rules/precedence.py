@@ -1,15 +1,16 @@
-"""Whose terms and tariff hold for an option: the depot's, the agreement with everybody, the one with the fleet, the
-option's own; the narrower goes before the broader."""
+"""Whose terms hold for an option: the depot's, the agreement with everybody, the one with the fleet, the option's own; the
+narrower goes before the broader. And whose tariff: there what was agreed goes before what the place says."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
 from django.db.models import Q, QuerySet
 
-from bookings.models import BookingOption, FlatTariff, TermsOverride
+from bookings.models import BookingOption, FlatTariff, Tariff, TermsOverride
+from bookings.rules.tariff_bindings import Binding, Owner, TariffInForce, Tariffs
 from depots.models import Agreement, Organisation
 
 Owned = TypeVar("Owned", TermsOverride, FlatTariff)
@@ -41,6 +42,47 @@ def holds(row: TermsOverride | FlatTariff, option_id: int, agreement_ids: Collec
     if row.agreement_id is not None:
         return row.agreement_id in agreement_ids
     return row.option_id in {None, option_id}
+
+
+def tariffs_held(
+    bindings: Mapping[tuple[Owner, Tariff.Kind], Sequence[Binding]], owners: Sequence[Owner], *, at: datetime
+) -> Tariffs:
+    """Of each kind the version in force at a moment of the tariff of the first owner that has one then."""
+    return Tariffs(
+        *(_first(bindings, kind, owners, at) for kind in (Tariff.Kind.CHARGING, Tariff.Kind.BOOKING))
+    )
+
+
+def tariff_owners(
+    agreements: Iterable[Agreement],
+    *,
+    depot_id: int,
+    option_id: int,
+    evse_id: int | None,
+    customer_id: int,
+    at: datetime,
+) -> list[Owner]:
+    """Who may say what a customer pays, the first to be heard first: the agreement with this customer, the one with all, the
+    EVSE (where it is known), the option, the depot."""
+    agreed = [one for one in agreements if one.admits(customer_id) and one.is_in_force(at)]
+    agreed.sort(key=lambda one: one.guest_id is None)
+    owners = [Owner("agreement", one.pk) for one in agreed]
+    if evse_id is not None:
+        owners.append(Owner("evse", evse_id))
+    return [*owners, Owner("option", option_id), Owner("depot", depot_id)]
+
+
+def _first(
+    bindings: Mapping[tuple[Owner, Tariff.Kind], Sequence[Binding]],
+    kind: Tariff.Kind,
+    owners: Sequence[Owner],
+    at: datetime,
+) -> TariffInForce | None:
+    for owner in owners:
+        for binding in bindings.get((owner, kind), ()):
+            if binding.valid.contains(at) and (version := binding.version_at(at)) is not None:
+                return version
+    return None
 
 
 def _breadth(row: TermsOverride | FlatTariff) -> int:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
 
-from bookings.models import BookingOption, FlatTariff, TermsOverride
+from bookings.models import BookingOption, FlatTariff, Tariff, TariffBinding, TariffVersion, TermsOverride
 from bookings.rules import configuration
 from bookings.search.bookable import terms_for
 from depots.models import (
@@ -23,6 +24,7 @@ from depots.models import (
     OpeningHours,
     Organisation,
 )
+from depots.periods import Period
 from tests.factories import (
     NOW,
     make_depot,
@@ -33,6 +35,7 @@ from tests.factories import (
     option_of,
     slot,
 )
+from tests.money_factories import add_version, make_bound, make_tariff, per_kwh
 
 pytestmark = pytest.mark.django_db
 
@@ -48,6 +51,9 @@ def evse() -> Evse:
     TermsOverride.objects.create(option=option_of(evse), no_show_min=20)
     for number, owner in enumerate([{"depot": depot}, {"agreement": agreement}, {"option": option_of(evse)}]):
         FlatTariff.objects.create(**owner, code=f"T{number}")
+    owners = {"depot": depot, "agreement": agreement, "option": option_of(evse), "evse": evse}
+    for kind, owner in owners.items():
+        make_bound(per_kwh("0.40"), name=kind, **{kind: owner})
     return evse
 
 
@@ -61,6 +67,28 @@ def by_sql(statement: str) -> Callable[[], Any]:
             cursor.execute(statement)
 
     return execute
+
+
+OWNERS = ("depot", "agreement", "option", "evse")
+
+
+def bound_again(owner: str) -> None:
+    bound = TariffBinding.objects.get(tariff__name=owner)
+    other = make_tariff(bound.tariff.operator)
+    add_version(other, per_kwh("0.50"))
+    TariffBinding.objects.filter(pk=bound.pk).update(tariff=other)
+
+
+def ended(owner: str) -> None:
+    TariffBinding.objects.filter(tariff__name=owner).update(valid=Period(NOW - timedelta(days=9), NOW))
+
+
+def unbound(owner: str) -> None:
+    TariffBinding.objects.filter(tariff__name=owner).delete()
+
+
+def renewed(owner: str) -> None:
+    add_version(Tariff.objects.get(name=owner), per_kwh("0.60"), number=2)
 
 
 CHANGES: dict[str, Callable[[], Any]] = {
@@ -90,6 +118,13 @@ CHANGES: dict[str, Callable[[], Any]] = {
     "no terms": lambda: TermsOverride.objects.all().delete(),
     "a price": lambda: FlatTariff.objects.filter(option__isnull=False).update(booking_fee=Decimal(5)),
     "no price": lambda: FlatTariff.objects.filter(agreement__isnull=False).delete(),
+    **{f"another tariff of the {owner}": partial(bound_again, owner) for owner in OWNERS},
+    **{f"a tariff of the {owner} ended": partial(ended, owner) for owner in OWNERS},
+    **{f"no tariff of the {owner}": partial(unbound, owner) for owner in OWNERS},
+    **{f"a version more for the {owner}": partial(renewed, owner) for owner in OWNERS},
+    "a version ended": lambda: TariffVersion.objects.update(ends_at=NOW),
+    "a tariff renamed": lambda: Tariff.objects.filter(name="evse").update(name="Night"),
+    "a tariff withdrawn": lambda: Tariff.objects.filter(name="depot").update(is_withdrawn=True),
     "by SQL": by_sql("UPDATE bookings_termsoverride SET lead_min = 7 WHERE depot_id IS NOT NULL"),
 }
 
