@@ -7,10 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from depots.cards import card_ending, card_number
-from depots.models import Charger, ChargerCommand, ChargingSession
+from depots.models import Charger, ChargerCommand, ChargingSession, EvseChargingState
+from depots.models.charging import UNDER_WAY
 
 LAST_COMMANDS, LAST_SESSIONS = 20, 5
 LONGEST_RESERVATION = timedelta(days=2)
+# A status of charging that comes with its start; what was told earlier is of the session before.
+TOLD_BEFORE_START = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,24 @@ def armed_reservations(charger: Charger, *, now: datetime) -> list[Armed]:
     used = _used(charger, latest)
     armed = [_armed(command) for command in latest.values() if command.pk not in used and _stands(command)]
     return sorted((a for a in armed if a.expires_at > now), key=lambda a: a.reservation_id)
+
+
+def charging_states(session: ChargingSession) -> list[tuple[datetime, str]]:
+    """What held while the session ran (ChargingState), each from its moment on, in order of time; none where nothing told.
+
+    A transaction of 2.x says so itself. Of 1.6 the EVSE's statuses do, and one is often sent a moment before the start.
+    """
+    own = (
+        session.events.exclude(charging_state="").order_by("at", "seq_no").values_list("at", "charging_state")
+    )
+    if told := list(own):
+        return told
+    since = session.started_at - TOLD_BEFORE_START
+    around = EvseChargingState.objects.filter(evse=session.evse_id, at__gte=since)
+    if session.ended_at is not None:
+        around = around.filter(at__lt=session.ended_at)
+    rows = around.order_by("at", "id").values_list("at", "state") if session.evse_id else ()
+    return [(at, state) for at, state in rows if at >= session.started_at or state in UNDER_WAY]
 
 
 def describe_charger(charger: Charger, *, now: datetime) -> dict[str, Any]:

@@ -23,6 +23,8 @@ idle_evses_changed = Signal()
 charging_started = Signal()
 # session: ChargingSession, at
 charging_ended = Signal()
+# session: ChargingSession, at. It had ended already, and what is known of it is different now: its end, meter or states.
+charging_corrected = Signal()
 # session: ChargingSession, at. Its meter has told more of a running session; sent every few seconds at most.
 session_metered = Signal()
 # command: ChargerCommand, at. It was answered, its answer was lost, or it went stale.

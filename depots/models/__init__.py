@@ -1,7 +1,13 @@
 """The physical world: who runs it, where it is, what stands there and what it reports."""
 
 from depots.models.chargers import Charger, ChargerCommand, ChargerMessage, Connector, Evse
-from depots.models.charging import ChargingSession, MeterReading, SessionEvent
+from depots.models.charging import (
+    ChargingSession,
+    ChargingState,
+    EvseChargingState,
+    MeterReading,
+    SessionEvent,
+)
 from depots.models.notices import Notice
 from depots.models.organisations import Membership, Organisation, User
 from depots.models.sites import Agreement, ConfigurationVersion, Depot, OpeningHours
@@ -12,10 +18,12 @@ __all__ = [
     "ChargerCommand",
     "ChargerMessage",
     "ChargingSession",
+    "ChargingState",
     "ConfigurationVersion",
     "Connector",
     "Depot",
     "Evse",
+    "EvseChargingState",
     "Membership",
     "MeterReading",
     "Notice",

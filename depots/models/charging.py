@@ -7,6 +7,21 @@ from depots.cards import card_ending
 from depots.models.chargers import Charger, Evse
 
 
+class ChargingState(models.TextChoices):
+    """What holds between an EVSE and a vehicle. Whether `PLUGGED` is before the charging or after it, its place in time says."""
+
+    CHARGING = "charging", "Charging"
+    NO_DEMAND = "no_demand", "The vehicle asks for no power"
+    NO_OFFER = "no_offer", "The EVSE gives no power"
+    PLUGGED = "plugged", "Plugged in"
+    UNPLUGGED = "unplugged", "Nobody is plugged in"
+    OUT_OF_ORDER = "out_of_order", "Out of order"
+
+
+# Energy flows, or would if the other side wanted it.
+UNDER_WAY = (ChargingState.CHARGING, ChargingState.NO_DEMAND, ChargingState.NO_OFFER)
+
+
 class ChargingSession(models.Model):
     """What a charger reported of one transaction. Energy in Wh register values, as OCPP gives them.
 
@@ -77,12 +92,16 @@ class ChargingSession(models.Model):
 
 
 class SessionEvent(models.Model):
-    """A transaction message that was taken in; (session, seq_no) makes a repeated one the same one (OCPP 2.x seqNo)."""
+    """A transaction message that was taken in; (session, seq_no) makes a repeated one the same one (OCPP 2.x seqNo).
+
+    `charging_state` is what held from `at` on, where the message says it.
+    """
 
     session = models.ForeignKey(ChargingSession, models.CASCADE, related_name="events")
     seq_no = models.BigIntegerField()
     kind = models.CharField(max_length=20)
     at = models.DateTimeField()
+    charging_state = models.CharField(max_length=12, choices=ChargingState, blank=True)
     payload = models.JSONField(default=dict)
 
     class Meta:
@@ -93,6 +112,22 @@ class SessionEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.seq_no}"
+
+
+class EvseChargingState(models.Model):
+    """What held at an EVSE from `at` on, as a status said it (OCPP 1.6, whose transactions do not): kept while it charges, and
+    of the first one after. The session is the one of that time; it may become known later."""
+
+    evse = models.ForeignKey(Evse, models.CASCADE, related_name="charging_states", db_index=False)
+    at = models.DateTimeField()
+    state = models.CharField(max_length=12, choices=ChargingState)
+
+    class Meta:
+        ordering = ["evse", "at", "id"]
+        indexes = [models.Index(fields=["evse", "at"], name="charging_state_of_evse")]
+
+    def __str__(self) -> str:
+        return f"{self.evse_id} {self.state} from {self.at}"
 
 
 class MeterReading(models.Model):

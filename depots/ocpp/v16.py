@@ -11,7 +11,7 @@ from ocpp.v16.enums import AuthorizationStatus, ChargePointStatus
 
 from depots import operations
 from depots.gate import Authorization
-from depots.models import Evse
+from depots.models import ChargingState, Evse
 from depots.ocpp import sampled_values
 from depots.ocpp.connection import ChargerConnection
 from depots.ocpp.dialect import Answerer, accept_boot, heartbeat, take_note
@@ -37,6 +37,19 @@ STATUS = {
     ChargePointStatus.reserved: Evse.Status.RESERVED,
     ChargePointStatus.unavailable: Evse.Status.UNAVAILABLE,
     ChargePointStatus.faulted: Evse.Status.FAULTED,
+}
+
+# What a status says of a charging that is under way.
+CHARGING_STATE = {
+    ChargePointStatus.available: ChargingState.UNPLUGGED,
+    ChargePointStatus.preparing: ChargingState.PLUGGED,
+    ChargePointStatus.charging: ChargingState.CHARGING,
+    ChargePointStatus.suspended_evse: ChargingState.NO_OFFER,
+    ChargePointStatus.suspended_ev: ChargingState.NO_DEMAND,
+    ChargePointStatus.finishing: ChargingState.PLUGGED,
+    ChargePointStatus.reserved: ChargingState.UNPLUGGED,
+    ChargePointStatus.unavailable: ChargingState.OUT_OF_ORDER,
+    ChargePointStatus.faulted: ChargingState.OUT_OF_ORDER,
 }
 
 # Why the gate refuses, as the driver's display may word it.
@@ -73,6 +86,7 @@ async def status(connection: ChargerConnection, message: dict[str, Any]) -> dict
         operations.report_status,
         evse_number=connector,
         status=STATUS[ChargePointStatus(told)],
+        charging_state=CHARGING_STATE[ChargePointStatus(told)],
         error_code="" if error_code == "NoError" else error_code,
         at=moment.at,
         now=connection.now(),

@@ -10,6 +10,7 @@ from typing import Any
 from ocpp.v201.enums import AuthorizationStatusEnumType, ChargingStateEnumType, TransactionEventEnumType
 
 from depots import operations
+from depots.models import ChargingState
 from depots.ocpp import sampled_values
 from depots.ocpp.connection import ChargerConnection
 from depots.ocpp.v2x_tokens import token_info, token_type, token_uid
@@ -23,12 +24,12 @@ KIND = {
     TransactionEventEnumType.ended: "ended",
 }
 
-CHARGES = {
-    ChargingStateEnumType.charging: True,
-    ChargingStateEnumType.ev_connected: False,
-    ChargingStateEnumType.suspended_ev: True,
-    ChargingStateEnumType.suspended_evse: True,
-    ChargingStateEnumType.idle: False,
+CHARGING_STATE = {
+    ChargingStateEnumType.charging: ChargingState.CHARGING,
+    ChargingStateEnumType.ev_connected: ChargingState.PLUGGED,
+    ChargingStateEnumType.suspended_ev: ChargingState.NO_DEMAND,
+    ChargingStateEnumType.suspended_evse: ChargingState.NO_OFFER,
+    ChargingStateEnumType.idle: ChargingState.UNPLUGGED,
 }
 
 
@@ -91,7 +92,7 @@ async def read_transaction(connection: ChargerConnection, message: dict[str, Any
         token_uid=uid if token and (uid or not token_type(token)) else None,
         token_type=token_type(token) if token else "",
         reservation_id=message.get("reservationId") or None,
-        is_charging=CHARGES.get(ChargingStateEnumType(state), False) if state else False,
+        charging_state=CHARGING_STATE[ChargingStateEnumType(state)] if state else "",
         stop_reason=info.get("stoppedReason") or "",
         readings=sampled.readings,
         flags=[*flags, *sampled.flags],

@@ -18,8 +18,8 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 
 from depots import gate
-from depots.models import Charger, ChargerCommand, ChargingSession, Evse
-from depots.operations.charger_state import QUEUED_AFTER, is_older, tell_status
+from depots.models import Charger, ChargerCommand, ChargingSession, Evse, EvseChargingState
+from depots.operations.charger_state import QUEUED_AFTER, is_older, news_of_charging, tell_status
 from depots.operations.clock_correction import corrected
 from depots.operations.commands import CHANNEL
 from depots.queries import LONGEST_RESERVATION
@@ -135,6 +135,7 @@ def report_statuses(calls: Sequence[Call]) -> dict[int, bool]:
     }
     news: dict[int, bool] = {}
     befores: dict[Evse, str] = {}
+    states: list[EvseChargingState] = []
     now = _latest(calls)
     with transaction.atomic():
         evses = _lock_idle_evses(Q(charger__in={charger_id for charger_id, _ in told}), now=now)
@@ -144,12 +145,16 @@ def report_statuses(calls: Sequence[Call]) -> dict[int, bool]:
             assert evse.charger is not None
             call = told[evse.charger.pk, evse.number]
             at = corrected(evse.charger, call["at"], now=call["now"])
+            if state := news_of_charging(evse, call.get("charging_state", ""), at=min(at, call["now"])):
+                states.append(state)
             is_past = call["now"] - at > QUEUED_AFTER and is_older(evse, at)
             news[evse.charger.pk] = not is_past and evse.told_status != call["status"]
             if not is_past:
                 befores[evse] = evse.status
                 _take_status(evse, call, at, is_charging=evse.pk in charging)
         _write_statuses(list(befores))
+        if states:
+            EvseChargingState.objects.bulk_create(states)
         for evse, before in befores.items():
             tell_status(evse, before, now, is_idle=True)
         if changed := [evse for evse, before in befores.items() if evse.status != before]:

@@ -7,7 +7,8 @@ from typing import Any
 
 from django.db import transaction
 
-from depots.models import Charger, ChargerCommand, Evse
+from depots.models import Charger, ChargerCommand, Evse, EvseChargingState
+from depots.models.charging import UNDER_WAY
 from depots.operations.clock_correction import corrected
 from depots.operations.locking import lock_evses_of
 from depots.signals import evse_status_changed, evse_status_repeated, reservation_ended
@@ -49,13 +50,15 @@ def report_status(
     charger_id: int,
     evse_number: int,
     status: str,
+    charging_state: str = "",
     error_code: str = "",
     at: datetime,
     is_coarse: bool = False,
     now: datetime,
 ) -> bool:
     """An EVSE changed. Number 0 is the charger as a whole, kept in `told`: out of order, so is each of its EVSEs whose
-    own status is not newer. An EVSE we do not know changes nothing.
+    own status is not newer. An EVSE we do not know changes nothing. `charging_state` (ChargingState) is what it says of a
+    charging that is under way; empty where the protocol's transactions say that.
 
     Statuses count in the order they arrive; only one that was queued for long gives way to a newer one. `is_coarse`:
     the charger has no word for charging, so an occupied EVSE with a running session charges. Returns whether it is news:
@@ -71,7 +74,16 @@ def report_status(
         if evse is None or evse.charger is None:
             return False
         at = corrected(evse.charger, at, now=now)
+        if state := news_of_charging(evse, charging_state, at=min(at, now)):
+            state.save(force_insert=True)
         return _report_one(evse, status, error_code, is_coarse=is_coarse, at=at, now=now)
+
+
+def news_of_charging(evse: Evse, state: str, *, at: datetime) -> EvseChargingState | None:
+    """Not saved: what a status says of a charging, where there is one by this status or by the one before."""
+    if state in UNDER_WAY or (state and evse.status == Evse.Status.CHARGING):
+        return EvseChargingState(evse=evse, at=at, state=state)
+    return None
 
 
 def _report_one(

@@ -10,7 +10,7 @@ from django.db import transaction
 from depots.models import ChargingSession, MeterReading
 from depots.operations.clock_correction import correction, is_known_off, shifted
 from depots.operations.transaction_reports import LARGEST_SESSION_WH, Reading, flag
-from depots.signals import session_metered
+from depots.signals import charging_corrected, session_metered
 
 FIGURES = (
     "meter_start_wh",
@@ -53,6 +53,8 @@ def add_readings(
         flag(session, flags)
         tell_figures(session, now=now)
         session.save(update_fields=FIGURES)
+        if session.ended_at is not None and session.announced_at is not None:
+            charging_corrected.send(sender=ChargingSession, session=session, at=now)
     return session
 
 

@@ -31,7 +31,7 @@ from depots.operations.transaction_reports import (
     meter_flag,
     united_flags,
 )
-from depots.signals import charging_ended
+from depots.signals import charging_corrected, charging_ended
 
 # A stop is told again with the same time; one of later than this is another one's.
 REPEATED_WITHIN = timedelta(minutes=1)
@@ -211,5 +211,6 @@ def end(session: ChargingSession, *, at: datetime, reason: str, now: datetime) -
             change_status_if_newer(evse, Evse.Status.OCCUPIED, at=session.ended_at, now=now)
     if is_first:
         judge_reservation(session, now)
-    if is_first and session.announced_at is not None:
-        charging_ended.send(sender=ChargingSession, session=session, at=now)
+    if session.announced_at is not None:
+        told = charging_ended if is_first else charging_corrected
+        told.send(sender=ChargingSession, session=session, at=now)

@@ -15,6 +15,7 @@ from depots.operations.clock_correction import by_our_clock
 from depots.operations.meter_readings import FIGURES, first_counting_wh, keep, last_counting_wh, tell_figures
 from depots.operations.sessions import charger_and_evse, end, end_abandoned
 from depots.operations.transaction_reports import ReportResult, TransactionReport, fitting, flag
+from depots.signals import charging_corrected
 
 # Less than any vehicle charges with here, more than a plugged-in cable draws.
 FLOWS_W = 1000
@@ -180,7 +181,12 @@ def _is_new(session: ChargingSession, report: TransactionReport) -> bool:
     if events.exists():
         return False
     SessionEvent.objects.create(
-        session=session, seq_no=report.seq_no, kind=report.kind, at=report.at, payload=dict(report.payload)
+        session=session,
+        seq_no=report.seq_no,
+        kind=report.kind,
+        at=report.at,
+        charging_state=report.charging_state,
+        payload=dict(report.payload),
     )
     return True
 
@@ -201,6 +207,7 @@ def _take_in(
         flag(session, ["out_of_order"])
     if report.token_uid is not None and _is_unsettled(session, answer):
         session.token_uid, session.token_type = report.token_uid, report.token_type
+    was_over = session.ended_at is not None and session.announced_at is not None
     _announce_when_known(session, charger, report, answer, now)
     session.save()
     if report.kind == "ended":
@@ -212,6 +219,8 @@ def _take_in(
     else:
         tell_figures(session, now=now)
         session.save(update_fields=["figures_told_at"])
+        if was_over:
+            charging_corrected.send(sender=ChargingSession, session=session, at=now)
 
 
 def _stop_meter(session: ChargingSession, report: TransactionReport) -> None:

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from depots import gate
 from depots.models import ChargingSession
+from depots.models.charging import UNDER_WAY
 
 # Columns are bigint; what a charger sends may be anything.
 BIGGEST = 2**62
@@ -93,7 +94,7 @@ class Stop:
 @dataclass(frozen=True)
 class TransactionReport:
     """One TransactionEvent of OCPP 2.x. `kind`: started, updated, ended. `transaction` is empty when it names none,
-    `token_uid` None when it carries no token."""
+    `token_uid` None when it carries no token, `charging_state` (ChargingState) empty when it does not say."""
 
     transaction: str
     seq_no: int
@@ -103,11 +104,16 @@ class TransactionReport:
     token_uid: str | None = None
     token_type: str = ""
     reservation_id: int | None = None
-    is_charging: bool = False
+    charging_state: str = ""
     stop_reason: str = ""
     readings: Sequence[Reading] = ()
     flags: Sequence[str] = ()
     payload: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def is_charging(self) -> bool:
+        """Energy flows, or would if the other side wanted it."""
+        return self.charging_state in UNDER_WAY
 
 
 @dataclass(frozen=True)

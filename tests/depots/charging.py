@@ -49,7 +49,7 @@ def event(
         "transaction": "T1",
         "at": now,
         "evse_number": evse.number if evse else None,
-        "is_charging": True,
+        "charging_state": "charging",
         "readings": readings,
         "payload": {"kind": kind, "seqNo": seq_no, "timestamp": now.isoformat()},
         **fields,

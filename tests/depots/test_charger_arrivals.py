@@ -38,6 +38,10 @@ def facts_of(row: Charger | Evse, *but: str) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name not in named}
 
 
+def states_of(charger: Charger) -> list[tuple[Any, str]]:
+    return list(charger.evses.get().charging_states.values_list("at", "state"))
+
+
 @pytest.mark.parametrize(
     ("alone", "together", "facts"),
     [
@@ -74,12 +78,22 @@ STATUSES = [
     {"status": "unavailable", "error_code": "X" * 60},
     {"status": "available", "at": NOW - timedelta(minutes=5)},  # an old one, from the charger's queue
     {"status": "available", "at": NOW + timedelta(hours=1)},  # a clock that runs ahead
+    {"status": "charging", "charging_state": "no_demand"},
+    {"status": "charging", "charging_state": "charging", "at": NOW - timedelta(minutes=5)},
+    {"status": "occupied", "charging_state": "plugged"},
 ]
 
 
 @pytest.mark.parametrize("is_charging", [False, True])
 @pytest.mark.parametrize("told", STATUSES)
-@pytest.mark.parametrize("before", [{}, {"status": "available", "told_status": "available"}])
+@pytest.mark.parametrize(
+    "before",
+    [
+        {},
+        {"status": "available", "told_status": "available"},
+        {"status": "charging", "told_status": "charging"},
+    ],
+)
 def test_statuses_written_together_are_as_if_written_alone(told, before, is_charging, gate):
     one, *many = (charger_as_known() for _ in range(3))
     Evse.objects.update(status_at=NOW - timedelta(minutes=2), **before)
@@ -95,6 +109,7 @@ def test_statuses_written_together_are_as_if_written_alone(told, before, is_char
 
     assert news == {each.pk: is_news for each in many}
     assert [facts_of(each.evses.get()) for each in many] == [facts_of(one.evses.get())] * 2
+    assert [states_of(each) for each in many] == [states_of(one)] * 2
 
 
 def test_what_changed_is_told_of_each_and_once_of_all():

@@ -221,7 +221,7 @@ def test_a_lone_end_of_2x_is_the_visit_too(booked, names_evse):
         *readings,
         charger=booked.evse.charger_id,
         token_uid=booked.tokens.get().uid,
-        is_charging=False,
+        charging_state="plugged",
     )
 
     booked.refresh_from_db()

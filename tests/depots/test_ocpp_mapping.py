@@ -41,7 +41,8 @@ FROM_CHARGERS_21 = set(e21.Action) - {
         (v2x.STATUS, e201.ConnectorStatusEnumType),
         (v2x_tokens.TOKEN_TYPE, e201.IdTokenEnumType),
         (v2x_transactions.KIND, e201.TransactionEventEnumType),
-        (v2x_transactions.CHARGES, e201.ChargingStateEnumType),
+        (v2x_transactions.CHARGING_STATE, e201.ChargingStateEnumType),
+        (v16.CHARGING_STATE, e16.ChargePointStatus),
     ],
 )
 def test_every_value_a_charger_may_send_has_our_word(table, enum):

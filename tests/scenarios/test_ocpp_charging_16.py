@@ -8,7 +8,7 @@ import pytest
 from depots import signals
 from depots.gate import Authorization
 from depots.models import Charger, ChargerCommand, ChargingSession, Evse
-from depots.queries import armed_reservations
+from depots.queries import armed_reservations, charging_states
 from tests.factories import NOW, make_charger, make_depot, make_evse
 from tests.scenarios.bed import Bed, ScriptedCharger, ScriptedGate, eventually
 
@@ -38,7 +38,7 @@ def facts(transactional_db):
     heard: list[tuple[str, int]] = []
     receivers = {
         name: partial(lambda name, session, **_: heard.append((name, session.pk)), name)
-        for name in ("charging_started", "charging_ended")
+        for name in ("charging_started", "charging_ended", "charging_corrected")
     }
     for name, receiver in receivers.items():
         getattr(signals, name).connect(receiver, weak=False, dispatch_uid=name)
@@ -73,6 +73,31 @@ def test_a_session_from_tap_to_departure(bed: Bed, charger: ScriptedCharger, fac
     assert session.readings.count() == 1
     assert facts == [("charging_started", session.pk), ("charging_ended", session.pk)]
     assert Evse.objects.get(number=1).status == "available"
+
+
+def status(charger: ScriptedCharger, bed: Bed, told: str) -> None:
+    at = bed.clock().strftime("%Y-%m-%dT%H:%M:%SZ")
+    charger.ask(
+        "StatusNotification", {"connectorId": 1, "errorCode": "NoError", "status": told, "timestamp": at}
+    )
+
+
+def test_what_the_status_says_of_the_charging_is_kept_with_its_time(bed: Bed, charger: ScriptedCharger):
+    for told in ("Preparing", "Charging"):
+        status(charger, bed, told)
+    bed.clock.advance(seconds=10)
+    transaction = start(charger)["transactionId"]
+    for minutes, told in ((20, "SuspendedEV"), (5, "SuspendedEVSE"), (5, "SuspendedEV")):
+        bed.clock.advance(minutes=minutes)
+        status(charger, bed, told)
+    bed.clock.advance(minutes=10)
+    stop(charger, transaction, timestamp="2030-01-15T08:40:10Z")
+    for told in ("Finishing", "Available", "Preparing"):
+        status(charger, bed, told)
+
+    session = ChargingSession.objects.get()
+    seconds = [(int((at - NOW).total_seconds()), state) for at, state in charging_states(session)]
+    assert seconds == [(0, "charging"), (1210, "no_demand"), (1510, "no_offer"), (1810, "no_demand")]
 
 
 def test_a_repeated_start_is_the_same_transaction(charger: ScriptedCharger, facts):

@@ -8,6 +8,7 @@ import pytest
 from depots import signals
 from depots.gate import Authorization
 from depots.models import Charger, ChargingSession, Evse, SessionEvent
+from depots.queries import charging_states
 from simulators.charger import IdToken
 from tests.factories import NOW, make_charger, make_evse
 from tests.scenarios.bed import Bed, ScriptedCharger, ScriptedGate, eventually
@@ -35,11 +36,11 @@ def charger(request, bed: Bed, row: Charger, gate: ScriptedGate) -> ScriptedChar
 @pytest.fixture
 def facts(transactional_db):
     heard: list[tuple[str, bool]] = []
-    for name in ("charging_started", "charging_ended"):
+    for name in ("charging_started", "charging_ended", "charging_corrected"):
         receiver = partial(lambda name, session, **_: heard.append((name, session.is_entitled)), name)
         getattr(signals, name).connect(receiver, weak=False, dispatch_uid="test")
     yield heard
-    for name in ("charging_started", "charging_ended"):
+    for name in ("charging_started", "charging_ended", "charging_corrected"):
         getattr(signals, name).disconnect(dispatch_uid="test")
 
 
@@ -87,6 +88,22 @@ def test_a_session_from_tap_to_departure(bed: Bed, charger: ScriptedCharger, fac
     assert (session.token_uid, session.token_type) == (TOKEN, "RFID")
     assert facts == [("charging_started", True), ("charging_ended", True)]
     assert Evse.objects.get(number=1).status == "available"
+
+
+def test_what_an_event_says_of_the_charging_is_kept_with_its_time(charger: ScriptedCharger):
+    tell(
+        charger,
+        event("Started", 0, token=TOKEN, wh=1000, info={"chargingState": "EVConnected"}),
+        event("Updated", 3, 20, wh=4000, info={"chargingState": "SuspendedEV"}),
+        event("Updated", 1, 2, wh=1000, info={"chargingState": "Charging"}),
+        event("Updated", 2, 10, wh=2000),
+        event("Ended", 4, 30, wh=5000, info={"chargingState": "EVConnected"}),
+    )
+
+    minutes = [(at - NOW, state) for at, state in charging_states(ChargingSession.objects.get())]
+    assert [(at // timedelta(minutes=1), state) for at, state in minutes] == [
+        (0, "plugged"), (2, "charging"), (20, "no_demand"), (30, "plugged"),
+    ]  # fmt: skip
 
 
 def test_each_event_counts_once(charger: ScriptedCharger, facts):
