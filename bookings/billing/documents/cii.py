@@ -73,7 +73,7 @@ def _line(number: int, line: InvoiceLine) -> LineItem:
     if line.span:
         item.settlement.period.start = line.span.first
         item.settlement.period.end = line.span.last
-    item.settlement.monetary_summation.total_amount = _plain(line.net)
+    item.settlement.monetary_summation.total_amount = _amount(line.net)
     if line.reference:
         reference = item.settlement.additional_referenced_document
         reference.issuer_assigned_id = text(line.reference)
@@ -143,8 +143,8 @@ def _breakdown(part: VatBreakdown) -> ApplicableTradeTax:
     tax.type_code = "VAT"
     tax.category_code = part.vat.category.value
     tax.rate_applicable_percent = _rate(part.vat)
-    tax.basis_amount = _plain(part.basis)
-    tax.calculated_amount = _plain(part.tax)
+    tax.basis_amount = _amount(part.basis)
+    tax.calculated_amount = _amount(part.tax)
     tax.exemption_reason = text(part.vat.reason)
     tax.exemption_reason_code = _REASON_CODES.get(part.vat.category, "")
     return tax
@@ -172,19 +172,23 @@ def _write_payment(xml: Document, document: InvoiceDocument) -> None:
 
 
 def _write_totals(summation: MonetarySummation, document: InvoiceDocument) -> None:
-    summation.line_total = _plain(document.net_total)
-    summation.tax_basis_total = (_plain(document.net_total), None)
-    summation.tax_total = (_plain(document.tax_total), document.currency)
+    summation.line_total = _amount(document.net_total)
+    summation.tax_basis_total = (_amount(document.net_total), None)
+    summation.tax_total = (_amount(document.tax_total), document.currency)
     if own := document.vat_in_own_currency:
-        summation.tax_total_other_currency.add((_plain(own.amount), own.currency))
-    summation.grand_total = (_plain(document.gross_total), None)
-    summation.prepaid_total = _plain(document.prepaid)
-    summation.due_amount = _plain(document.due)
+        summation.tax_total_other_currency.add((_amount(own.amount), own.currency))
+    summation.grand_total = (_amount(document.gross_total), None)
+    summation.prepaid_total = _amount(document.prepaid)
+    summation.due_amount = _amount(document.due)
 
 
 def text(words: str) -> str:
     """Without what no XML document can hold, such as control characters."""
     return _NOT_IN_XML.sub("", words)
+
+
+def _amount(money: Decimal) -> str:
+    return f"{money:.2f}"
 
 
 def _plain(number: Decimal) -> str:
