@@ -316,3 +316,23 @@ class ParticularsInvalid(BookingError):
     def __init__(self, faults: Mapping[str, str]) -> None:
         super().__init__(" ".join(f"{name.replace('_', '-')}: {fault}" for name, fault in faults.items()))
         self.faults = dict(faults)
+
+
+class ParticularsMissing(BookingError):
+    """What an invoice must say of an organisation has not been entered; `faults` has a sentence for each field."""
+
+    code = "particulars_missing"
+
+    def __init__(self, faults: Mapping[str, str]) -> None:
+        super().__init__(" ".join(f"{name.replace('_', '-')}: {fault}" for name, fault in faults.items()))
+        self.faults = dict(faults)
+
+
+class MonthInvalid(BookingError):
+    code = "month_invalid"
+    field = "month"
+
+
+class MonthNotOver(BookingError):
+    code = "month_not_over"
+    field = "month"

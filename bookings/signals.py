@@ -15,3 +15,5 @@ calendars_raised = Signal()
 partner_asked = Signal()
 # depot_id: int, evse_ids: list[int], at. A closure appeared or went.
 closures_changed = Signal()
+# invoices: list[Invoice], at. They were issued; credit notes among them.
+invoices_issued = Signal()

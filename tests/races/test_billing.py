@@ -1,0 +1,88 @@
+"""Two who bill the same month at once, and one who is killed in the middle of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from decimal import Decimal
+
+import pytest
+from django.db import connection
+
+from bookings.billing import run as billing_run
+from bookings.models import Invoice, InvoicedCdr, NumberSequence
+from depots.models import Organisation
+from tests.bookings.billing.billed import bill_november, make_buyer, make_site, record
+from tests.races.processes import all_at_once, at_once
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.races]
+
+
+def month_of(customers: int) -> Organisation:
+    depot = make_site()
+    for number in range(customers):
+        buyer = make_buyer(f"Fleet {number}")
+        for _ in range(3):
+            record(depot, buyer, "10.00")
+    return depot.operator
+
+
+def assert_billed_once(operator: Organisation, customers: int) -> None:
+    billed = Invoice.objects.filter(supplier=operator)
+    assert sorted(billed.values_list("sequence", flat=True)) == list(range(1, customers + 1))
+    assert set(billed.values_list("before_taxes", flat=True)) == {Decimal("30.00")}
+    assert InvoicedCdr.objects.count() == 3 * customers
+    assert NumberSequence.objects.get(series="invoice-2029").last == customers
+
+
+def test_runs_at_once_bill_every_record_once():
+    operator = month_of(8)
+
+    made = at_once(lambda _: [one.created for one in bill_november(operator).documents], 6)
+
+    assert Counter(any(created) for created in made) == {True: 1, False: 5}
+    assert all(len(created) == 8 for created in made)
+    assert_billed_once(operator, 8)
+
+
+def test_records_that_come_while_a_run_adds_up_are_billed_once():
+    operator = month_of(4)
+    depot, buyer = operator.depots.get(), Organisation.objects.get(name="Fleet 0")
+
+    def issue() -> str:
+        for _ in range(30):
+            record(depot, buyer, "1.00")
+        return "issued"
+
+    all_at_once([issue, *[lambda: len(bill_november(operator).documents)] * 3])
+    bill_november(operator)
+
+    totals = Invoice.objects.filter(customer=buyer).values_list("before_taxes", "cdr_count")
+    assert sum(amount for amount, _ in totals) == Decimal("60.00")
+    assert sum(cdrs for _, cdrs in totals) == 33
+
+
+@pytest.mark.parametrize("moment", ["take", "_number", "_name_records"])
+def test_a_run_that_is_killed_bills_nobody_and_the_next_bills_everybody_once(moment, monkeypatch):
+    operator = month_of(5)
+    real = getattr(billing_run, moment)
+
+    def killed(*args, **options):
+        real(*args, **options)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def die() -> None:
+        monkeypatch.setattr(billing_run, moment, killed)
+        bill_november(operator)
+
+    [died] = all_at_once([die])
+    assert died == "ERROR the process died"
+    with connection.cursor() as cursor:  # its transaction is over once the server has seen that it is gone
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('billing_run', %s))", [operator.pk])
+    assert not Invoice.objects.exists()
+    assert not InvoicedCdr.objects.exists()
+
+    bill_november(operator)
+
+    assert_billed_once(operator, 5)
