@@ -14,6 +14,7 @@ from depots.periods import Period
 
 if TYPE_CHECKING:
     from bookings.core.versions import ChangeSince
+    from bookings.pricing.tariff_checks import TariffFault
 
 
 class BookingError(Exception):
@@ -134,6 +135,17 @@ class TermsImpossible(BookingError):
     def __init__(self, sentence: str, *, term: str) -> None:
         super().__init__(sentence[:1].upper() + sentence[1:])
         self.term = term
+
+
+class TariffRefused(BookingError):
+    """`faults` say which of the drafts, counted from 0, is wrong at which field."""
+
+    code = "tariff_refused"
+    field = "tariff"
+
+    def __init__(self, faults: Sequence[tuple[int, TariffFault]]) -> None:
+        super().__init__("; ".join(f"{fault.field}: {fault.text}" for _, fault in faults) + ".")
+        self.faults = tuple(faults)
 
 
 class TokenElsewhere(BookingError):

@@ -91,6 +91,9 @@ class TariffBinding(models.Model):
         Agreement, models.CASCADE, related_name="tariff_bindings", null=True, blank=True
     )
     valid = PeriodField(help_text="open ends are the first and the last moment a calendar knows")
+    from_file = models.BooleanField(
+        default=False, help_text="a depot file bound it, and ends it when it no longer names it"
+    )
 
     class Meta:
         constraints = [

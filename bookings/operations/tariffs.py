@@ -1,0 +1,249 @@
+"""Setting tariffs: what they say, from when, and where they hold. Bookings keep the versions they were made under."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Upper
+
+from bookings.actors import Actor
+from bookings.core.calendars import mark_depot_changed
+from bookings.core.constraints import violation_raises
+from bookings.core.locking import lock_depot
+from bookings.errors import ChangedMeanwhile, TariffRefused
+from bookings.models import Tariff, TariffBinding, TariffVersion
+from bookings.operations.bind_tariffs import OwnerPlace, bind, end, places_of
+from bookings.pricing import tariff_checks
+from bookings.pricing.tariff_checks import TariffFault
+from bookings.pricing.tariff_content import TariffContent
+from bookings.rules import configuration
+from bookings.rules.tariff_bindings import Owner, TariffInForce, owner_of, version_at, versions_of
+from bookings.rules.tariff_clashes import currency_clash
+from depots.models import Organisation
+
+MADE_MEANWHILE = "Somebody has made a tariff of this name meanwhile. Look again."
+CHANGED_MEANWHILE = "Somebody has changed this tariff since you looked. Look again."
+
+
+@dataclass(frozen=True)
+class TariffDraft:
+    """What a tariff is to say. `starts_at` None: from now on, a new tariff always did; `ends_at` None: until it is changed.
+
+    `bind_to` are all the owners it holds for from then on; None leaves that as it is. `seen_number` is the newest version
+    the asker looked at, where there was one to look at. `source` is the document it was read from.
+    """
+
+    operator: Organisation
+    code: str
+    content: TariffContent
+    name: str = ""
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    bind_to: tuple[Owner, ...] | None = None
+    seen_number: int | None = None
+    source: dict[str, Any] | None = None
+
+    @property
+    def kind(self) -> Tariff.Kind:
+        of_bookings = tariff_checks.is_of_bookings(self.content)
+        return Tariff.Kind.BOOKING if of_bookings else Tariff.Kind.CHARGING
+
+    def since(self, now: datetime) -> datetime:
+        return max(now, self.starts_at or now)
+
+
+@dataclass
+class SetTariff:
+    """What became of a draft: "created", "updated" or "unchanged"; `replaced` are tariffs that it took the place of."""
+
+    tariff: Tariff
+    outcome: str
+    warnings: list[TariffFault] = field(default_factory=list)
+    replaced: list[Tariff] = field(default_factory=list)
+
+
+def set_tariffs(drafts: Sequence[TariffDraft], *, actor: Actor, now: datetime) -> list[SetTariff]:
+    """Make tariffs, give them new versions where they are to say something else, and bind them: all of it or nothing.
+
+    What a tariff says already makes no version. Raises TariffRefused with every fault at its field, and ChangedMeanwhile.
+    """
+    _refuse(_faults(drafts, now))
+    with violation_raises({"tariff_code_once": ChangedMeanwhile(MADE_MEANWHILE)}), transaction.atomic():
+        places = places_of({owner for draft in drafts for owner in draft.bind_to or ()})
+        _refuse(_place_faults(drafts, places))
+        _lock_depots(drafts, places)
+        known = _known(drafts)
+        _refuse(_known_faults(drafts, known))
+        done = [_set(draft, tariff, actor, now) for draft, tariff in zip(drafts, known, strict=True)]
+        _check_currencies(drafts, [one.tariff for one in done], now)
+    return done
+
+
+def withdraw_tariff(tariff: Tariff, *, now: datetime) -> None:
+    """Bound to nothing from now on, and no longer offered to be; its versions stay, for what was booked under them."""
+    with transaction.atomic():
+        depots = _depots_of(TariffBinding.objects.filter(tariff=tariff))
+        _lock_all(depots)
+        for row in tariff.bindings.filter(valid__endswith__gt=now):
+            end(row, now)
+        for depot_id in depots:
+            mark_depot_changed(depot_id, at=now)
+        Tariff.objects.filter(pk=tariff.pk).update(is_withdrawn=True, updated_at=now)
+
+
+def _faults(drafts: Sequence[TariffDraft], now: datetime) -> Iterator[tuple[int, TariffFault]]:
+    """What drafts say by themselves."""
+    codes: set[tuple[int, str]] = set()
+    held: set[tuple[Owner, str]] = set()
+    for number, draft in enumerate(drafts):
+        for fault in tariff_checks.faults(draft.content):
+            yield number, fault
+        key = (draft.operator.pk, draft.code.upper())
+        if key in codes:
+            yield number, TariffFault("code", f"{draft.code} is there twice")
+        codes.add(key)
+        if draft.ends_at is not None and draft.ends_at <= draft.since(now):
+            yield number, TariffFault("ends_at", "is over before the tariff begins: it could never hold")
+        for position, owner in enumerate(draft.bind_to or ()):
+            if (owner, draft.kind) in held:
+                yield (
+                    number,
+                    TariffFault("bind", f"has two {draft.kind} tariffs at one time", component=position),
+                )
+            held.add((owner, draft.kind))
+
+
+def _place_faults(
+    drafts: Sequence[TariffDraft], places: dict[Owner, OwnerPlace]
+) -> Iterator[tuple[int, TariffFault]]:
+    for number, draft in enumerate(drafts):
+        for position, owner in enumerate(draft.bind_to or ()):
+            place = places.get(owner)
+            if place is None or place.is_mirror or place.operator_id != draft.operator.pk:
+                yield number, TariffFault("bind", f"is not of {draft.operator}", component=position)
+
+
+def _known_faults(
+    drafts: Sequence[TariffDraft], known: Sequence[Tariff | None]
+) -> Iterator[tuple[int, TariffFault]]:
+    for number, (draft, tariff) in enumerate(zip(drafts, known, strict=True)):
+        if tariff is not None and tariff.kind != draft.kind:
+            other = "booking" if tariff.kind == Tariff.Kind.BOOKING else "charging"
+            yield (
+                number,
+                TariffFault("use", f"{tariff.code} prices {other}; this needs a tariff of its own", 0),
+            )
+
+
+def _refuse(faults: Iterable[tuple[int, TariffFault]]) -> None:
+    if found := list(faults):
+        raise TariffRefused(found)
+
+
+def _lock_depots(drafts: Sequence[TariffDraft], places: dict[Owner, OwnerPlace]) -> None:
+    """All where one of the tariffs holds or is to hold. Another one where it was bound meanwhile is seen under these locks."""
+    tariffs = list(_rows(drafts))
+    standing = _depots_of(TariffBinding.objects.filter(tariff__in=tariffs))
+    locked = standing | {place.depot_id for place in places.values()}
+    _lock_all(locked)
+    if not _depots_of(TariffBinding.objects.filter(tariff__in=tariffs)) <= locked:
+        raise ChangedMeanwhile(CHANGED_MEANWHILE)
+
+
+def _lock_all(depot_ids: Iterable[int]) -> None:
+    for depot_id in sorted(depot_ids):
+        lock_depot(depot_id)
+
+
+def _depots_of(bindings: Iterable[TariffBinding]) -> set[int]:
+    return {place.depot_id for place in places_of({owner_of(row) for row in bindings}).values()}
+
+
+def _known(drafts: Sequence[TariffDraft]) -> list[Tariff | None]:
+    """The tariffs there are, in the order of the drafts, locked by key."""
+    locked = _rows(drafts).order_by("pk").select_for_update(no_key=True)
+    found = {(row.operator_id, row.code.upper()): row for row in locked}
+    return [found.get((draft.operator.pk, draft.code.upper())) for draft in drafts]
+
+
+def _rows(drafts: Sequence[TariffDraft]) -> QuerySet[Tariff]:
+    codes = {draft.code.upper() for draft in drafts}
+    named = Tariff.objects.annotate(key=Upper("code")).filter(key__in=codes)
+    return named.filter(operator__in={draft.operator.pk for draft in drafts})
+
+
+def _set(draft: TariffDraft, known: Tariff | None, actor: Actor, now: datetime) -> SetTariff:
+    tariff = known or Tariff.objects.create(
+        operator=draft.operator, code=draft.code, kind=draft.kind, name=draft.name
+    )
+    changed = _say(draft, tariff, actor, now)
+    if known is not None:
+        changed |= _name(tariff, draft.name)
+    replaced: list[Tariff] = []
+    if draft.bind_to is not None:
+        since = draft.since(now)
+        bound, replaced = bind(tariff, draft.bind_to, since=since, instead_of=tariff.bindings.all())
+        changed |= bound
+    if changed:
+        for depot_id in _depots_of(tariff.bindings.all()):
+            mark_depot_changed(depot_id, at=now)
+    outcome = "created" if known is None else "updated" if changed else "unchanged"
+    return SetTariff(tariff, outcome, tariff_checks.warnings(draft.content), replaced)
+
+
+def _say(draft: TariffDraft, tariff: Tariff, actor: Actor, now: datetime) -> bool:
+    """A version that begins when the draft does, unless what holds then says the same."""
+    versions = versions_of([tariff])[tariff.pk]
+    newest = max((version.number for version in versions), default=0)
+    if draft.seen_number is not None and draft.seen_number != newest:
+        raise ChangedMeanwhile(CHANGED_MEANWHILE)
+    since = draft.since(now)
+    held = version_at(versions, since)
+    if held is not None and held.content == draft.content:
+        return _prolong(held, draft.ends_at)
+    TariffVersion.objects.create(
+        tariff=tariff,
+        number=newest + 1,
+        currency=draft.content.currency,
+        content=draft.content.to_json(),
+        starts_at=since if versions else draft.starts_at,
+        ends_at=draft.ends_at,
+        source=draft.source,
+        made_at=now,
+        **actor.columns("made_by"),
+    )
+    return True
+
+
+def _prolong(held: TariffInForce, ends_at: datetime | None) -> bool:
+    if held.ends_at == ends_at:
+        return False
+    TariffVersion.objects.filter(pk=held.pk).update(ends_at=ends_at)
+    return True
+
+
+def _name(tariff: Tariff, name: str) -> bool:
+    """A name that is not given stays; a tariff that was withdrawn is taken up again."""
+    if not tariff.is_withdrawn and name in {"", tariff.name}:
+        return False
+    tariff.name, tariff.is_withdrawn = name or tariff.name, False
+    tariff.save(update_fields=["name", "is_withdrawn", "updated_at"])
+    return True
+
+
+def _check_currencies(drafts: Sequence[TariffDraft], tariffs: Sequence[Tariff], now: datetime) -> None:
+    """Raises TariffRefused where a customer would pay for charging in one currency and for booking in another."""
+    by_code = {(tariff.operator_id, tariff.code): number for number, tariff in enumerate(tariffs)}
+    for depot_id in sorted(_depots_of(TariffBinding.objects.filter(tariff__in=tariffs))):
+        found = configuration.load(depot_id)
+        if clash := currency_clash(found, now=now):
+            named = [by_code.get((found.site.operator_id, one.code)) for one in clash]
+            number = next((number for number in reversed(named) if number is not None), 0)
+            other = next(one for one in clash if one.code != drafts[number].code)
+            text = f"{other} is in {other.content.currency}, and both would hold for one booking"
+            _refuse([(number, TariffFault("currency", text))])
