@@ -291,6 +291,11 @@ class IbanInvalid(BookingError):
     field = "iban"
 
 
+class CreditorIdInvalid(BookingError):
+    code = "creditor_id_invalid"
+    field = "creditor_id"
+
+
 class InvoiceIncomplete(BookingError):
     """`faults` are sentences, one for each thing that an invoice must name and does not, or names wrongly."""
 

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
 
-from bookings.billing.vat import checked_iban, checked_vat_id
+from bookings.billing.identifiers import checked_iban, checked_vat_id
 from bookings.errors import BookingError, ChangedMeanwhile, ParticularsInvalid
 from bookings.rules.content_version import version_of
 from depots.models import Organisation

@@ -15,11 +15,9 @@ from typing import Any, Final
 
 from lxml import etree
 from sepaxml import SepaDD, SepaTransfer
-from stdnum.exceptions import ValidationError
-from stdnum.iso7064 import mod_97_10
 from text_unidecode import unidecode
 
-from bookings.billing.vat import checked_iban
+from bookings.billing.identifiers import checked_creditor_id, checked_iban
 from bookings.errors import PaymentFileRefused
 
 DEBIT_SCHEMA: Final = "pain.008.001.08"
@@ -28,7 +26,6 @@ MOST: Final = Decimal("999999999.99")
 # EPC217-08: what every bank has to take; ids hold no blanks here, so that they come back as they were sent.
 _NOT_IN_TEXT: Final = re.compile(r"[^A-Za-z0-9/\-?:().,'+ ]")
 _ID: Final = re.compile(r"[A-Za-z0-9+?:().,'\-][A-Za-z0-9/+?:().,'\-]{0,34}")
-_CREDITOR_ID: Final = re.compile(r"([A-Z]{2}\d{2})[A-Z0-9]{3}([A-Z0-9]{1,28})")
 
 
 class DebitSequence(StrEnum):
@@ -129,20 +126,6 @@ def transfer_file(
     for transfer in transfers:
         file.add_payment(_payment(transfer, transfer.to) | {"execution_date": transfer.execute_on})
     return _finished(file.export, transfers, message_id=message_id, now=now, schema=TRANSFER_SCHEMA)
-
-
-def checked_creditor_id(text: str) -> str:
-    """A SEPA creditor identifier without blanks (EPC262-08). Raises PaymentFileRefused.
-
-    Its check digits are those of country and national part; the three signs between are the creditor's own.
-    """
-    compact = re.sub(r"\s", "", text).upper()
-    parts = _CREDITOR_ID.fullmatch(compact)
-    try:
-        mod_97_10.validate(parts[2] + parts[1] if parts else "")
-    except ValidationError as error:
-        raise PaymentFileRefused(f"“{text[:40]}” is no SEPA creditor identifier.") from error
-    return compact
 
 
 def _config(account: BankAccount) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Whose VAT a sale of charging bears, and which numbers prove it. Pure; decision 68 has the reasons and the sources.
+"""Whose VAT a sale of charging bears. Pure; decision 68 has the reasons and the sources.
 
 Charging a vehicle, with the booking of the place and all else around it, is one supply of electricity, that is of goods
 (CJEU C-282/22 and C-60/23). Articles are those of Directive 2006/112/EC.
@@ -6,30 +6,15 @@ Charging a vehicle, with the booking of the place and all else around it, is one
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum, StrEnum
 from typing import Final
 
-from stdnum import iban as iban_numbers
-from stdnum.ch import vat as swiss_vat
-from stdnum.eu import vat as eu_vat
-from stdnum.exceptions import ValidationError
-from stdnum.gb import vat as british_vat
-from stdnum.no import mva as norwegian_vat
+from bookings.billing.identifiers import EU, vat_country
 
-from bookings.errors import IbanInvalid, VatIdInvalid
-
-# Countries as ISO 3166 alpha-2 has them; XI and EL are prefixes of VAT ids and no countries.
-EU: Final = frozenset(
-    {"AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU"}
-    | {"IE", "IT", "LT", "LU", "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK"}
-)
 # Countries that levy the VAT of a neighbour: Monaco (article 7), the Isle of Man, Liechtenstein (customs union).
 VAT_TERRITORY: Final = {"MC": "FR", "IM": "GB", "LI": "CH"}
-_COUNTRY_OF_PREFIX: Final = {"EL": "GR", "XI": "GB"}
-_OUTSIDE_EU: Final = {"CH": swiss_vat, "GB": british_vat, "NO": norwegian_vat}
 
 
 class VatCategory(StrEnum):
@@ -126,41 +111,3 @@ def treatment(supply: Supply) -> VatTreatment:
 
 def _territory(country: str) -> str:
     return VAT_TERRITORY.get(country, country)
-
-
-def checked_vat_id(text: str) -> str:
-    """A VAT id without blanks and separators, its form and check digits being right. Raises VatIdInvalid.
-
-    Of the EU, Great Britain, Switzerland with Liechtenstein, and Norway; whether somebody has the number is not asked.
-    """
-    compact = re.sub(r"[\s.\-/]", "", text).upper()
-    prefix = compact[:2]
-    try:
-        if prefix in _OUTSIDE_EU:
-            _OUTSIDE_EU[prefix].validate(compact)
-        elif _COUNTRY_OF_PREFIX.get(prefix, prefix) in EU | {"GB"} and prefix != "GR":
-            eu_vat.validate(compact)
-        else:
-            raise VatIdInvalid(
-                f"“{text[:40]}” is no VAT id that can be checked: it begins with two letters for the country, such as"
-                " DE, FR, EL for Greece, GB, CHE or NO. Leave it empty for companies of other countries."
-            )
-    except ValidationError as error:
-        raise VatIdInvalid(
-            f"“{text[:40]}” is no VAT id of {prefix}: {str(error).rstrip('.').lower()}."
-        ) from error
-    return compact
-
-
-def vat_country(vat_id: str) -> str:
-    """The country that gave a VAT id. Raises VatIdInvalid."""
-    prefix = checked_vat_id(vat_id)[:2]
-    return _COUNTRY_OF_PREFIX.get(prefix, prefix)
-
-
-def checked_iban(text: str) -> str:
-    """An IBAN without blanks, its length and check digits being right. Raises IbanInvalid."""
-    try:
-        return str(iban_numbers.validate(text))
-    except ValidationError as error:
-        raise IbanInvalid(f"“{text[:50]}” is no IBAN: {str(error).rstrip('.').lower()}.") from error

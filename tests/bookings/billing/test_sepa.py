@@ -13,7 +13,6 @@ from bookings.billing.sepa import (
     DebitSequence,
     Mandate,
     Transfer,
-    checked_creditor_id,
     direct_debit_file,
     transfer_file,
 )
@@ -120,11 +119,3 @@ def test_an_account_a_mandate_and_an_empty_file_are_refused():
         debits(message_id="x y")
     with pytest.raises(PaymentFileRefused, match="nothing to pay"):
         transfer_file(OURS, (), message_id="RHS-T-1", now=NOW)
-
-
-def test_a_creditor_id_is_checked_by_its_digits():
-    assert checked_creditor_id("de98 zzz0 9999 9999 99") == "DE98ZZZ09999999999"
-    assert checked_creditor_id("DE98ABC09999999999") == "DE98ABC09999999999"
-    for text in ("DE97ZZZ09999999999", "DE98ZZZ", ""):
-        with pytest.raises(PaymentFileRefused, match="no SEPA creditor identifier"):
-            checked_creditor_id(text)

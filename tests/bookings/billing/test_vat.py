@@ -9,12 +9,9 @@ from bookings.billing.vat import (
     Vat,
     VatCategory,
     VatTreatment,
-    checked_iban,
-    checked_vat_id,
     treatment,
-    vat_country,
 )
-from bookings.errors import IbanInvalid, VatIdInvalid
+from bookings.errors import VatIdInvalid
 
 GERMAN, DUTCH, SWISS = "DE136695976", "NL123456789B13", "CHE107787577MWST"
 AT_RATES, REVERSE, OUTSIDE = (
@@ -82,43 +79,3 @@ def test_where_they_do_not_no_rate_is_left_and_the_reason_is_said(treated):
 
     assert vat.rate == 0
     assert "Directive 2006/112/EC" in vat.reason
-
-
-@pytest.mark.parametrize(
-    ("text", "compact", "country"),
-    [
-        ("de 136 695 976", GERMAN, "DE"),
-        ("EL 094259216", "EL094259216", "GR"),
-        ("CHE-107.787.577 MWST", SWISS, "CH"),
-        ("NO 995 525 828 MVA", "NO995525828MVA", "NO"),
-        ("GB 980 7806 84", "GB980780684", "GB"),
-    ],
-)
-def test_vat_ids_are_kept_without_what_people_put_between(text, compact, country):
-    assert checked_vat_id(text) == compact
-    assert vat_country(text) == country
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "DE136695977",
-        "DE13669597",
-        "136695976",
-        "",
-        "GR094259216",
-        "US123",
-        "CHE107787578MWST",
-        "NO995525829MVA",
-    ],
-)
-def test_a_vat_id_with_a_wrong_digit_or_form_is_refused(text):
-    with pytest.raises(VatIdInvalid, match="is no VAT id"):
-        checked_vat_id(text)
-
-
-def test_an_iban_is_checked_by_its_digits():
-    assert checked_iban("de89 3704 0044 0532 0130 00") == "DE89370400440532013000"
-    for text in ("DE88370400440532013000", "DE8937040044053201300", ""):
-        with pytest.raises(IbanInvalid, match="is no IBAN"):
-            checked_iban(text)
