@@ -243,6 +243,8 @@ def _faults_of_party(role: str, party: LegalParty) -> Iterable[str]:
     missing = [what for what, value in required.items() if not value.strip()]
     if missing:
         yield f"Of the {role} {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing."
+    if party.country and len(party.country) != 2:
+        yield f"The {role}'s country is no code of two letters: {party.country}."
     if len(party.address) > 3:
         yield f"The {role}'s address has more than three lines."
 

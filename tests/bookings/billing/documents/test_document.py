@@ -53,6 +53,7 @@ def test_a_self_billed_invoice_is_issued_by_the_buyer():
         ({"kind": InvoiceKind.CREDIT_NOTE}, "A credit note names the invoice it takes back."),
         ({"prepaid": Decimal("1.005")}, "What is prepaid has parts of a cent."),
         ({"buyer": replace(BUYER, name="", city="")}, "Of the buyer legal name, city are missing."),
+        ({"buyer": replace(BUYER, country="DEU")}, "The buyer's country is no code of two letters: DEU."),
         ({"seller": replace(SELLER, vat_id="")}, "The seller's VAT id is missing"),
     ],
 )  # fmt: skip
