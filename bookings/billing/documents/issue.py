@@ -22,7 +22,7 @@ class IssuedInvoice:
 
 
 def issue(document: InvoiceDocument) -> IssuedInvoice:
-    """Write an invoice, some 2 ms of processor time a line. Raises InvoiceNotValid: then there is nothing to send.
+    """Write an invoice, 2 to 3 ms of processor time a line. Raises InvoiceNotValid: then there is nothing to send.
 
     Written again it says the same, but is not the same file byte for byte: keep what was sent.
     """
