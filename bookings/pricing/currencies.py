@@ -1,0 +1,14 @@
+"""How many decimals the amounts of a currency have (ISO 4217, list one)."""
+
+from __future__ import annotations
+
+_OTHER_THAN_TWO = {
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    3: "BHD IQD JOD KWD LYD OMR TND",
+    4: "CLF UYW",
+}
+_PLACES = {code: places for places, codes in _OTHER_THAN_TWO.items() for code in codes.split()}
+
+
+def decimals(currency: str) -> int:
+    return _PLACES.get(currency, 2)

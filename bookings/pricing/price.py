@@ -1,0 +1,152 @@
+"""What a visit costs: one function for quote, running cost and bill.
+
+Three passes, each with its own elements of the tariff (the first that holds prices a dimension): the booking, the reservation
+before the charging, the charging. Exact until the bill is written; cutting a period in two changes no amount.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+from bookings.pricing.bills import Bill
+from bookings.pricing.passes import pass_rules
+from bookings.pricing.price_limits import apply_limits
+from bookings.pricing.reckoning import Reckoning
+from bookings.pricing.step_sizes import BilledQuantity, billed_quantities
+from bookings.pricing.tariff_content import ElementUse, TariffContent
+from bookings.pricing.visits import (
+    NO_ENERGY,
+    BookedSlot,
+    BookingOutcome,
+    ChargingPeriod,
+    SessionUse,
+    Visit,
+    whole_second,
+)
+from bookings.pricing.walk import SECOND, Stretch, walk
+
+
+class MixedCurrencies(ValueError):
+    """The two tariffs of one visit have different currencies."""
+
+
+def price(
+    visit: Visit,
+    zone: ZoneInfo,
+    *,
+    charging: TariffContent | None = None,
+    booking: TariffContent | None = None,
+) -> Bill:
+    """The bill of a visit by the tariff of its charging (and of a reservation before it) and by that of its booking.
+
+    `zone` is the depot's, for times of day. Raises MixedCurrencies, and ValueError without any tariff.
+    """
+    currency = _currency(charging, booking)
+    billed: list[BilledQuantity] = []
+    if booking is not None and visit.booking is not None:
+        billed += _booking(visit.booking, visit.session, booking, zone)
+    if charging is None or visit.session is None:
+        return Reckoning(currency, billed).bill()
+    stretches = _stretches(visit.session)
+    used = [one for one in stretches if one[0].reserved_s is None and one[0].expired_s is None]
+    if len(used) < len(stretches):
+        billed += _reservation(stretches, charging, zone)
+    rules = pass_rules(charging, ElementUse.CHARGING)
+    if used and rules is not None:
+        billed += billed_quantities(walk(rules, used, zone, counted_from=used[0][0].starts_at))
+    reckoning = Reckoning(currency, billed)
+    if used:
+        apply_limits(reckoning, charging, rules)
+    return reckoning.bill()
+
+
+def _currency(charging: TariffContent | None, booking: TariffContent | None) -> str:
+    found = {content.currency for content in (charging, booking) if content is not None}
+    if len(found) > 1:
+        raise MixedCurrencies(f"one visit is not priced in {' and '.join(sorted(found))}")
+    if not found:
+        raise ValueError("a price needs a tariff")
+    return found.pop()
+
+
+def _stretches(session: SessionUse) -> list[Stretch]:
+    """Each period lasts until the next begins, the last until the end."""
+    ends = [period.starts_at for period in session.periods[1:]]
+    return list(zip(session.periods, (*ends, session.ends_at), strict=True))
+
+
+def _reservation(stretches: list[Stretch], content: TariffContent, zone: ZoneInfo) -> list[BilledQuantity]:
+    """Time that was reserved and used, or that expired; durations and kWh have not begun to count."""
+    is_expired = any(period.expired_s is not None for period, _ in stretches)
+    use = ElementUse.RESERVATION_EXPIRED if is_expired else ElementUse.RESERVATION
+    rules = pass_rules(content, use)
+    if rules is None:
+        return []
+    reserved = [
+        (ChargingPeriod(period.starts_at, charging_s=period.reserved_s or period.expired_s or 0), ends_at)
+        for period, ends_at in stretches
+        if period.is_reservation
+    ]
+    return billed_quantities(walk(rules, reserved, zone, counted_from=None))
+
+
+def _booking(
+    slot: BookedSlot, session: SessionUse | None, content: TariffContent, zone: ZoneInfo
+) -> list[BilledQuantity]:
+    """The booked time, and the time past it; a cancellation is judged at the booked start and has no time."""
+    begin, end = whole_second(slot.period.starts_at), whole_second(slot.period.ends_at)
+    if slot.outcome is BookingOutcome.NO_SHOW:
+        return _booked_time(content, ElementUse.NO_SHOW, session, zone, (begin, begin, end))
+    if slot.outcome is BookingOutcome.CANCELLED:
+        return _booked_time(content, ElementUse.LATE_CANCELLATION, session, zone, (begin, begin, begin))
+    billed = _booked_time(content, ElementUse.BOOKING, session, zone, (begin, begin, end))
+    free_until, ended_at = whole_second(slot.period.ends_at + slot.late_stop), _ended_at(slot, session)
+    if ended_at is not None and ended_at > free_until:
+        billed += _booked_time(content, ElementUse.OVERTIME, session, zone, (begin, free_until, ended_at))
+    return billed
+
+
+def _ended_at(slot: BookedSlot, session: SessionUse | None) -> datetime | None:
+    if slot.ended_at is not None:
+        return whole_second(slot.ended_at)
+    return session.ends_at if session is not None else None
+
+
+def _booked_time(
+    content: TariffContent,
+    use: ElementUse,
+    session: SessionUse | None,
+    zone: ZoneInfo,
+    span: tuple[datetime, datetime, datetime],
+) -> list[BilledQuantity]:
+    """By elements of one use: the booked start, from which durations and kWh count, and the time to price."""
+    counted_from, begin, end = span
+    rules = pass_rules(content, use)
+    if rules is None:
+        return []
+    stretches: list[Stretch] = [(ChargingPeriod(begin), end)]
+    used_kwh = NO_ENERGY
+    if rules.kwhs and session is not None and begin < end:
+        used_kwh = sum((period.energy_kwh for period, _ in _during(session, counted_from, begin)), NO_ENERGY)
+        stretches = _during(session, begin, end)
+    return billed_quantities(walk(rules, stretches, zone, counted_from=counted_from, used_kwh=used_kwh))
+
+
+def _during(session: SessionUse, begin: datetime, end: datetime) -> list[Stretch]:
+    """A span of time with the energy of a session in it, shared evenly over each of its periods."""
+    periods = _stretches(session)
+    turns = {begin, end} | {turn for period, ends_at in periods for turn in (period.starts_at, ends_at)}
+    inside = sorted(turn for turn in turns if begin <= turn <= end)
+    return [
+        (ChargingPeriod(start, _energy(periods, start, until)), until) for start, until in pairwise(inside)
+    ]
+
+
+def _energy(periods: list[Stretch], start: datetime, until: datetime) -> Decimal:
+    for period, ends_at in periods:
+        if period.starts_at <= start < ends_at:
+            return period.energy_kwh * ((until - start) // SECOND) / ((ends_at - period.starts_at) // SECOND)
+    return NO_ENERGY
