@@ -59,7 +59,7 @@ def can_undo(undo: Undo, booking: Booking, *, now: datetime) -> bool:
             undo.period, booking, now
         )
     if undo.act == Act.MADE:
-        return permissions.can_cancel(booking, by=Booking.Side.FLEET, now=now)
+        return permissions.can_cancel_freely(booking, by=Booking.Side.FLEET, now=now)
     if undo.act == Act.CHANGED and booking.status == BookingStatus.CHARGING:
         return undo.period is not None and undo.period.ends_at > now
     if undo.act == Act.CHANGED:

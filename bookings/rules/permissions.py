@@ -30,12 +30,19 @@ def check_change(booking: Booking, *, by: str, now: datetime) -> None:
 
 
 def check_cancel(booking: Booking, *, by: str, now: datetime) -> None:
-    """Raises WrongStatus, or CancelTooLate when the fleet's deadline for the period in force is over. What is held or not
-    decided is given back at any time."""
+    """Raises WrongStatus, or CancelTooLate when the fleet's deadline for the period in force is over: for good, or, where
+    its terms have a late cancellation, once it begins. What is held or not decided is given back at any time."""
     check_cancellable(booking)
-    deadline = booking.terms.cancel_deadline(booking.period)
-    if by == Booking.Side.FLEET and booking.status == BookingStatus.CONFIRMED and now > deadline:
+    terms = booking.terms
+    if is_late_to_cancel(booking, by=by, now=now) and not (terms.late_cancel and now < booking.starts_at):
+        deadline = booking.starts_at if terms.late_cancel else terms.cancel_deadline(booking.period)
         raise CancelTooLate(deadline, local_time(booking.depot, deadline))
+
+
+def is_late_to_cancel(booking: Booking, *, by: str, now: datetime) -> bool:
+    """Whether a cancellation is none that is free. The depot's own always is."""
+    is_promised = by == Booking.Side.FLEET and booking.status == BookingStatus.CONFIRMED
+    return is_promised and now > booking.terms.cancel_deadline(booking.period)
 
 
 def check_cancellable(booking: Booking) -> None:
@@ -50,6 +57,11 @@ def can_change(booking: Booking, *, by: str, now: datetime) -> bool:
         check_change(booking, by=by, now=now)
         return True
     return False
+
+
+def can_cancel_freely(booking: Booking, *, by: str, now: datetime) -> bool:
+    """Without a fee."""
+    return can_cancel(booking, by=by, now=now) and not is_late_to_cancel(booking, by=by, now=now)
 
 
 def can_cancel(booking: Booking, *, by: str, now: datetime) -> bool:

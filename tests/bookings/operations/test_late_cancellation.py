@@ -1,0 +1,55 @@
+"""After its deadline a booking can be cancelled where its terms have a fee for that, until it starts."""
+
+from __future__ import annotations
+
+import pytest
+
+from bookings import operations
+from bookings.errors import CancelTooLate
+from bookings.models import Booking
+from bookings.operations.undo import Act, Undo, can_undo
+from tests.factories import (
+    DISPATCHER,
+    MANAGER,
+    NOW,
+    at,
+    book_slot,
+    make_depot,
+    make_evse,
+    make_vehicle,
+    option_of,
+    slot,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+def booked(**terms) -> Booking:
+    evse, vehicle = make_evse(make_depot(terms={"cancel_until_min": 60, **terms})), make_vehicle()
+    return book_slot(fleet=vehicle.fleet, vehicle=vehicle, option=option_of(evse), period=slot(10, 11))
+
+
+def cancel(booking: Booking, now, by: str = "fleet") -> Booking:
+    actor = DISPATCHER if by == "fleet" else MANAGER
+    return operations.cancel_booking(booking_id=booking.pk, reason="TRAFFIC", by=by, actor=actor, now=now)
+
+
+def test_where_terms_have_a_late_cancellation_it_is_possible_until_the_start():
+    assert cancel(booked(late_cancel=True), at(9, 59)).status == "cancelled"
+
+    with pytest.raises(CancelTooLate, match="until 11:00"):
+        cancel(booked(late_cancel=True), at(10))
+
+
+def test_elsewhere_it_is_refused_as_it_was():
+    with pytest.raises(CancelTooLate, match="until 10:00"):
+        cancel(booked(), at(9, 30))
+    assert cancel(booked(), at(9, 30), by="depot").status == "cancelled"
+
+
+def test_one_click_takes_back_nothing_that_would_cost_a_fee():
+    booking = booked(late_cancel=True)
+    undo = Undo(Act.MADE, booking.pk, booking.version, NOW)
+
+    assert can_undo(undo, booking, now=at(9))
+    assert not can_undo(undo, booking, now=at(9, 1))
