@@ -10,6 +10,7 @@ from bookings.actors import ENFORCEMENT
 from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.locking import lock_booking
 from bookings.enforcement.arming import each_by_itself
+from bookings.enforcement.faults import evidence, faults_seen
 from bookings.enforcement.occupants import is_of_another, is_own, session_in_bay
 from bookings.models import Booking, BookingStatus, CancelReason, Enforcement
 from bookings.operations import mark_no_show, request_log, start_charging
@@ -76,7 +77,7 @@ def swap(booking: Booking, *, now: datetime) -> bool:
 def give_up_or_no_show(*, booking_id: int, now: datetime) -> Booking:
     """The truck's time is over. Where the depot could not give the place, the depot cancels; else it is a no-show.
 
-    A no-show while the charger was unreachable or broken is free of its fee, and the timeline says why. Nobody is a
+    A no-show whose vehicle could not have charged is free of its fee, and the timeline says what was seen. Nobody is a
     no-show while somebody else's session occupies the bay, or who has been charging there since before its time.
     """
     with calendars.one_operation():
@@ -98,8 +99,8 @@ def _end(booking: Booking, why: str, now: datetime) -> Booking:
         request_log.decline_pending(booking, "The slot could not be kept.", actor=ENFORCEMENT, now=now)
         write_off(booking, reason, Booking.Side.DEPOT, note=_apology(why), actor=ENFORCEMENT, now=now)
         return booking
-    if why:
-        detail = {"fee": "no_show_fee", "why": why}
+    if faults := faults_seen(booking, now=now):
+        detail = evidence(faults)
         lifecycle.record(booking, kind="waived", actor=ENFORCEMENT, at=now, detail=detail)
     return mark_no_show(booking_id=booking.pk, now=now)
 

@@ -43,6 +43,7 @@ ENFORCEMENT_WHY = {
     "error": "The charger answered with an error.",
     "rejected": "The charger refuses reservations.",
     "not_supported": "The charger knows no reservations.",
+    "closed": "The EVSE was closed.",
     "lies": "The charger does not keep its reservations.",
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -122,13 +122,23 @@ def _words(event: BookingEvent, booking: Booking) -> tuple[str, str, str]:
 def _text(event: BookingEvent, booking: Booking) -> str:
     detail = event.detail
     parts = [differences.words(detail, booking), _charged(detail), _at_another(detail)]
-    why = str(detail.get("why") or "")
+    parts += _seen(detail, booking)
+    why = "" if detail.get("seen") else str(detail.get("why") or "")
     reason = str(detail.get("reason") or ENFORCEMENT_WHY.get(why) or INTERRUPTED_WHY.get(why, why))
     parts.append(CancelReason.words(reason))
     parts.append(str(detail.get("note") or ""))
     if detail.get("irregular"):
         parts.append("The partner skipped a step that its protocol has.")
     return " ".join(f"{part.rstrip('.')}." for part in parts if part)
+
+
+def _seen(detail: dict[str, Any], booking: Booking) -> Iterator[str]:
+    """What charger and depot were seen to do, by the depot's clock."""
+    for fault in detail.get("seen") or ():
+        moments = [datetime.fromisoformat(fault[edge]) for edge in ("start", "end")]
+        hours = [f"{moment.astimezone(booking.depot.zone):%H:%M}" for moment in moments]
+        words = ENFORCEMENT_WHY.get(fault["why"], fault["why"]).rstrip(".")
+        yield f"{words} ({hours[0]}–{hours[1]})"
 
 
 def _remote_words(asked: str, answer: str) -> tuple[str, str, str]:

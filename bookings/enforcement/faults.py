@@ -1,0 +1,82 @@
+"""What kept a vehicle from charging in its slot, by what charger and depot were seen to do: a no-show then costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from bookings.enforcement.state import charger_of
+from bookings.models import Booking, Closure, Enforcement
+from depots.models import Evse
+from depots.periods import Period
+from depots.queries import is_online
+
+# A connection drops for seconds many times a day, and nobody is kept from charging by that.
+LEAST = timedelta(minutes=1)
+OUT_OF_ORDER = {Evse.Status.FAULTED, Evse.Status.UNAVAILABLE}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`why` is a code of ENFORCEMENT_WHY; `seen` lies within the time in which the vehicle was to come."""
+
+    why: str
+    seen: Period
+
+    def to_json(self) -> dict[str, str]:
+        return {"why": self.why, **self.seen.as_json()}
+
+
+def faults_seen(booking: Booking, *, now: datetime) -> list[Fault]:
+    """Of a locked booking whose time to come is over: what lasted a minute of it, or stood at its end, by its beginning."""
+    window = Period(booking.starts_at, min(booking.no_show_at(), now))
+    told = [*_risks(booking, window.ends_at), *_standing(booking, now), *_closures(booking, window)]
+    found: dict[str, Fault] = {}
+    for why, since, until in sorted(told, key=lambda each: each[1:]):
+        starts_at, ends_at = max(since, window.starts_at), min(until, window.ends_at)
+        if starts_at < ends_at and (ends_at - starts_at >= LEAST or ends_at == window.ends_at):
+            before = found.get(why)
+            begin = before.seen.starts_at if before and before.seen.ends_at >= starts_at else starts_at
+            found[why] = Fault(why, Period(begin, ends_at))
+    return sorted(found.values(), key=lambda fault: fault.seen.starts_at)
+
+
+def evidence(faults: list[Fault]) -> dict[str, Any]:
+    """For the timeline; `why` is what lasted longest."""
+    longest = max(faults, key=lambda fault: fault.seen.duration)
+    return {"fee": "no_show_fee", "why": longest.why, "seen": [fault.to_json() for fault in faults]}
+
+
+# What was seen: why, from when, until when.
+_Spell = tuple[str, datetime, datetime]
+
+
+def _risks(booking: Booking, end: datetime) -> Iterator[_Spell]:
+    """As enforcement noted them; what is not noted to be over stands to the end."""
+    why, since = "", booking.starts_at
+    for event in booking.events.filter(kind__in=["enforcement", "changed"], at__lte=end).order_by("id"):
+        if why:
+            yield why, since, event.at
+        is_risk = event.kind == "enforcement" and event.after == Enforcement.AT_RISK
+        why, since = (str(event.detail.get("why", "")), event.at) if is_risk else ("", event.at)
+    if why:
+        yield why, since, end
+
+
+def _standing(booking: Booking, now: datetime) -> Iterator[_Spell]:
+    """As it is now, where nothing was noted: a slot that only the gate guards is at no risk by a charger that is away."""
+    evse, charger = booking.evse, charger_of(booking)
+    if evse is not None and evse.status in OUT_OF_ORDER:
+        yield evse.status, evse.status_received_at or booking.starts_at, now
+    if charger is not None and not is_online(charger, now=now):
+        yield "offline", charger.lease_until or booking.starts_at, now
+
+
+def _closures(booking: Booking, window: Period) -> Iterator[_Spell]:
+    rows = Closure.objects.filter(
+        evse=booking.evse_id, starts_at__lt=window.ends_at, ends_at__gt=window.starts_at
+    )
+    for closure in rows:
+        yield "closed", closure.starts_at, min(closure.ends_at, closure.lifted_at or closure.ends_at)

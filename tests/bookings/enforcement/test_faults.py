@@ -1,0 +1,111 @@
+"""A no-show whose vehicle could not have charged costs nothing, and the timeline says what was seen and when."""
+
+from __future__ import annotations
+
+import pytest
+
+from bookings import enforcement, scheduler
+from bookings.models import Booking, Closure
+from depots import operations as depots
+from depots.models import Charger
+from tests.bookings.enforcement.online_chargers import answer, armed, book, evse_online, online
+from tests.factories import at
+
+pytestmark = pytest.mark.django_db
+
+
+def waived(booking: Booking):
+    """What was seen, once the vehicle has not come; None where the fee stands."""
+    scheduler.run_tick(at(10, 15))
+    booking.refresh_from_db()
+    assert booking.status == "no_show"
+    event = booking.events.filter(kind="waived").first()
+    if event is None:
+        return None
+    return [(fault["why"], fault["start"][11:16], fault["end"][11:16]) for fault in event.detail["seen"]]
+
+
+def goes(booking: Booking, now) -> None:
+    depots.close_connection(charger_id=booking.evse.charger_id, holder="gw", now=now)
+
+
+def comes(booking: Booking, now) -> None:
+    charger = online(booking.evse.charger, connected_at=now)
+    depots.reconcile(charger_id=charger.pk, holder="gw", rebooted=False, now=now)
+    answer("accepted", now=now)
+
+
+def test_a_healthy_charger_is_no_excuse():
+    assert waived(armed(book(evse_online()))) is None
+
+
+def test_a_charger_that_was_away_and_came_back_kept_the_truck_from_charging():
+    booking = armed(book(evse_online()))
+
+    goes(booking, at(9, 50))
+    comes(booking, at(10, 5))
+
+    assert waived(booking) == [("offline", "10:00", "10:05")]
+
+
+def test_a_connection_that_drops_for_seconds_keeps_nobody_from_charging():
+    booking = armed(book(evse_online()))
+
+    goes(booking, at(10, 5))
+    comes(booking, at(10, 5).replace(second=30))
+
+    assert waived(booking) is None
+
+
+def test_what_was_over_before_the_slot_is_no_fault_in_it():
+    booking = armed(book(evse_online()))
+
+    goes(booking, at(9, 50))
+    comes(booking, at(9, 58))
+
+    assert waived(booking) is None
+
+
+def test_a_fault_is_seen_until_it_is_over():
+    booking = armed(book(evse_online()))
+    evse = booking.evse
+
+    for status, now in (("faulted", at(10, 3)), ("available", at(10, 9))):
+        depots.report_status(
+            charger_id=evse.charger_id, evse_number=evse.number, status=status, at=now, now=now
+        )
+    answer("accepted", now=at(10, 9))
+
+    assert waived(booking) == [("faulted", "10:03", "10:09")]
+
+
+def test_a_slot_that_only_the_gate_guards_needs_a_charger_that_is_there():
+    booking = book(evse_online())
+    enforcement.arm_due(now=at(9, 45))
+    answer("rejected", now=at(9, 45))
+    booking.refresh_from_db()
+    assert booking.enforcement == "soft"
+
+    Charger.objects.update(lease_holder="", lease_until=at(9, 55))
+
+    assert waived(booking) == [("offline", "10:00", "10:15")]
+
+
+def test_a_closed_evse_is_the_depots_fault():
+    booking = armed(book(evse_online()))
+    Closure.objects.create(
+        evse=booking.evse, starts_at=at(9), ends_at=at(10, 10), created_at=at(8), created_by_kind="manager"
+    )
+
+    assert waived(booking) == [("closed", "10:00", "10:10")]
+
+
+def test_a_late_tick_looks_only_at_the_time_in_which_the_truck_was_to_come():
+    booking = armed(book(evse_online()))
+    goes(booking, at(10, 20))
+
+    scheduler.run_tick(at(10, 30))
+
+    booking.refresh_from_db()
+    assert booking.status == "no_show"
+    assert not booking.events.filter(kind="waived").exists()
