@@ -188,7 +188,7 @@ def text(words: str) -> str:
 
 
 def _amount(money: Decimal) -> str:
-    return f"{money:.2f}"
+    return f"{money + 0:.2f}"  # -0.00 is 0.00
 
 
 def _plain(number: Decimal) -> str:

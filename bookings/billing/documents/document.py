@@ -23,8 +23,11 @@ CENT: Final = Decimal("0.01")
 
 
 def cents(amount: Decimal) -> Decimal:
-    """Rounded half up to the two decimals that EN 16931 allows an amount (BR-DEC), in currencies without cents too."""
-    return amount.quantize(CENT, ROUND_HALF_UP)
+    """Rounded half up to the two decimals that EN 16931 allows an amount (BR-DEC), in currencies without cents too.
+
+    Never -0.00, with which its sums do not hold.
+    """
+    return amount.quantize(CENT, ROUND_HALF_UP) + 0
 
 
 class InvoiceKind(Enum):

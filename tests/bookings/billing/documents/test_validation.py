@@ -4,6 +4,8 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bookings.billing.documents.cii import write_cii
 from bookings.billing.documents.document import (
@@ -96,6 +98,27 @@ def test_a_wrong_total_is_caught_and_its_rules_are_named(amount, right, wrong, r
         check(xml.replace(f"<ram:{amount}>{right}<", f"<ram:{amount}>{wrong}<").encode())
 
     assert rules <= {fault.split("]")[0].lstrip("[") for fault in refusal.value.faults}
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    lines=st.lists(
+        st.builds(
+            line,
+            st.decimals(-9999, 9999, places=2).map(str),
+            st.sampled_from([GERMAN_19, GERMAN_7, Vat(VatCategory.STANDARD, Decimal("8.1")), ZERO, EXEMPT]),
+            quantity=st.decimals("0.001", 99999, places=3),
+        ),
+        min_size=1,
+        max_size=12,
+    ),
+    prepaid=st.decimals(0, 999, places=2),
+)
+def test_whatever_lines_come_to_the_rules_of_arithmetic_hold(lines, prepaid):
+    document = invoice(*lines, prepaid=prepaid)
+
+    assert faults_of(write_cii(document)) == []
+    assert document.due == sum(part.basis + part.tax for part in document.breakdown) - prepaid
 
 
 def test_what_the_schema_does_not_know_is_caught_with_its_line():
