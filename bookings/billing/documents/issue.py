@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from facturx import generate_from_binary
-
-from bookings.billing.documents.cii import write_cii
 from bookings.billing.documents.document import InvoiceDocument
 from bookings.billing.documents.printed_words import TITLES, day
-from bookings.billing.documents.printing import write_pdf
-from bookings.billing.documents.validation import check
 
 
 @dataclass(frozen=True)
@@ -26,6 +21,13 @@ def issue(document: InvoiceDocument) -> IssuedInvoice:
 
     Written again it says the same, but is not the same file byte for byte: keep what was sent.
     """
+    # What writes and checks is 90 MB, which a process that never issues an invoice does not need.
+    from facturx import generate_from_binary
+
+    from bookings.billing.documents.cii import write_cii
+    from bookings.billing.documents.printing import write_pdf
+    from bookings.billing.documents.validation import check
+
     xml = write_cii(document)
     check(xml)
     title = f"{TITLES[document.kind]} {document.number}"

@@ -7,8 +7,6 @@ import io
 import resource
 import sys
 
-from pypdf import PdfReader
-
 # Names that Factur-X, ZUGFeRD and XRechnung prescribe.
 NAMES = {"factur-x.xml", "zugferd-invoice.xml", "xrechnung.xml"}
 SECONDS, BYTES = 10, 1024**3
@@ -18,6 +16,8 @@ NOTHING_ATTACHED, LOCKED = 3, 4
 def main() -> int:
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
     resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
+    from pypdf import PdfReader  # whoever starts this program has no need of it
+
     reader = PdfReader(io.BytesIO(sys.stdin.buffer.read()))
     if reader.is_encrypted and not reader.decrypt(""):
         return LOCKED

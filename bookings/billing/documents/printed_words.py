@@ -9,8 +9,6 @@ from decimal import Decimal
 from io import BytesIO
 from typing import Any, Final
 
-import segno.helpers
-
 from bookings.billing.documents.document import (
     BankTransfer,
     DirectDebit,
@@ -207,6 +205,8 @@ def _payment(document: InvoiceDocument) -> dict[str, Any]:
 
 def _epc_code(document: InvoiceDocument, transfer: BankTransfer) -> str:
     """The European Payments Council's code for a credit transfer, as SVG; it knows euros above zero alone."""
+    import segno.helpers
+
     if document.currency != "EUR" or not 0 < document.due < 10**9:
         return ""
     code = segno.helpers.make_epc_qr(

@@ -1,4 +1,6 @@
 import io
+import subprocess
+import sys
 from dataclasses import replace
 from decimal import Decimal
 
@@ -169,3 +171,14 @@ def test_money_and_numbers_are_written_plainly():
 
 def test_control_signs_reach_neither_xml_nor_page():
     assert cii.text("a\x00b\x0b\ud800c\n") == "abc\n"
+
+
+def test_who_never_issues_an_invoice_loads_nothing_of_what_writes_it():
+    program = (
+        "import sys, bookings.billing.documents.issue, bookings.billing.documents.reading;"
+        "print(*({'typst', 'facturx', 'pypdf', 'saxonche', 'drafthorse', 'segno'} & sys.modules.keys()))"
+    )
+
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert loaded.stdout.strip() == ""
