@@ -29,9 +29,38 @@ _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 # Django's own, when `atomic` blocks are nested. Going back to a savepoint is sent at once, behind what is held.
 _SAVEPOINTS = ("SAVEPOINT ", "RELEASE SAVEPOINT ")
 _Parameters = Sequence[Any] | Mapping[str, Any] | None
+_Row = tuple[Any, ...]
 # A value's place, with its name if it has one; or %%, a percent sign that begins none.
 _PLACEHOLDER = re.compile(r"%(?:%|(?:\((\w+)\))?s)")
 _under_way: ContextVar[_Joining | None] = ContextVar("under_way", default=None)
+
+
+class Answer:
+    """The rows of a statement that travels with the next one that is read, there once that has been."""
+
+    def __init__(self) -> None:
+        self._rows: list[_Row] | None = None
+
+    @property
+    def rows(self) -> list[_Row]:
+        assert self._rows is not None, "nothing it could travel with has been read yet"
+        return self._rows
+
+    def take(self, cursor: Any) -> None:
+        self._rows = cursor.fetchall()
+
+
+def ask(statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> Answer:
+    """Read rows: within `atomic()` with the next statement that is waited for, else at once."""
+    answer = Answer()
+    joining = _under_way.get()
+    if joining is not None:
+        joining.hold(statement, parameters, answer)
+    else:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            answer.take(cursor)
+    return answer
 
 
 def send(statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> None:
@@ -74,6 +103,8 @@ class _Joining:
         connection.ensure_connection()
         self._is_whole_transaction = connection.commit_on_exit and not connection.savepoint_ids
         self._held: list[str] = []
+        # Of those held that are asked for, by their places.
+        self._answers: dict[int, Answer] = {}
         if self._is_whole_transaction:
             # psycopg would begin it by itself, with a round trip of its own.
             connection.connection.autocommit = True
@@ -81,10 +112,12 @@ class _Joining:
         self._is_sending = False
         self._literal = Transformer(connection.connection).as_literal
 
-    def hold(self, statement: str, parameters: _Parameters) -> None:
+    def hold(self, statement: str, parameters: _Parameters, answer: Answer | None = None) -> None:
         """Raises DatabaseError for a value that cannot be written."""
         with connection.wrap_database_errors:
             self._held.append(self._composed(statement, parameters))
+        if answer is not None:
+            self._answers[len(self._held) - 1] = answer
 
     def __call__(
         self,
@@ -126,12 +159,16 @@ class _Joining:
 
     def send_held(self) -> None:
         if self._held:
+            last = self._answers.get(len(self._held) - 1)
             with connection.cursor() as cursor:
                 self._send(cursor.execute, cursor)
+                if last is not None:
+                    last.take(cursor)
 
     def _send(self, execute: Callable[[str], Any], cursor: Any) -> Any:
         """Execute what is held as one message; the cursor stands at the answer of the last statement afterwards."""
         held, self._held = self._held, []
+        answers, self._answers = self._answers, {}
         self._is_sending = True
         try:
             answer = execute(";\n".join(held))
@@ -140,7 +177,9 @@ class _Joining:
             raise
         finally:
             self._is_sending = False
-        for _ in held[1:]:
+        for place in range(len(held) - 1):
+            if place in answers:
+                answers[place].take(cursor)
             cursor.nextset()
         return answer
 

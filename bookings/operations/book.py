@@ -27,7 +27,7 @@ from bookings.operations.slot_request import SlotRequest
 from bookings.rules import configuration, fit, periods, quotes
 from bookings.rules.configuration import Bay, Configuration
 from bookings.rules.deadlines import decide_until
-from bookings.rules.entitlement import carried, entitled, own_vehicle, own_vehicle_with_cards
+from bookings.rules.entitlement import AskedVehicle, ask_for_vehicle, carried, entitled, own_vehicle
 from bookings.rules.power import Supply
 from bookings.rules.terms import Terms
 from bookings.search import availability
@@ -79,6 +79,7 @@ class _BookingGround:
     terms: Terms
     locked: frozenset[int]
     standing: Standing
+    vehicle: AskedVehicle | None
 
 
 def _with_places(request: SlotRequest, now: datetime, act: Callable[[_BookingGround], Booking]) -> Booking:
@@ -100,6 +101,11 @@ def _locked(request: SlotRequest, also: frozenset[int], now: datetime) -> _Booki
         lock_depot(depot_id)
     locked = scope.pool | also
     lock_ids(locked)
+    vehicle = (
+        ask_for_vehicle(request.vehicle, request.fleet)
+        if request.vehicle and request.tokens is None
+        else None
+    )
     found = _standing(request, scope, now)
     true = configuration.under(depot_id, found.version)
     if true is not known:
@@ -110,7 +116,7 @@ def _locked(request: SlotRequest, also: frozenset[int], now: datetime) -> _Booki
     if not found.overdue() <= locked:
         raise ReachesFurther(found.overdue())
     terms = true.terms(request.option.pk, request.fleet.pk, now=now)
-    return _BookingGround(true, terms, locked, found)
+    return _BookingGround(true, terms, locked, found, vehicle)
 
 
 def _scope(request: SlotRequest, known: Configuration, now: datetime) -> _Scope:
@@ -149,8 +155,8 @@ def _hold(request: SlotRequest, ground: _BookingGround, *, actor: Actor, now: da
 def _named(request: SlotRequest, ground: _BookingGround, now: datetime) -> _Named:
     """Raises VehicleUnknown, NotOpenToYou or TokenUnusable."""
     vehicle, cards = request.vehicle, None
-    if vehicle is not None and request.tokens is None:
-        vehicle, cards = own_vehicle_with_cards(vehicle, request.fleet)
+    if ground.vehicle is not None:
+        vehicle, cards = ground.vehicle.found()
     else:
         vehicle = own_vehicle(vehicle, request.fleet)
     if not ground.configuration.offers_to(request.option.pk, request.fleet.pk, now=now):

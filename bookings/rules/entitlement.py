@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from django.db import connection
 
 from bookings.errors import TokenUnusable, VehicleUnknown
 from bookings.models import BookingToken, Token, Vehicle
 from bookings.rules.identification import usable_by_owner
+from depots import round_trips
 from depots.cards import card_number
 from depots.models import Organisation
 
@@ -36,21 +38,39 @@ def own_vehicle(vehicle: Vehicle | None, fleet: Organisation) -> Vehicle | None:
     return found
 
 
-def own_vehicle_with_cards(vehicle: Vehicle, fleet: Organisation) -> tuple[Vehicle, list[TokenName]]:
-    """The same with its cards that may be used, in one query. Raises VehicleUnknown."""
-    columns = [field.attname for field in Vehicle._meta.concrete_fields]  # noqa: SLF001
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _VEHICLE_WITH_CARDS.format(", ".join(f"v.{name}" for name in columns)), [vehicle.pk, fleet.pk]
-        )
-        rows = cursor.fetchall()
-    if not rows:
-        raise VehicleUnknown(f"{fleet} has no vehicle {vehicle.plate}.")
-    found = Vehicle.from_db(connection.alias, columns, rows[0][: len(columns)])
-    cards = [row[len(columns) :] for row in rows]
-    return found, [
-        TokenName(uid, kind, contract_id=contract) for uid, kind, contract in cards if uid is not None
-    ]
+@dataclass(frozen=True)
+class AskedVehicle:
+    """A vehicle that is being looked up, with its cards that may be used: asked for where what must not change any more is
+    locked, and there with whatever is read next."""
+
+    asked: Vehicle
+    fleet: Organisation
+    answer: round_trips.Answer
+
+    def found(self) -> tuple[Vehicle, list[TokenName]]:
+        """The vehicle as it is by now. Raises VehicleUnknown as `own_vehicle` does."""
+        columns, rows = _columns(), self.answer.rows
+        if not rows:
+            raise VehicleUnknown(f"{self.fleet} has no vehicle {self.asked.plate}.")
+        vehicle = Vehicle.from_db(connection.alias, columns, rows[0][: len(columns)])
+        cards = [row[len(columns) :] for row in rows]
+        return vehicle, [
+            TokenName(uid, kind, contract_id=contract) for uid, kind, contract in cards if uid is not None
+        ]
+
+
+def ask_for_vehicle(vehicle: Vehicle, fleet: Organisation) -> AskedVehicle:
+    return AskedVehicle(vehicle, fleet, round_trips.ask(_vehicle_with_cards(), [vehicle.pk, fleet.pk]))
+
+
+@cache
+def _columns() -> tuple[str, ...]:
+    return tuple(field.attname for field in Vehicle._meta.concrete_fields)  # noqa: SLF001
+
+
+@cache
+def _vehicle_with_cards() -> str:
+    return _VEHICLE_WITH_CARDS.format(", ".join(f"v.{name}" for name in _columns()))
 
 
 # The rule is that of `usable_by_owner`, said again so that vehicle and cards are one query; a test holds the two together.

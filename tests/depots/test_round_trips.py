@@ -249,3 +249,27 @@ def _read_then_tell_and_fail(statement: str, parameters: list[str]) -> None:
         cursor.execute(statement, parameters)
     Notice.objects.create(channel="a", payload="1")
     raise ZeroDivisionError
+
+
+def test_what_is_asked_for_is_answered_with_what_is_read_next(messages):
+    with round_trips.atomic():
+        round_trips.send(TELL, ["a", "1"])
+        payloads = round_trips.ask("SELECT payload FROM depots_notice WHERE channel = %s", ["a"])
+        round_trips.send(TELL, ["a", "2"])
+        none = round_trips.ask("SELECT payload FROM depots_notice WHERE channel = %s", ["b"])
+        del messages[:]
+
+        assert told() == ["1", "2"]
+        assert (payloads.rows, none.rows) == ([("1",)], [])
+        assert len(messages) == 1
+
+
+def test_what_is_asked_for_last_is_answered_at_the_end():
+    with round_trips.atomic():
+        answer = round_trips.ask("SELECT 1", [])
+
+    assert answer.rows == [(1,)]
+
+
+def test_outside_of_a_block_what_is_asked_for_is_there_at_once():
+    assert round_trips.ask("SELECT %s", ["%s"]).rows == [("%s",)]

@@ -6,7 +6,7 @@ import pytest
 
 from bookings.errors import VehicleUnknown
 from bookings.models import Token, Vehicle
-from bookings.rules.entitlement import entitled, own_vehicle_with_cards
+from bookings.rules.entitlement import ask_for_vehicle, entitled
 from tests.factories import make_fleet, make_vehicle
 
 pytestmark = pytest.mark.django_db
@@ -40,7 +40,7 @@ def test_the_cards_of_a_vehicle_are_the_same_however_they_are_asked_for(
         retired = make_vehicle(fleet, token=None, is_retired=True) if elsewhere.get("vehicle") else None
         Token.objects.create(**{**elsewhere, "fleet": fleet, "vehicle": retired})
 
-    found, cards = own_vehicle_with_cards(vehicle, vehicle.fleet)
+    found, cards = ask_for_vehicle(vehicle, vehicle.fleet).found()
 
     named = entitled(None, vehicle, vehicle.fleet, PARTY)
     assert found == vehicle
@@ -53,6 +53,6 @@ def test_the_cards_of_a_vehicle_are_the_same_however_they_are_asked_for(
 def test_a_vehicle_without_cards_brings_none_and_a_strangers_is_unknown() -> None:
     vehicle = make_vehicle(token=None)
 
-    assert own_vehicle_with_cards(vehicle, vehicle.fleet) == (vehicle, [])
+    assert ask_for_vehicle(vehicle, vehicle.fleet).found() == (vehicle, [])
     with pytest.raises(VehicleUnknown):
-        own_vehicle_with_cards(vehicle, make_fleet())
+        ask_for_vehicle(vehicle, make_fleet()).found()
