@@ -31,7 +31,7 @@ _SAY_ASLEEP = f"SELECT pg_advisory_unlock_shared({_AWAKE})"
 # For statements that tell beside what they do, or that have the database look up what to tell.
 TELL = "INSERT INTO depots_notice (channel, payload)"
 # As JSON they are one value to write for psycopg, which has arrays of text put together in Python.
-_TELL_ALL = f"{TELL} SELECT %s, json_array_elements_text(%s)"
+_TELL_ALL = round_trips.Prepared(f"{TELL} SELECT %s, json_array_elements_text(%s)")
 # One process at a time, until its commit: what is written about one object is told in the order it was written in. Nobody
 # waits for that one, which has no need of its client to end. Killed before its commit, it has told nothing and taken nothing.
 RELAY = f"""

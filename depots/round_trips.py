@@ -6,6 +6,9 @@ end, and all go as one message. They stay in their order, and each has a snapsho
 one (PostgreSQL, "Multiple Statements in a Simple Query"): what is read behind a lock is read once the lock is held.
 
 An error of one that was held, a deadlock say, is raised by the statement it travels with, and none behind it is executed.
+
+A `Prepared` statement is planned once a connection. Planning what a booking reads and writes takes PostgreSQL longer than
+doing it does, and most of that time others wait for the locks.
 """
 
 from __future__ import annotations
@@ -15,8 +18,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, count
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import psycopg
 from django.db import DatabaseError, connection, transaction
@@ -33,6 +37,12 @@ _Row = tuple[Any, ...]
 # A value's place, with its name if it has one; or %%, a percent sign that begins none.
 _PLACEHOLDER = re.compile(r"%(?:%|(?:\((\w+)\))?s)")
 _under_way: ContextVar[_Joining | None] = ContextVar("under_way", default=None)
+
+
+class Prepared(str):
+    """A statement that is one of few, each executed often. Each connection keeps the plans of those it has had."""
+
+    __slots__ = ()
 
 
 class Answer:
@@ -191,13 +201,32 @@ class _Joining:
             connection.needs_rollback = True
 
     def _composed(self, statement: str, parameters: _Parameters) -> str:
-        """The statement with its values in it, as psycopg's client-side cursors write them."""
+        """The statement with its values in it, as psycopg's client-side cursors write them; of a prepared one its name with
+        them. A log of queries is to show what they say."""
         if parameters is None:
             return statement
+        if isinstance(statement, Prepared) and not connection.queries_logged:
+            kept = _kept(statement)
+            self._prepare(kept)
+            return f"EXECUTE {kept.name}({', '.join(map(self._written, kept.values(parameters)))})"
         texts, names = _split(statement)
         values = [parameters[name] for name in names] if isinstance(parameters, Mapping) else parameters
         written = map(self._written, values)
         return "".join(chain.from_iterable(zip(texts, [*written, ""], strict=True)))
+
+    def _prepare(self, kept: _Kept) -> None:
+        """Where this connection has not prepared it yet: at once, before all that is held. It outlasts its transaction, however
+        that ends."""
+        known = _prepared.setdefault(connection.connection, set())
+        if kept.name in known:
+            return
+        self._is_sending = True
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(f"PREPARE {kept.name} AS {kept.text}")
+        finally:
+            self._is_sending = False
+        known.add(kept.name)
 
     def _written(self, value: Any) -> str:
         """A value as a literal. The plainest are half of all, and have one spelling; all others are psycopg's to write."""
@@ -230,3 +259,32 @@ def _split(statement: str) -> tuple[list[str], list[str]]:
             names.append(place[1])
             text = ""
     return [*texts, text + statement[end:]], names
+
+
+class _Kept:
+    """A statement as connections keep it, under a name of its own, with numbered places: one for each name, if they have
+    names."""
+
+    def __init__(self, statement: str, number: int) -> None:
+        texts, names = _split(statement)
+        self.name = f"berth_{number}"
+        self._names = list(dict.fromkeys(names)) if any(names) else None
+        places = [self._names.index(name) for name in names] if self._names else range(len(names))
+        self.text = texts[0] + "".join(
+            f"${place + 1}{text}" for place, text in zip(places, texts[1:], strict=True)
+        )
+
+    def values(self, parameters: Sequence[Any] | Mapping[str, Any]) -> Sequence[Any]:
+        if isinstance(parameters, Mapping):
+            return [parameters[name] for name in self._names or ()]
+        return parameters
+
+
+_numbers = count(1)
+# By psycopg's connection, the names of what it has prepared.
+_prepared: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
+
+
+@lru_cache(maxsize=512)
+def _kept(statement: Prepared) -> _Kept:
+    return _Kept(statement, next(_numbers))

@@ -24,7 +24,7 @@ from depots.models import Evse
 # EVSEs whose calendars the operation under way has changed, with the moment; None outside of one.
 _gathered: ContextVar[dict[int, datetime] | None] = ContextVar("gathered", default=None)
 
-MARK_EVSES = "INSERT INTO bookings_calendarmark (evse_id) SELECT unnest(%s::bigint[])"
+MARK_EVSES = round_trips.Prepared("INSERT INTO bookings_calendarmark (evse_id) SELECT unnest(%s::bigint[])")
 _MARK_DEPOT = "INSERT INTO bookings_calendarmark (depot_id) VALUES (%s)"
 # Marks that another tick is just taking are its own.
 _TAKE = """

@@ -18,10 +18,10 @@ from depots.cards import card_number
 from depots.periods import Period, gaps
 
 # The inner query is sorted before the outer locks.
-_QUEUE = """
+_QUEUE = round_trips.Prepared("""
 SELECT pg_advisory_xact_lock(key)
 FROM (SELECT DISTINCT hashtextextended(name, 0) AS key FROM unnest(%s::text[]) AS name ORDER BY key) AS ordered
-"""
+""")
 
 
 def occupied_span(period: Period, terms: Terms, taken: Iterable[Period], *, now: datetime) -> Period:

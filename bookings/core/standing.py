@@ -32,8 +32,8 @@ LEFT JOIN bookings_occupancy o
     ON {which}
 """
 _IN_SPAN = "o.evse_id = ANY(%(evses)s::bigint[]) AND o.span && tstzrange(%(starts_at)s, %(ends_at)s)"
-_STANDING_IN_SPAN = _STANDING.format(which=_IN_SPAN)
-_STANDING_OR_ITS_OWN = _STANDING.format(which=f"({_IN_SPAN}) OR o.holder = %(own)s")
+_STANDING_IN_SPAN = round_trips.Prepared(_STANDING.format(which=_IN_SPAN))
+_STANDING_OR_ITS_OWN = round_trips.Prepared(_STANDING.format(which=f"({_IN_SPAN}) OR o.holder = %(own)s"))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

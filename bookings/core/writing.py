@@ -16,8 +16,11 @@ from typing import Any
 from django.db import connection, models
 
 from bookings.models import Booking
+from depots import round_trips
 
 _ID = "(SELECT id FROM booking)"
+# With more rows than these there is one statement for each number of tokens; each plan costs a connection 200 kB.
+MOST_PREPARED = 12
 # Fields by which the other rows name their booking.
 _NAMING = {"booking", "holder"}
 # Django would give these values of these fields back as they are; it asks ten functions to find out.
@@ -67,7 +70,9 @@ def _statement(own: str, groups: tuple[tuple[type[models.Model], int], ...]) -> 
     parts += [f"rows_{n} AS ({_insert(model, count)})" for n, (model, count) in enumerate(groups)]
     # Keys are drawn in the order of the rows.
     keys = [f"ARRAY(SELECT id FROM rows_{n} ORDER BY id)" for n in range(len(groups))]  # noqa: S608 - names of our own
-    return f"WITH {', '.join(parts)} SELECT {', '.join([_ID, *keys])}"
+    statement = f"WITH {', '.join(parts)} SELECT {', '.join([_ID, *keys])}"
+    is_usual = sum(count for _, count in groups) <= MOST_PREPARED
+    return round_trips.Prepared(statement) if is_usual else statement
 
 
 @cache

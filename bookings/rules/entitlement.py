@@ -69,8 +69,8 @@ def _columns() -> tuple[str, ...]:
 
 
 @cache
-def _vehicle_with_cards() -> str:
-    return _VEHICLE_WITH_CARDS.format(", ".join(f"v.{name}" for name in _columns()))
+def _vehicle_with_cards() -> round_trips.Prepared:
+    return round_trips.Prepared(_VEHICLE_WITH_CARDS.format(", ".join(f"v.{name}" for name in _columns())))
 
 
 # The rule is that of `usable_by_owner`, said again so that vehicle and cards are one query; a test holds the two together.

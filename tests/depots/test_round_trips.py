@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import psycopg
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.transaction import TransactionManagementError
+from django.test.utils import CaptureQueriesContext
 from psycopg import sql
 
 from depots import round_trips
@@ -14,6 +17,12 @@ from depots.models import Notice
 pytestmark = pytest.mark.django_db
 
 TELL = "INSERT INTO depots_notice (channel, payload) VALUES (%s, %s)"
+PREPARED_TELL = round_trips.Prepared(
+    "INSERT INTO depots_notice (channel, payload) VALUES (%(channel)s, %(payload)s)"
+)
+COUNT = round_trips.Prepared(
+    "SELECT count(*), 100 %% 7, %(payload)s || %(payload)s FROM depots_notice WHERE channel = %(channel)s"
+)
 
 
 @pytest.fixture
@@ -272,4 +281,52 @@ def test_what_is_asked_for_last_is_answered_at_the_end():
 
 
 def test_outside_of_a_block_what_is_asked_for_is_there_at_once():
-    assert round_trips.ask("SELECT %s", ["%s"]).rows == [("%s",)]
+    assert round_trips.ask(COUNT, {"channel": "a", "payload": "%s"}).rows == [(0, 2, "%s%s")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_prepared_statement_is_sent_once_a_connection_and_executed_each_time(messages):
+    for _ in range(2):
+        connect_anew()
+        del messages[:]
+        for payload in ("'%s'", "2"):
+            with round_trips.atomic():
+                round_trips.send(PREPARED_TELL, {"payload": payload, "channel": "a"})
+                counted = round_trips.ask(COUNT, {"payload": payload, "channel": "a"})
+
+        prepared = [message.partition(" AS ")[2] for message in messages if message.startswith("PREPARE ")]
+        assert [text.split()[0] for text in prepared] == ["INSERT", "SELECT"]
+
+    assert counted.rows == [(4, 2, "22")]
+    assert told() == ["'%s'", "2"] * 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_prepared_outlasts_a_transaction_that_is_rolled_back(messages):
+    connect_anew()
+    for payload in ("lost", "kept"):
+        with suppress(ZeroDivisionError):
+            _tell_prepared(payload)
+
+    assert told() == ["kept"]
+    assert sum(message.startswith("PREPARE ") for message in messages) == 1
+
+
+def _tell_prepared(payload: str) -> None:
+    with round_trips.atomic():
+        round_trips.send(PREPARED_TELL, {"payload": payload, "channel": "a"})
+        Notice.objects.count()
+        1 / (payload != "lost")
+
+
+def connect_anew() -> None:
+    connection.close()
+    connection.close_pool()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_log_of_queries_shows_what_a_prepared_statement_says():
+    with CaptureQueriesContext(connection) as logged, round_trips.atomic():
+        round_trips.send(PREPARED_TELL, {"payload": "1", "channel": "a"})
+
+    assert any("INSERT INTO depots_notice" in query["sql"] for query in logged.captured_queries)

@@ -10,11 +10,11 @@ CHANNEL = "berth_live"
 ACCESS = "access"
 
 # The names of audiences as in bookings.pages.live.audiences.
-_TAKEN = f"""
+_TAKEN = round_trips.Prepared(f"""
 {TELL} SELECT %s, json_build_object(
     'kind', 'taken', 'id', id, 'audiences', json_build_array('calendar-' || depot_id))::text
 FROM depots_evse WHERE id = ANY(%s::bigint[])
-"""  # noqa: S608 - made of constants
+""")  # noqa: S608 - made of constants
 
 
 def publish(kind: str, object_id: int, audiences: Iterable[str]) -> None:
