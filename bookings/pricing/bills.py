@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from bookings.pricing.tariff_content import Dimension, ElementUse
 
@@ -20,8 +20,7 @@ class PricingPass(StrEnum):
     CHARGING = "charging"
 
 
-@dataclass(frozen=True, slots=True)
-class Tax:
+class Tax(NamedTuple):
     """`percentage` is None where only the amount is known."""
 
     percentage: Decimal | None
@@ -29,8 +28,7 @@ class Tax:
     name: str = "VAT"
 
 
-@dataclass(frozen=True, slots=True)
-class Amount:
+class Amount(NamedTuple):
     """Money before taxes, and one tax a rate."""
 
     before_taxes: Decimal = NOTHING
@@ -45,8 +43,7 @@ class Amount:
         return self.before_taxes + self.tax
 
 
-@dataclass(frozen=True, slots=True)
-class BillLine:
+class BillLine(NamedTuple):
     """What one component came to, or (`dimension` None) what a price limit adds or takes.
 
     `element` counts from 0 in the tariff of its pass. `quantity` is what was used and `billed` what step sizes made of it:
@@ -80,6 +77,9 @@ class BillLine:
 _UNITS = {Dimension.ENERGY: "kWh", Dimension.TIME: "h", Dimension.PARKING_TIME: "h"}
 
 
+NO_AMOUNT = Amount()
+
+
 @dataclass(frozen=True)
 class Bill:
     """`reservation` is all of reservation and booking, flat parts too; a price limit is in `total` alone."""
@@ -87,11 +87,11 @@ class Bill:
     currency: str
     lines: tuple[BillLine, ...]
     total: Amount
-    fixed: Amount = Amount()
-    energy: Amount = Amount()
-    time: Amount = Amount()
-    parking: Amount = Amount()
-    reservation: Amount = Amount()
+    fixed: Amount = NO_AMOUNT
+    energy: Amount = NO_AMOUNT
+    time: Amount = NO_AMOUNT
+    parking: Amount = NO_AMOUNT
+    reservation: Amount = NO_AMOUNT
 
     def to_json(self) -> dict[str, Any]:
         """Decimals as text."""

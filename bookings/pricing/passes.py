@@ -66,7 +66,6 @@ class InForce:
 Columns = dict[Dimension, list[PricedComponent]]
 # How many limits of least power, greatest power, least and greatest current are reached; None where there is no value.
 Flows = tuple[int | None, ...]
-Band = tuple[Decimal, Decimal]
 
 
 @lru_cache(maxsize=2048)
@@ -92,6 +91,10 @@ class PassRules:
         self.durations_s = _limits(asked, "min_duration_s", "max_duration_s")
         self.kwhs = _limits(asked, "min_kwh", "max_kwh")
         self.flow_limits = tuple(_limits(asked, name) for name in _FLOWS)
+        self._flows = [
+            (limits, of if limits else None)
+            for limits, of in zip(self.flow_limits, _FLOWS.values(), strict=True)
+        ]
         self.asks_flow = any(self.flow_limits)
         self.asks_current = any(self.flow_limits[2:])
         self.columns = columns
@@ -124,13 +127,13 @@ class PassRules:
 
     def flows(self, period: ChargingPeriod, length: timedelta) -> Flows:
         return tuple(
-            None if not limits or (value := of(period, length)) is None else bisect_right(limits, value)
-            for limits, of in zip(self.flow_limits, _FLOWS.values(), strict=True)
+            [None if of is None else _place(limits, of(period, length)) for limits, of in self._flows]
         )
 
-    def power_bands(self, flows: Flows) -> tuple[Band, Band]:
-        """Within which least and greatest power answer as `flows` says."""
-        return _band(self.flow_limits[0], flows[0]), _band(self.flow_limits[1], flows[1])
+    def power_bands(self, flows: Flows) -> tuple[Decimal, Decimal, Decimal, Decimal]:
+        """From and until which least and greatest power answer as `flows` says."""
+        least, greatest = self.flow_limits[:2]
+        return (*_band(least, flows[0]), *_band(greatest, flows[1]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,11 +213,15 @@ def _limits(asked: list[Restrictions], *names: str) -> tuple[Any, ...]:
     return tuple(sorted(found - {None}))
 
 
+def _place(limits: tuple[Decimal, ...], value: Decimal | None) -> int | None:
+    return None if value is None else bisect_right(limits, value)
+
+
 def _reached(limits: tuple[Any, ...], count: int) -> Any:
     return limits[count - 1] if count else BELOW_ALL
 
 
-def _band(limits: tuple[Decimal, ...], reached: int | None) -> Band:
+def _band(limits: tuple[Decimal, ...], reached: int | None) -> tuple[Decimal, Decimal]:
     """Without limits every value is within, without a value none."""
     if not limits:
         return BELOW_ALL, ABOVE_ALL

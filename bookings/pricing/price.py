@@ -50,7 +50,7 @@ def price(
         billed += _booking(visit.booking, visit.session, booking, zone)
     if charging is None or visit.session is None:
         return Reckoning(currency, billed).bill()
-    stretches = _stretches(visit.session)
+    stretches = visit.session.stretches
     used = [one for one in stretches if one[0].reserved_s is None and one[0].expired_s is None]
     if len(used) < len(stretches):
         billed += _reservation(stretches, charging, zone)
@@ -70,12 +70,6 @@ def _currency(charging: TariffContent | None, booking: TariffContent | None) -> 
     if not found:
         raise ValueError("a price needs a tariff")
     return found.pop()
-
-
-def _stretches(session: SessionUse) -> list[Stretch]:
-    """Each period lasts until the next begins, the last until the end."""
-    ends = [period.starts_at for period in session.periods[1:]]
-    return list(zip(session.periods, (*ends, session.ends_at), strict=True))
 
 
 def _reservation(stretches: list[Stretch], content: TariffContent, zone: ZoneInfo) -> list[BilledQuantity]:
@@ -137,7 +131,7 @@ def _booked_time(
 
 def _during(session: SessionUse, begin: datetime, end: datetime) -> list[Stretch]:
     """A span of time with the energy of a session in it, shared evenly over each of its periods."""
-    periods = _stretches(session)
+    periods = session.stretches
     turns = {begin, end} | {turn for period, ends_at in periods for turn in (period.starts_at, ends_at)}
     inside = sorted(turn for turn in turns if begin <= turn <= end)
     return [

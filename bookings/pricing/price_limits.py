@@ -15,6 +15,8 @@ def apply_limits(reckoning: Reckoning, content: TariffContent, rules: PassRules 
     if content.min_price is None and content.max_price is None:
         return
     money = reckoning.charging()
+    if _is_within(money.net, money.gross, reckoning.scale, content):
+        return
     net = reckoning.exact(money.net)
     taxes = {rate: reckoning.exact(tax) for rate, tax in money.taxes.items()} or _only_rate(rules)
     bounded_net, bounded_tax = _bounded(net, taxes, content)
@@ -24,6 +26,18 @@ def apply_limits(reckoning: Reckoning, content: TariffContent, rules: PassRules 
     shares = _shares(taxes)
     differences = {rate: bounded_tax * share - taxes[rate] for rate, share in shares.items()}
     reckoning.add_limit(LimitDifference(bounded_net - net, differences))
+
+
+def _is_within(net: int, gross: int, scale: int, content: TariffContent) -> bool:
+    """Without fractions, since most visits are."""
+    for limit, sign in ((content.min_price, 1), (content.max_price, -1)):
+        bounds = () if limit is None else ((net, limit.before_taxes), (gross, limit.after_taxes))
+        for amount, bound in bounds:
+            if bound is not None:
+                size, places = bound.as_integer_ratio()
+                if (amount * places - size * scale) * sign < 0:
+                    return False
+    return True
 
 
 def _bounded(net: Fraction, taxes: dict[str, Fraction], content: TariffContent) -> tuple[Fraction, Fraction]:

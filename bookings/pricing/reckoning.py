@@ -7,21 +7,24 @@ to the total as written, at the currency's decimals.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 from math import lcm
+from typing import NamedTuple
 
 from bookings.pricing import currencies
 from bookings.pricing.bills import Amount, Bill, BillLine, Tax
 from bookings.pricing.passes import SECONDS_AN_HOUR
-from bookings.pricing.step_sizes import BilledQuantity, Ratio
+from bookings.pricing.ratios import Ratio
+from bookings.pricing.step_sizes import BilledQuantity
 from bookings.pricing.tariff_content import Dimension, ElementUse
 
 DECIMALS = 4
-NOTHING = Decimal()
+UNIT = Decimal(1).scaleb(-DECIMALS)
+DOUBLE_UNITS = 2 * 10**DECIMALS
 
 
 @dataclass(slots=True)
@@ -49,8 +52,9 @@ class LimitDifference:
     taxes: dict[str, Fraction]
 
 
-@dataclass(frozen=True, slots=True)
-class ExactLine:
+class ExactLine(NamedTuple):
+    """`billed` is None of what a price limit changes."""
+
     billed: BilledQuantity | None
     cost: Money
 
@@ -60,7 +64,7 @@ class Reckoning:
 
     def __init__(self, currency: str, billed: Sequence[BilledQuantity]) -> None:
         self.currency = currency
-        self.scale = lcm(*(line.billed[1] * line.priced.scale for line in billed))
+        self.scale = lcm(*[line.billed[1] * line.priced.scale for line in billed])
         self.lines = [ExactLine(line, self._cost(line)) for line in billed]
 
     def _cost(self, line: BilledQuantity) -> Money:
@@ -70,11 +74,9 @@ class Reckoning:
 
     def charging(self) -> Money:
         """What the charging pass comes to so far."""
-        total = Money()
-        for line in self.lines:
-            if line.billed is not None and line.billed.priced.use is ElementUse.CHARGING:
-                total.add(line.cost)
-        return total
+        return _sum(
+            cost for billed, cost in self.lines if billed and billed.priced.use is ElementUse.CHARGING
+        )
 
     def exact(self, amount: int) -> Fraction:
         return Fraction(amount, self.scale)
@@ -84,25 +86,32 @@ class Reckoning:
             self.scale, difference.net.denominator, *(t.denominator for t in difference.taxes.values())
         )
         finer, self.scale = scale // self.scale, scale
-        for line in self.lines:
-            line.cost.net *= finer
-            line.cost.taxes.update((rate, tax * finer) for rate, tax in line.cost.taxes.items())
+        for _, cost in self.lines:
+            cost.net *= finer
+            cost.taxes = {rate: tax * finer for rate, tax in cost.taxes.items()}
         taxes = {rate: int(tax * scale) for rate, tax in difference.taxes.items()}
         self.lines.append(ExactLine(None, Money(int(difference.net * scale), taxes)))
 
     def bill(self) -> Bill:
-        total, parts = Money(), {part: Money() for part in (*_PARTS.values(), RESERVATION)}
-        for line in self.lines:
-            total.add(line.cost)
-            if line.billed is not None:
-                parts[_part(line.billed)].add(line.cost)
-        written = self._total(total)
-        return Bill(
-            currency=self.currency,
-            lines=self._lines(written.before_taxes),
-            total=written,
-            **{part: self._amount(money) for part, money in parts.items()},
-        )
+        amounts = [self._amount(cost) for _, cost in self.lines]
+        total = self._total(_sum(cost for _, cost in self.lines))
+        parts = self._parts(amounts)
+        _close_gap(amounts, total.before_taxes, currencies.decimals(self.currency))
+        lines = tuple(_line(line.billed, amount) for line, amount in zip(self.lines, amounts, strict=True))
+        return Bill(self.currency, lines, total, **parts)
+
+    def _parts(self, amounts: Sequence[Amount]) -> dict[str, Amount]:
+        """Sums of exact lines; of a single line its own amount."""
+        members: dict[str, list[int]] = {}
+        for number, (billed, _) in enumerate(self.lines):
+            if billed is not None:
+                members.setdefault(_part(billed), []).append(number)
+        return {
+            part: amounts[numbers[0]]
+            if len(numbers) == 1
+            else self._amount(_sum(self.lines[number].cost for number in numbers))
+            for part, numbers in members.items()
+        }
 
     def _total(self, money: Money) -> Amount:
         places = currencies.decimals(self.currency)
@@ -111,39 +120,18 @@ class Reckoning:
             return Amount(before)
         after = _written(money.gross, self.scale, places)
         largest = max(money.taxes, key=lambda rate: money.taxes[rate])
-        taxes = {rate: _written(tax, self.scale) for rate, tax in money.taxes.items()}
-        taxes[largest] += after - before - sum(taxes.values(), NOTHING)
-        return Amount(before, _taxes(taxes))
-
-    def _lines(self, total: Decimal) -> tuple[BillLine, ...]:
-        nets = [_rounded(line.cost.net, self.scale, DECIMALS) for line in self.lines]
-        if missing := _missing(sum(nets), total, currencies.decimals(self.currency)):
-            nets[nets.index(max(nets))] += missing
-        return tuple(self._line(line, net) for line, net in zip(self.lines, nets, strict=True))
-
-    def _line(self, line: ExactLine, net: int) -> BillLine:
-        taxes = _taxes({rate: _written(tax, self.scale) for rate, tax in line.cost.taxes.items()})
-        cost = Amount(Decimal(net).scaleb(-DECIMALS), taxes)
-        if line.billed is None:
-            return BillLine(ElementUse.CHARGING, None, cost)
-        priced = line.billed.priced
-        component = priced.component
-        return BillLine(
-            priced.use,
-            component.dimension,
-            cost,
-            priced.element,
-            _quantity(line.billed.quantity, component.dimension),
-            _quantity(line.billed.billed, component.dimension),
-            component.price,
-            component.vat,
-        )
+        taxes = {rate: self._four_decimals(tax) for rate, tax in money.taxes.items()}
+        taxes[largest] += after - before - sum(taxes.values())
+        return Amount(before, tuple(Tax(_percentage(rate), tax) for rate, tax in taxes.items()))
 
     def _amount(self, money: Money) -> Amount:
-        if not money.net and not money.taxes:
-            return Amount()
-        taxes = {rate: _written(tax, self.scale) for rate, tax in money.taxes.items()}
-        return Amount(_written(money.net, self.scale), _taxes(taxes))
+        taxes = [Tax(_percentage(rate), self._four_decimals(tax)) for rate, tax in money.taxes.items()]
+        return Amount(self._four_decimals(money.net), tuple(taxes))
+
+    def _four_decimals(self, amount: int) -> Decimal:
+        if amount < 0:
+            return -self._four_decimals(-amount)
+        return UNIT * ((amount * DOUBLE_UNITS + self.scale) // (2 * self.scale))
 
 
 _PARTS = {
@@ -160,32 +148,47 @@ def _part(billed: BilledQuantity) -> str:
     return _PARTS[priced.component.dimension] if priced.use is ElementUse.CHARGING else RESERVATION
 
 
+def _sum(costs: Iterable[Money]) -> Money:
+    total = Money()
+    for cost in costs:
+        total.add(cost)
+    return total
+
+
+def _line(billed: BilledQuantity | None, cost: Amount) -> BillLine:
+    if billed is None:
+        return BillLine(ElementUse.CHARGING, None, cost)
+    priced, component = billed.priced, billed.priced.component
+    used = _quantity(billed.quantity, component.dimension)
+    counted = used if billed.billed is billed.quantity else _quantity(billed.billed, component.dimension)
+    return BillLine(
+        priced.use, component.dimension, cost, priced.element, used, counted, component.price, component.vat
+    )
+
+
 def _quantity(amount: Ratio, dimension: Dimension) -> Decimal:
-    """kWh, hours or pieces."""
-    is_time = dimension in (Dimension.TIME, Dimension.PARKING_TIME)
-    return _written(amount[0], amount[1] * SECONDS_AN_HOUR if is_time else amount[1])
+    """kWh, hours or pieces, with four decimals."""
+    size, scale = amount
+    if dimension is Dimension.TIME or dimension is Dimension.PARKING_TIME:
+        scale *= SECONDS_AN_HOUR
+    return UNIT * ((size * DOUBLE_UNITS + scale) // (2 * scale))
 
 
-def _rounded(amount: int, scale: int, places: int) -> int:
-    """In units of the last place, half away from zero."""
-    size = (2 * abs(amount) * 10**places + scale) // (2 * scale)
-    return size if amount >= 0 else -size
+def _written(amount: int, scale: int, places: int) -> Decimal:
+    """What is never below zero, half up."""
+    return Decimal((2 * amount * 10**places + scale) // (2 * scale)).scaleb(-places)
 
 
-def _written(amount: int, scale: int, places: int = DECIMALS) -> Decimal:
-    return Decimal(_rounded(amount, scale, places)).scaleb(-places)
-
-
-def _missing(written: int, total: Decimal, places: int) -> int:
-    """What lines of together `written` units of the fourth decimal lack to round, half up, to a total."""
+def _close_gap(amounts: list[Amount], total: Decimal, places: int) -> None:
+    """Let the dearest line take up what the lines as written lack to round, half up, to their total."""
     unit = 10 ** (DECIMALS - places)
-    aim = int(total.scaleb(DECIMALS))
+    aim = total / UNIT
+    written = sum(amount.before_taxes for amount in amounts) / UNIT
     least, most = aim - unit // 2, aim + (unit - 1) // 2
-    return max(least - written, 0) or min(most - written, 0)
-
-
-def _taxes(amounts: dict[str, Decimal]) -> tuple[Tax, ...]:
-    return tuple(Tax(_percentage(rate), amount) for rate, amount in amounts.items())
+    if not least <= written <= most:
+        gap = UNIT * (max(least - written, 0) or most - written)
+        dearest = max(range(len(amounts)), key=lambda number: amounts[number].before_taxes)
+        amounts[dearest] = amounts[dearest]._replace(before_taxes=amounts[dearest].before_taxes + gap)
 
 
 @lru_cache(maxsize=256)

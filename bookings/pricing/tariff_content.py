@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from datetime import date, time
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 
@@ -111,6 +112,14 @@ class TariffContent:
     min_price: PriceLimit | None = None
     max_price: PriceLimit | None = None
     tax_included: TaxIncluded = TaxIncluded.NO
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Once, for what is worked out of a tariff is kept by its content."""
+        return hash((self.currency, self.elements, self.min_price, self.max_price, self.tax_included))
 
     def to_json(self) -> dict[str, Any]:
         """Our own words, decimals as text; what is not set is left out."""

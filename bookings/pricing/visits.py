@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -37,8 +37,8 @@ class ChargingPeriod:
     max_current_a: Decimal | None = None
 
     def __post_init__(self) -> None:
-        if self.starts_at.tzinfo is not UTC or self.starts_at.microsecond:
-            object.__setattr__(self, "starts_at", whole_second(self.starts_at))
+        if (starts_at := whole_second(self.starts_at)) is not self.starts_at:
+            object.__setattr__(self, "starts_at", starts_at)
         if self.energy_kwh < 0:
             raise ValueError("energy taken back is not priced")
 
@@ -49,22 +49,31 @@ class ChargingPeriod:
 
 @dataclass(frozen=True)
 class SessionUse:
-    """Periods in any order, the last of them until `ends_at`; kept in order of time. Raises ValueError for none."""
+    """Periods in any order, kept in order of time: each lasts until the next (`ends`), the last until `ends_at`.
+
+    Raises ValueError for none.
+    """
 
     periods: tuple[ChargingPeriod, ...]
     ends_at: datetime
+    ends: tuple[datetime, ...] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         begins = [period.starts_at for period in self.periods]
         if not all(map(lt, begins, islice(begins, 1, None))):
             object.__setattr__(self, "periods", tuple(sorted(self.periods, key=_order)))
             begins.sort()
-        if self.ends_at.tzinfo is not UTC or self.ends_at.microsecond:
-            object.__setattr__(self, "ends_at", whole_second(self.ends_at))
+        object.__setattr__(self, "ends_at", whole_second(self.ends_at))
         if not begins:
             raise ValueError("a session has a period")
         if self.ends_at < begins[-1]:
             raise ValueError("a session ends after its last period began")
+        object.__setattr__(self, "ends", (*begins[1:], self.ends_at))
+
+    @property
+    def stretches(self) -> list[tuple[ChargingPeriod, datetime]]:
+        """Each period with its end."""
+        return list(zip(self.periods, self.ends, strict=True))
 
 
 class BookingOutcome(StrEnum):
@@ -95,6 +104,8 @@ class Visit:
 
 def whole_second(moment: datetime) -> datetime:
     """In UTC, half a second up. Raises ValueError for a naive moment."""
+    if moment.tzinfo is UTC and not moment.microsecond:
+        return moment
     if moment.tzinfo is None:
         raise ValueError("a moment needs its time zone")
     utc = moment.astimezone(UTC)

@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
-from math import floor
+from math import lcm
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from bookings.pricing.clock import FOREVER
 from bookings.pricing.passes import ABOVE_ALL, BELOW_ALL, Flows, InForce, PassRules, PricedComponent
+from bookings.pricing.ratios import Ratio, added
 from bookings.pricing.visits import NO_ENERGY, ChargingPeriod
 
 # A period and the moment at which it ends.
@@ -33,7 +34,7 @@ class Usage:
     def __init__(self) -> None:
         self.flat: PricedComponent | None = None
         self.whole: dict[PricedComponent, Any] = defaultdict(int)
-        self.parts: dict[PricedComponent, Fraction] = defaultdict(Fraction)
+        self.parts: dict[PricedComponent, Ratio] = {}
         self.last_energy: PricedComponent | None = None
         self.last_time: PricedComponent | None = None
         self.last_parking: PricedComponent | None = None
@@ -49,18 +50,23 @@ class Usage:
             self.whole[by.parking] += parking_s
             self.last_parking = by.parking
 
-    def add_part(self, share: Fraction, by: InForce, used: tuple[Decimal, int, int]) -> None:
+    def add_part(self, share: Ratio, by: InForce, used: tuple[Decimal, int, int]) -> None:
         """The same of a share of a period's energy, charging and parking."""
+        part, whole = share
         energy_kwh, charging_s, parking_s = used
         if energy_kwh and by.energy is not None:
-            self.parts[by.energy] += share * Fraction(energy_kwh)
+            energy, scale = energy_kwh.as_integer_ratio()
+            self._add_ratio(by.energy, (part * energy, whole * scale))
             self.last_energy = by.energy
         if charging_s and by.time is not None:
-            self.parts[by.time] += share * charging_s
+            self._add_ratio(by.time, (part * charging_s, whole))
             self.last_time = by.time
         if parking_s and by.parking is not None:
-            self.parts[by.parking] += share * parking_s
+            self._add_ratio(by.parking, (part * parking_s, whole))
             self.last_parking = by.parking
+
+    def _add_ratio(self, to: PricedComponent, ratio: Ratio) -> None:
+        self.parts[to] = added(self.parts[to], ratio) if to in self.parts else ratio
 
 
 def walk(
@@ -115,25 +121,26 @@ class _PricesInForce:
         self.by = NONE_IN_FORCE
         self.until, self.kwh_until = LONG_AGO, ABOVE_ALL
         self.flows: Flows = (None,) * 4
-        self.least_power = self.greatest_power = (BELOW_ALL, BELOW_ALL)
+        self.least_from = self.least_until = self.greatest_from = self.greatest_until = BELOW_ALL
 
     def flow_as_before(self, period: ChargingPeriod, ends_at: datetime) -> bool:
         """Whether power and current of a period lie between the same limits as those of the one last looked at."""
         least, greatest = period.min_power_kw, period.max_power_kw
         if least is None or greatest is None or self.rules.asks_current:
             return self.rules.flows(period, ends_at - period.starts_at) == self.flows
-        low, high = self.least_power
-        if not low <= least < high:
-            return False
-        low, high = self.greatest_power
-        return low <= greatest < high
+        return (
+            self.least_from <= least < self.least_until
+            and self.greatest_from <= greatest < self.greatest_until
+        )
 
     def begin(self, period: ChargingPeriod, ends_at: datetime, used_kwh: Decimal) -> None:
         """What is in force when a period begins."""
         rules = self.rules
         if rules.asks_flow:
             self.flows = rules.flows(period, ends_at - period.starts_at)
-            self.least_power, self.greatest_power = rules.power_bands(self.flows)
+            self.least_from, self.least_until, self.greatest_from, self.greatest_until = rules.power_bands(
+                self.flows
+            )
         self._set(period.starts_at, bisect_right(self.kwhs, used_kwh))
 
     def find(self, period: ChargingPeriod, ends_at: datetime, used_kwh: Decimal, charging_s: int) -> bool:
@@ -146,13 +153,16 @@ class _PricesInForce:
         if ends_at <= self.until and reached <= self.kwh_until:
             return False
         kwh = bisect_right(self.kwhs, used_kwh)
-        limits = self.kwhs[kwh : bisect_left(self.kwhs, reached)]
-        positions = [Fraction(limit - used_kwh) / Fraction(energy_kwh) for limit in limits]
+        # Places in the period as whole numbers from 0 to `whole`, which every second and every kWh limit divides.
         length = (ends_at - starts_at) // SECOND
-        cuts = {Fraction(), *positions, *(Fraction(s, length) for s in self._changes(starts_at, ends_at))}
-        for begin, end in pairwise((*sorted(cuts), Fraction(1))):
-            self._set(starts_at + SECOND * floor(begin * length), kwh + bisect_right(positions, begin))
-            self.usage.add_part(end - begin, self.by, (energy_kwh, charging_s, parking_s))
+        reached_within = self.kwhs[kwh : bisect_left(self.kwhs, reached)]
+        places = [Fraction(limit - used_kwh) / Fraction(energy_kwh) for limit in reached_within]
+        whole = lcm(length or 1, *[place.denominator for place in places])
+        limits = [int(place * whole) for place in places]
+        turns = [second * (whole // length) for second in self._changes(starts_at, ends_at)]
+        for begin, end in pairwise((*sorted({0, *limits, *turns}), whole)):
+            self._set(starts_at + SECOND * (begin * length // whole), kwh + bisect_right(limits, begin))
+            self.usage.add_part((end - begin, whole), self.by, (energy_kwh, charging_s, parking_s))
         return True
 
     def _set(self, moment: datetime, kwh: int) -> None:
