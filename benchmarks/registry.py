@@ -22,6 +22,7 @@ MODULES = {
     "search_growth": "search",
     "search_vs_sql": "search",
     "connect_1000": "connect_1000",
+    "price_sessions": "price_sessions",
 }
 ON_DEMAND: frozenset[str] = frozenset({"search_growth", "search_vs_sql"})
 
