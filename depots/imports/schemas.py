@@ -48,7 +48,7 @@ def one_of(names: Sequence[str]) -> Any:
     return AfterValidator(check)
 
 
-def _zone(name: str) -> str:
+def known_time_zone(name: str) -> str:
     if name not in available_timezones():
         raise ValueError("is not a time zone of the IANA list, such as Europe/Berlin")
     return name
@@ -158,7 +158,7 @@ class DepotRow(FileRow):
     country: Annotated[str, AfterValidator(_country)]
     latitude: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
     longitude: Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
-    time_zone: Annotated[str, AfterValidator(_zone)]
+    time_zone: Annotated[str, AfterValidator(known_time_zone)]
     grid_limit_kw: Kilowatts | None = None
     opening_hours: list[HoursRow] = []
     charging_when_closed: bool = True
