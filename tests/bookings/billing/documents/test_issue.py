@@ -182,3 +182,19 @@ def test_who_never_issues_an_invoice_loads_nothing_of_what_writes_it():
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert loaded.stdout.strip() == ""
+
+
+def test_printing_keeps_nothing_of_the_invoices_before():
+    program = (
+        "from pathlib import Path\n"
+        "from bookings.billing.documents.printing import write_pdf\n"
+        "from tests.bookings.billing.documents.examples import invoice, line\n"
+        "for month in range(8):\n"
+        "    write_pdf(invoice(*(line(reference=f'{month}-{place}') for place in range(150))))\n"
+        "    print(int(Path('/proc/self/statm').read_text().split()[1]) * 4 // 1024)\n"
+    )
+
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    megabytes = [int(line) for line in printed.stdout.split()]
+    assert megabytes[-1] - megabytes[1] < 20
