@@ -353,3 +353,9 @@ class MonthInvalid(BookingError):
 class MonthNotOver(BookingError):
     code = "month_not_over"
     field = "month"
+
+
+class RecordSettled(BookingError):
+    """It was credited, answered or is a credit itself: nothing more can be done about it."""
+
+    code = "record_settled"

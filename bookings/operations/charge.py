@@ -54,7 +54,7 @@ def end_session(*, session: ChargingSession, actor: Actor, now: datetime) -> Boo
         is_current = booking.session_id == session.pk
         if booking.status != BookingStatus.CHARGING or not is_current:
             _end_later_session(booking, session, actor, now)
-        elif _is_failed_try(session) and now < booking.ends_at:
+        elif is_failed_try(session) and now < booking.ends_at:
             detail = {"transaction": session.transaction, "energy_wh": session.energy_wh, "is_kept": True}
             booking.metered_wh = interruption.metered_wh(booking)
             lifecycle.record(
@@ -179,7 +179,7 @@ def _hold_rest(booking: Booking, session: ChargingSession, now: datetime) -> Non
         occupancy.place(booking, booking.evse.pk, Period(stay.starts_at, until))
 
 
-def _is_failed_try(session: ChargingSession) -> bool:
+def is_failed_try(session: ChargingSession) -> bool:
     """Only a meter that was read at both ends proves it."""
     return _is_metered(session) and (session.energy_wh or 0) < NO_ENERGY_WH
 

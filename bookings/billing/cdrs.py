@@ -1,0 +1,224 @@
+"""Charge detail records: issued once, in the transaction of what they are about, credited and issued anew, never changed.
+
+A session's record is brought to what is due whenever something new is known of it. The number is the last lock that is taken.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bookings.actors import SCHEDULER, Actor, ActorKind
+from bookings.billing import snapshots
+from bookings.billing.numbers import next_number
+from bookings.billing.priced_visits import (
+    Kind,
+    PricedVisit,
+    price_cancellation,
+    price_no_show,
+    price_session,
+)
+from bookings.billing.recorded_periods import net_by_rate, periods_of
+from bookings.errors import RecordSettled
+from bookings.models import Booking, BookingEvent, BookingStatus, ChargeDetailRecord
+from bookings.pricing.bills import Bill
+from bookings.signals import cdr_issued
+from depots.models import ChargingSession
+
+logger = logging.getLogger(__name__)
+
+SERIES = "cdr"
+CAME_AFTER_ALL = "The vehicle had come in time: its charger told it later."
+CORRECTED = "The charger corrected what it had told of the session."
+BOOKING_ENDED = "The booking ended with this session."
+# Codes are at most 36 long, credits 39 (OCPI 2.3.0).
+CREDIT = "-C"
+
+# Copied to a credit and, but for what is given anew, to a new issue.
+_COPIED = (
+    "operator_id", "customer_id", "depot_id", "kind", "booking_id", "session_id", "vehicle_id", "plate", "token", "place",
+    "starts_at", "ends_at", "charging_tariff_id", "booking_tariff_id", "periods", "energy_wh", "charging_s", "parking_s",
+    "currency", "bill", "before_taxes", "taxes", "net_by_rate", "remark", "flags",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Issue:
+    """Who issues a record, why where it is no first one, and when."""
+
+    actor: Actor
+    at: datetime
+    reason: str = ""
+
+
+def settle_session(session: ChargingSession, *, reason: str = CORRECTED, now: datetime) -> None:
+    """Bring the record of an ended session to what is known of it now. The session is locked.
+
+    What a person has credited, or issued with other amounts, stays as they left it.
+    """
+    visit = price_session(session, now=now)
+    if visit is None:
+        return
+    earlier = list(ChargeDetailRecord.objects.filter(session=session, credits=None).order_by("id"))
+    if visit.booking is not None and visit.booking.status == BookingStatus.NO_SHOW:
+        _credit_no_show(visit.booking, now)
+    if not earlier:
+        if visit.is_due:
+            issue(visit, Issue(SCHEDULER, now))
+        return
+    latest = lock(earlier[-1])
+    if latest.issued_by_kind != ActorKind.BERTH or hasattr(latest, "credited_by"):
+        if not _says(latest, visit):
+            logger.warning("%s was settled by a person; what its charger told since is left out", latest)
+    elif not _says(latest, visit):
+        credit(latest, Issue(SCHEDULER, now, reason))
+        if visit.is_due:
+            issue(visit, Issue(SCHEDULER, now, reason), replaces=latest)
+
+
+def issue_no_show(booking: Booking, *, now: datetime) -> ChargeDetailRecord | None:
+    """What not coming costs; None where it costs nothing, or the timeline says that the fee is waived. The booking is locked."""
+    if booking.events.filter(kind="waived").exists():
+        return None
+    visit = price_no_show(booking)
+    return issue(visit, Issue(SCHEDULER, now)) if visit is not None and visit.is_due else None
+
+
+def issue_cancellation(booking: Booking, *, now: datetime) -> ChargeDetailRecord | None:
+    """What a late cancellation costs; None where it costs nothing. The booking is locked."""
+    visit = price_cancellation(booking, at=now)
+    return issue(visit, Issue(SCHEDULER, now)) if visit is not None and visit.is_due else None
+
+
+def issue(visit: PricedVisit, by: Issue, *, replaces: ChargeDetailRecord | None = None) -> ChargeDetailRecord:
+    """The record of a visit as it is priced, with the next number of its operator."""
+    booking, session, use = visit.booking, visit.session, visit.use
+    token = visit.owned_token
+    vehicle = booking.vehicle if booking is not None else token.vehicle if token is not None else None
+    cdr = ChargeDetailRecord(
+        operator=visit.depot.operator,
+        customer=visit.customer,
+        depot=visit.depot,
+        kind=visit.kind,
+        booking=booking,
+        session=session,
+        vehicle=vehicle,
+        plate=(booking.plate if booking is not None else "")
+        or (vehicle.plate if vehicle is not None else ""),
+        token=snapshots.token_of(visit.customer, booking, session, token),
+        place=snapshots.place_of(visit.depot, visit.evse),
+        starts_at=visit.starts_at,
+        ends_at=visit.ends_at,
+        charging_tariff_id=visit.tariffs.charging_id if session is not None else None,
+        booking_tariff_id=visit.tariffs.booking_id,
+        periods=periods_of(visit),
+        energy_wh=use.energy_wh if use is not None else 0,
+        charging_s=use.charging_s if use is not None else 0,
+        parking_s=use.parking_s if use is not None else 0,
+        remark=_remark(visit),
+        flags=list(dict.fromkeys(visit.flags)),
+        replaces=replaces,
+        **_amounts(visit.bill),
+    )
+    return _issue(cdr, by)
+
+
+def credit(cdr: ChargeDetailRecord, by: Issue) -> ChargeDetailRecord:
+    """Take a locked record back as a whole: all it says, its total below zero. Raises RecordSettled for a credit, and for
+    what was credited already."""
+    check_open(cdr)
+    copied: dict[str, Any] = {name: getattr(cdr, name) for name in _COPIED}
+    credit_of = ChargeDetailRecord(**copied, credits=cdr)
+    credit_of.before_taxes, credit_of.taxes = -cdr.before_taxes, -cdr.taxes
+    credit_of.net_by_rate = [[rate, _negative(net)] for rate, net in cdr.net_by_rate]
+    credit_of.code = cdr.code + CREDIT
+    return _issue(credit_of, by)
+
+
+def reissue(cdr: ChargeDetailRecord, bill: Bill, by: Issue) -> ChargeDetailRecord:
+    """The same record with other amounts, in place of one that was credited."""
+    copied: dict[str, Any] = {name: getattr(cdr, name) for name in _COPIED}
+    return _issue(ChargeDetailRecord(**(copied | _amounts(bill)), replaces=cdr), by)
+
+
+def lock(cdr: ChargeDetailRecord) -> ChargeDetailRecord:
+    """The row as it is, for who will credit it; whether it was credited is read once it is locked."""
+    rows = ChargeDetailRecord.objects.select_for_update(no_key=True, of=("self",))
+    list(rows.filter(pk=cdr.pk).values_list("pk"))
+    return ChargeDetailRecord.objects.select_related("credited_by", "operator").get(pk=cdr.pk)
+
+
+def check_open(cdr: ChargeDetailRecord) -> None:
+    """Raises RecordSettled unless the record stands."""
+    if cdr.is_credit:
+        raise RecordSettled(f"{cdr.code} is a credit itself.")
+    if hasattr(cdr, "credited_by"):
+        raise RecordSettled(f"{cdr.code} was credited already.")
+
+
+def _issue(cdr: ChargeDetailRecord, by: Issue) -> ChargeDetailRecord:
+    cdr.issued_at, cdr.reason = by.at, by.reason[:300]
+    for name, value in by.actor.columns("issued_by").items():
+        setattr(cdr, name, value)
+    cdr.number = next_number(cdr.operator_id, SERIES)
+    cdr.code = cdr.code or f"CDR{cdr.number:08d}"
+    cdr.save(force_insert=True)
+    cdr_issued.send(sender=ChargeDetailRecord, cdr=cdr, at=by.at)
+    return cdr
+
+
+def _credit_no_show(booking: Booking, now: datetime) -> None:
+    records = ChargeDetailRecord.objects.filter(
+        booking=booking, kind=Kind.NO_SHOW, credits=None, credited_by=None
+    )
+    for found in records:
+        record = lock(found)
+        if not hasattr(record, "credited_by"):
+            credit(record, Issue(SCHEDULER, now, CAME_AFTER_ALL))
+
+
+def _amounts(bill: Bill) -> dict[str, Any]:
+    return {
+        "currency": bill.currency,
+        "bill": bill.to_json(),
+        "before_taxes": bill.total.before_taxes,
+        "taxes": bill.total.tax,
+        "net_by_rate": net_by_rate(bill),
+    }
+
+
+def _says(cdr: ChargeDetailRecord, visit: PricedVisit) -> bool:
+    """Whether the record has what is known by now; where its periods were cut makes no difference."""
+    use = visit.use
+    measured = (use.energy_wh, use.charging_s, use.parking_s) if use is not None else (0, 0, 0)
+    return (
+        (cdr.energy_wh, cdr.charging_s, cdr.parking_s) == measured
+        and (cdr.starts_at, cdr.ends_at) == (visit.starts_at, visit.ends_at)
+        and cdr.bill == visit.bill.to_json()
+        and cdr.customer_id == visit.customer.pk
+    )
+
+
+def _remark(visit: PricedVisit) -> str:
+    if visit.booking is None:
+        return "without a booking"
+    words: Mapping[str, str] = {
+        Kind.SESSION: "booking %s, used",
+        Kind.NO_SHOW: "no-show of booking %s",
+        Kind.CANCELLATION: "cancellation of booking %s, too late to be free",
+    }
+    return words[visit.kind] % visit.booking.reference
+
+
+def _negative(net: str) -> str:
+    return net[1:] if net.startswith("-") else f"-{net}"
+
+
+def is_late_cancellation(booking: Booking, event: BookingEvent) -> bool:
+    """Whether this move of a booking is one that its terms have a fee for."""
+    deadline = booking.terms.cancel_deadline(booking.period)
+    was_promised = event.before == BookingStatus.CONFIRMED and booking.cancelled_by == Booking.Side.FLEET
+    return booking.is_ours and was_promised and event.at > deadline

@@ -1,0 +1,189 @@
+"""What a session, a no-show or a late cancellation costs, by the tariffs its booking keeps or, without one, those in force."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from bookings.billing.charging_periods import MeteredUse, metered_use
+from bookings.billing.flags import OTHER_CURRENCY
+from bookings.models import Booking, BookingStatus, ChargeDetailRecord, Token
+from bookings.operations.charge import is_failed_try
+from bookings.pricing.bills import Bill
+from bookings.pricing.price import price
+from bookings.pricing.tariff_content import ElementUse, TariffContent, TariffElement
+from bookings.pricing.visits import BookedSlot, BookingOutcome, Visit
+from bookings.rules import configuration
+from bookings.rules.identification import usable_by_owner
+from bookings.rules.tariff_contents import contents
+from depots.cards import card_number
+from depots.models import ChargingSession, Depot, Evse, Organisation
+
+Kind = ChargeDetailRecord.Kind
+
+
+@dataclass(frozen=True)
+class AppliedTariffs:
+    """Ids of versions and what they say; a booking's tariff that is in another currency is left out."""
+
+    charging_id: int | None = None
+    booking_id: int | None = None
+    charging: TariffContent | None = None
+    booking: TariffContent | None = None
+    flags: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.charging is not None or self.booking is not None
+
+
+@dataclass(frozen=True)
+class PricedVisit:
+    """All a record is made of. `slot` is the booking's part in it, `use` the session's."""
+
+    kind: Kind
+    bill: Bill
+    tariffs: AppliedTariffs
+    depot: Depot
+    customer: Organisation
+    starts_at: datetime
+    ends_at: datetime
+    booking: Booking | None = None
+    session: ChargingSession | None = None
+    evse: Evse | None = None
+    use: MeteredUse | None = None
+    slot: BookedSlot | None = None
+    owned_token: Token | None = None
+    flags: tuple[str, ...] = field(default=())
+
+    @property
+    def is_due(self) -> bool:
+        """A record of nothing is issued only of a session that took place."""
+        took_place = self.session is not None and not is_failed_try(self.session)
+        return took_place or bool(self.bill.total.before_taxes or self.bill.total.tax)
+
+
+def price_session(session: ChargingSession, *, now: datetime) -> PricedVisit | None:
+    """Of a session that has ended, or as it stands while it runs. None without a tariff, or where nobody knows whose it is.
+
+    Of several sessions of one booking the first that is billed carries what the booking costs, and the one that runs over
+    its overtime. A failed try carries it only once the booking is over.
+    """
+    rows = Booking.objects.select_related("fleet", "depot__operator", "vehicle")
+    booking = rows.filter(visits__session=session).first()
+    if booking is not None and not booking.is_ours:
+        return None
+    token = None if booking is not None else owned_token(session)
+    if booking is None and (token is None or session.evse is None):
+        return None
+    customer = booking.fleet if booking is not None else token.fleet  # type: ignore[union-attr]
+    tariffs = of_booking(booking) if booking is not None else _of_walk_in(session, customer)
+    if not tariffs:
+        return None
+    use = metered_use(session, now=now)
+    slot = _used(booking, use) if booking is not None else None
+    by_booking = tariffs.booking
+    if booking is not None and by_booking is not None and not _carries_fee(booking, session):
+        by_booking = _but(by_booking, ElementUse.BOOKING)
+    depot = booking.depot if booking is not None else session.evse.depot  # type: ignore[union-attr]
+    bill = price(Visit(use.use, slot), depot.zone, charging=tariffs.charging, booking=by_booking)
+    return PricedVisit(
+        kind=Kind.SESSION, bill=bill, tariffs=tariffs, depot=depot, customer=customer, starts_at=use.starts_at,
+        ends_at=use.ends_at, booking=booking, session=session, evse=session.evse, use=use, slot=slot, owned_token=token,
+        flags=(*use.flags, *tariffs.flags),
+    )  # fmt: skip
+
+
+def price_no_show(booking: Booking) -> PricedVisit | None:
+    """None without a tariff of bookings."""
+    slot = BookedSlot(booking.period, BookingOutcome.NO_SHOW)
+    return _price_slot(booking, Kind.NO_SHOW, slot, booking.starts_at, booking.ends_at)
+
+
+def price_cancellation(booking: Booking, *, at: datetime) -> PricedVisit | None:
+    """What giving it up at this moment costs, where that is too late to be free. None without a tariff of bookings."""
+    slot = BookedSlot(booking.period, BookingOutcome.CANCELLED)
+    return _price_slot(booking, Kind.CANCELLATION, slot, at, at)
+
+
+def of_booking(booking: Booking) -> AppliedTariffs:
+    """Those it was made under."""
+    kept = [pk for pk in (booking.charging_tariff_id, booking.booking_tariff_id) if pk is not None]
+    said = contents(kept)
+    return _without_mixing(
+        booking.charging_tariff_id, booking.booking_tariff_id,
+        said.get(booking.charging_tariff_id or 0), said.get(booking.booking_tariff_id or 0),
+    )  # fmt: skip
+
+
+def owned_token(session: ChargingSession) -> Token | None:
+    """Of who came without a booking: the card's one owner here, of several the only one that lets it be used."""
+    number = card_number(session.token_uid)
+    rows = list(Token.objects.filter(uid__card=number).select_related("fleet", "vehicle")) if number else []
+    owners = {token.fleet_id for token in rows}
+    if len(owners) > 1:
+        usable = usable_by_owner({number})
+        owners = {owner for owner in owners if usable.get((owner, number))}
+    mine = [token for token in rows if token.fleet_id in owners]
+    return min(mine, key=lambda token: (token.is_blocked, token.pk)) if len(owners) == 1 else None
+
+
+def _price_slot(
+    booking: Booking, kind: Kind, slot: BookedSlot, starts_at: datetime, ends_at: datetime
+) -> PricedVisit | None:
+    tariffs = of_booking(booking)
+    if tariffs.booking is None:
+        return None
+    bill = price(Visit(booking=slot), booking.depot.zone, booking=tariffs.booking)
+    return PricedVisit(
+        kind=kind, bill=bill, tariffs=tariffs, depot=booking.depot, customer=booking.fleet, starts_at=starts_at,
+        ends_at=ends_at, booking=booking, evse=booking.evse, slot=slot, flags=tariffs.flags,
+    )  # fmt: skip
+
+
+def _of_walk_in(session: ChargingSession, customer: Organisation) -> AppliedTariffs:
+    """No option was booked, so none has a say."""
+    assert session.evse is not None
+    held = configuration.current(session.evse.depot_id)
+    charging = held.tariffs_for(0, session.evse.pk, customer.pk, at=session.started_at).charging
+    return AppliedTariffs(charging.pk, None, charging.content) if charging is not None else AppliedTariffs()
+
+
+def _without_mixing(
+    charging_id: int | None,
+    booking_id: int | None,
+    charging: TariffContent | None,
+    booking: TariffContent | None,
+) -> AppliedTariffs:
+    if charging is not None and booking is not None and charging.currency != booking.currency:
+        return AppliedTariffs(charging_id, None, charging, None, (OTHER_CURRENCY,))
+    return AppliedTariffs(charging_id, booking_id, charging, booking)
+
+
+def _used(booking: Booking, use: MeteredUse) -> BookedSlot:
+    """Where no clock was set nobody can say that it ran over."""
+    ended_at = use.ends_at if use.has_clock else min(use.ends_at, booking.ends_at)
+    late_stop = timedelta(minutes=booking.terms.late_stop_min)
+    return BookedSlot(booking.period, BookingOutcome.USED, ended_at=ended_at, late_stop=late_stop)
+
+
+def _carries_fee(booking: Booking, session: ChargingSession) -> bool:
+    """No other session's record has ever carried what the booking itself costs, also one that was credited since."""
+    if booking.status == BookingStatus.CHARGING and session.ended_at is not None and is_failed_try(session):
+        return False
+    others = ChargeDetailRecord.objects.filter(booking=booking, kind=Kind.SESSION).exclude(session=session)
+    return not any(
+        line["use"] == ElementUse.BOOKING
+        for bill in others.values_list("bill", flat=True)
+        for line in bill["lines"]
+    )
+
+
+def _but(content: TariffContent, use: ElementUse) -> TariffContent:
+    """Elements of a use say nothing; the others keep their places."""
+    silent = (
+        TariffElement((), element.restrictions, element.use) if element.use == use else element
+        for element in content.elements
+    )
+    return TariffContent(
+        content.currency, tuple(silent), content.min_price, content.max_price, content.tax_included
+    )

@@ -1,0 +1,40 @@
+"""Records follow what ends: a session, a booking nobody used, one given up too late. All in the sender's transaction."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.dispatch import receiver
+
+from bookings.actors import ActorKind
+from bookings.billing import cdrs
+from bookings.models import Booking, BookingEvent, BookingStatus
+from bookings.signals import booking_changed
+from depots import signals as depots
+from depots.models import ChargingSession
+
+
+@receiver(booking_changed, dispatch_uid="billing.booking_changed")
+def on_booking_changed(booking: Booking, event: BookingEvent, at: datetime, **_: Any) -> None:
+    """Most changes of a booking cost nothing; they are looked at no further than their kind."""
+    if event.kind != "status" or not booking.is_ours:
+        return
+    if event.after == BookingStatus.NO_SHOW:
+        cdrs.issue_no_show(booking, now=at)
+    elif event.after == BookingStatus.CANCELLED and cdrs.is_late_cancellation(booking, event):
+        cdrs.issue_cancellation(booking, now=at)
+    elif (
+        event.after == BookingStatus.COMPLETED
+        # What a charger ends it tells of itself; here nobody plugged in again after a session that had ended.
+        and event.actor_kind != ActorKind.CHARGER
+        and booking.session is not None
+        and booking.session.ended_at is not None
+    ):
+        cdrs.settle_session(booking.session, reason=cdrs.BOOKING_ENDED, now=at)
+
+
+@receiver(depots.charging_ended, dispatch_uid="billing.charging_ended")
+@receiver(depots.charging_corrected, dispatch_uid="billing.charging_corrected")
+def on_charging_over(session: ChargingSession, at: datetime, **_: Any) -> None:
+    cdrs.settle_session(session, now=at)

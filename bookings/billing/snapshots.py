@@ -1,0 +1,81 @@
+"""What a record names of place, parties and token, copied as it is now: none of it changes with a depot or a fleet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bookings.models import Booking, BookingToken, Token
+from depots.cards import card_number
+from depots.models import ChargingSession, Depot, Evse, Organisation
+
+# How a session was let in, in our words.
+BY_CARD, REMOTELY = "card", "remote"
+
+
+def place_of(depot: Depot, evse: Evse | None) -> dict[str, Any]:
+    """Depot, operator's party, and the EVSE with its first plug; without one where none was assigned."""
+    place = {
+        "depot": depot.code,
+        "location_id": depot.location_id,
+        "name": depot.name,
+        "address": depot.address,
+        "city": depot.city,
+        "postal_code": depot.postal_code,
+        "country": depot.country,
+        "latitude": None if depot.latitude is None else str(depot.latitude),
+        "longitude": None if depot.longitude is None else str(depot.longitude),
+        "time_zone": depot.time_zone,
+        "operator": depot.operator.name,
+        "country_code": depot.operator.country_code,
+        "party_id": depot.operator.cpo_party_id,
+    }
+    return place | (_evse(evse) if evse is not None else {})
+
+
+def _evse(evse: Evse) -> dict[str, Any]:
+    plug = evse.connectors.order_by("number").first()
+    told: dict[str, Any] = {"evse_uid": evse.uid}
+    if plug is not None:
+        told |= {
+            "connector": str(plug.number),
+            "standard": plug.standard,
+            "format": plug.format,
+            "power_type": plug.power_type,
+        }
+    return told
+
+
+def token_of(
+    customer: Organisation,
+    booking: Booking | None,
+    session: ChargingSession | None,
+    known: Token | None = None,
+) -> dict[str, Any]:
+    """The token that was shown, as its booking or its owner names it; of a booking nobody used the first."""
+    uid = session.token_uid if session is not None else ""
+    named = _named(booking, uid) if booking is not None else known
+    return {
+        "country_code": getattr(named, "country_code", "") or customer.country_code,
+        "party_id": getattr(named, "party_id", "") or customer.emsp_party_id,
+        "uid": named.uid if named is not None else uid,
+        "type": named.type if named is not None else Token.Type.OTHER.value,
+        "contract_id": named.contract_id if named is not None else "",
+        "authorization_reference": booking.authorization_reference if booking is not None else "",
+        "let_in": REMOTELY if _was_remote(booking, session) else BY_CARD,
+    }
+
+
+def _named(booking: Booking, uid: str) -> BookingToken | None:
+    tokens = list(booking.tokens.all())
+    number = card_number(uid)
+    shown = (token for token in tokens if card_number(token.uid) == number)
+    return next(shown, None) or (tokens[0] if tokens else None)
+
+
+def _was_remote(booking: Booking | None, session: ChargingSession | None) -> bool:
+    """A booking that nobody used was never shown a card for."""
+    if booking is None or session is None:
+        return session is None
+    return booking.events.filter(
+        kind="remote_start", after="accepted", at__lte=session.start_received_at
+    ).exists()
