@@ -21,6 +21,7 @@ MODULES = {
     "finder_demo": "finder",
     "search_growth": "search",
     "search_vs_sql": "search",
+    "billing_run": "billing_run",
     "connect_1000": "connect_1000",
     "price_sessions": "price_sessions",
 }

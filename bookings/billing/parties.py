@@ -9,7 +9,9 @@ from typing import Any
 
 import pycountry
 
+from bookings.billing.identifiers import checked_vat_id
 from bookings.billing.vat import Supply, VatTreatment, treatment
+from bookings.errors import VatIdInvalid
 from depots.models import Organisation
 
 # Their law leaves the VAT between two resellers to the buyer (article 199a(1)(e)).
@@ -57,20 +59,26 @@ class Party:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
-    def missing(self, *, as_supplier: bool) -> dict[str, str]:
-        """A sentence for each field that an invoice must name and does not."""
+    def faults(self, *, as_supplier: bool) -> dict[str, str]:
+        """A sentence for each field that an invoice must name and does not, or names wrongly."""
         needed = {"legal_name": "legal name", "address": "address", "city": "town", "country": "country"}
         if as_supplier:
             needed |= {"vat_id": "VAT id", "iban": "IBAN"}
-        return {
+        found = {
             name: f"The {words} of {self.name} is missing."
             for name, words in needed.items()
             if not getattr(self, name)
         }
+        try:
+            if self.vat_id:
+                checked_vat_id(self.vat_id)
+        except VatIdInvalid as refusal:
+            found["vat_id"] = str(refusal)
+        return found
 
 
 def vat_treatment(seller: Party, buyer: Party, charger_country: str) -> VatTreatment:
-    """Of what is charged in a country, in three letters. Raises VatIdInvalid."""
+    """Of what is charged in a country, in three letters."""
     seller_country = alpha_2(seller.country)
     return treatment(
         Supply(

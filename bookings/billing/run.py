@@ -7,10 +7,8 @@ Decision 69 has the reasons.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
@@ -21,24 +19,18 @@ from bookings.billing.months import Month
 from bookings.billing.numbers import next_number
 from bookings.billing.parties import Party
 from bookings.billing.taxation import Taxation, taxation
-from bookings.billing.unbilled import DocumentKey, MonthOfOperator, Sums, take, unbilled
-from bookings.errors import BookingError, MonthNotOver, ParticularsMissing
-from bookings.models import Invoice, InvoiceReconciliationRecord
+from bookings.billing.unbilled import MonthOfOperator, Sums, take, unbilled
+from bookings.errors import MonthNotOver, ParticularsMissing
+from bookings.models import Invoice
 from bookings.signals import invoices_issued
 from depots.models import Depot, Organisation
 
 PREFIX = {Invoice.Kind.INVOICE: "INV", Invoice.Kind.CREDIT_NOTE: "CN"}
-# Records that are issued while a run adds up are added up with the next try.
-_TRIES = 10
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended('billing_run', %s))"
-_NEXT_IDS = "SELECT nextval(pg_get_serial_sequence('bookings_invoice', 'id')) FROM generate_series(1, %s)"
-_NAME_RECORDS = """
-UPDATE bookings_invoicereconciliationrecord r SET cdr_codes = told.codes
-FROM (
-    SELECT i.invoice_id, jsonb_agg(c.code ORDER BY c.id) AS codes
-    FROM bookings_invoicedcdr i JOIN bookings_chargedetailrecord c ON c.id = i.cdr_id
-    WHERE i.invoice_id = ANY(%s) GROUP BY i.invoice_id
-) told WHERE told.invoice_id = r.invoice_id
+_NAME_INVOICES = """
+UPDATE bookings_invoicereconciliationrecord r SET invoice_number = i.number, owner_id = i.issuer_id,
+    counterparty_id = CASE WHEN i.is_reverse THEN i.supplier_id ELSE i.customer_id END
+FROM bookings_invoice i WHERE i.id = r.invoice_id AND i.id = ANY(%s)
 """
 
 
@@ -56,16 +48,15 @@ class BillingRun:
     say and cannot; the others are billed."""
 
     documents: list[BilledDocument] = field(default_factory=list)
-    refused: dict[str, list[str]] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class _Draft:
     """`corrects` is the invoice a credit note is about."""
 
-    key: DocumentKey
+    sums: Sums
     organisation: Organisation
-    cdrs: int
     taxation: Taxation
     supplier: Party
     customer: Party
@@ -90,81 +81,68 @@ def bill(
     Raises MonthNotOver (not for a dry run, which writes nothing) and ParticularsMissing, of the operator.
     """
     of = MonthOfOperator(operator.pk, month)
-    if not dry_run and of.parameters()["last"] > now:
+    if not dry_run and of.ends_at > now:
         raise MonthNotOver(f"{month} is not over yet at every depot of {operator}.")
-    for _ in range(_TRIES):
-        try:
-            with transaction.atomic():
-                return _run(operator, of, dry_run=dry_run, actor=actor, now=now)
-        except _MoreCame:
-            continue
-    raise BookingError("Records of this month are being issued all the time. Try again later.")
-
-
-class _MoreCame(Exception):
-    """Records came between adding up and taking."""
-
-
-def _run(
-    operator: Organisation, of: MonthOfOperator, *, dry_run: bool, actor: Actor, now: datetime
-) -> BillingRun:
-    with connection.cursor() as cursor:
-        cursor.execute(_ONE_AT_A_TIME, [operator.pk])
-    earlier = Invoice.objects.filter(supplier=operator, month=of.month.first_day).order_by("pk")
-    run = BillingRun(
-        [BilledDocument(invoice, created=False) for invoice in earlier.select_related("customer")]
-    )
-    drafts = _drafts(operator, of, run)
-    issued_on = now.astimezone(_zone(operator)).date()
-    if dry_run:
-        unsaved = (_invoice(draft, of.month, issued_on, actor, now) for draft in drafts)
-        run.documents += [BilledDocument(invoice, created=False) for invoice in unsaved]
-    elif drafts:
-        invoices = _issue(drafts, of, issued_on, actor, now)
-        run.documents += [BilledDocument(invoice, created=True) for invoice in invoices]
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(_ONE_AT_A_TIME, [operator.pk])
+        earlier = Invoice.objects.filter(supplier=operator, month=month.first_day).select_related("customer")
+        run = BillingRun([BilledDocument(invoice, created=False) for invoice in earlier.order_by("pk")])
+        drafts = _drafts(operator, of, run, now=None if dry_run else now)
+        issued_on = now.astimezone(_zone(operator)).date()
+        invoices = [_invoice(draft, month, issued_on, actor, now) for draft in drafts]
+        if invoices and not dry_run:
+            _issue(invoices, now)
+        run.documents += [BilledDocument(invoice, created=not dry_run) for invoice in invoices]
     return run
 
 
-def _drafts(operator: Organisation, of: MonthOfOperator, run: BillingRun) -> list[_Draft]:
-    """What is to be issued; customers that cannot be billed are noted in the run. Raises ParticularsMissing."""
-    due = [sums for sums in unbilled(of) if sums.is_of_value]
-    if not due:
-        return []
+def _drafts(
+    operator: Organisation, of: MonthOfOperator, run: BillingRun, now: datetime | None
+) -> list[_Draft]:
+    """What is to be issued, its records taken at `now`, or only looked at; customers that cannot be billed are noted in the
+    run. Raises ParticularsMissing."""
     supplier = Party.of(operator)
-    if missing := supplier.missing(as_supplier=True):
+    incomplete = _incomplete()
+    missing = supplier.faults(as_supplier=True)
+    due = unbilled(of) if now is None or missing else take(of, left_out=incomplete, now=now)
+    due = [sums for sums in due if sums.is_of_value]
+    if due and missing:
         raise ParticularsMissing(missing)
     customers = Organisation.objects.in_bulk({sums.key.customer_id for sums in due})
     corrected = Invoice.objects.in_bulk({sums.key.corrects_id for sums in due if sums.key.corrects_id})
-    terms = InvoiceTermsOf(operator.pk)
-    drafts = []
+    terms, drafts = InvoiceTermsOf(operator.pk), []
     for sums in due:
         organisation = customers[sums.key.customer_id]
-        try:
+        if organisation.pk in incomplete and sums.key.corrects_id is None:
+            run.refused[organisation.name] = str(ParticularsMissing(incomplete[organisation.pk]))
+        elif sums.before_taxes < 0 and sums.key.corrects_id is None:
+            run.refused[organisation.name] = f"More {sums.key.currency} are credited than billed."
+        else:
             corrects = corrected.get(sums.key.corrects_id or 0)
             drafts.append(_draft(sums, supplier, organisation, terms, corrects))
-        except BookingError as refusal:
-            run.refused.setdefault(organisation.name, []).append(str(refusal))
     return drafts
+
+
+def _incomplete() -> dict[int, dict[str, str]]:
+    """Organisations that no invoice can name as its customer, by id, with what is missing."""
+    parties = map(Party.of, Organisation.objects.all())
+    faults = {party.organisation_id: party.faults(as_supplier=False) for party in parties}
+    return {pk: missing for pk, missing in faults.items() if missing}
 
 
 def _draft(
     sums: Sums, supplier: Party, organisation: Organisation, terms: InvoiceTermsOf, corrects: Invoice | None
 ) -> _Draft:
-    """A credit note goes by what its invoice went by: the same parties, the same VAT. Raises BookingError."""
+    """A credit note goes by what its invoice went by: the same parties, the same VAT."""
     agreed, customer = terms.of(organisation.pk), Party.of(organisation)
     is_reverse = agreed.is_reverse
     if corrects is not None:
         supplier = Party.from_json(corrects.parties["supplier"])
         customer = Party.from_json(corrects.parties["customer"])
         is_reverse = corrects.is_reverse
-    elif missing := customer.missing(as_supplier=False):
-        raise ParticularsMissing(missing)
     taxed = taxation(sums, seller=supplier, buyer=customer)
-    if taxed.before_taxes < 0:
-        raise BookingError(f"More is credited to {customer.name} than billed.")
-    return _Draft(
-        sums.key, organisation, sums.cdrs, taxed, supplier, customer, is_reverse, agreed.due_days, corrects
-    )
+    return _Draft(sums, organisation, taxed, supplier, customer, is_reverse, agreed.due_days, corrects)
 
 
 def _zone(operator: Organisation) -> ZoneInfo:
@@ -176,13 +154,14 @@ def _zone(operator: Organisation) -> ZoneInfo:
 def _invoice(draft: _Draft, month: Month, issued_on: date, actor: Actor, now: datetime) -> Invoice:
     """Not saved, and without a number."""
     return Invoice(
+        pk=draft.sums.document_id,
         issuer_id=draft.issuer_id,
         supplier_id=draft.supplier.organisation_id,
         customer=draft.organisation,
         kind=draft.kind,
         is_reverse=draft.is_reverse,
         month=month.first_day,
-        currency=draft.key.currency,
+        currency=draft.sums.key.currency,
         year=issued_on.year,
         issued_on=issued_on,
         due_on=issued_on + timedelta(days=draft.due_days),
@@ -191,57 +170,23 @@ def _invoice(draft: _Draft, month: Month, issued_on: date, actor: Actor, now: da
         total=draft.taxation.total,
         tax_breakdown=draft.taxation.to_json(),
         parties={"supplier": draft.supplier.to_json(), "customer": draft.customer.to_json()},
-        cdr_count=draft.cdrs,
+        cdr_count=draft.sums.cdrs,
         corrects=draft.corrects,
         made_at=now,
         **actor.columns("made_by"),
     )
 
 
-def _issue(
-    drafts: Sequence[_Draft], of: MonthOfOperator, issued_on: date, actor: Actor, now: datetime
-) -> list[Invoice]:
-    """Raises _MoreCame."""
-    ids = _next_ids(len(drafts))
-    taken = take(of, {pk: draft.key for pk, draft in zip(ids, drafts, strict=True)})
-    if taken != {pk: draft.cdrs for pk, draft in zip(ids, drafts, strict=True)}:
-        raise _MoreCame
-    invoices = [_invoice(draft, of.month, issued_on, actor, now) for draft in drafts]
-    for pk, invoice in zip(ids, invoices, strict=True):
-        invoice.pk = pk
-    for invoice in _by_issuer(invoices):
+def _issue(invoices: list[Invoice], now: datetime) -> None:
+    # In the order of the rows that numbers are taken from, as all who take several.
+    for invoice in sorted(invoices, key=lambda invoice: (invoice.issuer_id, invoice.kind, invoice.pk)):
         _number(invoice)
     Invoice.objects.bulk_create(invoices)
-    _name_records(invoices, now)
+    with connection.cursor() as cursor:
+        cursor.execute(_NAME_INVOICES, [[invoice.pk for invoice in invoices]])
     invoices_issued.send(sender=Invoice, invoices=invoices, at=now)
-    return invoices
-
-
-def _by_issuer(invoices: Iterable[Invoice]) -> Iterator[Invoice]:
-    """In the order of the rows that numbers are taken from, as all who take several."""
-    yield from sorted(invoices, key=lambda invoice: (invoice.issuer_id, invoice.kind, invoice.pk))
 
 
 def _number(invoice: Invoice) -> None:
     invoice.sequence = next_number(invoice.issuer_id, f"{invoice.kind}-{invoice.year}")
     invoice.number = f"{PREFIX[Invoice.Kind(invoice.kind)]}-{invoice.year}-{invoice.sequence:06}"
-
-
-def _next_ids(count: int) -> list[int]:
-    with connection.cursor() as cursor:
-        cursor.execute(_NEXT_IDS, [count])
-        return [pk for (pk,) in cursor.fetchall()]
-
-
-def _name_records(invoices: Sequence[Invoice], now: datetime) -> None:
-    """Say of each invoice which records it is about."""
-    InvoiceReconciliationRecord.objects.bulk_create(
-        InvoiceReconciliationRecord(
-            owner_id=invoice.issuer_id,
-            counterparty_id=invoice.supplier_id if invoice.is_reverse else invoice.customer_id,
-            code=str(uuid4()), invoice_number=invoice.number, invoice=invoice, last_updated=now,
-        )
-        for invoice in invoices
-    )  # fmt: skip
-    with connection.cursor() as cursor:
-        cursor.execute(_NAME_RECORDS, [[invoice.pk for invoice in invoices]])

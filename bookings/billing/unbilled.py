@@ -1,60 +1,77 @@
-"""What is to be billed: the records on no invoice yet, added up by the database.
+"""What is to be billed: the records on no invoice yet, added up and put on invoices by the database.
 
-Rows are summed up where they lie and come through a server-side cursor, one for each document, country and rate, so that a
-run needs no more memory for a million records than for ten.
+What comes back is one row for each document, country and rate: a run needs no more memory for a million records than for ten.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from django.db import connection
-from psycopg.rows import namedtuple_row
 
 from bookings.billing.months import Month
 from depots.models import Depot
+from depots.periods import Period
 
 # A credit stands on a note of its own about the invoice that bills its original; before that it nets with it.
 _UNBILLED = """
-    SELECT c.id, c.customer_id, c.currency, c.before_taxes, c.net_by_rate, d.country, original.invoice_id AS corrects_id
+    SELECT c.id, c.customer_id, c.currency, c.code, c.before_taxes, c.net_by_rate, d.country,
+           original.invoice_id AS corrects_id
     FROM bookings_chargedetailrecord c
     JOIN depots_depot d ON d.id = c.depot_id
-    JOIN unnest(%(zones)s::text[], %(starts)s::timestamptz[], %(ends)s::timestamptz[]) AS m (zone, starts_at, ends_at)
-        ON m.zone = d.time_zone
     LEFT JOIN bookings_invoicedcdr original ON original.cdr_id = c.credits_id
     WHERE c.operator_id = %(operator)s AND c.customer_id <> c.operator_id AND c.received IS NULL
-        AND c.ends_at >= m.starts_at AND c.ends_at < m.ends_at
-        -- What the index is asked for: the month in whichever zone.
-        AND c.ends_at >= %(first)s AND c.ends_at < %(last)s
+        AND c.ends_at >= %(first)s AND c.ends_at < %(last)s {and_by_zone}
         AND NOT EXISTS (SELECT FROM bookings_invoicedcdr billed WHERE billed.cdr_id = c.id)
 """
 # A record counts once, its parts by rate each for itself; one without parts has a row all the same.
-_SUMS = f"""
-SELECT c.customer_id, c.currency, c.corrects_id, c.country, (part.told ->> 0)::numeric AS rate,
-       count(*) FILTER (WHERE coalesce(part.number, 1) = 1) AS cdrs,
-       coalesce(sum(c.before_taxes) FILTER (WHERE coalesce(part.number, 1) = 1), 0) AS before_taxes,
-       coalesce(sum((part.told ->> 1)::numeric), 0) AS net,
-       bool_or(c.before_taxes <> 0) AS is_of_value
-FROM ({_UNBILLED}) c
-LEFT JOIN LATERAL jsonb_array_elements(c.net_by_rate) WITH ORDINALITY AS part (told, number) ON true
-GROUP BY c.customer_id, c.currency, c.corrects_id, c.country, rate
-ORDER BY c.customer_id, c.currency, c.corrects_id NULLS FIRST
-"""  # noqa: S608 - made of constants
+_SUMS = """
+    SELECT due.customer_id, due.currency, due.corrects_id, {document} AS document_id, due.country,
+           (part.told ->> 0)::numeric AS rate,
+           count(*) FILTER (WHERE coalesce(part.number, 1) = 1) AS cdrs,
+           coalesce(sum(due.before_taxes) FILTER (WHERE coalesce(part.number, 1) = 1), 0) AS before_taxes,
+           coalesce(sum((part.told ->> 1)::numeric), 0) AS net,
+           bool_or(due.before_taxes <> 0) AS is_of_value
+    FROM due {join}
+    LEFT JOIN LATERAL jsonb_array_elements(due.net_by_rate) WITH ORDINALITY AS part (told, number) ON true
+    GROUP BY due.customer_id, due.currency, due.corrects_id, document_id, due.country, rate
+    ORDER BY due.customer_id, due.currency, due.corrects_id NULLS FIRST
+"""
+_IS_ON = """document.customer_id = due.customer_id AND document.currency = due.currency
+        AND document.corrects_id IS NOT DISTINCT FROM due.corrects_id"""
+_LOOK = f"WITH due AS ({{unbilled}}) {_SUMS.format(document='NULL::bigint', join='')}"
+# One statement has one snapshot: what it adds up, it takes. The invoices' own rows follow by the ids drawn here.
 _TAKE = f"""
-WITH taken AS (
+WITH due AS MATERIALIZED ({{unbilled}}),
+document AS (
+    SELECT nextval(pg_get_serial_sequence('bookings_invoice', 'id')) AS id, key.*
+    FROM (
+        SELECT customer_id, currency, corrects_id FROM due
+        WHERE corrects_id IS NOT NULL OR customer_id <> ALL(%(left_out)s::bigint[])
+        GROUP BY customer_id, currency, corrects_id
+        HAVING bool_or(before_taxes <> 0) AND (corrects_id IS NOT NULL OR sum(before_taxes) >= 0)
+        ORDER BY customer_id, currency, corrects_id NULLS FIRST
+    ) key
+),
+taken AS (
     INSERT INTO bookings_invoicedcdr (cdr_id, invoice_id)
-    SELECT c.id, document.id
-    FROM ({_UNBILLED}) c
-    JOIN unnest(%(ids)s::bigint[], %(customers)s::bigint[], %(currencies)s::text[], %(corrects)s::bigint[])
-        AS document (id, customer_id, currency, corrects_id)
-        ON document.customer_id = c.customer_id AND document.currency = c.currency
-        AND document.corrects_id IS NOT DISTINCT FROM c.corrects_id
-    RETURNING invoice_id
+    SELECT due.id, document.id FROM due JOIN document ON {_IS_ON}
+),
+told AS (
+    INSERT INTO bookings_invoicereconciliationrecord
+        (owner_id, counterparty_id, code, invoice_number, cdr_codes, invoice_id, is_withdrawn, last_updated)
+    SELECT %(operator)s, document.customer_id, gen_random_uuid()::text, '', jsonb_agg(due.code ORDER BY due.id),
+           document.id, false, %(now)s
+    FROM due JOIN document ON {_IS_ON}
+    GROUP BY document.customer_id, document.id
 )
-SELECT invoice_id, count(*) FROM taken GROUP BY invoice_id
+{_SUMS.format(document="document.id", join=f"LEFT JOIN document ON {_IS_ON}")}
 """  # noqa: S608 - made of constants
 
 
@@ -69,66 +86,84 @@ class DocumentKey(NamedTuple):
 @dataclass
 class Sums:
     """What the records of one document come to. `nets` is by the country of the chargers and the tariff's rate in percent
-    (None: it states none)."""
+    (None: it states none). `document_id` is the invoice's, where its records were taken."""
 
     key: DocumentKey
+    document_id: int | None = None
     cdrs: int = 0
     before_taxes: Decimal = Decimal(0)
     nets: dict[tuple[str, Decimal | None], Decimal] = field(default_factory=dict)
     is_of_value: bool = False
 
 
-class MonthOfOperator(NamedTuple):
-    """Whose records of which month; the parameters of the statements above."""
+@dataclass(frozen=True)
+class MonthOfOperator:
+    """Whose records of which month."""
 
     operator_id: int
     month: Month
 
+    @cached_property
+    def ends_at(self) -> datetime:
+        """When it is over at the last of the depots."""
+        return max(period.ends_at for period in self._periods.values())
+
+    @cached_property
     def parameters(self) -> dict[str, Any]:
-        zones = Depot.objects.filter(operator=self.operator_id).values_list("time_zone", flat=True).distinct()
-        periods = self.month.in_zones(zones.order_by("time_zone")) or {"UTC": self.month.in_zone("UTC")}
-        starts, ends = zip(*((one.starts_at, one.ends_at) for one in periods.values()), strict=True)
-        return {
-            "operator": self.operator_id, "zones": list(periods), "starts": list(starts), "ends": list(ends),
-            "first": min(starts), "last": max(ends),
-        }  # fmt: skip
+        """Of the statements above."""
+        periods = list(self._periods.values())
+        told: dict[str, Any] = {
+            "operator": self.operator_id,
+            "first": min(period.starts_at for period in periods),
+            "last": max(period.ends_at for period in periods),
+        }
+        for number, (zone, period) in enumerate(self._periods.items()):
+            told |= {
+                f"zone_{number}": zone,
+                f"start_{number}": period.starts_at,
+                f"end_{number}": period.ends_at,
+            }
+        return told
+
+    def statement(self, template: str) -> str:
+        """One zone needs no condition of its own, and the planner then knows how many rows it is about."""
+        zones = range(len(self._periods) if len(self._periods) > 1 else 0)
+        each = [
+            f"(d.time_zone = %(zone_{n})s AND c.ends_at >= %(start_{n})s AND c.ends_at < %(end_{n})s)"
+            for n in zones
+        ]
+        and_by_zone = f"AND ({' OR '.join(each)})" if each else ""
+        return template.format(unbilled=_UNBILLED.format(and_by_zone=and_by_zone))
+
+    @cached_property
+    def _periods(self) -> dict[str, Period]:
+        zones = Depot.objects.filter(operator=self.operator_id).values_list("time_zone", flat=True)
+        return self.month.in_zones(sorted(set(zones)) or ["UTC"])
 
 
-def unbilled(of: MonthOfOperator) -> Iterator[Sums]:
-    """One for each document that is due, in order of its key."""
-    found: Sums | None = None
-    for row in _streamed(_SUMS, of.parameters()):
-        key = DocumentKey(row.customer_id, row.currency, row.corrects_id)
-        if found is None or found.key != key:
-            if found is not None:
-                yield found
-            found = Sums(key)
-        found.cdrs += row.cdrs
-        found.before_taxes += row.before_taxes
-        found.is_of_value |= row.is_of_value
-        found.nets[row.country, row.rate] = row.net
-    if found is not None:
-        yield found
-
-
-def take(of: MonthOfOperator, documents: dict[int, DocumentKey]) -> dict[int, int]:
-    """Put the records on these invoices, by id, whose rows follow in the same transaction; gives how many are on each.
-
-    A record that was issued since it was added up is taken along; the count tells.
-    """
-    keys = list(documents.values())
-    told: dict[str, Any] = {
-        "ids": list(documents), "customers": [key.customer_id for key in keys],
-        "currencies": [key.currency for key in keys], "corrects": [key.corrects_id for key in keys],
-    }  # fmt: skip
+def unbilled(of: MonthOfOperator) -> list[Sums]:
+    """One for each document that is due, in order of its key; nothing is written."""
     with connection.cursor() as cursor:
-        cursor.execute(_TAKE, {**of.parameters(), **told})
-        return dict(cursor.fetchall())
+        cursor.execute(of.statement(_LOOK), of.parameters)
+        return list(_joined(cursor.fetchall()))
 
 
-def _streamed(statement: str, parameters: dict[str, Any]) -> Iterator[Any]:
-    """Rows of a server-side cursor, by name; within a transaction."""
-    # Django's own cursors of this kind come with querysets only.
-    with connection.connection.cursor(name="unbilled", row_factory=namedtuple_row) as cursor:
-        cursor.execute(statement, parameters)
-        yield from cursor
+def take(of: MonthOfOperator, *, left_out: Collection[int], now: datetime) -> list[Sums]:
+    """The same, each with its records put on an invoice and named in its InvoiceReconciliationRecord; the invoices follow in the
+    same transaction. Not taken are documents of
+    nothing or less, and invoices to customers that are left out."""
+    with connection.cursor() as cursor:
+        cursor.execute(of.statement(_TAKE), of.parameters | {"left_out": list(left_out), "now": now})
+        return list(_joined(cursor.fetchall()))
+
+
+def _joined(rows: Iterable[tuple[Any, ...]]) -> Iterator[Sums]:
+    """From a row for each document, country and rate to one for each document."""
+    for (customer, currency, corrects, document), parts in groupby(rows, key=lambda row: row[:4]):
+        found = Sums(DocumentKey(customer, currency, corrects), document)
+        for *_, country, rate, cdrs, before_taxes, net, is_of_value in parts:
+            found.cdrs += cdrs
+            found.before_taxes += before_taxes
+            found.is_of_value |= is_of_value
+            found.nets[country, rate] = net
+        yield found

@@ -97,8 +97,11 @@ class Invoice(models.Model):
 class InvoicedCdr(models.Model):
     """A record on the one document that bills it: a primary key, so that nothing is billed twice."""
 
-    cdr = models.OneToOneField(ChargeDetailRecord, models.PROTECT, primary_key=True, related_name="invoiced")
-    invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="cdrs")
+    # Neither is ever deleted (triggers). Checking the keys of a month's rows would take longer than all else of its run.
+    cdr = models.OneToOneField(
+        ChargeDetailRecord, models.PROTECT, primary_key=True, related_name="invoiced", db_constraint=False
+    )
+    invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="cdrs", db_constraint=False)
 
     def __str__(self) -> str:
         return f"{self.cdr_id} on {self.invoice_id}"

@@ -63,7 +63,7 @@ def test_records_that_come_while_a_run_adds_up_are_billed_once():
     assert sum(cdrs for _, cdrs in totals) == 33
 
 
-@pytest.mark.parametrize("moment", ["take", "_number", "_name_records"])
+@pytest.mark.parametrize("moment", ["take", "_number", "_issue"])
 def test_a_run_that_is_killed_bills_nobody_and_the_next_bills_everybody_once(moment, monkeypatch):
     operator = month_of(5)
     real = getattr(billing_run, moment)

@@ -36,9 +36,7 @@ class Command(OperatorCommand):
         for document in run.documents:
             self.say(_line(document))
         if run.refused:
-            said = (
-                f"{customer} is not billed. {' '.join(faults)}" for customer, faults in run.refused.items()
-            )
+            said = (f"{customer} is not billed. {why}" for customer, why in run.refused.items())
             raise CommandError("\n".join(said))
 
 
