@@ -359,3 +359,20 @@ class RecordSettled(BookingError):
     """It was credited, answered or is a credit itself: nothing more can be done about it."""
 
     code = "record_settled"
+
+
+class LineUnknown(BookingError):
+    code = "unknown_line"
+    field = "line"
+
+
+class DisputedAlready(BookingError):
+    code = "disputed_already"
+    field = "line"
+
+
+class ReasonMissing(BookingError):
+    """The other side is told why."""
+
+    code = "reason_missing"
+    field = "reason"
