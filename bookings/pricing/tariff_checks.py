@@ -31,7 +31,7 @@ _RANGES = (
     ("min_duration_s", "max_duration_s"),
 )
 # What a booked slot has no value of, so that an element which asks for it never holds.
-_OF_SESSIONS = ("min_kwh", "min_power_kw", "max_power_kw", "min_current_a", "max_current_a")
+_OF_SESSIONS = ("min_power_kw", "max_power_kw", "min_current_a", "max_current_a")
 _LEAST = ("min_kwh", "min_power_kw", "min_current_a", "min_duration_s", "start_date")
 _GREATEST = ("max_kwh", "max_power_kw", "max_current_a", "max_duration_s", "end_date")
 
