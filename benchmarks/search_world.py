@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
-from bookings.models import BookingOption, FlatTariff, Occupancy, TermsOverride, Vehicle
+from bookings.models import (
+    BookingOption,
+    Occupancy,
+    Tariff,
+    TariffBinding,
+    TariffVersion,
+    TermsOverride,
+    Vehicle,
+)
+from bookings.pricing.tariff_content import TariffContent
 from bookings.search.offers import SlotSearch
 from depots.geography import Circle
 from depots.models import Agreement, Charger, Connector, Depot, Evse, OpeningHours
 from depots.periods import Period
 from tests.factories import NOW, make_fleet, make_operator, make_vehicle
+from tests.money_factories import ALWAYS, new_version, per_kwh
 
 EVSES_A_DEPOT = 10
 SOUTH, NORTH, WEST, EAST = 45.0, 55.0, 0.0, 20.0
@@ -39,9 +49,7 @@ def build(depots: int) -> Vehicle:
         [Agreement(depot=d, starts_at=NOW - timedelta(days=9)) for d in places], BATCH
     )
     TermsOverride.objects.bulk_create([TermsOverride(depot=d, horizon_days=60) for d in places], BATCH)
-    FlatTariff.objects.bulk_create(
-        [FlatTariff(depot=d, code=d.code, energy_per_kwh="0.5") for d in places], BATCH
-    )
+    _price(places)
     hours = [
         OpeningHours(depot=depot, weekday=day, from_minute=6 * 60, to_minute=22 * 60)
         for depot in places[::2]
@@ -50,6 +58,22 @@ def build(depots: int) -> Vehicle:
     OpeningHours.objects.bulk_create(hours, BATCH)
     _equip(places)
     return make_vehicle(make_fleet(), length_cm=1650, height_cm=400, weight_kg=40_000, max_power_w=350_000)
+
+
+def _price(places: Sequence[Depot]) -> None:
+    """Each by a tariff of its own."""
+    tariffs = Tariff.objects.bulk_create(
+        [Tariff(operator_id=d.operator_id, code=d.code, kind="charging") for d in places], BATCH
+    )
+    content = TariffContent("EUR", (per_kwh("0.5"),)).to_json()
+    TariffVersion.objects.bulk_create([new_version(tariff, content=content) for tariff in tariffs], BATCH)
+    TariffBinding.objects.bulk_create(
+        [
+            TariffBinding(tariff=tariff, kind="charging", depot=depot, valid=ALWAYS)
+            for tariff, depot in zip(tariffs, places, strict=True)
+        ],
+        BATCH,
+    )
 
 
 def occupy(evse_ids: list[int], each: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
 from django.db.models import Prefetch, prefetch_related_objects
 
@@ -15,10 +16,11 @@ from bookings.models import (
     BookingRequest,
     BookingStatus,
     BookingToken,
-    FlatTariff,
-    TermsOverride,
 )
-from bookings.rules import configuration, precedence
+from bookings.pricing.tariff_content import ElementUse
+from bookings.rules import configuration
+from bookings.rules.configuration import Configuration
+from bookings.rules.quotes import has_price_for
 from bookings.rules.terms import LONGEST_EARLY_START, Terms
 from bookings.search import availability
 from bookings.search.bookable import evses_with_bays
@@ -83,8 +85,8 @@ def offers(partner: Partner, options: Sequence[BookingOption], *, now: datetime)
     timeslots = availability.calendar(options, whole, terms, limits=limits, now=now)
     found = []
     for option in options:
-        tariff = depots[option.depot_id].tariff(option.pk, fleet_id, now=now)
-        has_fee = tariff is not None and tariff.no_show_fee > 0
+        depot = depots[option.depot_id]
+        has_fee = _has_no_show_fee(depot, option, depot.agreed(fleet_id, now), now)
         found.append(
             PublishedOffer(option, terms[option.pk], timeslots[option.pk], spans[option.pk], has_fee)
         )
@@ -124,7 +126,8 @@ def views(
     options = list(rows.select_related("depot__operator"))
     depot_ids = {option.depot_id for option in options}
     admitted = access.admissions(depot_ids, now=now)
-    held = _Held(depot_ids)
+    depots = configuration.current_all(depot_ids)
+    looks = cache(lambda option, mine: _look(depots[option.depot_id], option, mine, now))
     found: dict[tuple[int, int], View] = {}
     for option in options:
         agreements = admitted.get(option.depot_id, {})
@@ -132,9 +135,16 @@ def views(
         for partner in partners:
             guest = partner.organisation_id
             mine = frozenset(agreements[key] for key in (None, guest) if key in agreements)
-            terms, has_fee = held.under(option, mine)
-            found[partner.pk, option.pk] = View(option, terms, has_fee, is_open and bool(mine))
+            found[partner.pk, option.pk] = View(option, *looks(option, mine), is_open and bool(mine))
     return found
+
+
+def _look(
+    depot: Configuration, option: BookingOption, agreement_ids: frozenset[int], now: datetime
+) -> tuple[Terms, bool]:
+    """The terms, and whether a no-show costs a fee."""
+    has_fee = _has_no_show_fee(depot, option, agreement_ids, now)
+    return depot.terms_under(option.pk, agreement_ids), has_fee
 
 
 def viewed(views: Collection[View], *, now: datetime) -> dict[View, PublishedOffer]:
@@ -161,23 +171,12 @@ def viewed(views: Collection[View], *, now: datetime) -> dict[View, PublishedOff
     }
 
 
-class _Held:
-    """All terms and tariffs at some depots, and what they come to under an agreement; read in two queries."""
-
-    def __init__(self, depot_ids: Collection[int]) -> None:
-        self._terms = precedence.of_depots(TermsOverride.objects.all(), depot_ids)
-        self._tariffs = precedence.of_depots(FlatTariff.objects.all(), depot_ids)
-        self._found: dict[tuple[int, frozenset[int]], tuple[Terms, bool]] = {}
-
-    def under(self, option: BookingOption, agreement_ids: frozenset[int]) -> tuple[Terms, bool]:
-        """The terms, and whether a no-show costs a fee."""
-        key = (option.pk, agreement_ids)
-        if key not in self._found:
-            terms, tariffs = self._terms[option.depot_id], self._tariffs[option.depot_id]
-            mine = [row for row in terms if precedence.holds(row, option.pk, agreement_ids)]
-            fees = [row.no_show_fee > 0 for row in tariffs if precedence.holds(row, option.pk, agreement_ids)]
-            self._found[key] = Terms.resolve(mine), bool(fees) and fees[-1]
-        return self._found[key]
+def _has_no_show_fee(
+    depot: Configuration, option: BookingOption, agreement_ids: frozenset[int], now: datetime
+) -> bool:
+    """By the tariff of the option, and of its EVSE where it is about one alone."""
+    held = depot.tariffs_under(option.pk, depot.evse_of(option.pk), agreement_ids, at=now).booking
+    return held is not None and has_price_for(held.content, ElementUse.NO_SHOW)
 
 
 def calendar_span(option: BookingOption, terms: Terms, *, now: datetime) -> Period:

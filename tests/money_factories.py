@@ -7,6 +7,8 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
+from bookings.imports.schemas import ShortTariffRow
+from bookings.imports.short_tariffs import short_tariffs
 from bookings.models import (
     ChargeDetailRecord,
     IncomingInvoice,
@@ -27,7 +29,7 @@ from bookings.pricing.tariff_content import (
     TariffElement,
 )
 from bookings.rules.tariff_bindings import FIRST_MOMENT, LAST_MOMENT, TariffInForce, versions_of
-from depots.models import Organisation
+from depots.models import Depot, Organisation
 from depots.periods import Period
 from tests.factories import NOW, make_depot, make_fleet
 
@@ -62,6 +64,15 @@ def make_bound(
     add_version(tariff, *elements, currency=currency)
     TariffBinding.objects.create(tariff=tariff, kind=kind, valid=valid, **owner)
     return versions_of([tariff])[tariff.pk][0]
+
+
+def make_prices(depot: Depot, **row: Any) -> None:
+    """A depot's prices as its file writes them short, such as `energy_per_kwh=0.4, booking_fee=5, vat_percent=19`."""
+    for code, content in short_tariffs(ShortTariffRow(**row), "D", depot.code):
+        kind = "booking" if content.elements[0].use.is_of_bookings else "charging"
+        tariff = make_tariff(depot.operator, code=code, kind=kind)
+        add_version(tariff, *content.elements, currency=content.currency)
+        TariffBinding.objects.create(tariff=tariff, kind=kind, valid=ALWAYS, depot=depot)
 
 
 def add_version(

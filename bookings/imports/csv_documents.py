@@ -10,7 +10,7 @@ from bookings.imports.schemas import (
     OfferedChargerRow,
     OfferedDepotRow,
     OfferedEvseRow,
-    TariffRow,
+    ShortTariffRow,
     TermsRow,
     VehicleRow,
 )
@@ -19,7 +19,7 @@ from depots.imports.documents import CsvRow, Document, FieldPath, FileRefusedErr
 DEPOT_FIELDS = set(OfferedDepotRow.model_fields) - {"chargers", "terms", "tariff"}
 CHARGER_FIELDS = set(OfferedChargerRow.model_fields) - {"evses"}
 EVSE_FIELDS = set(OfferedEvseRow.model_fields) - {"terms", "tariff"}
-NESTED = {"terms": set(TermsRow.model_fields), "tariff": set(TariffRow.model_fields)}
+NESTED = {"terms": set(TermsRow.model_fields), "tariff": set(ShortTariffRow.model_fields)}
 VEHICLE_FIELDS = set(VehicleRow.model_fields)
 REQUIRED = ("id", "identity", "uid")
 

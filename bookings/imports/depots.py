@@ -19,6 +19,7 @@ from django.db.models.functions import Upper
 from bookings.core.calendars import mark_depot_changed
 from bookings.core.locking import lock_evses
 from bookings.imports.csv_documents import depot_document
+from bookings.imports.depot_tariffs import write_tariffs
 from bookings.imports.offers import write_offers
 from bookings.imports.promises import OnEvses, broken_limits
 from bookings.imports.schemas import DepotFile, OfferedDepotRow, depot_faults
@@ -117,6 +118,9 @@ class _OneDepot:
         written = self._write_chargers(evses)
         faults = self._promise_faults(written, standing)
         self.changed |= write_offers(depot, self.row, written)
+        changed, wrong = write_tariffs(self.place, depot, self.row, written, now=self.now)
+        self.changed |= changed
+        faults += wrong
         self._open(depot, faults)
         self._warn_of_hours(depot, standing)
         if self.changed:

@@ -1,13 +1,12 @@
-"""Writes what a depot file says about booking: terms, tariffs and options. Bookings made before keep their own."""
+"""Writes what a depot file says about booking: terms and options. Bookings made before keep their own."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from bookings.imports.schemas import OfferedDepotRow, OptionRow, TariffRow, TermsRow
-from bookings.models import BookingOption, FlatTariff, TermsOverride
+from bookings.imports.schemas import OfferedDepotRow, OptionRow, TermsRow
+from bookings.models import BookingOption, TermsOverride
 from depots.imports.documents import FieldPath
 from depots.imports.schemas import folded
 from depots.imports.writing import assign
@@ -17,9 +16,8 @@ from depots.models import Depot, Evse
 def write_offers(
     depot: Depot, row: OfferedDepotRow, written: Mapping[str, tuple[FieldPath, Evse, bool]]
 ) -> bool:
-    """Terms and tariff of the depot, and its options. Options the file no longer has are withdrawn. True if changed."""
+    """Terms of the depot, and its options. Options the file no longer has are withdrawn. True if changed."""
     changed = _write_terms({"depot": depot}, row.terms)
-    changed |= _write_tariff({"depot": depot}, row.tariff, code=_tariff_code("D", depot.code))
     known = {folded(option.code): option for option in depot.options.all()}
     offered = row.offered()
     for option_row in offered:
@@ -40,7 +38,6 @@ def _write_option(depot: Depot, option: BookingOption | None, row: OptionRow, ev
         option.evses.set(evses)
         changed = True
     changed |= _write_terms({"option": option}, row.terms)
-    changed |= _write_tariff({"option": option}, row.tariff, code=_tariff_code("O", row.id))
     return changed
 
 
@@ -55,22 +52,3 @@ def _write_terms(owner: dict[str, Any], row: TermsRow) -> bool:
     if changed:
         override.save()
     return changed
-
-
-def _write_tariff(owner: dict[str, Any], row: TariffRow | None, *, code: str) -> bool:
-    tariff = FlatTariff.objects.filter(**owner).first()
-    if row is None:
-        return bool(tariff) and bool(FlatTariff.objects.filter(**owner).delete()[0])
-    is_new = tariff is None
-    tariff = tariff or FlatTariff(code=code, **owner)
-    changed = assign(tariff, row.amounts()) or is_new
-    if changed:
-        tariff.save()
-    return changed
-
-
-def _tariff_code(prefix: str, code: str) -> str:
-    """Unique and short enough for a wire: the depot's or option's id behind a letter, a digest of it when it is long."""
-    if len(code) <= 34:
-        return f"{prefix}-{code}"
-    return f"{prefix}-{code[:25]}-{hashlib.sha256(folded(code).encode()).hexdigest()[:8]}"

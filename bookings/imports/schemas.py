@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -62,8 +61,8 @@ class TermsRow(FileRow):
     late_cancel: bool | None = None
 
 
-class TariffRow(FileRow):
-    """Prices without VAT."""
+class ShortTariffRow(FileRow):
+    """Prices without VAT: what most depots have, without OCPI's words."""
 
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "EUR"
     energy_per_kwh: Price = 0
@@ -73,25 +72,12 @@ class TariffRow(FileRow):
     late_cancel_fee: Fee = 0
     vat_percent: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] = 0
 
-    def amounts(self) -> dict[str, Decimal | str]:
-        """The columns of a FlatTariff, money as the Decimal the file shows."""
-        columns: dict[str, Decimal | str] = {"currency": self.currency}
-        for name, places in _PLACES.items():
-            columns[name] = round(Decimal(str(getattr(self, name))), places)
-        return columns
-
-
-_PLACES = {
-    "energy_per_kwh": 4, "time_per_hour": 4,
-    "booking_fee": 2, "no_show_fee": 2, "late_cancel_fee": 2, "vat_percent": 2,
-}  # fmt: skip
-
 
 class OfferedEvseRow(EvseRow):
     """`terms` and `tariff` are those of the EVSE's own booking option."""
 
     terms: TermsRow = TermsRow()
-    tariff: TariffRow | None = None
+    tariff: ShortTariffRow | None = None
 
 
 class OfferedChargerRow(ChargerRow):
@@ -103,7 +89,7 @@ class OptionRow(FileRow):
     name: Annotated[Text, Field(max_length=100)] = ""
     evses: Annotated[list[Id], Field(min_length=1)]
     terms: TermsRow = TermsRow()
-    tariff: TariffRow | None = None
+    tariff: ShortTariffRow | None = None
 
 
 class OfferedDepotRow(DepotRow):
@@ -111,7 +97,7 @@ class OfferedDepotRow(DepotRow):
 
     chargers: list[OfferedChargerRow] = []
     terms: TermsRow = TermsRow()
-    tariff: TariffRow | None = None
+    tariff: ShortTariffRow | None = None
     options: list[OptionRow] | None = None
     open_to: list[Annotated[Text, Field(min_length=1, max_length=100)]] = []
 

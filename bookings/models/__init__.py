@@ -24,7 +24,7 @@ from bookings.models.invoices import (
     Reminder,
 )
 from bookings.models.occupancy import Claim, Closure, Occupancy
-from bookings.models.offers import BookingOption, CalendarMark, FlatTariff, OfferedSlot, TermsOverride
+from bookings.models.offers import BookingOption, CalendarMark, OfferedSlot, TermsOverride
 from bookings.models.scheduling import SchedulerTick
 from bookings.models.tariffs import Tariff, TariffBinding, TariffVersion
 
@@ -46,7 +46,6 @@ __all__ = [
     "Closure",
     "Dispute",
     "Enforcement",
-    "FlatTariff",
     "IncomingInvoice",
     "Invoice",
     "InvoiceFile",

@@ -142,8 +142,8 @@ def bid_for(
     ground: ChangeGround,
     asker: Asker,
 ) -> Bid:
-    """Only a fleet's change of time, EVSE or power has a new price, under the tariff in force now; the depot's own
-    moves and another vehicle or token keep the one there is."""
+    """Only a fleet's change of time, EVSE or power has a new price, of all of it under the tariffs in force now, which it then
+    keeps; the depot's own moves and another vehicle or token keep the one there is."""
     groups = change.aspects(booking, place.evse)
     watts, quote = booking.promised_power_w, booking.quote
     moves = Aspect.PLACE in groups or change.needs != change.before.needs
@@ -152,10 +152,9 @@ def bid_for(
     if change.quote is not None:
         quote = change.quote
     elif asker.is_fleet and Aspect.PLACE in groups:
-        tariff = ground.configuration.tariff(booking.option_id, booking.fleet_id, now=asker.now)
-        price = (
-            quotes.quoted(tariff, change.period, power_w=watts, vehicle=change.vehicle) if tariff else None
-        )
+        there, evse_id = ground.configuration, place.evse.pk
+        tariffs = there.tariffs_for(booking.option_id, evse_id, booking.fleet_id, at=asker.now)
+        price = quotes.quoted(tariffs, change.period, there.site.zone, power_w=watts, vehicle=change.vehicle)
         quote = price.to_json() if price else {}
     return Bid(watts, quote)
 
@@ -192,7 +191,8 @@ def write(
 
 def _set_columns(booking: Booking, change: PlannedChange, evse_id: int, bid: Bid) -> list[str]:
     """The booking as it is to become; the names of the columns that may be different."""
-    booking.promised_power_w, booking.quote = bid.power_w, bid.quote
+    booking.promised_power_w = bid.power_w
+    quotes.keep(booking, bid.quote)
     if change.power_w is not None:
         booking.wished_power_w = change.power_w
     booking.period, booking.evse_id, booking.vehicle = change.period, evse_id, change.vehicle
@@ -201,7 +201,7 @@ def _set_columns(booking: Booking, change: PlannedChange, evse_id: int, bid: Bid
     booking.authorization_reference = change.authorization_reference or booking.authorization_reference
     return [
         "starts_at", "ends_at", "evse", "vehicle", "plate", "authorization_reference", "promised_power_w",
-        "wished_power_w", "quote", "decide_until",
+        "wished_power_w", "decide_until", *quotes.KEPT,
     ]  # fmt: skip
 
 

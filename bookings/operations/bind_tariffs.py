@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from bookings.models import BookingOption, Tariff, TariffBinding
-from bookings.rules.tariff_bindings import LAST_MOMENT, Owner, owner_of
+from bookings.rules.tariff_bindings import LAST_MOMENT, Owner, owner_of, versions_of
 from depots.models import Agreement, Depot, Evse
 from depots.periods import Period
 
@@ -55,6 +55,26 @@ def bind(
         )  # fmt: skip
         changed = True
     return changed, replaced
+
+
+def bind_by_file(depot_id: int, wanted: Mapping[Tariff, Collection[Owner]], *, now: datetime) -> bool:
+    """What a depot file says about all of a depot's owners: what one bound before and it no longer names ends. Gives whether
+    anything changed."""
+    of = Q(depot=depot_id) | Q(option__depot=depot_id) | Q(evse__depot=depot_id)
+    rows = TariffBinding.objects.filter(of, from_file=True, valid__endswith__gt=now).select_related("tariff")
+    standing = list(rows.order_by("pk"))
+    changed = False
+    for tariff in {**{row.tariff: () for row in standing}, **wanted}:
+        of_it = [row for row in standing if row.tariff_id == tariff.pk]
+        since = max(now, _first_moment(tariff) or now)
+        changed |= bind(tariff, wanted.get(tariff, ()), since=since, instead_of=of_it, from_file=True)[0]
+    return changed
+
+
+def _first_moment(tariff: Tariff) -> datetime | None:
+    """When its first version begins; None for one that always was."""
+    begin = [version.starts_at for version in versions_of([tariff])[tariff.pk]]
+    return min((moment for moment in begin if moment), default=None) if None not in begin else None
 
 
 def end(row: TariffBinding, at: datetime) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from bookings.actors import Actor
 from bookings.core import calendars, lifecycle, occupancy
@@ -198,13 +199,20 @@ def _placed(named: _Named, ground: _BookingGround, now: datetime) -> tuple[Booki
     if not free:
         raise SlotTaken
     place, watts = _first_with_power(free, pool, request, ground, now)
-    tariff = ground.configuration.tariff(request.option.pk, request.fleet.pk, now=now)
-    quote = quotes.quoted(tariff, request.period, power_w=watts, vehicle=request.vehicle) if tariff else None
     booking = _unsaved(request, terms, watts)
     booking.evse_id = place.evse.pk
     booking.finds_nothing_armed = not ground.standing.is_armed
-    booking.quote = quote.to_json() if quote else {}
+    quotes.keep(booking, request.quote or _quote(request, ground.configuration, place.evse, watts, now))
     return booking, place.span
+
+
+def _quote(
+    request: SlotRequest, there: Configuration, evse: Bay, watts: int, now: datetime
+) -> dict[str, Any]:
+    """The price under the tariffs that hold now; empty where none does."""
+    tariffs = there.tariffs_for(request.option.pk, evse.pk, request.fleet.pk, at=now)
+    quote = quotes.quoted(tariffs, request.period, there.site.zone, power_w=watts, vehicle=request.vehicle)
+    return quote.to_json() if quote else {}
 
 
 def _check_open_bookings(request: SlotRequest, terms: Terms, now: datetime) -> None:
@@ -300,10 +308,6 @@ def _ask_partner(request: SlotRequest, *, actor: Actor, now: datetime) -> Bookin
         raise DoesNotFit(fit.sentence(misfits))
     most = [w for w in (filled.must_fit.max_power_w, evse.max_power_w if evse else None) if w]
     booking = _unsaved(filled, terms, request.power_w or min(most, default=0))
-    price = quotes.quote(
-        option, fleet, filled.period, power_w=booking.promised_power_w, vehicle=filled.vehicle, now=now
-    )
-    booking.quote = price.to_json() if price else {}
     ask = request_log.entry(
         BookingRequest.Kind.CREATE, request.asked(tokens).to_json(), accepted=False, actor=actor, now=now
     )

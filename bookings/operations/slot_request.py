@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from bookings.models import BookingOption, BookingToken, Vehicle
 from bookings.operations.request_log import NO_MESSAGE, Asked, ReceivedMessage
@@ -19,7 +20,8 @@ class SlotRequest:
 
     `evse` narrows a pooled option to one of its EVSEs; `needs` replaces the vehicle's where there is none (a partner's
     request); `tokens` default to the vehicle's; `power_w` is a wish in watts; `party` is (country code, party id) of the
-    asking eMSP, its own where a fleet asks; without a `request_id` one is made.
+    asking eMSP, its own where a fleet asks; without a `request_id` one is made. `quote` is the price of a booking that is made
+    anew; any other is priced under the tariffs that hold now.
     """
 
     fleet: Organisation
@@ -35,6 +37,7 @@ class SlotRequest:
     authorization_reference: str = ""
     party: tuple[str, str] = ("", "")
     message: ReceivedMessage = NO_MESSAGE
+    quote: dict[str, Any] | None = None
 
     @property
     def must_fit(self) -> Needs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -17,14 +17,14 @@ from bookings.core.constraints import violation_raises
 from bookings.core.locking import lock_depot
 from bookings.errors import ChangedMeanwhile, TariffRefused
 from bookings.models import Tariff, TariffBinding, TariffVersion
-from bookings.operations.bind_tariffs import OwnerPlace, bind, end, places_of
+from bookings.operations.bind_tariffs import OwnerPlace, bind, bind_by_file, end, places_of
 from bookings.pricing import tariff_checks
 from bookings.pricing.tariff_checks import TariffFault
 from bookings.pricing.tariff_content import TariffContent
 from bookings.rules import configuration
 from bookings.rules.tariff_bindings import Owner, TariffInForce, owner_of, version_at, versions_of
 from bookings.rules.tariff_clashes import currency_clash
-from depots.models import Organisation
+from depots.models import Depot, Organisation
 
 MADE_MEANWHILE = "Somebody has made a tariff of this name meanwhile. Look again."
 CHANGED_MEANWHILE = "Somebody has changed this tariff since you looked. Look again."
@@ -57,6 +57,14 @@ class TariffDraft:
         return max(now, self.starts_at or now)
 
 
+@dataclass(frozen=True)
+class FileBindings:
+    """All that a depot file says about where tariffs hold at a depot: owners by a tariff's code, of a draft or known."""
+
+    depot_id: int
+    owners: Mapping[str, Collection[Owner]]
+
+
 @dataclass
 class SetTariff:
     """What became of a draft: "created", "updated" or "unchanged"; `replaced` are tariffs that it took the place of."""
@@ -67,7 +75,17 @@ class SetTariff:
     replaced: list[Tariff] = field(default_factory=list)
 
 
-def set_tariffs(drafts: Sequence[TariffDraft], *, actor: Actor, now: datetime) -> list[SetTariff]:
+@dataclass(frozen=True)
+class TariffsSet:
+    """What became of each draft, in their order, and whether anything is not as it was."""
+
+    tariffs: list[SetTariff]
+    changed: bool
+
+
+def set_tariffs(
+    drafts: Sequence[TariffDraft], *, by_file: FileBindings | None = None, actor: Actor, now: datetime
+) -> TariffsSet:
     """Make tariffs, give them new versions where they are to say something else, and bind them: all of it or nothing.
 
     What a tariff says already makes no version. Raises TariffRefused with every fault at its field, and ChangedMeanwhile.
@@ -80,8 +98,14 @@ def set_tariffs(drafts: Sequence[TariffDraft], *, actor: Actor, now: datetime) -
         known = _known(drafts)
         _refuse(_known_faults(drafts, known))
         done = [_set(draft, tariff, actor, now) for draft, tariff in zip(drafts, known, strict=True)]
-        _check_currencies(drafts, [one.tariff for one in done], now)
-    return done
+        tariffs = [one.tariff for one in done]
+        depot_ids = _depots_of(TariffBinding.objects.filter(tariff__in=tariffs))
+        bound = by_file is not None and _bind_by_file(by_file, now)
+        if by_file is not None and bound:
+            depot_ids.add(by_file.depot_id)
+            mark_depot_changed(by_file.depot_id, at=now)
+        _check_currencies(tariffs, depot_ids, now)
+    return TariffsSet(done, bound or any(one.outcome != "unchanged" for one in done))
 
 
 def withdraw_tariff(tariff: Tariff, *, now: datetime) -> None:
@@ -236,14 +260,20 @@ def _name(tariff: Tariff, name: str) -> bool:
     return True
 
 
-def _check_currencies(drafts: Sequence[TariffDraft], tariffs: Sequence[Tariff], now: datetime) -> None:
-    """Raises TariffRefused where a customer would pay for charging in one currency and for booking in another."""
-    by_code = {(tariff.operator_id, tariff.code): number for number, tariff in enumerate(tariffs)}
-    for depot_id in sorted(_depots_of(TariffBinding.objects.filter(tariff__in=tariffs))):
-        found = configuration.load(depot_id)
-        if clash := currency_clash(found, now=now):
-            named = [by_code.get((found.site.operator_id, one.code)) for one in clash]
-            number = next((number for number in reversed(named) if number is not None), 0)
-            other = next(one for one in clash if one.code != drafts[number].code)
-            text = f"{other} is in {other.content.currency}, and both would hold for one booking"
-            _refuse([(number, TariffFault("currency", text))])
+def _bind_by_file(by_file: FileBindings, now: datetime) -> bool:
+    codes = {code.upper(): owners for code, owners in by_file.owners.items()}
+    operator = Depot.objects.values_list("operator_id", flat=True).get(pk=by_file.depot_id)
+    rows = Tariff.objects.annotate(key=Upper("code")).filter(operator=operator, key__in=codes)
+    wanted: dict[Tariff, Collection[Owner]] = {row: codes[row.code.upper()] for row in rows}
+    return bind_by_file(by_file.depot_id, wanted, now=now)
+
+
+def _check_currencies(tariffs: Sequence[Tariff], depot_ids: Iterable[int], now: datetime) -> None:
+    """Raises TariffRefused where a customer would pay for charging in one currency and for booking in another. The fault is
+    of the draft whose tariff it is, or of none (-1)."""
+    drawn = {tariff.code: number for number, tariff in enumerate(tariffs)}
+    for depot_id in sorted(depot_ids):
+        if clash := currency_clash(configuration.load(depot_id), now=now):
+            one, other = sorted(clash, key=lambda held: drawn.get(held.code, -1))
+            text = f"{one} is in {one.content.currency}, and both would hold for one booking"
+            _refuse([(drawn.get(other.code, -1), TariffFault("currency", text))])

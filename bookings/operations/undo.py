@@ -140,11 +140,11 @@ def _request_id(gone: Booking) -> str:
 
 
 def _made_anew(undo: Undo, actor: Actor, now: datetime) -> Booking:
-    """All that was asked for then, its power too."""
+    """All that was asked for then, its power and price too."""
     gone = Booking.objects.select_related("fleet", "option__depot", "vehicle", "evse").get(pk=undo.booking_id)
     slot = SlotRequest(
         fleet=gone.fleet, option=gone.option, period=gone.period, vehicle=gone.vehicle, evse=gone.evse,
-        tokens=named(list(gone.tokens.all())), power_w=gone.wished_power_w, request_id=_request_id(gone),
+        tokens=named(list(gone.tokens.all())), power_w=gone.wished_power_w, request_id=_request_id(gone), quote=gone.quote,
     )  # fmt: skip
     if undo.act == Act.RELEASED:
         return hold_slot(slot, actor=actor, now=now)

@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from django.db.models import F, Q, QuerySet
 
 from bookings.models import Booking, BookingStatus, Enforcement
 from bookings.pages.outcome import Outcome, charged_wh, outcome_of
+from bookings.rules.quotes import read_tariffs
 from bookings.search.next_bay import next_bay_url
 
 # Every place's today lies within this of now, whatever its zone.
@@ -40,7 +42,7 @@ class Entry:
     zone_name: str
     now: datetime
 
-    @property
+    @cached_property
     def outcome(self) -> Outcome | None:
         """What it came to. Rows of `access.booking_rows` know whether a fee was waived."""
         return outcome_of(self.booking, is_waived=getattr(self.booking, "is_waived", False))
@@ -98,6 +100,13 @@ def entry(booking: Booking, now: datetime) -> Entry:
     )  # fmt: skip
 
 
+def entries(bookings: Iterable[Booking], now: datetime) -> list[Entry]:
+    """Of a list: what the tariffs of its outcomes say is read at once."""
+    rows = list(bookings)
+    read_tariffs(rows)
+    return [entry(booking, now) for booking in rows]
+
+
 def group(booking: Booking, now: datetime) -> str:
     """One of GROUPS. "Today" is the depot's: a truck in Lisbon has another midnight than one in Vilnius."""
     zone = booking.depot.zone
@@ -119,8 +128,8 @@ def of_the_day(rows: QuerySet[Booking], now: datetime) -> list[Entry]:
     changed = Q(changed_by_depot_at__isnull=False, ends_at__gt=now - UNSEEN_KEPT)
     unseen = Q(seen_by_fleet_at__isnull=True) | Q(seen_by_fleet_at__lt=F("changed_by_depot_at"))
     found = rows.filter(around | (changed & unseen) | Q(status=BookingStatus.CHARGING))
-    entries = [entry(b, now) for b in found.exclude(status=BookingStatus.EXPIRED).order_by("starts_at", "pk")]
-    return [e for e in entries if e.booking.is_changed_unseen or _is_of_today(e, now)]
+    told = entries(found.exclude(status=BookingStatus.EXPIRED).order_by("starts_at", "pk"), now)
+    return [e for e in told if e.booking.is_changed_unseen or _is_of_today(e, now)]
 
 
 def grouped(entries: Iterable[Entry]) -> list[tuple[str, str, list[Entry]]]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
 from bookings.models import Booking, BookingStatus
-from bookings.rules import quotes
+from bookings.pages.price_parts import PriceParts, no_show_total, settled_parts
 from depots.templatetags.berth import kilowatt_hours, money
 
 UNKNOWN_ENERGY = "The charger told no usable meter value, so energy and cost are not known here."
@@ -15,11 +14,11 @@ UNKNOWN_ENERGY = "The charger told no usable meter value, so energy and cost are
 
 @dataclass(frozen=True)
 class Outcome:
-    """`short` for a row of a list, `words` for the booking's page; `bill` in the shape of a quote, where there is one."""
+    """`short` for a row of a list, `words` for the booking's page; `bill` by parts, where there is one."""
 
     short: str
     words: str
-    bill: dict[str, Any] | None = None
+    bill: PriceParts | None = None
 
 
 def outcome_of(booking: Booking, *, is_waived: bool) -> Outcome | None:
@@ -48,8 +47,10 @@ def _completed(booking: Booking) -> Outcome:
     if not booking.quote:
         whose = "No price was set." if booking.is_ours else "The partner bills by its own prices."
         return Outcome(energy, f"Charged {energy}. {whose}", None)
-    bill = quotes.settled(booking.quote, wh)
-    cost = money(bill["total"], bill["currency"])
+    bill = settled_parts(booking, wh)
+    if bill is None:
+        return Outcome(energy, f"Charged {energy}. No price was set.", None)
+    cost = money(bill.total, bill.currency)
     return Outcome(f"{energy} · {cost}", f"Charged {energy}, as metered. It costs {cost}.", bill)
 
 
@@ -66,13 +67,8 @@ def _no_show(booking: Booking, is_waived: bool) -> Outcome:
         return Outcome("", "Whether the partner charges a fee is not known here.")
     if is_waived:
         return Outcome("no fee", "No fee: the charger was at fault; what happened says how.")
-    fee = _with_vat(booking.quote, "no_show_fee")
+    fee = no_show_total(booking) if booking.quote else Decimal()
     if not fee:
         return Outcome("no fee", "No fee is set for not coming.")
     due = money(fee, booking.quote["currency"])
     return Outcome(f"fee {due}", f"{due} are due: the vehicle did not come in time.")
-
-
-def _with_vat(quote: dict[str, Any], name: str) -> Decimal:
-    net = Decimal(quote.get(name) or 0)
-    return quotes.cents(net * (1 + Decimal(quote.get("vat_percent") or 0) / 100))

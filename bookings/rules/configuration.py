@@ -15,11 +15,11 @@ from functools import cached_property
 from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
-from bookings.models import BookingOption, FlatTariff, Tariff, TermsOverride
+from bookings.models import BookingOption, Tariff, TermsOverride
 from bookings.rules import precedence
 from bookings.rules.power import fed_by
 from bookings.rules.power_profile import Limit, binding
-from bookings.rules.tariff_bindings import Binding, Owner, Tariffs, bindings_of
+from bookings.rules.tariff_bindings import NO_TARIFFS, Binding, Owner, Tariffs, bindings_of
 from bookings.rules.terms import Terms
 from depots import opening
 from depots.models import Agreement, ConfigurationVersion, Depot, Evse, OpeningHours
@@ -92,8 +92,8 @@ class Configuration:
 
     `offers` has the EVSEs of each option that is not withdrawn, by option id, in their order, `names` what it is called;
     `pools` has those of withdrawn options as well, among which bookings made before may still be moved.
-    `terms_overrides` and `tariffs` stand broadest first; `bindings` are tariffs by owner and kind. None for a version is a
-    copy that must not be kept.
+    `terms_overrides` stand broadest first, `bindings` are tariffs by owner and kind. None for a version is a copy that must
+    not be kept.
     """
 
     version: int | None
@@ -106,15 +106,14 @@ class Configuration:
     limits: tuple[Limit, ...]
     agreements: tuple[Agreement, ...]
     terms_overrides: tuple[TermsOverride, ...]
-    tariffs: tuple[FlatTariff, ...]
-    bindings: Mapping[tuple[Owner, Tariff.Kind], tuple[Binding, ...]] = field(default_factory=dict)
+    bindings: Mapping[tuple[Owner, Tariff.Kind], tuple[Binding, ...]]
     _terms: dict[tuple[int, frozenset[int]], Terms] = field(default_factory=dict, compare=False, repr=False)
 
     def offers_to(self, option_id: int, fleet_id: int, *, now: datetime) -> bool:
         """Whether the option can be booked by this fleet or partner network."""
         if self.is_withdrawn or option_id not in self.offers:
             return False
-        return fleet_id == self.site.operator_id or bool(self._agreed(fleet_id, now))
+        return fleet_id == self.site.operator_id or bool(self.agreed(fleet_id, now))
 
     @cached_property
     def narrowest(self) -> tuple[tuple[int, Bay], ...]:
@@ -127,34 +126,42 @@ class Configuration:
 
     def terms(self, option_id: int, fleet_id: int, *, now: datetime) -> Terms:
         """The terms a booking made now would be made under."""
-        agreed = self._agreed(fleet_id, now)
-        key = (option_id, agreed)
+        return self.terms_under(option_id, self.agreed(fleet_id, now))
+
+    def terms_under(self, option_id: int, agreement_ids: frozenset[int]) -> Terms:
+        """The same for whoever is admitted by these agreements."""
+        key = (option_id, agreement_ids)
         if key not in self._terms:
-            rows = [row for row in self.terms_overrides if precedence.holds(row, option_id, agreed)]
+            rows = [row for row in self.terms_overrides if precedence.holds(row, option_id, agreement_ids)]
             self._terms[key] = Terms.resolve(rows)
         return self._terms[key]
 
-    def tariff(self, option_id: int, fleet_id: int, *, now: datetime) -> FlatTariff | None:
-        """The narrowest tariff that holds for the fleet."""
-        agreed = self._agreed(fleet_id, now)
-        rows = [row for row in self.tariffs if precedence.holds(row, option_id, agreed)]
-        return rows[-1] if rows else None
-
     def tariffs_for(self, option_id: int, evse_id: int | None, fleet_id: int, *, at: datetime) -> Tariffs:
         """Which tariffs hold at a moment for a customer's booking of an option, at an EVSE where it is known."""
+        return self.tariffs_under(option_id, evse_id, self.agreed(fleet_id, at), at=at)
+
+    def tariffs_under(
+        self, option_id: int, evse_id: int | None, agreement_ids: frozenset[int], *, at: datetime
+    ) -> Tariffs:
+        """The same for whoever is admitted by these agreements."""
         if not self.bindings:
-            return Tariffs()
-        owners = precedence.tariff_owners(
-            self.agreements, depot_id=self.site.pk, option_id=option_id, evse_id=evse_id, customer_id=fleet_id, at=at
-        )  # fmt: skip
+            return NO_TARIFFS
+        agreed = [one for one in self.agreements if one.pk in agreement_ids]
+        owners = precedence.tariff_owners(agreed, evse_id=evse_id, option_id=option_id, depot_id=self.site.pk)
         return precedence.tariffs_held(self.bindings, owners, at=at)
+
+    def evse_of(self, option_id: int) -> int | None:
+        """The EVSE of an option that is about one alone: it is known before anything is assigned."""
+        bays = self.offers.get(option_id, ())
+        return bays[0].pk if len(bays) == 1 else None
 
     def fed_together(self, evse_ids: Collection[int]) -> set[int]:
         """The EVSEs that share a limit with one of these, by id."""
         asked = set(evse_ids)
         return {pk for limit in self.limits if asked & limit.feeds.keys() for pk in limit.feeds}
 
-    def _agreed(self, fleet_id: int, now: datetime) -> frozenset[int]:
+    def agreed(self, fleet_id: int, now: datetime) -> frozenset[int]:
+        """The agreements that admit a fleet or partner network now, by id."""
         return frozenset(a.pk for a in self.agreements if a.admits(fleet_id) and a.is_in_force(now))
 
 
@@ -242,8 +249,7 @@ def _read(depot_ids: Set[int], versions: Mapping[int, int]) -> dict[int, Configu
     bays = {pk: {evse.pk: _bay(evse, sites[pk]) for evse in here} for pk, here in rows.items()}
     options = _options(depot_ids)
     agreements = _by_depot(Agreement.objects.filter(depot__in=depot_ids))
-    terms = precedence.of_depots(TermsOverride.objects.all(), depot_ids)
-    tariffs = precedence.of_depots(FlatTariff.objects.all(), depot_ids)
+    terms = precedence.terms_of_depots(depot_ids)
     bound = bindings_of(depot_ids)
     pools = {
         depot_id: {pk: _present(option.evse_ids, bays.get(depot_id, {})) for pk, option in here.items()}
@@ -263,7 +269,6 @@ def _read(depot_ids: Set[int], versions: Mapping[int, int]) -> dict[int, Configu
             limits=tuple(binding(fed_by(evse) for evse in rows.get(depot.pk, []))),
             agreements=tuple(agreements.get(depot.pk, ())),
             terms_overrides=tuple(terms[depot.pk]),
-            tariffs=tuple(tariffs[depot.pk]),
             bindings=_by_owner(bound[depot.pk]),
         )
         for depot in depots

@@ -5,39 +5,36 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TypeVar
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
-from bookings.models import BookingOption, FlatTariff, Tariff, TermsOverride
+from bookings.models import BookingOption, Tariff, TermsOverride
 from bookings.rules.tariff_bindings import Binding, Owner, TariffInForce, Tariffs
 from depots.models import Agreement, Organisation
 
-Owned = TypeVar("Owned", TermsOverride, FlatTariff)
 
-
-def applying(
-    rows: QuerySet[Owned], options: Collection[BookingOption], fleet: Organisation, *, now: datetime
-) -> dict[int, list[Owned]]:
-    """Of all terms or tariffs those that hold for a fleet, by option id, the broadest first; in one query."""
+def terms_applying(
+    options: Collection[BookingOption], fleet: Organisation, *, now: datetime
+) -> dict[int, list[TermsOverride]]:
+    """Of all terms those that hold for a fleet, by option id, the broadest first; in one query."""
     depot_ids = {option.depot_id for option in options}
     agreed = Agreement.objects.in_force(now).admitting([fleet.pk]).filter(depot__in=depot_ids)
     held = Q(depot__in=depot_ids) | Q(agreement__in=agreed) | Q(option__in=[o.pk for o in options])
-    found = sorted(rows.filter(held).select_related("agreement"), key=_breadth)
+    found = sorted(TermsOverride.objects.filter(held).select_related("agreement"), key=_breadth)
     return {option.pk: [row for row in found if _is_of(row, option)] for option in options}
 
 
-def of_depots(rows: QuerySet[Owned], depot_ids: Collection[int]) -> dict[int, list[Owned]]:
-    """All terms or tariffs at these depots by depot id, whomever they hold for, the broadest first; in one query."""
+def terms_of_depots(depot_ids: Collection[int]) -> dict[int, list[TermsOverride]]:
+    """All terms at these depots by depot id, whomever they hold for, the broadest first; in one query."""
     of = Q(depot__in=depot_ids) | Q(agreement__depot__in=depot_ids) | Q(option__depot__in=depot_ids)
-    found: dict[int, list[Owned]] = {depot_id: [] for depot_id in depot_ids}
-    for row in sorted(rows.filter(of).select_related("agreement", "option"), key=_breadth):
+    found: dict[int, list[TermsOverride]] = {depot_id: [] for depot_id in depot_ids}
+    for row in sorted(TermsOverride.objects.filter(of).select_related("agreement", "option"), key=_breadth):
         owner = row.agreement or row.option
         found[row.depot_id or (owner.depot_id if owner else 0)].append(row)
     return found
 
 
-def holds(row: TermsOverride | FlatTariff, option_id: int, agreement_ids: Collection[int]) -> bool:
+def holds(row: TermsOverride, option_id: int, agreement_ids: Collection[int]) -> bool:
     """Whether a row of a depot's holds for one of its options, to whom is admitted by these agreements."""
     if row.agreement_id is not None:
         return row.agreement_id in agreement_ids
@@ -54,18 +51,11 @@ def tariffs_held(
 
 
 def tariff_owners(
-    agreements: Iterable[Agreement],
-    *,
-    depot_id: int,
-    option_id: int,
-    evse_id: int | None,
-    customer_id: int,
-    at: datetime,
+    agreements: Iterable[Agreement], *, evse_id: int | None, option_id: int, depot_id: int
 ) -> list[Owner]:
-    """Who may say what a customer pays, the first to be heard first: the agreement with this customer, the one with all, the
-    EVSE (where it is known), the option, the depot."""
-    agreed = [one for one in agreements if one.admits(customer_id) and one.is_in_force(at)]
-    agreed.sort(key=lambda one: one.guest_id is None)
+    """Who may say what a customer pays whom these agreements admit, the first to be heard first: the agreement with this
+    customer, the one with all, the EVSE (where it is known), the option, the depot."""
+    agreed = sorted(agreements, key=lambda one: one.guest_id is None)
     owners = [Owner("agreement", one.pk) for one in agreed]
     if evse_id is not None:
         owners.append(Owner("evse", evse_id))
@@ -85,7 +75,7 @@ def _first(
     return None
 
 
-def _breadth(row: TermsOverride | FlatTariff) -> int:
+def _breadth(row: TermsOverride) -> int:
     if row.depot_id:
         return 0
     if row.agreement is not None:
@@ -93,7 +83,7 @@ def _breadth(row: TermsOverride | FlatTariff) -> int:
     return 3
 
 
-def _is_of(row: TermsOverride | FlatTariff, option: BookingOption) -> bool:
+def _is_of(row: TermsOverride, option: BookingOption) -> bool:
     if row.agreement is not None:
         return row.agreement.depot_id == option.depot_id
     return row.depot_id == option.depot_id or row.option_id == option.pk

@@ -1,103 +1,123 @@
-"""What a booking will cost, said before it is made and kept with it: the quote shown is the price that is billed."""
+"""What a booking will cost, said before it is made and kept with it, by the same function that bills it later.
+
+A kept quote is JSON: `currency`, `total` (text, with taxes), `energy_wh`, `assumes`, `bill` (bookings.pricing.bills.Bill) and
+`tariffs`; `no_show_fee` (text, before taxes) where not coming has a price of its own. Those of before tariffs had versions
+have unit prices and flat lines instead of `bill`: bookings/pages/price_parts.py reads both.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from bookings.models import BookingOption, FlatTariff, Vehicle
-from bookings.rules import precedence
-from depots.models import Organisation
-from depots.periods import Period
+from bookings.models import Booking, Vehicle
+from bookings.pricing.bills import Bill
+from bookings.pricing.price import price
+from bookings.pricing.tariff_content import ElementUse, TariffContent
+from bookings.pricing.visits import BookedSlot, BookingOutcome, ChargingPeriod, SessionUse, Visit
+from bookings.rules.tariff_bindings import TariffInForce, Tariffs
+from bookings.rules.tariff_contents import contents
+from depots.periods import Period, utc_text
 
 
 @dataclass(frozen=True)
-class PriceLine:
-    """One part of a price, without VAT."""
+class Expected:
+    """What an estimate rests on: so much energy with this power from the booked start, then parked until the booked end."""
 
-    what: str
-    amount: Decimal
-    is_estimate: bool = False
+    period: Period
+    power_w: int
+    energy_wh: int
+
+    @property
+    def charged_at(self) -> datetime:
+        """When so much is charged; the booked end where that comes first."""
+        if not self.power_w:
+            return self.period.ends_at
+        needed = timedelta(seconds=-(-self.energy_wh * 3600 // self.power_w))
+        return min(self.period.starts_at + needed, self.period.ends_at)
+
+    def use(self) -> SessionUse:
+        start, charged_at, end = self.period.starts_at, self.charged_at, self.period.ends_at
+        energy = Decimal(self.energy_wh) / 1000
+        power = Decimal(self.power_w) / 1000 if self.power_w else None
+        periods = [ChargingPeriod(start, energy, charging_s=_seconds(charged_at - start), power_kw=power)]
+        if charged_at < end:
+            periods.append(ChargingPeriod(charged_at, parking_s=_seconds(end - charged_at)))
+        return SessionUse(tuple(periods), end)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "power_w": self.power_w,
+            "starts_at": utc_text(self.period.starts_at),
+            "charged_at": utc_text(self.charged_at),
+            "ends_at": utc_text(self.period.ends_at),
+        }
 
 
 @dataclass(frozen=True)
 class Quote:
-    """Amounts in `currency`; `net` without VAT, `total` with it. Energy is an estimate until it was metered.
+    """A booking's price if it is used as expected, under the versions that hold now."""
 
-    `energy_wh` is what the estimate rests on; the unit prices are kept so that the bill uses the same ones.
-    """
-
-    tariff: str
-    currency: str
-    lines: tuple[PriceLine, ...]
-    vat_percent: Decimal
-    energy_wh: int
-    energy_per_kwh: Decimal
-    time_per_hour: Decimal
-    booking_fee: Decimal
-    no_show_fee: Decimal
-    late_cancel_fee: Decimal
+    bill: Bill
+    tariffs: Tariffs
+    expected: Expected
+    zone: ZoneInfo
 
     @property
-    def net(self) -> Decimal:
-        return cents(sum((line.amount for line in self.lines), Decimal()))
-
-    @property
-    def vat(self) -> Decimal:
-        return cents(self.net * self.vat_percent / 100)
+    def currency(self) -> str:
+        return self.bill.currency
 
     @property
     def total(self) -> Decimal:
-        return self.net + self.vat
+        """With taxes."""
+        return self.bill.total.after_taxes
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "tariff": self.tariff,
             "currency": self.currency,
-            "lines": [
-                {"what": ln.what, "amount": str(ln.amount), "estimate": ln.is_estimate} for ln in self.lines
-            ],
-            "net": str(self.net),
-            "vat_percent": str(self.vat_percent),
-            "vat": str(self.vat),
             "total": str(self.total),
-            "energy_wh": self.energy_wh,
-            "energy_per_kwh": str(self.energy_per_kwh),
-            "time_per_hour": str(self.time_per_hour),
-            "booking_fee": str(self.booking_fee),
-            "no_show_fee": str(self.no_show_fee),
-            "late_cancel_fee": str(self.late_cancel_fee),
+            "energy_wh": self.expected.energy_wh,
+            **self._no_show(),
+            "assumes": self.expected.to_json(),
+            "bill": self.bill.to_json(),
+            "tariffs": [_named(kind, one) for kind, one in self.tariffs._asdict().items() if one],
         }
 
+    def _no_show(self) -> dict[str, str]:
+        held = self.tariffs.booking
+        if held is None or not has_price_for(held.content, ElementUse.NO_SHOW):
+            return {}
+        slot = BookedSlot(self.expected.period, BookingOutcome.NO_SHOW)
+        fee = price(Visit(booking=slot), self.zone, booking=held.content)
+        return {"no_show_fee": str(fee.total.before_taxes)}
 
-def tariffs_for(
-    options: Collection[BookingOption], fleet: Organisation, *, now: datetime
-) -> dict[int, FlatTariff | None]:
-    """By option id, in one query: the narrowest tariff that holds for the fleet."""
-    rows = precedence.applying(FlatTariff.objects.all(), options, fleet, now=now)
-    return {option_id: found[-1] if found else None for option_id, found in rows.items()}
 
-
-def quote(
-    option: BookingOption,
-    fleet: Organisation,
-    period: Period,
-    *,
-    power_w: int,
-    vehicle: Vehicle | None,
-    now: datetime,
+def quoted(
+    tariffs: Tariffs, period: Period, zone: ZoneInfo, *, power_w: int, vehicle: Vehicle | None
 ) -> Quote | None:
-    """The price of a period at a promised power; None where no tariff was given (a partner bills by its own)."""
-    tariff = tariffs_for([option], fleet, now=now)[option.pk]
-    return quoted(tariff, period, power_w=power_w, vehicle=vehicle) if tariff else None
+    """The price of a period at a promised power; None where no tariff holds. `zone` is the depot's."""
+    if tariffs.charging is None and tariffs.booking is None:
+        return None
+    expected = Expected(period, power_w, _energy_estimate_wh(period, power_w, vehicle))
+    visit = Visit(session=expected.use(), booking=BookedSlot(period))
+    charging, booking = (one.content if one else None for one in tariffs)
+    return Quote(price(visit, zone, charging=charging, booking=booking), tariffs, expected, zone)
 
 
-def quoted(tariff: FlatTariff, period: Period, *, power_w: int, vehicle: Vehicle | None) -> Quote:
-    """The same by a tariff at hand."""
-    return _quoted(tariff, period, _energy_estimate_wh(period, power_w, vehicle))
+def keep(booking: Booking, quote: dict[str, Any]) -> None:
+    """Give an unsaved or locked booking a quote (its JSON), and with it the versions it is priced under from then on."""
+    booking.quote = quote
+    ids = {tariff["kind"]: tariff["id"] for tariff in quote.get("tariffs", ())}
+    booking.charging_tariff_id, booking.booking_tariff_id = ids.get("charging"), ids.get("booking")
+
+
+# The columns that `keep` sets.
+KEPT = ("quote", "charging_tariff", "booking_tariff")
 
 
 def brief(quote: dict[str, Any]) -> dict[str, str] | None:
@@ -105,42 +125,35 @@ def brief(quote: dict[str, Any]) -> dict[str, str] | None:
     return {"total": quote["total"], "currency": quote["currency"]} if quote else None
 
 
-def settled(quote: dict[str, Any], energy_wh: int) -> dict[str, Any]:
-    """A quote (its JSON) with the energy as it was metered in place of the estimate, by the unit prices it keeps."""
-    energy = cents(Decimal(quote["energy_per_kwh"]) * energy_wh / 1000)
-    lines = [line for line in quote["lines"] if not line["estimate"]]
-    if energy:
-        lines.append({"what": "Energy", "amount": str(energy), "estimate": False})
-    net = cents(sum((Decimal(line["amount"]) for line in lines), Decimal()))
-    vat = cents(net * Decimal(quote["vat_percent"]) / 100)
-    return {
-        **quote, "lines": lines, "net": str(net), "vat": str(vat), "total": str(net + vat), "energy_wh": energy_wh,
-    }  # fmt: skip
+def contents_of(booking: Booking) -> tuple[TariffContent | None, TariffContent | None]:
+    """What charging and booking cost under the versions the booking was made under; None without one."""
+    ids = (booking.charging_tariff_id, booking.booking_tariff_id)
+    said = contents([pk for pk in ids if pk is not None])
+    charging, booked = (said.get(pk) if pk is not None else None for pk in ids)
+    return charging, booked
 
 
-def cents(amount: Decimal) -> Decimal:
-    return amount.quantize(Decimal("0.01"), ROUND_HALF_UP)
+def read_tariffs(bookings: Iterable[Booking]) -> None:
+    """What `contents_of` gives of each, read at once where this process does not know it yet."""
+    kept = {
+        pk for one in bookings for pk in (one.charging_tariff_id, one.booking_tariff_id) if pk is not None
+    }
+    contents(kept)
 
 
-def _quoted(tariff: FlatTariff, period: Period, energy_wh: int) -> Quote:
-    hours = Decimal(int(period.duration.total_seconds())) / 3600
-    lines = [
-        PriceLine("Booking fee", cents(tariff.booking_fee)),
-        PriceLine("Time", cents(tariff.time_per_hour * hours)),
-        PriceLine("Energy", cents(tariff.energy_per_kwh * energy_wh / 1000), is_estimate=True),
-    ]
-    return Quote(
-        tariff=tariff.code,
-        currency=tariff.currency,
-        lines=tuple(line for line in lines if line.amount),
-        vat_percent=tariff.vat_percent,
-        energy_wh=energy_wh,
-        energy_per_kwh=tariff.energy_per_kwh,
-        time_per_hour=tariff.time_per_hour,
-        booking_fee=tariff.booking_fee,
-        no_show_fee=tariff.no_show_fee,
-        late_cancel_fee=tariff.late_cancel_fee,
+@lru_cache(maxsize=2048)
+def has_price_for(content: TariffContent, use: ElementUse) -> bool:
+    """Whether an element of that use asks for anything."""
+    return any(
+        component.price > 0
+        for element in content.elements
+        if element.use is use
+        for component in element.components
     )
+
+
+def _named(kind: str, one: TariffInForce) -> dict[str, Any]:
+    return {"kind": kind, "id": one.pk, "code": one.code, "name": one.name, "version": one.number}
 
 
 def _energy_estimate_wh(period: Period, power_w: int, vehicle: Vehicle | None) -> int:
@@ -149,3 +162,7 @@ def _energy_estimate_wh(period: Period, power_w: int, vehicle: Vehicle | None) -
     if vehicle is not None and vehicle.battery_wh:
         energy = min(energy, vehicle.battery_wh * 4 // 5)
     return energy
+
+
+def _seconds(span: timedelta) -> int:
+    return round(span.total_seconds())

@@ -70,6 +70,9 @@ class Tariffs(NamedTuple):
         return tuple(one.content for one in self if one is not None)
 
 
+NO_TARIFFS = Tariffs()
+
+
 def version_at(versions: Iterable[TariffInForce], at: datetime) -> TariffInForce | None:
     """The one that began last of those that hold then: one that ends gives way to the one before it."""
     held = [version for version in versions if version.holds(at)]

@@ -10,7 +10,7 @@ from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models import Model, Prefetch, Q, QuerySet
 
 from bookings.errors import OptionUnknown
-from bookings.models import BookingOption, TermsOverride
+from bookings.models import BookingOption
 from bookings.rules import precedence
 from bookings.rules.terms import Terms
 from depots.geography import Box, Circle
@@ -78,7 +78,7 @@ def terms_by_option(
     options: Collection[BookingOption], fleet: Organisation, *, now: datetime
 ) -> dict[int, Terms]:
     """Terms of many options, by option id, in one query."""
-    overrides = precedence.applying(TermsOverride.objects.all(), options, fleet, now=now)
+    overrides = precedence.terms_applying(options, fleet, now=now)
     return {option_id: Terms.resolve(rows) for option_id, rows in overrides.items()}
 
 

@@ -157,7 +157,7 @@ class _OwnOffers:
             one for one in self._candidates if search.with_live or trouble.is_soon(one.period, now=search.now)
         )
         self._refusals: dict[tuple[int, Terms], BookingError | None] = {}
-        self._quotes: dict[tuple[int, int, Period], Quote] = {}
+        self._quotes: dict[Any, Quote | None] = {}
 
     def offers(self) -> list[SlotOffer]:
         return [self._offer(one) for one in self._candidates]
@@ -222,12 +222,11 @@ class _OwnOffers:
         )  # fmt: skip
 
     def _quote(self, one: _Candidate, watts: int) -> Quote | None:
-        tariff = one.known.tariff(one.option_id, self._search.fleet.pk, now=self._search.now)
-        if tariff is None:
-            return None
-        key = (tariff.pk, watts, one.period)
+        search, zone = self._search, one.evse.depot.zone
+        held = one.known.tariffs_for(one.option_id, one.evse.pk, search.fleet.pk, at=search.now)
+        key = (*(tariff and tariff.pk for tariff in held), watts, one.period, zone)
         if key not in self._quotes:
-            self._quotes[key] = quotes.quoted(tariff, one.period, power_w=watts, vehicle=self._search.vehicle)
+            self._quotes[key] = quotes.quoted(held, one.period, zone, power_w=watts, vehicle=search.vehicle)
         return self._quotes[key]
 
 

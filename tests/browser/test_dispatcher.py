@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from bookings import operations
 from bookings.actors import Actor
-from bookings.models import Booking, FlatTariff, Vehicle
+from bookings.models import Booking, Vehicle
 from depots.models import Charger, Evse, User
 from depots.periods import Period
 from depots.signals import evse_status_changed
@@ -34,6 +34,7 @@ from tests.factories import (
     option_of,
     place_hold,
 )
+from tests.money_factories import make_prices
 from tests.serving import BerthServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -90,7 +91,7 @@ def fleet(berth_server: BerthServer) -> Fleet:
     user = make_user(fleet, email="dispatcher@nordfracht.example")
     depot = make_depot(code="NF-KAS", name="Kassel Süd")
     depot.agreements.update(starts_at=timezone.now() - timedelta(days=1))
-    FlatTariff.objects.create(depot=depot, code="T", energy_per_kwh="0.40", vat_percent="19")
+    make_prices(depot, energy_per_kwh=0.4, vat_percent=19)
     evses = [make_evse(depot, uid=f"KAS-{n}") for n in (1, 2)]
     return Fleet(berth_server, user, make_vehicle(fleet, plate="HH-NF 100"), evses)
 

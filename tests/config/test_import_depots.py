@@ -5,6 +5,7 @@ import csv
 import io
 import json
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from hypothesis import strategies as st
 
 from bookings.core import calendars
 from bookings.imports.depots import import_depots
-from bookings.models import BookingOption, FlatTariff, TermsOverride
+from bookings.models import BookingOption, Tariff, TermsOverride
 from bookings.operations import close_evse
+from bookings.rules import configuration
 from bookings.rules.fit import Needs
+from bookings.rules.tariff_bindings import Tariffs
 from bookings.search.bookable import terms_for
 from depots.imports.documents import FileRefusedError
 from depots.models import Agreement, Charger, Depot, Evse
@@ -97,6 +100,12 @@ def with_charger(**changes: Any) -> dict[str, Any]:
     changed = depot()
     changed["chargers"][0].update(changes)
     return changed
+
+
+def held(option: BookingOption) -> Tariffs:
+    """The tariffs that hold for a guest."""
+    there = configuration.current(option.depot_id)
+    return there.tariffs_for(option.pk, None, make_fleet().pk, at=NOW)
 
 
 def load(path: Path) -> Any:
@@ -233,17 +242,24 @@ def test_an_evses_terms_and_tariff_are_those_of_its_own_option(file):
     option = option_of(Evse.objects.get(uid="CP-1-1"))
     terms = terms_for(option, make_fleet(), now=NOW)
     assert (terms.no_show_min, terms.slot_step_min, terms.early_start_min) == (2, 1, 15)
-    assert str(option.tariff.energy_per_kwh) == "0.1000"
+    prices = [
+        c.price for one in held(option).contents for element in one.elements for c in element.components
+    ]
+    assert prices == [Decimal("0.1")]
     assert not TermsOverride.objects.filter(option__code="CP-1-2").exists()
 
 
 def test_a_tariff_goes_when_the_file_no_longer_has_it(file):
     load(file([depot(tariff={"currency": "SEK", "booking_fee": 20.5})]))
-    assert (FlatTariff.objects.get().currency, str(FlatTariff.objects.get().booking_fee)) == ("SEK", "20.50")
+    option = BookingOption.objects.get(code="CP-1-1")
+    charging, booking = held(option)
+    assert (charging.code, booking.code, booking.content.currency) == ("D-NF-HAM", "DB-NF-HAM", "SEK")
+    assert booking.content.elements[0].components[0].price == Decimal("20.5")
 
     load(file([DEPOT]))
 
-    assert not FlatTariff.objects.exists()
+    assert held(option) == (None, None)
+    assert Tariff.objects.count() == 2
 
 
 def test_a_depot_is_opened_to_everybody_and_to_organisations_by_name_or_party(file):

@@ -21,7 +21,6 @@ from bookings.models import (
     BookingToken,
     CalendarMark,
     Closure,
-    FlatTariff,
     Occupancy,
     TermsOverride,
     Token,
@@ -69,8 +68,8 @@ Build = Callable[[int], Model]
 # Shown with what happens around them in test_guards.py.
 ELSEWHERE = {"booking_request_id_once", "one_pending_request"}
 COLUMNS = [
-    "bookings_booking.session_id", "bookings_bookingsession.session_id", "bookings_flattariff.depot_id",
-    "bookings_flattariff.option_id", "bookings_chargedetailrecord.credits_id", "bookings_chargedetailrecord.replaces_id",
+    "bookings_booking.session_id", "bookings_bookingsession.session_id",
+    "bookings_chargedetailrecord.credits_id", "bookings_chargedetailrecord.replaces_id",
     "bookings_paymentterms.agreement_id",
     "bookings_termsoverride.option_id", "roaming_partner.organisation_id", "roaming_partnertoken.token_hash",
 ]  # fmt: skip
@@ -182,9 +181,6 @@ def offers() -> dict[str, Build]:
             depot=depot, code=case("o-1", n), is_mirror=True
         ),
         "own_option_code_once": lambda n: BookingOption(depot=(here, there)[n], code=case("o-2", n)),
-        "flat_tariff_code_once": lambda n: FlatTariff(depot=(here, there)[n], code=case("t-1", n)),
-        "bookings_flattariff.depot_id": lambda n: FlatTariff(depot=depot, code=f"D{n}"),
-        "bookings_flattariff.option_id": lambda n: FlatTariff(option=option_of(evse), code=f"O{n}"),
         "bookings_termsoverride.option_id": lambda _: TermsOverride(option=option_of(evse)),
     }
 
@@ -261,8 +257,6 @@ NONSENSE: dict[str, Callable[[], Model]] = {
     "notice_can_be_notified": lambda: Notice(channel="berth_live", payload="x" * 8000),
     "terms_step_positive": lambda: TermsOverride(depot=_bare_depot(), slot_step_min=0),
     "terms_walk_in_known": lambda: TermsOverride(depot=_bare_depot(), walk_in="maybe"),
-    "flat_tariff_of_one_owner": lambda: FlatTariff(code="X"),
-    "flat_tariff_not_negative": lambda: FlatTariff(depot=make_depot(), code="X", booking_fee=-1),
     "booking_ends_after_start": lambda: _backwards(_booking(make_evse())),
     "booking_status_known": lambda: _booking(make_evse(), status="maybe"),
     "booking_here_has_evse": lambda: _without_evse(_booking(make_evse())),

@@ -25,6 +25,7 @@ from bookings.pages import access, day, history, overlaps, remote_control, wordi
 from bookings.pages.forms import undo_button
 from bookings.pages.forms.bookings import CancelForm, ChangeForm, ListForm
 from bookings.pages.forms.row_versions import seen_version
+from bookings.pages.price_parts import quoted_parts
 from bookings.pages.views import slots
 from bookings.pages.views.refusals import status_of
 from bookings.rules.terms import LONGEST_BOOKING
@@ -69,7 +70,7 @@ def bookings(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     context = {
         "form": form, "page": page, "is_today_on": asked is not request.GET,
-        "is_several": len(fleets) > 1, "entries": [day.entry(booking, now) for booking in page.object_list],
+        "is_several": len(fleets) > 1, "entries": day.entries(page.object_list, now),
         "may_book": bool(access.fleets_booked_for(request.user)), "query": _query_without_page(request),
     }  # fmt: skip
     return pages.respond(request, "bookings/list", context, 200 if valid else 422)
@@ -204,6 +205,7 @@ def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusa
         "asked": history.asked_words(found),
         "depot_change": history.last_change_by_depot(found),
         "charged": charged(found),
+        "price": quoted_parts(found),
         "elsewhere": _elsewhere(found) if is_fleet and found.status == BookingStatus.HELD else "",
         "moments": history.moments(found, organisation_ids=mine, is_fleet=is_fleet),
         "remote": remote_control.remote(user, found, now=now),

@@ -87,7 +87,7 @@ def _page(request: HttpRequest, found: Vehicle, form: VehicleForm, status: int) 
     context = {
         "vehicle": kept, "plate": kept.plate, "form": form, "version": version_of(kept),
         "may_change": found.fleet_id in access.fleets_booked_for(request.user), "tokens": with_versions(found.tokens.all()),
-        "entries": [day.entry(booking, now) for booking in coming[:SHOWN_BOOKINGS]],
+        "entries": day.entries(coming[:SHOWN_BOOKINGS], now),
     }  # fmt: skip
     return pages.respond(request, "bookings/vehicle", context, status)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from bookings import errors, operations
-from bookings.models import Booking, Closure, FlatTariff, Occupancy
+from bookings.models import Booking, Closure, Occupancy, Tariff
 from bookings.operations import request_log
+from bookings.pricing.tariff_content import Dimension, ElementUse, PriceComponent, TariffElement
 from bookings.rules.entitlement import TokenName
 from bookings.rules.fit import Needs
 from depots.models import ChargingSession, Evse
@@ -30,6 +32,7 @@ from tests.factories import (
     option_of,
     slot,
 )
+from tests.money_factories import add_version, make_prices
 
 pytestmark = pytest.mark.django_db
 
@@ -41,7 +44,7 @@ def priced(*, per_hour: int = 60, approval: bool = False, **wishes: Any) -> Book
     """10:00 to 11:00 in a pool of two EVSEs, at so much an hour."""
     depot = make_depot(terms={"approval": approval, "change_until_min": 60})
     evses = [make_evse(depot) for _ in range(2)]
-    FlatTariff.objects.create(depot=depot, code=f"T-{depot.code}", time_per_hour=per_hour, vat_percent=0)
+    make_prices(depot, time_per_hour=per_hour)
     truck = make_vehicle()
     booking = book_slot(
         fleet=truck.fleet,
@@ -62,7 +65,10 @@ def price(booking: Booking) -> str:
 
 
 def dearer() -> None:
-    FlatTariff.objects.update(time_per_hour=90)
+    """An hour costs 90 from now on."""
+    for tariff in Tariff.objects.filter(kind="booking"):
+        hour = PriceComponent(Dimension.TIME, Decimal(90))
+        add_version(tariff, TariffElement((hour,), use=ElementUse.BOOKING), number=2)
 
 
 def other_evse(booking: Booking) -> Evse:

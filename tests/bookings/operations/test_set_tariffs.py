@@ -37,7 +37,7 @@ def draft(evse: Evse, *elements: TariffElement, currency: str = "EUR", **more: A
 
 
 def set_tariff(*drafts: TariffDraft, now: Any = NOW) -> list[SetTariff]:
-    return set_tariffs(drafts, actor=COMMAND, now=now)
+    return set_tariffs(drafts, actor=COMMAND, now=now).tariffs
 
 
 def held(evse: Evse, at: Any = NOW) -> Tariffs:

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from bookings import operations
 from bookings.actors import SCHEDULER, Actor
 from bookings.core import lifecycle
-from bookings.models import Booking, BookingStatus, FlatTariff, Vehicle
+from bookings.models import Booking, BookingStatus, Vehicle
 from depots.models import ChargingSession, Evse
 from depots.periods import Period
 from tests.bookings.people import seen
@@ -26,6 +26,7 @@ from tests.factories import (
     option_of,
     slot,
 )
+from tests.money_factories import make_prices
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
@@ -33,9 +34,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 @pytest.fixture
 def evse() -> Evse:
     depot = make_depot(code="NF-KAS")
-    FlatTariff.objects.create(
-        depot=depot, code="T", energy_per_kwh="0.40", booking_fee="5", no_show_fee="25", vat_percent="19"
-    )
+    make_prices(depot, energy_per_kwh=0.4, booking_fee=5, no_show_fee=25, vat_percent=19)
     return make_evse(depot, uid="KAS-1")
 
 

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from bookings import operations
 from bookings.actors import SCHEDULER, Actor
 from bookings.core import lifecycle
-from bookings.models import Booking, BookingRequest, BookingStatus, FlatTariff, Vehicle
+from bookings.models import Booking, BookingRequest, BookingStatus, Vehicle
 from depots.models import Evse, Membership, Organisation
 from tests.bookings.people import client_of, seen
 from tests.factories import (
@@ -32,6 +32,7 @@ from tests.factories import (
     place_hold,
     slot,
 )
+from tests.money_factories import make_prices
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
@@ -688,7 +689,7 @@ def test_more_bookings_cost_no_more_queries(dispatcher: Client, evse: Evse, vehi
             assert dispatcher.get(url).status_code == 200
         return len(caught)
 
-    FlatTariff.objects.create(depot=evse.depot, code="T", booking_fee="5")
+    make_prices(evse.depot, booking_fee=5)
     booking = book(evse, vehicle)
     urls = ["/bookings/", "/", f"/bookings/{booking.pk}/"]
     few = [queries(url) for url in urls]

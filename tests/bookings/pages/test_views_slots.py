@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from bookings import operations
 from bookings.actors import Actor
-from bookings.models import Booking, BookingOption, FlatTariff, Vehicle
+from bookings.models import Booking, BookingOption, Vehicle
 from bookings.pages.live.board import render_evse
 from depots.models import Charger, Evse, Membership, Organisation
 from depots.periods import Period
@@ -33,6 +33,7 @@ from tests.factories import (
     option_of,
     slot,
 )
+from tests.money_factories import make_prices
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
@@ -80,9 +81,7 @@ def test_opening_the_finder_already_shows_free_slots(dispatcher: Client, evse: E
 
 
 def test_a_search_names_terms_and_price_before_anything_is_reserved(dispatcher: Client, evse: Evse) -> None:
-    FlatTariff.objects.create(
-        depot=evse.depot, code="T", energy_per_kwh="0.40", booking_fee="5", vat_percent="19"
-    )
+    make_prices(evse.depot, energy_per_kwh=0.4, booking_fee=5, vat_percent=19)
 
     page = dispatcher.get("/slots/", {"depot": "nf-kas", **ELEVEN}).content.decode()
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from decimal import Decimal
 from functools import partial
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
 
-from bookings.models import BookingOption, FlatTariff, Tariff, TariffBinding, TariffVersion, TermsOverride
+from bookings.models import BookingOption, Tariff, TariffBinding, TariffVersion, TermsOverride
 from bookings.rules import configuration
 from bookings.search.bookable import terms_for
 from depots.models import (
@@ -49,8 +48,6 @@ def evse() -> Evse:
     evse = make_evse(depot)
     agreement = open_depot(depot, make_fleet(), lead_min=5)
     TermsOverride.objects.create(option=option_of(evse), no_show_min=20)
-    for number, owner in enumerate([{"depot": depot}, {"agreement": agreement}, {"option": option_of(evse)}]):
-        FlatTariff.objects.create(**owner, code=f"T{number}")
     owners = {"depot": depot, "agreement": agreement, "option": option_of(evse), "evse": evse}
     for kind, owner in owners.items():
         make_bound(per_kwh("0.40"), name=kind, **{kind: owner})
@@ -116,8 +113,6 @@ CHANGES: dict[str, Callable[[], Any]] = {
     "terms of an agreement": lambda: TermsOverride.objects.filter(agreement__isnull=False).update(lead_min=1),
     "terms of an offer": lambda: TermsOverride.objects.filter(option__isnull=False).update(lead_min=1),
     "no terms": lambda: TermsOverride.objects.all().delete(),
-    "a price": lambda: FlatTariff.objects.filter(option__isnull=False).update(booking_fee=Decimal(5)),
-    "no price": lambda: FlatTariff.objects.filter(agreement__isnull=False).delete(),
     **{f"another tariff of the {owner}": partial(bound_again, owner) for owner in OWNERS},
     **{f"a tariff of the {owner} ended": partial(ended, owner) for owner in OWNERS},
     **{f"no tariff of the {owner}": partial(unbound, owner) for owner in OWNERS},

@@ -139,5 +139,5 @@ def test_however_many_are_bound_a_depot_is_read_in_as_many_queries(place, django
         place.bind(owner)
     configuration.load(place.evse.depot_id)
 
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(11):
         configuration.load(place.evse.depot_id)
