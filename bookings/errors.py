@@ -376,3 +376,19 @@ class ReasonMissing(BookingError):
 
     code = "reason_missing"
     field = "reason"
+
+
+class AmountInvalid(BookingError):
+    code = "amount_invalid"
+    field = "amount"
+
+
+class PaymentReferenceInUse(BookingError):
+    """The same reference was recorded for this invoice with another amount."""
+
+    code = "payment_reference_in_use"
+    field = "reference"
+
+
+class NothingToRemind(BookingError):
+    code = "nothing_to_remind"

@@ -8,8 +8,9 @@ from typing import Any
 from django.dispatch import receiver
 
 from bookings import enforcement, operations
-from bookings.models import Booking, BookingEvent
-from bookings.signals import booking_changed
+from bookings.billing import settlement
+from bookings.models import Booking, BookingEvent, Invoice, Reminder
+from bookings.signals import booking_changed, invoices_issued, reminder_due
 from depots import signals as depots
 from depots.gate import Authorization
 from depots.models import Charger, ChargerCommand, ChargingSession, Evse
@@ -63,3 +64,20 @@ def on_charging_started(session: ChargingSession, answer: Authorization, at: dat
 @receiver(depots.charging_ended)
 def on_charging_ended(session: ChargingSession, at: datetime, **_: Any) -> None:
     enforcement.session_ended(session, now=at)
+
+
+@receiver(invoices_issued)
+def on_invoices_issued(invoices: list[Invoice], at: datetime, **_: Any) -> None:
+    from bookings.tasks import deliver_invoice  # once the broker is there
+
+    for invoice in invoices:
+        if invoice.kind == Invoice.Kind.CREDIT_NOTE:
+            settlement.offset(invoice, now=at)
+        deliver_invoice.send(invoice.pk)
+
+
+@receiver(reminder_due)
+def on_reminder_due(reminder: Reminder, at: datetime, **_: Any) -> None:
+    from bookings.tasks import send_reminder
+
+    send_reminder.send(reminder.pk)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from bookings import enforcement, operations
+from bookings.billing import reminders
 from bookings.errors import BookingError
 from bookings.models import Booking, BookingRequest, BookingStatus
 from depots import operations as depots
@@ -38,6 +39,7 @@ def run_tick(now: datetime) -> None:
         _end_silent,
         _complete_remote,
         _fail_remote,
+        lambda at: reminders.remind_overdue(now=at),
     ):
         try:
             step(now)

@@ -19,3 +19,5 @@ partner_asked = Signal()
 closures_changed = Signal()
 # invoices: list[Invoice], at. They were issued; credit notes among them.
 invoices_issued = Signal()
+# reminder: Reminder, at. It is to be sent.
+reminder_due = Signal()

@@ -151,11 +151,11 @@ class Payment(models.Model):
 
 
 class Reminder(models.Model):
-    """An invoice was overdue and its customer reminded, for the `level`-th time."""
+    """An invoice is overdue and its customer reminded, for the `level`-th time: once, `sent_at` null until then."""
 
     invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="reminders", db_index=False)
     level = models.PositiveSmallIntegerField()
-    sent_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["invoice", "level"]

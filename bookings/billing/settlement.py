@@ -1,0 +1,84 @@
+"""What was paid of an invoice, and what is still open. A payment told twice is one payment."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+from django.db.models import DecimalField, F, QuerySet, Sum, Value
+from django.db.models.functions import Coalesce
+
+from bookings.actors import SCHEDULER, Actor
+from bookings.errors import AmountInvalid, PaymentReferenceInUse
+from bookings.models import Invoice, Payment
+
+_MONEY: DecimalField[Any, Any] = DecimalField(max_digits=16, decimal_places=4)
+MOST = Decimal("999999999.99")
+
+
+def with_paid(rows: QuerySet[Invoice]) -> QuerySet[Invoice]:
+    """Each with `paid` and with `still_due`, which is below zero where too much was paid."""
+    paid = Coalesce(Sum("payments__amount"), Value(Decimal(0)), output_field=_MONEY)
+    return rows.annotate(paid=paid).annotate(still_due=F("total") - F("paid"))
+
+
+def record_payment(
+    *,
+    invoice_id: int,
+    amount: Decimal,
+    paid_on: date,
+    means: Payment.Means,
+    reference: str,
+    actor: Actor,
+    now: datetime,
+) -> tuple[Payment, bool]:
+    """The payment and whether it is new. Paying more than is due is recorded too: the money has come.
+
+    Raises AmountInvalid, and PaymentReferenceInUse when the reference stands for another amount.
+    """
+    if not 0 < amount <= MOST or amount != amount.quantize(Decimal("0.01")):
+        raise AmountInvalid(f"{amount} is no amount in whole cents above zero.")
+    with transaction.atomic():
+        invoice = Invoice.objects.select_for_update(no_key=True).get(pk=invoice_id)
+        payment, is_new = Payment.objects.get_or_create(
+            invoice=invoice,
+            reference=reference[:140],
+            defaults={
+                "amount": amount, "paid_on": paid_on, "means": means, "recorded_at": now, **actor.columns("recorded_by"),
+            },
+        )  # fmt: skip
+        if payment.amount != amount:
+            raise PaymentReferenceInUse(f"{reference} is a payment of {payment.amount:.2f} already.")
+        if is_new:
+            _settle(invoice, now)
+    return payment, is_new
+
+
+def offset(note: Invoice, *, now: datetime) -> Decimal:
+    """Set a credit note off against what is open of the invoice it corrects; gives how much. The rest is to be paid back."""
+    assert note.corrects_id is not None
+    with transaction.atomic():
+        original = Invoice.objects.select_for_update(no_key=True).get(pk=note.corrects_id)
+        amount = min(max(still_due(original), Decimal(0)), note.total)
+        if amount > 0:
+            for invoice, other in ((original, note), (note, original)):
+                record_payment(
+                    invoice_id=invoice.pk, amount=amount, paid_on=note.issued_on, means=Payment.Means.CREDIT_NOTE,
+                    reference=other.number, actor=SCHEDULER, now=now,
+                )  # fmt: skip
+    return amount
+
+
+def still_due(invoice: Invoice) -> Decimal:
+    """Below zero where too much was paid."""
+    paid = Payment.objects.filter(invoice=invoice).aggregate(paid=Sum("amount"))["paid"]
+    return Decimal(invoice.total - (paid or 0))
+
+
+def _settle(invoice: Invoice, now: datetime) -> None:
+    """`settled_at` as soon as all of it is paid; its caller has locked it."""
+    if invoice.settled_at is None and still_due(invoice) <= 0:
+        invoice.settled_at = now
+        invoice.save(update_fields=["settled_at"])

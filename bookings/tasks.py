@@ -1,0 +1,20 @@
+"""Jobs: each looks again at the truth, makes one call, and may run twice."""
+
+from __future__ import annotations
+
+import dramatiq
+from django.utils import timezone
+
+from bookings.billing import delivery, reminders
+
+
+@dramatiq.actor(max_retries=20, max_backoff=3_600_000)
+def deliver_invoice(invoice_id: int) -> None:
+    """Write it and send it; a mail server that is down is asked again."""
+    delivery.write_invoice(invoice_id=invoice_id, now=timezone.now())
+    delivery.send_invoice(invoice_id=invoice_id, now=timezone.now())
+
+
+@dramatiq.actor(max_retries=20, max_backoff=3_600_000)
+def send_reminder(reminder_id: int) -> None:
+    reminders.send_reminder(reminder_id=reminder_id, now=timezone.now())
