@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
@@ -18,6 +19,7 @@ from depots.imports.schemas import known_time_zone
 from depots.periods import Period
 
 MOST_PERIODS = 100_000
+LONGEST = timedelta(days=366)
 
 
 class SessionRow(OcpiRow):
@@ -35,6 +37,8 @@ class SessionRow(OcpiRow):
             place = ("charging_periods", p)
             if whole_second(period.start_date_time) > end:
                 yield (*place, "start_date_time"), "begins after the session's end_date_time"
+            elif end - period.start_date_time > LONGEST:
+                yield (*place, "start_date_time"), f"is more than {LONGEST.days} days before end_date_time"
             for inside, text in period.faults():
                 yield (*place, *inside), text
             if any(expired) and not expired[p]:
@@ -50,6 +54,13 @@ class BookingRow(OcpiRow):
     outcome: Literal["used", "no_show", "cancelled"]
     session_end: Moment | None = None
 
+    def faults(self) -> Iterator[Fault]:
+        if self.end <= self.start:
+            yield ("end",), "must be after start"
+        for name in ("end", "session_end"):
+            if (moment := getattr(self, name)) is not None and moment - self.start > LONGEST:
+                yield (name,), f"is more than {LONGEST.days} days after start"
+
     def slot(self) -> BookedSlot:
         return BookedSlot(Period(self.start, self.end), BookingOutcome(self.outcome), self.session_end)
 
@@ -64,8 +75,8 @@ class PriceFile(OcpiRow):
         """What no single field shows."""
         if self.session is None and self.booking is None:
             yield ("session",), "is missing, and so is booking: there is nothing to price"
-        if self.booking is not None and self.booking.end <= self.booking.start:
-            yield ("booking", "end"), "must be after start"
+        if self.booking is not None:
+            yield from ((("booking", *place), text) for place, text in self.booking.faults())
         if self.session is not None:
             yield from ((("session", *place), text) for place, text in self._session_faults(self.session))
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from math import lcm
+
 Ratio = tuple[int, int]
 
 
 def added(one: Ratio, other: Ratio) -> Ratio:
     if one[1] == other[1]:
         return one[0] + other[0], one[1]
-    return one[0] * other[1] + other[0] * one[1], one[1] * other[1]
+    whole = lcm(one[1], other[1])
+    return one[0] * (whole // one[1]) + other[0] * (whole // other[1]), whole

@@ -119,9 +119,14 @@ class Reckoning:
         if not money.taxes:
             return Amount(before)
         after = _written(money.gross, self.scale, places)
-        largest = max(money.taxes, key=lambda rate: money.taxes[rate])
         taxes = {rate: self._four_decimals(tax) for rate, tax in money.taxes.items()}
-        taxes[largest] += after - before - sum(taxes.values())
+        missing = after - before - sum(taxes.values())
+        for rate in sorted(taxes, key=lambda rate: money.taxes[rate], reverse=True):
+            change = max(
+                missing, -taxes[rate]
+            )  # no tax below zero: of fractions of a cent the next takes the rest
+            taxes[rate] += change
+            missing -= change
         return Amount(before, tuple(Tax(_percentage(rate), tax) for rate, tax in taxes.items()))
 
     def _amount(self, money: Money) -> Amount:

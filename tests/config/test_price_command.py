@@ -252,6 +252,12 @@ def test_fields_that_are_not_known_and_connectors_change_nothing(tmp_path):
         ("session.charging_periods.0.dimensions.1.type", "RESERVATION_TIME", "a booking has no reservation"),
         ("booking.start", None, "booking.start: is missing"),
         ("booking.end", "2026-11-23T08:00:00Z", "booking.end: must be after start"),
+        ("booking.end", "2029-11-23T08:00:00Z", "booking.end: is more than 366 days after start"),
+        (
+            "session.end_date_time",
+            "2027-11-25T08:00:00Z",
+            "charging_periods[0].start_date_time: is more than 366",
+        ),
         ("booking.outcome", "expired", "booking.outcome"),
     ],
 )

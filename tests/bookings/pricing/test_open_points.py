@@ -326,6 +326,12 @@ class TestRounding:
         assert bill.energy.before_taxes == D("5.125")
         assert bill.energy.taxes[0].amount == D("0.5125")
 
+    def test_no_tax_goes_below_zero_for_it(self):
+        """Net 0.0103 and gross 0.0108 are both a cent, so no tax is left to share."""
+        content = tariff(flat("0.01", vat="5.2"), hourly("0.05", vat=7), tax_included=TaxIncluded.YES)
+
+        assert [tax.amount for tax in bill_of(content, session(MONDAY, {"minutes": 1})).total.taxes] == [0, 0]
+
     @pytest.mark.parametrize(("currency", "total"), [("JPY", "124"), ("EUR", "123.46"), ("KWD", "123.457")])
     def test_totals_have_the_decimals_of_their_currency(self, currency, total):
         kwh = {"JPY": "123.5", "EUR": "123.455", "KWD": "123.4565"}[currency]
