@@ -392,3 +392,8 @@ class PaymentReferenceInUse(BookingError):
 
 class NothingToRemind(BookingError):
     code = "nothing_to_remind"
+
+
+class RecordUnknown(BookingError):
+    code = "unknown_record"
+    field = "id"

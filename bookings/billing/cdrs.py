@@ -164,10 +164,16 @@ def _issue(cdr: ChargeDetailRecord, by: Issue) -> ChargeDetailRecord:
     for name, value in by.actor.columns("issued_by").items():
         setattr(cdr, name, value)
     cdr.number = next_number(cdr.operator_id, SERIES)
-    cdr.code = cdr.code or f"CDR{cdr.number:08d}"
+    cdr.code = cdr.code or _code(cdr)
     cdr.save(force_insert=True)
     cdr_issued.send(sender=ChargeDetailRecord, cdr=cdr, at=by.at)
     return cdr
+
+
+def _code(cdr: ChargeDetailRecord) -> str:
+    """`NLLPK-00000042`: no two operators give the same."""
+    operator = cdr.operator
+    return f"{operator.country_code}{operator.cpo_party_id or operator.pk}-{cdr.number:08d}".upper()
 
 
 def _credit_no_show(booking: Booking, now: datetime) -> None:

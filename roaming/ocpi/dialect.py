@@ -7,9 +7,11 @@ imports what is equal and writes down what is not.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
-from bookings.models import Booking, BookingOption, BookingRequest
+from bookings.models import Booking, BookingOption, BookingRequest, ChargeDetailRecord
+from bookings.pricing.tariff_content import TariffContent
 from roaming.mirror.values import ToldBooking, ToldOffer, ToldPlace, ToldRequest
 from roaming.models import Partner
 from roaming.ocpi.party_credentials import Endpoint, PartyCredentials
@@ -44,6 +46,9 @@ class Dialect(Protocol):
 
     def write_booking(self, booking: Booking, /) -> dict[str, Any]:
         """Raises ValueError for a booking that never goes on a wire."""
+
+    def write_cdr(self, cdr: ChargeDetailRecord, contents: Mapping[int, TariffContent], /) -> dict[str, Any]:
+        """A record as `bookings.billing.finding.with_all` reads it; `contents` of its versions of tariffs by id."""
 
     def offer_url(self, partner: Partner, option: BookingOption, /) -> str: ...
 

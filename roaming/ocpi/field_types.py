@@ -107,6 +107,8 @@ def _as_text(value: Any, notes: Notes | None) -> str:
 
 
 Id36 = Annotated[str, BeforeValidator(_ci_string(36, FOREIGN_ID_LENGTH))]
+# An id of 36, and what marks the credit of a CDR.
+Id39 = Annotated[str, BeforeValidator(_ci_string(39, FOREIGN_ID_LENGTH))]
 TokenId = Annotated[str, BeforeValidator(_ci_string(36, 36))]
 EchoedId = Annotated[str, BeforeValidator(_ci_string(FOREIGN_ID_LENGTH, FOREIGN_ID_LENGTH))]
 EchoedPartyId = Annotated[str, BeforeValidator(_ci_string(FOREIGN_PARTY_LENGTH, FOREIGN_PARTY_LENGTH))]

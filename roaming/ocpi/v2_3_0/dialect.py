@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from bookings.models import Booking, BookingOption, BookingRequest
+from bookings.models import Booking, BookingOption, BookingRequest, ChargeDetailRecord
+from bookings.pricing.tariff_content import TariffContent
 from roaming.mirror.values import ToldBooking, ToldOffer, ToldPlace
 from roaming.models import Partner
 from roaming.ocpi.client import joined
 from roaming.ocpi.v2_3_0.bookings import emsp_mapping, mapping, offer_mapping, reading
+from roaming.ocpi.v2_3_0.cdrs.mapping import cdr_out
 from roaming.ocpi.v2_3_0.credentials.mapping import read_credentials, write_credentials
 from roaming.ocpi.v2_3_0.locations.mapping import place_in
 from roaming.ocpi.v2_3_0.locations.reading import read_location
@@ -33,6 +36,7 @@ __all__ = [
     "read_request",
     "request_id_of",
     "write_booking",
+    "write_cdr",
     "write_credentials",
     "write_endpoints",
     "write_offer",
@@ -51,6 +55,10 @@ def booking_url(partner: Partner, booking: Booking) -> str:
 
 def write_booking(booking: Booking) -> dict[str, Any]:
     return mapping.booking_out(booking).wire()
+
+
+def write_cdr(cdr: ChargeDetailRecord, contents: Mapping[int, TariffContent]) -> dict[str, Any]:
+    return cdr_out(cdr, contents).wire()
 
 
 def offer_url(partner: Partner, option: BookingOption) -> str:

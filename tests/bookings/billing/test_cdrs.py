@@ -47,7 +47,11 @@ def test_a_session_of_a_booking_is_billed_when_it_ends_with_what_the_booking_cos
 
     (cdr,) = records()
     assert (cdr.kind, cdr.session, cdr.booking, cdr.customer) == ("session", session, booking, booking.fleet)
-    assert (cdr.operator, cdr.number, cdr.code) == (booking.depot.operator, 1, "CDR00000001")
+    assert (cdr.operator, cdr.number, cdr.code) == (
+        booking.depot.operator,
+        1,
+        f"NL{booking.depot.operator.cpo_party_id}-00000001",
+    )
     assert amounts([cdr]) == [("55.00", "10.45")]
     assert (cdr.net_by_rate, cdr.currency) == ([["19", "55.00"]], "EUR")
     assert (cdr.energy_wh, cdr.charging_s, cdr.parking_s) == (100_000, 1800, 0)
@@ -189,8 +193,8 @@ def test_a_late_stop_with_another_meter_credits_the_record_and_issues_it_anew():
 
     first, taken_back, anew = records()
     assert amounts([first, taken_back, anew]) == [("5.00", "0.95"), ("-5.00", "-0.95"), ("65.00", "12.35")]
-    assert (taken_back.credits, taken_back.code, taken_back.number) == (first, "CDR00000001-C", 2)
-    assert (anew.replaces, anew.code, anew.number) == (first, "CDR00000003", 3)
+    assert (taken_back.credits, taken_back.code, taken_back.number) == (first, f"{first.code}-C", 2)
+    assert (anew.replaces, anew.code[-9:], anew.number) == (first, "-00000003", 3)
     assert (anew.ends_at, anew.energy_wh, anew.flags) == (at(10, 40), 120_000, [])
     assert anew.reason == taken_back.reason == "The charger corrected what it had told of the session."
     assert standing() == [anew]
@@ -348,7 +352,7 @@ def test_what_a_person_credited_or_issued_anew_stays_when_the_charger_corrects_i
 
     correct(session, at(10, 40), 120_000, now=at(13))
 
-    assert [cdr.code for cdr in standing()] == ["CDR00000003"]
+    assert [cdr.number for cdr in standing()] == [3]
 
 
 def test_numbers_of_records_have_no_gap_when_a_transaction_fails():

@@ -1,0 +1,183 @@
+"""Records as CDRs of OCPI 2.3.0, as `show_cdr` prints them (ocpi.md 5.6, 6.3)."""
+
+from __future__ import annotations
+
+import json
+from datetime import time
+from decimal import Decimal
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import transaction
+
+from bookings import operations, scheduler
+from bookings.billing.cdrs import Issue, credit, lock
+from bookings.pricing import tariff_content as ours
+from bookings.pricing.tariff_content import Dimension, ElementUse, Restrictions, TariffContent, TariffElement
+from roaming.ocpi.v2_3_0.cdrs import mapping as cdrs
+from roaming.ocpi.v2_3_0.tariffs import mapping as tariffs
+from tests.billing_factories import VAT, charge, make_version, priced, priced_booking, records
+from tests.bookings.enforcement.online_chargers import TERMS, book, evse_online
+from tests.factories import DISPATCHER, MANAGER, at, make_depot, make_operator
+from tests.money_factories import make_cdr
+
+pytestmark = pytest.mark.django_db
+
+
+def shown(name: object) -> dict:
+    out = StringIO()
+    call_command("show_cdr", str(name), stdout=out)
+    return json.loads(out.getvalue())
+
+
+def test_a_session_with_its_booking_and_overtime():
+    booking = priced_booking()
+    session = charge(booking, at(10), at(11, 30))
+
+    told = shown(records()[0].code)
+
+    operator, evse, token = booking.depot.operator, booking.evse, booking.tokens.get()
+    assert (told["country_code"], told["party_id"], told["id"]) == (
+        "NL",
+        operator.cpo_party_id,
+        records()[0].code,
+    )
+    assert (told["booking_id"], told["session_id"]) == (booking.reference, str(session.pk))
+    assert (told["start_date_time"], told["end_date_time"]) == (
+        "2030-01-15T10:00:00Z",
+        "2030-01-15T11:30:00Z",
+    )
+    assert (told["auth_method"], told["cdr_token"]["uid"], told["cdr_token"]["type"]) == (
+        "WHITELIST",
+        token.uid,
+        "RFID",
+    )
+    assert (told["cdr_location"]["id"], told["cdr_location"]["evse_uid"]) == (
+        booking.depot.location_id,
+        evse.uid,
+    )
+    booked, charged, over = told["charging_periods"]
+    assert booked["dimensions"] == [{"type": "RESERVATION_TIME", "volume": 1}]
+    assert charged["dimensions"] == [{"type": "ENERGY", "volume": 100}, {"type": "TIME", "volume": 1.5}]
+    assert over["dimensions"] == [{"type": "RESERVATION_OVERTIME", "volume": 0.5}]
+    assert booked["tariff_id"] == over["tariff_id"] == booking.booking_tariff.tariff.code
+    assert charged["tariff_id"] == booking.charging_tariff.tariff.code
+    assert (told["total_energy"], told["total_time"], told["currency"]) == (100, 1.5, "EUR")
+    vat = {"name": "VAT", "percentage": 19}
+    assert told["total_reservation_cost"] == {"before_taxes": 35, "taxes": [{**vat, "amount": 6.65}]}
+    assert told["total_energy_cost"] == {"before_taxes": 50, "taxes": [{**vat, "amount": 9.5}]}
+    assert told["total_cost"] == {"before_taxes": 85, "taxes": [{**vat, "amount": 16.15}]}
+    assert not {"signed_data", "credit", "total_fixed_cost", "total_parking_cost"} & told.keys()
+    assert [tariff["id"] for tariff in told["tariffs"]] == [
+        booking.charging_tariff.tariff.code, booking.booking_tariff.tariff.code,
+    ]  # fmt: skip
+    assert told["tariffs"][1]["elements"][1] == {
+        "price_components": [{"type": "FLAT", "price": 30, "vat": 19, "step_size": 1}],
+        "restrictions": {"booking": "BOOKING_EXPIRES"},
+    }
+
+
+def test_a_no_show_has_no_session_and_costs_what_its_booking_does():
+    booking = priced_booking()
+    scheduler.run_tick(at(10, 15))
+
+    told = shown(records()[0].pk)
+
+    assert "session_id" not in told
+    assert (told["booking_id"], told["auth_method"]) == (booking.reference, "COMMAND")
+    assert (told["total_energy"], told["total_time"]) == (0, 0)
+    assert told["total_reservation_cost"] == told["total_cost"]
+    (period,) = told["charging_periods"]
+    assert period["dimensions"] == [{"type": "RESERVATION_EXPIRES", "volume": 1}]
+    assert told["cdr_token"]["uid"] == booking.tokens.get().uid
+
+
+def test_a_late_cancellation_has_no_reserved_time():
+    evse = evse_online(make_depot(terms={**TERMS, "cancel_until_min": 60, "late_cancel": True}))
+    booking = priced(book(evse))
+    operations.cancel_booking(
+        booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=at(9, 30)
+    )
+
+    told = shown(records()[0].code.lower())
+
+    (period,) = told["charging_periods"]
+    assert period == {
+        "start_date_time": "2030-01-15T09:30:00Z",
+        "dimensions": [{"type": "RESERVATION_TIME", "volume": 0}],
+        "tariff_id": booking.booking_tariff.tariff.code,
+    }
+    assert "cancellation" in told["remark"]
+
+
+def test_a_credit_negates_only_the_total_and_names_the_original():
+    charge(priced_booking())
+    (cdr,) = records()
+    with transaction.atomic():
+        taken_back = credit(lock(cdr), Issue(MANAGER, at(12), "A mistake"))
+
+    first, told = shown(cdr.pk), shown(taken_back.pk)
+
+    differ = {name for name in first.keys() | told.keys() if first.get(name) != told.get(name)}
+    assert differ == {"id", "total_cost", "credit", "credit_reference_id", "last_updated"}
+    assert told["total_cost"] == {
+        "before_taxes": -55, "taxes": [{"name": "VAT", "percentage": 19, "amount": -10.45}],
+    }  # fmt: skip
+    assert (told["credit"], told["credit_reference_id"], told["id"]) == (True, cdr.code, f"{cdr.code}-C")
+
+
+def test_where_no_evse_was_assigned_its_ids_say_so():
+    place = {
+        "location_id": "L", "name": "", "address": "", "city": "", "postal_code": "", "country": "NLD", "latitude": None,
+        "longitude": None,
+    }  # fmt: skip
+
+    told = cdrs._location_out(place).wire()
+
+    assert (told["evse_uid"], told["evse_id"], told["connector_id"]) == ("#NA", "#NA", "#NA")
+
+
+def test_an_id_that_names_none_or_several_is_refused():
+    depot, other = make_depot(), make_depot()
+    make_cdr(depot=depot, code="A-1")
+    make_cdr(depot=other, code="a-1")
+
+    for name in ("A-1", "nothing", "99999999999999999999"):
+        with pytest.raises(CommandError):
+            call_command("show_cdr", name)
+
+
+@pytest.mark.parametrize(
+    ("table", "enum"),
+    [(tariffs.DIMENSION, Dimension), (tariffs.USE, ElementUse), (tariffs.TAX_INCLUDED, ours.TaxIncluded)],
+)
+def test_every_word_of_ours_has_one_of_ocpis(table, enum):
+    assert set(table) == set(enum)
+
+
+def test_a_tariff_with_every_restriction():
+    held = Restrictions(
+        start_time=time(22), end_time=time(6), weekdays=frozenset({6, 7}), min_kwh=Decimal(5), max_power_kw=Decimal("22.5"),
+        max_duration_s=3600,
+    )  # fmt: skip
+    component = ours.PriceComponent(Dimension.ENERGY, Decimal("0.25"), VAT, 100)
+    secret = TariffElement((component,), Restrictions(is_understood=False))
+    content = TariffContent(
+        "EUR", (TariffElement((component,), held), secret), ours.PriceLimit(Decimal(1), Decimal("1.19")),
+        tax_included=ours.TaxIncluded.NOT_APPLICABLE,
+    )  # fmt: skip
+    version = make_version(make_operator(), content)
+
+    told = tariffs.tariff_out(version, content).wire()
+
+    assert told["elements"] == [
+        {
+            "price_components": [{"type": "ENERGY", "price": 0.25, "vat": 19, "step_size": 100}],
+            "restrictions": {
+                "start_time": "22:00", "end_time": "06:00", "day_of_week": ["SATURDAY", "SUNDAY"], "min_kwh": 5,
+                "max_power": 22.5, "max_duration": 3600,
+            },
+        }
+    ]  # fmt: skip
+    assert (told["tax_included"], told["min_price"]) == ("N/A", {"before_taxes": 1, "after_taxes": 1.19})
