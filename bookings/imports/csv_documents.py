@@ -16,7 +16,8 @@ from bookings.imports.schemas import (
 )
 from depots.imports.documents import CsvRow, Document, FieldPath, FileRefusedError, cell_list, read_rows
 
-DEPOT_FIELDS = set(OfferedDepotRow.model_fields) - {"chargers", "terms", "tariff"}
+# The ids of tariffs stand for the EVSE of a row; what tariffs say is written out in JSON.
+DEPOT_FIELDS = set(OfferedDepotRow.model_fields) - {"chargers", "terms", "tariff", "tariffs", "tariff_ids"}
 CHARGER_FIELDS = set(OfferedChargerRow.model_fields) - {"evses"}
 EVSE_FIELDS = set(OfferedEvseRow.model_fields) - {"terms", "tariff"}
 NESTED = {"terms": set(TermsRow.model_fields), "tariff": set(ShortTariffRow.model_fields)}
@@ -192,6 +193,7 @@ _CELLS: dict[str, Callable[[str], Any]] = {
     "vehicle_types": _words,
     "connector_standards": _words,
     "open_to": cell_list,
+    "tariff_ids": cell_list,
     "opening_hours": _hours,
     "options": cell_list,
     "tokens": _tokens,

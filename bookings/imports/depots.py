@@ -7,7 +7,7 @@ carries its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from django.db.models.functions import Upper
 from bookings.core.calendars import mark_depot_changed
 from bookings.core.locking import lock_evses
 from bookings.imports.csv_documents import depot_document
-from bookings.imports.depot_tariffs import write_tariffs
+from bookings.imports.depot_tariffs import PlacedTariff, unbound_faults, write_tariffs
 from bookings.imports.offers import write_offers
 from bookings.imports.promises import OnEvses, broken_limits
 from bookings.imports.schemas import DepotFile, OfferedDepotRow, depot_faults
@@ -75,12 +75,14 @@ def write_depot_file(document: Document, *, now: datetime) -> Imported:
         operators = _operators(file, document)
         known = _locked_depots(file)
         faults: list[Fault] = []
+        shared: list[PlacedTariff] = [(("tariffs", t), tariff) for t, tariff in enumerate(file.tariffs)]
         for d, row in enumerate(file.depots):
-            one = _OneDepot(("depots", d), row, operators[d], known.get(folded(row.id)), now)
+            one = _OneDepot(("depots", d), row, operators[d], known.get(folded(row.id)), now, shared)
             faults += one.write()
             imported.depots.append(one.outcome())
             imported.warnings += one.warnings
         document.refuse(faults)
+        document.refuse(unbound_faults(shared, _depots_of(file)))
     return imported
 
 
@@ -94,9 +96,10 @@ class _OneDepot:
         operator: Organisation,
         depot: Depot | None,
         now: datetime,
+        shared_tariffs: Sequence[PlacedTariff],
     ) -> None:
         self.place, self.row, self.operator, self.known = place, row, operator, depot
-        self.now = now
+        self.now, self.shared_tariffs = now, shared_tariffs
         self.warnings: list[str] = []
         self.changed = depot is None
         self.withdrawn: list[str] = []
@@ -118,9 +121,10 @@ class _OneDepot:
         written = self._write_chargers(evses)
         faults = self._promise_faults(written, standing)
         self.changed |= write_offers(depot, self.row, written)
-        changed, wrong = write_tariffs(self.place, depot, self.row, written, now=self.now)
-        self.changed |= changed
-        faults += wrong
+        prices = write_tariffs(self.place, depot, self.row, written, self.shared_tariffs, now=self.now)
+        self.changed |= prices.changed
+        self.warnings += prices.warnings
+        faults += prices.faults
         self._open(depot, faults)
         self._warn_of_hours(depot, standing)
         if self.changed:
@@ -319,6 +323,11 @@ def _operators(file: DepotFile, document: Document) -> list[Organisation]:
         found.append(organisation)
     document.refuse(faults)
     return found
+
+
+def _depots_of(file: DepotFile) -> list[Depot]:
+    codes = [folded(row.id) for row in file.depots]
+    return list(Depot.objects.annotate(key=Upper("code")).filter(key__in=codes).select_related("operator"))
 
 
 def _locked_depots(file: DepotFile) -> dict[str, Depot]:

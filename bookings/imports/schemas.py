@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from bookings.imports.bound_tariffs import BoundTariffRow
 from bookings.rules.terms import LIMITS, Terms, WalkIn, impossible
 from depots.cards import card_number
 from depots.imports.documents import FieldPath
@@ -73,11 +74,15 @@ class ShortTariffRow(FileRow):
     vat_percent: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] = 0
 
 
+TariffIds = list[Annotated[str, Field(min_length=1, max_length=36)]]
+
+
 class OfferedEvseRow(EvseRow):
-    """`terms` and `tariff` are those of the EVSE's own booking option."""
+    """`terms` and `tariff` are those of the EVSE's own booking option; `tariff_ids` hold at the EVSE itself."""
 
     terms: TermsRow = TermsRow()
     tariff: ShortTariffRow | None = None
+    tariff_ids: TariffIds = []
 
 
 class OfferedChargerRow(ChargerRow):
@@ -90,6 +95,7 @@ class OptionRow(FileRow):
     evses: Annotated[list[Id], Field(min_length=1)]
     terms: TermsRow = TermsRow()
     tariff: ShortTariffRow | None = None
+    tariff_ids: TariffIds = []
 
 
 class OfferedDepotRow(DepotRow):
@@ -98,6 +104,8 @@ class OfferedDepotRow(DepotRow):
     chargers: list[OfferedChargerRow] = []
     terms: TermsRow = TermsRow()
     tariff: ShortTariffRow | None = None
+    tariffs: list[BoundTariffRow] = []
+    tariff_ids: TariffIds = []
     options: list[OptionRow] | None = None
     open_to: list[Annotated[Text, Field(min_length=1, max_length=100)]] = []
 
@@ -116,7 +124,10 @@ class OfferedDepotRow(DepotRow):
 
 
 class DepotFile(FileRow):
+    """`tariffs` are for all its depots of their operator."""
+
     depots: Annotated[list[OfferedDepotRow], Field(min_length=1)]
+    tariffs: list[BoundTariffRow] = []
 
 
 class TokenRow(FileRow):

@@ -60,7 +60,9 @@ def bind(
 def bind_by_file(depot_id: int, wanted: Mapping[Tariff, Collection[Owner]], *, now: datetime) -> bool:
     """What a depot file says about all of a depot's owners: what one bound before and it no longer names ends. Gives whether
     anything changed."""
-    of = Q(depot=depot_id) | Q(option__depot=depot_id) | Q(evse__depot=depot_id)
+    of = (
+        Q(depot=depot_id) | Q(option__depot=depot_id) | Q(evse__depot=depot_id) | Q(agreement__depot=depot_id)
+    )
     rows = TariffBinding.objects.filter(of, from_file=True, valid__endswith__gt=now).select_related("tariff")
     standing = list(rows.order_by("pk"))
     changed = False

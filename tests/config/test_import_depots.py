@@ -39,6 +39,7 @@ from tests.factories import (
     option_of,
     slot,
 )
+from tests.money_factories import make_bound, per_kwh
 
 pytestmark = pytest.mark.django_db
 
@@ -260,6 +261,86 @@ def test_a_tariff_goes_when_the_file_no_longer_has_it(file):
 
     assert held(option) == (None, None)
     assert Tariff.objects.count() == 2
+
+
+NIGHT: dict[str, Any] = {
+    "id": "NIGHT", "currency": "EUR", "tax_included": "NO",
+    "elements": [{"price_components": [{"type": "ENERGY", "price": 0.32, "vat": 19, "step_size": 1}]}],
+}  # fmt: skip
+FEES: dict[str, Any] = {
+    **NIGHT, "id": "FEES", "elements": [
+        {"price_components": [{"type": "FLAT", "price": 5}], "restrictions": {"booking": "BOOKING"}},
+    ],
+}  # fmt: skip
+
+
+def test_tariffs_hold_where_a_depot_file_names_their_ids(tmp_path):
+    path = tmp_path / "depots.json"
+    own = with_evse(tariff_ids=["NIGHT"])
+    path.write_text(
+        json.dumps({"tariffs": [NIGHT], "depots": [{**own, "tariffs": [FEES], "tariff_ids": ["fees"]}]})
+    )
+
+    load(path)
+    [again] = load(path).depots
+
+    there, option = configuration.current(Depot.objects.get().pk), BookingOption.objects.get(code="CP-1-1")
+    evse = Evse.objects.get(uid="CP-1-1")
+    found = there.tariffs_for(option.pk, evse.pk, make_fleet().pk, at=NOW)
+    assert (found.charging.code, found.booking.code) == ("NIGHT", "FEES")
+    assert (again.outcome, held(option).charging) == ("unchanged", None)
+
+
+def test_tariffs_of_a_depot_file_may_say_themselves_where_they_hold_and_end_with_it(tmp_path):
+    path = tmp_path / "depots.json"
+    path.write_text(
+        json.dumps({"tariffs": [{**NIGHT, "bind": {"depot": "NF-HAM"}}], "depots": [{**DEPOT, "tariffs": [
+            {**FEES, "country_code": "DE", "party_id": "NFR", "bind": {"option": "CP-1-1"}}]}]})
+    )  # fmt: skip
+    load(path)
+    option = BookingOption.objects.get(code="CP-1-1")
+    assert [one.code for one in held(option)] == ["NIGHT", "FEES"]
+
+    path.write_text(json.dumps({"depots": [DEPOT]}))
+    load(path)
+
+    assert held(option) == (None, None)
+
+
+def test_what_a_page_bound_stays_when_a_depot_file_says_nothing_of_it(file):
+    load(file([DEPOT]))
+    make_bound(per_kwh("0.4"), depot=Depot.objects.get())
+
+    load(file([DEPOT]))
+
+    assert held(BookingOption.objects.get(code="CP-1-1")).charging is not None
+
+
+PRICE_FAULTS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "an unknown id": ({}, {"tariff_ids": ["NIGHT", "DAY"]}, "depots[0].tariff_ids[1]: DAY is no tariff of Nordfracht"),
+    "two of a kind": ({}, {"tariff": {}, "tariff_ids": ["NIGHT"]}, "has two charging tariffs at one time"),
+    "two currencies": (
+        {}, {"tariff": {"currency": "SEK"}, "tariffs": [FEES], "tariff_ids": ["FEES"]}, "both would hold for one booking",
+    ),
+    "no currency": ({}, {"tariff": {"currency": "EUX"}}, "depots[0].tariff.currency: EUX is no currency"),
+    "below nothing": ({"currency": "XXX"}, {}, "tariffs[0].currency: XXX is no currency"),
+    "somebody else's": (
+        {"country_code": "NL", "party_id": "LPK"}, {}, "tariffs[0].party_id: NL*LPK runs no depot here",
+    ),
+    "bound to nothing": ({"bind": {"evse": "CP-9"}}, {}, "tariffs[0].bind[0]: CP-9 is no EVSE here"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("tariff", "row", "words"), PRICE_FAULTS.values(), ids=PRICE_FAULTS.keys())
+def test_faulty_tariffs_of_a_depot_file_are_named_and_nothing_is_changed(tmp_path, tariff, row, words):
+    path = tmp_path / "depots.json"
+    path.write_text(json.dumps({"tariffs": [{**NIGHT, **tariff}], "depots": [{**DEPOT, **row}]}))
+
+    with pytest.raises(FileRefusedError) as refused:
+        load(path)
+
+    assert words in str(refused.value)
+    assert (Depot.objects.count(), Tariff.objects.count()) == (0, 0)
 
 
 def test_a_depot_is_opened_to_everybody_and_to_organisations_by_name_or_party(file):
