@@ -23,6 +23,7 @@ from tests.bookings.pricing.worked import (
 )
 
 D = Decimal
+SECOND = 3600  # an hour, so that each second is one
 
 
 @pytest.mark.parametrize(
@@ -152,9 +153,9 @@ class TestNightsWithAnotherHour:
         ],
     )
     def test_autumn(self, starts, ends, hours):
-        content = tariff(element(hourly(1), start_time=starts, end_time=ends))
+        content = tariff(element(hourly(SECOND), start_time=starts, end_time=ends))
 
-        assert net(content, session(local("2026-10-24T22:00"), {"minutes": 9 * 60})) == hours
+        assert net(content, session(local("2026-10-24T22:00"), {"minutes": 9 * 60})) == hours * 3600
 
     @pytest.mark.parametrize(
         ("starts", "ends", "hours"),
@@ -167,23 +168,23 @@ class TestNightsWithAnotherHour:
         ],
     )
     def test_spring(self, starts, ends, hours):
-        content = tariff(element(hourly(1), start_time=starts, end_time=ends))
+        content = tariff(element(hourly(SECOND), start_time=starts, end_time=ends))
 
-        assert net(content, session(local("2026-03-28T22:00"), {"minutes": 8 * 60})) == hours
+        assert net(content, session(local("2026-03-28T22:00"), {"minutes": 8 * 60})) == hours * 3600
 
     def test_durations_are_those_that_pass(self):
-        content = tariff(element(hourly(1), min_duration_s=3 * 3600))
+        content = tariff(element(hourly(SECOND), min_duration_s=3 * 3600))
 
-        assert net(content, session(local("2026-10-25T00:00"), {"minutes": 5 * 60})) == 2
+        assert net(content, session(local("2026-10-25T00:00"), {"minutes": 5 * 60})) == 2 * 3600
 
     def test_zones_that_turn_by_half_an_hour_or_at_midnight(self):
-        content = tariff(element(hourly(1), start_time=time(1, 30), end_time=time(2, 30)))
+        content = tariff(element(hourly(SECOND), start_time=time(1, 30), end_time=time(2, 30)))
         lord_howe = session(local("2026-04-04T12:00"), {"minutes": 12 * 60})  # at 02:00 back to 01:30
-        beirut = tariff(element(hourly(1), weekdays=frozenset({7})))  # 29 March 2026 begins at 01:00
+        beirut = tariff(element(hourly(SECOND), weekdays=frozenset({7})))  # 29 March 2026 begins at 01:00
         weekend = session(local("2026-03-28T12:00"), {"minutes": 36 * 60})
 
-        assert net(content, lord_howe, zone=ZoneInfo("Australia/Lord_Howe")) == D("1.5")
-        assert net(beirut, weekend, zone=ZoneInfo("Asia/Beirut")) == 23
+        assert net(content, lord_howe, zone=ZoneInfo("Australia/Lord_Howe")) == D("1.5") * 3600
+        assert net(beirut, weekend, zone=ZoneInfo("Asia/Beirut")) == 23 * 3600
 
 
 def test_a_flat_price_is_due_when_its_restriction_begins_to_hold_within_the_session():
@@ -191,3 +192,21 @@ def test_a_flat_price_is_due_when_its_restriction_begins_to_hold_within_the_sess
 
     assert net(content, session(MONDAY, {"minutes": 60})) == 0
     assert net(content, session(MONDAY, {"minutes": 61})) == 5
+
+
+@pytest.mark.parametrize(
+    "reached",
+    [{"min_kwh": D(20)}, {"min_duration_s": 3600}, {"start_time": time(10)}],
+    ids=lambda asked: next(iter(asked)),
+)
+def test_what_would_begin_when_the_session_ends_does_not(reached):
+    content = tariff(element(flat(5), **reached), element(hourly(0), end_time=time(9, 30)))
+
+    assert net(content, session(MONDAY, {"minutes": 60, "kwh": 20})) == 0
+    assert net(content, session(MONDAY, {"minutes": 60, "kwh": 20}, {"minutes": 1})) == 5
+
+
+def test_a_number_of_kwh_reached_at_the_end_of_a_period_holds_from_the_next():
+    content = tariff(element(hourly(60), min_kwh=D(20)), hourly(6))
+
+    assert net(content, session(MONDAY, {"minutes": 60, "kwh": 20}, {"minutes": 60})) == 66
