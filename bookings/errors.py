@@ -397,3 +397,9 @@ class NothingToRemind(BookingError):
 class RecordUnknown(BookingError):
     code = "unknown_record"
     field = "id"
+
+
+class CreditLimitReached(BookingError):
+    """The booking would take the customer's debt to the operator beyond what was agreed."""
+
+    code = "credit_limit"

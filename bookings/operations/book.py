@@ -25,7 +25,7 @@ from bookings.operations.places import (
     under_locks,
 )
 from bookings.operations.slot_request import SlotRequest
-from bookings.rules import configuration, fit, periods, quotes
+from bookings.rules import configuration, credit, fit, periods, quotes
 from bookings.rules.configuration import Bay, Configuration
 from bookings.rules.deadlines import decide_until
 from bookings.rules.entitlement import AskedVehicle, ask_for_vehicle, carried, entitled, own_vehicle
@@ -134,12 +134,13 @@ def _standing(request: SlotRequest, scope: _Scope, now: datetime) -> Standing:
 
 
 def _book(request: SlotRequest, ground: _BookingGround, *, actor: Actor, now: datetime) -> Booking:
-    named, approval = _named(request, ground, now), ground.terms.approval
+    named = _named(request, ground, now)
+    booking, span = _placed(named, ground, now)
+    approval = booking.terms_json["approval"]
     ask = request_log.entry(
         BookingRequest.Kind.CREATE, request.asked(named.tokens).to_json(), accepted=not approval,
         message=request.message, actor=actor, now=now,
     )  # fmt: skip
-    booking, span = _placed(named, ground, now)
     if approval:
         booking.decide_until = decide_until(booking, booking.period, now)
     status = BookingStatus.REQUESTED if approval else BookingStatus.CONFIRMED
@@ -203,7 +204,18 @@ def _placed(named: _Named, ground: _BookingGround, now: datetime) -> tuple[Booki
     booking.evse_id = place.evse.pk
     booking.finds_nothing_armed = not ground.standing.is_armed
     quotes.keep(booking, request.quote or _quote(request, ground.configuration, place.evse, watts, now))
+    if ground.configuration.payment_terms:
+        _keep_to_credit(booking, ground.configuration, now)
     return booking, place.span
+
+
+def _keep_to_credit(booking: Booking, there: Configuration, now: datetime) -> None:
+    """Have the depot asked for what goes beyond the customer's credit limit. Raises CreditLimitReached."""
+    paying = there.payment_terms_for(booking.fleet_id, now=now)
+    if credit.needs_approval(
+        paying, operator_id=there.site.operator_id, customer_id=booking.fleet_id, quote=booking.quote
+    ):
+        booking.terms_json["approval"] = True
 
 
 def _quote(

@@ -26,7 +26,7 @@ from bookings.operations.apply_change import (
 from bookings.operations.change_plan import PlannedChange
 from bookings.operations.change_request import ChangeRequest
 from bookings.operations.places import FreePlace, ReachesFurther, sweep_holds, under_locks
-from bookings.rules import configuration, periods, quotes
+from bookings.rules import configuration, credit, periods, quotes
 from bookings.rules.configuration import Bay
 from bookings.rules.deadlines import decide_until
 from bookings.search import availability
@@ -118,7 +118,8 @@ def _change(booking: Booking, locked: _Locked, ask: _AskedChange) -> Booking:
     place, supply = best_place(booking, change, pool, ground, asker)
     change.quote = _old_quote(booking, change, place.evse, request.restores)
     bid = bid_for(booking, change, place, supply, ground, asker)
-    waits = asker.is_fleet and booking.terms.approval and not change.is_shorter(booking)
+    approval = booking.terms.approval or _is_beyond_credit(booking, bid, ground, asker)
+    waits = asker.is_fleet and approval and not change.is_shorter(booking)
     if asker.is_fleet:
         _log(booking, replace(ask, request=request), change, place.evse, bid, waits=waits)
     if waits:
@@ -127,6 +128,17 @@ def _change(booking: Booking, locked: _Locked, ask: _AskedChange) -> Booking:
         write(booking, change, place, bid, ground, asker)
     calendars.mark_changed(given_up, at=asker.now)
     return booking
+
+
+def _is_beyond_credit(booking: Booking, bid: Bid, ground: ChangeGround, asker: Asker) -> bool:
+    """Whether a fleet's change to a higher price has to be approved. Raises CreditLimitReached."""
+    there = ground.configuration
+    if not there.payment_terms or not asker.is_fleet or not quotes.is_dearer(bid.quote, booking.quote):
+        return False
+    return credit.needs_approval(
+        there.payment_terms_for(booking.fleet_id, now=asker.now), operator_id=there.site.operator_id,
+        customer_id=booking.fleet_id, quote=bid.quote, without=booking.pk,
+    )  # fmt: skip
 
 
 def _checked(

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
-from bookings.models import BookingOption, Tariff, TermsOverride
+from bookings.models import BookingOption, PaymentTerms, Tariff, TermsOverride
 from bookings.rules import precedence
 from bookings.rules.power import fed_by
 from bookings.rules.power_profile import Limit, binding
@@ -92,7 +92,8 @@ class Configuration:
 
     `offers` has the EVSEs of each option that is not withdrawn, by option id, in their order, `names` what it is called;
     `pools` has those of withdrawn options as well, among which bookings made before may still be moved.
-    `terms_overrides` stand broadest first, `bindings` are tariffs by owner and kind. None for a version is a copy that must
+    `terms_overrides` stand broadest first, `bindings` are tariffs by owner and kind, `payment_terms`
+    by agreement. None for a version is a copy that must
     not be kept.
     """
 
@@ -107,6 +108,7 @@ class Configuration:
     agreements: tuple[Agreement, ...]
     terms_overrides: tuple[TermsOverride, ...]
     bindings: Mapping[tuple[Owner, Tariff.Kind], tuple[Binding, ...]]
+    payment_terms: Mapping[int, PaymentTerms]
     _terms: dict[tuple[int, frozenset[int]], Terms] = field(default_factory=dict, compare=False, repr=False)
 
     def offers_to(self, option_id: int, fleet_id: int, *, now: datetime) -> bool:
@@ -149,6 +151,15 @@ class Configuration:
         agreed = [one for one in self.agreements if one.pk in agreement_ids]
         owners = precedence.tariff_owners(agreed, evse_id=evse_id, option_id=option_id, depot_id=self.site.pk)
         return precedence.tariffs_held(self.bindings, owners, at=at)
+
+    def payment_terms_for(self, fleet_id: int, *, now: datetime) -> PaymentTerms | None:
+        """How a customer pays: as agreed with it, else with everybody; None where nothing was agreed, and for the operator's own
+        fleet."""
+        if not self.payment_terms or fleet_id == self.site.operator_id:
+            return None
+        agreed = [one for one in self.agreements if one.admits(fleet_id) and one.is_in_force(now)]
+        agreed.sort(key=lambda one: one.guest_id is None)
+        return next((self.payment_terms[one.pk] for one in agreed if one.pk in self.payment_terms), None)
 
     def evse_of(self, option_id: int) -> int | None:
         """The EVSE of an option that is about one alone: it is known before anything is assigned."""
@@ -249,6 +260,8 @@ def _read(depot_ids: Set[int], versions: Mapping[int, int]) -> dict[int, Configu
     bays = {pk: {evse.pk: _bay(evse, sites[pk]) for evse in here} for pk, here in rows.items()}
     options = _options(depot_ids)
     agreements = _by_depot(Agreement.objects.filter(depot__in=depot_ids))
+    paying = PaymentTerms.objects.filter(agreement__depot__in=depot_ids)
+    payment_terms = {row.agreement_id: row for row in paying}
     terms = precedence.terms_of_depots(depot_ids)
     bound = bindings_of(depot_ids)
     pools = {
@@ -268,6 +281,11 @@ def _read(depot_ids: Set[int], versions: Mapping[int, int]) -> dict[int, Configu
             bays=bays.get(depot.pk, {}),
             limits=tuple(binding(fed_by(evse) for evse in rows.get(depot.pk, []))),
             agreements=tuple(agreements.get(depot.pk, ())),
+            payment_terms={
+                one.pk: payment_terms[one.pk]
+                for one in agreements.get(depot.pk, ())
+                if one.pk in payment_terms
+            },
             terms_overrides=tuple(terms[depot.pk]),
             bindings=_by_owner(bound[depot.pk]),
         )

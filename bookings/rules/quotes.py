@@ -97,6 +97,13 @@ class Quote:
         return {"no_show_fee": str(fee.total.before_taxes)}
 
 
+def is_dearer(quote: dict[str, Any], other: dict[str, Any]) -> bool:
+    """By the totals of two quotes as they are kept; one in another currency counts as dearer."""
+    if quote.get("currency") != other.get("currency"):
+        return bool(quote)
+    return Decimal(quote.get("total", 0)) > Decimal(other.get("total", 0))
+
+
 def quoted(
     tariffs: Tariffs, period: Period, zone: ZoneInfo, *, power_w: int, vehicle: Vehicle | None
 ) -> Quote | None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from bookings.models import BookingOption, Tariff, TariffBinding, TariffVersion, TermsOverride
+from bookings.models import BookingOption, PaymentTerms, Tariff, TariffBinding, TariffVersion, TermsOverride
 from bookings.rules import configuration
 from bookings.search.bookable import terms_for
 from depots.models import (
@@ -112,6 +112,7 @@ CHANGES: dict[str, Callable[[], Any]] = {
     "terms": lambda: TermsOverride.objects.filter(depot__isnull=False).update(lead_min=1),
     "terms of an agreement": lambda: TermsOverride.objects.filter(agreement__isnull=False).update(lead_min=1),
     "terms of an offer": lambda: TermsOverride.objects.filter(option__isnull=False).update(lead_min=1),
+    "payment terms": lambda: PaymentTerms.objects.create(agreement=Agreement.objects.all()[0]),
     "no terms": lambda: TermsOverride.objects.all().delete(),
     **{f"another tariff of the {owner}": partial(bound_again, owner) for owner in OWNERS},
     **{f"a tariff of the {owner} ended": partial(ended, owner) for owner in OWNERS},
