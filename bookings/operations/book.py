@@ -12,9 +12,9 @@ from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.locking import lock_depot, lock_ids
 from bookings.core.standing import Standing, standing
 from bookings.errors import DoesNotFit, NotOpenToYou, PowerUnavailable, SlotTaken, TooManyBookings
-from bookings.models import LIVE, Booking, BookingRequest, BookingStatus, BookingToken, Enforcement
-from bookings.models.bookings import new_request_id
+from bookings.models import LIVE, Booking, BookingRequest, BookingStatus, BookingToken
 from bookings.operations import request_log
+from bookings.operations.booking_draft import filled, unsaved
 from bookings.operations.places import (
     FreePlace,
     ReachesFurther,
@@ -163,22 +163,10 @@ def _named(request: SlotRequest, ground: _BookingGround, now: datetime) -> _Name
         vehicle = own_vehicle(vehicle, request.fleet)
     if not ground.configuration.offers_to(request.option.pk, request.fleet.pk, now=now):
         raise NotOpenToYou("This depot is not open to you.")
-    filled = _filled(replace(request, vehicle=vehicle))
+    asked = filled(replace(request, vehicle=vehicle))
     if cards is not None:
-        return _Named(filled, carried(cards, request.fleet, request.party))
-    return _Named(filled, entitled(request.tokens, vehicle, request.fleet, request.party))
-
-
-def _filled(request: SlotRequest) -> SlotRequest:
-    """With what follows where nothing is said: plate, id and party."""
-    fleet, vehicle, party = request.fleet, request.vehicle, request.party
-    return replace(
-        request,
-        period=request.period.in_utc(),
-        plate=request.plate or (vehicle.plate if vehicle else ""),
-        request_id=request.request_id or new_request_id(),
-        party=party if any(party) else (fleet.country_code, fleet.emsp_party_id),
-    )
+        return _Named(asked, carried(cards, request.fleet, request.party))
+    return _Named(asked, entitled(request.tokens, vehicle, request.fleet, request.party))
 
 
 def _placed(named: _Named, ground: _BookingGround, now: datetime) -> tuple[Booking, Period]:
@@ -200,7 +188,7 @@ def _placed(named: _Named, ground: _BookingGround, now: datetime) -> tuple[Booki
     if not free:
         raise SlotTaken
     place, watts = _first_with_power(free, pool, request, ground, now)
-    booking = _unsaved(request, terms, watts)
+    booking = unsaved(request, terms, watts)
     booking.evse_id = place.evse.pk
     booking.finds_nothing_armed = not ground.standing.is_armed
     quotes.keep(booking, request.quote or _quote(request, ground.configuration, place.evse, watts, now))
@@ -284,42 +272,20 @@ def _promised(
     return promised
 
 
-def _unsaved(request: SlotRequest, terms: Terms, watts: int) -> Booking:
-    outbound, inbound = request.option.is_mirror, request.fleet.is_partner
-    return Booking(
-        route=Booking.Route.OUTBOUND if outbound else Booking.Route.INBOUND if inbound else Booking.Route.OWN,
-        request_id=request.request_id,
-        authorization_reference=request.authorization_reference or request.request_id[:36],
-        customer_country=request.party[0].upper(),
-        customer_party=request.party[1].upper(),
-        fleet=request.fleet,
-        depot=request.option.depot,
-        option=request.option,
-        vehicle=request.vehicle,
-        plate=request.plate,
-        starts_at=request.period.starts_at,
-        ends_at=request.period.ends_at,
-        promised_power_w=watts,
-        wished_power_w=request.power_w,
-        terms_json=terms.to_json(),
-        enforcement=Enforcement.NOT_DUE,
-    )
-
-
 def _ask_partner(request: SlotRequest, *, actor: Actor, now: datetime) -> Booking:
     """A booking at a partner's depot occupies nothing here; it stays requested until the partner has answered."""
     option, fleet = request.option, request.fleet
     terms = replace(terms_for(option, fleet, now=now), approval=True)
-    filled = _filled(replace(request, vehicle=own_vehicle(request.vehicle, fleet)))
+    asked = filled(replace(request, vehicle=own_vehicle(request.vehicle, fleet)))
     if not bookable_options(fleet, now=now).filter(pk=option.pk).exists():
         raise NotOpenToYou("This depot is not open to you.")
-    tokens = entitled(request.tokens, filled.vehicle, fleet, request.party)
-    periods.check_period(terms, option.depot, filled.period, now=now)
+    tokens = entitled(request.tokens, asked.vehicle, fleet, request.party)
+    periods.check_period(terms, option.depot, asked.period, now=now)
     evse = request.evse or next(iter(option.evses.all()), None)
-    if evse is not None and (misfits := fit.misfits(filled.must_fit, evse)):
+    if evse is not None and (misfits := fit.misfits(asked.must_fit, evse)):
         raise DoesNotFit(fit.sentence(misfits))
-    most = [w for w in (filled.must_fit.max_power_w, evse.max_power_w if evse else None) if w]
-    booking = _unsaved(filled, terms, request.power_w or min(most, default=0))
+    most = [w for w in (asked.must_fit.max_power_w, evse.max_power_w if evse else None) if w]
+    booking = unsaved(asked, terms, request.power_w or min(most, default=0))
     ask = request_log.entry(
         BookingRequest.Kind.CREATE, request.asked(tokens).to_json(), accepted=False, actor=actor, now=now
     )
