@@ -45,6 +45,12 @@ class Prepared(str):
     __slots__ = ()
 
 
+class _Literal(str):
+    """A value as it is written into a statement."""
+
+    __slots__ = ()
+
+
 class Answer:
     """The rows of a statement that travels with the next one that is read, there once that has been."""
 
@@ -86,6 +92,13 @@ def send(statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> None:
 def bigints(ids: Iterable[int]) -> str:
     """A value for `%s::bigint[]`. psycopg would look at each of a list to find out what they are."""
     return f"{{{','.join(map(str, ids))}}}"
+
+
+def written(values: list[Any]) -> list[Any]:
+    """Values for a prepared statement of this block, written out by now: for those that are known before others have to
+    wait."""
+    joining = _under_way.get()
+    return values if joining is None else joining.written(values)
 
 
 @contextmanager
@@ -145,7 +158,7 @@ class _Joining:
         if statement.startswith(_SAVEPOINTS) and not connection.queries_logged:
             self.hold(statement, parameters)
             return None
-        if not self._held:
+        if not self._held and not isinstance(statement, Prepared):
             return execute(statement, parameters, many, context)
         cursor = context["cursor"]
         if many or isinstance(cursor.cursor, psycopg.ServerCursor):
@@ -228,11 +241,18 @@ class _Joining:
             self._is_sending = False
         known.add(kept.name)
 
+    def written(self, values: list[Any]) -> list[Any]:
+        """Raises DatabaseError for a value that cannot be written."""
+        with connection.wrap_database_errors:
+            return [_Literal(self._written(value)) for value in values]
+
     def _written(self, value: Any) -> str:
         """A value as a literal. The plainest are half of all, and have one spelling; all others are psycopg's to write."""
         if value is None:
             return "NULL"
         kind = type(value)
+        if kind is _Literal:
+            return str(value)
         if kind is int and value >= 0:
             return str(value)
         if kind is bool:

@@ -33,12 +33,21 @@ _PLAIN = frozenset(
 )  # fmt: skip
 
 
+def write_ahead(booking: Booking) -> None:
+    """Write out what an unsaved booking has by now, while nobody waits for it. Only what is another object when it is inserted
+    is written out then."""
+    values = [getattr(booking, field.attname) for field in _valued(Booking)]
+    booking.written_ahead = list(zip(values, round_trips.written(_values(booking)), strict=True))
+
+
 def insert_with(booking: Booking, rows: Sequence[models.Model]) -> None:
     """Insert an unsaved booking and the rows that belong to it, each model's in one piece; sets their keys.
 
     Raises IntegrityError with the name of the constraint.
     """
-    _write(booking, _insert(Booking, 1), _values(booking), rows)
+    is_ahead = bool(booking.written_ahead) and len(rows) <= MOST_PREPARED
+    values = _values_beside(booking) if is_ahead else _values(booking)
+    _write(booking, _insert(Booking, 1), values, rows)
 
 
 def update_with(booking: Booking, fields: Iterable[str], rows: Sequence[models.Model]) -> None:
@@ -109,13 +118,21 @@ def _placeholder(field: models.Field[Any, Any]) -> str:
 
 
 def _values(row: models.Model) -> list[Any]:
-    values = [(getattr(row, field.attname), field) for field in _valued(type(row))]
+    return [_value(getattr(row, field.attname), field) for field in _valued(type(row))]
+
+
+def _values_beside(booking: Booking) -> list[Any]:
+    """The same, but for what is written ahead."""
+    ahead = zip(_valued(Booking), booking.written_ahead, strict=True)
     return [
-        value
-        if type(value) in _READY and type(field) in _PLAIN
-        else field.get_db_prep_save(value, connection)
-        for value, field in values
+        kept if (value := getattr(booking, field.attname)) is known else _value(value, field)
+        for field, (known, kept) in ahead
     ]
+
+
+def _value(value: Any, field: models.Field[Any, Any]) -> Any:
+    is_ready = type(value) in _READY and type(field) in _PLAIN
+    return value if is_ready else field.get_db_prep_save(value, connection)
 
 
 @cache

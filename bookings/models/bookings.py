@@ -203,6 +203,8 @@ class Booking(models.Model):
 
     # What was written along with it (lifecycle.begin), for whoever answers at once; of one that was read nothing.
     written_with: Sequence[models.Model] = ()
+    # Of a new one, its values and each as it is to be sent, made before its place was locked (bookings.core.writing).
+    written_ahead: Sequence[tuple[object, object]] = ()
     # Of a new one, when its operation saw under the locks that no charger keeps a reservation where it is going to be.
     finds_nothing_armed = False
 

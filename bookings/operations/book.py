@@ -14,7 +14,7 @@ from bookings.core.standing import Standing, standing
 from bookings.errors import DoesNotFit, NotOpenToYou, PowerUnavailable, SlotTaken, TooManyBookings
 from bookings.models import LIVE, Booking, BookingRequest, BookingStatus, BookingToken
 from bookings.operations import request_log
-from bookings.operations.booking_draft import filled, unsaved
+from bookings.operations.booking_draft import Draft, drafted, drafted_ahead, filled, unsaved
 from bookings.operations.places import (
     FreePlace,
     ReachesFurther,
@@ -57,9 +57,9 @@ def hold_slot(request: SlotRequest, *, actor: Actor, now: datetime) -> Booking:
 
 @dataclass(frozen=True)
 class _Named:
-    """A request as it counts under the locks: its vehicle as it is by now, its party and id known, and its tokens."""
+    """A request as it counts under the locks, with its vehicle as it is by now, and its tokens."""
 
-    request: SlotRequest
+    draft: Draft
     tokens: list[BookingToken]
 
 
@@ -81,6 +81,7 @@ class _BookingGround:
     locked: frozenset[int]
     standing: Standing
     vehicle: AskedVehicle | None
+    draft: Draft | None
 
 
 def _with_places(request: SlotRequest, now: datetime, act: Callable[[_BookingGround], Booking]) -> Booking:
@@ -98,6 +99,7 @@ def _locked(request: SlotRequest, also: frozenset[int], now: datetime) -> _Booki
     depot_id = request.option.depot_id
     known = configuration.kept(depot_id)
     scope = _scope(request, known, now)
+    draft = drafted_ahead(request, known, now)
     if scope.depot:
         lock_depot(depot_id)
     locked = scope.pool | also
@@ -117,7 +119,7 @@ def _locked(request: SlotRequest, also: frozenset[int], now: datetime) -> _Booki
     if not found.overdue() <= locked:
         raise ReachesFurther(found.overdue())
     terms = true.terms(request.option.pk, request.fleet.pk, now=now)
-    return _BookingGround(true, terms, locked, found, vehicle)
+    return _BookingGround(true, terms, locked, found, vehicle, draft)
 
 
 def _scope(request: SlotRequest, known: Configuration, now: datetime) -> _Scope:
@@ -155,7 +157,7 @@ def _hold(request: SlotRequest, ground: _BookingGround, *, actor: Actor, now: da
 
 
 def _named(request: SlotRequest, ground: _BookingGround, now: datetime) -> _Named:
-    """Raises VehicleUnknown, NotOpenToYou or TokenUnusable."""
+    """Raises VehicleUnknown, NotOpenToYou, TokenUnusable, or what `drafted` does."""
     vehicle, cards = request.vehicle, None
     if ground.vehicle is not None:
         vehicle, cards = ground.vehicle.found()
@@ -163,19 +165,20 @@ def _named(request: SlotRequest, ground: _BookingGround, now: datetime) -> _Name
         vehicle = own_vehicle(vehicle, request.fleet)
     if not ground.configuration.offers_to(request.option.pk, request.fleet.pk, now=now):
         raise NotOpenToYou("This depot is not open to you.")
-    asked = filled(replace(request, vehicle=vehicle))
     if cards is not None:
-        return _Named(asked, carried(cards, request.fleet, request.party))
-    return _Named(asked, entitled(request.tokens, vehicle, request.fleet, request.party))
+        tokens = carried(cards, request.fleet, request.party)
+    else:
+        tokens = entitled(request.tokens, vehicle, request.fleet, request.party)
+    draft = ground.draft
+    if draft is None or not draft.holds(ground.configuration, vehicle):
+        draft = drafted(replace(request, vehicle=vehicle), ground.configuration, now)
+    return _Named(draft, tokens)
 
 
 def _placed(named: _Named, ground: _BookingGround, now: datetime) -> tuple[Booking, Period]:
     """Look and take: the heart of every booking at a depot of ours. Gives it unsaved, with the span it will occupy."""
-    request, terms = named.request, ground.terms
-    periods.check_period(terms, ground.configuration.site, request.period, now=now)
+    request, pool, terms = named.draft.request, named.draft.pool, ground.terms
     _check_open_bookings(request, terms, now)
-    bays = ground.configuration.offers.get(request.option.pk, ())
-    pool = candidates(bays, request.must_fit, request.evse)
     occupancy.queue_to_claim(terms, named.tokens, [request.vehicle.pk if request.vehicle else None])
     if ground.standing.overdue():
         span = request.period.widened(terms.early_start, terms.tail)
@@ -188,8 +191,8 @@ def _placed(named: _Named, ground: _BookingGround, now: datetime) -> tuple[Booki
     if not free:
         raise SlotTaken
     place, watts = _first_with_power(free, pool, request, ground, now)
-    booking = unsaved(request, terms, watts)
-    booking.evse_id = place.evse.pk
+    booking = named.draft.booking
+    booking.evse_id, booking.promised_power_w = place.evse.pk, watts
     booking.finds_nothing_armed = not ground.standing.is_armed
     quotes.keep(booking, request.quote or _quote(request, ground.configuration, place.evse, watts, now))
     if ground.configuration.payment_terms:
@@ -285,7 +288,8 @@ def _ask_partner(request: SlotRequest, *, actor: Actor, now: datetime) -> Bookin
     if evse is not None and (misfits := fit.misfits(asked.must_fit, evse)):
         raise DoesNotFit(fit.sentence(misfits))
     most = [w for w in (asked.must_fit.max_power_w, evse.max_power_w if evse else None) if w]
-    booking = unsaved(asked, terms, request.power_w or min(most, default=0))
+    booking = unsaved(asked, terms)
+    booking.promised_power_w = request.power_w or min(most, default=0)
     ask = request_log.entry(
         BookingRequest.Kind.CREATE, request.asked(tokens).to_json(), accepted=False, actor=actor, now=now
     )

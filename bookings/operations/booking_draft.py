@@ -1,13 +1,56 @@
-"""A new booking as far as it follows from what is asked for."""
+"""A new booking as far as it follows from what is asked for, made before its place is locked.
+
+Nothing is decided by a draft. It counts where all it was made from is found the same behind the locks; else it is made again.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 
-from bookings.models import Booking, Enforcement
+from bookings.core.writing import write_ahead
+from bookings.errors import BookingError
+from bookings.models import Booking, Enforcement, Vehicle
 from bookings.models.bookings import new_request_id
+from bookings.operations.places import candidates
 from bookings.operations.slot_request import SlotRequest
+from bookings.rules import periods
+from bookings.rules.configuration import Bay, Configuration
 from bookings.rules.terms import Terms
+
+
+@dataclass(frozen=True)
+class Draft:
+    """`request` is filled, `pool` are the EVSEs that fit, `booking` has no place, power and price yet."""
+
+    configuration: Configuration
+    request: SlotRequest
+    pool: list[Bay]
+    booking: Booking
+
+    def holds(self, configuration: Configuration, vehicle: Vehicle | None) -> bool:
+        """Whether it was made from these; a vehicle that is different by now is another object (`AskedVehicle.found`)."""
+        return self.configuration is configuration and self.request.vehicle is vehicle
+
+
+def drafted_ahead(request: SlotRequest, known: Configuration, now: datetime) -> Draft | None:
+    """Made by what is known, with all it says written out, while nobody waits; None where it would be refused, which
+    counts only behind the locks."""
+    try:
+        draft = drafted(request, known, now)
+    except BookingError:
+        return None
+    write_ahead(draft.booking)
+    return draft
+
+
+def drafted(request: SlotRequest, configuration: Configuration, now: datetime) -> Draft:
+    """Raises a BookingError for a period or a vehicle that the place is not for."""
+    option, asked = request.option, filled(request)
+    terms = configuration.terms(option.pk, request.fleet.pk, now=now)
+    periods.check_period(terms, configuration.site, asked.period, now=now)
+    pool = candidates(configuration.offers.get(option.pk, ()), asked.must_fit, asked.evse)
+    return Draft(configuration, asked, pool, unsaved(asked, terms))
 
 
 def filled(request: SlotRequest) -> SlotRequest:
@@ -22,7 +65,7 @@ def filled(request: SlotRequest) -> SlotRequest:
     )
 
 
-def unsaved(request: SlotRequest, terms: Terms, watts: int) -> Booking:
+def unsaved(request: SlotRequest, terms: Terms) -> Booking:
     outbound, inbound = request.option.is_mirror, request.fleet.is_partner
     return Booking(
         route=Booking.Route.OUTBOUND if outbound else Booking.Route.INBOUND if inbound else Booking.Route.OWN,
@@ -37,7 +80,6 @@ def unsaved(request: SlotRequest, terms: Terms, watts: int) -> Booking:
         plate=request.plate,
         starts_at=request.period.starts_at,
         ends_at=request.period.ends_at,
-        promised_power_w=watts,
         wished_power_w=request.power_w,
         terms_json=terms.to_json(),
         enforcement=Enforcement.NOT_DUE,

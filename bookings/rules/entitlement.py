@@ -48,11 +48,14 @@ class AskedVehicle:
     answer: round_trips.Answer
 
     def found(self) -> tuple[Vehicle, list[TokenName]]:
-        """The vehicle as it is by now. Raises VehicleUnknown as `own_vehicle` does."""
+        """The vehicle as it is by now: the very one that was asked for, where that says all the same. Raises VehicleUnknown as
+        `own_vehicle` does."""
         columns, rows = _columns(), self.answer.rows
         if not rows:
             raise VehicleUnknown(f"{self.fleet} has no vehicle {self.asked.plate}.")
-        vehicle = Vehicle.from_db(connection.alias, columns, rows[0][: len(columns)])
+        vehicle, now = self.asked, rows[0][: len(columns)]
+        if tuple(getattr(vehicle, name) for name in columns) != now:
+            vehicle = Vehicle.from_db(connection.alias, columns, now)
         cards = [row[len(columns) :] for row in rows]
         return vehicle, [
             TokenName(uid, kind, contract_id=contract) for uid, kind, contract in cards if uid is not None

@@ -160,6 +160,28 @@ def test_a_limit_that_binds_only_by_now_is_kept_under_the_depots_lock(monkeypatc
     assert (booking.promised_power_w, len(locked)) == (100_000, 1)
 
 
+LATER_RIGHT: dict[str, Callable[[], Any]] = {
+    "another plug": lambda: Vehicle.objects.update(connector_standards=["IEC_62196_T2_COMBO"]),
+    "a longer bay": lambda: Evse.objects.update(max_vehicle_length_cm=None),
+    "a longer term": lambda: TermsOverride.objects.update(max_duration_min=60),
+}
+
+
+@pytest.mark.parametrize("happens", LATER_RIGHT)
+def test_what_becomes_right_while_a_booking_waits_is_not_refused(monkeypatch, happens):
+    """What is made of it before the lock refuses nothing."""
+    wrong = {"connector_standards": ["MCS"]} if happens == "another plug" else {}
+    length_cm = 900 if happens == "a longer bay" else None
+    most_min = 30 if happens == "a longer term" else 60
+    evse = make_evse(make_depot(terms={"max_duration_min": most_min}), max_vehicle_length_cm=length_cm)
+    truck = make_vehicle(length_cm=1650, **wrong)
+    while_waiting(monkeypatch, LATER_RIGHT[happens])
+
+    booking = _booked(evse, vehicle=truck)
+
+    assert (booking.status, booking.terms.max_duration_min) == ("confirmed", 60)
+
+
 def test_an_evse_withdrawn_meanwhile_is_not_closed(monkeypatch):
     evse = make_evse()
     Evse.objects.update(is_withdrawn=True)
