@@ -22,6 +22,10 @@ DEPOT_ROLES = {Role.DEPOT_MANAGER, Role.ADMIN, Role.VIEWER}
 DECIDING_ROLES = {Role.DEPOT_MANAGER, Role.ADMIN}
 # Who sees what an organisation owes and is owed, and who settles it.
 MONEY_ROLES = {Role.ACCOUNTANT, Role.ADMIN}
+# Who sees what a fleet's charging costs, and who disputes it; who sees what a depot earns, and who lets a customer off.
+COST_ROLES = FLEET_ROLES | MONEY_ROLES
+DISPUTING_ROLES = BOOKING_ROLES | MONEY_ROLES
+REVENUE_ROLES = DECIDING_ROLES | MONEY_ROLES
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,7 @@ class Nav:
         groups = [Group("Fleet", self._fleet_links()), Group("Depots", self._depot_links())]
         if not self._has(BOOKING_ROLES):
             groups.reverse()  # somebody who runs depots starts at a board
+        groups.append(Group("Money", self._money_links()))
         if self._has(BOOKING_ROLES | DECIDING_ROLES):
             groups.append(Group("Networks", [self._link("/partners/", "Partners", "route")]))
         return [group for group in groups if group.links]
@@ -135,6 +140,14 @@ class Nav:
         if self.depots and self._has(DECIDING_ROLES):
             requests = self._link("/requests/", "Requests", "inbox")
             links.append(replace(requests, live_kind="requests", counts=self.waiting_at))
+        return links
+
+    def _money_links(self) -> list[Link]:
+        links = []
+        if self._has(COST_ROLES):
+            links.append(self._link("/costs/", "Costs", "credit-card"))
+        if self._has(REVENUE_ROLES):
+            links.append(self._link("/revenue/", "Revenue", "building-warehouse"))
         return links
 
     @cached_property

@@ -15,15 +15,28 @@ from django.http import Http404
 from django.shortcuts import get_object_or_404
 
 from bookings.actors import Actor
-from bookings.models import Booking, BookingEvent, BookingRequest, Closure, Token, Vehicle
+from bookings.billing.finding import with_all
+from bookings.models import (
+    Booking,
+    BookingEvent,
+    BookingRequest,
+    ChargeDetailRecord,
+    Closure,
+    Dispute,
+    Token,
+    Vehicle,
+)
 from bookings.rules.agreements import guests_admit
 from depots.models import Charger, Depot, Membership, Organisation, User
 from depots.navigation import (
     BOOKING_ROLES,
+    COST_ROLES,
     DECIDING_ROLES,
     DEPOT_ROLES,
+    DISPUTING_ROLES,
     FLEET_ROLES,
     MONEY_ROLES,
+    REVENUE_ROLES,
     memberships_of,
 )
 
@@ -58,6 +71,66 @@ def accounts_kept(user: Person) -> set[int]:
 def account(user: Person, organisation_id: int) -> Organisation:
     """An organisation whose accounts this person keeps."""
     return get_object_or_404(Organisation, pk=organisation_id, pk__in=accounts_kept(user))
+
+
+def costs_seen(user: Person) -> set[int]:
+    """Fleets whose costs this person may see; 404 for who may see none."""
+    return _some(_organisations(user, COST_ROLES))
+
+
+def revenue_seen(user: Person) -> set[int]:
+    """Operators whose revenue this person may see; 404 for who may see none."""
+    return _some(_organisations(user, REVENUE_ROLES))
+
+
+@dataclass(frozen=True)
+class RecordViewer:
+    """Somebody before a record: of which sides, and what of it they may do. A colleague's own depot may be both."""
+
+    cdr: ChargeDetailRecord
+    is_customer: bool
+    is_operator: bool
+    may_dispute: bool
+    may_settle: bool
+    organisation_ids: frozenset[int]
+
+
+def record(user: Person, cdr_id: int) -> RecordViewer:
+    """A record of what one's fleet was charged, or of what one's depots earned, with all its page names."""
+    costs, revenue = _organisations(user, COST_ROLES), _organisations(user, REVENUE_ROLES)
+    rows = with_all().prefetch_related("disputes", "booking__events")
+    mine = Q(customer__in=costs) | Q(operator__in=revenue, depot__is_mirror=False)
+    found = get_object_or_404(rows.filter(mine), pk=cdr_id)
+    return RecordViewer(
+        cdr=found,
+        is_customer=found.customer_id in costs,
+        is_operator=found.operator_id in revenue,
+        may_dispute=found.customer_id in _organisations(user, DISPUTING_ROLES),
+        may_settle=found.operator_id in revenue,
+        organisation_ids=frozenset(costs | revenue),
+    )
+
+
+def disputable_record(user: Person, cdr_id: int) -> RecordViewer:
+    """A record this person may dispute for its customer."""
+    found = record(user, cdr_id)
+    if not found.may_dispute:
+        raise Http404
+    return found
+
+
+def settled_record(user: Person, cdr_id: int) -> RecordViewer:
+    """A record this person may waive, and whose disputes they may answer, for the depot."""
+    found = record(user, cdr_id)
+    if not found.may_settle:
+        raise Http404
+    return found
+
+
+def dispute(user: Person, dispute_id: int) -> tuple[RecordViewer, Dispute]:
+    """A dispute this person may answer, with its record."""
+    found = get_object_or_404(Dispute, pk=dispute_id)
+    return settled_record(user, found.cdr_id), found
 
 
 def organisations_booked_for(user: Person) -> list[Organisation]:
@@ -212,6 +285,12 @@ def as_either(user: Person, found: Booking) -> Actor:
     """As its dispatcher, where the booking is one of their own, else as the depot's manager."""
     is_own = found.fleet_id in fleets_booked_for(user)
     return as_dispatcher(user) if is_own else as_manager(user)
+
+
+def _some(found: set[int]) -> set[int]:
+    if not found:
+        raise Http404
+    return found
 
 
 def _organisations(user: Person, roles: Collection[str]) -> set[int]:

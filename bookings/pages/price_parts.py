@@ -44,11 +44,12 @@ _WORDS: dict[tuple[ElementUse, Dimension], str] = {
 
 @dataclass(frozen=True)
 class PricePart:
-    """`detail` is quantity × price; `amount` is before taxes."""
+    """`detail` is quantity × price; `amount` is before taxes; `line` counts from 0 in the bill."""
 
     what: str
     detail: str
     amount: Decimal
+    line: int = 0
 
 
 @dataclass(frozen=True)
@@ -104,12 +105,12 @@ def bill_parts(
     bill: Bill, *, assumes: str = "", on_top: tuple[str, ...] = (), is_metered: bool = False
 ) -> PriceParts:
     """A bill's lines in words; those that cost nothing are left out."""
-    lines = [line for line in bill.lines if line.cost.before_taxes or line.cost.tax]
+    lines = [(n, line) for n, line in enumerate(bill.lines) if line.cost.before_taxes or line.cost.tax]
     return PriceParts(
         currency=bill.currency,
         parts=tuple(
-            PricePart(_what(line), _detail(line, bill.currency, is_metered), line.cost.before_taxes)
-            for line in lines
+            PricePart(_what(line), _detail(line, bill.currency, is_metered), line.cost.before_taxes, number)
+            for number, line in lines
         ),
         taxes=tuple((_tax_words(tax), tax.amount) for tax in bill.total.taxes),
         before_taxes=bill.total.before_taxes,
@@ -117,6 +118,11 @@ def bill_parts(
         assumes=assumes,
         on_top=on_top,
     )
+
+
+def what_for(use: str, dimension: str | None) -> str:
+    """A line's heading where lines of many bills are added up."""
+    return _WORDS[ElementUse(use), Dimension(dimension)] if dimension else "Least and greatest prices"
 
 
 def _what(line: BillLine) -> str:
