@@ -40,7 +40,7 @@ _INSTEAD = {
 class PricedComponent:
     """A component at its place in the tariff. One kWh, second or piece costs `net / scale`, and `tax / scale` on top.
 
-    `rate` names the tax, None without one.
+    `rate` names the tax, None without one; `place` is that of element and dimension, for an order of lines.
     """
 
     use: ElementUse
@@ -51,6 +51,7 @@ class PricedComponent:
     tax: int
     scale: int
     rate: str | None
+    place: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -205,6 +206,7 @@ def _priced(
         tax=price * vat // common,
         scale=scale // common,
         rate=format(component.vat.normalize(), "f") if taxed and component.vat is not None else None,
+        place=(index, list(Dimension).index(component.dimension)),
     )
 
 

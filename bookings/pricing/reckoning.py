@@ -8,7 +8,7 @@ to the total as written, at the currency's decimals.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
@@ -24,24 +24,19 @@ from bookings.pricing.tariff_content import Dimension, ElementUse
 
 DECIMALS = 4
 UNIT = Decimal(1).scaleb(-DECIMALS)
+ONE = Decimal(1)
 DOUBLE_UNITS = 2 * 10**DECIMALS
 
 
-@dataclass(slots=True)
-class Money:
+class Money(NamedTuple):
     """Exact, over the denominator of its bill; taxes by rate."""
 
-    net: int = 0
-    taxes: dict[str, int] = field(default_factory=dict)
+    net: int
+    taxes: dict[str, int]
 
     @property
     def gross(self) -> int:
         return self.net + sum(self.taxes.values())
-
-    def add(self, other: Money) -> None:
-        self.net += other.net
-        for rate, tax in other.taxes.items():
-            self.taxes[rate] = self.taxes.get(rate, 0) + tax
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +81,10 @@ class Reckoning:
             self.scale, difference.net.denominator, *(t.denominator for t in difference.taxes.values())
         )
         finer, self.scale = scale // self.scale, scale
-        for _, cost in self.lines:
-            cost.net *= finer
-            cost.taxes = {rate: tax * finer for rate, tax in cost.taxes.items()}
+        self.lines = [
+            ExactLine(billed, Money(net * finer, {rate: tax * finer for rate, tax in taxes.items()}))
+            for billed, (net, taxes) in self.lines
+        ]
         taxes = {rate: int(tax * scale) for rate, tax in difference.taxes.items()}
         self.lines.append(ExactLine(None, Money(int(difference.net * scale), taxes)))
 
@@ -154,10 +150,13 @@ def _part(billed: BilledQuantity) -> str:
 
 
 def _sum(costs: Iterable[Money]) -> Money:
-    total = Money()
+    net = 0
+    taxes: dict[str, int] = {}
     for cost in costs:
-        total.add(cost)
-    return total
+        net += cost.net
+        for rate, tax in cost.taxes.items():
+            taxes[rate] = taxes.get(rate, 0) + tax
+    return Money(net, taxes)
 
 
 def _line(billed: BilledQuantity | None, cost: Amount) -> BillLine:
@@ -173,6 +172,8 @@ def _line(billed: BilledQuantity | None, cost: Amount) -> BillLine:
 
 def _quantity(amount: Ratio, dimension: Dimension) -> Decimal:
     """kWh, hours or pieces, with four decimals."""
+    if dimension is Dimension.FLAT:
+        return ONE
     size, scale = amount
     if dimension is Dimension.TIME or dimension is Dimension.PARKING_TIME:
         scale *= SECONDS_AN_HOUR

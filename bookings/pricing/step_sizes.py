@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from bookings.pricing.passes import PricedComponent
 from bookings.pricing.ratios import Ratio, added
-from bookings.pricing.tariff_content import Dimension
 from bookings.pricing.walk import Usage
 
 WH_A_KWH = 1000
@@ -24,24 +23,26 @@ class BilledQuantity(NamedTuple):
     billed: Ratio
 
 
+ONCE: Ratio = (1, 1)
+
+
 def billed_quantities(usage: Usage) -> list[BilledQuantity]:
-    """In the order of elements and dimensions."""
+    """In the order of elements and dimensions; `billed` is the very `quantity` where steps add nothing."""
     used = _quantities(usage)
-    last_of_time = usage.last_parking or usage.last_time
-    in_steps = {
-        last: _to_whole_steps(used, last, steps_a_unit)
-        for last, steps_a_unit in ((usage.last_energy, WH_A_KWH), (last_of_time, 1))
-        if last is not None and last.component.step
-    }
-    billed = [
-        BilledQuantity(
-            priced, quantity, added(quantity, in_steps[priced]) if priced in in_steps else quantity
-        )
-        for priced, quantity in used.items()
-    ]
     if usage.flat is not None:
-        billed.append(BilledQuantity(usage.flat, (1, 1), (1, 1)))
-    return sorted(billed, key=_place) if len(billed) > 1 else billed
+        used[usage.flat] = ONCE
+    billed = used.copy()
+    for last, steps_a_unit in (
+        (usage.last_energy, WH_A_KWH),
+        (usage.last_parking or usage.last_time, 1),
+    ):
+        if last is not None and last.component.step:
+            missing = _missing_to_step(used, last, steps_a_unit)
+            if missing[0]:
+                billed[last] = added(used[last], missing)
+    lines = [BilledQuantity(priced, used[priced], billed[priced]) for priced in used]
+    lines.sort(key=_place)
+    return lines
 
 
 def _quantities(usage: Usage) -> dict[PricedComponent, Ratio]:
@@ -51,19 +52,16 @@ def _quantities(usage: Usage) -> dict[PricedComponent, Ratio]:
     return used
 
 
-def _to_whole_steps(used: dict[PricedComponent, Ratio], last: PricedComponent, steps_a_unit: int) -> Ratio:
-    dimension, step = last.component.dimension, last.component.step
-    total: Ratio = (0, 1)
+def _missing_to_step(used: dict[PricedComponent, Ratio], last: PricedComponent, steps_a_unit: int) -> Ratio:
+    """What the total of a dimension lacks to a whole number of steps."""
+    dimension = last.component.dimension
+    total = (0, 1)
     for priced, quantity in used.items():
         if priced.component.dimension is dimension:
             total = added(total, quantity)
-    amount, scale = total[0] * steps_a_unit, total[1]
-    steps = -(-amount // (scale * step))
-    return steps * step * scale - amount, scale * steps_a_unit
+    amount, scale = total
+    return -amount * steps_a_unit % (scale * last.component.step), scale * steps_a_unit
 
 
-_DIMENSIONS = list(Dimension)
-
-
-def _place(billed: BilledQuantity) -> tuple[int, int]:
-    return billed.priced.element, _DIMENSIONS.index(billed.priced.component.dimension)
+def _place(line: BilledQuantity) -> tuple[int, int]:
+    return line.priced.place

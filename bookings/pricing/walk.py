@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from fractions import Fraction
 from itertools import pairwise
 from math import lcm
 from typing import Any
@@ -80,31 +79,30 @@ def walk(
     """Durations count from `counted_from` (None: they stay 0), kWh from what was used before the first stretch."""
     prices = _PricesInForce(rules, zone, counted_from)
     usage, by, until, kwh_until = prices.usage, prices.by, prices.until, prices.kwh_until
-    # A run of periods under the same prices is added up before it is counted to them.
-    energy_kwh, charged, parked = NO_ENERGY, 0, 0
+    # A run of periods under the same prices is added up before it is counted to them: energy from `counted_kwh` on.
+    counted_kwh, charged, parked = used_kwh, 0, 0
     asks_flow = rules.asks_flow
     for period, ends_at in stretches:
-        energy, charging, parking = period.energy_kwh, period.charging_s, period.parking_s or 0
+        charging, parking = period.charging_s, period.parking_s or 0
         if charging is None:
             charging = 0 if period.parking_s is not None else (ends_at - period.starts_at) // SECOND
-        reached = used_kwh + energy
+        reached = used_kwh + period.energy_kwh
         if (
             ends_at >= until
             or reached >= kwh_until
             or (asks_flow and not prices.flow_as_before(period, ends_at))
         ):
-            usage.add(by, energy_kwh, charged, parked)
-            energy_kwh, charged, parked = NO_ENERGY, 0, 0
+            usage.add(by, used_kwh - counted_kwh, charged, parked)
+            counted_kwh, charged, parked = used_kwh, 0, 0
             is_cut = prices.find(period, ends_at, used_kwh, charging)
             by, until, kwh_until = prices.by, prices.until, prices.kwh_until
             if is_cut:
-                used_kwh = reached
+                used_kwh = counted_kwh = reached
                 continue
         used_kwh = reached
-        energy_kwh += energy
         charged += charging
         parked += parking
-    usage.add(by, energy_kwh, charged, parked)
+    usage.add(by, used_kwh - counted_kwh, charged, parked)
     if by is NONE_IN_FORCE and stretches:
         prices.begin(*stretches[0], used_kwh)
     return usage
@@ -155,10 +153,12 @@ class _PricesInForce:
         kwh = bisect_right(self.kwhs, used_kwh)
         # Places in the period as whole numbers from 0 to `whole`, which every second and every kWh limit divides.
         length = (ends_at - starts_at) // SECOND
-        reached_within = self.kwhs[kwh : bisect_left(self.kwhs, reached)]
-        places = [Fraction(limit - used_kwh) / Fraction(energy_kwh) for limit in reached_within]
-        whole = lcm(length or 1, *[place.denominator for place in places])
-        limits = [int(place * whole) for place in places]
+        places = [
+            _quotient(limit - used_kwh, energy_kwh)
+            for limit in self.kwhs[kwh : bisect_left(self.kwhs, reached)]
+        ]
+        whole = lcm(length or 1, *[scale for _, scale in places])
+        limits = [place * (whole // scale) for place, scale in places]
         turns = [second * (whole // length) for second in self._changes(starts_at, ends_at)]
         for begin, end in pairwise((*sorted({0, *limits, *turns}), whole)):
             self._set(starts_at + SECOND * (begin * length // whole), kwh + bisect_right(limits, begin))
@@ -184,6 +184,11 @@ class _PricesInForce:
             if moment >= ends_at:
                 return
             yield (moment - begin) // SECOND
+
+
+def _quotient(part: Decimal, whole: Decimal) -> Ratio:
+    (part_size, part_scale), (whole_size, whole_scale) = part.as_integer_ratio(), whole.as_integer_ratio()
+    return part_size * whole_scale, part_scale * whole_size
 
 
 def _turns(durations_s: Sequence[int], counted_from: datetime | None) -> list[datetime]:
