@@ -146,9 +146,13 @@ class Nav:
         links = []
         if self._has(COST_ROLES):
             links.append(self._link("/costs/", "Costs", "credit-card"))
-        if self._has(REVENUE_ROLES):
+        if any(self._runs_depots(m) for m in self.memberships if m.role in REVENUE_ROLES):
             links.append(self._link("/revenue/", "Revenue", "building-warehouse"))
         return links
+
+    def _runs_depots(self, membership: Membership) -> bool:
+        is_known = any(depot.operator_id == membership.organisation_id for depot in self.depots)
+        return is_known or bool(membership.organisation.cpo_party_id)
 
     @cached_property
     def waiting_at(self) -> dict[int, int]:

@@ -15,7 +15,8 @@ from django.urls import reverse
 
 from bookings import operations
 from bookings.actors import Actor
-from bookings.models import Booking, BookingEvent, Closure, Token, Vehicle
+from bookings.billing.disputes import raise_dispute
+from bookings.models import Booking, BookingEvent, ChargeDetailRecord, Closure, Dispute, Token, Vehicle
 from bookings.pages.live import rendering
 from bookings.pages.live.audiences import listeners
 from bookings.pages.urls import urlpatterns
@@ -35,8 +36,16 @@ from tests.factories import (
     option_of,
     slot,
 )
+from tests.money_factories import make_cdr
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
+
+PLACE = {"name": "Venlo", "evse_uid": "CP-1-1"}
+NOTHING = {"before_taxes": "0", "taxes": []}
+NO_LINES = {
+    "currency": "EUR", "lines": [], "total": NOTHING, "fixed": NOTHING, "energy": NOTHING, "time": NOTHING,
+    "parking": NOTHING, "reservation": NOTHING,
+}  # fmt: skip
 
 # Everybody who looks: the fleet that booked, a rival fleet that may book at the same depot, those who look after the
 # depot, those of another operator, who belong nowhere, and who has not signed in.
@@ -70,6 +79,15 @@ READERS = {
     "tokens": FLEET | {"rival", "keeper"},
     "token_add": BOOKERS | {"rival"},
     "token": BOOKERS,
+    "particulars": {"admin"},
+    "costs": FLEET | {"rival", "keeper"},
+    "costs_csv": FLEET | {"rival", "keeper"},
+    "revenue": {"manager", "foreign_manager", "admin"},
+    "revenue_csv": {"manager", "foreign_manager", "admin"},
+    "record": FLEET | {"manager"},
+    "dispute": BOOKERS,
+    "waiver": {"manager"},
+    "dispute_answer": {"manager"},
 }
 WRITERS = {
     "home": SIGNED_IN,
@@ -99,6 +117,10 @@ WRITERS = {
     "token": BOOKERS,
     "token_block": BOOKERS,
     "token_release": BOOKERS,
+    "particulars": {"admin"},
+    "dispute": BOOKERS,
+    "waiver": {"manager"},
+    "dispute_answer": {"manager"},
 }
 NAMES = [pattern.name for pattern in urlpatterns]
 
@@ -151,9 +173,15 @@ def world() -> World:
         "nobody": User.objects.create_user("nobody@fleet.example", "berth-demo"),
     }
     token = vehicles[0].tokens.get()
+    records = [
+        make_cdr(depot=depot, customer=booking.fleet, booking=booking, plate=booking.plate, bill=NO_LINES, place=PLACE,
+                 token={"uid": booking.tokens.get().uid})
+        for booking in (mine, theirs)
+    ]  # fmt: skip
+    dispute = raise_dispute(cdr_id=records[0].pk, reason="Not ours", actor=MANAGER, now=NOW)
     arguments = {
         "booking_id": mine.pk, "vehicle_id": vehicles[0].pk, "token_id": token.pk, "closure_id": closure.pk,
-        "code": "LP-1", "identity": "CP-1",
+        "code": "LP-1", "identity": "CP-1", "cdr_id": records[0].pk, "dispute_id": dispute.pk, "organisation_id": ours.pk,
     }  # fmt: skip
     secrets = {
         "ours": ["HH-NF 100", "Nordfracht Flotte", mine.reference, "04AABBCCDD10", "somebody@"],
@@ -161,6 +189,10 @@ def world() -> World:
         "tokens": ["04AABBCCDD10", "04EEFF001122", "somebody@"],
     }
     return World(people, arguments, secrets, {"ours": mine, "rival": theirs})
+
+
+def body_of(answer: Any) -> str:
+    return (b"".join(answer.streaming_content) if answer.streaming else answer.content).decode()
 
 
 def hidden_from(role: str, secrets: dict[str, list[str]]) -> list[str]:
@@ -186,7 +218,7 @@ def test_a_page_opens_for_its_readers_is_not_there_for_others_and_tells_nothing_
     for role in ROLES:
         answer = world.client(role).get(world.url(name))
         answers[role] = answer.status_code
-        body = answer.content.decode() + answer.get("HX-Trigger", "")
+        body = body_of(answer) + answer.get("HX-Trigger", "")
         assert [secret for secret in hidden_from(role, world.secrets) if secret in body] == [], role
 
     if name not in READERS:
@@ -235,7 +267,7 @@ def test_a_part_is_guarded_like_its_page(world: World, name: str) -> None:
     for role in sorted(SIGNED_IN):
         answer = world.client(role).get(world.url(name), headers={"HX-Request": "true"})
 
-        body = answer.content.decode() + answer.get("HX-Trigger", "")
+        body = body_of(answer) + answer.get("HX-Trigger", "")
         assert [secret for secret in hidden_from(role, world.secrets) if secret in body] == [], role
         assert (answer.status_code == 404) == (role not in READERS[name]), role
 
@@ -294,5 +326,5 @@ def test_a_depot_whose_agreement_ended_is_no_longer_found(world: World) -> None:
 
 
 def _everything() -> list[Any]:
-    tables = (Booking, BookingEvent, Closure, Token, Vehicle)
+    tables = (Booking, BookingEvent, Closure, Token, Vehicle, ChargeDetailRecord, Dispute)
     return [list(table.objects.order_by("pk").values()) for table in tables]
