@@ -8,6 +8,7 @@ name: foreign keys are checked at the end of the transaction, and an exclusion c
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import deepcopy
 from datetime import datetime
 from functools import cache
 from itertools import groupby
@@ -34,10 +35,11 @@ _PLAIN = frozenset(
 
 
 def write_ahead(booking: Booking) -> None:
-    """Write out what an unsaved booking has by now, while nobody waits for it. Only what is another object when it is inserted
-    is written out then."""
+    """Write out what an unsaved booking has by now, while nobody waits for it. Only what is different when it is inserted is
+    written out then."""
     values = [getattr(booking, field.attname) for field in _valued(Booking)]
-    booking.written_ahead = list(zip(values, round_trips.written(_values(booking)), strict=True))
+    known = [deepcopy(value) if type(value) is dict else value for value in values]
+    booking.written_ahead = list(zip(known, round_trips.written(_values(booking)), strict=True))
 
 
 def insert_with(booking: Booking, rows: Sequence[models.Model]) -> None:
@@ -125,9 +127,14 @@ def _values_beside(booking: Booking) -> list[Any]:
     """The same, but for what is written ahead."""
     ahead = zip(_valued(Booking), booking.written_ahead, strict=True)
     return [
-        kept if (value := getattr(booking, field.attname)) is known else _value(value, field)
+        kept if _is_as(value := getattr(booking, field.attname), known) else _value(value, field)
         for field, (known, kept) in ahead
     ]
+
+
+def _is_as(value: Any, known: Any) -> bool:
+    """Without looking at what cannot change; what can was copied."""
+    return value is known or (type(value) is dict and value == known)
 
 
 def _value(value: Any, field: models.Field[Any, Any]) -> Any:

@@ -33,10 +33,11 @@ def test_what_changed_since_it_was_written_ahead_is_written_as_it_is_now():
         booking = unsaved(plate="O'Neill \\ 1", terms_json={"lead_min": 5}, promised_power_w=0)
         writing.write_ahead(booking)
         booking.promised_power_w, booking.quote, booking.note = 50_000, {"total": "1.00"}, "50 %s"
+        booking.terms_json["approval"] = True
 
         stored = insert(booking)
 
-    assert (stored.plate, stored.terms_json) == ("O'Neill \\ 1", {"lead_min": 5})
+    assert (stored.plate, stored.terms_json) == ("O'Neill \\ 1", {"lead_min": 5, "approval": True})
     assert (stored.promised_power_w, stored.quote, stored.note) == (50_000, {"total": "1.00"}, "50 %s")
     assert stored.period == slot(10, 11)
 
