@@ -33,6 +33,7 @@ class SessionRow(OcpiRow):
     def faults(self) -> Iterator[Fault]:
         end = whole_second(self.end_date_time)
         expired = [any(row.type == EXPIRED for row in period.dimensions) for period in self.charging_periods]
+        is_expired = any(expired)
         for p, period in enumerate(self.charging_periods):
             place = ("charging_periods", p)
             if whole_second(period.start_date_time) > end:
@@ -41,7 +42,7 @@ class SessionRow(OcpiRow):
                 yield (*place, "start_date_time"), f"is more than {LONGEST.days} days before end_date_time"
             for inside, text in period.faults():
                 yield (*place, *inside), text
-            if any(expired) and not expired[p]:
+            if is_expired and not expired[p]:
                 yield (*place, "dimensions"), "an expired reservation is followed by nothing"
 
 
@@ -102,8 +103,8 @@ class PriceFile(OcpiRow):
 
 
 def price_file(path: Path) -> Bill:
-    """What the file's session and booking cost. Raises FileRefusedError naming line and field."""
-    document = read_json(read_text(path))
+    """What the file's session and booking cost, whatever its name. Raises FileRefusedError naming line and field."""
+    document = read_json(read_text(path, forms=None))
     file = document.read_as(PriceFile)
     document.refuse(file.faults())
     content = file.tariff.content()

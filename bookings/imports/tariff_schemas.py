@@ -93,7 +93,7 @@ def _date(given: Any) -> date:
         raise ValueError("is a day that does not exist") from fault
 
 
-Money = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, le=1_000_000)]
+Money = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, le=1_000_000_000)]
 Percentage = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, le=100)]
 Kwh = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, le=MOST_KWH)]
 Flow = Annotated[Decimal, BeforeValidator(_number), Field(ge=-MOST_FLOW, le=MOST_FLOW)]
@@ -218,6 +218,13 @@ class PriceLimitRow(OcpiRow):
             raise ValueError("is less than before taxes")
         return after
 
+    def is_below(self, least: PriceLimitRow) -> bool:
+        """Before taxes, or after them where both say so: no price would be within the two."""
+        after = least.after_taxes
+        return self.before_taxes < least.before_taxes or (
+            after is not None and self.after_taxes is not None and self.after_taxes < after
+        )
+
     def limit(self) -> PriceLimit:
         return PriceLimit(self.before_taxes, self.after_taxes)
 
@@ -235,7 +242,7 @@ class TariffRow(OcpiRow):
     @classmethod
     def _not_below_the_least(cls, most: PriceLimitRow | None, info: ValidationInfo) -> PriceLimitRow | None:
         least = info.data.get("min_price")
-        if most is not None and least is not None and most.before_taxes < least.before_taxes:
+        if most is not None and least is not None and most.is_below(least):
             raise ValueError("is less than min_price")
         return most
 

@@ -10,7 +10,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +25,7 @@ Schema = TypeVar("Schema", bound=BaseModel)
 
 MAX_BYTES = 20 * 1024 * 1024
 MAX_FAULTS = 20
+MAX_DIGITS = 1000
 FORMS = (".json", ".csv")
 
 
@@ -71,9 +72,12 @@ class Document:
         return line or 0, field
 
 
-def read_text(path: Path) -> str:
-    """The text of an import file. Raises FileRefusedError for one that cannot be read, is empty, huge or not text."""
-    if path.suffix.lower() not in FORMS:
+def read_text(path: Path, *, forms: Collection[str] | None = FORMS) -> str:
+    """The text of a file whose name ends in one of `forms` (None: in anything).
+
+    Raises FileRefusedError for one that cannot be read, is empty, huge or not text.
+    """
+    if forms is not None and path.suffix.lower() not in forms:
         raise FileRefusedError(f"{path.name} is neither a .json nor a .csv file.")
     try:
         with path.open("rb") as file:
@@ -100,7 +104,7 @@ def read_text(path: Path) -> str:
 def read_json(text: str) -> Document:
     """Raises FileRefusedError for text that is not JSON or names a field twice."""
     try:
-        data = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_once)
+        data = json.loads(text, parse_int=_int, parse_constant=_no_constant, object_pairs_hook=_once)
     except json.JSONDecodeError as error:
         raise FileRefusedError(
             f"Line {error.lineno} is not valid JSON: {error.msg}, at character {error.colno}."
@@ -228,6 +232,12 @@ def _said(line: int, field: str, text: str) -> str:
 def _dotted(place: FieldPath) -> str:
     words = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
     return words.removeprefix(".")
+
+
+def _int(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f"a number has more than {MAX_DIGITS} digits")
+    return int(digits)
 
 
 def _no_constant(name: str) -> None:

@@ -6,8 +6,10 @@ import copy
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
@@ -207,6 +209,11 @@ def test_fields_that_are_not_known_and_connectors_change_nothing(tmp_path):
         ("tariff.max_price", {"after_taxes": 5}, "tariff.max_price.before_taxes: is missing"),
         ("tariff.max_price.after_taxes", 4, "tariff.max_price.after_taxes: is less than before taxes"),
         ("tariff.min_price", {"before_taxes": 6}, "tariff.max_price: is less than min_price"),
+        (
+            "tariff.min_price",
+            {"before_taxes": 4, "after_taxes": 5.6},
+            "tariff.max_price: is less than min_price",
+        ),
         ("tariff.elements.0.price_components", [], "tariff.elements[0].price_components"),
         ("tariff.elements.0.price_components.0.type", "POWER", "tariff.elements[0].price_components[0].type"),
         ("tariff.elements.0.price_components.0.price", -1, "tariff.elements[0].price_components[0].price"),
@@ -263,6 +270,47 @@ def test_fields_that_are_not_known_and_connectors_change_nothing(tmp_path):
 )
 def test_a_file_of_another_shape_is_refused_by_field(tmp_path, path, value, field):
     assert field in refused(tmp_path, changed(path, value))
+
+
+def test_a_number_of_thousands_of_digits_is_refused_in_words_of_ours(tmp_path):
+    path = tmp_path / "price.json"
+    path.write_text(json.dumps(FILE).replace("20.45", "9" * 5000))
+
+    assert refusal("price", path) == "The file is not valid JSON: a number has more than 1000 digits."
+
+
+def test_the_name_of_a_file_does_not_matter(tmp_path):
+    path = tmp_path / "visit"
+    path.write_text(json.dumps(FILE))
+
+    assert run("price", path) == [priced(tmp_path, FILE)]
+
+
+def test_limits_may_be_in_a_currency_of_many_noughts(tmp_path):
+    file = changed("tariff.max_price", {"before_taxes": 2_000_000, "after_taxes": 2_200_000})
+    file["tariff"]["currency"] = "VND"
+
+    assert priced(tmp_path, file)["total_cost"]["before_taxes"] == 10
+
+
+@pytest.mark.long
+def test_the_longest_file_takes_seconds(tmp_path):
+    """Where each period was compared with all others it took a minute of computing."""
+    start = datetime(2026, 11, 23, 8, tzinfo=UTC)
+    periods = [
+        {
+            "start_date_time": (start + timedelta(seconds=number)).isoformat(),
+            "dimensions": [{"type": "ENERGY", "volume": 0.001}],
+        }
+        for number in range(100_000)
+    ]
+    session = {"charging_periods": periods, "end_date_time": (start + timedelta(days=2)).isoformat()}
+    begun = process_time()
+
+    bill = priced(tmp_path, {**changed("tariff.max_price", None), "session": session})
+
+    assert bill["total_energy_cost"]["before_taxes"] == 25
+    assert process_time() - begun < 20
 
 
 def test_there_is_a_session_or_a_booking(tmp_path):
