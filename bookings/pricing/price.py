@@ -7,8 +7,8 @@ before the charging, the charging. Exact until the bill is written; cutting a pe
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
-from itertools import pairwise
+from fractions import Fraction
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from bookings.pricing.bills import Bill
@@ -122,25 +122,27 @@ def _booked_time(
     if rules is None:
         return []
     stretches: list[Stretch] = [(ChargingPeriod(begin), end)]
-    used_kwh = NO_ENERGY
+    used_kwh: Any = NO_ENERGY
     if rules.kwhs and session is not None and begin < end:
-        used_kwh = sum((period.energy_kwh for period, _ in _during(session, counted_from, begin)), NO_ENERGY)
+        used_kwh = sum((period.energy_kwh for period, _ in _during(session, counted_from, begin)), Fraction())
         stretches = _during(session, begin, end)
     return billed_quantities(walk(rules, stretches, zone, counted_from=counted_from, used_kwh=used_kwh))
 
 
 def _during(session: SessionUse, begin: datetime, end: datetime) -> list[Stretch]:
-    """A span of time with the energy of a session in it, shared evenly over each of its periods."""
-    periods = session.stretches
-    turns = {begin, end} | {turn for period, ends_at in periods for turn in (period.starts_at, ends_at)}
-    inside = sorted(turn for turn in turns if begin <= turn <= end)
-    return [
-        (ChargingPeriod(start, _energy(periods, start, until)), until) for start, until in pairwise(inside)
+    """A span of time with the energy of a session in it, shared evenly over each of its periods, as exact Fractions."""
+    none: Any = Fraction()
+    before = ChargingPeriod(begin, none), min(session.periods[0].starts_at, end)
+    after = ChargingPeriod(max(session.ends_at, begin), none), end
+    inside = [
+        _part(period, ends_at, max(period.starts_at, begin), min(ends_at, end))
+        for period, ends_at in session.stretches
+        if max(period.starts_at, begin) < min(ends_at, end)
     ]
+    return [part for part in (before, *inside, after) if part[0].starts_at < part[1]]
 
 
-def _energy(periods: list[Stretch], start: datetime, until: datetime) -> Decimal:
-    for period, ends_at in periods:
-        if period.starts_at <= start < ends_at:
-            return period.energy_kwh * ((until - start) // SECOND) / ((ends_at - period.starts_at) // SECOND)
-    return NO_ENERGY
+def _part(period: ChargingPeriod, ends_at: datetime, start: datetime, until: datetime) -> Stretch:
+    share = Fraction((until - start) // SECOND, (ends_at - period.starts_at) // SECOND)
+    energy: Any = Fraction(period.energy_kwh) * share
+    return ChargingPeriod(start, energy), until

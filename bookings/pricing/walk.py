@@ -74,9 +74,12 @@ def walk(
     zone: ZoneInfo,
     *,
     counted_from: datetime | None,
-    used_kwh: Decimal = NO_ENERGY,
+    used_kwh: Any = NO_ENERGY,
 ) -> Usage:
-    """Durations count from `counted_from` (None: they stay 0), kWh from what was used before the first stretch."""
+    """Durations count from `counted_from` (None: they stay 0), kWh from what was used before the first stretch.
+
+    Energies are Decimals, or all Fractions where that of a period was shared out.
+    """
     prices = _PricesInForce(rules, zone, counted_from)
     usage, by, until, kwh_until = prices.usage, prices.by, prices.until, prices.kwh_until
     # A run of periods under the same prices is added up before it is counted to them: energy from `counted_kwh` on.
@@ -131,7 +134,7 @@ class _PricesInForce:
             and self.greatest_from <= greatest < self.greatest_until
         )
 
-    def begin(self, period: ChargingPeriod, ends_at: datetime, used_kwh: Decimal) -> None:
+    def begin(self, period: ChargingPeriod, ends_at: datetime, used_kwh: Any) -> None:
         """What is in force when a period begins."""
         rules = self.rules
         if rules.asks_flow:
@@ -141,7 +144,7 @@ class _PricesInForce:
             )
         self._set(period.starts_at, bisect_right(self.kwhs, used_kwh))
 
-    def find(self, period: ChargingPeriod, ends_at: datetime, used_kwh: Decimal, charging_s: int) -> bool:
+    def find(self, period: ChargingPeriod, ends_at: datetime, used_kwh: Any, charging_s: int) -> bool:
         """What is in force in a period; one in which that changes is cut and counted (True)."""
         starts_at, energy_kwh, parking_s = period.starts_at, period.energy_kwh, period.parking_s or 0
         if not (energy_kwh or charging_s or parking_s or ends_at > starts_at):
@@ -154,8 +157,7 @@ class _PricesInForce:
         # Places in the period as whole numbers from 0 to `whole`, which every second and every kWh limit divides.
         length = (ends_at - starts_at) // SECOND
         places = [
-            _quotient(limit - used_kwh, energy_kwh)
-            for limit in self.kwhs[kwh : bisect_left(self.kwhs, reached)]
+            _place(limit, used_kwh, energy_kwh) for limit in self.kwhs[kwh : bisect_left(self.kwhs, reached)]
         ]
         whole = lcm(length or 1, *[scale for _, scale in places])
         limits = [place * (whole // scale) for place, scale in places]
@@ -186,9 +188,11 @@ class _PricesInForce:
             yield (moment - begin) // SECOND
 
 
-def _quotient(part: Decimal, whole: Decimal) -> Ratio:
-    (part_size, part_scale), (whole_size, whole_scale) = part.as_integer_ratio(), whole.as_integer_ratio()
-    return part_size * whole_scale, part_scale * whole_size
+def _place(limit_kwh: Decimal, used_kwh: Any, energy_kwh: Any) -> Ratio:
+    """The share of a period's energy with which a limit is reached."""
+    (limit, scale), (used, used_scale) = limit_kwh.as_integer_ratio(), used_kwh.as_integer_ratio()
+    energy, energy_scale = energy_kwh.as_integer_ratio()
+    return (limit * used_scale - used * scale) * energy_scale, scale * used_scale * energy
 
 
 def _turns(durations_s: Sequence[int], counted_from: datetime | None) -> list[datetime]:

@@ -218,6 +218,22 @@ class TestBookings:
         assert net(by_kwh, late, booked(MONDAY, 60)) == 4
         assert net(overtime, None, booked(MONDAY, 60, ended_at=MONDAY + timedelta(minutes=100))) == 10
 
+    def test_energy_in_a_booked_slot_is_shared_out_exactly(self):
+        """Two of three hours hold 6.66… kWh, of which 5 are used after an hour and a half, and not a hair before."""
+        first = tariff(element(hourly("0.01", step=0), use="BOOKING", max_kwh=D(5)))
+        rest = tariff(element(hourly(1, step=1800), use="BOOKING", min_kwh=D(5)))
+        use, slot = session(MONDAY, {"minutes": 180, "kwh": 10}), booked(MONDAY + timedelta(hours=1), 120)
+
+        assert net(first, use, slot) == D("0.02")
+        assert lines(bill_of(rest, use, slot)) == [("TIME", 0, D("0.5"), D("0.5"))]
+
+    def test_a_booked_slot_may_begin_before_and_end_after_the_session(self):
+        content = tariff(element(hourly(6), use="BOOKING", max_kwh=D(10)))
+        use = session(MONDAY + timedelta(minutes=30), {"minutes": 60, "kwh": 20})
+
+        assert net(content, use, booked(MONDAY, 120)) == 6
+        assert net(content, use, booked(MONDAY - timedelta(hours=2), 60)) == 6
+
     def test_an_element_that_asks_for_power_never_prices_a_booking(self):
         content = tariff(element(hourly(6), use="BOOKING", max_power_kw=D(50)))
 
