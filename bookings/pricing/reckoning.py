@@ -29,10 +29,10 @@ DOUBLE_UNITS = 2 * 10**DECIMALS
 
 
 class Money(NamedTuple):
-    """Exact, over the denominator of its bill; taxes by rate."""
+    """Exact, over the denominator of its bill; taxes by rate, None where only the amount is known."""
 
     net: int
-    taxes: dict[str, int]
+    taxes: dict[str | None, int]
 
     @property
     def gross(self) -> int:
@@ -44,7 +44,7 @@ class LimitDifference:
     """What price limits add to the charging (below zero: take from it), in units of money."""
 
     net: Fraction
-    taxes: dict[str, Fraction]
+    taxes: dict[str | None, Fraction]
 
 
 class ExactLine(NamedTuple):
@@ -151,7 +151,7 @@ def _part(billed: BilledQuantity) -> str:
 
 def _sum(costs: Iterable[Money]) -> Money:
     net = 0
-    taxes: dict[str, int] = {}
+    taxes: dict[str | None, int] = {}
     for cost in costs:
         net += cost.net
         for rate, tax in cost.taxes.items():
@@ -198,5 +198,5 @@ def _close_gap(amounts: list[Amount], total: Decimal, places: int) -> None:
 
 
 @lru_cache(maxsize=256)
-def _percentage(rate: str) -> Decimal:
-    return Decimal(rate)
+def _percentage(rate: str | None) -> Decimal | None:
+    return None if rate is None else Decimal(rate)

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from bookings.pricing.bills import Amount
 from bookings.pricing.price import MixedCurrencies, price
 from bookings.pricing.tariff_content import PriceLimit, TaxIncluded
 from bookings.pricing.visits import Visit
@@ -295,10 +296,35 @@ class TestLimits:
 
         assert bill_of(content, session(MONDAY, {"minutes": 9})).total.after_taxes == 12
 
-    def test_of_a_tariff_without_taxes_know_none(self):
-        content = tariff(energy(1), min_price=PriceLimit(D(10), D(12)))
+    def test_of_charging_that_cost_nothing_at_two_rates_bear_no_tax_of_both_together(self):
+        content = tariff(element(flat(0, vat=20), energy(0, vat=10)), min_price=PriceLimit(D(10)))
 
-        assert bill_of(content, session(MONDAY, {"minutes": 9})).total.taxes == ()
+        assert bill_of(content, session(MONDAY, HOUR)).total.after_taxes == 10
+
+    @pytest.mark.parametrize(
+        "components", [[energy(1)], [energy(1, vat=10), parking(1, vat=20)]], ids=["no rate", "two rates"]
+    )
+    def test_of_the_least_after_taxes_are_reached_where_no_rate_says_how(self, components):
+        content = tariff(element(*components), min_price=PriceLimit(D(10), D(12)))
+
+        total = bill_of(content, session(MONDAY, {"minutes": 9})).total
+
+        assert (total.before_taxes, total.after_taxes) == (10, 12)
+        assert [(tax.percentage, tax.amount) for tax in total.taxes] == [(None, 2)]
+
+    def test_of_the_most_after_taxes_make_no_tax_where_there_is_none(self):
+        content = tariff(energy(1), max_price=PriceLimit(D(10), D(11)))
+
+        assert bill_of(content, session(MONDAY, HOUR)).total == Amount(D(10))
+
+    def test_after_taxes_say_nothing_where_taxes_do_not_apply(self):
+        content = tariff(
+            energy(1, vat=20),
+            min_price=PriceLimit(D(30), D(36)),
+            tax_included=TaxIncluded.NOT_APPLICABLE,
+        )
+
+        assert bill_of(content, session(MONDAY, HOUR)).total == Amount(D(30))
 
 
 class TestTaxes:
