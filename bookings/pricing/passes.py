@@ -98,6 +98,10 @@ class PassRules:
         ]
         self.asks_flow = any(self.flow_limits)
         self.asks_current = any(self.flow_limits[2:])
+        self.may_begin_at_the_end = any(
+            priced.restrictions.min_duration_s or priced.restrictions.min_kwh
+            for priced in columns.get(Dimension.FLAT, ())
+        )
         self.columns = columns
         self._known: dict[tuple[Any, ...], InForce] = {}
 

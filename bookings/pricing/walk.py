@@ -108,6 +108,8 @@ def walk(
     usage.add(by, used_kwh - counted_kwh, charged, parked)
     if by is NONE_IN_FORCE and stretches:
         prices.begin(*stretches[0], used_kwh)
+    if usage.flat is None and rules.may_begin_at_the_end and stretches:
+        prices.close(stretches[0][0].starts_at, stretches[-1][1], used_kwh)
     return usage
 
 
@@ -166,6 +168,12 @@ class _PricesInForce:
             self._set(starts_at + SECOND * (begin * length // whole), kwh + bisect_right(limits, begin))
             self.usage.add_part((end - begin, whole), self.by, (energy_kwh, charging_s, parking_s))
         return True
+
+    def close(self, starts_at: datetime, ends_at: datetime, used_kwh: Any) -> None:
+        """The flat price of a least duration or energy that is reached exactly at the end; the clock is that just before."""
+        holding, _ = self.rules.clock.at(max(starts_at, ends_at - SECOND), self.zone)
+        duration, kwh = bisect_right(self.turns, ends_at), bisect_right(self.kwhs, used_kwh)
+        self.usage.flat = self.rules.in_force(holding, duration, kwh, self.flows).flat
 
     def _set(self, moment: datetime, kwh: int) -> None:
         holding, until = self.rules.clock.at(moment, self.zone)

@@ -47,6 +47,29 @@ class TestFlat:
         assert net(content, session(MONDAY, {"minutes": 59})) == 0
         assert net(content, session(MONDAY, {"minutes": 61})) == 5
 
+    @pytest.mark.parametrize("reached", [{"min_duration_s": 3600}, {"min_kwh": D(20)}])
+    def test_with_a_least_amount_is_billed_when_that_is_reached_exactly_at_the_end(self, reached):
+        content = tariff(element(flat(5), **reached))
+
+        assert net(content, session(MONDAY, HOUR)) == 5
+        assert net(content, session(MONDAY, {"minutes": 30, "kwh": 10}, {"minutes": 30, "kwh": 10}, {})) == 5
+        assert net(content, session(MONDAY, {"minutes": 59, "kwh": "19.9"})) == 0
+
+    def test_of_a_booking_with_a_least_duration_is_billed_for_a_slot_of_that_length(self):
+        content = tariff(element(flat(5), use="BOOKING", min_duration_s=7200))
+
+        assert net(content, None, booked(MONDAY, 120)) == 5
+        assert net(content, None, booked(MONDAY, 119)) == 0
+
+    def test_is_judged_at_the_end_by_the_clock_and_the_power_just_before_it(self):
+        until_ten = tariff(element(flat(5), min_duration_s=3600, end_time=time(10)))
+        from_ten = tariff(element(flat(5), min_duration_s=3600, start_time=time(10)))
+        slowly = tariff(element(flat(5), min_duration_s=3600, max_power_kw=D(20)))
+
+        assert net(until_ten, session(MONDAY, HOUR)) == 5
+        assert net(from_ten, session(MONDAY, HOUR)) == 0
+        assert net(slowly, session(MONDAY, HOUR)) == 0
+
     def test_that_comes_into_force_while_another_was_billed_is_not(self):
         content = tariff(element(flat(5), min_duration_s=3600), flat(1))
 

@@ -194,13 +194,8 @@ def test_a_flat_price_is_due_when_its_restriction_begins_to_hold_within_the_sess
     assert net(content, session(MONDAY, {"minutes": 61})) == 5
 
 
-@pytest.mark.parametrize(
-    "reached",
-    [{"min_kwh": D(20)}, {"min_duration_s": 3600}, {"start_time": time(10)}],
-    ids=lambda asked: next(iter(asked)),
-)
-def test_what_would_begin_when_the_session_ends_does_not(reached):
-    content = tariff(element(flat(5), **reached), element(hourly(0), end_time=time(9, 30)))
+def test_a_time_of_day_that_would_begin_when_the_session_ends_does_not():
+    content = tariff(element(flat(5), start_time=time(10)), element(hourly(0), end_time=time(9, 30)))
 
     assert net(content, session(MONDAY, {"minutes": 60, "kwh": 20})) == 0
     assert net(content, session(MONDAY, {"minutes": 60, "kwh": 20}, {"minutes": 1})) == 5
