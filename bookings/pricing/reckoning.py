@@ -24,7 +24,7 @@ from bookings.pricing.tariff_content import Dimension, ElementUse
 
 DECIMALS = 4
 UNIT = Decimal(1).scaleb(-DECIMALS)
-ONE = Decimal(1)
+ZERO, ONE = Decimal(), Decimal(1)
 DOUBLE_UNITS = 2 * 10**DECIMALS
 
 
@@ -92,7 +92,7 @@ class Reckoning:
         amounts = [self._amount(cost) for _, cost in self.lines]
         total = self._total(_sum(cost for _, cost in self.lines))
         parts = self._parts(amounts)
-        _close_gap(amounts, total.before_taxes, currencies.decimals(self.currency))
+        _close_gaps(amounts, total, currencies.decimals(self.currency))
         lines = tuple(_line(line.billed, amount) for line, amount in zip(self.lines, amounts, strict=True))
         return Bill(self.currency, lines, total, **parts)
 
@@ -185,16 +185,29 @@ def _written(amount: int, scale: int, places: int) -> Decimal:
     return Decimal((2 * amount * 10**places + scale) // (2 * scale)).scaleb(-places)
 
 
-def _close_gap(amounts: list[Amount], total: Decimal, places: int) -> None:
-    """Let the dearest line take up what the lines as written lack to round, half up, to their total."""
-    unit = 10 ** (DECIMALS - places)
-    aim = total / UNIT
-    written = sum(amount.before_taxes for amount in amounts) / UNIT
-    least, most = aim - unit // 2, aim + (unit - 1) // 2
-    if not least <= written <= most:
-        gap = UNIT * (max(least - written, 0) or most - written)
+def _close_gaps(amounts: list[Amount], total: Amount, places: int) -> None:
+    """Let the dearest line, and the largest tax of one, take up what lines as written lack to their total as written."""
+    net = sum(amount.before_taxes for amount in amounts)
+    if gap := _gap(net, total.before_taxes, places):
         dearest = max(range(len(amounts)), key=lambda number: amounts[number].before_taxes)
         amounts[dearest] = amounts[dearest]._replace(before_taxes=amounts[dearest].before_taxes + gap)
+        net += gap
+    gross = net + sum(amount.tax for amount in amounts)
+    if total.taxes and (gap := _gap(gross, total.after_taxes, places)):
+        most_taxed = max(range(len(amounts)), key=lambda number: amounts[number].tax)
+        taxes = amounts[most_taxed].taxes
+        largest = max(taxes, key=lambda tax: tax.amount)
+        shifted = (tax._replace(amount=tax.amount + gap) if tax is largest else tax for tax in taxes)
+        amounts[most_taxed] = amounts[most_taxed]._replace(taxes=tuple(shifted))
+
+
+def _gap(written: Decimal | int, total: Decimal, places: int) -> Decimal:
+    """What a sum of amounts with four decimals lacks to round, half up, to a total."""
+    unit = 10 ** (DECIMALS - places)
+    least = total - unit // 2 * UNIT
+    if written < least:
+        return least - written
+    return min(total + (unit - 1) // 2 * UNIT - written, ZERO)
 
 
 @lru_cache(maxsize=256)

@@ -423,6 +423,15 @@ class TestRounding:
         assert bill.total.before_taxes == 0
         assert sum(line.cost.before_taxes for line in bill.lines) == D("0.0049")
 
+    def test_written_lines_with_their_taxes_add_up_to_the_total_with_its_taxes(self):
+        """0.00489 with taxes is nothing; lines of 0.0027 and 0.0023 would be a cent."""
+        content = tariff(flat("0.00226", vat=19), element(energy("0.00185", vat=19)))
+
+        bill = bill_of(content, session(MONDAY, {"minutes": 60, "kwh": 1}))
+
+        assert bill.total.after_taxes == 0
+        assert sum(line.cost.after_taxes for line in bill.lines) == D("0.0049")
+
 
 class TestClock:
     def test_a_night_is_judged_on_each_day_by_itself(self):
