@@ -20,6 +20,9 @@ FLEET_ROLES = {Role.DISPATCHER, Role.ADMIN, Role.VIEWER}
 BOOKING_ROLES = {Role.DISPATCHER, Role.ADMIN}
 DEPOT_ROLES = {Role.DEPOT_MANAGER, Role.ADMIN, Role.VIEWER}
 DECIDING_ROLES = {Role.DEPOT_MANAGER, Role.ADMIN}
+# Who sets what charging and booking cost, and who sees it.
+PRICING_ROLES = {Role.DEPOT_MANAGER, Role.ACCOUNTANT, Role.ADMIN}
+TARIFF_ROLES = PRICING_ROLES | {Role.VIEWER}
 # Who sees what an organisation owes and is owed, and who settles it.
 MONEY_ROLES = {Role.ACCOUNTANT, Role.ADMIN}
 # Who sees what a fleet's charging costs, and who disputes it; who sees what a depot earns, and who lets a customer off.
@@ -140,6 +143,8 @@ class Nav:
         if self.depots and self._has(DECIDING_ROLES):
             requests = self._link("/requests/", "Requests", "inbox")
             links.append(replace(requests, live_kind="requests", counts=self.waiting_at))
+        if self.depots or self._keeps_accounts_of_depots:
+            links.append(self._link("/tariffs/", "Tariffs", "list"))
         return links
 
     def _money_links(self) -> list[Link]:
@@ -153,6 +158,12 @@ class Nav:
     def _runs_depots(self, membership: Membership) -> bool:
         is_known = any(depot.operator_id == membership.organisation_id for depot in self.depots)
         return is_known or bool(membership.organisation.cpo_party_id)
+
+    @cached_property
+    def _keeps_accounts_of_depots(self) -> bool:
+        """Of an accountant, who sees no boards."""
+        operators = [m.organisation_id for m in self.memberships if m.role == Role.ACCOUNTANT]
+        return bool(operators) and Depot.objects.filter(operator__in=operators, is_mirror=False).exists()
 
     @cached_property
     def waiting_at(self) -> dict[int, int]:

@@ -108,11 +108,16 @@ def set_tariffs(
     return TariffsSet(done, bound or any(one.outcome != "unchanged" for one in done))
 
 
-def withdraw_tariff(tariff: Tariff, *, now: datetime) -> None:
-    """Bound to nothing from now on, and no longer offered to be; its versions stay, for what was booked under them."""
+def withdraw_tariff(tariff: Tariff, *, seen_number: int, now: datetime) -> None:
+    """Bound to nothing from now on; its versions stay, for what was booked under them. Raises ChangedMeanwhile."""
     with transaction.atomic():
         depots = _depots_of(TariffBinding.objects.filter(tariff=tariff))
         _lock_all(depots)
+        if (
+            not tariff.versions.filter(number=seen_number).exists()
+            or tariff.versions.filter(number__gt=seen_number).exists()
+        ):
+            raise ChangedMeanwhile(CHANGED_MEANWHILE)
         for row in tariff.bindings.filter(valid__endswith__gt=now):
             end(row, now)
         for depot_id in depots:

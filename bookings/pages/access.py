@@ -23,6 +23,7 @@ from bookings.models import (
     ChargeDetailRecord,
     Closure,
     Dispute,
+    Tariff,
     Token,
     Vehicle,
 )
@@ -36,7 +37,9 @@ from depots.navigation import (
     DISPUTING_ROLES,
     FLEET_ROLES,
     MONEY_ROLES,
+    PRICING_ROLES,
     REVENUE_ROLES,
+    TARIFF_ROLES,
     memberships_of,
 )
 
@@ -61,6 +64,38 @@ def operators_seen(user: Person) -> set[int]:
 def operators_decided_for(user: Person) -> set[int]:
     """Depot operators whose depots this person runs."""
     return _organisations(user, DECIDING_ROLES)
+
+
+def operators_priced(user: Person) -> list[Organisation]:
+    """Depot operators whose tariffs this person sets, in order of their names."""
+    rows = {row.pk: row for row in _rows(user, PRICING_ROLES)}
+    running = set(
+        Depot.objects.filter(operator__in=rows, is_mirror=False).values_list("operator_id", flat=True)
+    )
+    return sorted((row for pk, row in rows.items() if pk in running), key=lambda row: row.name)
+
+
+def tariffs_seen(user: Person) -> QuerySet[Tariff]:
+    """Tariffs of the operators this person works for."""
+    rows = Tariff.objects.filter(operator__in=_organisations(user, TARIFF_ROLES))
+    return rows.select_related("operator").order_by("is_withdrawn", "operator__name", "kind", "code")
+
+
+def tariff_reader(user: Person) -> None:
+    """404 for who works for no operator."""
+    if not _organisations(user, TARIFF_ROLES):
+        raise Http404
+
+
+def tariff(user: Person, tariff_id: int) -> Tariff:
+    return get_object_or_404(tariffs_seen(user), pk=tariff_id)
+
+
+def own_tariff(user: Person, tariff_id: int) -> Tariff:
+    """A tariff this person may follow by a new version."""
+    return get_object_or_404(
+        tariffs_seen(user), pk=tariff_id, operator__in=_organisations(user, PRICING_ROLES)
+    )
 
 
 def accounts_kept(user: Person) -> set[int]:

@@ -58,7 +58,8 @@ def _hamburg() -> Row:
         "id": "NF-HAM", "operator": "Nordfracht", "name": "Hamburg Altenwerder", "address": "Vollhöfner Weiden 12",
         "city": "Hamburg", "postal_code": "21129", "country": "DEU", "latitude": 53.5046, "longitude": 9.9276,
         "time_zone": "Europe/Berlin", "grid_limit_kw": 6000, "terms": USUAL_TERMS, "open_to": ["all"],
-        "tariff": _tariff(0.39, booking=2, vat=19), "chargers": [*chargers, *(_demo_charger(n) for n in (1, 2, 3))],
+        "chargers": [*chargers, *(_demo_charger(n) for n in (1, 2, 3))],
+        **_tariffs("NF-HAM", day=0.39, night=0.32, booking=2, vat=19),
     }  # fmt: skip
 
 
@@ -88,7 +89,7 @@ def _venlo() -> Row:
         "id": "LP-VEN", "operator": "Ladepark", "name": "Venlo Trade Port", "address": "Columbusweg 31", "city": "Venlo",
         "postal_code": "5928 LA", "country": "NLD", "latitude": 51.3936, "longitude": 6.1210,
         "time_zone": "Europe/Amsterdam", "terms": USUAL_TERMS, "open_to": ["all"],
-        "tariff": _tariff(0.45, booking=2.5, vat=21), "chargers": [*chargers, *pool],
+        "chargers": [*chargers, *pool], **_tariffs("LP-VEN", day=0.45, night=0.37, booking=2.5, vat=21),
         "options": [
             *({"id": uid, "evses": [uid]} for uid in uids),
             {"id": "VEN-POOL", "name": "Venlo, any bay of row P", "evses": pooled},
@@ -167,6 +168,38 @@ def _demo_charger(number: int) -> Row:
             "terms": DEMO_TERMS,
         }
     return charger
+
+
+def _tariffs(depot: str, *, day: float, night: float, booking: float, vat: float) -> Row:
+    """Cheaper at night, dearer for who stays when full; and what a booking costs, kept, broken and overstayed."""
+
+    def price(kind: str, amount: float, step: int = 1) -> Row:
+        return {"type": kind, "price": amount, "vat": vat, "step_size": step}
+
+    charging = [
+        {
+            "price_components": [price("ENERGY", night)],
+            "restrictions": {"start_time": "22:00", "end_time": "06:00"},
+        },
+        {"price_components": [price("ENERGY", day)]},
+        {"price_components": [price("PARKING_TIME", 6, 900)], "restrictions": {"min_duration": 5400}},
+    ]
+    booked = [
+        {"price_components": [price(kind, amount)], "restrictions": {"booking": about}}
+        for about, kind, amount in (
+            ("BOOKING", "FLAT", booking), ("BOOKING_EXPIRES", "FLAT", 25), ("BOOKING_CANCELLATION_FEES", "FLAT", 10),
+            ("BOOKING_OVERTIME", "TIME", 30),
+        )
+    ]  # fmt: skip
+    codes = (f"{depot}-POWER", f"{depot}-BOOKING")
+    said = {"currency": "EUR", "tax_included": "NO"}
+    return {
+        "tariffs": [
+            {**said, "id": codes[0], "elements": charging, "tariff_alt_text": [{"language": "en", "text": "Day and night"}]},
+            {**said, "id": codes[1], "elements": booked, "tariff_alt_text": [{"language": "en", "text": "Booked slots"}]},
+        ],
+        "tariff_ids": list(codes),
+    }  # fmt: skip
 
 
 def _tariff(energy: float, *, booking: float, vat: float) -> Row:

@@ -214,7 +214,7 @@ def test_who_looked_at_an_older_version_is_told(evse):
 def test_a_withdrawn_tariff_holds_nowhere_and_can_be_taken_up_again(evse):
     set_tariff(draft(evse))
 
-    withdraw_tariff(Tariff.objects.get(), now=LATER)
+    withdraw_tariff(Tariff.objects.get(), seen_number=1, now=LATER)
     assert held(evse, LATER) == (None, None)
     [again] = set_tariff(draft(evse), now=LATER)
 

@@ -16,7 +16,18 @@ from django.urls import reverse
 from bookings import operations
 from bookings.actors import Actor
 from bookings.billing.disputes import raise_dispute
-from bookings.models import Booking, BookingEvent, ChargeDetailRecord, Closure, Dispute, Token, Vehicle
+from bookings.models import (
+    Booking,
+    BookingEvent,
+    ChargeDetailRecord,
+    Closure,
+    Dispute,
+    Tariff,
+    TariffBinding,
+    TariffVersion,
+    Token,
+    Vehicle,
+)
 from bookings.pages.live import rendering
 from bookings.pages.live.audiences import listeners
 from bookings.pages.urls import urlpatterns
@@ -36,7 +47,7 @@ from tests.factories import (
     option_of,
     slot,
 )
-from tests.money_factories import make_cdr
+from tests.money_factories import make_bound, make_cdr, per_kwh
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
@@ -72,6 +83,10 @@ READERS = {
     "closures": DEPOT,
     "close": {"manager"},
     "terms": {"manager"},
+    "tariffs": {"viewer", "admin"} | DEPOT | {"foreign_manager"},
+    "tariff": DEPOT,
+    "tariff_add": {"manager", "foreign_manager"},
+    "tariff_renewal": {"manager"},
     "closure": {"manager"},
     "vehicles": FLEET | {"rival", "keeper"},
     "vehicle_add": BOOKERS | {"rival"},
@@ -107,6 +122,10 @@ WRITERS = {
     "board_cancellation": {"manager"},
     "close": {"manager"},
     "terms": {"manager"},
+    "tariff_add": {"manager", "foreign_manager"},
+    "tariff_preview": {"manager", "foreign_manager"},
+    "tariff_renewal": {"manager"},
+    "tariff_withdrawal": {"manager"},
     "clearing": {"manager"},
     "lifting": {"manager"},
     "vehicle_add": BOOKERS | {"rival"},
@@ -161,6 +180,7 @@ def world() -> World:
         )
         for n, vehicle in enumerate(vehicles)
     )  # fmt: skip
+    make_bound(per_kwh("0.40"), depot=depot)
     closure = operations.close_evse(evse=evse, period=slot(20, 21), reason="Cable", actor=MANAGER, now=NOW)
     people = {
         "dispatcher": make_user(ours),
@@ -182,6 +202,7 @@ def world() -> World:
     arguments = {
         "booking_id": mine.pk, "vehicle_id": vehicles[0].pk, "token_id": token.pk, "closure_id": closure.pk,
         "code": "LP-1", "identity": "CP-1", "cdr_id": records[0].pk, "dispute_id": dispute.pk, "organisation_id": ours.pk,
+        "tariff_id": Tariff.objects.get().pk,
     }  # fmt: skip
     secrets = {
         "ours": ["HH-NF 100", "Nordfracht Flotte", mine.reference, "04AABBCCDD10", "somebody@"],
@@ -326,5 +347,7 @@ def test_a_depot_whose_agreement_ended_is_no_longer_found(world: World) -> None:
 
 
 def _everything() -> list[Any]:
-    tables = (Booking, BookingEvent, Closure, Token, Vehicle, ChargeDetailRecord, Dispute)
+    tables = (
+        Booking, BookingEvent, Closure, Token, Vehicle, ChargeDetailRecord, Dispute, Tariff, TariffVersion, TariffBinding,
+    )  # fmt: skip
     return [list(table.objects.order_by("pk").values()) for table in tables]

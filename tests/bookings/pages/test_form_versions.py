@@ -21,6 +21,9 @@ from bookings.models import (
     BookingRequest,
     BookingToken,
     Closure,
+    Tariff,
+    TariffBinding,
+    TariffVersion,
     TermsOverride,
     Token,
     Vehicle,
@@ -45,6 +48,7 @@ from tests.factories import (
     place_hold,
     slot,
 )
+from tests.money_factories import make_bound, per_kwh
 
 pytestmark = pytest.mark.django_db
 
@@ -150,6 +154,12 @@ def of_token(is_blocked: bool = False, **fields: Any) -> Sent:
     return Sent(token, {"token_id": token.pk}, fields)
 
 
+def of_tariff(**fields: Any) -> Sent:
+    evse = evse_online()
+    make_bound(per_kwh("0.40"), depot=evse.depot)
+    return Sent(evse, {"tariff_id": Tariff.objects.get().pk}, fields, by_depot=True, version=1)
+
+
 CHANGING: dict[str, Callable[[], Sent]] = {
     "confirmation": lambda: of_booking(held()),
     "release": lambda: of_booking(held()),
@@ -168,6 +178,10 @@ CHANGING: dict[str, Callable[[], Sent]] = {
     ),
     "lifting": lambda: of_closure(version_of),
     "terms": of_terms,
+    "tariff_renewal": lambda: of_tariff(
+        name="", currency="EUR", tax_included="no", elements="1", **{"e0-use": "charging", "e0-kwh": "0.5"}
+    ),
+    "tariff_withdrawal": of_tariff,
     "vehicle": lambda: of_vehicle(plate="HH-NEW 1", vehicle_type="SEMI_TRACTOR", max_power_w="350"),
     "vehicle_retirement": of_vehicle,
     "vehicle_return": lambda: of_vehicle(is_retired=True),
@@ -176,7 +190,7 @@ CHANGING: dict[str, Callable[[], Sent]] = {
     "token_release": lambda: of_token(is_blocked=True),
 }
 # What makes something new shows nothing that could have changed; a button *Undo* is signed with its version in it.
-MAKING = {"home", "holds", "bookings", "vehicle_add", "token_add"}
+MAKING = {"home", "holds", "bookings", "vehicle_add", "token_add", "tariff_add", "tariff_preview"}
 SIGNED = {"undo"}
 
 
@@ -194,6 +208,9 @@ def everything() -> list[Any]:
         BookingRequest,
         BookingToken,
         Closure,
+        Tariff,
+        TariffBinding,
+        TariffVersion,
         TermsOverride,
         Token,
         Vehicle,
@@ -218,7 +235,15 @@ MOMENTS = {"start": at(10), "stop": at(10, 10), "board_end": at(10, 10)}
 
 
 def test_every_address_that_takes_a_form_is_known_here() -> None:
-    named = {"booking_id": 1, "vehicle_id": 1, "token_id": 1, "closure_id": 1, "code": "X", "identity": "X"}
+    named = {
+        "booking_id": 1,
+        "vehicle_id": 1,
+        "token_id": 1,
+        "closure_id": 1,
+        "tariff_id": 1,
+        "code": "X",
+        "identity": "X",
+    }
     somebody = client_of(make_user(make_fleet()))
 
     def takes_forms(pattern: URLPattern) -> bool:
