@@ -23,10 +23,11 @@ from bookings.pricing.visits import (
     BookingOutcome,
     ChargingPeriod,
     SessionUse,
+    Stretch,
     Visit,
     whole_second,
 )
-from bookings.pricing.walk import SECOND, Stretch, walk
+from bookings.pricing.walk import SECOND, walk
 
 
 class MixedCurrencies(ValueError):
@@ -50,10 +51,9 @@ def price(
         billed += _booking(visit.booking, visit.session, booking, zone)
     if charging is None or visit.session is None:
         return Reckoning(currency, billed).bill()
-    stretches = visit.session.stretches
-    used = [one for one in stretches if one[0].reserved_s is None and one[0].expired_s is None]
-    if len(used) < len(stretches):
-        billed += _reservation(stretches, charging, zone)
+    used = visit.session.charging
+    if len(used) < len(visit.session.periods):
+        billed += _reservation(visit.session, charging, zone)
     rules = pass_rules(charging, ElementUse.CHARGING)
     if used and rules is not None:
         billed += billed_quantities(walk(rules, used, zone, counted_from=used[0][0].starts_at))
@@ -72,16 +72,16 @@ def _currency(charging: TariffContent | None, booking: TariffContent | None) -> 
     return found.pop()
 
 
-def _reservation(stretches: list[Stretch], content: TariffContent, zone: ZoneInfo) -> list[BilledQuantity]:
+def _reservation(session: SessionUse, content: TariffContent, zone: ZoneInfo) -> list[BilledQuantity]:
     """Time that was reserved and used, or that expired; durations and kWh have not begun to count."""
-    is_expired = any(period.expired_s is not None for period, _ in stretches)
+    is_expired = any(period.expired_s is not None for period in session.periods)
     use = ElementUse.RESERVATION_EXPIRED if is_expired else ElementUse.RESERVATION
     rules = pass_rules(content, use)
     if rules is None:
         return []
     reserved = [
         (ChargingPeriod(period.starts_at, charging_s=period.reserved_s or period.expired_s or 0), ends_at)
-        for period, ends_at in stretches
+        for period, ends_at in session.stretches
         if period.is_reservation
     ]
     return billed_quantities(walk(rules, reserved, zone, counted_from=None))

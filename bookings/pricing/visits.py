@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -47,6 +48,10 @@ class ChargingPeriod:
         return self.reserved_s is not None or self.expired_s is not None
 
 
+# A period and the moment at which it ends.
+Stretch = tuple[ChargingPeriod, datetime]
+
+
 @dataclass(frozen=True)
 class SessionUse:
     """Periods in any order, kept in order of time: each lasts until the next (`ends`), the last until `ends_at`.
@@ -71,9 +76,14 @@ class SessionUse:
         object.__setattr__(self, "ends", (*begins[1:], self.ends_at))
 
     @property
-    def stretches(self) -> list[tuple[ChargingPeriod, datetime]]:
+    def stretches(self) -> Iterator[Stretch]:
         """Each period with its end."""
-        return list(zip(self.periods, self.ends, strict=True))
+        return zip(self.periods, self.ends, strict=True)
+
+    @property
+    def charging(self) -> list[Stretch]:
+        """What is no reservation."""
+        return [one for one in self.stretches if one[0].reserved_s is None and one[0].expired_s is None]
 
 
 class BookingOutcome(StrEnum):

@@ -15,10 +15,8 @@ from zoneinfo import ZoneInfo
 from bookings.pricing.clock import FOREVER
 from bookings.pricing.passes import ABOVE_ALL, BELOW_ALL, Flows, InForce, PassRules, PricedComponent
 from bookings.pricing.ratios import Ratio, added
-from bookings.pricing.visits import NO_ENERGY, ChargingPeriod
+from bookings.pricing.visits import NO_ENERGY, ChargingPeriod, Stretch
 
-# A period and the moment at which it ends.
-Stretch = tuple[ChargingPeriod, datetime]
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 NONE_IN_FORCE = InForce(None, None, None, None)

@@ -67,7 +67,7 @@ def test_splitting_a_period_changes_nothing(content, visit, data):
     assume(visit.session is not None)
     session = visit.session
     number = data.draw(st.integers(0, len(session.periods) - 1))
-    period, ends_at = session.stretches[number]
+    period, ends_at = list(session.stretches)[number]
     length = int((ends_at - period.starts_at).total_seconds())
     first_s = data.draw(st.integers(1, length // 6 - 1)) * 6
     halves = split(period, length, first_s)
