@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 
@@ -130,6 +130,12 @@ class RecordViewer:
     organisation_ids: frozenset[int]
 
 
+def sees_records(user: Person, found: Booking) -> bool:
+    """Of a booking this person may see, whether its records too."""
+    is_earned = found.depot.operator_id in _organisations(user, REVENUE_ROLES)
+    return is_earned or found.fleet_id in _organisations(user, COST_ROLES)
+
+
 def record(user: Person, cdr_id: int) -> RecordViewer:
     """A record of what one's fleet was charged, or of what one's depots earned, with all its page names."""
     costs, revenue = _organisations(user, COST_ROLES), _organisations(user, REVENUE_ROLES)
@@ -181,7 +187,14 @@ def bookings_of(user: Person) -> QuerySet[Booking]:
 def booking_rows() -> QuerySet[Booking]:
     waived = BookingEvent.objects.filter(booking=OuterRef("pk"), kind="waived")
     rows = Booking.objects.select_related("depot__operator", "evse", "vehicle", "fleet", "session")
-    return rows.annotate(is_waived=Exists(waived))
+    records = ChargeDetailRecord.objects.filter(booking=OuterRef("pk"), credits=None).order_by()
+    standing = records.filter(credited_by=None)
+    total = standing.values("booking").annotate(total=Sum(F("before_taxes") + F("taxes"))).values("total")
+    return rows.annotate(
+        is_waived=Exists(waived),
+        billed_total=Subquery(total),
+        billed_currency=Subquery(records.values("currency")[:1]),
+    )
 
 
 def booking(user: Person, booking_id: int) -> Booking:

@@ -23,6 +23,8 @@ class Outcome:
 
 def outcome_of(booking: Booking, *, is_waived: bool) -> Outcome | None:
     """None for what is not over, or never was a booking. `is_waived`: the timeline says that a fee was."""
+    if (billed := _billed(booking)) is not None:
+        return billed
     if booking.status == BookingStatus.COMPLETED:
         return _completed(booking)
     if booking.status == BookingStatus.CANCELLED and booking.cancelled_by:
@@ -37,6 +39,28 @@ def charged_wh(booking: Booking) -> int | None:
     if booking.metered_wh is not None or booking.session is None:
         return booking.metered_wh
     return booking.session.energy_wh
+
+
+def _billed(booking: Booking) -> Outcome | None:
+    """By its records, where it has any; rows of `access.booking_rows` know their sum."""
+    currency, total = getattr(booking, "billed_currency", None), getattr(booking, "billed_total", None)
+    if currency is None:
+        return None
+    if total is None:
+        return Outcome("waived", "Nothing is due: what it cost was credited.")
+    cost = money(total, currency)
+    if booking.status == BookingStatus.NO_SHOW:
+        return Outcome(f"fee {cost}", f"{cost} are due: the vehicle did not come in time.")
+    if booking.status == BookingStatus.CANCELLED:
+        return Outcome(f"fee {cost}", f"{cost} are due: it was cancelled after its deadline.")
+    if booking.status != BookingStatus.COMPLETED:
+        return None
+    wh = charged_wh(booking)
+    if wh is None:
+        return Outcome(cost, f"It costs {cost}, as far as the meter proves.")
+    return Outcome(
+        f"{kilowatt_hours(wh)} · {cost}", f"Charged {kilowatt_hours(wh)}, as metered. It costs {cost}."
+    )
 
 
 def _completed(booking: Booking) -> Outcome:

@@ -32,6 +32,7 @@ urlpatterns = [
     path("bookings/<int:booking_id>/change/", bookings.change, name="change"),
     path("bookings/<int:booking_id>/cancellation/", bookings.cancel, name="cancellation"),
     path("bookings/<int:booking_id>/seen/", bookings.seen, name="seen"),
+    path("bookings/<int:booking_id>/cost/", bookings.cost, name="cost"),
     path("bookings/<int:booking_id>/start/", remote_start.start, name="start"),
     path("bookings/<int:booking_id>/stop/", remote_start.stop, name="stop"),
     path("organisations/<int:organisation_id>/particulars/", particulars.particulars, name="particulars"),

@@ -49,7 +49,11 @@ class FleetAction:
 def terms_lines(terms: Terms, period: Period, depot: Depot, *, now: datetime) -> list[TermLine]:
     """The terms of a period in order of what a dispatcher asks first; times are the depot's."""
     lines = [_deadline("edit", "Change", terms.change_deadline(period), period, depot, now)]
-    lines.append(_deadline("calendar-off", "Cancel", terms.cancel_deadline(period), period, depot, now))
+    cancel_until = terms.cancel_deadline(period)
+    if terms.late_cancel and cancel_until < now < period.starts_at:
+        lines.append(TermLine("calendar-off", "Cancel until it starts, for a fee"))
+    else:
+        lines.append(_deadline("calendar-off", "Cancel", cancel_until, period, depot, now))
     lines.append(TermLine("clock", f"Be there by {local(terms.no_show_at(period), period, depot)}"))
     if terms.early_start_min:
         lines.append(TermLine("player-play", f"Start up to {terms.early_start_min} min early"))

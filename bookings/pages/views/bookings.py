@@ -12,16 +12,17 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast
 from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from bookings import operations
 from bookings.errors import BookingError, ChangedMeanwhile, WrongStatus
 from bookings.models import Booking, BookingStatus, Vehicle
 from bookings.operations.undo import Act, named
 from bookings.pages import access, day, history, overlaps, remote_control, wording
+from bookings.pages.booking_bills import bills_of, cancellation_fee, running_cost
 from bookings.pages.forms import undo_button
 from bookings.pages.forms.bookings import CancelForm, ChangeForm, ListForm
 from bookings.pages.forms.row_versions import seen_version
@@ -206,12 +207,25 @@ def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusa
         "depot_change": history.last_change_by_depot(found),
         "charged": charged(found),
         "price": quoted_parts(found),
+        "bills": bills_of(found),
+        "running_cost": running_cost(found, now=now),
+        "sees_records": access.sees_records(user, found),
         "elsewhere": _elsewhere(found) if is_fleet and found.status == BookingStatus.HELD else "",
         "moments": history.moments(found, organisation_ids=mine, is_fleet=is_fleet),
         "remote": remote_control.remote(user, found, now=now),
         "now": now,
     }
     return pages.respond(request, "bookings/booking", context, status)
+
+
+@never_cache
+@login_required
+@require_safe
+def cost(request: HttpRequest, booking_id: int) -> HttpResponse:
+    """What the session under way has come to; the booking's page asks for it again and again."""
+    found, now = access.booking(request.user, booking_id), timezone.now()
+    context = {"booking": found, "running_cost": running_cost(found, now=now)}
+    return render(request, "bookings/_running_cost.html", context)
 
 
 def _act(
@@ -269,6 +283,7 @@ def _cancel_page(
 ) -> HttpResponse:
     context = {
         "booking": found, "form": form, "refusal": _why_not(found, "cancellation", now), "entry": day.entry(found, now),
+        "fee": cancellation_fee(found, by=Booking.Side.FLEET, now=now),
     }  # fmt: skip
     return pages.respond(request, "bookings/cancel", context, status)
 

@@ -72,6 +72,7 @@ READERS = {
     "slots": BOOKERS | {"rival"},
     "bookings": FLEET | {"rival", "keeper"},
     "booking": FLEET | DEPOT,
+    "cost": FLEET | DEPOT,
     "change": BOOKERS,
     "cancellation": BOOKERS,
     "requests": DEPOT | {"foreign_manager"},
