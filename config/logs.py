@@ -26,10 +26,11 @@ _LOGGERS = {
     "django": {"handlers": [], "level": "INFO", "propagate": True},
     "django.server": {"handlers": [], "level": "INFO", "propagate": True},
     "django.db.backends": {"level": "INFO"},
-    # These log every frame or call at INFO, id tokens included.
+    # These log every frame, call or file at INFO, id tokens included.
     "ocpp": {"level": "WARNING"},
     "httpx": {"level": "WARNING"},
     "httpcore": {"level": "WARNING"},
+    "factur-x": {"level": "WARNING"},
     "axes": {"level": "ERROR"},
     # Scanners knock under any name; each gets its 400, not a traceback in the log.
     "django.security.DisallowedHost": {"level": "CRITICAL"},

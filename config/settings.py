@@ -60,9 +60,10 @@ BERTH_STORAGE_KEYS = [key for key in env.list("BERTH_STORAGE_KEYS", default=[]) 
 _ours = [_base.hostname, "localhost", "127.0.0.1", "[::1]"]
 ALLOWED_HOSTS = env.list("BERTH_ALLOWED_HOSTS", default=_ours if _here == BERTH_HTTP else ["*"])
 
-# Mail is printed until a server is named.
-_mail = env.email_url("BERTH_EMAIL_URL", default="consolemail://")
+# Until a server is named, mails are files in a folder: they carry invoices, which nobody can read in a log.
+_mail = env.email_url("BERTH_EMAIL_URL", default=f"filemail:///{str(BERTH_VAR / 'mail').lstrip('/')}")
 EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
+EMAIL_FILE_PATH = f"/{_mail['EMAIL_FILE_PATH']}"
 EMAIL_HOST = _mail["EMAIL_HOST"] or "localhost"
 EMAIL_PORT = _mail["EMAIL_PORT"] or 25
 EMAIL_HOST_USER = _mail["EMAIL_HOST_USER"] or ""

@@ -10,10 +10,12 @@ from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from bookings.billing.months import Month
 from config.demo_data.fleets import FIRMS, FREE_PLATES, PRESENT_PLATES, Firm, vehicle_file
 from depots.periods import Period
 from depots.wall_clock import in_zone
 
+# As many days back there are bookings every day; before them, to the first day of the second month that is over, some.
 DAYS_BEFORE, DAYS_AHEAD = 21, 4
 KEY_PREFIX = "demo-"
 
@@ -30,6 +32,11 @@ class Story(StrEnum):
     HOLD_EXPIRED = "hold_expired"
     DECLINED = "declined"  # at the depot that approves
     UNDECIDED = "undecided"  # nobody there answered in time
+    # Only told of months that are over; see config.demo_data.billed_months.
+    DEAD_CHARGER = "dead_charger"  # nobody charged, since nothing could
+    OVERSTAYED = "overstayed"  # charged on after its slot
+    PARKED = "parked"  # full, and left at the charger
+    UNMETERED = "unmetered"  # the charger never told what its meter was at the end
 
 
 @dataclass(frozen=True)
@@ -83,11 +90,16 @@ STORIES = {
 MEGAWATT_PLATES = {"HH-NF 400", "L-AT 210"}
 
 
-def days(epoch: date, today: date) -> Iterator[tuple[int, date]]:
-    """The days the diary covers when it is read today, with their numbers counted from the day it was begun."""
-    first = epoch - timedelta(days=DAYS_BEFORE)
-    for number in range((today - first).days + DAYS_AHEAD + 1):
-        yield number - DAYS_BEFORE, first + timedelta(days=number)
+def first_day(epoch: date) -> date:
+    """Of a diary begun on a day: two whole months lie between."""
+    return Month.of(epoch).previous.previous.first_day
+
+
+def days(epoch: date, first: date, today: date) -> Iterator[tuple[int, date]]:
+    """The days from one to some days ahead of today, with their numbers counted from the day the diary was begun."""
+    for passed in range((today - first).days + DAYS_AHEAD + 1):
+        on = first + timedelta(days=passed)
+        yield (on - epoch).days, on
 
 
 def day(number: int, on: date) -> list[Planned]:
@@ -98,10 +110,15 @@ def day(number: int, on: date) -> list[Planned]:
         for plate in _driving(firm):
             # A truck stays in one region for a day.
             depot = chance.choices(DEPOTS, weights=HABITS[firm.name])[0]
-            for stop, hour in enumerate(_hours(chance, is_near=number >= 0)):
-                key = request_id(f"day {number}, {plate}, stop {stop}")
+            for stop, hour in enumerate(_hours(chance, number)):
+                key = _key(number, plate, stop)
                 planned.append(_stop(chance, key, firm, plate, depot, on, hour))
     return planned
+
+
+def keys_of_day(number: int) -> set[str]:
+    """All that bookings of a day can have."""
+    return {_key(number, plate, stop) for firm in FIRMS for plate in _driving(firm) for stop in (0, 1)}
 
 
 def request_id(name: str) -> str:
@@ -116,13 +133,18 @@ def _driving(firm: Firm) -> list[str]:
     return [row["plate"] for row in vehicle_file(firm)["vehicles"] if row["plate"] not in spare]
 
 
-def _hours(chance: random.Random, *, is_near: bool) -> list[int]:
+def _key(number: int, plate: str, stop: int) -> str:
+    return request_id(f"day {number}, {plate}, stop {stop}")
+
+
+def _hours(chance: random.Random, number: int) -> list[int]:
     """At which hours a truck stops on a day: in the present most days once, before that more seldom, some days twice."""
+    likely = 0.8 if number >= 0 else 0.3 if number >= -DAYS_BEFORE else 0.04
     drives, stops_twice, first = chance.random(), chance.random(), chance.choice([6, 7, 8, 9, 10, 11])
     later = first + chance.choice([5, 6, 7])
-    if drives > (0.8 if is_near else 0.3):
+    if drives > likely:
         return []
-    return [first, later] if stops_twice < (0.3 if is_near else 0.2) else [first]
+    return [first, later] if stops_twice < (0.3 if number >= 0 else 0.2) else [first]
 
 
 def _stop(

@@ -25,15 +25,42 @@ ALPENTRANS = Firm("Alpentrans", "AT", "", "ALP")
 BALTCARGO = Firm("Baltcargo", "LT", "", "BLC")
 FIRMS = (NORDFRACHT, LADEPARK, ALPENTRANS, BALTCARGO)
 
+# What their invoices say of them. Numbers have right check digits and are nobody's: no bank is called EXAM, 12345678 or 99999.
+PARTICULARS: dict[str, dict[str, str]] = {
+    "Nordfracht": {
+        "legal_name": "Nordfracht Musterspedition GmbH", "address": "Vollhöfner Weiden 12", "postal_code": "21129",
+        "city": "Hamburg", "country": "DEU", "vat_id": "DE123456788", "iban": "DE58123456780123456789",
+        "billing_email": "invoices@nordfracht.example",
+    },
+    "Ladepark": {
+        "legal_name": "Ladepark Voorbeeld B.V.", "address": "Columbusweg 31", "postal_code": "5928 LA", "city": "Venlo",
+        "country": "NLD", "vat_id": "NL000099998B57", "iban": "NL67EXAM0123456789", "billing_email": "invoices@ladepark.example",
+    },
+    "Alpentrans": {
+        "legal_name": "Alpentrans Muster GmbH", "address": "Regensburger Straße 9", "postal_code": "4020", "city": "Linz",
+        "country": "AUT", "vat_id": "ATU12345675", "iban": "AT049999900000000001", "billing_email": "invoices@alpentrans.example",
+    },
+    "Baltcargo": {
+        "legal_name": "UAB Baltcargo Pavyzdys", "address": "Dariaus ir Girėno g. 111", "postal_code": "02189",
+        "city": "Vilnius", "country": "LTU", "vat_id": "LT999999917", "iban": "LT029999900000000001",
+        "billing_email": "invoices@baltcargo.example",
+    },
+}  # fmt: skip
+
 LOGINS: dict[str, list[tuple[Firm, str]]] = {
     "dispatcher@nordfracht.example": [(NORDFRACHT, Role.DISPATCHER)],
     "manager@nordfracht.example": [(NORDFRACHT, Role.DEPOT_MANAGER)],
     "dispatcher@alpentrans.example": [(ALPENTRANS, Role.DISPATCHER)],
     "dispatcher@baltcargo.example": [(BALTCARGO, Role.DISPATCHER)],
     "manager@ladepark.example": [(LADEPARK, Role.DEPOT_MANAGER)],
+    "accountant@nordfracht.example": [(NORDFRACHT, Role.ACCOUNTANT)],
+    "accountant@ladepark.example": [(LADEPARK, Role.ACCOUNTANT)],
+    "accountant@alpentrans.example": [(ALPENTRANS, Role.ACCOUNTANT)],
     "viewer@nordfracht.example": [(NORDFRACHT, Role.VIEWER)],
     "admin@berth.example": [(firm, Role.ADMIN) for firm in FIRMS],
 }
+
+ACCOUNTANTS = tuple(email for email in LOGINS if email.startswith("accountant@"))
 
 # Two trucks for trying things out; no booking of the demo takes them.
 FREE_PLATES = ("HH-NF 100", "HH-NF 200")

@@ -1,28 +1,32 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.db import connection, transaction
 
 from bookings.actors import Actor
+from bookings.billing.particulars import register_organisation, set_particulars
 from bookings.imports.depots import write_depot_file
 from bookings.imports.vehicles import write_vehicle_file
 from bookings.models import Booking
 from bookings.operations import close_evse
-from config.demo_data import diary, present, simulator_files
+from config.demo_data import billed_months, diary, present, simulator_files
 from config.demo_data.demo_depots import depot_file
-from config.demo_data.fleets import FIRMS, LOGINS, Firm, vehicle_file
+from config.demo_data.fleets import ACCOUNTANTS, FIRMS, LOGINS, PARTICULARS, Firm, vehicle_file
 from config.demo_data.replay import History
 from depots.imports.documents import Document
-from depots.models import Agreement, Depot, Evse, Membership, Organisation, User
+from depots.models import Depot, Evse, Membership, Organisation, User
 from depots.periods import Period
 
 PASSWORD = "berth-demo"  # noqa: S105 - printed at every start
 # The agreements are older than the oldest booking made under them.
-OPENED_BEFORE = timedelta(days=60)
+OPENED_BEFORE = timedelta(days=14)
 FIRST_DEPOT = "NF-HAM"
 
 
@@ -42,12 +46,14 @@ def load(*, now: datetime) -> Loaded:
 
     One transaction; called again at once it changes nothing. What somebody changed in the demo stays changed.
     """
-    with transaction.atomic():
+    with _mail_to_nobody(), transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('load_demo', 0))")
         is_new = not Depot.objects.filter(code=FIRST_DEPOT).exists()
         if is_new:
             _found(now)
+        elif not User.objects.filter(email__in=ACCOUNTANTS).exists():
+            _add_accountants()
         made = _live(now, is_new)
         simulator_files.invite_partner(now)
     simulator_files.write_chargers()
@@ -61,22 +67,40 @@ def load(*, now: datetime) -> Loaded:
     )
 
 
+@contextmanager
+def _mail_to_nobody() -> Iterator[None]:
+    """Invoices of the demo's past were sent then; there is nobody to get them now."""
+    before = settings.EMAIL_BACKEND
+    settings.EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
+    try:
+        yield
+    finally:
+        settings.EMAIL_BACKEND = before
+
+
 def _found(now: datetime) -> None:
     """Organisations, people, depots and vehicles."""
     for firm in FIRMS:
-        Organisation.objects.get_or_create(
-            name=firm.name,
-            defaults={
-                "country_code": firm.country_code,
-                "cpo_party_id": firm.cpo_party_id,
-                "emsp_party_id": firm.emsp_party_id,
-            },
-        )
+        parties = {
+            "country_code": firm.country_code,
+            "cpo_party_id": firm.cpo_party_id,
+            "emsp_party_id": firm.emsp_party_id,
+        }
+        register_organisation(name=firm.name, parties=parties, particulars=PARTICULARS[firm.name])
     _add_people()
-    write_depot_file(_document(depot_file()), now=now - OPENED_BEFORE)
+    opened = datetime.combine(diary.first_day(now.date()), time(), UTC) - OPENED_BEFORE
+    write_depot_file(_document(depot_file()), now=opened)
     for firm in FIRMS:
         if firm.emsp_party_id:
             write_vehicle_file(_document(vehicle_file(firm)), fleet=_organisation(firm))
+
+
+def _add_accountants() -> None:
+    """To a demo from before there were invoices: who writes them, and what they must say."""
+    _add_people()
+    for name, particulars in PARTICULARS.items():
+        if organisation := Organisation.objects.filter(name=name, legal_name="").first():
+            set_particulars(organisation_id=organisation.pk, particulars=particulars)
 
 
 def _add_people() -> None:
@@ -89,11 +113,14 @@ def _add_people() -> None:
 
 def _live(now: datetime, is_new: bool) -> int:
     """The diary and what is going on right now. Returns how many bookings are new."""
-    epoch, today = _epoch(), now.date()
+    today = now.date()
+    epoch, first = (today, diary.first_day(today)) if is_new else _begun()
     history = History(now=now)
-    pages = [planned for number, on in diary.days(epoch, today) for planned in diary.day(number, on)]
+    pages = [planned for number, on in diary.days(epoch, first, today) for planned in diary.day(number, on)]
     if is_new:
         _close_for_repairs(now)
+        pages += billed_months.tales(today)
+        billed_months.tell_of_months(history, today)
     history.tell([*present.charging_now(now), *pages] if _is_fresh(now, is_new) else pages)
     present.ensure_hold(now)
     present.ensure_requests(now)
@@ -124,10 +151,11 @@ def _close_for_repairs(now: datetime) -> None:
     )
 
 
-def _epoch() -> date:
-    """The day the demo was first loaded, from which its diary counts."""
-    opened = Agreement.objects.filter(depot__code=FIRST_DEPOT, guest=None).earliest("starts_at").starts_at
-    return (opened + OPENED_BEFORE).date()
+def _begun() -> tuple[date, date]:
+    """The day from which the diary counts, which is when the demo was made, and the first that it covers."""
+    of_day_0 = Booking.objects.filter(request_id__in=diary.keys_of_day(0))
+    of_diary = Booking.objects.filter(request_id__startswith=diary.KEY_PREFIX)
+    return of_day_0.earliest("starts_at").starts_at.date(), of_diary.earliest("starts_at").starts_at.date()
 
 
 def _organisation(firm: Firm) -> Organisation:

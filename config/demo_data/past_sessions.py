@@ -1,73 +1,95 @@
-"""Charging sessions of the demo's past, with the samples a charger would have sent."""
+"""Charging sessions of the demo, told as their chargers would have told them: a start, samples of the meter, an end."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bookings.models import Booking
-from depots.models import ChargingSession, Evse, MeterReading
+from depots import operations as depots
+from depots.models import ChargingSession, ChargingState, Evse
 
 SAMPLE_EVERY = timedelta(minutes=5)
+# Of longer ago than this nobody looks at the curve: the samples are as many as a bill needs.
+SPARSE_EVERY, SPARSE_BEFORE = timedelta(minutes=20), timedelta(days=21)
 _FULL, _SLOW_ABOVE = 97.0, 80.0
 
 
-class Meters:
-    """The energy registers of the EVSEs, which only ever rise, and the samples taken from them."""
+@dataclass(frozen=True)
+class Load:
+    """How a vehicle charges: at most this many watts, into a battery that was so full at the start (0 to 100 %), until
+    `full_at` if it asks for no power from then on."""
 
-    def __init__(self) -> None:
+    power_w: int
+    battery_wh: int
+    soc: float
+    full_at: datetime | None = None
+
+    @classmethod
+    def of(cls, booking: Booking, chance: float, full_at: datetime | None = None) -> Load:
+        vehicle = booking.vehicle
+        most_w = (vehicle.max_power_w if vehicle else None) or booking.promised_power_w
+        battery_wh = (vehicle.battery_wh if vehicle else None) or 500_000
+        return cls(min(booking.promised_power_w, most_w), battery_wh, 15 + 30 * chance, full_at)
+
+
+class Meters:
+    """The energy registers of the EVSEs, which only ever rise."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
         self._registers: dict[int, int] = {}
-        self._readings: list[MeterReading] = []
 
     def begin(self, booking: Booking, at: datetime) -> ChargingSession:
-        """The session with which a booked vehicle begins to charge."""
+        """The session with which a booked vehicle begins to charge. The gate is not asked: the diary lets in whom it has booked,
+        and asking costs as much as all else of a session."""
         evse, token = booking.evse, booking.tokens.first()
-        assert evse is not None  # a booking at a depot of ours has one, and its EVSE a charger
-        assert evse.charger is not None
+        assert evse is not None  # a booking at a depot of ours has one
         meter = self._register(evse)
         session = ChargingSession.objects.create(
-            charger=evse.charger, evse=evse, transaction=f"{evse.uid}-{booking.pk}", token_uid=token.uid if token else "",
-            token_type=token.type if token else "", reservation_id=booking.pk, started_at=at, start_received_at=at,
-            announced_at=at, meter_start_wh=meter, meter_last_wh=meter,
+            charger_id=_charger_id(evse), evse=evse, token_uid=token.uid if token else "",
+            token_type=token.type if token else "", reservation_id=booking.reservation_id, is_entitled=True, started_at=at,
+            start_received_at=at, announced_at=at, meter_start_wh=meter, meter_last_wh=meter,
         )  # fmt: skip
-        if evse.charger.protocol == "ocpp1.6":
-            # There the transaction's name is the number we give, which is the row's own.
-            session.transaction = str(session.pk)
-            session.save(update_fields=["transaction"])
+        session.transaction = str(session.pk)
+        session.save(update_fields=["transaction"])
         return session
 
-    def sample(self, booking: Booking, until: datetime, chance: float) -> None:
-        """Take the samples of its session up to a moment; the session shows the last of them."""
-        session = booking.session
-        assert session is not None  # it was begun
-        battery_wh = (booking.vehicle.battery_wh if booking.vehicle else None) or 500_000
-        power_w = min(
-            booking.promised_power_w, (booking.vehicle.max_power_w if booking.vehicle else None) or 10**7
-        )
-        soc = 15 + 30 * chance
+    def begin_unbooked(self, evse: Evse, token_uid: str, at: datetime) -> ChargingSession:
+        """A card charges without a booking, if the gate lets it."""
+        start = depots.Start(
+            evse_number=evse.number, token_uid=token_uid, key=f"demo {token_uid} {at}", at=at,
+            meter_wh=self._register(evse),
+        )  # fmt: skip
+        return depots.start_session(charger_id=_charger_id(evse), start=start, now=at).session
+
+    def sample(self, session: ChargingSession, load: Load, at: datetime) -> None:
+        """The samples of a session that runs, up to a moment."""
+        depots.add_readings(
+            charger_id=session.charger_id, evse_number=None, transaction_id=session.transaction,
+            readings=self._readings(session, load, at), now=at,
+        )  # fmt: skip
+
+    def end(self, session: ChargingSession, load: Load, at: datetime, *, is_metered: bool = True) -> None:
+        """Unplugged, with the samples up to then. `is_metered` false: the charger does not say what the register is by now."""
+        readings = self._readings(session, load, at)
+        last_wh = readings[-1].energy_wh if readings else session.meter_last_wh
+        stop = depots.Stop(
+            transaction=session.transaction, at=at, meter_wh=last_wh if is_metered else None, reason="Local",
+            readings=readings,
+        )  # fmt: skip
+        depots.stop_session(charger_id=session.charger_id, stop=stop, now=at)
+        if session.evse_id is not None and last_wh is not None:
+            self._registers[session.evse_id] = last_wh
+
+    def _readings(self, session: ChargingSession, load: Load, until: datetime) -> list[depots.Reading]:
         meter = session.meter_start_wh or 0
-        for at, watts, delivered, percent in _curve(session.started_at, until, power_w, battery_wh, soc):
-            self._readings.append(
-                MeterReading(
-                    session=session, at=at, energy_wh=meter + delivered, power_w=watts, soc_percent=percent
-                )
-            )
-            session.meter_last_wh, session.power_w, session.soc_percent = meter + delivered, watts, percent
-        session.save(update_fields=["meter_last_wh", "power_w", "soc_percent"])
-        self._registers[session.evse_id or 0] = session.meter_last_wh or meter
-
-    def end(self, booking: Booking, at: datetime, chance: float) -> None:
-        """Unplugged: the last samples, and the register as it stands."""
-        self.sample(booking, at, chance)
-        session = booking.session
-        assert session is not None  # `sample` has just used it
-        session.ended_at = session.end_received_at = at
-        session.meter_stop_wh, session.power_w, session.stop_reason = session.meter_last_wh, None, "Local"
-        session.save(update_fields=["ended_at", "end_received_at", "meter_stop_wh", "power_w", "stop_reason"])
-
-    def save(self) -> None:
-        MeterReading.objects.bulk_create(self._readings, batch_size=1000, ignore_conflicts=True)
-        self._readings.clear()
+        every = SPARSE_EVERY if session.started_at < self._now - SPARSE_BEFORE else SAMPLE_EVERY
+        return [
+            depots.Reading(at=at, energy_wh=meter + delivered, power_w=watts, soc_percent=percent)
+            for at, watts, delivered, percent in _curve(session.started_at, until, load, every)
+        ]
 
     def _register(self, evse: Evse) -> int:
         if evse.pk not in self._registers:
@@ -77,15 +99,35 @@ class Meters:
         return self._registers[evse.pk]
 
 
+def report(evse: Evse, status: str, state: ChargingState, at: datetime) -> None:
+    """What an EVSE says of itself, and of the charging there."""
+    depots.report_status(
+        charger_id=_charger_id(evse),
+        evse_number=evse.number,
+        status=status,
+        charging_state=state,
+        at=at,
+        now=at,
+    )
+
+
+def _charger_id(evse: Evse) -> int:
+    assert evse.charger_id is not None  # only a partner's EVSE has no charger here
+    return evse.charger_id
+
+
 def _curve(
-    start: datetime, until: datetime, power_w: int, battery_wh: int, soc: float
+    start: datetime, until: datetime, load: Load, every: timedelta
 ) -> Iterator[tuple[datetime, int, int, float]]:
-    """(time, watts, Wh so far, percent) every five minutes and at the end: full power, then tapering, then nothing."""
-    at, delivered = start, 0
+    """(time, watts, Wh so far, percent) in steps and at the end: full power, then tapering, then nothing."""
+    at, delivered, soc = start, 0, load.soc
     while at < until:
-        step = min(SAMPLE_EVERY, until - at)
+        step = min(every, until - at)
         taper = 1.0 if soc < _SLOW_ABOVE else max(0.0, (_FULL - soc) / (_FULL - _SLOW_ABOVE)) * 0.7
-        watts = int(power_w * 0.96 * taper)
+        if load.full_at is not None:
+            step = min(step, load.full_at - at) if at < load.full_at else step
+            taper = taper if at < load.full_at else 0.0
+        watts = int(load.power_w * 0.96 * taper)
         gained = int(watts * step.total_seconds() / 3600)
-        delivered, soc, at = delivered + gained, min(_FULL, soc + 100 * gained / battery_wh), at + step
+        delivered, soc, at = delivered + gained, min(_FULL, soc + 100 * gained / load.battery_wh), at + step
         yield at, watts, delivered, round(soc, 1)

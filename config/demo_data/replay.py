@@ -8,18 +8,21 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
 
-from bookings import operations
+from bookings import enforcement, operations
 from bookings.actors import Actor
 from bookings.errors import BookingError, WrongStatus
 from bookings.models import Booking, BookingOption, BookingStatus, Vehicle
 from bookings.search.bookable import evses_with_bays
 from config.demo_data.diary import DEPOTS, KEY_PREFIX, Planned, Story
 from config.demo_data.fleets import FIRMS
-from config.demo_data.past_sessions import Meters
-from depots.models import Organisation
+from config.demo_data.past_sessions import Load, Meters, report
+from depots.models import ChargingState, Evse, Organisation
 from depots.periods import Period
 
 Step = Callable[[Planned, datetime], Iterable[tuple[datetime, "Step"]]]
+# Something that happens at a moment, and what follows from it later.
+Happening = Callable[[datetime], Iterable[tuple[datetime, "Happening"]]]
+OVERSTAY, IDLE = timedelta(minutes=35), timedelta(minutes=60)
 # A booking whose slot was over this long ago, and that nobody has settled since, is brought to its end by the diary.
 LONG_OVER = timedelta(minutes=30)
 
@@ -30,9 +33,9 @@ class History:
     def __init__(self, *, now: datetime) -> None:
         self.now = now
         self.made = 0
-        self.meters = Meters()
+        self.meters = Meters(now)
         self._order = count()
-        self._queue: list[tuple[datetime, int, Step, Planned]] = []
+        self._queue: list[tuple[datetime, int, Happening]] = []
         self._fleets = {fleet.name: fleet for fleet in Organisation.objects.filter(is_partner=False)}
         self._vehicles = {
             (vehicle.fleet.name, vehicle.plate): vehicle
@@ -59,10 +62,22 @@ class History:
         for one in self._left_charging():
             self._resume(one)
         while self._queue:
-            at, _, step, one = heapq.heappop(self._queue)
-            for later, following in step(one, at):
-                self._plan(later, following, one)
-        self.meters.save()
+            at, _, happens = heapq.heappop(self._queue)
+            for later, following in happens(at):
+                self.plan(later, following)
+
+    def let_charge(
+        self, evse: Evse, token_uid: str, at: datetime, *, for_time: timedelta
+    ) -> list[tuple[datetime, Happening]]:
+        """A card without a booking begins to charge; gives what follows."""
+        session = self.meters.begin_unbooked(evse, token_uid, at)
+
+        def leave(end: datetime) -> tuple[()]:
+            self.meters.end(session, Load(evse.max_power_w, 500_000, 30), end)
+            report(evse, Evse.Status.AVAILABLE, ChargingState.UNPLUGGED, end)
+            return ()
+
+        return [(at + for_time, leave)]
 
     def _left_charging(self) -> Iterable[Planned]:
         """Trucks of an earlier day's present that the demo left at the charger when it was stopped."""
@@ -82,9 +97,16 @@ class History:
         """Who would book only tomorrow has booked in the last hours, so that the coming days are not empty."""
         return self.now - timedelta(minutes=5 + 300 * one.chance)
 
-    def _plan(self, at: datetime, step: Step, one: Planned) -> None:
+    def plan(self, at: datetime, happens: Happening) -> None:
+        """To be told in its turn, unless it lies ahead."""
         if at <= self.now:
-            heapq.heappush(self._queue, (at, next(self._order), step, one))
+            heapq.heappush(self._queue, (at, next(self._order), happens))
+
+    def _plan(self, at: datetime, step: Step, one: Planned) -> None:
+        self.plan(at, self._happening(step, one))
+
+    def _happening(self, step: Step, one: Planned) -> Happening:
+        return lambda at: [(later, self._happening(following, one)) for later, following in step(one, at)]
 
     def _resume(self, one: Planned) -> None:
         """Nobody was there when its time came: the demo was not running."""
@@ -135,6 +157,8 @@ class History:
         match one.story:
             case Story.NO_SHOW:
                 return [(self._bookings[one.key].no_show_at(), self._miss)]
+            case Story.DEAD_CHARGER:
+                return [(self._bookings[one.key].no_show_at(), self._stand_before_dead_charger)]
             case Story.CANCELLED_BY_FLEET:
                 return [(max(at, starts_at - timedelta(minutes=40 + 50 * one.chance)), self._cancel)]
             case Story.CANCELLED_BY_DEPOT:
@@ -212,20 +236,45 @@ class History:
             session.delete()
             return ()
         self._bookings[one.key] = booking
+        if one.story == Story.PARKED and booking.evse is not None:
+            report(booking.evse, Evse.Status.CHARGING, ChargingState.CHARGING, at)
+            return [(booking.ends_at - IDLE, self._idle)]
         ends_at = booking.ends_at - timedelta(minutes=int(6 * one.chance))
+        if one.story == Story.OVERSTAYED:
+            ends_at = booking.ends_at + OVERSTAY
         if ends_at > self.now:
-            self.meters.sample(booking, self.now, one.chance)
+            self.meters.sample(session, Load.of(booking, one.chance), self.now)
         return [(ends_at, self._finish)]
+
+    def _idle(self, one: Planned, at: datetime) -> Iterable[tuple[datetime, Step]]:
+        """The vehicle is full, and its driver elsewhere."""
+        evse = self._bookings[one.key].evse
+        assert evse is not None  # it charges there
+        report(evse, Evse.Status.CHARGING, ChargingState.NO_DEMAND, at)
+        return [(at + IDLE, self._finish)]
 
     def _finish(self, one: Planned, at: datetime) -> Iterable[tuple[datetime, Step]]:
         booking = _fresh(self._bookings[one.key])
-        self.meters.end(booking, at, one.chance)
-        actor = Actor.charger(booking.evse.charger if booking.evse else "")
-        operations.complete(booking_id=booking.pk, at=at, actor=actor, now=at)
+        session, evse = booking.session, booking.evse
+        if session is not None and session.ended_at is None:
+            full_at = at - IDLE if one.story == Story.PARKED else None
+            load = Load.of(booking, one.chance, full_at)
+            self.meters.end(session, load, at, is_metered=one.story != Story.UNMETERED)
+        if one.story == Story.PARKED and evse is not None:
+            report(evse, Evse.Status.AVAILABLE, ChargingState.UNPLUGGED, at)
+        # What the end of its session has left charging: a try that failed.
+        if Booking.objects.filter(pk=booking.pk, status=BookingStatus.CHARGING).exists():
+            actor = Actor.charger(evse.charger if evse else "")
+            operations.complete(booking_id=booking.pk, at=at, actor=actor, now=at)
         return ()
 
     def _miss(self, one: Planned, at: datetime) -> Iterable[tuple[datetime, Step]]:
         operations.mark_no_show(booking_id=self._bookings[one.key].pk, now=at)
+        return ()
+
+    def _stand_before_dead_charger(self, one: Planned, at: datetime) -> Iterable[tuple[datetime, Step]]:
+        """Chargers of the demo's past have no connection: whoever looks sees one that is out of reach."""
+        enforcement.give_up_or_no_show(booking_id=self._bookings[one.key].pk, now=at)
         return ()
 
     def _expire(self, one: Planned, at: datetime) -> Iterable[tuple[datetime, Step]]:

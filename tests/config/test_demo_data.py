@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 
+from bookings.actors import COMMAND
+from bookings.billing.months import Month
+from bookings.billing.parties import Party
+from bookings.billing.run import bill
 from bookings.errors import PowerUnavailable, TokenElsewhere
 from bookings.models import (
     LIVE,
@@ -20,6 +25,9 @@ from bookings.models import (
     BookingEvent,
     BookingOption,
     BookingStatus,
+    ChargeDetailRecord,
+    Dispute,
+    Invoice,
     Occupancy,
     Token,
     Vehicle,
@@ -27,7 +35,7 @@ from bookings.models import (
 from bookings.search.availability import free_periods
 from bookings.search.bookable import bookable_options, terms_for
 from config import demo_data
-from config.demo_data import diary
+from config.demo_data import billed_months, diary
 from config.demo_data.replay import LONG_OVER
 from depots.models import Charger, ChargingSession, Depot, Evse, MeterReading, Organisation, User
 from depots.periods import Period
@@ -35,6 +43,8 @@ from depots.secrets import charger_password_matches
 from roaming.models import Partner, PartnerToken
 from tests.factories import DISPATCHER, NOW, book_slot
 
+# Those that are over at NOW.
+MONTHS = (date(2029, 11, 1), date(2029, 12, 1))
 DEMO_UIDS = {f"DEMO-{charger}-{number}" for charger in (1, 2, 3) for number in (1, 2)}
 
 
@@ -166,7 +176,7 @@ def test_completed_bookings_have_sessions_with_readings_that_rise(demo):
         assert session.energy_wh > 0
         meter = [reading.energy_wh for reading in session.readings.all()]
         assert meter == sorted(meter)
-        assert meter[-1] == session.meter_stop_wh
+        assert meter[-1] == (session.meter_stop_wh or session.meter_last_wh)
     registers: dict[int, int] = {}
     for session in ChargingSession.objects.order_by("started_at"):
         assert session.meter_start_wh >= registers.get(session.evse_id, 0)
@@ -226,11 +236,94 @@ def test_hours_enough_are_free_on_the_individual_evses(demo):
     assert sum(period.minutes for periods in free.values() for period in periods) / 60 >= 400
 
 
+def test_two_months_that_are_over_have_been_billed_by_both_operators(demo):
+    billed = set(Invoice.objects.filter(kind="invoice").values_list("supplier__name", "month"))
+
+    assert billed == {(name, month) for name in ("Nordfracht", "Ladepark") for month in MONTHS}
+    for invoice in Invoice.objects.all():
+        assert invoice.cdrs.count() == invoice.cdr_count > 0
+        assert invoice.sent_at is not None
+        assert invoice.issued_on <= NOW.date()
+    unbilled = ChargeDetailRecord.objects.filter(invoiced=None).exclude(customer=F("operator"))
+    assert not unbilled.filter(ends_at__lt=datetime(2029, 12, 31, 20, tzinfo=UTC)).exists()
+
+
+def test_billing_the_last_month_again_prints_the_same(demo):
+    ladepark = Organisation.objects.get(name="Ladepark")
+
+    run = bill(operator=ladepark, month=Month.of(MONTHS[1]), actor=COMMAND, now=NOW)
+
+    assert len(run.documents) == 3
+    assert not any(document.created for document in run.documents)
+
+
+def test_everything_that_is_over_and_costs_something_has_a_record(demo):
+    for booking in Booking.objects.filter(status="completed"):
+        assert booking.cdrs.filter(kind="session", credits=None).count() == 1
+    fees = {"waived": 0, "due": 0}
+    for booking in Booking.objects.filter(status="no_show"):
+        is_waived = booking.events.filter(kind="waived").exists()
+        assert booking.cdrs.filter(credits=None).count() == (0 if is_waived else 1)
+        fees["waived" if is_waived else "due"] += 1
+    assert fees["waived"] == 1 < fees["due"]
+    assert ChargeDetailRecord.objects.filter(booking=None, kind="session").count() == 4  # walk-ins
+    assert ChargeDetailRecord.objects.filter(flags__contains=["no_meter_stop"]).count() == 2
+    kinds = {(cdr.customer.name, cdr.operator.name) for cdr in ChargeDetailRecord.objects.all()}
+    assert {("Nordfracht", "Ladepark"), ("Alpentrans", "Nordfracht"), ("Baltcargo", "Ladepark")} <= kinds
+
+
+def test_a_fee_was_waived_by_hand_and_lines_were_disputed_with_every_outcome(demo):
+    assert BookingEvent.objects.filter(kind="fee_waived").count() == 1
+    assert Counter(Dispute.objects.values_list("outcome", flat=True)) == {
+        "accepted": 1,
+        "rejected": 1,
+        "open": 1,
+    }
+    note = Invoice.objects.get(kind="credit_note")
+    assert note.corrects.supplier == note.supplier
+    assert note.total == note.corrects.payments.get(means="credit_note").amount
+
+
+def test_invoices_are_paid_open_and_reminded(demo):
+    paid = Invoice.objects.filter(kind="invoice", settled_at__isnull=False)
+    reminded = Invoice.objects.get(reminders__isnull=False)
+
+    assert paid.exists()
+    assert (reminded.settled_at, reminded.month) == (None, MONTHS[0])
+    assert reminded.due_on < NOW.date()
+    assert reminded.reminders.get().sent_at > NOW - timedelta(days=60)
+
+
+def test_whoever_bills_says_what_an_invoice_must_say(demo):
+    for name in ("Nordfracht", "Ladepark", "Alpentrans", "Baltcargo"):
+        assert Party.of(Organisation.objects.get(name=name)).faults(as_supplier=True) == {}
+
+
+@pytest.mark.parametrize("today", [date(2026, 11, 1), date(2026, 12, 31), date(2027, 3, 1)])
+def test_whatever_day_it_is_the_tales_lie_in_the_two_months_before(today):
+    months = {Month.of(tale.period.starts_at.date()) for tale in billed_months.tales(today)}
+
+    assert months == {Month.of(today).previous, Month.of(today).previous.previous}
+
+
+def test_a_demo_from_before_there_were_invoices_is_given_what_they_need(demo):
+    User.objects.filter(email__startswith="accountant@").delete()
+    Organisation.objects.filter(name="Ladepark").update(legal_name="", vat_id="")
+    Organisation.objects.filter(name="Nordfracht").update(legal_name="My own")
+
+    demo_data.load(now=NOW + timedelta(minutes=2))
+
+    assert User.objects.get(email="accountant@ladepark.example").check_password("berth-demo")
+    assert Organisation.objects.get(name="Ladepark").vat_id == "NL000099998B57"
+    assert Organisation.objects.get(name="Nordfracht").legal_name == "My own"
+
+
 @pytest.mark.parametrize(
     "email",
     [
         "dispatcher@nordfracht.example", "manager@nordfracht.example", "dispatcher@alpentrans.example",
         "dispatcher@baltcargo.example", "manager@ladepark.example", "viewer@nordfracht.example", "admin@berth.example",
+        "accountant@nordfracht.example", "accountant@ladepark.example", "accountant@alpentrans.example",
     ],
 )  # fmt: skip
 def test_everybody_signs_in_with_the_same_password(demo, email):
@@ -362,9 +455,10 @@ def test_the_diary_is_the_same_every_time():
 
 def test_the_diary_keeps_its_days_when_it_is_read_later():
     epoch = NOW.date()
-    first = dict(diary.days(epoch, epoch))
+    begin = diary.first_day(epoch)
+    first = dict(diary.days(epoch, begin, epoch))
 
-    later = dict(diary.days(epoch, epoch + timedelta(days=2)))
+    later = dict(diary.days(epoch, begin, epoch + timedelta(days=2)))
 
     assert first.items() <= later.items()
     assert max(later) == diary.DAYS_AHEAD + 2

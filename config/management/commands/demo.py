@@ -25,6 +25,9 @@ LOGINS = (
     ("dispatcher@alpentrans.example", "dispatcher of the fleet Alpentrans"),
     ("dispatcher@baltcargo.example", "dispatcher of the fleet Baltcargo"),
     ("manager@ladepark.example", "depot manager of Ladepark"),
+    ("accountant@nordfracht.example", "accountant of Nordfracht, fleet and depots"),
+    ("accountant@ladepark.example", "accountant of the depot operator Ladepark"),
+    ("accountant@alpentrans.example", "accountant of the fleet Alpentrans"),
     ("viewer@nordfracht.example", "may look, at Nordfracht"),
     ("admin@berth.example", "administrator"),
 )
