@@ -143,7 +143,7 @@ class Nav:
         if self.depots and self._has(DECIDING_ROLES):
             requests = self._link("/requests/", "Requests", "inbox")
             links.append(replace(requests, live_kind="requests", counts=self.waiting_at))
-        if self.depots or self._keeps_accounts_of_depots:
+        if any(self._runs_depots(m) for m in self.memberships if m.role in TARIFF_ROLES):
             links.append(self._link("/tariffs/", "Tariffs", "list"))
         return links
 
@@ -158,12 +158,6 @@ class Nav:
     def _runs_depots(self, membership: Membership) -> bool:
         is_known = any(depot.operator_id == membership.organisation_id for depot in self.depots)
         return is_known or bool(membership.organisation.cpo_party_id)
-
-    @cached_property
-    def _keeps_accounts_of_depots(self) -> bool:
-        """Of an accountant, who sees no boards."""
-        operators = [m.organisation_id for m in self.memberships if m.role == Role.ACCOUNTANT]
-        return bool(operators) and Depot.objects.filter(operator__in=operators, is_mirror=False).exists()
 
     @cached_property
     def waiting_at(self) -> dict[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from django.db.models.functions import Upper
@@ -45,8 +45,10 @@ class _Wishes:
     ) -> None:
         if row is None:
             return
+        place_name = self.depot.name if prefix == "D" else f"{code}, {self.depot.name}"
         for tariff_code, content in short_tariffs(row, prefix, code):
-            self.drafts.append(TariffDraft(self.depot.operator, tariff_code, content))
+            draft = TariffDraft(self.depot.operator, tariff_code, content)
+            self.drafts.append(replace(draft, name=f"{draft.kind.label}, {place_name}"[:100]))
             self.places.append((*place, "tariff"))
             self.name(tariff_code, owner, (*place, "tariff"))
 

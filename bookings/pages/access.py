@@ -78,7 +78,7 @@ def operators_priced(user: Person) -> list[Organisation]:
 def tariffs_seen(user: Person) -> QuerySet[Tariff]:
     """Tariffs of the operators this person works for."""
     rows = Tariff.objects.filter(operator__in=_organisations(user, TARIFF_ROLES))
-    return rows.select_related("operator").order_by("is_withdrawn", "operator__name", "kind", "code")
+    return rows.select_related("operator").order_by("is_withdrawn", "operator__name", "-kind", "code")
 
 
 def tariff_reader(user: Person) -> None:

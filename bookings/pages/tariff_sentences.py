@@ -26,7 +26,7 @@ _PRICED: dict[ElementUse, dict[Dimension, str]] = {
         Dimension.FLAT: "a visit costs {} once",
         Dimension.ENERGY: "a kWh costs {}",
         Dimension.TIME: "an hour of charging costs {}",
-        Dimension.PARKING_TIME: "an hour of parking, when the vehicle asks for no power any more, costs {}",
+        Dimension.PARKING_TIME: "an hour parked without charging costs {}",
     },
     ElementUse.RESERVATION: {
         Dimension.FLAT: "reserving the charger costs {} once",
@@ -69,7 +69,12 @@ NOT_KNOWN = "A condition is not known here, so this never applies."
 def sentences(content: TariffContent) -> list[str]:
     """One an element, then what a price of nothing follows from, limits, and what is said of tax."""
     said = [element_sentence(content, number) for number in range(len(content.elements))]
-    return [*said, *_gaps(content), *_limits(content), tax_sentence(content)]
+    return [*said, *whole_sentences(content)]
+
+
+def whole_sentences(content: TariffContent) -> list[str]:
+    """What is said of no one element."""
+    return [*_gaps(content), *_limits(content), tax_sentence(content)]
 
 
 def element_sentence(content: TariffContent, number: int) -> str:
@@ -127,14 +132,14 @@ def _cost(price: Decimal, currency: str) -> str:
 
 
 def _step(component: PriceComponent) -> str:
-    """Of steps that a person would notice."""
+    """How it is counted, where a person would notice."""
     if component.dimension is Dimension.FLAT or component.step <= 1:
         return ""
     if component.dimension is Dimension.ENERGY:
         each = "kWh" if component.step == 1000 else f"{_plain(Decimal(component.step) / 1000)} kWh"
     else:
         each = _span(component.step) or ""
-    return f"for each {each} begun"
+    return f"(each {each} begun counts)"
 
 
 def _counted(element: TariffElement) -> list[PriceComponent]:

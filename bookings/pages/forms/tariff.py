@@ -98,7 +98,7 @@ class ElementForm(forms.Form):
     use = forms.ChoiceField(label="The price of")
     once = _number("Once")
     kwh = _number("A kWh")
-    hour = _number("An hour")
+    hour = _number("An hour charging")
     parking = _number("An hour parked")
     vat = _number("VAT, %", places=2, most=100, help_text="blank: that of the whole tariff")
     kwh_step = forms.IntegerField(label="Counted in Wh", required=False, min_value=0, max_value=1_000_000)

@@ -32,7 +32,7 @@ from bookings.pages.forms.tariff import (
     typed_rows,
 )
 from bookings.pages.tariff_places import BoundPlace, bound_places, owners_bound, place_choices, zone_of
-from bookings.pages.tariff_sentences import element_sentence, sentences
+from bookings.pages.tariff_sentences import element_sentence, sentences, whole_sentences
 from bookings.pages.views.refusals import status_of
 from bookings.pricing import tariff_checks
 from bookings.pricing.tariff_content import TariffContent
@@ -245,7 +245,7 @@ def _page(
     context = {
         "editor": editor, "form": form, "operators": operators, "operator": editor.operator,
         "places": place_choices(editor.operator, editor.kind, chosen, editor.tariff, now=now),
-        **(_preview(read, editor.kind, editor.zone, now) if read else {"says": [], "examples": [], "warnings": []}),
+        **(_preview(read, editor.kind, editor.zone, now) if read else {"cards": [], "says": [], "examples": [], "warnings": []}),
     }  # fmt: skip
     return respond(request, "bookings/tariffs/editor", context, status)
 
@@ -277,11 +277,15 @@ def _text(value: Any) -> Any:
 
 def _preview(form: TariffForm, kind: str, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
     content = form.content()
-    if content is None or tariff_checks.faults(content):
-        said = [element_sentence(content, n) for n in range(len(content.elements))] if content else []
-        return {"says": said, "examples": [], "warnings": []}
+    if content is None:
+        return {"cards": [], "says": [], "examples": [], "warnings": []}
+    read = [number for number, element in enumerate(form.elements, 1) if not element.errors]
+    cards = [(number, element_sentence(content, n)) for n, number in enumerate(read)]
+    if tariff_checks.faults(content):
+        return {"cards": cards, "says": [], "examples": [], "warnings": []}
     return {
-        "says": sentences(content),
+        "cards": cards,
+        "says": whole_sentences(content),
         "examples": example_visits(content, kind, zone, today=now.date()),
         "warnings": [
             f"Price {(fault.element or 0) + 1} {fault.text}." for fault in tariff_checks.warnings(content)

@@ -151,8 +151,8 @@ def test_steps_that_a_person_notices_are_named():
     )  # fmt: skip
 
     assert sentence == (
-        "A visit costs €1.00 once, a kWh costs €0.40 for each kWh begun and an hour of parking, when the vehicle asks for no "
-        "power any more, costs €6.00 for each 15 min begun."
+        "A visit costs €1.00 once, a kWh costs €0.40 (each kWh begun counts) and an hour parked without charging costs €6.00 "
+        "(each 15 min begun counts)."
     )
 
 

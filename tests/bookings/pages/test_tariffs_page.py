@@ -187,6 +187,10 @@ def test_while_one_types_it_is_said_and_priced(manager, evse):
 
     page = text(answer)
     assert "A kWh costs €0.39." in page
+    assert answer.context["cards"] == [
+        (1, "A kWh costs €0.39."),
+        (2, "An hour parked without charging costs €6.00."),
+    ]
     assert [example.title for example in answer.context["examples"]] == ["At midday", "Overnight", "Saturday"]
     assert "€116.03" in page  # 250 kWh × 0.39, and 19 %
     assert "<html" not in page
