@@ -403,3 +403,7 @@ class CreditLimitReached(BookingError):
     """The booking would take the customer's debt to the operator beyond what was agreed."""
 
     code = "credit_limit"
+
+
+class NothingToCredit(BookingError):
+    code = "nothing_to_credit"

@@ -153,6 +153,8 @@ class Nav:
             links.append(self._link("/costs/", "Costs", "credit-card"))
         if any(self._runs_depots(m) for m in self.memberships if m.role in REVENUE_ROLES):
             links.append(self._link("/revenue/", "Revenue", "building-warehouse"))
+        if self._has(COST_ROLES | REVENUE_ROLES):
+            links.append(self._link("/invoices/", "Invoices", "inbox"))
         return links
 
     def _runs_depots(self, membership: Membership) -> bool:

@@ -74,13 +74,20 @@ class _Draft:
 
 
 def bill(
-    *, operator: Organisation, month: Month, dry_run: bool = False, actor: Actor, now: datetime
+    *,
+    operator: Organisation,
+    month: Month,
+    customer_id: int | None = None,
+    dry_run: bool = False,
+    actor: Actor,
+    now: datetime,
 ) -> BillingRun:
-    """Bill what ended in a month at the operator's depots, by their clocks, and is on no invoice yet; again: what came since.
+    """Bill what ended in a month at the operator's depots, by their clocks, and is on no invoice yet, of one customer or all;
+    again: what came since.
 
     Raises MonthNotOver (not for a dry run, which writes nothing) and ParticularsMissing, of the operator.
     """
-    of = MonthOfOperator(operator.pk, month)
+    of = MonthOfOperator(operator.pk, month, customer_id)
     if not dry_run and of.ends_at > now:
         raise MonthNotOver(f"{month} is not over yet at every depot of {operator}.")
     with transaction.atomic():

@@ -27,7 +27,7 @@ _UNBILLED = """
     JOIN depots_depot d ON d.id = c.depot_id
     LEFT JOIN bookings_invoicedcdr original ON original.cdr_id = c.credits_id
     WHERE c.operator_id = %(operator)s AND c.customer_id <> c.operator_id AND c.received IS NULL
-        AND c.ends_at >= %(first)s AND c.ends_at < %(last)s {and_by_zone}
+        AND c.ends_at >= %(first)s AND c.ends_at < %(last)s {and_of}
         AND NOT EXISTS (SELECT FROM bookings_invoicedcdr billed WHERE billed.cdr_id = c.id)
 """
 # A record counts once, its parts by rate each for itself; one without parts has a row all the same.
@@ -98,10 +98,11 @@ class Sums:
 
 @dataclass(frozen=True)
 class MonthOfOperator:
-    """Whose records of which month."""
+    """Whose records of which month; of one customer or of all."""
 
     operator_id: int
     month: Month
+    customer_id: int | None = None
 
     @cached_property
     def ends_at(self) -> datetime:
@@ -114,6 +115,7 @@ class MonthOfOperator:
         periods = list(self._periods.values())
         told: dict[str, Any] = {
             "operator": self.operator_id,
+            "customer": self.customer_id,
             "first": min(period.starts_at for period in periods),
             "last": max(period.ends_at for period in periods),
         }
@@ -132,8 +134,10 @@ class MonthOfOperator:
             f"(d.time_zone = %(zone_{n})s AND c.ends_at >= %(start_{n})s AND c.ends_at < %(end_{n})s)"
             for n in zones
         ]
-        and_by_zone = f"AND ({' OR '.join(each)})" if each else ""
-        return template.format(unbilled=_UNBILLED.format(and_by_zone=and_by_zone))
+        and_of = f"AND ({' OR '.join(each)})" if each else ""
+        if self.customer_id is not None:
+            and_of += " AND c.customer_id = %(customer)s"
+        return template.format(unbilled=_UNBILLED.format(and_of=and_of))
 
     @cached_property
     def _periods(self) -> dict[str, Period]:

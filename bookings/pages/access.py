@@ -23,6 +23,7 @@ from bookings.models import (
     ChargeDetailRecord,
     Closure,
     Dispute,
+    Invoice,
     Tariff,
     Token,
     Vehicle,
@@ -103,6 +104,14 @@ def accounts_kept(user: Person) -> set[int]:
     return _organisations(user, MONEY_ROLES)
 
 
+def accountant(user: Person) -> set[int]:
+    """The organisations whose accounts somebody keeps; 404 for who keeps none."""
+    found = accounts_kept(user)
+    if not found:
+        raise Http404
+    return found
+
+
 def account(user: Person, organisation_id: int) -> Organisation:
     """An organisation whose accounts this person keeps."""
     return get_object_or_404(Organisation, pk=organisation_id, pk__in=accounts_kept(user))
@@ -172,6 +181,37 @@ def dispute(user: Person, dispute_id: int) -> tuple[RecordViewer, Dispute]:
     """A dispute this person may answer, with its record."""
     found = get_object_or_404(Dispute, pk=dispute_id)
     return settled_record(user, found.cdr_id), found
+
+
+@dataclass(frozen=True)
+class InvoiceViewer:
+    """Whose invoices somebody sees, by id: of operators what they earn, of customers what they owe."""
+
+    suppliers: frozenset[int]
+    customers: frozenset[int]
+
+    def rows(self) -> QuerySet[Invoice]:
+        mine = Q(supplier__in=self.suppliers) | Q(customer__in=self.customers)
+        return Invoice.objects.filter(mine).select_related("supplier", "customer")
+
+
+def invoice_viewer(user: Person) -> InvoiceViewer:
+    """404 for who may see no invoice."""
+    found = InvoiceViewer(
+        frozenset(_organisations(user, REVENUE_ROLES)), frozenset(_organisations(user, COST_ROLES))
+    )
+    if not (found.suppliers or found.customers):
+        raise Http404
+    return found
+
+
+def invoice(user: Person, invoice_id: int) -> Invoice:
+    return get_object_or_404(invoice_viewer(user).rows(), pk=invoice_id)
+
+
+def settled_invoice(user: Person, invoice_id: int) -> Invoice:
+    """An invoice of an operator whose accounts this person keeps: its payments, reminders and credits."""
+    return get_object_or_404(invoice_viewer(user).rows(), pk=invoice_id, supplier__in=accounts_kept(user))
 
 
 def organisations_booked_for(user: Person) -> list[Organisation]:

@@ -22,6 +22,8 @@ def home(request: HttpRequest) -> HttpResponse:
     if access.fleets_seen(user):
         return _today(request, user)
     boards = navigation.nav_of(request).boards
+    if not boards and access.accounts_kept(user):
+        return redirect("bookings:invoices")
     if len(boards) == 1:
         return redirect(boards[0].url)
     return _boards(request) if boards else pages.respond(request, "bookings/nothing")

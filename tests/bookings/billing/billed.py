@@ -8,11 +8,12 @@ from typing import Any
 
 from bookings.actors import COMMAND
 from bookings.billing.months import Month
+from bookings.billing.parties import Party
 from bookings.billing.run import BillingRun, bill
-from bookings.models import ChargeDetailRecord
+from bookings.models import ChargeDetailRecord, Invoice, InvoicedCdr
 from depots.models import Depot, Organisation
 from tests.factories import make_depot, make_fleet, make_operator
-from tests.money_factories import make_cdr
+from tests.money_factories import make_cdr, make_invoice
 
 NOVEMBER = Month(2029, 11)
 ISSUED = datetime(2029, 12, 3, 9, 0, tzinfo=UTC)
@@ -64,3 +65,20 @@ def credit_of(cdr: ChargeDetailRecord, **fields: Any) -> ChargeDetailRecord:
 
 def bill_november(operator: Organisation, now: datetime = ISSUED, **options: Any) -> BillingRun:
     return bill(operator=operator, month=NOVEMBER, actor=COMMAND, now=now, **options)
+
+
+def make_written_invoice(depot: Depot, customer: Organisation) -> Invoice:
+    """One record on an invoice, as a run issues it."""
+    cdr = record(depot, customer)
+    parties = {"supplier": Party.of(depot.operator).to_json(), "customer": Party.of(customer).to_json()}
+    part = {"category": "S", "rate": "21", "before_taxes": "30.00", "taxes": "6.30", "note": ""}
+    invoice = make_invoice(
+        depot.operator,
+        customer,
+        parties=parties,
+        tax_breakdown=[part],
+        taxes=Decimal("6.30"),
+        total=Decimal("36.30"),
+    )
+    InvoicedCdr.objects.create(cdr=cdr, invoice=invoice)
+    return invoice

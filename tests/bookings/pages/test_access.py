@@ -32,6 +32,7 @@ from bookings.pages.live import rendering
 from bookings.pages.live.audiences import listeners
 from bookings.pages.urls import urlpatterns
 from depots.models import Membership, User
+from tests.bookings.billing.billed import make_buyer, make_seller, make_written_invoice
 from tests.bookings.people import client_of
 from tests.factories import (
     MANAGER,
@@ -63,7 +64,8 @@ NO_LINES = {
 FLEET = {"dispatcher", "viewer", "admin"}
 BOOKERS = {"dispatcher", "admin"}
 DEPOT = {"manager", "keeper"}
-SIGNED_IN = FLEET | DEPOT | {"rival", "foreign_manager", "nobody"}
+REVENUE = {"manager", "accountant"}
+SIGNED_IN = FLEET | DEPOT | {"accountant"} | {"rival", "foreign_manager", "nobody"}
 ROLES = sorted(SIGNED_IN | {"stranger"})
 
 # Who may open a page, and who may send something to it. Without an entry nobody may: 404, or 405 for a method it lacks.
@@ -77,6 +79,8 @@ READERS = {
     "cancellation": BOOKERS,
     "requests": DEPOT | {"foreign_manager"},
     "decision": {"manager"},
+    "invoices": SIGNED_IN - {"nobody"},
+    **dict.fromkeys(("invoice", "invoice_pdf", "invoice_xml", "invoice_records"), FLEET | REVENUE),
     "yard": DEPOT,
     "board": FLEET | DEPOT | {"rival"},
     "board_booking": DEPOT,
@@ -84,10 +88,10 @@ READERS = {
     "closures": DEPOT,
     "close": {"manager"},
     "terms": {"manager"},
-    "tariffs": {"viewer", "admin"} | DEPOT | {"foreign_manager"},
-    "tariff": DEPOT,
-    "tariff_add": {"manager", "foreign_manager"},
-    "tariff_renewal": {"manager"},
+    "tariffs": {"viewer", "admin", "accountant"} | DEPOT | {"foreign_manager"},
+    "tariff": DEPOT | {"accountant"},
+    "tariff_add": {"manager", "foreign_manager", "accountant"},
+    "tariff_renewal": REVENUE,
     "closure": {"manager"},
     "vehicles": FLEET | {"rival", "keeper"},
     "vehicle_add": BOOKERS | {"rival"},
@@ -96,14 +100,14 @@ READERS = {
     "token_add": BOOKERS | {"rival"},
     "token": BOOKERS,
     "particulars": {"admin"},
-    "costs": FLEET | {"rival", "keeper"},
-    "costs_csv": FLEET | {"rival", "keeper"},
-    "revenue": {"manager", "foreign_manager", "admin"},
-    "revenue_csv": {"manager", "foreign_manager", "admin"},
-    "record": FLEET | {"manager"},
+    "costs": FLEET | {"rival", "keeper", "accountant"},
+    "costs_csv": FLEET | {"rival", "keeper", "accountant"},
+    "revenue": {"manager", "foreign_manager", "admin", "accountant"},
+    "revenue_csv": {"manager", "foreign_manager", "admin", "accountant"},
+    "record": FLEET | REVENUE,
     "dispute": BOOKERS,
-    "waiver": {"manager"},
-    "dispute_answer": {"manager"},
+    "waiver": REVENUE,
+    "dispute_answer": REVENUE,
 }
 WRITERS = {
     "home": SIGNED_IN,
@@ -118,15 +122,20 @@ WRITERS = {
     "stop": BOOKERS | {"manager"},
     "undo": BOOKERS | {"rival", "manager", "foreign_manager"},
     "decision": {"manager"},
+    "invoice_run": {"admin", "accountant"},
+    **{
+        key: {"accountant"}
+        for key in ("invoice_payments", "invoice_reminders", "invoice_credit", "invoice_sending")
+    },
     "board_move": {"manager"},
     "board_end": {"manager"},
     "board_cancellation": {"manager"},
     "close": {"manager"},
     "terms": {"manager"},
-    "tariff_add": {"manager", "foreign_manager"},
-    "tariff_preview": {"manager", "foreign_manager"},
-    "tariff_renewal": {"manager"},
-    "tariff_withdrawal": {"manager"},
+    "tariff_add": {"manager", "foreign_manager", "accountant"},
+    "tariff_preview": {"manager", "foreign_manager", "accountant"},
+    "tariff_renewal": REVENUE,
+    "tariff_withdrawal": REVENUE,
     "clearing": {"manager"},
     "lifting": {"manager"},
     "vehicle_add": BOOKERS | {"rival"},
@@ -139,8 +148,8 @@ WRITERS = {
     "token_release": BOOKERS,
     "particulars": {"admin"},
     "dispute": BOOKERS,
-    "waiver": {"manager"},
-    "dispute_answer": {"manager"},
+    "waiver": REVENUE,
+    "dispute_answer": REVENUE,
 }
 NAMES = [pattern.name for pattern in urlpatterns]
 
@@ -165,8 +174,11 @@ class World:
 
 @pytest.fixture
 def world() -> World:
-    ours, rival = make_fleet("Nordfracht Flotte"), make_fleet("Rival Fracht")
-    operator, other = make_operator("Ladepark"), make_operator("Anderswo Lader")
+    ours, rival = (
+        make_buyer("Nordfracht Flotte", legal_name="Nordfracht Flotte GmbH"),
+        make_fleet("Rival Fracht"),
+    )
+    operator, other = make_seller("Ladepark"), make_operator("Anderswo Lader")
     depot = make_depot(operator, code="LP-1", name="Venlo", terms={"approval": True, "decision_min": 600})
     make_depot(other, code="AL-1", name="Anderswo", open_to_all=False)
     evse = make_evse(charger=make_charger(depot, identity="CP-1"))
@@ -191,6 +203,7 @@ def world() -> World:
         "manager": make_user(operator, Membership.Role.DEPOT_MANAGER),
         "keeper": make_user(operator, Membership.Role.VIEWER),
         "foreign_manager": make_user(other, Membership.Role.DEPOT_MANAGER),
+        "accountant": make_user(operator, Membership.Role.ACCOUNTANT),
         "nobody": User.objects.create_user("nobody@fleet.example", "berth-demo"),
     }
     token = vehicles[0].tokens.get()
@@ -204,6 +217,7 @@ def world() -> World:
         "booking_id": mine.pk, "vehicle_id": vehicles[0].pk, "token_id": token.pk, "closure_id": closure.pk,
         "code": "LP-1", "identity": "CP-1", "cdr_id": records[0].pk, "dispute_id": dispute.pk, "organisation_id": ours.pk,
         "tariff_id": Tariff.objects.get().pk,
+        "invoice_id": make_written_invoice(depot, ours).pk,
     }  # fmt: skip
     secrets = {
         "ours": ["HH-NF 100", "Nordfracht Flotte", mine.reference, "04AABBCCDD10", "somebody@"],
@@ -214,7 +228,9 @@ def world() -> World:
 
 
 def body_of(answer: Any) -> str:
-    return (b"".join(answer.streaming_content) if answer.streaming else answer.content).decode()
+    return (b"".join(answer.streaming_content) if answer.streaming else answer.content).decode(
+        errors="replace"
+    )
 
 
 def hidden_from(role: str, secrets: dict[str, list[str]]) -> list[str]:
@@ -223,7 +239,7 @@ def hidden_from(role: str, secrets: dict[str, list[str]]) -> list[str]:
         return secrets["rival"][:-1]
     if role == "rival":
         return secrets["ours"][:-1]
-    if role in DEPOT:
+    if role in DEPOT | {"accountant"}:
         return secrets["tokens"]
     return [*secrets["ours"], *secrets["rival"]]
 

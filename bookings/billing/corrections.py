@@ -1,0 +1,43 @@
+"""Taking an invoice back: its records are credited, and the credits stand on a credit note at once."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from bookings.actors import Actor
+from bookings.billing import cdrs
+from bookings.billing.months import Month
+from bookings.billing.run import bill
+from bookings.errors import NothingToCredit
+from bookings.models import ChargeDetailRecord, Invoice
+
+
+def credit_invoice(*, invoice_id: int, reason: str, actor: Actor, now: datetime) -> Invoice:
+    """Credit every record on it that still stands; gives the credit note. Raises NothingToCredit.
+
+    To bill the same anew, with other amounts, the records are issued anew (bookings.billing.waivers, a corrected session).
+    """
+    with transaction.atomic():
+        invoice = (
+            Invoice.objects.select_for_update(no_key=True, of=("self",))
+            .select_related("supplier")
+            .get(pk=invoice_id)
+        )
+        rows = ChargeDetailRecord.objects.filter(
+            invoiced__invoice=invoice, credits__isnull=True, credited_by__isnull=True
+        )
+        standing = list(rows.order_by("pk")) if invoice.kind == Invoice.Kind.INVOICE else []
+        if not standing:
+            raise NothingToCredit("Nothing of this invoice is left to be credited.")
+        for cdr in standing:
+            cdrs.credit(cdrs.lock(cdr), cdrs.Issue(actor, now, reason))
+        bill(
+            operator=invoice.supplier,
+            month=Month.of(invoice.month),
+            customer_id=invoice.customer_id,
+            actor=actor,
+            now=now,
+        )
+        return Invoice.objects.filter(corrects=invoice).latest("pk")

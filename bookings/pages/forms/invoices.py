@@ -1,0 +1,77 @@
+"""What is asked of invoices: which to show, and what is done to one."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+from django import forms
+
+from bookings.billing.invoice_states import InvoiceState
+from bookings.billing.months import Month
+from bookings.billing.settlement import MOST
+from bookings.errors import BookingError
+from bookings.pages.forms.fields import DayInput
+from depots.models import Organisation
+
+
+class MonthField(forms.CharField):
+    """`2026-11`; gives a Month."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"max_length": 7, "label": "Month", **options})
+
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value)
+        if not text:
+            return None
+        try:
+            return Month.read(text)
+        except BookingError as refusal:
+            raise forms.ValidationError(str(refusal)) from None
+
+
+class InvoiceFilterForm(forms.Form):
+    side = forms.ChoiceField(
+        label="Which",
+        required=False,
+        choices=[("", "All"), ("receivable", "Owed to us"), ("payable", "Owed by us")],
+    )
+    state = forms.ChoiceField(label="State", required=False, choices=[("", "Any"), *InvoiceState.choices])
+    month = MonthField(required=False, help_text="Such as 2026-11.")
+
+
+class PaymentForm(forms.Form):
+    amount = forms.DecimalField(label="Amount", min_value=Decimal("0.01"), max_value=MOST, decimal_places=2)
+    paid_on = forms.DateField(label="Paid on", widget=DayInput)
+    reference = forms.CharField(
+        label="Reference", required=False, max_length=100, help_text="What the bank calls it, where it does."
+    )
+    key = forms.CharField(widget=forms.HiddenInput, max_length=40)
+
+    @classmethod
+    def shown(cls, due: Decimal, today: date) -> PaymentForm:
+        """Sent twice it is one payment: by its reference, or the page's key."""
+        return cls(initial={"amount": f"{max(due, Decimal(0)):.2f}", "paid_on": today, "key": str(uuid4())})
+
+    @property
+    def payment_reference(self) -> str:
+        return self.cleaned_data["reference"] or f"by hand {self.cleaned_data['key']}"
+
+
+class CreditForm(forms.Form):
+    reason = forms.CharField(label="Reason", max_length=300)
+
+
+class BillForm(forms.Form):
+    """A billing run from the page."""
+
+    operator = forms.ModelChoiceField(Organisation.objects.none(), label="Operator", empty_label=None)
+    month = MonthField()
+
+    def __init__(self, *given: Any, operators: set[int], **options: Any) -> None:
+        super().__init__(*given, **options)
+        rows = Organisation.objects.filter(pk__in=operators, is_partner=False).order_by("name")
+        self.fields["operator"].queryset = rows  # type: ignore[attr-defined]

@@ -1,0 +1,221 @@
+"""Invoices of both sides: what is owed to an organisation, what it owes, and what is done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from bookings.billing.corrections import credit_invoice
+from bookings.billing.delivery import send_invoice, write_invoice
+from bookings.billing.invoice_csv import csv_lines
+from bookings.billing.invoice_states import with_state
+from bookings.billing.reminders import remind
+from bookings.billing.run import bill
+from bookings.billing.settlement import record_payment
+from bookings.errors import BookingError
+from bookings.models import Invoice, Payment
+from bookings.pages import access
+from bookings.pages.forms.invoices import BillForm, CreditForm, InvoiceFilterForm, PaymentForm
+from bookings.pages.views.refusals import status_of
+from depots.models import Organisation
+from depots.pages import done, respond
+
+A_PAGE = 50
+
+
+@never_cache
+@login_required
+@require_safe
+def invoices(request: HttpRequest) -> HttpResponse:
+    viewer = access.invoice_viewer(request.user)
+    form = InvoiceFilterForm(request.GET)
+    rows = with_state(viewer.rows(), today=timezone.now().date()).order_by("-issued_on", "-pk")
+    valid = form.is_valid()
+    found = _narrowed(rows, form.cleaned_data, viewer) if valid else rows.none()
+    query = request.GET.copy()
+    query.pop("page", None)
+    context = {
+        "form": form, "page": Paginator(found, A_PAGE).get_page(request.GET.get("page")), "query": query.urlencode(),
+        "suppliers": viewer.suppliers, **_actions(request),
+    }  # fmt: skip
+    return respond(request, "bookings/invoices/list", context, 200 if valid else 422)
+
+
+@login_required
+@require_POST
+def run(request: HttpRequest) -> HttpResponse:
+    """Bill a month that is over."""
+    operators = access.accountant(request.user)
+    form = BillForm(request.POST, operators=operators)
+    if form.is_valid():
+        operator, month = form.cleaned_data["operator"], form.cleaned_data["month"]
+        try:
+            billed = bill(
+                operator=operator, month=month, actor=access.as_manager(request.user), now=timezone.now()
+            )
+        except BookingError as refusal:
+            form.add_error(None, str(refusal))
+        else:
+            made = sum(document.created for document in billed.documents)
+            left = "".join(f" {name} is not billed. {why}" for name, why in billed.refused.items())
+            words = f"{made} invoice{'' if made == 1 else 's'} issued for {month}.{left}"
+            return done(request, f"{reverse('bookings:invoices')}?side=receivable&month={month}", words)
+    return respond(request, "bookings/invoices/bill", {"bill_form": form}, 422)
+
+
+def _actions(request: HttpRequest) -> dict[str, Any]:
+    kept = access.accounts_kept(request.user)
+    accounts = (
+        list(Organisation.objects.filter(pk__in=kept, is_partner=False).order_by("name")) if kept else []
+    )
+    return {"accounts": accounts, "bill_form": BillForm(operators=kept) if accounts else None}
+
+
+def _narrowed(rows: QuerySet[Any], asked: dict[str, Any], viewer: access.InvoiceViewer) -> QuerySet[Any]:
+    if asked["side"] == "receivable":
+        rows = rows.filter(supplier__in=viewer.suppliers)
+    elif asked["side"] == "payable":
+        rows = rows.filter(customer__in=viewer.customers)
+    if asked["state"]:
+        rows = rows.filter(state=asked["state"])
+    return rows.filter(month=asked["month"].first_day) if asked["month"] else rows
+
+
+@never_cache
+@login_required
+@require_safe
+def invoice(request: HttpRequest, invoice_id: int) -> HttpResponse:
+    return _page(request, access.invoice(request.user, invoice_id))
+
+
+@login_required
+@require_safe
+def pdf(request: HttpRequest, invoice_id: int) -> HttpResponse:
+    return _file(request, invoice_id, "pdf", "application/pdf")
+
+
+@login_required
+@require_safe
+def xml(request: HttpRequest, invoice_id: int) -> HttpResponse:
+    return _file(request, invoice_id, "xml", "application/xml")
+
+
+@login_required
+@require_safe
+def records(request: HttpRequest, invoice_id: int) -> StreamingHttpResponse:
+    """Every record, as CSV."""
+    found = access.invoice(request.user, invoice_id)
+    response = StreamingHttpResponse(csv_lines(found), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{found.number}.csv"'
+    return response
+
+
+def _file(request: HttpRequest, invoice_id: int, kind: str, content_type: str) -> HttpResponse:
+    found = access.invoice(request.user, invoice_id)
+    file = write_invoice(invoice_id=found.pk, now=timezone.now())
+    content = bytes(file.pdf) if kind == "pdf" else file.xml.encode()
+    response = HttpResponse(content, content_type=content_type)
+    disposition = "inline" if kind == "pdf" else "attachment"
+    response["Content-Disposition"] = f'{disposition}; filename="{found.number}.{kind}"'
+    return response
+
+
+@login_required
+@require_POST
+def pay(request: HttpRequest, invoice_id: int) -> HttpResponse:
+    """Money has come, or was paid back."""
+    found = access.settled_invoice(request.user, invoice_id)
+    form = PaymentForm(request.POST)
+    if not form.is_valid():
+        return _page(request, found, 422, payment_form=form)
+    given = form.cleaned_data
+
+    def record() -> str:
+        record_payment(
+            invoice_id=found.pk, amount=given["amount"], paid_on=given["paid_on"], means=Payment.Means.TRANSFER,
+            reference=form.payment_reference, actor=access.as_manager(request.user), now=timezone.now(),
+        )  # fmt: skip
+        return f"{found.currency} {given['amount']:.2f} recorded."
+
+    return _act(request, found, record)
+
+
+@login_required
+@require_POST
+def reminders(request: HttpRequest, invoice_id: int) -> HttpResponse:
+    found = access.settled_invoice(request.user, invoice_id)
+
+    def ask() -> str:
+        return f"Reminder {remind(invoice_id=found.pk, now=timezone.now()).level} is on its way."
+
+    return _act(request, found, ask)
+
+
+@login_required
+@require_POST
+def credit(request: HttpRequest, invoice_id: int) -> HttpResponse:
+    """Take all of it back."""
+    found = access.settled_invoice(request.user, invoice_id)
+    form = CreditForm(request.POST)
+    if not form.is_valid():
+        return _page(request, found, 422, credit_form=form)
+
+    def take_back() -> str:
+        note = credit_invoice(
+            invoice_id=found.pk,
+            reason=form.cleaned_data["reason"],
+            actor=access.as_manager(request.user),
+            now=timezone.now(),
+        )
+        return f"Credit note {note.number} is issued."
+
+    return _act(request, found, take_back)
+
+
+@login_required
+@require_POST
+def sending(request: HttpRequest, invoice_id: int) -> HttpResponse:
+    """Send it once more."""
+    found = access.settled_invoice(request.user, invoice_id)
+
+    def send() -> str:
+        try:
+            sent = send_invoice(invoice_id=found.pk, now=timezone.now(), again=True)
+        except OSError:
+            return "The mail server does not answer. Try again later."
+        return "Sent." if sent else "There is no e-mail address for invoices."
+
+    return _act(request, found, send)
+
+
+def _act(request: HttpRequest, found: Invoice, act: Callable[[], str]) -> HttpResponse:
+    try:
+        words = act()
+    except BookingError as refusal:
+        return _page(request, found, status_of(refusal), refusal=str(refusal))
+    return done(request, reverse("bookings:invoice", args=[found.pk]), words)
+
+
+def _page(request: HttpRequest, found: Invoice, status: int = 200, **shown: Any) -> HttpResponse:
+    today = timezone.now().date()
+    rows = with_state(Invoice.objects.filter(pk=found.pk), today=today)
+    row: Any = rows.select_related("issuer", "supplier", "customer", "corrects").first()
+    if row is None:
+        raise Http404
+    may_settle = found.supplier_id in access.accounts_kept(request.user)
+    context = {
+        "invoice": row, "payments": row.payments.all(), "reminders": row.reminders.exclude(sent_at=None),
+        "corrections": row.corrected_by.all(), "parties": [row.parties.get(side, {}) for side in ("supplier", "customer")],
+        "may_settle": may_settle, "overpaid": max(-row.still_due, 0), "payment_form": PaymentForm.shown(row.still_due, today),
+        "credit_form": CreditForm(), **shown,
+    }  # fmt: skip
+    return respond(request, "bookings/invoices/invoice", context, status)
