@@ -86,7 +86,7 @@ class Clock:
         return sum(1 << bit for bit, condition in enumerate(self.conditions) if condition.holds(local))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16_384)
 def _day(clock: Clock, zone: ZoneInfo, day: date) -> tuple[list[datetime], list[int]]:
     """Of a day in UTC: moments at which something changes, the first of the day before them, and what holds from each."""
     begins: list[datetime] = []

@@ -28,6 +28,8 @@ from bookings.pricing.visits import ChargingPeriod
 
 BELOW_ALL, ABOVE_ALL = Decimal("-Infinity"), Decimal("Infinity")
 SECONDS_AN_HOUR = 3600
+# Sets of answers kept a pass; a tariff of ordinary size never has as many.
+MOST_KNOWN = 10_000
 _UNITS = {Dimension.TIME: SECONDS_AN_HOUR, Dimension.PARKING_TIME: SECONDS_AN_HOUR}
 # An expired reservation and a no-show are priced by the other use in each dimension they have no element for.
 _INSTEAD = {
@@ -69,7 +71,7 @@ Columns = dict[Dimension, list[PricedComponent]]
 Flows = tuple[int | None, ...]
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=8192)
 def pass_rules(content: TariffContent, use: ElementUse) -> PassRules | None:
     """None where no element of the tariff is of that use."""
     columns: Columns = {}
@@ -110,6 +112,8 @@ class PassRules:
         key = (holding, duration, kwh, flows)
         found = self._known.get(key)
         if found is None:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
             found = self._known[key] = self._find(*key)
         return found
 
