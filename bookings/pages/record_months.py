@@ -8,7 +8,7 @@ from __future__ import annotations
 from calendar import monthrange
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -21,13 +21,14 @@ from django.db.models.lookups import GreaterThanOrEqual, LessThan
 from bookings.billing.months import Month
 from bookings.models import ChargeDetailRecord
 from bookings.pages.price_parts import what_for
+from bookings.pricing.currencies import decimals
 
 NOTHING = Decimal()
 A_DAY = timedelta(days=1)
 LOCAL_DAY = Cast(
     Func(F("depot__time_zone"), F("ends_at"), function="timezone", output_field=DateTimeField()), DateField()
 )
-CHART_HEIGHT, BAR_PITCH, BAR_WIDTH = 100, 20, 14
+CHART_HEIGHT, BAR_PITCH = 100, 20
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,27 @@ class RecordSum:
 
 @dataclass(frozen=True)
 class Bar:
-    """In units of the chart; `words` say what it shows."""
+    """A day and its amount before taxes, and how it is drawn, in units of the chart."""
 
     x: int
     y: int
     height: int
-    day: int
-    words: str
+    on: date
+    amount: Decimal
+    currency: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    bars: list[Bar]
+
+    @property
+    def highest(self) -> Bar:
+        return max(self.bars, key=lambda bar: bar.amount)
+
+    @property
+    def billed(self) -> list[Bar]:
+        return [bar for bar in self.bars if bar.amount]
 
 
 def of_month(rows: QuerySet[ChargeDetailRecord], month: Month) -> QuerySet[ChargeDetailRecord]:
@@ -104,13 +119,15 @@ def sums(rows: QuerySet[ChargeDetailRecord], by: str | None = None) -> list[Reco
 
 
 def by_use(rows: QuerySet[ChargeDetailRecord]) -> list[RecordSum]:
-    """What the money is for: energy, parking, fees …; before taxes, price limits by themselves. One query."""
+    """What the money is for: energy, parking, fees …; before taxes, price limits by themselves. One query.
+
+    Lines have four decimals and are rounded here, so that a part may be a cent off."""
     inner, values = rows.order_by().values("pk").query.sql_with_params()
     with connection.cursor() as cursor:
         cursor.execute(_BY_USE.format(inner=inner), values)
         found = cursor.fetchall()
     made = [
-        RecordSum(what_for(use, dimension), currency, count, 0, net, NOTHING)
+        RecordSum(what_for(use, dimension), currency, count, 0, round(net, decimals(currency)), NOTHING)
         for use, dimension, currency, count, net in found
         if net
     ]
@@ -126,32 +143,32 @@ GROUP BY 1, 2, 3
 """
 
 
-def days(rows: QuerySet[ChargeDetailRecord], month: Month, currency: str) -> list[Bar]:
-    """A bar for each day of the month, in one currency; none where nothing was billed. One query."""
+def chart(rows: QuerySet[ChargeDetailRecord], month: Month, currency: str) -> Chart | None:
+    """A bar for each day of the month, in one currency; None where nothing was billed. One query."""
     found = rows.filter(currency=currency).order_by().annotate(day=LOCAL_DAY).values("day")
     amounts = {row["day"].day: row["net"] for row in found.annotate(net=Sum("before_taxes"))}
     highest = max(amounts.values(), default=NOTHING)
     if highest <= 0:
-        return []
+        return None
     length = monthrange(month.year, month.number)[1]
-    return [
-        _bar(day, max(amounts.get(day, NOTHING), NOTHING), highest, currency) for day in range(1, length + 1)
-    ]
+    every_day = [month.first_day + timedelta(days=passed) for passed in range(length)]
+    return Chart([_bar(on, amounts.get(on.day, NOTHING), highest, currency) for on in every_day])
 
 
-def _bar(day: int, amount: Decimal, highest: Decimal, currency: str) -> Bar:
-    height = int(amount * CHART_HEIGHT / highest) or (1 if amount else 0)
-    return Bar((day - 1) * BAR_PITCH, CHART_HEIGHT - height, height, day, f"{day}: {amount:,.2f} {currency}")
+def _bar(on: date, amount: Decimal, highest: Decimal, currency: str) -> Bar:
+    """More credited than charged on a day has no bar."""
+    height = max(int(amount * CHART_HEIGHT / highest), 0) or (1 if amount > 0 else 0)
+    return Bar((on.day - 1) * BAR_PITCH, CHART_HEIGHT - height, height, on, amount, currency)
 
 
 def dearest_currency(totals: Sequence[RecordSum]) -> str:
     return totals[0].currency if totals else ""
 
 
-def shares(utilised: Iterable[RecordSum], month: Month) -> list[tuple[RecordSum, int]]:
+def shares(utilised: Iterable[RecordSum], month: Month) -> list[tuple[RecordSum, float]]:
     """With the share of the month, in percent, in which an EVSE charged."""
     length = (month.next.first_day - month.first_day).total_seconds()
-    return [(each, round(100 * each.charging_s / length)) for each in utilised]
+    return [(each, round(100 * each.charging_s / length, 1)) for each in utilised]
 
 
 def _signed(name: str) -> Combinable:

@@ -119,7 +119,7 @@ def kilowatts(watts: int | None) -> str:
 @register.filter
 def kilowatt_hours(watt_hours: int | None) -> str:
     """`12.3 kWh` of 12300 watt-hours."""
-    return "–" if watt_hours is None else f"{watt_hours / 1_000:.1f} kWh"
+    return "–" if watt_hours is None else f"{watt_hours / 1_000:,.1f} kWh"
 
 
 @register.filter
@@ -134,10 +134,12 @@ def duration(span: timedelta) -> str:
 
 @register.filter
 def money(amount: Decimal | str, currency: str) -> str:
-    """`€12.50`, or `12.50 SEK` where no sign is known everywhere; cents, or four places where there are any."""
+    """`€12.50` or `−€12.50`, or `12.50 SEK` where no sign is known everywhere; cents, or four places where there are any."""
     value = Decimal(amount)
-    figure = f"{value:,.2f}" if value == value.quantize(Decimal("0.01")) else f"{value.normalize():f}"
-    return f"€{figure}" if currency == "EUR" else f"{figure} {currency}"
+    size = abs(value)
+    figure = f"{size:,.2f}" if size == size.quantize(Decimal("0.01")) else f"{size.normalize():,f}"
+    sign = "\N{MINUS SIGN}" if value < 0 else ""
+    return f"{sign}€{figure}" if currency == "EUR" else f"{sign}{figure} {currency}"
 
 
 @register.filter

@@ -176,7 +176,7 @@ def _month(request: HttpRequest, mine: QuerySet[ChargeDetailRecord]) -> dict[str
         "rows": rows,
         "totals": totals,
         "uses": record_months.by_use(rows),
-        "bars": record_months.days(rows, month, record_months.dearest_currency(totals)),
+        "chart": record_months.chart(rows, month, record_months.dearest_currency(totals)),
         "page": Paginator(shown, A_PAGE).get_page(request.GET.get("page")),
         "disputed": waiting.select_related("cdr__depot", "cdr__customer").order_by("raised_at")[:A_PAGE],
     }
