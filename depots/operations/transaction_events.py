@@ -205,10 +205,11 @@ def _take_in(
         _begin(session, report)
     elif session.events.filter(kind="ended").exclude(seq_no=report.seq_no).exists():
         flag(session, ["out_of_order"])
-    if report.token_uid is not None and _is_unsettled(session, answer):
-        session.token_uid, session.token_type = report.token_uid, report.token_type
     was_over = session.ended_at is not None and session.announced_at is not None
-    _announce_when_known(session, charger, report, answer, now)
+    if _is_unsettled(session, answer):
+        if report.token_uid is not None:
+            session.token_uid, session.token_type = report.token_uid, report.token_type
+        _announce_when_known(session, charger, report, answer, now)
     session.save()
     if report.kind == "ended":
         _stop_meter(session, report)
@@ -261,10 +262,12 @@ def _is_metered_flow(session: ChargingSession, report: TransactionReport) -> boo
 
 
 def _is_unsettled(session: ChargingSession, answer: gate.Authorization | None) -> bool:
-    """Nobody has heard of it yet; or its token was refused, and now one that may charge here was shown."""
+    """Nobody has heard of it yet; or its token was refused, and now one that may charge here was shown. Its end may have come
+    first where no token was told until now: the start, which names it, is the last to arrive."""
     if session.announced_at is None:
         return True
-    return not session.is_entitled and answer is not None and answer.allowed and session.ended_at is None
+    may_still = session.ended_at is None or not session.token_uid
+    return not session.is_entitled and answer is not None and answer.allowed and may_still
 
 
 def _call_off_stop(session: ChargingSession, charger: Charger, now: datetime, *, why: str) -> None:
@@ -285,7 +288,7 @@ def _announce_when_known(
 ) -> None:
     """A transaction may begin with a cable or a parked truck. It counts once a token is known or energy flows."""
     flows = report.is_charging or _is_metered_flow(session, report)
-    if not _is_unsettled(session, answer) or (answer is None and not flows):
+    if answer is None and not flows:
         return
     if report.kind == "ended" and session.evse is None:
         return  # announce_lone_end finds out where it was
