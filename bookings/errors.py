@@ -407,3 +407,9 @@ class CreditLimitReached(BookingError):
 
 class NothingToCredit(BookingError):
     code = "nothing_to_credit"
+
+
+class NothingToOrder(BookingError):
+    """No open invoice could stand in a file for the bank."""
+
+    code = "nothing_to_order"

@@ -10,6 +10,7 @@ from typing import Any
 from bookings.imports.schemas import ShortTariffRow
 from bookings.imports.short_tariffs import short_tariffs
 from bookings.models import (
+    BankOrder,
     ChargeDetailRecord,
     IncomingInvoice,
     Invoice,
@@ -167,3 +168,12 @@ def new_reconciliation_record(
         "last_updated": NOW,
     }  # fmt: skip
     return InvoiceReconciliationRecord(**{**made, **fields})
+
+
+def new_bank_order(organisation: Organisation, **fields: Any) -> BankOrder:
+    """Not saved."""
+    made: dict[str, Any] = {
+        "kind": "debit", "message_id": f"DD-{next(_next)}", "total": Decimal(1), "file": b"<x/>", "made_at": NOW,
+        "made_by_kind": "manager",
+    }  # fmt: skip
+    return BankOrder(organisation=organisation, **{**made, **fields})

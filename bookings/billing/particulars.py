@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
 
-from bookings.billing.identifiers import checked_iban, checked_vat_id
+from bookings.billing.identifiers import checked_creditor_id, checked_iban, checked_vat_id
 from bookings.errors import BookingError, ChangedMeanwhile, ParticularsInvalid
 from bookings.rules.content_version import version_of
 from depots.models import Organisation
@@ -24,6 +24,7 @@ PARTICULARS = {
     "country": "two or three letters of ISO 3166-1, such as DE or DEU",
     "vat_id": "such as DE123456788; its check digits must be right",
     "iban": "the account that is paid to",
+    "creditor_id": "of SEPA, who collects by direct debit",
     "billing_email": "where invoices are sent",
 }
 
@@ -103,6 +104,7 @@ _CHECKS: dict[str, Callable[[str], str]] = {
     "country": _country,
     "vat_id": checked_vat_id,
     "iban": checked_iban,
+    "creditor_id": checked_creditor_id,
     "billing_email": _email,
 }
 

@@ -1,5 +1,6 @@
 """The promise to a driver: what is offered on which terms, who booked it, and what it occupies."""
 
+from bookings.models.bank import BankOrder, BankOrderLine
 from bookings.models.booking_history import BookingEvent, BookingRequest
 from bookings.models.booking_states import (
     ENFORCEMENT_WHY,
@@ -32,6 +33,8 @@ __all__ = [
     "ENFORCEMENT_WHY",
     "INTERRUPTED_WHY",
     "LIVE",
+    "BankOrder",
+    "BankOrderLine",
     "Booking",
     "BookingEvent",
     "BookingOption",

@@ -2,6 +2,7 @@ from django.urls import path
 
 from bookings.pages.views import (
     approvals,
+    bank,
     board,
     bookings,
     closures,
@@ -37,6 +38,11 @@ urlpatterns = [
     path("bookings/<int:booking_id>/start/", remote_start.start, name="start"),
     path("bookings/<int:booking_id>/stop/", remote_start.stop, name="stop"),
     path("organisations/<int:organisation_id>/particulars/", particulars.particulars, name="particulars"),
+    path("organisations/<int:organisation_id>/bank/", bank.bank, name="bank"),
+    path("organisations/<int:organisation_id>/bank/debits/", bank.debits, name="bank_debits"),
+    path("organisations/<int:organisation_id>/bank/transfers/", bank.transfers, name="bank_transfers"),
+    path("organisations/<int:organisation_id>/bank/statements/", bank.statement, name="bank_statements"),
+    path("organisations/<int:organisation_id>/bank/orders/<int:order_id>/", bank.order, name="bank_order"),
     path("invoices/", invoices.invoices, name="invoices"),
     path("invoices/runs/", invoices.run, name="invoice_run"),
     path("invoices/<int:invoice_id>/", invoices.invoice, name="invoice"),

@@ -67,6 +67,7 @@ class Organisation(models.Model):
     country = models.CharField(max_length=3, blank=True, help_text="ISO 3166-1 alpha-3")
     vat_id = models.CharField(max_length=20, blank=True)
     iban = models.CharField(max_length=34, blank=True)
+    creditor_id = models.CharField(max_length=35, blank=True, help_text="of SEPA, for direct debits")
     billing_email = models.EmailField(max_length=254, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from django.db.models import Model
 
 from bookings.models import (
+    BankOrderLine,
     Dispute,
     NumberSequence,
     PaymentTerms,
@@ -23,6 +24,7 @@ from tests.money_factories import (
     make_cdr,
     make_invoice,
     make_tariff,
+    new_bank_order,
     new_cdr,
     new_incoming_invoice,
     new_invoice,
@@ -44,6 +46,8 @@ def money() -> dict[str, Callable[[int], Model]]:
     tariff = make_tariff(operator)
     cdr = make_cdr(depot=depot)
     invoice = make_invoice(operator, fleet)
+    order = new_bank_order(operator, message_id="DD-0")
+    order.save()
     agreement = Agreement.objects.create(depot=depot, guest=fleet, starts_at=NOW)
     return {
         "tariff_code_once": lambda n: Tariff(operator=operator, code=case("t-1", n), kind="charging"),
@@ -64,6 +68,8 @@ def money() -> dict[str, Callable[[int], Model]]:
         "reminder_once": lambda _: Reminder(invoice=invoice, level=1, sent_at=NOW),
         "bookings_paymentterms.agreement_id": lambda _: PaymentTerms(agreement=agreement),
         "top_up_once": lambda _: new_prepaid_entry(operator, fleet, reference="E2E-2"),
+        "bank_order_once": lambda _: new_bank_order(operator, message_id="DD-1"),
+        "bank_order_line_once": lambda _: BankOrderLine(order=order, invoice=invoice, amount=Decimal(1)),
         "incoming_invoice_once": lambda n: new_incoming_invoice(fleet, number=case("r-2", n)),
         "reconciliation_record_once": lambda n: new_reconciliation_record(
             operator, fleet, code=case("i-1", n)

@@ -75,3 +75,16 @@ class BillForm(forms.Form):
         super().__init__(*given, **options)
         rows = Organisation.objects.filter(pk__in=operators, is_partner=False).order_by("name")
         self.fields["operator"].queryset = rows  # type: ignore[attr-defined]
+
+
+class StatementForm(forms.Form):
+    """A camt.053 file."""
+
+    MOST = 20 * 1024 * 1024
+    file = forms.FileField(label="Bank statement", help_text="camt.053 or camt.054, up to 20 MB.")
+
+    def clean_file(self) -> Any:
+        file = self.cleaned_data["file"]
+        if file.size > self.MOST:
+            raise forms.ValidationError("The file is larger than 20 MB.")
+        return file

@@ -17,6 +17,7 @@ _LABELS = {
     "country": "Country",
     "vat_id": "VAT id",
     "iban": "IBAN",
+    "creditor_id": "SEPA creditor id",
     "billing_email": "E-mail for invoices",
 }
 

@@ -48,7 +48,7 @@ from tests.factories import (
     option_of,
     slot,
 )
-from tests.money_factories import make_bound, make_cdr, per_kwh
+from tests.money_factories import make_bound, make_cdr, new_bank_order, per_kwh
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
@@ -100,6 +100,8 @@ READERS = {
     "token_add": BOOKERS | {"rival"},
     "token": BOOKERS,
     "particulars": {"admin"},
+    "bank": {"admin"},
+    "bank_order": {"admin"},
     "costs": FLEET | {"rival", "keeper", "accountant"},
     "costs_csv": FLEET | {"rival", "keeper", "accountant"},
     "revenue": {"manager", "foreign_manager", "admin", "accountant"},
@@ -122,6 +124,7 @@ WRITERS = {
     "stop": BOOKERS | {"manager"},
     "undo": BOOKERS | {"rival", "manager", "foreign_manager"},
     "decision": {"manager"},
+    **{key: {"admin"} for key in ("bank_debits", "bank_transfers", "bank_statements")},
     "invoice_run": {"admin", "accountant"},
     **{
         key: {"accountant"}
@@ -213,10 +216,13 @@ def world() -> World:
         for booking in (mine, theirs)
     ]  # fmt: skip
     dispute = raise_dispute(cdr_id=records[0].pk, reason="Not ours", actor=MANAGER, now=NOW)
+    order = new_bank_order(ours)
+    order.save()
     arguments = {
         "booking_id": mine.pk, "vehicle_id": vehicles[0].pk, "token_id": token.pk, "closure_id": closure.pk,
         "code": "LP-1", "identity": "CP-1", "cdr_id": records[0].pk, "dispute_id": dispute.pk, "organisation_id": ours.pk,
         "tariff_id": Tariff.objects.get().pk,
+        "order_id": order.pk,
         "invoice_id": make_written_invoice(depot, ours).pk,
     }  # fmt: skip
     secrets = {

@@ -1,0 +1,222 @@
+"""Files for the bank, and what the bank says: debits under mandates, transfers of what is to be paid, and what has come."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from bookings.actors import Actor
+from bookings.billing.bank_statements import BankEntry, read_statement
+from bookings.billing.sepa import (
+    BankAccount,
+    Creditor,
+    Debit,
+    DebitSequence,
+    Mandate,
+    Transfer,
+    direct_debit_file,
+    transfer_file,
+)
+from bookings.billing.settlement import record_payment, with_paid
+from bookings.errors import NothingToOrder, ParticularsMissing
+from bookings.models import BankOrder, BankOrderLine, Invoice, Payment, PaymentTerms
+from depots.models import Organisation
+
+_ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended('bank_order', %s))"
+# Banks want a debit some days before it is collected.
+NOTICE = timedelta(days=2)
+_NUMBER = re.compile(r"\b(?:INV|CN)-\d{4}-\d{6,}\b")
+
+
+def collectable(organisation: Organisation) -> list[tuple[Any, Mandate]]:
+    """Open invoices in euros to customers who gave a mandate, in no file yet, each with `still_due`; and the mandate."""
+    rows = _open(Q(supplier=organisation, kind=Invoice.Kind.INVOICE, is_reverse=False, customer__iban__gt=""))
+    mandates = _mandates(organisation)
+    return [(row, mandates[row.customer_id]) for row in rows if row.customer_id in mandates]
+
+
+def payable(organisation: Organisation) -> list[Any]:
+    """What it has to pay of its own accord: credit notes it owes, and invoices that it wrote itself; each with `still_due`."""
+    owed_back = Q(supplier=organisation, kind=Invoice.Kind.CREDIT_NOTE, customer__iban__gt="")
+    self_billed = Q(customer=organisation, kind=Invoice.Kind.INVOICE, is_reverse=True, supplier__iban__gt="")
+    return list(_open(owed_back | self_billed))
+
+
+def order_debits(*, organisation: Organisation, actor: Actor, now: datetime) -> BankOrder:
+    """A pain.008 file of all that is collectable. Raises NothingToOrder, ParticularsMissing, PaymentFileRefused."""
+    _check_account(organisation, needed=("legal_name", "iban", "creditor_id"))
+    with transaction.atomic():
+        _queue(organisation)
+        due = collectable(organisation)
+        creditor = Creditor(_account(organisation), organisation.creditor_id)
+        debits = [
+            Debit(
+                end_to_end_id=row.number, amount=row.still_due, mandate=mandate, sequence=DebitSequence.RECURRENT,
+                collect_on=max(row.due_on, (now + NOTICE).date()), remittance=f"Invoice {row.number}",
+            )
+            for row, mandate in due
+        ]  # fmt: skip
+        message_id = _message_id("DD", organisation, now)
+        file = direct_debit_file(creditor, debits, message_id=message_id, now=now) if debits else b""
+        return _keep(
+            organisation, BankOrder.Kind.DEBIT, message_id, file, [row for row, _ in due], actor, now
+        )
+
+
+def order_transfers(*, organisation: Organisation, actor: Actor, now: datetime) -> BankOrder:
+    """A pain.001 file of all that is payable. Raises NothingToOrder, ParticularsMissing, PaymentFileRefused."""
+    _check_account(organisation, needed=("legal_name", "iban"))
+    with transaction.atomic():
+        _queue(organisation)
+        due = payable(organisation)
+        transfers = [
+            Transfer(
+                end_to_end_id=row.number, amount=row.still_due, to=_account(_payee(row)), execute_on=max(row.due_on, now.date()),
+                remittance=f"{row.get_kind_display()} {row.number}",
+            )
+            for row in due
+        ]  # fmt: skip
+        message_id = _message_id("CT", organisation, now)
+        file = (
+            transfer_file(_account(organisation), transfers, message_id=message_id, now=now) if due else b""
+        )
+        return _keep(organisation, BankOrder.Kind.TRANSFER, message_id, file, due, actor, now)
+
+
+@dataclass
+class ReadStatement:
+    """What a statement came to: payments that were recorded now, those known already, debits that came back, and movements
+    that no invoice is named by."""
+
+    recorded: list[Payment] = field(default_factory=list)
+    known: list[Payment] = field(default_factory=list)
+    returned: list[BankOrderLine] = field(default_factory=list)
+    unmatched: list[BankEntry] = field(default_factory=list)
+
+
+def record_statement(
+    *, organisation: Organisation, file: bytes, actor: Actor, now: datetime
+) -> ReadStatement:
+    """Record what a bank statement (camt.053) says was paid; told twice it is recorded once. An entry belongs to the invoice
+    whose number is its end-to-end id, or stands in its words. Raises DocumentUnreadable."""
+    read = ReadStatement()
+    with transaction.atomic():
+        for entry in read_statement(file):
+            if entry.account == organisation.iban:
+                _record(organisation, entry, read, actor, now)
+    return read
+
+
+def _record(
+    organisation: Organisation, entry: BankEntry, read: ReadStatement, actor: Actor, now: datetime
+) -> None:
+    invoice = _named_by(organisation, entry)
+    if invoice is None or entry.currency != invoice.currency:
+        read.unmatched.append(entry)
+        return
+    line = BankOrderLine.objects.filter(invoice=invoice, returned_at__isnull=True).first()
+    if entry.return_reason:
+        if line is not None:
+            line.returned_at, line.return_reason = now, entry.return_reason[:4]
+            line.save(update_fields=["returned_at", "return_reason"])
+            read.returned.append(line)
+        return
+    is_debit = line is not None and line.order.kind == BankOrder.Kind.DEBIT and entry.amount > 0
+    payment, is_new = record_payment(
+        invoice_id=invoice.pk, amount=abs(entry.amount), paid_on=entry.booked_on,
+        means=Payment.Means.DIRECT_DEBIT if is_debit else Payment.Means.TRANSFER, reference=f"bank {entry.id}", actor=actor,
+        now=now,
+    )  # fmt: skip
+    (read.recorded if is_new else read.known).append(payment)
+
+
+def _named_by(organisation: Organisation, entry: BankEntry) -> Invoice | None:
+    """Money that came is for what is owed to it, money that left for what it owes; a debit that came back is of the former."""
+    numbers = {entry.end_to_end_id, *_NUMBER.findall(entry.remittance.upper())} - {"", "NOTPROVIDED"}
+    owed = Q(supplier=organisation, kind=Invoice.Kind.INVOICE) | Q(
+        customer=organisation, kind=Invoice.Kind.CREDIT_NOTE
+    )
+    owing = Q(supplier=organisation, kind=Invoice.Kind.CREDIT_NOTE) | Q(
+        customer=organisation, kind=Invoice.Kind.INVOICE
+    )
+    sides = owed if entry.amount > 0 or entry.return_reason else owing
+    found = list(Invoice.objects.filter(sides, number__in=numbers)[:2])
+    return found[0] if len(found) == 1 else None
+
+
+def _open(of: Q) -> QuerySet[Any]:
+    ordered = BankOrderLine.objects.filter(invoice=OuterRef("pk"), returned_at__isnull=True)
+    rows = Invoice.objects.filter(of, ~Exists(ordered), currency="EUR", settled_at__isnull=True)
+    found: QuerySet[Any] = with_paid(rows.select_related("supplier", "customer"))
+    return found.filter(still_due__gt=0).order_by("due_on", "pk")
+
+
+def _mandates(organisation: Organisation) -> dict[int, Mandate]:
+    """By customer."""
+    rows = PaymentTerms.objects.filter(
+        agreement__depot__operator=organisation, agreement__guest__isnull=False, mandate_signed_on__isnull=False,
+        mandate_reference__gt="",
+    )  # fmt: skip
+    found = {}
+    for row in rows.select_related("agreement__guest").order_by("-pk"):
+        guest, signed_on = row.agreement.guest, row.mandate_signed_on
+        if guest is not None and signed_on is not None:
+            found[guest.pk] = Mandate(row.mandate_reference, signed_on, _account(guest))
+    return found
+
+
+def _payee(invoice: Invoice) -> Organisation:
+    return invoice.customer if invoice.kind == Invoice.Kind.CREDIT_NOTE else invoice.supplier
+
+
+def _account(organisation: Organisation) -> BankAccount:
+    return BankAccount(organisation.legal_name or organisation.name, organisation.iban)
+
+
+def _check_account(organisation: Organisation, *, needed: Iterable[str]) -> None:
+    faults = {
+        name: f"The {name.replace('_', ' ')} of {organisation} is missing."
+        for name in needed
+        if not getattr(organisation, name)
+    }
+    if faults:
+        raise ParticularsMissing(faults)
+
+
+def _queue(organisation: Organisation) -> None:
+    """Two files made at once would collect the same twice."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ONE_AT_A_TIME, [organisation.pk])
+
+
+def _message_id(prefix: str, organisation: Organisation, now: datetime) -> str:
+    made = BankOrder.objects.filter(organisation=organisation).count()
+    return f"{prefix}-{organisation.pk}-{now:%Y%m%d}-{made + 1}"
+
+
+def _keep(
+    organisation: Organisation,
+    kind: BankOrder.Kind,
+    message_id: str,
+    file: bytes,
+    rows: list[Any],
+    actor: Actor,
+    now: datetime,
+) -> BankOrder:
+    if not rows:
+        raise NothingToOrder("Nothing is open that could stand in such a file.")
+    order = BankOrder.objects.create(
+        organisation=organisation, kind=kind, message_id=message_id, file=file, made_at=now,
+        total=sum((row.still_due for row in rows), Decimal(0)), **actor.columns("made_by"),
+    )  # fmt: skip
+    BankOrderLine.objects.bulk_create(
+        BankOrderLine(order=order, invoice=row, amount=row.still_due) for row in rows
+    )
+    return order

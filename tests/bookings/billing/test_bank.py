@@ -1,0 +1,164 @@
+"""Files for the bank, and what it says afterwards."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+from lxml import etree
+
+from bookings.billing.bank import order_debits, order_transfers, record_statement
+from bookings.errors import DocumentUnreadable, NothingToOrder, ParticularsMissing
+from bookings.models import BankOrder, Invoice, Payment, PaymentTerms
+from depots.models import Organisation
+from tests.bookings.billing.billed import (
+    ISSUED,
+    bill_november,
+    credit_of,
+    make_buyer,
+    make_seller,
+    make_site,
+    record,
+)
+from tests.factories import MANAGER, open_depot
+
+pytestmark = pytest.mark.django_db
+MANDATE = {"mandate_reference": "M-1", "mandate_signed_on": date(2029, 1, 1)}
+CREDITOR = "DE98ZZZ09999999999"
+
+
+def operator_with(customers: int = 1, **terms) -> Organisation:
+    depot = make_site(make_seller(creditor_id=CREDITOR))
+    for number in range(customers):
+        customer = make_buyer(f"Fleet {number}")
+        PaymentTerms.objects.create(agreement=open_depot(depot, customer), **{**MANDATE, **terms})
+        record(depot, customer)
+    bill_november(depot.operator)
+    return depot.operator
+
+
+def debit(operator: Organisation) -> BankOrder:
+    return order_debits(organisation=operator, actor=MANAGER, now=ISSUED)
+
+
+def texts(order: BankOrder, tag: str) -> list[str | None]:
+    return [node.text for node in etree.fromstring(bytes(order.file)).iter("{*}" + tag)]
+
+
+def statement(*entries: tuple[str, str, str], iban: str = "NL91ABNA0417164300", reason: str = "") -> bytes:
+    """Of `(id, amount, end-to-end id)`; an amount below zero left the account."""
+    returned = f"<RtrInf><Rsn><Cd>{reason}</Cd></Rsn></RtrInf>" if reason else ""
+    rows = "".join(
+        f"""<Ntry><Amt Ccy="EUR">{amount.lstrip("-")}</Amt><CdtDbtInd>{"DBIT" if amount[0] == "-" else "CRDT"}</CdtDbtInd>
+        <Sts>BOOK</Sts><BookgDt><Dt>2029-12-18</Dt></BookgDt><AcctSvcrRef>{key}</AcctSvcrRef><NtryDtls><TxDtls><Refs>
+        <EndToEndId>{number}</EndToEndId></Refs>{returned}</TxDtls></NtryDtls></Ntry>"""
+        for key, amount, number in entries
+    )
+    return f"""<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.02"><BkToCstmrStmt><Stmt><Id>S1</Id><Acct><Id>
+        <IBAN>{iban}</IBAN></Id></Acct>{rows}</Stmt></BkToCstmrStmt></Document>""".encode()
+
+
+def read(operator: Organisation, file: bytes):
+    return record_statement(organisation=operator, file=file, actor=MANAGER, now=ISSUED + timedelta(days=15))
+
+
+def test_all_that_is_open_under_a_mandate_is_collected_once():
+    operator = operator_with(3)
+
+    order = debit(operator)
+
+    assert sorted(texts(order, "EndToEndId")) == ["INV-2029-000001", "INV-2029-000002", "INV-2029-000003"]
+    assert (order.total, order.lines.count()) == (Decimal("108.90"), 3)
+    with pytest.raises(NothingToOrder):
+        debit(operator)
+
+
+def test_what_is_paid_has_no_mandate_or_is_in_no_euros_is_not_collected():
+    operator = operator_with(mandate_reference="")
+
+    with pytest.raises(NothingToOrder):
+        debit(operator)
+
+
+def test_who_has_no_creditor_id_collects_nothing():
+    operator = operator_with()
+    operator.creditor_id = ""
+
+    with pytest.raises(ParticularsMissing) as refused:
+        debit(operator)
+
+    assert list(refused.value.faults) == ["creditor_id"]
+
+
+def test_what_is_left_of_a_credit_note_is_sent_back():
+    depot, customer = make_site(), make_buyer()
+    cdr = record(depot, customer)
+    bill_november(depot.operator)
+    read(depot.operator, statement(("A1", "36.30", "INV-2029-000001")))
+    credit_of(cdr)
+    bill_november(depot.operator)
+
+    order = order_transfers(organisation=depot.operator, actor=MANAGER, now=ISSUED)
+
+    assert (texts(order, "EndToEndId"), order.total) == (["CN-2029-000001"], Decimal("36.30"))
+    assert "DE89370400440532013000" in texts(order, "IBAN")
+
+
+def test_who_writes_the_invoice_itself_pays_it_by_transfer():
+    operator = operator_with(is_reverse=True)
+    customer = Organisation.objects.get(name="Fleet 0")
+
+    order = order_transfers(organisation=customer, actor=MANAGER, now=ISSUED)
+
+    assert order.total == Decimal("36.30")
+    with pytest.raises(NothingToOrder):
+        order_transfers(organisation=operator, actor=MANAGER, now=ISSUED)
+
+
+def test_a_statement_is_recorded_once_however_often_it_is_read():
+    operator = operator_with()
+    debit(operator)
+    file = statement(("A1", "36.30", "INV-2029-000001"), ("A2", "5.00", "somebody else"))
+
+    first, second = read(operator, file), read(operator, file)
+
+    assert [payment.means for payment in first.recorded] == [Payment.Means.DIRECT_DEBIT]
+    assert (len(second.recorded), len(second.known), len(second.unmatched)) == (0, 1, 1)
+    assert Payment.objects.get().amount == Decimal("36.30")
+    assert Invoice.objects.get().settled_at is not None
+
+
+def test_a_number_in_the_payers_words_will_do_and_another_account_will_not():
+    operator = operator_with()
+    file = statement(("A1", "36.30", "NOTPROVIDED")).replace(
+        b"</Refs>", b"</Refs><RmtInf><Ustrd>thanks, inv-2029-000001</Ustrd></RmtInf>"
+    )
+
+    other = read(operator, file.replace(b"NL91ABNA0417164300", b"DE89370400440532013000"))
+    own = read(operator, file)
+
+    assert (len(other.recorded), len(own.recorded)) == (0, 1)
+    assert Payment.objects.get().means == Payment.Means.TRANSFER
+
+
+def test_a_debit_that_came_back_can_be_collected_again():
+    operator = operator_with()
+    debit(operator)
+
+    told = read(operator, statement(("R1", "-36.30", "INV-2029-000001"), reason="AM04"))
+
+    assert [line.return_reason for line in told.returned] == ["AM04"]
+    assert debit(operator).total == Decimal("36.30")
+
+
+def test_part_of_it_is_collected_once_the_rest_was_paid():
+    operator = operator_with()
+    read(operator, statement(("A1", "6.30", "INV-2029-000001")))
+
+    assert debit(operator).total == Decimal("30.00")
+
+
+def test_what_is_no_statement_is_said():
+    with pytest.raises(DocumentUnreadable):
+        read(make_seller(), b"<no/>")

@@ -1,0 +1,54 @@
+"""Files for the bank and statements, by page."""
+
+from __future__ import annotations
+
+import pytest
+import time_machine
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from bookings.models import BankOrder, Payment
+from depots.models import Membership
+from tests.bookings.billing.billed import ISSUED
+from tests.bookings.billing.test_bank import operator_with, statement
+from tests.bookings.people import client_of
+from tests.factories import make_user
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def clock():
+    with time_machine.travel(ISSUED, tick=False) as travelling:
+        yield travelling
+
+
+def test_open_invoices_are_collected_and_what_the_bank_says_is_recorded():
+    operator = operator_with(2)
+    client = client_of(make_user(operator, Membership.Role.ACCOUNTANT))
+    page = f"/organisations/{operator.pk}/bank/"
+
+    before = client.get(page).content.decode()
+    made = client.post(page + "debits/")
+    file = client.get(f"{page}orders/{BankOrder.objects.get().pk}/")
+    again = client.post(page + "debits/")
+    told = statement(("A1", "36.30", "INV-2029-000001"), ("A2", "1.00", "X"))
+    read = client.post(page + "statements/", {"file": SimpleUploadedFile("s.xml", told)})
+
+    assert "72.60 EUR" in before
+    assert (made.status_code, again.status_code) == (302, 422)
+    assert file.content == bytes(BankOrder.objects.get().file)
+    assert "1 payment recorded, 0 known already, 0 debits came back, 1 not matched" in read.content.decode()
+    assert Payment.objects.count() == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"<x/>", b"%PDF-1.7"])
+def test_a_file_that_is_no_statement_is_refused_at_its_field(content):
+    operator = operator_with()
+    client = client_of(make_user(operator, Membership.Role.ACCOUNTANT))
+
+    answer = client.post(
+        f"/organisations/{operator.pk}/bank/statements/", {"file": SimpleUploadedFile("s.xml", content)}
+    )
+
+    assert answer.status_code == 422
+    assert not Payment.objects.exists()
