@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from fractions import Fraction
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bookings.pricing import currencies
-from bookings.pricing.bills import Bill, PricingPass
+from bookings.pricing.bills import Bill
 from bookings.pricing.price import price
 from bookings.pricing.tariff_content import TariffContent
 from bookings.pricing.visits import ChargingPeriod, SessionUse, Visit
-from tests.bookings.pricing import minute_by_minute
 from tests.bookings.pricing.random_visits import tariffs, visits
 from tests.bookings.pricing.worked import BERLIN
 
@@ -28,37 +26,6 @@ def bill_of(content: TariffContent, visit: Visit) -> Bill:
 
 def in_money(amount: Decimal, content: TariffContent) -> Decimal:
     return amount.quantize(Decimal(1).scaleb(-currencies.decimals(content.currency)), ROUND_HALF_UP)
-
-
-@given(tariffs(), visits())
-@quickly
-def test_a_bill_is_what_asking_every_element_every_minute_comes_to(content, visit):
-    net, gross = minute_by_minute.exact(visit, content, BERLIN)
-
-    total = bill_of(content, visit).total
-
-    assert (total.before_taxes, total.after_taxes) == (half_up(net, content), half_up(gross, content))
-
-
-@given(tariffs(is_limited=True), visits())
-@quickly
-def test_limits_bound_it_before_and_after_taxes(content, visit):
-    bill = bill_of(content, visit)
-    charging = [
-        line for line in bill.lines if line.pricing_pass is PricingPass.CHARGING and not line.is_limit
-    ]
-    assume(any(line.cost.tax for line in charging))
-    net, gross = minute_by_minute.exact(visit, content, BERLIN)
-
-    assert (bill.total.before_taxes, bill.total.after_taxes) == (
-        half_up(net, content),
-        half_up(gross, content),
-    )
-
-
-def half_up(amount: Fraction, content: TariffContent) -> Decimal:
-    places = currencies.decimals(content.currency)
-    return Decimal((amount * 10**places + Fraction(1, 2)).__floor__()).scaleb(-places)
 
 
 @given(tariffs() | tariffs(is_limited=True), visits(), st.data())
