@@ -109,6 +109,9 @@ class Configuration:
     terms_overrides: tuple[TermsOverride, ...]
     bindings: Mapping[tuple[Owner, Tariff.Kind], tuple[Binding, ...]]
     payment_terms: Mapping[int, PaymentTerms]
+    _asked: dict[tuple[int, int | None, frozenset[int]], precedence.AskedBindings] = field(
+        default_factory=dict, compare=False, repr=False
+    )
     _terms: dict[tuple[int, frozenset[int]], Terms] = field(default_factory=dict, compare=False, repr=False)
 
     def offers_to(self, option_id: int, fleet_id: int, *, now: datetime) -> bool:
@@ -148,9 +151,15 @@ class Configuration:
         """The same for whoever is admitted by these agreements."""
         if not self.bindings:
             return NO_TARIFFS
-        agreed = [one for one in self.agreements if one.pk in agreement_ids]
-        owners = precedence.tariff_owners(agreed, evse_id=evse_id, option_id=option_id, depot_id=self.site.pk)
-        return precedence.tariffs_held(self.bindings, owners, at=at)
+        key = (option_id, evse_id, agreement_ids)
+        asked = self._asked.get(key)
+        if asked is None:
+            agreed = [one for one in self.agreements if one.pk in agreement_ids]
+            owners = precedence.tariff_owners(
+                agreed, evse_id=evse_id, option_id=option_id, depot_id=self.site.pk
+            )
+            asked = self._asked[key] = precedence.asked_in_turn(self.bindings, owners)
+        return precedence.tariffs_held(asked, at=at)
 
     def payment_terms_for(self, fleet_id: int, *, now: datetime) -> PaymentTerms | None:
         """How a customer pays: as agreed with it, else with everybody; None where nothing was agreed, and for the operator's own

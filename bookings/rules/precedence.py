@@ -12,6 +12,9 @@ from bookings.models import BookingOption, Tariff, TermsOverride
 from bookings.rules.tariff_bindings import Binding, Owner, TariffInForce, Tariffs
 from depots.models import Agreement, Organisation
 
+# Bindings of charging and of booking, in the order in which they are asked.
+AskedBindings = tuple[tuple[Binding, ...], tuple[Binding, ...]]
+
 
 def terms_applying(
     options: Collection[BookingOption], fleet: Organisation, *, now: datetime
@@ -41,13 +44,20 @@ def holds(row: TermsOverride, option_id: int, agreement_ids: Collection[int]) ->
     return row.option_id in {None, option_id}
 
 
-def tariffs_held(
-    bindings: Mapping[tuple[Owner, Tariff.Kind], Sequence[Binding]], owners: Sequence[Owner], *, at: datetime
-) -> Tariffs:
-    """Of each kind the version in force at a moment of the tariff of the first owner that has one then."""
-    return Tariffs(
-        *(_first(bindings, kind, owners, at) for kind in (Tariff.Kind.CHARGING, Tariff.Kind.BOOKING))
+def tariffs_held(asked: AskedBindings, *, at: datetime) -> Tariffs:
+    """Of each kind the version in force at a moment of the first tariff that has one then."""
+    return Tariffs(*(_first(bindings, at) for bindings in asked))
+
+
+def asked_in_turn(
+    bindings: Mapping[tuple[Owner, Tariff.Kind], Sequence[Binding]], owners: Sequence[Owner]
+) -> AskedBindings:
+    """What these owners have ever bound or will, by kind, in their order."""
+    charging, booking = (
+        tuple(one for owner in owners for one in bindings.get((owner, kind), ()))
+        for kind in (Tariff.Kind.CHARGING, Tariff.Kind.BOOKING)
     )
+    return charging, booking
 
 
 def tariff_owners(
@@ -62,16 +72,10 @@ def tariff_owners(
     return [*owners, Owner("option", option_id), Owner("depot", depot_id)]
 
 
-def _first(
-    bindings: Mapping[tuple[Owner, Tariff.Kind], Sequence[Binding]],
-    kind: Tariff.Kind,
-    owners: Sequence[Owner],
-    at: datetime,
-) -> TariffInForce | None:
-    for owner in owners:
-        for binding in bindings.get((owner, kind), ()):
-            if binding.valid.contains(at) and (version := binding.version_at(at)) is not None:
-                return version
+def _first(bindings: Sequence[Binding], at: datetime) -> TariffInForce | None:
+    for binding in bindings:
+        if binding.valid.contains(at) and (version := binding.version_at(at)) is not None:
+            return version
     return None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from bookings.models import Booking, Vehicle
 from bookings.pricing.bills import Bill
 from bookings.pricing.price import price
-from bookings.pricing.tariff_content import ElementUse, TariffContent
+from bookings.pricing.tariff_content import Dimension, ElementUse, Restrictions, TariffContent
 from bookings.pricing.visits import BookedSlot, BookingOutcome, ChargingPeriod, SessionUse, Visit
 from bookings.rules.tariff_bindings import TariffInForce, Tariffs
 from bookings.rules.tariff_contents import contents
@@ -92,9 +92,10 @@ class Quote:
         held = self.tariffs.booking
         if held is None or not has_price_for(held.content, ElementUse.NO_SHOW):
             return {}
-        slot = BookedSlot(self.expected.period, BookingOutcome.NO_SHOW)
-        fee = price(Visit(booking=slot), self.zone, booking=held.content)
-        return {"no_show_fee": str(fee.total.before_taxes)}
+        fee = _flat_no_show_fee(held.content)
+        if fee is None:
+            fee = _no_show_fee(held.content, self.expected.period, self.zone)
+        return {"no_show_fee": fee}
 
 
 def is_dearer(quote: dict[str, Any], other: dict[str, Any]) -> bool:
@@ -157,6 +158,25 @@ def has_price_for(content: TariffContent, use: ElementUse) -> bool:
         if element.use is use
         for component in element.components
     )
+
+
+@lru_cache(maxsize=2048)
+def _flat_no_show_fee(content: TariffContent) -> str | None:
+    """The same for every slot where nothing asks for a time or counts it, as most tariffs; None of others."""
+    asked = [one for one in content.elements if one.use in (ElementUse.NO_SHOW, ElementUse.BOOKING)]
+    dimensions = {component.dimension for element in asked for component in element.components}
+    if dimensions != {Dimension.FLAT} or any(one.restrictions != Restrictions() for one in asked):
+        return None
+    return _no_show_fee(content, _ANY_SLOT, UTC_ZONE)
+
+
+def _no_show_fee(content: TariffContent, period: Period, zone: ZoneInfo) -> str:
+    bill = price(Visit(booking=BookedSlot(period, BookingOutcome.NO_SHOW)), zone, booking=content)
+    return str(bill.total.before_taxes)
+
+
+UTC_ZONE = ZoneInfo("UTC")
+_ANY_SLOT = Period(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))
 
 
 def _named(kind: str, one: TariffInForce) -> dict[str, Any]:

@@ -75,8 +75,11 @@ NO_TARIFFS = Tariffs()
 
 def version_at(versions: Iterable[TariffInForce], at: datetime) -> TariffInForce | None:
     """The one that began last of those that hold then: one that ends gives way to the one before it."""
-    held = [version for version in versions if version.holds(at)]
-    return max(held, key=_begin, default=None)
+    found = None
+    for version in versions:
+        if version.holds(at) and (found is None or _begin(version) > _begin(found)):
+            found = version
+    return found
 
 
 def bindings_of(depot_ids: Collection[int]) -> dict[int, list[Binding]]:
