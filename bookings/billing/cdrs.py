@@ -1,6 +1,7 @@
 """Charge detail records: issued once, in the transaction of what they are about, credited and issued anew, never changed.
 
-A session's record is brought to what is due whenever something new is known of it. The number is the last lock that is taken.
+A session's record is brought to what is due whenever something new is known of it (docs/decisions/0073). Its number is the last
+lock that is taken.
 """
 
 from __future__ import annotations
