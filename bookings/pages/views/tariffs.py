@@ -22,7 +22,6 @@ from bookings.pages import access
 from bookings.pages.example_visits import example_visits
 from bookings.pages.forms.row_versions import look_again, seen_version
 from bookings.pages.forms.tariff import (
-    USES,
     TariffForm,
     common_vat,
     moved_rows,
@@ -31,6 +30,7 @@ from bookings.pages.forms.tariff import (
     rows_of,
     typed_rows,
 )
+from bookings.pages.forms.tariff_element import USES
 from bookings.pages.tariff_places import BoundPlace, bound_places, owners_bound, place_choices, zone_of
 from bookings.pages.tariff_sentences import element_sentence, sentences, whole_sentences
 from bookings.pages.views.refusals import status_of
