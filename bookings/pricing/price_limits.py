@@ -61,11 +61,10 @@ def _within(
     gross: Fraction,
     taxes: Rates,
 ) -> tuple[Fraction, Fraction]:
-    """Where no tax is known, none is on top of the net but what the least price after taxes asks for."""
+    """Where no tax is known, what lies between the bounds is one all the same."""
     bounded = nearer(net, Fraction(limit.before_taxes))
     if limit.after_taxes is not None:
-        on_top = gross if taxes or gross != net else bounded
-        return bounded, max(bounded, nearer(on_top, Fraction(limit.after_taxes)))
+        return bounded, max(bounded, nearer(gross, Fraction(limit.after_taxes)))
     if net:
         return bounded, bounded * gross / net
     return bounded, bounded * (1 + Fraction(next(iter(taxes), None) or 0) / 100)

@@ -363,8 +363,7 @@ def _limit(tariff: dict[str, Any], components: list[Component], lines: list[Line
     for limit, nearer in ((least, max), (most, min)):
         if limit is not None and nearer(before, limit[0]) != before:
             before, bound = limit[0], limit
-    # Where no rate is known nothing is on top of the price but what the least price after taxes asks for.
-    after = net + tax if charging.taxes() else before
+    after = net + tax
     if bound is not None and bound[1] is None:
         after = before * (net + tax) / net if net else before * (1 + _only_rate(tariff, components) / 100)
     if least is not None and least[1] is not None:

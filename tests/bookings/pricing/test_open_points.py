@@ -335,10 +335,12 @@ class TestLimits:
         assert (total.before_taxes, total.after_taxes) == (10, 12)
         assert [(tax.percentage, tax.amount) for tax in total.taxes] == [(None, 2)]
 
-    def test_of_the_most_after_taxes_make_no_tax_where_there_is_none(self):
+    def test_of_the_most_after_taxes_bound_for_themselves_where_no_rate_is_known(self):
         content = tariff(energy(1), max_price=PriceLimit(D(10), D(11)))
 
-        assert bill_of(content, session(MONDAY, HOUR)).total == Amount(D(10))
+        total = bill_of(content, session(MONDAY, {"minutes": 60, "kwh": 20})).total
+
+        assert (total.before_taxes, total.after_taxes) == (10, 11)
 
     def test_after_taxes_say_nothing_where_taxes_do_not_apply(self):
         content = tariff(
