@@ -108,13 +108,23 @@ def is_dearer(quote: dict[str, Any], other: dict[str, Any]) -> bool:
 def quoted(
     tariffs: Tariffs, period: Period, zone: ZoneInfo, *, power_w: int, vehicle: Vehicle | None
 ) -> Quote | None:
-    """The price of a period at a promised power; None where no tariff holds. `zone` is the depot's."""
+    """The price of a period at a promised power; None where no tariff holds. `zone` is the depot's.
+
+    A currency never adds to another. Two that hold together are refused when tariffs are bound; where they came to meet
+    otherwise (an agreement that had ended is taken up again), the booking by itself costs nothing.
+    """
+    if tariffs.charging and tariffs.booking and _currencies_differ(tariffs.charging, tariffs.booking):
+        tariffs = Tariffs(tariffs.charging, None)
     if tariffs.charging is None and tariffs.booking is None:
         return None
     expected = Expected(period, power_w, _energy_estimate_wh(period, power_w, vehicle))
     visit = Visit(session=expected.use(), booking=BookedSlot(period))
     charging, booking = (one.content if one else None for one in tariffs)
     return Quote(price(visit, zone, charging=charging, booking=booking), tariffs, expected, zone)
+
+
+def _currencies_differ(one: TariffInForce, other: TariffInForce) -> bool:
+    return one.content.currency != other.content.currency
 
 
 def keep(booking: Booking, quote: dict[str, Any]) -> None:

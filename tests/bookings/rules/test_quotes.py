@@ -109,6 +109,14 @@ def test_what_is_kept_can_be_read_by_what_used_the_old_shape():
     assert Bill.from_json(kept["bill"]).total.after_taxes == Decimal(125)
 
 
+def test_a_currency_never_adds_to_another():
+    crowns = TariffInForce(2, "B", "", 1, None, None, TariffContent("SEK", (flat(50),)))
+
+    found = quoted(charging=held(per_kwh("0.40")), booking=crowns)
+
+    assert (found.total, found.currency, found.tariffs.booking) == (Decimal(120), "EUR", None)
+
+
 def test_a_no_show_fee_by_the_hour_follows_the_slot():
     hour = TariffElement((PriceComponent(Dimension.TIME, Decimal(12)),), use=ElementUse.NO_SHOW)
 
