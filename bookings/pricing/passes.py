@@ -49,6 +49,7 @@ class PricedComponent:
     element: int
     component: PriceComponent
     restrictions: Restrictions
+    condition: ClockCondition | None
     net: int
     tax: int
     scale: int
@@ -88,9 +89,9 @@ class PassRules:
     """What a pass asks: the clock, and the limits at which kWh, duration, power and current change an answer."""
 
     def __init__(self, columns: Columns) -> None:
-        asked = [priced.restrictions for column in columns.values() for priced in column]
-        conditions = {ClockCondition.of(restrictions) for restrictions in asked} - {None}
-        self.clock = Clock([condition for condition in conditions if condition])
+        every = [priced for column in columns.values() for priced in column]
+        asked = [priced.restrictions for priced in every]
+        self.clock = Clock(list({priced.condition for priced in every if priced.condition is not None}))
         self.durations_s = _limits(asked, "min_duration_s", "max_duration_s")
         self.kwhs = _limits(asked, "min_kwh", "max_kwh")
         self.flow_limits = tuple(_limits(asked, name) for name in _FLOWS)
@@ -156,9 +157,8 @@ class _Moment:
 
     def fits(self, priced: PricedComponent) -> bool:
         asked = priced.restrictions
-        condition = ClockCondition.of(asked)
         return (
-            (condition is None or condition in self.holding)
+            (priced.condition is None or priced.condition in self.holding)
             and _within(self.duration_s, asked.min_duration_s, asked.max_duration_s)
             and _within(self.kwh, asked.min_kwh, asked.max_kwh)
             and _within(self.flows["min_power_kw"], asked.min_power_kw, None)
@@ -210,6 +210,7 @@ def _priced(
         element=index,
         component=component,
         restrictions=restrictions,
+        condition=ClockCondition.of(restrictions),
         net=price * whole // common,
         tax=price * vat // common,
         scale=scale // common,
