@@ -24,6 +24,8 @@ from depots.periods import Period
 from depots.wall_clock import in_zone
 
 OPERATORS = (NORDFRACHT, LADEPARK)
+# By the fifteenth invoices of the month before are due; some days past that, two weeks and four customers are reminded.
+REMINDED_ON = (19, 30, 44)
 # After the stops of the diary, when nobody else is there.
 EVENING = time(20, 30)
 
@@ -141,7 +143,9 @@ class _Ledger:
         yield self._on(last, 7), self._bill(self._month(2))
         yield self._on(last, 8), self._let_go
         yield self._on(last, 11), self._pay
-        yield self._on(last, 19), self._remind
+        for month in (last, current):
+            for day in REMINDED_ON:
+                yield self._on(month, day), self._remind
         yield self._on(last, 20), self._dispute(PARKING_DISPUTED, "It asked for power all the time.", line=-1)
         yield min(self._on(current, 1), self.now), self._bill(last)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -14,11 +15,12 @@ from bookings.actors import Actor
 from bookings.billing.particulars import register_organisation, set_particulars
 from bookings.imports.depots import write_depot_file
 from bookings.imports.vehicles import write_vehicle_file
-from bookings.models import Booking
+from bookings.models import Booking, PaymentTerms
 from bookings.operations import close_evse
+from bookings.operations.open_depot import CreditLimit, open_depot
 from config.demo_data import billed_months, diary, present, simulator_files
 from config.demo_data.demo_depots import depot_file
-from config.demo_data.fleets import ACCOUNTANTS, FIRMS, LOGINS, PARTICULARS, Firm, vehicle_file
+from config.demo_data.fleets import ACCOUNTANTS, BALTCARGO, FIRMS, LOGINS, PARTICULARS, Firm, vehicle_file
 from config.demo_data.replay import History
 from depots.imports.documents import Document
 from depots.models import Depot, Evse, Membership, Organisation, User
@@ -90,9 +92,18 @@ def _found(now: datetime) -> None:
     _add_people()
     opened = datetime.combine(diary.first_day(now.date()), time(), UTC) - OPENED_BEFORE
     write_depot_file(_document(depot_file()), now=opened)
+    _agree_on_credit(opened)
     for firm in FIRMS:
         if firm.emsp_party_id:
             write_vehicle_file(_document(vehicle_file(firm)), fleet=_organisation(firm))
+
+
+def _agree_on_credit(now: datetime) -> None:
+    """One fleet may owe so much at one depot, and has two months to pay."""
+    depot = Depot.objects.get(code="LP-VEN")
+    credit = CreditLimit(Decimal(20_000), PaymentTerms.Beyond.APPROVE)
+    agreement, _ = open_depot(depot=depot, guest=_organisation(BALTCARGO), credit=credit, now=now)
+    PaymentTerms.objects.filter(agreement=agreement).update(due_days=60)
 
 
 def _add_accountants() -> None:

@@ -17,6 +17,7 @@ from django.db.models import F
 from bookings.actors import COMMAND
 from bookings.billing.months import Month
 from bookings.billing.parties import Party
+from bookings.billing.reminders import remind_overdue
 from bookings.billing.run import bill
 from bookings.errors import PowerUnavailable, TokenElsewhere
 from bookings.models import (
@@ -29,6 +30,7 @@ from bookings.models import (
     Dispute,
     Invoice,
     Occupancy,
+    PaymentTerms,
     Token,
     Vehicle,
 )
@@ -286,12 +288,23 @@ def test_a_fee_was_waived_by_hand_and_lines_were_disputed_with_every_outcome(dem
 
 def test_invoices_are_paid_open_and_reminded(demo):
     paid = Invoice.objects.filter(kind="invoice", settled_at__isnull=False)
-    reminded = Invoice.objects.get(reminders__isnull=False)
+    [reminded] = Invoice.objects.filter(reminders__isnull=False).distinct()
+    still_open = Invoice.objects.filter(settled_at=None, kind="invoice", due_on__gt=NOW.date())
 
     assert paid.exists()
+    assert still_open.exists()
     assert (reminded.settled_at, reminded.month) == (None, MONTHS[0])
-    assert reminded.due_on < NOW.date()
-    assert reminded.reminders.get().sent_at > NOW - timedelta(days=60)
+    assert [reminder.level for reminder in reminded.reminders.all()] == [1, 2, 3]
+    assert remind_overdue(now=NOW) == 0
+
+
+def test_one_fleet_has_a_credit_limit_at_one_depot_and_longer_to_pay(demo):
+    terms = PaymentTerms.objects.get()
+
+    assert (terms.agreement.guest.name, terms.agreement.depot.code) == ("Baltcargo", "LP-VEN")
+    assert terms.credit_limit > 0
+    last = Invoice.objects.get(supplier__name="Ladepark", customer__name="Baltcargo", month=MONTHS[1])
+    assert last.due_on > NOW.date() + timedelta(days=30)
 
 
 def test_whoever_bills_says_what_an_invoice_must_say(demo):
