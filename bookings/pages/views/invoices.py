@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -18,6 +18,7 @@ from bookings.billing.corrections import credit_invoice
 from bookings.billing.delivery import send_invoice, write_invoice
 from bookings.billing.invoice_csv import csv_lines
 from bookings.billing.invoice_states import with_state
+from bookings.billing.months import Month
 from bookings.billing.reminders import remind
 from bookings.billing.run import bill
 from bookings.billing.settlement import record_payment
@@ -26,7 +27,7 @@ from bookings.models import Invoice, Payment
 from bookings.pages import access
 from bookings.pages.forms.invoices import BillForm, CreditForm, InvoiceFilterForm, PaymentForm
 from bookings.pages.views.refusals import status_of
-from depots.models import Organisation
+from depots.models import Depot, Organisation
 from depots.pages import done, respond
 
 A_PAGE = 50
@@ -73,11 +74,15 @@ def run(request: HttpRequest) -> HttpResponse:
 
 
 def _actions(request: HttpRequest) -> dict[str, Any]:
+    """Whose particulars the viewer keeps, and the form that bills the month before where one of them runs depots."""
     kept = access.accounts_kept(request.user)
-    accounts = (
-        list(Organisation.objects.filter(pk__in=kept, is_partner=False).order_by("name")) if kept else []
-    )
-    return {"accounts": accounts, "bill_form": BillForm(operators=kept) if accounts else None}
+    rows = Organisation.objects.filter(pk__in=kept, is_partner=False).order_by("name")
+    runs_depots = Exists(Depot.objects.filter(operator=OuterRef("pk"), is_mirror=False))
+    accounts = list(rows.annotate(runs_depots=runs_depots)) if kept else []
+    operators = {account.pk for account in accounts if account.runs_depots}
+    last_month = Month.of(timezone.now().date()).previous
+    bill_form = BillForm(operators=operators, initial={"month": str(last_month)}) if operators else None
+    return {"accounts": accounts, "bill_form": bill_form}
 
 
 def _narrowed(rows: QuerySet[Any], asked: dict[str, Any], viewer: access.InvoiceViewer) -> QuerySet[Any]:

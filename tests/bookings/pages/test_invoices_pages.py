@@ -151,9 +151,9 @@ def test_part_of_it_and_too_much_are_shown(seller, invoice):
     too_much = client.get(page).content.decode()
 
     assert "Partly paid" in part
-    assert "30.00 EUR" in part
+    assert "€30.00" in part
     assert "Overpaid" in too_much
-    assert "10.00 EUR more" in too_much
+    assert "€10.00 more" in too_much
 
 
 @pytest.mark.parametrize("amount", ["0", "-1", "1.001", "x", ""])
