@@ -157,7 +157,7 @@ def renumbered(data: QueryDict, rows: Sequence[Mapping[str, Any]]) -> QueryDict:
 def moved_rows(rows: list[dict[str, Any]], act: str, *, kind: str) -> list[dict[str, Any]]:
     """After a button of the form: "add", "remove-2", "up-2", "down-2"; any other leaves them as they are."""
     verb, _, which = act.partition("-")
-    number = int(which) if which.isdigit() and int(which) < len(rows) else None
+    number = next((n for n in range(len(rows)) if str(n) == which), None)
     if verb == "add" and len(rows) < MOST_ELEMENTS:
         return [*rows, {"use": USES[kind][0][0]}]
     if number is None:

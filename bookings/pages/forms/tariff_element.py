@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django import forms
+from django.core.validators import MaxValueValidator, MinValueValidator
 
 from bookings.models import Tariff
 from bookings.pages.tariff_sentences import WEEKDAYS
@@ -20,6 +21,7 @@ from bookings.pricing.tariff_content import (
 )
 
 MINUTE = 60
+FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2099, 12, 31)
 USES: dict[str, list[tuple[str, str]]] = {
     Tariff.Kind.CHARGING: [
         (ElementUse.CHARGING, "Charging"),
@@ -62,10 +64,16 @@ def number_field(label: str, *, places: int = 4, most: int = 1_000_000, **more: 
 
 
 def day_field(label: str, help_text: str = "") -> forms.DateField:
+    """Within the years that a tariff's file may name too: the day after the last one, and every zone's midnight, are moments
+    that can be kept and read again."""
     return forms.DateField(
         label=label,
         required=False,
         help_text=help_text,
+        validators=[
+            MinValueValidator(FIRST_DAY, "No day before 2000."),
+            MaxValueValidator(LAST_DAY, "No day after 2099."),
+        ],
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
     )
 

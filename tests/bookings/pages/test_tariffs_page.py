@@ -180,6 +180,24 @@ def test_prices_are_added_removed_and_moved_without_a_script(manager, evse, act,
     assert not Tariff.objects.exists()
 
 
+@pytest.mark.parametrize("act", ["remove-²", "up-" + "9" * 5000, "down--1", "remove-", "add-2-3"])
+def test_a_button_that_no_page_has_moves_nothing(manager, evse, act):
+    answer = manager.post("/tariffs/new/", sent(evse, DAY, act=act))
+
+    assert answer.status_code == 200
+    assert Tariff.objects.count() == 0
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "1999-12-31", "2100-01-01", "9999-12-31"])
+@pytest.mark.parametrize("field", ["starts_on", "ends_on", "e0-first_day", "e0-last_day"])
+def test_a_day_that_no_calendar_could_keep_is_refused_at_its_field(manager, evse, field, day):
+    answer = manager.post("/tariffs/new/", sent(evse, DAY) | {field: day})
+
+    assert (answer.status_code, Tariff.objects.count()) == (422, 0)
+    assert "No day " in text(answer)
+    assert manager.post("/tariffs/preview/", sent(evse, DAY) | {field: day}).status_code == 200
+
+
 def test_while_one_types_it_is_said_and_priced(manager, evse):
     answer = manager.post(
         "/tariffs/preview/", sent(evse, DAY, {"parking": "6"}), headers={"HX-Request": "true"}
