@@ -11,6 +11,7 @@ from django.core.mail import EmailMessage
 from django.db import transaction
 
 from bookings.billing.documents.issue import issue
+from bookings.billing.documents.printable import printable
 from bookings.billing.invoice_lines import document_of
 from bookings.models import Invoice, InvoiceFile
 from depots.models import Organisation
@@ -65,10 +66,11 @@ def words(invoice: Invoice) -> str:
 def mail(invoice: Invoice, *, subject: str, text: str, file: InvoiceFile) -> None:
     """To its recipient, with the PDF, answers going to the issuer. Raises OSError."""
     issuer = invoice.issuer
+    name = printable(issuer.legal_name or issuer.name)  # a header is one line
     EmailMessage(
-        subject=f"{subject}, {issuer.legal_name or issuer.name}",
+        subject=f"{subject}, {name}",
         body=text,
-        from_email=formataddr((issuer.legal_name or issuer.name, settings.DEFAULT_FROM_EMAIL)),
+        from_email=formataddr((name, settings.DEFAULT_FROM_EMAIL)),
         to=[recipient(invoice).billing_email],
         reply_to=[issuer.billing_email] if issuer.billing_email else None,
         attachments=[(f"{invoice.number}.pdf", bytes(file.pdf), "application/pdf")],

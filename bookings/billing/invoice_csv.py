@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from io import StringIO
 
 from bookings.billing.invoice_lines import records_of
+from bookings.billing.spreadsheets import cell
 from bookings.models import ChargeDetailRecord, Invoice
 from depots.periods import utc_text
 
@@ -35,10 +36,5 @@ def _row(invoice: Invoice, cdr: ChargeDetailRecord) -> tuple[object, ...]:
 
 def _line(values: tuple[object, ...]) -> str:
     out = StringIO()
-    csv.writer(out).writerow([_plain(value) for value in values])
+    csv.writer(out).writerow([cell(value) for value in values])
     return out.getvalue()
-
-
-def _plain(value: object) -> object:
-    """A spreadsheet takes text that begins so for a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "@", "\t", "\r"} else value

@@ -19,6 +19,7 @@ from bookings.billing.documents.document import (
     Span,
     cents,
 )
+from bookings.billing.documents.printable import printable
 from bookings.billing.parties import Party, alpha_2, vat_treatment
 from bookings.billing.settlement import still_due
 from bookings.billing.taxation import Taxation
@@ -65,8 +66,9 @@ def records_of(invoice: Invoice) -> Iterator[ChargeDetailRecord]:
 
 def _legal(party: Party) -> LegalParty:
     return LegalParty(
-        name=party.legal_name, address=(party.address,), postal_code=party.postal_code, city=party.city,
-        country=alpha_2(party.country), vat_id=party.vat_id, email=party.billing_email, reference=party.reference,
+        name=printable(party.legal_name), address=(printable(party.address),), postal_code=printable(party.postal_code),
+        city=printable(party.city), country=alpha_2(party.country), vat_id=party.vat_id, email=printable(party.billing_email),
+        reference=party.reference,
     )  # fmt: skip
 
 
@@ -74,7 +76,7 @@ def _payment(invoice: Invoice, seller: Party, buyer: Party) -> Payment:
     payee = buyer if invoice.kind == Invoice.Kind.CREDIT_NOTE else seller
     if not payee.iban:
         return Offset("It is set off against what is due.")
-    return BankTransfer(payee.iban, payee.legal_name)
+    return BankTransfer(payee.iban, printable(payee.legal_name))
 
 
 def _lines(invoice: Invoice, seller: Party, buyer: Party) -> tuple[InvoiceLine, ...]:
@@ -96,17 +98,18 @@ def _parts(
 ) -> Iterator[InvoiceLine]:
     for cdr in records:
         treatment = vat_treatment(seller, buyer, cdr.depot.country)
+        depot, plate = printable(cdr.depot.name), printable(cdr.plate)
         for rate, net in cdr.net_by_rate or [[None, cdr.before_taxes]]:
             told = None if rate is None else Decimal(rate)
             yield InvoiceLine(
-                description=f"{cdr.get_kind_display()}, {cdr.depot.name}{f', {cdr.plate}' if cdr.plate else ''}",
+                description=f"{cdr.get_kind_display()}, {depot}{f', {plate}' if plate else ''}",
                 net=cents(sign * Decimal(net)),
                 vat=treatment.vat_of(told, seller_vat_id=seller.vat_id),
                 span=Span(_day(cdr, first=True), _day(cdr, first=False)),
                 reference=cdr.code,
-                booking=cdr.booking.reference if cdr.booking else "",
-                depot=cdr.depot.name,
-                vehicle=cdr.plate,
+                booking=printable(cdr.booking.reference) if cdr.booking else "",
+                depot=depot,
+                vehicle=plate,
             )
 
 

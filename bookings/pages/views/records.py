@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from bookings.billing import disputes
 from bookings.billing.months import Month
+from bookings.billing.spreadsheets import cell
 from bookings.errors import BookingError
 from bookings.models import ChargeDetailRecord, Dispute
 from bookings.pages import access, record_months
@@ -199,18 +200,8 @@ def _csv(request: HttpRequest, mine: QuerySet[ChargeDetailRecord], name: str) ->
 
     def lines() -> Iterator[str]:
         for row in record_months.csv_rows(rows):
-            yield writer.writerow([_harmless(cell) for cell in row])
+            yield writer.writerow([cell(value) for value in row])
 
     response = StreamingHttpResponse(lines(), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{name}-{month}.csv"'
     return response
-
-
-def _harmless(cell: Any) -> Any:
-    """A text that a spreadsheet would take for a formula is marked as text."""
-    is_number = isinstance(cell, str) and cell.lstrip("-").replace(".", "", 1).isdigit()
-    return (
-        f"'{cell}"
-        if isinstance(cell, str) and cell[:1] in {"=", "+", "-", "@", "\t"} and not is_number
-        else cell
-    )
