@@ -121,7 +121,9 @@ def _record(
     if invoice is None or entry.currency != invoice.currency:
         read.unmatched.append(entry)
         return
-    line = BankOrderLine.objects.filter(invoice=invoice, returned_at__isnull=True).first()
+    line = BankOrderLine.objects.filter(
+        invoice=invoice, order__organisation=organisation, returned_at__isnull=True
+    ).first()
     if entry.return_reason:
         if line is not None:
             line.returned_at, line.return_reason = now, entry.return_reason[:4]
@@ -138,13 +140,16 @@ def _record(
 
 
 def _named_by(organisation: Organisation, entry: BankEntry) -> Invoice | None:
-    """Money that came is for what is owed to it, money that left for what it owes; a debit that came back is of the former."""
+    """Money that came is for what is owed to it, money that left for what it owes; a debit that came back is of the former.
+
+    That an invoice is paid is for its supplier to say, or for who wrote it in its place: not for who owes it.
+    """
     numbers = {entry.end_to_end_id, *_NUMBER.findall(entry.remittance.upper())} - {"", "NOTPROVIDED"}
     owed = Q(supplier=organisation, kind=Invoice.Kind.INVOICE) | Q(
         customer=organisation, kind=Invoice.Kind.CREDIT_NOTE
     )
     owing = Q(supplier=organisation, kind=Invoice.Kind.CREDIT_NOTE) | Q(
-        customer=organisation, kind=Invoice.Kind.INVOICE
+        customer=organisation, kind=Invoice.Kind.INVOICE, is_reverse=True
     )
     sides = owed if entry.amount > 0 or entry.return_reason else owing
     found = list(Invoice.objects.filter(sides, number__in=numbers)[:2])

@@ -162,3 +162,40 @@ def test_part_of_it_is_collected_once_the_rest_was_paid():
 def test_what_is_no_statement_is_said():
     with pytest.raises(DocumentUnreadable):
         read(make_seller(), b"<no/>")
+
+
+def test_who_owes_an_invoice_cannot_say_that_it_is_paid():
+    operator_with()
+    customer = Organisation.objects.get(name="Fleet 0")
+
+    told = read(customer, statement(("A1", "-36.30", "INV-2029-000001"), iban=customer.iban))
+
+    assert len(told.unmatched) == 1
+    assert not Payment.objects.exists()
+    assert Invoice.objects.get().settled_at is None
+
+
+def test_who_wrote_the_invoice_itself_can_say_that_it_paid():
+    operator_with(is_reverse=True)
+    customer = Organisation.objects.get(name="Fleet 0")
+
+    told = read(customer, statement(("A1", "-36.30", "INV-2029-000001"), iban=customer.iban))
+
+    assert [payment.amount for payment in told.recorded] == [Decimal("36.30")]
+
+
+def test_what_came_back_is_told_only_to_who_had_sent_it():
+    """The operator's transfer of a credit note would go out twice."""
+    depot, customer = make_site(), make_buyer()
+    cdr = record(depot, customer)
+    bill_november(depot.operator)
+    read(depot.operator, statement(("A1", "36.30", "INV-2029-000001")))
+    credit_of(cdr)
+    bill_november(depot.operator)
+    order_transfers(organisation=depot.operator, actor=MANAGER, now=ISSUED)
+
+    told = read(customer, statement(("R1", "-36.30", "CN-2029-000001"), iban=customer.iban, reason="AC04"))
+
+    assert not told.returned
+    with pytest.raises(NothingToOrder):
+        order_transfers(organisation=depot.operator, actor=MANAGER, now=ISSUED)
