@@ -9,7 +9,7 @@ from django.db import transaction
 from bookings.actors import Actor
 from bookings.billing import cdrs
 from bookings.billing.months import Month
-from bookings.billing.run import bill
+from bookings.billing.run import bill, queue
 from bookings.errors import NothingToCredit
 from bookings.models import ChargeDetailRecord, Invoice
 
@@ -20,6 +20,8 @@ def credit_invoice(*, invoice_id: int, reason: str, actor: Actor, now: datetime)
     To bill the same anew, with other amounts, the records are issued anew (bookings.billing.waivers, a corrected session).
     """
     with transaction.atomic():
+        # Before the invoice: a run that holds the queue may set another credit note off against it.
+        queue(Invoice.objects.values_list("supplier_id", flat=True).get(pk=invoice_id))
         invoice = (
             Invoice.objects.select_for_update(no_key=True, of=("self",))
             .select_related("supplier")

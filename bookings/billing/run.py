@@ -91,8 +91,7 @@ def bill(
     if not dry_run and of.ends_at > now:
         raise MonthNotOver(f"{month} is not over yet at every depot of {operator}.")
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(_ONE_AT_A_TIME, [operator.pk])
+        queue(operator.pk)
         earlier = Invoice.objects.filter(supplier=operator, month=month.first_day).select_related("customer")
         run = BillingRun([BilledDocument(invoice, created=False) for invoice in earlier.order_by("pk")])
         drafts = _drafts(operator, of, run, now=None if dry_run else now)
@@ -102,6 +101,12 @@ def bill(
             _issue(invoices, now)
         run.documents += [BilledDocument(invoice, created=not dry_run) for invoice in invoices]
     return run
+
+
+def queue(operator_id: int) -> None:
+    """Behind other runs of the operator's, until the transaction ends: the first lock of all that issues invoices."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ONE_AT_A_TIME, [operator_id])
 
 
 def _drafts(

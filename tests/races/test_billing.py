@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
+from contextlib import suppress
 from decimal import Decimal
+from threading import BrokenBarrierError
 
 import pytest
 from django.db import connection
 
+from bookings.billing import cdrs, corrections
 from bookings.billing import run as billing_run
-from bookings.models import Invoice, InvoicedCdr, NumberSequence
+from bookings.models import ChargeDetailRecord, Invoice, InvoicedCdr, NumberSequence
 from depots.models import Organisation
-from tests.bookings.billing.billed import bill_november, make_buyer, make_site, record
-from tests.races.processes import all_at_once, at_once
+from tests.bookings.billing.billed import ISSUED, bill_november, credit_of, make_buyer, make_site, record
+from tests.factories import MANAGER
+from tests.races.processes import all_at_once, at_once, rendezvous
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.races]
 
@@ -86,3 +90,39 @@ def test_a_run_that_is_killed_bills_nobody_and_the_next_bills_everybody_once(mom
     bill_november(operator)
 
     assert_billed_once(operator, 5)
+
+
+def test_an_invoice_is_taken_back_while_a_run_credits_a_record_of_it(monkeypatch):
+    """Both set credit notes off against the invoice: whoever comes second waits, and neither is thrown out."""
+    operator = month_of(1)
+    bill_november(operator)
+    invoice = Invoice.objects.get()
+    NumberSequence.objects.create(organisation=operator, series=cdrs.SERIES, last=100)
+    credit_of(ChargeDetailRecord.objects.order_by("pk")[0])
+    both, take, credit = rendezvous(2), billing_run.take, cdrs.credit
+
+    def run() -> int:
+        def taken(*args, **options):
+            with suppress(BrokenBarrierError):
+                both.wait(1)
+            return take(*args, **options)
+
+        monkeypatch.setattr(billing_run, "take", taken)
+        return len(bill_november(operator).documents)
+
+    def take_back() -> str:
+        def credited(*args, **options):
+            with suppress(BrokenBarrierError):
+                both.wait(1)
+            return credit(*args, **options)
+
+        monkeypatch.setattr(cdrs, "credit", credited)
+        corrections.credit_invoice(invoice_id=invoice.pk, reason="Wrong", actor=MANAGER, now=ISSUED)
+        return "credited"
+
+    answers = all_at_once([run, take_back])
+
+    assert not [answer for answer in answers if str(answer).startswith("ERROR")]
+    notes = Invoice.objects.filter(corrects=invoice)
+    assert sum(note.before_taxes for note in notes) == Decimal("30.00")
+    assert InvoicedCdr.objects.count() == 6
