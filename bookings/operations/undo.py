@@ -66,7 +66,7 @@ def can_undo(undo: Undo, booking: Booking, *, now: datetime) -> bool:
         is_done = booking.status == BookingStatus.CONFIRMED and not booking.terms.approval
         may_change = permissions.can_change(booking, by=Booking.Side.FLEET, now=now)
         return is_done and may_change and _is_ahead(undo.period, now)
-    return _is_ahead(booking.period, now)
+    return _is_ahead(booking.period, now) and not _was_late(booking)
 
 
 def undo(undo: Undo, *, accepts_lower_power: bool = False, actor: Actor, now: datetime) -> Booking:
@@ -146,10 +146,22 @@ def _made_anew(undo: Undo, actor: Actor, now: datetime) -> Booking:
         fleet=gone.fleet, option=gone.option, period=gone.period, vehicle=gone.vehicle, evse=gone.evse,
         tokens=named(list(gone.tokens.all())), power_w=gone.wished_power_w, request_id=_request_id(gone), quote=gone.quote,
     )  # fmt: skip
+    if _was_late(gone):
+        raise TooLateToUndo(
+            "It was cancelled after its deadline, at the tariff's fee. Book the slot anew instead."
+        )
     if undo.act == Act.RELEASED:
         return hold_slot(slot, actor=actor, now=now)
     told = replace(slot, plate=gone.plate, authorization_reference=_reference_told(gone))
     return request_booking(told, actor=actor, now=now)
+
+
+def _was_late(gone: Booking) -> bool:
+    """A late cancellation has its record, whose fee another booking does not take back."""
+    if not gone.terms.late_cancel:
+        return False
+    given_up = gone.events.filter(before=BookingStatus.CONFIRMED, after=BookingStatus.CANCELLED).last()
+    return given_up is not None and given_up.at > gone.terms.cancel_deadline(gone.period)
 
 
 def _reference_told(booking: Booking) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bookings import operations
-from bookings.errors import CancelTooLate
+from bookings.errors import CancelTooLate, TooLateToUndo
 from bookings.models import Booking
-from bookings.operations.undo import Act, Undo, can_undo
+from bookings.operations.undo import Act, Undo, can_undo, undo
 from tests.factories import (
     DISPATCHER,
     MANAGER,
@@ -49,7 +49,19 @@ def test_elsewhere_it_is_refused_as_it_was():
 
 def test_one_click_takes_back_nothing_that_would_cost_a_fee():
     booking = booked(late_cancel=True)
-    undo = Undo(Act.MADE, booking.pk, booking.version, NOW)
+    click = Undo(Act.MADE, booking.pk, booking.version, NOW)
 
-    assert can_undo(undo, booking, now=at(9))
-    assert not can_undo(undo, booking, now=at(9, 1))
+    assert can_undo(click, booking, now=at(9))
+    assert not can_undo(click, booking, now=at(9, 1))
+
+
+def test_one_click_takes_no_late_cancellation_back_that_has_cost_its_fee():
+    in_time, late = cancel(booked(late_cancel=True), at(9)), cancel(booked(late_cancel=True), at(9, 1))
+    clicks = {
+        booking.pk: Undo(Act.CANCELLED, booking.pk, booking.version, at(9, 1)) for booking in (in_time, late)
+    }
+
+    assert can_undo(clicks[in_time.pk], in_time, now=at(9, 1))
+    assert not can_undo(clicks[late.pk], late, now=at(9, 1))
+    with pytest.raises(TooLateToUndo):
+        undo(clicks[late.pk], actor=DISPATCHER, now=at(9, 1))
