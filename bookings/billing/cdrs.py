@@ -71,13 +71,26 @@ def settle_session(session: ChargingSession, *, reason: str = CORRECTED, now: da
             issue(visit, Issue(SCHEDULER, now))
         return
     latest = lock(earlier[-1])
-    if latest.issued_by_kind != ActorKind.BERTH or hasattr(latest, "credited_by"):
+    if _was_settled_by_a_person(latest):
         if not _says(latest, visit):
             logger.warning("%s was settled by a person; what its charger told since is left out", latest)
-    elif not _says(latest, visit):
+        return
+    is_credited = hasattr(latest, "credited_by")
+    if not is_credited and _says(latest, visit):
+        return
+    if not is_credited:
         credit(latest, Issue(SCHEDULER, now, reason))
-        if visit.is_due:
-            issue(visit, Issue(SCHEDULER, now, reason), replaces=latest)
+    if visit.is_due:
+        issue(visit, Issue(SCHEDULER, now, reason), replaces=latest)
+
+
+def _was_settled_by_a_person(cdr: ChargeDetailRecord) -> bool:
+    """Issued or credited by one. What was credited since nothing was due by then is none of it."""
+    by = [
+        cdr.issued_by_kind,
+        cdr.credited_by.issued_by_kind if hasattr(cdr, "credited_by") else ActorKind.BERTH,
+    ]
+    return any(kind != ActorKind.BERTH for kind in by)
 
 
 def issue_no_show(booking: Booking, *, now: datetime) -> ChargeDetailRecord | None:

@@ -8,7 +8,7 @@ import pytest
 from django.db import transaction
 
 from bookings import operations, scheduler
-from bookings.billing.cdrs import Issue, credit, lock, reissue
+from bookings.billing.cdrs import Issue, credit, lock, reissue, settle_session
 from bookings.errors import RecordSettled
 from bookings.models import Booking, ChargeDetailRecord, TariffBinding, Token
 from bookings.pricing.bills import Bill
@@ -366,3 +366,17 @@ def test_numbers_of_records_have_no_gap_when_a_transaction_fails():
     stop(session, at(10, 30), 100_000)
 
     assert [cdr.number for cdr in records()] == [1]
+
+
+def test_what_a_charger_took_back_and_then_tells_after_all_is_billed():
+    session = charge(priced(priced_booking(), booked=None))
+    told_wh = session.meter_stop_wh
+
+    for stop_wh in (session.meter_start_wh, told_wh):
+        session.meter_stop_wh = stop_wh
+        session.save(update_fields=["meter_stop_wh"])
+        settle_session(session, now=at(12))
+
+    first, taken_back, anew = records()
+    assert amounts([first, taken_back, anew]) == [("50.00", "9.50"), ("-50.00", "-9.50"), ("50.00", "9.50")]
+    assert anew.replaces == first
