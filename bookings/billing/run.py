@@ -193,6 +193,8 @@ def _issue(invoices: list[Invoice], now: datetime) -> None:
     # In the order of the rows that numbers are taken from, as all who take several.
     for invoice in sorted(invoices, key=lambda invoice: (invoice.issuer_id, invoice.kind, invoice.pk)):
         _number(invoice)
+        # Where as much was credited as billed there is nothing to wait for.
+        invoice.settled_at = None if invoice.total else now
     Invoice.objects.bulk_create(invoices)
     with connection.cursor() as cursor:
         cursor.execute(_NAME_INVOICES, [[invoice.pk for invoice in invoices]])

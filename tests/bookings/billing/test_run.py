@@ -226,6 +226,16 @@ def test_a_credit_of_what_is_not_billed_yet_nets_with_it():
     assert (billed.kind, billed.before_taxes, billed.cdr_count) == ("invoice", Decimal("5.00"), 3)
 
 
+def test_one_on_which_as_much_was_credited_as_billed_waits_for_no_payment():
+    depot = make_site()
+    credit_of(record(depot, make_buyer()))
+
+    bill_november(depot.operator)
+
+    billed = Invoice.objects.get()
+    assert (billed.total, billed.cdr_count, billed.settled_at) == (Decimal(0), 2, ISSUED)
+
+
 def test_what_costs_nothing_alone_makes_no_invoice():
     depot = make_site()
     record(depot, make_buyer(), "0.00")
