@@ -29,7 +29,7 @@ from bookings.models import (
     Vehicle,
 )
 from bookings.rules.agreements import guests_admit
-from depots.models import Charger, Depot, Membership, Organisation, User
+from depots.models import Agreement, Charger, Depot, Membership, Organisation, User
 from depots.navigation import (
     BOOKING_ROLES,
     COST_ROLES,
@@ -181,6 +181,12 @@ def dispute(user: Person, dispute_id: int) -> tuple[RecordViewer, Dispute]:
     """A dispute this person may answer, with its record."""
     found = get_object_or_404(Dispute, pk=dispute_id)
     return settled_record(user, found.cdr_id), found
+
+
+def account_agreement(user: Person, agreement_id: int) -> Agreement:
+    """An agreement of an operator whose accounts this person keeps."""
+    rows = Agreement.objects.select_related("depot__operator", "guest").filter(depot__is_mirror=False)
+    return get_object_or_404(rows, pk=agreement_id, depot__operator__in=accounts_kept(user))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from bookings.pages.views import (
     home,
     invoices,
     particulars,
+    payment_terms,
     records,
     remote_start,
     slots,
@@ -43,6 +44,14 @@ urlpatterns = [
     path("organisations/<int:organisation_id>/bank/transfers/", bank.transfers, name="bank_transfers"),
     path("organisations/<int:organisation_id>/bank/statements/", bank.statement, name="bank_statements"),
     path("organisations/<int:organisation_id>/bank/orders/<int:order_id>/", bank.order, name="bank_order"),
+    path(
+        "organisations/<int:organisation_id>/payment-terms/", payment_terms.agreements, name="payment_terms"
+    ),
+    path(
+        "agreements/<int:agreement_id>/payment-terms/",
+        payment_terms.agreement,
+        name="agreement_payment_terms",
+    ),
     path("invoices/", invoices.invoices, name="invoices"),
     path("invoices/runs/", invoices.run, name="invoice_run"),
     path("invoices/<int:invoice_id>/", invoices.invoice, name="invoice"),

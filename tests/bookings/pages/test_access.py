@@ -101,6 +101,8 @@ READERS = {
     "token": BOOKERS,
     "particulars": {"admin"},
     "bank": {"admin"},
+    "payment_terms": {"admin"},
+    "agreement_payment_terms": {"accountant"},
     "bank_order": {"admin"},
     "costs": FLEET | {"rival", "keeper", "accountant"},
     "costs_csv": FLEET | {"rival", "keeper", "accountant"},
@@ -125,6 +127,7 @@ WRITERS = {
     "undo": BOOKERS | {"rival", "manager", "foreign_manager"},
     "decision": {"manager"},
     **{key: {"admin"} for key in ("bank_debits", "bank_transfers", "bank_statements")},
+    "agreement_payment_terms": {"accountant"},
     "invoice_run": {"admin", "accountant"},
     **{
         key: {"accountant"}
@@ -222,7 +225,7 @@ def world() -> World:
         "booking_id": mine.pk, "vehicle_id": vehicles[0].pk, "token_id": token.pk, "closure_id": closure.pk,
         "code": "LP-1", "identity": "CP-1", "cdr_id": records[0].pk, "dispute_id": dispute.pk, "organisation_id": ours.pk,
         "tariff_id": Tariff.objects.get().pk,
-        "order_id": order.pk,
+        "order_id": order.pk, "agreement_id": depot.agreements.get().pk,
         "invoice_id": make_written_invoice(depot, ours).pk,
     }  # fmt: skip
     secrets = {

@@ -1,0 +1,37 @@
+"""How a customer pays, as its operator's accountants fill it in."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+
+from bookings.billing.payment_terms import SET
+from bookings.models import PaymentTerms
+from bookings.operations.open_depot import MOST_CREDIT
+from bookings.pages.forms.fields import DayInput
+
+
+class PaymentTermsForm(forms.Form):
+    credit_limit = forms.DecimalField(
+        label="Credit limit", required=False, min_value=Decimal(0), max_value=MOST_CREDIT - 1, decimal_places=2,
+        help_text="With taxes: open invoices, charging not billed yet and live bookings. Blank: none.",
+    )  # fmt: skip
+    currency = forms.RegexField(r"^[A-Z]{3}$", label="Its currency", help_text="Three letters, such as EUR.")
+    beyond = forms.ChoiceField(label="Beyond it", choices=PaymentTerms.Beyond.choices)
+    due_days = forms.IntegerField(label="Days to pay", min_value=0, max_value=365)
+    is_reverse = forms.BooleanField(label="The customer writes the invoices", required=False)
+    mandate_reference = forms.CharField(label="SEPA mandate", required=False, max_length=35)
+    mandate_signed_on = forms.DateField(label="Signed on", required=False, widget=DayInput)
+
+    def __init__(self, data: Any = None, *, terms: PaymentTerms) -> None:
+        super().__init__(data, initial={name: getattr(terms, name) for name in SET})
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if bool(cleaned.get("mandate_reference")) != bool(cleaned.get("mandate_signed_on")):
+            self.add_error(
+                "mandate_signed_on", "A mandate has a reference and the day on which it was signed."
+            )
+        return cleaned
