@@ -73,7 +73,8 @@ class BillForm(forms.Form):
 
     def __init__(self, *given: Any, operators: set[int], **options: Any) -> None:
         # It stands beside the filter, which asks for a month too.
-        super().__init__(*given, auto_id="bill_%s", **options)
+        super().__init__(*given, **options)
+        self.auto_id = "bill_%s"
         rows = Organisation.objects.filter(pk__in=operators, is_partner=False).order_by("name")
         self.fields["operator"].queryset = rows  # type: ignore[attr-defined]
 
