@@ -17,7 +17,7 @@ from bookings.models import ChargeDetailRecord, Invoice
 def credit_invoice(*, invoice_id: int, reason: str, actor: Actor, now: datetime) -> Invoice:
     """Credit every record on it that still stands; gives the credit note. Raises NothingToCredit.
 
-    To bill the same anew, with other amounts, the records are issued anew (bookings.billing.waivers, a corrected session).
+    To bill the same anew, with other amounts, the records are issued anew (bookings.billing.disputes, a corrected session).
     """
     with transaction.atomic():
         # Before the invoice: a run that holds the queue may set another credit note off against it.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from bookings.actors import ActorKind
 from bookings.billing.charging_periods import MeteredUse, metered_use
 from bookings.billing.flags import OTHER_CURRENCY
 from bookings.models import Booking, BookingStatus, ChargeDetailRecord, Token
@@ -167,10 +168,15 @@ def _used(booking: Booking, use: MeteredUse) -> BookedSlot:
 
 
 def _carries_fee(booking: Booking, session: ChargingSession) -> bool:
-    """No other session's record has ever carried what the booking itself costs, also one that was credited since."""
+    """No other session's record has ever carried what the booking itself costs. One that a person credited since counts: the
+    fee was let off with it. One that Berth took back does not: its session costs nothing, or less in another record."""
     if booking.status == BookingStatus.CHARGING and session.ended_at is not None and is_failed_try(session):
         return False
-    others = ChargeDetailRecord.objects.filter(booking=booking, kind=Kind.SESSION).exclude(session=session)
+    others = (
+        ChargeDetailRecord.objects.filter(booking=booking, kind=Kind.SESSION)
+        .exclude(session=session)
+        .exclude(credited_by__issued_by_kind=ActorKind.BERTH)
+    )
     return not any(
         line["use"] == ElementUse.BOOKING
         for bill in others.values_list("bill", flat=True)

@@ -8,6 +8,7 @@ import pytest
 from django.db import transaction
 
 from bookings import operations, scheduler
+from bookings.actors import SCHEDULER
 from bookings.billing.cdrs import Issue, credit, lock, reissue, settle_session
 from bookings.errors import RecordSettled
 from bookings.models import Booking, ChargeDetailRecord, TariffBinding, Token
@@ -380,3 +381,13 @@ def test_what_a_charger_took_back_and_then_tells_after_all_is_billed():
     first, taken_back, anew = records()
     assert amounts([first, taken_back, anew]) == [("50.00", "9.50"), ("-50.00", "-9.50"), ("50.00", "9.50")]
     assert anew.replaces == first
+
+
+def test_the_fee_of_a_record_that_was_taken_back_goes_with_the_next_session():
+    booking = priced_booking()
+    charge(booking, at(10), at(10, 10), 20_000)
+    credit(lock(ChargeDetailRecord.objects.get()), Issue(SCHEDULER, at(10, 15)))
+
+    later = charge(booking, at(10, 20), at(10, 50), 30_000)
+
+    assert uses(ChargeDetailRecord.objects.get(session=later))[0] == ("booking", "flat")
