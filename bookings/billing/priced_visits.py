@@ -173,7 +173,7 @@ def _carries_fee(booking: Booking, session: ChargingSession) -> bool:
     if booking.status == BookingStatus.CHARGING and session.ended_at is not None and is_failed_try(session):
         return False
     others = (
-        ChargeDetailRecord.objects.filter(booking=booking, kind=Kind.SESSION)
+        ChargeDetailRecord.objects.filter(booking=booking, kind=Kind.SESSION, credits=None)
         .exclude(session=session)
         .exclude(credited_by__issued_by_kind=ActorKind.BERTH)
     )
