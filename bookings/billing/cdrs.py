@@ -24,7 +24,7 @@ from bookings.billing.priced_visits import (
 )
 from bookings.billing.recorded_periods import net_by_rate, periods_of
 from bookings.errors import RecordSettled
-from bookings.models import Booking, BookingEvent, BookingStatus, ChargeDetailRecord
+from bookings.models import Booking, BookingStatus, ChargeDetailRecord
 from bookings.pricing.bills import Bill
 from bookings.signals import cdr_issued
 from depots.models import ChargingSession
@@ -235,10 +235,3 @@ def _remark(visit: PricedVisit) -> str:
 
 def _negative(net: str) -> str:
     return net[1:] if net.startswith("-") else f"-{net}"
-
-
-def is_late_cancellation(booking: Booking, event: BookingEvent) -> bool:
-    """Whether this move of a booking is one that its terms have a fee for."""
-    deadline = booking.terms.cancel_deadline(booking.period)
-    was_promised = event.before == BookingStatus.CONFIRMED and booking.cancelled_by == Booking.Side.FLEET
-    return booking.is_ours and was_promised and event.at > deadline

@@ -10,6 +10,7 @@ from django.dispatch import receiver
 from bookings.actors import ActorKind
 from bookings.billing import cdrs, disputes
 from bookings.models import Booking, BookingEvent, BookingStatus, ChargeDetailRecord
+from bookings.rules import permissions
 from bookings.signals import booking_changed, cdr_issued
 from depots import signals as depots
 from depots.models import ChargingSession
@@ -22,7 +23,7 @@ def on_booking_changed(booking: Booking, event: BookingEvent, at: datetime, **_:
         return
     if event.after == BookingStatus.NO_SHOW:
         cdrs.issue_no_show(booking, now=at)
-    elif event.after == BookingStatus.CANCELLED and cdrs.is_late_cancellation(booking, event):
+    elif permissions.was_late_cancellation(booking, event):
         cdrs.issue_cancellation(booking, now=at)
     elif (
         event.after == BookingStatus.COMPLETED

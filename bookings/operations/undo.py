@@ -160,8 +160,8 @@ def _was_late(gone: Booking) -> bool:
     """A late cancellation has its record, whose fee another booking does not take back."""
     if not gone.terms.late_cancel:
         return False
-    given_up = gone.events.filter(before=BookingStatus.CONFIRMED, after=BookingStatus.CANCELLED).last()
-    return given_up is not None and given_up.at > gone.terms.cancel_deadline(gone.period)
+    given_up = gone.events.filter(after=BookingStatus.CANCELLED).last()
+    return given_up is not None and permissions.was_late_cancellation(gone, given_up)
 
 
 def _reference_told(booking: Booking) -> str:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from bookings.errors import BookingError, CancelTooLate, ChangeTooLate, WrongStatus
-from bookings.models import Booking, BookingStatus
+from bookings.models import Booking, BookingEvent, BookingStatus
 from bookings.rules.periods import local_time
 
 CHANGEABLE = frozenset({BookingStatus.REQUESTED, BookingStatus.CONFIRMED})
@@ -41,8 +41,18 @@ def check_cancel(booking: Booking, *, by: str, now: datetime) -> None:
 
 def is_late_to_cancel(booking: Booking, *, by: str, now: datetime) -> bool:
     """Whether a cancellation is none that is free. The depot's own always is."""
-    is_promised = by == Booking.Side.FLEET and booking.status == BookingStatus.CONFIRMED
-    return is_promised and now > booking.terms.cancel_deadline(booking.period)
+    return _is_late(booking, by, booking.status, now)
+
+
+def was_late_cancellation(booking: Booking, event: BookingEvent) -> bool:
+    """The same of a cancellation that has happened, by its event: one at a depot of ours that has its fee."""
+    was_given_up = event.after == BookingStatus.CANCELLED and booking.is_ours
+    return was_given_up and _is_late(booking, booking.cancelled_by, event.before, event.at)
+
+
+def _is_late(booking: Booking, by: str, status: str, at: datetime) -> bool:
+    is_promised = by == Booking.Side.FLEET and status == BookingStatus.CONFIRMED
+    return is_promised and at > booking.terms.cancel_deadline(booking.period)
 
 
 def check_cancellable(booking: Booking) -> None:
