@@ -10,6 +10,7 @@ from decimal import Decimal
 from bookings.billing.priced_visits import price_cancellation, price_session
 from bookings.models import Booking, ChargeDetailRecord
 from bookings.pages.price_parts import PriceParts, bill_parts, what_for
+from bookings.pricing import currencies
 from bookings.pricing.bills import Bill, BillLine
 from bookings.pricing.tariff_content import Dimension, ElementUse
 from bookings.rules import permissions
@@ -90,7 +91,7 @@ def _reasons(quote: Bill, bills: list[Bill]) -> Iterator[str]:
     expected, billed = _by_heading(quote.lines), _by_heading([line for bill in bills for line in bill.lines])
     for heading in dict.fromkeys([*expected, *billed]):
         before, after = expected.get(heading, _Sum()), billed.get(heading, _Sum())
-        difference = after.amount - before.amount
+        difference = currencies.rounded(after.amount - before.amount, quote.currency)
         if difference:
             sign = "more" if difference > 0 else "less"
             yield f"{_why(heading, before, after)}: {money(abs(difference), quote.currency)} {sign}."

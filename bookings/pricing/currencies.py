@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import ROUND_HALF_UP, Decimal
+
 _OTHER_THAN_TWO = {
     0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
     3: "BHD IQD JOD KWD LYD OMR TND",
@@ -12,3 +14,8 @@ _PLACES = {code: places for places, codes in _OTHER_THAN_TWO.items() for code in
 
 def decimals(currency: str) -> int:
     return _PLACES.get(currency, 2)
+
+
+def rounded(amount: Decimal, currency: str) -> Decimal:
+    """As the currency's own amounts are written, half up."""
+    return amount.quantize(Decimal(1).scaleb(-decimals(currency)), ROUND_HALF_UP)

@@ -12,6 +12,7 @@ from django import forms
 from bookings.billing.invoice_states import InvoiceState
 from bookings.billing.months import Month
 from bookings.billing.settlement import MOST
+from bookings.billing.untrusted_xml import LONGEST_XML
 from bookings.errors import BookingError
 from bookings.pages.forms.fields import DayInput
 from depots.models import Organisation
@@ -82,11 +83,12 @@ class BillForm(forms.Form):
 class StatementForm(forms.Form):
     """A camt.053 file."""
 
-    MOST = 20 * 1024 * 1024
-    file = forms.FileField(label="Bank statement", help_text="camt.053 or camt.054, up to 20 MB.")
+    file = forms.FileField(
+        label="Bank statement", help_text=f"camt.053 or camt.054, up to {LONGEST_XML // 1024**2} MB."
+    )
 
     def clean_file(self) -> Any:
         file = self.cleaned_data["file"]
-        if file.size > self.MOST:
-            raise forms.ValidationError("The file is larger than 20 MB.")
+        if file.size > LONGEST_XML:
+            raise forms.ValidationError(f"The file is larger than {LONGEST_XML // 1024**2} MB.")
         return file

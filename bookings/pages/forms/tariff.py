@@ -24,9 +24,9 @@ from bookings.rules.tariff_bindings import Owner
 
 MOST_ELEMENTS = 50
 TAXES = [
-    (TaxIncluded.NO, "VAT comes on top"),
-    (TaxIncluded.YES, "Prices include VAT"),
-    (TaxIncluded.NOT_APPLICABLE, "No VAT is due"),
+    (TaxIncluded.NO, "On top"),
+    (TaxIncluded.YES, "Included"),
+    (TaxIncluded.NOT_APPLICABLE, "None due"),
 ]
 # Of each dimension the field of its price; `_vat` and `_step` stand beside it.
 
@@ -41,7 +41,7 @@ class TariffForm(forms.Form):
     )  # fmt: skip
     currency = forms.RegexField(r"^[A-Z]{3}$", label="Currency", initial="EUR", strip=True)
     vat = number_field("VAT, %", places=2, most=100)
-    tax_included = forms.ChoiceField(label="Tax", choices=TAXES, initial=TaxIncluded.NO)
+    tax_included = forms.ChoiceField(label="VAT is", choices=TAXES, initial=TaxIncluded.NO)
     min_price = number_field("A visit costs at least")
     max_price = number_field("A visit costs at most")
     starts_on = day_field("Holds from", "blank: from now on")

@@ -10,6 +10,7 @@ from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator
 
 from bookings.models import Tariff
+from bookings.pages.forms.fields import DayInput
 from bookings.pages.tariff_sentences import WEEKDAYS
 from bookings.pricing.tariff_checks import TariffFault
 from bookings.pricing.tariff_content import (
@@ -74,7 +75,7 @@ def day_field(label: str, help_text: str = "") -> forms.DateField:
             MinValueValidator(FIRST_DAY, "No day before 2000."),
             MaxValueValidator(LAST_DAY, "No day after 2099."),
         ],
-        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        widget=DayInput,
     )
 
 

@@ -34,7 +34,7 @@ def test_open_invoices_are_collected_and_what_the_bank_says_is_recorded():
     told = statement(("A1", "36.30", "INV-2029-000001"), ("A2", "1.00", "X"))
     read = client.post(page + "statements/", {"file": SimpleUploadedFile("s.xml", told)})
 
-    assert "72.60 EUR" in before
+    assert "€72.60" in before
     assert (made.status_code, again.status_code) == (302, 422)
     assert file.content == bytes(BankOrder.objects.get().file)
     assert "1 payment recorded, 0 known already, 0 debits came back, 1 not matched" in read.content.decode()

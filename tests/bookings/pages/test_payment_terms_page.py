@@ -41,7 +41,7 @@ def test_they_are_set_and_listed_and_not_overwritten_unseen(agreement):
     terms = PaymentTerms.objects.get(agreement=agreement)
     assert (terms.credit_limit, terms.beyond, terms.due_days) == (Decimal(5000), "approve", 30)
     assert (terms.is_reverse, terms.mandate_signed_on) == (True, date(2029, 12, 1))
-    assert "5000.00 EUR" in saved.content.decode()
+    assert "€5,000.00" in saved.content.decode()
     assert stale.status_code == 409
     assert NOW.year == 2030
 
