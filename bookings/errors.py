@@ -6,7 +6,7 @@ a period that would have been allowed, where one is known.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
@@ -281,135 +281,12 @@ def words(status: str) -> str:
     return status.replace("_", " ")
 
 
-class VatIdInvalid(BookingError):
-    code = "vat_id_invalid"
-    field = "vat_id"
-
-
-class IbanInvalid(BookingError):
-    code = "iban_invalid"
-    field = "iban"
-
-
-class CreditorIdInvalid(BookingError):
-    code = "creditor_id_invalid"
-    field = "creditor_id"
-
-
-class InvoiceIncomplete(BookingError):
-    """`faults` are sentences, one for each thing that an invoice must name and does not, or names wrongly."""
-
-    code = "invoice_incomplete"
-
-    def __init__(self, faults: Sequence[str]) -> None:
-        super().__init__("No invoice can be written: " + " ".join(faults))
-        self.faults = tuple(faults)
-
-
-class InvoiceNotValid(BookingError):
-    """Ours to mend: what was written breaks rules of EN 16931, which `faults` name. It must not be sent."""
-
-    code = "invoice_not_valid"
-
-    def __init__(self, faults: Sequence[str]) -> None:
-        super().__init__("The invoice breaks rules of EN 16931: " + " ".join(faults))
-        self.faults = tuple(faults)
-
-
-class DocumentUnreadable(BookingError):
-    code = "document_unreadable"
-    field = "file"
-
-
-class PaymentFileRefused(BookingError):
-    code = "payment_file_refused"
-
-
-class ParticularsInvalid(BookingError):
-    """`faults` has a sentence for each field of an organisation's particulars that is at fault."""
-
-    code = "particulars_invalid"
-
-    def __init__(self, faults: Mapping[str, str]) -> None:
-        super().__init__(" ".join(f"{name.replace('_', '-')}: {fault}" for name, fault in faults.items()))
-        self.faults = dict(faults)
-
-
-class ParticularsMissing(BookingError):
-    """What an invoice must say of an organisation has not been entered; `faults` has a sentence for each field."""
-
-    code = "particulars_missing"
-
-    def __init__(self, faults: Mapping[str, str]) -> None:
-        super().__init__(" ".join(f"{name.replace('_', '-')}: {fault}" for name, fault in faults.items()))
-        self.faults = dict(faults)
-
-
-class MonthInvalid(BookingError):
-    code = "month_invalid"
-    field = "month"
-
-
-class MonthNotOver(BookingError):
-    code = "month_not_over"
-    field = "month"
-
-
-class RecordSettled(BookingError):
-    """It was credited, answered or is a credit itself: nothing more can be done about it."""
-
-    code = "record_settled"
-
-
-class LineUnknown(BookingError):
-    code = "unknown_line"
-    field = "line"
-
-
-class DisputedAlready(BookingError):
-    code = "disputed_already"
-    field = "line"
-
-
-class ReasonMissing(BookingError):
-    """The other side is told why."""
-
-    code = "reason_missing"
-    field = "reason"
-
-
-class AmountInvalid(BookingError):
-    code = "amount_invalid"
-    field = "amount"
-
-
-class PaymentReferenceInUse(BookingError):
-    """The same reference was recorded for this invoice with another amount."""
-
-    code = "payment_reference_in_use"
-    field = "reference"
-
-
-class NothingToRemind(BookingError):
-    code = "nothing_to_remind"
-
-
-class RecordUnknown(BookingError):
-    code = "unknown_record"
-    field = "id"
-
-
 class CreditLimitReached(BookingError):
     """The booking would take the customer's debt to the operator beyond what was agreed."""
 
     code = "credit_limit"
 
 
-class NothingToCredit(BookingError):
-    code = "nothing_to_credit"
-
-
-class NothingToOrder(BookingError):
-    """No open invoice could stand in a file for the bank."""
-
-    code = "nothing_to_order"
+class AmountInvalid(BookingError):
+    code = "amount_invalid"
+    field = "amount"

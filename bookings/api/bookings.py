@@ -7,9 +7,7 @@ from typing import Any
 
 from django.db.models import Q
 
-from bookings.errors import (
-    BookingUnknown,
-)
+from bookings.errors import BookingUnknown
 from bookings.models import (
     Booking,
     Occupancy,

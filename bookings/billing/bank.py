@@ -14,6 +14,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from bookings.actors import Actor
 from bookings.billing.bank_statements import BankEntry, read_statement
+from bookings.billing.errors import NothingToOrder, ParticularsMissing
 from bookings.billing.sepa import (
     BankAccount,
     Creditor,
@@ -25,7 +26,6 @@ from bookings.billing.sepa import (
     transfer_file,
 )
 from bookings.billing.settlement import record_payment, with_paid
-from bookings.errors import NothingToOrder, ParticularsMissing
 from bookings.models import BankOrder, BankOrderLine, Invoice, Payment, PaymentTerms
 from depots.models import Organisation
 

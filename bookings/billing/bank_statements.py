@@ -9,8 +9,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
+from bookings.billing.errors import DocumentUnreadable
 from bookings.billing.untrusted_xml import Node, parse
-from bookings.errors import DocumentUnreadable
 
 MOST_ENTRIES: Final = 100_000
 _ROOT: Final = re.compile(r"\{(urn:iso:std:iso:20022:tech:xsd:camt\.05[34]\.001\.\d\d)\}Document")

@@ -14,6 +14,7 @@ from typing import Any
 
 from bookings.actors import SCHEDULER, Actor, ActorKind
 from bookings.billing import snapshots
+from bookings.billing.errors import RecordSettled
 from bookings.billing.numbers import next_number
 from bookings.billing.priced_visits import (
     Kind,
@@ -23,7 +24,6 @@ from bookings.billing.priced_visits import (
     price_session,
 )
 from bookings.billing.recorded_periods import net_by_rate, periods_of
-from bookings.errors import RecordSettled
 from bookings.models import Booking, BookingStatus, ChargeDetailRecord
 from bookings.pricing.bills import Bill
 from bookings.signals import cdr_issued

@@ -8,9 +8,9 @@ from django.db import transaction
 
 from bookings.actors import Actor
 from bookings.billing import cdrs
+from bookings.billing.errors import NothingToCredit
 from bookings.billing.months import Month
 from bookings.billing.run import bill, queue
-from bookings.errors import NothingToCredit
 from bookings.models import ChargeDetailRecord, Invoice
 
 

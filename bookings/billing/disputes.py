@@ -13,10 +13,11 @@ from typing import Any
 
 from bookings.actors import Actor
 from bookings.billing.cdrs import Issue, check_open, credit, lock, reissue
+from bookings.billing.errors import DisputedAlready, LineUnknown, ReasonMissing, RecordSettled
 from bookings.billing.reduced_bills import without_line
 from bookings.core import calendars, lifecycle
 from bookings.core.locking import lock_booking
-from bookings.errors import ChangedMeanwhile, DisputedAlready, LineUnknown, ReasonMissing, RecordSettled
+from bookings.errors import ChangedMeanwhile
 from bookings.models import Booking, ChargeDetailRecord, Dispute
 from bookings.pricing.bills import Bill
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.models import QuerySet
 
-from bookings.errors import RecordUnknown
+from bookings.billing.errors import RecordUnknown
 from bookings.models import ChargeDetailRecord
 
 

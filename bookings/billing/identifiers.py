@@ -14,7 +14,7 @@ from stdnum.gb import vat as british_vat
 from stdnum.iso7064 import mod_97_10
 from stdnum.no import mva as norwegian_vat
 
-from bookings.errors import CreditorIdInvalid, IbanInvalid, VatIdInvalid
+from bookings.billing.errors import CreditorIdInvalid, IbanInvalid, VatIdInvalid
 
 # Countries as ISO 3166 alpha-2 has them; XI and EL are prefixes of VAT ids and no countries.
 EU: Final = frozenset(

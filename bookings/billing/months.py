@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from bookings.errors import MonthInvalid
+from bookings.billing.errors import MonthInvalid
 from depots.periods import Period
 
 _WRITTEN = re.compile(r"(20\d\d)-(0[1-9]|1[0-2])", re.ASCII)

@@ -9,8 +9,9 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
 
+from bookings.billing.errors import ParticularsInvalid
 from bookings.billing.identifiers import checked_creditor_id, checked_iban, checked_vat_id
-from bookings.errors import BookingError, ChangedMeanwhile, ParticularsInvalid
+from bookings.errors import BookingError, ChangedMeanwhile
 from bookings.rules.content_version import version_of
 from depots.models import Organisation
 from depots.operations.organisations import add_organisation

@@ -9,9 +9,9 @@ from typing import Any
 
 import pycountry
 
+from bookings.billing.errors import VatIdInvalid
 from bookings.billing.identifiers import checked_vat_id
 from bookings.billing.vat import Supply, VatTreatment, treatment
-from bookings.errors import VatIdInvalid
 from depots.models import Organisation
 
 # Their law leaves the VAT between two resellers to the buyer (article 199a(1)(e)).

@@ -9,8 +9,8 @@ from django.db import transaction
 from django.db.models import Exists, Max, OuterRef
 
 from bookings.billing.delivery import mail, write_invoice
+from bookings.billing.errors import NothingToRemind
 from bookings.billing.settlement import still_due
-from bookings.errors import NothingToRemind
 from bookings.models import Invoice, Reminder
 from bookings.signals import reminder_due
 

@@ -15,12 +15,12 @@ from django.db import connection, transaction
 
 from bookings.actors import Actor
 from bookings.billing.customers import InvoiceTermsOf
+from bookings.billing.errors import MonthNotOver, ParticularsMissing
 from bookings.billing.months import Month
 from bookings.billing.numbers import next_number
 from bookings.billing.parties import Party
 from bookings.billing.taxation import Taxation, taxation
 from bookings.billing.unbilled import MonthOfOperator, Sums, take, unbilled
-from bookings.errors import MonthNotOver, ParticularsMissing
 from bookings.models import Invoice
 from bookings.signals import invoices_issued
 from depots.models import Depot, Organisation

@@ -17,8 +17,8 @@ from lxml import etree
 from sepaxml import SepaDD, SepaTransfer
 from text_unidecode import unidecode
 
+from bookings.billing.errors import PaymentFileRefused
 from bookings.billing.identifiers import checked_creditor_id, checked_iban
-from bookings.errors import PaymentFileRefused
 
 DEBIT_SCHEMA: Final = "pain.008.001.08"
 TRANSFER_SCHEMA: Final = "pain.001.001.09"

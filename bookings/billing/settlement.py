@@ -11,7 +11,8 @@ from django.db.models import DecimalField, F, QuerySet, Sum, Value
 from django.db.models.functions import Coalesce
 
 from bookings.actors import SCHEDULER, Actor
-from bookings.errors import AmountInvalid, PaymentReferenceInUse
+from bookings.billing.errors import PaymentReferenceInUse
+from bookings.errors import AmountInvalid
 from bookings.models import Invoice, Payment
 
 _MONEY: DecimalField[Any, Any] = DecimalField(max_digits=16, decimal_places=4)

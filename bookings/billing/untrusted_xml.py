@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from lxml import etree
 
-from bookings.errors import DocumentUnreadable
+from bookings.billing.errors import DocumentUnreadable
 
 LONGEST_XML: Final = 8 * 1024 * 1024
 _LONGEST_TEXT: Final = 500

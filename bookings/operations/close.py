@@ -9,12 +9,7 @@ from django.db import transaction
 from bookings.actors import Actor
 from bookings.core import calendars, occupancy
 from bookings.core.locking import lock_bookings, lock_depot, lock_evses, lock_ids
-from bookings.errors import (
-    ChangedMeanwhile,
-    EvseUnknown,
-    InThePast,
-    WrongStatus,
-)
+from bookings.errors import ChangedMeanwhile, EvseUnknown, InThePast, WrongStatus
 from bookings.models import Booking, BookingOption, BookingStatus, CancelReason, Closure, Occupancy
 from bookings.operations import request_log
 from bookings.operations.cancel import write_off

@@ -6,15 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 from math import ceil
 from zoneinfo import ZoneInfo
 
-from bookings.errors import (
-    DepotClosed,
-    InThePast,
-    NotAligned,
-    TooFarAhead,
-    TooLong,
-    TooShort,
-    TooSoon,
-)
+from bookings.errors import DepotClosed, InThePast, NotAligned, TooFarAhead, TooLong, TooShort, TooSoon
 from bookings.rules.configuration import Site
 from bookings.rules.terms import Terms
 from depots.models import Depot

@@ -16,8 +16,8 @@ from enum import Enum, StrEnum
 from functools import cached_property
 from typing import Final
 
+from bookings.billing.errors import InvoiceIncomplete
 from bookings.billing.vat import Vat, VatCategory
-from bookings.errors import InvoiceIncomplete
 
 CENT: Final = Decimal("0.01")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from bookings.billing.documents import pdf_attachment
-from bookings.errors import DocumentUnreadable
+from bookings.billing.errors import DocumentUnreadable
 
 LARGEST_PDF: Final = 20 * 1024 * 1024
 

@@ -9,8 +9,8 @@ from bookings.billing.documents.document import Span
 from bookings.billing.documents.embedded import embedded_xml
 from bookings.billing.documents.received import ReceivedDocument, ReceivedLine, ReceivedParty, ReceivedVat
 from bookings.billing.documents.syntaxes import PREFIXES, SYNTAXES, Syntax
+from bookings.billing.errors import DocumentUnreadable
 from bookings.billing.untrusted_xml import Node, parse
-from bookings.errors import DocumentUnreadable
 
 MOST_LINES: Final = 20_000
 

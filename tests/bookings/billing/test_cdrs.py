@@ -10,7 +10,7 @@ from django.db import transaction
 from bookings import operations, scheduler
 from bookings.actors import SCHEDULER
 from bookings.billing.cdrs import Issue, credit, lock, reissue, settle_session
-from bookings.errors import RecordSettled
+from bookings.billing.errors import RecordSettled
 from bookings.models import Booking, ChargeDetailRecord, TariffBinding, Token
 from bookings.pricing.bills import Bill
 from bookings.rules.tariff_bindings import FIRST_MOMENT, LAST_MOMENT

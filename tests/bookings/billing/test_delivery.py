@@ -11,9 +11,9 @@ from django.core import mail
 from bookings.billing import delivery
 from bookings.billing.delivery import send_invoice, write_invoice
 from bookings.billing.documents.reading import read_document
+from bookings.billing.errors import NothingToRemind
 from bookings.billing.invoice_lines import document_of
 from bookings.billing.reminders import LEVELS, remind, remind_overdue, send_reminder
-from bookings.errors import NothingToRemind
 from bookings.models import Invoice, InvoiceFile, Reminder
 from tests.bookings.billing.billed import (
     DUE,

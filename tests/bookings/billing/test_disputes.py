@@ -5,14 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bookings.billing.disputes import answer_dispute, raise_dispute, version_of_record, waive
-from bookings.errors import (
-    BookingError,
-    ChangedMeanwhile,
-    DisputedAlready,
-    LineUnknown,
-    ReasonMissing,
-    RecordSettled,
-)
+from bookings.billing.errors import DisputedAlready, LineUnknown, ReasonMissing, RecordSettled
+from bookings.errors import BookingError, ChangedMeanwhile
 from bookings.models import ChargeDetailRecord
 from tests.billing_factories import amounts, charge, correct, priced_booking, records, standing, uses
 from tests.factories import DISPATCHER, MANAGER, at

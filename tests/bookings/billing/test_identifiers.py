@@ -1,7 +1,7 @@
 import pytest
 
+from bookings.billing.errors import CreditorIdInvalid, IbanInvalid, VatIdInvalid
 from bookings.billing.identifiers import checked_creditor_id, checked_iban, checked_vat_id, vat_country
-from bookings.errors import CreditorIdInvalid, IbanInvalid, VatIdInvalid
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from bookings.billing.errors import ParticularsInvalid
 from bookings.billing.particulars import checked_particulars, register_organisation, set_particulars
-from bookings.errors import ParticularsInvalid
 from depots.models import Membership, Organisation
 from tests.bookings.people import client_of
 from tests.config.commands import refusal, run

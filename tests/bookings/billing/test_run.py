@@ -10,8 +10,8 @@ import time_machine
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
+from bookings.billing.errors import MonthInvalid, MonthNotOver, ParticularsMissing
 from bookings.billing.months import Month
-from bookings.errors import MonthInvalid, MonthNotOver, ParticularsMissing
 from bookings.models import Invoice, InvoicedCdr, InvoiceReconciliationRecord, PaymentTerms
 from depots.models import Agreement
 from tests.bookings.billing.billed import (

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 from lxml import etree
 
+from bookings.billing.errors import IbanInvalid, PaymentFileRefused
 from bookings.billing.sepa import (
     BankAccount,
     Creditor,
@@ -16,7 +17,6 @@ from bookings.billing.sepa import (
     direct_debit_file,
     transfer_file,
 )
-from bookings.errors import IbanInvalid, PaymentFileRefused
 
 NOW = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
 OURS = BankAccount("Rheinstrom Ladeparks GmbH", "DE89370400440532013000")

@@ -2,6 +2,7 @@ from decimal import Decimal
 
 import pytest
 
+from bookings.billing.errors import VatIdInvalid
 from bookings.billing.vat import (
     EXEMPT,
     NOT_SUBJECT,
@@ -11,7 +12,6 @@ from bookings.billing.vat import (
     VatTreatment,
     treatment,
 )
-from bookings.errors import VatIdInvalid
 
 GERMAN, DUTCH, SWISS = "DE136695976", "NL123456789B13", "CHE107787577MWST"
 AT_RATES, REVERSE, OUTSIDE = (

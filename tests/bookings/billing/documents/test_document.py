@@ -5,8 +5,8 @@ from decimal import Decimal
 import pytest
 
 from bookings.billing.documents.document import InvoiceKind
+from bookings.billing.errors import InvoiceIncomplete
 from bookings.billing.vat import EXEMPT, NOT_SUBJECT, OUTSIDE_SCOPE, REVERSE_CHARGE, Vat, VatCategory
-from bookings.errors import InvoiceIncomplete
 from tests.bookings.billing.documents.examples import (
     BUYER,
     GERMAN_7,

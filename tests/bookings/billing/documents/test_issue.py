@@ -18,8 +18,8 @@ from bookings.billing.documents.document import (
 )
 from bookings.billing.documents.printed_words import money, number, printed_words
 from bookings.billing.documents.printing import write_pdf
+from bookings.billing.errors import InvoiceNotValid
 from bookings.billing.vat import REVERSE_CHARGE
-from bookings.errors import InvoiceNotValid
 from tests.bookings.billing.documents.examples import (
     BUYER,
     DUTCH_BUYER,

@@ -19,7 +19,7 @@ from bookings.billing.documents.issue import issue
 from bookings.billing.documents.printing import write_pdf
 from bookings.billing.documents.reading import read_document
 from bookings.billing.documents.received import ReceivedParty, ReceivedVat
-from bookings.errors import DocumentUnreadable
+from bookings.billing.errors import DocumentUnreadable
 from tests.bookings.billing.documents.examples import IBAN, credit_note, invoice, line
 from tests.bookings.billing.documents.test_validation import INVOICES
 

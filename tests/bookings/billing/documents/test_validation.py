@@ -19,8 +19,8 @@ from bookings.billing.documents.document import (
     VatInOwnCurrency,
 )
 from bookings.billing.documents.validation import check, faults_of
+from bookings.billing.errors import InvoiceNotValid
 from bookings.billing.vat import EXEMPT, NOT_SUBJECT, OUTSIDE_SCOPE, REVERSE_CHARGE, Vat, VatCategory
-from bookings.errors import InvoiceNotValid
 from tests.bookings.billing.documents.examples import (
     BUYER,
     DUTCH_BUYER,
