@@ -12,8 +12,8 @@ from bookings.actors import PEOPLE, ActorKind
 from bookings.billing.disputes import version_of_record
 from bookings.billing.flags import sentence
 from bookings.models import ChargeDetailRecord, Dispute
-from bookings.pages.access import RecordViewer
 from bookings.pages.history import TimelineEntry
+from bookings.pages.money_access import RecordViewer
 from bookings.pages.price_parts import PriceParts, bill_parts
 from bookings.pricing.bills import Bill
 from depots.models import User

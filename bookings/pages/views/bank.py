@@ -22,7 +22,7 @@ from bookings.billing.bank import (
 )
 from bookings.errors import BookingError
 from bookings.models import BankOrder
-from bookings.pages import access
+from bookings.pages import access, money_access
 from bookings.pages.forms.invoices import StatementForm
 from bookings.pages.views.refusals import status_of
 from depots.models import Organisation
@@ -35,7 +35,7 @@ SHOWN = 20
 @login_required
 @require_safe
 def bank(request: HttpRequest, organisation_id: int) -> HttpResponse:
-    return _page(request, access.account(request.user, organisation_id))
+    return _page(request, money_access.account(request.user, organisation_id))
 
 
 @login_required
@@ -55,7 +55,7 @@ def transfers(request: HttpRequest, organisation_id: int) -> HttpResponse:
 def order(request: HttpRequest, organisation_id: int, order_id: int) -> HttpResponse:
     """The file as it was made: the bank refuses it a second time."""
     found = get_object_or_404(
-        BankOrder, pk=order_id, organisation=access.account(request.user, organisation_id)
+        BankOrder, pk=order_id, organisation=money_access.account(request.user, organisation_id)
     )
     response = HttpResponse(bytes(found.file), content_type="application/xml")
     response["Content-Disposition"] = f'attachment; filename="{found.message_id}.xml"'
@@ -66,7 +66,7 @@ def order(request: HttpRequest, organisation_id: int, order_id: int) -> HttpResp
 @require_POST
 def statement(request: HttpRequest, organisation_id: int) -> HttpResponse:
     """What the bank says was paid."""
-    organisation = access.account(request.user, organisation_id)
+    organisation = money_access.account(request.user, organisation_id)
     form = StatementForm(request.POST, request.FILES)
     if not form.is_valid():
         return _page(request, organisation, 422, form=form)
@@ -82,7 +82,7 @@ def statement(request: HttpRequest, organisation_id: int) -> HttpResponse:
 
 
 def _order(request: HttpRequest, organisation_id: int, make: Any) -> HttpResponse:
-    organisation = access.account(request.user, organisation_id)
+    organisation = money_access.account(request.user, organisation_id)
     try:
         made = make(organisation=organisation, actor=access.as_manager(request.user), now=timezone.now())
     except BookingError as refusal:

@@ -21,7 +21,7 @@ from bookings import operations
 from bookings.errors import BookingError, ChangedMeanwhile, WrongStatus
 from bookings.models import Booking, BookingStatus, Vehicle
 from bookings.operations.undo import Act, named
-from bookings.pages import access, day, history, overlaps, remote_control, wording
+from bookings.pages import access, day, history, money_access, overlaps, remote_control, wording
 from bookings.pages.booking_bills import bills_of, cancellation_fee, running_cost
 from bookings.pages.forms import undo_button
 from bookings.pages.forms.bookings import CancelForm, ChangeForm, ListForm
@@ -209,7 +209,7 @@ def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusa
         "price": quoted_parts(found),
         "bills": bills_of(found),
         "running_cost": running_cost(found, now=now),
-        "sees_records": access.sees_records(user, found),
+        "sees_records": money_access.sees_records(user, found),
         "elsewhere": _elsewhere(found) if is_fleet and found.status == BookingStatus.HELD else "",
         "moments": history.moments(found, organisation_ids=mine, is_fleet=is_fleet),
         "remote": remote_control.remote(user, found, now=now),

@@ -6,7 +6,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
 from bookings.models import Vehicle
-from bookings.pages import access, day, navigation
+from bookings.pages import access, day, money_access, navigation
 from bookings.pages.forms.slots import SearchForm
 from depots import pages
 from depots.models import User
@@ -22,7 +22,7 @@ def home(request: HttpRequest) -> HttpResponse:
     if access.fleets_seen(user):
         return _today(request, user)
     boards = navigation.nav_of(request).boards
-    if not boards and access.accounts_kept(user):
+    if not boards and money_access.accounts_kept(user):
         return redirect("bookings:invoices")
     if len(boards) == 1:
         return redirect(boards[0].url)

@@ -24,7 +24,7 @@ from bookings.billing.run import bill
 from bookings.billing.settlement import record_payment
 from bookings.errors import BookingError
 from bookings.models import Invoice, Payment
-from bookings.pages import access
+from bookings.pages import access, money_access
 from bookings.pages.forms.invoices import BillForm, CreditForm, InvoiceFilterForm, PaymentForm
 from bookings.pages.views.refusals import status_of
 from depots.models import Depot, Organisation
@@ -37,7 +37,7 @@ A_PAGE = 50
 @login_required
 @require_safe
 def invoices(request: HttpRequest) -> HttpResponse:
-    viewer = access.invoice_viewer(request.user)
+    viewer = money_access.invoice_viewer(request.user)
     form = InvoiceFilterForm(request.GET)
     rows = with_state(viewer.rows(), today=timezone.now().date()).order_by("-issued_on", "-pk")
     valid = form.is_valid()
@@ -55,7 +55,7 @@ def invoices(request: HttpRequest) -> HttpResponse:
 @require_POST
 def run(request: HttpRequest) -> HttpResponse:
     """Bill a month that is over."""
-    operators = access.accountant(request.user)
+    operators = money_access.accountant(request.user)
     form = BillForm(request.POST, operators=operators)
     if form.is_valid():
         operator, month = form.cleaned_data["operator"], form.cleaned_data["month"]
@@ -75,7 +75,7 @@ def run(request: HttpRequest) -> HttpResponse:
 
 def _actions(request: HttpRequest) -> dict[str, Any]:
     """Whose particulars the viewer keeps, and the form that bills the month before where one of them runs depots."""
-    kept = access.accounts_kept(request.user)
+    kept = money_access.accounts_kept(request.user)
     rows = Organisation.objects.filter(pk__in=kept, is_partner=False).order_by("name")
     runs_depots = Exists(Depot.objects.filter(operator=OuterRef("pk"), is_mirror=False))
     accounts = list(rows.annotate(runs_depots=runs_depots)) if kept else []
@@ -85,7 +85,9 @@ def _actions(request: HttpRequest) -> dict[str, Any]:
     return {"accounts": accounts, "bill_form": bill_form}
 
 
-def _narrowed(rows: QuerySet[Any], asked: dict[str, Any], viewer: access.InvoiceViewer) -> QuerySet[Any]:
+def _narrowed(
+    rows: QuerySet[Any], asked: dict[str, Any], viewer: money_access.InvoiceViewer
+) -> QuerySet[Any]:
     if asked["side"] == "receivable":
         rows = rows.filter(supplier__in=viewer.suppliers)
     elif asked["side"] == "payable":
@@ -99,7 +101,7 @@ def _narrowed(rows: QuerySet[Any], asked: dict[str, Any], viewer: access.Invoice
 @login_required
 @require_safe
 def invoice(request: HttpRequest, invoice_id: int) -> HttpResponse:
-    return _page(request, access.invoice(request.user, invoice_id))
+    return _page(request, money_access.invoice(request.user, invoice_id))
 
 
 @login_required
@@ -118,14 +120,14 @@ def xml(request: HttpRequest, invoice_id: int) -> HttpResponse:
 @require_safe
 def records(request: HttpRequest, invoice_id: int) -> StreamingHttpResponse:
     """Every record, as CSV."""
-    found = access.invoice(request.user, invoice_id)
+    found = money_access.invoice(request.user, invoice_id)
     response = StreamingHttpResponse(csv_lines(found), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{found.number}.csv"'
     return response
 
 
 def _file(request: HttpRequest, invoice_id: int, kind: str, content_type: str) -> HttpResponse:
-    found = access.invoice(request.user, invoice_id)
+    found = money_access.invoice(request.user, invoice_id)
     file = write_invoice(invoice_id=found.pk, now=timezone.now())
     content = bytes(file.pdf) if kind == "pdf" else file.xml.encode()
     response = HttpResponse(content, content_type=content_type)
@@ -138,7 +140,7 @@ def _file(request: HttpRequest, invoice_id: int, kind: str, content_type: str) -
 @require_POST
 def pay(request: HttpRequest, invoice_id: int) -> HttpResponse:
     """Money has come, or was paid back."""
-    found = access.settled_invoice(request.user, invoice_id)
+    found = money_access.settled_invoice(request.user, invoice_id)
     form = PaymentForm(request.POST)
     if not form.is_valid():
         return _page(request, found, 422, payment_form=form)
@@ -157,7 +159,7 @@ def pay(request: HttpRequest, invoice_id: int) -> HttpResponse:
 @login_required
 @require_POST
 def reminders(request: HttpRequest, invoice_id: int) -> HttpResponse:
-    found = access.settled_invoice(request.user, invoice_id)
+    found = money_access.settled_invoice(request.user, invoice_id)
 
     def ask() -> str:
         return f"Reminder {remind(invoice_id=found.pk, now=timezone.now()).level} is on its way."
@@ -169,7 +171,7 @@ def reminders(request: HttpRequest, invoice_id: int) -> HttpResponse:
 @require_POST
 def credit(request: HttpRequest, invoice_id: int) -> HttpResponse:
     """Take all of it back."""
-    found = access.settled_invoice(request.user, invoice_id)
+    found = money_access.settled_invoice(request.user, invoice_id)
     form = CreditForm(request.POST)
     if not form.is_valid():
         return _page(request, found, 422, credit_form=form)
@@ -190,7 +192,7 @@ def credit(request: HttpRequest, invoice_id: int) -> HttpResponse:
 @require_POST
 def sending(request: HttpRequest, invoice_id: int) -> HttpResponse:
     """Send it once more."""
-    found = access.settled_invoice(request.user, invoice_id)
+    found = money_access.settled_invoice(request.user, invoice_id)
 
     def send() -> str:
         try:
@@ -216,7 +218,7 @@ def _page(request: HttpRequest, found: Invoice, status: int = 200, **shown: Any)
     row: Any = rows.select_related("issuer", "supplier", "customer", "corrects").first()
     if row is None:
         raise Http404
-    may_settle = found.supplier_id in access.accounts_kept(request.user)
+    may_settle = found.supplier_id in money_access.accounts_kept(request.user)
     context = {
         "invoice": row, "payments": row.payments.all(), "reminders": row.reminders.exclude(sent_at=None),
         "corrections": row.corrected_by.all(), "parties": [row.parties.get(side, {}) for side in ("supplier", "customer")],

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 from bookings.billing.errors import ParticularsInvalid
 from bookings.billing.particulars import particulars_version, set_particulars
 from bookings.errors import BookingError
-from bookings.pages import access
+from bookings.pages import money_access
 from bookings.pages.forms.particulars import ParticularsForm
 from bookings.pages.forms.row_versions import seen_version
 from bookings.pages.views.refusals import status_of
@@ -23,7 +23,7 @@ from depots.pages import done, respond
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def particulars(request: HttpRequest, organisation_id: int) -> HttpResponse:
-    organisation = access.account(request.user, organisation_id)
+    organisation = money_access.account(request.user, organisation_id)
     if request.method != "POST":
         return _page(request, organisation, ParticularsForm(organisation=organisation), 200)
     form = ParticularsForm(request.POST, organisation=organisation)

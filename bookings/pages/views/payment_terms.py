@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from bookings.billing.payment_terms import payment_terms_of, payment_terms_version, set_payment_terms
 from bookings.errors import ChangedMeanwhile
-from bookings.pages import access
+from bookings.pages import money_access
 from bookings.pages.forms.payment_terms import PaymentTermsForm
 from bookings.pages.forms.row_versions import seen_version
 from bookings.pages.views.refusals import status_of
@@ -24,7 +24,7 @@ from depots.pages import done, respond
 @require_safe
 def agreements(request: HttpRequest, organisation_id: int) -> HttpResponse:
     """Every agreement in force at its depots."""
-    organisation = access.account(request.user, organisation_id)
+    organisation = money_access.account(request.user, organisation_id)
     rows = Agreement.objects.in_force(timezone.now()).filter(
         depot__operator=organisation, depot__is_mirror=False
     )
@@ -41,7 +41,7 @@ def agreements(request: HttpRequest, organisation_id: int) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def agreement(request: HttpRequest, agreement_id: int) -> HttpResponse:
-    found = access.account_agreement(request.user, agreement_id)
+    found = money_access.account_agreement(request.user, agreement_id)
     terms = payment_terms_of(found)
     form = PaymentTermsForm(request.POST if request.method == "POST" else None, terms=terms)
     status = 422 if form.is_bound else 200

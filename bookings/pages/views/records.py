@@ -21,10 +21,10 @@ from bookings.billing.months import Month
 from bookings.billing.spreadsheets import cell
 from bookings.errors import BookingError
 from bookings.models import ChargeDetailRecord, Dispute
-from bookings.pages import access, record_months
-from bookings.pages.access import RecordViewer
+from bookings.pages import access, money_access, record_months
 from bookings.pages.forms.records import AnswerForm, DisputeForm, WaiverForm, chosen_month
 from bookings.pages.forms.row_versions import seen_version
+from bookings.pages.money_access import RecordViewer
 from bookings.pages.record_page import price_of, record_context
 from bookings.pages.views.refusals import status_of
 from depots.pages import done, respond
@@ -36,7 +36,7 @@ A_PAGE = 50
 @login_required
 @require_safe
 def costs(request: HttpRequest) -> HttpResponse:
-    mine = ChargeDetailRecord.objects.filter(customer__in=access.costs_seen(request.user))
+    mine = ChargeDetailRecord.objects.filter(customer__in=money_access.costs_seen(request.user))
     context = _month(request, mine) | {"side": "costs"}
     rows = context["rows"]
     context["tables"] = [
@@ -66,7 +66,9 @@ def revenue(request: HttpRequest) -> HttpResponse:
 @require_safe
 def costs_csv(request: HttpRequest) -> StreamingHttpResponse:
     return _csv(
-        request, ChargeDetailRecord.objects.filter(customer__in=access.costs_seen(request.user)), "costs"
+        request,
+        ChargeDetailRecord.objects.filter(customer__in=money_access.costs_seen(request.user)),
+        "costs",
     )
 
 
@@ -81,14 +83,16 @@ def revenue_csv(request: HttpRequest) -> StreamingHttpResponse:
 @login_required
 @require_safe
 def record(request: HttpRequest, cdr_id: int) -> HttpResponse:
-    return respond(request, "bookings/records/record", record_context(access.record(request.user, cdr_id)))
+    return respond(
+        request, "bookings/records/record", record_context(money_access.record(request.user, cdr_id))
+    )
 
 
 @never_cache
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def dispute(request: HttpRequest, cdr_id: int) -> HttpResponse:
-    viewer = access.disputable_record(request.user, cdr_id)
+    viewer = money_access.disputable_record(request.user, cdr_id)
     form = DisputeForm(request.POST or None, price=price_of(viewer.cdr))
 
     def act() -> None:
@@ -104,7 +108,7 @@ def dispute(request: HttpRequest, cdr_id: int) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def waive(request: HttpRequest, cdr_id: int) -> HttpResponse:
-    viewer = access.settled_record(request.user, cdr_id)
+    viewer = money_access.settled_record(request.user, cdr_id)
     form = WaiverForm(request.POST or None)
 
     def act() -> None:
@@ -120,7 +124,7 @@ def waive(request: HttpRequest, cdr_id: int) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def answer(request: HttpRequest, dispute_id: int) -> HttpResponse:
-    viewer, found = access.dispute(request.user, dispute_id)
+    viewer, found = money_access.dispute(request.user, dispute_id)
     form = AnswerForm(request.POST or None)
 
     def act() -> None:
@@ -157,7 +161,7 @@ def _acted(
 
 def _earned(request: HttpRequest) -> QuerySet[ChargeDetailRecord]:
     return ChargeDetailRecord.objects.filter(
-        operator__in=access.revenue_seen(request.user), depot__is_mirror=False
+        operator__in=money_access.revenue_seen(request.user), depot__is_mirror=False
     )
 
 

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from bookings.errors import BookingError, ChangedMeanwhile, TariffRefused
 from bookings.models import Tariff, TariffVersion
 from bookings.operations.tariffs import TariffDraft, set_tariffs, withdraw_tariff
-from bookings.pages import access
+from bookings.pages import access, money_access
 from bookings.pages.example_visits import example_visits
 from bookings.pages.forms.row_versions import look_again, seen_version
 from bookings.pages.forms.tariff import (
@@ -47,12 +47,12 @@ FIRST_ELEMENTS = {Tariff.Kind.CHARGING: ["charging"], Tariff.Kind.BOOKING: ["boo
 @login_required
 @require_safe
 def tariffs(request: HttpRequest) -> HttpResponse:
-    access.tariff_reader(request.user)
-    now, rows = timezone.now(), list(access.tariffs_seen(request.user))
+    money_access.tariff_reader(request.user)
+    now, rows = timezone.now(), list(money_access.tariffs_seen(request.user))
     versions, places = versions_of(rows), bound_places(rows, now=now)
     context = {
         "shown": [_row(row, versions[row.pk], places[row.pk], now) for row in rows],
-        "may_change": bool(access.operators_priced(request.user)),
+        "may_change": bool(money_access.operators_priced(request.user)),
         "is_several": len({row.operator_id for row in rows}) > 1,
     }
     return respond(request, "bookings/tariffs/tariffs", context)
@@ -63,7 +63,7 @@ def tariffs(request: HttpRequest) -> HttpResponse:
 @require_safe
 def tariff(request: HttpRequest, tariff_id: int) -> HttpResponse:
     """One tariff: what it says now, what it will, where, and every version there was."""
-    return _tariff_page(request, access.tariff(request.user, tariff_id))
+    return _tariff_page(request, money_access.tariff(request.user, tariff_id))
 
 
 def _tariff_page(request: HttpRequest, found: Tariff, status: int = 200) -> HttpResponse:
@@ -81,7 +81,7 @@ def _tariff_page(request: HttpRequest, found: Tariff, status: int = 200) -> Http
             {"version": one, "made": made[one.pk], "says": _says(one), "is_held": one == held}
             for one in reversed(versions)
         ],
-        "may_change": found.operator_id in {row.pk for row in access.operators_priced(request.user)},
+        "may_change": found.operator_id in {row.pk for row in money_access.operators_priced(request.user)},
         "newest": max((one.number for one in versions), default=0),
     }  # fmt: skip
     return respond(request, "bookings/tariffs/tariff", context, status)
@@ -124,7 +124,7 @@ class _Editor:
 @require_http_methods(["GET", "HEAD", "POST"])
 def add(request: HttpRequest) -> HttpResponse:
     """A new tariff; `kind` and, for who works for several, `operator` come with the address."""
-    operators = access.operators_priced(request.user)
+    operators = money_access.operators_priced(request.user)
     asked = request.GET.get("operator", "")
     operator = next((row for row in operators if str(row.pk) == asked), operators[0] if operators else None)
     if operator is None:
@@ -140,7 +140,7 @@ def add(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def renew(request: HttpRequest, tariff_id: int) -> HttpResponse:
     """The version that follows."""
-    found = access.own_tariff(request.user, tariff_id)
+    found = money_access.own_tariff(request.user, tariff_id)
     versions = versions_of([found])[found.pk]
     return _edit(request, _Editor(found.operator, found.kind, zone_of(found.operator), found, versions), [])
 
@@ -149,7 +149,7 @@ def renew(request: HttpRequest, tariff_id: int) -> HttpResponse:
 @require_POST
 def preview(request: HttpRequest) -> HttpResponse:
     """What the form says so far, in sentences and example prices; nothing is kept."""
-    operators, kind = access.operators_priced(request.user), request.POST.get("kind", "")
+    operators, kind = money_access.operators_priced(request.user), request.POST.get("kind", "")
     if not operators:
         raise Http404
     kind = kind if kind in USES else Tariff.Kind.CHARGING.value
@@ -162,7 +162,7 @@ def preview(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def withdraw(request: HttpRequest, tariff_id: int) -> HttpResponse:
-    found = access.own_tariff(request.user, tariff_id)
+    found = money_access.own_tariff(request.user, tariff_id)
     try:
         withdraw_tariff(found, seen_number=seen_version(request.POST), now=timezone.now())
     except ChangedMeanwhile as refusal:
