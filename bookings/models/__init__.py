@@ -12,12 +12,11 @@ from bookings.models.booking_states import (
 from bookings.models.bookings import Booking, BookingSession, BookingToken, CancelReason
 from bookings.models.cdrs import ChargeDetailRecord, Dispute
 from bookings.models.fleet import Token, Vehicle
+from bookings.models.incoming import IncomingInvoice, InvoiceReconciliationRecord
 from bookings.models.invoices import (
-    IncomingInvoice,
     Invoice,
     InvoicedCdr,
     InvoiceFile,
-    InvoiceReconciliationRecord,
     NumberSequence,
     Payment,
     PaymentTerms,
