@@ -152,9 +152,9 @@ def new_prepaid_entry(operator: Organisation, customer: Organisation, **fields: 
 def new_incoming_invoice(recipient: Organisation, **fields: Any) -> IncomingInvoice:
     """Not saved."""
     made: dict[str, Any] = {
-        "recipient": recipient, "supplier_name": "Sonnenhof", "number": f"R-{next(_next)}", "issued_on": date(2026, 12, 1),
-        "currency": "EUR", "before_taxes": Decimal("30.00"), "taxes": Decimal("5.70"), "source": "typed", "entered_at": NOW,
-        "entered_by_kind": "dispatcher",
+        "recipient": recipient, "sender_name": "Sonnenhof", "number": f"R-{next(_next)}", "issued_on": date(2026, 12, 1),
+        "month": MONTH, "currency": "EUR", "before_taxes": Decimal("30.00"), "taxes": Decimal("5.70"), "source": "typed",
+        "entered_at": NOW, "entered_by_kind": "dispatcher",
     }  # fmt: skip
     return IncomingInvoice(**{**made, **fields})
 

@@ -25,6 +25,7 @@ from bookings.models.invoices import (
 )
 from bookings.models.occupancy import Claim, Closure, Occupancy
 from bookings.models.offers import BookingOption, CalendarMark, OfferedSlot, TermsOverride
+from bookings.models.reconciliation import AcceptedFinding, PriceCheck
 from bookings.models.scheduling import SchedulerTick
 from bookings.models.tariffs import Tariff, TariffBinding, TariffVersion
 
@@ -32,6 +33,7 @@ __all__ = [
     "ENFORCEMENT_WHY",
     "INTERRUPTED_WHY",
     "LIVE",
+    "AcceptedFinding",
     "BankOrder",
     "BankOrderLine",
     "Booking",
@@ -59,6 +61,7 @@ __all__ = [
     "Payment",
     "PaymentTerms",
     "PrepaidEntry",
+    "PriceCheck",
     "Reminder",
     "SchedulerTick",
     "Tariff",

@@ -9,6 +9,7 @@ from decimal import Decimal
 from django.db.models import Model
 
 from bookings.models import (
+    AcceptedFinding,
     BankOrderLine,
     Dispute,
     NumberSequence,
@@ -71,6 +72,13 @@ def money() -> dict[str, Callable[[int], Model]]:
         "bank_order_once": lambda _: new_bank_order(operator, message_id="DD-1"),
         "bank_order_line_once": lambda _: BankOrderLine(order=order, invoice=invoice, amount=Decimal(1)),
         "incoming_invoice_once": lambda n: new_incoming_invoice(fleet, number=case("r-2", n)),
+        "accepted_finding_once": lambda _: AcceptedFinding(
+            organisation=fleet,
+            key="recorded_twice:1",
+            reason="X",
+            accepted_at=NOW,
+            accepted_by_kind="manager",
+        ),
         "reconciliation_record_once": lambda n: new_reconciliation_record(
             operator, fleet, code=case("i-1", n)
         ),
@@ -96,6 +104,8 @@ NONSENSE: dict[str, Callable[[], Model]] = {
     ),
     "invoice_kind_known": lambda: new_invoice(make_operator(), make_fleet(), kind="letter"),
     "invoice_adds_up": lambda: new_invoice(make_operator(), make_fleet(), total=Decimal(1)),
+    "incoming_invoice_paid_on": lambda: new_incoming_invoice(make_fleet(), state="paid"),
+    "incoming_invoice_not_negative": lambda: new_incoming_invoice(make_fleet(), before_taxes=Decimal(-1)),
     "payment_positive": lambda: new_payment(make_invoice(make_operator(), make_fleet()), amount=Decimal(0)),
     "credit_limit_not_negative": lambda: PaymentTerms(
         agreement=Agreement.objects.create(depot=make_depot(), guest=make_fleet(), starts_at=NOW),
