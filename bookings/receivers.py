@@ -70,9 +70,10 @@ def on_charging_ended(session: ChargingSession, at: datetime, **_: Any) -> None:
 def on_invoices_issued(invoices: list[Invoice], at: datetime, **_: Any) -> None:
     from bookings.tasks import deliver_invoice  # once the broker is there
 
+    notes = [invoice for invoice in invoices if invoice.kind == Invoice.Kind.CREDIT_NOTE]
+    for note in sorted(notes, key=lambda note: note.corrects_id or 0):  # locks them in this order
+        settlement.offset(note, now=at)
     for invoice in invoices:
-        if invoice.kind == Invoice.Kind.CREDIT_NOTE:
-            settlement.offset(invoice, now=at)
         deliver_invoice.send(invoice.pk)
 
 

@@ -16,6 +16,7 @@ from bookings.models import (
     Invoice,
     InvoiceReconciliationRecord,
     Payment,
+    PaymentReturn,
     PrepaidEntry,
     Tariff,
     TariffBinding,
@@ -138,6 +139,15 @@ def new_payment(invoice: Invoice, **fields: Any) -> Payment:
         "recorded_by_kind": "manager",
     }  # fmt: skip
     return Payment(**{**made, **fields})
+
+
+def new_payment_return(invoice: Invoice, **fields: Any) -> PaymentReturn:
+    """Not saved; of no payment yet."""
+    made: dict[str, Any] = {
+        "invoice": invoice, "amount": invoice.total, "returned_on": date(2026, 12, 18), "reason": "AM04", "reference": "bank R1",
+        "recorded_at": NOW, "recorded_by_kind": "manager",
+    }  # fmt: skip
+    return PaymentReturn(**{**made, **fields})
 
 
 def new_prepaid_entry(operator: Organisation, customer: Organisation, **fields: Any) -> PrepaidEntry:

@@ -14,7 +14,8 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from bookings.actors import Actor
 from bookings.billing.bank_statements import BankEntry, read_statement
-from bookings.billing.errors import NothingToOrder, ParticularsMissing
+from bookings.billing.errors import NothingToOrder, ParticularsMissing, PaymentReferenceInUse
+from bookings.billing.returned_payments import known_return, record_return, take_back_at_once
 from bookings.billing.sepa import (
     BankAccount,
     Creditor,
@@ -26,7 +27,8 @@ from bookings.billing.sepa import (
     transfer_file,
 )
 from bookings.billing.settlement import record_payment, with_paid
-from bookings.models import BankOrder, BankOrderLine, Invoice, Payment, PaymentTerms
+from bookings.errors import AmountInvalid
+from bookings.models import BankOrder, BankOrderLine, Invoice, Payment, PaymentReturn, PaymentTerms
 from depots.models import Organisation
 
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended('bank_order', %s))"
@@ -92,55 +94,88 @@ def order_transfers(*, organisation: Organisation, actor: Actor, now: datetime) 
 
 @dataclass
 class ReadStatement:
-    """What a statement came to: payments that were recorded now, those known already, debits that came back, and movements
-    that no invoice is named by."""
+    """What a statement came to: payments that were recorded now, those known already, payments that were taken back, and
+    movements that no invoice is named by; `set_aside` has those that cannot be recorded, each with the reason."""
 
     recorded: list[Payment] = field(default_factory=list)
-    known: list[Payment] = field(default_factory=list)
-    returned: list[BankOrderLine] = field(default_factory=list)
+    known: list[Payment | PaymentReturn] = field(default_factory=list)
+    returned: list[PaymentReturn] = field(default_factory=list)
     unmatched: list[BankEntry] = field(default_factory=list)
+    set_aside: list[tuple[BankEntry, str]] = field(default_factory=list)
 
 
 def record_statement(
     *, organisation: Organisation, file: bytes, actor: Actor, now: datetime
 ) -> ReadStatement:
-    """Record what a bank statement (camt.053) says was paid; told twice it is recorded once. An entry belongs to the invoice
-    whose number is its end-to-end id, or stands in its words. Raises DocumentUnreadable."""
-    read = ReadStatement()
+    """Record what a bank statement (camt.053) says was paid and taken back; told twice it is recorded once. An entry belongs to
+    the invoice whose number is its end-to-end id, or stands in its words. Raises DocumentUnreadable."""
+    recording = _Recording(organisation, actor, now)
+    entries = [entry for entry in read_statement(file) if entry.account == organisation.iban]
     with transaction.atomic():
-        for entry in read_statement(file):
-            if entry.account == organisation.iban:
-                _record(organisation, entry, read, actor, now)
-    return read
+        _queue(organisation)
+        named = [(entry, _named_by(organisation, entry)) for entry in entries]
+        invoices = _locked({invoice_id for _, invoice_id in named if invoice_id is not None})
+        for entry, invoice_id in named:
+            invoice = invoices.get(invoice_id or 0)
+            if not entry.amount:
+                recording.read.set_aside.append((entry, "It is of nothing."))
+            elif invoice is None or entry.currency != invoice.currency:
+                recording.read.unmatched.append(entry)
+            elif entry.return_reason:
+                recording.take_back(invoice, entry)
+            else:
+                recording.receive(invoice, entry)
+    return recording.read
 
 
-def _record(
-    organisation: Organisation, entry: BankEntry, read: ReadStatement, actor: Actor, now: datetime
-) -> None:
-    invoice = _named_by(organisation, entry)
-    if invoice is None or entry.currency != invoice.currency:
-        read.unmatched.append(entry)
-        return
-    line = BankOrderLine.objects.filter(
-        invoice=invoice, order__organisation=organisation, returned_at__isnull=True
-    ).first()
-    if entry.return_reason:
-        if line is not None:
-            line.returned_at, line.return_reason = now, entry.return_reason[:4]
-            line.save(update_fields=["returned_at", "return_reason"])
-            read.returned.append(line)
-        return
-    is_debit = line is not None and line.order.kind == BankOrder.Kind.DEBIT and entry.amount > 0
-    payment, is_new = record_payment(
-        invoice_id=invoice.pk, amount=abs(entry.amount), paid_on=entry.booked_on,
-        means=Payment.Means.DIRECT_DEBIT if is_debit else Payment.Means.TRANSFER, reference=f"bank {entry.id}", actor=actor,
-        now=now,
-    )  # fmt: skip
-    (read.recorded if is_new else read.known).append(payment)
+def _locked(ids: set[int]) -> dict[int, Invoice]:
+    """By primary key, as a billing run does that sets credit notes off against them."""
+    rows = Invoice.objects.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True)
+    return {invoice.pk: invoice for invoice in rows}
 
 
-def _named_by(organisation: Organisation, entry: BankEntry) -> Invoice | None:
-    """Money that came is for what is owed to it, money that left for what it owes; a debit that came back is of the former.
+@dataclass(frozen=True)
+class _Recording:
+    organisation: Organisation
+    actor: Actor
+    now: datetime
+    read: ReadStatement = field(default_factory=ReadStatement)
+
+    def receive(self, invoice: Invoice, entry: BankEntry) -> None:
+        ordered = BankOrderLine.objects.filter(
+            invoice=invoice, order__organisation=self.organisation, order__kind=BankOrder.Kind.DEBIT
+        )
+        is_debit = entry.amount > 0 and ordered.exists()
+        try:
+            payment, is_new = record_payment(
+                invoice_id=invoice.pk, amount=abs(entry.amount), paid_on=entry.booked_on, reference=f"bank {entry.id}",
+                means=Payment.Means.DIRECT_DEBIT if is_debit else Payment.Means.TRANSFER, actor=self.actor, now=self.now,
+            )  # fmt: skip
+        except (AmountInvalid, PaymentReferenceInUse) as refusal:
+            self.read.set_aside.append((entry, str(refusal)))
+            return
+        if is_new:
+            take_back_at_once(payment, now=self.now)
+        (self.read.recorded if is_new else self.read.known).append(payment)
+
+    def take_back(self, invoice: Invoice, entry: BankEntry) -> None:
+        reference, amount = f"bank {entry.id}", abs(entry.amount)
+        known = known_return(invoice, reference)
+        if known is not None:
+            self.read.known.append(known)
+            return
+        returned = record_return(
+            invoice=invoice, organisation=self.organisation, amount=amount, returned_on=entry.booked_on,
+            reason=entry.return_reason[:4], reference=reference, actor=self.actor, now=self.now,
+        )  # fmt: skip
+        if returned is None:
+            self.read.unmatched.append(entry)
+        else:
+            self.read.returned.append(returned)
+
+
+def _named_by(organisation: Organisation, entry: BankEntry) -> int | None:
+    """Money that came is for what is owed to it, money that left for what it owes; what came back is the other way round.
 
     That an invoice is paid is for its supplier to say, or for who wrote it in its place: not for who owes it.
     """
@@ -151,8 +186,8 @@ def _named_by(organisation: Organisation, entry: BankEntry) -> Invoice | None:
     owing = Q(supplier=organisation, kind=Invoice.Kind.CREDIT_NOTE) | Q(
         customer=organisation, kind=Invoice.Kind.INVOICE, is_reverse=True
     )
-    sides = owed if entry.amount > 0 or entry.return_reason else owing
-    found = list(Invoice.objects.filter(sides, number__in=numbers)[:2])
+    sides = owed if (entry.amount > 0) != bool(entry.return_reason) else owing
+    found = Invoice.objects.filter(sides, number__in=numbers).values_list("pk", flat=True)[:2]
     return found[0] if len(found) == 1 else None
 
 

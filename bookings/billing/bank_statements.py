@@ -14,6 +14,9 @@ from bookings.billing.untrusted_xml import Node, parse
 
 MOST_ENTRIES: Final = 100_000
 _ROOT: Final = re.compile(r"\{(urn:iso:std:iso:20022:tech:xsd:camt\.05[34]\.001\.\d\d)\}Document")
+# Bank transaction codes: an unpaid direct debit, a debit or transfer called back, a transfer that was returned.
+_REVERSALS: Final = frozenset({"UPDD", "RCDD", "PRDD", "RPCR", "RRTN"})
+_NO_REASON: Final = "MS03"
 _STATEMENTS: Final = ("s:BkToCstmrStmt/s:Stmt", "s:BkToCstmrDbtCdtNtfctn/s:Ntfctn")
 
 
@@ -22,7 +25,7 @@ class BankEntry:
     """Money that came to an account of ours, or left it (`amount` below zero).
 
     `id` is the same when the bank tells of the same movement again. `end_to_end_id` is what the payer or our own file
-    called it, `remittance` the words of the payer. `return_reason` (AC04, MD06 …) tells that a debit came back.
+    called it, `remittance` the words of the payer. `return_reason` (AC04, MD06 …) tells that a debit or a transfer came back.
     """
 
     id: str
@@ -92,7 +95,7 @@ def _movement(entry: Node, detail: Node, amount: Decimal, account: str, referenc
     if booked_on is None or direction not in ("CRDT", "DBIT"):
         raise DocumentUnreadable("An entry of the statement does not say when it was booked, or which way.")
     came_in = direction == "CRDT"
-    return_reason = detail.text("s:RtrInf/s:Rsn/s:Cd")
+    return_reason = _return_reason(entry, detail)
     # Details of what came back name the parties of what had been sent.
     other = "s:RltdPties/s:Dbtr" if came_in != bool(return_reason) else "s:RltdPties/s:Cdtr"
     end_to_end_id = detail.text("s:Refs/s:EndToEndId")
@@ -109,6 +112,14 @@ def _movement(entry: Node, detail: Node, amount: Decimal, account: str, referenc
         other_iban=detail.text(f"{other}Acct/s:Id/s:IBAN"),
         return_reason=return_reason,
     )
+
+
+def _return_reason(entry: Node, detail: Node) -> str:
+    """Banks that name no reason tell by the kind of movement, or by a mark, that it reverses another."""
+    told = detail.text("s:RtrInf/s:Rsn/s:Cd") or detail.text("s:RtrInf/s:Rsn/s:Prtry")
+    kinds = {node.text("s:BkTxCd/s:Domn/s:Fmly/s:SubFmlyCd") for node in (entry, detail)}
+    is_reversal = entry.text("s:RvslInd") in {"true", "1"} or not kinds.isdisjoint(_REVERSALS)
+    return told or (_NO_REASON if is_reversal else "")
 
 
 def _remittance(detail: Node) -> str:

@@ -11,7 +11,7 @@ from django.db.models import Exists, Max, OuterRef
 from bookings.billing.delivery import mail, write_invoice
 from bookings.billing.errors import NothingToRemind
 from bookings.billing.settlement import still_due
-from bookings.models import Invoice, Reminder
+from bookings.models import Invoice, PaymentReturn, Reminder
 from bookings.signals import reminder_due
 
 # Days after the due date at which the next level is due.
@@ -21,14 +21,16 @@ AT_ONCE = 100
 
 def remind_overdue(*, now: datetime) -> int:
     """Note every reminder that is due by now, which a job then sends; gives how many. An invoice the customer issued itself
-    reminds nobody."""
+    reminds nobody. Where the bank took a payment back, the days count from then."""
     noted = 0
     # The highest first: an invoice that is long overdue is reminded once and not three times.
     for level, days in reversed(list(enumerate(LEVELS, 1))):
+        since = now.date() - timedelta(days=days)
         due = Invoice.objects.filter(
             ~Exists(Reminder.objects.filter(invoice=OuterRef("pk"), level__gte=level)),
-            due_on__lte=now.date() - timedelta(days=days), settled_at__isnull=True, kind=Invoice.Kind.INVOICE, is_reverse=False,
-            customer__billing_email__gt="",
+            ~Exists(PaymentReturn.objects.filter(invoice=OuterRef("pk"), returned_on__gt=since)),
+            due_on__lte=since, settled_at__isnull=True,
+            kind=Invoice.Kind.INVOICE, is_reverse=False, customer__billing_email__gt="",
         )  # fmt: skip
         for pk in due.order_by("due_on", "pk").values_list("pk", flat=True)[:AT_ONCE]:
             noted += _note(pk, level, now)
@@ -92,6 +94,18 @@ def _text(reminder: Reminder, now: datetime) -> str:
     late = (now.date() - invoice.due_on).days
     return (
         f"Invoice {invoice.number} was due on {invoice.due_on:%-d %B %Y}, {late} days ago; {invoice.currency}"
-        f" {still_due(invoice):.2f} of it are open. This is reminder {reminder.level}.\n\nThe invoice is attached, and at"
+        f" {still_due(invoice):.2f} of it are open. This is reminder {reminder.level}.\n\n"
+        f"{_taken_back(invoice)}The invoice is attached, and at"
         f" {settings.BERTH_BASE_URL}/invoices/{invoice.pk}/. If you have paid meanwhile, nothing is to be done.\n"
+    )
+
+
+def _taken_back(invoice: Invoice) -> str:
+    payment = invoice.payments.exclude(returned=None).select_related("returned").order_by("returned").last()
+    if payment is None:
+        return ""
+    returned = payment.returned
+    return (
+        f"Your payment of {invoice.currency} {payment.amount:.2f} was taken back on {returned.returned_on:%-d %B %Y}"
+        f" ({returned.reason_words}).\n\n"
     )

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
-from django.db.models import DecimalField, F, QuerySet, Sum, Value
+from django.db.models import DecimalField, F, Q, QuerySet, Sum, Value
 from django.db.models.functions import Coalesce
 
 from bookings.actors import SCHEDULER, Actor
@@ -20,8 +20,9 @@ MOST = Decimal("999999999.99")
 
 
 def with_paid(rows: QuerySet[Invoice]) -> QuerySet[Invoice]:
-    """Each with `paid` and with `still_due`, which is below zero where too much was paid."""
-    paid = Coalesce(Sum("payments__amount"), Value(Decimal(0)), output_field=_MONEY)
+    """Each with `paid` and with `still_due`, which is below zero where too much was paid. What a bank took back is not paid."""
+    kept = Sum("payments__amount", filter=Q(payments__returned=None))
+    paid = Coalesce(kept, Value(Decimal(0)), output_field=_MONEY)
     return rows.annotate(paid=paid).annotate(still_due=F("total") - F("paid"))
 
 
@@ -53,33 +54,37 @@ def record_payment(
         if payment.amount != amount:
             raise PaymentReferenceInUse(f"{reference} is a payment of {payment.amount:.2f} already.")
         if is_new:
-            _settle(invoice, now)
+            settle(invoice, now)
     return payment, is_new
 
 
 def offset(note: Invoice, *, now: datetime) -> Decimal:
-    """Set a credit note off against what is open of the invoice it corrects; gives how much. The rest is to be paid back."""
+    """Set what is open of a credit note off against what is open of the invoice it corrects; gives how much. The rest is to be
+    paid back."""
     assert note.corrects_id is not None
     with transaction.atomic():
         original = Invoice.objects.select_for_update(no_key=True).get(pk=note.corrects_id)
-        amount = min(max(still_due(original), Decimal(0)), note.total)
+        amount = max(min(still_due(original), still_due(note)), Decimal(0))
         if amount > 0:
+            # Once more after a bank took a payment back: another payment than the first.
+            before = Payment.objects.filter(invoice=note, means=Payment.Means.CREDIT_NOTE).count()
             for invoice, other in ((original, note), (note, original)):
                 record_payment(
-                    invoice_id=invoice.pk, amount=amount, paid_on=note.issued_on, means=Payment.Means.CREDIT_NOTE,
-                    reference=other.number, actor=SCHEDULER, now=now,
+                    invoice_id=invoice.pk, amount=amount, paid_on=now.date() if before else note.issued_on,
+                    means=Payment.Means.CREDIT_NOTE, reference=f"{other.number}/{before + 1}" if before else other.number,
+                    actor=SCHEDULER, now=now,
                 )  # fmt: skip
     return amount
 
 
 def still_due(invoice: Invoice) -> Decimal:
     """Below zero where too much was paid."""
-    paid = Payment.objects.filter(invoice=invoice).aggregate(paid=Sum("amount"))["paid"]
+    paid = Payment.objects.filter(invoice=invoice, returned=None).aggregate(paid=Sum("amount"))["paid"]
     return Decimal(invoice.total - (paid or 0))
 
 
-def _settle(invoice: Invoice, now: datetime) -> None:
-    """`settled_at` as soon as all of it is paid; its caller has locked it."""
-    if invoice.settled_at is None and still_due(invoice) <= 0:
-        invoice.settled_at = now
-        invoice.save(update_fields=["settled_at"])
+def settle(invoice: Invoice, now: datetime) -> None:
+    """`settled_at` from when all of it is paid, as long as nothing of it is taken back; its caller has locked it."""
+    is_paid = still_due(invoice) <= 0
+    changed = Invoice.objects.filter(pk=invoice.pk, settled_at__isnull=is_paid)
+    changed.update(settled_at=now if is_paid else None)

@@ -150,6 +150,46 @@ class Payment(models.Model):
         return f"{self.amount} for {self.invoice_id}"
 
 
+# The reasons of ISO 20022 (external return reason codes) that accounts see.
+RETURN_REASONS = {
+    "AC01": "the account number is wrong", "AC04": "the account is closed", "AC06": "the account is blocked",
+    "AC13": "a consumer's account", "AG01": "the account allows no direct debit", "AG02": "wrong operation",
+    "AM04": "insufficient funds", "AM05": "collected twice", "BE05": "the creditor is not known", "FOCR": "called back",
+    "MD01": "no mandate", "MD06": "objected to by the payer", "MD07": "the payer has died", "MS02": "refused by the payer",
+    "MS03": "no reason told", "RC01": "the bank's code is wrong", "RR04": "regulation", "SL01": "the payer's bank blocks it",
+}  # fmt: skip
+
+
+class PaymentReturn(models.Model):
+    """A bank took money back: its `payment`, which then counts no more; null as long as nobody has told of that. `reason` is of
+    ISO 20022 (AM04, MD06 …), `reference` makes the same one told twice the same one."""
+
+    invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="payment_returns", db_index=False)
+    payment = models.OneToOneField(Payment, models.PROTECT, related_name="returned", null=True, blank=True)
+    amount = models.DecimalField(max_digits=16, decimal_places=4)
+    returned_on = models.DateField()
+    reason = models.CharField(max_length=4)
+    reference = models.CharField(max_length=140)
+    recorded_at = models.DateTimeField()
+    recorded_by_kind = models.CharField(max_length=10, choices=ActorKind)
+    recorded_by_name = models.CharField(max_length=120, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["invoice", "reference"], name="payment_return_once"),
+            models.CheckConstraint(name="payment_return_positive", condition=Q(amount__gt=0)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount} of {self.invoice_id} taken back"
+
+    @property
+    def reason_words(self) -> str:
+        """`AM04, insufficient funds`."""
+        return ", ".join(filter(None, [self.reason, RETURN_REASONS.get(self.reason, "")]))
+
+
 class Reminder(models.Model):
     """An invoice is overdue and its customer reminded, for the `level`-th time: once, `sent_at` null until then."""
 

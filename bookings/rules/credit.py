@@ -21,6 +21,7 @@ _EXPOSURE = """
 SELECT coalesce((
     SELECT sum(CASE i.kind WHEN 'invoice' THEN 1 ELSE -1 END * (i.total - coalesce((
         SELECT sum(p.amount) FROM bookings_payment p WHERE p.invoice_id = i.id
+            AND NOT EXISTS (SELECT FROM bookings_paymentreturn taken_back WHERE taken_back.payment_id = p.id)
     ), 0)))
     FROM bookings_invoice i
     WHERE i.customer_id = %(customer)s AND i.supplier_id = %(operator)s AND i.currency = %(currency)s AND i.settled_at IS NULL

@@ -30,6 +30,7 @@ from tests.money_factories import (
     new_incoming_invoice,
     new_invoice,
     new_payment,
+    new_payment_return,
     new_prepaid_entry,
     new_reconciliation_record,
     new_version,
@@ -47,6 +48,8 @@ def money() -> dict[str, Callable[[int], Model]]:
     tariff = make_tariff(operator)
     cdr = make_cdr(depot=depot)
     invoice = make_invoice(operator, fleet)
+    payment = new_payment(invoice, reference="E2E-0")
+    payment.save()
     order = new_bank_order(operator, message_id="DD-0")
     order.save()
     agreement = Agreement.objects.create(depot=depot, guest=fleet, starts_at=NOW)
@@ -66,6 +69,10 @@ def money() -> dict[str, Callable[[int], Model]]:
         "invoice_number_once": lambda n: new_invoice(operator, fleet, number=case("r-1", n)),
         "invoice_sequence_once": lambda _: new_invoice(operator, fleet, sequence=7_000),
         "payment_once": lambda _: new_payment(invoice, reference="E2E-1"),
+        "payment_return_once": lambda _: new_payment_return(invoice),
+        "bookings_paymentreturn.payment_id": lambda n: new_payment_return(
+            invoice, payment=payment, reference=f"bank R{n + 2}"
+        ),
         "reminder_once": lambda _: Reminder(invoice=invoice, level=1, sent_at=NOW),
         "bookings_paymentterms.agreement_id": lambda _: PaymentTerms(agreement=agreement),
         "top_up_once": lambda _: new_prepaid_entry(operator, fleet, reference="E2E-2"),
@@ -107,6 +114,9 @@ NONSENSE: dict[str, Callable[[], Model]] = {
     "incoming_invoice_paid_on": lambda: new_incoming_invoice(make_fleet(), state="paid"),
     "incoming_invoice_not_negative": lambda: new_incoming_invoice(make_fleet(), before_taxes=Decimal(-1)),
     "payment_positive": lambda: new_payment(make_invoice(make_operator(), make_fleet()), amount=Decimal(0)),
+    "payment_return_positive": lambda: new_payment_return(
+        make_invoice(make_operator(), make_fleet()), amount=Decimal(0)
+    ),
     "credit_limit_not_negative": lambda: PaymentTerms(
         agreement=Agreement.objects.create(depot=make_depot(), guest=make_fleet(), starts_at=NOW),
         credit_limit=Decimal(-1),

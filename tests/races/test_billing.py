@@ -14,9 +14,10 @@ from django.db import connection
 
 from bookings.billing import cdrs, corrections
 from bookings.billing import run as billing_run
-from bookings.models import ChargeDetailRecord, Invoice, InvoicedCdr, NumberSequence
+from bookings.models import ChargeDetailRecord, Invoice, InvoicedCdr, NumberSequence, PaymentReturn
 from depots.models import Organisation
 from tests.bookings.billing.billed import ISSUED, bill_november, credit_of, make_buyer, make_site, record
+from tests.bookings.billing.test_bank import operator_with, read, statement
 from tests.factories import MANAGER
 from tests.races.processes import all_at_once, at_once, rendezvous
 
@@ -126,3 +127,18 @@ def test_an_invoice_is_taken_back_while_a_run_credits_a_record_of_it(monkeypatch
     notes = Invoice.objects.filter(corrects=invoice)
     assert sum(note.before_taxes for note in notes) == Decimal("30.00")
     assert InvoicedCdr.objects.count() == 6
+
+
+def test_a_return_that_several_read_at_once_is_taken_back_once():
+    operator = operator_with(3)
+    numbers = [f"INV-2029-00000{number}" for number in (1, 2, 3)]
+    read(operator, statement(*[(f"A{number}", "36.30", number) for number in numbers]))
+    back = [(f"R{number}", "-36.30", number) for number in numbers]
+
+    told = at_once(
+        lambda n: len(read(operator, statement(*(back if n % 2 else back[::-1]), reason="AM04")).returned), 6
+    )
+
+    assert sorted(told) == [0, 0, 0, 0, 0, 3]
+    assert PaymentReturn.objects.count() == 3
+    assert not any(Invoice.objects.values_list("settled_at", flat=True))

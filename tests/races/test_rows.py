@@ -70,7 +70,7 @@ ELSEWHERE = {"booking_request_id_once", "one_pending_request"}
 COLUMNS = [
     "bookings_booking.session_id", "bookings_bookingsession.session_id",
     "bookings_chargedetailrecord.credits_id", "bookings_chargedetailrecord.replaces_id",
-    "bookings_paymentterms.agreement_id",
+    "bookings_paymentreturn.payment_id", "bookings_paymentterms.agreement_id",
     "bookings_termsoverride.option_id", "roaming_partner.organisation_id", "roaming_partnertoken.token_hash",
 ]  # fmt: skip
 

@@ -220,7 +220,7 @@ def _page(request: HttpRequest, found: Invoice, status: int = 200, **shown: Any)
         raise Http404
     may_settle = found.supplier_id in money_access.accounts_kept(request.user)
     context = {
-        "invoice": row, "payments": row.payments.all(), "reminders": row.reminders.exclude(sent_at=None),
+        "invoice": row, "payments": row.payments.select_related("returned"), "reminders": row.reminders.exclude(sent_at=None),
         "corrections": row.corrected_by.all(), "parties": [row.parties.get(side, {}) for side in ("supplier", "customer")],
         "may_settle": may_settle, "overpaid": max(-row.still_due, 0), "payment_form": PaymentForm.shown(row.still_due, today),
         "credit_form": CreditForm(), **shown,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -10,7 +10,10 @@ from lxml import etree
 
 from bookings.billing.bank import order_debits, order_transfers, record_statement
 from bookings.billing.errors import DocumentUnreadable, NothingToOrder, ParticularsMissing
-from bookings.models import BankOrder, Invoice, Payment, PaymentTerms
+from bookings.billing.reminders import remind, remind_overdue, send_reminder
+from bookings.billing.settlement import still_due, with_paid
+from bookings.models import BankOrder, ChargeDetailRecord, Invoice, Payment, PaymentTerms
+from bookings.rules.credit import exposure
 from depots.models import Organisation
 from tests.bookings.billing.billed import (
     ISSUED,
@@ -148,8 +151,165 @@ def test_a_debit_that_came_back_can_be_collected_again():
 
     told = read(operator, statement(("R1", "-36.30", "INV-2029-000001"), reason="AM04"))
 
-    assert [line.return_reason for line in told.returned] == ["AM04"]
+    assert [returned.reason for returned in told.returned] == ["AM04"]
     assert debit(operator).total == Decimal("36.30")
+
+
+def open_again(operator: Organisation) -> Invoice:
+    """A debit that was booked as paid, and taken back."""
+    debit(operator)
+    read(operator, statement(("A1", "36.30", "INV-2029-000001")))
+    read(operator, statement(("R1", "-36.30", "INV-2029-000001"), reason="MD06"))
+    return Invoice.objects.get(kind="invoice")
+
+
+def test_a_debit_taken_back_after_it_was_booked_opens_its_invoice_again():
+    invoice = open_again(operator_with())
+
+    assert invoice.settled_at is None
+    assert still_due(invoice) == with_paid(Invoice.objects.all()).get().still_due == Decimal("36.30")
+    assert exposure(invoice.supplier_id, invoice.customer_id, "EUR") == Decimal("36.30")
+    assert debit(invoice.supplier).total == Decimal("36.30")
+
+
+def test_the_same_return_read_twice_takes_nothing_back_twice():
+    operator = operator_with()
+    invoice = open_again(operator)
+    debit(operator)
+    read(operator, statement(("A2", "36.30", "INV-2029-000001")))
+
+    told = read(operator, statement(("R1", "-36.30", "INV-2029-000001"), reason="MD06"))
+
+    invoice.refresh_from_db()
+    assert (len(told.returned), len(told.known)) == (0, 1)
+    assert invoice.settled_at is not None
+    with pytest.raises(NothingToOrder):
+        debit(operator)
+
+
+def test_a_return_that_is_read_before_its_payment_leaves_the_invoice_open():
+    operator = operator_with()
+    debit(operator)
+    read(operator, statement(("R1", "-36.30", "INV-2029-000001"), reason="AM04"))
+
+    read(operator, statement(("A1", "36.30", "INV-2029-000001")))
+
+    assert Payment.objects.get().returned.reason == "AM04"
+    assert still_due(Invoice.objects.get()) == Decimal("36.30")
+
+
+def test_a_payment_and_its_return_in_one_statement_leave_the_invoice_open():
+    operator = operator_with()
+    debit(operator)
+    both = statement(("A1", "36.30", "INV-2029-000001"), ("R1", "-36.30", "INV-2029-000001"))
+    there, back = both.rindex(b"</Refs>"), b"</Refs><RtrInf><Rsn><Cd>AM04</Cd></Rsn></RtrInf>"
+
+    read(operator, both[:there] + back + both[there + len(b"</Refs>") :])
+
+    assert Invoice.objects.get().settled_at is None
+
+
+@pytest.mark.parametrize("amount", ["0", "0.00", "5.001"])
+def test_an_entry_that_is_no_amount_of_money_is_set_aside_and_the_rest_counts(amount):
+    operator = operator_with(2)
+    file = statement(("A1", amount, "INV-2029-000001"), ("A2", "36.30", "INV-2029-000002"))
+
+    told = read(operator, file)
+
+    assert [(entry.id[-2:], bool(why)) for entry, why in told.set_aside] == [("A1", True)]
+    assert [payment.amount for payment in told.recorded] == [Decimal("36.30")]
+
+
+def test_a_customers_transfer_that_was_called_back_pays_nothing():
+    operator = operator_with()
+    read(operator, statement(("A1", "36.30", "INV-2029-000001")))
+
+    told = read(operator, statement(("R1", "-36.30", "INV-2029-000001"), reason="FOCR"))
+
+    assert [returned.reason for returned in told.returned] == ["FOCR"]
+    assert Invoice.objects.get().settled_at is None
+
+
+def paid_back(depot, customer) -> Invoice:
+    """A credit note whose rest the operator has sent by transfer."""
+    cdr = record(depot, customer)
+    bill_november(depot.operator)
+    read(depot.operator, statement(("A1", "36.30", "INV-2029-000001")))
+    credit_of(cdr)
+    bill_november(depot.operator)
+    order_transfers(organisation=depot.operator, actor=MANAGER, now=ISSUED)
+    read(depot.operator, statement(("A2", "-36.30", "CN-2029-000001")))
+    return Invoice.objects.get(kind="credit_note")
+
+
+def test_our_own_transfer_that_came_back_is_still_to_be_paid():
+    depot = make_site()
+    note = paid_back(depot, make_buyer())
+    assert note.settled_at is not None
+
+    told = read(depot.operator, statement(("R1", "36.30", "CN-2029-000001"), reason="AC04"))
+
+    note.refresh_from_db()
+    assert [returned.reason for returned in told.returned] == ["AC04"]
+    assert note.settled_at is None
+    assert order_transfers(organisation=depot.operator, actor=MANAGER, now=ISSUED).total == Decimal("36.30")
+
+
+def test_what_opens_again_is_set_off_against_a_credit_that_is_not_paid_back_yet():
+    operator = operator_with()
+    debit(operator)
+    read(operator, statement(("A1", "36.30", "INV-2029-000001")))
+    credit_of(ChargeDetailRecord.objects.get())
+    bill_november(operator)
+
+    read(operator, statement(("R1", "-36.30", "INV-2029-000001"), reason="MD06"))
+
+    assert [still_due(row) for row in Invoice.objects.all()] == [Decimal(0), Decimal(0)]
+    assert all(Invoice.objects.values_list("settled_at", flat=True))
+
+
+def test_what_is_no_longer_owed_is_not_set_off_while_it_is_on_its_way_back():
+    operator = operator_with()
+    debit(operator)
+    read(operator, statement(("A1", "36.30", "INV-2029-000001")))
+    credit_of(ChargeDetailRecord.objects.get())
+    bill_november(operator)
+    order_transfers(organisation=operator, actor=MANAGER, now=ISSUED)
+
+    read(operator, statement(("R1", "-36.30", "INV-2029-000001"), reason="MD06"))
+
+    assert [still_due(row) for row in Invoice.objects.all()] == [Decimal("36.30")] * 2
+
+
+def test_a_customer_cannot_say_that_its_payment_was_taken_back():
+    operator = operator_with()
+    customer = Organisation.objects.get(name="Fleet 0")
+    read(operator, statement(("A1", "36.30", "INV-2029-000001")))
+
+    told = read(customer, statement(("R1", "36.30", "INV-2029-000001"), iban=customer.iban, reason="AC04"))
+
+    assert len(told.unmatched) == 1
+    assert Invoice.objects.get().settled_at is not None
+
+
+def test_what_was_taken_back_is_reminded_of_from_that_day_and_from_the_first_level():
+    invoice = open_again(operator_with())
+    back = date(2029, 12, 18)  # a day after it was due
+
+    for days, noted in [(2, 0), (3, 1), (4, 0), (14, 1)]:
+        moment = datetime(back.year, back.month, back.day, 9, tzinfo=UTC) + timedelta(days=days)
+        assert remind_overdue(now=moment) == noted
+
+    assert list(invoice.reminders.values_list("level", flat=True)) == [1, 2]
+
+
+def test_a_reminder_says_what_the_bank_took_back(mailoutbox):
+    invoice = open_again(operator_with())
+    reminder = remind(invoice_id=invoice.pk, now=ISSUED + timedelta(days=40))
+
+    send_reminder(reminder_id=reminder.pk, now=ISSUED + timedelta(days=40))
+
+    assert "taken back on 18 December 2029" in mailoutbox[0].body
 
 
 def test_part_of_it_is_collected_once_the_rest_was_paid():

@@ -134,3 +134,18 @@ def test_a_file_that_is_no_statement_is_refused_with_what_is_wrong(file, sentenc
         read_statement(file)
 
     assert sentence in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        "<RvslInd>true</RvslInd>",
+        "<BkTxCd><Domn><Cd>PMNT</Cd><Fmly><Cd>IDDT</Cd><SubFmlyCd>UPDD</SubFmlyCd></Fmly></Domn></BkTxCd>",
+    ],
+)
+def test_a_bank_that_names_no_reason_tells_that_money_came_back_by_the_kind_of_movement(mark):
+    told = entry("12.00", detail("INV-1"), way="DBIT").replace("<Sts>", f"{mark}<Sts>")
+
+    [read] = read_statement(statement(told))
+
+    assert (read.return_reason, read.other_name) == ("MS03", "Ostwind Spedition AG")

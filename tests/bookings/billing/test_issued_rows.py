@@ -15,6 +15,7 @@ from tests.money_factories import (
     make_invoice,
     make_tariff,
     new_payment,
+    new_payment_return,
     new_prepaid_entry,
     new_version,
 )
@@ -35,6 +36,10 @@ ISSUED = {
     "invoice": (lambda: make_invoice(make_operator(), make_fleet()), {"currency": "SEK"}),
     "tariff version": (lambda: _saved(new_version(make_tariff(make_operator()))), {"content": {"a": 1}}),
     "payment": (lambda: _saved(new_payment(make_invoice(make_operator(), make_fleet()))), {"amount": Decimal(1)}),
+    "payment taken back": (
+        lambda: _saved(new_payment_return(make_invoice(make_operator(), make_fleet()))),
+        {"amount": Decimal(1)},
+    ),
     "prepaid": (lambda: _saved(new_prepaid_entry(make_operator(), make_fleet())), {"amount": Decimal(1)}),
     "billed record": (
         lambda: InvoicedCdr.objects.create(cdr=make_cdr(), invoice=make_invoice(make_operator(), make_fleet())),

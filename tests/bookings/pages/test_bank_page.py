@@ -37,7 +37,7 @@ def test_open_invoices_are_collected_and_what_the_bank_says_is_recorded():
     assert "€72.60" in before
     assert (made.status_code, again.status_code) == (302, 422)
     assert file.content == bytes(BankOrder.objects.get().file)
-    assert "1 payment recorded, 0 known already, 0 debits came back, 1 not matched" in read.content.decode()
+    assert "1 payment recorded, 0 known already, 0 came back, 1 not matched" in read.content.decode()
     assert Payment.objects.count() == 1
 
 
@@ -52,3 +52,22 @@ def test_a_file_that_is_no_statement_is_refused_at_its_field(content):
 
     assert answer.status_code == 422
     assert not Payment.objects.exists()
+
+
+def test_what_the_bank_took_back_is_said_and_shown_with_the_invoice():
+    operator = operator_with()
+    client = client_of(make_user(operator, Membership.Role.ACCOUNTANT))
+    page, told = (
+        f"/organisations/{operator.pk}/bank/statements/",
+        statement(("A1", "36.30", "INV-2029-000001")),
+    )
+    back = statement(("R1", "-36.30", "INV-2029-000001"), ("R2", "0", "INV-2029-000001"), reason="AM04")
+
+    client.post(page, {"file": SimpleUploadedFile("s.xml", told)})
+    read = client.post(page, {"file": SimpleUploadedFile("s.xml", back)}).content.decode()
+    invoice = client.get(f"/invoices/{Payment.objects.get().invoice_id}/").content.decode()
+
+    assert "1 came back, 0 not matched, 1 set aside" in read
+    assert "taken back on 18 Dec 2029 (AM04, insufficient funds)" in read
+    assert "taken back on 18 Dec 2029 (AM04, insufficient funds)" in invoice
+    assert "<b>€36.30</b> open" in invoice
