@@ -27,8 +27,10 @@ from bookings.billing.sepa import (
     transfer_file,
 )
 from bookings.billing.settlement import record_payment, with_paid
+from bookings.billing.versions import ORDERED, check_seen, order_version
 from bookings.errors import AmountInvalid
 from bookings.models import BankOrder, BankOrderLine, Invoice, Payment, PaymentReturn, PaymentTerms
+from bookings.rules.content_version import version_of
 from depots.models import Organisation
 
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended('bank_order', %s))"
@@ -51,12 +53,16 @@ def payable(organisation: Organisation) -> list[Any]:
     return list(_open(owed_back | self_billed))
 
 
-def order_debits(*, organisation: Organisation, actor: Actor, now: datetime) -> BankOrder:
-    """A pain.008 file of all that is collectable. Raises NothingToOrder, ParticularsMissing, PaymentFileRefused."""
+def order_debits(
+    *, organisation: Organisation, seen_version: int | None = None, actor: Actor, now: datetime
+) -> BankOrder:
+    """A pain.008 file of all that is collectable. Raises NothingToOrder, ParticularsMissing, PaymentFileRefused, and
+    ChangedMeanwhile where that is something else than was seen."""
     _check_account(organisation, needed=("legal_name", "iban", "creditor_id"))
     with transaction.atomic():
         _queue(organisation)
         due = collectable(organisation)
+        check_seen(seen_version, order_version(row for row, _ in due), ORDERED)
         creditor = Creditor(_account(organisation), organisation.creditor_id)
         debits = [
             Debit(
@@ -72,12 +78,16 @@ def order_debits(*, organisation: Organisation, actor: Actor, now: datetime) -> 
         )
 
 
-def order_transfers(*, organisation: Organisation, actor: Actor, now: datetime) -> BankOrder:
-    """A pain.001 file of all that is payable. Raises NothingToOrder, ParticularsMissing, PaymentFileRefused."""
+def order_transfers(
+    *, organisation: Organisation, seen_version: int | None = None, actor: Actor, now: datetime
+) -> BankOrder:
+    """A pain.001 file of all that is payable. Raises NothingToOrder, ParticularsMissing, PaymentFileRefused, and
+    ChangedMeanwhile where that is something else than was seen."""
     _check_account(organisation, needed=("legal_name", "iban"))
     with transaction.atomic():
         _queue(organisation)
         due = payable(organisation)
+        check_seen(seen_version, order_version(due), ORDERED)
         transfers = [
             Transfer(
                 end_to_end_id=row.number, amount=row.still_due, to=_account(_payee(row)), execute_on=max(row.due_on, now.date()),
@@ -105,10 +115,12 @@ class ReadStatement:
 
 
 def record_statement(
-    *, organisation: Organisation, file: bytes, actor: Actor, now: datetime
+    *, organisation: Organisation, file: bytes, seen_version: int | None = None, actor: Actor, now: datetime
 ) -> ReadStatement:
     """Record what a bank statement (camt.053) says was paid and taken back; told twice it is recorded once. An entry belongs to
-    the invoice whose number is its end-to-end id, or stands in its words. Raises DocumentUnreadable."""
+    the invoice whose number is its end-to-end id, or stands in its words. Raises DocumentUnreadable, and ChangedMeanwhile where
+    the account it is about is another than was seen."""
+    check_seen(seen_version, account_version(organisation), "The particulars have changed meanwhile.")
     recording = _Recording(organisation, actor, now)
     entries = [entry for entry in read_statement(file) if entry.account == organisation.iban]
     with transaction.atomic():
@@ -126,6 +138,10 @@ def record_statement(
             else:
                 recording.receive(invoice, entry)
     return recording.read
+
+
+def account_version(organisation: Organisation) -> int:
+    return version_of({"iban": organisation.iban})
 
 
 def _locked(ids: set[int]) -> dict[int, Invoice]:

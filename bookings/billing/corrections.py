@@ -11,11 +11,14 @@ from bookings.billing import cdrs
 from bookings.billing.errors import NothingToCredit
 from bookings.billing.months import Month
 from bookings.billing.run import bill, queue
+from bookings.billing.versions import CHANGED, check_seen, invoice_version
 from bookings.models import ChargeDetailRecord, Invoice
 
 
-def credit_invoice(*, invoice_id: int, reason: str, actor: Actor, now: datetime) -> Invoice:
-    """Credit every record on it that still stands; gives the credit note. Raises NothingToCredit.
+def credit_invoice(
+    *, invoice_id: int, reason: str, seen_version: int | None = None, actor: Actor, now: datetime
+) -> Invoice:
+    """Credit every record on it that still stands; gives the credit note. Raises NothingToCredit, ChangedMeanwhile.
 
     To bill the same anew, with other amounts, the records are issued anew (bookings.billing.disputes, a corrected session).
     """
@@ -27,6 +30,7 @@ def credit_invoice(*, invoice_id: int, reason: str, actor: Actor, now: datetime)
             .select_related("supplier")
             .get(pk=invoice_id)
         )
+        check_seen(seen_version, invoice_version(invoice), CHANGED)
         rows = ChargeDetailRecord.objects.filter(
             invoiced__invoice=invoice, credits__isnull=True, credited_by__isnull=True
         )

@@ -13,6 +13,7 @@ from django.db import transaction
 from bookings.billing.documents.issue import issue
 from bookings.billing.documents.printable import printable
 from bookings.billing.invoice_lines import document_of
+from bookings.billing.versions import CHANGED, check_seen, invoice_version
 from bookings.models import Invoice, InvoiceFile
 from depots.models import Organisation
 
@@ -34,20 +35,38 @@ def write_invoice(*, invoice_id: int, now: datetime) -> InvoiceFile:
     return InvoiceFile.objects.get(invoice=invoice)
 
 
-def send_invoice(*, invoice_id: int, now: datetime, again: bool = False) -> bool:
-    """Send it to its recipient's address for invoices, once unless asked `again`; False where there is none or it was sent.
+def send_invoice(*, invoice_id: int, now: datetime) -> bool:
+    """Send it to its recipient's address for invoices, once; False where there is none or it was sent.
 
     A mail server that does not answer raises OSError. One that took the mail before this process was killed gets it twice:
     an invoice must arrive.
     """
     invoice = Invoice.objects.select_related("issuer", "supplier", "customer").get(pk=invoice_id)
-    to = recipient(invoice)
-    if not to.billing_email or (invoice.sent_at is not None and not again):
+    if not recipient(invoice).billing_email or invoice.sent_at is not None:
         return False
-    file = write_invoice(invoice_id=invoice_id, now=now)
-    mail(invoice, subject=f"{words(invoice)} {invoice.number}", text=_text(invoice), file=file)
+    _send(invoice, now)
+    Invoice.objects.filter(pk=invoice.pk).update(sent_at=now)
+    return True
+
+
+def send_again(*, invoice_id: int, seen_version: int | None = None, now: datetime) -> bool:
+    """Send it once more, because a person asks; False where there is no address. It counts as sent before it is, so that of two
+    who ask at once one sends; a mail server that does not answer gives that back.
+
+    Raises ChangedMeanwhile, OSError.
+    """
     with transaction.atomic():
+        rows = Invoice.objects.select_for_update(no_key=True, of=("self",))
+        invoice = rows.select_related("issuer", "supplier", "customer").get(pk=invoice_id)
+        check_seen(seen_version, invoice_version(invoice), CHANGED)
+        if not recipient(invoice).billing_email:
+            return False
         Invoice.objects.filter(pk=invoice.pk).update(sent_at=now)
+    try:
+        _send(invoice, now)
+    except OSError:
+        Invoice.objects.filter(pk=invoice.pk, sent_at=now).update(sent_at=invoice.sent_at)
+        raise
     return True
 
 
@@ -75,6 +94,11 @@ def mail(invoice: Invoice, *, subject: str, text: str, file: InvoiceFile) -> Non
         reply_to=[issuer.billing_email] if issuer.billing_email else None,
         attachments=[(f"{invoice.number}.pdf", bytes(file.pdf), "application/pdf")],
     ).send()
+
+
+def _send(invoice: Invoice, now: datetime) -> None:
+    file = write_invoice(invoice_id=invoice.pk, now=now)
+    mail(invoice, subject=f"{words(invoice)} {invoice.number}", text=_text(invoice), file=file)
 
 
 def _text(invoice: Invoice) -> str:

@@ -11,6 +11,7 @@ from django.db.models import Exists, Max, OuterRef
 from bookings.billing.delivery import mail, write_invoice
 from bookings.billing.errors import NothingToRemind
 from bookings.billing.settlement import still_due
+from bookings.billing.versions import CHANGED, check_seen, invoice_version
 from bookings.models import Invoice, PaymentReturn, Reminder
 from bookings.signals import reminder_due
 
@@ -37,14 +38,15 @@ def remind_overdue(*, now: datetime) -> int:
     return noted
 
 
-def remind(*, invoice_id: int, now: datetime) -> Reminder:
-    """The next level at once, because a person asks. Raises NothingToRemind."""
+def remind(*, invoice_id: int, seen_version: int | None = None, now: datetime) -> Reminder:
+    """The next level at once, because a person asks. Raises NothingToRemind, ChangedMeanwhile."""
     with transaction.atomic():
         invoice = (
             Invoice.objects.select_for_update(no_key=True, of=("self",))
             .select_related("customer")
             .get(pk=invoice_id)
         )
+        check_seen(seen_version, invoice_version(invoice), CHANGED)
         sent = Reminder.objects.filter(invoice=invoice).aggregate(level=Max("level"))["level"] or 0
         is_owed = (
             invoice.settled_at is None and invoice.kind == Invoice.Kind.INVOICE and not invoice.is_reverse

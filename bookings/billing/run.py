@@ -21,6 +21,7 @@ from bookings.billing.numbers import next_number
 from bookings.billing.parties import Party
 from bookings.billing.taxation import Taxation, taxation
 from bookings.billing.unbilled import MonthOfOperator, Sums, take, unbilled
+from bookings.billing.versions import BILLED, billing_version, check_seen
 from bookings.models import Invoice
 from bookings.signals import invoices_issued
 from depots.models import Depot, Organisation
@@ -79,19 +80,23 @@ def bill(
     month: Month,
     customer_id: int | None = None,
     dry_run: bool = False,
+    seen_version: int | None = None,
     actor: Actor,
     now: datetime,
 ) -> BillingRun:
     """Bill what ended in a month at the operator's depots, by their clocks, and is on no invoice yet, of one customer or all;
     again: what came since.
 
-    Raises MonthNotOver (not for a dry run, which writes nothing) and ParticularsMissing, of the operator.
+    Raises MonthNotOver (not for a dry run, which writes nothing), ParticularsMissing, of the operator, and ChangedMeanwhile where
+    something was billed since `seen_version`.
     """
     of = MonthOfOperator(operator.pk, month, customer_id)
     if not dry_run and of.ends_at > now:
         raise MonthNotOver(f"{month} is not over yet at every depot of {operator}.")
     with transaction.atomic():
         queue(operator.pk)
+        if seen_version is not None:
+            check_seen(seen_version, billing_version(operator.pk), BILLED)
         earlier = Invoice.objects.filter(supplier=operator, month=month.first_day).select_related("customer")
         run = BillingRun([BilledDocument(invoice, created=False) for invoice in earlier.order_by("pk")])
         drafts = _drafts(operator, of, run, now=None if dry_run else now)

@@ -12,6 +12,7 @@ from django.db.models.functions import Coalesce
 
 from bookings.actors import SCHEDULER, Actor
 from bookings.billing.errors import PaymentReferenceInUse
+from bookings.billing.versions import CHANGED, check_seen, invoice_version
 from bookings.errors import AmountInvalid
 from bookings.models import Invoice, Payment
 
@@ -33,29 +34,32 @@ def record_payment(
     paid_on: date,
     means: Payment.Means,
     reference: str,
+    seen_version: int | None = None,
     actor: Actor,
     now: datetime,
 ) -> tuple[Payment, bool]:
     """The payment and whether it is new. Paying more than is due is recorded too: the money has come.
 
-    Raises AmountInvalid, and PaymentReferenceInUse when the reference stands for another amount.
+    Raises AmountInvalid, PaymentReferenceInUse when the reference stands for another amount, and ChangedMeanwhile for one that
+    is new where something of the invoice has changed since `seen_version`.
     """
     if not 0 < amount <= MOST or amount != amount.quantize(Decimal("0.01")):
         raise AmountInvalid(f"{amount} is no amount in whole cents above zero.")
     with transaction.atomic():
         invoice = Invoice.objects.select_for_update(no_key=True).get(pk=invoice_id)
-        payment, is_new = Payment.objects.get_or_create(
-            invoice=invoice,
-            reference=reference[:140],
-            defaults={
-                "amount": amount, "paid_on": paid_on, "means": means, "recorded_at": now, **actor.columns("recorded_by"),
-            },
+        known = Payment.objects.filter(invoice=invoice, reference=reference[:140]).first()
+        if known is not None and known.amount != amount:
+            raise PaymentReferenceInUse(f"{reference} is a payment of {known.amount:.2f} already.")
+        if known is not None:
+            return known, False
+        if seen_version is not None:
+            check_seen(seen_version, invoice_version(invoice), CHANGED)
+        payment = Payment.objects.create(
+            invoice=invoice, amount=amount, paid_on=paid_on, means=means, reference=reference[:140], recorded_at=now,
+            **actor.columns("recorded_by"),
         )  # fmt: skip
-        if payment.amount != amount:
-            raise PaymentReferenceInUse(f"{reference} is a payment of {payment.amount:.2f} already.")
-        if is_new:
-            settle(invoice, now)
-    return payment, is_new
+        settle(invoice, now)
+    return payment, True
 
 
 def offset(note: Invoice, *, now: datetime) -> Decimal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -67,17 +68,23 @@ class CreditForm(forms.Form):
 
 
 class BillForm(forms.Form):
-    """A billing run from the page."""
+    """A billing run of one operator from the page; which of `operators` it is, is checked."""
 
-    operator = forms.ModelChoiceField(Organisation.objects.none(), label="Operator", empty_label=None)
+    operator = forms.ModelChoiceField(Organisation.objects.none(), widget=forms.HiddenInput)
     month = MonthField()
 
-    def __init__(self, *given: Any, operators: set[int], **options: Any) -> None:
+    def __init__(self, *given: Any, operators: Collection[int], **options: Any) -> None:
         # It stands beside the filter, which asks for a month too.
         super().__init__(*given, **options)
         self.auto_id = "bill_%s"
-        rows = Organisation.objects.filter(pk__in=operators, is_partner=False).order_by("name")
+        rows = Organisation.objects.filter(pk__in=operators, is_partner=False)
         self.fields["operator"].queryset = rows  # type: ignore[attr-defined]
+
+    @classmethod
+    def shown(cls, operator: Organisation, month: Month) -> BillForm:
+        form = cls(operators=[operator.pk], initial={"operator": operator.pk, "month": str(month)})
+        form.auto_id = f"bill{operator.pk}_%s"
+        return form
 
 
 class StatementForm(forms.Form):

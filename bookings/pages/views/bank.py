@@ -14,16 +14,19 @@ from django.views.decorators.http import require_POST, require_safe
 
 from bookings.billing.bank import (
     ReadStatement,
+    account_version,
     collectable,
     order_debits,
     order_transfers,
     payable,
     record_statement,
 )
-from bookings.errors import BookingError
+from bookings.billing.versions import order_version
+from bookings.errors import BookingError, ChangedMeanwhile
 from bookings.models import BankOrder
 from bookings.pages import access, money_access
 from bookings.pages.forms.invoices import StatementForm
+from bookings.pages.forms.row_versions import look_again, seen_version
 from bookings.pages.views.refusals import status_of
 from depots.models import Organisation
 from depots.pages import done, respond
@@ -72,9 +75,11 @@ def statement(request: HttpRequest, organisation_id: int) -> HttpResponse:
         return _page(request, organisation, 422, form=form)
     try:
         read = record_statement(
-            organisation=organisation, file=form.cleaned_data["file"].read(), actor=access.as_manager(request.user),
-            now=timezone.now(),
+            organisation=organisation, file=form.cleaned_data["file"].read(), seen_version=seen_version(request.POST),
+            actor=access.as_manager(request.user), now=timezone.now(),
         )  # fmt: skip
+    except ChangedMeanwhile as refusal:
+        return _page(request, organisation, status_of(refusal), refusal=look_again(refusal))
     except BookingError as refusal:
         form.add_error("file", str(refusal))
         return _page(request, organisation, status_of(refusal), form=form)
@@ -84,7 +89,12 @@ def statement(request: HttpRequest, organisation_id: int) -> HttpResponse:
 def _order(request: HttpRequest, organisation_id: int, make: Any) -> HttpResponse:
     organisation = money_access.account(request.user, organisation_id)
     try:
-        made = make(organisation=organisation, actor=access.as_manager(request.user), now=timezone.now())
+        made = make(
+            organisation=organisation, seen_version=seen_version(request.POST), actor=access.as_manager(request.user),
+            now=timezone.now(),
+        )  # fmt: skip
+    except ChangedMeanwhile as refusal:
+        return _page(request, organisation, status_of(refusal), refusal=look_again(refusal))
     except BookingError as refusal:
         return _page(request, organisation, status_of(refusal), refusal=str(refusal))
     words = f"{made.message_id} is made. Download it, and give it to your bank."
@@ -104,7 +114,8 @@ def _page(
     context = {
         "organisation": organisation, "form": form or StatementForm(), "refusal": refusal, "read": read,
         "debits": due, "debits_total": sum(row.still_due for row in due), "transfers": owed,
-        "transfers_total": sum(row.still_due for row in owed),
+        "transfers_total": sum(row.still_due for row in owed), "debits_version": order_version(due),
+        "transfers_version": order_version(owed), "account_version": account_version(organisation),
         "orders": BankOrder.objects.filter(organisation=organisation).defer("file")[:SHOWN],
     }  # fmt: skip
     return respond(request, "bookings/invoices/bank", context, status)

@@ -15,17 +15,19 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from bookings.billing.corrections import credit_invoice
-from bookings.billing.delivery import send_invoice, write_invoice
+from bookings.billing.delivery import send_again, write_invoice
 from bookings.billing.invoice_csv import csv_lines
 from bookings.billing.invoice_states import with_state
 from bookings.billing.months import Month
 from bookings.billing.reminders import remind
 from bookings.billing.run import bill
 from bookings.billing.settlement import record_payment
-from bookings.errors import BookingError
+from bookings.billing.versions import billing_version, billing_versions, invoice_version
+from bookings.errors import BookingError, ChangedMeanwhile
 from bookings.models import Invoice, Payment
 from bookings.pages import access, money_access
 from bookings.pages.forms.invoices import BillForm, CreditForm, InvoiceFilterForm, PaymentForm
+from bookings.pages.forms.row_versions import look_again, seen_version
 from bookings.pages.views.refusals import status_of
 from depots.models import Depot, Organisation
 from depots.pages import done, respond
@@ -56,33 +58,38 @@ def invoices(request: HttpRequest) -> HttpResponse:
 def run(request: HttpRequest) -> HttpResponse:
     """Bill a month that is over."""
     operators = money_access.accountant(request.user)
-    form = BillForm(request.POST, operators=operators)
+    form, status = BillForm(request.POST, operators=operators), 422
     if form.is_valid():
         operator, month = form.cleaned_data["operator"], form.cleaned_data["month"]
         try:
             billed = bill(
-                operator=operator, month=month, actor=access.as_manager(request.user), now=timezone.now()
-            )
+                operator=operator, month=month, seen_version=seen_version(request.POST),
+                actor=access.as_manager(request.user), now=timezone.now(),
+            )  # fmt: skip
         except BookingError as refusal:
             form.add_error(None, str(refusal))
+            status = status_of(refusal)
         else:
             made = sum(document.created for document in billed.documents)
             left = "".join(f" {name} is not billed. {why}" for name, why in billed.refused.items())
             words = f"{made} invoice{'' if made == 1 else 's'} issued for {month}.{left}"
             return done(request, f"{reverse('bookings:invoices')}?side=receivable&month={month}", words)
-    return respond(request, "bookings/invoices/bill", {"bill_form": form}, 422)
+    operator = form.cleaned_data.get("operator")
+    context = {"form": form, "version": billing_version(operator.pk) if operator else None}
+    return respond(request, "bookings/invoices/bill", context, status)
 
 
 def _actions(request: HttpRequest) -> dict[str, Any]:
-    """Whose particulars the viewer keeps, and the form that bills the month before where one of them runs depots."""
+    """Whose particulars the viewer keeps, and for each of them that runs depots a form that bills the month before."""
     kept = money_access.accounts_kept(request.user)
     rows = Organisation.objects.filter(pk__in=kept, is_partner=False).order_by("name")
     runs_depots = Exists(Depot.objects.filter(operator=OuterRef("pk"), is_mirror=False))
     accounts = list(rows.annotate(runs_depots=runs_depots)) if kept else []
-    operators = {account.pk for account in accounts if account.runs_depots}
     last_month = Month.of(timezone.now().date()).previous
-    bill_form = BillForm(operators=operators, initial={"month": str(last_month)}) if operators else None
-    return {"accounts": accounts, "bill_form": bill_form}
+    operators = [account for account in accounts if account.runs_depots]
+    versions = billing_versions(operator.pk for operator in operators)
+    to_bill = [(each, BillForm.shown(each, last_month), versions[each.pk]) for each in operators]
+    return {"accounts": accounts, "to_bill": to_bill}
 
 
 def _narrowed(
@@ -149,7 +156,8 @@ def pay(request: HttpRequest, invoice_id: int) -> HttpResponse:
     def record() -> str:
         record_payment(
             invoice_id=found.pk, amount=given["amount"], paid_on=given["paid_on"], means=Payment.Means.TRANSFER,
-            reference=form.payment_reference, actor=access.as_manager(request.user), now=timezone.now(),
+            reference=form.payment_reference, seen_version=seen_version(request.POST), actor=access.as_manager(request.user),
+            now=timezone.now(),
         )  # fmt: skip
         return f"{found.currency} {given['amount']:.2f} recorded."
 
@@ -162,7 +170,8 @@ def reminders(request: HttpRequest, invoice_id: int) -> HttpResponse:
     found = money_access.settled_invoice(request.user, invoice_id)
 
     def ask() -> str:
-        return f"Reminder {remind(invoice_id=found.pk, now=timezone.now()).level} is on its way."
+        reminder = remind(invoice_id=found.pk, seen_version=seen_version(request.POST), now=timezone.now())
+        return f"Reminder {reminder.level} is on its way."
 
     return _act(request, found, ask)
 
@@ -180,6 +189,7 @@ def credit(request: HttpRequest, invoice_id: int) -> HttpResponse:
         note = credit_invoice(
             invoice_id=found.pk,
             reason=form.cleaned_data["reason"],
+            seen_version=seen_version(request.POST),
             actor=access.as_manager(request.user),
             now=timezone.now(),
         )
@@ -196,7 +206,9 @@ def sending(request: HttpRequest, invoice_id: int) -> HttpResponse:
 
     def send() -> str:
         try:
-            sent = send_invoice(invoice_id=found.pk, now=timezone.now(), again=True)
+            sent = send_again(
+                invoice_id=found.pk, seen_version=seen_version(request.POST), now=timezone.now()
+            )
         except OSError:
             return "The mail server does not answer. Try again later."
         return "Sent." if sent else "There is no e-mail address for invoices."
@@ -207,6 +219,8 @@ def sending(request: HttpRequest, invoice_id: int) -> HttpResponse:
 def _act(request: HttpRequest, found: Invoice, act: Callable[[], str]) -> HttpResponse:
     try:
         words = act()
+    except ChangedMeanwhile as refusal:
+        return _page(request, found, status_of(refusal), refusal=look_again(refusal))
     except BookingError as refusal:
         return _page(request, found, status_of(refusal), refusal=str(refusal))
     return done(request, reverse("bookings:invoice", args=[found.pk]), words)
@@ -223,6 +237,6 @@ def _page(request: HttpRequest, found: Invoice, status: int = 200, **shown: Any)
         "invoice": row, "payments": row.payments.select_related("returned"), "reminders": row.reminders.exclude(sent_at=None),
         "corrections": row.corrected_by.all(), "parties": [row.parties.get(side, {}) for side in ("supplier", "customer")],
         "may_settle": may_settle, "overpaid": max(-row.still_due, 0), "payment_form": PaymentForm.shown(row.still_due, today),
-        "credit_form": CreditForm(), **shown,
+        "credit_form": CreditForm(), "version": invoice_version(row), **shown,
     }  # fmt: skip
     return respond(request, "bookings/invoices/invoice", context, status)

@@ -9,7 +9,7 @@ import pytest
 from django.core import mail
 
 from bookings.billing import delivery
-from bookings.billing.delivery import send_invoice, write_invoice
+from bookings.billing.delivery import send_again, send_invoice, write_invoice
 from bookings.billing.documents.reading import read_document
 from bookings.billing.errors import NothingToRemind
 from bookings.billing.invoice_lines import document_of
@@ -114,7 +114,7 @@ def test_it_is_sent_once_with_its_pdf_and_again_when_asked():
     invoice = one_invoice()
 
     sent = [send_invoice(invoice_id=invoice.pk, now=ISSUED) for _ in range(2)]
-    sent.append(send_invoice(invoice_id=invoice.pk, now=ISSUED, again=True))
+    sent.append(send_again(invoice_id=invoice.pk, now=ISSUED))
 
     assert sent == [True, False, True]
     first = mail.outbox[0]

@@ -6,14 +6,20 @@ import pytest
 import time_machine
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from bookings.billing.bank import account_version, collectable
+from bookings.billing.versions import order_version
 from bookings.models import BankOrder, Payment
-from depots.models import Membership
+from depots.models import Membership, Organisation
 from tests.bookings.billing.billed import ISSUED
 from tests.bookings.billing.test_bank import operator_with, statement
 from tests.bookings.people import client_of
 from tests.factories import make_user
 
 pytestmark = pytest.mark.django_db
+
+
+def account(operator: Organisation) -> dict[str, int]:
+    return {"version": account_version(operator)}
 
 
 @pytest.fixture(autouse=True)
@@ -28,14 +34,15 @@ def test_open_invoices_are_collected_and_what_the_bank_says_is_recorded():
     page = f"/organisations/{operator.pk}/bank/"
 
     before = client.get(page).content.decode()
-    made = client.post(page + "debits/")
+    version = {"version": order_version(row for row, _ in collectable(operator))}
+    made = client.post(page + "debits/", version)
     file = client.get(f"{page}orders/{BankOrder.objects.get().pk}/")
-    again = client.post(page + "debits/")
+    again = client.post(page + "debits/", version)
     told = statement(("A1", "36.30", "INV-2029-000001"), ("A2", "1.00", "X"))
-    read = client.post(page + "statements/", {"file": SimpleUploadedFile("s.xml", told)})
+    read = client.post(page + "statements/", {"file": SimpleUploadedFile("s.xml", told), **account(operator)})
 
     assert "€72.60" in before
-    assert (made.status_code, again.status_code) == (302, 422)
+    assert (made.status_code, again.status_code) == (302, 409)
     assert file.content == bytes(BankOrder.objects.get().file)
     assert "1 payment recorded, 0 known already, 0 came back, 1 not matched" in read.content.decode()
     assert Payment.objects.count() == 1
@@ -47,7 +54,8 @@ def test_a_file_that_is_no_statement_is_refused_at_its_field(content):
     client = client_of(make_user(operator, Membership.Role.ACCOUNTANT))
 
     answer = client.post(
-        f"/organisations/{operator.pk}/bank/statements/", {"file": SimpleUploadedFile("s.xml", content)}
+        f"/organisations/{operator.pk}/bank/statements/",
+        {"file": SimpleUploadedFile("s.xml", content), **account(operator)},
     )
 
     assert answer.status_code == 422
@@ -63,8 +71,10 @@ def test_what_the_bank_took_back_is_said_and_shown_with_the_invoice():
     )
     back = statement(("R1", "-36.30", "INV-2029-000001"), ("R2", "0", "INV-2029-000001"), reason="AM04")
 
-    client.post(page, {"file": SimpleUploadedFile("s.xml", told)})
-    read = client.post(page, {"file": SimpleUploadedFile("s.xml", back)}).content.decode()
+    client.post(page, {"file": SimpleUploadedFile("s.xml", told), **account(operator)})
+    read = client.post(
+        page, {"file": SimpleUploadedFile("s.xml", back), **account(operator)}
+    ).content.decode()
     invoice = client.get(f"/invoices/{Payment.objects.get().invoice_id}/").content.decode()
 
     assert "1 came back, 0 not matched, 1 set aside" in read

@@ -11,16 +11,23 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import URLPattern, reverse
 
 from bookings import operations
+from bookings.billing.bank import account_version, collectable, payable
+from bookings.billing.versions import billing_version, invoice_version, order_version
 from bookings.models import (
+    BankOrder,
     Booking,
     BookingEvent,
     BookingRequest,
     BookingToken,
     Closure,
+    Invoice,
+    Payment,
+    Reminder,
     Tariff,
     TariffBinding,
     TariffVersion,
@@ -31,7 +38,9 @@ from bookings.models import (
 from bookings.operations.set_terms import terms_of
 from bookings.pages.urls import urlpatterns
 from bookings.rules.content_version import version_of
-from depots.models import ChargerCommand, Membership
+from depots.models import ChargerCommand, Membership, Organisation
+from tests.bookings.billing.billed import record
+from tests.bookings.billing.test_bank import operator_with, statement
 from tests.bookings.enforcement.charging_trucks import charging
 from tests.bookings.enforcement.online_chargers import TERMS, armed, book, evse_online
 from tests.bookings.people import client_of, seen
@@ -160,6 +169,37 @@ def of_tariff(**fields: Any) -> Sent:
     return Sent(evse, {"tariff_id": Tariff.objects.get().pk}, fields, by_depot=True, version=1)
 
 
+def of_invoice(**fields: Any) -> Sent:
+    invoice = billed()
+    version = invoice_version(invoice)
+    return Sent(invoice, {"invoice_id": invoice.pk}, fields, version=version)
+
+
+def billed(**terms: Any) -> Invoice:
+    """One of November 2029, open and overdue in January."""
+    return Invoice.objects.get(supplier=operator_with(**terms))
+
+
+def to_bill() -> Sent:
+    invoice = billed()
+    record(invoice.supplier.depots.get(), invoice.customer)
+    version = billing_version(invoice.supplier_id)
+    return Sent(invoice, {}, {"operator": invoice.supplier_id, "month": "2029-11"}, version=version)
+
+
+def of_bank(version: Callable[[Organisation], int], **terms: Any) -> Sent:
+    invoice = billed(**terms)
+    owner = invoice.customer if terms else invoice.supplier
+    return Sent(owner, {"organisation_id": owner.pk}, {}, version=version(owner))
+
+
+def of_statement() -> Sent:
+    sent = of_bank(account_version)
+    told = statement(("A1", "36.30", "INV-2029-000001"))
+    sent.fields = {"file": SimpleUploadedFile("s.xml", told)}
+    return sent
+
+
 CHANGING: dict[str, Callable[[], Sent]] = {
     "confirmation": lambda: of_booking(held()),
     "release": lambda: of_booking(held()),
@@ -188,6 +228,14 @@ CHANGING: dict[str, Callable[[], Sent]] = {
     "token": lambda: of_token(uid="04AABBCCDDEE", type="RFID", label="blue"),
     "token_block": of_token,
     "token_release": lambda: of_token(is_blocked=True),
+    "invoice_payments": lambda: of_invoice(amount="36.30", paid_on="2029-12-05", key="k1"),
+    "invoice_reminders": of_invoice,
+    "invoice_credit": lambda: of_invoice(reason="Wrong tariff"),
+    "invoice_sending": of_invoice,
+    "invoice_run": to_bill,
+    "bank_debits": lambda: of_bank(lambda of: order_version(row for row, _ in collectable(of))),
+    "bank_transfers": lambda: of_bank(lambda of: order_version(payable(of)), is_reverse=True),
+    "bank_statements": of_statement,
 }
 # What makes something new shows nothing that could have changed; a button *Undo* is signed with its version in it.
 MAKING = {"home", "holds", "bookings", "vehicle_add", "token_add", "tariff_add", "tariff_preview"}
@@ -195,13 +243,13 @@ SIGNED = {"undo"}
 # Held to their versions where the rest of them is tested: test_records_pages.py, test_payment_terms_page.py, and of particulars
 # tests/bookings/billing.
 VERSIONED_ELSEWHERE = {"dispute", "waiver", "dispute_answer", "agreement_payment_terms", "particulars"}
-MAKING_MONEY = {
-    "bank_debits", "bank_transfers", "bank_statements", "invoice_run", "invoice_payments", "invoice_reminders",
-    "invoice_credit", "invoice_sending",
-}  # fmt: skip
 
 
 def sender(sent: Sent) -> Client:
+    if isinstance(sent.of, Invoice):
+        return client_of(make_user(sent.of.supplier, Membership.Role.ACCOUNTANT))
+    if isinstance(sent.of, Organisation):
+        return client_of(make_user(sent.of, Membership.Role.ACCOUNTANT))
     if sent.by_depot:
         row = sent.of.evse if isinstance(sent.of, Closure) else sent.of
         return client_of(make_user(row.depot.operator, Membership.Role.DEPOT_MANAGER))
@@ -222,6 +270,10 @@ def everything() -> list[Any]:
         Token,
         Vehicle,
         ChargerCommand,
+        BankOrder,
+        Invoice,
+        Payment,
+        Reminder,
     )
     return [list(table._default_manager.order_by("pk").values()) for table in tables]
 
@@ -233,6 +285,9 @@ def name(request: pytest.FixtureRequest) -> str:
 
 def send(name: str, sent: Sent, **version: Any) -> int:
     url = reverse(f"bookings:{name}", kwargs=sent.arguments)
+    for file in sent.fields.values():
+        if isinstance(file, SimpleUploadedFile):
+            file.seek(0)
     with time_machine.travel(MOMENTS.get(name, NOW), tick=False):
         return sender(sent).post(url, {**sent.fields, **version}).status_code
 
@@ -264,7 +319,7 @@ def test_every_address_that_takes_a_form_is_known_here() -> None:
         return somebody.post(reverse(f"bookings:{pattern.name}", kwargs=kwargs)).status_code != 405
 
     assert {str(p.name) for p in urlpatterns if takes_forms(p)} == (
-        set(CHANGING) | MAKING | SIGNED | VERSIONED_ELSEWHERE | MAKING_MONEY
+        set(CHANGING) | MAKING | SIGNED | VERSIONED_ELSEWHERE
     )
 
 
@@ -289,6 +344,26 @@ def test_the_same_form_with_its_version_is_carried_out(name: str) -> None:
 
     assert send(name, sent, **version) in {200, 204, 302}
     assert everything() != before
+
+
+MONEY = sorted(
+    name for name in CHANGING if name.startswith(("invoice_", "bank_")) and name != "bank_statements"
+)
+
+
+@pytest.mark.parametrize("name", MONEY)
+def test_a_form_of_money_that_is_sent_twice_is_carried_out_once(name: str, mailoutbox: list[Any]) -> None:
+    """By a double click, or by the second of two who look at the same page."""
+    sent = CHANGING[name]()
+
+    statuses = [send(name, sent, version=sent.version)]
+    before, mails = everything(), len(mailoutbox)
+    sent.fields |= {"key": "k2"} if "key" in sent.fields else {}
+    statuses.append(send(name, sent, version=sent.version))
+
+    assert statuses == [302, 409]
+    assert everything() == before
+    assert len(mailoutbox) == mails
 
 
 def test_a_form_that_is_wrong_in_itself_says_what_is_wrong_whatever_it_showed() -> None:

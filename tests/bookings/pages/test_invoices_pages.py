@@ -12,6 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from bookings.billing.documents.reading import read_document
+from bookings.billing.versions import billing_version, invoice_version
 from bookings.models import ChargeDetailRecord, Invoice, Payment, Reminder
 from depots.models import Membership, Organisation
 from tests.bookings.billing.billed import (
@@ -121,8 +122,12 @@ def test_what_a_spreadsheet_would_take_for_a_formula_is_text(seller):
     assert ",'=1+1," in b"".join(csv.streaming_content).decode()
 
 
+def shown(invoice: Invoice) -> dict[str, int]:
+    return {"version": invoice_version(invoice)}
+
+
 def pay(client: Client, invoice: Invoice, amount: str, key: str = "k1", **more: str):
-    told = {"amount": amount, "paid_on": "2029-12-05", "key": key, **more}
+    told = {"amount": amount, "paid_on": "2029-12-05", "key": key, **shown(invoice), **more}
     return client.post(f"/invoices/{invoice.pk}/payments/", told)
 
 
@@ -174,11 +179,11 @@ def test_one_reference_stands_for_one_amount(seller, invoice):
 
 def test_an_overdue_invoice_is_reminded_of(seller, invoice, clock):
     client = person(seller)
-    early = client.post(f"/invoices/{invoice.pk}/reminders/")
+    early = client.post(f"/invoices/{invoice.pk}/reminders/", shown(invoice))
     clock.move_to(LATE)
     client = person(seller)  # the other session has run out
 
-    done = client.post(f"/invoices/{invoice.pk}/reminders/")
+    done = client.post(f"/invoices/{invoice.pk}/reminders/", shown(invoice))
 
     assert (early.status_code, done.status_code) == (422, 302)
     assert Reminder.objects.get().level == 1
@@ -189,8 +194,8 @@ def test_an_overdue_invoice_is_reminded_of(seller, invoice, clock):
 def test_an_invoice_is_credited_as_a_whole_and_once(seller, invoice):
     client = person(seller)
 
-    done = client.post(f"/invoices/{invoice.pk}/credit/", {"reason": "Wrong tariff"})
-    again = client.post(f"/invoices/{invoice.pk}/credit/", {"reason": "Wrong tariff"})
+    done = client.post(f"/invoices/{invoice.pk}/credit/", {"reason": "Wrong tariff", **shown(invoice)})
+    again = client.post(f"/invoices/{invoice.pk}/credit/", {"reason": "Wrong tariff", **shown(invoice)})
 
     note = Invoice.objects.get(kind="credit_note")
     assert (done.status_code, again.status_code) == (302, 422)
@@ -204,8 +209,10 @@ def test_a_month_is_billed_from_the_page_and_what_is_missing_is_said(seller):
     client = person(seller)
     record(make_site(seller), make_buyer(vat_id="", legal_name=""))
 
-    done = client.post("/invoices/runs/", {"operator": seller.pk, "month": "2029-11"}, follow=True)
-    early = client.post("/invoices/runs/", {"operator": seller.pk, "month": "2029-12"})
+    newest = {"version": billing_version(seller.pk)}
+
+    done = client.post("/invoices/runs/", {"operator": seller.pk, "month": "2029-11", **newest}, follow=True)
+    early = client.post("/invoices/runs/", {"operator": seller.pk, "month": "2029-12", **newest})
     other = client.post("/invoices/runs/", {"operator": make_seller("Sonnenhof").pk, "month": "2029-11"})
 
     assert "legal name of Nordfracht is missing" in done.content.decode()
@@ -215,7 +222,7 @@ def test_a_month_is_billed_from_the_page_and_what_is_missing_is_said(seller):
 def test_it_is_sent_again_on_demand(seller, invoice, mailoutbox):
     client = person(seller)
 
-    client.post(f"/invoices/{invoice.pk}/sending/")
+    client.post(f"/invoices/{invoice.pk}/sending/", shown(invoice))
 
     assert [mail.to for mail in mailoutbox] == [["billing@nordfracht.example"]]
 
