@@ -23,7 +23,8 @@ class MonthField(forms.CharField):
     """`2026-11`; gives a Month."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"max_length": 7, "label": "Month", **options})
+        month = forms.TextInput(attrs={"type": "month", "placeholder": "2026-11"})
+        super().__init__(**{"max_length": 7, "label": "Month", "widget": month, **options})
 
     def clean(self, value: Any) -> Any:
         text = super().clean(value)
@@ -42,7 +43,7 @@ class InvoiceFilterForm(forms.Form):
         choices=[("", "All"), ("receivable", "Owed to us"), ("payable", "Owed by us")],
     )
     state = forms.ChoiceField(label="State", required=False, choices=[("", "Any"), *InvoiceState.choices])
-    month = MonthField(required=False, help_text="Such as 2026-11.")
+    month = MonthField(required=False)
 
 
 class PaymentForm(forms.Form):
@@ -64,7 +65,9 @@ class PaymentForm(forms.Form):
 
 
 class CreditForm(forms.Form):
-    reason = forms.CharField(label="Reason", max_length=300)
+    reason = forms.CharField(
+        label="Why all of it is credited", max_length=300, help_text="The customer reads it."
+    )
 
 
 class BillForm(forms.Form):
@@ -91,7 +94,7 @@ class StatementForm(forms.Form):
     """A camt.053 file."""
 
     file = forms.FileField(
-        label="Bank statement", help_text=f"camt.053 or camt.054, up to {LONGEST_XML // 1024**2} MB."
+        label="File", help_text=f"camt.053 or camt.054, up to {LONGEST_XML // 1024**2} MB."
     )
 
     def clean_file(self) -> Any:

@@ -9,16 +9,17 @@ from django import forms
 from bookings.billing.particulars import PARTICULARS
 from depots.models import Organisation
 
-_LABELS = {
-    "legal_name": "Legal name",
-    "address": "Street and number",
-    "postal_code": "Postal code",
-    "city": "Town",
-    "country": "Country",
-    "vat_id": "VAT id",
-    "iban": "IBAN",
-    "creditor_id": "SEPA creditor id",
-    "billing_email": "E-mail for invoices",
+# Label, and what it does not say.
+_WORDS = {
+    "legal_name": ("Legal name", "As in the register of companies."),
+    "address": ("Street and number", ""),
+    "postal_code": ("Postal code", ""),
+    "city": ("Town", ""),
+    "country": ("Country", "ISO 3166-1: DE or DEU."),
+    "vat_id": ("VAT id", "With its country: DE123456788."),
+    "iban": ("IBAN", "Customers pay to it; it stands on invoices."),
+    "creditor_id": ("SEPA creditor id", "Only for collecting by direct debit."),
+    "billing_email": ("E-mail for invoices", "What you owe is sent here; answers to what you issue too."),
 }
 
 
@@ -27,10 +28,8 @@ class ParticularsForm(forms.Form):
 
     def __init__(self, data: Any = None, *, organisation: Organisation) -> None:
         super().__init__(data, initial={name: getattr(organisation, name) for name in PARTICULARS})
-        for name, words in PARTICULARS.items():
+        for name in PARTICULARS:
+            label, help_text = _WORDS[name]
             self.fields[name] = forms.CharField(
-                label=_LABELS[name],
-                required=False,
-                max_length=300,
-                help_text=f"{words[:1].upper()}{words[1:]}.",
+                label=label, required=False, max_length=300, help_text=help_text
             )

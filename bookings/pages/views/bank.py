@@ -27,6 +27,7 @@ from bookings.models import BankOrder
 from bookings.pages import access, money_access
 from bookings.pages.forms.invoices import StatementForm
 from bookings.pages.forms.row_versions import look_again, seen_version
+from bookings.pages.tariff_places import zone_of
 from bookings.pages.views.refusals import status_of
 from depots.models import Organisation
 from depots.pages import done, respond
@@ -112,7 +113,8 @@ def _page(
 ) -> HttpResponse:
     due, owed = [row for row, _ in collectable(organisation)], payable(organisation)
     context = {
-        "organisation": organisation, "form": form or StatementForm(), "refusal": refusal, "read": read,
+        "organisation": organisation, "zone": zone_of(organisation),
+        "form": form or StatementForm(), "refusal": refusal, "read": read,
         "debits": due, "debits_total": sum(row.still_due for row in due), "transfers": owed,
         "transfers_total": sum(row.still_due for row in owed), "debits_version": order_version(due),
         "transfers_version": order_version(owed), "account_version": account_version(organisation),

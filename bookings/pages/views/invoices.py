@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
@@ -28,6 +29,8 @@ from bookings.models import Invoice, Payment
 from bookings.pages import access, money_access
 from bookings.pages.forms.invoices import BillForm, CreditForm, InvoiceFilterForm, PaymentForm
 from bookings.pages.forms.row_versions import look_again, seen_version
+from bookings.pages.open_amounts import open_amounts
+from bookings.pages.tariff_places import zone_of
 from bookings.pages.views.refusals import status_of
 from depots.models import Depot, Organisation
 from depots.pages import done, respond
@@ -41,14 +44,15 @@ A_PAGE = 50
 def invoices(request: HttpRequest) -> HttpResponse:
     viewer = money_access.invoice_viewer(request.user)
     form = InvoiceFilterForm(request.GET)
-    rows = with_state(viewer.rows(), today=timezone.now().date()).order_by("-issued_on", "-pk")
+    today = timezone.now().date()
+    rows = with_state(viewer.rows(), today=today).order_by("-issued_on", "-pk")
     valid = form.is_valid()
     found = _narrowed(rows, form.cleaned_data, viewer) if valid else rows.none()
     query = request.GET.copy()
     query.pop("page", None)
     context = {
         "form": form, "page": Paginator(found, A_PAGE).get_page(request.GET.get("page")), "query": query.urlencode(),
-        "suppliers": viewer.suppliers, **_actions(request),
+        "suppliers": viewer.suppliers, "open_amounts": open_amounts(viewer, today=today), **_actions(request),
     }  # fmt: skip
     return respond(request, "bookings/invoices/list", context, 200 if valid else 422)
 
@@ -234,9 +238,16 @@ def _page(request: HttpRequest, found: Invoice, status: int = 200, **shown: Any)
         raise Http404
     may_settle = found.supplier_id in money_access.accounts_kept(request.user)
     context = {
-        "invoice": row, "payments": row.payments.select_related("returned"), "reminders": row.reminders.exclude(sent_at=None),
+        "invoice": row, "zone": zone_of(row.issuer), "tax_parts": list(_tax_parts(row)),
+        "payments": row.payments.select_related("returned"), "reminders": row.reminders.exclude(sent_at=None),
         "corrections": row.corrected_by.all(), "parties": [row.parties.get(side, {}) for side in ("supplier", "customer")],
         "may_settle": may_settle, "overpaid": max(-row.still_due, 0), "payment_form": PaymentForm.shown(row.still_due, today),
         "credit_form": CreditForm(), "version": invoice_version(row), **shown,
     }  # fmt: skip
     return respond(request, "bookings/invoices/invoice", context, status)
+
+
+def _tax_parts(found: Invoice) -> Iterator[dict[str, Any]]:
+    """The VAT by rate as it was issued, each with its sum."""
+    for part in found.tax_breakdown:
+        yield part | {"after_taxes": Decimal(part["before_taxes"]) + Decimal(part["taxes"])}

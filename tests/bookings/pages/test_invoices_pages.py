@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from bookings.billing.documents.reading import read_document
 from bookings.billing.versions import billing_version, invoice_version
 from bookings.models import ChargeDetailRecord, Invoice, Payment, Reminder
+from bookings.pages.tariff_places import zone_of
 from depots.models import Membership, Organisation
 from tests.bookings.billing.billed import (
     DUE,
@@ -242,3 +243,28 @@ def test_a_list_of_many_asks_as_often_as_one_of_few(seller, invoice):
     bill_november(seller)
 
     assert queries() == few <= 8
+
+
+def test_what_is_open_is_added_up_for_each_side_credit_notes_taken_off(seller, invoice, clock):
+    assert "none overdue" in person(seller).get("/invoices/").content.decode()
+    clock.move_to(LATE)
+    ours, theirs = person(seller), person(invoice.customer)
+
+    owed, owing = ours.get("/invoices/").content.decode(), theirs.get("/invoices/").content.decode()
+    assert f"€{invoice.total:,.2f} of it overdue" in owed
+    assert 'data-open="receivable"' in owed
+    assert 'data-open="payable"' not in owed
+    assert 'data-open="payable"' in owing
+    assert 'data-open="receivable"' not in owing
+
+    ours.post(f"/invoices/{invoice.pk}/credit/", {"reason": "all wrong", **shown(invoice)})
+    assert "data-open" not in ours.get("/invoices/").content.decode()
+
+
+def test_when_an_invoice_was_sent_is_told_by_its_issuers_clock(seller, invoice):
+    Invoice.objects.filter(pk=invoice.pk).update(sent_at=ISSUED)
+
+    page = person(seller).get(f"/invoices/{invoice.pk}/").content.decode()
+
+    assert f"{ISSUED:%-H:%M} UTC" not in page
+    assert ISSUED.astimezone(zone_of(seller)).strftime("%H:%M %Z") in page
