@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet
 from django.db.models.functions import Upper
 
 from bookings.actors import Actor
@@ -22,6 +22,7 @@ from bookings.pricing import tariff_checks
 from bookings.pricing.tariff_checks import TariffFault
 from bookings.pricing.tariff_content import TariffContent
 from bookings.rules import configuration
+from bookings.rules.content_version import version_of
 from bookings.rules.tariff_bindings import Owner, TariffInForce, owner_of, version_at, versions_of
 from bookings.rules.tariff_clashes import currency_clash
 from depots.models import Depot, Organisation
@@ -34,8 +35,8 @@ CHANGED_MEANWHILE = "Somebody has changed this tariff since you looked. Look aga
 class TariffDraft:
     """What a tariff is to say. `starts_at` None: from now on, a new tariff always did; `ends_at` None: until it is changed.
 
-    `bind_to` are all the owners it holds for from then on; None leaves that as it is. `seen_number` is the newest version
-    the asker looked at, where there was one to look at. `source` is the document it was read from.
+    `bind_to` are all the owners it holds for from then on; None leaves that as it is. `seen_version` is the `version_of_tariff`
+    that the asker looked at, 0 where there was none to look at. `source` is the document it was read from.
     """
 
     operator: Organisation
@@ -45,7 +46,7 @@ class TariffDraft:
     starts_at: datetime | None = None
     ends_at: datetime | None = None
     bind_to: tuple[Owner, ...] | None = None
-    seen_number: int | None = None
+    seen_version: int | None = None
     source: dict[str, Any] | None = None
 
     @property
@@ -95,7 +96,7 @@ def set_tariffs(
         places = places_of({owner for draft in drafts for owner in draft.bind_to or ()})
         _refuse(_place_faults(drafts, places))
         _lock_depots(drafts, places)
-        known = _known(drafts)
+        known = _known(drafts, by_file)
         _refuse(_known_faults(drafts, known))
         done = [_set(draft, tariff, actor, now) for draft, tariff in zip(drafts, known, strict=True)]
         tariffs = [one.tariff for one in done]
@@ -108,15 +109,21 @@ def set_tariffs(
     return TariffsSet(done, bound or any(one.outcome != "unchanged" for one in done))
 
 
-def withdraw_tariff(tariff: Tariff, *, seen_number: int, now: datetime) -> None:
+def version_of_tariff(tariff: Tariff) -> int:
+    """Of what it says and where it holds, for the hidden field of a form; two queries."""
+    newest = tariff.versions.aggregate(newest=Max("number"))["newest"]
+    bindings = [[row.pk, row.valid.ends_at] for row in tariff.bindings.order_by("pk")]
+    return version_of([newest, tariff.name, tariff.is_withdrawn, bindings])
+
+
+def withdraw_tariff(tariff: Tariff, *, seen_version: int, now: datetime) -> None:
     """Bound to nothing from now on; its versions stay, for what was booked under them. Raises ChangedMeanwhile."""
     with transaction.atomic():
         depots = _depots_of(TariffBinding.objects.filter(tariff=tariff))
         _lock_all(depots)
-        if (
-            not tariff.versions.filter(number=seen_number).exists()
-            or tariff.versions.filter(number__gt=seen_number).exists()
-        ):
+        # Who binds it at another depot holds this lock, and is then seen by the version.
+        tariff = Tariff.objects.select_for_update(no_key=True).get(pk=tariff.pk)
+        if seen_version != version_of_tariff(tariff):
             raise ChangedMeanwhile(CHANGED_MEANWHILE)
         for row in tariff.bindings.filter(valid__endswith__gt=now):
             end(row, now)
@@ -193,9 +200,10 @@ def _depots_of(bindings: Iterable[TariffBinding]) -> set[int]:
     return {place.depot_id for place in places_of({owner_of(row) for row in bindings}).values()}
 
 
-def _known(drafts: Sequence[TariffDraft]) -> list[Tariff | None]:
-    """The tariffs there are, in the order of the drafts, locked by key."""
-    locked = _rows(drafts).order_by("pk").select_for_update(no_key=True)
+def _known(drafts: Sequence[TariffDraft], by_file: FileBindings | None) -> list[Tariff | None]:
+    """The tariffs there are, in the order of the drafts, locked by key with those that a file binds beside them."""
+    rows = _rows(drafts) if by_file is None else _rows(drafts) | _rows_of_file(by_file)
+    locked = rows.order_by("pk").select_for_update(no_key=True)
     found = {(row.operator_id, row.code.upper()): row for row in locked}
     return [found.get((draft.operator.pk, draft.code.upper())) for draft in drafts]
 
@@ -206,7 +214,16 @@ def _rows(drafts: Sequence[TariffDraft]) -> QuerySet[Tariff]:
     return named.filter(operator__in={draft.operator.pk for draft in drafts})
 
 
+def _rows_of_file(by_file: FileBindings) -> QuerySet[Tariff]:
+    codes = {code.upper() for code in by_file.owners}
+    operator = Depot.objects.values_list("operator_id", flat=True).get(pk=by_file.depot_id)
+    return Tariff.objects.annotate(key=Upper("code")).filter(operator=operator, key__in=codes)
+
+
 def _set(draft: TariffDraft, known: Tariff | None, actor: Actor, now: datetime) -> SetTariff:
+    seen = version_of_tariff(known) if known is not None and draft.seen_version is not None else 0
+    if draft.seen_version not in {None, seen}:
+        raise ChangedMeanwhile(CHANGED_MEANWHILE)
     tariff = known or Tariff.objects.create(
         operator=draft.operator, code=draft.code, kind=draft.kind, name=draft.name
     )
@@ -229,8 +246,6 @@ def _say(draft: TariffDraft, tariff: Tariff, actor: Actor, now: datetime) -> boo
     """A version that begins when the draft does, unless what holds then says the same."""
     versions = versions_of([tariff])[tariff.pk]
     newest = max((version.number for version in versions), default=0)
-    if draft.seen_number is not None and draft.seen_number != newest:
-        raise ChangedMeanwhile(CHANGED_MEANWHILE)
     since = draft.since(now)
     held = version_at(versions, since)
     if held is not None and held.content == draft.content:
@@ -267,8 +282,7 @@ def _name(tariff: Tariff, name: str) -> bool:
 
 def _bind_by_file(by_file: FileBindings, now: datetime) -> bool:
     codes = {code.upper(): owners for code, owners in by_file.owners.items()}
-    operator = Depot.objects.values_list("operator_id", flat=True).get(pk=by_file.depot_id)
-    rows = Tariff.objects.annotate(key=Upper("code")).filter(operator=operator, key__in=codes)
+    rows = _rows_of_file(by_file)
     wanted: dict[Tariff, Collection[Owner]] = {row: codes[row.code.upper()] for row in rows}
     return bind_by_file(by_file.depot_id, wanted, now=now)
 

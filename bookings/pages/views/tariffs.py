@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from bookings.errors import BookingError, ChangedMeanwhile, TariffRefused
 from bookings.models import Tariff, TariffVersion
-from bookings.operations.tariffs import TariffDraft, set_tariffs, withdraw_tariff
+from bookings.operations.tariffs import TariffDraft, set_tariffs, version_of_tariff, withdraw_tariff
 from bookings.pages import access, money_access
 from bookings.pages.example_visits import example_visits
 from bookings.pages.forms.row_versions import look_again, seen_version
@@ -82,7 +82,7 @@ def _tariff_page(request: HttpRequest, found: Tariff, status: int = 200) -> Http
             for one in reversed(versions)
         ],
         "may_change": found.operator_id in {row.pk for row in money_access.operators_priced(request.user)},
-        "newest": max((one.number for one in versions), default=0),
+        "version": version_of_tariff(found),
     }  # fmt: skip
     return respond(request, "bookings/tariffs/tariff", context, status)
 
@@ -103,8 +103,12 @@ class _Editor:
         return self.versions[-1] if self.versions else None
 
     @property
-    def seen_number(self) -> int:
-        return max((version.number for version in self.versions), default=0)
+    def seen_version(self) -> int:
+        return version_of_tariff(self.tariff) if self.tariff is not None else 0
+
+    @property
+    def next_number(self) -> int:
+        return max((version.number for version in self.versions), default=0) + 1
 
     def form(self, data: QueryDict | None = None) -> TariffForm:
         content = self.newest.content if self.newest else None
@@ -164,7 +168,7 @@ def preview(request: HttpRequest) -> HttpResponse:
 def withdraw(request: HttpRequest, tariff_id: int) -> HttpResponse:
     found = money_access.own_tariff(request.user, tariff_id)
     try:
-        withdraw_tariff(found, seen_number=seen_version(request.POST), now=timezone.now())
+        withdraw_tariff(found, seen_version=seen_version(request.POST), now=timezone.now())
     except ChangedMeanwhile as refusal:
         messages.error(request, look_again(refusal))
         return _tariff_page(request, found, status_of(refusal))
@@ -211,7 +215,7 @@ def _draft(data: QueryDict, editor: _Editor, form: TariffForm, content: TariffCo
         starts_at=form.since("starts_on"),
         ends_at=form.since("ends_on"),
         bind_to=tuple(owners_in(data)),
-        seen_number=seen_version(data) if editor.tariff else 0,
+        seen_version=seen_version(data) if editor.tariff else 0,
     )
 
 

@@ -11,7 +11,13 @@ import pytest
 from bookings.actors import COMMAND
 from bookings.errors import ChangedMeanwhile, TariffRefused
 from bookings.models import CalendarMark, Tariff, TariffBinding, TariffVersion
-from bookings.operations.tariffs import SetTariff, TariffDraft, set_tariffs, withdraw_tariff
+from bookings.operations.tariffs import (
+    SetTariff,
+    TariffDraft,
+    set_tariffs,
+    version_of_tariff,
+    withdraw_tariff,
+)
 from bookings.pricing.tariff_content import ElementUse, TariffContent, TariffElement
 from bookings.rules import configuration
 from bookings.rules.tariff_bindings import Owner, Tariffs
@@ -205,16 +211,32 @@ def test_nor_for_a_guest_by_agreement_or_from_a_later_day_on(evse):
 
 def test_who_looked_at_an_older_version_is_told(evse):
     set_tariff(draft(evse))
+    seen = version_of_tariff(Tariff.objects.get())
     set_tariff(draft(evse, per_kwh("0.50")))
 
     with pytest.raises(ChangedMeanwhile):
-        set_tariff(replace(draft(evse, per_kwh("0.60")), seen_number=1))
+        set_tariff(replace(draft(evse, per_kwh("0.60")), seen_version=seen))
+
+
+def test_who_looked_before_it_was_bound_elsewhere_or_lost_its_place_is_told(evse):
+    """The form would give it back where another tariff has taken over, and take away what somebody else has bound."""
+    set_tariff(draft(evse), draft(evse, flat("5"), code="T2"))
+    seen = version_of_tariff(Tariff.objects.get(code="T1"))
+
+    set_tariff(draft(evse, per_kwh("0.50"), code="T3"))
+    with pytest.raises(ChangedMeanwhile):
+        set_tariff(replace(draft(evse, per_kwh("0.60")), seen_version=seen))
+    seen = version_of_tariff(Tariff.objects.get(code="T1"))
+    set_tariff(draft(evse, bind_to=(Owner("evse", evse.pk),)))
+    with pytest.raises(ChangedMeanwhile):
+        withdraw_tariff(Tariff.objects.get(code="T1"), seen_version=seen, now=LATER)
 
 
 def test_a_withdrawn_tariff_holds_nowhere_and_can_be_taken_up_again(evse):
     set_tariff(draft(evse))
 
-    withdraw_tariff(Tariff.objects.get(), seen_number=1, now=LATER)
+    tariff = Tariff.objects.get()
+    withdraw_tariff(tariff, seen_version=version_of_tariff(tariff), now=LATER)
     assert held(evse, LATER) == (None, None)
     [again] = set_tariff(draft(evse), now=LATER)
 

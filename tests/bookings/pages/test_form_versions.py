@@ -36,6 +36,7 @@ from bookings.models import (
     Vehicle,
 )
 from bookings.operations.set_terms import terms_of
+from bookings.operations.tariffs import version_of_tariff
 from bookings.pages.urls import urlpatterns
 from bookings.rules.content_version import version_of
 from depots.models import ChargerCommand, Membership, Organisation
@@ -166,7 +167,8 @@ def of_token(is_blocked: bool = False, **fields: Any) -> Sent:
 def of_tariff(**fields: Any) -> Sent:
     evse = evse_online()
     make_bound(per_kwh("0.40"), depot=evse.depot)
-    return Sent(evse, {"tariff_id": Tariff.objects.get().pk}, fields, by_depot=True, version=1)
+    tariff = Tariff.objects.get()
+    return Sent(evse, {"tariff_id": tariff.pk}, fields, by_depot=True, version=version_of_tariff(tariff))
 
 
 def of_invoice(**fields: Any) -> Sent:

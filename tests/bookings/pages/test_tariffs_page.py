@@ -11,6 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from bookings.models import Tariff, TariffVersion
+from bookings.operations.tariffs import version_of_tariff
 from bookings.rules import configuration
 from bookings.rules.tariff_bindings import Tariffs
 from depots.models import Evse, Membership, Organisation
@@ -34,6 +35,10 @@ def evse(operator: Organisation) -> Evse:
 @pytest.fixture
 def manager(operator: Organisation, evse: Evse) -> Client:
     return client_of(make_user(operator, role=Membership.Role.DEPOT_MANAGER))
+
+
+def newest() -> dict[str, str]:
+    return {"version": str(version_of_tariff(Tariff.objects.get()))}
 
 
 def sent(evse: Evse, *elements: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -92,7 +97,7 @@ def test_everything_that_can_be_said_is_kept_and_shown_again_as_it_was(manager, 
         for n, v in shown.items()
     }
     limits = {name: str(form[name].value()) for name in ("vat", "min_price", "max_price")}
-    manager.post(page.request["PATH_INFO"], sent(evse, again, version="1", name="", **limits))
+    manager.post(page.request["PATH_INFO"], sent(evse, again, **newest(), name="", **limits))
 
     assert again == {"use": "charging", **{n: v for n, v in ELEMENT.items() if n != "vat"}}
     assert held(evse).charging == first
@@ -104,7 +109,7 @@ def test_a_version_in_force_is_followed_by_another_from_a_day_on(manager, evse):
 
     answer = manager.post(
         f"/tariffs/{Tariff.objects.get().pk}/version/",
-        sent(evse, NIGHT, version="1", starts_on=later.isoformat()),
+        sent(evse, NIGHT, **newest(), starts_on=later.isoformat()),
         follow=True,
     )
 
@@ -116,9 +121,10 @@ def test_a_version_in_force_is_followed_by_another_from_a_day_on(manager, evse):
 def test_who_looked_at_an_older_version_is_told(manager, evse):
     manager.post("/tariffs/new/?kind=charging", sent(evse, DAY))
     url = f"/tariffs/{Tariff.objects.get().pk}/version/"
-    manager.post(url, sent(evse, NIGHT, version="1"))
+    before = newest()
+    manager.post(url, sent(evse, NIGHT, **before))
 
-    answer = manager.post(url, sent(evse, DAY, version="1"))
+    answer = manager.post(url, sent(evse, DAY, **before))
 
     assert answer.status_code == 409
     assert "Somebody has changed this tariff" in text(answer)
@@ -271,7 +277,7 @@ def test_more_tariffs_cost_no_more_queries(manager, evse):
 def test_a_withdrawn_tariff_holds_nowhere(manager, evse):
     make_bound(per_kwh("0.40"), depot=evse.depot)
 
-    answer = manager.post(f"/tariffs/{Tariff.objects.get().pk}/withdrawal/", {"version": "1"}, follow=True)
+    answer = manager.post(f"/tariffs/{Tariff.objects.get().pk}/withdrawal/", newest(), follow=True)
 
     assert held(evse) == (None, None)
     assert "Bound to nothing" in text(answer)
@@ -295,7 +301,7 @@ def test_managers_and_accountants_set_tariffs_and_viewers_read_them(operator, ev
     assert [client.get(url).status_code for url in ("/tariffs/", f"/tariffs/{tariff.pk}/")] == [reads] * 2
     for url in ("/tariffs/new/", f"/tariffs/{tariff.pk}/version/"):
         assert client.get(url).status_code == writes
-    assert client.post(f"/tariffs/{tariff.pk}/withdrawal/", {"version": "1"}).status_code == (
+    assert client.post(f"/tariffs/{tariff.pk}/withdrawal/", newest()).status_code == (
         302 if writes == 200 else 404
     )
 
