@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Q, QuerySet
+
 from bookings.actors import SCHEDULER, Actor, ActorKind
-from bookings.billing import snapshots
+from bookings.billing import open_disputes, snapshots
 from bookings.billing.errors import RecordSettled
 from bookings.billing.numbers import next_number
 from bookings.billing.priced_visits import (
@@ -63,14 +65,16 @@ def settle_session(session: ChargingSession, *, reason: str = CORRECTED, now: da
     visit = price_session(session, now=now)
     if visit is None:
         return
-    earlier = list(ChargeDetailRecord.objects.filter(session=session, credits=None).order_by("id"))
-    if visit.booking is not None and visit.booking.status == BookingStatus.NO_SHOW:
-        _credit_no_show(visit.booking, now)
-    if not earlier:
-        if visit.is_due:
-            issue(visit, Issue(SCHEDULER, now))
-        return
-    latest = lock(earlier[-1])
+    no_show, latest = _lock_earlier(session, visit.booking)
+    if no_show is not None:
+        take_back(no_show, Issue(SCHEDULER, now, CAME_AFTER_ALL))
+    if latest is not None:
+        _bring_up_to_date(latest, visit, Issue(SCHEDULER, now, reason))
+    elif visit.is_due:
+        issue(visit, Issue(SCHEDULER, now))
+
+
+def _bring_up_to_date(latest: ChargeDetailRecord, visit: PricedVisit, by: Issue) -> None:
     if _was_settled_by_a_person(latest):
         if not _says(latest, visit):
             logger.warning("%s was settled by a person; what its charger told since is left out", latest)
@@ -78,10 +82,25 @@ def settle_session(session: ChargingSession, *, reason: str = CORRECTED, now: da
     is_credited = hasattr(latest, "credited_by")
     if not is_credited and _says(latest, visit):
         return
+    if not visit.is_due:
+        if not is_credited:
+            take_back(latest, by)
+        return
     if not is_credited:
-        credit(latest, Issue(SCHEDULER, now, reason))
-    if visit.is_due:
-        issue(visit, Issue(SCHEDULER, now, reason), replaces=latest)
+        credit(latest, by)
+    issue(visit, by, replaces=latest)
+
+
+def _lock_earlier(
+    session: ChargingSession, booking: Booking | None
+) -> tuple[ChargeDetailRecord | None, ChargeDetailRecord | None]:
+    """What stands of a no-show by which the booking had ended, and the session's latest record, credited or not."""
+    of = Q(session=session)
+    if booking is not None and booking.status == BookingStatus.NO_SHOW:
+        of |= Q(booking=booking, kind=Kind.NO_SHOW, credited_by=None)
+    found = lock_all(ChargeDetailRecord.objects.filter(of, credits=None))
+    no_shows = [cdr for cdr in found if cdr.session_id is None and not hasattr(cdr, "credited_by")]
+    return next(iter(no_shows), None), next((cdr for cdr in reversed(found) if cdr.session_id), None)
 
 
 def _was_settled_by_a_person(cdr: ChargeDetailRecord) -> bool:
@@ -152,6 +171,15 @@ def credit(cdr: ChargeDetailRecord, by: Issue) -> ChargeDetailRecord:
     return _issue(credit_of, by)
 
 
+def take_back(
+    cdr: ChargeDetailRecord, by: Issue, *, answer: str = open_disputes.CREDITED
+) -> ChargeDetailRecord:
+    """Credit a locked record that nothing replaces: what is disputed of it is settled with that. Raises RecordSettled."""
+    credit_of = credit(cdr, by)
+    open_disputes.settle_with(cdr, answer=answer, actor=by.actor, now=by.at)
+    return credit_of
+
+
 def reissue(cdr: ChargeDetailRecord, bill: Bill, by: Issue) -> ChargeDetailRecord:
     """The same record with other amounts, in place of one that was credited."""
     copied: dict[str, Any] = {name: getattr(cdr, name) for name in _COPIED}
@@ -160,9 +188,15 @@ def reissue(cdr: ChargeDetailRecord, bill: Bill, by: Issue) -> ChargeDetailRecor
 
 def lock(cdr: ChargeDetailRecord) -> ChargeDetailRecord:
     """The row as it is, for who will credit it; whether it was credited is read once it is locked."""
-    rows = ChargeDetailRecord.objects.select_for_update(no_key=True, of=("self",))
-    list(rows.filter(pk=cdr.pk).values_list("pk"))
-    return ChargeDetailRecord.objects.select_related("credited_by", "operator").get(pk=cdr.pk)
+    return lock_all(ChargeDetailRecord.objects.filter(pk=cdr.pk))[0]
+
+
+def lock_all(rows: QuerySet[ChargeDetailRecord]) -> list[ChargeDetailRecord]:
+    """The same of several, by key. All that one transaction will credit are locked before the first number is taken: who
+    has locked another of them may be waiting for that."""
+    locked = rows.select_for_update(no_key=True, of=("self",)).order_by("pk").values_list("pk", flat=True)
+    found = ChargeDetailRecord.objects.filter(pk__in=list(locked)).order_by("pk")
+    return list(found.select_related("credited_by", "operator"))
 
 
 def check_open(cdr: ChargeDetailRecord) -> None:
@@ -180,6 +214,8 @@ def _issue(cdr: ChargeDetailRecord, by: Issue) -> ChargeDetailRecord:
     cdr.number = next_number(cdr.operator_id, SERIES)
     cdr.code = cdr.code or _code(cdr)
     cdr.save(force_insert=True)
+    if cdr.replaces is not None:
+        open_disputes.follow_new_issue(cdr, actor=by.actor, now=by.at)
     cdr_issued.send(sender=ChargeDetailRecord, cdr=cdr, at=by.at)
     return cdr
 
@@ -188,16 +224,6 @@ def _code(cdr: ChargeDetailRecord) -> str:
     """`NLLPK-00000042`: no two operators give the same."""
     operator = cdr.operator
     return f"{operator.country_code}{operator.cpo_party_id or operator.pk}-{cdr.number:08d}".upper()
-
-
-def _credit_no_show(booking: Booking, now: datetime) -> None:
-    records = ChargeDetailRecord.objects.filter(
-        booking=booking, kind=Kind.NO_SHOW, credits=None, credited_by=None
-    )
-    for found in records:
-        record = lock(found)
-        if not hasattr(record, "credited_by"):
-            credit(record, Issue(SCHEDULER, now, CAME_AFTER_ALL))
 
 
 def _amounts(bill: Bill) -> dict[str, Any]:

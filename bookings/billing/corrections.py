@@ -34,11 +34,12 @@ def credit_invoice(
         rows = ChargeDetailRecord.objects.filter(
             invoiced__invoice=invoice, credits__isnull=True, credited_by__isnull=True
         )
-        standing = list(rows.order_by("pk")) if invoice.kind == Invoice.Kind.INVOICE else []
+        billed = cdrs.lock_all(rows) if invoice.kind == Invoice.Kind.INVOICE else []
+        standing = [cdr for cdr in billed if not hasattr(cdr, "credited_by")]
         if not standing:
             raise NothingToCredit("Nothing of this invoice is left to be credited.")
         for cdr in standing:
-            cdrs.credit(cdrs.lock(cdr), cdrs.Issue(actor, now, reason))
+            cdrs.take_back(cdr, cdrs.Issue(actor, now, reason))
         bill(
             operator=invoice.supplier,
             month=Month.of(invoice.month),

@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import Any
 
 from bookings.actors import Actor
-from bookings.billing.cdrs import Issue, check_open, credit, lock, reissue
+from bookings.billing.cdrs import Issue, check_open, credit, lock, reissue, take_back
 from bookings.billing.errors import DisputedAlready, LineUnknown, ReasonMissing, RecordSettled
+from bookings.billing.open_disputes import close
 from bookings.billing.reduced_bills import without_line
 from bookings.core import calendars, lifecycle
 from bookings.core.locking import lock_booking
@@ -42,8 +43,7 @@ def waive(
     """
     reason = _given(reason)
     with _locked(cdr_id, seen_version) as (cdr, booking):
-        taken_back = credit(cdr, Issue(actor, now, reason))
-        _settle_open(cdr, WAIVED, actor, now)
+        taken_back = take_back(cdr, Issue(actor, now, reason), answer=WAIVED)
         _tell(booking, "fee_waived", cdr, actor, now, reason=reason, credit=taken_back.code)
     return taken_back
 
@@ -92,30 +92,17 @@ def answer_dispute(
     cdr_id = Dispute.objects.values_list("cdr_id", flat=True).get(pk=dispute_id)
     with _locked(cdr_id, seen_version) as (cdr, booking):
         dispute = Dispute.objects.select_for_update(no_key=True).get(pk=dispute_id)
+        if dispute.cdr_id != cdr_id:  # a correction came first, and it went with it
+            raise ChangedMeanwhile("The record was issued anew meanwhile.")
         if dispute.outcome != Outcome.OPEN:
             raise RecordSettled("The dispute was answered already.")
-        _close(dispute, Outcome.ACCEPTED if accepts else Outcome.REJECTED, answer, actor, now)
+        close(dispute, Outcome.ACCEPTED if accepts else Outcome.REJECTED, answer, actor, now)
         # Where the charger's own correction came first there is nothing left to credit.
         if accepts and not hasattr(cdr, "credited_by"):
             _give_way(cdr, dispute, Issue(actor, now, f"Dispute accepted: {dispute.reason}"))
         kind = "dispute_accepted" if accepts else "dispute_rejected"
         _tell(booking, kind, cdr, actor, now, reason=answer, line=dispute.line)
     return dispute
-
-
-def follow_new_issue(cdr: ChargeDetailRecord) -> None:
-    """Disputes that wait for an answer go with the record that replaces theirs, each to its line or to the whole."""
-    waiting = Dispute.objects.filter(cdr=cdr.replaces_id, outcome=Outcome.OPEN).order_by("id")
-    if cdr.replaces is None or not waiting:
-        return
-    before, after = cdr.replaces.bill["lines"], [_key(line) for line in cdr.bill["lines"]]
-    taken: set[int | None] = set()
-    for dispute in waiting:
-        key = _key(before[dispute.line]) if dispute.line is not None else None
-        line = after.index(key) if key is not None and key in after else None
-        if line not in taken:
-            taken.add(line)
-            Dispute.objects.filter(pk=dispute.pk).update(cdr=cdr, line=line)
 
 
 @contextmanager
@@ -132,24 +119,12 @@ def _locked(cdr_id: int, seen_version: int | None) -> Iterator[tuple[ChargeDetai
 
 def _give_way(cdr: ChargeDetailRecord, dispute: Dispute, by: Issue) -> None:
     """Credit the record, and issue what is left of it: of a session always, else where something is."""
-    credit(cdr, by)
     left = without_line(Bill.from_json(cdr.bill), dispute.line) if dispute.line is not None else None
     if left is not None and (cdr.session_id is not None or left.total.after_taxes):
+        credit(cdr, by)
         reissue(cdr, left, by)
     else:
-        _settle_open(cdr, "The record was credited.", by.actor, by.at)
-
-
-def _settle_open(cdr: ChargeDetailRecord, answer: str, actor: Actor, now: datetime) -> None:
-    for dispute in cdr.disputes.filter(outcome=Outcome.OPEN):
-        _close(dispute, Outcome.ACCEPTED, answer, actor, now)
-
-
-def _close(dispute: Dispute, outcome: Outcome, answer: str, actor: Actor, now: datetime) -> None:
-    dispute.outcome, dispute.answer, dispute.answered_at = outcome, answer, now
-    for name, value in actor.columns("answered_by").items():
-        setattr(dispute, name, value)
-    dispute.save(update_fields=["outcome", "answer", "answered_at", "answered_by_kind", "answered_by_name"])
+        take_back(cdr, by)
 
 
 def _tell(
@@ -161,10 +136,6 @@ def _tell(
             **{name: value for name, value in said.items() if value not in (None, "")},
         }
         lifecycle.record(booking, kind=kind, actor=actor, at=now, detail=detail)
-
-
-def _key(line: dict[str, Any]) -> tuple[Any, ...]:
-    return line["use"], line["dimension"], line["element"], line["price"]
 
 
 def _given(reason: str) -> str:

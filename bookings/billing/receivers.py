@@ -8,10 +8,10 @@ from typing import Any
 from django.dispatch import receiver
 
 from bookings.actors import ActorKind
-from bookings.billing import cdrs, disputes
-from bookings.models import Booking, BookingEvent, BookingStatus, ChargeDetailRecord
+from bookings.billing import cdrs
+from bookings.models import Booking, BookingEvent, BookingStatus
 from bookings.rules import permissions
-from bookings.signals import booking_changed, cdr_issued
+from bookings.signals import booking_changed
 from depots import signals as depots
 from depots.models import ChargingSession
 
@@ -33,12 +33,6 @@ def on_booking_changed(booking: Booking, event: BookingEvent, at: datetime, **_:
         and booking.session.ended_at is not None
     ):
         cdrs.settle_session(booking.session, reason=cdrs.BOOKING_ENDED, now=at)
-
-
-@receiver(cdr_issued, dispatch_uid="billing.cdr_issued")
-def on_cdr_issued(cdr: ChargeDetailRecord, **_: Any) -> None:
-    if cdr.replaces_id is not None:
-        disputes.follow_new_issue(cdr)
 
 
 @receiver(depots.charging_ended, dispatch_uid="billing.charging_ended")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from threading import BrokenBarrierError
+
 import pytest
 
-from bookings.billing import disputes
-from bookings.models import ChargeDetailRecord
+from bookings.billing import cdrs, disputes
+from bookings.billing.corrections import credit_invoice
+from bookings.models import ChargeDetailRecord, Invoice, NumberSequence
 from tests.billing_factories import charge, correct, priced_booking, records, standing
+from tests.bookings.billing.billed import ISSUED, bill_november, make_buyer, make_site, record
 from tests.factories import MANAGER, at
-from tests.races.processes import all_at_once
+from tests.races.processes import all_at_once, rendezvous
 from tests.races.removed_guards import attempt
 
 pytestmark = [pytest.mark.races, pytest.mark.django_db(transaction=True)]
@@ -43,3 +48,39 @@ def test_a_waiver_and_a_correction_at_once_credit_once():
     # Whoever was first: a waived record stays waived, a corrected one has a record in its place.
     assert len(standing()) == (0 if answers[0] == "done" else 1)
     assert sorted(cdr.number for cdr in records()) == list(range(1, len(records()) + 1))
+
+
+def test_an_invoice_is_taken_back_while_a_record_of_it_is_waived(monkeypatch):
+    """Whoever comes second waits for the record, and never for a number that the other waits behind."""
+    cdrs_of_month = [record(depot, buyer) for depot, buyer in [(make_site(), make_buyer())] for _ in range(2)]
+    operator = cdrs_of_month[0].operator
+    NumberSequence.objects.create(organisation=operator, series=cdrs.SERIES, last=100)
+    bill_november(operator)
+    both, credit, lock = rendezvous(2), cdrs.credit, disputes.lock
+
+    def take_back() -> str:
+        def credited(*args, **options):
+            done = credit(*args, **options)
+            with suppress(BrokenBarrierError):
+                both.wait(1)
+            return done
+
+        monkeypatch.setattr(cdrs, "credit", credited)
+        invoice_id = Invoice.objects.get().pk
+        return attempt(
+            lambda: credit_invoice(invoice_id=invoice_id, reason="Wrong", actor=MANAGER, now=ISSUED)
+        )
+
+    def let_off() -> str:
+        def locked(cdr):
+            found = lock(cdr)
+            with suppress(BrokenBarrierError):
+                both.wait(1)
+            return found
+
+        monkeypatch.setattr(disputes, "lock", locked)
+        return waive(cdrs_of_month[1])
+
+    assert all_at_once([take_back, let_off])[0] == "done"
+    assert standing() == []
+    assert [cdr.number for cdr in records(credits__isnull=False)] == [101, 102]

@@ -4,16 +4,35 @@ from __future__ import annotations
 
 import pytest
 
+from bookings import scheduler
+from bookings.billing import cdrs, disputes, open_disputes
+from bookings.billing.cdrs import Issue, credit, lock, reissue, settle_session
+from bookings.billing.corrections import credit_invoice
 from bookings.billing.disputes import answer_dispute, raise_dispute, version_of_record, waive
 from bookings.billing.errors import DisputedAlready, LineUnknown, ReasonMissing, RecordSettled
+from bookings.billing.reduced_bills import without_line
 from bookings.errors import BookingError, ChangedMeanwhile
-from bookings.models import ChargeDetailRecord
-from tests.billing_factories import amounts, charge, correct, priced_booking, records, standing, uses
+from bookings.models import ChargeDetailRecord, NumberSequence
+from bookings.pricing.bills import Bill
+from depots import operations as depots
+from tests.billing_factories import (
+    CHARGING,
+    amounts,
+    charge,
+    priced,
+    priced_booking,
+    records,
+    standing,
+    uses,
+)
+from tests.bookings.billing.billed import ISSUED, bill_november, make_buyer, make_site, record
+from tests.bookings.enforcement.charging_trucks import stop
 from tests.factories import DISPATCHER, MANAGER, at
 
 pytestmark = pytest.mark.django_db
 
 FEE, ENERGY = 0, 1
+BILL = {"lines": [{"use": "no_show", "dimension": "flat", "element": 0, "price": "30"}]}
 
 
 @pytest.fixture
@@ -31,6 +50,18 @@ def answer(found, accepts: bool, text: str = "We looked it up", **said):
     return answer_dispute(
         dispute_id=found.pk, accepts=accepts, answer=text, actor=MANAGER, now=at(13), **said
     )
+
+
+def seen(found) -> tuple[tuple[str, str], ChargeDetailRecord]:
+    found.refresh_from_db()
+    return (found.outcome, found.answer), found.cdr
+
+
+def correct(cdr: ChargeDetailRecord, wh: int) -> None:
+    """The charger tells another register after all."""
+    cdr.session.meter_stop_wh = cdr.session.meter_start_wh + wh
+    cdr.session.save(update_fields=["meter_stop_wh"])
+    settle_session(cdr.session, now=at(14))
 
 
 def timeline(cdr: ChargeDetailRecord) -> list[tuple[str, str]]:
@@ -135,10 +166,75 @@ def test_other_disputes_go_with_the_record_that_replaces_theirs(cdr):
 def test_a_dispute_goes_with_a_correction_by_the_charger(cdr):
     found = dispute(cdr, ENERGY)
 
-    correct(cdr.session, at(10, 40), 120_000, now=at(14))
+    correct(cdr, 80_000)
 
     found.refresh_from_db()
     assert (found.cdr, found.line, found.outcome) == (standing()[0], ENERGY, "open")
+    assert found.cdr != cdr
+
+
+def test_of_two_disputes_that_come_to_say_the_same_one_goes_on(cdr):
+    whole, energy = dispute(cdr, None), dispute(cdr, ENERGY)
+    answer(dispute(cdr, FEE), True)
+    of_fee_alone = without_line(Bill.from_json(cdr.bill), ENERGY)
+
+    credit(lock(standing()[0]), Issue(MANAGER, at(15)))
+    reissue(records(credits=None)[-1], of_fee_alone, Issue(MANAGER, at(15)))
+
+    assert [seen(one)[0] for one in (whole, energy)] == [("open", ""), ("accepted", open_disputes.MERGED)]
+    assert seen(whole)[1] == standing()[0]
+
+
+def test_a_correction_that_leaves_nothing_due_settles_what_was_disputed(cdr):
+    found = dispute(cdr)
+    priced(cdr.booking, CHARGING.__class__("EUR", ()), None)
+
+    correct(cdr, 0)
+
+    assert standing() == []
+    assert seen(found)[0] == ("accepted", open_disputes.CREDITED)
+
+
+def test_a_vehicle_that_had_come_after_all_settles_the_dispute_of_its_no_show():
+    booking = priced_booking()
+    scheduler.run_tick(at(10, 16))
+    found = dispute(standing(kind="no_show")[0])
+
+    late = depots.Start(
+        evse_number=1, token_uid=booking.tokens.get().uid, key="late", at=at(10, 5), meter_wh=1000
+    )
+    begun = depots.start_session(charger_id=booking.evse.charger_id, start=late, now=at(10, 50))
+    stop(begun.session, at(10, 45), 50_000)
+
+    assert standing(kind="no_show") == []
+    assert seen(found)[0] == ("accepted", open_disputes.CREDITED)
+
+
+def test_an_invoice_taken_back_settles_what_was_disputed_of_it():
+    cdr = record(make_site(), make_buyer(), bill=BILL)
+    bill_november(cdr.operator)
+    found = dispute(cdr)
+
+    NumberSequence.objects.create(organisation=cdr.operator, series=cdrs.SERIES, last=cdr.number)
+    credit_invoice(invoice_id=cdr.invoiced.invoice_id, reason="Wrong", actor=MANAGER, now=ISSUED)
+
+    assert seen(found)[0] == ("accepted", open_disputes.CREDITED)
+
+
+def test_a_dispute_is_not_answered_on_a_record_it_has_left_meanwhile(cdr, monkeypatch):
+    found, lock_booking = dispute(cdr, ENERGY), disputes.lock_booking
+
+    def after_a_correction(booking_id):
+        correct(cdr, 80_000)
+        return lock_booking(booking_id)
+
+    monkeypatch.setattr(disputes, "lock_booking", after_a_correction)
+    with pytest.raises(ChangedMeanwhile):
+        answer(found, True)
+
+    monkeypatch.undo()
+    answer(found, True)
+    assert uses(standing()[0]) == [("booking", "flat")]
 
 
 def test_a_waiver_answers_what_was_disputed(cdr):
