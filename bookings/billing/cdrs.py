@@ -120,9 +120,9 @@ def issue_no_show(booking: Booking, *, now: datetime) -> ChargeDetailRecord | No
     return issue(visit, Issue(SCHEDULER, now)) if visit is not None and visit.is_due else None
 
 
-def issue_cancellation(booking: Booking, *, now: datetime) -> ChargeDetailRecord | None:
-    """What a late cancellation costs; None where it costs nothing. The booking is locked."""
-    visit = price_cancellation(booking, at=now)
+def issue_cancellation(booking: Booking, *, at: datetime, now: datetime) -> ChargeDetailRecord | None:
+    """What cancelling late, at that moment, costs; None where it costs nothing. The booking is locked."""
+    visit = price_cancellation(booking, at=at)
     return issue(visit, Issue(SCHEDULER, now)) if visit is not None and visit.is_due else None
 
 

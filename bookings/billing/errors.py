@@ -128,3 +128,35 @@ class NothingToOrder(BookingError):
     """No open invoice could stand in a file for the bank."""
 
     code = "nothing_to_order"
+
+
+class FindingGone(BookingError):
+    """What was to be accepted is not found any more, or somebody has accepted it."""
+
+    code = "finding_gone"
+
+
+class InvoiceKnown(BookingError):
+    """The incoming invoice is here already: `incoming_id` is the first, `invoice_id` one of Berth's own."""
+
+    code = "invoice_known"
+    field = "number"
+
+    def __init__(
+        self, sentence: str, *, incoming_id: int | None = None, invoice_id: int | None = None
+    ) -> None:
+        super().__init__(sentence)
+        self.incoming_id = incoming_id
+        self.invoice_id = invoice_id
+
+
+class IncomingInvoiceInvalid(BookingError):
+    """What an incoming invoice says cannot be kept, or does not let it be paid, changed or withdrawn as it is."""
+
+    code = "incoming_invoice_invalid"
+
+
+class NothingToRecord(BookingError):
+    """A session or booking has a record, or costs nothing."""
+
+    code = "nothing_to_record"

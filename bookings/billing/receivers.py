@@ -24,7 +24,7 @@ def on_booking_changed(booking: Booking, event: BookingEvent, at: datetime, **_:
     if event.after == BookingStatus.NO_SHOW:
         cdrs.issue_no_show(booking, now=at)
     elif permissions.was_late_cancellation(booking, event):
-        cdrs.issue_cancellation(booking, now=at)
+        cdrs.issue_cancellation(booking, at=at, now=at)
     elif (
         event.after == BookingStatus.COMPLETED
         # What a charger ends it tells of itself; here nobody plugged in again after a session that had ended.
