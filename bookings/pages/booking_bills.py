@@ -29,8 +29,23 @@ class BookingBill:
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """A heading, the taxes or the total, as it was quoted and as it is billed; whole cents."""
+
+    what: str
+    quoted: Decimal
+    billed: Decimal
+
+    @property
+    def difference(self) -> Decimal:
+        return self.billed - self.quoted
+
+
+@dataclass(frozen=True)
 class BookingBills:
-    """`quoted` and `total` with taxes, in `currency`; `reasons` are sentences, one for each difference."""
+    """`quoted` and `total` with taxes, in `currency`; `reasons` are sentences, one for each difference.
+
+    `compared` are the headings before taxes, then taxes; without a quote in this currency it is empty."""
 
     bills: list[BookingBill]
     credited: list[ChargeDetailRecord]
@@ -38,6 +53,11 @@ class BookingBills:
     total: Decimal
     quoted: Decimal | None
     reasons: list[str]
+    compared: list[Comparison]
+
+    @property
+    def whole(self) -> Comparison:
+        return Comparison("Total", self.quoted or NOTHING, self.total)
 
 
 def bills_of(booking: Booking) -> BookingBills | None:
@@ -47,8 +67,11 @@ def bills_of(booking: Booking) -> BookingBills | None:
         return None
     standing = [cdr for cdr in rows if not cdr.is_credit and not hasattr(cdr, "credited_by")]
     read = [Bill.from_json(cdr.bill) for cdr in standing]
+    currency = rows[0].currency
     quote = Bill.from_json(booking.quote["bill"]) if "bill" in booking.quote else None
-    currency, was_used = rows[0].currency, any(cdr.session_id is not None for cdr in standing)
+    if quote is not None and quote.currency != currency:
+        quote = None
+    is_explained = quote is not None and bool(standing)
     return BookingBills(
         bills=[
             BookingBill(cdr, cdr.get_kind_display(), bill_parts(bill, is_metered=cdr.session_id is not None))
@@ -57,10 +80,9 @@ def bills_of(booking: Booking) -> BookingBills | None:
         credited=[cdr for cdr in rows if not cdr.is_credit and hasattr(cdr, "credited_by")],
         currency=currency,
         total=sum((cdr.before_taxes + cdr.taxes for cdr in standing), NOTHING),
-        quoted=quote.total.after_taxes if quote is not None and quote.currency == currency else None,
-        reasons=list(_reasons(quote, read))
-        if was_used and quote is not None and quote.currency == currency
-        else [],
+        quoted=quote.total.after_taxes if quote is not None else None,
+        reasons=list(_reasons(quote, read, _not_used(standing))) if quote and is_explained else [],
+        compared=list(_compared(quote, read)) if quote and is_explained else [],
     )
 
 
@@ -86,15 +108,43 @@ def cancellation_fee(booking: Booking, *, by: str, now: datetime) -> str:
     return money(total, visit.bill.currency) if visit is not None and total else ""
 
 
-def _reasons(quote: Bill, bills: list[Bill]) -> Iterator[str]:
+def _not_used(standing: list[ChargeDetailRecord]) -> str:
+    """Why what was quoted did not take place; empty where it did."""
+    if any(cdr.session_id is not None for cdr in standing):
+        return ""
+    is_no_show = any(cdr.kind == ChargeDetailRecord.Kind.NO_SHOW for cdr in standing)
+    return "the vehicle did not come" if is_no_show else "it was cancelled after its deadline"
+
+
+def _reasons(quote: Bill, bills: list[Bill], not_used: str) -> Iterator[str]:
     """Heading by heading, before taxes."""
-    expected, billed = _by_heading(quote.lines), _by_heading([line for bill in bills for line in bill.lines])
-    for heading in dict.fromkeys([*expected, *billed]):
-        before, after = expected.get(heading, _Sum()), billed.get(heading, _Sum())
+    for heading, before, after in _headings(quote, bills):
         difference = currencies.rounded(after.amount - before.amount, quote.currency)
         if difference:
             sign = "more" if difference > 0 else "less"
-            yield f"{_why(heading, before, after)}: {money(abs(difference), quote.currency)} {sign}."
+            why = _why(heading, before, after, not_used)
+            yield f"{why}: {money(abs(difference), quote.currency)} {sign}."
+
+
+def _compared(quote: Bill, bills: list[Bill]) -> Iterator[Comparison]:
+    for (use, dimension), before, after in _headings(quote, bills):
+        quoted, billed = (currencies.rounded(each.amount, quote.currency) for each in (before, after))
+        if quoted or billed:
+            yield Comparison(what_for(use, dimension), quoted, billed)
+    quoted, billed = _taxes(quote), sum((_taxes(bill) for bill in bills), NOTHING)
+    if quoted or billed:
+        yield Comparison("Taxes", quoted, billed)
+
+
+def _taxes(bill: Bill) -> Decimal:
+    return bill.total.after_taxes - bill.total.before_taxes
+
+
+def _headings(quote: Bill, bills: list[Bill]) -> Iterator[tuple[_Heading, _Sum, _Sum]]:
+    """With what was quoted under it and what is billed."""
+    expected, billed = _by_heading(quote.lines), _by_heading([line for bill in bills for line in bill.lines])
+    for heading in dict.fromkeys([*expected, *billed]):
+        yield heading, expected.get(heading, _Sum()), billed.get(heading, _Sum())
 
 
 @dataclass
@@ -117,13 +167,14 @@ def _by_heading(lines: list[BillLine] | tuple[BillLine, ...]) -> dict[_Heading, 
     return found
 
 
-def _why(heading: _Heading, before: _Sum, after: _Sum) -> str:
+def _why(heading: _Heading, before: _Sum, after: _Sum, not_used: str) -> str:
     use, dimension = heading
     what = what_for(use, dimension)
     if not before.amount:
-        return f"{what}, which was not expected"
+        return f"{what}, as {not_used}" if not_used else f"{what}, which was not expected"
     if not after.amount:
-        return f"No {what[:1].lower()}{what[1:]}"
+        no_such = f"No {what[:1].lower()}{what[1:]}"
+        return f"{no_such}, as {not_used}" if not_used else no_such
     if before.quantity == after.quantity or not after.unit:
         return f"{what} at another price"
     return (

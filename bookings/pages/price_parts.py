@@ -65,8 +65,18 @@ class PriceParts:
     on_top: tuple[str, ...] = ()
 
     @property
+    def places(self) -> int:
+        """Decimals of the finest amount."""
+        return max(map(places_of, [self.total, *(part.amount for part in self.parts)]))
+
+    @property
     def is_estimate(self) -> bool:
         return bool(self.assumes)
+
+
+def places_of(amount: Decimal) -> int:
+    """Decimals with which `money` writes it: two, or as many as there are."""
+    return max(2, -int(amount.normalize().as_tuple().exponent))
 
 
 def quoted_parts(booking: Booking) -> PriceParts | None:

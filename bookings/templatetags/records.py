@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 from django import template
 
 from bookings.models import ChargeDetailRecord
+from bookings.pages.price_parts import PriceParts, places_of
 from depots.cards import card_ending
 from depots.templatetags.berth import duration, money
 
+FIGURE_SPACE = "\N{FIGURE SPACE}"
 register = template.Library()
 
 
@@ -17,6 +20,13 @@ register = template.Library()
 def total(cdr: ChargeDetailRecord) -> str:
     """With taxes; below zero of a credit."""
     return money(cdr.before_taxes + cdr.taxes, cdr.currency)
+
+
+@register.filter
+def aligned(amount: Decimal, price: PriceParts) -> str:
+    """As `money`; where another amount of this price has more places than cents, its own end where they would."""
+    figure = (text := money(amount, price.currency)).removesuffix(f" {price.currency}")
+    return figure + FIGURE_SPACE * (price.places - places_of(amount)) + text.removeprefix(figure)
 
 
 @register.simple_tag

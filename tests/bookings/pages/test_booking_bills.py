@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import time_machine
 
+from bookings import scheduler
 from bookings.billing.disputes import waive
 from bookings.models import Booking
 from bookings.pricing.price import price
@@ -34,6 +37,13 @@ def page_of(client, booking: Booking, part: str = "") -> str:
     return answer.content.decode()
 
 
+def rows_of(page: str) -> list[list[str]]:
+    """The cells of the table of quote and bill."""
+    table = page[page.index("data-compared") : page.index("</table>", page.index("data-compared"))]
+    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in table.split("<tr>")]
+    return [row for row in rows[2:] if row]
+
+
 def test_the_bill_stands_beside_the_quote_with_a_reason_for_each_difference(booking, dispatcher):
     charge(booking, at(10), at(11, 30), 100_000)
 
@@ -45,6 +55,22 @@ def test_the_bill_stands_beside_the_quote_with_a_reason_for_each_difference(book
     assert "Overtime, which was not expected: €30.00 more." in page
     assert "Booking fee:" not in page
     assert records()[0].code in page
+    assert rows_of(page) == [
+        ["Booking fee", "€5.00", "€5.00", "–"],
+        ["Energy", "€40.00", "€50.00", "+€10.00"],
+        ["Overtime", "€0.00", "€30.00", "+€30.00"],
+        ["Taxes", "€8.55", "€16.15", "+€7.60"],
+        ["Total", "€53.55", "€101.15", "+€47.60"],
+    ]
+
+
+def test_a_vehicle_that_did_not_come_is_the_reason_for_what_is_not_billed(booking, dispatcher):
+    scheduler.run_tick(at(10, 15))
+
+    page = page_of(dispatcher, booking)
+
+    assert "No energy, as the vehicle did not come: €40.00 less." in page
+    assert "No-show fee, as the vehicle did not come" in page
 
 
 def test_a_bill_that_is_as_quoted_needs_no_reason(booking, dispatcher):
