@@ -19,7 +19,7 @@ from bookings.pricing.tariff_content import Dimension, ElementUse, PriceComponen
 from bookings.pricing.visits import BookedSlot, BookingOutcome, Visit
 from bookings.rules.quotes import Expected, contents_of, has_price_for
 from depots.periods import Period
-from depots.templatetags.berth import duration, kilowatt_hours, kilowatts, money
+from depots.templatetags.berth import duration, kilowatt_hours, kilowatts, money, places_of
 
 HOUR = timedelta(hours=1)
 _WORDS: dict[tuple[ElementUse, Dimension], str] = {
@@ -72,11 +72,6 @@ class PriceParts:
     @property
     def is_estimate(self) -> bool:
         return bool(self.assumes)
-
-
-def places_of(amount: Decimal) -> int:
-    """Decimals with which `money` writes it: two, or as many as there are."""
-    return max(2, -int(amount.normalize().as_tuple().exponent))
 
 
 def quoted_parts(booking: Booking) -> PriceParts | None:

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Protocol
 
 from django import template
 
 from bookings.models import ChargeDetailRecord
-from bookings.pages.price_parts import PriceParts, places_of
 from depots.cards import card_ending
-from depots.templatetags.berth import duration, money
+from depots.templatetags.berth import duration, money, places_of
 
 FIGURE_SPACE = "\N{FIGURE SPACE}"
+
+
+class Amounts(Protocol):
+    """Some that stand below each other, the finest with so many decimals."""
+
+    currency: str
+    places: int
+
+
 register = template.Library()
 
 
@@ -23,7 +32,7 @@ def total(cdr: ChargeDetailRecord) -> str:
 
 
 @register.filter
-def aligned(amount: Decimal, price: PriceParts) -> str:
+def aligned(amount: Decimal, price: Amounts) -> str:
     """As `money`; where another amount of this price has more places than cents, its own end where they would."""
     figure = (text := money(amount, price.currency)).removesuffix(f" {price.currency}")
     return figure + FIGURE_SPACE * (price.places - places_of(amount)) + text.removeprefix(figure)

@@ -142,6 +142,11 @@ def money(amount: Decimal | str, currency: str) -> str:
     return f"{sign}€{figure}" if currency == "EUR" else f"{sign}{figure} {currency}"
 
 
+def places_of(amount: Decimal) -> int:
+    """Decimals with which `money` writes it: two, or as many as there are."""
+    return max(2, -int(amount.normalize().as_tuple().exponent))
+
+
 @register.filter
 def is_something(amount: Decimal | str) -> bool:
     return Decimal(amount or 0) != 0

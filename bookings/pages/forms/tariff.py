@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,14 +16,11 @@ from django.http import QueryDict
 from bookings.models import Tariff
 from bookings.pages.forms.tariff_element import USES, ElementForm, day_field, element_row, number_field
 from bookings.pricing.tariff_checks import TariffFault
-from bookings.pricing.tariff_content import (
-    PriceLimit,
-    TariffContent,
-    TaxIncluded,
-)
+from bookings.pricing.tariff_content import PriceLimit, TariffContent, TariffElement, TaxIncluded
 from bookings.rules.tariff_bindings import Owner
 
 MOST_ELEMENTS = 50
+_LIMITS = ("min_price", "min_price_with_vat", "max_price", "max_price_with_vat")
 TAXES = [
     (TaxIncluded.NO, "On top"),
     (TaxIncluded.YES, "Included"),
@@ -43,7 +41,9 @@ class TariffForm(forms.Form):
     vat = number_field("VAT, %", places=2, most=100)
     tax_included = forms.ChoiceField(label="VAT is", choices=TAXES, initial=TaxIncluded.NO)
     min_price = number_field("A visit costs at least")
+    min_price_with_vat = number_field("At least, with VAT", help_text="blank: as the VAT makes it")
     max_price = number_field("A visit costs at most")
+    max_price_with_vat = number_field("At most, with VAT", help_text="blank: as the VAT makes it")
     starts_on = day_field("Holds from", "blank: from now on")
     ends_on = day_field("Until the end of", "blank: until it is changed")
 
@@ -60,7 +60,8 @@ class TariffForm(forms.Form):
         super().__init__(data, initial=initial)
         self.kind, self.zone = kind, zone
         if kind == Tariff.Kind.BOOKING:
-            del self.fields["min_price"], self.fields["max_price"]
+            for name in _LIMITS:
+                del self.fields[name]
         if tariff is not None:
             del self.fields["code"]
             self.fields["name"].required = False
@@ -75,6 +76,17 @@ class TariffForm(forms.Form):
     def is_valid(self) -> bool:
         return all([super().is_valid(), *(element.is_valid() for element in self.elements)])
 
+    def clean(self) -> dict[str, Any]:
+        given: dict[str, Any] = super().clean() or {}
+        for name in ("min_price", "max_price"):
+            if (
+                given.get(f"{name}_with_vat") is not None
+                and given.get(name) is None
+                and name not in self.errors
+            ):
+                self.add_error(name, "Fill it in before VAT too.")
+        return given
+
     @property
     def head(self) -> list[forms.BoundField]:
         return [
@@ -83,7 +95,7 @@ class TariffForm(forms.Form):
 
     @property
     def limits(self) -> list[forms.BoundField]:
-        return [self[name] for name in ("min_price", "max_price") if name in self.fields]
+        return [self[name] for name in _LIMITS if name in self.fields]
 
     def content(self) -> TariffContent | None:
         """What is filled in so far: elements that can be read, in a currency that can; None without any."""
@@ -95,8 +107,8 @@ class TariffForm(forms.Form):
         return TariffContent(
             currency=given["currency"],
             elements=tuple(element.element(given.get("vat")) for element in read),
-            min_price=_limit(given.get("min_price")),
-            max_price=_limit(given.get("max_price")),
+            min_price=_limit(given, "min_price"),
+            max_price=_limit(given, "max_price"),
             tax_included=TaxIncluded(given.get("tax_included") or TaxIncluded.NO),
         )
 
@@ -118,10 +130,24 @@ class TariffForm(forms.Form):
             self.add_error(name if name in self.fields else None, f"{text[:1].upper()}{text[1:]}.")
 
 
+def limits_of(content: TariffContent) -> dict[str, Decimal | None]:
+    """The least and greatest price as the form shows them."""
+    found: dict[str, Decimal | None] = {}
+    for name, limit in (("min_price", content.min_price), ("max_price", content.max_price)):
+        if limit is not None:
+            found |= {name: limit.before_taxes, f"{name}_with_vat": limit.after_taxes}
+    return found
+
+
 def rows_of(content: TariffContent) -> list[dict[str, Any]]:
-    """Elements as the form shows them."""
+    """Elements as the form shows them, a card for each rate of VAT in one: each price is looked up by itself anyway."""
     vat = common_vat(content)
-    return [element_row(element, vat) for element in content.elements]
+    return [element_row(part, vat) for element in content.elements for part in _by_vat(element)]
+
+
+def _by_vat(element: TariffElement) -> Iterator[TariffElement]:
+    for rate in dict.fromkeys(component.vat for component in element.components):
+        yield replace(element, components=tuple(each for each in element.components if each.vat == rate))
 
 
 def common_vat(content: TariffContent) -> Decimal | None:
@@ -189,5 +215,6 @@ def _count(data: QueryDict) -> int:
     return min(int(text), MOST_ELEMENTS) if text.isascii() and text.isdigit() and len(text) < 4 else 0
 
 
-def _limit(amount: Decimal | None) -> PriceLimit | None:
-    return None if amount is None else PriceLimit(amount)
+def _limit(given: Mapping[str, Any], name: str) -> PriceLimit | None:
+    amount = given.get(name)
+    return None if amount is None else PriceLimit(amount, given.get(f"{name}_with_vat"))

@@ -216,7 +216,7 @@ def element_row(element: TariffElement, vat: Decimal | None) -> dict[str, Any]:
     for component in reversed(element.components):
         name = PRICES[component.dimension]
         row[name] = _plain(component.price)
-        if component.dimension is not Dimension.FLAT and component.step > 1:
+        if component.dimension is not Dimension.FLAT and component.step != 1:
             row[f"{name}_step"] = component.step
         if component.vat != vat:
             row["vat"] = _plain(component.vat or Decimal())

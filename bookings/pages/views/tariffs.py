@@ -24,6 +24,7 @@ from bookings.pages.forms.row_versions import look_again, seen_version
 from bookings.pages.forms.tariff import (
     TariffForm,
     common_vat,
+    limits_of,
     moved_rows,
     owners_in,
     renumbered,
@@ -302,8 +303,7 @@ def _initial(content: TariffContent) -> dict[str, Any]:
         "currency": content.currency,
         "vat": common_vat(content),
         "tax_included": content.tax_included.value,
-        "min_price": content.min_price and content.min_price.before_taxes,
-        "max_price": content.max_price and content.max_price.before_taxes,
+        **limits_of(content),
     }
 
 

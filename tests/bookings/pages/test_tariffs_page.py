@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,6 +13,14 @@ from django.test.utils import CaptureQueriesContext
 
 from bookings.models import Tariff, TariffVersion
 from bookings.operations.tariffs import version_of_tariff
+from bookings.pages.forms.tariff import rows_of
+from bookings.pricing.tariff_content import (
+    Dimension,
+    PriceComponent,
+    PriceLimit,
+    TariffContent,
+    TariffElement,
+)
 from bookings.rules import configuration
 from bookings.rules.tariff_bindings import Tariffs
 from depots.models import Evse, Membership, Organisation
@@ -103,6 +112,52 @@ def test_everything_that_can_be_said_is_kept_and_shown_again_as_it_was(manager, 
     assert held(evse).charging == first
 
 
+def edited_again(manager, evse):
+    """Open the editor at the version in force and save it as it stands."""
+    page = manager.get(f"/tariffs/{Tariff.objects.get().pk}/version/")
+    form = page.context["form"]
+    head = {name: form[name].value() for name in form.fields if form[name].value() not in (None, "")}
+    cards = [
+        {field.name: field.value() for field in card if field.value() not in (None, "", [], False)}
+        for card in form.elements
+    ]
+    assert manager.post(page.request["PATH_INFO"], sent(evse, *cards, **head | newest())).status_code == 302
+
+
+def test_limits_with_vat_of_a_file_stay_when_the_editor_saves_it(manager, evse):
+    limits = {"min_price": "10", "min_price_with_vat": "11", "max_price": "80", "max_price_with_vat": "90"}
+    manager.post("/tariffs/new/?kind=charging", sent(evse, DAY, **limits))
+    first = held(evse).charging.content
+
+    edited_again(manager, evse)
+
+    assert first.min_price == PriceLimit(Decimal(10), Decimal(11))
+    assert held(evse).charging.content == first
+
+
+def test_two_rates_of_vat_in_one_element_stand_on_two_cards():
+    content = TariffContent(
+        "EUR",
+        (
+            TariffElement(
+                (
+                    PriceComponent(Dimension.ENERGY, Decimal("0.40"), Decimal(19), step=0),
+                    PriceComponent(Dimension.PARKING_TIME, Decimal(6), Decimal(7)),
+                ),
+            ),
+        ),
+    )
+
+    cards = rows_of(content)
+
+    assert [
+        (card.get("kwh"), card.get("kwh_step"), card.get("parking"), card.get("vat")) for card in cards
+    ] == [
+        ("0.4", 0, None, None),
+        (None, None, "6", "7"),
+    ]
+
+
 def test_a_version_in_force_is_followed_by_another_from_a_day_on(manager, evse):
     manager.post("/tariffs/new/?kind=charging", sent(evse, DAY))
     later = (NOW + timedelta(days=10)).date()
@@ -144,6 +199,7 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "no name": ({"kwh": "1"}, {"name": ""}, "id_name_error"),
     "an odd id": ({"kwh": "1"}, {"code": "a b"}, "id_code_error"),
     "over": ({"kwh": "1"}, {"ends_on": "2020-01-01"}, "id_ends_on_error"),
+    "a limit with VAT alone": ({"kwh": "1"}, {"min_price_with_vat": "9"}, "id_min_price_error"),
     "at most less than at least": ({"kwh": "1"}, {"min_price": "9", "max_price": "3"}, "id_max_price_error"),
     "somebody else's": ({"kwh": "1"}, {"bind": ["depot:999999"]}, "A place is not of Ladepark"),
 }  # fmt: skip
