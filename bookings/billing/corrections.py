@@ -43,7 +43,7 @@ def credit_invoice(
         bill(
             operator=invoice.supplier,
             month=Month.of(invoice.month),
-            customer_id=invoice.customer_id,
+            corrects_id=invoice.pk,
             actor=actor,
             now=now,
         )

@@ -12,10 +12,12 @@ DUE_DAYS = 14
 
 @dataclass(frozen=True)
 class InvoiceTerms:
-    """`is_reverse`: the customer writes the invoice and gives it a number of its own (ocpi.md §5.10)."""
+    """`is_reverse`: the customer writes the invoice and gives it a number of its own (ocpi.md §5.10). `mandate` is the reference
+    of one that it has signed."""
 
     is_reverse: bool = False
     due_days: int = DUE_DAYS
+    mandate: str = ""
 
 
 class InvoiceTermsOf:
@@ -36,4 +38,6 @@ def _joined(rows: Iterable[PaymentTerms]) -> InvoiceTerms:
     rows = list(rows)
     if not rows:
         return InvoiceTerms()
-    return InvoiceTerms(any(row.is_reverse for row in rows), min(row.due_days for row in rows))
+    signed = (row.mandate_reference for row in rows if row.agreement.guest_id and row.mandate_signed_on)
+    mandate = next(filter(None, signed), "")  # the oldest, as a file for the bank has it
+    return InvoiceTerms(any(row.is_reverse for row in rows), min(row.due_days for row in rows), mandate)

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from bookings.billing.documents.document import (
     BankTransfer,
+    DirectDebit,
     InvoiceDocument,
     InvoiceKind,
     InvoiceLine,
@@ -55,6 +56,7 @@ def document_of(invoice: Invoice) -> InvoiceDocument:
         preceding=PrecedingInvoice(invoice.corrects.number, invoice.corrects.issued_on)
         if invoice.corrects
         else None,
+        notes=(f"Reason: {printable(invoice.reason)}",) if invoice.reason else (),
     )
 
 
@@ -73,6 +75,8 @@ def _legal(party: Party) -> LegalParty:
 
 
 def _payment(invoice: Invoice, seller: Party, buyer: Party) -> Payment:
+    if debit := invoice.parties.get("debit"):
+        return DirectDebit(printable(debit["mandate"]), debit["creditor_id"], debit["iban"])
     payee = buyer if invoice.kind == Invoice.Kind.CREDIT_NOTE else seller
     if not payee.iban:
         return Offset("It is set off against what is due.")

@@ -48,17 +48,28 @@ def remind(*, invoice_id: int, seen_version: int | None = None, now: datetime) -
         )
         check_seen(seen_version, invoice_version(invoice), CHANGED)
         sent = Reminder.objects.filter(invoice=invoice).aggregate(level=Max("level"))["level"] or 0
-        is_owed = (
-            invoice.settled_at is None and invoice.kind == Invoice.Kind.INVOICE and not invoice.is_reverse
-        )
-        if not is_owed or invoice.due_on >= now.date():
-            raise NothingToRemind("Nothing of this invoice is overdue.")
-        if sent >= len(LEVELS):
-            raise NothingToRemind("The last reminder has been sent already.")
-        if not invoice.customer.billing_email:
-            raise NothingToRemind(f"{invoice.customer} has no e-mail address for invoices.")
+        if why := _why_not(invoice, sent, now):
+            raise NothingToRemind(why)
         _note(invoice.pk, sent + 1, now)
     return Reminder.objects.get(invoice=invoice, level=sent + 1)
+
+
+def may_remind(invoice: Invoice, *, now: datetime) -> bool:
+    """Whether `remind` would be carried out; one query."""
+    sent = invoice.reminders.aggregate(level=Max("level"))["level"] or 0
+    return not _why_not(invoice, sent, now)
+
+
+def _why_not(invoice: Invoice, sent: int, now: datetime) -> str:
+    """In words; `sent` is the last level."""
+    is_owed = invoice.settled_at is None and invoice.kind == Invoice.Kind.INVOICE and not invoice.is_reverse
+    if not is_owed or invoice.due_on >= now.date():
+        return "Nothing of this invoice is overdue."
+    if sent >= len(LEVELS):
+        return "The last reminder has been sent already."
+    if not invoice.customer.billing_email:
+        return f"{invoice.customer} has no e-mail address for invoices."
+    return ""
 
 
 def send_reminder(*, reminder_id: int, now: datetime) -> bool:

@@ -14,13 +14,13 @@ from zoneinfo import ZoneInfo
 from django.db import connection, transaction
 
 from bookings.actors import Actor
-from bookings.billing.customers import InvoiceTermsOf
+from bookings.billing.customers import InvoiceTerms, InvoiceTermsOf
 from bookings.billing.errors import MonthNotOver, ParticularsMissing
 from bookings.billing.months import Month
 from bookings.billing.numbers import next_number
 from bookings.billing.parties import Party
 from bookings.billing.taxation import Taxation, taxation
-from bookings.billing.unbilled import MonthOfOperator, Sums, take, unbilled
+from bookings.billing.unbilled import MonthOfOperator, Sums, reasons_of, take, unbilled
 from bookings.billing.versions import BILLED, billing_version, check_seen
 from bookings.models import Invoice
 from bookings.signals import invoices_issued
@@ -63,6 +63,7 @@ class _Draft:
     customer: Party
     is_reverse: bool
     due_days: int
+    debit: dict[str, str]
     corrects: Invoice | None
 
     @property
@@ -78,19 +79,19 @@ def bill(
     *,
     operator: Organisation,
     month: Month,
-    customer_id: int | None = None,
+    corrects_id: int | None = None,
     dry_run: bool = False,
     seen_version: int | None = None,
     actor: Actor,
     now: datetime,
 ) -> BillingRun:
-    """Bill what ended in a month at the operator's depots, by their clocks, and is on no invoice yet, of one customer or all;
-    again: what came since.
+    """Bill what ended in a month at the operator's depots, by their clocks, and is on no invoice yet; again: what came since.
+    With `corrects_id` only what was credited of that invoice.
 
     Raises MonthNotOver (not for a dry run, which writes nothing), ParticularsMissing, of the operator, and ChangedMeanwhile where
     something was billed since `seen_version`.
     """
-    of = MonthOfOperator(operator.pk, month, customer_id)
+    of = MonthOfOperator(operator.pk, month, corrects_id)
     if not dry_run and of.ends_at > now:
         raise MonthNotOver(f"{month} is not over yet at every depot of {operator}.")
     with transaction.atomic():
@@ -101,7 +102,10 @@ def bill(
         run = BillingRun([BilledDocument(invoice, created=False) for invoice in earlier.order_by("pk")])
         drafts = _drafts(operator, of, run, now=None if dry_run else now)
         issued_on = now.astimezone(_zone(operator)).date()
+        reasons = reasons_of(draft.sums.document_id for draft in drafts if draft.corrects)
         invoices = [_invoice(draft, month, issued_on, actor, now) for draft in drafts]
+        for invoice in invoices:
+            invoice.reason = reasons.get(invoice.pk, "")
         if invoices and not dry_run:
             _issue(invoices, now)
         run.documents += [BilledDocument(invoice, created=not dry_run) for invoice in invoices]
@@ -137,7 +141,7 @@ def _drafts(
             run.refused[organisation.name] = f"More {sums.key.currency} are credited than billed."
         else:
             corrects = corrected.get(sums.key.corrects_id or 0)
-            drafts.append(_draft(sums, supplier, organisation, terms, corrects))
+            drafts.append(_draft(sums, operator, organisation, terms, corrects))
     return drafts
 
 
@@ -149,9 +153,14 @@ def _incomplete() -> dict[int, dict[str, str]]:
 
 
 def _draft(
-    sums: Sums, supplier: Party, organisation: Organisation, terms: InvoiceTermsOf, corrects: Invoice | None
+    sums: Sums,
+    operator: Organisation,
+    organisation: Organisation,
+    terms: InvoiceTermsOf,
+    corrects: Invoice | None,
 ) -> _Draft:
     """A credit note goes by what its invoice went by: the same parties, the same VAT."""
+    supplier, creditor_id = Party.of(operator), operator.creditor_id
     agreed, customer = terms.of(organisation.pk), Party.of(organisation)
     is_reverse = agreed.is_reverse
     if corrects is not None:
@@ -159,7 +168,16 @@ def _draft(
         customer = Party.from_json(corrects.parties["customer"])
         is_reverse = corrects.is_reverse
     taxed = taxation(sums, seller=supplier, buyer=customer)
-    return _Draft(sums, organisation, taxed, supplier, customer, is_reverse, agreed.due_days, corrects)
+    is_debited = corrects is None and not is_reverse and sums.key.currency == "EUR"
+    debit = _debit(creditor_id, customer, agreed) if is_debited else {}
+    return _Draft(sums, organisation, taxed, supplier, customer, is_reverse, agreed.due_days, debit, corrects)
+
+
+def _debit(creditor_id: str, customer: Party, agreed: InvoiceTerms) -> dict[str, str]:
+    """What a direct debit is announced with; nothing where there will be none (bookings.billing.bank.collectable)."""
+    if not (creditor_id and customer.iban and agreed.mandate):
+        return {}
+    return {"mandate": agreed.mandate, "creditor_id": creditor_id, "iban": customer.iban}
 
 
 def _zone(operator: Organisation) -> ZoneInfo:
@@ -186,7 +204,11 @@ def _invoice(draft: _Draft, month: Month, issued_on: date, actor: Actor, now: da
         taxes=draft.taxation.taxes,
         total=draft.taxation.total,
         tax_breakdown=draft.taxation.to_json(),
-        parties={"supplier": draft.supplier.to_json(), "customer": draft.customer.to_json()},
+        parties={
+            "supplier": draft.supplier.to_json(),
+            "customer": draft.customer.to_json(),
+            **({"debit": draft.debit} if draft.debit else {}),
+        },
         cdr_count=draft.sums.cdrs,
         corrects=draft.corrects,
         made_at=now,

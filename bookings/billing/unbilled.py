@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from bookings.billing.months import Month
+from bookings.models import ChargeDetailRecord
 from depots.models import Depot
 from depots.periods import Period
 
@@ -98,11 +99,11 @@ class Sums:
 
 @dataclass(frozen=True)
 class MonthOfOperator:
-    """Whose records of which month; of one customer or of all."""
+    """Whose records of which month; all, or only credits of what one invoice bills."""
 
     operator_id: int
     month: Month
-    customer_id: int | None = None
+    corrects_id: int | None = None
 
     @cached_property
     def ends_at(self) -> datetime:
@@ -115,7 +116,7 @@ class MonthOfOperator:
         periods = list(self._periods.values())
         told: dict[str, Any] = {
             "operator": self.operator_id,
-            "customer": self.customer_id,
+            "corrects": self.corrects_id,
             "first": min(period.starts_at for period in periods),
             "last": max(period.ends_at for period in periods),
         }
@@ -135,8 +136,8 @@ class MonthOfOperator:
             for n in zones
         ]
         and_of = f"AND ({' OR '.join(each)})" if each else ""
-        if self.customer_id is not None:
-            and_of += " AND c.customer_id = %(customer)s"
+        if self.corrects_id is not None:
+            and_of += " AND original.invoice_id = %(corrects)s"
         return template.format(unbilled=_UNBILLED.format(and_of=and_of))
 
     @cached_property
@@ -159,6 +160,18 @@ def take(of: MonthOfOperator, *, left_out: Collection[int], now: datetime) -> li
     with connection.cursor() as cursor:
         cursor.execute(of.statement(_TAKE), of.parameters | {"left_out": list(left_out), "now": now})
         return list(_joined(cursor.fetchall()))
+
+
+def reasons_of(document_ids: Iterable[int | None]) -> dict[int, str]:
+    """Why records were credited, by the credit note that they were put on."""
+    ids = [pk for pk in document_ids if pk is not None]
+    if not ids:
+        return {}
+    rows = ChargeDetailRecord.objects.filter(invoiced__invoice__in=ids).exclude(reason="").order_by()
+    found: dict[int, list[str]] = {}
+    for invoice_id, reason in sorted(rows.values_list("invoiced__invoice", "reason").distinct()):
+        found.setdefault(invoice_id, []).append(reason)
+    return {invoice_id: "; ".join(reasons)[:300] for invoice_id, reasons in found.items()}
 
 
 def _joined(rows: Iterable[tuple[Any, ...]]) -> Iterator[Sums]:

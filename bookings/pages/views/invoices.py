@@ -20,7 +20,7 @@ from bookings.billing.delivery import send_again, write_invoice
 from bookings.billing.invoice_csv import csv_lines
 from bookings.billing.invoice_states import with_state
 from bookings.billing.months import Month
-from bookings.billing.reminders import remind
+from bookings.billing.reminders import may_remind, remind
 from bookings.billing.run import bill
 from bookings.billing.settlement import record_payment
 from bookings.billing.versions import billing_version, billing_versions, invoice_version
@@ -242,7 +242,8 @@ def _page(request: HttpRequest, found: Invoice, status: int = 200, **shown: Any)
         "payments": row.payments.select_related("returned"), "reminders": row.reminders.exclude(sent_at=None),
         "corrections": row.corrected_by.all(), "parties": [row.parties.get(side, {}) for side in ("supplier", "customer")],
         "may_settle": may_settle, "overpaid": max(-row.still_due, 0), "payment_form": PaymentForm.shown(row.still_due, today),
-        "credit_form": CreditForm(), "version": invoice_version(row), **shown,
+        "credit_form": CreditForm(), "version": invoice_version(row),
+        "may_remind": may_settle and may_remind(row, now=timezone.now()), **shown,
     }  # fmt: skip
     return respond(request, "bookings/invoices/invoice", context, status)
 

@@ -7,23 +7,27 @@ from decimal import Decimal
 
 import pytest
 from django.core import mail
+from lxml import etree
 
 from bookings.billing import delivery
 from bookings.billing.delivery import send_again, send_invoice, write_invoice
+from bookings.billing.documents.printed_words import printed_words
 from bookings.billing.documents.reading import read_document
 from bookings.billing.errors import NothingToRemind
 from bookings.billing.invoice_lines import document_of
 from bookings.billing.reminders import LEVELS, remind, remind_overdue, send_reminder
-from bookings.models import Invoice, InvoiceFile, Reminder
+from bookings.models import Invoice, InvoiceFile, PaymentTerms, Reminder
 from tests.bookings.billing.billed import (
     DUE,
     ISSUED,
     bill_november,
     credit_of,
     make_buyer,
+    make_seller,
     make_site,
     record,
 )
+from tests.factories import open_depot
 from tests.money_factories import new_payment
 
 pytestmark = pytest.mark.django_db
@@ -199,3 +203,50 @@ def test_a_mail_server_that_is_down_gives_the_reminder_back(monkeypatch):
 
     assert send_reminder(reminder_id=reminder.pk, now=late(2))
     assert delivery.recipient(invoice).billing_email == mail.outbox[0].to[0]
+
+
+def billed_under_mandate(**seller) -> Invoice:
+    depot, customer = make_site(make_seller(**{"creditor_id": "DE98ZZZ09999999999", **seller})), make_buyer()
+    PaymentTerms.objects.create(
+        agreement=open_depot(depot, customer), mandate_reference="M-17", mandate_signed_on=ISSUED.date()
+    )
+    record(depot, customer)
+    bill_november(depot.operator)
+    return Invoice.objects.get()
+
+
+def test_an_invoice_that_is_collected_names_the_debit_and_no_account_to_pay_to():
+    """BT-89 to BT-91 and code 59, in XML that holds against the rules of EN 16931."""
+    file = write_invoice(invoice_id=billed_under_mandate().pk, now=ISSUED)
+
+    told = etree.fromstring(file.xml.encode())
+
+    def said(name: str) -> list[str | None]:
+        return [node.text for node in told.iter("{*}" + name)]
+
+    means = next(told.iter("{*}SpecifiedTradeSettlementPaymentMeans"))
+    assert means.findtext("{*}TypeCode") == "59"
+    assert said("DirectDebitMandateID") == ["M-17"]
+    assert said("CreditorReferenceID") == ["DE98ZZZ09999999999"]
+    assert said("IBANID") == ["DE89370400440532013000"]
+
+
+def test_who_cannot_collect_asks_for_a_transfer():
+    file = write_invoice(invoice_id=billed_under_mandate(creditor_id="").pk, now=ISSUED)
+
+    assert read_document(bytes(file.pdf)).iban == "NL91ABNA0417164300"
+
+
+def test_a_credit_note_says_why():
+    depot, customer = make_site(), make_buyer()
+    cdrs = [record(depot, customer), record(depot, customer)]
+    bill_november(depot.operator)
+    credit_of(cdrs[0], reason="Charger broken"), credit_of(cdrs[1], reason="Goodwill")
+
+    bill_november(depot.operator)
+
+    note = Invoice.objects.get(kind="credit_note")
+    file = write_invoice(invoice_id=note.pk, now=ISSUED)
+    assert note.reason == "Charger broken; Goodwill"
+    assert "Reason: Charger broken; Goodwill" in file.xml
+    assert printed_words(document_of(note))["notes"] == ("Reason: Charger broken; Goodwill",)

@@ -206,6 +206,31 @@ def test_an_invoice_is_credited_as_a_whole_and_once(seller, invoice):
     assert invoice.settled_at is not None
 
 
+def test_crediting_an_invoice_bills_nothing_else_of_its_customer(seller, invoice):
+    record(invoice.supplier.depots.get(), invoice.customer, "7.00")
+
+    person(seller).post(f"/invoices/{invoice.pk}/credit/", {"reason": "Wrong tariff", **shown(invoice)})
+
+    note = Invoice.objects.exclude(pk=invoice.pk).get()
+    assert (note.corrects, note.reason) == (invoice, "Wrong tariff")
+    assert "Wrong tariff" in person(seller).get(f"/invoices/{note.pk}/").content.decode()
+
+
+def test_remind_is_offered_as_long_as_it_would_be_carried_out(seller, invoice, clock):
+    page = f"/invoices/{invoice.pk}/"
+    early = person(seller).get(page).content.decode()
+    clock.move_to(LATE)
+
+    offered = []
+    for level in range(1, 4):
+        offered.append("Remind<" in person(seller).get(page).content.decode())
+        Reminder.objects.create(invoice=invoice, level=level, sent_at=LATE)
+
+    assert "Remind<" not in early
+    assert offered == [True] * 3
+    assert "Remind<" not in person(seller).get(page).content.decode()
+
+
 def test_a_month_is_billed_from_the_page_and_what_is_missing_is_said(seller):
     client = person(seller)
     record(make_site(seller), make_buyer(vat_id="", legal_name=""))
