@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar
 
 from depots.periods import Period
@@ -290,3 +291,32 @@ class CreditLimitReached(BookingError):
 class AmountInvalid(BookingError):
     code = "amount_invalid"
     field = "amount"
+
+
+class PaymentMissing(BookingError):
+    """What has to be paid or guaranteed first is not there, and no time is left to wait for it, or it is a change that costs
+    more. `amount` is how much is missing."""
+
+    code = "payment_missing"
+
+    def __init__(self, sentence: str, amount: Decimal) -> None:
+        super().__init__(sentence)
+        self.amount = amount
+
+
+class PaymentAwaited(BookingError):
+    """The booking waits for its payment: until that is there it is neither confirmed nor changed."""
+
+    code = "payment_awaited"
+
+
+class BalanceTooLow(BookingError):
+    code = "balance_too_low"
+    field = "amount"
+
+
+class TopUpReferenceInUse(BookingError):
+    """The same reference was recorded for this customer with another amount."""
+
+    code = "top_up_reference_in_use"
+    field = "reference"

@@ -8,9 +8,25 @@ from typing import Any
 from django.dispatch import receiver
 
 from bookings import enforcement, operations
-from bookings.billing import settlement
-from bookings.models import Booking, BookingEvent, Invoice, Reminder
-from bookings.signals import booking_changed, invoices_issued, reminder_due
+from bookings.billing import payment_use, settlement
+from bookings.models import (
+    Booking,
+    BookingEvent,
+    BookingPayment,
+    BookingStatus,
+    ChargeDetailRecord,
+    Invoice,
+    Reminder,
+)
+from bookings.payments.prepaid import Account
+from bookings.signals import (
+    balance_raised,
+    booking_changed,
+    cdr_issued,
+    invoices_issued,
+    provider_owed,
+    reminder_due,
+)
 from depots import signals as depots
 from depots.gate import Authorization
 from depots.models import Charger, ChargerCommand, ChargingSession, Evse
@@ -19,6 +35,8 @@ from depots.models import Charger, ChargerCommand, ChargingSession, Evse
 @receiver(booking_changed)
 def on_booking_changed(booking: Booking, event: BookingEvent, at: datetime, **_: Any) -> None:
     enforcement.follow(booking, event, now=at)
+    if booking.pays_before and event.kind == "status" and event.after == BookingStatus.COMPLETED:
+        _follow_payment(booking.pk)
 
 
 @receiver(depots.command_settled)
@@ -66,6 +84,34 @@ def on_charging_ended(session: ChargingSession, at: datetime, **_: Any) -> None:
     enforcement.session_ended(session, now=at)
 
 
+@receiver(cdr_issued)
+def on_cdr_issued(cdr: ChargeDetailRecord, **_: Any) -> None:
+    """Of what was credited nothing may be left to be paid."""
+    if cdr.is_credit and cdr.booking is not None and cdr.booking.pays_before:
+        _follow_payment(cdr.booking.pk)
+
+
+def _follow_payment(booking_id: int) -> None:
+    from bookings.tasks import follow_payment
+
+    follow_payment.send(booking_id)
+
+
+@receiver(balance_raised)
+def on_balance_raised(account: Account, **_: Any) -> None:
+    from bookings.tasks import answer_waiting
+
+    if operations.waiting_for_payment(account):
+        answer_waiting.send(account.operator_id, account.customer_id, account.currency)
+
+
+@receiver(provider_owed)
+def on_provider_owed(payment: BookingPayment, **_: Any) -> None:
+    from bookings.tasks import tell_provider
+
+    tell_provider.send(payment.pk)
+
+
 @receiver(invoices_issued)
 def on_invoices_issued(invoices: list[Invoice], at: datetime, **_: Any) -> None:
     from bookings.tasks import deliver_invoice  # once the broker is there
@@ -73,6 +119,7 @@ def on_invoices_issued(invoices: list[Invoice], at: datetime, **_: Any) -> None:
     notes = [invoice for invoice in invoices if invoice.kind == Invoice.Kind.CREDIT_NOTE]
     for note in sorted(notes, key=lambda note: note.corrects_id or 0):  # locks them in this order
         settlement.offset(note, now=at)
+    payment_use.use_for(invoices, now=at)
     for invoice in invoices:
         deliver_invoice.send(invoice.pk)
 

@@ -21,3 +21,9 @@ closures_changed = Signal()
 invoices_issued = Signal()
 # reminder: Reminder, at. It is to be sent.
 reminder_due = Signal()
+# account: bookings.payments.prepaid.Account, at. More of it is available.
+balance_raised = Signal()
+# payment: BookingPayment, at. Its provider is to be told something.
+provider_owed = Signal()
+# invoice: Invoice, at. All of it is paid.
+invoice_settled = Signal()

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import dramatiq
 from django.utils import timezone
+from dramatiq.errors import Retry
 
-from bookings.billing import delivery, reminders
+from bookings import operations
+from bookings.billing import delivery, payment_use, provider_calls, reminders
 from bookings.billing.reconciliation.price_checks import check_prices
-from bookings.models import ChargeDetailRecord
+from bookings.errors import BookingError
+from bookings.models import Booking, ChargeDetailRecord
+from bookings.payments.prepaid import Account
 
 
 @dramatiq.actor(max_retries=20, max_backoff=3_600_000)
@@ -21,3 +27,26 @@ def deliver_invoice(invoice_id: int) -> None:
 @dramatiq.actor(max_retries=20, max_backoff=3_600_000)
 def send_reminder(reminder_id: int) -> None:
     reminders.send_reminder(reminder_id=reminder_id, now=timezone.now())
+
+
+@dramatiq.actor(max_retries=20, max_backoff=3_600_000)
+def follow_payment(booking_id: int) -> None:
+    """Give back what a booking that is over secured, if nothing of it is left to be paid; once its session has ended."""
+    booking = Booking.objects.select_related("session").get(pk=booking_id)
+    if payment_use.is_underway(booking):
+        raise Retry("Its session still runs.")
+    payment_use.follow(booking, now=timezone.now())
+
+
+@dramatiq.actor(max_retries=20, max_backoff=60_000)
+def answer_waiting(operator_id: int, customer_id: int, currency: str) -> None:
+    """A prepaid balance has risen: the bookings that wait for it, each in a transaction of its own, in order of asking."""
+    for booking_id in operations.waiting_for_payment(Account(operator_id, customer_id, currency)):
+        with suppress(BookingError):  # too little for this one, or it waits no more
+            operations.secure_from_balance(booking_id=booking_id, now=timezone.now())
+
+
+@dramatiq.actor(max_retries=0)
+def tell_provider(booking_id: int) -> None:
+    """The scheduler queues it again until the provider has answered."""
+    provider_calls.tell_provider(booking_id=booking_id, clock=timezone.now)

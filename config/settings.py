@@ -211,6 +211,9 @@ BERTH_BROKER_URL = env.str("BERTH_BROKER_URL", default="")
 
 # The one function that answers "may this token charge here now?" (depots asks, bookings knows).
 CHARGING_GATE = "bookings.gate.may_charge"
+# Payment providers that agreements may ask, name=class: BERTH_PAYMENT_PROVIDERS="acme=acme_berth.Acme". The rules of such a class
+# stand in docs/operators/billing.md; none by default.
+PAYMENT_PROVIDERS = env.dict("BERTH_PAYMENT_PROVIDERS", default={})
 # And the one that answers "at which of these EVSEs does a status concern a booking?".
 AWAITED_EVSES = "bookings.gate.awaited_evses"
 

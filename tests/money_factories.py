@@ -11,6 +11,8 @@ from bookings.imports.schemas import ShortTariffRow
 from bookings.imports.short_tariffs import short_tariffs
 from bookings.models import (
     BankOrder,
+    Booking,
+    BookingPayment,
     ChargeDetailRecord,
     IncomingInvoice,
     Invoice,
@@ -157,6 +159,15 @@ def new_prepaid_entry(operator: Organisation, customer: Organisation, **fields: 
         "made_by_kind": "manager",
     }  # fmt: skip
     return PrepaidEntry(**{**made, **fields})
+
+
+def new_booking_payment(booking: Booking, **fields: Any) -> BookingPayment:
+    """Not saved."""
+    made: dict[str, Any] = {
+        "operator": booking.depot.operator, "customer": booking.fleet, "before": "prepayment", "provider": "prepaid",
+        "payment_min": 60, "currency": "EUR", "amount": Decimal("10.00"), "changed_at": NOW,
+    }  # fmt: skip
+    return BookingPayment(booking=booking, **{**made, **fields})
 
 
 def new_incoming_invoice(recipient: Organisation, **fields: Any) -> IncomingInvoice:

@@ -8,10 +8,10 @@ from typing import Any
 from django.dispatch import receiver
 
 from bookings.actors import ActorKind
-from bookings.billing import cdrs
-from bookings.models import Booking, BookingEvent, BookingStatus
+from bookings.billing import cdrs, payment_use
+from bookings.models import Booking, BookingEvent, BookingStatus, Invoice
 from bookings.rules import permissions
-from bookings.signals import booking_changed
+from bookings.signals import booking_changed, invoice_settled
 from depots import signals as depots
 from depots.models import ChargingSession
 
@@ -33,6 +33,14 @@ def on_booking_changed(booking: Booking, event: BookingEvent, at: datetime, **_:
         and booking.session.ended_at is not None
     ):
         cdrs.settle_session(booking.session, reason=cdrs.BOOKING_ENDED, now=at)
+    # What was completed may cost something that is known in a moment: a job looks then (bookings.receivers).
+    if booking.pays_before and not booking.is_live and event.after != BookingStatus.COMPLETED:
+        payment_use.follow(booking, now=at)
+
+
+@receiver(invoice_settled, dispatch_uid="billing.invoice_settled")
+def on_invoice_settled(invoice: Invoice, at: datetime, **_: Any) -> None:
+    payment_use.release_guarantees(invoice, now=at)
 
 
 @receiver(depots.charging_ended, dispatch_uid="billing.charging_ended")

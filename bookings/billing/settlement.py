@@ -15,6 +15,7 @@ from bookings.billing.errors import PaymentReferenceInUse
 from bookings.billing.versions import CHANGED, check_seen, invoice_version
 from bookings.errors import AmountInvalid
 from bookings.models import Invoice, Payment
+from bookings.signals import invoice_settled
 
 _MONEY: DecimalField[Any, Any] = DecimalField(max_digits=16, decimal_places=4)
 MOST = Decimal("999999999.99")
@@ -90,5 +91,7 @@ def still_due(invoice: Invoice) -> Decimal:
 def settle(invoice: Invoice, now: datetime) -> None:
     """`settled_at` from when all of it is paid, as long as nothing of it is taken back; its caller has locked it."""
     is_paid = still_due(invoice) <= 0
-    changed = Invoice.objects.filter(pk=invoice.pk, settled_at__isnull=is_paid)
-    changed.update(settled_at=now if is_paid else None)
+    rows = Invoice.objects.filter(pk=invoice.pk, settled_at__isnull=is_paid)
+    changed = rows.update(settled_at=now if is_paid else None)
+    if is_paid and changed:
+        invoice_settled.send(sender=Invoice, invoice=invoice, at=now)

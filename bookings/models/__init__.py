@@ -21,11 +21,11 @@ from bookings.models.invoices import (
     Payment,
     PaymentReturn,
     PaymentTerms,
-    PrepaidEntry,
     Reminder,
 )
 from bookings.models.occupancy import Claim, Closure, Occupancy
 from bookings.models.offers import BookingOption, CalendarMark, OfferedSlot, TermsOverride
+from bookings.models.payments import BookingPayment, PrepaidBalance, PrepaidEntry
 from bookings.models.reconciliation import AcceptedFinding, PriceCheck
 from bookings.models.scheduling import SchedulerTick
 from bookings.models.tariffs import Tariff, TariffBinding, TariffVersion
@@ -40,6 +40,7 @@ __all__ = [
     "Booking",
     "BookingEvent",
     "BookingOption",
+    "BookingPayment",
     "BookingRequest",
     "BookingSession",
     "BookingStatus",
@@ -62,6 +63,7 @@ __all__ = [
     "Payment",
     "PaymentReturn",
     "PaymentTerms",
+    "PrepaidBalance",
     "PrepaidEntry",
     "PriceCheck",
     "Reminder",

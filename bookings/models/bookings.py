@@ -271,6 +271,11 @@ class Booking(models.Model):
         return Terms.from_json(self.terms_json)
 
     @property
+    def pays_before(self) -> str:
+        """What it has to secure before it is promised, of PaymentTerms.Before; empty where it pays by invoice alone."""
+        return str(self.terms_json.get("pays_before", ""))
+
+    @property
     def reservation_id(self) -> int:
         return self.pk
 

@@ -7,7 +7,6 @@ from django.db.models import F, Q
 from django.db.models.functions import Upper
 
 from bookings.actors import ActorKind
-from bookings.models.bookings import Booking
 from bookings.models.cdrs import ChargeDetailRecord
 from depots.models import Agreement, Organisation
 
@@ -126,6 +125,7 @@ class Payment(models.Model):
         TRANSFER = "transfer", "Transfer"
         DIRECT_DEBIT = "direct_debit", "Direct debit"
         PREPAID = "prepaid", "Prepaid balance"
+        PROVIDER = "provider", "Payment provider"
         CREDIT_NOTE = "credit_note", "Credit note"
 
     invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="payments")
@@ -208,8 +208,10 @@ class Reminder(models.Model):
 class PaymentTerms(models.Model):
     """How who comes under an agreement pays: before the promise or after, up to which debt, who writes the invoice.
 
-    Beyond the credit limit (open invoices, what is not billed yet, and what live bookings were quoted) a booking needs
-    approval, or is refused. Without a row nothing is asked before, there is no limit, and the operator bills.
+    What is asked `before` comes from the prepaid balance, or through the payment provider of that name
+    (bookings.payments.providers); a booking waits for it for `payment_min`. Beyond the credit limit (open invoices, what is not
+    billed yet, and what live bookings were quoted, less what is prepaid) a booking needs approval, or is refused. Without a row
+    nothing is asked before, there is no limit, and the operator bills.
     """
 
     class Before(models.TextChoices):
@@ -223,6 +225,8 @@ class PaymentTerms(models.Model):
 
     agreement = models.OneToOneField(Agreement, models.CASCADE, related_name="payment_terms")
     before = models.CharField(max_length=10, choices=Before, default=Before.NOTHING)
+    provider = models.CharField(max_length=30, default="prepaid")
+    payment_min = models.PositiveSmallIntegerField(default=60)
     credit_limit = models.DecimalField(max_digits=14, decimal_places=2, null=True, blank=True)
     currency = models.CharField(max_length=3, default="EUR")
     beyond = models.CharField(max_length=7, choices=Beyond, default=Beyond.REFUSE)
@@ -237,46 +241,8 @@ class PaymentTerms(models.Model):
                 name="credit_limit_not_negative",
                 condition=Q(credit_limit__isnull=True) | Q(credit_limit__gte=0),
             ),
+            models.CheckConstraint(name="payment_min_positive", condition=Q(payment_min__gt=0)),
         ]
 
     def __str__(self) -> str:
         return f"payment under {self.agreement_id}"
-
-
-class PrepaidEntry(models.Model):
-    """A movement of what a customer has paid an operator in advance; the balance is their sum in one currency."""
-
-    class Kind(models.TextChoices):
-        TOP_UP = "top_up", "Paid in"
-        RESERVED = "reserved", "Reserved for a booking"
-        RELEASED = "released", "Given back"
-        SETTLED = "settled", "Used for an invoice"
-
-    operator = models.ForeignKey(Organisation, models.PROTECT, related_name="+", db_index=False)
-    customer = models.ForeignKey(Organisation, models.PROTECT, related_name="+")
-    currency = models.CharField(max_length=3)
-    amount = models.DecimalField(max_digits=14, decimal_places=4)
-    kind = models.CharField(max_length=8, choices=Kind)
-    booking = models.ForeignKey(Booking, models.PROTECT, related_name="prepaid", null=True, blank=True)
-    invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="prepaid", null=True, blank=True)
-    reference = models.CharField(max_length=140, blank=True)
-    at = models.DateTimeField()
-    made_by_kind = models.CharField(max_length=10, choices=ActorKind)
-    made_by_name = models.CharField(max_length=120, blank=True)
-
-    class Meta:
-        ordering = ["id"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["booking", "kind"], name="prepaid_once", condition=Q(booking__isnull=False)
-            ),
-            models.UniqueConstraint(
-                fields=["operator", "customer", "reference"],
-                name="top_up_once",
-                condition=Q(kind="top_up") & ~Q(reference=""),
-            ),
-        ]
-        indexes = [models.Index(fields=["operator", "customer", "currency"], name="prepaid_balance")]
-
-    def __str__(self) -> str:
-        return f"{self.amount} {self.currency}"

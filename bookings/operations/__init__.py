@@ -24,6 +24,7 @@ from bookings.operations.partner_asks import (
     find_asked,
     is_repeated,
 )
+from bookings.operations.payment_answers import secure_from_balance, take_answer, waiting_for_payment
 from bookings.operations.remote_start import start_remotely, stop_remotely, take_remote_answer
 from bookings.operations.slot_request import SlotRequest
 from bookings.operations.tokens import add_token, change_token, set_blocked
@@ -63,12 +64,15 @@ __all__ = [
     "mark_seen",
     "release_hold",
     "request_booking",
+    "secure_from_balance",
     "set_blocked",
     "set_retired",
     "start_charging",
     "start_remotely",
     "stop_remotely",
+    "take_answer",
     "take_remote_answer",
     "undo",
     "vehicle_left",
+    "waiting_for_payment",
 ]

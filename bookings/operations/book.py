@@ -12,7 +12,7 @@ from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.locking import lock_depot, lock_ids
 from bookings.core.standing import Standing, standing
 from bookings.errors import DoesNotFit, NotOpenToYou, PowerUnavailable, SlotTaken, TooManyBookings
-from bookings.models import LIVE, Booking, BookingRequest, BookingStatus, BookingToken
+from bookings.models import LIVE, Booking, BookingPayment, BookingRequest, BookingStatus, BookingToken
 from bookings.operations import request_log
 from bookings.operations.booking_draft import Draft, drafted, drafted_ahead, filled, unsaved
 from bookings.operations.places import (
@@ -25,9 +25,10 @@ from bookings.operations.places import (
     under_locks,
 )
 from bookings.operations.slot_request import SlotRequest
-from bookings.rules import configuration, credit, fit, periods, quotes
+from bookings.payments import booking_payments
+from bookings.rules import configuration, fit, periods, quotes
 from bookings.rules.configuration import Bay, Configuration
-from bookings.rules.deadlines import decide_until
+from bookings.rules.deadlines import answers_until
 from bookings.rules.entitlement import AskedVehicle, ask_for_vehicle, carried, entitled, own_vehicle
 from bookings.rules.power import Supply
 from bookings.rules.terms import Terms
@@ -137,23 +138,35 @@ def _standing(request: SlotRequest, scope: _Scope, now: datetime) -> Standing:
 
 def _book(request: SlotRequest, ground: _BookingGround, *, actor: Actor, now: datetime) -> Booking:
     named = _named(request, ground, now)
-    booking, span = _placed(named, ground, now)
+    booking, span, payment = _placed(named, ground, now)
     approval = booking.terms_json["approval"]
+    if payment is not None:
+        booking_payments.ask(payment, booking, now)
+    waits = approval or (payment is not None and payment.is_waited_for)
     ask = request_log.entry(
-        BookingRequest.Kind.CREATE, request.asked(named.tokens).to_json(), accepted=not approval,
+        BookingRequest.Kind.CREATE, request.asked(named.tokens).to_json(), accepted=not waits,
         message=request.message, actor=actor, now=now,
     )  # fmt: skip
-    if approval:
-        booking.decide_until = decide_until(booking, booking.period, now)
-    status = BookingStatus.REQUESTED if approval else BookingStatus.CONFIRMED
-    return lifecycle.begin(booking, status, tokens=named.tokens, span=span, ask=ask, actor=actor, at=now)
+    if waits:
+        booking.decide_until = answers_until(booking, payment, approval=approval, now=now)
+    status = BookingStatus.REQUESTED if waits else BookingStatus.CONFIRMED
+    lifecycle.begin(
+        booking, status, tokens=named.tokens, span=span, ask=ask, actor=actor, at=now,
+        detail={"payment": booking_payments.brief(payment)} if payment is not None else None,
+    )  # fmt: skip
+    if payment is not None:
+        booking_payments.keep(payment, booking, now)
+    return booking
 
 
 def _hold(request: SlotRequest, ground: _BookingGround, *, actor: Actor, now: datetime) -> Booking:
     named = _named(request, ground, now)
-    booking, span = _placed(named, ground, now)
+    booking, span, payment = _placed(named, ground, now)
     booking.held_until = now + ground.terms.hold_time
-    return lifecycle.begin(booking, BookingStatus.HELD, tokens=named.tokens, span=span, actor=actor, at=now)
+    lifecycle.begin(booking, BookingStatus.HELD, tokens=named.tokens, span=span, actor=actor, at=now)
+    if payment is not None:
+        booking_payments.keep(payment, booking, now)
+    return booking
 
 
 def _named(request: SlotRequest, ground: _BookingGround, now: datetime) -> _Named:
@@ -175,8 +188,11 @@ def _named(request: SlotRequest, ground: _BookingGround, now: datetime) -> _Name
     return _Named(draft, tokens)
 
 
-def _placed(named: _Named, ground: _BookingGround, now: datetime) -> tuple[Booking, Period]:
-    """Look and take: the heart of every booking at a depot of ours. Gives it unsaved, with the span it will occupy."""
+def _placed(
+    named: _Named, ground: _BookingGround, now: datetime
+) -> tuple[Booking, Period, BookingPayment | None]:
+    """Look and take: the heart of every booking at a depot of ours. Gives it unsaved, with the span it will occupy and what
+    it has to pay first."""
     request, pool, terms = named.draft.request, named.draft.pool, ground.terms
     _check_open_bookings(request, terms, now)
     occupancy.queue_to_claim(terms, named.tokens, [request.vehicle.pk if request.vehicle else None])
@@ -195,18 +211,9 @@ def _placed(named: _Named, ground: _BookingGround, now: datetime) -> tuple[Booki
     booking.evse_id, booking.promised_power_w = place.evse.pk, watts
     booking.finds_nothing_armed = not ground.standing.is_armed
     quotes.keep(booking, request.quote or _quote(request, ground.configuration, place.evse, watts, now))
-    if ground.configuration.payment_terms:
-        _keep_to_credit(booking, ground.configuration, now)
-    return booking, place.span
-
-
-def _keep_to_credit(booking: Booking, there: Configuration, now: datetime) -> None:
-    """Have the depot asked for what goes beyond the customer's credit limit. Raises CreditLimitReached."""
-    paying = there.payment_terms_for(booking.fleet_id, now=now)
-    if credit.needs_approval(
-        paying, operator_id=there.site.operator_id, customer_id=booking.fleet_id, quote=booking.quote
-    ):
-        booking.terms_json["approval"] = True
+    there = ground.configuration
+    payment = booking_payments.plan(booking, there, now) if there.payment_terms else None
+    return booking, place.span, payment
 
 
 def _quote(

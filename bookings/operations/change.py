@@ -26,7 +26,8 @@ from bookings.operations.apply_change import (
 from bookings.operations.change_plan import PlannedChange
 from bookings.operations.change_request import ChangeRequest
 from bookings.operations.places import FreePlace, ReachesFurther, sweep_holds, under_locks
-from bookings.rules import configuration, credit, periods, quotes
+from bookings.payments import booking_payments
+from bookings.rules import configuration, periods, quotes
 from bookings.rules.configuration import Bay
 from bookings.rules.deadlines import decide_until
 from bookings.search import availability
@@ -50,8 +51,9 @@ def change_booking(
     `seen_version` is the version the asker looked at; None for one who asks without having looked. When only the time
     changes and its EVSE is not free then, another one of the same option is taken. A booking that charges can be given
     another end, past its deadlines; giving time back waits for nobody. A change that is taken back at the old time and
-    EVSE has the old price again. Raises a BookingError, ChangedMeanwhile and LowerPower among them; the booking is as
-    it was then.
+    EVSE has the old price again. Where something is paid or guaranteed first, what a dearer one costs more is secured with it.
+    Raises a BookingError, ChangedMeanwhile, LowerPower, PaymentMissing and PaymentAwaited among them; the booking is as it was
+    then.
     """
     ask = _AskedChange(request, seen_version, Asker(by, actor, now))
     return under_locks(
@@ -101,6 +103,8 @@ def _change(booking: Booking, locked: _Locked, ask: _AskedChange) -> Booking:
     if booking.status == BookingStatus.CHARGING and not ask.request.while_charging:
         raise WrongStatus(booking.status, "changed")
     check_version(booking, ask.seen_version, ask.request.aspects, or_asked=not asker.is_fleet)
+    if asker.is_fleet:
+        booking_payments.check_answered(booking)
     waiting = booking.pending_request
     request = _over_what_waits(waiting, ask)
     change = change_plan.planned(booking, request)
@@ -121,6 +125,8 @@ def _change(booking: Booking, locked: _Locked, ask: _AskedChange) -> Booking:
     approval = booking.terms.approval or _is_beyond_credit(booking, bid, ground, asker)
     waits = asker.is_fleet and approval and not change.is_shorter(booking)
     if asker.is_fleet:
+        # What waits keeps the old price in force.
+        booking_payments.fit(booking, bid.quote, *([booking.quote] if waits else []), now=asker.now)
         _log(booking, replace(ask, request=request), change, place.evse, bid, waits=waits)
     if waits:
         _keep_beside(booking, change, place, bid, asker)
@@ -135,10 +141,7 @@ def _is_beyond_credit(booking: Booking, bid: Bid, ground: ChangeGround, asker: A
     there = ground.configuration
     if not there.payment_terms or not asker.is_fleet or not quotes.is_dearer(bid.quote, booking.quote):
         return False
-    return credit.needs_approval(
-        there.payment_terms_for(booking.fleet_id, now=asker.now), operator_id=there.site.operator_id,
-        customer_id=booking.fleet_id, quote=bid.quote, without=booking.pk,
-    )  # fmt: skip
+    return booking_payments.is_beyond_credit(booking, bid.quote, there, asker.now)
 
 
 def _checked(

@@ -8,11 +8,12 @@ from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.constraints import violation_raises
 from bookings.core.locking import lock_booking
 from bookings.core.versions import SEEN_WHOLE, check_version
-from bookings.errors import NotAtPartner, NothingToDecide, SlotTaken, WrongStatus
-from bookings.models import Booking, BookingRequest, BookingStatus
+from bookings.errors import NotAtPartner, NothingToDecide, PaymentAwaited, SlotTaken, WrongStatus
+from bookings.models import Booking, BookingPayment, BookingRequest, BookingStatus
 from bookings.operations import change_plan, request_log
 from bookings.operations.apply_change import apply as apply_change
 from bookings.operations.change import queue_claims
+from bookings.payments import booking_payments
 from bookings.rules import permissions
 from bookings.rules.deadlines import answer_until
 
@@ -28,9 +29,11 @@ def decide(
 ) -> Booking:
     """The depot's answer to the open ask of a booking, a new one or a change.
 
-    Raises NothingToDecide when there is none (any more), ChangedMeanwhile when another one has taken its place since
-    `seen_version`, NotAtPartner, WrongStatus, PowerUnavailable; SlotTaken when the place kept for a change was closed
-    meanwhile.
+    A new booking that waits for its payment as well is only approved, and confirmed once that is there.
+
+    Raises NothingToDecide when there is none (any more), PaymentAwaited when nothing but the payment is waited for,
+    ChangedMeanwhile when another one has taken its place since `seen_version`, NotAtPartner, WrongStatus, PowerUnavailable;
+    SlotTaken when the place kept for a change was closed meanwhile.
     """
     closed = SlotTaken("The place kept for the change was closed meanwhile.")
     with violation_raises({"occupancy_evse_once": closed}), calendars.one_operation():
@@ -42,9 +45,24 @@ def decide(
         if request is None:
             raise NothingToDecide("Nothing of this booking waits for a decision.")
         check_version(booking, seen_version, SEEN_WHOLE)
+        payment = booking_payments.awaited(booking) if accept else None
+        if payment is not None:
+            _approve(booking, payment, reason, actor, now)
+            return booking
         answer = _accept if accept else _decline
         answer(booking, request, reason, actor, now)
     return booking
+
+
+def _approve(booking: Booking, payment: BookingPayment, reason: str, actor: Actor, now: datetime) -> None:
+    """The depot's yes, kept until the payment is there."""
+    if not booking.terms.approval or payment.approved_at is not None:
+        raise PaymentAwaited("The booking waits for its payment, not for the depot.")
+    payment.approved_at = now
+    payment.save(update_fields=["approved_at"])
+    booking.decide_until = payment.until
+    detail = {"reason": reason} if reason else {}
+    lifecycle.record(booking, kind="approved", actor=actor, at=now, detail=detail, fields=["decide_until"])
 
 
 def _accept(booking: Booking, request: BookingRequest, reason: str, actor: Actor, now: datetime) -> None:
@@ -63,6 +81,7 @@ def _accept(booking: Booking, request: BookingRequest, reason: str, actor: Actor
         change = replace(change, kept_w=occupancy.power_kept_beside(booking))
         occupancy.drop_pending(booking)
         apply_change(booking, change, target, by=Booking.Side.FLEET, actor=actor, now=now)
+        booking_payments.fit(booking, booking.quote, now=now)
     if booking.status == BookingStatus.REQUESTED:
         detail = {"reason": reason} if reason else {}
         lifecycle.move(
@@ -93,6 +112,7 @@ def drop_change(booking: Booking, detail: dict[str, str], *, actor: Actor, now: 
         )
         return
     given_up = occupancy.drop_pending(booking)
+    booking_payments.fit(booking, booking.quote, now=now)
     booking.changed_by_depot_at = now
     lifecycle.record(
         booking, kind="change_declined", actor=actor, at=now, detail=detail,

@@ -14,6 +14,7 @@ from bookings.errors import NothingToDecide, WrongStatus
 from bookings.models import Booking, BookingRequest, BookingStatus
 from bookings.operations import request_log
 from bookings.operations.decide import drop_change
+from bookings.payments import booking_payments
 
 
 def expire_hold(*, booking_id: int, now: datetime) -> Booking:
@@ -27,7 +28,8 @@ def expire_hold(*, booking_id: int, now: datetime) -> Booking:
 
 
 def fail_undecided(*, booking_id: int, now: datetime) -> Booking:
-    """An ask the depot did not answer in time fails: a new booking with it, a change leaves the booking as it was."""
+    """An ask the depot did not answer in time fails: a new booking with it, a change leaves the booking as it was. So does a new
+    booking that was not paid for in time."""
     with calendars.one_operation():
         booking = lock_booking(booking_id)
         request = booking.pending_request
@@ -39,6 +41,9 @@ def fail_undecided(*, booking_id: int, now: datetime) -> Booking:
         ):
             raise NothingToDecide("Nothing of this booking is overdue.")
         text = "The depot did not decide in time."
+        payment = booking_payments.awaited(booking)
+        if payment is not None and not payment.can_still_come(now):
+            text = "It was not paid for in time."
         request_log.settle(request, BookingRequest.Decision.FAILED, reason=text, actor=SCHEDULER, now=now)
         booking.decide_until = None
         if booking.status == BookingStatus.REQUESTED:

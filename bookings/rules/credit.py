@@ -1,7 +1,8 @@
 """The credit limit of an agreement: up to which debt a customer may book at an operator's depots.
 
 What counts is all that it would owe the operator if everything went as planned, in the limit's currency: what is open of its
-invoices, the records on no invoice yet, and what its live bookings were quoted, each with taxes.
+invoices, the records on no invoice yet, and what its live bookings were quoted, each with taxes; less what it has paid in, and
+what its bookings have secured or wait for otherwise before they are promised.
 """
 
 from __future__ import annotations
@@ -33,6 +34,13 @@ SELECT coalesce((
     SELECT sum((b.quote ->> 'total')::numeric) FROM bookings_booking b JOIN depots_depot d ON d.id = b.depot_id
     WHERE b.fleet_id = %(customer)s AND b.status = ANY(%(live)s) AND d.operator_id = %(operator)s
         AND b.quote ->> 'currency' = %(currency)s AND b.id IS DISTINCT FROM %(without)s::bigint
+), 0) - coalesce((
+    SELECT p.available FROM bookings_prepaidbalance p
+    WHERE p.operator_id = %(operator)s AND p.customer_id = %(customer)s AND p.currency = %(currency)s
+), 0) - coalesce((
+    SELECT sum(p.amount) FROM bookings_bookingpayment p
+    WHERE p.operator_id = %(operator)s AND p.customer_id = %(customer)s AND p.currency = %(currency)s
+        AND p.status IN ('planned', 'asked', 'secured') AND p.booking_id IS DISTINCT FROM %(without)s::bigint
 ), 0)
 """
 
@@ -43,7 +51,8 @@ def lock_account(operator_id: int, customer_id: int) -> None:
 
 
 def exposure(operator_id: int, customer_id: int, currency: str, *, without: int | None = None) -> Decimal:
-    """What a customer may come to owe an operator; `without` is a booking that does not count."""
+    """What a customer may come to owe an operator, below zero where more is prepaid; `without` is a booking that does not count,
+    nor what it has secured."""
     told: dict[str, Any] = {
         "customer": customer_id, "operator": operator_id, "currency": currency, "without": without,
         "live": [status.value for status in LIVE],
@@ -74,11 +83,12 @@ def needs_approval(
     lock_account(operator_id, customer_id)
     cost = Decimal(quote.get("total", 0))
     owed = exposure(operator_id, customer_id, terms.currency, without=without)
+    taken = max(owed, Decimal(0))
     if owed + cost <= terms.credit_limit:
         return False
     if terms.beyond == PaymentTerms.Beyond.APPROVE:
         return True
     raise CreditLimitReached(
-        f"Your credit limit with this operator is {terms.currency} {terms.credit_limit:.2f}. {owed:.2f} of it are taken by open"
+        f"Your credit limit with this operator is {terms.currency} {terms.credit_limit:.2f}. {taken:.2f} of it are taken by open"
         f" invoices, charging that is not billed yet and live bookings; this booking would cost {cost:.2f}."
     )

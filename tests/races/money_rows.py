@@ -5,27 +5,41 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.db.models import Model
 
 from bookings.models import (
     AcceptedFinding,
     BankOrderLine,
+    BookingPayment,
     Dispute,
     NumberSequence,
     PaymentTerms,
+    PrepaidBalance,
     Reminder,
     Tariff,
     TariffBinding,
 )
 from depots.models import Agreement
 from depots.periods import Period
-from tests.factories import NOW, make_depot, make_evse, make_fleet, make_operator, option_of
+from tests.factories import (
+    NOW,
+    book_slot,
+    make_depot,
+    make_evse,
+    make_fleet,
+    make_operator,
+    make_vehicle,
+    option_of,
+    slot,
+)
 from tests.money_factories import (
     make_cdr,
     make_invoice,
     make_tariff,
     new_bank_order,
+    new_booking_payment,
     new_cdr,
     new_incoming_invoice,
     new_invoice,
@@ -75,6 +89,7 @@ def money() -> dict[str, Callable[[int], Model]]:
         ),
         "reminder_once": lambda _: Reminder(invoice=invoice, level=1, sent_at=NOW),
         "bookings_paymentterms.agreement_id": lambda _: PaymentTerms(agreement=agreement),
+        "prepaid_balance_once": lambda _: PrepaidBalance(operator=operator, customer=fleet, currency="EUR"),
         "top_up_once": lambda _: new_prepaid_entry(operator, fleet, reference="E2E-2"),
         "bank_order_once": lambda _: new_bank_order(operator, message_id="DD-1"),
         "bank_order_line_once": lambda _: BankOrderLine(order=order, invoice=invoice, amount=Decimal(1)),
@@ -90,6 +105,18 @@ def money() -> dict[str, Callable[[int], Model]]:
             operator, fleet, code=case("i-1", n)
         ),
     }
+
+
+def _payment(**fields: Any) -> BookingPayment:
+    """Of a booking that is saved; not saved."""
+    evse = make_evse()
+    booking = book_slot(
+        fleet=evse.depot.operator,
+        option=option_of(evse),
+        vehicle=make_vehicle(evse.depot.operator),
+        period=slot(10, 11),
+    )
+    return new_booking_payment(booking, **fields)
 
 
 def binding(**owner: Model) -> TariffBinding:
@@ -116,6 +143,22 @@ NONSENSE: dict[str, Callable[[], Model]] = {
     "payment_positive": lambda: new_payment(make_invoice(make_operator(), make_fleet()), amount=Decimal(0)),
     "payment_return_positive": lambda: new_payment_return(
         make_invoice(make_operator(), make_fleet()), amount=Decimal(0)
+    ),
+    "prepaid_entry_signed": lambda: new_prepaid_entry(make_operator(), make_fleet(), kind="paid_out"),
+    "prepaid_entry_about": lambda: new_prepaid_entry(
+        operator := make_operator(), fleet := make_fleet(), invoice=make_invoice(operator, fleet)
+    ),
+    "prepaid_balance_not_negative": lambda: PrepaidBalance(
+        operator=make_operator(), customer=make_fleet(), currency="EUR", available=Decimal(-1)
+    ),
+    "booking_payment_status_known": lambda: _payment(status="maybe"),
+    "booking_payment_not_negative": lambda: _payment(amount=Decimal(-1)),
+    "booking_payment_reserved_once": lambda: _payment(status="secured", reserved=Decimal(11)),
+    "booking_payment_has_deadline": lambda: _payment(status="asked"),
+    "booking_payment_owed_has_time": lambda: _payment(owed="secure"),
+    "payment_min_positive": lambda: PaymentTerms(
+        agreement=Agreement.objects.create(depot=make_depot(), guest=make_fleet(), starts_at=NOW),
+        payment_min=0,
     ),
     "credit_limit_not_negative": lambda: PaymentTerms(
         agreement=Agreement.objects.create(depot=make_depot(), guest=make_fleet(), starts_at=NOW),

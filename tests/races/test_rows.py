@@ -6,7 +6,9 @@ Taken away, each lets both rows, or the nonsense, in. What is decided by more th
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.apps import apps
@@ -54,7 +56,7 @@ from tests.factories import (
     option_of,
     slot,
 )
-from tests.money_factories import new_cdr, new_prepaid_entry
+from tests.money_factories import make_invoice, new_booking_payment, new_cdr, new_prepaid_entry
 from tests.races import money_rows
 from tests.races.money_rows import money
 from tests.races.processes import at_once
@@ -193,7 +195,11 @@ def promises() -> dict[str, Build]:
     session = ChargingSession.objects.create(**times, transaction="T-9")
     booking = _booking(evse, request_id="first")
     booking.save()
+    beside = _booking(evse, request_id="R9")
+    beside.save()
     places, day = (evse, other), slot(10, 11)
+    invoice = make_invoice(evse.depot.operator, truck.fleet)
+    new_prepaid_entry(evse.depot.operator, truck.fleet).save()
     return {
         "booking_reference_once": lambda n: _booking(evse, reference=case("bkabc", n), request_id=f"R{n}"),
         "booking_group_once": lambda n: _booking(evse, group="GSAME", request_id=f"G{n}"),
@@ -220,9 +226,10 @@ def promises() -> dict[str, Build]:
         ),
         "cdr_of_session_once": lambda n: new_cdr(depot=evse.depot, kind="session", session=session, code=f"S{n}"),
         "cdr_of_booking_once": lambda n: new_cdr(depot=evse.depot, booking=booking, code=f"B{n}"),
-        "prepaid_once": lambda _: new_prepaid_entry(
-            evse.depot.operator, truck.fleet, booking=booking, kind="reserved"
+        "prepaid_settles_once": lambda _: new_prepaid_entry(
+            evse.depot.operator, truck.fleet, booking=booking, invoice=invoice, kind="settled", amount=Decimal(-1)
         ),
+        "booking_payment_key_once": lambda n: new_booking_payment((booking, beside)[n], key=UUID(int=7)),
         "roaming_partner.organisation_id": lambda _: Partner(organisation=truck.fleet),
     }  # fmt: skip
 

@@ -1,0 +1,105 @@
+"""Several processes at one prepaid balance: no booking gets what another has, and nothing is lost between them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import suppress
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import IntegrityError
+
+from bookings.errors import BookingError
+from bookings.models import Booking, BookingPayment
+from bookings.operations import cancel_booking, fail_undecided
+from bookings.payments import prepaid
+from tests.bookings.billing.billed import make_buyer, make_seller
+from tests.bookings.payments_made import (
+    answer_waiting,
+    available,
+    book,
+    make_prepaid_site,
+    pay_in,
+    payment_of,
+)
+from tests.factories import DISPATCHER, NOW, book_slot, make_vehicle, option_of, slot
+from tests.races.processes import all_at_once, at_once
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.races]
+
+
+def answers_of_six() -> tuple[Counter[str], Decimal]:
+    """Six processes, each at a depot of its own, ten euros a booking, forty paid in."""
+    operator, customer = make_seller(), make_buyer()
+    evses, vehicles = (
+        [make_prepaid_site(operator) for _ in range(6)],
+        [make_vehicle(customer) for _ in range(6)],
+    )
+    pay_in(evses[0].depot, customer, "40.00")
+
+    def work(number: int) -> str:
+        try:
+            return book_slot(
+                fleet=customer, option=option_of(evses[number]), vehicle=vehicles[number], period=slot(10, 11)
+            ).status
+        except (BookingError, IntegrityError) as refusal:
+            return type(refusal).__name__
+
+    answers = Counter(at_once(work, 6))
+    return answers, available(evses[0].depot, customer)
+
+
+def test_of_bookings_at_once_those_the_balance_covers_are_confirmed():
+    assert answers_of_six() == ({"confirmed": 4, "requested": 2}, Decimal(0))
+
+
+def test_without_the_accounts_lock_the_database_refuses_what_is_too_much(monkeypatch):
+    monkeypatch.setattr(prepaid, "missing", lambda *_: Decimal(0))
+
+    assert answers_of_six() == ({"confirmed": 4, "IntegrityError": 2}, Decimal(0))
+
+
+def test_a_top_up_and_the_deadline_at_once_either_confirm_or_free_the_place():
+    customer, evse = make_buyer(), make_prepaid_site()
+    deadline = NOW + timedelta(minutes=60)
+    bookings = [book(evse, customer, hour) for hour in (9, 10, 11, 12)]
+    pay_in(evse.depot, customer, "20.00")
+
+    def fail() -> None:
+        for booking in bookings:
+            with suppress(BookingError):
+                fail_undecided(booking_id=booking.pk, now=deadline)
+
+    all_at_once([lambda: answer_waiting(evse.depot, customer, now=deadline - timedelta(seconds=1)), fail])
+
+    pairs = Counter((Booking.objects.get(pk=b.pk).status, payment_of(b).status) for b in bookings)
+    confirmed = pairs[("confirmed", "secured")]
+    assert pairs.keys() <= {("confirmed", "secured"), ("failed", "released")}
+    assert available(evse.depot, customer) == Decimal(20) - 10 * confirmed
+
+
+def test_a_cancellation_and_the_answer_at_once_leave_no_money_reserved():
+    customer, evse = make_buyer(), make_prepaid_site()
+    bookings = [book(evse, customer, hour) for hour in (9, 10, 11, 12)]
+    pay_in(evse.depot, customer, "40.00")
+
+    def cancel() -> None:
+        for booking in bookings:
+            with suppress(BookingError):
+                cancel_booking(booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=NOW)
+
+    all_at_once([lambda: answer_waiting(evse.depot, customer), cancel])
+
+    assert {Booking.objects.get(pk=b.pk).status for b in bookings} == {"cancelled"}
+    assert set(BookingPayment.objects.values_list("status", "reserved")) == {("released", Decimal(0))}
+    assert available(evse.depot, customer) == Decimal(40)
+
+
+def test_the_same_top_up_told_by_several_at_once_is_one():
+    customer, evse = make_buyer(), make_prepaid_site()
+
+    told = at_once(lambda _: pay_in(evse.depot, customer, "10.00", "E2E-1").pk, 4)
+
+    assert len(set(told)) == 1
+    assert available(evse.depot, customer) == Decimal(10)
