@@ -5,6 +5,7 @@ faster, and streams need neither.
 """
 
 import asyncio
+import re
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -20,6 +21,11 @@ from roaming.ocpi.transport import is_ocpi
 # How long a client may take to send a body, and how much of one is taken.
 BODY_S = 30
 MOST_BODY: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+# Forms that take a file of somebody else: a bank's statement, a supplier's invoice (their own limits are below this). Each
+# is in memory until it is read, and anybody may send one: a few at a time.
+MOST_FILE_BODY: int = settings.MOST_FILE_BODY
+FILES_AT_ONCE = 4
+_TAKES_FILE = re.compile(r"/organisations/\d+/bank/statements/|/invoices/incoming/[\w/]+", re.ASCII)
 
 # A thread serves one request; the database pool (settings.py) has one connection for each, and some to spare.
 _pages = WsgiThreads(wsgi.application, threads=8)
@@ -36,10 +42,18 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 
 async def _page(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    if scope["method"] == "POST" and _TAKES_FILE.fullmatch(scope["path"]):
+        async with _files():
+            await _answer(scope, receive, send, most=MOST_FILE_BODY)
+    else:
+        await _answer(scope, receive, send, most=MOST_OCPI_BODY if is_ocpi(scope["path"]) else MOST_BODY)
+
+
+async def _answer(scope: dict[str, Any], receive: Any, send: Any, *, most: int) -> None:
     """Take a thread once the whole body is here: a few clients that send theirs slowly would hold all threads."""
     try:
         async with asyncio.timeout(BODY_S):
-            body = await _read_body(scope, receive)
+            body = await _read_body(scope, receive, most)
     except TimeoutError:
         await _send_last(send, refusal(408, scope["path"], scope["headers"]))
     except _TooLargeError as found:
@@ -47,6 +61,12 @@ async def _page(scope: dict[str, Any], receive: Any, send: Any) -> None:
     else:
         if body is not None:
             await _send(send, await _pages.answer(scope, body))
+
+
+@cache
+def _files() -> asyncio.Semaphore:
+    """Made within the loop that serves."""
+    return asyncio.Semaphore(FILES_AT_ONCE)
 
 
 class _TooLargeError(Exception):
@@ -57,9 +77,8 @@ class _TooLargeError(Exception):
         self.body = body
 
 
-async def _read_body(scope: dict[str, Any], receive: Any) -> bytes | None:
+async def _read_body(scope: dict[str, Any], receive: Any, most: int) -> bytes | None:
     """What the client sends; None when it has gone. Raises _TooLargeError, at once where a length says so."""
-    most = MOST_OCPI_BODY if is_ocpi(scope["path"]) else MOST_BODY
     if any(name == b"content-length" and int(value) > most for name, value in scope["headers"]):
         raise _TooLargeError(b"")
     body = bytearray()

@@ -292,6 +292,8 @@ CONTENT_SECURITY_POLICY = {
 
 # A form or JSON body of ours is small; imports are files on the operator's machine. More is refused unread.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+# But for a supplier's invoice, a PDF of up to 20 MB, and a bank's statement.
+MOST_FILE_BODY = 21 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 DATA_UPLOAD_MAX_NUMBER_FILES = 5
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024

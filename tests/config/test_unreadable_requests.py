@@ -224,7 +224,22 @@ def test_elsewhere_the_answer_is_a_line_of_text(server: BerthServer) -> None:
     assert chunks.startswith(b"HTTP/1.1 413 ")
 
 
-@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/organisations/1/bank/statements/", "/invoices/incoming/files/"])
+def test_a_form_that_takes_a_file_gets_one_as_large_as_it_says(server: BerthServer, path: str) -> None:
+    def head(path: str, size: int) -> bytes:
+        length = (
+            f"Content-Length: {size}\r\nContent-Type: multipart/form-data; boundary=x\r\nConnection: close"
+        )
+        return f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{length}\r\n\r\n".encode()
+
+    size = 20 * 1024**2
+    taken = heard(server, head(path, size), b"x" * size)
+
+    assert re.match(rb"HTTP/1.1 40[34] ", taken)  # all of it was read
+    assert heard(server, head(path, size + 2 * 1024**2)).startswith(b"HTTP/1.1 413 ")
+    assert heard(server, head("/invoices/", size)).startswith(b"HTTP/1.1 413 ")
+
+
 def test_a_database_that_is_gone_is_a_503_in_an_envelope(tmp_path: Path) -> None:
     gone = {"DATABASE_URL": "postgres://nobody@127.0.0.1:1/gone?connect_timeout=1"}
     request = VERSIONS + b"Authorization: Token d3Jvbmc=\r\nConnection: close\r\n\r\n"
