@@ -54,6 +54,7 @@ def transfers(request: HttpRequest, organisation_id: int) -> HttpResponse:
     return _order(request, organisation_id, order_transfers)
 
 
+@never_cache
 @login_required
 @require_safe
 def order(request: HttpRequest, organisation_id: int, order_id: int) -> HttpResponse:

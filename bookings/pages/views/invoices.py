@@ -115,18 +115,21 @@ def invoice(request: HttpRequest, invoice_id: int) -> HttpResponse:
     return _page(request, money_access.invoice(request.user, invoice_id))
 
 
+@never_cache
 @login_required
 @require_safe
 def pdf(request: HttpRequest, invoice_id: int) -> HttpResponse:
     return _file(request, invoice_id, "pdf", "application/pdf")
 
 
+@never_cache
 @login_required
 @require_safe
 def xml(request: HttpRequest, invoice_id: int) -> HttpResponse:
     return _file(request, invoice_id, "xml", "application/xml")
 
 
+@never_cache
 @login_required
 @require_safe
 def records(request: HttpRequest, invoice_id: int) -> StreamingHttpResponse:

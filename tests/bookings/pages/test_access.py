@@ -253,6 +253,19 @@ def hidden_from(role: str, secrets: dict[str, list[str]]) -> list[str]:
     return [*secrets["ours"], *secrets["rival"]]
 
 
+def test_what_money_shows_is_kept_by_no_browser_for_who_signs_in_next(world: World) -> None:
+    about = {name for name in READERS if READERS[name] & REVENUE or "bank" in name or "payment" in name}
+    kept = [
+        name
+        for name in sorted(about - {"home", "requests", "yard", "board", "booking", "cost"})
+        for role in sorted(READERS[name])
+        if (answer := world.client(role).get(world.url(name))).status_code == 200
+        and "no-store" not in answer.get("Cache-Control", "")
+    ]
+
+    assert sorted(set(kept)) == []
+
+
 def test_every_address_has_its_readers_and_writers() -> None:
     assert set(NAMES) == READERS.keys() | WRITERS.keys()
 
