@@ -17,10 +17,12 @@ from bookings.models import (
     ChargeDetailRecord,
     Invoice,
     Reminder,
+    ScheduledBilling,
 )
 from bookings.payments.prepaid import Account
 from bookings.signals import (
     balance_raised,
+    billing_due,
     booking_changed,
     cdr_issued,
     invoices_issued,
@@ -122,6 +124,13 @@ def on_invoices_issued(invoices: list[Invoice], at: datetime, **_: Any) -> None:
     payment_use.use_for(invoices, now=at)
     for invoice in invoices:
         deliver_invoice.send(invoice.pk)
+
+
+@receiver(billing_due)
+def on_billing_due(billing: ScheduledBilling, at: datetime, **_: Any) -> None:
+    from bookings.tasks import bill_scheduled
+
+    bill_scheduled.send(billing.pk)
 
 
 @receiver(reminder_due)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from bookings import enforcement, operations
-from bookings.billing import provider_calls, reminders
+from bookings.billing import billing_schedule, provider_calls, reminders
 from bookings.errors import BookingError
 from bookings.models import Booking, BookingRequest, BookingStatus
 from depots import operations as depots
@@ -41,6 +41,7 @@ def run_tick(now: datetime) -> None:
         _fail_remote,
         lambda at: reminders.remind_overdue(now=at),
         lambda at: provider_calls.remind_due(now=at),
+        lambda at: billing_schedule.ask_due(now=at),
     ):
         try:
             step(now)

@@ -19,6 +19,8 @@ partner_asked = Signal()
 closures_changed = Signal()
 # invoices: list[Invoice], at. They were issued; credit notes among them.
 invoices_issued = Signal()
+# billing: ScheduledBilling, at. A month is to be billed.
+billing_due = Signal()
 # reminder: Reminder, at. It is to be sent.
 reminder_due = Signal()
 # account: bookings.payments.prepaid.Account, at. More of it is available.

@@ -9,7 +9,7 @@ from django.utils import timezone
 from dramatiq.errors import Retry
 
 from bookings import operations
-from bookings.billing import delivery, payment_use, provider_calls, reminders
+from bookings.billing import billing_schedule, delivery, payment_use, provider_calls, reminders
 from bookings.billing.reconciliation.price_checks import check_prices
 from bookings.errors import BookingError
 from bookings.models import Booking, ChargeDetailRecord
@@ -22,6 +22,11 @@ def deliver_invoice(invoice_id: int) -> None:
     check_prices(ChargeDetailRecord.objects.filter(invoiced__invoice=invoice_id), now=timezone.now())
     delivery.write_invoice(invoice_id=invoice_id, now=timezone.now())
     delivery.send_invoice(invoice_id=invoice_id, now=timezone.now())
+
+
+@dramatiq.actor(max_retries=5)
+def bill_scheduled(billing_id: int) -> None:
+    billing_schedule.bill_scheduled(billing_id=billing_id, now=timezone.now())
 
 
 @dramatiq.actor(max_retries=20, max_backoff=3_600_000)

@@ -27,7 +27,11 @@ PARTICULARS = {
     "iban": "the account that is paid to",
     "creditor_id": "of SEPA, who collects by direct debit",
     "billing_email": "where invoices are sent",
+    "billing_day": "day of each month, 1 to 28, on which an operator's month before is billed by itself; empty: by hand",
 }
+
+
+MOST_DAY = 28
 
 
 def register_organisation(
@@ -57,12 +61,13 @@ def particulars_version(organisation: Organisation) -> int:
     return version_of({name: getattr(organisation, name) for name in PARTICULARS})
 
 
-def checked_particulars(given: Mapping[str, str]) -> dict[str, str]:
-    """As they are kept: blanks trimmed, country in three letters, VAT id and IBAN compact. Empty takes one away.
+def checked_particulars(given: Mapping[str, str]) -> dict[str, str | int | None]:
+    """As they are kept: blanks trimmed, country in three letters, VAT id and IBAN compact, the day a number. Empty takes it away.
 
     Raises ParticularsInvalid with a sentence for each field at fault.
     """
-    kept, faults = {}, {}
+    kept: dict[str, str | int | None] = {}
+    faults = {}
     for name, text in given.items():
         try:
             kept[name] = _checked(name, " ".join(text.split()))
@@ -73,8 +78,10 @@ def checked_particulars(given: Mapping[str, str]) -> dict[str, str]:
     return kept
 
 
-def _checked(name: str, text: str) -> str:
+def _checked(name: str, text: str) -> str | int | None:
     """Raises BookingError."""
+    if name == "billing_day":
+        return _day(text)
     if not text:
         return ""
     kept = _CHECKS[name](text) if name in _CHECKS else text
@@ -82,6 +89,12 @@ def _checked(name: str, text: str) -> str:
     if len(kept) > most:
         raise BookingError(f"At most {most} characters.")
     return kept
+
+
+def _day(text: str) -> int | None:
+    if text and not (text.isascii() and text.isdigit() and len(text) < 3 and 1 <= int(text) <= MOST_DAY):
+        raise BookingError(f"“{text[:40]}” is no day from 1 to {MOST_DAY}, which every month has.")
+    return int(text) if text else None
 
 
 def _country(text: str) -> str:
@@ -110,9 +123,9 @@ _CHECKS: dict[str, Callable[[str], str]] = {
 }
 
 
-def _save(organisation: Organisation, checked: Mapping[str, str]) -> Organisation:
-    for name, text in checked.items():
-        setattr(organisation, name, text)
+def _save(organisation: Organisation, checked: Mapping[str, str | int | None]) -> Organisation:
+    for name, kept in checked.items():
+        setattr(organisation, name, kept)
     if checked:
         organisation.save(update_fields=list(checked))
     return organisation

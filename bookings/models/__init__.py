@@ -27,7 +27,7 @@ from bookings.models.occupancy import Claim, Closure, Occupancy
 from bookings.models.offers import BookingOption, CalendarMark, OfferedSlot, TermsOverride
 from bookings.models.payments import BookingPayment, PrepaidBalance, PrepaidEntry
 from bookings.models.reconciliation import AcceptedFinding, PriceCheck
-from bookings.models.scheduling import SchedulerTick
+from bookings.models.scheduling import ScheduledBilling, SchedulerTick
 from bookings.models.tariffs import Tariff, TariffBinding, TariffVersion
 
 __all__ = [
@@ -67,6 +67,7 @@ __all__ = [
     "PrepaidEntry",
     "PriceCheck",
     "Reminder",
+    "ScheduledBilling",
     "SchedulerTick",
     "Tariff",
     "TariffBinding",

@@ -69,10 +69,19 @@ class Organisation(models.Model):
     iban = models.CharField(max_length=34, blank=True)
     creditor_id = models.CharField(max_length=35, blank=True, help_text="of SEPA, for direct debits")
     billing_email = models.EmailField(max_length=254, blank=True)
+    billing_day = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        help_text="of each month, on which the month before is billed by itself; none: by hand",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints = [
+            models.CheckConstraint(
+                name="billing_day_of_every_month",
+                condition=Q(billing_day__isnull=True) | Q(billing_day__range=(1, 28)),
+            ),
             models.UniqueConstraint(Upper("name"), name="organisation_name_once"),
             models.UniqueConstraint(
                 Upper("country_code"),

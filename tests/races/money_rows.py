@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -18,10 +18,11 @@ from bookings.models import (
     PaymentTerms,
     PrepaidBalance,
     Reminder,
+    ScheduledBilling,
     Tariff,
     TariffBinding,
 )
-from depots.models import Agreement
+from depots.models import Agreement, Organisation
 from depots.periods import Period
 from tests.factories import (
     NOW,
@@ -86,6 +87,9 @@ def money() -> dict[str, Callable[[int], Model]]:
         "payment_return_once": lambda _: new_payment_return(invoice),
         "bookings_paymentreturn.payment_id": lambda n: new_payment_return(
             invoice, payment=payment, reference=f"bank R{n + 2}"
+        ),
+        "scheduled_billing_once": lambda _: ScheduledBilling(
+            operator=operator, month=date(2029, 11, 1), asked_at=NOW
         ),
         "reminder_once": lambda _: Reminder(invoice=invoice, level=1, sent_at=NOW),
         "bookings_paymentterms.agreement_id": lambda _: PaymentTerms(agreement=agreement),
@@ -160,6 +164,7 @@ NONSENSE: dict[str, Callable[[], Model]] = {
         agreement=Agreement.objects.create(depot=make_depot(), guest=make_fleet(), starts_at=NOW),
         payment_min=0,
     ),
+    "billing_day_of_every_month": lambda: Organisation(name="Ladepark", billing_day=31),
     "credit_limit_not_negative": lambda: PaymentTerms(
         agreement=Agreement.objects.create(depot=make_depot(), guest=make_fleet(), starts_at=NOW),
         credit_limit=Decimal(-1),

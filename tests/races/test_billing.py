@@ -6,6 +6,7 @@ import os
 import signal
 from collections import Counter
 from contextlib import suppress
+from datetime import timedelta
 from decimal import Decimal
 from threading import BrokenBarrierError
 
@@ -14,7 +15,15 @@ from django.db import connection
 
 from bookings.billing import cdrs, corrections
 from bookings.billing import run as billing_run
-from bookings.models import ChargeDetailRecord, Invoice, InvoicedCdr, NumberSequence, PaymentReturn
+from bookings.billing.billing_schedule import ask_due, bill_scheduled
+from bookings.models import (
+    ChargeDetailRecord,
+    Invoice,
+    InvoicedCdr,
+    NumberSequence,
+    PaymentReturn,
+    ScheduledBilling,
+)
 from depots.models import Organisation
 from tests.bookings.billing.billed import ISSUED, bill_november, credit_of, make_buyer, make_site, record
 from tests.bookings.billing.test_bank import operator_with, read, statement
@@ -91,6 +100,30 @@ def test_a_run_that_is_killed_bills_nobody_and_the_next_bills_everybody_once(mom
     bill_november(operator)
 
     assert_billed_once(operator, 5)
+
+
+def test_a_scheduled_run_whose_worker_is_killed_is_asked_for_again_and_bills_once(monkeypatch):
+    operator = month_of(5)
+    Organisation.objects.filter(pk=operator.pk).update(billing_day=3)
+    ask_due(now=ISSUED)
+    row, real = ScheduledBilling.objects.get(), billing_run.take
+
+    def die() -> None:
+        def killed(*args, **options):
+            real(*args, **options)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        monkeypatch.setattr(billing_run, "take", killed)
+        bill_scheduled(billing_id=row.pk, now=ISSUED)
+
+    assert all_at_once([die]) == ["ERROR the process died"]
+    later = ISSUED + timedelta(hours=2)
+    assert ask_due(now=later) == 1
+    at_once(lambda _: bill_scheduled(billing_id=row.pk, now=later), 3)
+
+    assert_billed_once(operator, 5)
+    row.refresh_from_db()
+    assert row.finished_at == later
 
 
 def test_an_invoice_is_taken_back_while_a_run_credits_a_record_of_it(monkeypatch):

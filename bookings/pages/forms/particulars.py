@@ -20,6 +20,7 @@ _WORDS = {
     "iban": ("IBAN", "Customers pay to it; it stands on invoices."),
     "creditor_id": ("SEPA creditor id", "Only for collecting by direct debit."),
     "billing_email": ("E-mail for invoices", "What you owe is sent here; answers to what you issue too."),
+    "billing_day": ("Bill by itself on day", "1 to 28: then the month before is billed. Empty: by hand."),
 }
 
 

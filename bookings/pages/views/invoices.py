@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -17,9 +17,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from bookings.billing.corrections import credit_invoice
 from bookings.billing.delivery import send_again, write_invoice
+from bookings.billing.errors import ParticularsMissing
 from bookings.billing.invoice_csv import csv_lines
 from bookings.billing.invoice_states import with_state
 from bookings.billing.months import Month
+from bookings.billing.open_months import open_months
+from bookings.billing.parties import Party
 from bookings.billing.reminders import may_remind, remind
 from bookings.billing.run import bill
 from bookings.billing.settlement import record_payment
@@ -84,7 +87,8 @@ def run(request: HttpRequest) -> HttpResponse:
 
 
 def _actions(request: HttpRequest) -> dict[str, Any]:
-    """Whose particulars the viewer keeps, and for each of them that runs depots a form that bills the month before."""
+    """Whose particulars the viewer keeps; for each of them that runs depots a form that bills the month before, and the months
+    of which something is not billed."""
     kept = money_access.accounts_kept(request.user)
     rows = Organisation.objects.filter(pk__in=kept, is_partner=False).order_by("name")
     runs_depots = Exists(Depot.objects.filter(operator=OuterRef("pk"), is_mirror=False))
@@ -93,7 +97,18 @@ def _actions(request: HttpRequest) -> dict[str, Any]:
     operators = [account for account in accounts if account.runs_depots]
     versions = billing_versions(operator.pk for operator in operators)
     to_bill = [(each, BillForm.shown(each, last_month), versions[each.pk]) for each in operators]
-    return {"accounts": accounts, "to_bill": to_bill}
+    return {"accounts": accounts, "to_bill": to_bill, **_unbilled(operators, versions)}
+
+
+def _unbilled(operators: Sequence[Organisation], versions: dict[int, int]) -> dict[str, Any]:
+    """Months of which something is not billed, and which operators cannot bill for want of particulars."""
+    by_pk = {operator.pk: operator for operator in operators}
+    found = open_months(by_pk, now=timezone.now())
+    lacking = {pk: Party.of(by_pk[pk]).faults(as_supplier=True) for pk in {one.operator_id for one in found}}
+    return {
+        "unbilled": [(by_pk[one.operator_id], one, versions[one.operator_id]) for one in found],
+        "missing": [(by_pk[pk], ParticularsMissing(faults)) for pk, faults in lacking.items() if faults],
+    }
 
 
 def _narrowed(

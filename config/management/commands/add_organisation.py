@@ -40,6 +40,6 @@ class Command(OperatorCommand):
                 "country_code": organisation.country_code,
                 "cpo_party": organisation.cpo_party,
                 "emsp_party": organisation.emsp_party,
-                **{field: text for field, text in told.items() if text},
+                **{field: kept for field, kept in told.items() if kept},
             }
         )

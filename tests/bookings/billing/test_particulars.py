@@ -108,3 +108,20 @@ def test_what_changed_meanwhile_is_not_overwritten_unseen():
 
     fleet.refresh_from_db()
     assert fleet.city == "Kiel"
+
+
+@pytest.mark.parametrize(("told", "kept"), [("3", 3), ("28", 28), ("", None)])
+def test_the_day_on_which_months_are_billed_is_entered_with_the_particulars(told, kept):
+    register_organisation(name="Ladepark", parties={}, particulars={"billing_day": "9"})
+
+    run("add_organisation", "--name", "Ladepark", "--billing-day", told)
+
+    assert Organisation.objects.get().billing_day == kept
+
+
+@pytest.mark.parametrize("told", ["0", "29", "-1", "third", "1.5", "³"])
+def test_a_day_that_not_every_month_has_is_refused_at_its_field(told):
+    with pytest.raises(ParticularsInvalid) as refused:
+        checked_particulars({"billing_day": told})
+
+    assert list(refused.value.faults) == ["billing_day"]

@@ -1,0 +1,73 @@
+"""Months that are over and not all billed: records and credits on no invoice yet, of the last year."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection
+
+from bookings.billing.errors import ParticularsMissing
+from bookings.billing.months import Month
+from bookings.billing.parties import Party
+from depots.models import Organisation
+
+LOOKS_BACK = timedelta(days=400)
+# One row a document that is due (bookings.billing.unbilled); those of nothing are not made.
+_DUE = """
+SELECT c.operator_id, date_trunc('month', c.ends_at AT TIME ZONE d.time_zone)::date AS month, c.customer_id, c.currency,
+       original.invoice_id AS corrects_id, count(*) AS cdrs, sum(c.before_taxes) AS before_taxes
+FROM bookings_chargedetailrecord c
+JOIN depots_depot d ON d.id = c.depot_id
+LEFT JOIN bookings_invoicedcdr original ON original.cdr_id = c.credits_id
+WHERE c.operator_id = ANY(%(operators)s) AND c.ends_at >= %(since)s AND c.ends_at < %(now)s
+    AND c.customer_id <> c.operator_id AND c.received IS NULL
+    AND date_trunc('month', c.ends_at AT TIME ZONE d.time_zone) < date_trunc('month', %(now)s AT TIME ZONE d.time_zone)
+    AND NOT EXISTS (SELECT FROM bookings_invoicedcdr billed WHERE billed.cdr_id = c.id)
+GROUP BY c.operator_id, month, c.customer_id, c.currency, original.invoice_id
+HAVING bool_or(c.before_taxes <> 0)
+ORDER BY c.operator_id, month, c.customer_id, c.currency
+"""
+
+
+@dataclass
+class OpenMonth:
+    """What of a month is on no invoice: how many documents and records, what they come to before taxes by currency, and who
+    would be left out with the reason."""
+
+    operator_id: int
+    month: Month
+    documents: int = 0
+    cdrs: int = 0
+    totals: dict[str, Decimal] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+def open_months(operator_ids: Collection[int], *, now: datetime) -> list[OpenMonth]:
+    """By operator and month, oldest first; two queries however many."""
+    if not operator_ids:
+        return []
+    told: dict[str, Any] = {"operators": list(operator_ids), "since": now - LOOKS_BACK, "now": now}
+    with connection.cursor() as cursor:
+        cursor.execute(_DUE, told)
+        rows = cursor.fetchall()
+    customers = Organisation.objects.in_bulk({row[2] for row in rows}) if rows else {}
+    found: dict[tuple[int, Month], OpenMonth] = {}
+    for operator_id, first_day, customer_id, currency, corrects_id, cdrs, before_taxes in rows:
+        month = Month.of(first_day)
+        one = found.setdefault((operator_id, month), OpenMonth(operator_id, month))
+        one.documents, one.cdrs = one.documents + 1, one.cdrs + cdrs
+        one.totals[currency] = one.totals.get(currency, Decimal(0)) + before_taxes
+        if corrects_id is None:
+            one.left_out |= _left_out(customers[customer_id], currency, before_taxes)
+    return list(found.values())
+
+
+def _left_out(customer: Organisation, currency: str, before_taxes: Decimal) -> dict[str, str]:
+    """As a billing run says it."""
+    if faults := Party.of(customer).faults(as_supplier=False):
+        return {customer.name: str(ParticularsMissing(faults))}
+    return {customer.name: f"More {currency} are credited than billed."} if before_taxes < 0 else {}
