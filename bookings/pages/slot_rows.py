@@ -24,8 +24,10 @@ from bookings.errors import SlotTaken
 from bookings.pages import wording
 from bookings.pages.board.row_states import RowState
 from bookings.pages.forms.slots import SearchForm
+from bookings.pages.price_parts import bill_parts
 from bookings.pages.strips import Strips
 from bookings.rules.configuration import Bay
+from bookings.rules.quotes import Quote
 from bookings.search import trouble
 from bookings.search.offers import SlotOffer, SlotSearch
 from depots.models import Depot, Evse
@@ -99,6 +101,7 @@ class SlotRows:
         }
         self._csrf = _hidden({"csrfmiddlewaretoken": get_token(request)})
         self._sent: dict[int, SafeString] = {}
+        self._prices: dict[int, str] = {}
 
     def of(self, offer: SlotOffer) -> SlotRow:
         nearest = None
@@ -136,10 +139,20 @@ class SlotRows:
     def _price_and_form(self, offer: SlotOffer, uid: str) -> str:
         action = self._bookings if offer.is_hint else self._holds
         return (
-            f'<div class="offer-price">{_price(offer)}</div>\n'
+            f'<div class="offer-price">{self._price(offer)}</div>\n'
             f'<form class="offer-actions" method="post" action="{action}">{self._csrf}{self._carried(offer)}\n'
             f"{self._buttons(offer, uid)}\n</form>"
         )
+
+    def _price(self, offer: SlotOffer) -> str:
+        """Bays that are priced alike share a quote, which is written once."""
+        quote = offer.quote
+        if quote is None:
+            words = "at the partner's prices" if offer.is_hint else "no price set"
+            return f'<span class="soft">{words}</span>'
+        if id(quote) not in self._prices:
+            self._prices[id(quote)] = _by_parts(quote)
+        return self._prices[id(quote)]
 
     def _buttons(self, offer: SlotOffer, uid: str) -> str:
         if offer.is_hint:
@@ -175,12 +188,19 @@ def _hidden(fields: Mapping[str, Any]) -> SafeString:
     return format_html_join("", '<input type="hidden" name="{}" value="{}">', fields.items())
 
 
-def _price(offer: SlotOffer) -> str:
-    if offer.quote:
-        total = escape(money(offer.quote.total, offer.quote.currency))
-        return f'<b>{total}</b><span class="soft">about, VAT included</span>'
-    words = "at the partner's prices" if offer.is_hint else "no price set"
-    return f'<span class="soft">{words}</span>'
+def _by_parts(quote: Quote) -> str:
+    """The total, and its parts when one opens them."""
+    price = bill_parts(quote.bill)
+    parts = [(part.what, part.detail, money(part.amount, price.currency)) for part in price.parts]
+    taxes = [(words, "", money(amount, price.currency)) for words, amount in price.taxes]
+    rows = format_html_join(
+        "", '<tr><th scope="row">{} <span class="soft">{}</span></th><td>{}</td></tr>', [*parts, *taxes]
+    )
+    return (
+        f"<b>{escape(money(price.total, price.currency))}</b>"
+        '<details class="offer-parts" name="offer-parts"><summary>about, VAT included</summary>'
+        f'<table class="price"><tbody>{rows}</tbody></table></details>'
+    )
 
 
 def _refusal(why: str, nearest: Nearest | None, without_nearest: str) -> SafeString:
