@@ -144,7 +144,9 @@
   if (window.Idiomorph) {
     const { callbacks } = Idiomorph.defaults
     callbacks.beforeNodeRemoved = (node) => node !== open?.panel
-    callbacks.beforeAttributeUpdated = (name, node) => !(node === open?.button && name === 'aria-expanded')
+    const mayChange = callbacks.beforeAttributeUpdated
+    callbacks.beforeAttributeUpdated = (name, node, change) =>
+      mayChange(name, node, change) && !(node === open?.button && name === 'aria-expanded')
   }
   document.addEventListener('keydown', (event) => {
     if (event.key !== 'Escape' || !open?.panel.isConnected) return

@@ -132,5 +132,11 @@
     return 'Something went wrong on our side. Look before you try again.'
   }
 
+  // What somebody has opened stays open when the page below it is looked up again: the server knows of none.
+  if (window.Idiomorph) {
+    Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node, change) =>
+      !(name === 'open' && change === 'remove' && node.localName === 'details')
+  }
+
   window.berth = Object.assign(window.berth ?? {}, { toast, openDialog })
 })()
