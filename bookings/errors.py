@@ -282,6 +282,12 @@ def words(status: str) -> str:
     return status.replace("_", " ")
 
 
+class PriceChanged(BookingError):
+    """It costs more by now than who books was shown."""
+
+    code = "price_changed"
+
+
 class CreditLimitReached(BookingError):
     """The booking would take the customer's debt to the operator beyond what was agreed."""
 

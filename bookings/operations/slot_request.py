@@ -21,7 +21,8 @@ class SlotRequest:
     `evse` narrows a pooled option to one of its EVSEs; `needs` replaces the vehicle's where there is none (a partner's
     request); `tokens` default to the vehicle's; `power_w` is a wish in watts; `party` is (country code, party id) of the
     asking eMSP, its own where a fleet asks; without a `request_id` one is made. `quote` is the price of a booking that is made
-    anew; any other is priced under the tariffs that hold now.
+    anew; any other is priced under the tariffs that hold now. `shown_price` is what the asker was shown (`quotes.brief`, empty
+    for no price): dearer than that it is not booked.
     """
 
     fleet: Organisation
@@ -38,6 +39,7 @@ class SlotRequest:
     party: tuple[str, str] = ("", "")
     message: ReceivedMessage = NO_MESSAGE
     quote: dict[str, Any] | None = None
+    shown_price: dict[str, str] | None = None
 
     @property
     def must_fit(self) -> Needs:

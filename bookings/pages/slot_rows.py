@@ -172,7 +172,11 @@ class SlotRows:
         if depot_id not in self._sent:
             self._sent[depot_id] = _hidden({**self._slot(offer.period), **self._sent_by_all})
         evse = f'<input type="hidden" name="evse" value="{offer.evse.pk}">' if offer.evse else ""
-        return f'<input type="hidden" name="option" value="{offer.option.pk}">{evse}{self._sent[depot_id]}'
+        shown = f"{offer.quote.total} {offer.quote.currency}" if offer.quote else "none"
+        return (
+            f'<input type="hidden" name="option" value="{offer.option.pk}">{evse}{self._sent[depot_id]}'
+            f'<input type="hidden" name="shown_price" value="{shown}">'
+        )
 
     def _slot(self, period: Period) -> dict[str, Any]:
         vehicle, times = self._search.vehicle, period.in_utc()

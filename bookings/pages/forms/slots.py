@@ -192,6 +192,7 @@ class ReserveForm(forms.Form):
 
     `asked` is the question that was on the page when it was sent; empty where a slot comes without one. `despite` names
     bookings of the same vehicle or cards at that time, of which was told, and `shown_at` when the page was made.
+    `shown_price` is its price there, as `12.30 EUR`, or `none`.
     """
 
     fleet = forms.IntegerField(min_value=1, max_value=2**63 - 1)
@@ -202,6 +203,7 @@ class ReserveForm(forms.Form):
     ends_at = MomentField()
     request_id = forms.UUIDField(required=False)
     shown_at = forms.DateTimeField(required=False)
+    shown_price = forms.RegexField(r"^(none|[0-9]{1,12}(\.[0-9]{1,4})? [A-Z]{3})\Z", required=False)
     despite = forms.RegexField(r"^\d{1,18}(,\d{1,18}){0,99}$", required=False)
 
     def __init__(
@@ -232,7 +234,13 @@ class ReserveForm(forms.Form):
     def slot_request(self, request_id: str) -> SlotRequest:
         """Of a valid form, what it asks for, under this id."""
         asked = {name: self.cleaned_data[name] for name in ("fleet", "option", "period", "vehicle", "evse")}
-        return SlotRequest(**asked, request_id=request_id)
+        return SlotRequest(**asked, request_id=request_id, shown_price=self._shown_price())
+
+    def _shown_price(self) -> dict[str, str] | None:
+        total, _, currency = self.cleaned_data["shown_price"].partition(" ")
+        if not currency:
+            return {} if total else None
+        return {"total": total, "currency": currency}
 
     def clean_despite(self) -> set[int]:
         return {int(number) for number in self.cleaned_data["despite"].split(",") if number}

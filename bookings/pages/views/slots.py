@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -90,6 +91,7 @@ def _reserve(
 
 
 def _hold(request: HttpRequest, slot: SlotRequest) -> Booking:
+    slot = replace(slot, shown_price=None)  # the hold's page shows it
     return operations.hold_slot(slot, actor=access.as_dispatcher(request.user), now=timezone.now())
 
 

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from bookings import operations
 from bookings.actors import Actor
-from bookings.models import Booking, BookingOption, Vehicle
+from bookings.models import Booking, BookingOption, Tariff, Vehicle
 from bookings.pages.live.board import render_evse
 from depots.models import Charger, Evse, Membership, Organisation
 from depots.periods import Period
@@ -33,7 +33,7 @@ from tests.factories import (
     option_of,
     slot,
 )
-from tests.money_factories import make_prices
+from tests.money_factories import add_version, make_bound, make_prices, per_kwh
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
@@ -309,6 +309,54 @@ def test_a_slot_somebody_else_took_meanwhile_is_refused_with_the_nearest_and_fre
     assert "Nothing was booked." in page
     assert answer.context["nearest"].url.startswith("/slots/?depot=NF-KAS&vehicle=HH-NF+100")
     assert Booking.objects.filter(fleet=fleet).count() == 0
+
+
+def shown_in(page: str) -> dict[str, str]:
+    """What the form of the last result sends."""
+    return dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page))
+
+
+def test_what_was_shown_is_what_is_booked_or_nothing_is(
+    dispatcher: Client, evse: Evse, fleet: Organisation, vehicle: Vehicle
+) -> None:
+    make_bound(per_kwh("0.40"), depot=evse.depot)
+    sent = shown_in(dispatcher.get("/slots/", {"vehicle": "HH-NF 100", **ELEVEN}).content.decode())
+    tariff = Tariff.objects.get()
+    add_version(tariff, per_kwh("0.50"), number=2, starts_at=NOW)
+
+    answer = dispatcher.post("/bookings/", sent)
+
+    page = answer.content.decode()
+    assert answer.status_code == 409
+    assert "It costs about EUR 175.00 by now, and EUR 140.00 was shown." in page
+    assert not Booking.objects.exists()
+
+    dispatcher.post("/bookings/", shown_in(page))
+    assert Booking.objects.get().quote["total"] == "175.00"
+
+
+def test_a_slot_shown_without_a_price_is_not_booked_at_one(
+    dispatcher: Client, evse: Evse, fleet: Organisation, vehicle: Vehicle
+) -> None:
+    sent = shown_in(dispatcher.get("/slots/", {"vehicle": "HH-NF 100", **ELEVEN}).content.decode())
+    make_bound(per_kwh("0.40"), depot=evse.depot)
+
+    assert dispatcher.post("/bookings/", sent).status_code == 409
+    assert not Booking.objects.exists()
+
+
+def test_what_is_cheaper_by_now_is_booked_and_a_hold_shows_its_own_price(
+    dispatcher: Client, evse: Evse, fleet: Organisation, vehicle: Vehicle
+) -> None:
+    make_bound(per_kwh("0.40"), depot=evse.depot)
+
+    for url, shown in (("/bookings/", "140.01 EUR"), ("/holds/", "1.00 EUR")):
+        later = slot(10, 11) if url == "/bookings/" else slot(12, 13)
+        sent = slot_of(evse, fleet, vehicle, period=later, shown_price=shown)
+        assert dispatcher.post(url, sent).status_code == 302
+    assert (
+        dispatcher.post("/bookings/", slot_of(evse, fleet, vehicle, shown_price="1e9 EUR")).status_code == 422
+    )
 
 
 def asked(**question: str) -> dict[str, str]:
