@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
 
+from bookings.billing.documents.printable import is_printable
 from bookings.billing.errors import ParticularsInvalid
 from bookings.billing.identifiers import checked_creditor_id, checked_iban, checked_vat_id
 from bookings.errors import BookingError, ChangedMeanwhile
@@ -80,6 +81,8 @@ def checked_particulars(given: Mapping[str, str]) -> dict[str, str | int | None]
 
 def _checked(name: str, text: str) -> str | int | None:
     """Raises BookingError."""
+    if not is_printable(text):
+        raise BookingError("It contains a character that no invoice can hold.")
     if name == "billing_day":
         return _day(text)
     if not text:

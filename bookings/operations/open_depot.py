@@ -8,8 +8,11 @@ from django.db import transaction
 
 from bookings.core import calendars
 from bookings.core.locking import lock_depot
-from bookings.errors import AmountInvalid
+from bookings.errors import AmountInvalid, TariffRefused
 from bookings.models import PaymentTerms, TariffVersion
+from bookings.pricing.tariff_checks import TariffFault
+from bookings.rules import configuration
+from bookings.rules.tariff_clashes import currency_clash
 from depots.models import Agreement, Depot, Organisation
 
 MOST_CREDIT = Decimal(10**11)
@@ -34,6 +37,7 @@ def open_depot(
     """The agreement in force and whether it is new. A guest of None opens to every fleet and registered partner.
 
     One that had ended is taken up again from now on, with its terms and tariff. Without `credit` the limit stays what it was.
+    Raises TariffRefused where its customers would pay for charging in one currency and for booking in another.
     """
     with transaction.atomic():
         lock_depot(depot.pk)
@@ -47,8 +51,17 @@ def open_depot(
             told = {"credit_limit": credit.amount, "beyond": credit.beyond, "currency": _currency(depot)}
             PaymentTerms.objects.update_or_create(agreement=agreement, defaults=told)
         if is_new:
+            _check_currencies(depot, now)
             calendars.mark_depot_changed(depot.pk, at=now)
     return agreement, is_new
+
+
+def _check_currencies(depot: Depot, now: datetime) -> None:
+    if clash := currency_clash(configuration.load(depot.pk), now=now):
+        one, other = clash
+        currencies = f"{one.code} is in {one.content.currency}, {other.code} in {other.content.currency}"
+        text = f"{currencies}, and both would hold for one booking"
+        raise TariffRefused([(-1, TariffFault("currency", text))])
 
 
 def _currency(depot: Depot) -> str:

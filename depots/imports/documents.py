@@ -27,6 +27,8 @@ MAX_BYTES = 20 * 1024 * 1024
 MAX_FAULTS = 20
 MAX_DIGITS = 1000
 FORMS = (".json", ".csv")
+NO_TEXT = "contains a character that is no text"
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class FileRefusedError(Exception):
@@ -117,7 +119,23 @@ def read_json(text: str) -> Document:
     def locate(place: FieldPath) -> tuple[int | None, str]:
         return _line_in_json(text, place), _dotted(place)
 
-    return Document(data, is_text=False, locate=locate)
+    document = Document(data, is_text=False, locate=locate)
+    if "\\u" in text:  # what the file itself cannot hold, it can still name
+        document.refuse((place, NO_TEXT) for place in _unstorable(data, ()))
+    return document
+
+
+def _unstorable(value: Any, place: FieldPath) -> Iterator[FieldPath]:
+    """Texts, and names of fields, that no table and no XML can hold: with NUL, or half of a surrogate pair."""
+    if isinstance(value, str):
+        if _UNSTORABLE.search(value):
+            yield place
+    elif isinstance(value, list):
+        for number, one in enumerate(value):
+            yield from _unstorable(one, (*place, number))
+    elif isinstance(value, dict):
+        for name, one in value.items():
+            yield from [place] if _UNSTORABLE.search(name) else _unstorable(one, (*place, name))
 
 
 def read_rows(text: str, *, known: Callable[[str], bool]) -> list[CsvRow]:
@@ -167,6 +185,8 @@ def cell_list(cell: str, *, separators: str = ";|") -> list[Any]:
     if cell.startswith("["):
         found = json.loads(cell, parse_constant=_no_constant, object_pairs_hook=_once)
         assert isinstance(found, list)
+        if next(_unstorable(found, ()), None) is not None:
+            raise ValueError(NO_TEXT)
         return found
     return [part.strip() for part in re.split(f"[{re.escape(separators)}]", cell) if part.strip()]
 

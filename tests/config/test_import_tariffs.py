@@ -226,3 +226,35 @@ def test_without_a_party_a_tariff_is_of_whom_it_is_bound_to(evse, file):
     row = {name: value for name, value in tariff(bind={"depot": "LPK-1"}).items() if name != "country_code"}
 
     assert run("import_tariffs", file(row))[0]["operator"] == "Ladepark"
+
+
+@pytest.mark.parametrize("character", ["\\u0000", "\\ud800", "\\udfff"])
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ("id", "tariffs[0].id"),
+        ("note", "tariffs[0].note"),
+        ("tariff_alt_text", "tariffs[0].tariff_alt_text[0].text"),
+    ],
+)
+def test_a_character_that_no_table_holds_is_refused_by_field(evse, tmp_path, character, field, said):
+    """A tariff's file is kept as it came, with what is not known, too."""
+    value: Any = [{"language": "en", "text": "Day@"}] if field == "tariff_alt_text" else "Day@"
+    row = {"id": "T1", "currency": "EUR", "elements": [ENERGY], "bind": {"evse": "LPK-1-1"}, field: value}
+    path = tmp_path / "tariffs.json"
+    path.write_text(json.dumps({"tariffs": [row]}, indent=1).replace("@", character))
+
+    told = refusal("import_tariffs", str(path))
+
+    assert f"{said}: contains a character that is no text." in told
+    assert not Tariff.objects.exists()
+
+
+def test_a_pair_of_surrogates_is_one_character(evse, tmp_path):
+    path = tmp_path / "tariffs.json"
+    row = {"id": "T1", "currency": "EUR", "elements": [ENERGY], "bind": {"evse": "LPK-1-1"}, "note": "@"}
+    path.write_text(json.dumps({"tariffs": [row]}).replace("@", "\\ud83d\\ude9a"))
+
+    run("import_tariffs", str(path))
+
+    assert TariffVersion.objects.get().source["note"] == "\U0001f69a"

@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 
+from bookings.billing.documents.printable import is_printable
 from bookings.billing.payment_terms import SET
 from bookings.models import PaymentTerms
 from bookings.operations.open_depot import MOST_CREDIT
@@ -27,6 +28,12 @@ class PaymentTermsForm(forms.Form):
 
     def __init__(self, data: Any = None, *, terms: PaymentTerms) -> None:
         super().__init__(data, initial={name: getattr(terms, name) for name in SET})
+
+    def clean_mandate_reference(self) -> str:
+        text: str = self.cleaned_data["mandate_reference"]
+        if not is_printable(text):
+            raise forms.ValidationError("It contains a character that no invoice can hold.")
+        return text
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

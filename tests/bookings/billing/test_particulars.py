@@ -125,3 +125,14 @@ def test_a_day_that_not_every_month_has_is_refused_at_its_field(told):
         checked_particulars({"billing_day": told})
 
     assert list(refused.value.faults) == ["billing_day"]
+
+
+@pytest.mark.parametrize(
+    "text", ["Nord\x00fracht", "Nord\x07fracht", "Nord\ud800fracht", "Nord\u202efracht", "Nord\ufffffracht"]
+)
+@pytest.mark.parametrize("field", ["legal_name", "address", "city", "postal_code"])
+def test_what_no_invoice_can_hold_is_refused_at_its_field(field, text):
+    with pytest.raises(ParticularsInvalid) as refused:
+        checked_particulars({field: text[-10:], "country": "DE"})
+
+    assert list(refused.value.faults) == [field]

@@ -11,6 +11,7 @@ import pytest
 from bookings.actors import COMMAND
 from bookings.errors import ChangedMeanwhile, TariffRefused
 from bookings.models import CalendarMark, Tariff, TariffBinding, TariffVersion
+from bookings.operations.open_depot import open_depot as open_to
 from bookings.operations.tariffs import (
     SetTariff,
     TariffDraft,
@@ -248,3 +249,20 @@ def test_warnings_come_with_what_was_set(evse):
     [made] = set_tariff(draft(evse, per_kwh("0.40"), per_kwh("0.30", min_kwh=5)))
 
     assert [(fault.field, fault.element) for fault in made.warnings] == [("dimension", 1)]
+
+
+def test_a_depot_is_opened_to_nobody_who_would_pay_in_two_currencies(evse):
+    """An agreement that had ended keeps its tariff; the depot's may be in another currency by now."""
+    guest = make_fleet()
+    agreement = open_depot(evse.depot, guest)
+    bind_to = (Owner("agreement", agreement.pk),)
+    set_tariff(draft(evse, flat("5"), code="T2"), draft(evse, currency="EUR", code="T3", bind_to=bind_to))
+    agreement.ends_at = LATER
+    agreement.save()
+    set_tariff(draft(evse, flat("5"), code="T2", currency="CHF"), now=LATER)
+
+    with pytest.raises(TariffRefused, match="currency: T3 is in EUR, T2 in CHF"):
+        open_to(depot=evse.depot, guest=guest, now=LATER + timedelta(days=1))
+
+    agreement.refresh_from_db()
+    assert agreement.ends_at == LATER
