@@ -155,6 +155,7 @@ class Nav:
             links.append(self._link("/revenue/", "Revenue", "building-warehouse"))
         if self._has(COST_ROLES | REVENUE_ROLES):
             links.append(self._link("/invoices/", "Invoices", "inbox"))
+            links.append(self._link("/reconciliation/", "Reconciliation", "arrows-exchange"))
         return links
 
     def _runs_depots(self, membership: Membership) -> bool:

@@ -7,9 +7,11 @@ from bookings.pages.views import (
     bookings,
     closures,
     home,
+    incoming_invoices,
     invoices,
     particulars,
     payment_terms,
+    reconciliation,
     records,
     remote_start,
     slots,
@@ -54,6 +56,26 @@ urlpatterns = [
     ),
     path("invoices/", invoices.invoices, name="invoices"),
     path("invoices/runs/", invoices.run, name="invoice_run"),
+    path("invoices/incoming/new/", incoming_invoices.add, name="incoming_invoice_add"),
+    path("invoices/incoming/files/", incoming_invoices.files, name="incoming_invoice_files"),
+    path("invoices/incoming/<int:incoming_id>/", incoming_invoices.incoming, name="incoming_invoice"),
+    path(
+        "invoices/incoming/<int:incoming_id>/change/",
+        incoming_invoices.change,
+        name="incoming_invoice_change",
+    ),
+    path(
+        "invoices/incoming/<int:incoming_id>/state/", incoming_invoices.state, name="incoming_invoice_state"
+    ),
+    path("invoices/incoming/<int:incoming_id>/file/", incoming_invoices.file, name="incoming_invoice_file"),
+    path("reconciliation/", reconciliation.reconciliation, name="reconciliation"),
+    path("reconciliation/findings.csv", reconciliation.findings_csv, name="findings_csv"),
+    path("reconciliation/acceptances/", reconciliation.acceptances, name="acceptances"),
+    path(
+        "reconciliation/acceptances/<int:accepted_id>/reopening/", reconciliation.reopening, name="reopening"
+    ),
+    path("reconciliation/records/", reconciliation.missing_records, name="missing_records"),
+    path("reconciliation/price-checks/", reconciliation.price_checks, name="price_checks"),
     path("invoices/<int:invoice_id>/", invoices.invoice, name="invoice"),
     path("invoices/<int:invoice_id>/pdf/", invoices.pdf, name="invoice_pdf"),
     path("invoices/<int:invoice_id>/xml/", invoices.xml, name="invoice_xml"),

@@ -84,8 +84,6 @@ class Subject:
     invoice_id: int | None = None
     incoming_id: int | None = None
     dispute_id: int | None = None
-    # Of the record, the line that makes the difference, counted from 0.
-    line: int | None = None
     depot_code: str = ""
     # A partner told of it: it bills outside Berth.
     is_received: bool = False

@@ -22,6 +22,7 @@ from bookings.billing.spreadsheets import cell
 from bookings.errors import BookingError
 from bookings.models import ChargeDetailRecord, Dispute
 from bookings.pages import access, money_access, record_months
+from bookings.pages.csv_lines import Lines
 from bookings.pages.forms.records import AnswerForm, DisputeForm, WaiverForm, chosen_month
 from bookings.pages.forms.row_versions import seen_version
 from bookings.pages.money_access import RecordViewer
@@ -93,7 +94,9 @@ def record(request: HttpRequest, cdr_id: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def dispute(request: HttpRequest, cdr_id: int) -> HttpResponse:
     viewer = money_access.disputable_record(request.user, cdr_id)
-    form = DisputeForm(request.POST or None, price=price_of(viewer.cdr))
+    # A page that found something says what, and which line makes the difference.
+    shown = {name: request.GET[name] for name in ("line", "reason") if name in request.GET}
+    form = DisputeForm(request.POST or None, price=price_of(viewer.cdr), initial=shown)
 
     def act() -> None:
         disputes.raise_dispute(
@@ -187,20 +190,13 @@ def _month(request: HttpRequest, mine: QuerySet[ChargeDetailRecord]) -> dict[str
     }
 
 
-class _Line:
-    """A file that gives back what is written to it, a line at a time."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
 def _csv(request: HttpRequest, mine: QuerySet[ChargeDetailRecord], name: str) -> StreamingHttpResponse:
     month = chosen_month(request.GET.get("month", ""), Month.of(timezone.localdate()))
     rows = record_months.of_month(mine, month)
     rows = rows.select_related("depot", "customer", "booking", "credits", "replaces").order_by(
         "ends_at", "pk"
     )
-    writer = csv.writer(_Line())
+    writer = csv.writer(Lines())
 
     def lines() -> Iterator[str]:
         for row in record_months.csv_rows(rows):

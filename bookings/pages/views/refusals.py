@@ -16,6 +16,9 @@ CONFLICTS = {
     "price_changed",
     "token_elsewhere",
     "vehicle_elsewhere",
+    "finding_gone",
+    "invoice_known",
+    "nothing_to_record",
 }
 
 
