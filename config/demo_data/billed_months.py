@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import NamedTuple
 
 from bookings.actors import Actor
@@ -16,8 +17,9 @@ from bookings.billing.months import Month
 from bookings.billing.run import bill
 from bookings.billing.settlement import record_payment, still_due
 from bookings.models import ChargeDetailRecord, Invoice, Payment, Reminder
+from config.demo_data import incoming_invoices
 from config.demo_data.diary import DEPOTS, Planned, Story, request_id
-from config.demo_data.fleets import ALPENTRANS, BALTCARGO, LADEPARK, NORDFRACHT, Firm
+from config.demo_data.fleets import ALPENTRANS, BALTCARGO, FIRMS, LADEPARK, NORDFRACHT, Firm
 from config.demo_data.replay import Happening, History
 from depots.models import Evse, Organisation
 from depots.periods import Period
@@ -147,14 +149,27 @@ class _Ledger:
             for day in REMINDED_ON:
                 yield self._on(month, day), self._remind
         yield self._on(last, 20), self._dispute(PARKING_DISPUTED, "It asked for power all the time.", line=-1)
-        yield min(self._on(current, 1), self.now), self._bill(last)
+        yield min(self._on(current, 1), self.now), self._bill(last, but=incoming_invoices.BY_HAND)
+        yield min(self._on(current, 2), self.now), partial(incoming_invoices.receive_file, last)
+        yield min(self._on(current, 3), self.now), partial(incoming_invoices.receive_letter, last)
 
-    def _bill(self, month: Month) -> Callable[[datetime], None]:
+    def _bill(self, month: Month, *, but: tuple[Firm, ...] = ()) -> Callable[[datetime], None]:
+        """Everybody; `but` is an operator and the customer whom it bills by hand."""
+
         def act(at: datetime) -> None:
             for firm in OPERATORS:
-                run = bill(operator=_organisation(firm), month=month, actor=_accountant(firm), now=at)
-                for document in run.documents:
-                    delivery.send_invoice(invoice_id=document.invoice.pk, now=at)
+                left = [each for each in FIRMS if each not in but] if firm in but[:1] else [None]
+                for customer in left:
+                    only = _organisation(customer).pk if customer else None
+                    run = bill(
+                        operator=_organisation(firm),
+                        month=month,
+                        customer_id=only,
+                        actor=_accountant(firm),
+                        now=at,
+                    )
+                    for document in run.documents:
+                        delivery.send_invoice(invoice_id=document.invoice.pk, now=at)
 
         return act
 

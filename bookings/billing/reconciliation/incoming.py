@@ -176,6 +176,8 @@ def _whole(row: IncomingInvoice, month: IncomingMonth) -> Iterator[Finding]:
             row, Kind.SUM_DIFFERS, " ".join(said), "sum", expected=lines if row.lines else None, found=row.before_taxes
         )  # fmt: skip
         return
+    if not month.codes(row) and row.kind == IncomingInvoice.Kind.INVOICE:
+        yield _finding(row, Kind.LINE_UNRECORDED, "it names no record.", "all", found=row.before_taxes)
     found = {family.latest.id: family for code in month.codes(row) if (family := month.known.get(code))}
     known = list(found.values())
     expected = sum((family.before_taxes for family in known), NOTHING)

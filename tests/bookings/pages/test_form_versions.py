@@ -240,11 +240,19 @@ CHANGING: dict[str, Callable[[], Sent]] = {
     "bank_statements": of_statement,
 }
 # What makes something new shows nothing that could have changed; a button *Undo* is signed with its version in it.
-MAKING = {"home", "holds", "bookings", "vehicle_add", "token_add", "tariff_add", "tariff_preview"}
+MAKING = {
+    "home", "holds", "bookings", "vehicle_add", "token_add", "tariff_add", "tariff_preview", "incoming_invoice_add",
+    "incoming_invoice_files",
+}  # fmt: skip
 SIGNED = {"undo"}
-# Held to their versions where the rest of them is tested: test_records_pages.py, test_payment_terms_page.py, and of particulars
-# tests/bookings/billing.
-VERSIONED_ELSEWHERE = {"dispute", "waiver", "dispute_answer", "agreement_payment_terms", "particulars"}
+# Held to their versions where the rest of them is tested: test_records_pages.py, test_payment_terms_page.py,
+# test_reconciliation_pages.py, and of particulars tests/bookings/billing. Findings that are accepted name their facts.
+VERSIONED_ELSEWHERE = {
+    "dispute", "waiver", "dispute_answer", "agreement_payment_terms", "particulars", "incoming_invoice_change",
+    "incoming_invoice_state", "acceptances",
+}  # fmt: skip
+# Done once, whoever asks again: what is missing is issued, what rests is reopened, what was not priced again is.
+ONCE = {"missing_records", "reopening", "price_checks"}
 
 
 def sender(sent: Sent) -> Client:
@@ -310,6 +318,8 @@ def test_every_address_that_takes_a_form_is_known_here() -> None:
         "cdr_id": 1,
         "dispute_id": 1,
         "invoice_id": 1,
+        "incoming_id": 1,
+        "accepted_id": 1,
         "order_id": 1,
         "code": "X",
         "identity": "X",
@@ -321,7 +331,7 @@ def test_every_address_that_takes_a_form_is_known_here() -> None:
         return somebody.post(reverse(f"bookings:{pattern.name}", kwargs=kwargs)).status_code != 405
 
     assert {str(p.name) for p in urlpatterns if takes_forms(p)} == (
-        set(CHANGING) | MAKING | SIGNED | VERSIONED_ELSEWHERE
+        set(CHANGING) | MAKING | SIGNED | VERSIONED_ELSEWHERE | ONCE
     )
 
 

@@ -292,3 +292,9 @@ def test_an_invoice_without_lines_is_held_against_the_records_it_was_announced_f
     enter(buyer, told(cdr, "29.00", lines=()))
 
     assert Kind.SUM_DIFFERS in kinds(buyer)
+
+
+def test_an_invoice_that_names_no_record_at_all_was_never_booked(buyer, cdr) -> None:
+    enter(buyer, told(cdr, lines=()))
+
+    assert Kind.LINE_UNRECORDED in kinds(buyer)
