@@ -15,13 +15,11 @@ from bookings.models import ChargeDetailRecord
 from depots.models import Organisation
 
 Kind = FindingKind
-OF_RECORD = {
-    Kind.RECORDED_TWICE,
-    Kind.QUOTE_DIFFERS,
-    Kind.TARIFF_DIFFERS,
-    Kind.RECORD_UNBOOKED,
-    Kind.LINE_DIFFERS,
-}
+OF_RECORD = {Kind.RECORDED_TWICE, Kind.QUOTE_DIFFERS, Kind.TARIFF_DIFFERS, Kind.RECORD_UNBOOKED}
+OF_INVOICE = {
+    Kind.LINE_DIFFERS, Kind.INVOICED_TWICE, Kind.RECORD_UNKNOWN, Kind.SUM_DIFFERS, Kind.VAT_DIFFERS, Kind.WRONG_CURRENCY,
+    Kind.WRONG_PARTY, Kind.LINE_UNRECORDED,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -79,8 +77,11 @@ class StepsOf:
 
     def _of_who_owes(self, finding: Finding) -> Iterator[Step]:
         about = finding.about
-        is_open_to = about.cdr_id is not None and about.dispute_id is None and self.may_dispute
-        if is_open_to and finding.kind in OF_RECORD:
+        if about.incoming_id is not None and finding.kind in OF_INVOICE and not self._is_of_record(finding):
+            if self.is_kept:
+                url = f"{_url('incoming_invoice', about.incoming_id)}?{urlencode({'said': finding.words[:300]})}#said"
+                yield Step("Dispute the invoice", url, "alert-triangle")
+        elif self._is_of_record(finding) and about.dispute_id is None and self.may_dispute:
             asked = {"reason": finding.words[:300]}
             if (line := self.lines.get(about.cdr_id or 0)) is not None:
                 asked["line"] = str(line)
@@ -97,6 +98,14 @@ class StepsOf:
                 "Enter the invoice", f"{reverse('bookings:incoming_invoice_add')}?{urlencode(asked)}", "plus"
             )
 
+    def _is_of_record(self, finding: Finding) -> bool:
+        """It is the record that claims too much: by itself, or more than the invoice that names it."""
+        if finding.about.cdr_id is None:
+            return False
+        return finding.kind in OF_RECORD or (
+            finding.kind is Kind.LINE_DIFFERS and (finding.difference or 0) < 0
+        )
+
     def _of_who_is_owed(self, finding: Finding) -> Iterator[Step]:
         about = finding.about
         if finding.kind is Kind.SESSION_UNRECORDED or finding.kind is Kind.BOOKING_UNRECORDED:
@@ -111,7 +120,7 @@ class StepsOf:
             yield Step(
                 f"Bill {self.books.month.first_day:%B}", reverse("bookings:invoice_run"), "check", fields
             )
-        if finding.kind in OF_RECORD - {Kind.LINE_DIFFERS} and about.cdr_id is not None:
+        if finding.kind in OF_RECORD - {Kind.RECORD_UNBOOKED} and about.cdr_id is not None:
             yield Step("Waive it", _url("waiver", about.cdr_id), "x", is_dialog=True)
         if finding.kind is Kind.SESSION_UNOWNED:
             yield Step("Look at the depot", reverse("bookings:yard", args=[about.depot_code]), "eye")
@@ -124,7 +133,7 @@ class StepsOf:
             )
             body = quote(f"{finding.words}\n")
             url = f"mailto:{quote(address, safe='@.+-')}?subject={subject}&body={body}"
-            yield Step(f"Write to {finding.counterparty}", url, "external-link", is_mail=True)
+            yield Step("Write to them", url, "external-link", is_mail=True)
 
 
 def differing_lines(findings: list[Finding]) -> dict[int, int]:

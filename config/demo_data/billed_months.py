@@ -6,6 +6,7 @@ Told once, when the demo is made: each event at the moment it would have happene
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
@@ -19,7 +20,7 @@ from bookings.billing.settlement import record_payment, still_due
 from bookings.models import ChargeDetailRecord, Invoice, Payment, Reminder
 from config.demo_data import incoming_invoices
 from config.demo_data.diary import DEPOTS, Planned, Story, request_id
-from config.demo_data.fleets import ALPENTRANS, BALTCARGO, FIRMS, LADEPARK, NORDFRACHT, Firm
+from config.demo_data.fleets import ALPENTRANS, BALTCARGO, LADEPARK, NORDFRACHT, PARTICULARS, Firm
 from config.demo_data.replay import Happening, History
 from depots.models import Evse, Organisation
 from depots.periods import Period
@@ -154,22 +155,14 @@ class _Ledger:
         yield min(self._on(current, 3), self.now), partial(incoming_invoices.receive_letter, last)
 
     def _bill(self, month: Month, *, but: tuple[Firm, ...] = ()) -> Callable[[datetime], None]:
-        """Everybody; `but` is an operator and the customer whom it bills by hand."""
+        """Everybody; `but` is an operator and a customer whose address was not entered when it billed."""
 
         def act(at: datetime) -> None:
             for firm in OPERATORS:
-                left = [each for each in FIRMS if each not in but] if firm in but[:1] else [None]
-                for customer in left:
-                    only = _organisation(customer).pk if customer else None
-                    run = bill(
-                        operator=_organisation(firm),
-                        month=month,
-                        customer_id=only,
-                        actor=_accountant(firm),
-                        now=at,
-                    )
-                    for document in run.documents:
-                        delivery.send_invoice(invoice_id=document.invoice.pk, now=at)
+                with _without_address(but[1:] if firm in but[:1] else ()):
+                    run = bill(operator=_organisation(firm), month=month, actor=_accountant(firm), now=at)
+                for document in run.documents:
+                    delivery.send_invoice(invoice_id=document.invoice.pk, now=at)
 
         return act
 
@@ -242,6 +235,16 @@ def _nothing_follows(act: Callable[[datetime], None]) -> Happening:
         return ()
 
     return happens
+
+
+@contextmanager
+def _without_address(firms: tuple[Firm, ...]) -> Iterator[None]:
+    """No invoice can name them meanwhile."""
+    names = [firm.name for firm in firms]
+    Organisation.objects.filter(name__in=names).update(address="")
+    yield
+    for name in names:
+        Organisation.objects.filter(name=name).update(address=PARTICULARS[name]["address"])
 
 
 def _organisation(firm: Firm) -> Organisation:

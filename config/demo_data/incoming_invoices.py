@@ -23,8 +23,9 @@ from bookings.models import ChargeDetailRecord
 from config.demo_data.fleets import ALPENTRANS, LADEPARK, NORDFRACHT
 from depots.models import Organisation
 
-# Not a booking fee that was agreed by word of mouth: somebody mistyped it.
+# Somebody mistyped it.
 TOO_MUCH = Decimal("7.50")
+# Berth could not write it, for want of an address.
 BY_HAND = (NORDFRACHT, ALPENTRANS)
 
 
@@ -39,7 +40,7 @@ def receive_file(month: Month, at: datetime) -> None:
 
 
 def receive_letter(month: Month, at: datetime) -> None:
-    """Ladepark's old system bills Nordfracht two records once more, and something nobody has heard of."""
+    """Ladepark's old system bills Nordfracht a record once more, and something nobody has heard of."""
     seller, buyer = (Organisation.objects.get(name=firm.name) for firm in (LADEPARK, NORDFRACHT))
     lines = [
         InvoiceLineTold("Charging", cdr.code, cdr.before_taxes) for cdr in standing(seller, buyer, month)[:1]

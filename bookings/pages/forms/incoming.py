@@ -18,7 +18,7 @@ from depots.models import Organisation
 
 MOST = Decimal("999999999.9999")
 MOST_LINES = 500
-EMPTY_LINES = 3
+EMPTY_LINES, MORE_LINES = 3, 10
 
 
 class RecipientField(forms.ModelChoiceField):

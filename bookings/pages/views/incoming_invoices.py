@@ -22,10 +22,19 @@ from bookings.billing.reconciliation.report import reconcile
 from bookings.errors import BookingError
 from bookings.models import IncomingInvoice
 from bookings.pages import access, books_access
-from bookings.pages.forms.incoming import LINES, IncomingFileForm, IncomingInvoiceForm, SettleForm, lines_of
+from bookings.pages.forms.incoming import (
+    LINES,
+    MORE_LINES,
+    MOST_LINES,
+    IncomingFileForm,
+    IncomingInvoiceForm,
+    SettleForm,
+    lines_of,
+)
 from bookings.pages.forms.row_versions import seen_version
 from bookings.pages.reconciliation_steps import books_url
 from bookings.pages.views.refusals import status_of
+from depots.models import Organisation
 from depots.pages import done, respond
 
 State = IncomingInvoice.State
@@ -46,6 +55,8 @@ def add(request: HttpRequest) -> HttpResponse:
             asked["recipient"] = chosen
         shown = IncomingInvoiceForm(recipients=recipients, initial=asked)
         return _form(request, shown, LINES(prefix="line"), recipients=recipients)
+    if "more" in request.POST:
+        return _form(request, *_with_more_lines(request, recipients), recipients=recipients)
     form = IncomingInvoiceForm(request.POST, recipients=recipients)
     lines = LINES(request.POST, prefix="line")
     status, known = 422, None
@@ -107,6 +118,8 @@ def change(request: HttpRequest, incoming_id: int) -> HttpResponse:
     if request.method != "POST":
         form = IncomingInvoiceForm(recipients=[], initial=IncomingInvoiceForm.shown(row))
         return _form(request, form, LINES(prefix="line", initial=lines_of(row)), row=row)
+    if "more" in request.POST:
+        return _form(request, *_with_more_lines(request, []), row=row)
     form, lines = IncomingInvoiceForm(request.POST, recipients=[]), LINES(request.POST, prefix="line")
     status, known = 422, None
     if form.is_valid() and lines.is_valid():
@@ -157,6 +170,18 @@ def file(request: HttpRequest, incoming_id: int) -> HttpResponse:
     response["Content-Disposition"] = f'attachment; filename="invoice-{row.pk}.{"pdf" if is_pdf else "xml"}"'
     response["X-Content-Type-Options"] = "nosniff"
     return response
+
+
+def _with_more_lines(request: HttpRequest, recipients: list[Organisation]) -> tuple[Any, Any]:
+    """What was typed so far, with room for more; nothing is checked yet."""
+    form = IncomingInvoiceForm(recipients=recipients, initial=request.POST.dict())
+    number = request.POST.get("line-TOTAL_FORMS", "")
+    written = range(min(int(number), MOST_LINES) if number.isascii() and number.isdigit() else 0)
+    names = ("cdr", "text", "before_taxes")
+    told = [{name: request.POST.get(f"line-{place}-{name}", "") for name in names} for place in written]
+    lines = LINES(prefix="line", initial=[line for line in told if any(line.values())])
+    lines.extra = MORE_LINES
+    return form, lines
 
 
 def _refused(form: Any, refusal: BookingError) -> tuple[InvoiceKnown | None, int]:

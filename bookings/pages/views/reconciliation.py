@@ -144,7 +144,7 @@ def _page(
     latest = Month.of(timezone.localdate())
     context = {
         "books": books, "organisation": steps.organisation, "is_kept": steps.is_kept, "report": report, "page": page,
-        "groups": _grouped(shown), "counts": [(group, report.count(group)) for group in FindingGroup], "refusal": refusal,
+        "groups": _grouped(shown), "counts": _counts(report), "refusal": refusal,
         "chosen": chosen or set(), "month": books.month, "is_latest": books.month >= latest, "places": _places(viewer, books),
         "others": _others(books), "matched": _matched(request, report), "here": books_url(books),
         "earlier": books_url(_at(books, books.month.previous)), "later": books_url(_at(books, books.month.next)),
@@ -152,6 +152,11 @@ def _page(
         "everybody": books_url(Books(books.organisation_id, books.side, books.month)),
     }  # fmt: skip
     return respond(request, "bookings/reconciliation/books", context, status)
+
+
+def _counts(report: Reconciliation) -> str:
+    found = [(report.count(group), group.label.lower()) for group in FindingGroup]
+    return " · ".join(f"{count} {words}" for count, words in found if count)
 
 
 def _asked(request: HttpRequest) -> tuple[BooksViewer, Books]:

@@ -270,3 +270,11 @@ def test_a_month_of_many_findings_is_paged_and_costs_as_many_statements(buyer, s
 
     assert counts[0] == counts[1] <= 26
     assert "Page 1 of 2" in page
+
+
+def test_more_lines_are_given_room_and_nothing_typed_is_lost(buyer, cdr) -> None:
+    answer = person(buyer).post("/invoices/incoming/new/", typed(cdr, buyer, more="1"))
+
+    assert 'name="line-10-cdr"' in body(answer)
+    assert cdr.code in body(answer)
+    assert not IncomingInvoice.objects.exists()
