@@ -17,10 +17,12 @@ from django.db.models import Q, QuerySet
 from bookings.actors import SCHEDULER, Actor, ActorKind
 from bookings.billing import open_disputes, snapshots
 from bookings.billing.errors import RecordSettled
+from bookings.billing.flags import NO_PAYER
 from bookings.billing.numbers import next_number
 from bookings.billing.priced_visits import (
     Kind,
     PricedVisit,
+    lacks_payer,
     price_cancellation,
     price_no_show,
     price_session,
@@ -63,6 +65,7 @@ def settle_session(session: ChargingSession, *, reason: str = CORRECTED, now: da
     What a person has credited, or issued with other amounts, stays as they left it.
     """
     visit = price_session(session, now=now)
+    _flag_payer(session, is_missing=visit is None and lacks_payer(session))
     if visit is None:
         return
     no_show, latest = _lock_earlier(session, visit.booking)
@@ -101,6 +104,14 @@ def _lock_earlier(
     found = lock_all(ChargeDetailRecord.objects.filter(of, credits=None))
     no_shows = [cdr for cdr in found if cdr.session_id is None and not hasattr(cdr, "credited_by")]
     return next(iter(no_shows), None), next((cdr for cdr in reversed(found) if cdr.session_id), None)
+
+
+def _flag_payer(session: ChargingSession, *, is_missing: bool) -> None:
+    """For a person to find out whose card it was; once its owner is known, what its charger tells anew is billed."""
+    if is_missing != (NO_PAYER in session.flags):
+        others = [flag for flag in session.flags if flag != NO_PAYER]
+        session.flags = [*others, NO_PAYER] if is_missing else others
+        session.save(update_fields=["flags"])
 
 
 def _was_settled_by_a_person(cdr: ChargeDetailRecord) -> bool:

@@ -8,13 +8,15 @@ from depots.operations import FLAGS as SESSION_FLAGS
 
 LEAP = "meter_leap"
 OTHER_CURRENCY = "other_currency"
+# On the session: there is no record that could carry it.
+NO_PAYER = "no_payer"
 
 # Times that the charger did not tell are those of arrival: nothing follows from when it ended.
 NO_CLOCK = frozenset({"bad_clock", "no_time"})
 
 # Flags of a session (depots.operations) that say nothing about what it costs.
 _HARMLESS = frozenset(
-    {"offline", "malformed", "no_zone", "no_token", "out_of_order", "unasked", "foreign_token"}
+    {"offline", "malformed", "no_zone", "no_token", "out_of_order", "unasked", "foreign_token", NO_PAYER}
 )
 
 WORDS = {

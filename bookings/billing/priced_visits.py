@@ -128,6 +128,20 @@ def owned_token(session: ChargingSession) -> Token | None:
     return min(mine, key=lambda token: (token.is_blocked, token.pk)) if len(owners) == 1 else None
 
 
+def lacks_payer(session: ChargingSession) -> bool:
+    """Whether it charged at a price, without a booking, and its card has no owner here, or several."""
+    if (
+        session.evse is None
+        or is_failed_try(session)
+        or Booking.objects.filter(visits__session=session).exists()
+    ):
+        return False
+    if owned_token(session) is not None:
+        return False
+    held = configuration.current(session.evse.depot_id)
+    return held.tariffs_for(0, session.evse.pk, 0, at=session.started_at).charging is not None
+
+
 def _price_slot(
     booking: Booking, kind: Kind, slot: BookedSlot, starts_at: datetime, ends_at: datetime
 ) -> PricedVisit | None:

@@ -42,6 +42,7 @@ FLAGS = {
     "out_of_order": "Its messages came in the wrong order.",
     "foreign_token": "It named a reservation that its card does not hold.",
     "unasked": "Whether the card may charge could not be asked.",
+    "no_payer": "Nobody is known to own its card, or several are: nobody was billed.",
 }
 
 

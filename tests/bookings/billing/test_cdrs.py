@@ -241,7 +241,7 @@ def test_a_session_told_after_its_no_show_takes_the_fee_back():
 # Walk-ins
 
 
-def walk_in(*owners, content=CHARGING) -> ChargingSession:
+def walk_in(*owners, content=CHARGING, wh: int | None = 100_000) -> ChargingSession:
     evse = evse_online(make_depot(terms={**TERMS, "walk_in": "anybody"}))
     version = make_version(evse.depot.operator, content)
     TariffBinding.objects.create(
@@ -250,7 +250,7 @@ def walk_in(*owners, content=CHARGING) -> ChargingSession:
     for owner in owners:
         Token.objects.create(fleet=owner, uid="04CAFE")
     session = start(evse, "04CAFE", at(10))
-    stop(session, at(10, 30), 100_000)
+    stop(session, at(10, 30), wh)
     return session
 
 
@@ -271,6 +271,38 @@ def test_whose_a_card_is_not_known_or_not_certain_has_no_record():
     walk_in(make_fleet(), make_fleet())
 
     assert records() == []
+
+
+@pytest.mark.parametrize("owners", [0, 2])
+def test_a_walk_in_whom_nobody_can_be_billed_for_is_flagged_for_a_person(owners):
+    session = walk_in(*[make_fleet() for _ in range(owners)])
+
+    session.refresh_from_db()
+    assert session.flags == ["no_payer"]
+
+
+def test_one_who_is_known_once_its_charger_tells_more_is_billed_and_flagged_no_more():
+    session = walk_in(wh=None)
+    session.refresh_from_db()
+    assert "no_payer" in session.flags
+    fleet = make_fleet()
+    Token.objects.create(fleet=fleet, uid="04CAFE")
+
+    correct(session, at(10, 40), 120_000, now=at(12))
+
+    session.refresh_from_db()
+    assert "no_payer" not in session.flags
+    assert [cdr.customer for cdr in records()] == [fleet]
+
+
+def test_what_costs_nothing_or_charged_nothing_is_not_flagged():
+    free = evse_online(make_depot(terms={**TERMS, "walk_in": "anybody"}))
+    sessions = [start(free, "04CAFE", at(10)), walk_in(make_fleet())]
+    stop(sessions[0], at(10, 30), 100_000)
+
+    for session in sessions:
+        session.refresh_from_db()
+        assert "no_payer" not in session.flags
 
 
 # No-shows and late cancellations
