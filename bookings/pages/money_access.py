@@ -82,6 +82,10 @@ def revenue_seen(user: Person) -> set[int]:
     return _some(organisation_ids(user, REVENUE_ROLES))
 
 
+def sees_revenue(user: Person) -> bool:
+    return bool(organisation_ids(user, REVENUE_ROLES))
+
+
 @dataclass(frozen=True)
 class RecordViewer:
     """Somebody before a record: of which sides, and what of it they may do. A colleague's own depot may be both."""

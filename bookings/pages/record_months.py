@@ -6,7 +6,7 @@ A record belongs to the month in which it ends by the clock at its depot. A cred
 from __future__ import annotations
 
 from calendar import monthrange
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -70,8 +70,26 @@ class Bar:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A line across the chart at a round amount."""
+
+    y: int
+    words: str
+
+
+@dataclass(frozen=True)
 class Chart:
     bars: list[Bar]
+
+    @property
+    def marks(self) -> list[Mark]:
+        """Up to the highest bar, at most five."""
+        top = self.highest
+        step = _round_step(top.amount)
+        return [
+            Mark(CHART_HEIGHT - int(n * step * CHART_HEIGHT / top.amount), f"{n * step:,f}")
+            for n in range(1, int(top.amount / step) + 1)
+        ]
 
     @property
     def highest(self) -> Bar:
@@ -121,7 +139,7 @@ def sums(rows: QuerySet[ChargeDetailRecord], by: str | None = None) -> list[Reco
 def by_use(rows: QuerySet[ChargeDetailRecord]) -> list[RecordSum]:
     """What the money is for: energy, parking, fees …; before taxes, price limits by themselves. One query.
 
-    Lines have four decimals and are rounded here, so that a part may be a cent off."""
+    Lines have four decimals and are rounded here, so that a part may be a cent off (`rounding`)."""
     inner, values = rows.order_by().values("pk").query.sql_with_params()
     with connection.cursor() as cursor:
         cursor.execute(_BY_USE.format(inner=inner), values)
@@ -132,6 +150,14 @@ def by_use(rows: QuerySet[ChargeDetailRecord]) -> list[RecordSum]:
         if net
     ]
     return sorted(made, key=lambda each: -each.before_taxes)
+
+
+def rounding(uses: Sequence[RecordSum], totals: Sequence[RecordSum]) -> Iterator[RecordSum]:
+    """What the parts of a cent of many lines come to in each currency, where the parts do not add up to the total."""
+    for whole in totals:
+        parts = sum((each.before_taxes for each in uses if each.currency == whole.currency), NOTHING)
+        if left := whole.before_taxes - parts:
+            yield RecordSum("Rounding", whole.currency, 0, 0, left, NOTHING)
 
 
 _BY_USE = """
@@ -159,6 +185,14 @@ def _bar(on: date, amount: Decimal, highest: Decimal, currency: str) -> Bar:
     """More credited than charged on a day has no bar."""
     height = max(int(amount * CHART_HEIGHT / highest), 0) or (1 if amount > 0 else 0)
     return Bar((on.day - 1) * BAR_PITCH, CHART_HEIGHT - height, height, on, amount, currency)
+
+
+def _round_step(highest: Decimal) -> Decimal:
+    """1, 2 or 5 of a power of ten, so that not more than five of them fit."""
+    for step in (Decimal(digit).scaleb(power) for power in range(-2, 12) for digit in (1, 2, 5)):
+        if highest / step <= 5:
+            return step.normalize()
+    return highest
 
 
 def dearest_currency(totals: Sequence[RecordSum]) -> str:

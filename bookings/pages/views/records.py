@@ -20,7 +20,7 @@ from bookings.billing import disputes
 from bookings.billing.months import Month
 from bookings.billing.spreadsheets import cell
 from bookings.errors import BookingError
-from bookings.models import ChargeDetailRecord, Dispute
+from bookings.models import ChargeDetailRecord, Dispute, Vehicle
 from bookings.pages import access, money_access, record_months
 from bookings.pages.csv_lines import Lines
 from bookings.pages.forms.records import AnswerForm, DisputeForm, WaiverForm, chosen_month
@@ -39,6 +39,8 @@ A_PAGE = 50
 def costs(request: HttpRequest) -> HttpResponse:
     mine = ChargeDetailRecord.objects.filter(customer__in=money_access.costs_seen(request.user))
     context = _month(request, mine) | {"side": "costs"}
+    context["has_no_fleet"] = not context["totals"] and not _has_fleet(request, mine)
+    context["sees_revenue"] = money_access.sees_revenue(request.user)
     rows = context["rows"]
     context["tables"] = [
         ("By vehicle", "Vehicle", record_months.sums(rows, "plate")),
@@ -162,6 +164,12 @@ def _acted(
     return respond(request, f"bookings/records/{page}", context, status)
 
 
+def _has_fleet(request: HttpRequest, mine: QuerySet[ChargeDetailRecord]) -> bool:
+    """Whether this page can ever have a row: asked of an empty month only."""
+    fleets = money_access.costs_seen(request.user)
+    return Vehicle.objects.filter(fleet__in=fleets).exists() or mine.exists()
+
+
 def _earned(request: HttpRequest) -> QuerySet[ChargeDetailRecord]:
     return ChargeDetailRecord.objects.filter(
         operator__in=money_access.revenue_seen(request.user), depot__is_mirror=False
@@ -173,7 +181,7 @@ def _month(request: HttpRequest, mine: QuerySet[ChargeDetailRecord]) -> dict[str
     today = Month.of(timezone.localdate())
     month = chosen_month(request.GET.get("month", ""), today)
     rows = record_months.of_month(mine, month)
-    totals = record_months.sums(rows)
+    totals, uses = record_months.sums(rows), record_months.by_use(rows)
     shown = rows.select_related("depot", "customer", "operator", "booking", "credits").order_by(
         "-ends_at", "-pk"
     )
@@ -183,7 +191,7 @@ def _month(request: HttpRequest, mine: QuerySet[ChargeDetailRecord]) -> dict[str
         "is_latest": month >= today,
         "rows": rows,
         "totals": totals,
-        "uses": record_months.by_use(rows),
+        "uses": [*uses, *record_months.rounding(uses, totals)],
         "chart": record_months.chart(rows, month, record_months.dearest_currency(totals)),
         "page": Paginator(shown, A_PAGE).get_page(request.GET.get("page")),
         "disputed": waiting.select_related("cdr__depot", "cdr__customer").order_by("raised_at")[:A_PAGE],

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
-from datetime import timedelta
+from datetime import date, timedelta
+from decimal import Decimal
 
 import pytest
 from django.test import Client
 
 from bookings.billing.disputes import raise_dispute, version_of_record
 from bookings.models import ChargeDetailRecord, Dispute
+from bookings.pages.record_months import Bar, Chart, RecordSum, rounding
 from depots.models import Membership
 from tests.billing_factories import charge, priced_booking, records, standing
 from tests.bookings.enforcement.online_chargers import TERMS, evse_online
@@ -274,3 +276,34 @@ def test_what_is_settled_offers_nothing_more(cdr, manager, operator):
 def test_a_dispatcher_of_a_fleet_without_vehicles_sees_an_empty_month(dispatcher, fleet):
     assert make_vehicle(fleet)
     assert "Nothing was billed in this month" in text_of(dispatcher, MONTH)
+
+
+def test_an_operator_without_vehicles_is_told_why_it_has_no_costs(accountant):
+    page = accountant.get("/costs/").content.decode()
+
+    assert "Your organisation has no vehicles yet" in page
+    assert 'href="/revenue/"' in page
+
+
+def test_what_parts_of_a_cent_come_to_is_a_line_of_its_own():
+    part = RecordSum("Energy", "EUR", 0, 0, Decimal("10.01"), Decimal())
+    whole = RecordSum("", "EUR", 2, 0, Decimal("10.02"), Decimal())
+
+    assert [(each.name, each.before_taxes) for each in rounding([part], [whole])] == [
+        ("Rounding", Decimal("0.01"))
+    ]
+    assert list(rounding([part], [part])) == []
+
+
+@pytest.mark.parametrize(
+    ("highest", "words"),
+    [
+        ("586.56", ["200", "400"]),
+        ("0.90", ["0.2", "0.4", "0.6", "0.8"]),
+        ("1000", ["200", "400", "600", "800", "1,000"]),
+    ],
+)
+def test_a_chart_has_lines_at_round_amounts(highest, words):
+    bar = Bar(0, 0, 100, date(2030, 1, 1), Decimal(highest), "EUR")
+
+    assert [mark.words for mark in Chart([bar]).marks] == words
