@@ -112,7 +112,11 @@ def charger_and_evse(charger_id: int, evse_number: int | None) -> tuple[Charger,
 
 
 def end_abandoned(charger: Charger, evse: Evse | None, *, before: datetime, now: datetime) -> None:
-    """An EVSE charges one vehicle: a transaction that begins ends the one whose stop never came."""
+    """An EVSE charges one vehicle: a transaction that begins ends the one whose stop never came.
+
+    Who bills the one that ended takes a number, the last lock of all, before the new session's booking is locked: its EVSE is
+    locked by then with all of the depot, so that nobody who holds the booking can wait for that number.
+    """
     if evse is None:
         return
     running = ChargingSession.objects.select_for_update(of=("self",)).filter(
