@@ -23,12 +23,13 @@ from bookings.billing.invoice_states import with_state
 from bookings.billing.months import Month
 from bookings.billing.open_months import open_months
 from bookings.billing.parties import Party
+from bookings.billing.reconciliation.announced import ReconciliationReading, read_record
 from bookings.billing.reminders import may_remind, remind
 from bookings.billing.run import bill
 from bookings.billing.settlement import record_payment
 from bookings.billing.versions import billing_version, billing_versions, invoice_version
 from bookings.errors import BookingError, ChangedMeanwhile
-from bookings.models import Invoice, Payment
+from bookings.models import Invoice, InvoiceReconciliationRecord, Payment
 from bookings.pages import access, money_access
 from bookings.pages.forms.invoices import BillForm, CreditForm, InvoiceFilterForm, PaymentForm
 from bookings.pages.forms.row_versions import look_again, seen_version
@@ -261,9 +262,19 @@ def _page(request: HttpRequest, found: Invoice, status: int = 200, **shown: Any)
         "corrections": row.corrected_by.all(), "parties": [row.parties.get(side, {}) for side in ("supplier", "customer")],
         "may_settle": may_settle, "overpaid": max(-row.still_due, 0), "payment_form": PaymentForm.shown(row.still_due, today),
         "credit_form": CreditForm(), "version": invoice_version(row),
-        "may_remind": may_settle and may_remind(row, now=timezone.now()), **shown,
+        "may_remind": may_settle and may_remind(row, now=timezone.now()), "told": _told(request, row), **shown,
     }  # fmt: skip
     return respond(request, "bookings/invoices/invoice", context, status)
+
+
+def _told(request: HttpRequest, row: Invoice) -> ReconciliationReading | None:
+    """What it was said to be about, read against the records of the side that looks."""
+    record = InvoiceReconciliationRecord.objects.filter(invoice=row, is_withdrawn=False).first()
+    if record is None:
+        return None
+    is_payable = row.supplier_id not in money_access.invoice_viewer(request.user).suppliers
+    mine = row.customer_id if is_payable else row.supplier_id
+    return read_record(record, organisation_id=mine, is_payable=is_payable)
 
 
 def _tax_parts(found: Invoice) -> Iterator[dict[str, Any]]:

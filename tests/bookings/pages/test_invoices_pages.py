@@ -293,3 +293,14 @@ def test_when_an_invoice_was_sent_is_told_by_its_issuers_clock(seller, invoice):
 
     assert f"{ISSUED:%-H:%M} UTC" not in page
     assert ISSUED.astimezone(zone_of(seller)).strftime("%H:%M %Z") in page
+
+
+def test_both_sides_see_what_its_reconciliation_record_says_by_their_own_records(seller, invoice):
+    code = invoice.reconciliation.code
+    for organisation in (seller, invoice.customer):
+        page = person(organisation).get(f"/invoices/{invoice.pk}/").content.decode()
+        assert f"named by reconciliation record {code}, together €30.00 before taxes" in page
+
+    invoice.reconciliation.is_withdrawn = True
+    invoice.reconciliation.save()
+    assert code not in person(seller).get(f"/invoices/{invoice.pk}/").content.decode()
