@@ -12,6 +12,8 @@ from docs.pictures.camera import Picture
 
 DISPATCHER = "dispatcher@nordfracht.example"
 MANAGER = "manager@nordfracht.example"
+ACCOUNTANT = "accountant@ladepark.example"
+FLEET_ACCOUNTANT = "accountant@nordfracht.example"
 PHONE = {"width": 390, "height": 760}
 
 
@@ -74,6 +76,65 @@ def requests(page: Page) -> None:
     page.wait_for_selector("[data-booking]:visible")
 
 
+def bill(page: Page) -> None:
+    """A booking of last month that cost another amount than it was quoted, each part beside the other."""
+    page.goto(f"/costs/?month={last_month()}")
+    for path in page.eval_on_selector_all("tr[data-record] a", "links => links.map((a) => a.pathname)"):
+        page.goto(path)
+        booking_link = page.locator("#record a[href^='/bookings/']")
+        if booking_link.count():
+            booking_link.click()
+            page.wait_for_selector("[data-bills]")
+            if page.locator("[data-compared]").count():
+                return
+
+
+def bill_alone(page: Page) -> None:
+    """On a phone it stands below what is booked."""
+    bill(page)
+    page.locator("[data-bills]").evaluate("panel => scrollTo(0, panel.getBoundingClientRect().top - 80)")
+
+
+def tariff_editor(page: Page) -> None:
+    """What a tariff with night and day and a price for parking means, beside its cards."""
+    page.goto("/tariffs/")
+    page.get_by_role("link", name="Day and night").first.click()
+    page.get_by_role("link", name="New version").click()
+    page.wait_for_selector("#tariff-preview")
+
+
+def costs(page: Page) -> None:
+    page.goto(f"/costs/?month={last_month()}")
+
+
+def revenue(page: Page) -> None:
+    page.goto(f"/revenue/?month={last_month()}")
+
+
+def invoices(page: Page) -> None:
+    page.goto("/invoices/")
+
+
+def invoice(page: Page) -> None:
+    """The newest one, still open."""
+    invoices(page)
+    page.locator("tr[data-invoice] a").first.click()
+    page.wait_for_selector("article[data-invoice]")
+
+
+def reconciliation(page: Page) -> None:
+    """From the side of who pays."""
+    page.goto("/reconciliation/")
+    page.get_by_role("link", name="What we owe").click()
+    page.wait_for_selector("#books[data-side]")
+    page.goto(f"{page.url}{'&' if '?' in page.url else '?'}month={last_month()}")
+
+
+def last_month() -> str:
+    first_day = datetime.now(ZoneInfo("Europe/Berlin")).date().replace(day=1)
+    return f"{first_day - timedelta(days=1):%Y-%m}"
+
+
 ALBUM = [
     Picture("home", DISPATCHER, home),
     Picture("finder", DISPATCHER, finder),
@@ -82,7 +143,15 @@ ALBUM = [
     Picture("board", MANAGER, board),
     Picture("requests", MANAGER, requests, height=480),
     Picture("closure", MANAGER, closure, height=640),
+    Picture("bill", DISPATCHER, bill, height=980),
+    Picture("tariff-editor", MANAGER, tariff_editor, height=980),
+    Picture("costs", DISPATCHER, costs, height=980),
+    Picture("revenue", MANAGER, revenue, height=980),
+    Picture("invoices", ACCOUNTANT, invoices, height=1020),
+    Picture("invoice", ACCOUNTANT, invoice, height=920),
+    Picture("reconciliation", FLEET_ACCOUNTANT, reconciliation, height=900),
     Picture("phone-home", DISPATCHER, home, **PHONE),
     Picture("phone-booking", DISPATCHER, booking, **PHONE),
     Picture("phone-board", MANAGER, board, **PHONE),
+    Picture("phone-bill", DISPATCHER, bill_alone, **PHONE),
 ]
