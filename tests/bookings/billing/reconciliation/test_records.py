@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from bookings.actors import Actor
 from bookings.billing.missing_records import issue_missing_record
 from bookings.billing.months import Month
 from bookings.billing.reconciliation.books import Books, Side
@@ -16,7 +17,8 @@ from bookings.billing.reconciliation.findings import Finding, FindingKind
 from bookings.billing.reconciliation.price_checks import check_prices
 from bookings.billing.reconciliation.report import reconcile
 from bookings.models import Booking, ChargeDetailRecord, Invoice, PriceCheck
-from depots.models import ChargingSession, Organisation
+from bookings.operations.cancel import cancel_booking
+from depots.models import ChargingSession, Depot, Organisation
 from tests.billing_factories import CHARGING, charge, make_version, priced_booking, records
 from tests.bookings.billing.billed import (
     ISSUED,
@@ -277,3 +279,62 @@ def test_what_somebody_else_owes_is_not_there() -> None:
     assert (
         reconcile(Books(buyer.pk, Side.PAYABLE, NOVEMBER, make_seller("Third").pk), now=LATER).findings == []
     )
+
+
+def at_a_partners(**fields: object) -> Booking:
+    """Of ours at a depot that a partner network owns, used in January 2030, a hundred kWh expected for 40."""
+    booking = priced_booking()
+    Depot.objects.filter(pk=booking.depot_id).update(is_mirror=True)
+    quote = {
+        "energy_wh": 100_000, "bill": {"currency": "EUR", "total": {"before_taxes": "40.00", "taxes": []}, "lines": []},
+    }  # fmt: skip
+    told = {
+        "route": "outbound",
+        "status": "completed",
+        "charging_tariff": None,
+        "booking_tariff": None,
+        "quote": quote,
+    }
+    Booking.objects.filter(pk=booking.pk).update(**told | fields)
+    booking.refresh_from_db()
+    return booking
+
+
+def test_a_record_that_a_partner_owes_of_a_used_booking_is_missed_after_three_days() -> None:
+    booking = at_a_partners()
+    soon, later = booking.ends_at + timedelta(days=2), booking.ends_at + timedelta(days=4)
+
+    assert kinds(booking.fleet, Side.PAYABLE, JANUARY, now=soon) == []
+    assert kinds(booking.fleet, Side.PAYABLE, JANUARY, now=later) == [Kind.BOOKING_UNRECORDED]
+
+
+@pytest.mark.parametrize(
+    ("net", "energy_wh", "is_odd"), [("44", 100_000, True), ("44", 120_000, False), ("40", 90_000, False)]
+)
+def test_a_partners_record_is_odd_where_it_is_dearer_for_no_more_energy(
+    net: str, energy_wh: int, is_odd: bool
+) -> None:
+    booking = at_a_partners()
+    make_cdr(
+        depot=booking.depot, customer=booking.fleet, booking=booking, kind="session", received={"id": "X"}, number=None,
+        before_taxes=Decimal(net), taxes=Decimal(0), energy_wh=energy_wh, starts_at=booking.starts_at, ends_at=booking.ends_at,
+    )  # fmt: skip
+
+    assert (Kind.QUOTE_DIFFERS in kinds(booking.fleet, Side.PAYABLE, JANUARY)) == is_odd
+
+
+def test_a_late_cancellation_without_a_record_is_found_and_issued_as_of_then() -> None:
+    booking = priced_booking(terms={"late_cancel": True, "cancel_until_min": 60})
+    cancel_booking(
+        booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor=Actor.dispatcher("d@fleet.example"),
+        now=booking.starts_at - timedelta(minutes=5),
+    )  # fmt: skip
+    forget_records()
+
+    [finding] = found(booking.depot.operator, month=JANUARY)
+    assert (finding.kind, finding.expected) == (Kind.BOOKING_UNRECORDED, Decimal(15))
+
+    cdr = issue_missing_record(booking_id=booking.pk, now=LATER)
+    assert (cdr.kind, cdr.before_taxes, cdr.starts_at) == (
+        "cancellation", Decimal(15), booking.starts_at - timedelta(minutes=5),
+    )  # fmt: skip
