@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
+import random
 import signal
+import subprocess
+import sys
 from collections import Counter
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from threading import BrokenBarrierError
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -29,16 +34,21 @@ from tests.bookings.billing.billed import ISSUED, bill_november, credit_of, make
 from tests.bookings.billing.test_bank import operator_with, read, statement
 from tests.factories import MANAGER
 from tests.races.processes import all_at_once, at_once, rendezvous
+from tests.serving import MANAGE, on_test_database
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.races]
 
 
-def month_of(customers: int) -> Organisation:
+# The command's own clock is the machine's: a month that is over whenever this runs.
+OCTOBER = datetime(2025, 10, 14, tzinfo=UTC)
+
+
+def month_of(customers: int, **fields: Any) -> Organisation:
     depot = make_site()
     for number in range(customers):
         buyer = make_buyer(f"Fleet {number}")
         for _ in range(3):
-            record(depot, buyer, "10.00")
+            record(depot, buyer, "10.00", **fields)
     return depot.operator
 
 
@@ -124,6 +134,40 @@ def test_a_scheduled_run_whose_worker_is_killed_is_asked_for_again_and_bills_onc
     assert_billed_once(operator, 5)
     row.refresh_from_db()
     assert row.finished_at == later
+
+
+@pytest.mark.long
+def test_the_command_killed_again_and_again_bills_everybody_once(tmp_path):
+    """`manage.py bill` in four processes, each killed at another moment of its run, until one is left to finish."""
+    operator = month_of(40, starts_at=OCTOBER, ends_at=OCTOBER)
+    command = [sys.executable, MANAGE, "bill", "--operator", operator.name, "--month", "2025-10"]
+    environment = {**os.environ, **on_test_database(var=tmp_path)}
+    patience = random.Random(1)
+
+    for _ in range(2):
+        running = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) for _ in range(4)]
+        for process in running:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(patience.uniform(1, 4))
+            process.kill()
+            process.communicate()
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    again = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+
+    lines = [json.loads(line) for line in again.stdout.splitlines()]
+    assert len(lines) == 40
+    assert not any(line["created"] for line in lines)
+    assert {line["before_taxes"] for line in lines} == {30}
+    assert [line["number"] for line in map(json.loads, done.stdout.splitlines())] == [
+        line["number"] for line in lines
+    ]
+    assert InvoicedCdr.objects.count() == 120
+    assert sorted(Invoice.objects.values_list("sequence", flat=True)) == list(range(1, 41))
+    with connection.cursor() as cursor:  # each has its job, and none but those that were issued
+        cursor.execute(
+            "SELECT count(*) FROM dramatiq.queue WHERE message ->> 'actor_name' = 'deliver_invoice'"
+        )
+        assert cursor.fetchone() == (40,)
 
 
 def test_an_invoice_is_taken_back_while_a_run_credits_a_record_of_it(monkeypatch):

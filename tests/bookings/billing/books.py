@@ -183,7 +183,11 @@ def _judged(name: str, records: list[ChargeDetailRecord], due: object) -> Iterat
     if stands != (due is not None and due.is_due):
         yield f"{name}: {'a' if stands else 'no'} record stands; due is {due and due.bill.total}"
     elif stands and latest.bill != due.bill.to_json():
-        yield f"{name}: {latest.code} is {latest.before_taxes}, and {due.bill.total.before_taxes} is due"
+        lines = [
+            [(line["use"], line["dimension"], line["quantity"], line["price"]) for line in bill["lines"]]
+            for bill in (latest.bill, due.bill.to_json())
+        ]
+        yield f"{name}: {latest.code} has {lines[0]}, and {lines[1]} is due"
 
 
 def _quotes() -> Iterator[str]:
