@@ -15,7 +15,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Case, Count, DateField, DateTimeField, F, Func, Q, QuerySet, Sum, Value, When
 from django.db.models.expressions import Combinable
-from django.db.models.functions import Cast
+from django.db.models.functions import Cast, TruncMonth
 from django.db.models.lookups import GreaterThanOrEqual, LessThan
 
 from bookings.billing.months import Month
@@ -29,6 +29,7 @@ LOCAL_DAY = Cast(
     Func(F("depot__time_zone"), F("ends_at"), function="timezone", output_field=DateTimeField()), DateField()
 )
 CHART_HEIGHT, BAR_PITCH = 100, 20
+MONTHS_SHOWN = 13
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,12 @@ class Bar:
     on: date
     amount: Decimal
     currency: str
+
+
+@dataclass(frozen=True)
+class MonthSum:
+    month: Month
+    sum: RecordSum
 
 
 @dataclass(frozen=True)
@@ -179,6 +186,41 @@ def chart(rows: QuerySet[ChargeDetailRecord], month: Month, currency: str) -> Ch
     length = monthrange(month.year, month.number)[1]
     every_day = [month.first_day + timedelta(days=passed) for passed in range(length)]
     return Chart([_bar(on, amounts.get(on.day, NOTHING), highest, currency) for on in every_day])
+
+
+def by_month(rows: QuerySet[ChargeDetailRecord], latest: Month) -> list[MonthSum]:
+    """The last MONTHS_SHOWN months, the newest first, those without a record left out; one query."""
+    first = latest
+    for _ in range(MONTHS_SHOWN - 1):
+        first = first.previous
+    found = (
+        rows.filter(
+            GreaterThanOrEqual(LOCAL_DAY, first.first_day),
+            ends_at__gte=datetime.combine(first.first_day, time(), UTC) - A_DAY,
+        )
+        .order_by()
+        .values("currency", month=TruncMonth(LOCAL_DAY))
+        .annotate(number=Count("pk", filter=Q(credits=None)), energy=Sum(_signed("energy_wh")))
+        .annotate(net=Sum("before_taxes"), tax=Sum("taxes"))
+    )
+    made = [
+        MonthSum(
+            Month.of(row["month"]),
+            RecordSum("", row["currency"], row["number"], row["energy"], row["net"], row["tax"]),
+        )
+        for row in found
+    ]
+    return sorted(made, key=lambda each: (each.month.first_day, each.sum.currency), reverse=True)
+
+
+def highest_by_currency(months: Iterable[MonthSum]) -> list[RecordSum]:
+    """Of each currency the dearest month: what the bars are measured by."""
+    found: dict[str, RecordSum] = {}
+    for each in months:
+        known = found.get(each.sum.currency)
+        if known is None or each.sum.before_taxes > known.before_taxes:
+            found[each.sum.currency] = each.sum
+    return list(found.values())
 
 
 def _bar(on: date, amount: Decimal, highest: Decimal, currency: str) -> Bar:

@@ -67,6 +67,21 @@ def revenue(request: HttpRequest) -> HttpResponse:
 @never_cache
 @login_required
 @require_safe
+def costs_months(request: HttpRequest) -> HttpResponse:
+    mine = ChargeDetailRecord.objects.filter(customer__in=money_access.costs_seen(request.user))
+    return _months(request, mine, "costs")
+
+
+@never_cache
+@login_required
+@require_safe
+def revenue_months(request: HttpRequest) -> HttpResponse:
+    return _months(request, _earned(request), "revenue")
+
+
+@never_cache
+@login_required
+@require_safe
 def costs_csv(request: HttpRequest) -> StreamingHttpResponse:
     return _csv(
         request,
@@ -196,6 +211,13 @@ def _month(request: HttpRequest, mine: QuerySet[ChargeDetailRecord]) -> dict[str
         "page": Paginator(shown, A_PAGE).get_page(request.GET.get("page")),
         "disputed": waiting.select_related("cdr__depot", "cdr__customer").order_by("raised_at")[:A_PAGE],
     }
+
+
+def _months(request: HttpRequest, mine: QuerySet[ChargeDetailRecord], side: str) -> HttpResponse:
+    """Month by month, to compare."""
+    months = record_months.by_month(mine, Month.of(timezone.localdate()))
+    context = {"side": side, "months": months, "highest": record_months.highest_by_currency(months)}
+    return respond(request, "bookings/records/months", context)
 
 
 def _csv(request: HttpRequest, mine: QuerySet[ChargeDetailRecord], name: str) -> StreamingHttpResponse:

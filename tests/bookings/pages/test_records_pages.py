@@ -307,3 +307,22 @@ def test_a_chart_has_lines_at_round_amounts(highest, words):
     bar = Bar(0, 0, 100, date(2030, 1, 1), Decimal(highest), "EUR")
 
     assert [mark.words for mark in Chart([bar]).marks] == words
+
+
+def test_months_are_compared_and_lead_to_their_records(
+    cdr, dispatcher, accountant, django_assert_num_queries
+):
+    for client, side in ((dispatcher, "costs"), (accountant, "revenue")):
+        client.get("/tokens/")
+        with django_assert_num_queries(4):
+            page = text_of(client, f"/{side}/months/")
+
+        assert f'href="/{side}/?month=2030-01"' in page
+        assert "€65.45" in page
+
+
+def test_of_strangers_nobody_sees_months(cdr):
+    stranger = client_of(make_user(make_fleet("Baltcargo")))
+
+    assert "€" not in text_of(stranger, "/costs/months/")
+    assert stranger.get("/revenue/months/").status_code == 404
