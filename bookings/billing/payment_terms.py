@@ -15,7 +15,8 @@ from depots.models import Agreement
 
 # What a person sets; the columns of bookings.models.PaymentTerms.
 SET = (
-    "credit_limit", "currency", "beyond", "is_reverse", "due_days", "mandate_reference", "mandate_signed_on",
+    "before", "provider", "payment_min", "credit_limit", "currency", "beyond", "is_reverse", "due_days", "mandate_reference",
+    "mandate_signed_on",
 )  # fmt: skip
 
 

@@ -79,7 +79,8 @@ class BookingRequest(models.Model):
 
 class BookingEvent(models.Model):
     """History and audit trail. `kind` is "status" with before and after, or what else happened: "changed", "enforcement",
-    "change_requested", "change_declined", "change_accepted", "cancel_requested", "answered", "seen", of money "waived" (by rule),
+    "change_requested", "change_declined", "change_accepted", "cancel_requested", "answered", "seen", of a new booking that waits
+    for its depot and its payment "approved" and "payment_secured", of money "waived" (by rule),
     "fee_waived", "disputed", "dispute_accepted", "dispute_rejected", and of charging
     "session", "interrupted", "resumed", "overstay", "remote_start", "remote_stop".
 

@@ -18,6 +18,7 @@ from bookings.models import (
     BookingStatus,
     CancelReason,
 )
+from bookings.pages.payment_words import payment_words
 from bookings.rules import quotes
 from depots.models import User
 
@@ -65,6 +66,8 @@ OTHERS = {
     "change_requested": ("A change was asked for", "inbox", "info"),
     "change_accepted": ("The change was accepted", "circle-check", "success"),
     "change_declined": ("The change was declined; the booking stays as it was", "ban", "danger"),
+    "approved": ("The depot said yes; the payment is waited for", "circle-check", "info"),
+    "payment_secured": ("The payment is there; the depot is waited for", "circle-check", "info"),
     "cancel_requested": ("The partner was asked to cancel it", "inbox", "info"),
     "answered": ("The partner answered", "inbox", "info"),
     "waived": ("No fee: the charger was at fault", "circle-check", "success"),
@@ -126,6 +129,7 @@ def _words(event: BookingEvent, booking: Booking) -> tuple[str, str, str]:
 def _text(event: BookingEvent, booking: Booking) -> str:
     detail = event.detail
     parts = [differences.words(detail, booking), _charged(detail), _at_another(detail)]
+    parts.append(payment_words(detail["payment"], booking) if "payment" in detail else "")
     parts += _seen(detail, booking)
     why = "" if detail.get("seen") else str(detail.get("why") or "")
     reason = str(detail.get("reason") or ENFORCEMENT_WHY.get(why) or INTERRUPTED_WHY.get(why, why))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from django.db.models import Q, QuerySet
@@ -11,6 +12,7 @@ from django.shortcuts import get_object_or_404
 from bookings.billing.finding import with_all
 from bookings.models import Booking, ChargeDetailRecord, Dispute, Invoice, Tariff
 from bookings.pages.memberships import Person, organisation_ids, organisations
+from bookings.payments.prepaid import Account
 from depots.models import Agreement, Depot, Organisation
 from depots.navigation import (
     COST_ROLES,
@@ -20,6 +22,8 @@ from depots.navigation import (
     REVENUE_ROLES,
     TARIFF_ROLES,
 )
+
+_CURRENCY = re.compile(r"[A-Z]{3}")
 
 
 def operators_priced(user: Person) -> list[Organisation]:
@@ -177,6 +181,53 @@ def invoice(user: Person, invoice_id: int) -> Invoice:
 def settled_invoice(user: Person, invoice_id: int) -> Invoice:
     """An invoice of an operator whose accounts this person keeps: its payments, reminders and credits."""
     return get_object_or_404(invoice_viewer(user).rows(), pk=invoice_id, supplier__in=accounts_kept(user))
+
+
+@dataclass(frozen=True)
+class BalanceViewer:
+    """Whose prepaid balances somebody sees, by id: of operators whose accounts they keep, what customers have paid in; of
+    fleets whose costs they see, their own."""
+
+    operators: frozenset[int]
+    customers: frozenset[int]
+
+    def sees(self, operator_id: int, customer_id: int) -> bool:
+        return operator_id in self.operators or customer_id in self.customers
+
+
+def balance_viewer(user: Person) -> BalanceViewer:
+    """404 for who may see no balance."""
+    found = BalanceViewer(frozenset(accounts_kept(user)), frozenset(organisation_ids(user, COST_ROLES)))
+    if not (found.operators or found.customers):
+        raise Http404
+    return found
+
+
+def sees_balance(user: Person, found: Booking) -> bool:
+    """Of a booking this person may see, whether the balance it is paid from too."""
+    return found.fleet_id in organisation_ids(user, COST_ROLES) or found.depot.operator_id in accounts_kept(
+        user
+    )
+
+
+def balance(user: Person, account: Account) -> BalanceViewer:
+    """Who sees this balance, of an operator of depots and another organisation; 404 for others."""
+    viewer = balance_viewer(user)
+    runs = Depot.objects.filter(operator=account.operator_id, is_mirror=False)
+    is_one = (
+        account.operator_id != account.customer_id and _CURRENCY.fullmatch(account.currency) and runs.exists()
+    )
+    if not (is_one and viewer.sees(account.operator_id, account.customer_id)):
+        raise Http404
+    return viewer
+
+
+def kept_balance(user: Person, account: Account) -> BalanceViewer:
+    """One whose movements this person records, for its operator."""
+    viewer = balance(user, account)
+    if account.operator_id not in viewer.operators:
+        raise Http404
+    return viewer
 
 
 def _some(found: set[int]) -> set[int]:

@@ -2,6 +2,7 @@ from django.urls import path
 
 from bookings.pages.views import (
     approvals,
+    balances,
     bank,
     board,
     bookings,
@@ -53,6 +54,18 @@ urlpatterns = [
         "agreements/<int:agreement_id>/payment-terms/",
         payment_terms.agreement,
         name="agreement_payment_terms",
+    ),
+    path("balances/", balances.balances, name="balances"),
+    path("balances/<int:operator_id>/<int:customer_id>/<str:currency>/", balances.balance, name="balance"),
+    path(
+        "balances/<int:operator_id>/<int:customer_id>/<str:currency>/top-ups/",
+        balances.pay_in,
+        name="balance_top_ups",
+    ),
+    path(
+        "balances/<int:operator_id>/<int:customer_id>/<str:currency>/pay-outs/",
+        balances.pay_back,
+        name="balance_pay_outs",
     ),
     path("invoices/", invoices.invoices, name="invoices"),
     path("invoices/runs/", invoices.run, name="invoice_run"),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db.models import Q, QuerySet
 
-from bookings.models import Booking, BookingRequest, Occupancy
+from bookings.models import Booking, BookingPayment, BookingRequest, Occupancy
 from bookings.operations.change_request import read_period
 from depots.models import Depot, Evse, User
 
@@ -39,6 +39,16 @@ class WaitingAsk:
     before: Neighbour | None
     after: Neighbour | None
     is_over: bool
+    payment: BookingPayment | None = None
+
+    @property
+    def awaits_payment(self) -> bool:
+        return self.payment is not None
+
+    @property
+    def is_for_depot(self) -> bool:
+        """Whether the depot's answer is one of those that are missing."""
+        return self.payment is None or (self.booking.terms.approval and self.payment.approved_at is None)
 
     @property
     def booking(self) -> Booking:
@@ -62,7 +72,14 @@ def waiting(depots: QuerySet[Depot], *, now: datetime) -> list[WaitingAsk]:
     requests = sorted(rows.prefetch_related("booking__tokens"), key=_urgency)
     places = _places(requests)
     around = _around(requests, places)
-    return [_waiting(request, places[request.booking_id], around, now) for request in requests]
+    awaited = _awaited(requests)
+    return [
+        replace(
+            _waiting(request, places[request.booking_id], around, now),
+            payment=awaited.get(request.booking_id),
+        )
+        for request in requests
+    ]
 
 
 def decided_by_another(booking: Booking) -> str:
@@ -81,6 +98,12 @@ def decided_by_another(booking: Booking) -> str:
 def _urgency(request: BookingRequest) -> tuple[bool, datetime, int]:
     deadline = request.booking.decide_until
     return deadline is None, deadline or request.asked_at, request.pk
+
+
+def _awaited(requests: Collection[BookingRequest]) -> dict[int, BookingPayment]:
+    """The payments that these wait for as well, by booking; no query where none asks for one."""
+    paying = [request.booking_id for request in requests if request.booking.pays_before]
+    return BookingPayment.objects.filter(status=BookingPayment.Status.ASKED).in_bulk(paying) if paying else {}
 
 
 def _places(requests: Collection[BookingRequest]) -> dict[int, Occupancy | None]:

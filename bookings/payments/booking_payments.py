@@ -23,6 +23,7 @@ from bookings.signals import provider_owed
 
 Status, Owed = BookingPayment.Status, BookingPayment.Owed
 Quote = dict[str, Any]
+LONGEST_URL = 500
 
 
 def plan(booking: Booking, there: Configuration, now: datetime) -> BookingPayment | None:
@@ -119,7 +120,8 @@ def refuse(payment: BookingPayment, answer: PaymentAnswer, *, now: datetime) -> 
 
 def wait(payment: BookingPayment, answer: PaymentAnswer, *, now: datetime) -> None:
     """Its provider waits for whoever pays; it is asked again."""
-    payment.reason, payment.url = answer.reason[:300], answer.url[:500]
+    is_page = answer.url.startswith(("https://", "http://")) and len(answer.url) <= LONGEST_URL
+    payment.reason, payment.url = answer.reason[:300], answer.url if is_page else ""
     payment.reference, payment.changed_at = answer.reference[:140] or payment.reference, now
     payment.save(update_fields=["reason", "url", "reference", "changed_at"])
 

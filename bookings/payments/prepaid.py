@@ -49,8 +49,9 @@ class Account:
         return rows.values_list("available", flat=True).first() or Decimal(0)
 
     def version(self) -> int:
-        """Rises with every movement."""
-        return self.entries().order_by("-pk").values_list("pk", flat=True).first() or 0
+        """Rises with every movement that a person recorded; never 0."""
+        by_people = self.entries().filter(kind__in=[Kind.TOP_UP, Kind.PAID_OUT])
+        return 1 + (by_people.order_by("-pk").values_list("pk", flat=True).first() or 0)
 
     def entry(self, kind: Kind, amount: Decimal, *, at: datetime, **about: Any) -> PrepaidEntry:
         """A movement, not saved yet."""
@@ -114,61 +115,55 @@ def missing(account: Account, amount: Decimal) -> Decimal:
     return max(amount - account.available(), Decimal(0))
 
 
-def top_up(
-    account: Account, *, amount: Decimal, reference: str, actor: Actor, now: datetime
-) -> tuple[PrepaidEntry, bool]:
+@dataclass(frozen=True)
+class Movement:
+    """Money that came or left, as a person records it. `seen_version` is the account's that they saw."""
+
+    amount: Decimal
+    reference: str = ""
+    seen_version: int | None = None
+
+
+def top_up(account: Account, movement: Movement, *, actor: Actor, now: datetime) -> tuple[PrepaidEntry, bool]:
     """The movement and whether it is new: the same reference told twice is one. What waits for it is answered by a job.
 
-    Raises AmountInvalid, and TopUpReferenceInUse when the reference stands for another amount.
+    Raises AmountInvalid, TopUpReferenceInUse when the reference stands for another amount, and ChangedMeanwhile when another
+    was recorded since `seen_version`.
     """
-    _check(amount)
+    _check(movement.amount)
     with transaction.atomic():
         account.lock()
-        entry, is_new = _once(account, Kind.TOP_UP, amount, reference, actor, now)
+        entry, is_new = _once(account, Kind.TOP_UP, movement.amount, movement, actor, now)
         if is_new:
             account.tell_raised(now)
     return entry, is_new
 
 
 def pay_out(
-    account: Account,
-    *,
-    amount: Decimal,
-    reference: str,
-    seen_version: int | None = None,
-    actor: Actor,
-    now: datetime,
+    account: Account, movement: Movement, *, actor: Actor, now: datetime
 ) -> tuple[PrepaidEntry, bool]:
-    """The customer gets back what no booking has reserved, or a part of it.
-
-    Raises AmountInvalid, BalanceTooLow, TopUpReferenceInUse, and ChangedMeanwhile when anything has moved since `seen_version`.
-    """
-    _check(amount)
+    """The customer gets back what no booking has reserved, or a part of it. Raises BalanceTooLow, and what `top_up` does."""
+    _check(movement.amount)
     with transaction.atomic():
         account.lock()
-        entry, is_new = _once(account, Kind.PAID_OUT, -amount, reference, actor, now, seen_version)
+        entry, is_new = _once(account, Kind.PAID_OUT, -movement.amount, movement, actor, now)
     return entry, is_new
 
 
 def _once(
-    account: Account,
-    kind: Kind,
-    amount: Decimal,
-    reference: str,
-    actor: Actor,
-    now: datetime,
-    seen_version: int | None = None,
+    account: Account, kind: Kind, amount: Decimal, movement: Movement, actor: Actor, now: datetime
 ) -> tuple[PrepaidEntry, bool]:
-    known = account.entries().filter(kind=kind, reference=reference[:140]).exclude(reference="").first()
+    reference = movement.reference[:140]
+    known = account.entries().filter(kind=kind, reference=reference).exclude(reference="").first()
     if known is not None:
         if known.amount != amount:
             raise TopUpReferenceInUse(f"{reference} was recorded with {abs(known.amount):.2f} already.")
         return known, False
-    if seen_version not in {None, account.version()}:
-        raise ChangedMeanwhile("The balance has moved meanwhile.")
+    if movement.seen_version not in {None, account.version()}:
+        raise ChangedMeanwhile("Money was recorded here meanwhile.")
     if account.available() + amount < 0:
         raise BalanceTooLow(f"No more than {account.currency} {account.available():.2f} can be paid out.")
-    entry = account.entry(kind, amount, at=now, reference=reference[:140], **actor.columns("made_by"))
+    entry = account.entry(kind, amount, at=now, reference=reference, **actor.columns("made_by"))
     entry.save(force_insert=True)
     return entry, True
 

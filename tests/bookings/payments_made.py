@@ -10,7 +10,7 @@ from bookings.actors import COMMAND
 from bookings.models import Booking, BookingPayment, PaymentTerms, PrepaidEntry
 from bookings.operations import secure_from_balance
 from bookings.operations.payment_answers import waiting_for_payment
-from bookings.payments.prepaid import Account, top_up
+from bookings.payments.prepaid import Account, Movement, top_up
 from bookings.pricing.tariff_content import Dimension, ElementUse, PriceComponent, TariffElement
 from depots.models import Agreement, Depot, Evse, Organisation
 from tests.bookings.billing.billed import make_site
@@ -43,9 +43,7 @@ def account(depot: Depot, customer: Organisation, currency: str = "EUR") -> Acco
 def pay_in(
     depot: Depot, customer: Organisation, amount: str, reference: str = "", *, now: datetime = NOW
 ) -> PrepaidEntry:
-    paid, _ = top_up(
-        account(depot, customer), amount=Decimal(amount), reference=reference, actor=COMMAND, now=now
-    )
+    paid, _ = top_up(account(depot, customer), Movement(Decimal(amount), reference), actor=COMMAND, now=now)
     return paid
 
 

@@ -21,7 +21,16 @@ from bookings import operations
 from bookings.errors import BookingError, ChangedMeanwhile, WrongStatus
 from bookings.models import Booking, BookingStatus, Vehicle
 from bookings.operations.undo import Act, named
-from bookings.pages import access, day, history, money_access, overlaps, remote_control, wording
+from bookings.pages import (
+    access,
+    day,
+    history,
+    money_access,
+    overlaps,
+    payment_words,
+    remote_control,
+    wording,
+)
 from bookings.pages.booking_bills import bills_of, cancellation_fee, running_cost
 from bookings.pages.forms import undo_button
 from bookings.pages.forms.bookings import CancelForm, ChangeForm, ListForm
@@ -190,6 +199,7 @@ def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusa
     is_fleet = found.fleet_id in access.fleets_seen(user)
     is_dispatcher = found.fleet_id in access.fleets_booked_for(user)
     mine = access.fleets_seen(user) | access.operators_seen(user)
+    payment = payment_words.payment_of(found)
     context = {
         "booking": found,
         "entry": day.entry(found, now),
@@ -203,6 +213,9 @@ def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusa
         "terms": wording.terms_lines(found.terms, found.period, found.depot, now=now),
         "actions": wording.fleet_actions(found, now=now) if is_dispatcher else [],
         "pending": found.pending_request,
+        "payment": payment_words.payment_notice(found, payment, now=now),
+        "waits_for": payment_words.waits_for(payment, found),
+        "sees_balance": found.pays_before and money_access.sees_balance(user, found),
         "asked": history.asked_words(found),
         "depot_change": history.last_change_by_depot(found),
         "charged": charged(found),
@@ -312,7 +325,12 @@ def _undo_of_change(before: Booking, after: Booking, wishes: Mapping[str, Any], 
 
 def _words_of_confirmation(booking: Booking) -> str:
     if booking.status == BookingStatus.REQUESTED:
-        return "Asked for. The depot decides."
+        awaited = payment_words.waits_for(payment_words.payment_of(booking), booking)
+        return (
+            "Asked for. The depot decides."
+            if awaited == "the depot"
+            else f"Asked for. It waits for {awaited}."
+        )
     return f"Booked: {booking.reference}."
 
 

@@ -13,6 +13,7 @@ CONFLICTS = {
     "power_unavailable",
     "lower_power",
     "nothing_to_decide",
+    "payment_awaited",
     "price_changed",
     "token_elsewhere",
     "vehicle_elsewhere",

@@ -26,7 +26,7 @@ from bookings.operations import (
     release_hold,
     secure_from_balance,
 )
-from bookings.payments.prepaid import pay_out
+from bookings.payments.prepaid import Movement, pay_out
 from bookings.scheduler import run_tick
 from depots.models import Evse, Organisation
 from tests.bookings.billing.billed import make_buyer, make_seller
@@ -368,8 +368,8 @@ def test_no_more_is_paid_out_than_no_booking_has_reserved(evse, customer):
     there = account(evse.depot, customer)
 
     with pytest.raises(BalanceTooLow):
-        pay_out(there, amount=Decimal("15.01"), reference="", actor=MANAGER, now=NOW)
-    pay_out(there, amount=Decimal(15), reference="OUT-1", actor=MANAGER, now=NOW)
+        pay_out(there, Movement(Decimal("15.01")), actor=MANAGER, now=NOW)
+    pay_out(there, Movement(Decimal(15), "OUT-1"), actor=MANAGER, now=NOW)
 
     assert available(evse.depot, customer) == 0
 
@@ -378,7 +378,7 @@ def test_a_currency_pays_for_no_other(evse, customer):
     from bookings.actors import COMMAND
     from bookings.payments.prepaid import top_up
 
-    top_up(account(evse.depot, customer, "CHF"), amount=Decimal(100), reference="", actor=COMMAND, now=NOW)
+    top_up(account(evse.depot, customer, "CHF"), Movement(Decimal(100)), actor=COMMAND, now=NOW)
 
     assert book(evse, customer).status == "requested"
 

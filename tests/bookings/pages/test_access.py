@@ -51,7 +51,14 @@ from tests.factories import (
     option_of,
     slot,
 )
-from tests.money_factories import make_bound, make_cdr, new_bank_order, new_incoming_invoice, per_kwh
+from tests.money_factories import (
+    make_bound,
+    make_cdr,
+    new_bank_order,
+    new_incoming_invoice,
+    new_prepaid_entry,
+    per_kwh,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
@@ -109,6 +116,8 @@ READERS = {
     "token": BOOKERS,
     "particulars": {"admin"},
     "bank": {"admin"},
+    "balances": FLEET | {"rival", "keeper", "accountant"},
+    "balance": FLEET | {"accountant"},
     "payment_terms": {"admin"},
     "agreement_payment_terms": {"accountant"},
     "bank_order": {"admin"},
@@ -136,6 +145,8 @@ WRITERS = {
     "decision": {"manager"},
     **{key: {"admin"} for key in ("bank_debits", "bank_transfers", "bank_statements")},
     "agreement_payment_terms": {"accountant"},
+    "balance_top_ups": {"accountant"},
+    "balance_pay_outs": {"accountant"},
     "invoice_run": {"admin", "accountant"},
     "missing_records": set(),  # of a session or booking that the form names: test_reconciliation_pages.py
     **{
@@ -233,6 +244,8 @@ def world() -> World:
         for booking in (mine, theirs)
     ]  # fmt: skip
     dispute = raise_dispute(cdr_id=records[0].pk, reason="Not ours", actor=MANAGER, now=NOW)
+    for fleet in (ours, rival):
+        new_prepaid_entry(operator, fleet).save()
     order = new_bank_order(ours)
     order.save()
     arguments = {
@@ -241,6 +254,7 @@ def world() -> World:
         "tariff_id": Tariff.objects.get().pk,
         "order_id": order.pk, "agreement_id": depot.agreements.get().pk,
         "invoice_id": make_written_invoice(depot, ours).pk, **_of_reconciliation(ours),
+        "operator_id": operator.pk, "customer_id": ours.pk, "currency": "EUR",
     }  # fmt: skip
     secrets = {
         "ours": ["HH-NF 100", "Nordfracht Flotte", mine.reference, "04AABBCCDD10", "somebody@"],

@@ -16,6 +16,7 @@ from tests.factories import NOW, make_user, open_depot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 RIGHT: dict[str, Any] = {
+    "before": "prepayment", "provider": "prepaid", "payment_min": "45",
     "credit_limit": "5000", "currency": "EUR", "beyond": "approve", "due_days": "30", "is_reverse": "on",
     "mandate_reference": "M-1", "mandate_signed_on": "2029-12-01",
 }  # fmt: skip
@@ -40,6 +41,7 @@ def test_they_are_set_and_listed_and_not_overwritten_unseen(agreement):
 
     terms = PaymentTerms.objects.get(agreement=agreement)
     assert (terms.credit_limit, terms.beyond, terms.due_days) == (Decimal(5000), "approve", 30)
+    assert (terms.before, terms.provider, terms.payment_min) == ("prepayment", "prepaid", 45)
     assert (terms.is_reverse, terms.mandate_signed_on) == (True, date(2029, 12, 1))
     assert "€5,000.00" in saved.content.decode()
     assert stale.status_code == 409
@@ -50,6 +52,9 @@ def test_they_are_set_and_listed_and_not_overwritten_unseen(agreement):
     "wrong",
     [
         {"credit_limit": "-1"},
+        {"before": "later"},
+        {"provider": "nobody"},
+        {"payment_min": "0"},
         {"currency": "euro"},
         {"beyond": "x"},
         {"due_days": "-1"},
