@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bookings.errors import CancelTooLate, ChangeTooLate, WrongStatus
-from bookings.models import Booking, BookingRequest, BookingStatus, CancelReason, Enforcement
+from bookings.models import Booking, BookingPayment, BookingRequest, BookingStatus, CancelReason, Enforcement
 from bookings.rules import permissions
 from bookings.rules.terms import Terms
 from depots.models import Depot
@@ -178,6 +178,8 @@ def _why_no_change(booking: Booking, now: datetime) -> str:
         return f"Changes were possible until {local(late.deadline, booking.period, booking.depot)}."
     except WrongStatus as refusal:
         return str(refusal)
+    if booking.pays_before and BookingPayment.objects.filter(pk=booking.pk, status="asked").exists():
+        return "It waits for its payment. Once that is there it can be changed."
     return _why_partner_first(booking)
 
 

@@ -47,6 +47,11 @@ def ensure_requests(now: datetime) -> None:
         _first(_open_slots("NF-LNZ", firm, plate, ahead, asked_at), hold=False, now=asked_at)
 
 
+def ask_first_free(depot_code: str, firm: Firm, plate: str, ahead: timedelta, now: datetime) -> None:
+    """Book the first slot that is free about then."""
+    _first(_open_slots(depot_code, firm, plate, ahead, now), hold=False, now=now)
+
+
 def _standing(
     firm: Firm, plate: str, depot_code: str, option: str, since_min: int, chance: float, now: datetime
 ) -> Planned:

@@ -189,6 +189,7 @@ class TestABookingsPage:
 
         assert "Waiting for the payment" in told
         assert "Waiting for the depot" not in told
+        assert "Once that is there it can be changed." in told
         assert "The slot is kept until 10:00" in told
 
     def test_once_it_is_there_what_is_reserved(self, evse, customer, dispatcher):

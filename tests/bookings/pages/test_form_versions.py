@@ -246,7 +246,8 @@ MAKING = {
 }  # fmt: skip
 SIGNED = {"undo"}
 # Held to their versions where the rest of them is tested: test_records_pages.py, test_payment_terms_page.py,
-# test_reconciliation_pages.py, test_balance_pages.py, and of particulars tests/bookings/billing. Findings that are accepted name their facts.
+# test_reconciliation_pages.py, test_balance_pages.py, and of particulars tests/bookings/billing. Findings that are accepted
+# name their facts.
 VERSIONED_ELSEWHERE = {
     "dispute", "waiver", "dispute_answer", "agreement_payment_terms", "particulars", "incoming_invoice_change",
     "incoming_invoice_state", "acceptances", "balance_top_ups", "balance_pay_outs",
