@@ -28,12 +28,15 @@ from bookings.models import (
     Booking,
     BookingEvent,
     BookingOption,
+    BookingPayment,
     BookingStatus,
     ChargeDetailRecord,
     Dispute,
     Invoice,
     Occupancy,
     PaymentTerms,
+    PrepaidBalance,
+    PrepaidEntry,
     Token,
     Vehicle,
 )
@@ -326,12 +329,23 @@ def test_invoices_are_paid_open_and_reminded(demo):
 
 
 def test_one_fleet_has_a_credit_limit_at_one_depot_and_longer_to_pay(demo):
-    terms = PaymentTerms.objects.get()
+    terms = PaymentTerms.objects.get(credit_limit__isnull=False)
 
     assert (terms.agreement.guest.name, terms.agreement.depot.code) == ("Baltcargo", "LP-VEN")
     assert terms.credit_limit > 0
     last = Invoice.objects.get(supplier__name="Ladepark", customer__name="Baltcargo", month=MONTHS[1])
     assert last.due_on > NOW.date() + timedelta(days=30)
+
+
+def test_one_fleet_pays_first_at_one_depot_and_a_booking_of_it_waits_for_the_rest(demo):
+    terms = PaymentTerms.objects.get(before="prepayment")
+    waiting = BookingPayment.objects.get(status="asked")
+    balance = PrepaidBalance.objects.get()
+
+    assert (terms.agreement.guest.name, terms.agreement.depot.code) == ("Alpentrans", "LP-DUB")
+    assert waiting.booking.status == "requested"
+    assert 0 < balance.available < waiting.amount
+    assert PrepaidEntry.objects.filter(customer=balance.customer).count() > 1
 
 
 def test_whoever_bills_says_what_an_invoice_must_say(demo):

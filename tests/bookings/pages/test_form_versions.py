@@ -322,6 +322,9 @@ def test_every_address_that_takes_a_form_is_known_here() -> None:
         "incoming_id": 1,
         "accepted_id": 1,
         "order_id": 1,
+        "operator_id": 1,
+        "customer_id": 1,
+        "currency": "EUR",
         "code": "X",
         "identity": "X",
     }

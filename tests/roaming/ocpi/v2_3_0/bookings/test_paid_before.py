@@ -67,7 +67,7 @@ def test_what_the_balance_covers_is_reserved_at_once(caller: Caller, evse: Evse)
 
 def test_the_same_request_sent_twice_reserves_once(caller: Caller, evse: Evse) -> None:
     pay_in(evse.depot, caller.partner.organisation, "20.00")
-    body = booking_request(option_of(evse), ELEVEN)
+    body = booking_request(caller.party, option_of(evse), ELEVEN)
 
     for _ in range(2):
         caller.post(BOOKINGS, body)
