@@ -18,8 +18,9 @@ EVENING = datetime(2030, 1, 31, 20, 0, tzinfo=UTC)
 
 
 def play(seed: int, *, processes: int, steps: int) -> Counter[str]:
-    # Each process has a clock of its own, and a state of charging that comes after its session has ended corrects no record.
-    month = RandomMonth(seed, now=EVENING, without=frozenset({"demand"}))
+    # Each process has a clock of its own. A state of charging that comes after its session has ended corrects no record, and a
+    # version of a tariff that begins before a session of no booking would have priced it.
+    month = RandomMonth(seed, now=EVENING, without=frozenset({"demand", "walk_in"}))
 
     def live(number: int) -> tuple[Counter[str], dict[str, str]]:
         mine = month.alone(seed * 1000 + number)
