@@ -68,6 +68,7 @@ urlpatterns = [
         name="balance_pay_outs",
     ),
     path("invoices/", invoices.invoices, name="invoices"),
+    path("invoices/unbilled/", invoices.unbilled, name="unbilled"),
     path("invoices/runs/", invoices.run, name="invoice_run"),
     path("invoices/incoming/new/", incoming_invoices.add, name="incoming_invoice_add"),
     path("invoices/incoming/files/", incoming_invoices.files, name="incoming_invoice_files"),

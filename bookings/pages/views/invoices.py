@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -61,6 +61,26 @@ def invoices(request: HttpRequest) -> HttpResponse:
     return respond(request, "bookings/invoices/list", context, 200 if valid else 422)
 
 
+@never_cache
+@login_required
+@require_safe
+def unbilled(request: HttpRequest) -> HttpResponse:
+    """Months of which something is not billed, and who cannot bill for want of particulars; looked for behind the list, since it
+    takes longer than all of that where a year has millions of records."""
+    by_pk = {account.pk: account for account in _accounts(request) if account.runs_depots}
+    if not by_pk:
+        raise Http404
+    versions = billing_versions(by_pk)
+    found = open_months(by_pk, now=timezone.now())
+    lacking = {pk: Party.of(by_pk[pk]).faults(as_supplier=True) for pk in {one.operator_id for one in found}}
+    context = {
+        "unbilled": [(by_pk[one.operator_id], one, versions[one.operator_id]) for one in found],
+        "missing": [(by_pk[pk], ParticularsMissing(faults)) for pk, faults in lacking.items() if faults],
+        "names_operators": len(by_pk) > 1,
+    }
+    return respond(request, "bookings/invoices/unbilled", context)
+
+
 @login_required
 @require_POST
 def run(request: HttpRequest) -> HttpResponse:
@@ -88,28 +108,21 @@ def run(request: HttpRequest) -> HttpResponse:
 
 
 def _actions(request: HttpRequest) -> dict[str, Any]:
-    """Whose particulars the viewer keeps; for each of them that runs depots a form that bills the month before, and the months
-    of which something is not billed."""
-    kept = money_access.accounts_kept(request.user)
-    rows = Organisation.objects.filter(pk__in=kept, is_partner=False).order_by("name")
-    runs_depots = Exists(Depot.objects.filter(operator=OuterRef("pk"), is_mirror=False))
-    accounts = list(rows.annotate(runs_depots=runs_depots)) if kept else []
+    """Whose particulars the viewer keeps; for each of them that runs depots a form that bills the month before."""
+    accounts = _accounts(request)
     last_month = Month.of(timezone.now().date()).previous
     operators = [account for account in accounts if account.runs_depots]
     versions = billing_versions(operator.pk for operator in operators)
     to_bill = [(each, BillForm.shown(each, last_month), versions[each.pk]) for each in operators]
-    return {"accounts": accounts, "to_bill": to_bill, **_unbilled(operators, versions)}
+    return {"accounts": accounts, "to_bill": to_bill}
 
 
-def _unbilled(operators: Sequence[Organisation], versions: dict[int, int]) -> dict[str, Any]:
-    """Months of which something is not billed, and which operators cannot bill for want of particulars."""
-    by_pk = {operator.pk: operator for operator in operators}
-    found = open_months(by_pk, now=timezone.now())
-    lacking = {pk: Party.of(by_pk[pk]).faults(as_supplier=True) for pk in {one.operator_id for one in found}}
-    return {
-        "unbilled": [(by_pk[one.operator_id], one, versions[one.operator_id]) for one in found],
-        "missing": [(by_pk[pk], ParticularsMissing(faults)) for pk, faults in lacking.items() if faults],
-    }
+def _accounts(request: HttpRequest) -> list[Any]:
+    """Organisations whose accounts the viewer keeps, each with `runs_depots`."""
+    kept = money_access.accounts_kept(request.user)
+    rows = Organisation.objects.filter(pk__in=kept, is_partner=False).order_by("name")
+    runs_depots = Exists(Depot.objects.filter(operator=OuterRef("pk"), is_mirror=False))
+    return list(rows.annotate(runs_depots=runs_depots)) if kept else []
 
 
 def _narrowed(

@@ -178,7 +178,7 @@ def test_months_that_are_not_all_billed_are_named_with_who_is_left_out_and_bille
     record(site, north, "9.00", ends_at=THIRD, starts_at=THIRD)  # of a month that is not over
     client = client_of(make_user(operator, Membership.Role.ACCOUNTANT))
 
-    page = client.get("/invoices/").content.decode()
+    page = client.get("/invoices/unbilled/").content.decode()
 
     october, november = open_months([operator.pk], now=THIRD)
     assert (october.documents, october.cdrs, str(october.month)) == (1, 1, "2029-10")
@@ -193,7 +193,7 @@ def test_months_that_are_not_all_billed_are_named_with_who_is_left_out_and_bille
     )
     client.post("/invoices/runs/", {"operator": operator.pk, "month": "2029-10", "version": version})
     assert months() == [(date(2029, 10, 1), "invoice")]
-    assert 'data-unbilled="2029-10"' not in client.get("/invoices/").content.decode()
+    assert 'data-unbilled="2029-10"' not in client.get("/invoices/unbilled/").content.decode()
 
 
 def test_an_operator_of_whom_something_is_missing_is_told_before_it_bills(time_machine):
@@ -201,6 +201,7 @@ def test_an_operator_of_whom_something_is_missing_is_told_before_it_bills(time_m
     operator = make_seller(vat_id="")
     record(make_site(operator), make_buyer())
 
-    page = client_of(make_user(operator, Membership.Role.ACCOUNTANT)).get("/invoices/").content.decode()
+    client = client_of(make_user(operator, Membership.Role.ACCOUNTANT))
+    page = client.get("/invoices/unbilled/").content.decode()
 
     assert "Ladepark cannot bill. vat-id" in page

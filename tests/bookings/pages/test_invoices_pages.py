@@ -267,7 +267,7 @@ def test_a_list_of_many_asks_as_often_as_one_of_few(seller, invoice):
         record(make_site(seller), make_buyer(f"Fleet {number}"))
     bill_november(seller)
 
-    assert queries() == few <= 9  # one of them names the months that are not all billed
+    assert queries() == few <= 8
 
 
 def test_what_is_open_is_added_up_for_each_side_credit_notes_taken_off(seller, invoice, clock):
