@@ -14,6 +14,7 @@ from django.urls import reverse
 from bookings.models import Booking
 from bookings.pages import overlaps, wording
 from bookings.pages.forms.slots import ASKED, SearchForm
+from bookings.pages.slot_payments import SlotPayments
 from bookings.pages.slot_rows import SlotRow, SlotRows, address
 from bookings.pages.strips import Strips
 from bookings.search.offers import SlotOffer, SlotSearch, find_slots
@@ -23,7 +24,7 @@ from depots.periods import Period, spanning
 
 @dataclass(frozen=True)
 class DepotResults:
-    """A depot in the results. Terms and price stand here once where all free rows share them."""
+    """A depot in the results. Terms, and what is asked for before a booking, stand here once."""
 
     depot: Depot
     period: Period
@@ -33,6 +34,7 @@ class DepotResults:
     only_url: str
     calendar_at: datetime | None
     elsewhere: str
+    payment: str
 
     @property
     def starts_at(self) -> datetime:
@@ -96,9 +98,10 @@ def places(
         by_depot.setdefault(offer.option.depot_id, []).append(offer)
     around = spanning(offer.period for offer in offers)
     booked = overlaps.overlapping(search.fleet, around, vehicle=search.vehicle) if around else []
-    rows = SlotRows(request, form, search, Strips(offers, search), request_id)
+    payments = SlotPayments.of(offers, search)
+    rows = SlotRows(request, form, search, Strips(offers, search), payments, request_id)
     # An offer's rank is its depot's: the dict keeps the order in which depots first come up.
-    return [_place(form, search, group, rows, booked) for group in by_depot.values()]
+    return [_place(form, search, group, rows, payments, booked) for group in by_depot.values()]
 
 
 def _place(
@@ -106,6 +109,7 @@ def _place(
     search: SlotSearch,
     offers: Sequence[SlotOffer],
     rows: SlotRows,
+    payments: SlotPayments,
     booked: Sequence[Booking],
 ) -> DepotResults:
     depot, period = offers[0].option.depot, offers[0].period
@@ -120,4 +124,5 @@ def _place(
         only_url=address(form, search, depot, period) if search.depot is None else "",
         calendar_at=min(ages, default=None),
         elsewhere=overlaps.sentence([b for b in booked if b.period.overlaps(period)], search.vehicle),
+        payment=payments.at_depot(offers),
     )

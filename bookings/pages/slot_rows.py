@@ -25,6 +25,7 @@ from bookings.pages import wording
 from bookings.pages.board.row_states import RowState
 from bookings.pages.forms.slots import SearchForm
 from bookings.pages.price_parts import bill_parts
+from bookings.pages.slot_payments import SlotPayments
 from bookings.pages.strips import Strips
 from bookings.rules.configuration import Bay
 from bookings.rules.quotes import Quote
@@ -90,9 +91,15 @@ class SlotRows:
     """
 
     def __init__(
-        self, request: HttpRequest, form: SearchForm, search: SlotSearch, strips: Strips, request_id: UUID
+        self,
+        request: HttpRequest,
+        form: SearchForm,
+        search: SlotSearch,
+        strips: Strips,
+        payments: SlotPayments,
+        request_id: UUID,
     ) -> None:
-        self._form, self._search, self._strips = form, search, strips
+        self._form, self._search, self._strips, self._payments = form, search, strips, payments
         self._holds, self._bookings = reverse("bookings:holds"), reverse("bookings:bookings")
         self._sent_by_all = {
             "request_id": str(request_id),
@@ -139,7 +146,7 @@ class SlotRows:
     def _price_and_form(self, offer: SlotOffer, uid: str) -> str:
         action = self._bookings if offer.is_hint else self._holds
         return (
-            f'<div class="offer-price">{self._price(offer)}</div>\n'
+            f'<div class="offer-price">{self._price(offer)}{self._payment(offer)}</div>\n'
             f'<form class="offer-actions" method="post" action="{action}">{self._csrf}{self._carried(offer)}\n'
             f"{self._buttons(offer, uid)}\n</form>"
         )
@@ -154,13 +161,18 @@ class SlotRows:
             self._prices[id(quote)] = _by_parts(quote)
         return self._prices[id(quote)]
 
+    def _payment(self, offer: SlotOffer) -> str:
+        words = self._payments.words(offer)
+        return f'<span class="soft offer-pays">{escape(words)}</span>' if words else ""
+
     def _buttons(self, offer: SlotOffer, uid: str) -> str:
         if offer.is_hint:
             return (
                 '<button class="btn btn-primary" type="submit">Ask the partner'
                 f'<span class="visually-hidden"> for {uid}</span></button>'
             )
-        at_once = "Ask now" if offer.terms.approval else "Book now"
+        asks = offer.terms.approval or self._payments.is_waited_for(offer)
+        at_once = "Ask now" if asks else "Book now"
         return (
             f'<button class="btn btn-primary" type="submit">Reserve<span class="visually-hidden"> {uid}</span></button>\n'
             f'<button class="btn btn-quiet" type="submit" formaction="{self._bookings}">{at_once}'

@@ -12,7 +12,7 @@ from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Prefetch
 
 from bookings.errors import BookingError, DoesNotFit, PowerUnavailable, SlotTaken
-from bookings.models import BookingOption, OfferedSlot, Vehicle
+from bookings.models import BookingOption, OfferedSlot, PaymentTerms, Vehicle
 from bookings.rules import configuration, fit, periods, quotes
 from bookings.rules.configuration import Bay, Configuration, Site
 from bookings.rules.fit import Needs
@@ -63,7 +63,8 @@ class SlotOffer:
 
     `evse` is what is configured; None at a partner that assigns it later. `is_hint` marks a partner's calendar: only its
     answer is binding. `live` is the EVSE with what its charger tells, where the search read it; `trouble` says what stands in
-    the way there now, if the period starts within the hour (bookings.search.trouble).
+    the way there now, if the period starts within the hour (bookings.search.trouble). `payment_terms` are agreed with the fleet,
+    if any are.
     """
 
     option: BookingOption
@@ -77,6 +78,7 @@ class SlotOffer:
     is_hint: bool = False
     live: Evse | None = None
     trouble: str = ""
+    payment_terms: PaymentTerms | None = None
 
     @property
     def is_free(self) -> bool:
@@ -158,6 +160,7 @@ class _OwnOffers:
         )
         self._refusals: dict[tuple[int, Terms], BookingError | None] = {}
         self._quotes: dict[Any, Quote | None] = {}
+        self._paying: dict[int, PaymentTerms | None] = {}
 
     def offers(self) -> list[SlotOffer]:
         return [self._offer(one) for one in self._candidates]
@@ -175,7 +178,7 @@ class _OwnOffers:
         return SlotOffer(
             self._option(one), one.evse, one.period, terms, watts, self._quote(one, watts), refusal,
             refusal.nearest if refusal else None, live=live,
-            trouble=trouble.trouble_of(live, one.period, now=search.now),
+            trouble=trouble.trouble_of(live, one.period, now=search.now), payment_terms=self._payment_terms(one),
         )  # fmt: skip
 
     def _option(self, one: _Candidate) -> BookingOption:
@@ -228,6 +231,14 @@ class _OwnOffers:
         if key not in self._quotes:
             self._quotes[key] = quotes.quoted(held, one.period, zone, power_w=watts, vehicle=search.vehicle)
         return self._quotes[key]
+
+    def _payment_terms(self, one: _Candidate) -> PaymentTerms | None:
+        if not one.known.payment_terms:
+            return None
+        depot_id, search = one.evse.depot.pk, self._search
+        if depot_id not in self._paying:
+            self._paying[depot_id] = one.known.payment_terms_for(search.fleet.pk, now=search.now)
+        return self._paying[depot_id]
 
 
 def _live(candidates: Iterable[_Candidate]) -> dict[int, Evse]:

@@ -14,11 +14,20 @@ from bookings.models import Booking, PrepaidEntry, TermsOverride
 from bookings.operations import decide
 from depots.models import Evse, Membership, Organisation
 from tests.bookings.billing.billed import make_buyer, make_seller
-from tests.bookings.payments_made import answer_waiting, available, book, make_prepaid_site, pay_in
+from tests.bookings.payments_made import (
+    answer_waiting,
+    ask_before,
+    available,
+    book,
+    make_prepaid_site,
+    pay_in,
+)
 from tests.bookings.people import client_of
 from tests.factories import MANAGER, NOW, make_fleet, make_user, make_vehicle, option_of, place_hold, slot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
+# In Kassel.
+ELEVEN = {"starts_at": "2030-01-15T11:00", "ends_at": "2030-01-15T12:00"}
 
 
 @pytest.fixture
@@ -238,3 +247,46 @@ def hold(evse: Evse, customer: Organisation) -> Booking:
     return place_hold(
         fleet=customer, option=option_of(evse), vehicle=make_vehicle(customer), period=slot(10, 11)
     )
+
+
+@pytest.mark.parametrize(
+    ("paid_in", "row", "button"),
+    [
+        ("25.00", "reserves €10.00, leaves €15.00", "Book now"),
+        ("4.00", "needs a top-up of €6.00, kept until 10:00", "Ask now"),
+    ],
+)
+def test_before_booking_the_finder_says_what_it_reserves_or_lacks(
+    evse, customer, dispatcher, paid_in, row, button
+):
+    pay_in(evse.depot, customer, paid_in)
+
+    page = text_of(dispatcher.get("/slots/", ELEVEN))
+
+    assert f"from your prepaid balance with {evse.depot.operator.name}, which has €{paid_in}." in page
+    assert f'<span class="soft offer-pays">{row}</span>' in page
+    assert f'formaction="/bookings/">{button}<' in page
+
+
+def test_a_slot_that_starts_before_anybody_can_pay_says_so(evse, customer, dispatcher):
+    page = text_of(
+        dispatcher.get("/slots/", {"starts_at": "2030-01-15T09:00", "ends_at": "2030-01-15T10:00"})
+    )
+
+    assert "needs a top-up of €10.00 first" in page
+
+
+def test_who_has_agreed_on_nothing_first_is_told_and_asked_nothing(evse, customer, dispatcher):
+    pay_in(evse.depot, customer, "25.00")
+
+    def look() -> tuple[str, list[str]]:
+        with CaptureQueriesContext(connection) as caught:
+            page = text_of(dispatcher.get("/slots/", ELEVEN))
+        return page, [query["sql"] for query in caught if "prepaidbalance" in query["sql"]]
+
+    paying, asked = look()
+    ask_before(evse.depot, "nothing")
+    page, not_asked = look()
+
+    assert ("offer-pays" in paying, len(asked)) == (True, 1)
+    assert ("offer-pays" in page, "prepaid balance" in page, not_asked) == (False, False, [])
