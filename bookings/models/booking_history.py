@@ -14,6 +14,13 @@ class BookingRequestQuerySet(models.QuerySet["BookingRequest"]):
         """Those that wait for an answer; a booking has one at most."""
         return self.filter(decision=BookingRequest.Decision.PENDING)
 
+    def for_depot(self) -> BookingRequestQuerySet:
+        """Of those the ones whose depot's answer is missing: not what waits for its payment alone."""
+        is_decided = models.Q(booking__payment__approved_at__isnull=False) | ~models.Q(
+            booking__terms_json__approval=True
+        )
+        return self.pending().exclude(is_decided, booking__payment__status="asked")
+
 
 class BookingRequest(models.Model):
     """One ask (create, change, cancel) and its decision. `asked` holds our words, `received` the message as it came.

@@ -32,7 +32,7 @@ def waiting_requests(depot_ids: Iterable[int]) -> dict[int, int]:
     """How many asks wait for each depot's decision; every depot asked about is in the answer."""
     depot_ids = list(depot_ids)
     found = (
-        BookingRequest.objects.pending()
+        BookingRequest.objects.for_depot()
         .filter(booking__depot__in=depot_ids, booking__depot__is_mirror=False)
         .values_list("booking__depot")
         .annotate(number=Count("pk"))

@@ -12,11 +12,14 @@ from django.test.utils import CaptureQueriesContext
 
 from bookings import operations
 from bookings.actors import Actor
-from bookings.models import Booking
+from bookings.models import Booking, TermsOverride
+from bookings.pages.navigation import waiting_requests
 from depots.models import Depot, Evse, Membership, Organisation
+from tests.bookings.payments_made import book, make_prepaid_site, pay_in
 from tests.bookings.people import client_of
 from tests.factories import (
     DISPATCHER,
+    MANAGER,
     NOW,
     book_slot,
     change_slot,
@@ -214,3 +217,27 @@ def test_who_withdrew_an_ask_is_not_named_to_the_depot(manager: Client, evse: Ev
 
     assert "Too late: it was declined at 09:00." in answer.content.decode()
     assert "d@fleet.example" not in answer.content.decode()
+
+
+def test_the_number_beside_the_link_counts_what_the_depot_can_answer(operator: Organisation) -> None:
+    def asked(by_depot: bool) -> Booking:
+        evse = make_prepaid_site(operator)
+        TermsOverride.objects.create(option=option_of(evse), approval=by_depot)
+        return book(evse, make_fleet())
+
+    for_money, for_both = asked(by_depot=False), asked(by_depot=True)
+    depots = [for_money.depot_id, for_both.depot_id]
+    waiting = waiting_requests(depots)
+    operations.decide(booking_id=for_both.pk, accept=True, actor=MANAGER, now=NOW)
+
+    assert waiting == dict(zip(depots, (0, 1), strict=True))
+    assert waiting_requests(depots) == dict.fromkeys(depots, 0)
+
+
+def test_what_is_paid_for_and_not_answered_is_counted(operator: Organisation) -> None:
+    evse, customer = make_prepaid_site(operator), make_fleet()
+    TermsOverride.objects.create(option=option_of(evse), approval=True)
+    pay_in(evse.depot, customer, "10.00")
+    booking = book(evse, customer)
+
+    assert waiting_requests([booking.depot_id]) == {booking.depot_id: 1}
