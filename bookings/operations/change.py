@@ -128,6 +128,8 @@ def _change(booking: Booking, locked: _Locked, ask: _AskedChange) -> Booking:
         # What waits keeps the old price in force.
         booking_payments.fit(booking, bid.quote, *([booking.quote] if waits else []), now=asker.now)
         _log(booking, replace(ask, request=request), change, place.evse, bid, waits=waits)
+    elif waiting is not None:  # another change, for which more may be secured
+        booking_payments.fit(booking, booking.quote, now=asker.now)
     if waits:
         _keep_beside(booking, change, place, bid, asker)
     else:

@@ -11,6 +11,7 @@ from django.db.models import Q
 
 from bookings.actors import RULE, Actor
 from bookings.models import Booking, BookingOption, BookingRequest, BookingToken, Vehicle
+from bookings.payments import booking_payments
 from bookings.rules.fit import Needs
 from depots.models import Evse
 from depots.periods import Period
@@ -179,9 +180,12 @@ def settle(
 
 
 def decline_pending(booking: Booking, reason: str, *, actor: Actor, now: datetime) -> BookingRequest | None:
-    """An open ask that events have overtaken is declined: nothing of the booking waits for a decision any more."""
+    """An open ask that events have overtaken is declined: nothing of the booking waits for a decision any more. What was secured
+    for a dearer change is given back."""
     request = booking.pending_request
     decline(booking, request, reason, actor=actor, now=now)
+    if request is not None:
+        booking_payments.fit(booking, booking.quote, now=now)
     return request
 
 

@@ -134,7 +134,14 @@ def fit(booking: Booking, *quotes: Quote, now: datetime) -> None:
     payment = locked(booking)
     if not payment.is_secured:
         return
-    priced = max((_priced(quote) for quote in quotes), key=lambda each: each["amount"])
+    prices = [_priced(quote) for quote in quotes]
+    if len({each["currency"] for each in prices if each["amount"]}) > 1:
+        # Once the change is declined, the old price would have to be reserved anew, and might not be there any more.
+        raise PaymentMissing(
+            "What is secured is in another currency than this is priced in. Make another booking.",
+            prices[0]["amount"],
+        )
+    priced = max(prices, key=lambda each: each["amount"])
     if (priced["amount"], priced["currency"]) == (payment.amount, payment.currency):
         return
     if payment.provider == PREPAID:
