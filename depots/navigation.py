@@ -95,6 +95,8 @@ class Nav:
 
     @property
     def home(self) -> str:
+        if self._keeps_only_accounts:
+            return "/invoices/"
         links = [link for group in self.groups for link in group.links]
         return next((link.url for link in links), "/account/password/")
 
@@ -103,7 +105,8 @@ class Nav:
         groups = [Group("Fleet", self._fleet_links()), Group("Depots", self._depot_links())]
         if not self._has(BOOKING_ROLES):
             groups.reverse()  # somebody who runs depots starts at a board
-        groups.append(Group("Money", self._money_links()))
+        money = Group("Money", self._money_links())
+        groups.insert(0 if self._keeps_only_accounts else len(groups), money)
         if self._has(BOOKING_ROLES | DECIDING_ROLES):
             groups.append(Group("Networks", [self._link("/partners/", "Partners", "route")]))
         return [group for group in groups if group.links]
@@ -155,7 +158,9 @@ class Nav:
             links.append(self._link("/revenue/", "Revenue", "building-warehouse"))
         if self._has(COST_ROLES | REVENUE_ROLES):
             links.append(self._link("/invoices/", "Invoices", "inbox"))
-            links.append(self._link("/reconciliation/", "Reconciliation", "arrows-exchange"))
+            links.append(
+                self._link("/reconciliation/", "Reconciliation", "arrows-exchange", short="Reconcile")
+            )
         return links
 
     def _runs_depots(self, membership: Membership) -> bool:
@@ -166,6 +171,10 @@ class Nav:
     def waiting_at(self) -> dict[int, int]:
         """Depot id → asks that wait for its decision, of each of `depots`."""
         return self.waiting(self.depots) if self.waiting else {}
+
+    @property
+    def _keeps_only_accounts(self) -> bool:
+        return {membership.role for membership in self.memberships} == {Role.ACCOUNTANT}
 
     def _has(self, roles: Iterable[str]) -> bool:
         return any(membership.role in roles for membership in self.memberships)
@@ -190,7 +199,7 @@ def boards_of(memberships: Iterable[Membership]) -> list[Depot]:
 
 
 def home(user: User) -> str:
-    """The page somebody starts from: a dispatcher's bookings, a manager's first board."""
+    """The page somebody starts from: a dispatcher's bookings, a manager's first board, an accountant's invoices."""
     return Nav(user, "", 0).home
 
 

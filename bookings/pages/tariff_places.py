@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.db.models import Case, When
+
 from bookings.models import BookingOption, Tariff, TariffBinding
 from bookings.rules.tariff_bindings import FIRST_MOMENT, LAST_MOMENT, Owner, owner_of
 from depots.models import Agreement, Depot, Evse, Organisation
@@ -102,8 +104,9 @@ def owners_bound(tariff: Tariff) -> set[Owner]:
 
 
 def zone_of(operator: Organisation) -> ZoneInfo:
-    """Whose midnight is meant where a day is named: the first depot's."""
-    depot = Depot.objects.filter(operator=operator, is_mirror=False).order_by("name", "pk").first()
+    """Whose midnight is meant where a day is named: that of the first depot in the operator's own country, else of its first."""
+    abroad = Case(When(country=operator.country, then=0), default=1)
+    depot = Depot.objects.filter(operator=operator, is_mirror=False).order_by(abroad, "name", "pk").first()
     return depot.zone if depot else ZoneInfo("UTC")
 
 

@@ -29,7 +29,7 @@ from bookings.billing.run import bill
 from bookings.billing.settlement import record_payment
 from bookings.billing.versions import billing_version, billing_versions, invoice_version
 from bookings.errors import BookingError, ChangedMeanwhile
-from bookings.models import Invoice, InvoiceReconciliationRecord, Payment
+from bookings.models import ChargeDetailRecord, Invoice, InvoiceReconciliationRecord, Payment
 from bookings.pages import access, money_access
 from bookings.pages.forms.invoices import BillForm, CreditForm, InvoiceFilterForm, PaymentForm
 from bookings.pages.forms.row_versions import look_again, seen_version
@@ -272,12 +272,21 @@ def _page(request: HttpRequest, found: Invoice, status: int = 200, **shown: Any)
     context = {
         "invoice": row, "zone": zone_of(row.issuer), "tax_parts": list(_tax_parts(row)),
         "payments": row.payments.select_related("returned"), "reminders": row.reminders.exclude(sent_at=None),
-        "corrections": row.corrected_by.all(), "parties": [row.parties.get(side, {}) for side in ("supplier", "customer")],
+        "records": Paginator(_records_on(row), A_PAGE).get_page(request.GET.get("page")), "corrections": row.corrected_by.all(),
+        "parties": [row.parties.get(side, {}) for side in ("supplier", "customer")],
         "may_settle": may_settle, "overpaid": max(-row.still_due, 0), "payment_form": PaymentForm.shown(row.still_due, today),
         "credit_form": CreditForm(), "version": invoice_version(row),
         "may_remind": may_settle and may_remind(row, now=timezone.now()), "told": _told(request, row), **shown,
     }  # fmt: skip
     return respond(request, "bookings/invoices/invoice", context, status)
+
+
+def _records_on(row: Invoice) -> QuerySet[ChargeDetailRecord]:
+    return (
+        ChargeDetailRecord.objects.filter(invoiced__invoice=row)
+        .select_related("depot")
+        .order_by("ends_at", "pk")
+    )
 
 
 def _told(request: HttpRequest, row: Invoice) -> ReconciliationReading | None:

@@ -16,6 +16,7 @@ from bookings.billing.versions import billing_version, invoice_version
 from bookings.models import ChargeDetailRecord, Invoice, Payment, Reminder
 from bookings.pages.tariff_places import zone_of
 from depots.models import Membership, Organisation
+from depots.navigation import home
 from tests.bookings.billing.billed import (
     DUE,
     ISSUED,
@@ -26,7 +27,7 @@ from tests.bookings.billing.billed import (
     record,
 )
 from tests.bookings.people import client_of
-from tests.factories import make_user
+from tests.factories import make_depot, make_user
 
 pytestmark = pytest.mark.django_db
 LATE = ISSUED + timedelta(days=30)
@@ -293,6 +294,29 @@ def test_when_an_invoice_was_sent_is_told_by_its_issuers_clock(seller, invoice):
 
     assert f"{ISSUED:%-H:%M} UTC" not in page
     assert ISSUED.astimezone(zone_of(seller)).strftime("%H:%M %Z") in page
+
+
+def test_an_operators_clock_is_that_of_its_own_country(seller):
+    for name, country, zone in (("A", "IRL", "Europe/Dublin"), ("B", seller.country, "Europe/Berlin")):
+        make_depot(operator=seller, name=name, code=name, country=country, time_zone=zone)
+
+    assert zone_of(seller).key == "Europe/Berlin"
+
+
+def test_an_invoice_leads_both_sides_to_each_of_its_records(seller, invoice):
+    [cdr] = ChargeDetailRecord.objects.all()
+
+    for organisation in (seller, invoice.customer):
+        page = person(organisation).get(f"/invoices/{invoice.pk}/").content.decode()
+
+        assert f'href="/records/{cdr.pk}/"' in page
+
+
+def test_an_accountant_starts_at_invoices(seller):
+    make_depot(operator=seller, name="Venlo", code="VEN")
+
+    assert home(make_user(seller, Membership.Role.ACCOUNTANT)) == "/invoices/"
+    assert home(make_user(seller, Membership.Role.ADMIN, email="all@seller.example")) != "/invoices/"
 
 
 def test_both_sides_see_what_its_reconciliation_record_says_by_their_own_records(seller, invoice):
