@@ -1,7 +1,7 @@
 """The prepaid balance as a payment: what a customer has paid an operator in, in one currency, of which bookings reserve.
 
-Who takes of it holds the account's lock (bookings.rules.credit), behind all others; what is available is kept by the database
-and never below zero.
+Who takes of it or gives back holds the account's lock (bookings.rules.credit), behind all others; what is available is kept by
+the database and never below zero.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Prepaid:
         """WAITING where too little is available. More than is reserved is reserved, less given back."""
         more = ask.amount - self.payment.reserved
         if more <= 0:
-            self._move(Kind.RELEASED, -more)
+            self._give_back(-more)
         elif lacks := missing(Account.of(self.payment), more):
             return PaymentAnswer(Outcome.WAITING, f"{ask.currency} {lacks:.2f} are missing.")
         else:
@@ -96,7 +96,13 @@ class Prepaid:
         return PaymentAnswer(Outcome.SECURED)
 
     def release(self, ask: PaymentAsk) -> None:
-        self._move(Kind.RELEASED, self.payment.reserved)
+        self._give_back(self.payment.reserved)
+
+    def _give_back(self, amount: Decimal) -> None:
+        """Under the account's lock: who found too little there is seen waiting once they have committed."""
+        if amount:
+            Account.of(self.payment).lock()
+            self._move(Kind.RELEASED, amount)
 
     def _move(self, kind: Kind, amount: Decimal, **about: Any) -> None:
         if not amount:

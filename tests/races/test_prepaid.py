@@ -6,9 +6,10 @@ from collections import Counter
 from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
+from multiprocessing import Event
 
 import pytest
-from django.db import IntegrityError
+from django.db import IntegrityError, connection, transaction
 
 from bookings.errors import BookingError
 from bookings.models import Booking, BookingPayment
@@ -24,7 +25,8 @@ from tests.bookings.payments_made import (
     payment_of,
 )
 from tests.factories import DISPATCHER, NOW, book_slot, make_vehicle, option_of, slot
-from tests.races.processes import all_at_once, at_once
+from tests.races.processes import all_at_once, at_once, rendezvous
+from tests.scenarios.bed import eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.races]
 
@@ -103,3 +105,44 @@ def test_the_same_top_up_told_by_several_at_once_is_one():
 
     assert len(set(told)) == 1
     assert available(evse.depot, customer) == Decimal(10)
+
+
+def test_who_finds_too_little_while_money_is_given_back_is_answered():
+    """Who asks has seen the balance as it was, and is not seen by others before it commits."""
+    operator, customer = make_seller(), make_buyer()
+    evse, another = make_prepaid_site(operator), make_prepaid_site(operator)
+    pay_in(evse.depot, customer, "10.00")
+    first = book(evse, customer, 9)
+    asked, is_given_back = rendezvous(2), Event()
+
+    def ask() -> None:
+        with transaction.atomic():
+            book(another, customer, 9)
+            asked.wait()
+            assert eventually(lambda: is_given_back.is_set() or is_account_waited_for())
+
+    def give_back() -> None:
+        asked.wait()
+        cancel_booking(booking_id=first.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=NOW)
+        is_given_back.set()
+
+    before = answers_queued()
+    assert all_at_once([ask, give_back]) == [None, None]
+
+    assert answers_queued() == before + 1
+    assert answer_waiting(evse.depot, customer) != []
+
+
+def answers_queued() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM dramatiq.queue WHERE message ->> 'actor_name' = 'answer_waiting'")
+        return int(cursor.fetchone()[0])
+
+
+def is_account_waited_for() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
+        )
+        return bool(cursor.fetchone()[0])
