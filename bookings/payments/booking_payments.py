@@ -33,9 +33,10 @@ def plan(booking: Booking, there: Configuration, now: datetime) -> BookingPaymen
     if terms is None:
         return None
     payment = _payment(booking, booking.quote, there, terms, now)
-    if _on_invoice(payment, OnInvoice(terms)):
+    pays_before = asks_before(terms)
+    if _on_invoice(payment, OnInvoice(terms, pays_before)):
         booking.terms_json["approval"] = True
-    if not asks_before(terms):
+    if not pays_before:
         return None
     booking.terms_json["pays_before"] = terms.before
     return payment
@@ -47,7 +48,9 @@ def is_beyond_credit(booking: Booking, quote: Quote, there: Configuration, now: 
     terms = there.payment_terms_for(booking.fleet_id, now=now)
     if terms is None:
         return False
-    return _on_invoice(_payment(booking, quote, there, terms, now), OnInvoice(terms, without=booking.pk))
+    # Not what the agreement asks for by now: the booking keeps what it was made under.
+    invoice = OnInvoice(terms, bool(booking.pays_before), without=booking.pk)
+    return _on_invoice(_payment(booking, quote, there, terms, now), invoice)
 
 
 def ask(payment: BookingPayment, booking: Booking, now: datetime) -> None:

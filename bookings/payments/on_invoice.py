@@ -7,22 +7,24 @@ from decimal import Decimal
 
 from bookings.errors import CreditLimitReached
 from bookings.models import PaymentTerms
-from bookings.payments.providers import Outcome, PaymentAnswer, PaymentAsk, asks_before
+from bookings.payments.providers import Outcome, PaymentAnswer, PaymentAsk
 from bookings.rules import credit
 
 
 @dataclass(frozen=True)
 class OnInvoice:
-    """Under the terms of one agreement; `without` is a booking whose price the ask replaces. It answers at once, and WAITING
-    says that the depot is to be asked. Its caller's transaction keeps the account locked."""
+    """Under the terms of one agreement; `pays_before` is whether the booking is paid or guaranteed otherwise before its promise,
+    `without` a booking whose price the ask replaces. It answers at once, and WAITING says that the depot is to be asked. Its
+    caller's transaction keeps the account locked."""
 
     terms: PaymentTerms
+    pays_before: bool
     without: int | None = None
     label: str = "The invoice"
 
     def secure(self, ask: PaymentAsk) -> PaymentAnswer:
         # What is paid or guaranteed before the promise is owed to nobody.
-        amount = Decimal(0) if asks_before(self.terms) else ask.amount
+        amount = Decimal(0) if self.pays_before else ask.amount
         try:
             beyond = credit.needs_approval(
                 self.terms, operator_id=ask.operator_id, customer_id=ask.customer_id,

@@ -135,7 +135,9 @@ def test_who_finds_too_little_while_money_is_given_back_is_answered():
 
 def answers_queued() -> int:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM dramatiq.queue WHERE message ->> 'actor_name' = 'answer_waiting'")
+        cursor.execute(
+            "SELECT count(*) FROM dramatiq.queue WHERE message ->> 'actor_name' = 'answer_waiting'"
+        )
         return int(cursor.fetchone()[0])
 
 

@@ -145,6 +145,19 @@ def test_a_change_that_costs_more_is_held_against_it_without_the_booking_as_it_w
     assert (longer.status, shorter.status) == ("confirmed", "confirmed")
 
 
+def test_a_booking_is_held_against_it_by_what_it_was_made_under(customer):
+    """Its agreement asks for a prepayment since, which this booking has not made and will not make."""
+    evse = make_evse(make_site())
+    by_hour = TariffElement((PriceComponent(Dimension.TIME, Decimal(10)),), use=ElementUse.BOOKING)
+    make_bound(by_hour, depot=evse.depot)
+    agree(evse.depot, customer, "25.00")
+    made = book(evse, customer)
+    PaymentTerms.objects.update(before="prepayment")
+
+    with pytest.raises(CreditLimitReached):
+        change_slot(booking_id=made.pk, period=slot(10, 13))
+
+
 def test_without_payment_terms_a_booking_costs_no_statement_more(evse, customer):
     other = make_evse(make_site(make_seller("Sonnenhof")))
     agree(other.depot, None, "1000.00")
