@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 from itertools import groupby
+from operator import itemgetter
 
 from django.db import connection, transaction
 
@@ -27,13 +28,14 @@ Secured = BookingPayment.Status.SECURED
 
 # Where an invoice has no taxes, its records' own are not owed.
 _BILLED = """
-SELECT p.booking_id, billed.invoice_id, sum(c.before_taxes + CASE WHEN i.taxes = 0 THEN 0 ELSE c.taxes END)
+SELECT p.booking_id, billed.invoice_id, count(*), sum(c.before_taxes + CASE WHEN i.taxes = 0 THEN 0 ELSE c.taxes END)
 FROM bookings_bookingpayment p
 JOIN bookings_chargedetailrecord c ON c.booking_id = p.booking_id
 JOIN bookings_invoicedcdr billed ON billed.cdr_id = c.id
 JOIN bookings_invoice i ON i.id = billed.invoice_id
 WHERE p.operator_id = %s AND p.status = 'secured' AND p.invoice_id IS NULL AND i.kind = 'invoice' AND i.id = ANY(%s)
 GROUP BY p.booking_id, billed.invoice_id
+ORDER BY billed.invoice_id, p.booking_id
 """
 
 
@@ -84,9 +86,23 @@ def _costs(invoices: Sequence[Invoice]) -> dict[int, tuple[int, Decimal]]:
         or not BookingPayment.objects.filter(operator=invoices[0].supplier_id, status=Secured).exists()
     ):
         return {}
+    by_id = {invoice.pk: invoice for invoice in invoices}
     with connection.cursor() as cursor:
-        cursor.execute(_BILLED, [invoices[0].supplier_id, [invoice.pk for invoice in invoices]])
-        return {booking_id: (invoice_id, cost) for booking_id, invoice_id, cost in cursor.fetchall()}
+        cursor.execute(_BILLED, [invoices[0].supplier_id, list(by_id)])
+        rows = cursor.fetchall()
+    found: dict[int, tuple[int, Decimal]] = {}
+    for invoice_id, group in groupby(rows, key=itemgetter(1)):
+        found |= _parts(by_id[invoice_id], [(booking, count, cost) for booking, _, count, cost in group])
+    return found
+
+
+def _parts(invoice: Invoice, costs: list[tuple[int, int, Decimal]]) -> dict[int, tuple[int, Decimal]]:
+    """What of an invoice is for each booking, of which so many records cost so much. Its taxes are reckoned on its sum: where
+    it bills nothing else, what the records' own taxes round otherwise falls to the dearest booking."""
+    parts = {booking_id: cost for booking_id, _, cost in costs}
+    if sum(count for _, count, _ in costs) == invoice.cdr_count:
+        parts[max(parts, key=parts.__getitem__)] += invoice.total - sum(parts.values())
+    return {booking_id: (invoice.pk, cost) for booking_id, cost in parts.items()}
 
 
 def _use(payment: BookingPayment, cost: Decimal, account: Account, now: datetime) -> Decimal:

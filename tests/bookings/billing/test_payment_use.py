@@ -77,6 +77,31 @@ def test_what_was_reserved_pays_the_invoice_and_the_difference_is_given_back_or_
     assert (invoice.settled_at is not None) == (costs == paid)
 
 
+def test_taxes_that_round_otherwise_on_the_invoice_leave_no_cent_of_it_open(evse, customer):
+    """Three times 21 percent of 0.40 is 0.24 by record, and 0.25 on the invoice."""
+    pay_in(evse.depot, customer, "40.00")
+    for hour in (9, 10, 11):
+        over(book(evse, customer, hour), "0.40", taxes=Decimal("0.08"), net_by_rate=[["21", "0.40"]])
+
+    invoice = bill_month(evse)
+
+    assert (invoice.total, Payment.objects.get().amount) == (Decimal("1.45"), Decimal("1.45"))
+    assert invoice.settled_at is not None
+    assert available(evse.depot, customer) == Decimal("38.55")
+
+
+def test_taxes_that_round_lower_on_the_invoice_are_not_taken(evse, customer):
+    """Three times 21 percent of 0.17 is 0.12 by record, and 0.11 on the invoice."""
+    pay_in(evse.depot, customer, "40.00")
+    for hour in (9, 10, 11):
+        over(book(evse, customer, hour), "0.17", taxes=Decimal("0.04"), net_by_rate=[["21", "0.17"]])
+
+    invoice = bill_month(evse)
+
+    assert (invoice.total, Payment.objects.get().amount) == (Decimal("0.62"), Decimal("0.62"))
+    assert available(evse.depot, customer) == Decimal("39.38")
+
+
 def test_what_is_billed_beside_it_is_not_paid_from_the_balance(evse, customer):
     pay_in(evse.depot, customer, "100.00")
     over(book(evse, customer), "10.00")
