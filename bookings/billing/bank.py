@@ -105,13 +105,20 @@ def order_transfers(
 @dataclass
 class ReadStatement:
     """What a statement came to: payments that were recorded now, those known already, payments that were taken back, and
-    movements that no invoice is named by; `set_aside` has those that cannot be recorded, each with the reason."""
+    movements that no invoice is named by; `set_aside` has those that cannot be recorded, each with the reason, `elsewhere` those
+    of accounts that are not the organisation's."""
 
     recorded: list[Payment] = field(default_factory=list)
     known: list[Payment | PaymentReturn] = field(default_factory=list)
     returned: list[PaymentReturn] = field(default_factory=list)
     unmatched: list[BankEntry] = field(default_factory=list)
     set_aside: list[tuple[BankEntry, str]] = field(default_factory=list)
+    elsewhere: list[BankEntry] = field(default_factory=list)
+
+    @property
+    def other_accounts(self) -> list[str]:
+        """Their IBANs, each once."""
+        return sorted({entry.account for entry in self.elsewhere})
 
 
 def record_statement(
@@ -122,7 +129,9 @@ def record_statement(
     the account it is about is another than was seen."""
     check_seen(seen_version, account_version(organisation), "The particulars have changed meanwhile.")
     recording = _Recording(organisation, actor, now)
-    entries = [entry for entry in read_statement(file) if entry.account == organisation.iban]
+    entries = []
+    for entry in read_statement(file):
+        (entries if entry.account == organisation.iban else recording.read.elsewhere).append(entry)
     with transaction.atomic():
         _queue(organisation)
         named = [(entry, _named_by(organisation, entry)) for entry in entries]

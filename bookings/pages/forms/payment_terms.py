@@ -21,7 +21,7 @@ class PaymentTermsForm(forms.Form):
         help_text="A prepayment pays the booking's invoice. A guarantee is kept until that invoice is paid in another way.",
     )  # fmt: skip
     provider = forms.ChoiceField(
-        label="From", initial=PREPAID,
+        label="Paid from", initial=PREPAID,
         help_text="The prepaid balance is what the customer has paid in beforehand: see Balances.",
     )  # fmt: skip
     payment_min = forms.IntegerField(
@@ -32,12 +32,14 @@ class PaymentTermsForm(forms.Form):
         label="Credit limit", required=False, min_value=Decimal(0), max_value=MOST_CREDIT - 1, decimal_places=2,
         help_text="With taxes: open invoices, charging not billed yet and live bookings. Blank: none.",
     )  # fmt: skip
-    currency = forms.RegexField(r"^[A-Z]{3}$", label="Its currency", help_text="Three letters, such as EUR.")
-    beyond = forms.ChoiceField(label="Beyond it", choices=PaymentTerms.Beyond.choices)
+    currency = forms.RegexField(
+        r"^[A-Z]{3}$", label="Currency of the limit", help_text="Three letters, such as EUR."
+    )
+    beyond = forms.ChoiceField(label="Beyond the limit", choices=PaymentTerms.Beyond.choices)
     due_days = forms.IntegerField(label="Days to pay", min_value=0, max_value=365)
     is_reverse = forms.BooleanField(label="The customer writes the invoices", required=False)
     mandate_reference = forms.CharField(label="SEPA mandate", required=False, max_length=35)
-    mandate_signed_on = forms.DateField(label="Signed on", required=False, widget=DayInput)
+    mandate_signed_on = forms.DateField(label="Mandate signed on", required=False, widget=DayInput)
 
     def __init__(self, data: Any = None, *, terms: PaymentTerms) -> None:
         super().__init__(data, initial={name: getattr(terms, name) for name in SET})

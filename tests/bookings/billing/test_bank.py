@@ -142,6 +142,7 @@ def test_a_number_in_the_payers_words_will_do_and_another_account_will_not():
     own = read(operator, file)
 
     assert (len(other.recorded), len(own.recorded)) == (0, 1)
+    assert (other.other_accounts, own.other_accounts) == (["DE89370400440532013000"], [])
     assert Payment.objects.get().means == Payment.Means.TRANSFER
 
 

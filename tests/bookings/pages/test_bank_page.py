@@ -45,7 +45,21 @@ def test_open_invoices_are_collected_and_what_the_bank_says_is_recorded():
     assert (made.status_code, again.status_code) == (302, 409)
     assert file.content == bytes(BankOrder.objects.get().file)
     assert "1 payment recorded, 0 known already, 0 came back, 1 not matched" in read.content.decode()
-    assert Payment.objects.count() == 1
+    assert f'href="/invoices/{Payment.objects.get().invoice_id}/"' in read.content.decode()
+
+
+def test_a_statement_of_another_account_is_said_to_be_one():
+    operator = operator_with()
+    client = client_of(make_user(operator, Membership.Role.ACCOUNTANT))
+    told = statement(("A1", "36.30", "INV-2029-000001"), iban="DE89370400440532013000")
+
+    read = client.post(
+        f"/organisations/{operator.pk}/bank/statements/",
+        {"file": SimpleUploadedFile("s.xml", told), **account(operator)},
+    ).content.decode()
+
+    assert "1 entry is of another account (DE89370400440532013000)" in read
+    assert not Payment.objects.exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"<x/>", b"%PDF-1.7"])
