@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404
 
 from bookings.billing.finding import with_all
 from bookings.models import Booking, ChargeDetailRecord, Dispute, Invoice, Tariff
+from bookings.pages import access
 from bookings.pages.memberships import Person, organisation_ids, organisations
 from bookings.payments.prepaid import Account
 from depots.models import Agreement, Depot, Organisation
@@ -99,6 +100,7 @@ class RecordViewer:
     is_operator: bool
     may_dispute: bool
     may_settle: bool
+    sees_booking: bool
     organisation_ids: frozenset[int]
 
 
@@ -120,6 +122,8 @@ def record(user: Person, cdr_id: int) -> RecordViewer:
         is_operator=found.operator_id in revenue,
         may_dispute=found.customer_id in organisation_ids(user, DISPUTING_ROLES),
         may_settle=found.operator_id in revenue,
+        sees_booking=found.customer_id in access.fleets_seen(user)
+        or found.operator_id in access.operators_seen(user),
         organisation_ids=frozenset(costs | revenue),
     )
 

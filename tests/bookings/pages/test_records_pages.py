@@ -185,6 +185,15 @@ def test_a_record_shows_its_lines_what_they_rest_on_and_where_it_came_from(cdr, 
     assert f"Issued: {cdr.code}" in page
 
 
+def test_a_record_leads_to_its_booking_only_who_may_see_it(cdr, dispatcher, manager, accountant):
+    link = f'href="{cdr.booking.get_absolute_url()}"'
+    pages = [text_of(client, f"/records/{cdr.pk}/") for client in (dispatcher, manager, accountant)]
+
+    assert [link in page for page in pages] == [True, True, False]
+    assert cdr.booking.reference in pages[2]
+    assert accountant.get(cdr.booking.get_absolute_url()).status_code == 404
+
+
 def test_what_was_odd_is_said(operator, fleet, vehicle, dispatcher):
     booking = priced_booking(evse_online(make_depot(operator, terms=TERMS)), vehicle=vehicle)
     charge(booking, wh=None)
