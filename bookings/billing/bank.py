@@ -129,7 +129,7 @@ def record_statement(
     the account it is about is another than was seen."""
     check_seen(seen_version, account_version(organisation), "The particulars have changed meanwhile.")
     recording = _Recording(organisation, actor, now)
-    entries = []
+    entries: list[BankEntry] = []
     for entry in read_statement(file):
         (entries if entry.account == organisation.iban else recording.read.elsewhere).append(entry)
     with transaction.atomic():
