@@ -24,7 +24,8 @@ CENT = Decimal("0.01")
 
 @dataclass
 class BilledRecord:
-    """What incoming invoices bill of one family of records: per document its lines added up, credit notes below zero."""
+    """What incoming invoices bill of one family of records: per document in its currency its lines added up, credit notes below
+    zero."""
 
     family: Family
     nets: dict[int, Decimal] = field(default_factory=dict)
@@ -100,8 +101,10 @@ def billed_records(month: IncomingMonth) -> dict[int, BilledRecord]:
             family = month.known.get(line["cdr"].upper())
             if family is not None:
                 entry = found.setdefault(family.latest.id, BilledRecord(family))
-                entry.nets[row.pk] = entry.nets.get(row.pk, NOTHING) + sign * Decimal(line["before_taxes"])
                 entry.invoices[row.pk] = row
+                if row.currency == family.latest.currency:
+                    net = sign * Decimal(line["before_taxes"])
+                    entry.nets[row.pk] = entry.nets.get(row.pk, NOTHING) + net
     return found
 
 
@@ -178,15 +181,25 @@ def _whole(row: IncomingInvoice, month: IncomingMonth) -> Iterator[Finding]:
         return
     if not month.codes(row) and row.kind == IncomingInvoice.Kind.INVOICE:
         yield _finding(row, Kind.LINE_UNRECORDED, "it names no record.", "all", found=row.before_taxes)
+    if row.kind == IncomingInvoice.Kind.INVOICE:
+        yield from _sums(row, month)
+
+
+def _sums(row: IncomingInvoice, month: IncomingMonth) -> Iterator[Finding]:
+    """Its total and its VAT against the records it is about; what its lines name is held against them one by one."""
     found = {family.latest.id: family for code in month.codes(row) if (family := month.known.get(code))}
-    known = list(found.values())
+    known = [family for family in found.values() if family.latest.currency == row.currency]
+    others = len(found) - len(known)
+    if others and not row.cdr_codes:
+        words = f"{others} of the records it is about are not in {row.currency}."
+        yield _finding(row, Kind.WRONG_CURRENCY, words, "currency")
     expected = sum((family.before_taxes for family in known), NOTHING)
-    if not known or row.kind == IncomingInvoice.Kind.CREDIT_NOTE:
+    if not known:
         return
     if not row.cdr_codes and expected != row.before_taxes:
         words = f"the {len(known)} records it is about add up to {money(expected, row.currency)}."
         yield _finding(row, Kind.SUM_DIFFERS, words, "sum", expected=expected, found=row.before_taxes)
-    elif expected == row.before_taxes and row.sender is not None:
+    elif not others and expected == row.before_taxes and row.sender is not None:
         taxes = _taxes(row, known)
         if taxes is not None and abs(taxes - row.taxes) > CENT:
             words = f"by the rules its VAT is {money(taxes, row.currency)}."

@@ -176,7 +176,8 @@ def _with_more_lines(request: HttpRequest, recipients: list[Organisation]) -> tu
     """What was typed so far, with room for more; nothing is checked yet."""
     form = IncomingInvoiceForm(recipients=recipients, initial=request.POST.dict())
     number = request.POST.get("line-TOTAL_FORMS", "")
-    written = range(min(int(number), MOST_LINES) if number.isascii() and number.isdigit() else 0)
+    is_number = number.isascii() and number.isdigit() and len(number) < 10
+    written = range(min(int(number), MOST_LINES) if is_number else 0)
     names = ("cdr", "text", "before_taxes")
     told = [{name: request.POST.get(f"line-{place}-{name}", "") for name in names} for place in written]
     lines = LINES(prefix="line", initial=[line for line in told if any(line.values())])

@@ -278,3 +278,10 @@ def test_more_lines_are_given_room_and_nothing_typed_is_lost(buyer, cdr) -> None
     assert 'name="line-10-cdr"' in body(answer)
     assert cdr.code in body(answer)
     assert not IncomingInvoice.objects.exists()
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "-1", "²", ""])
+def test_more_lines_are_given_room_however_many_a_form_says_it_has(buyer, cdr, number) -> None:
+    told = typed(cdr, buyer, more="1") | {"line-TOTAL_FORMS": number}
+
+    assert person(buyer).post("/invoices/incoming/new/", told).status_code == 200

@@ -298,3 +298,23 @@ def test_an_invoice_that_names_no_record_at_all_was_never_booked(buyer, cdr) -> 
     enter(buyer, told(cdr, lines=()))
 
     assert Kind.LINE_UNRECORDED in kinds(buyer)
+
+
+def test_records_in_another_currency_add_up_to_nothing_of_an_invoice(buyer, cdr) -> None:
+    other = record(cdr.depot, buyer, "5.00", currency="CHF")
+    announce(cdr, buyer, other.code)
+    enter(buyer, told(cdr, "35.00", "7.35", lines=()))
+
+    found = {finding.kind: finding for finding in report(buyer).findings}
+
+    assert Kind.WRONG_CURRENCY in found
+    assert found[Kind.SUM_DIFFERS].expected == Decimal(30)
+
+
+def test_a_credit_note_in_another_currency_sets_no_line_right(buyer, cdr) -> None:
+    enter(buyer, told(cdr, "35.00", "7.35"))
+    enter(
+        buyer, told(cdr, "5.00", "1.05", number="C-1", currency="CHF", kind=IncomingInvoice.Kind.CREDIT_NOTE)
+    )
+
+    assert {Kind.LINE_DIFFERS, Kind.WRONG_CURRENCY} <= set(kinds(buyer))
