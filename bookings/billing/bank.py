@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from bookings.actors import Actor
+from bookings.billing import run as billing_run
 from bookings.billing.bank_statements import BankEntry, read_statement
 from bookings.billing.errors import NothingToOrder, ParticularsMissing, PaymentReferenceInUse
 from bookings.billing.returned_payments import known_return, record_return, take_back_at_once
@@ -133,6 +134,8 @@ def record_statement(
     for entry in read_statement(file):
         (entries if entry.account == organisation.iban else recording.read.elsewhere).append(entry)
     with transaction.atomic():
+        # What is paid gives guarantees back, on the accounts of several customers, as a run uses what they have paid in.
+        billing_run.queue(organisation.pk)
         _queue(organisation)
         named = [(entry, _named_by(organisation, entry)) for entry in entries]
         invoices = _locked({invoice_id for _, invoice_id in named if invoice_id is not None})

@@ -113,7 +113,8 @@ def bill(
 
 
 def queue(operator_id: int) -> None:
-    """Behind other runs of the operator's, until the transaction ends: the first lock of all that issues invoices."""
+    """Behind other runs of the operator's, until the transaction ends: the first lock of all that issues invoices, or moves
+    money on the accounts of several customers."""
     with connection.cursor() as cursor:
         cursor.execute(_ONE_AT_A_TIME, [operator_id])
 

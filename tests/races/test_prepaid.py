@@ -7,17 +7,22 @@ from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
 from multiprocessing import Event
+from threading import BrokenBarrierError
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 
 from bookings.errors import BookingError
-from bookings.models import Booking, BookingPayment
+from bookings.models import Booking, BookingPayment, Invoice
 from bookings.operations import cancel_booking, fail_undecided
 from bookings.payments import prepaid
+from bookings.payments.prepaid import Account
 from tests.bookings.billing.billed import make_buyer, make_seller
+from tests.bookings.billing.test_bank import read, statement
+from tests.bookings.billing.test_payment_use import bill_month, over
 from tests.bookings.payments_made import (
     answer_waiting,
+    ask_before,
     available,
     book,
     make_prepaid_site,
@@ -148,3 +153,35 @@ def is_account_waited_for() -> bool:
             " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
         )
         return bool(cursor.fetchone()[0])
+
+
+def test_a_bank_statement_and_a_billing_run_take_the_accounts_of_several_customers_one_after_the_other(
+    monkeypatch,
+):
+    """The statement gives guarantees back as its entries come, the run uses prepayments in another order."""
+    evse = make_prepaid_site(before="guarantee")
+    customers = [make_buyer(f"Fleet {number}") for number in range(2)]
+    for customer in customers:
+        pay_in(evse.depot, customer, "100.00")
+        over(book(evse, customer, 9 + customers.index(customer)), "8.00")
+    bill_month(evse)
+    guaranteed = {invoice.customer_id: invoice.number for invoice in Invoice.objects.all()}
+    ask_before(evse.depot)
+    for customer in customers:
+        over(book(evse, customer, 12 + customers.index(customer)), "8.00")
+    entries = [(f"A{customer.pk}", "8.00", guaranteed[customer.pk]) for customer in reversed(customers)]
+    file = statement(*entries, iban=evse.depot.operator.iban)
+    met, lock, taken = rendezvous(2), Account.lock, []
+
+    def lock_and_let_the_other_come(account: Account) -> None:
+        lock(account)
+        taken.append(account)
+        if len(taken) == 1:
+            with suppress(BrokenBarrierError):
+                met.wait(1)
+
+    monkeypatch.setattr(Account, "lock", lock_and_let_the_other_come)
+    answers = all_at_once([lambda: bill_month(evse), lambda: len(read(evse.depot.operator, file).recorded)])
+
+    assert [answer for answer in answers if str(answer).startswith("ERROR")] == []
+    assert not Invoice.objects.filter(settled_at=None).exists()

@@ -37,7 +37,7 @@ def evse() -> Evse:
 
 def bill_month(evse: Evse) -> Invoice:
     bill(operator=evse.depot.operator, month=Month(NOW.year, NOW.month), actor=COMMAND, now=NEXT_MONTH)
-    return Invoice.objects.get()
+    return Invoice.objects.latest("pk")
 
 
 def over(booking: Booking, net: str, **fields: Any) -> ChargeDetailRecord:
