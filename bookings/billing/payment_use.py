@@ -50,7 +50,10 @@ def follow(booking: Booking, *, now: datetime) -> None:
 def use_for(invoices: Sequence[Invoice], *, now: datetime) -> None:
     """Pay what was just issued by one supplier, in the same transaction, from what its bookings have secured."""
     costs = _costs(invoices)
-    rows = BookingPayment.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=costs)
+    # Once more behind the lock: what was given back meanwhile pays nothing.
+    rows = BookingPayment.objects.select_for_update(no_key=True, of=("self",)).filter(
+        pk__in=costs, status=Secured, invoice=None
+    )
     payments = list(rows.select_related("booking", "customer").order_by("pk"))
     payments.sort(key=lambda payment: (payment.customer_id, payment.currency, payment.pk))
     by_id = {invoice.pk: invoice for invoice in invoices}
@@ -115,7 +118,8 @@ def _use(payment: BookingPayment, cost: Decimal, account: Account, now: datetime
             booking_payments.release(payment, NOTHING_DUE, now=now)
         return Decimal(0)
     if payment.provider != PREPAID:
-        booking_payments.owe_settlement(payment, min(amount, payment.amount), now=now)
+        takes = min(amount, payment.amount.quantize(CENT, ROUND_DOWN))
+        booking_payments.owe_settlement(payment, takes, now=now)
         return Decimal(0)
     amount = min(amount, (payment.reserved + account.available()).quantize(CENT, ROUND_DOWN))
     Prepaid(payment, now).settle(PaymentAsk.of(payment), amount)

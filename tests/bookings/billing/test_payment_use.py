@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bookings.actors import COMMAND
+from bookings.billing import payment_use
 from bookings.billing.cdrs import Issue, credit, lock
 from bookings.billing.months import Month
 from bookings.billing.payment_use import follow
@@ -16,6 +17,7 @@ from bookings.billing.run import bill
 from bookings.billing.settlement import record_payment
 from bookings.models import Booking, BookingEvent, ChargeDetailRecord, Invoice, Payment
 from bookings.operations import cancel_booking, mark_no_show
+from bookings.payments.booking_payments import release
 from depots.models import Evse, Organisation
 from tests.bookings.billing.billed import make_buyer, record
 from tests.bookings.payments_made import available, book, make_prepaid_site, pay_in, payment_of
@@ -138,6 +140,24 @@ def test_a_second_run_takes_nothing_twice(evse, customer):
 
     assert Payment.objects.count() == 1
     assert available(evse.depot, customer) == Decimal(20)
+
+
+def test_what_is_given_back_while_a_run_reckons_pays_nothing(evse, customer, monkeypatch):
+    pay_in(evse.depot, customer, "30.00")
+    booking = book(evse, customer)
+    over(booking, "10.00")
+    reckoned = payment_use._costs
+
+    def given_back_meanwhile(invoices: list[Invoice]) -> dict[int, tuple[int, Decimal]]:
+        costs = reckoned(invoices)
+        release(payment_of(booking), "Let off", now=NEXT_MONTH)
+        return costs
+
+    monkeypatch.setattr(payment_use, "_costs", given_back_meanwhile)
+    bill_month(evse)
+
+    assert not Payment.objects.exists()
+    assert (available(evse.depot, customer), payment_of(booking).status) == (Decimal(30), "released")
 
 
 def test_a_guarantee_stays_until_its_invoice_is_paid_otherwise(customer):
