@@ -1,7 +1,8 @@
 """What becomes of a payment before the promise once its booking is over.
 
 It stays while a record of the booking stands that no invoice bills yet. A prepayment then pays that invoice, a guarantee stays
-until it is paid otherwise. Where nothing is left to be paid it is given back.
+until it is paid otherwise, and is taken up again when a bank takes that payment back. Where nothing is left to be paid it is
+given back.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from operator import itemgetter
 from django.db import connection, transaction
 
 from bookings.actors import SCHEDULER
-from bookings.billing.settlement import record_payment
+from bookings.billing.settlement import record_payment, still_due
 from bookings.models import Booking, BookingPayment, BookingStatus, ChargeDetailRecord, Invoice, Payment
 from bookings.payments import booking_payments
 from bookings.payments.prepaid import Account, Prepaid
@@ -24,7 +25,8 @@ from bookings.payments.providers import PREPAID, PaymentAsk
 CENT = Decimal("0.01")
 NOTHING_DUE = "Nothing was left to be paid."
 PAID = "Its invoice is paid."
-Secured = BookingPayment.Status.SECURED
+LOST = "The guarantee was given back when its invoice was paid; when that payment came back, not all of it was there again."
+Secured, Released = BookingPayment.Status.SECURED, BookingPayment.Status.RELEASED
 
 # Where an invoice has no taxes, its records' own are not owed.
 _BILLED = """
@@ -80,6 +82,18 @@ def release_guarantees(invoice: Invoice, *, now: datetime) -> None:
     )
     for payment in rows.select_related("booking", "customer").order_by("pk"):
         booking_payments.release(payment, PAID, now=now)
+
+
+def take_up_guarantees(invoice: Invoice, *, now: datetime) -> None:
+    """A bank took a payment back: what was kept until then is reserved again, as far as the invoice is open and the balance
+    goes. What a provider elsewhere gave back would need whoever pays."""
+    rows = BookingPayment.objects.select_for_update(no_key=True, of=("self",)).filter(
+        invoice=invoice, status=Released, before="guarantee", reason__in=[PAID, LOST]
+    )
+    still_open = still_due(invoice)
+    for payment in rows.select_related("booking", "customer").order_by("pk"):
+        if still_open > 0:
+            still_open -= booking_payments.take_up_again(payment, still_open, otherwise=LOST, now=now)
 
 
 def _costs(invoices: Sequence[Invoice]) -> dict[int, tuple[int, Decimal]]:

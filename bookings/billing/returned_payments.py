@@ -9,6 +9,7 @@ from decimal import Decimal
 from django.db.models import Q
 
 from bookings.actors import Actor
+from bookings.billing.payment_use import take_up_guarantees
 from bookings.billing.settlement import offset, settle
 from bookings.models import BankOrder, BankOrderLine, Invoice, Payment, PaymentReturn
 from depots.models import Organisation
@@ -83,12 +84,13 @@ def _taken_back(
 
 
 def _reopen(invoice: Invoice, now: datetime) -> None:
-    """It is due again, unless a credit note that was not paid back yet makes up for it."""
+    """It is due again, unless a credit note that was not paid back yet makes up for it; what guaranteed it does so again."""
     settle(invoice, now)
     notes = [invoice] if invoice.corrects_id else invoice.corrected_by.filter(settled_at=None).order_by("pk")
     for note in notes:
         if not _is_on_its_way(note):
             offset(note, now=now)
+    take_up_guarantees(invoice, now=now)
 
 
 def _is_on_its_way(note: Invoice) -> bool:

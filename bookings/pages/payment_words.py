@@ -9,7 +9,8 @@ from typing import Any
 
 from django.urls import reverse
 
-from bookings.models import Booking, BookingPayment
+from bookings.billing.payment_use import LOST
+from bookings.models import Booking, BookingPayment, Invoice, PaymentTerms
 from bookings.pages.wording import local
 from bookings.payments.prepaid import Account
 from bookings.payments.providers import PREPAID, label_of
@@ -51,7 +52,27 @@ def payment_notice(
         return _asked(booking, payment)
     if payment.status == Status.SECURED:
         return _notice(payment, _secured_title(payment), _secured(payment), "info", "lock")
+    if is_lost(payment):
+        amount = money(payment.amount, payment.currency)
+        words = f"{amount} were given back when its invoice was paid. The bank took that payment back: it is open again."
+        return _notice(payment, "No guarantee any more", words, "warning", "alert-triangle")
     return None
+
+
+def guarantee_words(invoice: Invoice) -> str:
+    """What still guarantees an invoice that is open, and that something does so no more; empty where nothing was to."""
+    payments = list(BookingPayment.objects.filter(invoice=invoice, before=PaymentTerms.Before.GUARANTEE))
+    held = sum((_held(payment) for payment in payments), Decimal(0))
+    words = [f"{money(held, invoice.currency)} of it are guaranteed."] if held else []
+    if any(payment.reason == LOST for payment in payments):
+        no_more = "for the rest there is no guarantee any more" if held else "It has no guarantee any more"
+        words.append(f"{no_more[0].upper()}{no_more[1:]}: that was given back when it had been paid.")
+    return " ".join(words)
+
+
+def is_lost(payment: BookingPayment) -> bool:
+    """Whether it guaranteed an invoice that is open again and does so no more."""
+    return payment.reason == LOST and payment.invoice is not None and payment.invoice.settled_at is None
 
 
 def payment_words(payment: dict[str, Any], booking: Booking) -> str:
@@ -116,14 +137,22 @@ def _secured_title(payment: BookingPayment) -> str:
 
 
 def _secured(payment: BookingPayment) -> str:
-    amount = money(payment.amount, payment.currency)
+    amount = money(_held(payment), payment.currency)
     where = (
         f"reserved from the prepaid balance with {payment.operator.name}"
         if payment.provider == PREPAID
         else f"secured through {label_of(payment.provider)}"
     )
     then = "They stay so until its invoice is paid." if payment.is_guarantee else "They pay its invoice."
-    return f"{amount} are {where}. {then}"
+    less = " When the bank took a payment of it back, the balance had no more." if is_lost(payment) else ""
+    return f"{amount} are {where}. {then}{less}"
+
+
+def _held(payment: BookingPayment) -> Decimal:
+    """What is secured now."""
+    if not payment.is_secured:
+        return Decimal(0)
+    return payment.reserved if payment.provider == PREPAID else payment.amount
 
 
 def _notice(payment: BookingPayment, title: str, words: str, level: str, icon: str) -> PaymentNotice:

@@ -172,6 +172,22 @@ def release(payment: BookingPayment, reason: str, *, now: datetime) -> None:
     _tell(payment, now)
 
 
+def take_up_again(payment: BookingPayment, most: Decimal, *, otherwise: str, now: datetime) -> Decimal:
+    """How much of what was given back is reserved again: up to `most`, as far as the prepaid balance goes. Where that is less,
+    `otherwise` is the reason that stays with it."""
+    wanted, covered = min(payment.amount, most), Decimal(0)
+    if payment.provider == PREPAID:
+        account = Account.of(payment)
+        account.lock()
+        covered = min(wanted, account.available())
+    payment.status = Status.SECURED if covered else Status.RELEASED
+    payment.reason, payment.changed_at = "" if covered == wanted else otherwise, now
+    payment.save(update_fields=_STATE)
+    if covered:
+        Prepaid(payment, now).secure(replace(PaymentAsk.of(payment), amount=covered))
+    return covered
+
+
 def owe_settlement(payment: BookingPayment, amount: Decimal, *, now: datetime) -> None:
     """Its provider is to take so much for `payment.invoice`, and to give the rest back."""
     payment.settles, payment.changed_at = amount, now

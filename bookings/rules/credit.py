@@ -38,7 +38,8 @@ SELECT coalesce((
     SELECT p.available FROM bookings_prepaidbalance p
     WHERE p.operator_id = %(operator)s AND p.customer_id = %(customer)s AND p.currency = %(currency)s
 ), 0) - coalesce((
-    SELECT sum(p.amount) FROM bookings_bookingpayment p
+    SELECT sum(CASE WHEN p.provider = 'prepaid' AND p.status = 'secured' THEN p.reserved ELSE p.amount END)
+    FROM bookings_bookingpayment p
     WHERE p.operator_id = %(operator)s AND p.customer_id = %(customer)s AND p.currency = %(currency)s
         AND p.status IN ('planned', 'asked', 'secured') AND p.booking_id IS DISTINCT FROM %(without)s::bigint
 ), 0)

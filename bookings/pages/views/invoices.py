@@ -34,6 +34,7 @@ from bookings.pages import access, money_access
 from bookings.pages.forms.invoices import BillForm, CreditForm, InvoiceFilterForm, PaymentForm
 from bookings.pages.forms.row_versions import look_again, seen_version
 from bookings.pages.open_amounts import open_amounts
+from bookings.pages.payment_words import guarantee_words
 from bookings.pages.tariff_places import zone_of
 from bookings.pages.views.refusals import status_of
 from depots.models import Depot, Organisation
@@ -276,7 +277,8 @@ def _page(request: HttpRequest, found: Invoice, status: int = 200, **shown: Any)
         "parties": [row.parties.get(side, {}) for side in ("supplier", "customer")],
         "may_settle": may_settle, "overpaid": max(-row.still_due, 0), "payment_form": PaymentForm.shown(row.still_due, today),
         "credit_form": CreditForm(), "version": invoice_version(row),
-        "may_remind": may_settle and may_remind(row, now=timezone.now()), "told": _told(request, row), **shown,
+        "may_remind": may_settle and may_remind(row, now=timezone.now()), "told": _told(request, row),
+        "guarantee": guarantee_words(row) if row.still_due > 0 else "", **shown,
     }  # fmt: skip
     return respond(request, "bookings/invoices/invoice", context, status)
 

@@ -13,14 +13,17 @@ from bookings.billing import payment_use
 from bookings.billing.cdrs import Issue, credit, lock
 from bookings.billing.months import Month
 from bookings.billing.payment_use import follow
+from bookings.billing.returned_payments import record_return
 from bookings.billing.run import bill
 from bookings.billing.settlement import record_payment
 from bookings.models import Booking, BookingEvent, ChargeDetailRecord, Invoice, Payment
 from bookings.operations import cancel_booking, mark_no_show
+from bookings.pages.payment_words import guarantee_words, payment_notice
 from bookings.payments.booking_payments import release
+from bookings.payments.prepaid import Movement, pay_out
 from depots.models import Evse, Organisation
 from tests.bookings.billing.billed import make_buyer, record
-from tests.bookings.payments_made import available, book, make_prepaid_site, pay_in, payment_of
+from tests.bookings.payments_made import account, available, book, make_prepaid_site, pay_in, payment_of
 from tests.factories import DISPATCHER, MANAGER, NOW
 
 pytestmark = pytest.mark.django_db
@@ -258,3 +261,52 @@ def test_a_late_cancellation_keeps_what_its_fee_takes(customer):
     assert kept == "secured"
     assert Payment.objects.get().amount == Decimal(4)
     assert available(evse.depot, customer) == Decimal(6)
+
+
+@pytest.mark.parametrize(
+    ("paid_out", "reserved", "title", "words"),
+    [
+        ("0.00", "8.00", "Guaranteed", "€8.00 of it are guaranteed."),
+        (
+            "7.00",
+            "3.00",
+            "Guaranteed",
+            "€3.00 of it are guaranteed. For the rest there is no guarantee any more",
+        ),
+        ("10.00", "0.00", "No guarantee any more", "It has no guarantee any more"),
+    ],
+)
+def test_a_guarantee_is_taken_up_again_when_the_bank_takes_the_payment_back(
+    customer, paid_out, reserved, title, words
+):
+    evse = make_prepaid_site(before="guarantee")
+    pay_in(evse.depot, customer, "10.00")
+    booking = book(evse, customer)
+    over(booking, "8.00")
+    invoice = bill_month(evse)
+    pay(invoice, "B-1")
+    if Decimal(paid_out):
+        out = Movement(Decimal(paid_out), "OUT-1")
+        pay_out(account(evse.depot, customer), out, actor=MANAGER, now=NEXT_MONTH)
+
+    record_return(
+        invoice=invoice, organisation=evse.depot.operator, amount=invoice.total, returned_on=date(2030, 2, 20), reason="MD06",
+        reference="R-1", actor=MANAGER, now=NEXT_MONTH,
+    )  # fmt: skip
+
+    again, told = payment_of(booking), guarantee_words(invoice)
+    notice = payment_notice(again.booking, again, now=NEXT_MONTH)
+    pay(invoice, "B-2")
+    assert notice is not None
+    assert notice.title == title
+    assert again.reserved == Decimal(reserved)
+    assert told.startswith(words)
+    assert available(evse.depot, customer) == Decimal(10) - Decimal(paid_out)
+    assert payment_of(booking).status == "released"
+
+
+def pay(invoice: Invoice, reference: str) -> None:
+    record_payment(
+        invoice_id=invoice.pk, amount=invoice.total, paid_on=date(2030, 1, 1), means=Payment.Means.TRANSFER, reference=reference,
+        actor=MANAGER, now=NEXT_MONTH,
+    )  # fmt: skip
