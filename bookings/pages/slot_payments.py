@@ -12,7 +12,7 @@ from bookings.pages.wording import local
 from bookings.payments.providers import PREPAID, asks_before, label_of
 from bookings.rules.quotes import Quote
 from bookings.search.offers import SlotOffer, SlotSearch
-from depots.templatetags.berth import money
+from depots.templatetags.berth import duration, money
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class SlotPayments:
         if offer is None or terms is None or quote is None:
             return ""
         what = "guarantee" if terms.before == PaymentTerms.Before.GUARANTEE else "prepayment"
-        wait = f"Until that is there the slot is only kept, for at most {terms.payment_min} minutes."
+        wait = f"Until that is there the slot is only kept, for at most {duration(timedelta(minutes=terms.payment_min))}."
         if terms.provider != PREPAID:
             return f"A {what} is asked for first, through {label_of(terms.provider)}. {wait}"
         free = money(self._available(offer, quote), quote.currency)
