@@ -29,8 +29,18 @@ from bookings.billing.sepa import (
 )
 from bookings.billing.settlement import record_payment, with_paid
 from bookings.billing.versions import ORDERED, check_seen, order_version
-from bookings.errors import AmountInvalid
-from bookings.models import BankOrder, BankOrderLine, Invoice, Payment, PaymentReturn, PaymentTerms
+from bookings.errors import AmountInvalid, TopUpReferenceInUse
+from bookings.models import (
+    BankOrder,
+    BankOrderLine,
+    Invoice,
+    Payment,
+    PaymentReturn,
+    PaymentTerms,
+    PrepaidEntry,
+)
+from bookings.payments.balance_references import balances_named
+from bookings.payments.prepaid import Account, Movement, top_up
 from bookings.rules.content_version import version_of
 from depots.models import Organisation
 
@@ -105,12 +115,13 @@ def order_transfers(
 
 @dataclass
 class ReadStatement:
-    """What a statement came to: payments that were recorded now, those known already, payments that were taken back, and
-    movements that no invoice is named by; `set_aside` has those that cannot be recorded, each with the reason, `elsewhere` those
-    of accounts that are not the organisation's."""
+    """What a statement came to: payments that were recorded now, what was paid into prepaid balances, what of both is known
+    already, payments that were taken back, and movements that name neither; `set_aside` has those that cannot be recorded, each
+    with the reason, `elsewhere` those of accounts that are not the organisation's."""
 
     recorded: list[Payment] = field(default_factory=list)
-    known: list[Payment | PaymentReturn] = field(default_factory=list)
+    topped_up: list[PrepaidEntry] = field(default_factory=list)
+    known: list[Payment | PaymentReturn | PrepaidEntry] = field(default_factory=list)
     returned: list[PaymentReturn] = field(default_factory=list)
     unmatched: list[BankEntry] = field(default_factory=list)
     set_aside: list[tuple[BankEntry, str]] = field(default_factory=list)
@@ -126,7 +137,8 @@ def record_statement(
     *, organisation: Organisation, file: bytes, seen_version: int | None = None, actor: Actor, now: datetime
 ) -> ReadStatement:
     """Record what a bank statement (camt.053) says was paid and taken back; told twice it is recorded once. An entry belongs to
-    the invoice whose number is its end-to-end id, or stands in its words. Raises DocumentUnreadable, and ChangedMeanwhile where
+    the invoice whose number is its end-to-end id, or stands in its words; one that names none may name a prepaid balance by its
+    reference. Raises DocumentUnreadable, and ChangedMeanwhile where
     the account it is about is another than was seen."""
     check_seen(seen_version, account_version(organisation), "The particulars have changed meanwhile.")
     recording = _Recording(organisation, actor, now)
@@ -138,17 +150,22 @@ def record_statement(
         billing_run.queue(organisation.pk)
         _queue(organisation)
         named = [(entry, _named_by(organisation, entry)) for entry in entries]
+        paid_in: list[tuple[Account, BankEntry]] = []
         invoices = _locked({invoice_id for _, invoice_id in named if invoice_id is not None})
         for entry, invoice_id in named:
             invoice = invoices.get(invoice_id or 0)
             if not entry.amount:
                 recording.read.set_aside.append((entry, "It is of nothing."))
+            elif invoice_id is None and (account := _paid_in(organisation, entry)):
+                paid_in.append((account, entry))
             elif invoice is None or entry.currency != invoice.currency:
                 recording.read.unmatched.append(entry)
             elif entry.return_reason:
                 recording.take_back(invoice, entry)
             else:
                 recording.receive(invoice, entry)
+        for account, entry in paid_in:  # behind the locks of all invoices and what guaranteed them
+            recording.top_up(account, entry)
     return recording.read
 
 
@@ -186,6 +203,15 @@ class _Recording:
             take_back_at_once(payment, now=self.now)
         (self.read.recorded if is_new else self.read.known).append(payment)
 
+    def top_up(self, account: Account, entry: BankEntry) -> None:
+        movement = Movement(entry.amount, f"bank {entry.id}")
+        try:
+            paid_in, is_new = top_up(account, movement, actor=self.actor, now=self.now)
+        except (AmountInvalid, TopUpReferenceInUse) as refusal:
+            self.read.set_aside.append((entry, str(refusal)))
+            return
+        (self.read.topped_up if is_new else self.read.known).append(paid_in)
+
     def take_back(self, invoice: Invoice, entry: BankEntry) -> None:
         reference, amount = f"bank {entry.id}", abs(entry.amount)
         known = known_return(invoice, reference)
@@ -217,6 +243,23 @@ def _named_by(organisation: Organisation, entry: BankEntry) -> int | None:
     sides = owed if (entry.amount > 0) != bool(entry.return_reason) else owing
     found = Invoice.objects.filter(sides, number__in=numbers).values_list("pk", flat=True)[:2]
     return found[0] if len(found) == 1 else None
+
+
+def _paid_in(organisation: Organisation, entry: BankEntry) -> Account | None:
+    """The prepaid balance with it that money which came is meant for."""
+    named = balances_named(f"{entry.end_to_end_id} {entry.remittance}")
+    if (
+        entry.amount < 0
+        or entry.return_reason
+        or len(named) != 1
+        or not re.fullmatch("[A-Z]{3}", entry.currency)
+    ):
+        return None
+    [(operator_id, customer_id)] = named
+    is_known = (
+        operator_id == organisation.pk != customer_id and Organisation.objects.filter(pk=customer_id).exists()
+    )
+    return Account(operator_id, customer_id, entry.currency) if is_known else None
 
 
 def _open(of: Q) -> QuerySet[Any]:

@@ -21,6 +21,7 @@ from bookings.pages import access, money_access
 from bookings.pages.forms.balances import BalanceForm, MovementForm
 from bookings.pages.forms.row_versions import seen_version
 from bookings.pages.views.refusals import status_of
+from bookings.payments.balance_references import balance_reference
 from bookings.payments.prepaid import Account, pay_out, top_up
 from depots.models import Organisation
 from depots.pages import done, respond
@@ -113,6 +114,7 @@ def _page(
             account.entries().select_related("booking", "invoice").order_by("-pk"), A_PAGE
         ).get_page(request.GET.get("page")),
         "version": account.version(),
+        "reference": balance_reference(account.operator_id, account.customer_id),
         "sees_bookings": access.fleets_seen(request.user) & {account.customer_id}
         or account.operator_id in access.operators_seen(request.user),
         "is_customer": account.customer_id in viewer.customers,

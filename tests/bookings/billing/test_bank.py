@@ -12,7 +12,9 @@ from bookings.billing.bank import order_debits, order_transfers, record_statemen
 from bookings.billing.errors import DocumentUnreadable, NothingToOrder, ParticularsMissing
 from bookings.billing.reminders import remind, remind_overdue, send_reminder
 from bookings.billing.settlement import still_due, with_paid
-from bookings.models import BankOrder, ChargeDetailRecord, Invoice, Payment, PaymentTerms
+from bookings.models import BankOrder, ChargeDetailRecord, Invoice, Payment, PaymentTerms, PrepaidEntry
+from bookings.payments.balance_references import balance_reference
+from bookings.payments.prepaid import Account
 from bookings.rules.credit import exposure
 from depots.models import Organisation
 from tests.bookings.billing.billed import (
@@ -360,3 +362,34 @@ def test_what_came_back_is_told_only_to_who_had_sent_it():
     assert not told.returned
     with pytest.raises(NothingToOrder):
         order_transfers(organisation=depot.operator, actor=MANAGER, now=ISSUED)
+
+
+def test_money_that_names_a_prepaid_balance_is_paid_into_it_once():
+    operator = operator_with(1)
+    customer = Organisation.objects.get(name="Fleet 0")
+    named = balance_reference(operator.pk, customer.pk)
+    file = statement(("A1", "50.00", named), ("A2", "36.30", "INV-2029-000001"), ("A3", "5.00", "nobody's"))
+
+    first, again = read(operator, file), read(operator, file)
+
+    assert [entry.amount for entry in first.topped_up] == [Decimal("50.00")]
+    assert (len(first.recorded), len(first.unmatched)) == (1, 1)
+    assert (again.topped_up, again.recorded, len(again.known)) == ([], [], 2)
+    assert Account(operator.pk, customer.pk, "EUR").available() == Decimal("50.00")
+
+
+def test_a_balance_with_another_operator_with_oneself_or_taken_back_from_is_not_matched():
+    operator = operator_with(1)
+    customer = Organisation.objects.get(name="Fleet 0")
+    with_another, with_itself = (
+        balance_reference(make_seller("Another").pk, customer.pk),
+        balance_reference(operator.pk, operator.pk),
+    )
+    mine = balance_reference(operator.pk, customer.pk)
+
+    came = read(operator, statement(("A1", "5.00", with_another), ("A2", "5.00", with_itself)))
+    left = read(operator, statement(("A3", "-5.00", mine)))
+    back = read(operator, statement(("A4", "-5.00", mine), reason="AC04"))
+
+    assert [len(one.unmatched) for one in (came, left, back)] == [2, 1, 1]
+    assert not PrepaidEntry.objects.exists()
