@@ -138,8 +138,7 @@ def record_statement(
 ) -> ReadStatement:
     """Record what a bank statement (camt.053) says was paid and taken back; told twice it is recorded once. An entry belongs to
     the invoice whose number is its end-to-end id, or stands in its words; one that names none may name a prepaid balance by its
-    reference. Raises DocumentUnreadable, and ChangedMeanwhile where
-    the account it is about is another than was seen."""
+    reference. Raises DocumentUnreadable, and ChangedMeanwhile where the account it is about is another than was seen."""
     check_seen(seen_version, account_version(organisation), "The particulars have changed meanwhile.")
     recording = _Recording(organisation, actor, now)
     entries: list[BankEntry] = []

@@ -11,6 +11,7 @@ from bookings.core.locking import lock_booking
 from bookings.errors import WrongStatus
 from bookings.models import Booking, BookingSession, BookingStatus, Enforcement
 from bookings.operations import promise_power, request_log
+from bookings.payments import booking_payments
 from bookings.rules import power
 from depots.models import ChargingSession, Evse
 from depots.periods import Period
@@ -90,7 +91,7 @@ def vehicle_left(*, evse: Evse, actor: Actor, now: datetime) -> None:
 
 
 def _begin(booking: Booking, session: ChargingSession, actor: Actor, now: datetime) -> None:
-    request_log.decline_pending(booking, "The vehicle is charging already.", actor=actor, now=now)
+    dropped = request_log.decline_pending(booking, "The vehicle is charging already.", actor=actor, now=now)
     given_up = occupancy.drop_pending(booking)
     booking.enforcement, booking.enforcement_why, booking.next_try_at = Enforcement.USED, "", None
     detail = _attach(booking, session)
@@ -106,6 +107,8 @@ def _begin(booking: Booking, session: ChargingSession, actor: Actor, now: dateti
         detail=detail,
         fields=["session", "evse", "promised_power_w"],
     )
+    if dropped is not None:
+        booking_payments.fit(booking, booking.quote, now=now)
     came_early = session.evse_id == booking.evse_id and occupancy.reach_back(booking, now)
     freed = [left, booking.evse_id] if left else [booking.evse_id if came_early else None]
     calendars.mark_changed([*given_up, *freed], at=now)

@@ -24,6 +24,7 @@ from bookings.operations.change import change_booking
 from bookings.operations.change_request import ChangeRequest
 from bookings.operations.request_log import Asked, ReceivedMessage
 from bookings.operations.slot_request import SlotRequest
+from bookings.payments import booking_payments
 from bookings.rules.entitlement import entitled
 from bookings.search.bookable import terms_for
 from depots.models import Organisation
@@ -159,6 +160,7 @@ def _granted(
                 now=now,
             )
             lifecycle.record(booking, kind="change_accepted", actor=actor, at=now)
+            booking_payments.fit(booking, booking.quote, now=now)
             calendars.mark_changed(given_up, at=now)
     return booking
 

@@ -11,7 +11,6 @@ from django.db.models import Q
 
 from bookings.actors import RULE, Actor
 from bookings.models import Booking, BookingOption, BookingRequest, BookingToken, Vehicle
-from bookings.payments import booking_payments
 from bookings.rules.fit import Needs
 from depots.models import Evse
 from depots.periods import Period
@@ -180,12 +179,9 @@ def settle(
 
 
 def decline_pending(booking: Booking, reason: str, *, actor: Actor, now: datetime) -> BookingRequest | None:
-    """An open ask that events have overtaken is declined: nothing of the booking waits for a decision any more. What was secured
-    for a dearer change is given back."""
+    """An open ask that events have overtaken is declined: nothing of the booking waits for a decision any more."""
     request = booking.pending_request
     decline(booking, request, reason, actor=actor, now=now)
-    if request is not None:
-        booking_payments.fit(booking, booking.quote, now=now)
     return request
 
 

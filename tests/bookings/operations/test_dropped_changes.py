@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from bookings.actors import COMMAND
+from bookings.billing.payment_use import follow
 from bookings.errors import PaymentMissing
 from bookings.models import Booking, TermsOverride
 from bookings.operations import ask_to_change, complete, decide, mark_no_show
@@ -78,6 +79,7 @@ def test_an_extension_that_waits_while_it_charges_ends_with_the_session(booking)
     waiting = available(booking.depot, booking.fleet)
 
     complete(booking_id=booking.pk, at=at(10, 50), actor=CHARGER, now=at(10, 50))
+    follow(Booking.objects.get(pk=booking.pk), now=at(10, 51))  # what the job does
 
     assert (waiting, available(booking.depot, booking.fleet)) == (Decimal(10), Decimal(20))
 
