@@ -90,6 +90,7 @@ def needs_approval(
     if terms.beyond == PaymentTerms.Beyond.APPROVE:
         return True
     raise CreditLimitReached(
-        f"Your credit limit with this operator is {terms.currency} {terms.credit_limit:.2f}. {taken:.2f} of it are taken by open"
-        f" invoices, charging that is not billed yet and live bookings; this booking would cost {cost:.2f}."
+        f"Your credit limit with this operator is {terms.currency} {terms.credit_limit:.2f}. Open invoices,"
+        f" charging that is not billed yet and live bookings come to {terms.currency} {taken:.2f} already; this booking would"
+        f" add {terms.currency} {cost:.2f}."
     )

@@ -180,6 +180,8 @@ def _due_label(document: InvoiceDocument) -> str:
 
 def _payment(document: InvoiceDocument) -> dict[str, Any]:
     amount = ("Amount", money(document.due, document.currency))
+    if not document.due:
+        return {"heading": "Nothing is to be paid", "rows": [], "qr": ""}
     match document.payment:
         case BankTransfer() as transfer:
             rows = [

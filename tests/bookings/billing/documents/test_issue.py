@@ -143,6 +143,12 @@ def test_what_is_said_follows_the_kind_of_document():
     assert swiss["payment"]["qr"] == ""
 
 
+def test_what_is_paid_already_asks_for_no_money():
+    settled = printed_words(invoice(line("10.00"), prepaid=Decimal("11.90")))["payment"]
+
+    assert settled == {"heading": "Nothing is to be paid", "rows": [], "qr": ""}
+
+
 def test_a_direct_debit_says_when_what_is_taken_by_whose_leave():
     payment = printed_words(invoice(payment=DirectDebit("M-17", "DE98ZZZ09999999999", IBAN)))["payment"]
 
