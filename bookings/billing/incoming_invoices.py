@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -151,6 +152,7 @@ def told_by(document: ReceivedDocument) -> InvoiceTold:
     """Raises IncomingInvoiceInvalid. Who sent it is found by VAT id, else by name."""
     sender = document.buyer if document.is_self_billed else document.seller
     spans = [line.span for line in document.lines if line.span]
+    _check_days([document.issued_on, document.due_on, *(span.last for span in spans)])
     # Without the days of its lines it bills the month before its own.
     billed = Month.of(max(span.last for span in spans)) if spans else Month.of(document.issued_on).previous
     return InvoiceTold(
@@ -191,10 +193,16 @@ def _check(row: IncomingInvoice) -> None:
         raise IncomingInvoiceInvalid("An amount is too large, or has more than four decimals.")
     if row.before_taxes < 0 or row.taxes < 0:
         raise IncomingInvoiceInvalid("Its total is below zero: what is given back stands on a credit note.")
-    if not 2000 <= row.issued_on.year <= 2100:
-        raise IncomingInvoiceInvalid(f"{row.issued_on:%d %B %Y} is no day of an invoice.")
+    _check_days([row.issued_on, row.due_on, row.month])
     if "\0" in f"{row.number}{row.sender_name}{row.lines}":
         raise IncomingInvoiceInvalid("A name or number holds a sign that none has.")
+
+
+def _check_days(days: Iterable[date | None]) -> None:
+    """Those of a Month, which is of this century."""
+    for day in days:
+        if day is not None and not 2000 <= day.year <= 2099:
+            raise IncomingInvoiceInvalid(f"{day.isoformat()} is no day of an invoice.")
 
 
 def _check_foreign(row: IncomingInvoice) -> None:

@@ -15,8 +15,8 @@ from bookings.billing.errors import DocumentUnreadable
 
 LONGEST_XML: Final = 8 * 1024 * 1024
 _LONGEST_TEXT: Final = 500
-_AMOUNT: Final = re.compile(r"[+-]?\d{1,15}(\.\d{1,12})?")
-_DATE: Final = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})")
+_AMOUNT: Final = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,12})?")
+_DATE: Final = re.compile(r"([0-9]{4})-?([0-9]{2})-?([0-9]{2})")
 
 
 class Node:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+import pycountry
+from lxml import etree
+
 from bookings.billing.documents.document import Span
 from bookings.billing.documents.embedded import embedded_xml
 from bookings.billing.documents.received import ReceivedDocument, ReceivedLine, ReceivedParty, ReceivedVat
@@ -30,8 +33,9 @@ def read_document(file: bytes) -> ReceivedDocument:
 
 def _document(root: Node, syntax: Syntax) -> ReceivedDocument:
     currency = root.text(syntax.currency, needed="currency")
-    if not re.fullmatch("[A-Z]{3}", currency):
+    if not re.fullmatch("[A-Z]{3}", currency) or pycountry.currencies.get(alpha_3=currency) is None:
         raise DocumentUnreadable(f"“{currency[:40]}” is no currency.")
+    _check_currencies(root, currency)
     issued_on = root.date(syntax.issued_on, "date of the invoice")
     if issued_on is None:
         raise DocumentUnreadable("The file does not say its date.")
@@ -57,6 +61,17 @@ def _document(root: Node, syntax: Syntax) -> ReceivedDocument:
         preceding=tuple(number for node in root.all(syntax.preceding) if (number := node.text("."))),
         iban=root.text(syntax.iban),
     )
+
+
+def _check_currencies(root: Node, currency: str) -> None:
+    """All amounts are in the invoice's (BT-5), but for a total of VAT in that of the seller's books (BT-111)."""
+    for element in root.element.iter("{*}*"):
+        said, name = element.get("currencyID", currency), etree.QName(element).localname
+        is_total_of_vat = name == "TaxTotalAmount" or (
+            name == "TaxAmount" and etree.QName(element.getparent()).localname == "TaxTotal"
+        )
+        if said != currency and not is_total_of_vat:
+            raise DocumentUnreadable(f"An amount is in “{said[:40]}”, and the invoice in {currency}.")
 
 
 def _party(node: Node | None, syntax: Syntax, role: str) -> ReceivedParty:

@@ -146,6 +146,10 @@ def with_text(right: str, wrong: str) -> bytes:
         (without("GrandTotalAmount"), "does not say its total with VAT"),
         (without("SellerTradeParty"), "does not say its seller"),
         (with_text(">EUR<", ">']|//*<"), "is no currency"),
+        (with_text(">EUR<", ">XYZ<"), "“XYZ” is no currency"),
+        (UBL_INVOICE.replace(b'EUR">20.00', b'USD">20.00'), "An amount is in “USD”, and the invoice in EUR."),
+        (UBL_INVOICE.replace(b'currencyID="EUR"', b'currencyID="USD"'), "An amount is in “USD”"),
+        (with_text(">12.50<", ">\u0661\u0662.\u0665\u0660<"), "is no number"),
         (with_text("20261102", "20261302"), "“20261302” is no date, where the date of the invoice"),
         (with_text(">14.88<", ">1e99<"), "“1e99” is no number, where the total with VAT"),
         (with_text(">12.50<", ">NaN<"), "“NaN” is no number"),
@@ -157,6 +161,16 @@ def test_a_file_that_is_no_invoice_is_refused_with_what_is_wrong(file, sentence)
         read_document(file)
 
     assert sentence in str(refusal.value)
+
+
+def test_the_total_of_vat_may_be_said_in_the_currency_of_its_books_too():
+    twice = (
+        b'<cac:TaxTotal><cbc:TaxAmount currencyID="SEK">58.00</cbc:TaxAmount></cac:TaxTotal><cac:TaxTotal>'
+    )
+
+    read = read_document(UBL_INVOICE.replace(b"<cac:TaxTotal>", twice, 1))
+
+    assert (read.currency, read.tax_total) == ("EUR", Decimal("5.25"))
 
 
 @pytest.mark.parametrize(

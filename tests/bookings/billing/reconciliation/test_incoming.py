@@ -11,6 +11,8 @@ import pytest
 
 from bookings.actors import Actor
 from bookings.billing.documents.cii import write_cii
+from bookings.billing.documents.document import Span
+from bookings.billing.documents.reading import read_document
 from bookings.billing.errors import IncomingInvoiceInvalid, InvoiceKnown, ReasonMissing
 from bookings.billing.incoming_invoices import (
     InvoiceLineTold,
@@ -19,6 +21,7 @@ from bookings.billing.incoming_invoices import (
     enter_file,
     enter_typed,
     settle,
+    told_by,
 )
 from bookings.billing.invoice_lines import document_of
 from bookings.billing.reconciliation.acceptance import accept, reopen
@@ -181,6 +184,24 @@ def test_a_file_is_read_with_its_lines_its_sender_and_whom_it_is_for(buyer, cdr)
     stranger = make_buyer("Alpentrans", vat_id="ATU12345675")
     enter_file(recipient=stranger, file=write_cii(mine), actor=SOMEBODY, now=LATER)
     assert Kind.WRONG_PARTY in kinds(stranger)
+
+
+@pytest.mark.parametrize("year", ["0001", "1999", "2100", "9999"])
+def test_a_day_that_no_invoice_has_is_refused_wherever_it_stands(buyer, cdr, year) -> None:
+    bill_november(cdr.operator)
+    read = read_document(write_cii(document_of(Invoice.objects.get())))
+    day = date(int(year), 1, 15)
+    [line] = read.lines
+    days: list[dict[str, Any]] = [
+        {"issued_on": day},
+        {"due_on": day},
+        {"issued_on": day, "lines": ()},
+        {"lines": (replace(line, span=Span(day, day)),)},
+    ]
+
+    for wrong in days:
+        with pytest.raises(IncomingInvoiceInvalid, match="is no day of an invoice"):
+            told_by(replace(read, **wrong))
 
 
 def test_berths_own_invoice_is_not_entered_again_and_no_number_twice(buyer, cdr) -> None:
