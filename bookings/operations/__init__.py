@@ -2,7 +2,7 @@
 
 from bookings.operations.book import hold_slot, request_booking
 from bookings.operations.cancel import cancel_booking, release_hold
-from bookings.operations.change import change_booking
+from bookings.operations.change import change_booking, price_of_change
 from bookings.operations.change_request import ChangeRequest
 from bookings.operations.charge import complete, end_session, start_charging, vehicle_left
 from bookings.operations.close import affected, clear_closure, close_evse, lift_closure
@@ -62,6 +62,7 @@ __all__ = [
     "lift_closure",
     "mark_no_show",
     "mark_seen",
+    "price_of_change",
     "release_hold",
     "request_booking",
     "secure_from_balance",

@@ -15,7 +15,6 @@ from bookings.errors import (
     DoesNotFit,
     NotOpenToYou,
     PowerUnavailable,
-    PriceChanged,
     SlotTaken,
     TooManyBookings,
 )
@@ -218,7 +217,7 @@ def _placed(
     booking.evse_id, booking.promised_power_w = place.evse.pk, watts
     booking.finds_nothing_armed = not ground.standing.is_armed
     quotes.keep(booking, request.quote or _quote(request, ground.configuration, place.evse, watts, now))
-    _check_shown_price(request.shown_price, booking.quote)
+    quotes.check_shown(request.shown_price, booking.quote)
     there = ground.configuration
     payment = booking_payments.plan(booking, there, now) if there.payment_terms else None
     return booking, place.span, payment
@@ -231,15 +230,6 @@ def _quote(
     tariffs = there.tariffs_for(request.option.pk, evse.pk, request.fleet.pk, at=now)
     quote = quotes.quoted(tariffs, request.period, there.site.zone, power_w=watts, vehicle=request.vehicle)
     return quote.to_json() if quote else {}
-
-
-def _check_shown_price(shown: dict[str, str] | None, quote: dict[str, Any]) -> None:
-    """Raises PriceChanged where it is dearer, or in another currency."""
-    if shown is not None and quotes.is_dearer(quote, shown):
-        was = f"{shown['currency']} {shown['total']}" if shown else "no price"
-        raise PriceChanged(
-            f"It costs about {quote['currency']} {quote['total']} by now, and {was} was shown. Look at it again."
-        )
 
 
 def _check_open_bookings(request: SlotRequest, terms: Terms, now: datetime) -> None:

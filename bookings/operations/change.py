@@ -52,14 +52,33 @@ def change_booking(
     changes and its EVSE is not free then, another one of the same option is taken. A booking that charges can be given
     another end, past its deadlines; giving time back waits for nobody. A change that is taken back at the old time and
     EVSE has the old price again. Where something is paid or guaranteed first, what a dearer one costs more is secured with it.
-    Raises a BookingError, ChangedMeanwhile, LowerPower, PaymentMissing and PaymentAwaited among them; the booking is as it was
-    then.
+    Raises a BookingError, ChangedMeanwhile, LowerPower, PriceChanged, PaymentMissing and PaymentAwaited among them; the booking
+    is as it was then.
     """
     ask = _AskedChange(request, seen_version, Asker(by, actor, now))
     return under_locks(
         lambda: _nearest(booking_id, request, by, now),
         lambda also: _change(*_locked(booking_id, request, also), ask),
     )
+
+
+def price_of_change(
+    booking: Booking, request: ChangeRequest, *, actor: Actor, now: datetime
+) -> dict[str, Any]:
+    """The quote (bookings/rules/quotes.py) that a fleet's change would have as things stand; nothing is locked for it. Empty
+    without a price, and at a partner's depot. Raises a BookingError as `change_booking` does."""
+    ask = _AskedChange(request, None, Asker(Booking.Side.FLEET, actor, now))
+    request = _over_what_waits(booking.pending_request, ask)
+    change = change_plan.planned(booking, request)
+    if not booking.is_ours:
+        return {}
+    known = configuration.current(booking.depot_id)
+    evse_ids = change_plan.reach(booking, request, known) | {booking.evse_id or 0}
+    ground = look(booking, change.period, evse_ids, now)
+    change_plan.check(booking, change, ask.asker.by, at=known.site, now=now)
+    pool = change_plan.pool(booking, request, change, ask.asker.by, known)
+    place, supply = best_place(booking, change, pool, ground, ask.asker)
+    return bid_for(booking, change, place, supply, ground, ask.asker).quote
 
 
 @dataclass(frozen=True)
@@ -125,6 +144,7 @@ def _change(booking: Booking, locked: _Locked, ask: _AskedChange) -> Booking:
     approval = booking.terms.approval or _is_beyond_credit(booking, bid, ground, asker)
     waits = asker.is_fleet and approval and not change.is_shorter(booking)
     if asker.is_fleet:
+        quotes.check_shown(request.shown_price, bid.quote)
         # What waits keeps the old price in force.
         booking_payments.fit(booking, bid.quote, *([booking.quote] if waits else []), now=asker.now)
         _log(booking, replace(ask, request=request), change, place.evse, bid, waits=waits)

@@ -24,7 +24,8 @@ class ChangeRequest:
     `period` stands for both `starts_at` and `ends_at`, either of which may be given alone. `power_w` is a wish in watts.
     A booking that charges can be given another end unless `while_charging` says no. `restores` is the version of the
     booking whose change this one takes back. Without `accepts_lower_power` a move of the depot's that would lower the
-    promised power is refused.
+    promised power is refused. `shown_price` is what a fleet was shown of the change (`quotes.brief`, empty where there was
+    none); None for one who was shown nothing.
     """
 
     period: Period | None = None
@@ -40,6 +41,7 @@ class ChangeRequest:
     restores: int | None = None
     accepts_lower_power: bool = False
     while_charging: bool = True
+    shown_price: dict[str, str] | None = None
     message: ReceivedMessage = NO_MESSAGE
 
     @property

@@ -87,6 +87,11 @@ def quoted_parts(booking: Booking) -> PriceParts | None:
     return _flat_parts(quote) if quote.get("lines") is not None else None
 
 
+def estimated_parts(quote: dict[str, Any], zone: ZoneInfo) -> PriceParts:
+    """Of a quote that no booking has yet."""
+    return bill_parts(Bill.from_json(quote["bill"]), assumes=_assumes(quote, zone))
+
+
 def settled_parts(booking: Booking, energy_wh: int) -> PriceParts | None:
     """The same with the energy as it was metered in place of the estimate."""
     if "bill" not in booking.quote:

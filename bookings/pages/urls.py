@@ -36,6 +36,7 @@ urlpatterns = [
     path("bookings/<int:booking_id>/confirmation/", bookings.confirm, name="confirmation"),
     path("bookings/<int:booking_id>/release/", bookings.release, name="release"),
     path("bookings/<int:booking_id>/change/", bookings.change, name="change"),
+    path("bookings/<int:booking_id>/change/price/", bookings.changed_price, name="changed_price"),
     path("bookings/<int:booking_id>/cancellation/", bookings.cancel, name="cancellation"),
     path("bookings/<int:booking_id>/seen/", bookings.seen, name="seen"),
     path("bookings/<int:booking_id>/cost/", bookings.cost, name="cost"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from bookings.errors import CancelTooLate, ChangeTooLate, WrongStatus
 from bookings.models import Booking, BookingPayment, BookingRequest, BookingStatus, CancelReason, Enforcement
@@ -122,9 +123,8 @@ def cancel_words(booking: Booking) -> str:
     return ": ".join(part for part in (f"Cancelled {by}".strip(), reason) if part)
 
 
-def price_change(before: Booking, after: Booking) -> str:
-    """Both prices where a change made another of it."""
-    was, now = before.quote, after.quote
+def price_change(was: dict[str, Any], now: dict[str, Any]) -> str:
+    """Both prices, of quotes as they are kept, where a change makes another of it."""
     if (
         not was
         or not now

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from bookings.errors import PriceChanged
 from bookings.models import Booking, Vehicle
 from bookings.pricing.bills import Bill
 from bookings.pricing.price import price
@@ -103,6 +104,16 @@ def is_dearer(quote: dict[str, Any], other: dict[str, Any]) -> bool:
     if quote.get("currency") != other.get("currency"):
         return bool(quote)
     return Decimal(quote.get("total", 0)) > Decimal(other.get("total", 0))
+
+
+def check_shown(shown: dict[str, str] | None, quote: dict[str, Any]) -> None:
+    """`shown` as of `brief`, empty where it was shown that there is no price; None where nothing was shown. Raises PriceChanged
+    where the quote is dearer, or in another currency."""
+    if shown is not None and is_dearer(quote, shown):
+        was = f"{shown['currency']} {shown['total']}" if shown else "no price"
+        raise PriceChanged(
+            f"It costs about {quote['currency']} {quote['total']} by now, and {was} was shown. Look at it again."
+        )
 
 
 def quoted(

@@ -9,7 +9,7 @@ from django import forms
 
 from bookings.models import Booking, BookingStatus, CancelReason, Token, Vehicle
 from bookings.pages import overlaps
-from bookings.pages.forms.fields import DayInput, MomentField, RowField, period_in
+from bookings.pages.forms.fields import DayInput, MomentField, RowField, ShownPriceField, period_in
 from bookings.pages.forms.row_versions import ShownForm
 from bookings.rules.entitlement import TokenName
 from bookings.search.bookable import evses_with_bays
@@ -19,7 +19,10 @@ from depots.wall_clock import local_text
 
 
 class ChangeForm(ShownForm):
-    """What a fleet may change of a booking; what is left as it was shown, is not asked for. Of one that charges, its end."""
+    """What a fleet may change of a booking; what is left as it was shown, is not asked for. Of one that charges, its end.
+
+    `shown_price` is what the page said the change costs, when its fields were as `shown_for` says.
+    """
 
     starts_at = MomentField(label="From")
     ends_at = MomentField(label="To")
@@ -36,6 +39,8 @@ class ChangeForm(ShownForm):
     )
 
     despite = forms.RegexField(r"^\d{1,18}(,\d{1,18}){0,99}$", required=False, widget=forms.HiddenInput)
+    shown_price = ShownPriceField()
+    shown_for = forms.CharField(required=False, max_length=400, widget=forms.HiddenInput)
 
     def __init__(self, booking: Booking, given: Mapping[str, Any] | None, *, now: datetime) -> None:
         self.booking, self.now = booking, now
@@ -93,6 +98,20 @@ class ChangeForm(ShownForm):
         if (tokens := self._tokens_asked(is_new_vehicle="vehicle" in found)) is not None:
             found["tokens"] = [TokenName(t.uid, t.type, contract_id=t.contract_id) for t in tokens]
         return found
+
+    @property
+    def priced_for(self) -> str:
+        """Of a bound form: what in it a price depends on, as it was sent."""
+        return "|".join(
+            str(self.data.get(name, ""))[:80] for name in ("starts_at", "ends_at", "evse", "vehicle")
+        )
+
+    @property
+    def price_shown(self) -> dict[str, str] | None:
+        """Of a valid form; None where none was shown for what it says by now."""
+        is_of_this = self.cleaned_data["shown_for"] == self.priced_for
+        price: dict[str, str] | None = self.cleaned_data["shown_price"]
+        return price if is_of_this else None
 
     def elsewhere(self) -> list[Booking]:
         """Of a valid form: where the truck or its cards would be booked as well, as far as was neither told yet nor is so

@@ -77,6 +77,29 @@ class DayInput(forms.DateInput):
         return _with_calendar(super().render(name, value, attrs, renderer), str(value or ""))
 
 
+class ShownPriceField(forms.RegexField):
+    """The price that stood on a page, as `12.30 EUR`, or `none`; gives what `quotes.check_shown` takes."""
+
+    widget = forms.HiddenInput
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            r"^(none|[0-9]{1,12}(\.[0-9]{1,4})? [A-Z]{3})\Z",
+            **{"required": False, "max_length": 40, **options},
+        )
+
+    @staticmethod
+    def written(quote: Mapping[str, Any]) -> str:
+        """Of a quote as it is kept."""
+        return f"{quote['total']} {quote['currency']}" if quote else "none"
+
+    def clean(self, value: Any) -> dict[str, str] | None:
+        total, _, currency = super().clean(value).partition(" ")
+        if not currency:
+            return {} if total else None
+        return {"total": total, "currency": currency}
+
+
 class MomentField(forms.CharField):
     """Gives a datetime, naive as read off a wall clock or aware with an offset."""
 

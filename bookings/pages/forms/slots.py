@@ -11,7 +11,15 @@ from django import forms
 
 from bookings.models import BookingOption, Vehicle
 from bookings.operations import SlotRequest
-from bookings.pages.forms.fields import FARTHEST, TOO_LONG, MomentField, MomentInput, RowField, period_in
+from bookings.pages.forms.fields import (
+    FARTHEST,
+    TOO_LONG,
+    MomentField,
+    MomentInput,
+    RowField,
+    ShownPriceField,
+    period_in,
+)
 from bookings.rules.periods import LATE_TOLERANCE
 from bookings.rules.terms import LONGEST_BOOKING
 from bookings.search.bookable import bookable_depots, bookable_options
@@ -203,7 +211,7 @@ class ReserveForm(forms.Form):
     ends_at = MomentField()
     request_id = forms.UUIDField(required=False)
     shown_at = forms.DateTimeField(required=False)
-    shown_price = forms.RegexField(r"^(none|[0-9]{1,12}(\.[0-9]{1,4})? [A-Z]{3})\Z", required=False)
+    shown_price = ShownPriceField()
     despite = forms.RegexField(r"^\d{1,18}(,\d{1,18}){0,99}$", required=False)
 
     def __init__(
@@ -233,14 +241,9 @@ class ReserveForm(forms.Form):
 
     def slot_request(self, request_id: str) -> SlotRequest:
         """Of a valid form, what it asks for, under this id."""
-        asked = {name: self.cleaned_data[name] for name in ("fleet", "option", "period", "vehicle", "evse")}
-        return SlotRequest(**asked, request_id=request_id, shown_price=self._shown_price())
-
-    def _shown_price(self) -> dict[str, str] | None:
-        total, _, currency = self.cleaned_data["shown_price"].partition(" ")
-        if not currency:
-            return {} if total else None
-        return {"total": total, "currency": currency}
+        wanted = self.cleaned_data
+        asked = {name: wanted[name] for name in ("fleet", "option", "period", "vehicle", "evse")}
+        return SlotRequest(**asked, request_id=request_id, shown_price=wanted["shown_price"])
 
     def clean_despite(self) -> set[int]:
         return {int(number) for number in self.cleaned_data["despite"].split(",") if number}

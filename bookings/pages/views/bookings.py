@@ -18,7 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from bookings import operations
-from bookings.errors import BookingError, ChangedMeanwhile, WrongStatus
+from bookings.errors import BookingError, ChangedMeanwhile, PriceChanged, WrongStatus
 from bookings.models import Booking, BookingStatus, Vehicle
 from bookings.operations.undo import Act, named
 from bookings.pages import (
@@ -32,6 +32,7 @@ from bookings.pages import (
     wording,
 )
 from bookings.pages.booking_bills import bills_of, cancellation_fee, running_cost
+from bookings.pages.change_prices import ChangePrice, change_price, kept_price
 from bookings.pages.forms import undo_button
 from bookings.pages.forms.bookings import CancelForm, ChangeForm, ListForm
 from bookings.pages.forms.row_versions import seen_version
@@ -145,12 +146,16 @@ def change(request: HttpRequest, booking_id: int) -> HttpResponse:
         return _change_page(request, found, form, 422 if form.is_bound else 200, now=now)
     if elsewhere := form.elsewhere():
         form.warn(elsewhere)
-        return _change_page(request, found, form, 409, now=now)
+        return _change_page(request, found, form, 409, price=_new_price(request, found, form, now), now=now)
+    wanted = operations.ChangeRequest(**form.wishes(), shown_price=form.price_shown)
     try:
         changed = operations.change_booking(
-            found.pk, operations.ChangeRequest(**form.wishes()), seen_version=seen_version(request.POST),
-            actor=access.as_dispatcher(request.user), now=now,
-        )  # fmt: skip
+            found.pk,
+            wanted,
+            seen_version=seen_version(request.POST),
+            actor=access.as_dispatcher(request.user),
+            now=now,
+        )
     except ChangedMeanwhile as refusal:
         found = access.fleet_booking(request.user, booking_id)
         form = ChangeForm(found, form.carried_over(ChangeForm(found, None, now=now)), now=now)
@@ -162,8 +167,19 @@ def change(request: HttpRequest, booking_id: int) -> HttpResponse:
         return _not_changed(request, found, form, refusal, now=now)
     waits = Booking.objects.get(pk=changed.pk).pending_request is not None
     undo = "" if waits else _undo_of_change(found, changed, form.wishes(), now)
-    words = "Asked for." if waits else f"Changed. {wording.price_change(found, changed)}".strip()
+    words = "Asked for." if waits else f"Changed. {wording.price_change(found.quote, changed.quote)}".strip()
     return pages.done(request, found.get_absolute_url(), words, undo=undo)
+
+
+@never_cache
+@login_required
+@require_POST
+def changed_price(request: HttpRequest, booking_id: int) -> HttpResponse:
+    """What the form of a change would cost as it stands; the page asks while it is filled in, and nothing is changed."""
+    found, now = access.fleet_booking(request.user, booking_id), timezone.now()
+    form = ChangeForm(found, request.POST, now=now)
+    price = _new_price(request, found, form, now) if form.is_valid() else kept_price(found)
+    return render(request, "bookings/_change_price.html", {"change_price": price})
 
 
 @never_cache
@@ -272,7 +288,15 @@ def _not_changed(
     request: HttpRequest, found: Booking, form: ChangeForm, refusal: BookingError, *, now: datetime
 ) -> HttpResponse:
     form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
-    return _change_page(request, found, form, status_of(refusal), nearest=refusal.nearest, now=now)
+    # Any other reason stands at the form already.
+    price = _new_price(request, found, form, now) if isinstance(refusal, PriceChanged) else None
+    return _change_page(
+        request, found, form, status_of(refusal), nearest=refusal.nearest, price=price, now=now
+    )
+
+
+def _new_price(request: HttpRequest, found: Booking, form: ChangeForm, now: datetime) -> ChangePrice:
+    return change_price(found, form, actor=access.as_dispatcher(request.user), now=now)
 
 
 def _change_page(
@@ -282,11 +306,13 @@ def _change_page(
     status: int,
     *,
     nearest: Period | None = None,
+    price: ChangePrice | None = None,
     now: datetime,
 ) -> HttpResponse:
     context = {
         "booking": found, "form": form, "nearest": nearest and _offer(found, nearest),
         "refusal": _why_not(found, "change", now), "entry": day.entry(found, now),
+        "change_price": price or kept_price(found),
     }  # fmt: skip
     return pages.respond(request, "bookings/change", context, status)
 

@@ -142,6 +142,7 @@ WRITERS = {
     "change": BOOKERS,
     "cancellation": BOOKERS,
     "seen": BOOKERS,
+    "changed_price": BOOKERS,
     "start": BOOKERS | {"manager"},
     "stop": BOOKERS | {"manager"},
     "undo": BOOKERS | {"rival", "manager", "foreign_manager"},

@@ -241,8 +241,8 @@ CHANGING: dict[str, Callable[[], Sent]] = {
 }
 # What makes something new shows nothing that could have changed; a button *Undo* is signed with its version in it.
 MAKING = {
-    "home", "holds", "bookings", "vehicle_add", "token_add", "tariff_add", "tariff_preview", "incoming_invoice_add",
-    "incoming_invoice_files",
+    "home", "holds", "bookings", "vehicle_add", "token_add", "tariff_add", "tariff_preview", "changed_price",
+    "incoming_invoice_add", "incoming_invoice_files",
 }  # fmt: skip
 SIGNED = {"undo"}
 # Held to their versions where the rest of them is tested: test_records_pages.py, test_payment_terms_page.py,
