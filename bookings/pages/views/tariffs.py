@@ -282,19 +282,23 @@ def _text(value: Any) -> Any:
 
 def _preview(form: TariffForm, kind: str, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
     content = form.content()
+    unread = [
+        f"Price {number} is not counted yet. {next(iter(element.errors.values()))[0]}"
+        for number, element in enumerate(form.elements, 1)
+        if element.errors
+    ]
     if content is None:
-        return {"cards": [], "says": [], "examples": [], "warnings": []}
+        return {"cards": [], "says": [], "examples": [], "warnings": unread}
     read = [number for number, element in enumerate(form.elements, 1) if not element.errors]
     cards = [(number, element_sentence(content, n)) for n, number in enumerate(read)]
     if tariff_checks.faults(content):
-        return {"cards": cards, "says": [], "examples": [], "warnings": []}
+        return {"cards": cards, "says": [], "examples": [], "warnings": unread}
     return {
         "cards": cards,
         "says": whole_sentences(content),
         "examples": example_visits(content, kind, zone, today=now.date()),
-        "warnings": [
-            f"Price {(fault.element or 0) + 1} {fault.text}." for fault in tariff_checks.warnings(content)
-        ],
+        "warnings": unread
+        + [f"Price {(fault.element or 0) + 1} {fault.text}." for fault in tariff_checks.warnings(content)],
     }
 
 

@@ -282,6 +282,7 @@ def test_what_cannot_be_read_yet_leaves_the_rest_said(manager, evse):
     )
 
     assert "A kWh costs €0.39." in page
+    assert "Price 2 is not counted yet." in page
 
 
 def test_what_nobody_means_is_pointed_out_while_one_types(manager, evse):
