@@ -8,7 +8,7 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -211,15 +211,27 @@ def _choice(finding: Finding) -> str:
 
 
 def _steps_of(viewer: BooksViewer, books: Books, findings: list[Finding]) -> StepsOf:
-    others = {each.counterparty_id for each in findings if each.counterparty_id is not None}
-    addresses = Organisation.objects.filter(pk__in=others).values_list("pk", "billing_email")
     organisation = (viewer.payable if books.is_payable else viewer.receivable)[books.organisation_id]
     is_kept = organisation.pk in viewer.kept
     return StepsOf(
         books=books, organisation=organisation, is_kept=is_kept, may_dispute=organisation.pk in viewer.disputing,
-        mails=dict(addresses), lines=differing_lines(findings) if books.is_payable else {},
+        mails=_addresses(books, findings), lines=differing_lines(findings) if books.is_payable else {},
         billing_version=billing_version(organisation.pk) if is_kept and not books.is_payable else 0,
     )  # fmt: skip
+
+
+def _addresses(books: Books, findings: list[Finding]) -> dict[int, str]:
+    """By organisation, where its invoices are asked for. Anybody can be named as who sent an invoice: of those only with whom
+    there are records."""
+    others = {(each.counterparty_id, each.about.incoming_id is None) for each in findings}
+    ours = {pk for pk, is_ours in others if is_ours}
+    other = "operator" if books.is_payable else "customer"
+    dealt_with = _records(Books(books.organisation_id, books.side, books.month)).filter(
+        **{other: OuterRef("pk")}
+    )
+    rows = Organisation.objects.filter(pk__in={pk for pk, _ in others if pk is not None})
+    rows = rows.filter(Q(pk__in=ours - {None}) | Exists(dealt_with))
+    return dict(rows.values_list("pk", "billing_email"))
 
 
 def _grouped(

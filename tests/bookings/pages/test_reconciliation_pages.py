@@ -285,3 +285,19 @@ def test_more_lines_are_given_room_however_many_a_form_says_it_has(buyer, cdr, n
     told = typed(cdr, buyer, more="1") | {"line-TOTAL_FORMS": number}
 
     assert person(buyer).post("/invoices/incoming/new/", told).status_code == 200
+
+
+def test_who_is_named_as_sender_tells_no_address_to_whom_it_never_dealt_with(buyer, cdr) -> None:
+    Organisation.objects.filter(pk=cdr.operator_id).update(billing_email="billing@sonnenhof.example")
+    stranger = make_seller("Fremdhof")
+    Organisation.objects.filter(pk=stranger.pk).update(billing_email="secret@fremdhof.example")
+    for number, sender in enumerate((cdr.operator, stranger)):
+        enter(
+            buyer, replace(told(cdr, "35.00"), number=f"R-{number}", sender=sender, sender_name=sender.name)
+        )
+
+    page = body(person(buyer).get(PAGE))
+
+    assert "Fremdhof" in page
+    assert "billing@sonnenhof.example" in page
+    assert "secret@fremdhof.example" not in page
