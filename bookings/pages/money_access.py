@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from django.db.models import Q, QuerySet
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 
-from bookings.billing.finding import with_all
-from bookings.models import Booking, ChargeDetailRecord, Dispute, Invoice, Tariff
+from bookings.billing.cdr_lookup import with_all
+from bookings.models import Booking, ChargeDetailRecord, Dispute, Invoice, PrepaidBalance, Tariff
 from bookings.pages import access
 from bookings.pages.memberships import Person, organisation_ids, organisations
 from bookings.payments.prepaid import Account

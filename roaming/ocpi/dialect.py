@@ -48,7 +48,7 @@ class Dialect(Protocol):
         """Raises ValueError for a booking that never goes on a wire."""
 
     def write_cdr(self, cdr: ChargeDetailRecord, contents: Mapping[int, TariffContent], /) -> dict[str, Any]:
-        """A record as `bookings.billing.finding.with_all` reads it; `contents` of its versions of tariffs by id."""
+        """A record as `bookings.billing.cdr_lookup.with_all` reads it; `contents` of its versions of tariffs by id."""
 
     def offer_url(self, partner: Partner, option: BookingOption, /) -> str: ...
 

@@ -3,7 +3,7 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from bookings.billing.finding import record_called
+from bookings.billing.cdr_lookup import record_called
 from bookings.rules.tariff_contents import contents
 from config.management.operator_command import OperatorCommand
 from roaming.ocpi.dialect import DIALECTS
