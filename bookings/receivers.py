@@ -116,7 +116,7 @@ def on_provider_owed(payment: BookingPayment, **_: Any) -> None:
 
 @receiver(invoices_issued)
 def on_invoices_issued(invoices: list[Invoice], at: datetime, **_: Any) -> None:
-    from bookings.tasks import deliver_invoice  # once the broker is there
+    from bookings.tasks import check_record_prices, deliver_invoice  # once the broker is there
 
     notes = [invoice for invoice in invoices if invoice.kind == Invoice.Kind.CREDIT_NOTE]
     for note in sorted(notes, key=lambda note: note.corrects_id or 0):  # locks them in this order
@@ -124,6 +124,7 @@ def on_invoices_issued(invoices: list[Invoice], at: datetime, **_: Any) -> None:
     payment_use.use_for(invoices, now=at)
     for invoice in invoices:
         deliver_invoice.send(invoice.pk)
+        check_record_prices.send(invoice.pk)
 
 
 @receiver(billing_due)

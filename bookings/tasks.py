@@ -18,10 +18,15 @@ from bookings.payments.prepaid import Account
 
 @dramatiq.actor(max_retries=20, max_backoff=3_600_000)
 def deliver_invoice(invoice_id: int) -> None:
-    """Price its records again, write it and send it; a mail server that is down is asked again."""
-    check_prices(ChargeDetailRecord.objects.filter(invoiced__invoice=invoice_id), now=timezone.now())
+    """Write it and send it; a mail server that is down is asked again."""
     delivery.write_invoice(invoice_id=invoice_id, now=timezone.now())
     delivery.send_invoice(invoice_id=invoice_id, now=timezone.now())
+
+
+@dramatiq.actor(max_retries=5)
+def check_record_prices(invoice_id: int) -> None:
+    """What the records on an invoice cost by their own tariffs now, for reconciliation."""
+    check_prices(ChargeDetailRecord.objects.filter(invoiced__invoice=invoice_id), now=timezone.now())
 
 
 @dramatiq.actor(max_retries=5)
