@@ -216,15 +216,29 @@ def sees_balance(user: Person, found: Booking) -> bool:
 
 
 def balance(user: Person, account: Account) -> BalanceViewer:
-    """Who sees this balance, of an operator of depots and another organisation; 404 for others."""
+    """Who sees this balance, of an operator of depots and a customer of its; 404 for others, and where the two have never dealt
+    with each other: an address tells nobody's name."""
     viewer = balance_viewer(user)
-    runs = Depot.objects.filter(operator=account.operator_id, is_mirror=False)
-    is_one = (
-        account.operator_id != account.customer_id and _CURRENCY.fullmatch(account.currency) and runs.exists()
-    )
+    is_one = account.operator_id != account.customer_id and _CURRENCY.fullmatch(account.currency)
     if not (is_one and viewer.sees(account.operator_id, account.customer_id)):
         raise Http404
+    dealt = customers_of([account.operator_id]).filter(pk=account.customer_id)
+    open_to_all = Agreement.objects.filter(
+        depot__operator=account.operator_id, depot__is_mirror=False, guest=None
+    )
+    if not (dealt.exists() or (account.customer_id in viewer.customers and open_to_all.exists())):
+        raise Http404
     return viewer
+
+
+def customers_of(operator_ids: Collection[int]) -> QuerySet[Organisation]:
+    """Who has an agreement with these operators, has booked at depots they run, or has paid something in."""
+    running = Depot.objects.filter(operator__in=operator_ids, is_mirror=False)
+    guests = Agreement.objects.filter(depot__in=running, guest__isnull=False).values("guest")
+    booked = Booking.objects.filter(depot__in=running).values("fleet")
+    paid = PrepaidBalance.objects.filter(operator__in=operator_ids).values("customer")
+    rows = Organisation.objects.filter(Q(pk__in=guests) | Q(pk__in=booked) | Q(pk__in=paid))
+    return rows.exclude(pk__in=operator_ids)
 
 
 def kept_balance(user: Person, account: Account) -> BalanceViewer:

@@ -9,9 +9,9 @@ from uuid import uuid4
 
 from django import forms
 
-from bookings.models import Booking
+from bookings.pages.money_access import customers_of
 from bookings.payments.prepaid import MOST, Account, Movement
-from depots.models import Agreement, Depot, Organisation
+from depots.models import Depot, Organisation
 
 
 class BalanceForm(forms.Form):
@@ -25,11 +25,8 @@ class BalanceForm(forms.Form):
         super().__init__(*given, **options)
         running = Depot.objects.filter(operator__in=operators, is_mirror=False)
         rows = Organisation.objects.filter(pk__in=running.values("operator"))
-        guests = Agreement.objects.filter(depot__in=running, guest__isnull=False).values("guest")
-        booked = Booking.objects.filter(depot__in=running).values("fleet")
-        customers = Organisation.objects.filter(pk__in=guests) | Organisation.objects.filter(pk__in=booked)
         self.fields["operator"].queryset = rows.order_by("name")  # type: ignore[attr-defined]
-        self.fields["customer"].queryset = customers.exclude(pk__in=operators).order_by("name")  # type: ignore[attr-defined]
+        self.fields["customer"].queryset = customers_of(operators).order_by("name")  # type: ignore[attr-defined]
         self.operators = list(rows[:2]) if operators else []
         if len(self.operators) == 1:
             self.fields["operator"].initial = self.operators[0]

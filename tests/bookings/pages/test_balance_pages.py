@@ -68,6 +68,7 @@ def sent(client: Client, page: str, amount: str = "50.00", reference: str = "E2E
 
 
 def test_an_accountant_records_what_came_once_and_not_over_somebody_elses(evse, customer, accountant):
+    book(evse, customer)
     page = address(evse, customer)
     form = sent(accountant, page)
 
@@ -86,6 +87,7 @@ def test_an_accountant_records_what_came_once_and_not_over_somebody_elses(evse, 
 
 
 def test_a_form_without_a_reference_sent_twice_is_one(evse, customer, accountant):
+    book(evse, customer)
     page = address(evse, customer)
     form = {**sent(accountant, page), "reference": ""}
 
@@ -137,6 +139,15 @@ def test_a_balance_is_not_there_for_others_nor_in_no_currency(evse, customer, ac
     assert accountant.get(address(evse, customer).replace("EUR", "euro")).status_code == 404
     assert accountant.get(f"/balances/{customer.pk}/{evse.depot.operator_id}/EUR/").status_code == 404
     assert customer.name not in text_of(stranger.get("/balances/"))
+
+
+def test_no_address_tells_the_name_of_whom_an_operator_never_dealt_with(evse, accountant):
+    fleet = make_fleet()
+
+    assert accountant.get(address(evse, fleet)).status_code == 404
+    assert (
+        client_of(make_user(fleet)).get(address(evse, fleet)).status_code == 200
+    )  # open to all: it may pay in
 
 
 def test_a_fleet_records_nothing_on_its_own_balance(evse, customer):
