@@ -64,6 +64,9 @@ def _pages(client: Client) -> dict[Route, str]:
         address = waiting.pop(0)
         answer = client.get(address, follow=True)
         if answer.status_code != 200 or not answer.get("Content-Type", "").startswith("text/html"):
+            found = {
+                route: kept for route, kept in found.items() if kept != address
+            }  # a file to keep, or nothing
             continue
         for link in _LINK.findall(answer.content):
             target = urljoin(answer.request["PATH_INFO"], link.decode().replace("&amp;", "&"))
