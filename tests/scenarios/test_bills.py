@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bookings import enforcement, scheduler
+from bookings.imports.tariff_schemas import TariffRow
 from bookings.models import Booking, ChargeDetailRecord
 from bookings.pricing.price import price
 from bookings.pricing.visits import BookedSlot, ChargingPeriod, SessionUse, Visit
@@ -25,10 +29,13 @@ SLOT = Period(NOW + 15 * MINUTE, NOW + 75 * MINUTE)
 
 @pytest.fixture
 def booking(transactional_db) -> Booking:
+    return priced(booked(SLOT))
+
+
+def booked(period: Period) -> Booking:
     evse: Evse = make_evse(charger=make_charger(make_depot(terms={**TERMS, "slot_step_min": 1})))
     vehicle = make_vehicle(token="04AABBCCDD10")
-    found = book_slot(fleet=vehicle.fleet, vehicle=vehicle, option=option_of(evse), period=SLOT, now=NOW)
-    return priced(found)
+    return book_slot(fleet=vehicle.fleet, vehicle=vehicle, option=option_of(evse), period=period, now=NOW)
 
 
 def online(bed: Bed, booking: Booking, protocol: str) -> ScriptedCharger:
@@ -68,6 +75,45 @@ def test_a_booking_is_charged_at_a_real_socket_and_billed_by_the_function_that_p
     assert (cdr.booking, cdr.session, cdr.energy_wh) == (booking, session, 60_000)
     assert (cdr.before_taxes, cdr.taxes) == (bill.total.before_taxes, bill.total.tax)
     assert cdr.bill == bill.to_json()
+
+
+def charged_at_one_go() -> list[dict[str, Any]]:
+    """Of the visits with published totals those that any charger can have, on any day: energy for a while, then off."""
+    path = Path(__file__).parents[1] / "samples/prices/worked.json"
+    found = []
+    for worked in json.loads(path.read_text(), parse_float=Decimal):
+        session, elements = worked["file"]["session"], worked["file"]["tariff"]["elements"]
+        (first, *more), is_plain = session["charging_periods"], not any("restrictions" in e for e in elements)
+        volumes = {each["type"]: each["volume"] for each in first["dimensions"]}
+        begin, end = (
+            datetime.fromisoformat(at) for at in (first["start_date_time"], session["end_date_time"])
+        )
+        whole = Decimal((end - begin).total_seconds()) / 3600
+        if is_plain and not more and volumes.keys() <= {"ENERGY", "TIME"} and volumes["TIME"] == whole:
+            found.append({**worked, "kwh": volumes.get("ENERGY", Decimal(20)), "during": end - begin})
+    return [each for each in found if each["kwh"]]
+
+
+@pytest.mark.parametrize("worked", charged_at_one_go(), ids=lambda w: f"{w['tariff_name']}, {w['visit']}")
+def test_a_published_total_is_what_a_charge_at_a_real_socket_is_billed(
+    bed: Bed, transactional_db: None, worked: dict[str, Any]
+):
+    booking = booked(Period(SLOT.starts_at, SLOT.starts_at + 3 * 60 * MINUTE))
+    priced(booking, TariffRow.model_validate(worked["file"]["tariff"]).content(), None)
+    charger = online(bed, booking, "ocpp2.0.1")
+    bed.clock.advance(minutes=15)
+    arm(bed, booking)
+
+    charger.tap(1, booking.tokens.get().uid)
+    bed.clock.advance(seconds=worked["during"].total_seconds())
+    hours = Decimal(worked["during"].total_seconds()) / 3600
+    charger.charge(1, worked["during"], power_w=int(worked["kwh"] * 1000 / hours))
+    charger.stop(1)
+
+    (cdr,) = standing()
+    assert (cdr.booking, cdr.energy_wh) == (booking, worked["kwh"] * 1000)
+    assert round(cdr.before_taxes, 2) == worked["before_taxes"]
+    assert round(cdr.before_taxes + cdr.taxes, 2) == worked["after_taxes"]
 
 
 def test_a_no_show_with_a_dead_charger_costs_nothing_and_says_why(bed: Bed, booking: Booking):
