@@ -26,7 +26,7 @@ def test_a_month_is_billed_and_an_invoice_is_paid(opened: Callable[..., Page]) -
 
     page = opened(accountant, "/invoices/")
     page.locator("#bill").get_by_label("Month").fill(str(month))
-    page.get_by_role("button", name="Bill").click()
+    page.locator("#bill").get_by_role("button", name="Bill").click()
     rows = page.locator("tr[data-invoice]")
     expect(rows).to_have_count(3)
     page.get_by_role("link", name="000001").click()
