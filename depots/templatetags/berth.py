@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from django import forms, template
+from django.core.paginator import Page
 from django.forms import BoundField
+from django.http import QueryDict
 from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -50,6 +54,23 @@ ENFORCEMENT = {
 }
 
 UNKNOWN = Look("Unknown", "info-circle")
+
+
+@register.inclusion_tag("components/_pager.html", takes_context=True)
+def pager(
+    context: Mapping[str, Any], page: Page[Any], before: str, after: str, *, of: str = "", name: str = "page", at: str = ""
+) -> dict[str, Any]:  # fmt: skip
+    """Links to the pages before and after this one of a list, in these words; nothing where there is one page.
+
+    They keep what else the address asks for: the request's, or `at` where another one showed the list. `name` is what it calls
+    the page's number, `of` what is counted ("invoices").
+    """
+    shown = urlsplit(at)
+    asked = QueryDict(shown.query, mutable=True) if at else context["request"].GET.copy()
+    asked.pop(name, None)
+    others = asked.urlencode()
+    to = f"{shown.path}?{others}{'&' if others else ''}{name}="
+    return {"page": page, "to": to, "before": before, "after": after, "of": of}
 
 
 @register.filter

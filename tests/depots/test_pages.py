@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from django import template
 from django.contrib import messages
 from django.contrib.messages.storage.cookie import CookieStorage
+from django.core.paginator import Paginator
 from django.http import HttpRequest
 from django.test import RequestFactory
 from django_htmx.middleware import HtmxDetails
@@ -93,3 +95,33 @@ def test_done_leads_on_from_a_page_that_names_itself_wrongly() -> None:
     broken = pages.done(_request(**{"HX-Request": "true", "HX-Current-URL": "http://[::1"}), "/bookings/7/")
 
     assert broken["HX-Redirect"] == "/bookings/7/"
+
+
+def _pager(tag: str, address: str, number: int) -> str:
+    page = Paginator(range(5), 2).get_page(number)
+    shown = template.Context({"page": page, "request": RequestFactory().get(address)})
+    return template.Template("{% load berth %}" + tag).render(shown)
+
+
+def test_links_to_other_pages_of_a_list_keep_what_else_the_address_asks_for() -> None:
+    shown = _pager('{% pager page "Newer" "Older" of="invoices" %}', "/x/?state=open&page=2&month=2026-10", 2)
+
+    assert 'href="?state=open&amp;month=2026-10&amp;page=1"' in shown
+    assert 'href="?state=open&amp;month=2026-10&amp;page=3"' in shown
+    assert "Page 2 of 3 · 5 invoices" in shown
+
+
+def test_a_list_shown_in_answer_to_a_form_leads_back_to_its_own_address() -> None:
+    shown = _pager(
+        '{% pager page "Before" "Next" name="matched" at="/list/?side=x" %}', "/list/acceptances/", 1
+    )
+
+    assert 'href="/list/?side=x&amp;matched=2"' in shown
+    assert "Before" not in shown
+
+
+def test_a_list_of_one_page_has_no_links() -> None:
+    page = Paginator(range(2), 2).get_page(1)
+    shown = template.Context({"page": page, "request": RequestFactory().get("/x/")})
+
+    assert "<nav" not in template.Template('{% load berth %}{% pager page "a" "b" %}').render(shown)

@@ -20,6 +20,7 @@ from bookings.models import BookingPayment, PrepaidBalance
 from bookings.pages import access, money_access
 from bookings.pages.forms.balances import BalanceForm, MovementForm
 from bookings.pages.forms.row_versions import seen_version
+from bookings.pages.tariff_places import zone_of
 from bookings.pages.views.refusals import status_of
 from bookings.payments.balance_references import balance_reference
 from bookings.payments.prepaid import Account, pay_out, top_up
@@ -102,9 +103,11 @@ def _page(
     ).select_related("booking__depot")
     reserved = payments.filter(reserved__gt=0).order_by("booking__starts_at")
     kept = account.operator_id in viewer.operators
+    operator = get_object_or_404(Organisation, pk=account.operator_id)
     context = {
         "account": account,
-        "operator": get_object_or_404(Organisation, pk=account.operator_id),
+        "operator": operator,
+        "zone": zone_of(operator),
         "customer": get_object_or_404(Organisation, pk=account.customer_id),
         "available": account.available(),
         "reserved_total": reserved.aggregate(total=Sum("reserved"))["total"] or 0,

@@ -82,7 +82,7 @@ def bookings(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form, "page": page, "is_today_on": asked is not request.GET,
         "is_several": len(fleets) > 1, "entries": day.entries(page.object_list, now),
-        "may_book": bool(access.fleets_booked_for(request.user)), "query": _query_without_page(request),
+        "may_book": bool(access.fleets_booked_for(request.user)),
     }  # fmt: skip
     return pages.respond(request, "bookings/list", context, 200 if valid else 422)
 
@@ -403,9 +403,3 @@ def _narrowed(rows: QuerySet[Booking], form: ListForm) -> QuerySet[Booking]:
 
 def _midnight(date: Any) -> datetime:
     return datetime.combine(date, time(), UTC)
-
-
-def _query_without_page(request: HttpRequest) -> str:
-    query = request.GET.copy()
-    query.pop("page", None)
-    return query.urlencode()

@@ -53,10 +53,8 @@ def invoices(request: HttpRequest) -> HttpResponse:
     rows = with_state(viewer.rows(), today=today).order_by("-issued_on", "-pk")
     valid = form.is_valid()
     found = _narrowed(rows, form.cleaned_data, viewer) if valid else rows.none()
-    query = request.GET.copy()
-    query.pop("page", None)
     context = {
-        "form": form, "page": Paginator(found, A_PAGE).get_page(request.GET.get("page")), "query": query.urlencode(),
+        "form": form, "page": Paginator(found, A_PAGE).get_page(request.GET.get("page")),
         "suppliers": viewer.suppliers, "open_amounts": open_amounts(viewer, today=today), **_actions(request),
     }  # fmt: skip
     return respond(request, "bookings/invoices/list", context, 200 if valid else 422)
