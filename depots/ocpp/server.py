@@ -17,16 +17,16 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import ModuleType, TracebackType
 from typing import Any, cast
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakValueDictionary
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import NegotiationError
-from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from depots import operations
 from depots.listening import listen
-from depots.ocpp import credentials, v16, v21, v201
+from depots.ocpp import v16, v21, v201
+from depots.ocpp.admission import Admission
 from depots.ocpp.connection import ChargerConnection, Services, Timings
 from depots.ocpp.credentials import KnownCharger
 from depots.ocpp.database import Database
@@ -82,14 +82,11 @@ class Gateway:
         self._host = host
         self._address: dict[str, Any] = {"sock": listener} if listener else {"host": host, "port": port}
         self._database = Database(after_commit)
-        # Passwords of strangers are checked as often as they try: they wait for each other.
-        self._credentials_database = Database(after_commit, threads=1, batch_threads=1)
+        self._admission = Admission(clock, after_commit)
         self._leases = LeaseLoop(
             self.connections, clock=clock, timings=self.timings, after_commit=after_commit
         )
         self._closing = Closing()
-        self._throttle = credentials.Throttle(clock)
-        self._admitted: WeakKeyDictionary[ServerConnection, KnownCharger] = WeakKeyDictionary()
         self._log = MessageBuffer(self._database, clock)
         self._services = Services(clock, self.timings, self._log.keep, self._leases.doubt)
         self._tasks: list[asyncio.Task[None]] = []
@@ -103,7 +100,7 @@ class Gateway:
         self._server = await serve(
             self._serve_charger,
             **self._address,
-            process_request=self._admit,
+            process_request=self._admission.admit,
             select_subprotocol=_select_subprotocol,
             compression=None,  # it would triple the memory of a connection
             max_size=LARGEST_FRAME,
@@ -133,7 +130,7 @@ class Gateway:
         await self._end_tasks()
         await self._log.flush()
         self._leases.close()
-        self._credentials_database.close()
+        self._admission.close()
         self._database.close()
 
     async def abort(self) -> None:
@@ -141,7 +138,7 @@ class Gateway:
         self._is_aborted = True
         assert self._server is not None
         self._leases.close()
-        self._credentials_database.close()
+        self._admission.close()
         self._database.close()
         for websocket in list(self._server.connections):
             websocket.transport.abort()
@@ -159,33 +156,8 @@ class Gateway:
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"ws://{host}:{self.port}/ocpp"
 
-    async def _admit(self, websocket: ServerConnection, request: Request) -> Response | None:
-        if request.path == "/healthz":
-            return websocket.respond(200, "ok\n")
-        identity = credentials.identity_in(request.path)
-        if identity is None:
-            return credentials.no_charger(websocket)
-        charger = await self._find_known(identity)
-        if credentials.has_password(request, identity, charger) and charger is not None:
-            if credentials.is_under_older_key(charger):
-                await self._credentials_database.run(credentials.rotate_password, request, charger)
-            self._admitted[websocket] = charger
-            return None
-        address = credentials.address_of(websocket, request)
-        if self._throttle.is_exceeded(identity.casefold(), address):
-            return credentials.too_many_failures(websocket)
-        self._throttle.note_failure(identity.casefold(), address)
-        fault = "Wrong password for" if charger else "There is no"
-        logger.warning("%s charger %r, tried from %s", fault, identity, address)
-        return credentials.wrong_password(websocket)
-
-    async def _find_known(self, identity: str) -> KnownCharger | None:
-        database, find = self._credentials_database, credentials.find_known
-        is_done, charger = await database.run_together(find, identity=identity)
-        return charger if is_done else await database.run(find, identity)
-
     async def _serve_charger(self, websocket: ServerConnection) -> None:
-        charger = self._admitted[websocket]
+        charger = self._admission.charger_of(websocket)
         protocol = str(websocket.subprotocol)
         connection = self._connect(charger, websocket, cast(Dialect, DIALECTS[protocol]))
         every_s = self.timings.lease_s / PINGS_PER_LEASE
