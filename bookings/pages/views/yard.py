@@ -9,7 +9,7 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.db.models import Prefetch
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -19,19 +19,12 @@ from bookings.pages import access
 from bookings.pages.board import running_at, states_of
 from bookings.pages.board.reading import evses_of
 from bookings.pages.board.row_states import RowState
+from bookings.pages.reserving import reserving
 from depots.models import Charger, Depot, Evse
 from depots.pages import respond
-from depots.queries import armed_reservations, is_online
+from depots.queries import is_online
 
 TROUBLED = [Enforcement.AT_RISK, Enforcement.SOFT]
-LAST_COMMANDS, LAST_MESSAGES, LAST_SESSIONS = 25, 40, 10
-# What was seen of reserving at a charger, in words for who looks after it.
-RESERVING = {
-    "works": ("Reserves", "success"),
-    "refuses": ("Refuses to reserve", "warning"),
-    "lies": ("Accepts and does not keep it", "danger"),
-    "unknown": ("Not seen yet", "info"),
-}
 
 
 @never_cache
@@ -60,32 +53,6 @@ def yard(request: HttpRequest, code: str) -> HttpResponse:
     )
 
 
-@never_cache
-@login_required
-@require_safe
-def charger(request: HttpRequest, code: str, identity: str) -> HttpResponse:
-    found = access.charger(request.user, identity)
-    if found.depot.code.upper() != code.upper():
-        raise Http404
-    now = timezone.now()
-    evses = list(evses_of(found.depot).filter(charger=found))
-    return respond(
-        request,
-        "bookings/yard/charger",
-        {
-            "charger": found,
-            "depot": found.depot,
-            "is_online": is_online(found, now=now),
-            "reserving": reserving(found),
-            "states": list(states_of(evses, running_at(evses), now=now).values()),
-            "armed": armed_reservations(found, now=now),
-            "commands": found.commands.order_by("-id")[:LAST_COMMANDS],
-            "sessions": found.sessions.select_related("evse").order_by("-started_at", "-id")[:LAST_SESSIONS],
-            "messages_seen": found.messages.order_by("-at", "-id")[:LAST_MESSAGES],
-        },
-    )
-
-
 def _rows(
     depot: Depot, evses: list[Evse], states: Mapping[int, RowState], now: datetime
 ) -> list[dict[str, Any]]:
@@ -102,12 +69,6 @@ def _rows(
         }
         for charger in Charger.objects.filter(depot=depot).order_by("cabinet", "pk")
     ]
-
-
-def reserving(charger: Charger) -> tuple[str, str]:
-    """What was measured of its reservations, in words, and how good that is."""
-    measured = str(charger.measured.get("reservation", "unknown")) if charger.measured else "unknown"
-    return RESERVING.get(measured, RESERVING["unknown"])
 
 
 def _troubled(depot: Depot) -> list[Booking]:

@@ -1,0 +1,62 @@
+"""One charger's page: how it is connected, what it can do and was told to do, who charged there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from bookings.pages import access
+from bookings.pages.board import running_at, states_of
+from bookings.pages.board.reading import evses_of
+from bookings.pages.reserving import reserving
+from depots.models import Charger
+from depots.pages import respond
+from depots.queries import armed_reservations, is_online
+
+LAST_COMMANDS, LAST_MESSAGES, LAST_SESSIONS = 25, 40, 10
+
+
+@never_cache
+@login_required
+@require_safe
+def charger(request: HttpRequest, code: str, identity: str) -> HttpResponse:
+    found = access.charger(request.user, identity)
+    if found.depot.code.upper() != code.upper():
+        raise Http404
+    now = timezone.now()
+    context: dict[str, Any] = {"charger": found, "depot": found.depot}
+    for part in PARTS:
+        context.update(part(found, now))
+    return respond(request, "bookings/yard/charger", context)
+
+
+def _connection(charger: Charger, now: datetime) -> dict[str, Any]:
+    return {"is_online": is_online(charger, now=now), "reserving": reserving(charger)}
+
+
+def _evses(charger: Charger, now: datetime) -> dict[str, Any]:
+    evses = list(evses_of(charger.depot).filter(charger=charger))
+    return {
+        "states": list(states_of(evses, running_at(evses), now=now).values()),
+        "armed": armed_reservations(charger, now=now),
+    }
+
+
+def _records(charger: Charger, now: datetime) -> dict[str, Any]:
+    return {
+        "commands": charger.commands.order_by("-id")[:LAST_COMMANDS],
+        "sessions": charger.sessions.select_related("evse").order_by("-started_at", "-id")[:LAST_SESSIONS],
+        "messages_seen": charger.messages.order_by("-at", "-id")[:LAST_MESSAGES],
+    }
+
+
+# What the parts of the page show: `(charger, now)` to their context, from a module of each subject. The template of a part
+# is one include in yard/_charger.html.
+PARTS: tuple[Callable[[Charger, datetime], Mapping[str, Any]], ...] = (_connection, _evses, _records)
