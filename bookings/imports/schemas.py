@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from bookings.imports.bound_tariffs import BoundTariffRow
-from bookings.rules.terms import LIMITS, Terms, WalkIn, impossible
+from bookings.rules.terms import LIMITS, Overstay, Terms, WalkIn, impossible
 from depots.cards import card_number
 from depots.imports.documents import FieldPath
 from depots.imports.schemas import (
@@ -60,6 +60,9 @@ class TermsRow(FileRow):
     max_open_bookings: Annotated[int, _within("max_open_bookings")] | None = None
     hold_min: Annotated[int, _within("hold_min")] | None = None
     late_cancel: bool | None = None
+    end_warning_min: Annotated[int, _within("end_warning_min")] | None = None
+    overstay: Annotated[str, one_of(Overstay.values)] | None = None
+    overstay_min: Annotated[int, _within("overstay_min")] | None = None
 
 
 class ShortTariffRow(FileRow):

@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Upper
 
-from bookings.rules.terms import LIMITS, WalkIn
+from bookings.rules.terms import LIMITS, Overstay, WalkIn
 from depots.models import Agreement, Depot, Evse
 from depots.periods import PeriodField
 
@@ -116,6 +116,9 @@ class TermsOverride(models.Model):
     max_open_bookings = _within_limits("max_open_bookings")
     hold_min = _within_limits("hold_min")
     late_cancel = models.BooleanField(null=True, blank=True)
+    end_warning_min = _within_limits("end_warning_min")
+    overstay = models.CharField(max_length=13, choices=Overstay, null=True, blank=True)
+    overstay_min = _within_limits("overstay_min")
 
     class Meta:
         constraints = [
@@ -130,6 +133,10 @@ class TermsOverride(models.Model):
             ),
             models.CheckConstraint(
                 name="terms_walk_in_known", condition=Q(walk_in__isnull=True) | Q(walk_in__in=WalkIn.values)
+            ),
+            models.CheckConstraint(
+                name="terms_overstay_known",
+                condition=Q(overstay__isnull=True) | Q(overstay__in=Overstay.values),
             ),
         ]
 

@@ -43,6 +43,8 @@ LIMITS: dict[str, Bounds] = {
     "max_promise_kw": Bounds(1, 100_000),
     "max_open_bookings": Bounds(1, 1_000_000),
     "hold_min": Bounds(1, _DAY),
+    "end_warning_min": Bounds(0, _DAY),
+    "overstay_min": Bounds(0, _DAY),
 }
 
 
@@ -53,6 +55,14 @@ class WalkIn(models.TextChoices):
     AGREED = "agreed", "The operator's own and guests with an agreement in force"
     KNOWN = "known", "Every card that is registered here"
     ANYBODY = "anybody", "Everybody"
+
+
+class Overstay(models.TextChoices):
+    """What the depot does about a session that has outlived its slot, beside telling everybody."""
+
+    TELL = "tell", "Nothing more"
+    STOP_FOR_NEXT = "stop_for_next", "Stop it where somebody else's slot is next"
+    STOP = "stop", "Stop it"
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,9 @@ class Terms:
     max_open_bookings: int | None = None
     hold_min: int = 10
     late_cancel: bool = False
+    end_warning_min: int = 10
+    overstay: str = Overstay.TELL.value
+    overstay_min: int = 10
 
     @classmethod
     def resolve(cls, overrides: Iterable[Any]) -> Terms:
@@ -114,6 +127,18 @@ class Terms:
     def tail(self) -> timedelta:
         """How long after the booked end the EVSE is not free yet: late stop or turnaround, whichever is longer."""
         return timedelta(minutes=max(self.late_stop_min, self.turnaround_min))
+
+    @property
+    def end_warning(self) -> timedelta:
+        """How long before its end a session is warned of; nothing where it is not."""
+        return timedelta(minutes=self.end_warning_min)
+
+    @property
+    def stop_after(self) -> timedelta | None:
+        """How long after the booked end its session is stopped, where the depot stops any: late stop, and some patience."""
+        if self.overstay == Overstay.TELL:
+            return None
+        return timedelta(minutes=self.late_stop_min + self.overstay_min)
 
     @property
     def hold_time(self) -> timedelta:

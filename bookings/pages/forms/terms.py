@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 
-from bookings.rules.terms import LIMITS, Terms, WalkIn
+from bookings.rules.terms import LIMITS, Overstay, Terms, WalkIn
 
 STANDARD = Terms().to_json()
 # In order of what a manager asks first, with the words of each term.
@@ -25,6 +25,9 @@ GROUPS: dict[str, dict[str, str]] = {
         "no_show_min": "No-show after, minutes",
         "arm_lead_min": "Charger told ahead, minutes",
         "walk_in": "Who charges without a booking",
+        "end_warning_min": "Warned before the end, minutes",
+        "overstay": "Who charges on after the slot and late stop",
+        "overstay_min": "Stopped after, minutes",
     },
     "Booking": {
         "approval": "The depot decides on every request",
@@ -39,6 +42,7 @@ GROUPS: dict[str, dict[str, str]] = {
     },
 }
 YES_NO = {"": "", "true": "Yes", "false": "No"}
+CHOICES = {"walk_in": WalkIn, "overstay": Overstay}
 
 
 class TermsForm(forms.Form):
@@ -68,7 +72,7 @@ def _field(name: str, label: str) -> forms.Field:
             label=label, required=False, min_value=bounds.least, max_value=bounds.most,
             help_text=f"{bounds.least} to {bounds.most}; blank: {words}.",
         )  # fmt: skip
-    choices = dict(WalkIn.choices) if name == "walk_in" else YES_NO
+    choices = dict(CHOICES[name].choices) if name in CHOICES else YES_NO
     shown = choices[_written(standard)]
     named = [(value, words) for value, words in choices.items() if value]
     return forms.ChoiceField(label=label, required=False, choices=[("", f"Default: {shown}"), *named])
