@@ -167,6 +167,11 @@ class ChargerCommand(models.Model):
     number}; of `reset`: {"hard": bool, "evse": number|null}; of `trigger`: {"message": str, "evse": number|null}; of
     `availability`: {"operative": bool, "evse": number|null}; of `get_configuration`: {"keys": [str…]}; of
     `ask_capabilities` and `clear_cache`: {}.
+    Of `set_charging_profile`: {"profile_id": int, "evse": number, "purpose": "tx"|"tx_default", "transaction": str (of
+    "tx"), "stack_level": int, "unit": "W"|"A", "phases": 1…3 and "volts" of a phase (of "A"), "kind":
+    "relative"|"absolute", "starts_at": "…Z" (of "absolute"), "valid_to": "…Z"|null, "limits": [[seconds, watts]…]}; of
+    `clear_charging_profile`: {"profile_id": int}; of `get_composite_schedule`: {"evse": number, "unit": "W"|"A",
+    "duration_s": int}. A profile replaces the one of the same id.
     `UNCLEAR` is a lost answer: it may have happened.
     """
 
@@ -182,6 +187,9 @@ class ChargerCommand(models.Model):
         AVAILABILITY = "availability", "Set in or out of service"
         CLEAR_CACHE = "clear_cache", "Clear its cache of cards"
         GET_CONFIGURATION = "get_configuration", "Read settings"
+        SET_CHARGING_PROFILE = "set_charging_profile", "Limit the power"
+        CLEAR_CHARGING_PROFILE = "clear_charging_profile", "Lift a limit of power"
+        GET_COMPOSITE_SCHEDULE = "get_composite_schedule", "Ask for the limit in force"
 
     class State(models.TextChoices):
         QUEUED = "queued", "Queued"
@@ -191,7 +199,7 @@ class ChargerCommand(models.Model):
         STALE = "stale", "Stale"
 
     charger = models.ForeignKey(Charger, models.CASCADE, related_name="commands")
-    action = models.CharField(max_length=20, choices=Action)
+    action = models.CharField(max_length=30, choices=Action)
     reservation_id = models.BigIntegerField(null=True, blank=True, help_text="the booking it concerns")
     payload = models.JSONField(default=dict)
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)

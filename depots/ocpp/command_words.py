@@ -22,6 +22,7 @@ ANSWERS_TO_COMMANDS = {
     "NotImplemented": "not_supported",
     "OngoingAuthorizedTransaction": "ongoing_authorized_transaction",
     "UnknownConnector": "unknown_connector",
+    "Unknown": "unknown",
 }
 
 

@@ -11,7 +11,7 @@ from ocpp.v16.enums import MessageTrigger
 
 from depots.cards import card_ending
 from depots.models import ChargerCommand
-from depots.ocpp import redaction
+from depots.ocpp import charging_profiles, redaction, v16_charging_profiles
 from depots.ocpp.command_words import bounded, is_true, read_status, trigger_of
 from depots.ocpp.dialect import InvalidCommand
 from depots.ocpp.times import write_time
@@ -39,6 +39,7 @@ CAPABILITY_KEYS = (
         "MeterValueSampleInterval",
         "ChargeProfileMaxStackLevel",
         "ChargingScheduleAllowedChargingRateUnit",
+        "ChargingScheduleMaxPeriods",
     ),
 )
 
@@ -58,6 +59,8 @@ def read_answer(payload: dict[str, Any]) -> tuple[str, str]:
         values = {key: _shown(key, entry.get("value")) for entry in keys if (key := str(entry.get("key")))}
         unknown = {str(key): None for key in payload.get("unknownKey") or []}
         return "accepted", json.dumps({**values, **unknown})
+    if "chargingSchedule" in payload and payload.get("status") == "Accepted":
+        return "accepted", charging_profiles.read_composite(payload["chargingSchedule"])
     return read_status(payload)
 
 
@@ -165,4 +168,7 @@ _REQUESTS = {
     ChargerCommand.Action.AVAILABILITY: _availability,
     ChargerCommand.Action.CLEAR_CACHE: _clear_cache,
     ChargerCommand.Action.GET_CONFIGURATION: _get_configuration,
+    ChargerCommand.Action.SET_CHARGING_PROFILE: v16_charging_profiles.set_profile,
+    ChargerCommand.Action.CLEAR_CHARGING_PROFILE: v16_charging_profiles.clear_profile,
+    ChargerCommand.Action.GET_COMPOSITE_SCHEDULE: v16_charging_profiles.composite_schedule,
 }

@@ -11,7 +11,7 @@ from ocpp.v201.enums import MessageTriggerEnumType
 
 from depots.cards import card_ending, without_cards
 from depots.models import ChargerCommand
-from depots.ocpp import redaction
+from depots.ocpp import charging_profiles, redaction, v2x_charging_profiles
 from depots.ocpp.command_words import bounded, is_true, read_status, trigger_of
 from depots.ocpp.dialect import InvalidCommand
 from depots.ocpp.times import write_time
@@ -31,6 +31,9 @@ CAPABILITY_VARIABLES = (
     ),
     (
         ("SmartChargingCtrlr", "Enabled"),
+        ("SmartChargingCtrlr", "RateUnit"),
+        ("SmartChargingCtrlr", "ProfileStackLevel"),
+        ("SmartChargingCtrlr", "PeriodsPerSchedule"),
         ("TxCtrlr", "TxStartPoint"),
         ("TxCtrlr", "StopTxOnInvalidId"),
         ("AuthCacheCtrlr", "Enabled"),
@@ -51,6 +54,8 @@ def read_answer(payload: dict[str, Any]) -> tuple[str, str]:
         for result in results:
             values.update(_variable(result, others=True))
         return "accepted", json.dumps(values)
+    if "schedule" in payload and payload.get("status") == "Accepted":
+        return "accepted", charging_profiles.read_composite(payload["schedule"])
     word, text = read_status(payload)
     info = payload.get("statusInfo")
     if not text and isinstance(info, dict):
@@ -196,4 +201,7 @@ _REQUESTS = {
     ChargerCommand.Action.AVAILABILITY: _availability,
     ChargerCommand.Action.CLEAR_CACHE: _clear_cache,
     ChargerCommand.Action.GET_CONFIGURATION: _get_configuration,
+    ChargerCommand.Action.SET_CHARGING_PROFILE: v2x_charging_profiles.set_profile,
+    ChargerCommand.Action.CLEAR_CHARGING_PROFILE: v2x_charging_profiles.clear_profile,
+    ChargerCommand.Action.GET_COMPOSITE_SCHEDULE: v2x_charging_profiles.composite_schedule,
 }

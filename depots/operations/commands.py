@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from depots.models import Charger, ChargerCommand
 from depots.operations.locking import lock_evses_of
@@ -21,7 +21,17 @@ Action = ChargerCommand.Action
 State = ChargerCommand.State
 
 # Sending them twice changes nothing at the charger, so a lost answer is mended by asking again.
-REPEATABLE = {Action.RESERVE, Action.CANCEL_RESERVATION, Action.REMOTE_STOP, Action.ASK_CAPABILITIES}
+REPEATABLE = {
+    Action.RESERVE,
+    Action.CANCEL_RESERVATION,
+    Action.REMOTE_STOP,
+    Action.ASK_CAPABILITIES,
+    Action.SET_CHARGING_PROFILE,
+    Action.CLEAR_CHARGING_PROFILE,
+}
+# Of those about one thing at the charger the last decides.
+OF_RESERVATION = {Action.RESERVE, Action.CANCEL_RESERVATION}
+OF_PROFILE = {Action.SET_CHARGING_PROFILE, Action.CLEAR_CHARGING_PROFILE}
 # After so many lost answers in a row somebody else decides; each pause is longer than a slow modem's timeout.
 MOST_REPEATS = 5
 REPEAT_PAUSE = timedelta(seconds=20)
@@ -191,23 +201,21 @@ def _is_late(command: ChargerCommand, now: datetime) -> bool:
 def _needless(command: ChargerCommand) -> str:
     """Why nobody needs this command any more; empty when it is needed."""
     later = _later(command).first()
-    if command.action == Action.RESERVE and later is not None:
+    if command.action in {Action.RESERVE, Action.SET_CHARGING_PROFILE} and later is not None:
         return f"superseded by command {later.pk}"
     if command.action == Action.REMOTE_STOP and not _is_running(command):
         return "the session has ended by itself"
     return ""
 
 
-def _later(command: ChargerCommand) -> Any:
-    """Commands given after this one that decide about the same reservation at the same charger."""
-    if command.reservation_id is None or command.action not in {Action.RESERVE, Action.CANCEL_RESERVATION}:
-        return ChargerCommand.objects.none()
-    return ChargerCommand.objects.filter(
-        charger=command.charger_id,
-        reservation_id=command.reservation_id,
-        action__in=[Action.RESERVE, Action.CANCEL_RESERVATION],
-        pk__gt=command.pk,
-    ).order_by("-id")
+def _later(command: ChargerCommand) -> QuerySet[ChargerCommand]:
+    """Commands given after this one that decide about the same reservation or charging profile at the same charger."""
+    after = ChargerCommand.objects.filter(charger=command.charger_id, pk__gt=command.pk).order_by("-id")
+    if command.action in OF_RESERVATION and command.reservation_id is not None:
+        return after.filter(reservation_id=command.reservation_id, action__in=OF_RESERVATION)
+    if command.action in OF_PROFILE:
+        return after.filter(payload__profile_id=command.payload["profile_id"], action__in=OF_PROFILE)
+    return after.none()
 
 
 def _is_running(command: ChargerCommand) -> bool:

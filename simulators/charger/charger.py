@@ -211,11 +211,11 @@ class SimulatedCharger:
             await self.report(held.evse)
 
     async def _restart(self) -> None:
-        """A reset: transactions end, reservations are forgotten, the network comes back."""
+        """A reset: transactions end, what was in memory is forgotten, the network comes back."""
         for number, evse in self.station.evses.items():
             if evse.transaction is not None:
                 await self.stop(number, self.ocpp.reset_reason)
-        self.station.reservations.clear()
+        self.station.lose_power()
         await self.connection.socket.close()
         await self.come_online("RemoteReset")
 

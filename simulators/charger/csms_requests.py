@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from simulators.charger.script import Json
+from simulators.charger.charging_profiles import ChargingProfile
 from simulators.charger.station import IdToken, Reservation
 
 if TYPE_CHECKING:
@@ -60,24 +60,20 @@ class CsmsRequests:
         is_busy = any(self._station.evses[number].transaction for number in numbers)
         return "Scheduled" if is_busy else "Accepted"
 
-    def limit_power(self, evse: int, schedule: Json) -> str:
-        """Obey the first period of a charging schedule given in watts."""
-        if schedule.get("chargingRateUnit") != "W" or evse not in {0, *self._station.evses}:
+    def install_profile(self, profile: ChargingProfile) -> str:
+        if profile.evse not in {0, *self._station.evses}:
             return "Rejected"
-        limit_w = int(float(schedule["chargingSchedulePeriod"][0]["limit"]))
-        for number in [evse] if evse else list(self._station.evses):
-            self._station.evses[number].limit_w = limit_w
-        return "Accepted"
+        running = self._station.evses[profile.evse].transaction if profile.evse else None
+        names = {running.id, str(running.csms_id)} if running else set()
+        return self._station.profiles.install(profile, running=frozenset(names))
 
-    def lift_limit(self, evse: int | None) -> str:
-        limited = [
-            each
-            for each in self._station.evses.values()
-            if each.limit_w is not None and evse in {None, 0, each.number}
-        ]
-        for each in limited:
-            each.limit_w = None
-        return "Accepted" if limited else "Unknown"
+    def composite_schedule(self, evse: int, duration_s: int) -> list[tuple[int, int]]:
+        """(second, watts) from now on; of an EVSE without profiles what it has."""
+        now, there = self._station.clock(), self._station.evses[evse]
+        began_at = there.transaction.started_at if there.transaction else now
+        during = timedelta(seconds=duration_s)
+        found = self._station.profiles.composite(evse, now, began_at, during)
+        return found or [(0, there.max_power_w)]
 
     def trigger(self, message: str, evse: int | None) -> str:
         charger = self._charger

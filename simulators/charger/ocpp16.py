@@ -9,7 +9,9 @@ from simulators.charger.ocpp_version import (
     Message,
     TokenAnswer,
     always,
+    read_profile,
     read_timestamp,
+    write_schedule,
     write_timestamp,
 )
 from simulators.charger.script import Json
@@ -98,6 +100,7 @@ class Ocpp16:
             "ChangeAvailability": self._change_availability,
             "SetChargingProfile": self._set_profile,
             "ClearChargingProfile": self._clear_profile,
+            "GetCompositeSchedule": self._composite_schedule,
             "TriggerMessage": self._trigger,
             "Reset": self._reset,
             "UnlockConnector": always({"status": "Unlocked"}),
@@ -148,11 +151,41 @@ class Ocpp16:
         }
 
     def _set_profile(self, asked: Json) -> Json:
-        schedule = asked["csChargingProfiles"]["chargingSchedule"]
-        return {"status": self._requests.limit_power(asked["connectorId"], schedule)}
+        profile = asked["csChargingProfiles"]
+        transaction = profile.get("transactionId")
+        return {
+            "status": self._requests.install_profile(
+                read_profile(
+                    profile,
+                    profile["chargingSchedule"],
+                    id=profile["chargingProfileId"],
+                    evse=asked["connectorId"],
+                    transaction=None if transaction is None else str(transaction),
+                )
+            )
+        }
 
     def _clear_profile(self, asked: Json) -> Json:
-        return {"status": self._requests.lift_limit(asked.get("connectorId"))}
+        named = {
+            "id": asked.get("id"),
+            "evse": asked.get("connectorId"),
+            "purpose": asked.get("chargingProfilePurpose"),
+            "stack_level": asked.get("stackLevel"),
+        }
+        return {"status": self._charger.station.profiles.clear(named)}
+
+    def _composite_schedule(self, asked: Json) -> Json:
+        evse = asked["connectorId"]
+        if evse not in self._charger.station.evses:
+            return {"status": "Rejected"}
+        unit = asked.get("chargingRateUnit", "W")
+        periods = self._requests.composite_schedule(evse, asked["duration"])
+        return {
+            "status": "Accepted",
+            "connectorId": evse,
+            "scheduleStart": write_timestamp(self._charger.clock()),
+            "chargingSchedule": write_schedule(unit, periods),
+        }
 
     def _trigger(self, asked: Json) -> Json:
         return {"status": self._requests.trigger(asked["requestedMessage"], asked.get("connectorId"))}

@@ -9,7 +9,9 @@ from simulators.charger.ocpp_version import (
     Message,
     TokenAnswer,
     always,
+    read_profile,
     read_timestamp,
+    write_schedule,
     write_timestamp,
 )
 from simulators.charger.script import Json
@@ -100,6 +102,7 @@ class Ocpp2x:
             "ChangeAvailability": self._change_availability,
             "SetChargingProfile": self._set_profile,
             "ClearChargingProfile": self._clear_profile,
+            "GetCompositeSchedule": self._composite_schedule,
             "TriggerMessage": self._trigger,
             "Reset": self._reset,
             "UnlockConnector": always({"status": "Unlocked"}),
@@ -185,12 +188,43 @@ class Ocpp2x:
         return {"status": self._requests.change_availability(evse, is_operative)}
 
     def _set_profile(self, asked: Json) -> Json:
-        schedule = asked["chargingProfile"]["chargingSchedule"][0]
-        return {"status": self._requests.limit_power(asked["evseId"], schedule)}
+        profile = asked["chargingProfile"]
+        return {
+            "status": self._requests.install_profile(
+                read_profile(
+                    profile,
+                    profile["chargingSchedule"][0],
+                    id=profile["id"],
+                    evse=asked["evseId"],
+                    transaction=profile.get("transactionId"),
+                )
+            )
+        }
 
     def _clear_profile(self, asked: Json) -> Json:
+        criteria = asked.get("chargingProfileCriteria") or {}
+        named = {
+            "id": asked.get("chargingProfileId"),
+            "evse": criteria.get("evseId"),
+            "purpose": criteria.get("chargingProfilePurpose"),
+            "stack_level": criteria.get("stackLevel"),
+        }
+        return {"status": self._charger.station.profiles.clear(named)}
+
+    def _composite_schedule(self, asked: Json) -> Json:
+        evse = asked["evseId"]
+        if evse not in self._charger.station.evses:
+            return {"status": "Rejected"}
+        unit = asked.get("chargingRateUnit", "W")
+        periods = self._requests.composite_schedule(evse, asked["duration"])
         return {
-            "status": self._requests.lift_limit((asked.get("chargingProfileCriteria") or {}).get("evseId"))
+            "status": "Accepted",
+            "schedule": {
+                "evseId": evse,
+                "duration": asked["duration"],
+                "scheduleStart": write_timestamp(self._charger.clock()),
+                **write_schedule(unit, periods),
+            },
         }
 
     def _trigger(self, asked: Json) -> Json:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ocpp.exceptions import PropertyConstraintViolationError
 
+from simulators.charger.charging_profiles import PHASE_VOLTS, ChargingPeriod, ChargingProfile
 from simulators.charger.script import Json
 
 if TYPE_CHECKING:
@@ -68,3 +69,42 @@ def read_timestamp(text: str) -> datetime:
     except ValueError:
         raise PropertyConstraintViolationError(f"{text[:40]} is not a time.") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def read_profile(
+    told: Json, schedule: Json, *, id: int, evse: int, transaction: str | None
+) -> ChargingProfile:
+    """A charging profile with one schedule of it; its id and transaction have other names in each version."""
+    times = {
+        name: read_timestamp(text)
+        for name, text in (
+            ("starts_at", schedule.get("startSchedule")),
+            ("valid_from", told.get("validFrom")),
+            ("valid_to", told.get("validTo")),
+        )
+        if text is not None
+    }
+    return ChargingProfile(
+        id=id,
+        evse=evse,
+        purpose=told["chargingProfilePurpose"],
+        stack_level=told["stackLevel"],
+        unit=schedule["chargingRateUnit"],
+        periods=tuple(
+            ChargingPeriod(each["startPeriod"], each["limit"], each.get("numberPhases"))
+            for each in schedule["chargingSchedulePeriod"]
+        ),
+        transaction=transaction,
+        **times,
+    )
+
+
+def write_schedule(unit: str, periods: list[tuple[int, int]]) -> Json:
+    """(second, watts) as a charging schedule of either version, which is alike but for its id."""
+    per_unit = 1 if unit == "W" else 3 * PHASE_VOLTS
+    return {
+        "chargingRateUnit": unit,
+        "chargingSchedulePeriod": [
+            {"startPeriod": second, "limit": round(watts / per_unit, 1)} for second, watts in periods
+        ],
+    }

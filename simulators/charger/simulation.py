@@ -151,7 +151,7 @@ class Simulation:
         """Power goes and comes back: transactions end, reservations are forgotten, and it boots."""
         for number in self.charger.station.evses:
             await self.charger.stop(number, "Reboot")
-        self.charger.station.reservations.clear()
+        self.charger.station.lose_power()
         self._boots = True
         await self.charger.disconnect()
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from simulators.charger.charging_profiles import ChargingProfiles
+
 
 @dataclass(frozen=True)
 class IdToken:
@@ -66,7 +68,6 @@ class SimulatedEvse:
     is_plugged: bool = False
     is_operative: bool = True
     is_faulted: bool = False
-    limit_w: int | None = None
     transaction: Transaction | None = None
 
 
@@ -79,6 +80,7 @@ class Station:
     can_reserve: bool = True
     knows_types: bool = True
     reservations: dict[int, Reservation] = field(default_factory=dict)
+    profiles: ChargingProfiles = field(default_factory=ChargingProfiles)
 
     def reserve(self, wanted: Reservation) -> str:
         """Keep an EVSE, and say whether in OCPP's word. The same id again replaces what it stood for."""
@@ -159,14 +161,29 @@ class Station:
         evse = self.evses[evse_number]
         if evse.transaction is None:
             return
-        power_w = min(power_w, evse.max_power_w, evse.max_power_w if evse.limit_w is None else evse.limit_w)
+        power_w = min(power_w, self.offered_w(evse_number))
         evse.register_wh += round(power_w * during.total_seconds() / 3600)
         evse.transaction.power_w = power_w
         evse.transaction.meter_wh = evse.register_wh
+
+    def lose_power(self) -> None:
+        """What is kept in memory is gone: reservations, and the profiles of a station that does not write them down."""
+        self.reservations.clear()
+        if not self.profiles.survive_reboot:
+            self.profiles.forget()
+
+    def offered_w(self, evse_number: int) -> int:
+        """What the EVSE gives at most now, by its power and, where the station obeys, its charging profiles."""
+        evse = self.evses[evse_number]
+        now = self.clock()
+        began_at = evse.transaction.started_at if evse.transaction else now
+        limit_w = self.profiles.limit_w(evse_number, now, began_at) if self.profiles.obeys else None
+        return evse.max_power_w if limit_w is None else min(evse.max_power_w, limit_w)
 
     def end(self, evse_number: int) -> Transaction | None:
         """The vehicle leaves; its transaction, if one ran."""
         evse = self.evses[evse_number]
         transaction, evse.transaction = evse.transaction, None
-        evse.is_plugged, evse.limit_w = False, None
+        evse.is_plugged = False
+        self.profiles.end_transaction(evse_number)
         return transaction

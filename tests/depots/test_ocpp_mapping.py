@@ -78,6 +78,8 @@ def test_every_answer_to_a_command_has_our_word_and_no_other_has():
         e201.ReserveNowStatusEnumType, e201.CancelReservationStatusEnumType, e201.RequestStartStopStatusEnumType,
         e201.UnlockStatusEnumType, e201.ResetStatusEnumType, e201.TriggerMessageStatusEnumType,
         e201.ChangeAvailabilityStatusEnumType, e201.ClearCacheStatusEnumType,
+        e16.ChargingProfileStatus, e16.ClearChargingProfileStatus, e16.GetCompositeScheduleStatus,
+        e201.ChargingProfileStatusEnumType, e201.ClearChargingProfileStatusEnumType, e201.GenericStatusEnumType,
     )  # fmt: skip
     assert {value.value for enum in enums for value in enum} == set(command_words.ANSWERS_TO_COMMANDS)
 

@@ -14,6 +14,7 @@ from websockets.asyncio.server import serve
 
 from depots.ocpp.wire import Wire
 from simulators.charger import ChargerSettings, IdToken, Reservation, SimulatedCharger, SimulatedEvse
+from simulators.charger.charging_profiles import ChargingPeriod, ChargingProfile
 from simulators.charger.simulation import SHOWS_UP, Simulation
 from simulators.charger.station import Station
 
@@ -101,7 +102,9 @@ def test_a_start_uses_the_reservation_up(station: Station):
 def test_the_meter_only_counts_what_flows(station: Station):
     station.begin(1, HOLDER)
     station.deliver(1, timedelta(hours=1), power_w=400_000)
-    station.evses[1].limit_w = 50_000
+    station.profiles.install(
+        ChargingProfile(1, 1, "TxDefaultProfile", 0, "W", (ChargingPeriod(0, 50_000),)), running=frozenset()
+    )
     station.deliver(1, timedelta(hours=1), power_w=400_000)
     station.deliver(2, timedelta(hours=1), power_w=400_000)
 
