@@ -23,6 +23,10 @@ MODULES = {
     "search_vs_sql": "search",
     "billing_run": "billing_run",
     "connect_1000": "connect_1000",
+    "gateway_memory": "gateway_memory",
+    "gateway_10000": "gateway_memory",
+    "gateway_rate": "gateway_rate",
+    "gateway_rate_stored": "gateway_rate",
     "price_sessions": "price_sessions",
 }
 ON_DEMAND: frozenset[str] = frozenset({"search_growth", "search_vs_sql"})
