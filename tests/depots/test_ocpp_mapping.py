@@ -114,6 +114,14 @@ def test_every_command_can_be_said_according_to_its_schema(dialect):
         "operative": True,
         "message": "StatusNotification",
         "keys": ["Component.Variable"],
+        "profile_id": 7,
+        "purpose": "tx",
+        "stack_level": 1,
+        "unit": "A",
+        "phases": 3,
+        "volts": 230,
+        "limits": [[0, 22_000]],
+        "duration_s": 60,
     }
     for action in set(ChargerCommand.Action) - {ChargerCommand.Action.ASK_CAPABILITIES}:
         whole = {"evse": None} if action == ChargerCommand.Action.RESET else {}  # 1.6 knows no other
