@@ -192,6 +192,7 @@ def _tokens(cell: str) -> list[Any]:
 _CELLS: dict[str, Callable[[str], Any]] = {
     "vehicle_types": _words,
     "connector_standards": _words,
+    "fallbacks": cell_list,
     "open_to": cell_list,
     "tariff_ids": cell_list,
     "opening_hours": _hours,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,20 +25,32 @@ def terms_of(depot: Depot) -> dict[str, Any]:
     return {name: getattr(own, name, None) for name in NAMES}
 
 
-def set_terms(*, depot: Depot, terms: dict[str, Any], seen_version: int, now: datetime) -> TermsOverride:
-    """Set all terms of the depot. Raises TermsImpossible where nothing could be booked under them, at an option that has
-    some of its own too, and ChangedMeanwhile when somebody set others since `seen_version`."""
+def terms_version(depot: Depot) -> int:
+    """For the form that shows them: what stands there as a whole, with the ways to keep an EVSE."""
+    fallbacks = Depot.objects.values_list("fallbacks", flat=True).get(pk=depot.pk)
+    return version_of({**terms_of(depot), "fallbacks": fallbacks})
+
+
+def set_terms(
+    *, depot: Depot, terms: dict[str, Any], fallbacks: Sequence[str], seen_version: int, now: datetime
+) -> TermsOverride:
+    """Set all terms of the depot, and how EVSEs may be kept whose charger keeps no reservation.
+
+    Raises TermsImpossible where nothing could be booked under them, at an option that has some of its own too, and
+    ChangedMeanwhile when somebody set others since `seen_version`.
+    """
     with transaction.atomic():
         lock_depot(depot.pk)
         # Bookings under way hold these: none is made under terms that are gone (book.py reads them under the same locks).
         lock_ids(Evse.objects.filter(depot=depot).values_list("pk", flat=True))
-        if version_of(terms_of(depot)) != seen_version:
+        if terms_version(depot) != seen_version:
             raise ChangedMeanwhile("Somebody has set other terms since you looked. Look again.")
         override, _ = TermsOverride.objects.get_or_create(depot=depot)
         for name in NAMES:
             setattr(override, name, terms.get(name))
         _check(depot, override)
         override.save()
+        Depot.objects.filter(pk=depot.pk).update(fallbacks=list(fallbacks))
         mark_depot_changed(depot.pk, at=now)
     return override
 

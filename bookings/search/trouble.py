@@ -31,7 +31,7 @@ def trouble_of(evse: Evse | None, period: Period, *, now: datetime) -> str:
         return ""
     if not is_online(evse.charger, now=now):
         return "offline"
-    return IN_THE_WAY.get(Evse.Status(evse.status), "")
+    return "" if evse.is_kept else IN_THE_WAY.get(Evse.Status(evse.status), "")
 
 
 def sentence(trouble: str) -> str:

@@ -23,6 +23,7 @@ from pydantic import (
 
 from depots.imports.cells import checked, no_date
 from depots.imports.documents import FieldPath
+from depots.models.sites import Fallback
 from depots.standards import PLUGS, PROTOCOLS, VEHICLE_TYPES, is_country
 
 MIDNIGHT = 1440
@@ -162,6 +163,7 @@ class DepotRow(FileRow):
     grid_limit_kw: Kilowatts | None = None
     opening_hours: list[HoursRow] = []
     charging_when_closed: bool = True
+    fallbacks: list[Annotated[str, one_of(Fallback.values)]] = []
     chargers: Sequence[ChargerRow] = []
 
     def numbered(self) -> Iterator[tuple[ChargerRow, EvseRow, int]]:

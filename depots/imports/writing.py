@@ -12,7 +12,7 @@ from typing import Any
 from django.db import models
 
 from depots.imports.schemas import ChargerRow, DepotRow, EvseRow, HoursRow, folded, watts
-from depots.models import Charger, Connector, Depot, Evse, OpeningHours, Organisation
+from depots.models import Charger, Connector, Depot, Evse, Fallback, OpeningHours, Organisation
 from depots.secrets import charger_password_matches, hash_charger_password
 from depots.standards import PLUGS
 
@@ -34,6 +34,7 @@ def write_depot(depot: Depot | None, row: DepotRow, operator: Organisation) -> t
             "time_zone": row.time_zone,
             "grid_limit_w": watts(row.grid_limit_kw) if row.grid_limit_kw is not None else None,
             "charging_when_closed": row.charging_when_closed,
+            "fallbacks": [way for way in Fallback.values if way in row.fallbacks],
             "is_withdrawn": False,
         },
     )

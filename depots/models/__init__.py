@@ -10,7 +10,7 @@ from depots.models.charging import (
 )
 from depots.models.notices import Notice
 from depots.models.organisations import Membership, Organisation, User
-from depots.models.sites import Agreement, ConfigurationVersion, Depot, OpeningHours
+from depots.models.sites import Agreement, ConfigurationVersion, Depot, Fallback, OpeningHours
 
 __all__ = [
     "Agreement",
@@ -24,6 +24,7 @@ __all__ = [
     "Depot",
     "Evse",
     "EvseChargingState",
+    "Fallback",
     "Membership",
     "MeterReading",
     "Notice",

@@ -103,6 +103,11 @@ class Evse(models.Model):
         help_text="as the charger told it last; `status` also follows from its sessions",
     )
     error_code = models.CharField(max_length=50, blank=True)
+    kept_for = models.BigIntegerField(
+        null=True,
+        blank=True,
+        help_text="the reservation for which we keep it out of service or without power",
+    )
     is_withdrawn = models.BooleanField(
         default=False, help_text="taken away; without a charger, its history stands"
     )
@@ -127,6 +132,15 @@ class Evse(models.Model):
     def plugs(self) -> set[str]:
         """The standards of its connectors."""
         return {connector.standard for connector in self.connectors.all()}
+
+    @property
+    def is_kept(self) -> bool:
+        """Out of service by our own word, for a truck that is to come: not broken."""
+        return self.kept_for is not None and self.status == self.Status.UNAVAILABLE
+
+    @property
+    def is_out_of_order(self) -> bool:
+        return self.status in {self.Status.FAULTED, self.Status.UNAVAILABLE} and not self.is_kept
 
     @property
     def shows_vehicle(self) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Upper
@@ -11,6 +12,14 @@ from django.db.models.functions import Upper
 from depots import opening
 from depots.models.organisations import Organisation
 from depots.periods import Period
+
+
+class Fallback(models.TextChoices):
+    """Another way than a reservation to keep an EVSE for a truck, where the depot allows it."""
+
+    AVAILABILITY = "availability", "Take the EVSE out of service until the truck is there"
+    PROFILE_0 = "profile_0", "Give the EVSE no power until the slot begins"
+    LOCAL_LIST = "local_list", "Keep the booked cards at the charger, for bad connections"
 
 
 class Depot(models.Model):
@@ -36,6 +45,12 @@ class Depot(models.Model):
     time_zone = models.CharField(max_length=64, default="UTC")
     grid_limit_w = models.BigIntegerField(null=True, blank=True)
     charging_when_closed = models.BooleanField(default=True)
+    fallbacks = ArrayField(
+        models.CharField(max_length=12, choices=Fallback),
+        default=list,
+        blank=True,
+        help_text="how EVSEs may be kept whose charger keeps no reservation",
+    )
     is_withdrawn = models.BooleanField(default=False, help_text="no longer offered; its bookings stand")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -47,6 +62,9 @@ class Depot(models.Model):
             models.CheckConstraint(
                 name="depot_grid_limit_positive",
                 condition=Q(grid_limit_w__isnull=True) | Q(grid_limit_w__gt=0),
+            ),
+            models.CheckConstraint(
+                name="depot_fallbacks_known", condition=Q(fallbacks__contained_by=Fallback.values)
             ),
         ]
         indexes = [models.Index(fields=["latitude", "longitude"], name="depot_place")]

@@ -247,6 +247,9 @@ NONSENSE: dict[str, Callable[[], Model]] = {
     "membership_role_known": lambda: Membership(
         user=make_user(make_fleet()), organisation=make_fleet(), role="king"
     ),
+    "depot_fallbacks_known": lambda: Depot(
+        operator=make_operator(), code="X", location_id="X", fallbacks=["tow"]
+    ),
     "depot_grid_limit_positive": lambda: Depot(
         operator=make_operator(), code="X", location_id="X", grid_limit_w=0
     ),

@@ -32,10 +32,14 @@ class RowState:
 
     @property
     def word(self) -> str:
-        return self.evse.get_status_display() if self.is_online else "Offline"
+        if not self.is_online:
+            return "Offline"
+        return "Kept for a booking" if self.evse.is_kept else self.evse.get_status_display()
 
     @property
     def look(self) -> str:
+        if self.evse.is_kept and self.is_online:
+            return "busy"
         return LOOKS[Evse.Status(self.evse.status)] if self.is_online else "offline"
 
     @property

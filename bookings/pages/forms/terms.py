@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from django import forms
 
 from bookings.rules.terms import LIMITS, Overstay, Terms, WalkIn
+from depots.models import Fallback
 
 STANDARD = Terms().to_json()
 # In order of what a manager asks first, with the words of each term.
@@ -46,21 +48,30 @@ CHOICES = {"walk_in": WalkIn, "overstay": Overstay}
 
 
 class TermsForm(forms.Form):
-    """`terms` by name once valid, None where the default is kept."""
+    """`terms` by name once valid, None where the default is kept; `fallbacks` beside them."""
 
-    def __init__(self, data: Any = None, *, terms: dict[str, Any]) -> None:
+    def __init__(self, data: Any = None, *, terms: dict[str, Any], fallbacks: Collection[str]) -> None:
         super().__init__(data, initial={name: _written(value) for name, value in terms.items()})
+        for way in Fallback:
+            self.fields[f"fallback_{way}"] = forms.BooleanField(
+                label=way.label, required=False, initial=way in fallbacks
+            )
         for group in GROUPS.values():
             for name, label in group.items():
                 self.fields[name] = _field(name, label)
 
     @property
     def groups(self) -> list[tuple[str, list[forms.BoundField]]]:
-        return [(title, [self[name] for name in group]) for title, group in GROUPS.items()]
+        ways = ("Where a charger keeps no reservation", [self[f"fallback_{way}"] for way in Fallback])
+        return [*((title, [self[name] for name in group]) for title, group in GROUPS.items()), ways]
 
     @property
     def terms(self) -> dict[str, Any]:
-        return {name: _read(name, value) for name, value in self.cleaned_data.items()}
+        return {name: _read(name, self.cleaned_data[name]) for group in GROUPS.values() for name in group}
+
+    @property
+    def fallbacks(self) -> list[str]:
+        return [way.value for way in Fallback if self.cleaned_data[f"fallback_{way}"]]
 
 
 def _field(name: str, label: str) -> forms.Field:

@@ -10,12 +10,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from bookings.errors import BookingError, TermsImpossible
-from bookings.operations.set_terms import set_terms, terms_of
+from bookings.operations.set_terms import set_terms, terms_of, terms_version
 from bookings.pages import access
 from bookings.pages.forms.row_versions import seen_version
 from bookings.pages.forms.terms import TermsForm
 from bookings.pages.views.refusals import status_of
-from bookings.rules.content_version import version_of
 from depots.pages import done, respond
 
 
@@ -25,13 +24,14 @@ from depots.pages import done, respond
 def terms(request: HttpRequest, code: str) -> HttpResponse:
     depot = access.run_depot(request.user, code)
     own = terms_of(depot)
-    form = TermsForm(request.POST if request.method == "POST" else None, terms=own)
+    posted = request.POST if request.method == "POST" else None
+    form = TermsForm(posted, terms=own, fallbacks=depot.fallbacks)
     status = 200 if request.method != "POST" else 422
     if form.is_valid():
         try:
             set_terms(
-                depot=depot, terms=form.terms, seen_version=seen_version(request.POST),
-                now=timezone.now(),
+                depot=depot, terms=form.terms, fallbacks=form.fallbacks,
+                seen_version=seen_version(request.POST), now=timezone.now(),
             )  # fmt: skip
         except BookingError as refusal:
             form.add_error(refusal.term if isinstance(refusal, TermsImpossible) else None, str(refusal))
@@ -40,5 +40,8 @@ def terms(request: HttpRequest, code: str) -> HttpResponse:
             told = "The terms hold for bookings made from now on."
             return done(request, reverse("bookings:yard", args=[depot.code]), told)
     return respond(
-        request, "bookings/terms/terms", {"depot": depot, "form": form, "version": version_of(own)}, status
+        request,
+        "bookings/terms/terms",
+        {"depot": depot, "form": form, "version": terms_version(depot)},
+        status,
     )

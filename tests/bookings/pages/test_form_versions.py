@@ -35,7 +35,7 @@ from bookings.models import (
     Token,
     Vehicle,
 )
-from bookings.operations.set_terms import terms_of
+from bookings.operations.set_terms import terms_version
 from bookings.operations.tariffs import version_of_tariff
 from bookings.pages.urls import urlpatterns
 from bookings.rules.content_version import version_of
@@ -147,7 +147,7 @@ def to_close() -> Sent:
 
 def of_terms() -> Sent:
     depot = make_depot(terms=TERMS)
-    version = version_of(terms_of(depot))
+    version = terms_version(depot)
     return Sent(depot.terms, {"code": depot.code}, {"hold_min": "20"}, by_depot=True, version=version)
 
 

@@ -73,6 +73,19 @@ def test_a_manager_sets_terms_that_hold_for_bookings_made_from_then_on(manager, 
     assert BookingOption.objects.get(code=evse.uid).calendar_version > before
 
 
+def test_a_manager_says_how_an_evse_may_be_kept_whose_charger_keeps_no_reservation(manager, depot):
+    seen = version(manager)
+
+    send(manager, fallback_availability="on", fallback_local_list="on")
+
+    depot.refresh_from_db()
+    assert depot.fallbacks == ["availability", "local_list"]
+    assert manager.post(PAGE, {"version": seen}).status_code == 409
+    send(manager)
+    depot.refresh_from_db()
+    assert depot.fallbacks == []
+
+
 @pytest.mark.parametrize("name", ["max_duration_min", "hold_min", "horizon_days"])
 def test_a_term_beyond_its_limits_is_refused_at_its_field(manager, depot, name):
     answer = send(manager, **{name: LIMITS[name].most + 1})

@@ -73,6 +73,8 @@ def _evse_status(evse: Evse, *, is_reserved: bool) -> EvseStatus:
         return EvseStatus.REMOVED
     if is_reserved and evse.status in RESERVABLE:
         return EvseStatus.RESERVED
+    if evse.is_kept:
+        return EvseStatus.RESERVED
     return EVSE_STATUS[Evse.Status(evse.status)]
 
 
