@@ -29,5 +29,7 @@ charging_corrected = Signal()
 session_metered = Signal()
 # command: ChargerCommand, at. It was answered, its answer was lost, or it went stale.
 command_settled = Signal()
+# command: ChargerCommand, at. The charger told how far it is with something that takes its time.
+command_progressed = Signal()
 # charger: Charger, reservation_id: int, outcome: "expired" | "removed" | "no_transaction", at (ReservationStatusUpdate)
 reservation_ended = Signal()

@@ -8,6 +8,7 @@ from depots.models.charging import (
     MeterReading,
     SessionEvent,
 )
+from depots.models.commissioning import ChargerUpload, SettingsCheck, SettingsTemplate
 from depots.models.notices import Notice
 from depots.models.organisations import Membership, Organisation, User
 from depots.models.sites import Agreement, ConfigurationVersion, Depot, Fallback, OpeningHours
@@ -17,6 +18,7 @@ __all__ = [
     "Charger",
     "ChargerCommand",
     "ChargerMessage",
+    "ChargerUpload",
     "ChargingSession",
     "ChargingState",
     "ConfigurationVersion",
@@ -31,5 +33,7 @@ __all__ = [
     "OpeningHours",
     "Organisation",
     "SessionEvent",
+    "SettingsCheck",
+    "SettingsTemplate",
     "User",
 ]

@@ -186,6 +186,11 @@ class ChargerCommand(models.Model):
     "relative"|"absolute", "starts_at": "…Z" (of "absolute"), "valid_to": "…Z"|null, "limits": [[seconds, watts]…]}; of
     `clear_charging_profile`: {"profile_id": int}; of `get_composite_schedule`: {"evse": number, "unit": "W"|"A",
     "duration_s": int}. A profile replaces the one of the same id.
+    Of `read_settings`: {"keys": [str…]}; of `change_settings`: {"settings":
+    {key: value}}, a single one in 1.6; of `ask_inventory`: {"request": int}; of `get_diagnostics`: {"request": int,
+    "location": url, "is_security": bool, "since": "…Z"|null}; of `update_firmware`: {"request": int, "location": url,
+    "retrieve_at": "…Z", "install_at": "…Z"|null, "certificate": str, "signature": str}.
+    `progress` is what a charger told later of something that takes its time, in its own word.
     `UNCLEAR` is a lost answer: it may have happened.
     """
 
@@ -204,6 +209,11 @@ class ChargerCommand(models.Model):
         SET_CHARGING_PROFILE = "set_charging_profile", "Limit the power"
         CLEAR_CHARGING_PROFILE = "clear_charging_profile", "Lift a limit of power"
         GET_COMPOSITE_SCHEDULE = "get_composite_schedule", "Ask for the limit in force"
+        READ_SETTINGS = "read_settings", "Compare settings"
+        CHANGE_SETTINGS = "change_settings", "Change settings"
+        ASK_INVENTORY = "ask_inventory", "Read all it has"
+        GET_DIAGNOSTICS = "get_diagnostics", "Send its log"
+        UPDATE_FIRMWARE = "update_firmware", "Update its firmware"
 
     class State(models.TextChoices):
         QUEUED = "queued", "Queued"
@@ -223,6 +233,11 @@ class ChargerCommand(models.Model):
         help_text="the status in small letters; not_supported or error where it sent none",
     )
     answer_text = models.TextField(blank=True)
+    asked_by = models.CharField(
+        max_length=150, blank=True, db_default="", help_text="who, where a person asked"
+    )
+    progress = models.CharField(max_length=40, blank=True, db_default="")
+    progress_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField()
     not_before = models.DateTimeField(
         null=True, blank=True, help_text="kept back until then; others go first"

@@ -23,6 +23,11 @@ ANSWERS_TO_COMMANDS = {
     "OngoingAuthorizedTransaction": "ongoing_authorized_transaction",
     "UnknownConnector": "unknown_connector",
     "Unknown": "unknown",
+    "RebootRequired": "reboot_required",
+    "AcceptedCanceled": "accepted_canceled",
+    "InvalidCertificate": "invalid_certificate",
+    "RevokedCertificate": "revoked_certificate",
+    "EmptyResultSet": "empty_result_set",
 }
 
 

@@ -325,7 +325,8 @@ class ChargerConnection:
                 answer, text = "accepted", ""
             else:
                 action, payload = self._dialect.request(command)
-                answer, text = self._dialect.read_answer(await self._wire.call(action, payload, unique_id))
+                reply = await self._wire.call(action, payload, unique_id)
+                answer, text = self._dialect.read_answer(reply, command.action)
         except ConnectionEnded:
             raise
         except CallUnanswered as silence:
@@ -361,7 +362,8 @@ class ChargerConnection:
     async def _on_late_answer(self, unique_id: str, payload: dict[str, Any]) -> None:
         self._unanswered = 0
         if command := self._unclear.pop(unique_id, None):
-            await self._settle(command, State.ANSWERED, *self._dialect.read_answer(payload))
+            answer, text = self._dialect.read_answer(payload, command.action)
+            await self._settle(command, State.ANSWERED, answer, text)
 
     async def _count_silence(self) -> None:
         self._unanswered += 1

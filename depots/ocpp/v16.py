@@ -14,9 +14,10 @@ from depots.gate import Authorization
 from depots.models import ChargingState, Evse
 from depots.ocpp import sampled_values
 from depots.ocpp.connection import ChargerConnection
-from depots.ocpp.dialect import Answerer, accept_boot, heartbeat, take_note
+from depots.ocpp.dialect import Answerer, accept_boot, heartbeat
 from depots.ocpp.times import write_time
 from depots.ocpp.v16_commands import LONGEST_TAG, ask_capabilities, read_answer, request
+from depots.ocpp.v16_diagnostics import firmware_progress, log_progress
 from depots.operations import Start, Stop
 
 __all__ = ["ANSWERS", "VERSION", "ask_capabilities", "read_answer", "request"]
@@ -189,14 +190,14 @@ ANSWERS: Mapping[str, Answerer] = {
     "Authorize": authorize,
     "BootNotification": boot,
     "DataTransfer": data_transfer,
-    "DiagnosticsStatusNotification": take_note,
-    "FirmwareStatusNotification": take_note,
+    "DiagnosticsStatusNotification": log_progress,
+    "FirmwareStatusNotification": firmware_progress,
     "Heartbeat": heartbeat,
-    "LogStatusNotification": take_note,
+    "LogStatusNotification": log_progress,
     "MeterValues": meter_values,
     "SecurityEventNotification": security_event,
     "SignCertificate": refuse_certificate,
-    "SignedFirmwareStatusNotification": take_note,
+    "SignedFirmwareStatusNotification": firmware_progress,
     "StartTransaction": start_transaction,
     "StatusNotification": status,
     "StopTransaction": stop_transaction,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from ocpp.v16.enums import MessageTrigger
 
 from depots.cards import card_ending
 from depots.models import ChargerCommand
-from depots.ocpp import charging_profiles, redaction, v16_charging_profiles
+from depots.ocpp import charging_profiles, redaction, v16_charging_profiles, v16_diagnostics, v16_settings
 from depots.ocpp.command_words import bounded, is_true, read_status, trigger_of
 from depots.ocpp.dialect import InvalidCommand
 from depots.ocpp.times import write_time
@@ -49,11 +50,13 @@ def request(command: ChargerCommand) -> tuple[str, dict[str, Any]]:
     return _REQUESTS[ChargerCommand.Action(command.action)](command.payload)
 
 
-def read_answer(payload: dict[str, Any]) -> tuple[str, str]:
+def read_answer(payload: dict[str, Any], action: str = "") -> tuple[str, str]:
     """Our word for a charger's answer, and what it adds; an answer outside the protocol is kept as text.
 
-    Settings are read without a status: their values are the text, as JSON.
+    Settings are read without a status: their values are the text, as JSON. `action` is the command's.
     """
+    if reads := _ANSWERS.get(action):
+        return reads(payload)
     if "configurationKey" in payload or "unknownKey" in payload:
         keys = [entry for entry in payload.get("configurationKey") or [] if isinstance(entry, dict)]
         values = {key: _shown(key, entry.get("value")) for entry in keys if (key := str(entry.get("key")))}
@@ -149,6 +152,11 @@ def _get_configuration(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return "GetConfiguration", {"key": payload["keys"]} if payload["keys"] else {}
 
 
+def _ask_inventory(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """All settings there are: 1.6 has no report of its own."""
+    return "GetConfiguration", {}
+
+
 def _tag(token: str) -> str:
     if not 0 < len(token) <= LONGEST_TAG:
         raise InvalidCommand(
@@ -171,4 +179,16 @@ _REQUESTS = {
     ChargerCommand.Action.SET_CHARGING_PROFILE: v16_charging_profiles.set_profile,
     ChargerCommand.Action.CLEAR_CHARGING_PROFILE: v16_charging_profiles.clear_profile,
     ChargerCommand.Action.GET_COMPOSITE_SCHEDULE: v16_charging_profiles.composite_schedule,
+    ChargerCommand.Action.READ_SETTINGS: v16_settings.read,
+    ChargerCommand.Action.CHANGE_SETTINGS: v16_settings.change,
+    ChargerCommand.Action.ASK_INVENTORY: _ask_inventory,
+    ChargerCommand.Action.GET_DIAGNOSTICS: v16_diagnostics.send_log,
+    ChargerCommand.Action.UPDATE_FIRMWARE: v16_diagnostics.update_firmware,
+}
+
+# Answers that are not a status.
+_ANSWERS: dict[str, Callable[[dict[str, Any]], tuple[str, str]]] = {
+    ChargerCommand.Action.READ_SETTINGS: v16_settings.read_values,
+    ChargerCommand.Action.GET_DIAGNOSTICS: v16_diagnostics.read_file_name,
+    ChargerCommand.Action.UPDATE_FIRMWARE: v16_diagnostics.read_nothing,
 }

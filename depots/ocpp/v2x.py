@@ -13,6 +13,8 @@ from depots import operations
 from depots.models import Evse
 from depots.ocpp.connection import ChargerConnection
 from depots.ocpp.dialect import Answerer, accept_boot, heartbeat, take_note
+from depots.ocpp.v2x_diagnostics import firmware_progress, log_progress
+from depots.ocpp.v2x_settings import notify_report
 from depots.ocpp.v2x_transactions import authorize, meter_values, transaction_event
 
 logger = logging.getLogger(__name__)
@@ -120,11 +122,11 @@ ANSWERS: Mapping[str, Answerer] = {
     "BootNotification": boot,
     "ClearedChargingLimit": take_note,
     "DataTransfer": data_transfer,
-    "FirmwareStatusNotification": take_note,
+    "FirmwareStatusNotification": firmware_progress,
     "Get15118EVCertificate": fail_certificate,
     "GetCertificateStatus": fail,
     "Heartbeat": heartbeat,
-    "LogStatusNotification": take_note,
+    "LogStatusNotification": log_progress,
     "MeterValues": meter_values,
     "NotifyChargingLimit": take_note,
     "NotifyCustomerInformation": take_note,
@@ -133,7 +135,7 @@ ANSWERS: Mapping[str, Answerer] = {
     "NotifyEVChargingSchedule": refuse,
     "NotifyEvent": notify_event,
     "NotifyMonitoringReport": take_note,
-    "NotifyReport": take_note,
+    "NotifyReport": notify_report,
     "PublishFirmwareStatusNotification": take_note,
     "ReportChargingProfiles": take_note,
     "SecurityEventNotification": security_event,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from ocpp.v201.enums import MessageTriggerEnumType
 
 from depots.cards import card_ending, without_cards
 from depots.models import ChargerCommand
-from depots.ocpp import charging_profiles, redaction, v2x_charging_profiles
+from depots.ocpp import charging_profiles, redaction, v2x_charging_profiles, v2x_diagnostics, v2x_settings
 from depots.ocpp.command_words import bounded, is_true, read_status, trigger_of
 from depots.ocpp.dialect import InvalidCommand
 from depots.ocpp.times import write_time
@@ -46,8 +47,11 @@ def request(command: ChargerCommand) -> tuple[str, dict[str, Any]]:
     return _REQUESTS[ChargerCommand.Action(command.action)](command.payload)
 
 
-def read_answer(payload: dict[str, Any]) -> tuple[str, str]:
-    """Our word for a charger's answer, and what it adds: its reason, or the values of settings as JSON."""
+def read_answer(payload: dict[str, Any], action: str = "") -> tuple[str, str]:
+    """Our word for a charger's answer, and what it adds: its reason, or the values of settings as JSON. `action` is the
+    command's."""
+    if reads := _ANSWERS.get(action):
+        return reads(payload)
     results = payload.get("getVariableResult")
     if isinstance(results, list):
         values: dict[str, Any] = {}
@@ -170,12 +174,7 @@ def _clear_cache(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 def _get_configuration(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """`Component.Variable` each. Raises InvalidCommand."""
-    wanted = []
-    for key in payload["keys"]:
-        component, dot, variable = key.partition(".")
-        if not (component and dot and variable):
-            raise InvalidCommand(f"A setting of OCPP 2.x is called Component.Variable; {key[:50]!r} is not.")
-        wanted.append({"component": {"name": component}, "variable": {"name": variable}})
+    wanted = [v2x_settings.named(key) for key in payload["keys"]]
     if not wanted:
         raise InvalidCommand("OCPP 2.x reads settings by name: Component.Variable, by comma.")
     return "GetVariables", {"getVariableData": wanted}
@@ -204,4 +203,16 @@ _REQUESTS = {
     ChargerCommand.Action.SET_CHARGING_PROFILE: v2x_charging_profiles.set_profile,
     ChargerCommand.Action.CLEAR_CHARGING_PROFILE: v2x_charging_profiles.clear_profile,
     ChargerCommand.Action.GET_COMPOSITE_SCHEDULE: v2x_charging_profiles.composite_schedule,
+    ChargerCommand.Action.READ_SETTINGS: v2x_settings.read,
+    ChargerCommand.Action.CHANGE_SETTINGS: v2x_settings.change,
+    ChargerCommand.Action.ASK_INVENTORY: v2x_settings.report,
+    ChargerCommand.Action.GET_DIAGNOSTICS: v2x_diagnostics.send_log,
+    ChargerCommand.Action.UPDATE_FIRMWARE: v2x_diagnostics.update_firmware,
+}
+
+# Answers that are not one status.
+_ANSWERS: dict[str, Callable[[dict[str, Any]], tuple[str, str]]] = {
+    ChargerCommand.Action.READ_SETTINGS: v2x_settings.read_values,
+    ChargerCommand.Action.CHANGE_SETTINGS: v2x_settings.read_changes,
+    ChargerCommand.Action.GET_DIAGNOSTICS: v2x_diagnostics.read_status_and_file,
 }

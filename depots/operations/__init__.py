@@ -12,6 +12,7 @@ from depots.operations.arrivals import (
     take_commands,
 )
 from depots.operations.authorization import authorize
+from depots.operations.charger_reports import add_inventory, record_progress
 from depots.operations.charger_state import (
     record_boot,
     record_capabilities,
@@ -55,6 +56,7 @@ __all__ = [
     "Start",
     "Stop",
     "TransactionReport",
+    "add_inventory",
     "add_readings",
     "authorize",
     "close_connection",
@@ -77,6 +79,7 @@ __all__ = [
     "record_clocks",
     "record_deviation",
     "record_measured",
+    "record_progress",
     "record_transaction",
     "release_lapsed",
     "renew_leases",

@@ -80,6 +80,8 @@ def test_every_answer_to_a_command_has_our_word_and_no_other_has():
         e201.ChangeAvailabilityStatusEnumType, e201.ClearCacheStatusEnumType,
         e16.ChargingProfileStatus, e16.ClearChargingProfileStatus, e16.GetCompositeScheduleStatus,
         e201.ChargingProfileStatusEnumType, e201.ClearChargingProfileStatusEnumType, e201.GenericStatusEnumType,
+        e16.ConfigurationStatus, e201.LogStatusEnumType, e201.UpdateFirmwareStatusEnumType,
+        e201.GenericDeviceModelStatusEnumType,
     )  # fmt: skip
     assert {value.value for enum in enums for value in enum} == set(command_words.ANSWERS_TO_COMMANDS)
 
@@ -122,6 +124,15 @@ def test_every_command_can_be_said_according_to_its_schema(dialect):
         "volts": 230,
         "limits": [[0, 22_000]],
         "duration_s": 60,
+        "settings": {"Component.Variable": "1"},
+        "request": 7,
+        "location": "https://berth.example/logs/1",
+        "is_security": False,
+        "since": "2030-01-14T08:00:00Z",
+        "retrieve_at": "2030-01-15T09:00:00Z",
+        "install_at": None,
+        "certificate": "",
+        "signature": "",
     }
     for action in set(ChargerCommand.Action) - {ChargerCommand.Action.ASK_CAPABILITIES}:
         whole = {"evse": None} if action == ChargerCommand.Action.RESET else {}  # 1.6 knows no other

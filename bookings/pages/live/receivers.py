@@ -14,10 +14,12 @@ from bookings.pages.live.publishing import publish, publish_access, publish_all
 from bookings.pages.live.rendering import Views, renders_all
 from bookings.pages.navigation import waiting_requests
 from bookings.signals import booking_changed, closures_changed
-from depots.models import Agreement, Charger, Evse, Membership, User
+from depots.models import Agreement, Charger, ChargerCommand, Evse, Membership, User
 from depots.signals import (
     charger_connected,
     charger_disconnected,
+    command_progressed,
+    command_settled,
     evse_status_changed,
     idle_chargers_changed,
     idle_evses_changed,
@@ -48,6 +50,12 @@ def tell_of_evse(evse: Evse, is_idle: bool = False, **_: Any) -> None:
 def tell_of_charger(charger: Charger, is_idle: bool = False, **_: Any) -> None:
     if not is_idle:
         publish("charger", charger.pk, evse_audiences(charger.depot_id))
+
+
+@receiver([command_settled, command_progressed])
+def tell_of_command(command: ChargerCommand, **_: Any) -> None:
+    if command.asked_by:  # somebody looks at the charger's page and waits
+        publish("charger", command.charger_id, evse_audiences(command.charger.depot_id))
 
 
 @receiver(idle_evses_changed)
