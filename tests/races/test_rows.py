@@ -41,6 +41,7 @@ from depots.models import (
     OpeningHours,
     Organisation,
     SessionEvent,
+    SettingsTemplate,
     User,
 )
 from roaming.models import Delivery, Partner, PartnerObject, PartnerToken
@@ -153,6 +154,9 @@ def sites() -> dict[str, Build]:
         "evse_uid_once_in_depot": lambda n: Evse(depot=depot, uid=case("e-x", n), number=n, max_power_w=1),
         "own_evse_uid_once": lambda n: Evse(
             depot=(depot, other)[n], charger=charger, uid=case("e-x", n), number=n, max_power_w=1
+        ),
+        "settings_template_once": lambda n: SettingsTemplate(
+            operator=depot.operator, protocol="1.6", settings={"n": str(n)}
         ),
         "evse_number_once": lambda n: Evse(
             depot=depot, charger=charger, uid=f"E{n}", number=7, max_power_w=1

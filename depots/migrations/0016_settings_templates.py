@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("depots", "0014_charging_profiles"),
+        ("depots", "0015_fallbacks"),
     ]
 
     operations = [
