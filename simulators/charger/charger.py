@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Callable, Coroutine
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 
-from simulators.charger.charger_settings import CONFIGURATION_2X, CONFIGURATION_16, ChargerSettings
-from simulators.charger.csms_connection import CsmsConnection, CsmsError, CsmsSilent
+from simulators.charger.behaviour import Behaviour
+from simulators.charger.charger_settings import ChargerSettings
+from simulators.charger.configuration import Configuration
+from simulators.charger.csms_connection import Conduct, CsmsConnection, CsmsError, CsmsSilent, Frames
 from simulators.charger.csms_requests import CsmsRequests
+from simulators.charger.errands import Errands
+from simulators.charger.local_list import LocalList
 from simulators.charger.ocpp2x import Ocpp2x
 from simulators.charger.ocpp16 import Ocpp16
-from simulators.charger.ocpp_version import Message, OcppVersion, TokenAnswer
+from simulators.charger.ocpp_version import Message, OcppVersion, TokenAnswer, read_timestamp
 from simulators.charger.script import Json, Script
 from simulators.charger.station import IdToken, Reservation, SimulatedEvse, Station, Transaction
 from simulators.charger.transaction_queue import QueuedMessage, TransactionQueue
@@ -34,24 +39,48 @@ class SimulatedCharger:
         self.clock, self.call_timeout_s = settings.clock, settings.call_timeout_s
         is_16 = settings.protocol == "ocpp1.6"
         evses = {number: SimulatedEvse(number, power_w) for number, power_w in settings.powers_w.items()}
-        self.station = Station(evses, clock=settings.clock, knows_types=not is_16)
-        self.configuration = dict(CONFIGURATION_16 if is_16 else CONFIGURATION_2X)
-        self.requests, self.script = CsmsRequests(self), Script()
+        self.station = Station(evses, clock=self.now, knows_types=not is_16)
+        self.configuration = Configuration.of(is_16=is_16, other=settings.settings)
+        self.local_list, self.cache = LocalList(), dict[str, TokenAnswer]()
+        self.behave(settings.behaviour)
+        self.clock_offset = timedelta(seconds=settings.behaviour.clock_s)
+        self.requests, self.script = CsmsRequests(self), Script(records=settings.records)
+        self.errands = Errands(self)
         self.ocpp: OcppVersion = (
             Ocpp16(self) if is_16 else Ocpp2x(self, settings.protocol.removeprefix("ocpp"))
         )
         self.outbox = TransactionQueue(self.call, self._take_in)
-        self.frames: list[str] = []
-        self.heartbeat_s = 60
+        self.frames: Frames = [] if settings.records else deque(maxlen=0)
+        self.heartbeat_s = self.configuration.number(
+            "HeartbeatInterval", "OCPPCommCtrlr.HeartbeatInterval", otherwise=60
+        )
+        self.resets_when_idle = False
+        self.after_restart: list[Coroutine[Any, Any, Any]] = []
         self.on_reset: Callable[[], Coroutine[Any, Any, None]] = self._restart
         self._connection: CsmsConnection | None = None
-        self._errands: set[asyncio.Task[Any]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def now(self) -> datetime:
+        """By the charger's own clock, which may be wrong."""
+        return self.clock() + self.clock_offset
+
+    def change_setting(self, name: str, value: str) -> str:
+        """Accepted, Rejected, RebootRequired or NotSupported."""
+        status = self.configuration.change(name, value)
+        if name in {"HeartbeatInterval", "OCPPCommCtrlr.HeartbeatInterval"}:
+            self.heartbeat_s = int(self.configuration[name]) or self.heartbeat_s
+        return status
+
+    def behave(self, behaviour: Behaviour) -> None:
+        """Be stubborn in other ways from now on."""
+        self.behaviour = behaviour
+        self.station.keeps_reservations = not behaviour.lies
+        self.station.keeps_over_reboot = behaviour.keeps_over_reboot
 
     async def connect(self) -> None:
         """Open the socket. Raises OSError, or websockets' InvalidStatus with the CSMS's refusal."""
-        connection = CsmsConnection(
-            self.ocpp.version, self.ocpp.answers(), self.script, self.frames, self.call_timeout_s
-        )
+        conduct = Conduct(self.ocpp.answers(), self.script, self.frames, lambda: self.behaviour)
+        connection = CsmsConnection(self.ocpp.version, conduct, self.call_timeout_s)
         self._connection = await connection.open(self.url, self.protocol, self.identity, self.password)
 
     @property
@@ -76,13 +105,13 @@ class SimulatedCharger:
         """Close the socket with a closing handshake."""
         if self._connection is not None:
             await self._connection.close()
-        self._drop_errands()
+        self._drop_tasks()
 
     async def drop(self) -> None:
         """Lose the network: the socket is gone without a closing handshake."""
         if self._connection is not None:
             await self._connection.abort()
-        self._drop_errands()
+        self._drop_tasks()
 
     async def closed(self) -> str:
         """Wait until the other side has closed the connection; the reason it gave."""
@@ -100,10 +129,15 @@ class SimulatedCharger:
     async def boot(self, reason: str = "PowerUp") -> Json:
         answer = await self.call(*self.ocpp.boot(reason))
         self.heartbeat_s = answer.get("interval") or self.heartbeat_s
+        self._set_clock(answer)
+        while self.after_restart:
+            self.soon(self.after_restart.pop(0))
         return answer
 
     async def heartbeat(self) -> Json:
-        return await self.call("Heartbeat", {})
+        answer = await self.call("Heartbeat", {})
+        self._set_clock(answer)
+        return answer
 
     async def report(self, evse: int) -> None:
         """Send an EVSE's status, if anybody can hear it."""
@@ -122,12 +156,45 @@ class SimulatedCharger:
     ) -> Transaction | None:
         """A driver plugs in and identifies. The charger asks the CSMS, keeps its reservation, and starts, or not."""
         token = _token(token)
-        told = await self.authorize(token)
-        held = self.station.reservation_at(evse)
-        is_kept_for_others = held is not None and not self.station.is_holder(held, token, told.group)
-        if not told.allows(evse) or is_kept_for_others or self.station.status(evse) == "Charging":
+        told = await self.identify(token, evse)
+        is_kept = self.station.is_kept_from(evse, token, told.group)
+        is_allowed = told.allows(evse) or self.behaviour.ignores_answers
+        if not is_allowed or is_kept or self.station.evses[evse].transaction is not None:
             return None
         return await self.start(evse, token, soc_percent=soc_percent)
+
+    async def identify(self, token: IdToken, evse: int) -> TokenAnswer:
+        """What is known of a token: by its list or cache where it may use them, else by asking the CSMS."""
+        is_on = self.configuration.is_on
+        kept = (
+            self.local_list.find(token.uid)
+            if is_on("LocalAuthListEnabled", "LocalAuthListCtrlr.Enabled")
+            else None
+        )
+        if kept is None and is_on("AuthorizationCacheEnabled", "AuthCacheCtrlr.Enabled"):
+            kept = self.cache.get(token.uid.casefold())
+        if not self.is_connected:
+            return self._offline_answer(token, evse, kept)
+        if (
+            kept is not None
+            and kept.is_accepted
+            and is_on("LocalPreAuthorize", "AuthCtrlr.LocalPreAuthorize")
+        ):
+            return kept
+        told = await self.authorize(token)
+        self.cache[token.uid.casefold()] = told
+        return told
+
+    def _offline_answer(self, token: IdToken, evse: int, kept: TokenAnswer | None) -> TokenAnswer:
+        """The holder of a reservation is known to the charger itself."""
+        is_on = self.configuration.is_on
+        held = self.station.reservation_at(evse)
+        if held is not None and self.station.is_holder(held, token):
+            return TokenAnswer()
+        if kept is not None and is_on("LocalAuthorizeOffline", "AuthCtrlr.LocalAuthorizeOffline"):
+            return kept
+        opens = is_on("AllowOfflineTxForUnknownId", "AuthCtrlr.OfflineTxForUnknownIdEnabled")
+        return TokenAnswer() if opens else TokenAnswer("Invalid")
 
     async def start(
         self, evse: int, token: IdToken | str, *, soc_percent: float | None = None
@@ -152,18 +219,35 @@ class SimulatedCharger:
             transaction.sampled_at = self.clock()
             await self._tell(self.ocpp.sampled(transaction, is_offline=not self.is_connected), transaction)
 
-    async def stop(self, evse: int, reason: str = "Local") -> Transaction | None:
-        transaction = self.station.end(evse)
+    async def plug_in(self, evse: int) -> None:
+        """Only the cable: nobody has identified yet."""
+        self.station.evses[evse].is_plugged = True
+        await self.report(evse)
+
+    async def unplug(self, evse: int) -> None:
+        self.station.unplug(evse)
+        await self.report(evse)
+
+    async def stop(self, evse: int, reason: str = "Local", *, stays: bool = False) -> Transaction | None:
+        """End what charges there; the vehicle leaves, unless it stays in the bay."""
+        transaction = self.station.end(evse, stays=stays)
         if transaction is not None:
             message = self.ocpp.ended(transaction, reason, is_offline=not self.is_connected)
             await self._tell(message, transaction)
         await self.report(evse)
+        if self.resets_when_idle and not self.station.is_busy:
+            self.resets_when_idle = False
+            self.soon(self.on_reset())
         return transaction
 
     async def expire(self) -> None:
         """Forget, by its own clock, the reservations that have run out, and report them."""
         for held in self.station.expire():
             await self._report_over(held, "Expired")
+
+    def forget(self) -> None:
+        """Lose the reservations that stand, without a word to anybody."""
+        self.station.reservations.clear()
 
     async def fault(self, evse: int, is_faulted: bool = True) -> None:
         """Break, or be repaired. A reservation does not survive it."""
@@ -180,13 +264,13 @@ class SimulatedCharger:
     def soon(self, errand: Coroutine[Any, Any, Any]) -> None:
         """Do it once the CALL that caused it is answered."""
         task = asyncio.create_task(_quietly(errand))
-        self._errands.add(task)
-        task.add_done_callback(self._errands.discard)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def idle(self) -> None:
         """Wait until everything it was told to do is done."""
-        while self._errands:
-            await asyncio.gather(*self._errands, return_exceptions=True)
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _tell(self, message: Message, transaction: Transaction) -> None:
         await self.outbox.tell(*message, transaction)
@@ -199,9 +283,12 @@ class SimulatedCharger:
         if not transaction.is_accepted or self.ocpp.authorization(answer).is_accepted:
             return
         transaction.is_accepted = False
-        told = self.configuration
-        stops = told.get("StopTransactionOnInvalidId") or told.get("TxCtrlr.StopTxOnInvalidId")
-        if stops == "true" and self.station.evses[transaction.evse].transaction is transaction:
+        stops = self.configuration.is_on("StopTransactionOnInvalidId", "TxCtrlr.StopTxOnInvalidId")
+        if (
+            stops
+            and not self.behaviour.ignores_answers
+            and self.station.evses[transaction.evse].transaction is transaction
+        ):
             self.soon(self.stop(transaction.evse, "DeAuthorized"))
 
     async def _report_over(self, held: Reservation, outcome: str) -> None:
@@ -211,16 +298,27 @@ class SimulatedCharger:
             await self.report(held.evse)
 
     async def _restart(self) -> None:
-        """A reset: transactions end, what was in memory is forgotten, the network comes back."""
-        for number, evse in self.station.evses.items():
-            if evse.transaction is not None:
-                await self.stop(number, self.ocpp.reset_reason)
-        self.station.lose_power()
+        """A reset: transactions end, reservations are forgotten, the network comes back."""
+        await self.power_down()
         await self.connection.socket.close()
         await self.come_online("RemoteReset")
 
-    def _drop_errands(self) -> None:
-        for task in list(self._errands):
+    async def power_down(self, reason: str = "") -> None:
+        """Transactions end, and what was in memory is forgotten."""
+        for number, evse in self.station.evses.items():
+            if evse.transaction is not None:
+                await self.stop(
+                    number, reason or self.ocpp.reset_reason, stays=evse.is_plugged and bool(reason)
+                )
+        self.station.lose_power()
+
+    def _set_clock(self, answer: Json) -> None:
+        """A wrong clock is set right by the time the CSMS tells."""
+        if self.clock_offset and not self.behaviour.ignores_time and (told := answer.get("currentTime")):
+            self.clock_offset = read_timestamp(told) - self.clock()
+
+    def _drop_tasks(self) -> None:
+        for task in list(self._tasks):
             if task is not asyncio.current_task():
                 task.cancel()
 

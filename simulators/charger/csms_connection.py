@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import logging
 import uuid
+from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -20,12 +23,15 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from simulators.charger.behaviour import Behaviour
+from simulators.charger.oddities import written_oddly
 from simulators.charger.script import Json, Mute, Refuse, Script
 
 logger = logging.getLogger(__name__)
 
 LONGEST_DESCRIPTION = 255
 Answerer = Callable[[Json], Json]
+Frames = list[str] | deque[str]
 
 
 class CsmsError(Exception):
@@ -40,19 +46,23 @@ class CsmsSilent(Exception):
     """No answer: not connected, the connection ended, or the time ran out. What was asked may have happened."""
 
 
-class CsmsConnection:
-    """`answers` has an answerer for each action a CSMS may call; `frames` grows by every frame in either direction."""
+@dataclass(frozen=True)
+class Conduct:
+    """How a charger deals with its CSMS. `answers` has an answerer for each action a CSMS may call; `frames` grows by
+    every frame in either direction; `behaviour` is looked at anew with every frame."""
 
-    def __init__(
-        self,
-        version: str,
-        answers: Mapping[str, Answerer],
-        script: Script,
-        frames: list[str],
-        timeout_s: float,
-    ) -> None:
-        self._version, self._answers, self._script = version, answers, script
-        self._frames, self._timeout_s = frames, timeout_s
+    answers: Mapping[str, Answerer]
+    script: Script
+    frames: Frames
+    behaviour: Callable[[], Behaviour]
+
+
+class CsmsConnection:
+    def __init__(self, version: str, conduct: Conduct, timeout_s: float) -> None:
+        self._version, self._timeout_s = version, timeout_s
+        self._answers, self._script = conduct.answers, conduct.script
+        self._frames, self._behaviour = conduct.frames, conduct.behaviour
+        self._late: set[asyncio.Task[None]] = set()
         self._asked: dict[str, asyncio.Future[Json]] = {}
         self._turn = asyncio.Lock()
         self._socket: ClientConnection | None = None
@@ -98,8 +108,13 @@ class CsmsConnection:
 
     async def call(self, action: str, payload: Json) -> Json:
         """The payload of the CSMS's answer. Raises CsmsError, CsmsSilent, OCPPError for a payload against its schema."""
+        behaviour = self._behaviour()
         call = Call(str(uuid.uuid4()), action, payload)
         await validate_payload(call, self._version)
+        if action in behaviour.never_sends:
+            return {}
+        if behaviour.oddities:
+            call.payload = written_oddly(action, payload, behaviour.oddities)
         async with self._turn:
             answer: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
             self._asked[call.unique_id] = answer
@@ -122,6 +137,8 @@ class CsmsConnection:
         except ConnectionClosed:
             pass
         finally:
+            for task in self._late:
+                task.cancel()
             for answer in self._asked.values():
                 if not answer.done():
                     answer.set_exception(CsmsSilent("The connection ended before the answer."))
@@ -133,7 +150,8 @@ class CsmsConnection:
             logger.warning("Ignored a frame that is no message: %r", fault)
             return
         if isinstance(message, Call):
-            await self._reply(message)
+            if len(frame) <= (self._behaviour().buffer_bytes or len(frame)):
+                await self._reply(message)
         elif (answer := self._asked.get(message.unique_id)) and not answer.done():
             if isinstance(message, CallResult):
                 answer.set_result(message.payload)
@@ -141,16 +159,31 @@ class CsmsConnection:
                 answer.set_exception(CsmsError(message.error_code, message.error_description))
 
     async def _reply(self, call: Call) -> None:
-        """As scripted, unchecked; otherwise the truth, with question and answer checked against their schemas."""
+        """As scripted, unchecked; otherwise as it behaves."""
+        behaviour = self._behaviour()
         scripted = await self._script.take(call.action, call.payload)
-        if isinstance(scripted, Mute):
+        if scripted is None and behaviour.is_silent(call.action):
             return
-        if isinstance(scripted, Refuse):
-            await self._send(CallError(call.unique_id, scripted.code, scripted.description, {}))
-        elif scripted is not None:
-            await self._send(call.create_call_result(scripted))
-        else:
-            await self._send(await self._true_answer(call))
+        if delay_s := behaviour.delay_s(call.action):
+            late = asyncio.create_task(self._reply_late(call, delay_s))
+            self._late.add(late)
+            late.add_done_callback(self._late.discard)
+        elif not isinstance(scripted, Mute):
+            await self._send(await self._answer(call, scripted))
+
+    async def _reply_late(self, call: Call, delay_s: float) -> None:
+        await asyncio.sleep(delay_s)
+        with contextlib.suppress(ConnectionClosed):
+            await self._send(await self._answer(call, None))
+
+    async def _answer(self, call: Call, scripted: Json | Refuse | None) -> CallResult | CallError:
+        """What is scripted, what it always answers, or the truth with question and answer checked against their schemas."""
+        told = scripted if scripted is not None else self._behaviour().standing_answer(call.action)
+        if isinstance(told, str):
+            told = Refuse(told)
+        if isinstance(told, Refuse):
+            return CallError(call.unique_id, told.code, told.description, {})
+        return call.create_call_result(told) if told is not None else await self._true_answer(call)
 
     async def _true_answer(self, call: Call) -> CallResult | CallError:
         try:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from simulators.charger.charging_profiles import ChargingProfile
+from simulators.charger.ocpp_version import TokenAnswer
 from simulators.charger.station import IdToken, Reservation
 
 if TYPE_CHECKING:
@@ -52,13 +54,16 @@ class CsmsRequests:
         numbers = [evse] if evse else list(self._station.evses)
         if any(number not in self._station.evses for number in numbers):
             return "Rejected"
+        busy = [number for number in numbers if self._station.evses[number].transaction]
         for number in numbers:
+            if number in busy:
+                self._station.evses[number].becomes_operative = is_operative
+                continue
             self._station.evses[number].is_operative = is_operative
             if not is_operative:
                 self._charger.soon(self._charger.lose_reservation(number))
             self._charger.soon(self._charger.report(number))
-        is_busy = any(self._station.evses[number].transaction for number in numbers)
-        return "Scheduled" if is_busy else "Accepted"
+        return "Scheduled" if busy else "Accepted"
 
     def install_profile(self, profile: ChargingProfile) -> str:
         if profile.evse not in {0, *self._station.evses}:
@@ -84,13 +89,46 @@ class CsmsRequests:
         elif message == "Heartbeat":
             charger.soon(charger.heartbeat())
         elif message in {"MeterValues", "TransactionEvent"}:
-            for each in self._station.evses.values():
-                if each.transaction is not None and evse in {None, each.number}:
-                    charger.soon(charger.charge(each.number, timedelta()))
+            self._sample(evse)
+        elif message in charger.errands.idle_messages():
+            charger.soon(charger.errands.tell_idle(message))
         else:
             return "NotImplemented"
         return "Accepted"
 
-    def reset(self) -> str:
+    def reset(self, *, when_idle: bool = False) -> str:
+        if when_idle and self._station.is_busy:
+            self._charger.resets_when_idle = True
+            return "Scheduled"
         self._charger.soon(self._charger.on_reset())
         return "Accepted"
+
+    def unlock(self, evse: int) -> str:
+        """In the words of 1.6: Unlocked, or NotSupported where there is no such plug."""
+        if evse not in self._station.evses:
+            return "NotSupported"
+        if self._station.evses[evse].transaction is not None:
+            self._charger.soon(self._charger.stop(evse, "UnlockCommand"))
+        else:
+            self._station.unplug(evse)
+            self._charger.soon(self._charger.report(evse))
+        return "Unlocked"
+
+    def update_local_list(
+        self, version: int, changes: Mapping[str, TokenAnswer | None], *, is_full: bool
+    ) -> str:
+        settings = self._charger.configuration
+        return self._charger.local_list.update(
+            version,
+            is_full=is_full,
+            changes=changes,
+            most=settings.number(
+                "SendLocalListMaxLength", "LocalAuthListCtrlr.ItemsPerMessage", otherwise=20
+            ),
+            holds=settings.number("LocalAuthListMaxLength", otherwise=200),
+        )
+
+    def _sample(self, evse: int | None) -> None:
+        for each in self._station.evses.values():
+            if each.transaction is not None and evse in {None, each.number}:
+                self._charger.soon(self._charger.charge(each.number, timedelta()))

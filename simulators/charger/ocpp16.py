@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from simulators.charger.configuration import READ_ONLY
 from simulators.charger.ocpp_version import (
     Message,
     TokenAnswer,
+    Transfer,
     always,
     read_profile,
     read_timestamp,
@@ -43,7 +45,7 @@ class Ocpp16:
             "connectorId": evse,
             "errorCode": "OtherError" if status == "Faulted" else "NoError",
             "status": status,
-            "timestamp": write_timestamp(self._charger.clock()),
+            "timestamp": write_timestamp(self._charger.now()),
         }
 
     def authorize(self, token: IdToken) -> Message:
@@ -70,7 +72,7 @@ class Ocpp16:
         return "MeterValues", {
             "connectorId": transaction.evse,
             "transactionId": transaction.csms_id or 0,
-            "meterValue": [{"timestamp": write_timestamp(self._charger.clock()), "sampledValue": values}],
+            "meterValue": [{"timestamp": write_timestamp(self._charger.now()), "sampledValue": values}],
         }
 
     def ended(self, transaction: Transaction, reason: str, *, is_offline: bool) -> Message:
@@ -78,13 +80,12 @@ class Ocpp16:
             "transactionId": transaction.csms_id or 0,
             "idTag": transaction.token.uid,
             "meterStop": transaction.meter_wh,
-            "timestamp": write_timestamp(self._charger.clock()),
+            "timestamp": write_timestamp(self._charger.now()),
             "reason": reason,
         }
 
     def authorization(self, answer: Json) -> TokenAnswer:
-        info = answer.get("idTagInfo") or {}
-        return TokenAnswer(info.get("status", "Accepted"), info.get("parentIdTag", ""))
+        return _token_answer(answer)
 
     def reservation_over(self, reservation_id: int, outcome: str) -> Message | None:
         return None
@@ -103,11 +104,22 @@ class Ocpp16:
             "GetCompositeSchedule": self._composite_schedule,
             "TriggerMessage": self._trigger,
             "Reset": self._reset,
-            "UnlockConnector": always({"status": "Unlocked"}),
-            "ClearCache": always({"status": "Accepted"}),
+            "UnlockConnector": self._unlock,
+            "ClearCache": self._clear_cache,
             "DataTransfer": always({"status": "UnknownVendorId"}),
-            "GetLocalListVersion": always({"listVersion": 0}),
+            "GetLocalListVersion": self._list_version,
+            "SendLocalList": self._take_list,
+            "GetDiagnostics": self._get_diagnostics,
+            "UpdateFirmware": self._update_firmware,
+            # Of the security extension.
+            "ExtendedTriggerMessage": self._trigger,
+            "GetLog": self._get_log,
+            "SignedUpdateFirmware": self._update_signed_firmware,
         }
+
+    def transfer_status(self, transfer: Transfer, status: str) -> Message:
+        told = {} if transfer.request_id is None else {"requestId": transfer.request_id}
+        return transfer.notification, {"status": status, **told}
 
     def _reserve(self, asked: Json) -> Json:
         wanted = Reservation(
@@ -130,20 +142,22 @@ class Ocpp16:
         return {"status": self._requests.remote_stop(asked["transactionId"])}
 
     def _get_configuration(self, asked: Json) -> Json:
+        """No more at once than it has room for (GetConfigurationMaxKeys)."""
         known = self._charger.configuration
         wanted = asked.get("key") or list(known)
+        wanted = wanted[: known.number("GetConfigurationMaxKeys", otherwise=50)]
+        told = [(key, known.readable(key)) for key in wanted]
         return {
             "configurationKey": [
-                {"key": k, "readonly": False, "value": known[k]} for k in wanted if k in known
+                {"key": key, "readonly": key in READ_ONLY, "value": value}
+                for key, value in told
+                if value is not None
             ],
-            "unknownKey": [key for key in wanted if key not in known],
+            "unknownKey": [key for key, value in told if value is None],
         }
 
     def _change_configuration(self, asked: Json) -> Json:
-        if asked["key"] not in self._charger.configuration:
-            return {"status": "NotSupported"}
-        self._charger.configuration[asked["key"]] = asked["value"]
-        return {"status": "Accepted"}
+        return {"status": self._charger.change_setting(asked["key"], asked["value"])}
 
     def _change_availability(self, asked: Json) -> Json:
         return {
@@ -192,3 +206,43 @@ class Ocpp16:
 
     def _reset(self, asked: Json) -> Json:
         return {"status": self._requests.reset()}
+
+    def _unlock(self, asked: Json) -> Json:
+        return {"status": self._requests.unlock(asked["connectorId"])}
+
+    def _clear_cache(self, asked: Json) -> Json:
+        self._charger.cache.clear()
+        is_on = self._charger.configuration.is_on("AuthorizationCacheEnabled")
+        return {"status": "Accepted" if is_on else "Rejected"}
+
+    def _list_version(self, asked: Json) -> Json:
+        return {"listVersion": self._charger.local_list.version}
+
+    def _take_list(self, asked: Json) -> Json:
+        changes = {
+            entry["idTag"]: _token_answer(entry) if "idTagInfo" in entry else None
+            for entry in asked.get("localAuthorizationList") or []
+        }
+        is_full = asked["updateType"] == "Full"
+        return {"status": self._requests.update_local_list(asked["listVersion"], changes, is_full=is_full)}
+
+    def _get_diagnostics(self, asked: Json) -> Json:
+        transfer = Transfer("DiagnosticsStatusNotification", asked["location"], name="diagnostics.txt")
+        self._charger.errands.hand_over(transfer)
+        return {"fileName": transfer.name}
+
+    def _get_log(self, asked: Json) -> Json:
+        return self._charger.errands.hand_over_log(asked)
+
+    def _update_firmware(self, asked: Json) -> Json:
+        at = read_timestamp(asked["retrieveDate"])
+        self._charger.errands.update(Transfer("FirmwareStatusNotification", asked["location"], not_before=at))
+        return {}
+
+    def _update_signed_firmware(self, asked: Json) -> Json:
+        return self._charger.errands.update_firmware(asked, "SignedFirmwareStatusNotification")
+
+
+def _token_answer(told: Json) -> TokenAnswer:
+    info = told.get("idTagInfo") or {}
+    return TokenAnswer(info.get("status", "Accepted"), info.get("parentIdTag", ""))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from simulators.charger.configuration import READ_ONLY, WRITE_ONLY
 from simulators.charger.ocpp_version import (
     Message,
     TokenAnswer,
+    Transfer,
     always,
     read_profile,
     read_timestamp,
@@ -52,7 +54,7 @@ class Ocpp2x:
     def status(self, evse: int) -> Message:
         status = self._charger.station.status(evse)
         return "StatusNotification", {
-            "timestamp": write_timestamp(self._charger.clock()),
+            "timestamp": write_timestamp(self._charger.now()),
             "evseId": evse,
             "connectorId": 1,
             "connectorStatus": _STATUS.get(status, status),
@@ -81,9 +83,7 @@ class Ocpp2x:
         return "TransactionEvent", event
 
     def authorization(self, answer: Json) -> TokenAnswer:
-        info = answer.get("idTokenInfo") or {}
-        group = (info.get("groupIdToken") or {}).get("idToken", "")
-        return TokenAnswer(info.get("status", "Accepted"), group, tuple(info.get("evseId") or ()))
+        return _token_answer(answer)
 
     def reservation_over(self, reservation_id: int, outcome: str) -> Message | None:
         return "ReservationStatusUpdate", {
@@ -105,17 +105,25 @@ class Ocpp2x:
             "GetCompositeSchedule": self._composite_schedule,
             "TriggerMessage": self._trigger,
             "Reset": self._reset,
-            "UnlockConnector": always({"status": "Unlocked"}),
-            "ClearCache": always({"status": "Accepted"}),
+            "UnlockConnector": self._unlock,
+            "ClearCache": self._clear_cache,
             "DataTransfer": always({"status": "UnknownVendorId"}),
-            "GetLocalListVersion": always({"versionNumber": 0}),
+            "GetLocalListVersion": self._list_version,
+            "SendLocalList": self._take_list,
+            "GetBaseReport": self._get_base_report,
+            "GetLog": self._get_log,
+            "UpdateFirmware": self._update_firmware,
             "GetTransactionStatus": self._transaction_status,
         }
+
+    def transfer_status(self, transfer: Transfer, status: str) -> Message:
+        told = {} if transfer.request_id is None else {"requestId": transfer.request_id}
+        return transfer.notification, {"status": status, **told}
 
     def _event(self, transaction: Transaction, kind: str, is_offline: bool) -> Json:
         """What every event of a transaction holds; `kind` is its eventType."""
         is_start = kind == "Started"
-        at = write_timestamp(transaction.started_at if is_start else self._charger.clock())
+        at = write_timestamp(transaction.started_at if is_start else self._charger.now())
         energy_wh = transaction.meter_start_wh if is_start else transaction.meter_wh
         is_charging = transaction.power_w and kind != "Ended"
         info = {
@@ -161,26 +169,50 @@ class Ocpp2x:
         return {"getVariableResult": [self._variable(wanted) for wanted in asked["getVariableData"]]}
 
     def _variable(self, wanted: Json) -> Json:
-        name = f"{wanted['component']['name']}.{wanted['variable']['name']}"
-        known = self._charger.configuration.get(name)
+        known = self._charger.configuration
+        name = _name_of(wanted)
         result = {"component": wanted["component"], "variable": wanted["variable"]}
-        if known is None:
-            return {**result, "attributeStatus": "UnknownVariable"}
-        return {**result, "attributeStatus": "Accepted", "attributeValue": known}
+        if name in WRITE_ONLY:
+            return {**result, "attributeStatus": "Rejected"}
+        if name not in known:
+            return {**result, "attributeStatus": self._unknown(name)}
+        return {**result, "attributeStatus": "Accepted", "attributeValue": known[name]}
+
+    def _unknown(self, name: str) -> str:
+        component = f"{name.partition('.')[0]}."
+        is_known = any(each.startswith(component) for each in self._charger.configuration)
+        return "UnknownVariable" if is_known else "UnknownComponent"
 
     def _set_variables(self, asked: Json) -> Json:
         return {"setVariableResult": [self._set_variable(wanted) for wanted in asked["setVariableData"]]}
 
     def _set_variable(self, wanted: Json) -> Json:
-        name = f"{wanted['component']['name']}.{wanted['variable']['name']}"
-        is_known = name in self._charger.configuration
-        if is_known:
-            self._charger.configuration[name] = wanted["attributeValue"]
+        name = _name_of(wanted)
+        status = self._charger.change_setting(name, wanted["attributeValue"])
         return {
             "component": wanted["component"],
             "variable": wanted["variable"],
-            "attributeStatus": "Accepted" if is_known else "UnknownVariable",
+            "attributeStatus": self._unknown(name) if status == "NotSupported" else status,
         }
+
+    def _get_base_report(self, asked: Json) -> Json:
+        self._charger.soon(self._report_inventory(asked["requestId"]))
+        return {"status": "Accepted"}
+
+    async def _report_inventory(self, request_id: int) -> None:
+        """In portions, each of which says whether another follows."""
+        known = self._charger.configuration
+        portion = known.number("DeviceDataCtrlr.ItemsPerMessage", otherwise=20)
+        names = [name for name in known if name not in WRITE_ONLY]
+        for seq_no, start in enumerate(range(0, len(names), portion)):
+            report = {
+                "requestId": request_id,
+                "generatedAt": write_timestamp(self._charger.now()),
+                "seqNo": seq_no,
+                "tbc": start + portion < len(names),
+                "reportData": [_reported(name, known[name]) for name in names[start : start + portion]],
+            }
+            await self._charger.call("NotifyReport", report)
 
     def _change_availability(self, asked: Json) -> Json:
         evse = (asked.get("evse") or {}).get("id", 0)
@@ -232,10 +264,64 @@ class Ocpp2x:
         return {"status": self._requests.trigger(asked["requestedMessage"], evse)}
 
     def _reset(self, asked: Json) -> Json:
-        return {"status": self._requests.reset()}
+        return {"status": self._requests.reset(when_idle=asked["type"] == "OnIdle")}
+
+    def _unlock(self, asked: Json) -> Json:
+        """A plug is not unlocked while it charges, other than in 1.6 (F05)."""
+        evse = self._charger.station.evses.get(asked["evseId"])
+        if evse is None or asked["connectorId"] != 1:
+            return {"status": "UnknownConnector"}
+        if evse.transaction is not None:
+            return {"status": "OngoingAuthorizedTransaction"}
+        return {"status": self._requests.unlock(asked["evseId"])}
+
+    def _clear_cache(self, asked: Json) -> Json:
+        self._charger.cache.clear()
+        is_on = self._charger.configuration.is_on("AuthCacheCtrlr.Enabled")
+        return {"status": "Accepted" if is_on else "Rejected"}
+
+    def _list_version(self, asked: Json) -> Json:
+        return {"versionNumber": self._charger.local_list.version}
+
+    def _take_list(self, asked: Json) -> Json:
+        changes = {
+            entry["idToken"]["idToken"]: _token_answer(entry) if "idTokenInfo" in entry else None
+            for entry in asked.get("localAuthorizationList") or []
+        }
+        is_full = asked["updateType"] == "Full"
+        return {"status": self._requests.update_local_list(asked["versionNumber"], changes, is_full=is_full)}
+
+    def _get_log(self, asked: Json) -> Json:
+        return self._charger.errands.hand_over_log(asked)
+
+    def _update_firmware(self, asked: Json) -> Json:
+        return self._charger.errands.update_firmware(asked, "FirmwareStatusNotification")
 
     def _transaction_status(self, asked: Json) -> Json:
-        return {"messagesInQueue": bool(self._charger.outbox)}
+        running = {each.transaction.id for each in self._charger.station.evses.values() if each.transaction}
+        wanted = asked.get("transactionId")
+        told = {} if wanted is None else {"ongoingIndicator": wanted in running}
+        return {"messagesInQueue": len(self._charger.outbox) > 0, **told}
+
+
+def _name_of(wanted: Json) -> str:
+    return f"{wanted['component']['name']}.{wanted['variable']['name']}"
+
+
+def _reported(name: str, value: str) -> Json:
+    component, _, variable = name.partition(".")
+    mutability = "ReadOnly" if name in READ_ONLY else "ReadWrite"
+    return {
+        "component": {"name": component},
+        "variable": {"name": variable},
+        "variableAttribute": [{"type": "Actual", "value": value, "mutability": mutability}],
+    }
+
+
+def _token_answer(told: Json) -> TokenAnswer:
+    info = told.get("idTokenInfo") or {}
+    group = (info.get("groupIdToken") or {}).get("idToken", "")
+    return TokenAnswer(info.get("status", "Accepted"), group, tuple(info.get("evseId") or ()))
 
 
 def _samples(transaction: Transaction, energy_wh: int, context: str) -> list[Json]:

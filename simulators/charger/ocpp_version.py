@@ -35,6 +35,18 @@ class TokenAnswer:
         return self.is_accepted and (not self.evses or evse in self.evses)
 
 
+@dataclass(frozen=True)
+class Transfer:
+    """A file that is handed over or fetched. `notification` is the message that tells how far it is; `request_id` is None
+    where the version has none."""
+
+    notification: str
+    location: str
+    request_id: int | None = None
+    name: str = ""
+    not_before: datetime | None = None
+
+
 class OcppVersion(Protocol):
     """A version of OCPP as a charger speaks it: (action, payload) of its CALLs, and answers to those of the CSMS."""
 
@@ -49,6 +61,7 @@ class OcppVersion(Protocol):
     def ended(self, transaction: Transaction, reason: str, *, is_offline: bool) -> Message: ...
     def authorization(self, answer: Json) -> TokenAnswer: ...
     def reservation_over(self, reservation_id: int, outcome: str) -> Message | None: ...
+    def transfer_status(self, transfer: Transfer, status: str) -> Message: ...
     def answers(self) -> Mapping[str, Answerer]: ...
 
 

@@ -43,7 +43,7 @@ class Transaction:
     meter_start_wh: int
     reservation_id: int | None = None
     remote_start_id: int | None = None
-    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    id: str = ""
     csms_id: int | None = None
     seq_no: int = 0
     meter_wh: int = 0
@@ -60,12 +60,14 @@ class Transaction:
 
 @dataclass
 class SimulatedEvse:
-    """`register_wh` is the meter, which only counts up."""
+    """`register_wh` is the meter, which only counts up. `becomes_operative` waits for the end of a transaction."""
 
     number: int
     max_power_w: int = 150_000
     register_wh: int = 0
     is_plugged: bool = False
+    has_charged: bool = False
+    becomes_operative: bool | None = None
     is_operative: bool = True
     is_faulted: bool = False
     transaction: Transaction | None = None
@@ -78,7 +80,10 @@ class Station:
     evses: dict[int, SimulatedEvse]
     clock: Callable[[], datetime]
     can_reserve: bool = True
+    keeps_reservations: bool = True
+    keeps_over_reboot: bool = False
     knows_types: bool = True
+    new_id: Callable[[], str] = lambda: str(uuid.uuid4())
     reservations: dict[int, Reservation] = field(default_factory=dict)
     profiles: ChargingProfiles = field(default_factory=ChargingProfiles)
 
@@ -119,9 +124,13 @@ class Station:
 
     def is_free_for(self, evse_number: int, token: IdToken) -> bool:
         """May this token start here now?"""
-        held = self.reservation_at(evse_number)
         is_idle = self.status(evse_number) in {"Available", "Preparing", "Reserved"}
-        return is_idle and (held is None or self.is_holder(held, token))
+        return is_idle and not self.is_kept_from(evse_number, token)
+
+    def is_kept_from(self, evse_number: int, token: IdToken, group: str = "") -> bool:
+        """Is the EVSE reserved for somebody else than this token and its group?"""
+        held = self.reservation_at(evse_number)
+        return self.keeps_reservations and held is not None and not self.is_holder(held, token, group)
 
     def status(self, evse_number: int) -> str:
         """In OCPP 1.6's words, which say more than 2.x's."""
@@ -135,7 +144,9 @@ class Station:
             return "Charging" if evse.transaction.power_w else "SuspendedEV"
         if self.reservation_at(evse_number) is not None:
             return "Reserved"
-        return "Preparing" if evse.is_plugged else "Available"
+        if evse.is_plugged:
+            return "Finishing" if evse.has_charged else "Preparing"
+        return "Available"
 
     def begin(self, evse_number: int, token: IdToken, *, soc_percent: float | None = None) -> Transaction:
         """Energy flows from here on. A reservation of this token, or of its group, is used up."""
@@ -145,6 +156,7 @@ class Station:
             del self.reservations[held.id]
         evse.is_plugged = True
         evse.transaction = Transaction(
+            id=self.new_id(),
             evse=evse_number,
             token=token,
             started_at=self.clock(),
@@ -167,8 +179,9 @@ class Station:
         evse.transaction.meter_wh = evse.register_wh
 
     def lose_power(self) -> None:
-        """What is kept in memory is gone: reservations, and the profiles of a station that does not write them down."""
-        self.reservations.clear()
+        """What is kept in memory is gone: reservations and profiles of a station that does not write them down."""
+        if not self.keeps_over_reboot:
+            self.reservations.clear()
         if not self.profiles.survive_reboot:
             self.profiles.forget()
 
@@ -180,10 +193,20 @@ class Station:
         limit_w = self.profiles.limit_w(evse_number, now, began_at) if self.profiles.obeys else None
         return evse.max_power_w if limit_w is None else min(evse.max_power_w, limit_w)
 
-    def end(self, evse_number: int) -> Transaction | None:
-        """The vehicle leaves; its transaction, if one ran."""
+    def end(self, evse_number: int, *, stays: bool = False) -> Transaction | None:
+        """The charging is over, and the vehicle leaves unless it stays; the transaction, if one ran."""
         evse = self.evses[evse_number]
         transaction, evse.transaction = evse.transaction, None
-        evse.is_plugged = False
+        evse.is_plugged, evse.has_charged = stays, stays
         self.profiles.end_transaction(evse_number)
+        if evse.becomes_operative is not None:
+            evse.is_operative, evse.becomes_operative = evse.becomes_operative, None
         return transaction
+
+    def unplug(self, evse_number: int) -> None:
+        evse = self.evses[evse_number]
+        evse.is_plugged = evse.has_charged = False
+
+    @property
+    def is_busy(self) -> bool:
+        return any(evse.transaction for evse in self.evses.values())

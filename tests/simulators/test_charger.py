@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -12,9 +13,11 @@ from random import Random
 import pytest
 from websockets.asyncio.server import serve
 
-from depots.ocpp.wire import Wire
+from depots.ocpp.wire import CallRefused, CallUnanswered, Wire
 from simulators.charger import ChargerSettings, IdToken, Reservation, SimulatedCharger, SimulatedEvse
+from simulators.charger.behaviour import HONEST, Behaviour
 from simulators.charger.charging_profiles import ChargingPeriod, ChargingProfile
+from simulators.charger.oddities import ODDITIES, written_oddly
 from simulators.charger.simulation import SHOWS_UP, Simulation
 from simulators.charger.station import Station
 
@@ -137,6 +140,10 @@ class Csms:
             "Heartbeat": {"currentTime": "2030-01-15T08:00:00Z"},
             "MeterValues": {},
             "ReservationStatusUpdate": {},
+            "DiagnosticsStatusNotification": {},
+            "FirmwareStatusNotification": {},
+            "LogStatusNotification": {},
+            "NotifyReport": {},
         }
         if version == "1.6":
             accepted = {"idTagInfo": {"status": "Accepted"}}
@@ -219,11 +226,7 @@ async def test_it_obeys_a_charging_profile_until_it_is_cleared(csms: Csms, charg
 
 @in_both
 async def test_it_refuses_by_name_what_breaks_the_protocol(csms: Csms, charger, is_16: bool):
-    known = (
-        '"UpdateFirmware",{"location":"ftp://x","retrieveDate":"2030-01-15T08:00:00Z"}'
-        if is_16
-        else '"GetBaseReport",{"requestId":1,"reportBase":"FullInventory"}'
-    )
+    known = '"Heartbeat",{}'  # an action, but not one to ask a charger
     asked = ('"ReserveNow",{}', '"ClearCache",{"more":1}', '"Nonsense",{}', known)
 
     for number, call in enumerate(asked):
@@ -231,7 +234,7 @@ async def test_it_refuses_by_name_what_breaks_the_protocol(csms: Csms, charger, 
     for noise in ("no JSON", "[]", '[9,"x"]', '[3,"nobody-asked",{}]', "[2]"):
         await csms.wire.socket.send(noise)
 
-    assert await csms.ask("ClearCache", {}) == {"status": "Accepted"}, "it lives on"
+    assert await csms.ask("GetLocalListVersion", {}), "it lives on"
     refused = [json.loads(frame) for frame in charger.frames if frame.startswith("[4,")]
     assert [(told[1], told[2]) for told in refused] == [
         ("0", "ProtocolError"),
@@ -285,8 +288,12 @@ async def test_it_says_again_what_it_is_asked_to(csms: Csms, charger, is_16: boo
     await csms.hears("BootNotification", 2)
     await csms.hears("StatusNotification", 4)
     await csms.hears("Heartbeat")
-    unknown = {"requestedMessage": "DiagnosticsStatusNotification" if is_16 else "LogStatusNotification"}
-    assert await csms.ask("TriggerMessage", unknown) == {"status": "NotImplemented"}
+    idle = "DiagnosticsStatusNotification" if is_16 else "LogStatusNotification"
+    assert await csms.ask("TriggerMessage", {"requestedMessage": idle}) == {"status": "Accepted"}
+    assert await csms.hears(idle) == {"status": "Idle"}
+    if not is_16:
+        unknown = {"requestedMessage": "PublishFirmwareStatusNotification"}
+        assert await csms.ask("TriggerMessage", unknown) == {"status": "NotImplemented"}
 
 
 @in_both
@@ -295,7 +302,11 @@ async def test_its_configuration_is_read_and_changed(csms: Csms, charger, is_16:
         change = await csms.ask("ChangeConfiguration", {"key": "HeartbeatInterval", "value": "7"})
         unknown = await csms.ask("ChangeConfiguration", {"key": "Colour", "value": "red"})
         told = await csms.ask("GetConfiguration", {"key": ["HeartbeatInterval", "Colour"]})
+        fixed = await csms.ask("ChangeConfiguration", {"key": "NumberOfConnectors", "value": "9"})
+        words = await csms.ask("ChangeConfiguration", {"key": "HeartbeatInterval", "value": "often"})
         assert (change["status"], unknown["status"]) == ("Accepted", "NotSupported")
+        assert fixed["status"] == words["status"] == "Rejected"
+        assert charger.heartbeat_s == 7
         assert (told["configurationKey"][0]["value"], told["unknownKey"]) == ("7", ["Colour"])
         return
     interval = {"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": "HeartbeatInterval"}}
@@ -304,7 +315,16 @@ async def test_its_configuration_is_read_and_changed(csms: Csms, charger, is_16:
     told = await csms.ask("GetVariables", {"getVariableData": [interval, colour]})
     assert change["setVariableResult"][0]["attributeStatus"] == "Accepted"
     assert told["getVariableResult"][0]["attributeValue"] == "7"
-    assert told["getVariableResult"][1]["attributeStatus"] == "UnknownVariable"
+    assert told["getVariableResult"][1]["attributeStatus"] == "UnknownComponent"
+    start = {"component": {"name": "TxCtrlr"}, "variable": {"name": "TxStartPoint"}}
+    asked = {"setVariableData": [{**start, "attributeValue": "EVConnected"}]}
+    assert (await csms.ask("SetVariables", asked))["setVariableResult"][0][
+        "attributeStatus"
+    ] == "RebootRequired"
+    await csms.ask("GetBaseReport", {"requestId": 3, "reportBase": "FullInventory"})
+    await charger.idle()
+    reports = [payload for action, payload in csms.said if action == "NotifyReport"]
+    assert [report["tbc"] for report in reports] == [True] * (len(reports) - 1) + [False]
 
 
 @in_both
@@ -324,6 +344,173 @@ async def test_a_remote_start_is_refused_where_another_holds_the_reservation(
     await charger.idle()
 
     assert charger.station.evses[1].transaction.reservation_id == 7
+
+
+def token_16_or_2x(is_16: bool, uid: str, allowed: bool = True) -> dict:
+    """An entry of a local list."""
+    status = {"status": "Accepted" if allowed else "Blocked"}
+    if is_16:
+        return {"idTag": uid, "idTagInfo": status}
+    return {"idToken": {"idToken": uid, "type": "ISO14443"}, "idTokenInfo": status}
+
+
+@in_both
+async def test_its_local_list_decides_while_it_is_offline(csms: Csms, charger, is_16: bool):
+    version = "listVersion" if is_16 else "versionNumber"
+    charger.change_setting("LocalAuthListEnabled" if is_16 else "LocalAuthListCtrlr.Enabled", "true")
+    entries = [token_16_or_2x(is_16, "04AA"), token_16_or_2x(is_16, "04BB", allowed=False)]
+
+    def send(number: int, kind: str, tokens: list[dict]) -> tuple[str, dict]:
+        return "SendLocalList", {version: number, "updateType": kind, "localAuthorizationList": tokens}
+
+    assert await csms.ask(*send(4, "Full", entries)) == {"status": "Accepted"}
+    assert await csms.ask(*send(4, "Differential", entries)) == {"status": "VersionMismatch"}
+    many = [token_16_or_2x(is_16, f"05{number:02}") for number in range(30)]
+    assert await csms.ask(*send(5, "Differential", many)) == {"status": "Failed"}
+    gone = {name: value for name, value in token_16_or_2x(is_16, "04CC").items() if "Info" not in name}
+    assert await csms.ask(*send(6, "Differential", [token_16_or_2x(is_16, "04CC"), gone])) == {
+        "status": "Accepted"
+    }
+    assert await csms.ask("GetLocalListVersion", {}) == {version: 6}
+    await charger.drop()
+
+    assert await charger.tap(1, FELLOW) is None
+    assert await charger.tap(1, STRANGER) is None
+    assert await charger.tap(1, HOLDER) is not None
+    assert len(charger.outbox) == 1
+
+
+@in_both
+async def test_out_of_service_waits_for_the_end_of_the_charging(csms: Csms, charger, is_16: bool):
+    await charger.start(1, HOLDER)
+    asked: dict = (
+        {"connectorId": 1, "type": "Inoperative"}
+        if is_16
+        else {"operationalStatus": "Inoperative", "evse": {"id": 1}}
+    )
+
+    assert await csms.ask("ChangeAvailability", asked) == {"status": "Scheduled"}
+    assert charger.station.status(1) == "Charging"
+    await charger.stop(1)
+
+    assert charger.station.status(1) == "Unavailable"
+
+
+@in_both
+async def test_it_hands_over_its_log_and_installs_firmware(csms: Csms, charger, is_16: bool):
+    taken: dict[str, bytes] = {}
+    web = await asyncio.start_server(lambda *pair: _serve_files(taken, *pair), "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{web.sockets[0].getsockname()[1]}"
+    log = {"logType": "DiagnosticsLog", "requestId": 7, "log": {"remoteLocation": f"{url}/logs/"}}
+
+    told = await csms.ask("GetLog", log)
+    await charger.idle()
+    if is_16:
+        await csms.ask(
+            "UpdateFirmware", {"location": f"{url}/v2.0.bin", "retrieveDate": "2030-01-15T08:00:00Z"}
+        )
+    else:
+        firmware = {"location": f"{url}/v2.0.bin", "retrieveDateTime": "2030-01-15T08:00:00Z"}
+        await csms.ask("UpdateFirmware", {"requestId": 8, "firmware": firmware})
+    await csms.hears("FirmwareStatusNotification", 4)
+    web.close()
+
+    assert b"BootNotification" in taken[f"/logs/{told['filename']}"]
+    assert [p["status"] for a, p in csms.said if a == "LogStatusNotification"] == ["Uploading", "Uploaded"]
+    installed = [p["status"] for a, p in csms.said if a == "FirmwareStatusNotification"]
+    assert installed == ["Downloading", "Downloaded", "Installing", "Installed"]
+    boot = [payload for action, payload in csms.said if action == "BootNotification"][-1]
+    assert (boot if is_16 else boot["chargingStation"])["firmwareVersion"] == "v2.0"
+
+
+async def _serve_files(taken: dict[str, bytes], reader, writer) -> None:
+    """One HTTP request: what is put is kept, what is fetched is there."""
+    method, path, _ = (await reader.readline()).decode().split()
+    headers = (await reader.readuntil(b"\r\n\r\n")).lower()
+    length = next(
+        (int(line[15:]) for line in headers.split(b"\r\n") if line.startswith(b"content-length:")), 0
+    )
+    if method == "PUT":
+        taken[path] = await reader.readexactly(length)
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+    await writer.drain()
+    writer.close()
+
+
+@in_both
+async def test_a_file_it_cannot_hand_over_is_told(csms: Csms, charger, is_16: bool):
+    log = {"logType": "DiagnosticsLog", "requestId": 7, "log": {"remoteLocation": "http://127.0.0.1:1/"}}
+
+    await csms.ask("GetLog", log)
+    await charger.idle()
+
+    assert (await csms.hears("LogStatusNotification", 2))["status"] == "UploadFailure"
+
+
+@in_both
+async def test_it_is_as_stubborn_as_it_is_told_to_be(csms: Csms, charger, is_16: bool):
+    cancel = ("CancelReservation", {"reservationId": 1})
+    charger.behave(Behaviour(occupied=True, refuses={"ClearCache": "NotSupported", "Reset": "Rejected"}))
+    told = await csms.ask("Reset", {"type": "Hard" if is_16 else "Immediate"})
+    with pytest.raises(CallRefused, match="NotSupported"):
+        await csms.ask("ClearCache", {})
+    assert told == {"status": "Rejected"}
+
+    charger.behave(Behaviour(answers={"CancelReservation": {"status": "Accepted"}}, late_s={"*": 0.01}))
+    assert await csms.ask(*cancel) == {"status": "Accepted"}
+
+    csms.wire.timeout_s = 0.05
+    for lost in (Behaviour(silent=("CancelReservation",)), Behaviour(buffer_bytes=20)):
+        charger.behave(lost)
+        with pytest.raises(CallUnanswered):
+            await csms.ask(*cancel)
+
+    charger.behave(Behaviour(lies=True))
+    charger.station.reserve(wish())
+    assert charger.station.status(1) == "Reserved"
+    assert await charger.tap(1, STRANGER) is not None
+
+
+@in_both
+async def test_a_wrong_clock_is_set_by_the_csms_unless_it_ignores_the_time(csms: Csms, charger, is_16: bool):
+    charger.clock_offset = timedelta(hours=-1)
+    charger.behave(Behaviour(ignores_time=True))
+    await charger.heartbeat()
+    await charger.report(1)
+    assert (await csms.hears("StatusNotification"))["timestamp"].startswith("2030-01-15T07:00")
+
+    charger.behave(HONEST)
+    await charger.heartbeat()
+
+    assert charger.now() == NOW
+
+
+@pytest.mark.parametrize("name", sorted(ODDITIES))
+def test_every_oddity_changes_something_an_honest_charger_sends(name: str):
+    before = copy.deepcopy(SPOKEN)
+
+    odd = [(action, written_oddly(action, payload, [name])) for action, payload in SPOKEN]
+
+    assert odd != SPOKEN
+    assert before == SPOKEN
+
+
+AT = "2030-01-15T08:00:00.000Z"
+REGISTER = {"value": "100", "measurand": "Energy.Active.Import.Register"}
+REGISTER_2X = {**REGISTER, "value": 100, "unitOfMeasure": {"unit": "Wh"}}
+START = {"connectorId": 1, "idTag": "04AABB", "meterStart": 5, "timestamp": AT, "reservationId": 7}
+# What honest chargers of 1.6 and 2.x send.
+SPOKEN = [
+    (
+        "StatusNotification",
+        {"connectorId": 1, "errorCode": "NoError", "status": "Available", "timestamp": AT},
+    ),
+    ("BootNotification", {"chargePointVendor": "B", "chargePointModel": "S"}),
+    ("Authorize", {"idTag": "04AABB"}),
+    ("StartTransaction", START),
+    ("MeterValues", {"connectorId": 1, "meterValue": [{"timestamp": AT, "sampledValue": [REGISTER]}]}),
+    ("TransactionEvent", {"timestamp": AT, "meterValue": [{"timestamp": AT, "sampledValue": [REGISTER_2X]}]}),
+]
 
 
 def test_a_truck_comes_charges_and_leaves_and_the_same_seed_brings_the_same(clock: Clock):
