@@ -122,6 +122,22 @@ except ValueError as fault:
         f"BERTH_TRUSTED_PROXIES takes addresses and networks, as in 127.0.0.1,10.0.0.0/8: {fault}."
     ) from fault
 
+# TLS at the gateway itself, as PEM files: with them BERTH_OCPP is wss, or BERTH_OCPP_TLS where that is an address of its
+# own beside it. Client certificates are asked for where their roots are named.
+BERTH_OCPP_TLS_CERT = env.str("BERTH_OCPP_TLS_CERT", default="")
+BERTH_OCPP_TLS_KEY = env.str("BERTH_OCPP_TLS_KEY", default="")
+BERTH_OCPP_CLIENT_CA = env.str("BERTH_OCPP_CLIENT_CA", default="")
+BERTH_OCPP_TLS = env.str("BERTH_OCPP_TLS", default="")
+if bool(BERTH_OCPP_TLS_CERT) != bool(BERTH_OCPP_TLS_KEY):
+    raise ImproperlyConfigured("BERTH_OCPP_TLS_CERT and BERTH_OCPP_TLS_KEY go together: set both or none.")
+if (BERTH_OCPP_TLS or BERTH_OCPP_CLIENT_CA) and not BERTH_OCPP_TLS_CERT:
+    raise ImproperlyConfigured(
+        "BERTH_OCPP_TLS and BERTH_OCPP_CLIENT_CA need BERTH_OCPP_TLS_CERT and its key."
+    )
+# A header in which a trusted proxy passes the client certificate it has checked, as nginx's $ssl_client_escaped_cert. Only
+# for a proxy that sets or removes it in every request: whoever can send it is the charger it names.
+BERTH_OCPP_CLIENT_CERT_HEADER = env.str("BERTH_OCPP_CLIENT_CERT_HEADER", default="")
+
 # Requests a partner may make in a minute, over all processes; none are counted on one's own machine.
 BERTH_OCPI_PER_MINUTE = env.int("BERTH_OCPI_PER_MINUTE", default=1200 if PRODUCTION else 0)
 

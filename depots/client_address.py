@@ -31,6 +31,12 @@ def client_address(peer: str, forwarded_for: str) -> str:
     return str(found)
 
 
+def is_trusted_proxy(peer: str) -> bool:
+    """May this one say in headers whom it speaks for, and how they came?"""
+    found = _read(peer)
+    return found is not None and _is_among(found, settings.BERTH_TRUSTED_PROXIES)
+
+
 def _read(told: str) -> Address | None:
     """`203.0.113.9`, `203.0.113.9:4711`, `2001:db8::1` or `[2001:db8::1]:4711`; an IPv4 address in IPv6 is IPv4."""
     told = told.strip()

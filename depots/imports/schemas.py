@@ -139,11 +139,12 @@ class EvseRow(FileRow):
 
 
 class ChargerRow(FileRow):
-    """Without a password a charger keeps the one it has."""
+    """Without a password or a security profile a charger keeps what it has."""
 
     identity: Identity
     protocol: Annotated[str, one_of(PROTOCOLS)] = "ocpp1.6"
     password: Password | None = None
+    security_profile: Annotated[int, Field(ge=0, le=3)] | None = None
     cabinet: Annotated[Text, Field(max_length=40)] = ""
     cabinet_limit_kw: Kilowatts | None = None
     evses: Annotated[Sequence[EvseRow], Field(min_length=1)]
@@ -227,6 +228,8 @@ def _charger_faults(place: FieldPath, charger: ChargerRow) -> Iterator[tuple[Fie
     for e, number in enumerate(numbers):
         if number in often:
             yield (*place, "evses", e, "number"), f"{number} is there twice at charger {charger.identity}"
+    if charger.security_profile == 0 and charger.protocol != "ocpp1.6":
+        yield (*place, "security_profile"), "0, no password at all, is for ocpp1.6 alone"
 
 
 def _cabinet_faults(place: FieldPath, depot: DepotRow) -> Iterator[tuple[FieldPath, str]]:

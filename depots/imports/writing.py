@@ -52,10 +52,15 @@ def write_charger(charger: Charger | None, row: ChargerRow, depot: Depot) -> tup
         {
             "depot_id": depot.pk,
             "protocol": row.protocol,
+            "is_withdrawn": False,
             "cabinet": row.cabinet,
             "cabinet_limit_w": watts(row.cabinet_limit_kw) if row.cabinet_limit_kw is not None else None,
         },
     )
+    if row.security_profile is not None:
+        changed = assign(charger, {"security_profile": row.security_profile}) or changed
+    elif charger.security_profile == 0 and charger.protocol != "ocpp1.6":
+        charger.security_profile = 1  # nothing at all is for OCPP 1.6 alone
     changed = _set_password(charger, row.password) or changed
     if changed or is_new:
         charger.save()
@@ -108,11 +113,11 @@ def withdraw_evse(evse: Evse) -> None:
 
 
 def withdraw_charger(charger: Charger) -> bool:
-    """A charger that is no longer there: without a password nobody gets in under its name. Whether it had one."""
-    had_password = bool(charger.password_hash)
-    charger.password_salt = charger.password_hash = ""
-    charger.save(update_fields=["password_salt", "password_hash"])
-    return had_password
+    """A charger that is no longer there: nobody gets in under its name. Whether anybody could have."""
+    was_there = not charger.is_withdrawn
+    charger.password_salt, charger.password_hash, charger.is_withdrawn = "", "", True
+    charger.save(update_fields=["password_salt", "password_hash", "is_withdrawn"])
+    return was_there
 
 
 def assign(row: models.Model, values: Mapping[str, Any]) -> bool:

@@ -1,5 +1,6 @@
 """The physical world: who runs it, where it is, what stands there and what it reports."""
 
+from depots.models.charger_security import ChargerCertificate, RefusedConnection
 from depots.models.chargers import Charger, ChargerCommand, ChargerMessage, Connector, Evse
 from depots.models.charging import (
     ChargingSession,
@@ -16,6 +17,7 @@ from depots.models.sites import Agreement, ConfigurationVersion, Depot, Fallback
 __all__ = [
     "Agreement",
     "Charger",
+    "ChargerCertificate",
     "ChargerCommand",
     "ChargerMessage",
     "ChargerUpload",
@@ -32,6 +34,7 @@ __all__ = [
     "Notice",
     "OpeningHours",
     "Organisation",
+    "RefusedConnection",
     "SessionEvent",
     "SettingsCheck",
     "SettingsTemplate",

@@ -23,6 +23,13 @@ class Charger(models.Model):
     protocol = models.CharField(max_length=10, default="ocpp1.6")
     password_salt = models.CharField(max_length=32, blank=True)
     password_hash = models.CharField(max_length=64, blank=True)
+    security_profile = models.PositiveSmallIntegerField(
+        default=1,
+        help_text="the least it must come with: 0 nothing, 1 password, 2 password over TLS, 3 client certificate",
+    )
+    is_withdrawn = models.BooleanField(
+        default=False, help_text="taken away; nobody comes in under its name, its history stands"
+    )
     cabinet = models.CharField(
         max_length=40, blank=True, help_text="chargers of one name share a power cabinet"
     )
@@ -55,6 +62,10 @@ class Charger(models.Model):
             models.CheckConstraint(
                 name="cabinet_limit_positive",
                 condition=Q(cabinet_limit_w__isnull=True) | Q(cabinet_limit_w__gt=0),
+            ),
+            models.CheckConstraint(
+                name="security_profile_known",
+                condition=Q(security_profile__in=[1, 2, 3]) | Q(security_profile=0, protocol="ocpp1.6"),
             ),
         ]
 

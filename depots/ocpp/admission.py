@@ -1,4 +1,8 @@
-"""Who comes in: asked of every connection before it is upgraded."""
+"""Who comes in: asked of every connection before it is upgraded.
+
+A stranger learns nothing and stops nobody: who shows that it is the charger is let in however many failed before, and all
+others are answered alike, whether there is such a charger or not.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +14,30 @@ from weakref import WeakKeyDictionary
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
+from depots import secrets
+from depots.models import RefusedConnection
 from depots.ocpp import credentials
 from depots.ocpp.credentials import KnownCharger
 from depots.ocpp.database import Database
+from depots.ocpp.refusal_buffer import RefusalBuffer
+from depots.ocpp.security_profiles import Shown, refusal
+from depots.operations.charger_certificates import accept_certificate
+from depots.operations.refused_connections import Refusal
 
 logger = logging.getLogger(__name__)
+
+Reason = RefusedConnection.Reason
 
 
 class Admission:
     """`admit` answers what is refused; `charger_of` is whose connection an admitted one is."""
 
     def __init__(self, clock: Callable[[], datetime], after_commit: Callable[[str], None]) -> None:
+        self._clock = clock
         # Passwords of strangers are checked as often as they try: they wait for each other.
         self._database = Database(after_commit, threads=1, batch_threads=1)
         self._throttle = credentials.Throttle(clock)
+        self._refusals = RefusalBuffer(self._database)
         self._admitted: WeakKeyDictionary[ServerConnection, KnownCharger] = WeakKeyDictionary()
 
     async def admit(self, websocket: ServerConnection, request: Request) -> Response | None:
@@ -33,21 +47,25 @@ class Admission:
         if identity is None:
             return credentials.no_charger(websocket)
         charger = await self._find_known(identity)
-        if credentials.has_password(request, identity, charger) and charger is not None:
-            if credentials.is_under_older_key(charger):
-                await self._database.run(credentials.rotate_password, request, charger)
-            self._admitted[websocket] = charger
-            return None
-        address = credentials.address_of(websocket, request)
-        if self._throttle.is_exceeded(identity.casefold(), address):
-            return credentials.too_many_failures(websocket)
-        self._throttle.note_failure(identity.casefold(), address)
-        fault = "Wrong password for" if charger else "There is no"
-        logger.warning("%s charger %r, tried from %s", fault, identity, address)
-        return credentials.wrong_password(websocket)
+        shown = await self._shown(websocket, request, identity, charger)
+        reason = refusal(shown, charger.security_profile) if charger else Reason.UNKNOWN
+        if charger is None or reason:
+            return self._refuse(websocket, request, identity, shown, Reason(reason))
+        if shown.has_password and credentials.is_under_older_key(charger):
+            await self._database.run(credentials.rotate_password, request, charger)
+        if not shown.profile:
+            logger.warning(
+                "CHARGER %s IS LET IN WITHOUT ANY PROOF: its security profile is 0.", charger.identity
+            )
+        self._admitted[websocket] = charger
+        return None
 
     def charger_of(self, websocket: ServerConnection) -> KnownCharger:
         return self._admitted[websocket]
+
+    async def flush(self) -> None:
+        """Write down who was refused."""
+        await self._refusals.flush()
 
     def close(self) -> None:
         self._database.close()
@@ -55,3 +73,48 @@ class Admission:
     async def _find_known(self, identity: str) -> KnownCharger | None:
         is_done, charger = await self._database.run_together(credentials.find_known, identity=identity)
         return charger if is_done else await self._database.run(credentials.find_known, identity)
+
+    async def _shown(
+        self, websocket: ServerConnection, request: Request, identity: str, charger: KnownCharger | None
+    ) -> Shown:
+        return Shown(
+            has_password=credentials.has_password(request, identity, charger),
+            is_encrypted=credentials.is_encrypted(websocket, request),
+            certificate=await self._judge_certificate(websocket, request, identity, charger),
+            protocols=credentials.offered_protocols(request),
+        )
+
+    async def _judge_certificate(
+        self, websocket: ServerConnection, request: Request, identity: str, charger: KnownCharger | None
+    ) -> str:
+        """As Shown says."""
+        certificate = credentials.client_certificate(websocket, request)
+        if certificate is None:
+            return ""
+        if charger is None or not certificate.names(identity):
+            return Reason.OTHER_NAME
+        fault: str = await self._database.run(
+            accept_certificate, charger_id=charger.pk, certificate=certificate, now=self._clock()
+        )
+        return fault or "valid"
+
+    def _refuse(
+        self, websocket: ServerConnection, request: Request, identity: str, shown: Shown, reason: Reason
+    ) -> Response:
+        address = credentials.address_of(websocket, request)
+        if not shown.is_the_charger and self._throttle.is_exceeded(identity.casefold(), address):
+            return credentials.too_many_failures(websocket)
+        if self._refusals.keep(self._told(request, identity, address, shown, reason)):
+            logger.warning("Charger %r is refused, from %s: %s", identity, address, reason.label)
+        if shown.is_the_charger:
+            return credentials.too_little(websocket, reason.label)
+        self._throttle.note_failure(identity.casefold(), address)
+        return credentials.wrong_password(websocket)
+
+    def _told(self, request: Request, identity: str, address: str, shown: Shown, reason: Reason) -> Refusal:
+        """The password it tried is kept as a hash: who turns out to be a charger need not be given another."""
+        user, password = credentials.basic_credentials(request)
+        is_tried = bool(password) and user.casefold() == identity.casefold() and not shown.has_password
+        salt, hashed = secrets.hash_charger_password(password) if is_tried else ("", "")
+        now, protocols = self._clock(), ",".join(shown.protocols)[:100]
+        return Refusal(identity, address[:45], protocols, reason, salt, hashed, 1, now, now)

@@ -66,6 +66,7 @@ class Timings:
     lease_s: float = 45
     flush_s: float = 1
     figures_s: float = 3
+    certificates_s: float = 10
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
@@ -15,13 +16,17 @@ from http import HTTPStatus
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.db import connection
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
 from depots import secrets
-from depots.client_address import client_address
+from depots.certificates import ClientCertificate, UnreadableCertificateError, read_der, read_pem
+from depots.client_address import client_address, is_trusted_proxy
 from depots.models import Charger
+
+logger = logging.getLogger(__name__)
 
 PREFIX = "/ocpp/"
 # As many wrong passwords for one identity from one address are answered one by one in as much time.
@@ -32,9 +37,10 @@ MOST_REMEMBERED = 20_000
 LONGEST_IDENTITY = 48
 _FIND = """
     SELECT asked.identity, depot.time_zone, charger.id, charger.depot_id, charger.identity, charger.password_salt,
-        charger.password_hash
+        charger.password_hash, charger.security_profile
     FROM unnest(%s::text[]) AS asked (identity)
-    JOIN depots_charger AS charger ON upper(charger.identity) = upper(asked.identity)
+    JOIN depots_charger AS charger
+        ON upper(charger.identity) = upper(asked.identity) AND NOT charger.is_withdrawn
     JOIN depots_depot AS depot ON depot.id = charger.depot_id
 """
 _NOBODYS_SALT = "0" * 32
@@ -50,6 +56,7 @@ class KnownCharger:
     zone: tzinfo
     password_salt: str
     password_hash: str
+    security_profile: int
 
 
 class Throttle:
@@ -94,8 +101,8 @@ def find_all_known(calls: Sequence[Mapping[str, str]]) -> dict[str, KnownCharger
     found: dict[str, KnownCharger | None] = {call["identity"]: None for call in calls}
     with connection.cursor() as cursor:
         cursor.execute(_FIND, [list(found)])
-        for asked, zone, pk, depot_id, identity, salt, hashed in cursor.fetchall():
-            found[asked] = KnownCharger(pk, depot_id, identity, ZoneInfo(zone), salt, hashed)
+        for asked, zone, pk, depot_id, identity, *security in cursor.fetchall():
+            found[asked] = KnownCharger(pk, depot_id, identity, ZoneInfo(zone), *security)
     return found
 
 
@@ -104,7 +111,7 @@ def has_password(request: Request, identity: str, charger: KnownCharger | None) 
 
     Without a charger of that identity: False, after as much work.
     """
-    user, password = _credentials(request)
+    user, password = basic_credentials(request)
     is_right = secrets.charger_password_matches(
         password,
         salt=charger.password_salt if charger else _NOBODYS_SALT,
@@ -119,13 +126,13 @@ def is_under_older_key(charger: KnownCharger) -> bool:
 
 def rotate_password(request: Request, charger: KnownCharger) -> None:
     """Keep the right password, known only now, under the newest storage key. One that was changed meanwhile stays."""
-    _, password = _credentials(request)
+    _, password = basic_credentials(request)
     salt, hashed = secrets.hash_charger_password(password)
     same = Charger.objects.filter(pk=charger.pk, password_hash=charger.password_hash)
     same.update(password_salt=salt, password_hash=hashed)
 
 
-def _credentials(request: Request) -> tuple[str, bytes]:
+def basic_credentials(request: Request) -> tuple[str, bytes]:
     """User name and password of the header; no name where there are none that can be read."""
     scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
     try:
@@ -138,8 +145,43 @@ def _credentials(request: Request) -> tuple[str, bytes]:
 
 def address_of(websocket: ServerConnection, request: Request) -> str:
     """Where the charger is, also behind a proxy that is trusted to say so."""
-    peer = str((websocket.remote_address or ("unknown",))[0])
-    return client_address(peer, ",".join(request.headers.get_all("X-Forwarded-For")))
+    return client_address(_peer(websocket), ",".join(request.headers.get_all("X-Forwarded-For")))
+
+
+def is_encrypted(websocket: ServerConnection, request: Request) -> bool:
+    """Did it come over TLS, to us or to a proxy that is trusted to say so?"""
+    if websocket.transport.get_extra_info("ssl_object") is not None:
+        return True
+    told = [
+        part.strip().lower() for part in ",".join(request.headers.get_all("X-Forwarded-Proto")).split(",")
+    ]
+    return set(told) <= {"https", "wss"} and is_trusted_proxy(_peer(websocket))
+
+
+def client_certificate(websocket: ServerConnection, request: Request) -> ClientCertificate | None:
+    """The certificate it came with, whose chain was checked by TLS: ours, or that of a trusted proxy where the header it
+    tells of it in is named (BERTH_OCPP_CLIENT_CERT_HEADER)."""
+    tls = websocket.transport.get_extra_info("ssl_object")
+    encoded = tls.getpeercert(binary_form=True) if tls is not None else None
+    try:
+        if encoded:
+            return read_der(encoded)
+        header = settings.BERTH_OCPP_CLIENT_CERT_HEADER
+        told = request.headers.get_all(header) if header and is_trusted_proxy(_peer(websocket)) else []
+        return read_pem(unquote(told[0])) if len(told) == 1 and told[0].strip() else None
+    except UnreadableCertificateError as fault:
+        logger.warning("A client certificate cannot be read: %s", fault)
+        return None
+
+
+def offered_protocols(request: Request) -> list[str]:
+    """The sub-protocols it would speak, those it likes best first."""
+    told = ",".join(request.headers.get_all("Sec-WebSocket-Protocol"))
+    return [name.strip() for name in told.split(",") if name.strip()]
+
+
+def _peer(websocket: ServerConnection) -> str:
+    return str((websocket.remote_address or ("unknown",))[0])
 
 
 def no_charger(websocket: ServerConnection) -> Response:
@@ -152,6 +194,11 @@ def wrong_password(websocket: ServerConnection) -> Response:
     )
     response.headers["WWW-Authenticate"] = 'Basic realm="OCPP", charset="UTF-8"'
     return response
+
+
+def too_little(websocket: ServerConnection, sentence: str) -> Response:
+    """Told only to who has shown that it is the charger."""
+    return websocket.respond(HTTPStatus.FORBIDDEN, f"{sentence}\n")
 
 
 def too_many_failures(websocket: ServerConnection) -> Response:

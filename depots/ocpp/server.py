@@ -34,6 +34,7 @@ from depots.ocpp.dialect import Dialect
 from depots.ocpp.lease_loop import LeaseLoop
 from depots.ocpp.message_buffer import MessageBuffer
 from depots.ocpp.sockets import Closing, keep_awake
+from depots.ocpp.tls import ServerTls
 from depots.operations.commands import CHANNEL
 
 logger = logging.getLogger(__name__)
@@ -50,6 +51,8 @@ BACKLOG = 2048
 FORGET_EVERY_S = 3600
 # From the first byte to the answer of the handshake: a thousand at once wait for each other, and are not sent away for it.
 OPEN_WITHIN_S = 60
+# Refusals are written with every so-manieth flush of messages.
+REFUSALS_EVERY = 3
 # Pings, in parts of a lease.
 PINGS_PER_LEASE = 3
 
@@ -62,7 +65,8 @@ class Gateway:
     """`async with Gateway(port=0) as gateway:` listens at `gateway.url` until the block ends, then says good-bye.
 
     `clock` gives the time of everything that is written; waiting itself is real time (`timings`). `after_commit(name)`
-    is called after each committed operation, before its answer leaves.
+    is called after each committed operation, before its answer leaves. With `tls` it listens over TLS; where a
+    `tls_listener` is given too, there, and beside it without.
     """
 
     def __init__(
@@ -71,6 +75,8 @@ class Gateway:
         host: str = "127.0.0.1",
         port: int = 0,
         listener: socket.socket | None = None,
+        tls: ServerTls | None = None,
+        tls_listener: socket.socket | None = None,
         clock: Callable[[], datetime] = utc_now,
         timings: Timings | None = None,
         after_commit: Callable[[str], None] = lambda name: None,
@@ -81,6 +87,7 @@ class Gateway:
         self.connections: dict[int, ChargerConnection] = {}
         self._host = host
         self._address: dict[str, Any] = {"sock": listener} if listener else {"host": host, "port": port}
+        self._tls, self._tls_listener = tls, tls_listener
         self._database = Database(after_commit)
         self._admission = Admission(clock, after_commit)
         self._leases = LeaseLoop(
@@ -95,11 +102,32 @@ class Gateway:
         self._count = 0
         self._is_aborted = False
         self._server: Server | None = None
+        self._servers: list[Server] = []
 
     async def __aenter__(self) -> Gateway:
-        self._server = await serve(
+        is_tls = self._tls is not None and self._tls_listener is None
+        self._server = await self._accept(self._address, self._tls if is_tls else None)
+        self._servers = [self._server]
+        if self._tls_listener is not None:
+            self._servers.append(await self._accept({"sock": self._tls_listener}, self._tls))
+        loops = (
+            self._listen,
+            self._poll,
+            self._leases.run,
+            self._write_messages,
+            self._write_refusals,
+            self._forget,
+        )
+        self._tasks = [asyncio.create_task(_forever(loop), name=loop.__name__) for loop in loops]
+        if self._tls is not None:
+            self._tasks.append(asyncio.create_task(_forever(self._reload_certificates)))
+        return self
+
+    async def _accept(self, address: dict[str, Any], tls: ServerTls | None) -> Server:
+        return await serve(
             self._serve_charger,
-            **self._address,
+            **address,
+            ssl=tls,
             process_request=self._admission.admit,
             select_subprotocol=_select_subprotocol,
             compression=None,  # it would triple the memory of a connection
@@ -112,9 +140,6 @@ class Gateway:
             server_header=None,
             logger=socket_log,
         )
-        loops = (self._listen, self._poll, self._leases.run, self._write_messages, self._forget)
-        self._tasks = [asyncio.create_task(_forever(loop), name=loop.__name__) for loop in loops]
-        return self
 
     async def __aexit__(
         self,
@@ -122,13 +147,15 @@ class Gateway:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        assert self._server is not None
-        self._server.close(close_connections=False)  # nobody new comes in
-        for websocket in self._server.connections:
-            self._closing.begin(websocket, "the gateway stops", code=1001)
-        await self._server.wait_closed()
+        for server in self._servers:
+            server.close(close_connections=False)  # nobody new comes in
+            for websocket in server.connections:
+                self._closing.begin(websocket, "the gateway stops", code=1001)
+        for server in self._servers:
+            await server.wait_closed()
         await self._end_tasks()
         await self._log.flush()
+        await self._admission.flush()
         self._leases.close()
         self._admission.close()
         self._database.close()
@@ -136,13 +163,13 @@ class Gateway:
     async def abort(self) -> None:
         """End like a killed process: sockets drop, and nothing more is said or written."""
         self._is_aborted = True
-        assert self._server is not None
         self._leases.close()
         self._admission.close()
         self._database.close()
-        for websocket in list(self._server.connections):
-            websocket.transport.abort()
-        self._server.close()
+        for server in self._servers:
+            for websocket in list(server.connections):
+                websocket.transport.abort()
+            server.close()
         await self._end_tasks()
 
     @property
@@ -151,10 +178,17 @@ class Gateway:
         return int(next(iter(self._server.sockets)).getsockname()[1])
 
     @property
+    def tls_port(self) -> int:
+        """Where it listens over TLS, beside where it does not."""
+        assert self._tls_listener is not None
+        return int(self._tls_listener.getsockname()[1])
+
+    @property
     def url(self) -> str:
         """Where chargers connect, without their identity and the slash before it."""
         host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"ws://{host}:{self.port}/ocpp"
+        is_tls = self._tls is not None and self._tls_listener is None
+        return f"{'wss' if is_tls else 'ws'}://{host}:{self.port}/ocpp"
 
     async def _serve_charger(self, websocket: ServerConnection) -> None:
         charger = self._admission.charger_of(websocket)
@@ -229,9 +263,21 @@ class Gateway:
             await asyncio.sleep(self.timings.flush_s)
             await self._log.flush()
 
+    async def _write_refusals(self) -> None:
+        while True:
+            await asyncio.sleep(self.timings.flush_s * REFUSALS_EVERY)
+            await self._admission.flush()
+
+    async def _reload_certificates(self) -> None:
+        assert self._tls is not None
+        while True:
+            await asyncio.sleep(self.timings.certificates_s)
+            await asyncio.to_thread(self._tls.reload)
+
     async def _forget(self) -> None:
         while True:
             await self._database.run(operations.forget_old_messages, now=self.clock())
+            await self._database.run(operations.forget_old_refusals, now=self.clock())
             await asyncio.sleep(FORGET_EVERY_S)
 
     def _wake(self, charger_ids: Sequence[int]) -> None:

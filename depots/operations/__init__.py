@@ -41,6 +41,7 @@ from depots.operations.leases import (
 )
 from depots.operations.message_log import forget_old_messages, keep_messages
 from depots.operations.meter_readings import add_readings, tell_latest_figures
+from depots.operations.refused_connections import forget_old_refusals
 from depots.operations.sessions import start_session, stop_session
 from depots.operations.silent_sessions import end_silent_session, silent_sessions
 from depots.operations.transaction_events import record_transaction
@@ -64,6 +65,7 @@ __all__ = [
     "due_chargers",
     "end_silent_session",
     "forget_old_messages",
+    "forget_old_refusals",
     "keep_messages",
     "lose_sent_commands",
     "open_connection",

@@ -24,6 +24,7 @@ from bookings.rules.tariff_bindings import Tariffs
 from bookings.search.bookable import terms_for
 from depots.imports.documents import FileRefusedError
 from depots.models import Agreement, Charger, Depot, Evse
+from depots.ocpp.credentials import find_known
 from depots.secrets import charger_password_matches
 from tests.config.commands import refusal, run, warnings
 from tests.factories import (
@@ -555,6 +556,26 @@ def test_a_charger_that_is_left_out_lets_nobody_in(file):
     load(file([other]))
 
     assert Charger.objects.get(identity="CP-1").password_hash == ""
+    # A client certificate needs no password.
+    assert find_known("CP-1") is None
+    assert find_known("CP-9") is not None
+    load(file([DEPOT]))
+    assert find_known("CP-1") is not None
+
+
+def test_a_security_profile_stays_unless_the_file_names_another(file):
+    load(file([with_charger(security_profile=3)]))
+    load(file([with_charger()]))
+    assert Charger.objects.get().security_profile == 3
+
+    load(file([with_charger(security_profile=0)]))
+    load(file([with_charger(protocol="ocpp2.1")]))
+    assert Charger.objects.get().security_profile == 1
+
+    with pytest.raises(FileRefusedError, match="security_profile: 0, no password at all"):
+        load(file([with_charger(security_profile=0, protocol="ocpp2.1")]))
+    with pytest.raises(FileRefusedError, match="security_profile"):
+        load(file([with_charger(security_profile=4)]))
 
 
 def test_evses_may_swap_their_numbers(file):

@@ -31,6 +31,7 @@ from bookings.models import (
 from depots.models import (
     Agreement,
     Charger,
+    ChargerCertificate,
     ChargingSession,
     Connector,
     Depot,
@@ -40,6 +41,7 @@ from depots.models import (
     Notice,
     OpeningHours,
     Organisation,
+    RefusedConnection,
     SessionEvent,
     SettingsTemplate,
     User,
@@ -151,6 +153,12 @@ def sites() -> dict[str, Build]:
         "depot_location_once": lambda n: Depot(operator=operator, code=f"C{n}", location_id=case("x-1", n)),
         "agreement_once": lambda _: Agreement(depot=other, guest=operator, starts_at=NOW),
         "charger_identity_once": lambda n: Charger(depot=depot, identity=case("cp-x", n)),
+        "refused_identity_once": lambda n: RefusedConnection(
+            identity=case("cp-x", n), first_at=NOW, last_at=NOW
+        ),
+        "certificate_once": lambda _: ChargerCertificate(
+            charger=charger, issuer="ab", serial_number="CD", not_before=NOW, not_after=NOW
+        ),
         "evse_uid_once_in_depot": lambda n: Evse(depot=depot, uid=case("e-x", n), number=n, max_power_w=1),
         "own_evse_uid_once": lambda n: Evse(
             depot=(depot, other)[n], charger=charger, uid=case("e-x", n), number=n, max_power_w=1
@@ -262,6 +270,9 @@ NONSENSE: dict[str, Callable[[], Model]] = {
     ),
     "agreement_ends_after_start": lambda: Agreement(
         depot=make_depot(), guest=make_fleet(), starts_at=NOW, ends_at=NOW
+    ),
+    "security_profile_known": lambda: Charger(
+        depot=make_depot(), identity="X", protocol="ocpp2.1", security_profile=0
     ),
     "cabinet_limit_positive": lambda: Charger(depot=make_depot(), identity="X", cabinet_limit_w=0),
     "evse_power_positive": lambda: Evse(depot=make_depot(), uid="X", max_power_w=0),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import socket
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
@@ -20,6 +21,7 @@ from depots.gate import Authorization
 from depots.models import Charger
 from depots.ocpp.connection import Timings
 from depots.ocpp.server import Gateway
+from depots.ocpp.tls import ServerTls
 from simulators.charger import ChargerSettings, Mute, Refuse, SimulatedCharger
 from tests.factories import NOW
 
@@ -140,9 +142,12 @@ class Bed:
         self.chargers: list[ScriptedCharger] = []
         self.gateway = self.start_gateway()
 
-    def start_gateway(self, **timings: float) -> Gateway:
+    def start_gateway(
+        self, *, tls: ServerTls | None = None, tls_listener: socket.socket | None = None, **timings: float
+    ) -> Gateway:
         """Another gateway beside, or after, the one there is."""
-        gateway = Gateway(clock=self.clock, port=0, timings=replace(self.timings, **timings))  # type: ignore[arg-type]
+        timing = replace(self.timings, **timings)  # type: ignore[arg-type]
+        gateway = Gateway(clock=self.clock, port=0, timings=timing, tls=tls, tls_listener=tls_listener)
         self.loop.run(gateway.__aenter__())
         return gateway
 

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 from bookings.pages import access
 from bookings.pages.board import running_at, states_of
 from bookings.pages.board.reading import evses_of
+from bookings.pages.charger_security import security
 from bookings.pages.reserving import reserving
 from depots.models import Charger
 from depots.pages import respond
@@ -59,4 +60,9 @@ def _records(charger: Charger, now: datetime) -> dict[str, Any]:
 
 # What the parts of the page show: `(charger, now)` to their context, from a module of each subject. The template of a part
 # is one include in yard/_charger.html.
-PARTS: tuple[Callable[[Charger, datetime], Mapping[str, Any]], ...] = (_connection, _evses, _records)
+PARTS: tuple[Callable[[Charger, datetime], Mapping[str, Any]], ...] = (
+    _connection,
+    _evses,
+    _records,
+    security,
+)

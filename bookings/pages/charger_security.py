@@ -1,0 +1,31 @@
+"""What a charger's page says of how the charger proves who it is, and of connections under its name that were refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from depots.models import Charger, ChargerCertificate, RefusedConnection
+
+PROFILES = {
+    0: "0: nothing. Anybody can come in under its name",
+    1: "1: password",
+    2: "2: password over TLS",
+    3: "3: client certificate over TLS",
+}
+LAST_CERTIFICATES = 5
+
+
+def security(charger: Charger, now: datetime) -> Mapping[str, Any]:
+    """The context of bookings/yard/_security.html."""
+    return {
+        "profile": PROFILES[charger.security_profile],
+        "refused": RefusedConnection.objects.filter(identity__iexact=charger.identity).first(),
+        "certificates": [
+            {"row": row, "has_expired": row.not_after <= now}
+            for row in charger.certificates.exclude(state=ChargerCertificate.State.REPLACED).order_by("-pk")[
+                :LAST_CERTIFICATES
+            ]
+        ],
+    }

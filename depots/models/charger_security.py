@@ -1,0 +1,80 @@
+"""What is known of who tries to connect as a charger, and of the certificates chargers come with."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models.functions import Upper
+
+from depots.models.chargers import Charger
+
+
+class RefusedConnection(models.Model):
+    """Connections that were refused before the upgrade, one row an identity, whether there is such a charger or not.
+
+    The hash of the last password that was tried lets a charger be taken in with the credentials it already has.
+    """
+
+    class Reason(models.TextChoices):
+        UNKNOWN = "unknown", "There is no charger of this identity."
+        WRONG_PASSWORD = "wrong_password", "It came with a wrong password, or with none."
+        NO_TLS = "no_tls", "Its security profile asks for TLS, and it came without."
+        NO_CERTIFICATE = (
+            "no_certificate",
+            "Its security profile asks for a client certificate, and it came without.",
+        )
+        OTHER_NAME = "other_name", "The name in its client certificate is not its identity."
+        REVOKED = "revoked", "Its client certificate was revoked."
+        REPLACED = (
+            "replaced",
+            "Its client certificate was replaced by a newer one, which it has used already.",
+        )
+        NOT_16 = "not_16", "Security profile 0 is for OCPP 1.6 alone, and it offered another version first."
+        TOO_OFTEN = "too_often", "It connected again and again within a minute."
+
+    identity = models.CharField(max_length=48)
+    address = models.CharField(max_length=45)
+    protocols = models.CharField(max_length=100, blank=True, help_text="sub-protocols it offered, by comma")
+    reason = models.CharField(max_length=20, choices=Reason)
+    password_salt = models.CharField(max_length=32, blank=True)
+    password_hash = models.CharField(max_length=64, blank=True)
+    tries = models.PositiveIntegerField(default=1)
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(Upper("identity"), name="refused_identity_once")]
+        indexes = [models.Index(fields=["last_at"], name="refused_age")]
+
+    def __str__(self) -> str:
+        return f"{self.identity}: {self.reason}"
+
+
+class ChargerCertificate(models.Model):
+    """A client certificate of a charger: issued by Berth's own authority, or seen when the charger came with it.
+
+    The newest that a charger has come with is current, older ones are replaced from then on.
+    """
+
+    class State(models.TextChoices):
+        ISSUED = "issued", "Issued, not used yet"
+        CURRENT = "current", "In use"
+        REPLACED = "replaced", "Replaced"
+        REVOKED = "revoked", "Revoked"
+
+    charger = models.ForeignKey(Charger, models.CASCADE, related_name="certificates")
+    issuer = models.CharField(max_length=64, help_text="SHA-256 of the issuer's name, in hex")
+    issuer_name = models.CharField(max_length=255)
+    serial_number = models.CharField(max_length=40, help_text="in hex")
+    not_before = models.DateTimeField()
+    not_after = models.DateTimeField()
+    state = models.CharField(max_length=10, choices=State)
+    first_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["issuer", "serial_number"], name="certificate_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.serial_number} of {self.charger_id}: {self.state}"
