@@ -2,12 +2,14 @@
 
 from simulators.charger.charger import SimulatedCharger
 from simulators.charger.charger_settings import ChargerSettings
+from simulators.charger.client_tls import ClientTls
 from simulators.charger.csms_connection import CsmsError, CsmsSilent
 from simulators.charger.script import Mute, Refuse
 from simulators.charger.station import IdToken, Reservation, SimulatedEvse, Transaction
 
 __all__ = [
     "ChargerSettings",
+    "ClientTls",
     "CsmsError",
     "CsmsSilent",
     "IdToken",

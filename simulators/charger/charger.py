@@ -35,7 +35,7 @@ class SimulatedCharger:
 
     def __init__(self, settings: ChargerSettings) -> None:
         self.identity, self.password = settings.identity, settings.password
-        self.url, self.protocol = settings.url, settings.protocol
+        self.url, self.protocol, self.tls = settings.url, settings.protocol, settings.tls
         self.clock, self.call_timeout_s = settings.clock, settings.call_timeout_s
         is_16 = settings.protocol == "ocpp1.6"
         evses = {number: SimulatedEvse(number, power_w) for number, power_w in settings.powers_w.items()}
@@ -81,7 +81,10 @@ class SimulatedCharger:
         """Open the socket. Raises OSError, or websockets' InvalidStatus with the CSMS's refusal."""
         conduct = Conduct(self.ocpp.answers(), self.script, self.frames, lambda: self.behaviour)
         connection = CsmsConnection(self.ocpp.version, conduct, self.call_timeout_s)
-        self._connection = await connection.open(self.url, self.protocol, self.identity, self.password)
+        tls = self.tls.context() if self.url.startswith("wss:") else None
+        self._connection = await connection.open(
+            self.url, self.protocol, self.identity, self.password, tls=tls
+        )
 
     @property
     def is_connected(self) -> bool:

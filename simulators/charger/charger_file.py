@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from simulators.charger.charger import SimulatedCharger
 from simulators.charger.charger_settings import PROTOCOLS, ChargerSettings
+from simulators.charger.client_tls import ClientTls
 from simulators.charger.station import IdToken
 
 
@@ -16,11 +18,12 @@ class UnreadableFile(Exception):
     """Says what is wrong with the file and where."""
 
 
-def read_chargers(path: Path, url: str) -> list[SimulatedCharger]:
+def read_chargers(path: Path, url: str, tls: ClientTls | None = None) -> list[SimulatedCharger]:
     """`{"chargers": [{"identity": …, "password": …, "protocol": "ocpp1.6", "evses": [{"number": 1, "max_power_kw": 400}]}]}`.
 
-    `evses` may also be their number. An EVSE's `running` is a transaction that it is in the middle of: {"transaction",
-    "token", "started_at", "ends_at", "meter_start_wh", "meter_wh", "soc_percent"}. Raises UnreadableFile.
+    `evses` may also be their number; `certificate` and `key` name PEM files of the charger's own. An EVSE's `running` is a
+    transaction that it is in the middle of: {"transaction", "token", "started_at", "ends_at", "meter_start_wh", "meter_wh",
+    "soc_percent"}. Raises UnreadableFile.
     """
     try:
         rows = json.loads(path.read_text())["chargers"]
@@ -30,12 +33,15 @@ def read_chargers(path: Path, url: str) -> list[SimulatedCharger]:
         ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise UnreadableFile(f"{path} is not a list of chargers: {error}") from None
-    return [_charger(row, f"{path}, charger {index}", url) for index, row in enumerate(rows, start=1)]
+    return [
+        _charger(row, f"{path}, charger {index}", url, tls or ClientTls())
+        for index, row in enumerate(rows, start=1)
+    ]
 
 
-def _charger(row: Any, place: str, url: str) -> SimulatedCharger:
+def _charger(row: Any, place: str, url: str, tls: ClientTls) -> SimulatedCharger:
     try:
-        charger = SimulatedCharger(_settings(row, place, url))
+        charger = SimulatedCharger(_settings(row, place, url, tls))
         for evse in row["evses"] if isinstance(row.get("evses"), list) else []:
             if evse.get("running"):
                 _resume(charger, evse["number"], evse["running"])
@@ -44,7 +50,7 @@ def _charger(row: Any, place: str, url: str) -> SimulatedCharger:
     return charger
 
 
-def _settings(row: dict[str, Any], place: str, url: str) -> ChargerSettings:
+def _settings(row: dict[str, Any], place: str, url: str, tls: ClientTls) -> ChargerSettings:
     protocol = row.get("protocol", "ocpp1.6")
     if protocol not in PROTOCOLS:
         raise UnreadableFile(f"{place}: protocol is one of {', '.join(PROTOCOLS)}, not {protocol!r}.")
@@ -54,6 +60,15 @@ def _settings(row: dict[str, Any], place: str, url: str) -> ChargerSettings:
         protocol=protocol,
         url=url,
         evses=_evses(row.get("evses", 1)),
+        tls=_own(row, tls),
+    )
+
+
+def _own(row: dict[str, Any], tls: ClientTls) -> ClientTls:
+    if not row.get("certificate"):
+        return tls
+    return replace(
+        tls, certificate=Path(row["certificate"]), key=Path(row["key"]) if row.get("key") else None
     )
 
 

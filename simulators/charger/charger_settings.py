@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from simulators.charger.behaviour import HONEST, Behaviour
+from simulators.charger.client_tls import ClientTls
 
 PROTOCOLS = ("ocpp1.6", "ocpp2.0.1", "ocpp2.1")
 POWER_W = 150_000
@@ -19,7 +20,8 @@ def _now() -> datetime:
 @dataclass(frozen=True)
 class ChargerSettings:
     """`url` is the CSMS's, without the identity; `evses` a number of them, or {number: power in watts}; `settings` are
-    values of its configuration other than the usual. `records` keeps every frame and every CALL for whoever tests.
+    values of its configuration other than the usual. `records` keeps every frame and every CALL for whoever tests. Without a
+    password none is sent; `tls` counts where the url is wss.
     """
 
     identity: str
@@ -32,6 +34,7 @@ class ChargerSettings:
     behaviour: Behaviour = HONEST
     settings: Mapping[str, str] = field(default_factory=dict)
     records: bool = True
+    tls: ClientTls = field(default_factory=ClientTls)
 
     @property
     def powers_w(self) -> Mapping[int, int]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from simulators.charger.charger import SimulatedCharger
 from simulators.charger.charger_file import read_chargers
 from simulators.charger.charger_settings import PROTOCOLS, ChargerSettings
+from simulators.charger.client_tls import ClientTls
 from simulators.charger.simulation import simulate
 
 
@@ -19,7 +20,12 @@ def add_arguments(parser: ArgumentParser, *, url: str, file: str) -> None:
     parser.add_argument("--url", help=f"the CSMS, without the identity (default: {url})")
     parser.add_argument("--file", type=Path, help=f"chargers to simulate (default: {file})")
     parser.add_argument("--identity", help="simulate this one charger instead of a file")
-    parser.add_argument("--password", default="", help="its password")
+    parser.add_argument("--password", default="", help="its password; none is sent without it")
+    parser.add_argument(
+        "--ca", type=Path, help="roots of the CSMS's certificate, PEM (default: the system's)"
+    )
+    parser.add_argument("--certificate", type=Path, help="its client certificate with its chain, PEM")
+    parser.add_argument("--key", type=Path, help="the key of that, where it is another file")
     parser.add_argument("--protocol", choices=PROTOCOLS, default="ocpp1.6")
     parser.add_argument("--evses", type=int, default=1, help="how many it has (default: 1)")
     parser.add_argument("--seed", type=int, default=1, help="other seeds bring other trucks")
@@ -27,11 +33,16 @@ def add_arguments(parser: ArgumentParser, *, url: str, file: str) -> None:
 
 def chargers(options: Namespace, *, url: str, file: Path) -> list[SimulatedCharger]:
     """Those the options name; `url` and `file` where they name none. Raises UnreadableFile."""
-    url = (options.url or url).rstrip("/")
+    url, tls = (options.url or url).rstrip("/"), ClientTls(options.ca, options.certificate, options.key)
     if not options.identity:
-        return read_chargers(options.file or file, url)
+        return read_chargers(options.file or file, url, tls)
     one = ChargerSettings(
-        options.identity, url, password=options.password, protocol=options.protocol, evses=options.evses
+        options.identity,
+        url,
+        password=options.password,
+        protocol=options.protocol,
+        evses=options.evses,
+        tls=tls,
     )
     return [SimulatedCharger(one)]
 

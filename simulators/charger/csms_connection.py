@@ -10,6 +10,7 @@ import asyncio
 import base64
 import contextlib
 import logging
+import ssl
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -68,13 +69,17 @@ class CsmsConnection:
         self._socket: ClientConnection | None = None
         self._reader: asyncio.Task[None] | None = None
 
-    async def open(self, url: str, protocol: str, identity: str, password: str) -> Self:
-        """Connect with HTTP Basic credentials. Raises OSError, or websockets' InvalidStatus with the CSMS's refusal."""
+    async def open(
+        self, url: str, protocol: str, identity: str, password: str, *, tls: ssl.SSLContext | None = None
+    ) -> Self:
+        """Connect, with HTTP Basic credentials if there is a password. Raises OSError, or websockets' InvalidStatus with the
+        CSMS's refusal."""
         credentials = base64.b64encode(f"{identity}:{password}".encode()).decode()
         self._socket = await connect(
             f"{url}/{quote(identity, safe='')}",
             subprotocols=[Subprotocol(protocol)],
-            additional_headers={"Authorization": f"Basic {credentials}"},
+            additional_headers={"Authorization": f"Basic {credentials}"} if password else {},
+            ssl=tls,
             compression=None,
             open_timeout=10,
             close_timeout=1,

@@ -22,7 +22,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         logs.to_stdout()
-        url = f"ws://{addresses.reachable(settings.BERTH_OCPP)}/ocpp"
+        is_tls = settings.BERTH_OCPP_TLS_CERT and not settings.BERTH_OCPP_TLS
+        url = f"{'wss' if is_tls else 'ws'}://{addresses.reachable(settings.BERTH_OCPP)}/ocpp"
         file = settings.BERTH_VAR / "simulators" / "chargers.json"
         try:
             chargers = command_line.chargers(Namespace(**options), url=url, file=file)
