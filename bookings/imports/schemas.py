@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from bookings.imports.bound_tariffs import BoundTariffRow
-from bookings.rules.terms import LIMITS, Overstay, Terms, WalkIn, impossible
+from bookings.rules.terms import LIMITS, Overstay, PowerOrder, Terms, WalkIn, impossible
 from depots.cards import card_number
 from depots.imports.documents import FieldPath
 from depots.imports.schemas import (
@@ -63,6 +63,7 @@ class TermsRow(FileRow):
     end_warning_min: Annotated[int, _within("end_warning_min")] | None = None
     overstay: Annotated[str, one_of(Overstay.values)] | None = None
     overstay_min: Annotated[int, _within("overstay_min")] | None = None
+    power_order: Annotated[str, one_of(PowerOrder.values)] | None = None
 
 
 class ShortTariffRow(FileRow):

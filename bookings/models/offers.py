@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Upper
 
-from bookings.rules.terms import LIMITS, Overstay, WalkIn
+from bookings.rules.terms import LIMITS, Overstay, PowerOrder, WalkIn
 from depots.models import Agreement, Depot, Evse
 from depots.periods import PeriodField
 
@@ -119,6 +119,7 @@ class TermsOverride(models.Model):
     end_warning_min = _within_limits("end_warning_min")
     overstay = models.CharField(max_length=13, choices=Overstay, null=True, blank=True)
     overstay_min = _within_limits("overstay_min")
+    power_order = models.CharField(max_length=14, choices=PowerOrder, null=True, blank=True)
 
     class Meta:
         constraints = [
@@ -133,6 +134,10 @@ class TermsOverride(models.Model):
             ),
             models.CheckConstraint(
                 name="terms_walk_in_known", condition=Q(walk_in__isnull=True) | Q(walk_in__in=WalkIn.values)
+            ),
+            models.CheckConstraint(
+                name="terms_power_order_known",
+                condition=Q(power_order__isnull=True) | Q(power_order__in=PowerOrder.values),
             ),
             models.CheckConstraint(
                 name="terms_overstay_known",

@@ -57,6 +57,14 @@ class WalkIn(models.TextChoices):
     ANYBODY = "anybody", "Everybody"
 
 
+class PowerOrder(models.TextChoices):
+    """Whose promise of power is kept first while the depot has less than it promised."""
+
+    CHARGING_FIRST = "charging_first", "Who charges already, then who comes, each by time of booking"
+    OWN_FIRST = "own_first", "The operator's own trucks, then as above"
+    OWN_LAST = "own_last", "The guests', then the operator's own"
+
+
 class Overstay(models.TextChoices):
     """What the depot does about a session that has outlived its slot, beside telling everybody."""
 
@@ -95,6 +103,7 @@ class Terms:
     end_warning_min: int = 10
     overstay: str = Overstay.TELL.value
     overstay_min: int = 10
+    power_order: str = PowerOrder.CHARGING_FIRST.value
 
     @classmethod
     def resolve(cls, overrides: Iterable[Any]) -> Terms:

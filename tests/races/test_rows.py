@@ -281,6 +281,7 @@ NONSENSE: dict[str, Callable[[], Model]] = {
     "calendar_mark_of_one_place": CalendarMark,
     "notice_can_be_notified": lambda: Notice(channel="berth_live", payload="x" * 8000),
     "terms_step_positive": lambda: TermsOverride(depot=_bare_depot(), slot_step_min=0),
+    "terms_power_order_known": lambda: TermsOverride(depot=_bare_depot(), power_order="alphabet"),
     "terms_overstay_known": lambda: TermsOverride(depot=_bare_depot(), overstay="tow"),
     "terms_walk_in_known": lambda: TermsOverride(depot=_bare_depot(), walk_in="maybe"),
     "booking_ends_after_start": lambda: _backwards(_booking(make_evse())),

@@ -7,7 +7,7 @@ from typing import Any
 
 from django import forms
 
-from bookings.rules.terms import LIMITS, Overstay, Terms, WalkIn
+from bookings.rules.terms import LIMITS, Overstay, PowerOrder, Terms, WalkIn
 from depots.models import Fallback
 
 STANDARD = Terms().to_json()
@@ -41,10 +41,11 @@ GROUPS: dict[str, dict[str, str]] = {
         "overlapping_tokens": "Vehicles may be booked in two places",
         "max_open_bookings": "Open bookings of a customer",
         "max_promise_kw": "Power promised to one booking, kW",
+        "power_order": "Promises kept first where power is short",
     },
 }
 YES_NO = {"": "", "true": "Yes", "false": "No"}
-CHOICES = {"walk_in": WalkIn, "overstay": Overstay}
+CHOICES = {"walk_in": WalkIn, "overstay": Overstay, "power_order": PowerOrder}
 
 
 class TermsForm(forms.Form):

@@ -36,7 +36,7 @@ from tests.factories import (
     slot,
 )
 
-CHOSEN = {"approval", "late_cancel", "overlapping_tokens", "overstay", "walk_in"}
+CHOSEN = {"approval", "late_cancel", "overlapping_tokens", "overstay", "power_order", "walk_in"}
 
 
 def test_every_term_that_is_a_number_has_limits_and_its_default_lies_within_them():
