@@ -7,7 +7,7 @@ import contextlib
 import logging
 import re
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -71,18 +71,49 @@ class Timings:
 
 @dataclass(frozen=True)
 class Services:
-    """What a gateway lends each of its connections. `log(charger_id, is_incoming, action, frame)` sees every frame;
+    """What a gateway lends each of its connections. `log(charger_id, is_incoming, action, frame, is_odd)` sees every frame;
     `doubt_lease` is called when a lease turns out not to be ours, returns at once, and leads to `close` or `resume`.
     """
 
     clock: Callable[[], datetime]
     timings: Timings
-    log: Callable[[int, bool, str, str], None]
+    log: Callable[[int, bool, str, str | bytes, bool], None]
     doubt_lease: Callable[[], None]
 
 
 class ChargerConnection:
-    """`holder` is the name of this very connection in the charger's lease; `close_socket(reason)` returns at once."""
+    """`holder` is the name of this very connection in the charger's lease; `close_socket(reason)` returns at once.
+
+    A gateway has ten thousand of them: what most of them never need is made when it is.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_background",
+        "_booted_at",
+        "_clock",
+        "_close_socket",
+        "_database",
+        "_deviations",
+        "_heard_at",
+        "_is_ready",
+        "_is_woken",
+        "_last_transaction_at",
+        "_pump",
+        "_services",
+        "_settling",
+        "_unanswered",
+        "_unclear",
+        "_untold",
+        "_wire",
+        "charger_id",
+        "connectors",
+        "dialect",
+        "has_spoken",
+        "holder",
+        "identity",
+        "zone",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -97,23 +128,19 @@ class ChargerConnection:
     ) -> None:
         self.charger_id, self.identity, self.zone = charger.pk, charger.identity, charger.zone
         self.holder = holder
-        self.now, self.timings = services.clock, services.timings
+        self._services = services
         self.hear()
         self.connectors: dict[tuple[int, int], Evse.Status] = {}  # the state of each (EVSE, connector)
-        self._dialect = dialect
+        self.dialect = dialect
         self._database = database
         self._close_socket = close_socket
-        self._doubt_lease = services.doubt_lease
-        answers = {
-            action: partial(self._answer, action, answer) for action, answer in dialect.ANSWERS.items()
-        }
         self._wire = Wire(
             socket,
             dialect.VERSION,
-            answers,
+            _Answers(self),
             is_tolerant=True,
             timeout_s=self.timings.call_timeout_s,
-            log=partial(self._on_frame, services.log),
+            log=self._on_frame,
             on_late_answer=self._on_late_answer,
         )
         self._is_ready = False
@@ -124,10 +151,17 @@ class ChargerConnection:
         self._unanswered = 0
         self._clock = ClockEstimate()
         self._booted_at: datetime | None = None
-        self._deviations: set[str] = set()
-        self._untold: set[int] = set()
-        self._background: set[asyncio.Task[None]] = set()
-        self._unclear: dict[str, ChargerCommand] = {}
+        self._deviations: frozenset[str] = frozenset()
+        self._untold: set[int] | None = None
+        self._background: set[asyncio.Task[None]] | None = None
+        self._unclear: dict[str, ChargerCommand] | None = None
+
+    @property
+    def timings(self) -> Timings:
+        return self._services.timings
+
+    def now(self) -> datetime:
+        return self._services.clock()
 
     async def run(self) -> None:
         """Serve the charger until its socket ends."""
@@ -197,13 +231,16 @@ class ChargerConnection:
         """Figures that came at `told_at`, too soon after others to be told of, are told of a little later."""
         if session is None or session.ended_at is not None or session.figures_told_at == told_at:
             return
+        if self._untold is None:
+            self._untold = set()
         if session.pk not in self._untold:
             self._untold.add(session.pk)
             self._in_background(self._tell_figures(session.pk))
 
     async def _tell_figures(self, session_id: int) -> None:
         await asyncio.sleep(self.timings.figures_s)
-        self._untold.discard(session_id)
+        if self._untold is not None:
+            self._untold.discard(session_id)
         await self.do(operations.tell_latest_figures, session_id=session_id, now=self.now())
 
     def wake(self) -> None:
@@ -212,12 +249,7 @@ class ChargerConnection:
         if self._is_ready and (self._pump is None or self._pump.done()):
             self._pump = asyncio.create_task(self._send_commands())
 
-    async def _answer(
-        self,
-        action: str,
-        answer: Answerer,
-        message: dict[str, Any],
-    ) -> dict[str, Any]:
+    async def answer(self, action: str, answer: Answerer, message: dict[str, Any]) -> dict[str, Any]:
         if "_malformed" in message:
             self._note_deviation(action, message)
         return await answer(self, message)
@@ -227,12 +259,12 @@ class ChargerConnection:
         waits for its answer.
         """
         places = [_NUMBERED.sub(".", f".{place}.").strip(".") for place in message["_malformed"]]
-        required = schemas.load(self._dialect.VERSION, action).get("required", ())
+        required = schemas.load(self.dialect.VERSION, action).get("required", ())
         missing = [f"{name} is missing" for name in required if name not in message and name not in places]
         what = ", ".join(dict.fromkeys([*places, *missing])) or "a part of a part is missing"
         if (seen := f"{action} {what}") in self._deviations or len(self._deviations) >= MOST_DEVIATIONS:
             return
-        self._deviations.add(seen)
+        self._deviations |= {seen}
         self._in_background(
             self.do(operations.record_deviation, action=action, what=what[:500], now=self.now())
         )
@@ -240,11 +272,14 @@ class ChargerConnection:
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """What an answer does not wait for, and what nothing else hangs on."""
         task = asyncio.create_task(work)
+        if self._background is None:
+            self._background = set()
         self._background.add(task)
         task.add_done_callback(self._background_done)
 
     def _background_done(self, task: asyncio.Task[None]) -> None:
-        self._background.discard(task)
+        if self._background is not None:
+            self._background.discard(task)
         if not task.cancelled() and (fault := task.exception()):
             logger.warning("Something about %s could not be written down", self.identity, exc_info=fault)
 
@@ -266,8 +301,9 @@ class ChargerConnection:
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
                 await self._rest()
         except operations.NotTheHolder:
-            self._doubt_lease()
+            self._services.doubt_lease()
             return
+        self._settling = None
         self._is_ready = True
         self.wake()
 
@@ -304,12 +340,14 @@ class ChargerConnection:
                 while self._is_ready and (command := await self._take()):
                     await self._carry_out(command)
         except operations.NotTheHolder:
-            self._doubt_lease()
+            self._services.doubt_lease()
         except ConnectionEnded:
             pass  # what was sent is settled as unclear by whoever notices the end
         except Exception:
             logger.exception("Sending commands to %s failed", self.identity)
             asyncio.get_running_loop().call_later(self.timings.retry_s, self.wake)
+        finally:
+            self._pump = None
 
     async def _take(self) -> ChargerCommand | None:
         command: ChargerCommand | None = await self.do(
@@ -321,13 +359,13 @@ class ChargerConnection:
         unique_id = f"{command.pk}.{secrets.token_hex(4)}"
         try:
             if command.action == ChargerCommand.Action.ASK_CAPABILITIES:
-                told = await self._dialect.ask_capabilities(self._wire)
+                told = await self.dialect.ask_capabilities(self._wire)
                 await self.do(operations.record_capabilities, told=told, now=self.now())
                 answer, text = "accepted", ""
             else:
-                action, payload = self._dialect.request(command)
+                action, payload = self.dialect.request(command)
                 reply = await self._wire.call(action, payload, unique_id)
-                answer, text = self._dialect.read_answer(reply, command.action)
+                answer, text = self.dialect.read_answer(reply, command.action)
         except ConnectionEnded:
             raise
         except CallUnanswered as silence:
@@ -346,6 +384,8 @@ class ChargerConnection:
             await self._settle(command, State.ANSWERED, answer, text)
 
     def _remember_unclear(self, unique_id: str, command: ChargerCommand) -> None:
+        if self._unclear is None:
+            self._unclear = {}
         self._unclear[unique_id] = command
         if len(self._unclear) > MOST_LATE:
             del self._unclear[next(iter(self._unclear))]
@@ -362,8 +402,8 @@ class ChargerConnection:
 
     async def _on_late_answer(self, unique_id: str, payload: dict[str, Any]) -> None:
         self._unanswered = 0
-        if command := self._unclear.pop(unique_id, None):
-            answer, text = self._dialect.read_answer(payload, command.action)
+        if self._unclear and (command := self._unclear.pop(unique_id, None)):
+            answer, text = self.dialect.read_answer(payload, command.action)
             await self._settle(command, State.ANSWERED, answer, text)
 
     async def _count_silence(self) -> None:
@@ -372,12 +412,10 @@ class ChargerConnection:
             await self.do(operations.record_measured, answers_calls=False)
             self.close("calls are not answered")
 
-    def _on_frame(
-        self, log: Callable[[int, bool, str, str], None], is_incoming: bool, action: str, frame: str
-    ) -> None:
+    def _on_frame(self, is_incoming: bool, action: str, frame: str | bytes, is_odd: bool) -> None:
         if is_incoming:
             self.hear()
-        log(self.charger_id, is_incoming, action, frame)
+        self._services.log(self.charger_id, is_incoming, action, frame, is_odd)
 
     async def _stop_tasks(self) -> None:
         self._is_ready = False
@@ -386,3 +424,16 @@ class ChargerConnection:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
+
+
+class _Answers:
+    """Its dialect's answers, given by this connection."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: ChargerConnection) -> None:
+        self._connection = connection
+
+    def get(self, action: str) -> Callable[[dict[str, Any]], Awaitable[dict[str, Any]]] | None:
+        answer = self._connection.dialect.ANSWERS.get(action)
+        return partial(self._connection.answer, action, answer) if answer is not None else None

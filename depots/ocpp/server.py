@@ -33,7 +33,7 @@ from depots.ocpp.database import Database
 from depots.ocpp.dialect import Dialect
 from depots.ocpp.lease_loop import LeaseLoop
 from depots.ocpp.message_buffer import MessageBuffer
-from depots.ocpp.sockets import Closing, keep_awake
+from depots.ocpp.sockets import Closing, KeepAwake
 from depots.ocpp.tls import ServerTls
 from depots.operations.commands import CHANNEL
 
@@ -94,6 +94,7 @@ class Gateway:
             self.connections, clock=clock, timings=self.timings, after_commit=after_commit
         )
         self._closing = Closing()
+        self._awake = KeepAwake(every_s=self.timings.lease_s / PINGS_PER_LEASE)
         self._log = MessageBuffer(self._database, clock)
         self._services = Services(clock, self.timings, self._log.keep, self._leases.doubt)
         self._tasks: list[asyncio.Task[None]] = []
@@ -114,6 +115,7 @@ class Gateway:
             self._listen,
             self._poll,
             self._leases.run,
+            self._awake.run,
             self._write_messages,
             self._write_refusals,
             self._forget,
@@ -194,14 +196,13 @@ class Gateway:
         charger = self._admission.charger_of(websocket)
         protocol = str(websocket.subprotocol)
         connection = self._connect(charger, websocket, cast(Dialect, DIALECTS[protocol]))
-        every_s = self.timings.lease_s / PINGS_PER_LEASE
-        awake = asyncio.create_task(keep_awake(websocket, every_s=every_s, heard=connection.hear))
+        self._awake.add(websocket, heard=connection.hear)
         try:
             await self._open(connection, protocol)
             logger.info("Charger %s connected, speaking %s", charger.identity, protocol)
             await connection.run()
         finally:
-            awake.cancel()
+            self._awake.remove(websocket)
             if self.connections.get(charger.pk) is connection:
                 del self.connections[charger.pk]
             if not self._is_aborted:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 
 # Waiting for a peer's half of the closing handshake, and for the peer to read what stands before it.
 CLOSE_WITHIN_S = 3
+# Sockets are pinged in so many turns: ten thousand pings at once would hold up whoever says something then.
+SLICES = 15
 
 
 class Closing:
@@ -34,25 +38,55 @@ async def _close(websocket: ServerConnection, code: int, reason: str) -> None:
         websocket.transport.abort()
 
 
-async def keep_awake(websocket: ServerConnection, *, every_s: float, heard: Callable[[], None]) -> None:
-    """Say something as often, which keeps address translators awake and finds dead peers, until the socket ends.
+class KeepAwake:
+    """Says something to every socket as often as `every_s`, which keeps address translators awake and finds dead peers.
 
-    `heard` is called for each pong. Some chargers answer no pings and are alive: one ping at most waits for its answer,
-    and while it does a pong is sent, which asks for none.
+    One task for all of them, a slice at a time. Some chargers answer no pings and are alive: one ping at most waits for
+    its answer, and while it does a pong is sent, which asks for none. A peer that has yet to read what was said before is
+    told nothing more.
     """
 
-    def take_pong(pong: asyncio.Future[float]) -> None:
-        if not pong.cancelled() and pong.exception() is None:
-            heard()
+    def __init__(self, every_s: float) -> None:
+        self._pause_s = every_s / SLICES
+        self._slices: list[dict[ServerConnection, Awake]] = [{} for _ in range(SLICES)]
 
-    pong: asyncio.Future[float] | None = None
-    try:
+    def add(self, websocket: ServerConnection, heard: Callable[[], None]) -> None:
+        """`heard` is called for each pong."""
+        min(self._slices, key=len)[websocket] = Awake(heard)
+
+    def remove(self, websocket: ServerConnection) -> None:
+        for each in self._slices:
+            each.pop(websocket, None)
+
+    async def run(self) -> None:
         while True:
-            await asyncio.sleep(every_s)
-            if pong is None or pong.done():
-                pong = asyncio.ensure_future(await websocket.ping())
-                pong.add_done_callback(take_pong)
+            for each in self._slices:
+                await asyncio.sleep(self._pause_s)
+                for websocket, awake in list(each.items()):
+                    await awake.say_something(websocket)
+
+
+class Awake:
+    """What is kept of one socket: whom a pong is told, and the ping that waits for it."""
+
+    __slots__ = ("_heard", "_pong")
+
+    def __init__(self, heard: Callable[[], None]) -> None:
+        self._heard = heard
+        self._pong: asyncio.Future[float] | None = None
+
+    async def say_something(self, websocket: ServerConnection) -> None:
+        """Never waits: the socket is open, and nothing stands before it."""
+        if websocket.state is not State.OPEN or websocket.transport.get_write_buffer_size():
+            return
+        with contextlib.suppress(ConnectionClosed):
+            if self._pong is None:
+                self._pong = asyncio.ensure_future(await websocket.ping())
+                self._pong.add_done_callback(self._take_pong)
             else:
                 await websocket.pong()
-    except ConnectionClosed:
-        return
+
+    def _take_pong(self, pong: asyncio.Future[float]) -> None:
+        self._pong = None
+        if not pong.cancelled() and pong.exception() is None:
+            self._heard()

@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from ocpp.exceptions import (
@@ -40,6 +40,14 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 Answerer = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
+# (is it incoming, its action, the frame, is something wrong with it)
+FrameLog = Callable[[bool, str, str | bytes, bool], None]
+
+
+class Answers(Protocol):
+    """The answerer of each action that the other side may call."""
+
+    def get(self, action: str) -> Answerer | None: ...
 
 
 class Socket(Protocol):
@@ -68,22 +76,26 @@ class NoAnswer(Exception):
 
 
 class Wire:
-    """`version`: "1.6", "2.0.1" or "2.1". `answers` maps each action the other side may call to its answerer.
+    """`version`: "1.6", "2.0.1" or "2.1".
 
     A tolerant end answers calls that break their schema: what does not conform is converted or set aside (normalise.py),
-    and the payload gets the key `"_malformed"`, the list of those places. `log(is_incoming, action, frame)` sees every
-    frame.
+    and the payload gets the key `"_malformed"`, the list of those places. `log` sees every frame.
     """
+
+    __slots__ = (
+        "_is_closed", "_late", "_log", "_on_late_answer", "_turn", "_waiting",
+        "answers", "is_tolerant", "socket", "timeout_s", "version",
+    )  # fmt: skip
 
     def __init__(
         self,
         socket: Socket,
         version: str,
-        answers: Mapping[str, Answerer],
+        answers: Answers,
         *,
         is_tolerant: bool = False,
         timeout_s: float = 30,
-        log: Callable[[bool, str, str], None] = lambda is_incoming, action, frame: None,
+        log: FrameLog = lambda is_incoming, action, frame, is_odd: None,
         on_late_answer: Callable[[str, dict[str, Any]], Awaitable[None]] | None = None,
     ) -> None:
         self.socket = socket
@@ -146,25 +158,24 @@ class Wire:
         try:
             kind, unique_id, *rest = await _compute(is_large, frames.read, frame, self.version)
         except FrameFault as fault:
-            self._log(True, "", frames.as_text(frame))
+            self._log(True, "", frame, True)
             await self._refuse(fault)
             return
         if kind in {CALL, SEND}:
-            self._log(True, rest[0], frames.as_text(frame))
-            await self._take_call(kind, unique_id, rest[0], rest[1], is_large)
+            await self._take_call(kind, unique_id, rest[0], rest[1], frame)
         else:
             action = self._waiting.get(unique_id, (self._late.get(unique_id, ""), None))[0]
-            self._log(True, action, frames.as_text(frame))
+            self._log(True, action, frame, kind != RESULT)
             try:
                 await self._take_answer(kind, unique_id, rest)
             except Exception:
                 logger.exception("Taking an answer to %s failed", action)
 
     async def _take_call(
-        self, kind: int, unique_id: str, action: str, payload: dict[str, Any], is_large: bool
+        self, kind: int, unique_id: str, action: str, payload: dict[str, Any], frame: str | bytes
     ) -> None:
         try:
-            answer = await self._answer(action, payload, is_large)
+            answer = await self._answer(action, payload, frame)
             if kind == CALL:
                 schemas.check(self.version, action, answer, is_answer=True)
         except NoAnswer:
@@ -179,14 +190,20 @@ class Wire:
         if kind == CALL:
             await self._send(action, reply)
 
-    async def _answer(self, action: str, payload: dict[str, Any], is_large: bool) -> dict[str, Any]:
+    async def _answer(self, action: str, payload: dict[str, Any], frame: str | bytes) -> dict[str, Any]:
         answerer = self.answers.get(action)
         if answerer is None:
+            self._log(True, action, frame, True)
             # The names are as in OCPP 1.6 and 2.x: unknown is NotImplemented, known but not for us NotSupported.
             if schemas.is_known(self.version, action):
                 raise NotSupportedError(description=f"{action} is not something to ask here.")
             raise NotImplementedError(description=f"{action[:50]} is not an action of OCPP {self.version}.")
-        payload = await _compute(is_large, self._conforming, action, payload)
+        try:
+            payload = await _compute(len(frame) > LARGE_FRAME, self._conforming, action, payload)
+        except OCPPError:
+            self._log(True, action, frame, True)
+            raise
+        self._log(True, action, frame, "_malformed" in payload)
         try:
             return await answerer(payload)
         except MissingField as missing:
@@ -222,7 +239,7 @@ class Wire:
 
     async def _send(self, action: str, message: list[Any]) -> None:
         frame = json.dumps(message, separators=(",", ":"), ensure_ascii=False)
-        self._log(False, action, frame)
+        self._log(False, action, frame, message[0] == ERROR)
         await self.socket.send(frame)
 
     def _remember_late(self, unique_id: str, action: str) -> None:

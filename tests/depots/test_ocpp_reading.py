@@ -42,7 +42,7 @@ class Told:
 
     def ask(self, action: str, payload: dict) -> dict:
         """The answer, which keeps to its own schema. Raises what would be a CALLERROR."""
-        answer = asyncio.run(self.wire._answer(action, deepcopy(payload), is_large=False))
+        answer = asyncio.run(self.wire._answer(action, deepcopy(payload), ""))
         if action != "NotifyPeriodicEventStream":
             schemas.check(self.wire.version, action, answer, is_answer=True)
         return answer

@@ -88,11 +88,11 @@ def test_one_charger_that_says_a_lot_does_not_crowd_out_the_others_from_the_log(
     database = NoDatabase()
     log = MessageBuffer(database, lambda: NOW)
     for _ in range(MOST_WAITING_OF_ONE + 50):
-        log.keep(1, True, "Heartbeat", "[2]")
-    log.keep(2, True, "Heartbeat", "[2]")
+        log.keep(1, True, "DataTransfer", "[2]")
+    log.keep(2, True, "DataTransfer", "[2]")
 
     asyncio.run(log.flush())
-    log.keep(1, True, "Heartbeat", "[2]")
+    log.keep(1, True, "DataTransfer", "[2]")
     asyncio.run(log.flush())
 
     assert [message.charger_id for message in database.kept].count(1) == MOST_WAITING_OF_ONE + 1
@@ -106,3 +106,32 @@ def test_a_frame_that_waits_to_be_written_is_cut_already():
     log.keep(1, True, "DataTransfer", "x" * 1_000_000 + "basicAuthPassword")
 
     assert [len(message.frame) for message in log._waiting] == [LONGEST_FRAME, 34]
+
+
+SAMPLE = '[2,"1","TransactionEvent",{"eventType":"Updated","triggerReason":"MeterValuePeriodic","seqNo":4}]'
+SHOWN_CARD = SAMPLE.replace('"seqNo":4', '"idToken":{"idToken":"04A1","type":"ISO14443"}')
+END = SAMPLE.replace("Updated", "Ended")
+
+
+def test_what_comes_all_day_is_not_in_the_log_unless_something_is_wrong_with_it():
+    log = MessageBuffer(NoDatabase(), lambda: NOW)
+    routine = [
+        (True, "Heartbeat", '[2,"1","Heartbeat",{}]'),
+        (False, "Heartbeat", '[3,"1",{"currentTime":"2030-01-15T08:00:00Z"}]'),
+        (True, "MeterValues", '[2,"1","MeterValues",{"connectorId":1}]'),
+        (True, "TransactionEvent", SAMPLE),
+        (False, "TransactionEvent", '[3,"1",{}]'),
+    ]
+    told = [
+        (True, "TransactionEvent", SHOWN_CARD),
+        (True, "TransactionEvent", END),
+        (False, "TransactionEvent", '[3,"1",{"idTokenInfo":{"status":"Invalid"}}]'),
+        (True, "StatusNotification", '[2,"1","StatusNotification",{}]'),
+    ]
+
+    for frame in (*routine, *told):
+        log.keep(1, *frame)
+    log.keep(1, *routine[2], is_odd=True)
+
+    kept = [(message.action, message.frame) for message in log._waiting]
+    assert kept == [(action, frame) for _, action, frame in (*told, routine[2])]

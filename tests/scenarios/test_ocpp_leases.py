@@ -22,7 +22,7 @@ from depots.models import Charger, ChargerCommand
 from depots.ocpp import connection, lease_loop, sockets
 from depots.ocpp.connection import ChargerConnection, Timings
 from depots.ocpp.database import THREADS
-from depots.ocpp.sockets import Closing, keep_awake
+from depots.ocpp.sockets import Closing, KeepAwake
 from depots.queries import is_online
 from tests.factories import NOW, make_charger, make_depot, make_evse
 from tests.scenarios.bed import PASSWORD, Bed, eventually
@@ -349,7 +349,9 @@ def test_a_peer_that_answers_no_pings_is_kept_awake_and_collects_nothing():
 
     async def visit() -> None:
         async with served() as (server, client):
-            awake = asyncio.create_task(keep_awake(server, every_s=0.005, heard=lambda: heard.append(None)))
+            kept = KeepAwake(every_s=0.005)
+            kept.add(server, heard=lambda: heard.append(None))
+            awake = asyncio.create_task(kept.run())
             pongs = 0
             while pongs < 5:  # opcode 10; what is unanswered is the one ping before
                 head = await client.reader.readexactly(2)
@@ -359,7 +361,9 @@ def test_a_peer_that_answers_no_pings_is_kept_awake_and_collects_nothing():
             assert len(asyncio.all_tasks()) < 8
             client.writer.close()
             async with asyncio.timeout(10):
-                await awake
+                await server.wait_closed()
+            assert not awake.done()
+            awake.cancel()
 
     asyncio.run(visit())
     assert heard == []
