@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,6 +23,7 @@ from django.db.models.functions import Cast, Coalesce, Greatest
 from bookings.core import calendars
 from bookings.core.locking import lock_booking, lock_bookings, lock_evses
 from bookings.enforcement.occupants import is_bay_taken
+from bookings.enforcement.one_by_one import each_by_itself
 from bookings.enforcement.state import AT_CHARGER, RETRY, charger_of, is_wanted, set_state
 from bookings.models import Booking, BookingStatus, Enforcement, Occupancy
 from bookings.rules.identification import token_for
@@ -117,20 +118,6 @@ def is_due(booking: Booking, *, now: datetime) -> bool:
         and booking.terms.due_at(booking.period) <= now < booking.no_show_at()
         and charger_of(booking) is not None
     )
-
-
-def each_by_itself(booking_ids: Iterable[int], do: Callable[[int], int]) -> int:
-    """The sum of what `do` gives for each booking, in a transaction of its own: one that fails holds up no other."""
-    done = 0
-    for booking_id in booking_ids:
-        try:
-            with calendars.one_operation():
-                done += do(booking_id)
-        except Exception:
-            logger.exception(
-                "Booking %s could not be enforced; it is tried again with the next tick", booking_id
-            )
-    return done
 
 
 def _try_again(booking_id: int, now: datetime) -> int:

@@ -10,8 +10,8 @@ from bookings import operations
 from bookings.actors import ENFORCEMENT
 from bookings.core import interruption, lifecycle
 from bookings.core.locking import lock_booking, lock_bookings
-from bookings.enforcement.arming import each_by_itself
 from bookings.enforcement.occupants import is_bay_taken
+from bookings.enforcement.one_by_one import each_by_itself
 from bookings.enforcement.state import RETRY, set_state
 from bookings.models import Booking, BookingEvent, BookingStatus, Enforcement
 from depots.models import Charger, ChargingSession, Evse
