@@ -44,6 +44,7 @@ def on_booking_changed(booking: Booking, event: BookingEvent, at: datetime, **_:
 @receiver(depots.command_settled)
 def on_command_settled(command: ChargerCommand, at: datetime, **_: Any) -> None:
     enforcement.take_reservation_answer(command, now=at)
+    enforcement.take_keeping_answer(command, now=at)
     operations.take_remote_answer(command, now=at)
 
 
@@ -74,6 +75,11 @@ def on_evse_status_repeated(evse: Evse, at: datetime, is_idle: bool = False, **_
 @receiver(depots.reservation_ended)
 def on_reservation_ended(charger: Charger, reservation_id: int, outcome: str, at: datetime, **_: Any) -> None:
     enforcement.reservation_ended(charger, reservation_id, outcome, now=at)
+
+
+@receiver(depots.token_presented)
+def on_token_presented(charger: Charger, token_uid: str, at: datetime, **_: Any) -> None:
+    enforcement.let_in(charger, token_uid, now=at)
 
 
 @receiver(depots.charging_started)

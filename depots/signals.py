@@ -19,6 +19,8 @@ evse_status_changed = Signal()
 evse_status_repeated = Signal()
 # evses: list[Evse], at. Those that changed in the same moment.
 idle_evses_changed = Signal()
+# charger: Charger, token_uid, at. A driver has shown a card there (Authorize), whatever it was answered.
+token_presented = Signal()
 # session: ChargingSession, answer: gate.Answer, at. The session exists; `session.is_entitled` is what the gate said.
 charging_started = Signal()
 # session: ChargingSession, at

@@ -14,9 +14,10 @@ from bookings.enforcement.charger_events import (
     session_ended,
     session_started,
 )
+from bookings.enforcement.fallbacks import let_in, tend
 from bookings.enforcement.following import follow
 from bookings.enforcement.rescue import give_up_or_no_show, rescue
-from bookings.enforcement.reservation_answers import take_reservation_answer
+from bookings.enforcement.reservation_answers import take_keeping_answer, take_reservation_answer
 from bookings.enforcement.session_monitoring import end_failed_tries, mark_lost, note_overstays, watch_bays
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "evse_status_repeated",
     "follow",
     "give_up_or_no_show",
+    "let_in",
     "mark_lost",
     "note_overstays",
     "rescue",
@@ -36,6 +38,8 @@ __all__ = [
     "retry_due",
     "session_ended",
     "session_started",
+    "take_keeping_answer",
     "take_reservation_answer",
+    "tend",
     "watch_bays",
 ]

@@ -22,14 +22,16 @@ from django.db.models.functions import Cast, Coalesce, Greatest
 
 from bookings.core import calendars
 from bookings.core.locking import lock_booking, lock_bookings, lock_evses
+from bookings.enforcement import fallbacks
 from bookings.enforcement.occupants import is_bay_taken
 from bookings.enforcement.one_by_one import each_by_itself
 from bookings.enforcement.state import AT_CHARGER, RETRY, charger_of, is_wanted, set_state
 from bookings.models import Booking, BookingStatus, Enforcement, Occupancy
+from bookings.operations import kept_evses
 from bookings.rules.identification import token_for
 from bookings.rules.terms import LONGEST_LEAD, Terms
 from depots import operations as depots
-from depots.models import Charger, ChargerCommand
+from depots.models import Charger, ChargerCommand, Fallback
 from depots.queries import is_online
 
 logger = logging.getLogger(__name__)
@@ -111,6 +113,28 @@ def disarm_later(booking: Booking, *, now: datetime) -> None:
             set_state(later, Enforcement.NOT_DUE, now=now)
 
 
+def guard(booking: Booking, why: str, *, now: datetime) -> None:
+    """A charger that keeps no reservation leaves the slot to the gate, and to what the depot allows beside it. The booking
+    and its EVSE are locked; `armed_evse` may be set and not saved."""
+    kept = fallbacks.kept_for(booking)
+    way = str(kept.way) if kept is not None else fallbacks.way_to_keep(booking, now=now)
+    if way and kept is None:
+        if way == Fallback.AVAILABILITY:
+            disarm(booking, now=now)  # a reservation ends where an EVSE goes out of service
+        kept_evses.keep(booking, way, now=now)
+    if is_bay_taken(booking):
+        _put_at_risk(booking, "occupied", now)
+    else:
+        set_state(booking, Enforcement.SOFT, why=way or why, now=now, fields=("armed_evse",))
+
+
+def why_soft(charger: Charger) -> str:
+    """Why its reservations are not relied on, by what was seen of it."""
+    if charger.measured.get("reservation") == "lies":
+        return "lies"
+    return "not_supported" if charger.told.get("reservation") is False else "rejected"
+
+
 def is_due(booking: Booking, *, now: datetime) -> bool:
     return (
         is_wanted(booking)
@@ -190,8 +214,9 @@ def _arm(booking: Booking, now: datetime) -> None:
     if charger is None:
         return
     disarm_later(booking, now=now)
-    if why := _unable(charger):
-        _guard_by_gate(booking, why, now)
+    if why := _unable(booking, charger):
+        booking.armed_evse = None
+        guard(booking, why, now=now)
         return
     booking.armed_evse = booking.evse
     if not is_online(charger, now=now):
@@ -206,15 +231,6 @@ def _arm(booking: Booking, now: datetime) -> None:
         now=now,
     )
     _await_answer(booking, now)
-
-
-def _guard_by_gate(booking: Booking, why: str, now: datetime) -> None:
-    """A charger that keeps no reservation leaves the slot to the gate, once whoever stands there has gone."""
-    booking.armed_evse = None
-    if is_bay_taken(booking):
-        _put_at_risk(booking, "occupied", now)
-    else:
-        set_state(booking, Enforcement.SOFT, why=why, now=now, fields=("armed_evse",))
 
 
 def _await_answer(booking: Booking, now: datetime) -> None:
@@ -233,13 +249,18 @@ def _put_at_risk(booking: Booking, why: str, now: datetime) -> None:
     set_state(booking, Enforcement.AT_RISK, why=why, retry_at=retry_at, now=now, fields=fields)
 
 
-def _unable(charger: Charger) -> str:
-    """Why asking for a reservation is no use: it says that it has none, and when it was asked it refused.
+def _unable(booking: Booking, charger: Charger) -> str:
+    """Why asking for a reservation is no use: it says that it has none, and when it was asked it refused; or the EVSE is
+    kept in another way, or would be whatever it answers.
 
     What a charger says of itself is often wrong, and a refusal may be of the moment, so one of both is not enough.
     """
-    refuses = charger.measured.get("reservation") == "refuses"
-    return "not_supported" if refuses and charger.told.get("reservation") is False else ""
+    seen = charger.measured.get("reservation")
+    if seen == "refuses" and charger.told.get("reservation") is False:
+        return "not_supported"
+    if seen == "lies" and fallbacks.way_to_keep(booking, now=booking.starts_at) == Fallback.AVAILABILITY:
+        return "lies"
+    return why_soft(charger) if fallbacks.kept_for(booking) is not None else ""
 
 
 def _reservation(booking: Booking, charger: Charger) -> dict[str, Any]:

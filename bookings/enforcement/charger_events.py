@@ -11,7 +11,7 @@ from django.db.models import Q
 from bookings import operations
 from bookings.actors import Actor
 from bookings.core.locking import lock_bookings, lock_evses
-from bookings.enforcement import session_monitoring
+from bookings.enforcement import fallbacks, session_monitoring
 from bookings.enforcement.arming import rearm
 from bookings.enforcement.rescue import swap
 from bookings.enforcement.state import AT_CHARGER, RETRY, is_wanted, set_state
@@ -35,6 +35,7 @@ def charger_connected(charger: Charger, *, now: datetime) -> None:
             if booking.enforcement != Enforcement.SOFT:
                 set_state(booking, Enforcement.DUE, now=now)
             rearm(booking, now=now)
+    fallbacks.tell_again(charger, now=now)
     session_monitoring.clear_offline(charger, now=now)
 
 
@@ -52,10 +53,14 @@ def evse_status_changed(evse: Evse, before: str, *, now: datetime) -> None:
     Out of service may be the two seconds of a restart: `rescue` moves what is not back after its grace.
     """
     session_monitoring.follow_status(evse, now=now)
+    fallbacks.shows_again(evse, now=now)
     for booking in _at_evse(evse):
         if not is_wanted(booking, evse) or booking.enforcement not in AT_CHARGER:
             continue
-        if evse.status in {Evse.Status.FAULTED, Evse.Status.UNAVAILABLE}:
+        if evse.is_kept:
+            if booking.enforcement == Enforcement.AT_RISK:
+                rearm(booking, now=now)  # whoever was there has left
+        elif evse.is_out_of_order:
             # A reservation ends on a charger with the fault (OCPP 1.6 §5.13, 2.0.1 H01).
             set_state(booking, Enforcement.AT_RISK, why=evse.status, retry_at=now + RETRY, now=now)
             if evse.status == Evse.Status.FAULTED:

@@ -9,13 +9,11 @@ from typing import Any
 
 from bookings.enforcement.state import charger_of
 from bookings.models import Booking, Closure, Enforcement
-from depots.models import Evse
 from depots.periods import Period
 from depots.queries import is_online
 
 # A connection drops for seconds many times a day, and nobody is kept from charging by that.
 LEAST = timedelta(minutes=1)
-OUT_OF_ORDER = {Evse.Status.FAULTED, Evse.Status.UNAVAILABLE}
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ def _risks(booking: Booking, end: datetime) -> Iterator[_Spell]:
 def _standing(booking: Booking, now: datetime) -> Iterator[_Spell]:
     """As it is now, where nothing was noted: a slot that only the gate guards is at no risk by a charger that is away."""
     evse, charger = booking.evse, charger_of(booking)
-    if evse is not None and evse.status in OUT_OF_ORDER:
+    if evse is not None and evse.is_out_of_order:
         yield evse.status, evse.status_received_at or booking.starts_at, now
     if charger is not None and not is_online(charger, now=now):
         yield "offline", charger.lease_until or booking.starts_at, now

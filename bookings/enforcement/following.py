@@ -6,7 +6,10 @@ from datetime import datetime
 
 from bookings.enforcement.arming import arm_booking, disarm, disarm_later
 from bookings.enforcement.state import set_state
-from bookings.models import Booking, BookingEvent, BookingStatus, Enforcement
+from bookings.models import Booking, BookingEvent, BookingStatus, Enforcement, KeptEvse
+from bookings.operations import kept_evses
+
+Why = KeptEvse.Why
 
 
 def follow(booking: Booking, event: BookingEvent, *, now: datetime) -> None:
@@ -15,6 +18,9 @@ def follow(booking: Booking, event: BookingEvent, *, now: datetime) -> None:
         return
     if event.kind == "changed":
         _reset(booking, now)
+    if _ends_keeping(booking, event) and booking.depot.fallbacks:
+        is_there = booking.status == BookingStatus.CHARGING
+        kept_evses.give_back(booking, Why.ARRIVED if is_there else Why.ENDED, now=now)
     if event.kind in {"changed", "status"} and booking.status == BookingStatus.CONFIRMED:
         if not booking.finds_nothing_armed:
             disarm_later(booking, now=now)
@@ -23,6 +29,10 @@ def follow(booking: Booking, event: BookingEvent, *, now: datetime) -> None:
         _use(booking, now)
     elif event.kind == "status" and not booking.is_live:
         disarm(booking, now=now)
+
+
+def _ends_keeping(booking: Booking, event: BookingEvent) -> bool:
+    return event.kind == "changed" or (event.kind == "status" and booking.status != BookingStatus.CONFIRMED)
 
 
 def _reset(booking: Booking, now: datetime) -> None:

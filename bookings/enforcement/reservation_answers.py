@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from bookings.core.locking import lock_bookings
-from bookings.enforcement.arming import disarm
+from bookings.enforcement.arming import disarm, guard, why_soft
+from bookings.enforcement.fallbacks import take_fallback_answer
 from bookings.enforcement.occupants import is_bay_taken
 from bookings.enforcement.rescue import swap
 from bookings.enforcement.state import AT_CHARGER, RETRY, is_wanted, set_state
@@ -37,19 +38,30 @@ def take_reservation_answer(command: ChargerCommand, *, now: datetime) -> None:
         _take(booking, command.answer, now, is_kept=command.charger.measured.get("reservation") != "lies")
 
 
+def take_keeping_answer(command: ChargerCommand, *, now: datetime) -> None:
+    """The same of what keeps an EVSE instead: where the charger will not, the next way is tried. Runs there, too."""
+    refused = take_fallback_answer(command, now=now)
+    if refused is None or not is_wanted(refused.booking) or refused.booking.evse_id != refused.evse_id:
+        return
+    if refused.booking.enforcement in {Enforcement.SOFT, Enforcement.AT_RISK}:
+        guard(refused.booking, why_soft(command.charger), now=now)
+
+
 def _take(booking: Booking, answer: str, now: datetime, *, is_kept: bool) -> None:
     if answer == "accepted":
         # It stands there and has to be taken back in the end, even where the door is ours to watch. The refusal of an
         # older command may have said otherwise.
         booking.armed_evse = booking.evse
-        state, why = (Enforcement.ARMED, "") if is_kept else (Enforcement.SOFT, "lies")
-        set_state(booking, state, why=why, now=now, fields=("armed_evse",))
+        if is_kept:
+            set_state(booking, Enforcement.ARMED, now=now, fields=("armed_evse",))
+        else:
+            guard(booking, "lies", now=now)
     elif answer in SOFT_ANSWERS and is_bay_taken(booking):
         # Some chargers have no other word for a plug that is in use.
         set_state(booking, Enforcement.AT_RISK, why="occupied", retry_at=now + RETRY, now=now)
     elif answer in SOFT_ANSWERS:
         booking.armed_evse = None
-        set_state(booking, Enforcement.SOFT, why=answer, now=now, fields=("armed_evse",))
+        guard(booking, answer, now=now)
     else:
         why = answer if answer in {"occupied", *BROKEN_ANSWERS} else "error"
         set_state(booking, Enforcement.AT_RISK, why=why, retry_at=now + RETRY, now=now)

@@ -23,6 +23,7 @@ from bookings.models.invoices import (
     PaymentTerms,
     Reminder,
 )
+from bookings.models.keeping import KeptEvse
 from bookings.models.occupancy import Claim, Closure, Occupancy
 from bookings.models.offers import BookingOption, CalendarMark, OfferedSlot, TermsOverride
 from bookings.models.payments import BookingPayment, PrepaidBalance, PrepaidEntry
@@ -57,6 +58,7 @@ __all__ = [
     "InvoiceFile",
     "InvoiceReconciliationRecord",
     "InvoicedCdr",
+    "KeptEvse",
     "NumberSequence",
     "Occupancy",
     "OfferedSlot",

@@ -45,6 +45,8 @@ ENFORCEMENT_WHY = {
     "not_supported": "The charger knows no reservations.",
     "closed": "The EVSE was closed.",
     "lies": "The charger does not keep its reservations.",
+    "availability": "The charger keeps no reservation, so the EVSE is out of service until the vehicle is there.",
+    "profile_0": "The charger keeps no reservation, so the EVSE gives no power until the slot begins.",
 }
 
 

@@ -10,7 +10,8 @@ from bookings.core import calendars, lifecycle
 from bookings.core.locking import lock_booking, lock_bookings
 from bookings.core.versions import SEEN_WHOLE, check_version
 from bookings.errors import ChargerOffline, NotYetStartable, WrongStatus
-from bookings.models import Booking, BookingStatus
+from bookings.models import Booking, BookingStatus, KeptEvse
+from bookings.operations import kept_evses
 from bookings.rules.identification import token_for
 from depots import operations as depots
 from depots.models import Charger, ChargerCommand, ChargingSession
@@ -43,7 +44,9 @@ def start_remotely(
             "evse": booking.evse.number, "token": name, "token_type": kind, "group": booking.group,
             "reservation_id": booking.reservation_id,
         }  # fmt: skip
-        return _send(booking, charger, Action.REMOTE_START, payload, actor, now)
+        was_kept = kept_evses.give_back(booking, KeptEvse.Why.ARRIVED, now=now, actor=actor)
+        opens_at = now + kept_evses.OPENS_WITHIN if was_kept else None
+        return _send(booking, charger, Action.REMOTE_START, payload, actor, now, not_before=opens_at)
 
 
 def stop_remotely(
@@ -105,7 +108,14 @@ def _charger(booking: Booking, now: datetime) -> Charger:
 
 
 def _send(
-    booking: Booking, charger: Charger, action: str, payload: dict[str, Any], actor: Actor, now: datetime
+    booking: Booking,
+    charger: Charger,
+    action: str,
+    payload: dict[str, Any],
+    actor: Actor,
+    now: datetime,
+    *,
+    not_before: datetime | None = None,
 ) -> ChargerCommand:
     waiting = charger.commands.filter(
         action=action, reservation_id=booking.reservation_id, state__in=[State.QUEUED, State.SENT],
@@ -115,7 +125,7 @@ def _send(
         return known
     command = depots.queue_command(
         charger=charger, action=action, payload=payload, reservation_id=booking.reservation_id,
-        not_after=now + WAITS, now=now,
+        not_before=not_before, not_after=now + WAITS, now=now,
     )  # fmt: skip
     detail = {"command": command.pk, "evse": booking.evse.uid if booking.evse else None}
     lifecycle.record(

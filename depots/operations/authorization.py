@@ -15,7 +15,7 @@ from depots.operations.charger_state import QUEUED_AFTER, change_status_if_newer
 from depots.operations.commands import queue_command
 from depots.operations.transaction_reports import flag
 from depots.queries import armed_reservations
-from depots.signals import charging_ended, charging_started
+from depots.signals import charging_ended, charging_started, token_presented
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,9 @@ STOPS_WHEN_TOLD_WITHIN = timedelta(minutes=1)
 def authorize(*, charger_id: int, token_uid: str, token_type: str = "", now: datetime) -> gate.Authorization:
     """May this token charge here now, as far as one can say without an EVSE?"""
     charger = Charger.objects.select_related("depot").get(pk=charger_id)
-    return gate.may_charge(charger=charger, evse=None, token_uid=token_uid, token_type=token_type, now=now)
+    answer = gate.may_charge(charger=charger, evse=None, token_uid=token_uid, token_type=token_type, now=now)
+    token_presented.send(sender=Charger, charger=charger, token_uid=token_uid, at=now)
+    return answer
 
 
 def ask(

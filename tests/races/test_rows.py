@@ -23,6 +23,7 @@ from bookings.models import (
     BookingToken,
     CalendarMark,
     Closure,
+    KeptEvse,
     Occupancy,
     TermsOverride,
     Token,
@@ -243,6 +244,7 @@ def promises() -> dict[str, Build]:
         ),
         "booking_payment_key_once": lambda n: new_booking_payment((booking, beside)[n], key=UUID(int=7)),
         "roaming_partner.organisation_id": lambda _: Partner(organisation=truck.fleet),
+        "evse_kept_once": lambda n: _kept(evse, (booking, beside)[n]),
     }  # fmt: skip
 
 
@@ -253,6 +255,14 @@ def _booking(evse: Evse, **fields: Any) -> Booking:
         "terms_json": {}, "status": "confirmed", "created_at": NOW, "updated_at": NOW,
     }  # fmt: skip
     return Booking(**{**made, **fields})
+
+
+def _kept(evse: Evse, booking: Booking | None = None, **fields: Any) -> KeptEvse:
+    if booking is None:
+        booking = _booking(evse)
+        booking.save()
+    told = {"charger": evse.charger, "number": 1, "way": "availability", "asked_at": NOW, **fields}
+    return KeptEvse(booking=booking, evse=evse, **told)
 
 
 NONSENSE: dict[str, Callable[[], Model]] = {
@@ -276,6 +286,8 @@ NONSENSE: dict[str, Callable[[], Model]] = {
     ),
     "cabinet_limit_positive": lambda: Charger(depot=make_depot(), identity="X", cabinet_limit_w=0),
     "evse_power_positive": lambda: Evse(depot=make_depot(), uid="X", max_power_w=0),
+    "evse_kept_over_when_over": lambda: _kept(make_evse(), state="over"),
+    "evse_kept_never_a_whole_charger": lambda: _kept(make_evse(), number=0),
     "token_uid_given": lambda: Token(fleet=make_fleet(), uid=""),
     "terms_of_one_owner": lambda: TermsOverride(depot=_bare_depot(), option=option_of(make_evse())),
     "calendar_mark_of_one_place": CalendarMark,
