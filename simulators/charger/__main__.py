@@ -18,10 +18,13 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
     try:
+        if options.script:
+            command_line.run_script(options, url=URL)
+            return
         chargers = command_line.chargers(options, url=URL, file=FILE)
     except UnreadableFile as error:
         sys.exit(str(error))
-    command_line.run(chargers, seed=options.seed)
+    command_line.run(chargers, options)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,10 @@ from simulators.charger.transaction_queue import QueuedMessage, TransactionQueue
 
 
 class SimulatedCharger:
-    """`frames` holds every frame sent and received; `script` what the CSMS asked, and answers other than true ones."""
+    """`frames` holds every frame sent and received; `script` what the CSMS asked, and answers other than true ones.
+
+    `vehicles_stay`: a vehicle whose charging somebody else has ended stays in its bay; otherwise it leaves.
+    """
 
     vendor = "Berth"
     model = "Simulated charger"
@@ -55,6 +58,7 @@ class SimulatedCharger:
             "HeartbeatInterval", "OCPPCommCtrlr.HeartbeatInterval", otherwise=60
         )
         self.resets_when_idle = False
+        self.vehicles_stay = False
         self.after_restart: list[Coroutine[Any, Any, Any]] = []
         self.on_reset: Callable[[], Coroutine[Any, Any, None]] = self._restart
         self._connection: CsmsConnection | None = None
@@ -76,6 +80,7 @@ class SimulatedCharger:
         self.behaviour = behaviour
         self.station.keeps_reservations = not behaviour.lies
         self.station.keeps_over_reboot = behaviour.keeps_over_reboot
+        self.station.forgets_after = behaviour.forgets_after
 
     async def connect(self) -> None:
         """Open the socket. Raises OSError, or websockets' InvalidStatus with the CSMS's refusal."""
@@ -292,7 +297,7 @@ class SimulatedCharger:
             and not self.behaviour.ignores_answers
             and self.station.evses[transaction.evse].transaction is transaction
         ):
-            self.soon(self.stop(transaction.evse, "DeAuthorized"))
+            self.soon(self.stop(transaction.evse, "DeAuthorized", stays=self.vehicles_stay))
 
     async def _report_over(self, held: Reservation, outcome: str) -> None:
         if message := self.ocpp.reservation_over(held.id, outcome):

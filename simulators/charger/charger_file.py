@@ -8,9 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from simulators.charger.behaviour import Behaviour
 from simulators.charger.charger import SimulatedCharger
 from simulators.charger.charger_settings import PROTOCOLS, ChargerSettings
 from simulators.charger.client_tls import ClientTls
+from simulators.charger.oddities import ODDITIES
 from simulators.charger.station import IdToken
 
 
@@ -21,9 +23,10 @@ class UnreadableFile(Exception):
 def read_chargers(path: Path, url: str, tls: ClientTls | None = None) -> list[SimulatedCharger]:
     """`{"chargers": [{"identity": …, "password": …, "protocol": "ocpp1.6", "evses": [{"number": 1, "max_power_kw": 400}]}]}`.
 
-    `evses` may also be their number; `certificate` and `key` name PEM files of the charger's own. An EVSE's `running` is a
-    transaction that it is in the middle of: {"transaction", "token", "started_at", "ends_at", "meter_start_wh", "meter_wh",
-    "soc_percent"}. Raises UnreadableFile.
+    `evses` may also be their number; `certificate` and `key` name PEM files of the charger's own; `settings` are those of
+    its configuration that differ, `stubborn` is a Behaviour. An EVSE's `running` is a transaction that it is in the middle
+    of: {"transaction", "token", "started_at", "ends_at", "meter_start_wh", "meter_wh", "soc_percent"}. Raises
+    UnreadableFile.
     """
     try:
         rows = json.loads(path.read_text())["chargers"]
@@ -41,7 +44,7 @@ def read_chargers(path: Path, url: str, tls: ClientTls | None = None) -> list[Si
 
 def _charger(row: Any, place: str, url: str, tls: ClientTls) -> SimulatedCharger:
     try:
-        charger = SimulatedCharger(_settings(row, place, url, tls))
+        charger = SimulatedCharger(read_settings(row, place, url, tls))
         for evse in row["evses"] if isinstance(row.get("evses"), list) else []:
             if evse.get("running"):
                 _resume(charger, evse["number"], evse["running"])
@@ -50,16 +53,29 @@ def _charger(row: Any, place: str, url: str, tls: ClientTls) -> SimulatedCharger
     return charger
 
 
-def _settings(row: dict[str, Any], place: str, url: str, tls: ClientTls) -> ChargerSettings:
+def read_settings(row: Any, place: str, url: str, tls: ClientTls) -> ChargerSettings:
+    """Raises UnreadableFile, with the place."""
+    try:
+        return _settings(row, url, tls)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UnreadableFile(f"{place}: {error if isinstance(error, ValueError) else repr(error)}") from None
+
+
+def _settings(row: dict[str, Any], url: str, tls: ClientTls) -> ChargerSettings:
     protocol = row.get("protocol", "ocpp1.6")
     if protocol not in PROTOCOLS:
-        raise UnreadableFile(f"{place}: protocol is one of {', '.join(PROTOCOLS)}, not {protocol!r}.")
+        raise ValueError(f"protocol is one of {', '.join(PROTOCOLS)}, not {protocol!r}.")
+    behaviour = Behaviour.read(row.get("stubborn") or {})
+    if unknown := [name for name in behaviour.oddities if name not in ODDITIES]:
+        raise ValueError(f"{unknown[0]} is not one of the oddities {', '.join(sorted(ODDITIES))}")
     return ChargerSettings(
         identity=row["identity"],
         password=row.get("password", ""),
         protocol=protocol,
         url=url,
         evses=_evses(row.get("evses", 1)),
+        behaviour=behaviour,
+        settings={name: str(value) for name, value in (row.get("settings") or {}).items()},
         tls=_own(row, tls),
     )
 

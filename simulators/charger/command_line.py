@@ -6,13 +6,19 @@ import asyncio
 import contextlib
 import signal
 from argparse import ArgumentParser, Namespace
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any, TypeVar
 
 from simulators.charger.charger import SimulatedCharger
 from simulators.charger.charger_file import read_chargers
 from simulators.charger.charger_settings import PROTOCOLS, ChargerSettings
 from simulators.charger.client_tls import ClientTls
+from simulators.charger.day_run import run_days, write_summary
+from simulators.charger.day_script import read_day
 from simulators.charger.simulation import simulate
+
+T = TypeVar("T")
 
 
 def add_arguments(parser: ArgumentParser, *, url: str, file: str) -> None:
@@ -29,33 +35,64 @@ def add_arguments(parser: ArgumentParser, *, url: str, file: str) -> None:
     parser.add_argument("--protocol", choices=PROTOCOLS, default="ocpp1.6")
     parser.add_argument("--evses", type=int, default=1, help="how many it has (default: 1)")
     parser.add_argument("--seed", type=int, default=1, help="other seeds bring other trucks")
+    parser.add_argument("--count", type=int, help="simulate so many: IDENTITY-1, IDENTITY-2 and so on")
+    parser.add_argument("--per-second", type=float, default=200, help="of them come a second (default: 200)")
+    parser.add_argument("--script", type=Path, help="run the scripted day of this file")
+    parser.add_argument("--speed", type=float, default=1, help="how much faster than ours its clock goes")
+    parser.add_argument("--summary", type=Path, help="where to write what each truck got (default: print it)")
 
 
 def chargers(options: Namespace, *, url: str, file: Path) -> list[SimulatedCharger]:
     """Those the options name; `url` and `file` where they name none. Raises UnreadableFile."""
-    url, tls = (options.url or url).rstrip("/"), ClientTls(options.ca, options.certificate, options.key)
+    url = (options.url or url).rstrip("/")
     if not options.identity:
-        return read_chargers(options.file or file, url, tls)
-    one = ChargerSettings(
-        options.identity,
+        return read_chargers(options.file or file, url, _tls(options))
+    names = [options.identity]
+    if options.count:
+        names = [f"{options.identity}-{number}" for number in range(1, options.count + 1)]
+    return [SimulatedCharger(_settings(name, options, url)) for name in names]
+
+
+def run(made: list[SimulatedCharger], options: Namespace) -> None:
+    """Simulate until SIGTERM or Ctrl-C."""
+    per_second = options.per_second if options.count else 0
+    _run_until_signalled(simulate(made, seed=options.seed, per_second=per_second))
+
+
+def run_script(options: Namespace, *, url: str) -> None:
+    """Run a scripted day to its end and write its summary. Raises UnreadableFile."""
+    script = read_day(options.script, (options.url or url).rstrip("/"), _tls(options))
+    days = _run_until_signalled(run_days(script, speed=options.speed))
+    if days is not None:
+        write_summary(days, options.summary)
+
+
+def _tls(options: Namespace) -> ClientTls:
+    return ClientTls(options.ca, options.certificate, options.key)
+
+
+def _settings(identity: str, options: Namespace, url: str) -> ChargerSettings:
+    return ChargerSettings(
+        identity,
         url,
         password=options.password,
         protocol=options.protocol,
         evses=options.evses,
-        tls=tls,
+        records=not options.count,
+        tls=_tls(options),
     )
-    return [SimulatedCharger(one)]
 
 
-def run(made: list[SimulatedCharger], *, seed: int) -> None:
-    """Simulate until SIGTERM or Ctrl-C."""
+def _run_until_signalled(work: Coroutine[Any, Any, T]) -> T | None:
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_run_until_signalled(made, seed))
+        return asyncio.run(_until_signalled(work))
+    return None
 
 
-async def _run_until_signalled(made: list[SimulatedCharger], seed: int) -> None:
-    running = asyncio.create_task(simulate(made, seed=seed))
+async def _until_signalled(work: Coroutine[Any, Any, T]) -> T | None:
+    running = asyncio.create_task(work)
     for end in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(end, running.cancel)
     with contextlib.suppress(asyncio.CancelledError):
-        await running
+        return await running
+    return None

@@ -45,7 +45,9 @@ class CsmsRequests:
         for evse in self._station.evses.values():
             running = evse.transaction
             if running is not None and transaction_id in {running.csms_id, running.id}:
-                self._charger.soon(self._charger.stop(evse.number, "Remote"))
+                self._charger.soon(
+                    self._charger.stop(evse.number, "Remote", stays=self._charger.vehicles_stay)
+                )
                 return "Accepted"
         return "Rejected"
 

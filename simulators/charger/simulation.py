@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from random import Random
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
@@ -14,32 +14,18 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from simulators.charger.charger import SimulatedCharger
 from simulators.charger.csms_connection import CsmsError, CsmsSilent
 from simulators.charger.station import Reservation, Transaction
+from simulators.charger.truck import Truck
 
 logger = logging.getLogger(__name__)
 
 TICK_S = 1
+# Where nothing is reserved and nobody charges it is looked at less often: thousands are to fit into one process.
+IDLE_TICK_S = 5
 SAMPLE_EVERY = timedelta(seconds=10)
 # Of ten reserved trucks one stays away, so that a no-show can be watched too.
 SHOWS_UP = 0.9
 TRIES_AGAIN_AFTER = timedelta(seconds=45)
 LONGEST_BACK_OFF_S = 30
-
-
-@dataclass
-class Truck:
-    """A battery on its way to a reservation. `takes_w` is what it accepts while it is not nearly full."""
-
-    comes_at: datetime
-    battery_wh: int
-    takes_w: int
-    soc_percent: float
-    leaves_at_percent: float
-
-    def power_w(self, soc_percent: float) -> int:
-        """Full power up to 80 %, then less and less, as batteries do."""
-        if soc_percent <= 80:
-            return self.takes_w
-        return round(self.takes_w * max(0.1, (100 - soc_percent) / 20))
 
 
 @dataclass
@@ -83,8 +69,10 @@ class Simulation:
         loop = asyncio.get_running_loop()
         beats_at = loop.time() + self.charger.heartbeat_s
         while self.charger.is_connected:
-            await asyncio.sleep(TICK_S)
-            await self.tick(timedelta(seconds=TICK_S))
+            is_idle = not self.charger.station.reservations and not self.charger.station.is_busy
+            tick_s = IDLE_TICK_S if is_idle else TICK_S
+            await asyncio.sleep(tick_s)
+            await self.tick(timedelta(seconds=tick_s))
             if loop.time() >= beats_at:
                 await self.charger.heartbeat()
                 beats_at = loop.time() + self.charger.heartbeat_s
@@ -156,13 +144,18 @@ class Simulation:
         await self.charger.disconnect()
 
 
-async def simulate(chargers: list[SimulatedCharger], *, seed: int) -> None:
-    """Run many chargers until cancelled. Trucks depend on the seed and the charger's identity alone."""
+async def simulate(chargers: list[SimulatedCharger], *, seed: int, per_second: float = 0) -> None:
+    """Run many chargers until cancelled. Trucks depend on the seed and the charger's identity alone.
+
+    `per_second` says how many come a second; 0: all at once.
+    """
     simulations = [Simulation(charger, Random(f"{seed} {charger.identity}")) for charger in chargers]  # noqa: S311
     try:
         async with asyncio.TaskGroup() as group:
             for simulation in simulations:
                 group.create_task(simulation.run())
+                if per_second:
+                    await asyncio.sleep(1 / per_second)
     finally:
         with contextlib.suppress(ConnectionClosed):
             await asyncio.gather(*(charger.disconnect() for charger in chargers), return_exceptions=True)

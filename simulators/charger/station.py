@@ -82,10 +82,12 @@ class Station:
     can_reserve: bool = True
     keeps_reservations: bool = True
     keeps_over_reboot: bool = False
+    forgets_after: timedelta | None = None
     knows_types: bool = True
     new_id: Callable[[], str] = lambda: str(uuid.uuid4())
     reservations: dict[int, Reservation] = field(default_factory=dict)
     profiles: ChargingProfiles = field(default_factory=ChargingProfiles)
+    _reserved_at: dict[int, datetime] = field(default_factory=dict)
 
     def reserve(self, wanted: Reservation) -> str:
         """Keep an EVSE, and say whether in OCPP's word. The same id again replaces what it stood for."""
@@ -101,6 +103,7 @@ class Station:
         if evse.transaction is not None or evse.is_plugged or (other is not None and other.id != wanted.id):
             return "Occupied"
         self.reservations[wanted.id] = wanted
+        self._reserved_at[wanted.id] = self.clock()
         return "Accepted"
 
     def cancel(self, reservation_id: int) -> str:
@@ -108,10 +111,18 @@ class Station:
 
     def expire(self) -> list[Reservation]:
         """Forget what has run out, by the station's own clock; what was forgotten."""
+        self._forget()
         over = [held for held in self.reservations.values() if held.expires_at <= self.clock()]
         for held in over:
             del self.reservations[held.id]
         return over
+
+    def _forget(self) -> None:
+        """Of a firmware that does not keep them for long, and says nothing of it."""
+        if self.forgets_after is not None:
+            kept_since = self.clock() - self.forgets_after
+            for held in [each for each in self.reservations if self._reserved_at[each] <= kept_since]:
+                del self.reservations[held]
 
     def reservation_at(self, evse_number: int) -> Reservation | None:
         return next((held for held in self.reservations.values() if held.evse == evse_number), None)
@@ -154,7 +165,7 @@ class Station:
         held = self.reservation_at(evse_number)
         if held is not None:
             del self.reservations[held.id]
-        evse.is_plugged = True
+        evse.is_plugged, evse.has_charged = True, False
         evse.transaction = Transaction(
             id=self.new_id(),
             evse=evse_number,

@@ -168,10 +168,16 @@ class Csms:
 
 
 @asynccontextmanager
+async def listening(csms: Csms, protocol: str):
+    """The address of a CSMS."""
+    async with serve(csms.serve, "127.0.0.1", 0, subprotocols=[protocol]) as server:
+        yield f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/ocpp"
+
+
+@asynccontextmanager
 async def connected(protocol: str, clock: Clock):
     csms = Csms()
-    async with serve(csms.serve, "127.0.0.1", 0, subprotocols=[protocol]) as server:
-        url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/ocpp"
+    async with listening(csms, protocol) as url:
         charger = SimulatedCharger(ChargerSettings("CP", url, protocol=protocol, evses=2, clock=clock))
         await charger.come_online()
         yield csms, charger

@@ -12,7 +12,7 @@ from simulators.charger.charger_file import UnreadableFile
 
 
 class Command(BaseCommand):
-    help = "Simulate chargers over OCPP until SIGTERM: those of a file, or a single one. Needs no database."
+    help = "Simulate chargers over OCPP until SIGTERM: those of a file, one, a crowd, or a scripted day. Needs no database."
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -25,10 +25,14 @@ class Command(BaseCommand):
         is_tls = settings.BERTH_OCPP_TLS_CERT and not settings.BERTH_OCPP_TLS
         url = f"{'wss' if is_tls else 'ws'}://{addresses.reachable(settings.BERTH_OCPP)}/ocpp"
         file = settings.BERTH_VAR / "simulators" / "chargers.json"
+        told = Namespace(**options)
         try:
-            chargers = command_line.chargers(Namespace(**options), url=url, file=file)
+            if told.script:
+                command_line.run_script(told, url=url)
+                return
+            chargers = command_line.chargers(told, url=url, file=file)
         except UnreadableFile as error:
             raise CommandError(str(error)) from None
         self.stdout.write(f"Simulating {len(chargers)} chargers at {chargers[0].url if chargers else url}")
         self.stdout.flush()
-        command_line.run(chargers, seed=options["seed"])
+        command_line.run(chargers, told)
