@@ -16,9 +16,10 @@ from bookings.enforcement.charger_events import (
 )
 from bookings.enforcement.fallbacks import let_in, tend
 from bookings.enforcement.following import follow
+from bookings.enforcement.overstays import note_overstays
 from bookings.enforcement.rescue import give_up_or_no_show, rescue
 from bookings.enforcement.reservation_answers import take_keeping_answer, take_reservation_answer
-from bookings.enforcement.session_monitoring import end_failed_tries, mark_lost, note_overstays, watch_bays
+from bookings.enforcement.session_monitoring import end_failed_tries, mark_lost, watch_bays
 
 __all__ = [
     "arm_booking",

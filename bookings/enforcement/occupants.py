@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bookings.models import Booking
+from django.db.models import QuerySet
+
+from bookings.models import Booking, BookingStatus
 from depots.cards import card_number
 from depots.models import ChargingSession
 
@@ -30,3 +32,9 @@ def is_own(session: ChargingSession, booking: Booking) -> bool:
 def is_of_another(session: ChargingSession, booking: Booking) -> bool:
     """Whether another booking counts it."""
     return hasattr(session, "visit") and session.visit.booking_id != booking.pk
+
+
+def running_bookings() -> QuerySet[Booking]:
+    """At depots of ours, with a session that has not ended."""
+    charging = Booking.objects.here().filter(status=BookingStatus.CHARGING, session__ended_at__isnull=True)
+    return charging.exclude(session=None)

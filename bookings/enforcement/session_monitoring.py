@@ -1,19 +1,19 @@
-"""What befalls a booking while it charges: faults, lost chargers, and slots that are outlived."""
+"""What befalls a booking while it charges: faults, lost chargers, and tries that fail."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q
 
 from bookings import operations
 from bookings.actors import ENFORCEMENT
-from bookings.core import interruption, lifecycle
+from bookings.core import interruption
 from bookings.core.locking import lock_booking, lock_bookings
-from bookings.enforcement.occupants import is_bay_taken
+from bookings.enforcement.occupants import is_bay_taken, running_bookings
 from bookings.enforcement.one_by_one import each_by_itself
 from bookings.enforcement.state import RETRY, set_state
-from bookings.models import Booking, BookingEvent, BookingStatus, Enforcement
+from bookings.models import Booking, BookingStatus, Enforcement
 from depots.models import Charger, ChargingSession, Evse
 
 # A connection drops for seconds many times a day, and charging goes on without it.
@@ -42,7 +42,7 @@ def follow_status(evse: Evse, *, now: datetime) -> None:
 
 def mark_lost(*, now: datetime) -> int:
     """Charging at a charger that has not been heard of for minutes. How many were marked."""
-    lost = _running().filter(
+    lost = running_bookings().filter(
         interrupted_at__isnull=True, ends_at__gt=now, session__charger__lease_until__lte=now - LOST_AFTER
     )
     return each_by_itself(
@@ -54,14 +54,6 @@ def clear_offline(charger: Charger, *, now: datetime) -> None:
     """What was taken for lost has been charging all the while. Its EVSEs are locked."""
     for booking in _at_work(Q(session__charger=charger, interrupted_why="offline")):
         interruption.clear(booking, actor=ENFORCEMENT, now=now)
-
-
-def note_overstays(*, now: datetime) -> int:
-    """Sessions that have outlived their slot and the late stop of its terms, each told once. How many are new."""
-    told = BookingEvent.objects.filter(booking=OuterRef("pk"), kind="overstay", at__gte=OuterRef("ends_at"))
-    late = _running().filter(~Exists(told), ends_at__lte=now)
-    due = [booking.pk for booking in late.order_by("ends_at", "pk")[:AT_ONCE] if booking.overstays(now)]
-    return each_by_itself(due, lambda pk: _note_overstay(pk, now))
 
 
 def end_failed_tries(*, now: datetime) -> int:
@@ -95,14 +87,9 @@ def watch_bays(*, now: datetime) -> int:
     )
 
 
-def _running() -> QuerySet[Booking]:
-    charging = Booking.objects.here().filter(status=BookingStatus.CHARGING, session__ended_at__isnull=True)
-    return charging.exclude(session=None)
-
-
 def _at_work(where: Q) -> list[Booking]:
     """Charging bookings of locked EVSEs, locked."""
-    return lock_bookings(list(_running().filter(where).values_list("pk", flat=True)))
+    return lock_bookings(list(running_bookings().filter(where).values_list("pk", flat=True)))
 
 
 def _broken_off(evse: Evse, now: datetime) -> list[Booking]:
@@ -123,18 +110,6 @@ def _mark_lost(booking_id: int, now: datetime) -> int:
     if lease is None or lease > now - LOST_AFTER:
         return 0
     interruption.mark(booking, "offline", actor=ENFORCEMENT, now=now)
-    return 1
-
-
-def _note_overstay(booking_id: int, now: datetime) -> int:
-    booking = lock_booking(booking_id)
-    if not booking.overstays(now) or booking.events.filter(kind="overstay", at__gte=booking.ends_at).exists():
-        return 0
-    detail = {
-        "since": booking.overstays_from().isoformat(),
-        "evse": booking.evse.uid if booking.evse else None,
-    }
-    lifecycle.record(booking, kind="overstay", actor=ENFORCEMENT, at=now, detail=detail)
     return 1
 
 
