@@ -16,7 +16,7 @@ from bookings.enforcement.charger_events import (
 )
 from bookings.enforcement.fallbacks import let_in, tend
 from bookings.enforcement.following import follow
-from bookings.enforcement.overstays import note_overstays
+from bookings.enforcement.overstays import note_overstays, stop_overstays, warn_of_ends
 from bookings.enforcement.rescue import give_up_or_no_show, rescue
 from bookings.enforcement.reservation_answers import take_keeping_answer, take_reservation_answer
 from bookings.enforcement.session_monitoring import end_failed_tries, mark_lost, watch_bays
@@ -39,8 +39,10 @@ __all__ = [
     "retry_due",
     "session_ended",
     "session_started",
+    "stop_overstays",
     "take_keeping_answer",
     "take_reservation_answer",
     "tend",
+    "warn_of_ends",
     "watch_bays",
 ]

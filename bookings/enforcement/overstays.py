@@ -1,19 +1,50 @@
-"""Slots that are outlived."""
+"""Slots that are outlived: told before their end, noted when it is over, and ended by the depot's rule.
+
+The next truck is not forgotten meanwhile: `watch_bays` puts it at risk and `rescue` moves it.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef
+from django.db.models import (
+    DateTimeField,
+    DurationField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    IntegerField,
+    OuterRef,
+    Value,
+)
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast, Coalesce
 
 from bookings.actors import ENFORCEMENT
 from bookings.core import lifecycle
 from bookings.core.locking import lock_booking
 from bookings.enforcement.occupants import running_bookings
 from bookings.enforcement.one_by_one import each_by_itself
-from bookings.models import BookingEvent
+from bookings.errors import ChargerOffline
+from bookings.models import Booking, BookingEvent, BookingStatus
+from bookings.operations import stop_remotely
+from bookings.rules.terms import LONGEST_LEAD, Overstay, Terms
+from depots.models import ChargingSession
 
 AT_ONCE = 200
+# A charger that was asked to stop and goes on is asked so often, then somebody has to go there.
+MOST_STOPS = 3
+STOP_AGAIN = timedelta(minutes=1)
+
+
+def warn_of_ends(*, now: datetime) -> int:
+    """Sessions whose slot ends soon, each told once for each end. How many were told."""
+    begins = ExpressionWrapper(F("ends_at") - _warning(), DateTimeField())
+    told = BookingEvent.objects.filter(booking=OuterRef("pk"), kind="ending", at__gte=OuterRef("warned_from"))
+    soon = running_bookings().annotate(warned_from=begins).filter(warned_from__lte=now, ends_at__gt=now)
+    due = soon.filter(~Exists(told)).order_by("ends_at", "pk").values_list("pk", flat=True)
+    return each_by_itself(list(due[:AT_ONCE]), lambda pk: _warn(pk, now))
 
 
 def note_overstays(*, now: datetime) -> int:
@@ -22,6 +53,88 @@ def note_overstays(*, now: datetime) -> int:
     late = running_bookings().filter(~Exists(told), ends_at__lte=now)
     due = [booking.pk for booking in late.order_by("ends_at", "pk")[:AT_ONCE] if booking.overstays(now)]
     return each_by_itself(due, lambda pk: _note_overstay(pk, now))
+
+
+def stop_overstays(*, now: datetime) -> int:
+    """End what the depot's rule does not let stay. How many chargers were asked."""
+    late = running_bookings().filter(
+        ends_at__lte=now, terms_json__overstay__in=[Overstay.STOP, Overstay.STOP_FOR_NEXT]
+    )
+    due = [booking.pk for booking in late.order_by("ends_at", "pk")[:AT_ONCE] if _must_leave(booking, now)]
+    return each_by_itself(due, lambda pk: _stop(pk, now))
+
+
+def _warning() -> ExpressionWrapper:
+    """`Terms.end_warning` of a booking, in SQL."""
+    minutes = Coalesce(
+        Cast(KeyTextTransform("end_warning_min", "terms_json"), IntegerField()), Terms.end_warning_min
+    )
+    return ExpressionWrapper(minutes * Value(timedelta(minutes=1)), DurationField())
+
+
+def _warn(booking_id: int, now: datetime) -> int:
+    booking = lock_booking(booking_id)
+    session, begins = booking.session, booking.ends_at - booking.terms.end_warning
+    if session is None or session.ended_at is not None or not begins <= now < booking.ends_at:
+        return 0
+    if booking.events.filter(kind="ending", at__gte=begins).exists():
+        return 0
+    stop_after = booking.terms.stop_after
+    detail = {
+        "ends_at": booking.ends_at.isoformat(),
+        "overstays_at": booking.overstays_from().isoformat(),
+        "stops_at": (booking.ends_at + stop_after).isoformat() if stop_after is not None else None,
+    }
+    lifecycle.record(booking, kind="ending", actor=ENFORCEMENT, at=now, detail=detail)
+    return 1
+
+
+def _must_leave(booking: Booking, now: datetime) -> bool:
+    terms, session = booking.terms, booking.session
+    if terms.stop_after is None or now < booking.ends_at + terms.stop_after or session is None:
+        return False
+    return terms.overstay == Overstay.STOP or _is_waited_for(booking, session, now)
+
+
+def _is_waited_for(booking: Booking, session: ChargingSession, now: datetime) -> bool:
+    """Whether somebody else's slot there is due."""
+    rows = Booking.objects.filter(
+        evse=session.evse_id,
+        status=BookingStatus.CONFIRMED,
+        starts_at__lte=now + LONGEST_LEAD,
+        ends_at__gt=now,
+    ).exclude(pk=booking.pk)
+    return any(other.terms.due_at(other.period) <= now for other in rows)
+
+
+def _stop(booking_id: int, now: datetime) -> int:
+    booking = lock_booking(booking_id)
+    session = booking.session
+    if session is None or session.ended_at is not None or not _must_leave(booking, now):
+        return 0
+    since = booking.overstays_from()
+    asked = list(
+        booking.events.filter(
+            kind="remote_stop", after="asked", actor_name=ENFORCEMENT.name, at__gte=since
+        ).values_list("at", flat=True)
+    )
+    if asked and now < asked[-1] + STOP_AGAIN:
+        return 0
+    if len(asked) >= MOST_STOPS:
+        return _tell_in_vain(booking, since, now)
+    with suppress(ChargerOffline):  # told by `mark_lost`; stopped when it is back
+        stop_remotely(booking_id=booking_id, actor=ENFORCEMENT, now=now)
+        return 1
+    return 0
+
+
+def _tell_in_vain(booking: Booking, since: datetime, now: datetime) -> int:
+    """Once: the charger does not stop it, and somebody has to go there."""
+    if booking.events.filter(kind="overstay", at__gte=since, detail__in_vain=True).exists():
+        return 0
+    detail = {"in_vain": True, "evse": booking.evse.uid if booking.evse else None}
+    lifecycle.record(booking, kind="overstay", actor=ENFORCEMENT, at=now, detail=detail)
+    return 1
 
 
 def _note_overstay(booking_id: int, now: datetime) -> int:

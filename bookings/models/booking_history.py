@@ -89,8 +89,8 @@ class BookingEvent(models.Model):
     "change_requested", "change_declined", "change_accepted", "cancel_requested", "answered", "seen", of a new booking that waits
     for its depot and its payment "approved" and "payment_secured", of money "waived" (by rule),
     "fee_waived", "disputed", "dispute_accepted", "dispute_rejected", and of charging
-    "session", "interrupted", "resumed", "overstay", "remote_start", "remote_stop", "fallback" (`after`: asked, or why
-    it was given back, of `KeptEvse.Why`).
+    "session", "interrupted", "resumed", "ending" (soon), "overstay", "remote_start", "remote_stop", "fallback" (`after`:
+    asked, or why it was given back, of `KeptEvse.Why`).
 
     `version` is the booking's version that it made: what happened since a version somebody saw are the events above it.
     """

@@ -77,6 +77,7 @@ OTHERS = {
     "dispute_rejected": ("The dispute was rejected", "ban", "danger"),
     "interrupted": ("Charging broke off", "plug-off", "danger"),
     "resumed": ("Charging goes on", "bolt", "success"),
+    "ending": ("The slot ends soon", "clock", "info"),
     "overstay": ("The session has outlived its slot", "clock", "warning"),
     "seen": ("Seen by its fleet", "eye", "info"),
 }
@@ -109,6 +110,10 @@ def _words(event: BookingEvent, booking: Booking) -> tuple[str, str, str]:
         return ENFORCEMENT.get(event.after, ("The charger answered", "plug", "info"))
     if event.kind == "session":
         return _session_words(event.detail)
+    if event.kind == "fallback":
+        return _keeping_words(event.after, str(event.detail.get("way", "")))
+    if event.kind == "overstay" and event.detail.get("in_vain"):
+        return "The charger does not stop it: somebody has to go there", "alert-triangle", "danger"
     if event.kind in REMOTE:
         return _remote_words(REMOTE[event.kind], event.after)
     if event.kind != "status":
@@ -131,6 +136,7 @@ def _text(event: BookingEvent, booking: Booking) -> str:
     parts = [differences.words(detail, booking), _charged(detail), _at_another(detail)]
     parts.append(payment_words(detail["payment"], booking) if "payment" in detail else "")
     parts += _seen(detail, booking)
+    parts.append(_when_it_ends(detail, booking))
     why = "" if detail.get("seen") else str(detail.get("why") or "")
     reason = str(detail.get("reason") or ENFORCEMENT_WHY.get(why) or INTERRUPTED_WHY.get(why, why))
     parts.append(CancelReason.words(reason))
@@ -157,6 +163,36 @@ def _remote_words(asked: str, answer: str) -> tuple[str, str, str]:
     if answer == "no_answer":
         return f"The charger did not answer when asked to {asked} charging", "alert-triangle", "warning"
     return f"The charger refuses to {asked} charging", "ban", "danger"
+
+
+def _keeping_words(step: str, way: str) -> tuple[str, str, str]:
+    """An EVSE that is kept without a reservation."""
+    is_out = way == "availability"
+    if step == "asked":
+        how = (
+            "is taken out of service until the vehicle is there"
+            if is_out
+            else "gives no power until the slot begins"
+        )
+        return f"The EVSE {how}", "lock", "info"
+    if step == "refused":
+        return "The charger refuses to be kept that way", "ban", "warning"
+    back = "The EVSE is put back into service" if is_out else "The EVSE gives power again"
+    return back, "lock-open", "info"
+
+
+def _when_it_ends(detail: dict[str, Any], booking: Booking) -> str:
+    """What who charges is told before the end, by the depot's clock."""
+    if "overstays_at" not in detail:
+        return ""
+    ends, late, stops = (
+        f"{datetime.fromisoformat(told).astimezone(booking.depot.zone):%H:%M}"
+        if (told := detail.get(name))
+        else ""
+        for name in ("ends_at", "overstays_at", "stops_at")
+    )
+    words = f"At {ends}" + (f", by {late} at the latest" if late != ends else "")
+    return f"{words}. Charging is stopped from {stops} on" if stops else words
 
 
 def _session_words(detail: dict[str, Any]) -> tuple[str, str, str]:
