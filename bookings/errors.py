@@ -57,6 +57,11 @@ class EvseUnknown(BookingError):
     field = "evse"
 
 
+class LimitImpossible(BookingError):
+    code = "limit_impossible"
+    field = "kw"
+
+
 class InThePast(BookingError):
     code = "in_the_past"
     field = "starts_at"

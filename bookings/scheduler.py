@@ -42,6 +42,7 @@ def run_tick(now: datetime) -> None:
         _end_silent,
         _complete_remote,
         _fail_remote,
+        lambda at: operations.end_limits(now=at),
         lambda at: reminders.remind_overdue(now=at),
         lambda at: provider_calls.remind_due(now=at),
         lambda at: billing_schedule.ask_due(now=at),

@@ -29,6 +29,7 @@ from bookings.models.offers import BookingOption, CalendarMark, OfferedSlot, Ter
 from bookings.models.payments import BookingPayment, PrepaidBalance, PrepaidEntry
 from bookings.models.reconciliation import AcceptedFinding, PriceCheck
 from bookings.models.scheduling import ScheduledBilling, SchedulerTick
+from bookings.models.smart_charging import DepotPower, EvsePower, ExternalLimit, PowerMark, PowerProfile
 from bookings.models.tariffs import Tariff, TariffBinding, TariffVersion
 
 __all__ = [
@@ -51,8 +52,11 @@ __all__ = [
     "ChargeDetailRecord",
     "Claim",
     "Closure",
+    "DepotPower",
     "Dispute",
     "Enforcement",
+    "EvsePower",
+    "ExternalLimit",
     "IncomingInvoice",
     "Invoice",
     "InvoiceFile",
@@ -65,6 +69,8 @@ __all__ = [
     "Payment",
     "PaymentReturn",
     "PaymentTerms",
+    "PowerMark",
+    "PowerProfile",
     "PrepaidBalance",
     "PrepaidEntry",
     "PriceCheck",

@@ -15,6 +15,7 @@ from bookings.operations.expire import (
     fail_undecided,
     mark_no_show,
 )
+from bookings.operations.limit_power import end_limits, lift_limits, limit_depot
 from bookings.operations.mark_seen import mark_seen
 from bookings.operations.partner_answers import RemoteState, adopt_remote
 from bookings.operations.partner_asks import (
@@ -52,6 +53,7 @@ __all__ = [
     "complete_overdue_remote",
     "confirm_hold",
     "decide",
+    "end_limits",
     "end_session",
     "expire_hold",
     "fail_unanswered_remote",
@@ -60,6 +62,8 @@ __all__ = [
     "hold_slot",
     "is_repeated",
     "lift_closure",
+    "lift_limits",
+    "limit_depot",
     "mark_no_show",
     "mark_seen",
     "price_of_change",

@@ -15,10 +15,10 @@ from functools import cached_property
 from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
-from bookings.models import BookingOption, PaymentTerms, Tariff, TermsOverride
+from bookings.models import BookingOption, ExternalLimit, PaymentTerms, Tariff, TermsOverride
 from bookings.rules import precedence
 from bookings.rules.power import fed_by
-from bookings.rules.power_profile import Limit, binding
+from bookings.rules.power_profile import Limit, Reduction, binding
 from bookings.rules.tariff_bindings import NO_TARIFFS, Binding, Owner, Tariffs, bindings_of
 from bookings.rules.terms import Terms
 from depots import opening
@@ -272,6 +272,7 @@ def _read(depot_ids: Set[int], versions: Mapping[int, int]) -> dict[int, Configu
     paying = PaymentTerms.objects.filter(agreement__depot__in=depot_ids)
     payment_terms = {row.agreement_id: row for row in paying}
     terms = precedence.terms_of_depots(depot_ids)
+    reductions = _reductions(depot_ids)
     bound = bindings_of(depot_ids)
     pools = {
         depot_id: {pk: _present(option.evse_ids, bays.get(depot_id, {})) for pk, option in here.items()}
@@ -288,7 +289,7 @@ def _read(depot_ids: Set[int], versions: Mapping[int, int]) -> dict[int, Configu
             pools=pools[depot.pk],
             names={pk: one.name for pk, one in options[depot.pk].items() if not one.is_withdrawn},
             bays=bays.get(depot.pk, {}),
-            limits=tuple(binding(fed_by(evse) for evse in rows.get(depot.pk, []))),
+            limits=tuple(binding(map(fed_by, rows.get(depot.pk, [])), reductions)),
             agreements=tuple(agreements.get(depot.pk, ())),
             payment_terms={
                 one.pk: payment_terms[one.pk]
@@ -300,6 +301,14 @@ def _read(depot_ids: Set[int], versions: Mapping[int, int]) -> dict[int, Configu
         )
         for depot in depots
     }
+
+
+def _reductions(depot_ids: Set[int]) -> dict[int, list[Reduction]]:
+    """What limits from outside leave these depots, those to come included."""
+    found: dict[int, list[Reduction]] = {}
+    for row in ExternalLimit.objects.filter(depot__in=depot_ids, lifted_at__isnull=True):
+        found.setdefault(row.depot_id, []).append(Reduction(Period(row.starts_at, row.ends_at), row.watts))
+    return found
 
 
 class _OptionRow(NamedTuple):

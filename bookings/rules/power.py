@@ -9,11 +9,23 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import JSONObject
 
 from bookings.errors import PowerUnavailable
-from bookings.rules.power_profile import Fed, Floor, Limit, LimitProfile, Power, binding, leasts
+from bookings.models import ExternalLimit
+from bookings.rules.power_profile import (
+    Fed,
+    Floor,
+    Limit,
+    LimitProfile,
+    Power,
+    Reduction,
+    binding,
+    leasts,
+)
 from depots.models import Depot, Evse
 from depots.periods import Period
 
@@ -205,10 +217,20 @@ def _lowest(power: Power, others: Iterable[Power]) -> Power:
 
 
 def limits_at(depot_ids: Collection[int] | QuerySet[Evse, Any]) -> list[Limit]:
-    """The limits at these depots that can bind."""
+    """The limits at these depots that can bind; one query."""
+    reduced = ExternalLimit.objects.filter(depot=OuterRef("depot_id"), lifted_at__isnull=True)
     limited = Q(depot__grid_limit_w__isnull=False) | Q(charger__cabinet_limit_w__isnull=False)
-    evses = Evse.objects.filter(limited, depot_id__in=depot_ids, is_withdrawn=False)
-    return binding(fed_by(evse) for evse in evses.select_related("depot", "charger"))
+    evses = Evse.objects.filter(limited | Exists(reduced), depot_id__in=depot_ids, is_withdrawn=False)
+    told = reduced.values(one=JSONObject(watts="watts", starts_at="starts_at", ends_at="ends_at"))
+    rows = list(evses.annotate(reductions=ArraySubquery(told)).select_related("depot", "charger"))
+    return binding(
+        map(fed_by, rows), {row.depot_id: [_reduction(one) for one in row.reductions] for row in rows}
+    )
+
+
+def _reduction(told: dict[str, Any]) -> Reduction:
+    starts_at, ends_at = (datetime.fromisoformat(told[name]) for name in ("starts_at", "ends_at"))
+    return Reduction(Period(starts_at, ends_at), told["watts"])
 
 
 def fed_by(evse: Evse) -> Fed:

@@ -50,13 +50,33 @@ class Level(NamedTuple):
     closed: frozenset[int]
 
 
+class Reduction(NamedTuple):
+    """All that a depot may take in some time, by a limit from outside."""
+
+    span: Period
+    watts: int
+
+
 @dataclass(frozen=True)
 class Limit:
-    """A connection or cabinet that cannot feed all its EVSEs at once. `feeds` has the most each can use, by EVSE id."""
+    """A connection or cabinet that cannot feed all its EVSEs at once, or not in the time of a reduction. `feeds` has the most
+    each can use, by EVSE id."""
 
     name: str
     watts: int
     feeds: Mapping[int, int]
+    reductions: tuple[Reduction, ...] = ()
+
+    def watts_at(self, moment: datetime) -> int:
+        """The lowest of what holds then."""
+        held = [one.watts for one in self.reductions if one.span.starts_at <= moment < one.span.ends_at]
+        return min([self.watts, *held])
+
+    @cached_property
+    def steps(self) -> list[tuple[datetime, int]]:
+        """From when on how many watts there are, as far as reductions change that."""
+        moments = {moment for one in self.reductions for moment in (one.span.starts_at, one.span.ends_at)}
+        return [(moment, self.watts_at(moment)) for moment in sorted(moments)]
 
     @cached_property
     def share_w(self) -> int:
@@ -75,22 +95,35 @@ class Fed(NamedTuple):
     cabinet_limit_w: int | None
 
 
-def binding(evses: Iterable[Fed]) -> list[Limit]:
-    """The limits that are lower than the sum of what hangs on them. Of a cabinet named with several the lowest holds."""
+def binding(evses: Iterable[Fed], reductions: Mapping[int, Sequence[Reduction]]) -> list[Limit]:
+    """The limits that are lower than the sum of what hangs on them, at some time. Of a cabinet named with several the lowest
+    holds. `reductions` by depot."""
     grids: dict[int, int] = {}
     cabinets: dict[tuple[int, str], int] = {}
     fed: dict[object, dict[int, int]] = {}
     for evse in evses:
-        if evse.grid_limit_w is not None:
-            grids[evse.depot_id] = evse.grid_limit_w
+        if evse.grid_limit_w is not None or reductions.get(evse.depot_id):
+            if evse.grid_limit_w is not None:
+                grids[evse.depot_id] = evse.grid_limit_w
             fed.setdefault(evse.depot_id, {})[evse.evse_id] = evse.most_w
         if evse.cabinet_limit_w is not None:
             key = (evse.depot_id, evse.cabinet)
             cabinets[key] = min(evse.cabinet_limit_w, cabinets.get(key, evse.cabinet_limit_w))
             fed.setdefault(key, {})[evse.evse_id] = evse.most_w
-    limits = [Limit("The depot's grid connection", watts, fed[pk]) for pk, watts in grids.items()]
+    limits = [
+        _connection(fed[pk], grids.get(pk), reductions.get(pk, ()))
+        for pk in dict.fromkeys([*grids, *(pk for pk in reductions if pk in fed)])
+    ]
     limits += [Limit(f"Power cabinet {key[1]}", watts, fed[key]) for key, watts in cabinets.items()]
-    return [limit for limit in limits if limit.watts < sum(limit.feeds.values())]
+    return [limit for limit in limits if limit.watts < sum(limit.feeds.values()) or limit.reductions]
+
+
+def _connection(feeds: Mapping[int, int], grid_limit_w: int | None, reductions: Sequence[Reduction]) -> Limit:
+    """What carries more than all its EVSEs can use carries as much as they can, so that reductions of it alone count."""
+    most = sum(feeds.values())
+    watts = most if grid_limit_w is None else min(grid_limit_w, most)
+    held = tuple(one for one in reductions if one.watts < watts)
+    return Limit("The depot's grid connection", watts, feeds, held)
 
 
 def leasts(limits: Iterable[Limit]) -> dict[int, int]:
@@ -133,17 +166,24 @@ class LimitProfile:
 
 
 def _levels(limit: Limit, least: Mapping[int, int], floors: Sequence[Floor]) -> Iterator[Level]:
-    """A sweep over the beginnings and ends of the floors."""
+    """A sweep over the beginnings and ends of the floors, and of the limit's reductions."""
     state = _State(limit, least)
     yield state.level(None)
     changes = sorted(
-        [(floor.span.starts_at, 1, number) for number, floor in enumerate(floors)]
-        + [(floor.span.ends_at, 0, number) for number, floor in enumerate(floors)]
+        [(floor.span.starts_at, _BEGINS, number) for number, floor in enumerate(floors)]
+        + [(floor.span.ends_at, _ENDS, number) for number, floor in enumerate(floors)]
+        + [(moment, _LIMITED, watts) for moment, watts in limit.steps]
     )
-    for position, (moment, begins, number) in enumerate(changes):
-        state.change(number, floors[number], begins=bool(begins))
+    for position, (moment, kind, number) in enumerate(changes):
+        if kind == _LIMITED:
+            state.limit(number)
+        else:
+            state.change(number, floors[number], begins=kind == _BEGINS)
         if position + 1 == len(changes) or changes[position + 1][0] != moment:
             yield state.level(moment)
+
+
+_ENDS, _BEGINS, _LIMITED = range(3)
 
 
 class _State:
@@ -154,7 +194,7 @@ class _State:
         self._floors: dict[int, dict[int, int]] = {}
         # What the holder at an EVSE keeps from the others, by EVSE id.
         self._taken: dict[int, int] = {}
-        self._left = limit.watts
+        self._watts = self._left = limit.watts
         self._needed = sum(least[evse_id] for evse_id in limit.feeds)
         self._rooms = Counter(most - least[evse_id] for evse_id, most in limit.feeds.items())
 
@@ -175,6 +215,11 @@ class _State:
             sign = 1 if after is None else -1
             self._needed += sign * least
             self._rooms[self._limit.feeds[evse_id] - least] += sign
+
+    def limit(self, watts: int) -> None:
+        """There are so many watts from now on."""
+        self._left += watts - self._watts
+        self._watts = watts
 
     def level(self, starts_at: datetime | None) -> Level:
         if self._needed <= self._left:

@@ -64,8 +64,8 @@ def read_option(name: str, text: str, zone: ZoneInfo) -> Any:
         raise CommandError(f"--{name}: {unclear}") from None
 
 
-def read_power(text: str | None) -> int | None:
-    """Watts of `--power-kw`. Raises CommandError."""
+def read_power(text: str | None, *, option: str = "power-kw") -> int | None:
+    """Watts of an option in kW. Raises CommandError."""
     if text is None:
         return None
     try:
@@ -73,7 +73,7 @@ def read_power(text: str | None) -> int | None:
     except ValueError:
         kilowatts = math.nan
     if not 0.001 <= kilowatts <= 100_000:
-        raise CommandError(f"--power-kw: {text} is not a number of kilowatts above 0.")
+        raise CommandError(f"--{option}: {text} is not a number of kilowatts above 0.")
     return round(kilowatts * 1000)
 
 

@@ -512,3 +512,40 @@ def test_a_database_that_does_not_answer_is_said_so():
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.startswith("The database does not answer")
     assert "Traceback" not in ended.stderr
+
+
+def test_a_depots_power_is_limited_for_a_while_and_the_limit_lifted():
+    evse = make_evse(make_depot(code="KASSEL"))
+
+    (told,) = run("limit_depot", "kassel", "--kw", "250.5", "--until", "2030-01-15T12:00+01:00")
+    (later,) = run(
+        "limit_depot", "KASSEL", "--kw", 0, "--from", "2030-01-16T09:00", "--until", "2030-01-16T10:00"
+    )
+
+    assert (told["depot"], told["kw"], told["set_by"]) == ("KASSEL", 250.5, "operator command")
+    assert told["period"] == {"start": "2030-01-15T08:00:00Z", "end": "2030-01-15T11:00:00Z"}
+    assert (later["kw"], later["period"]["start"]) == (0, "2030-01-16T08:00:00Z")
+    (lifted,) = run("limit_depot", "KASSEL", "--clear")
+    assert [one["kw"] for one in lifted["lifted"]] == [250.5, 0]
+    assert run("limit_depot", "KASSEL", "--clear") == [{"depot": "KASSEL", "lifted": []}]
+    assert evse.depot.external_limits.filter(lifted_at=None).count() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["NOWHERE", "--clear"], "no depot"),
+        (["KASSEL", "--kw", "100"], "--until"),
+        (["KASSEL", "--clear", "--kw", "100"], "--clear"),
+        (["KASSEL", "--kw", "-5", "--until", "2030-01-15T12:00Z"], "--kw"),
+        (["KASSEL", "--kw", "5", "--until", "2029-01-15T12:00Z"], "not after"),
+        (
+            ["KASSEL", "--kw", "5", "--from", "2029-01-15T11:00Z", "--until", "2029-01-15T12:00Z"],
+            "over already",
+        ),
+    ],
+)
+def test_a_limit_that_cannot_be_is_refused(arguments, words):
+    make_depot(code="KASSEL")
+
+    assert words in refusal("limit_depot", *arguments)

@@ -6,6 +6,7 @@ Taken away, each lets both rows, or the nonsense, in. What is decided by more th
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -23,8 +24,10 @@ from bookings.models import (
     BookingToken,
     CalendarMark,
     Closure,
+    ExternalLimit,
     KeptEvse,
     Occupancy,
+    PowerProfile,
     TermsOverride,
     Token,
     Vehicle,
@@ -190,6 +193,7 @@ def offers() -> dict[str, Build]:
     fleet, depot, evse = make_fleet(), make_depot(), make_evse()
     here, there = make_depot(), make_depot()
     return {
+        "power_profile_once": lambda _: PowerProfile(evse=evse, purpose="tx"),
         "vehicle_plate_once": lambda n: Vehicle(fleet=fleet, plate=case("hh-nf 1", n)),
         "token_once": lambda n: Token(fleet=fleet, uid=case("04aabb", n)),
         "option_code_once_in_depot": lambda n: BookingOption(
@@ -303,8 +307,15 @@ NONSENSE: dict[str, Callable[[], Model]] = {
     "occupancy_not_empty": lambda: Occupancy(
         evse=make_evse(), span=TimestamptzRange(empty=True), holder=1, kind="booking"
     ),
+    "external_limit_ends_after_start": lambda: _limit(starts_at=NOW, ends_at=NOW),
+    "external_limit_not_negative": lambda: _limit(watts=-1),
     "closure_ends_after_start": lambda: Closure(evse=make_evse(), starts_at=NOW, ends_at=NOW, created_at=NOW),
 }
+
+
+def _limit(**fields: Any) -> ExternalLimit:
+    whole = {"watts": 1, "starts_at": NOW, "ends_at": NOW + timedelta(hours=1), "created_at": NOW}
+    return ExternalLimit(depot=_bare_depot(), set_by_kind="command", **{**whole, **fields})
 
 
 def _backwards(booking: Booking) -> Booking:

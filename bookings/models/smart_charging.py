@@ -1,0 +1,179 @@
+"""What EVSEs may give: planned for each depot, told to chargers as charging profiles, and limited from outside for a while."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import models
+from django.db.models import F, Q
+
+from bookings.actors import Actor, ActorKind
+from depots.models import Charger, Depot, Evse
+
+
+class ExternalLimit(models.Model):
+    """Less power for a depot than its connection carries, for a while: a network operator's call, works on the site.
+
+    Until `lifted_at`, or its end, it is configuration of the depot (bookings.rules.configuration).
+    """
+
+    depot = models.ForeignKey(Depot, models.CASCADE, related_name="external_limits")
+    watts = models.BigIntegerField()
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    set_by_kind = models.CharField(max_length=10, choices=ActorKind)
+    set_by_name = models.CharField(max_length=120, blank=True)
+    created_at = models.DateTimeField()
+    lifted_at = models.DateTimeField(null=True, blank=True)
+    told_at = models.DateTimeField(null=True, blank=True, help_text="when the bookings it concerns were told")
+
+    class Meta:
+        ordering = ["starts_at", "id"]
+        constraints = [
+            models.CheckConstraint(
+                name="external_limit_ends_after_start", condition=Q(ends_at__gt=F("starts_at"))
+            ),
+            models.CheckConstraint(name="external_limit_not_negative", condition=Q(watts__gte=0)),
+        ]
+        indexes = [
+            models.Index(fields=["depot"], name="external_limit_open", condition=Q(lifted_at__isnull=True)),
+            models.Index(
+                fields=["ends_at"], name="external_limit_ending", condition=Q(lifted_at__isnull=True)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.watts} W until {self.ends_at}"
+
+    @property
+    def set_by(self) -> Actor:
+        return Actor(ActorKind(self.set_by_kind), self.set_by_name)
+
+
+class PowerMark(models.Model):
+    """The power of this depot is to be shared out anew once it is `due_at`; taken by who does it (bookings.core.power_marks)."""
+
+    depot = models.ForeignKey(Depot, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False)
+    due_at = models.DateTimeField()
+    is_urgent = models.BooleanField(default=True, help_text="does not wait for the pause between two plans")
+
+    class Meta:
+        indexes = [models.Index(fields=["due_at"], name="power_mark_due")]
+
+    def __str__(self) -> str:
+        return f"{self.depot_id} at {self.due_at}"
+
+
+class DepotPower(models.Model):
+    """The last plan of a depot's power. Its row is the lock under which plans are made, one after the other.
+
+    `limit_w` is the lowest limit of the whole depot, null where none binds; `counted_w` what its EVSEs can take at most by what
+    stands or may stand at their chargers.
+    """
+
+    depot = models.OneToOneField(Depot, models.CASCADE, related_name="power", primary_key=True)
+    planned_at = models.DateTimeField(null=True, blank=True)
+    next_at = models.DateTimeField(null=True, blank=True, help_text="when it is planned anew by itself")
+    limit_w = models.BigIntegerField(null=True, blank=True)
+    counted_w = models.BigIntegerField(default=0)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["next_at"], name="depot_power_due", condition=Q(next_at__isnull=False))
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.depot_id} {self.counted_w} of {self.limit_w} W"
+
+
+class EvsePower(models.Model):
+    """An EVSE in the last plan of its depot.
+
+    `share_w` is what it is to have, `floor_w` what it was to have first of all (the promise of a booking that is there),
+    `counted_w` as DepotPower says. `cap_w` is what its vehicle was seen to be content with. `short_since` is the moment from
+    which less than the promise was there; `short_told_w` what its booking's history says of that.
+    """
+
+    class Why(models.TextChoices):
+        FREE = "free", "Nobody charges here."
+        ALL = "all", "It may take all it can."
+        SHARED = "shared", "What is left beside the promises is shared by all that charge here."
+        CONTENT = (
+            "content",
+            "The vehicle takes less; the rest goes to others, and comes back when it asks for it.",
+        )
+        SHORT = "short", "The depot has less power than was promised for now."
+        SILENT = "silent", "The charger cannot be reached; what it was told last holds."
+        UNCONTROLLED = "uncontrolled", "The charger takes no limits of power."
+        IGNORES = "ignores", "The charger does not keep to the limits it is told."
+
+    evse = models.OneToOneField(Evse, models.CASCADE, related_name="power", primary_key=True)
+    share_w = models.BigIntegerField(default=0)
+    floor_w = models.BigIntegerField(default=0)
+    counted_w = models.BigIntegerField(default=0)
+    cap_w = models.BigIntegerField(null=True, blank=True)
+    why = models.CharField(max_length=12, choices=Why, default=Why.FREE)
+    short_since = models.DateTimeField(null=True, blank=True)
+    short_told_w = models.BigIntegerField(null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["evse"],
+                name="evse_power_short",
+                condition=Q(short_since__isnull=False) | Q(short_told_w__isnull=False),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.evse_id} {self.share_w} W"
+
+
+class PowerProfile(models.Model):
+    """A charging profile of an EVSE as far as we know: its key is the profile's id at the charger.
+
+    `sent_w` is on its way (`serial` says which command), `unclear_w` the most of those whose answer was lost, `accepted_w` what
+    stands since `accepted_at`: nothing that we know of where it is null, or where the charger has booted since.
+    """
+
+    class Purpose(models.TextChoices):
+        TX = "tx", "The transaction that runs"
+        TX_DEFAULT = "tx_default", "Transactions that begin"
+
+    evse = models.ForeignKey(Evse, models.CASCADE, related_name="power_profiles", db_index=False)
+    purpose = models.CharField(max_length=10, choices=Purpose)
+    transaction = models.CharField(max_length=64, blank=True, help_text="which one, of TX")
+    wanted_w = models.BigIntegerField(null=True, blank=True)
+    serial = models.BigIntegerField(default=0)
+    sent_w = models.BigIntegerField(null=True, blank=True)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    unclear_w = models.BigIntegerField(null=True, blank=True)
+    accepted_w = models.BigIntegerField(null=True, blank=True)
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    verified_w = models.BigIntegerField(null=True, blank=True, help_text="what the charger said is in force")
+    verified_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["evse", "purpose"], name="power_profile_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.purpose} {self.accepted_w} W at {self.evse_id}"
+
+    def standing_w(self, charger: Charger) -> int | None:
+        """What the charger holds as it said itself; None where that is not known."""
+        if self.accepted_at is None or (
+            charger.booted_at is not None and self.accepted_at < charger.booted_at
+        ):
+            return None
+        return self.accepted_w
+
+    def on_its_way_w(self) -> int | None:
+        """The most that may stand beside that: sent and not answered, or answered by nobody."""
+        return max((watts for watts in (self.sent_w, self.unclear_w) if watts is not None), default=None)
+
+    def settle(self, watts: int | None, at: datetime) -> None:
+        """The charger's answer: this stands now; None for nothing."""
+        self.sent_w = self.sent_at = self.unclear_w = None
+        self.accepted_w, self.accepted_at = watts, at

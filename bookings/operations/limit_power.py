@@ -1,0 +1,65 @@
+"""Less power for a depot than its connection carries, for a while: told by its manager, a network operator, a site controller."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from bookings.actors import Actor
+from bookings.core import calendars, power_marks
+from bookings.core.locking import lock_depot
+from bookings.errors import InThePast, LimitImpossible
+from bookings.models import ExternalLimit
+from depots.models import Depot
+from depots.periods import Period
+
+# More than any site has.
+MOST_W = 1_000_000_000
+
+
+def limit_depot(*, depot: Depot, watts: int, period: Period, actor: Actor, now: datetime) -> ExternalLimit:
+    """The depot takes no more than this in the period; where several limits overlap the lowest holds. What was promised
+    stands, and is kept as far as it can be. Raises InThePast, LimitImpossible."""
+    if period.ends_at <= now:
+        raise InThePast("The limit would be over already.")
+    if not 0 <= watts <= MOST_W:
+        raise LimitImpossible(f"A limit is 0 to {MOST_W // 1000} kW.")
+    if depot.is_mirror:
+        raise LimitImpossible("It is a partner's depot; only the partner limits it.")
+    with calendars.one_operation():
+        lock_depot(depot.pk)  # nobody promises power by the limits of before meanwhile
+        limit = ExternalLimit.objects.create(
+            depot=depot, watts=watts, starts_at=max(period.starts_at, now), ends_at=period.ends_at,
+            created_at=now, **actor.columns("set_by"),
+        )  # fmt: skip
+        _tell(depot.pk, now)
+    return limit
+
+
+def lift_limits(*, depot: Depot, now: datetime) -> list[ExternalLimit]:
+    """Take back all limits from outside that hold at the depot or are to come; those that were lifted."""
+    with calendars.one_operation():
+        lock_depot(depot.pk)
+        lifted = list(ExternalLimit.objects.filter(depot=depot, lifted_at__isnull=True))
+        for limit in lifted:
+            limit.lifted_at = now
+        ExternalLimit.objects.bulk_update(lifted, ["lifted_at"])
+        if lifted:
+            _tell(depot.pk, now)
+    return lifted
+
+
+def end_limits(*, now: datetime) -> int:
+    """Limits whose time is over are configuration no more. How many there were."""
+    over = ExternalLimit.objects.filter(lifted_at__isnull=True, ends_at__lte=now)
+    ended = 0
+    for depot in Depot.objects.filter(pk__in=over.values("depot_id")).order_by("pk"):
+        with calendars.one_operation():
+            lock_depot(depot.pk)
+            ended += over.filter(depot=depot).update(lifted_at=now)
+            _tell(depot.pk, now)
+    return ended
+
+
+def _tell(depot_id: int, now: datetime) -> None:
+    calendars.mark_depot_changed(depot_id, at=now)
+    power_marks.mark_depot(depot_id, due_at=now)

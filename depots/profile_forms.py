@@ -1,0 +1,74 @@
+"""How a charger takes charging profiles: what it says of itself, and what it was seen to take."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from depots.models import Charger, Evse
+
+# Above what a charger may have been delivered with at level 0.
+USUAL_LEVEL = 1
+PHASE_VOLTS = 230
+_PHASES = {"AC_1_PHASE": 1, "AC_2_PHASE": 2, "AC_2_PHASE_SPLIT": 2}
+
+
+class ProfileForm(NamedTuple):
+    """`unit` W or A, and the stack level."""
+
+    unit: str
+    stack_level: int
+
+
+def forms_of(charger: Charger) -> list[ProfileForm]:
+    """In the order in which they are tried: the units it says it takes before the other, a level of our own before level 0."""
+    units = _told_units(charger)
+    levels = [USUAL_LEVEL, 0] if _highest_level(charger) >= USUAL_LEVEL else [0]
+    return [ProfileForm(unit, level) for level in levels for unit in units]
+
+
+def form_for(charger: Charger, purpose: str) -> ProfileForm | None:
+    """The first form it was not seen to reject; None where it rejects all, or takes no profiles at all."""
+    if not charger.told.get("smart_charging") or charger.measured.get("profiles") == "refuses":
+        return None
+    tried = _rejected(charger, purpose)
+    return next((form for number, form in enumerate(forms_of(charger)) if number >= tried), None)
+
+
+def after_rejection(charger: Charger, purpose: str, form: ProfileForm) -> dict[str, Any] | None:
+    """What is to be remembered of a rejected form, for `Charger.measured`; None where a later one is in use already."""
+    forms = forms_of(charger)
+    number = forms.index(form) if form in forms else len(forms) - 1
+    if number < _rejected(charger, purpose):
+        return None
+    return {
+        "profile_forms_rejected": {**charger.measured.get("profile_forms_rejected", {}), purpose: number + 1}
+    }
+
+
+def payload_in(form: ProfileForm, evse: Evse) -> dict[str, Any]:
+    """The form as a `set_charging_profile` command has it; connections are rated at the nominal voltage."""
+    if form.unit == "W":
+        return {"unit": "W", "stack_level": form.stack_level}
+    phases = max((_PHASES.get(plug.power_type, 3) for plug in evse.connectors.all()), default=3)
+    return {"unit": "A", "stack_level": form.stack_level, "phases": phases, "volts": PHASE_VOLTS}
+
+
+def _rejected(charger: Charger, purpose: str) -> int:
+    return int(charger.measured.get("profile_forms_rejected", {}).get(purpose, 0))
+
+
+def _told(charger: Charger, key_16: str, variable_2x: str) -> str:
+    found = (charger.told.get("configuration") or {}).get(key_16)
+    return str(found or (charger.told.get("variables") or {}).get(variable_2x) or "")
+
+
+def _told_units(charger: Charger) -> list[str]:
+    told = _told(charger, "ChargingScheduleAllowedChargingRateUnit", "SmartChargingCtrlr.RateUnit").lower()
+    words = {word.strip() for word in told.split(",")}
+    takes_a, takes_w = bool(words & {"current", "a"}), bool(words & {"power", "w"})
+    return ["A", "W"] if takes_a and not takes_w else ["W", "A"]
+
+
+def _highest_level(charger: Charger) -> int:
+    told = _told(charger, "ChargeProfileMaxStackLevel", "SmartChargingCtrlr.ProfileStackLevel")
+    return int(told) if told.isdigit() else USUAL_LEVEL
