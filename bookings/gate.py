@@ -14,7 +14,7 @@ from django.db.models import Q
 from bookings.enforcement.state import AT_CHARGER
 from bookings.models import Booking, BookingStatus, BookingToken, Occupancy, TermsOverride
 from bookings.rules.agreements import guests_admit
-from bookings.rules.identification import needs_secret, usable_by_owner
+from bookings.rules.identification import identify, needs_secret
 from bookings.rules.terms import LONGEST_LEAD, Terms, WalkIn
 from depots.cards import card_number
 from depots.gate import Authorization
@@ -39,9 +39,10 @@ def may_charge(
 ) -> Authorization:
     """Called by depots.gate. `evse` is None for an Authorize, which names none: then the charger's EVSEs are answered for.
 
-    A token may be known by several types at different chargers, so its type does not decide, only its number does.
+    A token may be known by several types at different chargers, so its type says how its number is read (depots.token_numbers)
+    and no more.
     """
-    card = _Card(token_uid, group)
+    card = _Card(token_uid, token_type, group)
     slots = _Slots(charger, now)
     opened = slots.opened_by(card)
     mine, left = [b for b in opened if b.status in USABLE], slots.left_early(opened)
@@ -74,34 +75,28 @@ def awaited_evses(evse_ids: Sequence[int], *, now: datetime) -> set[int]:
 class _Card:
     """What was presented: whose it is, and which owners let it be used. One query."""
 
-    def __init__(self, uid: str, group: str) -> None:
-        self.uid, self.number = uid, card_number(uid)
+    def __init__(self, uid: str, kind: str, group: str) -> None:
+        self.uid, self.token = uid, identify(uid, kind)
         # The secrets of bookings are compared exactly: whoever got one letter wrong has not been told it.
         self.secrets = {name for name in (uid, group) if name}
-        self._owners = {
-            owner: is_usable
-            for (owner, _), is_usable in (usable_by_owner({self.number}) if self.number else {}).items()
-        }
-
-    @property
-    def is_known(self) -> bool:
-        return bool(self._owners)
-
-    @property
-    def owners(self) -> list[int]:
-        """Organisations whose copy of it may be used."""
-        return [owner for owner, is_usable in self._owners.items() if is_usable]
 
     @property
     def is_blocked(self) -> bool:
-        return self.is_known and not self.owners
+        return self.token.is_known and not self.token.owners
 
     def may_use(self, booking: Booking, charger: Charger) -> bool:
-        """Whether it opens a booking that names it: by its own fleet's word, another's copy of it does not count."""
+        """Whether it opens the booking: as a token it names, or as a member of a group it names."""
         if booking.group in self.secrets and needs_secret(booking, charger):
             return True
-        is_named = any(card_number(token.uid) == self.number for token in booking.tokens.all())
-        return bool(self.number) and is_named and self._owners.get(booking.fleet_id, booking.fleet.is_partner)
+        return any(self.token.opens(named, booking) for named in booking.tokens.all())
+
+    def names(self) -> Q:
+        """Of bookings that may be its: by its forms and by the names of its groups. The index of their numbers serves it."""
+        forms = {*self.token.spellings, *(card_number(name) for _, name in self.token.groups)}
+        found = Q(group__in=self.secrets)
+        if forms:
+            found |= Q(pk__in=BookingToken.objects.filter(uid__card__in=forms).values("booking"))
+        return found
 
 
 def _at_evse(
@@ -167,11 +162,11 @@ def _walk_in(slots: _Slots, card: _Card, *, is_guest: bool) -> Authorization:
     admitted = slots.walk_in()
     if admitted == WalkIn.ANYBODY:
         return UNBOOKED
-    if not card.is_known:
+    if not card.token.is_known:
         return Authorization(allowed=False, reason="unknown_token")
-    if admitted == WalkIn.KNOWN or slots.depot.operator_id in card.owners:
+    if admitted == WalkIn.KNOWN or slots.depot.operator_id in card.token.owners:
         return UNBOOKED
-    if admitted == WalkIn.AGREED and guests_admit(slots.depot, card.owners, now=slots.now):
+    if admitted == WalkIn.AGREED and guests_admit(slots.depot, card.token.owners, now=slots.now):
         return UNBOOKED
     return Authorization(allowed=False, reason="elsewhere")
 
@@ -250,12 +245,9 @@ class _Slots:
     def opened_by(self, card: _Card) -> list[Booking]:
         """The depot's bookings that the card may use and whose booked end is to come; of those not begun only what is
         soon. The nearest first."""
-        named = Q(group__in=card.secrets)
-        if card.number:
-            named |= Q(pk__in=BookingToken.objects.filter(uid__card=card.number).values("booking"))
         is_due = Q(enforcement__in=AT_CHARGER) | Q(starts_at__lte=self.now + SOON)
         rows = Booking.objects.filter(
-            named,
+            card.names(),
             ~Q(status=BookingStatus.CONFIRMED) | is_due,
             depot=self._charger.depot_id,
             status__in=[*USABLE, BookingStatus.COMPLETED, BookingStatus.NO_SHOW],

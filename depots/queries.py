@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from depots.cards import card_ending, card_number
+from depots.cards import card_ending
 from depots.models import Charger, ChargerCommand, ChargingSession, EvseChargingState
 from depots.models.charging import UNDER_WAY
+from depots.token_numbers import normalise
 
 LAST_COMMANDS, LAST_SESSIONS = 20, 5
 LONGEST_RESERVATION = timedelta(days=2)
@@ -115,15 +117,20 @@ def _used(charger: Charger, latest: dict[int, ChargerCommand]) -> set[int]:
     """Commands whose reservation was consumed by a session that began after it was armed."""
     if not latest:
         return set()
-    by_token = {card_number(command.payload.get("token", "")): command for command in latest.values()}
+    by_token = {_number(command.payload): command for command in latest.values()}
     oldest = min(command.created_at for command in latest.values())
     used = set()
     for session in charger.sessions.filter(is_entitled=True, announced_at__gte=oldest):
-        command = latest.get(session.reservation_id or 0) or by_token.get(card_number(session.token_uid))
+        number = normalise(session.token_uid, session.token_type)
+        command = latest.get(session.reservation_id or 0) or by_token.get(number)
         # The truck may start before the charger's answer to the reservation is written down.
         if command and command.sent_at and session.announced_at and session.announced_at >= command.sent_at:
             used.add(command.pk)
     return used
+
+
+def _number(reservation: Mapping[str, Any]) -> str:
+    return normalise(reservation.get("token", ""), reservation.get("token_type", ""))
 
 
 def _armed(command: ChargerCommand) -> Armed:

@@ -15,10 +15,10 @@ from bookings.pricing.price import price
 from bookings.pricing.tariff_content import ElementUse, TariffContent, TariffElement
 from bookings.pricing.visits import BookedSlot, BookingOutcome, Visit
 from bookings.rules import configuration
-from bookings.rules.identification import usable_by_owner
+from bookings.rules.identification import identify
 from bookings.rules.tariff_contents import contents
-from depots.cards import card_number
 from depots.models import ChargingSession, Depot, Evse, Organisation
+from depots.token_numbers import normalise
 
 Kind = ChargeDetailRecord.Kind
 
@@ -118,12 +118,14 @@ def of_booking(booking: Booking) -> AppliedTariffs:
 
 def owned_token(session: ChargingSession) -> Token | None:
     """Of who came without a booking: the card's one owner here, of several the only one that lets it be used."""
-    number = card_number(session.token_uid)
-    rows = list(Token.objects.filter(uid__card=number).select_related("fleet", "vehicle")) if number else []
+    shown = identify(session.token_uid, session.token_type)
+    if not shown.number:
+        return None
+    kept = Token.objects.filter(uid__card__in=shown.spellings).select_related("fleet", "vehicle")
+    rows = [token for token in kept if (token.fleet_id, normalise(token.uid, token.type)) in shown.usable]
     owners = {token.fleet_id for token in rows}
     if len(owners) > 1:
-        usable = usable_by_owner({number})
-        owners = {owner for owner in owners if usable.get((owner, number))}
+        owners &= set(shown.owners)
     mine = [token for token in rows if token.fleet_id in owners]
     return min(mine, key=lambda token: (token.is_blocked, token.pk)) if len(owners) == 1 else None
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from bookings.models import Booking, BookingToken, Token
-from depots.cards import card_number
+from bookings.models import GROUP, Booking, BookingToken, Token
+from bookings.rules.identification import identify
 from depots.models import ChargingSession, Depot, Evse, Organisation
+from depots.token_numbers import is_same
 
 # How a session was let in, in our words.
 BY_CARD, REMOTELY = "card", "remote"
@@ -53,7 +54,8 @@ def token_of(
 ) -> dict[str, Any]:
     """The token that was shown, as its booking or its owner names it; of a booking nobody used the first."""
     uid = session.token_uid if session is not None else ""
-    named = _named(booking, uid) if booking is not None else known
+    kind = session.token_type if session is not None else ""
+    named = _named(booking, uid, kind) if booking is not None else known
     return {
         "country_code": getattr(named, "country_code", "") or customer.country_code,
         "party_id": getattr(named, "party_id", "") or customer.emsp_party_id,
@@ -65,11 +67,18 @@ def token_of(
     }
 
 
-def _named(booking: Booking, uid: str) -> BookingToken | None:
-    tokens = list(booking.tokens.all())
-    number = card_number(uid)
-    shown = (token for token in tokens if card_number(token.uid) == number)
-    return next(shown, None) or (tokens[0] if tokens else None)
+def _named(booking: Booking, uid: str, kind: str) -> BookingToken | Token | None:
+    tokens = [token for token in booking.tokens.all() if token.type != GROUP]
+    shown = (token for token in tokens if is_same(token.uid, token.type, uid, kind))
+    return next(shown, None) or _member(booking, uid, kind) or (tokens[0] if tokens else None)
+
+
+def _member(booking: Booking, uid: str, kind: str) -> Token | None:
+    """Of a booking that names groups the member that came."""
+    if not uid or all(token.type != GROUP for token in booking.tokens.all()):
+        return None
+    forms = identify(uid, kind).spellings
+    return Token.objects.filter(fleet=booking.fleet_id, uid__card__in=forms).order_by("pk").first()
 
 
 def _was_remote(booking: Booking | None, session: ChargingSession | None) -> bool:

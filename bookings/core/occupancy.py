@@ -11,11 +11,11 @@ from typing import Any
 
 from django.db import connection
 
-from bookings.models import Booking, BookingToken, Claim, Closure, Occupancy
+from bookings.models import GROUP, Booking, BookingToken, Claim, Closure, Occupancy
 from bookings.rules.terms import Terms
 from depots import round_trips
-from depots.cards import card_number
 from depots.periods import Period, gaps
+from depots.token_numbers import normalise
 
 # The inner query is sorted before the outer locks.
 _QUEUE = round_trips.Prepared("""
@@ -250,7 +250,9 @@ def drop_pending(booking: Booking) -> list[int]:
 
 
 def token_keys(tokens: Collection[BookingToken]) -> set[str]:
-    return {f"{t.country_code}*{t.party_id}*{card_number(t.uid)}*{t.type}".upper()[:60] for t in tokens}
+    """Of a group every truck may be somewhere else."""
+    named = [t for t in tokens if t.type != GROUP]
+    return {f"{t.country_code}*{t.party_id}*{normalise(t.uid, t.type)}*{t.type}".upper()[:60] for t in named}
 
 
 def ends_after(booking: Booking, at: datetime) -> datetime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db.models import QuerySet
 
 from bookings.models import Booking, BookingStatus
-from depots.cards import card_number
+from bookings.rules.identification import identify
 from depots.models import ChargingSession
 
 
@@ -25,8 +25,8 @@ def is_bay_taken(booking: Booking) -> bool:
 
 def is_own(session: ChargingSession, booking: Booking) -> bool:
     """Whether the session is the booking's truck, which began before its time: without a booking, or in one before."""
-    cards = {card_number(token.uid) for token in booking.tokens.all()}
-    return session.is_entitled and card_number(session.token_uid) in cards - {""}
+    shown = identify(session.token_uid, session.token_type)
+    return session.is_entitled and any(shown.is_named(named, booking) for named in booking.tokens.all())
 
 
 def is_of_another(session: ChargingSession, booking: Booking) -> bool:

@@ -184,7 +184,7 @@ def _tokens(cell: str) -> list[Any]:
             tokens.append(part)
             continue
         kind, colon, uid = part.partition(":")
-        known = colon and kind in {"RFID", "APP_USER", "EMAID", "OTHER"}
+        known = colon and kind in {"RFID", "APP_USER", "EMAID", "MAC", "KEY_CODE", "OTHER"}
         tokens.append({"type": kind, "uid": uid} if known else {"uid": part})
     return tokens
 

@@ -9,7 +9,6 @@ from pydantic import Field
 
 from bookings.imports.bound_tariffs import BoundTariffRow
 from bookings.rules.terms import LIMITS, Overstay, PowerOrder, Terms, WalkIn, impossible
-from depots.cards import card_number
 from depots.imports.documents import FieldPath
 from depots.imports.schemas import (
     Centimetres,
@@ -27,6 +26,7 @@ from depots.imports.schemas import (
     one_of,
     physical_faults,
 )
+from depots.token_numbers import fault, normalise
 
 Price = Annotated[float, Field(ge=0, le=9999, allow_inf_nan=False)]
 Fee = Annotated[float, Field(ge=0, le=99_999, allow_inf_nan=False)]
@@ -136,9 +136,11 @@ class DepotFile(FileRow):
 
 class TokenRow(FileRow):
     uid: Annotated[str, Field(min_length=1, max_length=36, pattern=r"^[!-~]+$")]
-    type: Literal["RFID", "APP_USER", "EMAID", "OTHER"] = "RFID"
+    type: Literal["RFID", "APP_USER", "EMAID", "MAC", "KEY_CODE", "OTHER"] = "RFID"
     contract_id: Annotated[str, Field(max_length=36, pattern=r"^[!-~]*$")] = ""
     label: Annotated[Text, Field(max_length=64)] = ""
+    group: Annotated[Text, Field(max_length=36)] = ""
+    either_byte_order: bool = False
     blocked: bool = False
 
 
@@ -181,9 +183,9 @@ def vehicle_faults(file: VehicleFile) -> Iterator[tuple[FieldPath, str]]:
             yield ("vehicles", v, "plate"), f"{vehicle.plate} is there twice"
         plates.add(folded(vehicle.plate))
         for t, token in enumerate(vehicle.tokens):
-            key = (card_number(token.uid), token.type)
-            if not key[0]:
-                yield ("vehicles", v, "tokens", t, "uid"), f"{token.uid} has neither letters nor digits"
+            key = (normalise(token.uid, token.type), token.type)
+            if wrong := fault(token.uid, token.type, is_read_either_way=token.either_byte_order):
+                yield ("vehicles", v, "tokens", t, "uid"), wrong
             if key in tokens:
                 yield ("vehicles", v, "tokens", t, "uid"), f"{token.uid} is there twice"
             tokens.add(key)

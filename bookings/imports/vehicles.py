@@ -20,10 +20,10 @@ from bookings.models import Token, Vehicle
 from bookings.operations import tokens, vehicles
 from bookings.operations.tokens import TokenFacts
 from bookings.operations.vehicles import VehicleFacts
-from depots.cards import card_number
 from depots.imports.documents import Document, FileRefusedError, read_json, read_text
 from depots.imports.schemas import folded, watts
 from depots.models import Organisation
+from depots.token_numbers import normalise
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def write_vehicle_file(document: Document, *, fleet: Organisation) -> list[Impor
         _queue_imports(fleet)
         known = {folded(v.plate): v for v in _locked(fleet)}
         cards = {
-            (card_number(t.uid), t.type): t
+            (normalise(t.uid, t.type), t.type): t
             for t in Token.objects.filter(fleet=fleet).select_related("vehicle")
         }
         return [_write(fleet, known.get(folded(row.plate)), row, cards) for row in file.vehicles]
@@ -105,15 +105,21 @@ def _write_tokens(vehicle: Vehicle, rows: Sequence[TokenRow], known: dict[tuple[
     """Give the vehicle the tokens the file lists, also one that another vehicle had; those it no longer lists stay
     the fleet's, without a vehicle."""
     changed = False
-    listed = {(card_number(row.uid), row.type) for row in rows}
+    listed = {(normalise(row.uid, row.type), row.type) for row in rows}
     for key, token in known.items():
         if token.vehicle_id == vehicle.pk and key not in listed:
             tokens.release(token)
             changed = True
     for row in rows:
-        token = known.get((card_number(row.uid), row.type)) or Token(fleet=vehicle.fleet, uid=row.uid)
+        token = known.get((normalise(row.uid, row.type), row.type)) or Token(fleet=vehicle.fleet, uid=row.uid)
         facts = TokenFacts(
-            uid=token.uid, type=row.type, contract_id=row.contract_id, label=row.label, vehicle=vehicle
+            uid=token.uid,
+            type=row.type,
+            contract_id=row.contract_id,
+            label=row.label,
+            group_name=row.group,
+            is_read_either_way=row.either_byte_order,
+            vehicle=vehicle,
         )
         changed |= tokens.write(token, facts, is_blocked=row.blocked)
     return changed

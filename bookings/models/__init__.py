@@ -11,7 +11,7 @@ from bookings.models.booking_states import (
 )
 from bookings.models.bookings import Booking, BookingSession, BookingToken, CancelReason
 from bookings.models.cdrs import ChargeDetailRecord, Dispute
-from bookings.models.fleet import Token, Vehicle
+from bookings.models.fleet import GROUP, Token, Vehicle
 from bookings.models.incoming import IncomingInvoice, InvoiceReconciliationRecord
 from bookings.models.invoices import (
     Invoice,
@@ -34,6 +34,7 @@ from bookings.models.tariffs import Tariff, TariffBinding, TariffVersion
 
 __all__ = [
     "ENFORCEMENT_WHY",
+    "GROUP",
     "INTERRUPTED_WHY",
     "LIVE",
     "AcceptedFinding",

@@ -12,7 +12,7 @@ from django.db.models.functions import Upper
 from django.urls import reverse
 
 from bookings.models.booking_states import ENFORCEMENT_WHY, INTERRUPTED_WHY, LIVE, BookingStatus, Enforcement
-from bookings.models.fleet import Token, Vehicle
+from bookings.models.fleet import GROUP, Token, Vehicle
 from bookings.models.holders import NextHolder
 from bookings.models.offers import BookingOption
 from bookings.models.tariffs import TariffVersion
@@ -20,6 +20,7 @@ from bookings.rules.terms import Terms
 from depots.cards import CardNumber, card_ending
 from depots.models import ChargingSession, Depot, Evse, Organisation
 from depots.periods import Period
+from depots.token_numbers import PLUGGED_IN
 
 if TYPE_CHECKING:
     from bookings.models.booking_history import BookingRequest
@@ -351,7 +352,9 @@ class BookingToken(models.Model):
     country_code = models.CharField(max_length=2, blank=True)
     party_id = models.CharField(max_length=5, blank=True)
     uid = models.CharField(max_length=36)
-    type = models.CharField(max_length=12, choices=Token.Type, default=Token.Type.RFID)
+    type = models.CharField(
+        max_length=12, choices=[*Token.Type.choices, (GROUP, "Group")], default=Token.Type.RFID
+    )
     contract_id = models.CharField(max_length=36, blank=True)
     position = models.PositiveSmallIntegerField(default=0)
 
@@ -374,7 +377,12 @@ class BookingToken(models.Model):
 
     @property
     def ending(self) -> str:
-        return card_ending(self.uid)
+        """All of a token that others than its fleet may see; a group is a name, and no key to anything."""
+        return self.uid if self.type == GROUP else card_ending(self.uid)
+
+    @property
+    def is_told_by_plug(self) -> bool:
+        return self.type in PLUGGED_IN
 
 
 class BookingSession(models.Model):

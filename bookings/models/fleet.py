@@ -7,6 +7,10 @@ from django.db.models.functions import Upper
 
 from depots.cards import CardNumber, card_ending
 from depots.models import Organisation
+from depots.token_numbers import PLUGGED_IN
+
+# A group of tokens of its fleet, as a booking names one beside tokens: whichever member comes opens it.
+GROUP = "GROUP"
 
 
 class Vehicle(models.Model):
@@ -49,6 +53,8 @@ class Token(models.Model):
         RFID = "RFID", "RFID card"
         APP_USER = "APP_USER", "App"
         EMAID = "EMAID", "Plug & Charge contract"
+        MAC = "MAC", "Vehicle address (Autocharge)"
+        KEY_CODE = "KEY_CODE", "Key code"
         OTHER = "OTHER", "Other"
 
     fleet = models.ForeignKey(Organisation, models.CASCADE, related_name="tokens")
@@ -58,6 +64,12 @@ class Token(models.Model):
     contract_id = models.CharField(max_length=36, blank=True)
     label = models.CharField(
         max_length=64, blank=True, help_text="what is printed on the card, or whose it is"
+    )
+    group_name = models.CharField(
+        max_length=36, blank=True, help_text="of its fleet: a booking may name it instead of its tokens"
+    )
+    is_read_either_way = models.BooleanField(
+        default=False, help_text="a card that some readers give with its bytes in the other order"
     )
     is_blocked = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -77,3 +89,8 @@ class Token(models.Model):
     def ending(self) -> str:
         """All of a token that others than its fleet may see."""
         return card_ending(self.uid)
+
+    @property
+    def is_told_by_plug(self) -> bool:
+        """Whether its vehicle is recognised by plugging in."""
+        return self.type in PLUGGED_IN

@@ -35,7 +35,14 @@ from bookings.payments import booking_payments
 from bookings.rules import configuration, fit, periods, quotes
 from bookings.rules.configuration import Bay, Configuration
 from bookings.rules.deadlines import answers_until
-from bookings.rules.entitlement import AskedVehicle, ask_for_vehicle, carried, entitled, own_vehicle
+from bookings.rules.entitlement import (
+    AskedVehicle,
+    ask_for_vehicle,
+    carried,
+    entitled,
+    own_vehicle,
+    refuse_groups,
+)
 from bookings.rules.power import Supply
 from bookings.rules.terms import Terms
 from bookings.search import availability
@@ -297,6 +304,7 @@ def _ask_partner(request: SlotRequest, *, actor: Actor, now: datetime) -> Bookin
     if not bookable_options(fleet, now=now).filter(pk=option.pk).exists():
         raise NotOpenToYou("This depot is not open to you.")
     tokens = entitled(request.tokens, asked.vehicle, fleet, request.party)
+    refuse_groups(tokens)
     periods.check_period(terms, option.depot, asked.period, now=now)
     evse = request.evse or next(iter(option.evses.all()), None)
     if evse is not None and (misfits := fit.misfits(asked.must_fit, evse)):

@@ -15,12 +15,12 @@ from bookings.operations.change_request import ChangeRequest, read_period
 from bookings.operations.places import candidates
 from bookings.rules import fit, periods, permissions
 from bookings.rules.configuration import Bay, Configuration, Site
-from bookings.rules.entitlement import entitled, own_vehicle
+from bookings.rules.entitlement import entitled, own_vehicle, refuse_groups
 from bookings.rules.fit import Needs
 from bookings.search.bookable import evses_with_bays
-from depots.cards import card_number
 from depots.models import Depot, Evse
 from depots.periods import Period
+from depots.token_numbers import normalise
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,8 @@ def planned(booking: Booking, request: ChangeRequest) -> PlannedChange:
     if request.tokens is not None or vehicle is not None:
         party = (booking.customer_country, booking.customer_party)
         named = entitled(request.tokens, vehicle, booking.fleet, party)
+        if not booking.is_ours:
+            refuse_groups(named)
     before, needs = Before.of(booking), request.needs
     if needs is None or needs == Needs():
         needs = Needs.of(vehicle) if vehicle else before.needs
@@ -199,7 +201,7 @@ def _is_same_power(booking: Booking, change: PlannedChange) -> bool:
 
 
 def names(tokens: Sequence[BookingToken]) -> set[tuple[str, str]]:
-    return {(card_number(token.uid), token.type) for token in tokens}
+    return {(normalise(token.uid, token.type), token.type) for token in tokens}
 
 
 def _stays(booking: Booking, request: ChangeRequest) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from django.db import transaction
@@ -25,10 +25,13 @@ class TokenFacts:
     type: str
     contract_id: str = ""
     label: str = ""
+    group_name: str = ""
+    is_read_either_way: bool = False
     vehicle: Vehicle | None = None
 
     def columns(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("uid", "type", "contract_id", "label", "vehicle")}
+        """The model's, all of them."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def add_token(*, fleet: Organisation, facts: TokenFacts) -> Token:

@@ -13,9 +13,9 @@ from django.db.models import Q, QuerySet
 from bookings.actors import Actor
 from bookings.models import Booking, BookingEvent, Vehicle
 from bookings.pages import wording
-from depots.cards import card_number
 from depots.models import Organisation
 from depots.periods import Period
+from depots.token_numbers import spellings
 
 
 def overlapping(
@@ -32,7 +32,7 @@ def overlapping(
         return []
     if uids is None:
         uids = [token.uid for token in vehicle.tokens.all()] if vehicle else []
-    same = Q(tokens__uid__card__in={card_number(uid) for uid in uids})
+    same = Q(tokens__uid__card__in={form for uid in uids for form in spellings(uid)})
     if vehicle is not None:
         same |= Q(vehicle=vehicle)
     rows = Booking.objects.live().overlapping(within).filter(same, fleet=fleet).exclude(pk=besides)

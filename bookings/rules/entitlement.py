@@ -7,11 +7,11 @@ from functools import cache
 from django.db import connection
 
 from bookings.errors import TokenUnusable, VehicleUnknown
-from bookings.models import BookingToken, Token, Vehicle
+from bookings.models import GROUP, BookingToken, Token, Vehicle
 from bookings.rules.identification import usable_by_owner
 from depots import round_trips
-from depots.cards import card_number
 from depots.models import Organisation
+from depots.token_numbers import normalise, spellings
 
 MOST_TOKENS = 36
 
@@ -109,7 +109,12 @@ def carried(tokens: Sequence[TokenName], fleet: Organisation, party: tuple[str, 
         raise TokenUnusable(f"A booking carries at most {MOST_TOKENS} tokens.")
     country, party_id = party if any(party) else (fleet.country_code, fleet.emsp_party_id)
     unique = {
-        (card_number(t.uid), t.type, (t.country_code or country).upper(), (t.party_id or party_id).upper()): t
+        (
+            normalise(t.uid, t.type),
+            t.type,
+            (t.country_code or country).upper(),
+            (t.party_id or party_id).upper(),
+        ): t
         for t in tokens
     }
     return [
@@ -118,24 +123,42 @@ def carried(tokens: Sequence[TokenName], fleet: Organisation, party: tuple[str, 
     ]
 
 
+def refuse_groups(tokens: Sequence[BookingToken]) -> None:
+    """Raises TokenUnusable: a partner lets in the tokens it was told, and knows no fleet's groups."""
+    if any(token.type == GROUP for token in tokens):
+        raise TokenUnusable("A partner's depot does not know your groups: name the tokens themselves.")
+
+
 def _of_vehicle(vehicle: Vehicle) -> list[TokenName]:
     mine = list(vehicle.tokens.all())
-    usable = usable_by_owner({card_number(token.uid) for token in mine}, fleet_id=vehicle.fleet_id)
+    usable = usable_by_owner([(token.uid, token.type) for token in mine], fleet_id=vehicle.fleet_id)
     return [
         TokenName(token.uid, token.type, contract_id=token.contract_id)
         for token in mine
-        if usable[vehicle.fleet_id, card_number(token.uid)]
+        if usable[vehicle.fleet_id, normalise(token.uid, token.type)]
     ]
 
 
 def _refuse_foreign(tokens: Sequence[TokenName], fleet: Organisation) -> None:
-    cards = {card_number(token.uid) for token in tokens}
-    rows = Token.objects.filter(fleet=fleet, uid__card__in=cards)
-    known = {(card_number(uid), kind) for uid, kind in rows.values_list("uid", "type")}
-    usable = usable_by_owner(cards, fleet_id=fleet.pk)
-    for token in tokens:
-        number = card_number(token.uid)
+    _refuse_unknown_groups({token.uid for token in tokens if token.type == GROUP}, fleet)
+    named = [token for token in tokens if token.type != GROUP]
+    forms = {form for token in named for form in spellings(token.uid, token.type)}
+    rows = Token.objects.filter(fleet=fleet, uid__card__in=forms).values_list("uid", "type")
+    known = {(normalise(uid, kind), kind) for uid, kind in rows}
+    usable = usable_by_owner([(token.uid, token.type) for token in named], fleet_id=fleet.pk)
+    for token in named:
+        number = normalise(token.uid, token.type)
         if (number, token.type) not in known:
             raise TokenUnusable(f"{fleet} has no token {token.uid}.")
         if not usable[fleet.pk, number]:
             raise TokenUnusable(f"The token {token.uid} is blocked, or its vehicle is retired.")
+
+
+def _refuse_unknown_groups(names: set[str], fleet: Organisation) -> None:
+    """A group is its fleet's own: nobody names another's, and so no group opens every booking."""
+    if not names:
+        return
+    groups = Token.objects.filter(fleet=fleet).exclude(group_name="")
+    known = {name.upper() for name in groups.values_list("group_name", flat=True).distinct()}
+    if unknown := sorted(name for name in names if name.upper() not in known):
+        raise TokenUnusable(f"No token of {fleet} belongs to a group {unknown[0]}.")

@@ -2,52 +2,131 @@
 
 from __future__ import annotations
 
-from bookings.models import Booking, BookingToken, Token
-from depots.cards import card_number
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from bookings.models import GROUP, Booking, BookingToken, Token
 from depots.models import Charger
+from depots.token_numbers import in_other_byte_order, mac_address, normalise, on_the_wire, spellings
 
 # OCPP 1.6 idTag; what we keep of a token is shorter than 2.x allows.
 LONGEST_TAG = 20
 # No reader reads it: in OCPP 2.x an idToken of type Central.
 SECRET_TYPE = Token.Type.OTHER.value
+# A reservation names what plugging in tells before what is held to a reader.
+_FIRST: dict[str, int] = {Token.Type.EMAID: 0, Token.Type.MAC: 1, Token.Type.RFID: 2}
+_LAST = len(_FIRST)
 
 
-def working_tokens(booking: Booking) -> list[BookingToken]:
-    """Those its own fleet has and has not blocked. Of a partner's tokens only what it told us to block is known here."""
-    named = list(booking.tokens.all())
-    cards = {card_number(token.uid) for token in named}
-    if not cards:
+@dataclass(frozen=True)
+class TokenCopy:
+    """An owner's copy of a token, by its normalised number. `group` is "" or the name of its group, in capitals."""
+
+    owner: int
+    number: str
+    is_usable: bool
+    group: str
+    is_read_either_way: bool
+
+
+@dataclass(frozen=True)
+class PresentedToken:
+    """What a charger read, as the owners of its copies see it: (owner, normalised number) may be used or not, and the groups
+    (owner, name) that its usable copies belong to. `spellings` are the forms it may be kept in."""
+
+    number: str
+    spellings: frozenset[str]
+    usable: Mapping[tuple[int, str], bool]
+    groups: frozenset[tuple[int, str]]
+
+    @property
+    def is_known(self) -> bool:
+        return bool(self.usable)
+
+    @property
+    def owners(self) -> list[int]:
+        """Organisations whose copy of it may be used."""
+        return [owner for (owner, _), is_usable in self.usable.items() if is_usable]
+
+    def is_named(self, named: BookingToken, booking: Booking) -> bool:
+        """Whether it is what a booking names: the token, by an alias that its fleet set, or a member of the group."""
+        if named.type == GROUP:
+            return (booking.fleet_id, named.uid.upper()) in self.groups
+        number = normalise(named.uid, named.type)
+        return bool(number) and (number == self.number or (booking.fleet_id, number) in self.usable)
+
+    def opens(self, named: BookingToken, booking: Booking) -> bool:
+        """Whether it may be used as what a booking names, by its own fleet's word: another's copy of it does not count. Of a
+        partner's tokens only what it told us to block is known here."""
+        if not self.is_named(named, booking) or named.type == GROUP:
+            return self.is_named(named, booking)
+        key = (booking.fleet_id, normalise(named.uid, named.type))
+        return self.usable.get(key, booking.fleet.is_partner)
+
+
+def identify(uid: str, kind: str = "") -> PresentedToken:
+    """One query. A card's other byte order is its owner's alias, and only where the owner has no card of the number as it was
+    read."""
+    number, as_kept = normalise(uid, kind), spellings(uid, kind)
+    reversed_number = in_other_byte_order(uid)
+    found = copies_of({*as_kept, reversed_number} - {""})
+    read = {copy.owner for copy in found if copy.number == number}
+    known = [c for c in found if c.number == number or (c.is_read_either_way and c.owner not in read)]
+    usable = _usable(known)
+    groups = {(c.owner, c.group) for c in known if c.group and usable[c.owner, c.number]}
+    numbers = frozenset({*as_kept, *({c.number for c in known})})
+    return PresentedToken(number, numbers, usable, frozenset(groups))
+
+
+def copies_of(kept_as: Iterable[str], *, fleet_id: int | None = None) -> list[TokenCopy]:
+    """Of tokens by the forms they may be kept in (`spellings`). Blocked, or left in a vehicle its fleet has retired, a copy is
+    of no use."""
+    wanted = set(kept_as)
+    if not wanted:
         return []
-    usable = usable_by_owner(cards, fleet_id=booking.fleet_id)
+    rows = Token.objects.filter(uid__card__in=wanted)
+    if fleet_id is not None:
+        rows = rows.filter(fleet=fleet_id)
+    columns = (
+        "fleet_id", "uid", "type", "is_blocked", "vehicle__is_retired", "group_name", "is_read_either_way",
+    )  # fmt: skip
     return [
-        token
-        for token in named
-        if usable.get((booking.fleet_id, card_number(token.uid)), booking.fleet.is_partner)
+        TokenCopy(owner, normalise(uid, kind), not (is_blocked or is_retired), group.upper(), either_way)
+        for owner, uid, kind, is_blocked, is_retired, group, either_way in rows.values_list(*columns)
     ]
 
 
-def usable_by_owner(cards: set[str], *, fleet_id: int | None = None) -> dict[tuple[int, str], bool]:
-    """By (owner's id, card number): may the owner's copy be used? Blocked once is blocked, and so is the card that was
-    left in a vehicle its fleet has retired."""
-    rows = Token.objects.filter(uid__card__in=cards)
-    if fleet_id is not None:
-        rows = rows.filter(fleet=fleet_id)
-    found: dict[tuple[int, str], bool] = {}
-    for owner, uid, is_blocked, is_retired in rows.values_list(
-        "fleet_id", "uid", "is_blocked", "vehicle__is_retired"
-    ):
-        key = (owner, card_number(uid))
-        found[key] = found.get(key, True) and not is_blocked and not is_retired
-    return found
+def usable_by_owner(
+    tokens: Iterable[tuple[str, str]], *, fleet_id: int | None = None
+) -> Mapping[tuple[int, str], bool]:
+    """Of tokens (uid, kind), by (owner's id, normalised number): may the owner's copy be used? Blocked once is blocked."""
+    forms = {form for uid, kind in tokens for form in spellings(uid, kind)}
+    return _usable(copies_of(forms, fleet_id=fleet_id))
+
+
+def working_tokens(booking: Booking) -> list[BookingToken]:
+    """Those its own fleet has and has not blocked, without its groups. Of a partner's tokens only what it told us to block is
+    known here."""
+    named = [token for token in booking.tokens.all() if token.type != GROUP]
+    if not named:
+        return []
+    usable = usable_by_owner([(token.uid, token.type) for token in named], fleet_id=booking.fleet_id)
+    return [
+        token
+        for token in named
+        if usable.get((booking.fleet_id, normalise(token.uid, token.type)), booking.fleet.is_partner)
+    ]
 
 
 def token_for(booking: Booking, charger: Charger) -> tuple[str, str]:
-    """(name, OCPI type) a reservation or a remote start at this charger is made with: the first of its tokens that works
-    and fits, else the booking's own secret, which nobody carries."""
-    for token in working_tokens(booking):
-        name = wire_name(token)
-        if fits(name, charger):
-            return name, token.type
+    """(name, kind) a reservation or a remote start at this charger is made with, as the charger will read it when the truck
+    comes: of its tokens that work and fit what plugging in tells, then a card, then others; else the booking's own secret,
+    which nobody carries. Whatever else opens it is answered with the booking's group."""
+    is_1_6 = speaks_1_6(charger)
+    for token in sorted(working_tokens(booking), key=lambda token: _FIRST.get(token.type, _LAST)):
+        name = on_the_wire(token.uid, token.type, is_1_6=is_1_6)
+        if not is_1_6 or len(name) <= LONGEST_TAG:
+            return name, Token.Type.MAC.value if mac_address(token.uid, token.type) else token.type
     return booking.group, SECRET_TYPE
 
 
@@ -56,11 +135,13 @@ def needs_secret(booking: Booking, charger: Charger) -> bool:
     return token_for(booking, charger)[0] == booking.group
 
 
-def fits(name: str, charger: Charger) -> bool:
-    is_1_6 = (charger.spoken_protocol or charger.protocol) == "ocpp1.6"
-    return not is_1_6 or len(name) <= LONGEST_TAG
+def speaks_1_6(charger: Charger) -> bool:
+    return (charger.spoken_protocol or charger.protocol) == "ocpp1.6"
 
 
-def wire_name(token: BookingToken) -> str:
-    """As readers of cards give it; contracts and apps as they are written."""
-    return card_number(token.uid) if token.type == Token.Type.RFID else token.uid
+def _usable(copies: Iterable[TokenCopy]) -> dict[tuple[int, str], bool]:
+    found: dict[tuple[int, str], bool] = {}
+    for copy in copies:
+        key = (copy.owner, copy.number)
+        found[key] = found.get(key, True) and copy.is_usable
+    return found

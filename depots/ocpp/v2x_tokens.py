@@ -13,15 +13,15 @@ from depots.ocpp.times import write_time
 
 LONGEST_TOKEN = 36
 
-# A token's type, as OCPI names them, which is how ours are kept.
+# A token's kind (depots.token_numbers).
 TOKEN_TYPE = {
     IdTokenEnumType.iso14443: "RFID",
     IdTokenEnumType.iso15693: "RFID",
     IdTokenEnumType.e_maid: "EMAID",
     IdTokenEnumType.central: "APP_USER",
-    IdTokenEnumType.key_code: "OTHER",
+    IdTokenEnumType.key_code: "KEY_CODE",
     IdTokenEnumType.local: "OTHER",
-    IdTokenEnumType.mac_address: "OTHER",
+    IdTokenEnumType.mac_address: "MAC",
     IdTokenEnumType.no_authorization: "",
 }
 
@@ -29,6 +29,8 @@ TOKEN_TYPE = {
 WIRE_TYPE = {
     "RFID": IdTokenEnumType.iso14443,
     "EMAID": IdTokenEnumType.e_maid,
+    "MAC": IdTokenEnumType.mac_address,
+    "KEY_CODE": IdTokenEnumType.key_code,
     "APP_USER": IdTokenEnumType.central,
     "AD_HOC_USER": IdTokenEnumType.central,
     "OTHER": IdTokenEnumType.central,
@@ -50,7 +52,7 @@ def token_uid(token: Mapping[str, Any]) -> str:
 
 
 def token_type(token: Mapping[str, Any]) -> str:
-    """OCPI's name for the type of an idToken; types of later or vendors' own lists are "OTHER"."""
+    """Our kind of an idToken's type; types of later or vendors' own lists are "OTHER"."""
     try:
         return TOKEN_TYPE[IdTokenEnumType(str(token.get("type")))]
     except ValueError:

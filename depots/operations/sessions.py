@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import QuerySet
 
-from depots.cards import card_number
 from depots.models import Charger, ChargingSession, Evse
 from depots.operations.authorization import (
     announce,
@@ -32,6 +31,7 @@ from depots.operations.transaction_reports import (
     united_flags,
 )
 from depots.signals import charging_corrected, charging_ended
+from depots.token_numbers import normalise
 
 # A stop is told again with the same time; one of later than this is another one's.
 REPEATED_WITHIN = timedelta(minutes=1)
@@ -183,9 +183,13 @@ def _only_running(sessions: QuerySet[ChargingSession], stop: Stop) -> ChargingSe
     running = [
         session
         for session in sessions.filter(ended_at__isnull=True, started_at__lte=stop.at)
-        if not stop.token_uid or card_number(session.token_uid) == card_number(stop.token_uid)
+        if not stop.token_uid or _is_its_token(session, stop)
     ]
     return running[0] if len(running) == 1 else None
+
+
+def _is_its_token(session: ChargingSession, stop: Stop) -> bool:
+    return normalise(session.token_uid, session.token_type) == normalise(stop.token_uid)
 
 
 def _stop_meter(session: ChargingSession, told_wh: int | None) -> None:

@@ -8,7 +8,6 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from depots import gate
-from depots.cards import card_number
 from depots.models import Charger, ChargerCommand, ChargingSession, Evse, SessionEvent
 from depots.operations.authorization import announce, announce_lone_end, ask, moment_of
 from depots.operations.clock_correction import by_our_clock
@@ -16,6 +15,7 @@ from depots.operations.meter_readings import FIGURES, first_counting_wh, keep, l
 from depots.operations.sessions import charger_and_evse, end, end_abandoned
 from depots.operations.transaction_reports import ReportResult, TransactionReport, fitting, flag
 from depots.signals import charging_corrected
+from depots.token_numbers import normalise
 
 # Less than any vehicle charges with here, more than a plugged-in cable draws.
 FLOWS_W = 1000
@@ -168,7 +168,8 @@ def _answer_to(
         now=moment_of(report.at, now),
     )
     flag(session, asked)
-    is_its_token = card_number(session.token_uid) == card_number(report.token_uid)
+    mine = normalise(session.token_uid, session.token_type)
+    is_its_token = mine == normalise(report.token_uid, report.token_type)
     was_let_in = session.announced_at and session.is_entitled and is_its_token
     if was_let_in and not answer.allowed:
         return gate.Authorization(allowed=True, group=answer.group, reservation_id=answer.reservation_id)

@@ -276,12 +276,12 @@ def test_transactions_of_an_offline_time_are_flagged(bed: Bed, charger: Scripted
     assert (session.ended_at, session.flags) == (NOW + timedelta(minutes=20), ["offline"])
 
 
-def test_tokens_of_all_types_are_known_by_ocpis_names(charger: ScriptedCharger, gate):
+def test_tokens_of_all_types_are_known_by_our_names(charger: ScriptedCharger, gate):
     for type_ in ("eMAID", "Central", "KeyCode", "MacAddress", "NoAuthorization"):
         charger.authorize(IdToken("X", type_))
 
     asked = [question["token_type"] for question in gate.asked]
-    assert asked == ["EMAID", "APP_USER", "OTHER", "OTHER", ""]
+    assert asked == ["EMAID", "APP_USER", "KEY_CODE", "MAC", ""]
 
 
 def test_units_and_multipliers(charger: ScriptedCharger):

@@ -179,7 +179,14 @@ def test_a_token_too_long_for_1_6_is_not_sent(bed: Bed, row):
 
 @pytest.mark.parametrize(
     ("type_", "wire"),
-    [("RFID", "ISO14443"), ("EMAID", "eMAID"), ("APP_USER", "Central"), ("OTHER", "Central")],
+    [
+        ("RFID", "ISO14443"),
+        ("EMAID", "eMAID"),
+        ("MAC", "MacAddress"),
+        ("KEY_CODE", "KeyCode"),
+        ("APP_USER", "Central"),
+        ("OTHER", "Central"),
+    ],
 )
 def test_the_type_is_the_one_the_charger_will_read(bed: Bed, row, type_, wire):
     charger = online(bed, row, "ocpp2.0.1")

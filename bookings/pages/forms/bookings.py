@@ -1,21 +1,39 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from copy import copy
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django import forms
 
-from bookings.models import Booking, BookingStatus, CancelReason, Token, Vehicle
+from bookings.models import GROUP, Booking, BookingStatus, BookingToken, CancelReason, Token, Vehicle
 from bookings.pages import overlaps
 from bookings.pages.forms.fields import DayInput, MomentField, RowField, ShownPriceField, period_in
 from bookings.pages.forms.row_versions import ShownForm
 from bookings.rules.entitlement import TokenName
 from bookings.search.bookable import evses_with_bays
-from depots.cards import card_number
 from depots.models import Depot, Evse
+from depots.token_numbers import normalise
 from depots.wall_clock import local_text
+
+
+@dataclass(frozen=True)
+class GroupChoice:
+    """A group of the fleet's tokens among the tokens themselves."""
+
+    uid: str
+    members: int
+    type: str = GROUP
+    contract_id: str = ""
+    vehicle_id: int | None = None
+    is_blocked: bool = False
+
+    @property
+    def pk(self) -> str:
+        return f"{GROUP}:{self.uid}"
 
 
 class ChangeForm(ShownForm):
@@ -45,9 +63,10 @@ class ChangeForm(ShownForm):
     def __init__(self, booking: Booking, given: Mapping[str, Any] | None, *, now: datetime) -> None:
         self.booking, self.now = booking, now
         zone = booking.depot.zone
-        self._named = {(card_number(t.uid), t.type) for t in booking.tokens.all()}
-        self._tokens = list(Token.objects.filter(fleet=booking.fleet_id).select_related("vehicle"))
-        mine = [str(t.pk) for t in self._tokens if (card_number(t.uid), t.type) in self._named]
+        self._named = {(normalise(t.uid, t.type), t.type) for t in booking.tokens.all()}
+        own = list(Token.objects.filter(fleet=booking.fleet_id).select_related("vehicle"))
+        self._tokens: list[Token | GroupChoice] = [*own, *(_groups(own) if booking.is_ours else [])]
+        mine = [str(t.pk) for t in self._tokens if (normalise(t.uid, t.type), t.type) in self._named]
         initial = {
             "starts_at": local_text(booking.starts_at, zone),
             "ends_at": local_text(booking.ends_at, zone),
@@ -121,8 +140,8 @@ class ChangeForm(ShownForm):
             return []
         vehicle = wishes.get("vehicle", booking.vehicle)
         names = wishes.get("tokens")
-        kept = None if "vehicle" in wishes else [token.uid for token in booking.tokens.all()]
-        uids = [name.uid for name in names] if names is not None else kept
+        kept = None if "vehicle" in wishes else _uids(booking.tokens.all())
+        uids = _uids(names) if names is not None else kept
         period = self.cleaned_data["period"]
         found = overlaps.overlapping(booking.fleet, period, vehicle=vehicle, uids=uids, besides=booking.pk)
         if wishes.keys() & {"vehicle", "tokens"} == set():
@@ -139,17 +158,17 @@ class ChangeForm(ShownForm):
         sent["despite"] = ",".join(filter(None, told))
         self.data = sent
 
-    def _tokens_asked(self, *, is_new_vehicle: bool) -> list[Token] | None:
+    def _tokens_asked(self, *, is_new_vehicle: bool) -> list[Token | GroupChoice] | None:
         """Tokens that came with the vehicle go with it, those chosen by hand stay."""
         chosen = [t for t in self._tokens if str(t.pk) in self.cleaned_data["tokens"]]
-        if {(card_number(t.uid), t.type) for t in chosen} != self._named:
+        if {(normalise(t.uid, t.type), t.type) for t in chosen} != self._named:
             return chosen if self.is_edited("tokens") else None
         is_by_hand = is_new_vehicle and self._named and chosen and not self._were_the_vehicles()
         return chosen if is_by_hand else None
 
     def _were_the_vehicles(self) -> bool:
         theirs = {
-            (card_number(t.uid), t.type) for t in self._tokens
+            (normalise(t.uid, t.type), t.type) for t in self._tokens
             if t.vehicle_id and t.vehicle_id == self.booking.vehicle_id
         }  # fmt: skip
         return self._named <= theirs
@@ -172,6 +191,12 @@ class ChangeForm(ShownForm):
             lambda v: v.plate,
             lambda v: v.plate,
         )
+
+
+def _groups(tokens: Iterable[Token]) -> list[GroupChoice]:
+    """By their names, each with how many of its tokens work."""
+    members = Counter(t.group_name for t in tokens if t.group_name and not t.is_blocked)
+    return [GroupChoice(name, count) for name, count in sorted(members.items())]
 
 
 class CancelForm(forms.Form):
@@ -220,6 +245,13 @@ def _code(depot: Depot) -> str:
     return depot.code
 
 
-def _token_label(token: Token) -> str:
+def _uids(tokens: Iterable[BookingToken | TokenName]) -> list[str]:
+    """Of what is in one place at a time: a group is not."""
+    return [token.uid for token in tokens if token.type != GROUP]
+
+
+def _token_label(token: Token | GroupChoice) -> str:
+    if isinstance(token, GroupChoice):
+        return f"Group · {token.uid} · {token.members} token{'s' if token.members != 1 else ''}"
     whose = token.vehicle.plate if token.vehicle else token.label
     return " · ".join(part for part in (token.get_type_display(), token.uid, whose) if part)

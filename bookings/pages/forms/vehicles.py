@@ -14,9 +14,9 @@ from bookings.operations.tokens import TokenFacts
 from bookings.operations.vehicles import VehicleFacts
 from bookings.pages.forms.fields import RowField
 from bookings.pages.forms.row_versions import UNSEEN
-from depots.cards import card_number
 from depots.models import Organisation
 from depots.standards import PLUGS, VEHICLE_TYPES
+from depots.token_numbers import fault, spellings
 
 
 class Measured(forms.DecimalField):
@@ -97,18 +97,28 @@ class TokenForm(forms.ModelForm):
     uid = forms.CharField(
         label="Number",
         max_length=36,
-        help_text="As the charger reads it; of a card the 8 to 20 hexadecimal digits.",
+        help_text="As the charger reads it: of a card the 8 to 20 hexadecimal digits, of a contract the eMAID "
+        "(DE-8AA-C12345678), of a vehicle that charges by plugging in its MAC address.",
     )
     type = forms.ChoiceField(label="Kind", choices=Token.Type.choices)
     vehicle = RowField[Vehicle](
         missing="There is no such vehicle in your fleet.", none="No vehicle", label="Vehicle"
+    )
+    is_read_either_way = forms.BooleanField(
+        label="Some readers give its bytes in the other order", required=False
+    )
+    group_name = forms.CharField(
+        label="Group",
+        max_length=36,
+        required=False,
+        help_text="A booking may name a group of your fleet: any token of it that works opens the slot.",
     )
     label = forms.CharField(label="What is printed on it, or whose it is", max_length=64, required=False)
     contract_id = forms.CharField(label="Contract (eMAID)", max_length=36, required=False)
 
     class Meta:
         model = Token
-        fields = ("uid", "type", "label", "contract_id")
+        fields = ("uid", "type", "is_read_either_way", "group_name", "label", "contract_id")
 
     def __init__(
         self, *given: Any, fleets: list[Organisation], vehicles: list[Vehicle], **options: Any
@@ -129,9 +139,10 @@ class TokenForm(forms.ModelForm):
         uid = "".join(self.cleaned_data["uid"].split())
         if not uid.isascii() or not uid.isprintable():
             raise ValidationError("Only letters, digits and signs of plain ASCII.")
-        if not card_number(uid):
-            raise ValidationError("A number has letters or digits.")
         return uid
+
+    def clean_group_name(self) -> str:
+        return " ".join(self.cleaned_data["group_name"].split())
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -142,12 +153,19 @@ class TokenForm(forms.ModelForm):
             self.add_error("vehicle", "The vehicle belongs to another fleet.")
         elif "vehicle" in cleaned:
             self.instance.vehicle = vehicle
-        same = Token.objects.filter(
-            fleet=fleet, type=cleaned.get("type"), uid__card=card_number(cleaned.get("uid", ""))
-        )
+        self._check_number(cleaned)
+        forms_of_it = spellings(cleaned.get("uid", ""), cleaned.get("type", ""))
+        same = Token.objects.filter(fleet=fleet, type=cleaned.get("type"), uid__card__in=forms_of_it)
         if fleet and same.exclude(pk=self.instance.pk).exists():
             self.add_error("uid", f"{fleet} has this token already.")
         return cleaned
+
+    def _check_number(self, cleaned: dict[str, Any]) -> None:
+        if "uid" not in cleaned or "type" not in cleaned:
+            return
+        wrong = fault(cleaned["uid"], cleaned["type"], is_read_either_way=cleaned["is_read_either_way"])
+        if wrong:
+            self.add_error("uid", wrong)
 
     @property
     def facts(self) -> TokenFacts:

@@ -28,6 +28,7 @@ from roaming.ocpi.times import read_time, time_out
 from roaming.ocpi.v2_3_0.bookings import reading, schemas
 from roaming.ocpi.v2_3_0.bookings.schemas import AccessMethod, TokenType
 from roaming.ocpi.v2_3_0.bookings.statuses import CANCELLED_BY, OUR_DECISION, OUR_SIDE, OUR_STATUS
+from roaming.ocpi.v2_3_0.bookings.token_types import token_type_out
 from roaming.ocpi.wire_object import Notes, UnreadableError
 
 # Reasons an eMSP may give; any other is not ours to claim.
@@ -199,7 +200,7 @@ def _tokens(booking: Booking, asked: dict[str, Any]) -> list[dict[str, str]]:
             "country_code": token.get("country_code") or booking.customer_country,
             "party_id": token.get("party_id") or booking.customer_party,
             "uid": token["uid"],
-            "type": token.get("type") or TokenType.RFID.value,
+            "type": token_type_out(token.get("type") or TokenType.RFID.value),
             "contract_id": token.get("contract_id") or token["uid"],
         }
         for token in named

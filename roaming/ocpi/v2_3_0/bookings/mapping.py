@@ -22,6 +22,7 @@ from roaming.ocpi.v2_3_0.bookings.statuses import (
     DECISION,
     STATUS,
 )
+from roaming.ocpi.v2_3_0.bookings.token_types import token_type_out
 from roaming.ocpi.wire_object import NOT_ASSIGNED, UnreadableError
 
 # From here on the EVSE of a pooled offer is settled and may be told.
@@ -186,6 +187,6 @@ def _token_out(token: OurToken) -> schemas.BookingToken:
         country_code=token.country_code,
         party_id=token.party_id,
         uid=token.uid,
-        type=token.type,
+        type=token_type_out(token.type),
         contract_id=token.contract_id or token.uid,
     )

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from bookings.rules.entitlement import TokenName
 from bookings.rules.fit import Needs
-from depots.cards import card_number
 from depots.periods import Period
+from depots.token_numbers import normalise
 from roaming.ocpi.v2_3_0.bookings import schemas
 from roaming.ocpi.v2_3_0.bookings.schemas import AccessMethod
 from roaming.ocpi.wire_object import UnreadableError
@@ -23,7 +23,7 @@ def period_in(period: schemas.Period) -> Period:
 def tokens_in(tokens: Iterable[schemas.BookingToken]) -> list[TokenName]:
     """Each once: a token named twice opens no second charger."""
     names = {
-        (t.country_code.upper(), t.party_id.upper(), card_number(t.uid), t.type): TokenName(
+        (t.country_code.upper(), t.party_id.upper(), normalise(t.uid, t.type), t.type): TokenName(
             uid=t.uid,
             type=str(t.type),
             country_code=t.country_code,

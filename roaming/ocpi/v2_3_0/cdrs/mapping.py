@@ -11,6 +11,7 @@ from bookings.models import ChargeDetailRecord, TariffVersion
 from bookings.pricing.bills import Amount, Bill, Tax
 from bookings.pricing.tariff_content import TariffContent
 from roaming.ocpi.v2_3_0.bookings.schemas import ConnectorFormat, PowerType
+from roaming.ocpi.v2_3_0.bookings.token_types import token_type_out
 from roaming.ocpi.v2_3_0.cdrs import schemas
 from roaming.ocpi.v2_3_0.cdrs.schemas import AuthMethod, CdrDimensionType
 from roaming.ocpi.v2_3_0.locations.schemas import GeoLocation
@@ -104,7 +105,7 @@ def _token_out(token: dict[str, Any]) -> schemas.CdrToken:
         country_code=token["country_code"].upper() or "XX",
         party_id=token["party_id"].upper() or "XXX",
         uid=uid,
-        type=token["type"],
+        type=token_type_out(token["type"]),
         contract_id=token["contract_id"] or uid,
     )
 
