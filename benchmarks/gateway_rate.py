@@ -45,7 +45,7 @@ def _begin_sessions() -> None:
         ChargingSession(
             charger_id=charger.pk, evse_id=second[charger.pk], transaction=str(number + 1), token_uid="04A1B2C3",
             announced_at=now, started_at=now, start_received_at=now, meter_start_wh=10_000, meter_last_wh=10_000,
-            registers=["Outlet"],
+            registers=["Outlet"], charging_state="charging", latest_at=now,
         )
         for number, charger in enumerate(Charger.objects.order_by("identity"))
     )  # fmt: skip

@@ -26,7 +26,7 @@ def identity_of(number: int) -> str:
     return f"BENCH-{number:05d}"
 
 
-def make_chargers(count: int, *, depots: int = 50) -> None:
+def make_chargers(count: int, *, depots: int = 50, terms: dict[str, Any] | None = None) -> None:
     """Chargers with two EVSEs each, known to both servers; every depot has as many."""
     from depots import secrets
     from depots.models import Charger, Evse
@@ -34,7 +34,7 @@ def make_chargers(count: int, *, depots: int = 50) -> None:
 
     salt, hashed = secrets.hash_charger_password(PASSWORD)
     operator = make_operator()
-    places = [make_depot(operator) for _ in range(depots)]
+    places = [make_depot(operator, terms=terms) for _ in range(depots)]
     chargers = Charger.objects.bulk_create(
         Charger(
             depot=places[number % depots],
@@ -70,6 +70,20 @@ def running(command: list[str]) -> Iterator[tuple[str, int]]:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
             process.wait(60)
+        process.kill()
+
+
+@contextmanager
+def working() -> Iterator[None]:
+    """The worker with its scheduler, until the block ends."""
+    command = [sys.executable, "manage.py", "worker"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=sys.stderr)
+    try:
+        yield
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(30)
         process.kill()
 
 

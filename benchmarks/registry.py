@@ -21,6 +21,8 @@ MODULES = {
     "finder_demo": "finder",
     "search_growth": "search",
     "search_vs_sql": "search",
+    "arm_5000": "gateway_arming",
+    "rearm_5000": "gateway_arming",
     "billing_run": "billing_run",
     "connect_1000": "connect_1000",
     "gateway_memory": "gateway_memory",

@@ -27,8 +27,11 @@ charging_started = Signal()
 charging_ended = Signal()
 # session: ChargingSession, at. It had ended already, and what is known of it is different now: its end, meter or states.
 charging_corrected = Signal()
-# session: ChargingSession, at. Its meter has told more of a running session; sent every few seconds at most.
+# session: ChargingSession, is_together, at. Its meter has told more of a running session; sent every few seconds at most.
+# `is_together`: it is told of once more in sessions_metered.
 session_metered = Signal()
+# sessions: list[ChargingSession], at. Those whose meters have told in the same moment.
+sessions_metered = Signal()
 # command: ChargerCommand, at. It was answered, its answer was lost, or it went stale.
 command_settled = Signal()
 # command: ChargerCommand, at. The charger told how far it is with something that takes its time.

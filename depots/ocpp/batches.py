@@ -32,6 +32,8 @@ TOGETHER: Mapping[Callable[..., Any], tuple[SetWise, str]] = {
     operations.close_connection: (operations.close_connections, "charger_id"),
     operations.record_boot: (operations.record_boots, "charger_id"),
     operations.report_status: (operations.report_statuses, "charger_id"),
+    operations.add_readings: (operations.add_readings_of_many, "charger_id"),
+    operations.record_transaction: (operations.record_updates, "charger_id"),
     operations.reconcile: (operations.reconcile_idle, "charger_id"),
     operations.take_command: (operations.take_commands, "charger_id"),
     operations.record_capabilities: (operations.record_all_capabilities, "charger_id"),

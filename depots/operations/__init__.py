@@ -42,6 +42,7 @@ from depots.operations.leases import (
 from depots.operations.message_log import forget_old_messages, keep_messages
 from depots.operations.meter_readings import add_readings, tell_latest_figures
 from depots.operations.refused_connections import forget_old_refusals
+from depots.operations.samples_at_once import add_readings_of_many, record_updates
 from depots.operations.sessions import start_session, stop_session
 from depots.operations.silent_sessions import end_silent_session, silent_sessions
 from depots.operations.transaction_events import record_transaction
@@ -59,6 +60,7 @@ __all__ = [
     "TransactionReport",
     "add_inventory",
     "add_readings",
+    "add_readings_of_many",
     "authorize",
     "close_connection",
     "close_connections",
@@ -83,6 +85,7 @@ __all__ = [
     "record_measured",
     "record_progress",
     "record_transaction",
+    "record_updates",
     "release_lapsed",
     "renew_leases",
     "report_reservation_ended",

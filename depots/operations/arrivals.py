@@ -17,7 +17,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import F, Q
 
-from depots import gate
+from depots import gate, round_trips
 from depots.models import Charger, ChargerCommand, ChargingSession, Evse, EvseChargingState
 from depots.operations.charger_state import QUEUED_AFTER, is_older, news_of_charging, tell_status
 from depots.operations.clock_correction import corrected
@@ -137,10 +137,13 @@ def report_statuses(calls: Sequence[Call]) -> dict[int, bool]:
     befores: dict[Evse, str] = {}
     states: list[EvseChargingState] = []
     now = _latest(calls)
-    with transaction.atomic():
-        evses = _lock_idle_evses(Q(charger__in={charger_id for charger_id, _ in told}), now=now)
+    with round_trips.atomic():
+        evses = _lock_idle_evses(
+            Q(charger__in={pk for pk, _ in told}, number__in={n for _, n in told}), now=now
+        )
         reported = [evse for evse in evses if (evse.charger_id, evse.number) in told]
-        charging = _in_session(reported)
+        is_coarse = any(call.get("is_coarse") and call["status"] == Evse.Status.OCCUPIED for call in calls)
+        charging = _in_session(reported) if is_coarse else set()
         for evse in reported:
             assert evse.charger is not None
             call = told[evse.charger.pk, evse.number]
@@ -152,7 +155,8 @@ def report_statuses(calls: Sequence[Call]) -> dict[int, bool]:
             if not is_past:
                 befores[evse] = evse.status
                 _take_status(evse, call, at, is_charging=evse.pk in charging)
-        _write_statuses(list(befores))
+        if befores:
+            _write_statuses(list(befores))
         if states:
             EvseChargingState.objects.bulk_create(states)
         for evse, before in befores.items():
@@ -310,8 +314,7 @@ def _write_statuses(evses: Sequence[Evse]) -> None:
         [evse.status_at for evse in evses],
         [evse.status_received_at for evse in evses],
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(_STATUS, columns)
+    round_trips.send(_STATUS, columns)
 
 
 def _lock_held(calls: Sequence[Call]) -> list[Charger]:

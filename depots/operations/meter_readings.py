@@ -20,6 +20,7 @@ FIGURES = (
     "registers",
     "flags",
     "figures_told_at",
+    "latest_at",
 )
 # An open page follows the meter; more often than this nobody reads.
 TOLD_EVERY = timedelta(seconds=3)
@@ -46,9 +47,9 @@ def add_readings(
         session, is_named = _locked_session(charger_id, evse_number, transaction_id)
         if session is None:
             return None
-        readings = _by_our_clock(session, readings, now)
+        readings = readings_by_our_clock(session, readings, now)
         if not is_named:
-            readings = [r for r in readings if r.at >= session.started_at - BEFORE_THE_START]
+            readings = of_its_session(session, readings)
         keep(session, readings)
         flag(session, flags)
         tell_figures(session, now=now)
@@ -72,8 +73,19 @@ def _locked_session(
     return running.order_by("-started_at").first(), False
 
 
+def of_its_session(session: ChargingSession, readings: Sequence[Reading]) -> list[Reading]:
+    """Of samples that name no transaction those that are of this one, by their time."""
+    return [reading for reading in readings if reading.at >= session.started_at - BEFORE_THE_START]
+
+
 def keep(session: ChargingSession, readings: Sequence[Reading]) -> None:
     """Keep samples and let the session show the newest. The caller saves the session (FIGURES)."""
+    if kept := take(session, readings):
+        MeterReading.objects.bulk_create(kept, ignore_conflicts=True)
+
+
+def take(session: ChargingSession, readings: Sequence[Reading]) -> list[MeterReading]:
+    """Let the session show the newest of the samples. The caller saves it (FIGURES), and the rows."""
     kept = []
     for reading in sorted(readings, key=lambda reading: reading.at):
         energy_wh = _counting_wh(session, reading)
@@ -94,7 +106,16 @@ def keep(session: ChargingSession, readings: Sequence[Reading]) -> None:
                 reading.soc_percent if reading.soc_percent is not None else session.soc_percent
             )
     if kept:
-        MeterReading.objects.bulk_create(kept, ignore_conflicts=True)
+        note_latest(session, kept[-1].at)
+    return kept
+
+
+def note_latest(session: ChargingSession, at: datetime) -> bool:
+    """Something told of the session holds from `at` on. Whether nothing later is known."""
+    is_latest = session.latest_at is None or at >= session.latest_at
+    if is_latest:
+        session.latest_at = at
+    return is_latest
 
 
 def last_counting_wh(session: ChargingSession, readings: Sequence[Reading]) -> int | None:
@@ -112,12 +133,14 @@ def tell_figures(session: ChargingSession, *, now: datetime) -> None:
     """Let open pages know of a running session's kWh, kW and SoC, at most every few seconds: what comes in between is
     left to `tell_latest_figures`. The caller saves the session.
     """
-    is_due = session.figures_told_at is None or not (
-        timedelta() <= now - session.figures_told_at < TOLD_EVERY
-    )
-    if is_due and session.ended_at is None:
+    if session.ended_at is None and is_due_to_be_told(session, now=now):
         session.figures_told_at = now
         session_metered.send(sender=ChargingSession, session=session, at=now)
+
+
+def is_due_to_be_told(session: ChargingSession, *, now: datetime) -> bool:
+    told_at = session.figures_told_at
+    return told_at is None or not timedelta() <= now - told_at < TOLD_EVERY
 
 
 def tell_latest_figures(*, charger_id: int, session_id: int, now: datetime) -> None:
@@ -132,7 +155,9 @@ def tell_latest_figures(*, charger_id: int, session_id: int, now: datetime) -> N
             session_metered.send(sender=ChargingSession, session=session, at=now)
 
 
-def _by_our_clock(session: ChargingSession, readings: Sequence[Reading], now: datetime) -> Sequence[Reading]:
+def readings_by_our_clock(
+    session: ChargingSession, readings: Sequence[Reading], now: datetime
+) -> Sequence[Reading]:
     """By the newest of the times, which is about when the message was made, and by what is known of the clock alone: told
     again, a sample has the same time again, which is what makes it the same.
     """

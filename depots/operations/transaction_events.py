@@ -1,4 +1,4 @@
-"""Transactions of OCPP 2.x: one event each, in whatever order they come."""
+"""Transactions of OCPP 2.x: one event each, in whatever order they come; what only tells the meter leaves its readings alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from depots import gate
 from depots.models import Charger, ChargerCommand, ChargingSession, Evse, SessionEvent
 from depots.operations.authorization import announce, announce_lone_end, ask, moment_of
 from depots.operations.clock_correction import by_our_clock
-from depots.operations.meter_readings import FIGURES, first_counting_wh, keep, last_counting_wh, tell_figures
+from depots.operations.meter_readings import (
+    FIGURES,
+    first_counting_wh,
+    keep,
+    last_counting_wh,
+    note_latest,
+    tell_figures,
+)
 from depots.operations.sessions import charger_and_evse, end, end_abandoned
 from depots.operations.transaction_reports import ReportResult, TransactionReport, fitting, flag
 from depots.signals import charging_corrected
@@ -54,13 +61,13 @@ def _record_update(charger_id: int, report: TransactionReport, now: datetime) ->
         if report.at < session.started_at:
             return None
         answer = _answer_to(session, charger, report, now)
-        if _is_new(session, report):
+        if report.is_routine_for(session) or _is_new(session, report):
             keep(session, report.readings)
             flag(session, report.flags)
             tell_figures(session, now=now)
             if session.reservation_id is None:
                 session.reservation_id = fitting(report.reservation_id)
-            session.save(update_fields=[*FIGURES, "reservation_id"])
+            session.save(update_fields=[*FIGURES, "reservation_id", "charging_state"])
     return ReportResult(session, answer)
 
 
@@ -189,6 +196,8 @@ def _is_new(session: ChargingSession, report: TransactionReport) -> bool:
         charging_state=report.charging_state,
         payload=dict(report.payload),
     )
+    if note_latest(session, report.at) and report.charging_state:
+        session.charging_state = report.charging_state
     return True
 
 

@@ -116,6 +116,26 @@ class TransactionReport:
         """Energy flows, or would if the other side wanted it."""
         return self.charging_state in UNDER_WAY
 
+    @property
+    def may_be_routine(self) -> bool:
+        return (
+            self.kind == "updated"
+            and self.token_uid is None
+            and bool(self.readings)
+            and "malformed" not in self.flags
+        )
+
+    def is_routine_for(self, session: ChargingSession) -> bool:
+        """Whether it tells no more of a running session than its meter, in order. Its readings are all there is to keep of it,
+        and told again they are the same."""
+        return (
+            self.may_be_routine
+            and session.latest_at is not None
+            and self.at > max(session.latest_at, session.started_at)
+            and self.charging_state in {"", session.charging_state}
+            and (self.reservation_id is None or session.reservation_id is not None)
+        )
+
 
 @dataclass(frozen=True)
 class ReportResult:

@@ -81,6 +81,7 @@ COLUMNS = [
     "bookings_chargedetailrecord.credits_id", "bookings_chargedetailrecord.replaces_id",
     "bookings_paymentreturn.payment_id", "bookings_paymentterms.agreement_id",
     "bookings_termsoverride.option_id", "roaming_partner.organisation_id", "roaming_partnertoken.token_hash",
+    "depots_meterreading_pkey",
 ]  # fmt: skip
 
 
@@ -185,7 +186,7 @@ def charging() -> dict[str, Build]:
         "transaction_once": lambda _: ChargingSession(**times, transaction="T-1"),
         "start_once": lambda n: ChargingSession(**times, start_key="1|04AA|10:00", transaction=f"T-2{n}"),
         "session_event_once": lambda _: SessionEvent(session=session, seq_no=3, kind="updated", at=NOW),
-        "reading_once": lambda _: MeterReading(session=session, at=NOW),
+        "depots_meterreading_pkey": lambda _: MeterReading(session=session, at=NOW),
     }
 
 

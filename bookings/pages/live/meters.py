@@ -9,16 +9,30 @@ from django.template.loader import render_to_string
 
 from bookings.models import Booking
 from bookings.pages.live.audiences import depot_audience, fleet_audience
-from bookings.pages.live.publishing import publish
+from bookings.pages.live.publishing import publish, publish_all
 from bookings.pages.live.rendering import Views, renders
 from depots.models import ChargingSession
-from depots.signals import session_metered
+from depots.signals import session_metered, sessions_metered
 
 
 @receiver(session_metered)
-def tell_of_meter(session: ChargingSession, **_: Any) -> None:
+def tell_of_meter(session: ChargingSession, is_together: bool = False, **_: Any) -> None:
     """Have pages show the session's figures as they are by now. Many within a moment are one rendering."""
-    publish("meter", session.pk, _audiences(session))
+    if not is_together:
+        publish("meter", session.pk, _audiences(session))
+
+
+@receiver(sessions_metered)
+def tell_of_meters(sessions: list[ChargingSession], **_: Any) -> None:
+    keys = [session.pk for session in sessions]
+    booked = Booking.objects.filter(visits__session__in=keys).values_list("visits__session", "fleet")
+    fleets: dict[int, list[str]] = {}
+    for session_id, fleet_id in booked:
+        fleets.setdefault(session_id, []).append(fleet_audience(fleet_id))
+    publish_all(
+        ("meter", session.pk, [depot_audience(session.charger.depot_id), *fleets.get(session.pk, ())])
+        for session in sessions
+    )
 
 
 @renders("meter")
