@@ -64,6 +64,8 @@ def _state(booking: Booking) -> dict[str, Any]:
         "remote_status": booking.remote_status or None,
         "enforcement": booking.enforcement,
         "enforcement_why": booking.enforcement_why or None,
+        "enforcement_text": booking.enforcement_in_full if booking.is_ours else None,
+        "enforcement_since": _z(booking.enforcement_at) if booking.enforcement_at else None,
         "interrupted": _interrupted(booking),
         "reservation_id": booking.reservation_id,
     }

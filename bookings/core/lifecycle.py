@@ -130,7 +130,7 @@ def move(
     _settle_place(booking, over_at=over_at, at=at)
     return record(
         booking, kind="status", step=(before, to), actor=actor, at=at, detail=detail,
-        fields={"status", "enforcement", "enforcement_why", "next_try_at", *fields}, ask=ask,
+        fields={"status", "enforcement", "enforcement_why", "enforcement_at", "next_try_at", *fields}, ask=ask,
     )  # fmt: skip
 
 
@@ -183,7 +183,7 @@ def _settle_place(booking: Booking, *, over_at: datetime | None, at: datetime) -
     is_completed = booking.status == BookingStatus.COMPLETED
     freed = occupancy.release(booking, keeps_stay=is_completed)
     if not is_completed:
-        booking.enforcement, booking.enforcement_why = Enforcement.RELEASED, ""
+        booking.enforcement, booking.enforcement_why, booking.enforcement_at = Enforcement.RELEASED, "", at
     elif over_at is not None:
         occupancy.cut(booking, occupancy.ends_after(booking, over_at))
     booking.next_try_at = None

@@ -27,7 +27,9 @@ def set_state(
     is_news = (booking.enforcement, booking.enforcement_why) != (to, why)
     before = booking.enforcement
     booking.enforcement, booking.enforcement_why, booking.next_try_at = to, why, retry_at
-    columns = {"enforcement", "enforcement_why", "next_try_at", *fields}
+    columns = {"enforcement", "enforcement_why", "enforcement_at", "next_try_at", *fields}
+    if is_news:
+        booking.enforcement_at = now
     if not is_news:
         booking.save(update_fields=list(columns))
         return

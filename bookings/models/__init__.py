@@ -3,7 +3,6 @@
 from bookings.models.bank import BankOrder, BankOrderLine
 from bookings.models.booking_history import BookingEvent, BookingRequest
 from bookings.models.booking_states import (
-    ENFORCEMENT_WHY,
     INTERRUPTED_WHY,
     LIVE,
     BookingStatus,
@@ -11,6 +10,7 @@ from bookings.models.booking_states import (
 )
 from bookings.models.bookings import Booking, BookingSession, BookingToken, CancelReason
 from bookings.models.cdrs import ChargeDetailRecord, Dispute
+from bookings.models.enforcement_words import ENFORCEMENT_WHY
 from bookings.models.fleet import GROUP, Token, Vehicle
 from bookings.models.incoming import IncomingInvoice, InvoiceReconciliationRecord
 from bookings.models.invoices import (

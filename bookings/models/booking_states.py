@@ -1,4 +1,4 @@
-"""What a booking can be, how firmly it is kept, and in words why it is not or broke off."""
+"""What a booking can be, how firmly it is kept, and in words why it broke off."""
 
 from __future__ import annotations
 
@@ -31,23 +31,6 @@ class Enforcement(models.TextChoices):
     SOFT = "soft", "Soft"
     USED = "used", "Used"
     RELEASED = "released", "Released"
-
-
-# Codes of `Booking.enforcement_why`, as people read them.
-ENFORCEMENT_WHY = {
-    "occupied": "Another vehicle is still at the EVSE.",
-    "faulted": "The EVSE reports a fault.",
-    "unavailable": "The EVSE is out of service.",
-    "offline": "The charger is not connected.",
-    "no_answer": "The charger has not answered yet.",
-    "error": "The charger answered with an error.",
-    "rejected": "The charger refuses reservations.",
-    "not_supported": "The charger knows no reservations.",
-    "closed": "The EVSE was closed.",
-    "lies": "The charger does not keep its reservations.",
-    "availability": "The charger keeps no reservation, so the EVSE is out of service until the vehicle is there.",
-    "profile_0": "The charger keeps no reservation, so the EVSE gives no power until the slot begins.",
-}
 
 
 # Codes of `Booking.interrupted_why`, as people read them.

@@ -11,7 +11,8 @@ from django.db.models import F, Q
 from django.db.models.functions import Upper
 from django.urls import reverse
 
-from bookings.models.booking_states import ENFORCEMENT_WHY, INTERRUPTED_WHY, LIVE, BookingStatus, Enforcement
+from bookings.models import enforcement_words
+from bookings.models.booking_states import INTERRUPTED_WHY, LIVE, BookingStatus, Enforcement
 from bookings.models.fleet import GROUP, Token, Vehicle
 from bookings.models.holders import NextHolder
 from bookings.models.offers import BookingOption
@@ -167,6 +168,7 @@ class Booking(models.Model):
     decide_until = models.DateTimeField(null=True, blank=True)
     enforcement = models.CharField(max_length=10, choices=Enforcement, default=Enforcement.NOT_DUE)
     enforcement_why = models.CharField(max_length=200, blank=True)
+    enforcement_at = models.DateTimeField(null=True, blank=True, help_text="since when it is so")
     armed_evse = models.ForeignKey(
         Evse, models.PROTECT, related_name="+", null=True, blank=True, db_index=False
     )
@@ -303,8 +305,13 @@ class Booking(models.Model):
 
     @property
     def enforcement_sentence(self) -> str:
-        """Why it is at risk or soft, for people; empty when there is nothing to explain."""
-        return ENFORCEMENT_WHY.get(self.enforcement_why, self.enforcement_why)
+        """How firmly it is kept and why not better, for people."""
+        return enforcement_words.sentence(self.enforcement, self.enforcement_why)
+
+    @property
+    def enforcement_in_full(self) -> str:
+        """The same, with what follows from it."""
+        return enforcement_words.in_full(self.enforcement, self.enforcement_why)
 
     @property
     def is_interrupted(self) -> bool:

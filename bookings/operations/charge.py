@@ -94,6 +94,7 @@ def _begin(booking: Booking, session: ChargingSession, actor: Actor, now: dateti
     dropped = request_log.decline_pending(booking, "The vehicle is charging already.", actor=actor, now=now)
     given_up = occupancy.drop_pending(booking)
     booking.enforcement, booking.enforcement_why, booking.next_try_at = Enforcement.USED, "", None
+    booking.enforcement_at = now
     detail = _attach(booking, session)
     before_w = booking.promised_power_w
     left = _follow_vehicle(booking, session, now)

@@ -10,14 +10,15 @@ from typing import Any
 from bookings.actors import RULE, Actor, ActorKind
 from bookings.core import differences
 from bookings.models import (
-    ENFORCEMENT_WHY,
     INTERRUPTED_WHY,
     Booking,
     BookingEvent,
     BookingRequest,
     BookingStatus,
     CancelReason,
+    enforcement_words,
 )
+from bookings.models.enforcement_words import words_of
 from bookings.pages.payment_words import payment_words
 from bookings.rules import quotes
 from depots.models import User
@@ -46,15 +47,6 @@ STATUS = {
     BookingStatus.NO_SHOW: ("The vehicle did not come in time", "calendar-off", "danger"),
     BookingStatus.FAILED: ("Nothing came of it", "alert-triangle", "danger"),
     BookingStatus.EXPIRED: ("The hold ran out", "clock", "warning"),
-}
-ENFORCEMENT = {
-    "due": ("The charger is told to keep the slot", "hourglass", "info"),
-    "armed": ("The charger holds the slot", "lock", "success"),
-    "at_risk": ("At risk", "alert-triangle", "danger"),
-    "soft": ("The charger cannot hold it; Berth turns other cards away itself", "shield-check", "warning"),
-    "used": ("The vehicle is at the charger", "plug", "success"),
-    "released": ("The charger no longer holds it", "lock-open", "info"),
-    "not_due": ("The charger was told to let go again", "lock-open", "info"),
 }
 REFUSED = {
     "create": "The booking was refused",
@@ -107,7 +99,8 @@ def _of_event(event: BookingEvent, booking: Booking, known: set[str], is_fleet: 
 
 def _words(event: BookingEvent, booking: Booking) -> tuple[str, str, str]:
     if event.kind == "enforcement":
-        return ENFORCEMENT.get(event.after, ("The charger answered", "plug", "info"))
+        words = words_of(event.after)
+        return words.told, words.icon, words.level
     if event.kind == "session":
         return _session_words(event.detail)
     if event.kind == "fallback":
@@ -138,7 +131,9 @@ def _text(event: BookingEvent, booking: Booking) -> str:
     parts += _seen(detail, booking)
     parts.append(_when_it_ends(detail, booking))
     why = "" if detail.get("seen") else str(detail.get("why") or "")
-    reason = str(detail.get("reason") or ENFORCEMENT_WHY.get(why) or INTERRUPTED_WHY.get(why, why))
+    reason = str(
+        detail.get("reason") or enforcement_words.ENFORCEMENT_WHY.get(why) or INTERRUPTED_WHY.get(why, why)
+    )
     parts.append(CancelReason.words(reason))
     parts.append(str(detail.get("note") or ""))
     if detail.get("irregular"):
@@ -151,7 +146,7 @@ def _seen(detail: dict[str, Any], booking: Booking) -> Iterator[str]:
     for fault in detail.get("seen") or ():
         moments = [datetime.fromisoformat(fault[edge]) for edge in ("start", "end")]
         hours = [f"{moment.astimezone(booking.depot.zone):%H:%M}" for moment in moments]
-        words = ENFORCEMENT_WHY.get(fault["why"], fault["why"]).rstrip(".")
+        words = enforcement_words.why(fault["why"]).rstrip(".")
         yield f"{words} ({hours[0]}–{hours[1]})"
 
 

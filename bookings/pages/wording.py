@@ -8,6 +8,7 @@ from typing import Any
 
 from bookings.errors import CancelTooLate, ChangeTooLate, WrongStatus
 from bookings.models import Booking, BookingPayment, BookingRequest, BookingStatus, CancelReason, Enforcement
+from bookings.models.enforcement_words import words_of
 from bookings.rules import permissions
 from bookings.rules.terms import Terms
 from depots.models import Depot
@@ -86,22 +87,16 @@ def firmness(booking: Booking, *, now: datetime) -> Firmness | None:
         return Firmness(
             f"{booking.depot.operator} keeps the slot at its depot.", "info", "building-warehouse"
         )
-    why = booking.enforcement_sentence
-    due = local(booking.terms.due_at(booking.period), booking.period, booking.depot)
-    known = {
-        Enforcement.NOT_DUE: (f"The slot is booked. The charger is told at {due}.", "info", "clock"),
-        Enforcement.DUE: ("The charger is being told now.", "info", "hourglass"),
-        Enforcement.ARMED: ("The charger holds it for you.", "success", "lock"),
-        Enforcement.AT_RISK: (f"At risk. {why or 'The charger has not answered yet.'}", "danger", "alert-triangle"),
-        Enforcement.SOFT: (
-            f"Soft. {why or 'The charger cannot reserve.'} Berth itself turns other cards away in this slot.",
-            "warning", "shield-check",
-        ),
-        Enforcement.USED: ("The vehicle is at the charger.", "success", "plug"),
-        Enforcement.RELEASED: ("The charger no longer holds it.", "info", "lock-open"),
-    }  # fmt: skip
-    words, level, icon = known[Enforcement(booking.enforcement)]
-    return Firmness(words, level, icon)
+    known = words_of(booking.enforcement)
+    words = booking.enforcement_in_full
+    if booking.enforcement == Enforcement.NOT_DUE:
+        due = local(booking.terms.due_at(booking.period), booking.period, booking.depot)
+        words = f"The slot is booked. The charger is told at {due}."
+    elif booking.enforcement_why == "occupied" and booking.starts_at <= now:
+        words = f"{known.badge}. {booking.enforcement_sentence}"  # the page says for how long its truck has waited
+    elif booking.enforcement_at is not None:
+        words = f"{words} Since {local(booking.enforcement_at, booking.period, booking.depot)}."
+    return Firmness(words, known.level, known.icon)
 
 
 def fleet_actions(booking: Booking, *, now: datetime) -> list[FleetAction]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Protocol
 
 from django import template
@@ -11,6 +11,7 @@ from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from bookings.models.enforcement_words import EnforcementWords, words_of
 from depots.periods import utc_text
 from depots.templatetags.berth import duration, kilowatts
 
@@ -34,9 +35,14 @@ def status_badge(status: str) -> SafeString:
     return _status(str(status))
 
 
+@register.filter
+def enforcement_words(enforcement: str) -> EnforcementWords:
+    return words_of(enforcement)
+
+
 @register.simple_tag
 def enforcement_badge(enforcement: str, why: str = "") -> SafeString:
-    return _plain_enforcement(enforcement) if not why else _enforcement(enforcement, why)
+    return _enforcement(str(enforcement), str(why))
 
 
 @cache
@@ -44,11 +50,7 @@ def _status(status: str) -> SafeString:
     return render_to_string("components/_status.html", {"status": status})
 
 
-@cache
-def _plain_enforcement(enforcement: str) -> SafeString:
-    return _enforcement(enforcement, "")
-
-
+@lru_cache(256)
 def _enforcement(enforcement: str, why: str) -> SafeString:
     return render_to_string("components/_enforcement.html", {"enforcement": enforcement, "why": why})
 

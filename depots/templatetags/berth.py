@@ -43,16 +43,6 @@ STATUS = {
     "expired": Look("Expired", "clock"),
 }
 
-ENFORCEMENT = {
-    "not_due": Look("Not due", "clock"),
-    "due": Look("Due", "hourglass"),
-    "armed": Look("Armed", "lock"),
-    "at_risk": Look("At risk", "alert-triangle"),
-    "soft": Look("Soft", "shield-check"),
-    "used": Look("Used", "plug"),
-    "released": Look("Released", "lock-open"),
-}
-
 UNKNOWN = Look("Unknown", "info-circle")
 
 
@@ -96,11 +86,6 @@ def icon(name: str, label: str = "") -> SafeString:
 @register.filter
 def status_look(status: str) -> Look:
     return STATUS.get(str(status), UNKNOWN)
-
-
-@register.filter
-def enforcement_look(enforcement: str) -> Look:
-    return ENFORCEMENT.get(str(enforcement), UNKNOWN)
 
 
 @register.filter

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from bookings.models import LIVE, BookingStatus, Closure, Enforcement
-from bookings.models.booking_states import ENFORCEMENT_WHY, INTERRUPTED_WHY
+from bookings.models import LIVE, BookingStatus, Closure, Enforcement, enforcement_words
+from bookings.models.booking_states import INTERRUPTED_WHY
 from bookings.models.bookings import expected_wh
 from bookings.rules.terms import Terms
 from depots.cards import card_ending
@@ -64,7 +64,7 @@ class BookingFacts(NamedTuple):
 
     @property
     def enforcement_sentence(self) -> str:
-        return ENFORCEMENT_WHY.get(self.enforcement_why, self.enforcement_why)
+        return enforcement_words.sentence(self.enforcement, self.enforcement_why)
 
     @property
     def expected_wh(self) -> int | None:

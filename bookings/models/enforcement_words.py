@@ -1,0 +1,103 @@
+"""How firmly a slot is kept, in words: the badge, the sentence, what comes next. Pages, API, commands and boards say the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bookings.models.booking_states import Enforcement
+
+
+@dataclass(frozen=True)
+class EnforcementWords:
+    """`badge` and `icon` of the badge, `level` (info, success, warning, danger) of a notice; `sentence` for who has booked,
+    `told` for the history when it became so."""
+
+    badge: str
+    icon: str
+    level: str
+    sentence: str
+    told: str
+
+
+WORDS = {
+    Enforcement.NOT_DUE: EnforcementWords(
+        "Not due", "clock", "info",
+        "The slot is booked. The charger is told shortly before it begins.",
+        "The charger was told to let go again",
+    ),
+    Enforcement.DUE: EnforcementWords(
+        "Due", "hourglass", "info", "The charger is being told now.", "The charger is told to keep the slot"
+    ),
+    Enforcement.ARMED: EnforcementWords(
+        "Armed", "lock", "success", "The charger holds it for you.", "The charger holds the slot"
+    ),
+    Enforcement.AT_RISK: EnforcementWords(
+        "At risk", "alert-triangle", "danger", "The charger has not answered yet.", "At risk"
+    ),
+    Enforcement.SOFT: EnforcementWords(
+        "Soft", "shield-check", "warning", "The charger cannot reserve.",
+        "The charger cannot hold it; Berth turns other cards away itself",
+    ),
+    Enforcement.USED: EnforcementWords(
+        "Used", "plug", "success", "The vehicle is at the charger.", "The vehicle is at the charger"
+    ),
+    Enforcement.RELEASED: EnforcementWords(
+        "Released", "lock-open", "info", "The charger no longer holds it.", "The charger no longer holds it"
+    ),
+}  # fmt: skip
+
+# Codes of `Booking.enforcement_why`, as people read them.
+ENFORCEMENT_WHY = {
+    "occupied": "Another vehicle is still at the EVSE.",
+    "faulted": "The EVSE reports a fault.",
+    "unavailable": "The EVSE is out of service.",
+    "offline": "The charger is not connected.",
+    "no_answer": "The charger has not answered yet.",
+    "error": "The charger answered with an error.",
+    "rejected": "The charger refuses reservations.",
+    "not_supported": "The charger knows no reservations.",
+    "closed": "The EVSE was closed.",
+    "lies": "The charger does not keep its reservations.",
+    "availability": "The charger keeps no reservation, so the EVSE is out of service until the vehicle is there.",
+    "profile_0": "The charger keeps no reservation, so the EVSE gives no power until the slot begins.",
+    "stale_list": "The charger did not know the booked card while its connection was bad.",
+    "no_power": "The depot had less power than the least that is promised.",
+}
+
+# What follows, where it is not plain.
+NEXT = {
+    "occupied": "Berth asks again when it leaves, and looks for another EVSE from five minutes before the start.",
+    "faulted": "Berth looks for another EVSE.",
+    "unavailable": "Berth looks for another EVSE unless it is back within a minute.",
+    "offline": "It is told as soon as it is back; a charger keeps what it has accepted meanwhile.",
+    "no_answer": "Berth asks again every minute.",
+    "error": "Berth asks again every minute.",
+    "availability": "Check in here, or show the card at any charger of the depot.",
+    "profile_0": "The booked card ends that earlier.",
+}
+GATE = "Berth itself turns other cards away in this slot."
+
+
+def words_of(enforcement: str) -> EnforcementWords:
+    return WORDS[Enforcement(enforcement)]
+
+
+def why(code: str) -> str:
+    """The sentence of a code; one that is not known as it is."""
+    return ENFORCEMENT_WHY.get(code, code)
+
+
+def sentence(enforcement: str, code: str) -> str:
+    """How it is kept, and why not better: one sentence, the same whatever the time is."""
+    return why(code) or words_of(enforcement).sentence
+
+
+def in_full(enforcement: str, code: str) -> str:
+    """The same with what follows from it."""
+    parts = [sentence(enforcement, code)]
+    if enforcement in {Enforcement.AT_RISK, Enforcement.SOFT}:
+        parts.insert(0, f"{words_of(enforcement).badge}.")
+        parts.append(NEXT.get(code, ""))
+    if enforcement == Enforcement.SOFT:
+        parts.append(GATE)
+    return " ".join(part for part in parts if part)
