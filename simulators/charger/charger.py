@@ -21,6 +21,7 @@ from simulators.charger.local_list import LocalList
 from simulators.charger.ocpp2x import Ocpp2x
 from simulators.charger.ocpp16 import Ocpp16
 from simulators.charger.ocpp_version import Message, OcppVersion, TokenAnswer, read_timestamp
+from simulators.charger.own_password import told_password
 from simulators.charger.script import Json, Script
 from simulators.charger.station import IdToken, Reservation, SimulatedEvse, Station, Transaction
 from simulators.charger.transaction_queue import QueuedMessage, TransactionQueue
@@ -70,6 +71,14 @@ class SimulatedCharger:
 
     def change_setting(self, name: str, value: str) -> str:
         """Accepted, Rejected, RebootRequired or NotSupported."""
+        try:
+            password = told_password(name, value)
+        except ValueError:
+            return "Rejected"
+        if password is not None:
+            self.password = password
+            self.soon(self._leave())
+            return "Accepted"
         status = self.configuration.change(name, value)
         if name in {"HeartbeatInterval", "OCPPCommCtrlr.HeartbeatInterval"}:
             self.heartbeat_s = int(self.configuration[name]) or self.heartbeat_s
@@ -310,6 +319,11 @@ class SimulatedCharger:
         await self.power_down()
         await self.connection.socket.close()
         await self.come_online("RemoteReset")
+
+    async def _leave(self) -> None:
+        """Say what there is to say, and come back with the new password when whoever drives this one connects again."""
+        await self.heartbeat()
+        await self.connection.close()
 
     async def power_down(self, reason: str = "") -> None:
         """Transactions end, and what was in memory is forgotten."""
