@@ -12,9 +12,24 @@ from typing import Any
 from django.db import models
 
 from depots.imports.schemas import ChargerRow, DepotRow, EvseRow, HoursRow, folded, watts
-from depots.models import Charger, Connector, Depot, Evse, Fallback, OpeningHours, Organisation
+from depots.models import (
+    Charger,
+    ChargerCommand,
+    Connector,
+    Depot,
+    Evse,
+    Fallback,
+    OpeningHours,
+    Organisation,
+)
 from depots.secrets import charger_password_matches, hash_charger_password
 from depots.standards import PLUGS
+
+# All that opens, opened or will open: a charger that comes back is given a password anew.
+PASSWORDS = (
+    "password_salt", "password_hash", "replaced_password_salt", "replaced_password_hash", "next_password",
+    "next_password_salt", "next_password_hash",
+)  # fmt: skip
 
 
 def write_depot(depot: Depot | None, row: DepotRow, operator: Organisation) -> tuple[Depot, bool]:
@@ -115,8 +130,13 @@ def withdraw_evse(evse: Evse) -> None:
 def withdraw_charger(charger: Charger) -> bool:
     """A charger that is no longer there: nobody gets in under its name. Whether anybody could have."""
     was_there = not charger.is_withdrawn
-    charger.password_salt, charger.password_hash, charger.is_withdrawn = "", "", True
-    charger.save(update_fields=["password_salt", "password_hash", "is_withdrawn"])
+    charger.is_withdrawn = True
+    for name in PASSWORDS:
+        setattr(charger, name, "")
+    charger.save(update_fields=["is_withdrawn", *PASSWORDS])
+    # Told to it later on, one that opens no more would lock it out.
+    waiting = charger.commands.filter(action=ChargerCommand.Action.SET_PASSWORD)
+    waiting.filter(state=ChargerCommand.State.QUEUED).update(state=ChargerCommand.State.STALE)
     return was_there
 
 
@@ -145,9 +165,14 @@ def _write_hours(depot: Depot, hours: Sequence[HoursRow]) -> bool:
 def _set_password(charger: Charger, password: str | None) -> bool:
     if password is None:
         return False
-    if charger_password_matches(password, salt=charger.password_salt, hashed=charger.password_hash):
-        return False
+    for salt, hashed in (
+        (charger.password_salt, charger.password_hash),
+        (charger.replaced_password_salt, charger.replaced_password_hash),
+    ):
+        if charger_password_matches(password, salt=salt, hashed=hashed):
+            return False
     charger.password_salt, charger.password_hash = hash_charger_password(password)
+    charger.replaced_password_salt = charger.replaced_password_hash = ""
     return True
 
 

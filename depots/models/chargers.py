@@ -23,6 +23,16 @@ class Charger(models.Model):
     protocol = models.CharField(max_length=10, default="ocpp1.6")
     password_salt = models.CharField(max_length=32, blank=True)
     password_hash = models.CharField(max_length=64, blank=True)
+    password_at = models.DateTimeField(null=True, blank=True, help_text="when Berth last replaced it")
+    replaced_password_salt = models.CharField(max_length=32, blank=True)
+    replaced_password_hash = models.CharField(
+        max_length=64, blank=True, help_text="what Berth replaced: a file that names it is older than that"
+    )
+    next_password = models.TextField(
+        blank=True, help_text="encrypted, until the charger has come with it; opens beside the one before"
+    )
+    next_password_salt = models.CharField(max_length=32, blank=True)
+    next_password_hash = models.CharField(max_length=64, blank=True)
     security_profile = models.PositiveSmallIntegerField(
         default=1,
         help_text="the least it must come with: 0 nothing, 1 password, 2 password over TLS, 3 client certificate",
@@ -201,6 +211,7 @@ class ChargerCommand(models.Model):
     {key: value}}, a single one in 1.6; of `ask_inventory`: {"request": int}; of `get_diagnostics`: {"request": int,
     "location": url, "is_security": bool, "since": "…Z"|null}; of `update_firmware`: {"request": int, "location": url,
     "retrieve_at": "…Z", "install_at": "…Z"|null, "certificate": str, "signature": str}.
+    Of `set_password`: {"encrypted": str}, empty once the charger has come with it.
     `progress` is what a charger told later of something that takes its time, in its own word.
     `UNCLEAR` is a lost answer: it may have happened.
     """
@@ -225,6 +236,7 @@ class ChargerCommand(models.Model):
         ASK_INVENTORY = "ask_inventory", "Read all it has"
         GET_DIAGNOSTICS = "get_diagnostics", "Send its log"
         UPDATE_FIRMWARE = "update_firmware", "Update its firmware"
+        SET_PASSWORD = "set_password", "Change its password"
 
     class State(models.TextChoices):
         QUEUED = "queued", "Queued"
@@ -277,6 +289,7 @@ class ChargerCommand(models.Model):
         return {
             name: card_ending(value) if name in {"token", "group"} and value else value
             for name, value in self.payload.items()
+            if name != "encrypted"
         }
 
     @property

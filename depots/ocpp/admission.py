@@ -17,11 +17,12 @@ from websockets.http11 import Request, Response
 from depots import secrets
 from depots.models import RefusedConnection
 from depots.ocpp import credentials
-from depots.ocpp.credentials import KnownCharger
+from depots.ocpp.credentials import KnownCharger, Password
 from depots.ocpp.database import Database
 from depots.ocpp.refusal_buffer import RefusalBuffer
 from depots.ocpp.security_profiles import Shown, refusal
 from depots.operations.charger_certificates import accept_certificate
+from depots.operations.charger_passwords import promote_password
 from depots.operations.refused_connections import Refusal
 
 logger = logging.getLogger(__name__)
@@ -51,8 +52,7 @@ class Admission:
         reason = refusal(shown, charger.security_profile) if charger else Reason.UNKNOWN
         if charger is None or reason:
             return self._refuse(websocket, request, identity, shown, Reason(reason))
-        if shown.has_password and credentials.is_under_older_key(charger):
-            await self._database.run(credentials.rotate_password, request, charger)
+        await self._keep_password(request, charger, shown.password)
         if not shown.profile:
             logger.warning(
                 "CHARGER %s IS LET IN WITHOUT ANY PROOF: its security profile is 0.", charger.identity
@@ -78,11 +78,25 @@ class Admission:
         self, websocket: ServerConnection, request: Request, identity: str, charger: KnownCharger | None
     ) -> Shown:
         return Shown(
-            has_password=credentials.has_password(request, identity, charger),
+            password=credentials.shown_password(request, identity, charger),
             is_encrypted=credentials.is_encrypted(websocket, request),
             certificate=await self._judge_certificate(websocket, request, identity, charger),
             protocols=credentials.offered_protocols(request),
         )
+
+    async def _keep_password(self, request: Request, charger: KnownCharger, shown: Password) -> None:
+        """Of two that are valid the one it has come with stays; of two storage keys the newer."""
+        _, password = credentials.basic_credentials(request)
+        if shown == Password.NEXT:
+            await self._database.run(
+                promote_password,
+                charger_id=charger.pk,
+                was_next=charger.next_password_hash,
+                password=password,
+                now=self._clock(),
+            )
+        elif shown == Password.CURRENT and credentials.is_under_older_key(charger):
+            await self._database.run(credentials.rotate_password, request, charger)
 
     async def _judge_certificate(
         self, websocket: ServerConnection, request: Request, identity: str, charger: KnownCharger | None

@@ -6,6 +6,7 @@ from typing import Any
 
 from depots.cards import without_cards
 from depots.ocpp.dialect import InvalidCommand
+from depots.secrets import UnreadableSecretError, decrypt
 
 LONGEST_SETTING = 500
 
@@ -46,6 +47,14 @@ def trigger_of(name: str, known: frozenset[str]) -> str:
             f"This charger can be asked for {', '.join(sorted(known))}; not for {name[:50]!r}."
         )
     return found
+
+
+def password_in(payload: dict[str, Any]) -> str:
+    """The password of a `set_password`. Raises InvalidCommand once the charger has it."""
+    try:
+        return decrypt(payload["encrypted"])
+    except (KeyError, UnreadableSecretError):
+        raise InvalidCommand("It has this password already, or the key that opens it is gone.") from None
 
 
 def bounded(value: Any) -> str | None:

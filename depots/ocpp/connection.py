@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 
 from depots import operations
 from depots.models import ChargerCommand, ChargingSession, Evse
-from depots.ocpp import schemas
+from depots.ocpp import redaction, schemas
 from depots.ocpp.clock_estimate import ClockEstimate
 from depots.ocpp.credentials import KnownCharger
 from depots.ocpp.database import DepotDatabase
@@ -48,6 +48,8 @@ MOST_DEVIATIONS = 50
 # The places of list items in a path: `meterValue.0.sampledValue.3.unit` is one oddity, whichever sample shows it.
 _NUMBERED = re.compile(r"(\.\d+)+\.")
 JUST_BOOTED = timedelta(minutes=1)
+# What was read as the connection ended is written down within this, or what was asked is unclear.
+WRITE_DOWN_WITHIN_S = 5
 # What fails again and again is tried as seldom as this.
 LONGEST_PAUSE_S = 60
 
@@ -106,6 +108,7 @@ class ChargerConnection:
         "_unclear",
         "_untold",
         "_wire",
+        "_withheld",
         "charger_id",
         "connectors",
         "dialect",
@@ -149,6 +152,7 @@ class ChargerConnection:
         self._is_woken = False
         self._last_transaction_at = 0.0
         self._unanswered = 0
+        self._withheld: tuple[str, ...] = ()  # a password it was told; it may say it again in any answer
         self._clock = ClockEstimate()
         self._booted_at: datetime | None = None
         self._deviations: frozenset[str] = frozenset()
@@ -357,6 +361,7 @@ class ChargerConnection:
 
     async def _carry_out(self, command: ChargerCommand) -> None:
         unique_id = f"{command.pk}.{secrets.token_hex(4)}"
+        is_secret = command.action == ChargerCommand.Action.SET_PASSWORD
         try:
             if command.action == ChargerCommand.Action.ASK_CAPABILITIES:
                 told = await self.dialect.ask_capabilities(self._wire)
@@ -364,6 +369,7 @@ class ChargerConnection:
                 answer, text = "accepted", ""
             else:
                 action, payload = self.dialect.request(command)
+                self._withheld += redaction.carried_by(payload) if is_secret else ()
                 reply = await self._wire.call(action, payload, unique_id)
                 answer, text = self.dialect.read_answer(reply, command.action)
         except ConnectionEnded:
@@ -375,7 +381,10 @@ class ChargerConnection:
         except CallRefused as refusal:
             is_unsupported = refusal.code in UNSUPPORTED
             await self._settle(
-                command, State.ANSWERED, "not_supported" if is_unsupported else "error", str(refusal)
+                command,
+                State.ANSWERED,
+                "not_supported" if is_unsupported else "error",
+                refusal.code if is_secret else str(refusal),
             )
         except (InvalidCommand, OCPPError) as fault:
             await self._settle(command, State.ANSWERED, "error", str(fault))
@@ -415,10 +424,15 @@ class ChargerConnection:
     def _on_frame(self, is_incoming: bool, action: str, frame: str | bytes, is_odd: bool) -> None:
         if is_incoming:
             self.hear()
+        if self._withheld and redaction.repeats(frame, self._withheld):
+            frame = redaction.WITHHELD
         self._services.log(self.charger_id, is_incoming, action, frame, is_odd)
 
     async def _stop_tasks(self) -> None:
+        """An answer that was read is written down first: some chargers take a setting and leave in the same moment."""
         self._is_ready = False
+        if self._pump is not None and self._pump is not asyncio.current_task():
+            await asyncio.wait([self._pump], timeout=WRITE_DOWN_WITHIN_S)
         for task in (self._settling, self._pump):
             if task is not None and task is not asyncio.current_task():
                 task.cancel()

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
+from enum import StrEnum
 from http import HTTPStatus
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
@@ -25,6 +26,7 @@ from depots import secrets
 from depots.certificates import ClientCertificate, UnreadableCertificateError, read_der, read_pem
 from depots.client_address import client_address, is_trusted_proxy
 from depots.models import Charger
+from depots.ocpp import redaction
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +39,7 @@ MOST_REMEMBERED = 20_000
 LONGEST_IDENTITY = 48
 _FIND = """
     SELECT asked.identity, depot.time_zone, charger.id, charger.depot_id, charger.identity, charger.password_salt,
-        charger.password_hash, charger.security_profile
+        charger.password_hash, charger.next_password_salt, charger.next_password_hash, charger.security_profile
     FROM unnest(%s::text[]) AS asked (identity)
     JOIN depots_charger AS charger
         ON upper(charger.identity) = upper(asked.identity) AND NOT charger.is_withdrawn
@@ -56,6 +58,8 @@ class KnownCharger:
     zone: tzinfo
     password_salt: str
     password_hash: str
+    next_password_salt: str
+    next_password_hash: str
     security_profile: int
 
 
@@ -106,18 +110,41 @@ def find_all_known(calls: Sequence[Mapping[str, str]]) -> dict[str, KnownCharger
     return found
 
 
-def has_password(request: Request, identity: str, charger: KnownCharger | None) -> bool:
+class Password(StrEnum):
+    """Which of a charger's passwords a connection shows."""
+
+    NONE = ""
+    CURRENT = "current"
+    NEXT = "next"
+
+
+def shown_password(request: Request, identity: str, charger: KnownCharger | None) -> Password:
     """HTTP basic authentication with the identity as user name. Passwords are bytes: some are not text.
 
-    Without a charger of that identity: False, after as much work.
+    Without a charger of that identity, or a next password: none, after as much work.
     """
     user, password = basic_credentials(request)
-    is_right = secrets.charger_password_matches(
-        password,
-        salt=charger.password_salt if charger else _NOBODYS_SALT,
-        hashed=charger.password_hash if charger else "",
-    )
-    return user.casefold() == identity.casefold() and is_right
+    salt, hashed = (charger.password_salt, charger.password_hash) if charger else ("", "")
+    next_salt, next_hash = (charger.next_password_salt, charger.next_password_hash) if charger else ("", "")
+    is_current = _matches([password], salt, hashed)
+    is_next = not is_current and _matches(_readings(password), next_salt, next_hash)
+    if user.casefold() != identity.casefold():
+        return Password.NONE
+    return Password.CURRENT if is_current else Password.NEXT if is_next else Password.NONE
+
+
+def _matches(passwords: Sequence[bytes], salt: str, hashed: str) -> bool:
+    found = [
+        secrets.charger_password_matches(password, salt=salt or _NOBODYS_SALT, hashed=hashed)
+        for password in passwords
+    ]
+    return any(found)
+
+
+def _readings(password: bytes) -> list[bytes]:
+    """As it came, and as what that is in hex: 1.6 is told its key in hex, and some chargers send it as they were told."""
+    plain = redaction.from_hex(password.decode("ascii", errors="replace"))
+    return [password, plain.encode()] if plain else [password]
 
 
 def is_under_older_key(charger: KnownCharger) -> bool:

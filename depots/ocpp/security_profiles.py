@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from depots.models import RefusedConnection
+from depots.ocpp.credentials import Password
 from depots.standards import PROTOCOLS
 
 Reason = RefusedConnection.Reason
@@ -19,10 +20,14 @@ Reason = RefusedConnection.Reason
 class Shown:
     """`certificate` is "valid", a Reason why one that came does not count, or empty where none came."""
 
-    has_password: bool
+    password: Password
     is_encrypted: bool
     certificate: str
     protocols: Sequence[str]
+
+    @property
+    def has_password(self) -> bool:
+        return self.password != Password.NONE
 
     @property
     def profile(self) -> int:

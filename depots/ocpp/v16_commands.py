@@ -12,7 +12,14 @@ from ocpp.v16.enums import MessageTrigger
 
 from depots.cards import card_ending
 from depots.models import ChargerCommand
-from depots.ocpp import charging_profiles, redaction, v16_charging_profiles, v16_diagnostics, v16_settings
+from depots.ocpp import (
+    charging_profiles,
+    redaction,
+    v16_charging_profiles,
+    v16_credentials,
+    v16_diagnostics,
+    v16_settings,
+)
 from depots.ocpp.command_words import bounded, is_true, read_status, trigger_of
 from depots.ocpp.dialect import InvalidCommand
 from depots.ocpp.times import write_time
@@ -184,6 +191,7 @@ _REQUESTS = {
     ChargerCommand.Action.ASK_INVENTORY: _ask_inventory,
     ChargerCommand.Action.GET_DIAGNOSTICS: v16_diagnostics.send_log,
     ChargerCommand.Action.UPDATE_FIRMWARE: v16_diagnostics.update_firmware,
+    ChargerCommand.Action.SET_PASSWORD: v16_credentials.set_password,
 }
 
 # Answers that are not a status.

@@ -12,7 +12,14 @@ from ocpp.v201.enums import MessageTriggerEnumType
 
 from depots.cards import card_ending, without_cards
 from depots.models import ChargerCommand
-from depots.ocpp import charging_profiles, redaction, v2x_charging_profiles, v2x_diagnostics, v2x_settings
+from depots.ocpp import (
+    charging_profiles,
+    redaction,
+    v2x_charging_profiles,
+    v2x_credentials,
+    v2x_diagnostics,
+    v2x_settings,
+)
 from depots.ocpp.command_words import bounded, is_true, read_status, trigger_of
 from depots.ocpp.dialect import InvalidCommand
 from depots.ocpp.times import write_time
@@ -208,6 +215,7 @@ _REQUESTS = {
     ChargerCommand.Action.ASK_INVENTORY: v2x_settings.report,
     ChargerCommand.Action.GET_DIAGNOSTICS: v2x_diagnostics.send_log,
     ChargerCommand.Action.UPDATE_FIRMWARE: v2x_diagnostics.update_firmware,
+    ChargerCommand.Action.SET_PASSWORD: v2x_credentials.set_password,
 }
 
 # Answers that are not one status.
@@ -215,4 +223,5 @@ _ANSWERS: dict[str, Callable[[dict[str, Any]], tuple[str, str]]] = {
     ChargerCommand.Action.READ_SETTINGS: v2x_settings.read_values,
     ChargerCommand.Action.CHANGE_SETTINGS: v2x_settings.read_changes,
     ChargerCommand.Action.GET_DIAGNOSTICS: v2x_diagnostics.read_status_and_file,
+    ChargerCommand.Action.SET_PASSWORD: v2x_credentials.read_change,
 }

@@ -28,10 +28,13 @@ REPEATABLE = {
     Action.ASK_CAPABILITIES,
     Action.SET_CHARGING_PROFILE,
     Action.CLEAR_CHARGING_PROFILE,
+    Action.SET_PASSWORD,
 }
 # Of those about one thing at the charger the last decides.
 OF_RESERVATION = {Action.RESERVE, Action.CANCEL_RESERVATION}
 OF_PROFILE = {Action.SET_CHARGING_PROFILE, Action.CLEAR_CHARGING_PROFILE}
+# Needless once a later one about the same thing was given.
+SUPERSEDED = {Action.RESERVE, Action.SET_CHARGING_PROFILE, Action.SET_PASSWORD}
 # After so many lost answers in a row somebody else decides; each pause is longer than a slow modem's timeout.
 MOST_REPEATS = 5
 REPEAT_PAUSE = timedelta(seconds=20)
@@ -201,7 +204,7 @@ def _is_late(command: ChargerCommand, now: datetime) -> bool:
 def _needless(command: ChargerCommand) -> str:
     """Why nobody needs this command any more; empty when it is needed."""
     later = _later(command).first()
-    if command.action in {Action.RESERVE, Action.SET_CHARGING_PROFILE} and later is not None:
+    if command.action in SUPERSEDED and later is not None:
         return f"superseded by command {later.pk}"
     if command.action == Action.REMOTE_STOP and not _is_running(command):
         return "the session has ended by itself"
@@ -209,12 +212,14 @@ def _needless(command: ChargerCommand) -> str:
 
 
 def _later(command: ChargerCommand) -> QuerySet[ChargerCommand]:
-    """Commands given after this one that decide about the same reservation or charging profile at the same charger."""
+    """Commands given after this one that decide about the same reservation, charging profile or password at the same charger."""
     after = ChargerCommand.objects.filter(charger=command.charger_id, pk__gt=command.pk).order_by("-id")
     if command.action in OF_RESERVATION and command.reservation_id is not None:
         return after.filter(reservation_id=command.reservation_id, action__in=OF_RESERVATION)
     if command.action in OF_PROFILE:
         return after.filter(payload__profile_id=command.payload["profile_id"], action__in=OF_PROFILE)
+    if command.action == Action.SET_PASSWORD:
+        return after.filter(action=Action.SET_PASSWORD)
     return after.none()
 
 

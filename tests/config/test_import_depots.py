@@ -25,6 +25,7 @@ from bookings.search.bookable import terms_for
 from depots.imports.documents import FileRefusedError
 from depots.models import Agreement, Charger, Depot, Evse
 from depots.ocpp.credentials import find_known
+from depots.operations.charger_passwords import promote_password, rotate_charger_password
 from depots.secrets import charger_password_matches
 from tests.config.commands import refusal, run, warnings
 from tests.factories import (
@@ -189,6 +190,25 @@ def test_a_password_may_be_short_but_is_warned_about(file):
 
     charger = Charger.objects.get()
     assert charger_password_matches("x", salt=charger.password_salt, hashed=charger.password_hash)
+
+
+def test_a_file_older_than_a_rotation_does_not_bring_the_old_password_back(file):
+    load(file([DEPOT]))
+    charger = Charger.objects.get()
+    rotate_charger_password(charger_id=charger.pk, now=NOW)
+    charger.refresh_from_db()
+    promote_password(charger_id=charger.pk, was_next=charger.next_password_hash, password=b"rotated", now=NOW)
+
+    load(file([DEPOT]))
+
+    charger.refresh_from_db()
+    assert charger_password_matches("rotated", salt=charger.password_salt, hashed=charger.password_hash)
+    load(file([with_charger(password="another-long-secret")]))
+    load(file([DEPOT]))
+    charger.refresh_from_db()
+    assert charger_password_matches(
+        "long-enough-secret", salt=charger.password_salt, hashed=charger.password_hash
+    )
 
 
 def test_a_charger_keeps_its_password_when_the_file_gives_none(file):

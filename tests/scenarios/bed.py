@@ -143,11 +143,23 @@ class Bed:
         self.gateway = self.start_gateway()
 
     def start_gateway(
-        self, *, tls: ServerTls | None = None, tls_listener: socket.socket | None = None, **timings: float
+        self,
+        *,
+        tls: ServerTls | None = None,
+        tls_listener: socket.socket | None = None,
+        after_commit: Callable[[str], None] = lambda name: None,
+        **timings: float,
     ) -> Gateway:
         """Another gateway beside, or after, the one there is."""
         timing = replace(self.timings, **timings)  # type: ignore[arg-type]
-        gateway = Gateway(clock=self.clock, port=0, timings=timing, tls=tls, tls_listener=tls_listener)
+        gateway = Gateway(
+            clock=self.clock,
+            port=0,
+            timings=timing,
+            tls=tls,
+            tls_listener=tls_listener,
+            after_commit=after_commit,
+        )
         self.loop.run(gateway.__aenter__())
         return gateway
 

@@ -19,6 +19,7 @@ from config.management.operator_command import OperatorCommand
 from depots import operations
 from depots.cards import card_number
 from depots.models import Charger, ChargerCommand, Evse
+from depots.operations.charger_passwords import rotate_charger_password
 from depots.queries import find_charger, is_online
 
 Action = ChargerCommand.Action
@@ -27,7 +28,7 @@ State = ChargerCommand.State
 VERBS = {
     "start": Action.REMOTE_START, "stop": Action.REMOTE_STOP, "unlock": Action.UNLOCK, "reset": Action.RESET,
     "trigger": Action.TRIGGER, "availability": Action.AVAILABILITY, "clear_cache": Action.CLEAR_CACHE,
-    "get_configuration": Action.GET_CONFIGURATION,
+    "get_configuration": Action.GET_CONFIGURATION, "rotate_password": Action.SET_PASSWORD,
 }  # fmt: skip
 VALUES = {"reset": ("soft", "hard"), "availability": ("operative", "inoperative")}
 DONE = {"accepted", "scheduled", "unlocked"}
@@ -92,6 +93,8 @@ def _evse(charger: Charger, uid: str | None) -> Evse | None:
 def _send(charger: Charger, verb: str, evse: Evse | None, options: dict[str, Any]) -> ChargerCommand:
     if verb == "start":
         return _start(charger, evse, options["token"])
+    if verb == "rotate_password":
+        return rotate_charger_password(charger_id=charger.pk, now=timezone.now())
     if verb == "stop":
         return _stop(charger, evse, options["transaction"])
     number = evse.number if evse is not None and (options["evse"] or verb == "unlock") else None

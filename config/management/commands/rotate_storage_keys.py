@@ -6,6 +6,7 @@ from django.core.management.base import CommandError
 
 from config.management.operator_command import OperatorCommand
 from depots.models import Charger
+from depots.operations.stored_secrets import rotate_charger_secrets
 from depots.secrets import UnreadableSecretError, is_under_newest_key
 from roaming.stored_secrets import rotate_stored_secrets
 
@@ -19,6 +20,7 @@ class Command(OperatorCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             rotated = rotate_stored_secrets()
+            told = rotate_charger_secrets()
         except UnreadableSecretError as unreadable:
             raise CommandError(str(unreadable)) from unreadable
         salts = Charger.objects.exclude(password_hash="").order_by("identity")
@@ -27,4 +29,4 @@ class Command(OperatorCommand):
             for identity, salt in salts.values_list("identity", "password_salt")
             if not is_under_newest_key(salt)
         ]
-        self.say({"partner_secrets": rotated, "chargers_left": left})
+        self.say({"partner_secrets": rotated, "charger_secrets": told, "chargers_left": left})
