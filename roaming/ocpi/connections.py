@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import httpx
 
-from roaming.ocpi import url_guard
+from depots import url_guard
 from roaming.ocpi.http_connection import HttpConnection, RawAnswer, RawRequest
 
 KEPT_S = 20.0

@@ -9,10 +9,10 @@ from typing import Any
 
 from django.conf import settings
 
+from depots.url_guard import HostileAddress, check_url
 from roaming.ocpi.client import CallFailed, Http, Peer, Refused, Unreachable
 from roaming.ocpi.dialect import DIALECTS
 from roaming.ocpi.party_credentials import PartyCredentials
-from roaming.ocpi.url_guard import HostileAddress, check_url
 from roaming.ocpi.versions import read_versions
 from roaming.ocpi.wire_object import UnreadableError
 

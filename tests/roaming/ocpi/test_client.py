@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from roaming.ocpi import client, url_guard
+from depots import url_guard
+from roaming.ocpi import client
 from roaming.ocpi.client import Answer, Exchange, Http, Peer, Refused, Target, Unreachable
 from roaming.ocpi.http_connection import HttpConnection
 from tests.roaming.peers import Asked, Reply, ScriptedPeer, envelope
