@@ -21,10 +21,10 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import httpx
 
+from depots.http_connection import AnswerTooLong, BrokenConnection, RawRequest
 from depots.url_guard import HostileAddress, check_url
 from roaming.ocpi import partner_json
 from roaming.ocpi.connections import Connections, NotConnected, Origin
-from roaming.ocpi.http_connection import AnswerTooLong, BrokenConnection, RawRequest
 
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 15.0

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import httpx
 
 from depots import url_guard
-from roaming.ocpi.http_connection import HttpConnection, RawAnswer, RawRequest
+from depots.http_connection import HttpConnection, RawAnswer, RawRequest
 
 KEPT_S = 20.0
 

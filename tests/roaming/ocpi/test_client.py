@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from depots import url_guard
+from depots.http_connection import HttpConnection
 from roaming.ocpi import client
 from roaming.ocpi.client import Answer, Exchange, Http, Peer, Refused, Target, Unreachable
-from roaming.ocpi.http_connection import HttpConnection
 from tests.roaming.peers import Asked, Reply, ScriptedPeer, envelope
 
 PEER = Peer("secret-token", from_party=("DE", "NFR"), to_party=("FR", "SIM"))

@@ -16,8 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from roaming.ocpi.connections import Connections, NotConnected, Origin
-from roaming.ocpi.http_connection import (
+from depots.http_connection import (
     MAX_HEAD,
     AnswerTooLong,
     BrokenConnection,
@@ -25,6 +24,7 @@ from roaming.ocpi.http_connection import (
     RawAnswer,
     RawRequest,
 )
+from roaming.ocpi.connections import Connections, NotConnected, Origin
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 REQUEST = b"GET / HTTP/1.1\r\nHost: partner\r\n\r\n"

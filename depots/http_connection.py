@@ -1,4 +1,4 @@
-"""HTTP/1.1 to one partner: one request at a time, its answer parsed by llhttp, everything it sends limited.
+"""HTTP/1.1 to one outside server: one request at a time, its answer parsed by llhttp, everything it sends limited.
 
 The other end is hostile until proven otherwise: a head is at most MAX_HEAD, a body what the caller allows, what frames it in
 chunks no more than fits their number, and whoever speaks unasked or out of turn is hung up on. How long to wait is the
