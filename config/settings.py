@@ -233,6 +233,13 @@ PAYMENT_PROVIDERS = env.dict("BERTH_PAYMENT_PROVIDERS", default={})
 # And the one that answers "at which of these EVSEs does a status concern a booking?".
 AWAITED_EVSES = "bookings.gate.awaited_evses"
 
+# Was a contract certificate revoked? A class as depots.plug_and_charge.revocation.RevocationService has it.
+REVOCATION_SERVICE = env.str(
+    "BERTH_REVOCATION_SERVICE", default="depots.plug_and_charge.revocation.OcspResponders"
+)
+# Who makes contract certificates for vehicles (depots.plug_and_charge.ev_certificates.EvCertificateProvider); nobody by default.
+EV_CERTIFICATE_PROVIDER = env.str("BERTH_EV_CERTIFICATE_PROVIDER", default="")
+
 AUTH_USER_MODEL = "depots.User"
 LOGIN_URL = "/"
 LOGIN_REDIRECT_URL = "/"

@@ -31,8 +31,10 @@ class HostileAddress(Exception):
     """A URL we do not call; the text says why."""
 
 
-def check_url(url: str, *, allow_private: bool | None = None, max_length: int = MAX_URL) -> str:
-    """The URL itself, when its form allows a call. Raises HostileAddress.
+def check_url(
+    url: str, *, allow_private: bool | None = None, max_length: int = MAX_URL, is_signed: bool = False
+) -> str:
+    """The URL itself, when its form allows a call. Raises HostileAddress. Where what is answered `is_signed`, plain http will do.
 
     Its host is looked at again when it is connected to; a name says nothing about where it leads.
     """
@@ -43,7 +45,7 @@ def check_url(url: str, *, allow_private: bool | None = None, max_length: int = 
         raise HostileAddress(f"{url!r:.80} is not a URL: {error}.") from None
     if len(url) > max_length or not url.isascii() or any(c <= " " or c == "\x7f" for c in url):
         raise HostileAddress(f"The URL {url[:60]!r}… is too long or has characters a URL cannot have.")
-    schemes = {"https", "http"} if _private_allowed(allow_private) else {"https"}
+    schemes = {"https", "http"} if is_signed or _private_allowed(allow_private) else {"https"}
     if parts.scheme not in schemes:
         raise HostileAddress(f"{url!r:.120} must be an {' or '.join(sorted(schemes, reverse=True))} address.")
     if not host or port == 0 or "@" in parts.netloc:
@@ -112,6 +114,11 @@ async def connect(
         except OSError as error:
             failure = error
     raise failure
+
+
+def trusting_tls() -> ssl.SSLContext:
+    """TLS to servers whose certificates the machine trusts."""
+    return ssl.create_default_context()
 
 
 def _private_allowed(given: bool | None) -> bool:

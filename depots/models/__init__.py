@@ -13,6 +13,7 @@ from depots.models.commissioning import ChargerUpload, SettingsCheck, SettingsTe
 from depots.models.notices import Notice
 from depots.models.organisations import Membership, Organisation, User
 from depots.models.sites import Agreement, ConfigurationVersion, Depot, Fallback, OpeningHours
+from depots.models.trusted_roots import TrustedRoot
 
 __all__ = [
     "Agreement",
@@ -38,5 +39,6 @@ __all__ = [
     "SessionEvent",
     "SettingsCheck",
     "SettingsTemplate",
+    "TrustedRoot",
     "User",
 ]

@@ -12,6 +12,7 @@ from depots.ocpp.connection import ChargerConnection
 from depots.ocpp.dialect import Answerer, take_note
 from depots.ocpp.v2x import refuse
 from depots.ocpp.v2x_commands import ask_capabilities, read_answer, request
+from depots.ocpp.v2x_contracts import certificate_chain_status
 
 __all__ = ["ANSWERS", "VERSION", "ask_capabilities", "read_answer", "request"]
 
@@ -28,22 +29,6 @@ RESERVATION_OUTCOME = {
 async def reservation_status(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
     await v2x.end_reservation(connection, message, RESERVATION_OUTCOME)
     return {}
-
-
-async def certificate_chain_status(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
-    """Whether a certificate was revoked is known elsewhere. Without the certificates it asks for there is no answer."""
-    asked = message["certificateStatusRequests"]
-    return {
-        "certificateStatus": [
-            {
-                "certificateHashData": request["certificateHashData"],
-                "source": request["source"],
-                "status": "Failed",
-                "nextUpdate": connection.moment(None).at.isoformat().replace("+00:00", "Z"),
-            }
-            for request in asked
-        ]
-    }
 
 
 async def vat_number(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from depots import operations
 from depots.models import Evse
 from depots.ocpp.connection import ChargerConnection
 from depots.ocpp.dialect import Answerer, accept_boot, heartbeat, take_note
+from depots.ocpp.v2x_contracts import certificate_status, ev_certificate
 from depots.ocpp.v2x_diagnostics import firmware_progress, log_progress
 from depots.ocpp.v2x_settings import notify_report
 from depots.ocpp.v2x_transactions import authorize, meter_values, transaction_event
@@ -109,22 +110,14 @@ async def refuse(connection: ChargerConnection, message: dict[str, Any]) -> dict
     return {"status": "Rejected"}
 
 
-async def fail_certificate(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
-    return {"status": "Failed", "exiResponse": ""}
-
-
-async def fail(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
-    return {"status": "Failed"}
-
-
 ANSWERS: Mapping[str, Answerer] = {
     "Authorize": authorize,
     "BootNotification": boot,
     "ClearedChargingLimit": take_note,
     "DataTransfer": data_transfer,
     "FirmwareStatusNotification": firmware_progress,
-    "Get15118EVCertificate": fail_certificate,
-    "GetCertificateStatus": fail,
+    "Get15118EVCertificate": ev_certificate,
+    "GetCertificateStatus": certificate_status,
     "Heartbeat": heartbeat,
     "LogStatusNotification": log_progress,
     "MeterValues": meter_values,

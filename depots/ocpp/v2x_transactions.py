@@ -13,6 +13,7 @@ from depots import operations
 from depots.models import ChargingState
 from depots.ocpp import sampled_values
 from depots.ocpp.connection import ChargerConnection
+from depots.ocpp.v2x_contracts import authorize_contract, shows_contract
 from depots.ocpp.v2x_tokens import token_info, token_type, token_uid
 from depots.operations import BIGGEST, TransactionReport
 
@@ -40,6 +41,8 @@ async def authorize(connection: ChargerConnection, message: dict[str, Any]) -> d
         token
     ):  # nobody asks for nobody; the gate would answer for a start without a card
         return {"idTokenInfo": {"status": AuthorizationStatusEnumType.invalid.value}}
+    if shows_contract(message):
+        return await authorize_contract(connection, message)
     answer = await connection.do(
         operations.authorize, token_uid=uid, token_type=token_type(token), now=connection.now()
     )

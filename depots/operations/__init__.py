@@ -31,6 +31,7 @@ from depots.operations.commands import (
     settle_command,
     take_command,
 )
+from depots.operations.contracts import check_contract
 from depots.operations.leases import (
     Renewal,
     close_connection,
@@ -62,6 +63,7 @@ __all__ = [
     "add_readings",
     "add_readings_of_many",
     "authorize",
+    "check_contract",
     "close_connection",
     "close_connections",
     "due_chargers",

@@ -48,6 +48,7 @@ from depots.models import (
     RefusedConnection,
     SessionEvent,
     SettingsTemplate,
+    TrustedRoot,
     User,
 )
 from roaming.models import Delivery, Partner, PartnerObject, PartnerToken
@@ -163,6 +164,9 @@ def sites() -> dict[str, Build]:
         ),
         "certificate_once": lambda _: ChargerCertificate(
             charger=charger, issuer="ab", serial_number="CD", not_before=NOW, not_after=NOW
+        ),
+        "trusted_root_once": lambda n: TrustedRoot(
+            operator=operator, fingerprint="ab", name=f"R{n}", pem="", not_after=NOW, added_at=NOW
         ),
         "evse_uid_once_in_depot": lambda n: Evse(depot=depot, uid=case("e-x", n), number=n, max_power_w=1),
         "own_evse_uid_once": lambda n: Evse(

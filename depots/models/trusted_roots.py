@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from django.db import models
+
+from depots.models.organisations import Organisation
+
+
+class TrustedRoot(models.Model):
+    """The certificate of an authority whose contracts an operator takes: a V2G root, or a mobility operator's own."""
+
+    operator = models.ForeignKey(Organisation, models.CASCADE, related_name="trusted_roots")
+    name = models.CharField(max_length=255, help_text="its subject, as RFC 4514 writes it")
+    fingerprint = models.CharField(max_length=64, help_text="SHA-256 in hex")
+    pem = models.TextField()
+    not_after = models.DateTimeField()
+    added_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["name", "pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["operator", "fingerprint"], name="trusted_root_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
