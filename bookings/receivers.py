@@ -29,6 +29,7 @@ from bookings.signals import (
     provider_owed,
     reminder_due,
 )
+from depots import operations as depot_operations
 from depots import signals as depots
 from depots.gate import Authorization
 from depots.models import Charger, ChargerCommand, ChargingSession, Evse
@@ -45,12 +46,17 @@ def on_booking_changed(booking: Booking, event: BookingEvent, at: datetime, **_:
 def on_command_settled(command: ChargerCommand, at: datetime, **_: Any) -> None:
     enforcement.take_reservation_answer(command, now=at)
     enforcement.take_keeping_answer(command, now=at)
+    depot_operations.take_list_answer(command, now=at)
     operations.take_remote_answer(command, now=at)
 
 
 @receiver(depots.charger_connected)
-def on_charger_connected(charger: Charger, at: datetime, is_idle: bool = False, **_: Any) -> None:
+def on_charger_connected(
+    charger: Charger, rebooted: bool, at: datetime, is_idle: bool = False, **_: Any
+) -> None:
     if not is_idle:
+        if rebooted:
+            depot_operations.forget_list(charger_id=charger.pk, now=at)
         enforcement.charger_connected(charger, now=at)
 
 

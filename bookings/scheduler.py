@@ -31,6 +31,7 @@ def run_tick(now: datetime) -> None:
         lambda at: enforcement.arm_due(now=at),
         lambda at: enforcement.retry_due(now=at),
         lambda at: enforcement.tend(now=at),
+        lambda at: enforcement.follow_local_lists(now=at),
         lambda at: enforcement.watch_bays(now=at),
         lambda at: enforcement.rescue(now=at),
         _end_no_shows,

@@ -16,6 +16,7 @@ from bookings.enforcement.charger_events import (
 )
 from bookings.enforcement.fallbacks import let_in, tend
 from bookings.enforcement.following import follow
+from bookings.enforcement.local_lists import follow_local_lists
 from bookings.enforcement.overstays import note_overstays, stop_overstays, warn_of_ends
 from bookings.enforcement.rescue import give_up_or_no_show, rescue
 from bookings.enforcement.reservation_answers import take_keeping_answer, take_reservation_answer
@@ -30,6 +31,7 @@ __all__ = [
     "evse_status_changed",
     "evse_status_repeated",
     "follow",
+    "follow_local_lists",
     "give_up_or_no_show",
     "let_in",
     "mark_lost",

@@ -18,8 +18,7 @@ from bookings.enforcement.state import AT_CHARGER, is_wanted
 from bookings.errors import BookingError
 from bookings.models import Booking, KeptEvse
 from bookings.operations import kept_evses, start_remotely
-from bookings.rules.identification import working_tokens
-from depots.cards import card_number
+from bookings.rules.identification import identify
 from depots.models import Charger, ChargerCommand, Evse, Fallback
 from depots.queries import is_online
 
@@ -127,9 +126,11 @@ def _holders(charger: Charger, token_uid: str, now: datetime) -> list[int]:
     if not charger.depot.fallbacks:
         return []
     kept = _open().filter(evse__depot=charger.depot_id, state__in=KeptEvse.KEEPING)
-    return [
-        each.booking_id for each in kept if _may_come(each.booking, now) and _holds(each.booking, token_uid)
-    ]
+    awaited = [each.booking for each in kept if _may_come(each.booking, now)]
+    if not awaited:
+        return []
+    presented = identify(token_uid)
+    return [b.pk for b in awaited if any(presented.opens(named, b) for named in b.tokens.all())]
 
 
 def _may_keep(booking: Booking, now: datetime) -> bool:
@@ -222,14 +223,9 @@ def _may_come(booking: Booking, now: datetime) -> bool:
     return is_wanted(booking) and booking.starts_at - booking.terms.early_start <= now < booking.ends_at
 
 
-def _holds(booking: Booking, token_uid: str) -> bool:
-    number = card_number(token_uid)
-    return bool(number) and number in {card_number(token.uid) for token in working_tokens(booking)}
-
-
 def _open() -> QuerySet[KeptEvse]:
     rows = KeptEvse.objects.filter(over_at__isnull=True)
-    return rows.select_related("booking__depot", "evse", "charger")
+    return rows.select_related("booking__depot", "booking__fleet", "evse", "charger")
 
 
 def _is_closed(kept: KeptEvse) -> bool:

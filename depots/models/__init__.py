@@ -10,6 +10,7 @@ from depots.models.charging import (
     SessionEvent,
 )
 from depots.models.commissioning import ChargerUpload, SettingsCheck, SettingsTemplate
+from depots.models.local_lists import LocalList
 from depots.models.notices import Notice
 from depots.models.organisations import Membership, Organisation, User
 from depots.models.sites import Agreement, ConfigurationVersion, Depot, Fallback, OpeningHours
@@ -30,6 +31,7 @@ __all__ = [
     "Evse",
     "EvseChargingState",
     "Fallback",
+    "LocalList",
     "Membership",
     "MeterReading",
     "Notice",

@@ -207,6 +207,7 @@ class ChargerCommand(models.Model):
     "relative"|"absolute", "starts_at": "…Z" (of "absolute"), "valid_to": "…Z"|null, "limits": [[seconds, watts]…]}; of
     `clear_charging_profile`: {"profile_id": int}; of `get_composite_schedule`: {"evse": number, "unit": "W"|"A",
     "duration_s": int}. A profile replaces the one of the same id.
+    Of `send_local_list`: {"version": int, "full": bool, "put": [entries of LocalList…], "remove": [{"uid", "type"}…]}.
     Of `read_settings`: {"keys": [str…]}; of `change_settings`: {"settings":
     {key: value}}, a single one in 1.6; of `ask_inventory`: {"request": int}; of `get_diagnostics`: {"request": int,
     "location": url, "is_security": bool, "since": "…Z"|null}; of `update_firmware`: {"request": int, "location": url,
@@ -231,6 +232,7 @@ class ChargerCommand(models.Model):
         SET_CHARGING_PROFILE = "set_charging_profile", "Limit the power"
         CLEAR_CHARGING_PROFILE = "clear_charging_profile", "Lift a limit of power"
         GET_COMPOSITE_SCHEDULE = "get_composite_schedule", "Ask for the limit in force"
+        SEND_LOCAL_LIST = "send_local_list", "Tell whom to let in without a connection"
         READ_SETTINGS = "read_settings", "Compare settings"
         CHANGE_SETTINGS = "change_settings", "Change settings"
         ASK_INVENTORY = "ask_inventory", "Read all it has"

@@ -24,6 +24,8 @@ ANSWERS_TO_COMMANDS = {
     "OngoingAuthorizedTransaction": "ongoing_authorized_transaction",
     "UnknownConnector": "unknown_connector",
     "Unknown": "unknown",
+    "Failed": "failed",
+    "VersionMismatch": "version_mismatch",
     "RebootRequired": "reboot_required",
     "AcceptedCanceled": "accepted_canceled",
     "InvalidCertificate": "invalid_certificate",

@@ -18,6 +18,7 @@ from depots.ocpp import (
     v16_charging_profiles,
     v16_credentials,
     v16_diagnostics,
+    v16_local_list,
     v16_settings,
 )
 from depots.ocpp.command_words import bounded, is_true, read_status, trigger_of
@@ -48,6 +49,7 @@ CAPABILITY_KEYS = (
         "ChargeProfileMaxStackLevel",
         "ChargingScheduleAllowedChargingRateUnit",
         "ChargingScheduleMaxPeriods",
+        "SendLocalListMaxLength",
     ),
 )
 
@@ -186,6 +188,7 @@ _REQUESTS = {
     ChargerCommand.Action.SET_CHARGING_PROFILE: v16_charging_profiles.set_profile,
     ChargerCommand.Action.CLEAR_CHARGING_PROFILE: v16_charging_profiles.clear_profile,
     ChargerCommand.Action.GET_COMPOSITE_SCHEDULE: v16_charging_profiles.composite_schedule,
+    ChargerCommand.Action.SEND_LOCAL_LIST: v16_local_list.send,
     ChargerCommand.Action.READ_SETTINGS: v16_settings.read,
     ChargerCommand.Action.CHANGE_SETTINGS: v16_settings.change,
     ChargerCommand.Action.ASK_INVENTORY: _ask_inventory,

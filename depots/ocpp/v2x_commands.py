@@ -18,6 +18,7 @@ from depots.ocpp import (
     v2x_charging_profiles,
     v2x_credentials,
     v2x_diagnostics,
+    v2x_local_list,
     v2x_settings,
 )
 from depots.ocpp.command_words import bounded, is_true, read_status, trigger_of
@@ -36,6 +37,7 @@ CAPABILITY_VARIABLES = (
         ("ReservationCtrlr", "Enabled"),
         ("ReservationCtrlr", "NonEvseSpecific"),
         ("LocalAuthListCtrlr", "Enabled"),
+        ("LocalAuthListCtrlr", "ItemsPerMessage"),
     ),
     (
         ("SmartChargingCtrlr", "Enabled"),
@@ -210,6 +212,7 @@ _REQUESTS = {
     ChargerCommand.Action.SET_CHARGING_PROFILE: v2x_charging_profiles.set_profile,
     ChargerCommand.Action.CLEAR_CHARGING_PROFILE: v2x_charging_profiles.clear_profile,
     ChargerCommand.Action.GET_COMPOSITE_SCHEDULE: v2x_charging_profiles.composite_schedule,
+    ChargerCommand.Action.SEND_LOCAL_LIST: v2x_local_list.send,
     ChargerCommand.Action.READ_SETTINGS: v2x_settings.read,
     ChargerCommand.Action.CHANGE_SETTINGS: v2x_settings.change,
     ChargerCommand.Action.ASK_INVENTORY: v2x_settings.report,

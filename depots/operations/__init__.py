@@ -40,6 +40,7 @@ from depots.operations.leases import (
     release_lapsed,
     renew_leases,
 )
+from depots.operations.local_lists import forget_list, take_list_answer, want_list
 from depots.operations.message_log import forget_old_messages, keep_messages
 from depots.operations.meter_readings import add_readings, tell_latest_figures
 from depots.operations.refused_connections import forget_old_refusals
@@ -68,6 +69,7 @@ __all__ = [
     "close_connections",
     "due_chargers",
     "end_silent_session",
+    "forget_list",
     "forget_old_messages",
     "forget_old_refusals",
     "keep_messages",
@@ -100,5 +102,7 @@ __all__ = [
     "stop_session",
     "take_command",
     "take_commands",
+    "take_list_answer",
     "tell_latest_figures",
+    "want_list",
 ]
