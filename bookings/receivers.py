@@ -31,6 +31,7 @@ from bookings.signals import (
 )
 from depots import operations as depot_operations
 from depots import signals as depots
+from depots.commissioning import take_settings_answer
 from depots.gate import Authorization
 from depots.models import Charger, ChargerCommand, ChargingSession, Evse
 
@@ -48,6 +49,7 @@ def on_command_settled(command: ChargerCommand, at: datetime, **_: Any) -> None:
     enforcement.take_keeping_answer(command, now=at)
     depot_operations.take_list_answer(command, now=at)
     operations.take_remote_answer(command, now=at)
+    take_settings_answer(command, now=at)
 
 
 @receiver(depots.charger_connected)

@@ -12,9 +12,11 @@ from datetime import datetime, timedelta
 
 from bookings import enforcement, operations
 from bookings.billing import billing_schedule, provider_calls, reminders
+from bookings.commissioning import restart_in_gaps
 from bookings.errors import BookingError
 from bookings.models import Booking, BookingRequest, BookingStatus
 from depots import operations as depots
+from depots.commissioning import begin_due_rounds
 
 logger = logging.getLogger(__name__)
 AT_ONCE = 500
@@ -47,6 +49,8 @@ def run_tick(now: datetime) -> None:
         lambda at: reminders.remind_overdue(now=at),
         lambda at: provider_calls.remind_due(now=at),
         lambda at: billing_schedule.ask_due(now=at),
+        lambda at: begin_due_rounds(now=at),
+        lambda at: restart_in_gaps(now=at),
     ):
         try:
             step(now)

@@ -200,6 +200,7 @@ _REQUESTS = {
 # Answers that are not a status.
 _ANSWERS: dict[str, Callable[[dict[str, Any]], tuple[str, str]]] = {
     ChargerCommand.Action.READ_SETTINGS: v16_settings.read_values,
+    ChargerCommand.Action.ASK_INVENTORY: v16_settings.read_values,
     ChargerCommand.Action.GET_DIAGNOSTICS: v16_diagnostics.read_file_name,
     ChargerCommand.Action.UPDATE_FIRMWARE: v16_diagnostics.read_nothing,
 }

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ocpp.v201.enums import GetVariableStatusEnumType, SetVariableStatusEnumType
 
-from depots import operations
 from depots.cards import without_cards
+from depots.commissioning import add_inventory
 from depots.ocpp import redaction
 from depots.ocpp.command_words import bounded
 from depots.ocpp.dialect import InvalidCommand
@@ -95,9 +95,10 @@ async def notify_report(connection: ChargerConnection, message: dict[str, Any]) 
                 actual.get("mutability") == "ReadOnly",
             ]
     await connection.do(
-        operations.add_inventory,
+        add_inventory,
         values=values,
         is_first=not message.get("seqNo"),
+        is_last=not message.get("tbc"),
         now=connection.now(),
     )
     return {}

@@ -12,7 +12,7 @@ from depots.operations.arrivals import (
     take_commands,
 )
 from depots.operations.authorization import authorize
-from depots.operations.charger_reports import add_inventory, record_progress
+from depots.operations.charger_reports import record_progress
 from depots.operations.charger_state import (
     record_boot,
     record_capabilities,
@@ -60,7 +60,6 @@ __all__ = [
     "Start",
     "Stop",
     "TransactionReport",
-    "add_inventory",
     "add_readings",
     "add_readings_of_many",
     "authorize",

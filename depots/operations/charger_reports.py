@@ -1,17 +1,13 @@
-"""What a charger tells afterwards of something that takes its time, and the report of all it has."""
+"""What a charger tells afterwards of something that takes its time."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from django.db import transaction
 
-from depots.models import Charger, ChargerCommand, SettingsCheck
+from depots.models import ChargerCommand
 from depots.signals import command_progressed
-
-# The device model of a large station is some thousands of variables; more is a fault.
-MOST_VARIABLES = 3_000
 
 
 def record_progress(
@@ -34,15 +30,3 @@ def record_progress(
             command.progress, command.progress_at = progress[:40], now
             command.save(update_fields=["progress", "progress_at"])
             command_progressed.send(sender=ChargerCommand, command=command, at=now)
-
-
-def add_inventory(*, charger_id: int, values: dict[str, Any], is_first: bool, now: datetime) -> None:
-    """A part of what a charger of 2.x has: {key: [value, is_readonly]}. The first part begins anew; at most 3000 are kept."""
-    with transaction.atomic():
-        Charger.objects.select_for_update(no_key=True).get(pk=charger_id)
-        check, _ = SettingsCheck.objects.get_or_create(charger_id=charger_id)
-        kept = {} if is_first else check.inventory
-        room = MOST_VARIABLES - len(kept)
-        check.inventory = {**kept, **dict(list(values.items())[: max(0, room)])}
-        check.inventory_at = now
-        check.save(update_fields=["inventory", "inventory_at"])

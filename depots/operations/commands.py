@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Case, Q, QuerySet, When
 
 from depots.models import Charger, ChargerCommand
 from depots.operations.locking import lock_evses_of
@@ -35,6 +35,8 @@ OF_RESERVATION = {Action.RESERVE, Action.CANCEL_RESERVATION}
 OF_PROFILE = {Action.SET_CHARGING_PROFILE, Action.CLEAR_CHARGING_PROFILE}
 # Needless once a later one about the same thing was given.
 SUPERSEDED = {Action.RESERVE, Action.SET_CHARGING_PROFILE, Action.SET_PASSWORD}
+# Nobody stands before the charger for these: they go when nothing else waits.
+CAN_WAIT = [Action.READ_SETTINGS, Action.CHANGE_SETTINGS, Action.ASK_INVENTORY]
 # After so many lost answers in a row somebody else decides; each pause is longer than a slow modem's timeout.
 MOST_REPEATS = 5
 REPEAT_PAUSE = timedelta(seconds=20)
@@ -52,14 +54,16 @@ def queue_command(
     action: str,
     payload: dict[str, Any] | None = None,
     reservation_id: int | None = None,
+    asked_by: str = "",
     not_before: datetime | None = None,
     not_after: datetime | None = None,
     now: datetime,
 ) -> ChargerCommand:
     """Have a charger do something, as soon as it is reachable; `command_settled` tells how it went.
 
-    `action` and `payload` as ChargerCommand says. Inside a transaction the command commits with it. When the very same
-    command is the last one waiting for this reservation, that one is returned.
+    `action` and `payload` as ChargerCommand says; `asked_by` is who, where a person waits for the answer.
+    Inside a transaction the command commits with it. When the very same command is the last one waiting for this
+    reservation, that one is returned.
     """
     payload = payload or {}
     if waiting := _same_waiting(charger, action, payload, reservation_id):
@@ -70,6 +74,7 @@ def queue_command(
             action=action,
             payload=payload,
             reservation_id=reservation_id,
+            asked_by=asked_by[:150],
             created_at=now,
             not_before=not_before,
             not_after=not_after,
@@ -100,8 +105,8 @@ def wake_gateways(charger_id: int) -> None:
 def take_command(*, charger_id: int, holder: str, now: datetime) -> ChargerCommand | None:
     """The next command to send, marked as sent before it is, so that a killed gateway leaves a trace.
 
-    In order of their ids; stale and superseded ones are settled on the way. The holder asks for the next one when none
-    is under way: one still sent is one whose answer could not be written down. Raises NotTheHolder.
+    In order of their ids, settings after all else; stale and superseded ones are settled on the way. The holder asks for
+    the next one when none is under way: one still sent is one whose answer could not be written down. Raises NotTheHolder.
     """
     with transaction.atomic():
         lock_evses_of(charger_id)
@@ -189,7 +194,7 @@ def _due(charger_id: int, now: datetime) -> list[ChargerCommand]:
     return list(
         waiting.filter(
             Q(not_before__isnull=True) | Q(not_before__lte=now), charger=charger_id, state=State.QUEUED
-        ).order_by("id")[:50]
+        ).order_by(Case(When(action__in=CAN_WAIT, then=1), default=0), "id")[:50]
     )
 
 

@@ -1,0 +1,73 @@
+"""Restarting a charger whose new settings wait for it, in a gap where nobody is harmed."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from bookings.models import Occupancy
+from depots.commissioning import wanted_of
+from depots.models import ChargerCommand, SettingsCheck
+from depots.operations import queue_command
+from depots.operations.locking import lock_evses_of
+from depots.periods import Period
+from depots.queries import armed_reservations, is_online
+
+# Long enough to restart, be armed again, and be in order well before anybody comes.
+GAP = timedelta(minutes=30)
+# What was not sent by then would come when the gap is nearly over.
+WAITS = timedelta(minutes=5)
+AT_ONCE = 20
+
+
+def restart_in_gaps(*, now: datetime) -> None:
+    """Chargers whose settings wait for a restart, and that nobody uses or is about to. Once for the same settings and
+    firmware: one that wants another restart for them afterwards never takes them."""
+    waiting = SettingsCheck.objects.filter(restart_wanted_at__isnull=False, charger__lease_until__gt=now)
+    for check in waiting.order_by("restart_wanted_at").select_related("charger__depot")[:AT_ONCE]:
+        if check.restarted_for != _waits_for(check) and wanted_of(check.charger).applies_itself:
+            _restart_if_idle(check.charger_id, now)
+
+
+def _restart_if_idle(charger_id: int, now: datetime) -> None:
+    with transaction.atomic():
+        lock_evses_of(charger_id)
+        check = (
+            SettingsCheck.objects.select_for_update(of=("self",))
+            .select_related("charger")
+            .get(charger=charger_id)
+        )
+        if check.restart_wanted_at is None or not _is_idle(check, now):
+            return
+        payload = {"hard": False, "evse": None}
+        queue_command(
+            charger=check.charger,
+            action=ChargerCommand.Action.RESET,
+            payload=payload,
+            not_after=now + WAITS,
+            now=now,
+        )
+        check.restarted_for, check.restart_wanted_at = _waits_for(check), None
+        check.save(update_fields=["restarted_for", "restart_wanted_at"])
+
+
+def _is_idle(check: SettingsCheck, now: datetime) -> bool:
+    charger = check.charger
+    near = Occupancy.objects.filter(evse__charger=charger, span__overlap=Period(now, now + GAP))
+    return (
+        is_online(charger, now=now)
+        and not near.exclude(kind=Occupancy.Kind.CLOSURE).exists()
+        and not charger.sessions.filter(ended_at__isnull=True).exists()
+        and not armed_reservations(charger, now=now)
+        and not charger.evses.filter(told_status__in=["occupied", "charging"]).exists()
+    )
+
+
+def _waits_for(check: SettingsCheck) -> dict[str, object]:
+    """What it was told and takes up with a restart, and its firmware then."""
+    told = {key: answer for key, answer in check.answers.items() if answer["answer"] == "reboot_required"}
+    return {
+        "firmware": check.charger.firmware_version,
+        "settings": {key: answer["wanted"] for key, answer in sorted(told.items())},
+    }
