@@ -238,6 +238,19 @@ class ChargerOffline(BookingError):
         super().__init__(sentence)
 
 
+class ChargerCannot(BookingError):
+    """Known before it is asked; the sentence says how."""
+
+    code = "charger_cannot"
+
+
+class TemplateKnown(BookingError):
+    code = "template_known"
+
+    def __init__(self, sentence: str = "There is a template for the same chargers already.") -> None:
+        super().__init__(sentence)
+
+
 class NotYetStartable(BookingError):
     code = "not_yet"
     field = "starts_at"

@@ -27,6 +27,10 @@ MOST_FILE_BODY: int = settings.MOST_FILE_BODY
 FILES_AT_ONCE = 4
 _TAKES_FILE = re.compile(r"/organisations/\d+/bank/statements/|/invoices/incoming/[\w/]+", re.ASCII)
 
+# A charger's log, over a modem.
+CHARGER_BODY_S = 300
+_FROM_CHARGER = re.compile(r"/charger-files/[\w-]+/[^/]*", re.ASCII)
+
 # A thread serves one request; the database pool (settings.py) has one connection for each, and some to spare.
 _pages = WsgiThreads(wsgi.application, threads=8)
 
@@ -45,14 +49,19 @@ async def _page(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if scope["method"] == "POST" and _TAKES_FILE.fullmatch(scope["path"]):
         async with _files():
             await _answer(scope, receive, send, most=MOST_FILE_BODY)
+    elif scope["method"] in {"PUT", "POST"} and _FROM_CHARGER.fullmatch(scope["path"]):
+        async with _charger_files():
+            await _answer(scope, receive, send, most=MOST_FILE_BODY, within_s=CHARGER_BODY_S)
     else:
         await _answer(scope, receive, send, most=MOST_OCPI_BODY if is_ocpi(scope["path"]) else MOST_BODY)
 
 
-async def _answer(scope: dict[str, Any], receive: Any, send: Any, *, most: int) -> None:
+async def _answer(
+    scope: dict[str, Any], receive: Any, send: Any, *, most: int, within_s: float = BODY_S
+) -> None:
     """Take a thread once the whole body is here: a few clients that send theirs slowly would hold all threads."""
     try:
-        async with asyncio.timeout(BODY_S):
+        async with asyncio.timeout(within_s):
             body = await _read_body(scope, receive, most)
     except TimeoutError:
         await _send_last(send, refusal(408, scope["path"], scope["headers"]))
@@ -66,6 +75,12 @@ async def _answer(scope: dict[str, Any], receive: Any, send: Any, *, most: int) 
 @cache
 def _files() -> asyncio.Semaphore:
     """Made within the loop that serves."""
+    return asyncio.Semaphore(FILES_AT_ONCE)
+
+
+@cache
+def _charger_files() -> asyncio.Semaphore:
+    """Apart from those of people: a slow modem keeps nobody from sending an invoice."""
     return asyncio.Semaphore(FILES_AT_ONCE)
 
 

@@ -16,7 +16,7 @@ from bookings.actors import Actor
 from bookings.models import Booking, BookingEvent, BookingRequest, ChargeDetailRecord, Closure, Token, Vehicle
 from bookings.pages.memberships import Person, organisation_ids, organisations
 from bookings.rules.agreements import guests_admit
-from depots.models import Charger, Depot, Organisation
+from depots.models import Charger, Depot, Organisation, SettingsTemplate
 from depots.navigation import BOOKING_ROLES, DECIDING_ROLES, DEPOT_ROLES, FLEET_ROLES
 
 
@@ -133,6 +133,37 @@ def charger(user: Person, identity: str) -> Charger:
     """A charger of a depot this person looks after."""
     rows = Charger.objects.select_related("depot__operator").filter(depot__in=depots_seen(user))
     return get_object_or_404(rows, identity__iexact=identity)
+
+
+def run_charger(user: Person, code: str, identity: str) -> Charger:
+    """A charger of a depot this person runs."""
+    found = charger(user, identity)
+    if found.depot.code.upper() != code.upper() or found.depot.operator_id not in operators_decided_for(user):
+        raise Http404
+    return found
+
+
+def settings_template(user: Person, template_id: int) -> SettingsTemplate:
+    """What an operator whose depots this person runs wants of its chargers."""
+    rows = SettingsTemplate.objects.select_related("operator").filter(
+        operator__in=operators_decided_for(user)
+    )
+    return get_object_or_404(rows, pk=template_id)
+
+
+def run_operator(user: Person, operator_id: int) -> Organisation:
+    """An operator whose depots this person runs."""
+    rows = Organisation.objects.filter(pk__in=operators_decided_for(user), depots__is_mirror=False)
+    return get_object_or_404(rows.distinct(), pk=operator_id)
+
+
+def run_operators(user: Person) -> list[Organisation]:
+    """The operators whose depots this person runs, by name; 404 for who runs none."""
+    rows = Organisation.objects.filter(pk__in=operators_decided_for(user), depots__is_mirror=False).distinct()
+    found = list(rows.order_by("name"))
+    if not found:
+        raise Http404
+    return found
 
 
 def closure(user: Person, code: str, closure_id: int) -> Closure:

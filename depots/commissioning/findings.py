@@ -36,13 +36,21 @@ class Finding:
 def findings(check: SettingsCheck, wanted: tuple[Wanted, ...]) -> list[Finding]:
     """In the order of `wanted`. What was not told when asked for may stand in the inventory."""
     told = {key.casefold(): entry for key, entry in check.told.items()}
-    for key, (value, is_readonly) in check.inventory.items():
-        if told.get(key.casefold(), {}).get("value") is None and value is not None:
-            told[key.casefold()] = {"value": value, "is_readonly": is_readonly, "status": ""}
+    if any(told.get(each.key.casefold(), {}).get("value") is None for each in wanted):
+        told |= _from_inventory(check, told)
     answers = {key.casefold(): answer for key, answer in check.answers.items()}
     return [
         _finding(each, told.get(each.key.casefold()), answers.get(each.key.casefold())) for each in wanted
     ]
+
+
+def _from_inventory(check: SettingsCheck, told: Mapping[str, Any]) -> dict[str, Any]:
+    """A large column, and mostly nobody's need."""
+    return {
+        key.casefold(): {"value": value, "is_readonly": is_readonly, "status": ""}
+        for key, (value, is_readonly) in check.inventory.items()
+        if value is not None and told.get(key.casefold(), {}).get("value") is None
+    }
 
 
 def count_differences(check: SettingsCheck, plan: Plan) -> list[Finding]:

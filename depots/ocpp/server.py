@@ -36,6 +36,7 @@ from depots.ocpp.message_buffer import MessageBuffer
 from depots.ocpp.sockets import Closing, KeepAwake
 from depots.ocpp.tls import ServerTls
 from depots.operations.commands import CHANNEL
+from depots.uploads import forget_old_uploads
 
 logger = logging.getLogger(__name__)
 # It tells of every connection, and of every stranger that tries; the gateway says what matters of it.
@@ -279,6 +280,7 @@ class Gateway:
         while True:
             await self._database.run(operations.forget_old_messages, now=self.clock())
             await self._database.run(operations.forget_old_refusals, now=self.clock())
+            await self._database.run(forget_old_uploads, now=self.clock())
             await asyncio.sleep(FORGET_EVERY_S)
 
     def _wake(self, charger_ids: Sequence[int]) -> None:

@@ -66,7 +66,10 @@ _BOOT = """
     SET told = CASE
             WHEN free.firmware <> '' AND charger.firmware_version <> '' AND free.firmware <> charger.firmware_version
             THEN '{}'::jsonb ELSE charger.told END,
-        measured = '{}', vendor = free.vendor, model = free.model, serial_number = free.serial_number,
+        measured = CASE
+            WHEN free.firmware = charger.firmware_version AND jsonb_exists(charger.measured, 'unsupported')
+            THEN jsonb_build_object('unsupported', charger.measured->'unsupported') ELSE '{}'::jsonb END,
+        vendor = free.vendor, model = free.model, serial_number = free.serial_number,
         firmware_version = free.firmware, booted_at = free.at
     FROM free WHERE charger.id = free.id
     RETURNING charger.id

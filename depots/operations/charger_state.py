@@ -32,17 +32,23 @@ def record_boot(
     now: datetime,
 ) -> None:
     """Keep who it says it is. What was measured is seen anew: settings may have changed while it was off. Other firmware
-    may even say other things."""
+    may even say other things; with the same, what it does not know it will not know (depots.capabilities)."""
     with transaction.atomic():
         charger = Charger.objects.select_for_update(no_key=True).get(pk=charger_id)
         if firmware_version and charger.firmware_version and firmware_version != charger.firmware_version:
             charger.told = {}
-        charger.measured = {}
+        charger.measured = _kept_over_boot(charger, firmware_version)
         charger.vendor, charger.model = vendor[:50], model[:50]
         charger.serial_number, charger.firmware_version = serial_number[:50], firmware_version[:50]
         charger.booted_at = now
         names = ["vendor", "model", "serial_number", "firmware_version", "told", "measured", "booted_at"]
         charger.save(update_fields=names)
+
+
+def _kept_over_boot(charger: Charger, firmware_version: str) -> dict[str, Any]:
+    is_same = charger.firmware_version == firmware_version[:50]
+    unsupported = charger.measured.get("unsupported") if is_same else None
+    return {"unsupported": unsupported} if unsupported else {}
 
 
 def report_status(

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Case, Q, QuerySet, When
 
+from depots.capabilities import remember_unsupported, why_not
 from depots.models import Charger, ChargerCommand
 from depots.operations.locking import lock_evses_of
 from depots.signals import command_settled
@@ -105,7 +106,8 @@ def wake_gateways(charger_id: int) -> None:
 def take_command(*, charger_id: int, holder: str, now: datetime) -> ChargerCommand | None:
     """The next command to send, marked as sent before it is, so that a killed gateway leaves a trace.
 
-    In order of their ids, settings after all else; stale and superseded ones are settled on the way. The holder asks for
+    In order of their ids, settings after all else; stale and superseded ones, and what the
+    charger cannot do, are settled on the way. The holder asks for
     the next one when none is under way: one still sent is one whose answer could not be written down. Raises NotTheHolder.
     """
     with transaction.atomic():
@@ -121,6 +123,8 @@ def take_command(*, charger_id: int, holder: str, now: datetime) -> ChargerComma
                 # Whoever asked for the later command hears of that one; this one is of no interest any more.
                 command.state, command.answer_text, command.answered_at = State.STALE, reason, now
                 command.save(update_fields=["state", "answer_text", "answered_at"])
+            elif reason := why_not(command.charger, command.action, command.payload):
+                _settle(command, State.ANSWERED, answer="not_supported", answer_text=reason, now=now)
             else:
                 command.state, command.sent_at = State.SENT, now
                 command.save(update_fields=["state", "sent_at"])
@@ -241,6 +245,8 @@ def _settle(
     command.save(update_fields=["state", "answer", "answer_text", "answered_at"])
     if command.action == Action.RESERVE and answer:
         _measure_reservation(command, now)
+    elif remember_unsupported(command):
+        command.charger.save(update_fields=["measured"])
     command_settled.send(sender=ChargerCommand, command=command, at=now)
 
 

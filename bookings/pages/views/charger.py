@@ -16,11 +16,16 @@ from bookings.pages import access
 from bookings.pages.board import running_at, states_of
 from bookings.pages.board.reading import evses_of
 from bookings.pages.charger_security import security
+from bookings.pages.charger_settings import settings_part
+from bookings.pages.charger_verbs import VERBS, refusal_of
+from bookings.pages.charger_words import command_lines
 from bookings.pages.reserving import reserving
-from depots.models import Charger
+from depots.models import Charger, ChargerCommand
 from depots.pages import respond
 from depots.queries import armed_reservations, is_online
 
+# Shown among the settings and not among the commands.
+IN_SETTINGS = [ChargerCommand.Action.READ_SETTINGS, ChargerCommand.Action.CHANGE_SETTINGS]
 LAST_COMMANDS, LAST_MESSAGES, LAST_SESSIONS = 25, 40, 10
 
 
@@ -31,11 +36,27 @@ def charger(request: HttpRequest, code: str, identity: str) -> HttpResponse:
     found = access.charger(request.user, identity)
     if found.depot.code.upper() != code.upper():
         raise Http404
+    return charger_page(request, found)
+
+
+def charger_page(
+    request: HttpRequest, found: Charger, *, refusal: str = "", status: int = 200
+) -> HttpResponse:
+    """The page, with why a button of it could not be carried out."""
     now = timezone.now()
-    context: dict[str, Any] = {"charger": found, "depot": found.depot}
+    can_manage = found.depot.operator_id in access.operators_decided_for(request.user)
+    context: dict[str, Any] = {
+        "charger": found,
+        "depot": found.depot,
+        "can_manage": can_manage,
+        "refusal": refusal,
+        "buttons": [(verb, refusal_of(found, verb, now=now)) for verb in VERBS.values()]
+        if can_manage
+        else [],
+    }
     for part in PARTS:
         context.update(part(found, now))
-    return respond(request, "bookings/yard/charger", context)
+    return respond(request, "bookings/yard/charger", context, status)
 
 
 def _connection(charger: Charger, now: datetime) -> dict[str, Any]:
@@ -52,7 +73,12 @@ def _evses(charger: Charger, now: datetime) -> dict[str, Any]:
 
 def _records(charger: Charger, now: datetime) -> dict[str, Any]:
     return {
-        "commands": charger.commands.order_by("-id")[:LAST_COMMANDS],
+        "commands": command_lines(
+            charger.commands.exclude(action__in=IN_SETTINGS)
+            .select_related("upload")
+            .defer("upload__content")
+            .order_by("-id")[:LAST_COMMANDS]
+        ),
         "sessions": charger.sessions.select_related("evse").order_by("-started_at", "-id")[:LAST_SESSIONS],
         "messages_seen": charger.messages.order_by("-at", "-id")[:LAST_MESSAGES],
     }
@@ -65,4 +91,5 @@ PARTS: tuple[Callable[[Charger, datetime], Mapping[str, Any]], ...] = (
     _evses,
     _records,
     security,
+    settings_part,
 )

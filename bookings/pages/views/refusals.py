@@ -7,8 +7,10 @@ from bookings.errors import BookingError
 # Somebody or something else stands in the way; with other refusals the ask itself does not fit the rules.
 CONFLICTS = {
     "changed_meanwhile",
+    "charger_cannot",
     "charger_offline",
     "slot_taken",
+    "template_known",
     "wrong_status",
     "power_unavailable",
     "lower_power",

@@ -19,6 +19,7 @@ from bookings.pages import access
 from bookings.pages.board import running_at, states_of
 from bookings.pages.board.reading import evses_of
 from bookings.pages.board.row_states import RowState
+from bookings.pages.charger_settings import differing_settings
 from bookings.pages.reserving import reserving
 from depots.models import Charger, Depot, Evse
 from depots.pages import respond
@@ -57,6 +58,7 @@ def _rows(
     depot: Depot, evses: list[Evse], states: Mapping[int, RowState], now: datetime
 ) -> list[dict[str, Any]]:
     """One a charger, with the states of its EVSEs; `states` by EVSE."""
+    differing = differing_settings(depot)
     places = defaultdict(list)
     for evse in evses:
         places[evse.charger_id].append(states[evse.pk])
@@ -66,6 +68,7 @@ def _rows(
             "is_online": is_online(charger, now=now),
             "states": places[charger.pk],
             "reserving": reserving(charger),
+            "differing": differing.get(charger.pk),
         }
         for charger in Charger.objects.filter(depot=depot).order_by("cabinet", "pk")
     ]

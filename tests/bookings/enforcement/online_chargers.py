@@ -46,7 +46,7 @@ def book(evse: Evse, period: Period = slot(10, 11), now: datetime = NOW, **wishe
 
 
 def commands(charger: Charger | None = None) -> list[tuple[str, int | None]]:
-    rows = ChargerCommand.objects.exclude(action="ask_capabilities").order_by("id")
+    rows = ChargerCommand.objects.exclude(action__in=["ask_capabilities", "read_settings"]).order_by("id")
     return [(c.action, c.reservation_id) for c in (rows.filter(charger=charger) if charger else rows)]
 
 

@@ -34,7 +34,15 @@ from bookings.models import (
 from bookings.pages.live import rendering
 from bookings.pages.live.audiences import listeners
 from bookings.pages.urls import urlpatterns
-from depots.models import Membership, Organisation, User
+from depots.models import (
+    Charger,
+    ChargerCommand,
+    ChargerUpload,
+    Membership,
+    Organisation,
+    SettingsTemplate,
+    User,
+)
 from tests.bookings.billing.billed import make_buyer, make_seller, make_written_invoice
 from tests.bookings.people import client_of
 from tests.factories import (
@@ -101,6 +109,11 @@ READERS = {
     "board": FLEET | DEPOT | {"rival"},
     "board_booking": DEPOT,
     "charger": DEPOT,
+    "charger_command": {"manager"},
+    "charger_file": {"manager"},
+    "settings_templates": {"manager", "foreign_manager"},
+    "settings_template": {"manager"},
+    "settings_template_add": {"manager"},
     "closures": DEPOT,
     "close": {"manager"},
     "terms": {"manager"},
@@ -167,6 +180,11 @@ WRITERS = {
     "board_cancellation": {"manager"},
     "close": {"manager"},
     "terms": {"manager"},
+    "charger_command": {"manager"},
+    "charger_settings": {"manager"},
+    "settings_template": {"manager"},
+    "settings_template_add": {"manager"},
+    "settings_template_removal": {"manager"},
     "tariff_add": {"manager", "foreign_manager", "accountant"},
     "tariff_preview": {"manager", "foreign_manager", "accountant"},
     "tariff_renewal": REVENUE,
@@ -252,12 +270,14 @@ def world() -> World:
         new_prepaid_entry(operator, fleet).save()
     order = new_bank_order(ours)
     order.save()
+    template = SettingsTemplate.objects.create(operator=operator, protocol="1.6")
     arguments = {
         "booking_id": mine.pk, "vehicle_id": vehicles[0].pk, "token_id": token.pk, "closure_id": closure.pk,
         "code": "LP-1", "identity": "CP-1", "cdr_id": records[0].pk, "dispute_id": dispute.pk, "organisation_id": ours.pk,
         "tariff_id": Tariff.objects.get().pk,
         "order_id": order.pk, "agreement_id": depot.agreements.get().pk,
         "invoice_id": make_written_invoice(depot, ours).pk, **_of_reconciliation(ours),
+        "verb": "restart", "template_id": template.pk, "command_id": _with_log(evse.charger).command_id,
         "operator_id": operator.pk, "customer_id": ours.pk, "currency": "EUR",
     }  # fmt: skip
     secrets = {
@@ -276,6 +296,13 @@ def _of_reconciliation(fleet: Organisation) -> dict[str, Any]:
     )
     accepted.save()
     return {"incoming_id": incoming.pk, "accepted_id": accepted.pk}
+
+
+def _with_log(charger: Charger | None) -> ChargerUpload:
+    command = ChargerCommand.objects.create(charger=charger, action="get_diagnostics", created_at=NOW)
+    return ChargerUpload.objects.create(
+        command=command, secret_hash="x", open_until=NOW, name="log", content=b"1", received_at=NOW
+    )
 
 
 def body_of(answer: Any) -> str:

@@ -18,6 +18,7 @@ from django.urls import URLPattern, reverse
 from bookings import operations
 from bookings.billing.bank import account_version, collectable, payable
 from bookings.billing.versions import billing_version, invoice_version, order_version
+from bookings.commissioning.charger_requests import settings_version, standing_at
 from bookings.models import (
     BankOrder,
     Booking,
@@ -39,7 +40,7 @@ from bookings.operations.set_terms import terms_version
 from bookings.operations.tariffs import version_of_tariff
 from bookings.pages.urls import urlpatterns
 from bookings.rules.content_version import version_of
-from depots.models import ChargerCommand, Membership, Organisation
+from depots.models import ChargerCommand, Membership, Organisation, SettingsTemplate
 from tests.bookings.billing.billed import record
 from tests.bookings.billing.test_bank import operator_with, statement
 from tests.bookings.enforcement.charging_trucks import charging
@@ -151,6 +152,32 @@ def of_terms() -> Sent:
     return Sent(depot.terms, {"code": depot.code}, {"hold_min": "20"}, by_depot=True, version=version)
 
 
+def to_restart() -> Sent:
+    evse = evse_online()
+    assert evse.charger is not None
+    version = standing_at(evse.charger, now=NOW).version
+    arguments = {"code": evse.depot.code, "identity": evse.charger.identity, "verb": "restart"}
+    return Sent(evse, arguments, {"how": "soft"}, by_depot=True, version=version)
+
+
+def to_read_settings() -> Sent:
+    evse = evse_online()
+    assert evse.charger is not None
+    version = settings_version(evse.charger)
+    return Sent(
+        evse, {"code": evse.depot.code, "identity": evse.charger.identity}, {}, by_depot=True, version=version
+    )
+
+
+def of_template() -> Sent:
+    depot = make_depot(terms=TERMS)
+    template = SettingsTemplate.objects.create(operator=depot.operator, protocol="1.6")
+    fields = {"protocol": "1.6", "settings": "HeartbeatInterval = 120"}
+    return Sent(
+        depot.terms, {"template_id": template.pk}, fields, by_depot=True, version=version_of(template)
+    )
+
+
 def of_vehicle(is_retired: bool = False, **fields: Any) -> Sent:
     vehicle = confirmed().vehicle
     assert vehicle is not None
@@ -220,6 +247,10 @@ CHANGING: dict[str, Callable[[], Sent]] = {
     ),
     "lifting": lambda: of_closure(version_of),
     "terms": of_terms,
+    "charger_command": to_restart,
+    "charger_settings": to_read_settings,
+    "settings_template": of_template,
+    "settings_template_removal": of_template,
     "tariff_renewal": lambda: of_tariff(
         name="", currency="EUR", tax_included="no", elements="1", **{"e0-use": "charging", "e0-kwh": "0.5"}
     ),
@@ -242,7 +273,7 @@ CHANGING: dict[str, Callable[[], Sent]] = {
 # What makes something new shows nothing that could have changed; a button *Undo* is signed with its version in it.
 MAKING = {
     "home", "holds", "bookings", "vehicle_add", "token_add", "tariff_add", "tariff_preview", "changed_price",
-    "incoming_invoice_add", "incoming_invoice_files",
+    "settings_template_add", "incoming_invoice_add", "incoming_invoice_files",
 }  # fmt: skip
 SIGNED = {"undo"}
 # Held to their versions where the rest of them is tested: test_records_pages.py, test_payment_terms_page.py,
@@ -281,6 +312,7 @@ def everything() -> list[Any]:
         Token,
         Vehicle,
         ChargerCommand,
+        SettingsTemplate,
         BankOrder,
         Invoice,
         Payment,
@@ -327,6 +359,9 @@ def test_every_address_that_takes_a_form_is_known_here() -> None:
         "currency": "EUR",
         "code": "X",
         "identity": "X",
+        "verb": "restart",
+        "template_id": 1,
+        "command_id": 1,
     }
     somebody = client_of(make_user(make_fleet()))
 

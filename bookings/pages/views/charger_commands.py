@@ -1,0 +1,120 @@
+"""What a manager has a charger do: looked at in a form that says who is in the way, then asked."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from bookings.commissioning import next_gap, running_sessions
+from bookings.commissioning.charger_requests import mend_settings, standing_at
+from bookings.errors import BookingError, ChangedMeanwhile
+from bookings.pages import access
+from bookings.pages.charger_verbs import INSTALLING, VERBS, Asked, Verb, installing, refusal_of
+from bookings.pages.forms.charger import ChargerForm, FirmwareForm
+from bookings.pages.forms.row_versions import look_again, seen_version
+from bookings.pages.views.refusals import status_of
+from depots.commissioning import family_of
+from depots.models import Charger, ChargerUpload
+from depots.pages import done, respond
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def command(request: HttpRequest, code: str, identity: str, verb: str) -> HttpResponse:
+    """GET shows the form with who is in the way; POST asks the charger, which answers on its page."""
+    charger = access.run_charger(request.user, code, identity)
+    if verb not in VERBS:
+        raise Http404
+    wanted, now = VERBS[verb], timezone.now()
+    form = _form(wanted, charger, request.POST if request.method == "POST" else None, now)
+    if request.method != "POST":
+        return _shown(request, charger, wanted, form, now=now)
+    try:
+        version = seen_version(request.POST)
+        if form.is_valid():
+            asked = Asked(charger, form.cleaned_data, version, access.as_manager(request.user), now)
+            wanted.do(asked)
+            return done(request, _next(asked, wanted), f"{charger} is asked.")
+    except BookingError as refusal:
+        told = look_again(refusal) if isinstance(refusal, ChangedMeanwhile) else str(refusal)
+        return _shown(request, charger, wanted, form, now=now, refusal=told, status=status_of(refusal))
+    return _shown(request, charger, wanted, form, now=now, status=422)
+
+
+@login_required
+@require_POST
+def settings(request: HttpRequest, code: str, identity: str) -> HttpResponse:
+    """Look through its settings now; `mend` sets what differs."""
+    charger = access.run_charger(request.user, code, identity)
+    url = reverse("bookings:charger", args=[charger.depot.code, charger.identity])
+    try:
+        mend_settings(
+            charger=charger, does_apply="mend" in request.POST, seen_version=seen_version(request.POST),
+            actor=access.as_manager(request.user), now=timezone.now(),
+        )  # fmt: skip
+    except BookingError as refusal:
+        from bookings.pages.views.charger import charger_page
+
+        told = look_again(refusal) if isinstance(refusal, ChangedMeanwhile) else str(refusal)
+        return charger_page(request, charger, refusal=told, status=status_of(refusal))
+    return done(request, url, "Its settings are being read.")
+
+
+@never_cache
+@login_required
+@require_safe
+def log_file(request: HttpRequest, code: str, identity: str, command_id: int) -> HttpResponse:
+    """A log that the charger sent here; never shown in the browser, whatever it says it is."""
+    charger = access.run_charger(request.user, code, identity)
+    found = ChargerUpload.objects.filter(command=command_id, command__charger=charger).first()
+    if found is None or found.received_at is None:
+        raise Http404
+    answer = HttpResponse(bytes(found.content), content_type="application/octet-stream")
+    answer["Content-Disposition"] = f'attachment; filename="{found.name}"'
+    return answer
+
+
+def _form(wanted: Verb, charger: Charger, data: Any, now: datetime) -> ChargerForm:
+    form = wanted.form(
+        data, charger=charger, evses=charger.evses.filter(is_withdrawn=False).order_by("number"),
+        sessions=running_sessions(charger), family=family_of(charger), now=now,
+    )  # fmt: skip
+    if isinstance(form, FirmwareForm) and data is None:
+        form.suggest(next_gap(charger, INSTALLING, now=now))
+    return form
+
+
+def _shown(
+    request: HttpRequest, charger: Charger, wanted: Verb, form: ChargerForm, *, now: datetime, refusal: str = "",
+    status: int = 200,
+) -> HttpResponse:  # fmt: skip
+    at = form.cleaned_data.get("at") if form.is_bound and form.is_valid() else None
+    standing = standing_at(charger, now=now, period=installing(at) if at else None)
+    context = {
+        "charger": charger,
+        "depot": charger.depot,
+        "verb": wanted,
+        "form": form,
+        "why_not": refusal or refusal_of(charger, wanted, now=now),
+        "sessions": standing.sessions if wanted.harms else [],
+        "bookings": standing.bookings if wanted.harms else [],
+        "version": standing.version,
+    }
+    return respond(request, "bookings/yard/command", context, status)
+
+
+def _next(asked: Asked, wanted: Verb) -> str:
+    """Back to the charger; of what is out of service to its closure, so that nobody books it."""
+    depot, evse = asked.charger.depot, asked.given.get("evse")
+    if wanted.name == "availability" and asked.given["service"] == "inoperative":
+        place = f"?evse={evse.uid}" if evse is not None else ""
+        return reverse("bookings:close", args=[depot.code]) + place
+    return reverse("bookings:charger", args=[depot.code, asked.charger.identity])
