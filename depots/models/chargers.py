@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.db.models.functions import Upper
 
 from depots.cards import card_ending, without_cards
+from depots.locations import without_secrets
 from depots.models.sites import Depot
 
 
@@ -287,9 +288,13 @@ class ChargerCommand(models.Model):
 
     @property
     def shown_payload(self) -> dict[str, Any]:
-        """The payload with the endings of its card and group."""
+        """The payload with the endings of its card and group, and without what is secret of an address."""
         return {
-            name: card_ending(value) if name in {"token", "group"} and value else value
+            name: card_ending(value)
+            if name in {"token", "group"} and value
+            else without_secrets(value)
+            if name == "location"
+            else value
             for name, value in self.payload.items()
             if name != "encrypted"
         }

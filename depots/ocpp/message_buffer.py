@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from depots import operations
+from depots.locations import without_secrets
 from depots.models import ChargerMessage
 from depots.ocpp import frames, redaction
 from depots.ocpp.database import Database
@@ -38,7 +39,7 @@ class MessageBuffer:
             return
         self._of_one[charger_id] += 1
         text = frames.as_text(frame)
-        shown = redaction.WITHHELD if redaction.is_named_in(text) else text
+        shown = redaction.WITHHELD if redaction.is_named_in(text) else without_secrets(text)
         self._waiting.append(
             ChargerMessage(
                 charger_id=charger_id,
