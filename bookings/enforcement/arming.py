@@ -159,7 +159,7 @@ def _due(now: datetime) -> list[int]:
         _unarmed()
         .filter(starts_at__lte=now + LONGEST_LEAD, ends_at__gt=now)
         .filter(starts_at__lte=ExpressionWrapper(Value(now) + _lead(), DateTimeField()))
-        .filter(~Exists(_in_front(OuterRef("evse_id"), OuterRef("starts_at"), OuterRef("pk"), now)))
+        .filter(~Exists(in_front(OuterRef("evse_id"), OuterRef("starts_at"), OuterRef("pk"), now)))
         .order_by("starts_at")
     )
     return [booking.pk for booking in rows.iterator() if is_due(booking, now=now)]
@@ -183,7 +183,7 @@ def _unarmed() -> QuerySet[Booking]:
     ).select_related("evse__charger")
 
 
-def _in_front(evse_id: Any, starts_at: Any, holder: Any, now: datetime) -> QuerySet[Occupancy]:
+def in_front(evse_id: Any, starts_at: Any, holder: Any, now: datetime) -> QuerySet[Occupancy]:
     """Spans of others on the EVSE that are not over and come before: until then the door is theirs."""
     return Occupancy.objects.filter(
         evse_id=evse_id, kind=Occupancy.Kind.BOOKING, span__endswith__gt=now, span__startswith__lt=starts_at
@@ -191,7 +191,7 @@ def _in_front(evse_id: Any, starts_at: Any, holder: Any, now: datetime) -> Query
 
 
 def _waits_for_another(booking: Booking, now: datetime) -> bool:
-    return _in_front(booking.evse_id, booking.starts_at, booking.pk, now).exists()
+    return in_front(booking.evse_id, booking.starts_at, booking.pk, now).exists()
 
 
 def _arm_batch(booking_ids: Collection[int], now: datetime) -> int:

@@ -10,6 +10,7 @@ from bookings import operations
 from bookings.actors import ENFORCEMENT
 from bookings.core import interruption
 from bookings.core.locking import lock_booking, lock_bookings
+from bookings.enforcement.arming import in_front
 from bookings.enforcement.occupants import is_bay_taken, running_bookings
 from bookings.enforcement.one_by_one import each_by_itself
 from bookings.enforcement.state import RETRY, set_state
@@ -68,7 +69,8 @@ def end_failed_tries(*, now: datetime) -> int:
 
 
 def watch_bays(*, now: datetime) -> int:
-    """Put at risk what starts soon while somebody else's session is on at its EVSE, whatever the charger says of it.
+    """Put at risk what starts soon while somebody else's session is on at its EVSE, whatever the charger says of it. What is
+    not due because another's slot comes before it is not at risk either as long as that lasts.
 
     How many there were.
     """
@@ -81,6 +83,8 @@ def watch_bays(*, now: datetime) -> int:
         starts_at__lte=now + BAY_FREE_BEFORE_START,
         ends_at__gt=now,
     ).exclude(enforcement=Enforcement.AT_RISK)
+    before = in_front(OuterRef("evse"), OuterRef("starts_at"), OuterRef("pk"), now)
+    taken = taken.exclude(Q(Exists(before), enforcement=Enforcement.NOT_DUE))
     return each_by_itself(
         list(taken.order_by("starts_at", "pk").values_list("pk", flat=True)[:AT_ONCE]),
         lambda pk: _put_at_risk(pk, now),

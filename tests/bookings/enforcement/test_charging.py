@@ -259,6 +259,20 @@ def test_the_next_truck_is_no_no_show_while_somebody_elses_session_is_at_its_bay
     assert (later.status, later.cancelled_by, later.cancel_reason) == ("cancelled", "depot", "FULL")
 
 
+def test_a_truck_that_follows_another_is_at_risk_only_once_its_own_slot_has_begun():
+    evse = evse_online(make_depot(terms={**TERMS, "early_start_min": 0}))
+    before = book(evse, slot(9, 10))
+    start(evse, before.tokens.get().uid, at(9))
+    later = book(evse, slot(10, 11))
+
+    for minute in range(55, 60):
+        scheduler.run_tick(at(9, minute))
+    assert (fresh(later).enforcement, happened(later, "enforcement")) == ("not_due", [])
+
+    scheduler.run_tick(at(10))
+    assert fresh(later).enforcement in {"due", "at_risk"}
+
+
 def test_the_next_truck_is_moved_from_a_bay_where_the_one_before_overstays():
     depot = make_depot(terms={**TERMS, "early_start_min": 0})
     evse, free = evse_online(depot), evse_online(depot)
