@@ -1,10 +1,8 @@
 """A gateway is killed after each commit point of a whole visit; a fresh one must end in the same right state."""
 
-import subprocess
-import sys
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
@@ -15,6 +13,7 @@ from depots.queries import armed_reservations, is_online
 from simulators.charger import CsmsSilent
 from tests.factories import NOW, make_charger, make_evse
 from tests.scenarios.bed import Bed, ScriptedCharger, eventually
+from tests.scenarios.gateway_processes import GatewayProcesses, gateway_processes
 from tests.serving import on_test_database
 
 pytestmark = pytest.mark.usefixtures("gate")
@@ -59,6 +58,8 @@ class Visit:
         if self.transaction is None:
             # A truck that came before the answer is written down would make the reservation be asked for again.
             eventually(lambda: self._is_reserved() or not self.charger.is_connected)
+            if not self.charger.is_connected:  # offline it would decide by itself
+                raise CsmsSilent("the gateway has died")
             self.transaction = self.charger.tap(1, TOKEN)
         if not self.has_charged:
             # Little enough that a gateway whose clock stands still takes the charger's for right.
@@ -74,23 +75,16 @@ class Visit:
         return ChargerCommand.objects.filter(action="reserve", state="answered").exists()
 
 
-@contextmanager
-def gateway_dying_at(point: str, tmp_path: Path):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.scenarios.dying_gateway", point],
-        env=on_test_database(var=tmp_path),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process, process.stdout.readline().strip()
-    finally:
-        process.kill()
-        process.communicate()
+@pytest.fixture(scope="module")
+def nursery(django_db_setup: None, django_db_blocker, tmp_path_factory) -> Iterator[GatewayProcesses]:
+    with django_db_blocker.unblock():
+        environment = on_test_database(var=tmp_path_factory.mktemp("var"))
+    with gateway_processes(environment) as processes:
+        yield processes
 
 
 @pytest.mark.parametrize("point", COMMIT_POINTS)
-def test_a_kill_after_any_commit_loses_and_doubles_nothing(bed: Bed, tmp_path: Path, point: str):
+def test_a_kill_after_any_commit_loses_and_doubles_nothing(bed: Bed, nursery: GatewayProcesses, point: str):
     row = make_charger()
     make_evse(charger=row)
     charger = bed.charger(row, PROTOCOL.get(point, "ocpp1.6"), evses=1)
@@ -99,11 +93,11 @@ def test_a_kill_after_any_commit_loses_and_doubles_nothing(bed: Bed, tmp_path: P
     queue_command(charger=row, action="reserve", payload=payload, reservation_id=7, now=NOW)
     visit = Visit(charger)
 
-    with gateway_dying_at(point, tmp_path) as (process, url):
-        charger.sim.url = url
-        with suppress(CsmsSilent, ConnectionClosed, InvalidHandshake, OSError, EOFError):
-            visit.go_on()
-        assert process.wait(15) == 9
+    dying = nursery.start(gate="tests.scenarios.bed.may_charge", dies_after=point)
+    charger.sim.url = dying.url
+    with suppress(CsmsSilent, ConnectionClosed, InvalidHandshake, OSError, EOFError):
+        visit.go_on()
+    eventually(lambda: not dying.is_alive)
 
     charger.sim.url = bed.gateway.url
     charger.drop()
