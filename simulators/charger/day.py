@@ -95,7 +95,20 @@ class ChargerDay:
         self.charger.vehicles_stay = True
         self._soon(self.begins_at, self._come_back)
         for event in self.script.events:
-            self._soon(self.begins_at + event.at, partial(self._happen, event))
+            self.add(event)
+
+    def add(self, event: Event) -> None:
+        """One more, which the script did not have."""
+        self._soon(self.begins_at + event.at, partial(self._happen, event))
+
+    def is_waiting(self, visit: Visit) -> bool:
+        """Is the truck there and has not charged yet?"""
+        return any(stay.visit is visit and stay.story.started_at is None for stay in self._stays)
+
+    async def call_off(self, visit: Visit) -> None:
+        """A truck that waits drives on."""
+        for stay in [each for each in self._stays if each.visit is visit]:
+            await self._give_up(stay)
 
     @property
     def is_over(self) -> bool:

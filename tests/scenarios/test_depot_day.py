@@ -1,0 +1,147 @@
+"""A morning at a depot whose chargers restart, lie, refuse, break, go offline, forget and are always occupied.
+
+Every truck that could be served is, and a gateway killed at any moment changes nothing of that.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from django.test import Client
+
+from bookings.models import Booking
+from depots.models import ChargingSession, Membership
+from tests.factories import NOW, make_user
+from tests.scenarios.bed import Loop
+from tests.scenarios.depot_day import STRANGERS, TRIPS, DepotDay
+from tests.scenarios.gateway_processes import (
+    GatewayProcess,
+    GatewayProcesses,
+    SharedClock,
+    gateway_processes,
+)
+from tests.serving import on_test_database
+
+# A lease is renewed by real time, and the day's minutes are milliseconds.
+TIMINGS = {"lease_s": 86_400, "call_timeout_s": 3}
+# A gateway commits some three hundred times on that morning.
+COMMITS = 300
+
+
+@pytest.fixture(scope="module")
+def nursery(django_db_setup: None, django_db_blocker, tmp_path_factory) -> Iterator[GatewayProcesses]:
+    with django_db_blocker.unblock():
+        environment = on_test_database(var=tmp_path_factory.mktemp("var"))
+    with gateway_processes(environment) as processes:
+        yield processes
+
+
+@dataclass
+class Mortal:
+    """A gateway that dies at these commits, each counted from its start, and is started again at the same address."""
+
+    nursery: GatewayProcesses
+    clock: SharedClock
+    deaths: list[int]
+    process: GatewayProcess | None = None
+    died: int = 0
+
+    def url(self) -> str:
+        if self.process is None or not self.process.is_alive:
+            self.died += self.process is not None
+            self.process = self.nursery.start(
+                port=self.process.port if self.process else 0,
+                clock=str(self.clock.file),
+                dies_at=self.deaths[self.died] if self.died < len(self.deaths) else 0,
+                timings=TIMINGS,
+            )
+        return self.process.url
+
+    def close(self) -> None:
+        if self.process is not None and self.process.is_alive:
+            self.process.kill()
+
+
+@dataclass
+class Lived:
+    day: DepotDay
+    died: int
+
+
+def live(nursery: GatewayProcesses, tmp_path: Path, deaths: list[int]) -> Lived:
+    clock, loop = SharedClock(tmp_path / "clock", NOW), Loop()
+    with closing(Mortal(nursery, clock, deaths)) as gateway:
+        day = DepotDay(clock, loop, gateway.url)
+        day.set_up()
+        try:
+            day.live()
+        finally:
+            day.close()
+            loop.stop()
+    return Lived(day, gateway.died)
+
+
+def check(day: DepotDay) -> None:
+    """Who could be served was, once, and what is written down is what the chargers gave."""
+    bookings = {truck: Booking.objects.get(pk=booking.pk) for truck, booking in day.bookings.items()}
+    due = {trip.truck: "completed" if trip.was_servable else "no_show" for trip in TRIPS}
+    other = [truck for truck, booking in bookings.items() if booking.status != due[truck]]
+    assert not other, "\n".join(map(day.story_of, other))
+
+    stories = {
+        story.truck: story for charger in day.days.values() for story in charger.stories if story.energy_wh
+    }
+    for trip in TRIPS:
+        if trip.was_servable:
+            sessions = ChargingSession.objects.filter(token_uid=stories[trip.truck].token)
+            told = sum(session.energy_wh or 0 for session in sessions)
+            assert told == stories[trip.truck].energy_wh, trip.truck
+            assert bookings[trip.truck].session in sessions
+    assert len(stories) == sum(trip.was_servable for trip in TRIPS), "no stranger charged"
+    assert not ChargingSession.objects.filter(ended_at=None).exists()
+    assert not Booking.objects.filter(enforcement__in=["due", "armed", "at_risk"]).exists()
+
+
+def test_every_truck_that_could_be_served_is_though_the_gateway_is_killed(
+    transactional_db, nursery, tmp_path: Path
+):
+    """The pages tell each booking's story."""
+    lived = live(nursery, tmp_path, deaths=[40, 55, 30])
+
+    check(lived.day)
+    assert lived.died == 3
+    strangers = [s for d in lived.day.days.values() for s in d.stories if s.truck.startswith("stranger")]
+    assert [story.outcome for story in strangers] == ["refused"] * len(STRANGERS)
+
+    client = Client()
+    depot = next(iter(lived.day.bookings.values())).depot
+    client.force_login(make_user(depot.operator, Membership.Role.DEPOT_MANAGER))
+    told = {
+        truck: client.get(booking.get_absolute_url()).content.decode()
+        for truck, booking in lived.day.bookings.items()
+    }
+    assert "The EVSE reports a fault." in told["at a charger that breaks"]
+    assert "The charger is not connected." in told["at a charger that is offline"]
+    assert "Another vehicle is still at the EVSE." in told["at a charger that is always occupied"]
+    assert "The vehicle did not come in time" in told["never comes"]
+    assert all("Charging started" in told[trip.truck] for trip in TRIPS if trip.was_servable)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(25))
+def test_a_gateway_killed_at_any_moments_leaves_the_same_day(
+    transactional_db, nursery, tmp_path: Path, seed: int
+):
+    """Seed 0 kills nobody."""
+    moments = random.Random(seed)
+    deaths = [moments.randrange(1, COMMITS // 8) for _ in range(12)] if seed else []
+
+    lived = live(nursery, tmp_path, deaths)
+
+    check(lived.day)
+    assert lived.died == len(deaths)
