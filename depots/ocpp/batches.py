@@ -64,8 +64,7 @@ class Batches:
         return await done
 
     async def _write_all(self) -> None:
-        while self._waiting:
-            batch = self._next()
+        while batch := self._next():  # those that wait may all have been cancelled
             try:
                 results = await self._write(self._set_wise, [call for call, _ in batch.values()])
             except UNAVAILABLE as fault:

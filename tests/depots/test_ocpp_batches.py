@@ -84,3 +84,21 @@ def test_a_batch_that_fails_is_left_to_each_by_itself_and_the_next_is_written():
 def test_a_database_that_is_away_is_told_to_all(fault):
     """Each by itself would wait as long again, and a charger waits for 30 seconds."""
     assert together([[1, 2]], Writer(lambda keys: fault)) == [fault, fault]
+
+
+def test_a_batch_whose_calls_were_all_cancelled_is_not_written():
+    writer = Writer()
+
+    async def run() -> None:
+        batches = Batches(writer, lambda calls: {}, "charger_id")
+        first, gone = (asyncio.ensure_future(batches.run({"charger_id": key})) for key in (1, 2))
+        await asyncio.sleep(0)
+        later = asyncio.ensure_future(batches.run({"charger_id": 3}))
+        await asyncio.sleep(0)
+        gone.cancel()
+        later.cancel()
+        writer.may_write.set()
+        await first
+
+    asyncio.run(run())
+    assert writer.batches[1:] == []

@@ -171,7 +171,9 @@ class DepotDay:
         """For whoever has to find out why."""
         events = self.bookings[truck].events.order_by("id")
         told = [f"{each.at:%H:%M} {each.kind} {each.before}-{each.after} {each.detail}" for each in events]
-        seen = [story.as_json() for day in self.days.values() for story in day.stories if story.truck == truck]
+        seen = [
+            story.as_json() for day in self.days.values() for story in day.stories if story.truck == truck
+        ]
         return "\n".join([truck, *told, *map(str, seen)])
 
     def close(self) -> None:
