@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.dispatch import receiver
 
-from bookings import enforcement, operations
+from bookings import enforcement, operations, smart_charging
 from bookings.billing import payment_use, settlement
+from bookings.core import power_marks
 from bookings.models import (
     Booking,
     BookingEvent,
@@ -20,6 +21,7 @@ from bookings.models import (
     ScheduledBilling,
 )
 from bookings.payments.prepaid import Account
+from bookings.rules import configuration
 from bookings.signals import (
     balance_raised,
     billing_due,
@@ -35,10 +37,13 @@ from depots.commissioning import take_settings_answer
 from depots.gate import Authorization
 from depots.models import Charger, ChargerCommand, ChargingSession, Evse
 
+START_ANSWERED = timedelta(seconds=0.5)
+
 
 @receiver(booking_changed)
 def on_booking_changed(booking: Booking, event: BookingEvent, at: datetime, **_: Any) -> None:
     enforcement.follow(booking, event, now=at)
+    _follow_power(booking, event, now=at)
     if booking.pays_before and event.kind == "status" and event.after == BookingStatus.COMPLETED:
         _follow_payment(booking.pk)
 
@@ -50,6 +55,12 @@ def on_command_settled(command: ChargerCommand, at: datetime, **_: Any) -> None:
     depot_operations.take_list_answer(command, now=at)
     operations.take_remote_answer(command, now=at)
     take_settings_answer(command, now=at)
+    smart_charging.take_profile_answer(command, now=at)
+
+
+@receiver(depots.idle_chargers_changed)
+def on_idle_chargers_changed(chargers: list[Charger], at: datetime, **_: Any) -> None:
+    power_marks.mark_depots_of([charger.pk for charger in chargers], due_at=at)
 
 
 @receiver(depots.charger_connected)
@@ -60,12 +71,14 @@ def on_charger_connected(
         if rebooted:
             depot_operations.forget_list(charger_id=charger.pk, now=at)
         enforcement.charger_connected(charger, now=at)
+        power_marks.mark_depots_of([charger.pk], due_at=at)
 
 
 @receiver(depots.charger_disconnected)
 def on_charger_disconnected(charger: Charger, at: datetime, is_idle: bool = False, **_: Any) -> None:
     if not is_idle:
         enforcement.charger_disconnected(charger, now=at)
+        power_marks.mark_depots_of([charger.pk], due_at=at)
 
 
 @receiver(depots.evse_status_changed)
@@ -93,11 +106,14 @@ def on_token_presented(charger: Charger, token_uid: str, at: datetime, **_: Any)
 @receiver(depots.charging_started)
 def on_charging_started(session: ChargingSession, answer: Authorization, at: datetime, **_: Any) -> None:
     enforcement.session_started(session, answer, now=at)
+    # A limit of its own is taken once the charger has heard the answer to its start.
+    power_marks.mark_depot(session.charger.depot_id, due_at=at + START_ANSWERED)
 
 
 @receiver(depots.charging_ended)
 def on_charging_ended(session: ChargingSession, at: datetime, **_: Any) -> None:
     enforcement.session_ended(session, now=at)
+    power_marks.mark_depot(session.charger.depot_id, due_at=at)
 
 
 @receiver(cdr_issued)
@@ -105,6 +121,15 @@ def on_cdr_issued(cdr: ChargeDetailRecord, **_: Any) -> None:
     """Of what was credited nothing may be left to be paid."""
     if cdr.is_credit and cdr.booking is not None and cdr.booking.pays_before:
         _follow_payment(cdr.booking.pk)
+
+
+def _follow_power(booking: Booking, event: BookingEvent, *, now: datetime) -> None:
+    """Its promise is ready when its slot begins; one that changes while it charges is another one at once."""
+    is_armed = event.kind == "enforcement" and booking.status == BookingStatus.CONFIRMED
+    if is_armed and booking.is_ours and configuration.kept(booking.depot_id).limits:
+        power_marks.mark_depot(booking.depot_id, due_at=max(booking.starts_at, now))
+    elif event.kind == "changed" and booking.status == BookingStatus.CHARGING and booking.is_ours:
+        power_marks.mark_depot(booking.depot_id, due_at=now)
 
 
 def _follow_payment(booking_id: int) -> None:

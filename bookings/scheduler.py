@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
-from bookings import enforcement, operations
+from bookings import enforcement, operations, smart_charging
 from bookings.billing import billing_schedule, provider_calls, reminders
 from bookings.commissioning import restart_in_gaps
 from bookings.errors import BookingError
@@ -46,6 +46,7 @@ def run_tick(now: datetime) -> None:
         _complete_remote,
         _fail_remote,
         lambda at: operations.end_limits(now=at),
+        lambda at: smart_charging.plan_due(now=at),
         lambda at: reminders.remind_overdue(now=at),
         lambda at: provider_calls.remind_due(now=at),
         lambda at: billing_schedule.ask_due(now=at),

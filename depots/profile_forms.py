@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from depots.models import Charger, Evse
@@ -22,27 +23,34 @@ class ProfileForm(NamedTuple):
 def forms_of(charger: Charger) -> list[ProfileForm]:
     """In the order in which they are tried: the units it says it takes before the other, a level of our own before level 0."""
     units = _told_units(charger)
-    levels = [USUAL_LEVEL, 0] if _highest_level(charger) >= USUAL_LEVEL else [0]
+    # The highest keeps an EVSE for a booking (bookings.operations.kept_evses), and is no place for what stands beside it.
+    levels = [USUAL_LEVEL, 0] if _highest_level(charger) > USUAL_LEVEL else [0]
     return [ProfileForm(unit, level) for level in levels for unit in units]
 
 
 def form_for(charger: Charger, purpose: str) -> ProfileForm | None:
     """The first form it was not seen to reject; None where it rejects all, or takes no profiles at all."""
-    if not charger.told.get("smart_charging") or charger.measured.get("profiles") == "refuses":
+    if not charger.told.get("smart_charging") or was_seen(charger, "refuses"):
         return None
     tried = _rejected(charger, purpose)
     return next((form for number, form in enumerate(forms_of(charger)) if number >= tried), None)
 
 
-def after_rejection(charger: Charger, purpose: str, form: ProfileForm) -> dict[str, Any] | None:
+def was_seen(charger: Charger, what: str) -> bool:
+    """Whether it refuses, or ignores, profiles; a restart may have mended that."""
+    return charger.measured.get("profiles") == what and _is_since_boot(charger, "profiles_at")
+
+
+def after_rejection(
+    charger: Charger, purpose: str, form: ProfileForm, *, now: datetime
+) -> dict[str, Any] | None:
     """What is to be remembered of a rejected form, for `Charger.measured`; None where a later one is in use already."""
     forms = forms_of(charger)
     number = forms.index(form) if form in forms else len(forms) - 1
     if number < _rejected(charger, purpose):
         return None
-    return {
-        "profile_forms_rejected": {**charger.measured.get("profile_forms_rejected", {}), purpose: number + 1}
-    }
+    rejected = {**charger.measured.get("profile_forms_rejected", {}), purpose: number + 1}
+    return {"profile_forms_rejected": rejected, "profile_forms_at": now.isoformat()}
 
 
 def payload_in(form: ProfileForm, evse: Evse) -> dict[str, Any]:
@@ -53,8 +61,20 @@ def payload_in(form: ProfileForm, evse: Evse) -> dict[str, Any]:
     return {"unit": "A", "stack_level": form.stack_level, "phases": phases, "volts": PHASE_VOLTS}
 
 
+def has_one_level(charger: Charger) -> bool:
+    """One profile of a purpose replaces every other there."""
+    return _highest_level(charger) == 0
+
+
 def _rejected(charger: Charger, purpose: str) -> int:
-    return int(charger.measured.get("profile_forms_rejected", {}).get(purpose, 0))
+    """How many forms. One that rejected all is asked again once it has restarted."""
+    tried = int(charger.measured.get("profile_forms_rejected", {}).get(purpose, 0))
+    return tried if tried < len(forms_of(charger)) or _is_since_boot(charger, "profile_forms_at") else 0
+
+
+def _is_since_boot(charger: Charger, name: str) -> bool:
+    seen_at = charger.measured.get(name)
+    return charger.booted_at is None or not seen_at or datetime.fromisoformat(seen_at) >= charger.booted_at
 
 
 def _told(charger: Charger, key_16: str, variable_2x: str) -> str:
@@ -71,4 +91,4 @@ def _told_units(charger: Charger) -> list[str]:
 
 def _highest_level(charger: Charger) -> int:
     told = _told(charger, "ChargeProfileMaxStackLevel", "SmartChargingCtrlr.ProfileStackLevel")
-    return int(told) if told.isdigit() else USUAL_LEVEL
+    return int(told) if told.isdigit() else USUAL_LEVEL + 1

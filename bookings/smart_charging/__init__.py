@@ -1,2 +1,7 @@
 """Booked power at the plug: what each EVSE of a depot may give, told to chargers so that no limit is exceeded at any moment
 (docs/decisions/0090 to 0092)."""
+
+from bookings.smart_charging.planning import plan_depot, plan_due
+from bookings.smart_charging.profile_answers import take_profile_answer
+
+__all__ = ["plan_depot", "plan_due", "take_profile_answer"]

@@ -28,6 +28,7 @@ from depots.operations.commands import (
     due_chargers,
     lose_sent_commands,
     queue_command,
+    queue_commands,
     settle_command,
     take_command,
 )
@@ -76,6 +77,7 @@ __all__ = [
     "open_connection",
     "open_connections",
     "queue_command",
+    "queue_commands",
     "reconcile",
     "reconcile_idle",
     "record_all_capabilities",

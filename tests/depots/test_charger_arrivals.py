@@ -269,7 +269,7 @@ def test_an_evse_that_somebody_has_locked_holds_up_no_other():
 
 
 @pytest.mark.parametrize(
-    ("write", "count"), [(open_all, 1), (boot_all, 1), (report, 3), (reconcile, 9), (close, 7)]
+    ("write", "count"), [(open_all, 1), (boot_all, 1), (report, 3), (reconcile, 10), (close, 8)]
 )
 def test_forty_chargers_cost_as_many_statements_as_one(write: Callable[..., dict[int, Any]], count: int):
     chargers = [charger_as_known(lease_holder="here") for _ in range(40)]

@@ -1,0 +1,171 @@
+"""A depot's power as it stands, in a fixed number of queries: its EVSEs, who charges there, and what chargers were told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from bookings.models import Booking, BookingSession, BookingStatus, EvsePower, PowerProfile
+from bookings.rules import configuration
+from bookings.rules.configuration import Configuration
+from bookings.rules.power_profile import Limit
+from bookings.smart_charging.allocation import PowerLimit
+from depots.models import ChargingSession, Evse
+from depots.profile_forms import form_for, was_seen
+from depots.queries import is_online
+
+OUT_OF_ORDER = {Evse.Status.FAULTED, Evse.Status.UNAVAILABLE}
+TX, TX_DEFAULT = PowerProfile.Purpose.TX, PowerProfile.Purpose.TX_DEFAULT
+
+
+@dataclass
+class EvseState:
+    """An EVSE with its rows. `booking` is the one that charges here, or whose slot has begun and whose truck is awaited."""
+
+    evse: Evse
+    power: EvsePower
+    tx: PowerProfile
+    tx_default: PowerProfile
+    session: ChargingSession | None = None
+    booking: Booking | None = None
+    is_online: bool = False
+
+    @property
+    def evse_id(self) -> int:
+        return self.evse.pk
+
+    @property
+    def takes_profiles(self) -> bool:
+        """What takes no default for the truck that comes next cannot be kept within a limit."""
+        charger = self.evse.charger
+        return charger is not None and form_for(charger, TX_DEFAULT) is not None
+
+    @property
+    def ignores_profiles(self) -> bool:
+        charger = self.evse.charger
+        return charger is not None and was_seen(charger, "ignores")
+
+    @property
+    def is_tellable(self) -> bool:
+        return self.is_online and self.takes_profiles and not self.ignores_profiles
+
+    @property
+    def may_charge(self) -> bool:
+        return self.session is not None or self.evse.status not in OUT_OF_ORDER
+
+    def standing_w(self, profile: PowerProfile) -> int | None:
+        """What the charger said it holds; of another transaction nothing."""
+        assert self.evse.charger is not None
+        if profile is self.tx and (self.session is None or profile.transaction != self.session.transaction):
+            return None
+        return profile.standing_w(self.evse.charger)
+
+    def told_w(self) -> int:
+        """The most the EVSE may give by what stands or may stand at its charger. A default counts beside the limit of what runs:
+        the next truck may plug in before anybody can say more."""
+        most = self.evse.max_power_w
+        standing = self.standing_w(self.tx_default)
+        by_default = most if standing is None else max(standing, self.tx_default.on_its_way_w() or 0)
+        if self.session is None:
+            return min(by_default, most)
+        by_tx = self.standing_w(self.tx) or 0
+        way = self.tx.on_its_way_w() if self.tx.transaction == self.session.transaction else None
+        return min(max(by_default, by_tx, way or 0), most)
+
+    def counted_w(self) -> int:
+        """The most it may take: what it was told, its maximum where it takes no limits, and of one that does not keep to them
+        what it was seen to take, while somebody charges there."""
+        most = self.evse.max_power_w
+        if not self.takes_profiles:
+            return most if self.may_charge else 0
+        if not self.ignores_profiles:
+            return self.told_w()
+        if self.session is None or self.session.power_w is None:
+            return most if self.may_charge else 0
+        return min(max(self.told_w(), round(self.session.power_w * 1.1)), most)
+
+
+@dataclass
+class DepotState:
+    """`limits` that can bind, as they are at this moment; `states` by EVSE id."""
+
+    depot_id: int
+    configuration: Configuration
+    limits: list[PowerLimit]
+    states: dict[int, EvseState]
+
+    def whole_limit_w(self) -> int | None:
+        """The lowest limit that feeds all of its EVSEs; None where none does."""
+        whole = [limit.watts for limit in self.limits if limit.feeds >= self.states.keys()]
+        return min(whole, default=None)
+
+
+def read(depot_id: int, *, now: datetime, ahead: datetime) -> DepotState:
+    """`ahead` is a moment a little later: a reduction that begins by then holds already."""
+    depot = configuration.current(depot_id)
+    evses = Evse.objects.filter(depot=depot_id, is_withdrawn=False, charger__isnull=False)
+    rows = {e.pk: e for e in evses.select_related("charger").prefetch_related("connectors").order_by("pk")}
+    power, profiles = _rows(rows)
+    states = {
+        evse.pk: EvseState(
+            evse,
+            power[evse.pk],
+            profiles[evse.pk, TX],
+            profiles[evse.pk, TX_DEFAULT],
+            is_online=evse.charger is not None and is_online(evse.charger, now=now),
+        )
+        for evse in rows.values()
+    }
+    _find_sessions(states)
+    _find_awaited(states, now)
+    return DepotState(depot_id, depot, [_now(limit, now, ahead) for limit in depot.limits], states)
+
+
+def _now(limit: Limit, now: datetime, ahead: datetime) -> PowerLimit:
+    return PowerLimit(limit.name, min(limit.watts_at(now), limit.watts_at(ahead)), frozenset(limit.feeds))
+
+
+def _rows(
+    evses: Mapping[int, Evse],
+) -> tuple[dict[int, EvsePower], dict[tuple[int, str], PowerProfile]]:
+    """Those of each EVSE, which are made where they are missing."""
+    power = {row.evse_id: row for row in EvsePower.objects.filter(evse__in=evses)}
+    # An answer that comes meanwhile waits, and finds what is planned now.
+    locked = PowerProfile.objects.select_for_update(no_key=True).order_by("pk")
+    profiles = {(row.evse_id, row.purpose): row for row in locked.filter(evse__in=evses)}
+    if missing := [pk for pk in evses if pk not in power]:
+        EvsePower.objects.bulk_create([EvsePower(evse_id=pk) for pk in missing], ignore_conflicts=True)
+        power |= {row.evse_id: row for row in EvsePower.objects.filter(evse__in=missing)}
+    lacking = [
+        (pk, purpose) for pk in evses for purpose in PowerProfile.Purpose if (pk, purpose) not in profiles
+    ]
+    if lacking:
+        new = [PowerProfile(evse_id=pk, purpose=purpose) for pk, purpose in lacking]
+        PowerProfile.objects.bulk_create(new, ignore_conflicts=True)
+        found = locked.filter(evse__in={pk for pk, _ in lacking})
+        profiles |= {(row.evse_id, row.purpose): row for row in found}
+    return power, profiles
+
+
+def _find_sessions(states: Mapping[int, EvseState]) -> None:
+    running = ChargingSession.objects.filter(
+        evse__in=states, ended_at__isnull=True, announced_at__isnull=False
+    ).select_related("visit__booking__vehicle")
+    for session in running.order_by("started_at", "pk"):
+        state = states[session.evse_id or 0]
+        visit: BookingSession | None = getattr(session, "visit", None)
+        booking = visit.booking if visit is not None else None
+        is_its_own = booking is not None and booking.status == BookingStatus.CHARGING
+        state.session, state.booking = session, booking if is_its_own else None
+
+
+def _find_awaited(states: Mapping[int, EvseState], now: datetime) -> None:
+    """Bookings whose slot has begun and whose truck is not there yet."""
+    begun: Iterable[Booking] = Booking.objects.filter(
+        evse__in=states, status=BookingStatus.CONFIRMED, starts_at__lte=now, ends_at__gt=now
+    ).select_related("vehicle")
+    for booking in begun:
+        state = states[booking.evse_id or 0]
+        if state.session is None:
+            state.booking = booking

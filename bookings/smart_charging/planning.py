@@ -1,0 +1,153 @@
+"""The plan of a depot's power: made when something changed, and every few seconds while somebody charges behind a limit.
+
+Any number of workers may plan: each depot's row is its lock. What is decided and the commands that tell it are one transaction;
+what a charger answers comes back by `profile_answers`, which marks the depot again, until what stands is what is wanted.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+
+from bookings.core import power_marks
+from bookings.models import DepotPower, EvsePower, PowerMark, PowerProfile
+from bookings.smart_charging import depot_state, profile_commands, wishes
+from bookings.smart_charging.depot_state import DepotState, EvseState
+from bookings.smart_charging.profile_answers import exceeds
+from depots import operations as depots
+
+logger = logging.getLogger(__name__)
+
+# Meters tell of what is not taken; nobody is told of each of their samples.
+AGAIN_AFTER = timedelta(seconds=15)
+# Answers of many chargers come one after the other: a plan for all of them, not one for each.
+PAUSE = timedelta(seconds=2)
+# A limit that is to come is kept a little before.
+AHEAD = timedelta(seconds=15)
+# A charger that has not followed what it accepted by then does not keep to it.
+OBEYS_WITHIN = timedelta(seconds=30)
+AT_ONCE = 200
+POWER_COLUMNS = ["share_w", "floor_w", "counted_w", "cap_w", "why", "short_since"]
+
+_TAKE = """
+    DELETE FROM bookings_powermark WHERE id = ANY (ARRAY(
+        SELECT id FROM bookings_powermark WHERE depot_id = %s AND due_at <= %s FOR UPDATE SKIP LOCKED
+    ))
+"""
+
+
+def plan_due(*, now: datetime) -> int:
+    """Plan every depot that is due. How many were planned."""
+    planned = 0
+    for depot_id in _due(now):
+        try:
+            planned += plan_depot(depot_id=depot_id, now=now)
+        except Exception:
+            logger.exception("The power of depot %s could not be planned; it is tried again", depot_id)
+    return planned
+
+
+def plan_depot(*, depot_id: int, now: datetime) -> bool:
+    """Share out the depot's power and tell its chargers what may be told now. False where somebody is just doing so."""
+    ignoring: list[int] = []
+    with transaction.atomic():
+        DepotPower.objects.bulk_create([DepotPower(depot_id=depot_id)], ignore_conflicts=True)
+        row = DepotPower.objects.select_for_update(skip_locked=True).filter(depot=depot_id).first()
+        if row is None:
+            return False
+        with connection.cursor() as cursor:
+            cursor.execute(_TAKE, [depot_id, now])
+        depot = depot_state.read(depot_id, now=now, ahead=now + AHEAD)
+        before = _columns(depot)
+        wishes.share_out(depot, now=now)
+        profile_commands.tell(depot, now=now)
+        _write(row, depot, before, now)
+        ignoring = [charger_id for state in depot.states.values() if (charger_id := _ignoring(state))]
+    for charger_id in ignoring:  # by itself: who locks a charger may wait for these rows
+        depots.record_measured(charger_id=charger_id, profiles="ignores", profiles_at=now.isoformat())
+        power_marks.mark_depot(depot_id, due_at=now)
+    return True
+
+
+def _due(now: datetime) -> list[int]:
+    """Marked urgently, or marked and not planned just now, or due by itself."""
+    marked = PowerMark.objects.filter(due_at__lte=now)
+    urgent = set(marked.filter(is_urgent=True).values_list("depot_id", flat=True)[:AT_ONCE])
+    others = set(marked.filter(is_urgent=False).values_list("depot_id", flat=True).distinct()[:AT_ONCE])
+    rested = DepotPower.objects.filter(depot__in=others - urgent, planned_at__gt=now - PAUSE)
+    waits = set(rested.values_list("depot_id", flat=True)) if others else set()
+    by_itself = DepotPower.objects.filter(next_at__lte=now).values_list("depot_id", flat=True)[:AT_ONCE]
+    return sorted(urgent | (others - waits) | set(by_itself))
+
+
+def _ignoring(state: EvseState) -> int | None:
+    """The charger whose meter shows more than it was told, once it has had time to follow."""
+    session, accepted_at = state.session, state.tx.accepted_at
+    if (
+        session is None
+        or session.power_w is None
+        or not state.is_tellable
+        or state.standing_w(state.tx) is None
+    ):
+        return None
+    if accepted_at is None or session.figures_told_at is None or state.tx.on_its_way_w() is not None:
+        return None
+    has_followed = session.figures_told_at - accepted_at >= OBEYS_WITHIN
+    return session.charger_id if has_followed and exceeds(session.power_w, state.told_w()) else None
+
+
+def _columns(depot: DepotState) -> dict[EvsePower | PowerProfile, list[Any]]:
+    """What stands in the rows, to write those alone that change."""
+    found: dict[EvsePower | PowerProfile, list[Any]] = {}
+    for state in depot.states.values():
+        found[state.power] = [getattr(state.power, name) for name in POWER_COLUMNS]
+        for profile in (state.tx, state.tx_default):
+            found[profile] = [getattr(profile, name) for name in profile_commands.COLUMNS]
+    return found
+
+
+def _write(
+    row: DepotPower, depot: DepotState, before: dict[EvsePower | PowerProfile, list[Any]], now: datetime
+) -> None:
+    for state in depot.states.values():
+        state.power.counted_w = state.counted_w()
+        _note_short(state.power, is_here=state.session is not None and state.booking is not None, now=now)
+    changed = {one for one, columns in _columns(depot).items() if columns != before[one]}
+    EvsePower.objects.bulk_update([one for one in changed if isinstance(one, EvsePower)], POWER_COLUMNS)
+    profiles = [one for one in changed if isinstance(one, PowerProfile)]
+    PowerProfile.objects.bulk_update(profiles, profile_commands.COLUMNS)
+    row.limit_w = depot.whole_limit_w()
+    row.counted_w = sum(state.power.counted_w for state in depot.states.values())
+    row.planned_at = now
+    row.next_at = _next_at(depot, now)
+    row.save()
+
+
+def _note_short(power: EvsePower, *, is_here: bool, now: datetime) -> None:
+    """From when on less than its promise was there for a truck that charges."""
+    if not is_here or power.share_w >= power.floor_w:
+        power.short_since = None
+    elif power.short_since is None:
+        power.short_since = now
+
+
+def _next_at(depot: DepotState, now: datetime) -> datetime | None:
+    """While somebody charges behind a limit, while something is on its way, and when a limit from outside begins or ends."""
+    moments = [
+        moment - (AHEAD if moment - AHEAD > now else timedelta())
+        for limit in depot.configuration.limits
+        for moment, _ in limit.steps
+        if moment > now
+    ]
+    is_under_way = any(
+        (state.session is not None and depot.limits)
+        or state.tx.on_its_way_w() is not None
+        or state.tx_default.on_its_way_w() is not None
+        for state in depot.states.values()
+    )
+    if is_under_way:
+        moments.append(now + AGAIN_AFTER)
+    return min(moments, default=None)

@@ -1,0 +1,137 @@
+"""What each EVSE of a depot is to have, by who charges there: promises, needs, and what a vehicle is content with."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from bookings.models import Booking, EvsePower, TermsOverride
+from bookings.rules.power_profile import leasts
+from bookings.rules.terms import PowerOrder, Terms
+from bookings.smart_charging.allocation import STEP_W, Charging, Place, allocate
+from bookings.smart_charging.depot_state import DepotState, EvseState
+
+# What a free EVSE may give where power is short: enough for a vehicle to begin with until it is told more.
+STANDBY_W = 10_000
+# A vehicle that has taken less for so long, under the limit that holds now, is content.
+CONTENT_AFTER = timedelta(seconds=60)
+# A meter's word is of the limit that holds once it has had time to follow.
+FOLLOWS_WITHIN = timedelta(seconds=10)
+CONTENT_MARGIN_W = 5_000
+# Less of a raise is not worth a message.
+SMALLEST_RAISE_W = 5_000
+
+Why = EvsePower.Why
+
+
+def share_out(depot: DepotState, *, now: datetime) -> None:
+    """Fill in the share, floor and reason of every EVSE."""
+    order = _order(depot)
+    least = leasts(depot.configuration.limits)
+    limited = {evse_id for limit in depot.limits for evse_id in limit.feeds}
+    places = []
+    for state in depot.states.values():
+        state.power.cap_w = _content_with(state, now)
+        places.append(_place(state, order, least.get(state.evse_id, state.evse.max_power_w), depot, now))
+    shares = allocate(depot.limits, places)
+    for place in places:
+        power, state = depot.states[place.evse_id].power, depot.states[place.evse_id]
+        power.floor_w = place.floor_w if state.booking is not None else 0
+        power.share_w = _without_flutter(state, place, shares[place.evse_id])
+        if place.evse_id not in limited and state.session is not None and place.fixed_w is None:
+            power.share_w = state.evse.max_power_w
+        power.why = _why(state, place)
+
+
+def _place(state: EvseState, order: str, least_w: int, depot: DepotState, now: datetime) -> Place:
+    most = state.evse.max_power_w
+    standby = min(STANDBY_W, least_w)
+    rank = _rank(state, order, depot)
+    fixed = None if state.is_tellable else state.counted_w()
+    booking, session = state.booking, state.session
+    promised = min(booking.promised_power_w, most) if booking is not None and now < booking.ends_at else 0
+    if session is None:
+        return Place(
+            state.evse_id,
+            max(promised, standby),
+            rank,
+            ready_w=max(promised, least_w, standby),
+            fixed_w=fixed,
+        )
+    vehicle_w = booking.vehicle.max_power_w if booking is not None and booking.vehicle is not None else None
+    floor = max(promised, standby)
+    can_w = max(min(vehicle_w or most, most), floor)
+    charging = Charging(
+        needed_w=_needed_w(booking, session.energy_wh or 0, now),
+        most_w=can_w if state.power.cap_w is None else min(max(state.power.cap_w, floor), can_w),
+        leaves_at=booking.ends_at if booking is not None else None,
+    )
+    return Place(state.evse_id, floor, rank, charging=charging, fixed_w=fixed)
+
+
+def _order(depot: DepotState) -> str:
+    rows = [row for row in depot.configuration.terms_overrides if _is_depots(row)]
+    return Terms.resolve(rows).power_order
+
+
+def _is_depots(row: TermsOverride) -> bool:
+    return row.depot_id is not None
+
+
+def _rank(state: EvseState, order: str, depot: DepotState) -> tuple[int | float, ...]:
+    """Promises by the depot's rule, then who charges without one, then free EVSEs."""
+    booking = state.booking
+    if booking is None:
+        return (1 if state.session is not None else 2,)
+    is_own = booking.fleet_id == depot.configuration.site.operator_id
+    whose = 0 if order == PowerOrder.CHARGING_FIRST else int(is_own == (order == PowerOrder.OWN_LAST))
+    return 0, whose, int(state.session is None), booking.created_at.timestamp(), booking.pk
+
+
+def _needed_w(booking: Booking | None, energy_wh: int, now: datetime) -> int:
+    """The rate at which it has what it was quoted for when its slot ends."""
+    if booking is None or booking.expected_wh is None or booking.ends_at <= now:
+        return 0
+    missing_wh = max(booking.expected_wh - energy_wh, 0)
+    return round(missing_wh * 3600 / max((booking.ends_at - now).total_seconds(), 60))
+
+
+def _content_with(state: EvseState, now: datetime) -> int | None:
+    """The most that the vehicle was seen to want; None while that is not known, or it takes all it is given."""
+    session, standing = state.session, state.standing_w(state.tx)
+    if session is None or session.power_w is None or standing is None or state.tx.accepted_at is None:
+        return None
+    if session.figures_told_at is None or state.tx.on_its_way_w() is not None:
+        return state.power.cap_w
+    held_for = session.figures_told_at - state.tx.accepted_at
+    if held_for >= FOLLOWS_WITHIN and session.power_w >= standing * 0.95 - STEP_W:
+        return None
+    if held_for >= CONTENT_AFTER:
+        return -(-(round(session.power_w * 1.1) + CONTENT_MARGIN_W) // STEP_W) * STEP_W
+    return state.power.cap_w
+
+
+def _without_flutter(state: EvseState, place: Place, share_w: int) -> int:
+    """What stands, where that is a little less and enough."""
+    standing = state.standing_w(state.tx)
+    if standing is None or place.charging is None or not standing < share_w:
+        return share_w
+    is_little = share_w - standing < max(SMALLEST_RAISE_W, standing // 20)
+    is_enough = standing >= max(place.floor_w, min(place.charging.needed_w, place.charging.most_w))
+    return standing if is_little and is_enough else share_w
+
+
+def _why(state: EvseState, place: Place) -> str:
+    share = state.power.share_w
+    if not state.takes_profiles:
+        return Why.UNCONTROLLED
+    if state.ignores_profiles:
+        return Why.IGNORES
+    if not state.is_online:
+        return Why.SILENT
+    if place.floor_w > share and state.booking is not None:
+        return Why.SHORT
+    if place.charging is None:
+        return Why.FREE
+    if state.power.cap_w is not None and share < state.evse.max_power_w and share >= place.charging.most_w:
+        return Why.CONTENT
+    return Why.ALL if share >= place.charging.most_w else Why.SHARED

@@ -1,0 +1,281 @@
+"""A depot's power told to its chargers: promises arrive, no limit is exceeded at any answer, whoever is silent counts."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from bookings import operations, smart_charging
+from bookings.models import DepotPower, EvsePower, PowerMark, PowerProfile
+from depots import operations as depots
+from depots.models import Charger, ChargerCommand
+from tests.bookings.enforcement.online_chargers import book, start
+from tests.bookings.smart_charging.chargers import (
+    KW,
+    Chargers,
+    charge,
+    depot_of,
+    make_site,
+    metered,
+    offline,
+    share,
+    stop,
+    why,
+)
+from tests.factories import MANAGER, NOW, at, slot
+
+pytestmark = pytest.mark.django_db
+
+SECOND = timedelta(seconds=1)
+OPEN = {"walk_in": "anybody", "early_start_min": 15, "turnaround_min": 0}
+
+
+def settle(site: Chargers, now: datetime, *, limit_kw: int | None = None, **options) -> datetime:
+    """Plan and answer until nothing is left to say; the limit holds after every answer."""
+    for _ in range(10):
+        now += 3 * SECOND
+        smart_charging.plan_due(now=now)
+        if not site.answer(now=now, limit_w=limit_kw and limit_kw * KW, **options):
+            return now
+    raise AssertionError("chargers are told again and again")
+
+
+@pytest.fixture
+def site() -> Chargers:
+    """Three EVSEs that hold what is told to free ones, at a connection of 400 kW."""
+    site = Chargers(make_site(terms=OPEN))
+    smart_charging.plan_depot(depot_id=depot_of(site.evses).pk, now=NOW)
+    site.answer(now=NOW)
+    settle(site, NOW)
+    return site
+
+
+def test_free_evses_are_told_what_a_truck_may_begin_with_so_that_all_of_them_fit(site):
+    assert [site.held[evse.pk, "tx_default"] // KW for evse in site.evses] == [50, 50, 50]
+    assert DepotPower.objects.get().counted_w == 150 * KW
+
+
+def test_a_booked_truck_is_given_its_promise_at_once_and_what_nobody_else_needs(site):
+    booking = book(site.evses[0], power_w=200 * KW)
+    start(site.evses[0], booking.tokens.get().uid, at(9, 55))
+
+    settle(site, at(9, 55), limit_kw=400)
+
+    assert site.held[site.evses[0].pk, "tx"] == 350 * KW  # what the vehicle takes
+    assert site.held[site.evses[0].pk, "tx_default"] == 10 * KW
+    power = EvsePower.objects.get(evse=site.evses[0])
+    assert (power.floor_w, power.short_since) == (200 * KW, None)
+
+
+def test_a_promise_takes_back_what_others_were_given_and_never_is_there_too_much(site):
+    first = charge(site.evses[0])
+    now = settle(site, NOW, limit_kw=400)
+    assert share(site.evses[0]) == 380
+    booking = book(site.evses[1], power_w=250 * KW)
+    start(site.evses[1], booking.tokens.get().uid, at(9, 55))
+
+    settle(site, at(9, 55), limit_kw=400)
+
+    assert share(site.evses[1]) >= 250
+    assert share(site.evses[0]) + share(site.evses[1]) + share(site.evses[2]) <= 400
+    stop(first, now=now + SECOND)
+
+
+def test_a_raise_waits_for_the_lowering_that_makes_room_and_its_answer(site):
+    charge(site.evses[0])
+    now = settle(site, NOW)
+    charge(site.evses[1], now=now)
+    smart_charging.plan_due(now=now + SECOND)
+    told = [(c.charger_id, c.payload["limits"][0][1] // KW) for c in waiting()]
+
+    assert told == [(site.evses[0].charger_id, 195)]
+    site.answer(now=now + SECOND, limit_w=400 * KW)
+    settle(site, now + SECOND, limit_kw=400)
+    assert site.held[site.evses[1].pk, "tx"] == 195 * KW
+
+
+def test_an_unanswered_lowering_counts_with_what_stood_before(site):
+    charge(site.evses[0])
+    now = settle(site, NOW)
+    charge(site.evses[1], now=now)
+    smart_charging.plan_due(now=now + SECOND)
+    lowering = waiting().get()
+
+    depots.settle_command(command_id=lowering.pk, state="unclear", now=now + 2 * SECOND)
+    smart_charging.plan_due(now=now + 4 * SECOND)
+
+    assert EvsePower.objects.get(evse=site.evses[0]).counted_w == 380 * KW
+    assert not waiting().filter(charger=site.evses[1].charger).exists()
+
+
+def test_a_silent_charger_keeps_what_it_was_told_and_the_others_share_the_rest(site):
+    charge(site.evses[0])
+    charge(site.evses[1])
+    now = settle(site, NOW)
+    offline(site.evses[0].charger)
+
+    booking = book(site.evses[2], power_w=250 * KW)
+    start(site.evses[2], booking.tokens.get().uid, at(9, 55))
+    settle(site, at(9, 55), limit_kw=400)
+
+    assert (share(site.evses[0]), why(site.evses[0])) == (195, "silent")
+    assert (share(site.evses[2]), why(site.evses[2])) == (205, "short")
+    assert EvsePower.objects.get(evse=site.evses[2]).short_since is not None
+    assert now < at(9, 55)
+
+
+def test_what_a_vehicle_does_not_take_goes_on_and_comes_back_when_it_asks(site):
+    first, second = charge(site.evses[0]), charge(site.evses[1])
+    now = settle(site, NOW)
+    metered(first, 60, now=now + 70 * SECOND)
+    metered(second, 195, now=now + 70 * SECOND)
+
+    now = settle(site, now + 71 * SECOND, limit_kw=400)
+
+    assert (share(site.evses[0]), share(site.evses[1])) == (71, 319)
+    assert why(site.evses[0]) == "content"
+    metered(first, 71, now=now + 11 * SECOND)
+    settle(site, now + 12 * SECOND, limit_kw=400)
+    assert (share(site.evses[0]), share(site.evses[1])) == (195, 195)
+
+
+def test_a_charger_without_profiles_counts_with_all_it_can_take(site):
+    evses = make_site(2, grid_kw=500, terms=OPEN)
+    Charger.objects.filter(pk=evses[0].charger_id).update(told={"smart_charging": False})
+    charge(evses[1])
+
+    settle(Chargers(evses), NOW)
+
+    assert (share(evses[0]), why(evses[0])) == (400, "uncontrolled")
+    assert share(evses[1]) == 100
+    assert not ChargerCommand.objects.filter(charger=evses[0].charger, action="set_charging_profile").exists()
+
+
+def test_a_charger_that_does_not_keep_to_its_limit_is_found_by_its_meter(site):
+    first, _ = charge(site.evses[0]), charge(site.evses[1])
+    now = settle(site, NOW)
+    metered(first, 300, now=now + 31 * SECOND)
+
+    settle(site, settle(site, now + 32 * SECOND))
+
+    assert why(site.evses[0]) == "ignores"
+    assert EvsePower.objects.get(evse=site.evses[0]).counted_w == 330 * KW
+    assert share(site.evses[1]) == 60
+    assert Charger.objects.get(pk=site.evses[0].charger_id).measured["profiles"] == "ignores"
+
+
+def test_after_a_reboot_it_is_told_everything_again(site):
+    charge(site.evses[0])
+    now = settle(site, NOW)
+    Charger.objects.filter(pk=site.evses[0].charger_id).update(booted_at=now + SECOND)
+    site.sent.clear()
+
+    PowerMark.objects.create(depot=depot_of(site.evses), due_at=now)
+    settle(site, now + 2 * SECOND)
+
+    assert [(evse, purpose) for evse, purpose, _ in site.sent] == [
+        (site.evses[0].pk, "tx_default"),
+        (site.evses[0].pk, "tx"),
+    ]
+
+
+def test_a_rejected_form_is_followed_by_the_next_and_remembered(site):
+    evse = site.evses[0]
+    session = charge(evse)
+    settled = settle(site, NOW, but={evse.pk: "rejected"})
+
+    forms = [
+        (c.payload["unit"], c.payload["stack_level"])
+        for c in ChargerCommand.objects.filter(charger=evse.charger, payload__purpose="tx_default").order_by(
+            "pk"
+        )
+    ]
+    assert forms == [("W", 1), ("W", 1), ("A", 1), ("W", 0), ("A", 0)]
+    measured = Charger.objects.get(pk=evse.charger_id).measured["profile_forms_rejected"]
+    assert measured == {"tx": 3, "tx_default": 4}
+    assert why(evse) == "uncontrolled"
+    Charger.objects.filter(pk=evse.charger_id).update(booted_at=settled + SECOND)
+    PowerMark.objects.create(depot=evse.depot, due_at=settled)
+    assert settle(site, settled + SECOND)
+    assert why(evse) == "shared"
+    stop(session, now=settled)
+
+
+def test_a_session_that_is_over_leaves_no_limit_behind(site):
+    session = charge(site.evses[0])
+    now = settle(site, NOW)
+
+    stop(session, now=now)
+    settle(site, now, limit_kw=400)
+
+    profile = PowerProfile.objects.get(evse=site.evses[0], purpose="tx")
+    assert (profile.accepted_w, profile.transaction) == (None, "")
+    assert (
+        ChargerCommand.objects.filter(action="clear_charging_profile").get().payload["profile_id"]
+        == profile.pk
+    )
+    assert site.held[site.evses[0].pk, "tx_default"] == 50 * KW
+
+
+def test_where_no_limit_binds_a_booking_is_given_all_its_evse_has():
+    site = Chargers(make_site(2, grid_kw=None, terms=OPEN))
+    booking = book(site.evses[0])
+    start(site.evses[0], booking.tokens.get().uid, at(9, 55))
+    charge(site.evses[1], now=at(9, 55))
+
+    settle(site, at(9, 55))
+
+    assert site.sent == [(site.evses[0].pk, "tx", 400 * KW)]
+
+
+def test_a_limit_from_outside_lowers_before_it_begins_and_is_undone_at_its_end(site):
+    charge(site.evses[0])
+    now = settle(site, NOW)
+    operations.limit_depot(
+        depot=depot_of(site.evses), watts=100 * KW, period=slot((8, 30), 9), actor=MANAGER, now=now
+    )
+    settle(site, now)
+    assert share(site.evses[0]) == 380
+
+    settle(site, at(8, 30) - 16 * SECOND)
+    assert share(site.evses[0]) == 80
+    settle(site, at(8, 30), limit_kw=100)
+    operations.end_limits(now=at(9))
+    settle(site, at(9))
+
+    assert share(site.evses[0]) == 380
+
+
+def test_an_accepted_limit_is_asked_for_once_and_a_charger_that_says_another_is_found(site):
+    charge(site.evses[0])
+    now = settle(site, NOW)
+    asked = ChargerCommand.objects.get(action="get_composite_schedule")
+
+    depots.settle_command(
+        command_id=asked.pk,
+        answer="accepted",
+        answer_text='{"unit": "W", "periods": [[0, 450000, null]]}',
+        now=now,
+    )
+    settle(site, now)
+
+    assert why(site.evses[0]) == "ignores"
+    assert ChargerCommand.objects.filter(action="get_composite_schedule").count() == 1
+
+
+def test_nothing_changed_says_nothing_and_a_plan_takes_the_same_queries_for_many(
+    site, django_assert_max_num_queries
+):
+    charge(site.evses[0])
+    now = settle(site, NOW)
+    before = ChargerCommand.objects.count()
+
+    with django_assert_max_num_queries(20):
+        smart_charging.plan_depot(depot_id=depot_of(site.evses).pk, now=now + SECOND)
+
+    assert ChargerCommand.objects.count() == before
+
+
+def waiting():
+    return ChargerCommand.objects.filter(action="set_charging_profile", state="queued").order_by("pk")
