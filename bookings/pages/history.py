@@ -20,6 +20,7 @@ from bookings.models import (
 )
 from bookings.models.enforcement_words import words_of
 from bookings.pages.payment_words import payment_words
+from bookings.pages.power_words import power_sentence
 from bookings.rules import quotes
 from depots.models import User
 
@@ -69,6 +70,9 @@ OTHERS = {
     "dispute_rejected": ("The dispute was rejected", "ban", "danger"),
     "interrupted": ("Charging broke off", "plug-off", "danger"),
     "resumed": ("Charging goes on", "bolt", "success"),
+    "power_limited": ("Less power than promised is to come", "bolt", "warning"),
+    "power_short": ("Less power than promised", "bolt", "danger"),
+    "power_restored": ("All the promised power again", "bolt", "success"),
     "ending": ("The slot ends soon", "clock", "info"),
     "overstay": ("The session has outlived its slot", "clock", "warning"),
     "seen": ("Seen by its fleet", "eye", "info"),
@@ -130,6 +134,7 @@ def _text(event: BookingEvent, booking: Booking) -> str:
     parts.append(payment_words(detail["payment"], booking) if "payment" in detail else "")
     parts += _seen(detail, booking)
     parts.append(_when_it_ends(detail, booking))
+    parts.append(power_sentence(detail, booking))
     why = "" if detail.get("seen") else str(detail.get("why") or "")
     reason = str(
         detail.get("reason") or enforcement_words.ENFORCEMENT_WHY.get(why) or INTERRUPTED_WHY.get(why, why)

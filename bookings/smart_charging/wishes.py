@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from bookings.models import Booking, EvsePower, TermsOverride
+from bookings.models import Booking, EvsePower
+from bookings.rules.configuration import Configuration
 from bookings.rules.power_profile import leasts
 from bookings.rules.terms import PowerOrder, Terms
 from bookings.smart_charging.allocation import STEP_W, Charging, Place, allocate
@@ -25,7 +26,7 @@ Why = EvsePower.Why
 
 def share_out(depot: DepotState, *, now: datetime) -> None:
     """Fill in the share, floor and reason of every EVSE."""
-    order = _order(depot)
+    order = order_of(depot.configuration)
     least = leasts(depot.configuration.limits)
     limited = {evse_id for limit in depot.limits for evse_id in limit.feeds}
     places = []
@@ -45,7 +46,7 @@ def share_out(depot: DepotState, *, now: datetime) -> None:
 def _place(state: EvseState, order: str, least_w: int, depot: DepotState, now: datetime) -> Place:
     most = state.evse.max_power_w
     standby = min(STANDBY_W, least_w)
-    rank = _rank(state, order, depot)
+    rank = _rank(state, order, depot.configuration)
     fixed = None if state.is_tellable else state.counted_w()
     booking, session = state.booking, state.session
     promised = min(booking.promised_power_w, most) if booking is not None and now < booking.ends_at else 0
@@ -68,23 +69,25 @@ def _place(state: EvseState, order: str, least_w: int, depot: DepotState, now: d
     return Place(state.evse_id, floor, rank, charging=charging, fixed_w=fixed)
 
 
-def _order(depot: DepotState) -> str:
-    rows = [row for row in depot.configuration.terms_overrides if _is_depots(row)]
-    return Terms.resolve(rows).power_order
+def order_of(depot: Configuration) -> str:
+    """The depot's rule of whose promise is kept first (Terms.power_order)."""
+    return Terms.resolve(row for row in depot.terms_overrides if row.depot_id is not None).power_order
 
 
-def _is_depots(row: TermsOverride) -> bool:
-    return row.depot_id is not None
-
-
-def _rank(state: EvseState, order: str, depot: DepotState) -> tuple[int | float, ...]:
-    """Promises by the depot's rule, then who charges without one, then free EVSEs."""
-    booking = state.booking
-    if booking is None:
-        return (1 if state.session is not None else 2,)
-    is_own = booking.fleet_id == depot.configuration.site.operator_id
+def rank_of(
+    booking: Booking, order: str, depot: Configuration, *, is_charging: bool
+) -> tuple[int | float, ...]:
+    """Of promises that do not fit together those of the lowest rank are kept."""
+    is_own = booking.fleet_id == depot.site.operator_id
     whose = 0 if order == PowerOrder.CHARGING_FIRST else int(is_own == (order == PowerOrder.OWN_LAST))
-    return 0, whose, int(state.session is None), booking.created_at.timestamp(), booking.pk
+    return 0, whose, int(not is_charging), booking.created_at.timestamp(), booking.pk
+
+
+def _rank(state: EvseState, order: str, depot: Configuration) -> tuple[int | float, ...]:
+    """Promises by the depot's rule, then who charges without one, then free EVSEs."""
+    if state.booking is None:
+        return (1 if state.session is not None else 2,)
+    return rank_of(state.booking, order, depot, is_charging=state.session is not None)
 
 
 def _needed_w(booking: Booking | None, energy_wh: int, now: datetime) -> int:

@@ -10,6 +10,7 @@ from bookings import operations, smart_charging
 from bookings.models import DepotPower, EvsePower, PowerMark, PowerProfile
 from depots import operations as depots
 from depots.models import Charger, ChargerCommand
+from depots.periods import Period
 from tests.bookings.enforcement.online_chargers import book, start
 from tests.bookings.smart_charging.chargers import (
     KW,
@@ -23,7 +24,7 @@ from tests.bookings.smart_charging.chargers import (
     stop,
     why,
 )
-from tests.factories import MANAGER, NOW, at, slot
+from tests.factories import MANAGER, NOW, at, make_vehicle, slot
 
 pytestmark = pytest.mark.django_db
 
@@ -279,3 +280,57 @@ def test_nothing_changed_says_nothing_and_a_plan_takes_the_same_queries_for_many
 
 def waiting():
     return ChargerCommand.objects.filter(action="set_charging_profile", state="queued").order_by("pk")
+
+
+def test_fleets_are_told_before_of_less_power_in_the_order_of_the_depots_rule(site):
+    first, second = (
+        book(site.evses[0], power_w=150 * KW),
+        book(site.evses[1], power_w=150 * KW, now=NOW + SECOND),
+    )
+    limit = operations.limit_depot(
+        depot=depot_of(site.evses), watts=200 * KW, period=slot((10, 30), 12), actor=MANAGER, now=NOW
+    )
+
+    assert smart_charging.tell_limits(now=NOW + SECOND) == 1
+    assert smart_charging.tell_limits(now=NOW + 2 * SECOND) == 0
+
+    assert not first.events.filter(kind="power_limited").exists()
+    told = second.events.get(kind="power_limited")
+    assert told.actor == MANAGER
+    assert (told.detail["promised_w"], told.detail["expected_w"]) == (150 * KW, 50 * KW)
+    limit.refresh_from_db()
+    assert limit.told_at == NOW + SECOND
+
+
+def test_the_operators_own_trucks_come_last_where_the_depot_says_so():
+    evses = make_site(2, terms={**OPEN, "power_order": "own_last"})
+    own = make_vehicle(depot_of(evses).operator, max_power_w=400 * KW)
+    mine, guest = (
+        book(evses[0], vehicle=own, power_w=150 * KW),
+        book(evses[1], power_w=150 * KW, now=NOW + SECOND),
+    )
+
+    operations.limit_depot(depot=depot_of(evses), watts=150 * KW, period=slot(10, 11), actor=MANAGER, now=NOW)
+    smart_charging.tell_limits(now=NOW + SECOND)
+
+    assert mine.events.get(kind="power_limited").detail["expected_w"] == 0
+    assert not guest.events.filter(kind="power_limited").exists()
+
+
+def test_a_promise_that_is_not_kept_stands_in_the_history_and_its_end_too(site):
+    booking = book(site.evses[0], power_w=200 * KW)
+    start(site.evses[0], booking.tokens.get().uid, at(9, 55))
+    now = settle(site, at(9, 55))
+    operations.limit_depot(
+        depot=depot_of(site.evses), watts=100 * KW, period=Period(now, at(10, 30)), actor=MANAGER, now=now
+    )
+    now = settle(site, now, limit_kw=400)
+
+    assert smart_charging.note_shortfalls(now=now) == 0
+    assert smart_charging.note_shortfalls(now=now + 21 * SECOND) == 1
+    operations.end_limits(now=at(10, 30))
+    settle(site, at(10, 30))
+    assert smart_charging.note_shortfalls(now=at(10, 31)) == 1
+
+    kinds = list(booking.events.filter(kind__startswith="power_").values_list("kind", "detail__given_w"))
+    assert kinds == [("power_short", 100 * KW), ("power_restored", 350 * KW)]

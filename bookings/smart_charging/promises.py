@@ -1,0 +1,128 @@
+"""Fleets are told of power: before a limit from outside takes some of a promise, when one is not kept, and when it is again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+
+from bookings.actors import RULE
+from bookings.core import lifecycle
+from bookings.core.locking import lock_booking
+from bookings.models import Booking, BookingStatus, EvsePower, ExternalLimit
+from bookings.rules import configuration
+from bookings.rules.configuration import Configuration
+from bookings.smart_charging.allocation import Place, PowerLimit, allocate
+from bookings.smart_charging.wishes import order_of, rank_of
+from depots.models import ChargingSession
+from depots.periods import Period
+
+logger = logging.getLogger(__name__)
+
+# A charger that is only just told more has the time for it.
+SHORT_AFTER = timedelta(seconds=20)
+AT_ONCE = 200
+
+
+def tell_limits(*, now: datetime) -> int:
+    """Tell every booking whose promise a new limit from outside reaches. How many limits there were."""
+    untold = ExternalLimit.objects.filter(told_at__isnull=True, lifted_at__isnull=True)
+    limits = list(untold.select_related("depot").order_by("pk")[:AT_ONCE])
+    for limit in limits:
+        for booking_id, watts in _expected(limit, now).items():
+            _one_by_one(lambda pk=booking_id, w=watts, of=limit: _tell_limit(pk, w, of, now))
+        ExternalLimit.objects.filter(pk=limit.pk).update(told_at=now)
+    return len(limits)
+
+
+def note_shortfalls(*, now: datetime) -> int:
+    """Write into the history of who charges that its promise is not kept, or is again: what a waiver rests on. How many."""
+    short = EvsePower.objects.filter(short_since__lte=now - SHORT_AFTER)
+    began = short.filter(short_told_w__isnull=True).values_list("pk", flat=True)[:AT_ONCE]
+    over = EvsePower.objects.filter(short_since__isnull=True, short_told_w__isnull=False)
+    ids = sorted({*began, *over.values_list("pk", flat=True)[:AT_ONCE]})
+    for evse_id in ids:
+        _one_by_one(lambda pk=evse_id: _note(pk, now))
+    return len(ids)
+
+
+def _one_by_one(tell: Any) -> None:
+    try:
+        with transaction.atomic():
+            tell()
+    except Exception:
+        logger.exception("A booking could not be told of its power")
+
+
+def _expected(limit: ExternalLimit, now: datetime) -> dict[int, int]:
+    """What bookings will have at least in the time of a limit, by id, of those that will have less than promised."""
+    depot = configuration.current(limit.depot_id)
+    span = Period(max(limit.starts_at, now), limit.ends_at) if limit.ends_at > now else None
+    if span is None:
+        return {}
+    bookings = list(
+        Booking.objects.here()
+        .filter(depot=limit.depot_id, starts_at__lt=span.ends_at, ends_at__gt=span.starts_at)
+        .filter(status__in=[BookingStatus.CONFIRMED, BookingStatus.CHARGING])
+        .order_by("pk")
+    )
+    moments = {span.starts_at, *(max(booking.starts_at, span.starts_at) for booking in bookings)}
+    lowest: dict[int, int] = {}
+    for moment in moments:
+        here = [booking for booking in bookings if booking.starts_at <= moment < booking.ends_at]
+        for booking_id, watts in _kept(depot, here, moment).items():
+            lowest[booking_id] = min(watts, lowest.get(booking_id, watts))
+    promised = {booking.pk: booking.promised_power_w for booking in bookings}
+    return {pk: watts for pk, watts in lowest.items() if watts < promised[pk]}
+
+
+def _kept(depot: Configuration, bookings: Iterable[Booking], moment: datetime) -> dict[int, int]:
+    """How much of each promise is kept at a moment, by the depot's rule."""
+    order = order_of(depot)
+    limits = [PowerLimit(one.name, one.watts_at(moment), frozenset(one.feeds)) for one in depot.limits]
+    by_evse = {booking.evse_id: booking for booking in bookings if booking.evse_id is not None}
+    places = [
+        Place(
+            evse_id,
+            booking.promised_power_w,
+            rank_of(booking, order, depot, is_charging=booking.status == BookingStatus.CHARGING),
+        )
+        for evse_id, booking in by_evse.items()
+    ]
+    return {by_evse[evse_id].pk: watts for evse_id, watts in allocate(limits, places).items()}
+
+
+def _tell_limit(booking_id: int, watts: int, limit: ExternalLimit, now: datetime) -> None:
+    booking = lock_booking(booking_id)
+    if booking.status not in {BookingStatus.CONFIRMED, BookingStatus.CHARGING}:
+        return
+    detail = {
+        "limit_w": limit.watts,
+        "period": Period(limit.starts_at, limit.ends_at).as_json(),
+        "promised_w": booking.promised_power_w,
+        "expected_w": watts,
+    }
+    lifecycle.record(booking, kind="power_limited", actor=limit.set_by, at=now, detail=detail)
+
+
+def _note(evse_id: int, now: datetime) -> None:
+    """Behind the booking's lock, as everywhere: answers of chargers lock EVSEs before these rows."""
+    running = ChargingSession.objects.filter(evse=evse_id, ended_at__isnull=True, visit__isnull=False)
+    session = running.select_related("visit").order_by("-started_at").first()
+    booking = lock_booking(session.visit.booking_id) if session is not None else None
+    power = EvsePower.objects.select_for_update().get(pk=evse_id)
+    is_short = power.short_since is not None
+    if is_short == (power.short_told_w is not None):
+        return
+    power.short_told_w = power.share_w if is_short else None
+    power.save(update_fields=["short_told_w"])
+    if booking is None or booking.status != BookingStatus.CHARGING:
+        return
+    detail: dict[str, Any] = {"promised_w": booking.promised_power_w, "given_w": power.share_w}
+    if power.short_since is not None:
+        detail["since"] = power.short_since.isoformat()
+    kind = "power_short" if is_short else "power_restored"
+    lifecycle.record(booking, kind=kind, actor=RULE, at=now, detail=detail | {"power_why": power.why})
