@@ -1,0 +1,207 @@
+"""Frames nobody would send, thousands of them: the gateway lives, answers what must be answered, and serves the others."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import random
+import resource
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ocpp.exceptions import OCPPError
+from websockets.asyncio.client import ClientConnection, connect
+
+from depots.models import Charger
+from depots.ocpp import schemas
+from depots.queries import describe_charger
+from tests.factories import NOW, make_charger, make_evse
+from tests.scenarios.bed import PASSWORD, Bed, ScriptedCharger
+from tests.scenarios.fuzz_frames import DIALECTS, Burst, FrameMaker, is_call
+
+pytestmark = pytest.mark.usefixtures("gate")
+
+FOUND = Path(__file__).parents[1] / "samples" / "ocpp" / "fuzz.json"
+BURST = 40
+LONGEST_WAIT_S = 30
+# Codes of OCPP-J 1.6 §4.2.3 and of OCPP 2.0.1 part 4 §4.3; what stands here could be read, so it is none of the frame's.
+CODES = {
+    "FormationViolation", "FormatViolation", "GenericError", "InternalError", "NotImplemented", "NotSupported",
+    "OccurenceConstraintViolation", "PropertyConstraintViolation", "ProtocolError", "TypeConstraintViolation",
+    "RpcFrameworkError", "MessageTypeNotSupported", "OccurrenceConstraintViolation", "SecurityError",
+}  # fmt: skip
+# What a failed answer of ours would be: a fault of the gateway's own.
+OURS = "InternalError"
+
+
+class Fuzzer:
+    """One charger's connection that sends bursts and checks what comes back."""
+
+    def __init__(self, socket: ClientConnection, protocol: str, answer: Any) -> None:
+        self.socket, self.protocol, self._answer = socket, protocol, answer
+        self.sent = 0
+
+    async def send(self, burst: Burst, name: str) -> None:
+        """Raises AssertionError, which names the burst and the frame."""
+        due = Counter(filter(None, map(is_call, burst.frames)))
+        actions = {id_: json.loads(frame)[2] for frame in burst.frames if (id_ := is_call(frame))}
+        frames = {is_call(frame): frame for frame in burst.frames}
+        reader = asyncio.create_task(self._read())
+        try:
+            async with asyncio.timeout(LONGEST_WAIT_S):
+                for frame in burst.frames:
+                    await self.socket.send(frame)
+                await self.socket.send('[2,"the-end","Heartbeat",{}]')
+                answers = await reader
+        except Exception as fault:
+            raise AssertionError(f"{name}: {fault!r} after {burst.frames!r:.5000}") from fault
+        got = Counter(message[1] for message in answers if message[1] in due)
+        assert got == due, f"{name}: {(due - got) or (got - due)} of {[frames[id_] for id_ in due - got]!r}"
+        for message in answers:
+            if message[1] in due:
+                self._check(
+                    message, actions[message[1]], f"{name}: {frames[message[1]]!r:.3000} -> {message!r:.300}"
+                )
+        self.sent += len(burst.frames)
+
+    def _check(self, message: list[Any], action: str, told: str) -> None:
+        if message[0] == 4:
+            assert message[2] in CODES - {OURS}, told
+            return
+        try:
+            schemas.check(DIALECTS[self.protocol].VERSION, action, message[2], is_answer=True)
+        except OCPPError as fault:
+            raise AssertionError(f"{told}: {fault}") from None
+
+    async def _read(self) -> list[list[Any]]:
+        """The answers up to the one that must come last; what the gateway asks is answered in between."""
+        answers = []
+        while True:
+            message = json.loads(await self.socket.recv())
+            if message[0] == 2:
+                await self.socket.send(self._answer(message))
+            elif message[1] == "the-end":
+                return answers
+            else:
+                answers.append(message)
+
+
+async def come(row: Charger, url: str, protocol: str) -> ClientConnection:
+    credentials = base64.b64encode(f"{row.identity}:{PASSWORD}".encode()).decode()
+    return await connect(
+        f"{url}/{row.identity}",
+        subprotocols=[protocol],  # type: ignore[list-item]
+        additional_headers={"Authorization": f"Basic {credentials}"},
+        compression=None,
+        max_size=None,
+    )
+
+
+async def fuzz(row: Charger, url: str, protocol: str, seed: int, until: float) -> int:
+    """How many frames were sent."""
+    loop, number, sent = asyncio.get_running_loop(), 0, 0
+    while loop.time() < until:
+        name = f"{seed}:{protocol}:{number}"
+        maker = FrameMaker(name, protocol)
+        socket = await come(row, url, protocol)
+        fuzzer = Fuzzer(socket, protocol, maker.answer)
+        for _ in range(10):
+            if loop.time() >= until:
+                break
+            await fuzzer.send(maker.burst(BURST), name)
+        await socket.close()
+        number, sent = number + 1, sent + fuzzer.sent
+    return sent
+
+
+async def fuzz_all(
+    rows: dict[str, Charger], bed: Bed, beside: ScriptedCharger, seed: int, seconds: float
+) -> dict:
+    """Three at once, one a version, while another charger is served all the time."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    tasks = [
+        asyncio.create_task(fuzz(row, bed.gateway.url, protocol, seed, until))
+        for protocol, row in rows.items()
+    ]
+    slowest, beats, warm = 0.0, 0, None
+    while not all(task.done() for task in tasks):
+        began = loop.time()
+        await beside.sim.heartbeat()
+        slowest, beats = max(slowest, loop.time() - began), beats + 1
+        await asyncio.wait(tasks, timeout=0.2, return_when=asyncio.FIRST_EXCEPTION)
+        if warm is None and loop.time() > until - seconds * 0.6:
+            warm = _memory_kb()
+        if any(task.done() and task.exception() for task in tasks):
+            break
+    sent = await asyncio.gather(*tasks)
+    return {"sent": sum(sent), "slowest_s": slowest, "beats": beats, "grown_kb": _memory_kb() - (warm or 0)}
+
+
+def _memory_kb() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def run_fuzz(bed: Bed, seconds: float) -> None:
+    seed = int(os.environ.get("BERTH_FUZZ_SEED") or random.SystemRandom().randrange(10**9))
+    print(f"BERTH_FUZZ_SEED={seed}")
+    rows = {protocol: _row(bed) for protocol in DIALECTS}
+    beside = bed.charger(make_charger(), "ocpp1.6")
+    beside.come_online()
+    tasks_before = bed.loop.run(_count_tasks())
+
+    told = bed.loop.run(fuzz_all(rows, bed, beside, seed, seconds), timeout_s=seconds + 120)
+
+    print(told)
+    assert told["sent"] > 500
+    assert told["slowest_s"] < 5, "others were kept waiting"
+    assert told["grown_kb"] < 40_000, "it takes ever more memory"
+    assert bed.loop.run(_count_tasks()) <= tasks_before + 15
+    assert beside.is_connected
+    for row in rows.values():
+        row.refresh_from_db()
+        assert describe_charger(row, now=NOW)
+
+
+async def _count_tasks() -> int:
+    await asyncio.sleep(0.2)  # connections that were closed come to their end
+    return len(asyncio.all_tasks())
+
+
+def _row(bed: Bed) -> Charger:
+    row = make_charger()
+    make_evse(charger=row)
+    make_evse(charger=row)
+    bed.charger(row)  # which gives it a password
+    return row
+
+
+def test_twenty_seconds_of_frames_nobody_would_send(bed: Bed):
+    run_fuzz(bed, 20)
+
+
+@pytest.mark.long
+def test_half_an_hour_of_frames_nobody_would_send(bed: Bed):
+    run_fuzz(bed, 30 * 60)
+
+
+@pytest.mark.parametrize("case", json.loads(FOUND.read_text()), ids=lambda case: case["about"])
+def test_what_was_found_before_is_answered_now(bed: Bed, case: dict[str, Any]):
+    """`case`: {"about", "protocol", "frames": what was sent in one go}."""
+    row = _row(bed)
+
+    async def replay() -> None:
+        socket = await come(row, bed.gateway.url, case["protocol"])
+        fuzzer = Fuzzer(
+            socket, case["protocol"], lambda asked: json.dumps([3, asked[1], {"status": "Accepted"}])
+        )
+        await fuzzer.send(Burst(case["frames"]), case["about"])
+        with suppress(Exception):
+            await socket.close()
+
+    bed.loop.run(replay(), timeout_s=60)
