@@ -344,3 +344,23 @@ class TopUpReferenceInUse(BookingError):
 
     code = "top_up_reference_in_use"
     field = "reference"
+
+
+class IdentityTaken(BookingError):
+    """Another charger has this OCPP identity."""
+
+    code = "identity_taken"
+
+
+class UidTaken(BookingError):
+    """Another EVSE or booking option has this name."""
+
+    code = "uid_taken"
+    field = "uid"
+
+
+class NoCredentialsTried(BookingError):
+    """A charger that knocked cannot keep its password: it tried none."""
+
+    code = "no_credentials_tried"
+    field = "credentials"

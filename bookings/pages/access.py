@@ -16,7 +16,15 @@ from bookings.actors import Actor
 from bookings.models import Booking, BookingEvent, BookingRequest, ChargeDetailRecord, Closure, Token, Vehicle
 from bookings.pages.memberships import Person, organisation_ids, organisations
 from bookings.rules.agreements import guests_admit
-from depots.models import Charger, Depot, Organisation, SettingsTemplate
+from depots.knocks import knocks_of, runs_whole_installation
+from depots.models import (
+    Charger,
+    Depot,
+    ExpectedCharger,
+    Organisation,
+    RefusedConnection,
+    SettingsTemplate,
+)
 from depots.navigation import BOOKING_ROLES, DECIDING_ROLES, DEPOT_ROLES, FLEET_ROLES
 
 
@@ -164,6 +172,22 @@ def run_operators(user: Person) -> list[Organisation]:
     if not found:
         raise Http404
     return found
+
+
+def knocks(user: Person, depot: Depot) -> QuerySet[RefusedConnection]:
+    """Chargers that knock and that this person may let in at a depot they run. Who runs every depot of the installation
+    sees all that nobody else has."""
+    sees_all = runs_whole_installation(operators_decided_for(user))
+    return knocks_of(depot.operator, sees_all=sees_all)
+
+
+def knock(user: Person, depot: Depot, knock_id: int) -> RefusedConnection:
+    return get_object_or_404(knocks(user, depot), pk=knock_id)
+
+
+def expected_charger(depot: Depot, expected_id: int) -> ExpectedCharger:
+    """One that the operator of a depot waits for."""
+    return get_object_or_404(ExpectedCharger, pk=expected_id, operator=depot.operator_id)
 
 
 def closure(user: Person, code: str, closure_id: int) -> Closure:

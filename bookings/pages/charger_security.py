@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from bookings.rules.content_version import version_of
 from depots.models import Charger, ChargerCertificate, RefusedConnection
 
 PROFILES = {
@@ -17,9 +18,15 @@ PROFILES = {
 LAST_CERTIFICATES = 5
 
 
+def password_version(charger: Charger) -> int:
+    """For the buttons that replace it: changes with each new one."""
+    return version_of([charger.password_hash, charger.next_password_hash])
+
+
 def security(charger: Charger, now: datetime) -> Mapping[str, Any]:
     """The context of bookings/yard/_security.html."""
     return {
+        "password_version": password_version(charger),
         "profile": PROFILES[charger.security_profile],
         "refused": RefusedConnection.objects.filter(identity__iexact=charger.identity).first(),
         "certificates": [

@@ -1,6 +1,6 @@
 """The physical world: who runs it, where it is, what stands there and what it reports."""
 
-from depots.models.charger_security import ChargerCertificate, RefusedConnection
+from depots.models.charger_security import ChargerCertificate, ExpectedCharger, RefusedConnection
 from depots.models.chargers import Charger, ChargerCommand, ChargerMessage, Connector, Evse
 from depots.models.charging import (
     ChargingSession,
@@ -30,6 +30,7 @@ __all__ = [
     "Depot",
     "Evse",
     "EvseChargingState",
+    "ExpectedCharger",
     "Fallback",
     "LocalList",
     "Membership",

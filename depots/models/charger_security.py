@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models.functions import Upper
 
 from depots.models.chargers import Charger
+from depots.models.organisations import Organisation
 
 
 class RefusedConnection(models.Model):
@@ -47,6 +48,20 @@ class RefusedConnection(models.Model):
 
     def __str__(self) -> str:
         return f"{self.identity}: {self.reason}"
+
+
+class ExpectedCharger(models.Model):
+    """An identity that an operator waits for: knocks of it are that operator's to see, unless another expects it too."""
+
+    operator = models.ForeignKey(Organisation, models.CASCADE, related_name="expected_chargers")
+    identity = models.CharField(max_length=48)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint("operator", Upper("identity"), name="expected_once")]
+
+    def __str__(self) -> str:
+        return self.identity
 
 
 class ChargerCertificate(models.Model):

@@ -14,7 +14,6 @@ from weakref import WeakKeyDictionary
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
-from depots import secrets
 from depots.models import RefusedConnection
 from depots.ocpp import credentials
 from depots.ocpp.credentials import KnownCharger, Password
@@ -28,6 +27,7 @@ from depots.operations.refused_connections import Refusal
 logger = logging.getLogger(__name__)
 
 Reason = RefusedConnection.Reason
+LONGEST_PASSWORD = 200
 
 
 class Admission:
@@ -126,9 +126,9 @@ class Admission:
         return credentials.wrong_password(websocket)
 
     def _told(self, request: Request, identity: str, address: str, shown: Shown, reason: Reason) -> Refusal:
-        """The password it tried is kept as a hash: who turns out to be a charger need not be given another."""
+        """What it tried is kept as a hash: who turns out to be a charger need not be given another password."""
         user, password = credentials.basic_credentials(request)
         is_tried = bool(password) and user.casefold() == identity.casefold() and not shown.has_password
-        salt, hashed = secrets.hash_charger_password(password) if is_tried else ("", "")
         now, protocols = self._clock(), ",".join(shown.protocols)[:100]
-        return Refusal(identity, address[:45], protocols, reason, salt, hashed, 1, now, now)
+        tried = password[:LONGEST_PASSWORD] if is_tried else b""
+        return Refusal(identity, address[:45], protocols, reason, tried, 1, now, now)

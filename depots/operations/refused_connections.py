@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
+from django.db.models.functions import Upper
 
 from depots.models import RefusedConnection
+from depots.secrets import charger_password_matches, hash_charger_password
 
 # Rows of identities that nobody knows; those of chargers are as many as there are chargers.
 MOST_STRANGERS = 1000
@@ -45,14 +47,14 @@ _FORGET_STRANGERS = """
 
 @dataclass
 class Refusal:
-    """One identity's refusals since they were last written down; what is not counted is as of the last."""
+    """One identity's refusals since they were last written down; what is not counted is as of the last. `password` is what
+    it tried, empty where it is not to be kept."""
 
     identity: str
     address: str
     protocols: str
     reason: str
-    password_salt: str
-    password_hash: str
+    password: bytes
     tries: int
     first_at: datetime
     last_at: datetime
@@ -60,16 +62,41 @@ class Refusal:
 
 def note_refusals(refusals: Sequence[Refusal]) -> None:
     """Add them to what is known, and forget the most needless of more strangers than are kept."""
-    columns = [
-        [getattr(refusal, name) for refusal in refusals]
-        for name in (
-            "identity", "address", "protocols", "reason", "password_salt", "password_hash", "tries", "first_at",
-            "last_at",
+    hashes = _hashes(refusals)
+    rows = [
+        (
+            refusal.identity, refusal.address, refusal.protocols, refusal.reason, *hashes[refusal.identity.upper()],
+            refusal.tries, refusal.first_at, refusal.last_at,
         )
+        for refusal in refusals
     ]  # fmt: skip
+    columns = [list(column) for column in zip(*rows, strict=True)]
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_NOTE, [*columns, MOST_TRIES])
         cursor.execute(_FORGET_STRANGERS, [MOST_STRANGERS])
+
+
+def _hashes(refusals: Sequence[Refusal]) -> dict[str, tuple[str, str]]:
+    """(salt, hash) by identity of what was tried; nothing where it is what is known already: who looks at a knock before
+    letting it in must see a change only where there is one."""
+    names = Upper("identity")
+    known = {
+        row.identity.upper(): row
+        for row in RefusedConnection.objects.annotate(name=names).filter(
+            name__in=[refusal.identity.upper() for refusal in refusals]
+        )
+    }
+    return {
+        refusal.identity.upper(): _hash(refusal.password, known.get(refusal.identity.upper()))
+        for refusal in refusals
+    }
+
+
+def _hash(password: bytes, known: RefusedConnection | None) -> tuple[str, str]:
+    is_known = known is not None and charger_password_matches(
+        password, salt=known.password_salt, hashed=known.password_hash
+    )
+    return ("", "") if is_known or not password else hash_charger_password(password)
 
 
 def forget_old_refusals(*, now: datetime) -> None:

@@ -40,6 +40,7 @@ from depots.models import (
     Connector,
     Depot,
     Evse,
+    ExpectedCharger,
     LocalList,
     Membership,
     MeterReading,
@@ -162,6 +163,9 @@ def sites() -> dict[str, Build]:
         "charger_identity_once": lambda n: Charger(depot=depot, identity=case("cp-x", n)),
         "refused_identity_once": lambda n: RefusedConnection(
             identity=case("cp-x", n), first_at=NOW, last_at=NOW
+        ),
+        "expected_once": lambda n: ExpectedCharger(
+            operator=operator, identity=case("cp-x", n), created_at=NOW
         ),
         "certificate_once": lambda _: ChargerCertificate(
             charger=charger, issuer="ab", serial_number="CD", not_before=NOW, not_after=NOW

@@ -22,6 +22,8 @@ CONFLICTS = {
     "finding_gone",
     "invoice_known",
     "nothing_to_record",
+    "identity_taken",
+    "uid_taken",
 }
 
 

@@ -38,8 +38,10 @@ from depots.models import (
     Charger,
     ChargerCommand,
     ChargerUpload,
+    ExpectedCharger,
     Membership,
     Organisation,
+    RefusedConnection,
     SettingsTemplate,
     User,
 )
@@ -114,6 +116,8 @@ READERS = {
     "settings_templates": {"manager", "foreign_manager"},
     "settings_template": {"manager"},
     "settings_template_add": {"manager"},
+    "new_chargers": {"manager"},
+    "commission": {"manager"},
     "closures": DEPOT,
     "close": {"manager"},
     "terms": {"manager"},
@@ -189,6 +193,10 @@ WRITERS = {
     "tariff_preview": {"manager", "foreign_manager", "accountant"},
     "tariff_renewal": REVENUE,
     "tariff_withdrawal": REVENUE,
+    **{
+        key: {"manager"}
+        for key in ("commission", "expected", "unexpected", "charger_password", "charger_new_password")
+    },
     "clearing": {"manager"},
     "lifting": {"manager"},
     "vehicle_add": BOOKERS | {"rival"},
@@ -271,7 +279,12 @@ def world() -> World:
     order = new_bank_order(ours)
     order.save()
     template = SettingsTemplate.objects.create(operator=operator, protocol="1.6")
+    expected = ExpectedCharger.objects.create(operator=operator, identity="CP-NEW", created_at=NOW)
+    knock = RefusedConnection.objects.create(
+        identity="CP-NEW", address="203.0.113.9", reason="unknown", first_at=NOW, last_at=NOW
+    )
     arguments = {
+        "knock_id": knock.pk, "expected_id": expected.pk,
         "booking_id": mine.pk, "vehicle_id": vehicles[0].pk, "token_id": token.pk, "closure_id": closure.pk,
         "code": "LP-1", "identity": "CP-1", "cdr_id": records[0].pk, "dispute_id": dispute.pk, "organisation_id": ours.pk,
         "tariff_id": Tariff.objects.get().pk,

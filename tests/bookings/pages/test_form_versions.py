@@ -36,11 +36,21 @@ from bookings.models import (
     Token,
     Vehicle,
 )
+from bookings.operations.commission_charger import knock_version
 from bookings.operations.set_terms import terms_version
 from bookings.operations.tariffs import version_of_tariff
+from bookings.pages.charger_security import password_version
 from bookings.pages.urls import urlpatterns
 from bookings.rules.content_version import version_of
-from depots.models import ChargerCommand, Membership, Organisation, SettingsTemplate
+from depots.models import (
+    Charger,
+    ChargerCommand,
+    ExpectedCharger,
+    Membership,
+    Organisation,
+    RefusedConnection,
+    SettingsTemplate,
+)
 from tests.bookings.billing.billed import record
 from tests.bookings.billing.test_bank import operator_with, statement
 from tests.bookings.enforcement.charging_trucks import charging
@@ -52,7 +62,9 @@ from tests.factories import (
     NOW,
     at,
     change_slot,
+    make_charger,
     make_depot,
+    make_evse,
     make_fleet,
     make_user,
     option_of,
@@ -229,6 +241,33 @@ def of_statement() -> Sent:
     return sent
 
 
+def of_charger() -> Sent:
+    charger = make_charger()
+    arguments = {"code": charger.depot.code, "identity": charger.identity}
+    return Sent(charger, arguments, {}, by_depot=True, version=password_version(charger))
+
+
+def of_knock() -> Sent:
+    """Of a depot that is the only operator's."""
+    evse = make_evse()
+    knock = RefusedConnection.objects.create(
+        identity="CP-NEW", address="203.0.113.9", reason="unknown", first_at=NOW, last_at=NOW
+    )
+    fields = {
+        "protocol": "ocpp1.6", "evses": "1", "uid": "CP-NEW", "max_power_kw": "400",
+        "connector_standard": "IEC_62196_T2_COMBO", "credentials": "give",
+    }  # fmt: skip
+    arguments = {"code": evse.depot.code, "knock_id": knock.pk}
+    return Sent(evse, arguments, fields, by_depot=True, version=knock_version(knock))
+
+
+def of_expected() -> Sent:
+    evse = make_evse()
+    row = ExpectedCharger.objects.create(operator=evse.depot.operator, identity="CP-NEW", created_at=NOW)
+    arguments = {"code": evse.depot.code, "expected_id": row.pk}
+    return Sent(evse, arguments, {}, by_depot=True, version=version_of(row))
+
+
 CHANGING: dict[str, Callable[[], Sent]] = {
     "confirmation": lambda: of_booking(held()),
     "release": lambda: of_booking(held()),
@@ -269,11 +308,16 @@ CHANGING: dict[str, Callable[[], Sent]] = {
     "bank_debits": lambda: of_bank(lambda of: order_version(row for row, _ in collectable(of))),
     "bank_transfers": lambda: of_bank(lambda of: order_version(payable(of)), is_reverse=True),
     "bank_statements": of_statement,
+    "charger_password": of_charger,
+    "charger_new_password": of_charger,
+    "commission": of_knock,
+    "unexpected": of_expected,
 }
 # What makes something new shows nothing that could have changed; a button *Undo* is signed with its version in it.
 MAKING = {
     "home", "holds", "bookings", "vehicle_add", "token_add", "tariff_add", "tariff_preview", "changed_price",
     "settings_template_add", "incoming_invoice_add", "incoming_invoice_files",
+    "expected",
 }  # fmt: skip
 SIGNED = {"undo"}
 # Held to their versions where the rest of them is tested: test_records_pages.py, test_payment_terms_page.py,
@@ -311,8 +355,11 @@ def everything() -> list[Any]:
         TermsOverride,
         Token,
         Vehicle,
+        Charger,
         ChargerCommand,
         SettingsTemplate,
+        ExpectedCharger,
+        RefusedConnection,
         BankOrder,
         Invoice,
         Payment,
@@ -362,6 +409,8 @@ def test_every_address_that_takes_a_form_is_known_here() -> None:
         "verb": "restart",
         "template_id": 1,
         "command_id": 1,
+        "knock_id": 1,
+        "expected_id": 1,
     }
     somebody = client_of(make_user(make_fleet()))
 

@@ -1,0 +1,62 @@
+"""A charger's password: replaced over OCPP, or by one to enter there by hand."""
+
+from __future__ import annotations
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
+
+from bookings.errors import ChangedMeanwhile
+from bookings.pages import access
+from bookings.pages.charger_security import password_version
+from bookings.pages.forms.row_versions import look_again, seen_version
+from bookings.pages.views.charger import charger_page
+from bookings.pages.views.refusals import status_of
+from depots.models import Charger
+from depots.operations.charger_passwords import give_new_password, rotate_charger_password
+from depots.pages import done, respond
+
+
+@login_required
+@require_POST
+def rotate(request: HttpRequest, code: str, identity: str) -> HttpResponse:
+    """Give it another password over OCPP; nobody needs to know which."""
+    charger = access.run_charger(request.user, code, identity)
+    if refused := _refusal(request, charger):
+        return refused
+    rotate_charger_password(charger_id=charger.pk, now=timezone.now())
+    return done(request, _page(charger), f"{charger} is told another password.")
+
+
+@never_cache
+@login_required
+@require_POST
+def give(request: HttpRequest, code: str, identity: str) -> HttpResponse:
+    """Show a new password once, for somebody to enter it at the charger."""
+    charger = access.run_charger(request.user, code, identity)
+    if refused := _refusal(request, charger):
+        return refused
+    password = give_new_password(charger_id=charger.pk, now=timezone.now())
+    context = {
+        "depot": charger.depot,
+        "charger": charger,
+        "password": password,
+        "hex": password.encode().hex(),
+    }
+    return respond(request, "bookings/new_chargers/password", context)
+
+
+def _refusal(request: HttpRequest, charger: Charger) -> HttpResponse | None:
+    try:
+        if seen_version(request.POST) != password_version(charger):
+            raise ChangedMeanwhile("Its password was changed meanwhile.")
+    except ChangedMeanwhile as refusal:
+        return charger_page(request, charger, refusal=look_again(refusal), status=status_of(refusal))
+    return None
+
+
+def _page(charger: Charger) -> str:
+    return reverse("bookings:charger", args=[charger.depot.code, charger.identity])
