@@ -251,6 +251,12 @@ class TemplateKnown(BookingError):
         super().__init__(sentence)
 
 
+class EvseNeeded(BookingError):
+    """A reservation is only tried where nobody stands and nobody is due."""
+
+    code = "evse_needed"
+
+
 class NotYetStartable(BookingError):
     code = "not_yet"
     field = "starts_at"

@@ -52,6 +52,7 @@ def on_booking_changed(booking: Booking, event: BookingEvent, at: datetime, **_:
 def on_command_settled(command: ChargerCommand, at: datetime, **_: Any) -> None:
     enforcement.take_reservation_answer(command, now=at)
     enforcement.take_keeping_answer(command, now=at)
+    enforcement.take_test_answer(command, now=at)
     depot_operations.take_list_answer(command, now=at)
     operations.take_remote_answer(command, now=at)
     take_settings_answer(command, now=at)
@@ -70,7 +71,7 @@ def on_charger_connected(
     if not is_idle:
         if rebooted:
             depot_operations.forget_list(charger_id=charger.pk, now=at)
-        enforcement.charger_connected(charger, now=at)
+        enforcement.charger_connected(charger, rebooted=rebooted, now=at)
         power_marks.mark_depots_of([charger.pk], due_at=at)
 
 

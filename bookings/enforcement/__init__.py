@@ -20,6 +20,7 @@ from bookings.enforcement.local_lists import follow_local_lists
 from bookings.enforcement.overstays import note_overstays, stop_overstays, warn_of_ends
 from bookings.enforcement.rescue import give_up_or_no_show, rescue
 from bookings.enforcement.reservation_answers import take_keeping_answer, take_reservation_answer
+from bookings.enforcement.reserve_tests import finish_reserve_tests, take_test_answer, try_reservation
 from bookings.enforcement.session_monitoring import end_failed_tries, mark_lost, watch_bays
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "end_failed_tries",
     "evse_status_changed",
     "evse_status_repeated",
+    "finish_reserve_tests",
     "follow",
     "follow_local_lists",
     "give_up_or_no_show",
@@ -44,7 +46,9 @@ __all__ = [
     "stop_overstays",
     "take_keeping_answer",
     "take_reservation_answer",
+    "take_test_answer",
     "tend",
+    "try_reservation",
     "warn_of_ends",
     "watch_bays",
 ]

@@ -23,13 +23,15 @@ from depots.models import Charger, ChargerCommand, ChargingSession, Evse
 from depots.queries import armed_reservations
 
 
-def charger_connected(charger: Charger, *, now: datetime) -> None:
+def charger_connected(charger: Charger, *, rebooted: bool, now: datetime) -> None:
     """What it holds is unknown: first take back what should not stand, then reserve again what should."""
     bookings = list(_at_charger(charger))
     wanted = {b.reservation_id for b in bookings if is_wanted(b) and b.no_show_at() > now}
     for armed in armed_reservations(charger, now=now):
         if armed.reservation_id not in wanted:
             _take_back(charger, armed.reservation_id, now)
+    if rebooted:
+        _see_what_is_left(charger, bookings, now)
     for booking in bookings:
         if booking.reservation_id in wanted and booking.enforcement in AT_CHARGER:
             if booking.enforcement != Enforcement.SOFT:
@@ -125,6 +127,25 @@ def _asks_for_a_try(booking: Booking, evse: Evse, before: str) -> bool:
         return evse.status in {Evse.Status.AVAILABLE, Evse.Status.RESERVED}
     was_reserved = before == Evse.Status.RESERVED and evse.status == Evse.Status.AVAILABLE
     return booking.enforcement == Enforcement.ARMED and was_reserved
+
+
+def _see_what_is_left(charger: Charger, bookings: list[Booking], now: datetime) -> None:
+    """Whether it still shows as reserved what it held before it started again, by what it has told since."""
+    for booking in bookings:
+        evse = booking.evse
+        if booking.enforcement not in {Enforcement.ARMED, Enforcement.AT_RISK} or evse is None:
+            continue
+        told_at, booted_at = evse.status_received_at, charger.booted_at
+        if booking.armed_evse_id != evse.pk or not told_at or not booted_at or told_at < booted_at:
+            continue
+        left = {Evse.Status.RESERVED: "kept", Evse.Status.AVAILABLE: "forgot"}.get(
+            Evse.Status(evse.told_status)
+        )
+        if left:
+            depots.measure(
+                charger, "over_reboot", left, evidence=f"restart with {evse.uid} reserved", now=now
+            )
+            return
 
 
 def _take_back(charger: Charger, reservation_id: int, now: datetime) -> None:

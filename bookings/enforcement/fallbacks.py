@@ -20,6 +20,7 @@ from bookings.models import Booking, KeptEvse
 from bookings.operations import kept_evses, start_remotely
 from bookings.rules.identification import identify
 from depots.models import Charger, ChargerCommand, Evse, Fallback
+from depots.operations import measure
 from depots.queries import is_online
 
 Action = ChargerCommand.Action
@@ -153,6 +154,9 @@ def _takes(booking: Booking, way: str, now: datetime) -> bool:
 
 
 def _take_keep(kept: KeptEvse, answer: str, now: datetime) -> KeptEvse | None:
+    if kept.way == Fallback.AVAILABILITY:
+        seen = "works" if answer in DONE else "refuses"
+        measure(kept.charger, "availability", seen, evidence=f"{kept.evse.uid} kept for a booking", now=now)
     if answer in DONE:
         kept.state, kept.next_try_at = State.STANDING, None
         kept.save(update_fields=["state", "next_try_at"])

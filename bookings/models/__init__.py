@@ -23,7 +23,7 @@ from bookings.models.invoices import (
     PaymentTerms,
     Reminder,
 )
-from bookings.models.keeping import KeptEvse
+from bookings.models.keeping import KeptEvse, ReserveTest
 from bookings.models.occupancy import Claim, Closure, Occupancy
 from bookings.models.offers import BookingOption, CalendarMark, OfferedSlot, TermsOverride
 from bookings.models.payments import BookingPayment, PrepaidBalance, PrepaidEntry
@@ -76,6 +76,7 @@ __all__ = [
     "PrepaidEntry",
     "PriceCheck",
     "Reminder",
+    "ReserveTest",
     "ScheduledBilling",
     "SchedulerTick",
     "Tariff",

@@ -1,11 +1,13 @@
-"""Where Berth itself keeps an EVSE for a booking, because its charger keeps no reservation."""
+"""Where Berth itself keeps an EVSE for a booking, because its charger keeps no reservation; and what shows whether it does."""
 
 from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
 
-from bookings.models.bookings import Booking
+from bookings.actors import ActorKind
+from bookings.models.bookings import Booking, new_group
+from bookings.models.holders import NextHolder
 from depots.models import Charger, Evse, Fallback
 
 
@@ -76,3 +78,39 @@ class KeptEvse(models.Model):
     def profile_id(self) -> int:
         """Of the charging profile, where it is kept by one; above all ids of bookings and sessions in their time."""
         return 2**30 + self.pk % 2**29
+
+
+class ReserveTest(models.Model):
+    """A reservation for nobody, by which a depot sees what a charger makes of one. Its id is the reservation's, from the
+    sequence of bookings, so that none has it."""
+
+    class State(models.TextChoices):
+        ASKED = "asked", "Reserved for half a minute"
+        GIVING_BACK = "giving_back", "Being given back"
+        DONE = "done", "Done"
+
+    id = models.BigIntegerField(primary_key=True, db_default=NextHolder(), editable=False)
+    evse = models.ForeignKey(Evse, models.CASCADE, related_name="+", db_index=False)
+    charger = models.ForeignKey(Charger, models.CASCADE, related_name="reserve_tests")
+    number = models.PositiveSmallIntegerField(help_text="of the EVSE at the charger")
+    token = models.CharField(max_length=20, default=new_group, editable=False, help_text="nobody has it")
+    state = models.CharField(max_length=11, choices=State, default=State.ASKED)
+    answer = models.CharField(max_length=40, blank=True)
+    answered_at = models.DateTimeField(null=True, blank=True)
+    shown_at = models.DateTimeField(null=True, blank=True, help_text="when the EVSE was seen to say Reserved")
+    answer_to_cancel = models.CharField(max_length=40, blank=True)
+    asked_at = models.DateTimeField()
+    asked_by_kind = models.CharField(max_length=10, choices=ActorKind)
+    asked_by_name = models.CharField(max_length=120, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["evse"], name="reserve_test_once", condition=Q(finished_at__isnull=True)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"test {self.pk} at {self.charger_id}/{self.number}"

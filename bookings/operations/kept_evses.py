@@ -10,10 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bookings.actors import ENFORCEMENT, Actor
-from bookings.core import lifecycle
+from bookings.core import calendars, lifecycle
 from bookings.core.locking import lock_booking
-from bookings.errors import WrongStatus
+from bookings.errors import ChangedMeanwhile, WrongStatus
 from bookings.models import Booking, KeptEvse
+from bookings.rules.content_version import version_of
 from depots import operations as depots
 from depots.models import ChargerCommand, Evse, Fallback
 
@@ -54,15 +55,21 @@ def give_back(booking: Booking, why: str, *, now: datetime, actor: Actor = ENFOR
     return bool(standing)
 
 
-def give_back_by_hand(*, kept_id: int, actor: Actor, now: datetime) -> KeptEvse:
-    """A manager opens an EVSE that is kept for a booking, which the gate alone guards from then on. Raises WrongStatus."""
-    booking_id = KeptEvse.objects.values_list("booking", flat=True).get(pk=kept_id)
-    booking = lock_booking(booking_id)
-    kept = booking.kept_evses.select_related("charger").get(pk=kept_id)
-    if not kept.is_keeping:
-        raise WrongStatus(kept.state, State.LIFTING, "It was given back already.")
-    lift(kept, KeptEvse.Why.MANAGER, now=now, actor=actor)
-    return kept
+def give_back_by_hand(
+    *, kept_id: int, seen_version: int | None = None, actor: Actor, now: datetime
+) -> KeptEvse:
+    """A manager opens an EVSE that is kept for a booking, which the gate alone guards from then on. Raises WrongStatus, or
+    ChangedMeanwhile where it is in another state than was seen."""
+    with calendars.one_operation():
+        booking_id = KeptEvse.objects.values_list("booking", flat=True).get(pk=kept_id)
+        booking = lock_booking(booking_id)
+        kept = booking.kept_evses.select_related("charger").get(pk=kept_id)
+        if not kept.is_keeping:
+            raise WrongStatus(kept.state, State.LIFTING, "It was given back already.")
+        if seen_version is not None and seen_version != version_of([kept.pk, kept.state]):
+            raise ChangedMeanwhile("It has changed since you looked. Look again.")
+        lift(kept, KeptEvse.Why.MANAGER, now=now, actor=actor)
+        return kept
 
 
 def lift(kept: KeptEvse, why: str, *, now: datetime, actor: Actor = ENFORCEMENT) -> None:

@@ -42,6 +42,7 @@ from depots.operations.leases import (
     renew_leases,
 )
 from depots.operations.local_lists import forget_list, take_list_answer, want_list
+from depots.operations.measuring import measure
 from depots.operations.message_log import forget_old_messages, keep_messages
 from depots.operations.meter_readings import add_readings, tell_latest_figures
 from depots.operations.refused_connections import forget_old_refusals
@@ -74,6 +75,7 @@ __all__ = [
     "forget_old_refusals",
     "keep_messages",
     "lose_sent_commands",
+    "measure",
     "open_connection",
     "open_connections",
     "queue_command",

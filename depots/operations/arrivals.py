@@ -66,9 +66,11 @@ _BOOT = """
     SET told = CASE
             WHEN free.firmware <> '' AND charger.firmware_version <> '' AND free.firmware <> charger.firmware_version
             THEN '{}'::jsonb ELSE charger.told END,
-        measured = CASE
-            WHEN free.firmware = charger.firmware_version AND jsonb_exists(charger.measured, 'unsupported')
-            THEN jsonb_build_object('unsupported', charger.measured->'unsupported') ELSE '{}'::jsonb END,
+        measured = coalesce(
+            (SELECT jsonb_object_agg(key, value) FROM jsonb_each(charger.measured)
+             WHERE key LIKE 'over_reboot%%'
+                 OR (key = 'unsupported' AND free.firmware = charger.firmware_version)), '{}'
+        ),
         vendor = free.vendor, model = free.model, serial_number = free.serial_number,
         firmware_version = free.firmware, booted_at = free.at
     FROM free WHERE charger.id = free.id

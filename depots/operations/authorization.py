@@ -13,6 +13,7 @@ from depots import gate
 from depots.models import Charger, ChargerCommand, ChargingSession, Evse
 from depots.operations.charger_state import QUEUED_AFTER, change_status_if_newer
 from depots.operations.commands import queue_command
+from depots.operations.measuring import measure, measure_refusal
 from depots.operations.transaction_reports import flag
 from depots.queries import armed_reservations
 from depots.signals import charging_ended, charging_started, token_presented
@@ -120,9 +121,11 @@ def judge_reservation(session: ChargingSession, now: datetime) -> None:
     charger, evse = session.charger, session.evse
     if session.is_entitled or evse is None or session.ended_at is None:
         return
+    lasted = session.ended_at - session.started_at
+    if lasted <= STOPS_BY_ITSELF_WITHIN or lasted > STOPS_WHEN_TOLD_WITHIN:
+        measure_refusal(session, stops_by_itself=lasted <= STOPS_BY_ITSELF_WITHIN, now=now)
     if session.ended_at - session.started_at < STOPS_WHEN_TOLD_WITHIN:
         return
     stood = [a for a in armed_reservations(charger, now=session.started_at) if a.evse_number == evse.number]
-    if any(a.since <= session.started_at for a in stood) and charger.measured.get("reservation") != "lies":
-        charger.measured = {**charger.measured, "reservation": "lies", "reservation_at": now.isoformat()}
-        charger.save(update_fields=["measured"])
+    if any(a.since <= session.started_at for a in stood):
+        measure(charger, "reservation", "lies", evidence=f"session {session.transaction}", now=now)

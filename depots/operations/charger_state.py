@@ -11,6 +11,7 @@ from depots.models import Charger, ChargerCommand, Evse, EvseChargingState
 from depots.models.charging import UNDER_WAY
 from depots.operations.clock_correction import corrected
 from depots.operations.locking import lock_evses_of
+from depots.operations.measuring import kept_over_reboot
 from depots.signals import evse_status_changed, evse_status_repeated, reservation_ended
 
 # A message that is this old on arrival waited in the charger's queue: it tells the past.
@@ -48,7 +49,8 @@ def record_boot(
 def _kept_over_boot(charger: Charger, firmware_version: str) -> dict[str, Any]:
     is_same = charger.firmware_version == firmware_version[:50]
     unsupported = charger.measured.get("unsupported") if is_same else None
-    return {"unsupported": unsupported} if unsupported else {}
+    kept = {"unsupported": unsupported} if unsupported else {}
+    return {**kept_over_reboot(charger.measured), **kept}
 
 
 def report_status(

@@ -13,6 +13,7 @@ from django.db.models import Case, Q, QuerySet, When
 from depots.capabilities import remember_unsupported, why_not
 from depots.models import Charger, ChargerCommand
 from depots.operations.locking import lock_evses_of
+from depots.operations.measuring import measure
 from depots.signals import command_settled
 
 logger = logging.getLogger(__name__)
@@ -258,6 +259,8 @@ def _settle(
         _measure_reservation(command, now)
     elif remember_unsupported(command):
         command.charger.save(update_fields=["measured"])
+    if state == State.ANSWERED and command.charger.measured.get("answers_calls") is False:
+        measure(command.charger, "answers_calls", True, evidence=f"command {command.pk}", now=now)
     command_settled.send(sender=ChargerCommand, command=command, at=now)
 
 
@@ -274,8 +277,7 @@ def _measure_reservation(command: ChargerCommand, now: datetime) -> None:
         return
     if measured.get("reservation") in {seen, "lies"}:
         return
-    command.charger.measured = {**measured, "reservation": seen, "reservation_at": now.isoformat()}
-    command.charger.save(update_fields=["measured"])
+    measure(command.charger, "reservation", seen, evidence=f"command {command.pk}", now=now)
 
 
 def _repeat(command: ChargerCommand, *, not_before: datetime | None, now: datetime) -> None:

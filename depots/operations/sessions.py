@@ -19,6 +19,7 @@ from depots.operations.authorization import (
 from depots.operations.charger_state import change_status_if_newer
 from depots.operations.clock_correction import by_our_clock
 from depots.operations.locking import lock_evses_beside
+from depots.operations.measuring import measure_meter
 from depots.operations.meter_readings import keep
 from depots.operations.transaction_reports import (
     LARGEST_SESSION_WH,
@@ -219,6 +220,7 @@ def end(session: ChargingSession, *, at: datetime, reason: str, now: datetime) -
             change_status_if_newer(evse, Evse.Status.OCCUPIED, at=session.ended_at, now=now)
     if is_first:
         judge_reservation(session, now)
+        measure_meter(session, now)
     if session.announced_at is not None:
         told = charging_ended if is_first else charging_corrected
         told.send(sender=ChargingSession, session=session, at=now)

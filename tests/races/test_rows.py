@@ -28,6 +28,7 @@ from bookings.models import (
     KeptEvse,
     Occupancy,
     PowerProfile,
+    ReserveTest,
     TermsOverride,
     Token,
     Vehicle,
@@ -258,6 +259,9 @@ def promises() -> dict[str, Build]:
         ),
         "booking_payment_key_once": lambda n: new_booking_payment((booking, beside)[n], key=UUID(int=7)),
         "roaming_partner.organisation_id": lambda _: Partner(organisation=truck.fleet),
+        "reserve_test_once": lambda n: ReserveTest(
+            evse=evse, charger=evse.charger, number=1, asked_at=NOW, asked_by_kind="manager"
+        ),
         "evse_kept_once": lambda n: _kept(evse, (booking, beside)[n]),
     }  # fmt: skip
 

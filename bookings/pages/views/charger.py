@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 from bookings.pages import access
 from bookings.pages.board import running_at, states_of
 from bookings.pages.board.reading import evses_of
+from bookings.pages.capability import capability
 from bookings.pages.charger_security import security
 from bookings.pages.charger_settings import settings_part
 from bookings.pages.charger_verbs import VERBS, refusal_of
@@ -92,4 +93,5 @@ PARTS: tuple[Callable[[Charger, datetime], Mapping[str, Any]], ...] = (
     _records,
     security,
     settings_part,
+    capability,
 )

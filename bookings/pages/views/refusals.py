@@ -9,6 +9,7 @@ CONFLICTS = {
     "changed_meanwhile",
     "charger_cannot",
     "charger_offline",
+    "evse_needed",
     "slot_taken",
     "template_known",
     "wrong_status",

@@ -31,6 +31,7 @@ from bookings.models import (
     Token,
     Vehicle,
 )
+from bookings.operations import kept_evses
 from bookings.pages.live import rendering
 from bookings.pages.live.audiences import listeners
 from bookings.pages.urls import urlpatterns
@@ -152,6 +153,8 @@ READERS = {
 }
 WRITERS = {
     "home": SIGNED_IN,
+    "reserve_test": {"manager"},
+    "kept_release": {"manager"},
     "holds": BOOKERS | {"rival"},
     "bookings": BOOKERS | {"rival"},
     "confirmation": BOOKERS,
@@ -256,6 +259,7 @@ def world() -> World:
     )  # fmt: skip
     make_bound(per_kwh("0.40"), depot=depot)
     closure = operations.close_evse(evse=evse, period=slot(20, 21), reason="Cable", actor=MANAGER, now=NOW)
+    kept = kept_evses.keep(mine, "availability", now=NOW)
     people = {
         "dispatcher": make_user(ours),
         "viewer": make_user(ours, Membership.Role.VIEWER),
@@ -291,7 +295,7 @@ def world() -> World:
         "order_id": order.pk, "agreement_id": depot.agreements.get().pk,
         "invoice_id": make_written_invoice(depot, ours).pk, **_of_reconciliation(ours),
         "verb": "restart", "template_id": template.pk, "command_id": _with_log(evse.charger).command_id,
-        "operator_id": operator.pk, "customer_id": ours.pk, "currency": "EUR",
+        "uid": evse.uid, "kept_id": kept.pk, "operator_id": operator.pk, "customer_id": ours.pk, "currency": "EUR",
     }  # fmt: skip
     secrets = {
         "ours": ["HH-NF 100", "Nordfracht Flotte", mine.reference, "04AABBCCDD10", "somebody@"],

@@ -36,6 +36,7 @@ from bookings.models import (
     Token,
     Vehicle,
 )
+from bookings.operations import kept_evses
 from bookings.operations.commission_charger import knock_version
 from bookings.operations.set_terms import terms_version
 from bookings.operations.tariffs import version_of_tariff
@@ -268,6 +269,15 @@ def of_expected() -> Sent:
     return Sent(evse, arguments, {}, by_depot=True, version=version_of(row))
 
 
+def of_kept_evse() -> Sent:
+    booking = confirmed()
+    assert booking.evse is not None
+    kept = kept_evses.keep(booking, "availability", now=NOW)
+    version = version_of([kept.pk, kept.state])
+    arguments = {"code": booking.depot.code, "kept_id": kept.pk}
+    return Sent(booking, arguments, {}, by_depot=True, version=version)
+
+
 CHANGING: dict[str, Callable[[], Sent]] = {
     "confirmation": lambda: of_booking(held()),
     "release": lambda: of_booking(held()),
@@ -290,6 +300,7 @@ CHANGING: dict[str, Callable[[], Sent]] = {
     "charger_settings": to_read_settings,
     "settings_template": of_template,
     "settings_template_removal": of_template,
+    "kept_release": of_kept_evse,
     "tariff_renewal": lambda: of_tariff(
         name="", currency="EUR", tax_included="no", elements="1", **{"e0-use": "charging", "e0-kwh": "0.5"}
     ),
@@ -315,7 +326,7 @@ CHANGING: dict[str, Callable[[], Sent]] = {
 }
 # What makes something new shows nothing that could have changed; a button *Undo* is signed with its version in it.
 MAKING = {
-    "home", "holds", "bookings", "vehicle_add", "token_add", "tariff_add", "tariff_preview", "changed_price",
+    "reserve_test", "home", "holds", "bookings", "vehicle_add", "token_add", "tariff_add", "tariff_preview", "changed_price",
     "settings_template_add", "incoming_invoice_add", "incoming_invoice_files",
     "expected",
 }  # fmt: skip
@@ -411,6 +422,8 @@ def test_every_address_that_takes_a_form_is_known_here() -> None:
         "command_id": 1,
         "knock_id": 1,
         "expected_id": 1,
+        "uid": "X",
+        "kept_id": 1,
     }
     somebody = client_of(make_user(make_fleet()))
 

@@ -1,0 +1,121 @@
+"""A reservation for nobody: what a charger makes of one, seen in half a minute while no booking needs the EVSE."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from django.db.models import Q, QuerySet
+
+from bookings.actors import Actor
+from bookings.core import calendars
+from bookings.core.locking import lock_evses
+from bookings.enforcement.one_by_one import each_by_itself
+from bookings.enforcement.state import AT_CHARGER
+from bookings.errors import ChargerOffline, EvseNeeded
+from bookings.models import Booking, BookingStatus, Occupancy, ReserveTest
+from depots import operations as depots
+from depots.models import ChargerCommand, Evse
+from depots.periods import Period
+from depots.queries import is_online
+
+State = ReserveTest.State
+Action = ChargerCommand.Action
+
+# The charger gives it back by itself after that, should nobody be able to tell it.
+RESERVED_FOR = timedelta(minutes=1)
+# A status may be delayed (MinimumStatusDuration); what was not shown by then is not shown.
+SHOWS_WITHIN = timedelta(seconds=25)
+# Nobody may be due at the EVSE before it is long over.
+NOBODY_WITHIN = timedelta(minutes=5)
+
+
+def try_reservation(*, evse: Evse, actor: Actor, now: datetime) -> ReserveTest:
+    """Have a free EVSE reserved for a token that nobody has. Raises ChargerOffline, or EvseNeeded where it is not free or is
+    needed for a booking."""
+    with calendars.one_operation():
+        evse = lock_evses([evse.pk])[evse.pk]
+        charger = evse.charger
+        if charger is None or not is_online(charger, now=now):
+            raise ChargerOffline
+        _check_free(evse, now)
+        test = ReserveTest.objects.create(
+            evse=evse, charger=charger, number=evse.number, asked_at=now, **actor.columns("asked_by")
+        )
+        depots.queue_command(
+            charger=charger,
+            action=Action.RESERVE,
+            payload={
+                "reservation_id": test.pk,
+                "evse": evse.number,
+                "token": test.token,
+                "token_type": "OTHER",
+                "group": "",
+                "expires_at": (now + RESERVED_FOR).astimezone(UTC).isoformat().replace("+00:00", "Z"),
+            },
+            reservation_id=test.pk,
+            not_after=now + SHOWS_WITHIN,
+            now=now,
+        )
+    return test
+
+
+def take_test_answer(command: ChargerCommand, *, now: datetime) -> None:
+    """Runs in the transaction that settles the command."""
+    if command.action not in {Action.RESERVE, Action.CANCEL_RESERVATION} or command.reservation_id is None:
+        return
+    test = _open().filter(pk=command.reservation_id).first()
+    if test is None:
+        return
+    answer = command.answer or command.state
+    if command.action == Action.RESERVE:
+        test.answer, test.answered_at = answer, now
+        if command.answer != "accepted" and command.state != ChargerCommand.State.UNCLEAR:
+            test.state, test.finished_at = State.DONE, now
+    else:
+        test.answer_to_cancel, test.state, test.finished_at = answer, State.DONE, now
+    test.save()
+
+
+def finish_reserve_tests(*, now: datetime) -> int:
+    """Take back what has been looked at for long enough. How many there were."""
+    return each_by_itself(_open().values_list("pk", flat=True), lambda pk: _follow(pk, now))
+
+
+def _follow(test_id: int, now: datetime) -> int:
+    test = _open().filter(pk=test_id).first()
+    if test is None:
+        return 0
+    evse = test.evse
+    is_shown = evse.told_status == Evse.Status.RESERVED and (evse.status_received_at or now) >= test.asked_at
+    if test.answer == "accepted" and is_shown:
+        test.shown_at = test.shown_at or now
+    is_seen = test.shown_at is not None or now >= test.asked_at + SHOWS_WITHIN
+    if test.state == State.ASKED and test.answer and is_seen:
+        test.state = State.GIVING_BACK
+        depots.queue_command(
+            charger=test.charger,
+            action=Action.CANCEL_RESERVATION,
+            payload={"reservation_id": test.pk},
+            reservation_id=test.pk,
+            now=now,
+        )
+    elif now >= test.asked_at + RESERVED_FOR * 2:
+        test.state, test.finished_at = State.DONE, now
+    test.save()
+    return 1
+
+
+def _check_free(evse: Evse, now: datetime) -> None:
+    taken = Occupancy.objects.filter(evse=evse, span__overlap=Period(now, now + NOBODY_WITHIN))
+    due = Booking.objects.filter(
+        Q(evse=evse) | Q(armed_evse=evse), status=BookingStatus.CONFIRMED, enforcement__in=AT_CHARGER
+    )
+    if taken.exists() or due.exists():
+        raise EvseNeeded("The EVSE is needed for a booking.")
+    if evse.status != Evse.Status.AVAILABLE or _open().filter(evse=evse).exists():
+        raise EvseNeeded("The EVSE is not free now.")
+
+
+def _open() -> QuerySet[ReserveTest]:
+    rows = ReserveTest.objects.select_for_update(of=("self",), no_key=True)
+    return rows.filter(finished_at__isnull=True).select_related("evse", "charger")
