@@ -141,8 +141,8 @@ def _note(finding: Finding) -> str:
     if finding.is_readonly:
         return "It can only be read"
     answer: Any = finding.answer
-    if answer is None:
-        return ""
+    if answer is None or (answer["answer"] == "accepted" and not finding.is_since_boot):
+        return ""  # it did it, and forgot it with a restart
     word = SETTING_ANSWERS.get(answer["answer"], answer["answer"])
     return f"{word}: {answer['text']}" if answer["text"] else word
 

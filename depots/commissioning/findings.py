@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from depots.commissioning.defaults import Wanted
@@ -19,7 +20,8 @@ FINAL = {"unknown", "not_supported"}
 class Finding:
     """A setting as it is. `state`: as_wanted, differs, unknown (it has none of this name), untold (it would not say).
 
-    `answer` is what it answered when asked to change it, where what it has still differs.
+    `answer` is what it answered when asked to change it, where what it has still differs; `is_since_boot` whether that
+    was after its last boot.
     """
 
     wanted: Wanted
@@ -27,6 +29,7 @@ class Finding:
     state: str
     is_readonly: bool = False
     answer: Mapping[str, Any] | None = None
+    is_since_boot: bool = False
 
     @property
     def differs(self) -> bool:
@@ -39,9 +42,14 @@ def findings(check: SettingsCheck, wanted: tuple[Wanted, ...]) -> list[Finding]:
     if any(told.get(each.key.casefold(), {}).get("value") is None for each in wanted):
         told |= _from_inventory(check, told)
     answers = {key.casefold(): answer for key, answer in check.answers.items()}
-    return [
+    found = [
         _finding(each, told.get(each.key.casefold()), answers.get(each.key.casefold())) for each in wanted
     ]
+    return [replace(each, is_since_boot=_is_since_boot(each.answer, check)) for each in found]
+
+
+def _is_since_boot(answer: Mapping[str, Any] | None, check: SettingsCheck) -> bool:
+    return answer is not None and (check.boot is None or datetime.fromisoformat(answer["at"]) >= check.boot)
 
 
 def _from_inventory(check: SettingsCheck, told: Mapping[str, Any]) -> dict[str, Any]:

@@ -141,15 +141,14 @@ def _go_on(check: SettingsCheck, charger: Charger, plan: Plan, asked_by: str, no
 
 def _finish(check: SettingsCheck, plan: Plan, now: datetime) -> None:
     check.stage, check.read_at = Stage.DONE, now
-    waits = [each for each in count_differences(check, plan) if _waits_for_restart(each, check)]
+    waits = [each for each in count_differences(check, plan) if _waits_for_restart(each)]
     check.restart_wanted_at = (check.restart_wanted_at or now) if waits else None
     check.save()
 
 
-def _waits_for_restart(finding: Finding, check: SettingsCheck) -> bool:
+def _waits_for_restart(finding: Finding) -> bool:
     answer = finding.answer
-    is_told = answer is not None and answer["answer"] == "reboot_required"
-    return is_told and (check.boot is None or datetime.fromisoformat(answer["at"]) >= check.boot)  # type: ignore[index]
+    return answer is not None and answer["answer"] == "reboot_required" and finding.is_since_boot
 
 
 def _take_values(check: SettingsCheck, command: ChargerCommand) -> None:
@@ -180,17 +179,16 @@ def _changes(check: SettingsCheck, charger: Charger, plan: Plan) -> list[tuple[s
     return [
         (each.wanted.key, each.wanted.value)
         for each in findings(check, plan.wanted)
-        if each.differs and not each.is_readonly and not _was_refused(each, check, charger)
+        if each.differs and not each.is_readonly and not _was_refused(each, charger)
     ]
 
 
-def _was_refused(finding: Finding, check: SettingsCheck, charger: Charger) -> bool:
+def _was_refused(finding: Finding, charger: Charger) -> bool:
     answer = finding.answer
     if answer is None or answer["firmware"] != charger.firmware_version:
         return False
     tried = {finding.wanted.value, *finding.wanted.otherwise}
-    since_boot = check.boot is not None and datetime.fromisoformat(answer["at"]) >= check.boot
-    return answer["wanted"] in tried and (since_boot or answer["answer"] in FINAL)
+    return answer["wanted"] in tried and (finding.is_since_boot or answer["answer"] in FINAL)
 
 
 def _take_changes(
