@@ -7,11 +7,8 @@ from typing import Any
 from django import forms
 
 from bookings.commissioning.settings_templates import TemplateContent
+from bookings.rules.charger_settings import fault_of
 from depots.models import SettingsTemplate
-
-MOST_SETTINGS, LONGEST_KEY, LONGEST_VALUE = 100, 200, 500
-# A charger's own password is set where it is kept hashed, never here.
-SECRET = ("authorizationkey", "basicauthpassword")
 
 
 class SettingsTemplateForm(forms.Form):
@@ -41,14 +38,17 @@ class SettingsTemplateForm(forms.Form):
     def clean_settings(self) -> dict[str, str | None]:
         settings: dict[str, str | None] = {}
         for number, line in enumerate(self.cleaned_data["settings"].splitlines(), start=1):
-            if not line.strip():
-                continue
             key, sign, value = (part.strip() for part in line.partition("="))
-            if fault := _fault(key, sign, value, settings):
-                raise forms.ValidationError(f"Line {number}: {fault}")
-            settings[key] = value or None
-        if len(settings) > MOST_SETTINGS:
-            raise forms.ValidationError(f"At most {MOST_SETTINGS} settings.")
+            if line.strip() and not (key and sign):
+                raise forms.ValidationError(
+                    f"Line {number}: a setting is written as its name, an equals sign and its value."
+                )
+            if key in settings:
+                raise forms.ValidationError(f"Line {number}: {key} stands there twice.")
+            if key:
+                settings[key] = value or None
+        if fault := fault_of(settings):
+            raise forms.ValidationError(fault)
         return settings
 
     def clean(self) -> dict[str, Any] | None:
@@ -64,15 +64,3 @@ class SettingsTemplateForm(forms.Form):
     def content(self) -> TemplateContent:
         """Once valid."""
         return TemplateContent(**self.cleaned_data)
-
-
-def _fault(key: str, sign: str, value: str, before: dict[str, str | None]) -> str:
-    if not sign or not key:
-        return "a setting is written as its name, an equals sign and its value."
-    if len(key) > LONGEST_KEY or len(value) > LONGEST_VALUE:
-        return "too long."
-    if any(name in key.casefold() for name in SECRET):
-        return "a charger's password is not set here."
-    if key.casefold() in {other.casefold() for other in before}:
-        return f"{key} stands there twice."
-    return ""
