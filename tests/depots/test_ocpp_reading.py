@@ -16,7 +16,7 @@ from depots.ocpp.connection import ChargerConnection
 from depots.ocpp.times import Moment
 from depots.ocpp.wire import Wire
 from depots.operations.transaction_reports import FLAGS, ReportResult
-from tests.scenarios.smallest_messages import smallest
+from tests.scenarios.schema_messages import smallest
 
 NOW = datetime(2030, 1, 15, 8, 0, tzinfo=UTC)
 AT = "2030-01-15T08:00:00Z"
