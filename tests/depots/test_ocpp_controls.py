@@ -11,10 +11,27 @@ from depots.models import ChargerCommand
 from depots.ocpp import schemas, v16, v21, v201
 from depots.ocpp.connection import UNSUPPORTED
 from depots.ocpp.dialect import InvalidCommand
+from depots.secrets import encrypt
 
 DIALECTS = {"1.6": v16, "2.0.1": v201, "2.1": v21}
 
+RESERVATION = {
+    "reservation_id": 7, "evse": 1, "token": "04AABBCCDD10", "token_type": "RFID", "group": "",
+    "expires_at": "2030-01-15T09:00:00Z",
+}  # fmt: skip
+PROFILE = {
+    "profile_id": 7, "evse": 1, "purpose": "tx_default", "stack_level": 1, "unit": "W", "limits": [[0, 22_000], [600, 11_050]],
+    "kind": "relative", "valid_to": None,
+}  # fmt: skip
+FILE = {"request": 7, "location": "https://berth.example/logs/1"}
+FIRMWARE = {
+    **FILE, "retrieve_at": "2030-01-15T09:00:00Z", "install_at": None, "certificate": "", "signature": ""
+}  # fmt: skip
+ENTRY = {"uid": "04AABBCCDD10", "type": "RFID", "group": "", "until": "2030-01-15T09:00:00Z"}
+# Every kind of everything we have a charger do, each as it is written into a command. A new action wants its own here.
 PAYLOADS: dict[str, list[dict[str, Any]]] = {
+    "reserve": [RESERVATION, {**RESERVATION, "group": "G" * 20}, {**RESERVATION, "token_type": "APP_USER"}],
+    "cancel_reservation": [{"reservation_id": 7}],
     "unlock": [{"evse": 2}],
     "reset": [{"hard": True, "evse": None}, {"hard": False, "evse": None}],
     "trigger": [{"message": "statusnotification", "evse": 2}, {"message": "Heartbeat", "evse": None}],
@@ -25,14 +42,46 @@ PAYLOADS: dict[str, list[dict[str, Any]]] = {
         {"evse": 1, "token": "04AB", "token_type": "RFID", "reservation_id": 7, "group": "G" * 20}
     ],
     "remote_stop": [{"transaction": "77"}],
-}
+    "set_charging_profile": [
+        PROFILE,
+        {**PROFILE, "purpose": "tx", "transaction": "17", "unit": "A", "phases": 3, "volts": 230},
+        {**PROFILE, "kind": "absolute", "starts_at": "2030-01-15T08:00:00Z", "valid_to": "2030-01-15T09:00:00Z"},
+    ],
+    "clear_charging_profile": [{"profile_id": 7}],
+    "get_composite_schedule": [
+        {"evse": 1, "unit": "W", "duration_s": 60}, {"evse": 0, "unit": "A", "duration_s": 3600},
+    ],
+    "send_local_list": [
+        {"version": 1, "full": True, "put": [], "remove": []},
+        {"version": 2, "full": False, "put": [ENTRY, {**ENTRY, "uid": "05", "group": "B7"}],
+         "remove": [{"uid": "06", "type": "RFID"}]},
+    ],
+    "read_settings": [{"keys": ["OCPPCommCtrlr.HeartbeatInterval"]}],
+    "change_settings": [{"settings": {"OCPPCommCtrlr.HeartbeatInterval": "60"}}],
+    "ask_inventory": [{"request": 7}],
+    "get_diagnostics": [
+        {**FILE, "is_security": False, "since": "2030-01-14T08:00:00Z"}, {**FILE, "is_security": True, "since": None},
+    ],
+    "update_firmware": [
+        FIRMWARE,
+        {**FIRMWARE, "install_at": "2030-01-15T10:00:00Z", "certificate": "-----BEGIN CERTIFICATE-----", "signature": "c2ln"},
+    ],
+    "set_password": [{"encrypted": "SOME"}],
+}  # fmt: skip
+# Several calls, of which each charger's answers decide the next.
+ASKED_IN_PORTIONS = {"ask_capabilities"}
+
+
+def test_every_command_has_its_samples():
+    assert set(PAYLOADS) | ASKED_IN_PORTIONS == set(ChargerCommand.Action.values)
 
 
 @pytest.mark.parametrize("version", DIALECTS)
 @pytest.mark.parametrize("action", PAYLOADS)
 def test_every_command_is_a_message_of_its_version(version, action):
     for payload in PAYLOADS[action]:
-        name, message = DIALECTS[version].request(ChargerCommand(action=action, payload=payload))
+        told = {"encrypted": encrypt("a-charger-password")} if "encrypted" in payload else payload
+        name, message = DIALECTS[version].request(ChargerCommand(action=action, payload=told))
 
         schemas.check(version, name, message)
 
