@@ -32,7 +32,7 @@ def shows(evse: Evse, status: str, now: Any) -> None:
 
 
 def settle(word: str, now: Any, state: str = "answered") -> None:
-    command = ChargerCommand.objects.latest("id")
+    command = ChargerCommand.objects.filter(action__in=["reserve", "cancel_reservation"]).latest("id")
     depots.settle_command(command_id=command.pk, state=state, answer=word, now=now)
 
 
