@@ -353,7 +353,7 @@ def _forget(model: type[Model], kept: set[Any]) -> None:
     """Delete all other rows, those too that are never deleted."""
     with connection.cursor() as cursor:
         cursor.execute(f"ALTER TABLE {model._meta.db_table} DISABLE TRIGGER USER")
-        model._base_manager.exclude(pk__in=kept).delete()
+        model._base_manager.exclude(pk__in=list(kept)).delete()
         cursor.execute(f"ALTER TABLE {model._meta.db_table} ENABLE TRIGGER USER")
 
 
