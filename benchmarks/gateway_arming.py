@@ -51,10 +51,11 @@ def _book() -> datetime:
     """A booking of the first EVSE of every tenth charger, all due at one moment to come, which is returned."""
     from bookings.actors import SCHEDULER
     from bookings.operations import SlotRequest, request_booking
-    from depots.models import Connector, Evse
+    from depots.models import Agreement, Connector, Evse
     from depots.periods import Period
     from tests.factories import make_fleet, make_option, make_vehicle
 
+    Agreement.objects.update(starts_at=datetime.now(UTC))
     evses = list(Evse.objects.filter(number=1).order_by("charger__identity")[:: CHARGERS // DUE])
     fleet = make_fleet()
     vehicles = [make_vehicle(fleet) for _ in evses]

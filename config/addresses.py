@@ -18,8 +18,9 @@ def read(address: str) -> tuple[str, int]:
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
-def listen(address: str) -> socket.socket:
-    """A socket that listens there; port 0 takes a free one. Raises CommandError when somebody else has it.
+def listen(address: str, *, is_shared: bool = False) -> socket.socket:
+    """A socket that listens there; port 0 takes a free one. Raises CommandError when somebody else has it, unless both have
+    come to share it.
 
     Made for TCP by number, which `socket.create_server` leaves out: asyncio sets TCP_NODELAY on what it accepts only
     where the protocol says TCP, and without it each answer on a kept connection waits 40 ms for an acknowledgement.
@@ -29,6 +30,8 @@ def listen(address: str) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was just left is free
+        if is_shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind((host, port))

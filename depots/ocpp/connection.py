@@ -68,6 +68,9 @@ class Timings:
     lease_s: float = 45
     flush_s: float = 1
     figures_s: float = 3
+    # When the gateway stops: for commands under way, and for the waves in which chargers are sent away.
+    finish_s: float = 15
+    waves_s: float = 10
     certificates_s: float = 10
 
 
@@ -81,6 +84,7 @@ class Services:
     timings: Timings
     log: Callable[[int, bool, str, str | bytes, bool], None]
     doubt_lease: Callable[[], None]
+    is_draining: Callable[[], bool] = lambda: False
 
 
 class ChargerConnection:
@@ -250,7 +254,7 @@ class ChargerConnection:
     def wake(self) -> None:
         """There may be something to send."""
         self._is_woken = True
-        if self._is_ready and (self._pump is None or self._pump.done()):
+        if self._may_send and (self._pump is None or self._pump.done()):
             self._pump = asyncio.create_task(self._send_commands())
 
     async def answer(self, action: str, answer: Answerer, message: dict[str, Any]) -> dict[str, Any]:
@@ -339,9 +343,9 @@ class ChargerConnection:
 
     async def _send_commands(self) -> None:
         try:
-            while self._is_ready and self._is_woken:
+            while self._may_send and self._is_woken:
                 self._is_woken = False
-                while self._is_ready and (command := await self._take()):
+                while self._may_send and (command := await self._take()):
                     await self._carry_out(command)
         except operations.NotTheHolder:
             self._services.doubt_lease()
@@ -352,6 +356,16 @@ class ChargerConnection:
             asyncio.get_running_loop().call_later(self.timings.retry_s, self.wake)
         finally:
             self._pump = None
+
+    @property
+    def _may_send(self) -> bool:
+        """What is queued stays so while the gateway drains: whoever has the charger next sends it."""
+        return self._is_ready and not self._services.is_draining()
+
+    @property
+    def sending(self) -> asyncio.Task[None] | None:
+        """Ends with the command that is under way, once no other may be sent."""
+        return self._pump
 
     async def _take(self) -> ChargerCommand | None:
         command: ChargerCommand | None = await self.do(

@@ -54,6 +54,10 @@ FORGET_EVERY_S = 3600
 OPEN_WITHIN_S = 60
 # Refusals are written with every so-manieth flush of messages.
 REFUSALS_EVERY = 3
+# A gateway that stops sends its chargers away in waves of so many at least.
+SMALLEST_WAVE, MOST_WAVES = 50, 100
+# A good-bye that is not answered is cut off, and then the lease is released: in this time, or never.
+GONE_WITHIN_S = 20
 # Pings, in parts of a lease.
 PINGS_PER_LEASE = 3
 
@@ -97,12 +101,14 @@ class Gateway:
         self._closing = Closing()
         self._awake = KeepAwake(every_s=self.timings.lease_s / PINGS_PER_LEASE)
         self._log = MessageBuffer(self._database, clock)
-        self._services = Services(clock, self.timings, self._log.keep, self._leases.doubt)
+        self._services = Services(
+            clock, self.timings, self._log.keep, self._leases.doubt, lambda: self._is_draining
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._look = asyncio.Event()
         self._opening: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._count = 0
-        self._is_aborted = False
+        self._is_aborted = self._is_draining = False
         self._server: Server | None = None
         self._servers: list[Server] = []
 
@@ -150,18 +156,43 @@ class Gateway:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for server in self._servers:
-            server.close(close_connections=False)  # nobody new comes in
-            for websocket in server.connections:
-                self._closing.begin(websocket, "the gateway stops", code=1001)
-        for server in self._servers:
-            await server.wait_closed()
+        await self._drain()
         await self._end_tasks()
         await self._log.flush()
         await self._admission.flush()
         self._leases.close()
         self._admission.close()
         self._database.close()
+
+    async def _drain(self) -> None:
+        """Nobody new comes in, commands under way come to their end, chargers are sent away in waves; each in bounded time.
+
+        Whoever is gone has its lease released by its own handler. A command that has no answer by then is found unclear there,
+        and asked again by whoever has the charger next; what is queued is sent by it.
+        """
+        self._is_draining = True
+        for server in self._servers:
+            server.close(close_connections=False)
+        under_way = [task for connection in self.connections.values() if (task := connection.sending)]
+        if under_way:
+            await asyncio.wait(under_way, timeout=self.timings.finish_s)
+        await self._send_away()
+        try:
+            async with asyncio.timeout(GONE_WITHIN_S):
+                for server in self._servers:
+                    await server.wait_closed()
+        except TimeoutError:
+            logger.warning("Some chargers' connections did not end in time")
+
+    async def _send_away(self) -> None:
+        """In waves, for they all come back at once: here, if we are restarted, or to another gateway."""
+        websockets = [websocket for server in self._servers for websocket in server.connections]
+        waves = max(1, min(MOST_WAVES, len(websockets) // SMALLEST_WAVE))
+        for wave in range(waves):
+            if wave:
+                await asyncio.sleep(self.timings.waves_s / waves)
+            for websocket in websockets[wave::waves]:
+                self._closing.begin(websocket, "the gateway stops", code=1001)
 
     async def abort(self) -> None:
         """End like a killed process: sockets drop, and nothing more is said or written."""

@@ -39,6 +39,7 @@ QUICK = Timings(
     retry_s=0.05,
     flush_s=0.05,
     figures_s=0.05,
+    finish_s=0.05,
 )
 
 

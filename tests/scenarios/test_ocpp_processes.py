@@ -29,10 +29,15 @@ from tests.serving import MANAGE, on_test_database
 
 
 @contextmanager
-def running(*command: str, var: Path, says: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def running(
+    *command: str, var: Path, says: str, **environment: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A manage.py process and the rest of the line in which it says that it is ready."""
     process = subprocess.Popen(
-        [sys.executable, MANAGE, *command], env=on_test_database(var=var), stdout=subprocess.PIPE, text=True
+        [sys.executable, MANAGE, *command],
+        env={**on_test_database(var=var), **environment},
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         line = next(line for line in process.stdout if line.startswith(says))
