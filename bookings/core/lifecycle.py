@@ -176,6 +176,21 @@ def record(
     return event
 
 
+def log_written(
+    bookings: Sequence[Booking], *, kind: str, step: tuple[str, str], actor: Actor, at: datetime
+) -> None:
+    """`record` for many locked bookings that their caller has written alike, each with its version raised by one."""
+    before, after = step
+    events = []
+    for booking in bookings:
+        booking.version += 1
+        booking.updated_at = max(at, booking.updated_at)
+        events.append(_event(booking, kind=kind, before=before, after=after, at=at, actor=actor))
+    BookingEvent.objects.bulk_create(events)
+    for booking, event in zip(bookings, events, strict=True):
+        booking_changed.send(sender=Booking, booking=booking, event=event, at=at)
+
+
 def _settle_place(booking: Booking, *, over_at: datetime | None, at: datetime) -> None:
     """Write what the new status occupies: all of it while live, the real stay once completed, else nothing."""
     if booking.is_live or not booking.is_ours:

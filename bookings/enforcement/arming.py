@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,6 +25,7 @@ from bookings.core.locking import lock_booking, lock_bookings, lock_evses
 from bookings.enforcement import fallbacks
 from bookings.enforcement.occupants import is_bay_taken
 from bookings.enforcement.one_by_one import each_by_itself
+from bookings.enforcement.reserving_together import reserve_together
 from bookings.enforcement.state import AT_CHARGER, RETRY, charger_of, is_wanted, set_state
 from bookings.models import Booking, BookingStatus, Enforcement, Occupancy
 from bookings.operations import kept_evses
@@ -202,9 +203,13 @@ def _arm_batch(booking_ids: Collection[int], now: datetime) -> int:
         locked = lock_evses([pk for pk in evse_ids if pk is not None])
         # Looked at again under the locks: moved, cancelled and armed ones fall out.
         bookings = [b for b in lock_bookings(booking_ids) if b.evse_id in locked and is_due(b, now=now)]
-        for booking in bookings:
-            if not _waits_for_another(booking, now):
-                _arm(booking, now)
+        waiting = Booking.objects.filter(pk__in=[booking.pk for booking in bookings]).filter(
+            Exists(in_front(OuterRef("evse_id"), OuterRef("starts_at"), OuterRef("pk"), now))
+        )
+        waits = set(waiting.values_list("pk", flat=True))
+        free = [booking for booking in bookings if booking.pk not in waits]
+        for booking in reserve_together(free, _reservation, now=now):
+            _arm(booking, now)
     return len(bookings)
 
 
@@ -263,10 +268,12 @@ def _unable(booking: Booking, charger: Charger) -> str:
     return why_soft(charger) if fallbacks.kept_for(booking) is not None else ""
 
 
-def _reservation(booking: Booking, charger: Charger) -> dict[str, Any]:
+def _reservation(
+    booking: Booking, charger: Charger, usable: Mapping[tuple[int, str], bool] | None = None
+) -> dict[str, Any]:
     """ReserveNow names one token and a group; every entitled token is answered with that group (gate.py)."""
     assert booking.evse is not None
-    name, kind = token_for(booking, charger)
+    name, kind = token_for(booking, charger, usable)
     return {
         "reservation_id": booking.reservation_id,
         "evse": booking.evse.number,

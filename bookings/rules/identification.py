@@ -104,13 +104,16 @@ def usable_by_owner(
     return _usable(copies_of(forms, fleet_id=fleet_id))
 
 
-def working_tokens(booking: Booking) -> list[BookingToken]:
+def working_tokens(
+    booking: Booking, usable: Mapping[tuple[int, str], bool] | None = None
+) -> list[BookingToken]:
     """Those its own fleet has and has not blocked, without its groups. Of a partner's tokens only what it told us to block is
-    known here."""
+    known here. `usable` is what `usable_by_owner` says of them, where it has been asked for many."""
     named = [token for token in booking.tokens.all() if token.type != GROUP]
     if not named:
         return []
-    usable = usable_by_owner([(token.uid, token.type) for token in named], fleet_id=booking.fleet_id)
+    if usable is None:
+        usable = usable_by_owner([(token.uid, token.type) for token in named], fleet_id=booking.fleet_id)
     return [
         token
         for token in named
@@ -118,12 +121,14 @@ def working_tokens(booking: Booking) -> list[BookingToken]:
     ]
 
 
-def token_for(booking: Booking, charger: Charger) -> tuple[str, str]:
+def token_for(
+    booking: Booking, charger: Charger, usable: Mapping[tuple[int, str], bool] | None = None
+) -> tuple[str, str]:
     """(name, kind) a reservation or a remote start at this charger is made with, as the charger will read it when the truck
     comes: of its tokens that work and fit what plugging in tells, then a card, then others; else the booking's own secret,
     which nobody carries. Whatever else opens it is answered with the booking's group."""
     is_1_6 = speaks_1_6(charger)
-    for token in sorted(working_tokens(booking), key=lambda token: _FIRST.get(token.type, _LAST)):
+    for token in sorted(working_tokens(booking, usable), key=lambda token: _FIRST.get(token.type, _LAST)):
         name = on_the_wire(token.uid, token.type, is_1_6=is_1_6)
         if not is_1_6 or len(name) <= LONGEST_TAG:
             return name, Token.Type.MAC.value if mac_address(token.uid, token.type) else token.type

@@ -18,10 +18,11 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 
 from depots import gate, round_trips
+from depots.capabilities import why_not
 from depots.models import Charger, ChargerCommand, ChargingSession, Evse, EvseChargingState
 from depots.operations.charger_state import QUEUED_AFTER, is_older, news_of_charging, tell_status
 from depots.operations.clock_correction import corrected
-from depots.operations.commands import CHANNEL
+from depots.operations.commands import CHANNEL, OF_RESERVATION, is_late
 from depots.queries import LONGEST_RESERVATION
 from depots.signals import (
     charger_connected,
@@ -205,23 +206,29 @@ def close_connections(calls: Sequence[Call]) -> dict[int, None]:
 
 
 def take_commands(calls: Sequence[Call]) -> dict[int, ChargerCommand | None]:
-    """Beside `take_command`, where there is nothing to send, or nothing but the question what the charger can do."""
+    """Beside `take_command`, where there is nothing to send by now, or one question or reservation and nothing else: no answer
+    is written here, so nobody who waits for one is told."""
     now = _latest(calls)
     with transaction.atomic():
         # Only its holder takes a charger's commands, with this lock.
-        waiting: dict[int, list[ChargerCommand]] = {charger.pk: [] for charger in _lock_held(calls)}
-        unsent = ChargerCommand.objects.filter(charger__in=waiting, state__in=[State.QUEUED, State.SENT])
+        chargers = {charger.pk: charger for charger in _lock_held(calls)}
+        waiting: dict[int, list[ChargerCommand]] = {pk: [] for pk in chargers}
+        unsent = ChargerCommand.objects.filter(charger__in=chargers, state__in=[State.QUEUED, State.SENT])
         for command in unsent.order_by("id"):
+            command.charger = chargers[command.charger_id]
             waiting[command.charger_id].append(command)
-        asking = [commands[0].pk for commands in waiting.values() if _is_lone_question(commands)]
-        free = ChargerCommand.objects.filter(pk__in=asking).select_for_update(skip_locked=True)
-        taken = {command.charger_id: command for command in free.order_by("id")}
+        lone = [commands[0] for commands in waiting.values() if _is_lone(commands, now)]
+        superseded = _superseded(lone)
+        free = ChargerCommand.objects.filter(
+            pk__in=[c.pk for c in lone if c.pk not in superseded], state=State.QUEUED
+        )
+        locked = set(free.select_for_update(skip_locked=True).order_by("id").values_list("pk", flat=True))
+        taken = {command.charger_id: command for command in lone if command.pk in locked}
         for command in taken.values():
             command.state, command.sent_at = State.SENT, now
-        ChargerCommand.objects.filter(pk__in=[command.pk for command in taken.values()]).update(
-            state=State.SENT, sent_at=now
-        )
-    return {pk: taken.get(pk) for pk, commands in waiting.items() if pk in taken or not commands}
+        ChargerCommand.objects.filter(pk__in=locked).update(state=State.SENT, sent_at=now)
+    nothing = {pk: None for pk, commands in waiting.items() if all(_is_put_off(c, now) for c in commands)}
+    return {**nothing, **taken}
 
 
 def record_all_capabilities(calls: Sequence[Call]) -> dict[int, None]:
@@ -325,7 +332,7 @@ def _write_statuses(evses: Sequence[Evse]) -> None:
 def _lock_held(calls: Sequence[Call]) -> list[Charger]:
     """The chargers whose lease the callers hold, as far as they are free to lock."""
     holders = {call["charger_id"]: call["holder"] for call in calls}
-    rows = Charger.objects.filter(pk__in=holders).only("depot_id", "lease_holder", "told").order_by("pk")
+    rows = Charger.objects.filter(pk__in=holders).order_by("pk")
     locked = rows.select_for_update(no_key=True, skip_locked=True)
     return [charger for charger in locked if charger.lease_holder == holders[charger.pk]]
 
@@ -351,8 +358,32 @@ def _ask_capabilities(chargers: Sequence[Charger], now: datetime) -> None:
     )
 
 
-def _is_lone_question(commands: Sequence[ChargerCommand]) -> bool:
-    """One question what the charger can do, which may be sent at any time, and nothing else."""
-    return [(c.action, c.state, c.not_before) for c in commands] == [
-        (Action.ASK_CAPABILITIES, State.QUEUED, None)
-    ]
+def _is_lone(commands: Sequence[ChargerCommand], now: datetime) -> bool:
+    """One question what the charger can do, or one reservation, which may be sent now, and nothing else."""
+    return (
+        len(commands) == 1
+        and commands[0].state == State.QUEUED
+        and commands[0].action in {Action.ASK_CAPABILITIES, *OF_RESERVATION}
+        and not _is_put_off(commands[0], now)
+        and not is_late(commands[0], now)
+        and not why_not(commands[0].charger, commands[0].action, commands[0].payload)
+    )
+
+
+def _is_put_off(command: ChargerCommand, now: datetime) -> bool:
+    return command.state == State.QUEUED and command.not_before is not None and command.not_before > now
+
+
+def _superseded(commands: Sequence[ChargerCommand]) -> set[int]:
+    """Those of the commands after which another was given about the same reservation at the same charger."""
+    of_one: dict[tuple[int, int | None], int] = {
+        (c.charger_id, c.reservation_id): c.pk for c in commands if c.reservation_id is not None
+    }
+    later = ChargerCommand.objects.filter(
+        charger__in={charger_id for charger_id, _ in of_one},
+        reservation_id__in={reservation_id for _, reservation_id in of_one},
+        action__in=OF_RESERVATION,
+    )
+    rows = later.order_by().values_list("charger_id", "reservation_id", "pk") if of_one else ()
+    found = ((of_one.get((charger_id, reservation_id)), pk) for charger_id, reservation_id, pk in rows)
+    return {command_id for command_id, pk in found if command_id is not None and pk > command_id}

@@ -129,7 +129,7 @@ def take_command(*, charger_id: int, holder: str, now: datetime) -> ChargerComma
             raise NotTheHolder
         _settle_left_behind(charger_id, now)
         for command in _due(charger_id, now):
-            if _is_late(command, now):
+            if is_late(command, now):
                 _settle(command, State.STALE, answer_text="could not be sent in time", now=now)
             elif reason := _needless(command):
                 # Whoever asked for the later command hears of that one; this one is of no interest any more.
@@ -214,7 +214,7 @@ def _due(charger_id: int, now: datetime) -> list[ChargerCommand]:
     )
 
 
-def _is_late(command: ChargerCommand, now: datetime) -> bool:
+def is_late(command: ChargerCommand, now: datetime) -> bool:
     """An expiry in the past is accepted by some chargers and ends at once: such a reservation is not sent."""
     expires_at = command.payload.get("expires_at")
     return (command.not_after is not None and command.not_after <= now) or bool(
@@ -282,7 +282,7 @@ def _measure_reservation(command: ChargerCommand, now: datetime) -> None:
 
 def _repeat(command: ChargerCommand, *, not_before: datetime | None, now: datetime) -> None:
     """Queue the same again, unless it is too late, decided otherwise meanwhile, or has been in vain too often."""
-    is_wanted = command.action in REPEATABLE and not _is_late(command, now) and not _later(command).exists()
+    is_wanted = command.action in REPEATABLE and not is_late(command, now) and not _later(command).exists()
     if not is_wanted or _tries(command) >= MOST_REPEATS:
         return
     ChargerCommand.objects.create(

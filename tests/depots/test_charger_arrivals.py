@@ -233,6 +233,53 @@ def test_commands_are_taken_together_where_they_are_the_question_what_a_charger_
     assert (command.state, command.answer, command.answered_at) == ("answered", "accepted", NOW)
 
 
+RESERVE = {"reservation_id": 7, "evse": 1, "token": "04A1", "expires_at": "2030-01-15T09:00:00Z"}
+SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("commands", "taken"),
+    [
+        ([{}], 0),
+        ([{"not_before": NOW}], 0),
+        ([{"not_before": NOW + SECOND}], None),
+        ([{"action": "cancel_reservation", "payload": {"reservation_id": 7}}], 0),
+    ],
+)
+def test_a_lone_reservation_is_taken_with_those_of_others_when_it_may_be_sent(commands, taken):
+    charger = charger_as_known(lease_holder="here", measured={})
+    queued = [queued_reservation(charger, **fields) for fields in commands]
+
+    done = operations.take_commands([{"charger_id": charger.pk, "holder": "here", "now": NOW}])
+
+    assert done == {charger.pk: None if taken is None else queued[taken]}
+    assert [c.state for c in charger.commands.order_by("id")] == ["queued" if taken is None else "sent"]
+
+
+@pytest.mark.parametrize(
+    "commands",
+    [
+        [{}, {"action": "unlock", "payload": {"evse": 1}}],  # one after the other
+        [{"state": "sent", "sent_at": NOW}],  # what became of it has to be found out
+        [{"not_after": NOW}],  # too late, which somebody is to hear
+        [{"payload": {**RESERVE, "expires_at": "2030-01-15T07:00:00Z"}}],
+        [{}, {"state": "answered", "answer": "accepted"}],  # superseded
+        [{"action": "remote_stop", "payload": {"transaction": "1"}}],
+    ],
+)
+def test_commands_that_there_is_more_to_are_left_to_their_own_operation(commands):
+    charger = charger_as_known(lease_holder="here", measured={})
+    for fields in commands:
+        queued_reservation(charger, **fields)
+
+    assert operations.take_commands([{"charger_id": charger.pk, "holder": "here", "now": NOW}]) == {}
+
+
+def queued_reservation(charger: Charger, **fields: Any) -> ChargerCommand:
+    told = {"action": "reserve", "payload": RESERVE, "reservation_id": 7, "created_at": NOW, **fields}
+    return ChargerCommand.objects.create(charger=charger, **told)
+
+
 OPEN = {"holder": "here", "protocol": "ocpp1.6", "lease": LEASE}
 
 

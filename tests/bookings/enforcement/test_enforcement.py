@@ -7,6 +7,8 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from bookings import enforcement, errors, operations, scheduler
 from bookings.enforcement import arming
@@ -661,10 +663,10 @@ def test_a_booking_that_cannot_be_armed_holds_up_no_other():
 def _fails_for(broken: Booking) -> Any:
     made = arming._reservation
 
-    def reservation(booking: Booking, charger: Charger) -> dict[str, Any]:
+    def reservation(booking: Booking, charger: Charger, *told: Any) -> dict[str, Any]:
         if booking == broken:
             raise ValueError("a booking nobody foresaw")
-        return made(booking, charger)
+        return made(booking, charger, *told)
 
     return reservation
 
@@ -743,3 +745,31 @@ def test_a_start_in_time_that_is_heard_of_after_the_no_show_is_not_stopped():
 
     assert told_late(at(10, 5))
     assert not told_late(at(10, 20))
+
+
+def test_ten_bookings_that_are_due_together_cost_as_many_statements_as_one_more():
+    depot = make_depot(terms=TERMS)
+
+    def statements(count: int) -> int:
+        booked = [book(evse_online(depot)) for _ in range(count)]
+        with CaptureQueriesContext(connection) as captured:
+            assert enforcement.arm_due(now=at(9, 45)) == count
+        armed = Booking.objects.filter(pk__in=[one.pk for one in booked], enforcement="due")
+        assert [one.armed_evse_id for one in armed.order_by("pk")] == [one.evse_id for one in booked]
+        assert {one.events.filter(kind="enforcement", after="due").count() for one in booked} == {1}
+        return len([query for query in captured if not query["sql"].startswith(("SAVEPOINT", "RELEASE"))])
+
+    assert statements(10) == statements(1)
+
+
+def test_bookings_armed_together_name_their_tokens_as_each_by_itself_does():
+    together, alone = [book(evse_online()) for _ in range(3)], book(evse_online())
+    Token.objects.filter(uid=together[1].tokens.get().uid).update(is_blocked=True)
+
+    enforcement.arm_due(now=at(9, 45))
+
+    told = {row.reservation_id: row.payload for row in ChargerCommand.objects.filter(action="reserve")}
+    for booking in (*together, alone):
+        charger = Charger.objects.get(pk=booking.evse.charger_id)
+        assert told[booking.pk] == arming._reservation(Booking.objects.get(pk=booking.pk), charger)
+    assert told[together[1].pk]["token"] == together[1].group
