@@ -16,6 +16,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models.functions import Upper
 
+from bookings.core import power_marks
 from bookings.core.calendars import mark_depot_changed
 from bookings.core.locking import lock_evses
 from bookings.imports.csv_documents import depot_document
@@ -129,6 +130,7 @@ class _OneDepot:
         self._warn_of_hours(depot, standing)
         if self.changed:
             mark_depot_changed(depot.pk, at=self.now)
+            power_marks.mark_depot(depot.pk, due_at=self.now)
         return faults
 
     def outcome(self) -> ImportedDepot:

@@ -13,7 +13,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from bookings.core import power_marks
-from bookings.models import DepotPower, EvsePower, PowerMark, PowerProfile
+from bookings.models import DepotPower, EvsePower, PowerProfile
 from bookings.smart_charging import depot_state, profile_commands, wishes
 from bookings.smart_charging.depot_state import DepotState, EvseState
 from bookings.smart_charging.profile_answers import exceeds
@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 AGAIN_AFTER = timedelta(seconds=15)
 # Answers of many chargers come one after the other: a plan for all of them, not one for each.
 PAUSE = timedelta(seconds=2)
+# Nothing that was missed stays so.
+AT_LEAST_EVERY = timedelta(minutes=5)
 # A limit that is to come is kept a little before.
 AHEAD = timedelta(seconds=15)
 # A charger that has not followed what it accepted by then does not keep to it.
@@ -32,6 +34,14 @@ OBEYS_WITHIN = timedelta(seconds=30)
 AT_ONCE = 200
 POWER_COLUMNS = ["share_w", "floor_w", "counted_w", "cap_w", "why", "short_since"]
 
+_DUE = """
+    SELECT m.depot_id FROM bookings_powermark m LEFT JOIN bookings_depotpower p ON p.depot_id = m.depot_id
+    WHERE m.due_at <= %(now)s
+        AND (m.is_urgent OR p.planned_at IS NULL OR p.planned_at <= %(rested_since)s)
+    UNION
+    SELECT depot_id FROM bookings_depotpower WHERE next_at <= %(now)s
+    ORDER BY depot_id LIMIT %(most)s
+"""
 _TAKE = """
     DELETE FROM bookings_powermark WHERE id = ANY (ARRAY(
         SELECT id FROM bookings_powermark WHERE depot_id = %s AND due_at <= %s FOR UPDATE SKIP LOCKED
@@ -74,13 +84,9 @@ def plan_depot(*, depot_id: int, now: datetime) -> bool:
 
 def _due(now: datetime) -> list[int]:
     """Marked urgently, or marked and not planned just now, or due by itself."""
-    marked = PowerMark.objects.filter(due_at__lte=now)
-    urgent = set(marked.filter(is_urgent=True).values_list("depot_id", flat=True)[:AT_ONCE])
-    others = set(marked.filter(is_urgent=False).values_list("depot_id", flat=True).distinct()[:AT_ONCE])
-    rested = DepotPower.objects.filter(depot__in=others - urgent, planned_at__gt=now - PAUSE)
-    waits = set(rested.values_list("depot_id", flat=True)) if others else set()
-    by_itself = DepotPower.objects.filter(next_at__lte=now).values_list("depot_id", flat=True)[:AT_ONCE]
-    return sorted(urgent | (others - waits) | set(by_itself))
+    with connection.cursor() as cursor:
+        cursor.execute(_DUE, {"now": now, "rested_since": now - PAUSE, "most": AT_ONCE})
+        return [depot_id for (depot_id,) in cursor.fetchall()]
 
 
 def _ignoring(state: EvseState) -> int | None:
@@ -150,4 +156,6 @@ def _next_at(depot: DepotState, now: datetime) -> datetime | None:
     )
     if is_under_way:
         moments.append(now + AGAIN_AFTER)
+    elif depot.limits:
+        moments.append(now + AT_LEAST_EVERY)
     return min(moments, default=None)
