@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -129,6 +129,8 @@ class LogForm(ChargerForm):
 
 
 class FirmwareForm(ChargerForm):
+    _suggested: datetime | None = None
+
     location = LocationField(
         required=True, label="Where it lies", widget=forms.TextInput(attrs={"placeholder": "https://maker.example/fw.bin"})
     )  # fmt: skip
@@ -143,13 +145,23 @@ class FirmwareForm(ChargerForm):
     def clean(self) -> dict[str, Any] | None:
         given = self.cleaned_data
         if (at := given.get("at")) is not None:
-            given["at"] = moment_in(self, "at", at, self.zone)
-            if given["at"] is not None and given["at"] < self.now.replace(second=0, microsecond=0):
-                self.add_error("at", "This is over.")
+            given["at"] = self._not_past(moment_in(self, "at", at, self.zone))
         if bool(given.get("signature")) != bool(given.get("certificate")):
             self.add_error("certificate", "A signature and its certificate go together.")
         return given
 
-    def suggest(self, at: datetime | None) -> None:
+    def _not_past(self, at: datetime | None) -> datetime | None:
+        """What was this moment when the form was opened is this moment still."""
+        if at is not None and at < self.now - timedelta(hours=1):
+            self.add_error("at", "This is over.")
+        return at if at is None else max(at, self.now)
+
+    def suggest(self, at: datetime) -> None:
         """Fill in when nobody is in the way."""
-        self.initial["at"] = local_text(at or self.now, self.zone)
+        self._suggested = at
+        self.initial["at"] = local_text(at, self.zone)
+
+    @property
+    def meant_at(self) -> datetime | None:
+        """When it is to be installed, as suggested or as sent; None for what cannot be read."""
+        return self.cleaned_data.get("at") if self.is_bound and self.is_valid() else self._suggested

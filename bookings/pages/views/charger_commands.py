@@ -88,7 +88,7 @@ def _form(wanted: Verb, charger: Charger, data: Any, now: datetime) -> ChargerFo
         sessions=running_sessions(charger), family=family_of(charger), now=now,
     )  # fmt: skip
     if isinstance(form, FirmwareForm) and data is None:
-        form.suggest(next_gap(charger, INSTALLING, now=now))
+        form.suggest(next_gap(charger, INSTALLING, now=now) or now)
     return form
 
 
@@ -96,7 +96,7 @@ def _shown(
     request: HttpRequest, charger: Charger, wanted: Verb, form: ChargerForm, *, now: datetime, refusal: str = "",
     status: int = 200,
 ) -> HttpResponse:  # fmt: skip
-    at = form.cleaned_data.get("at") if form.is_bound and form.is_valid() else None
+    at = form.meant_at if isinstance(form, FirmwareForm) else None
     standing = standing_at(charger, now=now, period=installing(at) if at else None)
     context = {
         "charger": charger,

@@ -8,7 +8,7 @@ from typing import Any
 from bookings import enforcement
 from bookings.models import Booking
 from depots import operations as depots
-from depots.models import Charger, ChargerCommand, ChargingSession, Evse
+from depots.models import Charger, ChargerCommand, ChargingSession, Evse, SettingsCheck
 from depots.periods import Period
 from tests.factories import (
     DISPATCHER,
@@ -29,6 +29,8 @@ def online(charger: Charger, **fields: Any) -> Charger:
     fields = {"lease_holder": "gw", "lease_until": at(23), "connected_at": NOW, **fields}
     Charger.objects.filter(pk=charger.pk).update(**fields)
     charger.refresh_from_db()
+    # Its settings were looked through: a tick has no reason to ask for them.
+    SettingsCheck.objects.get_or_create(charger=charger, defaults={"began_at": NOW, "stage": "done"})
     return charger
 
 
@@ -46,7 +48,7 @@ def book(evse: Evse, period: Period = slot(10, 11), now: datetime = NOW, **wishe
 
 
 def commands(charger: Charger | None = None) -> list[tuple[str, int | None]]:
-    rows = ChargerCommand.objects.exclude(action__in=["ask_capabilities", "read_settings"]).order_by("id")
+    rows = ChargerCommand.objects.exclude(action="ask_capabilities").order_by("id")
     return [(c.action, c.reservation_id) for c in (rows.filter(charger=charger) if charger else rows)]
 
 
