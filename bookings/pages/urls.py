@@ -2,6 +2,7 @@ from django.urls import path
 
 from bookings.pages.views import (
     approvals,
+    availability,
     balances,
     bank,
     board,
@@ -109,6 +110,7 @@ urlpatterns = [
     path("requests/", approvals.requests, name="requests"),
     path("requests/<int:booking_id>/decision/", approvals.decision, name="decision"),
     path("depots/<str:code>/", yard.yard, name="yard"),
+    path("depots/<str:code>/availability/", availability.availability, name="availability"),
     path("depots/<str:code>/terms/", terms.terms, name="terms"),
     path("depots/<str:code>/board/", board.board, name="board"),
     path("depots/<str:code>/board/bookings/<int:booking_id>/", board.booking, name="board_booking"),

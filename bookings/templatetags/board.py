@@ -56,6 +56,14 @@ def _enforcement(enforcement: str, why: str) -> SafeString:
 
 
 @register.filter
+def share(part: float | None) -> str:
+    """`98.4 %`; what is not whole is never shown as if it were."""
+    if part is None:
+        return "–"
+    return "100 %" if part == 1 else f"{min(part * 100, 99.9):.1f} %"
+
+
+@register.filter
 def grid_hint(limit_w: int | None) -> str:
     """`of 2 MW at the grid`, for the power tile."""
     return f"of {kilowatts(limit_w)} at the grid" if limit_w else "drawn now"

@@ -14,6 +14,7 @@ from depots.models.local_lists import LocalList
 from depots.models.notices import Notice
 from depots.models.organisations import Membership, Organisation, User
 from depots.models.sites import Agreement, ConfigurationVersion, Depot, Fallback, OpeningHours
+from depots.models.state_history import ConnectionChange, EvseStatusChange
 from depots.models.trusted_roots import TrustedRoot
 
 __all__ = [
@@ -26,10 +27,12 @@ __all__ = [
     "ChargingSession",
     "ChargingState",
     "ConfigurationVersion",
+    "ConnectionChange",
     "Connector",
     "Depot",
     "Evse",
     "EvseChargingState",
+    "EvseStatusChange",
     "ExpectedCharger",
     "Fallback",
     "LocalList",

@@ -49,6 +49,7 @@ from depots.operations.refused_connections import forget_old_refusals
 from depots.operations.samples_at_once import add_readings_of_many, record_updates
 from depots.operations.sessions import start_session, stop_session
 from depots.operations.silent_sessions import end_silent_session, silent_sessions
+from depots.operations.state_history import forget_old_history
 from depots.operations.transaction_events import record_transaction
 from depots.operations.transaction_reports import BIGGEST, FLAGS, Reading, Start, Stop, TransactionReport
 
@@ -71,6 +72,7 @@ __all__ = [
     "due_chargers",
     "end_silent_session",
     "forget_list",
+    "forget_old_history",
     "forget_old_messages",
     "forget_old_refusals",
     "keep_messages",

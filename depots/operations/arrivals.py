@@ -47,6 +47,8 @@ _OPEN = """
         SELECT charger.id, charger.lease_holder <> '' AS was_held, come.*
         FROM depots_charger AS charger JOIN come ON come.charger_id = charger.id
         ORDER BY charger.id FOR NO KEY UPDATE OF charger SKIP LOCKED
+    ), history AS (
+        INSERT INTO depots_connectionchange (charger_id, at, is_online) SELECT id, at, true FROM free WHERE NOT was_held
     )
     UPDATE depots_charger AS charger
     SET lease_holder = free.holder, lease_until = free.until, spoken_protocol = free.protocol,
@@ -78,13 +80,30 @@ _BOOT = """
     RETURNING charger.id
 """
 
+# Beside `note_offline`.
+_CLOSE = """
+    WITH gone AS (SELECT unnest(%s::bigint[]) AS charger_id), history AS (
+        INSERT INTO depots_connectionchange (charger_id, at, is_online) SELECT charger_id, %s, false FROM gone
+    )
+    UPDATE depots_charger AS charger SET lease_holder = '', lease_until = %s
+    FROM gone WHERE charger.id = gone.charger_id
+"""
+
+# Beside `note_status`: what changes is kept by the same statement.
 _STATUS = """
+    WITH told AS (
+        SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[])
+            AS told (evse_id, status, told_status, error_code, at, received_at)
+    ), history AS (
+        INSERT INTO depots_evsestatuschange (evse_id, at, received_at, status, error_code)
+        SELECT told.evse_id, told.at, told.received_at, told.status, told.error_code
+        FROM told JOIN depots_evse AS evse ON evse.id = told.evse_id
+        WHERE evse.status <> told.status
+    )
     UPDATE depots_evse AS evse
     SET status = told.status, told_status = told.told_status, error_code = told.error_code, status_at = told.at,
         status_received_at = told.received_at, updated_at = now()
-    FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[])
-        AS told (evse_id, status, told_status, error_code, at, received_at)
-    WHERE evse.id = told.evse_id
+    FROM told WHERE evse.id = told.evse_id
 """
 
 _TELL = """
@@ -195,8 +214,8 @@ def close_connections(calls: Sequence[Call]) -> dict[int, None]:
     now = _latest(calls)
     with transaction.atomic():
         chargers = _lock_idle_chargers(calls, now=now)
-        leases = Charger.objects.filter(pk__in=[charger.pk for charger in chargers])
-        leases.update(lease_holder="", lease_until=now)
+        with connection.cursor() as cursor:
+            cursor.execute(_CLOSE, [[charger.pk for charger in chargers], now, now])
         for charger in chargers:
             charger.lease_holder, charger.lease_until = "", now
             charger_disconnected.send(sender=Charger, charger=charger, is_idle=True, at=now)

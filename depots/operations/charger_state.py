@@ -12,6 +12,7 @@ from depots.models.charging import UNDER_WAY
 from depots.operations.clock_correction import corrected
 from depots.operations.locking import lock_evses_of
 from depots.operations.measuring import kept_over_reboot
+from depots.operations.state_history import note_status
 from depots.signals import evse_status_changed, evse_status_repeated, reservation_ended
 
 # A message that is this old on arrival waited in the charger's queue: it tells the past.
@@ -122,6 +123,7 @@ def _write_status(evse: Evse, status: str, error_code: str, *, at: datetime, now
     evse.save(
         update_fields=["status", "told_status", "error_code", "status_at", "status_received_at", "updated_at"]
     )
+    note_status(evse, before)
     return before
 
 

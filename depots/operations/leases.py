@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from depots.models import Charger, ChargerCommand
 from depots.operations.commands import NotTheHolder, lose_sent_commands, queue_command, wake_gateways
 from depots.operations.locking import lock_evses_of
+from depots.operations.state_history import note_offline, note_online
 from depots.signals import charger_connected, charger_disconnected
 
 # A free lease is taken back: it ran out while its holder could not renew it, and nobody else has come since.
@@ -23,6 +24,9 @@ _RENEW = """
         FROM depots_charger AS charger JOIN mine ON mine.charger_id = charger.id
         WHERE charger.lease_holder IN (mine.holder, '')
         ORDER BY charger.id FOR NO KEY UPDATE OF charger SKIP LOCKED
+    ), history AS (
+        INSERT INTO depots_connectionchange (charger_id, at, is_online)
+        SELECT id, %(now)s, true FROM held WHERE was_free
     )
     UPDATE depots_charger AS charger
     SET lease_holder = held.holder, lease_until = %(until)s,
@@ -35,6 +39,7 @@ _RENEW = """
 def open_connection(*, charger_id: int, holder: str, protocol: str, lease: timedelta, now: datetime) -> None:
     """The newest socket wins: take the lease from whoever has it. The loser hears of it and closes its own."""
     with transaction.atomic():
+        note_online(charger_id, now=now)
         Charger.objects.filter(pk=charger_id).update(
             lease_holder=holder,
             lease_until=now + lease,
@@ -142,6 +147,7 @@ def _ask_capabilities(charger: Charger, now: datetime) -> None:
 
 def _disconnect(charger: Charger, now: datetime) -> None:
     lose_sent_commands(charger=charger, now=now)
+    note_offline([charger], at=min(now, charger.lease_until or now))
     charger.lease_holder, charger.lease_until = "", now
     charger.save(update_fields=["lease_holder", "lease_until"])
     charger_disconnected.send(sender=Charger, charger=charger, is_idle=False, at=now)

@@ -13,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from bookings.pages import access
+from bookings.pages.availability import history_of
 from bookings.pages.board import running_at, states_of
 from bookings.pages.board.reading import evses_of
 from bookings.pages.capability import capability
@@ -91,6 +92,7 @@ PARTS: tuple[Callable[[Charger, datetime], Mapping[str, Any]], ...] = (
     _connection,
     _evses,
     _records,
+    history_of,
     security,
     settings_part,
     capability,

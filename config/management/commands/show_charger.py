@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.utils import timezone
 
+from bookings.pages.availability import as_json, histories
 from config.management.operator_command import OperatorCommand
 from depots.queries import describe_charger, find_charger
 
@@ -21,4 +22,7 @@ class Command(OperatorCommand):
         charger = find_charger(identity)
         if charger is None:
             raise CommandError(f"There is no charger {identity!r}.")
-        self.stdout.write(json.dumps(describe_charger(charger, now=timezone.now())))
+        now = timezone.now()
+        evses = list(charger.evses.order_by("number"))
+        told = describe_charger(charger, now=now)
+        self.stdout.write(json.dumps({**told, "availability": as_json(histories(evses, now=now))}))

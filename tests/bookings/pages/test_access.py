@@ -109,6 +109,7 @@ READERS = {
     "incoming_invoice_add": {"admin", "accountant"},
     "incoming_invoice_change": {"admin"},
     "yard": DEPOT,
+    "availability": DEPOT,
     "board": FLEET | DEPOT | {"rival"},
     "board_booking": DEPOT,
     "charger": DEPOT,

@@ -1,0 +1,76 @@
+"""The kept history of EVSEs and their chargers, read as conditions (depots.availability)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db.models import OuterRef, QuerySet, Subquery
+
+from depots.availability import Condition
+from depots.models import Charger, ConnectionChange, Evse, EvseStatusChange
+
+CONDITION: Mapping[str, Condition] = {
+    Evse.Status.AVAILABLE: Condition.IN_ORDER,
+    Evse.Status.OCCUPIED: Condition.IN_ORDER,
+    Evse.Status.CHARGING: Condition.IN_ORDER,
+    Evse.Status.RESERVED: Condition.IN_ORDER,
+    Evse.Status.UNAVAILABLE: Condition.OUT_OF_SERVICE,
+    Evse.Status.FAULTED: Condition.FAULTED,
+    Evse.Status.UNKNOWN: Condition.UNKNOWN,
+}
+
+
+@dataclass(frozen=True)
+class PastStates:
+    """Of one EVSE: what it told, and when its charger was connected, in order of time, from before the time asked for on."""
+
+    statuses: list[tuple[datetime, Condition]] = field(default_factory=list)
+    connections: list[tuple[datetime, Condition]] = field(default_factory=list)
+
+
+def past_states(evses: Collection[Evse], *, since: datetime) -> dict[int, PastStates]:
+    """By EVSE, from what held at `since` on. Four queries."""
+    statuses, connections = defaultdict(list), defaultdict(list)
+    changes = EvseStatusChange.objects.all()
+    told = changes.filter(evse__in=evses, received_at__gte=since).order_by("id")
+    for evse_id, at, status in _before(Evse, evses, changes, "evse", "received_at", "status", since):
+        statuses[evse_id].append((at, CONDITION[status]))
+    for evse_id, at, status in told.values_list("evse_id", "at", "status"):
+        _append(statuses[evse_id], at, CONDITION[status])
+    chargers = {evse.charger_id for evse in evses if evse.charger_id is not None}
+    moves = ConnectionChange.objects.all()
+    for charger_id, at, is_online in _before(Charger, chargers, moves, "charger", "at", "is_online", since):
+        connections[charger_id].append((at, _connection(is_online)))
+    later = moves.filter(charger__in=chargers, at__gte=since).order_by("id")
+    for charger_id, at, is_online in later.values_list("charger_id", "at", "is_online"):
+        _append(connections[charger_id], at, _connection(is_online))
+    return {evse.pk: PastStates(statuses[evse.pk], connections[evse.charger_id or 0]) for evse in evses}
+
+
+def _before(
+    owner: type[Evse] | type[Charger],
+    owners: Collection[Any],
+    changes: QuerySet[Any],
+    name: str,
+    at: str,
+    value: str,
+    since: datetime,
+) -> list[tuple[int, datetime, Any]]:
+    """The last change of each before that time, from the end of its index."""
+    last = changes.filter(**{name: OuterRef("pk"), f"{at}__lt": since}).order_by(f"-{at}", "-id")
+    pks = [getattr(each, "pk", each) for each in owners]
+    rows = owner._default_manager.filter(pk__in=pks).annotate(was=Subquery(last.values(value)[:1]))  # noqa: SLF001
+    return [(pk, since, was) for pk, was in rows.values_list("pk", "was") if was is not None]
+
+
+def _append(changes: list[tuple[datetime, Condition]], at: datetime, condition: Condition) -> None:
+    """What came later counts later, whatever time its charger gives it."""
+    changes.append((max(at, changes[-1][0]) if changes else at, condition))
+
+
+def _connection(is_online: bool) -> Condition:
+    return Condition.IN_ORDER if is_online else Condition.OFFLINE

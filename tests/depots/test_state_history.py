@@ -1,0 +1,111 @@
+"""One row a change, whichever way it was written, and none older than is asked for."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from depots import operations
+from depots.models import Charger, ConnectionChange, Evse, EvseStatusChange
+from depots.operations import state_history
+from depots.past_states import past_states
+from tests.factories import NOW, at, make_charger, make_evse
+
+pytestmark = pytest.mark.django_db
+
+
+def told(evse: Evse, status: str, **fields: Any) -> dict[str, Any]:
+    assert evse.charger is not None
+    when = {"at": NOW, "now": NOW, **fields}
+    return {"charger_id": evse.charger.pk, "evse_number": evse.number, "status": status, **when}
+
+
+def kept() -> list[tuple[str, Any, str]]:
+    return list(EvseStatusChange.objects.order_by("id").values_list("status", "at", "error_code"))
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_each_change_of_a_status_is_kept_once(together: bool, django_assert_num_queries: Any) -> None:
+    evse = make_evse(status=Evse.Status.AVAILABLE)
+
+    for status, minute in (("available", 0), ("occupied", 1), ("occupied", 2), ("charging", 3)):
+        call = told(evse, status, at=at(8, minute), now=at(8, 5), error_code="Weak")
+        if together:
+            operations.report_statuses([call])
+        else:
+            operations.report_status(**call)
+
+    assert kept() == [("occupied", at(8, 1), "Weak"), ("charging", at(8, 3), "Weak")]
+
+
+def test_a_charger_that_is_out_of_order_as_a_whole_is_so_at_each_evse() -> None:
+    charger = make_charger()
+    evses = [make_evse(charger=charger, status=Evse.Status.AVAILABLE) for _ in range(2)]
+
+    operations.report_status(**{**told(evses[0], "faulted"), "evse_number": 0})
+
+    assert [status for status, _, _ in kept()] == ["faulted", "faulted"]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_charger_is_online_from_its_first_socket_to_the_end_of_its_last(together: bool) -> None:
+    charger = make_charger()
+    lease = timedelta(minutes=30)
+    opened = [
+        {
+            "charger_id": charger.pk,
+            "holder": holder,
+            "protocol": "ocpp1.6",
+            "lease": lease,
+            "now": at(8, minute),
+        }
+        for minute, holder in enumerate(("one", "two"))
+    ]
+
+    for call in opened:
+        operations.open_connections([call]) if together else operations.open_connection(**call)
+    for minute, holder in ((2, "one"), (3, "two")):
+        call = {"charger_id": charger.pk, "holder": holder, "now": at(8, minute)}
+        operations.close_connections([call]) if together else operations.close_connection(**call)
+
+    moves = ConnectionChange.objects.order_by("id").values_list("at", "is_online")
+    assert list(moves) == [(at(8, 0), True), (at(8, 3), False)]
+
+
+def test_a_gateway_that_died_was_lost_when_its_lease_ran_out() -> None:
+    charger = make_charger(lease_holder="dead", lease_until=at(8, 30))
+
+    operations.release_lapsed(now=at(9))
+    operations.renew_leases(heard={charger.pk: "dead"}, silent={}, lease=timedelta(minutes=1), now=at(9, 1))
+
+    moves = ConnectionChange.objects.order_by("id").values_list("at", "is_online")
+    assert list(moves) == [(at(8, 30), False), (at(9, 1), True)]
+
+
+def test_history_is_forgotten_in_time_but_not_what_still_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    evse = make_evse()
+    assert evse.charger is not None
+    for days, status in ((50, "available"), (40, "faulted"), (20, "available"), (10, "charging")):
+        moment = NOW - timedelta(days=days)
+        EvseStatusChange.objects.create(evse=evse, at=moment, received_at=moment, status=status)
+    ConnectionChange.objects.create(charger=evse.charger, at=NOW - timedelta(days=90), is_online=True)
+
+    operations.forget_old_history(now=NOW)
+
+    assert [status for status, _, _ in kept()] == ["faulted", "available", "charging"]
+    past = past_states([evse], since=NOW - timedelta(days=30))[evse.pk]
+    assert [condition.value for _, condition in past.statuses] == ["faulted", "in_order", "in_order"]
+    assert [condition.value for _, condition in past.connections] == ["in_order"]
+    monkeypatch.setattr(state_history, "KEPT_PER_EVSE", 1)
+    operations.forget_old_history(now=NOW)
+    assert [status for status, _, _ in kept()] == ["charging"]
+
+
+def test_the_history_of_many_evses_is_read_in_four_queries(django_assert_num_queries: Any) -> None:
+    evses = [make_evse() for _ in range(3)]
+    Charger.objects.update(connected_at=NOW)
+
+    with django_assert_num_queries(4):
+        past_states(evses, since=NOW)
