@@ -21,10 +21,12 @@ from simulators.charger.local_list import LocalList
 from simulators.charger.ocpp2x import Ocpp2x
 from simulators.charger.ocpp16 import Ocpp16
 from simulators.charger.ocpp_version import Message, OcppVersion, TokenAnswer, read_timestamp
+from simulators.charger.own_certificate import OwnCertificate
 from simulators.charger.own_password import told_password
 from simulators.charger.script import Json, Script
 from simulators.charger.station import IdToken, Reservation, SimulatedEvse, Station, Transaction
 from simulators.charger.transaction_queue import QueuedMessage, TransactionQueue
+from simulators.charger.trusted_roots import TrustedRoots
 
 
 class SimulatedCharger:
@@ -40,6 +42,7 @@ class SimulatedCharger:
     def __init__(self, settings: ChargerSettings) -> None:
         self.identity, self.password = settings.identity, settings.password
         self.url, self.protocol, self.tls = settings.url, settings.protocol, settings.tls
+        self.certificate, self.roots = OwnCertificate(), TrustedRoots()
         self.clock, self.call_timeout_s = settings.clock, settings.call_timeout_s
         is_16 = settings.protocol == "ocpp1.6"
         evses = {number: SimulatedEvse(number, power_w) for number, power_w in settings.powers_w.items()}
@@ -320,8 +323,23 @@ class SimulatedCharger:
         await self.connection.socket.close()
         await self.come_online("RemoteReset")
 
+    async def ask_certificate(self, organisation: str = "") -> Json:
+        """Have a key of its own signed; the certificate follows by itself."""
+        return await self.call(
+            "SignCertificate", {"csr": self.certificate.request(self.identity, organisation)}
+        )
+
+    def take_certificate(self, chain: str) -> str:
+        """Accepted, and it comes back with it; Rejected where it is not for its key."""
+        shown = self.certificate.use(chain, self.tls)
+        if shown is None:
+            return "Rejected"
+        self.tls = shown
+        self.soon(self._leave())
+        return "Accepted"
+
     async def _leave(self) -> None:
-        """Say what there is to say, and come back with the new password when whoever drives this one connects again."""
+        """Say what there is to say, and come back with what is new when whoever drives this one connects again."""
         await self.heartbeat()
         await self.connection.close()
 

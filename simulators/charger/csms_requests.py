@@ -92,6 +92,8 @@ class CsmsRequests:
             charger.soon(charger.heartbeat())
         elif message in {"MeterValues", "TransactionEvent"}:
             self._sample(evse)
+        elif message in {"SignChargePointCertificate", "SignChargingStationCertificate"}:
+            charger.soon(charger.ask_certificate())
         elif message in charger.errands.idle_messages():
             charger.soon(charger.errands.tell_idle(message))
         else:

@@ -18,6 +18,7 @@ from simulators.charger.ocpp_version import (
 )
 from simulators.charger.script import Json
 from simulators.charger.station import IdToken, Reservation, Transaction
+from simulators.charger.trusted_roots import certificate_answers
 
 if TYPE_CHECKING:
     from simulators.charger.charger import SimulatedCharger
@@ -112,6 +113,7 @@ class Ocpp16:
             "GetDiagnostics": self._get_diagnostics,
             "UpdateFirmware": self._update_firmware,
             # Of the security extension.
+            **certificate_answers(self._charger, is_16=True),
             "ExtendedTriggerMessage": self._trigger,
             "GetLog": self._get_log,
             "SignedUpdateFirmware": self._update_signed_firmware,

@@ -18,6 +18,7 @@ from simulators.charger.ocpp_version import (
 )
 from simulators.charger.script import Json
 from simulators.charger.station import IdToken, Reservation, Transaction
+from simulators.charger.trusted_roots import certificate_answers
 
 if TYPE_CHECKING:
     from simulators.charger.charger import SimulatedCharger
@@ -114,6 +115,7 @@ class Ocpp2x:
             "GetLog": self._get_log,
             "UpdateFirmware": self._update_firmware,
             "GetTransactionStatus": self._transaction_status,
+            **certificate_answers(self._charger, is_16=False),
         }
 
     def transfer_status(self, transfer: Transfer, status: str) -> Message:
