@@ -17,6 +17,7 @@ from bookings.errors import BookingError
 from bookings.models import Booking, BookingRequest, BookingStatus
 from depots import operations as depots
 from depots.commissioning import begin_due_rounds
+from depots.operations.certificate_requests import ask_for_renewals
 
 logger = logging.getLogger(__name__)
 AT_ONCE = 500
@@ -55,6 +56,7 @@ def run_tick(now: datetime) -> None:
         lambda at: billing_schedule.ask_due(now=at),
         lambda at: begin_due_rounds(now=at),
         lambda at: restart_in_gaps(now=at),
+        lambda at: ask_for_renewals(now=at),
     ):
         try:
             step(now)

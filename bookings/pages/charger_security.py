@@ -15,7 +15,7 @@ PROFILES = {
     2: "2: password over TLS",
     3: "3: client certificate over TLS",
 }
-LAST_CERTIFICATES = 5
+LAST_CERTIFICATES = LAST_EVENTS = 5
 
 
 def password_version(charger: Charger) -> int:
@@ -35,4 +35,5 @@ def security(charger: Charger, now: datetime) -> Mapping[str, Any]:
                 :LAST_CERTIFICATES
             ]
         ],
+        "security_events": charger.security_events.order_by("-at", "-pk")[:LAST_EVENTS],
     }

@@ -1,6 +1,12 @@
 """The physical world: who runs it, where it is, what stands there and what it reports."""
 
-from depots.models.charger_security import ChargerCertificate, ExpectedCharger, RefusedConnection
+from depots.models.charger_security import (
+    CertificateAuthority,
+    ChargerCertificate,
+    ExpectedCharger,
+    RefusedConnection,
+    SecurityEvent,
+)
 from depots.models.chargers import Charger, ChargerCommand, ChargerMessage, Connector, Evse
 from depots.models.charging import (
     ChargingSession,
@@ -19,6 +25,7 @@ from depots.models.trusted_roots import TrustedRoot
 
 __all__ = [
     "Agreement",
+    "CertificateAuthority",
     "Charger",
     "ChargerCertificate",
     "ChargerCommand",
@@ -42,6 +49,7 @@ __all__ = [
     "OpeningHours",
     "Organisation",
     "RefusedConnection",
+    "SecurityEvent",
     "SessionEvent",
     "SettingsCheck",
     "SettingsTemplate",

@@ -83,6 +83,9 @@ class ChargerCertificate(models.Model):
     not_before = models.DateTimeField()
     not_after = models.DateTimeField()
     state = models.CharField(max_length=10, choices=State)
+    issued_at = models.DateTimeField(
+        null=True, blank=True, help_text="by Berth's own authority; none of others"
+    )
     first_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
 
@@ -90,6 +93,44 @@ class ChargerCertificate(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["issuer", "serial_number"], name="certificate_once"),
         ]
+        indexes = [
+            models.Index(
+                fields=["not_after"],
+                name="certificate_expiring",
+                condition=models.Q(state="current", issued_at__isnull=False),
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.serial_number} of {self.charger_id}: {self.state}"
+
+
+class CertificateAuthority(models.Model):
+    """An authority of Berth's own for certificates of chargers; the newest signs, all are trusted.
+
+    `key` is PEM, encrypted under the storage keys.
+    """
+
+    certificate = models.TextField()
+    key = models.TextField()
+    created_at = models.DateTimeField()
+    not_after = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"Authority {self.pk}, until {self.not_after:%Y-%m-%d}"
+
+
+class SecurityEvent(models.Model):
+    """Something a charger reported about its security (SecurityEventNotification), in its own words."""
+
+    charger = models.ForeignKey(Charger, models.CASCADE, related_name="security_events")
+    kind = models.CharField(max_length=50)
+    info = models.CharField(max_length=255, blank=True)
+    at = models.DateTimeField(help_text="the charger's own time")
+    received_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["charger", "-at"], name="security_events")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} at {self.at}"

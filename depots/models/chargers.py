@@ -213,6 +213,9 @@ class ChargerCommand(models.Model):
     {key: value}}, a single one in 1.6; of `ask_inventory`: {"request": int}; of `get_diagnostics`: {"request": int,
     "location": url, "is_security": bool, "since": "…Z"|null}; of `update_firmware`: {"request": int, "location": url,
     "retrieve_at": "…Z", "install_at": "…Z"|null, "certificate": str, "signature": str}.
+    Of `certificate_signed`: {"chain": PEM, "request": int|null}; of `install_certificate`, a root of the CSMS:
+    {"certificate": PEM}; of `delete_certificate`: {"hash": OCPP's certificateHashData}; of `renew_certificate` and
+    `installed_certificates`: {}.
     Of `set_password`: {"encrypted": str}, empty once the charger has come with it.
     `progress` is what a charger told later of something that takes its time, in its own word.
     `UNCLEAR` is a lost answer: it may have happened.
@@ -240,6 +243,11 @@ class ChargerCommand(models.Model):
         GET_DIAGNOSTICS = "get_diagnostics", "Send its log"
         UPDATE_FIRMWARE = "update_firmware", "Update its firmware"
         SET_PASSWORD = "set_password", "Change its password"
+        CERTIFICATE_SIGNED = "certificate_signed", "Send its certificate"
+        RENEW_CERTIFICATE = "renew_certificate", "Have it ask for a certificate"
+        INSTALLED_CERTIFICATES = "installed_certificates", "List its certificates"
+        INSTALL_CERTIFICATE = "install_certificate", "Install a root"
+        DELETE_CERTIFICATE = "delete_certificate", "Delete a certificate"
 
     class State(models.TextChoices):
         QUEUED = "queued", "Queued"

@@ -31,6 +31,7 @@ ANSWERS_TO_COMMANDS = {
     "InvalidCertificate": "invalid_certificate",
     "RevokedCertificate": "revoked_certificate",
     "EmptyResultSet": "empty_result_set",
+    "NotFound": "not_found",
 }
 
 

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from django.db import DatabaseError
+from psycopg_pool import PoolTimeout
+
 logger = logging.getLogger(__name__)
 
 # TLS 1.2 as OCPP asks of a CSMS (A00.FR.310 and following): chargers that know no key exchange but RSA's come last.
@@ -58,22 +61,31 @@ class ServerTls(ssl.SSLContext):
 
     def __init__(self, files: TlsFiles, own_roots: Callable[[], str] = lambda: "") -> None:
         self._files, self._own_roots = files, own_roots
-        self._stamp = (*files.stamp(), own_roots())
-        self._current = _context(files, own_roots())
+        self._roots = ""
+        self._stamp = (*files.stamp(), self._read_roots())
+        self._current = _context(files, self._roots)
 
     def reload(self) -> bool:
         """Whether anything had changed. Files that cannot be used leave what stands; they are tried again."""
         try:
-            stamp = (*self._files.stamp(), self._own_roots())
+            stamp = (*self._files.stamp(), self._read_roots())
             if stamp == self._stamp:
                 return False
-            self._current = _context(self._files, str(stamp[-1]))
+            self._current = _context(self._files, self._roots)
         except OSError as fault:
             logger.warning("The certificates at the gateway stay as they are: %s", fault)
             return False
         self._stamp = stamp
         logger.info("The gateway uses the certificates of %s", self._files.certificate)
         return True
+
+    def _read_roots(self) -> str:
+        """Those read last while the database is away."""
+        try:
+            self._roots = self._own_roots()
+        except (DatabaseError, PoolTimeout) as fault:
+            logger.warning("Berth's own roots of client certificates cannot be read: %s", fault)
+        return self._roots
 
     def wrap_bio(self, *args: Any, **options: Any) -> ssl.SSLObject:
         """What asyncio begins a connection with."""

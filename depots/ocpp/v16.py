@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from depots import operations
 from depots.gate import Authorization
 from depots.models import ChargingState, Evse
 from depots.ocpp import sampled_values
+from depots.ocpp.charger_security import security_event, sign_certificate
 from depots.ocpp.connection import ChargerConnection
 from depots.ocpp.dialect import Answerer, accept_boot, heartbeat
 from depots.ocpp.times import write_time
@@ -21,8 +21,6 @@ from depots.ocpp.v16_diagnostics import firmware_progress, log_progress
 from depots.operations import Start, Stop
 
 __all__ = ["ANSWERS", "VERSION", "ask_capabilities", "read_answer", "request"]
-
-logger = logging.getLogger(__name__)
 
 VERSION = "1.6"
 
@@ -174,18 +172,6 @@ async def data_transfer(connection: ChargerConnection, message: dict[str, Any]) 
     return {"status": "UnknownVendorId"}
 
 
-async def security_event(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
-    logger.warning(
-        "Charger %s reports a security event: %s", connection.identity, message.get("type", "")[:50]
-    )
-    return {}
-
-
-async def refuse_certificate(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
-    """Certificates of chargers are issued elsewhere."""
-    return {"status": "Rejected"}
-
-
 ANSWERS: Mapping[str, Answerer] = {
     "Authorize": authorize,
     "BootNotification": boot,
@@ -196,7 +182,7 @@ ANSWERS: Mapping[str, Answerer] = {
     "LogStatusNotification": log_progress,
     "MeterValues": meter_values,
     "SecurityEventNotification": security_event,
-    "SignCertificate": refuse_certificate,
+    "SignCertificate": sign_certificate,
     "SignedFirmwareStatusNotification": firmware_progress,
     "StartTransaction": start_transaction,
     "StatusNotification": status,

@@ -14,7 +14,9 @@ from depots.cards import card_ending
 from depots.models import ChargerCommand
 from depots.ocpp import (
     charging_profiles,
+    installed_certificates,
     redaction,
+    v16_certificates,
     v16_charging_profiles,
     v16_credentials,
     v16_diagnostics,
@@ -195,6 +197,11 @@ _REQUESTS = {
     ChargerCommand.Action.GET_DIAGNOSTICS: v16_diagnostics.send_log,
     ChargerCommand.Action.UPDATE_FIRMWARE: v16_diagnostics.update_firmware,
     ChargerCommand.Action.SET_PASSWORD: v16_credentials.set_password,
+    ChargerCommand.Action.CERTIFICATE_SIGNED: v16_certificates.signed,
+    ChargerCommand.Action.RENEW_CERTIFICATE: v16_certificates.renew,
+    ChargerCommand.Action.INSTALLED_CERTIFICATES: v16_certificates.installed,
+    ChargerCommand.Action.INSTALL_CERTIFICATE: v16_certificates.install,
+    ChargerCommand.Action.DELETE_CERTIFICATE: v16_certificates.delete,
 }
 
 # Answers that are not a status.
@@ -202,5 +209,6 @@ _ANSWERS: dict[str, Callable[[dict[str, Any]], tuple[str, str]]] = {
     ChargerCommand.Action.READ_SETTINGS: v16_settings.read_values,
     ChargerCommand.Action.ASK_INVENTORY: v16_settings.read_values,
     ChargerCommand.Action.GET_DIAGNOSTICS: v16_diagnostics.read_file_name,
+    ChargerCommand.Action.INSTALLED_CERTIFICATES: installed_certificates.read_installed,
     ChargerCommand.Action.UPDATE_FIRMWARE: v16_diagnostics.read_nothing,
 }

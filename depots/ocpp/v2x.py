@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -11,14 +10,13 @@ from ocpp.v201.enums import ConnectorStatusEnumType
 
 from depots import operations
 from depots.models import Evse
+from depots.ocpp.charger_security import security_event, sign_certificate
 from depots.ocpp.connection import ChargerConnection
 from depots.ocpp.dialect import Answerer, accept_boot, heartbeat, take_note
 from depots.ocpp.v2x_contracts import certificate_status, ev_certificate
 from depots.ocpp.v2x_diagnostics import firmware_progress, log_progress
 from depots.ocpp.v2x_settings import notify_report
 from depots.ocpp.v2x_transactions import authorize, meter_values, transaction_event
-
-logger = logging.getLogger(__name__)
 
 STATUS = {
     ConnectorStatusEnumType.available: Evse.Status.AVAILABLE,
@@ -98,15 +96,8 @@ async def data_transfer(connection: ChargerConnection, message: dict[str, Any]) 
     return {"status": "UnknownVendorId"}
 
 
-async def security_event(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
-    logger.warning(
-        "Charger %s reports a security event: %s", connection.identity, message.get("type", "")[:50]
-    )
-    return {}
-
-
 async def refuse(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
-    """Done elsewhere or not at all: certificates, schedules of vehicles."""
+    """Done elsewhere or not at all, as schedules of vehicles."""
     return {"status": "Rejected"}
 
 
@@ -132,7 +123,7 @@ ANSWERS: Mapping[str, Answerer] = {
     "PublishFirmwareStatusNotification": take_note,
     "ReportChargingProfiles": take_note,
     "SecurityEventNotification": security_event,
-    "SignCertificate": refuse,
+    "SignCertificate": sign_certificate,
     "StatusNotification": status,
     "TransactionEvent": transaction_event,
 }

@@ -14,7 +14,9 @@ from depots.cards import card_ending, without_cards
 from depots.models import ChargerCommand
 from depots.ocpp import (
     charging_profiles,
+    installed_certificates,
     redaction,
+    v2x_certificates,
     v2x_charging_profiles,
     v2x_credentials,
     v2x_diagnostics,
@@ -219,6 +221,11 @@ _REQUESTS = {
     ChargerCommand.Action.GET_DIAGNOSTICS: v2x_diagnostics.send_log,
     ChargerCommand.Action.UPDATE_FIRMWARE: v2x_diagnostics.update_firmware,
     ChargerCommand.Action.SET_PASSWORD: v2x_credentials.set_password,
+    ChargerCommand.Action.CERTIFICATE_SIGNED: v2x_certificates.signed,
+    ChargerCommand.Action.RENEW_CERTIFICATE: v2x_certificates.renew,
+    ChargerCommand.Action.INSTALLED_CERTIFICATES: v2x_certificates.installed,
+    ChargerCommand.Action.INSTALL_CERTIFICATE: v2x_certificates.install,
+    ChargerCommand.Action.DELETE_CERTIFICATE: v2x_certificates.delete,
 }
 
 # Answers that are not one status.
@@ -226,5 +233,6 @@ _ANSWERS: dict[str, Callable[[dict[str, Any]], tuple[str, str]]] = {
     ChargerCommand.Action.READ_SETTINGS: v2x_settings.read_values,
     ChargerCommand.Action.CHANGE_SETTINGS: v2x_settings.read_changes,
     ChargerCommand.Action.GET_DIAGNOSTICS: v2x_diagnostics.read_status_and_file,
+    ChargerCommand.Action.INSTALLED_CERTIFICATES: installed_certificates.read_installed,
     ChargerCommand.Action.SET_PASSWORD: v2x_credentials.read_change,
 }

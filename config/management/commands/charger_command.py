@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError
@@ -18,6 +19,7 @@ from bookings.operations.remote_start import WAITS
 from config.management.operator_command import OperatorCommand
 from depots import operations
 from depots.cards import card_number
+from depots.certificates import read_pem
 from depots.models import Charger, ChargerCommand, Evse
 from depots.operations.charger_passwords import rotate_charger_password
 from depots.queries import find_charger, is_online
@@ -29,10 +31,13 @@ VERBS = {
     "start": Action.REMOTE_START, "stop": Action.REMOTE_STOP, "unlock": Action.UNLOCK, "reset": Action.RESET,
     "trigger": Action.TRIGGER, "availability": Action.AVAILABILITY, "clear_cache": Action.CLEAR_CACHE,
     "get_configuration": Action.GET_CONFIGURATION, "rotate_password": Action.SET_PASSWORD,
+    "renew_certificate": Action.RENEW_CERTIFICATE, "installed_certificates": Action.INSTALLED_CERTIFICATES,
+    "install_certificate": Action.INSTALL_CERTIFICATE, "delete_certificate": Action.DELETE_CERTIFICATE,
 }  # fmt: skip
 VALUES = {"reset": ("soft", "hard"), "availability": ("operative", "inoperative")}
 DONE = {"accepted", "scheduled", "unlocked"}
 LOOKS_EVERY_S = 0.2
+LONGEST_CERTIFICATE = 5500
 WRONG_USAGE = 2
 
 
@@ -49,7 +54,8 @@ class Command(OperatorCommand):
             "--value",
             metavar="V",
             help="reset: soft or hard; availability: operative or inoperative; trigger: the message's name; "
-            "get_configuration: keys by comma (2.x: Component.Variable)",
+            "get_configuration: keys by comma (2.x: Component.Variable); install_certificate: a PEM file with the root; "
+            "delete_certificate: its hash data, as installed_certificates prints it",
         )
 
     def handle(self, *args: Any, identity: str, verb: str, **options: Any) -> None:
@@ -106,6 +112,8 @@ def _send(charger: Charger, verb: str, evse: Evse | None, options: dict[str, Any
         "reset": {"hard": value == "hard", "evse": number},
         "trigger": {"message": value, "evse": number},
         "availability": {"operative": value == "operative", "evse": number},
+        "install_certificate": {"certificate": _certificate(value)} if verb == "install_certificate" else {},
+        "delete_certificate": {"hash": _hash(value)} if verb == "delete_certificate" else {},
         "get_configuration": {"keys": [key.strip() for key in value.split(",") if key.strip()]},
     }
     return _queue(charger, verb, payloads.get(verb, {}))
@@ -167,11 +175,37 @@ def _outcome(command: ChargerCommand) -> tuple[str, Any]:
     """(the charger's status as OCPP spells it, or our word for none; what it said beside it)."""
     if command.state != State.ANSWERED:
         return "timeout", command.answer_text or "The charger has not answered."
-    if command.action == Action.GET_CONFIGURATION and command.answer == "accepted":
+    if (
+        command.action in {Action.GET_CONFIGURATION, Action.INSTALLED_CERTIFICATES}
+        and command.answer == "accepted"
+    ):
         return "Accepted", _settings(command.answer_text)
     if command.answer in {"not_supported", "error"}:
         return command.answer, command.answer_text
     return "".join(part.capitalize() for part in command.answer.split("_")), command.answer_text
+
+
+def _certificate(path: str) -> str:
+    """One root in PEM. OCPP takes 5,500 characters at most."""
+    try:
+        text = Path(path).read_text(encoding="ascii").strip()
+        read_pem(text)
+    except (OSError, ValueError) as fault:
+        raise CommandError(f"{path!r} is no certificate in PEM: {fault}", returncode=WRONG_USAGE) from None
+    if len(text) > LONGEST_CERTIFICATE:
+        raise CommandError(f"OCPP takes certificates of at most {LONGEST_CERTIFICATE} characters.")
+    return text
+
+
+def _hash(text: str) -> dict[str, Any]:
+    parts = _settings(text)
+    names = {"hashAlgorithm", "issuerNameHash", "issuerKeyHash", "serialNumber"}
+    if not isinstance(parts, dict) or parts.keys() != names:
+        raise CommandError(
+            f"delete_certificate takes --value with an object of {', '.join(sorted(names))}.",
+            returncode=WRONG_USAGE,
+        )
+    return parts
 
 
 def _settings(text: str) -> Any:

@@ -17,6 +17,7 @@ from config import addresses, logs
 from depots.models import Charger
 from depots.ocpp.server import Gateway
 from depots.ocpp.tls import ServerTls, TlsFiles
+from depots.operations.certificate_requests import own_roots
 
 # Beside chargers: its own files and connections to the database, and sockets on their way in or out.
 OTHER_FILES = 256
@@ -35,10 +36,11 @@ class Command(BaseCommand):
     def handle(self, *args: Any, share_port: bool = False, **options: Any) -> None:
         logs.to_stdout()
         _allow_many_sockets(_known_chargers())
+        tls = _tls()
         with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(self._serve(is_shared=share_port))
+            asyncio.run(self._serve(tls, is_shared=share_port))
 
-    async def _serve(self, *, is_shared: bool) -> None:
+    async def _serve(self, tls: ServerTls | None, *, is_shared: bool) -> None:
         stop = asyncio.Event()
         for end in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(end, stop.set)
@@ -49,7 +51,7 @@ class Command(BaseCommand):
             else None
         )
         listener = addresses.listen(settings.BERTH_OCPP, is_shared=is_shared)
-        async with Gateway(host=host, listener=listener, tls=_tls(), tls_listener=secure) as gateway:
+        async with Gateway(host=host, listener=listener, tls=tls, tls_listener=secure) as gateway:
             self.stdout.write(f"Listening on {gateway.url}/<identity>")
             if secure is not None:
                 self.stdout.write(f"Listening on wss://{settings.BERTH_OCPP_TLS}/ocpp/<identity>")
@@ -68,7 +70,7 @@ def _tls() -> ServerTls | None:
         Path(client_ca) if client_ca else None,
     )
     try:
-        return ServerTls(files)
+        return ServerTls(files, own_roots)
     except OSError as fault:
         raise CommandError(
             f"BERTH_OCPP_TLS_CERT, BERTH_OCPP_TLS_KEY and BERTH_OCPP_CLIENT_CA cannot be used: {fault}"

@@ -1,0 +1,33 @@
+"""Certificates in OCPP 2.x (A02, M03 to M05)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+CSMS_ROOT = "CSMSRootCertificate"
+
+
+def signed(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """`requestId` where the charger gave one (2.1)."""
+    request = payload.get("request")
+    return "CertificateSigned", {
+        "certificateChain": payload["chain"],
+        "certificateType": "ChargingStationCertificate",
+        **({"requestId": request} if request is not None else {}),
+    }
+
+
+def renew(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    return "TriggerMessage", {"requestedMessage": "SignChargingStationCertificate"}
+
+
+def installed(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    return "GetInstalledCertificateIds", {"certificateType": [CSMS_ROOT]}
+
+
+def install(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    return "InstallCertificate", {"certificateType": CSMS_ROOT, "certificate": payload["certificate"]}
+
+
+def delete(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    return "DeleteCertificate", {"certificateHashData": payload["hash"]}

@@ -1,0 +1,193 @@
+"""Certificates of chargers from Berth's own authority: asked for, given, used, renewed, revoked."""
+
+from __future__ import annotations
+
+import json
+import socket
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from depots import operations
+from depots.certificate_authority import InvalidRequestError, read_request
+from depots.models import CertificateAuthority, Charger, ChargerCommand, RefusedConnection, SecurityEvent
+from depots.ocpp.tls import ServerTls, TlsFiles
+from depots.operations import security_events
+from depots.operations.certificate_requests import (
+    MOST_A_DAY,
+    ask_for_renewals,
+    create_authority,
+    own_roots,
+    sign_request,
+)
+from depots.operations.security_events import record_security_event
+from depots.secrets import decrypt
+from simulators.charger.own_certificate import OwnCertificate
+from tests.config.commands import refusal, run
+from tests.factories import NOW, make_charger
+from tests.scenarios.authority import client, issue
+from tests.scenarios.bed import PASSWORD, Bed, eventually
+from tests.scenarios.test_ocpp_security_profiles import refused
+
+ALL = ("ocpp1.6", "ocpp2.0.1", "ocpp2.1")
+
+
+@pytest.fixture(scope="module")
+def papers(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("papers")
+    authority = issue(folder, "Server authority")
+    return folder, authority, issue(folder, "localhost", by=authority)
+
+
+@pytest.fixture
+def secure(bed: Bed, papers, gate):
+    """The bed's gateway with TLS, which trusts certificates of our own authority. TLS goes by the real clock."""
+    _, authority, server = papers
+    bed.clock.now = datetime.now(UTC)
+    create_authority(name="Berth chargers", now=bed.clock())
+    bed.stop_gateway()
+    tls = ServerTls(TlsFiles(server.certificate, server.key), own_roots)
+    bed.gateway = bed.start_gateway(tls=tls, tls_listener=socket.create_server(("127.0.0.1", 0)))
+
+    def charger(row: Charger, protocol: str = "ocpp1.6", password: str = PASSWORD):
+        made = bed.charger(row, protocol, password=password, tls=client(authority))
+        made.sim.url = f"wss://127.0.0.1:{bed.gateway.tls_port}/ocpp"
+        return made
+
+    return charger
+
+
+@pytest.mark.parametrize("protocol", ALL)
+def test_a_charger_gets_a_certificate_uses_it_and_is_given_another_before_it_expires(
+    bed: Bed, secure, protocol: str
+):
+    row = make_charger()
+    charger = secure(row, protocol)
+    charger.come_online()
+
+    assert charger.ask_certificate(row.depot.operator.name) == {"status": "Accepted"}
+
+    assert charger.closed() == ""
+    first = row.certificates.get()
+    assert (first.state, first.issued_at) == ("issued", bed.clock())
+    row.security_profile = 3
+    row.save(update_fields=["security_profile"])
+    charger.sim.password = ""
+    charger.come_online()
+    first.refresh_from_db()
+    assert first.state == "current"
+    assert ask_for_renewals(now=bed.clock()) == 0
+    bed.clock.now = first.not_after - timedelta(days=20)
+    assert [ask_for_renewals(now=bed.clock()) for _ in range(2)] == [1, 0]
+    charger.closed()
+    bed.clock.now = datetime.now(UTC)
+    answers = ChargerCommand.objects.filter(
+        charger=row, action__in=["certificate_signed", "renew_certificate"]
+    )
+    eventually(lambda: list(answers.values_list("answer", flat=True)) == ["accepted"] * 3)
+    second = row.certificates.latest("pk")
+    # By the moved clock it begins later than TLS would take it; how it replaces the first is another test's.
+    assert (second.state, second.not_before > first.not_before) == ("issued", True)
+
+
+def test_a_revoked_certificate_opens_no_more_and_the_next_replaces_the_one_before(bed: Bed, secure):
+    row = make_charger(security_profile=3)
+    for _ in range(2):
+        row.security_profile = 2
+        row.save(update_fields=["security_profile"])
+        charger = secure(row)
+        charger.come_online()
+        charger.ask_certificate()
+        charger.closed()
+        row.security_profile = 3
+        row.save(update_fields=["security_profile"])
+        charger.sim.password = ""
+        charger.come_online()
+    states = dict(row.certificates.values_list("state", "serial_number"))
+    assert states.keys() == {"replaced", "current"}
+
+    run("charger_ca", "revoke", states["current"].lower())
+
+    assert refused(charger) == (403, RefusedConnection.Reason.REVOKED.label)
+
+
+@pytest.mark.parametrize("protocol", ALL)
+def test_roots_are_installed_listed_and_deleted(bed: Bed, gate, papers, protocol: str):
+    row = make_charger()
+    charger = bed.charger(row, protocol)
+    charger.come_online()
+
+    def ask(action: str, **payload) -> ChargerCommand:
+        command = operations.queue_command(charger=row, action=action, payload=payload, now=NOW)
+        eventually(lambda: ChargerCommand.objects.filter(pk=command.pk, state="answered").exists())
+        command.refresh_from_db()
+        return command
+
+    assert ask("installed_certificates").answer == "not_found"
+    assert ask("install_certificate", certificate=papers[1].certificate.read_text()).answer == "accepted"
+    [found] = json.loads(ask("installed_certificates").answer_text)
+    assert ask("delete_certificate", hash=found).answer == "accepted"
+    assert ask("delete_certificate", hash=found).answer == "not_found"
+
+
+@pytest.mark.parametrize("protocol", ALL)
+def test_a_request_that_does_not_hold_or_is_for_vehicles_is_rejected(bed: Bed, secure, protocol: str):
+    row = make_charger()
+    charger = secure(row, protocol)
+    charger.come_online()
+
+    assert charger.ask_certificate("Somebody else") == {"status": "Rejected"}
+    assert charger.ask("SignCertificate", {"csr": "nonsense"}) == {"status": "Rejected"}
+    if protocol != "ocpp1.6":
+        csr = OwnCertificate().request(row.identity)
+        asked = {"csr": csr, "certificateType": "V2GCertificate"}
+        assert charger.ask("SignCertificate", asked) == {"status": "Rejected"}
+    assert not row.certificates.exists()
+    told = {"type": "TamperDetectionActivated", "timestamp": "2030-01-15T08:00:00Z", "techInfo": "door"}
+    assert charger.ask("SecurityEventNotification", told) == {}
+    assert SecurityEvent.objects.get().kind == "TamperDetectionActivated"
+
+
+def test_what_a_request_must_be():
+    private = OwnCertificate()
+    good = private.request("CP-1", "Ladepark")
+
+    assert read_request(good, identity="cp-1", organisations={"LADEPARK"})
+    for csr, identity, why in (
+        (good, "CP-2", "common name"),
+        ("", "CP-1", "no certificate signing request"),
+        (good.replace("A", "B", 3), "CP-1", "certificate signing request|signature"),
+    ):
+        with pytest.raises(InvalidRequestError, match=why):
+            read_request(csr, identity=identity, organisations={"Ladepark"})
+    with pytest.raises(InvalidRequestError, match="organisation"):
+        read_request(good, identity="CP-1", organisations={"Nordfracht"})
+
+
+@pytest.mark.django_db
+def test_the_authoritys_key_is_kept_encrypted_and_a_charger_that_asks_all_the_time_is_not_given_all():
+    [shown] = run("charger_ca", "create")
+    assert shown["certificates"] == 0
+    kept = CertificateAuthority.objects.get()
+    assert "PRIVATE" not in kept.key
+    assert "PRIVATE KEY" in decrypt(kept.key)
+    charger = make_charger()
+    answers = [
+        sign_request(charger_id=charger.pk, csr=OwnCertificate().request(charger.identity), now=NOW)
+        for _ in range(MOST_A_DAY + 1)
+    ]
+    assert [answer.is_accepted for answer in answers] == [True] * MOST_A_DAY + [False]
+    assert "No charger has come" in refusal("charger_ca", "revoke", "AB")
+
+
+@pytest.mark.django_db
+def test_security_events_are_bounded_and_told_twice_are_one(monkeypatch):
+    monkeypatch.setattr(security_events, "MOST_OF_ONE", 3)
+    charger = make_charger()
+
+    for minute in (0, 1, 2, 3, 3):
+        at = NOW + timedelta(minutes=minute)
+        record_security_event(charger_id=charger.pk, kind="X", info="", at=at, now=NOW)
+
+    kept = charger.security_events.order_by("at").values_list("at", flat=True)
+    assert list(kept) == [NOW + timedelta(minutes=minute) for minute in (1, 2, 3)]
