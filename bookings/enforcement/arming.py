@@ -230,7 +230,7 @@ def _arm(booking: Booking, now: datetime) -> None:
     depots.queue_command(
         charger=charger,
         action=ChargerCommand.Action.RESERVE,
-        payload=_reservation(booking, charger),
+        payload=_reservation(booking, charger, now),
         reservation_id=booking.reservation_id,
         not_after=booking.no_show_at(),
         now=now,
@@ -268,8 +268,18 @@ def _unable(booking: Booking, charger: Charger) -> str:
     return why_soft(charger) if fallbacks.kept_for(booking) is not None else ""
 
 
+def _claim_ends_at(booking: Booking, charger: Charger, now: datetime) -> datetime:
+    """No later than a charger was seen to let a reservation stand; it is renewed before that."""
+    longest = charger.measured.get("claim_s")
+    ends_at = booking.no_show_at()
+    return min(ends_at, now + timedelta(seconds=longest)) if isinstance(longest, int) else ends_at
+
+
 def _reservation(
-    booking: Booking, charger: Charger, usable: Mapping[tuple[int, str], bool] | None = None
+    booking: Booking,
+    charger: Charger,
+    now: datetime,
+    usable: Mapping[tuple[int, str], bool] | None = None,
 ) -> dict[str, Any]:
     """ReserveNow names one token and a group; every entitled token is answered with that group (gate.py)."""
     assert booking.evse is not None
@@ -280,5 +290,8 @@ def _reservation(
         "token": name,
         "token_type": kind,
         "group": booking.group,
-        "expires_at": booking.no_show_at().astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "expires_at": _claim_ends_at(booking, charger, now)
+        .astimezone(UTC)
+        .isoformat()
+        .replace("+00:00", "Z"),
     }

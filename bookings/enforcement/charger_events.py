@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import Q
 
@@ -14,13 +14,16 @@ from bookings.core.locking import lock_bookings, lock_evses
 from bookings.enforcement import fallbacks, session_monitoring
 from bookings.enforcement.arming import rearm
 from bookings.enforcement.rescue import swap
-from bookings.enforcement.state import AT_CHARGER, RETRY, is_wanted, set_state
+from bookings.enforcement.state import AT_CHARGER, RETRY, charger_of, is_wanted, set_state
 from bookings.errors import WrongStatus
 from bookings.models import Booking, BookingStatus, Enforcement
 from depots import operations as depots
 from depots.gate import Authorization
 from depots.models import Charger, ChargerCommand, ChargingSession, Evse
 from depots.queries import armed_reservations
+
+# A reservation that ends sooner was not capped but lost.
+LEAST_CLAIM = timedelta(minutes=1)
 
 
 def charger_connected(charger: Charger, *, rebooted: bool, now: datetime) -> None:
@@ -86,6 +89,8 @@ def reservation_ended(charger: Charger, reservation_id: int, outcome: str, *, no
         if booking.reservation_id != reservation_id or not is_wanted(booking) or booking.no_show_at() <= now:
             continue
         if booking.enforcement == Enforcement.ARMED:
+            if outcome == "expired":
+                _measure_claim(booking, now)
             set_state(booking, Enforcement.DUE, now=now)
             rearm(booking, now=now)
 
@@ -127,6 +132,23 @@ def _asks_for_a_try(booking: Booking, evse: Evse, before: str) -> bool:
         return evse.status in {Evse.Status.AVAILABLE, Evse.Status.RESERVED}
     was_reserved = before == Evse.Status.RESERVED and evse.status == Evse.Status.AVAILABLE
     return booking.enforcement == Enforcement.ARMED and was_reserved
+
+
+def _measure_claim(booking: Booking, now: datetime) -> None:
+    """Its charger let a reservation expire long before it was to: so long is the longest that it keeps one."""
+    charger = charger_of(booking)
+    if charger is None:
+        return
+    stood = charger.commands.filter(
+        reservation_id=booking.reservation_id, action=ChargerCommand.Action.RESERVE, answered_at__isnull=False
+    )
+    last = stood.order_by("-id").first()
+    if last is None or last.answered_at is None:
+        return
+    lasted = now - last.answered_at
+    if lasted >= LEAST_CLAIM and now + LEAST_CLAIM < datetime.fromisoformat(last.payload["expires_at"]):
+        evidence = f"command {last.pk}"
+        depots.measure(charger, "claim_s", int(lasted.total_seconds()), evidence=evidence, now=now)
 
 
 def _see_what_is_left(charger: Charger, bookings: list[Booking], now: datetime) -> None:

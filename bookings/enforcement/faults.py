@@ -8,12 +8,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bookings.enforcement.state import charger_of
-from bookings.models import Booking, Closure, Enforcement
+from bookings.models import Booking, Closure, Enforcement, ExternalLimit, Occupancy
+from depots.models import ChargerCommand, Fallback, LocalList
 from depots.periods import Period
 from depots.queries import is_online
 
 # A connection drops for seconds many times a day, and nobody is kept from charging by that.
 LEAST = timedelta(minutes=1)
+MOST_ANSWERS = 5
+_ABOUT_THE_SLOT = [
+    ChargerCommand.Action.RESERVE,
+    ChargerCommand.Action.AVAILABILITY,
+    ChargerCommand.Action.SET_CHARGING_PROFILE,
+]
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,13 @@ class Fault:
 def faults_seen(booking: Booking, *, now: datetime) -> list[Fault]:
     """Of a locked booking whose time to come is over: what lasted a minute of it, or stood at its end, by its beginning."""
     window = Period(booking.starts_at, min(booking.no_show_at(), now))
-    told = [*_risks(booking, window.ends_at), *_standing(booking, now), *_closures(booking, window)]
+    told = [
+        *_risks(booking, window.ends_at),
+        *_standing(booking, now),
+        *_closures(booking, window),
+        *_stale_list(booking, window, now),
+        *_short_of_power(booking, window),
+    ]
     found: dict[str, Fault] = {}
     for why, since, until in sorted(told, key=lambda each: each[1:]):
         starts_at, ends_at = max(since, window.starts_at), min(until, window.ends_at)
@@ -45,6 +58,32 @@ def evidence(faults: list[Fault]) -> dict[str, Any]:
     """For the timeline; `why` is what lasted longest."""
     longest = max(faults, key=lambda fault: fault.seen.duration)
     return {"fee": "no_show_fee", "why": longest.why, "seen": [fault.to_json() for fault in faults]}
+
+
+def circumstances(booking: Booking, *, now: datetime) -> dict[str, Any]:
+    """What charger and EVSE said around the time in which the vehicle was to come, for whoever disputes it later."""
+    evse, charger = booking.evse, charger_of(booking)
+    if evse is None or charger is None:
+        return {}
+    commands = charger.commands.filter(
+        reservation_id=booking.reservation_id, action__in=_ABOUT_THE_SLOT
+    ).order_by("-id")[:MOST_ANSWERS]
+    told_at = evse.status_received_at
+    return {
+        "is_online": is_online(charger, now=now),
+        "connected_at": charger.connected_at.isoformat() if charger.connected_at else None,
+        "status": evse.told_status,
+        "status_at": told_at.isoformat() if told_at else None,
+        "enforcement": booking.enforcement,
+        "answers": [
+            {
+                "action": c.action,
+                "answer": c.answer or c.state,
+                "at": (c.answered_at or c.created_at).isoformat(),
+            }
+            for c in reversed(commands)
+        ],
+    }
 
 
 # What was seen: why, from when, until when.
@@ -70,6 +109,37 @@ def _standing(booking: Booking, now: datetime) -> Iterator[_Spell]:
         yield evse.status, evse.status_received_at or booking.starts_at, now
     if charger is not None and not is_online(charger, now=now):
         yield "offline", charger.lease_until or booking.starts_at, now
+    if evse is not None and evse.shows_vehicle and not evse.is_out_of_order:
+        # Whose vehicle that is nobody knows; it did not charge for this booking, and stood in its way.
+        yield "occupied", evse.status_received_at or booking.starts_at, now
+
+
+def _stale_list(booking: Booking, window: Period, now: datetime) -> Iterator[_Spell]:
+    """A charger that was cut off in that time, and whose own list did not hold the booked tokens: it let nobody in."""
+    charger = charger_of(booking)
+    if charger is None or Fallback.LOCAL_LIST not in booking.depot.fallbacks:
+        return
+    kept = LocalList.objects.filter(charger=charger, is_refused=False).first()
+    was_away = not is_online(charger, now=now) or (
+        charger.connected_at is not None and charger.connected_at > window.starts_at
+    )
+    if kept is not None and was_away and (kept.synced_at is None or kept.synced_at > window.starts_at):
+        yield "stale_list", window.starts_at, min(kept.synced_at or now, window.ends_at)
+
+
+def _short_of_power(booking: Booking, window: Period) -> Iterator[_Spell]:
+    """Less power from outside than was promised to all who were there or to come."""
+    limits = ExternalLimit.objects.filter(
+        depot=booking.depot_id, starts_at__lt=window.ends_at, ends_at__gt=window.starts_at
+    )
+    for limit in limits:
+        until = min(limit.ends_at, limit.lifted_at or limit.ends_at)
+        since = max(limit.starts_at, window.starts_at)
+        there = Occupancy.objects.filter(
+            evse__depot=booking.depot_id, kind=Occupancy.Kind.BOOKING, span__contains=since
+        )
+        if since < until and sum(there.values_list("power_w", flat=True)) > limit.watts:
+            yield "no_power", since, until
 
 
 def _closures(booking: Booking, window: Period) -> Iterator[_Spell]:

@@ -9,7 +9,7 @@ from django.db.models import Q
 from bookings.actors import ENFORCEMENT
 from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.locking import lock_booking
-from bookings.enforcement.faults import evidence, faults_seen
+from bookings.enforcement.faults import circumstances, evidence, faults_seen
 from bookings.enforcement.occupants import is_of_another, is_own, session_in_bay
 from bookings.enforcement.one_by_one import each_by_itself
 from bookings.models import Booking, BookingStatus, CancelReason, Enforcement
@@ -99,6 +99,8 @@ def _end(booking: Booking, why: str, now: datetime) -> Booking:
         request_log.decline_pending(booking, "The slot could not be kept.", actor=ENFORCEMENT, now=now)
         write_off(booking, reason, Booking.Side.DEPOT, note=_apology(why), actor=ENFORCEMENT, now=now)
         return booking
+    detail = circumstances(booking, now=now)
+    lifecycle.record(booking, kind="evidence", actor=ENFORCEMENT, at=now, detail=detail)
     if faults := faults_seen(booking, now=now):
         detail = evidence(faults)
         lifecycle.record(booking, kind="waived", actor=ENFORCEMENT, at=now, detail=detail)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bookings.core.locking import lock_bookings
 from bookings.enforcement.arming import disarm, guard, why_soft
@@ -15,6 +15,8 @@ from depots.models import ChargerCommand
 
 SOFT_ANSWERS = {"rejected", "not_supported"}
 BROKEN_ANSWERS = {"faulted", "unavailable"}
+# A claim that a charger caps is renewed so long before its end.
+RENEW_BEFORE = timedelta(seconds=30)
 
 
 def take_reservation_answer(command: ChargerCommand, *, now: datetime) -> None:
@@ -35,7 +37,8 @@ def take_reservation_answer(command: ChargerCommand, *, now: datetime) -> None:
         # It may stand; the same id is sent again by the queue.
         set_state(booking, Enforcement.AT_RISK, why="no_answer", retry_at=now + RETRY, now=now)
     elif command.state == ChargerCommand.State.ANSWERED:
-        _take(booking, command.answer, now, is_kept=command.charger.measured.get("reservation") != "lies")
+        is_kept = command.charger.measured.get("reservation") != "lies"
+        _take(booking, command.answer, now, is_kept=is_kept, renew_at=_renew_at(booking, command))
 
 
 def take_keeping_answer(command: ChargerCommand, *, now: datetime) -> None:
@@ -47,13 +50,21 @@ def take_keeping_answer(command: ChargerCommand, *, now: datetime) -> None:
         guard(refused.booking, why_soft(command.charger), now=now)
 
 
-def _take(booking: Booking, answer: str, now: datetime, *, is_kept: bool) -> None:
+def _renew_at(booking: Booking, command: ChargerCommand) -> datetime | None:
+    """Of a reservation that ends before its truck may come for the last time: the same id with a later end."""
+    ends_at = datetime.fromisoformat(command.payload["expires_at"])
+    return ends_at - RENEW_BEFORE if ends_at < booking.no_show_at() else None
+
+
+def _take(
+    booking: Booking, answer: str, now: datetime, *, is_kept: bool, renew_at: datetime | None = None
+) -> None:
     if answer == "accepted":
         # It stands there and has to be taken back in the end, even where the door is ours to watch. The refusal of an
         # older command may have said otherwise.
         booking.armed_evse = booking.evse
         if is_kept:
-            set_state(booking, Enforcement.ARMED, now=now, fields=("armed_evse",))
+            set_state(booking, Enforcement.ARMED, retry_at=renew_at, now=now, fields=("armed_evse",))
         else:
             guard(booking, "lies", now=now)
     elif answer in SOFT_ANSWERS and is_bay_taken(booking):

@@ -19,8 +19,8 @@ from depots import round_trips
 from depots.models import Charger, ChargerCommand
 from depots.queries import is_online
 
-# (booking, charger, which copies of tokens may be used): the payload of its `reserve`.
-Reservation = Callable[[Booking, Charger, Mapping[tuple[int, str], bool]], dict[str, Any]]
+# (booking, charger, now, which copies of tokens may be used): the payload of its `reserve`.
+Reservation = Callable[[Booking, Charger, datetime, Mapping[tuple[int, str], bool]], dict[str, Any]]
 
 _DUE = """
 UPDATE bookings_booking
@@ -102,7 +102,7 @@ def _command(
     return ChargerCommand(
         charger=charger,
         action=ChargerCommand.Action.RESERVE,
-        payload=reservation(booking, charger, usable),
+        payload=reservation(booking, charger, now, usable),
         reservation_id=booking.reservation_id,
         created_at=now,
         not_after=booking.no_show_at(),

@@ -87,7 +87,7 @@ class BookingRequest(models.Model):
 class BookingEvent(models.Model):
     """History and audit trail. `kind` is "status" with before and after, or what else happened: "changed", "enforcement",
     "change_requested", "change_declined", "change_accepted", "cancel_requested", "answered", "seen", of a new booking that waits
-    for its depot and its payment "approved" and "payment_secured", of money "waived" (by rule),
+    for its depot and its payment "approved" and "payment_secured", of a no-show "evidence", of money "waived" (by rule),
     "fee_waived", "disputed", "dispute_accepted", "dispute_rejected", and of charging
     "session", "interrupted", "resumed", "ending" (soon), "overstay", "remote_start", "remote_stop", "fallback" (`after`:
     asked, or why it was given back, of `KeptEvse.Why`), "power_limited" (it is to have less than promised), "power_short" (it

@@ -63,6 +63,7 @@ OTHERS = {
     "payment_secured": ("The payment is there; the depot is waited for", "circle-check", "info"),
     "cancel_requested": ("The partner was asked to cancel it", "inbox", "info"),
     "answered": ("The partner answered", "inbox", "info"),
+    "evidence": ("What the charger told in that time", "list", "info"),
     "waived": ("No fee: the charger was at fault", "circle-check", "success"),
     "fee_waived": ("The depot waived what it cost", "circle-check", "success"),
     "disputed": ("Its cost is disputed", "alert-triangle", "warning"),
@@ -134,6 +135,7 @@ def _text(event: BookingEvent, booking: Booking) -> str:
     parts.append(payment_words(detail["payment"], booking) if "payment" in detail else "")
     parts += _seen(detail, booking)
     parts.append(_when_it_ends(detail, booking))
+    parts += _circumstances(detail, booking)
     parts.append(power_sentence(detail, booking))
     why = "" if detail.get("seen") else str(detail.get("why") or "")
     reason = str(
@@ -193,6 +195,30 @@ def _when_it_ends(detail: dict[str, Any], booking: Booking) -> str:
     )
     words = f"At {ends}" + (f", by {late} at the latest" if late != ends else "")
     return f"{words}. Charging is stopped from {stops} on" if stops else words
+
+
+ANSWERED = {
+    "reserve": "the reservation was answered",
+    "availability": "taking the EVSE out of service was answered",
+    "set_charging_profile": "holding the power back was answered",
+}
+
+
+def _circumstances(detail: dict[str, Any], booking: Booking) -> Iterator[str]:
+    """Connection, status and answers around the time in which a vehicle was to come."""
+    if "is_online" not in detail:
+        return
+    yield "Its charger was connected" if detail["is_online"] else "Its charger was not connected"
+    if detail.get("status"):
+        yield f"The EVSE said {detail['status']} last{_at_clock(detail.get('status_at'), booking)}"
+    for answer in detail.get("answers") or ():
+        asked = ANSWERED.get(answer["action"], answer["action"])
+        words = str(answer["answer"]).replace("_", " ")
+        yield f"{asked[:1].upper()}{asked[1:]} with {words}{_at_clock(answer['at'], booking)}"
+
+
+def _at_clock(told: str | None, booking: Booking) -> str:
+    return f" at {datetime.fromisoformat(told).astimezone(booking.depot.zone):%H:%M}" if told else ""
 
 
 def _session_words(detail: dict[str, Any]) -> tuple[str, str, str]:

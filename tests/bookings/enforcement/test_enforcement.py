@@ -401,6 +401,24 @@ def test_a_reservation_the_charger_dropped_is_made_again():
     assert commands() == [("reserve", booking.pk)] * 2
 
 
+def test_a_claim_that_a_charger_caps_is_renewed_with_the_same_id_before_it_ends():
+    evse = evse_online(make_depot(terms={**TERMS, "arm_lead_min": 30}))
+    booking = armed(book(evse), at(9, 30))
+    depots.report_reservation_ended(
+        charger_id=evse.charger_id, reservation_id=booking.pk, outcome="expired", now=at(9, 35)
+    )
+    assert ChargerCommand.objects.latest("id").payload["expires_at"] == "2030-01-15T09:40:00Z"
+    answer("accepted", now=at(9, 35))
+
+    assert enforcement.retry_due(now=at(9, 39)) == 0
+    assert enforcement.retry_due(now=at(9, 39).replace(second=30)) == 1
+
+    renewed = ChargerCommand.objects.latest("id")
+    assert (renewed.reservation_id, renewed.payload["expires_at"]) == (booking.pk, "2030-01-15T09:44:30Z")
+    booking.refresh_from_db()
+    assert booking.enforcement == "armed"
+
+
 def test_the_bookings_token_uses_it_and_its_end_completes_it():
     evse = evse_online()
     booking = armed(book(evse))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from bookings import enforcement, scheduler
-from bookings.models import Booking, Closure
+from bookings.models import Booking, Closure, ExternalLimit, Occupancy
+from bookings.pages.history import moments
 from depots import operations as depots
-from depots.models import Charger
-from tests.bookings.enforcement.online_chargers import answer, armed, book, evse_online, online
-from tests.factories import at
+from depots.models import Charger, Evse
+from tests.bookings.enforcement.online_chargers import TERMS, answer, armed, book, evse_online, online
+from tests.factories import at, make_depot
 
 pytestmark = pytest.mark.django_db
 
@@ -109,3 +110,53 @@ def test_a_late_tick_looks_only_at_the_time_in_which_the_truck_was_to_come():
     booking.refresh_from_db()
     assert booking.status == "no_show"
     assert not booking.events.filter(kind="waived").exists()
+
+
+def test_a_vehicle_that_stands_in_the_bay_kept_the_booked_one_from_charging():
+    booking = armed(book(evse_online()))
+    Charger.objects.filter(pk=booking.evse.charger_id).update(measured={"reservation": "works"})
+    Evse.objects.filter(pk=booking.evse_id).update(told_status="occupied", status_received_at=at(10, 4))
+
+    assert waived(booking) == [("occupied", "10:04", "10:15")]
+
+
+def test_a_charger_cut_off_without_the_booked_tokens_in_its_list_is_at_fault():
+    evse = evse_online(make_depot(terms=TERMS, fallbacks=["local_list"]))
+    Charger.objects.filter(pk=evse.charger_id).update(told={"local_list": True})
+    booking = armed(book(evse))
+    scheduler.run_tick(at(9, 46))
+    sent = evse.charger.commands.get(action="send_local_list")
+
+    online(evse.charger, connected_at=at(10, 9))
+    depots.settle_command(command_id=sent.pk, answer="accepted", now=at(10, 9))
+
+    assert waived(booking) == [("stale_list", "10:00", "10:09")]
+
+
+def test_a_depot_short_of_power_is_at_fault():
+    booking = armed(book(evse_online()))
+    Occupancy.objects.filter(holder=booking.pk).update(power_w=100_000)
+    ExternalLimit.objects.create(
+        depot=booking.depot,
+        watts=50_000,
+        starts_at=at(10, 2),
+        ends_at=at(10, 12),
+        set_by_kind="manager",
+        created_at=at(9),
+    )
+
+    assert waived(booking) == [("no_power", "10:02", "10:12")]
+
+
+def test_the_history_of_every_no_show_says_what_the_charger_told():
+    booking = armed(book(evse_online()))
+    Evse.objects.filter(pk=booking.evse_id).update(told_status="reserved", status_received_at=at(9, 46))
+
+    assert waived(booking) is None
+
+    words = next(
+        m.text for m in moments(booking, organisation_ids=[], is_fleet=True) if "told in that time" in m.title
+    )
+    assert words == (
+        "Its charger was connected. The EVSE said reserved last at 10:46. The reservation was answered with accepted at 10:45."
+    )
