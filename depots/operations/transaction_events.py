@@ -220,6 +220,10 @@ def _take_in(
         if report.token_uid is not None:
             session.token_uid, session.token_type = report.token_uid, report.token_type
         _announce_when_known(session, charger, report, answer, now)
+    elif (
+        report.token_uid and not session.token_uid
+    ):  # refused, and told last: who charged is known all the same
+        session.token_uid, session.token_type = report.token_uid, report.token_type
     session.save()
     if report.kind == "ended":
         _stop_meter(session, report)
