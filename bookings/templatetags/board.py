@@ -11,7 +11,10 @@ from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from bookings.models import Booking
 from bookings.models.enforcement_words import EnforcementWords, words_of
+from bookings.rules.session_targets import session_of, words_of_target
+from depots.models import ChargingSession
 from depots.periods import utc_text
 from depots.templatetags.berth import duration, kilowatts
 
@@ -53,6 +56,16 @@ def _status(status: str) -> SafeString:
 @lru_cache(256)
 def _enforcement(enforcement: str, why: str) -> SafeString:
     return render_to_string("components/_enforcement.html", {"enforcement": enforcement, "why": why})
+
+
+@register.filter
+def charging_session(booking: Booking) -> ChargingSession | None:
+    return session_of(booking)
+
+
+@register.filter
+def time_to_target(session: ChargingSession) -> str:
+    return words_of_target(session)
 
 
 @register.filter

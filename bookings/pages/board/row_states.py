@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from bookings.rules.session_targets import with_targets
 from depots.models import ChargingSession, Evse
 from depots.queries import is_online
 from depots.standards import PLUGS, VEHICLE_TYPES
@@ -55,7 +56,7 @@ class RowState:
 def running_at(evses: Iterable[Evse]) -> list[ChargingSession]:
     """The sessions that run at these EVSEs, the latest last."""
     running = ChargingSession.objects.filter(evse__in=[e.pk for e in evses], ended_at__isnull=True)
-    return list(running.order_by("started_at"))
+    return list(with_targets(running).order_by("started_at"))
 
 
 def states_of(

@@ -11,6 +11,7 @@ from bookings.models import Booking
 from bookings.pages.live.audiences import depot_audience, fleet_audience
 from bookings.pages.live.publishing import publish, publish_all
 from bookings.pages.live.rendering import Views, renders
+from bookings.rules.session_targets import with_targets
 from depots.models import ChargingSession
 from depots.signals import session_metered, sessions_metered
 
@@ -37,7 +38,8 @@ def tell_of_meters(sessions: list[ChargingSession], **_: Any) -> None:
 
 @renders("meter")
 def render_meter(session_id: int) -> Views:
-    session = ChargingSession.objects.select_related("charger").filter(pk=session_id).first()
+    rows = with_targets(ChargingSession.objects.select_related("charger"))
+    session = rows.filter(pk=session_id).first()
     if session is None:
         return {}
     html = render_to_string("bookings/board/_meter.html", {"session": session})

@@ -1,0 +1,45 @@
+"""Running sessions with what their time to target is told from: what is booked, and the battery of the vehicle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import F, QuerySet
+from django.db.models.fields.json import KeyTextTransform
+
+from bookings.models import Booking
+from bookings.models.bookings import expected_wh
+from bookings.rules.time_to_target import in_words, time_to_target
+from depots.models import ChargingSession
+
+
+def with_targets(sessions: QuerySet[ChargingSession]) -> QuerySet[ChargingSession]:
+    """In the same query: `booked_wh` (text, or null) and `battery_wh`."""
+    return sessions.annotate(
+        booked_wh=KeyTextTransform("energy_wh", "visit__booking__quote"),
+        battery_wh=F("visit__booking__vehicle__battery_wh"),
+    )
+
+
+def session_of(booking: Booking) -> ChargingSession | None:
+    """Its session with the same, from the booking that is there already."""
+    session: Any = booking.session
+    if session is not None:
+        session.booked_wh = expected_wh(booking.quote)
+        session.battery_wh = booking.vehicle.battery_wh if booking.vehicle is not None else None
+    return session
+
+
+def words_of_target(session: Any) -> str:
+    """`25–40 min to 80 %`, or nothing; of a session that was read without what it is told from, nothing."""
+    booked, battery_wh = getattr(session, "booked_wh", None), getattr(session, "battery_wh", None)
+    if session.ended_at is not None:
+        return ""
+    found = time_to_target(
+        power_w=session.power_w,
+        delivered_wh=session.energy_wh,
+        booked_wh=int(booked) if booked and str(booked).isdigit() else None,
+        soc_percent=session.soc_percent,
+        battery_wh=battery_wh,
+    )
+    return in_words(found) if found is not None else ""
