@@ -78,7 +78,8 @@ def take_test_answer(command: ChargerCommand, *, now: datetime) -> None:
 
 def finish_reserve_tests(*, now: datetime) -> int:
     """Take back what has been looked at for long enough. How many there were."""
-    return each_by_itself(_open().values_list("pk", flat=True), lambda pk: _follow(pk, now))
+    unfinished = ReserveTest.objects.filter(finished_at__isnull=True)
+    return each_by_itself(unfinished.values_list("pk", flat=True), lambda pk: _follow(pk, now))
 
 
 def _follow(test_id: int, now: datetime) -> int:
