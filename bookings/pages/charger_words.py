@@ -100,9 +100,16 @@ def _line(command: ChargerCommand) -> CommandLine:
         state=STATES[State(command.state)],
         answer=word,
         level=level,
-        detail=command.shown_answer_text,
+        detail=_detail(command),
         has_file=upload is not None and upload.received_at is not None,
     )
+
+
+def _detail(command: ChargerCommand) -> str:
+    """What it added, but no figures that are shown elsewhere in words."""
+    text = command.shown_answer_text
+    is_figures = text.startswith(("{", "[")) and command.action != ChargerCommand.Action.GET_CONFIGURATION
+    return "" if is_figures else text
 
 
 @dataclass(frozen=True)
