@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import re
-import secrets
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,33 +13,21 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
-from ocpp.exceptions import OCPPError
 from websockets.exceptions import ConnectionClosed
 
 from depots import operations
-from depots.models import ChargerCommand, ChargingSession, Evse
+from depots.models import ChargingSession, Evse
 from depots.ocpp import redaction, schemas
 from depots.ocpp.clock_estimate import ClockEstimate
+from depots.ocpp.command_sending import CommandSending
 from depots.ocpp.credentials import KnownCharger
 from depots.ocpp.database import DepotDatabase
-from depots.ocpp.dialect import Answerer, Dialect, InvalidCommand
+from depots.ocpp.dialect import Answerer, Dialect
 from depots.ocpp.times import Moment, read_time
-from depots.ocpp.wire import MOST_LATE, CallRefused, CallUnanswered, ConnectionEnded, Socket, Wire
+from depots.ocpp.wire import Socket, Wire
 
 logger = logging.getLogger(__name__)
 
-# What a charger answers to a message it does not know, or whose form it does not take: asking again is in vain. Both
-# spellings are in use (OCPP 1.6 Formation…, Occurence…).
-UNSUPPORTED = {
-    "NotImplemented", "NotSupported", "MessageTypeNotSupported", "FormationViolation", "FormatViolation",
-    "PropertyConstraintViolation", "OccurenceConstraintViolation", "OccurrenceConstraintViolation",
-    "TypeConstraintViolation", "ProtocolError",
-}  # fmt: skip
-
-State = ChargerCommand.State
-
-# A charger that beats but answers nothing is not under control: after so many its socket is closed once.
-MOST_UNANSWERED = 2
 # However long its old messages take, what should stand is said again after this.
 LONGEST_DRAIN_S = 30
 # So many kinds of what OCPP does not have are written down of one connection.
@@ -99,26 +86,22 @@ class ChargerConnection:
         "_booted_at",
         "_clock",
         "_close_socket",
+        "_commands",
         "_database",
         "_deviations",
         "_heard_at",
-        "_is_ready",
-        "_is_woken",
         "_last_transaction_at",
-        "_pump",
-        "_services",
         "_settling",
-        "_unanswered",
-        "_unclear",
         "_untold",
         "_wire",
-        "_withheld",
         "charger_id",
         "connectors",
         "dialect",
         "has_spoken",
         "holder",
         "identity",
+        "is_ready",
+        "services",
         "zone",
     )  # fmt: skip
 
@@ -135,7 +118,7 @@ class ChargerConnection:
     ) -> None:
         self.charger_id, self.identity, self.zone = charger.pk, charger.identity, charger.zone
         self.holder = holder
-        self._services = services
+        self.services = services
         self.hear()
         self.connectors: dict[tuple[int, int], Evse.Status] = {}  # the state of each (EVSE, connector)
         self.dialect = dialect
@@ -148,28 +131,24 @@ class ChargerConnection:
             is_tolerant=True,
             timeout_s=self.timings.call_timeout_s,
             log=self._on_frame,
-            on_late_answer=self._on_late_answer,
+            on_late_answer=self._take_late_answer,
         )
-        self._is_ready = False
+        self._commands = CommandSending(self, self._wire, database)
+        self.is_ready = False
         self._settling: asyncio.Task[None] | None = None
-        self._pump: asyncio.Task[None] | None = None
-        self._is_woken = False
         self._last_transaction_at = 0.0
-        self._unanswered = 0
-        self._withheld: tuple[str, ...] = ()  # a password it was told; it may say it again in any answer
         self._clock = ClockEstimate()
         self._booted_at: datetime | None = None
         self._deviations: frozenset[str] = frozenset()
         self._untold: set[int] | None = None
         self._background: set[asyncio.Task[None]] | None = None
-        self._unclear: dict[str, ChargerCommand] | None = None
 
     @property
     def timings(self) -> Timings:
-        return self._services.timings
+        return self.services.timings
 
     def now(self) -> datetime:
-        return self._services.clock()
+        return self.services.clock()
 
     async def run(self) -> None:
         """Serve the charger until its socket ends."""
@@ -224,7 +203,7 @@ class ChargerConnection:
     async def check_clock(self, moment: Moment, *, is_live: bool = False) -> None:
         """Compare clocks by a message that is not known to have waited; `is_live` when it was made just now. Before the
         queue has drained every message may be an old one."""
-        if not self._is_ready or not set(moment.flags) <= {"no_zone"}:
+        if not self.is_ready or not set(moment.flags) <= {"no_zone"}:
             return
         offset = self._clock.learn(moment.at, self.now(), is_live=is_live)
         if offset is not None:
@@ -253,9 +232,7 @@ class ChargerConnection:
 
     def wake(self) -> None:
         """There may be something to send."""
-        self._is_woken = True
-        if self._may_send and (self._pump is None or self._pump.done()):
-            self._pump = asyncio.create_task(self._send_commands())
+        self._commands.wake()
 
     async def answer(self, action: str, answer: Answerer, message: dict[str, Any]) -> dict[str, Any]:
         if "_malformed" in message:
@@ -294,7 +271,7 @@ class ChargerConnection:
     def _settle_in(self, *, rebooted: bool, pause_s: float) -> None:
         if self._settling is not None:
             self._settling.cancel()
-        self._is_ready = False
+        self.is_ready = False
         self._settling = asyncio.create_task(self._become_ready(rebooted, pause_s))
 
     async def _become_ready(self, rebooted: bool, pause_s: float) -> None:
@@ -303,16 +280,16 @@ class ChargerConnection:
         pause_s = self.timings.retry_s
         try:
             while not await self._has_reconciled(rebooted):
-                self._is_ready = True
+                self.is_ready = True
                 self.wake()
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
                 await self._rest()
         except operations.NotTheHolder:
-            self._services.doubt_lease()
+            self.services.doubt_lease()
             return
         self._settling = None
-        self._is_ready = True
+        self.is_ready = True
         self.wake()
 
     async def _has_reconciled(self, rebooted: bool) -> bool:
@@ -328,9 +305,9 @@ class ChargerConnection:
 
     async def _rest(self) -> None:
         """Reconciling takes what is sent and unanswered for lost: let the command under way come to its end."""
-        self._is_ready = False
-        if self._pump is not None:
-            await asyncio.wait([self._pump])
+        self.is_ready = False
+        if (under_way := self._commands.sending) is not None:
+            await asyncio.wait([under_way])
 
     async def _drained(self, pause_s: float) -> None:
         time = asyncio.get_running_loop().time
@@ -341,113 +318,28 @@ class ChargerConnection:
             if self._last_transaction_at > started_at:
                 quiet_from = max(quiet_from, self._last_transaction_at + self.timings.drain_s)
 
-    async def _send_commands(self) -> None:
-        try:
-            while self._may_send and self._is_woken:
-                self._is_woken = False
-                while self._may_send and (command := await self._take()):
-                    await self._carry_out(command)
-        except operations.NotTheHolder:
-            self._services.doubt_lease()
-        except ConnectionEnded:
-            pass  # what was sent is settled as unclear by whoever notices the end
-        except Exception:
-            logger.exception("Sending commands to %s failed", self.identity)
-            asyncio.get_running_loop().call_later(self.timings.retry_s, self.wake)
-        finally:
-            self._pump = None
-
-    @property
-    def _may_send(self) -> bool:
-        """What is queued stays so while the gateway drains: whoever has the charger next sends it."""
-        return self._is_ready and not self._services.is_draining()
-
     @property
     def sending(self) -> asyncio.Task[None] | None:
         """Ends with the command that is under way, once no other may be sent."""
-        return self._pump
+        return self._commands.sending
 
-    async def _take(self) -> ChargerCommand | None:
-        command: ChargerCommand | None = await self.do(
-            operations.take_command, holder=self.holder, now=self.now()
-        )
-        return command
-
-    async def _carry_out(self, command: ChargerCommand) -> None:
-        unique_id = f"{command.pk}.{secrets.token_hex(4)}"
-        is_secret = command.action == ChargerCommand.Action.SET_PASSWORD
-        try:
-            if command.action == ChargerCommand.Action.ASK_CAPABILITIES:
-                told = await self.dialect.ask_capabilities(self._wire)
-                await self.do(operations.record_capabilities, told=told, now=self.now())
-                answer, text = "accepted", ""
-            else:
-                action, payload = self.dialect.request(command)
-                self._withheld += redaction.carried_by(payload) if is_secret else ()
-                reply = await self._wire.call(action, payload, unique_id)
-                answer, text = self.dialect.read_answer(reply, command.action)
-        except ConnectionEnded:
-            raise
-        except CallUnanswered as silence:
-            self._remember_unclear(unique_id, command)
-            await self._settle(command, State.UNCLEAR, "", str(silence))
-            await self._count_silence()
-        except CallRefused as refusal:
-            is_unsupported = refusal.code in UNSUPPORTED
-            await self._settle(
-                command,
-                State.ANSWERED,
-                "not_supported" if is_unsupported else "error",
-                refusal.code if is_secret else str(refusal),
-            )
-        except (InvalidCommand, OCPPError) as fault:
-            await self._settle(command, State.ANSWERED, "error", str(fault))
-        else:
-            self._unanswered = 0
-            await self._settle(command, State.ANSWERED, answer, text)
-
-    def _remember_unclear(self, unique_id: str, command: ChargerCommand) -> None:
-        if self._unclear is None:
-            self._unclear = {}
-        self._unclear[unique_id] = command
-        if len(self._unclear) > MOST_LATE:
-            del self._unclear[next(iter(self._unclear))]
-
-    async def _settle(self, command: ChargerCommand, state: str, answer: str, text: str) -> None:
-        await self._database.run(
-            operations.settle_command,
-            command_id=command.pk,
-            state=state,
-            answer=answer,
-            answer_text=text,
-            now=self.now(),
-        )
-
-    async def _on_late_answer(self, unique_id: str, payload: dict[str, Any]) -> None:
-        self._unanswered = 0
-        if self._unclear and (command := self._unclear.pop(unique_id, None)):
-            answer, text = self.dialect.read_answer(payload, command.action)
-            await self._settle(command, State.ANSWERED, answer, text)
-
-    async def _count_silence(self) -> None:
-        self._unanswered += 1
-        if self._unanswered == MOST_UNANSWERED:
-            await self.do(operations.record_measured, answers_calls=False)
-            self.close("calls are not answered")
+    async def _take_late_answer(self, unique_id: str, payload: dict[str, Any]) -> None:
+        await self._commands.take_late_answer(unique_id, payload)
 
     def _on_frame(self, is_incoming: bool, action: str, frame: str | bytes, is_odd: bool) -> None:
         if is_incoming:
             self.hear()
-        if self._withheld and redaction.repeats(frame, self._withheld):
+        if (withheld := self._commands.withheld) and redaction.repeats(frame, withheld):
             frame = redaction.WITHHELD
-        self._services.log(self.charger_id, is_incoming, action, frame, is_odd)
+        self.services.log(self.charger_id, is_incoming, action, frame, is_odd)
 
     async def _stop_tasks(self) -> None:
         """An answer that was read is written down first: some chargers take a setting and leave in the same moment."""
-        self._is_ready = False
-        if self._pump is not None and self._pump is not asyncio.current_task():
-            await asyncio.wait([self._pump], timeout=WRITE_DOWN_WITHIN_S)
-        for task in (self._settling, self._pump):
+        self.is_ready = False
+        sending = self._commands.sending
+        if sending is not None and sending is not asyncio.current_task():
+            await asyncio.wait([sending], timeout=WRITE_DOWN_WITHIN_S)
+        for task in (self._settling, sending):
             if task is not None and task is not asyncio.current_task():
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
