@@ -21,6 +21,7 @@ MODULES = {
     "finder_demo": "finder",
     "search_growth": "search",
     "search_vs_sql": "search",
+    "meter_day": "meter_day",
     "arm_5000": "gateway_arming",
     "rearm_5000": "gateway_arming",
     "billing_run": "billing_run",
