@@ -14,6 +14,7 @@ from depots.models.charging import (
     EvseChargingState,
     MeterReading,
     SessionEvent,
+    SignedMeterValue,
 )
 from depots.models.commissioning import ChargerUpload, SettingsCheck, SettingsTemplate
 from depots.models.local_lists import LocalList
@@ -53,6 +54,7 @@ __all__ = [
     "SessionEvent",
     "SettingsCheck",
     "SettingsTemplate",
+    "SignedMeterValue",
     "TrustedRoot",
     "User",
 ]

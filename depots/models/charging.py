@@ -156,3 +156,23 @@ class MeterReading(models.Model):
 
     def __str__(self) -> str:
         return f"{self.session_id} {self.at}"
+
+
+class SignedMeterValue(models.Model):
+    """A sample that the meter has signed, untouched: in some countries it alone may be billed.
+
+    `sample` is OCPP's SampledValue as it came, with `format` SignedData (1.6) or `signedMeterValue` (2.x). `digest` is its
+    SHA-256, which makes a repeated one the same one.
+    """
+
+    session = models.ForeignKey(ChargingSession, models.CASCADE, related_name="signed_values", db_index=False)
+    at = models.DateTimeField()
+    sample = models.JSONField()
+    digest = models.CharField(max_length=64)
+
+    class Meta:
+        ordering = ["session", "at", "id"]
+        constraints = [models.UniqueConstraint(fields=["session", "digest"], name="signed_value_once")]
+
+    def __str__(self) -> str:
+        return f"{self.session_id} {self.at}"

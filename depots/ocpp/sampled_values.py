@@ -82,7 +82,7 @@ def read(meter_values: Iterable[Sample], moment: Callable[[Any], Moment]) -> Sam
         for part, is_begin in ((begin, True), (others, False)):
             figures = _Figures(part)
             flags += figures.flags
-            if figures.tell_something:
+            if figures.tell_something or figures.signed:
                 # Two readings of a transaction cannot have one time.
                 at = _not_among(at, readings)
                 is_arrival = bool({"no_time", "bad_clock"} & set(odd))
@@ -92,10 +92,12 @@ def read(meter_values: Iterable[Sample], moment: Callable[[Any], Moment]) -> Sam
 
 
 class _Figures:
-    """The samples of one moment in our units. `registers` are Wh by the place of the meter, the one that counts first."""
+    """The samples of one moment in our units. `registers` are Wh by the place of the meter, the one that counts first; `signed`
+    are those with a signature, as they came."""
 
-    def __init__(self, samples: Iterable[Sample]) -> None:
+    def __init__(self, samples: Sequence[Sample]) -> None:
         self.flags: list[str] = []
+        self.signed = [sample for sample in samples if _is_signed(sample)]
         values: dict[tuple[str, str], list[tuple[str, Decimal]]] = {}
         for sample in samples:
             measurand = sample.get("measurand") or ENERGY
@@ -124,6 +126,7 @@ class _Figures:
             registers=self.registers,
             is_begin=is_begin,
             is_arrival=is_arrival,
+            signed=self.signed,
         )
 
     def _nearest(
@@ -145,6 +148,11 @@ class _Figures:
             if by_phase:
                 return sum(by_phase.values(), Decimal())
         return None
+
+
+def _is_signed(sample: Sample) -> bool:
+    """By the meter itself: 1.6 writes it in place of the value, 2.x beside it."""
+    return sample.get("format") == "SignedData" or bool(sample.get("signedMeterValue"))
 
 
 def _value(sample: Sample, measurand: str) -> Decimal | None:

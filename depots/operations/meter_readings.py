@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 
-from depots.models import ChargingSession, MeterReading
+from depots.models import ChargingSession, MeterReading, SignedMeterValue
 from depots.operations.clock_correction import correction, is_known_off, shifted
 from depots.operations.transaction_reports import LARGEST_SESSION_WH, Reading, flag
 from depots.signals import charging_corrected, session_metered
@@ -82,6 +85,15 @@ def keep(session: ChargingSession, readings: Sequence[Reading]) -> None:
     """Keep samples and let the session show the newest. The caller saves the session (FIGURES)."""
     if kept := take(session, readings):
         MeterReading.objects.bulk_create(kept, ignore_conflicts=True)
+    if signed := [_signed(session, reading, sample) for reading in readings for sample in reading.signed]:
+        SignedMeterValue.objects.bulk_create(signed, ignore_conflicts=True)
+
+
+def _signed(session: ChargingSession, reading: Reading, sample: Mapping[str, Any]) -> SignedMeterValue:
+    """As it came: a signature holds for what was signed, to the letter. Told again it is the same."""
+    text = json.dumps(sample, sort_keys=True, ensure_ascii=False)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return SignedMeterValue(session=session, at=reading.at, sample=dict(sample), digest=digest)
 
 
 def take(session: ChargingSession, readings: Sequence[Reading]) -> list[MeterReading]:
@@ -89,15 +101,16 @@ def take(session: ChargingSession, readings: Sequence[Reading]) -> list[MeterRea
     kept = []
     for reading in sorted(readings, key=lambda reading: reading.at):
         energy_wh = _counting_wh(session, reading)
-        kept.append(
-            MeterReading(
-                session=session,
-                at=reading.at,
-                energy_wh=energy_wh,
-                power_w=reading.power_w,
-                soc_percent=reading.soc_percent,
+        if reading.has_figures:
+            kept.append(
+                MeterReading(
+                    session=session,
+                    at=reading.at,
+                    energy_wh=energy_wh,
+                    power_w=reading.power_w,
+                    soc_percent=reading.soc_percent,
+                )
             )
-        )
         if energy_wh is not None:
             _count(session, energy_wh, is_begin=reading.is_begin)
         if session.ended_at is None:

@@ -76,7 +76,7 @@ class _Samples:
 
 
 def add_readings_of_many(calls: Sequence[Call]) -> dict[int, ChargingSession | None]:
-    """Beside `add_readings`, for sessions that run, and where nothing does."""
+    """Beside `add_readings`, for sessions that run, and where nothing does. Signed samples are left to it."""
     told = [
         _Samples(
             charger_id=call["charger_id"],
@@ -87,7 +87,7 @@ def add_readings_of_many(calls: Sequence[Call]) -> dict[int, ChargingSession | N
             now=call["now"],
         )
         for call in calls
-        if call["readings"] or call.get("flags")
+        if (call["readings"] or call.get("flags")) and not any(reading.signed for reading in call["readings"])
     ]
     untold = {call["charger_id"]: None for call in calls if not (call["readings"] or call.get("flags"))}
     return {**untold, **(_taken(told) if told else {})}

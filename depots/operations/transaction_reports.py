@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from depots import gate
 from depots.models import ChargingSession
@@ -51,7 +52,8 @@ class Reading:
     """One sample: Wh of the energy register, watts, percent; None for what was not measured.
 
     `registers` are all that were told, Wh by the place of the meter; `energy_wh` is the one nearest to the vehicle.
-    `is_begin`: it was taken when the transaction began. `is_arrival`: its time is that of arrival, for want of another.
+    `is_begin`: it was taken when the transaction began. `is_arrival`: its time is that of arrival, for want of another. `signed`
+    are samples that the meter has signed, as they came.
     """
 
     at: datetime
@@ -61,6 +63,11 @@ class Reading:
     registers: Mapping[str, int] = field(default_factory=dict)
     is_begin: bool = False
     is_arrival: bool = False
+    signed: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def has_figures(self) -> bool:
+        return not (self.energy_wh is None and self.power_w is None and self.soc_percent is None)
 
 
 @dataclass(frozen=True)
@@ -122,6 +129,7 @@ class TransactionReport:
             self.kind == "updated"
             and self.token_uid is None
             and bool(self.readings)
+            and not any(reading.signed for reading in self.readings)
             and "malformed" not in self.flags
         )
 

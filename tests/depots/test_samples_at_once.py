@@ -10,6 +10,8 @@ from django.test.utils import CaptureQueriesContext
 
 from depots import operations
 from depots.models import ChargingSession, Evse, MeterReading
+from depots.ocpp import sampled_values
+from depots.ocpp.times import Moment
 from depots.operations import Reading, TransactionReport
 from tests.depots.charging import CARD, MINUTE, SECOND, event, meter, start, stop
 from tests.factories import NOW, make_charger, make_depot, make_evse
@@ -149,3 +151,34 @@ def test_twenty_meters_cost_as_many_round_trips_as_one():
 
     assert len(done) == 20
     assert len([q for q in captured if not q["sql"].startswith(("SAVEPOINT", "RELEASE"))]) == 4
+
+
+SIGNED_16 = {"value": "OCMF|{}|{}", "format": "SignedData", "context": "Transaction.Begin"}
+SIGNED_2X = {
+    "value": 3000,
+    "signedMeterValue": {"signedMeterData": "YQ==", "encodingMethod": "OCMF", "publicKey": ""},
+}
+
+
+def test_signed_samples_are_kept_untouched_and_once_beside_the_figures():
+    evse, session = charging("1.6")
+    told = [{"timestamp": "x", "sampledValue": [SIGNED_16, SIGNED_2X]}]
+    readings = sampled_values.read(told, lambda _: Moment(LATER)).readings
+    call = {**samples_of(evse, session.transaction), "readings": readings}
+
+    assert operations.add_readings_of_many([call]) == {}
+    for _ in range(2):
+        operations.add_readings(**call)
+
+    assert [kept.sample for kept in session.signed_values.all()] == [SIGNED_16, SIGNED_2X]
+    assert [reading.energy_wh for reading in session.readings.all()] == [3000]
+
+
+def test_a_sample_that_is_nothing_but_signed_leaves_no_reading():
+    _, session = charging("1.6")
+    told = [{"timestamp": "x", "sampledValue": [SIGNED_16]}]
+
+    stop(session, LATER, readings=sampled_values.read(told, lambda _: Moment(LATER)).readings)
+
+    assert session.signed_values.get().at == LATER
+    assert not session.readings.exists()

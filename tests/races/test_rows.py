@@ -51,6 +51,7 @@ from depots.models import (
     RefusedConnection,
     SessionEvent,
     SettingsTemplate,
+    SignedMeterValue,
     TrustedRoot,
     User,
 )
@@ -197,6 +198,7 @@ def charging() -> dict[str, Build]:
         "start_once": lambda n: ChargingSession(**times, start_key="1|04AA|10:00", transaction=f"T-2{n}"),
         "session_event_once": lambda _: SessionEvent(session=session, seq_no=3, kind="updated", at=NOW),
         "depots_meterreading_pkey": lambda _: MeterReading(session=session, at=NOW),
+        "signed_value_once": lambda _: SignedMeterValue(session=session, at=NOW, sample={}, digest="d"),
     }
 
 
