@@ -17,7 +17,7 @@ from django.db.models import Q, QuerySet
 from bookings.enforcement.one_by_one import each_by_itself
 from bookings.enforcement.state import AT_CHARGER
 from bookings.models import Booking, BookingStatus
-from bookings.rules.identification import speaks_1_6, working_tokens
+from bookings.rules.identification import all_keys, speaks_1_6
 from depots import operations as depots
 from depots.models import Charger, Depot, Fallback, LocalList
 from depots.token_numbers import on_the_wire
@@ -82,6 +82,6 @@ def _follow(charger_id: int, now: datetime) -> int:
 def _entries(booking: Booking, charger: Charger) -> Iterable[dict[str, Any]]:
     until = booking.ends_at + timedelta(minutes=booking.terms.late_stop_min)
     told = until.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    for token in working_tokens(booking):
-        name = on_the_wire(token.uid, token.type, is_1_6=speaks_1_6(charger))
-        yield {"uid": name, "type": token.type, "group": booking.group, "until": told}
+    for uid, kind in all_keys(booking):
+        name = on_the_wire(uid, kind, is_1_6=speaks_1_6(charger))
+        yield {"uid": name, "type": kind, "group": booking.group, "until": told}

@@ -13,10 +13,10 @@ from bookings.errors import BookingError, WrongStatus
 from bookings.models import Booking, BookingStatus, Token
 from bookings.operations import start_remotely, stop_remotely
 from bookings.pages.forms import charger as forms
-from depots.cards import card_number
 from depots.commissioning import family_of
 from depots.models import Charger, ChargerCommand
 from depots.periods import Period, utc_text
+from depots.token_numbers import spellings
 
 Action = ChargerCommand.Action
 
@@ -67,7 +67,7 @@ class Verb:
 def _start(asked: Asked) -> ChargerCommand:
     card, evse = asked.given["card"], asked.given["evse"]
     if card:
-        kind = Token.objects.filter(uid__card=card_number(card)).values_list("type", flat=True).first()
+        kind = Token.objects.filter(uid__card__in=spellings(card)).values_list("type", flat=True).first()
         payload = {"evse": evse.number, "token": card, "token_type": kind or Token.Type.RFID.value}
         return asked.send(Action.REMOTE_START, payload)
     here = Booking.objects.filter(

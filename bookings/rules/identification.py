@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from django.db.models.functions import Upper
+
 from bookings.models import GROUP, Booking, BookingToken, Token
 from depots.models import Charger
 from depots.token_numbers import in_other_byte_order, mac_address, normalise, on_the_wire, spellings
@@ -119,6 +121,20 @@ def working_tokens(
         for token in named
         if usable.get((booking.fleet_id, normalise(token.uid, token.type)), booking.fleet.is_partner)
     ]
+
+
+def all_keys(booking: Booking) -> list[tuple[str, str]]:
+    """(uid, kind) of everything that opens it and works: its tokens, and the members of the groups it names."""
+    found = [(token.uid, token.type) for token in working_tokens(booking)]
+    groups = [token.uid.upper() for token in booking.tokens.all() if token.type == GROUP]
+    if groups:
+        members = Token.objects.annotate(in_capitals=Upper("group_name")).filter(
+            fleet=booking.fleet_id, in_capitals__in=groups
+        )
+        usable = usable_by_owner(members.values_list("uid", "type"), fleet_id=booking.fleet_id)
+        pairs = members.order_by("uid").values_list("uid", "type")
+        found += [pair for pair in pairs if usable[booking.fleet_id, normalise(*pair)]]
+    return found
 
 
 def token_for(

@@ -18,11 +18,11 @@ from bookings.operations import start_remotely, stop_remotely
 from bookings.operations.remote_start import WAITS
 from config.management.operator_command import OperatorCommand
 from depots import operations
-from depots.cards import card_number
 from depots.certificates import read_pem
 from depots.models import Charger, ChargerCommand, Evse
 from depots.operations.charger_passwords import rotate_charger_password
 from depots.queries import find_charger, is_online
+from depots.token_numbers import spellings
 
 Action = ChargerCommand.Action
 State = ChargerCommand.State
@@ -124,7 +124,7 @@ def _start(charger: Charger, evse: Evse | None, token: str | None) -> ChargerCom
         return start_remotely(booking_id=_booking(charger, evse).pk, actor=COMMAND, now=timezone.now())
     if evse is None:
         raise CommandError(f"{charger} has several EVSEs: say which with --evse.", returncode=WRONG_USAGE)
-    kinds = Token.objects.filter(uid__card=card_number(token)).values_list("type", flat=True)
+    kinds = Token.objects.filter(uid__card__in=spellings(token)).values_list("type", flat=True)
     payload = {"evse": evse.number, "token": token, "token_type": kinds.first() or Token.Type.RFID.value}
     return _queue(charger, "start", payload)
 

@@ -9,7 +9,7 @@ import pytest
 from bookings.errors import TokenUnusable
 from bookings.models import GROUP, Booking, Token
 from bookings.rules.entitlement import TokenName
-from bookings.rules.identification import token_for
+from bookings.rules.identification import all_keys, token_for
 from depots.models import Organisation
 from tests.bookings.enforcement.online_chargers import armed, book, evse_online
 from tests.bookings.gate_questions import ask
@@ -105,6 +105,7 @@ def test_any_member_of_the_group_a_booking_names_opens_it_and_no_other_token() -
     # The charger compares the booking's own group, which is no master's: its reservation is made with nothing else.
     assert evse.charger is not None
     assert token_for(booking, evse.charger)[0] == booking.group
+    assert all_keys(booking) == [("04AA01", "RFID"), ("04AA02", "RFID")]
 
 
 def test_a_group_of_nobody_and_one_at_a_partners_depot_are_refused() -> None:
