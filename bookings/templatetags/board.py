@@ -73,7 +73,7 @@ def share(part: float | None) -> str:
     """`98.4 %`; what is not whole is never shown as if it were."""
     if part is None:
         return "–"
-    return "100 %" if part == 1 else f"{min(part * 100, 99.9):.1f} %"
+    return "100\N{NO-BREAK SPACE}%" if part == 1 else f"{min(part * 100, 99.9):.1f}\N{NO-BREAK SPACE}%"
 
 
 @register.filter
