@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from simulators.charger.behaviour import Behaviour
 from simulators.charger.charger_file import UnreadableFile
 from simulators.charger.day import ChargerDay, make_day
 from simulators.charger.day_run import DayClock, summary
 from simulators.charger.day_script import read_day
+from simulators.charger.oddities import ODDITIES
 from simulators.charger.station import Reservation
 from tests.simulators.test_charger import FELLOW, HOLDER, NOW, Clock, Csms, listening
 
@@ -158,6 +161,20 @@ def test_its_clock_goes_as_fast_as_it_is_told():
 def test_a_fault_in_the_file_is_named(tmp_path: Path, told: dict, sentence: str):
     with pytest.raises(UnreadableFile, match=sentence):
         read_day(written(tmp_path, told), "ws://x")
+
+
+def test_the_day_in_the_documentation_can_be_read(tmp_path: Path):
+    guide = (Path(__file__).parents[2] / "docs" / "integrators" / "simulator.md").read_text()
+    file = tmp_path / "day.json"
+    file.write_text(guide.split("```json\n")[1].split("```")[0])
+
+    day = read_day(file, "ws://x")
+
+    assert [type(event).__name__ for event in day.chargers[0].events] == [
+        "Visit", "Restart", "Breakdown", "Offline", "WrongClock", "Change",
+    ]  # fmt: skip
+    assert all(f"`{name}`" in guide for name in ODDITIES)
+    assert all(f"`{each.name}`" in guide for each in fields(Behaviour))
 
 
 def test_an_oddity_that_there_is_not_is_named(tmp_path: Path):
