@@ -35,9 +35,8 @@ def follow_local_lists(*, now: datetime) -> int:
     if not places and not lists:
         return 0
     present: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    for charger_id, booking_id, version in (
-        _here(Q(depot__in=places)).order_by("pk").values_list("evse__charger", "pk", "version")
-    ):
+    here = _here(Q(depot__in=places, evse__charger__told__local_list=True)).order_by("pk")
+    for charger_id, booking_id, version in here.values_list("evse__charger", "pk", "version"):
         if charger_id is not None:
             present[charger_id].append((booking_id, version))
     due = [pk for pk in {*present, *lists} if _is_due(lists.get(pk), present.get(pk, []), now)]
@@ -65,7 +64,7 @@ def _state(present: Iterable[tuple[int, int]]) -> str:
 
 def _follow(charger_id: int, now: datetime) -> int:
     charger = Charger.objects.select_related("depot").get(pk=charger_id)
-    is_wanted = Fallback.LOCAL_LIST in charger.depot.fallbacks and charger.told.get("local_list") is not False
+    is_wanted = Fallback.LOCAL_LIST in charger.depot.fallbacks and charger.told.get("local_list") is True
     here = _here(Q(evse__charger=charger)).select_related("fleet").prefetch_related("tokens").order_by("pk")
     bookings = list(here) if is_wanted else []
     entries: dict[str, dict[str, Any]] = {}
