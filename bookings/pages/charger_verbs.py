@@ -109,7 +109,7 @@ def _firmware(asked: Asked) -> ChargerCommand:
     at = asked.given["at"]
     fetches_early = family_of(asked.charger) == "2.x" or bool(asked.given["signature"])
     payload = {
-        "request": int(asked.now.timestamp()) % 2**31,
+        "request": _request_id(asked.now),
         "location": asked.given["location"],
         "retrieve_at": utc_text(asked.now if fetches_early else at),
         "install_at": utc_text(at) if fetches_early else None,
@@ -117,6 +117,11 @@ def _firmware(asked: Asked) -> ChargerCommand:
         "signature": asked.given["signature"],
     }
     return asked.send(Action.UPDATE_FIRMWARE, payload, installing(at))
+
+
+def _request_id(now: datetime) -> int:
+    """By which 2.x tells what its later messages belong to."""
+    return int(now.timestamp()) % 2**31
 
 
 def installing(at: datetime) -> Period:
@@ -150,6 +155,9 @@ VERBS = {
         Verb("cache", Action.CLEAR_CACHE, "Forget cards", "trash", "Forget the cards it remembers",
              "It asks again for every card.", "Clear it", forms.ChargerForm,
              lambda asked: asked.send(Action.CLEAR_CACHE, {})),
+        Verb("everything", Action.ASK_INVENTORY, "Read all its settings", "filter", "Read all its settings",
+             "They stand on a page of their own, at most 3000 of them.", "Read them", forms.ChargerForm,
+             lambda asked: asked.send(Action.ASK_INVENTORY, {"request": _request_id(asked.now)})),
         Verb("log", Action.GET_DIAGNOSTICS, "Fetch its log", "list", "Fetch its log",
              "It may take minutes; how far it is stands among the last commands.", "Fetch it", forms.LogForm, _log),
         Verb("firmware", Action.UPDATE_FIRMWARE, "Update firmware", "device-floppy", "Update its firmware",

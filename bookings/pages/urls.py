@@ -128,6 +128,11 @@ urlpatterns = [
         name="charger_settings",
     ),
     path(
+        "depots/<str:code>/chargers/<str:identity>/inventory/",
+        charger_commands.inventory,
+        name="charger_inventory",
+    ),
+    path(
         "depots/<str:code>/chargers/<str:identity>/files/<int:command_id>/",
         charger_commands.log_file,
         name="charger_file",

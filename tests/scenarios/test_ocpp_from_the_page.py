@@ -219,5 +219,11 @@ def test_settings_are_mended_with_one_click(bed: Bed, row, manager):
     eventually(lambda: Charger.objects.get(pk=row.pk).settings_check.stage == "done")
     page = manager.get(reverse("bookings:charger", args=[row.depot.code, row.identity])).content.decode()
     assert "As they should be" in page
+
+    settled(send(manager, row, "everything"))
+    listed = manager.get(
+        reverse("bookings:charger_inventory", args=[row.depot.code, row.identity])
+    ).content.decode()
+    assert "SupportedFeatureProfiles" in listed
     yard = manager.get(reverse("bookings:yard", args=[row.depot.code])).content.decode()
     assert "As wanted" in yard

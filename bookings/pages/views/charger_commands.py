@@ -21,7 +21,7 @@ from bookings.pages.forms.charger import ChargerForm, FirmwareForm
 from bookings.pages.forms.row_versions import look_again, seen_version
 from bookings.pages.views.refusals import status_of
 from depots.commissioning import family_of
-from depots.models import Charger, ChargerUpload
+from depots.models import Charger, ChargerUpload, SettingsCheck
 from depots.pages import done, respond
 
 
@@ -66,6 +66,24 @@ def settings(request: HttpRequest, code: str, identity: str) -> HttpResponse:
         told = look_again(refusal) if isinstance(refusal, ChangedMeanwhile) else str(refusal)
         return charger_page(request, charger, refusal=told, status=status_of(refusal))
     return done(request, url, "Its settings are being read.")
+
+
+@never_cache
+@login_required
+@require_safe
+def inventory(request: HttpRequest, code: str, identity: str) -> HttpResponse:
+    """All settings it told when it was asked for them last."""
+    charger = access.charger(request.user, identity)
+    if charger.depot.code.upper() != code.upper():
+        raise Http404
+    check = SettingsCheck.objects.filter(charger=charger).first()
+    context = {
+        "charger": charger,
+        "depot": charger.depot,
+        "told_at": check.inventory_at if check is not None else None,
+        "rows": sorted((key, *entry) for key, entry in check.inventory.items()) if check is not None else [],
+    }
+    return respond(request, "bookings/yard/inventory", context)
 
 
 @never_cache

@@ -115,6 +115,7 @@ READERS = {
     "charger": DEPOT,
     "charger_command": {"manager"},
     "charger_file": {"manager"},
+    "charger_inventory": DEPOT,
     "settings_templates": {"manager", "foreign_manager"},
     "settings_template": {"manager"},
     "settings_template_add": {"manager"},
