@@ -10,9 +10,10 @@ from bookings.models import ChargeDetailRecord
 
 def record_called(name: str) -> ChargeDetailRecord:
     """Raises RecordUnknown, also for a code that several operators have given."""
-    found = list(with_all().filter(code__iexact=name).order_by("id")[:2])
+    records = with_all().select_related("session").prefetch_related("session__signed_values")
+    found = list(records.filter(code__iexact=name).order_by("id")[:2])
     if not found and name.isascii() and name.isdigit() and len(name) < 19:
-        found = list(with_all().filter(pk=int(name)))
+        found = list(records.filter(pk=int(name)))
     if not found:
         raise RecordUnknown(f"There is no charge detail record {name}.")
     if len(found) > 1:

@@ -14,6 +14,7 @@ from roaming.ocpi.v2_3_0.bookings.schemas import ConnectorFormat, PowerType
 from roaming.ocpi.v2_3_0.bookings.token_types import token_type_out
 from roaming.ocpi.v2_3_0.cdrs import schemas
 from roaming.ocpi.v2_3_0.cdrs.schemas import AuthMethod, CdrDimensionType
+from roaming.ocpi.v2_3_0.cdrs.signed_data import signed_data_out
 from roaming.ocpi.v2_3_0.locations.schemas import GeoLocation
 from roaming.ocpi.v2_3_0.tariffs.mapping import price_out, tariff_out
 from roaming.ocpi.v2_3_0.tariffs.schemas import Price
@@ -33,7 +34,8 @@ FOUR_DECIMALS = Decimal("0.0001")
 
 
 def cdr_out(cdr: ChargeDetailRecord, contents: Mapping[int, TariffContent]) -> schemas.Cdr:
-    """A record with booking, credited record, invoice and tariffs' operators at hand; `contents` of its versions by id."""
+    """A record with booking, credited record, invoice, tariffs' operators and its session's signed values at hand; `contents` of
+    its versions by id."""
     bill, sign = Bill.from_json(cdr.bill), -1 if cdr.is_credit else 1
     versions = [version for version in (cdr.charging_tariff, cdr.booking_tariff) if version is not None]
     length = cdr.ends_at - cdr.starts_at
@@ -54,6 +56,7 @@ def cdr_out(cdr: ChargeDetailRecord, contents: Mapping[int, TariffContent]) -> s
         charging_periods=[
             _period_out(period, cdr.charging_tariff, cdr.booking_tariff) for period in cdr.periods
         ],
+        signed_data=_signed_out(cdr),
         total_cost=_total_out(cdr, bill, sign),
         total_fixed_cost=_part_out(bill.fixed),
         total_energy=Decimal(cdr.energy_wh) / 1000,
@@ -69,6 +72,12 @@ def cdr_out(cdr: ChargeDetailRecord, contents: Mapping[int, TariffContent]) -> s
         credit_reference_id=cdr.credits.code if cdr.credits is not None else None,
         last_updated=cdr.issued_at,
     )
+
+
+def _signed_out(cdr: ChargeDetailRecord) -> schemas.SignedData | None:
+    if cdr.session is None:
+        return None
+    return signed_data_out(value.sample for value in cdr.session.signed_values.all())
 
 
 def _total_out(cdr: ChargeDetailRecord, bill: Bill, sign: int) -> Price:

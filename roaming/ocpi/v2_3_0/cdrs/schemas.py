@@ -82,6 +82,23 @@ class ChargingPeriod(WireObject):
     tariff_id: Id36 | None = None
 
 
+LONGEST_PLAIN, LONGEST_SIGNED = 512, 5000
+
+
+class SignedValue(WireObject):
+    """`nature`: Start, End or Intermediate."""
+
+    nature: Annotated[str, Field(max_length=32)]
+    plain_data: Annotated[str, Field(max_length=LONGEST_PLAIN)]
+    signed_data: Annotated[str, Field(max_length=LONGEST_SIGNED)]
+
+
+class SignedData(WireObject):
+    encoding_method: Id36
+    public_key: Annotated[str, Field(max_length=512)] | None = None
+    signed_values: Annotated[list[SignedValue], Field(min_length=1)]
+
+
 class Cdr(WireObject):
     """Times in hours. Only `total_cost` of a credit is below zero; a session is named unless there was none."""
 
@@ -99,6 +116,7 @@ class Cdr(WireObject):
     currency: Currency
     tariffs: list[Tariff] = Field(default_factory=list)
     charging_periods: Annotated[list[ChargingPeriod], Field(min_length=1)]
+    signed_data: SignedData | None = None
     total_cost: Price
     total_fixed_cost: Price | None = None
     total_energy: Amount

@@ -16,6 +16,7 @@ from bookings.billing.cdrs import Issue, credit, lock
 from bookings.pricing import tariff_content as ours
 from bookings.pricing.tariff_content import Dimension, ElementUse, Restrictions, TariffContent, TariffElement
 from roaming.ocpi.v2_3_0.cdrs import mapping as cdrs
+from roaming.ocpi.v2_3_0.cdrs.signed_data import signed_data_out
 from roaming.ocpi.v2_3_0.tariffs import mapping as tariffs
 from tests.billing_factories import VAT, charge, make_version, priced, priced_booking, records
 from tests.bookings.enforcement.online_chargers import TERMS, book, evse_online
@@ -29,6 +30,52 @@ def shown(name: object) -> dict:
     out = StringIO()
     call_command("show_cdr", str(name), stdout=out)
     return json.loads(out.getvalue())
+
+
+SIGNED = "OCMF|{}|{}"
+BESIDE = {"signedMeterData": "YQ==", "encodingMethod": "EDL", "publicKey": "a key"}
+
+
+def test_what_the_meter_signed_goes_with_the_record():
+    session = charge(priced_booking(), at(10), at(11))
+    begin = {"value": SIGNED, "format": "SignedData", "context": "Transaction.Begin"}
+    for number, sample in enumerate((begin, {**begin, "context": "Transaction.End"})):
+        session.signed_values.create(at=at(10), sample=sample, digest=str(number))
+
+    told = shown(records()[0].code)["signed_data"]
+
+    values = [{"nature": nature, "plain_data": "{}", "signed_data": SIGNED} for nature in ("Start", "End")]
+    assert told == {"encoding_method": "OCMF", "signed_values": values}
+
+
+@pytest.mark.parametrize(
+    ("samples", "told"),
+    [
+        ([], None),
+        ([{"value": "x" * 5001, "format": "SignedData"}], None),
+        (
+            [
+                {"value": 7, "signedMeterValue": BESIDE},
+                {"value": 8, "signedMeterValue": {**BESIDE, "publicKey": "another"}},
+            ],
+            ("EDL", "a key", [("Intermediate", "7", "YQ==")]),
+        ),
+        ([{"value": "AB", "format": "SignedData"}], ("unknown", None, [("Intermediate", "", "AB")])),
+        (
+            [{"value": "OCMF|" + "x" * 513 + "|s", "format": "SignedData"}],
+            ("OCMF", None, [("Intermediate", "", "OCMF|" + "x" * 513 + "|s")]),
+        ),
+    ],
+)
+def test_signed_samples_of_either_version_as_ocpi_has_them(samples, told):
+    data = signed_data_out(samples)
+
+    found = data and (
+        data.encoding_method,
+        data.public_key,
+        [(value.nature, value.plain_data, value.signed_data) for value in data.signed_values],
+    )
+    assert found == told
 
 
 def test_a_session_with_its_booking_and_overtime():
