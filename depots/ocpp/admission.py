@@ -18,6 +18,7 @@ from depots.models import RefusedConnection
 from depots.ocpp import credentials
 from depots.ocpp.credentials import KnownCharger, Password
 from depots.ocpp.database import Database
+from depots.ocpp.limits import Limit
 from depots.ocpp.refusal_buffer import RefusalBuffer
 from depots.ocpp.security_profiles import Shown, refusal
 from depots.operations.charger_certificates import accept_certificate
@@ -28,30 +29,61 @@ logger = logging.getLogger(__name__)
 
 Reason = RefusedConnection.Reason
 LONGEST_PASSWORD = 200
+# As many wrong passwords for one identity from one address are answered one by one within a minute.
+MOST_FAILURES = 10
+# Of an address that failed as often within a minute nobody is looked at while as many ask at once. Behind one address may
+# stand thousands of chargers that are right: as long as there is room all of them are let in.
+MOST_FAILURES_OF_ADDRESS = 1000
+MOST_AT_ONCE = 200
+# Connections of one charger. One that comes back more often does not stay for anything.
+RETURNS_PER_MINUTE = 30
 
 
 class Admission:
     """`admit` answers what is refused; `charger_of` is whose connection an admitted one is."""
 
-    def __init__(self, clock: Callable[[], datetime], after_commit: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], datetime],
+        after_commit: Callable[[str], None],
+        *,
+        returns_per_minute: int = RETURNS_PER_MINUTE,
+    ) -> None:
         self._clock = clock
         # Passwords of strangers are checked as often as they try: they wait for each other.
         self._database = Database(after_commit, threads=1, batch_threads=1)
-        self._throttle = credentials.Throttle(clock)
+        self._failures = Limit(clock, MOST_FAILURES)
+        self._failures_of_address = Limit(clock, MOST_FAILURES_OF_ADDRESS)
+        self._returns = Limit(clock, returns_per_minute)
+        self._asking = 0
         self._refusals = RefusalBuffer(self._database)
         self._admitted: WeakKeyDictionary[ServerConnection, KnownCharger] = WeakKeyDictionary()
 
     async def admit(self, websocket: ServerConnection, request: Request) -> Response | None:
+        self._asking += 1
+        try:
+            return await self._admit(websocket, request)
+        finally:
+            self._asking -= 1
+
+    async def _admit(self, websocket: ServerConnection, request: Request) -> Response | None:
         if request.path == "/healthz":
             return websocket.respond(200, "ok\n")
         identity = credentials.identity_in(request.path)
         if identity is None:
             return credentials.no_charger(websocket)
+        address = credentials.address_of(websocket, request)
+        if self._asking > MOST_AT_ONCE and self._failures_of_address.is_exceeded(address):
+            return credentials.too_often(websocket)
         charger = await self._find_known(identity)
         shown = await self._shown(websocket, request, identity, charger)
         reason = refusal(shown, charger.security_profile) if charger else Reason.UNKNOWN
         if charger is None or reason:
-            return self._refuse(websocket, request, identity, shown, Reason(reason))
+            return self._refuse(websocket, request, identity, address, shown, Reason(reason))
+        if self._returns.is_exceeded(charger.pk):
+            self._note(request, identity, address, shown, Reason.TOO_OFTEN)
+            return credentials.too_often(websocket, Reason.TOO_OFTEN.label)
+        self._returns.note(charger.pk)
         await self._keep_password(request, charger, shown.password)
         if not shown.profile:
             logger.warning(
@@ -113,17 +145,27 @@ class Admission:
         return fault or "valid"
 
     def _refuse(
-        self, websocket: ServerConnection, request: Request, identity: str, shown: Shown, reason: Reason
+        self,
+        websocket: ServerConnection,
+        request: Request,
+        identity: str,
+        address: str,
+        shown: Shown,
+        reason: Reason,
     ) -> Response:
-        address = credentials.address_of(websocket, request)
-        if not shown.is_the_charger and self._throttle.is_exceeded(identity.casefold(), address):
-            return credentials.too_many_failures(websocket)
-        if self._refusals.keep(self._told(request, identity, address, shown, reason)):
-            logger.warning("Charger %r is refused, from %s: %s", identity, address, reason.label)
+        key = (identity.casefold(), address)
+        if not shown.is_the_charger and self._failures.is_exceeded(key):
+            return credentials.too_often(websocket)
+        self._note(request, identity, address, shown, reason)
         if shown.is_the_charger:
             return credentials.too_little(websocket, reason.label)
-        self._throttle.note_failure(identity.casefold(), address)
+        self._failures.note(key)
+        self._failures_of_address.note(address)
         return credentials.wrong_password(websocket)
+
+    def _note(self, request: Request, identity: str, address: str, shown: Shown, reason: Reason) -> None:
+        if self._refusals.keep(self._told(request, identity, address, shown, reason)):
+            logger.warning("Charger %r is refused, from %s: %s", identity, address, reason.label)
 
     def _told(self, request: Request, identity: str, address: str, shown: Shown, reason: Reason) -> Refusal:
         """What it tried is kept as a hash: who turns out to be a charger need not be given another password."""

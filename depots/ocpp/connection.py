@@ -23,6 +23,7 @@ from depots.ocpp.command_sending import CommandSending
 from depots.ocpp.credentials import KnownCharger
 from depots.ocpp.database import DepotDatabase
 from depots.ocpp.dialect import Answerer, Dialect
+from depots.ocpp.limits import Pace
 from depots.ocpp.times import Moment, read_time
 from depots.ocpp.wire import Socket, Wire
 
@@ -43,7 +44,10 @@ LONGEST_PAUSE_S = 60
 
 @dataclass(frozen=True)
 class Timings:
-    """Seconds of waiting. A boot is followed by old messages; without a boot one cannot know whether it is done."""
+    """Seconds of waiting, and how much a charger may send and how often it may come.
+
+    A boot is followed by old messages; without a boot one cannot know whether it is done.
+    """
 
     call_timeout_s: float = 30
     after_boot_s: float = 1
@@ -59,6 +63,13 @@ class Timings:
     finish_s: float = 15
     waves_s: float = 10
     certificates_s: float = 10
+    returns_per_minute: int = 30
+    messages_per_s: float = 50
+    message_burst: float = 1000
+    flood_s: float = 600
+
+    def pace(self) -> Pace:
+        return Pace(per_s=self.messages_per_s, burst=self.message_burst, flood_s=self.flood_s)
 
 
 @dataclass(frozen=True)
@@ -91,6 +102,7 @@ class ChargerConnection:
         "_deviations",
         "_heard_at",
         "_last_transaction_at",
+        "_pace",
         "_settling",
         "_untold",
         "_wire",
@@ -132,9 +144,11 @@ class ChargerConnection:
             timeout_s=self.timings.call_timeout_s,
             log=self._on_frame,
             on_late_answer=self._take_late_answer,
+            pause_s=self._slow_down,
         )
         self._commands = CommandSending(self, self._wire, database)
         self.is_ready = False
+        self._pace = self.timings.pace()
         self._settling: asyncio.Task[None] | None = None
         self._last_transaction_at = 0.0
         self._clock = ClockEstimate()
@@ -253,6 +267,19 @@ class ChargerConnection:
         self._in_background(
             self.do(operations.record_deviation, action=action, what=what[:500], now=self.now())
         )
+
+    def _slow_down(self) -> float:
+        """How long it has to wait with its next message; a flood ends the connection and stands on the charger's page."""
+        pause_s = self._pace.pause_s()
+        if pause_s and self._pace.is_flood:
+            self._pace = self.timings.pace()
+            logger.warning("Charger %s floods: its connection is ended", self.identity)
+            what = f"more than {self.timings.messages_per_s:g} messages a second; its connection was ended"
+            self._in_background(
+                self.do(operations.record_deviation, action="Flood", what=what, now=self.now())
+            )
+            self.close("too many messages")
+        return pause_s
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """What an answer does not wait for, and what nothing else hangs on."""

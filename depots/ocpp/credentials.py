@@ -9,9 +9,9 @@ from __future__ import annotations
 import base64
 import binascii
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import tzinfo
 from enum import StrEnum
 from http import HTTPStatus
 from urllib.parse import unquote
@@ -27,15 +27,11 @@ from depots.certificates import ClientCertificate, UnreadableCertificateError, r
 from depots.client_address import client_address, is_trusted_proxy
 from depots.models import Charger
 from depots.ocpp import redaction
+from depots.ocpp.limits import WITHIN
 
 logger = logging.getLogger(__name__)
 
 PREFIX = "/ocpp/"
-# As many wrong passwords for one identity from one address are answered one by one in as much time.
-MOST_FAILURES = 10
-FAILURES_WITHIN = timedelta(minutes=1)
-# So many pairs of identity and address are remembered; under a flood the oldest are forgotten.
-MOST_REMEMBERED = 20_000
 LONGEST_IDENTITY = 48
 _FIND = """
     SELECT asked.identity, depot.time_zone, charger.id, charger.depot_id, charger.identity, charger.password_salt,
@@ -61,28 +57,6 @@ class KnownCharger:
     next_password_salt: str
     next_password_hash: str
     security_profile: int
-
-
-class Throttle:
-    """Counts wrong passwords by identity and address."""
-
-    def __init__(self, clock: Callable[[], datetime]) -> None:
-        self._clock = clock
-        self._failures: dict[tuple[str, str], list[datetime]] = {}
-
-    def is_exceeded(self, identity: str, address: str) -> bool:
-        return len(self._recent(identity, address)) >= MOST_FAILURES
-
-    def note_failure(self, identity: str, address: str) -> None:
-        recent = [*self._recent(identity, address), self._clock()]
-        self._failures.pop((identity, address), None)
-        self._failures[(identity, address)] = recent[-MOST_FAILURES:]
-        if len(self._failures) > MOST_REMEMBERED:
-            del self._failures[next(iter(self._failures))]
-
-    def _recent(self, identity: str, address: str) -> list[datetime]:
-        since = self._clock() - FAILURES_WITHIN
-        return [at for at in self._failures.get((identity, address), []) if at > since]
 
 
 def identity_in(path: str) -> str | None:
@@ -228,7 +202,7 @@ def too_little(websocket: ServerConnection, sentence: str) -> Response:
     return websocket.respond(HTTPStatus.FORBIDDEN, f"{sentence}\n")
 
 
-def too_many_failures(websocket: ServerConnection) -> Response:
-    response = websocket.respond(HTTPStatus.TOO_MANY_REQUESTS, "Too many wrong passwords. Wait a minute.\n")
-    response.headers["Retry-After"] = str(int(FAILURES_WITHIN.total_seconds()))
+def too_often(websocket: ServerConnection, sentence: str = "Too many wrong passwords.") -> Response:
+    response = websocket.respond(HTTPStatus.TOO_MANY_REQUESTS, f"{sentence} Wait a minute.\n")
+    response.headers["Retry-After"] = str(int(WITHIN.total_seconds()))
     return response

@@ -94,7 +94,7 @@ class Gateway:
         self._address: dict[str, Any] = {"sock": listener} if listener else {"host": host, "port": port}
         self._tls, self._tls_listener = tls, tls_listener
         self._database = Database(after_commit)
-        self._admission = Admission(clock, after_commit)
+        self._admission = Admission(clock, after_commit, returns_per_minute=self.timings.returns_per_minute)
         self._leases = LeaseLoop(
             self.connections, clock=clock, timings=self.timings, after_commit=after_commit
         )

@@ -79,11 +79,12 @@ class Wire:
     """`version`: "1.6", "2.0.1" or "2.1".
 
     A tolerant end answers calls that break their schema: what does not conform is converted or set aside (normalise.py),
-    and the payload gets the key `"_malformed"`, the list of those places. `log` sees every frame.
+    and the payload gets the key `"_malformed"`, the list of those places. `log` sees every frame;
+    `pause_s` says how long to wait before what was just read, 0 for not at all.
     """
 
     __slots__ = (
-        "_is_closed", "_late", "_log", "_on_late_answer", "_turn", "_waiting",
+        "_is_closed", "_late", "_log", "_on_late_answer", "_pause_s", "_turn", "_waiting",
         "answers", "is_tolerant", "socket", "timeout_s", "version",
     )  # fmt: skip
 
@@ -97,6 +98,7 @@ class Wire:
         timeout_s: float = 30,
         log: FrameLog = lambda is_incoming, action, frame, is_odd: None,
         on_late_answer: Callable[[str, dict[str, Any]], Awaitable[None]] | None = None,
+        pause_s: Callable[[], float] | None = None,
     ) -> None:
         self.socket = socket
         self.version = version
@@ -105,6 +107,7 @@ class Wire:
         self.timeout_s = timeout_s
         self._log = log
         self._on_late_answer = on_late_answer
+        self._pause_s = pause_s
         self._turn = asyncio.Lock()
         self._waiting: dict[str, tuple[str, asyncio.Future[dict[str, Any]]]] = {}
         self._late: dict[str, str] = {}
@@ -114,7 +117,10 @@ class Wire:
         """Read and answer until the socket ends, which raises its ConnectionClosed; open calls are unanswered then."""
         try:
             while True:
-                await self.take(await self.socket.recv())
+                frame = await self.socket.recv()
+                if self._pause_s is not None and (pause_s := self._pause_s()):
+                    await asyncio.sleep(pause_s)  # nothing more is read meanwhile: whoever sends has to wait
+                await self.take(frame)
         finally:
             self.close()
 

@@ -40,6 +40,8 @@ QUICK = Timings(
     flush_s=0.05,
     figures_s=0.05,
     finish_s=0.05,
+    returns_per_minute=100_000,  # the clock stands still
+    messages_per_s=100_000,
 )
 
 
