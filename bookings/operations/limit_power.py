@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from bookings.actors import Actor
 from bookings.core import calendars, power_marks
 from bookings.core.locking import lock_depot
-from bookings.errors import InThePast, LimitImpossible
+from bookings.errors import ChangedMeanwhile, InThePast, LimitImpossible
 from bookings.models import ExternalLimit
+from bookings.rules.content_version import version_of
 from depots.models import Depot
 from depots.periods import Period
 
@@ -35,11 +37,23 @@ def limit_depot(*, depot: Depot, watts: int, period: Period, actor: Actor, now: 
     return limit
 
 
-def lift_limits(*, depot: Depot, now: datetime) -> list[ExternalLimit]:
-    """Take back all limits from outside that hold at the depot or are to come; those that were lifted."""
+def limits_version(limits: Iterable[ExternalLimit]) -> int:
+    """For the form that shows them, those that are not over."""
+    return version_of([limit.pk for limit in limits])
+
+
+def lift_limits(*, depot: Depot, seen_version: int | None = None, now: datetime) -> list[ExternalLimit]:
+    """Take back all limits from outside that hold at the depot or are to come; those that were lifted. Raises ChangedMeanwhile
+    where others stand there than were seen."""
     with calendars.one_operation():
         lock_depot(depot.pk)
-        lifted = list(ExternalLimit.objects.filter(depot=depot, lifted_at__isnull=True))
+        lifted = list(
+            ExternalLimit.objects.filter(depot=depot, lifted_at__isnull=True, ends_at__gt=now).order_by(
+                "starts_at", "pk"
+            )
+        )
+        if seen_version is not None and limits_version(lifted) != seen_version:
+            raise ChangedMeanwhile("Somebody has set other limits since you looked. Look again.")
         for limit in lifted:
             limit.lifted_at = now
         ExternalLimit.objects.bulk_update(lifted, ["lifted_at"])

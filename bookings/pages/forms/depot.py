@@ -166,6 +166,17 @@ class DecisionForm(forms.Form):
     )
 
 
+class PowerLimitForm(PeriodForm):
+    kw = forms.DecimalField(
+        label="At most, kW", min_value=0, max_value=1_000_000, max_digits=10, decimal_places=3
+    )
+    field_order = ("kw", "starts_at", "ends_at")
+
+    @property
+    def watts(self) -> int:
+        return int(self.cleaned_data["kw"] * 1000)
+
+
 class ClosureForm(PeriodForm):
     evse = EvseField()
     reason = forms.CharField(

@@ -35,6 +35,7 @@ from bookings.pages.booking_bills import bills_of, running_cost
 from bookings.pages.forms import undo_button
 from bookings.pages.forms.bookings import ListForm
 from bookings.pages.forms.row_versions import seen_version
+from bookings.pages.power_words import power_now
 from bookings.pages.price_parts import quoted_parts
 from bookings.pages.views import slots
 from bookings.pages.views.refusals import status_of
@@ -159,6 +160,7 @@ def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusa
         "price": quoted_parts(found),
         "bills": bills_of(found),
         "running_cost": running_cost(found, now=now),
+        "power_now": power_now(found),
         "sees_records": money_access.sees_records(user, found),
         "elsewhere": _elsewhere(found) if is_fleet and found.status == BookingStatus.HELD else "",
         "moments": history.moments(found, organisation_ids=mine, is_fleet=is_fleet),

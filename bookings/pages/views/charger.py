@@ -21,6 +21,7 @@ from bookings.pages.charger_security import security
 from bookings.pages.charger_settings import settings_part
 from bookings.pages.charger_verbs import VERBS, refusal_of
 from bookings.pages.charger_words import command_lines
+from bookings.pages.depot_power import power_of_charger
 from bookings.pages.reserving import reserving
 from depots.models import Charger, ChargerCommand
 from depots.pages import respond
@@ -96,4 +97,5 @@ PARTS: tuple[Callable[[Charger, datetime], Mapping[str, Any]], ...] = (
     security,
     settings_part,
     capability,
+    power_of_charger,
 )

@@ -20,6 +20,7 @@ from bookings.pages.board import running_at, states_of
 from bookings.pages.board.reading import evses_of
 from bookings.pages.board.row_states import RowState
 from bookings.pages.charger_settings import differing_settings
+from bookings.pages.depot_power import power_of_depot
 from bookings.pages.reserving import reserving
 from depots.models import Charger, Depot, Evse
 from depots.pages import respond
@@ -49,6 +50,7 @@ def yard(request: HttpRequest, code: str) -> HttpResponse:
             "power_w": sum(s.session.power_w or 0 for s in states.values() if s.session is not None),
             "faulted": sum(state.look == "faulted" for state in states.values()),
             "troubled": _troubled(depot),
+            **power_of_depot(depot, now),
             "can_manage": depot.operator_id in access.operators_decided_for(request.user),
         },
     )

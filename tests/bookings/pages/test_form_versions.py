@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from bookings.models import (
     BookingRequest,
     BookingToken,
     Closure,
+    ExternalLimit,
     Invoice,
     Payment,
     Reminder,
@@ -38,6 +40,7 @@ from bookings.models import (
 )
 from bookings.operations import kept_evses
 from bookings.operations.commission_charger import knock_version
+from bookings.operations.limit_power import limits_version
 from bookings.operations.set_terms import terms_version
 from bookings.operations.tariffs import version_of_tariff
 from bookings.pages.charger_security import password_version
@@ -52,6 +55,7 @@ from depots.models import (
     RefusedConnection,
     SettingsTemplate,
 )
+from depots.periods import Period
 from tests.bookings.billing.billed import record
 from tests.bookings.billing.test_bank import operator_with, statement
 from tests.bookings.enforcement.charging_trucks import charging
@@ -278,6 +282,14 @@ def of_kept_evse() -> Sent:
     return Sent(booking, arguments, {}, by_depot=True, version=version)
 
 
+def of_power_limit() -> Sent:
+    evse = make_evse()
+    limit = operations.limit_depot(
+        depot=evse.depot, watts=1, period=Period(NOW, NOW + timedelta(days=900)), actor=MANAGER, now=NOW
+    )
+    return Sent(evse, {"code": evse.depot.code}, {}, by_depot=True, version=limits_version([limit]))
+
+
 CHANGING: dict[str, Callable[[], Sent]] = {
     "confirmation": lambda: of_booking(held()),
     "release": lambda: of_booking(held()),
@@ -295,6 +307,7 @@ CHANGING: dict[str, Callable[[], Sent]] = {
         lambda closure: operations.close.version_of(operations.affected(closure, now=NOW))
     ),
     "lifting": lambda: of_closure(version_of),
+    "power_limit_lifting": of_power_limit,
     "terms": of_terms,
     "charger_command": to_restart,
     "charger_settings": to_read_settings,
@@ -326,6 +339,7 @@ CHANGING: dict[str, Callable[[], Sent]] = {
 }
 # What makes something new shows nothing that could have changed; a button *Undo* is signed with its version in it.
 MAKING = {
+    "power_limit",
     "reserve_test", "home", "holds", "bookings", "vehicle_add", "token_add", "tariff_add", "tariff_preview", "changed_price",
     "settings_template_add", "incoming_invoice_add", "incoming_invoice_files",
     "expected",
@@ -360,6 +374,7 @@ def everything() -> list[Any]:
         BookingRequest,
         BookingToken,
         Closure,
+        ExternalLimit,
         Tariff,
         TariffBinding,
         TariffVersion,

@@ -1,0 +1,68 @@
+"""A depot's power for who looks after it: what each EVSE was promised, may take and takes, and the limits from outside."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.db.models import QuerySet
+
+from bookings.models import EvsePower, ExternalLimit
+from bookings.operations.limit_power import limits_version
+from bookings.pages.power_words import WHY
+from depots.models import Charger, ChargingSession, Depot
+
+
+class PowerRow(NamedTuple):
+    """Watts; None where nothing was promised, or nobody charges."""
+
+    uid: str
+    promised_w: int | None
+    may_take_w: int
+    takes_w: int | None
+    counted_w: int
+    why: str
+    is_short: bool
+
+
+def power_of_charger(charger: Charger, now: datetime) -> dict[str, Any]:
+    return {"power_rows": _rows(EvsePower.objects.filter(evse__charger=charger))}
+
+
+def power_of_depot(depot: Depot, now: datetime) -> dict[str, Any]:
+    """Three queries. No rows where nothing was planned: without a limit and without booked trucks."""
+    rows = _rows(EvsePower.objects.filter(evse__depot=depot, evse__is_withdrawn=False))
+    limits = list(
+        ExternalLimit.objects.filter(depot=depot, lifted_at__isnull=True, ends_at__gt=now).order_by(
+            "starts_at", "pk"
+        )
+    )
+    held = [limit.watts for limit in limits if limit.starts_at <= now]
+    if depot.grid_limit_w is not None:
+        held.append(depot.grid_limit_w)
+    return {
+        "power_rows": rows,
+        "power_limit_w": min(held, default=None),
+        "power_counted_w": sum(row.counted_w for row in rows),
+        "external_limits": limits,
+        "limits_version": limits_version(limits),
+        "is_beyond_limit": bool(rows and held) and sum(row.counted_w for row in rows) > min(held),
+    }
+
+
+def _rows(powers: QuerySet[EvsePower]) -> list[PowerRow]:
+    found = list(powers.select_related("evse").order_by("evse__uid"))
+    running = ChargingSession.objects.filter(evse__in=[power.pk for power in found], ended_at__isnull=True)
+    takes = dict(running.order_by("started_at").values_list("evse_id", "power_w"))
+    return [
+        PowerRow(
+            power.evse.uid,
+            power.floor_w or None,
+            power.share_w,
+            takes.get(power.pk),
+            power.counted_w,
+            WHY.get(EvsePower.Why(power.why), "" if power.pk not in takes else power.get_why_display()),
+            is_short=power.share_w < power.floor_w,
+        )
+        for power in found
+    ]
