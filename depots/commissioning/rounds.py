@@ -29,8 +29,8 @@ State = ChargerCommand.State
 SETTLED_AFTER = timedelta(seconds=20)
 PAUSE = timedelta(minutes=10)
 MOST_TRIES = 3
-# So many chargers begin a round in a tick: after a power cut they all boot at once.
-AT_ONCE = 5
+# So many chargers begin a round at once, every five seconds: after a power cut they all boot.
+AT_ONCE = 15
 # Where a charger does not say how much it takes at once; and at most, for a frame stays small.
 PORTION, LARGEST_PORTION = {"1.6": 6, "2.x": 4}, 10
 WAITS = timedelta(minutes=10)
