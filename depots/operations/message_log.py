@@ -1,4 +1,4 @@
-"""The raw log of frames: kept for a while, bounded per charger."""
+"""The raw log of frames: kept for a while, bounded per charger by number and size."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.db import connection
 from depots.models import ChargerMessage
 
 KEPT_FOR = timedelta(days=14)
-KEPT_PER_CHARGER = 2000
+KEPT_PER_CHARGER, KEPT_BYTES_PER_CHARGER = 2000, 256 * 1024
 LONGEST_FRAME = 8000
 
 
@@ -42,17 +42,18 @@ def keep_messages(messages: Sequence[ChargerMessage]) -> None:
 
 
 def forget_old_messages(*, now: datetime) -> None:
-    """Drop what is older than two weeks, and all but the newest 2000 frames of each charger."""
+    """Drop what is older than two weeks, and all but the newest frames of each charger: 2000, and as many as 256 KB hold."""
     ChargerMessage.objects.filter(at__lt=now - KEPT_FOR).delete()
     with connection.cursor() as cursor:
         cursor.execute(
             """
             DELETE FROM depots_chargermessage WHERE id IN (
                 SELECT id FROM (
-                    SELECT id, row_number() OVER (PARTITION BY charger_id ORDER BY at DESC, id DESC) AS age
+                    SELECT id, row_number() OVER newest AS place, sum(octet_length(frame)) OVER newest AS size
                     FROM depots_chargermessage
-                ) AS aged WHERE age > %s
+                    WINDOW newest AS (PARTITION BY charger_id ORDER BY at DESC, id DESC)
+                ) AS counted WHERE place > %s OR size > %s
             )
             """,
-            [KEPT_PER_CHARGER],
+            [KEPT_PER_CHARGER, KEPT_BYTES_PER_CHARGER],
         )

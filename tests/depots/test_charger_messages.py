@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 
 from depots.models import ChargerMessage
@@ -9,8 +11,6 @@ pytestmark = pytest.mark.django_db
 
 
 def message(charger_id: int, age_s: float = 0, **fields) -> ChargerMessage:
-    from datetime import timedelta
-
     told = {"is_incoming": True, "action": "Heartbeat", "frame": "[2]", **fields}
     return ChargerMessage(charger_id=charger_id, at=NOW - timedelta(seconds=age_s), **told)
 
@@ -51,3 +51,17 @@ def test_each_charger_keeps_its_newest_frames_only(monkeypatch):
 
     assert list(busy.messages.order_by("-at").values_list("frame", flat=True)) == ["0", "1", "2"]
     assert quiet.messages.count() == 1
+
+
+def test_each_charger_keeps_as_many_frames_as_its_room_holds(monkeypatch):
+    monkeypatch.setattr("depots.operations.message_log.KEPT_BYTES_PER_CHARGER", 100)
+    wordy, terse = make_charger(), make_charger()
+    keep_messages([message(wordy.pk, age, frame="x" * 40) for age in range(5)])
+    keep_messages([message(terse.pk, age, frame="x" * 10) for age in range(5)])
+
+    forget_old_messages(now=NOW)
+
+    assert sorted(wordy.messages.values_list("at", flat=True)) == [
+        NOW - timedelta(seconds=age) for age in (1, 0)
+    ]
+    assert terse.messages.count() == 5
