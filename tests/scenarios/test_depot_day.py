@@ -15,7 +15,7 @@ import pytest
 from django.test import Client
 
 from bookings.models import Booking
-from depots.models import ChargingSession, Membership
+from depots.models import Charger, ChargingSession, Membership
 from tests.factories import NOW, make_user
 from tests.scenarios.bed import Loop
 from tests.scenarios.depot_day import STRANGERS, TRIPS, DepotDay
@@ -43,7 +43,8 @@ def nursery(django_db_setup: None, django_db_blocker, tmp_path_factory) -> Itera
 
 @dataclass
 class Mortal:
-    """A gateway that dies at these commits, each counted from its start, and is started again at the same address."""
+    """A gateway that dies at these commits, each counted from its start, and is started again at the same address a minute
+    later, when its leases have run out."""
 
     nursery: GatewayProcesses
     clock: SharedClock
@@ -54,6 +55,7 @@ class Mortal:
     def url(self) -> str:
         if self.process is None or not self.process.is_alive:
             self.died += self.process is not None
+            Charger.objects.exclude(lease_holder="").update(lease_until=self.clock.now)
             self.process = self.nursery.start(
                 port=self.process.port if self.process else 0,
                 clock=str(self.clock.file),
