@@ -164,7 +164,7 @@ class PowerProfile(models.Model):
     def standing_w(self, charger: Charger) -> int | None:
         """What the charger holds as it said itself; None where that is not known."""
         if self.accepted_at is None or (
-            charger.booted_at is not None and self.accepted_at < charger.booted_at
+            charger.booted_at is not None and self.accepted_at <= charger.booted_at
         ):
             return None
         return self.accepted_w
