@@ -37,7 +37,6 @@ class NewChargerForm(forms.Form):
     credentials = forms.ChoiceField(
         label="Password",
         choices=[(KEEP, "The one it tried"), (GIVE, "A new one, shown once")],
-        widget=forms.RadioSelect,
     )
 
     def __init__(self, *args: Any, knock: RefusedConnection, **options: Any) -> None:
