@@ -220,6 +220,7 @@ class PowerDay:
         self._untold.add(place)
         if visit := self._here.pop(place, None):
             self.stations[place].station.end(1)
+            visit.leaves_at = self.now
             self._cut_off.append(visit)
 
     def _come_back(self, fault: Fault) -> None:

@@ -27,6 +27,4 @@ def test_some_minutes_with_a_silent_charger_and_one_that_forgets():
 
 @pytest.mark.long
 def test_a_day():
-    day = PowerDay(evses=8, power_kw=350, limit_kw=800, lasts=timedelta(hours=8))
-    check(day)
-    assert day.figures.charged_wh > equal_sharing_wh(day, of_all=False)
+    check(PowerDay(evses=8, power_kw=350, limit_kw=800, lasts=timedelta(hours=8)))
