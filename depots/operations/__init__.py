@@ -8,8 +8,6 @@ from depots.operations.arrivals import (
     record_boots,
     record_clocks,
     report_statuses,
-    settle_questions,
-    take_commands,
 )
 from depots.operations.authorization import authorize
 from depots.operations.charger_reports import record_progress
@@ -32,6 +30,7 @@ from depots.operations.commands import (
     settle_command,
     take_command,
 )
+from depots.operations.commands_at_once import settle_questions, take_commands
 from depots.operations.contracts import check_contract
 from depots.operations.leases import (
     Renewal,

@@ -18,16 +18,14 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 
 from depots import gate, round_trips
-from depots.capabilities import why_not
 from depots.models import Charger, ChargerCommand, ChargingSession, Evse, EvseChargingState
 from depots.operations.charger_state import QUEUED_AFTER, is_older, news_of_charging, tell_status
 from depots.operations.clock_correction import corrected
-from depots.operations.commands import CHANNEL, OF_RESERVATION, is_late
+from depots.operations.commands import CHANNEL
 from depots.queries import LONGEST_RESERVATION
 from depots.signals import (
     charger_connected,
     charger_disconnected,
-    command_settled,
     idle_chargers_changed,
     idle_evses_changed,
 )
@@ -161,7 +159,7 @@ def report_statuses(calls: Sequence[Call]) -> dict[int, bool]:
     news: dict[int, bool] = {}
     befores: dict[Evse, str] = {}
     states: list[EvseChargingState] = []
-    now = _latest(calls)
+    now = latest(calls)
     with round_trips.atomic():
         evses = _lock_idle_evses(
             Q(charger__in={pk for pk, _ in told}, number__in={n for _, n in told}), now=now
@@ -195,7 +193,7 @@ def reconcile_idle(calls: Sequence[Call]) -> dict[int, None]:
     """Beside `reconcile`, for chargers that hold nothing of ours and are to hold nothing: they are asked what they can do,
     where that is not known."""
     by_charger = {call["charger_id"]: call for call in calls}
-    now = _latest(calls)
+    now = latest(calls)
     with transaction.atomic():
         chargers = _lock_idle_chargers(calls, now=now)
         _ask_capabilities(
@@ -211,7 +209,7 @@ def reconcile_idle(calls: Sequence[Call]) -> dict[int, None]:
 
 def close_connections(calls: Sequence[Call]) -> dict[int, None]:
     """Beside `close_connection`, for chargers that hold nothing of ours: nobody is called at risk for them."""
-    now = _latest(calls)
+    now = latest(calls)
     with transaction.atomic():
         chargers = _lock_idle_chargers(calls, now=now)
         with connection.cursor() as cursor:
@@ -222,32 +220,6 @@ def close_connections(calls: Sequence[Call]) -> dict[int, None]:
         if chargers:
             idle_chargers_changed.send(sender=Charger, chargers=chargers, at=now)
     return dict.fromkeys(charger.pk for charger in chargers)
-
-
-def take_commands(calls: Sequence[Call]) -> dict[int, ChargerCommand | None]:
-    """Beside `take_command`, where there is nothing to send by now, or one question or reservation and nothing else: no answer
-    is written here, so nobody who waits for one is told."""
-    now = _latest(calls)
-    with transaction.atomic():
-        # Only its holder takes a charger's commands, with this lock.
-        chargers = {charger.pk: charger for charger in _lock_held(calls)}
-        waiting: dict[int, list[ChargerCommand]] = {pk: [] for pk in chargers}
-        unsent = ChargerCommand.objects.filter(charger__in=chargers, state__in=[State.QUEUED, State.SENT])
-        for command in unsent.order_by("id"):
-            command.charger = chargers[command.charger_id]
-            waiting[command.charger_id].append(command)
-        lone = [commands[0] for commands in waiting.values() if _is_lone(commands, now)]
-        superseded = _superseded(lone)
-        free = ChargerCommand.objects.filter(
-            pk__in=[c.pk for c in lone if c.pk not in superseded], state=State.QUEUED
-        )
-        locked = set(free.select_for_update(skip_locked=True).order_by("id").values_list("pk", flat=True))
-        taken = {command.charger_id: command for command in lone if command.pk in locked}
-        for command in taken.values():
-            command.state, command.sent_at = State.SENT, now
-        ChargerCommand.objects.filter(pk__in=locked).update(state=State.SENT, sent_at=now)
-    nothing = {pk: None for pk, commands in waiting.items() if all(_is_put_off(c, now) for c in commands)}
-    return {**nothing, **taken}
 
 
 def record_all_capabilities(calls: Sequence[Call]) -> dict[int, None]:
@@ -262,30 +234,11 @@ def record_clocks(calls: Sequence[Call]) -> dict[int, None]:
     return _written(_CLOCK, _column(calls, "charger_id"), seconds, _column(calls, "now"))
 
 
-def settle_questions(calls: Sequence[Call]) -> dict[int, ChargerCommand]:
-    """Beside `settle_command`, by command: for answers to the question what a charger can do, which concern no booking."""
-    now = _latest(calls)
-    answered = {
-        call["command_id"] for call in calls if (call["answer"], call["answer_text"]) == ("accepted", "")
-    }
-    with transaction.atomic():
-        sent = ChargerCommand.objects.filter(
-            pk__in=answered, action=Action.ASK_CAPABILITIES, state=State.SENT
-        )
-        commands = list(sent.select_for_update(skip_locked=True).order_by("charger_id", "id"))
-        told = {"state": State.ANSWERED, "answer": "accepted", "answered_at": now}
-        ChargerCommand.objects.filter(pk__in=[command.pk for command in commands]).update(**told)
-        for command in commands:
-            command.state, command.answer, command.answered_at = State.ANSWERED, "accepted", now
-            command_settled.send(sender=ChargerCommand, command=command, at=now)
-    return {command.pk: command for command in commands}
-
-
 def _column(calls: Sequence[Call], name: str) -> list[Any]:
     return [call[name] for call in calls]
 
 
-def _latest(calls: Sequence[Call]) -> datetime:
+def latest(calls: Sequence[Call]) -> datetime:
     return max(call["now"] for call in calls)
 
 
@@ -315,7 +268,7 @@ def _lock_idle_chargers(calls: Sequence[Call], *, now: datetime) -> list[Charger
     idle = {evse.pk for evse in _lock_idle_evses(of_callers, now=now)}
     all_evses = Evse.objects.filter(of_callers).order_by().values_list("pk", "charger_id")
     busy = {charger_id for evse_id, charger_id in all_evses if evse_id not in idle}
-    chargers = _lock_held([call for call in calls if call["charger_id"] not in busy])
+    chargers = lock_held([call for call in calls if call["charger_id"] not in busy])
     with_commands = _with_commands(chargers, now)
     return [charger for charger in chargers if charger.pk not in with_commands]
 
@@ -348,7 +301,7 @@ def _write_statuses(evses: Sequence[Evse]) -> None:
     round_trips.send(_STATUS, columns)
 
 
-def _lock_held(calls: Sequence[Call]) -> list[Charger]:
+def lock_held(calls: Sequence[Call]) -> list[Charger]:
     """The chargers whose lease the callers hold, as far as they are free to lock."""
     holders = {call["charger_id"]: call["holder"] for call in calls}
     rows = Charger.objects.filter(pk__in=holders).order_by("pk")
@@ -375,34 +328,3 @@ def _ask_capabilities(chargers: Sequence[Charger], now: datetime) -> None:
         for charger in chargers
         if charger.pk not in waiting
     )
-
-
-def _is_lone(commands: Sequence[ChargerCommand], now: datetime) -> bool:
-    """One question what the charger can do, or one reservation, which may be sent now, and nothing else."""
-    return (
-        len(commands) == 1
-        and commands[0].state == State.QUEUED
-        and commands[0].action in {Action.ASK_CAPABILITIES, *OF_RESERVATION}
-        and not _is_put_off(commands[0], now)
-        and not is_late(commands[0], now)
-        and not why_not(commands[0].charger, commands[0].action, commands[0].payload)
-    )
-
-
-def _is_put_off(command: ChargerCommand, now: datetime) -> bool:
-    return command.state == State.QUEUED and command.not_before is not None and command.not_before > now
-
-
-def _superseded(commands: Sequence[ChargerCommand]) -> set[int]:
-    """Those of the commands after which another was given about the same reservation at the same charger."""
-    of_one: dict[tuple[int, int | None], int] = {
-        (c.charger_id, c.reservation_id): c.pk for c in commands if c.reservation_id is not None
-    }
-    later = ChargerCommand.objects.filter(
-        charger__in={charger_id for charger_id, _ in of_one},
-        reservation_id__in={reservation_id for _, reservation_id in of_one},
-        action__in=OF_RESERVATION,
-    )
-    rows = later.order_by().values_list("charger_id", "reservation_id", "pk") if of_one else ()
-    found = ((of_one.get((charger_id, reservation_id)), pk) for charger_id, reservation_id, pk in rows)
-    return {command_id for command_id, pk in found if command_id is not None and pk > command_id}
