@@ -9,7 +9,7 @@ import pytest
 
 from depots.models import ChargerCommand
 from depots.ocpp import schemas, v16, v21, v201
-from depots.ocpp.connection import UNSUPPORTED
+from depots.ocpp.command_sending import UNSUPPORTED
 from depots.ocpp.dialect import InvalidCommand
 from depots.secrets import encrypt
 
