@@ -27,6 +27,8 @@ FILE = {"request": 7, "location": "https://berth.example/logs/1"}
 FIRMWARE = {
     **FILE, "retrieve_at": "2030-01-15T09:00:00Z", "install_at": None, "certificate": "", "signature": ""
 }  # fmt: skip
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+HASH = {"hashAlgorithm": "SHA256", "issuerNameHash": "7bd6", "issuerKeyHash": "a1f0", "serialNumber": "3e8"}
 ENTRY = {"uid": "04AABBCCDD10", "type": "RFID", "group": "", "until": "2030-01-15T09:00:00Z"}
 # Every kind of everything we have a charger do, each as it is written into a command. A new action wants its own here.
 PAYLOADS: dict[str, list[dict[str, Any]]] = {
@@ -67,6 +69,11 @@ PAYLOADS: dict[str, list[dict[str, Any]]] = {
         {**FIRMWARE, "install_at": "2030-01-15T10:00:00Z", "certificate": "-----BEGIN CERTIFICATE-----", "signature": "c2ln"},
     ],
     "set_password": [{"encrypted": "SOME"}],
+    "certificate_signed": [{"chain": PEM, "request": None}, {"chain": PEM, "request": 7}],
+    "install_certificate": [{"certificate": PEM}],
+    "delete_certificate": [{"hash": HASH}],
+    "renew_certificate": [{}],
+    "installed_certificates": [{}],
 }  # fmt: skip
 # Several calls, of which each charger's answers decide the next.
 ASKED_IN_PORTIONS = {"ask_capabilities"}

@@ -89,7 +89,7 @@ def test_every_answer_to_a_command_has_our_word_and_no_other_has():
         e201.ChargingProfileStatusEnumType, e201.ClearChargingProfileStatusEnumType, e201.GenericStatusEnumType,
         e16.ConfigurationStatus, e201.LogStatusEnumType, e201.UpdateFirmwareStatusEnumType,
         e201.GenericDeviceModelStatusEnumType,
-        e16.UpdateStatus, e201.SendLocalListStatusEnumType,
+        e16.UpdateStatus, e201.SendLocalListStatusEnumType, e201.DeleteCertificateStatusEnumType,
     )  # fmt: skip
     assert {value.value for enum in enums for value in enum} == set(command_words.ANSWERS_TO_COMMANDS)
 
