@@ -41,22 +41,23 @@ def try_reservation(*, evse: Evse, actor: Actor, now: datetime) -> ReserveTest:
         test = ReserveTest.objects.create(
             evse=evse, charger=charger, number=evse.number, asked_at=now, **actor.columns("asked_by")
         )
-        depots.queue_command(
-            charger=charger,
-            action=Action.RESERVE,
-            payload={
-                "reservation_id": test.pk,
-                "evse": evse.number,
-                "token": test.token,
-                "token_type": "OTHER",
-                "group": "",
-                "expires_at": (now + RESERVED_FOR).astimezone(UTC).isoformat().replace("+00:00", "Z"),
-            },
-            reservation_id=test.pk,
-            not_after=now + SHOWS_WITHIN,
-            now=now,
-        )
+        _reserve(test, now)
     return test
+
+
+def _reserve(test: ReserveTest, now: datetime) -> None:
+    expires_at = (now + RESERVED_FOR).astimezone(UTC).isoformat().replace("+00:00", "Z")
+    depots.queue_command(
+        charger=test.charger,
+        action=Action.RESERVE,
+        payload={
+            "reservation_id": test.pk, "evse": test.number, "token": test.token, "token_type": "OTHER", "group": "",
+            "expires_at": expires_at,
+        },
+        reservation_id=test.pk,
+        not_after=now + SHOWS_WITHIN,
+        now=now,
+    )  # fmt: skip
 
 
 def take_test_answer(command: ChargerCommand, *, now: datetime) -> None:

@@ -222,7 +222,7 @@ def test_a_charger_that_is_lost_while_it_charges_marks_the_booking_until_it_is_b
     assert (fresh(booking).status, fresh(booking).interrupted_why) == ("charging", "offline")
     assert len(happened(booking, "interrupted")) == 1
 
-    enforcement.charger_connected(online(charger), now=at(10, 20))
+    enforcement.charger_connected(online(charger), rebooted=False, now=at(10, 20))
     assert not fresh(booking).is_interrupted
 
 

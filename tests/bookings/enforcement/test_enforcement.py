@@ -789,5 +789,6 @@ def test_bookings_armed_together_name_their_tokens_as_each_by_itself_does():
     told = {row.reservation_id: row.payload for row in ChargerCommand.objects.filter(action="reserve")}
     for booking in (*together, alone):
         charger = Charger.objects.get(pk=booking.evse.charger_id)
-        assert told[booking.pk] == arming._reservation(Booking.objects.get(pk=booking.pk), charger)
+        row = Booking.objects.get(pk=booking.pk)
+        assert told[booking.pk] == arming._reservation(row, charger, at(9, 45))
     assert told[together[1].pk]["token"] == together[1].group
