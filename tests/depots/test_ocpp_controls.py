@@ -88,6 +88,8 @@ def test_every_command_has_its_samples():
 def test_every_command_is_a_message_of_its_version(version, action):
     for payload in PAYLOADS[action]:
         told = {"encrypted": encrypt("a-charger-password")} if "encrypted" in payload else payload
+        if action == "certificate_signed" and version != "2.1":
+            told = {**payload, "request": None}  # only 2.1 numbers what it asks to be signed
         name, message = DIALECTS[version].request(ChargerCommand(action=action, payload=told))
 
         schemas.check(version, name, message)
