@@ -29,6 +29,8 @@ logger = structlog.get_logger(__name__)
 LOOK_S = 0.2
 READY_TIMEOUT_S = 90
 STOP_TIMEOUT_S = 15
+# A gateway ends its commands, sends its chargers away and waits for their leases (decision 94).
+GATEWAY_STOP_TIMEOUT_S = 60
 # A program that dies this young gets a pause before its next try, short enough to be back within two seconds.
 YOUNG_S = 5.0
 PAUSE_S = 1.0
@@ -47,6 +49,7 @@ class Program:
     name: str
     command: Sequence[str]
     answers_at: str | None = None
+    stop_timeout_s: float = STOP_TIMEOUT_S
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     started_at: float = field(default=0.0, init=False)
     next_start_at: float | None = field(default=None, init=False)
@@ -55,7 +58,8 @@ class Program:
     @classmethod
     def of_berth(cls, name: str, answers_at: str | None = None) -> "Program":
         """The `manage.py` command of this name."""
-        return cls(name, (sys.executable, str(settings.BASE_DIR / "manage.py"), name), answers_at)
+        timeout_s = GATEWAY_STOP_TIMEOUT_S if name == "ocpp_gateway" else STOP_TIMEOUT_S
+        return cls(name, (sys.executable, str(settings.BASE_DIR / "manage.py"), name), answers_at, timeout_s)
 
 
 class Supervisor:
@@ -96,11 +100,11 @@ class Supervisor:
         running = [program for program in reversed(self._programs) if program.process]
         for program in running:
             _signal(program, signal.SIGTERM)
-        deadline = time.monotonic() + STOP_TIMEOUT_S
+        asked_at = time.monotonic()
         for program in running:
             assert program.process
             try:
-                program.process.wait(max(0.1, deadline - time.monotonic()))
+                program.process.wait(max(0.1, asked_at + program.stop_timeout_s - time.monotonic()))
             except subprocess.TimeoutExpired:
                 logger.warning("killed, it did not end", program=program.name)
                 program.process.kill()

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from config.supervisor import Program, Supervisor, answers
+from depots.ocpp.connection import Timings
+from depots.ocpp.server import GONE_WITHIN_S
 
 # Listens on the port in its argument until asked to end, which it takes calmly.
 LISTENING = """
@@ -109,3 +111,10 @@ def _eventually(condition: Callable[[], bool], *, within_s: float) -> None:
     while not condition():
         assert time.monotonic() < deadline, "not in time"
         time.sleep(0.02)
+
+
+def test_a_gateway_is_given_the_time_that_its_drain_may_take() -> None:
+    timings = Timings()
+    drain_s = timings.finish_s + timings.waves_s + GONE_WITHIN_S
+
+    assert Program.of_berth("ocpp_gateway").stop_timeout_s >= drain_s + timings.flush_s + 10
