@@ -9,11 +9,12 @@ for the socket.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.equal_sharing import equal_sharing_wh
 from benchmarks.result import Result
 
 if TYPE_CHECKING:
@@ -374,19 +375,6 @@ class PowerDay:
             charger_id=visit.session.charger_id, evse_number=1, transaction_id=visit.session.transaction,
             readings=[reading], now=self.now,
         )  # fmt: skip
-
-
-def equal_sharing_wh(day: PowerDay, *, of_all: bool) -> float:
-    """What the same trucks would have charged in equal parts of the limit: one for each that is there, or for each EVSE."""
-    visits = [replace(visit, charged_wh=0) for visit in day.visits]
-    now, most = day.begins_at, day.evses[0].max_power_w
-    while now < day.ends_at:
-        now += SECOND
-        here = [visit for visit in visits if visit.comes_at <= now < visit.leaves_at]
-        part = day.figures.limit_w / max(len(day.evses) if of_all else len(here), 1)
-        for visit in here:
-            visit.charged_wh += min(visit.wants_w(visit.charged_wh), most, part) / 3600
-    return sum(visit.charged_wh for visit in visits)
 
 
 def run(names: list[str]) -> Iterator[Result]:

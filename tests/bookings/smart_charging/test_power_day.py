@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from benchmarks.power_day import PowerDay, equal_sharing_wh
+from benchmarks.equal_sharing import equal_sharing_wh
+from benchmarks.power_day import PowerDay
 
 pytestmark = pytest.mark.django_db
 
