@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ocpp.v21.enums import ReservationUpdateStatusEnumType
-
 from depots.ocpp import v2x
 from depots.ocpp.connection import ChargerConnection
 from depots.ocpp.dialect import Answerer, take_note
@@ -17,18 +15,6 @@ from depots.ocpp.v2x_contracts import certificate_chain_status
 __all__ = ["ANSWERS", "VERSION", "ask_capabilities", "read_answer", "request"]
 
 VERSION = "2.1"
-
-RESERVATION_OUTCOME = {
-    ReservationUpdateStatusEnumType.expired.value: "expired",
-    ReservationUpdateStatusEnumType.removed.value: "removed",
-    # The holder identified, and left without plugging in.
-    ReservationUpdateStatusEnumType.no_transaction.value: "no_transaction",
-}
-
-
-async def reservation_status(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
-    await v2x.end_reservation(connection, message, RESERVATION_OUTCOME)
-    return {}
 
 
 async def vat_number(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
@@ -49,6 +35,5 @@ ANSWERS: Mapping[str, Answerer] = {
     "OpenPeriodicEventStream": refuse,
     "PullDynamicScheduleUpdate": refuse,
     "ReportDERControl": take_note,
-    "ReservationStatusUpdate": reservation_status,
     "VatNumberValidation": vat_number,
 }

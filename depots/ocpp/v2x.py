@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from ocpp.v21.enums import ReservationUpdateStatusEnumType
 from ocpp.v201.enums import ConnectorStatusEnumType
 
 from depots import operations
@@ -34,6 +35,13 @@ STRONGEST_FIRST = (
     Evse.Status.UNAVAILABLE,
     Evse.Status.FAULTED,
 )
+
+RESERVATION_OUTCOME = {
+    ReservationUpdateStatusEnumType.expired.value: "expired",
+    ReservationUpdateStatusEnumType.removed.value: "removed",
+    # The holder identified, and left without plugging in. 2.0.1 has no word for it.
+    ReservationUpdateStatusEnumType.no_transaction.value: "no_transaction",
+}
 
 MOST_CONNECTORS = 500
 
@@ -78,11 +86,9 @@ async def notify_event(connection: ChargerConnection, message: dict[str, Any]) -
     return {}
 
 
-async def end_reservation(
-    connection: ChargerConnection, message: dict[str, Any], outcomes: Mapping[str, str]
-) -> None:
+async def reservation_status(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
     """An outcome that cannot be read says nothing: what stands is told again at the next connection."""
-    outcome = outcomes.get(message.get("reservationUpdateStatus") or "")
+    outcome = RESERVATION_OUTCOME.get(message.get("reservationUpdateStatus") or "")
     if outcome is not None and (reservation_id := message.get("reservationId")) is not None:
         await connection.do(
             operations.report_reservation_ended,
@@ -90,6 +96,7 @@ async def end_reservation(
             outcome=outcome,
             now=connection.now(),
         )
+    return {}
 
 
 async def data_transfer(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
@@ -122,6 +129,7 @@ ANSWERS: Mapping[str, Answerer] = {
     "NotifyReport": notify_report,
     "PublishFirmwareStatusNotification": take_note,
     "ReportChargingProfiles": take_note,
+    "ReservationStatusUpdate": reservation_status,
     "SecurityEventNotification": security_event,
     "SignCertificate": sign_certificate,
     "StatusNotification": status,
