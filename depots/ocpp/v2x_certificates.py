@@ -8,7 +8,7 @@ CSMS_ROOT = "CSMSRootCertificate"
 
 
 def signed(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """`requestId` where the charger gave one (2.1)."""
+    """As 2.1 has it: with the `requestId` that the charger gave, if it gave one."""
     request = payload.get("request")
     return "CertificateSigned", {
         "certificateChain": payload["chain"],

@@ -88,11 +88,16 @@ def test_every_command_has_its_samples():
 def test_every_command_is_a_message_of_its_version(version, action):
     for payload in PAYLOADS[action]:
         told = {"encrypted": encrypt("a-charger-password")} if "encrypted" in payload else payload
-        if action == "certificate_signed" and version != "2.1":
-            told = {**payload, "request": None}  # only 2.1 numbers what it asks to be signed
         name, message = DIALECTS[version].request(ChargerCommand(action=action, payload=told))
 
         schemas.check(version, name, message)
+
+
+@pytest.mark.parametrize(("version", "numbered"), [("1.6", False), ("2.0.1", False), ("2.1", True)])
+def test_a_certificate_is_numbered_as_its_request_was_in_2_1_alone(version, numbered):
+    command = ChargerCommand(action="certificate_signed", payload={"chain": PEM, "request": 7})
+
+    assert ("requestId" in DIALECTS[version].request(command)[1]) is numbered
 
 
 @pytest.mark.parametrize(
