@@ -64,7 +64,7 @@ def swap(booking: Booking, *, now: datetime) -> bool:
     Other EVSEs may only be locked in key order, and the depot before them: what cannot be had without waiting, or needs
     the promises of power looked at, is left to `rescue` in the next tick.
     """
-    if power.can_bind(booking.depot):
+    if booking.no_show_at() <= now or power.can_bind(booking.depot):
         return False
     free = Evse.objects.filter(pk__in=[evse.pk for evse in _alternatives(booking)]).order_by("pk")
     locked = set(
@@ -112,8 +112,11 @@ def _why_at_risk(booking: Booking) -> str:
 
 
 def _is_lost(booking: Booking, now: datetime) -> bool:
-    """Whether waiting for the EVSE makes no sense any more."""
+    """Whether waiting for the EVSE makes no sense any more, and moving does: whose time is over is not moved, or a truck
+    the depot had no place for would be a no-show at another EVSE in the same moment."""
     if booking.status != BookingStatus.CONFIRMED or booking.enforcement != Enforcement.AT_RISK:
+        return False
+    if booking.no_show_at() <= now:
         return False
     if booking.enforcement_why in AT_FAULT:
         return _is_broken(booking, now)

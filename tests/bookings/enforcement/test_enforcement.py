@@ -270,6 +270,40 @@ def test_without_another_evse_the_depot_cancels_at_the_no_show_time_and_says_ful
     assert (booking.status, booking.cancel_reason, booking.cancelled_by) == ("cancelled", "FULL", "depot")
 
 
+def test_a_booking_whose_time_is_over_is_not_moved_any_more_but_ended_by_the_depot():
+    depot = make_depot(terms=TERMS)
+    evse, other = evse_online(depot), evse_online(depot)
+    booking = book(evse)
+    Evse.objects.filter(pk=other.pk).update(status="occupied")
+    enforcement.arm_due(now=at(9, 45))
+    answer("occupied", now=at(9, 45))
+    scheduler.run_tick(at(10, 14))
+
+    Evse.objects.filter(pk=other.pk).update(status="available")
+    scheduler.run_tick(at(10, 15))
+
+    booking.refresh_from_db()
+    assert (booking.evse, booking.status, booking.cancel_reason) == (evse, "cancelled", "FULL")
+
+
+@pytest.mark.parametrize(("minute", "moved"), [(14, True), (15, False)])
+def test_a_fault_moves_a_booking_at_once_only_while_its_truck_may_still_come(minute, moved):
+    depot = make_depot(terms=TERMS)
+    evse, _ = evse_online(depot), evse_online(depot)
+    booking = armed(book(evse))
+
+    depots.report_status(
+        charger_id=evse.charger_id,
+        evse_number=evse.number,
+        status="faulted",
+        at=at(10, minute),
+        now=at(10, minute),
+    )
+
+    booking.refresh_from_db()
+    assert (booking.evse != evse) is moved
+
+
 def test_a_truck_that_does_not_come_is_a_no_show_and_the_reservation_is_taken_back():
     booking = armed(book(evse_online()))
 
