@@ -34,6 +34,8 @@ _PRE = "It would let a card in without asking who has booked."
 _OFFLINE_LIST = "Without a connection, the cards on its list may still charge."
 _OFFLINE_UNKNOWN = "Without a connection, a card nobody knows must not take a booked place."
 _SAMPLES = "Energy for the bill, power for the depot's limit, and how full the battery is."
+_MASTER = "Whoever is in a charger's master group stops anybody's session."
+_KEEPS_LIST = "The depot lets booked cards in without a connection: the charger needs its list for that."
 _INTERVAL = "Often enough to see who charges on beyond the slot, and what power is spare."
 _HEARTBEAT = "A charger that is gone is noticed within minutes."
 _PLUG = "A driver who is let in needs time for a heavy cable; then the place is free again."
@@ -68,6 +70,7 @@ DEFAULTS_2X = (
     Wanted("AuthCtrlr.LocalPreAuthorize", "false", _PRE),
     Wanted("AuthCtrlr.LocalAuthorizeOffline", "true", _OFFLINE_LIST),
     Wanted("AuthCtrlr.OfflineTxForUnknownIdEnabled", "false", _OFFLINE_UNKNOWN),
+    Wanted("AuthCtrlr.MasterPassGroupId", "", _MASTER),
     Wanted(
         "TxCtrlr.TxStartPoint", "PowerPathClosed",
         "A session begins when a card is accepted and the cable is in, not by parking there.",
@@ -93,6 +96,12 @@ DEFAULTS_2X = (
 )  # fmt: skip
 
 DEFAULTS = {"1.6": DEFAULTS_16, "2.x": DEFAULTS_2X}
+
+# Besides, where the depot has its chargers keep lists.
+LOCAL_LIST = {
+    "1.6": Wanted("LocalAuthListEnabled", "true", _KEEPS_LIST),
+    "2.x": Wanted("LocalAuthListCtrlr.Enabled", "true", _KEEPS_LIST),
+}
 
 # Off, these make what the charger still remembers worth clearing.
 CACHE_KEYS = {"authorizationcacheenabled", "authcachectrlr.enabled"}

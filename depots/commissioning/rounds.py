@@ -14,11 +14,13 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F, Q
 
-from depots.commissioning.defaults import CACHE_KEYS, LIMIT_KEYS, Wanted
+from depots.commissioning.defaults import CACHE_KEYS, LIMIT_KEYS, LOCAL_LIST, Wanted
 from depots.commissioning.findings import FINAL, Finding, count_differences, findings
 from depots.commissioning.inventory import take_all_told
 from depots.commissioning.templates import Plan, family_of, wanted_of
+from depots.commissioning.values import is_same
 from depots.models import Charger, ChargerCommand, SettingsCheck
+from depots.operations.charger_state import record_capabilities
 from depots.operations.commands import queue_command
 from depots.operations.locking import lock_evses_of
 
@@ -137,6 +139,14 @@ def _go_on(check: SettingsCheck, charger: Charger, plan: Plan, asked_by: str, no
         _go_on(check, charger, plan, asked_by, now)
         return
     _finish(check, plan, now)
+    if _turned_on_list(check, charger):
+        record_capabilities(charger_id=charger.pk, told={"local_list": True}, now=now)
+
+
+def _turned_on_list(check: SettingsCheck, charger: Charger) -> bool:
+    """A charger of 2.x that was asked what it can do said that it keeps none; now it does."""
+    told = (check.told.get(LOCAL_LIST["2.x"].key) or {}).get("value")
+    return told is not None and is_same("true", told) and charger.told.get("local_list") is False
 
 
 def _finish(check: SettingsCheck, plan: Plan, now: datetime) -> None:

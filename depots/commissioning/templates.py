@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from depots.commissioning.defaults import DEFAULTS, Wanted
-from depots.models import Charger, SettingsTemplate
+from depots.commissioning.defaults import DEFAULTS, LOCAL_LIST, Wanted
+from depots.models import Charger, Fallback, SettingsTemplate
 
 BY_OPERATOR = "Set by your template."
 
@@ -29,8 +29,10 @@ def wanted_of(charger: Charger) -> Plan:
     family = family_of(charger)
     rows = SettingsTemplate.objects.filter(operator=charger.depot.operator_id, protocol=family)
     fitting = sorted((row for row in rows if _fits(row, charger)), key=_closeness)
+    keeps_list = Fallback.LOCAL_LIST in charger.depot.fallbacks
+    built_in = (*DEFAULTS[family], *([LOCAL_LIST[family]] if keeps_list else []))
     return Plan(
-        wanted=_overlaid(DEFAULTS[family], fitting),
+        wanted=_overlaid(built_in, fitting),
         applies_itself=fitting[-1].applies_itself if fitting else True,
     )
 

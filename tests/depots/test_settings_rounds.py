@@ -1,5 +1,6 @@
 """When a charger's settings are looked through: once a boot, once it has been up for a while, and not again and again."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from depots.commissioning.rounds import AT_ONCE, begin_round, due_chargers
 from depots.models import Charger, ChargerCommand, SettingsCheck
 from depots.operations import settle_command
-from tests.factories import NOW, make_charger
+from tests.factories import NOW, make_charger, make_depot
 
 pytestmark = pytest.mark.django_db
 MINUTE = timedelta(minutes=1)
@@ -75,3 +76,24 @@ def test_a_new_round_takes_the_place_of_one_that_waits():
         ("stale", ""),
         ("queued", "manager@x.example"),
     ]
+
+
+def test_a_list_that_a_round_switches_on_is_kept_from_then_on():
+    charger = booted(make_charger(make_depot(fallbacks=["local_list"]), spoken_protocol="ocpp2.0.1"))
+    Charger.objects.update(told={"local_list": False})
+    key = "LocalAuthListCtrlr.Enabled"
+    begin_round(charger_id=charger.pk, now=NOW + MINUTE)
+
+    while waiting := ChargerCommand.objects.filter(state="queued").first():
+        if waiting.action == "change_settings":
+            text = json.dumps({name: ["accepted", ""] for name in waiting.payload["settings"]})
+        else:
+            is_on = ChargerCommand.objects.filter(action="change_settings", answer="accepted").exists()
+            entry = {"value": "true" if is_on else "false", "is_readonly": False, "status": ""}
+            unknown = {"value": None, "is_readonly": False, "status": "unknown"}
+            text = json.dumps({k: entry if k == key else unknown for k in waiting.payload["keys"]})
+        settle_command(command_id=waiting.pk, answer="accepted", answer_text=text, now=NOW + MINUTE)
+
+    assert SettingsCheck.objects.get().drift_count == 0
+    charger.refresh_from_db()
+    assert charger.told["local_list"] is True

@@ -6,7 +6,7 @@ from depots.commissioning.defaults import DEFAULTS, REGISTER, Wanted
 from depots.commissioning.templates import wanted_of
 from depots.commissioning.values import is_as_wanted, is_same
 from depots.models import SettingsTemplate
-from tests.factories import make_charger
+from tests.factories import make_charger, make_depot
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,25 @@ def test_every_default_says_why_and_stands_once():
     for wanted in DEFAULTS.values():
         assert all(each.why.endswith(".") for each in wanted)
         assert len({each.key.casefold() for each in wanted}) == len(wanted)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("protocol", "key"), [("ocpp1.6", "LocalAuthListEnabled"), ("ocpp2.0.1", "LocalAuthListCtrlr.Enabled")]
+)
+def test_a_charger_has_its_list_switched_on_where_its_depot_wants_one(protocol, key):
+    without = make_charger(spoken_protocol=protocol)
+    charger = make_charger(make_depot(fallbacks=["local_list"]), spoken_protocol=protocol)
+
+    assert key not in {each.key for each in wanted_of(without).wanted}
+    assert [each.value for each in wanted_of(charger).wanted if each.key == key] == ["true"]
+
+
+def test_a_master_group_is_to_be_empty():
+    (master,) = [each for each in DEFAULTS["2.x"] if each.key == "AuthCtrlr.MasterPassGroupId"]
+
+    assert is_as_wanted(master, "")
+    assert not is_as_wanted(master, "MASTERS")
 
 
 @pytest.mark.django_db
