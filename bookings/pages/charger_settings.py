@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from bookings.commissioning.charger_requests import settings_version
+from bookings.maintenance.charger_requests import settings_version
 from bookings.pages.charger_words import STAGES, setting_lines
 from depots.commissioning import wanted_of
 from depots.commissioning.findings import findings

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bookings.actors import Actor
-from bookings.commissioning.charger_requests import ask_charger, ask_for_log
+from bookings.maintenance.charger_requests import ask_charger, ask_for_log
 from bookings.errors import BookingError, WrongStatus
 from bookings.models import Booking, BookingStatus, Token
 from bookings.operations import start_remotely, stop_remotely
@@ -169,7 +169,7 @@ VERBS = {
 
 def refusal_of(charger: Charger, verb: Verb, *, now: datetime) -> str:
     """Why its button is off; empty where it is on."""
-    from bookings.commissioning.charger_requests import check_askable
+    from bookings.maintenance.charger_requests import check_askable
 
     try:
         check_askable(charger, verb.action, now=now)

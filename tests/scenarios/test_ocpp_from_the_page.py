@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from bookings.commissioning.charger_requests import settings_version, standing_at
+from bookings.maintenance.charger_requests import settings_version, in_the_way
 from depots.capabilities import why_not
 from depots.models import Charger, ChargerCommand, ChargerUpload, Membership
 from depots.operations import queue_command
@@ -55,7 +55,7 @@ def send(manager: Client, row: Charger, verb: str, status: int = 302, **fields: 
     row.refresh_from_db()
     period = None
     url = reverse("bookings:charger_command", args=[row.depot.code, row.identity, verb])
-    version = standing_at(row, now=NOW, period=period).version
+    version = in_the_way(row, now=NOW, period=period).version
     answer = manager.post(url, {"version": version, **fields})
     assert answer.status_code == status, answer.content.decode()[-2000:]
     return row.commands.order_by("id").last()
@@ -152,7 +152,7 @@ def test_firmware_is_installed_when_it_is_asked_for_and_its_progress_is_shown(
     place = {"location": "https://maker.example/fw.bin", "at": "2030-01-16 03:00"}
     assert manager.post(url, {"version": "1", **place, "location": "javascript:alert(1)"}).status_code == 422
     assert manager.post(url, {"version": "1", **place}).status_code == 409
-    version = standing_at(row, now=NOW).version
+    version = in_the_way(row, now=NOW).version
 
     assert manager.post(url, {"version": version, **place}).status_code == 302
 
@@ -195,7 +195,7 @@ def test_what_a_charger_cannot_do_is_refused_before_it_is_sent(bed: Bed, row, ma
 def test_a_form_sent_twice_or_while_somebody_comes_is_looked_at_again(bed: Bed, row, manager):
     charger = online(bed, row, "ocpp1.6")
     url = reverse("bookings:charger_command", args=[row.depot.code, row.identity, "restart"])
-    version = standing_at(row, now=NOW).version
+    version = in_the_way(row, now=NOW).version
     charger.start(1, "04AABBCCDD10")
 
     answer = manager.post(url, {"version": version, "how": "soft"})

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from bookings.commissioning import restart_in_gaps
+from bookings.maintenance import restart_in_gaps
 from depots.commissioning import begin_due_rounds, begin_round, wanted_of
 from depots.commissioning.findings import findings
 from depots.models import Charger, ChargerCommand, SettingsCheck, SettingsTemplate

@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 
-from bookings.commissioning.settings_templates import TemplateContent
+from bookings.maintenance.settings_templates import TemplateContent
 from bookings.rules.charger_settings import fault_of
 from depots.models import SettingsTemplate
 

@@ -12,8 +12,8 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from bookings.commissioning import next_gap, running_sessions
-from bookings.commissioning.charger_requests import mend_settings, standing_at
+from bookings.maintenance import next_gap, running_sessions
+from bookings.maintenance.charger_requests import mend_settings, in_the_way
 from bookings.errors import BookingError, ChangedMeanwhile
 from bookings.pages import access
 from bookings.pages.charger_verbs import INSTALLING, VERBS, Asked, Verb, installing, refusal_of
@@ -115,16 +115,16 @@ def _shown(
     status: int = 200,
 ) -> HttpResponse:  # fmt: skip
     at = form.meant_at if isinstance(form, FirmwareForm) else None
-    standing = standing_at(charger, now=now, period=installing(at) if at else None)
+    found = in_the_way(charger, now=now, period=installing(at) if at else None)
     context = {
         "charger": charger,
         "depot": charger.depot,
         "verb": wanted,
         "form": form,
         "why_not": refusal or refusal_of(charger, wanted, now=now),
-        "sessions": standing.sessions if wanted.harms else [],
-        "bookings": standing.bookings if wanted.harms else [],
-        "version": standing.version,
+        "sessions": found.sessions if wanted.harms else [],
+        "bookings": found.bookings if wanted.harms else [],
+        "version": found.version,
     }
     return respond(request, "bookings/yard/command", context, status)
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from bookings.commissioning import settings_templates as operations
+from bookings.maintenance import settings_templates as operations
 from bookings.errors import BookingError, ChangedMeanwhile
 from bookings.pages import access
 from bookings.pages.forms.row_versions import look_again, seen_version

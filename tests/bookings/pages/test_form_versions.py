@@ -19,7 +19,7 @@ from django.urls import URLPattern, reverse
 from bookings import operations
 from bookings.billing.bank import account_version, collectable, payable
 from bookings.billing.versions import billing_version, invoice_version, order_version
-from bookings.commissioning.charger_requests import settings_version, standing_at
+from bookings.maintenance.charger_requests import settings_version, in_the_way
 from bookings.models import (
     BankOrder,
     Booking,
@@ -172,7 +172,7 @@ def of_terms() -> Sent:
 def to_restart() -> Sent:
     evse = evse_online()
     assert evse.charger is not None
-    version = standing_at(evse.charger, now=NOW).version
+    version = in_the_way(evse.charger, now=NOW).version
     arguments = {"code": evse.depot.code, "identity": evse.charger.identity, "verb": "restart"}
     return Sent(evse, arguments, {"how": "soft"}, by_depot=True, version=version)
 

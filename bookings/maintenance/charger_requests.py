@@ -12,7 +12,7 @@ from django.db import transaction
 from django.urls import reverse
 
 from bookings.actors import Actor
-from bookings.commissioning.gaps import bookings_in, running_sessions
+from bookings.maintenance.gaps import bookings_in, running_sessions
 from bookings.errors import ChangedMeanwhile, ChargerCannot, ChargerOffline
 from bookings.models import Booking
 from bookings.rules.content_version import version_of
@@ -36,7 +36,7 @@ UPLOAD_OPEN_FOR = timedelta(hours=2)
 
 
 @dataclass(frozen=True)
-class Standing:
+class InTheWay:
     """Who would be harmed by what is asked of a charger, as its form shows it."""
 
     sessions: list[ChargingSession]
@@ -50,11 +50,11 @@ class Standing:
         return version_of([shown, [[booking.pk, str(booking.period)] for booking in self.bookings]])
 
 
-def standing_at(charger: Charger, *, now: datetime, period: Period | None = None) -> Standing:
+def in_the_way(charger: Charger, *, now: datetime, period: Period | None = None) -> InTheWay:
     """What runs, and what is booked within the hour, or in the period that is meant."""
     asked = charger.commands.exclude(asked_by="").order_by("-id").values_list("pk", flat=True).first()
     booked = bookings_in(charger, period or Period(now, now + AHEAD))
-    return Standing(running_sessions(charger), booked, asked or 0)
+    return InTheWay(running_sessions(charger), booked, asked or 0)
 
 
 def check_askable(
@@ -82,7 +82,7 @@ def ask_charger(
     with transaction.atomic():
         lock_evses_of(charger.pk)
         check_askable(charger, action, payload, now=now)
-        check_standing(charger, seen_version, period=period, now=now)
+        check_in_the_way(charger, seen_version, period=period, now=now)
         return queue_command(
             charger=charger,
             action=action,
@@ -93,11 +93,11 @@ def ask_charger(
         )
 
 
-def check_standing(
+def check_in_the_way(
     charger: Charger, seen_version: int, *, period: Period | None = None, now: datetime
 ) -> None:
     """Raises ChangedMeanwhile."""
-    if standing_at(charger, now=now, period=period).version != seen_version:
+    if in_the_way(charger, now=now, period=period).version != seen_version:
         raise ChangedMeanwhile("Something has changed at this charger since you looked.")
 
 
