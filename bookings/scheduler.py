@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 
 from bookings import enforcement, operations, smart_charging
 from bookings.billing import billing_schedule, provider_calls, reminders
-from bookings.maintenance import restart_in_gaps
 from bookings.errors import BookingError
+from bookings.maintenance import restart_in_gaps
 from bookings.models import Booking, BookingRequest, BookingStatus
 from depots import operations as depots
 from depots.commissioning import begin_due_rounds

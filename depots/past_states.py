@@ -1,4 +1,4 @@
-"""The kept history of EVSEs and their chargers, read as conditions (depots.availability)."""
+"""The kept history of EVSEs and their chargers, read as conditions (depots.uptime)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
-from depots.availability import Condition
 from depots.models import Charger, ConnectionChange, Evse, EvseStatusChange
+from depots.uptime import Condition
 
 CONDITION: Mapping[str, Condition] = {
     Evse.Status.AVAILABLE: Condition.IN_ORDER,

@@ -12,8 +12,8 @@ from django.db import transaction
 from django.urls import reverse
 
 from bookings.actors import Actor
-from bookings.maintenance.gaps import bookings_in, running_sessions
 from bookings.errors import ChangedMeanwhile, ChargerCannot, ChargerOffline
+from bookings.maintenance.gaps import bookings_in, running_sessions
 from bookings.models import Booking
 from bookings.rules.content_version import version_of
 from depots.capabilities import why_not
@@ -77,7 +77,7 @@ def ask_charger(
     actor: Actor,
     now: datetime,
 ) -> ChargerCommand:
-    """Have it do something now. Raises ChangedMeanwhile where its form showed another standing, ChargerOffline and
+    """Have it do something now. Raises ChangedMeanwhile where its form showed others in the way, ChargerOffline and
     ChargerCannot."""
     with transaction.atomic():
         lock_evses_of(charger.pk)

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bookings.actors import Actor
-from bookings.maintenance.charger_requests import ask_charger, ask_for_log
 from bookings.errors import BookingError, WrongStatus
+from bookings.maintenance.charger_requests import ask_charger, ask_for_log
 from bookings.models import Booking, BookingStatus, Token
 from bookings.operations import start_remotely, stop_remotely
 from bookings.pages.forms import charger as forms

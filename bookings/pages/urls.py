@@ -2,7 +2,6 @@ from django.urls import path
 
 from bookings.pages.views import (
     approvals,
-    availability,
     balances,
     bank,
     board,
@@ -29,6 +28,7 @@ from bookings.pages.views import (
     terms,
     tokens,
     undo,
+    uptime,
     vehicles,
     yard,
 )
@@ -111,7 +111,7 @@ urlpatterns = [
     path("requests/", approvals.requests, name="requests"),
     path("requests/<int:booking_id>/decision/", approvals.decision, name="decision"),
     path("depots/<str:code>/", yard.yard, name="yard"),
-    path("depots/<str:code>/availability/", availability.availability, name="availability"),
+    path("depots/<str:code>/availability/", uptime.uptime, name="availability"),
     path("depots/<str:code>/limit/", power_limit.power_limit, name="power_limit"),
     path("depots/<str:code>/limit/lifting/", power_limit.lift, name="power_limit_lifting"),
     path("depots/<str:code>/terms/", terms.terms, name="terms"),

@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.db.models.functions import Upper
 
 from depots.cards import card_ending, without_cards
-from depots.locations import without_secrets
+from depots.file_addresses import without_secrets
 from depots.models.sites import Depot
 
 

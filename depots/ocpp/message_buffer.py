@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from depots import operations
-from depots.locations import without_secrets
+from depots.file_addresses import without_secrets
 from depots.models import ChargerMessage
 from depots.ocpp import frames, redaction
 from depots.ocpp.database import Database

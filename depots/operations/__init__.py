@@ -10,7 +10,6 @@ from depots.operations.arrivals import (
     report_statuses,
 )
 from depots.operations.authorization import authorize
-from depots.operations.charger_reports import record_progress
 from depots.operations.charger_state import (
     record_boot,
     record_capabilities,
@@ -21,6 +20,7 @@ from depots.operations.charger_state import (
     report_status,
 )
 from depots.operations.clock_correction import RIGHT_WITHIN
+from depots.operations.command_progress import record_progress
 from depots.operations.commands import (
     NotTheHolder,
     due_chargers,

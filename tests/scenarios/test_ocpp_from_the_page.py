@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from bookings.maintenance.charger_requests import settings_version, in_the_way
+from bookings.maintenance.charger_requests import in_the_way, settings_version
 from depots.capabilities import why_not
 from depots.models import Charger, ChargerCommand, ChargerUpload, Membership
 from depots.operations import queue_command

@@ -13,16 +13,16 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from bookings.pages import access
-from bookings.pages.availability import history_of
 from bookings.pages.board import running_at, states_of
 from bookings.pages.board.reading import evses_of
-from bookings.pages.capability import capability
+from bookings.pages.charger_capability import capability
 from bookings.pages.charger_security import security
 from bookings.pages.charger_settings import settings_part
 from bookings.pages.charger_verbs import VERBS, refusal_of
 from bookings.pages.charger_words import command_lines
 from bookings.pages.depot_power import power_of_charger
 from bookings.pages.reserving import reserving
+from bookings.pages.uptime import history_of
 from depots.models import Charger, ChargerCommand
 from depots.pages import respond
 from depots.queries import armed_reservations, is_online

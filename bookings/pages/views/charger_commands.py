@@ -12,9 +12,9 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from bookings.maintenance import next_gap, running_sessions
-from bookings.maintenance.charger_requests import mend_settings, in_the_way
 from bookings.errors import BookingError, ChangedMeanwhile
+from bookings.maintenance import next_gap, running_sessions
+from bookings.maintenance.charger_requests import in_the_way, mend_settings
 from bookings.pages import access
 from bookings.pages.charger_verbs import INSTALLING, VERBS, Asked, Verb, installing, refusal_of
 from bookings.pages.forms.charger import ChargerForm, FirmwareForm

@@ -9,8 +9,8 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from bookings.maintenance import settings_templates as operations
 from bookings.errors import BookingError, ChangedMeanwhile
+from bookings.maintenance import settings_templates as operations
 from bookings.pages import access
 from bookings.pages.forms.row_versions import look_again, seen_version
 from bookings.pages.forms.settings_template import SettingsTemplateForm

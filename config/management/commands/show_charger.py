@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from bookings.pages.availability import as_json, histories
+from bookings.pages.uptime import as_json, histories
 from config.management.operator_command import OperatorCommand
 from depots.queries import describe_charger, find_charger
 

@@ -10,7 +10,7 @@ import pytest
 from bookings import enforcement, scheduler
 from bookings.errors import ChargerOffline, EvseNeeded
 from bookings.models import ReserveTest
-from bookings.pages.capability import capability, seen, test_words
+from bookings.pages.charger_capability import capability, seen, test_words
 from depots import operations as depots
 from depots.models import Charger, ChargerCommand, Evse
 from tests.bookings.enforcement.charging_trucks import charging, stop

@@ -19,7 +19,7 @@ from django.urls import URLPattern, reverse
 from bookings import operations
 from bookings.billing.bank import account_version, collectable, payable
 from bookings.billing.versions import billing_version, invoice_version, order_version
-from bookings.maintenance.charger_requests import settings_version, in_the_way
+from bookings.maintenance.charger_requests import in_the_way, settings_version
 from bookings.models import (
     BankOrder,
     Booking,

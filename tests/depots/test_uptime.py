@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from depots.availability import Availability, Condition, measure, stretches
 from depots.periods import Period
+from depots.uptime import Condition, Uptime, measure, stretches
 from tests.factories import at, slot
 
 ON, OFF = Condition.IN_ORDER, Condition.OFFLINE
@@ -27,7 +27,7 @@ def test_what_is_known_is_measured_and_a_closure_is_nobodys_fault() -> None:
     ]  # fmt: skip
     hour = 3600.0
     found = measure(history, [DAY])
-    assert found == Availability(
+    assert found == Uptime(
         in_order_s=6 * hour, faulted_s=hour, out_of_service_s=hour, offline_s=hour, closed_s=2 * hour,
         faults=1, repairs=1, repair_s=hour, times_offline=1,
     )  # fmt: skip

@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bookings.models import Booking, BookingStatus, Closure, KeptEvse
-from depots.availability import Availability, Condition, Stretch, measure, stretches
 from depots.models import Charger, Depot, Evse, EvseStatusChange, Fallback
 from depots.past_states import past_states
 from depots.periods import Period
+from depots.uptime import Condition, Stretch, Uptime, measure, stretches
 
 DAYS = (1, 7, 30)
 BAR_DAYS = 7
@@ -42,8 +42,8 @@ class BarPart:
 class Figures:
     """Of one EVSE or several added up; `all_time` and `booked` by the number of days until now."""
 
-    all_time: Mapping[int, Availability]
-    booked: Mapping[int, Availability]
+    all_time: Mapping[int, Uptime]
+    booked: Mapping[int, Uptime]
 
     def __add__(self, other: Figures) -> Figures:
         return Figures(
@@ -52,7 +52,7 @@ class Figures:
         )
 
     @property
-    def columns(self) -> list[tuple[int, Availability, Availability]]:
+    def columns(self) -> list[tuple[int, Uptime, Uptime]]:
         return [(days, self.all_time[days], self.booked[days]) for days in self.all_time]
 
 
@@ -92,7 +92,7 @@ def history_of(charger: Charger, now: datetime) -> dict[str, Any]:
     return {"histories": histories(evses, now=now), "status_changes": changes[:LAST_CHANGES]}
 
 
-def availability_by_charger(depot: Depot, *, now: datetime) -> dict[str, Any]:
+def uptime_by_charger(depot: Depot, *, now: datetime) -> dict[str, Any]:
     """For the yard: the depot's figures of its last days, and each charger's with its EVSEs' bars."""
     evses = depot.evses.filter(charger__isnull=False, is_withdrawn=False).select_related("charger")
     by_charger = defaultdict(list)

@@ -9,14 +9,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from bookings.pages import access
-from bookings.pages.availability import availability_by_charger
+from bookings.pages.uptime import uptime_by_charger
 from depots.pages import respond
 
 
 @never_cache
 @login_required
 @require_safe
-def availability(request: HttpRequest, code: str) -> HttpResponse:
+def uptime(request: HttpRequest, code: str) -> HttpResponse:
     """A page by itself, and a part of the yard's that is loaded after it: it reads a week of states."""
     depot = access.yard(request.user, code)
-    return respond(request, "bookings/yard/availability", availability_by_charger(depot, now=timezone.now()))
+    return respond(request, "bookings/yard/availability", uptime_by_charger(depot, now=timezone.now()))

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from bookings.models import Booking
-from bookings.pages.availability import availability_by_charger, histories
+from bookings.pages.uptime import histories, uptime_by_charger
 from depots.models import ConnectionChange, Evse, EvseStatusChange
 from tests.bookings.enforcement.online_chargers import book
 from tests.factories import NOW, at, make_depot, make_evse, make_user, slot
@@ -46,11 +46,11 @@ def test_booked_time_has_figures_of_its_own(evse: Evse, django_assert_num_querie
 
 
 def test_the_yard_adds_up_what_its_evses_were(evse: Evse) -> None:
-    told = availability_by_charger(evse.depot, now=LATER)
+    told = uptime_by_charger(evse.depot, now=LATER)
 
     assert told["figures"].all_time[7].faults == 1
     assert [row["charger"] for row in told["chargers"]] == [evse.charger]
-    assert availability_by_charger(make_depot(), now=LATER)["figures"] is None
+    assert uptime_by_charger(make_depot(), now=LATER)["figures"] is None
 
 
 def test_pages_and_command_show_it(evse: Evse, client: Client) -> None:

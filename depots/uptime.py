@@ -36,7 +36,7 @@ Changes = Sequence[tuple[datetime, Condition]]
 
 
 @dataclass(frozen=True)
-class Availability:
+class Uptime:
     """Of one EVSE, or of several added up. Time in seconds; `faults` and `times_offline` began in that time, `repairs` of
     them ended in it, after `repair_s` in all."""
 
@@ -50,9 +50,9 @@ class Availability:
     repair_s: float = 0
     times_offline: int = 0
 
-    def __add__(self, other: Availability) -> Availability:
+    def __add__(self, other: Uptime) -> Uptime:
         mine, others = vars(self), vars(other)
-        return Availability(**{name: mine[name] + others[name] for name in mine})
+        return Uptime(**{name: mine[name] + others[name] for name in mine})
 
     @property
     def share(self) -> float | None:
@@ -95,7 +95,7 @@ def stretches(
     return found
 
 
-def measure(history: Sequence[Stretch], within: Sequence[Period]) -> Availability:
+def measure(history: Sequence[Stretch], within: Sequence[Period]) -> Uptime:
     """The figures of these times. A fault counts where it begins, a repair where it ends; what began before all that is kept
     began nowhere."""
     seconds = dict.fromkeys(Condition, 0.0)
@@ -103,7 +103,7 @@ def measure(history: Sequence[Stretch], within: Sequence[Period]) -> Availabilit
         seconds[stretch.condition] += period.duration.total_seconds()
     faults = list(_spells(history, Condition.FAULTED, within))
     repaired = [spell for spell in faults if spell.ends_at < history[-1].ends_at]
-    return Availability(
+    return Uptime(
         in_order_s=seconds[Condition.IN_ORDER],
         faulted_s=seconds[Condition.FAULTED],
         out_of_service_s=seconds[Condition.OUT_OF_SERVICE],
