@@ -96,7 +96,9 @@ def uptime_by_charger(depot: Depot, *, now: datetime) -> dict[str, Any]:
     """For the yard: the depot's figures of its last days, and each charger's with its EVSEs' bars."""
     evses = depot.evses.filter(charger__isnull=False, is_withdrawn=False).select_related("charger")
     by_charger = defaultdict(list)
-    for history in histories(list(evses.order_by("charger_id", "number")), now=now, days=[BAR_DAYS]):
+    for history in histories(
+        list(evses.order_by("charger__cabinet", "charger__identity", "number")), now=now, days=[BAR_DAYS]
+    ):
         by_charger[history.evse.charger].append(history)
     rows = [
         {"charger": charger, "histories": found, "figures": added_up(found)}

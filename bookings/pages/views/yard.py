@@ -72,7 +72,7 @@ def _rows(
             "reserving": reserving(charger),
             "differing": differing.get(charger.pk),
         }
-        for charger in Charger.objects.filter(depot=depot).order_by("cabinet", "pk")
+        for charger in Charger.objects.filter(depot=depot).order_by("cabinet", "identity")
     ]
 
 
