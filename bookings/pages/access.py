@@ -177,8 +177,12 @@ def run_operators(user: Person) -> list[Organisation]:
 def knocks(user: Person, depot: Depot) -> QuerySet[RefusedConnection]:
     """Chargers that knock and that this person may let in at a depot they run. Who runs every depot of the installation
     sees all that nobody else has."""
-    sees_all = runs_whole_installation(operators_decided_for(user))
-    return knocks_of(depot.operator, sees_all=sees_all)
+    return knocks_of(depot.operator, sees_all=sees_every_knock(user))
+
+
+def sees_every_knock(user: Person) -> bool:
+    """Does this person run every depot of the installation?"""
+    return runs_whole_installation(operators_decided_for(user))
 
 
 def knock(user: Person, depot: Depot, knock_id: int) -> RefusedConnection:

@@ -107,6 +107,7 @@ def _list(
     context = {
         "depot": depot,
         "knocks": access.knocks(request.user, depot)[:MOST_SHOWN],
+        "sees_all": access.sees_every_knock(request.user),
         "expected": with_versions(rows),
         "form": form,
     }
