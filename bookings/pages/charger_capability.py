@@ -76,7 +76,11 @@ def told(charger: Charger) -> str:
     if "asked_at" not in charger.told:
         return ""
     can = [words for name, words in TOLD.items() if charger.told.get(name)]
-    return f"Says that it can {_listed('have', can)}." if can else "Says that it can none of that."
+    return (
+        f"Says that it takes {_listed(can)}."
+        if can
+        else "Says that it takes neither reservations, local lists nor limits of power."
+    )
 
 
 def seen(charger: Charger) -> list[Capability]:
@@ -120,5 +124,5 @@ def list_words(local: LocalList) -> str:
     return "Its local list is not as it should be yet; it is sent again."
 
 
-def _listed(verb: str, parts: list[str]) -> str:
-    return f"{verb} " + " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+def _listed(parts: list[str]) -> str:
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

@@ -25,6 +25,8 @@ MESSAGES = {
             "LogStatusNotification", "FirmwareStatusNotification"),
 }  # fmt: skip
 
+NOBODY_CHARGES = "Nobody charges there."
+
 
 class LocationField(forms.CharField):
     """An address a charger is told: fetched or written by the charger, never by us."""
@@ -74,13 +76,13 @@ class StartForm(ChargerForm):
 
 
 class StopForm(ChargerForm):
-    session = forms.ChoiceField()
+    session = forms.ChoiceField(error_messages={"required": NOBODY_CHARGES})
 
     def fill(self, evses: list[Evse], sessions: list[ChargingSession], family: str) -> None:
         choices = [
             (s.transaction, f"{s.evse or 'EVSE not known'}, {s.token_ending or 'no card'}") for s in sessions
         ]
-        self.fields["session"].choices = choices  # type: ignore[attr-defined]
+        self.fields["session"].choices = choices or [("", NOBODY_CHARGES)]  # type: ignore[attr-defined]
 
 
 class EvseForm(ChargerForm):
