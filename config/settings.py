@@ -232,6 +232,8 @@ CHARGING_GATE = "bookings.gate.may_charge"
 PAYMENT_PROVIDERS = env.dict("BERTH_PAYMENT_PROVIDERS", default={})
 # And the one that answers "at which of these EVSEs does a status concern a booking?".
 AWAITED_EVSES = "bookings.gate.awaited_evses"
+# And "which of these sessions' meter values may somebody still ask about?".
+NEEDED_READINGS = "bookings.billing.meter_evidence.needed_readings"
 
 # Was a contract certificate revoked? A class as depots.plug_and_charge.revocation.RevocationService has it.
 REVOCATION_SERVICE = env.str(

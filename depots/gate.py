@@ -1,7 +1,8 @@
 """The questions depots cannot answer itself, for it knows chargers, not bookings.
 
 May this token charge here now? The answer comes from the function that settings.CHARGING_GATE names. And which EVSEs does
-somebody wait for? The one that settings.AWAITED_EVSES names.
+somebody wait for? The one that settings.AWAITED_EVSES names. Which sessions' meter values are still to be kept in full? The one
+that settings.NEEDED_READINGS names.
 """
 
 from __future__ import annotations
@@ -50,6 +51,11 @@ def awaited_evses(evse_ids: Sequence[int], *, now: datetime) -> set[int]:
     return _awaiting()(evse_ids, now=now) if evse_ids else set()
 
 
+def needed_readings(session_ids: Sequence[int]) -> set[int]:
+    """Those of the ended sessions whose readings must all stay. The caller has locked them."""
+    return _needing()(session_ids) if session_ids else set()
+
+
 @cache
 def _answerer() -> Callable[..., Authorization]:
     return cast(Callable[..., Authorization], import_string(settings.CHARGING_GATE))
@@ -58,3 +64,8 @@ def _answerer() -> Callable[..., Authorization]:
 @cache
 def _awaiting() -> Callable[..., set[int]]:
     return cast(Callable[..., set[int]], import_string(settings.AWAITED_EVSES))
+
+
+@cache
+def _needing() -> Callable[..., set[int]]:
+    return cast(Callable[..., set[int]], import_string(settings.NEEDED_READINGS))

@@ -248,8 +248,13 @@ def _amounts(bill: Bill) -> dict[str, Any]:
 
 
 def _says(cdr: ChargeDetailRecord, visit: PricedVisit) -> bool:
-    """Whether the record has what is known by now; where its periods were cut makes no difference."""
+    """Whether the record has what is known by now; where its periods were cut makes no difference. Of readings that were thinned
+    since, what it comes to by the hour is no longer news: only another end, or other energy, is."""
     use = visit.use
+    if visit.session is not None and visit.session.thinned_at is not None and use is not None:
+        return (cdr.energy_wh, cdr.starts_at, cdr.ends_at, cdr.customer_id) == (
+            use.energy_wh, visit.starts_at, visit.ends_at, visit.customer.pk,
+        )  # fmt: skip
     measured = (use.energy_wh, use.charging_s, use.parking_s) if use is not None else (0, 0, 0)
     return (
         (cdr.energy_wh, cdr.charging_s, cdr.parking_s) == measured

@@ -68,6 +68,9 @@ class ChargingSession(models.Model):
     )
     stop_reason = models.CharField(max_length=40, blank=True)
     flags = models.JSONField(default=list, blank=True)
+    thinned_at = models.DateTimeField(
+        null=True, blank=True, help_text="when all but some of its readings were dropped"
+    )
 
     class Meta:
         constraints = [
@@ -81,6 +84,11 @@ class ChargingSession(models.Model):
         indexes = [
             models.Index(fields=["evse", "started_at"], name="session_of_evse"),
             models.Index(fields=["evse"], name="session_running", condition=Q(ended_at__isnull=True)),
+            models.Index(
+                fields=["ended_at"],
+                name="session_to_thin",
+                condition=Q(ended_at__isnull=False, thinned_at__isnull=True),
+            ),
         ]
 
     def __str__(self) -> str:

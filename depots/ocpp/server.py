@@ -313,6 +313,7 @@ class Gateway:
             await self._database.run(operations.forget_old_refusals, now=self.clock())
             await self._database.run(forget_old_uploads, now=self.clock())
             await self._database.run(operations.forget_old_history, now=self.clock())
+            await self._database.run(operations.thin_old_readings, now=self.clock())
             await asyncio.sleep(FORGET_EVERY_S)
 
     def _wake(self, charger_ids: Sequence[int]) -> None:

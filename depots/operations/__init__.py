@@ -44,6 +44,7 @@ from depots.operations.local_lists import forget_list, take_list_answer, want_li
 from depots.operations.measuring import measure
 from depots.operations.message_log import forget_old_messages, keep_messages
 from depots.operations.meter_readings import add_readings, tell_latest_figures
+from depots.operations.meter_thinning import thin_old_readings
 from depots.operations.refused_connections import forget_old_refusals
 from depots.operations.samples_at_once import add_readings_of_many, record_updates
 from depots.operations.sessions import start_session, stop_session
@@ -108,5 +109,6 @@ __all__ = [
     "take_commands",
     "take_list_answer",
     "tell_latest_figures",
+    "thin_old_readings",
     "want_list",
 ]

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from django.db import connection
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
+from bookings.billing.meter_evidence import WITHOUT_RECORD
 from bookings.billing.priced_visits import price_cancellation, price_no_show
 from bookings.billing.reconciliation.books import Books, in_month
 from bookings.billing.reconciliation.findings import Finding, FindingKind, Subject, amounts, finding_key
@@ -26,10 +27,7 @@ PARTNER_WAITED_FOR = timedelta(days=3)
 _A_DAY = timedelta(days=1)
 
 _ENDED = f"""
-    s.ended_at IS NOT NULL AND {in_month("s.ended_at", "d.time_zone")}
-    AND NOT EXISTS (SELECT FROM bookings_chargedetailrecord c WHERE c.session_id = s.id)
-    AND NOT coalesce(s.meter_stop_wh >= s.meter_start_wh AND s.meter_stop_wh - s.meter_start_wh < %(no_energy)s
-        AND NOT s.flags ?| ARRAY['bad_meter', 'no_meter_start', 'no_meter_stop', 'no_stop'], false)
+    s.ended_at IS NOT NULL AND {in_month("s.ended_at", "d.time_zone")} AND {WITHOUT_RECORD}
 """
 _SESSIONS = """
 SELECT s.id, s.ended_at, s.meter_stop_wh - s.meter_start_wh, d.name, d.code, d.time_zone, b.id, b.reference, b.plate,
