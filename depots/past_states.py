@@ -51,6 +51,19 @@ def past_states(evses: Collection[Evse], *, since: datetime) -> dict[int, PastSt
     return {evse.pk: PastStates(statuses[evse.pk], connections[evse.charger_id or 0]) for evse in evses}
 
 
+def past_statuses(evse: Evse, *, since: datetime) -> list[tuple[datetime, str]]:
+    """What it showed from when on, in order of time, from what held at `since` on. Two queries."""
+    changes = EvseStatusChange.objects.all()
+    shown = [
+        (at, status)
+        for _, at, status in _before(Evse, [evse], changes, "evse", "received_at", "status", since)
+    ]
+    later = changes.filter(evse=evse, received_at__gte=since).order_by("id")
+    for at, status in later.values_list("at", "status"):
+        shown.append((max(at, shown[-1][0]) if shown else at, status))
+    return shown
+
+
 def _before(
     owner: type[Evse] | type[Charger],
     owners: Collection[Any],

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from bookings.enforcement.state import charger_of
-from bookings.models import Booking, Closure, Enforcement, ExternalLimit, Occupancy
-from depots.models import ChargerCommand, Fallback, LocalList
+from bookings.models import Booking, Closure, Enforcement, ExternalLimit
+from depots.models import ChargerCommand, Evse, Fallback, LocalList
+from depots.past_states import past_states, past_statuses
 from depots.periods import Period
 from depots.queries import is_online
+from depots.uptime import Condition
 
 # A connection drops for seconds many times a day, and nobody is kept from charging by that.
 LEAST = timedelta(minutes=1)
@@ -40,18 +43,30 @@ def faults_seen(booking: Booking, *, now: datetime) -> list[Fault]:
     told = [
         *_risks(booking, window.ends_at),
         *_standing(booking, now),
+        *_kept_states(booking, window),
         *_closures(booking, window),
         *_stale_list(booking, window, now),
         *_short_of_power(booking, window),
     ]
-    found: dict[str, Fault] = {}
-    for why, since, until in sorted(told, key=lambda each: each[1:]):
+    found = [
+        Fault(why, seen)
+        for why in sorted({why for why, _, _ in told})
+        for seen in _joined([(since, until) for each, since, until in told if each == why], window)
+        if seen.duration >= LEAST or seen.ends_at == window.ends_at
+    ]
+    return sorted(found, key=lambda fault: fault.seen.starts_at)
+
+
+def _joined(spells: Iterable[tuple[datetime, datetime]], window: Period) -> list[Period]:
+    """What of them lies in the window; those that overlap or touch are one, for the same is seen in more than one way."""
+    joined: list[Period] = []
+    for since, until in sorted(spells):
         starts_at, ends_at = max(since, window.starts_at), min(until, window.ends_at)
-        if starts_at < ends_at and (ends_at - starts_at >= LEAST or ends_at == window.ends_at):
-            before = found.get(why)
-            begin = before.seen.starts_at if before and before.seen.ends_at >= starts_at else starts_at
-            found[why] = Fault(why, Period(begin, ends_at))
-    return sorted(found.values(), key=lambda fault: fault.seen.starts_at)
+        if joined and starts_at <= joined[-1].ends_at:
+            joined[-1] = Period(joined[-1].starts_at, max(joined[-1].ends_at, ends_at))
+        elif starts_at < ends_at:
+            joined.append(Period(starts_at, ends_at))
+    return joined
 
 
 def evidence(faults: list[Fault]) -> dict[str, Any]:
@@ -114,6 +129,21 @@ def _standing(booking: Booking, now: datetime) -> Iterator[_Spell]:
         yield "occupied", evse.status_received_at or booking.starts_at, now
 
 
+def _kept_states(booking: Booking, window: Period) -> Iterator[_Spell]:
+    """By the history of states: a vehicle that stood in the bay and has left, a charger that was away and has come back."""
+    evse = booking.evse
+    if evse is None:
+        return
+    shown = past_statuses(evse, since=window.starts_at)
+    for (since, status), (until, _) in pairwise([*shown, (window.ends_at, "")]):
+        if status in {Evse.Status.OCCUPIED, Evse.Status.CHARGING}:
+            yield "occupied", since, until
+    connections = past_states([evse], since=window.starts_at)[evse.pk].connections
+    for (since, condition), (until, _) in pairwise([*connections, (window.ends_at, Condition.UNKNOWN)]):
+        if condition == Condition.OFFLINE:
+            yield "offline", since, until
+
+
 def _stale_list(booking: Booking, window: Period, now: datetime) -> Iterator[_Spell]:
     """A charger that was cut off in that time, and whose own list did not hold the booked tokens: it let nobody in."""
     charger = charger_of(booking)
@@ -128,18 +158,21 @@ def _stale_list(booking: Booking, window: Period, now: datetime) -> Iterator[_Sp
 
 
 def _short_of_power(booking: Booking, window: Period) -> Iterator[_Spell]:
-    """Less power from outside than was promised to all who were there or to come."""
+    """Less power from outside than was promised to it, by the depot's rule of whose promise is kept: it was told of that. What it
+    was promised by a later change took the limit into account."""
+    told = booking.events.filter(kind__in=["power_limited", "changed"], at__lt=window.ends_at).order_by("id")
+    limited: list[dict[str, Any]] = []
+    for event in told:
+        limited = [*limited, event.detail] if event.kind == "power_limited" else []
+    if not limited:
+        return
     limits = ExternalLimit.objects.filter(
         depot=booking.depot_id, starts_at__lt=window.ends_at, ends_at__gt=window.starts_at
     )
     for limit in limits:
-        until = min(limit.ends_at, limit.lifted_at or limit.ends_at)
-        since = max(limit.starts_at, window.starts_at)
-        there = Occupancy.objects.filter(
-            evse__depot=booking.depot_id, kind=Occupancy.Kind.BOOKING, span__contains=since
-        )
-        if since < until and sum(there.values_list("power_w", flat=True)) > limit.watts:
-            yield "no_power", since, until
+        detail = {"limit_w": limit.watts, "period": Period(limit.starts_at, limit.ends_at).as_json()}
+        if any(detail.items() <= each.items() for each in limited):
+            yield "no_power", limit.starts_at, min(limit.ends_at, limit.lifted_at or limit.ends_at)
 
 
 def _closures(booking: Booking, window: Period) -> Iterator[_Spell]:

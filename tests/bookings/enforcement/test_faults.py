@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
-from bookings import enforcement, scheduler
-from bookings.models import Booking, Closure, ExternalLimit, Occupancy
+from bookings import enforcement, operations, scheduler, smart_charging
+from bookings.actors import Actor
+from bookings.models import Booking, Closure
 from bookings.pages.history import moments
 from depots import operations as depots
-from depots.models import Charger, Evse
+from depots.models import Charger, ChargerCommand, Evse
+from depots.periods import Period
 from tests.bookings.enforcement.online_chargers import TERMS, answer, armed, book, evse_online, online
-from tests.factories import at, make_depot
+from tests.factories import NOW, at, make_depot
 
 pytestmark = pytest.mark.django_db
 
@@ -31,7 +35,10 @@ def goes(booking: Booking, now) -> None:
 
 
 def comes(booking: Booking, now) -> None:
-    charger = online(booking.evse.charger, connected_at=now)
+    charger = booking.evse.charger
+    depots.open_connection(
+        charger_id=charger.pk, holder="gw", protocol="ocpp1.6", lease=timedelta(hours=9), now=now
+    )
     depots.reconcile(charger_id=charger.pk, holder="gw", rebooted=False, now=now)
     answer("accepted", now=now)
 
@@ -133,19 +140,56 @@ def test_a_charger_cut_off_without_the_booked_tokens_in_its_list_is_at_fault():
     assert waived(booking) == [("stale_list", "10:00", "10:09")]
 
 
+def limit(booking: Booking, kw: int, until, *, now) -> None:
+    actor, period = Actor.manager("m@depot.example"), Period(now, until)
+    operations.limit_depot(depot=booking.depot, watts=kw * 1000, period=period, actor=actor, now=now)
+    smart_charging.tell_limits(now=now)
+
+
 def test_a_depot_short_of_power_is_at_fault():
     booking = armed(book(evse_online()))
-    Occupancy.objects.filter(holder=booking.pk).update(power_w=100_000)
-    ExternalLimit.objects.create(
-        depot=booking.depot,
-        watts=50_000,
-        starts_at=at(10, 2),
-        ends_at=at(10, 12),
-        set_by_kind="manager",
-        created_at=at(9),
-    )
+
+    limit(booking, 50, at(10, 12), now=at(10, 2))
 
     assert waived(booking) == [("no_power", "10:02", "10:12")]
+
+
+def test_who_would_have_had_its_power_in_spite_of_a_limit_is_waived_nothing():
+    depot = make_depot(terms=TERMS, grid_limit_w=800_000)
+    first = book(evse_online(depot), power_w=300_000)
+    second = book(evse_online(depot), power_w=300_000, now=NOW + timedelta(minutes=1))
+    enforcement.arm_due(now=at(9, 45))
+    for command in ChargerCommand.objects.filter(action="reserve"):
+        depots.settle_command(command_id=command.pk, answer="accepted", now=at(9, 45))
+
+    limit(first, 350, at(11), now=at(9, 50))
+
+    assert waived(first) is None
+    assert waived(second) == [("no_power", "10:00", "10:15")]
+
+
+def test_a_vehicle_that_stood_in_the_bay_and_left_before_the_end_had_kept_the_booked_one_out():
+    booking = armed(book(evse_online()))
+    evse = booking.evse
+
+    for status, now in (("occupied", at(10, 1)), ("occupied", at(10, 8)), ("available", at(10, 12))):
+        depots.report_status(
+            charger_id=evse.charger_id, evse_number=evse.number, status=status, at=now, now=now
+        )
+
+    assert waived(booking) == [("occupied", "10:01", "10:12")]
+
+
+def test_every_spell_of_a_fault_is_seen_and_none_of_what_is_not_the_slots():
+    booking = book(evse_online())
+    enforcement.arm_due(now=at(9, 45))
+    answer("rejected", now=at(9, 45))
+
+    for gone, back in ((at(9, 40), at(9, 59)), (at(10, 2), at(10, 5)), (at(10, 8), at(10, 9))):
+        goes(booking, gone)
+        comes(booking, back)
+
+    assert waived(booking) == [("offline", "10:02", "10:05"), ("offline", "10:08", "10:09")]
 
 
 def test_the_history_of_every_no_show_says_what_the_charger_told():
