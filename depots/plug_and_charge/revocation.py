@@ -23,7 +23,7 @@ from django.utils.module_loading import import_string
 
 from depots import url_guard
 from depots.http_connection import AnswerTooLong, BrokenConnection, HttpConnection, RawRequest
-from depots.plug_and_charge.chain import HASHES, CertificateHash, hash_of
+from depots.plug_and_charge.chain import HASHES, LONGEST_CHAIN, CertificateHash, hash_of
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +36,10 @@ MAX_URL = 2000
 KEPT_UNDATED = timedelta(minutes=10)
 LONGEST_KEPT = timedelta(days=1)
 MOST_KEPT = 5000
+
+
+# The certificate, and the responders of an answer whose signature nobody could check.
+_Key = tuple[tuple[str, str, str, int], tuple[str, ...]]
 
 
 class Verdict(StrEnum):
@@ -105,11 +109,11 @@ def responders_of(certificate: x509.Certificate) -> tuple[str, ...]:
 
 
 async def is_any_revoked(questions: Sequence[RevocationQuestion], *, now: datetime) -> bool:
-    """Asked all at once. Where nobody answers the contract's own state decides: a responder that is down must not keep out
-    every truck that has booked (docs/decisions/0089)."""
+    """Asked all at once, of no more than a chain has. Where nobody answers the contract's own state decides: a responder
+    that is down must not keep out every truck that has booked (docs/decisions/0089)."""
     service = revocation_service()
     async with asyncio.TaskGroup() as asking:
-        tasks = [asking.create_task(_patiently(service, each, now)) for each in questions]
+        tasks = [asking.create_task(_patiently(service, each, now)) for each in questions[:LONGEST_CHAIN]]
     return any(task.result() == Verdict.REVOKED for task in tasks)
 
 
@@ -126,26 +130,35 @@ async def _patiently(service: RevocationService, question: RevocationQuestion, n
 
 class OcspResponders:
     """Asks the URL that charger or certificate names, guarded like every outside URL, and keeps each answer until its
-    nextUpdate. Answers are signed, so that plain http, as RFC 6960 has it, is as good as https."""
+    nextUpdate. Answers are signed, so that plain http, as RFC 6960 has it, is as good as https.
+
+    Of a hash alone nobody here can check who has signed: what a responder says then is kept for whoever names the same
+    responder, and decides about no chain that is shown, at this charger or another.
+    """
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[str, str, str, int], RevocationAnswer] = {}
+        self._kept: dict[_Key, RevocationAnswer] = {}
 
     async def ask(self, question: RevocationQuestion, *, now: datetime) -> RevocationAnswer:
         try:
-            key = question.certificate.key
+            checked: _Key = (question.certificate.key, ())
             request = _request(question.certificate)
         except (KeyError, ValueError):
             raise NotAnswered("the certificate is not named as OCSP names one") from None
-        kept = self._kept.get(key)
-        if kept is not None and now < kept.next_update:
-            return kept
+        unchecked: _Key = (question.certificate.key, question.urls)
+        for key in [checked] if question.issuer is not None else [checked, unchecked]:
+            kept = self._kept.get(key)
+            if kept is not None and now < kept.next_update:
+                return kept
         answer = await self._first_answer(question, request, now)
+        self._keep(checked if question.issuer is not None else unchecked, answer, now)
+        return answer
+
+    def _keep(self, key: _Key, answer: RevocationAnswer, now: datetime) -> None:
         if len(self._kept) >= MOST_KEPT:
             self._kept = {each: told for each, told in self._kept.items() if now < told.next_update}
         if len(self._kept) < MOST_KEPT:
             self._kept[key] = answer
-        return answer
 
     async def _first_answer(
         self, question: RevocationQuestion, request: bytes, now: datetime

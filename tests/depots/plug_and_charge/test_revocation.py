@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from pytest_django import Settings
 
-from depots.plug_and_charge.chain import hash_of
+from depots.plug_and_charge.chain import LONGEST_CHAIN, hash_of
 from depots.plug_and_charge.revocation import (
     NotAnswered,
     OcspResponders,
     RevocationQuestion,
+    is_any_revoked,
     questions_of,
     read_answer,
 )
@@ -49,6 +51,35 @@ def test_an_answer_is_kept_until_its_next_update(responder: Responder) -> None:
 
     assert answer.verdict == "revoked"
     assert len(responder.asked) == 2
+
+
+def test_what_nobody_could_check_is_kept_for_nobody_who_can(responder: Responder) -> None:
+    """A charger may name any responder: what that says of a hash alone must not decide about a contract that is shown."""
+    stranger = issue("Somebody")
+    serial = CONTRACT.certificate.serial_number
+    responder.answers[serial] = forged = ocsp_answer(CONTRACT, SUB, by=stranger, is_revoked=True)
+    service = OcspResponders()
+
+    told = asyncio.run(service.ask(RevocationQuestion(NAMED, (responder.url,)), now=NOW))
+    responder.answers[serial] = signed = ocsp_answer(CONTRACT, SUB)
+    shown = asyncio.run(service.ask(question(responder.url), now=NOW))
+    elsewhere = RevocationQuestion(NAMED, ("http://127.0.0.1:1/other",))
+    checked = asyncio.run(service.ask(elsewhere, now=NOW))
+
+    assert (told.verdict, told.raw) == ("revoked", forged)
+    assert (shown.verdict, shown.raw) == ("good", signed)
+    assert checked.raw == signed
+
+
+def test_a_charger_cannot_have_us_ask_about_more_than_a_chain(responder: Responder) -> None:
+    told = [
+        RevocationQuestion(replace(NAMED, serial_number=f"{number:X}"), (responder.url,))
+        for number in range(1, 50)
+    ]
+
+    assert not asyncio.run(is_any_revoked(told, now=NOW))
+
+    assert len(responder.asked) <= LONGEST_CHAIN
 
 
 @pytest.mark.parametrize(
