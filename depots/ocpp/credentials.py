@@ -134,8 +134,9 @@ def rotate_password(request: Request, charger: KnownCharger) -> None:
 
 
 def basic_credentials(request: Request) -> tuple[str, bytes]:
-    """User name and password of the header; no name where there are none that can be read."""
-    scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
+    """User name and password of the header; no name where there are none that can be read, or more than one header."""
+    told = request.headers.get_all("Authorization")
+    scheme, _, encoded = (told[0] if len(told) == 1 else "").partition(" ")
     try:
         decoded = base64.b64decode(encoded.strip(), validate=True)
     except (binascii.Error, ValueError):

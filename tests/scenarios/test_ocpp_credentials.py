@@ -82,6 +82,14 @@ def test_credentials_that_cannot_be_read_are_refused(bed: Bed, header: str):
     assert bed.loop.run(_status_with(f"{bed.gateway.url}/{row.identity}", header)) == 401
 
 
+def test_two_headers_of_credentials_are_none(bed: Bed):
+    charger = bed.charger(make_charger())
+    right = base64.b64encode(f"{charger.sim.identity}:{charger.password}".encode()).decode()
+    twice = [("Authorization", f"Basic {right}"), ("Authorization", f"Basic {right}")]
+
+    assert bed.loop.run(_status_of(f"{bed.gateway.url}/{charger.sim.identity}", twice)) == 401
+
+
 def test_a_password_may_be_bytes_that_are_not_text(bed: Bed):
     salt, hashed = hash_charger_password(b"\xff\xfe\x00:\x80")
     row = make_charger(password_salt=salt, password_hash=hashed)
@@ -286,7 +294,7 @@ async def _status_with(url: str, authorization: str) -> int:
     return await _status_of(url, {"Authorization": authorization} if authorization else {})
 
 
-async def _status_of(url: str, headers: dict[str, str]) -> int:
+async def _status_of(url: str, headers: dict[str, str] | list[tuple[str, str]]) -> int:
     from websockets.asyncio.client import connect
 
     try:
