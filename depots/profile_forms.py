@@ -10,6 +10,8 @@ from depots.models import Charger, Evse
 # Above what a charger may have been delivered with at level 0.
 USUAL_LEVEL = 1
 PHASE_VOLTS = 230
+# What one that says nothing of it takes.
+USUAL_PERIODS = 3
 _PHASES = {"AC_1_PHASE": 1, "AC_2_PHASE": 2, "AC_2_PHASE_SPLIT": 2}
 
 
@@ -64,6 +66,13 @@ def payload_in(form: ProfileForm, evse: Evse) -> dict[str, Any]:
 def has_one_level(charger: Charger) -> bool:
     """One profile of a purpose replaces every other there."""
     return _highest_level(charger) == 0
+
+
+def most_periods(charger: Charger) -> int:
+    """Of one schedule. One that was seen to reject several takes one."""
+    told = _told(charger, "ChargingScheduleMaxPeriods", "SmartChargingCtrlr.PeriodsPerSchedule")
+    seen = charger.measured.get("profile_periods")
+    return int(seen or (told if told.isdigit() and int(told) else USUAL_PERIODS))
 
 
 def _rejected(charger: Charger, purpose: str) -> int:

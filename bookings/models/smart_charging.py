@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from bookings.actors import Actor, ActorKind
+from bookings.models.power_schedules import PowerSchedule, from_json, larger
 from depots.models import Charger, Depot, Evse
 
 
@@ -133,7 +134,8 @@ class PowerProfile(models.Model):
     """A charging profile of an EVSE as far as we know: its key is the profile's id at the charger.
 
     `sent_w` is on its way (`serial` says which command), `unclear_w` the most of those whose answer was lost, `accepted_w` what
-    stands since `accepted_at`: nothing that we know of where it is null, or where the charger has booted since.
+    stands since `accepted_at`: nothing that we know of where it is null, or where the charger has booted since. The `falls` of
+    each are [[moment, watts]…] (bookings.models.power_schedules).
     """
 
     class Purpose(models.TextChoices):
@@ -146,9 +148,12 @@ class PowerProfile(models.Model):
     wanted_w = models.BigIntegerField(null=True, blank=True)
     serial = models.BigIntegerField(default=0)
     sent_w = models.BigIntegerField(null=True, blank=True)
+    sent_falls = models.JSONField(default=list, blank=True)
     sent_at = models.DateTimeField(null=True, blank=True)
     unclear_w = models.BigIntegerField(null=True, blank=True)
+    unclear_falls = models.JSONField(default=list, blank=True)
     accepted_w = models.BigIntegerField(null=True, blank=True)
+    accepted_falls = models.JSONField(default=list, blank=True)
     accepted_at = models.DateTimeField(null=True, blank=True)
     verified_w = models.BigIntegerField(null=True, blank=True, help_text="what the charger said is in force")
     verified_at = models.DateTimeField(null=True, blank=True)
@@ -161,19 +166,52 @@ class PowerProfile(models.Model):
     def __str__(self) -> str:
         return f"{self.purpose} {self.accepted_w} W at {self.evse_id}"
 
-    def standing_w(self, charger: Charger) -> int | None:
+    @property
+    def accepted(self) -> PowerSchedule | None:
+        return from_json(self.accepted_w, self.accepted_falls)
+
+    @property
+    def sent(self) -> PowerSchedule | None:
+        return from_json(self.sent_w, self.sent_falls)
+
+    @property
+    def unclear(self) -> PowerSchedule | None:
+        return from_json(self.unclear_w, self.unclear_falls)
+
+    def standing(self, charger: Charger) -> PowerSchedule | None:
         """What the charger holds as it said itself; None where that is not known."""
-        if self.accepted_at is None or (
+        is_forgotten = self.accepted_at is None or (
             charger.booted_at is not None and self.accepted_at <= charger.booted_at
-        ):
-            return None
-        return self.accepted_w
+        )
+        return None if is_forgotten else self.accepted
 
-    def on_its_way_w(self) -> int | None:
+    def on_its_way(self) -> PowerSchedule | None:
         """The most that may stand beside that: sent and not answered, or answered by nobody."""
-        return max((watts for watts in (self.sent_w, self.unclear_w) if watts is not None), default=None)
+        return larger([self.sent, self.unclear])
 
-    def settle(self, watts: int | None, at: datetime) -> None:
-        """The charger's answer: this stands now; None for nothing."""
-        self.sent_w = self.sent_at = self.unclear_w = None
-        self.accepted_w, self.accepted_at = watts, at
+    def send(self, schedule: PowerSchedule, at: datetime) -> None:
+        if self.sent_w is not None:
+            self.doubt(self.sent)
+        self.sent_w, self.sent_falls, self.sent_at = schedule.watts, schedule.falls_as_json(), at
+
+    def withdraw(self) -> None:
+        """What was sent is not there, or not on its way any more."""
+        self.sent_w, self.sent_falls, self.sent_at = None, [], None
+
+    def doubt(self, schedule: PowerSchedule | None) -> None:
+        """It may stand or not."""
+        found = larger([self.unclear, schedule])
+        self.unclear_w = found.watts if found else None
+        self.unclear_falls = found.falls_as_json() if found else []
+
+    def accept(self, schedule: PowerSchedule | None, at: datetime | None) -> None:
+        """This stands now; None for nothing."""
+        self.accepted_w = schedule.watts if schedule else None
+        self.accepted_falls = schedule.falls_as_json() if schedule else []
+        self.accepted_at = at
+
+    def settle(self, schedule: PowerSchedule | None, at: datetime | None) -> None:
+        """The charger's answer to what was said last: nothing else may stand."""
+        self.withdraw()
+        self.unclear_w, self.unclear_falls = None, []
+        self.accept(schedule, at)

@@ -4,32 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+
+from django.db.models import Max, Min
 
 from bookings.models import Booking, BookingSession, BookingStatus, EvsePower, PowerProfile
+from bookings.models.power_schedules import PowerSchedule
 from bookings.rules import configuration
 from bookings.rules.configuration import Configuration
-from bookings.rules.power_profile import Limit
+from bookings.rules.power_profile import Limit, leasts
 from bookings.smart_charging.allocation import PowerLimit
+from bookings.smart_charging.falls import clock_margin
 from depots.models import ChargingSession, Evse
-from depots.profile_forms import form_for, was_seen
+from depots.profile_forms import form_for, most_periods, was_seen
 from depots.queries import is_online
 
 OUT_OF_ORDER = {Evse.Status.FAULTED, Evse.Status.UNAVAILABLE}
+# A truck that is promised power from its slot's start on has it by then: others are lowered before.
+READY_BEFORE = timedelta(seconds=15)
+# Promises that begin later are seen before they matter to a charger whose profiles do not expire.
+FORESEEN = timedelta(days=1)
+NEVER = datetime.min.replace(tzinfo=UTC)
 TX, TX_DEFAULT = PowerProfile.Purpose.TX, PowerProfile.Purpose.TX_DEFAULT
 
 
 @dataclass
 class EvseState:
-    """An EVSE with its rows. `booking` is the one that charges here, or whose slot has begun and whose truck is awaited."""
+    """An EVSE with its rows. `booking` is the one that charges here, or whose slot has begun and whose truck is awaited.
+
+    `least_w` is what the rules of booking leave it whatever is promised to others; `coming_w` the most that is promised here later.
+    """
 
     evse: Evse
     power: EvsePower
     tx: PowerProfile
     tx_default: PowerProfile
+    now: datetime
+    least_w: int
     session: ChargingSession | None = None
     booking: Booking | None = None
     is_online: bool = False
+    coming_w: int = 0
 
     @property
     def evse_id(self) -> int:
@@ -54,24 +69,41 @@ class EvseState:
     def may_charge(self) -> bool:
         return self.session is not None or self.evse.status not in OUT_OF_ORDER
 
-    def standing_w(self, profile: PowerProfile) -> int | None:
+    @property
+    def clock_margin(self) -> timedelta | None:
+        return clock_margin(self.evse.charger) if self.evse.charger is not None else None
+
+    @property
+    def can_expire(self) -> bool:
+        """Whether a profile may end what it gives by itself."""
+        charger = self.evse.charger
+        return charger is not None and most_periods(charger) > 1 and self.clock_margin is not None
+
+    def standing(self, profile: PowerProfile) -> PowerSchedule | None:
         """What the charger said it holds; of another transaction nothing."""
         assert self.evse.charger is not None
         if profile is self.tx and (self.session is None or profile.transaction != self.session.transaction):
             return None
-        return profile.standing_w(self.evse.charger)
+        return profile.standing(self.evse.charger)
+
+    def standing_w(self, profile: PowerProfile) -> int | None:
+        standing = self.standing(profile)
+        return None if standing is None else standing.watts_at(self.now)
 
     def told_w(self) -> int:
-        """The most the EVSE may give by what stands or may stand at its charger. A default counts beside the limit of what runs:
-        the next truck may plug in before anybody can say more."""
-        most = self.evse.max_power_w
-        standing = self.standing_w(self.tx_default)
-        by_default = most if standing is None else max(standing, self.tx_default.on_its_way_w() or 0)
+        """The most the EVSE may give by what stands or may stand at its charger, whatever its clock. A default counts beside the
+        limit of what runs: the next truck may plug in before anybody can say more."""
+        most, default = self.evse.max_power_w, self.standing(self.tx_default)
+        by_default = most if default is None else self._at_most([default, self.tx_default.on_its_way()])
         if self.session is None:
             return min(by_default, most)
-        by_tx = self.standing_w(self.tx) or 0
-        way = self.tx.on_its_way_w() if self.tx.transaction == self.session.transaction else None
-        return min(max(by_default, by_tx, way or 0), most)
+        way = self.tx.on_its_way() if self.tx.transaction == self.session.transaction else None
+        return min(max(by_default, self._at_most([self.standing(self.tx), way])), most)
+
+    def _at_most(self, schedules: Iterable[PowerSchedule | None]) -> int:
+        margin = self.clock_margin
+        by = self.now - margin if margin is not None else NEVER
+        return max((schedule.watts_at(by) for schedule in schedules if schedule is not None), default=0)
 
     def counted_w(self) -> int:
         """The most it may take: what it was told, its maximum where it takes no limits, and of one that does not keep to them
@@ -88,12 +120,13 @@ class EvseState:
 
 @dataclass
 class DepotState:
-    """`limits` that can bind, as they are at this moment; `states` by EVSE id."""
+    """`limits` that can bind, as they are at this moment; `states` by EVSE id; `next_start` is when the next promise begins."""
 
     depot_id: int
     configuration: Configuration
     limits: list[PowerLimit]
     states: dict[int, EvseState]
+    next_start: datetime | None = None
 
     def whole_limit_w(self) -> int | None:
         """The lowest limit that feeds all of its EVSEs; None where none does."""
@@ -107,19 +140,23 @@ def read(depot_id: int, *, now: datetime, ahead: datetime) -> DepotState:
     evses = Evse.objects.filter(depot=depot_id, is_withdrawn=False, charger__isnull=False)
     rows = {e.pk: e for e in evses.select_related("charger").prefetch_related("connectors").order_by("pk")}
     power, profiles = _rows(rows)
+    least = leasts(depot.limits)
     states = {
         evse.pk: EvseState(
             evse,
             power[evse.pk],
             profiles[evse.pk, TX],
             profiles[evse.pk, TX_DEFAULT],
+            now,
+            least.get(evse.pk, evse.max_power_w),
             is_online=evse.charger is not None and is_online(evse.charger, now=now),
         )
         for evse in rows.values()
     }
     _find_sessions(states)
     _find_awaited(states, now)
-    return DepotState(depot_id, depot, [_now(limit, now, ahead) for limit in depot.limits], states)
+    limits = [_now(limit, now, ahead) for limit in depot.limits]
+    return DepotState(depot_id, depot, limits, states, _find_coming(states, now) if limits else None)
 
 
 def _now(limit: Limit, now: datetime, ahead: datetime) -> PowerLimit:
@@ -161,11 +198,27 @@ def _find_sessions(states: Mapping[int, EvseState]) -> None:
 
 
 def _find_awaited(states: Mapping[int, EvseState], now: datetime) -> None:
-    """Bookings whose slot has begun and whose truck is not there yet."""
+    """Bookings whose slot has begun, or does so in a moment, and whose truck is not there yet."""
     begun: Iterable[Booking] = Booking.objects.filter(
-        evse__in=states, status=BookingStatus.CONFIRMED, starts_at__lte=now, ends_at__gt=now
+        evse__in=states, status=BookingStatus.CONFIRMED, starts_at__lte=now + READY_BEFORE, ends_at__gt=now
     ).select_related("vehicle")
     for booking in begun:
         state = states[booking.evse_id or 0]
         if state.session is None:
             state.booking = booking
+
+
+def _find_coming(states: Mapping[int, EvseState], now: datetime) -> datetime | None:
+    """What is promised later at each EVSE; when the first of that begins."""
+    later = Booking.objects.filter(
+        evse__in=states,
+        status=BookingStatus.CONFIRMED,
+        starts_at__gt=now + READY_BEFORE,
+        starts_at__lte=now + FORESEEN,
+    ).order_by()
+    found = later.values_list("evse").annotate(Max("promised_power_w"), Min("starts_at"))
+    starts = []
+    for evse_id, watts, starts_at in found:
+        states[evse_id].coming_w = watts
+        starts.append(starts_at)
+    return min(starts, default=None)

@@ -99,7 +99,7 @@ def _ignoring(state: EvseState) -> int | None:
         or state.standing_w(state.tx) is None
     ):
         return None
-    if accepted_at is None or session.figures_told_at is None or state.tx.on_its_way_w() is not None:
+    if accepted_at is None or session.figures_told_at is None or state.tx.on_its_way() is not None:
         return None
     has_followed = session.figures_told_at - accepted_at >= OBEYS_WITHIN
     return session.charger_id if has_followed and exceeds(session.power_w, state.told_w()) else None
@@ -148,10 +148,12 @@ def _next_at(depot: DepotState, now: datetime) -> datetime | None:
         for moment, _ in limit.steps
         if moment > now
     ]
+    if depot.next_start is not None:
+        moments.append(depot.next_start - depot_state.READY_BEFORE)
     is_under_way = any(
         (state.session is not None and depot.limits)
-        or state.tx.on_its_way_w() is not None
-        or state.tx_default.on_its_way_w() is not None
+        or state.tx.on_its_way() is not None
+        or state.tx_default.on_its_way() is not None
         for state in depot.states.values()
     )
     if is_under_way:

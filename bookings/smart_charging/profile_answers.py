@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from bookings.core import power_marks
 from bookings.models import PowerProfile
+from bookings.models.power_schedules import Fall, PowerSchedule
 from depots import operations as depots
 from depots.models import ChargerCommand, ChargingSession
 from depots.profile_forms import PHASE_VOLTS, ProfileForm, after_rejection, has_one_level
@@ -56,13 +57,13 @@ def _take_answer(profile: PowerProfile, command: ChargerCommand, now: datetime) 
     if is_of_another:
         return
     if command.state == State.UNCLEAR:
-        profile.unclear_w = max(_watts(command, profile), profile.unclear_w or 0)
+        profile.doubt(_told(command, profile))
     elif _is_done(command):
         _settle(profile, command, now, is_last=is_last)
     elif is_last:
-        profile.sent_w = profile.sent_at = None
+        profile.withdraw()
         if command.state == State.ANSWERED and command.answer == "error":
-            profile.unclear_w = max(_watts(command, profile), profile.unclear_w or 0)
+            profile.doubt(_told(command, profile))
         elif command.state == State.ANSWERED:
             _remember_rejection(profile, command, now)
 
@@ -74,28 +75,32 @@ def _is_done(command: ChargerCommand) -> bool:
 
 def _settle(profile: PowerProfile, command: ChargerCommand, now: datetime, *, is_last: bool) -> None:
     is_cleared = command.action == Action.CLEAR_CHARGING_PROFILE
-    watts = None if is_cleared else _watts(command, profile)
+    told = None if is_cleared else _told(command, profile)
     if is_last:
-        profile.settle(watts, now)
+        profile.settle(told, now)
     else:
-        profile.accepted_w, profile.accepted_at = watts, now
+        profile.accept(told, now)
     if is_cleared and is_last and profile.purpose == PowerProfile.Purpose.TX:
         profile.transaction = ""
     if not is_cleared and command.charger.measured.get("profiles") is None:
         depots.record_measured(charger_id=command.charger_id, profiles="works", profiles_at=now.isoformat())
 
 
-def _watts(command: ChargerCommand, profile: PowerProfile) -> int:
-    limits = command.payload.get("limits")
-    return int(limits[0][1]) if limits else profile.accepted_w or 0
+def _told(command: ChargerCommand, profile: PowerProfile) -> PowerSchedule | None:
+    limits, begins = command.payload.get("limits"), command.payload.get("starts_at")
+    if not limits:
+        return profile.accepted
+    falls: tuple[Fall, ...] = ()
+    if begins is not None:
+        begins_at = datetime.fromisoformat(begins)
+        falls = tuple(Fall(begins_at + timedelta(seconds=second), watts) for second, watts in limits[1:])
+    return PowerSchedule(int(limits[0][1]), falls)
 
 
 def _remember_rejection(profile: PowerProfile, command: ChargerCommand, now: datetime) -> None:
     """Its next way of taking profiles is tried; a charger that knows none of them is not asked again."""
     if command.action != Action.SET_CHARGING_PROFILE:
-        profile.accepted_w = profile.accepted_at = (
-            None  # what cannot be cleared is not there, or not ours to know
-        )
+        profile.accept(None, None)  # what cannot be cleared is not there, or not ours to know
         return
     if command.answer == "not_supported":
         depots.record_measured(charger_id=command.charger_id, profiles="refuses", profiles_at=now.isoformat())

@@ -7,24 +7,28 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bookings.models import PowerProfile
+from bookings.models.power_schedules import PowerSchedule
 from bookings.smart_charging.allocation import sendable
 from bookings.smart_charging.depot_state import TX, DepotState, EvseState
+from bookings.smart_charging.falls import expiry, is_to_be_renewed, with_falls
 from bookings.smart_charging.wishes import STANDBY_W
 from depots.models import Charger, ChargerCommand
 from depots.operations import queue_commands
-from depots.profile_forms import form_for, payload_in
+from depots.profile_forms import form_for, most_periods, payload_in
 
 Action = ChargerCommand.Action
 
 # What the plan writes of a profile; an answer writes the rest (profile_answers), under the same lock of its row.
 COLUMNS = [
-    "transaction", "wanted_w", "serial", "sent_w", "sent_at", "unclear_w", "accepted_w", "accepted_at", "verified_w",
-    "verified_at",
+    "transaction", "wanted_w", "serial", "sent_w", "sent_falls", "sent_at", "unclear_w", "unclear_falls", "accepted_w",
+    "accepted_falls", "accepted_at", "verified_w", "verified_at",
 ]  # fmt: skip
 # A charger that was not told by then is asked for anew; nobody waits for an answer longer.
 SENT_WITHIN = timedelta(minutes=1)
 LOST_AFTER = timedelta(minutes=3)
 VERIFIED_FOR_S = 60
+# A schedule by the clock began so long ago that it has begun by a slow one, too.
+BEGUN_BEFORE = timedelta(minutes=10)
 
 
 def tell(depot: DepotState, *, now: datetime) -> None:
@@ -41,7 +45,9 @@ def tell(depot: DepotState, *, now: datetime) -> None:
     for state in tellable:
         for profile in (state.tx_default, state.tx):
             may_rise = state.evse_id in higher
-            if command := _command(state, profile, None if may_rise else counted[state.evse_id], now):
+            at_most = None if may_rise else counted[state.evse_id]
+            schedule = _schedule(depot, state, profile, is_limited=state.evse_id in limited)
+            if command := _command(state, profile, schedule, at_most):
                 commands.append(command)
     queue_commands(commands, now=now)
 
@@ -50,8 +56,8 @@ def _give_up_lost(state: EvseState, now: datetime) -> None:
     """No answer came, and nobody asks again: it may stand or not."""
     for profile in (state.tx, state.tx_default):
         if profile.sent_at is not None and profile.sent_at <= now - LOST_AFTER:
-            profile.unclear_w = profile.on_its_way_w()
-            profile.sent_w = profile.sent_at = None
+            profile.doubt(profile.sent)
+            profile.withdraw()
 
 
 def _want(state: EvseState, *, is_limited: bool) -> None:
@@ -77,14 +83,36 @@ def _want(state: EvseState, *, is_limited: bool) -> None:
 
 def _begin_transaction(profile: PowerProfile, transaction: str) -> None:
     profile.transaction = transaction
-    profile.sent_w = profile.sent_at = profile.unclear_w = None
-    profile.accepted_w = profile.accepted_at = profile.verified_w = profile.verified_at = None
+    profile.settle(None, None)
+    profile.verified_w = profile.verified_at = None
     profile.serial += 1  # late answers are about another one
 
 
 def _most_wanted(state: EvseState) -> int:
     wanted = [profile.wanted_w for profile in (state.tx, state.tx_default) if profile.wanted_w is not None]
     return max(wanted, default=state.counted_w())
+
+
+def _schedule(
+    depot: DepotState, state: EvseState, profile: PowerProfile, *, is_limited: bool
+) -> PowerSchedule | None:
+    """What is wanted, and when it ends by itself where a limit binds, as far as the charger takes periods."""
+    watts, booking = profile.wanted_w, state.booking
+    if watts is None:
+        return None
+    if not is_limited or not state.can_expire:
+        return PowerSchedule(watts)
+    assert state.evse.charger is not None
+    assert state.clock_margin is not None
+    is_promised = booking is not None and state.now < booking.ends_at
+    found = with_falls(
+        watts,
+        promised_w=state.power.floor_w if is_promised else 0,
+        promise_ends_at=booking.ends_at if booking is not None and is_promised else None,
+        always_w=state.least_w,
+        ends_at=expiry(depot.next_start, state.clock_margin, state.now),
+    )
+    return PowerSchedule(watts, found.falls[: most_periods(state.evse.charger) - 1])
 
 
 def _urgency(state: EvseState) -> tuple[bool, int]:
@@ -94,55 +122,70 @@ def _urgency(state: EvseState) -> tuple[bool, int]:
 
 
 def _command(
-    state: EvseState, profile: PowerProfile, at_most_w: int | None, now: datetime
+    state: EvseState, profile: PowerProfile, wanted: PowerSchedule | None, at_most_w: int | None
 ) -> ChargerCommand | None:
     """The next thing to say about this profile; `at_most_w` is what the EVSE counts with anyway, None where it may rise."""
     charger = state.evse.charger
     assert charger is not None
-    wanted = profile.wanted_w
     if wanted is None:
-        return _clearing(state, profile, charger, now)
+        return _clearing(profile, charger, state.now)
+    is_risen = at_most_w is not None and wanted.watts > at_most_w
+    if is_risen or not _is_news(state, profile, wanted):
+        return _verifying(state, profile, charger, state.now)
+    return _setting(state, profile, charger, wanted)
+
+
+def _is_news(state: EvseState, profile: PowerProfile, wanted: PowerSchedule) -> bool:
     if profile.sent_w is not None:
-        is_changed = wanted < profile.sent_w
-    else:
-        is_changed = wanted != state.standing_w(profile) or profile.unclear_w is not None
-    if not is_changed or (at_most_w is not None and wanted > at_most_w):
-        return _verifying(state, profile, charger, now)
-    return _setting(state, profile, charger, wanted, now)
+        return wanted.watts < profile.sent_w
+    standing = state.standing(profile)
+    if standing is None or profile.unclear_w is not None or wanted.watts != standing.watts_at(state.now):
+        return True
+    left = [fall for fall in standing.falls if fall.at > state.now]
+    return is_to_be_renewed(left, wanted.falls, evse_id=state.evse_id, now=state.now)
 
 
 def _setting(
-    state: EvseState, profile: PowerProfile, charger: Charger, watts: int, now: datetime
+    state: EvseState, profile: PowerProfile, charger: Charger, wanted: PowerSchedule
 ) -> ChargerCommand | None:
     form = form_for(charger, profile.purpose)
     if form is None:
         return None
-    if profile.sent_w is not None:
-        profile.unclear_w = profile.on_its_way_w()
     profile.serial += 1
-    profile.sent_w, profile.sent_at = watts, now
+    profile.send(wanted, state.now)
     payload = {
         "profile_id": profile.pk,
         "evse": state.evse.number,
         "purpose": profile.purpose,
-        "kind": "relative",
-        "limits": [[0, watts]],
+        **_periods(wanted, state.now),
         "serial": profile.serial,
         **({"transaction": profile.transaction} if profile.purpose == TX else {}),
         **payload_in(form, state.evse),
     }
-    return _queued(charger, Action.SET_CHARGING_PROFILE, payload, now)
+    return _queued(charger, Action.SET_CHARGING_PROFILE, payload, state.now)
 
 
-def _clearing(
-    state: EvseState, profile: PowerProfile, charger: Charger, now: datetime
-) -> ChargerCommand | None:
+def _periods(wanted: PowerSchedule, now: datetime) -> dict[str, Any]:
+    """What falls does so by the clock, whenever the transaction began."""
+    if not wanted.falls:
+        return {"kind": "relative", "limits": [[0, wanted.watts]]}
+    begins_at = now.replace(microsecond=0) - BEGUN_BEFORE
+    falls = [[int((at - begins_at).total_seconds()), watts] for at, watts in wanted.falls]
+    return {
+        "kind": "absolute",
+        "starts_at": begins_at.isoformat(),
+        "limits": [[0, wanted.watts], *falls],
+    }
+
+
+def _clearing(profile: PowerProfile, charger: Charger, now: datetime) -> ChargerCommand | None:
     """What stands and is wanted no more: a limit that was lifted, and what may have been kept of a transaction that is over."""
-    if profile.accepted_w is None or profile.sent_w is not None:
+    standing = profile.accepted
+    if standing is None or profile.sent_w is not None:
         return None
     profile.serial += 1
     # Until it is gone it stands; afterwards nothing of it does.
-    profile.sent_w, profile.sent_at = profile.accepted_w, now
+    profile.send(standing, now)
     return _queued(
         charger, Action.CLEAR_CHARGING_PROFILE, {"profile_id": profile.pk, "serial": profile.serial}, now
     )

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 from bookings.models import Booking, EvsePower
 from bookings.rules.configuration import Configuration
-from bookings.rules.power_profile import leasts
 from bookings.rules.terms import PowerOrder, Terms
 from bookings.smart_charging.allocation import STEP_W, Charging, Place, allocate
 from bookings.smart_charging.depot_state import DepotState, EvseState
+from bookings.smart_charging.falls import NEAR, expiry
 
 # What a free EVSE may give where power is short: enough for a vehicle to begin with until it is told more.
 STANDBY_W = 10_000
@@ -27,12 +27,12 @@ Why = EvsePower.Why
 def share_out(depot: DepotState, *, now: datetime) -> None:
     """Fill in the share, floor and reason of every EVSE."""
     order = order_of(depot.configuration)
-    least = leasts(depot.configuration.limits)
     limited = {evse_id for limit in depot.limits for evse_id in limit.feeds}
     places = []
     for state in depot.states.values():
         state.power.cap_w = _content_with(state, now)
-        places.append(_place(state, order, least.get(state.evse_id, state.evse.max_power_w), depot, now))
+        places.append(_place(state, order, depot, now))
+    places = _within_promises_to_come(depot, places)
     shares = allocate(depot.limits, places)
     for place in places:
         power, state = depot.states[place.evse_id].power, depot.states[place.evse_id]
@@ -43,9 +43,9 @@ def share_out(depot: DepotState, *, now: datetime) -> None:
         power.why = _why(state, place)
 
 
-def _place(state: EvseState, order: str, least_w: int, depot: DepotState, now: datetime) -> Place:
+def _place(state: EvseState, order: str, depot: DepotState, now: datetime) -> Place:
     most = state.evse.max_power_w
-    standby = min(STANDBY_W, least_w)
+    standby = min(STANDBY_W, state.least_w)
     rank = _rank(state, order, depot.configuration)
     fixed = None if state.is_tellable else state.counted_w()
     booking, session = state.booking, state.session
@@ -55,7 +55,7 @@ def _place(state: EvseState, order: str, least_w: int, depot: DepotState, now: d
             state.evse_id,
             max(promised, standby),
             rank,
-            ready_w=max(promised, least_w, standby),
+            ready_w=max(promised, state.least_w),
             fixed_w=fixed,
         )
     vehicle_w = booking.vehicle.max_power_w if booking is not None and booking.vehicle is not None else None
@@ -67,6 +67,43 @@ def _place(state: EvseState, order: str, least_w: int, depot: DepotState, now: d
         leaves_at=booking.ends_at if booking is not None else None,
     )
     return Place(state.evse_id, floor, rank, charging=charging, fixed_w=fixed)
+
+
+def _within_promises_to_come(depot: DepotState, places: list[Place]) -> list[Place]:
+    """Chargers that would keep what they were given when they fall silent are given what all promises of the day leave."""
+    kept = {
+        place.evse_id for place in places if place.charging is not None and _may_keep(depot, place.evse_id)
+    }
+    if not kept:
+        return places
+    always = {place.evse_id: _always_w(depot.states[place.evse_id], place) for place in places}
+    bounds: dict[int, int] = {}
+    for limit in depot.limits:
+        behind = kept & limit.feeds
+        spare = limit.watts - sum(always[evse_id] for evse_id in limit.feeds if evse_id in always)
+        for evse_id in behind:
+            bound = always[evse_id] + max(spare, 0) // len(behind)
+            bounds[evse_id] = min(bound, bounds.get(evse_id, bound))
+    return [_bounded(place, bounds[place.evse_id]) if place.evse_id in bounds else place for place in places]
+
+
+def _may_keep(depot: DepotState, evse_id: int) -> bool:
+    """It cannot end by itself, or would have to at once."""
+    state = depot.states[evse_id]
+    if not state.can_expire or state.clock_margin is None:
+        return True
+    return expiry(depot.next_start, state.clock_margin, state.now) <= state.now + NEAR
+
+
+def _always_w(state: EvseState, place: Place) -> int:
+    return max(place.floor_w, state.least_w, state.coming_w, place.fixed_w or 0)
+
+
+def _bounded(place: Place, watts: int) -> Place:
+    if place.charging is None:
+        return place
+    charging = place.charging._replace(most_w=min(place.charging.most_w, max(watts, place.floor_w)))
+    return place._replace(charging=charging)
 
 
 def order_of(depot: Configuration) -> str:
@@ -103,7 +140,7 @@ def _content_with(state: EvseState, now: datetime) -> int | None:
     session, standing = state.session, state.standing_w(state.tx)
     if session is None or session.power_w is None or standing is None or state.tx.accepted_at is None:
         return None
-    if session.figures_told_at is None or state.tx.on_its_way_w() is not None:
+    if session.figures_told_at is None or state.tx.on_its_way() is not None:
         return state.power.cap_w
     held_for = session.figures_told_at - state.tx.accepted_at
     if held_for >= FOLLOWS_WITHIN and session.power_w >= standing * 0.95 - STEP_W:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from bookings.models import EvsePower
@@ -34,6 +34,7 @@ class Chargers:
     def __init__(self, evses: list[Evse]) -> None:
         self.evses = evses
         self.held: dict[tuple[int, str], int] = {}
+        self.falls: dict[tuple[int, str], list[tuple[datetime, int]]] = {}
         self.sent: list[tuple[int, str, int | None]] = []
 
     def answer(self, *, now: datetime, limit_w: int | None = None, but: dict[int, str] | None = None) -> int:
@@ -52,16 +53,31 @@ class Chargers:
                 continue
             if word == "accepted" and watts is not None:
                 self.held[evse.pk, purpose] = watts
+                self.falls[evse.pk, purpose] = falls_in(command.payload)
             depots.settle_command(command_id=command.pk, answer=word, now=now)
             if limit_w is not None:
-                assert sum(map(self.may_take, self.evses)) <= limit_w
+                assert self.sum_w(now) <= limit_w
         return len(waiting)
 
-    def may_take(self, evse: Evse) -> int:
+    def sum_w(self, now: datetime) -> int:
+        return sum(self.may_take(evse, now) for evse in self.evses)
+
+    def may_take(self, evse: Evse, now: datetime) -> int:
         """By what it holds itself: its transaction's limit while one runs, and its default for whoever comes."""
-        default = self.held.get((evse.pk, "tx_default"), evse.max_power_w)
         running = ChargingSession.objects.filter(evse=evse, ended_at__isnull=True).exists()
-        return self.held.get((evse.pk, "tx"), default) if running else default
+        for purpose in ("tx", "tx_default") if running else ("tx_default",):
+            if (evse.pk, purpose) in self.held:
+                fallen = [watts for at, watts in self.falls[evse.pk, purpose] if at <= now]
+                return min([self.held[evse.pk, purpose], *fallen])
+        return evse.max_power_w
+
+
+def falls_in(payload: dict[str, Any]) -> list[tuple[datetime, int]]:
+    """The later periods of a profile, by the clock."""
+    if payload.get("kind") != "absolute":
+        return []
+    begins_at = datetime.fromisoformat(payload["starts_at"])
+    return [(begins_at + timedelta(seconds=second), watts) for second, watts in payload["limits"][1:]]
 
 
 def share(evse: Evse) -> int:

@@ -14,6 +14,7 @@ from depots.periods import Period
 from tests.bookings.enforcement.online_chargers import book, start
 from tests.bookings.smart_charging.chargers import (
     KW,
+    TAKES,
     Chargers,
     charge,
     depot_of,
@@ -46,6 +47,7 @@ def settle(site: Chargers, now: datetime, *, limit_kw: int | None = None, **opti
 def site() -> Chargers:
     """Three EVSEs that hold what is told to free ones, at a connection of 400 kW."""
     site = Chargers(make_site(terms=OPEN))
+    Charger.objects.update(clock_offset_s=0)
     smart_charging.plan_depot(depot_id=depot_of(site.evses).pk, now=NOW)
     site.answer(now=NOW)
     settle(site, NOW)
@@ -110,20 +112,53 @@ def test_an_unanswered_lowering_counts_with_what_stood_before(site):
     assert not waiting().filter(charger=site.evses[1].charger).exists()
 
 
-def test_a_silent_charger_keeps_what_it_was_told_and_the_others_share_the_rest(site):
+def test_a_silent_charger_gives_back_by_itself_what_nobody_promised_before_the_next_promise_begins(site):
     charge(site.evses[0])
     charge(site.evses[1])
-    now = settle(site, NOW)
-    offline(site.evses[0].charger)
-
+    settle(site, NOW)
     booking = book(site.evses[2], power_w=250 * KW)
-    start(site.evses[2], booking.tokens.get().uid, at(9, 55))
-    settle(site, at(9, 55), limit_kw=400)
+    now = settle(site, at(9, 58), limit_kw=400)
+    offline(site.evses[0].charger)
+    assert site.held[site.evses[0].pk, "tx"] == 195 * KW
 
+    settle(site, at(10) - 15 * SECOND, limit_kw=400)
     assert (share(site.evses[0]), why(site.evses[0])) == (195, "silent")
-    assert (share(site.evses[2]), why(site.evses[2])) == (205, "short")
-    assert EvsePower.objects.get(evse=site.evses[2]).short_since is not None
-    assert now < at(9, 55)
+    start(site.evses[2], booking.tokens.get().uid, at(10))
+    settle(site, at(10), limit_kw=400)
+
+    assert site.may_take(site.evses[0], at(10)) == 50 * KW  # what bookings always leave it
+    assert share(site.evses[0]) == 50
+    assert share(site.evses[2]) >= 250
+    assert EvsePower.objects.get(evse=site.evses[2]).short_since is None
+    assert now < at(10)
+
+
+def test_one_that_takes_a_single_period_is_given_no_more_than_promises_of_the_day_leave(site):
+    charger = site.evses[0].charger
+    told = {**TAKES, "configuration": {"ChargingScheduleMaxPeriods": "1"}}
+    Charger.objects.filter(pk=charger.pk).update(told=told)
+    book(site.evses[2], power_w=250 * KW)
+
+    charge(site.evses[0])
+    charge(site.evses[1])
+    settle(site, NOW, limit_kw=400)
+
+    assert share(site.evses[0]) == 100  # 400 less 250 and 50
+    assert site.falls[site.evses[0].pk, "tx"] == []
+    assert site.falls[site.evses[1].pk, "tx"]
+
+
+def test_what_expires_is_renewed_in_time_and_not_before(site):
+    charge(site.evses[0])
+    now = settle(site, NOW)
+    told = len(site.sent)
+
+    settle(site, now + timedelta(minutes=2))
+    assert len(site.sent) == told
+    now = settle(site, now + timedelta(minutes=4))
+
+    assert site.sent[told:] == [(site.evses[0].pk, "tx", 380 * KW)]
+    assert site.may_take(site.evses[0], now + timedelta(minutes=4)) == 380 * KW
 
 
 def test_what_a_vehicle_does_not_take_goes_on_and_comes_back_when_it_asks(site):
