@@ -13,8 +13,11 @@ SECOND = timedelta(seconds=1)
 
 
 def equal_sharing_wh(day: PowerDay, *, of_all: bool) -> float:
-    """What the same trucks would have charged in equal parts of the limit: one for each that is there, or for each EVSE."""
-    visits = [replace(visit, charged_wh=0) for visit in day.visits]
+    """What the same trucks would have charged in equal parts of the limit: one for each that is there, or for each EVSE.
+
+    Who found its EVSE without power, or taken, did not charge in either.
+    """
+    visits = [replace(visit, charged_wh=0) for visit in day.visits if visit.has_begun]
     now, most = day.begins_at, day.evses[0].max_power_w
     while now < day.ends_at:
         now += SECOND

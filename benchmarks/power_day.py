@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from simulators.charger import SimulatedCharger
     from simulators.charger.truck import Truck
 
-GOAL = ">= 1.05"
+GOAL = ">= 1"
 SECOND = timedelta(seconds=1)
 METER_EVERY_S = 15
 ANSWERS_AFTER = timedelta(seconds=1)
@@ -42,6 +42,7 @@ class Visit:
     booking: Booking | None = None
     session: ChargingSession | None = None
     charged_wh: float = 0
+    has_begun: bool = False
 
     @property
     def comes_at(self) -> datetime:
@@ -63,6 +64,21 @@ class Fault:
 
 
 @dataclass
+class Ledger:
+    """Where the connection's energy went in the seconds in which somebody wanted more than it got; watt-hours."""
+
+    kept_for_free_wh: float = 0
+    not_taken_wh: float = 0
+    not_given_wh: float = 0
+
+    def add(self, *, limit_w: int, taken: int, offered: int, possible: int, wanted: int) -> None:
+        if wanted > taken:
+            self.kept_for_free_wh += (possible - offered) / 3600
+            self.not_taken_wh += (offered - taken) / 3600
+            self.not_given_wh += (limit_w - possible) / 3600
+
+
+@dataclass
 class Figures:
     """Power in watts, energy in watt-hours."""
 
@@ -70,11 +86,10 @@ class Figures:
     most_taken_w: int = 0
     most_possible_w: int = 0
     short_s: int = 0
-    short_beside_silent_s: int = 0
     promised_visits: int = 0
     charged_wh: float = 0
     messages: int = 0
-    taken: list[int] = field(default_factory=list)
+    ledger: Ledger = field(default_factory=Ledger)
 
 
 class PowerDay:
@@ -141,7 +156,7 @@ class PowerDay:
             self.depot,
             told={"smart_charging": True, "asked_at": self.now.isoformat(),
                   "configuration": {"ChargingScheduleAllowedChargingRateUnit": unit}},
-            lease_holder="day", lease_until=self.ends_at + timedelta(days=1), connected_at=self.now,
+            clock_offset_s=0, lease_holder="day", lease_until=self.ends_at + timedelta(days=1), connected_at=self.now,
         )  # fmt: skip
         self.evses.append(make_evse(charger=row, max_power_w=power_w, status="available"))
         station = SimulatedCharger(
@@ -255,6 +270,7 @@ class PowerDay:
             is_down = visit.place in self._untold and visit.place in self._silent
             if visit.comes_at == self.now and visit.place not in self._here and not is_down:
                 self._here[visit.place] = visit
+                visit.has_begun = True
                 self._begin(visit)
 
     def _begin(self, visit: Visit) -> None:
@@ -329,39 +345,45 @@ class PowerDay:
         return v16_commands.read_answer(answerer(payload))
 
     def _charge(self) -> None:
-        taken = possible = 0
+        taken = offered = possible = wanted = 0
         for place, charger in enumerate(self.stations):
             station = charger.station
             if station.profiles.installed:
                 self._untold.discard(place)
+            offers = station.offered_w(1)
             # One that has restarted counts once it was told again: nobody can be quicker.
-            possible += 0 if place in self._untold else station.offered_w(1)
+            possible += 0 if place in self._untold else offers
             visit = self._here.get(place)
             if visit is None:
                 continue
             wants = visit.wants_w(visit.charged_wh)
             station.deliver(1, SECOND, power_w=wants)
-            got = min(wants, station.offered_w(1))
+            got = min(wants, offers)
             visit.charged_wh += got / 3600
-            taken += got
-            self._check_promise(visit, wants, station.offered_w(1))
+            taken, offered, wanted = (
+                taken + got,
+                offered + offers,
+                wanted + min(wants, station.evses[1].max_power_w),
+            )
+            self._check_promise(visit, wants, offers)
             self._meter(visit, place)
         figures = self.figures
-        figures.taken.append(taken)
+        figures.ledger.add(
+            limit_w=figures.limit_w, taken=taken, offered=offered, possible=possible, wanted=wanted
+        )
         figures.most_taken_w = max(figures.most_taken_w, taken)
         if self.now - self.begins_at > SETTLES_WITHIN:
             figures.most_possible_w = max(figures.most_possible_w, possible)
 
     def _check_promise(self, visit: Visit, wants: int, offered: int) -> None:
-        if visit.booking is None or visit.place in self._silent or self.now >= visit.booking.ends_at:
+        """Also of a truck at a silent station, but one whose start that has not told yet."""
+        if visit.booking is None or self.now >= visit.booking.ends_at:
+            return
+        if visit.session is None and visit.place in self._silent:
             return
         begun = visit.session.start_received_at if visit.session else self.now
-        if self.now - begun > STARTS_WITHIN and offered < min(visit.booking.promised_power_w, wants) * 0.99:
-            # What a silent station was given beyond its promise nobody can take back from it.
-            if self._silent:
-                self.figures.short_beside_silent_s += 1
-            else:
-                self.figures.short_s += 1
+        is_short = offered < min(visit.booking.promised_power_w, wants) * 0.99
+        self.figures.short_s += self.now - begun > STARTS_WITHIN and is_short
 
     def _meter(self, visit: Visit, place: int) -> None:
         from depots import operations as depots
@@ -389,11 +411,16 @@ def run(names: list[str]) -> Iterator[Result]:
         "booked_trucks": figures.promised_visits,
         "trucks": len(day.visits),
         "seconds_below_a_promise": figures.short_s,
-        "seconds_below_a_promise_while_a_charger_is_silent": figures.short_beside_silent_s,
         "charged_kwh": round(figures.charged_wh / 1000),
         "equal_parts_of_those_there_kwh": round(present / 1000),
         "equal_parts_of_all_evses_kwh": round(fixed / 1000),
-        "to_those_there": round(figures.charged_wh / present, 3),
+        "of_all_evses": round(figures.charged_wh / fixed, 3),
+        "while_somebody_wants_more": {
+            "kept_for_free_evses_kwh": round(figures.ledger.kept_for_free_wh / 1000),
+            "given_and_not_taken_kwh": round(figures.ledger.not_taken_wh / 1000),
+            "not_given_kwh": round(figures.ledger.not_given_wh / 1000),
+        },
         "commands_an_evse_and_hour": round(figures.messages / len(day.evses) / 8, 1),
     }
-    yield Result("power_day", figures.charged_wh / fixed if is_kept else None, GOAL, detail)
+    is_more = is_kept and figures.charged_wh > fixed
+    yield Result("power_day", figures.charged_wh / present if is_more else None, GOAL, detail)

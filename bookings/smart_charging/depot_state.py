@@ -32,7 +32,7 @@ TX, TX_DEFAULT = PowerProfile.Purpose.TX, PowerProfile.Purpose.TX_DEFAULT
 class EvseState:
     """An EVSE with its rows. `booking` is the one that charges here, or whose slot has begun and whose truck is awaited.
 
-    `least_w` is what the rules of booking leave it whatever is promised to others; `coming_w` the most that is promised here later.
+    `least_w` is what the rules of booking leave it whatever is promised to others; `coming_w` the most promised here later.
     """
 
     evse: Evse
