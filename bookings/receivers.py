@@ -48,8 +48,15 @@ def on_booking_changed(booking: Booking, event: BookingEvent, at: datetime, **_:
         _follow_payment(booking.pk)
 
 
+@receiver(depots.reservations_accepted)
+def on_reservations_accepted(commands: list[ChargerCommand], at: datetime, **_: Any) -> set[int]:
+    return enforcement.take_accepted(commands, now=at)
+
+
 @receiver(depots.command_settled)
-def on_command_settled(command: ChargerCommand, at: datetime, **_: Any) -> None:
+def on_command_settled(command: ChargerCommand, at: datetime, is_together: bool = False, **_: Any) -> None:
+    if is_together:
+        return
     enforcement.take_reservation_answer(command, now=at)
     enforcement.take_keeping_answer(command, now=at)
     enforcement.take_test_answer(command, now=at)

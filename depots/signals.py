@@ -32,8 +32,12 @@ charging_corrected = Signal()
 session_metered = Signal()
 # sessions: list[ChargingSession], at. Those whose meters have told in the same moment.
 sessions_metered = Signal()
-# command: ChargerCommand, at. It was answered, its answer was lost, or it went stale.
+# command: ChargerCommand, is_together, at. It was answered, its answer was lost, or it went stale. `is_together`: who asked for
+# it has taken the answer in reservations_accepted.
 command_settled = Signal()
+# commands: list[ChargerCommand], at. Chargers whose EVSEs are locked have accepted reservations in the same moment. Nothing is
+# written yet: a receiver gives the ids of those that it must be told of one by one, which are not settled here.
+reservations_accepted = Signal()
 # command: ChargerCommand, at. The charger told how far it is with something that takes its time.
 command_progressed = Signal()
 # charger: Charger, reservation_id: int, outcome: "expired" | "removed" | "no_transaction", at (ReservationStatusUpdate)

@@ -78,6 +78,11 @@ def lock_bookings(booking_ids: Collection[int]) -> list[Booking]:
     return list(_rows().filter(pk__in=booking_ids).order_by("pk"))
 
 
+def lock_free_bookings(booking_ids: Collection[int]) -> list[Booking]:
+    """Those of them that nobody else has locked: for what is done together, and waits for nobody."""
+    return list(_rows(skip_locked=True).filter(pk__in=booking_ids).order_by("pk"))
+
+
 def _lock(table: str, keys: Sequence[int]) -> None:
     """Travels with what is read next: that begins once the locks are held, and nobody reads what the rows hold."""
     listed = ", ".join(["%s"] * len(keys))
@@ -108,6 +113,6 @@ def _lock_row(known: Booking) -> Booking:
     return _rows().get(pk=known.pk)
 
 
-def _rows() -> QuerySet[Booking]:
-    rows = Booking.objects.select_for_update(no_key=True, of=("self",))
+def _rows(*, skip_locked: bool = False) -> QuerySet[Booking]:
+    rows = Booking.objects.select_for_update(no_key=True, of=("self",), skip_locked=skip_locked)
     return rows.select_related("depot__operator", "option", "evse__charger", "fleet", "vehicle")

@@ -4,6 +4,7 @@ The booking is the promise; the reservation on the charger is only the lock on t
 refuses or does not support changes a booking's enforcement, never its status by itself.
 """
 
+from bookings.enforcement.accepted_together import take_accepted
 from bookings.enforcement.arming import arm_booking, arm_due, retry_due
 from bookings.enforcement.charger_events import (
     charger_connected,
@@ -44,6 +45,7 @@ __all__ = [
     "session_ended",
     "session_started",
     "stop_overstays",
+    "take_accepted",
     "take_keeping_answer",
     "take_reservation_answer",
     "take_test_answer",

@@ -38,7 +38,7 @@ def take_reservation_answer(command: ChargerCommand, *, now: datetime) -> None:
         set_state(booking, Enforcement.AT_RISK, why="no_answer", retry_at=now + RETRY, now=now)
     elif command.state == ChargerCommand.State.ANSWERED:
         is_kept = command.charger.measured.get("reservation") != "lies"
-        _take(booking, command.answer, now, is_kept=is_kept, renew_at=_renew_at(booking, command))
+        _take(booking, command.answer, now, is_kept=is_kept, renew_at=renew_at(booking, command))
 
 
 def take_keeping_answer(command: ChargerCommand, *, now: datetime) -> None:
@@ -50,7 +50,7 @@ def take_keeping_answer(command: ChargerCommand, *, now: datetime) -> None:
         guard(refused.booking, why_soft(command.charger), now=now)
 
 
-def _renew_at(booking: Booking, command: ChargerCommand) -> datetime | None:
+def renew_at(booking: Booking, command: ChargerCommand) -> datetime | None:
     """Of a reservation that ends before its truck may come for the last time: the same id with a later end."""
     ends_at = datetime.fromisoformat(command.payload["expires_at"])
     return ends_at - RENEW_BEFORE if ends_at < booking.no_show_at() else None

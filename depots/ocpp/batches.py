@@ -38,7 +38,7 @@ TOGETHER: Mapping[Callable[..., Any], tuple[SetWise, str]] = {
     operations.take_command: (operations.take_commands, "charger_id"),
     operations.record_capabilities: (operations.record_all_capabilities, "charger_id"),
     operations.record_clock: (operations.record_clocks, "charger_id"),
-    operations.settle_command: (operations.settle_questions, "command_id"),
+    operations.settle_command: (operations.settle_commands, "command_id"),
 }
 
 

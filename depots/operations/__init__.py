@@ -30,7 +30,7 @@ from depots.operations.commands import (
     settle_command,
     take_command,
 )
-from depots.operations.commands_at_once import settle_questions, take_commands
+from depots.operations.commands_at_once import settle_commands, take_commands
 from depots.operations.contracts import check_contract
 from depots.operations.leases import (
     Renewal,
@@ -101,7 +101,7 @@ __all__ = [
     "report_status",
     "report_statuses",
     "settle_command",
-    "settle_questions",
+    "settle_commands",
     "silent_sessions",
     "start_session",
     "stop_session",

@@ -5,16 +5,20 @@ As in arrivals.py, which also says what is left to the operation for one charger
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 
+from depots import round_trips
 from depots.capabilities import why_not
-from depots.models import ChargerCommand
+from depots.models import Charger, ChargerCommand, Evse
 from depots.operations.arrivals import Call, latest, lock_held
 from depots.operations.commands import OF_RESERVATION, is_late
-from depots.signals import command_settled
+from depots.operations.measuring import measure_together
+from depots.signals import command_settled, reservations_accepted
 
 Action = ChargerCommand.Action
 State = ChargerCommand.State
@@ -46,23 +50,76 @@ def take_commands(calls: Sequence[Call]) -> dict[int, ChargerCommand | None]:
     return {**nothing, **taken}
 
 
-def settle_questions(calls: Sequence[Call]) -> dict[int, ChargerCommand]:
-    """Beside `settle_command`, by command: for answers to the question what a charger can do, which concern no booking."""
+def settle_commands(calls: Sequence[Call]) -> dict[int, ChargerCommand]:
+    """Beside `settle_command`, by command: for chargers that say without another word what they can do, or yes to a
+    reservation."""
     now = latest(calls)
-    answered = {
-        call["command_id"] for call in calls if (call["answer"], call["answer_text"]) == ("accepted", "")
+    said_yes = [
+        call["command_id"]
+        for call in calls
+        if (call.get("state", State.ANSWERED), call["answer"], call["answer_text"])
+        == (State.ANSWERED, "accepted", "")
+    ]
+    with round_trips.atomic():
+        sent = ChargerCommand.objects.filter(pk__in=said_yes, state=State.SENT).order_by()
+        found = list(sent.values_list("pk", "charger_id", "action"))
+        reserved = {pk: charger_id for pk, charger_id, action in found if action == Action.RESERVE}
+        questions = [pk for pk, _, action in found if action == Action.ASK_CAPABILITIES]
+        settled = _settle_reservations(reserved, now) if reserved else []
+        if questions:
+            settled += _answered(list(_lock_sent(questions)), now)
+        for command in settled:
+            command_settled.send(
+                sender=ChargerCommand, command=command, is_together=command.action == Action.RESERVE, at=now
+            )
+    return {command.pk: command for command in settled}
+
+
+def _settle_reservations(reserved: Mapping[int, int], now: datetime) -> list[ChargerCommand]:
+    """Given as command -> charger. Locked in the order of all: EVSEs, chargers, commands; what is not free is left."""
+    chargers = {c.pk: c for c in _lock_with_evses(reserved.values()) if _is_as_usual(c)}
+    commands = list(_lock_sent([pk for pk, charger_id in reserved.items() if charger_id in chargers]))
+    for command in commands:
+        command.charger = chargers[command.charger_id]
+        command.state, command.answer, command.answered_at = State.ANSWERED, "accepted", now
+    told: list[tuple[Any, Any]] = reservations_accepted.send(sender=ChargerCommand, commands=commands, at=now)
+    left = {command_id for _, ids in told for command_id in ids}
+    done = _answered([command for command in commands if command.pk not in left], now)
+    measure_together(
+        {command.charger: f"command {command.pk}" for command in done}, "reservation", "works", now=now
+    )
+    return done
+
+
+def _lock_with_evses(charger_ids: Iterable[int]) -> list[Charger]:
+    """Chargers that are free to lock, all of their EVSEs before them."""
+    evses = Evse.objects.filter(charger__in=set(charger_ids))
+    free = evses.select_for_update(no_key=True, of=("self",), skip_locked=True).order_by("pk")
+    locked = dict(free.values_list("pk", "charger_id"))
+    busy = {
+        charger_id for pk, charger_id in evses.order_by().values_list("pk", "charger_id") if pk not in locked
     }
-    with transaction.atomic():
-        sent = ChargerCommand.objects.filter(
-            pk__in=answered, action=Action.ASK_CAPABILITIES, state=State.SENT
-        )
-        commands = list(sent.select_for_update(skip_locked=True).order_by("charger_id", "id"))
-        told = {"state": State.ANSWERED, "answer": "accepted", "answered_at": now}
-        ChargerCommand.objects.filter(pk__in=[command.pk for command in commands]).update(**told)
-        for command in commands:
-            command.state, command.answer, command.answered_at = State.ANSWERED, "accepted", now
-            command_settled.send(sender=ChargerCommand, command=command, at=now)
-    return {command.pk: command for command in commands}
+    rows = Charger.objects.filter(pk__in=set(locked.values()) - busy).order_by("pk")
+    return list(rows.select_for_update(no_key=True, skip_locked=True))
+
+
+def _is_as_usual(charger: Charger) -> bool:
+    """A yes tells nothing else of it: it keeps what it says yes to, and has answered before."""
+    seen = charger.measured
+    return seen.get("reservation") in {None, "works"} and seen.get("answers_calls") is not False
+
+
+def _lock_sent(command_ids: Sequence[int]) -> QuerySet[ChargerCommand]:
+    sent = ChargerCommand.objects.filter(pk__in=command_ids, state=State.SENT)
+    return sent.select_for_update(skip_locked=True).order_by("charger_id", "id")
+
+
+def _answered(commands: list[ChargerCommand], now: datetime) -> list[ChargerCommand]:
+    told = {"state": State.ANSWERED, "answer": "accepted", "answered_at": now}
+    ChargerCommand.objects.filter(pk__in=[command.pk for command in commands]).update(**told)
+    for command in commands:
+        command.state, command.answer, command.answered_at = State.ANSWERED, "accepted", now
+    return commands
 
 
 def _is_lone(commands: Sequence[ChargerCommand], now: datetime) -> bool:

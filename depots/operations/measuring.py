@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from depots import round_trips
 from depots.models import Charger, ChargingSession
 
 # A restart is what this is about; all else is seen anew after one.
 OVER_REBOOT = "over_reboot"
+
+_MEASURE = """
+    UPDATE depots_charger AS charger SET measured = charger.measured || told.seen
+    FROM unnest(%s::bigint[], %s::jsonb[]) AS told (charger_id, seen) WHERE charger.id = told.charger_id
+"""
 
 
 def measure(charger: Charger, name: str, seen: Any, *, evidence: str, now: datetime) -> None:
@@ -20,6 +28,18 @@ def measure(charger: Charger, name: str, seen: Any, *, evidence: str, now: datet
     row.measured = {**row.measured, **told}
     row.save(update_fields=["measured"])
     charger.measured = row.measured
+
+
+def measure_together(evidence: Mapping[Charger, str], name: str, seen: Any, *, now: datetime) -> None:
+    """The same of locked chargers, each by its own evidence; one statement."""
+    news = {charger: why for charger, why in evidence.items() if charger.measured.get(name) != seen}
+    if not news:
+        return
+    told = {c: {name: seen, f"{name}_at": now.isoformat(), f"{name}_by": why} for c, why in news.items()}
+    columns: list[Any] = [[charger.pk for charger in told], [json.dumps(each) for each in told.values()]]
+    round_trips.send(_MEASURE, columns)
+    for charger, each in told.items():
+        charger.measured = {**charger.measured, **each}
 
 
 def kept_over_reboot(measured: dict[str, Any]) -> dict[str, Any]:

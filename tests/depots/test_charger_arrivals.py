@@ -228,7 +228,7 @@ def test_commands_are_taken_together_where_they_are_the_question_what_a_charger_
     assert taken == {idle.pk: None, asked.pk: command}
     assert (command.state, command.sent_at) == ("sent", NOW)
     facts = {"state": "answered", "answer": "accepted", "answer_text": "", "now": NOW}
-    assert set(operations.settle_questions([{"command_id": command.pk, **facts}])) == {command.pk}
+    assert set(operations.settle_commands([{"command_id": command.pk, **facts}])) == {command.pk}
     command.refresh_from_db()
     assert (command.state, command.answer, command.answered_at) == ("answered", "accepted", NOW)
 
