@@ -72,7 +72,7 @@ NEXT = {
     "offline": "It is told as soon as it is back; a charger keeps what it has accepted meanwhile.",
     "no_answer": "Berth asks again every minute.",
     "error": "Berth asks again every minute.",
-    "availability": "Check in here, or show the card at any charger of the depot.",
+    "availability": "Press Start charging at the booking when it is there, or show the card at any charger of the depot.",
     "profile_0": "The booked card ends that earlier.",
 }
 GATE = "Berth itself turns other cards away in this slot."
