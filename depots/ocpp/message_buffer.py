@@ -8,10 +8,9 @@ from datetime import datetime
 
 from depots import operations
 from depots.file_addresses import without_secrets
-from depots.models import ChargerMessage
 from depots.ocpp import frames, redaction
 from depots.ocpp.database import Database
-from depots.operations.message_log import LONGEST_FRAME
+from depots.operations.message_log import LONGEST_FRAME, LoggedFrame
 
 # What waits while the database is away; more is dropped. One charger that says a lot must not crowd out the others.
 MOST_WAITING = 20_000
@@ -26,7 +25,7 @@ class MessageBuffer:
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._clock = clock
-        self._waiting: list[ChargerMessage] = []
+        self._waiting: list[LoggedFrame] = []
         self._of_one: Counter[int] = Counter()
 
     def keep(
@@ -41,13 +40,7 @@ class MessageBuffer:
         text = frames.as_text(frame)
         shown = redaction.WITHHELD if redaction.is_named_in(text) else without_secrets(text)
         self._waiting.append(
-            ChargerMessage(
-                charger_id=charger_id,
-                at=self._clock(),
-                is_incoming=is_incoming,
-                action=action[:60],
-                frame=shown[:LONGEST_FRAME],
-            )
+            LoggedFrame(charger_id, self._clock(), is_incoming, action[:60], shown[:LONGEST_FRAME])
         )
 
     async def flush(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection
 
@@ -15,16 +15,24 @@ KEPT_PER_CHARGER, KEPT_BYTES_PER_CHARGER = 2000, 256 * 1024
 LONGEST_FRAME = 8000
 
 
-def keep_messages(messages: Sequence[ChargerMessage]) -> None:
+class LoggedFrame(NamedTuple):
+    """One ChargerMessage to be; no model's instance, for most of a gateway's messages come to two."""
+
+    charger_id: int
+    at: datetime
+    is_incoming: bool
+    action: str
+    frame: str
+
+
+def keep_messages(messages: Sequence[LoggedFrame]) -> None:
     """Write frames down, cut to a sensible length. Frames of a charger that was deleted meanwhile are dropped."""
-    for message in messages:
-        message.frame = message.frame[:LONGEST_FRAME]
     columns: list[Any] = [
         [message.charger_id for message in messages],
         [message.at for message in messages],
         [message.is_incoming for message in messages],
         [message.action[:60] for message in messages],
-        [message.frame for message in messages],
+        [message.frame[:LONGEST_FRAME] for message in messages],
     ]
     with connection.cursor() as cursor:
         # Not bulk_create: one foreign key to a deleted charger would lose the whole batch.

@@ -2,17 +2,16 @@ from datetime import timedelta
 
 import pytest
 
-from depots.models import ChargerMessage
 from depots.operations import forget_old_messages, keep_messages
-from depots.operations.message_log import KEPT_FOR, LONGEST_FRAME
+from depots.operations.message_log import KEPT_FOR, LONGEST_FRAME, LoggedFrame
 from tests.factories import NOW, make_charger
 
 pytestmark = pytest.mark.django_db
 
 
-def message(charger_id: int, age_s: float = 0, **fields) -> ChargerMessage:
+def message(charger_id: int, age_s: float = 0, **fields) -> LoggedFrame:
     told = {"is_incoming": True, "action": "Heartbeat", "frame": "[2]", **fields}
-    return ChargerMessage(charger_id=charger_id, at=NOW - timedelta(seconds=age_s), **told)
+    return LoggedFrame(charger_id=charger_id, at=NOW - timedelta(seconds=age_s), **told)
 
 
 def test_frames_of_a_charger_that_is_gone_do_not_lose_the_others():

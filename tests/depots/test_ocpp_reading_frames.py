@@ -5,11 +5,10 @@ import json
 
 import pytest
 
-from depots.models import ChargerMessage
 from depots.ocpp import frames
 from depots.ocpp.frames import DEEPEST, FrameFault, read
 from depots.ocpp.message_buffer import MOST_WAITING_OF_ONE, MessageBuffer
-from depots.operations.message_log import LONGEST_FRAME
+from depots.operations.message_log import LONGEST_FRAME, LoggedFrame
 from tests.factories import NOW
 
 
@@ -78,9 +77,9 @@ def test_an_answer_with_too_long_an_id_is_dropped():
 
 class NoDatabase:
     def __init__(self) -> None:
-        self.kept: list[ChargerMessage] = []
+        self.kept: list[LoggedFrame] = []
 
-    async def run(self, operation, batch: list[ChargerMessage]) -> None:
+    async def run(self, operation, batch: list[LoggedFrame]) -> None:
         self.kept += batch
 
 
