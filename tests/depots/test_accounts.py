@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from depots.accounts import set_password_url
 from depots.models import Depot, Membership, Organisation, User
-from depots.templatetags.berth import ENFORCEMENT, STATUS
+from depots.templatetags.berth import STATUS
 
 pytestmark = pytest.mark.django_db
 
@@ -211,10 +211,10 @@ def test_links_of_the_shell_follow_the_role(operator: Organisation, dispatcher: 
 
 
 def test_every_status_and_enforcement_has_a_word_and_an_icon() -> None:
-    from bookings.models import BookingStatus, Enforcement
+    from bookings.models import BookingStatus
+    from bookings.models.enforcement_words import WORDS
 
     icons = (Path(__file__).parents[2] / "frontend/icons.txt").read_text().split()
 
     assert set(STATUS) == set(BookingStatus.values)
-    assert set(ENFORCEMENT) == set(Enforcement.values)
-    assert {look.icon for look in [*STATUS.values(), *ENFORCEMENT.values()]} <= set(icons)
+    assert {look.icon for look in [*STATUS.values(), *WORDS.values()]} <= set(icons)
