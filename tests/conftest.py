@@ -9,9 +9,11 @@ import dramatiq
 import pytest
 from django.conf import settings
 from django.db import connection
+from django.test import TransactionTestCase
 from pytest_django import DjangoDbBlocker
 
 from config.embedded import postgres
+from tests.emptying import empty_what_was_written
 from tests.serving import BerthServer
 
 
@@ -23,6 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.MEDIA_ROOT = settings.BERTH_VAR / "uploads"
     # A hash that is slow on purpose would be most of the time of tests that sign in.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    TransactionTestCase._fixture_teardown = empty_what_was_written  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="session")
@@ -55,17 +58,6 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-
-
-@pytest.fixture(autouse=True)
-def _empty_queue(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """A test that commits leaves jobs in the queue, whose table is not one of Django's models to flush."""
-    yield
-    marker = request.node.get_closest_marker("django_db")
-    commits = {"transactional_db", "live_server"} & set(request.fixturenames)
-    if commits or (marker and marker.kwargs.get("transaction")):
-        with django_db_blocker.unblock(), connection.cursor() as cursor:
-            cursor.execute("DELETE FROM dramatiq.queue")
 
 
 @pytest.fixture
