@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from tests.scenarios.outside.commands import Commands
 from tests.scenarios.outside.waiting import eventually
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -48,6 +49,7 @@ class Berth:
     arguments: Sequence[str] = ("--no-chargers", "--no-partner")
     settings: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _commands: Commands | None = field(default=None, init=False)
 
     @property
     def url(self) -> str:
@@ -104,19 +106,15 @@ class Berth:
 
     def run(self, command: str, *arguments: object) -> Said:
         """An operator's command. Its standard output must be JSON objects, one a line, and nothing else."""
-        done = subprocess.run(
-            [sys.executable, "manage.py", command, *map(str, arguments)],
-            cwd=CHECKOUT,
-            env=self.environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=90,
-        )
-        return Said(
-            done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr.strip()
-        )
+        if self._commands is None:
+            self._commands = Commands(CHECKOUT, self.environment())
+        done = self._commands.run(command, *map(str, arguments))
+        return Said(done.code, [json.loads(line) for line in done.stdout.splitlines()], done.stderr.strip())
+
+    def close_commands(self) -> None:
+        if self._commands:
+            self._commands.close()
+            self._commands = None
 
     def book(self, option: str, period: "Slot", *more: object, vehicle: str = "HH-NF 100") -> dict[str, Any]:
         said = self.run(
@@ -270,6 +268,7 @@ def running(var: Path, *arguments: str, **settings: str) -> Iterator[Berth]:
         berth.start()
         yield berth
     finally:
+        berth.close_commands()
         if berth.process and berth.process.poll() is None:
             berth.stop()
         berth.forget()

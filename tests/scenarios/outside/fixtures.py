@@ -53,6 +53,7 @@ def outside(shared_folder: Path) -> Iterator[Berth]:
         users = _locked(shared_folder / "users", fcntl.LOCK_SH)
         users.__enter__()
     yield berth
+    berth.close_commands()
     users.__exit__(None, None, None)
     if is_first:
         with _locked(shared_folder / "start"), _locked(shared_folder / "users"):
