@@ -7,6 +7,7 @@ it is open Django takes every query for one from asynchronous code, which it is 
 
 import os
 from collections.abc import Callable, Iterator
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -75,24 +76,46 @@ def browser_context_args() -> dict[str, Any]:
     return {"locale": "en-GB", "timezone_id": "Europe/Berlin", "viewport": {"width": 1400, "height": 900}}
 
 
+@pytest.fixture(scope="package")
+def _server(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BerthServer]:
+    with BerthServer.started(var=tmp_path_factory.mktemp("server")) as server:
+        assert server.process.stdout
+        # Of many tests it says more than a pipe holds.
+        reading = Thread(target=server.process.stdout.read, daemon=True)
+        reading.start()
+        yield server
+        server.process.terminate()
+        reading.join(20)
+
+
+@pytest.fixture
+def berth_server(transactional_db: None, _server: BerthServer) -> BerthServer:
+    """One process for all of them, as a server has many pages to give: it is its start that takes seconds."""
+    return _server
+
+
 @pytest.fixture
 def yard() -> Yard:
     return make_yard()
 
 
 @pytest.fixture
-def opened(browser: Browser, berth_server: BerthServer) -> Callable[..., Page]:
+def opened(browser: Browser, berth_server: BerthServer) -> Iterator[Callable[..., Page]]:
     """Open a page as somebody, in a browser of their own, and wait until its stream is heard."""
+    contexts = []
 
     def page(user: User, path: str, *, width: int = 1440) -> Page:
         # A zone on the other side of the world: a board shows its depot's time whatever the browser thinks.
         context = browser.new_context(
             locale="en-GB", timezone_id="America/Los_Angeles", viewport={"width": width, "height": 900}
         )
+        contexts.append(context)
         found = context.new_page()
         sign_in(found, user, berth_server)
         found.goto(berth_server.url + path)
         expect(found.locator("html[data-live='on']")).to_be_attached()
         return found
 
-    return page
+    yield page
+    for context in contexts:  # or its streams would stay with the server, and its scripts go on
+        context.close()
