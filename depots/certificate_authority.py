@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from depots.certificates import common_name
+from depots.certificates import UNREADABLE, common_name
 
 ROOT_LASTS = timedelta(days=20 * 365)
 CERTIFICATE_LASTS = timedelta(days=365)
@@ -24,7 +24,7 @@ CERTIFICATE_LASTS = timedelta(days=365)
 STARTS_BEFORE = timedelta(days=1)
 LEAST_RSA_BITS = 2048
 CURVES = ("secp256r1", "secp384r1", "secp521r1")
-LONGEST_NAME = 64
+LONGEST_NAME = 64  # bytes of UTF-8
 
 
 class InvalidRequestError(ValueError):
@@ -42,7 +42,7 @@ class Root:
 def new_root(name: str, *, now: datetime) -> Root:
     """An authority of its own, with a key on P-256."""
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:LONGEST_NAME])])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, _cut(name))])
     builder = _builder(subject, subject, key.public_key(), now, ROOT_LASTS)
     usage = x509.KeyUsage(
         digital_signature=False, content_commitment=False, key_encipherment=False, data_encipherment=False,
@@ -66,16 +66,17 @@ def read_request(csr: str, *, identity: str, organisations: set[str]) -> x509.Ce
     """
     try:
         request = x509.load_pem_x509_csr(csr.encode())
-        is_signed = request.is_signature_valid
-        key = request.public_key()
-    except (ValueError, UnsupportedAlgorithm, InvalidSignature) as fault:
+        is_signed, key = request.is_signature_valid, request.public_key()
+        name, named = common_name(request.subject), _organisations(request.subject)
+    except (*UNREADABLE, InvalidSignature) as fault:
         raise InvalidRequestError("It is no certificate signing request.") from fault
     if not is_signed:
         raise InvalidRequestError("Its signature is not of the key it names.")
     _check_key(key)
-    if common_name(request.subject).casefold() != identity.casefold():
+    if name.casefold() != identity.casefold():
         raise InvalidRequestError(f"Its common name is not the identity {identity}.")
-    named = [str(part.value) for part in request.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
+    if _cut(identity) != identity:
+        raise InvalidRequestError(f"The identity {identity} is too long for a common name.")
     if any(name.casefold() not in {each.casefold() for each in organisations} for name in named):
         raise InvalidRequestError(f"Its organisation is {named[0][:64]!r}, not the operator.")
     return request
@@ -91,7 +92,7 @@ def issue(
     subject = x509.Name(
         [
             x509.NameAttribute(NameOID.COMMON_NAME, identity),
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation[:LONGEST_NAME]),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, _cut(organisation)),
         ]
     )
     usage = x509.KeyUsage(
@@ -107,6 +108,15 @@ def issue(
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
+
+
+def _organisations(name: x509.Name) -> list[str]:
+    return [str(part.value) for part in name.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
+
+
+def _cut(name: str) -> str:
+    """As much of it as a certificate's name holds."""
+    return name.encode()[:LONGEST_NAME].decode(errors="ignore")
 
 
 def _builder(

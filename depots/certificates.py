@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import NameOID
+
+# What is raised for bytes that are no certificate or request, at once or when a part of it is looked at.
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 class UnreadableCertificateError(ValueError):
@@ -34,7 +45,7 @@ def read_der(encoded: bytes) -> ClientCertificate:
     """Raises UnreadableCertificateError."""
     try:
         return describe(x509.load_der_x509_certificate(encoded))
-    except ValueError as fault:
+    except UNREADABLE as fault:
         raise UnreadableCertificateError(str(fault)) from None
 
 
@@ -42,7 +53,7 @@ def read_pem(text: str) -> ClientCertificate:
     """Raises UnreadableCertificateError."""
     try:
         return describe(x509.load_pem_x509_certificate(text.encode()))
-    except ValueError as fault:
+    except UNREADABLE as fault:
         raise UnreadableCertificateError(str(fault)) from None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 
 from depots.certificates import ClientCertificate
 from depots.models import Charger, ChargerCertificate, RefusedConnection
@@ -58,8 +59,9 @@ def _use(row: ChargerCertificate, now: datetime) -> str:
     others = ChargerCertificate.objects.filter(charger=row.charger_id).exclude(pk=row.pk)
     is_older = others.filter(state=State.CURRENT, not_before__gt=row.not_before).exists()
     if not is_older:
-        older = others.filter(state__in=[State.CURRENT, State.ISSUED], not_before__lte=row.not_before)
-        older.update(state=State.REPLACED)
+        # Of two that were issued in the same second the other may be the newer: it is not used yet, and opens still.
+        older = Q(state=State.CURRENT) | Q(state=State.ISSUED, not_before__lt=row.not_before)
+        others.filter(older).update(state=State.REPLACED)
     row.state = State.REPLACED if is_older else State.CURRENT
     row.first_used_at = row.first_used_at or now
     row.save()

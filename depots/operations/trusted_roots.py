@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from django.db import transaction
 
+from depots.certificates import UNREADABLE
 from depots.models import Organisation, TrustedRoot
 
 
@@ -50,7 +51,7 @@ def _read(pem: str) -> x509.Certificate:
     try:
         certificate = x509.load_pem_x509_certificate(pem.encode())
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-    except (ValueError, x509.ExtensionNotFound):
+    except (*UNREADABLE, x509.ExtensionNotFound):
         raise NotARoot("That is no certificate of an authority in PEM.") from None
     if not constraints.ca:
         raise NotARoot("The certificate is not of an authority: it may not issue others.")

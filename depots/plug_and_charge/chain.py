@@ -8,11 +8,11 @@ from datetime import datetime
 from enum import StrEnum
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509 import ocsp
 
-from depots.certificates import common_name
+from depots.certificates import UNREADABLE, common_name
 from depots.token_numbers import TokenKind, is_same
 
 # Contract, up to two authorities below the root, the root (ISO 15118-2); some send the root along.
@@ -78,7 +78,7 @@ def check_chain(
     beside it name its certificates. Whether one was revoked is asked elsewhere."""
     try:
         given = x509.load_pem_x509_certificates(pem.encode())
-    except ValueError:
+    except UNREADABLE:
         return CheckedChain(CertificateStatus.NOT_AVAILABLE)
     try:
         links = _path(given, roots)
@@ -86,6 +86,8 @@ def check_chain(
         _check_names(links, emaid, told)
     except _Broken as fault:
         return CheckedChain(fault.status)
+    except UNREADABLE:  # a name, a date or an extension that is looked at only here
+        return CheckedChain(CertificateStatus.CHAIN_ERROR)
     return CheckedChain(CertificateStatus.ACCEPTED, tuple(links))
 
 
@@ -125,7 +127,7 @@ def _issuer(certificate: x509.Certificate, candidates: Sequence[x509.Certificate
             certificate.verify_directly_issued_by(candidate)
         except InvalidSignature:
             continue
-        except (ValueError, TypeError, UnsupportedAlgorithm):
+        except UNREADABLE:
             raise _Broken(CertificateStatus.CHAIN_ERROR) from None
         return candidate
     if named:
@@ -137,7 +139,7 @@ def _is_authority(certificate: x509.Certificate, *, below: int) -> bool:
     """Whether it may issue, with so many authorities below it."""
     try:
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *UNREADABLE):
         return False
     return constraints.ca and (constraints.path_length is None or below <= constraints.path_length)
 

@@ -22,6 +22,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from depots import url_guard
+from depots.certificates import UNREADABLE
 from depots.http_connection import AnswerTooLong, BrokenConnection, HttpConnection, RawRequest
 from depots.plug_and_charge.chain import HASHES, LONGEST_CHAIN, CertificateHash, hash_of
 
@@ -102,7 +103,7 @@ def responders_of(certificate: x509.Certificate) -> tuple[str, ...]:
     """OCSP URLs in its Authority Information Access."""
     try:
         access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *UNREADABLE):
         return ()
     wanted = [each for each in access if each.access_method == AuthorityInformationAccessOID.OCSP]
     return tuple(str(each.access_location.value) for each in wanted)
@@ -187,7 +188,7 @@ def read_answer(raw: bytes, question: RevocationQuestion, *, now: datetime) -> R
         next_update = _next_update(response, now)
         if question.issuer is not None:
             _check_signer(response, question.issuer, now)
-    except (ValueError, InvalidSignature, UnsupportedAlgorithm, TypeError) as error:
+    except (*UNREADABLE, InvalidSignature) as error:
         raise NotAnswered(f"the answer cannot be relied on: {error or type(error).__name__}") from None
     return RevocationAnswer(_VERDICT[response.certificate_status], raw, next_update)
 
@@ -272,7 +273,7 @@ def _is_responder(certificate: x509.Certificate, issuer: x509.Certificate, now: 
     try:
         certificate.verify_directly_issued_by(issuer)
         usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, x509.ExtensionNotFound):
+    except (*UNREADABLE, InvalidSignature, x509.ExtensionNotFound):
         return False
     is_valid = certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
     return is_valid and ExtendedKeyUsageOID.OCSP_SIGNING in usage

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import random
 import socket
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509.oid import NameOID
 
-from depots import operations
-from depots.certificate_authority import InvalidRequestError, read_request
-from depots.models import CertificateAuthority, Charger, ChargerCommand, RefusedConnection, SecurityEvent
+from bookings.pages.charger_security import security
+from depots import certificate_authority, operations
+from depots.certificate_authority import InvalidRequestError, new_root, read_request
+from depots.certificates import ClientCertificate
+from depots.models import (
+    CertificateAuthority,
+    Charger,
+    ChargerCertificate,
+    ChargerCommand,
+    RefusedConnection,
+    SecurityEvent,
+)
 from depots.ocpp.tls import ServerTls, TlsFiles
 from depots.operations import security_events
 from depots.operations.certificate_requests import (
@@ -20,6 +35,7 @@ from depots.operations.certificate_requests import (
     own_roots,
     sign_request,
 )
+from depots.operations.charger_certificates import accept_certificate
 from depots.operations.security_events import record_security_event
 from depots.secrets import decrypt
 from simulators.charger.own_certificate import OwnCertificate
@@ -164,6 +180,71 @@ def test_what_a_request_must_be():
         read_request(good, identity="CP-1", organisations={"Nordfracht"})
 
 
+def test_a_request_of_any_bytes_is_refused_and_breaks_nothing():
+    """Signed by its own key: many parts of a request are read only when they are looked at."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    names = [
+        (NameOID.COMMON_NAME, "CP-1"),
+        (NameOID.ORGANIZATION_NAME, "Ladepark"),
+        (NameOID.COUNTRY_NAME, "DE"),
+    ]
+    subject = x509.Name([x509.NameAttribute(oid, value) for oid, value in names])
+    good = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, SHA256())
+    chance = random.Random(8)
+    refused = 0
+    for _ in range(1500):
+        asked = bytearray(good.tbs_certrequest_bytes)
+        asked[chance.randrange(len(asked))] = chance.choice([0, 3, 12, 19, 30, 255, chance.randrange(256)])
+        try:
+            read_request(_signed(bytes(asked), key), identity="CP-1", organisations={"Ladepark"})
+        except InvalidRequestError:
+            refused += 1
+
+    assert 1000 < refused < 1500
+
+
+def test_an_identity_that_no_certificate_can_name_is_refused_one(monkeypatch):
+    identity = "é" * 48
+    monkeypatch.setattr(certificate_authority, "common_name", lambda subject: identity)
+
+    with pytest.raises(InvalidRequestError, match="too long"):
+        read_request(OwnCertificate().request("x"), identity=identity, organisations=set())
+    assert new_root("日" * 64, now=NOW).certificate
+
+
+def _signed(asked: bytes, key: ec.EllipticCurvePrivateKey) -> str:
+    """A certificate signing request around what is asked (RFC 2986)."""
+    signature = key.sign(asked, ec.ECDSA(SHA256()))
+    ecdsa_with_sha256 = bytes.fromhex("300a06082a8648ce3d040302")
+    content = asked + ecdsa_with_sha256 + b"\x03" + bytes([len(signature) + 1, 0]) + signature
+    length = len(content).to_bytes(2) if len(content) > 255 else bytes([len(content)])
+    whole = b"\x30" + bytes([0x80 + len(length)]) + length + content
+    begin, end = (f"-----{word} CERTIFICATE REQUEST-----\n" for word in ("BEGIN", "END"))
+    return begin + base64.encodebytes(whole).decode() + end
+
+
+@pytest.mark.django_db
+def test_of_two_certificates_of_one_second_the_unused_one_still_opens():
+    charger = make_charger()
+    certificates = [_seen(number) for number in ("A", "B")]
+    for each in certificates:
+        ChargerCertificate.objects.create(
+            charger=charger, issuer=each.issuer, issuer_name="", serial_number=each.serial_number,
+            not_before=each.not_before, not_after=each.not_after, state="issued", issued_at=NOW,
+        )  # fmt: skip
+
+    answers = [
+        accept_certificate(charger_id=charger.pk, certificate=certificates[which], now=NOW)
+        for which in (0, 1, 1, 0)
+    ]
+
+    assert answers == ["", "", "", "replaced"]
+
+
+def _seen(serial_number: str) -> ClientCertificate:
+    return ClientCertificate("CP-1", "ab" * 32, "", serial_number, NOW, NOW + timedelta(days=365))
+
+
 @pytest.mark.django_db
 def test_the_authoritys_key_is_kept_encrypted_and_a_charger_that_asks_all_the_time_is_not_given_all():
     [shown] = run("charger_ca", "create")
@@ -191,3 +272,16 @@ def test_security_events_are_bounded_and_told_twice_are_one(monkeypatch):
 
     kept = charger.security_events.order_by("at").values_list("at", flat=True)
     assert list(kept) == [NOW + timedelta(minutes=minute) for minute in (1, 2, 3)]
+
+
+@pytest.mark.django_db
+def test_an_event_of_a_clock_that_is_wrong_hides_none_that_comes_later(monkeypatch):
+    monkeypatch.setattr(security_events, "MOST_OF_ONE", 3)
+    charger = make_charger()
+
+    for year in (2099, 2098, 2097, 2030):
+        at = NOW.replace(year=year)
+        record_security_event(charger_id=charger.pk, kind=str(year), info="", at=at, now=NOW)
+
+    shown = [event.kind for event in security(charger, NOW)["security_events"]]
+    assert shown == ["2030", "2097", "2098"]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
+from base64 import b64encode
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from depots.plug_and_charge.chain import CertificateStatus, check_chain, hash_of
 from tests.contract_certificates import EMAID, Issued, authorities, issue
@@ -20,6 +23,19 @@ def status(*chain: Issued, emaid: str = EMAID, roots: tuple[Issued, ...] = (ROOT
     pem = "".join(each.pem for each in chain)
     trusted = [root.certificate for root in roots]
     return check_chain(pem, emaid=emaid, roots=trusted, now=NOW, **told).status  # type: ignore[arg-type]
+
+
+def test_a_chain_of_any_bytes_gets_an_answer() -> None:
+    whole = CONTRACT.certificate.public_bytes(Encoding.DER)
+    chance = random.Random(8)
+
+    for _ in range(1500):
+        shown = bytearray(whole)
+        shown[chance.randrange(len(shown))] = chance.choice([0, 3, 12, 19, 30, 255, chance.randrange(256)])
+        pem = (
+            f"-----BEGIN CERTIFICATE-----\n{b64encode(shown).decode()}\n-----END CERTIFICATE-----\n{SUB.pem}"
+        )
+        assert check_chain(pem, emaid=EMAID, roots=[ROOT.certificate], now=NOW).status in CertificateStatus
 
 
 def test_a_chain_that_ends_at_a_trusted_root_is_accepted() -> None:
