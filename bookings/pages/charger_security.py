@@ -35,5 +35,5 @@ def security(charger: Charger, now: datetime) -> Mapping[str, Any]:
                 :LAST_CERTIFICATES
             ]
         ],
-        "security_events": charger.security_events.order_by("-at", "-pk")[:LAST_EVENTS],
+        "security_events": charger.security_events.order_by("-pk")[:LAST_EVENTS],
     }
