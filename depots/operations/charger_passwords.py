@@ -28,6 +28,10 @@ Action = ChargerCommand.Action
 State = ChargerCommand.State
 
 
+class PasswordChangedError(Exception):
+    """A charger's password is another one by now."""
+
+
 def new_charger_password() -> str:
     return "".join(secrets.choice(_CHARACTERS) for _ in range(PASSWORD_LENGTH))
 
@@ -69,14 +73,17 @@ def promote_password(*, charger_id: int, was_next: str, password: bytes, now: da
         told.exclude(payload={}).update(payload={})
 
 
-def give_new_password(*, charger_id: int, now: datetime) -> str:
+def give_new_password(*, charger_id: int, was: str | None = None, now: datetime) -> str:
     """A password for somebody to enter at the charger by hand, returned this once; the one before opens no more.
 
-    One that is on its way to the charger over OCPP still opens.
+    One that is on its way to the charger over OCPP still opens. `was` is the hash that was seen: of two who ask at once
+    one would enter a password that the other's has replaced. Raises PasswordChangedError.
     """
     password = new_charger_password()
     with transaction.atomic():
         charger = Charger.objects.select_for_update(no_key=True).get(pk=charger_id)
+        if was is not None and charger.password_hash != was:
+            raise PasswordChangedError
         _replace(charger, *hash_charger_password(password), now)
         charger.save(update_fields=_CURRENT)
     return password

@@ -283,7 +283,9 @@ def _measure_reservation(command: ChargerCommand, now: datetime) -> None:
 def _repeat(command: ChargerCommand, *, not_before: datetime | None, now: datetime) -> None:
     """Queue the same again, unless it is too late, decided otherwise meanwhile, or has been in vain too often."""
     is_wanted = command.action in REPEATABLE and not is_late(command, now) and not _later(command).exists()
-    if not is_wanted or _tries(command) >= MOST_REPEATS:
+    # It was emptied as the charger came with the password: the answer was lost, not what it answered.
+    has_come_with_it = command.action == Action.SET_PASSWORD and not command.payload
+    if not is_wanted or has_come_with_it or _tries(command) >= MOST_REPEATS:
         return
     ChargerCommand.objects.create(
         charger=command.charger,

@@ -7,13 +7,19 @@ import json
 from contextlib import suppress
 
 import pytest
+from django.urls import reverse
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-from depots.models import Charger, ChargerCommand, ChargerMessage
-from depots.operations.charger_passwords import give_new_password, rotate_charger_password
+from depots.models import Charger, ChargerCommand, ChargerMessage, Membership
+from depots.operations.charger_passwords import (
+    PasswordChangedError,
+    give_new_password,
+    rotate_charger_password,
+)
 from depots.queries import describe_charger
 from simulators.charger import CsmsError, CsmsSilent, Mute, Refuse
-from tests.factories import NOW, make_charger
+from tests.bookings.people import client_of
+from tests.factories import NOW, make_charger, make_user
 from tests.scenarios.bed import PASSWORD, Bed, ScriptedCharger, eventually
 
 pytestmark = pytest.mark.usefixtures("gate")
@@ -176,6 +182,38 @@ def test_a_gateway_killed_between_two_steps_locks_no_charger_out(bed: Bed, point
     charger.connect()
     row.refresh_from_db()
     assert row.next_password == ""
+
+
+def test_a_charger_that_took_its_password_and_left_before_it_answered_is_told_nothing_more(bed: Bed):
+    row = make_charger()
+    charger = bed.charger(row)
+    charger.come_online()
+    charger.will_answer("ChangeConfiguration", Mute())
+    rotate(row)
+    new = told(charger, "ocpp1.6")
+
+    bed.charger(row, password=new).come_online()  # on another socket, before the old one was missed
+
+    eventually(lambda: not ChargerCommand.objects.filter(state__in=["queued", "sent"]).exists())
+    told_passwords = ChargerCommand.objects.filter(action="set_password")
+    assert list(told_passwords.values_list("state", "answer", "payload")) == [("unclear", "", {})]
+
+
+def test_of_two_who_give_a_password_at_once_one_looks_again(bed: Bed):
+    row = make_charger()
+    bed.charger(row)
+    manager = client_of(make_user(row.depot.operator, Membership.Role.DEPOT_MANAGER))
+    place = [row.depot.code, row.identity]
+    version = manager.get(reverse("bookings:charger", args=place)).context["password_version"]
+    row.refresh_from_db()
+
+    first = give_new_password(charger_id=row.pk, was=row.password_hash, now=NOW)
+    with pytest.raises(PasswordChangedError):
+        give_new_password(charger_id=row.pk, was=row.password_hash, now=NOW)
+
+    late = manager.post(reverse("bookings:charger_new_password", args=place), {"version": version})
+    assert late.status_code == 409
+    assert is_let_in(bed, row, first)
 
 
 def test_a_password_entered_by_hand_replaces_the_one_before(bed: Bed):

@@ -16,7 +16,11 @@ from bookings.pages.forms.row_versions import look_again, seen_version
 from bookings.pages.views.charger import charger_page
 from bookings.pages.views.refusals import status_of
 from depots.models import Charger
-from depots.operations.charger_passwords import give_new_password, rotate_charger_password
+from depots.operations.charger_passwords import (
+    PasswordChangedError,
+    give_new_password,
+    rotate_charger_password,
+)
 from depots.pages import done, respond
 
 
@@ -39,7 +43,10 @@ def give(request: HttpRequest, code: str, identity: str) -> HttpResponse:
     charger = access.run_charger(request.user, code, identity)
     if refused := _refusal(request, charger):
         return refused
-    password = give_new_password(charger_id=charger.pk, now=timezone.now())
+    try:
+        password = give_new_password(charger_id=charger.pk, was=charger.password_hash, now=timezone.now())
+    except PasswordChangedError:
+        return _changed(request, charger)
     context = {
         "depot": charger.depot,
         "charger": charger,
@@ -52,10 +59,19 @@ def give(request: HttpRequest, code: str, identity: str) -> HttpResponse:
 def _refusal(request: HttpRequest, charger: Charger) -> HttpResponse | None:
     try:
         if seen_version(request.POST) != password_version(charger):
-            raise ChangedMeanwhile("Its password was changed meanwhile.")
+            return _changed(request, charger)
     except ChangedMeanwhile as refusal:
-        return charger_page(request, charger, refusal=look_again(refusal), status=status_of(refusal))
+        return _shown(request, charger, refusal)
     return None
+
+
+def _changed(request: HttpRequest, charger: Charger) -> HttpResponse:
+    return _shown(request, charger, ChangedMeanwhile("Its password was changed meanwhile."))
+
+
+def _shown(request: HttpRequest, charger: Charger, refusal: ChangedMeanwhile) -> HttpResponse:
+    charger.refresh_from_db(fields=["password_hash", "next_password_hash"])
+    return charger_page(request, charger, refusal=look_again(refusal), status=status_of(refusal))
 
 
 def _page(charger: Charger) -> str:
