@@ -80,3 +80,34 @@ def test_a_truck_that_plugs_in_while_its_booking_is_moved_charges_in_its_booking
     assert (booking.status == "charging") == (booking.session is not None)
     assert KeptEvse.objects.filter(evse=evse).get().state == "lifting"
     assert ChargerCommand.objects.filter(action="availability", payload__operative=True).count() == 1
+
+
+def test_power_kept_back_until_a_slot_comes_back_at_its_start_whatever_else_happens_then():
+    evse = evse_online(make_depot(terms=TERMS, fallbacks=["profile_0"]))
+    booking = book(evse)
+    enforcement.arm_due(now=at(9, 45))
+    answer("rejected", now=at(9, 45))
+    zero = ChargerCommand.objects.get(action="set_charging_profile")
+    ChargerCommand.objects.filter(pk=zero.pk).update(state="sent")
+    uid = booking.tokens.get().uid
+
+    done = all_at_once(
+        [
+            doing(lambda: enforcement.tend(now=at(10))),
+            doing(lambda: start(evse, uid, at(10))),
+            doing(lambda: depots.settle_command(command_id=zero.pk, answer="accepted", now=at(10))),
+            doing(
+                lambda: depots.reconcile(charger_id=evse.charger_id, holder="gw", rebooted=False, now=at(10))
+            ),
+        ]
+    )
+
+    assert not {"OperationalError", "IntegrityError"} & set(done)
+    assert not [words for words in done if words.startswith("ERROR")]
+    booking.refresh_from_db()
+    assert booking.status == "charging"
+    assert KeptEvse.objects.get().state == "lifting"
+    profile_id = zero.payload["profile_id"]
+    about_it = ChargerCommand.objects.filter(payload__profile_id=profile_id).order_by("id")
+    assert about_it.last().action == "clear_charging_profile"
+    assert about_it.filter(action="clear_charging_profile").count() == 1
