@@ -45,7 +45,7 @@ def test_the_yard_and_the_charger_show_what_each_evse_may_take(charging):
     for page in (yard, charger):
         assert f'data-power="{charging.evse.uid}"' in page
         assert "350 kW" in page
-    assert "of 400 kW may be taken" in yard
+    assert "of 400 kW is the most that the chargers may take now" in yard
 
 
 def test_the_booking_shows_what_it_gets_and_why(charging):
