@@ -13,6 +13,7 @@ from roaming.ocpi.transport import is_ocpi, message_ids
 
 _TEXTS = {
     400: "The request cannot be read.\n",
+    404: "There is nothing here.\n",
     408: "The body did not arrive in time.\n",
     413: "The body is too large.\n",
     414: "The address is too long.\n",

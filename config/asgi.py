@@ -50,10 +50,19 @@ async def _page(scope: dict[str, Any], receive: Any, send: Any) -> None:
         async with _files():
             await _answer(scope, receive, send, most=MOST_FILE_BODY)
     elif scope["method"] in {"PUT", "POST"} and _FROM_CHARGER.fullmatch(scope["path"]):
-        async with _charger_files():
-            await _answer(scope, receive, send, most=MOST_FILE_BODY, within_s=CHARGER_BODY_S)
+        await _charger_file(scope, receive, send)
     else:
         await _answer(scope, receive, send, most=MOST_OCPI_BODY if is_ocpi(scope["path"]) else MOST_BODY)
+
+
+async def _charger_file(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Only a charger that was asked for a file may hold one of the few places, for as long as a modem takes."""
+    asked = await _pages.answer({**scope, "method": "HEAD"}, b"")
+    if asked.status != 204:
+        await _send_last(send, refusal(404, scope["path"]))
+        return
+    async with _charger_files():
+        await _answer(scope, receive, send, most=MOST_FILE_BODY, within_s=CHARGER_BODY_S)
 
 
 async def _answer(

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -23,9 +24,12 @@ _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 
 @csrf_exempt  # the secret in the address is all a charger has; it has no session that could be misused
 @never_cache
-@require_http_methods(["PUT", "POST"])
+@require_http_methods(["HEAD", "PUT", "POST"])
 def charger_upload(request: HttpRequest, token: str, name: str = "") -> HttpResponse:
-    """Take one file, as the body or as the one file of a form. 404 for an address that is none, was used, or is over."""
+    """Take one file, as the body or as the one file of a form. 404 for an address that is none, was used, or is over;
+    HEAD asks whether it is, before a file is sent (204 where it is open)."""
+    if request.method == "HEAD":
+        return HttpResponse(status=204 if _awaited(token, timezone.now()).exists() else 404)
     content, sent_name = _sent(request)
     name = name or sent_name
     if not content:
@@ -49,16 +53,20 @@ def _sent(request: HttpRequest) -> tuple[bytes, str]:
 def keep_upload(*, token: str, name: str, content: bytes, now: datetime) -> ChargerUpload:
     """Raises Http404 where nothing is awaited under this secret."""
     with transaction.atomic():
-        awaited = ChargerUpload.objects.select_for_update(no_key=True).filter(
-            secret_hash__in=hash_token_under_each_key(token), received_at__isnull=True, open_until__gt=now
-        )
-        upload = awaited.first()
+        upload = _awaited(token, now).select_for_update(no_key=True).first()
         if upload is None:
             raise Http404
         upload.name = _safe(name) or f"charger-log-{upload.command_id}"
         upload.content, upload.size, upload.received_at = content, len(content), now
         upload.save()
     return upload
+
+
+def _awaited(token: str, now: datetime) -> QuerySet[ChargerUpload]:
+    """The one of this secret, while it is open."""
+    return ChargerUpload.objects.filter(
+        secret_hash__in=hash_token_under_each_key(token), received_at__isnull=True, open_until__gt=now
+    )
 
 
 def forget_old_uploads(*, now: datetime, kept_days: int = 30) -> int:

@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,9 @@ from django.db import connection
 from django.test import Client
 
 from config import asgi, health
+from depots.models import ChargerCommand, ChargerUpload
+from depots.secrets import hash_token, new_token
+from tests.factories import NOW, make_charger
 from tests.serving import BerthServer
 
 
@@ -97,6 +101,27 @@ def test_bodies_that_never_arrive_hold_nobody_up(berth_server: BerthServer, path
             client.sendall(head.encode())
 
         assert httpx.get(f"{berth_server.url}/", timeout=5).status_code == 200
+
+
+def test_only_a_charger_that_was_asked_for_a_file_may_send_one_slowly(berth_server: BerthServer) -> None:
+    token = new_token()
+    asked = ChargerCommand.objects.create(charger=make_charger(), action="get_diagnostics", created_at=NOW)
+    ChargerUpload.objects.create(
+        command=asked, secret_hash=hash_token(token), open_until=datetime.now(UTC) + timedelta(hours=1)
+    )
+    url = urlsplit(berth_server.url)
+    head = "POST /charger-files/{}/ HTTP/1.1\r\nHost: {}\r\nContent-Length: 1000\r\n\r\n{{"
+    with ExitStack() as stalled:
+        for _ in range(asgi.FILES_AT_ONCE):
+            stranger = stalled.enter_context(socket.create_connection((url.hostname, url.port), timeout=5))
+            stranger.sendall(head.format("guessed", url.netloc).encode())
+            assert stranger.recv(100).startswith(b"HTTP/1.1 404")
+        address = f"{berth_server.url}/charger-files/{token}/log.txt"
+
+        answers = [httpx.put(address, content=b"1", timeout=5).status_code for _ in range(2)]
+
+    assert answers == [201, 404]
+    assert ChargerUpload.objects.get().name == "log.txt"
 
 
 @pytest.mark.parametrize(("path", "said"), [("/", b"in time"), ("/ocpi/versions", b'"status_code": 2000')])
