@@ -59,9 +59,11 @@ def commission_charger(
 
 
 def expect_charger(*, operator: Organisation, identity: str, now: datetime) -> ExpectedCharger:
-    """Wait for an identity; waited for already, nothing changes."""
-    known = ExpectedCharger.objects.filter(operator=operator, identity__iexact=identity).first()
-    return known or ExpectedCharger.objects.create(operator=operator, identity=identity, created_at=now)
+    """Wait for an identity; waited for already, also by somebody who asks in the same moment, nothing changes."""
+    expected, _ = ExpectedCharger.objects.get_or_create(
+        operator=operator, identity__iexact=identity, defaults={"identity": identity, "created_at": now}
+    )
+    return expected
 
 
 def knock_version(knock: RefusedConnection) -> int:

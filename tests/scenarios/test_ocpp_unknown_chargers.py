@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from django.db import connection, transaction
 from django.urls import reverse
 
+from bookings.operations.commission_charger import expect_charger
 from depots.models import Charger, Membership, RefusedConnection
 from depots.ocpp.database import Database
 from depots.ocpp.refusal_buffer import MOST_OF_ONE_ADDRESS, RefusalBuffer
@@ -116,6 +119,30 @@ def test_of_several_operators_each_sees_what_it_alone_waits_for():
         "bookings:commission", args=[ours.code, RefusedConnection.objects.get(identity="X-0").pk]
     )
     assert managers[0].get(hidden).status_code == 404
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_form_sent_twice_at_once_waits_for_an_identity_once():
+    operator = make_operator()
+
+    def again() -> int:
+        try:
+            return expect_charger(operator=operator, identity="x-1", now=NOW).pk
+        finally:
+            connection.close()
+
+    def is_waiting() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            return bool(cursor.fetchone()[0])
+
+    with ThreadPoolExecutor(1) as other:
+        with transaction.atomic():
+            first = expect_charger(operator=operator, identity="X-1", now=NOW)
+            second = other.submit(again)
+            eventually(is_waiting)
+
+        assert second.result() == first.pk
 
 
 @pytest.mark.django_db
