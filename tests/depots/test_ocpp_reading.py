@@ -15,6 +15,7 @@ from depots.ocpp import command_words, sampled_values, schemas, v2x, v16, v21, v
 from depots.ocpp.connection import ChargerConnection
 from depots.ocpp.times import Moment
 from depots.ocpp.wire import Wire
+from depots.operations.certificate_requests import SigningAnswer
 from depots.operations.transaction_reports import FLAGS, ReportResult
 from tests.scenarios.schema_messages import smallest
 
@@ -57,6 +58,8 @@ class Told:
         self.done.append((operation.__name__, facts))
         if operation.__name__ == "authorize":
             return self._answer
+        if operation.__name__ == "sign_request":
+            return SigningAnswer(True)
         token = getattr(facts.get("report") or facts.get("stop"), "token_uid", CARD)
         session = SimpleNamespace(transaction="17")
         return ReportResult(session, self._answer if token else None)  # type: ignore[arg-type]
