@@ -21,7 +21,7 @@ from depots.queries import is_online
 
 OUT_OF_ORDER = {Evse.Status.FAULTED, Evse.Status.UNAVAILABLE}
 # A truck that is promised power from its slot's start on has it by then: others are lowered before.
-READY_BEFORE = timedelta(seconds=15)
+READY_BEFORE = timedelta(seconds=8)
 # Promises that begin later are seen before they matter to a charger whose profiles do not expire.
 FORESEEN = timedelta(days=1)
 NEVER = datetime.min.replace(tzinfo=UTC)

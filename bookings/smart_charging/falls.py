@@ -18,9 +18,9 @@ LASTS = timedelta(minutes=5)
 RENEWED_BEFORE = timedelta(seconds=75)
 JITTER_S = 45
 # A fall that is nearer than this is made at once.
-NEAR = timedelta(seconds=5)
-# Clocks are set by messages that take their time; one that never told its own may be a minute off.
-CLOCK_WITHIN_S, UNKNOWN_CLOCK_S, WORST_CLOCK_S = 10, 60, 60
+NEAR = timedelta(seconds=3)
+# Messages take their time, whole seconds are rounded; a clock that was never seen may be a minute off.
+CLOCK_WITHIN_S, UNKNOWN_CLOCK_S, WORST_CLOCK_S = 3, 60, 60
 
 
 def clock_margin(charger: Charger) -> timedelta | None:

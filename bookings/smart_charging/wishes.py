@@ -12,14 +12,14 @@ from bookings.smart_charging.depot_state import DepotState, EvseState
 from bookings.smart_charging.falls import NEAR, expiry
 
 # What a free EVSE may give where power is short: enough for a vehicle to begin with until it is told more.
-STANDBY_W = 10_000
+STANDBY_W = 5_000
 # A vehicle that has taken less for so long, under the limit that holds now, is content.
-CONTENT_AFTER = timedelta(seconds=60)
+CONTENT_AFTER = timedelta(seconds=30)
 # A meter's word is of the limit that holds once it has had time to follow.
 FOLLOWS_WITHIN = timedelta(seconds=10)
-CONTENT_MARGIN_W = 5_000
+CONTENT_MARGIN_W = 3_000
 # Less of a raise is not worth a message.
-SMALLEST_RAISE_W = 5_000
+SMALLEST_RAISE_W = 2_000
 
 Why = EvsePower.Why
 
@@ -146,7 +146,7 @@ def _content_with(state: EvseState, now: datetime) -> int | None:
     if held_for >= FOLLOWS_WITHIN and session.power_w >= standing * 0.95 - STEP_W:
         return None
     if held_for >= CONTENT_AFTER:
-        return -(-(round(session.power_w * 1.1) + CONTENT_MARGIN_W) // STEP_W) * STEP_W
+        return -(-(round(session.power_w * 1.05) + CONTENT_MARGIN_W) // STEP_W) * STEP_W
     return state.power.cap_w
 
 
@@ -155,7 +155,7 @@ def _without_flutter(state: EvseState, place: Place, share_w: int) -> int:
     standing = state.standing_w(state.tx)
     if standing is None or place.charging is None or not standing < share_w:
         return share_w
-    is_little = share_w - standing < max(SMALLEST_RAISE_W, standing // 20)
+    is_little = share_w - standing < max(SMALLEST_RAISE_W, standing // 100)
     is_enough = standing >= max(place.floor_w, min(place.charging.needed_w, place.charging.most_w))
     return standing if is_little and is_enough else share_w
 
