@@ -18,7 +18,7 @@ from bookings.models import Booking
 from bookings.rules.content_version import version_of
 from depots.capabilities import why_not
 from depots.commissioning import begin_round
-from depots.models import Charger, ChargerCommand, ChargerUpload, ChargingSession
+from depots.models import Charger, ChargerCommand, ChargerUpload, ChargingSession, SettingsCheck
 from depots.operations import queue_command
 from depots.operations.locking import lock_evses_of
 from depots.periods import Period, utc_text
@@ -137,12 +137,16 @@ def mend_settings(
     with transaction.atomic():
         lock_evses_of(charger.pk)
         check_askable(charger, Action.READ_SETTINGS, now=now)
-        if settings_version(charger) != seen_version:
+        if settings_version(charger, checked_settings(charger)) != seen_version:
             raise ChangedMeanwhile("Its settings were looked at since.")
         begin_round(charger_id=charger.pk, does_apply=does_apply, asked_by=actor.name, now=now)
 
 
-def settings_version(charger: Charger) -> int:
+def checked_settings(charger: Charger) -> SettingsCheck | None:
+    """How its settings were found last, without all that it has (a large column)."""
+    return SettingsCheck.objects.filter(charger=charger).defer("inventory").first()
+
+
+def settings_version(charger: Charger, check: SettingsCheck | None) -> int:
     """Another one with every round."""
-    check = getattr(charger, "settings_check", None)
     return version_of([charger.pk, check.began_at if check else None])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from bookings.actors import Actor
+from bookings.actors import Actor, ActorKind
 from bookings.core import calendars, lifecycle
 from bookings.core.locking import lock_booking, lock_bookings
 from bookings.core.versions import SEEN_WHOLE, check_version
@@ -125,10 +125,15 @@ def _send(
         return known
     command = depots.queue_command(
         charger=charger, action=action, payload=payload, reservation_id=booking.reservation_id,
-        not_before=not_before, not_after=now + WAITS, now=now,
+        asked_by=_asked_by(actor), not_before=not_before, not_after=now + WAITS, now=now,
     )  # fmt: skip
     detail = {"command": command.pk, "evse": booking.evse.uid if booking.evse else None}
     lifecycle.record(
         booking, kind=EVENT[Action(action)], step=("", "asked"), actor=actor, at=now, detail=detail
     )
     return command
+
+
+def _asked_by(actor: Actor) -> str:
+    """On the page of the charger stand the depot's own people; those of fleets are no business of the depot's."""
+    return actor.name if actor.kind == ActorKind.MANAGER else ""

@@ -13,13 +13,23 @@ from django.http import Http404
 from django.shortcuts import get_object_or_404
 
 from bookings.actors import Actor
-from bookings.models import Booking, BookingEvent, BookingRequest, ChargeDetailRecord, Closure, Token, Vehicle
+from bookings.models import (
+    Booking,
+    BookingEvent,
+    BookingRequest,
+    ChargeDetailRecord,
+    Closure,
+    KeptEvse,
+    Token,
+    Vehicle,
+)
 from bookings.pages.memberships import Person, organisation_ids, organisations
 from bookings.rules.agreements import guests_admit
 from depots.knocks import knocks_of, runs_whole_installation
 from depots.models import (
     Charger,
     Depot,
+    Evse,
     ExpectedCharger,
     Organisation,
     RefusedConnection,
@@ -137,18 +147,30 @@ def depots_seen(user: Person) -> QuerySet[Depot]:
     return rows.select_related("operator").prefetch_related("opening_hours").order_by("name", "pk")
 
 
-def charger(user: Person, identity: str) -> Charger:
-    """A charger of a depot this person looks after."""
+def charger(user: Person, code: str, identity: str) -> Charger:
+    """A charger of this depot, which this person looks after."""
     rows = Charger.objects.select_related("depot__operator").filter(depot__in=depots_seen(user))
-    return get_object_or_404(rows, identity__iexact=identity)
+    return get_object_or_404(rows, identity__iexact=identity, depot__code__iexact=code)
 
 
 def run_charger(user: Person, code: str, identity: str) -> Charger:
-    """A charger of a depot this person runs."""
-    found = charger(user, identity)
-    if found.depot.code.upper() != code.upper() or found.depot.operator_id not in operators_decided_for(user):
+    """A charger of this depot, which this person runs."""
+    found = charger(user, code, identity)
+    if found.depot.operator_id not in operators_decided_for(user):
         raise Http404
     return found
+
+
+def charger_evse(depot: Depot, uid: str) -> Evse:
+    """An EVSE of a charger at a depot this person runs."""
+    rows = Evse.objects.filter(depot=depot, charger__isnull=False).select_related("charger__depot__operator")
+    return get_object_or_404(rows, uid__iexact=uid)
+
+
+def kept_evse(depot: Depot, kept_id: int) -> KeptEvse:
+    """What is kept for a booking at a depot this person runs."""
+    rows = KeptEvse.objects.filter(evse__depot=depot).select_related("charger__depot__operator", "evse")
+    return get_object_or_404(rows, pk=kept_id)
 
 
 def settings_template(user: Person, template_id: int) -> SettingsTemplate:

@@ -25,13 +25,15 @@ class Capability:
     by: str = ""
 
 
+RESERVING = {
+    "works": ("Reserves", "success"),
+    "refuses": ("Refuses to reserve", "warning"),
+    "lies": ("Accepts and does not keep it", "danger"),
+}
+NOT_SEEN = ("Not seen yet", "info")
 # By what it is about: (heading, {seen: (words, level)}).
 SEEN: dict[str, tuple[str, dict[Any, tuple[str, str]]]] = {
-    "reservation": ("Reservations", {
-        "works": ("Takes them", "success"),
-        "refuses": ("Refuses them", "warning"),
-        "lies": ("Accepts them and does not keep them", "danger"),
-    }),
+    "reservation": ("Reservations", RESERVING),
     "refusals": ("Cards that Berth refuses", {
         "obeyed": ("Stops them by itself", "success"),
         "ignored": ("Charges on until it is told to stop", "warning"),
@@ -71,6 +73,11 @@ def capability(charger: Charger, now: datetime) -> Mapping[str, Any]:
     }
 
 
+def reserving(charger: Charger) -> tuple[str, str]:
+    """What was measured of its reservations, in words, and how good that is."""
+    return RESERVING.get(charger.measured.get("reservation", ""), NOT_SEEN)
+
+
 def told(charger: Charger) -> str:
     """What it says of itself; empty where it was not asked yet."""
     if "asked_at" not in charger.told:
@@ -93,7 +100,7 @@ def seen(charger: Charger) -> list[Capability]:
             at = datetime.fromisoformat(when) if when else None
             found.append(Capability(about, said, level, at, str(charger.measured.get(f"{name}_by", ""))))
         elif name == "reservation":
-            found.append(Capability(about, "Not seen yet"))
+            found.append(Capability(about, *NOT_SEEN))
     return found
 
 

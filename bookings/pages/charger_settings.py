@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from bookings.maintenance.charger_requests import settings_version
+from bookings.maintenance.charger_requests import checked_settings, settings_version
 from bookings.pages.charger_words import STAGES, setting_lines
 from depots.commissioning import wanted_of
 from depots.commissioning.findings import findings
@@ -14,7 +14,7 @@ from depots.models import Charger, Depot, SettingsCheck
 
 def settings_part(charger: Charger, now: datetime) -> dict[str, Any]:
     """Context of yard/_settings.html."""
-    check = SettingsCheck.objects.filter(charger=charger).defer("inventory").first()
+    check = checked_settings(charger)
     plan = wanted_of(charger)
     lines = setting_lines(findings(check, plan.wanted)) if check is not None else []
     return {
@@ -24,7 +24,7 @@ def settings_part(charger: Charger, now: datetime) -> dict[str, Any]:
         "differing": [line for line in lines if line.state == "differs"],
         "matching": [line for line in lines if line.state != "differs"],
         "sets_itself": plan.applies_itself,
-        "settings_version": settings_version(charger),
+        "settings_version": settings_version(charger, check),
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from bookings.actors import Actor
 from bookings.errors import BookingError, WrongStatus
-from bookings.maintenance.charger_requests import ask_charger, ask_for_log
+from bookings.maintenance.charger_requests import ask_charger, ask_for_log, check_askable
 from bookings.models import Booking, BookingStatus, Token
 from bookings.operations import start_remotely, stop_remotely
 from bookings.pages.forms import charger as forms
@@ -75,7 +75,7 @@ def _start(asked: Asked) -> ChargerCommand:
     )
     for booking in here.order_by("starts_at"):
         if booking.starts_at - booking.terms.early_start <= asked.now:
-            return _named(start_remotely(booking_id=booking.pk, actor=asked.actor, now=asked.now), asked)
+            return start_remotely(booking_id=booking.pk, actor=asked.actor, now=asked.now)
     raise WrongStatus("", "started", "Nobody has booked there now: name a card.")
 
 
@@ -86,14 +86,8 @@ def _stop(asked: Asked) -> ChargerCommand:
         session__ended_at__isnull=True,
     ).first()  # fmt: skip
     if running is not None:
-        return _named(stop_remotely(booking_id=running.pk, actor=asked.actor, now=asked.now), asked)
+        return stop_remotely(booking_id=running.pk, actor=asked.actor, now=asked.now)
     return asked.send(Action.REMOTE_STOP, {"transaction": transaction})
-
-
-def _named(command: ChargerCommand, asked: Asked) -> ChargerCommand:
-    command.asked_by = asked.actor.name[:150]
-    command.save(update_fields=["asked_by"])
-    return command
 
 
 def _log(asked: Asked) -> ChargerCommand:
@@ -169,8 +163,6 @@ VERBS = {
 
 def refusal_of(charger: Charger, verb: Verb, *, now: datetime) -> str:
     """Why its button is off; empty where it is on."""
-    from bookings.maintenance.charger_requests import check_askable
-
     try:
         check_askable(charger, verb.action, now=now)
     except BookingError as refusal:

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from bookings.maintenance.charger_requests import in_the_way, settings_version
+from bookings.maintenance.charger_requests import checked_settings, in_the_way, settings_version
 from depots.capabilities import why_not
 from depots.models import Charger, ChargerCommand, ChargerUpload, Membership
 from depots.operations import queue_command
@@ -212,7 +212,10 @@ def test_settings_are_mended_with_one_click(bed: Bed, row, manager):
     charger = online(bed, row, "ocpp1.6", HeartbeatInterval="900")
     url = reverse("bookings:charger_settings", args=[row.depot.code, row.identity])
 
-    assert manager.post(url, {"version": settings_version(row), "mend": "1"}).status_code == 302
+    assert (
+        manager.post(url, {"version": settings_version(row, checked_settings(row)), "mend": "1"}).status_code
+        == 302
+    )
 
     eventually(lambda: charger.sim.configuration["HeartbeatInterval"] == "60")
     row = Charger.objects.get(pk=row.pk)

@@ -7,22 +7,24 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from bookings.errors import BookingError
 from bookings.pages import access
 from bookings.pages.board import running_at, states_of
 from bookings.pages.board.reading import evses_of
-from bookings.pages.charger_capability import capability
+from bookings.pages.charger_capability import capability, reserving
 from bookings.pages.charger_security import security
 from bookings.pages.charger_settings import settings_part
 from bookings.pages.charger_verbs import VERBS, refusal_of
 from bookings.pages.charger_words import command_lines
 from bookings.pages.depot_power import power_of_charger
-from bookings.pages.reserving import reserving
 from bookings.pages.uptime import history_of
+from bookings.pages.views.refusals import status_of, words_of
 from depots.models import Charger, ChargerCommand
 from depots.pages import respond
 from depots.queries import armed_reservations, is_online
@@ -36,15 +38,14 @@ LAST_COMMANDS, LAST_MESSAGES, LAST_SESSIONS = 25, 40, 10
 @login_required
 @require_safe
 def charger(request: HttpRequest, code: str, identity: str) -> HttpResponse:
-    found = access.charger(request.user, identity)
-    if found.depot.code.upper() != code.upper():
-        raise Http404
-    return charger_page(request, found)
+    return charger_page(request, access.charger(request.user, code, identity))
 
 
-def charger_page(
-    request: HttpRequest, found: Charger, *, refusal: str = "", status: int = 200
-) -> HttpResponse:
+def charger_url(charger: Charger) -> str:
+    return reverse("bookings:charger", args=[charger.depot.code, charger.identity])
+
+
+def charger_page(request: HttpRequest, found: Charger, refusal: BookingError | None = None) -> HttpResponse:
     """The page, with why a button of it could not be carried out."""
     now = timezone.now()
     can_manage = found.depot.operator_id in access.operators_decided_for(request.user)
@@ -52,14 +53,16 @@ def charger_page(
         "charger": found,
         "depot": found.depot,
         "can_manage": can_manage,
-        "refusal": refusal,
+        "refusal": words_of(refusal) if refusal is not None else "",
         "buttons": [(verb, refusal_of(found, verb, now=now)) for verb in VERBS.values()]
         if can_manage
         else [],
     }
     for part in PARTS:
         context.update(part(found, now))
-    return respond(request, "bookings/yard/charger", context, status)
+    return respond(
+        request, "bookings/yard/charger", context, status_of(refusal) if refusal is not None else 200
+    )
 
 
 def _connection(charger: Charger, now: datetime) -> dict[str, Any]:

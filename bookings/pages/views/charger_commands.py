@@ -12,14 +12,15 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from bookings.errors import BookingError, ChangedMeanwhile
+from bookings.errors import BookingError
 from bookings.maintenance import next_gap, running_sessions
 from bookings.maintenance.charger_requests import in_the_way, mend_settings
 from bookings.pages import access
 from bookings.pages.charger_verbs import INSTALLING, VERBS, Asked, Verb, installing, refusal_of
 from bookings.pages.forms.charger import ChargerForm, FirmwareForm
-from bookings.pages.forms.row_versions import look_again, seen_version
-from bookings.pages.views.refusals import status_of
+from bookings.pages.forms.row_versions import seen_version
+from bookings.pages.views.charger import charger_page, charger_url
+from bookings.pages.views.refusals import status_of, words_of
 from depots.commissioning import family_of
 from depots.models import Charger, ChargerUpload, SettingsCheck
 from depots.pages import done, respond
@@ -44,7 +45,7 @@ def command(request: HttpRequest, code: str, identity: str, verb: str) -> HttpRe
             wanted.do(asked)
             return done(request, _next(asked, wanted), f"{charger} is asked.")
     except BookingError as refusal:
-        told = look_again(refusal) if isinstance(refusal, ChangedMeanwhile) else str(refusal)
+        told = words_of(refusal)
         return _shown(request, charger, wanted, form, now=now, refusal=told, status=status_of(refusal))
     return _shown(request, charger, wanted, form, now=now, status=422)
 
@@ -54,18 +55,14 @@ def command(request: HttpRequest, code: str, identity: str, verb: str) -> HttpRe
 def settings(request: HttpRequest, code: str, identity: str) -> HttpResponse:
     """Look through its settings now; `mend` sets what differs."""
     charger = access.run_charger(request.user, code, identity)
-    url = reverse("bookings:charger", args=[charger.depot.code, charger.identity])
     try:
         mend_settings(
             charger=charger, does_apply="mend" in request.POST, seen_version=seen_version(request.POST),
             actor=access.as_manager(request.user), now=timezone.now(),
         )  # fmt: skip
     except BookingError as refusal:
-        from bookings.pages.views.charger import charger_page
-
-        told = look_again(refusal) if isinstance(refusal, ChangedMeanwhile) else str(refusal)
-        return charger_page(request, charger, refusal=told, status=status_of(refusal))
-    return done(request, url, "Its settings are being read.")
+        return charger_page(request, charger, refusal)
+    return done(request, charger_url(charger), "Its settings are being read.")
 
 
 @never_cache
@@ -73,9 +70,7 @@ def settings(request: HttpRequest, code: str, identity: str) -> HttpResponse:
 @require_safe
 def inventory(request: HttpRequest, code: str, identity: str) -> HttpResponse:
     """All settings it told when it was asked for them last."""
-    charger = access.charger(request.user, identity)
-    if charger.depot.code.upper() != code.upper():
-        raise Http404
+    charger = access.charger(request.user, code, identity)
     check = SettingsCheck.objects.filter(charger=charger).first()
     context = {
         "charger": charger,
@@ -135,4 +130,4 @@ def _next(asked: Asked, wanted: Verb) -> str:
     if wanted.name == "availability" and asked.given["service"] == "inoperative":
         place = f"?evse={evse.uid}" if evse is not None else ""
         return reverse("bookings:close", args=[depot.code]) + place
-    return reverse("bookings:charger", args=[depot.code, asked.charger.identity])
+    return charger_url(asked.charger)

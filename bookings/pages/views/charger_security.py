@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
@@ -12,9 +11,8 @@ from django.views.decorators.http import require_POST
 from bookings.errors import ChangedMeanwhile
 from bookings.pages import access
 from bookings.pages.charger_security import password_version
-from bookings.pages.forms.row_versions import look_again, seen_version
-from bookings.pages.views.charger import charger_page
-from bookings.pages.views.refusals import status_of
+from bookings.pages.forms.row_versions import seen_version
+from bookings.pages.views.charger import charger_page, charger_url
 from depots.models import Charger
 from depots.operations.charger_passwords import (
     PasswordChangedError,
@@ -32,7 +30,7 @@ def rotate(request: HttpRequest, code: str, identity: str) -> HttpResponse:
     if refused := _refusal(request, charger):
         return refused
     rotate_charger_password(charger_id=charger.pk, now=timezone.now())
-    return done(request, _page(charger), f"{charger} is told another password.")
+    return done(request, charger_url(charger), f"{charger} is told another password.")
 
 
 @never_cache
@@ -71,8 +69,4 @@ def _changed(request: HttpRequest, charger: Charger) -> HttpResponse:
 
 def _shown(request: HttpRequest, charger: Charger, refusal: ChangedMeanwhile) -> HttpResponse:
     charger.refresh_from_db(fields=["password_hash", "next_password_hash"])
-    return charger_page(request, charger, refusal=look_again(refusal), status=status_of(refusal))
-
-
-def _page(charger: Charger) -> str:
-    return reverse("bookings:charger", args=[charger.depot.code, charger.identity])
+    return charger_page(request, charger, refusal)

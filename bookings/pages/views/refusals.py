@@ -1,8 +1,9 @@
-"""From a refusal to the status of an answer, one a code."""
+"""From a refusal to the status and the words of an answer."""
 
 from __future__ import annotations
 
-from bookings.errors import BookingError
+from bookings.errors import BookingError, ChangedMeanwhile
+from bookings.pages.forms.row_versions import look_again
 
 # Somebody or something else stands in the way; with other refusals the ask itself does not fit the rules.
 CONFLICTS = {
@@ -30,3 +31,8 @@ CONFLICTS = {
 
 def status_of(refusal: BookingError) -> int:
     return 409 if refusal.code in CONFLICTS else 422
+
+
+def words_of(refusal: BookingError) -> str:
+    """For a notice: what was refused because something had changed is shown as it is by now."""
+    return look_again(refusal) if isinstance(refusal, ChangedMeanwhile) else str(refusal)

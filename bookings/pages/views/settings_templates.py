@@ -9,12 +9,12 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from bookings.errors import BookingError, ChangedMeanwhile
+from bookings.errors import BookingError
 from bookings.maintenance import settings_templates as operations
 from bookings.pages import access
-from bookings.pages.forms.row_versions import look_again, seen_version
+from bookings.pages.forms.row_versions import seen_version
 from bookings.pages.forms.settings_template import SettingsTemplateForm
-from bookings.pages.views.refusals import status_of
+from bookings.pages.views.refusals import status_of, words_of
 from bookings.rules.content_version import version_of
 from depots.commissioning.defaults import DEFAULTS
 from depots.models import Organisation, SettingsTemplate
@@ -81,7 +81,7 @@ def template(request: HttpRequest, template_id: int) -> HttpResponse:
             return done(request, reverse(LIST), "It holds from each charger's next start on.")
     except BookingError as refusal:
         form.full_clean()
-        form.add_error(None, _told(refusal))
+        form.add_error(None, words_of(refusal))
         status = status_of(refusal)
     return _form(request, found.operator, form, found, status)
 
@@ -96,12 +96,8 @@ def remove(request: HttpRequest, template_id: int) -> HttpResponse:
         )
     except BookingError as refusal:
         form = SettingsTemplateForm(initial=SettingsTemplateForm.shown(found))
-        return _form(request, found.operator, form, found, status_of(refusal), _told(refusal))
+        return _form(request, found.operator, form, found, status_of(refusal), words_of(refusal))
     return done(request, reverse(LIST), "It is removed. Chargers keep what they are set to.")
-
-
-def _told(refusal: BookingError) -> str:
-    return look_again(refusal) if isinstance(refusal, ChangedMeanwhile) else str(refusal)
 
 
 def _form(

@@ -19,9 +19,9 @@ from bookings.pages import access
 from bookings.pages.board import running_at, states_of
 from bookings.pages.board.reading import evses_of
 from bookings.pages.board.row_states import RowState
+from bookings.pages.charger_capability import reserving
 from bookings.pages.charger_settings import differing_settings
 from bookings.pages.depot_power import power_of_depot
-from bookings.pages.reserving import reserving
 from depots.models import Charger, Depot, Evse
 from depots.pages import respond
 from depots.queries import is_online

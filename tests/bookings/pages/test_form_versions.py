@@ -19,7 +19,7 @@ from django.urls import URLPattern, reverse
 from bookings import operations
 from bookings.billing.bank import account_version, collectable, payable
 from bookings.billing.versions import billing_version, invoice_version, order_version
-from bookings.maintenance.charger_requests import in_the_way, settings_version
+from bookings.maintenance.charger_requests import checked_settings, in_the_way, settings_version
 from bookings.models import (
     BankOrder,
     Booking,
@@ -180,7 +180,7 @@ def to_restart() -> Sent:
 def to_read_settings() -> Sent:
     evse = evse_online()
     assert evse.charger is not None
-    version = settings_version(evse.charger)
+    version = settings_version(evse.charger, checked_settings(evse.charger))
     return Sent(
         evse, {"code": evse.depot.code, "identity": evse.charger.identity}, {}, by_depot=True, version=version
     )
