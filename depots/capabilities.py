@@ -20,6 +20,7 @@ PROFILES = {
     Action.SET_CHARGING_PROFILE: "smartcharging",
     Action.CLEAR_CHARGING_PROFILE: "smartcharging",
     Action.GET_COMPOSITE_SCHEDULE: "smartcharging",
+    Action.SEND_LOCAL_LIST: "localauthlistmanagement",
 }
 PROFILE_WORDS = {
     "remotetrigger": "be asked for messages",
@@ -27,12 +28,8 @@ PROFILE_WORDS = {
     "smartcharging": "be limited in power",
     "localauthlistmanagement": "keep a list of cards",
 }
-# What of OCPP 2.x a variable switches on; told as false it is not there.
-VARIABLES = {
-    Action.SET_CHARGING_PROFILE: "SmartChargingCtrlr.Enabled",
-    Action.CLEAR_CHARGING_PROFILE: "SmartChargingCtrlr.Enabled",
-    Action.GET_COMPOSITE_SCHEDULE: "SmartChargingCtrlr.Enabled",
-}
+# What of these OCPP 2.x switches on by a variable; told as false it is not there.
+VARIABLES = {"smartcharging": "SmartChargingCtrlr.Enabled"}
 # Measured elsewhere, again and again: one refusal does not stand for the next.
 MEASURED_ELSEWHERE = {Action.RESERVE, Action.CANCEL_RESERVATION, Action.ASK_CAPABILITIES}
 # A message or connector of its own may be unsupported where others are not.
@@ -65,13 +62,13 @@ def remember_unsupported(command: ChargerCommand) -> bool:
 def _lacks(charger: Charger, action: str) -> str:
     """In words what it lacks by its own account. Where it gave none it lacks nothing."""
     profile = PROFILES.get(Action(action), "")
-    told = str((charger.told.get("configuration") or {}).get("SupportedFeatureProfiles") or "")
-    if profile and told:
-        profiles = {name.strip().lower() for name in told.split(",")}
-        return "" if profile in profiles else PROFILE_WORDS[profile]
-    variable = VARIABLES.get(Action(action), "")
-    value = (charger.told.get("variables") or {}).get(variable)
-    return PROFILE_WORDS["smartcharging"] if value is not None and str(value).lower() == "false" else ""
+    if not profile:
+        return ""
+    if told := charger.told_setting("SupportedFeatureProfiles"):
+        is_there = profile in {name.strip().lower() for name in told.split(",")}
+    else:
+        is_there = charger.told_setting(VARIABLES.get(profile, "")).lower() != "false"
+    return "" if is_there else PROFILE_WORDS[profile]
 
 
 def _name(action: str, payload: Mapping[str, Any]) -> str:

@@ -26,7 +26,7 @@ def forms_of(charger: Charger) -> list[ProfileForm]:
     """In the order in which they are tried: the units it says it takes before the other, a level of our own before level 0."""
     units = _told_units(charger)
     # The highest keeps an EVSE for a booking (bookings.operations.kept_evses), and is no place for what stands beside it.
-    levels = [USUAL_LEVEL, 0] if _highest_level(charger) > USUAL_LEVEL else [0]
+    levels = [USUAL_LEVEL, 0] if highest_level(charger) > USUAL_LEVEL else [0]
     return [ProfileForm(unit, level) for level in levels for unit in units]
 
 
@@ -63,9 +63,15 @@ def payload_in(form: ProfileForm, evse: Evse) -> dict[str, Any]:
     return {"unit": "A", "stack_level": form.stack_level, "phases": phases, "volts": PHASE_VOLTS}
 
 
+def highest_level(charger: Charger) -> int:
+    """The one that has the last word. Where it does not say, above the one that is used for all else."""
+    told = charger.told_setting("ChargeProfileMaxStackLevel", "SmartChargingCtrlr.ProfileStackLevel")
+    return int(told) if told.isdigit() and len(told) < 4 else USUAL_LEVEL + 1
+
+
 def has_one_level(charger: Charger) -> bool:
     """One profile of a purpose replaces every other there."""
-    return _highest_level(charger) == 0
+    return highest_level(charger) == 0
 
 
 def most_periods(charger: Charger) -> int:
@@ -86,18 +92,8 @@ def _is_since_boot(charger: Charger, name: str) -> bool:
     return charger.booted_at is None or not seen_at or datetime.fromisoformat(seen_at) >= charger.booted_at
 
 
-def _told(charger: Charger, key_16: str, variable_2x: str) -> str:
-    found = (charger.told.get("configuration") or {}).get(key_16)
-    return str(found or (charger.told.get("variables") or {}).get(variable_2x) or "")
-
-
 def _told_units(charger: Charger) -> list[str]:
-    told = _told(charger, "ChargingScheduleAllowedChargingRateUnit", "SmartChargingCtrlr.RateUnit").lower()
-    words = {word.strip() for word in told.split(",")}
+    told = charger.told_setting("ChargingScheduleAllowedChargingRateUnit", "SmartChargingCtrlr.RateUnit")
+    words = {word.strip() for word in told.lower().split(",")}
     takes_a, takes_w = bool(words & {"current", "a"}), bool(words & {"power", "w"})
     return ["A", "W"] if takes_a and not takes_w else ["W", "A"]
-
-
-def _highest_level(charger: Charger) -> int:
-    told = _told(charger, "ChargeProfileMaxStackLevel", "SmartChargingCtrlr.ProfileStackLevel")
-    return int(told) if told.isdigit() else USUAL_LEVEL + 1

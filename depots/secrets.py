@@ -18,9 +18,18 @@ from functools import lru_cache
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 
+# A charger's own password among its settings: OCPP 1.6 security whitepaper, and SecurityCtrlr of 2.x; in small letters.
+PASSWORD_SETTINGS = ("authorizationkey", "basicauthpassword")
+
 
 class UnreadableSecretError(ValueError):
     """An encrypted secret that this server's key does not open."""
+
+
+def names_password_setting(text: str) -> bool:
+    """May this frame, or the setting of this name, hold a charger's password?"""
+    folded = text.casefold()
+    return any(setting in folded for setting in PASSWORD_SETTINGS)
 
 
 def new_token() -> str:

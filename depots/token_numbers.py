@@ -32,6 +32,8 @@ class TokenKind(StrEnum):
 # Told by plugging in, nothing is held to a reader.
 PLUGGED_IN = frozenset({TokenKind.EMAID, TokenKind.MAC})
 VID = "VID"
+# Of an idTag (OCPP 1.6 §7.28); what is kept of a token is shorter than 2.x allows.
+LONGEST_TAG = 20
 
 _CARD = re.compile(r"(?:[0-9A-F]{2}){4,10}")
 _EMAID = re.compile(r"([A-Z]{2}[A-Z0-9]{3})([A-Z0-9]{9})([A-Z0-9]?)")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -17,9 +17,10 @@ from django.db.models import Q, QuerySet
 from bookings.enforcement.one_by_one import each_by_itself
 from bookings.enforcement.state import AT_CHARGER
 from bookings.models import Booking, BookingStatus
-from bookings.rules.identification import all_keys, speaks_1_6
+from bookings.rules.identification import all_keys
 from depots import operations as depots
 from depots.models import Charger, Depot, Fallback, LocalList
+from depots.periods import utc_text
 from depots.token_numbers import on_the_wire
 
 # A card that was blocked meanwhile is found by then.
@@ -80,7 +81,6 @@ def _follow(charger_id: int, now: datetime) -> int:
 
 def _entries(booking: Booking, charger: Charger) -> Iterable[dict[str, Any]]:
     until = booking.ends_at + timedelta(minutes=booking.terms.late_stop_min)
-    told = until.astimezone(UTC).isoformat().replace("+00:00", "Z")
     for uid, kind in all_keys(booking):
-        name = on_the_wire(uid, kind, is_1_6=speaks_1_6(charger))
-        yield {"uid": name, "type": kind, "group": booking.group, "until": told}
+        name = on_the_wire(uid, kind, is_1_6=charger.speaks_1_6)
+        yield {"uid": name, "type": kind, "group": booking.group, "until": utc_text(until)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from django.db.models import Q, QuerySet
 
@@ -15,7 +15,7 @@ from bookings.errors import ChargerOffline, EvseNeeded
 from bookings.models import Booking, BookingStatus, Occupancy, ReserveTest
 from depots import operations as depots
 from depots.models import ChargerCommand, Evse
-from depots.periods import Period
+from depots.periods import Period, utc_text
 from depots.queries import is_online
 
 State = ReserveTest.State
@@ -46,7 +46,7 @@ def try_reservation(*, evse: Evse, actor: Actor, now: datetime) -> ReserveTest:
 
 
 def _reserve(test: ReserveTest, now: datetime) -> None:
-    expires_at = (now + RESERVED_FOR).astimezone(UTC).isoformat().replace("+00:00", "Z")
+    expires_at = utc_text(now + RESERVED_FOR)
     depots.queue_command(
         charger=test.charger,
         action=Action.RESERVE,

@@ -6,7 +6,7 @@ is that of its booking.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from bookings.actors import ENFORCEMENT, Actor
@@ -17,6 +17,8 @@ from bookings.models import Booking, KeptEvse
 from bookings.rules.content_version import version_of
 from depots import operations as depots
 from depots.models import ChargerCommand, Evse, Fallback
+from depots.periods import utc_text
+from depots.profile_forms import ProfileForm, forms_of, highest_level, payload_in
 
 Action = ChargerCommand.Action
 State = KeptEvse.State
@@ -25,8 +27,6 @@ State = KeptEvse.State
 TELL_AGAIN = timedelta(minutes=1)
 # A charger that has taken an EVSE back into service needs a moment before it starts a transaction there.
 OPENS_WITHIN = timedelta(seconds=3)
-# Below whatever else a charger is told of its power: this is the strongest word while it stands.
-TOP_LEVEL = 1
 
 
 def keep(booking: Booking, way: str, *, now: datetime) -> KeptEvse:
@@ -119,34 +119,15 @@ def _request(kept: KeptEvse, now: datetime) -> tuple[str, dict[str, Any]]:
         "profile_id": kept.profile_id,
         "evse": kept.number,
         "purpose": "tx_default",
-        "stack_level": _level(kept),
         "kind": "absolute",
-        "starts_at": _text(kept.asked_at),
+        "starts_at": utc_text(kept.asked_at),
         # It ends by itself where nobody can lift it.
-        "valid_to": _text(kept.booking.starts_at),
+        "valid_to": utc_text(kept.booking.starts_at),
         "limits": [[0, 0]],
-        **_unit(kept),
+        **payload_in(_form(kept), kept.evse),
     }
 
 
-def _unit(kept: KeptEvse) -> dict[str, Any]:
-    told = str(
-        _setting(kept, "ChargingScheduleAllowedChargingRateUnit", "SmartChargingCtrlr.RateUnit")
-    ).lower()
-    is_in_amperes = told != "none" and "power" not in told and told.strip() not in {"w", "a,w", "w,a"}
-    return {"unit": "A", "phases": 3, "volts": 230} if is_in_amperes else {"unit": "W"}
-
-
-def _level(kept: KeptEvse) -> int:
-    """The highest that the charger takes: what is told of its power beside this is weaker until the slot begins."""
-    told = str(_setting(kept, "ChargeProfileMaxStackLevel", "SmartChargingCtrlr.ProfileStackLevel"))
-    return int(told) if told.isdigit() and len(told) < 4 else TOP_LEVEL
-
-
-def _setting(kept: KeptEvse, *names: str) -> Any:
-    told = {**kept.charger.told.get("configuration", {}), **kept.charger.told.get("variables", {})}
-    return next((told[name] for name in names if told.get(name) is not None), None)
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+def _form(kept: KeptEvse) -> ProfileForm:
+    """At the highest level: what is told of its power beside this is weaker until the slot begins."""
+    return ProfileForm(forms_of(kept.charger)[0].unit, highest_level(kept.charger))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from depots.secrets import names_password_setting
+
 MOST_SETTINGS, LONGEST_KEY, LONGEST_VALUE = 100, 200, 500
-# A charger's own password and profile of security are set where they are kept safe, never here.
-SECRET = ("authorizationkey", "basicauthpassword")
 
 
 def fault_of(settings: Mapping[str, str | None]) -> str:
@@ -19,7 +19,7 @@ def fault_of(settings: Mapping[str, str | None]) -> str:
             return "A setting has a name."
         if len(key) > LONGEST_KEY or len(value or "") > LONGEST_VALUE:
             return f"{key[:40]} is too long."
-        if any(name in key.casefold() for name in SECRET):
+        if names_password_setting(key):
             return "A charger's password is not set here."
         if key.casefold() in folded:
             return f"{key} stands there twice."

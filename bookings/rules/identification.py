@@ -9,10 +9,15 @@ from django.db.models.functions import Upper
 
 from bookings.models import GROUP, Booking, BookingToken, Token
 from depots.models import Charger
-from depots.token_numbers import in_other_byte_order, mac_address, normalise, on_the_wire, spellings
+from depots.token_numbers import (
+    LONGEST_TAG,
+    in_other_byte_order,
+    mac_address,
+    normalise,
+    on_the_wire,
+    spellings,
+)
 
-# OCPP 1.6 idTag; what we keep of a token is shorter than 2.x allows.
-LONGEST_TAG = 20
 # No reader reads it: in OCPP 2.x an idToken of type Central.
 SECRET_TYPE = Token.Type.OTHER.value
 # A reservation names what plugging in tells before what is held to a reader.
@@ -143,7 +148,7 @@ def token_for(
     """(name, kind) a reservation or a remote start at this charger is made with, as the charger will read it when the truck
     comes: of its tokens that work and fit what plugging in tells, then a card, then others; else the booking's own secret,
     which nobody carries. Whatever else opens it is answered with the booking's group."""
-    is_1_6 = speaks_1_6(charger)
+    is_1_6 = charger.speaks_1_6
     for token in sorted(working_tokens(booking, usable), key=lambda token: _FIRST.get(token.type, _LAST)):
         name = on_the_wire(token.uid, token.type, is_1_6=is_1_6)
         if not is_1_6 or len(name) <= LONGEST_TAG:
@@ -154,10 +159,6 @@ def token_for(
 def needs_secret(booking: Booking, charger: Charger) -> bool:
     """Whether nothing but the booking's secret can name it at this charger."""
     return token_for(booking, charger)[0] == booking.group
-
-
-def speaks_1_6(charger: Charger) -> bool:
-    return (charger.spoken_protocol or charger.protocol) == "ocpp1.6"
 
 
 def _usable(copies: Iterable[TokenCopy]) -> dict[tuple[int, str], bool]:

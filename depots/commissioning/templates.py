@@ -20,8 +20,8 @@ class Plan:
 
 
 def family_of(charger: Charger) -> str:
-    """The protocol's name in templates, by what it speaks, else by what it is registered with."""
-    return "1.6" if (charger.spoken_protocol or charger.protocol) in {"ocpp1.6", "1.6"} else "2.x"
+    """The protocol's name in templates."""
+    return "1.6" if charger.speaks_1_6 else "2.x"
 
 
 def wanted_of(charger: Charger) -> Plan:

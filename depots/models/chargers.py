@@ -83,6 +83,17 @@ class Charger(models.Model):
     def __str__(self) -> str:
         return self.identity
 
+    @property
+    def speaks_1_6(self) -> bool:
+        """What it spoke last, else what it is registered with."""
+        return (self.spoken_protocol or self.protocol) == "ocpp1.6"
+
+    def told_setting(self, *names: str) -> str:
+        """The first of these settings that it told of when it was asked what it can do: keys of 1.6, Component.Variable of
+        2.x. Empty where it told of none."""
+        told = {**(self.told.get("configuration") or {}), **(self.told.get("variables") or {})}
+        return next((str(told[name]) for name in names if told.get(name) is not None), "")
+
 
 class Evse(models.Model):
     """A place that charges one vehicle at a time, with its bay. Lengths in cm, weight in kg, power in watts.

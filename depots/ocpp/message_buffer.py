@@ -11,6 +11,7 @@ from depots.file_addresses import without_secrets
 from depots.ocpp import frames, redaction
 from depots.ocpp.database import Database
 from depots.operations.message_log import LONGEST_FRAME, LoggedFrame
+from depots.secrets import names_password_setting
 
 # What waits while the database is away; more is dropped. One charger that says a lot must not crowd out the others.
 MOST_WAITING = 20_000
@@ -38,7 +39,7 @@ class MessageBuffer:
             return
         self._of_one[charger_id] += 1
         text = frames.as_text(frame)
-        shown = redaction.WITHHELD if redaction.is_named_in(text) else without_secrets(text)
+        shown = redaction.WITHHELD if names_password_setting(text) else without_secrets(text)
         self._waiting.append(
             LoggedFrame(charger_id, self._clock(), is_incoming, action[:60], shown[:LONGEST_FRAME])
         )

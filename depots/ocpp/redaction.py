@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-# OCPP 1.6 security whitepaper, and SecurityCtrlr of 2.x.
-SETTINGS = ("authorizationkey", "basicauthpassword")
 WITHHELD = "[withheld: it may hold a password]"
 
 
@@ -28,9 +26,3 @@ def from_hex(text: str) -> str:
         return bytes.fromhex(text).decode("ascii")
     except ValueError:
         return ""
-
-
-def is_named_in(text: str) -> bool:
-    """May this frame, or the setting of this name, hold a charger's password?"""
-    folded = text.lower()
-    return any(setting in folded for setting in SETTINGS)

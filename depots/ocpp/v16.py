@@ -16,9 +16,10 @@ from depots.ocpp.charger_security import security_event, sign_certificate
 from depots.ocpp.connection import ChargerConnection
 from depots.ocpp.dialect import Answerer, accept_boot, heartbeat
 from depots.ocpp.times import write_time
-from depots.ocpp.v16_commands import LONGEST_TAG, ask_capabilities, read_answer, request
+from depots.ocpp.v16_commands import ask_capabilities, read_answer, request
 from depots.ocpp.v16_diagnostics import firmware_progress, log_progress
 from depots.operations import Start, Stop
+from depots.token_numbers import LONGEST_TAG
 
 __all__ = ["ANSWERS", "VERSION", "ask_capabilities", "read_answer", "request"]
 

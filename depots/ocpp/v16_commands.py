@@ -27,8 +27,8 @@ from depots.ocpp.command_words import bounded, is_true, read_status, trigger_of
 from depots.ocpp.dialect import InvalidCommand
 from depots.ocpp.times import write_time
 from depots.ocpp.wire import CallRefused, Wire
-
-LONGEST_TAG = 20
+from depots.secrets import names_password_setting
+from depots.token_numbers import LONGEST_TAG
 
 # Messages that a charger can be asked to send (TriggerMessage).
 TRIGGERS = frozenset(each.value for each in MessageTrigger)
@@ -105,7 +105,7 @@ async def ask_capabilities(wire: Wire) -> dict[str, Any]:
 
 
 def _shown(key: str, value: Any) -> Any:
-    return redaction.WITHHELD if redaction.is_named_in(key) else value
+    return redaction.WITHHELD if names_password_setting(key) else value
 
 
 def _reserve(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:

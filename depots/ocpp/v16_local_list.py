@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from depots.ocpp.times import write_time
-
-LONGEST_TAG = 20
+from depots.token_numbers import LONGEST_TAG
 
 
 def send(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:

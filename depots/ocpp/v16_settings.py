@@ -8,6 +8,7 @@ from typing import Any
 from depots.ocpp import redaction
 from depots.ocpp.command_words import bounded, is_true
 from depots.ocpp.dialect import InvalidCommand
+from depots.secrets import names_password_setting
 
 LONGEST_VALUE = 500
 
@@ -39,6 +40,6 @@ def read_values(payload: dict[str, Any]) -> tuple[str, str]:
 
 def _told(entry: dict[str, Any]) -> dict[str, Any]:
     value = bounded(entry.get("value"))
-    if redaction.is_named_in(str(entry.get("key"))):
+    if names_password_setting(str(entry.get("key"))):
         value = redaction.WITHHELD
     return {"value": value, "is_readonly": is_true(entry.get("readonly")), "status": ""}

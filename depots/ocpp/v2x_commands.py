@@ -28,6 +28,7 @@ from depots.ocpp.dialect import InvalidCommand
 from depots.ocpp.times import write_time
 from depots.ocpp.v2x_tokens import LONGEST_TOKEN, WIRE_TYPE, group_token
 from depots.ocpp.wire import CallRefused, Wire
+from depots.secrets import names_password_setting
 
 # Messages that a charger can be asked to send (TriggerMessage).
 TRIGGERS = frozenset(each.value for each in MessageTriggerEnumType)
@@ -115,7 +116,7 @@ def _variable(result: Any, *, others: bool = False) -> dict[str, Any]:
     try:
         name = f"{result['component']['name']}.{result['variable']['name']}"
         if result["attributeStatus"] == "Accepted":
-            is_secret = redaction.is_named_in(name)
+            is_secret = names_password_setting(name)
             return {name: redaction.WITHHELD if is_secret else result.get("attributeValue")}
         return {name: None} if others else {}
     except (KeyError, TypeError, AttributeError):

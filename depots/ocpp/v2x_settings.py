@@ -12,6 +12,7 @@ from depots.commissioning import add_inventory
 from depots.ocpp import redaction
 from depots.ocpp.command_words import bounded
 from depots.ocpp.dialect import InvalidCommand
+from depots.secrets import names_password_setting
 
 if TYPE_CHECKING:
     from depots.ocpp.connection import ChargerConnection
@@ -117,7 +118,7 @@ def _key(result: dict[str, Any]) -> str:
 
 
 def _shown(key: str, value: str | None) -> str | None:
-    return redaction.WITHHELD if value is not None and redaction.is_named_in(key) else value
+    return redaction.WITHHELD if value is not None and names_password_setting(key) else value
 
 
 def _reason(info: Any) -> str:

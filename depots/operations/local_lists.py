@@ -110,6 +110,5 @@ def _name(entry: Entry) -> tuple[str, str]:
 
 
 def _most(charger: Charger) -> int:
-    told = {**charger.told.get("configuration", {}), **charger.told.get("variables", {})}
-    said = next((str(told[name]) for name in PORTION if told.get(name) is not None), "")
+    said = charger.told_setting(*PORTION)
     return max(int(said), 1) if said.isdigit() and len(said) < 6 else USUAL_PORTION
