@@ -22,9 +22,9 @@ from django.db.models.functions import Cast, Coalesce, Greatest
 
 from bookings.core import calendars
 from bookings.core.locking import lock_booking, lock_bookings, lock_evses
+from bookings.core.one_by_one import each_by_itself
 from bookings.enforcement import fallbacks
 from bookings.enforcement.occupants import is_bay_taken
-from bookings.enforcement.one_by_one import each_by_itself
 from bookings.enforcement.reserving_together import reserve_together
 from bookings.enforcement.state import AT_CHARGER, RETRY, charger_of, is_wanted, set_state
 from bookings.models import Booking, BookingStatus, Enforcement, Occupancy

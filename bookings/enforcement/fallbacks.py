@@ -12,8 +12,8 @@ from django.db.models import QuerySet
 
 from bookings.actors import Actor
 from bookings.core.locking import lock_booking, lock_bookings
+from bookings.core.one_by_one import each_by_itself
 from bookings.enforcement.occupants import is_own, session_in_bay
-from bookings.enforcement.one_by_one import each_by_itself
 from bookings.enforcement.state import AT_CHARGER, is_wanted
 from bookings.errors import BookingError
 from bookings.models import Booking, KeptEvse

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from bookings.enforcement.one_by_one import each_by_itself
+from bookings.core.one_by_one import each_by_itself
 from bookings.enforcement.state import AT_CHARGER
 from bookings.models import Booking, BookingStatus
 from bookings.rules.identification import all_keys

@@ -24,8 +24,8 @@ from django.db.models.functions import Cast, Coalesce
 from bookings.actors import ENFORCEMENT
 from bookings.core import lifecycle
 from bookings.core.locking import lock_booking
+from bookings.core.one_by_one import each_by_itself
 from bookings.enforcement.occupants import running_bookings
-from bookings.enforcement.one_by_one import each_by_itself
 from bookings.errors import ChargerOffline
 from bookings.models import Booking, BookingEvent, BookingStatus
 from bookings.operations import stop_remotely

@@ -9,9 +9,9 @@ from django.db.models import Q
 from bookings.actors import ENFORCEMENT
 from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.locking import lock_booking
+from bookings.core.one_by_one import each_by_itself
 from bookings.enforcement.faults import circumstances, evidence, faults_seen
 from bookings.enforcement.occupants import is_of_another, is_own, session_in_bay
-from bookings.enforcement.one_by_one import each_by_itself
 from bookings.models import Booking, BookingStatus, CancelReason, Enforcement
 from bookings.operations import mark_no_show, request_log, start_charging
 from bookings.operations.cancel import write_off

@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet
 from bookings.actors import Actor
 from bookings.core import calendars
 from bookings.core.locking import lock_evses
-from bookings.enforcement.one_by_one import each_by_itself
+from bookings.core.one_by_one import each_by_itself
 from bookings.enforcement.state import AT_CHARGER
 from bookings.errors import ChargerOffline, EvseNeeded
 from bookings.models import Booking, BookingStatus, Occupancy, ReserveTest

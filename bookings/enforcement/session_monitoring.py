@@ -10,9 +10,9 @@ from bookings import operations
 from bookings.actors import ENFORCEMENT
 from bookings.core import interruption
 from bookings.core.locking import lock_booking, lock_bookings
+from bookings.core.one_by_one import each_by_itself
 from bookings.enforcement.arming import in_front
 from bookings.enforcement.occupants import is_bay_taken, running_bookings
-from bookings.enforcement.one_by_one import each_by_itself
 from bookings.enforcement.state import RETRY, set_state
 from bookings.models import Booking, BookingStatus, Enforcement
 from depots.models import Charger, ChargingSession, Evse

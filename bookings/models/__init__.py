@@ -29,7 +29,7 @@ from bookings.models.offers import BookingOption, CalendarMark, OfferedSlot, Ter
 from bookings.models.payments import BookingPayment, PrepaidBalance, PrepaidEntry
 from bookings.models.reconciliation import AcceptedFinding, PriceCheck
 from bookings.models.scheduling import ScheduledBilling, SchedulerTick
-from bookings.models.smart_charging import DepotPower, EvsePower, ExternalLimit, PowerMark, PowerProfile
+from bookings.models.smart_charging import ChargingProfile, DepotPower, EvsePower, ExternalLimit, PowerMark
 from bookings.models.tariffs import Tariff, TariffBinding, TariffVersion
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "CalendarMark",
     "CancelReason",
     "ChargeDetailRecord",
+    "ChargingProfile",
     "Claim",
     "Closure",
     "DepotPower",
@@ -71,7 +72,6 @@ __all__ = [
     "PaymentReturn",
     "PaymentTerms",
     "PowerMark",
-    "PowerProfile",
     "PrepaidBalance",
     "PrepaidEntry",
     "PriceCheck",

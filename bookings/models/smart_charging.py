@@ -101,9 +101,9 @@ class EvsePower(models.Model):
         SHARED = "shared", "What is left beside the promises is shared by all that charge here."
         CONTENT = (
             "content",
-            "The vehicle takes less; the rest goes to others, and comes back when it asks for it.",
+            "The vehicle takes less than it could; what it leaves comes back when it asks for it.",
         )
-        SHORT = "short", "The depot has less power than was promised for now."
+        SHORT = "short", "The depot has less power than it promised for now."
         SILENT = "silent", "The charger cannot be reached; what it was told last holds."
         UNCONTROLLED = "uncontrolled", "The charger takes no limits of power."
         IGNORES = "ignores", "The charger does not keep to the limits it is told."
@@ -130,7 +130,7 @@ class EvsePower(models.Model):
         return f"{self.evse_id} {self.share_w} W"
 
 
-class PowerProfile(models.Model):
+class ChargingProfile(models.Model):
     """A charging profile of an EVSE as far as we know: its key is the profile's id at the charger.
 
     `sent_w` is on its way (`serial` says which command), `unclear_w` the most of those whose answer was lost, `accepted_w` what
@@ -142,7 +142,7 @@ class PowerProfile(models.Model):
         TX = "tx", "The transaction that runs"
         TX_DEFAULT = "tx_default", "Transactions that begin"
 
-    evse = models.ForeignKey(Evse, models.CASCADE, related_name="power_profiles", db_index=False)
+    evse = models.ForeignKey(Evse, models.CASCADE, related_name="charging_profiles", db_index=False)
     purpose = models.CharField(max_length=10, choices=Purpose)
     transaction = models.CharField(max_length=64, blank=True, help_text="which one, of TX")
     wanted_w = models.BigIntegerField(null=True, blank=True)

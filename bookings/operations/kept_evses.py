@@ -16,9 +16,9 @@ from bookings.errors import ChangedMeanwhile, WrongStatus
 from bookings.models import Booking, KeptEvse
 from bookings.rules.content_version import version_of
 from depots import operations as depots
+from depots.charging_profile_forms import ProfileForm, forms_of, highest_level, payload_in
 from depots.models import ChargerCommand, Evse, Fallback
 from depots.periods import utc_text
-from depots.profile_forms import ProfileForm, forms_of, highest_level, payload_in
 
 Action = ChargerCommand.Action
 State = KeptEvse.State

@@ -9,7 +9,6 @@ from django.db.models import QuerySet
 
 from bookings.models import EvsePower, ExternalLimit
 from bookings.operations.limit_power import limits_version
-from bookings.pages.power_words import WHY
 from depots.models import Charger, ChargingSession, Depot
 
 
@@ -61,7 +60,7 @@ def _rows(powers: QuerySet[EvsePower]) -> list[PowerRow]:
             power.share_w,
             takes.get(power.pk),
             power.counted_w,
-            WHY.get(EvsePower.Why(power.why), "" if power.pk not in takes else power.get_why_display()),
+            "" if power.why == EvsePower.Why.FREE and power.pk not in takes else power.get_why_display(),
             is_short=power.share_w < power.floor_w,
         )
         for power in found

@@ -8,16 +8,6 @@ from typing import Any, NamedTuple
 from bookings.models import Booking, BookingStatus, EvsePower
 from depots.templatetags.berth import kilowatts
 
-WHY = {
-    EvsePower.Why.ALL: "It may take all it can.",
-    EvsePower.Why.SHARED: "What is left beside the promises is shared by all that charge here.",
-    EvsePower.Why.CONTENT: "The vehicle takes less than it could; what it leaves comes back when it asks for it.",
-    EvsePower.Why.SHORT: "The depot has less power than it promised for now.",
-    EvsePower.Why.SILENT: "The charger cannot be reached; what it was told last holds.",
-    EvsePower.Why.UNCONTROLLED: "The charger takes no limits of power.",
-    EvsePower.Why.IGNORES: "The charger does not keep to the limits it is told.",
-}
-
 
 class PowerNow(NamedTuple):
     """What a charging booking may take (None while nothing was told), what it takes, and one sentence of why."""
@@ -38,7 +28,7 @@ def power_now(booking: Booking) -> PowerNow | None:
     if power is None or power.why == EvsePower.Why.FREE:
         return PowerNow(None, booking.session.power_w, "", is_short=False)
     is_short = power.share_w < power.floor_w
-    return PowerNow(power.share_w, booking.session.power_w, WHY[EvsePower.Why(power.why)], is_short)
+    return PowerNow(power.share_w, booking.session.power_w, power.get_why_display(), is_short)
 
 
 def power_sentence(detail: dict[str, Any], booking: Booking) -> str:

@@ -8,24 +8,25 @@ from datetime import UTC, datetime, timedelta
 
 from django.db.models import Max, Min
 
-from bookings.models import Booking, BookingSession, BookingStatus, EvsePower, PowerProfile
+from bookings.models import Booking, BookingSession, BookingStatus, ChargingProfile, EvsePower
 from bookings.models.power_schedules import PowerSchedule
 from bookings.rules import configuration
 from bookings.rules.configuration import Configuration
 from bookings.rules.power_profile import Limit, leasts
 from bookings.smart_charging.allocation import PowerLimit
 from bookings.smart_charging.falls import clock_margin
+from depots.charging_profile_forms import form_for, most_periods, was_seen
 from depots.models import ChargingSession, Evse
-from depots.profile_forms import form_for, most_periods, was_seen
 from depots.queries import is_online
 
-OUT_OF_ORDER = {Evse.Status.FAULTED, Evse.Status.UNAVAILABLE}
+# Whoever has put it there: what is out of service for a truck to come gives nothing either.
+GIVES_NOTHING = {Evse.Status.FAULTED, Evse.Status.UNAVAILABLE}
 # A truck that is promised power from its slot's start on has it by then: others are lowered before.
 READY_BEFORE = timedelta(seconds=8)
 # Promises that begin later are seen before they matter to a charger whose profiles do not expire.
 FORESEEN = timedelta(days=1)
 NEVER = datetime.min.replace(tzinfo=UTC)
-TX, TX_DEFAULT = PowerProfile.Purpose.TX, PowerProfile.Purpose.TX_DEFAULT
+TX, TX_DEFAULT = ChargingProfile.Purpose.TX, ChargingProfile.Purpose.TX_DEFAULT
 
 
 @dataclass
@@ -37,8 +38,8 @@ class EvseState:
 
     evse: Evse
     power: EvsePower
-    tx: PowerProfile
-    tx_default: PowerProfile
+    tx: ChargingProfile
+    tx_default: ChargingProfile
     now: datetime
     least_w: int
     session: ChargingSession | None = None
@@ -67,7 +68,7 @@ class EvseState:
 
     @property
     def may_charge(self) -> bool:
-        return self.session is not None or self.evse.status not in OUT_OF_ORDER
+        return self.session is not None or self.evse.status not in GIVES_NOTHING
 
     @property
     def clock_margin(self) -> timedelta | None:
@@ -79,14 +80,14 @@ class EvseState:
         charger = self.evse.charger
         return charger is not None and most_periods(charger) > 1 and self.clock_margin is not None
 
-    def standing(self, profile: PowerProfile) -> PowerSchedule | None:
+    def standing(self, profile: ChargingProfile) -> PowerSchedule | None:
         """What the charger said it holds; of another transaction nothing."""
         assert self.evse.charger is not None
         if profile is self.tx and (self.session is None or profile.transaction != self.session.transaction):
             return None
         return profile.standing(self.evse.charger)
 
-    def standing_w(self, profile: PowerProfile) -> int | None:
+    def standing_w(self, profile: ChargingProfile) -> int | None:
         standing = self.standing(profile)
         return None if standing is None else standing.watts_at(self.now)
 
@@ -165,21 +166,21 @@ def _now(limit: Limit, now: datetime, ahead: datetime) -> PowerLimit:
 
 def _rows(
     evses: Mapping[int, Evse],
-) -> tuple[dict[int, EvsePower], dict[tuple[int, str], PowerProfile]]:
+) -> tuple[dict[int, EvsePower], dict[tuple[int, str], ChargingProfile]]:
     """Those of each EVSE, which are made where they are missing."""
     power = {row.evse_id: row for row in EvsePower.objects.filter(evse__in=evses)}
     # An answer that comes meanwhile waits, and finds what is planned now.
-    locked = PowerProfile.objects.select_for_update(no_key=True).order_by("pk")
+    locked = ChargingProfile.objects.select_for_update(no_key=True).order_by("pk")
     profiles = {(row.evse_id, row.purpose): row for row in locked.filter(evse__in=evses)}
     if missing := [pk for pk in evses if pk not in power]:
         EvsePower.objects.bulk_create([EvsePower(evse_id=pk) for pk in missing], ignore_conflicts=True)
         power |= {row.evse_id: row for row in EvsePower.objects.filter(evse__in=missing)}
     lacking = [
-        (pk, purpose) for pk in evses for purpose in PowerProfile.Purpose if (pk, purpose) not in profiles
+        (pk, purpose) for pk in evses for purpose in ChargingProfile.Purpose if (pk, purpose) not in profiles
     ]
     if lacking:
-        new = [PowerProfile(evse_id=pk, purpose=purpose) for pk, purpose in lacking]
-        PowerProfile.objects.bulk_create(new, ignore_conflicts=True)
+        new = [ChargingProfile(evse_id=pk, purpose=purpose) for pk, purpose in lacking]
+        ChargingProfile.objects.bulk_create(new, ignore_conflicts=True)
         found = locked.filter(evse__in={pk for pk, _ in lacking})
         profiles |= {(row.evse_id, row.purpose): row for row in found}
     return power, profiles

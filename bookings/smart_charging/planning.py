@@ -13,8 +13,8 @@ from typing import Any
 from django.db import connection, transaction
 
 from bookings.core import power_marks
-from bookings.models import DepotPower, EvsePower, PowerProfile
-from bookings.smart_charging import depot_state, profile_commands, wishes
+from bookings.models import ChargingProfile, DepotPower, EvsePower
+from bookings.smart_charging import demand, depot_state, profile_commands
 from bookings.smart_charging.depot_state import DepotState, EvseState
 from bookings.smart_charging.profile_answers import exceeds
 from depots import operations as depots
@@ -72,7 +72,7 @@ def plan_depot(*, depot_id: int, now: datetime) -> bool:
             cursor.execute(_TAKE, [depot_id, now])
         depot = depot_state.read(depot_id, now=now, ahead=now + AHEAD)
         before = _columns(depot)
-        wishes.share_out(depot, now=now)
+        demand.share_out(depot, now=now)
         profile_commands.tell(depot, now=now)
         _write(row, depot, before, now)
         ignoring = [charger_id for state in depot.states.values() if (charger_id := _ignoring(state))]
@@ -105,9 +105,9 @@ def _ignoring(state: EvseState) -> int | None:
     return session.charger_id if has_followed and exceeds(session.power_w, state.told_w()) else None
 
 
-def _columns(depot: DepotState) -> dict[EvsePower | PowerProfile, list[Any]]:
+def _columns(depot: DepotState) -> dict[EvsePower | ChargingProfile, list[Any]]:
     """What stands in the rows, to write those alone that change."""
-    found: dict[EvsePower | PowerProfile, list[Any]] = {}
+    found: dict[EvsePower | ChargingProfile, list[Any]] = {}
     for state in depot.states.values():
         found[state.power] = [getattr(state.power, name) for name in POWER_COLUMNS]
         for profile in (state.tx, state.tx_default):
@@ -116,15 +116,15 @@ def _columns(depot: DepotState) -> dict[EvsePower | PowerProfile, list[Any]]:
 
 
 def _write(
-    row: DepotPower, depot: DepotState, before: dict[EvsePower | PowerProfile, list[Any]], now: datetime
+    row: DepotPower, depot: DepotState, before: dict[EvsePower | ChargingProfile, list[Any]], now: datetime
 ) -> None:
     for state in depot.states.values():
         state.power.counted_w = state.counted_w()
         _note_short(state.power, is_here=state.session is not None and state.booking is not None, now=now)
     changed = {one for one, columns in _columns(depot).items() if columns != before[one]}
     EvsePower.objects.bulk_update([one for one in changed if isinstance(one, EvsePower)], POWER_COLUMNS)
-    profiles = [one for one in changed if isinstance(one, PowerProfile)]
-    PowerProfile.objects.bulk_update(profiles, profile_commands.COLUMNS)
+    profiles = [one for one in changed if isinstance(one, ChargingProfile)]
+    ChargingProfile.objects.bulk_update(profiles, profile_commands.COLUMNS)
     row.limit_w = depot.whole_limit_w()
     row.counted_w = sum(state.power.counted_w for state in depot.states.values())
     row.planned_at = now

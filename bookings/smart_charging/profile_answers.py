@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bookings.core import power_marks
-from bookings.models import PowerProfile
+from bookings.models import ChargingProfile
 from bookings.models.power_schedules import Fall, PowerSchedule
 from depots import operations as depots
+from depots.charging_profile_forms import PHASE_VOLTS, ProfileForm, after_rejection, has_one_level
 from depots.models import ChargerCommand, ChargingSession
-from depots.profile_forms import PHASE_VOLTS, ProfileForm, after_rejection, has_one_level
 
 Action = ChargerCommand.Action
 State = ChargerCommand.State
@@ -26,7 +26,7 @@ def take_profile_answer(command: ChargerCommand, *, now: datetime) -> None:
     is planned anew. Commands that somebody gave by hand are about none of our rows."""
     if command.action not in OF_PROFILES or "profile_id" not in command.payload:
         return
-    rows = PowerProfile.objects.select_for_update(no_key=True, of=("self",)).select_related("evse")
+    rows = ChargingProfile.objects.select_for_update(no_key=True, of=("self",)).select_related("evse")
     profile = rows.filter(pk=command.payload["profile_id"], evse__charger=command.charger_id).first()
     if profile is None:
         _doubt_defaults(command, now)
@@ -43,14 +43,14 @@ def _doubt_defaults(command: ChargerCommand, now: datetime) -> None:
     """Somebody else's profile: where there is one level it has taken the place of ours."""
     if command.action == Action.GET_COMPOSITE_SCHEDULE or not has_one_level(command.charger):
         return
-    ours = PowerProfile.objects.filter(
-        evse__charger=command.charger_id, purpose=PowerProfile.Purpose.TX_DEFAULT
+    ours = ChargingProfile.objects.filter(
+        evse__charger=command.charger_id, purpose=ChargingProfile.Purpose.TX_DEFAULT
     )
     if ours.update(accepted_w=None, accepted_at=None):
         power_marks.mark_depot(command.charger.depot_id, due_at=now, is_urgent=False)
 
 
-def _take_answer(profile: PowerProfile, command: ChargerCommand, now: datetime) -> None:
+def _take_answer(profile: ChargingProfile, command: ChargerCommand, now: datetime) -> None:
     """Of one profile the commands are carried out in their order, so that what was accepted stands until a later one is."""
     is_last = command.payload["serial"] == profile.serial
     is_of_another = command.payload.get("transaction", profile.transaction) != profile.transaction
@@ -73,20 +73,20 @@ def _is_done(command: ChargerCommand) -> bool:
     return command.state == State.ANSWERED and command.answer in done
 
 
-def _settle(profile: PowerProfile, command: ChargerCommand, now: datetime, *, is_last: bool) -> None:
+def _settle(profile: ChargingProfile, command: ChargerCommand, now: datetime, *, is_last: bool) -> None:
     is_cleared = command.action == Action.CLEAR_CHARGING_PROFILE
     told = None if is_cleared else _told(command, profile)
     if is_last:
         profile.settle(told, now)
     else:
         profile.accept(told, now)
-    if is_cleared and is_last and profile.purpose == PowerProfile.Purpose.TX:
+    if is_cleared and is_last and profile.purpose == ChargingProfile.Purpose.TX:
         profile.transaction = ""
     if not is_cleared and command.charger.measured.get("profiles") is None:
         depots.record_measured(charger_id=command.charger_id, profiles="works", profiles_at=now.isoformat())
 
 
-def _told(command: ChargerCommand, profile: PowerProfile) -> PowerSchedule | None:
+def _told(command: ChargerCommand, profile: ChargingProfile) -> PowerSchedule | None:
     limits, begins = command.payload.get("limits"), command.payload.get("starts_at")
     if not limits:
         return profile.accepted
@@ -97,7 +97,7 @@ def _told(command: ChargerCommand, profile: PowerProfile) -> PowerSchedule | Non
     return PowerSchedule(int(limits[0][1]), falls)
 
 
-def _remember_rejection(profile: PowerProfile, command: ChargerCommand, now: datetime) -> None:
+def _remember_rejection(profile: ChargingProfile, command: ChargerCommand, now: datetime) -> None:
     """Its next way of taking profiles is tried; a charger that knows none of them is not asked again."""
     if command.action != Action.SET_CHARGING_PROFILE:
         profile.accept(None, None)  # what cannot be cleared is not there, or not ours to know
@@ -105,20 +105,20 @@ def _remember_rejection(profile: PowerProfile, command: ChargerCommand, now: dat
     if command.answer == "not_supported":
         depots.record_measured(charger_id=command.charger_id, profiles="refuses", profiles_at=now.isoformat())
         return
-    if profile.purpose == PowerProfile.Purpose.TX and not _still_runs(profile):
+    if profile.purpose == ChargingProfile.Purpose.TX and not _still_runs(profile):
         return
     form = ProfileForm(command.payload["unit"], command.payload["stack_level"])
     if seen := after_rejection(command.charger, profile.purpose, form, now=now):
         depots.record_measured(charger_id=command.charger_id, **seen)
 
 
-def _still_runs(profile: PowerProfile) -> bool:
+def _still_runs(profile: ChargingProfile) -> bool:
     return ChargingSession.objects.filter(
         evse=profile.evse_id, transaction=profile.transaction, ended_at__isnull=True
     ).exists()
 
 
-def _take_schedule(profile: PowerProfile, command: ChargerCommand, now: datetime) -> None:
+def _take_schedule(profile: ChargingProfile, command: ChargerCommand, now: datetime) -> None:
     """What it says is in force. More than it was told: it does not keep to it."""
     if command.payload.get("transaction") != profile.transaction or command.state != State.ANSWERED:
         return

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from bookings.models import PowerProfile
+from bookings.models import ChargingProfile
 from bookings.models.power_schedules import PowerSchedule
 from bookings.smart_charging.allocation import sendable
+from bookings.smart_charging.demand import STANDBY_W
 from bookings.smart_charging.depot_state import TX, DepotState, EvseState
 from bookings.smart_charging.falls import expiry, is_to_be_renewed, with_falls
-from bookings.smart_charging.wishes import STANDBY_W
+from depots.charging_profile_forms import form_for, most_periods, payload_in
 from depots.models import Charger, ChargerCommand
 from depots.operations import queue_commands
-from depots.profile_forms import form_for, most_periods, payload_in
 
 Action = ChargerCommand.Action
 
@@ -81,7 +81,7 @@ def _want(state: EvseState, *, is_limited: bool) -> None:
         state.tx_default.wanted_w = share
 
 
-def _begin_transaction(profile: PowerProfile, transaction: str) -> None:
+def _begin_transaction(profile: ChargingProfile, transaction: str) -> None:
     profile.transaction = transaction
     profile.settle(None, None)
     profile.verified_w = profile.verified_at = None
@@ -94,7 +94,7 @@ def _most_wanted(state: EvseState) -> int:
 
 
 def _schedule(
-    depot: DepotState, state: EvseState, profile: PowerProfile, *, is_limited: bool
+    depot: DepotState, state: EvseState, profile: ChargingProfile, *, is_limited: bool
 ) -> PowerSchedule | None:
     """What is wanted, and when it ends by itself where a limit binds, as far as the charger takes periods."""
     watts, booking = profile.wanted_w, state.booking
@@ -122,7 +122,7 @@ def _urgency(state: EvseState) -> tuple[bool, int]:
 
 
 def _command(
-    state: EvseState, profile: PowerProfile, wanted: PowerSchedule | None, at_most_w: int | None
+    state: EvseState, profile: ChargingProfile, wanted: PowerSchedule | None, at_most_w: int | None
 ) -> ChargerCommand | None:
     """The next thing to say about this profile; `at_most_w` is what the EVSE counts with anyway, None where it may rise."""
     charger = state.evse.charger
@@ -135,7 +135,7 @@ def _command(
     return _setting(state, profile, charger, wanted)
 
 
-def _is_news(state: EvseState, profile: PowerProfile, wanted: PowerSchedule) -> bool:
+def _is_news(state: EvseState, profile: ChargingProfile, wanted: PowerSchedule) -> bool:
     if profile.sent_w is not None:
         return wanted.watts < profile.sent_w
     standing = state.standing(profile)
@@ -146,7 +146,7 @@ def _is_news(state: EvseState, profile: PowerProfile, wanted: PowerSchedule) -> 
 
 
 def _setting(
-    state: EvseState, profile: PowerProfile, charger: Charger, wanted: PowerSchedule
+    state: EvseState, profile: ChargingProfile, charger: Charger, wanted: PowerSchedule
 ) -> ChargerCommand | None:
     form = form_for(charger, profile.purpose)
     if form is None:
@@ -178,7 +178,7 @@ def _periods(wanted: PowerSchedule, now: datetime) -> dict[str, Any]:
     }
 
 
-def _clearing(profile: PowerProfile, charger: Charger, now: datetime) -> ChargerCommand | None:
+def _clearing(profile: ChargingProfile, charger: Charger, now: datetime) -> ChargerCommand | None:
     """What stands and is wanted no more: a limit that was lifted, and what may have been kept of a transaction that is over."""
     standing = profile.accepted
     if standing is None or profile.sent_w is not None:
@@ -192,7 +192,7 @@ def _clearing(profile: PowerProfile, charger: Charger, now: datetime) -> Charger
 
 
 def _verifying(
-    state: EvseState, profile: PowerProfile, charger: Charger, now: datetime
+    state: EvseState, profile: ChargingProfile, charger: Charger, now: datetime
 ) -> ChargerCommand | None:
     """Once a transaction, whether the charger says itself what it was told."""
     is_told = profile.purpose == TX and profile.sent_w is None and state.standing_w(profile) is not None

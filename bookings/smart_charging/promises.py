@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
-
-from django.db import transaction
 
 from bookings.actors import RULE
 from bookings.core import lifecycle
 from bookings.core.locking import lock_booking
+from bookings.core.one_by_one import each_by_itself
 from bookings.models import Booking, BookingStatus, EvsePower, ExternalLimit
 from bookings.rules import configuration
 from bookings.rules.configuration import Configuration
 from bookings.smart_charging.allocation import Place, PowerLimit, allocate
-from bookings.smart_charging.wishes import order_of, rank_of
+from bookings.smart_charging.demand import order_of, rank_of
 from depots.models import ChargingSession
 from depots.periods import Period
-
-logger = logging.getLogger(__name__)
 
 # A charger that is only just told more has the time for it.
 SHORT_AFTER = timedelta(seconds=20)
@@ -32,8 +29,8 @@ def tell_limits(*, now: datetime) -> int:
     untold = ExternalLimit.objects.filter(told_at__isnull=True, lifted_at__isnull=True)
     limits = list(untold.select_related("depot").order_by("pk")[:AT_ONCE])
     for limit in limits:
-        for booking_id, watts in _expected(limit, now).items():
-            _one_by_one(lambda pk=booking_id, w=watts, of=limit: _tell_limit(pk, w, of, now))
+        expected = _expected(limit, now)
+        each_by_itself(expected, partial(_tell_limit, expected=expected, limit=limit, now=now))
         ExternalLimit.objects.filter(pk=limit.pk).update(told_at=now)
     return len(limits)
 
@@ -44,17 +41,7 @@ def note_shortfalls(*, now: datetime) -> int:
     began = short.filter(short_told_w__isnull=True).values_list("pk", flat=True)[:AT_ONCE]
     over = EvsePower.objects.filter(short_since__isnull=True, short_told_w__isnull=False)
     ids = sorted({*began, *over.values_list("pk", flat=True)[:AT_ONCE]})
-    for evse_id in ids:
-        _one_by_one(lambda pk=evse_id: _note(pk, now))
-    return len(ids)
-
-
-def _one_by_one(tell: Any) -> None:
-    try:
-        with transaction.atomic():
-            tell()
-    except Exception:
-        logger.exception("A booking could not be told of its power")
+    return each_by_itself(ids, partial(_note, now=now))
 
 
 def _expected(limit: ExternalLimit, now: datetime) -> dict[int, int]:
@@ -95,20 +82,21 @@ def _kept(depot: Configuration, bookings: Iterable[Booking], moment: datetime) -
     return {by_evse[evse_id].pk: watts for evse_id, watts in allocate(limits, places).items()}
 
 
-def _tell_limit(booking_id: int, watts: int, limit: ExternalLimit, now: datetime) -> None:
+def _tell_limit(booking_id: int, expected: Mapping[int, int], limit: ExternalLimit, now: datetime) -> int:
     booking = lock_booking(booking_id)
     if booking.status not in {BookingStatus.CONFIRMED, BookingStatus.CHARGING}:
-        return
+        return 0
     detail = {
         "limit_w": limit.watts,
         "period": Period(limit.starts_at, limit.ends_at).as_json(),
         "promised_w": booking.promised_power_w,
-        "expected_w": watts,
+        "expected_w": expected[booking_id],
     }
     lifecycle.record(booking, kind="power_limited", actor=limit.set_by, at=now, detail=detail)
+    return 1
 
 
-def _note(evse_id: int, now: datetime) -> None:
+def _note(evse_id: int, now: datetime) -> int:
     """Behind the booking's lock, as everywhere: answers of chargers lock EVSEs before these rows."""
     running = ChargingSession.objects.filter(evse=evse_id, ended_at__isnull=True, visit__isnull=False)
     session = running.select_related("visit").order_by("-started_at").first()
@@ -116,13 +104,14 @@ def _note(evse_id: int, now: datetime) -> None:
     power = EvsePower.objects.select_for_update().get(pk=evse_id)
     is_short = power.short_since is not None
     if is_short == (power.short_told_w is not None):
-        return
+        return 0
     power.short_told_w = power.share_w if is_short else None
     power.save(update_fields=["short_told_w"])
     if booking is None or booking.status != BookingStatus.CHARGING:
-        return
+        return 0
     detail: dict[str, Any] = {"promised_w": booking.promised_power_w, "given_w": power.share_w}
     if power.short_since is not None:
         detail["since"] = power.short_since.isoformat()
     kind = "power_short" if is_short else "power_restored"
     lifecycle.record(booking, kind=kind, actor=RULE, at=now, detail=detail | {"power_why": power.why})
+    return 1

@@ -23,11 +23,11 @@ from bookings.models import (
     BookingSession,
     BookingToken,
     CalendarMark,
+    ChargingProfile,
     Closure,
     ExternalLimit,
     KeptEvse,
     Occupancy,
-    PowerProfile,
     ReserveTest,
     TermsOverride,
     Token,
@@ -206,7 +206,7 @@ def offers() -> dict[str, Build]:
     fleet, depot, evse = make_fleet(), make_depot(), make_evse()
     here, there = make_depot(), make_depot()
     return {
-        "power_profile_once": lambda _: PowerProfile(evse=evse, purpose="tx"),
+        "power_profile_once": lambda _: ChargingProfile(evse=evse, purpose="tx"),
         "vehicle_plate_once": lambda n: Vehicle(fleet=fleet, plate=case("hh-nf 1", n)),
         "token_once": lambda n: Token(fleet=fleet, uid=case("04aabb", n)),
         "option_code_once_in_depot": lambda n: BookingOption(

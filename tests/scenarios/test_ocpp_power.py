@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bookings import smart_charging
-from bookings.models import PowerProfile
+from bookings.models import ChargingProfile
 from depots.models import Charger, ChargerCommand
 from tests.bookings.enforcement.online_chargers import book
 from tests.factories import make_charger, make_depot, make_evse, slot
@@ -45,7 +45,7 @@ def settle(bed: Bed, row: Charger) -> None:
         bed.clock.advance(seconds=3)
         smart_charging.plan_due(now=bed.clock())
         eventually(lambda: not ChargerCommand.objects.filter(state__in=["queued", "sent"]).exists())
-        profiles = PowerProfile.objects.filter(evse__depot=row.depot_id)
+        profiles = ChargingProfile.objects.filter(evse__depot=row.depot_id)
         return all(p.accepted_w == p.wanted_w and p.sent_w is None for p in profiles) and bool(profiles)
 
     eventually(is_settled)
@@ -66,7 +66,7 @@ def test_a_booked_truck_gets_its_promise_and_another_gives_way_first(bed: Bed, r
 
     assert here.station.offered_w(1) >= 250 * KW
     assert here.station.offered_w(1) + there.station.offered_w(1) <= 320 * KW
-    profile = PowerProfile.objects.get(evse__charger=rows[0], purpose="tx")
+    profile = ChargingProfile.objects.get(evse__charger=rows[0], purpose="tx")
     assert here.station.profiles.installed[profile.pk].purpose == "TxProfile"
     here.station.profiles.forget()
     here.boot("PowerUp")

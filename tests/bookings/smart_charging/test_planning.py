@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from bookings import operations, smart_charging
-from bookings.models import DepotPower, EvsePower, PowerMark, PowerProfile
+from bookings.models import ChargingProfile, DepotPower, EvsePower, PowerMark
 from depots import operations as depots
 from depots.models import Charger, ChargerCommand
 from depots.periods import Period
@@ -245,7 +245,7 @@ def test_a_session_that_is_over_leaves_no_limit_behind(site):
     stop(session, now=now)
     settle(site, now, limit_kw=400)
 
-    profile = PowerProfile.objects.get(evse=site.evses[0], purpose="tx")
+    profile = ChargingProfile.objects.get(evse=site.evses[0], purpose="tx")
     assert (profile.accepted_w, profile.transaction) == (None, "")
     assert (
         ChargerCommand.objects.filter(action="clear_charging_profile").get().payload["profile_id"]

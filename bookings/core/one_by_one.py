@@ -17,5 +17,5 @@ def each_by_itself(keys: Iterable[int], do: Callable[[int], int]) -> int:
             with calendars.one_operation():
                 done += do(key)
         except Exception:
-            logger.exception("%s could not be enforced; it is tried again with the next tick", key)
+            logger.exception("What is due for %s failed; it is tried again with the next tick", key)
     return done
