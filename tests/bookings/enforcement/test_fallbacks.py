@@ -12,6 +12,7 @@ from bookings.errors import WrongStatus
 from bookings.models import Booking, KeptEvse, Occupancy
 from bookings.operations.kept_evses import give_back_by_hand
 from depots import operations as depots
+from depots.charging_profile_forms import forms_of
 from depots.models import Charger, ChargerCommand, Depot, Evse
 from tests.bookings.enforcement.charging_trucks import fresh, stop
 from tests.bookings.enforcement.online_chargers import TERMS, answer, book, evse_online, online, start
@@ -276,6 +277,8 @@ def test_without_power_until_the_slot_where_the_evse_may_not_be_taken_out_of_ser
     assert sent.action == "set_charging_profile"
     assert sent.payload["limits"] == [[0, 0]]
     assert sent.payload["valid_to"] == "2030-01-15T10:00:00Z"
+    # Of equal purpose and level the later takes the place of the one before: limits of power stand below.
+    assert sent.payload["stack_level"] > max(form.stack_level for form in forms_of(sent.charger))
     settle("accepted")
     scheduler.run_tick(at(9, 59))
     assert told(evse)[-1][0] == "set_charging_profile"
