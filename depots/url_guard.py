@@ -1,4 +1,4 @@
-"""Which addresses a partner may make us call: public ones over https, unless private partners are allowed.
+"""Which addresses a partner or a certificate may make us call: public ones over https, unless private partners are allowed.
 
 A URL comes from somebody else's system. It must not reach the machines beside us, neither by name nor by a name whose
 answer changes between the check and the connection: the address that was checked is the one that is connected to.
