@@ -21,7 +21,7 @@ from depots.operations.certificate_requests import ask_for_renewals
 
 logger = logging.getLogger(__name__)
 AT_ONCE = 500
-SETTINGS_EVERY_S = 5
+CARE_EVERY_S = 5
 # So long after the booked end a session that still runs is looked at.
 SILENCE = timedelta(hours=1)
 
@@ -55,9 +55,7 @@ def run_tick(now: datetime) -> None:
         lambda at: reminders.remind_overdue(now=at),
         lambda at: provider_calls.remind_due(now=at),
         lambda at: billing_schedule.ask_due(now=at),
-        _look_through_settings,
-        lambda at: restart_in_gaps(now=at),
-        lambda at: ask_for_renewals(now=at),
+        _care_for_chargers,
     ):
         try:
             step(now)
@@ -65,10 +63,12 @@ def run_tick(now: datetime) -> None:
             logger.exception("A step of the scheduler failed; it is tried again with the next tick")
 
 
-def _look_through_settings(now: datetime) -> None:
-    """The look for chargers that booted reads all of them, and none of it is urgent."""
-    if now.second % SETTINGS_EVERY_S == 0:
+def _care_for_chargers(now: datetime) -> None:
+    """Their settings, the restarts these wait for, and certificates: all chargers are looked at, and none of it is urgent."""
+    if now.second % CARE_EVERY_S == 0:
         begin_due_rounds(now=now)
+        restart_in_gaps(now=now)
+        ask_for_renewals(now=now)
 
 
 def _expire_holds(now: datetime) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import islice
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
 
 from bookings.models import Occupancy
 from depots.commissioning import wanted_of
-from depots.models import ChargerCommand, SettingsCheck
+from depots.models import Charger, ChargerCommand, ChargingSession, SettingsCheck
 from depots.operations import queue_command
 from depots.operations.locking import lock_evses_of
 from depots.periods import Period
@@ -24,10 +26,23 @@ AT_ONCE = 20
 def restart_in_gaps(*, now: datetime) -> None:
     """Chargers whose settings wait for a restart, and that nobody uses or is about to. Once for the same settings and
     firmware: one that wants another restart for them afterwards never takes them."""
+    idle = (each for each in _idle(now) if each.restarted_for != _waits_for(each))
+    due = (check.charger_id for check in idle if wanted_of(check.charger).applies_itself)
+    for charger_id in islice(due, AT_ONCE):
+        _restart_if_idle(charger_id, now)
+
+
+def _idle(now: datetime) -> QuerySet[SettingsCheck]:
+    """Those that seem idle, the longest waiting first. All of them: one that is passed over stands in nobody's way."""
+    running = ChargingSession.objects.filter(charger=OuterRef("charger"), ended_at__isnull=True)
     waiting = SettingsCheck.objects.filter(restart_wanted_at__isnull=False, charger__lease_until__gt=now)
-    for check in waiting.order_by("restart_wanted_at").select_related("charger__depot")[:AT_ONCE]:
-        if check.restarted_for != _waits_for(check) and wanted_of(check.charger).applies_itself:
-            _restart_if_idle(check.charger_id, now)
+    free = waiting.exclude(Exists(running)).exclude(Exists(_near(OuterRef("charger"), now)))
+    return free.order_by("restart_wanted_at").defer("told", "inventory").select_related("charger__depot")
+
+
+def _near(charger: Charger | OuterRef, now: datetime) -> QuerySet[Occupancy]:
+    soon = Occupancy.objects.filter(evse__charger=charger, span__overlap=Period(now, now + GAP))
+    return soon.exclude(kind=Occupancy.Kind.CLOSURE)
 
 
 def _restart_if_idle(charger_id: int, now: datetime) -> None:
@@ -54,10 +69,9 @@ def _restart_if_idle(charger_id: int, now: datetime) -> None:
 
 def _is_idle(check: SettingsCheck, now: datetime) -> bool:
     charger = check.charger
-    near = Occupancy.objects.filter(evse__charger=charger, span__overlap=Period(now, now + GAP))
     return (
         is_online(charger, now=now)
-        and not near.exclude(kind=Occupancy.Kind.CLOSURE).exists()
+        and not _near(charger, now).exists()
         and not charger.sessions.filter(ended_at__isnull=True).exists()
         and not armed_reservations(charger, now=now)
         and not charger.evses.filter(told_status__in=["occupied", "charging"]).exists()

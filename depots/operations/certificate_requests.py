@@ -12,7 +12,8 @@ from depots import certificate_authority
 from depots.certificate_authority import InvalidRequestError, Root
 from depots.certificates import describe, read_pem
 from depots.models import CertificateAuthority, Charger, ChargerCertificate, ChargerCommand
-from depots.operations.commands import queue_command
+from depots.operations.charger_certificates import unused_certificate
+from depots.operations.commands import queue_command, queue_commands
 from depots.secrets import decrypt, encrypt
 
 Action = ChargerCommand.Action
@@ -92,16 +93,18 @@ def ask_for_renewals(*, now: datetime) -> int:
         action=Action.RENEW_CERTIFICATE, created_at__gt=now - ASKED_AGAIN_AFTER
     )
     chargers = Charger.objects.filter(certificates__in=soon, is_withdrawn=False).exclude(commands__in=asked)
-    found = list(chargers.distinct().order_by("pk"))
-    for charger in found:
-        queue_command(
+    commands = [
+        ChargerCommand(
             charger=charger,
             action=Action.RENEW_CERTIFICATE,
-            payload={},
+            created_at=now,
             not_after=now + ASKED_AGAIN_AFTER,
-            now=now,
         )
-    return len(found)
+        for charger in chargers.distinct().order_by("pk")
+    ]
+    with transaction.atomic():
+        queue_commands(commands, now=now)
+    return len(commands)
 
 
 def _issued(charger: Charger, authority: CertificateAuthority, csr: str, now: datetime) -> str:
@@ -116,15 +119,5 @@ def _issued(charger: Charger, authority: CertificateAuthority, csr: str, now: da
         organisation=operator.name,
         now=now,
     )
-    told = describe(made)
-    ChargerCertificate.objects.create(
-        charger=charger,
-        issuer=told.issuer,
-        issuer_name=told.issuer_name,
-        serial_number=told.serial_number,
-        not_before=told.not_before,
-        not_after=told.not_after,
-        state=State.ISSUED,
-        issued_at=now,
-    )
+    unused_certificate(charger.pk, describe(made), issued_at=now).save()
     return made.public_bytes(Encoding.PEM).decode()

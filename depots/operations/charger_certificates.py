@@ -27,7 +27,7 @@ def accept_certificate(*, charger_id: int, certificate: ClientCertificate, now: 
         return ""
     with transaction.atomic():
         Charger.objects.select_for_update(no_key=True).only("pk").get(pk=charger_id)
-        row = known.first() or _seen(charger_id, certificate)
+        row = known.first() or unused_certificate(charger_id, certificate)
         if row.charger_id != charger_id:
             return Reason.OTHER_NAME
         if row.state in {State.REVOKED, State.REPLACED}:
@@ -42,8 +42,10 @@ def revoke_certificate(*, certificate: ChargerCertificate, now: datetime) -> Non
     )
 
 
-def _seen(charger_id: int, certificate: ClientCertificate) -> ChargerCertificate:
-    """Of an authority that is not ours certificates are known once they are used."""
+def unused_certificate(
+    charger_id: int, certificate: ClientCertificate, *, issued_at: datetime | None = None
+) -> ChargerCertificate:
+    """Its row, not saved. `issued_at` of our own authority; those of others are known once they are used."""
     return ChargerCertificate(
         charger_id=charger_id,
         issuer=certificate.issuer,
@@ -52,6 +54,7 @@ def _seen(charger_id: int, certificate: ClientCertificate) -> ChargerCertificate
         not_before=certificate.not_before,
         not_after=certificate.not_after,
         state=State.ISSUED,
+        issued_at=issued_at,
     )
 
 
