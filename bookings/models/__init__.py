@@ -8,7 +8,8 @@ from bookings.models.booking_states import (
     BookingStatus,
     Enforcement,
 )
-from bookings.models.bookings import Booking, BookingSession, BookingToken, CancelReason
+from bookings.models.booking_tokens import BookingToken
+from bookings.models.bookings import Booking, BookingSession, CancelReason
 from bookings.models.cdrs import ChargeDetailRecord, Dispute
 from bookings.models.enforcement_words import ENFORCEMENT_WHY
 from bookings.models.fleet import GROUP, Token, Vehicle

@@ -13,15 +13,13 @@ from django.urls import reverse
 
 from bookings.models import enforcement_words
 from bookings.models.booking_states import INTERRUPTED_WHY, LIVE, BookingStatus, Enforcement
-from bookings.models.fleet import GROUP, Token, Vehicle
+from bookings.models.fleet import Vehicle
 from bookings.models.holders import NextHolder
 from bookings.models.offers import BookingOption
 from bookings.models.tariffs import TariffVersion
 from bookings.rules.terms import Terms
-from depots.cards import CardNumber, card_ending
 from depots.models import ChargingSession, Depot, Evse, Organisation
 from depots.periods import Period
-from depots.token_numbers import PLUGGED_IN
 
 if TYPE_CHECKING:
     from bookings.models.booking_history import BookingRequest
@@ -350,46 +348,6 @@ def expected_wh(quote: Any) -> int | None:
     """The watt-hours a quote counts on; None where it names none."""
     wh = quote.get("energy_wh") if isinstance(quote, dict) else None
     return wh if isinstance(wh, int) and wh > 0 else None
-
-
-class BookingToken(models.Model):
-    """A token that may use a booking, as it was named when the booking was made."""
-
-    booking = models.ForeignKey(Booking, models.CASCADE, related_name="tokens", db_index=False)
-    country_code = models.CharField(max_length=2, blank=True)
-    party_id = models.CharField(max_length=5, blank=True)
-    uid = models.CharField(max_length=36)
-    type = models.CharField(
-        max_length=12, choices=[*Token.Type.choices, (GROUP, "Group")], default=Token.Type.RFID
-    )
-    contract_id = models.CharField(max_length=36, blank=True)
-    position = models.PositiveSmallIntegerField(default=0)
-
-    class Meta:
-        ordering = ["booking", "position"]
-        constraints = [
-            models.UniqueConstraint(
-                F("booking"),
-                Upper("country_code"),
-                Upper("party_id"),
-                Upper("uid"),
-                F("type"),
-                name="booking_token_once",
-            )
-        ]
-        indexes = [models.Index(CardNumber("uid"), name="booking_token_card")]
-
-    def __str__(self) -> str:
-        return self.uid
-
-    @property
-    def ending(self) -> str:
-        """All of a token that others than its fleet may see; a group is a name, and no key to anything."""
-        return self.uid if self.type == GROUP else card_ending(self.uid)
-
-    @property
-    def is_told_by_plug(self) -> bool:
-        return self.type in PLUGGED_IN
 
 
 class BookingSession(models.Model):

@@ -178,10 +178,7 @@ def report_statuses(calls: Sequence[Call]) -> dict[int, bool]:
             if not is_past:
                 befores[evse] = evse.status
                 _take_status(evse, call, at, is_charging=evse.pk in charging)
-        if befores:
-            _write_statuses(list(befores))
-        if states:
-            EvseChargingState.objects.bulk_create(states)
+        _write_statuses(list(befores), states)
         for evse, before in befores.items():
             tell_status(evse, before, now, is_idle=True)
         if changed := [evse for evse, before in befores.items() if evse.status != before]:
@@ -289,7 +286,11 @@ def _take_status(evse: Evse, call: Call, at: datetime, *, is_charging: bool) -> 
     evse.status_at, evse.status_received_at = min(at, call["now"]), call["now"]
 
 
-def _write_statuses(evses: Sequence[Evse]) -> None:
+def _write_statuses(evses: Sequence[Evse], states: Sequence[EvseChargingState]) -> None:
+    if states:
+        EvseChargingState.objects.bulk_create(states)
+    if not evses:
+        return
     columns: list[Any] = [
         [evse.pk for evse in evses],
         [str(evse.status) for evse in evses],
