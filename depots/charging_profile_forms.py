@@ -76,7 +76,7 @@ def has_one_level(charger: Charger) -> bool:
 
 def most_periods(charger: Charger) -> int:
     """Of one schedule. One that was seen to reject several takes one."""
-    told = _told(charger, "ChargingScheduleMaxPeriods", "SmartChargingCtrlr.PeriodsPerSchedule")
+    told = charger.told_setting("ChargingScheduleMaxPeriods", "SmartChargingCtrlr.PeriodsPerSchedule")
     seen = charger.measured.get("profile_periods")
     return int(seen or (told if told.isdigit() and int(told) else USUAL_PERIODS))
 
