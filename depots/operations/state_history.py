@@ -23,9 +23,13 @@ _FORGET = """
         ) AS aged WHERE until < %s OR age > %s
     )
 """
+# Locked whoever has the lease, and looked at then: who just gives it up is waited for.
 _CAME_ONLINE = """
+    WITH come AS MATERIALIZED (
+        SELECT id, lease_holder FROM depots_charger WHERE id = %s FOR NO KEY UPDATE
+    )
     INSERT INTO depots_connectionchange (charger_id, at, is_online)
-    SELECT id, %s, true FROM depots_charger WHERE id = %s AND lease_holder = '' FOR NO KEY UPDATE
+    SELECT id, %s, true FROM come WHERE lease_holder = ''
 """
 
 
@@ -44,7 +48,7 @@ def note_status(evse: Evse, before: str) -> None:
 def note_online(charger_id: int, *, now: datetime) -> None:
     """Before its lease is taken: one that is held by a dead gateway was never offline."""
     with connection.cursor() as cursor:
-        cursor.execute(_CAME_ONLINE, [now, charger_id])
+        cursor.execute(_CAME_ONLINE, [charger_id, now])
 
 
 def note_offline(chargers: Collection[Charger], *, at: datetime) -> None:

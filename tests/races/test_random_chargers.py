@@ -200,7 +200,10 @@ class _Life:
         if charger.holder and self.random.random() < 0.4:
             charger.leave(self.now, killed=self.random.random() < 0.5)
             return "left"
-        charger.come(self.now, boots=self.random.random() < 0.5)
+        try:
+            charger.come(self.now, boots=self.random.random() < 0.5)
+        except NotTheHolder:  # as above
+            charger.leave(self.now, killed=True)
         return "came"
 
     def _plug(self) -> Any:
