@@ -10,12 +10,12 @@ from depots.models import Charger, ChargerCommand, Evse
 from depots.operations import queue_command
 from depots.queries import armed_reservations, describe_charger
 from tests.factories import NOW, make_charger, make_evse
-from tests.scenarios.bed import Bed, ScriptedCharger, eventually
+from tests.scenarios.bed import Bed, eventually
+from tests.scenarios.reserving import TOKEN, becomes, cancel, online, reserve
 
 pytestmark = pytest.mark.usefixtures("gate")
 
 ALL = ("ocpp1.6", "ocpp2.0.1", "ocpp2.1")
-TOKEN = "04AABBCCDD10"
 
 
 @pytest.fixture
@@ -49,47 +49,6 @@ def returns(transactional_db):
     )
     yield heard
     signals.charger_connected.disconnect(dispatch_uid="test")
-
-
-def reserve(row: Charger, reservation_id: int = 7, evse: int = 1, **fields) -> ChargerCommand:
-    payload = {
-        "reservation_id": reservation_id,
-        "evse": evse,
-        "token": TOKEN,
-        "token_type": "RFID",
-        "group": f"B{reservation_id}",
-        "expires_at": "2030-01-15T09:00:00Z",
-        **fields.pop("payload", {}),
-    }
-    return queue_command(
-        charger=row, action="reserve", payload=payload, reservation_id=reservation_id, now=NOW, **fields
-    )
-
-
-def cancel(row: Charger, reservation_id: int = 7) -> ChargerCommand:
-    return queue_command(
-        charger=row,
-        action="cancel_reservation",
-        payload={"reservation_id": reservation_id},
-        reservation_id=reservation_id,
-        now=NOW,
-    )
-
-
-def online(bed: Bed, row: Charger, protocol: str = "ocpp1.6", **options) -> ScriptedCharger:
-    charger = bed.charger(row, protocol, **options)
-    charger.come_online()
-    return charger
-
-
-def becomes(command: ChargerCommand, state: str, answer: str = "") -> ChargerCommand:
-    def look() -> bool:
-        command.refresh_from_db()
-        return command.state == state
-
-    eventually(look)
-    assert command.answer == answer
-    return command
 
 
 RESERVE_16 = {
