@@ -277,7 +277,7 @@ def test_a_charger_s_page_shows_what_was_said_to_and_by_it(manager: Client, depo
 
     page = manager.get("/depots/VENLO/chargers/cp-7/").content.decode()
 
-    for words in ("#77", "occupied", "StatusNotification", "&lt;script&gt;"):
+    for words in ("#77", "In use", "StatusNotification", "&lt;script&gt;"):
         assert words in page
     other = make_charger(make_depot(make_operator()), identity="CP-9")
     assert manager.get(f"/depots/VENLO/chargers/{other.identity}/").status_code == 404
