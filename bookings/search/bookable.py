@@ -53,7 +53,7 @@ def evses_with_bays() -> QuerySet[Evse]:
 
 def live_evses(evse_ids: Iterable[int]) -> dict[int, Evse]:
     """EVSEs by id with their chargers, as far as it changes with what a charger says."""
-    told = ("uid", "status", "error_code", "charger__lease_holder", "charger__lease_until")
+    told = ("uid", "status", "kept_for", "error_code", "charger__lease_holder", "charger__lease_until")
     return Evse.objects.select_related("charger").only(*told).in_bulk(list(evse_ids))
 
 
