@@ -162,7 +162,8 @@ def _waits_for_restart(finding: Finding) -> bool:
 
 
 def _take_values(check: SettingsCheck, command: ChargerCommand) -> None:
-    if command.answer != "accepted":
+    """Of an answer that names no setting nothing is known."""
+    if command.answer != "accepted" or not command.answer_text:
         return
     told = json.loads(command.answer_text)
     asked = {str(key).casefold(): key for key in command.payload["keys"]}
