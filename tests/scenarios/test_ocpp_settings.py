@@ -41,8 +41,14 @@ def online(bed: Bed, row: Charger, protocol: str, **configuration: str) -> Scrip
     for key, value in configuration.items():
         charger.sim.configuration[key.replace("__", ".")] = value
     charger.come_online()
-    eventually(lambda: not row.commands.filter(state__in=["queued", "sent"]).exists())
+    eventually(lambda: _is_settled(row))
     return charger
+
+
+def _is_settled(row: Charger) -> bool:
+    """It was asked what it can do, and nothing waits for it."""
+    row.refresh_from_db(fields=["told"])
+    return "asked_at" in row.told and not row.commands.filter(state__in=["queued", "sent"]).exists()
 
 
 def a_round(row: Charger) -> SettingsCheck:

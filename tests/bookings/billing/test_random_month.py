@@ -23,7 +23,7 @@ def play(seed: int, steps: int) -> RandomMonth:
 
 
 def test_the_books_balance_after_a_random_month():
-    month = play(4, 110)
+    month = play(10, 120)
 
     for tried in ("book", "change", "cancel", "plug_in", "unplug", "dispute", "answer", "bill"):
         assert month.done[f"{tried}: done"], month.done
