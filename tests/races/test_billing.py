@@ -175,7 +175,7 @@ def test_an_invoice_is_taken_back_while_a_run_credits_a_record_of_it(monkeypatch
     operator = month_of(1)
     bill_november(operator)
     invoice = Invoice.objects.get()
-    NumberSequence.objects.create(organisation=operator, series=cdrs.SERIES, last=100)
+    NumberSequence.objects.create(organisation=operator, series=cdrs.SERIES, last=1_000_000)
     credit_of(ChargeDetailRecord.objects.order_by("pk")[0])
     both, take, credit = rendezvous(2), billing_run.take, cdrs.credit
 

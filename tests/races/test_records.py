@@ -60,7 +60,7 @@ def test_an_invoice_is_taken_back_while_a_record_of_it_is_waived(monkeypatch):
     """Whoever comes second waits for the record, and never for a number that the other waits behind."""
     cdrs_of_month = [record(depot, buyer) for depot, buyer in [(make_site(), make_buyer())] for _ in range(2)]
     operator = cdrs_of_month[0].operator
-    NumberSequence.objects.create(organisation=operator, series=cdrs.SERIES, last=100)
+    NumberSequence.objects.create(organisation=operator, series=cdrs.SERIES, last=1_000_000)
     bill_november(operator)
     both, credit, lock = rendezvous(2), cdrs.credit, disputes.lock
 
@@ -89,7 +89,7 @@ def test_an_invoice_is_taken_back_while_a_record_of_it_is_waived(monkeypatch):
 
     assert all_at_once([take_back, let_off])[0] == "done"
     assert standing() == []
-    assert [cdr.number for cdr in records(credits__isnull=False)] == [101, 102]
+    assert [cdr.number for cdr in records(credits__isnull=False)] == [1_000_001, 1_000_002]
 
 
 def start_beside_a_cancellation(monkeypatch: pytest.MonkeyPatch) -> list[str]:
