@@ -9,12 +9,13 @@ for the socket.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.equal_sharing import equal_sharing_wh
+from benchmarks.power_figures import Fault, Figures
 from benchmarks.result import Result
 
 if TYPE_CHECKING:
@@ -51,45 +52,6 @@ class Visit:
     def wants_w(self, charged_wh: float) -> int:
         soc = self.truck.soc_percent + charged_wh / self.truck.battery_wh * 100
         return 0 if soc >= 100 else self.truck.power_w(soc)
-
-
-@dataclass
-class Fault:
-    """What befalls a station: `silent` for a while, or a `reboot`, which ends what it was at."""
-
-    kind: str
-    place: int
-    begins_at: datetime
-    ends_at: datetime
-
-
-@dataclass
-class Ledger:
-    """Where the connection's energy went in the seconds in which somebody wanted more than it got; watt-hours."""
-
-    kept_for_free_wh: float = 0
-    not_taken_wh: float = 0
-    not_given_wh: float = 0
-
-    def add(self, *, limit_w: int, taken: int, offered: int, possible: int, wanted: int) -> None:
-        if wanted > taken:
-            self.kept_for_free_wh += (possible - offered) / 3600
-            self.not_taken_wh += (offered - taken) / 3600
-            self.not_given_wh += (limit_w - possible) / 3600
-
-
-@dataclass
-class Figures:
-    """Power in watts, energy in watt-hours."""
-
-    limit_w: int
-    most_taken_w: int = 0
-    most_possible_w: int = 0
-    short_s: int = 0
-    promised_visits: int = 0
-    charged_wh: float = 0
-    messages: int = 0
-    ledger: Ledger = field(default_factory=Ledger)
 
 
 class PowerDay:
