@@ -23,6 +23,10 @@ class PowerRow(NamedTuple):
     why: str
     is_short: bool
 
+    @property
+    def is_idle(self) -> bool:
+        return self.promised_w is None and self.takes_w is None and not self.is_short
+
 
 def power_of_charger(charger: Charger, now: datetime) -> dict[str, Any]:
     return {"power_rows": _rows(EvsePower.objects.filter(evse__charger=charger))}
@@ -40,7 +44,8 @@ def power_of_depot(depot: Depot, now: datetime) -> dict[str, Any]:
     if depot.grid_limit_w is not None:
         held.append(depot.grid_limit_w)
     return {
-        "power_rows": rows,
+        "power_rows": [row for row in rows if not row.is_idle],
+        "idle_power_rows": [row for row in rows if row.is_idle],
         "power_limit_w": min(held, default=None),
         "power_counted_w": sum(row.counted_w for row in rows),
         "external_limits": limits,
@@ -50,7 +55,7 @@ def power_of_depot(depot: Depot, now: datetime) -> dict[str, Any]:
 
 
 def _rows(powers: QuerySet[EvsePower]) -> list[PowerRow]:
-    found = list(powers.select_related("evse").order_by("evse__uid"))
+    found = list(powers.select_related("evse__charger").order_by("evse__uid"))
     running = ChargingSession.objects.filter(evse__in=[power.pk for power in found], ended_at__isnull=True)
     takes = dict(running.order_by("started_at").values_list("evse_id", "power_w"))
     return [
@@ -60,8 +65,15 @@ def _rows(powers: QuerySet[EvsePower]) -> list[PowerRow]:
             power.share_w,
             takes.get(power.pk),
             power.counted_w,
-            "" if power.why == EvsePower.Why.FREE and power.pk not in takes else power.get_why_display(),
+            _why(power, is_free=power.pk not in takes),
             is_short=power.share_w < power.floor_w,
         )
         for power in found
     ]
+
+
+def _why(power: EvsePower, *, is_free: bool) -> str:
+    charger = power.evse.charger
+    if power.why == EvsePower.Why.UNCONTROLLED and charger is not None and charger.connected_at is None:
+        return "The charger has never been connected; its maximum counts."
+    return "" if is_free and power.why == EvsePower.Why.FREE else power.get_why_display()

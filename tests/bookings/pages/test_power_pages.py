@@ -6,12 +6,12 @@ import pytest
 import time_machine
 
 from bookings import smart_charging
-from bookings.models import ExternalLimit
+from bookings.models import EvsePower, ExternalLimit
 from depots.models import Membership
 from tests.bookings.enforcement.online_chargers import book, start
 from tests.bookings.people import client_of
 from tests.bookings.smart_charging.chargers import KW, Chargers, make_site
-from tests.factories import at, make_user
+from tests.factories import at, make_charger, make_evse, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -46,6 +46,18 @@ def test_the_yard_and_the_charger_show_what_each_evse_may_take(charging):
         assert f'data-power="{charging.evse.uid}"' in page
         assert "350 kW" in page
     assert "of 400 kW is the most that the chargers may take now" in yard
+
+
+def test_evses_where_nothing_goes_on_stand_behind_the_others(charging):
+    charger = make_charger(charging.depot)
+    power = EvsePower.objects.create(evse=make_evse(charging.depot, charger=charger), why=EvsePower.Why.UNCONTROLLED)
+
+    yard = manager_of(charging.depot).get(f"/depots/{charging.depot.code}/")
+
+    assert [row.uid for row in yard.context["power_rows"]] == [charging.evse.uid]
+    idle = {row.uid: row.why for row in yard.context["idle_power_rows"]}
+    assert idle.pop(power.evse.uid) == "The charger has never been connected; its maximum counts."
+    assert set(idle.values()) == {""}
 
 
 def test_the_booking_shows_what_it_gets_and_why(charging):
