@@ -50,7 +50,9 @@ def test_the_yard_and_the_charger_show_what_each_evse_may_take(charging):
 
 def test_evses_where_nothing_goes_on_stand_behind_the_others(charging):
     charger = make_charger(charging.depot)
-    power = EvsePower.objects.create(evse=make_evse(charging.depot, charger=charger), why=EvsePower.Why.UNCONTROLLED)
+    power = EvsePower.objects.create(
+        evse=make_evse(charging.depot, charger=charger), why=EvsePower.Why.UNCONTROLLED
+    )
 
     yard = manager_of(charging.depot).get(f"/depots/{charging.depot.code}/")
 
