@@ -298,13 +298,13 @@ class PowerDay:
 
     def _answer(self, station: SimulatedCharger, command: ChargerCommand) -> tuple[str, str]:
         from bookings.smart_charging.profile_answers import OF_PROFILES
-        from depots.ocpp import v16_commands
+        from depots.ocpp import v16
 
         if command.action not in OF_PROFILES:
             return "accepted", ""
-        action, payload = v16_commands.request(command)
+        action, payload = v16.request(command)
         answerer: Any = station.ocpp.answers()[action]
-        return v16_commands.read_answer(answerer(payload))
+        return v16.read_answer(answerer(payload))
 
     def _charge(self) -> None:
         taken = offered = possible = wanted = 0

@@ -25,7 +25,7 @@ from websockets.typing import Subprotocol
 
 from depots import operations
 from depots.listening import listen
-from depots.ocpp import v16, v21, v201
+from depots.ocpp import v16
 from depots.ocpp.admission import Admission
 from depots.ocpp.connection import ChargerConnection, Services, Timings
 from depots.ocpp.credentials import KnownCharger
@@ -35,6 +35,7 @@ from depots.ocpp.lease_loop import LeaseLoop
 from depots.ocpp.message_buffer import MessageBuffer
 from depots.ocpp.sockets import Closing, KeepAwake
 from depots.ocpp.tls import ServerTls
+from depots.ocpp.v2x import v21, v201
 from depots.operations.commands import CHANNEL
 from depots.uploads import forget_old_uploads
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from depots.models import ChargerCommand
-from depots.ocpp import schemas, v16, v21, v201
+from depots.ocpp import schemas, v16
 from depots.ocpp.command_sending import UNSUPPORTED
 from depots.ocpp.dialect import InvalidCommand
+from depots.ocpp.v2x import v21, v201
 from depots.secrets import encrypt
 
 DIALECTS = {"1.6": v16, "2.0.1": v201, "2.1": v21}

@@ -12,8 +12,11 @@ from ocpp.v201 import enums as e201
 
 from bookings.models import Token
 from depots.models import Evse
-from depots.ocpp import command_words, v2x, v2x_tokens, v2x_transactions, v16, v21, v201
+from depots.ocpp import command_words, v16
 from depots.ocpp.times import read_time, write_time
+from depots.ocpp.v2x import messages as messages_2x
+from depots.ocpp.v2x import tokens, transactions, v21, v201
+from depots.ocpp.v16 import messages as messages_16
 
 REASONS = {"unknown_token", "blocked", "booked_by_another", "not_yet", "elsewhere", ""}
 NOW = datetime(2030, 1, 15, 8, 0, tzinfo=UTC)
@@ -44,12 +47,12 @@ OF_CSMS_2X = {
 @pytest.mark.parametrize(
     ("table", "enum"),
     [
-        (v16.STATUS, e16.ChargePointStatus),
-        (v2x.STATUS, e201.ConnectorStatusEnumType),
-        (v2x_tokens.TOKEN_TYPE, e201.IdTokenEnumType),
-        (v2x_transactions.KIND, e201.TransactionEventEnumType),
-        (v2x_transactions.CHARGING_STATE, e201.ChargingStateEnumType),
-        (v16.CHARGING_STATE, e16.ChargePointStatus),
+        (messages_16.STATUS, e16.ChargePointStatus),
+        (messages_2x.STATUS, e201.ConnectorStatusEnumType),
+        (tokens.TOKEN_TYPE, e201.IdTokenEnumType),
+        (transactions.KIND, e201.TransactionEventEnumType),
+        (transactions.CHARGING_STATE, e201.ChargingStateEnumType),
+        (messages_16.CHARGING_STATE, e16.ChargePointStatus),
     ],
 )
 def test_every_value_a_charger_may_send_has_our_word(table, enum):
@@ -70,7 +73,7 @@ def test_2_1_sends_nothing_for_these_that_2_0_1_does_not_know():
 def test_every_outcome_of_a_reservation_has_our_word():
     told = {value.value for value in e21.ReservationUpdateStatusEnumType}
 
-    assert set(v2x.RESERVATION_OUTCOME) == told
+    assert set(messages_2x.RESERVATION_OUTCOME) == told
     assert {value.value for value in e201.ReservationUpdateStatusEnumType} < told
 
 
@@ -90,20 +93,20 @@ def test_every_answer_to_a_command_has_our_word_and_no_other_has():
     assert {value.value for enum in enums for value in enum} == set(command_words.ANSWERS_TO_COMMANDS)
 
 
-@pytest.mark.parametrize("version", [v16, v2x_tokens])
+@pytest.mark.parametrize("version", [messages_16, tokens])
 def test_every_reason_of_the_gate_has_a_word_on_the_display(version):
     assert set(version.REFUSAL) == REASONS
 
 
 def test_every_type_of_token_can_be_reserved_for():
-    assert set(Token.Type.values) <= set(v2x_tokens.WIRE_TYPE)
-    assert set(v2x_tokens.TOKEN_TYPE.values()) <= set(v2x_tokens.WIRE_TYPE)
+    assert set(Token.Type.values) <= set(tokens.WIRE_TYPE)
+    assert set(tokens.TOKEN_TYPE.values()) <= set(tokens.WIRE_TYPE)
 
 
-@pytest.mark.parametrize("version", [v16, v2x])
+@pytest.mark.parametrize("version", [messages_16, messages_2x])
 def test_every_state_of_an_evse_is_one_of_ours(version):
     assert set(version.STATUS.values()) <= set(Evse.Status)
-    assert set(v2x.STRONGEST_FIRST) == set(v2x.STATUS.values())
+    assert set(messages_2x.STRONGEST_FIRST) == set(messages_2x.STATUS.values())
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from depots.ocpp import schemas, v16, v21, v201
+from depots.ocpp import schemas, v16
 from depots.ocpp.normalise import Message, MissingField, normalise
+from depots.ocpp.v2x import v21, v201
 
 NOON = "2030-01-15T12:00:00Z"
 START = {"connectorId": 1, "idTag": "T", "meterStart": 5, "timestamp": NOON}

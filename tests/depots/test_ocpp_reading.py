@@ -11,9 +11,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from depots.gate import Authorization
-from depots.ocpp import command_words, sampled_values, schemas, v2x, v16, v21, v201
+from depots.ocpp import command_words, sampled_values, schemas, v16
 from depots.ocpp.connection import ChargerConnection
 from depots.ocpp.times import Moment
+from depots.ocpp.v2x import messages, v21, v201
 from depots.ocpp.wire import Wire
 from depots.operations.certificate_requests import SigningAnswer
 from depots.operations.transaction_reports import FLAGS, ReportResult
@@ -469,13 +470,13 @@ def test_of_thousands_of_events_only_each_connector_s_newest_is_reported():
 def test_connectors_that_are_made_up_do_not_fill_the_memory():
     connection = Told(v201)
 
-    for number in range(v2x.MOST_CONNECTORS * 2):
+    for number in range(messages.MOST_CONNECTORS * 2):
         connection.ask(
             "StatusNotification",
             {"timestamp": AT, "evseId": number + 1, "connectorId": 1, "connectorStatus": "Faulted"},
         )
 
-    assert len(connection.connectors) <= v2x.MOST_CONNECTORS
+    assert len(connection.connectors) <= messages.MOST_CONNECTORS
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from depots.ocpp import schemas, v16, v21, v201
+from depots.ocpp import schemas, v16
+from depots.ocpp.v2x import v21, v201
 
 DIALECTS = {"ocpp1.6": v16, "ocpp2.0.1": v201, "ocpp2.1": v21}
 LONGEST_ID = 36

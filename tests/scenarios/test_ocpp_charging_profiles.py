@@ -141,13 +141,14 @@ def test_an_absolute_schedule_says_when_it_begins_and_ends(bed: Bed, row):
 )
 @pytest.mark.parametrize("protocol", ["ocpp1.6", "ocpp2.0.1"])
 def test_what_no_profile_can_say_is_not_sent(wrong, protocol):
-    from depots.ocpp import v2x_commands, v16_commands
+    from depots.ocpp import v16
     from depots.ocpp.dialect import InvalidCommand
+    from depots.ocpp.v2x import v201
 
     payload = {"profile_id": 7, "evse": 1, **DEFAULT, **wrong}
     command = ChargerCommand(action="set_charging_profile", payload=payload)
     with pytest.raises(InvalidCommand):
-        (v16_commands if protocol == "ocpp1.6" else v2x_commands).request(command)
+        (v16 if protocol == "ocpp1.6" else v201).request(command)
 
 
 def test_of_two_limits_that_wait_the_last_is_sent(bed: Bed, row):

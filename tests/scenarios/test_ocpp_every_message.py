@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from depots.ocpp import schemas, v16, v21, v201
+from depots.ocpp import schemas, v16
+from depots.ocpp.v2x import v21, v201
 from tests.factories import make_charger, make_evse
 from tests.scenarios.bed import Bed
 from tests.scenarios.schema_messages import fullest, most_words, smallest

@@ -11,7 +11,8 @@ from bookings import operations, scheduler
 from bookings.models import Booking
 from depots import operations as depots
 from depots.models import Charger, ChargerCommand, Depot, Evse, LocalList
-from depots.ocpp import v2x_local_list, v16_local_list
+from depots.ocpp.v2x import local_list as local_list_2x
+from depots.ocpp.v16 import local_list as local_list_16
 from tests.bookings.enforcement.online_chargers import TERMS, answer, book, evse_online
 from tests.factories import MANAGER, at, make_depot, make_vehicle, slot
 
@@ -156,7 +157,7 @@ ENTRY = {"uid": "04AA", "type": "RFID", "group": "G1", "until": "2030-01-15T11:0
 def test_the_messages_of_both_protocols():
     change = {"version": 7, "full": False, "put": [ENTRY], "remove": [{"uid": "04BB", "type": "RFID"}]}
 
-    assert v16_local_list.send(change) == ("SendLocalList", {
+    assert local_list_16.send(change) == ("SendLocalList", {
         "listVersion": 7, "updateType": "Differential",
         "localAuthorizationList": [
             {"idTag": "04BB"},
@@ -165,7 +166,7 @@ def test_the_messages_of_both_protocols():
             }},
         ],
     })  # fmt: skip
-    assert v2x_local_list.send(change)[1]["localAuthorizationList"] == [
+    assert local_list_2x.send(change)[1]["localAuthorizationList"] == [
         {"idToken": {"idToken": "04BB", "type": "ISO14443"}},
         {"idToken": {"idToken": "04AA", "type": "ISO14443"}, "idTokenInfo": {
             "status": "Accepted", "cacheExpiryDateTime": "2030-01-15T11:00:00.000Z",
@@ -173,4 +174,4 @@ def test_the_messages_of_both_protocols():
         }},
     ]  # fmt: skip
     empty = {"version": 8, "full": True, "put": [], "remove": []}
-    assert v16_local_list.send(empty)[1] == {"listVersion": 8, "updateType": "Full"}
+    assert local_list_16.send(empty)[1] == {"listVersion": 8, "updateType": "Full"}

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from depots.ocpp import v2x
 from depots.ocpp.connection import ChargerConnection
 from depots.ocpp.dialect import Answerer, take_note
-from depots.ocpp.v2x import refuse
-from depots.ocpp.v2x_commands import ask_capabilities, read_answer, request
-from depots.ocpp.v2x_contracts import certificate_chain_status
+from depots.ocpp.v2x import messages
+from depots.ocpp.v2x.commands import ask_capabilities, read_answer, request
+from depots.ocpp.v2x.contracts import certificate_chain_status
 
 __all__ = ["ANSWERS", "VERSION", "ask_capabilities", "read_answer", "request"]
 
@@ -22,7 +21,7 @@ async def vat_number(connection: ChargerConnection, message: dict[str, Any]) -> 
 
 
 ANSWERS: Mapping[str, Answerer] = {
-    **v2x.ANSWERS,
+    **messages.ANSWERS,
     "BatterySwap": take_note,
     "ClosePeriodicEventStream": take_note,
     "GetCertificateChainStatus": certificate_chain_status,
@@ -32,8 +31,8 @@ ANSWERS: Mapping[str, Answerer] = {
     "NotifyPriorityCharging": take_note,
     "NotifySettlement": take_note,
     "NotifyWebPaymentStarted": take_note,
-    "OpenPeriodicEventStream": refuse,
-    "PullDynamicScheduleUpdate": refuse,
+    "OpenPeriodicEventStream": messages.refuse,
+    "PullDynamicScheduleUpdate": messages.refuse,
     "ReportDERControl": take_note,
     "VatNumberValidation": vat_number,
 }

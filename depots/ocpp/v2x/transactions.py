@@ -13,8 +13,8 @@ from depots import operations
 from depots.models import ChargingState
 from depots.ocpp import sampled_values
 from depots.ocpp.connection import ChargerConnection
-from depots.ocpp.v2x_contracts import authorize_contract, shows_contract
-from depots.ocpp.v2x_tokens import token_info, token_type, token_uid
+from depots.ocpp.v2x.contracts import authorize_contract, shows_contract
+from depots.ocpp.v2x.tokens import token_info, token_type, token_uid
 from depots.operations import BIGGEST, TransactionReport
 
 LONGEST_TRANSACTION = 64

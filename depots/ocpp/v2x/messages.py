@@ -14,10 +14,10 @@ from depots.models import Evse
 from depots.ocpp.charger_security import security_event, sign_certificate
 from depots.ocpp.connection import ChargerConnection
 from depots.ocpp.dialect import Answerer, accept_boot, heartbeat, take_note
-from depots.ocpp.v2x_contracts import certificate_status, ev_certificate
-from depots.ocpp.v2x_diagnostics import firmware_progress, log_progress
-from depots.ocpp.v2x_settings import notify_report
-from depots.ocpp.v2x_transactions import authorize, meter_values, transaction_event
+from depots.ocpp.v2x.contracts import certificate_status, ev_certificate
+from depots.ocpp.v2x.diagnostics import firmware_progress, log_progress
+from depots.ocpp.v2x.settings import notify_report
+from depots.ocpp.v2x.transactions import authorize, meter_values, transaction_event
 
 STATUS = {
     ConnectorStatusEnumType.available: Evse.Status.AVAILABLE,

@@ -16,7 +16,7 @@ from depots import operations
 from depots.gate import Authorization
 from depots.ocpp.connection import ChargerConnection
 from depots.ocpp.times import write_time
-from depots.ocpp.v2x_tokens import token_info, token_type, token_uid
+from depots.ocpp.v2x.tokens import token_info, token_type, token_uid
 from depots.plug_and_charge.chain import CertificateHash, CertificateStatus
 from depots.plug_and_charge.ev_certificates import (
     EvCertificateRequest,

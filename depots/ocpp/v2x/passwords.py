@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from depots.ocpp import v2x_settings
 from depots.ocpp.command_words import password_in
+from depots.ocpp.v2x import settings
 
 PASSWORD = "SecurityCtrlr.BasicAuthPassword"  # noqa: S105 - the variable's name
 
 
 def set_password(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    return v2x_settings.change({"settings": {PASSWORD: password_in(payload)}})
+    return settings.change({"settings": {PASSWORD: password_in(payload)}})
 
 
 def read_change(payload: dict[str, Any]) -> tuple[str, str]:
     """Our word for the one answer; what else it says may hold the password."""
-    _, told = v2x_settings.read_changes(payload)
+    _, told = settings.read_changes(payload)
     return next(iter(json.loads(told).values()), ["error"])[0], ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from depots.ocpp import charging_profiles
+from depots.ocpp import charging_schedules
 from depots.ocpp.dialect import InvalidCommand
 
 
@@ -15,9 +15,9 @@ def set_profile(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         "connectorId": payload["evse"],
         "csChargingProfiles": {
             "chargingProfileId": payload["profile_id"],
-            **charging_profiles.profile(payload),
+            **charging_schedules.profile(payload),
             **_transaction(payload),
-            "chargingSchedule": charging_profiles.schedule(payload),
+            "chargingSchedule": charging_schedules.schedule(payload),
         },
     }
 
@@ -28,7 +28,7 @@ def clear_profile(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 def composite_schedule(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """Raises InvalidCommand."""
-    unit = charging_profiles.unit(payload)
+    unit = charging_schedules.unit(payload)
     return "GetCompositeSchedule", {
         "connectorId": payload["evse"],
         "duration": payload["duration_s"],

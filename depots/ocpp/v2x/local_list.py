@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from depots.ocpp.times import write_time
-from depots.ocpp.v2x_tokens import LONGEST_TOKEN, WIRE_TYPE, group_token
+from depots.ocpp.v2x.tokens import LONGEST_TOKEN, WIRE_TYPE, group_token
 
 
 def send(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -12,21 +12,12 @@ from ocpp.v201.enums import MessageTriggerEnumType
 
 from depots.cards import card_ending, without_cards
 from depots.models import ChargerCommand
-from depots.ocpp import (
-    charging_profiles,
-    installed_certificates,
-    redaction,
-    v2x_certificates,
-    v2x_charging_profiles,
-    v2x_credentials,
-    v2x_diagnostics,
-    v2x_local_list,
-    v2x_settings,
-)
+from depots.ocpp import charging_schedules, installed_certificates, redaction
 from depots.ocpp.command_words import bounded, is_true, read_status, trigger_of
 from depots.ocpp.dialect import InvalidCommand
 from depots.ocpp.times import write_time
-from depots.ocpp.v2x_tokens import LONGEST_TOKEN, WIRE_TYPE, group_token
+from depots.ocpp.v2x import certificates, charging_profiles, diagnostics, local_list, passwords, settings
+from depots.ocpp.v2x.tokens import LONGEST_TOKEN, WIRE_TYPE, group_token
 from depots.ocpp.wire import CallRefused, Wire
 from depots.secrets import names_password_setting
 
@@ -71,7 +62,7 @@ def read_answer(payload: dict[str, Any], action: str = "") -> tuple[str, str]:
             values.update(_variable(result, others=True))
         return "accepted", json.dumps(values)
     if "schedule" in payload and payload.get("status") == "Accepted":
-        return "accepted", charging_profiles.read_composite(payload["schedule"])
+        return "accepted", charging_schedules.read_composite(payload["schedule"])
     word, text = read_status(payload)
     info = payload.get("statusInfo")
     if not text and isinstance(info, dict):
@@ -186,7 +177,7 @@ def _clear_cache(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 def _get_configuration(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """`Component.Variable` each. Raises InvalidCommand."""
-    wanted = [v2x_settings.named(key) for key in payload["keys"]]
+    wanted = [settings.named(key) for key in payload["keys"]]
     if not wanted:
         raise InvalidCommand("OCPP 2.x reads settings by name: Component.Variable, by comma.")
     return "GetVariables", {"getVariableData": wanted}
@@ -212,28 +203,28 @@ _REQUESTS = {
     ChargerCommand.Action.AVAILABILITY: _availability,
     ChargerCommand.Action.CLEAR_CACHE: _clear_cache,
     ChargerCommand.Action.GET_CONFIGURATION: _get_configuration,
-    ChargerCommand.Action.SET_CHARGING_PROFILE: v2x_charging_profiles.set_profile,
-    ChargerCommand.Action.CLEAR_CHARGING_PROFILE: v2x_charging_profiles.clear_profile,
-    ChargerCommand.Action.GET_COMPOSITE_SCHEDULE: v2x_charging_profiles.composite_schedule,
-    ChargerCommand.Action.SEND_LOCAL_LIST: v2x_local_list.send,
-    ChargerCommand.Action.READ_SETTINGS: v2x_settings.read,
-    ChargerCommand.Action.CHANGE_SETTINGS: v2x_settings.change,
-    ChargerCommand.Action.ASK_INVENTORY: v2x_settings.report,
-    ChargerCommand.Action.GET_DIAGNOSTICS: v2x_diagnostics.send_log,
-    ChargerCommand.Action.UPDATE_FIRMWARE: v2x_diagnostics.update_firmware,
-    ChargerCommand.Action.SET_PASSWORD: v2x_credentials.set_password,
-    ChargerCommand.Action.CERTIFICATE_SIGNED: v2x_certificates.signed,
-    ChargerCommand.Action.RENEW_CERTIFICATE: v2x_certificates.renew,
-    ChargerCommand.Action.INSTALLED_CERTIFICATES: v2x_certificates.installed,
-    ChargerCommand.Action.INSTALL_CERTIFICATE: v2x_certificates.install,
-    ChargerCommand.Action.DELETE_CERTIFICATE: v2x_certificates.delete,
+    ChargerCommand.Action.SET_CHARGING_PROFILE: charging_profiles.set_profile,
+    ChargerCommand.Action.CLEAR_CHARGING_PROFILE: charging_profiles.clear_profile,
+    ChargerCommand.Action.GET_COMPOSITE_SCHEDULE: charging_profiles.composite_schedule,
+    ChargerCommand.Action.SEND_LOCAL_LIST: local_list.send,
+    ChargerCommand.Action.READ_SETTINGS: settings.read,
+    ChargerCommand.Action.CHANGE_SETTINGS: settings.change,
+    ChargerCommand.Action.ASK_INVENTORY: settings.report,
+    ChargerCommand.Action.GET_DIAGNOSTICS: diagnostics.send_log,
+    ChargerCommand.Action.UPDATE_FIRMWARE: diagnostics.update_firmware,
+    ChargerCommand.Action.SET_PASSWORD: passwords.set_password,
+    ChargerCommand.Action.CERTIFICATE_SIGNED: certificates.signed,
+    ChargerCommand.Action.RENEW_CERTIFICATE: certificates.renew,
+    ChargerCommand.Action.INSTALLED_CERTIFICATES: certificates.installed,
+    ChargerCommand.Action.INSTALL_CERTIFICATE: certificates.install,
+    ChargerCommand.Action.DELETE_CERTIFICATE: certificates.delete,
 }
 
 # Answers that are not one status.
 _ANSWERS: dict[str, Callable[[dict[str, Any]], tuple[str, str]]] = {
-    ChargerCommand.Action.READ_SETTINGS: v2x_settings.read_values,
-    ChargerCommand.Action.CHANGE_SETTINGS: v2x_settings.read_changes,
-    ChargerCommand.Action.GET_DIAGNOSTICS: v2x_diagnostics.read_status_and_file,
+    ChargerCommand.Action.READ_SETTINGS: settings.read_values,
+    ChargerCommand.Action.CHANGE_SETTINGS: settings.read_changes,
+    ChargerCommand.Action.GET_DIAGNOSTICS: diagnostics.read_status_and_file,
     ChargerCommand.Action.INSTALLED_CERTIFICATES: installed_certificates.read_installed,
-    ChargerCommand.Action.SET_PASSWORD: v2x_credentials.read_change,
+    ChargerCommand.Action.SET_PASSWORD: passwords.read_change,
 }

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from depots.models import ChargerCommand
-from depots.ocpp import v2x_commands
-from depots.ocpp.v2x import ANSWERS
-from depots.ocpp.v2x_commands import ask_capabilities, read_answer
+from depots.ocpp.v2x import commands
+from depots.ocpp.v2x.commands import ask_capabilities, read_answer
+from depots.ocpp.v2x.messages import ANSWERS
 
 __all__ = ["ANSWERS", "VERSION", "ask_capabilities", "read_answer", "request"]
 
@@ -19,5 +19,5 @@ NOT_YET = {"CertificateSigned": {"requestId"}}
 
 def request(command: ChargerCommand) -> tuple[str, dict[str, Any]]:
     """As 2.1 says it, without what came with it. Raises InvalidCommand."""
-    action, payload = v2x_commands.request(command)
+    action, payload = commands.request(command)
     return action, {name: value for name, value in payload.items() if name not in NOT_YET.get(action, ())}

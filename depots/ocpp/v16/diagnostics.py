@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from depots.ocpp import v2x_diagnostics
 from depots.ocpp.dialect import InvalidCommand
 from depots.ocpp.times import write_time
-from depots.ocpp.v2x_diagnostics import firmware_progress, log_progress
+from depots.ocpp.v2x import diagnostics as diagnostics_2x
+from depots.ocpp.v2x.diagnostics import firmware_progress, log_progress
 
 __all__ = [
     "firmware_progress",
@@ -23,7 +23,7 @@ __all__ = [
 def send_log(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """A log of security events is asked for by GetLog, which only chargers with the extension have."""
     if payload["is_security"]:
-        return v2x_diagnostics.send_log(payload)
+        return diagnostics_2x.send_log(payload)
     since = payload.get("since")
     start = {"startTime": write_time(datetime.fromisoformat(since))} if since else {}
     return "GetDiagnostics", {"location": payload["location"], "retries": 1, "retryInterval": 60, **start}
@@ -32,7 +32,7 @@ def send_log(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 def update_firmware(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """What is signed is told with its signature; what is not is installed as soon as it was fetched."""
     if payload["signature"]:
-        action, call = v2x_diagnostics.update_firmware(payload)
+        action, call = diagnostics_2x.update_firmware(payload)
         return f"Signed{action}", call
     at = datetime.fromisoformat(payload["retrieve_at"])
     if payload["install_at"] is not None and datetime.fromisoformat(payload["install_at"]) != at:
@@ -48,11 +48,11 @@ def update_firmware(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 def read_file_name(payload: dict[str, Any]) -> tuple[str, str]:
     """It answers with the name of the file, or with nothing where it has none (OCPP 1.6 §6.28)."""
     if "status" in payload:
-        return v2x_diagnostics.read_status_and_file(payload)
+        return diagnostics_2x.read_status_and_file(payload)
     name = payload.get("fileName")
     return ("accepted", str(name)[:255]) if name else ("nothing_to_send", "")
 
 
 def read_nothing(payload: dict[str, Any]) -> tuple[str, str]:
     """UpdateFirmware is answered with nothing at all; the signed one with a status."""
-    return v2x_diagnostics.read_status_and_file(payload) if "status" in payload else ("accepted", "")
+    return diagnostics_2x.read_status_and_file(payload) if "status" in payload else ("accepted", "")

@@ -12,20 +12,11 @@ from ocpp.v16.enums import MessageTrigger
 
 from depots.cards import card_ending
 from depots.models import ChargerCommand
-from depots.ocpp import (
-    charging_profiles,
-    installed_certificates,
-    redaction,
-    v16_certificates,
-    v16_charging_profiles,
-    v16_credentials,
-    v16_diagnostics,
-    v16_local_list,
-    v16_settings,
-)
+from depots.ocpp import charging_schedules, installed_certificates, redaction
 from depots.ocpp.command_words import bounded, is_true, read_status, trigger_of
 from depots.ocpp.dialect import InvalidCommand
 from depots.ocpp.times import write_time
+from depots.ocpp.v16 import certificates, charging_profiles, diagnostics, local_list, passwords, settings
 from depots.ocpp.wire import CallRefused, Wire
 from depots.secrets import names_password_setting
 from depots.token_numbers import LONGEST_TAG
@@ -74,7 +65,7 @@ def read_answer(payload: dict[str, Any], action: str = "") -> tuple[str, str]:
         unknown = {str(key): None for key in payload.get("unknownKey") or []}
         return "accepted", json.dumps({**values, **unknown})
     if "chargingSchedule" in payload and payload.get("status") == "Accepted":
-        return "accepted", charging_profiles.read_composite(payload["chargingSchedule"])
+        return "accepted", charging_schedules.read_composite(payload["chargingSchedule"])
     return read_status(payload)
 
 
@@ -187,28 +178,28 @@ _REQUESTS = {
     ChargerCommand.Action.AVAILABILITY: _availability,
     ChargerCommand.Action.CLEAR_CACHE: _clear_cache,
     ChargerCommand.Action.GET_CONFIGURATION: _get_configuration,
-    ChargerCommand.Action.SET_CHARGING_PROFILE: v16_charging_profiles.set_profile,
-    ChargerCommand.Action.CLEAR_CHARGING_PROFILE: v16_charging_profiles.clear_profile,
-    ChargerCommand.Action.GET_COMPOSITE_SCHEDULE: v16_charging_profiles.composite_schedule,
-    ChargerCommand.Action.SEND_LOCAL_LIST: v16_local_list.send,
-    ChargerCommand.Action.READ_SETTINGS: v16_settings.read,
-    ChargerCommand.Action.CHANGE_SETTINGS: v16_settings.change,
+    ChargerCommand.Action.SET_CHARGING_PROFILE: charging_profiles.set_profile,
+    ChargerCommand.Action.CLEAR_CHARGING_PROFILE: charging_profiles.clear_profile,
+    ChargerCommand.Action.GET_COMPOSITE_SCHEDULE: charging_profiles.composite_schedule,
+    ChargerCommand.Action.SEND_LOCAL_LIST: local_list.send,
+    ChargerCommand.Action.READ_SETTINGS: settings.read,
+    ChargerCommand.Action.CHANGE_SETTINGS: settings.change,
     ChargerCommand.Action.ASK_INVENTORY: _ask_inventory,
-    ChargerCommand.Action.GET_DIAGNOSTICS: v16_diagnostics.send_log,
-    ChargerCommand.Action.UPDATE_FIRMWARE: v16_diagnostics.update_firmware,
-    ChargerCommand.Action.SET_PASSWORD: v16_credentials.set_password,
-    ChargerCommand.Action.CERTIFICATE_SIGNED: v16_certificates.signed,
-    ChargerCommand.Action.RENEW_CERTIFICATE: v16_certificates.renew,
-    ChargerCommand.Action.INSTALLED_CERTIFICATES: v16_certificates.installed,
-    ChargerCommand.Action.INSTALL_CERTIFICATE: v16_certificates.install,
-    ChargerCommand.Action.DELETE_CERTIFICATE: v16_certificates.delete,
+    ChargerCommand.Action.GET_DIAGNOSTICS: diagnostics.send_log,
+    ChargerCommand.Action.UPDATE_FIRMWARE: diagnostics.update_firmware,
+    ChargerCommand.Action.SET_PASSWORD: passwords.set_password,
+    ChargerCommand.Action.CERTIFICATE_SIGNED: certificates.signed,
+    ChargerCommand.Action.RENEW_CERTIFICATE: certificates.renew,
+    ChargerCommand.Action.INSTALLED_CERTIFICATES: certificates.installed,
+    ChargerCommand.Action.INSTALL_CERTIFICATE: certificates.install,
+    ChargerCommand.Action.DELETE_CERTIFICATE: certificates.delete,
 }
 
 # Answers that are not a status.
 _ANSWERS: dict[str, Callable[[dict[str, Any]], tuple[str, str]]] = {
-    ChargerCommand.Action.READ_SETTINGS: v16_settings.read_values,
-    ChargerCommand.Action.ASK_INVENTORY: v16_settings.read_values,
-    ChargerCommand.Action.GET_DIAGNOSTICS: v16_diagnostics.read_file_name,
+    ChargerCommand.Action.READ_SETTINGS: settings.read_values,
+    ChargerCommand.Action.ASK_INVENTORY: settings.read_values,
+    ChargerCommand.Action.GET_DIAGNOSTICS: diagnostics.read_file_name,
     ChargerCommand.Action.INSTALLED_CERTIFICATES: installed_certificates.read_installed,
-    ChargerCommand.Action.UPDATE_FIRMWARE: v16_diagnostics.read_nothing,
+    ChargerCommand.Action.UPDATE_FIRMWARE: diagnostics.read_nothing,
 }

@@ -16,14 +16,9 @@ from depots.ocpp.charger_security import security_event, sign_certificate
 from depots.ocpp.connection import ChargerConnection
 from depots.ocpp.dialect import Answerer, accept_boot, heartbeat
 from depots.ocpp.times import write_time
-from depots.ocpp.v16_commands import ask_capabilities, read_answer, request
-from depots.ocpp.v16_diagnostics import firmware_progress, log_progress
+from depots.ocpp.v16.diagnostics import firmware_progress, log_progress
 from depots.operations import Start, Stop
 from depots.token_numbers import LONGEST_TAG
-
-__all__ = ["ANSWERS", "VERSION", "ask_capabilities", "read_answer", "request"]
-
-VERSION = "1.6"
 
 LONGEST_KEY_PART = 28
 

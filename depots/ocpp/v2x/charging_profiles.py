@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from depots.ocpp import charging_profiles
+from depots.ocpp import charging_schedules
 from depots.ocpp.dialect import InvalidCommand
 
 LONGEST_TRANSACTION = 36
@@ -16,9 +16,9 @@ def set_profile(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         "evseId": payload["evse"],
         "chargingProfile": {
             "id": payload["profile_id"],
-            **charging_profiles.profile(payload),
+            **charging_schedules.profile(payload),
             **_transaction(payload),
-            "chargingSchedule": [{"id": payload["profile_id"], **charging_profiles.schedule(payload)}],
+            "chargingSchedule": [{"id": payload["profile_id"], **charging_schedules.schedule(payload)}],
         },
     }
 
@@ -29,7 +29,7 @@ def clear_profile(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 def composite_schedule(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """Raises InvalidCommand."""
-    unit = charging_profiles.unit(payload)
+    unit = charging_schedules.unit(payload)
     return "GetCompositeSchedule", {
         "evseId": payload["evse"],
         "duration": payload["duration_s"],
