@@ -366,7 +366,7 @@ class UidTaken(BookingError):
 
 
 class NoCredentialsTried(BookingError):
-    """A charger that knocked cannot keep its password: it tried none."""
+    """A charger that was refused cannot keep its password: it tried none."""
 
     code = "no_credentials_tried"
     field = "credentials"

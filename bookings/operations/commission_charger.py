@@ -1,4 +1,4 @@
-"""A charger that knocked is let in: it becomes one of a depot's chargers, with EVSEs and options to book them by."""
+"""A charger that was refused is let in: it becomes one of a depot's chargers, with EVSEs and options to book them by."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Commissioned:
 
 def commission_charger(
     *,
-    knock_id: int,
+    refused_id: int,
     depot: Depot,
     row: ChargerRow,
     keeps_password: bool,
     seen_version: int,
     now: datetime,
 ) -> Commissioned:
-    """Let the charger that knocked in, at this depot, as `row` says (its password aside).
+    """Let the charger of this refused connection in, at this depot, as `row` says (its password aside).
 
     With `keeps_password` it comes in with what it tried last, whose hash was kept; else it needs the new one. Raises
     ChangedMeanwhile when it tried another password since it was looked at, IdentityTaken, UidTaken, NoCredentialsTried.
@@ -45,14 +45,14 @@ def commission_charger(
     """
     with transaction.atomic():
         lock_depot(depot.pk)
-        knock = RefusedConnection.objects.select_for_update().filter(pk=knock_id).first()
-        if knock is None or knock_version(knock) != seen_version:
-            raise ChangedMeanwhile("It knocked with another password or protocol since.")
-        if keeps_password and not knock.password_hash:
-            raise NoCredentialsTried(f"{knock.identity} tried no password that could be kept.")
-        charger = _known(knock.identity, depot) or _new(row, depot)
-        password = _give_password(charger, knock, keeps_password, now)
-        knock.delete()
+        refused = RefusedConnection.objects.select_for_update().filter(pk=refused_id).first()
+        if refused is None or refused_connection_version(refused) != seen_version:
+            raise ChangedMeanwhile("It tried another password or protocol since.")
+        if keeps_password and not refused.password_hash:
+            raise NoCredentialsTried(f"{refused.identity} tried no password that could be kept.")
+        charger = _known(refused.identity, depot) or _new(row, depot)
+        password = _give_password(charger, refused, keeps_password, now)
+        refused.delete()
         ExpectedCharger.objects.filter(identity__iexact=charger.identity, operator=depot.operator_id).delete()
         mark_depot_changed(depot.pk, at=now)
     return Commissioned(charger, password)
@@ -66,9 +66,9 @@ def expect_charger(*, operator: Organisation, identity: str, now: datetime) -> E
     return expected
 
 
-def knock_version(knock: RefusedConnection) -> int:
-    """Of what it comes with: how often it knocks, and when, changes all the time."""
-    return content_version.version_of([knock.identity, knock.protocols, knock.password_hash])
+def refused_connection_version(refused: RefusedConnection) -> int:
+    """Of what it comes with: how often it tries, and when, changes all the time."""
+    return content_version.version_of([refused.identity, refused.protocols, refused.password_hash])
 
 
 def _known(identity: str, depot: Depot) -> Charger | None:
@@ -99,10 +99,10 @@ def _refuse_taken(uid: str, depot: Depot) -> None:
         raise UidTaken(f"{uid} is the name of another EVSE or booking option.")
 
 
-def _give_password(charger: Charger, knock: RefusedConnection, keeps: bool, now: datetime) -> str:
+def _give_password(charger: Charger, refused: RefusedConnection, keeps: bool, now: datetime) -> str:
     password = "" if keeps else new_charger_password()
     if keeps:
-        charger.password_salt, charger.password_hash = knock.password_salt, knock.password_hash
+        charger.password_salt, charger.password_hash = refused.password_salt, refused.password_hash
     else:
         charger.password_salt, charger.password_hash = hash_charger_password(password)
     charger.password_at = now

@@ -25,7 +25,6 @@ from bookings.models import (
 )
 from bookings.pages.memberships import Person, organisation_ids, organisations
 from bookings.rules.agreements import guests_admit
-from depots.knocks import knocks_of, runs_whole_installation
 from depots.models import (
     Charger,
     Depot,
@@ -36,6 +35,7 @@ from depots.models import (
     SettingsTemplate,
 )
 from depots.navigation import BOOKING_ROLES, DECIDING_ROLES, DEPOT_ROLES, FLEET_ROLES
+from depots.new_chargers import refused_connections_of, runs_whole_installation
 
 
 def fleets_seen(user: Person) -> set[int]:
@@ -196,19 +196,19 @@ def run_operators(user: Person) -> list[Organisation]:
     return found
 
 
-def knocks(user: Person, depot: Depot) -> QuerySet[RefusedConnection]:
-    """Chargers that knock and that this person may let in at a depot they run. Who runs every depot of the installation
+def refused_connections(user: Person, depot: Depot) -> QuerySet[RefusedConnection]:
+    """Refused chargers that this person may let in at a depot they run. Who runs every depot of the installation
     sees all that nobody else has."""
-    return knocks_of(depot.operator, sees_all=sees_every_knock(user))
+    return refused_connections_of(depot.operator, sees_all=sees_every_refused_connection(user))
 
 
-def sees_every_knock(user: Person) -> bool:
+def sees_every_refused_connection(user: Person) -> bool:
     """Does this person run every depot of the installation?"""
     return runs_whole_installation(operators_decided_for(user))
 
 
-def knock(user: Person, depot: Depot, knock_id: int) -> RefusedConnection:
-    return get_object_or_404(knocks(user, depot), pk=knock_id)
+def refused_connection(user: Person, depot: Depot, refused_id: int) -> RefusedConnection:
+    return get_object_or_404(refused_connections(user, depot), pk=refused_id)
 
 
 def expected_charger(depot: Depot, expected_id: int) -> ExpectedCharger:

@@ -156,7 +156,7 @@ urlpatterns = [
         name="charger_new_password",
     ),
     path("depots/<str:code>/new-chargers/", new_chargers.new_chargers, name="new_chargers"),
-    path("depots/<str:code>/new-chargers/<int:knock_id>/", new_chargers.commission, name="commission"),
+    path("depots/<str:code>/new-chargers/<int:refused_id>/", new_chargers.commission, name="commission"),
     path("depots/<str:code>/expected-chargers/", new_chargers.expected, name="expected"),
     path(
         "depots/<str:code>/expected-chargers/<int:expected_id>/removal/",

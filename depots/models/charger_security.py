@@ -51,7 +51,7 @@ class RefusedConnection(models.Model):
 
 
 class ExpectedCharger(models.Model):
-    """An identity that an operator waits for: knocks of it are that operator's to see, unless another expects it too."""
+    """An identity an operator waits for: its refused connections are that operator's to see, unless another waits too."""
 
     operator = models.ForeignKey(Organisation, models.CASCADE, related_name="expected_chargers")
     identity = models.CharField(max_length=48)

@@ -19,7 +19,7 @@ from depots.ocpp import credentials
 from depots.ocpp.credentials import KnownCharger, Password
 from depots.ocpp.database import Database
 from depots.ocpp.limits import Limit
-from depots.ocpp.refusal_buffer import RefusalBuffer
+from depots.ocpp.refused_connection_buffer import RefusedConnectionBuffer
 from depots.ocpp.security_profiles import Shown, refusal
 from depots.operations.charger_certificates import accept_certificate
 from depots.operations.charger_passwords import promote_password
@@ -56,7 +56,7 @@ class Admission:
         self._failures_of_address = Limit(clock, MOST_FAILURES_OF_ADDRESS)
         self._returns = Limit(clock, returns_per_minute)
         self._asking = 0
-        self._refusals = RefusalBuffer(self._database)
+        self._refusals = RefusedConnectionBuffer(self._database)
         self._admitted: WeakKeyDictionary[ServerConnection, KnownCharger] = WeakKeyDictionary()
 
     async def admit(self, websocket: ServerConnection, request: Request) -> Response | None:

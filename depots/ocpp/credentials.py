@@ -75,7 +75,7 @@ def find_known(identity: str) -> KnownCharger | None:
 
 
 def find_all_known(calls: Sequence[Mapping[str, str]]) -> dict[str, KnownCharger | None]:
-    """The charger of each identity, without regard to case: one query for all that knock in the same moment."""
+    """The charger of each identity, without regard to case: one query for all that connect in the same moment."""
     found: dict[str, KnownCharger | None] = {call["identity"]: None for call in calls}
     with connection.cursor() as cursor:
         cursor.execute(_FIND, [list(found)])

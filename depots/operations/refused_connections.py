@@ -77,7 +77,7 @@ def note_refusals(refusals: Sequence[Refusal]) -> None:
 
 
 def _hashes(refusals: Sequence[Refusal]) -> dict[str, tuple[str, str]]:
-    """(salt, hash) by identity of what was tried; nothing where it is what is known already: who looks at a knock before
+    """(salt, hash) by identity of what was tried; nothing where it is what is known already: who looks at it before
     letting it in must see a change only where there is one."""
     names = Upper("identity")
     known = {

@@ -1,4 +1,4 @@
-"""Chargers that knock under a name nobody knows: listed, bounded, and let in by whom they belong to."""
+"""Chargers that connect under a name nobody knows: listed, bounded, and let in by whom they belong to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.urls import reverse
 from bookings.operations.commission_charger import expect_charger
 from depots.models import Charger, Membership, RefusedConnection
 from depots.ocpp.database import Database
-from depots.ocpp.refusal_buffer import MOST_OF_ONE_ADDRESS, RefusalBuffer
+from depots.ocpp.refused_connection_buffer import MOST_OF_ONE_ADDRESS, RefusedConnectionBuffer
 from depots.operations import refused_connections
 from depots.operations.refused_connections import MOST_STRANGERS, Refusal, note_refusals
 from depots.secrets import charger_password_matches
@@ -28,7 +28,9 @@ FORM = {
 }  # fmt: skip
 
 
-def knock(bed: Bed, identity: str = IDENTITY, password: str = "what it was made with") -> RefusedConnection:
+def try_to_connect(
+    bed: Bed, identity: str = IDENTITY, password: str = "what it was made with"
+) -> RefusedConnection:
     """Somebody tries `identity`, and it is written down."""
     row = Charger(identity=identity, password_hash="unused")
     before = RefusedConnection.objects.filter(identity=identity).values_list("tries", flat=True).first() or 0
@@ -42,13 +44,13 @@ def refusals(count: int, address: str = "203.0.113.9", stem: str = "X", later_s:
 
 
 @pytest.mark.usefixtures("gate")
-def test_a_charger_that_knocked_is_let_in_with_what_it_tried(bed: Bed):
+def test_a_charger_that_was_refused_is_let_in_with_what_it_tried(bed: Bed):
     depot = make_depot()
     make_evse(depot)
     manager = client_of(make_user(depot.operator, Membership.Role.DEPOT_MANAGER))
 
-    first = knock(bed)
-    again = knock(bed)
+    first = try_to_connect(bed)
+    again = try_to_connect(bed)
 
     assert (first.tries, again.tries, again.address, again.protocols) == (1, 2, "127.0.0.1", "ocpp1.6")
     assert again.password_hash == first.password_hash != ""
@@ -56,9 +58,9 @@ def test_a_charger_that_knocked_is_let_in_with_what_it_tried(bed: Bed):
     assert IDENTITY in listed
     url = reverse("bookings:commission", args=[depot.code, again.pk])
     version = manager.get(url).context["version"]
-    knock(bed, password="somebody else's")
+    try_to_connect(bed, password="somebody else's")
     assert manager.post(url, {**FORM, "version": version}).status_code == 409
-    knock(bed)
+    try_to_connect(bed)
     page = manager.get(url)
     assert manager.post(url, {**FORM, "version": page.context["version"]}).status_code == 302
     charger = Charger.objects.get(identity=IDENTITY)
@@ -107,7 +109,7 @@ def test_of_several_operators_each_sees_what_it_alone_waits_for():
             client.get(reverse("bookings:new_chargers", args=[depot.code]))
             for client, depot in zip([*managers, client_of(both)], (ours, other, ours), strict=True)
         ]
-        return [sorted(row.identity for row in page.context["knocks"]) for page in pages]
+        return [sorted(row.identity for row in page.context["refused_connections"]) for page in pages]
 
     assert seen() == [[], ["X-2"], ["X-0", "X-1"]]
     waits = reverse("bookings:expected", args=[ours.code])
@@ -161,7 +163,7 @@ def test_who_invents_names_displaces_its_own(monkeypatch):
 
 
 def test_a_flood_of_invented_names_costs_a_bounded_map():
-    buffer = RefusalBuffer(Database())
+    buffer = RefusedConnectionBuffer(Database())
 
     noted = [buffer.keep(refusal) for refusal in refusals(5000)]
     repeated = [buffer.keep(refusal) for refusal in refusals(5)]

@@ -1,4 +1,4 @@
-"""What a manager fills in to let a charger in that knocked."""
+"""What a manager fills in to let a charger in that was refused."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ class NewChargerForm(forms.Form):
         choices=[(KEEP, "The one it tried"), (GIVE, "A new one, shown once")],
     )
 
-    def __init__(self, *args: Any, knock: RefusedConnection, **options: Any) -> None:
+    def __init__(self, *args: Any, refused: RefusedConnection, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.knock = knock
+        self.refused = refused
         self.row: ChargerRow | None = None
-        offered = next((name for name in knock.protocols.split(",") if name in PROTOCOLS), PROTOCOLS[0])
+        offered = next((name for name in refused.protocols.split(",") if name in PROTOCOLS), PROTOCOLS[0])
         self.fields["protocol"].initial = offered
-        self.fields["uid"].initial = _NOT_IN_UIDS.sub("-", knock.identity)[:LONGEST_UID]
-        self.fields["credentials"].initial = KEEP if knock.password_hash else GIVE
+        self.fields["uid"].initial = _NOT_IN_UIDS.sub("-", refused.identity)[:LONGEST_UID]
+        self.fields["credentials"].initial = KEEP if refused.password_hash else GIVE
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
@@ -66,7 +66,7 @@ class NewChargerForm(forms.Form):
         try:
             return ChargerRow.model_validate(
                 {
-                    "identity": self.knock.identity,
+                    "identity": self.refused.identity,
                     "protocol": values["protocol"],
                     "evses": [
                         {**evse, "uid": f"{values['uid']}-{number}", "number": number}

@@ -1,4 +1,4 @@
-"""Chargers that knock and are not known yet: who is waited for, and how they are let in."""
+"""Chargers that were refused and are not known yet: who is waited for, and how they are let in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from bookings.errors import BookingError, ChangedMeanwhile
-from bookings.operations.commission_charger import commission_charger, expect_charger, knock_version
+from bookings.operations.commission_charger import (
+    commission_charger,
+    expect_charger,
+    refused_connection_version,
+)
 from bookings.pages import access
 from bookings.pages.forms.depot import add_refusal
 from bookings.pages.forms.new_chargers import ExpectedChargerForm, NewChargerForm
@@ -36,18 +40,18 @@ def new_chargers(request: HttpRequest, code: str) -> HttpResponse:
 @never_cache
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
-def commission(request: HttpRequest, code: str, knock_id: int) -> HttpResponse:
+def commission(request: HttpRequest, code: str, refused_id: int) -> HttpResponse:
     """GET asks what the charger is; POST lets it in, and shows its new password if it was given one."""
     depot = access.run_depot(request.user, code)
-    knock = access.knock(request.user, depot, knock_id)
+    refused = access.refused_connection(request.user, depot, refused_id)
     if request.method != "POST":
-        return _form(request, depot, knock, NewChargerForm(knock=knock))
-    form = NewChargerForm(request.POST, knock=knock)
+        return _form(request, depot, refused, NewChargerForm(refused=refused))
+    form = NewChargerForm(request.POST, refused=refused)
     if not form.is_valid() or form.row is None:
-        return _form(request, depot, knock, form, status=422)
+        return _form(request, depot, refused, form, status=422)
     try:
         made = commission_charger(
-            knock_id=knock.pk,
+            refused_id=refused.pk,
             depot=depot,
             row=form.row,
             keeps_password=form.keeps_password,
@@ -56,7 +60,7 @@ def commission(request: HttpRequest, code: str, knock_id: int) -> HttpResponse:
         )
     except BookingError as refusal:
         add_refusal(form, refusal, depot)
-        return _form(request, depot, knock, form, status=status_of(refusal))
+        return _form(request, depot, refused, form, status=status_of(refusal))
     if not made.password:
         told = f"{made.charger} is let in with its next try."
         return done(request, reverse("bookings:charger", args=[depot.code, made.charger.identity]), told)
@@ -72,7 +76,7 @@ def commission(request: HttpRequest, code: str, knock_id: int) -> HttpResponse:
 @login_required
 @require_POST
 def expected(request: HttpRequest, code: str) -> HttpResponse:
-    """Wait for an identity: its knocks are shown from then on."""
+    """Wait for an identity: its refused connections are shown from then on."""
     depot = access.run_depot(request.user, code)
     form = ExpectedChargerForm(request.POST)
     if not form.is_valid():
@@ -106,8 +110,8 @@ def _list(
     rows = ExpectedCharger.objects.filter(operator=depot.operator_id).order_by("identity")
     context = {
         "depot": depot,
-        "knocks": access.knocks(request.user, depot)[:MOST_SHOWN],
-        "sees_all": access.sees_every_knock(request.user),
+        "refused_connections": access.refused_connections(request.user, depot)[:MOST_SHOWN],
+        "sees_all": access.sees_every_refused_connection(request.user),
         "expected": with_versions(rows),
         "form": form,
     }
@@ -115,14 +119,14 @@ def _list(
 
 
 def _form(
-    request: HttpRequest, depot: Depot, knock: RefusedConnection, form: NewChargerForm, *, status: int = 200
+    request: HttpRequest, depot: Depot, refused: RefusedConnection, form: NewChargerForm, *, status: int = 200
 ) -> HttpResponse:
     context: dict[str, Any] = {
         "depot": depot,
-        "knock": knock,
+        "refused": refused,
         "form": form,
-        "version": knock_version(knock),
+        "version": refused_connection_version(refused),
         # One that the depot file has already only lacks a password.
-        "is_known": Charger.objects.filter(identity__iexact=knock.identity, is_withdrawn=False).exists(),
+        "is_known": Charger.objects.filter(identity__iexact=refused.identity, is_withdrawn=False).exists(),
     }
     return respond(request, "bookings/new_chargers/commission", context, status)

@@ -289,11 +289,11 @@ def world() -> World:
     order.save()
     template = SettingsTemplate.objects.create(operator=operator, protocol="1.6")
     expected = ExpectedCharger.objects.create(operator=operator, identity="CP-NEW", created_at=NOW)
-    knock = RefusedConnection.objects.create(
+    refused = RefusedConnection.objects.create(
         identity="CP-NEW", address="203.0.113.9", reason="unknown", first_at=NOW, last_at=NOW
     )
     arguments = {
-        "knock_id": knock.pk, "expected_id": expected.pk,
+        "refused_id": refused.pk, "expected_id": expected.pk,
         "booking_id": mine.pk, "vehicle_id": vehicles[0].pk, "token_id": token.pk, "closure_id": closure.pk,
         "code": "LP-1", "identity": "CP-1", "cdr_id": records[0].pk, "dispute_id": dispute.pk, "organisation_id": ours.pk,
         "tariff_id": Tariff.objects.get().pk,

@@ -39,7 +39,7 @@ from bookings.models import (
     Vehicle,
 )
 from bookings.operations import kept_evses
-from bookings.operations.commission_charger import knock_version
+from bookings.operations.commission_charger import refused_connection_version
 from bookings.operations.limit_power import limits_version
 from bookings.operations.set_terms import terms_version
 from bookings.operations.tariffs import version_of_tariff
@@ -252,18 +252,18 @@ def of_charger() -> Sent:
     return Sent(charger, arguments, {}, by_depot=True, version=password_version(charger))
 
 
-def of_knock() -> Sent:
+def of_refused_connection() -> Sent:
     """Of a depot that is the only operator's."""
     evse = make_evse()
-    knock = RefusedConnection.objects.create(
+    refused = RefusedConnection.objects.create(
         identity="CP-NEW", address="203.0.113.9", reason="unknown", first_at=NOW, last_at=NOW
     )
     fields = {
         "protocol": "ocpp1.6", "evses": "1", "uid": "CP-NEW", "max_power_kw": "400",
         "connector_standard": "IEC_62196_T2_COMBO", "credentials": "give",
     }  # fmt: skip
-    arguments = {"code": evse.depot.code, "knock_id": knock.pk}
-    return Sent(evse, arguments, fields, by_depot=True, version=knock_version(knock))
+    arguments = {"code": evse.depot.code, "refused_id": refused.pk}
+    return Sent(evse, arguments, fields, by_depot=True, version=refused_connection_version(refused))
 
 
 def of_expected() -> Sent:
@@ -334,7 +334,7 @@ CHANGING: dict[str, Callable[[], Sent]] = {
     "bank_statements": of_statement,
     "charger_password": of_charger,
     "charger_new_password": of_charger,
-    "commission": of_knock,
+    "commission": of_refused_connection,
     "unexpected": of_expected,
 }
 # What makes something new shows nothing that could have changed; a button *Undo* is signed with its version in it.
@@ -435,7 +435,7 @@ def test_every_address_that_takes_a_form_is_known_here() -> None:
         "verb": "restart",
         "template_id": 1,
         "command_id": 1,
-        "knock_id": 1,
+        "refused_id": 1,
         "expected_id": 1,
         "uid": "X",
         "kept_id": 1,

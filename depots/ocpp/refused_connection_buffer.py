@@ -1,6 +1,6 @@
 """Refused connections on their way to the table: counted in memory, written together now and then.
 
-Anybody can knock under any name, as often as they like: it costs an entry of a bounded map.
+Anybody can try to connect under any name, as often as they like: it costs an entry of a bounded map.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MOST_WAITING = 1000
 MOST_OF_ONE_ADDRESS = 100
 
 
-class RefusalBuffer:
+class RefusedConnectionBuffer:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._waiting: dict[str, Refusal] = {}

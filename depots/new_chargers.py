@@ -1,4 +1,4 @@
-"""Chargers that knock and are not let in yet, and who may know of them.
+"""Chargers that were refused, and who may know of them.
 
 Several operators share an installation: of a name that somebody tries only they may hear who wait for it.
 """
@@ -19,10 +19,10 @@ def runs_whole_installation(operator_ids: Collection[int]) -> bool:
     return not ours.exclude(operator__in=operator_ids).exists()
 
 
-def knocks_of(operator: Organisation, *, sees_all: bool) -> QuerySet[RefusedConnection]:
+def refused_connections_of(operator: Organisation, *, sees_all: bool) -> QuerySet[RefusedConnection]:
     """Those that the operator can let in, the last first: of chargers it has without a password, and of names that nobody has
     and that it, and nobody else, waits for. With `sees_all` of every name that nobody has."""
-    knocks = RefusedConnection.objects.annotate(name=Upper("identity"))
+    connections = RefusedConnection.objects.annotate(name=Upper("identity"))
     same = Q(name=OuterRef("name"))
     chargers = Charger.objects.annotate(name=Upper("identity")).filter(same)
     awaiting = chargers.filter(depot__operator=operator).filter(Q(password_hash="") | Q(is_withdrawn=True))
@@ -32,4 +32,4 @@ def knocks_of(operator: Organisation, *, sees_all: bool) -> QuerySet[RefusedConn
         nobodys &= Exists(expected.filter(operator=operator)) & Q(
             ~Exists(expected.exclude(operator=operator))
         )
-    return knocks.filter(Exists(awaiting) | nobodys).order_by("-last_at", "-pk")
+    return connections.filter(Exists(awaiting) | nobodys).order_by("-last_at", "-pk")
