@@ -7,18 +7,7 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db.models import (
-    DateTimeField,
-    DurationField,
-    Exists,
-    ExpressionWrapper,
-    IntegerField,
-    OuterRef,
-    QuerySet,
-    Value,
-)
-from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Cast, Coalesce, Greatest
+from django.db.models import DateTimeField, Exists, ExpressionWrapper, OuterRef, QuerySet, Value
 
 from bookings.core import calendars
 from bookings.core.locking import lock_booking, lock_bookings, lock_evses
@@ -26,11 +15,11 @@ from bookings.core.one_by_one import each_by_itself
 from bookings.enforcement import fallbacks
 from bookings.enforcement.occupants import is_bay_taken
 from bookings.enforcement.reserving_together import reserve_together
-from bookings.enforcement.state import AT_CHARGER, RETRY, charger_of, is_wanted, set_state
+from bookings.enforcement.state import AT_CHARGER, RETRY, charger_of, is_wanted, longest_term, set_state
 from bookings.models import Booking, BookingStatus, Enforcement, Occupancy
 from bookings.operations import kept_evses
 from bookings.rules.identification import token_for
-from bookings.rules.terms import LONGEST_LEAD, Terms
+from bookings.rules.terms import LONGEST_LEAD
 from depots import operations as depots
 from depots.models import Charger, ChargerCommand, Fallback
 from depots.queries import is_online
@@ -159,23 +148,15 @@ def _due(now: datetime) -> list[int]:
     rows = (
         _unarmed()
         .filter(starts_at__lte=now + LONGEST_LEAD, ends_at__gt=now)
-        .filter(starts_at__lte=ExpressionWrapper(Value(now) + _lead(), DateTimeField()))
+        .filter(
+            starts_at__lte=ExpressionWrapper(
+                Value(now) + longest_term("arm_lead_min", "early_start_min"), DateTimeField()
+            )
+        )
         .filter(~Exists(in_front(OuterRef("evse_id"), OuterRef("starts_at"), OuterRef("pk"), now)))
         .order_by("starts_at")
     )
     return [booking.pk for booking in rows.iterator() if is_due(booking, now=now)]
-
-
-def _lead() -> ExpressionWrapper:
-    """`Terms.arm_lead` of a booking, in SQL."""
-    minutes = [
-        Coalesce(Cast(KeyTextTransform(name, "terms_json"), IntegerField()), default)
-        for name, default in (
-            ("arm_lead_min", Terms.arm_lead_min),
-            ("early_start_min", Terms.early_start_min),
-        )
-    ]
-    return ExpressionWrapper(Greatest(*minutes) * Value(timedelta(minutes=1)), DurationField())
 
 
 def _unarmed() -> QuerySet[Booking]:

@@ -8,28 +8,18 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from django.db.models import (
-    DateTimeField,
-    DurationField,
-    Exists,
-    ExpressionWrapper,
-    F,
-    IntegerField,
-    OuterRef,
-    Value,
-)
-from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Cast, Coalesce
+from django.db.models import DateTimeField, Exists, ExpressionWrapper, F, OuterRef
 
 from bookings.actors import ENFORCEMENT
 from bookings.core import lifecycle
 from bookings.core.locking import lock_booking
 from bookings.core.one_by_one import each_by_itself
 from bookings.enforcement.occupants import running_bookings
+from bookings.enforcement.state import longest_term
 from bookings.errors import ChargerOffline
 from bookings.models import Booking, BookingEvent, BookingStatus
 from bookings.operations import stop_remotely
-from bookings.rules.terms import LONGEST_LEAD, Overstay, Terms
+from bookings.rules.terms import LONGEST_LEAD, Overstay
 from depots.models import ChargingSession
 
 AT_ONCE = 200
@@ -40,7 +30,7 @@ STOP_AGAIN = timedelta(minutes=1)
 
 def warn_of_ends(*, now: datetime) -> int:
     """Sessions whose slot ends soon, each told once for each end. How many were told."""
-    begins = ExpressionWrapper(F("ends_at") - _warning(), DateTimeField())
+    begins = ExpressionWrapper(F("ends_at") - longest_term("end_warning_min"), DateTimeField())
     told = BookingEvent.objects.filter(booking=OuterRef("pk"), kind="ending", at__gte=OuterRef("warned_from"))
     soon = running_bookings().annotate(warned_from=begins).filter(warned_from__lte=now, ends_at__gt=now)
     due = soon.filter(~Exists(told)).order_by("ends_at", "pk").values_list("pk", flat=True)
@@ -62,14 +52,6 @@ def stop_overstays(*, now: datetime) -> int:
     )
     due = [booking.pk for booking in late.order_by("ends_at", "pk")[:AT_ONCE] if _must_leave(booking, now)]
     return each_by_itself(due, lambda pk: _stop(pk, now))
-
-
-def _warning() -> ExpressionWrapper:
-    """`Terms.end_warning` of a booking, in SQL."""
-    minutes = Coalesce(
-        Cast(KeyTextTransform("end_warning_min", "terms_json"), IntegerField()), Terms.end_warning_min
-    )
-    return ExpressionWrapper(minutes * Value(timedelta(minutes=1)), DurationField())
 
 
 def _warn(booking_id: int, now: datetime) -> int:

@@ -2,9 +2,14 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from django.db.models import DurationField, ExpressionWrapper, IntegerField, Value
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast, Coalesce, Greatest
+
 from bookings.actors import ENFORCEMENT
 from bookings.core import lifecycle
 from bookings.models import Booking, BookingStatus, Enforcement
+from bookings.rules.terms import Terms
 from depots.models import Charger, Evse
 
 # How often a slot that could not be armed is tried again.
@@ -50,3 +55,13 @@ def is_wanted(booking: Booking, evse: Evse | None = None) -> bool:
         and booking.is_ours
         and (evse is None or booking.evse_id == evse.pk)
     )
+
+
+def longest_term(*names: str) -> ExpressionWrapper:
+    """The longest of these terms of a booking, which are minutes, in SQL."""
+    minutes = [
+        Coalesce(Cast(KeyTextTransform(name, "terms_json"), IntegerField()), getattr(Terms, name))
+        for name in names
+    ]
+    longest = Greatest(*minutes) if len(minutes) > 1 else minutes[0]
+    return ExpressionWrapper(longest * Value(timedelta(minutes=1)), DurationField())
