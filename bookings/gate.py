@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q
 
+from bookings.core import occupancy
 from bookings.enforcement.state import AT_CHARGER
 from bookings.models import Booking, BookingStatus, BookingToken, Occupancy, TermsOverride
 from bookings.rules.agreements import guests_admit
@@ -219,13 +220,7 @@ class _Slots:
         return row is not None and row.kind == Occupancy.Kind.CLOSURE
 
     def has_begun(self, booking: Booking, evse: Evse) -> bool:
-        """Early start reaches as far as the occupied span does, and as its terms say once the one before has left."""
-        if evse.pk not in self._inside and booking.starts_at - booking.terms.early_start <= self.now:
-            return True
-        spans = Occupancy.objects.filter(holder=booking.pk, kind=Occupancy.Kind.BOOKING).values_list(
-            "span", flat=True
-        )
-        return any(span.contains(self.now) for span in spans)
+        return occupancy.has_begun(booking, is_free=evse.pk not in self._inside, now=self.now)
 
     def is_alternative(self, booking: Booking, evse: Evse) -> bool:
         """A driver who takes another free EVSE of what was booked uses the booking there."""

@@ -32,6 +32,7 @@ def run_tick(now: datetime) -> None:
         _expire_holds,
         _fail_undecided,
         lambda at: depots.release_lapsed(now=at),
+        lambda at: enforcement.adopt_due(now=at),
         lambda at: enforcement.arm_due(now=at),
         lambda at: enforcement.retry_due(now=at),
         lambda at: enforcement.tend(now=at),

@@ -124,10 +124,24 @@ def span_of(booking: Booking) -> Period | None:
     return row.span if row else None
 
 
+def has_begun(booking: Booking, *, is_free: bool, now: datetime) -> bool:
+    """Whether its vehicle may charge for it now. Early start reaches as far as the occupied span does, and as its terms say
+    where the EVSE `is_free`: the one before has left it."""
+    if is_free and booking.starts_at - booking.terms.early_start <= now:
+        return True
+    span = span_of(booking)
+    return span is not None and span.contains(now)
+
+
 def holder_at(evse_id: int, at: datetime) -> int | None:
     """The booking that occupies the EVSE then, by id."""
     rows = Occupancy.objects.filter(evse=evse_id, span__contains=at, kind=Occupancy.Kind.BOOKING)
     return rows.values_list("holder", flat=True).first()
+
+
+def is_taken(evse_id: int, at: datetime) -> bool:
+    """Whether anything occupies the EVSE then."""
+    return Occupancy.objects.filter(evse=evse_id, span__contains=at).exists()
 
 
 def reach_back(booking: Booking, at: datetime) -> bool:

@@ -23,8 +23,10 @@ from bookings.enforcement.rescue import give_up_or_no_show, rescue
 from bookings.enforcement.reservation_answers import take_keeping_answer, take_reservation_answer
 from bookings.enforcement.reserve_tests import finish_reserve_tests, take_test_answer, try_reservation
 from bookings.enforcement.session_monitoring import end_failed_tries, mark_lost, watch_bays
+from bookings.enforcement.walk_ins import adopt_due
 
 __all__ = [
+    "adopt_due",
     "arm_booking",
     "arm_due",
     "charger_connected",

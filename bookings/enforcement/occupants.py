@@ -23,6 +23,12 @@ def is_bay_taken(booking: Booking) -> bool:
     return session is not None and not is_own(session, booking)
 
 
+def own_session(booking: Booking) -> ChargingSession | None:
+    """The one its truck began there before its time; None where nobody or somebody else charges."""
+    session = session_in_bay(booking)
+    return session if session is not None and is_own(session, booking) else None
+
+
 def is_own(session: ChargingSession, booking: Booking) -> bool:
     """Whether the session is the booking's truck, which began before its time: without a booking, or in one before."""
     shown = identify(session.token_uid, session.token_type)

@@ -11,9 +11,10 @@ from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.locking import lock_booking
 from bookings.core.one_by_one import each_by_itself
 from bookings.enforcement.faults import circumstances, evidence, faults_seen
-from bookings.enforcement.occupants import is_of_another, is_own, session_in_bay
+from bookings.enforcement.occupants import is_of_another, is_own, own_session, session_in_bay
+from bookings.enforcement.walk_ins import adopt
 from bookings.models import Booking, BookingStatus, CancelReason, Enforcement
-from bookings.operations import mark_no_show, request_log, start_charging
+from bookings.operations import mark_no_show, request_log
 from bookings.operations.cancel import write_off
 from bookings.operations.places import assign
 from bookings.operations.relocation import best_first, relocate, would_do
@@ -88,7 +89,7 @@ def give_up_or_no_show(*, booking_id: int, now: datetime) -> Booking:
         if session is not None and is_own(session, booking):
             if is_of_another(session, booking):
                 return booking  # it still uses the one before
-            return start_charging(booking_id=booking_id, session=session, actor=ENFORCEMENT, now=now)
+            return adopt(booking, session, now=now)
         return _end(booking, "occupied" if session is not None else _why_at_risk(booking), now)
 
 
@@ -121,7 +122,7 @@ def _is_lost(booking: Booking, now: datetime) -> bool:
     if booking.enforcement_why in AT_FAULT:
         return _is_broken(booking, now)
     if booking.enforcement_why == "occupied":
-        return now - _at_risk_since(booking) >= OCCUPIED_PATIENCE
+        return now - _at_risk_since(booking) >= OCCUPIED_PATIENCE and own_session(booking) is None
     charger = booking.evse.charger if booking.evse else None
     if booking.enforcement_why != "offline" or charger is None or charger.connected_at is None:
         return False

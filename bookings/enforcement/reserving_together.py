@@ -16,7 +16,7 @@ from bookings.models import Booking, Enforcement
 from bookings.rules.identification import usable_by_owner
 from depots import operations as depots
 from depots import round_trips
-from depots.models import Charger, ChargerCommand
+from depots.models import Charger, ChargerCommand, ChargingSession
 from depots.queries import is_online
 
 # (booking, charger, now, which copies of tokens may be used): the payload of its `reserve`.
@@ -35,8 +35,8 @@ def reserve_together(
 ) -> list[Booking]:
     """Have the chargers of bookings that are due, locked with their EVSEs and waiting for nobody, told of their reservations.
 
-    Those are left, and returned, where there is more to it: a charger that is away or keeps no reservation, an EVSE that is
-    kept otherwise or armed for another booking, a reservation that was asked for before.
+    Those are left, and returned, where there is more to it: a charger that is away or keeps no reservation, an EVSE where
+    somebody charges or that is kept otherwise or armed for another booking, a reservation that was asked for before.
     """
     simple = _simple(bookings, now)
     if not simple:
@@ -64,6 +64,8 @@ def _simple(bookings: Sequence[Booking], now: datetime) -> list[Booking]:
     armed = set(
         Booking.objects.filter(armed_evse__in=evse_ids).order_by().values_list("armed_evse_id", flat=True)
     )
+    running = ChargingSession.objects.filter(evse__in=evse_ids, ended_at__isnull=True)
+    in_use = set(running.order_by().values_list("evse_id", flat=True))
     ids = [booking.reservation_id for booking in bookings]
     asked = set(
         ChargerCommand.objects.filter(reservation_id__in=ids)
@@ -73,7 +75,7 @@ def _simple(bookings: Sequence[Booking], now: datetime) -> list[Booking]:
     return [
         booking
         for booking in bookings
-        if booking.evse_id not in armed
+        if booking.evse_id not in armed | in_use
         and booking.reservation_id not in asked
         and together[booking.evse_id] == 1
         and _keeps_reservations(booking, now)

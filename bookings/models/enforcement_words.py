@@ -46,6 +46,9 @@ WORDS = {
     ),
 }  # fmt: skip
 
+# Its own vehicle charges there without it, and nothing is to be reserved.
+OWN_VEHICLE = "own_vehicle"
+
 # Codes of `Booking.enforcement_why`, as people read them.
 ENFORCEMENT_WHY = {
     "occupied": "Another vehicle is still at the EVSE.",
@@ -57,6 +60,7 @@ ENFORCEMENT_WHY = {
     "rejected": "The charger refuses reservations.",
     "not_supported": "The charger knows no reservations.",
     "closed": "The EVSE was closed.",
+    OWN_VEHICLE: "The vehicle charges there already.",
     "lies": "The charger does not keep its reservations.",
     "availability": "The charger keeps no reservation, so the EVSE is out of service until the vehicle is there.",
     "profile_0": "The charger keeps no reservation, so the EVSE gives no power until the slot begins.",
@@ -66,6 +70,7 @@ ENFORCEMENT_WHY = {
 
 # What follows, where it is not plain.
 NEXT = {
+    OWN_VEHICLE: "The booking takes the session over when its time begins.",
     "occupied": "Berth asks again when it leaves, and looks for another EVSE from five minutes before the start.",
     "faulted": "Berth looks for another EVSE.",
     "unavailable": "Berth looks for another EVSE unless it is back within a minute.",
@@ -80,6 +85,11 @@ GATE = "Berth itself turns other cards away in this slot."
 
 def words_of(enforcement: str) -> EnforcementWords:
     return WORDS[Enforcement(enforcement)]
+
+
+def told(enforcement: str, code: str) -> str:
+    """What became of it, for the history."""
+    return "There is nothing to reserve" if code == OWN_VEHICLE else words_of(enforcement).told
 
 
 def why(code: str) -> str:
@@ -97,6 +107,7 @@ def in_full(enforcement: str, code: str) -> str:
     parts = [sentence(enforcement, code)]
     if enforcement in {Enforcement.AT_RISK, Enforcement.SOFT}:
         parts.insert(0, f"{words_of(enforcement).badge}.")
+    if enforcement in {Enforcement.AT_RISK, Enforcement.SOFT} or code == OWN_VEHICLE:
         parts.append(NEXT.get(code, ""))
     if enforcement == Enforcement.SOFT:
         parts.append(GATE)

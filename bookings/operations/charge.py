@@ -22,11 +22,14 @@ NO_ENERGY_WH = 10
 UNPROVEN = {"bad_meter", "no_meter_start", "no_meter_stop", "no_stop"}
 
 
-def start_charging(*, booking_id: int, session: ChargingSession, actor: Actor, now: datetime) -> Booking:
+def start_charging(
+    *, booking_id: int, session: ChargingSession, actor: Actor, now: datetime, is_adopted: bool = False
+) -> Booking:
     """An entitled token started a session in the slot: the booking is used. Raises WrongStatus.
 
-    `now` is when it started as far as known; the session may stand at another EVSE of the depot than the booked one.
-    A later session inside the slot is attached, whatever has become of the booking; a final status stays.
+    `now` is when it started as far as known, or when one that ran without a booking `is_adopted`; the session may stand at
+    another EVSE of the depot than the booked one. A later session inside the slot is attached, whatever has become of the
+    booking; a final status stays.
     """
     with calendars.one_operation():
         booking = lock_booking(
@@ -35,7 +38,8 @@ def start_charging(*, booking_id: int, session: ChargingSession, actor: Actor, n
             depot=lambda row: session.evse_id not in {None, row.evse_id} and power.can_bind(row.depot),
         )
         if booking.status == BookingStatus.CONFIRMED:
-            _begin(booking, session, actor, now)
+            since = {"already_since": session.started_at.isoformat()} if is_adopted else {}
+            _begin(booking, session, since, actor, now)
         else:
             _take_up_again(booking, session, actor, now)
     return booking
@@ -90,12 +94,14 @@ def vehicle_left(*, evse: Evse, actor: Actor, now: datetime) -> None:
         calendars.mark_changed([evse.pk], at=now)
 
 
-def _begin(booking: Booking, session: ChargingSession, actor: Actor, now: datetime) -> None:
+def _begin(
+    booking: Booking, session: ChargingSession, since: dict[str, str], actor: Actor, now: datetime
+) -> None:
     dropped = request_log.decline_pending(booking, "The vehicle is charging already.", actor=actor, now=now)
     given_up = occupancy.drop_pending(booking)
     booking.enforcement, booking.enforcement_why, booking.next_try_at = Enforcement.USED, "", None
     booking.enforcement_at = now
-    detail = _attach(booking, session)
+    detail = _attach(booking, session) | since
     before_w = booking.promised_power_w
     left = _follow_vehicle(booking, session, now)
     if booking.promised_power_w != before_w:

@@ -105,7 +105,8 @@ def _of_event(event: BookingEvent, booking: Booking, known: set[str], is_fleet: 
 def _words(event: BookingEvent, booking: Booking) -> tuple[str, str, str]:
     if event.kind == "enforcement":
         words = words_of(event.after)
-        return words.told, words.icon, words.level
+        told = enforcement_words.told(event.after, str(event.detail.get("why", "")))
+        return told, words.icon, words.level
     if event.kind == "session":
         return _session_words(event.detail)
     if event.kind == "fallback":
@@ -132,6 +133,7 @@ def _words(event: BookingEvent, booking: Booking) -> tuple[str, str, str]:
 def _text(event: BookingEvent, booking: Booking) -> str:
     detail = event.detail
     parts = [differences.words(detail, booking), _charged(detail), _at_another(detail)]
+    parts.append(_already_there(detail, booking))
     parts.append(payment_words(detail["payment"], booking) if "payment" in detail else "")
     parts += _seen(detail, booking)
     parts.append(_when_it_ends(detail, booking))
@@ -195,6 +197,14 @@ def _when_it_ends(detail: dict[str, Any], booking: Booking) -> str:
     )
     words = f"At {ends}" + (f", by {late} at the latest" if late != ends else "")
     return f"{words}. Charging is stopped from {stops} on" if stops else words
+
+
+def _already_there(detail: dict[str, Any], booking: Booking) -> str:
+    """Of a session that was taken over: since when it runs."""
+    if "already_since" not in detail:
+        return ""
+    since = datetime.fromisoformat(detail["already_since"]).astimezone(booking.depot.zone)
+    return f"The vehicle was charging there since {since:%H:%M} already"
 
 
 ANSWERED = {
