@@ -44,15 +44,39 @@ def was_seen(charger: Charger, what: str) -> bool:
 
 
 def after_rejection(
-    charger: Charger, purpose: str, form: ProfileForm, *, now: datetime
+    charger: Charger, purpose: str, form: ProfileForm, *, periods: int, now: datetime
 ) -> dict[str, Any] | None:
-    """What is to be remembered of a rejected form, for `Charger.measured`; None where a later one is in use already."""
+    """What is to be remembered of a rejected form, for `Charger.measured`; None where a later one is in use already.
+
+    A charger may be busy: what it rejects once is asked again. What it rejects twice in a row is told in one period, and if
+    that is rejected twice as well, in the next form.
+    """
     forms = forms_of(charger)
     number = forms.index(form) if form in forms else len(forms) - 1
     if number < _rejected(charger, purpose):
         return None
+    doubted = dict(charger.measured.get("profile_forms_doubted", {}))
+    if doubted.get(purpose) != [number, periods]:
+        return {"profile_forms_doubted": {**doubted, purpose: [number, periods]}}
+    del doubted[purpose]
+    if periods > 1:
+        return {
+            "profile_forms_doubted": doubted,
+            "profile_periods": 1,
+            "profile_periods_at": now.isoformat(),
+        }
     rejected = {**charger.measured.get("profile_forms_rejected", {}), purpose: number + 1}
-    return {"profile_forms_rejected": rejected, "profile_forms_at": now.isoformat()}
+    return {
+        "profile_forms_doubted": doubted,
+        "profile_forms_rejected": rejected,
+        "profile_forms_at": now.isoformat(),
+    }
+
+
+def after_acceptance(charger: Charger, purpose: str) -> dict[str, Any]:
+    """What is to be forgotten of rejections before it."""
+    doubted = dict(charger.measured.get("profile_forms_doubted", {}))
+    return {"profile_forms_doubted": doubted} if doubted.pop(purpose, None) is not None else {}
 
 
 def payload_in(form: ProfileForm, evse: Evse) -> dict[str, Any]:
@@ -75,9 +99,9 @@ def has_one_level(charger: Charger) -> bool:
 
 
 def most_periods(charger: Charger) -> int:
-    """Of one schedule. One that was seen to reject several takes one."""
+    """Of one schedule. One that was seen to reject several takes one, until it has restarted."""
     told = charger.told_setting("ChargingScheduleMaxPeriods", "SmartChargingCtrlr.PeriodsPerSchedule")
-    seen = charger.measured.get("profile_periods")
+    seen = _is_since_boot(charger, "profile_periods_at") and charger.measured.get("profile_periods")
     return int(seen or (told if told.isdigit() and int(told) else USUAL_PERIODS))
 
 

@@ -10,7 +10,13 @@ from bookings.core import power_marks
 from bookings.models import ChargingProfile
 from bookings.models.power_schedules import Fall, PowerSchedule
 from depots import operations as depots
-from depots.charging_profile_forms import PHASE_VOLTS, ProfileForm, after_rejection, has_one_level
+from depots.charging_profile_forms import (
+    PHASE_VOLTS,
+    ProfileForm,
+    after_acceptance,
+    after_rejection,
+    has_one_level,
+)
 from depots.models import ChargerCommand, ChargingSession
 
 Action = ChargerCommand.Action
@@ -82,8 +88,16 @@ def _settle(profile: ChargingProfile, command: ChargerCommand, now: datetime, *,
         profile.accept(told, now)
     if is_cleared and is_last and profile.purpose == ChargingProfile.Purpose.TX:
         profile.transaction = ""
-    if not is_cleared and command.charger.measured.get("profiles") is None:
-        depots.record_measured(charger_id=command.charger_id, profiles="works", profiles_at=now.isoformat())
+    if not is_cleared:
+        _remember_acceptance(profile, command, now)
+
+
+def _remember_acceptance(profile: ChargingProfile, command: ChargerCommand, now: datetime) -> None:
+    seen = after_acceptance(command.charger, profile.purpose)
+    if command.charger.measured.get("profiles") is None:
+        seen |= {"profiles": "works", "profiles_at": now.isoformat()}
+    if seen:
+        depots.record_measured(charger_id=command.charger_id, **seen)
 
 
 def _told(command: ChargerCommand, profile: ChargingProfile) -> PowerSchedule | None:
@@ -108,7 +122,8 @@ def _remember_rejection(profile: ChargingProfile, command: ChargerCommand, now: 
     if profile.purpose == ChargingProfile.Purpose.TX and not _still_runs(profile):
         return
     form = ProfileForm(command.payload["unit"], command.payload["stack_level"])
-    if seen := after_rejection(command.charger, profile.purpose, form, now=now):
+    periods = len(command.payload["limits"])
+    if seen := after_rejection(command.charger, profile.purpose, form, periods=periods, now=now):
         depots.record_measured(charger_id=command.charger_id, **seen)
 
 

@@ -35,7 +35,7 @@ OPEN = {"walk_in": "anybody", "early_start_min": 15, "turnaround_min": 0}
 
 def settle(site: Chargers, now: datetime, *, limit_kw: int | None = None, **options) -> datetime:
     """Plan and answer until nothing is left to say; the limit holds after every answer."""
-    for _ in range(10):
+    for _ in range(20):
         now += 3 * SECOND
         smart_charging.plan_due(now=now)
         if not site.answer(now=now, limit_w=limit_kw and limit_kw * KW, **options):
@@ -216,7 +216,7 @@ def test_after_a_reboot_it_is_told_everything_again(site):
     ]
 
 
-def test_a_rejected_form_is_followed_by_the_next_and_remembered(site):
+def test_a_form_that_is_rejected_twice_in_a_row_is_followed_by_the_next_and_remembered(site):
     evse = site.evses[0]
     session = charge(evse)
     settled = settle(site, NOW, but={evse.pk: "rejected"})
@@ -227,15 +227,45 @@ def test_a_rejected_form_is_followed_by_the_next_and_remembered(site):
             "pk"
         )
     ]
-    assert forms == [("W", 1), ("W", 1), ("A", 1), ("W", 0), ("A", 0)]
+    assert forms == [("W", 1), *(form for form in [("W", 1), ("A", 1), ("W", 0), ("A", 0)] for _ in range(2))]
     measured = Charger.objects.get(pk=evse.charger_id).measured["profile_forms_rejected"]
-    assert measured == {"tx": 3, "tx_default": 4}
+    assert measured == {"tx": 2, "tx_default": 4}
     assert why(evse) == "uncontrolled"
     Charger.objects.filter(pk=evse.charger_id).update(booted_at=settled + SECOND)
     PowerMark.objects.create(depot=evse.depot, due_at=settled)
     assert settle(site, settled + SECOND)
     assert why(evse) == "shared"
     stop(session, now=settled)
+
+
+def test_a_charger_that_rejects_once_is_asked_again_in_the_same_form(site):
+    evse = site.evses[0]
+    charge(evse)
+    smart_charging.plan_due(now=NOW + 3 * SECOND)
+    site.answer(now=NOW + 3 * SECOND, but={evse.pk: "rejected"})
+
+    settle(site, NOW + 3 * SECOND)
+
+    measured = Charger.objects.get(pk=evse.charger_id).measured
+    assert (measured["profile_forms_doubted"], measured.get("profile_forms_rejected")) == ({}, None)
+    assert site.held[evse.pk, "tx"] == 390 * KW
+
+
+def test_what_is_rejected_twice_in_several_periods_is_told_in_one(site):
+    evse = site.evses[0]
+    charge(evse)
+    now = NOW
+    for _ in range(8):
+        now += 3 * SECOND
+        smart_charging.plan_due(now=now)
+        has_several = any(len(command.payload["limits"]) > 1 for command in waiting())
+        site.answer(now=now, but={evse.pk: "rejected"} if has_several else None)
+
+    settle(site, now)
+
+    measured = Charger.objects.get(pk=evse.charger_id).measured
+    assert measured["profile_periods"] == 1
+    assert site.falls[evse.pk, "tx"] == []
 
 
 def test_a_session_that_is_over_leaves_no_limit_behind(site):
