@@ -21,7 +21,12 @@ from bookings.enforcement.local_lists import follow_local_lists
 from bookings.enforcement.overstays import note_overstays, stop_overstays, warn_of_ends
 from bookings.enforcement.rescue import give_up_or_no_show, rescue
 from bookings.enforcement.reservation_answers import take_keeping_answer, take_reservation_answer
-from bookings.enforcement.reserve_tests import finish_reserve_tests, take_test_answer, try_reservation
+from bookings.enforcement.reserve_tests import (
+    finish_reserve_tests,
+    take_test_answer,
+    try_reservation,
+    why_not_tried,
+)
 from bookings.enforcement.session_monitoring import end_failed_tries, mark_lost, watch_bays
 from bookings.enforcement.walk_ins import adopt_due
 
@@ -55,4 +60,5 @@ __all__ = [
     "try_reservation",
     "warn_of_ends",
     "watch_bays",
+    "why_not_tried",
 ]

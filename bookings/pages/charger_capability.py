@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from bookings.enforcement import why_not_tried
 from bookings.models import KeptEvse, ReserveTest
 from bookings.rules.content_version import version_of
 from depots.models import Charger, LocalList
@@ -68,9 +69,17 @@ def capability(charger: Charger, now: datetime) -> Mapping[str, Any]:
         "told_to_be_able": told(charger),
         "capabilities": seen(charger),
         "kept_evses": [{"row": row, "version": version_of([row.pk, row.state])} for row in kept],
+        "testable": _testable(charger, now),
         "reserve_tests": [{"row": test, "words": test_words(test)} for test in tests],
         "local_list": list_words(local) if local is not None else "",
     }
+
+
+def _testable(charger: Charger, now: datetime) -> list[dict[str, Any]]:
+    """Its EVSEs with why a reservation cannot be tried there now; empty where it can."""
+    evses = list(charger.evses.select_related("charger").order_by("number"))
+    refused = why_not_tried(evses, now=now)
+    return [{"uid": evse.uid, "why_not": str(refused.get(evse.pk, ""))} for evse in evses]
 
 
 def reserving(charger: Charger) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from bookings.errors import BookingError
 from bookings.models import Booking, BookingStatus
 from bookings.operations.remote_start import WAITS, running_session, why_not_start
 from bookings.pages import access
-from depots.models import ChargerCommand
+from depots.models import ChargerCommand, Fallback
 from depots.queries import is_online
 
 State = ChargerCommand.State
@@ -68,7 +68,7 @@ def _last_outcome(booking: Booking, now: datetime) -> tuple[str, str]:
         .first()
     )
     if last is None:
-        return "", ""
+        return "", _opening_words(booking)
     is_start = last.action == ChargerCommand.Action.REMOTE_START
     if is_start and booking.status == BookingStatus.CHARGING and running_session(booking) is not None:
         return "", ""  # it worked
@@ -83,3 +83,9 @@ def _last_outcome(booking: Booking, now: datetime) -> tuple[str, str]:
             else "The charger is stopping."
         )
     return "refused", f"The charger refused. {last.answer_text[:200]}".strip()
+
+
+def _opening_words(booking: Booking) -> str:
+    """What starting does first, where the EVSE is out of service for it."""
+    is_kept = booking.status == BookingStatus.CONFIRMED and booking.enforcement_why == Fallback.AVAILABILITY
+    return "The EVSE is put back into service first, which takes some seconds." if is_kept else ""

@@ -27,6 +27,7 @@ from bookings.pages.forms.fields import DayInput
 from bookings.pages.forms.row_versions import seen_version
 from bookings.pages.live import calendar_audience, depot_audience, fleet_audience
 from bookings.pages.navigation import nav_of
+from bookings.pages.overstay_words import overstay_words
 from bookings.pages.views import board_answers
 from bookings.pages.views.refusals import status_of
 from bookings.rules import permissions
@@ -174,6 +175,7 @@ def panel(
         **(_forms(found, sent, now) if found.depot.operator_id in access.operators_decided_for(request.user) else {}),
         "asks_power": asks_power,
         "next_bay": _next_bay(found, now),
+        "overstay": overstay_words(found, now=now),
         "entries": history.moments(
             found, organisation_ids=access.operators_seen(request.user), is_fleet=False
         ),

@@ -35,6 +35,7 @@ from bookings.pages.booking_bills import bills_of, running_cost
 from bookings.pages.forms import undo_button
 from bookings.pages.forms.bookings import ListForm
 from bookings.pages.forms.row_versions import seen_version
+from bookings.pages.overstay_words import overstay_words
 from bookings.pages.power_words import power_now
 from bookings.pages.price_parts import quoted_parts
 from bookings.pages.views import slots
@@ -148,6 +149,7 @@ def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusa
         "refusal": refusal,
         "status_words": wording.status_words(found),
         "firmness": wording.firmness(found, now=now),
+        "overstay": overstay_words(found, now=now),
         "terms": wording.terms_lines(found.terms, found.period, found.depot, now=now),
         "actions": wording.fleet_actions(found, now=now) if is_dispatcher else [],
         "pending": found.pending_request,

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.db.models import Prefetch
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -22,7 +22,8 @@ from bookings.pages.board.row_states import RowState
 from bookings.pages.charger_capability import reserving
 from bookings.pages.charger_settings import differing_settings
 from bookings.pages.depot_power import power_of_depot
-from depots.models import Charger, Depot, Evse
+from bookings.pages.overstay_words import words_by_booking
+from depots.models import Charger, Depot, Evse, Fallback
 from depots.pages import respond
 from depots.queries import is_online
 
@@ -49,7 +50,7 @@ def yard(request: HttpRequest, code: str) -> HttpResponse:
             "charging": sum(state.session is not None for state in states.values()),
             "power_w": sum(s.session.power_w or 0 for s in states.values() if s.session is not None),
             "faulted": sum(state.look == "faulted" for state in states.values()),
-            "troubled": _troubled(depot),
+            "troubled": _troubled(depot, now),
             **power_of_depot(depot, now),
             "can_manage": depot.operator_id in access.operators_decided_for(request.user),
         },
@@ -69,6 +70,7 @@ def _rows(
             "charger": charger,
             "is_online": is_online(charger, now=now),
             "states": places[charger.pk],
+            "is_deaf": charger.measured.get("answers_calls") is False,
             "reserving": reserving(charger),
             "differing": differing.get(charger.pk),
         }
@@ -76,11 +78,18 @@ def _rows(
     ]
 
 
-def _troubled(depot: Depot) -> list[Booking]:
-    """Bookings whose slot a charger does not keep as promised, the next first."""
-    rows = Booking.objects.filter(
-        depot=depot,
-        status__in=[BookingStatus.CONFIRMED, BookingStatus.CHARGING],
-        enforcement__in=TROUBLED,
-    ).prefetch_related(Prefetch("tokens"))
-    return list(rows.select_related("evse", "fleet", "depot").order_by("starts_at")[:50])
+def _troubled(depot: Depot, now: datetime) -> list[dict[str, Any]]:
+    """Bookings whose slot a charger does not keep as promised, the next first, and vehicles that have outlived theirs; each
+    with why. An EVSE that is kept without a reservation is kept."""
+    is_unkept = Q(status=BookingStatus.CONFIRMED, enforcement__in=TROUBLED) & ~Q(
+        enforcement=Enforcement.SOFT, enforcement_why__in=Fallback.values
+    )
+    is_over = Q(status=BookingStatus.CHARGING, ends_at__lte=now, session__ended_at=None)
+    rows = Booking.objects.filter(is_unkept | is_over, depot=depot).select_related("evse", "fleet", "depot")
+    found = list(rows.order_by("starts_at")[:50])
+    late = words_by_booking(found, now=now)
+    return [
+        {"booking": booking, "why": late.get(booking.pk) or booking.enforcement_in_full}
+        for booking in found
+        if booking.pk in late or booking.status == BookingStatus.CONFIRMED
+    ]

@@ -1,0 +1,127 @@
+"""The yard says which chargers and slots need somebody, and none that does not."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client
+
+from bookings import enforcement, scheduler
+from bookings.models import Booking
+from depots import operations as depots
+from depots.models import ChargerCommand, Evse, Membership
+from tests.bookings.enforcement.charging_trucks import charging
+from tests.bookings.enforcement.online_chargers import TERMS, answer, book, evse_online, online
+from tests.bookings.people import client_of
+from tests.factories import at, make_depot, make_user, slot
+
+pytestmark = pytest.mark.django_db
+
+
+def place(**fields: Any) -> Evse:
+    terms = {**TERMS, **fields.pop("terms", {})}
+    return evse_online(make_depot(terms=terms, **fields))
+
+
+def manager_of(evse: Evse) -> Client:
+    return client_of(make_user(evse.depot.operator, Membership.Role.DEPOT_MANAGER))
+
+
+def look(evse: Evse, now: datetime, path: str = "/depots/{}/") -> str:
+    with time_machine.travel(now, tick=False):
+        return manager_of(evse).get(path.format(evse.depot.code)).content.decode()
+
+
+def test_a_charger_that_beats_and_answers_no_command_is_shown_so():
+    evse = place()
+    depots.record_measured(charger_id=evse.charger_id, answers_calls=False)
+    assert "Answers no commands" in look(evse, at(9))
+
+    depots.record_measured(charger_id=evse.charger_id, answers_calls=True)
+    assert "Answers no commands" not in look(evse, at(9))
+    online(evse.charger, lease_until=at(8), measured={"answers_calls": False})
+    assert "Answers no commands" not in look(evse, at(9))
+
+
+@pytest.mark.parametrize("fallbacks", [[], ["availability"]])
+def test_a_kept_evse_is_no_trouble_and_one_that_only_the_gate_guards_is(fallbacks):
+    evse = place(fallbacks=fallbacks)
+    booking = book(evse)
+    enforcement.arm_due(now=at(9, 45))
+    answer("rejected", now=at(9, 45))
+
+    assert (f'data-booking="{booking.pk}"' in look(evse, at(9, 46))) is (not fallbacks)
+
+
+@pytest.mark.parametrize(
+    ("terms", "words"),
+    [
+        ({}, "The depot does not have it stopped; somebody may be waiting for the bay."),
+        ({"overstay": "stop", "overstay_min": 10}, "From 12:10 on the charger is told to stop it."),
+        (
+            {"overstay": "stop_for_next"},
+            "told to stop it as soon as the next vehicle&#x27;s slot is being prepared.",
+        ),
+        ({"overstay": "stop", "overstay_min": 1}, "The charger is told to stop it."),
+    ],
+)
+def test_who_outlives_the_slot_is_named_with_what_follows(terms, words):
+    booking = charging(place(terms=terms))
+    evse = booking.evse
+    assert "data-booking" not in look(evse, at(10, 59))
+
+    page = look(evse, at(11, 5))
+
+    assert f'data-booking="{booking.pk}"' in page
+    assert "Its slot is over since 12:00." in page
+    assert words in page
+    assert words in look(evse, at(11, 5), f"/depots/{{}}/board/bookings/{booking.pk}/")
+
+
+def test_a_charger_that_cannot_be_stopped_needs_somebody_who_goes_there():
+    booking = charging(place(terms={"overstay": "stop", "overstay_min": 1}))
+    for minute in (1, 2, 3, 4, 5):
+        scheduler.run_tick(at(11, minute))
+        for command in ChargerCommand.objects.filter(action="remote_stop", state="queued"):
+            depots.settle_command(command_id=command.pk, answer="rejected", now=at(11, minute))
+
+    assert "somebody has to go there" in look(booking.evse, at(11, 6))
+
+
+@pytest.mark.parametrize(
+    ("happens", "why"),
+    [
+        ("nothing", ""),
+        ("offline", "The charger is not connected."),
+        ("booked", "The EVSE is needed for a booking."),
+        ("occupied", "The EVSE is not free now."),
+    ],
+)
+def test_a_reservation_can_be_tried_only_where_it_would_not_be_refused(happens, why):
+    evse = place()
+    if happens == "offline":
+        online(evse.charger, lease_until=at(8))
+    elif happens == "booked":
+        book(evse, slot((9, 15), 10))
+    elif happens == "occupied":
+        depots.report_status(
+            charger_id=evse.charger_id, evse_number=evse.number, status="occupied", at=at(8), now=at(8)
+        )
+
+    page = look(evse, at(9), f"/depots/{{}}/chargers/{evse.charger.identity}/")
+
+    button = page[: page.index(f"Test reserving {evse.uid}")].rsplit("<button", 1)[1]
+    assert ("disabled" in button) is bool(why)
+    assert why in page
+
+
+def test_starting_at_a_kept_evse_says_what_comes_first():
+    evse = place(fallbacks=["availability"])
+    booking: Booking = book(evse)
+    enforcement.arm_due(now=at(9, 45))
+    answer("rejected", now=at(9, 45))
+
+    assert "put back into service first" in look(evse, at(9, 50), booking.get_absolute_url())
