@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from bookings.models import Booking
-from depots.cards import card_ending
+from bookings.models.fleet import shown_again, shown_to_others
 
 NAMES = {
     "period": "Time",
@@ -49,8 +49,9 @@ def _shown(name: str, value: Any, booking: Booking) -> str:
 
 
 def _ending(token: Any) -> str:
-    uid = str(token.get("uid", "")) if isinstance(token, dict) else str(token)
-    return uid if uid.startswith("…") else card_ending(uid)
+    if isinstance(token, dict):
+        return shown_to_others(str(token.get("uid", "")), str(token.get("type", "")))
+    return shown_again(str(token))
 
 
 def _span(period: Any, booking: Booking) -> str:

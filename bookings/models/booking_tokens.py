@@ -5,8 +5,8 @@ from django.db.models import F
 from django.db.models.functions import Upper
 
 from bookings.models.bookings import Booking
-from bookings.models.fleet import GROUP, Token
-from depots.cards import CardNumber, card_ending
+from bookings.models.fleet import GROUP, Token, shown_to_others
+from depots.cards import CardNumber
 from depots.token_numbers import PLUGGED_IN
 
 
@@ -42,8 +42,11 @@ class BookingToken(models.Model):
 
     @property
     def ending(self) -> str:
-        """All of a token that others than its fleet may see; a group is a name, and no key to anything."""
-        return self.uid if self.type == GROUP else card_ending(self.uid)
+        return shown_to_others(self.uid, self.type)
+
+    @property
+    def is_group(self) -> bool:
+        return self.type == GROUP
 
     @property
     def is_told_by_plug(self) -> bool:

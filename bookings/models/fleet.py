@@ -11,6 +11,17 @@ from depots.token_numbers import PLUGGED_IN
 
 # A group of tokens of its fleet, as a booking names one beside tokens: whichever member comes opens it.
 GROUP = "GROUP"
+GROUP_SHOWN = "group "
+
+
+def shown_to_others(uid: str, kind: str) -> str:
+    """All of a booking's token that others than its fleet may see; a group's name is no key to anything."""
+    return f"{GROUP_SHOWN}{uid}" if kind == GROUP else card_ending(uid)
+
+
+def shown_again(shown: str) -> str:
+    """What `shown_to_others` gave, as it was kept with an event, or a number that was kept in full."""
+    return shown if shown.startswith(("…", GROUP_SHOWN)) else card_ending(shown)
 
 
 class Vehicle(models.Model):

@@ -178,7 +178,7 @@ def write(
     old_evse_id = booking.evse_id
     fields = _set_columns(booking, change, place.evse.pk, bid)
     if change.tokens is not None:
-        _replace_tokens(booking, change.tokens)
+        replace_tokens(booking, change.tokens)
     _move_place(booking, place, ground)
     occupancy.claim(booking, change.tokens_then)
     if asker.by == Booking.Side.DEPOT:
@@ -216,7 +216,8 @@ def _move_place(booking: Booking, place: FreePlace[Any], ground: ChangeGround) -
         occupancy.fill_closures(held.evse_id, held.span)
 
 
-def _replace_tokens(booking: Booking, tokens: list[BookingToken]) -> None:
+def replace_tokens(booking: Booking, tokens: Sequence[BookingToken]) -> None:
+    """Give up those it had for these, unsaved; claiming them is its caller's."""
     booking.tokens.all().delete()
     for position, token in enumerate(tokens):
         token.booking, token.position = booking, position

@@ -1,28 +1,42 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from bookings.actors import Actor
-from bookings.core import calendars, lifecycle
+from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.locking import lock_booking
 from bookings.core.versions import SEEN_WHOLE, check_version
 from bookings.errors import WrongStatus
 from bookings.models import Booking, BookingRequest, BookingStatus
 from bookings.operations import request_log
+from bookings.operations.apply_change import replace_tokens
+from bookings.operations.places import refusals
 from bookings.payments import booking_payments
 from bookings.rules.deadlines import answers_until
+from bookings.rules.entitlement import TokenName, entitled, refuse_groups
 
 
-def confirm_hold(*, booking_id: int, seen_version: int | None = None, actor: Actor, now: datetime) -> Booking:
-    """Turn a hold into a booking, or into a request where the depot decides or something is to be paid first.
+def confirm_hold(
+    *,
+    booking_id: int,
+    tokens: Sequence[TokenName] | None = None,
+    seen_version: int | None = None,
+    actor: Actor,
+    now: datetime,
+) -> Booking:
+    """Turn a hold into a booking, or into a request where the depot decides or something is to be paid first; with `tokens`
+    instead of those it was held with.
 
-    Raises WrongStatus when it ran out, PaymentMissing when it begins before that could be paid, ChangedMeanwhile when the
-    depot has closed its EVSE since `seen_version` and put it elsewhere.
+    Raises WrongStatus when it ran out, PaymentMissing when it begins before that could be paid, TokenUnusable, TokenElsewhere,
+    ChangedMeanwhile when the depot has closed its EVSE since `seen_version` and put it elsewhere.
     """
-    with calendars.one_operation():
+    with refusals(lambda: None), calendars.one_operation():
         booking = lock_booking(booking_id)
         _check_held(booking, now)
         check_version(booking, seen_version, SEEN_WHOLE)
+        if tokens is not None:
+            _take_tokens(booking, tokens)
         approval = booking.terms.approval
         payment = booking_payments.locked(booking) if booking.pays_before else None
         if payment is not None:
@@ -47,6 +61,17 @@ def confirm_hold(*, booking_id: int, seen_version: int | None = None, actor: Act
         if payment is not None:
             booking_payments.keep(payment, booking, now)
     return booking
+
+
+def _take_tokens(booking: Booking, tokens: Sequence[TokenName]) -> None:
+    """Raises TokenUnusable, or the constraint of TokenElsewhere."""
+    party = (booking.customer_country, booking.customer_party)
+    named = entitled(tokens, booking.vehicle, booking.fleet, party)
+    if not booking.is_ours:
+        refuse_groups(named)
+    occupancy.queue_to_claim(booking.terms, [*booking.tokens.all(), *named], [booking.vehicle_id])
+    replace_tokens(booking, named)
+    occupancy.claim(booking, named)
 
 
 def _check_held(booking: Booking, now: datetime) -> None:

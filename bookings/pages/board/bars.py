@@ -52,7 +52,7 @@ class BookingFacts(NamedTuple):
     quote: dict[str, Any] | None
     step_min: str | None
     late_stop_min: str | None
-    token_uid: str | None
+    token: str | None
 
     @property
     def is_interrupted(self) -> bool:

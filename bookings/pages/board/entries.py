@@ -14,12 +14,12 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString
 
 from bookings.models import Booking
+from bookings.models.fleet import shown_again
 from bookings.pages.board.bars import Bar, BookingFacts, Closed, OthersBar, Visit
 from bookings.pages.board.wall import WallClock
 from bookings.rules.terms import Terms
 from bookings.search.next_bay import next_bay_url
 from bookings.templatetags.board import enforcement_badge, marks, status_badge
-from depots.cards import card_ending
 from depots.models import Depot
 from depots.templatetags.berth import kilowatt_hours
 
@@ -111,7 +111,7 @@ class Entries:
     def _who(self, booking: BookingFacts) -> str:
         """Whose it is, for those who look after the depot: fleet and token ending. For its fleet, where it could go on."""
         if self._is_for_depot:
-            return f'<span class="plan-who">{_owner(booking.fleet_name, booking.token_uid)}</span>'
+            return f'<span class="plan-who">{_owner(booking.fleet_name, booking.token)}</span>'
         if booking.is_interrupted:
             # The whole booking: there are few, and a fleet has few of them. The depot's panel names the bay itself.
             whole = Booking.objects.select_related("depot", "vehicle").get(pk=booking.pk)
@@ -137,8 +137,8 @@ class Entries:
 
 
 @lru_cache(4096)
-def _owner(fleet: str, token_uid: str | None) -> str:
-    return str(escape(f"{fleet} · {card_ending(token_uid)}" if token_uid else fleet))
+def _owner(fleet: str, token: str | None) -> str:
+    return str(escape(f"{fleet} · {shown_again(token)}" if token else fleet))
 
 
 def _around_id(depot: Depot, *, is_for_depot: bool) -> tuple[str, str]:

@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 from django.contrib.postgres.aggregates import ArrayAgg
 from django.db.models import Case, F, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.fields.json import KT
+from django.db.models.functions import Concat
 from django.utils.safestring import SafeString
 
 from bookings.models import Booking, BookingRequest, BookingStatus, BookingToken, Closure, Occupancy
+from bookings.models.fleet import GROUP, GROUP_SHOWN
 from bookings.pages.access import BoardViewer
 from bookings.pages.board.bars import UNSHOWN, Bar, BookingFacts, OthersBar, Visit, closed_of
 from bookings.pages.board.entries import Entries
@@ -26,6 +28,8 @@ from depots.models import ChargingSession, Depot, Evse
 from depots.periods import Period
 
 _PENDING = Occupancy.Kind.PENDING.value
+# A card's number in full, a group as it is shown: see bookings.models.fleet.shown_again.
+_TOKEN = Case(When(type=GROUP, then=Concat(Value(GROUP_SHOWN), "uid")), default="uid")
 
 
 @dataclass
@@ -150,7 +154,8 @@ def entries_of(
 
 def facts_of(which: Q) -> list[BookingFacts]:
     """What boards tell of these bookings, but of those that no board shows."""
-    first_token = BookingToken.objects.filter(booking=OuterRef("pk")).order_by("position").values("uid")[:1]
+    named = BookingToken.objects.filter(booking=OuterRef("pk")).order_by("position")
+    first_token = named.values(told=_TOKEN)[:1]
     is_interrupted = When(interrupted_at__isnull=False, then=F("quote"))
     rows = Booking.objects.filter(which).exclude(status__in=UNSHOWN).values_list(
         Seconds("starts_at"), Seconds("ends_at"), "pk", "evse_id", "status", "enforcement", "enforcement_why", "version",

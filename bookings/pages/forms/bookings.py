@@ -35,6 +35,10 @@ class GroupChoice:
     def pk(self) -> str:
         return f"{GROUP}:{self.uid}"
 
+    @property
+    def label(self) -> str:
+        return f"Group {self.uid} · any of {self.members} token{'s' if self.members != 1 else ''}"
+
 
 class ChangeForm(ShownForm):
     """What a fleet may change of a booking; what is left as it was shown, is not asked for. Of one that charges, its end.
@@ -53,7 +57,7 @@ class ChangeForm(ShownForm):
         missing="There is no such vehicle in your fleet.", none="No vehicle yet", label="Vehicle"
     )
     tokens = forms.MultipleChoiceField(
-        label="Cards and contracts that may charge", required=False, widget=forms.CheckboxSelectMultiple
+        label="Tokens and groups that may charge", required=False, widget=forms.CheckboxSelectMultiple
     )
 
     despite = forms.RegexField(r"^\d{1,18}(,\d{1,18}){0,99}$", required=False, widget=forms.HiddenInput)
@@ -65,7 +69,7 @@ class ChangeForm(ShownForm):
         zone = booking.depot.zone
         self._named = {(normalise(t.uid, t.type), t.type) for t in booking.tokens.all()}
         own = list(Token.objects.filter(fleet=booking.fleet_id).select_related("vehicle"))
-        self._tokens: list[Token | GroupChoice] = [*own, *(_groups(own) if booking.is_ours else [])]
+        self._tokens: list[Token | GroupChoice] = [*own, *(groups_of(own) if booking.is_ours else [])]
         mine = [str(t.pk) for t in self._tokens if (normalise(t.uid, t.type), t.type) in self._named]
         initial = {
             "starts_at": local_text(booking.starts_at, zone),
@@ -193,10 +197,24 @@ class ChangeForm(ShownForm):
         )
 
 
-def _groups(tokens: Iterable[Token]) -> list[GroupChoice]:
-    """By their names, each with how many of its tokens work."""
-    members = Counter(t.group_name for t in tokens if t.group_name and not t.is_blocked)
-    return [GroupChoice(name, count) for name, count in sorted(members.items())]
+def groups_of(tokens: Iterable[Token]) -> list[GroupChoice]:
+    """Of tokens read with their vehicles, by name (without regard to case), each with how many of its tokens work."""
+    works = [t for t in tokens if t.group_name and not t.is_blocked]
+    names = [t.group_name for t in works if t.vehicle is None or not t.vehicle.is_retired]
+    members = Counter(name.upper() for name in names)
+    written = {name.upper(): name for name in reversed(names)}
+    return [GroupChoice(written[key], count) for key, count in sorted(members.items())]
+
+
+class ConfirmForm(forms.Form):
+    """What is still chosen when a hold is confirmed: a group of the fleet instead of the tokens it is held with."""
+
+    group = forms.CharField(required=False, max_length=36)
+
+    def tokens(self) -> list[TokenName] | None:
+        """Of a valid form; None for those it has."""
+        name = self.cleaned_data["group"]
+        return [TokenName(name, GROUP)] if name else None
 
 
 class CancelForm(forms.Form):
@@ -252,6 +270,6 @@ def _uids(tokens: Iterable[BookingToken | TokenName]) -> list[str]:
 
 def _token_label(token: Token | GroupChoice) -> str:
     if isinstance(token, GroupChoice):
-        return f"Group · {token.uid} · {token.members} token{'s' if token.members != 1 else ''}"
+        return token.label
     whose = token.vehicle.plate if token.vehicle else token.label
     return " · ".join(part for part in (token.get_type_display(), token.uid, whose) if part)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -19,7 +20,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from bookings import operations
 from bookings.errors import BookingError, WrongStatus
-from bookings.models import Booking, BookingStatus, Vehicle
+from bookings.models import Booking, BookingStatus, Token, Vehicle
 from bookings.operations.undo import Act
 from bookings.pages import (
     access,
@@ -33,7 +34,7 @@ from bookings.pages import (
 )
 from bookings.pages.booking_bills import bills_of, running_cost
 from bookings.pages.forms import undo_button
-from bookings.pages.forms.bookings import ListForm
+from bookings.pages.forms.bookings import ConfirmForm, GroupChoice, ListForm, groups_of
 from bookings.pages.forms.row_versions import seen_version
 from bookings.pages.overstay_words import overstay_words
 from bookings.pages.power_words import power_now
@@ -99,7 +100,11 @@ def confirm(request: HttpRequest, booking_id: int) -> HttpResponse:
     """Turn a hold into a booking, or into a request where the depot decides."""
     found = access.fleet_booking(request.user, booking_id)
     wanted = (BookingStatus.CONFIRMED, BookingStatus.REQUESTED)
-    return _act(request, found, operations.confirm_hold, _words_of_confirmation, wanted=wanted, act=Act.MADE)
+    form = ConfirmForm(request.POST)
+    if not form.is_valid():
+        return booking_page(request, found, 422, "No group of yours has such a name.")
+    confirm_hold = partial(operations.confirm_hold, tokens=form.tokens())
+    return _act(request, found, confirm_hold, _words_of_confirmation, wanted=wanted, act=Act.MADE)
 
 
 @login_required
@@ -164,6 +169,7 @@ def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusa
         "running_cost": running_cost(found, now=now),
         "power_now": power_now(found),
         "sees_records": money_access.sees_records(user, found),
+        "groups": _groups(found) if is_dispatcher and found.status == BookingStatus.HELD else [],
         "elsewhere": _elsewhere(found) if is_fleet and found.status == BookingStatus.HELD else "",
         "moments": history.moments(found, organisation_ids=mine, is_fleet=is_fleet),
         "remote": remote_control.remote(user, found, now=now),
@@ -211,9 +217,18 @@ def _act(
 
 def _elsewhere(held: Booking) -> str:
     """Where the truck or its cards are booked as well, before the hold is confirmed."""
-    uids = [token.uid for token in held.tokens.all()]
+    uids = [token.uid for token in held.tokens.all() if not token.is_group]
     found = overlaps.overlapping(held.fleet, held.period, vehicle=held.vehicle, uids=uids, besides=held.pk)
     return overlaps.sentence(found, held.vehicle)
+
+
+def _groups(held: Booking) -> list[GroupChoice]:
+    """What may open it instead of the tokens it is held with; a partner knows no groups of ours."""
+    if not held.is_ours:
+        return []
+    return groups_of(
+        Token.objects.filter(fleet=held.fleet_id).exclude(group_name="").select_related("vehicle")
+    )
 
 
 def _words_of_confirmation(booking: Booking) -> str:

@@ -7,8 +7,9 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from bookings.actors import COMMAND
-from bookings.models import Vehicle
+from bookings.models import GROUP, Vehicle
 from bookings.operations import SlotRequest, request_booking
+from bookings.rules.entitlement import TokenName
 from bookings.search.bookable import find_option
 from config.management.booking_command import TIME_HELP, BookingCommand, evse_of, read_period, read_power
 from depots.parties import organisation_called
@@ -27,6 +28,11 @@ class Command(BookingCommand):
         parser.add_argument("--evse", metavar="UID", help="one EVSE of the option")
         parser.add_argument("--power-kw", metavar="N", help="the power to be promised")
         parser.add_argument(
+            "--group",
+            metavar="G",
+            help="a group of the fleet's tokens, whose members may charge instead of the vehicle's own",
+        )
+        parser.add_argument(
             "--organisation", metavar="O", help="the fleet, where two have a vehicle of that plate"
         )
 
@@ -41,6 +47,7 @@ class Command(BookingCommand):
             vehicle=vehicle,
             evse=evse_of(option, options["evse"]),
             power_w=read_power(options["power_kw"]),
+            tokens=[TokenName(options["group"].strip(), GROUP)] if options["group"] else None,
         )
         self.say_booking(request_booking(slot, actor=COMMAND, now=now))
 

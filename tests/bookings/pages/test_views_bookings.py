@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import Q
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from bookings import operations
 from bookings.actors import SCHEDULER, Actor
-from bookings.core import lifecycle
-from bookings.models import Booking, BookingRequest, BookingStatus, Vehicle
+from bookings.core import differences, lifecycle
+from bookings.models import Booking, BookingRequest, BookingStatus, Token, Vehicle
+from bookings.models.fleet import shown_again
+from bookings.pages.board.reading import facts_of
 from depots.models import Evse, Membership, Organisation
 from tests.bookings.people import client_of, seen
 from tests.factories import (
@@ -262,6 +265,26 @@ def test_a_hold_is_confirmed_or_given_back(
     second.refresh_from_db()
 
     assert (second.status, answer["Location"]) == ("cancelled", "/slots/")
+
+
+def test_a_hold_is_confirmed_for_any_member_of_a_group_as_pages_then_say(
+    dispatcher: Client, held: Booking, fleet: Organisation
+) -> None:
+    for uid, fields in {"04AA01": {}, "04AA02": {}, "04AA03": {"is_blocked": True}}.items():
+        Token.objects.create(fleet=fleet, uid=uid, group_name="Night shift", **fields)
+    address = f"/bookings/{held.pk}/confirmation/"
+
+    assert "Group Night shift · any of 2 tokens" in dispatcher.get(f"/bookings/{held.pk}/").content.decode()
+    refused = dispatcher.post(address, {"group": "Day shift", **seen(held)})
+    assert "belongs to a group Day shift" in refused.content.decode()
+    dispatcher.post(address, {"group": "night shift", **seen(held)})
+
+    assert [(t.uid, t.type) for t in held.tokens.all()] == [("night shift", "GROUP")]
+    assert "Any card of the group night shift" in dispatcher.get(f"/bookings/{held.pk}/").content.decode()
+    [facts] = facts_of(Q(pk=held.pk))
+    assert shown_again(facts.token or "") == "group night shift"
+    [asked] = held.requests.all()
+    assert "Tokens group night shift" in differences.words({"after": asked.asked}, held)
 
 
 def test_a_second_click_finds_done_what_it_wanted(dispatcher: Client, held: Booking) -> None:
