@@ -36,8 +36,8 @@ from depots.ocpp.message_buffer import MessageBuffer
 from depots.ocpp.sockets import Closing, KeepAwake
 from depots.ocpp.tls import ServerTls
 from depots.ocpp.v2x import v21, v201
+from depots.operations.charger_uploads import forget_old_uploads
 from depots.operations.commands import CHANNEL
-from depots.uploads import forget_old_uploads
 
 logger = logging.getLogger(__name__)
 # It tells of every connection, and of every stranger that tries; the gateway says what matters of it.

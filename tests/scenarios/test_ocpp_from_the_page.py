@@ -11,8 +11,8 @@ from bookings.maintenance.charger_requests import checked_settings, in_the_way, 
 from depots.capabilities import why_not
 from depots.models import Charger, ChargerCommand, ChargerUpload, Membership
 from depots.operations import queue_command
+from depots.operations.charger_uploads import forget_old_uploads
 from depots.queries import describe_charger
-from depots.uploads import forget_old_uploads
 from simulators.charger import Refuse
 from tests.bookings.people import client_of
 from tests.factories import NOW, make_charger, make_evse, make_user
