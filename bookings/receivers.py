@@ -108,7 +108,7 @@ def on_reservation_ended(charger: Charger, reservation_id: int, outcome: str, at
 
 @receiver(depots.token_presented)
 def on_token_presented(charger: Charger, token_uid: str, at: datetime, **_: Any) -> None:
-    enforcement.let_in(charger, token_uid, now=at)
+    enforcement.token_presented(charger, token_uid, now=at)
 
 
 @receiver(depots.charging_started)

@@ -35,7 +35,7 @@ def run_tick(now: datetime) -> None:
         lambda at: enforcement.adopt_due(now=at),
         lambda at: enforcement.arm_due(now=at),
         lambda at: enforcement.retry_due(now=at),
-        lambda at: enforcement.tend(now=at),
+        lambda at: enforcement.follow_kept_evses(now=at),
         lambda at: enforcement.follow_local_lists(now=at),
         lambda at: enforcement.finish_reserve_tests(now=at),
         lambda at: enforcement.watch_bays(now=at),

@@ -15,7 +15,7 @@ from bookings.enforcement.charger_events import (
     session_ended,
     session_started,
 )
-from bookings.enforcement.fallbacks import let_in, tend
+from bookings.enforcement.fallbacks import follow_kept_evses, token_presented
 from bookings.enforcement.following import follow
 from bookings.enforcement.local_lists import follow_local_lists
 from bookings.enforcement.overstays import note_overstays, stop_overstays, warn_of_ends
@@ -41,9 +41,9 @@ __all__ = [
     "evse_status_repeated",
     "finish_reserve_tests",
     "follow",
+    "follow_kept_evses",
     "follow_local_lists",
     "give_up_or_no_show",
-    "let_in",
     "mark_lost",
     "note_overstays",
     "rescue",
@@ -56,7 +56,7 @@ __all__ = [
     "take_keeping_answer",
     "take_reservation_answer",
     "take_test_answer",
-    "tend",
+    "token_presented",
     "try_reservation",
     "warn_of_ends",
     "watch_bays",

@@ -41,7 +41,7 @@ def charger_connected(charger: Charger, *, rebooted: bool, now: datetime) -> Non
             if booking.enforcement != Enforcement.SOFT:
                 set_state(booking, Enforcement.DUE, now=now)
             rearm(booking, now=now)
-    fallbacks.tell_again(charger, now=now)
+    fallbacks.resend(charger, now=now)
     session_monitoring.clear_offline(charger, now=now)
 
 
@@ -59,7 +59,7 @@ def evse_status_changed(evse: Evse, before: str, *, now: datetime) -> None:
     Out of service may be the two seconds of a restart: `rescue` moves what is not back after its grace.
     """
     session_monitoring.follow_status(evse, now=now)
-    fallbacks.shows_again(evse, now=now)
+    fallbacks.follow_status(evse, now=now)
     for booking in _at_evse(evse):
         if not is_wanted(booking, evse) or booking.enforcement not in AT_CHARGER:
             continue

@@ -79,7 +79,7 @@ def take_fallback_answer(command: ChargerCommand, *, now: datetime) -> KeptEvse 
     rows = booking.kept_evses.filter(charger=command.charger_id, way=way, over_at__isnull=True)
     kept = rows.select_related("charger", "evse").first()
     if kept is None or command.state != ChargerCommand.State.ANSWERED:
-        return None  # a lost answer is asked for again by `tend`
+        return None  # a lost answer is asked for again by `follow_kept_evses`
     kept.booking = booking
     is_lifting = command.action == Action.CLEAR_CHARGING_PROFILE or command.payload.get("operative") is True
     if is_lifting:
@@ -89,7 +89,7 @@ def take_fallback_answer(command: ChargerCommand, *, now: datetime) -> KeptEvse 
     return None
 
 
-def shows_again(evse: Evse, *, now: datetime) -> None:
+def follow_status(evse: Evse, *, now: datetime) -> None:
     """An EVSE that was given back says something else than out of service; one that is to be kept says that it is not. The
     EVSE is locked."""
     if evse.kept_for is None or evse.status == Evse.Status.UNAVAILABLE:
@@ -103,19 +103,19 @@ def shows_again(evse: Evse, *, now: datetime) -> None:
             kept_evses.tell(kept, now=now)  # it forgot
 
 
-def tell_again(charger: Charger, *, now: datetime) -> None:
+def resend(charger: Charger, *, now: datetime) -> None:
     """It has come back or started again: what it keeps is unknown. Its EVSEs are locked."""
     for kept in _open().filter(charger=charger).exclude(state=State.LIFTED):
         kept_evses.tell(kept, now=now)
 
 
-def tend(*, now: datetime) -> int:
+def follow_kept_evses(*, now: datetime) -> int:
     """Give back what is kept for nobody or too long, and say again what was not answered. How many there were."""
     due = [kept.pk for kept in _open() if _is_due(kept, now)]
-    return each_by_itself(due, lambda pk: _tend(pk, now))
+    return each_by_itself(due, lambda pk: _follow_kept_evse(pk, now))
 
 
-def let_in(charger: Charger, token_uid: str, *, now: datetime) -> None:
+def token_presented(charger: Charger, token_uid: str, *, now: datetime) -> None:
     """Open what is kept for whoever shows a card at a charger of the depot, and start there. Nobody is locked yet."""
     for booking_id in _holders(charger, token_uid, now):
         with suppress(BookingError):  # over, or somebody was faster
@@ -187,7 +187,7 @@ def _follow_hand(command: ChargerCommand, now: datetime) -> None:
         kept_evses.close(kept, why=Why.BY_HAND, now=now)
 
 
-def _tend(kept_id: int, now: datetime) -> int:
+def _follow_kept_evse(kept_id: int, now: datetime) -> int:
     seen = KeptEvse.objects.get(pk=kept_id)
     booking = lock_booking(seen.booking_id, also=[seen.evse_id])
     kept = _open().filter(pk=kept_id).first()

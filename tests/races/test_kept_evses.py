@@ -44,7 +44,7 @@ def test_whoever_opens_a_kept_evse_it_is_told_once():
             doing(lambda: kept_evses.give_back_by_hand(kept_id=kept_id, actor=MANAGER, now=at(9, 50))),
             doing(lambda: operations.start_remotely(booking_id=booking.pk, actor=MANAGER, now=at(9, 50))),
             doing(lambda: operations.cancel_booking(**cancellation, now=at(9, 50))),
-            doing(lambda: enforcement.tend(now=at(9, 50))),
+            doing(lambda: enforcement.follow_kept_evses(now=at(9, 50))),
         ]
     )
 
@@ -93,7 +93,7 @@ def test_power_kept_back_until_a_slot_comes_back_at_its_start_whatever_else_happ
 
     done = all_at_once(
         [
-            doing(lambda: enforcement.tend(now=at(10))),
+            doing(lambda: enforcement.follow_kept_evses(now=at(10))),
             doing(lambda: start(evse, uid, at(10))),
             doing(lambda: depots.settle_command(command_id=zero.pk, answer="accepted", now=at(10))),
             doing(
