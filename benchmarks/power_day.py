@@ -110,7 +110,7 @@ class PowerDay:
         self._charge()
 
     def _add_station(self, place: int, power_w: int) -> None:
-        from simulators.charger import ChargerSettings, SimulatedCharger
+        from simulators.charger import ChargerOptions, SimulatedCharger
         from tests.factories import make_charger, make_evse
 
         unit = "Current" if place == 1 else "Power"
@@ -122,7 +122,7 @@ class PowerDay:
         )  # fmt: skip
         self.evses.append(make_evse(charger=row, max_power_w=power_w, status="available"))
         station = SimulatedCharger(
-            ChargerSettings(identity=row.identity, url="", evses={1: power_w}, clock=lambda: self.now)
+            ChargerOptions(identity=row.identity, url="", evses={1: power_w}, clock=lambda: self.now)
         )
         station.station.profiles.units = frozenset("A" if unit == "Current" else "W")
         station.station.profiles.survive_reboot = False

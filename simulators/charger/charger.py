@@ -12,15 +12,15 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed
 
 from simulators.charger.behaviour import Behaviour
-from simulators.charger.charger_settings import ChargerSettings
 from simulators.charger.configuration import Configuration
 from simulators.charger.csms_connection import Conduct, CsmsConnection, CsmsError, CsmsSilent, Frames
 from simulators.charger.csms_requests import CsmsRequests
-from simulators.charger.errands import Errands
+from simulators.charger.firmware_and_logs import FirmwareAndLogs
 from simulators.charger.local_list import LocalList
 from simulators.charger.ocpp2x import Ocpp2x
 from simulators.charger.ocpp16 import Ocpp16
 from simulators.charger.ocpp_version import Message, OcppVersion, TokenAnswer, read_timestamp
+from simulators.charger.options import ChargerOptions
 from simulators.charger.own_certificate import OwnCertificate
 from simulators.charger.own_password import told_password
 from simulators.charger.script import Json, Script
@@ -39,25 +39,25 @@ class SimulatedCharger:
     model = "Simulated charger"
     firmware = "1.0"
 
-    def __init__(self, settings: ChargerSettings) -> None:
-        self.identity, self.password = settings.identity, settings.password
-        self.url, self.protocol, self.tls = settings.url, settings.protocol, settings.tls
+    def __init__(self, options: ChargerOptions) -> None:
+        self.identity, self.password = options.identity, options.password
+        self.url, self.protocol, self.tls = options.url, options.protocol, options.tls
         self.certificate, self.roots = OwnCertificate(), TrustedRoots()
-        self.clock, self.call_timeout_s = settings.clock, settings.call_timeout_s
-        is_16 = settings.protocol == "ocpp1.6"
-        evses = {number: SimulatedEvse(number, power_w) for number, power_w in settings.powers_w.items()}
+        self.clock, self.call_timeout_s = options.clock, options.call_timeout_s
+        is_16 = options.protocol == "ocpp1.6"
+        evses = {number: SimulatedEvse(number, power_w) for number, power_w in options.powers_w.items()}
         self.station = Station(evses, clock=self.now, knows_types=not is_16)
-        self.configuration = Configuration.of(is_16=is_16, other=settings.settings)
+        self.configuration = Configuration.of(is_16=is_16, other=options.settings)
         self.local_list, self.cache = LocalList(), dict[str, TokenAnswer]()
-        self.behave(settings.behaviour)
-        self.clock_offset = timedelta(seconds=settings.behaviour.clock_s)
-        self.requests, self.script = CsmsRequests(self), Script(records=settings.records)
-        self.errands = Errands(self)
+        self.behave(options.behaviour)
+        self.clock_offset = timedelta(seconds=options.behaviour.clock_s)
+        self.requests, self.script = CsmsRequests(self), Script(records=options.records)
+        self.firmware_and_logs = FirmwareAndLogs(self)
         self.ocpp: OcppVersion = (
-            Ocpp16(self) if is_16 else Ocpp2x(self, settings.protocol.removeprefix("ocpp"))
+            Ocpp16(self) if is_16 else Ocpp2x(self, options.protocol.removeprefix("ocpp"))
         )
         self.outbox = TransactionQueue(self.call, self._take_in)
-        self.frames: Frames = [] if settings.records else deque(maxlen=0)
+        self.frames: Frames = [] if options.records else deque(maxlen=0)
         self.heartbeat_s = self.configuration.number(
             "HeartbeatInterval", "OCPPCommCtrlr.HeartbeatInterval", otherwise=60
         )

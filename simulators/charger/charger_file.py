@@ -10,9 +10,9 @@ from typing import Any
 
 from simulators.charger.behaviour import Behaviour
 from simulators.charger.charger import SimulatedCharger
-from simulators.charger.charger_settings import PROTOCOLS, ChargerSettings
 from simulators.charger.client_tls import ClientTls
 from simulators.charger.oddities import ODDITIES
+from simulators.charger.options import PROTOCOLS, ChargerOptions
 from simulators.charger.station import IdToken
 
 
@@ -44,7 +44,7 @@ def read_chargers(path: Path, url: str, tls: ClientTls | None = None) -> list[Si
 
 def _charger(row: Any, place: str, url: str, tls: ClientTls) -> SimulatedCharger:
     try:
-        charger = SimulatedCharger(read_settings(row, place, url, tls))
+        charger = SimulatedCharger(read_options(row, place, url, tls))
         for evse in row["evses"] if isinstance(row.get("evses"), list) else []:
             if evse.get("running"):
                 _resume(charger, evse["number"], evse["running"])
@@ -53,22 +53,22 @@ def _charger(row: Any, place: str, url: str, tls: ClientTls) -> SimulatedCharger
     return charger
 
 
-def read_settings(row: Any, place: str, url: str, tls: ClientTls) -> ChargerSettings:
+def read_options(row: Any, place: str, url: str, tls: ClientTls) -> ChargerOptions:
     """Raises UnreadableFile, with the place."""
     try:
-        return _settings(row, url, tls)
+        return _options(row, url, tls)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableFile(f"{place}: {error if isinstance(error, ValueError) else repr(error)}") from None
 
 
-def _settings(row: dict[str, Any], url: str, tls: ClientTls) -> ChargerSettings:
+def _options(row: dict[str, Any], url: str, tls: ClientTls) -> ChargerOptions:
     protocol = row.get("protocol", "ocpp1.6")
     if protocol not in PROTOCOLS:
         raise ValueError(f"protocol is one of {', '.join(PROTOCOLS)}, not {protocol!r}.")
     behaviour = Behaviour.read(row.get("stubborn") or {})
     if unknown := [name for name in behaviour.oddities if name not in ODDITIES]:
         raise ValueError(f"{unknown[0]} is not one of the oddities {', '.join(sorted(ODDITIES))}")
-    return ChargerSettings(
+    return ChargerOptions(
         identity=row["identity"],
         password=row.get("password", ""),
         protocol=protocol,

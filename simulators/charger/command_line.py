@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 
 from simulators.charger.charger import SimulatedCharger
 from simulators.charger.charger_file import read_chargers
-from simulators.charger.charger_settings import PROTOCOLS, ChargerSettings
 from simulators.charger.client_tls import ClientTls
 from simulators.charger.day_run import run_days, write_summary
 from simulators.charger.day_script import read_day
+from simulators.charger.options import PROTOCOLS, ChargerOptions
 from simulators.charger.simulation import simulate
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ def chargers(options: Namespace, *, url: str, file: Path) -> list[SimulatedCharg
     names = [options.identity]
     if options.count:
         names = [f"{options.identity}-{number}" for number in range(1, options.count + 1)]
-    return [SimulatedCharger(_settings(name, options, url)) for name in names]
+    return [SimulatedCharger(_charger_options(name, options, url)) for name in names]
 
 
 def run(made: list[SimulatedCharger], options: Namespace) -> None:
@@ -71,8 +71,8 @@ def _tls(options: Namespace) -> ClientTls:
     return ClientTls(options.ca, options.certificate, options.key)
 
 
-def _settings(identity: str, options: Namespace, url: str) -> ChargerSettings:
-    return ChargerSettings(
+def _charger_options(identity: str, options: Namespace, url: str) -> ChargerOptions:
+    return ChargerOptions(
         identity,
         url,
         password=options.password,

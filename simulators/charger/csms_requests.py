@@ -94,8 +94,8 @@ class CsmsRequests:
             self._sample(evse)
         elif message in {"SignChargePointCertificate", "SignChargingStationCertificate"}:
             charger.soon(charger.ask_certificate())
-        elif message in charger.errands.idle_messages():
-            charger.soon(charger.errands.tell_idle(message))
+        elif message in charger.firmware_and_logs.idle_messages():
+            charger.soon(charger.firmware_and_logs.tell_idle(message))
         else:
             return "NotImplemented"
         return "Accepted"

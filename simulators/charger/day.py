@@ -319,7 +319,7 @@ class ChargerDay:
 
 
 def make_day(script: ChargerScript, begins_at: datetime) -> ChargerDay:
-    return ChargerDay(SimulatedCharger(script.settings), script, begins_at)
+    return ChargerDay(SimulatedCharger(script.options), script, begins_at)
 
 
 async def close(days: list[ChargerDay]) -> None:

@@ -32,7 +32,7 @@ async def run_days(script: DayScript, *, speed: float) -> list[ChargerDay]:
     begins_at = script.begins_at or datetime.now(UTC)
     clock = DayClock(begins_at, speed)
     days = [
-        make_day(replace(each, settings=replace(each.settings, clock=clock, records=False)), begins_at)
+        make_day(replace(each, options=replace(each.options, clock=clock, records=False)), begins_at)
         for each in script.chargers
     ]
     try:

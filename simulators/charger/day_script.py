@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from simulators.charger.behaviour import Behaviour
-from simulators.charger.charger_file import UnreadableFile, read_settings
-from simulators.charger.charger_settings import ChargerSettings
+from simulators.charger.charger_file import UnreadableFile, read_options
 from simulators.charger.client_tls import ClientTls
+from simulators.charger.options import ChargerOptions
 from simulators.charger.station import IdToken
 from simulators.charger.truck import Truck
 
@@ -86,7 +86,7 @@ Event = Visit | Restart | Offline | Breakdown | WrongClock | Change
 
 @dataclass(frozen=True)
 class ChargerScript:
-    settings: ChargerSettings
+    options: ChargerOptions
     events: tuple[Event, ...]
 
 
@@ -121,14 +121,14 @@ def read_event(told: Mapping[str, Any]) -> Event:
 
 
 def _charger(row: Any, place: str, url: str, tls: ClientTls) -> ChargerScript:
-    settings = read_settings(row, place, url, tls)
+    options = read_options(row, place, url, tls)
     events = []
     for number, told in enumerate(row.get("day") or [], start=1):
         try:
             events.append(read_event(told))
         except (ValueError, KeyError, TypeError) as fault:
             raise UnreadableFile(f"{place}, event {number}: {fault!r}") from None
-    return ChargerScript(settings, tuple(sorted(events, key=lambda event: event.at)))
+    return ChargerScript(options, tuple(sorted(events, key=lambda event: event.at)))
 
 
 def _visit(at: timedelta, told: Mapping[str, Any]) -> Visit:

@@ -230,19 +230,23 @@ class Ocpp16:
 
     def _get_diagnostics(self, asked: Json) -> Json:
         transfer = Transfer("DiagnosticsStatusNotification", asked["location"], name="diagnostics.txt")
-        self._charger.errands.hand_over(transfer)
+        self._charger.firmware_and_logs.upload(transfer)
         return {"fileName": transfer.name}
 
     def _get_log(self, asked: Json) -> Json:
-        return self._charger.errands.hand_over_log(asked)
+        return self._charger.firmware_and_logs.take_log_request(asked)
 
     def _update_firmware(self, asked: Json) -> Json:
         at = read_timestamp(asked["retrieveDate"])
-        self._charger.errands.update(Transfer("FirmwareStatusNotification", asked["location"], not_before=at))
+        self._charger.firmware_and_logs.install(
+            Transfer("FirmwareStatusNotification", asked["location"], not_before=at)
+        )
         return {}
 
     def _update_signed_firmware(self, asked: Json) -> Json:
-        return self._charger.errands.update_firmware(asked, "SignedFirmwareStatusNotification")
+        return self._charger.firmware_and_logs.take_firmware_request(
+            asked, "SignedFirmwareStatusNotification"
+        )
 
 
 def _token_answer(told: Json) -> TokenAnswer:

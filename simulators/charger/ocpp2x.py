@@ -294,10 +294,10 @@ class Ocpp2x:
         return {"status": self._requests.update_local_list(asked["versionNumber"], changes, is_full=is_full)}
 
     def _get_log(self, asked: Json) -> Json:
-        return self._charger.errands.hand_over_log(asked)
+        return self._charger.firmware_and_logs.take_log_request(asked)
 
     def _update_firmware(self, asked: Json) -> Json:
-        return self._charger.errands.update_firmware(asked, "FirmwareStatusNotification")
+        return self._charger.firmware_and_logs.take_firmware_request(asked, "FirmwareStatusNotification")
 
     def _transaction_status(self, asked: Json) -> Json:
         running = {each.transaction.id for each in self._charger.station.evses.values() if each.transaction}

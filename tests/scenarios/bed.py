@@ -22,7 +22,7 @@ from depots.models import Charger
 from depots.ocpp.connection import Timings
 from depots.ocpp.server import Gateway
 from depots.ocpp.tls import ServerTls
-from simulators.charger import ChargerSettings, Mute, Refuse, SimulatedCharger
+from simulators.charger import ChargerOptions, Mute, Refuse, SimulatedCharger
 from tests.factories import NOW
 
 T = TypeVar("T")
@@ -212,7 +212,7 @@ class Bed:
         options: dict[str, Any],
     ) -> ScriptedCharger:
         defaults = {"password": PASSWORD, "clock": self.clock, "call_timeout_s": DEADLINE_S}
-        settings = ChargerSettings(
+        settings = ChargerOptions(
             identity=row.identity, url=gateway.url, protocol=protocol, evses=evses, **{**defaults, **options}
         )
         return ScriptedCharger(SimulatedCharger(settings), self.loop)

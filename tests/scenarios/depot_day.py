@@ -15,7 +15,7 @@ from bookings import scheduler
 from bookings.models import Booking
 from depots import secrets
 from depots.models import Charger, ChargerCommand, Depot, Evse
-from simulators.charger import ChargerSettings, IdToken
+from simulators.charger import ChargerOptions, IdToken
 from simulators.charger.behaviour import Behaviour
 from simulators.charger.day import ChargerDay, make_day
 from simulators.charger.day_script import Breakdown, ChargerScript, Event, Offline, Restart, Visit
@@ -137,7 +137,7 @@ class DepotDay:
             )
             self.tokens[trip.truck] = self.bookings[trip.truck].tokens.get().uid
         for name, (protocol, behaviour, events) in CHARGERS.items():
-            settings = ChargerSettings(
+            settings = ChargerOptions(
                 rows[name].identity,
                 "",
                 PASSWORD,

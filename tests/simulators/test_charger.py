@@ -14,7 +14,7 @@ import pytest
 from websockets.asyncio.server import serve
 
 from depots.ocpp.wire import CallRefused, CallUnanswered, Wire
-from simulators.charger import ChargerSettings, IdToken, Reservation, SimulatedCharger, SimulatedEvse
+from simulators.charger import ChargerOptions, IdToken, Reservation, SimulatedCharger, SimulatedEvse
 from simulators.charger.behaviour import HONEST, Behaviour
 from simulators.charger.charging_profiles import ChargingPeriod, ChargingProfile
 from simulators.charger.oddities import ODDITIES, written_oddly
@@ -178,7 +178,7 @@ async def listening(csms: Csms, protocol: str):
 async def connected(protocol: str, clock: Clock):
     csms = Csms()
     async with listening(csms, protocol) as url:
-        charger = SimulatedCharger(ChargerSettings("CP", url, protocol=protocol, evses=2, clock=clock))
+        charger = SimulatedCharger(ChargerOptions("CP", url, protocol=protocol, evses=2, clock=clock))
         await charger.come_online()
         yield csms, charger
         await charger.disconnect()

@@ -36,7 +36,7 @@ def lived(tmp_path: Path, *events: dict, hours: float = 3, set_up=lambda day: No
         clock, csms = Clock(), Csms()
         async with listening(csms, charger.get("protocol", "ocpp1.6")) as url:
             (script,) = read_day(written(tmp_path, *events, **charger), url).chargers
-            object.__setattr__(script.settings, "clock", clock)
+            object.__setattr__(script.options, "clock", clock)
             day = make_day(script, NOW)
             set_up(day)
             for _ in range(round(hours * 60)):

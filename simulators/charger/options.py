@@ -18,7 +18,7 @@ def _now() -> datetime:
 
 
 @dataclass(frozen=True)
-class ChargerSettings:
+class ChargerOptions:
     """`url` is the CSMS's, without the identity; `evses` a number of them, or {number: power in watts}; `settings` are
     values of its configuration other than the usual. `records` keeps every frame and every CALL for whoever tests. Without a
     password none is sent; `tls` counts where the url is wss.

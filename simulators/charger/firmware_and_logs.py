@@ -21,7 +21,7 @@ IDLE_MESSAGES = {
 LONGEST_VERSION = 50
 
 
-class Errands:
+class FirmwareAndLogs:
     """A newer one of a kind takes the place of the one before it."""
 
     def __init__(self, charger: SimulatedCharger) -> None:
@@ -35,32 +35,32 @@ class Errands:
     async def tell_idle(self, notification: str) -> None:
         await self._tell(Transfer(notification, ""), "Idle")
 
-    def hand_over(self, transfer: Transfer) -> None:
+    def upload(self, transfer: Transfer) -> None:
         """Send its latest frames as a text file to the location."""
         self._latest[transfer.notification] = transfer
-        self._charger.soon(self._hand_over(transfer))
+        self._charger.soon(self._upload(transfer))
 
-    def hand_over_log(self, asked: Json) -> Json:
+    def take_log_request(self, asked: Json) -> Json:
         """GetLog, which is the same in 2.x and in the security extension of 1.6."""
         name = f"{self._charger.identity}-{asked['requestId']}.txt".replace("/", "-")
         location = asked["log"]["remoteLocation"]
         is_replaced = "LogStatusNotification" in self._latest
-        self.hand_over(Transfer("LogStatusNotification", location, asked["requestId"], name))
+        self.upload(Transfer("LogStatusNotification", location, asked["requestId"], name))
         return {"status": "AcceptedCanceled" if is_replaced else "Accepted", "filename": name}
 
-    def update(self, transfer: Transfer) -> None:
+    def install(self, transfer: Transfer) -> None:
         self._latest[transfer.notification] = transfer
-        self._charger.soon(self._update(transfer))
+        self._charger.soon(self._install(transfer))
 
-    def update_firmware(self, asked: Json, notification: str) -> Json:
+    def take_firmware_request(self, asked: Json, notification: str) -> Json:
         """Of 2.x, and signed in 1.6. The signature is not looked at: there is no manufacturer here."""
         firmware = asked["firmware"]
         at = read_timestamp(firmware["retrieveDateTime"])
         is_replaced = notification in self._latest
-        self.update(Transfer(notification, firmware["location"], asked["requestId"], not_before=at))
+        self.install(Transfer(notification, firmware["location"], asked["requestId"], not_before=at))
         return {"status": "AcceptedCanceled" if is_replaced else "Accepted"}
 
-    async def _hand_over(self, transfer: Transfer) -> None:
+    async def _upload(self, transfer: Transfer) -> None:
         await self._tell(transfer, "Uploading")
         content = "\n".join(list(self._charger.frames)[-1000:]).encode()
         try:
@@ -71,7 +71,7 @@ class Errands:
         else:
             await self._finish(transfer, "Uploaded")
 
-    async def _update(self, transfer: Transfer) -> None:
+    async def _install(self, transfer: Transfer) -> None:
         charger = self._charger
         while transfer.not_before is not None and charger.now() < transfer.not_before:
             await asyncio.sleep(1)
