@@ -40,6 +40,9 @@ def run_tick(now: datetime) -> None:
         lambda at: enforcement.finish_reserve_tests(now=at),
         lambda at: enforcement.watch_bays(now=at),
         lambda at: enforcement.rescue(now=at),
+        # Whoever comes too late is told of a limit before their time is judged, or nobody would know that it took their power.
+        lambda at: operations.end_limits(now=at),
+        lambda at: smart_charging.tell_limits(now=at),
         _end_no_shows,
         lambda at: enforcement.end_failed_tries(now=at),
         lambda at: enforcement.mark_lost(now=at),
@@ -49,8 +52,6 @@ def run_tick(now: datetime) -> None:
         _end_silent,
         _complete_remote,
         _fail_remote,
-        lambda at: operations.end_limits(now=at),
-        lambda at: smart_charging.tell_limits(now=at),
         lambda at: smart_charging.plan_due(now=at),
         lambda at: smart_charging.note_shortfalls(now=at),
         lambda at: reminders.remind_overdue(now=at),

@@ -14,6 +14,8 @@ from depots.token_numbers import normalise
 
 LAST_COMMANDS, LAST_SESSIONS = 20, 5
 LONGEST_RESERVATION = timedelta(days=2)
+# A charger's clock may be as far off before what it dates is put right (depots.operations.clock_correction).
+RIGHT_WITHIN = timedelta(minutes=1)
 # A status of charging that comes with its start; what was told earlier is of the session before.
 TOLD_BEFORE_START = timedelta(minutes=1)
 
@@ -123,10 +125,17 @@ def _used(charger: Charger, latest: dict[int, ChargerCommand]) -> set[int]:
     for session in charger.sessions.filter(is_entitled=True, announced_at__gte=oldest):
         number = normalise(session.token_uid, session.token_type)
         command = latest.get(session.reservation_id or 0) or by_token.get(number)
-        # The truck may start before the charger's answer to the reservation is written down.
-        if command and command.sent_at and session.announced_at and session.announced_at >= command.sent_at:
+        if command and _began_after(session, command):
             used.add(command.pk)
     return used
+
+
+def _began_after(session: ChargingSession, command: ChargerCommand) -> bool:
+    """Whether it can have used what this asked for. It may begin before the answer is written down; one that began before it was
+    asked for, and was heard of later, used nothing."""
+    if command.sent_at is None or session.announced_at is None:
+        return False
+    return session.announced_at >= command.sent_at and session.started_at >= command.sent_at - RIGHT_WITHIN
 
 
 def _number(reservation: Mapping[str, Any]) -> str:

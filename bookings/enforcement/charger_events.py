@@ -131,8 +131,9 @@ def _asks_for_a_try(booking: Booking, evse: Evse, before: str) -> bool:
     """Free at last, or free although we armed it: a driver tapped and walked off, or the charger forgot."""
     if booking.enforcement == Enforcement.AT_RISK or booking.enforcement_why == OWN_VEHICLE:
         return evse.status in {Evse.Status.AVAILABLE, Evse.Status.RESERVED}
-    was_reserved = before == Evse.Status.RESERVED and evse.status == Evse.Status.AVAILABLE
-    return booking.enforcement == Enforcement.ARMED and was_reserved
+    # A reservation ends with a fault, too; its answer may have been written down after that was told.
+    was_kept = before in {Evse.Status.RESERVED, Evse.Status.FAULTED, Evse.Status.UNAVAILABLE}
+    return booking.enforcement == Enforcement.ARMED and was_kept and evse.status == Evse.Status.AVAILABLE
 
 
 def _measure_claim(booking: Booking, now: datetime) -> None:

@@ -160,7 +160,7 @@ def _stale_list(booking: Booking, window: Period, now: datetime) -> Iterator[_Sp
 def _short_of_power(booking: Booking, window: Period) -> Iterator[_Spell]:
     """Less power from outside than was promised to it, by the depot's rule of whose promise is kept: it was told of that. What it
     was promised by a later change took the limit into account."""
-    told = booking.events.filter(kind__in=["power_limited", "changed"], at__lt=window.ends_at).order_by("id")
+    told = booking.events.filter(kind__in=["power_limited", "changed"]).order_by("id")
     limited: list[dict[str, Any]] = []
     for event in told:
         limited = [*limited, event.detail] if event.kind == "power_limited" else []

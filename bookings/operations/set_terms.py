@@ -14,7 +14,8 @@ from bookings.errors import ChangedMeanwhile, TermsImpossible
 from bookings.models import BookingOption, TermsOverride
 from bookings.rules.content_version import version_of
 from bookings.rules.terms import Terms, impossible
-from depots.models import Depot, Evse
+from depots import operations as depots
+from depots.models import Depot, Evse, Fallback
 
 NAMES = tuple(Terms().to_json())
 
@@ -50,9 +51,17 @@ def set_terms(
             setattr(override, name, terms.get(name))
         _check(depot, override)
         override.save()
-        Depot.objects.filter(pk=depot.pk).update(fallbacks=list(fallbacks))
+        _set_fallbacks(depot, fallbacks)
         mark_depot_changed(depot.pk, at=now)
     return override
+
+
+def _set_fallbacks(depot: Depot, fallbacks: Sequence[str]) -> None:
+    rows = Depot.objects.filter(pk=depot.pk)
+    before = rows.values_list("fallbacks", flat=True).get()
+    rows.update(fallbacks=list(fallbacks))
+    if (Fallback.LOCAL_LIST in before) != (Fallback.LOCAL_LIST in fallbacks):
+        depots.look_through_again(depot.pk)
 
 
 def _check(depot: Depot, override: TermsOverride) -> None:

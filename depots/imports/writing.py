@@ -22,6 +22,7 @@ from depots.models import (
     OpeningHours,
     Organisation,
 )
+from depots.operations.local_lists import look_through_again
 from depots.secrets import charger_password_matches, hash_charger_password
 from depots.standards import PLUGS
 
@@ -36,6 +37,7 @@ def write_depot(depot: Depot | None, row: DepotRow, operator: Organisation) -> t
     """The depot as the file has it, and whether anything of it is new or different."""
     is_new = depot is None
     depot = depot or Depot(code=row.id, location_id=row.id, operator=operator)
+    had_lists = Fallback.LOCAL_LIST in depot.fallbacks
     changed = assign(
         depot,
         {
@@ -55,6 +57,8 @@ def write_depot(depot: Depot | None, row: DepotRow, operator: Organisation) -> t
     )
     if changed or is_new:
         depot.save()
+    if had_lists != (Fallback.LOCAL_LIST in depot.fallbacks):
+        look_through_again(depot.pk)
     return depot, _write_hours(depot, row.opening_hours) or changed or is_new
 
 

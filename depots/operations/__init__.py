@@ -40,7 +40,7 @@ from depots.operations.leases import (
     release_lapsed,
     renew_leases,
 )
-from depots.operations.local_lists import forget_list, take_list_answer, want_list
+from depots.operations.local_lists import forget_list, look_through_again, take_list_answer, want_list
 from depots.operations.measuring import measure
 from depots.operations.message_log import forget_old_messages, keep_messages
 from depots.operations.meter_readings import add_readings, tell_latest_figures
@@ -76,6 +76,7 @@ __all__ = [
     "forget_old_messages",
     "forget_old_refusals",
     "keep_messages",
+    "look_through_again",
     "lose_sent_commands",
     "measure",
     "open_connection",

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
-from depots.models import Charger, ChargerCommand, LocalList
+from depots.models import Charger, ChargerCommand, LocalList, SettingsCheck
 from depots.operations.commands import queue_command
 from depots.queries import is_online
 
@@ -47,6 +47,12 @@ def take_list_answer(command: ChargerCommand, *, now: datetime) -> None:
         if command.answer == "version_mismatch" and not was_whole:
             _send_next(kept, now)
     kept.save()
+
+
+def look_through_again(depot_id: int) -> None:
+    """Whether lists are wanted at the depot has changed: its chargers' settings are read and set anew, as soon as they can be
+    (depots.commissioning.rounds). The depot is locked."""
+    SettingsCheck.objects.filter(charger__depot=depot_id).update(began_at=None, tries=0)
 
 
 def forget_list(*, charger_id: int, now: datetime) -> None:

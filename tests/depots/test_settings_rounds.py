@@ -7,7 +7,7 @@ import pytest
 
 from depots.commissioning.rounds import AT_ONCE, begin_round, due_chargers
 from depots.models import Charger, ChargerCommand, SettingsCheck
-from depots.operations import settle_command
+from depots.operations import look_through_again, settle_command
 from tests.factories import NOW, make_charger, make_depot
 
 pytestmark = pytest.mark.django_db
@@ -97,3 +97,13 @@ def test_a_list_that_a_round_switches_on_is_kept_from_then_on():
     assert SettingsCheck.objects.get().drift_count == 0
     charger.refresh_from_db()
     assert charger.told["local_list"] is True
+
+
+def test_a_charger_is_looked_through_again_where_lists_become_wanted():
+    charger = booted()
+    begin_round(charger_id=charger.pk, now=NOW + MINUTE)
+    assert due_chargers(now=NOW + 20 * MINUTE) == []
+
+    look_through_again(charger.depot_id)
+
+    assert due_chargers(now=NOW + 2 * MINUTE) == [charger.pk]

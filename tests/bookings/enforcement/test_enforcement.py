@@ -826,3 +826,28 @@ def test_bookings_armed_together_name_their_tokens_as_each_by_itself_does():
         row = Booking.objects.get(pk=booking.pk)
         assert told[booking.pk] == arming._reservation(row, charger, at(9, 45))
     assert told[together[1].pk]["token"] == together[1].group
+
+
+@pytest.mark.parametrize("status", ["unavailable", "faulted"])
+@pytest.mark.parametrize("is_answered_late", [False, True])
+def test_a_reservation_that_ended_with_a_fault_of_moments_is_made_again(status, is_answered_late):
+    booking = armed(book(evse_online()))
+    evse = booking.evse
+
+    def show(word: str, second: int) -> None:
+        now = at(9, 46).replace(second=second)
+        depots.report_status(charger_id=evse.charger_id, evse_number=1, status=word, at=now, now=now)
+
+    show("reserved", 0)
+    show(status, 10)
+    booking.refresh_from_db()
+    assert (booking.enforcement, booking.enforcement_why) == ("at_risk", status)
+    if is_answered_late:
+        Booking.objects.filter(pk=booking.pk).update(enforcement="armed", enforcement_why="")
+    assert len(commands()) == 1
+    show("available", 20)
+
+    assert commands() == [("reserve", booking.reservation_id)] * 2
+    answer("accepted", now=at(9, 47))
+    booking.refresh_from_db()
+    assert booking.enforcement == "armed"

@@ -154,6 +154,16 @@ def test_a_depot_short_of_power_is_at_fault():
     assert waived(booking) == [("no_power", "10:02", "10:12")]
 
 
+def test_a_limit_is_told_before_a_truck_that_is_late_is_judged():
+    booking = armed(book(evse_online()))
+    actor, period = Actor.manager("m@depot.example"), Period(at(10, 5), at(11))
+    operations.limit_depot(depot=booking.depot, watts=50_000, period=period, actor=actor, now=at(10, 5))
+
+    scheduler.run_tick(at(10, 20))  # nothing ticked meanwhile
+
+    assert booking.events.get(kind="waived").detail["why"] == "no_power"
+
+
 def test_who_would_have_had_its_power_in_spite_of_a_limit_is_waived_nothing():
     depot = make_depot(terms=TERMS, grid_limit_w=800_000)
     first = book(evse_online(depot), power_w=300_000)

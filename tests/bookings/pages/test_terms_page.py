@@ -15,10 +15,11 @@ from bookings.models import BookingOption, TermsOverride
 from bookings.pages.forms.terms import GROUPS
 from bookings.rules.terms import LIMITS, Terms
 from bookings.search.bookable import terms_for
-from depots.models import Depot, Membership, Organisation
+from depots.models import Depot, Membership, Organisation, SettingsCheck
 from tests.bookings.people import client_of
 from tests.factories import (
     NOW,
+    make_charger,
     make_depot,
     make_evse,
     make_fleet,
@@ -76,8 +77,15 @@ def test_a_manager_sets_terms_that_hold_for_bookings_made_from_then_on(manager, 
 def test_a_manager_says_how_an_evse_may_be_kept_whose_charger_keeps_no_reservation(manager, depot):
     seen = version(manager)
 
+    check = SettingsCheck.objects.create(charger=make_charger(depot), began_at=NOW, tries=3)
+    send(manager, fallback_availability="on")
+    check.refresh_from_db()
+    assert check.began_at == NOW
     send(manager, fallback_availability="on", fallback_local_list="on")
 
+    # A charger is to be set to keep a list, without waiting for its next boot.
+    check.refresh_from_db()
+    assert (check.began_at, check.tries) == (None, 0)
     depot.refresh_from_db()
     assert depot.fallbacks == ["availability", "local_list"]
     assert manager.post(PAGE, {"version": seen}).status_code == 409
