@@ -1,6 +1,7 @@
-"""A morning at a depot: six chargers with faults of every kind, ten booked trucks, two strangers, minute by minute.
+"""A morning at a depot: eight chargers with faults of every kind, eleven booked trucks, three strangers.
 
-Trucks go where their booking says they are expected, as a driver does who looks at it, and drive on when it is moved.
+Trucks go where their booking says they are expected, as a driver does who looks at it, and drive on when it is moved. Where
+an EVSE is kept out of service for them they check in.
 """
 
 from __future__ import annotations
@@ -8,18 +9,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from bookings import scheduler
+from bookings import operations, scheduler
 from bookings.models import Booking
 from depots import secrets
 from depots.models import Charger, ChargerCommand, Depot, Evse
+from depots.queries import is_online
 from simulators.charger import ChargerOptions, IdToken
 from simulators.charger.behaviour import Behaviour
 from simulators.charger.day import ChargerDay, make_day
 from simulators.charger.day_script import Breakdown, ChargerScript, Event, Offline, Restart, Visit
 from tests.factories import (
+    DISPATCHER,
     NOW,
     book_slot,
     make_charger,
@@ -55,6 +58,7 @@ EVENTFUL = (
     (after(2, 59), after(3, 5)),
     (after(3, 59), after(4, 1)),
 )
+PROTOCOLS = ("ocpp1.6", "ocpp2.0.1", "ocpp2.1")
 CHARGERS: dict[str, tuple[str, Behaviour, tuple[Event, ...]]] = {
     "HONEST": ("ocpp1.6", Behaviour(), ()),
     # Power fails at the very start of a slot, and it forgets what it held.
@@ -99,20 +103,28 @@ TRIPS = (
 STRANGERS = (("LIES", after(1, 1)), ("REFUSES", after(1, 1)), ("FORGETS", after(1, 6)))
 
 
+def check_in(booking: Booking, now: datetime) -> None:
+    operations.start_remotely(booking_id=booking.pk, actor=DISPATCHER, now=now)
+
+
 @dataclass
 class DepotDay:
-    """`connected_to` gives the gateway's address, starting one where there is none."""
+    """`connected_to` gives the gateway's address, starting one where there is none. `mix` gives each charger the version of
+    OCPP that is so many further on; `tick` and `check_in` are the worker's and the web's part."""
 
     clock: Any
     loop: Loop
     connected_to: Callable[[], str]
+    mix: int = 0
+    tick: Callable[[datetime], None] = scheduler.run_tick
+    check_in: Callable[[Booking, datetime], None] = check_in
     days: dict[str, ChargerDay] = field(default_factory=dict)
     bookings: dict[str, Booking] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
     sent: dict[str, tuple[str, Visit]] = field(default_factory=dict)
 
     def set_up(self) -> Depot:
-        depot = make_depot(terms=TERMS)
+        depot = make_depot(terms=TERMS, fallbacks=["availability"])
         rows = {name: self._charger(depot, name) for name in CHARGERS}
         spare = [make_evse(charger=row, status=Evse.Status.AVAILABLE, option=False) for row in rows.values()]
         option = make_option(*spare, code="ANY")
@@ -141,7 +153,7 @@ class DepotDay:
                 rows[name].identity,
                 "",
                 PASSWORD,
-                protocol,
+                PROTOCOLS[(PROTOCOLS.index(protocol) + self.mix) % 3],
                 clock=self.clock,
                 behaviour=behaviour,
                 call_timeout_s=5,
@@ -162,7 +174,7 @@ class DepotDay:
     def step(self) -> None:
         """One minute of everybody: the scheduler, the chargers, and what the gateway has to tell them."""
         self._point_at(self.connected_to())
-        scheduler.run_tick(self.clock.now)
+        self.tick(self.clock.now)
         self._drive()
         self.loop.run(self._advance())
         self._settle()
@@ -206,6 +218,7 @@ class DepotDay:
         )
         for booking in open_ones.select_related("evse__charger").order_by("pk"):
             self._send(coming[booking.pk], booking, since)
+            self._check_in(coming[booking.pk], booking)
 
     def _send(self, trip: Trip, booking: Booking, since: timedelta) -> None:
         name, number = booking.evse.charger.identity.split("-")[0], booking.evse.number
@@ -223,9 +236,17 @@ class DepotDay:
             until_percent=100,
             stays=stay,
             overstays=trip.overstays,
+            plugs_in_first=booking.evse.kept_for is not None,
         )
         self.sent[trip.truck] = name, visit
         self.days[name].add(visit)
+
+    def _check_in(self, trip: Trip, booking: Booking) -> None:
+        """Where the EVSE is out of service for it, and the driver stands there."""
+        name, visit = self.sent[trip.truck]
+        is_there = booking.status == "confirmed" and self.days[name].is_waiting(visit)
+        if is_there and is_online(booking.evse.charger, now=self.clock.now) and booking.evse.kept_for:
+            self.check_in(booking, self.clock.now)
 
     async def _advance(self) -> None:
         await asyncio.gather(*(day.advance() for day in self.days.values()))
