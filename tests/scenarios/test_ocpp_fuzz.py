@@ -8,7 +8,8 @@ import json
 import os
 import random
 import resource
-from collections import Counter
+import time
+from collections import Counter, defaultdict
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,19 +17,22 @@ from typing import Any
 import pytest
 from ocpp.exceptions import OCPPError
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from depots.models import Charger
 from depots.ocpp import schemas
 from depots.queries import describe_charger
 from tests.factories import NOW, make_charger, make_evse
-from tests.scenarios.bed import PASSWORD, Bed, ScriptedCharger
+from tests.scenarios.bed import PASSWORD, QUICK, Bed, ScriptedCharger
 from tests.scenarios.fuzz_frames import DIALECTS, Burst, FrameMaker, is_call
 
 pytestmark = pytest.mark.usefixtures("gate")
 
 FOUND = Path(__file__).parents[1] / "samples" / "ocpp" / "fuzz.json"
 BURST = 40
-LONGEST_WAIT_S = 30
+LONGEST_WAIT_S = 120
+# What the gateway says when it lets go of a charger that has left two of its calls unanswered, each for as long as it waits.
+UNANSWERED, UNANSWERED_AFTER_S = "calls are not answered", 2 * QUICK.call_timeout_s
 # Codes of OCPP-J 1.6 §4.2.3 and of OCPP 2.0.1 part 4 §4.3; what stands here could be read, so it is none of the frame's.
 CODES = {
     "FormationViolation", "FormatViolation", "GenericError", "InternalError", "NotImplemented", "NotSupported",
@@ -39,18 +43,25 @@ CODES = {
 OURS = "InternalError"
 
 
+class LetGo(Exception):
+    """The gateway has closed the connection, as it must."""
+
+
 class Fuzzer:
     """One charger's connection that sends bursts and checks what comes back."""
 
     def __init__(self, socket: ClientConnection, protocol: str, answer: Any) -> None:
         self.socket, self.protocol, self._answer = socket, protocol, answer
-        self.sent = 0
+        self.sent, self._came_at = 0, asyncio.get_running_loop().time()
 
     async def send(self, burst: Burst, name: str) -> None:
-        """Raises AssertionError, which names the burst and the frame."""
+        """Raises AssertionError, which names the burst and the frame, or LetGo."""
         due = Counter(filter(None, map(is_call, burst.frames)))
-        actions = {id_: json.loads(frame)[2] for frame in burst.frames if (id_ := is_call(frame))}
-        frames = {is_call(frame): frame for frame in burst.frames}
+        frames: dict[str, list[str | bytes]] = defaultdict(
+            list
+        )  # cut into a message, one may have another's id
+        for frame in burst.frames:
+            frames[is_call(frame)].append(frame)
         reader = asyncio.create_task(self._read())
         try:
             async with asyncio.timeout(LONGEST_WAIT_S):
@@ -59,6 +70,8 @@ class Fuzzer:
                 await self.socket.send('[2,"the-end","Heartbeat",{}]')
                 answers = await reader
         except Exception as fault:
+            if self._is_let_go(fault):
+                raise LetGo from fault
             raise AssertionError(f"{name}: {fault!r} after {burst.frames!r:.5000}") from fault
         got = Counter(message[1] for message in answers if message[1] in due)
         # A frame that is no CALL any more may have kept its id; it is answered by that, and another one may have it, too.
@@ -69,19 +82,30 @@ class Fuzzer:
         assert not got - due - spare, f"{name}: {got - due - spare} too many"
         for message in answers:
             if message[1] in due:
-                self._check(
-                    message, actions[message[1]], f"{name}: {frames[message[1]]!r:.3000} -> {message!r:.300}"
-                )
+                asked = frames[message[1]]
+                actions = {json.loads(frame)[2] for frame in asked}
+                self._check(message, actions, f"{name}: {asked!r:.3000} -> {message!r:.300}")
         self.sent += len(burst.frames)
 
-    def _check(self, message: list[Any], action: str, told: str) -> None:
+    def _is_let_go(self, fault: Exception) -> bool:
+        """Some of the gateway's calls are answered to another id, which is no answer."""
+        stayed_s = asyncio.get_running_loop().time() - self._came_at
+        closed = fault.rcvd if isinstance(fault, ConnectionClosed) else None
+        return closed is not None and closed.reason == UNANSWERED and stayed_s >= UNANSWERED_AFTER_S
+
+    def _check(self, message: list[Any], actions: set[str], told: str) -> None:
         if message[0] == 4:
             assert message[2] in CODES - {OURS}, told
             return
+        faults = [fault for action in actions if (fault := self._fault_of(action, message[2]))]
+        assert len(faults) < len(actions), f"{told}: {faults}"
+
+    def _fault_of(self, action: str, answer: Any) -> OCPPError | None:
         try:
-            schemas.check(DIALECTS[self.protocol].VERSION, action, message[2], is_answer=True)
+            schemas.check(DIALECTS[self.protocol].VERSION, action, answer, is_answer=True)
         except OCPPError as fault:
-            raise AssertionError(f"{told}: {fault}") from None
+            return fault
+        return None
 
     async def _read(self) -> list[list[Any]]:
         """The answers up to the one that must come last; what the gateway asks is answered in between."""
@@ -120,10 +144,11 @@ async def fuzz(row: Charger, url: str, protocol: str, seed: int, until: float) -
         maker = FrameMaker(name, protocol)
         socket = await come(row, url, protocol)
         fuzzer = Fuzzer(socket, protocol, maker.answer)
-        for _ in range(10):
-            if loop.time() >= until:
-                break
-            await fuzzer.send(maker.burst(BURST), name)
+        with suppress(LetGo):
+            for _ in range(10):
+                if loop.time() >= until:
+                    break
+                await fuzzer.send(maker.burst(BURST), name)
         await socket.close()
         number, sent = number + 1, sent + fuzzer.sent
     return sent
@@ -139,18 +164,25 @@ async def fuzz_all(
         asyncio.create_task(fuzz(row, bed.gateway.url, protocol, seed, until))
         for protocol, row in rows.items()
     ]
-    slowest, beats, warm = 0.0, 0, None
+    slowest, busiest, beats, warm = 0.0, 0.0, 0, None
     while not all(task.done() for task in tasks):
-        began = loop.time()
+        began, began_busy = loop.time(), time.process_time()
         await beside.sim.heartbeat()
-        slowest, beats = max(slowest, loop.time() - began), beats + 1
+        slowest = max(slowest, loop.time() - began)
+        busiest, beats = max(busiest, time.process_time() - began_busy), beats + 1
         await asyncio.wait(tasks, timeout=0.2, return_when=asyncio.FIRST_EXCEPTION)
         if warm is None and loop.time() > until - seconds * 0.6:
             warm = _memory_kb()
         if any(task.done() and task.exception() for task in tasks):
             break
     sent = await asyncio.gather(*tasks)
-    return {"sent": sum(sent), "slowest_s": slowest, "beats": beats, "grown_kb": _memory_kb() - (warm or 0)}
+    return {
+        "sent": sum(sent),
+        "slowest_s": slowest,
+        "busiest_s": busiest,
+        "beats": beats,
+        "grown_kb": _memory_kb() - (warm or 0),
+    }
 
 
 def _memory_kb() -> int:
@@ -169,7 +201,8 @@ def run_fuzz(bed: Bed, seconds: float) -> None:
 
     print(told)
     assert told["sent"] > 500
-    assert told["slowest_s"] < 5, "others were kept waiting"
+    assert told["busiest_s"] < 5, "others were kept waiting"
+    assert told["slowest_s"] < 30, "others were kept waiting, even by a machine that does other things"
     assert told["grown_kb"] < 40_000, "it takes ever more memory"
     assert bed.loop.run(_count_tasks()) <= tasks_before + 15
     assert beside.is_connected
