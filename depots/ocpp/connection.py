@@ -25,7 +25,7 @@ from depots.ocpp.database import DepotDatabase
 from depots.ocpp.dialect import Answerer, Dialect
 from depots.ocpp.limits import Pace
 from depots.ocpp.times import Moment, read_time
-from depots.ocpp.wire import Socket, Wire
+from depots.ocpp.wire import Socket, Wire, WireEvents
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class Services:
     is_draining: Callable[[], bool] = lambda: False
 
 
-class ChargerConnection:
+class ChargerConnection(WireEvents):
     """`holder` is the name of this very connection in the charger's lease; `close_socket(reason)` returns at once.
 
     A gateway has ten thousand of them: what most of them never need is made when it is.
@@ -142,9 +142,7 @@ class ChargerConnection:
             _Answers(self),
             is_tolerant=True,
             timeout_s=self.timings.call_timeout_s,
-            log=self._on_frame,
-            on_late_answer=self._take_late_answer,
-            pause_s=self._slow_down,
+            events=self,
         )
         self._commands = CommandSending(self, self._wire, database)
         self.is_ready = False
@@ -268,7 +266,7 @@ class ChargerConnection:
             self.do(operations.record_deviation, action=action, what=what[:500], now=self.now())
         )
 
-    def _slow_down(self) -> float:
+    def pause_s(self) -> float:
         """How long it has to wait with its next message; a flood ends the connection and stands on the charger's page."""
         pause_s = self._pace.pause_s()
         if pause_s and self._pace.is_flood:
@@ -350,10 +348,10 @@ class ChargerConnection:
         """Ends with the command that is under way, once no other may be sent."""
         return self._commands.sending
 
-    async def _take_late_answer(self, unique_id: str, payload: dict[str, Any]) -> None:
+    async def on_late_answer(self, unique_id: str, payload: dict[str, Any]) -> None:
         await self._commands.take_late_answer(unique_id, payload)
 
-    def _on_frame(self, is_incoming: bool, action: str, frame: str | bytes, is_odd: bool) -> None:
+    def on_frame(self, is_incoming: bool, action: str, frame: str | bytes, is_odd: bool) -> None:
         if is_incoming:
             self.hear()
         if (withheld := self._commands.withheld) and redaction.repeats(frame, withheld):

@@ -40,14 +40,28 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 Answerer = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
-# (is it incoming, its action, the frame, is something wrong with it)
-FrameLog = Callable[[bool, str, str | bytes, bool], None]
 
 
 class Answers(Protocol):
     """The answerer of each action that the other side may call."""
 
     def get(self, action: str) -> Answerer | None: ...
+
+
+class WireEvents:
+    """What whoever has a wire hears of it; by itself it lets everything pass."""
+
+    __slots__ = ()
+
+    def on_frame(self, is_incoming: bool, action: str, frame: str | bytes, is_odd: bool) -> None:
+        """Every frame, its action as far as it is known, and whether something is wrong with it."""
+
+    async def on_late_answer(self, unique_id: str, payload: dict[str, Any]) -> None:
+        """The answer to a call that has been given up (CallUnanswered)."""
+
+    def pause_s(self) -> float:
+        """How long to wait before what was just read is taken; nothing more is read meanwhile."""
+        return 0
 
 
 class Socket(Protocol):
@@ -75,16 +89,18 @@ class NoAnswer(Exception):
     """Raised by an answerer that leaves a question unanswered, as broken chargers do."""
 
 
+_UNHEARD = WireEvents()
+
+
 class Wire:
     """`version`: "1.6", "2.0.1" or "2.1".
 
     A tolerant end answers calls that break their schema: what does not conform is converted or set aside (normalise.py),
-    and the payload gets the key `"_malformed"`, the list of those places. `log` sees every frame;
-    `pause_s` says how long to wait before what was just read, 0 for not at all.
+    and the payload gets the key `"_malformed"`, the list of those places.
     """
 
     __slots__ = (
-        "_is_closed", "_late", "_log", "_on_late_answer", "_pause_s", "_turn", "_waiting",
+        "_events", "_is_closed", "_late", "_turn", "_waiting",
         "answers", "is_tolerant", "socket", "timeout_s", "version",
     )  # fmt: skip
 
@@ -96,18 +112,14 @@ class Wire:
         *,
         is_tolerant: bool = False,
         timeout_s: float = 30,
-        log: FrameLog = lambda is_incoming, action, frame, is_odd: None,
-        on_late_answer: Callable[[str, dict[str, Any]], Awaitable[None]] | None = None,
-        pause_s: Callable[[], float] | None = None,
+        events: WireEvents = _UNHEARD,
     ) -> None:
         self.socket = socket
         self.version = version
         self.answers = answers
         self.is_tolerant = is_tolerant
         self.timeout_s = timeout_s
-        self._log = log
-        self._on_late_answer = on_late_answer
-        self._pause_s = pause_s
+        self._events = events
         self._turn = asyncio.Lock()
         self._waiting: dict[str, tuple[str, asyncio.Future[dict[str, Any]]]] = {}
         self._late: dict[str, str] = {}
@@ -118,8 +130,8 @@ class Wire:
         try:
             while True:
                 frame = await self.socket.recv()
-                if self._pause_s is not None and (pause_s := self._pause_s()):
-                    await asyncio.sleep(pause_s)  # nothing more is read meanwhile: whoever sends has to wait
+                if pause_s := self._events.pause_s():
+                    await asyncio.sleep(pause_s)
                 await self.take(frame)
         finally:
             self.close()
@@ -164,14 +176,14 @@ class Wire:
         try:
             kind, unique_id, *rest = await _compute(is_large, frames.read, frame, self.version)
         except FrameFault as fault:
-            self._log(True, "", frame, True)
+            self._events.on_frame(True, "", frame, True)
             await self._refuse(fault)
             return
         if kind in {CALL, SEND}:
             await self._take_call(kind, unique_id, rest[0], rest[1], frame)
         else:
             action = self._waiting.get(unique_id, (self._late.get(unique_id, ""), None))[0]
-            self._log(True, action, frame, kind != RESULT)
+            self._events.on_frame(True, action, frame, kind != RESULT)
             try:
                 await self._take_answer(kind, unique_id, rest)
             except Exception:
@@ -199,7 +211,7 @@ class Wire:
     async def _answer(self, action: str, payload: dict[str, Any], frame: str | bytes) -> dict[str, Any]:
         answerer = self.answers.get(action)
         if answerer is None:
-            self._log(True, action, frame, True)
+            self._events.on_frame(True, action, frame, True)
             # The names are as in OCPP 1.6 and 2.x: unknown is NotImplemented, known but not for us NotSupported.
             if schemas.is_known(self.version, action):
                 raise NotSupportedError(description=f"{action} is not something to ask here.")
@@ -207,9 +219,9 @@ class Wire:
         try:
             payload = await _compute(len(frame) > LARGE_FRAME, self._conforming, action, payload)
         except OCPPError:
-            self._log(True, action, frame, True)
+            self._events.on_frame(True, action, frame, True)
             raise
-        self._log(True, action, frame, "_malformed" in payload)
+        self._events.on_frame(True, action, frame, "_malformed" in payload)
         try:
             return await answerer(payload)
         except MissingField as missing:
@@ -231,8 +243,8 @@ class Wire:
             return
         _, answer = self._waiting.get(unique_id, ("", None))
         if answer is None or answer.done():
-            if kind == RESULT and self._late.pop(unique_id, "") and self._on_late_answer:
-                await self._on_late_answer(unique_id, _object(rest))
+            if kind == RESULT and self._late.pop(unique_id, ""):
+                await self._events.on_late_answer(unique_id, _object(rest))
         elif kind == RESULT:
             answer.set_result(_object(rest))
         else:
@@ -245,7 +257,7 @@ class Wire:
 
     async def _send(self, action: str, message: list[Any]) -> None:
         frame = json.dumps(message, separators=(",", ":"), ensure_ascii=False)
-        self._log(False, action, frame, message[0] == ERROR)
+        self._events.on_frame(False, action, frame, message[0] == ERROR)
         await self.socket.send(frame)
 
     def _remember_late(self, unique_id: str, action: str) -> None:

@@ -218,10 +218,10 @@ def test_a_late_answer_that_cannot_be_taken_does_not_end_the_connection(bed: Bed
     connection = next(iter(bed.gateway.connections.values()))
     connection._wire._late["late"] = "ReserveNow"
 
-    async def fail(unique_id: str, payload: dict) -> None:
+    async def fail(self, unique_id: str, payload: dict) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(connection._wire, "_on_late_answer", fail)
+    monkeypatch.setattr(type(connection), "on_late_answer", fail)
     charger.send('[3,"late",{"status":"Accepted"}]')
 
     assert charger.heartbeat()
