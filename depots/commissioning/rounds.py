@@ -108,7 +108,7 @@ def take_settings_answer(command: ChargerCommand, *, now: datetime) -> None:
     plan = wanted_of(charger)
     if command.action == Action.READ_SETTINGS:
         _take_values(check, command)
-        _refused(check, command, charger, now)
+        _ask_inventory_if_refused(check, command, charger, now)
     elif command.action == Action.CHANGE_SETTINGS:
         _take_changes(check, command, charger, plan, now)
     _go_on(check, charger, plan, command.asked_by, now)
@@ -173,7 +173,9 @@ def _take_values(check: SettingsCheck, command: ChargerCommand) -> None:
     }
 
 
-def _refused(check: SettingsCheck, command: ChargerCommand, charger: Charger, now: datetime) -> None:
+def _ask_inventory_if_refused(
+    check: SettingsCheck, command: ChargerCommand, charger: Charger, now: datetime
+) -> None:
     """A charger that will not be asked by name may tell all it has; what follows is compared when it comes."""
     if command.answer == "accepted" or check.stage != Stage.READING:
         return

@@ -158,7 +158,7 @@ class Admission:
             return credentials.too_often(websocket)
         self._note(request, identity, address, shown, reason)
         if shown.is_the_charger:
-            return credentials.too_little(websocket, reason.label)
+            return credentials.profile_too_low(websocket, reason.label)
         self._failures.note(key)
         self._failures_of_address.note(address)
         return credentials.wrong_password(websocket)

@@ -198,7 +198,7 @@ def wrong_password(websocket: ServerConnection) -> Response:
     return response
 
 
-def too_little(websocket: ServerConnection, sentence: str) -> Response:
+def profile_too_low(websocket: ServerConnection, sentence: str) -> Response:
     """Told only to who has shown that it is the charger."""
     return websocket.respond(HTTPStatus.FORBIDDEN, f"{sentence}\n")
 

@@ -19,7 +19,7 @@ from types import ModuleType, TracebackType
 from typing import Any, cast
 from weakref import WeakValueDictionary
 
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import Server, ServerConnection
 from websockets.exceptions import NegotiationError
 from websockets.typing import Subprotocol
 
@@ -32,27 +32,18 @@ from depots.ocpp.credentials import KnownCharger
 from depots.ocpp.database import Database
 from depots.ocpp.dialect import Dialect
 from depots.ocpp.lease_loop import LeaseLoop
+from depots.ocpp.listeners import Handlers, Listeners
 from depots.ocpp.message_buffer import MessageBuffer
-from depots.ocpp.sockets import Closing, KeepAwake
-from depots.ocpp.tls import ServerTls
+from depots.ocpp.sockets import Closing, KeepAlive
 from depots.ocpp.v2x import v21, v201
 from depots.operations.charger_uploads import forget_old_uploads
 from depots.operations.commands import CHANNEL
 
 logger = logging.getLogger(__name__)
-# It tells of every connection, and of every stranger that tries; the gateway says what matters of it.
-socket_log = logging.getLogger(f"{__name__}.sockets")
-socket_log.setLevel(logging.ERROR)
 
 DIALECTS: dict[str, ModuleType] = {"ocpp1.6": v16, "ocpp2.0.1": v201, "ocpp2.1": v21}
 
-# A frame larger than any report a charger makes ends its connection unread (1009), not the gateway.
-LARGEST_FRAME = 1024 * 1024
-# Connections that wait to be accepted: a depot whose power comes back calls with all its chargers at once.
-BACKLOG = 2048
 FORGET_EVERY_S = 3600
-# From the first byte to the answer of the handshake: a thousand at once wait for each other, and are not sent away for it.
-OPEN_WITHIN_S = 60
 # Refusals are written with every so-manieth flush of messages.
 REFUSALS_EVERY = 3
 # A gateway that stops sends its chargers away in waves of so many at least.
@@ -68,21 +59,16 @@ def utc_now() -> datetime:
 
 
 class Gateway:
-    """`async with Gateway(port=0) as gateway:` listens at `gateway.url` until the block ends, then says good-bye.
+    """`async with Gateway() as gateway:` listens at `gateway.url` until the block ends, then says good-bye.
 
     `clock` gives the time of everything that is written; waiting itself is real time (`timings`). `after_commit(name)`
-    is called after each committed operation, before its answer leaves. With `tls` it listens over TLS; where a
-    `tls_listener` is given too, there, and beside it without.
+    is called after each committed operation, before its answer leaves.
     """
 
     def __init__(
         self,
         *,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        listener: socket.socket | None = None,
-        tls: ServerTls | None = None,
-        tls_listener: socket.socket | None = None,
+        listeners: Listeners | None = None,
         clock: Callable[[], datetime] = utc_now,
         timings: Timings | None = None,
         after_commit: Callable[[str], None] = lambda name: None,
@@ -91,16 +77,14 @@ class Gateway:
         self.clock = clock
         self.timings = timings or Timings()
         self.connections: dict[int, ChargerConnection] = {}
-        self._host = host
-        self._address: dict[str, Any] = {"sock": listener} if listener else {"host": host, "port": port}
-        self._tls, self._tls_listener = tls, tls_listener
+        self._listeners = listeners or Listeners()
         self._database = Database(after_commit)
         self._admission = Admission(clock, after_commit, returns_per_minute=self.timings.returns_per_minute)
         self._leases = LeaseLoop(
             self.connections, clock=clock, timings=self.timings, after_commit=after_commit
         )
         self._closing = Closing()
-        self._awake = KeepAwake(every_s=self.timings.lease_s / PINGS_PER_LEASE)
+        self._keep_alive = KeepAlive(every_s=self.timings.lease_s / PINGS_PER_LEASE)
         self._log = MessageBuffer(self._database, clock)
         self._services = Services(
             clock, self.timings, self._log.keep, self._leases.doubt, lambda: self._is_draining
@@ -110,46 +94,25 @@ class Gateway:
         self._opening: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._count = 0
         self._is_aborted = self._is_draining = False
-        self._server: Server | None = None
         self._servers: list[Server] = []
 
     async def __aenter__(self) -> Gateway:
-        is_tls = self._tls is not None and self._tls_listener is None
-        self._server = await self._accept(self._address, self._tls if is_tls else None)
-        self._servers = [self._server]
-        if self._tls_listener is not None:
-            self._servers.append(await self._accept({"sock": self._tls_listener}, self._tls))
+        self._servers = await self._listeners.open(
+            Handlers(self._admission.admit, _select_subprotocol, self._serve_charger)
+        )
         loops = (
             self._listen,
             self._poll,
             self._leases.run,
-            self._awake.run,
+            self._keep_alive.run,
             self._write_messages,
             self._write_refusals,
             self._forget,
         )
         self._tasks = [asyncio.create_task(_forever(loop), name=loop.__name__) for loop in loops]
-        if self._tls is not None:
+        if self._listeners.tls is not None:
             self._tasks.append(asyncio.create_task(_forever(self._reload_certificates)))
         return self
-
-    async def _accept(self, address: dict[str, Any], tls: ServerTls | None) -> Server:
-        return await serve(
-            self._serve_charger,
-            **address,
-            ssl=tls,
-            process_request=self._admission.admit,
-            select_subprotocol=_select_subprotocol,
-            compression=None,  # it would triple the memory of a connection
-            max_size=LARGEST_FRAME,
-            max_queue=8,
-            backlog=BACKLOG,  # asyncio sets it anew, to 100, also where the listener came with its own
-            ping_interval=None,  # ours, below: some chargers answer no pings and are alive all the same
-            open_timeout=OPEN_WITHIN_S,
-            close_timeout=2,
-            server_header=None,
-            logger=socket_log,
-        )
 
     async def __aexit__(
         self,
@@ -209,33 +172,31 @@ class Gateway:
 
     @property
     def port(self) -> int:
-        assert self._server is not None
-        return int(next(iter(self._server.sockets)).getsockname()[1])
+        return int(next(iter(self._servers[0].sockets)).getsockname()[1])
 
     @property
     def tls_port(self) -> int:
         """Where it listens over TLS, beside where it does not."""
-        assert self._tls_listener is not None
-        return int(self._tls_listener.getsockname()[1])
+        return int(next(iter(self._servers[1].sockets)).getsockname()[1])
 
     @property
     def url(self) -> str:
         """Where chargers connect, without their identity and the slash before it."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        is_tls = self._tls is not None and self._tls_listener is None
-        return f"{'wss' if is_tls else 'ws'}://{host}:{self.port}/ocpp"
+        host = self._listeners.host
+        host = f"[{host}]" if ":" in host else host
+        return f"{'wss' if self._listeners.is_tls else 'ws'}://{host}:{self.port}/ocpp"
 
     async def _serve_charger(self, websocket: ServerConnection) -> None:
         charger = self._admission.charger_of(websocket)
         protocol = str(websocket.subprotocol)
         connection = self._connect(charger, websocket, cast(Dialect, DIALECTS[protocol]))
-        self._awake.add(websocket, heard=connection.hear)
+        self._keep_alive.add(websocket, heard=connection.hear)
         try:
             await self._open(connection, protocol)
             logger.info("Charger %s connected, speaking %s", charger.identity, protocol)
             await connection.run()
         finally:
-            self._awake.remove(websocket)
+            self._keep_alive.remove(websocket)
             if self.connections.get(charger.pk) is connection:
                 del self.connections[charger.pk]
             if not self._is_aborted:
@@ -303,10 +264,10 @@ class Gateway:
             await self._admission.flush()
 
     async def _reload_certificates(self) -> None:
-        assert self._tls is not None
+        assert self._listeners.tls is not None
         while True:
             await asyncio.sleep(self.timings.certificates_s)
-            await asyncio.to_thread(self._tls.reload)
+            await asyncio.to_thread(self._listeners.tls.reload)
 
     async def _forget(self) -> None:
         while True:

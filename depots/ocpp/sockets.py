@@ -38,8 +38,8 @@ async def _close(websocket: ServerConnection, code: int, reason: str) -> None:
         websocket.transport.abort()
 
 
-class KeepAwake:
-    """Says something to every socket as often as `every_s`, which keeps address translators awake and finds dead peers.
+class KeepAlive:
+    """Pings every socket as often as `every_s`, which keeps address translators awake and finds dead peers.
 
     One task for all of them, a slice at a time. Some chargers answer no pings and are alive: one ping at most waits for
     its answer, and while it does a pong is sent, which asks for none. A peer that has yet to read what was said before is
@@ -48,11 +48,11 @@ class KeepAwake:
 
     def __init__(self, every_s: float) -> None:
         self._pause_s = every_s / SLICES
-        self._slices: list[dict[ServerConnection, Awake]] = [{} for _ in range(SLICES)]
+        self._slices: list[dict[ServerConnection, PingedSocket]] = [{} for _ in range(SLICES)]
 
     def add(self, websocket: ServerConnection, heard: Callable[[], None]) -> None:
         """`heard` is called for each pong."""
-        min(self._slices, key=len)[websocket] = Awake(heard)
+        min(self._slices, key=len)[websocket] = PingedSocket(heard)
 
     def remove(self, websocket: ServerConnection) -> None:
         for each in self._slices:
@@ -62,11 +62,11 @@ class KeepAwake:
         while True:
             for each in self._slices:
                 await asyncio.sleep(self._pause_s)
-                for websocket, awake in list(each.items()):
-                    await awake.say_something(websocket)
+                for websocket, pinged in list(each.items()):
+                    await pinged.ping(websocket)
 
 
-class Awake:
+class PingedSocket:
     """What is kept of one socket: whom a pong is told, and the ping that waits for it."""
 
     __slots__ = ("_heard", "_pong")
@@ -75,8 +75,8 @@ class Awake:
         self._heard = heard
         self._pong: asyncio.Future[float] | None = None
 
-    async def say_something(self, websocket: ServerConnection) -> None:
-        """Never waits: the socket is open, and nothing stands before it."""
+    async def ping(self, websocket: ServerConnection) -> None:
+        """Ping it, or send a pong while a ping waits. Never waits: the socket is open, and nothing stands before it."""
         if websocket.state is not State.OPEN or websocket.transport.get_write_buffer_size():
             return
         with contextlib.suppress(ConnectionClosed):

@@ -20,6 +20,7 @@ from depots import secrets
 from depots.gate import Authorization
 from depots.models import Charger
 from depots.ocpp.connection import Timings
+from depots.ocpp.listeners import Listeners
 from depots.ocpp.server import Gateway
 from depots.ocpp.tls import ServerTls
 from simulators.charger import ChargerOptions, Mute, Refuse, SimulatedCharger
@@ -157,10 +158,8 @@ class Bed:
         timing = replace(self.timings, **timings)  # type: ignore[arg-type]
         gateway = Gateway(
             clock=self.clock,
-            port=0,
+            listeners=Listeners(tls=tls, tls_listener=tls_listener),
             timings=timing,
-            tls=tls,
-            tls_listener=tls_listener,
             after_commit=after_commit,
         )
         self.loop.run(gateway.__aenter__())

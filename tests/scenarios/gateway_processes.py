@@ -127,6 +127,7 @@ async def _serve(
 
     from django.conf import settings
 
+    from depots.ocpp.listeners import Listeners
     from depots.ocpp.server import Gateway
     from tests.scenarios.bed import QUICK, Clock
 
@@ -142,7 +143,9 @@ async def _serve(
 
     ours = SharedClock(Path(clock)) if clock else Clock()
     quick = replace(QUICK, **(timings or {}))
-    async with Gateway(clock=ours, port=port, timings=quick, after_commit=after_commit) as gateway:
+    async with Gateway(
+        listeners=Listeners(port=port), clock=ours, timings=quick, after_commit=after_commit
+    ) as gateway:
         print(json.dumps({"pid": os.getpid(), "url": gateway.url}), flush=True)
         await asyncio.Event().wait()
 

@@ -22,7 +22,7 @@ from depots.models import Charger, ChargerCommand
 from depots.ocpp import connection, lease_loop, sockets
 from depots.ocpp.connection import ChargerConnection, Timings
 from depots.ocpp.database import THREADS
-from depots.ocpp.sockets import Closing, KeepAwake
+from depots.ocpp.sockets import Closing, KeepAlive
 from depots.queries import is_online
 from tests.factories import NOW, make_charger, make_depot, make_evse
 from tests.scenarios.bed import PASSWORD, Bed, eventually
@@ -349,7 +349,7 @@ def test_a_peer_that_answers_no_pings_is_kept_awake_and_collects_nothing():
 
     async def visit() -> None:
         async with served() as (server, client):
-            kept = KeepAwake(every_s=0.005)
+            kept = KeepAlive(every_s=0.005)
             kept.add(server, heard=lambda: heard.append(None))
             awake = asyncio.create_task(kept.run())
             pongs = 0

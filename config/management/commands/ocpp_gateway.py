@@ -15,6 +15,7 @@ from psycopg_pool import PoolTimeout
 
 from config import addresses, logs
 from depots.models import Charger
+from depots.ocpp.listeners import Listeners
 from depots.ocpp.server import Gateway
 from depots.ocpp.tls import ServerTls, TlsFiles
 from depots.operations.certificate_requests import own_roots
@@ -51,7 +52,8 @@ class Command(BaseCommand):
             else None
         )
         listener = addresses.listen(settings.BERTH_OCPP, is_shared=is_shared)
-        async with Gateway(host=host, listener=listener, tls=tls, tls_listener=secure) as gateway:
+        listeners = Listeners(host, listener=listener, tls=tls, tls_listener=secure)
+        async with Gateway(listeners=listeners) as gateway:
             self.stdout.write(f"Listening on {gateway.url}/<identity>")
             if secure is not None:
                 self.stdout.write(f"Listening on wss://{settings.BERTH_OCPP_TLS}/ocpp/<identity>")
