@@ -33,6 +33,7 @@ from depots.models import (
     Organisation,
     RefusedConnection,
     SettingsTemplate,
+    TrustedRoot,
 )
 from depots.navigation import BOOKING_ROLES, DECIDING_ROLES, DEPOT_ROLES, FLEET_ROLES
 from depots.new_chargers import refused_connections_of, runs_whole_installation
@@ -179,6 +180,12 @@ def settings_template(user: Person, template_id: int) -> SettingsTemplate:
         operator__in=operators_decided_for(user)
     )
     return get_object_or_404(rows, pk=template_id)
+
+
+def trusted_root(user: Person, root_id: int) -> TrustedRoot:
+    """A root that an operator whose depots this person runs trusts."""
+    rows = TrustedRoot.objects.select_related("operator")
+    return get_object_or_404(rows, pk=root_id, operator__in=operators_decided_for(user))
 
 
 def run_operator(user: Person, operator_id: int) -> Organisation:

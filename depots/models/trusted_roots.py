@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 from django.db import models
 
 from depots.models.organisations import Organisation
@@ -23,3 +25,12 @@ class TrustedRoot(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def common_name(self) -> str:
+        """Of its subject, else the whole of it."""
+        try:
+            names = x509.Name.from_rfc4514_string(self.name).get_attributes_for_oid(NameOID.COMMON_NAME)
+        except ValueError:  # cut off
+            names = []
+        return str(names[0].value) if names else self.name

@@ -12,6 +12,8 @@ from django.db import transaction
 from depots.certificates import UNREADABLE
 from depots.models import Organisation, TrustedRoot
 
+LARGEST_FILE = 100_000
+
 
 class NotARoot(ValueError):
     """What was given as a root certificate is none; the text says why."""
@@ -49,10 +51,12 @@ def distrust_root(*, operator: Organisation, fingerprint: str) -> TrustedRoot:
 
 def _read(pem: str) -> x509.Certificate:
     try:
-        certificate = x509.load_pem_x509_certificate(pem.encode())
+        certificate, *others = x509.load_pem_x509_certificates(pem.encode())
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
     except (*UNREADABLE, x509.ExtensionNotFound):
         raise NotARoot("That is no certificate of an authority in PEM.") from None
+    if others:
+        raise NotARoot(f"The file has {len(others) + 1} certificates: give each root in a file of its own.")
     if not constraints.ca:
         raise NotARoot("The certificate is not of an authority: it may not issue others.")
     return certificate

@@ -9,11 +9,9 @@ from django.utils import timezone
 
 from config.management.operator_command import OperatorCommand
 from depots.models import TrustedRoot
-from depots.operations.trusted_roots import NotARoot, distrust_root, trust_root
+from depots.operations.trusted_roots import LARGEST_FILE, NotARoot, distrust_root, trust_root
 from depots.parties import organisation_called
 from depots.periods import utc_text
-
-LARGEST_FILE = 100_000
 
 
 class Command(OperatorCommand):

@@ -44,6 +44,7 @@ from depots.models import (
     Organisation,
     RefusedConnection,
     SettingsTemplate,
+    TrustedRoot,
     User,
 )
 from tests.bookings.billing.billed import make_buyer, make_seller, make_written_invoice
@@ -117,6 +118,7 @@ READERS = {
     "charger_file": {"manager"},
     "charger_inventory": DEPOT,
     "settings_templates": {"manager", "foreign_manager"},
+    "trusted_roots": {"manager", "foreign_manager"},
     "settings_template": {"manager"},
     "settings_template_add": {"manager"},
     "new_chargers": {"manager"},
@@ -195,6 +197,8 @@ WRITERS = {
     "settings_template": {"manager"},
     "settings_template_add": {"manager"},
     "settings_template_removal": {"manager"},
+    "trusted_root_add": {"manager"},
+    "trusted_root_removal": {"manager"},
     "tariff_add": {"manager", "foreign_manager", "accountant"},
     "tariff_preview": {"manager", "foreign_manager", "accountant"},
     "tariff_renewal": REVENUE,
@@ -292,8 +296,11 @@ def world() -> World:
     refused = RefusedConnection.objects.create(
         identity="CP-NEW", address="203.0.113.9", reason="unknown", first_at=NOW, last_at=NOW
     )
+    root = TrustedRoot.objects.create(
+        operator=operator, name="CN=V2G Root", fingerprint="0" * 64, not_after=NOW, added_at=NOW
+    )
     arguments = {
-        "refused_id": refused.pk, "expected_id": expected.pk,
+        "root_id": root.pk, "refused_id": refused.pk, "expected_id": expected.pk,
         "booking_id": mine.pk, "vehicle_id": vehicles[0].pk, "token_id": token.pk, "closure_id": closure.pk,
         "code": "LP-1", "identity": "CP-1", "cdr_id": records[0].pk, "dispute_id": dispute.pk, "organisation_id": ours.pk,
         "tariff_id": Tariff.objects.get().pk,

@@ -54,13 +54,16 @@ from depots.models import (
     Organisation,
     RefusedConnection,
     SettingsTemplate,
+    TrustedRoot,
 )
+from depots.operations.trusted_roots import trust_root
 from depots.periods import Period
 from tests.bookings.billing.billed import record
 from tests.bookings.billing.test_bank import operator_with, statement
 from tests.bookings.enforcement.charging_trucks import charging
 from tests.bookings.enforcement.online_chargers import TERMS, armed, book, evse_online
 from tests.bookings.people import client_of, seen
+from tests.contract_certificates import authorities
 from tests.factories import (
     DISPATCHER,
     MANAGER,
@@ -273,6 +276,12 @@ def of_expected() -> Sent:
     return Sent(evse, arguments, {}, by_depot=True, version=version_of(row))
 
 
+def of_trusted_root() -> Sent:
+    evse = make_evse()
+    root, _ = trust_root(operator=evse.depot.operator, pem=authorities()[0].pem, now=NOW)
+    return Sent(evse, {"root_id": root.pk}, {}, by_depot=True, version=version_of(root))
+
+
 def of_kept_evse() -> Sent:
     booking = confirmed()
     assert booking.evse is not None
@@ -313,6 +322,7 @@ CHANGING: dict[str, Callable[[], Sent]] = {
     "charger_settings": to_read_settings,
     "settings_template": of_template,
     "settings_template_removal": of_template,
+    "trusted_root_removal": of_trusted_root,
     "kept_release": of_kept_evse,
     "tariff_renewal": lambda: of_tariff(
         name="", currency="EUR", tax_included="no", elements="1", **{"e0-use": "charging", "e0-kwh": "0.5"}
@@ -341,7 +351,7 @@ CHANGING: dict[str, Callable[[], Sent]] = {
 MAKING = {
     "power_limit",
     "reserve_test", "home", "holds", "bookings", "vehicle_add", "token_add", "tariff_add", "tariff_preview", "changed_price",
-    "settings_template_add", "incoming_invoice_add", "incoming_invoice_files",
+    "settings_template_add", "trusted_root_add", "incoming_invoice_add", "incoming_invoice_files",
     "expected",
 }  # fmt: skip
 SIGNED = {"undo"}
@@ -386,6 +396,7 @@ def everything() -> list[Any]:
         SettingsTemplate,
         ExpectedCharger,
         RefusedConnection,
+        TrustedRoot,
         BankOrder,
         Invoice,
         Payment,
@@ -434,6 +445,7 @@ def test_every_address_that_takes_a_form_is_known_here() -> None:
         "identity": "X",
         "verb": "restart",
         "template_id": 1,
+        "root_id": 1,
         "command_id": 1,
         "refused_id": 1,
         "expected_id": 1,
