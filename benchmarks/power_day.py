@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks.equal_sharing import equal_sharing_wh
 from benchmarks.power_figures import Fault, Figures
@@ -52,6 +52,16 @@ class Visit:
     def wants_w(self, charged_wh: float) -> int:
         soc = self.truck.soc_percent + charged_wh / self.truck.battery_wh * 100
         return 0 if soc >= 100 else self.truck.power_w(soc)
+
+
+class AtPlace(NamedTuple):
+    """A second at an EVSE."""
+
+    number: int
+    offered_w: int
+    taken_w: int = 0
+    wanted_w: int = 0
+    promised_w: int = 0
 
 
 class PowerDay:
@@ -307,35 +317,47 @@ class PowerDay:
         return v16.read_answer(answerer(payload))
 
     def _charge(self) -> None:
-        taken = offered = possible = wanted = 0
-        for place, charger in enumerate(self.stations):
-            station = charger.station
-            if station.profiles.installed:
-                self._untold.discard(place)
-            offers = station.offered_w(1)
-            # One that has restarted counts once it was told again: nobody can be quicker.
-            possible += 0 if place in self._untold else offers
-            visit = self._here.get(place)
-            if visit is None:
-                continue
-            wants = visit.wants_w(visit.charged_wh)
-            station.deliver(1, SECOND, power_w=wants)
-            got = min(wants, offers)
-            visit.charged_wh += got / 3600
-            taken, offered, wanted = (
-                taken + got,
-                offered + offers,
-                wanted + min(wants, station.evses[1].max_power_w),
-            )
-            self._check_promise(visit, wants, offers)
-            self._meter(visit, place)
+        places = [self._charge_at(place) for place in range(len(self.stations))]
         figures = self.figures
-        figures.ledger.add(
-            limit_w=figures.limit_w, taken=taken, offered=offered, possible=possible, wanted=wanted
-        )
+        taken = sum(place.taken_w for place in places)
+        # One that has restarted counts once it was told again: nobody can be quicker.
+        possible = sum(place.offered_w for place in places if place.number not in self._untold)
         figures.most_taken_w = max(figures.most_taken_w, taken)
         if self.now - self.begins_at > SETTLES_WITHIN:
             figures.most_possible_w = max(figures.most_possible_w, possible)
+        if sum(place.wanted_w for place in places) > taken:
+            self._account_for(places, figures.limit_w - possible)
+
+    def _charge_at(self, place: int) -> AtPlace:
+        charger = self.stations[place]
+        station = charger.station
+        if station.profiles.installed:
+            self._untold.discard(place)
+        offers = station.offered_w(1)
+        visit = self._here.get(place)
+        if visit is None:
+            return AtPlace(place, offers)
+        wants = visit.wants_w(visit.charged_wh)
+        station.deliver(1, SECOND, power_w=wants)
+        got = min(wants, offers)
+        visit.charged_wh += got / 3600
+        self._check_promise(visit, wants, offers)
+        self._meter(visit, place)
+        promised = visit.booking.promised_power_w if visit.booking else 0
+        return AtPlace(place, offers, got, min(wants, station.evses[1].max_power_w), promised)
+
+    def _account_for(self, places: list[AtPlace], not_given_w: int) -> None:
+        ledger = self.figures.ledger
+        for place in places:
+            is_silent = "_silent" if place.number in self._silent else ""
+            if place.number not in self._here:
+                ledger.add("free_evses" + is_silent, place.offered_w)
+                continue
+            within_promise = min(place.offered_w, place.promised_w) - place.taken_w
+            ledger.add("promise_not_taken" + is_silent, within_promise)
+            ledger.add("margin" + is_silent, place.offered_w - max(place.taken_w, place.promised_w))
+        cause = "being_told" if self._is_told else "silent" if self._silent else "whole_steps"
+        ledger.add(cause, not_given_w)
 
     def _check_promise(self, visit: Visit, wants: int, offered: int) -> None:
         """Also of a truck at a silent station, but one whose start that has not told yet."""
@@ -377,10 +399,8 @@ def run(names: list[str]) -> Iterator[Result]:
         "equal_parts_of_those_there_kwh": round(present / 1000),
         "equal_parts_of_all_evses_kwh": round(fixed / 1000),
         "of_all_evses": round(figures.charged_wh / fixed, 3),
-        "while_somebody_wants_more": {
-            "kept_for_free_evses_kwh": round(figures.ledger.kept_for_free_wh / 1000),
-            "given_and_not_taken_kwh": round(figures.ledger.not_taken_wh / 1000),
-            "not_given_kwh": round(figures.ledger.not_given_wh / 1000),
+        "kwh_not_charged_while_somebody_wants_more": {
+            cause: round(wh / 1000) for cause, wh in sorted(figures.ledger.by_cause.items())
         },
         "commands_an_evse_and_hour": round(figures.messages / len(day.evses) / 8, 1),
     }

@@ -18,17 +18,17 @@ class Fault:
 
 @dataclass
 class Ledger:
-    """Where the connection's energy went in the seconds in which somebody wanted more than it got; watt-hours."""
+    """Where the connection's energy went in the seconds in which somebody wanted more than it got; watt-hours by cause.
 
-    kept_for_free_wh: float = 0
-    not_taken_wh: float = 0
-    not_given_wh: float = 0
+    Kept: for free EVSEs, for the promise of a vehicle that takes less, as a margin above what another takes. Not given: while
+    chargers were just being told, while one is silent, and for the rest because of whole steps and small raises.
+    """
 
-    def add(self, *, limit_w: int, taken: int, offered: int, possible: int, wanted: int) -> None:
-        if wanted > taken:
-            self.kept_for_free_wh += (possible - offered) / 3600
-            self.not_taken_wh += (offered - taken) / 3600
-            self.not_given_wh += (limit_w - possible) / 3600
+    by_cause: dict[str, float] = field(default_factory=dict)
+
+    def add(self, cause: str, watts: float) -> None:
+        if watts > 0:
+            self.by_cause[cause] = self.by_cause.get(cause, 0) + watts / 3600
 
 
 @dataclass
