@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 
-class Fall(NamedTuple):
+class Step(NamedTuple):
     """From `at` on, by the charger's clock, it allows `watts`."""
 
     at: datetime
@@ -15,22 +15,22 @@ class Fall(NamedTuple):
 
 
 class PowerSchedule(NamedTuple):
-    """`falls` are ever later and lower."""
+    """`steps` are ever later and lower."""
 
     watts: int
-    falls: tuple[Fall, ...] = ()
+    steps: tuple[Step, ...] = ()
 
     def watts_at(self, moment: datetime) -> int:
-        return next((fall.watts for fall in reversed(self.falls) if fall.at <= moment), self.watts)
+        return next((step.watts for step in reversed(self.steps) if step.at <= moment), self.watts)
 
-    def falls_as_json(self) -> list[list[str | int]]:
-        return [[fall.at.isoformat(), fall.watts] for fall in self.falls]
+    def steps_as_json(self) -> list[list[str | int]]:
+        return [[step.at.isoformat(), step.watts] for step in self.steps]
 
 
-def from_json(watts: int | None, falls: Iterable[tuple[str, int]]) -> PowerSchedule | None:
+def from_json(watts: int | None, steps: Iterable[tuple[str, int]]) -> PowerSchedule | None:
     if watts is None:
         return None
-    return PowerSchedule(watts, tuple(Fall(datetime.fromisoformat(at), less) for at, less in falls))
+    return PowerSchedule(watts, tuple(Step(datetime.fromisoformat(at), less) for at, less in steps))
 
 
 def larger(schedules: Iterable[PowerSchedule | None]) -> PowerSchedule | None:
@@ -39,8 +39,8 @@ def larger(schedules: Iterable[PowerSchedule | None]) -> PowerSchedule | None:
     if not given:
         return None
     found = PowerSchedule(max(schedule.watts for schedule in given))
-    for at in sorted({fall.at for schedule in given for fall in schedule.falls}):
+    for at in sorted({step.at for schedule in given for step in schedule.steps}):
         watts = max(schedule.watts_at(at) for schedule in given)
         if watts < found.watts_at(at):
-            found = PowerSchedule(found.watts, (*found.falls, Fall(at, watts)))
+            found = PowerSchedule(found.watts, (*found.steps, Step(at, watts)))
     return found

@@ -134,7 +134,7 @@ class ChargingProfile(models.Model):
     """A charging profile of an EVSE as far as we know: its key is the profile's id at the charger.
 
     `sent_w` is on its way (`serial` says which command), `unclear_w` the most of those whose answer was lost, `accepted_w` what
-    stands since `accepted_at`: nothing that we know of where it is null, or where the charger has booted since. The `falls` of
+    stands since `accepted_at`: nothing that we know of where it is null, or where the charger has booted since. The `steps` of
     each are [[moment, watts]…] (bookings.models.power_schedules).
     """
 
@@ -148,12 +148,12 @@ class ChargingProfile(models.Model):
     wanted_w = models.BigIntegerField(null=True, blank=True)
     serial = models.BigIntegerField(default=0)
     sent_w = models.BigIntegerField(null=True, blank=True)
-    sent_falls = models.JSONField(default=list, blank=True)
+    sent_steps = models.JSONField(default=list, blank=True)
     sent_at = models.DateTimeField(null=True, blank=True)
     unclear_w = models.BigIntegerField(null=True, blank=True)
-    unclear_falls = models.JSONField(default=list, blank=True)
+    unclear_steps = models.JSONField(default=list, blank=True)
     accepted_w = models.BigIntegerField(null=True, blank=True)
-    accepted_falls = models.JSONField(default=list, blank=True)
+    accepted_steps = models.JSONField(default=list, blank=True)
     accepted_at = models.DateTimeField(null=True, blank=True)
     verified_w = models.BigIntegerField(null=True, blank=True, help_text="what the charger said is in force")
     verified_at = models.DateTimeField(null=True, blank=True)
@@ -168,15 +168,15 @@ class ChargingProfile(models.Model):
 
     @property
     def accepted(self) -> PowerSchedule | None:
-        return from_json(self.accepted_w, self.accepted_falls)
+        return from_json(self.accepted_w, self.accepted_steps)
 
     @property
     def sent(self) -> PowerSchedule | None:
-        return from_json(self.sent_w, self.sent_falls)
+        return from_json(self.sent_w, self.sent_steps)
 
     @property
     def unclear(self) -> PowerSchedule | None:
-        return from_json(self.unclear_w, self.unclear_falls)
+        return from_json(self.unclear_w, self.unclear_steps)
 
     def standing(self, charger: Charger) -> PowerSchedule | None:
         """What the charger holds as it said itself; None where that is not known."""
@@ -192,26 +192,26 @@ class ChargingProfile(models.Model):
     def send(self, schedule: PowerSchedule, at: datetime) -> None:
         if self.sent_w is not None:
             self.doubt(self.sent)
-        self.sent_w, self.sent_falls, self.sent_at = schedule.watts, schedule.falls_as_json(), at
+        self.sent_w, self.sent_steps, self.sent_at = schedule.watts, schedule.steps_as_json(), at
 
     def withdraw(self) -> None:
         """What was sent is not there, or not on its way any more."""
-        self.sent_w, self.sent_falls, self.sent_at = None, [], None
+        self.sent_w, self.sent_steps, self.sent_at = None, [], None
 
     def doubt(self, schedule: PowerSchedule | None) -> None:
         """It may stand or not."""
         found = larger([self.unclear, schedule])
         self.unclear_w = found.watts if found else None
-        self.unclear_falls = found.falls_as_json() if found else []
+        self.unclear_steps = found.steps_as_json() if found else []
 
     def accept(self, schedule: PowerSchedule | None, at: datetime | None) -> None:
         """This stands now; None for nothing."""
         self.accepted_w = schedule.watts if schedule else None
-        self.accepted_falls = schedule.falls_as_json() if schedule else []
+        self.accepted_steps = schedule.steps_as_json() if schedule else []
         self.accepted_at = at
 
     def settle(self, schedule: PowerSchedule | None, at: datetime | None) -> None:
         """The charger's answer to what was said last: nothing else may stand."""
         self.withdraw()
-        self.unclear_w, self.unclear_falls = None, []
+        self.unclear_w, self.unclear_steps = None, []
         self.accept(schedule, at)

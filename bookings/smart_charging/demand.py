@@ -9,7 +9,7 @@ from bookings.rules.configuration import Configuration
 from bookings.rules.terms import PowerOrder, Terms
 from bookings.smart_charging.allocation import STEP_W, Charging, Place, allocate
 from bookings.smart_charging.depot_state import DepotState, EvseState
-from bookings.smart_charging.falls import NEAR, expiry
+from bookings.smart_charging.expiry import NEAR, expiry
 
 # What a free EVSE may give where power is short: enough for a vehicle to begin with until it is told more.
 STANDBY_W = 5_000

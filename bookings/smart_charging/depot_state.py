@@ -14,7 +14,7 @@ from bookings.rules import configuration
 from bookings.rules.configuration import Configuration
 from bookings.rules.power_profile import Limit, leasts
 from bookings.smart_charging.allocation import PowerLimit
-from bookings.smart_charging.falls import clock_margin
+from bookings.smart_charging.expiry import clock_margin
 from depots.charging_profile_forms import form_for, most_periods, was_seen
 from depots.models import ChargingSession, Evse
 from depots.queries import is_online

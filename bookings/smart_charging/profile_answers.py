@@ -8,7 +8,7 @@ from typing import Any
 
 from bookings.core import power_marks
 from bookings.models import ChargingProfile
-from bookings.models.power_schedules import Fall, PowerSchedule
+from bookings.models.power_schedules import PowerSchedule, Step
 from depots import operations as depots
 from depots.charging_profile_forms import (
     PHASE_VOLTS,
@@ -104,11 +104,11 @@ def _told(command: ChargerCommand, profile: ChargingProfile) -> PowerSchedule | 
     limits, begins = command.payload.get("limits"), command.payload.get("starts_at")
     if not limits:
         return profile.accepted
-    falls: tuple[Fall, ...] = ()
+    steps: tuple[Step, ...] = ()
     if begins is not None:
         begins_at = datetime.fromisoformat(begins)
-        falls = tuple(Fall(begins_at + timedelta(seconds=second), watts) for second, watts in limits[1:])
-    return PowerSchedule(int(limits[0][1]), falls)
+        steps = tuple(Step(begins_at + timedelta(seconds=second), watts) for second, watts in limits[1:])
+    return PowerSchedule(int(limits[0][1]), steps)
 
 
 def _remember_rejection(profile: ChargingProfile, command: ChargerCommand, now: datetime) -> None:

@@ -11,7 +11,7 @@ from bookings.models.power_schedules import PowerSchedule
 from bookings.smart_charging.allocation import sendable
 from bookings.smart_charging.demand import STANDBY_W
 from bookings.smart_charging.depot_state import TX, DepotState, EvseState
-from bookings.smart_charging.falls import expiry, is_to_be_renewed, with_falls
+from bookings.smart_charging.expiry import expiring, expiry, is_to_be_renewed
 from depots.charging_profile_forms import form_for, most_periods, payload_in
 from depots.models import Charger, ChargerCommand
 from depots.operations import queue_commands
@@ -20,8 +20,8 @@ Action = ChargerCommand.Action
 
 # What the plan writes of a profile; an answer writes the rest (profile_answers), under the same lock of its row.
 COLUMNS = [
-    "transaction", "wanted_w", "serial", "sent_w", "sent_falls", "sent_at", "unclear_w", "unclear_falls", "accepted_w",
-    "accepted_falls", "accepted_at", "verified_w", "verified_at",
+    "transaction", "wanted_w", "serial", "sent_w", "sent_steps", "sent_at", "unclear_w", "unclear_steps", "accepted_w",
+    "accepted_steps", "accepted_at", "verified_w", "verified_at",
 ]  # fmt: skip
 # A charger that was not told by then is asked for anew; nobody waits for an answer longer.
 SENT_WITHIN = timedelta(minutes=1)
@@ -105,14 +105,14 @@ def _schedule(
     assert state.evse.charger is not None
     assert state.clock_margin is not None
     is_promised = booking is not None and state.now < booking.ends_at
-    found = with_falls(
+    found = expiring(
         watts,
         promised_w=state.power.floor_w if is_promised else 0,
         promise_ends_at=booking.ends_at if booking is not None and is_promised else None,
         always_w=state.least_w,
         ends_at=expiry(depot.next_start, state.clock_margin, state.now),
     )
-    return PowerSchedule(watts, found.falls[: most_periods(state.evse.charger) - 1])
+    return PowerSchedule(watts, found.steps[: most_periods(state.evse.charger) - 1])
 
 
 def _urgency(state: EvseState) -> tuple[bool, int]:
@@ -141,8 +141,8 @@ def _is_news(state: EvseState, profile: ChargingProfile, wanted: PowerSchedule) 
     standing = state.standing(profile)
     if standing is None or profile.unclear_w is not None or wanted.watts != standing.watts_at(state.now):
         return True
-    left = [fall for fall in standing.falls if fall.at > state.now]
-    return is_to_be_renewed(left, wanted.falls, evse_id=state.evse_id, now=state.now)
+    left = [step for step in standing.steps if step.at > state.now]
+    return is_to_be_renewed(left, wanted.steps, evse_id=state.evse_id, now=state.now)
 
 
 def _setting(
@@ -167,14 +167,14 @@ def _setting(
 
 def _periods(wanted: PowerSchedule, now: datetime) -> dict[str, Any]:
     """What falls does so by the clock, whenever the transaction began."""
-    if not wanted.falls:
+    if not wanted.steps:
         return {"kind": "relative", "limits": [[0, wanted.watts]]}
     begins_at = now.replace(microsecond=0) - BEGUN_BEFORE
-    falls = [[int((at - begins_at).total_seconds()), watts] for at, watts in wanted.falls]
+    steps = [[int((at - begins_at).total_seconds()), watts] for at, watts in wanted.steps]
     return {
         "kind": "absolute",
         "starts_at": begins_at.isoformat(),
-        "limits": [[0, wanted.watts], *falls],
+        "limits": [[0, wanted.watts], *steps],
     }
 
 

@@ -34,7 +34,7 @@ class Chargers:
     def __init__(self, evses: list[Evse]) -> None:
         self.evses = evses
         self.held: dict[tuple[int, str], int] = {}
-        self.falls: dict[tuple[int, str], list[tuple[datetime, int]]] = {}
+        self.steps: dict[tuple[int, str], list[tuple[datetime, int]]] = {}
         self.sent: list[tuple[int, str, int | None]] = []
 
     def answer(self, *, now: datetime, limit_w: int | None = None, but: dict[int, str] | None = None) -> int:
@@ -53,7 +53,7 @@ class Chargers:
                 continue
             if word == "accepted" and watts is not None:
                 self.held[evse.pk, purpose] = watts
-                self.falls[evse.pk, purpose] = falls_in(command.payload)
+                self.steps[evse.pk, purpose] = steps_in(command.payload)
             depots.settle_command(command_id=command.pk, answer=word, now=now)
             if limit_w is not None:
                 assert self.sum_w(now) <= limit_w
@@ -67,12 +67,12 @@ class Chargers:
         running = ChargingSession.objects.filter(evse=evse, ended_at__isnull=True).exists()
         for purpose in ("tx", "tx_default") if running else ("tx_default",):
             if (evse.pk, purpose) in self.held:
-                fallen = [watts for at, watts in self.falls[evse.pk, purpose] if at <= now]
+                fallen = [watts for at, watts in self.steps[evse.pk, purpose] if at <= now]
                 return min([self.held[evse.pk, purpose], *fallen])
         return evse.max_power_w
 
 
-def falls_in(payload: dict[str, Any]) -> list[tuple[datetime, int]]:
+def steps_in(payload: dict[str, Any]) -> list[tuple[datetime, int]]:
     """The later periods of a profile, by the clock."""
     if payload.get("kind") != "absolute":
         return []

@@ -144,8 +144,8 @@ def test_one_that_takes_a_single_period_is_given_no_more_than_promises_of_the_da
     settle(site, NOW, limit_kw=400)
 
     assert share(site.evses[0]) == 100  # 400 less 250 and 50
-    assert site.falls[site.evses[0].pk, "tx"] == []
-    assert site.falls[site.evses[1].pk, "tx"]
+    assert site.steps[site.evses[0].pk, "tx"] == []
+    assert site.steps[site.evses[1].pk, "tx"]
 
 
 def test_what_expires_is_renewed_in_time_and_not_before(site):
@@ -265,7 +265,7 @@ def test_what_is_rejected_twice_in_several_periods_is_told_in_one(site):
 
     measured = Charger.objects.get(pk=evse.charger_id).measured
     assert measured["profile_periods"] == 1
-    assert site.falls[evse.pk, "tx"] == []
+    assert site.steps[evse.pk, "tx"] == []
 
 
 def test_a_session_that_is_over_leaves_no_limit_behind(site):

@@ -1,7 +1,7 @@
 """What a charger was given beyond promises expires by itself, so that one that falls silent gives it back.
 
 A profile says an amount now, and from later moments on less (bookings.models.power_schedules). They are times of the charger's
-clock: a fall counts once it must have come by the worst of it. While the charger is online it is told anew in time.
+clock: a step counts once it must have come by the worst of it. While the charger is online it is told anew in time.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from bookings.models.power_schedules import Fall, PowerSchedule
+from bookings.models.power_schedules import PowerSchedule, Step
 from depots.models import Charger
 
 # How long a silent charger keeps what it was given beyond what is always its own.
@@ -17,21 +17,21 @@ LASTS = timedelta(minutes=5)
 # It is renewed when so little is left; chargers of a depot do not do so all at once.
 RENEWED_BEFORE = timedelta(seconds=75)
 JITTER_S = 45
-# A fall that is nearer than this is made at once.
+# A step that is nearer than this is made at once.
 NEAR = timedelta(seconds=3)
 # Messages take their time, whole seconds are rounded; a clock that was never seen may be a minute off.
 CLOCK_WITHIN_S, UNKNOWN_CLOCK_S, WORST_CLOCK_S = 3, 60, 60
 
 
 def clock_margin(charger: Charger) -> timedelta | None:
-    """How much later than meant a fall may come; None where the clock is too far off to rely on."""
+    """How much later than meant a step may come; None where the clock is too far off to rely on."""
     offset_s = charger.clock_offset_s
     if offset_s is None:
         return timedelta(seconds=UNKNOWN_CLOCK_S)
     return timedelta(seconds=CLOCK_WITHIN_S + abs(offset_s)) if abs(offset_s) <= WORST_CLOCK_S else None
 
 
-def with_falls(
+def expiring(
     watts: int, *, promised_w: int, promise_ends_at: datetime | None, always_w: int, ends_at: datetime
 ) -> PowerSchedule:
     """An amount of which what is beyond a promise ends at `ends_at`, and the promise with its slot.
@@ -39,15 +39,15 @@ def with_falls(
     `always_w` is what the EVSE has whoever else comes.
     """
     floor = max(promised_w, always_w)
-    falls = [Fall(ends_at, floor)] if watts > floor else []
+    steps = [Step(ends_at, floor)] if watts > floor else []
     if promise_ends_at is not None and min(watts, floor) > always_w:
-        falls = [fall for fall in falls if fall.at < promise_ends_at]
-        falls.append(Fall(promise_ends_at, always_w))
-    return PowerSchedule(watts, tuple(falls))
+        steps = [step for step in steps if step.at < promise_ends_at]
+        steps.append(Step(promise_ends_at, always_w))
+    return PowerSchedule(watts, tuple(steps))
 
 
 def is_to_be_renewed(
-    standing: Sequence[Fall], wanted: Sequence[Fall], *, evse_id: int, now: datetime
+    standing: Sequence[Step], wanted: Sequence[Step], *, evse_id: int, now: datetime
 ) -> bool:
     """Lasts longer than it may for a promise made since, or ends soon and need not."""
     if not standing or not wanted:
