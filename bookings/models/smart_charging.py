@@ -129,6 +129,11 @@ class EvsePower(models.Model):
     def __str__(self) -> str:
         return f"{self.evse_id} {self.share_w} W"
 
+    @property
+    def is_short(self) -> bool:
+        """Less than its promise is there for it. A vehicle that leaves some of it is not short."""
+        return self.why == self.Why.SHORT or self.short_since is not None
+
 
 class ChargingProfile(models.Model):
     """A charging profile of an EVSE as far as we know: its key is the profile's id at the charger.

@@ -66,7 +66,7 @@ def _rows(powers: QuerySet[EvsePower]) -> list[PowerRow]:
             takes.get(power.pk),
             power.counted_w,
             _why(power, is_free=power.pk not in takes),
-            is_short=power.share_w < power.floor_w,
+            is_short=power.is_short,
         )
         for power in found
     ]

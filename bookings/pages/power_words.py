@@ -27,8 +27,7 @@ def power_now(booking: Booking) -> PowerNow | None:
     power = EvsePower.objects.filter(evse=booking.session.evse_id).first()
     if power is None or power.why == EvsePower.Why.FREE:
         return PowerNow(None, booking.session.power_w, "", is_short=False)
-    is_short = power.share_w < power.floor_w
-    return PowerNow(power.share_w, booking.session.power_w, power.get_why_display(), is_short)
+    return PowerNow(power.share_w, booking.session.power_w, power.get_why_display(), power.is_short)
 
 
 def power_sentence(detail: dict[str, Any], booking: Booking) -> str:

@@ -100,19 +100,25 @@ class _Shares:
         return all(self._left[n] >= more for n in self._behind.get(evse_id, ()))
 
     def fill(self, most: Mapping[int, int]) -> None:
-        """Raise all of these together, each until it can take no more or one of its limits is used up."""
-        open_ids = {evse_id for evse_id, watts in most.items() if self.watts.get(evse_id, 0) < watts}
-        while open_ids:
+        """Raise all of these together, each until it can take no more or one of its limits is used up; what is less than a
+        step for each of them goes to the first."""
+        while open_ids := self._below(most):
             rise = self._rise(open_ids, most)
-            if rise < STEP_W:
-                break
             for evse_id in open_ids:
-                self._set(evse_id, min(self.watts[evse_id] + rise, most[evse_id]))
-            open_ids = {
-                e for e in open_ids if self.watts[e] < most[e] and self.has_room(e, self.watts[e] + STEP_W)
-            }
+                watts = min(self.watts[evse_id] + max(rise, STEP_W), most[evse_id])
+                if rise >= STEP_W or self.has_room(evse_id, watts):
+                    self._set(evse_id, watts)
 
-    def _rise(self, open_ids: set[int], most: Mapping[int, int]) -> int:
+    def _below(self, most: Mapping[int, int]) -> list[int]:
+        """Those that can take more and for which there is a step of it."""
+        found = []
+        for evse_id in sorted(most):
+            watts = self.watts.get(evse_id, 0)
+            if watts < most[evse_id] and self.has_room(evse_id, min(watts + STEP_W, most[evse_id])):
+                found.append(evse_id)
+        return found
+
+    def _rise(self, open_ids: Sequence[int], most: Mapping[int, int]) -> int:
         """How far all of these can be raised at once, until the first is full or a limit used up."""
         counts: dict[int, int] = {}
         for evse_id in open_ids:

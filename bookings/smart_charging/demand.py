@@ -8,8 +8,8 @@ from bookings.models import Booking, EvsePower
 from bookings.rules.configuration import Configuration
 from bookings.rules.terms import PowerOrder, Terms
 from bookings.smart_charging.allocation import STEP_W, Charging, Place, allocate
-from bookings.smart_charging.depot_state import DepotState, EvseState
-from bookings.smart_charging.expiry import NEAR, expiry
+from bookings.smart_charging.depot_state import READY_BEFORE, DepotState, EvseState
+from bookings.smart_charging.expiry import NEAR, expires_at
 
 # What a free EVSE may give where power is short: enough for a vehicle to begin with until it is told more.
 STANDBY_W = 5_000
@@ -18,6 +18,11 @@ CONTENT_AFTER = timedelta(seconds=30)
 # A meter's word is of the limit that holds once it has had time to follow.
 FOLLOWS_WITHIN = timedelta(seconds=10)
 CONTENT_MARGIN_W = 3_000
+# What it leaves of a promise is given on later, and less of it: it may ask again, and an answer takes some seconds.
+LEAVES_AFTER = timedelta(seconds=60)
+LEAVES_MARGIN_W, LEAVES_STEP_W = 5_000, 5_000
+# What a meter that was silent for so long said last is not relied on.
+FRESH = timedelta(minutes=2)
 # Less of a raise is not worth a message.
 SMALLEST_RAISE_W = 2_000
 
@@ -36,10 +41,11 @@ def share_out(depot: DepotState, *, now: datetime) -> None:
     shares = allocate(depot.limits, places)
     for place in places:
         power, state = depot.states[place.evse_id].power, depot.states[place.evse_id]
-        power.floor_w = place.floor_w if state.booking is not None else 0
+        power.floor_w = max(state.promised_w, place.floor_w) if state.booking is not None else 0
         power.share_w = _without_flutter(state, place, shares[place.evse_id])
         if place.evse_id not in limited and state.session is not None and place.fixed_w is None:
             power.share_w = state.evse.max_power_w
+        state.is_short = place.floor_w > power.share_w
         power.why = _why(state, place)
 
 
@@ -47,9 +53,8 @@ def _place(state: EvseState, order: str, depot: DepotState, now: datetime) -> Pl
     most = state.evse.max_power_w
     standby = min(STANDBY_W, state.least_w)
     rank = _rank(state, order, depot.configuration)
-    fixed = None if state.is_tellable else state.counted_w()
-    booking, session = state.booking, state.session
-    promised = min(booking.promised_power_w, most) if booking is not None and now < booking.ends_at else 0
+    fixed = None if state.is_tellable else state.counted_w(ahead=READY_BEFORE)
+    booking, session, promised = state.booking, state.session, state.promised_w
     if session is None:
         return Place(
             state.evse_id,
@@ -59,7 +64,7 @@ def _place(state: EvseState, order: str, depot: DepotState, now: datetime) -> Pl
             fixed_w=fixed,
         )
     vehicle_w = booking.vehicle.max_power_w if booking is not None and booking.vehicle is not None else None
-    floor = max(promised, standby)
+    floor = max(_kept_of_promise(state, now), standby)
     can_w = max(min(vehicle_w or most, most), floor)
     charging = Charging(
         needed_w=_needed_w(booking, session.energy_wh or 0, now),
@@ -92,11 +97,11 @@ def _may_keep(depot: DepotState, evse_id: int) -> bool:
     state = depot.states[evse_id]
     if not state.can_expire or state.clock_margin is None:
         return True
-    return expiry(depot.next_start, state.clock_margin, state.now) <= state.now + NEAR
+    return expires_at(depot.next_rise, state.clock_margin, state.now) <= state.now + NEAR
 
 
 def _always_w(state: EvseState, place: Place) -> int:
-    return max(place.floor_w, state.least_w, state.coming_w, place.fixed_w or 0)
+    return max(place.floor_w, state.promised_w, state.least_w, state.coming_w, place.fixed_w or 0)
 
 
 def _bounded(place: Place, watts: int) -> Place:
@@ -150,6 +155,23 @@ def _content_with(state: EvseState, now: datetime) -> int | None:
     return state.power.cap_w
 
 
+def _kept_of_promise(state: EvseState, now: datetime) -> int:
+    """All of it, until the vehicle was seen to leave some for a while, as one does whose battery is nearly full. Only where its
+    profile rises again by itself: a charger that falls silent then does so without anybody to ask."""
+    promised, session, accepted_at = state.promised_w, state.session, state.tx.accepted_at
+    if session is None or session.power_w is None or session.figures_told_at is None or accepted_at is None:
+        return promised
+    is_stale = state.is_online and now - session.figures_told_at > FRESH
+    if state.power.cap_w is None or is_stale or not state.can_rise:
+        return promised
+    standing = state.standing_w(state.tx)
+    leaves_already = standing is not None and standing < promised
+    if not leaves_already and session.figures_told_at - accepted_at < LEAVES_AFTER:
+        return promised
+    takes = round(session.power_w * 1.15) + LEAVES_MARGIN_W
+    return min(-(-takes // LEAVES_STEP_W) * LEAVES_STEP_W, promised)
+
+
 def _without_flutter(state: EvseState, place: Place, share_w: int) -> int:
     """What stands, where that is a little less and enough."""
     standing = state.standing_w(state.tx)
@@ -168,7 +190,7 @@ def _why(state: EvseState, place: Place) -> str:
         return Why.IGNORES
     if not state.is_online:
         return Why.SILENT
-    if place.floor_w > share and state.booking is not None:
+    if state.is_short and state.booking is not None:
         return Why.SHORT
     if place.charging is None:
         return Why.FREE

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
-from django.db.models import Max, Min
+from django.db.models import Max
 
 from bookings.models import Booking, BookingSession, BookingStatus, ChargingProfile, EvsePower
 from bookings.models.power_schedules import PowerSchedule
@@ -25,8 +26,16 @@ GIVES_NOTHING = {Evse.Status.FAULTED, Evse.Status.UNAVAILABLE}
 READY_BEFORE = timedelta(seconds=8)
 # Promises that begin later are seen before they matter to a charger whose profiles do not expire.
 FORESEEN = timedelta(days=1)
-NEVER = datetime.min.replace(tzinfo=UTC)
+NEVER, FOREVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 TX, TX_DEFAULT = ChargingProfile.Purpose.TX, ChargingProfile.Purpose.TX_DEFAULT
+
+
+class Coming(NamedTuple):
+    """The next booking of an EVSE."""
+
+    starts_at: datetime
+    ends_at: datetime
+    promised_w: int
 
 
 @dataclass
@@ -34,6 +43,7 @@ class EvseState:
     """An EVSE with its rows. `booking` is the one that charges here, or whose slot has begun and whose truck is awaited.
 
     `least_w` is what the rules of booking leave it whatever is promised to others; `coming_w` the most promised here later.
+    `is_short`: less than what it is to have first of all was left for it.
     """
 
     evse: Evse
@@ -46,10 +56,19 @@ class EvseState:
     booking: Booking | None = None
     is_online: bool = False
     coming_w: int = 0
+    coming: Coming | None = None
+    is_short: bool = False
 
     @property
     def evse_id(self) -> int:
         return self.evse.pk
+
+    @property
+    def promised_w(self) -> int:
+        """What its booking has a right to now."""
+        if self.booking is None or self.now >= self.booking.ends_at:
+            return 0
+        return min(self.booking.promised_power_w, self.evse.max_power_w)
 
     @property
     def takes_profiles(self) -> bool:
@@ -80,6 +99,12 @@ class EvseState:
         charger = self.evse.charger
         return charger is not None and most_periods(charger) > 1 and self.clock_margin is not None
 
+    @property
+    def can_rise(self) -> bool:
+        """Whether a profile may rise by itself, and end that as well."""
+        charger = self.evse.charger
+        return self.can_expire and charger is not None and most_periods(charger) > 2
+
     def standing(self, profile: ChargingProfile) -> PowerSchedule | None:
         """What the charger said it holds; of another transaction nothing."""
         assert self.evse.charger is not None
@@ -91,29 +116,43 @@ class EvseState:
         standing = self.standing(profile)
         return None if standing is None else standing.watts_at(self.now)
 
-    def told_w(self) -> int:
-        """The most the EVSE may give by what stands or may stand at its charger, whatever its clock. A default counts beside the
-        limit of what runs: the next truck may plug in before anybody can say more."""
+    def told_w(self, ahead: timedelta = timedelta()) -> int:
+        """The most the EVSE may give, now or a little later, by what stands or may stand at its charger, whatever its clock. A
+        default counts beside the limit of what runs: the next truck may plug in before anybody can say more."""
         most, default = self.evse.max_power_w, self.standing(self.tx_default)
-        by_default = most if default is None else self._at_most([default, self.tx_default.on_its_way()])
+        by_default = (
+            most if default is None else self._at_most([default, self.tx_default.on_its_way()], ahead)
+        )
         if self.session is None:
             return min(by_default, most)
         way = self.tx.on_its_way() if self.tx.transaction == self.session.transaction else None
-        return min(max(by_default, self._at_most([self.standing(self.tx), way])), most)
+        return min(max(by_default, self._at_most([self.standing(self.tx), way], ahead)), most)
 
-    def _at_most(self, schedules: Iterable[PowerSchedule | None]) -> int:
+    def _at_most(self, schedules: Iterable[PowerSchedule | None], ahead: timedelta) -> int:
         margin = self.clock_margin
-        by = self.now - margin if margin is not None else NEVER
-        return max((schedule.watts_at(by) for schedule in schedules if schedule is not None), default=0)
+        begin, end = (NEVER, FOREVER) if margin is None else (self.now - margin, self.now + margin + ahead)
+        found = (schedule.most_between(begin, end) for schedule in schedules if schedule is not None)
+        return max(found, default=0)
 
-    def counted_w(self) -> int:
-        """The most it may take: what it was told, its maximum where it takes no limits, and of one that does not keep to them
-        what it was seen to take, while somebody charges there."""
+    def rises(self) -> Iterator[datetime]:
+        """When its profiles may begin to give more by themselves, of those that stand or may."""
+        margin = self.clock_margin
+        if margin is None:
+            return
+        for profile in (self.tx, self.tx_default):
+            for schedule in (self.standing(profile), profile.on_its_way()):
+                at = schedule.next_rise(self.now + margin) if schedule is not None else None
+                if at is not None:
+                    yield at - margin
+
+    def counted_w(self, ahead: timedelta = timedelta()) -> int:
+        """The most it may take, now or a little later: what it was told, its maximum where it takes no limits, and of one that
+        does not keep to them what it was seen to take, while somebody charges there."""
         most = self.evse.max_power_w
         if not self.takes_profiles:
             return most if self.may_charge else 0
         if not self.ignores_profiles:
-            return self.told_w()
+            return self.told_w(ahead)
         if self.session is None or self.session.power_w is None:
             return most if self.may_charge else 0
         return min(max(self.told_w(), round(self.session.power_w * 1.1)), most)
@@ -121,13 +160,14 @@ class EvseState:
 
 @dataclass
 class DepotState:
-    """`limits` that can bind, as they are at this moment; `states` by EVSE id; `next_start` is when the next promise begins."""
+    """`limits` that can bind, as they are at this moment; `states` by EVSE id; `next_rise` is when the next promise begins, or a
+    profile rises by itself."""
 
     depot_id: int
     configuration: Configuration
     limits: list[PowerLimit]
     states: dict[int, EvseState]
-    next_start: datetime | None = None
+    next_rise: datetime | None = None
 
     def whole_limit_w(self) -> int | None:
         """The lowest limit that feeds all of its EVSEs; None where none does."""
@@ -157,7 +197,8 @@ def read(depot_id: int, *, now: datetime, ahead: datetime) -> DepotState:
     _find_sessions(states)
     _find_awaited(states, now)
     limits = [_now(limit, now, ahead) for limit in depot.limits]
-    return DepotState(depot_id, depot, limits, states, _find_coming(states, now) if limits else None)
+    next_rise = _find_coming(states, now) if limits else None
+    return DepotState(depot_id, depot, limits, states, next_rise)
 
 
 def _now(limit: Limit, now: datetime, ahead: datetime) -> PowerLimit:
@@ -210,16 +251,20 @@ def _find_awaited(states: Mapping[int, EvseState], now: datetime) -> None:
 
 
 def _find_coming(states: Mapping[int, EvseState], now: datetime) -> datetime | None:
-    """What is promised later at each EVSE; when the first of that begins."""
+    """What is promised later at each EVSE; when the first of that begins, or a profile rises."""
     later = Booking.objects.filter(
         evse__in=states,
         status=BookingStatus.CONFIRMED,
         starts_at__gt=now + READY_BEFORE,
         starts_at__lte=now + FORESEEN,
     ).order_by()
-    found = later.values_list("evse").annotate(Max("promised_power_w"), Min("starts_at"))
-    starts = []
-    for evse_id, watts, starts_at in found:
+    for evse_id, watts in later.values_list("evse").annotate(Max("promised_power_w")):
         states[evse_id].coming_w = watts
-        starts.append(starts_at)
-    return min(starts, default=None)
+    firsts = later.order_by("evse", "starts_at").distinct("evse")
+    for evse_id, starts_at, ends_at, watts in firsts.values_list(
+        "evse", "starts_at", "ends_at", "promised_power_w"
+    ):
+        states[evse_id].coming = Coming(starts_at, ends_at, watts)
+    starts = [state.coming.starts_at for state in states.values() if state.coming is not None]
+    rises = [at for state in states.values() for at in state.rises()]
+    return min([*starts, *rises], default=None)

@@ -1,7 +1,9 @@
-"""What a charger was given beyond promises expires by itself, so that one that falls silent gives it back.
+"""What a charger was given expires by itself: beyond promises it falls, so that one that falls silent gives it back; below a
+promise it rises to it, so that nobody is short there.
 
-A profile says an amount now, and from later moments on less (bookings.models.power_schedules). They are times of the charger's
-clock: a step counts once it must have come by the worst of it. While the charger is online it is told anew in time.
+A profile says an amount now, and from later moments on another (bookings.models.power_schedules). They are times of the charger's
+clock: a fall counts once it must have come by the worst of it, a rise once it may have. While the charger is online it is told
+anew in time.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ LASTS = timedelta(minutes=5)
 # It is renewed when so little is left; chargers of a depot do not do so all at once.
 RENEWED_BEFORE = timedelta(seconds=75)
 JITTER_S = 45
+# What a vehicle leaves of its promise is given on for so long; it rises again after all that could use it has fallen.
+LEFT_FOR = timedelta(minutes=15)
 # A step that is nearer than this is made at once.
 NEAR = timedelta(seconds=3)
 # Messages take their time, whole seconds are rounded; a clock that was never seen may be a minute off.
@@ -24,7 +28,7 @@ CLOCK_WITHIN_S, UNKNOWN_CLOCK_S, WORST_CLOCK_S = 3, 60, 60
 
 
 def clock_margin(charger: Charger) -> timedelta | None:
-    """How much later than meant a step may come; None where the clock is too far off to rely on."""
+    """How much later than meant a step may come, or earlier; None where the clock is too far off to rely on."""
     offset_s = charger.clock_offset_s
     if offset_s is None:
         return timedelta(seconds=UNKNOWN_CLOCK_S)
@@ -46,19 +50,35 @@ def expiring(
     return PowerSchedule(watts, tuple(steps))
 
 
+def rising(
+    watts: int, *, promised_w: int, begins_at: datetime, ends_at: datetime, always_w: int
+) -> PowerSchedule:
+    """An amount below a promise, which holds from `begins_at` on, until its slot is over."""
+    if begins_at >= ends_at:
+        return PowerSchedule(watts)
+    over = [Step(ends_at, always_w)] if always_w < promised_w else []
+    return PowerSchedule(watts, (Step(begins_at, promised_w), *over))
+
+
 def is_to_be_renewed(
-    standing: Sequence[Step], wanted: Sequence[Step], *, evse_id: int, now: datetime
+    standing: Sequence[Step], wanted: Sequence[Step], *, evse_id: int, now: datetime, before: timedelta
 ) -> bool:
-    """Lasts longer than it may for a promise made since, or ends soon and need not."""
+    """Lasts longer than it may for a promise made since, or ends soon (within `before`) and need not."""
     if not standing or not wanted:
         return bool(standing or wanted)
     if standing[0].at > wanted[0].at or standing[-1].watts > wanted[-1].watts:
         return True
-    before = RENEWED_BEFORE + timedelta(seconds=evse_id * 7 % JITTER_S)
+    before += timedelta(seconds=evse_id * 7 % JITTER_S)
     return standing[0].at - now <= before and wanted[0].at - standing[0].at > NEAR
 
 
-def expiry(next_start: datetime | None, margin: timedelta, now: datetime) -> datetime:
+def expires_at(next_rise: datetime | None, margin: timedelta, now: datetime) -> datetime:
     """When that ends which is nobody's promise: in time for the next one, whatever the charger's clock."""
-    at = now + LASTS if next_start is None else min(now + LASTS, next_start - margin)
+    at = now + LASTS if next_rise is None else min(now + LASTS, next_rise - margin)
     return at.replace(microsecond=0)
+
+
+def rises_at(promise_begins_at: datetime, margin: timedelta) -> datetime:
+    """When what is promised from a moment on begins by a charger's clock: not before, whatever the clock."""
+    at = promise_begins_at + margin
+    return at if at.microsecond == 0 else at.replace(microsecond=0) + timedelta(seconds=1)

@@ -120,7 +120,7 @@ def _write(
 ) -> None:
     for state in depot.states.values():
         state.power.counted_w = state.counted_w()
-        _note_short(state.power, is_here=state.session is not None and state.booking is not None, now=now)
+        _note_short(state, now)
     changed = {one for one, columns in _columns(depot).items() if columns != before[one]}
     EvsePower.objects.bulk_update([one for one in changed if isinstance(one, EvsePower)], POWER_COLUMNS)
     profiles = [one for one in changed if isinstance(one, ChargingProfile)]
@@ -132,12 +132,12 @@ def _write(
     row.save()
 
 
-def _note_short(power: EvsePower, *, is_here: bool, now: datetime) -> None:
+def _note_short(state: EvseState, now: datetime) -> None:
     """From when on less than its promise was there for a truck that charges."""
-    if not is_here or power.share_w >= power.floor_w:
-        power.short_since = None
-    elif power.short_since is None:
-        power.short_since = now
+    if state.session is None or state.booking is None or not state.is_short:
+        state.power.short_since = None
+    elif state.power.short_since is None:
+        state.power.short_since = now
 
 
 def _next_at(depot: DepotState, now: datetime) -> datetime | None:
@@ -148,8 +148,8 @@ def _next_at(depot: DepotState, now: datetime) -> datetime | None:
         for moment, _ in limit.steps
         if moment > now
     ]
-    if depot.next_start is not None:
-        moments.append(depot.next_start - depot_state.READY_BEFORE)
+    if depot.next_rise is not None:
+        moments.append(depot.next_rise - depot_state.READY_BEFORE)
     is_under_way = any(
         (state.session is not None and depot.limits)
         or state.tx.on_its_way() is not None

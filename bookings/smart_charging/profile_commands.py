@@ -10,8 +10,17 @@ from bookings.models import ChargingProfile
 from bookings.models.power_schedules import PowerSchedule
 from bookings.smart_charging.allocation import sendable
 from bookings.smart_charging.demand import STANDBY_W
-from bookings.smart_charging.depot_state import TX, DepotState, EvseState
-from bookings.smart_charging.expiry import expiring, expiry, is_to_be_renewed
+from bookings.smart_charging.depot_state import TX, TX_DEFAULT, DepotState, EvseState
+from bookings.smart_charging.expiry import (
+    LASTS,
+    LEFT_FOR,
+    RENEWED_BEFORE,
+    expires_at,
+    expiring,
+    is_to_be_renewed,
+    rises_at,
+    rising,
+)
 from depots.charging_profile_forms import form_for, most_periods, payload_in
 from depots.models import Charger, ChargerCommand
 from depots.operations import queue_commands
@@ -96,23 +105,50 @@ def _most_wanted(state: EvseState) -> int:
 def _schedule(
     depot: DepotState, state: EvseState, profile: ChargingProfile, *, is_limited: bool
 ) -> PowerSchedule | None:
-    """What is wanted, and when it ends by itself where a limit binds, as far as the charger takes periods."""
-    watts, booking = profile.wanted_w, state.booking
-    if watts is None:
+    """What is wanted, and what becomes of it by itself where a limit binds, as far as the charger takes periods."""
+    if profile.wanted_w is None:
         return None
-    if not is_limited or not state.can_expire:
-        return PowerSchedule(watts)
-    assert state.evse.charger is not None
-    assert state.clock_margin is not None
+    charger, margin = state.evse.charger, state.clock_margin
+    if not is_limited or not state.can_expire or charger is None or margin is None:
+        return PowerSchedule(profile.wanted_w)
+    if state.can_rise and (found := _rising(state, profile, margin)):
+        return found
+    found = _expiring(depot, state, profile.wanted_w, margin)
+    return PowerSchedule(found.watts, found.steps[: most_periods(charger) - 1])
+
+
+def _rising(state: EvseState, profile: ChargingProfile, margin: timedelta) -> PowerSchedule | None:
+    """Up to a promise whose vehicle leaves some of it, or whose slot is to begin here."""
+    watts, booking, coming = profile.wanted_w or 0, state.booking, state.coming
+    if profile.purpose == TX_DEFAULT:
+        if state.session is not None or booking is not None or coming is None or coming.promised_w <= watts:
+            return None
+        return rising(
+            watts, promised_w=min(coming.promised_w, state.evse.max_power_w),
+            begins_at=rises_at(coming.starts_at, margin), ends_at=coming.ends_at, always_w=state.least_w,
+        )  # fmt: skip
+    if booking is None or state.is_short or watts >= state.promised_w:
+        return None
+    return rising(
+        watts, promised_w=state.promised_w, begins_at=rises_at(state.now + LEFT_FOR, margin), ends_at=booking.ends_at,
+        always_w=state.least_w,
+    )  # fmt: skip
+
+
+def _rises(schedule: PowerSchedule) -> bool:
+    return bool(schedule.steps) and schedule.steps[0].watts > schedule.watts
+
+
+def _expiring(depot: DepotState, state: EvseState, watts: int, margin: timedelta) -> PowerSchedule:
+    booking = state.booking
     is_promised = booking is not None and state.now < booking.ends_at
-    found = expiring(
+    return expiring(
         watts,
-        promised_w=state.power.floor_w if is_promised else 0,
+        promised_w=state.promised_w,
         promise_ends_at=booking.ends_at if booking is not None and is_promised else None,
         always_w=state.least_w,
-        ends_at=expiry(depot.next_start, state.clock_margin, state.now),
+        ends_at=expires_at(depot.next_rise, margin, state.now),
     )
-    return PowerSchedule(watts, found.steps[: most_periods(state.evse.charger) - 1])
 
 
 def _urgency(state: EvseState) -> tuple[bool, int]:
@@ -142,7 +178,12 @@ def _is_news(state: EvseState, profile: ChargingProfile, wanted: PowerSchedule) 
     if standing is None or profile.unclear_w is not None or wanted.watts != standing.watts_at(state.now):
         return True
     left = [step for step in standing.steps if step.at > state.now]
-    return is_to_be_renewed(left, wanted.steps, evse_id=state.evse_id, now=state.now)
+    if profile.purpose == TX_DEFAULT and (
+        _rises(wanted) or _rises(PowerSchedule(standing.watts, tuple(left)))
+    ):
+        return left != list(wanted.steps)
+    before = LASTS + RENEWED_BEFORE if _rises(wanted) else RENEWED_BEFORE
+    return is_to_be_renewed(left, wanted.steps, evse_id=state.evse_id, now=state.now, before=before)
 
 
 def _setting(
@@ -166,7 +207,7 @@ def _setting(
 
 
 def _periods(wanted: PowerSchedule, now: datetime) -> dict[str, Any]:
-    """What falls does so by the clock, whenever the transaction began."""
+    """What changes does so by the clock, whenever the transaction began."""
     if not wanted.steps:
         return {"kind": "relative", "limits": [[0, wanted.watts]]}
     begins_at = now.replace(microsecond=0) - BEGUN_BEFORE

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from bookings import smart_charging
 from bookings.models import EvsePower
 from depots import operations as depots
 from depots.models import Charger, ChargerCommand, ChargingSession, Depot, Evse
@@ -13,6 +14,8 @@ from tests.factories import NOW, make_charger, make_depot, make_evse
 
 KW = 1000
 TAKES = {"smart_charging": True, "configuration": {"ChargingScheduleAllowedChargingRateUnit": "Power"}}
+SECOND = timedelta(seconds=1)
+OPEN = {"walk_in": "anybody", "early_start_min": 15, "turnaround_min": 0}
 PROFILES = ["set_charging_profile", "clear_charging_profile"]
 
 
@@ -67,8 +70,8 @@ class Chargers:
         running = ChargingSession.objects.filter(evse=evse, ended_at__isnull=True).exists()
         for purpose in ("tx", "tx_default") if running else ("tx_default",):
             if (evse.pk, purpose) in self.held:
-                fallen = [watts for at, watts in self.steps[evse.pk, purpose] if at <= now]
-                return min([self.held[evse.pk, purpose], *fallen])
+                begun = [watts for at, watts in self.steps[evse.pk, purpose] if at <= now]
+                return [self.held[evse.pk, purpose], *begun][-1]
         return evse.max_power_w
 
 
@@ -122,3 +125,13 @@ def offline(charger: Charger) -> None:
 
 def depot_of(evses: list[Evse]) -> Depot:
     return evses[0].depot
+
+
+def settle(site: Chargers, now: datetime, *, limit_kw: int | None = None, **options) -> datetime:
+    """Plan and answer until nothing is left to say; the limit holds after every answer."""
+    for _ in range(20):
+        now += 3 * SECOND
+        smart_charging.plan_due(now=now)
+        if not site.answer(now=now, limit_w=limit_kw and limit_kw * KW, **options):
+            return now
+    raise AssertionError("chargers are told again and again")

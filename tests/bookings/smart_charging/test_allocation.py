@@ -95,6 +95,16 @@ def test_a_raise_waits_for_the_lowerings_that_make_room_for_it():
     assert then == ([], [2, 3])
 
 
+def test_an_evse_behind_a_full_cabinet_keeps_nothing_from_the_others():
+    full = PowerLimit("cabinet", 50 * KW, frozenset({1}))
+
+    assert shared([grid(400, 1, 2), full], truck(1, promised=50), truck(2)) == {1: 50, 2: 350}
+
+
+def test_what_is_less_than_a_step_for_each_goes_to_the_first_of_them():
+    assert shared([grid(200, 1, 2, 3)], truck(1), truck(2), truck(3)) == {1: 67, 2: 67, 3: 66}
+
+
 @st.composite
 def depots(draw) -> tuple[list[PowerLimit], list[Place]]:
     ids = list(range(1, draw(st.integers(1, 7)) + 1))
