@@ -1,5 +1,6 @@
 """The physical world: who runs it, where it is, what stands there and what it reports."""
 
+from depots.models.charger_alerts import ChargerAlert
 from depots.models.charger_security import (
     CertificateAuthority,
     ChargerCertificate,
@@ -28,6 +29,7 @@ __all__ = [
     "Agreement",
     "CertificateAuthority",
     "Charger",
+    "ChargerAlert",
     "ChargerCertificate",
     "ChargerCommand",
     "ChargerMessage",

@@ -538,11 +538,11 @@ def changes(row):
 def test_a_charger_out_of_order_as_a_whole_has_no_evse_in_order(bed: Bed, charger, row, changes, told):
     bed.clock.advance(minutes=1)
 
-    report(charger, 0, told, errorCode="GroundFailure")
+    report(charger, 0, told, errorCode="GroundFailure", vendorErrorCode="0x17")
 
     status = told.lower()
     assert changes == [(n, "available", status, [status, status]) for n in (1, 2)]
-    assert {evse.error_code for evse in row.evses.all()} == {"GroundFailure"}
+    assert {evse.error_code for evse in row.evses.all()} == {"GroundFailure 0x17"}
 
 
 def test_an_evse_whose_own_status_is_newer_keeps_it(bed: Bed, charger, row):

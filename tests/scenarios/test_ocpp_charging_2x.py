@@ -4,13 +4,17 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
+from django.urls import reverse
 
+from bookings.pages.charger_alerts import alerts_of
 from depots import signals
 from depots.gate import Authorization
-from depots.models import Charger, ChargingSession, Evse, SessionEvent
+from depots.models import Charger, ChargingSession, Evse, Membership, SessionEvent
+from depots.operations.charger_alerts import MOST_OF_ONE, ToldAlert, record_alerts
 from depots.queries import charging_states
 from simulators.charger import IdToken
-from tests.factories import NOW, make_charger, make_evse
+from tests.bookings.people import client_of
+from tests.factories import NOW, make_charger, make_evse, make_user
 from tests.scenarios.bed import Bed, ScriptedCharger, ScriptedGate, eventually
 
 TOKEN = "04AABBCCDD10"
@@ -345,6 +349,82 @@ def test_states_may_come_as_events_of_the_device_model(charger: ScriptedCharger)
     charger.ask("NotifyEvent", {"generatedAt": told["timestamp"], "seqNo": 0, "eventData": [told, other]})
 
     assert Evse.objects.get(number=2).status == "faulted"
+
+
+def part(number: int, name: str, variable: str, value: str, *, trigger: str = "Delta", **fields) -> dict:
+    """An event of a part of EVSE 1, `number` minutes after eight."""
+    return {
+        "eventId": number,
+        "timestamp": f"2030-01-15T08:{number:02}:00Z",
+        "trigger": trigger,
+        "eventNotificationType": "HardWiredNotification",
+        "actualValue": value,
+        "component": {"name": name, "evse": {"id": 1}},
+        "variable": {"name": variable},
+        **fields,
+    }
+
+
+def test_what_is_wrong_with_a_part_stands_on_its_chargers_page_until_it_is_over(
+    bed: Bed, charger: ScriptedCharger, row: Charger
+):
+    def tell_events(*events: dict) -> None:
+        bed.clock.now = NOW + timedelta(minutes=30)
+        charger.ask(
+            "NotifyEvent", {"generatedAt": "2030-01-15T08:00:00Z", "seqNo": 0, "eventData": [*events]}
+        )
+
+    def shown() -> list[tuple[str, str, bool]]:
+        return [(line.where, line.what, line.stands) for line in alerts_of(row, bed.clock.now)["alerts"]]
+
+    tell_events(
+        part(1, "Fan", "Speed", "9"),
+        part(2, "CableTemp", "Temperature", "92", trigger="Alerting", techCode="E42"),
+        part(3, "PowerContactor", "Problem", "true", techInfo="welded"),
+        part(4, "Connector", "AvailabilityState", "Faulted", techCode="0x17"),
+    )
+    assert shown() == [
+        ("PowerContactor, EVSE 1", "Problem", True),
+        ("CableTemp, EVSE 1", "Temperature 92", True),
+    ]
+    assert (Evse.objects.get(number=1).status, Evse.objects.get(number=1).error_code) == ("faulted", "0x17")
+
+    # Told again it is the same one, and over once.
+    tell_events(
+        part(5, "CableTemp", "Temperature", "95", trigger="Alerting", techCode="E42"),
+        part(6, "PowerContactor", "Problem", "false"),
+    )
+    tell_events(part(6, "PowerContactor", "Problem", "false"), part(7, "Lock", "Problem", "false"))
+    assert shown() == [
+        ("CableTemp, EVSE 1", "Temperature 95", True),
+        ("PowerContactor, EVSE 1", "Problem", False),
+    ]
+    page = client_of(make_user(row.depot.operator, Membership.Role.DEPOT_MANAGER)).get(
+        reverse("bookings:charger", args=[row.depot.code, row.identity])
+    )
+    assert "E42" in page.content.decode()
+    assert "welded" in page.content.decode()
+
+    if charger.protocol == "ocpp2.1":
+        alarm = {
+            "controlType": "FreqDroop",
+            "gridEventFault": "OverFrequency",
+            "timestamp": "2030-01-15T08:08:00Z",
+        }
+        charger.ask("NotifyDERAlarm", alarm)
+        tell_events(part(9, "Fan", "Speed", "0", trigger="Alerting", severity=8))
+        assert shown()[0] == ("DERCtrlr", "FreqDroop OverFrequency", True)
+        assert len(shown()) == 3
+
+
+def test_alerts_are_bounded(row: Charger):
+    told = [ToldAlert("Fan", str(number), NOW) for number in range(2 * MOST_OF_ONE)]
+
+    record_alerts(charger_id=row.pk, told=told[:MOST_OF_ONE], now=NOW)
+    record_alerts(charger_id=row.pk, told=told, now=NOW)
+
+    assert row.alerts.count() == MOST_OF_ONE
+    assert row.alerts.order_by("pk").last().variable == told[-1].variable
 
 
 def test_reservations_hold_for_their_group_and_no_stranger(bed: Bed, charger: ScriptedCharger, row, gate):

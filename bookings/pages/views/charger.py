@@ -17,6 +17,7 @@ from bookings.errors import BookingError
 from bookings.pages import access
 from bookings.pages.board import running_at, states_of
 from bookings.pages.board.reading import evses_of
+from bookings.pages.charger_alerts import alerts_of
 from bookings.pages.charger_capability import capability, reserving
 from bookings.pages.charger_security import security
 from bookings.pages.charger_settings import settings_part
@@ -96,6 +97,7 @@ PARTS: tuple[Callable[[Charger, datetime], Mapping[str, Any]], ...] = (
     _connection,
     _evses,
     _records,
+    alerts_of,
     history_of,
     security,
     settings_part,

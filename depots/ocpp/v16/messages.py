@@ -76,18 +76,23 @@ async def status(connection: ChargerConnection, message: dict[str, Any]) -> dict
     told, connector = message.get("status"), message.get("connectorId")
     if told is None or connector is None:
         return {}
-    error_code = message.get("errorCode") or ""
     is_news = await connection.do(
         operations.report_status,
         evse_number=connector,
         status=STATUS[ChargePointStatus(told)],
         charging_state=CHARGING_STATE[ChargePointStatus(told)],
-        error_code="" if error_code == "NoError" else error_code,
+        error_code=_error(message),
         at=moment.at,
         now=connection.now(),
     )
     await connection.check_clock_by_status(moment, is_news=is_news)
     return {}
+
+
+def _error(message: dict[str, Any]) -> str:
+    """With the maker's own code, by which a fault is found in its manual."""
+    code = message.get("errorCode") or ""
+    return "" if code in {"", "NoError"} else f"{code} {message.get('vendorErrorCode') or ''}".rstrip()
 
 
 async def authorize(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:

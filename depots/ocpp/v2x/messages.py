@@ -14,6 +14,7 @@ from depots.models import Evse
 from depots.ocpp.charger_security import security_event, sign_certificate
 from depots.ocpp.connection import ChargerConnection
 from depots.ocpp.dialect import Answerer, accept_boot, heartbeat, take_note
+from depots.ocpp.v2x.alerts import CONNECTOR_STATE, record_events
 from depots.ocpp.v2x.contracts import certificate_status, ev_certificate
 from depots.ocpp.v2x.diagnostics import firmware_progress, log_progress
 from depots.ocpp.v2x.settings import notify_report
@@ -68,21 +69,23 @@ async def status(connection: ChargerConnection, message: dict[str, Any]) -> dict
 
 
 async def notify_event(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
-    """Newer chargers report their connectors' states as events of the device model."""
-    latest: dict[tuple[Any, Any], tuple[datetime, Any]] = {}
-    for event in message.get("eventData") or []:
+    """Newer chargers report their connectors' states as events of the device model; and what is wrong with their parts."""
+    events = message.get("eventData") or []
+    latest: dict[tuple[Any, Any], tuple[datetime, Any, str]] = {}
+    for event in events:
         component, variable = event.get("component") or {}, event.get("variable") or {}
-        if (component.get("name"), variable.get("name")) == ("Connector", "AvailabilityState"):
+        if (component.get("name"), variable.get("name")) == CONNECTOR_STATE:
             evse = component.get("evse") or {}
             place, at = (
                 (evse.get("id"), evse.get("connectorId")),
                 connection.moment(event.get("timestamp")).at,
             )
             if place not in latest or at >= latest[place][0]:
-                latest[place] = at, event.get("actualValue")
+                latest[place] = at, event.get("actualValue"), str(event.get("techCode") or "")
     # What a connector was before is of no interest; a report may hold thousands of events.
-    for (evse_id, connector_id), (at, told) in latest.items():
-        await _report(connection, evse_id, connector_id, told, at)
+    for (evse_id, connector_id), (at, told, code) in latest.items():
+        await _report(connection, evse_id, connector_id, told, at, code)
+    await record_events(connection, events)
     return {}
 
 
@@ -138,9 +141,14 @@ ANSWERS: Mapping[str, Answerer] = {
 
 
 async def _report(
-    connection: ChargerConnection, evse_id: int | None, connector_id: int | None, told: Any, at: datetime
+    connection: ChargerConnection,
+    evse_id: int | None,
+    connector_id: int | None,
+    told: Any,
+    at: datetime,
+    code: str = "",
 ) -> bool:
-    """Whether it was news. A status or EVSE that cannot be read changes nothing."""
+    """Whether it was news. A status or EVSE that cannot be read changes nothing. `code`: the maker's word for a fault."""
     try:
         status = STATUS[ConnectorStatusEnumType(told)]
     except ValueError:
@@ -153,6 +161,7 @@ async def _report(
         operations.report_status,
         evse_number=evse_id,
         status=status,
+        error_code=code if status == Evse.Status.FAULTED else "",
         at=at,
         is_coarse=True,
         now=connection.now(),

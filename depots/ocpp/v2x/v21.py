@@ -8,6 +8,7 @@ from typing import Any
 from depots.ocpp.connection import ChargerConnection
 from depots.ocpp.dialect import Answerer, take_note
 from depots.ocpp.v2x import messages
+from depots.ocpp.v2x.alerts import der_alarm
 from depots.ocpp.v2x.commands import ask_capabilities, read_answer, request
 from depots.ocpp.v2x.contracts import certificate_chain_status
 
@@ -25,7 +26,7 @@ ANSWERS: Mapping[str, Answerer] = {
     "BatterySwap": take_note,
     "ClosePeriodicEventStream": take_note,
     "GetCertificateChainStatus": certificate_chain_status,
-    "NotifyDERAlarm": take_note,
+    "NotifyDERAlarm": der_alarm,
     "NotifyDERStartStop": take_note,
     "NotifyPeriodicEventStream": take_note,
     "NotifyPriorityCharging": take_note,
