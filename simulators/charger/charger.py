@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 from typing import Any
 
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from simulators.charger.behaviour import Behaviour
 from simulators.charger.configuration import Configuration
@@ -17,6 +17,7 @@ from simulators.charger.csms_connection import Conduct, CsmsConnection, CsmsErro
 from simulators.charger.csms_requests import CsmsRequests
 from simulators.charger.firmware_and_logs import FirmwareAndLogs
 from simulators.charger.local_list import LocalList
+from simulators.charger.network_profiles import SETTINGS, NetworkProfiles
 from simulators.charger.ocpp2x import Ocpp2x
 from simulators.charger.ocpp16 import Ocpp16
 from simulators.charger.ocpp_version import Message, OcppVersion, TokenAnswer, read_timestamp
@@ -43,6 +44,7 @@ class SimulatedCharger:
         self.identity, self.password = options.identity, options.password
         self.url, self.protocol, self.tls = options.url, options.protocol, options.tls
         self.certificate, self.roots = OwnCertificate(), TrustedRoots()
+        self.network = NetworkProfiles(self, options.secure_url)
         self.clock, self.call_timeout_s = options.clock, options.call_timeout_s
         is_16 = options.protocol == "ocpp1.6"
         evses = {number: SimulatedEvse(number, power_w) for number, power_w in options.powers_w.items()}
@@ -80,8 +82,10 @@ class SimulatedCharger:
             return "Rejected"
         if password is not None:
             self.password = password
-            self.soon(self._leave())
+            self.soon(self.leave())
             return "Accepted"
+        if name in SETTINGS:
+            return self.network.change(name, value)
         status = self.configuration.change(name, value)
         if name in {"HeartbeatInterval", "OCPPCommCtrlr.HeartbeatInterval"}:
             self.heartbeat_s = int(self.configuration[name]) or self.heartbeat_s
@@ -95,13 +99,18 @@ class SimulatedCharger:
         self.station.forgets_after = behaviour.forgets_after
 
     async def connect(self) -> None:
-        """Open the socket. Raises OSError, or websockets' InvalidStatus with the CSMS's refusal."""
+        """Open the socket. Raises OSError, or websockets' InvalidHandshake with the CSMS's refusal."""
         conduct = Conduct(self.ocpp.answers(), self.script, self.frames, lambda: self.behaviour)
         connection = CsmsConnection(self.ocpp.version, conduct, self.call_timeout_s)
-        tls = self.tls.context() if self.url.startswith("wss:") else None
-        self._connection = await connection.open(
-            self.url, self.protocol, self.identity, self.password, tls=tls
-        )
+        tls = self.tls.context(self.roots.pem()) if self.url.startswith("wss:") else None
+        password = self.password if self.network.security_profile < 3 else ""
+        try:
+            self._connection = await connection.open(
+                self.url, self.protocol, self.identity, password, tls=tls
+            )
+        except (OSError, InvalidHandshake):
+            self.network.try_next()
+            raise
 
     @property
     def is_connected(self) -> bool:
@@ -335,10 +344,10 @@ class SimulatedCharger:
         if shown is None:
             return "Rejected"
         self.tls = shown
-        self.soon(self._leave())
+        self.soon(self.leave())
         return "Accepted"
 
-    async def _leave(self) -> None:
+    async def leave(self) -> None:
         """Say what there is to say, and come back with what is new when whoever drives this one connects again."""
         await self.heartbeat()
         await self.connection.close()
@@ -351,6 +360,7 @@ class SimulatedCharger:
                     number, reason or self.ocpp.reset_reason, stays=evse.is_plugged and bool(reason)
                 )
         self.station.lose_power()
+        self.network.restart()
 
     def _set_clock(self, answer: Json) -> None:
         """A wrong clock is set right by the time the CSMS tells."""

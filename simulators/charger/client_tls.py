@@ -16,9 +16,11 @@ class ClientTls:
     certificate: Path | None = None
     key: Path | None = None
 
-    def context(self) -> ssl.SSLContext:
-        """Read anew for each connection: the files may have changed. Raises OSError."""
+    def context(self, installed: str = "") -> ssl.SSLContext:
+        """Read anew for each connection: the files may have changed. `installed` are further roots, as PEM. Raises OSError."""
         context = ssl.create_default_context(cafile=self.ca)
+        if installed:
+            context.load_verify_locations(cadata=installed)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if self.certificate:
             context.load_cert_chain(self.certificate, self.key)

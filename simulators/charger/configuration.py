@@ -56,6 +56,7 @@ OF_2X = {
     "LocalAuthListCtrlr.ItemsPerMessage": "20",
     "OCPPCommCtrlr.HeartbeatInterval": "60",
     "OCPPCommCtrlr.MessageTimeout": "30",
+    "OCPPCommCtrlr.NetworkConfigurationPriority": "1",
     "OCPPCommCtrlr.OfflineThreshold": "60",
     "OCPPCommCtrlr.WebSocketPingInterval": "30",
     "ReservationCtrlr.Available": "true",

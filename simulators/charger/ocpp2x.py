@@ -116,6 +116,7 @@ class Ocpp2x:
             "UpdateFirmware": self._update_firmware,
             "GetTransactionStatus": self._transaction_status,
             **certificate_answers(self._charger, is_16=False),
+            "SetNetworkProfile": self._charger.network.set_slot,
         }
 
     def transfer_status(self, transfer: Transfer, status: str) -> Message:

@@ -21,7 +21,8 @@ def _now() -> datetime:
 class ChargerOptions:
     """`url` is the CSMS's, without the identity; `evses` a number of them, or {number: power in watts}; `settings` are
     values of its configuration other than the usual. `records` keeps every frame and every CALL for whoever tests. Without a
-    password none is sent; `tls` counts where the url is wss.
+    password none is sent; `tls` counts where the url is wss. `secure_url` is where a charger of 1.6 goes whose security
+    profile is raised; the same place over TLS where it is empty.
     """
 
     identity: str
@@ -35,6 +36,7 @@ class ChargerOptions:
     settings: Mapping[str, str] = field(default_factory=dict)
     records: bool = True
     tls: ClientTls = field(default_factory=ClientTls)
+    secure_url: str = ""
 
     @property
     def powers_w(self) -> Mapping[int, int]:

@@ -16,27 +16,32 @@ if TYPE_CHECKING:
 
 
 class TrustedRoots:
-    """By their hash data."""
+    """Known to the CSMS by their hash data."""
 
     def __init__(self) -> None:
-        self._roots: list[dict[str, str]] = []
+        self._roots: list[x509.Certificate] = []
 
     def hashes(self) -> list[dict[str, str]]:
-        return list(self._roots)
+        return [hash_data(root) for root in self._roots]
+
+    def pem(self) -> str:
+        """All of them, one after the other."""
+        return "".join(root.public_bytes(serialization.Encoding.PEM).decode() for root in self._roots)
 
     def install(self, pem: str) -> str:
         try:
-            found = hash_data(x509.load_pem_x509_certificate(pem.encode()))
+            root = x509.load_pem_x509_certificate(pem.encode())
         except ValueError:
             return "Rejected"
-        if found not in self._roots:
-            self._roots.append(found)
+        if root not in self._roots:
+            self._roots.append(root)
         return "Accepted"
 
     def delete(self, wanted: dict[str, str]) -> str:
-        if wanted not in self._roots:
+        found = next((root for root in self._roots if hash_data(root) == wanted), None)
+        if found is None:
             return "NotFound"
-        self._roots.remove(wanted)
+        self._roots.remove(found)
         return "Accepted"
 
 
