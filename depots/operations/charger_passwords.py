@@ -36,7 +36,7 @@ def new_charger_password() -> str:
     return "".join(secrets.choice(_CHARACTERS) for _ in range(PASSWORD_LENGTH))
 
 
-def rotate_charger_password(*, charger_id: int, now: datetime) -> ChargerCommand:
+def rotate_charger_password(*, charger_id: int, asked_by: str = "", now: datetime) -> ChargerCommand:
     """Give a charger another password over OCPP, as soon as it is reachable. Asked again before it has come with the new
     one, it is told the same once more: of a third nobody could say which it has.
     """
@@ -51,6 +51,7 @@ def rotate_charger_password(*, charger_id: int, now: datetime) -> ChargerCommand
             charger=charger,
             action=Action.SET_PASSWORD,
             payload={"encrypted": charger.next_password},
+            asked_by=asked_by,
             now=now,
         )
 

@@ -29,7 +29,8 @@ def rotate(request: HttpRequest, code: str, identity: str) -> HttpResponse:
     charger = access.run_charger(request.user, code, identity)
     if refused := _refusal(request, charger):
         return refused
-    rotate_charger_password(charger_id=charger.pk, now=timezone.now())
+    actor = access.as_manager(request.user)
+    rotate_charger_password(charger_id=charger.pk, asked_by=actor.name, now=timezone.now())
     return done(request, charger_url(charger), f"{charger} is told another password.")
 
 
