@@ -36,6 +36,7 @@ from depots import signals as depots
 from depots.commissioning import take_settings_answer
 from depots.gate import Authorization
 from depots.models import Charger, ChargerCommand, ChargingSession, Evse
+from depots.operations.security_raise import take_raise_answer
 
 START_ANSWERED = timedelta(seconds=0.5)
 
@@ -63,6 +64,7 @@ def on_command_settled(command: ChargerCommand, at: datetime, is_together: bool 
     depot_operations.take_list_answer(command, now=at)
     operations.take_remote_answer(command, now=at)
     take_settings_answer(command, now=at)
+    take_raise_answer(command, now=at)
     smart_charging.take_profile_answer(command, now=at)
 
 

@@ -18,6 +18,7 @@ from bookings.models import Booking, BookingRequest, BookingStatus
 from depots import operations as depots
 from depots.commissioning import begin_due_rounds
 from depots.operations.certificate_requests import ask_for_renewals
+from depots.operations.security_raise import look_after_raises
 
 logger = logging.getLogger(__name__)
 AT_ONCE = 500
@@ -71,6 +72,7 @@ def _care_for_chargers(now: datetime) -> None:
         begin_due_rounds(now=now)
         restart_in_gaps(now=now)
         ask_for_renewals(now=now)
+        look_after_raises(now=now)
 
 
 def _expire_holds(now: datetime) -> None:

@@ -137,6 +137,14 @@ if (BERTH_OCPP_TLS or BERTH_OCPP_CLIENT_CA) and not BERTH_OCPP_TLS_CERT:
 # A header in which a trusted proxy passes the client certificate it has checked, as nginx's $ssl_client_escaped_cert. Only
 # for a proxy that sets or removes it in every request: whoever can send it is the charger it names.
 BERTH_OCPP_CLIENT_CERT_HEADER = env.str("BERTH_OCPP_CLIENT_CERT_HEADER", default="")
+# What chargers are told whose security profile is raised: where they find Berth over TLS, without their identity, and the
+# root they are to trust it by (PEM), where they may not have it yet.
+BERTH_OCPP_PUBLIC_URL = env.str("BERTH_OCPP_PUBLIC_URL", default="").rstrip("/")
+BERTH_OCPP_SERVER_ROOT = env.str("BERTH_OCPP_SERVER_ROOT", default="")
+if BERTH_OCPP_PUBLIC_URL and not BERTH_OCPP_PUBLIC_URL.startswith("wss://"):
+    raise ImproperlyConfigured(
+        "BERTH_OCPP_PUBLIC_URL is the chargers' address over TLS, as in wss://berth.example/ocpp."
+    )
 
 # Requests a partner may make in a minute, over all processes; none are counted on one's own machine.
 BERTH_OCPI_PER_MINUTE = env.int("BERTH_OCPI_PER_MINUTE", default=1200 if PRODUCTION else 0)

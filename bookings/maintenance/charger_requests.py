@@ -18,9 +18,17 @@ from bookings.models import Booking
 from bookings.rules.content_version import version_of
 from depots.capabilities import why_not
 from depots.commissioning import begin_round
-from depots.models import Charger, ChargerCommand, ChargerUpload, ChargingSession, SettingsCheck
+from depots.models import (
+    Charger,
+    ChargerCommand,
+    ChargerUpload,
+    ChargingSession,
+    SecurityRaise,
+    SettingsCheck,
+)
 from depots.operations import queue_command
 from depots.operations.locking import lock_evses_of
+from depots.operations.security_raise import CannotRaiseError, begin_raise
 from depots.periods import Period, utc_text
 from depots.queries import is_online
 from depots.secrets import hash_token, new_token
@@ -123,6 +131,22 @@ def ask_for_log(
                 command=command, secret_hash=hash_token(token), open_until=now + UPLOAD_OPEN_FOR
             )
     return command
+
+
+def ask_for_profile(
+    *, charger: Charger, profile: int, interface: str, seen_version: int, actor: Actor, now: datetime
+) -> SecurityRaise:
+    """Have its security profile raised, step by step. Raises as `ask_charger`."""
+    with transaction.atomic():
+        lock_evses_of(charger.pk)
+        check_askable(charger, Action.SET_SECURITY_PROFILE, now=now)
+        check_in_the_way(charger, seen_version, now=now)
+        try:
+            return begin_raise(
+                charger_id=charger.pk, profile=profile, interface=interface, asked_by=actor.name, now=now
+            )
+        except CannotRaiseError as refusal:
+            raise ChargerCannot(str(refusal)) from None
 
 
 def upload_address(token: str) -> str:

@@ -1,4 +1,4 @@
-"""Restarting a charger whose new settings wait for it, in a gap where nobody is harmed."""
+"""Restarting a charger whose new settings, or security profile, wait for it, in a gap where nobody is harmed."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from bookings.models import Occupancy
 from depots.commissioning import wanted_of
-from depots.models import Charger, ChargerCommand, ChargingSession, SettingsCheck
+from depots.models import Charger, ChargerCommand, ChargingSession, SecurityRaise, SettingsCheck
 from depots.operations import queue_command
 from depots.operations.locking import lock_evses_of
+from depots.operations.security_raise import note_restart
 from depots.periods import Period
 from depots.queries import armed_reservations, is_online
 
@@ -30,6 +31,8 @@ def restart_in_gaps(*, now: datetime) -> None:
     due = (check.charger_id for check in idle if wanted_of(check.charger).applies_itself)
     for charger_id in islice(due, AT_ONCE):
         _restart_if_idle(charger_id, now)
+    for charger_id in _to_be_raised(now)[:AT_ONCE]:
+        _restart_for_profile(charger_id, now)
 
 
 def _idle(now: datetime) -> QuerySet[SettingsCheck]:
@@ -38,6 +41,15 @@ def _idle(now: datetime) -> QuerySet[SettingsCheck]:
     waiting = SettingsCheck.objects.filter(restart_wanted_at__isnull=False, charger__lease_until__gt=now)
     free = waiting.exclude(Exists(running)).exclude(Exists(_near(OuterRef("charger"), now)))
     return free.order_by("restart_wanted_at").defer("told", "inventory").select_related("charger__depot")
+
+
+def _to_be_raised(now: datetime) -> QuerySet[SecurityRaise, int]:
+    running = ChargingSession.objects.filter(charger=OuterRef("charger"), ended_at__isnull=True)
+    waiting = SecurityRaise.objects.filter(
+        ended_at__isnull=True, step=SecurityRaise.Step.RESTART, charger__lease_until__gt=now
+    )
+    free = waiting.exclude(Exists(running)).exclude(Exists(_near(OuterRef("charger"), now)))
+    return free.order_by("moved_at").values_list("charger_id", flat=True)
 
 
 def _near(charger: Charger | OuterRef, now: datetime) -> QuerySet[Occupancy]:
@@ -53,22 +65,38 @@ def _restart_if_idle(charger_id: int, now: datetime) -> None:
             .select_related("charger")
             .get(charger=charger_id)
         )
-        if check.restart_wanted_at is None or not _is_idle(check, now):
+        if check.restart_wanted_at is None or not _is_idle(check.charger, now):
             return
-        payload = {"hard": False, "evse": None}
-        queue_command(
-            charger=check.charger,
-            action=ChargerCommand.Action.RESET,
-            payload=payload,
-            not_after=now + WAITS,
-            now=now,
-        )
+        _restart(check.charger, now)
         check.restarted_for, check.restart_wanted_at = _waits_for(check), None
         check.save(update_fields=["restarted_for", "restart_wanted_at"])
 
 
-def _is_idle(check: SettingsCheck, now: datetime) -> bool:
-    charger = check.charger
+def _restart_for_profile(charger_id: int, now: datetime) -> None:
+    with transaction.atomic():
+        lock_evses_of(charger_id)
+        raised = (
+            SecurityRaise.objects.select_for_update(of=("self",), no_key=True)
+            .select_related("charger")
+            .get(charger=charger_id)
+        )
+        if raised.step == SecurityRaise.Step.RESTART and _is_idle(raised.charger, now):
+            _restart(raised.charger, now, asked_by=raised.asked_by)
+            note_restart(raised, now=now)
+
+
+def _restart(charger: Charger, now: datetime, *, asked_by: str = "") -> None:
+    queue_command(
+        charger=charger,
+        action=ChargerCommand.Action.RESET,
+        payload={"hard": False, "evse": None},
+        asked_by=asked_by,
+        not_after=now + WAITS,
+        now=now,
+    )
+
+
+def _is_idle(charger: Charger, now: datetime) -> bool:
     return (
         is_online(charger, now=now)
         and not _near(charger, now).exists()

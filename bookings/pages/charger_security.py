@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from bookings.rules.content_version import version_of
-from depots.models import Charger, ChargerCertificate, RefusedConnection
+from depots.models import Charger, ChargerCertificate, RefusedConnection, SecurityRaise
 
 PROFILES = {
     0: "0: nothing. Anybody can come in under its name",
@@ -18,6 +18,26 @@ PROFILES = {
 LAST_CERTIFICATES = LAST_EVENTS = 5
 
 
+# Why a raise of the profile is where it is, by its step.
+STEPS = {
+    SecurityRaise.Step.ROOT: "it is told the root to trust Berth by",
+    SecurityRaise.Step.CERTIFICATE: "it is to ask for a certificate of its own",
+    SecurityRaise.Step.SLOTS: "it is asked by which ways it connects",
+    SecurityRaise.Step.PROFILE: "it is told the new profile",
+    SecurityRaise.Step.PRIORITY: "it is told to connect by the new profile first",
+    SecurityRaise.Step.RESTART: "it is restarted once nobody is there",
+    SecurityRaise.Step.COMING: "it is to come with it",
+}
+
+
+def raise_in_words(raised: SecurityRaise) -> str:
+    """How far a charger is on its way to a higher security profile."""
+    if raised.ended_at is not None:
+        return f"To {raised.profile} broken off. {raised.why}" if raised.why else ""
+    came = f"; it came {raised.came_without} times without" if raised.came_without else ""
+    return f"On its way to {raised.profile}: {STEPS[SecurityRaise.Step(raised.step)]}{came}"
+
+
 def password_version(charger: Charger) -> int:
     """For the buttons that replace it: changes with each new one."""
     return version_of([charger.password_hash, charger.next_password_hash])
@@ -25,9 +45,12 @@ def password_version(charger: Charger) -> int:
 
 def security(charger: Charger, now: datetime) -> Mapping[str, Any]:
     """The context of bookings/yard/_security.html."""
+    raised = SecurityRaise.objects.filter(charger=charger).first()
     return {
         "password_version": password_version(charger),
         "profile": PROFILES[charger.security_profile],
+        "raised": raise_in_words(raised) if raised is not None else "",
+        "has_password": charger.security_profile < max(PROFILES),
         "refused": RefusedConnection.objects.filter(identity__iexact=charger.identity).first(),
         "certificates": [
             {"row": row, "has_expired": row.not_after <= now}

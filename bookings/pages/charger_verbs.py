@@ -9,12 +9,12 @@ from typing import Any
 
 from bookings.actors import Actor
 from bookings.errors import BookingError, WrongStatus
-from bookings.maintenance.charger_requests import ask_charger, ask_for_log, check_askable
+from bookings.maintenance.charger_requests import ask_charger, ask_for_log, ask_for_profile, check_askable
 from bookings.models import Booking, BookingStatus, Token
 from bookings.operations import start_remotely, stop_remotely
 from bookings.pages.forms import charger as forms
 from depots.commissioning import family_of
-from depots.models import Charger, ChargerCommand
+from depots.models import Charger, ChargerCommand, SecurityRaise
 from depots.periods import Period, utc_text
 from depots.token_numbers import spellings
 
@@ -22,6 +22,7 @@ Action = ChargerCommand.Action
 
 # How long installing firmware keeps a charger out of service, at a guess that is rather long.
 INSTALLING = timedelta(hours=1)
+HIGHEST_PROFILE = 3
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Verb:
     text: str
     say: str
     form: type[forms.ChargerForm]
-    do: Callable[[Asked], ChargerCommand]
+    do: Callable[[Asked], object]
     harms: bool = False
 
 
@@ -113,6 +114,13 @@ def _firmware(asked: Asked) -> ChargerCommand:
     return asked.send(Action.UPDATE_FIRMWARE, payload, installing(at))
 
 
+def _raise_profile(asked: Asked) -> SecurityRaise:
+    return ask_for_profile(
+        charger=asked.charger, profile=int(asked.given["profile"]), interface=asked.given["interface"] or "wired",
+        seen_version=asked.seen_version, actor=asked.actor, now=asked.now,
+    )  # fmt: skip
+
+
 def _request_id(now: datetime) -> int:
     """By which 2.x tells what its later messages belong to."""
     return int(now.timestamp()) % 2**31
@@ -157,12 +165,17 @@ VERBS = {
         Verb("firmware", Action.UPDATE_FIRMWARE, "Update firmware", "device-floppy", "Update its firmware",
              "Suggested is the next hour in which nobody has booked.", "Update it", forms.FirmwareForm, _firmware,
              harms=True),
+        Verb("security", Action.SET_SECURITY_PROFILE, "Raise security", "lock", "Raise its security profile",
+             "It is told step by step, and restarted once nobody is there. Until it has come with the new profile the "
+             "one before opens as well, from then on never again.", "Raise it", forms.SecurityForm, _raise_profile),
     )
 }  # fmt: skip
 
 
 def refusal_of(charger: Charger, verb: Verb, *, now: datetime) -> str:
     """Why its button is off; empty where it is on."""
+    if verb.name == "security" and charger.security_profile == HIGHEST_PROFILE:
+        return f"{charger} has to come with a certificate already."
     try:
         check_askable(charger, verb.action, now=now)
     except BookingError as refusal:

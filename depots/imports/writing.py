@@ -21,6 +21,7 @@ from depots.models import (
     Fallback,
     OpeningHours,
     Organisation,
+    SecurityRaise,
 )
 from depots.operations.local_lists import look_through_again
 from depots.secrets import charger_password_matches, hash_charger_password
@@ -31,6 +32,11 @@ PASSWORDS = (
     "password_salt", "password_hash", "replaced_password_salt", "replaced_password_hash", "next_password",
     "next_password_salt", "next_password_hash",
 )  # fmt: skip
+TELL_IT_HOW_TO_COME = [
+    ChargerCommand.Action.SET_PASSWORD,
+    ChargerCommand.Action.SET_SECURITY_PROFILE,
+    ChargerCommand.Action.SET_NETWORK_PRIORITY,
+]
 
 
 def write_depot(depot: Depot | None, row: DepotRow, operator: Organisation) -> tuple[Depot, bool]:
@@ -76,9 +82,8 @@ def write_charger(charger: Charger | None, row: ChargerRow, depot: Depot) -> tup
             "cabinet_limit_w": watts(row.cabinet_limit_kw) if row.cabinet_limit_kw is not None else None,
         },
     )
-    if row.security_profile is not None:
-        changed = assign(charger, {"security_profile": row.security_profile}) or changed
-    elif charger.security_profile == 0 and charger.protocol != "ocpp1.6":
+    changed = _set_profile(charger, row.security_profile) or changed
+    if charger.security_profile == 0 and charger.protocol != "ocpp1.6":
         charger.security_profile = 1  # nothing at all is for OCPP 1.6 alone
     changed = _set_password(charger, row.password) or changed
     if changed or is_new:
@@ -137,9 +142,13 @@ def withdraw_charger(charger: Charger) -> bool:
     charger.is_withdrawn = True
     for name in PASSWORDS:
         setattr(charger, name, "")
-    charger.save(update_fields=["is_withdrawn", *PASSWORDS])
+    charger.next_security_profile = charger.replaced_security_profile = None
+    charger.save(
+        update_fields=["is_withdrawn", *PASSWORDS, "next_security_profile", "replaced_security_profile"]
+    )
+    SecurityRaise.objects.filter(charger=charger).delete()
     # Told to it later on, one that opens no more would lock it out.
-    waiting = charger.commands.filter(action=ChargerCommand.Action.SET_PASSWORD)
+    waiting = charger.commands.filter(action__in=TELL_IT_HOW_TO_COME)
     waiting.filter(state=ChargerCommand.State.QUEUED).update(state=ChargerCommand.State.STALE)
     return was_there
 
@@ -164,6 +173,13 @@ def _write_hours(depot: Depot, hours: Sequence[HoursRow]) -> bool:
         for weekday, opens, closes in wanted
     )
     return True
+
+
+def _set_profile(charger: Charger, profile: int | None) -> bool:
+    """The one that Berth has raised it from is an older file's; one that names another has seen the new one."""
+    if profile is None or profile == charger.replaced_security_profile:
+        return False
+    return assign(charger, {"security_profile": profile, "replaced_security_profile": None})
 
 
 def _set_password(charger: Charger, password: str | None) -> bool:

@@ -7,6 +7,7 @@ from depots.models.charger_security import (
     ExpectedCharger,
     RefusedConnection,
     SecurityEvent,
+    SecurityRaise,
 )
 from depots.models.chargers import Charger, ChargerCommand, ChargerMessage, Connector, Evse
 from depots.models.charging import (
@@ -53,6 +54,7 @@ __all__ = [
     "Organisation",
     "RefusedConnection",
     "SecurityEvent",
+    "SecurityRaise",
     "SessionEvent",
     "SettingsCheck",
     "SettingsTemplate",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models.functions import Upper
 
-from depots.models.chargers import Charger
+from depots.models.chargers import Charger, ChargerCommand
 from depots.models.organisations import Organisation
 
 
@@ -103,6 +103,50 @@ class ChargerCertificate(models.Model):
 
     def __str__(self) -> str:
         return f"{self.serial_number} of {self.charger_id}: {self.state}"
+
+
+class SecurityRaise(models.Model):
+    """A charger on its way to a higher security profile, step after step over OCPP; one a charger, the last.
+
+    `network` of 2.x: {"interface": "wired"|"wireless", "before": [slots in use], "free": [slots to be tried], "slot": the
+    one that took the new profile}.
+    """
+
+    class Step(models.TextChoices):
+        ROOT = "root", "The root by which it trusts Berth"
+        CERTIFICATE = "certificate", "A certificate of its own"
+        SLOTS = "slots", "Which of its network profiles are in use"
+        PROFILE = "profile", "The new profile"
+        PRIORITY = "priority", "Which network profile comes first"
+        RESTART = "restart", "A restart, once nobody is there"
+        COMING = "coming", "It comes with the new profile"
+
+    charger = models.OneToOneField(Charger, models.CASCADE, related_name="security_raise")
+    profile = models.PositiveSmallIntegerField(help_text="2 or 3")
+    step = models.CharField(max_length=12, choices=Step, default=Step.ROOT)
+    command = models.ForeignKey(
+        ChargerCommand, models.SET_NULL, null=True, blank=True, related_name="+", help_text="awaited"
+    )
+    network = models.JSONField(default=dict, blank=True)
+    asked_by = models.CharField(max_length=150, blank=True)
+    asked_at = models.DateTimeField()
+    moved_at = models.DateTimeField(help_text="when the last step began")
+    restarted_at = models.DateTimeField(null=True, blank=True)
+    came_without = models.PositiveIntegerField(
+        default=0, help_text="connections by the old profile since it was told all"
+    )
+    ended_at = models.DateTimeField(null=True, blank=True)
+    why = models.TextField(blank=True, help_text="why it was broken off; empty of one that is done")
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["step"], name="security_raise_open", condition=models.Q(ended_at__isnull=True)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.charger_id} to {self.profile}: {self.step}"
 
 
 class CertificateAuthority(models.Model):

@@ -38,6 +38,14 @@ class Charger(models.Model):
         default=1,
         help_text="the least it must come with: 0 nothing, 1 password, 2 password over TLS, 3 client certificate",
     )
+    next_security_profile = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        help_text="what it was told to come with from now on; counts once it has, until then the one before opens",
+    )
+    replaced_security_profile = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="what Berth raised it from: a file that names it is older than that"
+    )
     is_withdrawn = models.BooleanField(
         default=False, help_text="taken away; nobody comes in under its name, its history stands"
     )
@@ -227,7 +235,9 @@ class ChargerCommand(models.Model):
     Of `certificate_signed`: {"chain": PEM, "request": int|null}; of `install_certificate`, a root of the CSMS:
     {"certificate": PEM}; of `delete_certificate`: {"hash": OCPP's certificateHashData}; of `renew_certificate` and
     `installed_certificates`: {}.
-    Of `set_password`: {"encrypted": str}, empty once the charger has come with it.
+    Of `set_password`: {"encrypted": str}, empty once the charger has come with it; of `set_security_profile`: {"profile":
+    2|3, "slot": int, "url": "wss://…", "interface": "wired"|"wireless"}, of which 1.6 is told the profile alone; of
+    `set_network_priority`: {"slots": [int…]}, the first to be tried first (2.x).
     `progress` is what a charger told later of something that takes its time, in its own word.
     `UNCLEAR` is a lost answer: it may have happened.
     """
@@ -254,6 +264,8 @@ class ChargerCommand(models.Model):
         GET_DIAGNOSTICS = "get_diagnostics", "Send its log"
         UPDATE_FIRMWARE = "update_firmware", "Update its firmware"
         SET_PASSWORD = "set_password", "Change its password"
+        SET_SECURITY_PROFILE = "set_security_profile", "Raise its security profile"
+        SET_NETWORK_PRIORITY = "set_network_priority", "Connect by the new profile first"
         CERTIFICATE_SIGNED = "certificate_signed", "Send its certificate"
         RENEW_CERTIFICATE = "renew_certificate", "Have it ask for a certificate"
         INSTALLED_CERTIFICATES = "installed_certificates", "List its certificates"

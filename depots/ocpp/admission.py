@@ -24,6 +24,7 @@ from depots.ocpp.security_profiles import Shown, refusal
 from depots.operations.charger_certificates import accept_certificate
 from depots.operations.charger_passwords import promote_password
 from depots.operations.refused_connections import Refusal
+from depots.operations.security_raise import take_shown_profile
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +86,10 @@ class Admission:
             return credentials.too_often(websocket, Reason.TOO_OFTEN.label)
         self._returns.note(charger.pk)
         await self._keep_password(request, charger, shown.password)
+        if charger.next_security_profile is not None:
+            await self._database.run(
+                take_shown_profile, charger_id=charger.pk, shown=shown.profile, now=self._clock()
+            )
         if not shown.profile:
             logger.warning(
                 "CHARGER %s IS LET IN WITHOUT ANY PROOF: its security profile is 0.", charger.identity

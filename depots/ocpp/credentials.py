@@ -35,7 +35,8 @@ PREFIX = "/ocpp/"
 LONGEST_IDENTITY = 48
 _FIND = """
     SELECT asked.identity, depot.time_zone, charger.id, charger.depot_id, charger.identity, charger.password_salt,
-        charger.password_hash, charger.next_password_salt, charger.next_password_hash, charger.security_profile
+        charger.password_hash, charger.next_password_salt, charger.next_password_hash, charger.security_profile,
+        charger.next_security_profile
     FROM unnest(%s::text[]) AS asked (identity)
     JOIN depots_charger AS charger
         ON upper(charger.identity) = upper(asked.identity) AND NOT charger.is_withdrawn
@@ -57,6 +58,7 @@ class KnownCharger:
     next_password_salt: str
     next_password_hash: str
     security_profile: int
+    next_security_profile: int | None
 
 
 def identity_in(path: str) -> str | None:

@@ -32,6 +32,12 @@ REPEATABLE = {
     Action.SET_CHARGING_PROFILE,
     Action.CLEAR_CHARGING_PROFILE,
     Action.SET_PASSWORD,
+    Action.INSTALL_CERTIFICATE,
+    Action.INSTALLED_CERTIFICATES,
+    Action.RENEW_CERTIFICATE,
+    Action.GET_CONFIGURATION,
+    Action.SET_SECURITY_PROFILE,
+    Action.SET_NETWORK_PRIORITY,
 }
 # Of those about one thing at the charger the last decides.
 OF_RESERVATION = {Action.RESERVE, Action.CANCEL_RESERVATION}
@@ -292,6 +298,7 @@ def _repeat(command: ChargerCommand, *, not_before: datetime | None, now: dateti
         action=command.action,
         payload=command.payload,
         reservation_id=command.reservation_id,
+        asked_by=command.asked_by,
         created_at=now,
         not_before=not_before,
         not_after=command.not_after,

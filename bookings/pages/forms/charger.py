@@ -26,6 +26,8 @@ MESSAGES = {
 }  # fmt: skip
 
 NOBODY_CHARGES = "Nobody charges there."
+# What a charger can be raised to.
+PROFILES = ((2, "2: its password over TLS"), (3, "3: a certificate of its own over TLS"))
 
 
 class LocationField(forms.CharField):
@@ -128,6 +130,22 @@ class LogForm(ChargerForm):
         if since is not None:
             self.cleaned_data["since"] = moment_in(self, "since", since, self.zone)
         return self.cleaned_data
+
+
+class SecurityForm(ChargerForm):
+    profile = forms.ChoiceField(label="Profile")
+    interface = forms.ChoiceField(
+        required=False,
+        choices=[("wired", "By cable"), ("wireless", "By radio")],
+        help_text="How it is connected: it is told with the new profile.",
+    )
+
+    def fill(self, evses: list[Evse], sessions: list[ChargingSession], family: str) -> None:
+        """1.6 is not told by which way it is connected."""
+        higher = [(str(n), text) for n, text in PROFILES if n > self.charger.security_profile]
+        self.fields["profile"].choices = higher  # type: ignore[attr-defined]
+        if family == "1.6":
+            self.fields["interface"].widget = forms.HiddenInput()
 
 
 class FirmwareForm(ChargerForm):

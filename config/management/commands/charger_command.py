@@ -16,11 +16,13 @@ from bookings.actors import COMMAND
 from bookings.models import Booking, BookingSession, BookingStatus, Token
 from bookings.operations import start_remotely, stop_remotely
 from bookings.operations.remote_start import WAITS
+from bookings.pages.charger_security import raise_in_words
 from config.management.operator_command import OperatorCommand
 from depots import operations
 from depots.certificates import read_pem
-from depots.models import Charger, ChargerCommand, Evse
+from depots.models import Charger, ChargerCommand, Evse, SecurityRaise
 from depots.operations.charger_passwords import rotate_charger_password
+from depots.operations.security_raise import CannotRaiseError, begin_raise
 from depots.queries import find_charger, is_online
 from depots.token_numbers import spellings
 
@@ -33,8 +35,17 @@ VERBS = {
     "get_configuration": Action.GET_CONFIGURATION, "rotate_password": Action.SET_PASSWORD,
     "renew_certificate": Action.RENEW_CERTIFICATE, "installed_certificates": Action.INSTALLED_CERTIFICATES,
     "install_certificate": Action.INSTALL_CERTIFICATE, "delete_certificate": Action.DELETE_CERTIFICATE,
+    "raise_security": Action.SET_SECURITY_PROFILE,
 }  # fmt: skip
-VALUES = {"reset": ("soft", "hard"), "availability": ("operative", "inoperative")}
+VALUES = {
+    "reset": ("soft", "hard"),
+    "availability": ("operative", "inoperative"),
+    "raise_security": ("2", "3"),
+}
+# Of those that have no usual value.
+TAKE_VALUE = {"availability", "raise_security"}
+# What is left of a raise is the charger's, and may wait until nobody is there.
+LEFT_TO_IT = {SecurityRaise.Step.RESTART, SecurityRaise.Step.COMING}
 DONE = {"accepted", "scheduled", "unlocked"}
 LOOKS_EVERY_S = 0.2
 LONGEST_CERTIFICATE = 5500
@@ -55,7 +66,13 @@ class Command(OperatorCommand):
             metavar="V",
             help="reset: soft or hard; availability: operative or inoperative; trigger: the message's name; "
             "get_configuration: keys by comma (2.x: Component.Variable); install_certificate: a PEM file with the root; "
-            "delete_certificate: its hash data, as installed_certificates prints it",
+            "delete_certificate: its hash data, as installed_certificates prints it; raise_security: 2 or 3",
+        )
+        parser.add_argument(
+            "--interface",
+            choices=("wired", "wireless"),
+            default="wired",
+            help="raise_security in 2.x: how the charger is connected",
         )
 
     def handle(self, *args: Any, identity: str, verb: str, **options: Any) -> None:
@@ -67,13 +84,16 @@ class Command(OperatorCommand):
         if not is_online(charger, now=timezone.now()):
             self._tell("offline", "The charger is not connected.")
             return
+        if verb == "raise_security":
+            self._tell(*_raise(charger, int(options["value"]), options["interface"]))
+            return
         command = _send(charger, verb, evse, options)
         _wait(command)
         self._tell(*_outcome(command))
 
     def _check_value(self, verb: str, value: str | None) -> None:
         known = VALUES.get(verb)
-        if (known and (value or known[0]) not in known) or (verb == "availability" and value is None):
+        if (known and (value or known[0]) not in known) or (verb in TAKE_VALUE and value is None):
             raise CommandError(f"{verb} takes --value {' or '.join(known or ())}.", returncode=WRONG_USAGE)
         if verb == "trigger" and not value:
             raise CommandError("trigger takes --value with the name of the message.", returncode=WRONG_USAGE)
@@ -84,6 +104,27 @@ class Command(OperatorCommand):
         if answer.lower() not in DONE:
             self.stdout.flush()
             sys.exit(1)
+
+
+def _raise(charger: Charger, profile: int, interface: str) -> tuple[str, str]:
+    """(Accepted once it comes with it, or has been told all and it is left to it; else why not, or how far it is)"""
+    try:
+        raised = begin_raise(
+            charger_id=charger.pk,
+            profile=profile,
+            interface=interface,
+            asked_by=COMMAND.name,
+            now=timezone.now(),
+        )
+    except CannotRaiseError as refusal:
+        return "rejected", str(refusal)
+    until = time.monotonic() + WAITS.total_seconds()
+    while raised.ended_at is None and raised.step not in LEFT_TO_IT and time.monotonic() < until:
+        time.sleep(LOOKS_EVERY_S)
+        raised.refresh_from_db()
+    if raised.ended_at is not None:
+        return ("rejected", raised.why) if raised.why else ("Accepted", "It comes with it.")
+    return "Accepted" if raised.step in LEFT_TO_IT else "timeout", raise_in_words(raised)
 
 
 def _evse(charger: Charger, uid: str | None) -> Evse | None:

@@ -16,7 +16,15 @@ from depots.ocpp import charging_schedules, installed_certificates, redaction
 from depots.ocpp.command_words import bounded, is_true, read_status, trigger_of
 from depots.ocpp.dialect import InvalidCommand
 from depots.ocpp.times import write_time
-from depots.ocpp.v16 import certificates, charging_profiles, diagnostics, local_list, passwords, settings
+from depots.ocpp.v16 import (
+    certificates,
+    charging_profiles,
+    diagnostics,
+    local_list,
+    passwords,
+    security_profile,
+    settings,
+)
 from depots.ocpp.wire import CallRefused, Wire
 from depots.secrets import names_password_setting
 from depots.token_numbers import LONGEST_TAG
@@ -188,6 +196,8 @@ _REQUESTS = {
     ChargerCommand.Action.GET_DIAGNOSTICS: diagnostics.send_log,
     ChargerCommand.Action.UPDATE_FIRMWARE: diagnostics.update_firmware,
     ChargerCommand.Action.SET_PASSWORD: passwords.set_password,
+    ChargerCommand.Action.SET_SECURITY_PROFILE: security_profile.set_profile,
+    ChargerCommand.Action.SET_NETWORK_PRIORITY: security_profile.set_priority,
     ChargerCommand.Action.CERTIFICATE_SIGNED: certificates.signed,
     ChargerCommand.Action.RENEW_CERTIFICATE: certificates.renew,
     ChargerCommand.Action.INSTALLED_CERTIFICATES: certificates.installed,

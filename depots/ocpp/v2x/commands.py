@@ -16,7 +16,15 @@ from depots.ocpp import charging_schedules, installed_certificates, redaction
 from depots.ocpp.command_words import bounded, is_true, read_status, trigger_of
 from depots.ocpp.dialect import InvalidCommand
 from depots.ocpp.times import write_time
-from depots.ocpp.v2x import certificates, charging_profiles, diagnostics, local_list, passwords, settings
+from depots.ocpp.v2x import (
+    certificates,
+    charging_profiles,
+    diagnostics,
+    local_list,
+    passwords,
+    security_profile,
+    settings,
+)
 from depots.ocpp.v2x.tokens import LONGEST_TOKEN, WIRE_TYPE, group_token
 from depots.ocpp.wire import CallRefused, Wire
 from depots.secrets import names_password_setting
@@ -213,6 +221,8 @@ _REQUESTS = {
     ChargerCommand.Action.GET_DIAGNOSTICS: diagnostics.send_log,
     ChargerCommand.Action.UPDATE_FIRMWARE: diagnostics.update_firmware,
     ChargerCommand.Action.SET_PASSWORD: passwords.set_password,
+    ChargerCommand.Action.SET_SECURITY_PROFILE: security_profile.set_profile,
+    ChargerCommand.Action.SET_NETWORK_PRIORITY: security_profile.set_priority,
     ChargerCommand.Action.CERTIFICATE_SIGNED: certificates.signed,
     ChargerCommand.Action.RENEW_CERTIFICATE: certificates.renew,
     ChargerCommand.Action.INSTALLED_CERTIFICATES: certificates.installed,
@@ -227,4 +237,5 @@ _ANSWERS: dict[str, Callable[[dict[str, Any]], tuple[str, str]]] = {
     ChargerCommand.Action.GET_DIAGNOSTICS: diagnostics.read_status_and_file,
     ChargerCommand.Action.INSTALLED_CERTIFICATES: installed_certificates.read_installed,
     ChargerCommand.Action.SET_PASSWORD: passwords.read_change,
+    ChargerCommand.Action.SET_NETWORK_PRIORITY: security_profile.read_priority,
 }
