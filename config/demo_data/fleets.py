@@ -79,6 +79,8 @@ def _nordfracht() -> list[dict[str, Any]]:
         _truck("HH-NF 200", "04AABBCCDD20", "DE-NFE-C00000200-9", plugs=[CCS, MCS], kw=1000, battery=600),
     ]
     usual = [_truck(f"HH-NF {n}", f"04A1B2C3D{n}", f"DE-NFE-C00000{n}-5") for n in (310, 320, 330, 340)]
+    for truck in usual:
+        truck["tokens"][0]["group"] = "Night shift"
     return [
         *free,
         *usual,

@@ -18,7 +18,7 @@ from bookings.imports.vehicles import write_vehicle_file
 from bookings.models import Booking, PaymentTerms
 from bookings.operations import close_evse
 from bookings.operations.open_depot import CreditLimit, open_depot
-from config.demo_data import billed_months, diary, prepaid, present, simulator_files
+from config.demo_data import billed_months, diary, prepaid, present, simulator_files, troubles
 from config.demo_data.demo_depots import depot_file
 from config.demo_data.fleets import ACCOUNTANTS, BALTCARGO, FIRMS, LOGINS, PARTICULARS, Firm, vehicle_file
 from config.demo_data.replay import History
@@ -132,6 +132,7 @@ def _live(now: datetime, is_new: bool) -> int:
         _close_for_repairs(now)
         pages += billed_months.tales(today)
         billed_months.tell_of_months(history, today)
+        troubles.plan_troubles(history)
     history.tell([*present.charging_now(now), *pages] if _is_fresh(now, is_new) else pages)
     present.ensure_hold(now)
     present.ensure_requests(now)

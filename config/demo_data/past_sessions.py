@@ -99,13 +99,14 @@ class Meters:
         return self._registers[evse.pk]
 
 
-def report(evse: Evse, status: str, state: ChargingState, at: datetime) -> None:
+def report(evse: Evse, status: str, state: ChargingState, at: datetime, *, error_code: str = "") -> None:
     """What an EVSE says of itself, and of the charging there."""
     depots.report_status(
         charger_id=_charger_id(evse),
         evse_number=evse.number,
         status=status,
         charging_state=state,
+        error_code=error_code,
         at=at,
         now=at,
     )

@@ -40,10 +40,12 @@ from bookings.models import (
     Token,
     Vehicle,
 )
+from bookings.pages.uptime import histories
 from bookings.search.availability import free_periods
 from bookings.search.bookable import bookable_options, terms_for
 from config import demo_data
 from config.demo_data import billed_months, diary
+from config.demo_data.demo_depots import SIMULATED
 from config.demo_data.replay import LONG_OVER
 from depots.models import Charger, ChargingSession, Depot, Evse, MeterReading, Organisation, User
 from depots.periods import Period
@@ -189,6 +191,17 @@ def test_completed_bookings_have_sessions_with_readings_that_rise(demo):
     for session in ChargingSession.objects.order_by("started_at"):
         assert session.meter_start_wh >= registers.get(session.evse_id, 0)
         registers[session.evse_id] = session.meter_last_wh
+
+
+def test_chargers_have_a_week_behind_them_in_which_not_all_went_well(demo):
+    evses = Evse.objects.filter(charger__identity__in=SIMULATED).select_related("charger")
+    [*figures] = [each.figures.all_time[7] for each in histories(evses, now=NOW, days=(7,))]
+    depot = sum(figures[1:], figures[0])
+
+    assert all(each.share is not None and each.share > 0.9 for each in figures)
+    assert 0.98 < (depot.share or 0) < 1
+    assert min(depot.faults, depot.times_offline) >= 3
+    assert depot.mean_time_to_repair
 
 
 def test_one_operator_offers_24_evses_one_by_one_and_one_pool_to_everybody(demo):
