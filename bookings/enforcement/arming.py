@@ -13,11 +13,11 @@ from bookings.core import calendars
 from bookings.core.locking import lock_booking, lock_bookings, lock_evses
 from bookings.core.one_by_one import each_by_itself
 from bookings.enforcement import fallbacks
-from bookings.enforcement.occupants import is_bay_taken, own_session
+from bookings.enforcement.occupants import is_bay_taken, is_of_another, own_session
 from bookings.enforcement.reserving_together import reserve_together
 from bookings.enforcement.state import AT_CHARGER, RETRY, charger_of, is_wanted, longest_term, set_state
 from bookings.models import Booking, BookingStatus, Enforcement, Occupancy
-from bookings.models.enforcement_words import OWN_VEHICLE
+from bookings.models.enforcement_words import OWN_VEHICLE, STILL_BEFORE
 from bookings.operations import kept_evses
 from bookings.rules.identification import token_for
 from bookings.rules.terms import LONGEST_LEAD
@@ -201,9 +201,10 @@ def _arm(booking: Booking, now: datetime) -> None:
     if charger is None:
         return
     disarm_later(booking, now=now)
-    if own_session(booking) is not None:
+    if (session := own_session(booking)) is not None:
         # It would be answered with Occupied, or the truck be sent away from where it stands. `walk_ins` takes it over.
-        set_state(booking, Enforcement.DUE, why=OWN_VEHICLE, retry_at=now + RETRY, now=now)
+        why = STILL_BEFORE if is_of_another(session, booking) else OWN_VEHICLE
+        set_state(booking, Enforcement.DUE, why=why, retry_at=now + RETRY, now=now)
         return
     if why := _unable(booking, charger):
         booking.armed_evse = None

@@ -17,7 +17,7 @@ from bookings.enforcement.rescue import swap
 from bookings.enforcement.state import AT_CHARGER, RETRY, charger_of, is_wanted, set_state
 from bookings.errors import WrongStatus
 from bookings.models import Booking, BookingStatus, Enforcement
-from bookings.models.enforcement_words import OWN_VEHICLE
+from bookings.models.enforcement_words import OWN
 from depots import operations as depots
 from depots.gate import Authorization
 from depots.models import Charger, ChargerCommand, ChargingSession, Evse
@@ -129,7 +129,7 @@ def _locked(where: Q) -> Iterator[Booking]:
 
 def _asks_for_a_try(booking: Booking, evse: Evse, before: str) -> bool:
     """Free at last, or free although we armed it: a driver tapped and walked off, or the charger forgot."""
-    if booking.enforcement == Enforcement.AT_RISK or booking.enforcement_why == OWN_VEHICLE:
+    if booking.enforcement == Enforcement.AT_RISK or booking.enforcement_why in OWN:
         return evse.status in {Evse.Status.AVAILABLE, Evse.Status.RESERVED}
     # A reservation ends with a fault, too; its answer may have been written down after that was told.
     was_kept = before in {Evse.Status.RESERVED, Evse.Status.FAULTED, Evse.Status.UNAVAILABLE}

@@ -14,7 +14,7 @@ from bookings.actors import ENFORCEMENT
 from bookings.core import lifecycle
 from bookings.core.locking import lock_booking
 from bookings.core.one_by_one import each_by_itself
-from bookings.enforcement.occupants import running_bookings
+from bookings.enforcement.occupants import is_own, running_bookings
 from bookings.enforcement.state import longest_term
 from bookings.errors import ChargerOffline
 from bookings.models import Booking, BookingEvent, BookingStatus
@@ -79,14 +79,15 @@ def _must_leave(booking: Booking, now: datetime) -> bool:
 
 
 def _is_waited_for(booking: Booking, session: ChargingSession, now: datetime) -> bool:
-    """Whether somebody else's slot there is due."""
+    """Whether the slot of another vehicle is due there."""
     rows = Booking.objects.filter(
         evse=session.evse_id,
         status=BookingStatus.CONFIRMED,
         starts_at__lte=now + LONGEST_LEAD,
         ends_at__gt=now,
     ).exclude(pk=booking.pk)
-    return any(other.terms.due_at(other.period) <= now for other in rows)
+    due = [other for other in rows if other.terms.due_at(other.period) <= now]
+    return any(not is_own(session, other) for other in due)
 
 
 def _stop(booking_id: int, now: datetime) -> int:

@@ -46,8 +46,9 @@ WORDS = {
     ),
 }  # fmt: skip
 
-# Its own vehicle charges there without it, and nothing is to be reserved.
-OWN_VEHICLE = "own_vehicle"
+# Its own vehicle charges there, without it or in the booking before: nothing is to be reserved.
+OWN_VEHICLE, STILL_BEFORE = "own_vehicle", "still_before"
+OWN = {OWN_VEHICLE, STILL_BEFORE}
 
 # Codes of `Booking.enforcement_why`, as people read them.
 ENFORCEMENT_WHY = {
@@ -61,6 +62,7 @@ ENFORCEMENT_WHY = {
     "not_supported": "The charger knows no reservations.",
     "closed": "The EVSE was closed.",
     OWN_VEHICLE: "The vehicle charges there already.",
+    STILL_BEFORE: "The vehicle charges there in its booking before.",
     "lies": "The charger does not keep its reservations.",
     "availability": "The charger keeps no reservation, so the EVSE is out of service until the vehicle is there.",
     "profile_0": "The charger keeps no reservation, so the EVSE gives no power until the slot begins.",
@@ -71,6 +73,7 @@ ENFORCEMENT_WHY = {
 # What follows, where it is not plain.
 NEXT = {
     OWN_VEHICLE: "The booking takes the session over when its time begins.",
+    STILL_BEFORE: "The EVSE is reserved for this one once that has ended.",
     "occupied": "Berth asks again when it leaves, and looks for another EVSE from five minutes before the start.",
     "faulted": "Berth looks for another EVSE.",
     "unavailable": "Berth looks for another EVSE unless it is back within a minute.",
@@ -89,7 +92,7 @@ def words_of(enforcement: str) -> EnforcementWords:
 
 def told(enforcement: str, code: str) -> str:
     """What became of it, for the history."""
-    return "There is nothing to reserve" if code == OWN_VEHICLE else words_of(enforcement).told
+    return "There is nothing to reserve" if code in OWN else words_of(enforcement).told
 
 
 def why(code: str) -> str:
@@ -107,7 +110,7 @@ def in_full(enforcement: str, code: str) -> str:
     parts = [sentence(enforcement, code)]
     if enforcement in {Enforcement.AT_RISK, Enforcement.SOFT}:
         parts.insert(0, f"{words_of(enforcement).badge}.")
-    if enforcement in {Enforcement.AT_RISK, Enforcement.SOFT} or code == OWN_VEHICLE:
+    if enforcement in {Enforcement.AT_RISK, Enforcement.SOFT} or code in OWN:
         parts.append(NEXT.get(code, ""))
     if enforcement == Enforcement.SOFT:
         parts.append(GATE)

@@ -106,6 +106,19 @@ def test_where_only_the_next_slot_counts_a_truck_stays_until_that_is_due():
     assert len(stops()) == 1
 
 
+def test_nobody_is_stopped_for_a_slot_of_their_own():
+    evse = place(overstay="stop_for_next", overstay_min=0, arm_lead_min=15)
+    booking = charging(evse)
+    following = book(evse, slot((11, 30), 12), now=at(10, 30), vehicle=booking.vehicle)
+
+    scheduler.run_tick(at(11, 16))
+
+    assert stops() == []
+    following.refresh_from_db()
+    assert (following.enforcement, following.enforcement_why) == ("due", "still_before")
+    assert "once that has ended" in following.enforcement_in_full
+
+
 def test_a_charger_that_is_away_is_asked_when_it_is_back():
     booking = charging(place(overstay="stop", overstay_min=0))
     depots.close_connection(charger_id=booking.evse.charger_id, holder="gw", now=at(10, 58))
