@@ -314,7 +314,7 @@ class PowerDay:
             return "accepted", ""
         action, payload = v16.request(command)
         answerer: Any = station.ocpp.answers()[action]
-        return v16.read_answer(answerer(payload))
+        return v16.read_answer(answerer(payload), command.action)
 
     def _charge(self) -> None:
         places = [self._charge_at(place) for place in range(len(self.stations))]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from typing import Any
 
 from depots.ocpp.dialect import InvalidCommand
-from depots.ocpp.times import write_time
+from depots.ocpp.times import rewrite_time
 
 PURPOSES = {"tx": "TxProfile", "tx_default": "TxDefaultProfile"}
 UNITS = ("W", "A")
@@ -20,7 +19,7 @@ def schedule(payload: dict[str, Any]) -> dict[str, Any]:
     seconds = [second for second, _ in limits]
     if not limits or seconds[0] != 0 or sorted(set(seconds)) != seconds:
         raise InvalidCommand("A charging schedule begins at second 0 and goes forward.")
-    begins = {"startSchedule": _time(payload["starts_at"])} if kind(payload) == "Absolute" else {}
+    begins = {"startSchedule": rewrite_time(payload["starts_at"])} if kind(payload) == "Absolute" else {}
     return {
         "chargingRateUnit": unit(payload),
         "chargingSchedulePeriod": [{"startPeriod": second, **_limit(payload, w)} for second, w in limits],
@@ -33,7 +32,7 @@ def profile(payload: dict[str, Any]) -> dict[str, Any]:
     purpose = PURPOSES.get(payload["purpose"])
     if purpose is None:
         raise InvalidCommand(f"A charging profile is for {' or '.join(PURPOSES)}.")
-    ends = {"validTo": _time(payload["valid_to"])} if payload.get("valid_to") else {}
+    ends = {"validTo": rewrite_time(payload["valid_to"])} if payload.get("valid_to") else {}
     return {
         "stackLevel": payload["stack_level"],
         "chargingProfilePurpose": purpose,
@@ -77,7 +76,3 @@ def _limit(payload: dict[str, Any], watts: int) -> dict[str, Any]:
     phases, volts = payload["phases"], payload["volts"]
     tenths = int(watts * 10 // (phases * volts))
     return {"limit": tenths // 10 if tenths % 10 == 0 else tenths / 10, "numberPhases": phases}
-
-
-def _time(text: str) -> str:
-    return write_time(datetime.fromisoformat(text))

@@ -28,7 +28,7 @@ class Dialect(Protocol):
     def request(self, command: ChargerCommand) -> tuple[str, dict[str, Any]]:
         """(action, payload). Raises InvalidCommand."""
 
-    def read_answer(self, payload: dict[str, Any], action: str = "") -> tuple[str, str]:
+    def read_answer(self, payload: dict[str, Any], action: str) -> tuple[str, str]:
         """(answer in our words, its text) of a command of this action."""
 
     async def ask_capabilities(self, wire: Wire) -> dict[str, Any]:

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
+
+from depots.secrets import names_password_setting
+
+T = TypeVar("T")
 
 WITHHELD = "[withheld: it may hold a password]"
+
+
+def shown_setting(name: str, value: T | None) -> T | str | None:
+    return WITHHELD if value is not None and names_password_setting(name) else value
 
 
 def carried_by(payload: dict[str, Any]) -> tuple[str, ...]:

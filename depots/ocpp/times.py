@@ -45,6 +45,11 @@ def write_time(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def rewrite_time(text: str) -> str:
+    """One of our times in a command's payload, as OCPP has it."""
+    return write_time(datetime.fromisoformat(text))
+
+
 def _iso(text: str) -> str:
     """Fractions of any length and offsets such as `+02` made readable."""
     text = text.strip().upper().replace(" ", "T", 1)

@@ -135,7 +135,7 @@ def test_what_a_version_cannot_say_is_not_sent(version, action, payload):
      ("NotImplemented", "not_supported"), ("Dancing", "error")],
 )  # fmt: skip
 def test_statuses_are_read_in_every_version(version, told, word):
-    assert DIALECTS[version].read_answer({"status": told})[0] == word
+    assert DIALECTS[version].read_answer({"status": told}, "reserve")[0] == word
 
 
 def test_settings_are_read_without_a_status():
@@ -144,7 +144,8 @@ def test_settings_are_read_without_a_status():
     new = {"getVariableResult": [{**name, "attributeStatus": "Accepted", "attributeValue": "1"}]}
     unknown = {"getVariableResult": [{**name, "attributeStatus": "UnknownVariable"}]}
 
-    answers = [v16.read_answer(old), v201.read_answer(new), v21.read_answer(unknown)]
+    asked = [(v16, old), (v201, new), (v21, unknown)]
+    answers = [version.read_answer(told, "get_configuration") for version, told in asked]
     assert [word for word, _ in answers] == ["accepted"] * 3
     assert [json.loads(text) for _, text in answers] == [{"A": "1", "B": None}, {"C.V": "1"}, {"C.V": None}]
 
@@ -155,7 +156,7 @@ def test_a_reason_beside_the_status_is_kept():
         "statusInfo": {"reasonCode": "CSNotAccepted", "additionalInfo": "ask later"},
     }
 
-    assert v201.read_answer(told) == ("rejected", "CSNotAccepted ask later")
+    assert v201.read_answer(told, "unlock") == ("rejected", "CSNotAccepted ask later")
 
 
 @pytest.mark.parametrize(

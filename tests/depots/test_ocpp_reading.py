@@ -558,8 +558,8 @@ def test_a_password_among_settings_that_were_read_is_withheld():
     ]
 
     texts = [
-        v16.read_answer({"configurationKey": keys})[1],
-        v201.read_answer({"getVariableResult": results})[1],
+        v16.read_answer({"configurationKey": keys}, "get_configuration")[1],
+        v201.read_answer({"getVariableResult": results}, "get_configuration")[1],
     ]
 
     assert "0123456789abcdef" not in "".join(texts)

@@ -21,7 +21,3 @@ def installed(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 def install(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return "InstallCertificate", {"certificateType": CSMS_ROOT, "certificate": payload["certificate"]}
-
-
-def delete(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    return "DeleteCertificate", {"certificateHashData": payload["hash"]}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from depots.ocpp import charging_schedules
-from depots.ocpp.dialect import InvalidCommand
+from depots.ocpp.command_words import read_status
+from depots.ocpp.v16.transaction_numbers import transaction_number
 
 
 def set_profile(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -36,11 +36,13 @@ def composite_schedule(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     }
 
 
+def read_composite(payload: dict[str, Any]) -> tuple[str, str]:
+    if payload.get("status") == "Accepted" and "chargingSchedule" in payload:
+        return "accepted", charging_schedules.read_composite(payload["chargingSchedule"])
+    return read_status(payload)
+
+
 def _transaction(payload: dict[str, Any]) -> dict[str, Any]:
     if payload["purpose"] != "tx":
         return {}
-    if not re.fullmatch(r"\d{1,9}", payload["transaction"]):
-        raise InvalidCommand(
-            f"OCPP 1.6 numbers its transactions; {payload['transaction']!r} is not one of ours."
-        )
-    return {"transactionId": int(payload["transaction"])}
+    return {"transactionId": transaction_number(payload["transaction"])}

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 from ocpp.v16.enums import MessageTrigger
 
-from depots.cards import card_ending
 from depots.models import ChargerCommand
-from depots.ocpp import charging_schedules, installed_certificates, redaction
+from depots.ocpp import common_commands, installed_certificates
 from depots.ocpp.command_words import bounded, is_true, read_status, trigger_of
 from depots.ocpp.dialect import InvalidCommand
-from depots.ocpp.times import write_time
+from depots.ocpp.times import rewrite_time
 from depots.ocpp.v16 import (
     certificates,
     charging_profiles,
@@ -25,8 +21,8 @@ from depots.ocpp.v16 import (
     security_profile,
     settings,
 )
+from depots.ocpp.v16.transaction_numbers import transaction_number
 from depots.ocpp.wire import CallRefused, Wire
-from depots.secrets import names_password_setting
 from depots.token_numbers import LONGEST_TAG
 
 # Messages that a charger can be asked to send (TriggerMessage).
@@ -60,20 +56,11 @@ def request(command: ChargerCommand) -> tuple[str, dict[str, Any]]:
     return _REQUESTS[ChargerCommand.Action(command.action)](command.payload)
 
 
-def read_answer(payload: dict[str, Any], action: str = "") -> tuple[str, str]:
-    """Our word for a charger's answer, and what it adds; an answer outside the protocol is kept as text.
-
-    Settings are read without a status: their values are the text, as JSON. `action` is the command's.
-    """
+def read_answer(payload: dict[str, Any], action: str) -> tuple[str, str]:
+    """Our word for a charger's answer to a command of this action, and what it adds; an answer outside the protocol is kept
+    as text."""
     if reads := _ANSWERS.get(action):
         return reads(payload)
-    if "configurationKey" in payload or "unknownKey" in payload:
-        keys = [entry for entry in payload.get("configurationKey") or [] if isinstance(entry, dict)]
-        values = {key: _shown(key, entry.get("value")) for entry in keys if (key := str(entry.get("key")))}
-        unknown = {str(key): None for key in payload.get("unknownKey") or []}
-        return "accepted", json.dumps({**values, **unknown})
-    if "chargingSchedule" in payload and payload.get("status") == "Accepted":
-        return "accepted", charging_schedules.read_composite(payload["chargingSchedule"])
     return read_status(payload)
 
 
@@ -103,23 +90,15 @@ async def ask_capabilities(wire: Wire) -> dict[str, Any]:
     }
 
 
-def _shown(key: str, value: Any) -> Any:
-    return redaction.WITHHELD if names_password_setting(key) else value
-
-
 def _reserve(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     group = payload.get("group") or ""
     return "ReserveNow", {
         "connectorId": payload["evse"],
-        "expiryDate": write_time(datetime.fromisoformat(payload["expires_at"])),
+        "expiryDate": rewrite_time(payload["expires_at"]),
         "idTag": _tag(payload["token"]),
         "reservationId": payload["reservation_id"],
         **({"parentIdTag": _tag(group)} if group else {}),
     }
-
-
-def _cancel(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    return "CancelReservation", {"reservationId": payload["reservation_id"]}
 
 
 def _remote_start(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -127,11 +106,7 @@ def _remote_start(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def _remote_stop(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    if not re.fullmatch(r"\d{1,9}", payload["transaction"]):
-        raise InvalidCommand(
-            f"OCPP 1.6 numbers its transactions; {payload['transaction']!r} is not one of ours."
-        )
-    return "RemoteStopTransaction", {"transactionId": int(payload["transaction"])}
+    return "RemoteStopTransaction", {"transactionId": transaction_number(payload["transaction"])}
 
 
 def _unlock(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -154,10 +129,6 @@ def _availability(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return "ChangeAvailability", {"connectorId": payload.get("evse") or 0, "type": kind}
 
 
-def _clear_cache(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    return "ClearCache", {}
-
-
 def _get_configuration(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return "GetConfiguration", {"key": payload["keys"]} if payload["keys"] else {}
 
@@ -168,23 +139,18 @@ def _ask_inventory(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def _tag(token: str) -> str:
-    if not 0 < len(token) <= LONGEST_TAG:
-        raise InvalidCommand(
-            f"OCPP 1.6 takes tokens of 1 to {LONGEST_TAG} characters; {card_ending(token)} has {len(token)}."
-        )
-    return token
+    return common_commands.fitting_token(token, longest=LONGEST_TAG, protocol="OCPP 1.6")
 
 
 _REQUESTS = {
+    **common_commands.REQUESTS,
     ChargerCommand.Action.RESERVE: _reserve,
-    ChargerCommand.Action.CANCEL_RESERVATION: _cancel,
     ChargerCommand.Action.REMOTE_START: _remote_start,
     ChargerCommand.Action.REMOTE_STOP: _remote_stop,
     ChargerCommand.Action.UNLOCK: _unlock,
     ChargerCommand.Action.RESET: _reset,
     ChargerCommand.Action.TRIGGER: _trigger,
     ChargerCommand.Action.AVAILABILITY: _availability,
-    ChargerCommand.Action.CLEAR_CACHE: _clear_cache,
     ChargerCommand.Action.GET_CONFIGURATION: _get_configuration,
     ChargerCommand.Action.SET_CHARGING_PROFILE: charging_profiles.set_profile,
     ChargerCommand.Action.CLEAR_CHARGING_PROFILE: charging_profiles.clear_profile,
@@ -202,11 +168,12 @@ _REQUESTS = {
     ChargerCommand.Action.RENEW_CERTIFICATE: certificates.renew,
     ChargerCommand.Action.INSTALLED_CERTIFICATES: certificates.installed,
     ChargerCommand.Action.INSTALL_CERTIFICATE: certificates.install,
-    ChargerCommand.Action.DELETE_CERTIFICATE: certificates.delete,
 }
 
 # Answers that are not a status.
 _ANSWERS: dict[str, Callable[[dict[str, Any]], tuple[str, str]]] = {
+    ChargerCommand.Action.GET_CONFIGURATION: settings.read_configuration,
+    ChargerCommand.Action.GET_COMPOSITE_SCHEDULE: charging_profiles.read_composite,
     ChargerCommand.Action.READ_SETTINGS: settings.read_values,
     ChargerCommand.Action.ASK_INVENTORY: settings.read_values,
     ChargerCommand.Action.GET_DIAGNOSTICS: diagnostics.read_file_name,

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from depots.ocpp.dialect import InvalidCommand
-from depots.ocpp.times import write_time
+from depots.ocpp.times import rewrite_time, write_time
 from depots.ocpp.v2x import diagnostics as diagnostics_2x
 from depots.ocpp.v2x.diagnostics import firmware_progress, log_progress
 
@@ -25,7 +25,7 @@ def send_log(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     if payload["is_security"]:
         return diagnostics_2x.send_log(payload)
     since = payload.get("since")
-    start = {"startTime": write_time(datetime.fromisoformat(since))} if since else {}
+    start = {"startTime": rewrite_time(since)} if since else {}
     return "GetDiagnostics", {"location": payload["location"], "retries": 1, "retryInterval": 60, **start}
 
 

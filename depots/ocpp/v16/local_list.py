@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
-from depots.ocpp.times import write_time
+from depots.ocpp.common_commands import local_list_update
+from depots.ocpp.times import rewrite_time
 from depots.token_numbers import LONGEST_TAG
 
 
 def send(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """What does not fit an idTag is left out: no reader of such a charger gives it."""
-    put = [_entry(entry) for entry in payload["put"] if len(entry["uid"]) <= LONGEST_TAG]
-    removed = [{"idTag": entry["uid"]} for entry in payload["remove"] if len(entry["uid"]) <= LONGEST_TAG]
-    entries = [*removed, *put]
     return "SendLocalList", {
         "listVersion": payload["version"],
-        "updateType": "Full" if payload["full"] else "Differential",
-        **({"localAuthorizationList": entries} if entries else {}),
+        **local_list_update(payload, longest=LONGEST_TAG, put=_entry, removed=_tag),
     }
 
 
 def _entry(entry: dict[str, Any]) -> dict[str, Any]:
     group = entry.get("group") or ""
-    info = {"status": "Accepted", "expiryDate": write_time(datetime.fromisoformat(entry["until"]))}
-    return {"idTag": entry["uid"], "idTagInfo": {**info, **({"parentIdTag": group} if group else {})}}
+    info = {"status": "Accepted", "expiryDate": rewrite_time(entry["until"])}
+    return {**_tag(entry), "idTagInfo": {**info, **({"parentIdTag": group} if group else {})}}
+
+
+def _tag(entry: dict[str, Any]) -> dict[str, Any]:
+    return {"idTag": entry["uid"]}

@@ -6,9 +6,8 @@ import json
 from typing import Any
 
 from depots.ocpp import redaction
-from depots.ocpp.command_words import bounded, is_true
+from depots.ocpp.command_words import bounded, is_true, read_status
 from depots.ocpp.dialect import InvalidCommand
-from depots.secrets import names_password_setting
 
 LONGEST_VALUE = 500
 
@@ -38,8 +37,20 @@ def read_values(payload: dict[str, Any]) -> tuple[str, str]:
     return "accepted", json.dumps(told)
 
 
+def read_configuration(payload: dict[str, Any]) -> tuple[str, str]:
+    """Accepted, and as JSON {key: value}, null where it knows none; there is no status."""
+    if "configurationKey" not in payload and "unknownKey" not in payload:
+        return read_status(payload)
+    keys = [entry for entry in payload.get("configurationKey") or [] if isinstance(entry, dict)]
+    values = {
+        key: redaction.shown_setting(key, entry.get("value"))
+        for entry in keys
+        if (key := str(entry.get("key")))
+    }
+    unknown = {str(key): None for key in payload.get("unknownKey") or []}
+    return "accepted", json.dumps({**values, **unknown})
+
+
 def _told(entry: dict[str, Any]) -> dict[str, Any]:
-    value = bounded(entry.get("value"))
-    if names_password_setting(str(entry.get("key"))):
-        value = redaction.WITHHELD
+    value = redaction.shown_setting(str(entry.get("key")), bounded(entry.get("value")))
     return {"value": value, "is_readonly": is_true(entry.get("readonly")), "status": ""}

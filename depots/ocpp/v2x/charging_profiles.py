@@ -6,6 +6,7 @@ from typing import Any
 
 from depots.ocpp import charging_schedules
 from depots.ocpp.dialect import InvalidCommand
+from depots.ocpp.v2x.status_info import read_status_and_reason
 
 LONGEST_TRANSACTION = 36
 
@@ -35,6 +36,12 @@ def composite_schedule(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         "duration": payload["duration_s"],
         "chargingRateUnit": unit,
     }
+
+
+def read_composite(payload: dict[str, Any]) -> tuple[str, str]:
+    if payload.get("status") == "Accepted" and "schedule" in payload:
+        return "accepted", charging_schedules.read_composite(payload["schedule"])
+    return read_status_and_reason(payload)
 
 
 def _transaction(payload: dict[str, Any]) -> dict[str, Any]:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 from ocpp.v201.enums import MessageTriggerEnumType
 
-from depots.cards import card_ending, without_cards
 from depots.models import ChargerCommand
-from depots.ocpp import charging_schedules, installed_certificates, redaction
-from depots.ocpp.command_words import bounded, is_true, read_status, trigger_of
+from depots.ocpp import common_commands, installed_certificates, redaction
+from depots.ocpp.command_words import bounded, is_true, trigger_of
 from depots.ocpp.dialect import InvalidCommand
-from depots.ocpp.times import write_time
+from depots.ocpp.times import rewrite_time
 from depots.ocpp.v2x import (
     certificates,
     charging_profiles,
@@ -25,9 +23,9 @@ from depots.ocpp.v2x import (
     security_profile,
     settings,
 )
+from depots.ocpp.v2x.status_info import read_status_and_reason
 from depots.ocpp.v2x.tokens import LONGEST_TOKEN, WIRE_TYPE, group_token
 from depots.ocpp.wire import CallRefused, Wire
-from depots.secrets import names_password_setting
 
 # Messages that a charger can be asked to send (TriggerMessage).
 TRIGGERS = frozenset(each.value for each in MessageTriggerEnumType)
@@ -58,25 +56,11 @@ def request(command: ChargerCommand) -> tuple[str, dict[str, Any]]:
     return _REQUESTS[ChargerCommand.Action(command.action)](command.payload)
 
 
-def read_answer(payload: dict[str, Any], action: str = "") -> tuple[str, str]:
-    """Our word for a charger's answer, and what it adds: its reason, or the values of settings as JSON. `action` is the
-    command's."""
+def read_answer(payload: dict[str, Any], action: str) -> tuple[str, str]:
+    """Our word for a charger's answer to a command of this action, and what it adds: its reason, or what it was asked for."""
     if reads := _ANSWERS.get(action):
         return reads(payload)
-    results = payload.get("getVariableResult")
-    if isinstance(results, list):
-        values: dict[str, Any] = {}
-        for result in results:
-            values.update(_variable(result, others=True))
-        return "accepted", json.dumps(values)
-    if "schedule" in payload and payload.get("status") == "Accepted":
-        return "accepted", charging_schedules.read_composite(payload["schedule"])
-    word, text = read_status(payload)
-    info = payload.get("statusInfo")
-    if not text and isinstance(info, dict):
-        told = [info.get("reasonCode"), info.get("additionalInfo")]
-        text = without_cards(" ".join(part for part in told if isinstance(part, str)))
-    return word, text
+    return read_status_and_reason(payload)
 
 
 async def ask_capabilities(wire: Wire) -> dict[str, Any]:
@@ -107,6 +91,17 @@ async def ask_capabilities(wire: Wire) -> dict[str, Any]:
     }
 
 
+def _read_variables(payload: dict[str, Any]) -> tuple[str, str]:
+    """Accepted, and as JSON {"Component.Variable": value}, null where it told none; there is no status of them all."""
+    results = payload.get("getVariableResult")
+    if not isinstance(results, list):
+        return read_status_and_reason(payload)
+    values: dict[str, Any] = {}
+    for result in results:
+        values.update(_variable(result, others=True))
+    return "accepted", json.dumps(values)
+
+
 def _variable(result: Any, *, others: bool = False) -> dict[str, Any]:
     """{"Component.Variable": value} of one answer, nothing of one that is not understood.
 
@@ -115,8 +110,7 @@ def _variable(result: Any, *, others: bool = False) -> dict[str, Any]:
     try:
         name = f"{result['component']['name']}.{result['variable']['name']}"
         if result["attributeStatus"] == "Accepted":
-            is_secret = names_password_setting(name)
-            return {name: redaction.WITHHELD if is_secret else result.get("attributeValue")}
+            return {name: redaction.shown_setting(name, result.get("attributeValue"))}
         return {name: None} if others else {}
     except (KeyError, TypeError, AttributeError):
         return {}
@@ -126,15 +120,11 @@ def _reserve(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     group = payload.get("group") or ""
     return "ReserveNow", {
         "id": payload["reservation_id"],
-        "expiryDateTime": write_time(datetime.fromisoformat(payload["expires_at"])),
+        "expiryDateTime": rewrite_time(payload["expires_at"]),
         "idToken": _token(payload),
         "evseId": payload["evse"],
         **({"groupIdToken": group_token(group)} if group else {}),
     }
-
-
-def _cancel(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    return "CancelReservation", {"reservationId": payload["reservation_id"]}
 
 
 def _remote_start(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -179,10 +169,6 @@ def _place(payload: dict[str, Any], **connector: int) -> dict[str, Any]:
     return {"evse": {"id": evse, **numbers}} if evse else {}
 
 
-def _clear_cache(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    return "ClearCache", {}
-
-
 def _get_configuration(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """`Component.Variable` each. Raises InvalidCommand."""
     wanted = [settings.named(key) for key in payload["keys"]]
@@ -192,24 +178,19 @@ def _get_configuration(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def _token(payload: dict[str, Any]) -> dict[str, Any]:
-    token = payload["token"]
-    if not 0 < len(token) <= LONGEST_TOKEN:
-        raise InvalidCommand(
-            f"OCPP takes tokens of 1 to {LONGEST_TOKEN} characters; {card_ending(token)} has {len(token)}."
-        )
+    token = common_commands.fitting_token(payload["token"], longest=LONGEST_TOKEN, protocol="OCPP")
     return {"idToken": token, "type": WIRE_TYPE[payload.get("token_type") or ""].value}
 
 
 _REQUESTS = {
+    **common_commands.REQUESTS,
     ChargerCommand.Action.RESERVE: _reserve,
-    ChargerCommand.Action.CANCEL_RESERVATION: _cancel,
     ChargerCommand.Action.REMOTE_START: _remote_start,
     ChargerCommand.Action.REMOTE_STOP: _remote_stop,
     ChargerCommand.Action.UNLOCK: _unlock,
     ChargerCommand.Action.RESET: _reset,
     ChargerCommand.Action.TRIGGER: _trigger,
     ChargerCommand.Action.AVAILABILITY: _availability,
-    ChargerCommand.Action.CLEAR_CACHE: _clear_cache,
     ChargerCommand.Action.GET_CONFIGURATION: _get_configuration,
     ChargerCommand.Action.SET_CHARGING_PROFILE: charging_profiles.set_profile,
     ChargerCommand.Action.CLEAR_CHARGING_PROFILE: charging_profiles.clear_profile,
@@ -227,11 +208,12 @@ _REQUESTS = {
     ChargerCommand.Action.RENEW_CERTIFICATE: certificates.renew,
     ChargerCommand.Action.INSTALLED_CERTIFICATES: certificates.installed,
     ChargerCommand.Action.INSTALL_CERTIFICATE: certificates.install,
-    ChargerCommand.Action.DELETE_CERTIFICATE: certificates.delete,
 }
 
 # Answers that are not one status.
 _ANSWERS: dict[str, Callable[[dict[str, Any]], tuple[str, str]]] = {
+    ChargerCommand.Action.GET_CONFIGURATION: _read_variables,
+    ChargerCommand.Action.GET_COMPOSITE_SCHEDULE: charging_profiles.read_composite,
     ChargerCommand.Action.READ_SETTINGS: settings.read_values,
     ChargerCommand.Action.CHANGE_SETTINGS: settings.read_changes,
     ChargerCommand.Action.GET_DIAGNOSTICS: diagnostics.read_status_and_file,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from depots import operations
 from depots.models import ChargerCommand
 from depots.ocpp.command_words import read_status
-from depots.ocpp.times import write_time
+from depots.ocpp.times import rewrite_time
 
 if TYPE_CHECKING:
     from depots.ocpp.connection import ChargerConnection
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 def send_log(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     since = payload.get("since")
-    oldest = {"oldestTimestamp": write_time(datetime.fromisoformat(since))} if since else {}
+    oldest = {"oldestTimestamp": rewrite_time(since)} if since else {}
     return "GetLog", {
         "logType": "SecurityLog" if payload["is_security"] else "DiagnosticsLog",
         "requestId": payload["request"],
@@ -35,8 +34,8 @@ def update_firmware(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         "retryInterval": 120,
         "firmware": {
             "location": payload["location"],
-            "retrieveDateTime": write_time(datetime.fromisoformat(payload["retrieve_at"])),
-            **({"installDateTime": write_time(datetime.fromisoformat(install_at))} if install_at else {}),
+            "retrieveDateTime": rewrite_time(payload["retrieve_at"]),
+            **({"installDateTime": rewrite_time(install_at)} if install_at else {}),
             **(signed if payload["signature"] else {}),
         },
     }

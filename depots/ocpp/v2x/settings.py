@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from ocpp.v201.enums import GetVariableStatusEnumType, SetVariableStatusEnumType
 
-from depots.cards import without_cards
 from depots.commissioning import add_inventory
 from depots.ocpp import redaction
 from depots.ocpp.command_words import bounded
 from depots.ocpp.dialect import InvalidCommand
-from depots.secrets import names_password_setting
+from depots.ocpp.v2x.status_info import reason_in
 
 if TYPE_CHECKING:
     from depots.ocpp.connection import ChargerConnection
@@ -70,7 +69,7 @@ def read_values(payload: dict[str, Any]) -> tuple[str, str]:
         status = _word(READ, GetVariableStatusEnumType, result.get("attributeStatus"))
         if key := _key(result):
             value = bounded(result.get("attributeValue")) if not status else None
-            told[key] = {"value": _shown(key, value), "is_readonly": False, "status": status}
+            told[key] = {"value": redaction.shown_setting(key, value), "is_readonly": False, "status": status}
     return "accepted", json.dumps(told)
 
 
@@ -80,7 +79,7 @@ def read_changes(payload: dict[str, Any]) -> tuple[str, str]:
     for result in _objects(payload.get("setVariableResult")):
         word = _word(CHANGED, SetVariableStatusEnumType, result.get("attributeStatus"))
         if key := _key(result):
-            answers[key] = [word, _reason(result.get("attributeStatusInfo"))]
+            answers[key] = [word, reason_in(result.get("attributeStatusInfo"))]
     return "accepted", json.dumps(answers)
 
 
@@ -92,7 +91,7 @@ async def notify_report(connection: ChargerConnection, message: dict[str, Any]) 
             attributes = _objects(entry.get("variableAttribute"))
             actual = next((each for each in attributes if each.get("type", "Actual") == "Actual"), {})
             values[key] = [
-                _shown(key, bounded(actual.get("value"))),
+                redaction.shown_setting(key, bounded(actual.get("value"))),
                 actual.get("mutability") == "ReadOnly",
             ]
     await connection.do(
@@ -115,15 +114,6 @@ def _key(result: dict[str, Any]) -> str:
     place = "".join(f":{number}" for number in numbers if number is not None)
     name = f"{component.get('name', '')}{place}.{variable.get('name', '')}"
     return f"{name}[{variable['instance']}]" if variable.get("instance") else name
-
-
-def _shown(key: str, value: str | None) -> str | None:
-    return redaction.WITHHELD if value is not None and names_password_setting(key) else value
-
-
-def _reason(info: Any) -> str:
-    told = [info.get("reasonCode"), info.get("additionalInfo")] if isinstance(info, dict) else []
-    return without_cards(" ".join(part for part in told if isinstance(part, str)))
 
 
 def _word(words: Any, kind: Any, told: Any) -> str:

@@ -17,7 +17,7 @@ from depots.ocpp.v2x.contracts import authorize_contract, shows_contract
 from depots.ocpp.v2x.tokens import token_info, token_type, token_uid
 from depots.operations import BIGGEST, TransactionReport
 
-LONGEST_TRANSACTION = 64
+LONGEST_KEPT_ID = 64
 
 KIND = {
     TransactionEventEnumType.started: "started",
@@ -109,9 +109,9 @@ def _malformed(message: Mapping[str, Any]) -> list[str]:
 
 def _transaction_id(told: str) -> str:
     """Ids are kept whole; one that no column holds goes by its digest."""
-    if len(told) <= LONGEST_TRANSACTION:
+    if len(told) <= LONGEST_KEPT_ID:
         return told
-    return hashlib.sha256(told.encode()).hexdigest()[:LONGEST_TRANSACTION]
+    return hashlib.sha256(told.encode()).hexdigest()[:LONGEST_KEPT_ID]
 
 
 def _seq_no(message: Mapping[str, Any]) -> int:
