@@ -62,7 +62,8 @@ class Ocpp2x:
         }
 
     def authorize(self, token: IdToken) -> Message:
-        return "Authorize", {"idToken": {"idToken": token.uid, "type": token.type}}
+        told = {"idToken": {"idToken": token.uid, "type": token.type}}
+        return "Authorize", {**told, **({"certificate": token.certificate} if token.certificate else {})}
 
     def started(self, transaction: Transaction, *, is_offline: bool) -> Message:
         event = self._event(transaction, "Started", is_offline)

@@ -12,10 +12,12 @@ from simulators.charger.charging_profiles import ChargingProfiles
 
 @dataclass(frozen=True)
 class IdToken:
-    """What a driver holds to the reader. `type` as in OCPP 2.x; 1.6 knows none."""
+    """What a driver holds to the reader, or a truck's plug tells. `type` as in OCPP 2.x; 1.6 knows none. `certificate` is the
+    chain of a contract, PEM, which a charger of 2.x passes on."""
 
     uid: str
     type: str = "ISO14443"
+    certificate: str = field(default="", compare=False)
 
     def is_same(self, other: IdToken, *, with_type: bool) -> bool:
         """Without regard to case; in 2.x the type is part of a token."""

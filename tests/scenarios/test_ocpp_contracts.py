@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 import base64
+import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pytest_django import Settings
 
+from bookings import enforcement
+from bookings.models import Booking, Token
 from depots.gate import Authorization
-from depots.models import Charger
+from depots.models import Charger, Evse
+from depots.ocpp.tls import ServerTls, TlsFiles
 from depots.operations.trusted_roots import trust_root
 from depots.plug_and_charge import ev_certificates, revocation
 from depots.plug_and_charge.chain import hash_of
 from depots.plug_and_charge.ev_certificates import EvCertificateAnswer, EvCertificateRequest, NoEvCertificate
+from simulators.charger import IdToken
+from tests.bookings.enforcement.online_chargers import TERMS
 from tests.contract_certificates import EMAID, Responder, authorities, issue, ocsp_answer, running_responder
-from tests.factories import NOW, make_charger, make_evse
-from tests.scenarios.bed import Bed, ScriptedCharger, ScriptedGate
+from tests.factories import (
+    NOW,
+    at,
+    book_slot,
+    make_charger,
+    make_depot,
+    make_evse,
+    make_vehicle,
+    option_of,
+    slot,
+)
+from tests.scenarios.authority import client
+from tests.scenarios.authority import issue as server_authority
+from tests.scenarios.bed import Bed, ScriptedCharger, ScriptedGate, eventually
 
 ALL_2X = ["ocpp2.0.1", "ocpp2.1"]
 ROOT, SUB = authorities()
@@ -136,3 +155,51 @@ def test_a_vehicles_new_contract_comes_from_the_provider(charger: ScriptedCharge
         2 if Charger.objects.get().spoken_protocol == "ocpp2.1" else None
     )
     assert refused == {"status": "Failed", "exiResponse": ""}
+
+
+@pytest.mark.parametrize("protocol", ALL_2X)
+def test_a_booked_truck_is_let_in_by_its_contract_over_tls_and_not_by_one_that_was_revoked(
+    bed: Bed, responder: Responder, tmp_path: Path, protocol: str
+) -> None:
+    authority = server_authority(tmp_path, "Server authority")
+    server = server_authority(tmp_path, "localhost", by=authority)
+    bed.stop_gateway()
+    bed.gateway = bed.start_gateway(
+        tls=ServerTls(TlsFiles(server.certificate, server.key), list),
+        tls_listener=socket.create_server(("127.0.0.1", 0)),
+    )
+    row = make_charger(make_depot(terms=TERMS), security_profile=2)
+    trust_root(operator=row.depot.operator, pem=ROOT.pem, now=NOW)
+    emaids = {EMAID: False, "DE83DUIEN83QGY": True}
+    trucks = {}
+    for number, (emaid, is_revoked) in enumerate(emaids.items(), 1):
+        contract = issue(emaid, SUB, is_authority=False, ocsp_url=responder.url)
+        valid = {"at": at(9), "next_update": at(11)}
+        answer = ocsp_answer(contract, SUB, is_revoked=is_revoked, **valid)
+        responder.answers[contract.certificate.serial_number] = answer
+        vehicle = make_vehicle(token=None)
+        Token.objects.create(fleet=vehicle.fleet, vehicle=vehicle, uid=emaid, type="EMAID")
+        evse = make_evse(charger=row, status=Evse.Status.AVAILABLE)
+        booking = book_slot(
+            fleet=vehicle.fleet, vehicle=vehicle, option=option_of(evse), evse=evse, period=slot(10, 11)
+        )
+        trucks[number] = booking, IdToken(emaid, "eMAID", contract.pem + SUB.pem)
+    bed.clock.now = at(9, 50)
+    charger = bed.charger(row, protocol, tls=client(authority))
+    charger.sim.url = f"wss://127.0.0.1:{bed.gateway.tls_port}/ocpp"
+    charger.come_online()
+    eventually(lambda: Charger.objects.get().told.get("asked_at"))
+    enforcement.arm_due(now=bed.clock.now)
+    eventually(lambda: Booking.objects.filter(enforcement="armed").count() == 2)
+
+    started = {number: charger.tap(number, token) for number, (_, token) in trucks.items()}
+
+    assert (started[1] is not None, started[2]) == (True, None)
+    eventually(lambda: Booking.objects.filter(pk=trucks[1][0].pk, status="charging", enforcement="used"))
+    assert Booking.objects.get(pk=trucks[2][0].pk).status == "confirmed"
+    revoked = trucks[2][1]
+    told = charger.ask("Authorize", {
+        "idToken": {"idToken": revoked.uid, "type": "eMAID"}, "certificate": revoked.certificate,
+    })  # fmt: skip
+    assert (told["certificateStatus"], told["idTokenInfo"]["status"]) == ("CertificateRevoked", "Invalid")
+    assert len(responder.asked) == 2  # what was answered holds until its next update
