@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from bookings.actors import SCHEDULER, Actor, ActorKind
+from bookings.actors import RULE, SCHEDULER, Actor, ActorKind
 from bookings.billing import open_disputes, snapshots
 from bookings.billing.errors import RecordSettled
 from bookings.billing.flags import NO_PAYER
@@ -28,8 +28,10 @@ from bookings.billing.priced_visits import (
     price_session,
 )
 from bookings.billing.recorded_periods import net_by_rate, periods_of
+from bookings.core import lifecycle
 from bookings.models import Booking, BookingStatus, ChargeDetailRecord
 from bookings.pricing.bills import Bill
+from bookings.rules import power_shortage
 from bookings.signals import cdr_issued
 from depots.models import ChargingSession
 
@@ -132,9 +134,17 @@ def issue_no_show(booking: Booking, *, now: datetime) -> ChargeDetailRecord | No
 
 
 def issue_cancellation(booking: Booking, *, at: datetime, now: datetime) -> ChargeDetailRecord | None:
-    """What cancelling late, at that moment, costs; None where it costs nothing. The booking is locked."""
+    """What cancelling late, at that moment, costs; None where it costs nothing, or less power than promised was announced for
+    its slot: that is waived, with the evidence. The booking is locked."""
     visit = price_cancellation(booking, at=at)
-    return issue(visit, Issue(SCHEDULER, now)) if visit is not None and visit.is_due else None
+    if visit is None or not visit.is_due:
+        return None
+    if seen := list(power_shortage.announced(booking, booking.period)):
+        told = [{"why": power_shortage.WHY, **limit.as_json()} for limit in seen]
+        detail = {"fee": "late_cancellation_fee", "why": power_shortage.WHY, "seen": told}
+        lifecycle.record(booking, kind="waived", actor=RULE, at=now, detail=detail)
+        return None
+    return issue(visit, Issue(SCHEDULER, now))
 
 
 def issue(visit: PricedVisit, by: Issue, *, replaces: ChargeDetailRecord | None = None) -> ChargeDetailRecord:

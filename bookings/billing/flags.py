@@ -10,6 +10,8 @@ LEAP = "meter_leap"
 OTHER_CURRENCY = "other_currency"
 # On the session: there is no record that could carry it.
 NO_PAYER = "no_payer"
+# Less power than promised was there for minutes (bookings.rules.power_shortage): what the booking itself costs is waived.
+POWER_SHORT = "power_short"
 
 # Times that the charger did not tell are those of arrival: nothing follows from when it ended.
 NO_CLOCK = frozenset({"bad_clock", "no_time"})
@@ -22,6 +24,7 @@ _HARMLESS = frozenset(
 WORDS = {
     **SESSION_FLAGS,
     LEAP: "The meter went back, or rose by more than can have flowed; what it cannot prove was not billed.",
+    POWER_SHORT: "Less power than promised was there for minutes; the booking itself, and time after its end, is not billed.",
     OTHER_CURRENCY: "The booking's tariff has another currency than the charging's; the booking was not billed.",
 }
 

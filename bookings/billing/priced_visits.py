@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 
 from bookings.actors import ActorKind
 from bookings.billing.charging_periods import MeteredUse, metered_use
-from bookings.billing.flags import OTHER_CURRENCY
+from bookings.billing.flags import OTHER_CURRENCY, POWER_SHORT
 from bookings.models import Booking, BookingStatus, ChargeDetailRecord, Token
 from bookings.operations.charge import is_failed_try
 from bookings.pricing.bills import Bill
 from bookings.pricing.price import price
 from bookings.pricing.tariff_content import ElementUse, TariffContent, TariffElement
 from bookings.pricing.visits import BookedSlot, BookingOutcome, Visit
-from bookings.rules import configuration
+from bookings.rules import configuration, power_shortage
 from bookings.rules.identification import identify
 from bookings.rules.tariff_contents import contents
 from depots.models import ChargingSession, Depot, Evse, Organisation
@@ -81,16 +81,18 @@ def price_session(session: ChargingSession, *, now: datetime) -> PricedVisit | N
     if not tariffs:
         return None
     use = metered_use(session, now=now)
-    slot = _used(booking, use) if booking is not None else None
-    by_booking = tariffs.booking
-    if booking is not None and by_booking is not None and not _carries_fee(booking, session):
-        by_booking = _but(by_booking, ElementUse.BOOKING)
+    by_booking, is_waived = tariffs.booking, False
+    if booking is not None and by_booking is not None:
+        is_waived = power_shortage.lasted(booking, use.ends_at) >= power_shortage.WAIVED_FROM
+        if is_waived or not _carries_fee(booking, session):
+            by_booking = _but(by_booking, ElementUse.BOOKING)
+    slot = _used(booking, use, is_short=is_waived) if booking is not None else None
     depot = booking.depot if booking is not None else session.evse.depot  # type: ignore[union-attr]
     bill = price(Visit(use.use, slot), depot.zone, charging=tariffs.charging, booking=by_booking)
     return PricedVisit(
         kind=Kind.SESSION, bill=bill, tariffs=tariffs, depot=depot, customer=customer, starts_at=use.starts_at,
         ends_at=use.ends_at, booking=booking, session=session, evse=session.evse, use=use, slot=slot, owned_token=token,
-        flags=(*use.flags, *tariffs.flags),
+        flags=(*use.flags, *tariffs.flags, *([POWER_SHORT] if is_waived else [])),
     )  # fmt: skip
 
 
@@ -176,9 +178,10 @@ def _without_mixing(
     return AppliedTariffs(charging_id, booking_id, charging, booking)
 
 
-def _used(booking: Booking, use: MeteredUse) -> BookedSlot:
-    """Where no clock was set nobody can say that it ran over."""
-    ended_at = use.ends_at if use.has_clock else min(use.ends_at, booking.ends_at)
+def _used(booking: Booking, use: MeteredUse, *, is_short: bool) -> BookedSlot:
+    """Where no clock was set nobody can say that it ran over, and who had less power than promised needed the time."""
+    is_counted = use.has_clock and not is_short
+    ended_at = use.ends_at if is_counted else min(use.ends_at, booking.ends_at)
     late_stop = timedelta(minutes=booking.terms.late_stop_min)
     return BookedSlot(booking.period, BookingOutcome.USED, ended_at=ended_at, late_stop=late_stop)
 

@@ -9,7 +9,8 @@ from itertools import pairwise
 from typing import Any
 
 from bookings.enforcement.state import charger_of
-from bookings.models import Booking, Closure, Enforcement, ExternalLimit
+from bookings.models import Booking, Closure, Enforcement
+from bookings.rules import power_shortage
 from depots.models import ChargerCommand, Evse, Fallback, LocalList
 from depots.past_states import past_states, past_statuses
 from depots.periods import Period
@@ -158,21 +159,8 @@ def _stale_list(booking: Booking, window: Period, now: datetime) -> Iterator[_Sp
 
 
 def _short_of_power(booking: Booking, window: Period) -> Iterator[_Spell]:
-    """Less power from outside than was promised to it, by the depot's rule of whose promise is kept: it was told of that. What it
-    was promised by a later change took the limit into account."""
-    told = booking.events.filter(kind__in=["power_limited", "changed"]).order_by("id")
-    limited: list[dict[str, Any]] = []
-    for event in told:
-        limited = [*limited, event.detail] if event.kind == "power_limited" else []
-    if not limited:
-        return
-    limits = ExternalLimit.objects.filter(
-        depot=booking.depot_id, starts_at__lt=window.ends_at, ends_at__gt=window.starts_at
-    )
-    for limit in limits:
-        detail = {"limit_w": limit.watts, "period": Period(limit.starts_at, limit.ends_at).as_json()}
-        if any(detail.items() <= each.items() for each in limited):
-            yield "no_power", limit.starts_at, min(limit.ends_at, limit.lifted_at or limit.ends_at)
+    for spell in power_shortage.announced(booking, window):
+        yield power_shortage.WHY, spell.starts_at, spell.ends_at
 
 
 def _closures(booking: Booking, window: Period) -> Iterator[_Spell]:

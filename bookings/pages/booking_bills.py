@@ -13,7 +13,7 @@ from bookings.pages.price_parts import PriceParts, bill_parts, what_for
 from bookings.pricing import currencies
 from bookings.pricing.bills import Bill, BillLine
 from bookings.pricing.tariff_content import Dimension, ElementUse
-from bookings.rules import permissions
+from bookings.rules import permissions, power_shortage
 from depots.templatetags.berth import money
 
 NOTHING = Decimal()
@@ -96,7 +96,7 @@ def running_cost(booking: Booking, *, now: datetime) -> PriceParts | None:
 
 
 def cancellation_fee(booking: Booking, *, by: str, now: datetime) -> str:
-    """What cancelling right now costs, with taxes; empty where it is free or cannot be done."""
+    """What cancelling right now costs, with taxes; empty where it is free, also by a waiver, or cannot be done."""
     if not permissions.can_cancel(booking, by=by, now=now) or not booking.is_ours:
         return ""
     visit = (
@@ -105,7 +105,9 @@ def cancellation_fee(booking: Booking, *, by: str, now: datetime) -> str:
         else None
     )
     total = visit.bill.total.after_taxes if visit is not None else NOTHING
-    return money(total, visit.bill.currency) if visit is not None and total else ""
+    if visit is None or not total or any(power_shortage.announced(booking, booking.period)):
+        return ""
+    return money(total, visit.bill.currency)
 
 
 def _not_used(standing: list[ChargeDetailRecord]) -> str:

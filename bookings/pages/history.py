@@ -21,7 +21,7 @@ from bookings.models import (
 from bookings.models.enforcement_words import words_of
 from bookings.pages.payment_words import payment_words
 from bookings.pages.power_words import power_sentence
-from bookings.rules import quotes
+from bookings.rules import power_shortage, quotes
 from depots.models import User
 
 
@@ -107,6 +107,8 @@ def _words(event: BookingEvent, booking: Booking) -> tuple[str, str, str]:
         words = words_of(event.after)
         told = enforcement_words.told(event.after, str(event.detail.get("why", "")))
         return told, words.icon, words.level
+    if event.kind == "waived" and event.detail.get("why") == power_shortage.WHY:
+        return "No fee: less power than promised", "circle-check", "success"
     if event.kind == "session":
         return _session_words(event.detail)
     if event.kind == "fallback":

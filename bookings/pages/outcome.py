@@ -28,7 +28,7 @@ def outcome_of(booking: Booking, *, is_waived: bool) -> Outcome | None:
     if booking.status == BookingStatus.COMPLETED:
         return _completed(booking)
     if booking.status == BookingStatus.CANCELLED and booking.cancelled_by:
-        return _cancelled(booking)
+        return _cancelled(booking, is_waived)
     if booking.status == BookingStatus.NO_SHOW:
         return _no_show(booking, is_waived)
     return None
@@ -78,11 +78,13 @@ def _completed(booking: Booking) -> Outcome:
     return Outcome(f"{energy} · {cost}", f"Charged {energy}, as metered. It costs {cost}.", bill)
 
 
-def _cancelled(booking: Booking) -> Outcome:
+def _cancelled(booking: Booking, is_waived: bool) -> Outcome:
     if booking.cancelled_by == Booking.Side.DEPOT:
         return Outcome("no fee", "No fee: the depot cancelled it.")
     if not booking.is_ours:
         return Outcome("", "Whether the partner charges a fee is not known here.")
+    if is_waived:
+        return Outcome("no fee", "No fee: less power than promised had been announced for its slot.")
     return Outcome("no fee", "No fee: it was cancelled in time.")
 
 

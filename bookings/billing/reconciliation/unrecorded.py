@@ -126,9 +126,8 @@ def _candidates(books: Books, now: datetime) -> QuerySet[Booking]:
         mine &= Q(**{name: books.counterparty_id})
     recorded = ChargeDetailRecord.objects.filter(booking=OuterRef("pk"))
     let_off = BookingEvent.objects.filter(booking=OuterRef("pk"), kind="waived")
-    unused = Q(status=BookingStatus.NO_SHOW) & ~Exists(let_off) | Q(
-        status=BookingStatus.CANCELLED, cancelled_by=Booking.Side.FLEET, terms_json__late_cancel=True
-    )
+    is_late = Q(status=BookingStatus.CANCELLED, cancelled_by=Booking.Side.FLEET, terms_json__late_cancel=True)
+    unused = (Q(status=BookingStatus.NO_SHOW) | is_late) & ~Exists(let_off)
     at_partner = Q(
         route=Booking.Route.OUTBOUND,
         status__in=[BookingStatus.COMPLETED, BookingStatus.NO_SHOW],

@@ -1,0 +1,98 @@
+"""A fee falls away where less power than promised was there, or was announced, with the evidence the booking's history keeps."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from bookings import operations, smart_charging
+from bookings.actors import RULE
+from bookings.core import lifecycle
+from bookings.models import Booking, ExternalLimit
+from bookings.pages.booking_bills import cancellation_fee
+from bookings.pages.outcome import outcome_of
+from depots.periods import Period
+from tests.billing_factories import charge, priced, priced_booking, records, uses
+from tests.bookings.enforcement.online_chargers import TERMS, book, evse_online
+from tests.factories import DISPATCHER, MANAGER, at, make_depot
+
+pytestmark = pytest.mark.django_db
+MINUTE = timedelta(minutes=1)
+
+
+def short(booking: Booking, since, until=None) -> None:
+    """Its promise was not kept, as the worker writes it down (smart_charging.promises)."""
+    told = {"promised_w": booking.promised_power_w, "given_w": 20_000, "since": since.isoformat()}
+    lifecycle.record(booking, kind="power_short", actor=RULE, at=since + timedelta(seconds=20), detail=told)
+    if until is not None:
+        lifecycle.record(booking, kind="power_restored", actor=RULE, at=until, detail={})
+
+
+@pytest.mark.parametrize(
+    ("until", "billed"),
+    [(at(10, 5), [("charging", "energy")]), (at(10, 4), [("booking", "flat"), ("charging", "energy")])],
+)
+def test_a_promise_not_kept_for_five_minutes_leaves_only_the_energy_to_pay(until, billed):
+    booking = priced_booking()
+    short(booking, at(10), until)
+
+    charge(booking)
+
+    (cdr,) = records()
+    assert uses(cdr) == billed
+    assert ("power_short" in cdr.flags) == (len(billed) == 1)
+
+
+def test_who_had_less_power_than_promised_pays_no_overtime():
+    booking = priced_booking(terms={"late_stop_min": 10})
+    short(booking, at(10, 40))
+
+    charge(booking, at(10), at(11, 30))
+
+    (cdr,) = records()
+    assert uses(cdr) == [("charging", "energy")]
+    assert not any("overtime_s" in period for period in cdr.periods)
+
+
+def booked_late(*, lifted: bool) -> Booking:
+    """With a limit from outside that was announced for its slot."""
+    evse = evse_online(make_depot(terms={**TERMS, "cancel_until_min": 60, "late_cancel": True}))
+    booking = priced(book(evse))
+    period = Period(at(10, 30), at(12))
+    operations.limit_depot(depot=booking.depot, watts=20_000, period=period, actor=MANAGER, now=at(9))
+    smart_charging.tell_limits(now=at(9))
+    if lifted:
+        ExternalLimit.objects.update(lifted_at=at(9, 10))
+    booking.refresh_from_db()
+    return booking
+
+
+def cancelled(booking: Booking) -> Booking:
+    return operations.cancel_booking(
+        booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=at(9, 30)
+    )
+
+
+def test_a_late_cancellation_costs_nothing_where_less_power_was_announced():
+    booking = booked_late(lifted=False)
+    assert cancellation_fee(booking, by="fleet", now=at(9, 30)) == ""
+
+    booking = cancelled(booking)
+
+    told = booking.events.get(kind="waived").detail
+    assert records() == []
+    assert (told["fee"], told["why"], [seen["start"][11:16] for seen in told["seen"]]) == (
+        "late_cancellation_fee", "no_power", ["10:30"],
+    )  # fmt: skip
+    assert "less power" in outcome_of(booking, is_waived=True).words
+
+
+def test_a_limit_that_was_lifted_before_waives_nothing():
+    booking = booked_late(lifted=True)
+    assert cancellation_fee(booking, by="fleet", now=at(9, 30)) == "€17.85"
+
+    cancelled(booking)
+
+    assert [cdr.kind for cdr in records()] == ["cancellation"]
+    assert not booking.events.filter(kind="waived").exists()
