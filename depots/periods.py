@@ -107,6 +107,7 @@ class PeriodField(DateTimeRangeField):
         return value if isinstance(value, Period) else super().to_python(value)
 
 
-def utc_text(moment: datetime) -> str:
-    """As it stands on wires, in events and on standard output: `2026-12-01T10:00:00Z`."""
-    return moment.astimezone(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
+def utc_text(moment: datetime, *, timespec: str = "seconds") -> str:
+    """As it stands on wires, in events and on standard output: `2026-12-01T10:00:00Z`. `timespec` as isoformat's; what is
+    finer is cut off."""
+    return moment.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Q
@@ -12,6 +12,7 @@ from bookings.models import (
     Booking,
     Occupancy,
 )
+from depots.periods import utc_text
 
 
 def booking_by_any_id(any_id: str) -> Booking:
@@ -133,4 +134,4 @@ def _event(event: Any) -> dict[str, Any]:
 
 
 def _z(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return utc_text(moment, timespec="milliseconds")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import DateTimeField, Exists, ExpressionWrapper, OuterRef, QuerySet, Value
@@ -23,6 +23,7 @@ from bookings.rules.identification import token_for
 from bookings.rules.terms import LONGEST_LEAD
 from depots import operations as depots
 from depots.models import Charger, ChargerCommand, Fallback
+from depots.periods import utc_text
 from depots.queries import is_online
 
 logger = logging.getLogger(__name__)
@@ -277,8 +278,5 @@ def _reservation(
         "token": name,
         "token_type": kind,
         "group": booking.group,
-        "expires_at": _claim_ends_at(booking, charger, now)
-        .astimezone(UTC)
-        .isoformat()
-        .replace("+00:00", "Z"),
+        "expires_at": utc_text(_claim_ends_at(booking, charger, now)),
     }

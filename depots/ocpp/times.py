@@ -6,6 +6,8 @@ import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NamedTuple
 
+from depots.periods import utc_text
+
 # No charger existed then: a clock that says so was never set.
 _FIRST_SENSIBLE_YEAR = 2010
 # Told within this of its arrival, a time is from this moment.
@@ -42,7 +44,7 @@ def read_time(text: str | None, *, zone: tzinfo, arrived_at: datetime) -> Moment
 
 def write_time(moment: datetime) -> str:
     """UTC with Z and milliseconds: what every firmware reads."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return utc_text(moment, timespec="milliseconds")
 
 
 def rewrite_time(text: str) -> str:

@@ -12,6 +12,7 @@ from pydantic import (
     ValidationInfo,
 )
 
+from depots.periods import utc_text
 from roaming.ocpi.wire_object import Notes, notes_of
 
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
@@ -55,7 +56,7 @@ def read_time(value: Any, notes: Notes | None = None) -> datetime:
 
 def time_out(at: datetime) -> str:
     """UTC, whole seconds, `Z`: never `+00:00`, which OCPI does not allow."""
-    return at.astimezone(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
+    return utc_text(at)
 
 
 def _clamped(digits: str, notes: Notes) -> int:
