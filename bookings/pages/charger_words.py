@@ -41,6 +41,7 @@ ANSWERS = {
 }
 # Words of its own for how far it is (Diagnostics-, Log- and FirmwareStatusNotification), and how good that is.
 PROGRESS = {
+    "Reported": ("It has told all", "success"),
     "Uploading": ("Sending", "info"),
     "Uploaded": ("Sent", "success"),
     "UploadFailed": ("It could not send it", "danger"),

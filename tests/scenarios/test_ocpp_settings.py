@@ -218,7 +218,12 @@ def test_a_charger_that_will_not_be_asked_by_name_tells_all_it_has(bed: Bed, row
     for number, part in enumerate(parts):
         head = {"requestId": request, "generatedAt": "2030-01-15T08:00:00Z", "seqNo": number}
         charger.ask("NotifyReport", {**head, "tbc": number == 0, "reportData": part})
+    # A part again, one after the whole, and a report that nobody asked for.
+    for other, number in ((request, 0), (request, 2), (request + 1, 0)):
+        head = {"requestId": other, "generatedAt": "2030-01-15T08:00:00Z", "seqNo": number}
+        charger.ask("NotifyReport", {**head, "reportData": [_reported("Flood", "It", "1")]})
     check = SettingsCheck.objects.get(charger=row)
+    assert "Flood.It" not in check.inventory
     assert check.inventory["OCPPCommCtrlr.HeartbeatInterval"] == ["60", True]
     assert "secret" not in str(check.inventory)
     found = states(check)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import TYPE_CHECKING, Any
 
 from ocpp.v201.enums import GetVariableStatusEnumType, SetVariableStatusEnumType
 
-from depots.commissioning import add_inventory
+from depots.commissioning import add_report_part
 from depots.ocpp import redaction
 from depots.ocpp.command_words import bounded
 from depots.ocpp.dialect import InvalidCommand
@@ -15,6 +16,8 @@ from depots.ocpp.v2x.status_info import reason_in
 
 if TYPE_CHECKING:
     from depots.ocpp.connection import ChargerConnection
+
+logger = logging.getLogger(__name__)
 
 READ = {
     GetVariableStatusEnumType.accepted: "",
@@ -94,13 +97,16 @@ async def notify_report(connection: ChargerConnection, message: dict[str, Any]) 
                 redaction.shown_setting(key, bounded(actual.get("value"))),
                 actual.get("mutability") == "ReadOnly",
             ]
-    await connection.do(
-        add_inventory,
+    is_taken = await connection.do(
+        add_report_part,
+        request=message.get("requestId"),
+        part=message.get("seqNo") or 0,
         values=values,
-        is_first=not message.get("seqNo"),
         is_last=not message.get("tbc"),
         now=connection.now(),
     )
+    if not is_taken:
+        logger.info("Charger %s reports what it was not asked for", connection.identity)
     return {}
 
 
