@@ -165,16 +165,17 @@ class CertificateAuthority(models.Model):
 
 
 class SecurityEvent(models.Model):
-    """Something a charger reported about its security (SecurityEventNotification), in its own words."""
+    """What a charger reports about its security (SecurityEventNotification), in its own words: one row a kind, as told last."""
 
     charger = models.ForeignKey(Charger, models.CASCADE, related_name="security_events")
     kind = models.CharField(max_length=50)
     info = models.CharField(max_length=255, blank=True)
     at = models.DateTimeField(help_text="the charger's own time")
     received_at = models.DateTimeField()
+    count = models.PositiveIntegerField(default=1, help_text="how often it was told")
 
     class Meta:
-        indexes = [models.Index(fields=["charger", "-at"], name="security_events")]
+        constraints = [models.UniqueConstraint(fields=["charger", "kind"], name="security_event_kind_once")]
 
     def __str__(self) -> str:
         return f"{self.kind} at {self.at}"
