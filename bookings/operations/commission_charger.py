@@ -16,7 +16,7 @@ from bookings.rules import content_version
 from depots.imports import writing
 from depots.imports.schemas import ChargerRow
 from depots.models import Charger, Depot, Evse, ExpectedCharger, Organisation, RefusedConnection
-from depots.operations.charger_passwords import new_charger_password
+from depots.operations.charger_passwords import NEXT_PASSWORD, forget_next_password, new_charger_password
 from depots.secrets import hash_charger_password
 
 
@@ -106,5 +106,6 @@ def _give_password(charger: Charger, refused: RefusedConnection, keeps: bool, no
     else:
         charger.password_salt, charger.password_hash = hash_charger_password(password)
     charger.password_at = now
-    charger.save(update_fields=["password_salt", "password_hash", "password_at"])
+    forget_next_password(charger)
+    charger.save(update_fields=["password_salt", "password_hash", "password_at", *NEXT_PASSWORD])
     return password

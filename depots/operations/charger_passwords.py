@@ -26,6 +26,7 @@ PASSWORD_LENGTH = 20
 _CHARACTERS = string.ascii_letters + string.digits
 Action = ChargerCommand.Action
 State = ChargerCommand.State
+NEXT_PASSWORD = ["next_password", "next_password_salt", "next_password_hash"]
 
 
 class PasswordChangedError(Exception):
@@ -46,7 +47,7 @@ def rotate_charger_password(*, charger_id: int, asked_by: str = "", now: datetim
             password = new_charger_password()
             charger.next_password = encrypt(password)
             charger.next_password_salt, charger.next_password_hash = hash_charger_password(password)
-            charger.save(update_fields=["next_password", "next_password_salt", "next_password_hash"])
+            charger.save(update_fields=NEXT_PASSWORD)
         return queue_command(
             charger=charger,
             action=Action.SET_PASSWORD,
@@ -67,11 +68,8 @@ def promote_password(*, charger_id: int, was_next: str, password: bytes, now: da
         if charger.next_password_hash != was_next:
             return
         _replace(charger, salt, hashed, now)
-        charger.next_password = charger.next_password_salt = charger.next_password_hash = ""
-        charger.save(update_fields=[*_CURRENT, "next_password", "next_password_salt", "next_password_hash"])
-        told = charger.commands.filter(action=Action.SET_PASSWORD)
-        told.filter(state=State.QUEUED).update(state=State.STALE)
-        told.exclude(payload={}).update(payload={})
+        forget_next_password(charger)
+        charger.save(update_fields=[*_CURRENT, *NEXT_PASSWORD])
 
 
 def give_new_password(*, charger_id: int, was: str | None = None, now: datetime) -> str:
@@ -88,6 +86,14 @@ def give_new_password(*, charger_id: int, was: str | None = None, now: datetime)
         _replace(charger, *hash_charger_password(password), now)
         charger.save(update_fields=_CURRENT)
     return password
+
+
+def forget_next_password(charger: Charger) -> None:
+    """None is on its way any more, not saved: who comes as this charger from now on was told none."""
+    charger.next_password = charger.next_password_salt = charger.next_password_hash = ""
+    told = charger.commands.filter(action=Action.SET_PASSWORD)
+    told.filter(state=State.QUEUED).update(state=State.STALE)
+    told.exclude(payload={}).update(payload={})
 
 
 _CURRENT = [

@@ -14,6 +14,7 @@ from depots.models import Charger, Membership, RefusedConnection
 from depots.ocpp.database import Database
 from depots.ocpp.refused_connection_buffer import MOST_OF_ONE_ADDRESS, RefusedConnectionBuffer
 from depots.operations import refused_connections
+from depots.operations.charger_passwords import rotate_charger_password
 from depots.operations.refused_connections import MOST_STRANGERS, Refusal, note_refusals
 from depots.secrets import charger_password_matches
 from tests.bookings.people import client_of
@@ -82,6 +83,7 @@ def test_a_new_password_is_shown_once_and_a_charger_of_the_file_keeps_its_evses(
     RefusedConnection.objects.update(identity="FILED")
     manager = client_of(make_user(depot.operator, Membership.Role.DEPOT_MANAGER))
     url = reverse("bookings:commission", args=[depot.code, RefusedConnection.objects.get().pk])
+    rotate_charger_password(charger_id=evse.charger_id, now=NOW)  # of whoever had the name before
     version = manager.get(url).context["version"]
 
     answer = manager.post(url, {**FORM, "credentials": "give", "version": version})
@@ -89,6 +91,7 @@ def test_a_new_password_is_shown_once_and_a_charger_of_the_file_keeps_its_evses(
     password = answer.context["password"]
     charger = Charger.objects.get()
     assert charger_password_matches(password, salt=charger.password_salt, hashed=charger.password_hash)
+    assert charger.next_password_hash == ""
     assert list(charger.evses.all()) == [evse]
     assert "no-store" in answer["Cache-Control"]
 
