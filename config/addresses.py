@@ -8,6 +8,7 @@ from django.core.management.base import CommandError
 
 # Connections that wait to be accepted. Who has asyncio accept says so there too, or 100 are left of it.
 BACKLOG = 2048
+CHOOSE_ANOTHER = "Choose another with BERTH_HTTP or BERTH_OCPP."
 
 
 def read(address: str) -> tuple[str, int]:
@@ -18,9 +19,9 @@ def read(address: str) -> tuple[str, int]:
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
-def listen(address: str, *, is_shared: bool = False) -> socket.socket:
-    """A socket that listens there; port 0 takes a free one. Raises CommandError when somebody else has it, unless both have
-    come to share it.
+def listen(address: str, *, is_shared: bool = False, advice: str = CHOOSE_ANOTHER) -> socket.socket:
+    """A socket that listens there; port 0 takes a free one. Raises CommandError with the advice when somebody else has it,
+    unless both have come to share it.
 
     Made for TCP by number, which `socket.create_server` leaves out: asyncio sets TCP_NODELAY on what it accepts only
     where the protocol says TCP, and without it each answer on a kept connection waits 40 ms for an acknowledgement.
@@ -38,9 +39,7 @@ def listen(address: str, *, is_shared: bool = False) -> socket.socket:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise CommandError(
-            f"Cannot listen on {address}: {error.strerror}. Choose another with BERTH_HTTP or BERTH_OCPP."
-        ) from error
+        raise CommandError(f"Cannot listen on {address}: {error.strerror}. {advice}") from error
     return listener
 
 

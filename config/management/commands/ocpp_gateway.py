@@ -22,6 +22,9 @@ from depots.operations.certificate_requests import own_roots
 
 # Beside chargers: its own files and connections to the database, and sockets on their way in or out.
 OTHER_FILES = 256
+SHARE_OR_CHOOSE = (
+    "Choose another with BERTH_OCPP (or BERTH_OCPP_TLS), or start all gateways here with --share-port."
+)
 
 
 class Command(BaseCommand):
@@ -47,11 +50,11 @@ class Command(BaseCommand):
             asyncio.get_running_loop().add_signal_handler(end, stop.set)
         host, _ = addresses.read(settings.BERTH_OCPP)
         secure = (
-            addresses.listen(settings.BERTH_OCPP_TLS, is_shared=is_shared)
+            addresses.listen(settings.BERTH_OCPP_TLS, is_shared=is_shared, advice=SHARE_OR_CHOOSE)
             if settings.BERTH_OCPP_TLS
             else None
         )
-        listener = addresses.listen(settings.BERTH_OCPP, is_shared=is_shared)
+        listener = addresses.listen(settings.BERTH_OCPP, is_shared=is_shared, advice=SHARE_OR_CHOOSE)
         listeners = Listeners(host, listener=listener, tls=tls, tls_listener=secure)
         async with Gateway(listeners=listeners) as gateway:
             self.stdout.write(f"Listening on {gateway.url}/<identity>")
