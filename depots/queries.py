@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from depots.cards import card_ending
-from depots.models import Charger, ChargerCommand, ChargingSession, EvseChargingState
+from depots.models import Charger, ChargerCertificate, ChargerCommand, ChargingSession, EvseChargingState
 from depots.models.charging import UNDER_WAY
 from depots.token_numbers import normalise
 
-LAST_COMMANDS, LAST_SESSIONS = 20, 5
+LAST_COMMANDS, LAST_SESSIONS, LAST_CERTIFICATES = 20, 5, 5
 LONGEST_RESERVATION = timedelta(days=2)
 # A charger's clock may be as far off before what it dates is put right (depots.operations.clock_correction).
 RIGHT_WITHIN = timedelta(minutes=1)
@@ -99,6 +99,7 @@ def describe_charger(charger: Charger, *, now: datetime) -> dict[str, Any]:
         "model": charger.model,
         "serial_number": charger.serial_number,
         "firmware_version": charger.firmware_version,
+        "security": _security_out(charger),
         "capabilities": {"told": charger.told, "measured": charger.measured},
         "evses": [
             {"uid": evse.uid, "number": evse.number, "status": evse.status, "error_code": evse.error_code}
@@ -152,6 +153,24 @@ def _armed(command: ChargerCommand) -> Armed:
         since=command.answered_at or command.created_at,
         expires_at=datetime.fromisoformat(payload["expires_at"]),
     )
+
+
+def _security_out(charger: Charger) -> dict[str, Any]:
+    certificates = charger.certificates.exclude(state=ChargerCertificate.State.REPLACED).order_by("-pk")
+    return {
+        "profile": charger.security_profile,
+        "next_profile": charger.next_security_profile,
+        "password_since": _text(charger.password_at),
+        "certificates": [
+            {
+                "serial_number": each.serial_number,
+                "state": each.state,
+                "not_before": _text(each.not_before),
+                "not_after": _text(each.not_after),
+            }
+            for each in certificates[:LAST_CERTIFICATES]
+        ],
+    }
 
 
 def _armed_out(armed: Armed, charger: Charger) -> dict[str, Any]:

@@ -15,6 +15,7 @@ PROFILES = {
     2: "2: password over TLS",
     3: "3: client certificate over TLS",
 }
+HIGHEST_PROFILE = max(PROFILES)
 LAST_CERTIFICATES = LAST_EVENTS = 5
 
 
@@ -50,7 +51,7 @@ def security(charger: Charger, now: datetime) -> Mapping[str, Any]:
         "password_version": password_version(charger),
         "profile": PROFILES[charger.security_profile],
         "raised": raise_in_words(raised) if raised is not None else "",
-        "has_password": charger.security_profile < max(PROFILES),
+        "has_password": charger.security_profile < HIGHEST_PROFILE,
         "refused": RefusedConnection.objects.filter(identity__iexact=charger.identity).first(),
         "certificates": [
             {"row": row, "has_expired": row.not_after <= now}
@@ -58,5 +59,5 @@ def security(charger: Charger, now: datetime) -> Mapping[str, Any]:
                 :LAST_CERTIFICATES
             ]
         ],
-        "security_events": charger.security_events.order_by("-pk")[:LAST_EVENTS],
+        "security_events": charger.security_events.order_by("-received_at", "-pk")[:LAST_EVENTS],
     }

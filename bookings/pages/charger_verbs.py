@@ -12,6 +12,7 @@ from bookings.errors import BookingError, WrongStatus
 from bookings.maintenance.charger_requests import ask_charger, ask_for_log, ask_for_profile, check_askable
 from bookings.models import Booking, BookingStatus, Token
 from bookings.operations import start_remotely, stop_remotely
+from bookings.pages.charger_security import HIGHEST_PROFILE
 from bookings.pages.forms import charger as forms
 from depots.commissioning import family_of
 from depots.models import Charger, ChargerCommand, SecurityRaise
@@ -22,7 +23,6 @@ Action = ChargerCommand.Action
 
 # How long installing firmware keeps a charger out of service, at a guess that is rather long.
 INSTALLING = timedelta(hours=1)
-HIGHEST_PROFILE = 3
 
 
 @dataclass(frozen=True)

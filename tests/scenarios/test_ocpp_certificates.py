@@ -37,6 +37,7 @@ from depots.operations.certificate_requests import (
 )
 from depots.operations.charger_certificates import accept_certificate
 from depots.operations.security_events import record_security_event
+from depots.queries import describe_charger
 from depots.secrets import decrypt
 from simulators.charger.own_certificate import OwnCertificate
 from tests.config.commands import refusal, run
@@ -92,6 +93,8 @@ def test_a_charger_gets_a_certificate_uses_it_and_is_given_another_before_it_exp
     charger.come_online()
     first.refresh_from_db()
     assert first.state == "current"
+    shown = describe_charger(row, now=bed.clock())["security"]
+    assert (shown["profile"], [each["state"] for each in shown["certificates"]]) == (3, ["current"])
     assert ask_for_renewals(now=bed.clock()) == 0
     bed.clock.now = first.not_after - timedelta(days=20)
     assert [ask_for_renewals(now=bed.clock()) for _ in range(2)] == [1, 0]
@@ -262,21 +265,21 @@ def test_the_authoritys_key_is_kept_encrypted_and_a_charger_that_asks_all_the_ti
 
 
 @pytest.mark.django_db
-def test_security_events_are_bounded_and_told_twice_are_one(monkeypatch):
-    monkeypatch.setattr(security_events, "MOST_OF_ONE", 3)
+def test_security_events_are_a_row_a_kind_however_often_and_told_twice_are_one(monkeypatch):
+    monkeypatch.setattr(security_events, "MOST_KINDS", 2)
     charger = make_charger()
 
-    for minute in (0, 1, 2, 3, 3):
+    for kind, minute in (("X", 0), ("Y", 1), ("Z", 2), ("Y", 3), ("Y", 3), ("Y", 4), ("X", 5)):
         at = NOW + timedelta(minutes=minute)
-        record_security_event(charger_id=charger.pk, kind="X", info="", at=at, now=NOW)
+        record_security_event(charger_id=charger.pk, kind=kind, info="", at=at, now=at)
 
-    kept = charger.security_events.order_by("at").values_list("at", flat=True)
-    assert list(kept) == [NOW + timedelta(minutes=minute) for minute in (1, 2, 3)]
+    kept = charger.security_events.order_by("at").values_list("kind", "at", "count")
+    assert list(kept) == [("Y", NOW + timedelta(minutes=4), 3), ("X", NOW + timedelta(minutes=5), 1)]
 
 
 @pytest.mark.django_db
 def test_an_event_of_a_clock_that_is_wrong_hides_none_that_comes_later(monkeypatch):
-    monkeypatch.setattr(security_events, "MOST_OF_ONE", 3)
+    monkeypatch.setattr(security_events, "MOST_KINDS", 3)
     charger = make_charger()
 
     for year in (2099, 2098, 2097, 2030):

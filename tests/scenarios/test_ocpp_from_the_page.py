@@ -166,6 +166,65 @@ def test_firmware_is_installed_when_it_is_asked_for_and_its_progress_is_shown(
     assert row.commands.get(action="update_firmware").progress == "Installed"
 
 
+@pytest.mark.parametrize(("protocol", "call", "told"), [
+    ("ocpp1.6", "SignedUpdateFirmware", "SignedFirmwareStatusNotification"),
+    ("ocpp2.1", "UpdateFirmware", "FirmwareStatusNotification"),
+])  # fmt: skip
+def test_signed_firmware_goes_with_its_signature_and_a_request_that_is_not_ours_moves_nothing(
+    bed: Bed, row, manager, protocol, call, told
+):
+    charger = online(bed, row, protocol)
+    charger.will_answer(call, {"status": "Accepted"})
+    url = reverse("bookings:charger_command", args=[row.depot.code, row.identity, "firmware"])
+    signed = {"signature": "c2lnbmF0dXJl", "certificate": "-----BEGIN CERTIFICATE-----"}
+    place = {"location": "https://maker.example/fw.bin", "at": "2030-01-16 03:00", **signed}
+
+    manager.post(url, {"version": in_the_way(row, now=NOW).version, **place})
+
+    asked = charger.heard(call)
+    assert (asked["firmware"]["signature"], asked["firmware"]["signingCertificate"]) == tuple(signed.values())
+    command = settled(row.commands.get(action="update_firmware"))
+    charger.ask(told, {"status": "Installed", "requestId": asked["requestId"] + 1})
+    charger.ask(told, {"status": "InvalidSignature", "requestId": asked["requestId"]})
+    command.refresh_from_db()
+    assert command.progress == "InvalidSignature"
+    charger.ask(told, {"status": "Installed", "requestId": asked["requestId"] - 1})
+    command.refresh_from_db()
+    assert (command.answer, command.progress) == ("accepted", "InvalidSignature")
+
+
+def test_a_charger_that_comes_with_a_certificate_is_offered_no_password(bed: Bed, row, manager):
+    place = [row.depot.code, row.identity]
+    buttons = ["charger_password", "charger_new_password"]
+    row.password_hash = "x"
+    row.security_profile = 3
+    row.save()
+
+    page = manager.get(reverse("bookings:charger", args=place)).content.decode()
+
+    assert "3: client certificate" in page
+    for name in buttons:
+        address = reverse(f"bookings:{name}", args=place)
+        assert address not in page
+        assert manager.post(address, {"version": "1"}).status_code == 409
+    row.refresh_from_db()
+    assert (row.password_hash, row.next_password_hash) == ("x", "")
+
+
+def test_a_raise_is_asked_for_on_the_page_and_said_how_far_it_is(bed: Bed, row, manager, settings):
+    online(bed, row, "ocpp1.6")
+    send(manager, row, "security", status=409, profile="2")
+    settings.BERTH_OCPP_PUBLIC_URL = "wss://berth.example/ocpp"
+    send(manager, row, "security", status=422, profile="1")
+
+    command = settled(send(manager, row, "security", profile="2"))
+
+    assert (command.action, command.answer) == ("installed_certificates", "not_found")
+    page = manager.get(reverse("bookings:charger", args=[row.depot.code, row.identity])).content.decode()
+    assert "To 2 broken off. It has no root to trust Berth by" in page
+    assert command.asked_by in page
+
+
 def test_what_a_charger_cannot_do_is_refused_before_it_is_sent(bed: Bed, row, manager):
     charger = online(bed, row, "ocpp1.6", SupportedFeatureProfiles="Core, reservation")
     row.refresh_from_db()

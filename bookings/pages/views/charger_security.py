@@ -8,9 +8,9 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from bookings.errors import ChangedMeanwhile
+from bookings.errors import ChangedMeanwhile, ChargerCannot
 from bookings.pages import access
-from bookings.pages.charger_security import password_version
+from bookings.pages.charger_security import HIGHEST_PROFILE, password_version
 from bookings.pages.forms.row_versions import seen_version
 from bookings.pages.views.charger import charger_page, charger_url
 from depots.models import Charger
@@ -56,6 +56,10 @@ def give(request: HttpRequest, code: str, identity: str) -> HttpResponse:
 
 
 def _refusal(request: HttpRequest, charger: Charger) -> HttpResponse | None:
+    if charger.security_profile == HIGHEST_PROFILE:
+        return charger_page(
+            request, charger, ChargerCannot(f"{charger} comes with a certificate: no password opens.")
+        )
     try:
         if seen_version(request.POST) != password_version(charger):
             return _changed(request, charger)
