@@ -49,6 +49,7 @@ from depots.models import (
     OpeningHours,
     Organisation,
     RefusedConnection,
+    SecurityEvent,
     SessionEvent,
     SettingsTemplate,
     SignedMeterValue,
@@ -171,6 +172,9 @@ def sites() -> dict[str, Build]:
         ),
         "certificate_once": lambda _: ChargerCertificate(
             charger=charger, issuer="ab", serial_number="CD", not_before=NOW, not_after=NOW
+        ),
+        "security_event_kind_once": lambda _: SecurityEvent(
+            charger=charger, kind="TamperDetection", at=NOW, received_at=NOW
         ),
         "trusted_root_once": lambda n: TrustedRoot(
             operator=operator, fingerprint="ab", name=f"R{n}", pem="", not_after=NOW, added_at=NOW
