@@ -31,6 +31,8 @@ from depots.signals import session_metered, sessions_metered
 Call = Mapping[str, Any]
 
 # By its name, or where it names none that is known, the one that runs at the EVSE.
+LARGEST_NUMBER = 2**31 - 1  # of PostgreSQL's int
+
 _FIND = """
     SELECT come.place, coalesce(named.id, running.id), named.id IS NOT NULL
     FROM unnest(%s::int[], %s::bigint[], %s::text[], %s::int[]) AS come (place, charger_id, transaction, evse_number)
@@ -148,12 +150,17 @@ def _found(told: Sequence[_Samples]) -> list[tuple[int | None, bool]]:
         list(range(len(told))),
         [samples.charger_id for samples in told],
         [samples.transaction for samples in told],
-        [samples.evse_number or 0 for samples in told],
+        [_number(samples.evse_number) for samples in told],
     ]
     with connection.cursor() as cursor:
         cursor.execute(_FIND, columns)
         rows = {place: (session_id, is_named) for place, session_id, is_named in cursor.fetchall()}
     return [rows[place] for place in range(len(told))]
+
+
+def _number(told: int | None) -> int:
+    """0, which is no EVSE's, for what cannot be one's either: the column would fail all that are written together."""
+    return told if told is not None and 0 < told <= LARGEST_NUMBER else 0
 
 
 def _locked(ids: set[int]) -> dict[int, ChargingSession]:

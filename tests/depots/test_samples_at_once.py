@@ -131,6 +131,17 @@ def test_where_nothing_charges_nothing_is_kept():
     assert not MeterReading.objects.exists()
 
 
+@pytest.mark.parametrize("number", [2**31, 10**80, -(2**40)])
+def test_a_number_that_no_evse_can_have_is_none_and_spoils_nothing_of_others(number: int):
+    (evse, session), stranger = charging("1.6"), make_evse(charger=make_charger(make_depot()))
+
+    done = operations.add_readings_of_many(
+        [samples_of(evse, session.transaction), {**samples_of(stranger), "evse_number": number}]
+    )
+
+    assert done == {evse.charger_id: session, stranger.charger_id: None}
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_session_that_somebody_has_locked_holds_up_no_other():
     (locked, session), (free, other) = charging("1.6"), charging("1.6")
