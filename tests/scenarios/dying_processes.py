@@ -12,7 +12,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -72,10 +72,12 @@ def main() -> None:
     import django
 
     django.setup()
+    from django.test.utils import setup_test_environment
     from django.urls import get_resolver
 
     from bookings import scheduler
 
+    setup_test_environment()  # the test client's host is one of ours
     assert scheduler.run_tick
     assert get_resolver().url_patterns
     for line in sys.stdin:
@@ -98,20 +100,21 @@ def _carry_out(*, now: str, dies_at: int, button: str = "", page: str = "", user
             _die_at_commit(dies_at)
             scheduler.run_tick(at)
         else:
-            press(button, page, user_id, ready=lambda: _die_at_commit(dies_at))
+            _press(button, page, user_id, dies_at)
 
 
-def press(button: str, page: str, user_id: int, *, ready: Callable[[], None] = lambda: None) -> None:
-    """Read the page as a browser does, and send the button's form. A button that is gone has been pressed before."""
+def _press(button: str, page: str, user_id: int, dies_at: int) -> None:
+    """Read the page as a browser does, and send the button's form. A button that is gone was pressed by one that died."""
     from django.test import Client
 
     from depots.models import User
 
     client = Client()
     client.force_login(User.objects.get(pk=user_id))
-    shown = client.get(page).content.decode()
-    found = re.search(rf'action="{button}".*?name="version" value="(\d+)"', shown, re.DOTALL)
-    ready()
+    shown = client.get(page)
+    assert shown.status_code == 200
+    found = re.search(rf'action="{button}".*?name="version" value="(\d+)"', shown.content.decode(), re.DOTALL)
+    _die_at_commit(dies_at)
     if found is not None:
         assert client.post(button, {"version": found[1]}).status_code == 302
 

@@ -1,4 +1,5 @@
-"""A charger made of the published `ocpp` package's client, in its three versions: booked, reserved, charged, completed.
+"""A charger made of the published `ocpp` package's client, in its three versions: commissioned, told whom to let in, booked,
+reserved, limited in power, charged, completed.
 
 Neither our gateway nor our simulator uses its ChargePoint, so it reads what we send by its own understanding.
 """
@@ -8,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import importlib
-from dataclasses import dataclass
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -18,23 +21,28 @@ from websockets.asyncio.client import connect
 
 from bookings import scheduler
 from bookings.models import Booking
-from depots.models import Charger
+from depots.models import Charger, ChargerCommand
 from tests.factories import NOW, book_slot, make_charger, make_depot, make_evse, make_vehicle, option_of, slot
 from tests.scenarios.bed import PASSWORD, Bed, eventually
 
 MODULES = {"ocpp1.6": "v16", "ocpp2.0.1": "v201", "ocpp2.1": "v21"}
 AT = "2030-01-15T08:50:00.000Z"
+TX = "TxProfile"
 LATER = "2030-01-15T09:40:00.000Z"
 
 
 @dataclass
 class Client:
-    """A ChargePoint of the package, which accepts reservations and has no settings to tell."""
+    """A ChargePoint of the package. `settings` are what it has, `local_list` the numbers it lets in when offline, and `limits_w`
+    what each charging profile allows, by purpose."""
 
     package: Any
-    point: Any
-    reserved: asyncio.Future[dict[str, Any]]
     is_16: bool
+    settings: dict[str, str]
+    point: Any = None
+    reserved: list[dict[str, Any]] = field(default_factory=list)
+    local_list: list[str] = field(default_factory=list)
+    limits_w: dict[str, float] = field(default_factory=dict)
 
     async def ask(self, name: str, **fields: Any) -> Any:
         request = getattr(self.package.call, name)(**fields)
@@ -58,7 +66,9 @@ class Client:
                 "StatusNotification", timestamp=AT, evse_id=1, connector_id=1, connector_status=status
             )
 
-    async def charge(self, uid: str, reservation_id: int) -> tuple[str, str]:
+    async def charge(
+        self, uid: str, reservation_id: int, meanwhile: Callable[[], Awaitable[None]]
+    ) -> tuple[str, str]:
         """What it is told of the token when it asks, and when it starts; 100 kWh are charged."""
         if self.is_16:
             asked = await self.ask("Authorize", id_tag=uid)
@@ -70,6 +80,7 @@ class Client:
                 timestamp=AT,
                 reservation_id=reservation_id,
             )
+            await meanwhile()
             await self.ask(
                 "StopTransaction",
                 transaction_id=begun.transaction_id,
@@ -81,6 +92,7 @@ class Client:
         token = {"id_token": uid, "type": "ISO14443"}
         asked = await self.ask("Authorize", id_token=token)
         begun = await self._event("Started", 0, AT, 1000, id_token=token, reservation_id=reservation_id)
+        await meanwhile()
         await self._event("Ended", 1, LATER, 101_000)
         return asked.id_token_info["status"], begun.id_token_info["status"]
 
@@ -98,57 +110,166 @@ class Client:
         )
 
 
+SETTINGS_16 = {
+    "SupportedFeatureProfiles": "Core,Reservation,LocalAuthListManagement,SmartCharging",
+    "ChargingScheduleAllowedChargingRateUnit": "Power",
+    "AuthorizationCacheEnabled": "true",
+    "LocalAuthListEnabled": "true",
+}
+SETTINGS_2X = {
+    "ReservationCtrlr.Available": "true",
+    "SmartChargingCtrlr.Enabled": "true",
+    "SmartChargingCtrlr.RateUnit": "W",
+    "LocalAuthListCtrlr.Enabled": "true",
+    "AuthCacheCtrlr.Enabled": "true",
+}
+Handler = Callable[..., Any]
+CACHE = {True: "AuthorizationCacheEnabled", False: "AuthCacheCtrlr.Enabled"}
+
+
 def client_of(protocol: str, identity: str, socket: Any) -> Client:
+    is_16 = protocol == "ocpp1.6"
     package = importlib.import_module(f"ocpp.{MODULES[protocol]}")
-    reserved: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+    client = Client(package, is_16, dict(SETTINGS_16 if is_16 else SETTINGS_2X))
+    handlers = _in_every_version(client) | (_settings_of_16(client) if is_16 else _settings_of_2x(client))
+    # The package finds them by the names of their functions.
+    named = {handler.__name__: on(action)(handler) for action, handler in handlers.items()}
+    point = type("Point", (package.ChargePoint,), named)
+    client.point = point(identity, socket)
+    return client
 
-    class Point(package.ChargePoint):  # type: ignore[misc, name-defined]
-        @on("ReserveNow")
-        async def on_reserve(self, **asked: Any) -> Any:
-            if not reserved.done():
-                reserved.set_result(asked)
-            return package.call_result.ReserveNow(status="Accepted")
 
-        @on("GetVariables")
-        def on_get_variables(self, get_variable_data: list[dict[str, Any]], **_: Any) -> Any:
-            """Of 2.x. Without it the package's 2.1 says nothing at all, and whoever asks waits for its time-out."""
-            told = [{**wanted, "attribute_status": "UnknownVariable"} for wanted in get_variable_data]
-            return package.call_result.GetVariables(get_variable_result=told)
+def _in_every_version(client: Client) -> dict[str, Handler]:
+    """Without a handler the package's 2.1 says nothing at all, and whoever asks waits for its time-out."""
+    result, is_16 = client.package.call_result, client.is_16
 
-    return Client(package, Point(identity, socket), reserved, is_16=protocol == "ocpp1.6")
+    def reserve(self: Any, **asked: Any) -> Any:
+        client.reserved.append(asked)
+        return result.ReserveNow(status="Accepted")
+
+    def send_local_list(self: Any, local_authorization_list: list[dict[str, Any]], **_: Any) -> Any:
+        client.local_list = [
+            entry["id_tag"] if is_16 else entry["id_token"]["id_token"] for entry in local_authorization_list
+        ]
+        return result.SendLocalList(status="Accepted")
+
+    def set_charging_profile(self: Any, **asked: Any) -> Any:
+        profile = asked["cs_charging_profiles"] if is_16 else asked["charging_profile"]
+        schedule = profile["charging_schedule"] if is_16 else profile["charging_schedule"][0]
+        limit_w = schedule["charging_schedule_period"][0]["limit"]
+        client.limits_w[profile["charging_profile_purpose"]] = limit_w
+        return result.SetChargingProfile(status="Accepted")
+
+    return {
+        "ReserveNow": reserve,
+        "SendLocalList": send_local_list,
+        "SetChargingProfile": set_charging_profile,
+        "ClearChargingProfile": _always(result.ClearChargingProfile, "Accepted"),
+        "GetCompositeSchedule": _always(result.GetCompositeSchedule, "Rejected"),
+        "ClearCache": _always(result.ClearCache, "Accepted"),
+    }
+
+
+def _always(result: Any, status: str) -> Handler:
+    def answer(self: Any, **_: Any) -> Any:
+        return result(status=status)
+
+    answer.__name__ = f"answer_{result.__name__}"
+    return answer
+
+
+def _settings_of_16(client: Client) -> dict[str, Handler]:
+    result, settings = client.package.call_result, client.settings
+
+    def get(self: Any, key: list[str]) -> Any:
+        has = [{"key": k, "value": settings[k], "readonly": False} for k in key if k in settings]
+        return result.GetConfiguration(has, unknown_key=[k for k in key if k not in settings])
+
+    def change(self: Any, key: str, value: str) -> Any:
+        settings[key] = value
+        return result.ChangeConfiguration(status="Accepted")
+
+    return {"GetConfiguration": get, "ChangeConfiguration": change}
+
+
+def _settings_of_2x(client: Client) -> dict[str, Handler]:
+    result, settings = client.package.call_result, client.settings
+
+    def get(self: Any, get_variable_data: list[dict[str, Any]], **_: Any) -> Any:
+        told = []
+        for wanted in get_variable_data:
+            value = settings.get(_name(wanted))
+            has = {"attribute_value": value} if value is not None else {}
+            told.append({**wanted, "attribute_status": "Accepted" if has else "UnknownVariable", **has})
+        return result.GetVariables(get_variable_result=told)
+
+    def change(self: Any, set_variable_data: list[dict[str, Any]], **_: Any) -> Any:
+        done = []
+        for wanted in set_variable_data:
+            settings[_name(wanted)] = wanted.pop("attribute_value")
+            done.append({**wanted, "attribute_status": "Accepted"})
+        return result.SetVariables(set_variable_result=done)
+
+    return {"GetVariables": get, "SetVariables": change}
+
+
+def _name(wanted: dict[str, Any]) -> str:
+    return f"{wanted['component']['name']}.{wanted['variable']['name']}"
 
 
 @pytest.mark.parametrize("protocol", MODULES)
 def test_a_client_that_is_not_ours_is_reserved_for_a_booking_and_charges_it(bed: Bed, protocol: str):
-    row = make_charger(make_depot(terms={"early_start_min": 15, "arm_lead_min": 15}))
-    evse = make_evse(charger=row)
+    terms = {"early_start_min": 15, "arm_lead_min": 15}
+    row = make_charger(make_depot(terms=terms, grid_limit_w=200_000, fallbacks=["local_list"]))
+    evse = make_evse(charger=row, max_power_w=400_000)
     bed.charger(row)  # which gives it a password
     vehicle = make_vehicle()
     booking = book_slot(vehicle=vehicle, fleet=vehicle.fleet, option=option_of(evse), period=slot(9, 10))
     uid = booking.tokens.get().uid
+    bed.clock.now = NOW + timedelta(minutes=49, seconds=55)
+    gateway = bed.start_gateway(lease_s=86_400)  # leases are renewed by real time, and ticks are milliseconds
 
-    async def visit() -> tuple[tuple[str, str], dict[str, Any]]:
-        socket = await _connect(row, bed.gateway.url, protocol)
+    async def live_until(holds: Callable[[], Any]) -> None:
+        """Tick by tick, each command settled."""
+        for _ in range(20):
+            if await asyncio.to_thread(holds):
+                return
+            bed.clock.advance(seconds=5)
+            await asyncio.to_thread(scheduler.run_tick, bed.clock.now)
+            await asyncio.to_thread(eventually, lambda: not _waiting(bed))
+        raise AssertionError(f"it did not come about: {inspect.getsource(holds)}")
+
+    async def visit() -> tuple[tuple[str, str], Client]:
+        socket = await _connect(row, gateway.url, protocol)
         client = client_of(protocol, row.identity, socket)
         listening = asyncio.create_task(client.point.start())
         await client.come()
-        bed.clock.now = NOW + timedelta(minutes=50)
-        await asyncio.to_thread(scheduler.run_tick, bed.clock.now)
-        async with asyncio.timeout(15):
-            asked = await client.reserved
-        await asyncio.to_thread(eventually, lambda: Booking.objects.get().enforcement == "armed")
-        answers = await client.charge(uid, booking.reservation_id)
+        await asyncio.to_thread(eventually, lambda: Charger.objects.get().told.get("local_list"))
+        await live_until(lambda: Booking.objects.get().enforcement == "armed" and client.local_list)
+        await live_until(lambda: client.settings[CACHE[client.is_16]] == "false" and client.limits_w)
+        answers = await client.charge(
+            uid, booking.reservation_id, lambda: live_until(lambda: TX in client.limits_w)
+        )
         await client.tell_status("Available")
         listening.cancel()
         await socket.close()
-        return answers, asked
+        return answers, client
 
-    answers, asked = bed.loop.run(visit(), timeout_s=60)
+    answers, client = bed.loop.run(visit(), timeout_s=60)
+    bed.stop_gateway(gateway)
 
-    assert answers == ("Accepted", "Accepted")
+    asked = client.reserved[0]
     assert asked.get("reservation_id", asked.get("id")) == booking.reservation_id
+    assert client.local_list == [uid]
+    assert max(client.limits_w.values()) <= 200_000
+    assert answers == ("Accepted", "Accepted")
     booking.refresh_from_db()
     assert (booking.status, booking.session.energy_wh) == ("completed", 100_000)
+
+
+def _waiting(bed: Bed) -> bool:
+    queue = ChargerCommand.objects.filter(state__in=["queued", "sent"])
+    return queue.exclude(not_before__gt=bed.clock.now).exists()
 
 
 async def _connect(row: Charger, url: str, protocol: str) -> Any:
