@@ -66,6 +66,17 @@ def expect_charger(*, operator: Organisation, identity: str, now: datetime) -> E
     return expected
 
 
+def stop_expecting(*, expected_id: int, operator: Organisation, seen_version: int) -> ExpectedCharger:
+    """Wait for an identity no longer. Raises ChangedMeanwhile when it is another one than was seen, or waited for no more."""
+    with transaction.atomic():
+        rows = ExpectedCharger.objects.select_for_update(of=("self",)).filter(operator=operator)
+        expected = rows.filter(pk=expected_id).first()
+        if expected is None or content_version.version_of(expected) != seen_version:
+            raise ChangedMeanwhile("It is another one by now.")
+        ExpectedCharger.objects.filter(pk=expected_id).delete()
+    return expected
+
+
 def refused_connection_version(refused: RefusedConnection) -> int:
     """Of what it comes with: how often it tries, and when, changes all the time."""
     return content_version.version_of([refused.identity, refused.protocols, refused.password_hash])

@@ -17,13 +17,13 @@ from bookings.operations.commission_charger import (
     commission_charger,
     expect_charger,
     refused_connection_version,
+    stop_expecting,
 )
 from bookings.pages import access
 from bookings.pages.forms.depot import add_refusal
 from bookings.pages.forms.new_chargers import ExpectedChargerForm, NewChargerForm
 from bookings.pages.forms.row_versions import look_again, seen_version, with_versions
 from bookings.pages.views.refusals import status_of
-from bookings.rules.content_version import version_of
 from depots.models import Charger, Depot, ExpectedCharger, RefusedConnection
 from depots.pages import done, respond
 
@@ -91,17 +91,16 @@ def expected(request: HttpRequest, code: str) -> HttpResponse:
 def unexpected(request: HttpRequest, code: str, expected_id: int) -> HttpResponse:
     """Wait for an identity no longer."""
     depot = access.run_depot(request.user, code)
-    row = access.expected_charger(depot, expected_id)
+    access.expected_charger(depot, expected_id)
     try:
-        if seen_version(request.POST) != version_of(row):
-            raise ChangedMeanwhile("It is another one by now.")
+        row = stop_expecting(
+            expected_id=expected_id, operator=depot.operator, seen_version=seen_version(request.POST)
+        )
     except ChangedMeanwhile as refusal:
         messages.warning(request, look_again(refusal))
         return _list(request, depot, ExpectedChargerForm(), status=status_of(refusal))
-    row.delete()
-    return done(
-        request, reverse("bookings:new_chargers", args=[depot.code]), f"{row} is not waited for any more."
-    )
+    told = f"{row} is not waited for any more."
+    return done(request, reverse("bookings:new_chargers", args=[depot.code]), told)
 
 
 def _list(
