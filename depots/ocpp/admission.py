@@ -20,7 +20,7 @@ from depots.ocpp.credentials import KnownCharger, Password
 from depots.ocpp.database import Database
 from depots.ocpp.limits import Limit
 from depots.ocpp.refused_connection_buffer import RefusedConnectionBuffer
-from depots.ocpp.security_profiles import Shown, refusal
+from depots.ocpp.security_profiles import Shown, ShownCertificate, refusal
 from depots.operations.charger_certificates import accept_certificate
 from depots.operations.charger_passwords import promote_password
 from depots.operations.refused_connections import Refusal
@@ -137,17 +137,16 @@ class Admission:
 
     async def _judge_certificate(
         self, websocket: ServerConnection, request: Request, identity: str, charger: KnownCharger | None
-    ) -> str:
-        """As Shown says."""
+    ) -> ShownCertificate | None:
         certificate = credentials.client_certificate(websocket, request)
         if certificate is None:
-            return ""
+            return None
         if charger is None or not certificate.names(identity):
-            return Reason.OTHER_NAME
+            return ShownCertificate(Reason.OTHER_NAME)
         fault: str = await self._database.run(
             accept_certificate, charger_id=charger.pk, certificate=certificate, now=self._clock()
         )
-        return fault or "valid"
+        return ShownCertificate(Reason(fault) if fault else None)
 
     def _refuse(
         self,

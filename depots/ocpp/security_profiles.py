@@ -17,12 +17,24 @@ Reason = RefusedConnection.Reason
 
 
 @dataclass(frozen=True)
+class ShownCertificate:
+    """`fault` is why it does not count (RefusedConnection.Reason), None where it does."""
+
+    fault: Reason | None = None
+
+    @property
+    def is_the_charger(self) -> bool:
+        """One that was revoked or replaced names the charger, too."""
+        return self.fault in {None, Reason.REVOKED, Reason.REPLACED}
+
+
+@dataclass(frozen=True)
 class Shown:
-    """`certificate` is "valid", a Reason why one that came does not count, or empty where none came."""
+    """What a connection shows of who it is; `certificate` is None where none came."""
 
     password: Password
     is_encrypted: bool
-    certificate: str
+    certificate: ShownCertificate | None
     protocols: Sequence[str]
 
     @property
@@ -31,14 +43,14 @@ class Shown:
 
     @property
     def profile(self) -> int:
-        if self.certificate == "valid":
+        if self.certificate is not None and self.certificate.fault is None:
             return 3
         return (2 if self.is_encrypted else 1) if self.has_password else 0
 
     @property
     def is_the_charger(self) -> bool:
         """Did it prove who it is? Only then it is told what is missing; a stranger learns nothing."""
-        return self.has_password or self.certificate in {"valid", Reason.REVOKED, Reason.REPLACED}
+        return self.has_password or (self.certificate is not None and self.certificate.is_the_charger)
 
     @property
     def speaks_16(self) -> bool:
@@ -54,5 +66,5 @@ def refusal(shown: Shown, demanded: int) -> str:
     if not shown.is_encrypted:
         return Reason.NO_TLS
     if demanded == 3:
-        return shown.certificate or Reason.NO_CERTIFICATE
+        return (shown.certificate and shown.certificate.fault) or Reason.NO_CERTIFICATE
     return Reason.WRONG_PASSWORD
