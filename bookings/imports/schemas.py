@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from bookings.imports.bound_tariffs import BoundTariffRow
+from bookings.rules.charge_curve import read_curve
 from bookings.rules.terms import LIMITS, Overstay, PowerOrder, Terms, WalkIn, impossible
 from depots.imports.documents import FieldPath
 from depots.imports.schemas import (
@@ -144,6 +145,11 @@ class TokenRow(FileRow):
     blocked: bool = False
 
 
+def _readable_curve(text: str) -> str:
+    read_curve(text)
+    return text
+
+
 class VehicleRow(FileRow):
     plate: Annotated[Text, Field(min_length=1, max_length=20)]
     vehicle_type: VehicleType = "SEMI_TRACTOR"
@@ -153,6 +159,7 @@ class VehicleRow(FileRow):
     weight_kg: Kilograms | None = None
     battery_kwh: Annotated[float, Field(ge=0.001, le=100_000, allow_inf_nan=False)] | None = None
     max_power_kw: Kilowatts | None = None
+    charge_curve: Annotated[str, Field(max_length=400), AfterValidator(_readable_curve)] = ""
     connector_standards: list[ConnectorStandard] = []
     carries_dangerous_goods: bool = False
     needs_refrigeration: bool = False

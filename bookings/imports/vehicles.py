@@ -20,6 +20,7 @@ from bookings.models import Token, Vehicle
 from bookings.operations import tokens, vehicles
 from bookings.operations.tokens import TokenFacts
 from bookings.operations.vehicles import VehicleFacts
+from bookings.rules.charge_curve import read_curve
 from depots.imports.documents import Document, FileRefusedError, read_json, read_text
 from depots.imports.schemas import folded, watts
 from depots.models import Organisation
@@ -94,6 +95,7 @@ def _facts(plate: str, row: VehicleRow) -> VehicleFacts:
         weight_kg=row.weight_kg,
         battery_wh=watts(row.battery_kwh) if row.battery_kwh is not None else None,
         max_power_w=watts(row.max_power_kw) if row.max_power_kw is not None else None,
+        charge_curve=read_curve(row.charge_curve),
         connector_standards=list(row.connector_standards),
         carries_dangerous_goods=row.carries_dangerous_goods,
         needs_refrigeration=row.needs_refrigeration,

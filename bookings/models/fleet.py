@@ -38,6 +38,10 @@ class Vehicle(models.Model):
     weight_kg = models.PositiveIntegerField(null=True, blank=True)
     battery_wh = models.PositiveIntegerField(null=True, blank=True)
     max_power_w = models.PositiveIntegerField(null=True, blank=True)
+    charge_curve = ArrayField(
+        ArrayField(models.PositiveIntegerField(), size=2), default=list, blank=True,
+        help_text="(percent, watts), see bookings.rules.charge_curve; empty is not known",
+    )  # fmt: skip
     connector_standards = ArrayField(
         models.CharField(max_length=30), default=list, help_text="plugs it can use"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from django.db import transaction
 
@@ -24,6 +24,7 @@ class VehicleFacts:
     vehicle_type: str
     connector_standards: list[str]
     max_power_w: int | None = None
+    charge_curve: list[list[int]] = field(default_factory=list)
     battery_wh: int | None = None
     length_cm: int | None = None
     width_cm: int | None = None

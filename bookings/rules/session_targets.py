@@ -14,10 +14,11 @@ from depots.models import ChargingSession
 
 
 def with_targets(sessions: QuerySet[ChargingSession]) -> QuerySet[ChargingSession]:
-    """In the same query: `booked_wh` (text, or null) and `battery_wh`."""
+    """In the same query: `booked_wh` (text, or null), `battery_wh` and `charge_curve`."""
     return sessions.annotate(
         booked_wh=KeyTextTransform("energy_wh", "visit__booking__quote"),
         battery_wh=F("visit__booking__vehicle__battery_wh"),
+        charge_curve=F("visit__booking__vehicle__charge_curve"),
     )
 
 
@@ -27,6 +28,7 @@ def session_of(booking: Booking) -> ChargingSession | None:
     if session is not None:
         session.booked_wh = expected_wh(booking.quote)
         session.battery_wh = booking.vehicle.battery_wh if booking.vehicle is not None else None
+        session.charge_curve = booking.vehicle.charge_curve if booking.vehicle is not None else None
     return session
 
 
@@ -41,5 +43,6 @@ def words_of_target(session: Any) -> str:
         booked_wh=int(booked) if booked and str(booked).isdigit() else None,
         soc_percent=session.soc_percent,
         battery_wh=battery_wh,
+        curve=getattr(session, "charge_curve", None) or (),
     )
     return in_words(found) if found is not None else ""

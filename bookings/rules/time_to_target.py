@@ -1,11 +1,14 @@
-"""How long a session will still take, from what its meter shows. A range, since no vehicle tells its charge curve; or nothing."""
+"""How long a session will still take, from what its meter shows: a range, the narrower where the vehicle's charge curve is
+kept; or nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from math import ceil, floor, log
+from math import ceil, floor, inf, log
+
+from bookings.rules.charge_curve import Curve, power_at
 
 # Below that it pauses, or has as good as ended.
 LEAST_W = 1000
@@ -17,6 +20,10 @@ TAPERS_FROM_PERCENT = 80
 _TAPER = 0.75 / (100 - TAPERS_FROM_PERCENT)
 # Power swings with temperature, and with what others at the depot draw.
 _AT_BEST, _AT_WORST = 1.05, 0.85
+# The same where the curve is known; what is left of it is the battery's temperature.
+_CURVE_AT_BEST, _CURVE_AT_WORST = 1.05, 0.92
+# What is measured at this much of the curve is the curve; less is a limit of the charger or the depot.
+_ON_CURVE = 0.95
 
 
 @dataclass(frozen=True)
@@ -35,9 +42,10 @@ def time_to_target(
     booked_wh: int | None,
     soc_percent: float | None,
     battery_wh: int | None,
+    curve: Curve = (),
 ) -> TimeToTarget | None:
     """To the booked energy where that fits into the battery, else to the battery's usual or full charge. None where that cannot
-    be said, or is reached."""
+    be said, or is reached. `curve` is the vehicle's, empty where it is not known."""
     if power_w is None or power_w < LEAST_W:
         return None
     knows_battery = battery_wh is not None and soc_percent is not None
@@ -53,8 +61,12 @@ def time_to_target(
         return None
     if left <= 0:
         return None
-    at_worst_h = _tapered_h(left, power_w, soc, battery_wh or 0) if knows_battery else left / power_w
-    shortest, longest = left / power_w / _AT_BEST, at_worst_h / _AT_WORST
+    if knows_battery and curve:
+        by_curve_h = _along_curve_h(left, power_w, soc, battery_wh or 0, curve)
+        shortest, longest = by_curve_h / _CURVE_AT_BEST, by_curve_h / _CURVE_AT_WORST
+    else:
+        at_worst_h = _tapered_h(left, power_w, soc, battery_wh or 0) if knows_battery else left / power_w
+        shortest, longest = left / power_w / _AT_BEST, at_worst_h / _AT_WORST
     if timedelta(hours=longest) > LONGEST:
         return None
     return TimeToTarget(_minutes(shortest, floor), _minutes(longest, ceil), target)
@@ -66,6 +78,19 @@ def in_words(found: TimeToTarget) -> str:
     if longest < 100:
         return f"{shortest}–{longest} min to {found.target}"
     return f"{shortest // 60}:{shortest % 60:02}–{longest // 60}:{longest % 60:02} h to {found.target}"
+
+
+def _along_curve_h(left_wh: float, power_w: int, soc: float, battery_wh: int, curve: Curve) -> float:
+    """Hours for the energy, a percent at a time: what is measured now is the curve, moved a little, or a limit under it."""
+    measured = power_w / power_at(curve, soc)
+    scale = measured if measured >= _ON_CURVE else 1.0
+    limit_w = power_w if measured < _ON_CURVE else inf
+    hours = 0.0
+    while left_wh > 0 and soc < 100:
+        step_wh = min(left_wh, battery_wh * min(1.0, 100 - soc) / 100)
+        hours += step_wh / min(limit_w, scale * power_at(curve, soc + 0.5))
+        left_wh, soc = left_wh - step_wh, soc + 1
+    return hours
 
 
 def _tapered_h(left_wh: float, power_w: int, soc: float, battery_wh: int) -> float:

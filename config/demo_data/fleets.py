@@ -81,6 +81,7 @@ def _nordfracht() -> list[dict[str, Any]]:
     usual = [_truck(f"HH-NF {n}", f"04A1B2C3D{n}", f"DE-NFE-C00000{n}-5") for n in (310, 320, 330, 340)]
     for truck in usual:
         truck["tokens"][0]["group"] = "Night shift"
+        truck["charge_curve"] = "10:350, 60:350, 80:220, 90:120, 100:50"
     return [
         *free,
         *usual,

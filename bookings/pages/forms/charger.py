@@ -113,8 +113,11 @@ class AvailabilityForm(ChargerForm):
     evse = EvseField(required=False)
 
     def fill(self, evses: list[Evse], sessions: list[ChargingSession], family: str) -> None:
+        """Opens on how it is."""
         super().fill(evses, sessions, family)
         self.fields["evse"].choices = [("", "The whole charger"), *self.fields["evse"].choices]  # type: ignore[attr-defined]
+        is_out = bool(evses) and all(evse.status == Evse.Status.UNAVAILABLE for evse in evses)
+        self.fields["service"].initial = "inoperative" if is_out else "operative"
 
 
 class LogForm(ChargerForm):

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bookings.rules.charge_curve import curve_text, power_at, read_curve
 from bookings.rules.time_to_target import in_words, time_to_target
 
 TRUCK = {
@@ -33,6 +34,45 @@ def test_a_range_is_said_to_the_target_that_is_known(session: dict[str, Any], wo
 
     assert found is not None
     assert in_words(found) == words
+
+
+CURVE = read_curve("10:350, 50:200; 80:100\n100 % = 40 kW")
+
+
+@pytest.mark.parametrize(
+    ("session", "words"),
+    [
+        ({}, "70–85 min to 80 %"),  # 200 kW are given until the curve is below: 15 min, then 62
+        ({"power_w": 300_000}, "55–70 min to 80 %"),
+        ({"power_w": 90_000}, "2:05–2:25 h to 80 %"),
+        ({"soc_percent": 85.0, "power_w": 85_000}, "70–85 min to 100 %"),
+    ],
+)
+def test_with_its_curve_the_range_is_narrower(session: dict[str, Any], words: str) -> None:
+    found = time_to_target(**{**TRUCK, **session}, curve=CURVE)
+
+    assert found is not None
+    assert in_words(found) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("10-350", "as in 10:350"),
+        ("10:350", "2 to 24 points"),
+        ("80:180, 10:350", "rise from point to point"),
+        ("10:350, 110:20", "rise from point to point"),
+        ("10:350, 100:0", "1 to 5000 kW"),
+    ],
+)
+def test_a_curve_that_is_none_is_refused_in_a_sentence(text: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        read_curve(text)
+
+    assert (
+        read_curve(curve_text(CURVE)) == CURVE == [[10, 350_000], [50, 200_000], [80, 100_000], [100, 40_000]]
+    )
+    assert (power_at(CURVE, 5), power_at(CURVE, 90)) == (350_000, 70_000)
 
 
 @pytest.mark.parametrize(
