@@ -208,7 +208,7 @@ def _arm(booking: Booking, now: datetime) -> None:
         set_state(booking, Enforcement.DUE, why=why, retry_at=now + RETRY, now=now)
         return
     if why := _unable(booking, charger):
-        booking.armed_evse = None
+        disarm(booking, now=now)  # what it accepted before stands perhaps
         guard(booking, why, now=now)
         return
     booking.armed_evse = booking.evse

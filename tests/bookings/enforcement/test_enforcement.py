@@ -216,6 +216,18 @@ def test_a_lost_answer_is_at_risk_and_a_late_one_arms():
     assert booking.enforcement == "armed"
 
 
+def test_a_reservation_that_is_accepted_once_its_truck_charges_is_used_and_not_taken_back():
+    booking = book(evse_online())
+    enforcement.arm_due(now=at(9, 45))
+    start(booking.evse, booking.tokens.get().uid, at(9, 46))
+
+    answer("accepted", now=at(9, 46))
+
+    booking.refresh_from_db()
+    assert (booking.status, booking.enforcement, booking.armed_evse) == ("charging", "used", None)
+    assert commands() == [("reserve", booking.reservation_id)]
+
+
 def test_a_faulted_evse_is_swapped_at_once_for_a_working_one():
     depot = make_depot(terms=TERMS)
     broken, spare = evse_online(depot), evse_online(depot)

@@ -94,6 +94,32 @@ def test_an_evse_is_taken_out_of_service_for_a_charger_that_refuses_and_is_not_c
 
 def test_a_reservation_of_a_charger_that_lies_is_taken_back_before_the_evse_goes_out_of_service():
     evse = place("availability")
+    booking = book(evse)
+    enforcement.arm_due(now=at(9, 45))
+    answer("accepted", now=at(9, 45))
+    shows(evse, "reserved", at(9, 45))
+    Charger.objects.filter(pk=evse.charger_id).update(measured={"reservation": "lies"})
+
+    shows(evse, "available", at(9, 46))  # somebody else has charged there for a moment
+
+    assert told(evse) == [("cancel_reservation", None), OUT]
+    assert fresh(booking).enforcement_why == "availability"
+    assert fresh(booking).armed_evse is None
+
+
+def test_one_that_accepts_once_it_is_known_to_lie_is_told_to_let_go_first():
+    evse = place("availability")
+    book(evse)
+    enforcement.arm_due(now=at(9, 45))
+    Charger.objects.filter(pk=evse.charger_id).update(measured={"reservation": "lies"})
+
+    answer("accepted", now=at(9, 45))
+
+    assert told(evse) == [("cancel_reservation", None), OUT]
+
+
+def test_a_charger_that_is_known_to_lie_is_not_asked_to_reserve_where_its_evse_is_kept():
+    evse = place("availability")
     Charger.objects.filter(pk=evse.charger_id).update(measured={"reservation": "lies"})
     booking = book(evse)
 
