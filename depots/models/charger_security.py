@@ -50,6 +50,19 @@ class RefusedConnection(models.Model):
         return f"{self.identity}: {self.reason}"
 
 
+class FailedHandshake(models.Model):
+    """TLS handshakes that failed, one row an address: before its end nothing says which charger it is."""
+
+    address = models.CharField(max_length=45, unique=True)
+    reason = models.CharField(max_length=100, help_text="in OpenSSL's words, of the last")
+    tries = models.PositiveIntegerField(default=1)
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.address}: {self.reason}"
+
+
 class ExpectedCharger(models.Model):
     """An identity an operator waits for: its refused connections are that operator's to see, unless another waits too."""
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
+from depots.ocpp.handshakes import Handshakes
 from depots.ocpp.tls import ServerTls
 
 # It tells of every connection, and of every stranger that tries; the gateway says what matters of it.
@@ -26,11 +28,14 @@ BACKLOG = 2048
 OPEN_WITHIN_S = 60
 
 
+Admit = Callable[[ServerConnection, Request], Awaitable[Response | None]]
+
+
 @dataclass(frozen=True)
 class Handlers:
     """What websockets calls for each connection: before the upgrade, to choose a protocol, and once it is open."""
 
-    admit: Callable[[ServerConnection, Request], Awaitable[Response | None]]
+    admit: Admit
     select_subprotocol: Callable[[ServerConnection, Sequence[Subprotocol]], Subprotocol]
     serve_charger: Callable[[ServerConnection], Awaitable[None]]
 
@@ -46,6 +51,7 @@ class Listeners:
     listener: socket.socket | None = None
     tls: ServerTls | None = None
     tls_listener: socket.socket | None = None
+    handshakes: Handshakes = field(default_factory=Handshakes)
 
     @property
     def is_tls(self) -> bool:
@@ -54,11 +60,23 @@ class Listeners:
 
     async def open(self, handlers: Handlers) -> list[Server]:
         """One, or the one over TLS after it."""
-        address = {"sock": self.listener} if self.listener else {"host": self.host, "port": self.port}
+        address = self._at(self.listener) if self.listener else {"host": self.host, "port": self.port}
+        handlers = replace(handlers, admit=partial(self._admit, handlers.admit))
         servers = [await _accept(address, self.tls if self.is_tls else None, handlers)]
         if self.tls_listener is not None:
-            servers.append(await _accept({"sock": self.tls_listener}, self.tls, handlers))
+            servers.append(await _accept(self._at(self.tls_listener), self.tls, handlers))
         return servers
+
+    def failed_handshakes(self) -> dict[str, tuple[str, int]]:
+        """{address: (the last reason, how many)} of TLS handshakes, since they were asked for last."""
+        return self.tls.failures.take() if self.tls is not None else {}
+
+    def _at(self, listener: socket.socket) -> dict[str, Any]:
+        return {"sock": self.handshakes.watch(listener)}
+
+    async def _admit(self, admit: Admit, websocket: ServerConnection, request: Request) -> Response | None:
+        self.handshakes.done(websocket.remote_address)
+        return await admit(websocket, request)
 
 
 async def _accept(address: dict[str, Any], tls: ServerTls | None, handlers: Handlers) -> Server:

@@ -38,6 +38,7 @@ from depots.ocpp.sockets import Closing, KeepAlive
 from depots.ocpp.v2x import v21, v201
 from depots.operations.charger_uploads import forget_old_uploads
 from depots.operations.commands import CHANNEL
+from depots.operations.failed_handshakes import note_failed_handshakes
 
 logger = logging.getLogger(__name__)
 
@@ -261,7 +262,10 @@ class Gateway:
     async def _write_refusals(self) -> None:
         while True:
             await asyncio.sleep(self.timings.flush_s * REFUSALS_EVERY)
+            self._listeners.handshakes.sweep()
             await self._admission.flush()
+            if failures := self._listeners.failed_handshakes():
+                await self._database.run(note_failed_handshakes, failures=failures, now=self.clock())
 
     async def _reload_certificates(self) -> None:
         assert self._listeners.tls is not None

@@ -15,7 +15,11 @@ from typing import Any
 from django.db import DatabaseError
 from psycopg_pool import PoolTimeout
 
+from depots.ocpp.handshakes import PEER
+
 logger = logging.getLogger(__name__)
+
+MOST_FAILED_ADDRESSES = 1000
 
 # TLS 1.2 as OCPP asks of a CSMS (A00.FR.310 and following): chargers that know no key exchange but RSA's come last.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:AES128-GCM-SHA256:AES256-GCM-SHA384"
@@ -37,7 +41,10 @@ class TlsFiles:
 
 
 class _ReportingObject(ssl.SSLObject):
-    """A handshake that fails says why: before it nothing is known of the charger, so no page can tell."""
+    """A handshake that fails says why, and from where: OpenSSL gives away no certificate that it has not found to be right."""
+
+    failures: HandshakeFailures
+    peer = ""
 
     def do_handshake(self) -> None:
         try:
@@ -45,8 +52,31 @@ class _ReportingObject(ssl.SSLObject):
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise
         except ssl.SSLError as fault:
-            logger.warning("A TLS handshake failed: %s", getattr(fault, "verify_message", "") or fault.reason)
+            reason = getattr(fault, "verify_message", "") or (fault.reason or "").replace("_", " ").lower()
+            if self.failures.note(self.peer, reason):
+                logger.warning("A TLS handshake failed, from %s: %s", self.peer or "somewhere", reason)
             raise
+
+
+class HandshakeFailures:
+    """Counted by address until they are written down; a flood costs an entry of a bounded map."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, tuple[str, int]] = {}
+
+    def note(self, address: str, reason: str) -> bool:
+        """Whether it is the first of its address since the last were taken: logged once it is said often enough."""
+        known = self._waiting.get(address)
+        if known is not None or len(self._waiting) < MOST_FAILED_ADDRESSES:
+            self._waiting[address] = reason[:100], known[1] + 1 if known else 1
+            return known is None
+        return False
+
+    def take(self) -> dict[str, tuple[str, int]]:
+        """{address: (the last reason, how many)} since they were taken last."""
+        taken, self._waiting = self._waiting, {}
+        taken.pop("", None)
+        return taken
 
 
 class ServerTls(ssl.SSLContext):
@@ -61,6 +91,7 @@ class ServerTls(ssl.SSLContext):
 
     def __init__(self, files: TlsFiles, own_roots: Callable[[], str] = lambda: "") -> None:
         self._files, self._own_roots = files, own_roots
+        self.failures = HandshakeFailures()
         self._roots = ""
         self._stamp = (*files.stamp(), self._read_roots())
         self._current = _context(files, self._roots)
@@ -89,7 +120,10 @@ class ServerTls(ssl.SSLContext):
 
     def wrap_bio(self, *args: Any, **options: Any) -> ssl.SSLObject:
         """What asyncio begins a connection with."""
-        return self._current.wrap_bio(*args, **options)
+        made = self._current.wrap_bio(*args, **options)
+        assert isinstance(made, _ReportingObject)
+        made.failures, made.peer = self.failures, PEER.get()
+        return made
 
 
 def _context(files: TlsFiles, own_roots: str) -> ssl.SSLContext:

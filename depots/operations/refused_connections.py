@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 from django.db.models.functions import Upper
 
-from depots.models import RefusedConnection
+from depots.models import FailedHandshake, RefusedConnection
 from depots.secrets import charger_password_matches, hash_charger_password
 
 # Rows of identities that nobody knows; those of chargers are as many as there are chargers.
@@ -101,3 +101,4 @@ def _hash(password: bytes, known: RefusedConnection | None) -> tuple[str, str]:
 
 def forget_old_refusals(*, now: datetime) -> None:
     RefusedConnection.objects.filter(last_at__lt=now - FORGOTTEN_AFTER).delete()
+    FailedHandshake.objects.filter(last_at__lt=now - FORGOTTEN_AFTER).delete()

@@ -14,13 +14,15 @@ from urllib.parse import quote
 
 import pytest
 from cryptography import x509
+from django.urls import reverse
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 
-from depots.models import Charger, ChargerCertificate, RefusedConnection
+from depots.models import Charger, ChargerCertificate, FailedHandshake, Membership, RefusedConnection
 from depots.ocpp.tls import ServerTls, TlsFiles
 from depots.operations.charger_certificates import revoke_certificate
-from tests.factories import NOW, make_charger
+from tests.bookings.people import client_of
+from tests.factories import NOW, make_charger, make_depot, make_evse, make_operator, make_user
 from tests.scenarios.authority import KeyPair, client, issue
 from tests.scenarios.bed import PASSWORD, Bed, ScriptedCharger, eventually
 
@@ -141,8 +143,17 @@ def test_tls_itself_refuses_a_certificate_that_does_not_hold(site: Site, caplog,
     with pytest.raises((OSError, EOFError, InvalidHandshake)):
         site.charger(row, shows=shown).connect()
 
-    eventually(lambda: "A TLS handshake failed" in caplog.text)
+    failed = eventually(FailedHandshake.objects.first)
+    assert (failed.address, failed.tries, failed.first_at) == ("127.0.0.1", 1, NOW)
+    assert failed.reason in {"certificate has expired", "unable to get local issuer certificate"}
+    assert failed.reason in caplog.text
     assert not ChargerCertificate.objects.exists()
+    make_evse(row.depot)
+    manager = client_of(make_user(row.depot.operator, Membership.Role.DEPOT_MANAGER))
+    url = reverse("bookings:new_chargers", args=[row.depot.code])
+    assert failed.reason.capitalize() in manager.get(url).content.decode()
+    make_depot(make_operator("Another"))
+    assert not manager.get(url).context["failed_handshakes"]
 
 
 def test_another_certificate_of_the_gateway_counts_from_the_next_handshake(site: Site):

@@ -24,10 +24,11 @@ from bookings.pages.forms.depot import add_refusal
 from bookings.pages.forms.new_chargers import ExpectedChargerForm, NewChargerForm
 from bookings.pages.forms.row_versions import look_again, seen_version, with_versions
 from bookings.pages.views.refusals import status_of
-from depots.models import Charger, Depot, ExpectedCharger, RefusedConnection
+from depots.models import Charger, Depot, ExpectedCharger, FailedHandshake, RefusedConnection
 from depots.pages import done, respond
 
 MOST_SHOWN = 100
+MOST_HANDSHAKES_SHOWN = 20
 
 
 @never_cache
@@ -107,10 +108,15 @@ def _list(
     request: HttpRequest, depot: Depot, form: ExpectedChargerForm, *, status: int = 200
 ) -> HttpResponse:
     rows = ExpectedCharger.objects.filter(operator=depot.operator_id).order_by("identity")
+    sees_all = access.sees_every_refused_connection(request.user)
+    failed = (
+        FailedHandshake.objects.order_by("-last_at", "-pk") if sees_all else FailedHandshake.objects.none()
+    )
     context = {
         "depot": depot,
         "refused_connections": access.refused_connections(request.user, depot)[:MOST_SHOWN],
-        "sees_all": access.sees_every_refused_connection(request.user),
+        "sees_all": sees_all,
+        "failed_handshakes": failed[:MOST_HANDSHAKES_SHOWN],
         "expected": with_versions(rows),
         "form": form,
     }
