@@ -68,16 +68,16 @@ def on_command_settled(command: ChargerCommand, at: datetime, is_together: bool 
     smart_charging.take_profile_answer(command, now=at)
 
 
-@receiver(depots.idle_chargers_changed)
-def on_idle_chargers_changed(chargers: list[Charger], at: datetime, **_: Any) -> None:
+@receiver(depots.chargers_changed)
+def on_chargers_changed(chargers: list[Charger], at: datetime, **_: Any) -> None:
     power_marks.mark_depots_of([charger.pk for charger in chargers], due_at=at)
 
 
 @receiver(depots.charger_connected)
 def on_charger_connected(
-    charger: Charger, rebooted: bool, at: datetime, is_idle: bool = False, **_: Any
+    charger: Charger, rebooted: bool, at: datetime, is_together: bool = False, **_: Any
 ) -> None:
-    if not is_idle:
+    if not is_together:
         if rebooted:
             depot_operations.forget_list(charger_id=charger.pk, now=at)
         enforcement.charger_connected(charger, rebooted=rebooted, now=at)
@@ -85,21 +85,23 @@ def on_charger_connected(
 
 
 @receiver(depots.charger_disconnected)
-def on_charger_disconnected(charger: Charger, at: datetime, is_idle: bool = False, **_: Any) -> None:
-    if not is_idle:
+def on_charger_disconnected(charger: Charger, at: datetime, is_together: bool = False, **_: Any) -> None:
+    if not is_together:
         enforcement.charger_disconnected(charger, now=at)
         power_marks.mark_depots_of([charger.pk], due_at=at)
 
 
 @receiver(depots.evse_status_changed)
-def on_evse_status_changed(evse: Evse, before: str, at: datetime, is_idle: bool = False, **_: Any) -> None:
-    if not is_idle:
+def on_evse_status_changed(
+    evse: Evse, before: str, at: datetime, is_together: bool = False, **_: Any
+) -> None:
+    if not is_together:
         enforcement.evse_status_changed(evse, before, now=at)
 
 
 @receiver(depots.evse_status_repeated)
-def on_evse_status_repeated(evse: Evse, at: datetime, is_idle: bool = False, **_: Any) -> None:
-    if not is_idle:
+def on_evse_status_repeated(evse: Evse, at: datetime, is_together: bool = False, **_: Any) -> None:
+    if not is_together:
         enforcement.evse_status_repeated(evse, now=at)
 
 

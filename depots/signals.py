@@ -6,19 +6,19 @@ Every signal carries `at`, the moment it was learnt.
 
 from django.dispatch import Signal
 
-# charger: Charger, rebooted, is_idle, at. The socket is open (again), and what it holds is unknown; `rebooted` says it came
-# with a boot. `is_idle`: no booking waits for it, and it is told of once more in idle_chargers_changed.
+# charger: Charger, rebooted, is_together, at. The socket is open (again), and what it holds is unknown; `rebooted` says it came
+# with a boot. `is_together`: who has bookings there need not look for them, and it is told of once more in chargers_changed.
 charger_connected = Signal()
 # chargers: list[Charger], at. Those that came or went in the same moment: who needs a statement for each sends one for all.
-idle_chargers_changed = Signal()
-# charger: Charger, is_idle, at
+chargers_changed = Signal()
+# charger: Charger, is_together, at
 charger_disconnected = Signal()
-# evse: Evse, before: Evse.Status, after: Evse.Status, is_idle, at. `is_idle` as above, with idle_evses_changed.
+# evse: Evse, before: Evse.Status, after: Evse.Status, is_together, at. `is_together` as above, with evses_changed.
 evse_status_changed = Signal()
-# evse: Evse, is_idle, at. It told the status that was known already.
+# evse: Evse, is_together, at. It told the status that was known already.
 evse_status_repeated = Signal()
 # evses: list[Evse], at. Those that changed in the same moment.
-idle_evses_changed = Signal()
+evses_changed = Signal()
 # charger: Charger, token_uid, at. A driver has shown a card there (Authorize), whatever it was answered.
 token_presented = Signal()
 # session: ChargingSession, answer: gate.Answer, at. The session exists; `session.is_entitled` is what the gate said.

@@ -34,7 +34,7 @@ TOGETHER: Mapping[Callable[..., Any], tuple[SetWise, str]] = {
     operations.report_status: (operations.report_statuses, "charger_id"),
     operations.add_readings: (operations.add_readings_of_many, "charger_id"),
     operations.record_transaction: (operations.record_updates, "charger_id"),
-    operations.reconcile: (operations.reconcile_idle, "charger_id"),
+    operations.reconcile: (operations.reconcile_connections, "charger_id"),
     operations.take_command: (operations.take_commands, "charger_id"),
     operations.record_capabilities: (operations.record_all_capabilities, "charger_id"),
     operations.record_clock: (operations.record_clocks, "charger_id"),

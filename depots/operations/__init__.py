@@ -3,7 +3,7 @@
 from depots.operations.arrivals import (
     close_connections,
     open_connections,
-    reconcile_idle,
+    reconcile_connections,
     record_all_capabilities,
     record_boots,
     record_clocks,
@@ -84,7 +84,7 @@ __all__ = [
     "queue_command",
     "queue_commands",
     "reconcile",
-    "reconcile_idle",
+    "reconcile_connections",
     "record_all_capabilities",
     "record_boot",
     "record_boots",

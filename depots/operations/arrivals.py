@@ -26,8 +26,8 @@ from depots.queries import LONGEST_RESERVATION
 from depots.signals import (
     charger_connected,
     charger_disconnected,
-    idle_chargers_changed,
-    idle_evses_changed,
+    chargers_changed,
+    evses_changed,
 )
 
 # The keyword arguments of one call of the operation for one charger.
@@ -180,13 +180,13 @@ def report_statuses(calls: Sequence[Call]) -> dict[int, bool]:
                 _take_status(evse, call, at, is_charging=evse.pk in charging)
         _write_statuses(list(befores), states)
         for evse, before in befores.items():
-            tell_status(evse, before, now, is_idle=True)
+            tell_status(evse, before, now, is_together=True)
         if changed := [evse for evse, before in befores.items() if evse.status != before]:
-            idle_evses_changed.send(sender=Evse, evses=changed, at=now)
+            evses_changed.send(sender=Evse, evses=changed, at=now)
     return news
 
 
-def reconcile_idle(calls: Sequence[Call]) -> dict[int, None]:
+def reconcile_connections(calls: Sequence[Call]) -> dict[int, None]:
     """Beside `reconcile`, for chargers that hold nothing of ours and are to hold nothing: they are asked what they can do,
     where that is not known."""
     by_charger = {call["charger_id"]: call for call in calls}
@@ -198,9 +198,11 @@ def reconcile_idle(calls: Sequence[Call]) -> dict[int, None]:
         )
         for charger in chargers:
             rebooted, at = by_charger[charger.pk]["rebooted"], by_charger[charger.pk]["now"]
-            charger_connected.send(sender=Charger, charger=charger, rebooted=rebooted, is_idle=True, at=at)
+            charger_connected.send(
+                sender=Charger, charger=charger, rebooted=rebooted, is_together=True, at=at
+            )
         if chargers:
-            idle_chargers_changed.send(sender=Charger, chargers=chargers, at=now)
+            chargers_changed.send(sender=Charger, chargers=chargers, at=now)
     return dict.fromkeys(charger.pk for charger in chargers)
 
 
@@ -213,9 +215,9 @@ def close_connections(calls: Sequence[Call]) -> dict[int, None]:
             cursor.execute(_CLOSE, [[charger.pk for charger in chargers], now, now])
         for charger in chargers:
             charger.lease_holder, charger.lease_until = "", now
-            charger_disconnected.send(sender=Charger, charger=charger, is_idle=True, at=now)
+            charger_disconnected.send(sender=Charger, charger=charger, is_together=True, at=now)
         if chargers:
-            idle_chargers_changed.send(sender=Charger, chargers=chargers, at=now)
+            chargers_changed.send(sender=Charger, chargers=chargers, at=now)
     return dict.fromkeys(charger.pk for charger in chargers)
 
 

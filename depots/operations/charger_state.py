@@ -127,13 +127,13 @@ def _write_status(evse: Evse, status: str, error_code: str, *, at: datetime, now
     return before
 
 
-def tell_status(evse: Evse, before: str, now: datetime, *, is_idle: bool = False) -> None:
+def tell_status(evse: Evse, before: str, now: datetime, *, is_together: bool = False) -> None:
     if before != evse.status:
         evse_status_changed.send(
-            sender=Evse, evse=evse, before=before, after=evse.status, is_idle=is_idle, at=now
+            sender=Evse, evse=evse, before=before, after=evse.status, is_together=is_together, at=now
         )
     else:
-        evse_status_repeated.send(sender=Evse, evse=evse, is_idle=is_idle, at=now)
+        evse_status_repeated.send(sender=Evse, evse=evse, is_together=is_together, at=now)
 
 
 def change_status_if_newer(evse: Evse, status: str, *, at: datetime, now: datetime) -> None:

@@ -61,7 +61,7 @@ def reconcile(*, charger_id: int, holder: str, rebooted: bool, now: datetime) ->
         lose_sent_commands(charger=charger, now=now)
         if rebooted or "asked_at" not in charger.told:
             _ask_capabilities(charger, now)
-        charger_connected.send(sender=Charger, charger=charger, rebooted=rebooted, is_idle=False, at=now)
+        charger_connected.send(sender=Charger, charger=charger, rebooted=rebooted, is_together=False, at=now)
 
 
 @dataclass(frozen=True)
@@ -150,4 +150,4 @@ def _disconnect(charger: Charger, now: datetime) -> None:
     note_offline([charger], at=min(now, charger.lease_until or now))
     charger.lease_holder, charger.lease_until = "", now
     charger.save(update_fields=["lease_holder", "lease_until"])
-    charger_disconnected.send(sender=Charger, charger=charger, is_idle=False, at=now)
+    charger_disconnected.send(sender=Charger, charger=charger, is_together=False, at=now)

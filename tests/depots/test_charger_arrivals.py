@@ -14,7 +14,7 @@ from bookings.gate import awaited_evses
 from bookings.models import Booking
 from depots import operations
 from depots.models import Charger, ChargerCommand, Evse
-from depots.signals import charger_connected, charger_disconnected, evse_status_changed, idle_evses_changed
+from depots.signals import charger_connected, charger_disconnected, evse_status_changed, evses_changed
 from tests.bookings.enforcement.online_chargers import armed, book, evse_online, start
 from tests.factories import NOW, at, make_charger, make_evse
 from tests.scenarios.locked_rows import somebody_locks
@@ -116,20 +116,20 @@ def test_what_changed_is_told_of_each_and_once_of_all():
     chargers = [charger_as_known() for _ in range(3)]
     told: list[Any] = []
 
-    def hear(evse: Evse, is_idle: bool, **_: Any) -> None:
-        told.append((evse.charger_id, is_idle))
+    def hear(evse: Evse, is_together: bool, **_: Any) -> None:
+        told.append((evse.charger_id, is_together))
 
     def hear_all(evses: list[Evse], **_: Any) -> None:
         told.append([evse.charger_id for evse in evses])
 
     evse_status_changed.connect(hear)
-    idle_evses_changed.connect(hear_all)
+    evses_changed.connect(hear_all)
     try:
         for _ in range(2):
             report(*chargers)
     finally:
         evse_status_changed.disconnect(hear)
-        idle_evses_changed.disconnect(hear_all)
+        evses_changed.disconnect(hear_all)
 
     ids = [charger.pk for charger in chargers]
     assert told == [*((pk, True) for pk in ids), ids]
@@ -148,7 +148,7 @@ def test_what_is_more_than_a_status_of_one_evse_is_left_to_its_own_operation(fac
 def reconcile(*chargers: Charger, rebooted: bool = True) -> dict[int, None]:
     Charger.objects.filter(pk__in=[charger.pk for charger in chargers]).update(lease_holder="here")
     facts = {"holder": "here", "rebooted": rebooted, "now": NOW}
-    return operations.reconcile_idle([{"charger_id": charger.pk, **facts} for charger in chargers])
+    return operations.reconcile_connections([{"charger_id": charger.pk, **facts} for charger in chargers])
 
 
 def test_idle_chargers_are_asked_what_they_can_do_and_told_of():
@@ -300,7 +300,7 @@ def test_a_charger_that_somebody_has_locked_holds_up_no_other(write: Callable[..
     with somebody_locks(locked):
         if write is reconcile:
             facts = {"holder": "here", "rebooted": True, "now": NOW}
-            done = operations.reconcile_idle([{"charger_id": c.pk, **facts} for c in (locked, free)])
+            done = operations.reconcile_connections([{"charger_id": c.pk, **facts} for c in (locked, free)])
         else:
             done = write(locked, free)
 

@@ -18,11 +18,11 @@ from depots.models import Agreement, Charger, ChargerCommand, Evse, Membership, 
 from depots.signals import (
     charger_connected,
     charger_disconnected,
+    chargers_changed,
     command_progressed,
     command_settled,
     evse_status_changed,
-    idle_chargers_changed,
-    idle_evses_changed,
+    evses_changed,
 )
 
 
@@ -41,14 +41,14 @@ def tell_of_closure(depot_id: int, **_: Any) -> None:
 
 
 @receiver(evse_status_changed)
-def tell_of_evse(evse: Evse, is_idle: bool = False, **_: Any) -> None:
-    if not is_idle:  # those are told of together
+def tell_of_evse(evse: Evse, is_together: bool = False, **_: Any) -> None:
+    if not is_together:  # those are told of together
         publish("evse", evse.pk, evse_audiences(evse.depot_id))
 
 
 @receiver([charger_connected, charger_disconnected])
-def tell_of_charger(charger: Charger, is_idle: bool = False, **_: Any) -> None:
-    if not is_idle:
+def tell_of_charger(charger: Charger, is_together: bool = False, **_: Any) -> None:
+    if not is_together:
         publish("charger", charger.pk, evse_audiences(charger.depot_id))
 
 
@@ -58,12 +58,12 @@ def tell_of_command(command: ChargerCommand, **_: Any) -> None:
         publish("charger", command.charger_id, evse_audiences(command.charger.depot_id))
 
 
-@receiver(idle_evses_changed)
+@receiver(evses_changed)
 def tell_of_evses(evses: list[Evse], **_: Any) -> None:
     publish_all(("evse", evse.pk, evse_audiences(evse.depot_id)) for evse in evses)
 
 
-@receiver(idle_chargers_changed)
+@receiver(chargers_changed)
 def tell_of_chargers(chargers: list[Charger], **_: Any) -> None:
     publish_all(("charger", charger.pk, evse_audiences(charger.depot_id)) for charger in chargers)
 
