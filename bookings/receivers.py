@@ -73,13 +73,23 @@ def on_chargers_changed(chargers: list[Charger], at: datetime, **_: Any) -> None
     power_marks.mark_depots_of([charger.pk for charger in chargers], due_at=at)
 
 
+@receiver(depots.chargers_connected)
+def on_chargers_connected(rebooted: dict[Charger, bool], at: datetime, **_: Any) -> set[int]:
+    return enforcement.take_connected(rebooted, now=at)
+
+
+@receiver(depots.chargers_disconnected)
+def on_chargers_disconnected(chargers: list[Charger], at: datetime, **_: Any) -> set[int]:
+    return enforcement.take_disconnected(chargers, now=at)
+
+
 @receiver(depots.charger_connected)
 def on_charger_connected(
     charger: Charger, rebooted: bool, at: datetime, is_together: bool = False, **_: Any
 ) -> None:
     if not is_together:
         if rebooted:
-            depot_operations.forget_list(charger_id=charger.pk, now=at)
+            depot_operations.forget_lists([charger.pk], now=at)
         enforcement.charger_connected(charger, rebooted=rebooted, now=at)
         power_marks.mark_depots_of([charger.pk], due_at=at)
 
@@ -100,9 +110,13 @@ def on_evse_status_changed(
 
 
 @receiver(depots.evse_status_repeated)
-def on_evse_status_repeated(evse: Evse, at: datetime, is_together: bool = False, **_: Any) -> None:
-    if not is_together:
-        enforcement.evse_status_repeated(evse, now=at)
+def on_evse_status_repeated(evse: Evse, at: datetime, **_: Any) -> None:
+    enforcement.evse_status_repeated(evse, now=at)
+
+
+@receiver(depots.statuses_told)
+def on_statuses_told(befores: dict[Evse, str], at: datetime, **_: Any) -> set[int]:
+    return enforcement.take_statuses(befores, now=at)
 
 
 @receiver(depots.reservation_ended)

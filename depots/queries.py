@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from django.db.models import F, Q
 
 from depots.cards import card_ending
 from depots.models import Charger, ChargerCertificate, ChargerCommand, ChargingSession, EvseChargingState
@@ -60,6 +62,25 @@ def armed_reservations(charger: Charger, *, now: datetime) -> list[Armed]:
     used = _used(charger, latest)
     armed = [_armed(command) for command in latest.values() if command.pk not in used and _stands(command)]
     return sorted((a for a in armed if a.expires_at > now), key=lambda a: a.reservation_id)
+
+
+def standing_reservations(chargers: Collection[Charger], *, now: datetime) -> set[tuple[int, int]]:
+    """(charger's id, reservation) of what `armed_reservations` would give of many, and of what is used already."""
+    since = Q(charger__booted_at__isnull=True) | Q(answered_at__gte=F("charger__booted_at"))
+    answered = ChargerCommand.objects.filter(
+        since,
+        charger__in=chargers,
+        answered_at__gte=now - LONGEST_RESERVATION,
+        action__in=[ChargerCommand.Action.RESERVE, ChargerCommand.Action.CANCEL_RESERVATION],
+        state=ChargerCommand.State.ANSWERED,
+        reservation_id__isnull=False,
+    )
+    latest = answered.order_by("charger_id", "reservation_id", "-id").distinct("charger_id", "reservation_id")
+    return {
+        (command.charger_id, command.reservation_id)
+        for command in latest
+        if command.reservation_id is not None and _stands(command) and _armed(command).expires_at > now
+    }
 
 
 def charging_states(session: ChargingSession) -> list[tuple[datetime, str]]:

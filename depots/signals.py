@@ -9,14 +9,22 @@ from django.dispatch import Signal
 # charger: Charger, rebooted, is_together, at. The socket is open (again), and what it holds is unknown; `rebooted` says it came
 # with a boot. `is_together`: who has bookings there need not look for them, and it is told of once more in chargers_changed.
 charger_connected = Signal()
+# rebooted: dict[Charger, bool], at. Chargers whose sockets are open again, locked with their EVSEs; nothing is written yet. A
+# receiver says again what should stand there, and gives the ids of those that it must be told of one by one instead.
+chargers_connected = Signal()
+# chargers: list[Charger], at. The same of those that are gone.
+chargers_disconnected = Signal()
 # chargers: list[Charger], at. Those that came or went in the same moment: who needs a statement for each sends one for all.
 chargers_changed = Signal()
 # charger: Charger, is_together, at
 charger_disconnected = Signal()
 # evse: Evse, before: Evse.Status, after: Evse.Status, is_together, at. `is_together` as above, with evses_changed.
 evse_status_changed = Signal()
-# evse: Evse, is_together, at. It told the status that was known already.
+# evse: Evse, at. It told the status that was known already; not sent of those that are told together.
 evse_status_repeated = Signal()
+# befores: dict[Evse, Evse.Status], at. Awaited EVSEs (depots.gate) have told a status; they are locked and show it, and nothing
+# is written yet. A receiver does what follows, and gives the ids of those that it must be told of one by one instead.
+statuses_told = Signal()
 # evses: list[Evse], at. Those that changed in the same moment.
 evses_changed = Signal()
 # charger: Charger, token_uid, at. A driver has shown a card there (Authorize), whatever it was answered.

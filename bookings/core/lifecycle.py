@@ -177,7 +177,13 @@ def record(
 
 
 def log_written(
-    bookings: Sequence[Booking], *, kind: str, step: tuple[str, str], actor: Actor, at: datetime
+    bookings: Sequence[Booking],
+    *,
+    kind: str,
+    step: tuple[str, str],
+    actor: Actor,
+    at: datetime,
+    detail: dict[str, Any] | None = None,
 ) -> None:
     """`record` for many locked bookings that their caller has written alike, each with its version raised by one."""
     before, after = step
@@ -185,7 +191,9 @@ def log_written(
     for booking in bookings:
         booking.version += 1
         booking.updated_at = max(at, booking.updated_at)
-        events.append(_event(booking, kind=kind, before=before, after=after, at=at, actor=actor))
+        events.append(
+            _event(booking, kind=kind, before=before, after=after, at=at, actor=actor, detail=detail)
+        )
     BookingEvent.objects.bulk_create(events)
     for booking, event in zip(bookings, events, strict=True):
         booking_changed.send(sender=Booking, booking=booking, event=event, at=at)

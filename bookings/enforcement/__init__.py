@@ -15,6 +15,7 @@ from bookings.enforcement.charger_events import (
     session_ended,
     session_started,
 )
+from bookings.enforcement.chargers_together import take_connected, take_disconnected, take_statuses
 from bookings.enforcement.fallbacks import follow_kept_evses, token_presented
 from bookings.enforcement.following import follow
 from bookings.enforcement.local_lists import follow_local_lists
@@ -53,8 +54,11 @@ __all__ = [
     "session_started",
     "stop_overstays",
     "take_accepted",
+    "take_connected",
+    "take_disconnected",
     "take_keeping_answer",
     "take_reservation_answer",
+    "take_statuses",
     "take_test_answer",
     "token_presented",
     "try_reservation",

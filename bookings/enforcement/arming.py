@@ -174,6 +174,14 @@ def in_front(evse_id: Any, starts_at: Any, holder: Any, now: datetime) -> QueryS
     ).exclude(holder=holder)
 
 
+def behind_others(bookings: Collection[Booking], now: datetime) -> set[int]:
+    """Ids of those that wait for another on their EVSE."""
+    rows = Booking.objects.filter(pk__in=[booking.pk for booking in bookings]).filter(
+        Exists(in_front(OuterRef("evse_id"), OuterRef("starts_at"), OuterRef("pk"), now))
+    )
+    return set(rows.values_list("pk", flat=True))
+
+
 def _waits_for_another(booking: Booking, now: datetime) -> bool:
     return in_front(booking.evse_id, booking.starts_at, booking.pk, now).exists()
 
@@ -186,12 +194,9 @@ def _arm_batch(booking_ids: Collection[int], now: datetime) -> int:
         locked = lock_evses([pk for pk in evse_ids if pk is not None])
         # Looked at again under the locks: moved, cancelled and armed ones fall out.
         bookings = [b for b in lock_bookings(booking_ids) if b.evse_id in locked and is_due(b, now=now)]
-        waiting = Booking.objects.filter(pk__in=[booking.pk for booking in bookings]).filter(
-            Exists(in_front(OuterRef("evse_id"), OuterRef("starts_at"), OuterRef("pk"), now))
-        )
-        waits = set(waiting.values_list("pk", flat=True))
+        waits = behind_others(bookings, now)
         free = [booking for booking in bookings if booking.pk not in waits]
-        for booking in reserve_together(free, _reservation, now=now):
+        for booking in reserve_together(free, reservation, now=now):
             _arm(booking, now)
     return len(bookings)
 
@@ -218,7 +223,7 @@ def _arm(booking: Booking, now: datetime) -> None:
     depots.queue_command(
         charger=charger,
         action=ChargerCommand.Action.RESERVE,
-        payload=_reservation(booking, charger, now),
+        payload=reservation(booking, charger, now),
         reservation_id=booking.reservation_id,
         not_after=booking.no_show_at(),
         now=now,
@@ -263,7 +268,7 @@ def _claim_ends_at(booking: Booking, charger: Charger, now: datetime) -> datetim
     return min(ends_at, now + timedelta(seconds=longest)) if isinstance(longest, int) else ends_at
 
 
-def _reservation(
+def reservation(
     booking: Booking,
     charger: Charger,
     now: datetime,

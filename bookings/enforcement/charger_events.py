@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.db.models import Q
 
@@ -34,8 +35,8 @@ def charger_connected(charger: Charger, *, rebooted: bool, now: datetime) -> Non
     for armed in armed_reservations(charger, now=now):
         if armed.reservation_id not in wanted:
             _take_back(charger, armed.reservation_id, now)
-    if rebooted:
-        _see_what_is_left(charger, bookings, now)
+    if rebooted and (left := left_over_reboot(charger, bookings)):
+        depots.measure(charger, depots.OVER_REBOOT, left.seen, evidence=left.evidence, now=now)
     for booking in bookings:
         if booking.reservation_id in wanted and booking.enforcement in AT_CHARGER:
             if booking.enforcement != Enforcement.SOFT:
@@ -48,9 +49,14 @@ def charger_connected(charger: Charger, *, rebooted: bool, now: datetime) -> Non
 def charger_disconnected(charger: Charger, *, now: datetime) -> None:
     """Offline: its reservations may go on, but nobody can tell. One that said it was out of service is restarting."""
     for booking in _at_charger(charger):
-        is_restart = booking.enforcement_why == "unavailable"
-        if is_wanted(booking) and (is_restart or booking.enforcement in {Enforcement.ARMED, Enforcement.DUE}):
+        if is_lost_with_its_charger(booking):
             set_state(booking, Enforcement.AT_RISK, why="offline", retry_at=now + RETRY, now=now)
+
+
+def is_lost_with_its_charger(booking: Booking) -> bool:
+    """Whether it is at risk once its charger is offline, and was not before."""
+    is_restart = booking.enforcement_why == "unavailable"
+    return is_wanted(booking) and (is_restart or booking.enforcement in {Enforcement.ARMED, Enforcement.DUE})
 
 
 def evse_status_changed(evse: Evse, before: str, *, now: datetime) -> None:
@@ -71,7 +77,7 @@ def evse_status_changed(evse: Evse, before: str, *, now: datetime) -> None:
             set_state(booking, Enforcement.AT_RISK, why=evse.status, retry_at=now + RETRY, now=now)
             if evse.status == Evse.Status.FAULTED:
                 swap(booking, now=now)
-        elif _asks_for_a_try(booking, evse, before):
+        elif asks_for_a_try(booking, evse, before):
             rearm(booking, now=now)
 
 
@@ -127,7 +133,7 @@ def _locked(where: Q) -> Iterator[Booking]:
     yield from sorted(lock_bookings(list(live.values_list("pk", flat=True))), key=lambda b: b.starts_at)
 
 
-def _asks_for_a_try(booking: Booking, evse: Evse, before: str) -> bool:
+def asks_for_a_try(booking: Booking, evse: Evse, before: str) -> bool:
     """Free at last, or free although we armed it: a driver tapped and walked off, or the charger forgot."""
     if booking.enforcement == Enforcement.AT_RISK or booking.enforcement_why in OWN:
         return evse.status in {Evse.Status.AVAILABLE, Evse.Status.RESERVED}
@@ -153,8 +159,16 @@ def _measure_claim(booking: Booking, now: datetime) -> None:
         depots.measure(charger, "claim_s", int(lasted.total_seconds()), evidence=evidence, now=now)
 
 
-def _see_what_is_left(charger: Charger, bookings: list[Booking], now: datetime) -> None:
-    """Whether it still shows as reserved what it held before it started again, by what it has told since."""
+class LeftOverReboot(NamedTuple):
+    """What became of a reservation over a restart, `kept` or `forgot`, and how it is known."""
+
+    seen: str
+    evidence: str
+
+
+def left_over_reboot(charger: Charger, bookings: list[Booking]) -> LeftOverReboot | None:
+    """Whether it still shows as reserved what it held before it started again, by what it has told since. Nothing where that
+    does not say."""
     for booking in bookings:
         evse = booking.evse
         if booking.enforcement not in {Enforcement.ARMED, Enforcement.AT_RISK} or evse is None:
@@ -162,14 +176,12 @@ def _see_what_is_left(charger: Charger, bookings: list[Booking], now: datetime) 
         told_at, booted_at = evse.status_received_at, charger.booted_at
         if booking.armed_evse_id != evse.pk or not told_at or not booted_at or told_at < booted_at:
             continue
-        left = {Evse.Status.RESERVED: "kept", Evse.Status.AVAILABLE: "forgot"}.get(
+        seen = {Evse.Status.RESERVED: "kept", Evse.Status.AVAILABLE: "forgot"}.get(
             Evse.Status(evse.told_status)
         )
-        if left:
-            depots.measure(
-                charger, "over_reboot", left, evidence=f"restart with {evse.uid} reserved", now=now
-            )
-            return
+        if seen:
+            return LeftOverReboot(seen, f"restart with {evse.uid} reserved")
+    return None
 
 
 def _take_back(charger: Charger, reservation_id: int, now: datetime) -> None:

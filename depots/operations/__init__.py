@@ -7,7 +7,6 @@ from depots.operations.arrivals import (
     record_all_capabilities,
     record_boots,
     record_clocks,
-    report_statuses,
 )
 from depots.operations.authorization import authorize
 from depots.operations.charger_state import (
@@ -40,8 +39,8 @@ from depots.operations.leases import (
     release_lapsed,
     renew_leases,
 )
-from depots.operations.local_lists import forget_list, look_through_again, take_list_answer, want_list
-from depots.operations.measuring import measure
+from depots.operations.local_lists import forget_lists, look_through_again, take_list_answer, want_list
+from depots.operations.measuring import OVER_REBOOT, measure, measure_together
 from depots.operations.message_log import forget_old_messages, keep_messages
 from depots.operations.meter_readings import add_readings, tell_latest_figures
 from depots.operations.meter_thinning import thin_old_readings
@@ -50,12 +49,14 @@ from depots.operations.samples_at_once import add_readings_of_many, record_updat
 from depots.operations.sessions import start_session, stop_session
 from depots.operations.silent_sessions import end_silent_session, silent_sessions
 from depots.operations.state_history import forget_old_history
+from depots.operations.statuses_at_once import report_statuses
 from depots.operations.transaction_events import record_transaction
 from depots.operations.transaction_reports import BIGGEST, FLAGS, Reading, Start, Stop, TransactionReport
 
 __all__ = [
     "BIGGEST",
     "FLAGS",
+    "OVER_REBOOT",
     "RIGHT_WITHIN",
     "NotTheHolder",
     "Reading",
@@ -71,7 +72,7 @@ __all__ = [
     "close_connections",
     "due_chargers",
     "end_silent_session",
-    "forget_list",
+    "forget_lists",
     "forget_old_history",
     "forget_old_messages",
     "forget_old_refusals",
@@ -79,6 +80,7 @@ __all__ = [
     "look_through_again",
     "lose_sent_commands",
     "measure",
+    "measure_together",
     "open_connection",
     "open_connections",
     "queue_command",

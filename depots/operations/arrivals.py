@@ -3,31 +3,29 @@
 Each function here stands beside an operation for one charger. It takes the arguments of many calls, of different
 chargers, and returns what the operation would have returned, by charger, for those it has carried out; the caller does
 the others one by one. Those are the ones whose rows somebody else has locked, for nobody waits for a lock here: one
-charger's long transaction holds up that charger's messages alone. And those that concern a booking, whose locks have an
-order that a set of chargers could not keep (docs/decisions/0053).
+charger's long transaction holds up that charger's messages alone. And those from which more follows for a booking than who
+hears of them can write for many: it may be moved to another EVSE, in an order of locks that a set of chargers could not
+keep (docs/decisions/0053, 0099).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db import connection
 
-from depots import gate, round_trips
-from depots.models import Charger, ChargerCommand, ChargingSession, Evse, EvseChargingState
-from depots.operations.charger_state import QUEUED_AFTER, is_older, news_of_charging, tell_status
-from depots.operations.clock_correction import corrected
+from depots import round_trips
+from depots.models import Charger, ChargerCommand, Evse
 from depots.operations.commands import CHANNEL
-from depots.queries import LONGEST_RESERVATION
 from depots.signals import (
     charger_connected,
     charger_disconnected,
     chargers_changed,
-    evses_changed,
+    chargers_connected,
+    chargers_disconnected,
 )
 
 # The keyword arguments of one call of the operation for one charger.
@@ -80,28 +78,11 @@ _BOOT = """
 
 # Beside `note_offline`.
 _CLOSE = """
-    WITH gone AS (SELECT unnest(%s::bigint[]) AS charger_id), history AS (
-        INSERT INTO depots_connectionchange (charger_id, at, is_online) SELECT charger_id, %s, false FROM gone
+    WITH gone AS (SELECT * FROM unnest(%s::bigint[], %s::timestamptz[]) AS gone (charger_id, at)), history AS (
+        INSERT INTO depots_connectionchange (charger_id, at, is_online) SELECT charger_id, at, false FROM gone
     )
     UPDATE depots_charger AS charger SET lease_holder = '', lease_until = %s
     FROM gone WHERE charger.id = gone.charger_id
-"""
-
-# Beside `note_status`: what changes is kept by the same statement.
-_STATUS = """
-    WITH told AS (
-        SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[])
-            AS told (evse_id, status, told_status, error_code, at, received_at)
-    ), history AS (
-        INSERT INTO depots_evsestatuschange (evse_id, at, received_at, status, error_code)
-        SELECT told.evse_id, told.at, told.received_at, told.status, told.error_code
-        FROM told JOIN depots_evse AS evse ON evse.id = told.evse_id
-        WHERE evse.status <> told.status
-    )
-    UPDATE depots_evse AS evse
-    SET status = told.status, told_status = told.told_status, error_code = told.error_code, status_at = told.at,
-        status_received_at = told.received_at, updated_at = now()
-    FROM told WHERE evse.id = told.evse_id
 """
 
 _TELL = """
@@ -149,57 +130,19 @@ def record_boots(calls: Sequence[Call]) -> dict[int, None]:
     return _written(_BOOT, _column(calls, "charger_id"), *texts, _column(calls, "now"))
 
 
-def report_statuses(calls: Sequence[Call]) -> dict[int, bool]:
-    """Beside `report_status`, for EVSEs that nobody waits for. What breaks them, or the whole charger, is left to it."""
-    told = {
-        (call["charger_id"], call["evse_number"]): call
-        for call in calls
-        if call["evse_number"] and call["status"] != Evse.Status.FAULTED
-    }
-    news: dict[int, bool] = {}
-    befores: dict[Evse, str] = {}
-    states: list[EvseChargingState] = []
-    now = latest(calls)
-    with round_trips.atomic():
-        evses = _lock_idle_evses(
-            Q(charger__in={pk for pk, _ in told}, number__in={n for _, n in told}), now=now
-        )
-        reported = [evse for evse in evses if (evse.charger_id, evse.number) in told]
-        is_coarse = any(call.get("is_coarse") and call["status"] == Evse.Status.OCCUPIED for call in calls)
-        charging = _in_session(reported) if is_coarse else set()
-        for evse in reported:
-            assert evse.charger is not None
-            call = told[evse.charger.pk, evse.number]
-            at = corrected(evse.charger, call["at"], now=call["now"])
-            if state := news_of_charging(evse, call.get("charging_state", ""), at=min(at, call["now"])):
-                states.append(state)
-            is_past = call["now"] - at > QUEUED_AFTER and is_older(evse, at)
-            news[evse.charger.pk] = not is_past and evse.told_status != call["status"]
-            if not is_past:
-                befores[evse] = evse.status
-                _take_status(evse, call, at, is_charging=evse.pk in charging)
-        _write_statuses(list(befores), states)
-        for evse, before in befores.items():
-            tell_status(evse, before, now, is_together=True)
-        if changed := [evse for evse, before in befores.items() if evse.status != before]:
-            evses_changed.send(sender=Evse, evses=changed, at=now)
-    return news
-
-
 def reconcile_connections(calls: Sequence[Call]) -> dict[int, None]:
-    """Beside `reconcile`, for chargers that hold nothing of ours and are to hold nothing: they are asked what they can do,
-    where that is not known."""
+    """Beside `reconcile`, for chargers that were sent nothing which they never answered. What is to stand there again is said by
+    who hears `chargers_connected`."""
     by_charger = {call["charger_id"]: call for call in calls}
     now = latest(calls)
-    with transaction.atomic():
-        chargers = _lock_idle_chargers(calls, now=now)
-        _ask_capabilities(
-            [c for c in chargers if by_charger[c.pk]["rebooted"] or "asked_at" not in c.told], now
-        )
+    with round_trips.atomic():
+        rebooted = {charger: by_charger[charger.pk]["rebooted"] for charger in _lock_settled(calls)}
+        told = chargers_connected.send(sender=Charger, rebooted=rebooted, at=now) if rebooted else []
+        chargers = _but_left(rebooted, told)
+        _ask_capabilities([c for c in chargers if rebooted[c] or "asked_at" not in c.told], now)
         for charger in chargers:
-            rebooted, at = by_charger[charger.pk]["rebooted"], by_charger[charger.pk]["now"]
             charger_connected.send(
-                sender=Charger, charger=charger, rebooted=rebooted, is_together=True, at=at
+                sender=Charger, charger=charger, rebooted=rebooted[charger], is_together=True, at=now
             )
         if chargers:
             chargers_changed.send(sender=Charger, chargers=chargers, at=now)
@@ -207,18 +150,23 @@ def reconcile_connections(calls: Sequence[Call]) -> dict[int, None]:
 
 
 def close_connections(calls: Sequence[Call]) -> dict[int, None]:
-    """Beside `close_connection`, for chargers that hold nothing of ours: nobody is called at risk for them."""
-    now = latest(calls)
-    with transaction.atomic():
-        chargers = _lock_idle_chargers(calls, now=now)
-        with connection.cursor() as cursor:
-            cursor.execute(_CLOSE, [[charger.pk for charger in chargers], now, now])
-        for charger in chargers:
-            charger.lease_holder, charger.lease_until = "", now
-            charger_disconnected.send(sender=Charger, charger=charger, is_together=True, at=now)
-        if chargers:
-            chargers_changed.send(sender=Charger, chargers=chargers, at=now)
-    return dict.fromkeys(charger.pk for charger in chargers)
+    """Beside `close_connection`, for chargers that were sent nothing which they never answered."""
+    with round_trips.atomic():
+        return dict.fromkeys(charger.pk for charger in end_leases(_lock_settled(calls), now=latest(calls)))
+
+
+def end_leases(chargers: Sequence[Charger], *, now: datetime) -> list[Charger]:
+    """Those of the chargers, which are locked with their EVSEs, that are offline now; the others there is more to."""
+    told = chargers_disconnected.send(sender=Charger, chargers=chargers, at=now) if chargers else []
+    gone = _but_left(chargers, told)
+    if not gone:
+        return gone
+    round_trips.send(_CLOSE, [[c.pk for c in gone], [min(now, c.lease_until or now) for c in gone], now])
+    for charger in gone:
+        charger.lease_holder, charger.lease_until = "", now
+        charger_disconnected.send(sender=Charger, charger=charger, is_together=True, at=now)
+    chargers_changed.send(sender=Charger, chargers=gone, at=now)
+    return gone
 
 
 def record_all_capabilities(calls: Sequence[Call]) -> dict[int, None]:
@@ -248,60 +196,35 @@ def _written(statement: str, *columns: Any) -> dict[int, None]:
         return dict.fromkeys(row[0] for row in cursor.fetchall())
 
 
-def _lock_idle_evses(where: Q, *, now: datetime) -> list[Evse]:
-    """Those of the EVSEs that are free to lock and that nobody waits for. First the locks, so that nobody begins to."""
-    rows = Evse.objects.filter(where).select_related("charger").order_by("pk")
-    free = list(
-        rows.select_for_update(no_key=True, of=("self",), skip_locked=True).only(
-            "depot_id", "number", "status", "status_at", "told_status", "error_code",
-            "charger__clock_offset_s", "charger__clock_seen_at", "charger__booted_at",
-        )
-    )  # fmt: skip
-    awaited = gate.awaited_evses([evse.pk for evse in free], now=now)
-    return [evse for evse in free if evse.pk not in awaited]
+def _lock_settled(calls: Sequence[Call]) -> list[Charger]:
+    """Chargers whose lease the callers hold and that have answered all they were sent, locked with their EVSEs."""
+    holders = {call["charger_id"]: call["holder"] for call in calls}
+    return without_sent(c for c in lock_with_evses(holders) if c.lease_holder == holders[c.pk])
 
 
-def _lock_idle_chargers(calls: Sequence[Call], *, now: datetime) -> list[Charger]:
-    """The chargers that hold nothing and are awaited by nobody, where the caller has the lease; with their EVSEs."""
-    of_callers = Q(charger__in=[call["charger_id"] for call in calls])
-    idle = {evse.pk for evse in _lock_idle_evses(of_callers, now=now)}
-    all_evses = Evse.objects.filter(of_callers).order_by().values_list("pk", "charger_id")
-    busy = {charger_id for evse_id, charger_id in all_evses if evse_id not in idle}
-    chargers = lock_held([call for call in calls if call["charger_id"] not in busy])
-    with_commands = _with_commands(chargers, now)
-    return [charger for charger in chargers if charger.pk not in with_commands]
+def lock_with_evses(charger_ids: Collection[int]) -> list[Charger]:
+    """Chargers that are free to lock, all of their EVSEs before them."""
+    evses = Evse.objects.filter(charger__in=set(charger_ids))
+    free = evses.select_for_update(no_key=True, of=("self",), skip_locked=True).order_by("pk")
+    locked = set(free.values_list("pk", flat=True))
+    all_evses = evses.order_by().values_list("pk", "charger_id")
+    busy = {charger_id for pk, charger_id in all_evses if pk not in locked}
+    rows = Charger.objects.filter(pk__in=set(charger_ids) - busy).order_by("pk")
+    return list(rows.select_for_update(no_key=True, skip_locked=True))
 
 
-def _in_session(evses: Iterable[Evse]) -> set[int | None]:
-    running = ChargingSession.objects.filter(
-        evse__in=[evse.pk for evse in evses], ended_at__isnull=True, announced_at__isnull=False
-    )
-    return set(running.values_list("evse_id", flat=True))
+def without_sent(chargers: Iterable[Charger]) -> list[Charger]:
+    """Those that were sent nothing whose answer is open."""
+    by_id = {charger.pk: charger for charger in chargers}
+    sent = ChargerCommand.objects.filter(charger__in=by_id, state=State.SENT).order_by()
+    asked = set(sent.values_list("charger_id", flat=True))
+    return [charger for charger in by_id.values() if charger.pk not in asked]
 
 
-def _take_status(evse: Evse, call: Call, at: datetime, *, is_charging: bool) -> None:
-    evse.status = evse.told_status = call["status"]
-    if call.get("is_coarse") and is_charging and evse.status == Evse.Status.OCCUPIED:
-        evse.status = Evse.Status.CHARGING
-    evse.error_code = call.get("error_code", "")[:50]
-    # A clock that runs ahead must not make all later statuses look old.
-    evse.status_at, evse.status_received_at = min(at, call["now"]), call["now"]
-
-
-def _write_statuses(evses: Sequence[Evse], states: Sequence[EvseChargingState]) -> None:
-    if states:
-        EvseChargingState.objects.bulk_create(states)
-    if not evses:
-        return
-    columns: list[Any] = [
-        [evse.pk for evse in evses],
-        [str(evse.status) for evse in evses],
-        [str(evse.told_status) for evse in evses],
-        [evse.error_code for evse in evses],
-        [evse.status_at for evse in evses],
-        [evse.status_received_at for evse in evses],
-    ]
-    round_trips.send(_STATUS, columns)
+def _but_left(chargers: Iterable[Charger], told: Sequence[tuple[Any, Any]]) -> list[Charger]:
+    """Without those that a receiver has to be told of one by one."""
+    left = {charger_id for _, ids in told for charger_id in ids}
+    return [charger for charger in chargers if charger.pk not in left]
 
 
 def lock_held(calls: Sequence[Call]) -> list[Charger]:
@@ -310,15 +233,6 @@ def lock_held(calls: Sequence[Call]) -> list[Charger]:
     rows = Charger.objects.filter(pk__in=holders).order_by("pk")
     locked = rows.select_for_update(no_key=True, skip_locked=True)
     return [charger for charger in locked if charger.lease_holder == holders[charger.pk]]
-
-
-def _with_commands(chargers: Sequence[Charger], now: datetime) -> set[int]:
-    """Those that may hold a reservation, or were sent something that they never answered."""
-    reserving = Q(action__in=[Action.RESERVE, Action.CANCEL_RESERVATION], state=State.ANSWERED)
-    since = Q(answered_at__gte=now - LONGEST_RESERVATION)
-    since &= Q(charger__booted_at__isnull=True) | Q(answered_at__gte=F("charger__booted_at"))
-    found = ChargerCommand.objects.filter((reserving & since) | Q(state=State.SENT), charger__in=chargers)
-    return set(found.order_by().values_list("charger_id", flat=True))
 
 
 def _ask_capabilities(chargers: Sequence[Charger], now: datetime) -> None:

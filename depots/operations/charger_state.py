@@ -133,7 +133,7 @@ def tell_status(evse: Evse, before: str, now: datetime, *, is_together: bool = F
             sender=Evse, evse=evse, before=before, after=evse.status, is_together=is_together, at=now
         )
     else:
-        evse_status_repeated.send(sender=Evse, evse=evse, is_together=is_together, at=now)
+        evse_status_repeated.send(sender=Evse, evse=evse, at=now)
 
 
 def change_status_if_newer(evse: Evse, status: str, *, at: datetime, now: datetime) -> None:

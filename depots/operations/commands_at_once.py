@@ -5,7 +5,7 @@ As in arrivals.py, which also says what is left to the operation for one charger
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,8 +14,8 @@ from django.db.models import QuerySet
 
 from depots import round_trips
 from depots.capabilities import why_not
-from depots.models import Charger, ChargerCommand, Evse
-from depots.operations.arrivals import Call, latest, lock_held
+from depots.models import Charger, ChargerCommand
+from depots.operations.arrivals import Call, latest, lock_held, lock_with_evses
 from depots.operations.commands import OF_RESERVATION, is_late
 from depots.operations.measuring import measure_together
 from depots.signals import command_settled, reservations_accepted
@@ -25,7 +25,7 @@ State = ChargerCommand.State
 
 
 def take_commands(calls: Sequence[Call]) -> dict[int, ChargerCommand | None]:
-    """Beside `take_command`, where there is nothing to send by now, or one question or reservation and nothing else: no answer
+    """Beside `take_command`, where there is nothing to send by now, or questions and reservations and nothing else: no answer
     is written here, so nobody who waits for one is told."""
     now = latest(calls)
     with transaction.atomic():
@@ -36,13 +36,13 @@ def take_commands(calls: Sequence[Call]) -> dict[int, ChargerCommand | None]:
         for command in unsent.order_by("id"):
             command.charger = chargers[command.charger_id]
             waiting[command.charger_id].append(command)
-        lone = [commands[0] for commands in waiting.values() if _is_lone(commands, now)]
-        superseded = _superseded(lone)
+        first = [c for commands in waiting.values() if (c := _first(commands, now)) is not None]
+        superseded = _superseded(first)
         free = ChargerCommand.objects.filter(
-            pk__in=[c.pk for c in lone if c.pk not in superseded], state=State.QUEUED
+            pk__in=[c.pk for c in first if c.pk not in superseded], state=State.QUEUED
         )
         locked = set(free.select_for_update(skip_locked=True).order_by("id").values_list("pk", flat=True))
-        taken = {command.charger_id: command for command in lone if command.pk in locked}
+        taken = {command.charger_id: command for command in first if command.pk in locked}
         for command in taken.values():
             command.state, command.sent_at = State.SENT, now
         ChargerCommand.objects.filter(pk__in=locked).update(state=State.SENT, sent_at=now)
@@ -77,7 +77,7 @@ def settle_commands(calls: Sequence[Call]) -> dict[int, ChargerCommand]:
 
 def _settle_reservations(reserved: Mapping[int, int], now: datetime) -> list[ChargerCommand]:
     """Given as command -> charger. Locked in the order of all: EVSEs, chargers, commands; what is not free is left."""
-    chargers = {c.pk: c for c in _lock_with_evses(reserved.values()) if _is_as_usual(c)}
+    chargers = {c.pk: c for c in lock_with_evses(set(reserved.values())) if _is_as_usual(c)}
     commands = list(_lock_sent([pk for pk, charger_id in reserved.items() if charger_id in chargers]))
     for command in commands:
         command.charger = chargers[command.charger_id]
@@ -89,18 +89,6 @@ def _settle_reservations(reserved: Mapping[int, int], now: datetime) -> list[Cha
         {command.charger: f"command {command.pk}" for command in done}, "reservation", "works", now=now
     )
     return done
-
-
-def _lock_with_evses(charger_ids: Iterable[int]) -> list[Charger]:
-    """Chargers that are free to lock, all of their EVSEs before them."""
-    evses = Evse.objects.filter(charger__in=set(charger_ids))
-    free = evses.select_for_update(no_key=True, of=("self",), skip_locked=True).order_by("pk")
-    locked = dict(free.values_list("pk", "charger_id"))
-    busy = {
-        charger_id for pk, charger_id in evses.order_by().values_list("pk", "charger_id") if pk not in locked
-    }
-    rows = Charger.objects.filter(pk__in=set(locked.values()) - busy).order_by("pk")
-    return list(rows.select_for_update(no_key=True, skip_locked=True))
 
 
 def _is_as_usual(charger: Charger) -> bool:
@@ -122,16 +110,17 @@ def _answered(commands: list[ChargerCommand], now: datetime) -> list[ChargerComm
     return commands
 
 
-def _is_lone(commands: Sequence[ChargerCommand], now: datetime) -> bool:
-    """One question what the charger can do, or one reservation, which may be sent now, and nothing else."""
-    return (
-        len(commands) == 1
-        and commands[0].state == State.QUEUED
-        and commands[0].action in {Action.ASK_CAPABILITIES, *OF_RESERVATION}
-        and not _is_put_off(commands[0], now)
-        and not is_late(commands[0], now)
-        and not why_not(commands[0].charger, commands[0].action, commands[0].payload)
-    )
+def _first(commands: Sequence[ChargerCommand], now: datetime) -> ChargerCommand | None:
+    """The first that may be sent now, of a charger that is only asked what it can do and told of reservations."""
+    if any(
+        c.state != State.QUEUED or c.action not in {Action.ASK_CAPABILITIES, *OF_RESERVATION}
+        for c in commands
+    ):
+        return None
+    first = next((command for command in commands if not _is_put_off(command, now)), None)
+    if first is None or is_late(first, now) or why_not(first.charger, first.action, first.payload):
+        return None
+    return first
 
 
 def _is_put_off(command: ChargerCommand, now: datetime) -> bool:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
+from depots import round_trips
 from depots.models import Charger, ChargerCommand
+from depots.operations.arrivals import end_leases, lock_with_evses, without_sent
 from depots.operations.commands import NotTheHolder, lose_sent_commands, queue_command, wake_gateways
 from depots.operations.locking import lock_evses_of
 from depots.operations.state_history import note_offline, note_online
 from depots.signals import charger_connected, charger_disconnected
+
+logger = logging.getLogger(__name__)
+
+# With one look; the next begins a second later.
+MOST_LAPSED = 500
 
 # A free lease is taken back: it ran out while its holder could not renew it, and nobody else has come since.
 _RENEW = """
@@ -59,9 +68,9 @@ def reconcile(*, charger_id: int, holder: str, rebooted: bool, now: datetime) ->
         lock_evses_of(charger_id)
         charger = _held(charger_id, holder)
         lose_sent_commands(charger=charger, now=now)
-        if rebooted or "asked_at" not in charger.told:
-            _ask_capabilities(charger, now)
         charger_connected.send(sender=Charger, charger=charger, rebooted=rebooted, is_together=False, at=now)
+        if rebooted or "asked_at" not in charger.told:  # what a truck waits for goes first
+            _ask_capabilities(charger, now)
 
 
 @dataclass(frozen=True)
@@ -118,16 +127,37 @@ def close_connection(*, charger_id: int, holder: str, now: datetime) -> None:
 
 def release_lapsed(*, now: datetime) -> int:
     """Chargers whose gateway died without a word are offline once their lease has run out. How many there were."""
-    lapsed = Charger.objects.exclude(lease_holder="").filter(lease_until__lt=now).order_by("id")
-    ended = 0
-    for charger_id in lapsed.values_list("pk", flat=True)[:500]:
-        with transaction.atomic():
-            lock_evses_of(charger_id)
-            # Renewed or taken over since it was looked at?
-            for charger in lapsed.filter(pk=charger_id).select_for_update(no_key=True, skip_locked=True):
-                _disconnect(charger, now)
-                ended += 1
-    return ended
+    lapsed = list(_lapsed(now).order_by("id").values_list("pk", flat=True)[:MOST_LAPSED])
+    ended = _release_together(lapsed, now) if lapsed else set()
+    for charger_id in lapsed:
+        if charger_id not in ended:
+            with transaction.atomic():
+                lock_evses_of(charger_id)
+                # Renewed or taken over since it was looked at?
+                held = _lapsed(now).filter(pk=charger_id)
+                for charger in held.select_for_update(no_key=True, skip_locked=True):
+                    _disconnect(charger, now)
+                    ended.add(charger_id)
+    return len(ended)
+
+
+def _lapsed(now: datetime) -> QuerySet[Charger]:
+    return Charger.objects.exclude(lease_holder="").filter(lease_until__lt=now)
+
+
+def _release_together(charger_ids: Collection[int], now: datetime) -> set[int]:
+    """Those of which no more follows than what is done for many; none where that fails."""
+    try:
+        with round_trips.atomic():
+            locked = [c for c in lock_with_evses(charger_ids) if c.lease_holder and _is_over(c, now)]
+            return {charger.pk for charger in end_leases(without_sent(locked), now=now)}
+    except Exception:
+        logger.exception("Leases that ran out could not be released together; each is by itself")
+        return set()
+
+
+def _is_over(charger: Charger, now: datetime) -> bool:
+    return charger.lease_until is not None and charger.lease_until < now
 
 
 def _held(charger_id: int, holder: str) -> Charger:

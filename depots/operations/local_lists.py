@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -55,9 +55,9 @@ def look_through_again(depot_id: int) -> None:
     SettingsCheck.objects.filter(charger__depot=depot_id).update(began_at=None, tries=0)
 
 
-def forget_list(*, charger_id: int, now: datetime) -> None:
-    """The charger has started again: whether it still has its list is not known."""
-    LocalList.objects.filter(charger=charger_id).update(
+def forget_lists(charger_ids: Collection[int], *, now: datetime) -> None:
+    """The chargers have started again: whether they still have their lists is not known."""
+    LocalList.objects.filter(charger__in=charger_ids).update(
         held=None, synced_at=None, is_refused=False, next_try_at=now
     )
 

@@ -716,7 +716,7 @@ def test_a_partners_driver_is_let_in_at_another_charger_of_the_offer():
 
 def test_a_booking_that_cannot_be_armed_holds_up_no_other():
     broken, fine = book(evse_online()), book(evse_online())
-    with patch.object(arming, "_reservation", side_effect=_fails_for(broken)):
+    with patch.object(arming, "reservation", side_effect=_fails_for(broken)):
         assert enforcement.arm_due(now=at(9, 45)) == 1
         Booking.objects.update(enforcement="due", next_try_at=at(9, 46))
         assert enforcement.retry_due(now=at(9, 46)) == 1
@@ -725,7 +725,7 @@ def test_a_booking_that_cannot_be_armed_holds_up_no_other():
 
 
 def _fails_for(broken: Booking) -> Any:
-    made = arming._reservation
+    made = arming.reservation
 
     def reservation(booking: Booking, charger: Charger, *told: Any) -> dict[str, Any]:
         if booking == broken:
@@ -836,7 +836,7 @@ def test_bookings_armed_together_name_their_tokens_as_each_by_itself_does():
     for booking in (*together, alone):
         charger = Charger.objects.get(pk=booking.evse.charger_id)
         row = Booking.objects.get(pk=booking.pk)
-        assert told[booking.pk] == arming._reservation(row, charger, at(9, 45))
+        assert told[booking.pk] == arming.reservation(row, charger, at(9, 45))
     assert told[together[1].pk]["token"] == together[1].group
 
 
