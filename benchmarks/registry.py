@@ -32,8 +32,9 @@ MODULES = {
     "gateway_rate_stored": "gateway_rate",
     "price_sessions": "price_sessions",
     "power_day": "power_day",
+    "power_plan": "power_plan",
 }
-ON_DEMAND: frozenset[str] = frozenset({"power_day", "search_growth", "search_vs_sql"})
+ON_DEMAND: frozenset[str] = frozenset({"power_day", "power_plan", "search_growth", "search_vs_sql"})
 
 
 def chosen(only: list[str]) -> dict[str, list[str]]:

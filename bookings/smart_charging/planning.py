@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from bookings.core import power_marks
 from bookings.models import ChargingProfile, DepotPower, EvsePower
 from bookings.smart_charging import demand, depot_state, profile_commands
+from bookings.smart_charging.changed_rows import write_columns
 from bookings.smart_charging.depot_state import DepotState, EvseState
 from bookings.smart_charging.profile_answers import exceeds
 from depots import operations as depots
@@ -32,7 +33,10 @@ AHEAD = timedelta(seconds=15)
 # A charger that has not followed what it accepted by then does not keep to it.
 OBEYS_WITHIN = timedelta(seconds=30)
 AT_ONCE = 200
-POWER_COLUMNS = ["share_w", "floor_w", "counted_w", "cap_w", "why", "short_since"]
+POWER_COLUMNS = {
+    "share_w": "bigint", "floor_w": "bigint", "counted_w": "bigint", "cap_w": "bigint", "why": "text",
+    "short_since": "timestamptz",
+}  # fmt: skip
 
 _DUE = """
     SELECT m.depot_id FROM bookings_powermark m LEFT JOIN bookings_depotpower p ON p.depot_id = m.depot_id
@@ -122,9 +126,10 @@ def _write(
         state.power.counted_w = state.counted_w()
         _note_short(state, now)
     changed = {one for one, columns in _columns(depot).items() if columns != before[one]}
-    EvsePower.objects.bulk_update([one for one in changed if isinstance(one, EvsePower)], POWER_COLUMNS)
-    profiles = [one for one in changed if isinstance(one, ChargingProfile)]
-    ChargingProfile.objects.bulk_update(profiles, profile_commands.COLUMNS)
+    powers = (one for one in changed if isinstance(one, EvsePower))
+    write_columns("bookings_evsepower", "evse_id", powers, POWER_COLUMNS)
+    profiles = (one for one in changed if isinstance(one, ChargingProfile))
+    write_columns("bookings_chargingprofile", "id", profiles, profile_commands.COLUMNS)
     row.limit_w = depot.whole_limit_w()
     row.counted_w = sum(state.power.counted_w for state in depot.states.values())
     row.planned_at = now

@@ -28,10 +28,11 @@ from depots.operations import queue_commands
 Action = ChargerCommand.Action
 
 # What the plan writes of a profile; an answer writes the rest (profile_answers), under the same lock of its row.
-COLUMNS = [
-    "transaction", "wanted_w", "serial", "sent_w", "sent_steps", "sent_at", "unclear_w", "unclear_steps", "accepted_w",
-    "accepted_steps", "accepted_at", "verified_w", "verified_at",
-]  # fmt: skip
+COLUMNS = {
+    "transaction": "text", "wanted_w": "bigint", "serial": "bigint", "sent_w": "bigint", "sent_steps": "jsonb",
+    "sent_at": "timestamptz", "unclear_w": "bigint", "unclear_steps": "jsonb", "accepted_w": "bigint",
+    "accepted_steps": "jsonb", "accepted_at": "timestamptz", "verified_w": "bigint", "verified_at": "timestamptz",
+}  # fmt: skip
 # A charger that was not told by then is asked for anew; nobody waits for an answer longer.
 SENT_WITHIN = timedelta(minutes=1)
 LOST_AFTER = timedelta(minutes=3)
