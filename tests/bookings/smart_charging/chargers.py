@@ -55,12 +55,16 @@ class Chargers:
             if word == "silent":
                 continue
             if word == "accepted" and watts is not None:
-                self.held[evse.pk, purpose] = watts
-                self.steps[evse.pk, purpose] = steps_in(command.payload)
+                self.hold(evse, command.payload)
             depots.settle_command(command_id=command.pk, answer=word, now=now)
             if limit_w is not None:
                 assert self.sum_w(now) <= limit_w
         return len(waiting)
+
+    def hold(self, evse: Evse, payload: dict[str, Any]) -> None:
+        """It has it, whether its answer has come or not."""
+        purpose = payload["purpose"]
+        self.held[evse.pk, purpose], self.steps[evse.pk, purpose] = payload["limits"][0][1], steps_in(payload)
 
     def sum_w(self, now: datetime) -> int:
         return sum(self.may_take(evse, now) for evse in self.evses)
@@ -135,3 +139,13 @@ def settle(site: Chargers, now: datetime, *, limit_kw: int | None = None, **opti
         if not site.answer(now=now, limit_w=limit_kw and limit_kw * KW, **options):
             return now
     raise AssertionError("chargers are told again and again")
+
+
+def make_told_site() -> Chargers:
+    """Three EVSEs that hold what is told to free ones, at a connection of 400 kW."""
+    site = Chargers(make_site(terms=OPEN))
+    Charger.objects.update(clock_offset_s=0)
+    smart_charging.plan_depot(depot_id=depot_of(site.evses).pk, now=NOW)
+    site.answer(now=NOW)
+    settle(site, NOW)
+    return site
