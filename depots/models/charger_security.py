@@ -29,6 +29,7 @@ class RefusedConnection(models.Model):
             "replaced",
             "Its client certificate was replaced by a newer one, which it has used already.",
         )
+        EXPIRED = "expired", "Its client certificate has expired."
         NOT_16 = "not_16", "Security profile 0 is for OCPP 1.6 alone, and it offered another version first."
         TOO_OFTEN = "too_often", "It connected again and again within a minute."
 

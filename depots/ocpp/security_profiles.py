@@ -24,8 +24,8 @@ class ShownCertificate:
 
     @property
     def is_the_charger(self) -> bool:
-        """One that was revoked or replaced names the charger, too."""
-        return self.fault in {None, Reason.REVOKED, Reason.REPLACED}
+        """One that was revoked or replaced, or has expired, names the charger, too."""
+        return self.fault in {None, Reason.REVOKED, Reason.REPLACED, Reason.EXPIRED}
 
 
 @dataclass(frozen=True)

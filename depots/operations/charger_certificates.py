@@ -17,9 +17,12 @@ State = ChargerCertificate.State
 def accept_certificate(*, charger_id: int, certificate: ClientCertificate, now: datetime) -> str:
     """Why the charger may not come in with this certificate (RefusedConnection.Reason); empty when it may.
 
-    Its chain has been checked, its name is the charger's. With the first use of a newer one those before it are replaced:
+    Its chain has been checked, its name is the charger's; its end is looked at here as well, since a TLS session that is resumed
+    has nothing verified anew. With the first use of a newer one those before it are replaced:
     until then both open.
     """
+    if certificate.not_after <= now:
+        return Reason.EXPIRED
     known = ChargerCertificate.objects.filter(
         issuer=certificate.issuer, serial_number=certificate.serial_number
     )

@@ -8,6 +8,7 @@ import shutil
 import socket
 import ssl
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import quote
@@ -22,7 +23,7 @@ from depots.models import Charger, ChargerCertificate, FailedHandshake, Membersh
 from depots.ocpp.tls import ServerTls, TlsFiles
 from depots.operations.charger_certificates import revoke_certificate
 from tests.bookings.people import client_of
-from tests.factories import NOW, make_charger, make_depot, make_evse, make_operator, make_user
+from tests.factories import make_charger, make_depot, make_evse, make_operator, make_user
 from tests.scenarios.authority import KeyPair, client, issue
 from tests.scenarios.bed import PASSWORD, Bed, ScriptedCharger, eventually
 
@@ -70,6 +71,7 @@ def papers(tmp_path_factory) -> tuple[Path, KeyPair, KeyPair]:
 @pytest.fixture
 def site(bed: Bed, papers) -> Site:
     folder, authority, server = papers
+    bed.clock.now = datetime.now(UTC)  # TLS goes by the real clock
     tls = ServerTls(TlsFiles(server.certificate, server.key, authority.certificate))
     bed.stop_gateway()
     bed.gateway = bed.start_gateway(tls=tls, tls_listener=socket.create_server(("127.0.0.1", 0)))
@@ -100,7 +102,7 @@ def test_a_charger_shows_what_its_profile_asks_for_or_more(site: Site, protocol:
     site.charger(three, protocol, shows=paper, password="").come_online()
 
     certificate = three.certificates.get()
-    assert (certificate.state, certificate.first_used_at) == ("current", NOW)
+    assert (certificate.state, certificate.first_used_at) == ("current", site.bed.clock())
     assert refused(site.charger(two, protocol, secure=False)) == (403, RefusedConnection.Reason.NO_TLS.label)
     assert refused(site.charger(three, protocol)) == (403, RefusedConnection.Reason.NO_CERTIFICATE.label)
     assert reason_of(three) == "no_certificate"
@@ -128,8 +130,23 @@ def test_a_certificate_opens_to_its_own_name_until_it_is_revoked_or_replaced(sit
     site.charger(row, shows=old, password="").come_online()
     site.charger(row, shows=new, password="").come_online()
     assert refused(site.charger(row, shows=old)) == (403, RefusedConnection.Reason.REPLACED.label)
-    revoke_certificate(certificate=row.certificates.get(state="current"), now=NOW)
+    revoke_certificate(certificate=row.certificates.get(state="current"), now=site.bed.clock())
     assert refused(site.charger(row, shows=new)) == (403, RefusedConnection.Reason.REVOKED.label)
+
+
+def test_a_certificate_that_ended_since_tls_looked_at_it_opens_no_more(site: Site):
+    row = make_charger(security_profile=3)
+    paper = site.own(row.identity, days=(-1, 2))
+    held = site.charger(row, shows=paper, password="")
+    held.come_online()
+
+    site.bed.clock.now += timedelta(days=3)  # a resumed session is not verified anew
+
+    assert refused(site.charger(row, shows=paper, password="")) == (
+        403,
+        RefusedConnection.Reason.EXPIRED.label,
+    )
+    assert reason_of(row) == "expired"
 
 
 @pytest.mark.parametrize("fault", ["expired", "of another authority"])
@@ -144,7 +161,7 @@ def test_tls_itself_refuses_a_certificate_that_does_not_hold(site: Site, caplog,
         site.charger(row, shows=shown).connect()
 
     failed = eventually(FailedHandshake.objects.first)
-    assert (failed.address, failed.tries, failed.first_at) == ("127.0.0.1", 1, NOW)
+    assert (failed.address, failed.tries, failed.first_at) == ("127.0.0.1", 1, site.bed.clock())
     assert failed.reason in {"certificate has expired", "unable to get local issuer certificate"}
     assert failed.reason in caplog.text
     assert not ChargerCertificate.objects.exists()

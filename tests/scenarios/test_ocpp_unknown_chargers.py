@@ -120,6 +120,10 @@ def test_of_several_operators_each_sees_what_it_alone_waits_for():
     assert seen() == [["X-0"], ["X-2"], ["X-0", "X-1"]]
     managers[1].post(reverse("bookings:expected", args=[other.code]), {"identity": "X-0"})
     assert seen() == [[], ["X-2"], ["X-0", "X-1"]]
+    # A charger that its operator took away is that operator's to let in again, whoever else waits for the name.
+    Charger.objects.filter(identity="X-2").update(is_withdrawn=True)
+    managers[0].post(waits, {"identity": "X-2"})
+    assert seen() == [[], ["X-2"], ["X-0", "X-1"]]
     hidden = reverse(
         "bookings:commission", args=[ours.code, RefusedConnection.objects.get(identity="X-0").pk]
     )
