@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from config.embedded.postgres import EmbeddedServer
+from config.management.commands.demo import ocpp_addresses
 
 ROOT = Path(__file__).parents[2]
 
@@ -129,3 +130,14 @@ def eventually(condition: Callable[[], bool], *, within_s: float) -> None:
     while not condition():
         assert time.monotonic() < deadline, "not in time"
         time.sleep(0.05)
+
+
+def test_the_demo_names_and_looks_at_each_address_that_chargers_may_connect_to(settings) -> None:
+    settings.BERTH_OCPP, settings.BERTH_OCPP_TLS, settings.BERTH_OCPP_TLS_CERT = "h:1", "", ""
+    assert ocpp_addresses() == [("ws", "h:1")]
+
+    settings.BERTH_OCPP_TLS_CERT = "gateway.pem"
+    assert ocpp_addresses() == [("wss", "h:1")]
+
+    settings.BERTH_OCPP_TLS = "h:2"
+    assert ocpp_addresses() == [("ws", "h:1"), ("wss", "h:2")]

@@ -98,7 +98,9 @@ class Command(BaseCommand):
     def _greet(self, names: list[str]) -> None:
         lines = ["", f"Berth is ready: {settings.BERTH_BASE_URL}/"]
         if "ocpp_gateway" in names:
-            lines.append(f"  chargers connect to  ws://{settings.BERTH_OCPP}/ocpp/<identity>")
+            lines += [
+                f"  chargers connect to  {scheme}://{at}/ocpp/<identity>" for scheme, at in ocpp_addresses()
+            ]
         if "serve" in names:
             lines.append(f"  partners connect to  {settings.BERTH_BASE_URL}/ocpi/versions")
             lines.append(f"  sign in with the password {PASSWORD} as")
@@ -132,6 +134,13 @@ def _answers_at(name: str) -> str | None:
     return addresses_of.get(name)
 
 
+def ocpp_addresses() -> list[tuple[str, str]]:
+    """(ws or wss, host:port) of each that chargers may connect to."""
+    is_tls = settings.BERTH_OCPP_TLS_CERT and not settings.BERTH_OCPP_TLS
+    beside = [("wss", settings.BERTH_OCPP_TLS)] if settings.BERTH_OCPP_TLS else []
+    return [("wss" if is_tls else "ws", settings.BERTH_OCPP), *beside]
+
+
 def _refuse_another_key() -> None:
     """Raises CommandError where the data were made under another key: nothing that they keep secret would open."""
     charger = Charger.objects.filter(identity="DEMO-1").first()
@@ -149,7 +158,8 @@ def _refuse_another_key() -> None:
 
 
 def _refuse_taken_addresses(names: list[str]) -> None:
-    for name, address in (("serve", settings.BERTH_HTTP), ("ocpp_gateway", settings.BERTH_OCPP)):
+    chargers = [("ocpp_gateway", address) for _, address in ocpp_addresses()]
+    for name, address in [("serve", settings.BERTH_HTTP), *chargers]:
         if name in names:
             addresses.listen(address).close()
 
