@@ -249,6 +249,8 @@ REVOCATION_SERVICE = env.str(
 )
 # Who makes contract certificates for vehicles (depots.plug_and_charge.ev_certificates.EvCertificateProvider); nobody by default.
 EV_CERTIFICATE_PROVIDER = env.str("BERTH_EV_CERTIFICATE_PROVIDER", default="")
+# Who signs chargers' certificates for vehicles (depots.plug_and_charge.v2g_certificates.V2gSigner); nobody by default.
+V2G_SIGNER = env.str("BERTH_V2G_SIGNER", default="")
 
 AUTH_USER_MODEL = "depots.User"
 LOGIN_URL = "/"

@@ -232,9 +232,9 @@ class ChargerCommand(models.Model):
     {key: value}}, a single one in 1.6; of `ask_inventory`: {"request": int}; of `get_diagnostics`: {"request": int,
     "location": url, "is_security": bool, "since": "…Z"|null}; of `update_firmware`: {"request": int, "location": url,
     "retrieve_at": "…Z", "install_at": "…Z"|null, "certificate": str, "signature": str}.
-    Of `certificate_signed`: {"chain": PEM, "request": int|null}; of `install_certificate`, a root of the CSMS:
-    {"certificate": PEM}; of `delete_certificate`: {"hash": OCPP's certificateHashData}; of `renew_certificate` and
-    `installed_certificates`: {}.
+    Of `certificate_signed`: {"chain": PEM, "request": int|null, "for": "v2g"|"v2g20" of those shown to vehicles};
+    of `install_certificate`, a root of the CSMS: {"certificate": PEM}; of `delete_certificate`:
+    {"hash": OCPP's certificateHashData}; of `renew_certificate` and `installed_certificates`: {}.
     Of `set_password`: {"encrypted": str}, empty once the charger has come with it; of `set_security_profile`: {"profile":
     2|3, "slot": int, "url": "wss://…", "interface": "wired"|"wireless"}, of which 1.6 is told the profile alone; of
     `set_network_priority`: {"slots": [int…]}, the first to be tried first (2.x).

@@ -81,6 +81,30 @@ def sign_request(*, charger_id: int, csr: str, request_id: int | None = None, no
     return SigningAnswer(True)
 
 
+def may_ask_for_v2g(*, charger_id: int, now: datetime) -> bool:
+    """Whether it may have another certificate for vehicles signed today."""
+    signed = ChargerCommand.objects.filter(
+        charger=charger_id,
+        action=Action.CERTIFICATE_SIGNED,
+        payload__has_key="for",
+        created_at__gt=now - timedelta(days=1),
+    )
+    return signed.count() < MOST_A_DAY
+
+
+def send_v2g_certificate(
+    *, charger_id: int, chain: str, kind: str, request_id: int | None = None, now: datetime
+) -> None:
+    """Have the charger told a certificate for vehicles; `kind` is "v2g", or "v2g20" of ISO 15118-20."""
+    queue_command(
+        charger=Charger.objects.get(pk=charger_id),
+        action=Action.CERTIFICATE_SIGNED,
+        payload={"chain": chain, "request": request_id, "for": kind},
+        not_after=now + CHAIN_VALID,
+        now=now,
+    )
+
+
 def ask_for_renewals(*, now: datetime) -> int:
     """Have chargers whose certificate expires soon ask for another one, once a day. How many were asked.
 

@@ -168,7 +168,7 @@ def _server_root() -> str:
 def _is_awaited(raised: SecurityRaise, command: ChargerCommand) -> bool:
     """The very command, or a repeat of it. The certificate comes because the charger asks for it."""
     if command.action == Action.CERTIFICATE_SIGNED:
-        return command.created_at >= raised.asked_at
+        return command.created_at >= raised.asked_at and "for" not in command.payload
     asked = raised.command
     return asked is not None and (asked.action, asked.payload) == (command.action, command.payload)
 

@@ -37,6 +37,7 @@ from depots.operations.certificate_requests import (
 )
 from depots.operations.charger_certificates import accept_certificate
 from depots.operations.security_events import record_security_event
+from depots.plug_and_charge.v2g_certificates import NoV2gCertificate, v2g_signer
 from depots.queries import describe_charger
 from depots.secrets import decrypt
 from simulators.charger.own_certificate import OwnCertificate
@@ -147,6 +148,40 @@ def test_roots_are_installed_listed_and_deleted(bed: Bed, gate, papers, protocol
     [found] = json.loads(ask("installed_certificates").answer_text)
     assert ask("delete_certificate", hash=found).answer == "accepted"
     assert ask("delete_certificate", hash=found).answer == "not_found"
+
+
+class Signer:
+    """Signs what begins as a request does; what else it is asked is refused or breaks it."""
+
+    async def sign(self, request: str, *, identity: str, is_iso_20: bool) -> str:
+        if request == "break":
+            raise RuntimeError
+        if not request.startswith("-----BEGIN"):
+            raise NoV2gCertificate("no request")
+        return f"a chain for {identity}, {is_iso_20}"
+
+
+@pytest.mark.parametrize(("protocol", "kind"), [
+    ("ocpp2.0.1", "V2GCertificate"), ("ocpp2.1", "V2G20Certificate"),
+])  # fmt: skip
+def test_a_certificate_for_vehicles_is_signed_by_the_service_that_is_named(
+    bed: Bed, gate, settings, protocol: str, kind: str
+):
+    settings.V2G_SIGNER = f"{__name__}.Signer"
+    v2g_signer.cache_clear()
+    row = make_charger()
+    charger = bed.charger(row, protocol)
+    charger.come_online()
+    charger.will_answer("CertificateSigned", {"status": "Accepted"})
+    asked = {"csr": OwnCertificate().request("SECC"), "certificateType": kind}
+
+    answers = [charger.ask("SignCertificate", {**asked, "csr": csr}) for csr in (asked["csr"], "no", "break")]
+
+    v2g_signer.cache_clear()
+    assert [answer["status"] for answer in answers] == ["Accepted", "Rejected", "Rejected"]
+    told = charger.heard("CertificateSigned")
+    assert told["certificateType"] == kind
+    assert told["certificateChain"] == f"a chain for {row.identity}, {kind == 'V2G20Certificate'}"
 
 
 @pytest.mark.parametrize("protocol", ALL)

@@ -7,12 +7,16 @@ from typing import Any
 CSMS_ROOT = "CSMSRootCertificate"
 
 
+# What a certificate is for, in our words and OCPP's.
+TYPES = {"": "ChargingStationCertificate", "v2g": "V2GCertificate", "v2g20": "V2G20Certificate"}
+
+
 def signed(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """As 2.1 has it: with the `requestId` that the charger gave, if it gave one."""
     request = payload.get("request")
     return "CertificateSigned", {
         "certificateChain": payload["chain"],
-        "certificateType": "ChargingStationCertificate",
+        "certificateType": TYPES[payload.get("for", "")],
         **({"requestId": request} if request is not None else {}),
     }
 
