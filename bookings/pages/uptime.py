@@ -93,16 +93,19 @@ def history_of(charger: Charger, now: datetime) -> dict[str, Any]:
 
 
 def uptime_by_charger(depot: Depot, *, now: datetime) -> dict[str, Any]:
-    """For the yard: the depot's figures of its last days, and each charger's with its EVSEs' bars."""
+    """For the yard: the depot's figures of its last days, and each charger's with its EVSEs' bars; those of which nothing is
+    known last."""
     evses = depot.evses.filter(charger__isnull=False, is_withdrawn=False).select_related("charger")
     by_charger = defaultdict(list)
     for history in histories(
         list(evses.order_by("charger__cabinet", "charger__identity", "number")), now=now, days=[BAR_DAYS]
     ):
         by_charger[history.evse.charger].append(history)
+    figures = {charger: added_up(found) for charger, found in by_charger.items()}
+    in_turn = sorted(by_charger, key=lambda charger: figures[charger].all_time[BAR_DAYS].share is None)
     rows = [
-        {"charger": charger, "histories": found, "figures": added_up(found)}
-        for charger, found in by_charger.items()
+        {"charger": charger, "histories": by_charger[charger], "figures": figures[charger]}
+        for charger in in_turn
     ]
     everything = [history for row in by_charger.values() for history in row]
     return {"depot": depot, "chargers": rows, "figures": added_up(everything) if everything else None}
