@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from django.db import connection
 from django.db.models import Q
 
 from bookings.core import occupancy
@@ -22,6 +23,21 @@ from depots.gate import Authorization
 from depots.models import Charger, Depot, Evse
 from depots.periods import Period
 
+# By hand: it is asked with every batch of statuses.
+_AWAITED = """
+    SELECT evse_id FROM bookings_booking
+    WHERE evse_id = ANY (%(evses)s::bigint[]) AND status = 'confirmed' AND enforcement = ANY (%(keeping)s::text[])
+    UNION
+    SELECT armed_evse_id FROM bookings_booking
+    WHERE armed_evse_id = ANY (%(evses)s::bigint[]) AND status = 'confirmed' AND enforcement = ANY (%(keeping)s::text[])
+    UNION
+    SELECT session.evse_id FROM bookings_booking AS booking
+    JOIN depots_chargingsession AS session ON session.id = booking.session_id
+    WHERE booking.status = 'charging' AND session.evse_id = ANY (%(evses)s::bigint[])
+    UNION
+    SELECT evse_id FROM bookings_occupancy
+    WHERE evse_id = ANY (%(evses)s::bigint[]) AND kind = 'booking' AND span @> %(now)s::timestamptz
+"""
 UNBOOKED = Authorization(allowed=True)
 USABLE = (BookingStatus.CONFIRMED, BookingStatus.CHARGING)
 # Who comes this much too early is told "not yet" instead of being taken for a walk-in.
@@ -57,20 +73,10 @@ def may_charge(
 def awaited_evses(evse_ids: Sequence[int], *, now: datetime) -> set[int]:
     """Called by depots.gate: EVSEs with a booking that their charger is to keep a place for, that charges, or whose vehicle
     may still stand there. One query."""
-    kept = Booking.objects.filter(status=BookingStatus.CONFIRMED, enforcement__in=AT_CHARGER)
-    present = Occupancy.objects.filter(kind=Occupancy.Kind.BOOKING, span__contains=now, evse__in=evse_ids)
-    charging = Booking.objects.filter(status=BookingStatus.CHARGING, session__evse__in=evse_ids)
-    found = (
-        kept.filter(evse__in=evse_ids)
-        .order_by()
-        .values_list("evse_id")
-        .union(
-            kept.filter(armed_evse__in=evse_ids).order_by().values_list("armed_evse_id"),
-            charging.order_by().values_list("session__evse_id"),
-            present.order_by().values_list("evse_id"),
-        )
-    )
-    return {evse_id for (evse_id,) in found}
+    keeping = sorted(AT_CHARGER)
+    with connection.cursor() as cursor:
+        cursor.execute(_AWAITED, {"evses": list(evse_ids), "keeping": keeping, "now": now})
+        return {evse_id for (evse_id,) in cursor.fetchall()}
 
 
 class _Card:

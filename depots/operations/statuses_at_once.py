@@ -6,12 +6,30 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.db import connection
+
 from depots import gate, round_trips
-from depots.models import ChargingSession, Evse, EvseChargingState
+from depots.models import Charger, ChargingSession, Evse, EvseChargingState
 from depots.operations.arrivals import Call, latest
 from depots.operations.charger_state import QUEUED_AFTER, is_older, news_of_charging, tell_status
 from depots.operations.clock_correction import corrected
 from depots.signals import evses_changed, statuses_told
+
+LARGEST_NUMBER = 2**15 - 1  # of PostgreSQL's smallint
+_EVSE_FIELDS = (
+    "id", "depot_id", "charger_id", "number", "status", "status_at", "told_status", "error_code", "kept_for",
+)  # fmt: skip
+_CHARGER_FIELDS = ("id", "clock_offset_s", "clock_seen_at", "booted_at")
+
+# By hand, for it is among the hottest: most of what chargers say all day long is a status that is known already.
+_LOCK = """
+    SELECT evse.id, evse.depot_id, evse.charger_id, evse.number, evse.status, evse.status_at, evse.told_status,
+        evse.error_code, evse.kept_for, charger.id, charger.clock_offset_s, charger.clock_seen_at, charger.booted_at
+    FROM unnest(%s::bigint[], %s::smallint[]) AS told (charger_id, number)
+    JOIN depots_evse AS evse ON evse.charger_id = told.charger_id AND evse.number = told.number
+    JOIN depots_charger AS charger ON charger.id = evse.charger_id
+    ORDER BY evse.id FOR NO KEY UPDATE OF evse SKIP LOCKED
+"""
 
 # Beside `note_status`: what changes is kept by the same statement.
 _STATUS = """
@@ -37,7 +55,7 @@ def report_statuses(calls: Sequence[Call]) -> dict[int, bool]:
     told = {
         (call["charger_id"], call["evse_number"]): call
         for call in calls
-        if call["evse_number"] and call["status"] != Evse.Status.FAULTED
+        if 0 < call["evse_number"] <= LARGEST_NUMBER and call["status"] != Evse.Status.FAULTED
     }
     now = latest(calls)
     with round_trips.atomic():
@@ -48,7 +66,8 @@ def report_statuses(calls: Sequence[Call]) -> dict[int, bool]:
         left = _left(taken, now)
         taken = [each for each in taken if each.evse.pk not in left]
         _write_statuses([each.evse for each in taken if not each.is_past])
-        EvseChargingState.objects.bulk_create(each.state for each in taken if each.state is not None)
+        if states := [each.state for each in taken if each.state is not None]:
+            EvseChargingState.objects.bulk_create(states)
         changed = [each for each in taken if each.evse.status != each.before]
         for each in changed:
             tell_status(each.evse, each.before, now, is_together=True)
@@ -81,14 +100,16 @@ class _Taken:
 
 
 def _lock_evses(told: Collection[tuple[int, int]]) -> list[Evse]:
-    """Those that are free to lock."""
-    rows = Evse.objects.filter(charger__in={pk for pk, _ in told}, number__in={number for _, number in told})
-    locked = rows.select_related("charger").select_for_update(no_key=True, of=("self",), skip_locked=True)
-    evses = locked.order_by("pk").only(
-        "depot_id", "number", "status", "status_at", "told_status", "error_code", "kept_for",
-        "charger__clock_offset_s", "charger__clock_seen_at", "charger__booted_at",
-    )  # fmt: skip
-    return [evse for evse in evses if (evse.charger_id, evse.number) in told]
+    """Those that are free to lock, with what is read here of them and of their chargers."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK, [[pk for pk, _ in told], [number for _, number in told]])
+        rows = cursor.fetchall()
+    evses = []
+    for row in rows:
+        evse = Evse.from_db(connection.alias, _EVSE_FIELDS, row[: len(_EVSE_FIELDS)])
+        evse.charger = Charger.from_db(connection.alias, _CHARGER_FIELDS, row[len(_EVSE_FIELDS) :])
+        evses.append(evse)
+    return evses
 
 
 def _left(taken: Iterable[_Taken], now: datetime) -> set[int]:

@@ -140,7 +140,9 @@ def report(*chargers: Charger, status: str = "available", evse_number: int = 1) 
     return operations.report_statuses([{"charger_id": charger.pk, **facts} for charger in chargers])
 
 
-@pytest.mark.parametrize("facts", [{"status": "faulted"}, {"evse_number": 0}, {"evse_number": 7}])
+@pytest.mark.parametrize(
+    "facts", [{"status": "faulted"}, {"evse_number": 0}, {"evse_number": 7}, {"evse_number": 2**40}]
+)
 def test_what_is_more_than_a_status_of_one_evse_is_left_to_its_own_operation(facts):
     assert report(charger_as_known(), **facts) == {}
 
