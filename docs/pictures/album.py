@@ -71,6 +71,22 @@ def closure(page: Page) -> None:
     page.wait_for_selector(".proposals")
 
 
+def yard(page: Page) -> None:
+    """Chargers as they are now, and where the power goes."""
+    page.goto("/depots/NF-HAM/")
+    page.wait_for_selector("#availability svg")
+
+
+def charger(page: Page) -> None:
+    """One that charges a truck."""
+    page.goto("/depots/NF-HAM/chargers/HAM-2/")
+    page.wait_for_selector("#charger")
+
+
+def charger_settings(page: Page) -> None:
+    page.goto("/charger-settings/")
+
+
 def requests(page: Page) -> None:
     page.goto("/requests/")
     page.wait_for_selector("[data-booking]:visible")
@@ -141,6 +157,9 @@ ALBUM = [
     Picture("hold", DISPATCHER, hold, height=760),
     Picture("booking", DISPATCHER, booking, height=760),
     Picture("board", MANAGER, board),
+    Picture("yard", MANAGER, yard, height=980),
+    Picture("charger", MANAGER, charger, height=980),
+    Picture("charger-settings", MANAGER, charger_settings, height=760),
     Picture("requests", MANAGER, requests, height=480),
     Picture("closure", MANAGER, closure, height=640),
     Picture("bill", DISPATCHER, bill, height=980),
@@ -153,5 +172,6 @@ ALBUM = [
     Picture("phone-home", DISPATCHER, home, **PHONE),
     Picture("phone-booking", DISPATCHER, booking, **PHONE),
     Picture("phone-board", MANAGER, board, **PHONE),
+    Picture("phone-charger", MANAGER, charger, **PHONE),
     Picture("phone-bill", DISPATCHER, bill_alone, **PHONE),
 ]
