@@ -5,13 +5,19 @@ A new address has to be entered in the tables below before this passes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
+from django.conf import settings
+from django.db import transaction
 from django.test import Client
 from django.urls import reverse
+from pytest_django import DjangoDbBlocker
 
 from bookings import operations
 from bookings.actors import Actor
@@ -235,9 +241,14 @@ class World:
     arguments: dict[str, Any]
     secrets: dict[str, list[str]]  # of whom → what nobody else may read
     bookings: dict[str, Booking]
+    sessions: dict[str, str]  # of each person, signed in once
 
     def client(self, role: str) -> Client:
-        return client_of(self.people[role]) if role in self.people else Client()
+        """A browser of its own each time."""
+        client = Client()
+        if role in self.sessions:
+            client.cookies[settings.SESSION_COOKIE_NAME] = self.sessions[role]
+        return client
 
     def url(self, name: str) -> str:
         pattern = next(p for p in urlpatterns if p.name == name)
@@ -246,7 +257,22 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
+def world(built: World) -> World:
+    """As it was built: what a test changes is undone with its transaction, inside the one that the world was built in."""
+    return replace(built, arguments=dict(built.arguments), bookings=copy.deepcopy(built.bookings))
+
+
+@pytest.fixture(scope="module")
+def built(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
+    """Built once: it takes longer than most of the tests that walk through it, of which there are hundreds."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        with time_machine.travel(NOW, tick=False):
+            world = _build()
+        yield world
+        transaction.set_rollback(True)
+
+
+def _build() -> World:
     ours, rival = (
         make_buyer("Nordfracht Flotte", legal_name="Nordfracht Flotte GmbH"),
         make_fleet("Rival Fracht"),
@@ -314,7 +340,8 @@ def world() -> World:
         "rival": ["RV-AL 666", "Rival Fracht", theirs.reference, "04EEFF001122", "somebody@"],
         "tokens": ["04AABBCCDD10", "04EEFF001122", "somebody@"],
     }
-    return World(people, arguments, secrets, {"ours": mine, "rival": theirs})
+    sessions = {role: client_of(person).session.session_key or "" for role, person in people.items()}
+    return World(people, arguments, secrets, {"ours": mine, "rival": theirs}, sessions)
 
 
 def _of_reconciliation(fleet: Organisation) -> dict[str, Any]:
@@ -438,11 +465,10 @@ def test_no_stream_tells_anybody_of_others_more_than_that_a_time_is_taken(world:
     keys += [("taken", evse.pk), ("evse", evse.pk), ("requests", evse.depot_id), ("closures", evse.depot_id)]
     keys.append(("charger", evse.charger_id or 0))
     views = rendering.render_all(keys)
-    sessions = {role: world.client(role).session.session_key for role in SIGNED_IN}
-    heard_by = listeners({key for key in sessions.values() if key}, NOW)
+    heard_by = listeners(set(world.sessions.values()), NOW)
 
-    for role, session in sessions.items():
-        audiences = heard_by[session or ""].audiences
+    for role, session in world.sessions.items():
+        audiences = heard_by[session].audiences
         heard = str([seen[name] for seen in views.values() if seen for name in audiences & seen.keys()])
 
         assert [secret for secret in hidden_from(role, world.secrets) if secret in heard] == [], role
