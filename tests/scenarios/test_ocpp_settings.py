@@ -1,6 +1,8 @@
 """A charger's settings after a boot: read in portions, compared, changed once, and a restart only where it harms nobody."""
 
+import asyncio
 from datetime import timedelta
+from threading import Event
 
 import pytest
 
@@ -258,3 +260,36 @@ def test_a_template_may_only_show(bed: Bed, row):
     eventually(lambda: charger.sim.configuration["AuthorizationCacheEnabled"] == "false")
     eventually(lambda: not ChargerCommand.objects.filter(state__in=["queued", "sent"]).exists())
     assert a_round(row).drift_count == 0
+
+
+@pytest.mark.parametrize("point", [("take_command", 3), ("settle_command", 3)])
+def test_a_gateway_killed_in_the_middle_of_a_round_ends_at_the_same_settings(bed: Bed, row, point):
+    left, has_begun = [point] * point[1], Event()
+
+    def die(name: str) -> None:
+        if left and name == left[-1][0] and has_begun.is_set():
+            left.pop()
+            if not left:
+                asyncio.get_running_loop().create_task(bed.gateway.abort())
+                raise ConnectionResetError("killed")
+
+    bed.stop_gateway()
+    bed.gateway = bed.start_gateway(after_commit=die)
+    charger = online(bed, row, "ocpp1.6", LocalPreAuthorize="true", MinimumStatusDuration="5")
+    has_begun.set()
+
+    begin_due_rounds(now=LATER)
+    eventually(lambda: not left and not charger.is_connected)
+    bed.clock.advance(minutes=11)
+    bed.restart_gateway()
+    charger.connect()
+    eventually(lambda: SettingsCheck.objects.get(charger=row).stage in {"broken_off", "done"})
+    begin_due_rounds(now=bed.clock())
+
+    eventually(lambda: SettingsCheck.objects.get(charger=row).stage == "done")
+    assert (charger.configuration["LocalPreAuthorize"], charger.configuration["MinimumStatusDuration"]) == (
+        "false",
+        "0",
+    )
+    assert SettingsCheck.objects.get(charger=row).drift_count == 0
+    assert not row.commands.filter(state__in=["queued", "sent"]).exists()
