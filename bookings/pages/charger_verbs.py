@@ -116,7 +116,7 @@ def _firmware(asked: Asked) -> ChargerCommand:
 
 def _raise_profile(asked: Asked) -> SecurityRaise:
     return ask_for_profile(
-        charger=asked.charger, profile=int(asked.given["profile"]), interface=asked.given["interface"] or "wired",
+        charger=asked.charger, profile=int(asked.given["profile"]), interface=asked.given.get("interface") or "wired",
         seen_version=asked.seen_version, actor=asked.actor, now=asked.now,
     )  # fmt: skip
 

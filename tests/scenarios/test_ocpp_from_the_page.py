@@ -213,6 +213,8 @@ def test_a_charger_that_comes_with_a_certificate_is_offered_no_password(bed: Bed
 
 def test_a_raise_is_asked_for_on_the_page_and_said_how_far_it_is(bed: Bed, row, manager, settings):
     online(bed, row, "ocpp1.6")
+    form = reverse("bookings:charger_command", args=[row.depot.code, row.identity, "security"])
+    assert "interface" not in manager.get(form).context["form"].fields
     send(manager, row, "security", status=409, profile="2")
     settings.BERTH_OCPP_PUBLIC_URL = "wss://berth.example/ocpp"
     send(manager, row, "security", status=422, profile="1")

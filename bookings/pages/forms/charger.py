@@ -148,7 +148,7 @@ class SecurityForm(ChargerForm):
         higher = [(str(n), text) for n, text in PROFILES if n > self.charger.security_profile]
         self.fields["profile"].choices = higher  # type: ignore[attr-defined]
         if family == "1.6":
-            self.fields["interface"].widget = forms.HiddenInput()
+            del self.fields["interface"]
 
 
 class FirmwareForm(ChargerForm):
