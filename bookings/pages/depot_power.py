@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from bookings.models import EvsePower, ExternalLimit
 from bookings.operations.limit_power import limits_version
 from depots.models import Charger, ChargingSession, Depot
+from depots.templatetags.berth import kilowatts
 
 
 class PowerRow(NamedTuple):
@@ -47,11 +48,21 @@ def power_of_depot(depot: Depot, now: datetime) -> dict[str, Any]:
         "power_rows": [row for row in rows if not row.is_idle],
         "idle_power_rows": [row for row in rows if row.is_idle],
         "power_limit_w": min(held, default=None),
+        "power_hint": _hint(depot, min(held, default=None)),
         "power_counted_w": sum(row.counted_w for row in rows),
         "external_limits": limits,
         "limits_version": limits_version(limits),
         "is_beyond_limit": bool(rows and held) and sum(row.counted_w for row in rows) > min(held),
     }
+
+
+def _hint(depot: Depot, limit_w: int | None) -> str:
+    """What the power that is drawn now is held against: the connection, or less for a while."""
+    if limit_w is None:
+        return "drawn now"
+    if limit_w == depot.grid_limit_w:
+        return f"of {kilowatts(limit_w)} at the grid"
+    return f"of {kilowatts(limit_w)} for now"
 
 
 def _rows(powers: QuerySet[EvsePower]) -> list[PowerRow]:

@@ -16,7 +16,7 @@ from bookings.models.enforcement_words import EnforcementWords, words_of
 from bookings.rules.session_targets import session_of, words_of_target
 from depots.models import ChargingSession
 from depots.periods import utc_text
-from depots.templatetags.berth import duration, kilowatts
+from depots.templatetags.berth import duration
 
 register = template.Library()
 
@@ -74,12 +74,6 @@ def share(part: float | None) -> str:
     if part is None:
         return "–"
     return "100\N{NO-BREAK SPACE}%" if part == 1 else f"{min(part * 100, 99.9):.1f}\N{NO-BREAK SPACE}%"
-
-
-@register.filter
-def grid_hint(limit_w: int | None) -> str:
-    """`of 2 MW at the grid`, for the power tile."""
-    return f"of {kilowatts(limit_w)} at the grid" if limit_w else "drawn now"
 
 
 @register.simple_tag

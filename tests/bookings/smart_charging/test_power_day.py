@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -24,6 +24,20 @@ def check(day: PowerDay) -> None:
 
 def test_some_minutes_with_a_silent_charger_and_one_that_forgets():
     check(PowerDay(evses=4, power_kw=300, limit_kw=350, lasts=timedelta(minutes=6)))
+
+
+def test_a_station_that_accepts_and_takes_more_is_found_by_its_meter_and_the_others_leave_it_room():
+    day = PowerDay(evses=4, power_kw=200, limit_kw=350, lasts=timedelta(minutes=4), faults=False, ignoring=0)
+    figures = day.run()
+
+    station = day.evses[0].charger
+    assert station is not None
+    station.refresh_from_db()
+    found_at = datetime.fromisoformat(station.measured["profiles_at"])
+    assert station.measured["profiles"] == "ignores"
+    assert figures.over_s > 0
+    assert figures.last_over_at is not None
+    assert figures.last_over_at <= found_at + timedelta(seconds=6)
 
 
 @pytest.mark.long
