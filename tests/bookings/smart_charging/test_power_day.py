@@ -27,7 +27,7 @@ def test_some_minutes_with_a_silent_charger_and_one_that_forgets():
 
 
 def test_a_station_that_accepts_and_takes_more_is_found_by_its_meter_and_the_others_leave_it_room():
-    day = PowerDay(evses=4, power_kw=200, limit_kw=350, lasts=timedelta(minutes=4), faults=False, ignoring=0)
+    day = PowerDay(evses=4, power_kw=200, limit_kw=350, lasts=timedelta(minutes=6), faults=False, ignoring=0)
     figures = day.run()
 
     station = day.evses[0].charger
