@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import DateTimeField, Exists, ExpressionWrapper, OuterRef, QuerySet, Value
+from django.db.models import DateTimeField, Exists, ExpressionWrapper, Max, OuterRef, QuerySet, Value
 
 from bookings.core import calendars
 from bookings.core.locking import lock_booking, lock_bookings, lock_evses
@@ -16,11 +16,11 @@ from bookings.enforcement import fallbacks
 from bookings.enforcement.occupants import is_bay_taken, is_of_another, own_session
 from bookings.enforcement.reserving_together import reserve_together
 from bookings.enforcement.state import AT_CHARGER, RETRY, charger_of, is_wanted, longest_term, set_state
-from bookings.models import Booking, BookingStatus, Enforcement, Occupancy
+from bookings.models import LEAD_MINUTES, Booking, BookingStatus, Enforcement, Occupancy
 from bookings.models.enforcement_words import OWN_VEHICLE, STILL_BEFORE
 from bookings.operations import kept_evses
 from bookings.rules.identification import token_for
-from bookings.rules.terms import LONGEST_LEAD
+from bookings.rules.terms import LONGEST_LEAD, Terms
 from depots import operations as depots
 from depots.models import Charger, ChargerCommand, Fallback
 from depots.periods import utc_text
@@ -145,11 +145,11 @@ def _try_again(booking_id: int, now: datetime) -> int:
 
 
 def _due(now: datetime) -> list[int]:
-    """Ids of what is due. The index of confirmed bookings narrows it to the longest lead, their own terms to what is due: of a
-    day's bookings only those few are read every second."""
+    """Ids of what is due. The index of confirmed bookings narrows it to the longest lead in use, their own terms to what is
+    due: of a day's bookings only those few are read every second."""
     rows = (
         _unarmed()
-        .filter(starts_at__lte=now + LONGEST_LEAD, ends_at__gt=now)
+        .filter(starts_at__lte=now + _longest_lead(), ends_at__gt=now)
         .filter(
             starts_at__lte=ExpressionWrapper(
                 Value(now) + longest_term("arm_lead_min", "early_start_min"), DateTimeField()
@@ -159,6 +159,13 @@ def _due(now: datetime) -> list[int]:
         .order_by("starts_at")
     )
     return [booking.pk for booking in rows.iterator() if is_due(booking, now=now)]
+
+
+def _longest_lead() -> timedelta:
+    """Of the bookings that are not due yet, read off the end of an index; terms that name none have the usual one."""
+    waiting = Booking.objects.filter(status=BookingStatus.CONFIRMED, enforcement=Enforcement.NOT_DUE)
+    longest = waiting.aggregate(longest=Max(LEAD_MINUTES))["longest"] or 0
+    return timedelta(minutes=max(longest, Terms.arm_lead_min, Terms.early_start_min))
 
 
 def _unarmed() -> QuerySet[Booking]:

@@ -9,7 +9,7 @@ from bookings.models.booking_states import (
     Enforcement,
 )
 from bookings.models.booking_tokens import BookingToken
-from bookings.models.bookings import Booking, BookingSession, CancelReason
+from bookings.models.bookings import LEAD_MINUTES, Booking, BookingSession, CancelReason
 from bookings.models.cdrs import ChargeDetailRecord, Dispute
 from bookings.models.enforcement_words import ENFORCEMENT_WHY
 from bookings.models.fleet import GROUP, Token, Vehicle
@@ -37,6 +37,7 @@ __all__ = [
     "ENFORCEMENT_WHY",
     "GROUP",
     "INTERRUPTED_WHY",
+    "LEAD_MINUTES",
     "LIVE",
     "AcceptedFinding",
     "BankOrder",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Upper
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast, Greatest, Upper
 from django.urls import reverse
 
 from bookings.models import enforcement_words
@@ -24,6 +25,13 @@ from depots.periods import Period
 if TYPE_CHECKING:
     from bookings.models.booking_history import BookingRequest
 
+# How many minutes before its start a booking is due at the latest, by the terms it was made with.
+LEAD_MINUTES = Greatest(
+    *(
+        Cast(KeyTextTransform(name, "terms_json"), models.IntegerField())
+        for name in ("arm_lead_min", "early_start_min")
+    )
+)
 REFERENCE_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 
 
@@ -244,6 +252,14 @@ class Booking(models.Model):
                 fields=["decide_until"], name="booking_undecided", condition=Q(decide_until__isnull=False)
             ),
             models.Index(fields=["starts_at"], name="booking_waiting", condition=Q(status="confirmed")),
+            models.Index(
+                fields=["starts_at"],
+                name="booking_at_risk",
+                condition=Q(status="confirmed", enforcement="at_risk"),
+            ),
+            models.Index(
+                LEAD_MINUTES, name="booking_lead", condition=Q(status="confirmed", enforcement="not_due")
+            ),
             models.Index(fields=["ends_at"], name="booking_charging", condition=Q(status="charging")),
             models.Index(
                 fields=["next_try_at"], name="booking_next_try", condition=Q(next_try_at__isnull=False)

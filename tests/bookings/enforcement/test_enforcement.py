@@ -863,3 +863,14 @@ def test_a_reservation_that_ended_with_a_fault_of_moments_is_made_again(status, 
     answer("accepted", now=at(9, 47))
     booking.refresh_from_db()
     assert booking.enforcement == "armed"
+
+
+def test_a_lead_as_long_as_no_other_is_looked_for_as_far_ahead() -> None:
+    usual, early = book(evse_online(), slot(12, 13)), book(evse_online(), slot(12, 13))
+    Booking.objects.filter(pk=early.pk).update(terms_json={**early.terms_json, "arm_lead_min": 170})
+    Booking.objects.filter(pk=usual.pk).update(terms_json={})
+
+    assert enforcement.arm_due(now=at(9, 9)) == 0
+    assert enforcement.arm_due(now=at(9, 10)) == 1
+    assert enforcement.arm_due(now=at(11, 44)) == 0
+    assert enforcement.arm_due(now=at(11, 45)) == 1
