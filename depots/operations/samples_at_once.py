@@ -116,13 +116,15 @@ def record_updates(calls: Sequence[Call]) -> dict[int, ReportResult]:
 
 def _taken(told: Sequence[_Samples]) -> dict[int, ChargingSession | None]:
     """By charger, the session whose samples were written; None where nothing charges."""
+    found = _found(told)
+    results: dict[int, ChargingSession | None] = {
+        samples.charger_id: None
+        for samples, (session_id, _) in zip(told, found, strict=True)
+        if session_id is None and samples.report is None
+    }
+    if all(session_id is None for session_id, _ in found):
+        return results
     with round_trips.atomic():
-        found = _found(told)
-        results: dict[int, ChargingSession | None] = {
-            samples.charger_id: None
-            for samples, (session_id, _) in zip(told, found, strict=True)
-            if session_id is None and samples.report is None
-        }
         sessions = _locked({session_id for session_id, _ in found if session_id is not None})
         readings: list[MeterReading] = []
         for samples, (session_id, is_named) in zip(told, found, strict=True):
