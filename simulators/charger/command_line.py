@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 from simulators.charger.charger import SimulatedCharger
 from simulators.charger.charger_file import read_chargers
 from simulators.charger.client_tls import ClientTls
+from simulators.charger.day import ChargerDay
 from simulators.charger.day_run import run_days, write_summary
-from simulators.charger.day_script import read_day
+from simulators.charger.day_script import DayScript, read_day
 from simulators.charger.options import PROTOCOLS, ChargerOptions
 from simulators.charger.simulation import simulate
 
@@ -61,10 +62,15 @@ def run(made: list[SimulatedCharger], options: Namespace) -> None:
 
 def run_script(options: Namespace, *, url: str) -> None:
     """Run a scripted day to its end and write its summary. Raises UnreadableFile."""
-    script = read_day(options.script, (options.url or url).rstrip("/"), _tls(options))
-    days = _run_until_signalled(run_days(script, speed=options.speed))
-    if days is not None:
-        write_summary(days, options.summary)
+    days = live(
+        read_day(options.script, (options.url or url).rstrip("/"), _tls(options)), speed=options.speed
+    )
+    write_summary(days, options.summary)
+
+
+def live(script: DayScript, *, speed: float = 1) -> list[ChargerDay]:
+    """A scripted day to its end, or to SIGTERM or Ctrl-C."""
+    return _run_until_signalled(run_days(script, speed=speed)) or []
 
 
 def _tls(options: Namespace) -> ClientTls:

@@ -134,6 +134,7 @@ async def come(row: Charger, url: str, protocol: str) -> ClientConnection:
         additional_headers={"Authorization": f"Basic {credentials}"},
         compression=None,
         max_size=None,
+        ping_interval=None,  # a busy machine would have it hang up
     )
 
 
