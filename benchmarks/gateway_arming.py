@@ -4,7 +4,7 @@
 with the worker's scheduler and the gateway as they are shipped; the tick that finds them comes once a second. `rearm_5000`:
 all sockets are cut at once, and chargers come back at once, boot and tell their statuses: seconds until the last one is
 back and every armed one has been told to reserve again, of 60. It holds only where a dispatcher's list of bookings is there
-within twice the time before (medians). Both together take some three minutes on two idle cores.
+within twice the time before (medians). Bookings are due at a full minute, 40 to 160 s after they begin to be made.
 """
 
 from __future__ import annotations
