@@ -94,6 +94,23 @@ def test_one_that_leaves_before_its_slot_has_its_evse_reserved_at_once():
     assert commands()[-1] == ("reserve", booking.reservation_id)
 
 
+def test_it_waits_while_the_slot_of_another_lasts():
+    evse = evse_online(
+        make_depot(terms={**TERMS, "walk_in": "known", "early_start_min": 30, "no_show_min": 60})
+    )
+    vehicle = make_vehicle()
+    session = start(evse, uid_of(vehicle), at(8))
+    show(evse, "charging", at(8))
+    book(evse, slot(9, (9, 45)))
+    booking = book(evse, slot(10, 11), vehicle=vehicle)
+
+    scheduler.run_tick(at(9, 44))
+    assert fresh(booking).status == "confirmed"
+    scheduler.run_tick(at(9, 45))
+
+    assert (fresh(booking).status, fresh(booking).session) == ("charging", session)
+
+
 def test_a_slot_booked_while_it_charges_is_its_own_at_once():
     evse = evse_online(make_depot(terms={**TERMS, "walk_in": "known"}))
     vehicle = make_vehicle()
