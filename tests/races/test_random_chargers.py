@@ -16,8 +16,8 @@ from django.db import connection, transaction
 
 from bookings import enforcement, operations, scheduler
 from bookings.errors import BookingError
-from bookings.models import LIVE, Booking, BookingOption, Closure, ExternalLimit, KeptEvse, Vehicle
-from depots.models import ChargerCommand, Depot, Evse, LocalList, SettingsCheck
+from bookings.models import LIVE, Booking, BookingOption, Closure, ExternalLimit, KeptEvse, Token, Vehicle
+from depots.models import ChargerCommand, ChargingSession, Depot, Evse, LocalList, SettingsCheck
 from depots.operations import NotTheHolder
 from depots.periods import Period
 from tests.factories import (
@@ -32,9 +32,17 @@ from tests.factories import (
     make_evse,
     make_fleet,
     make_vehicle,
+    option_of,
 )
 from tests.races.processes import at_once
-from tests.races.stand_in_chargers import KEEPING_FROM, StandIn
+from tests.races.stand_in_chargers import (
+    KEEPING_FROM,
+    StandIn,
+    come_together,
+    leave_together,
+    serve_together,
+    show_together,
+)
 from tests.races.test_random_operations import _no_silent_failures
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.races]
@@ -74,6 +82,16 @@ NEVER = {
 }
 
 
+# A truck that charges at the EVSE of its booking without it, though the time of that has begun.
+NOT_TAKEN_OVER = """
+    SELECT b.id, s.id FROM bookings_booking b
+    JOIN depots_chargingsession s ON s.evse_id = b.evse_id AND s.ended_at IS NULL
+        AND s.announced_at IS NOT NULL AND s.is_entitled
+    JOIN bookings_bookingtoken t ON t.booking_id = b.id AND upper(t.uid) = upper(s.token_uid)
+    WHERE b.status = 'confirmed' AND b.starts_at <= %s AND b.ends_at > %s
+        AND NOT EXISTS (SELECT FROM bookings_bookingsession v WHERE v.session_id = s.id)"""
+
+
 @pytest.mark.parametrize("seed", [1])
 def test_the_plug_keeps_what_is_promised_whatever_chargers_do(seed: int):
     _one_after_the_other(seed, steps=30)
@@ -106,6 +124,7 @@ def _one_after_the_other(seed: int, steps: int) -> None:
         name = life.step()
         _check(chargers, f"seed {seed} after {name} at {life.now}: {life.told}")
     _settle(chargers, life.now)
+    _check_waivers(chargers)
 
     assert life.done["serve: done"] > steps / 20, life.done
 
@@ -152,6 +171,8 @@ class _Life:
         ]
         if self.chargers:
             doings += [(self._serve, 22), (self._connection, 4), (self._plug, 6), (self._show, 4)]
+        if self._is_alone:
+            doings += [(self._serve_all, 6), (self._drop_all, 1), (self._show_all, 2), (self._lose, 2)]
         if self._is_alone or not self.chargers:
             doings += [
                 (self._limit, 1),
@@ -162,6 +183,9 @@ class _Life:
             ]
         (do,) = self.random.choices([each for each, _ in doings], [weight for _, weight in doings])
         self.now += timedelta(seconds=self.random.randrange(60))
+        for charger in self.chargers:  # gateways do so by themselves
+            if charger.holder:
+                charger.renew(self.now)
         name = do.__name__.strip("_")
         try:
             did = do()
@@ -172,9 +196,6 @@ class _Life:
         return name
 
     def _tick(self) -> str:
-        for charger in self.chargers:
-            if charger.holder:
-                charger.renew(self.now)
         with _no_silent_failures():
             scheduler.run_tick(self.now)
         return "ticked"
@@ -194,6 +215,28 @@ class _Life:
         except NotTheHolder:  # another's clock was ahead, and its lease ran out
             charger.leave(self.now, killed=True)
             return None
+
+    def _serve_all(self) -> Any:
+        return serve_together(self.chargers, self.now) or None
+
+    def _drop_all(self) -> str:
+        """The network of the depot, or a power cut; all are back a moment later."""
+        leave_together(self.chargers, self.now)
+        self.now += timedelta(seconds=self.random.randrange(120))
+        come_together(self.chargers, self.now, boots=self.random.random() < 0.5)
+        return "dropped"
+
+    def _show_all(self) -> str:
+        show_together(self.chargers, self.now)
+        return "shown"
+
+    def _lose(self) -> Any:
+        held = [(c, number) for c in self.chargers if c.holder for number in c.reserved]
+        if not held:
+            return None
+        charger, number = self.random.choice(held)
+        charger.lose_reservation(number, self.now)
+        return "lost"
 
     def _connection(self) -> str:
         charger = self.random.choice(self.chargers)
@@ -222,7 +265,9 @@ class _Life:
         )
         holder = booked.filter(starts_at__lte=self.now + timedelta(minutes=10)).order_by("starts_at").first()
         token = holder.tokens.first() if holder and self.random.random() < 0.7 else None
-        charger.start(number, token.uid if token else "04FFEE0011", self.now)
+        passing = self._pick(Token.objects.all()) if self.random.random() < 0.5 else None
+        uid = token.uid if token else passing.uid if passing else "04FFEE0011"
+        charger.start(number, uid, self.now)
         return "starts"
 
     def _show(self) -> Any:
@@ -236,6 +281,12 @@ class _Life:
     def _book(self) -> Any:
         truck = self._pick(Vehicle.objects.all())
         option = self._pick(BookingOption.objects.all())
+        here = self._pick(ChargingSession.objects.filter(ended_at=None, visit=None, evse__isnull=False))
+        if (
+            here is not None and self.random.random() < 0.3
+        ):  # who charges without a booking books where they stand
+            truck = Vehicle.objects.filter(tokens__uid=here.token_uid).first() or truck
+            option = option_of(here.evse)
         return book_slot(fleet=truck.fleet, option=option, vehicle=truck, period=self._soon(), now=self.now)
 
     def _change(self) -> Any:
@@ -285,7 +336,8 @@ class _Life:
 
 
 def _yard(seed: int) -> list[StandIn]:
-    """Four chargers with two EVSEs each: two keep reservations, one of which forgets; and too little power for all."""
+    """Four chargers of all versions with two EVSEs each, two of which keep reservations, one of them forgets; and too little
+    power for all."""
     terms = {
         "turnaround_min": 0, "early_start_min": 5, "arm_lead_min": 10, "change_until_min": 0, "cancel_until_min": 0,
         "no_show_min": 5, "min_duration_min": 5, "slot_step_min": 1, "walk_in": "anybody",
@@ -294,7 +346,8 @@ def _yard(seed: int) -> list[StandIn]:
     told = {"smart_charging": True, "local_list": True, "asked_at": NOW.isoformat()}
     stand_ins = []
     for number in range(4):
-        charger = make_charger(depot, told=told, protocol="ocpp1.6")
+        protocol = ["ocpp1.6", "ocpp2.0.1", "ocpp2.1"][(seed + number) % 3]
+        charger = make_charger(depot, told=told, protocol=protocol)
         SettingsCheck.objects.create(charger=charger, began_at=at(0, day=9), stage="done")
         for _ in range(2):
             make_evse(charger=charger, max_power_w=MOST_W)
@@ -305,6 +358,7 @@ def _yard(seed: int) -> list[StandIn]:
                 keeps_reservations=number < 2,
                 forgets=number % 2 == 1,
                 seed=seed * 10 + number,
+                protocol=protocol,
             )
         )
     fleets = [make_fleet(), make_fleet()]
@@ -377,6 +431,11 @@ def _settle(chargers: list[StandIn], now: datetime) -> None:
                 number,
             )
             assert until <= now or is_its, (where, charger.charger_id, number, reservation_id)
+        for booking in live.values():
+            if booking.enforcement == "armed" and booking.evse.charger_id == charger.charger_id:
+                held = charger.reserved.get(booking.evse.number)
+                assert held is not None, (where, "armed and not held", booking.pk, _events(booking))
+                assert held[0] == booking.reservation_id, (where, "armed and another held", booking.pk)
         listed = {
             str(key).upper()
             for booking in live.values()
@@ -390,6 +449,46 @@ def _settle(chargers: list[StandIn], now: datetime) -> None:
     )
     assert not list(waiting.values_list("action", "state", "payload")), where
     _check_power(chargers, now, where)
+    with connection.cursor() as cursor:
+        cursor.execute(NOT_TAKEN_OVER, [now, now])
+        assert not (found := cursor.fetchall()), f"a truck charges beside its booking: {found} {where}"
+
+
+def _check_waivers(chargers: list[StandIn]) -> None:
+    """What a no-show is waived for has been so, and whose charger was away for a minute of its time is waived."""
+    by_charger = {charger.charger_id: charger for charger in chargers}
+    for booking in Booking.objects.filter(status="no_show").select_related("evse"):
+        charger, what = by_charger[booking.evse.charger_id], _events(booking)
+        window = Period(booking.starts_at, booking.no_show_at())
+        waived = booking.events.filter(kind="waived").first()
+        faults = waived.detail["seen"] if waived else []
+        is_moved = booking.events.filter(kind="changed").exists()
+        for fault in faults:
+            seen = Period(*(datetime.fromisoformat(fault[edge]) for edge in ("start", "end")))
+            assert window.starts_at <= seen.starts_at < seen.ends_at <= window.ends_at, what
+            assert seen.duration >= timedelta(minutes=1) or seen.ends_at == window.ends_at, what
+            if fault["why"] == "offline" and not is_moved:
+                assert any(
+                    since <= seen.starts_at and (until is None or seen.ends_at <= until)
+                    for since, until, _ in charger.away
+                ), (what, charger.away)
+            elif fault["why"] == "faulted" and not is_moved:
+                told = [at for at, _, status in charger.told if status == "faulted"]
+                assert any(at <= seen.ends_at for at in told), what
+        for since, until, was_killed in charger.away:
+            overlap = (
+                Period(since, until or window.ends_at).intersection(window)
+                if since < window.ends_at
+                else None
+            )
+            if overlap and overlap.duration >= timedelta(minutes=1) and not (was_killed or is_moved):
+                assert "offline" in {fault["why"] for fault in faults}, (what, charger.away)
+
+
+def _events(booking: Booking) -> list[str]:
+    return [
+        f"{e.at:%H:%M:%S} {e.kind} {e.before}->{e.after} {e.detail}" for e in booking.events.order_by("id")
+    ]
 
 
 def _story(charger_id: int) -> str:
