@@ -25,6 +25,11 @@ T = TypeVar("T")
 def add_arguments(parser: ArgumentParser, *, url: str, file: str) -> None:
     """`url` and `file` say in words what their defaults are."""
     parser.add_argument("--url", help=f"the CSMS, without the identity (default: {url})")
+    parser.add_argument(
+        "--secure-url",
+        default="",
+        help="where it goes in 1.6 once it is told a security profile of TLS (default: the url over wss)",
+    )
     parser.add_argument("--file", type=Path, help=f"chargers to simulate (default: {file})")
     parser.add_argument("--identity", help="simulate this one charger instead of a file")
     parser.add_argument("--password", default="", help="its password; none is sent without it")
@@ -86,6 +91,7 @@ def _charger_options(identity: str, options: Namespace, url: str) -> ChargerOpti
         evses=options.evses,
         records=not options.count,
         tls=_tls(options),
+        secure_url=options.secure_url.rstrip("/"),
     )
 
 

@@ -136,10 +136,13 @@ class Simulation:
             await self.charger.charge(evse, timedelta(), power_w=truck.power_w(soc))
 
     async def _reset(self) -> None:
-        """Power goes and comes back: transactions end, reservations are forgotten, and it boots."""
+        """Power goes and comes back: transactions end, reservations are forgotten, and it boots, by the network profile
+        that is the first by then.
+        """
         for number in self.charger.station.evses:
             await self.charger.stop(number, "Reboot")
         self.charger.station.lose_power()
+        self.charger.network.restart()
         self._boots = True
         await self.charger.disconnect()
 

@@ -17,9 +17,11 @@ from depots.ocpp.wire import CallRefused, CallUnanswered, Wire
 from simulators.charger import ChargerOptions, IdToken, Reservation, SimulatedCharger, SimulatedEvse
 from simulators.charger.behaviour import HONEST, Behaviour
 from simulators.charger.charging_profiles import ChargingPeriod, ChargingProfile
+from simulators.charger.network_profiles import PRIORITY
 from simulators.charger.oddities import ODDITIES, written_oddly
 from simulators.charger.simulation import SHOWS_UP, Simulation
 from simulators.charger.station import Station
+from tests.contract_certificates import authorities
 
 NOW = datetime(2030, 1, 15, 8, 0, tzinfo=UTC)
 HOLDER, FELLOW, STRANGER = IdToken("04AA"), IdToken("04BB"), IdToken("04CC")
@@ -552,3 +554,28 @@ def test_one_truck_in_ten_stays_away(clock: Clock):
             return [action for action, _ in csms.said]
 
     assert "StartTransaction" not in asyncio.run(visit())
+
+
+def test_a_restart_takes_up_the_network_profile_that_is_first(clock: Clock):
+    """Told by itself, a simulated charger does what it does when told in a scenario."""
+    secure = "wss://csms.example/ocpp"
+    told = {
+        "ocppCsmsUrl": secure, "securityProfile": 2, "messageTimeout": 30, "ocppInterface": "Wired0",
+        "ocppTransport": "JSON", "ocppVersion": "OCPP20",
+    }  # fmt: skip
+
+    async def restarted() -> tuple[str, int]:
+        async with connected("ocpp2.0.1", clock) as (csms, charger):
+            Simulation(charger, Random(1))
+            root = authorities()[0].pem
+            assert await csms.ask(
+                "InstallCertificate", {"certificateType": "CSMSRootCertificate", "certificate": root}
+            )
+            assert await csms.ask("SetNetworkProfile", {"configurationSlot": 2, "connectionData": told})
+            assert charger.network.change(PRIORITY, "2,1") == "Accepted"
+            before = charger.url
+            await charger.on_reset()
+            assert before != charger.url
+            return charger.url, charger.network.security_profile
+
+    assert asyncio.run(restarted()) == (secure, 2)
