@@ -83,7 +83,10 @@ def take_raise_answer(command: ChargerCommand, *, now: datetime) -> None:
         .first()
     )
     if under_way is not None and _is_awaited(under_way, command):
-        _FOLLOW[Step(under_way.step)](under_way, command, now)
+        try:
+            _FOLLOW[Step(under_way.step)](under_way, command, now)
+        except CannotRaiseError as fault:
+            _end(under_way, str(fault), now)
 
 
 def take_shown_profile(*, charger_id: int, shown: int, now: datetime) -> None:
@@ -105,23 +108,30 @@ def take_shown_profile(*, charger_id: int, shown: int, now: datetime) -> None:
 
 
 def look_after_raises(*, now: datetime) -> None:
-    """One that has been told all and does not come is restarted, once; one that answers nothing is broken off. A certificate
-    that it was to ask for, and has not, is spoken of again: its request may have been lost.
+    """One that has been told all and does not come is restarted, once; one that answers nothing, or does not come even so, is
+    broken off. A certificate that it was to ask for, and has not, is spoken of again: its request may have been lost.
     """
-    with transaction.atomic():
-        open_ones = (
-            SecurityRaise.objects.select_for_update(of=("self",), no_key=True, skip_locked=True)
-            .select_related("command", "charger")
-            .filter(ended_at__isnull=True, moved_at__lte=now - COMES_WITHIN)
-            .order_by("pk")
-        )
-        for each in open_ones.exclude(step=Step.RESTART):
-            if each.step == Step.CERTIFICATE and each.asked_at > now - SILENT_AFTER:
-                _speak_of_certificate(each, now)
-            elif each.step == Step.COMING and each.restarted_at is None:
-                _move(each, Step.RESTART, now)
-            elif each.step != Step.COMING and each.moved_at <= now - SILENT_AFTER:
-                _end(each, "It did not answer, or did not do what it said it would.", now)
+    waiting = SecurityRaise.objects.exclude(step=Step.RESTART).filter(
+        ended_at__isnull=True, moved_at__lte=now - COMES_WITHIN
+    )
+    for charger_id in list(waiting.order_by("pk").values_list("charger_id", flat=True)):
+        with transaction.atomic():
+            lock_evses_of(charger_id)
+            rows = waiting.select_for_update(of=("self",), no_key=True).select_related("command", "charger")
+            for raised in rows.filter(charger=charger_id):
+                _look_after(raised, now)
+
+
+def _look_after(raised: SecurityRaise, now: datetime) -> None:
+    is_silent = raised.moved_at <= now - SILENT_AFTER
+    if raised.step == Step.CERTIFICATE and raised.asked_at > now - SILENT_AFTER:
+        _speak_of_certificate(raised, now)
+    elif raised.step == Step.COMING and raised.restarted_at is None:
+        _move(raised, Step.RESTART, now)
+    elif raised.step == Step.COMING and is_silent:
+        _end(raised, "It has not come since it was to restart.", now)
+    elif is_silent:
+        _end(raised, "It did not answer, or did not do what it said it would.", now)
 
 
 def _speak_of_certificate(raised: SecurityRaise, now: datetime) -> None:
@@ -226,6 +236,9 @@ def _after_slots(raised: SecurityRaise, command: ChargerCommand, now: datetime) 
         _end(raised, "It does not tell which of its network profiles are in use.", now)
         return
     free = [slot for slot in SLOTS if slot not in before]
+    if not free:
+        _end(raised, "All of its network profiles are in use.", now)
+        return
     raised.network = {**raised.network, "before": before, "free": free}
     _tell_profile(raised, now)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from collections import Counter
 from contextlib import suppress
@@ -14,8 +15,10 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from bookings.maintenance import restart_in_gaps
 from depots.models import Charger, ChargerCommand, SecurityRaise
 from depots.ocpp.tls import ServerTls, TlsFiles
+from depots.operations import settle_command
 from depots.operations.certificate_requests import create_authority, own_roots
 from depots.operations.security_raise import (
+    PRIORITY,
     CannotRaiseError,
     begin_raise,
     look_after_raises,
@@ -201,3 +204,51 @@ def test_a_step_that_is_never_answered_is_broken_off(settings):
 
     raised.refresh_from_db()
     assert (raised.ended_at, raised.command.state) == (NOW + timedelta(minutes=61), "stale")
+
+
+def answered(raised: SecurityRaise, answer: str, text: str = "") -> SecurityRaise:
+    settle_command(command_id=raised.command_id, answer=answer, answer_text=text, now=NOW)
+    raised.refresh_from_db()
+    return raised
+
+
+@pytest.mark.django_db
+def test_a_charger_without_a_slot_to_spare_is_told_nothing(settings):
+    settings.BERTH_OCPP_PUBLIC_URL = "wss://berth.example/ocpp"
+    raised = raising(make_charger(password_hash="x", spoken_protocol="ocpp2.0.1"))
+    answered(raised, "accepted", '[{"serialNumber": "1"}]')
+
+    answered(raised, "accepted", json.dumps({PRIORITY: "0,1,2,3,4"}))
+
+    assert raised.command.state == "answered"
+    assert (raised.ended_at, raised.why) == (NOW, "All of its network profiles are in use.")
+
+
+@pytest.mark.django_db
+def test_a_root_that_is_gone_meanwhile_breaks_a_raise_off_and_nothing_else(settings, tmp_path):
+    settings.BERTH_OCPP_PUBLIC_URL = "wss://berth.example/ocpp"
+    root = issue(tmp_path, "Server authority").certificate
+    settings.BERTH_OCPP_SERVER_ROOT = str(root)
+    raised = raising(make_charger(password_hash="x"))
+    answered(raised, "rejected")
+    root.unlink()
+
+    answered(raised, "accepted", '[{"serialNumber": "1"}]')
+
+    assert raised.command.state == "answered"
+    assert raised.ended_at == NOW
+    assert "BERTH_OCPP_SERVER_ROOT cannot be used" in raised.why
+
+
+@pytest.mark.django_db
+def test_one_that_says_it_restarts_and_never_connects_again_is_not_waited_for_for_ever(settings):
+    settings.BERTH_OCPP_PUBLIC_URL = "wss://berth.example/ocpp"
+    raised = raising(make_charger(password_hash="x"), step="coming", moved_at=NOW, restarted_at=NOW)
+
+    look_after_raises(now=NOW + timedelta(minutes=59))
+    raised.refresh_from_db()
+    assert raised.ended_at is None
+    look_after_raises(now=NOW + timedelta(minutes=61))
+
+    raised.refresh_from_db()
+    assert "has not come" in raised.why
