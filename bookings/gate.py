@@ -18,7 +18,6 @@ from bookings.models import Booking, BookingStatus, BookingToken, Occupancy, Ter
 from bookings.rules.agreements import guests_admit
 from bookings.rules.identification import identify, needs_secret
 from bookings.rules.terms import LONGEST_LEAD, Terms, WalkIn
-from depots.cards import card_number
 from depots.gate import Authorization
 from depots.models import Charger, Depot, Evse
 from depots.periods import Period
@@ -99,7 +98,7 @@ class _Card:
 
     def names(self) -> Q:
         """Of bookings that may be its: by its forms and by the names of its groups. The index of their numbers serves it."""
-        forms = {*self.token.spellings, *(card_number(name) for _, name in self.token.groups)}
+        forms = self.token.spellings | self.token.group_spellings
         found = Q(group__in=self.secrets)
         if forms:
             found |= Q(pk__in=BookingToken.objects.filter(uid__card__in=forms).values("booking"))

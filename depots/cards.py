@@ -30,6 +30,12 @@ def card_number(uid: str) -> str:
     return _SEPARATORS.sub("", uid).upper()
 
 
+def kept_numbers(uid: str) -> set[str]:
+    """`card_number` as look-ups by `uid__card` may find it: many a database knows the capitals of ASCII alone (locale "C")."""
+    text = _SEPARATORS.sub("", uid)
+    return {text.upper(), "".join(sign.upper() if sign.isascii() else sign for sign in text)}
+
+
 def card_ending(uid: str) -> str:
     """All of a card's number that others than its fleet may see: four characters, of a short one at most half; the same
     however the number is written.

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-from depots.cards import card_number
+from depots.cards import card_number, kept_numbers
 
 
 class TokenKind(StrEnum):
@@ -64,9 +64,9 @@ def is_same(uid: str, kind: str, other_uid: str, other_kind: str) -> bool:
 
 
 def spellings(uid: str, kind: str = "") -> set[str]:
-    """Every form, as `card_number` leaves it, under which the same token may be kept: for look-ups by `uid__card__in`."""
+    """Every form, as `kept_numbers` gives it, under which the same token may be kept: for look-ups by `uid__card__in`."""
     number = normalise(uid, kind)
-    found = {card_number(uid), number} - {""}
+    found = {*kept_numbers(uid), number} - {""}
     if _MAC.fullmatch(number) and kind != TokenKind.RFID:
         return found | {VID + number}
     if kind == TokenKind.RFID or not (contract := _EMAID.fullmatch(number)):

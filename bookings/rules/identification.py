@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from django.db.models.functions import Upper
-
 from bookings.models import GROUP, Booking, BookingToken, Token
+from depots.cards import kept_numbers
 from depots.models import Charger
 from depots.token_numbers import (
     LONGEST_TAG,
@@ -27,7 +26,7 @@ _LAST = len(_FIRST)
 
 @dataclass(frozen=True)
 class TokenCopy:
-    """An owner's copy of a token, by its normalised number. `group` is "" or the name of its group, in capitals."""
+    """An owner's copy of a token, by its normalised number. `group` is "" or the name of its group."""
 
     owner: int
     number: str
@@ -39,12 +38,14 @@ class TokenCopy:
 @dataclass(frozen=True)
 class PresentedToken:
     """What a charger read, as the owners of its copies see it: (owner, normalised number) may be used or not, and the groups
-    (owner, name) that its usable copies belong to. `spellings` are the forms it may be kept in."""
+    (owner, name in capitals) that its usable copies belong to. `spellings` and `group_spellings` are the forms that it and the
+    names of its groups may be kept in."""
 
     number: str
     spellings: frozenset[str]
     usable: Mapping[tuple[int, str], bool]
     groups: frozenset[tuple[int, str]]
+    group_spellings: frozenset[str]
 
     @property
     def is_known(self) -> bool:
@@ -82,7 +83,9 @@ def identify(uid: str, kind: str = "") -> PresentedToken:
     usable = _usable(known)
     groups = {(c.owner, c.group) for c in known if c.group and usable[c.owner, c.number]}
     numbers = frozenset({*as_kept, *({c.number for c in known})})
-    return PresentedToken(number, numbers, usable, frozenset(groups))
+    in_groups = frozenset((owner, name.upper()) for owner, name in groups)
+    names = frozenset(form for _, name in groups for form in kept_numbers(name))
+    return PresentedToken(number, numbers, usable, in_groups, names)
 
 
 def copies_of(kept_as: Iterable[str], *, fleet_id: int | None = None) -> list[TokenCopy]:
@@ -98,7 +101,7 @@ def copies_of(kept_as: Iterable[str], *, fleet_id: int | None = None) -> list[To
         "fleet_id", "uid", "type", "is_blocked", "vehicle__is_retired", "group_name", "is_read_either_way",
     )  # fmt: skip
     return [
-        TokenCopy(owner, normalise(uid, kind), not (is_blocked or is_retired), group.upper(), either_way)
+        TokenCopy(owner, normalise(uid, kind), not (is_blocked or is_retired), group, either_way)
         for owner, uid, kind, is_blocked, is_retired, group, either_way in rows.values_list(*columns)
     ]
 
@@ -131,13 +134,12 @@ def working_tokens(
 def all_keys(booking: Booking) -> list[tuple[str, str]]:
     """(uid, kind) of everything that opens it and works: its tokens, and the members of the groups it names."""
     found = [(token.uid, token.type) for token in working_tokens(booking)]
-    groups = [token.uid.upper() for token in booking.tokens.all() if token.type == GROUP]
+    groups = {token.uid.upper() for token in booking.tokens.all() if token.type == GROUP}
     if groups:
-        members = Token.objects.annotate(in_capitals=Upper("group_name")).filter(
-            fleet=booking.fleet_id, in_capitals__in=groups
-        )
-        usable = usable_by_owner(members.values_list("uid", "type"), fleet_id=booking.fleet_id)
-        pairs = members.order_by("uid").values_list("uid", "type")
+        grouped = Token.objects.filter(fleet=booking.fleet_id).exclude(group_name="").order_by("uid")
+        rows = grouped.values_list("group_name", "uid", "type")
+        pairs = [(uid, kind) for name, uid, kind in rows if name.upper() in groups]
+        usable = usable_by_owner(pairs, fleet_id=booking.fleet_id)
         found += [pair for pair in pairs if usable[booking.fleet_id, normalise(*pair)]]
     return found
 

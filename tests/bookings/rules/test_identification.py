@@ -119,3 +119,15 @@ def test_a_group_of_nobody_and_one_at_a_partners_depot_are_refused() -> None:
     Booking.objects.update(route=Booking.Route.OUTBOUND)
     with pytest.raises(TokenUnusable, match="name the tokens themselves"):
         change_slot(booking_id=booking.pk, tokens=[TokenName("all", GROUP)], now=at(8))
+
+
+@pytest.mark.parametrize("name", ["Nachtschicht Süd", "NACHTSCHICHT SÜD", "Straße"])
+def test_a_groups_name_is_the_same_in_capitals_of_every_alphabet(name: str) -> None:
+    """The database may know those of ASCII alone."""
+    fleet = make_fleet()
+    Token.objects.create(fleet=fleet, uid="04AA01", group_name=name.replace("NACHTSCHICHT", "Nachtschicht"))
+    booking = by_group(fleet, name)
+
+    assert booking.evse is not None
+    assert ask(booking.evse, "04AA01") == (True, "")
+    assert all_keys(booking) == [("04AA01", "RFID")]
