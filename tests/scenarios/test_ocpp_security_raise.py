@@ -107,7 +107,10 @@ def lives_on(site: SecureSite, charger: ScriptedCharger, killer: Killer) -> None
         look_after_raises(now=site.bed.clock() + timedelta(minutes=11))
 
 
-@pytest.mark.parametrize(("protocol", "kills"), [("ocpp1.6", False), ("ocpp2.1", False), ("ocpp2.0.1", True)])
+@pytest.mark.parametrize(
+    ("protocol", "kills"),
+    [("ocpp1.6", False), ("ocpp2.1", False), pytest.param("ocpp2.0.1", True, marks=pytest.mark.long)],
+)
 def test_a_profile_is_raised_step_by_step_and_what_is_less_opens_until_it_has_come_with_it(
     secure_site: SecureSite, protocol: str, kills: bool
 ):

@@ -262,7 +262,9 @@ def test_a_template_may_only_show(bed: Bed, row):
     assert a_round(row).drift_count == 0
 
 
-@pytest.mark.parametrize("point", [("take_command", 3), ("settle_command", 3)])
+@pytest.mark.parametrize(
+    "point", [pytest.param(("take_command", 3), marks=pytest.mark.long), ("settle_command", 3)]
+)
 def test_a_gateway_killed_in_the_middle_of_a_round_ends_at_the_same_settings(bed: Bed, row, point):
     left, has_begun = [point] * point[1], Event()
 
