@@ -120,6 +120,19 @@ def fault(uid: str, kind: str, *, is_read_either_way: bool = False) -> str:
     return ""
 
 
+def card_fault(uid: str) -> str:
+    """What is wrong with a card's number that a person types, as a sentence; empty where nothing is. What other systems tell may
+    have any form."""
+    number = card_number(uid)
+    if strange := next((sign for sign in number if sign not in "0123456789ABCDEF"), ""):
+        return f"A card's number has digits 0 to 9 and A to F, and {uid} has {strange}; what is no card is of another kind."
+    if len(number) % 2:
+        return f"{uid} has {len(number)} digits, and a card two for each byte: is one missing?"
+    if not _CARD.fullmatch(number):
+        return f"{uid} has {len(number)} digits, and a card 8 to 20."
+    return ""
+
+
 def check_digit(number: str) -> str:
     """Of the 14 characters of an eMAID (ISO 15118-1 annex on check digits: sums of powers of two matrices, modulo 2 and 3)."""
     twos, threes = (0, 0), (0, 0)

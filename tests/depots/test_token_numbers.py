@@ -6,6 +6,7 @@ import pytest
 
 from depots.cards import card_number
 from depots.token_numbers import (
+    card_fault,
     check_digit,
     fault,
     in_other_byte_order,
@@ -104,3 +105,15 @@ def test_what_is_wrong_with_a_number_is_said(uid: str, kind: str, either: bool, 
     assert words in fault(uid, kind, is_read_either_way=either)
     assert not fault("04AABBCC", "RFID", is_read_either_way=True)
     assert not fault("nl*tnm*012204*5", "EMAID")
+
+
+@pytest.mark.parametrize(
+    ("uid", "words"),
+    [
+        ("04:A1:B2:C3", ""), ("04 a1 b2 c3 d4 e5 f6", ""), ("04-A1-B2-C3-D4-E5-F6-07-18-29", ""), ("04AABBCCDD10", ""),
+        ("4A1B2C3", "7 digits"), ("04A1B2", "8 to 20"), ("04A1B2C3" * 3, "8 to 20"), ("driver-7", "has R"),
+        ("DE*8AA*123", "has *"), ("\u0660" * 8, "digits 0 to 9"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_card_somebody_types_is_said(uid: str, words: str) -> None:
+    assert (words in card_fault(uid)) if words else not card_fault(uid)

@@ -17,7 +17,7 @@ from bookings.pages.forms.row_versions import UNSEEN
 from bookings.rules.charge_curve import curve_text, read_curve
 from depots.models import Organisation
 from depots.standards import PLUGS, VEHICLE_TYPES
-from depots.token_numbers import fault, spellings
+from depots.token_numbers import card_fault, fault, spellings
 
 
 class Measured(forms.DecimalField):
@@ -185,6 +185,8 @@ class TokenForm(forms.ModelForm):
         if "uid" not in cleaned or "type" not in cleaned:
             return
         wrong = fault(cleaned["uid"], cleaned["type"], is_read_either_way=cleaned["is_read_either_way"])
+        if cleaned["type"] == Token.Type.RFID and {"uid", "type"} & set(self.changed_data):
+            wrong = wrong or card_fault(cleaned["uid"])
         if wrong:
             self.add_error("uid", wrong)
 

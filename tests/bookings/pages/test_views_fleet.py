@@ -221,7 +221,8 @@ def test_a_lost_card_is_blocked_and_released_again(dispatcher: Client, vehicle: 
     ("wrong", "field"),
     [
         ({"uid": ""}, "uid"), ({"uid": "x" * 37}, "uid"), ({"uid": "kärtchen"}, "uid"), ({"uid": "a\x00"}, "uid"),
-        ({"uid": "04aabbccdd99"}, "uid"), ({"type": "MAGIC"}, "type"), ({"vehicle": "XX-XX 999"}, "vehicle"),
+        ({"uid": "04aabbccdd99"}, "uid"), ({"uid": "driver-7"}, "uid"), ({"type": "MAGIC"}, "type"),
+        ({"vehicle": "XX-XX 999"}, "vehicle"),
         ({"vehicle": "9" * 40}, "vehicle"), ({"label": "x" * 65}, "label"), ({"contract_id": "x" * 37}, "contract_id"),
     ],
 )  # fmt: skip
@@ -238,6 +239,18 @@ def test_a_wrong_token_is_answered_at_its_field_and_changes_nothing(
         assert answer.status_code == 422
         assert field in answer.context["form"].errors
     assert list(Token.objects.values()) == before
+
+
+def test_a_card_that_is_kept_in_another_form_stays_as_it_is(dispatcher: Client, vehicle: Vehicle) -> None:
+    token = vehicle.fleet.tokens.create(uid="Gate 7")
+    form = {**CARD, "uid": "Gate 7"}
+
+    dispatcher.post(f"/tokens/{token.pk}/", {**form, "label": "red card", **seen(token)})
+
+    token.refresh_from_db()
+    assert token.label == "red card"
+    refused = dispatcher.post(f"/tokens/{token.pk}/", {**form, "uid": "Gate 8", **seen(token)})
+    assert "Gate8 has G" in refused.content.decode()
 
 
 def test_a_viewer_reads_and_changes_nothing(viewer: Client, vehicle: Vehicle) -> None:
