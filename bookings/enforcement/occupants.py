@@ -30,9 +30,10 @@ def own_session(booking: Booking) -> ChargingSession | None:
 
 
 def is_own(session: ChargingSession, booking: Booking) -> bool:
-    """Whether the session is the booking's truck, which began before its time: without a booking, or in one before."""
+    """Whether the session is the booking's truck, which began before its time: without a booking, or in one before. One whose
+    token its fleet has blocked since is anybody's."""
     shown = identify(session.token_uid, session.token_type)
-    return session.is_entitled and any(shown.is_named(named, booking) for named in booking.tokens.all())
+    return session.is_entitled and any(shown.opens(named, booking) for named in booking.tokens.all())
 
 
 def is_of_another(session: ChargingSession, booking: Booking) -> bool:

@@ -58,6 +58,16 @@ def test_a_truck_that_charges_already_is_its_booking_from_early_start_on():
     )
 
 
+def test_whoever_charges_with_a_card_that_its_fleet_has_blocked_since_uses_no_booking():
+    booking, session = came_unbooked()
+    booking.vehicle.tokens.update(is_blocked=True)
+
+    scheduler.run_tick(at(9, 46))
+
+    assert fresh(booking).status == "confirmed"
+    assert not hasattr(ChargingSession.objects.get(pk=session.pk), "visit")
+
+
 def test_its_promise_of_power_is_planned_as_it_is_adopted():
     booking, _ = came_unbooked()
     PowerMark.objects.all().delete()
