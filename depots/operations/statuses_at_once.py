@@ -16,15 +16,16 @@ from depots.operations.clock_correction import corrected
 from depots.signals import evses_changed, statuses_told
 
 LARGEST_NUMBER = 2**15 - 1  # of PostgreSQL's smallint
+# In the order in which the models declare them: `from_db` takes values by it.
 _EVSE_FIELDS = (
     "id", "depot_id", "charger_id", "number", "status", "status_at", "told_status", "error_code", "kept_for",
 )  # fmt: skip
-_CHARGER_FIELDS = ("id", "clock_offset_s", "clock_seen_at", "booted_at")
+_CHARGER_FIELDS = ("id", "booted_at", "clock_offset_s", "clock_seen_at")
 
 # By hand, for it is among the hottest: most of what chargers say all day long is a status that is known already.
 _LOCK = """
     SELECT evse.id, evse.depot_id, evse.charger_id, evse.number, evse.status, evse.status_at, evse.told_status,
-        evse.error_code, evse.kept_for, charger.id, charger.clock_offset_s, charger.clock_seen_at, charger.booted_at
+        evse.error_code, evse.kept_for, charger.id, charger.booted_at, charger.clock_offset_s, charger.clock_seen_at
     FROM unnest(%s::bigint[], %s::smallint[]) AS told (charger_id, number)
     JOIN depots_evse AS evse ON evse.charger_id = told.charger_id AND evse.number = told.number
     JOIN depots_charger AS charger ON charger.id = evse.charger_id

@@ -112,6 +112,19 @@ def test_statuses_written_together_are_as_if_written_alone(told, before, is_char
     assert [states_of(each) for each in many] == [states_of(one)] * 2
 
 
+@pytest.mark.parametrize("booted", [None, NOW - timedelta(hours=2), NOW - timedelta(minutes=1)])
+@pytest.mark.parametrize("told_at", [NOW - timedelta(hours=1), NOW + timedelta(minutes=4)])
+def test_statuses_written_together_are_corrected_by_each_chargers_own_clock(booted, told_at):
+    clock = {"clock_offset_s": 240.0, "clock_seen_at": NOW - timedelta(hours=1), "booted_at": booted}
+    one, *many = (charger_as_known(**clock) for _ in range(3))
+    call = {"evse_number": 1, "status": "available", "at": told_at, "now": NOW}
+
+    operations.report_status(charger_id=one.pk, **call)
+    operations.report_statuses([{"charger_id": each.pk, **call} for each in many])
+
+    assert [facts_of(each.evses.get()) for each in many] == [facts_of(one.evses.get())] * 2
+
+
 def test_what_changed_is_told_of_each_and_once_of_all():
     chargers = [charger_as_known() for _ in range(3)]
     told: list[Any] = []
