@@ -52,3 +52,8 @@ def accept_boot(connection: ChargerConnection) -> dict[str, Any]:
 
 async def heartbeat(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
     return {"currentTime": write_time(connection.now())}
+
+
+async def data_transfer(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
+    """No vendor's own messages are known here."""
+    return {"status": "UnknownVendorId"}

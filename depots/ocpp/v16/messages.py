@@ -14,7 +14,7 @@ from depots.models import ChargingState, Evse
 from depots.ocpp import sampled_values
 from depots.ocpp.charger_security import security_event, sign_certificate
 from depots.ocpp.connection import ChargerConnection
-from depots.ocpp.dialect import Answerer, accept_boot, heartbeat
+from depots.ocpp.dialect import Answerer, accept_boot, data_transfer, heartbeat
 from depots.ocpp.times import write_time
 from depots.ocpp.v16.diagnostics import firmware_progress, log_progress
 from depots.operations import Start, Stop
@@ -167,10 +167,6 @@ async def meter_values(connection: ChargerConnection, message: dict[str, Any]) -
     )
     connection.follow_meter(session, now)
     return {}
-
-
-async def data_transfer(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
-    return {"status": "UnknownVendorId"}
 
 
 ANSWERS: Mapping[str, Answerer] = {

@@ -13,7 +13,7 @@ from depots import operations
 from depots.models import Evse
 from depots.ocpp.charger_security import security_event, sign_certificate
 from depots.ocpp.connection import ChargerConnection
-from depots.ocpp.dialect import Answerer, accept_boot, heartbeat, take_note
+from depots.ocpp.dialect import Answerer, accept_boot, data_transfer, heartbeat, take_note
 from depots.ocpp.v2x.alerts import CONNECTOR_STATE, record_events
 from depots.ocpp.v2x.contracts import certificate_status, ev_certificate
 from depots.ocpp.v2x.diagnostics import firmware_progress, log_progress
@@ -100,10 +100,6 @@ async def reservation_status(connection: ChargerConnection, message: dict[str, A
             now=connection.now(),
         )
     return {}
-
-
-async def data_transfer(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
-    return {"status": "UnknownVendorId"}
 
 
 async def refuse(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
