@@ -137,13 +137,8 @@ class ChargerConnection(WireEvents):
         self._database = database
         self._close_socket = close_socket
         self._wire = Wire(
-            socket,
-            dialect.VERSION,
-            _Answers(self),
-            is_tolerant=True,
-            timeout_s=self.timings.call_timeout_s,
-            events=self,
-        )
+            socket, dialect.VERSION, _Answers(self), is_tolerant=True, timeout_s=self.timings.call_timeout_s, events=self
+        )  # fmt: skip
         self._commands = CommandSending(self, self._wire, database)
         self.is_ready = False
         self._pace = self.timings.pace()
