@@ -16,8 +16,8 @@ from depots.token_numbers import normalise
 
 LAST_COMMANDS, LAST_SESSIONS, LAST_CERTIFICATES = 20, 5, 5
 LONGEST_RESERVATION = timedelta(days=2)
-# A charger's clock may be as far off before what it dates is put right (depots.operations.clock_correction).
-RIGHT_WITHIN = timedelta(minutes=1)
+# What a charger dates is right within this, once its clock is allowed for (depots.operations.clock_correction).
+DATED_WITHIN = timedelta(minutes=1)
 # A status of charging that comes with its start; what was told earlier is of the session before.
 TOLD_BEFORE_START = timedelta(minutes=1)
 
@@ -157,7 +157,7 @@ def _began_after(session: ChargingSession, command: ChargerCommand) -> bool:
     asked for, and was heard of later, used nothing."""
     if command.sent_at is None or session.announced_at is None:
         return False
-    return session.announced_at >= command.sent_at and session.started_at >= command.sent_at - RIGHT_WITHIN
+    return session.announced_at >= command.sent_at and session.started_at >= command.sent_at - DATED_WITHIN
 
 
 def _number(reservation: Mapping[str, Any]) -> str:
