@@ -72,7 +72,7 @@ def set_states(
     is_news = {b: (b.enforcement, b.enforcement_why) != (to, why) for b in bookings}
     columns: list[Any] = [[b.pk for b in bookings], list(is_news.values())]
     round_trips.send(_SET, [to, why, retry_at, is_armed, now, now, *columns])
-    before = {b: (Enforcement(b.enforcement)) for b in bookings if is_news[b]}
+    before = {b: Enforcement(b.enforcement) for b in bookings if is_news[b]}
     for booking in bookings:
         booking.enforcement, booking.enforcement_why, booking.next_try_at = to, why, retry_at
         booking.enforcement_at = now if is_news[booking] else booking.enforcement_at

@@ -18,7 +18,6 @@ PROFILES = {
 HIGHEST_PROFILE = max(PROFILES)
 LAST_CERTIFICATES = LAST_EVENTS = 5
 
-
 # Why a raise of the profile is where it is, by its step.
 STEPS = {
     SecurityRaise.Step.ROOT: "it is told the root to trust Berth by",

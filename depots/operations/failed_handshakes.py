@@ -8,9 +8,9 @@ from datetime import datetime
 from django.db import connection, transaction
 
 from depots.models import FailedHandshake
+from depots.operations.refused_connections import MOST_TRIES
 
 MOST_ADDRESSES = 200
-MOST_TRIES = 2**31 - 1
 
 _NOTE = """
     INSERT INTO depots_failedhandshake AS failed (address, reason, tries, first_at, last_at)

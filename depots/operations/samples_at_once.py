@@ -30,9 +30,9 @@ from depots.signals import session_metered, sessions_metered
 # The keyword arguments of one call of the operation for one charger.
 Call = Mapping[str, Any]
 
-# By its name, or where it names none that is known, the one that runs at the EVSE.
 LARGEST_NUMBER = 2**31 - 1  # of PostgreSQL's int
 
+# By its name, or where it names none that is known, the one that runs at the EVSE.
 _FIND = """
     SELECT come.place, coalesce(named.id, running.id), named.id IS NOT NULL
     FROM unnest(%s::int[], %s::bigint[], %s::text[], %s::int[]) AS come (place, charger_id, transaction, evse_number)

@@ -84,5 +84,6 @@ def _list(
 
 
 def _form_of(operator: Organisation, refused: TrustedRootForm | None) -> TrustedRootForm:
-    is_its_own = refused is not None and refused.operator == operator
-    return refused if refused is not None and is_its_own else TrustedRootForm(operator=operator)
+    if refused is not None and refused.operator == operator:
+        return refused
+    return TrustedRootForm(operator=operator)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 CSMS_ROOT = "CSMSRootCertificate"
-
-
 # What a certificate is for, in our words and OCPP's.
 TYPES = {"": "ChargingStationCertificate", "v2g": "V2GCertificate", "v2g20": "V2G20Certificate"}
 
