@@ -65,6 +65,7 @@ class SimulatedCharger:
         )
         self.resets_when_idle = False
         self.vehicles_stay = False
+        self.has_booted = False
         self.after_restart: list[Coroutine[Any, Any, Any]] = []
         self.on_reset: Callable[[], Coroutine[Any, Any, None]] = self._restart
         self._connection: CsmsConnection | None = None
@@ -124,9 +125,17 @@ class SimulatedCharger:
         return self._connection
 
     async def come_online(self, reason: str = "PowerUp") -> None:
-        """Connect, boot, report every EVSE, and send what was queued: as after a power cycle."""
+        """As after a power cycle: connect, boot, report every EVSE, and send what was queued."""
         await self.connect()
-        await self.boot(reason)
+        self.has_booted = False
+        await self.come_back(reason)
+
+    async def come_back(self, reason: str = "PowerUp") -> None:
+        """As after a network that was gone: the same, but it boots only where it has been without power."""
+        if not self.is_connected:
+            await self.connect()
+        if not self.has_booted:
+            await self.boot(reason)
         await self.report_all()
         await self.outbox.flush()
 
@@ -157,6 +166,7 @@ class SimulatedCharger:
 
     async def boot(self, reason: str = "PowerUp") -> Json:
         answer = await self.call(*self.ocpp.boot(reason))
+        self.has_booted = True
         self.heartbeat_s = answer.get("interval") or self.heartbeat_s
         self._set_clock(answer)
         while self.after_restart:
@@ -326,11 +336,15 @@ class SimulatedCharger:
         if held.evse is not None:
             await self.report(held.evse)
 
-    async def _restart(self) -> None:
-        """A reset: transactions end, reservations are forgotten, the network comes back."""
+    async def reset(self) -> None:
+        """Power goes and comes back; whoever drives this one has it come back."""
         await self.power_down()
-        await self.connection.socket.close()
-        await self.come_online("RemoteReset")
+        await self.disconnect()
+
+    async def _restart(self) -> None:
+        """A reset of one that nobody drives."""
+        await self.reset()
+        await self.come_back("RemoteReset")
 
     async def ask_certificate(self, organisation: str = "") -> Json:
         """Have a key of its own signed; the certificate follows by itself."""
@@ -361,6 +375,7 @@ class SimulatedCharger:
                 )
         self.station.lose_power()
         self.network.restart()
+        self.has_booted = False
 
     def _set_clock(self, answer: Json) -> None:
         """A wrong clock is set right by the time the CSMS tells."""

@@ -86,12 +86,11 @@ class ChargerDay:
     _order: Any = field(default_factory=count)
     _stays: list[_Stay] = field(default_factory=list)
     _away: int = 1
-    _boots: bool = True
     _moved_at: datetime | None = None
     _beats_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        self.charger.on_reset = self._reset
+        self.charger.on_reset = self.charger.reset
         self.charger.vehicles_stay = True
         self._soon(self.begins_at, self._come_back)
         for event in self.script.events:
@@ -265,7 +264,6 @@ class ChargerDay:
     async def _lose_power(self, during: timedelta) -> None:
         await self._go_away()
         await self.charger.power_down("PowerLoss")
-        self._boots = True
         self._later(during, self._come_back)
 
     async def _break(self, event: Breakdown) -> None:
@@ -273,12 +271,6 @@ class ChargerDay:
         await self.charger.stop(event.evse, "Other", stays=is_plugged)
         await self.charger.fault(event.evse)
         self._later(event.during, partial(self.charger.fault, event.evse, False))
-
-    async def _reset(self) -> None:
-        """The CSMS has it restart."""
-        await self.charger.power_down()
-        await self.charger.disconnect()
-        self._boots = True
 
     async def _go_away(self) -> None:
         self._away += 1
@@ -292,24 +284,15 @@ class ChargerDay:
         if self._away:
             return
         try:
-            if not self.charger.is_connected or self._boots:
-                await self._connect(now)
+            if not self.charger.is_connected or not self.charger.has_booted:
+                await self.charger.come_back()
+                self._beats_at = now + timedelta(seconds=self.charger.heartbeat_s)
             elif self._beats_at is not None and now >= self._beats_at:
                 await self.charger.heartbeat()
                 self._beats_at = now + timedelta(seconds=self.charger.heartbeat_s)
         except TROUBLE as trouble:
             logger.warning("%s is offline: %s", self.charger.identity, trouble)
             await self.charger.drop()
-
-    async def _connect(self, now: datetime) -> None:
-        if not self.charger.is_connected:
-            await self.charger.connect()
-        if self._boots:
-            await self.charger.boot()
-            self._boots = False
-        await self.charger.report_all()
-        await self.charger.outbox.flush()
-        self._beats_at = now + timedelta(seconds=self.charger.heartbeat_s)
 
     def _soon(self, at: datetime, happen: Callable[[], Awaitable[None]]) -> None:
         heapq.heappush(self._due, (at, next(self._order), happen))

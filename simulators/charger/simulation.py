@@ -36,17 +36,16 @@ class Simulation:
     random: Random
     _trucks: dict[int, Truck | None] = field(default_factory=dict)
     _charging: dict[str, Truck] = field(default_factory=dict)
-    _boots: bool = True
 
     def __post_init__(self) -> None:
-        self.charger.on_reset = self._reset
+        self.charger.on_reset = self.charger.reset
 
     async def run(self) -> None:
         """Connect, live, and connect again with growing pauses. Only the first connection and a reset boot."""
         back_off_s = 1.0
         while True:
             try:
-                await self._come_online()
+                await self.charger.come_back()
                 logger.info("%s is online", self.charger.identity)
                 back_off_s = 1.0
                 await self._live()
@@ -56,14 +55,6 @@ class Simulation:
             # Never all at once: chargers that lost one gateway would knock at the next in the same second.
             await asyncio.sleep(back_off_s * self.random.uniform(0.5, 1.5))
             back_off_s = min(back_off_s * 2, LONGEST_BACK_OFF_S)
-
-    async def _come_online(self) -> None:
-        await self.charger.connect()
-        if self._boots:
-            await self.charger.boot()
-            self._boots = False
-        await self.charger.report_all()
-        await self.charger.outbox.flush()
 
     async def _live(self) -> None:
         loop = asyncio.get_running_loop()
@@ -134,17 +125,6 @@ class Simulation:
             logger.info("%s: the truck leaves EVSE %s", self.charger.identity, evse)
         elif transaction.sampled_at is None or self.charger.clock() - transaction.sampled_at >= SAMPLE_EVERY:
             await self.charger.charge(evse, timedelta(), power_w=truck.power_w(soc))
-
-    async def _reset(self) -> None:
-        """Power goes and comes back: transactions end, reservations are forgotten, and it boots, by the network profile
-        that is the first by then.
-        """
-        for number in self.charger.station.evses:
-            await self.charger.stop(number, "Reboot")
-        self.charger.station.lose_power()
-        self.charger.network.restart()
-        self._boots = True
-        await self.charger.disconnect()
 
 
 async def simulate(chargers: list[SimulatedCharger], *, seed: int, per_second: float = 0) -> None:
