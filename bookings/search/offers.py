@@ -124,7 +124,8 @@ def _depots(search: SlotSearch) -> list[Depot]:
     ]
 
 
-_OF_OPTION = ["id", "depot_id", "is_mirror", "code", "name"]
+# In the order of the model, by which `from_db` reads values.
+_OF_OPTION = ["id", "depot_id", "code", "name", "is_mirror"]
 
 
 class _Candidate(NamedTuple):
@@ -184,7 +185,7 @@ class _OwnOffers:
     def _option(self, one: _Candidate) -> BookingOption:
         """The row as far as it is configured; what else it has is read where somebody asks for it."""
         named = one.known.names[one.option_id]
-        values = [one.option_id, one.evse.depot.pk, False, named.code, named.name]
+        values = [one.option_id, one.evse.depot.pk, named.code, named.name, False]
         option = BookingOption.from_db(DEFAULT_DB_ALIAS, _OF_OPTION, values)
         option.depot = self._depots[one.evse.depot.pk]
         return option

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
-from bookings.models import Booking, BookingStatus, Occupancy
+from bookings.models import Booking, BookingOption, BookingStatus, Occupancy
 from bookings.rules.fit import Needs
 from bookings.search.availability import free_in, free_periods
 from bookings.search.bookable import bookable_depots, bookable_options
@@ -196,6 +196,8 @@ def test_a_search_by_place_finds_what_the_search_everywhere_finds_there(country:
     everywhere = find_slots(SlotSearch(fleet, slot(10, 11), NOW, needs=TRUCK))
     found = find_slots(SlotSearch(fleet, slot(10, 11), NOW, near=near, needs=TRUCK))
 
+    told = {(o.option.code, o.option.name, o.option.is_mirror) for o in everywhere}
+    assert told == set(BookingOption.objects.values_list("code", "name", "is_mirror"))
     kept = [o for o in everywhere if near.contains(o.option.depot.latitude, o.option.depot.longitude)]
     assert [(o.evse.pk, str(o.refusal)) for o in found] == [(o.evse.pk, str(o.refusal)) for o in kept]
     assert len(found) == 6
