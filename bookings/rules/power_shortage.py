@@ -29,7 +29,9 @@ def announced(booking: Booking, window: Period) -> Iterator[Period]:
     for limit in limits:
         detail = {"limit_w": limit.watts, "period": Period(limit.starts_at, limit.ends_at).as_json()}
         ends_at = min(limit.ends_at, limit.lifted_at or limit.ends_at)
-        if limit.starts_at < ends_at and any(detail.items() <= each.items() for each in limited):
+        if max(limit.starts_at, window.starts_at) < ends_at and any(
+            detail.items() <= each.items() for each in limited
+        ):
             yield Period(limit.starts_at, ends_at)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -55,11 +55,11 @@ def test_who_had_less_power_than_promised_pays_no_overtime():
     assert not any("overtime_s" in period for period in cdr.periods)
 
 
-def booked_late(*, lifted: bool) -> Booking:
+def booked_late(*, lifted: bool, begins_at: datetime = at(10, 30)) -> Booking:
     """With a limit from outside that was announced for its slot."""
     evse = evse_online(make_depot(terms={**TERMS, "cancel_until_min": 60, "late_cancel": True}))
     booking = priced(book(evse))
-    period = Period(at(10, 30), at(12))
+    period = Period(begins_at, at(12))
     operations.limit_depot(depot=booking.depot, watts=20_000, period=period, actor=MANAGER, now=at(9))
     smart_charging.tell_limits(now=at(9))
     if lifted:
@@ -88,8 +88,9 @@ def test_a_late_cancellation_costs_nothing_where_less_power_was_announced():
     assert "less power" in outcome_of(booking, is_waived=True).words
 
 
-def test_a_limit_that_was_lifted_before_waives_nothing():
-    booking = booked_late(lifted=True)
+@pytest.mark.parametrize("begins_at", [at(10, 30), at(9)])
+def test_a_limit_that_was_lifted_before_waives_nothing(begins_at):
+    booking = booked_late(lifted=True, begins_at=begins_at)
     assert cancellation_fee(booking, by="fleet", now=at(9, 30)) == "€17.85"
 
     cancelled(booking)
