@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import QuerySet
 
 from depots import round_trips
@@ -129,16 +129,8 @@ def release_lapsed(*, now: datetime) -> int:
     """Chargers whose gateway died without a word are offline once their lease has run out. How many there were."""
     lapsed = list(_lapsed(now).order_by("id").values_list("pk", flat=True)[:MOST_LAPSED])
     ended = _release_together(lapsed, now) if lapsed else set()
-    for charger_id in lapsed:
-        if charger_id not in ended:
-            with transaction.atomic():
-                lock_evses_of(charger_id)
-                # Renewed or taken over since it was looked at?
-                held = _lapsed(now).filter(pk=charger_id)
-                for charger in held.select_for_update(no_key=True, skip_locked=True):
-                    _disconnect(charger, now)
-                    ended.add(charger_id)
-    return len(ended)
+    alone = sum(_release(charger_id, now) for charger_id in lapsed if charger_id not in ended)
+    return len(ended) + alone
 
 
 def _lapsed(now: datetime) -> QuerySet[Charger]:
@@ -154,6 +146,24 @@ def _release_together(charger_ids: Collection[int], now: datetime) -> set[int]:
     except Exception:
         logger.exception("Leases that ran out could not be released together; each is by itself")
         return set()
+
+
+def _release(charger_id: int, now: datetime) -> int:
+    """One that cannot be told offline keeps no other from it; it is tried again with the next look."""
+    try:
+        with transaction.atomic():
+            lock_evses_of(charger_id)
+            # Renewed or taken over since it was looked at?
+            held = _lapsed(now).filter(pk=charger_id).select_for_update(no_key=True, skip_locked=True)
+            charger = held.first()
+            if charger is not None:
+                _disconnect(charger, now)
+    except (OperationalError, InterfaceError):
+        raise  # the database is away
+    except Exception:
+        logger.exception("The lease of charger %s ran out, and it could not be told offline", charger_id)
+        return 0
+    return int(charger is not None)
 
 
 def _is_over(charger: Charger, now: datetime) -> bool:

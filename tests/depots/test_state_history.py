@@ -11,6 +11,7 @@ from depots import operations
 from depots.models import Charger, ConnectionChange, Evse, EvseStatusChange
 from depots.operations import state_history
 from depots.past_states import past_states
+from depots.signals import charger_disconnected
 from tests.factories import NOW, at, make_charger, make_evse
 
 pytestmark = pytest.mark.django_db
@@ -82,6 +83,22 @@ def test_a_gateway_that_died_was_lost_when_its_lease_ran_out() -> None:
 
     moves = ConnectionChange.objects.order_by("id").values_list("at", "is_online")
     assert list(moves) == [(at(8, 30), False), (at(9, 1), True)]
+
+
+def test_one_charger_that_cannot_be_told_offline_keeps_no_other_from_it() -> None:
+    bad, *others = [make_charger(lease_holder="dead", lease_until=at(8, 30)) for _ in range(3)]
+
+    def fail(charger: Charger, **_: object) -> None:
+        if charger == bad:
+            raise ZeroDivisionError
+
+    charger_disconnected.connect(fail)
+    try:
+        assert operations.release_lapsed(now=at(9)) == 2
+    finally:
+        charger_disconnected.disconnect(fail)
+
+    assert set(Charger.objects.filter(lease_holder="")) == set(others)
 
 
 def test_history_is_forgotten_in_time_but_not_what_still_holds(monkeypatch: pytest.MonkeyPatch) -> None:
