@@ -28,4 +28,7 @@ def note_failed_handshakes(*, failures: Mapping[str, tuple[str, int]], now: date
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_NOTE, [now, now, addresses, list(reasons), list(tries), MOST_TRIES])
         kept = FailedHandshake.objects.order_by("-last_at", "-pk")[:MOST_ADDRESSES]
-        FailedHandshake.objects.exclude(pk__in=list(kept.values_list("pk", flat=True))).delete()
+        old = FailedHandshake.objects.exclude(pk__in=list(kept.values_list("pk", flat=True)))
+        # What another gateway notes just now stays, and nobody waits for it.
+        free = old.select_for_update(skip_locked=True).values_list("pk", flat=True)
+        FailedHandshake.objects.filter(pk__in=list(free)).delete()

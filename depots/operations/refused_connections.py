@@ -30,17 +30,20 @@ _NOTE = """
             ELSE EXCLUDED.password_hash END,
         tries = least(refused.tries::bigint + EXCLUDED.tries, %s), last_at = EXCLUDED.last_at
 """
-# Whose address has most goes first, and of one address the oldest: who invents names displaces its own.
+# Whose address has most goes first, and of one address the oldest: who invents names displaces its own. What another gateway
+# notes just now stays, and nobody waits for it.
 _FORGET_STRANGERS = """
     DELETE FROM depots_refusedconnection WHERE id IN (
-        SELECT id FROM (
-            SELECT refused.id, refused.last_at,
-                row_number() OVER (PARTITION BY refused.address ORDER BY refused.last_at DESC) AS place
-            FROM depots_refusedconnection AS refused
-            WHERE NOT EXISTS (
-                SELECT FROM depots_charger AS charger WHERE upper(charger.identity) = upper(refused.identity)
-            )
-        ) AS stranger ORDER BY place, last_at DESC OFFSET %s
+        SELECT id FROM depots_refusedconnection WHERE id IN (
+            SELECT id FROM (
+                SELECT refused.id, refused.last_at,
+                    row_number() OVER (PARTITION BY refused.address ORDER BY refused.last_at DESC) AS place
+                FROM depots_refusedconnection AS refused
+                WHERE NOT EXISTS (
+                    SELECT FROM depots_charger AS charger WHERE upper(charger.identity) = upper(refused.identity)
+                )
+            ) AS stranger ORDER BY place, last_at DESC OFFSET %s
+        ) FOR UPDATE SKIP LOCKED
     )
 """
 
