@@ -12,9 +12,13 @@ from bookings.operations.limit_power import limits_version
 from depots.models import Charger, ChargingSession, Depot
 from depots.templatetags.berth import kilowatts
 
+MOST_NAMED = 6
+# What it may take is not what it was told last.
+BY_ITSELF = {EvsePower.Why.SILENT, EvsePower.Why.UNCONTROLLED, EvsePower.Why.IGNORES}
+
 
 class PowerRow(NamedTuple):
-    """Watts; None where nothing was promised, or nobody charges."""
+    """Watts; None where nothing was promised, or nobody charges. `is_by_itself`: nobody keeps it to what is planned."""
 
     uid: str
     promised_w: int | None
@@ -23,6 +27,7 @@ class PowerRow(NamedTuple):
     counted_w: int
     why: str
     is_short: bool
+    is_by_itself: bool
 
     @property
     def is_idle(self) -> bool:
@@ -52,7 +57,7 @@ def power_of_depot(depot: Depot, now: datetime) -> dict[str, Any]:
         "power_counted_w": sum(row.counted_w for row in rows),
         "external_limits": limits,
         "limits_version": limits_version(limits),
-        "is_beyond_limit": bool(rows and held) and sum(row.counted_w for row in rows) > min(held),
+        "beyond_limit": _beyond(rows, min(held, default=None)),
     }
 
 
@@ -63,6 +68,21 @@ def _hint(depot: Depot, limit_w: int | None) -> str:
     if limit_w == depot.grid_limit_w:
         return f"of {kilowatts(limit_w)} at the grid"
     return f"of {kilowatts(limit_w)} for now"
+
+
+def _beyond(rows: list[PowerRow], limit_w: int | None) -> str:
+    """Who may take more than the limit, in a sentence; empty where the limit is kept."""
+    if limit_w is None or sum(row.counted_w for row in rows) <= limit_w:
+        return ""
+    uids = [row.uid for row in rows if row.is_by_itself]
+    if not uids:
+        return "What the chargers were told adds up to more than the limit; Berth tells them less."
+    named, more = uids[:MOST_NAMED], len(uids) - MOST_NAMED
+    who = f"{', '.join(named)} and {more} more" if more > 0 else ", ".join(named)
+    return (
+        f"Chargers that take no limits, do not keep to them or cannot be reached may take more than the limit by "
+        f"themselves ({who}). Berth keeps it with the others."
+    )
 
 
 def _rows(powers: QuerySet[EvsePower]) -> list[PowerRow]:
@@ -78,6 +98,7 @@ def _rows(powers: QuerySet[EvsePower]) -> list[PowerRow]:
             power.counted_w,
             _why(power, is_free=power.pk not in takes),
             is_short=power.is_short,
+            is_by_itself=power.counted_w > 0 and power.why in BY_ITSELF,
         )
         for power in found
     ]

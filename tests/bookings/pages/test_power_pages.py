@@ -48,6 +48,15 @@ def test_the_yard_and_the_charger_show_what_each_evse_may_take(charging):
     assert "of 400 kW is the most that the chargers may take now" in yard
 
 
+def test_who_may_take_more_than_the_limit_is_named(charging):
+    evse = make_evse(charging.depot, charger=make_charger(charging.depot))
+    EvsePower.objects.create(evse=evse, counted_w=400 * KW, why=EvsePower.Why.UNCONTROLLED)
+
+    yard = manager_of(charging.depot).get(f"/depots/{charging.depot.code}/").content.decode()
+
+    assert f"may take more than the limit by themselves ({evse.uid})" in yard
+
+
 def test_evses_where_nothing_goes_on_stand_behind_the_others(charging):
     charger = make_charger(charging.depot)
     power = EvsePower.objects.create(
