@@ -133,7 +133,7 @@ def list_words(local: LocalList) -> str:
         return "It takes no local list."
     if local.synced_at is not None:
         return (
-            f"Its local list holds {len(local.wanted)} booked tokens."
+            f"Its local list holds {len(local.wanted)} booked {'token' if len(local.wanted) == 1 else 'tokens'}."
             if local.wanted
             else "Its local list is empty."
         )

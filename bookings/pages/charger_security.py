@@ -15,6 +15,22 @@ PROFILES = {
     2: "2: password over TLS",
     3: "3: client certificate over TLS",
 }
+# What OpenSSL says of a TLS handshake that failed.
+HANDSHAKES = {
+    "http request": "It spoke without TLS",
+    "wrong version number": "What it spoke is no TLS",
+    "unsupported protocol": "It knows no TLS newer than 1.1",
+    "no shared cipher": "It knows none of the cipher suites",
+    "certificate has expired": "Its certificate has expired",
+    "certificate is not yet valid": "Its certificate is not valid yet",
+    "self-signed certificate": "Its certificate is signed by itself, and not one that is trusted here",
+    "self-signed certificate in certificate chain": "Its certificate is of an authority that is not trusted here",
+    "unable to get local issuer certificate": "Its certificate is of an authority that is not trusted here",
+    "tlsv1 alert unknown ca": "It does not know the authority of Berth's certificate",
+    "sslv3 alert bad certificate": "It does not take Berth's certificate",
+    "sslv3 alert certificate unknown": "It does not take Berth's certificate",
+    "sslv3 alert certificate expired": "For it Berth's certificate has expired: its clock may be wrong",
+}
 HIGHEST_PROFILE = max(PROFILES)
 LAST_CERTIFICATES = LAST_EVENTS = 5
 
@@ -34,8 +50,14 @@ def raise_in_words(raised: SecurityRaise) -> str:
     """How far a charger is on its way to a higher security profile."""
     if raised.ended_at is not None:
         return f"To {raised.profile} broken off. {raised.why}" if raised.why else ""
-    came = f"; it came {raised.came_without} times without" if raised.came_without else ""
+    times = "once" if raised.came_without == 1 else f"{raised.came_without} times"
+    came = f"; it came {times} without" if raised.came_without else ""
     return f"On its way to {raised.profile}: {STEPS[SecurityRaise.Step(raised.step)]}{came}"
+
+
+def handshake_words(reason: str) -> str:
+    """Why a TLS handshake failed; what is not known is told as it is."""
+    return HANDSHAKES.get(reason, f"TLS says: {reason}" if reason else "It went away in the middle")
 
 
 def password_version(charger: Charger) -> int:

@@ -19,6 +19,7 @@ from django.urls import reverse
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 
+from bookings.pages.charger_security import handshake_words
 from depots.models import Charger, ChargerCertificate, FailedHandshake, Membership, RefusedConnection
 from depots.ocpp.tls import ServerTls, TlsFiles
 from depots.operations.charger_certificates import revoke_certificate
@@ -168,7 +169,7 @@ def test_tls_itself_refuses_a_certificate_that_does_not_hold(site: Site, caplog,
     make_evse(row.depot)
     manager = client_of(make_user(row.depot.operator, Membership.Role.DEPOT_MANAGER))
     url = reverse("bookings:new_chargers", args=[row.depot.code])
-    assert failed.reason.capitalize() in manager.get(url).content.decode()
+    assert handshake_words(failed.reason) in manager.get(url).content.decode()
     make_depot(make_operator("Another"))
     assert not manager.get(url).context["failed_handshakes"]
 

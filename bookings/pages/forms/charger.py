@@ -138,9 +138,10 @@ class LogForm(ChargerForm):
 class SecurityForm(ChargerForm):
     profile = forms.ChoiceField(label="Profile")
     interface = forms.ChoiceField(
+        label="How it is connected",
         required=False,
         choices=[("wired", "By cable"), ("wireless", "By radio")],
-        help_text="How it is connected: it is told with the new profile.",
+        help_text="It is told so with the new profile.",
     )
 
     def fill(self, evses: list[Evse], sessions: list[ChargingSession], family: str) -> None:

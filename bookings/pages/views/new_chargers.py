@@ -20,6 +20,7 @@ from bookings.operations.commission_charger import (
     stop_expecting,
 )
 from bookings.pages import access
+from bookings.pages.charger_security import handshake_words
 from bookings.pages.forms.depot import add_refusal
 from bookings.pages.forms.new_chargers import ExpectedChargerForm, NewChargerForm
 from bookings.pages.forms.row_versions import look_again, seen_version, with_versions
@@ -116,7 +117,9 @@ def _list(
         "depot": depot,
         "refused_connections": access.refused_connections(request.user, depot)[:MOST_SHOWN],
         "sees_all": sees_all,
-        "failed_handshakes": failed[:MOST_HANDSHAKES_SHOWN],
+        "failed_handshakes": [
+            {"row": row, "words": handshake_words(row.reason)} for row in failed[:MOST_HANDSHAKES_SHOWN]
+        ],
         "expected": with_versions(rows),
         "form": form,
     }
