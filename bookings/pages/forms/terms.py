@@ -51,6 +51,8 @@ CHOICES = {"walk_in": WalkIn, "overstay": Overstay, "power_order": PowerOrder}
 class TermsForm(forms.Form):
     """`terms` by name once valid, None where the default is kept; `fallbacks` beside them."""
 
+    wordy = CHOICES.keys()  # a third of the page is too narrow for what is chosen
+
     def __init__(self, data: Any = None, *, terms: dict[str, Any], fallbacks: Collection[str]) -> None:
         super().__init__(data, initial={name: _written(value) for name, value in terms.items()})
         for way in Fallback:
