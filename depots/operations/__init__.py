@@ -1,13 +1,5 @@
 """What is asked of chargers and what they report, each one transaction. The gateway calls most of it."""
 
-from depots.operations.arrivals import (
-    close_connections,
-    open_connections,
-    reconcile_connections,
-    record_all_capabilities,
-    record_boots,
-    record_clocks,
-)
 from depots.operations.authorization import authorize
 from depots.operations.charger_state import (
     record_boot,
@@ -30,6 +22,14 @@ from depots.operations.commands import (
     take_command,
 )
 from depots.operations.commands_at_once import settle_commands, take_commands
+from depots.operations.connections_at_once import (
+    close_connections,
+    open_connections,
+    reconcile_connections,
+    record_all_capabilities,
+    record_boots,
+    record_clocks,
+)
 from depots.operations.contracts import check_contract
 from depots.operations.leases import (
     Renewal,

@@ -1,6 +1,6 @@
 """Commands of many chargers at once: taken, and settled, where nobody waits for what becomes of them but the charger's lease.
 
-As in arrivals.py, which also says what is left to the operation for one charger.
+As in connections_at_once.py, which also says what is left to the operation for one charger.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from django.db.models import QuerySet
 from depots import round_trips
 from depots.capabilities import why_not
 from depots.models import Charger, ChargerCommand
-from depots.operations.arrivals import Call, latest, lock_held, lock_with_evses
 from depots.operations.commands import OF_RESERVATION, is_late
+from depots.operations.connections_at_once import Call, latest, lock_held, lock_with_evses
 from depots.operations.measuring import measure_together
 from depots.signals import command_settled, reservations_accepted
 

@@ -12,8 +12,8 @@ from django.db.models import QuerySet
 
 from depots import round_trips
 from depots.models import Charger, ChargerCommand
-from depots.operations.arrivals import end_leases, lock_with_evses, without_sent
 from depots.operations.commands import NotTheHolder, lose_sent_commands, queue_command, wake_gateways
+from depots.operations.connections_at_once import end_leases, lock_with_evses, without_sent
 from depots.operations.locking import lock_evses_of
 from depots.operations.state_history import note_offline, note_online
 from depots.signals import charger_connected, charger_disconnected

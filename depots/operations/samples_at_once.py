@@ -1,8 +1,8 @@
 """Samples of many meters at once: what chargers tell of running sessions in the same moment is written together.
 
-As in arrivals.py: beside an operation for one charger stands the form for many, which carries out what only tells a meter
-and whose session nobody else has locked, and leaves the rest to that operation. Found, locked, and written are three round
-trips, however many they are.
+As in connections_at_once.py: beside an operation for one charger stands the form for many, which carries out what only tells a
+meter and whose session nobody else has locked, and leaves the rest to that operation. Found, locked, and written are three
+round trips, however many they are.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Statuses of many EVSEs at once, written together. As in arrivals.py, which also says what is left to the operation for one."""
+"""Statuses of many EVSEs at once, written together.
+
+As in connections_at_once.py, which also says what is left to the operation for one.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ from django.db import connection
 
 from depots import gate, round_trips
 from depots.models import Charger, ChargingSession, Evse, EvseChargingState
-from depots.operations.arrivals import Call, latest
 from depots.operations.charger_state import QUEUED_AFTER, is_older, news_of_charging, tell_status
 from depots.operations.clock_correction import corrected
+from depots.operations.connections_at_once import Call, latest
 from depots.signals import evses_changed, statuses_told
 
 LARGEST_NUMBER = 2**15 - 1  # of PostgreSQL's smallint
