@@ -104,7 +104,15 @@ def uptime_by_charger(depot: Depot, *, now: datetime) -> dict[str, Any]:
     figures = {charger: added_up(found) for charger, found in by_charger.items()}
     in_turn = sorted(by_charger, key=lambda charger: figures[charger].all_time[BAR_DAYS].share is None)
     rows = [
-        {"charger": charger, "histories": by_charger[charger], "figures": figures[charger]}
+        {
+            "charger": charger,
+            "histories": by_charger[charger],
+            "figures": figures[charger],
+            # Its EVSEs are offline together: added up, a charger of two would be so twice as often.
+            "times_offline": max(
+                each.figures.all_time[BAR_DAYS].times_offline for each in by_charger[charger]
+            ),
+        }
         for charger in in_turn
     ]
     everything = [history for row in by_charger.values() for history in row]

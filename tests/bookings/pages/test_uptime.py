@@ -53,6 +53,19 @@ def test_the_yard_adds_up_what_its_evses_were(evse: Evse) -> None:
     assert uptime_by_charger(make_depot(), now=LATER)["figures"] is None
 
 
+def test_a_charger_of_two_evses_is_offline_as_often_as_its_connection(evse: Evse) -> None:
+    make_evse(evse.depot, charger=evse.charger, number=2)
+    for moment, is_online in ((at(8), False), (at(9), True)):
+        ConnectionChange.objects.create(charger=evse.charger, at=moment, is_online=is_online)
+    for other in evse.depot.evses.exclude(pk=evse.pk):
+        EvseStatusChange.objects.create(evse=other, at=at(6), received_at=at(6), status="available")
+
+    [row] = uptime_by_charger(evse.depot, now=LATER)["chargers"]
+
+    assert [each.figures.all_time[7].times_offline for each in row["histories"]] == [1, 1]
+    assert row["times_offline"] == 1
+
+
 def test_pages_and_command_show_it(evse: Evse, client: Client) -> None:
     client.force_login(make_user(evse.depot.operator, role="depot_manager"))
     assert evse.charger is not None
