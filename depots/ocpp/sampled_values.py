@@ -19,6 +19,8 @@ from depots.operations import Reading
 ENERGY, POWER, SOC = "Energy.Active.Import.Register", "Power.Active.Import", "SoC"
 
 Sample = Mapping[str, Any]
+# A phase ("" for the total), and its value.
+_Phased = tuple[str, Decimal]
 
 # What one of a unit is in Wh, W or percent. Without a unit it is the measurand's own.
 UNITS: Mapping[str, Mapping[str, int]] = {
@@ -76,10 +78,7 @@ def read(meter_values: Iterable[Sample], moment: Callable[[Any], Moment]) -> Sam
     flags: list[str] = []
     for meter_value in meter_values:
         at, odd = moment(meter_value.get("timestamp"))
-        samples = meter_value.get("sampledValue") or []
-        begin = [sample for sample in samples if sample.get("context") == BEGIN]
-        others = [sample for sample in samples if sample.get("context") != BEGIN]
-        for part, is_begin in ((begin, True), (others, False)):
+        for part, is_begin in _parts(meter_value.get("sampledValue") or ()):
             figures = _Figures(part)
             flags += figures.flags
             if figures.tell_something or figures.signed:
@@ -91,6 +90,14 @@ def read(meter_values: Iterable[Sample], moment: Callable[[Any], Moment]) -> Sam
     return Sampled(readings, list(dict.fromkeys(flags)))
 
 
+def _parts(samples: Sequence[Sample]) -> Sequence[tuple[Sequence[Sample], bool]]:
+    """The samples of the transaction's begin, if any, and the others; whether they are of the begin."""
+    begin = [sample for sample in samples if sample.get("context") == BEGIN]
+    if not begin:
+        return ((samples, False),)
+    return ((begin, True), ([sample for sample in samples if sample.get("context") != BEGIN], False))
+
+
 class _Figures:
     """The samples of one moment in our units. `registers` are Wh by the place of the meter, the one that counts first; `signed`
     are those with a signature, as they came."""
@@ -98,18 +105,18 @@ class _Figures:
     def __init__(self, samples: Sequence[Sample]) -> None:
         self.flags: list[str] = []
         self.signed = [sample for sample in samples if _is_signed(sample)]
-        values: dict[tuple[str, str], list[tuple[str, Decimal]]] = {}
+        values: dict[str, dict[str, list[_Phased]]] = {ENERGY: {}, POWER: {}, SOC: {}}
         for sample in samples:
             measurand = sample.get("measurand") or ENERGY
             try:
                 if measurand in UNITS and (value := _value(sample, measurand)) is not None:
                     place = sample.get("location") or "Outlet"
-                    values.setdefault((measurand, place), []).append((sample.get("phase") or "", value))
+                    values[measurand].setdefault(place, []).append((sample.get("phase") or "", value))
             except _SetAside as why:
                 self.flags.append(why.flag)
-        energies = {place: self._total(values.get((ENERGY, place)), ROUNDED_WH) for place in NEAREST_FIRST}
-        self.registers = {place: round(wh) for place, wh in energies.items() if wh is not None}
-        power, soc = self._nearest(values, POWER), self._nearest(values, SOC)
+        energies = self._totals(values[ENERGY], ROUNDED_WH)
+        self.registers = {place: round(wh) for place, wh in energies.items()}
+        power, soc = self._nearest(values[POWER]), self._nearest(values[SOC])
         self.power_w = None if power is None else round(power)
         self.soc_percent = None if soc is None else float(soc)
 
@@ -129,22 +136,25 @@ class _Figures:
             signed=self.signed,
         )
 
-    def _nearest(
-        self, values: Mapping[tuple[str, str], list[tuple[str, Decimal]]], measurand: str
-    ) -> Decimal | None:
-        totals = (self._total(values.get((measurand, place))) for place in NEAREST_FIRST)
-        return next((total for total in totals if total is not None), None)
+    def _nearest(self, values: Mapping[str, list[_Phased]]) -> Decimal | None:
+        return next(iter(self._totals(values).values()), None)
 
-    def _total(self, values: list[tuple[str, Decimal]] | None, apart: int | None = None) -> Decimal | None:
+    def _totals(self, values: Mapping[str, list[_Phased]], apart: int | None = None) -> dict[str, Decimal]:
+        """By place, the one that counts first; places that are not the EVSE's own tell nothing."""
+        places = (place for place in NEAREST_FIRST if place in values)
+        totals = ((place, self._total(values[place], apart)) for place in places)
+        return {place: total for place, total in totals if total is not None}
+
+    def _total(self, values: list[_Phased], apart: int | None) -> Decimal | None:
         """The total that was told, else the sum of its phases. Totals further `apart` than that are two meters."""
-        totals = [value for phase, value in values or () if not phase]
+        totals = [value for phase, value in values if not phase]
         if totals and apart is not None and max(totals) - min(totals) > apart:
             self.flags.append("set_aside")
             return None
         if totals:
             return totals[0]
         for phases in PHASES:
-            by_phase = {phase: value for phase, value in values or () if phase in phases}
+            by_phase = {phase: value for phase, value in values if phase in phases}
             if by_phase:
                 return sum(by_phase.values(), Decimal())
         return None
@@ -165,7 +175,9 @@ def _value(sample: Sample, measurand: str) -> Decimal | None:
     multiplier = described.get("multiplier") or 0
     if scale is None or not -12 <= multiplier <= 12:
         raise _SetAside
-    value = _number(sample.get("value")).scaleb(multiplier) * scale
+    value = _number(sample.get("value"))
+    if multiplier or scale != 1:
+        value = value.scaleb(multiplier) * scale
     least, most = BOUNDS[measurand]
     if not least <= value <= most:
         raise _SetAside("bad_meter" if measurand == ENERGY else "set_aside")
