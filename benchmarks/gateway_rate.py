@@ -3,7 +3,8 @@
 `gateway_rate`: messages that change nothing stored (a Heartbeat, samples of an EVSE where nothing charges), against a server
 that only answers. `gateway_rate_stored`: statuses that are news, statuses that are known already (when they came is written),
 and the samples of a running session, against one that writes the same rows; both answer after the commit. Half of the chargers
-speak OCPP 1.6, half 2.0.1. Both servers run beside each other, and take turns; the ratio is that of the kind of message where it is lowest.
+speak OCPP 1.6, half 2.0.1. Both servers run beside each other, and take turns; the ratio is that of the kind of message where
+it is lowest.
 """
 
 from __future__ import annotations
