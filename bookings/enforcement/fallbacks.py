@@ -13,12 +13,13 @@ from django.db.models import QuerySet
 from bookings.actors import Actor
 from bookings.core.locking import lock_booking, lock_bookings
 from bookings.core.one_by_one import each_by_itself
-from bookings.enforcement.occupants import is_own, session_in_bay
+from bookings.enforcement.occupants import session_in_bay
 from bookings.enforcement.state import AT_CHARGER, is_wanted
 from bookings.errors import BookingError
 from bookings.models import Booking, KeptEvse
 from bookings.operations import kept_evses, start_remotely
 from bookings.rules.identification import identify
+from bookings.rules.own_slots import is_own
 from depots.models import Charger, ChargerCommand, Evse, Fallback
 from depots.operations import measure
 from depots.queries import is_online

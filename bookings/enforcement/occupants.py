@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db.models import QuerySet
 
 from bookings.models import Booking, BookingStatus
-from bookings.rules.identification import identify
+from bookings.rules.own_slots import is_own
 from depots.models import ChargingSession
 
 
@@ -27,13 +27,6 @@ def own_session(booking: Booking) -> ChargingSession | None:
     """The one its truck began there before its time; None where nobody or somebody else charges."""
     session = session_in_bay(booking)
     return session if session is not None and is_own(session, booking) else None
-
-
-def is_own(session: ChargingSession, booking: Booking) -> bool:
-    """Whether the session is the booking's truck, which began before its time: without a booking, or in one before. One whose
-    token its fleet has blocked since is anybody's."""
-    shown = identify(session.token_uid, session.token_type)
-    return session.is_entitled and any(shown.opens(named, booking) for named in booking.tokens.all())
 
 
 def is_of_another(session: ChargingSession, booking: Booking) -> bool:

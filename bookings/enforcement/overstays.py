@@ -14,11 +14,12 @@ from bookings.actors import ENFORCEMENT
 from bookings.core import lifecycle
 from bookings.core.locking import lock_booking
 from bookings.core.one_by_one import each_by_itself
-from bookings.enforcement.occupants import is_own, running_bookings
+from bookings.enforcement.occupants import running_bookings
 from bookings.enforcement.state import longest_term
 from bookings.errors import ChargerOffline
 from bookings.models import Booking, BookingEvent, BookingStatus
 from bookings.operations import stop_remotely
+from bookings.rules.own_slots import is_own
 from bookings.rules.terms import LONGEST_LEAD, Overstay
 from depots.models import ChargingSession
 

@@ -11,7 +11,7 @@ from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.locking import lock_booking
 from bookings.core.one_by_one import each_by_itself
 from bookings.enforcement.faults import circumstances, evidence, faults_seen
-from bookings.enforcement.occupants import is_of_another, is_own, own_session, session_in_bay
+from bookings.enforcement.occupants import is_of_another, own_session, session_in_bay
 from bookings.enforcement.walk_ins import adopt
 from bookings.models import Booking, BookingStatus, CancelReason, Enforcement
 from bookings.operations import mark_no_show, request_log
@@ -19,6 +19,7 @@ from bookings.operations.cancel import write_off
 from bookings.operations.places import assign
 from bookings.operations.relocation import best_first, relocate, would_do
 from bookings.rules import power
+from bookings.rules.own_slots import is_own
 from bookings.rules.power import Supply
 from bookings.rules.terms import LONGEST_LEAD
 from bookings.search.bookable import evses_with_bays
