@@ -46,6 +46,7 @@ def run_tick(now: datetime) -> None:
         lambda at: smart_charging.tell_limits(now=at),
         _end_no_shows,
         lambda at: enforcement.end_failed_tries(now=at),
+        lambda at: enforcement.end_stays(now=at),
         lambda at: enforcement.mark_lost(now=at),
         lambda at: enforcement.warn_of_ends(now=at),
         lambda at: enforcement.note_overstays(now=at),

@@ -26,12 +26,14 @@ from bookings.billing.priced_visits import (
     price_cancellation,
     price_no_show,
     price_session,
+    price_stay,
 )
 from bookings.billing.recorded_periods import net_by_rate, periods_of
 from bookings.core import lifecycle
 from bookings.models import Booking, BookingStatus, ChargeDetailRecord
 from bookings.pricing.bills import Bill
 from bookings.rules import power_shortage
+from bookings.rules.own_slots import slots_after
 from bookings.signals import cdr_issued
 from depots.models import ChargingSession
 
@@ -75,8 +77,35 @@ def settle_session(session: ChargingSession, *, reason: str = CORRECTED, now: da
         take_back(no_show, Issue(SCHEDULER, now, CAME_AFTER_ALL))
     if latest is not None:
         _bring_up_to_date(latest, visit, Issue(SCHEDULER, now, reason))
+        _correct_stays(session, visit, now)
     elif visit.is_due:
         issue(visit, Issue(SCHEDULER, now))
+
+
+def settle_stay(booking: Booking, session: ChargingSession, *, now: datetime) -> None:
+    """Bring the record of a slot in which the session of the booking before went on to what is known now. The booking is over,
+    or the session, which has ended, is locked."""
+    visit = price_stay(booking, session, now=now)
+    if visit is None:
+        return
+    found = lock_all(ChargeDetailRecord.objects.filter(booking=booking, kind=Kind.STAY, credits=None))
+    if found:
+        _bring_up_to_date(found[-1], visit, Issue(SCHEDULER, now, CORRECTED))
+    elif visit.is_due:
+        issue(visit, Issue(SCHEDULER, now))
+
+
+def _correct_stays(session: ChargingSession, visit: PricedVisit, now: datetime) -> None:
+    """Slots of the same truck that its charger told another end of."""
+    stays = ChargeDetailRecord.objects.filter(
+        kind=Kind.STAY, credits=None, booking__evse=session.evse_id, starts_at__gt=session.started_at
+    )
+    if visit.booking is None or not stays.exists():
+        return
+    until = max([visit.ends_at, *stays.values_list("ends_at", flat=True)])
+    for booking in slots_after(visit.booking, session, until=until):
+        if booking.cdrs.filter(kind=Kind.STAY).exists():
+            settle_stay(booking, session, now=now)
 
 
 def _bring_up_to_date(latest: ChargeDetailRecord, visit: PricedVisit, by: Issue) -> None:
@@ -280,6 +309,7 @@ def _remark(visit: PricedVisit) -> str:
     words: Mapping[str, str] = {
         Kind.SESSION: "booking %s, used",
         Kind.NO_SHOW: "no-show of booking %s",
+        Kind.STAY: "booking %s, used by the session of the booking before",
         Kind.CANCELLATION: "cancellation of booking %s, too late to be free",
     }
     return words[visit.kind] % visit.booking.reference

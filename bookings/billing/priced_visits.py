@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+
+from django.db.models import Q
 
 from bookings.actors import ActorKind
 from bookings.billing.charging_periods import MeteredUse, metered_use
@@ -16,6 +18,7 @@ from bookings.pricing.tariff_content import ElementUse, TariffContent, TariffEle
 from bookings.pricing.visits import BookedSlot, BookingOutcome, Visit
 from bookings.rules import configuration, power_shortage
 from bookings.rules.identification import identify
+from bookings.rules.own_slots import slots_after
 from bookings.rules.tariff_contents import contents
 from depots.models import ChargingSession, Depot, Evse, Organisation
 from depots.token_numbers import normalise
@@ -86,7 +89,7 @@ def price_session(session: ChargingSession, *, now: datetime) -> PricedVisit | N
         is_waived = power_shortage.lasted(booking, use.ends_at) >= power_shortage.WAIVED_FROM
         if is_waived or not _carries_fee(booking, session):
             by_booking = _but(by_booking, ElementUse.BOOKING)
-    slot = _used(booking, use, is_short=is_waived) if booking is not None else None
+    slot = _used(booking, session, use, is_short=is_waived) if booking is not None else None
     depot = booking.depot if booking is not None else session.evse.depot  # type: ignore[union-attr]
     bill = price(Visit(use.use, slot), depot.zone, charging=tariffs.charging, booking=by_booking)
     return PricedVisit(
@@ -100,6 +103,17 @@ def price_no_show(booking: Booking) -> PricedVisit | None:
     """None without a tariff of bookings."""
     slot = BookedSlot(booking.period, BookingOutcome.NO_SHOW)
     return _price_slot(booking, Kind.NO_SHOW, slot, booking.starts_at, booking.ends_at)
+
+
+def price_stay(booking: Booking, session: ChargingSession, *, now: datetime) -> PricedVisit | None:
+    """What its slot costs a truck that charged on in it by a session of the booking before. None without a tariff of bookings."""
+    use = metered_use(session, now=now)
+    is_short = power_shortage.lasted(booking, use.ends_at) >= power_shortage.WAIVED_FROM
+    slot = _used(booking, session, use, is_short=is_short)
+    ends_at = max(slot.ended_at or booking.starts_at, booking.starts_at)
+    is_free = is_short or not _carries_fee(booking)
+    visit = _price_slot(booking, Kind.STAY, slot, booking.starts_at, ends_at, is_free=is_free)
+    return replace(visit, flags=(*visit.flags, POWER_SHORT)) if visit is not None and is_short else visit
 
 
 def price_cancellation(booking: Booking, *, at: datetime) -> PricedVisit | None:
@@ -147,12 +161,20 @@ def lacks_payer(session: ChargingSession) -> bool:
 
 
 def _price_slot(
-    booking: Booking, kind: Kind, slot: BookedSlot, starts_at: datetime, ends_at: datetime
+    booking: Booking,
+    kind: Kind,
+    slot: BookedSlot,
+    starts_at: datetime,
+    ends_at: datetime,
+    *,
+    is_free: bool = False,
 ) -> PricedVisit | None:
+    """`is_free`: but for what the booking itself costs."""
     tariffs = of_booking(booking)
     if tariffs.booking is None:
         return None
-    bill = price(Visit(booking=slot), booking.depot.zone, booking=tariffs.booking)
+    booked = _but(tariffs.booking, ElementUse.BOOKING) if is_free else tariffs.booking
+    bill = price(Visit(booking=slot), booking.depot.zone, booking=booked)
     return PricedVisit(
         kind=kind, bill=bill, tariffs=tariffs, depot=booking.depot, customer=booking.fleet, starts_at=starts_at,
         ends_at=ends_at, booking=booking, evse=booking.evse, slot=slot, flags=tariffs.flags,
@@ -178,22 +200,28 @@ def _without_mixing(
     return AppliedTariffs(charging_id, booking_id, charging, booking)
 
 
-def _used(booking: Booking, use: MeteredUse, *, is_short: bool) -> BookedSlot:
-    """Where no clock was set nobody can say that it ran over, and who had less power than promised needed the time."""
+def _used(booking: Booking, session: ChargingSession, use: MeteredUse, *, is_short: bool) -> BookedSlot:
+    """Where no clock was set nobody can say that it ran over, who had less power than promised needed the time, and what
+    follows in a slot of its own is that one's."""
     is_counted = use.has_clock and not is_short
     ended_at = use.ends_at if is_counted else min(use.ends_at, booking.ends_at)
+    if ended_at > booking.ends_at and (own := slots_after(booking, session, until=ended_at)):
+        ended_at = own[0].starts_at
     late_stop = timedelta(minutes=booking.terms.late_stop_min)
     return BookedSlot(booking.period, BookingOutcome.USED, ended_at=ended_at, late_stop=late_stop)
 
 
-def _carries_fee(booking: Booking, session: ChargingSession) -> bool:
-    """No other session's record has ever carried what the booking itself costs. One that a person credited since counts: the
-    fee was let off with it. One that Berth took back does not: its session costs nothing, or less in another record."""
-    if booking.status == BookingStatus.CHARGING and session.ended_at is not None and is_failed_try(session):
+def _carries_fee(booking: Booking, session: ChargingSession | None = None) -> bool:
+    """Whether no record of another session, or of a stay where this is none, has ever carried what the booking itself costs. One
+    that a person credited since counts: the fee was let off with it. One that Berth took back does not: its session costs
+    nothing, or less in another record."""
+    is_kept = session is not None and session.ended_at is not None and is_failed_try(session)
+    if booking.status == BookingStatus.CHARGING and is_kept:
         return False
+    this = Q(session=session) if session is not None else Q(kind=Kind.STAY)
     others = (
-        ChargeDetailRecord.objects.filter(booking=booking, kind=Kind.SESSION, credits=None)
-        .exclude(session=session)
+        ChargeDetailRecord.objects.filter(booking=booking, kind__in=[Kind.SESSION, Kind.STAY], credits=None)
+        .exclude(this)
         .exclude(credited_by__issued_by_kind=ActorKind.BERTH)
     )
     return not any(

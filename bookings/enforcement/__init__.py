@@ -29,6 +29,7 @@ from bookings.enforcement.reserve_tests import (
     why_not_tried,
 )
 from bookings.enforcement.session_monitoring import end_failed_tries, mark_lost, watch_bays
+from bookings.enforcement.stays import end_stays
 from bookings.enforcement.walk_ins import adopt_due
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "charger_connected",
     "charger_disconnected",
     "end_failed_tries",
+    "end_stays",
     "evse_status_changed",
     "evse_status_repeated",
     "finish_reserve_tests",

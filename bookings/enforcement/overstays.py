@@ -19,7 +19,7 @@ from bookings.enforcement.state import longest_term
 from bookings.errors import ChargerOffline
 from bookings.models import Booking, BookingEvent, BookingStatus
 from bookings.operations import stop_remotely
-from bookings.rules.own_slots import is_own
+from bookings.rules.own_slots import is_own, slots_after
 from bookings.rules.terms import LONGEST_LEAD, Overstay
 from depots.models import ChargingSession
 
@@ -27,6 +27,8 @@ AT_ONCE = 200
 # A charger that was asked to stop and goes on is asked so often, then somebody has to go there.
 MOST_STOPS = 3
 STOP_AGAIN = timedelta(minutes=1)
+# A slot that begins at this moment has begun.
+STILL = timedelta(microseconds=1)
 
 
 def warn_of_ends(*, now: datetime) -> int:
@@ -42,7 +44,8 @@ def note_overstays(*, now: datetime) -> int:
     """Sessions that have outlived their slot and the late stop of its terms, each told once. How many are new."""
     told = BookingEvent.objects.filter(booking=OuterRef("pk"), kind="overstay", at__gte=OuterRef("ends_at"))
     late = running_bookings().filter(~Exists(told), ends_at__lte=now)
-    due = [booking.pk for booking in late.order_by("ends_at", "pk")[:AT_ONCE] if booking.overstays(now)]
+    rows = late.select_related("session").order_by("ends_at", "pk")[:AT_ONCE]
+    due = [booking.pk for booking in rows if _overstays(booking, now)]
     return each_by_itself(due, lambda pk: _note_overstay(pk, now))
 
 
@@ -51,7 +54,8 @@ def stop_overstays(*, now: datetime) -> int:
     late = running_bookings().filter(
         ends_at__lte=now, terms_json__overstay__in=[Overstay.STOP, Overstay.STOP_FOR_NEXT]
     )
-    due = [booking.pk for booking in late.order_by("ends_at", "pk")[:AT_ONCE] if _must_leave(booking, now)]
+    rows = late.select_related("session").order_by("ends_at", "pk")[:AT_ONCE]
+    due = [booking.pk for booking in rows if _must_leave(booking, now)]
     return each_by_itself(due, lambda pk: _stop(pk, now))
 
 
@@ -72,11 +76,30 @@ def _warn(booking_id: int, now: datetime) -> int:
     return 1
 
 
+def _last_slot(booking: Booking, now: datetime) -> Booking:
+    """The one its truck stands in by now, or stood in last: a slot of its own that follows at the EVSE is its to stay in."""
+    slots = slots_after(booking, booking.session, until=now + STILL) if booking.session is not None else []
+    return slots[-1] if slots else booking
+
+
+def _overstays(booking: Booking, now: datetime) -> bool:
+    return booking.overstays(now) and now >= _last_slot(booking, now).overstays_from()
+
+
 def _must_leave(booking: Booking, now: datetime) -> bool:
-    terms, session = booking.terms, booking.session
-    if terms.stop_after is None or now < booking.ends_at + terms.stop_after or session is None:
+    session = booking.session
+    if session is None or not _is_late(booking, now):
         return False
-    return terms.overstay == Overstay.STOP or _is_waited_for(booking, session, now)
+    slot = _last_slot(booking, now)
+    return _is_late(slot, now) and (
+        slot.terms.overstay == Overstay.STOP or _is_waited_for(booking, session, now)
+    )
+
+
+def _is_late(booking: Booking, now: datetime) -> bool:
+    """Whether its terms let nobody stay any longer."""
+    stop_after = booking.terms.stop_after
+    return stop_after is not None and now >= booking.ends_at + stop_after
 
 
 def _is_waited_for(booking: Booking, session: ChargingSession, now: datetime) -> bool:
@@ -96,7 +119,7 @@ def _stop(booking_id: int, now: datetime) -> int:
     session = booking.session
     if session is None or session.ended_at is not None or not _must_leave(booking, now):
         return 0
-    since = booking.overstays_from()
+    since = _last_slot(booking, now).overstays_from()
     asked = list(
         booking.events.filter(
             kind="remote_stop", after="asked", actor_name=ENFORCEMENT.name, at__gte=since
@@ -123,10 +146,13 @@ def _tell_in_vain(booking: Booking, since: datetime, now: datetime) -> int:
 
 def _note_overstay(booking_id: int, now: datetime) -> int:
     booking = lock_booking(booking_id)
-    if not booking.overstays(now) or booking.events.filter(kind="overstay", at__gte=booking.ends_at).exists():
+    if (
+        not _overstays(booking, now)
+        or booking.events.filter(kind="overstay", at__gte=booking.ends_at).exists()
+    ):
         return 0
     detail = {
-        "since": booking.overstays_from().isoformat(),
+        "since": _last_slot(booking, now).overstays_from().isoformat(),
         "evse": booking.evse.uid if booking.evse else None,
     }
     lifecycle.record(booking, kind="overstay", actor=ENFORCEMENT, at=now, detail=detail)

@@ -12,6 +12,7 @@ from bookings.core.locking import lock_booking
 from bookings.core.one_by_one import each_by_itself
 from bookings.enforcement.faults import circumstances, evidence, faults_seen
 from bookings.enforcement.occupants import is_of_another, own_session, session_in_bay
+from bookings.enforcement.stays import take_stay
 from bookings.enforcement.walk_ins import adopt
 from bookings.models import Booking, BookingStatus, CancelReason, Enforcement
 from bookings.operations import mark_no_show, request_log
@@ -19,7 +20,7 @@ from bookings.operations.cancel import write_off
 from bookings.operations.places import assign
 from bookings.operations.relocation import best_first, relocate, would_do
 from bookings.rules import power
-from bookings.rules.own_slots import is_own
+from bookings.rules.own_slots import is_own, session_into
 from bookings.rules.power import Supply
 from bookings.rules.terms import LONGEST_LEAD
 from bookings.search.bookable import evses_with_bays
@@ -80,17 +81,17 @@ def give_up_or_no_show(*, booking_id: int, now: datetime) -> Booking:
     """The truck's time is over. Where the depot could not give the place, the depot cancels; else it is a no-show.
 
     A no-show whose vehicle could not have charged is free of its fee, and the timeline says what was seen. Nobody is a
-    no-show while somebody else's session occupies the bay, or who has been charging there since before its time.
+    no-show while somebody else's session occupies the bay, or who has charged there in its time since before it.
     """
     with calendars.one_operation():
         booking = lock_booking(booking_id)
         if booking.status != BookingStatus.CONFIRMED or booking.no_show_at() > now:
             return booking
         session = session_in_bay(booking)
-        if session is not None and is_own(session, booking):
-            if is_of_another(session, booking):
-                return booking  # it still uses the one before
+        if session is not None and is_own(session, booking) and not is_of_another(session, booking):
             return adopt(booking, session, now=now)
+        if (before := session_into(booking)) is not None:
+            return take_stay(booking, before, now=now)
         return _end(booking, "occupied" if session is not None else _why_at_risk(booking), now)
 
 

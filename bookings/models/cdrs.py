@@ -14,8 +14,8 @@ from depots.models import ChargingSession, Depot, Organisation
 
 
 class ChargeDetailRecord(models.Model):
-    """One session, no-show or late cancellation with its price, as it was issued. Never changed (trigger): it is credited by
-    another one, and issued anew by a third.
+    """One session, no-show, late cancellation or stay with its price, as it was issued. Never changed (trigger): it is credited
+    by another one, and issued anew by a third.
 
     `code` is its id towards the customer (OCPI: CDR.id). `number` counts the operator's own without a gap; one that came from
     a partner's depot has none, and is kept as it came in `received`. `bill` is a bookings.pricing.bill.Bill as JSON,
@@ -28,6 +28,8 @@ class ChargeDetailRecord(models.Model):
         SESSION = "session", "Charging session"
         NO_SHOW = "no_show", "No-show"
         CANCELLATION = "cancellation", "Late cancellation"
+        # Its truck charged on by the session of the booking before, whose record has what was charged.
+        STAY = "stay", "Slot without a session of its own"
 
     operator = models.ForeignKey(Organisation, models.PROTECT, related_name="cdrs_issued")
     customer = models.ForeignKey(Organisation, models.PROTECT, related_name="cdrs_received")
@@ -86,11 +88,11 @@ class ChargeDetailRecord(models.Model):
                 fields=["booking", "kind"],
                 name="cdr_of_booking_once",
                 condition=Q(
-                    kind__in=["no_show", "cancellation"], credits__isnull=True, replaces__isnull=True
+                    kind__in=["no_show", "cancellation", "stay"], credits__isnull=True, replaces__isnull=True
                 ),
             ),
             models.CheckConstraint(
-                name="cdr_kind_known", condition=Q(kind__in=["session", "no_show", "cancellation"])
+                name="cdr_kind_known", condition=Q(kind__in=["session", "no_show", "cancellation", "stay"])
             ),
             models.CheckConstraint(
                 name="cdr_negative_only_as_credit",

@@ -73,7 +73,7 @@ ENFORCEMENT_WHY = {
 # What follows, where it is not plain.
 NEXT = {
     OWN_VEHICLE: "The booking takes the session over when its time begins.",
-    STILL_BEFORE: "The EVSE is reserved for this one once that has ended.",
+    STILL_BEFORE: "The EVSE is reserved for this one once that has ended; who charges on counts as here.",
     "occupied": "Berth asks again when it leaves, and looks for another EVSE from five minutes before the start.",
     "faulted": "Berth looks for another EVSE.",
     "unavailable": "Berth looks for another EVSE unless it is back within a minute.",

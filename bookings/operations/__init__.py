@@ -4,7 +4,7 @@ from bookings.operations.book import hold_slot, request_booking
 from bookings.operations.cancel import cancel_booking, release_hold
 from bookings.operations.change import change_booking, price_of_change
 from bookings.operations.change_request import ChangeRequest
-from bookings.operations.charge import complete, end_session, start_charging, vehicle_left
+from bookings.operations.charge import begin_stay, complete, end_session, start_charging, vehicle_left
 from bookings.operations.close import affected, clear_closure, close_evse, lift_closure
 from bookings.operations.confirm import confirm_hold
 from bookings.operations.decide import decide
@@ -43,6 +43,7 @@ __all__ = [
     "ask_to_book",
     "ask_to_cancel",
     "ask_to_change",
+    "begin_stay",
     "cancel_booking",
     "change_booking",
     "change_token",

@@ -45,6 +45,19 @@ def start_charging(
     return booking
 
 
+def begin_stay(*, booking_id: int, session: ChargingSession, actor: Actor, now: datetime) -> Booking:
+    """The truck charges on in its slot, by a session of the booking before, which stays that one's (docs/decisions/0105): the
+    booking is used, without a session of its own. Raises WrongStatus."""
+    with calendars.one_operation():
+        booking = lock_booking(booking_id)
+        before = {
+            "already_since": session.started_at.isoformat(),
+            "in_booking": session.visit.booking.reference,
+        }
+        _begin(booking, None, before, actor, now)
+    return booking
+
+
 def end_session(*, session: ChargingSession, actor: Actor, now: datetime) -> Booking | None:
     """A session of a booking ended: mostly the booking with it. None where no booking was used.
 
@@ -95,15 +108,16 @@ def vehicle_left(*, evse: Evse, actor: Actor, now: datetime) -> None:
 
 
 def _begin(
-    booking: Booking, session: ChargingSession, since: dict[str, str], actor: Actor, now: datetime
+    booking: Booking, session: ChargingSession | None, since: dict[str, str], actor: Actor, now: datetime
 ) -> None:
+    """`session` is the booking's own, None where one of the booking before goes on."""
     dropped = request_log.decline_pending(booking, "The vehicle is charging already.", actor=actor, now=now)
     given_up = occupancy.drop_pending(booking)
     booking.enforcement, booking.enforcement_why, booking.next_try_at = Enforcement.USED, "", None
     booking.enforcement_at = now
-    detail = _attach(booking, session) | since
+    detail = (_attach(booking, session) if session is not None else {}) | since
     before_w = booking.promised_power_w
-    left = _follow_vehicle(booking, session, now)
+    left = _follow_vehicle(booking, session, now) if session is not None else None
     if booking.promised_power_w != before_w:
         detail |= {"promised_before_w": before_w, "promised_power_w": booking.promised_power_w}
     lifecycle.move(
@@ -116,7 +130,8 @@ def _begin(
     )
     if dropped is not None:
         booking_payments.fit(booking, booking.quote, now=now)
-    came_early = session.evse_id == booking.evse_id and occupancy.reach_back(booking, now)
+    is_there = session is not None and session.evse_id == booking.evse_id
+    came_early = is_there and occupancy.reach_back(booking, now)
     freed = [left, booking.evse_id] if left else [booking.evse_id if came_early else None]
     calendars.mark_changed([*given_up, *freed], at=now)
 

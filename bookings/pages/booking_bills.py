@@ -114,6 +114,8 @@ def _not_used(standing: list[ChargeDetailRecord]) -> str:
     """Why what was quoted did not take place; empty where it did."""
     if any(cdr.session_id is not None for cdr in standing):
         return ""
+    if any(cdr.kind == ChargeDetailRecord.Kind.STAY for cdr in standing):
+        return "what was charged is in the record of the booking before"
     is_no_show = any(cdr.kind == ChargeDetailRecord.Kind.NO_SHOW for cdr in standing)
     return "the vehicle did not come" if is_no_show else "it was cancelled after its deadline"
 

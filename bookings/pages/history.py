@@ -206,7 +206,8 @@ def _already_there(detail: dict[str, Any], booking: Booking) -> str:
     if "already_since" not in detail:
         return ""
     since = datetime.fromisoformat(detail["already_since"]).astimezone(booking.depot.zone)
-    return f"The vehicle was charging there since {since:%H:%M} already"
+    before = f", in booking {detail['in_booking']}" if "in_booking" in detail else ""
+    return f"The vehicle was charging there since {since:%H:%M} already{before}"
 
 
 ANSWERED = {

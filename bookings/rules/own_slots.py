@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bookings.models import Booking
+from datetime import datetime
+
+from bookings.models import Booking, BookingStatus
 from bookings.rules.identification import identify
 from depots.models import ChargingSession
 
@@ -12,3 +14,37 @@ def is_own(session: ChargingSession, booking: Booking) -> bool:
     token its fleet has blocked since is anybody's."""
     shown = identify(session.token_uid, session.token_type)
     return session.is_entitled and any(shown.opens(named, booking) for named in booking.tokens.all())
+
+
+def slots_after(booking: Booking, session: ChargingSession, *, until: datetime) -> list[Booking]:
+    """Those of the same truck, in order, that follow the booking's at the EVSE of its session and have begun by then."""
+    rows = Booking.objects.here().filter(
+        evse=session.evse_id,
+        starts_at__gt=booking.starts_at,
+        starts_at__lt=until,
+        status__in=[BookingStatus.CONFIRMED, BookingStatus.CHARGING, BookingStatus.COMPLETED],
+    )
+    found = rows.exclude(pk=booking.pk).select_related("fleet").prefetch_related("tokens")
+    return [other for other in found.order_by("starts_at", "pk") if _is_its(session, other)]
+
+
+def session_into(booking: Booking) -> ChargingSession | None:
+    """The latest that its truck began at its EVSE in another booking, before its slot, and that lasted into it."""
+    sessions = ChargingSession.objects.filter(
+        evse=booking.evse_id,
+        started_at__lt=booking.starts_at,
+        announced_at__isnull=False,
+        visit__isnull=False,
+    ).exclude(visit__booking=booking.pk)
+    latest = sessions.select_related("visit__booking", "evse", "charger").order_by("-started_at").first()
+    if latest is None or not _is_its(latest, booking):
+        return None
+    return latest if latest.ended_at is None or latest.ended_at > booking.starts_at else None
+
+
+def _is_its(session: ChargingSession, booking: Booking) -> bool:
+    """The same, and of a booking that is used whoever blocked its token since: what was, stays."""
+    if booking.status == BookingStatus.CONFIRMED:
+        return is_own(session, booking)
+    shown = identify(session.token_uid, session.token_type)
+    return session.is_entitled and any(shown.is_named(named, booking) for named in booking.tokens.all())

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from django.db.models import Max
+from django.db.models import Max, Q
 
 from bookings.models import Booking, BookingSession, BookingStatus, ChargingProfile, EvsePower
+from bookings.models.enforcement_words import STILL_BEFORE
 from bookings.models.power_schedules import PowerSchedule
 from bookings.rules import configuration
 from bookings.rules.configuration import Configuration
@@ -240,13 +241,18 @@ def _find_sessions(states: Mapping[int, EvseState]) -> None:
 
 
 def _find_awaited(states: Mapping[int, EvseState], now: datetime) -> None:
-    """Bookings whose slot has begun, or does so in a moment, and whose truck is not there yet."""
+    """Bookings whose slot has begun, or does so in a moment, and whose truck is not there yet, or stays from the slot before."""
+    is_awaited = Q(status=BookingStatus.CONFIRMED, starts_at__lte=now + READY_BEFORE)
+    stays = Q(status=BookingStatus.CHARGING, session=None)
     begun: Iterable[Booking] = Booking.objects.filter(
-        evse__in=states, status=BookingStatus.CONFIRMED, starts_at__lte=now + READY_BEFORE, ends_at__gt=now
+        is_awaited | stays, evse__in=states, ends_at__gt=now
     ).select_related("vehicle")
     for booking in begun:
         state = states[booking.evse_id or 0]
-        if state.session is None:
+        stays_on = booking.starts_at <= now and (
+            booking.status == BookingStatus.CHARGING or booking.enforcement_why == STILL_BEFORE
+        )
+        if state.session is None or stays_on:
             state.booking = booking
 
 

@@ -16,7 +16,6 @@ from bookings.rules import configuration
 from bookings.rules.configuration import Configuration
 from bookings.smart_charging.allocation import Place, PowerLimit, allocate
 from bookings.smart_charging.demand import order_of, rank_of
-from depots.models import ChargingSession
 from depots.periods import Period
 
 # A charger that is only just told more has the time for it.
@@ -98,9 +97,8 @@ def _tell_limit(booking_id: int, expected: Mapping[int, int], limit: ExternalLim
 
 def _note(evse_id: int, now: datetime) -> int:
     """Behind the booking's lock, as everywhere: answers of chargers lock EVSEs before these rows."""
-    running = ChargingSession.objects.filter(evse=evse_id, ended_at__isnull=True, visit__isnull=False)
-    session = running.select_related("visit").order_by("-started_at").first()
-    booking = lock_booking(session.visit.booking_id) if session is not None else None
+    charging = _charging_booking(evse_id)
+    booking = lock_booking(charging) if charging is not None else None
     power = EvsePower.objects.select_for_update().get(pk=evse_id)
     is_short = power.short_since is not None
     if is_short == (power.short_told_w is not None):
@@ -115,3 +113,14 @@ def _note(evse_id: int, now: datetime) -> int:
     kind = "power_short" if is_short else "power_restored"
     lifecycle.record(booking, kind=kind, actor=RULE, at=now, detail=detail | {"power_why": power.why})
     return 1
+
+
+def _charging_booking(evse_id: int) -> int | None:
+    """Whose promise counts there, by id: of a slot in which the session of the booking before goes on its own."""
+    here = Booking.objects.here().filter(status=BookingStatus.CHARGING)
+    stays = here.filter(evse=evse_id, session=None)
+    running = here.filter(visits__session__evse=evse_id, visits__session__ended_at__isnull=True)
+    for found in (stays, running.order_by("-visits__session__started_at")):
+        if (pk := found.values_list("pk", flat=True).first()) is not None:
+            return pk
+    return None

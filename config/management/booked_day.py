@@ -10,7 +10,7 @@ from django.conf import settings
 
 from bookings.actors import COMMAND
 from bookings.errors import BookingError
-from bookings.models import Booking, BookingOption, Token
+from bookings.models import Booking, BookingOption, BookingStatus, Token
 from bookings.operations import SlotRequest, request_booking
 from depots.models import Evse
 from depots.periods import Period
@@ -61,12 +61,18 @@ def outcomes(trips: list[BookedTrip], days: list[ChargerDay]) -> Iterator[dict[s
 def rate(trips: list[BookedTrip]) -> dict[str, object]:
     """How many of the bookings were honoured: their truck charged by them."""
     booked = [trip.booking.pk for trip in trips if trip.booking is not None]
-    honoured = Booking.objects.filter(pk__in=booked, session__isnull=False).count()
+    honoured = sum(is_honoured(booking) for booking in Booking.objects.filter(pk__in=booked))
     return {
         "booked": len(booked),
         "honoured": honoured,
         "rate": round(honoured / len(booked), 3) if booked else None,
     }
+
+
+def is_honoured(booking: Booking) -> bool:
+    """Its truck charged by it, or charged on in its slot by the session of the booking before."""
+    stays = booking.status in {BookingStatus.CHARGING, BookingStatus.COMPLETED}
+    return booking.session_id is not None or stays
 
 
 def _book(trip: BookedTrip, begins_at: datetime, now: datetime) -> Booking | None:
@@ -108,6 +114,6 @@ def _promised(trip: BookedTrip) -> dict[str, object]:
         "status": booking.status,
         "evse": booking.evse.uid if booking.evse else None,
         "enforcement_text": booking.enforcement_in_full,
-        "is_honoured": booking.session is not None,
+        "is_honoured": is_honoured(booking),
         "story": settings.BERTH_BASE_URL + booking.get_absolute_url(),
     }

@@ -1,0 +1,172 @@
+"""Slots of one truck that follow each other at an EVSE: it stays, charges on, and is no no-show of the second."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from bookings import scheduler
+from bookings.models import Booking, EvsePower, Occupancy
+from bookings.pages.history import moments
+from bookings.rules.own_slots import slots_after
+from bookings.smart_charging.depot_state import read
+from depots import operations as depots
+from depots.models import ChargingSession, Evse
+from tests.billing_factories import amounts, charge, correct, priced, records, standing, uses
+from tests.bookings.enforcement.charging_trucks import fresh, happened, stop
+from tests.bookings.enforcement.online_chargers import TERMS, armed, book, commands, evse_online, start
+from tests.factories import at, make_depot, slot
+
+pytestmark = pytest.mark.django_db
+
+
+def back_to_back(**terms: Any) -> tuple[Booking, Booking, ChargingSession]:
+    """9 to 10 and 10 to 11 of one truck, priced, and its session that began at 9."""
+    evse = evse_online(make_depot(terms={**TERMS, **terms}))
+    first = priced(book(evse, slot(9, 10)))
+    second = priced(book(evse, slot(10, 11), vehicle=first.vehicle))
+    armed(first, at(8, 45))
+    session = start(evse, first.tokens.get().uid, at(9))
+    show(evse, "charging", at(9))
+    return first, second, session
+
+
+def show(evse: Evse, status: str, now: datetime) -> None:
+    depots.report_status(charger_id=evse.charger_id, evse_number=evse.number, status=status, at=now, now=now)
+
+
+def leave(session: ChargingSession, now: datetime, wh: int | None = 100_000) -> None:
+    stop(session, now, wh)
+    assert session.evse is not None
+    show(session.evse, "available", now)
+
+
+def booked(booking: Booking) -> list[tuple[str, list[tuple[str, str]]]]:
+    """What stands of its records: their kind and what they bill."""
+    return [(cdr.kind, uses(cdr)) for cdr in standing(booking=booking)]
+
+
+def test_a_truck_that_charges_on_into_its_next_slot_uses_it_and_each_is_billed_once():
+    first, second, session = back_to_back()
+
+    scheduler.run_tick(at(10, 14))
+    assert (fresh(second).status, fresh(second).enforcement_why) == ("confirmed", "still_before")
+    scheduler.run_tick(at(10, 15))
+    assert (fresh(second).status, fresh(second).enforcement, fresh(second).session) == (
+        "charging",
+        "used",
+        None,
+    )
+    leave(session, at(10, 40))
+    scheduler.run_tick(at(10, 41))
+
+    assert [fresh(one).status for one in (first, second)] == ["completed", "completed"]
+    assert booked(first) == [("session", [("booking", "flat"), ("charging", "energy")])]
+    assert booked(second) == [("stay", [("booking", "flat")])]
+    assert amounts(records()) == [("55.00", "10.45"), ("5.00", "0.95")]
+    assert Occupancy.objects.get(holder=second.pk).span.ends_at == at(10, 40)
+    assert not second.events.filter(kind__in=["waived", "evidence"]).exists()
+    told = [moment.text for moment in moments(fresh(second), organisation_ids=[], is_fleet=True)]
+    assert f"The vehicle was charging there since 10:00 already, in booking {first.reference}." in told
+
+
+def test_one_that_plugs_in_again_in_its_second_slot_has_a_session_there_and_pays_the_slot_once():
+    _, second, session = back_to_back()
+    scheduler.run_tick(at(10, 15))
+    leave(session, at(10, 20))
+    scheduler.run_tick(at(10, 21))
+
+    again = charge(second, at(10, 25), at(10, 50), 50_000)
+
+    assert (fresh(second).status, fresh(second).session) == ("completed", again)
+    assert booked(second) == [("stay", [("booking", "flat")]), ("session", [("charging", "energy")])]
+
+
+def test_one_that_plugs_in_again_before_the_tick_has_the_slot_in_its_own_record():
+    _, second, session = back_to_back()
+    scheduler.run_tick(at(10, 15))
+    leave(session, at(10, 20))
+
+    again = charge(second, at(10, 20), at(10, 50), 50_000)
+    scheduler.run_tick(at(10, 51))
+
+    assert (fresh(second).status, fresh(second).session) == ("completed", again)
+    assert booked(second) == [("session", [("booking", "flat"), ("charging", "energy")])]
+
+
+@pytest.mark.parametrize("plugs_in_again", [True, False])
+def test_one_that_leaves_before_the_no_show_time_is_waited_for_until_then(plugs_in_again):
+    first, second, session = back_to_back()
+    scheduler.run_tick(at(10))
+    leave(session, at(10, 5))
+    scheduler.run_tick(at(10, 6))
+    assert fresh(second).status == "confirmed"
+    assert commands()[-1] == ("reserve", second.reservation_id)
+
+    if plugs_in_again:
+        charge(second, at(10, 10), at(10, 50), 50_000)
+    scheduler.run_tick(at(10, 15))
+
+    assert fresh(second).status == "completed"
+    again = [("session", [("booking", "flat"), ("charging", "energy")])]
+    assert booked(second) == (again if plugs_in_again else [("stay", [("booking", "flat")])])
+    assert booked(first) == [("session", [("booking", "flat"), ("charging", "energy")])]
+
+
+def test_only_what_outlives_the_last_slot_is_overtime_and_a_corrected_end_bills_it_anew():
+    first, second, session = back_to_back(late_stop_min=0)
+    scheduler.run_tick(at(10, 30))
+    leave(session, at(11), None)
+    scheduler.run_tick(at(11, 1))
+    assert booked(second) == [("stay", [("booking", "flat")])]
+
+    correct(session, at(11, 30), 100_000, at(11, 55))
+
+    assert ("overtime", "time") not in uses(standing(booking=first)[0])
+    assert booked(second) == [("stay", [("booking", "flat"), ("overtime", "time")])]
+    assert amounts(standing(booking=second)) == [("35.00", "6.65")]
+
+
+@pytest.mark.parametrize("rule", ["stop", "tell"])
+def test_nobody_overstays_in_a_slot_of_their_own_but_after_the_last(rule):
+    first, _, _ = back_to_back(overstay=rule, overstay_min=0)
+
+    for moment in (at(10), at(10, 14), at(10, 15), at(10, 59)):
+        scheduler.run_tick(moment)
+    assert happened(first, "overstay") == []
+    assert not [action for action, _ in commands() if action == "remote_stop"]
+    scheduler.run_tick(at(11))
+
+    assert [told["since"] for told in happened(first, "overstay")] == [at(11).isoformat()]
+    assert bool([action for action, _ in commands() if action == "remote_stop"]) == (rule == "stop")
+
+
+def test_it_has_the_power_of_the_slot_it_stands_in():
+    first, second, session = back_to_back()
+    Booking.objects.filter(pk=second.pk).update(promised_power_w=70_000)
+
+    def promised(now: datetime) -> tuple[int, int | None]:
+        state = read(first.depot_id, now=now, ahead=now + timedelta(seconds=8)).states[session.evse_id or 0]
+        return state.promised_w, state.booking.pk if state.booking else None
+
+    scheduler.run_tick(at(9, 59))
+    assert promised(at(9, 59))[1] == first.pk
+    scheduler.run_tick(at(10))
+    assert promised(at(10)) == (70_000, second.pk)
+    scheduler.run_tick(at(10, 15))
+    assert promised(at(10, 15)) == (70_000, second.pk)
+
+    EvsePower.objects.filter(evse=session.evse).update(short_since=at(10, 16), short_told_w=None)
+    scheduler.smart_charging.note_shortfalls(now=at(10, 20))
+    assert [len(happened(one, "power_short")) for one in (first, second)] == [0, 1]
+
+
+def test_another_truck_is_no_part_of_it():
+    first, second, session = back_to_back()
+    other = book(first.evse, slot(11, 12))
+    scheduler.run_tick(at(11, 1))
+
+    assert (fresh(other).status, fresh(other).enforcement_why) == ("confirmed", "occupied")
+    assert slots_after(first, session, until=at(12)) == [second]
