@@ -55,14 +55,16 @@ def command(request: HttpRequest, code: str, identity: str, verb: str) -> HttpRe
 def settings(request: HttpRequest, code: str, identity: str) -> HttpResponse:
     """Look through its settings now; `mend` sets what differs."""
     charger = access.run_charger(request.user, code, identity)
+    mends = "mend" in request.POST
     try:
         mend_settings(
-            charger=charger, does_apply="mend" in request.POST, seen_version=seen_version(request.POST),
+            charger=charger, does_apply=mends, seen_version=seen_version(request.POST),
             actor=access.as_manager(request.user), now=timezone.now(),
         )  # fmt: skip
     except BookingError as refusal:
         return charger_page(request, charger, refusal)
-    return done(request, charger_url(charger), "Its settings are being read.")
+    told = "What differs of its settings is being set." if mends else "Its settings are being read."
+    return done(request, charger_url(charger), told)
 
 
 @never_cache
