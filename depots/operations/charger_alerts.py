@@ -33,26 +33,30 @@ class ToldAlert:
 
 
 def record_alerts(*, charger_id: int, told: Iterable[ToldAlert], now: datetime) -> None:
-    """An alert that stands and is told again is the same one, with what was told last; the end of one that does not stand is
-    nothing. Those that came last are kept."""
+    """An alert that stands and is told again is the same one, with what was told last; one that is over, and told again as of the
+    same moment, is over, and the end of one that does not stand is nothing. Those that came last are kept."""
     latest = {alert.part: alert for alert in sorted(told, key=lambda alert: alert.at)}
     with transaction.atomic():
         Charger.objects.select_for_update(no_key=True).only("pk").get(pk=charger_id)
         rows = ChargerAlert.objects.filter(charger=charger_id)
-        standing = {
-            (row.evse_number, row.component, row.variable): row for row in rows.filter(over_at__isnull=True)
-        }
+        kept = list(rows)
+        standing = {_part(row): row for row in kept if row.over_at is None}
+        over = {(_part(row), row.at) for row in kept if row.over_at is not None}
         known = [_follow(row, latest[part], now) for part, row in standing.items() if part in latest]
         new = [
             _begin(charger_id, part, alert, now)
             for part, alert in latest.items()
-            if part not in standing and not alert.is_over
+            if part not in standing and not alert.is_over and (part, alert.at) not in over
         ]
         ChargerAlert.objects.bulk_update(known, ["value", "code", "info", "severity", "over_at"])
         if new:
             ChargerAlert.objects.bulk_create(new[-MOST_OF_ONE:])
-            kept = list(rows.order_by("-pk").values_list("pk", flat=True)[:MOST_OF_ONE])
-            rows.exclude(pk__in=kept).delete()
+            last = list(rows.order_by("-pk").values_list("pk", flat=True)[:MOST_OF_ONE])
+            rows.exclude(pk__in=last).delete()
+
+
+def _part(row: ChargerAlert) -> tuple[int | None, str, str]:
+    return row.evse_number, row.component, row.variable
 
 
 def _begin(

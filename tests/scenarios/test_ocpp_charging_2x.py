@@ -1,5 +1,6 @@
 """Transactions over OCPP 2.0.1 and 2.1: events in any order, once each, with and without tokens."""
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -425,6 +426,17 @@ def test_alerts_are_bounded(row: Charger):
 
     assert row.alerts.count() == MOST_OF_ONE
     assert row.alerts.order_by("pk").last().variable == told[-1].variable
+
+
+def test_an_alert_that_is_told_once_more_after_its_end_stays_over(row: Charger):
+    """Its answer was lost: the charger sends it again, behind what it sent since."""
+    alert, end = ToldAlert("Fan", "Problem", NOW), ToldAlert("Fan", "Problem", NOW, is_over=True)
+    for told in (alert, end, alert):
+        record_alerts(charger_id=row.pk, told=[told], now=NOW)
+
+    assert [(each.at, each.over_at) for each in row.alerts.all()] == [(NOW, NOW)]
+    record_alerts(charger_id=row.pk, told=[replace(alert, at=NOW - timedelta(hours=1))], now=NOW)
+    assert row.alerts.filter(over_at=None).exists()
 
 
 def test_reservations_hold_for_their_group_and_no_stranger(bed: Bed, charger: ScriptedCharger, row, gate):
