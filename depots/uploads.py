@@ -20,8 +20,10 @@ LARGEST_FILE = 20 * 1024 * 1024
 def charger_upload(request: HttpRequest, token: str, name: str = "") -> HttpResponse:
     """Take one file, as the body or as the one file of a form. 404 for an address that is none, was used, or is over;
     HEAD asks whether it is, before a file is sent (204 where it is open)."""
+    if not is_awaited(token, now=timezone.now()):  # before anything of it is read
+        return _sentence("No file is awaited here.", 404)
     if request.method == "HEAD":
-        return HttpResponse(status=204 if is_awaited(token, now=timezone.now()) else 404)
+        return HttpResponse(status=204)
     content, sent_name = _sent(request)
     if not content:
         return _sentence("There is nothing in it.", 400)

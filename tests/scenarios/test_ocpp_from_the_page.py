@@ -1,13 +1,16 @@
 """What a manager has a charger do from its page: asked once, with its answer and how far it is, or refused before it is sent."""
 
 from datetime import timedelta
+from io import BytesIO
 from unittest.mock import patch
 
 import pytest
 from django.test import Client
+from django.test.client import MULTIPART_CONTENT
 from django.urls import reverse
 
 from bookings.maintenance.charger_requests import checked_settings, in_the_way, settings_version
+from depots import uploads
 from depots.capabilities import why_not
 from depots.models import Charger, ChargerCommand, ChargerUpload, Membership
 from depots.operations import queue_command
@@ -140,6 +143,17 @@ def test_a_log_comes_to_an_address_of_one_use_and_its_progress_is_shown(
     assert address.split("/")[-2] not in page  # the secret is nobody's business
     assert address.split("/")[-2] not in str(describe_charger(row, now=NOW))
     assert forget_old_uploads(now=NOW + timedelta(days=32)) == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("content", [b"what it did", {"file": BytesIO(b"what it did")}])
+def test_nothing_is_read_of_a_file_that_nobody_awaits(content, monkeypatch):
+    read = []
+    monkeypatch.setattr(uploads, "_sent", lambda request: read.append(request) or (b"", ""))
+
+    kind = MULTIPART_CONTENT if isinstance(content, dict) else "application/octet-stream"
+    assert Client().post("/charger-files/guess/", content, content_type=kind).status_code == 404
+    assert read == []
 
 
 @pytest.mark.parametrize("protocol", ["ocpp1.6", "ocpp2.0.1"])
