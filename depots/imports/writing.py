@@ -176,8 +176,10 @@ def _write_hours(depot: Depot, hours: Sequence[HoursRow]) -> bool:
 
 
 def _set_profile(charger: Charger, profile: int | None) -> bool:
-    """The one that Berth has raised it from is an older file's; one that names another has seen the new one."""
-    if profile is None or profile == charger.replaced_security_profile:
+    """One that Berth has raised it from, or past, is an older file's; one that names another has seen the new one."""
+    before = charger.replaced_security_profile
+    is_older = before is not None and profile is not None and before <= profile < charger.security_profile
+    if profile is None or is_older:
         return False
     return assign(charger, {"security_profile": profile, "replaced_security_profile": None})
 

@@ -316,7 +316,9 @@ def _move(raised: SecurityRaise, step: Step, now: datetime) -> None:
 def _keep(charger: Charger, profile: int) -> None:
     """The one before opens no more; a depot file that still names it is older than this, and does not bring it back."""
     if profile > charger.security_profile:
-        charger.replaced_security_profile, charger.security_profile = charger.security_profile, profile
+        if charger.replaced_security_profile is None:
+            charger.replaced_security_profile = charger.security_profile
+        charger.security_profile = profile
     charger.next_security_profile = None
     charger.save(update_fields=["replaced_security_profile", "security_profile", "next_security_profile"])
 

@@ -26,6 +26,7 @@ from depots.imports.documents import FileRefusedError
 from depots.models import Agreement, Charger, Depot, Evse
 from depots.ocpp.credentials import find_known
 from depots.operations.charger_passwords import promote_password, rotate_charger_password
+from depots.operations.security_raise import take_shown_profile
 from depots.secrets import charger_password_matches
 from tests.config.commands import refusal, run, warnings
 from tests.factories import (
@@ -581,6 +582,21 @@ def test_a_charger_that_is_left_out_lets_nobody_in(file):
     assert find_known("CP-9") is not None
     load(file([DEPOT]))
     assert find_known("CP-1") is not None
+
+
+def test_a_file_older_than_what_a_charger_was_raised_to_lowers_nothing(file):
+    load(file([with_charger(security_profile=1)]))
+    charger = Charger.objects.get()
+    for profile in (2, 3):
+        Charger.objects.update(next_security_profile=profile)
+        take_shown_profile(charger_id=charger.pk, shown=profile, now=NOW)
+
+    for older in (1, 2):
+        load(file([with_charger(security_profile=older)]))
+        assert Charger.objects.get().security_profile == 3
+    load(file([with_charger(security_profile=3)]))
+    load(file([with_charger(security_profile=2)]))
+    assert Charger.objects.get().security_profile == 2
 
 
 def test_a_security_profile_stays_unless_the_file_names_another(file):
