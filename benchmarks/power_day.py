@@ -68,20 +68,12 @@ class PowerDay:
         faults: bool = True,
         ignoring: int | None = None,
     ) -> None:
-        from bookings.core import power_marks
-        from tests.factories import NOW, make_depot
+        from tests.factories import NOW
 
         self.now = self.begins_at = NOW
         self.ends_at = NOW + lasts
         self.random = Random(f"power day {seed}")
-        terms = {"walk_in": "anybody", "early_start_min": 0, "turnaround_min": 0, "lead_min": 0}
-        self.depot = make_depot(
-            grid_limit_w=limit_kw * 1000, terms=terms | {"slot_step_min": 1, "min_duration_min": 1}
-        )
-        self.evses: list[Evse] = []
-        self.stations: list[SimulatedCharger] = []
-        for place in range(evses):
-            self._add_station(place, power_kw * 1000)
+        self._build(evses, power_kw * 1000, limit_kw * 1000)
         if ignoring is not None:
             self.stations[ignoring].station.profiles.obeys = False
         self.figures = Figures(limit_kw * 1000)
@@ -93,7 +85,19 @@ class PowerDay:
         self._cut_off: list[Visit] = []
         self._late: list[Visit] = []
         self._is_told = False
-        power_marks.mark_depots_of([self._charger_id(place) for place in range(evses)], due_at=self.now)
+
+    def _build(self, evses: int, power_w: int, limit_w: int) -> None:
+        from bookings.core import power_marks
+        from tests.factories import make_depot
+
+        begins = {"walk_in": "anybody", "early_start_min": 0, "turnaround_min": 0, "lead_min": 0}
+        lasts = {"slot_step_min": 1, "min_duration_min": 1}
+        self.depot = make_depot(grid_limit_w=limit_w, terms=begins | lasts)
+        self.evses: list[Evse] = []
+        self.stations: list[SimulatedCharger] = []
+        for place in range(evses):
+            self._add_station(place, power_w)
+        power_marks.mark_depot(self.depot.pk, due_at=self.now)
 
     def run(self) -> Figures:
         while self.now < self.ends_at:

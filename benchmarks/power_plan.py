@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 GOAL = "<= 1.5"
 FEW, MANY = 100, 1000
-BOOKED_EVERY, COMING_EVERY = 4, 5
+COMING_EVERY = 5
 ROUNDS = 5
 SECOND = timedelta(seconds=1)
 
@@ -52,16 +52,7 @@ def _measure(count: int) -> dict[str, dict[str, float]]:
 
 def _site(count: int) -> tuple[Depot, list[Evse]]:
     """Half of what all of them could take together; some booked for later."""
-    from tests.factories import (
-        NOW,
-        book_slot,
-        make_charger,
-        make_depot,
-        make_evse,
-        make_vehicle,
-        option_of,
-        slot,
-    )
+    from tests.factories import NOW, make_charger, make_depot, make_evse
 
     terms = {"walk_in": "anybody", "early_start_min": 15, "turnaround_min": 0}
     depot = make_depot(grid_limit_w=count * 100_000, terms=terms)
@@ -74,11 +65,15 @@ def _site(count: int) -> tuple[Depot, list[Evse]]:
         for _ in range(count)
     ]
     for evse in evses[::COMING_EVERY]:
-        vehicle = make_vehicle(max_power_w=90_000)
-        book_slot(
-            fleet=vehicle.fleet, vehicle=vehicle, option=option_of(evse), period=slot(13, 14), now=NOW
-        )  # fmt: skip
+        _book(evse)
     return depot, evses
+
+
+def _book(evse: Evse) -> None:
+    from tests.factories import NOW, book_slot, make_vehicle, option_of, slot
+
+    vehicle = make_vehicle(max_power_w=90_000)
+    book_slot(fleet=vehicle.fleet, vehicle=vehicle, option=option_of(evse), period=slot(13, 14), now=NOW)
 
 
 def _charge(evses: list[Evse]) -> None:
