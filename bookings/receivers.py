@@ -73,6 +73,12 @@ def on_chargers_changed(chargers: list[Charger], at: datetime, **_: Any) -> None
     power_marks.mark_depots_of([charger.pk for charger in chargers], due_at=at)
 
 
+@receiver(depots.chargers_first_connected)
+def on_chargers_first_connected(charger_ids: list[int], at: datetime, **_: Any) -> None:
+    """From this transaction on what they may take counts: others are lowered before anything is given to them."""
+    power_marks.mark_depots_of(charger_ids, due_at=at)
+
+
 @receiver(depots.chargers_connected)
 def on_chargers_connected(rebooted: dict[Charger, bool], at: datetime, **_: Any) -> set[int]:
     return enforcement.take_connected(rebooted, now=at)

@@ -14,6 +14,8 @@ charger_connected = Signal()
 chargers_connected = Signal()
 # chargers: list[Charger], at. The same of those that are gone.
 chargers_disconnected = Signal()
+# charger_ids: list[int], at. Those that connect for the first time, before the first message of theirs is read.
+chargers_first_connected = Signal()
 # chargers: list[Charger], at. Those that came or went in the same moment: who needs a statement for each sends one for all.
 chargers_changed = Signal()
 # charger: Charger, is_together, at

@@ -106,6 +106,6 @@ def _rows(powers: QuerySet[EvsePower]) -> list[PowerRow]:
 
 def _why(power: EvsePower, *, is_free: bool) -> str:
     charger = power.evse.charger
-    if power.why == EvsePower.Why.UNCONTROLLED and charger is not None and charger.connected_at is None:
-        return "The charger has never been connected; its maximum counts."
+    if is_free and charger is not None and charger.connected_at is None:
+        return "The charger has never connected: not counted."
     return "" if is_free and power.why == EvsePower.Why.FREE else power.get_why_display()

@@ -83,6 +83,12 @@ class EvseState:
         return charger is not None and was_seen(charger, "ignores")
 
     @property
+    def is_known(self) -> bool:
+        """Of a charger that has never connected nobody knows whether it stands there."""
+        charger = self.evse.charger
+        return self.session is not None or (charger is not None and charger.connected_at is not None)
+
+    @property
     def is_tellable(self) -> bool:
         return self.is_online and self.takes_profiles and not self.ignores_profiles
 
@@ -148,8 +154,10 @@ class EvseState:
 
     def counted_w(self, ahead: timedelta = timedelta()) -> int:
         """The most it may take, now or a little later: what it was told, its maximum where it takes no limits, and of one that
-        does not keep to them what it was seen to take, while somebody charges there."""
+        does not keep to them what it was seen to take, while somebody charges there. Nothing until its charger first connects."""
         most = self.evse.max_power_w
+        if not self.is_known:
+            return 0
         if not self.takes_profiles:
             return most if self.may_charge else 0
         if not self.ignores_profiles:

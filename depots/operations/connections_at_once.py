@@ -26,6 +26,7 @@ from depots.signals import (
     chargers_changed,
     chargers_connected,
     chargers_disconnected,
+    chargers_first_connected,
 )
 
 # The keyword arguments of one call of the operation for one charger.
@@ -40,7 +41,7 @@ _OPEN = """
         SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[])
             AS come (charger_id, holder, protocol, until, at)
     ), free AS (
-        SELECT charger.id, charger.lease_holder <> '' AS was_held, come.*
+        SELECT charger.id, charger.lease_holder <> '' AS was_held, charger.connected_at IS NULL AS is_new, come.*
         FROM depots_charger AS charger JOIN come ON come.charger_id = charger.id
         ORDER BY charger.id FOR NO KEY UPDATE OF charger SKIP LOCKED
     ), history AS (
@@ -50,7 +51,7 @@ _OPEN = """
     SET lease_holder = free.holder, lease_until = free.until, spoken_protocol = free.protocol,
         connected_at = free.at, last_seen_at = free.at
     FROM free WHERE charger.id = free.id
-    RETURNING charger.id, CASE WHEN free.was_held THEN pg_notify(%s, charger.id::text) END
+    RETURNING charger.id, free.is_new, CASE WHEN free.was_held THEN pg_notify(%s, charger.id::text) END
 """
 
 _BOOT = """
@@ -112,15 +113,14 @@ _CLOCK = """
 
 def open_connections(calls: Sequence[Call]) -> dict[int, None]:
     """Beside `open_connection`."""
-    return _written(
-        _OPEN,
-        _column(calls, "charger_id"),
-        _column(calls, "holder"),
-        _column(calls, "protocol"),
-        [call["now"] + call["lease"] for call in calls],
-        _column(calls, "now"),
-        CHANNEL,
-    )
+    until = [call["now"] + call["lease"] for call in calls]
+    told = [_column(calls, name) for name in ("charger_id", "holder", "protocol")]
+    with round_trips.atomic(), connection.cursor() as cursor:
+        cursor.execute(_OPEN, [*told, until, _column(calls, "now"), CHANNEL])
+        is_new = {charger_id: new for charger_id, new, _ in cursor.fetchall()}
+        if new := [charger_id for charger_id in is_new if is_new[charger_id]]:
+            chargers_first_connected.send(sender=Charger, charger_ids=new, at=latest(calls))
+    return dict.fromkeys(is_new)
 
 
 def record_boots(calls: Sequence[Call]) -> dict[int, None]:

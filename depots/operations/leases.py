@@ -16,7 +16,7 @@ from depots.operations.commands import NotTheHolder, lose_sent_commands, queue_c
 from depots.operations.connections_at_once import end_leases, lock_with_evses, without_sent
 from depots.operations.locking import lock_evses_of
 from depots.operations.state_history import note_offline, note_online
-from depots.signals import charger_connected, charger_disconnected
+from depots.signals import charger_connected, charger_disconnected, chargers_first_connected
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ def open_connection(*, charger_id: int, holder: str, protocol: str, lease: timed
     """The newest socket wins: take the lease from whoever has it. The loser hears of it and closes its own."""
     with transaction.atomic():
         note_online(charger_id, now=now)
+        first = Charger.objects.filter(pk=charger_id, connected_at__isnull=True).update(connected_at=now)
         Charger.objects.filter(pk=charger_id).update(
             lease_holder=holder,
             lease_until=now + lease,
@@ -57,6 +58,8 @@ def open_connection(*, charger_id: int, holder: str, protocol: str, lease: timed
             last_seen_at=now,
         )
         wake_gateways(charger_id)
+        if first:
+            chargers_first_connected.send(sender=Charger, charger_ids=[charger_id], at=now)
 
 
 def reconcile(*, charger_id: int, holder: str, rebooted: bool, now: datetime) -> None:

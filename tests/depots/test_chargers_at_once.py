@@ -327,7 +327,7 @@ def test_an_evse_that_somebody_has_locked_holds_up_no_other():
     ("write", "count"), [(open_all, 1), (boot_all, 1), (report, 3), (reconcile, 14), (close, 8)]
 )
 def test_forty_chargers_cost_as_many_statements_as_one(write: Callable[..., dict[int, Any]], count: int):
-    chargers = [charger_as_known(lease_holder="here") for _ in range(40)]
+    chargers = [charger_as_known(lease_holder="here", connected_at=NOW) for _ in range(40)]
 
     with CaptureQueriesContext(connection) as captured:
         assert len(write(*chargers)) == 40

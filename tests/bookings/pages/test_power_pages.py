@@ -67,7 +67,7 @@ def test_evses_where_nothing_goes_on_stand_behind_the_others(charging):
 
     assert [row.uid for row in yard.context["power_rows"]] == [charging.evse.uid]
     idle = {row.uid: row.why for row in yard.context["idle_power_rows"]}
-    assert idle.pop(power.evse.uid) == "The charger has never been connected; its maximum counts."
+    assert idle.pop(power.evse.uid) == "The charger has never connected: not counted."
     assert set(idle.values()) == {""}
 
 

@@ -378,3 +378,39 @@ def test_a_promise_that_is_not_kept_stands_in_the_history_and_its_end_too(site):
 
     kinds = list(booking.events.filter(kind__startswith="power_").values_list("kind", "detail__given_w"))
     assert kinds == [("power_short", 100 * KW), ("power_restored", 350 * KW)]
+
+
+def test_a_charger_that_never_connected_counts_nothing_and_once_it_does_others_are_lowered_before_it_is_given():
+    site = Chargers(make_site(2, terms=OPEN))
+    first, new = site.evses
+    Charger.objects.filter(pk=new.charger_id).update(
+        connected_at=None, lease_holder="", lease_until=None, told={}
+    )
+    charge(first)
+    book(new, power_w=250 * KW)
+    now = settle(site, at(10))
+    assert (share(first), share(new), DepotPower.objects.get().counted_w) == (400, 0, 400 * KW)
+
+    connection = {"holder": "gw", "protocol": "ocpp1.6", "lease": timedelta(hours=1), "now": now}
+    depots.open_connections([{"charger_id": new.charger_id, **connection}])
+    smart_charging.plan_due(now=now + 3 * SECOND)
+
+    told = [(c.charger_id, c.payload["limits"][0][1]) for c in waiting()]
+    assert [charger_id for charger_id, _ in told] == [first.charger_id] * len(told)
+    assert max(told)[1] == 0
+    assert EvsePower.objects.get(evse=new).counted_w == 400 * KW
+    site.answer(now=now + 3 * SECOND)
+    Charger.objects.filter(pk=new.charger_id).update(told=TAKES)
+    settle(site, now + 4 * SECOND)
+    assert site.held[new.pk, "tx_default"] == 250 * KW
+    assert site.sum_w(now + 10 * SECOND) <= 400 * KW
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_only_the_first_connection_of_a_charger_shares_power_out_anew(together):
+    (evse,) = make_site(1)
+    Charger.objects.update(connected_at=None)
+    call = {"charger_id": evse.charger_id, "holder": "gw", "protocol": "ocpp1.6", "lease": SECOND, "now": NOW}
+    for marks in (1, 1):
+        depots.open_connections([call]) if together else depots.open_connection(**call)
+        assert PowerMark.objects.count() == marks
