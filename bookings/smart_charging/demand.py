@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from bookings.models import Booking, EvsePower
+from bookings.rules.charge_curve import power_at
 from bookings.rules.configuration import Configuration
 from bookings.rules.terms import PowerOrder, Terms
 from bookings.smart_charging.allocation import STEP_W, Charging, Place, allocate
@@ -23,6 +24,8 @@ LEAVES_AFTER = timedelta(seconds=60)
 LEAVES_MARGIN_W, LEAVES_STEP_W = 5_000, 5_000
 # What a meter that was silent for so long said last is not relied on.
 FRESH = timedelta(minutes=2)
+# Curves are of an average battery; between two samples it is charged on by so many percent.
+CURVE_MARGIN, CURVE_AHEAD = 1.05, 5
 # Less of a raise is not worth a message.
 SMALLEST_RAISE_W = 2_000
 
@@ -50,7 +53,6 @@ def share_out(depot: DepotState, *, now: datetime) -> None:
 
 
 def _place(state: EvseState, order: str, depot: DepotState, now: datetime) -> Place:
-    most = state.evse.max_power_w
     standby = min(STANDBY_W, state.least_w)
     rank = _rank(state, order, depot.configuration)
     fixed = None if state.is_tellable else state.counted_w(ahead=READY_BEFORE)
@@ -63,15 +65,31 @@ def _place(state: EvseState, order: str, depot: DepotState, now: datetime) -> Pl
             ready_w=max(promised, state.least_w),
             fixed_w=fixed,
         )
-    vehicle_w = booking.vehicle.max_power_w if booking is not None and booking.vehicle is not None else None
     floor = max(_kept_of_promise(state, now), standby)
-    can_w = max(min(vehicle_w or most, most), floor)
+    can_w = max(vehicle_takes_w(state), floor)
     charging = Charging(
         needed_w=_needed_w(booking, session.energy_wh or 0, now),
         most_w=can_w if state.power.cap_w is None else min(max(state.power.cap_w, floor), can_w),
         leaves_at=booking.ends_at if booking is not None else None,
     )
     return Place(state.evse_id, floor, rank, charging=charging, fixed_w=fixed)
+
+
+def vehicle_takes_w(state: EvseState) -> int:
+    """The most that the vehicle takes here as far as is known: by its maximum, and by its charge curve at what its battery shows,
+    never less than was promised or is measured."""
+    most, vehicle = state.evse.max_power_w, state.booking.vehicle if state.booking is not None else None
+    if vehicle is None:
+        return most
+    most = min(vehicle.max_power_w or most, most)
+    soc = state.session.soc_percent if state.session is not None else None
+    if soc is None or not vehicle.charge_curve:
+        return most
+    # A battery that is still cold, or is only just told of, rises along the curve.
+    on_curve = max(power_at(vehicle.charge_curve, soc), power_at(vehicle.charge_curve, soc + CURVE_AHEAD))
+    measured = (state.session.power_w if state.session is not None else None) or 0
+    wanted = round(max(on_curve, measured) * CURVE_MARGIN)
+    return min(max(-(-wanted // STEP_W) * STEP_W, state.promised_w), most)
 
 
 def _within_promises_to_come(depot: DepotState, places: list[Place]) -> list[Place]:
