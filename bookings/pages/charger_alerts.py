@@ -24,10 +24,18 @@ class AlertLine:
     def stands(self) -> bool:
         return self.row.over_at is None
 
+    @property
+    def is_of_last_run(self) -> bool:
+        """It stood before the charger last started; OCPP has it tell no more of it, nor that it is over."""
+        booted_at = self.row.charger.booted_at
+        return self.stands and booted_at is not None and self.row.received_at < booted_at
+
 
 def alerts_of(charger: Charger, now: datetime) -> Mapping[str, Any]:
     """The context of bookings/yard/_alerts.html: those that stand first, of the others the newest."""
-    rows = charger.alerts.order_by(F("over_at").desc(nulls_first=True), "-pk")[:LAST_ALERTS]
+    rows = charger.alerts.select_related("charger").order_by(F("over_at").desc(nulls_first=True), "-pk")[
+        :LAST_ALERTS
+    ]
     return {"alerts": [_line(row) for row in rows]}
 
 

@@ -21,7 +21,7 @@ class ChargerAlert(models.Model):
     info = models.CharField(max_length=255, blank=True)
     severity = models.PositiveSmallIntegerField(null=True)
     at = models.DateTimeField(help_text="since when, by the charger's clock, never later than ours")
-    received_at = models.DateTimeField()
+    received_at = models.DateTimeField(help_text="when it was told last")
     over_at = models.DateTimeField(null=True)
 
     class Meta:

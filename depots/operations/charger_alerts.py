@@ -42,13 +42,15 @@ def record_alerts(*, charger_id: int, told: Iterable[ToldAlert], now: datetime) 
         kept = list(rows)
         standing = {_part(row): row for row in kept if row.over_at is None}
         over = {(_part(row), row.at) for row in kept if row.over_at is not None}
-        known = [_follow(row, latest[part], now) for part, row in standing.items() if part in latest]
+        known = [_hear_again(row, latest[part], now) for part, row in standing.items() if part in latest]
         new = [
             _begin(charger_id, part, alert, now)
             for part, alert in latest.items()
             if part not in standing and not alert.is_over and (part, alert.at) not in over
         ]
-        ChargerAlert.objects.bulk_update(known, ["value", "code", "info", "severity", "over_at"])
+        ChargerAlert.objects.bulk_update(
+            known, ["value", "code", "info", "severity", "over_at", "received_at"]
+        )
         if new:
             ChargerAlert.objects.bulk_create(new[-MOST_OF_ONE:])
             last = list(rows.order_by("-pk").values_list("pk", flat=True)[:MOST_OF_ONE])
@@ -65,6 +67,11 @@ def _begin(
     number, component, variable = part
     row = ChargerAlert(charger_id=charger_id, evse_number=number, component=component, variable=variable)
     row.at, row.received_at = min(alert.at, now), now
+    return _follow(row, alert, now)
+
+
+def _hear_again(row: ChargerAlert, alert: ToldAlert, now: datetime) -> ChargerAlert:
+    row.received_at = now
     return _follow(row, alert, now)
 
 

@@ -439,6 +439,18 @@ def test_an_alert_that_is_told_once_more_after_its_end_stays_over(row: Charger):
     assert row.alerts.filter(over_at=None).exists()
 
 
+def test_an_alert_from_before_the_last_start_is_named_as_that_until_it_is_told_again(row: Charger):
+    record_alerts(charger_id=row.pk, told=[ToldAlert("Fan", "Speed", NOW)], now=NOW)
+    Charger.objects.filter(pk=row.pk).update(booted_at=NOW + timedelta(minutes=1))
+
+    def seen() -> list[tuple[bool, bool]]:
+        return [(line.stands, line.is_of_last_run) for line in alerts_of(row, NOW)["alerts"]]
+
+    assert seen() == [(True, True)]
+    record_alerts(charger_id=row.pk, told=[ToldAlert("Fan", "Speed", NOW)], now=NOW + timedelta(minutes=2))
+    assert seen() == [(True, False)]
+
+
 def test_reservations_hold_for_their_group_and_no_stranger(bed: Bed, charger: ScriptedCharger, row, gate):
     from depots.operations import queue_command
 
