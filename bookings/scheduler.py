@@ -41,9 +41,10 @@ def run_tick(now: datetime) -> None:
         lambda at: enforcement.finish_reserve_tests(now=at),
         lambda at: enforcement.watch_bays(now=at),
         lambda at: enforcement.rescue(now=at),
-        # Whoever comes too late is told of a limit before their time is judged, or nobody would know that it took their power.
-        lambda at: operations.end_limits(now=at),
+        # Whoever comes too late is told of a limit before their time is judged, or nobody would know that it took their power;
+        # and before the limit ends, or one that came and went while no worker ran is told to nobody.
         lambda at: smart_charging.tell_limits(now=at),
+        lambda at: operations.end_limits(now=at),
         _end_no_shows,
         lambda at: enforcement.end_failed_tries(now=at),
         lambda at: enforcement.end_stays(now=at),

@@ -24,7 +24,8 @@ AT_ONCE = 200
 
 
 def tell_limits(*, now: datetime) -> int:
-    """Tell every booking whose promise a new limit from outside reaches. How many limits there were."""
+    """Tell every booking whose promise a new limit from outside reaches, or reached while no worker ran: what its fee is waived
+    by stands all the same. How many limits there were."""
     untold = ExternalLimit.objects.filter(told_at__isnull=True, lifted_at__isnull=True)
     limits = list(untold.select_related("depot").order_by("pk")[:AT_ONCE])
     for limit in limits:
@@ -46,9 +47,8 @@ def note_shortfalls(*, now: datetime) -> int:
 def _expected(limit: ExternalLimit, now: datetime) -> dict[int, int]:
     """What bookings will have at least in the time of a limit, by id, of those that will have less than promised."""
     depot = configuration.current(limit.depot_id)
-    span = Period(max(limit.starts_at, now), limit.ends_at) if limit.ends_at > now else None
-    if span is None:
-        return {}
+    begins_at = max(limit.starts_at, now) if limit.ends_at > now else limit.starts_at
+    span = Period(begins_at, limit.ends_at)
     bookings = list(
         Booking.objects.here()
         .filter(depot=limit.depot_id, starts_at__lt=span.ends_at, ends_at__gt=span.starts_at)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from bookings import operations, smart_charging
+from bookings import operations, scheduler, smart_charging
 from bookings.actors import RULE
 from bookings.core import lifecycle
 from bookings.models import Booking, ExternalLimit
@@ -97,3 +97,21 @@ def test_a_limit_that_was_lifted_before_waives_nothing(begins_at):
 
     assert [cdr.kind for cdr in records()] == ["cancellation"]
     assert not booking.events.filter(kind="waived").exists()
+
+
+def test_a_limit_that_came_and_went_while_no_worker_ran_waives_what_it_took():
+    evse = evse_online(make_depot(terms=TERMS))
+    booking = priced(book(evse))
+    operations.limit_depot(
+        depot=booking.depot, watts=20_000, period=Period(at(10), at(10, 30)), actor=MANAGER, now=at(9)
+    )
+
+    scheduler.run_tick(at(10, 45))
+
+    assert [
+        limit["limit_w"]
+        for limit in booking.events.filter(kind="power_limited").values_list("detail", flat=True)
+    ] == [20_000]
+    assert Booking.objects.get(pk=booking.pk).status == "no_show"
+    assert booking.events.get(kind="waived").detail["fee"] == "no_show_fee"
+    assert records() == []
