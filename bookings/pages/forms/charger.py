@@ -27,7 +27,7 @@ MESSAGES = {
 
 NOBODY_CHARGES = "Nobody charges there."
 # What a charger can be raised to.
-PROFILES = ((2, "2: its password over TLS"), (3, "3: a certificate of its own over TLS"))
+PROFILES = ((2, "2: its password over TLS"), (3, "3: its own certificate over TLS"))
 
 
 class LocationField(forms.CharField):
