@@ -104,6 +104,10 @@ class EvsePower(models.Model):
             "The vehicle takes less than it could; what it leaves comes back when it asks for it.",
         )
         SHORT = "short", "The depot has less power than it promised for now."
+        BLOCKED = (
+            "blocked",
+            "Chargers beside it take no limits, or cannot be told now; what they may take is missing here.",
+        )
         SILENT = "silent", "The charger cannot be reached; what it was told last holds."
         UNCONTROLLED = "uncontrolled", "The charger takes no limits of power."
         IGNORES = "ignores", "The charger does not keep to the limits it is told."
@@ -132,7 +136,7 @@ class EvsePower(models.Model):
     @property
     def is_short(self) -> bool:
         """Less than its promise is there for it. A vehicle that leaves some of it is not short."""
-        return self.why == self.Why.SHORT or self.short_since is not None
+        return self.why in {self.Why.SHORT, self.Why.BLOCKED} or self.short_since is not None
 
 
 class ChargingProfile(models.Model):

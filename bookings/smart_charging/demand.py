@@ -43,13 +43,26 @@ def share_out(depot: DepotState, *, now: datetime) -> None:
     places = _within_promises_to_come(depot, places)
     shares = allocate(depot.limits, places)
     for place in places:
-        power, state = depot.states[place.evse_id].power, depot.states[place.evse_id]
+        state = depot.states[place.evse_id]
+        power = state.power
         power.floor_w = max(state.promised_w, place.floor_w) if state.booking is not None else 0
         power.share_w = _without_flutter(state, place, shares[place.evse_id])
         if place.evse_id not in limited and state.session is not None and place.fixed_w is None:
             power.share_w = state.evse.max_power_w
         state.is_short = place.floor_w > power.share_w
         power.why = _why(state, place)
+    _name_blocked(depot, places)
+
+
+def _name_blocked(depot: DepotState, places: list[Place]) -> None:
+    """Promises that would be kept if everybody could be told."""
+    short = [place for place in places if depot.states[place.evse_id].power.why == Why.SHORT]
+    if not short or all(place.fixed_w is None for place in places):
+        return
+    shares = allocate(depot.limits, [place._replace(fixed_w=None) for place in places])
+    for place in short:
+        if shares[place.evse_id] >= place.floor_w:
+            depot.states[place.evse_id].power.why = Why.BLOCKED
 
 
 def _place(state: EvseState, order: str, depot: DepotState, now: datetime) -> Place:

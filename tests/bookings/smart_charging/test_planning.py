@@ -414,3 +414,19 @@ def test_only_the_first_connection_of_a_charger_shares_power_out_anew(together):
     for marks in (1, 1):
         depots.open_connections([call]) if together else depots.open_connection(**call)
         assert PowerMark.objects.count() == marks
+
+
+def test_a_promise_says_whether_the_depot_lacks_power_or_a_neighbour_cannot_be_told():
+    site = Chargers(make_site(2, terms=OPEN))
+    booked, other = site.evses
+    booking = book(booked, power_w=250 * KW)
+    Charger.objects.filter(pk=other.charger_id).update(told={})
+    start(booked, booking.tokens.get().uid, at(9, 55))
+
+    smart_charging.plan_due(now=at(9, 55) + SECOND)
+    assert (why(booked), why(other)) == ("blocked", "uncontrolled")
+
+    limit = {"watts": 200 * KW, "period": Period(at(9, 55), at(11)), "actor": MANAGER, "now": at(9, 55)}
+    operations.limit_depot(depot=depot_of(site.evses), **limit)
+    smart_charging.plan_due(now=at(9, 56))
+    assert why(booked) == "short"
