@@ -21,6 +21,7 @@ from depots.operations.certificate_requests import ask_for_renewals
 from depots.operations.security_raise import look_after_raises
 
 logger = logging.getLogger(__name__)
+Step = Callable[[datetime], object]
 AT_ONCE = 500
 CARE_EVERY_S = 5
 # So long after the booked end a session that still runs is looked at.
@@ -29,7 +30,7 @@ SILENCE = timedelta(hours=1)
 
 def run_tick(now: datetime) -> None:
     """Do all that is due at `now`; done twice it does nothing more."""
-    for step in (
+    steps: tuple[Step, ...] = (
         _expire_holds,
         _fail_undecided,
         lambda at: depots.release_lapsed(now=at),
@@ -60,21 +61,19 @@ def run_tick(now: datetime) -> None:
         lambda at: reminders.remind_overdue(now=at),
         lambda at: provider_calls.remind_due(now=at),
         lambda at: billing_schedule.ask_due(now=at),
-        _care_for_chargers,
-    ):
+    )
+    # Care of chargers: all of them are looked at, and none of it is urgent.
+    care: tuple[Step, ...] = (
+        lambda at: begin_due_rounds(now=at),
+        lambda at: restart_in_gaps(now=at),
+        lambda at: ask_for_renewals(now=at),
+        lambda at: look_after_raises(now=at),
+    )
+    for step in (*steps, *(care if now.second % CARE_EVERY_S == 0 else ())):
         try:
             step(now)
         except Exception:
             logger.exception("A step of the scheduler failed; it is tried again with the next tick")
-
-
-def _care_for_chargers(now: datetime) -> None:
-    """Their settings, the restarts these wait for, and certificates: all chargers are looked at, and none of it is urgent."""
-    if now.second % CARE_EVERY_S == 0:
-        begin_due_rounds(now=now)
-        restart_in_gaps(now=now)
-        ask_for_renewals(now=now)
-        look_after_raises(now=now)
 
 
 def _expire_holds(now: datetime) -> None:

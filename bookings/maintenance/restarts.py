@@ -8,6 +8,7 @@ from itertools import islice
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
+from bookings.core.one_by_one import each_by_itself
 from bookings.models import Occupancy
 from depots.commissioning import wanted_of
 from depots.models import Charger, ChargerCommand, ChargingSession, SecurityRaise, SettingsCheck
@@ -29,10 +30,8 @@ def restart_in_gaps(*, now: datetime) -> None:
     firmware: one that wants another restart for them afterwards never takes them."""
     idle = (each for each in _idle(now) if each.restarted_for != _waits_for(each))
     due = (check.charger_id for check in idle if wanted_of(check.charger).applies_itself)
-    for charger_id in islice(due, AT_ONCE):
-        _restart_if_idle(charger_id, now)
-    for charger_id in _to_be_raised(now)[:AT_ONCE]:
-        _restart_for_profile(charger_id, now)
+    each_by_itself(list(islice(due, AT_ONCE)), lambda pk: _restart_if_idle(pk, now))
+    each_by_itself(list(_to_be_raised(now)[:AT_ONCE]), lambda pk: _restart_for_profile(pk, now))
 
 
 def _idle(now: datetime) -> QuerySet[SettingsCheck]:
@@ -57,7 +56,7 @@ def _near(charger: Charger | OuterRef, now: datetime) -> QuerySet[Occupancy]:
     return soon.exclude(kind=Occupancy.Kind.CLOSURE)
 
 
-def _restart_if_idle(charger_id: int, now: datetime) -> None:
+def _restart_if_idle(charger_id: int, now: datetime) -> int:
     with transaction.atomic():
         lock_evses_of(charger_id)
         check = (
@@ -66,13 +65,14 @@ def _restart_if_idle(charger_id: int, now: datetime) -> None:
             .get(charger=charger_id)
         )
         if check.restart_wanted_at is None or not _is_idle(check.charger, now):
-            return
+            return 0
         _restart(check.charger, now)
         check.restarted_for, check.restart_wanted_at = _waits_for(check), None
         check.save(update_fields=["restarted_for", "restart_wanted_at"])
+    return 1
 
 
-def _restart_for_profile(charger_id: int, now: datetime) -> None:
+def _restart_for_profile(charger_id: int, now: datetime) -> int:
     with transaction.atomic():
         lock_evses_of(charger_id)
         raised = (
@@ -80,9 +80,11 @@ def _restart_for_profile(charger_id: int, now: datetime) -> None:
             .select_related("charger")
             .get(charger=charger_id)
         )
-        if raised.step == SecurityRaise.Step.RESTART and _is_idle(raised.charger, now):
-            _restart(raised.charger, now, asked_by=raised.asked_by)
-            note_restart(raised, now=now)
+        if raised.step != SecurityRaise.Step.RESTART or not _is_idle(raised.charger, now):
+            return 0
+        _restart(raised.charger, now, asked_by=raised.asked_by)
+        note_restart(raised, now=now)
+    return 1
 
 
 def _restart(charger: Charger, now: datetime, *, asked_by: str = "") -> None:

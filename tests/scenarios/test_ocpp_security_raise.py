@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from bookings.maintenance import restart_in_gaps
+from bookings import scheduler
+from bookings.maintenance import restart_in_gaps, restarts
 from depots.models import Charger, ChargerCommand, SecurityRaise
 from depots.ocpp.tls import ServerTls, TlsFiles
 from depots.operations import settle_command
@@ -22,6 +23,7 @@ from depots.operations.security_raise import (
     CannotRaiseError,
     begin_raise,
     look_after_raises,
+    note_restart,
     take_shown_profile,
 )
 from simulators.charger import CsmsError, CsmsSilent
@@ -255,3 +257,21 @@ def test_one_that_says_it_restarts_and_never_connects_again_is_not_waited_for_fo
 
     raised.refresh_from_db()
     assert "has not come" in raised.why
+
+
+@pytest.mark.django_db
+def test_one_charger_that_cannot_be_cared_for_holds_up_no_other(settings, monkeypatch):
+    settings.BERTH_OCPP_PUBLIC_URL = "wss://berth.example/ocpp"
+    online = {"password_hash": "x", "lease_holder": "here", "lease_until": NOW + timedelta(days=1)}
+    bad, good = [raising(make_charger(**online), step="restart", moved_at=NOW) for _ in range(2)]
+
+    def fail_for_bad(raised: SecurityRaise, *, now: datetime) -> None:
+        assert raised.pk != bad.pk
+        note_restart(raised, now=now)
+
+    monkeypatch.setattr(restarts, "note_restart", fail_for_bad)
+    monkeypatch.setattr(scheduler, "begin_due_rounds", lambda now: 1 / 0)
+    scheduler.run_tick(NOW)
+
+    asked = ChargerCommand.objects.filter(action="reset").values_list("charger", flat=True)
+    assert list(asked) == [good.charger_id]
