@@ -128,12 +128,15 @@ class SimulatedCharger:
         """As after a power cycle: connect, boot, report every EVSE, and send what was queued."""
         await self.connect()
         self.has_booted = False
-        await self.come_back(reason)
+        await self._tell_all(reason)
 
     async def come_back(self, reason: str = "PowerUp") -> None:
         """As after a network that was gone: the same, but it boots only where it has been without power."""
         if not self.is_connected:
             await self.connect()
+        await self._tell_all(reason)
+
+    async def _tell_all(self, reason: str) -> None:
         if not self.has_booted:
             await self.boot(reason)
         await self.report_all()
