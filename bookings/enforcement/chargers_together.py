@@ -97,7 +97,8 @@ def take_statuses(befores: Mapping[Evse, str], *, now: datetime) -> set[int]:
 
 
 def _evses_of(chargers: Collection[Charger]) -> dict[int, set[int]]:
-    found: dict[int, set[int]] = defaultdict(set)
+    """By charger, of those too that have none."""
+    found: dict[int, set[int]] = {charger.pk: set() for charger in chargers}
     for evse_id, charger_id in (
         Evse.objects.filter(charger__in=chargers).order_by().values_list("pk", "charger_id")
     ):

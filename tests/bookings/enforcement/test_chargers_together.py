@@ -14,7 +14,7 @@ from bookings.models import Booking, KeptEvse
 from depots import operations as depots
 from depots.models import Charger, ChargerCommand, ChargingSession, Evse, LocalList
 from tests.bookings.enforcement.online_chargers import TERMS, book, evse_online
-from tests.factories import NOW, at, make_depot
+from tests.factories import NOW, at, make_charger, make_depot
 from tests.scenarios.locked_rows import somebody_locks
 
 pytestmark = pytest.mark.django_db
@@ -162,6 +162,17 @@ def test_a_reservation_that_waits_to_be_sent_is_not_asked_for_twice() -> None:
 
     queued = ChargerCommand.objects.filter(state="queued").order_by("id")
     assert [command.action for command in queued] == ["reserve", "ask_capabilities"]
+
+
+def test_a_charger_without_evses_comes_and_goes_together_with_others() -> None:
+    (booking,) = armed(1)
+    bare = make_charger(lease_holder="here.1", connected_at=THEN)
+    call = {"charger_id": bare.pk, "holder": "here.1", "now": THEN}
+
+    came = depots.reconcile_connections([reboot(booking), {**call, "rebooted": True}])
+    gone = depots.close_connections([close(booking), call])
+
+    assert set(came) == set(gone) == {charger_of(booking).pk, bare.pk}
 
 
 def make_session(booking: Booking) -> None:
