@@ -14,9 +14,11 @@ from django.shortcuts import get_object_or_404
 
 from bookings.actors import Actor
 from bookings.models import (
+    GROUP,
     Booking,
     BookingEvent,
     BookingRequest,
+    BookingToken,
     ChargeDetailRecord,
     Closure,
     KeptEvse,
@@ -75,8 +77,10 @@ def booking_rows() -> QuerySet[Booking]:
     records = ChargeDetailRecord.objects.filter(booking=OuterRef("pk"), credits=None).order_by()
     standing = records.filter(credited_by=None)
     total = standing.values("booking").annotate(total=Sum(F("before_taxes") + F("taxes"))).values("total")
+    groups = BookingToken.objects.filter(booking=OuterRef("pk"), type=GROUP)
     return rows.annotate(
         is_waived=Exists(waived),
+        group_key=Subquery(groups.values("uid")[:1]),
         billed_total=Subquery(total),
         billed_currency=Subquery(records.values("currency")[:1]),
     )
