@@ -132,10 +132,12 @@
     return 'Something went wrong on our side. Look before you try again.'
   }
 
-  // What somebody has opened stays open when the page below it is looked up again: the server knows of none.
+  // What somebody has opened stays open when the page below it is looked up again, and what is chosen and not sent yet stays
+  // chosen: the server knows of neither.
   if (window.Idiomorph) {
     Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node, change) =>
-      !(name === 'open' && change === 'remove' && node.localName === 'details')
+      !(name === 'open' && change === 'remove' && node.localName === 'details') &&
+      !(name === 'checked' && node.checked !== node.defaultChecked)
   }
 
   window.berth = Object.assign(window.berth ?? {}, { toast, openDialog })

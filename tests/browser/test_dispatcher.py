@@ -357,6 +357,28 @@ def test_the_finder_follows_the_yard_and_asks_before_a_truck_is_in_two_places(
     assert Booking.objects.count() == 2
 
 
+def test_who_may_charge_stays_chosen_while_the_page_of_a_hold_is_looked_up_again(page: Page, fleet: Fleet):
+    fleet.truck.tokens.update(group_name="NIGHT")
+    held = place_hold(
+        fleet=fleet.truck.fleet, option=option_of(fleet.evses[1]), vehicle=fleet.truck,
+        actor=Actor.dispatcher("me"), now=timezone.now(),
+        period=Period(tomorrow(), tomorrow() + timedelta(hours=1)),
+    )  # fmt: skip
+    page.goto(f"/bookings/{held.pk}/")
+    chosen = page.locator("input[name=group][value=NIGHT]")
+    chosen.check()
+
+    with page.expect_response(f"**/bookings/{held.pk}/"):
+        page.evaluate("htmx.trigger(document.querySelector('[data-live-page]'), 'again')")
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+    expect(chosen).to_be_checked()
+    page.get_by_role("button", name="Confirm booking").click()
+    expect(page.locator("[data-live-page]")).to_have_attribute("data-status", "confirmed")
+    page.goto("/bookings/")
+    expect(page.locator(f"#row-{held.pk} [data-group-key]")).to_have_text("Any card of the group NIGHT")
+
+
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_every_page_is_accessible_and_fits(page: Page, fleet: Fleet, width: int, height: int) -> None:
     page.set_viewport_size({"width": width, "height": height})
