@@ -86,7 +86,7 @@ def price_session(session: ChargingSession, *, now: datetime) -> PricedVisit | N
     use = metered_use(session, now=now)
     by_booking, is_waived = tariffs.booking, False
     if booking is not None and by_booking is not None:
-        is_waived = power_shortage.lasted(booking, use.ends_at) >= power_shortage.WAIVED_FROM
+        is_waived = power_shortage.waives(booking, since=use.starts_at, until=use.ends_at)
         if is_waived or not _carries_fee(booking, session):
             by_booking = _but(by_booking, ElementUse.BOOKING)
     slot = _used(booking, session, use, is_short=is_waived) if booking is not None else None
@@ -108,7 +108,8 @@ def price_no_show(booking: Booking) -> PricedVisit | None:
 def price_stay(booking: Booking, session: ChargingSession, *, now: datetime) -> PricedVisit | None:
     """What its slot costs a truck that charged on in it by a session of the booking before. None without a tariff of bookings."""
     use = metered_use(session, now=now)
-    is_short = power_shortage.lasted(booking, use.ends_at) >= power_shortage.WAIVED_FROM
+    since = max(booking.starts_at, use.starts_at)
+    is_short = power_shortage.waives(booking, since=since, until=use.ends_at)
     slot = _used(booking, session, use, is_short=is_short)
     ends_at = max(slot.ended_at or booking.starts_at, booking.starts_at)
     is_free = is_short or not _carries_fee(booking)

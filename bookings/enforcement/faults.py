@@ -159,7 +159,8 @@ def _stale_list(booking: Booking, window: Period, now: datetime) -> Iterator[_Sp
 
 
 def _short_of_power(booking: Booking, window: Period) -> Iterator[_Spell]:
-    for spell in power_shortage.announced(booking, window):
+    told, seen = power_shortage.announced(booking, window), power_shortage.happened(booking, window.ends_at)
+    for spell in (*told, *seen):
         yield power_shortage.WHY, spell.starts_at, spell.ends_at
 
 

@@ -10,7 +10,8 @@ from bookings.models import Booking, ExternalLimit
 from depots.periods import Period
 
 WHY = "no_power"
-# A promise that was not kept for so long in all costs nothing: neither the booking, nor the time that was needed after it.
+# A promise that was not kept for so long in all, or all of a shorter charging, costs nothing: neither the booking, nor the time
+# that was needed after it.
 WAIVED_FROM = timedelta(minutes=5)
 
 
@@ -36,7 +37,7 @@ def announced(booking: Booking, window: Period) -> Iterator[Period]:
 
 
 def happened(booking: Booking, until: datetime) -> Iterator[Period]:
-    """When who charged had less than its promise, in its slot; what is not told to be over lasts to the end."""
+    """When who charged, or was awaited in its slot, had less than its promise; what is not told to be over lasts to the end."""
     since: datetime | None = None
     end = min(until, booking.ends_at)
     for event in booking.events.filter(kind__in=["power_short", "power_restored"]).order_by("id"):
@@ -49,5 +50,9 @@ def happened(booking: Booking, until: datetime) -> Iterator[Period]:
         yield Period(since, end)
 
 
-def lasted(booking: Booking, until: datetime) -> timedelta:
-    return sum((spell.duration for spell in happened(booking, until)), timedelta())
+def waives(booking: Booking, *, since: datetime, until: datetime) -> bool:
+    """Whether a charging in that time costs its energy alone."""
+    spells = list(happened(booking, until))
+    if sum((spell.duration for spell in spells), timedelta()) >= WAIVED_FROM:
+        return True
+    return any(spell.starts_at <= since and until <= spell.ends_at for spell in spells)

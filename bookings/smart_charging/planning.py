@@ -122,9 +122,13 @@ def _columns(depot: DepotState) -> dict[EvsePower | ChargingProfile, list[Any]]:
 def _write(
     row: DepotPower, depot: DepotState, before: dict[EvsePower | ChargingProfile, list[Any]], now: datetime
 ) -> None:
+    taken_over = []
     for state in depot.states.values():
         state.power.counted_w = state.counted_w()
-        _note_short(state, now)
+        if _note_short(state, now):
+            taken_over.append(state.evse_id)
+    if taken_over:
+        EvsePower.objects.filter(pk__in=taken_over).update(short_told_w=None)
     changed = {one for one, columns in _columns(depot).items() if columns != before[one]}
     powers = (one for one in changed if isinstance(one, EvsePower))
     write_columns("bookings_evsepower", "evse_id", powers, POWER_COLUMNS)
@@ -137,12 +141,28 @@ def _write(
     row.save()
 
 
-def _note_short(state: EvseState, now: datetime) -> None:
-    """From when on less than its promise was there for a truck that charges."""
-    if state.session is None or state.booking is None or not state.is_short:
-        state.power.short_since = None
-    elif state.power.short_since is None:
-        state.power.short_since = now
+def _note_short(state: EvseState, now: datetime) -> bool:
+    """From when on less than its promise was there for a truck that charges, or whose slot has begun. Whether that was of another
+    booking until now."""
+    power, begun_at = state.power, _begun_at(state)
+    if begun_at is None or now < begun_at or not state.is_short:
+        power.short_since = None
+        return False
+    is_of_another = power.short_since is not None and power.short_since < begun_at
+    if power.short_since is None or is_of_another:
+        power.short_since = now
+    return is_of_another
+
+
+def _begun_at(state: EvseState) -> datetime | None:
+    """From when on a booking has its promise here. An awaited truck is kept off by a charger that is away, not by its power."""
+    if state.booking is None:
+        return None
+    if state.session is None:
+        return state.booking.starts_at if state.is_tellable else None
+    visit = getattr(state.session, "visit", None)
+    is_its_own = visit is not None and visit.booking_id == state.booking.pk
+    return min(state.session.started_at, state.booking.starts_at) if is_its_own else state.booking.starts_at
 
 
 def _next_at(depot: DepotState, now: datetime) -> datetime | None:

@@ -16,6 +16,7 @@ from bookings.rules import configuration
 from bookings.rules.configuration import Configuration
 from bookings.smart_charging.allocation import Place, PowerLimit, allocate
 from bookings.smart_charging.demand import order_of, rank_of
+from depots.models import ChargingSession
 from depots.periods import Period
 
 # A charger that is only just told more has the time for it.
@@ -36,7 +37,8 @@ def tell_limits(*, now: datetime) -> int:
 
 
 def note_shortfalls(*, now: datetime) -> int:
-    """Write into the history of who charges that its promise is not kept, or is again: what a waiver rests on. How many."""
+    """Write into the history of who charges, or is awaited in its slot, that its promise is not kept, or is again: what a waiver
+    rests on. How many."""
     short = EvsePower.objects.filter(short_since__lte=now - SHORT_AFTER)
     began = short.filter(short_told_w__isnull=True).values_list("pk", flat=True)[:AT_ONCE]
     over = EvsePower.objects.filter(short_since__isnull=True, short_told_w__isnull=False)
@@ -97,15 +99,15 @@ def _tell_limit(booking_id: int, expected: Mapping[int, int], limit: ExternalLim
 
 def _note(evse_id: int, now: datetime) -> int:
     """Behind the booking's lock, as everywhere: answers of chargers lock EVSEs before these rows."""
-    charging = _charging_booking(evse_id)
-    booking = lock_booking(charging) if charging is not None else None
+    promised = _charging_booking(evse_id) or _awaited_booking(evse_id, now)
+    booking = lock_booking(promised) if promised is not None else None
     power = EvsePower.objects.select_for_update().get(pk=evse_id)
     is_short = power.short_since is not None
     if is_short == (power.short_told_w is not None):
         return 0
     power.short_told_w = power.share_w if is_short else None
     power.save(update_fields=["short_told_w"])
-    if booking is None or booking.status != BookingStatus.CHARGING:
+    if booking is None or booking.status not in {BookingStatus.CONFIRMED, BookingStatus.CHARGING}:
         return 0
     detail: dict[str, Any] = {"promised_w": booking.promised_power_w, "given_w": power.share_w}
     if power.short_since is not None:
@@ -124,3 +126,13 @@ def _charging_booking(evse_id: int) -> int | None:
         if (pk := found.values_list("pk", flat=True).first()) is not None:
             return pk
     return None
+
+
+def _awaited_booking(evse_id: int, now: datetime) -> int | None:
+    """Whose slot has begun there, while nobody charges."""
+    if ChargingSession.objects.filter(evse=evse_id, ended_at__isnull=True).exists():
+        return None
+    begun = Booking.objects.filter(
+        evse=evse_id, status=BookingStatus.CONFIRMED, starts_at__lte=now, ends_at__gt=now
+    )
+    return begun.order_by("-starts_at").values_list("pk", flat=True).first()

@@ -44,6 +44,17 @@ def test_a_promise_not_kept_for_five_minutes_leaves_only_the_energy_to_pay(until
     assert ("power_short" in cdr.flags) == (len(billed) == 1)
 
 
+@pytest.mark.parametrize(("since", "is_free"), [(at(10, 1), True), (at(10, 3), False)])
+def test_a_shorter_charging_costs_its_energy_alone_where_its_promise_was_not_kept_at_all(since, is_free):
+    booking = priced_booking()
+    short(booking, since)
+
+    charge(booking, at(10, 2), at(10, 4))
+
+    (cdr,) = records()
+    assert ("power_short" in cdr.flags, ("booking", "flat") not in uses(cdr)) == (is_free, is_free)
+
+
 def test_who_had_less_power_than_promised_pays_no_overtime():
     booking = priced_booking(terms={"late_stop_min": 10})
     short(booking, at(10, 40))

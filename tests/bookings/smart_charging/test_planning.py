@@ -7,6 +7,8 @@ from datetime import timedelta
 import pytest
 
 from bookings import operations, smart_charging
+from bookings.core.calendars import mark_depot_changed
+from bookings.enforcement.faults import faults_seen
 from bookings.models import ChargingProfile, DepotPower, EvsePower, PowerMark
 from depots import operations as depots
 from depots.models import Charger, ChargerCommand
@@ -430,3 +432,23 @@ def test_a_promise_says_whether_the_depot_lacks_power_or_a_neighbour_cannot_be_t
     operations.limit_depot(depot=depot_of(site.evses), **limit)
     smart_charging.plan_due(now=at(9, 56))
     assert why(booked) == "short"
+
+
+def test_a_truck_that_does_not_come_while_its_promise_is_not_there_has_evidence_and_the_next_its_own():
+    site = Chargers(make_site(2, terms={**OPEN, "no_show_min": 10}))
+    first, second = (
+        book(site.evses[0], slot(10, 11), power_w=250 * KW),
+        book(site.evses[0], slot(11, 12), power_w=250 * KW),
+    )
+    depot = depot_of(site.evses)
+    type(depot).objects.update(grid_limit_w=100 * KW)  # for good: nobody announced it
+    mark_depot_changed(depot.pk, at=at(9, 59))
+
+    for booking, begun in ((first, at(10)), (second, at(11))):
+        smart_charging.plan_depot(depot_id=depot.pk, now=begun + SECOND)
+        assert smart_charging.note_shortfalls(now=begun + 30 * SECOND) == 1
+        told = booking.events.get(kind="power_short").detail
+        assert (told["since"], told["given_w"]) == ((begun + SECOND).isoformat(), 100 * KW)
+
+    (fault,) = [f for f in faults_seen(first, now=at(10, 10)) if f.why == "no_power"]
+    assert (fault.seen.starts_at, fault.seen.ends_at) == (at(10) + SECOND, at(10, 10))
