@@ -61,7 +61,7 @@ def take_connected(rebooted: Mapping[Charger, bool], *, now: datetime) -> set[in
     open_ones = {b.pk: b for pk, bookings in wanted.items() if pk not in left for b in bookings}
     plain = {booking.pk for booking in _only_asked_again(list(open_ones.values()), now)}
     left |= {pk for pk, bookings in wanted.items() if any(b.pk not in plain for b in bookings)}
-    restarted = {charger: here[charger.pk] for charger, is_boot in rebooted.items() if is_boot}
+    restarted = {charger: here.get(charger.pk, []) for charger, is_boot in rebooted.items() if is_boot}
     _take_restarts({c: bookings for c, bookings in restarted.items() if c.pk not in left}, now)
     again = [b for pk, bookings in wanted.items() if pk not in left for b in bookings]
     ask_again(again, reservation, now=now)

@@ -166,6 +166,12 @@ def reconcile(*chargers: Charger, rebooted: bool = True) -> dict[int, None]:
     return operations.reconcile_connections([{"charger_id": charger.pk, **facts} for charger in chargers])
 
 
+def test_one_without_evses_that_has_started_again_is_written_with_the_others():
+    chargers = [charger_as_known(), make_charger()]
+
+    assert set(reconcile(*chargers)) == {charger.pk for charger in chargers}
+
+
 def test_idle_chargers_are_asked_what_they_can_do_and_told_of():
     chargers, told = [charger_as_known() for _ in range(3)], []
     knows = charger_as_known(told={"asked_at": "2030-01-01T00:00:00Z"})
