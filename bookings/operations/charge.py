@@ -50,11 +50,10 @@ def begin_stay(*, booking_id: int, session: ChargingSession, actor: Actor, now: 
     booking is used, without a session of its own. Raises WrongStatus."""
     with calendars.one_operation():
         booking = lock_booking(booking_id)
-        before = {
-            "already_since": session.started_at.isoformat(),
-            "in_booking": session.visit.booking.reference,
-        }
-        _begin(booking, None, before, actor, now)
+        since = {"already_since": session.started_at.isoformat()}
+        if session.visit.booking.fleet_id == booking.fleet_id:  # another fleet's booking is nobody's business
+            since["in_booking"] = session.visit.booking.reference
+        _begin(booking, None, since, actor, now)
     return booking
 
 

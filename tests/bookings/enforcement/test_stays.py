@@ -17,7 +17,7 @@ from depots.models import ChargingSession, Evse
 from tests.billing_factories import amounts, charge, correct, priced, records, standing, uses
 from tests.bookings.enforcement.charging_trucks import fresh, happened, stop
 from tests.bookings.enforcement.online_chargers import TERMS, armed, book, commands, evse_online, start
-from tests.factories import at, make_depot, slot
+from tests.factories import at, make_depot, make_vehicle, slot
 
 pytestmark = pytest.mark.django_db
 
@@ -161,6 +161,16 @@ def test_it_has_the_power_of_the_slot_it_stands_in():
     EvsePower.objects.filter(evse=session.evse).update(short_since=at(10, 16), short_told_w=None)
     scheduler.smart_charging.note_shortfalls(now=at(10, 20))
     assert [len(happened(one, "power_short")) for one in (first, second)] == [0, 1]
+
+
+def test_a_booking_of_another_fleet_is_not_named():
+    first, second, _ = back_to_back()
+    Booking.objects.filter(pk=first.pk).update(fleet=make_vehicle().fleet)
+
+    scheduler.run_tick(at(10, 15))
+
+    assert fresh(second).status == "charging"
+    assert not any("in_booking" in told for told in happened(second, "status"))
 
 
 def test_another_truck_is_no_part_of_it():
