@@ -87,6 +87,7 @@ class Killer:
             return
         if name in {"take_command", "take_shown_profile", "settle_command", "sign_request"}:
             self.wants_kill = True
+            self._spared = 2 if self._site.kills % 3 == 2 else 0
             asyncio.get_running_loop().create_task(self._site.bed.gateway.abort())
             raise ConnectionResetError("killed")
 
