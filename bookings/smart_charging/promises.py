@@ -105,6 +105,10 @@ def _note(evse_id: int, now: datetime) -> int:
     is_short = power.short_since is not None
     if is_short == (power.short_told_w is not None):
         return 0
+    if (
+        is_short and booking is None
+    ):  # a stranger's session is still there: once the booking has the place it is told
+        return 0
     power.short_told_w = power.share_w if is_short else None
     power.save(update_fields=["short_told_w"])
     if booking is None or booking.status not in {BookingStatus.CONFIRMED, BookingStatus.CHARGING}:

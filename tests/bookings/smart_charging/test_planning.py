@@ -11,7 +11,7 @@ from bookings.core.calendars import mark_depot_changed
 from bookings.enforcement.faults import faults_seen
 from bookings.models import ChargingProfile, DepotPower, EvsePower, PowerMark
 from depots import operations as depots
-from depots.models import Charger, ChargerCommand
+from depots.models import Charger, ChargerCommand, ChargingSession
 from depots.periods import Period
 from tests.bookings.enforcement.online_chargers import book, start
 from tests.bookings.smart_charging.chargers import (
@@ -432,6 +432,23 @@ def test_a_promise_says_whether_the_depot_lacks_power_or_a_neighbour_cannot_be_t
     operations.limit_depot(depot=depot_of(site.evses), **limit)
     smart_charging.plan_due(now=at(9, 56))
     assert why(booked) == "short"
+
+
+def test_what_is_short_behind_a_strangers_session_is_told_once_the_booking_has_the_place():
+    site = Chargers(make_site(1, terms={**OPEN, "no_show_min": 60}))
+    booking = book(site.evses[0], slot(10, 12), power_w=250 * KW)
+    EvsePower.objects.update_or_create(
+        evse=site.evses[0], defaults={"short_since": at(10), "share_w": 100 * KW, "why": EvsePower.Why.SHORT}
+    )
+    stranger = ChargingSession.objects.create(
+        charger=site.evses[0].charger, evse=site.evses[0], started_at=at(9), start_received_at=at(9)
+    )
+    assert smart_charging.note_shortfalls(now=at(10, 5)) == 0
+
+    ChargingSession.objects.filter(pk=stranger.pk).update(ended_at=at(10, 6))
+
+    assert smart_charging.note_shortfalls(now=at(10, 7)) == 1
+    assert booking.events.get(kind="power_short").detail["given_w"] == 100 * KW
 
 
 def test_a_truck_that_does_not_come_while_its_promise_is_not_there_has_evidence_and_the_next_its_own():
