@@ -90,7 +90,7 @@ def booking(user: Person, booking_id: int) -> Booking:
     """A booking of one's fleet, or at a depot one looks after; with everything its page shows."""
     mine = Q(fleet__in=fleets_seen(user))
     here = Q(depot__operator__in=operators_seen(user), depot__is_mirror=False)
-    rows = booking_rows().select_related("option", "evse__charger").prefetch_related(
+    rows = booking_rows().select_related("option", "evse__charger", "session__charger").prefetch_related(
         "tokens",
         "depot__opening_hours",
         Prefetch("events", BookingEvent.objects.order_by("id")),

@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from functools import cache, lru_cache
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 from django import template
 from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -16,6 +19,7 @@ from bookings.models.enforcement_words import EnforcementWords, words_of
 from bookings.rules.session_targets import session_of, words_of_target
 from depots.models import ChargingSession
 from depots.periods import utc_text
+from depots.queries import is_online
 from depots.templatetags.berth import duration
 
 register = template.Library()
@@ -61,6 +65,19 @@ def _enforcement(enforcement: str, why: str) -> SafeString:
 @register.filter
 def charging_session(booking: Booking) -> ChargingSession | None:
     return session_of(booking)
+
+
+@register.filter
+def is_silent(session: ChargingSession) -> bool:
+    """Its charger, read with it, is offline: what it told last may be long over."""
+    return not is_online(session.charger, now=timezone.now())
+
+
+@register.simple_tag
+def clock(moment: datetime, zone: ZoneInfo) -> str:
+    """`19:32` of today there, else `Tue 19:32`."""
+    local, today = moment.astimezone(zone), timezone.now().astimezone(zone).date()
+    return date_format(local, "H:i" if local.date() == today else "D H:i")
 
 
 @register.filter

@@ -49,6 +49,10 @@ class RowState:
         return "" if not self.is_online or code.lower() in {"", "noerror"} else code
 
     @property
+    def is_silent(self) -> bool:
+        return not self.is_online
+
+    @property
     def is_stranger(self) -> bool:
         return self.session is not None and not self.session.is_entitled
 

@@ -113,7 +113,10 @@ def _states(evses: Iterable[Evse]) -> Views:
     now = timezone.now()
     states = states_of(found, running_at(found), now=now)
     rows = {
-        evse.uid: render_to_string("bookings/board/_state.html", {"state": states[evse.pk]}) for evse in found
+        evse.uid: render_to_string(
+            "bookings/board/_state.html", {"state": states[evse.pk], "depot": evse.depot}
+        )
+        for evse in found
     }
     visits: dict[str, list[str]] = {uid: [] for uid in rows}
     uids, within = {evse.pk: evse.uid for evse in found}, Period(now - PAST, now + AHEAD)

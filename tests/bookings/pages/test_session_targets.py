@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime, timedelta
+
 import pytest
+import time_machine
 from django.test import Client
 
 from bookings.models import Booking
 from bookings.pages.board import running_at
 from bookings.pages.live.meters import render_meter
 from bookings.rules.session_targets import words_of_target
-from depots.models import ChargingSession
+from depots.models import Charger, ChargingSession
 from tests.bookings.enforcement.online_chargers import armed, book, evse_online, start
 from tests.factories import at, make_user, make_vehicle
 
@@ -38,3 +42,38 @@ def test_what_a_session_will_take_is_told_wherever_its_meter_is(client: Client) 
     assert words in page
     assert words in charger
     assert words_of_target(walk_in) == ""
+
+
+def test_what_a_charger_told_before_it_went_offline_is_shown_with_its_time(client: Client) -> None:
+    evse = evse_online()
+    booking = armed(book(evse, vehicle=make_vehicle()))
+    start(evse, booking.tokens.get().uid, at(10))
+    ChargingSession.objects.update(power_w=200_000, latest_at=at(10, 20))
+    manager = make_user(evse.depot.operator, role="depot_manager")
+    depot = f"/depots/{evse.depot.code}"
+    pages = [
+        (manager, f"{depot}/"),
+        (manager, f"{depot}/chargers/{evse.charger.identity}/"),
+        (manager, f"{depot}/board/?day={at(10):%Y-%m-%d}"),
+        (manager, f"{depot}/board/bookings/{booking.pk}/"),
+        (make_user(booking.fleet), f"/bookings/{booking.pk}/"),
+    ]
+
+    def looks(now: datetime) -> list[tuple[bool, str]]:
+        """Of what the session delivers, on each page: is it grey, and of what time is it said to be?"""
+        found = []
+        with time_machine.travel(now, tick=False):
+            for person, path in pages:
+                client.force_login(person)
+                page = client.get(path).content.decode()
+                told = re.search(
+                    r'<span class="([^"]*)"><span class="meter.*?200\skW(.{,200})', page, re.DOTALL
+                )
+                assert told is not None, path
+                found.append(("soft" in told[1].split(), "".join(re.findall(r"data-as-of>([^<]*)", told[2]))))
+        return found
+
+    assert set(looks(at(10, 30))) == {(False, "")}
+    Charger.objects.update(lease_holder="")
+    assert set(looks(at(10, 30))) == {(True, "as of 11:20")}
+    assert set(looks(at(10, 30) + timedelta(days=1))) == {(True, f"as of {at(10):%a} 11:20")}
