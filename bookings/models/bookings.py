@@ -328,6 +328,11 @@ class Booking(models.Model):
         return enforcement_words.in_full(self.enforcement, self.enforcement_why)
 
     @property
+    def enforcement_explained(self) -> str:
+        """The same, for beside its badge."""
+        return enforcement_words.explained(self.enforcement, self.enforcement_why)
+
+    @property
     def is_interrupted(self) -> bool:
         """Charging broke off before its time and has not been taken up again."""
         return self.interrupted_at is not None

@@ -106,10 +106,15 @@ def sentence(enforcement: str, code: str) -> str:
 
 
 def in_full(enforcement: str, code: str) -> str:
-    """The same with what follows from it."""
+    """The same with what follows from it, after the badge's word where that is bad news."""
+    words = explained(enforcement, code)
+    is_bad = enforcement in {Enforcement.AT_RISK, Enforcement.SOFT}
+    return f"{words_of(enforcement).badge}. {words}" if is_bad else words
+
+
+def explained(enforcement: str, code: str) -> str:
+    """The sentence with what follows from it, for beside the badge."""
     parts = [sentence(enforcement, code)]
-    if enforcement in {Enforcement.AT_RISK, Enforcement.SOFT}:
-        parts.insert(0, f"{words_of(enforcement).badge}.")
     if enforcement in {Enforcement.AT_RISK, Enforcement.SOFT} or code in OWN:
         parts.append(NEXT.get(code, ""))
     if enforcement == Enforcement.SOFT:

@@ -89,7 +89,7 @@ def _troubled(depot: Depot, now: datetime) -> list[dict[str, Any]]:
     found = list(rows.order_by("starts_at")[:50])
     late = words_by_booking(found, now=now)
     return [
-        {"booking": booking, "why": late.get(booking.pk) or booking.enforcement_in_full}
+        {"booking": booking, "why": late.get(booking.pk) or booking.enforcement_explained}
         for booking in found
         if booking.pk in late or booking.status == BookingStatus.CONFIRMED
     ]

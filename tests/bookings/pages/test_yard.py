@@ -56,6 +56,16 @@ def test_a_kept_evse_is_no_trouble_and_one_that_only_the_gate_guards_is(fallback
     assert (f'data-booking="{booking.pk}"' in look(evse, at(9, 46))) is (not fallbacks)
 
 
+def test_why_a_slot_is_at_risk_does_not_repeat_that_it_is():
+    book(place())
+    enforcement.arm_due(now=at(9, 45))
+    answer("occupied", now=at(9, 45))
+
+    why = look(Evse.objects.get(), at(9, 46)).split('data-label="Why">')[1].split("</td>")[0]
+
+    assert why.startswith("Another vehicle is still at the EVSE. Berth asks again")
+
+
 @pytest.mark.parametrize(
     ("terms", "words"),
     [
