@@ -33,6 +33,8 @@ from depots.queries import armed_reservations, is_online
 # Shown among the settings and not among the commands.
 IN_SETTINGS = [ChargerCommand.Action.READ_SETTINGS, ChargerCommand.Action.CHANGE_SETTINGS]
 LAST_COMMANDS, LAST_MESSAGES, LAST_SESSIONS = 25, 40, 10
+# Of the commands, the others behind a fold: on a phone each is a card, and more of the page comes after them.
+OPEN_COMMANDS = 5
 
 
 @never_cache
@@ -79,13 +81,15 @@ def _evses(charger: Charger, now: datetime) -> dict[str, Any]:
 
 
 def _records(charger: Charger, now: datetime) -> dict[str, Any]:
+    commands = command_lines(
+        charger.commands.exclude(action__in=IN_SETTINGS)
+        .select_related("upload")
+        .defer("upload__content")
+        .order_by("-id")[:LAST_COMMANDS]
+    )
     return {
-        "commands": command_lines(
-            charger.commands.exclude(action__in=IN_SETTINGS)
-            .select_related("upload")
-            .defer("upload__content")
-            .order_by("-id")[:LAST_COMMANDS]
-        ),
+        "commands": commands[:OPEN_COMMANDS],
+        "earlier_commands": commands[OPEN_COMMANDS:],
         "sessions": charger.sessions.select_related("evse").order_by("-started_at", "-id")[:LAST_SESSIONS],
         "messages_seen": charger.messages.order_by("-at", "-id")[:LAST_MESSAGES],
     }

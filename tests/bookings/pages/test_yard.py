@@ -135,3 +135,17 @@ def test_starting_at_a_kept_evse_says_what_comes_first():
     answer("rejected", now=at(9, 45))
 
     assert "put back into service first" in look(evse, at(9, 50), booking.get_absolute_url())
+
+
+def test_only_the_latest_commands_stand_open_on_a_chargers_page():
+    evse = place()
+    for minute in range(7):
+        depots.queue_command(charger=evse.charger, action="trigger", payload={"n": minute}, now=at(8, minute))
+
+    page = look(evse, at(9), f"/depots/{{}}/chargers/{evse.charger.identity}/")
+
+    latest, _, earlier = page.split('id="commands-head"')[1].split("</section>")[0].partition("<details")
+    assert (latest.count("data-command="), earlier.count("data-command=")) == (5, 2)
+    assert "2 earlier commands" in earlier
+    assert "09:06:00" in latest
+    assert "09:00:00" in earlier
