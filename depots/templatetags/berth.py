@@ -100,6 +100,14 @@ def widget_class(field: BoundField) -> str:
 
 
 @register.filter
+def may_be_blank(field: BoundField) -> bool:
+    """Whether what is typed there may be left out; of choices one is always made."""
+    widget = field.field.widget
+    is_typed = not isinstance(widget, (forms.CheckboxInput, forms.Select))
+    return is_typed and not field.field.required
+
+
+@register.filter
 def is_checkbox(field: BoundField) -> bool:
     return isinstance(field.field.widget, forms.CheckboxInput)
 

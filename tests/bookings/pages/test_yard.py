@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -149,3 +150,16 @@ def test_only_the_latest_commands_stand_open_on_a_chargers_page():
     assert "2 earlier commands" in earlier
     assert "09:06:00" in latest
     assert "09:00:00" in earlier
+
+
+def test_the_form_of_a_command_marks_what_may_be_left_blank():
+    evse = place()
+
+    def labels(verb: str) -> dict[str, bool]:
+        form = look(evse, at(9), f"/depots/{{}}/chargers/{evse.charger.identity}/commands/{verb}/")
+        found = re.findall(r'<label class="form-label"[^>]*>(.*?)</label>', form, re.DOTALL)
+        return {label.split("<")[0].strip(): "optional" in label for label in found}
+
+    assert labels("start") == {"EVSE": False, "Card": True}
+    assert labels("log") == {"Kind": False, "Since": True, "Send it to": True}
+    assert labels("availability") == {"Service": False, "EVSE": False}, "a choice is made either way"
