@@ -23,7 +23,7 @@ WORDS = {
     Enforcement.NOT_DUE: EnforcementWords(
         "Not due", "clock", "info",
         "The slot is booked. The charger is told shortly before it begins.",
-        "The charger was told to let go again",
+        "The charger is told shortly before the slot begins",
     ),
     Enforcement.DUE: EnforcementWords(
         "Due", "hourglass", "info", "The charger is being told now.", "The charger is told to keep the slot"
@@ -83,6 +83,7 @@ NEXT = {
     "availability": "Press Start charging at the booking when it is there, or show the card at any charger of the depot.",
     "profile_0": "The booked card ends that earlier.",
 }
+LET_GO = "The charger was told to let go again"
 GATE = "Berth itself turns other cards away in this slot."
 
 
@@ -90,9 +91,12 @@ def words_of(enforcement: str) -> EnforcementWords:
     return WORDS[Enforcement(enforcement)]
 
 
-def told(enforcement: str, code: str) -> str:
-    """What became of it, for the history."""
-    return "There is nothing to reserve" if code in OWN else words_of(enforcement).told
+def told(enforcement: str, code: str, *, before: str) -> str:
+    """What became of what was `before`, for the history."""
+    if code in OWN:
+        return "There is nothing to reserve"
+    is_let_go = (before, enforcement) == (Enforcement.ARMED, Enforcement.NOT_DUE)
+    return LET_GO if is_let_go else words_of(enforcement).told
 
 
 def why(code: str) -> str:

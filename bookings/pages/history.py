@@ -105,7 +105,7 @@ def _of_event(event: BookingEvent, booking: Booking, known: set[str], is_fleet: 
 def _words(event: BookingEvent, booking: Booking) -> tuple[str, str, str]:
     if event.kind == "enforcement":
         words = words_of(event.after)
-        told = enforcement_words.told(event.after, str(event.detail.get("why", "")))
+        told = enforcement_words.told(event.after, str(event.detail.get("why", "")), before=event.before)
         return told, words.icon, words.level
     if event.kind == "waived" and event.detail.get("why") == power_shortage.WHY:
         return "No fee: less power than promised", "circle-check", "success"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bookings.models import ENFORCEMENT_WHY, Enforcement
-from bookings.models.enforcement_words import GATE, NEXT, WORDS, in_full, sentence
+from bookings.models.enforcement_words import GATE, NEXT, WORDS, in_full, sentence, told
 
 
 def test_every_state_has_words_and_every_step_belongs_to_a_reason():
@@ -22,3 +22,9 @@ def test_what_is_said_is_whole_sentences(state, why):
     assert words.endswith(".")
     assert "  " not in words
     assert (GATE in words) == (state == "soft")
+
+
+@pytest.mark.parametrize("before", Enforcement.values)
+def test_only_a_charger_that_had_taken_a_reservation_was_told_to_let_go(before):
+    assert ("let go" in told("not_due", "", before=before)) is (before == "armed")
+    assert told("armed", "", before=before) == WORDS[Enforcement.ARMED].told
