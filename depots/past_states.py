@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import OuterRef, QuerySet, Subquery
@@ -22,6 +22,10 @@ CONDITION: Mapping[str, Condition] = {
     Evse.Status.FAULTED: Condition.FAULTED,
     Evse.Status.UNKNOWN: Condition.UNKNOWN,
 }
+
+
+# A charger that is back so soon after its gateway stopped was not offline: that was Berth's own restart.
+BACK_WITHIN = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,16 @@ def past_states(evses: Collection[Evse], *, since: datetime) -> dict[int, PastSt
     for charger_id, at, is_online in _before(Charger, chargers, moves, "charger", "at", "is_online", since):
         connections[charger_id].append((at, _connection(is_online)))
     later = moves.filter(charger__in=chargers, at__gte=since).order_by("id")
-    for charger_id, at, is_online in later.values_list("charger_id", "at", "is_online"):
-        _append(connections[charger_id], at, _connection(is_online))
+    stopped: dict[int, datetime] = {}
+    for charger_id, at, is_online, is_by_gateway in later.values_list(
+        "charger_id", "at", "is_online", "is_by_gateway"
+    ):
+        known, since_stop = connections[charger_id], stopped.pop(charger_id, None)
+        if is_online and since_stop is not None and at - since_stop <= BACK_WITHIN:
+            known.pop()  # nothing but our own restart
+        if is_by_gateway:
+            stopped[charger_id] = at
+        _append(known, at, _connection(is_online))
     return {evse.pk: PastStates(statuses[evse.pk], connections[evse.charger_id or 0]) for evse in evses}
 
 

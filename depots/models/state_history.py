@@ -25,11 +25,12 @@ class EvseStatusChange(models.Model):
 
 
 class ConnectionChange(models.Model):
-    """From `at` on the charger was connected, or was not."""
+    """From `at` on the charger was connected, or was not. `is_by_gateway`: Berth's own gateway stopped, or died."""
 
     charger = models.ForeignKey(Charger, models.CASCADE, related_name="connection_changes", db_index=False)
     at = models.DateTimeField()
     is_online = models.BooleanField()
+    is_by_gateway = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         indexes = [models.Index(fields=["charger", "at"], name="connection_changes")]

@@ -201,7 +201,10 @@ class Gateway:
             if self.connections.get(charger.pk) is connection:
                 del self.connections[charger.pk]
             if not self._is_aborted:
-                await connection.do(operations.close_connection, holder=connection.holder, now=self.clock())
+                await connection.do(
+                    operations.close_connection,
+                    holder=connection.holder, is_by_gateway=self._is_draining, now=self.clock(),
+                )  # fmt: skip
                 logger.info("Charger %s disconnected", charger.identity)
 
     async def _open(self, connection: ChargerConnection, protocol: str) -> None:

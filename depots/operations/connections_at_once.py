@@ -79,8 +79,11 @@ _BOOT = """
 
 # Beside `note_offline`.
 _CLOSE = """
-    WITH gone AS (SELECT * FROM unnest(%s::bigint[], %s::timestamptz[]) AS gone (charger_id, at)), history AS (
-        INSERT INTO depots_connectionchange (charger_id, at, is_online) SELECT charger_id, at, false FROM gone
+    WITH gone AS (
+        SELECT * FROM unnest(%s::bigint[], %s::timestamptz[], %s::boolean[]) AS gone (charger_id, at, is_by_gateway)
+    ), history AS (
+        INSERT INTO depots_connectionchange (charger_id, at, is_online, is_by_gateway)
+        SELECT charger_id, at, false, is_by_gateway FROM gone
     )
     UPDATE depots_charger AS charger SET lease_holder = '', lease_until = %s
     FROM gone WHERE charger.id = gone.charger_id
@@ -152,16 +155,20 @@ def reconcile_connections(calls: Sequence[Call]) -> dict[int, None]:
 def close_connections(calls: Sequence[Call]) -> dict[int, None]:
     """Beside `close_connection`, for chargers that were sent nothing which they never answered."""
     with round_trips.atomic():
-        return dict.fromkeys(charger.pk for charger in end_leases(_lock_settled(calls), now=latest(calls)))
+        by_gateway = {call["charger_id"] for call in calls if call.get("is_by_gateway")}
+        ended = end_leases(_lock_settled(calls), by_gateway=by_gateway, now=latest(calls))
+        return dict.fromkeys(charger.pk for charger in ended)
 
 
-def end_leases(chargers: Sequence[Charger], *, now: datetime) -> list[Charger]:
-    """Those of the chargers, which are locked with their EVSEs, that are offline now; the others there is more to."""
+def end_leases(chargers: Sequence[Charger], *, by_gateway: Collection[int], now: datetime) -> list[Charger]:
+    """Those of the chargers, which are locked with their EVSEs, that are offline now; the others there is more to.
+    `by_gateway`: the ids of those that did not go by themselves."""
     told = chargers_disconnected.send(sender=Charger, chargers=chargers, at=now) if chargers else []
     gone = _but_left(chargers, told)
     if not gone:
         return gone
-    round_trips.send(_CLOSE, [[c.pk for c in gone], [min(now, c.lease_until or now) for c in gone], now])
+    ends = [min(now, c.lease_until or now) for c in gone]
+    round_trips.send(_CLOSE, [[c.pk for c in gone], ends, [c.pk in by_gateway for c in gone], now])
     for charger in gone:
         charger.lease_holder, charger.lease_until = "", now
         charger_disconnected.send(sender=Charger, charger=charger, is_together=True, at=now)

@@ -117,15 +117,15 @@ def renew_leases(
     )
 
 
-def close_connection(*, charger_id: int, holder: str, now: datetime) -> None:
-    """The socket ended. Does nothing when a newer one has taken over meanwhile."""
+def close_connection(*, charger_id: int, holder: str, is_by_gateway: bool = False, now: datetime) -> None:
+    """The socket ended, `is_by_gateway` because its gateway stops. Does nothing when a newer one has taken over meanwhile."""
     with transaction.atomic():
         lock_evses_of(charger_id)
         charger = (
             Charger.objects.select_for_update(no_key=True).filter(pk=charger_id, lease_holder=holder).first()
         )
         if charger is not None:
-            _disconnect(charger, now)
+            _disconnect(charger, now, is_by_gateway=is_by_gateway)
 
 
 def release_lapsed(*, now: datetime) -> int:
@@ -145,7 +145,8 @@ def _release_together(charger_ids: Collection[int], now: datetime) -> set[int]:
     try:
         with round_trips.atomic():
             locked = [c for c in lock_with_evses(charger_ids) if c.lease_holder and _is_over(c, now)]
-            return {charger.pk for charger in end_leases(without_sent(locked), now=now)}
+            ended = end_leases(without_sent(locked), by_gateway=set(charger_ids), now=now)
+            return {charger.pk for charger in ended}
     except Exception:
         logger.exception("Leases that ran out could not be released together; each is by itself")
         return set()
@@ -160,7 +161,7 @@ def _release(charger_id: int, now: datetime) -> int:
             held = _lapsed(now).filter(pk=charger_id).select_for_update(no_key=True, skip_locked=True)
             charger = held.first()
             if charger is not None:
-                _disconnect(charger, now)
+                _disconnect(charger, now, is_by_gateway=True)
     except (OperationalError, InterfaceError):
         raise  # the database is away
     except Exception:
@@ -188,9 +189,9 @@ def _ask_capabilities(charger: Charger, now: datetime) -> None:
         queue_command(charger=charger, action=ask, now=now)
 
 
-def _disconnect(charger: Charger, now: datetime) -> None:
+def _disconnect(charger: Charger, now: datetime, *, is_by_gateway: bool) -> None:
     lose_sent_commands(charger=charger, now=now)
-    note_offline([charger], at=min(now, charger.lease_until or now))
+    note_offline([charger], at=min(now, charger.lease_until or now), is_by_gateway=is_by_gateway)
     charger.lease_holder, charger.lease_until = "", now
     charger.save(update_fields=["lease_holder", "lease_until"])
     charger_disconnected.send(sender=Charger, charger=charger, is_together=False, at=now)

@@ -51,10 +51,11 @@ def note_online(charger_id: int, *, now: datetime) -> None:
         cursor.execute(_CAME_ONLINE, [charger_id, now])
 
 
-def note_offline(chargers: Collection[Charger], *, at: datetime) -> None:
+def note_offline(chargers: Collection[Charger], *, at: datetime, is_by_gateway: bool = False) -> None:
     """Of chargers whose lease the caller gives up."""
     ConnectionChange.objects.bulk_create(
-        ConnectionChange(charger=charger, at=at, is_online=False) for charger in chargers
+        ConnectionChange(charger=charger, at=at, is_online=False, is_by_gateway=is_by_gateway)
+        for charger in chargers
     )
 
 

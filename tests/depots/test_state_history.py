@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -126,3 +126,34 @@ def test_the_history_of_many_evses_is_read_in_four_queries(django_assert_num_que
 
     with django_assert_num_queries(4):
         past_states(evses, since=NOW)
+
+
+@pytest.mark.parametrize("how", ["together", "alone", "died"])
+def test_a_restart_of_the_gateway_is_not_offline_unless_the_charger_stays_away(how: str) -> None:
+    evse = make_evse()
+    assert evse.charger is not None
+    key, lease = {"charger_id": evse.charger.pk}, timedelta(minutes=10)
+
+    def socket(came: datetime, went: datetime, *, is_by_gateway: bool) -> None:
+        """Open, then over."""
+        until = went - came if is_by_gateway and how == "died" else lease
+        operations.open_connection(**key, holder="one", protocol="ocpp1.6", lease=until, now=came)
+        call = {**key, "holder": "one", "is_by_gateway": is_by_gateway, "now": went}
+        if is_by_gateway and how == "died":
+            operations.release_lapsed(now=went + timedelta(seconds=1))
+        elif how == "together":
+            operations.close_connections([call])
+        else:
+            operations.close_connection(**call)
+
+    minute = timedelta(minutes=1)
+    socket(at(8), at(8, 1), is_by_gateway=True)
+    socket(at(8, 2), at(8, 3), is_by_gateway=False)
+    socket(at(8, 3) + minute / 2, at(8, 5), is_by_gateway=True)
+    socket(at(8, 7), at(8, 8), is_by_gateway=True)
+
+    past = past_states([evse], since=at(7))[evse.pk]
+
+    # Back after a minute; gone by itself; away for two; and not back yet.
+    told = [(moment, condition.value) for moment, condition in past.connections]
+    assert [moment for moment, condition in told if condition == "offline"] == [at(8, 3), at(8, 5), at(8, 8)]

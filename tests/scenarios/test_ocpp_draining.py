@@ -15,7 +15,7 @@ import pytest
 from django.core.management.base import CommandError
 
 from config.management.commands import ocpp_gateway
-from depots.models import Charger, ChargerCommand
+from depots.models import Charger, ChargerCommand, ConnectionChange
 from depots.ocpp import server
 from depots.ocpp.connection import Timings
 from depots.ocpp.server import Gateway
@@ -64,6 +64,7 @@ def test_a_command_under_way_is_answered_before_its_gateway_stops_and_the_next_o
     assert states == {first.pk: "answered", second.pk: "queued"}
     assert Charger.objects.get(pk=row.pk).lease_holder == ""
     assert charger.sim.connection.socket.close_code == 1001
+    assert ConnectionChange.objects.latest("id").is_by_gateway
 
     charger.sim.url = bed.gateway.url
     charger.come_online()
