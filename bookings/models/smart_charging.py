@@ -90,9 +90,10 @@ class DepotPower(models.Model):
 class EvsePower(models.Model):
     """An EVSE in the last plan of its depot.
 
-    `share_w` is what it is to have, `floor_w` what it was to have first of all (the promise of a booking that is there),
-    `counted_w` as DepotPower says. `cap_w` is what its vehicle was seen to be content with. `short_since` is the moment from
-    which less than the promise was there; `short_told_w` what its booking's history says of that.
+    `share_w` is what it is to have, `floor_w` what is promised now to the booking that is there: nothing once its slot is over,
+    though a vehicle that charges keeps a little (smart_charging.demand.STANDBY_W). `counted_w` as DepotPower says. `cap_w` is
+    what its vehicle was seen to be content with. `short_since` is the moment from which less than the promise was there;
+    `short_told_w` what its booking's history says of that.
     """
 
     class Why(models.TextChoices):

@@ -18,7 +18,7 @@ BY_ITSELF = {EvsePower.Why.SILENT, EvsePower.Why.UNCONTROLLED, EvsePower.Why.IGN
 
 
 class PowerRow(NamedTuple):
-    """Watts; None where nothing was promised, or nobody charges. `is_by_itself`: nobody keeps it to what is planned."""
+    """Watts; None where nothing is promised now, or not known. `is_by_itself`: nobody keeps it to what is planned."""
 
     uid: str
     promised_w: int | None
@@ -28,10 +28,11 @@ class PowerRow(NamedTuple):
     why: str
     is_short: bool
     is_by_itself: bool
+    is_charging: bool
 
     @property
     def is_idle(self) -> bool:
-        return self.promised_w is None and self.takes_w is None and not self.is_short
+        return self.promised_w is None and not self.is_charging and not self.is_short
 
 
 def power_of_charger(charger: Charger, now: datetime) -> dict[str, Any]:
@@ -99,6 +100,7 @@ def _rows(powers: QuerySet[EvsePower]) -> list[PowerRow]:
             _why(power, is_free=power.pk not in takes),
             is_short=power.is_short,
             is_by_itself=power.counted_w > 0 and power.why in BY_ITSELF,
+            is_charging=power.pk in takes,
         )
         for power in found
     ]

@@ -45,11 +45,11 @@ def share_out(depot: DepotState, *, now: datetime) -> None:
     for place in places:
         state = depot.states[place.evse_id]
         power = state.power
-        power.floor_w = max(state.promised_w, place.floor_w) if state.booking is not None else 0
+        power.floor_w = state.promised_w
         power.share_w = _without_flutter(state, place, shares[place.evse_id])
         if place.evse_id not in limited and state.session is not None and place.fixed_w is None:
             power.share_w = state.evse.max_power_w
-        state.is_short = place.floor_w > power.share_w
+        state.is_short = _of_promise_w(state, place) > power.share_w
         power.why = _why(state, place)
     _name_blocked(depot, places)
 
@@ -61,8 +61,14 @@ def _name_blocked(depot: DepotState, places: list[Place]) -> None:
         return
     shares = allocate(depot.limits, [place._replace(fixed_w=None) for place in places])
     for place in short:
-        if shares[place.evse_id] >= place.floor_w:
-            depot.states[place.evse_id].power.why = Why.BLOCKED
+        state = depot.states[place.evse_id]
+        if shares[place.evse_id] >= _of_promise_w(state, place):
+            state.power.why = Why.BLOCKED
+
+
+def _of_promise_w(state: EvseState, place: Place) -> int:
+    """What the floor keeps of a promise; the little that every vehicle keeps, promised or not, is none."""
+    return min(place.floor_w, state.promised_w)
 
 
 def _place(state: EvseState, order: str, depot: DepotState, now: datetime) -> Place:

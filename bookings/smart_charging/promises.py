@@ -98,7 +98,8 @@ def _tell_limit(booking_id: int, expected: Mapping[int, int], limit: ExternalLim
 
 
 def _note(evse_id: int, now: datetime) -> int:
-    """Behind the booking's lock, as everywhere: answers of chargers lock EVSEs before these rows."""
+    """Behind the booking's lock, as everywhere: answers of chargers lock EVSEs before these rows. What was missing at the slot's
+    end was not given back: nothing is promised then."""
     promised = _charging_booking(evse_id) or _awaited_booking(evse_id, now)
     booking = lock_booking(promised) if promised is not None else None
     power = EvsePower.objects.select_for_update().get(pk=evse_id)
@@ -112,6 +113,8 @@ def _note(evse_id: int, now: datetime) -> int:
     power.short_told_w = power.share_w if is_short else None
     power.save(update_fields=["short_told_w"])
     if booking is None or booking.status not in {BookingStatus.CONFIRMED, BookingStatus.CHARGING}:
+        return 0
+    if not is_short and booking.ends_at <= now:
         return 0
     detail: dict[str, Any] = {"promised_w": booking.promised_power_w, "given_w": power.share_w}
     if power.short_since is not None:

@@ -71,6 +71,15 @@ def test_evses_where_nothing_goes_on_stand_behind_the_others(charging):
     assert set(idle.values()) == {""}
 
 
+def test_who_outlives_its_slot_is_shown_without_a_promise(charging):
+    with time_machine.travel(at(11, 1), tick=False):
+        smart_charging.plan_due(now=at(11, 1))
+        yard = manager_of(charging.depot).get(f"/depots/{charging.depot.code}/")
+
+    (row,) = yard.context["power_rows"]
+    assert (row.uid, row.promised_w, row.is_short) == (charging.evse.uid, None, False)
+
+
 def test_the_booking_shows_what_it_gets_and_why(charging):
     page = client_of(make_user(charging.fleet)).get(charging.get_absolute_url()).content.decode()
 

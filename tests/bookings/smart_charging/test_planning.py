@@ -382,6 +382,27 @@ def test_a_promise_that_is_not_kept_stands_in_the_history_and_its_end_too(site):
     assert kinds == [("power_short", 100 * KW), ("power_restored", 350 * KW)]
 
 
+def test_who_outlives_its_slot_is_promised_nothing_and_what_was_missing_is_not_given_back(site):
+    booking = book(site.evses[0], power_w=200 * KW)
+    start(site.evses[0], booking.tokens.get().uid, at(9, 55))
+    operations.limit_depot(
+        depot=depot_of(site.evses), watts=0, period=Period(at(10, 30), at(12)), actor=MANAGER, now=at(10)
+    )
+    now = settle(site, at(10, 31))
+    smart_charging.note_shortfalls(now=now + 21 * SECOND)
+    power = EvsePower.objects.get(evse=site.evses[0])
+    assert (power.floor_w, power.share_w, power.is_short) == (200 * KW, 0, True)
+
+    settle(site, at(11))
+    smart_charging.note_shortfalls(now=at(11, 1))
+
+    power.refresh_from_db()
+    assert (power.floor_w, power.share_w, power.is_short, power.short_told_w) == (0, 0, False, None)
+    assert list(booking.events.filter(kind__startswith="power_").values_list("kind", flat=True)) == [
+        "power_short"
+    ]
+
+
 def test_a_charger_that_never_connected_counts_nothing_and_once_it_does_others_are_lowered_before_it_is_given():
     site = Chargers(make_site(2, terms=OPEN))
     first, new = site.evses
