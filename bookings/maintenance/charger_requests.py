@@ -85,7 +85,7 @@ def ask_charger(
     actor: Actor,
     now: datetime,
 ) -> ChargerCommand:
-    """Have it do something now. Raises ChangedMeanwhile where its form showed others in the way, ChargerOffline and
+    """Put a command in its queue now. Raises ChangedMeanwhile where its form showed others in the way, ChargerOffline and
     ChargerCannot."""
     with transaction.atomic():
         lock_evses_of(charger.pk)
