@@ -42,6 +42,8 @@ def run_tick(now: datetime) -> None:
         lambda at: enforcement.finish_reserve_tests(now=at),
         lambda at: enforcement.watch_bays(now=at),
         lambda at: enforcement.rescue(now=at),
+        # In the order in which they came about: another limit that was set since stands behind it in the history.
+        lambda at: smart_charging.tell_lifted(now=at),
         # Whoever comes too late is told of a limit before their time is judged, or nobody would know that it took their power;
         # and before the limit ends, or one that came and went while no worker ran is told to nobody.
         lambda at: smart_charging.tell_limits(now=at),

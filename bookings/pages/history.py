@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -72,6 +72,7 @@ OTHERS = {
     "interrupted": ("Charging broke off", "plug-off", "danger"),
     "resumed": ("Charging goes on", "bolt", "success"),
     "power_limited": ("Less power than promised is to come", "bolt", "warning"),
+    "power_limit_lifted": ("The limit of power was lifted", "bolt", "success"),
     "power_short": ("Less power than promised", "bolt", "danger"),
     "power_restored": ("All the promised power again", "bolt", "success"),
     "ending": ("The slot ends soon", "clock", "info"),
@@ -91,7 +92,11 @@ def moments(booking: Booking, *, organisation_ids: Iterable[int], is_fleet: bool
     events, asks = list(booking.events.all()), list(booking.requests.all())
     actors = {event.actor for event in events} | {ask.asked_by for ask in asks}
     known = _colleagues(actors, organisation_ids)
-    found = [_of_event(event, booking, known, is_fleet) for event in events]
+    lifted = {event.pk for event in power_shortage.announcements(events).lifted}
+    told = [_of_event(event, booking, known, is_fleet) for event in events]
+    found = [
+        _as_lifted(entry) if event.pk in lifted else entry for event, entry in zip(events, told, strict=True)
+    ]
     found += [_of_refusal(ask, booking, known, is_fleet) for ask in asks if _is_refused_by_rule(ask)]
     return sorted(found, key=lambda moment: moment.at)[::-1]
 
@@ -100,6 +105,11 @@ def _of_event(event: BookingEvent, booking: Booking, known: set[str], is_fleet: 
     title, icon, level = _words(event, booking)
     by = _by(event.actor, booking, known, is_fleet)
     return TimelineEntry(event.at, title, _text(event, booking), by, icon, level)
+
+
+def _as_lifted(announced: TimelineEntry) -> TimelineEntry:
+    """An announced limit that was lifted since."""
+    return replace(announced, title="Less power than promised was to come", level="info")
 
 
 def _words(event: BookingEvent, booking: Booking) -> tuple[str, str, str]:

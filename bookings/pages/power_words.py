@@ -31,18 +31,28 @@ def power_now(booking: Booking) -> PowerNow | None:
 
 
 def power_sentence(detail: dict[str, Any], booking: Booking) -> str:
-    """Of a limit that reaches a promise, and of a promise that is not kept."""
+    """Of a limit that reaches a promise or was lifted, and of a promise that is not kept."""
+    if "promised_w" not in detail:
+        return ""
+    promised = kilowatts(detail["promised_w"])
     if "expected_w" in detail:
-        moments = [datetime.fromisoformat(detail["period"][name]) for name in ("start", "end")]
-        hours = [f"{moment.astimezone(booking.depot.zone):%H:%M}" for moment in moments]
-        return (
-            f"From {hours[0]} to {hours[1]} the depot has {kilowatts(detail['limit_w'])}: "
-            f"about {kilowatts(detail['expected_w'])} of the promised {kilowatts(detail['promised_w'])}"
-        )
+        expected = kilowatts(detail["expected_w"])
+        hours, limit = _hours(detail, booking).capitalize(), kilowatts(detail["limit_w"])
+        return f"{hours} the depot has {limit}: about {expected} of the promised {promised}"
+    if "lifted_at" in detail:
+        lifted = f"{kilowatts(detail['limit_w'])} {_hours(detail, booking)}"
+        return f"The limit of {lifted} ended at {_clock(detail['lifted_at'], booking)}; the promised {promised} stand"
     if "given_w" in detail:
-        since = detail.get("since")
-        when = (
-            f", since {datetime.fromisoformat(since).astimezone(booking.depot.zone):%H:%M}" if since else ""
-        )
-        return f"{kilowatts(detail['given_w'])} of the promised {kilowatts(detail['promised_w'])}{when}"
+        since = f", since {_clock(detail['since'], booking)}" if detail.get("since") else ""
+        return f"{kilowatts(detail['given_w'])} of the promised {promised}{since}"
     return ""
+
+
+def _hours(detail: dict[str, Any], booking: Booking) -> str:
+    """`from 10:00 to 11:00`."""
+    start, end = (_clock(detail["period"][name], booking) for name in ("start", "end"))
+    return f"from {start} to {end}"
+
+
+def _clock(told: str, booking: Booking) -> str:
+    return f"{datetime.fromisoformat(told).astimezone(booking.depot.zone):%H:%M}"

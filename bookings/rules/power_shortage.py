@@ -2,37 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from bookings.models import Booking, ExternalLimit
+from bookings.models import Booking, BookingEvent, ExternalLimit
 from depots.periods import Period
 
 WHY = "no_power"
 # A promise that was not kept for so long in all, or all of a shorter charging, costs nothing: neither the booking, nor the time
 # that was needed after it.
 WAIVED_FROM = timedelta(minutes=5)
+# Kinds of events from which `announcements` knows what stands.
+TOLD_BY = ("power_limited", "power_limit_lifted", "changed")
+
+
+class Announcements(NamedTuple):
+    """Events "power_limited" of a booking: those that stand, and those whose limit was lifted. What it was promised by a later
+    change took the limits of before into account."""
+
+    standing: list[BookingEvent]
+    lifted: list[BookingEvent]
+
+
+def announcements(events: Iterable[BookingEvent]) -> Announcements:
+    """From its events, in order."""
+    found = Announcements([], [])
+    for event in events:
+        if event.kind == "power_limited":
+            found.standing.append(event)
+        elif event.kind == "changed":
+            found.standing.clear()
+        elif event.kind == "power_limit_lifted":
+            limit = {name: event.detail[name] for name in ("limit_w", "period")}
+            told = next((each for each in found.standing if is_of(each, limit)), None)
+            if told is not None:
+                found.standing.remove(told)
+                found.lifted.append(told)
+    return found
+
+
+def detail_of(limit: ExternalLimit) -> dict[str, Any]:
+    """How events name a limit."""
+    return {"limit_w": limit.watts, "period": Period(limit.starts_at, limit.ends_at).as_json()}
+
+
+def is_of(event: BookingEvent, limit: dict[str, Any]) -> bool:
+    """Whether it tells of the limit with that detail."""
+    return limit.items() <= event.detail.items()
 
 
 def announced(booking: Booking, window: Period) -> Iterator[Period]:
-    """Limits from outside in that time of which the booking was told that they reach its promise. What it was promised by a later
-    change took them into account."""
+    """Limits from outside in that time of which the booking was told that they reach its promise; one that was lifted, up
+    to then."""
     told = booking.events.filter(kind__in=["power_limited", "changed"]).order_by("id")
-    limited: list[dict[str, Any]] = []
-    for event in told:
-        limited = [*limited, event.detail] if event.kind == "power_limited" else []
+    limited = announcements(told).standing
     if not limited:
         return
     limits = ExternalLimit.objects.filter(
         depot=booking.depot_id, starts_at__lt=window.ends_at, ends_at__gt=window.starts_at
     )
     for limit in limits:
-        detail = {"limit_w": limit.watts, "period": Period(limit.starts_at, limit.ends_at).as_json()}
+        detail = detail_of(limit)
         ends_at = min(limit.ends_at, limit.lifted_at or limit.ends_at)
-        if max(limit.starts_at, window.starts_at) < ends_at and any(
-            detail.items() <= each.items() for each in limited
-        ):
+        if max(limit.starts_at, window.starts_at) < ends_at and any(is_of(each, detail) for each in limited):
             yield Period(limit.starts_at, ends_at)
 
 

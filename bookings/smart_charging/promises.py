@@ -1,4 +1,5 @@
-"""Fleets are told of power: before a limit from outside takes some of a promise, when one is not kept, and when it is again."""
+"""Fleets are told of power: before a limit from outside takes some of a promise, when that is lifted, when a promise is not
+kept, and when it is again."""
 
 from __future__ import annotations
 
@@ -7,12 +8,14 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from django.db.models import F, QuerySet
+
 from bookings.actors import RULE
 from bookings.core import lifecycle
 from bookings.core.locking import lock_booking
 from bookings.core.one_by_one import each_by_itself
 from bookings.models import Booking, BookingStatus, EvsePower, ExternalLimit
-from bookings.rules import configuration
+from bookings.rules import configuration, power_shortage
 from bookings.rules.configuration import Configuration
 from bookings.smart_charging.allocation import Place, PowerLimit, allocate
 from bookings.smart_charging.demand import order_of, rank_of
@@ -36,6 +39,21 @@ def tell_limits(*, now: datetime) -> int:
     return len(limits)
 
 
+def tell_lifted(*, now: datetime) -> int:
+    """Tell every booking that was told of a limit, before its slot is over, that the limit was lifted. How many limits there
+    were."""
+    untold = ExternalLimit.objects.filter(
+        lifted_at__lt=F("ends_at"), lifting_told_at__isnull=True, ends_at__gt=now
+    )
+    limits = list(untold.order_by("pk")[:AT_ONCE])
+    for limit in limits:
+        # By slot, not by event: who is being told of the limit at this moment is waited for and found.
+        reached = _promised(limit, Period(max(limit.starts_at, now), limit.ends_at))
+        each_by_itself(reached.values_list("pk", flat=True), partial(_tell_lifted, limit=limit, now=now))
+        ExternalLimit.objects.filter(pk=limit.pk).update(lifting_told_at=now)
+    return len(limits)
+
+
 def note_shortfalls(*, now: datetime) -> int:
     """Write into the history of who charges, or is awaited in its slot, that its promise is not kept, or is again: what a waiver
     rests on. How many."""
@@ -46,17 +64,22 @@ def note_shortfalls(*, now: datetime) -> int:
     return each_by_itself(ids, partial(_note, now=now))
 
 
-def _expected(limit: ExternalLimit, now: datetime) -> dict[int, int]:
-    """What bookings will have at least in the time of a limit, by id, of those that will have less than promised."""
-    depot = configuration.current(limit.depot_id)
-    begins_at = max(limit.starts_at, now) if limit.ends_at > now else limit.starts_at
-    span = Period(begins_at, limit.ends_at)
-    bookings = list(
+def _promised(limit: ExternalLimit, span: Period) -> QuerySet[Booking]:
+    """Who is promised power of its depot in that time."""
+    return (
         Booking.objects.here()
         .filter(depot=limit.depot_id, starts_at__lt=span.ends_at, ends_at__gt=span.starts_at)
         .filter(status__in=[BookingStatus.CONFIRMED, BookingStatus.CHARGING])
         .order_by("pk")
     )
+
+
+def _expected(limit: ExternalLimit, now: datetime) -> dict[int, int]:
+    """What bookings will have at least in the time of a limit, by id, of those that will have less than promised."""
+    depot = configuration.current(limit.depot_id)
+    begins_at = max(limit.starts_at, now) if limit.ends_at > now else limit.starts_at
+    span = Period(begins_at, limit.ends_at)
+    bookings = list(_promised(limit, span))
     moments = {span.starts_at, *(max(booking.starts_at, span.starts_at) for booking in bookings)}
     lowest: dict[int, int] = {}
     for moment in moments:
@@ -87,13 +110,27 @@ def _tell_limit(booking_id: int, expected: Mapping[int, int], limit: ExternalLim
     booking = lock_booking(booking_id)
     if booking.status not in {BookingStatus.CONFIRMED, BookingStatus.CHARGING}:
         return 0
-    detail = {
-        "limit_w": limit.watts,
-        "period": Period(limit.starts_at, limit.ends_at).as_json(),
+    # Read behind the booking's lock: where it is lifted only later, `tell_lifted` comes after this and sees the event.
+    if ExternalLimit.objects.filter(pk=limit.pk, lifted_at__lt=F("ends_at")).exists():
+        return 0
+    detail = power_shortage.detail_of(limit) | {
         "promised_w": booking.promised_power_w,
         "expected_w": expected[booking_id],
     }
     lifecycle.record(booking, kind="power_limited", actor=limit.set_by, at=now, detail=detail)
+    return 1
+
+
+def _tell_lifted(booking_id: int, limit: ExternalLimit, now: datetime) -> int:
+    booking = lock_booking(booking_id)
+    if booking.status not in {BookingStatus.CONFIRMED, BookingStatus.CHARGING} or limit.lifted_at is None:
+        return 0
+    told = power_shortage.announcements(booking.events.filter(kind__in=power_shortage.TOLD_BY).order_by("id"))
+    detail = power_shortage.detail_of(limit)
+    if not any(power_shortage.is_of(event, detail) for event in told.standing):
+        return 0
+    detail |= {"promised_w": booking.promised_power_w, "lifted_at": limit.lifted_at.isoformat()}
+    lifecycle.record(booking, kind="power_limit_lifted", actor=RULE, at=now, detail=detail)
     return 1
 
 
