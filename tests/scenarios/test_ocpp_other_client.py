@@ -16,6 +16,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connections
 from ocpp.routing import on
 from websockets.asyncio.client import connect
 
@@ -213,6 +214,18 @@ def _settings_of_2x(client: Client) -> dict[str, Handler]:
     return {"GetVariables": get, "SetVariables": change}
 
 
+async def _with_database(function: Callable[..., Any], *args: Any) -> Any:
+    """In a thread, whose connection goes back into the pool: the gateway draws from the same."""
+
+    def run() -> Any:
+        try:
+            return function(*args)
+        finally:
+            connections.close_all()
+
+    return await asyncio.to_thread(run)
+
+
 def _name(wanted: dict[str, Any]) -> str:
     return f"{wanted['component']['name']}.{wanted['variable']['name']}"
 
@@ -232,11 +245,11 @@ def test_a_client_that_is_not_ours_is_reserved_for_a_booking_and_charges_it(bed:
     async def live_until(holds: Callable[[], Any]) -> None:
         """Tick by tick, each command settled."""
         for _ in range(20):
-            if await asyncio.to_thread(holds):
+            if await _with_database(holds):
                 return
             bed.clock.advance(seconds=5)
-            await asyncio.to_thread(scheduler.run_tick, bed.clock.now)
-            await asyncio.to_thread(eventually, lambda: not _waiting(bed))
+            await _with_database(scheduler.run_tick, bed.clock.now)
+            await _with_database(eventually, lambda: not _waiting(bed))
         raise AssertionError(f"it did not come about: {inspect.getsource(holds)}")
 
     async def visit() -> tuple[tuple[str, str], Client]:
@@ -244,7 +257,7 @@ def test_a_client_that_is_not_ours_is_reserved_for_a_booking_and_charges_it(bed:
         client = client_of(protocol, row.identity, socket)
         listening = asyncio.create_task(client.point.start())
         await client.come()
-        await asyncio.to_thread(eventually, lambda: Charger.objects.get().told.get("local_list"))
+        await _with_database(eventually, lambda: Charger.objects.get().told.get("local_list"))
         await live_until(lambda: Booking.objects.get().enforcement == "armed" and client.local_list)
         await live_until(lambda: client.settings[CACHE[client.is_16]] == "false" and client.limits_w)
         answers = await client.charge(
