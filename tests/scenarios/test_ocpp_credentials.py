@@ -222,7 +222,7 @@ def test_the_newest_socket_wins_and_the_old_ones_end_does_not_take_it_offline(be
     new.come_online()
 
     assert old.closed() == "replaced by a newer connection"
-    eventually(lambda: len(bed.gateway._server.connections) == 1)
+    eventually(lambda: len(bed.gateway._servers[0].connections) == 1)
     assert is_online(Charger.objects.get(pk=row.pk), now=bed.clock())
     assert new.heartbeat()["currentTime"] == "2030-01-15T08:00:00.000Z"
 
