@@ -272,7 +272,7 @@ class Network:
             "authorization_reference": request["authorization_reference"],
             "booking_terms": TERMS,
             "booking_requests": [*(known["booking_requests"] if known else []), entry],
-            "last_updated": instant(datetime.now(UTC)),
+            "last_updated": _after(known),
         }
         if "canceled" in request:
             booking["canceled"] = request["canceled"]
@@ -284,12 +284,17 @@ class Network:
         booking = self.bookings[booking_id]
         decision = "ACCEPTED" if status == "RESERVED" else "DECLINED"
         booking["booking_requests"][-1]["request_status"] = decision
-        booking |= {
-            "reservation_status": status,
-            "last_updated": instant(datetime.now(UTC) + timedelta(seconds=1)),
-        }
+        booking |= {"reservation_status": status, "last_updated": _after(booking)}
         receiver = self.endpoints["booking", "RECEIVER"]
         return self.send("PUT", f"{receiver}/{self.country}/{self.party}/{booking_id}", booking)
+
+
+def _after(known: Body | None) -> str:
+    """When a booking is updated now: later than what was told of it before, however fast that follows."""
+    now = datetime.now(UTC)
+    if known:
+        now = max(now, datetime.fromisoformat(known["last_updated"]) + timedelta(seconds=1))
+    return instant(now)
 
 
 TERMS = {
