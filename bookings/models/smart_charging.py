@@ -123,7 +123,7 @@ class EvsePower(models.Model):
 
     evse = models.OneToOneField(Evse, models.CASCADE, related_name="power", primary_key=True)
     share_w = models.BigIntegerField(default=0)
-    floor_w = models.BigIntegerField(default=0)
+    promised_w = models.BigIntegerField(default=0)
     counted_w = models.BigIntegerField(default=0)
     cap_w = models.BigIntegerField(null=True, blank=True)
     why = models.CharField(max_length=12, choices=Why, default=Why.FREE)

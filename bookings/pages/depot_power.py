@@ -93,7 +93,7 @@ def _rows(powers: QuerySet[EvsePower]) -> list[PowerRow]:
     return [
         PowerRow(
             power.evse.uid,
-            power.floor_w or None,
+            power.promised_w or None,
             power.share_w,
             takes.get(power.pk),
             power.counted_w,

@@ -33,7 +33,7 @@ Why = EvsePower.Why
 
 
 def share_out(depot: DepotState, *, now: datetime) -> None:
-    """Fill in the share, floor and reason of every EVSE."""
+    """Fill in the share, promise and reason of every EVSE."""
     order = order_of(depot.configuration)
     limited = {evse_id for limit in depot.limits for evse_id in limit.feeds}
     places = []
@@ -45,7 +45,7 @@ def share_out(depot: DepotState, *, now: datetime) -> None:
     for place in places:
         state = depot.states[place.evse_id]
         power = state.power
-        power.floor_w = state.promised_w
+        power.promised_w = state.promised_w
         power.share_w = _without_flutter(state, place, shares[place.evse_id])
         if place.evse_id not in limited and state.session is not None and place.fixed_w is None:
             power.share_w = state.evse.max_power_w

@@ -34,7 +34,7 @@ AHEAD = timedelta(seconds=15)
 OBEYS_WITHIN = timedelta(seconds=30)
 AT_ONCE = 200
 POWER_COLUMNS = {
-    "share_w": "bigint", "floor_w": "bigint", "counted_w": "bigint", "cap_w": "bigint", "why": "text",
+    "share_w": "bigint", "promised_w": "bigint", "counted_w": "bigint", "cap_w": "bigint", "why": "text",
     "short_since": "timestamptz",
 }  # fmt: skip
 

@@ -154,7 +154,7 @@ def _expiring(depot: DepotState, state: EvseState, watts: int, margin: timedelta
 
 def _urgency(state: EvseState) -> tuple[bool, int]:
     """Promises first, then who has least."""
-    is_short = state.counted_w() < state.power.floor_w
+    is_short = state.counted_w() < state.power.promised_w
     return not is_short, state.counted_w()
 
 

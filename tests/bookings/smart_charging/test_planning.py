@@ -49,7 +49,7 @@ def test_a_booked_truck_is_given_its_promise_at_once_and_what_nobody_else_needs(
     assert site.held[site.evses[0].pk, "tx"] == 350 * KW  # what the vehicle takes
     assert site.held[site.evses[0].pk, "tx_default"] == 5 * KW
     power = EvsePower.objects.get(evse=site.evses[0])
-    assert (power.floor_w, power.short_since) == (200 * KW, None)
+    assert (power.promised_w, power.short_since) == (200 * KW, None)
 
 
 def test_a_promise_takes_back_what_others_were_given_and_never_is_there_too_much(site):
@@ -391,13 +391,13 @@ def test_who_outlives_its_slot_is_promised_nothing_and_what_was_missing_is_not_g
     now = settle(site, at(10, 31))
     smart_charging.note_shortfalls(now=now + 21 * SECOND)
     power = EvsePower.objects.get(evse=site.evses[0])
-    assert (power.floor_w, power.share_w, power.is_short) == (200 * KW, 0, True)
+    assert (power.promised_w, power.share_w, power.is_short) == (200 * KW, 0, True)
 
     settle(site, at(11))
     smart_charging.note_shortfalls(now=at(11, 1))
 
     power.refresh_from_db()
-    assert (power.floor_w, power.share_w, power.is_short, power.short_told_w) == (0, 0, False, None)
+    assert (power.promised_w, power.share_w, power.is_short, power.short_told_w) == (0, 0, False, None)
     assert list(booking.events.filter(kind__startswith="power_").values_list("kind", flat=True)) == [
         "power_short"
     ]

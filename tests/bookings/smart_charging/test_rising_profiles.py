@@ -30,7 +30,7 @@ def test_what_a_vehicle_leaves_of_its_promise_for_a_minute_goes_on_and_is_not_ca
     power = EvsePower.objects.get(evse=site.evses[0])
 
     assert (share(site.evses[0]), share(site.evses[1])) == (75, 320)
-    assert (power.floor_w, power.why, power.is_short) == (200 * KW, "content", False)
+    assert (power.promised_w, power.why, power.is_short) == (200 * KW, "content", False)
 
 
 def test_it_has_its_promise_again_as_soon_as_it_takes_all_it_is_given(site, nearly_full):
