@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from bookings.models import Booking, BookingEvent, ExternalLimit
+from bookings.models import Booking, BookingEvent, BookingStatus, ExternalLimit
 from depots.periods import Period
 
 WHY = "no_power"
@@ -15,6 +15,7 @@ WHY = "no_power"
 WAIVED_FROM = timedelta(minutes=5)
 # Kinds of events from which `announcements` knows what stands.
 TOLD_BY = ("power_limited", "power_limit_lifted", "changed")
+_SPELLS_BY = ("power_short", "power_restored", "changed", "status", "session", "interrupted")
 
 
 class Announcements(NamedTuple):
@@ -70,21 +71,53 @@ def announced(booking: Booking, window: Period) -> Iterator[Period]:
 
 
 def happened(booking: Booking, until: datetime) -> Iterator[Period]:
-    """When who charged, or was awaited in its slot, had less than its promise; what is not told to be over lasts to the end."""
-    since: datetime | None = None
+    """When who charged, or was awaited, had less than its promise in its slot; what is not told to be over lasts to the end."""
     end = min(until, booking.ends_at)
-    for event in booking.events.filter(kind__in=["power_short", "power_restored"]).order_by("id"):
-        if since is not None and since < min(event.at, end):
-            yield Period(since, min(event.at, end))
-        since = None
+    for since, over_at in _spells(booking.events.filter(kind__in=_SPELLS_BY).order_by("id")):
+        starts_at, ends_at = max(since, booking.starts_at), min(over_at or end, end)
+        if starts_at < ends_at:
+            yield Period(starts_at, ends_at)
+
+
+def _spells(events: Iterable[BookingEvent]) -> Iterator[tuple[datetime, datetime | None]]:
+    """From when, until when; one that nothing ended is open."""
+    since = broke_off_at = None
+    for event in events:
+        if since is not None and (over_at := _over_at(event, broke_off_at)) is not None:
+            yield since, over_at
+            since = broke_off_at = None
         if event.kind == "power_short":
-            since = datetime.fromisoformat(event.detail.get("since") or event.at.isoformat())
-    if since is not None and since < end:
-        yield Period(since, end)
+            since, broke_off_at = _since(event), None
+        elif event.kind == "interrupted" or event.after == BookingStatus.COMPLETED:
+            broke_off_at = broke_off_at or event.at
+    if since is not None:
+        yield since, None
+
+
+def _over_at(event: BookingEvent, broke_off_at: datetime | None) -> datetime | None:
+    """When a spell of before was over, by what this event tells: with the place it was told of, and where charging broke off
+    and goes on later; whatever is missing there is told anew."""
+    match event.kind:
+        case "power_short":
+            return broke_off_at or _since(event)
+        case "power_restored":
+            return broke_off_at or event.at
+        case "changed" if event.detail["before"]["evse"] != event.detail["after"]["evse"]:
+            return broke_off_at or event.at
+        case "status" | "session" if "instead_of" in event.detail:
+            return broke_off_at or event.at
+        case "session":
+            return broke_off_at
+    return None
+
+
+def _since(short: BookingEvent) -> datetime:
+    return datetime.fromisoformat(short.detail.get("since") or short.at.isoformat())
 
 
 def waives(booking: Booking, *, since: datetime, until: datetime) -> bool:
     """Whether a charging in that time costs its energy alone."""
+    since = max(since, booking.starts_at)
     spells = list(happened(booking, until))
     if sum((spell.duration for spell in spells), timedelta()) >= WAIVED_FROM:
         return True

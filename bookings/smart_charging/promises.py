@@ -143,22 +143,26 @@ def _note(evse_id: int, now: datetime) -> int:
     is_short = power.short_since is not None
     if is_short == (power.short_told_w is not None):
         return 0
-    if (
-        is_short and booking is None
-    ):  # a stranger's session is still there: once the booking has the place it is told
-        return 0
+    if is_short and booking is None:
+        return 0  # a stranger's session is still there: once the booking has the place it is told
     power.short_told_w = power.share_w if is_short else None
     power.save(update_fields=["short_told_w"])
     if booking is None or booking.status not in {BookingStatus.CONFIRMED, BookingStatus.CHARGING}:
         return 0
-    if not is_short and booking.ends_at <= now:
-        return 0
+    if not is_short and (booking.ends_at <= now or not _was_told_last(booking)):
+        return 0  # over, or it was somebody else who had less here
     detail: dict[str, Any] = {"promised_w": booking.promised_power_w, "given_w": power.share_w}
     if power.short_since is not None:
         detail["since"] = power.short_since.isoformat()
     kind = "power_short" if is_short else "power_restored"
     lifecycle.record(booking, kind=kind, actor=RULE, at=now, detail=detail | {"power_why": power.why})
     return 1
+
+
+def _was_told_last(booking: Booking) -> bool:
+    """Whether the last that it was told is that its promise is not kept."""
+    told = booking.events.filter(kind__in=["power_short", "power_restored"]).order_by("-id")
+    return told.values_list("kind", flat=True).first() == "power_short"
 
 
 def _charging_booking(evse_id: int) -> int | None:

@@ -12,6 +12,7 @@ from bookings.core import lifecycle
 from bookings.models import Booking, ExternalLimit
 from bookings.pages.booking_bills import cancellation_fee
 from bookings.pages.outcome import outcome_of
+from bookings.rules import power_shortage
 from depots.periods import Period
 from tests.billing_factories import charge, priced, priced_booking, records, uses
 from tests.bookings.enforcement.online_chargers import TERMS, book, evse_online
@@ -126,3 +127,23 @@ def test_a_limit_that_came_and_went_while_no_worker_ran_waives_what_it_took():
     assert Booking.objects.get(pk=booking.pk).status == "no_show"
     assert booking.events.get(kind="waived").detail["fee"] == "no_show_fee"
     assert records() == []
+
+
+@pytest.mark.parametrize("how", ["moved", "broken off", "before its slot"])
+def test_less_power_counts_only_where_and_while_it_was_missed(how):
+    booking = priced_booking()
+    short(booking, at(9, 50) if how == "before its slot" else at(10, 1))
+    match how:
+        case "moved":
+            places = {"before": {"evse": "DE*A"}, "after": {"evse": "DE*B"}}
+            lifecycle.record(booking, kind="changed", actor=RULE, at=at(10, 3), detail=places)
+        case "broken off":
+            lifecycle.record(booking, kind="interrupted", actor=RULE, at=at(10, 3), detail={})
+            lifecycle.record(booking, kind="session", actor=RULE, at=at(10, 20), detail={"evse": "DE*A"})
+        case "before its slot":
+            lifecycle.record(booking, kind="power_restored", actor=RULE, at=at(10, 2), detail={})
+
+    begins = at(10) if how == "before its slot" else at(10, 1)
+    (spell,) = power_shortage.happened(booking, at(10, 50))
+    assert (spell.starts_at, spell.ends_at) == (begins, at(10, 2) if begins == at(10) else at(10, 3))
+    assert not power_shortage.waives(booking, since=at(10), until=at(10, 50))

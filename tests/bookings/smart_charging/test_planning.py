@@ -490,3 +490,14 @@ def test_a_truck_that_does_not_come_while_its_promise_is_not_there_has_evidence_
 
     (fault,) = [f for f in faults_seen(first, now=at(10, 10)) if f.why == "no_power"]
     assert (fault.seen.starts_at, fault.seen.ends_at) == (at(10) + SECOND, at(10, 10))
+
+
+def test_only_who_was_told_of_a_shortage_is_told_of_its_end(site):
+    first, second = book(site.evses[0], slot(10, 11)), book(site.evses[0], slot(11, 12))
+    EvsePower.objects.update_or_create(evse=site.evses[0], defaults={"short_told_w": 100 * KW})
+
+    smart_charging.note_shortfalls(now=at(11, 1))
+
+    assert EvsePower.objects.get(evse=site.evses[0]).short_told_w is None
+    assert not first.events.filter(kind="power_restored").exists()
+    assert not second.events.filter(kind="power_restored").exists()
