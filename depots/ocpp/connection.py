@@ -24,6 +24,7 @@ from depots.ocpp.credentials import KnownCharger
 from depots.ocpp.database import DepotDatabase
 from depots.ocpp.dialect import Answerer, Dialect
 from depots.ocpp.limits import Pace
+from depots.ocpp.meter_values import IdleEvses
 from depots.ocpp.times import Moment, read_time
 from depots.ocpp.wire import Socket, Wire, WireEvents
 
@@ -112,6 +113,7 @@ class ChargerConnection(WireEvents):
         "has_spoken",
         "holder",
         "identity",
+        "idle_evses",
         "is_ready",
         "services",
         "zone",
@@ -133,6 +135,7 @@ class ChargerConnection(WireEvents):
         self.services = services
         self.hear()
         self.connectors: dict[tuple[int, int], Evse.Status] = {}  # the state of each (EVSE, connector)
+        self.idle_evses = IdleEvses()
         self.dialect = dialect
         self._database = database
         self._close_socket = close_socket
@@ -186,6 +189,8 @@ class ChargerConnection(WireEvents):
 
     async def do(self, operation: Callable[..., Any], **facts: Any) -> Any:
         """Carry out an operation about this charger, committed when this returns."""
+        if operation is not operations.add_readings:
+            self.idle_evses.forget()
         return await self._database.run(operation, charger_id=self.charger_id, **facts)
 
     def moment(self, text: str | None) -> Moment:

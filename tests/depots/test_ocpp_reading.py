@@ -13,6 +13,7 @@ import pytest
 from depots.gate import Authorization
 from depots.ocpp import command_words, sampled_values, schemas, v16
 from depots.ocpp.connection import ChargerConnection
+from depots.ocpp.meter_values import IdleEvses
 from depots.ocpp.times import Moment
 from depots.ocpp.v2x import messages, v21, v201
 from depots.ocpp.wire import Wire
@@ -34,6 +35,7 @@ class Told:
         self.done: list[tuple[str, dict]] = []
         self.identity, self.timings = "CP", SimpleNamespace(heartbeat_s=60)
         self.connectors: dict = {}
+        self.idle_evses = IdleEvses()
         self.offset = offset
         self._answer = answer or Authorization(allowed=True)
         answers = {action: self._bound(answer) for action, answer in dialect.ANSWERS.items()}

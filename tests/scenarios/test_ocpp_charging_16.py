@@ -257,8 +257,10 @@ def test_units_phases_and_odd_samples(charger: ScriptedCharger):
 
 
 def test_samples_without_a_transaction_belong_to_what_charges_there(charger: ScriptedCharger):
-    start(charger)
     sampled = [{"timestamp": "2030-01-15T08:10:00Z", "sampledValue": [{"value": "3000"}]}]
+    for _ in range(2):  # where nothing charges yet they are nobody's
+        charger.ask("MeterValues", {"connectorId": 1, "meterValue": sampled})
+    start(charger)
 
     charger.ask("MeterValues", {"connectorId": 1, "meterValue": sampled})
     charger.ask("MeterValues", {"connectorId": 2, "meterValue": sampled})

@@ -304,8 +304,10 @@ def test_units_and_multipliers(charger: ScriptedCharger):
 
 
 def test_samples_outside_a_transactions_events_belong_to_what_charges_there(charger: ScriptedCharger):
-    tell(charger, event("Started", 0, token=TOKEN, wh=1000))
     sampled = [{"timestamp": "2030-01-15T08:10:00Z", "sampledValue": [{"value": 3000}]}]
+    for _ in range(2):  # where nothing charges yet they are nobody's
+        charger.ask("MeterValues", {"evseId": 1, "meterValue": sampled})
+    tell(charger, event("Started", 0, token=TOKEN, wh=1000))
 
     charger.ask("MeterValues", {"evseId": 1, "meterValue": sampled})
 

@@ -15,6 +15,7 @@ from depots.ocpp import sampled_values
 from depots.ocpp.charger_security import security_event, sign_certificate
 from depots.ocpp.connection import ChargerConnection
 from depots.ocpp.dialect import Answerer, accept_boot, data_transfer, heartbeat
+from depots.ocpp.meter_values import take_meter_values
 from depots.ocpp.times import write_time
 from depots.ocpp.v16.diagnostics import firmware_progress, log_progress
 from depots.operations import Start, Stop
@@ -155,17 +156,10 @@ async def stop_transaction(connection: ChargerConnection, message: dict[str, Any
 
 async def meter_values(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
     connection.on_transaction_message()
-    sampled = await sampled_values.read_all(message.get("meterValue") or [], connection.moment)
-    now = connection.now()
-    session = await connection.do(
-        operations.add_readings,
-        evse_number=message.get("connectorId"),
-        transaction_id=str(message.get("transactionId") or ""),
-        readings=sampled.readings,
-        flags=_flags(message, tuple(sampled.flags)),
-        now=now,
+    transaction = str(message.get("transactionId") or "")
+    await take_meter_values(
+        connection, message, evse_number=message.get("connectorId"), transaction=transaction
     )
-    connection.follow_meter(session, now)
     return {}
 
 

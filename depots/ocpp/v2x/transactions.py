@@ -13,6 +13,7 @@ from depots import operations
 from depots.models import ChargingState
 from depots.ocpp import sampled_values
 from depots.ocpp.connection import ChargerConnection
+from depots.ocpp.meter_values import take_meter_values
 from depots.ocpp.v2x.contracts import authorize_contract, shows_contract
 from depots.ocpp.v2x.tokens import token_info, token_type, token_uid
 from depots.operations import BIGGEST, TransactionReport
@@ -62,17 +63,7 @@ async def transaction_event(connection: ChargerConnection, message: dict[str, An
 
 
 async def meter_values(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:
-    sampled = await sampled_values.read_all(message.get("meterValue") or [], connection.moment)
-    now = connection.now()
-    session = await connection.do(
-        operations.add_readings,
-        evse_number=message.get("evseId"),
-        transaction_id="",
-        readings=sampled.readings,
-        flags=(*sampled.flags, *_malformed(message)),
-        now=now,
-    )
-    connection.follow_meter(session, now)
+    await take_meter_values(connection, message, evse_number=message.get("evseId"), transaction="")
     return {}
 
 
