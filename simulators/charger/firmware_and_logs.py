@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -55,9 +56,13 @@ class FirmwareAndLogs:
     def take_firmware_request(self, asked: Json, notification: str) -> Json:
         """Of 2.x, and signed in 1.6. The signature is not looked at: there is no manufacturer here."""
         firmware = asked["firmware"]
-        at = read_timestamp(firmware["retrieveDateTime"])
+        transfer = Transfer(
+            notification, firmware["location"], asked["requestId"],
+            not_before=read_timestamp(firmware["retrieveDateTime"]),
+            install_at=read_timestamp(firmware["installDateTime"]) if "installDateTime" in firmware else None,
+        )  # fmt: skip
         is_replaced = notification in self._latest
-        self.install(Transfer(notification, firmware["location"], asked["requestId"], not_before=at))
+        self.install(transfer)
         return {"status": "AcceptedCanceled" if is_replaced else "Accepted"}
 
     async def _upload(self, transfer: Transfer) -> None:
@@ -73,10 +78,8 @@ class FirmwareAndLogs:
 
     async def _install(self, transfer: Transfer) -> None:
         charger = self._charger
-        while transfer.not_before is not None and charger.now() < transfer.not_before:
-            await asyncio.sleep(1)
-            if self._latest.get(transfer.notification) is not transfer:
-                return
+        if not await self._wait(transfer, transfer.not_before):
+            return
         await self._tell(transfer, "Downloading")
         try:
             await file_transfers.download(transfer.location)
@@ -84,12 +87,24 @@ class FirmwareAndLogs:
             await self._finish(transfer, "DownloadFailed")
             return
         await self._tell(transfer, "Downloaded")
+        if transfer.install_at is not None and charger.now() < transfer.install_at:
+            await self._tell(transfer, "InstallScheduled")
+            if not await self._wait(transfer, transfer.install_at):
+                return
         await self._tell(transfer, "Installing")
         name = PurePosixPath(unquote(urlsplit(transfer.location).path)).stem
         charger.firmware = (name or "installed")[:LONGEST_VERSION]
         # The restart ends the tasks of the connection, this one too: what is left to tell is told after it.
         charger.after_restart.append(self._finish(transfer, "Installed"))
         await charger.on_reset()
+
+    async def _wait(self, transfer: Transfer, until: datetime | None) -> bool:
+        """False where a newer one has taken its place meanwhile."""
+        while until is not None and self._charger.now() < until:
+            await asyncio.sleep(1)
+            if self._latest.get(transfer.notification) is not transfer:
+                return False
+        return True
 
     async def _finish(self, transfer: Transfer, status: str) -> None:
         if self._latest.get(transfer.notification) is transfer:

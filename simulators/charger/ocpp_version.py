@@ -38,13 +38,15 @@ class TokenAnswer:
 @dataclass(frozen=True)
 class Transfer:
     """A file that is handed over or fetched. `notification` is the message that tells how far it is; `request_id` is None
-    where the version has none."""
+    where the version has none. It is fetched at `not_before`, and what it brings is installed at `install_at`; without them
+    at once."""
 
     notification: str
     location: str
     request_id: int | None = None
     name: str = ""
     not_before: datetime | None = None
+    install_at: datetime | None = None
 
 
 class OcppVersion(Protocol):

@@ -405,7 +405,7 @@ async def test_out_of_service_waits_for_the_end_of_the_charging(csms: Csms, char
 
 
 @in_both
-async def test_it_hands_over_its_log_and_installs_firmware(csms: Csms, charger, is_16: bool):
+async def test_it_hands_over_its_log_and_installs_firmware_when_it_is_to(csms: Csms, charger, is_16: bool):
     taken: dict[str, bytes] = {}
     web = await asyncio.start_server(lambda *pair: _serve_files(taken, *pair), "127.0.0.1", 0)
     url = f"http://127.0.0.1:{web.sockets[0].getsockname()[1]}"
@@ -418,15 +418,21 @@ async def test_it_hands_over_its_log_and_installs_firmware(csms: Csms, charger, 
             "UpdateFirmware", {"location": f"{url}/v2.0.bin", "retrieveDate": "2030-01-15T08:00:00Z"}
         )
     else:
-        firmware = {"location": f"{url}/v2.0.bin", "retrieveDateTime": "2030-01-15T08:00:00Z"}
+        firmware = {
+            "location": f"{url}/v2.0.bin", "retrieveDateTime": "2030-01-15T08:00:00Z",
+            "installDateTime": "2030-01-15T08:30:00Z",
+        }  # fmt: skip
         await csms.ask("UpdateFirmware", {"requestId": 8, "firmware": firmware})
-    await csms.hears("FirmwareStatusNotification", 4)
+        await csms.hears("FirmwareStatusNotification", 3)
+        charger.clock.now += timedelta(minutes=30)
+    await csms.hears("FirmwareStatusNotification", 4 if is_16 else 5)
     web.close()
 
     assert b"BootNotification" in taken[f"/logs/{told['filename']}"]
     assert [p["status"] for a, p in csms.said if a == "LogStatusNotification"] == ["Uploading", "Uploaded"]
     installed = [p["status"] for a, p in csms.said if a == "FirmwareStatusNotification"]
-    assert installed == ["Downloading", "Downloaded", "Installing", "Installed"]
+    waited = [] if is_16 else ["InstallScheduled"]
+    assert installed == ["Downloading", "Downloaded", *waited, "Installing", "Installed"]
     boot = [payload for action, payload in csms.said if action == "BootNotification"][-1]
     assert (boot if is_16 else boot["chargingStation"])["firmwareVersion"] == "v2.0"
 
