@@ -148,15 +148,16 @@ class ChargerDay:
         await self._try(stay)
 
     async def _try(self, stay: _Stay) -> None:
-        """Start, or try again in a minute as long as the driver waits for it."""
+        """Start, or try again in a minute, and for the last time when the driver has waited long enough."""
         if stay not in self._stays or stay.transaction is not None:
             return
         stay.story.outcome = await self._start(stay)
         if stay.story.outcome == "charging":
             return
         now = self.charger.clock()
-        if now < min(stay.battery.comes_at + stay.visit.waits, stay.leaves_at):
-            self._later(TRIES_AGAIN_AFTER, partial(self._try, stay))
+        patient_for = min(stay.battery.comes_at + stay.visit.waits, stay.leaves_at) - now
+        if patient_for > timedelta():
+            self._later(min(TRIES_AGAIN_AFTER, patient_for), partial(self._try, stay))
         else:
             await self._give_up(stay)
 

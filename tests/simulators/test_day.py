@@ -29,8 +29,18 @@ def written(tmp_path: Path, *events: dict, **charger) -> Path:
     return file
 
 
-def lived(tmp_path: Path, *events: dict, hours: float = 3, set_up=lambda day: None, **charger):
-    """(what the CSMS heard, the day) after so many hours, minute by minute."""
+MINUTE = timedelta(minutes=1)
+
+
+def lived(
+    tmp_path: Path,
+    *events: dict,
+    hours: float = 3,
+    step: timedelta = MINUTE,
+    set_up=lambda day: None,
+    **charger,
+):
+    """(what the CSMS heard, the day) after so many hours, step by step."""
 
     async def live() -> tuple[list[tuple[str, dict]], ChargerDay]:
         clock, csms = Clock(), Csms()
@@ -39,8 +49,8 @@ def lived(tmp_path: Path, *events: dict, hours: float = 3, set_up=lambda day: No
             object.__setattr__(script.options, "clock", clock)
             day = make_day(script, NOW)
             set_up(day)
-            for _ in range(round(hours * 60)):
-                clock.now += timedelta(minutes=1)
+            for _ in range(timedelta(hours=hours) // step):
+                clock.now += step
                 await day.advance()
                 await day.charger.idle()
             await day.charger.disconnect()
@@ -104,6 +114,16 @@ def test_a_broken_plug_serves_nobody_and_a_taken_bay_neither(tmp_path: Path):
         "B": "charged",
         "C": "bay_taken",
     }
+
+
+def test_whoever_waits_for_less_than_a_minute_does_not_stay_for_one(tmp_path: Path):
+    _, day = lived(
+        tmp_path, {"at": "0:00", "breaks": 1, "during": "0:10"}, {"at": "0:01", **TRUCK, "waits": "0:00:30"},
+        hours=1 / 30, step=timedelta(seconds=10),
+    )  # fmt: skip
+
+    (story,) = day.stories
+    assert (story.outcome, story.left_at - story.came_at) == ("out_of_order", timedelta(seconds=30))
 
 
 def test_a_wrong_clock_and_a_new_behaviour_come_when_the_script_says_so(tmp_path: Path):
