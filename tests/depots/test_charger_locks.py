@@ -114,10 +114,10 @@ def overdue(count: int) -> list[Booking]:
 def test_an_idle_tick_ends_nothing_and_locks_nothing():
     overdue(1)
     with CaptureQueriesContext(connection) as one:
-        scheduler._end_silent(at(13))
+        scheduler._end_silent(now=at(13))
     overdue(2)
     with CaptureQueriesContext(connection) as three:
-        scheduler._end_silent(at(13))
+        scheduler._end_silent(now=at(13))
 
     assert locks(one) == locks(three) == []
     assert len(statements(one)) == len(statements(three)) == 2
@@ -127,7 +127,7 @@ def test_a_session_whose_evse_is_free_again_is_ended_by_the_tick():
     [booking] = overdue(1)
     Evse.objects.update(status=Evse.Status.AVAILABLE, status_received_at=at(11))
 
-    scheduler._end_silent(at(13))
+    scheduler._end_silent(now=at(13))
 
     booking.refresh_from_db()
     assert (booking.status, booking.session.ended_at) == ("completed", at(11))
