@@ -8,7 +8,7 @@ from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.locking import lock_booking
 from bookings.core.versions import SEEN_WHOLE, check_version
 from bookings.errors import WrongStatus
-from bookings.models import Booking, BookingRequest, BookingStatus
+from bookings.models import Booking, BookingPayment, BookingRequest, BookingStatus
 from bookings.operations import request_log
 from bookings.operations.apply_change import replace_tokens
 from bookings.operations.places import refusals
@@ -37,30 +37,20 @@ def confirm_hold(
         check_version(booking, seen_version, SEEN_WHOLE)
         if tokens is not None:
             _take_tokens(booking, tokens)
-        approval = booking.terms.approval
-        payment = booking_payments.locked(booking) if booking.pays_before else None
-        if payment is not None:
-            booking_payments.ask(payment, booking, now)
-        waits = approval or (payment is not None and payment.is_waited_for)
-        asked = request_log.Asked(
-            period=booking.period, option=booking.option, evse=booking.evse, vehicle=booking.vehicle,
-            tokens=list(booking.tokens.all()), power_w=booking.wished_power_w,
-        ).to_json()  # fmt: skip
-        ask = request_log.entry(BookingRequest.Kind.CREATE, asked, accepted=not waits, actor=actor, now=now)
-        booking.held_until = None
-        booking.decide_until = answers_until(booking, payment, approval=approval, now=now)
-        lifecycle.move(
-            booking,
-            BookingStatus.REQUESTED if waits else BookingStatus.CONFIRMED,
-            actor=actor,
-            at=now,
-            fields=["held_until", "decide_until"],
-            ask=ask,
-            detail={"payment": booking_payments.brief(payment)} if payment is not None else None,
-        )
+        payment = _asked_payment(booking, now)
+        _promise(booking, payment, actor=actor, now=now)
         if payment is not None:
             booking_payments.keep(payment, booking, now)
     return booking
+
+
+def _check_held(booking: Booking, now: datetime) -> None:
+    """Raises WrongStatus."""
+    if booking.status != BookingStatus.HELD or booking.held_until is None:
+        raise WrongStatus(booking.status, BookingStatus.CONFIRMED)
+    if min(booking.held_until, booking.no_show_at()) <= now:
+        gone = "The hold has run out; the slot has to be found anew."
+        raise WrongStatus(booking.status, BookingStatus.CONFIRMED, gone)
 
 
 def _take_tokens(booking: Booking, tokens: Sequence[TokenName]) -> None:
@@ -74,10 +64,35 @@ def _take_tokens(booking: Booking, tokens: Sequence[TokenName]) -> None:
     occupancy.claim(booking, named)
 
 
-def _check_held(booking: Booking, now: datetime) -> None:
-    """Raises WrongStatus."""
-    if booking.status != BookingStatus.HELD or booking.held_until is None:
-        raise WrongStatus(booking.status, BookingStatus.CONFIRMED)
-    if min(booking.held_until, booking.no_show_at()) <= now:
-        gone = "The hold has run out; the slot has to be found anew."
-        raise WrongStatus(booking.status, BookingStatus.CONFIRMED, gone)
+def _asked_payment(booking: Booking, now: datetime) -> BookingPayment | None:
+    """What is to be secured first, asked for from now on and not written yet. Raises PaymentMissing."""
+    if not booking.pays_before:
+        return None
+    payment = booking_payments.locked(booking)
+    booking_payments.ask(payment, booking, now)
+    return payment
+
+
+def _promise(booking: Booking, payment: BookingPayment | None, *, actor: Actor, now: datetime) -> None:
+    """Confirmed, or requested of the depot or until it is paid for."""
+    approval = booking.terms.approval
+    waits = approval or (payment is not None and payment.is_waited_for)
+    booking.held_until = None
+    booking.decide_until = answers_until(booking, payment, approval=approval, now=now)
+    lifecycle.move(
+        booking,
+        BookingStatus.REQUESTED if waits else BookingStatus.CONFIRMED,
+        actor=actor,
+        at=now,
+        fields=["held_until", "decide_until"],
+        ask=_ask(booking, accepted=not waits, actor=actor, now=now),
+        detail={"payment": booking_payments.brief(payment)} if payment is not None else None,
+    )
+
+
+def _ask(booking: Booking, *, accepted: bool, actor: Actor, now: datetime) -> BookingRequest:
+    asked = request_log.Asked(
+        period=booking.period, option=booking.option, evse=booking.evse, vehicle=booking.vehicle,
+        tokens=list(booking.tokens.all()), power_w=booking.wished_power_w,
+    ).to_json()  # fmt: skip
+    return request_log.entry(BookingRequest.Kind.CREATE, asked, accepted=accepted, actor=actor, now=now)
