@@ -11,6 +11,8 @@ from depots.cards import card_ending, without_cards
 from depots.file_addresses import without_secrets
 from depots.models.sites import Depot
 
+LARGEST_EVSE_NUMBER = 2**15 - 1  # that its column holds; what chargers tell is compared before it goes there
+
 
 class Charger(models.Model):
     """A charging station that speaks OCPP. `told` is what it says it can do, `measured` what it was seen to do.

@@ -8,7 +8,7 @@ round trips, however many they are.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,9 @@ from django.db import connection
 
 from depots import round_trips
 from depots.models import ChargingSession, MeterReading
+from depots.models.chargers import LARGEST_EVSE_NUMBER
 from depots.operations.clock_correction import by_our_clock
+from depots.operations.connections_at_once import Call
 from depots.operations.meter_readings import (
     is_due_to_be_told,
     of_its_session,
@@ -26,11 +28,6 @@ from depots.operations.meter_readings import (
 )
 from depots.operations.transaction_reports import Reading, ReportResult, TransactionReport, flag
 from depots.signals import session_metered, sessions_metered
-
-# The keyword arguments of one call of the operation for one charger.
-Call = Mapping[str, Any]
-
-LARGEST_NUMBER = 2**31 - 1  # of PostgreSQL's int
 
 # By its name, or where it names none that is known, the one that runs at the EVSE.
 _FIND = """
@@ -162,7 +159,7 @@ def _found(told: Sequence[_Samples]) -> list[tuple[int | None, bool]]:
 
 def _number(told: int | None) -> int:
     """0, which is no EVSE's, for what cannot be one's either: the column would fail all that are written together."""
-    return told if told is not None and 0 < told <= LARGEST_NUMBER else 0
+    return told if told is not None and 0 < told <= LARGEST_EVSE_NUMBER else 0
 
 
 def _locked(ids: set[int]) -> dict[int, ChargingSession]:

@@ -13,12 +13,12 @@ from django.db import connection
 
 from depots import gate, round_trips
 from depots.models import Charger, ChargingSession, Evse, EvseChargingState
+from depots.models.chargers import LARGEST_EVSE_NUMBER
 from depots.operations.charger_state import QUEUED_AFTER, is_older, news_of_charging, tell_status
 from depots.operations.clock_correction import corrected
 from depots.operations.connections_at_once import Call, latest
 from depots.signals import evses_changed, statuses_told
 
-LARGEST_NUMBER = 2**15 - 1  # of PostgreSQL's smallint
 # In the order in which the models declare them: `from_db` takes values by it.
 _EVSE_FIELDS = (
     "id", "depot_id", "charger_id", "number", "status", "status_at", "told_status", "error_code", "kept_for",
@@ -59,7 +59,7 @@ def report_statuses(calls: Sequence[Call]) -> dict[int, bool]:
     told = {
         (call["charger_id"], call["evse_number"]): call
         for call in calls
-        if 0 < call["evse_number"] <= LARGEST_NUMBER and call["status"] != Evse.Status.FAULTED
+        if 0 < call["evse_number"] <= LARGEST_EVSE_NUMBER and call["status"] != Evse.Status.FAULTED
     }
     now = latest(calls)
     with round_trips.atomic():
