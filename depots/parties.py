@@ -18,7 +18,7 @@ class UnknownOrganisationError(Exception):
 
 def organisation_called(text: str) -> Organisation:
     """By name, else by party (`NL*LPK`, `NL-LPK` or `NLLPK`), without regard to case. Raises UnknownOrganisationError."""
-    named = Organisation.objects.filter(name__iexact=text.strip()).first()
+    named = Organisation.objects.filter(name_key=text).first()
     if named is not None:
         return named
     match = _PARTY.fullmatch(text.strip())

@@ -328,7 +328,7 @@ def _partner_to_be(name: str, country_code: str, party_id: str, roles: list[str]
     if known and not known.is_partner:
         raise RegistrationError(f"{country_code}*{party_id} is {known.name}, which is hosted here.")
     if known is None:
-        if Organisation.objects.filter(name__iexact=name).exists():
+        if Organisation.objects.filter(name_key=name).exists():
             raise RegistrationError(f"The name {name} is taken: every organisation has a name of its own.")
         known = Organisation(name=name, country_code=country_code, is_partner=True)
     known.cpo_party_id = party_id if "CPO" in roles else ""

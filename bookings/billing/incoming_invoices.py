@@ -170,7 +170,7 @@ def organisation_of(vat_id: str, name: str) -> Organisation | None:
         found = list(Organisation.objects.filter(vat_id__iexact="".join(vat_id.split()))[:2])
         if found:
             return found[0] if len(found) == 1 else None
-    found = list(Organisation.objects.filter(Q(legal_name__iexact=name) | Q(name__iexact=name))[:2])
+    found = list(Organisation.objects.filter(Q(legal_name_key=name) | Q(name_key=name))[:2])
     return found[0] if len(found) == 1 else None
 
 
@@ -219,9 +219,8 @@ def _check_foreign(row: IncomingInvoice) -> None:
 
 
 def _known_as(recipient_id: int, sender_name: str, number: str, *, but: int | None = None) -> BookingError:
-    rows = IncomingInvoice.objects.annotate(by=Upper("sender_name"), called=Upper("number"))
-    rows = rows.exclude(state=State.WITHDRAWN).exclude(pk=but or 0)
-    first = rows.filter(recipient=recipient_id, by=sender_name.upper(), called=number.upper()).first()
+    rows = IncomingInvoice.objects.exclude(state=State.WITHDRAWN).exclude(pk=but or 0)
+    first = rows.filter(recipient=recipient_id, sender_key=sender_name, number_key=number).first()
     return InvoiceKnown(
         f"{number} of {sender_name} is here already.", incoming_id=first.pk if first is not None else None
     )

@@ -130,5 +130,5 @@ def _save(organisation: Organisation, checked: Mapping[str, str | int | None]) -
     for name, kept in checked.items():
         setattr(organisation, name, kept)
     if checked:
-        organisation.save(update_fields=list(checked))
+        organisation.save(update_fields=[*checked, "legal_name_key"])
     return organisation

@@ -27,6 +27,7 @@ from depots.imports.schemas import (
     one_of,
     physical_faults,
 )
+from depots.name_keys import name_key
 from depots.token_numbers import fault, normalise
 
 Price = Annotated[float, Field(ge=0, le=9999, allow_inf_nan=False)]
@@ -186,9 +187,9 @@ def vehicle_faults(file: VehicleFile) -> Iterator[tuple[FieldPath, str]]:
     plates: set[str] = set()
     tokens: set[tuple[str, str]] = set()
     for v, vehicle in enumerate(file.vehicles):
-        if folded(vehicle.plate) in plates:
+        if name_key(vehicle.plate) in plates:
             yield ("vehicles", v, "plate"), f"{vehicle.plate} is there twice"
-        plates.add(folded(vehicle.plate))
+        plates.add(name_key(vehicle.plate))
         for t, token in enumerate(vehicle.tokens):
             key = (normalise(token.uid, token.type), token.type)
             if wrong := fault(token.uid, token.type, is_read_either_way=token.either_byte_order):

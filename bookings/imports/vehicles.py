@@ -22,8 +22,9 @@ from bookings.operations.tokens import TokenFacts
 from bookings.operations.vehicles import VehicleFacts
 from bookings.rules.charge_curve import read_curve
 from depots.imports.documents import Document, FileRefusedError, read_json, read_text
-from depots.imports.schemas import folded, watts
+from depots.imports.schemas import watts
 from depots.models import Organisation
+from depots.name_keys import name_key
 from depots.token_numbers import normalise
 
 
@@ -53,12 +54,12 @@ def write_vehicle_file(document: Document, *, fleet: Organisation) -> list[Impor
         document.refuse(lost_zero_faults(file))
     with transaction.atomic():
         _queue_imports(fleet)
-        known = {folded(v.plate): v for v in _locked(fleet)}
+        known = {v.plate_key: v for v in _locked(fleet)}
         cards = {
             (normalise(t.uid, t.type), t.type): t
             for t in Token.objects.filter(fleet=fleet).select_related("vehicle")
         }
-        return [_write(fleet, known.get(folded(row.plate)), row, cards) for row in file.vehicles]
+        return [_write(fleet, known.get(name_key(row.plate)), row, cards) for row in file.vehicles]
 
 
 def _queue_imports(fleet: Organisation) -> None:

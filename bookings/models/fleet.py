@@ -3,10 +3,10 @@ from __future__ import annotations
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Upper
 
 from depots.cards import CardNumber, card_ending
 from depots.models import Organisation
+from depots.name_keys import NameKey
 from depots.token_numbers import PLUGGED_IN
 
 # A group of tokens of its fleet, as a booking names one beside tokens: whichever member comes opens it.
@@ -29,6 +29,7 @@ class Vehicle(models.Model):
 
     fleet = models.ForeignKey(Organisation, models.CASCADE, related_name="vehicles")
     plate = models.CharField(max_length=20)
+    plate_key = NameKey("plate")
     vehicle_type = models.CharField(
         max_length=30, default="SEMI_TRACTOR", help_text="an OCPI VehicleType name"
     )
@@ -54,7 +55,7 @@ class Vehicle(models.Model):
     class Meta:
         ordering = ["plate"]
         constraints = [
-            models.UniqueConstraint(F("fleet"), Upper("plate"), name="vehicle_plate_once"),
+            models.UniqueConstraint(fields=["fleet", "plate_key"], name="vehicle_plate_once"),
         ]
 
     def __str__(self) -> str:

@@ -11,6 +11,7 @@ from django.db.models.functions import Upper
 from bookings.actors import ActorKind
 from bookings.models.invoices import Invoice
 from depots.models import Organisation
+from depots.name_keys import NameKey
 
 
 class IncomingInvoice(models.Model):
@@ -41,11 +42,13 @@ class IncomingInvoice(models.Model):
     recipient = models.ForeignKey(Organisation, models.PROTECT, related_name="incoming_invoices")
     sender = models.ForeignKey(Organisation, models.PROTECT, related_name="+", null=True, blank=True)
     sender_name = models.CharField(max_length=100)
+    sender_key = NameKey("sender_name")
     sender_vat_id = models.CharField(max_length=20, blank=True)
     iban = models.CharField(max_length=34, blank=True)
     kind = models.CharField(max_length=11, choices=Kind, default=Kind.INVOICE)
     is_self_billed = models.BooleanField(default=False)
     number = models.CharField(max_length=255)
+    number_key = NameKey("number", max_length=800)
     issued_on = models.DateField()
     due_on = models.DateField(null=True, blank=True)
     month = models.DateField(help_text="the first day of the month it bills")
@@ -73,9 +76,7 @@ class IncomingInvoice(models.Model):
         constraints = [
             # What was withdrawn may be entered again.
             models.UniqueConstraint(
-                F("recipient"),
-                Upper("sender_name"),
-                Upper("number"),
+                fields=["recipient", "sender_key", "number_key"],
                 name="incoming_invoice_once",
                 condition=~Q(state="withdrawn"),
             ),

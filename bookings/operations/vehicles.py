@@ -69,7 +69,7 @@ def write(vehicle: Vehicle, facts: VehicleFacts, *, is_retired: bool | None = No
     if is_new:
         vehicle.save()
     elif changed:
-        vehicle.save(update_fields=list(columns))
+        vehicle.save(update_fields=[*columns, "plate_key"])
     return changed or is_new
 
 

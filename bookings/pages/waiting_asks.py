@@ -91,7 +91,7 @@ def decided_by_another(booking: Booking) -> str:
     at = last.decided_at.astimezone(booking.depot.zone)
     colleagues = User.objects.filter(memberships__organisation=booking.depot.operator_id)
     name = last.decided_by.name if last.decided_by is not None and last.decided_by.is_person else ""
-    by = f" by {name}" if name and colleagues.filter(email__iexact=name).exists() else ""
+    by = f" by {name}" if name and colleagues.filter(email__iexact=name.lower()).exists() else ""
     return f"Too late: it was {last.get_decision_display().lower()}{by} at {at:%H:%M}."
 
 

@@ -8,11 +8,13 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower, Upper
 
+from depots.name_keys import NameKey
+
 
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
         """A person who signs in with an e-mail address; without a password until one is set by link."""
-        user = self.model(email=self.normalize_email(email), **fields)
+        user = self.model(email=email.strip().lower(), **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user
@@ -22,7 +24,7 @@ class UserManager(BaseUserManager["User"]):
 
     def get_by_natural_key(self, username: str | None) -> User:
         """People do not remember how they spelled the capitals of their address."""
-        return self.get(email__iexact=username)
+        return self.get(email__iexact=(username or "").lower())
 
 
 class User(AbstractBaseUser, PermissionsMixin):
@@ -53,6 +55,7 @@ class Organisation(models.Model):
     """
 
     name = models.CharField(max_length=100)
+    name_key = NameKey("name")
     country_code = models.CharField(max_length=2, blank=True)
     cpo_party_id = models.CharField(max_length=5, blank=True)
     emsp_party_id = models.CharField(max_length=5, blank=True)
@@ -61,6 +64,7 @@ class Organisation(models.Model):
     )
     website = models.URLField(max_length=255, blank=True)
     legal_name = models.CharField(max_length=200, blank=True)
+    legal_name_key = NameKey("legal_name", blank=True, max_length=600)
     address = models.CharField(max_length=255, blank=True)
     postal_code = models.CharField(max_length=10, blank=True)
     city = models.CharField(max_length=45, blank=True)
@@ -82,7 +86,7 @@ class Organisation(models.Model):
                 name="billing_day_of_every_month",
                 condition=Q(billing_day__isnull=True) | Q(billing_day__range=(1, 28)),
             ),
-            models.UniqueConstraint(Upper("name"), name="organisation_name_once"),
+            models.UniqueConstraint(fields=["name_key"], name="organisation_name_once"),
             models.UniqueConstraint(
                 Upper("country_code"),
                 Upper("cpo_party_id"),

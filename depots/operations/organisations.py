@@ -41,7 +41,7 @@ def add_organisation(
     given = {"country_code": country_code, "cpo_party_id": cpo_party_id, "emsp_party_id": emsp_party_id}
     parties = {field: text.strip().upper() for field, text in given.items() if text is not None}
     with transaction.atomic():
-        rows = Organisation.objects.select_for_update(no_key=True).filter(name__iexact=name)
+        rows = Organisation.objects.select_for_update(no_key=True).filter(name_key=name)
         organisation = rows.first() or Organisation(name=name)
         if organisation.is_partner and parties:
             raise OrganisationError(
@@ -56,7 +56,8 @@ def add_organisation(
 
 def add_member(*, email: str, organisation: Organisation, role: str) -> tuple[User, bool]:
     """The person with this role in the organisation, and whether the person is new here. Raises OrganisationError."""
-    email = email.strip()
+    # In small letters, as the sign-in page compares.
+    email = email.strip().lower()
     try:
         validate_email(email)
     except ValidationError:
@@ -66,8 +67,7 @@ def add_member(*, email: str, organisation: Organisation, role: str) -> tuple[Us
     with transaction.atomic():
         user = User.objects.filter(email__iexact=email).first()
         is_new = user is None
-        # In small letters, as the sign-in page compares.
-        user = user or User.objects.create_user(email.lower())
+        user = user or User.objects.create_user(email)
         _, is_added = Membership.objects.get_or_create(user=user, organisation=organisation, role=role)
         if not is_added:
             label = Membership.Role(role).label.lower()

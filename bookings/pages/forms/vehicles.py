@@ -6,7 +6,6 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Model
-from django.db.models.functions import Upper
 
 from bookings.errors import BookingError, ChangedMeanwhile
 from bookings.models import Token, Vehicle
@@ -98,10 +97,8 @@ class VehicleForm(forms.ModelForm):
         fleet = fleet_of(self)
         if fleet is not None:
             self.instance.fleet = fleet
-        same = (
-            Vehicle.objects.annotate(folded=Upper("plate")).filter(fleet=fleet).exclude(pk=self.instance.pk)
-        )
-        if fleet and same.filter(folded=cleaned.get("plate")).exists():
+        same = Vehicle.objects.filter(fleet=fleet).exclude(pk=self.instance.pk)
+        if fleet and same.filter(plate_key=cleaned.get("plate")).exists():
             self.add_error("plate", f"{fleet} has a vehicle {cleaned['plate']} already.")
         return cleaned
 

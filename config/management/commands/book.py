@@ -53,7 +53,7 @@ class Command(BookingCommand):
 
 
 def _vehicle(plate: str, organisation: str | None) -> Vehicle:
-    found = Vehicle.objects.filter(plate__iexact=plate.strip(), is_retired=False).select_related("fleet")
+    found = Vehicle.objects.filter(plate_key=plate, is_retired=False).select_related("fleet")
     if organisation is not None:
         found = found.filter(fleet=organisation_called(organisation))
     vehicles = list(found.order_by("fleet__name"))
