@@ -1,9 +1,11 @@
 """Whose tries to sign in are counted."""
 
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import ip_address
 from typing import Any
 
 from django.http import HttpRequest
+
+from depots.client_address import client_network
 
 
 def attempted_name(request: HttpRequest, credentials: dict[str, Any] | None) -> str | None:
@@ -18,17 +20,10 @@ def attempted_name(request: HttpRequest, credentials: dict[str, Any] | None) -> 
 
 
 def address(request: HttpRequest) -> str | None:
-    """From where somebody tried; None when a proxy says something that is no address, which all share.
-
-    Of an IPv6 address the network: whoever has one has the 2**64 of its /64 (RFC 6177).
-    """
+    """From where somebody tried, of IPv6 its `client_network`; None when a proxy says something that is no address, which all
+    share."""
+    network = client_network(request.META.get("REMOTE_ADDR", "")).partition("/")[0]
     try:
-        return _place(ip_address(request.META.get("REMOTE_ADDR", "")))
+        return str(ip_address(network))
     except ValueError:
         return None
-
-
-def _place(found: IPv4Address | IPv6Address) -> str:
-    if isinstance(found, IPv4Address):
-        return str(found)
-    return str(found.ipv4_mapped or IPv6Network((int(found), 64), strict=False).network_address)

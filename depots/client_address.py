@@ -37,6 +37,16 @@ def is_trusted_proxy(peer: str) -> bool:
     return found is not None and _is_among(found, settings.BERTH_TRUSTED_PROXIES)
 
 
+def client_network(address: str) -> str:
+    """Whom limits count an address with: of IPv6 the /64, since whoever has one has all its 2**64 (RFC 6177); else itself."""
+    if ":" not in address:
+        return address
+    found = _read(address)
+    return str(
+        IPv6Network((int(found), 64), strict=False) if isinstance(found, IPv6Address) else found or address
+    )
+
+
 def _read(told: str) -> Address | None:
     """`203.0.113.9`, `203.0.113.9:4711`, `2001:db8::1` or `[2001:db8::1]:4711`; an IPv4 address in IPv6 is IPv4."""
     told = told.strip()

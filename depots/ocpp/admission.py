@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
+from depots.client_address import client_network
 from depots.models import RefusedConnection
 from depots.ocpp import credentials
 from depots.ocpp.credentials import KnownCharger, Password
@@ -74,7 +75,7 @@ class Admission:
         if identity is None:
             return credentials.no_charger(websocket)
         address = credentials.address_of(websocket, request)
-        if self._asking > MOST_AT_ONCE and self._failures_of_address.is_exceeded(address):
+        if self._asking > MOST_AT_ONCE and self._failures_of_address.is_exceeded(client_network(address)):
             return credentials.too_often(websocket)
         charger = await self._find_known(identity)
         shown = await self._shown(websocket, request, identity, charger)
@@ -157,14 +158,15 @@ class Admission:
         shown: Shown,
         reason: Reason,
     ) -> Response:
-        key = (identity.casefold(), address)
+        network = client_network(address)
+        key = (identity.casefold(), network)
         if not shown.is_the_charger and self._failures.is_exceeded(key):
             return credentials.too_often(websocket)
         self._note(request, identity, address, shown, reason)
         if shown.is_the_charger:
             return credentials.profile_too_low(websocket, reason.label)
         self._failures.note(key)
-        self._failures_of_address.note(address)
+        self._failures_of_address.note(network)
         return credentials.wrong_password(websocket)
 
     def _note(self, request: Request, identity: str, address: str, shown: Shown, reason: Reason) -> None:

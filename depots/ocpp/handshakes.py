@@ -1,4 +1,5 @@
-"""Connections that have not asked for anything yet: from whom they are, and how many an address may keep waiting.
+"""Connections that have not asked for anything yet: from whom they are, and how many an address may keep waiting: of IPv6 its
+/64 (`client_network`).
 
 Thousands of chargers behind one address may all connect in the same second, and what they send is read at once; who only
 opens connections and sends nothing is told by waiting.
@@ -12,7 +13,7 @@ from contextvars import ContextVar
 from time import monotonic
 from typing import Any
 
-from depots.client_address import is_trusted_proxy
+from depots.client_address import client_network, is_trusted_proxy
 
 # Of an address with more silent connections than that those that have waited so long are ended.
 MOST_SILENT = 500
@@ -24,7 +25,7 @@ PEER: ContextVar[str] = ContextVar("peer", default="")
 
 
 class Handshakes:
-    """From `accept` until `done`, by (address, port)."""
+    """From `accept` until `done`, by network and (address, port)."""
 
     def __init__(self, *, most: int = MOST_SILENT, patience_s: float = PATIENCE_S) -> None:
         self._most, self._patience_s = most, patience_s
@@ -38,7 +39,7 @@ class Handshakes:
         """A proxy's connections are many people's: they are not counted."""
         if is_trusted_proxy(str(peer[0])):
             return
-        waiting = self._waiting.setdefault(str(peer[0]), {})
+        waiting = self._waiting.setdefault(client_network(str(peer[0])), {})
         waiting[peer] = connection, monotonic()
         if len(waiting) > self._most:
             self._end_overdue(waiting)
@@ -49,19 +50,19 @@ class Handshakes:
 
     def done(self, peer: tuple[Any, ...] | None) -> None:
         """It has asked for something."""
-        if peer and (waiting := self._waiting.get(str(peer[0]))):
+        if peer and (waiting := self._waiting.get(client_network(str(peer[0])))):
             waiting.pop(peer, None)
 
     def sweep(self) -> None:
         """Forget what is gone, and end what has waited too long where it is too much."""
-        for address, waiting in list(self._waiting.items()):
+        for network, waiting in list(self._waiting.items()):
             _drop_closed(waiting)
             self._end_overdue(waiting)
             if not waiting:
-                del self._waiting[address]
+                del self._waiting[network]
 
     def count(self, address: str) -> int:
-        return len(self._waiting.get(address, ()))
+        return len(self._waiting.get(client_network(address), ()))
 
     def _end_overdue(self, waiting: dict[tuple[Any, ...], tuple[socket.socket, float]]) -> None:
         """The oldest first, until no more wait than may."""

@@ -15,6 +15,7 @@ from typing import Any
 from django.db import DatabaseError
 from psycopg_pool import PoolTimeout
 
+from depots.client_address import client_network
 from depots.ocpp.handshakes import PEER
 
 logger = logging.getLogger(__name__)
@@ -59,13 +60,14 @@ class _ReportingObject(ssl.SSLObject):
 
 
 class HandshakeFailures:
-    """Counted by address until they are written down; a flood costs an entry of a bounded map."""
+    """Counted by address, of IPv6 by its /64, until they are written down; a flood costs an entry of a bounded map."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, tuple[str, int]] = {}
 
     def note(self, address: str, reason: str) -> bool:
         """Whether it is the first of its address since the last were taken: logged once it is said often enough."""
+        address = client_network(address)
         known = self._waiting.get(address)
         if known is not None or len(self._waiting) < MOST_FAILED_ADDRESSES:
             self._waiting[address] = reason[:100], known[1] + 1 if known else 1

@@ -30,14 +30,18 @@ _NOTE = """
             ELSE EXCLUDED.password_hash END,
         tries = least(refused.tries::bigint + EXCLUDED.tries, %s), last_at = EXCLUDED.last_at
 """
-# Whose address has most goes first, and of one address the oldest: who invents names displaces its own. What another gateway
-# notes just now stays, and nobody waits for it.
+# Whose address has most goes first, and of one address the oldest: who invents names displaces its own. An IPv6 address counts
+# with its /64, as in `client_network`. What another gateway notes just now stays, and nobody waits for it.
 _FORGET_STRANGERS = """
     DELETE FROM depots_refusedconnection WHERE id IN (
         SELECT id FROM depots_refusedconnection WHERE id IN (
             SELECT id FROM (
                 SELECT refused.id, refused.last_at,
-                    row_number() OVER (PARTITION BY refused.address ORDER BY refused.last_at DESC) AS place
+                    row_number() OVER (
+                        PARTITION BY CASE WHEN refused.address ~ '^[0-9a-f]*:[0-9a-f:]*$'
+                            THEN network(set_masklen(refused.address::inet, 64))::text ELSE refused.address END
+                        ORDER BY refused.last_at DESC
+                    ) AS place
                 FROM depots_refusedconnection AS refused
                 WHERE NOT EXISTS (
                     SELECT FROM depots_charger AS charger WHERE upper(charger.identity) = upper(refused.identity)

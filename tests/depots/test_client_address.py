@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from depots.client_address import client_address
+from depots.client_address import client_address, client_network
 
 TRUSTED = [ip_network("127.0.0.1"), ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
 
@@ -36,3 +36,21 @@ def test_a_proxy_we_trust_says_who_is_asking(settings, peer: str, forwarded_for:
 
 def test_nobody_is_trusted_unless_named():
     assert client_address("127.0.0.1", "198.51.100.1") == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("2001:db8:0:1::1", "2001:db8:0:1::/64"),
+        ("2001:db8:0:1:ffff:ffff:ffff:ffff", "2001:db8:0:1::/64"),
+        ("2001:db8:0:2::1", "2001:db8:0:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+        ("unix", "unix"),
+        ("no:address", "no:address"),
+    ],
+)
+def test_limits_count_an_ipv6_address_with_its_network(address: str, network: str):
+    assert client_network(address) == network

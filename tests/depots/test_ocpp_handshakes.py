@@ -11,6 +11,7 @@ import pytest
 
 from depots.ocpp import handshakes
 from depots.ocpp.handshakes import PEER, Handshakes
+from depots.ocpp.tls import HandshakeFailures
 
 
 @pytest.fixture
@@ -71,6 +72,20 @@ def test_however_short_they_wait_no_address_has_all_sockets(sockets, monkeypatch
     clients = open_connections(sockets, Handshakes(most=1, patience_s=60), 3)
 
     assert [is_ended(client) for client in clients] == [False, False, True]
+
+
+def test_who_has_one_address_of_ipv6_has_its_whole_network(sockets):
+    watched, failures = Handshakes(most=1, patience_s=0), HandshakeFailures()
+    pairs = [socket.socketpair() for _ in range(3)]
+    for number, (ours, theirs) in enumerate(pairs):
+        sockets.enter_context(theirs)
+        watched.begin(sockets.enter_context(ours), (f"2001:db8::{number}", 4711, 0, 0))
+        failures.note(f"2001:db8::{number}", "unknown ca")
+
+    assert [is_ended(theirs) for _, theirs in pairs] == [True, True, False]
+    watched.done(("2001:db8::2", 4711, 0, 0))
+    assert watched.count("2001:db8::ffff") == 0
+    assert failures.take() == {"2001:db8::/64": ("unknown ca", 3)}
 
 
 def test_connections_of_a_trusted_proxy_are_not_counted(sockets, settings):

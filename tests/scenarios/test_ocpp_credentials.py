@@ -181,6 +181,7 @@ def test_behind_a_trusted_proxy_each_address_has_its_own_tries(bed: Bed, setting
     settings.BERTH_TRUSTED_PROXIES = [ip_network("127.0.0.1")]
     assert {guess(f"198.51.100.{number}") for number in range(11)} == {401}
     assert [guess("192.0.2.1, 198.51.100.50") for _ in range(11)][-1] == 429
+    assert [guess(f"2001:db8::{number}") for number in range(11)][-1] == 429
 
 
 def test_an_identity_is_found_without_regard_to_case_and_percent_encoding(bed: Bed):

@@ -161,7 +161,9 @@ def test_who_invents_names_displaces_its_own(monkeypatch):
     note_refusals(refusals(1, "198.51.100.1", "HONEST"))
     note_refusals(refusals(1, "198.51.100.1", "KNOWN"))
 
-    note_refusals(refusals(50, "203.0.113.66", "FLOOD", later_s=60))
+    note_refusals(refusals(25, "203.0.113.66", "FLOOD", later_s=60))
+    for number in range(25):
+        note_refusals(refusals(1, f"2001:db8::{number:x}", f"FLOOD-{number}", later_s=60))
 
     kept = list(RefusedConnection.objects.values_list("identity", flat=True))
     assert len(kept) == 11
@@ -178,3 +180,8 @@ def test_a_flood_of_invented_names_costs_a_bounded_map():
     assert (sum(noted), sum(repeated)) == (MOST_OF_ONE_ADDRESS, 0)
     assert len(buffer._waiting) == MOST_OF_ONE_ADDRESS
     assert buffer.keep(refusals(1, "198.51.100.1", "HONEST")[0])
+    noted = [
+        buffer.keep(refusals(1, f"2001:db8::{number:x}", f"SIX-{number}")[0])
+        for number in range(MOST_OF_ONE_ADDRESS + 1)
+    ]
+    assert noted[-2:] == [True, False]
