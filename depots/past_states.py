@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
+from depots.back_off import USUAL, back_offs
 from depots.models import Charger, ConnectionChange, Evse, EvseStatusChange
 from depots.uptime import Condition
 
@@ -24,10 +25,6 @@ CONDITION: Mapping[str, Condition] = {
 }
 
 
-# A charger that is back so soon after its gateway stopped was not offline: that was Berth's own restart.
-BACK_WITHIN = timedelta(minutes=1)
-
-
 @dataclass(frozen=True)
 class PastStates:
     """Of one EVSE: what it told, and when its charger was connected, in order of time, from before the time asked for on."""
@@ -37,30 +34,46 @@ class PastStates:
 
 
 def past_states(evses: Collection[Evse], *, since: datetime) -> dict[int, PastStates]:
-    """By EVSE, from what held at `since` on. Four queries."""
-    statuses, connections = defaultdict(list), defaultdict(list)
-    changes = EvseStatusChange.objects.all()
-    told = changes.filter(evse__in=evses, received_at__gte=since).order_by("id")
-    for evse_id, at, status in _before(Evse, evses, changes, "evse", "received_at", "status", since):
-        statuses[evse_id].append((at, CONDITION[status]))
-    for evse_id, at, status in told.values_list("evse_id", "at", "status"):
-        _append(statuses[evse_id], at, CONDITION[status])
+    """By EVSE, from what held at `since` on. Four queries, five where a gateway stopped.
+
+    A charger that is back as soon as it was told to be after its gateway stopped was not offline: that was Berth's own restart.
+    """
     chargers = {evse.charger_id for evse in evses if evse.charger_id is not None}
-    moves = ConnectionChange.objects.all()
-    for charger_id, at, is_online in _before(Charger, chargers, moves, "charger", "at", "is_online", since):
-        connections[charger_id].append((at, _connection(is_online)))
-    later = moves.filter(charger__in=chargers, at__gte=since).order_by("id")
+    statuses, connections = _statuses(evses, since), _connections(chargers, since)
+    return {evse.pk: PastStates(statuses[evse.pk], connections[evse.charger_id or 0]) for evse in evses}
+
+
+def _statuses(evses: Collection[Evse], since: datetime) -> Mapping[int, list[tuple[datetime, Condition]]]:
+    found: dict[int, list[tuple[datetime, Condition]]] = defaultdict(list)
+    changes = EvseStatusChange.objects.all()
+    for evse_id, at, status in _before(Evse, evses, changes, "evse", "received_at", "status", since):
+        found[evse_id].append((at, CONDITION[status]))
+    told = changes.filter(evse__in=evses, received_at__gte=since).order_by("id")
+    for evse_id, at, status in told.values_list("evse_id", "at", "status"):
+        _append(found[evse_id], at, CONDITION[status])
+    return found
+
+
+def _connections(
+    chargers: Collection[int], since: datetime
+) -> Mapping[int, list[tuple[datetime, Condition]]]:
+    found: dict[int, list[tuple[datetime, Condition]]] = defaultdict(list)
+    changes = ConnectionChange.objects.all()
+    for charger_id, at, is_online in _before(Charger, chargers, changes, "charger", "at", "is_online", since):
+        found[charger_id].append((at, _connection(is_online)))
+    later = changes.filter(charger__in=chargers, at__gte=since).order_by("id")
+    rows = list(later.values_list("charger_id", "at", "is_online", "is_by_gateway"))
+    left = {charger_id for charger_id, *_, is_by_gateway in rows if is_by_gateway}
+    own = back_offs(left) if left else {}
     stopped: dict[int, datetime] = {}
-    for charger_id, at, is_online, is_by_gateway in later.values_list(
-        "charger_id", "at", "is_online", "is_by_gateway"
-    ):
-        known, since_stop = connections[charger_id], stopped.pop(charger_id, None)
-        if is_online and since_stop is not None and at - since_stop <= BACK_WITHIN:
-            known.pop()  # nothing but our own restart
+    for charger_id, at, is_online, is_by_gateway in rows:
+        since_stop, within = stopped.pop(charger_id, None), own.get(charger_id, USUAL).back_within()
+        if is_online and since_stop is not None and at - since_stop <= within:
+            found[charger_id].pop()  # nothing but our own restart
         if is_by_gateway:
             stopped[charger_id] = at
-        _append(known, at, _connection(is_online))
-    return {evse.pk: PastStates(statuses[evse.pk], connections[evse.charger_id or 0]) for evse in evses}
+        _append(found[charger_id], at, _connection(is_online))
+    return found
 
 
 def past_statuses(evse: Evse, *, since: datetime) -> list[tuple[datetime, str]]:

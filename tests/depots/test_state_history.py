@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from depots import operations
-from depots.models import Charger, ConnectionChange, Evse, EvseStatusChange
+from depots.back_off import BackOff
+from depots.models import Charger, ConnectionChange, Evse, EvseStatusChange, SettingsCheck
 from depots.operations import state_history
 from depots.past_states import past_states
 from depots.signals import charger_disconnected
+from depots.uptime import Condition
 from tests.factories import NOW, at, make_charger, make_evse
 
 pytestmark = pytest.mark.django_db
@@ -99,6 +101,46 @@ def test_one_charger_that_cannot_be_told_offline_keeps_no_other_from_it() -> Non
         charger_disconnected.disconnect(fail)
 
     assert set(Charger.objects.filter(lease_holder="")) == set(others)
+
+
+@pytest.mark.parametrize(
+    ("waits", "within_s"),
+    [
+        ((1, 0, 0), 40),
+        ((0, 0, 0), 40),
+        ((10, 20, 3), 90),
+        ((10, 10, 0), 40),
+        ((300, 60, 5), 360),
+        ((7200, 0, 9), 900),
+    ],
+)
+def test_a_charger_may_take_as_long_as_its_back_off_waits(waits: tuple[int, int, int], within_s: int) -> None:
+    assert BackOff(*waits).back_within() == timedelta(seconds=within_s)
+
+
+def test_a_charger_that_returns_as_it_was_told_to_was_not_offline() -> None:
+    evses = [make_evse() for _ in range(3)]
+    told = {
+        f"OCPPCommCtrlr.RetryBackOff{name}": {"value": value, "is_readonly": False, "status": ""}
+        for name, value in (("WaitMinimum", "120"), ("RandomRange", "60"), ("RepeatTimes", "3"))
+    }
+    SettingsCheck.objects.create(charger=evses[0].charger, told=told)
+    SettingsCheck.objects.create(
+        charger=evses[1].charger, told={**told, "OCPPCommCtrlr.RetryBackOffRandomRange": {}}
+    )
+    for evse in evses:
+        rows = [(at(8), True, False), (at(8, 1), False, True), (at(8, 4), True, False)]
+        for moment, is_online, is_by_gateway in rows:
+            ConnectionChange.objects.create(
+                charger=evse.charger, at=moment, is_online=is_online, is_by_gateway=is_by_gateway
+            )
+
+    past = past_states(evses, since=at(7))
+
+    offline = [
+        [moment for moment, told in past[evse.pk].connections if told == Condition.OFFLINE] for evse in evses
+    ]
+    assert offline == [[], [at(8, 1)], [at(8, 1)]]
 
 
 def test_history_is_forgotten_in_time_but_not_what_still_holds(monkeypatch: pytest.MonkeyPatch) -> None:
