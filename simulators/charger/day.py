@@ -22,10 +22,13 @@ from simulators.charger.day_script import (
     ChargerScript,
     Event,
     Offline,
+    PartProblem,
     Restart,
+    SecurityEvent,
     Visit,
     WrongClock,
 )
+from simulators.charger.reports import Reports
 from simulators.charger.station import Transaction
 from simulators.charger.truck import Truck
 
@@ -90,6 +93,7 @@ class ChargerDay:
     _beats_at: datetime | None = None
 
     def __post_init__(self) -> None:
+        self._reports = Reports(self.charger)
         self.charger.on_reset = self.charger.reset
         self.charger.vehicles_stay = True
         self._soon(self.begins_at, self._come_back)
@@ -137,6 +141,12 @@ class ChargerDay:
                 self.charger.clock_offset = event.ahead
             case Change():
                 self.charger.behave(event.behaviour)
+            case SecurityEvent():
+                await self._reports.tell_security_event(event)
+            case PartProblem():
+                await self._reports.tell_problem(event)
+                if event.during is not None:
+                    self._later(event.during, partial(self._reports.tell_problem, event, is_over=True))
 
     async def _arrive(self, visit: Visit) -> None:
         now = self.charger.clock()
@@ -288,6 +298,7 @@ class ChargerDay:
             if not self.charger.is_connected or not self.charger.has_booted:
                 await self.charger.come_back()
                 self._beats_at = now + timedelta(seconds=self.charger.heartbeat_s)
+                await self._reports.flush()
             elif self._beats_at is not None and now >= self._beats_at:
                 await self.charger.heartbeat()
                 self._beats_at = now + timedelta(seconds=self.charger.heartbeat_s)

@@ -81,7 +81,30 @@ class Change:
     behaviour: Behaviour
 
 
-Event = Visit | Restart | Offline | Breakdown | WrongClock | Change
+@dataclass(frozen=True)
+class SecurityEvent:
+    """`kind` as OCPP's list of security events has it, such as `TamperDetectionActivated`."""
+
+    at: timedelta
+    kind: str
+    info: str = ""
+
+
+@dataclass(frozen=True)
+class PartProblem:
+    """Something is wrong with a part, a component of the device model of 2.x, for a while or until the day is over."""
+
+    at: timedelta
+    part: str
+    variable: str = "Problem"
+    value: str = "true"
+    evse: int | None = None
+    code: str = ""
+    info: str = ""
+    during: timedelta | None = None
+
+
+Event = Visit | Restart | Offline | Breakdown | WrongClock | Change | SecurityEvent | PartProblem
 
 
 @dataclass(frozen=True)
@@ -126,9 +149,35 @@ def _charger(row: Any, place: str, url: str, tls: ClientTls) -> ChargerScript:
     for number, told in enumerate(row.get("day") or [], start=1):
         try:
             events.append(read_event(told))
+            _check_spoken(events[-1], options.protocol)
         except (ValueError, KeyError, TypeError) as fault:
             raise UnreadableFile(f"{place}, event {number}: {fault!r}") from None
     return ChargerScript(options, tuple(sorted(events, key=lambda event: event.at)))
+
+
+def _check_spoken(event: Event, protocol: str) -> None:
+    """Raises ValueError."""
+    if isinstance(event, PartProblem) and protocol == "ocpp1.6":
+        raise ValueError("OCPP 1.6 cannot tell of a part: breaks is what it has")
+
+
+def _problem(at: timedelta, told: Mapping[str, Any]) -> PartProblem:
+    texts = {"variable": 50, "value": 2500, "code": 50, "info": 500}
+    return PartProblem(
+        at,
+        _text(told, "problem", 50),
+        evse=int(told["evse"]) if "evse" in told else None,
+        during=_duration(told["during"]) if "during" in told else None,
+        **{name: _text(told, name, most) for name, most in texts.items() if name in told},
+    )
+
+
+def _text(told: Mapping[str, Any], name: str, most: int) -> str:
+    """As long as OCPP lets it be."""
+    text = str(told[name])
+    if not 0 < len(text) <= most:
+        raise ValueError(f"{name} has 1 to {most} characters")
+    return text
 
 
 def _visit(at: timedelta, told: Mapping[str, Any]) -> Visit:
@@ -160,6 +209,10 @@ _READERS: dict[str, Callable[[timedelta, Mapping[str, Any]], Event]] = {
     "breaks": lambda at, told: Breakdown(at, int(told["breaks"]), _duration(told["during"])),
     "clock_s": lambda at, told: WrongClock(at, timedelta(seconds=float(told["clock_s"]))),
     "stubborn": lambda at, told: Change(at, Behaviour.read(told["stubborn"])),
+    "security_event": lambda at, told: SecurityEvent(
+        at, _text(told, "security_event", 50), _text(told, "info", 255) if "info" in told else ""
+    ),
+    "problem": _problem,
 }
 
 

@@ -146,6 +146,8 @@ class Csms:
             "FirmwareStatusNotification": {},
             "LogStatusNotification": {},
             "NotifyReport": {},
+            "NotifyEvent": {},
+            "SecurityEventNotification": {},
         }
         if version == "1.6":
             accepted = {"idTagInfo": {"status": "Accepted"}}

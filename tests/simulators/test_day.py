@@ -135,6 +135,26 @@ def test_a_wrong_clock_and_a_new_behaviour_come_when_the_script_says_so(tmp_path
     assert [p["timestamp"][:13] for a, p in said if a == "StatusNotification"][-1] == "2030-01-15T07"
 
 
+@pytest.mark.parametrize("protocol", ["ocpp1.6", "ocpp2.0.1", "ocpp2.1"])
+def test_what_a_charger_tells_of_itself_is_kept_while_it_is_offline(tmp_path: Path, protocol: str):
+    problem = {"at": "0:20", "problem": "Fan", "evse": 1, "code": "E42", "during": "0:02"}
+    said, _ = lived(
+        tmp_path, {"at": "0:05", "security_event": "TamperDetectionActivated", "info": "door"},
+        {"at": "0:10", "offline": "0:30"}, {"at": "0:15", "security_event": "MemoryExhaustion"},
+        *([] if protocol == "ocpp1.6" else [problem]), hours=1, protocol=protocol,
+    )  # fmt: skip
+
+    events = [payload for action, payload in said if action == "SecurityEventNotification"]
+    assert [(e["type"], e.get("techInfo"), e["timestamp"][11:16]) for e in events] == [
+        ("TamperDetectionActivated", "door", "08:05"), ("MemoryExhaustion", None, "08:15"),
+    ]  # fmt: skip
+    told = [event for action, payload in said if action == "NotifyEvent" for event in payload["eventData"]]
+    assert [(e["eventId"], e["actualValue"], e.get("cleared"), e["timestamp"][11:16]) for e in told] == (
+        [] if protocol == "ocpp1.6" else [(1, "true", None, "08:20"), (2, "false", True, "08:22")]
+    )
+    assert all((e["component"], e["techCode"]) == ({"name": "Fan", "evse": {"id": 1}}, "E42") for e in told)
+
+
 def test_reservations_are_forgotten_after_a_while_by_a_firmware_that_does(tmp_path: Path):
     held = Reservation(7, 1, HOLDER, "", NOW + timedelta(hours=2))
     reserved: list[str] = []
@@ -175,7 +195,8 @@ def test_its_clock_goes_as_fast_as_it_is_told():
     [
         ({"at": "25", **TRUCK}, "charger 1, event 1"), ({"at": "0:10"}, "an event is one of"),
         ({"at": "0:10", "stubborn": {"sleepy": True}}, "no charger is stubborn by sleepy"),
-        ({"at": "0:10", "breaks": 1}, "during"),
+        ({"at": "0:10", "breaks": 1}, "during"), ({"at": "0:10", "problem": "Fan"}, "OCPP 1.6 cannot tell of a part"),
+        ({"at": "0:10", "security_event": ""}, "1 to 50 characters"),
     ],
 )  # fmt: skip
 def test_a_fault_in_the_file_is_named(tmp_path: Path, told: dict, sentence: str):
@@ -191,7 +212,7 @@ def test_the_day_in_the_documentation_can_be_read(tmp_path: Path):
     day = read_day(file, "ws://x")
 
     assert [type(event).__name__ for event in day.chargers[0].events] == [
-        "Visit", "Restart", "Breakdown", "Offline", "WrongClock", "Change",
+        "Visit", "Restart", "Breakdown", "Offline", "WrongClock", "Change", "SecurityEvent",
     ]  # fmt: skip
     assert all(f"`{name}`" in guide for name in ODDITIES)
     assert all(f"`{each.name}`" in guide for each in fields(Behaviour))
