@@ -23,6 +23,7 @@ from bookings.pages.charger_capability import reserving
 from bookings.pages.charger_settings import differing_settings
 from bookings.pages.depot_power import power_of_depot
 from bookings.pages.overstay_words import words_by_booking
+from bookings.pages.yard_figures import figures_of
 from depots.models import Charger, Depot, Evse, Fallback
 from depots.pages import respond
 from depots.queries import is_online
@@ -38,7 +39,7 @@ def yard(request: HttpRequest, code: str) -> HttpResponse:
     now = timezone.now()
     evses = list(evses_of(depot))
     states = states_of(evses, running_at(evses), now=now)
-    rows = _rows(depot, evses, states, now)
+    rows, power = _rows(depot, evses, states, now), power_of_depot(depot, now)
     return respond(
         request,
         "bookings/yard/yard",
@@ -47,11 +48,10 @@ def yard(request: HttpRequest, code: str) -> HttpResponse:
             "rows": rows,
             "all_chargers": f"of {len(rows)} chargers",
             "online": sum(row["is_online"] for row in rows),
-            "charging": sum(state.session is not None for state in states.values()),
-            "power_w": sum(s.session.power_w or 0 for s in states.values() if s.session is not None),
             "faulted": sum(state.look == "faulted" for state in states.values()),
             "troubled": _troubled(depot, now),
-            **power_of_depot(depot, now),
+            **power,
+            **figures_of(depot, states.values(), of_limit=power["power_hint"]),
             "can_manage": depot.operator_id in access.operators_decided_for(request.user),
         },
     )

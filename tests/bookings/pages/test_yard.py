@@ -13,7 +13,7 @@ from django.test import Client
 from bookings import enforcement, scheduler
 from bookings.models import Booking
 from depots import operations as depots
-from depots.models import ChargerCommand, Evse, Membership
+from depots.models import ChargerCommand, ChargingSession, Evse, Membership
 from tests.bookings.enforcement.charging_trucks import charging
 from tests.bookings.enforcement.online_chargers import TERMS, answer, book, evse_online, online
 from tests.bookings.people import client_of
@@ -163,3 +163,23 @@ def test_the_form_of_a_command_marks_what_may_be_left_blank():
     assert labels("start") == {"EVSE": False, "Card": True}
     assert labels("log") == {"Kind": False, "Since": True, "Send it to": True}
     assert labels("availability") == {"Service": False, "EVSE": False}, "a choice is made either way"
+
+
+def test_sessions_of_offline_chargers_are_told_with_their_age_and_are_none_of_now():
+    evse = place()
+    booking = charging(evse)
+    ChargingSession.objects.filter(pk=booking.session_id).update(power_w=120_000, latest_at=at(10, 20))
+
+    def tiles(now: datetime) -> list[str]:
+        return [
+            " ".join(re.sub("<[^>]+>", " ", tile).split())
+            for tile in re.findall(r'class="stat stat-plain">(.*?)</div>', look(evse, now), re.DOTALL)
+        ][1:3]
+
+    online(evse.charger, lease_until=at(11))
+    assert tiles(at(10, 30)) == ["Charging 1 sessions now", "Power 120 kW drawn now"]
+    online(evse.charger, lease_until=at(10, 25))
+    assert tiles(at(10, 30)) == [
+        "Charging 0 sessions now; 1 offline as of 11:20",
+        "Power 0 kW drawn now; 120 kW offline as of 11:20",
+    ]
