@@ -12,7 +12,7 @@ from django.db import transaction
 from django.urls import reverse
 
 from bookings.actors import Actor
-from bookings.errors import ChangedMeanwhile, ChargerCannot, ChargerOffline
+from bookings.errors import BookingError, ChangedMeanwhile, ChargerCannot, ChargerOffline
 from bookings.maintenance.gaps import bookings_in, running_sessions
 from bookings.models import Booking
 from bookings.rules.content_version import version_of
@@ -73,6 +73,15 @@ def check_askable(
         raise ChargerOffline
     if reason := why_not(charger, action, payload):
         raise ChargerCannot(reason)
+
+
+def why_not_askable(charger: Charger, action: str, *, now: datetime) -> str:
+    """The reason in a sentence; empty where it may be asked."""
+    try:
+        check_askable(charger, action, now=now)
+    except BookingError as refusal:
+        return str(refusal)
+    return ""
 
 
 def ask_charger(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from bookings.maintenance.charger_requests import checked_settings, settings_version
+from bookings.maintenance.charger_requests import checked_settings, settings_version, why_not_askable
 from bookings.pages.charger_words import STAGES, setting_lines
 from depots.commissioning import wanted_of
 from depots.commissioning.findings import findings
-from depots.models import Charger, Depot, SettingsCheck
+from depots.models import Charger, ChargerCommand, Depot, SettingsCheck
 
 
 def settings_part(charger: Charger, now: datetime) -> dict[str, Any]:
@@ -25,6 +25,7 @@ def settings_part(charger: Charger, now: datetime) -> dict[str, Any]:
         "matching": [line for line in lines if line.state != "differs"],
         "sets_itself": plan.applies_itself,
         "settings_version": settings_version(charger, check),
+        "settings_off": why_not_askable(charger, ChargerCommand.Action.READ_SETTINGS, now=now),
     }
 
 

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bookings.actors import Actor
-from bookings.errors import BookingError, WrongStatus
-from bookings.maintenance.charger_requests import ask_charger, ask_for_log, ask_for_profile, check_askable
+from bookings.errors import WrongStatus
+from bookings.maintenance.charger_requests import ask_charger, ask_for_log, ask_for_profile, why_not_askable
 from bookings.models import Booking, BookingStatus, Token
 from bookings.operations import start_remotely, stop_remotely
 from bookings.pages.charger_security import HIGHEST_PROFILE
@@ -176,8 +176,4 @@ def refusal_of(charger: Charger, verb: Verb, *, now: datetime) -> str:
     """Why its button is off; empty where it is on."""
     if verb.name == "security" and charger.security_profile == HIGHEST_PROFILE:
         return f"{charger} has to come with a certificate already."
-    try:
-        check_askable(charger, verb.action, now=now)
-    except BookingError as refusal:
-        return str(refusal)
-    return ""
+    return why_not_askable(charger, verb.action, now=now)

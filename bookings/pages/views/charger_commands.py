@@ -113,12 +113,14 @@ def _shown(
 ) -> HttpResponse:  # fmt: skip
     at = form.meant_at if isinstance(form, FirmwareForm) else None
     found = in_the_way(charger, now=now, period=installing(at) if at else None)
+    cannot = refusal_of(charger, wanted, now=now)
     context = {
         "charger": charger,
         "depot": charger.depot,
         "verb": wanted,
         "form": form,
-        "why_not": refusal or refusal_of(charger, wanted, now=now),
+        "why_not": refusal or cannot,
+        "is_off": bool(cannot),
         "sessions": found.sessions if wanted.harms else [],
         "bookings": found.bookings if wanted.harms else [],
         "version": found.version,

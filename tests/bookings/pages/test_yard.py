@@ -12,6 +12,7 @@ from django.test import Client
 
 from bookings import enforcement, scheduler
 from bookings.models import Booking
+from bookings.pages.charger_verbs import VERBS
 from depots import operations as depots
 from depots.models import ChargerCommand, ChargingSession, Evse, Membership
 from tests.bookings.enforcement.charging_trucks import charging
@@ -183,3 +184,36 @@ def test_sessions_of_offline_chargers_are_told_with_their_age_and_are_none_of_no
         "Charging 0 sessions now; 1 offline as of 11:20",
         "Power 0 kW drawn now; 120 kW offline as of 11:20",
     ]
+
+
+def test_forms_for_an_offline_charger_are_off_in_words_and_what_they_send_is_refused():
+    evse = place()
+    with time_machine.travel(at(9), tick=False):
+        manager = manager_of(evse)
+
+    def ask(verb: str, **given: Any) -> str:
+        url = f"/depots/{evse.depot.code}/chargers/{evse.charger.identity}/commands/{verb}/"
+        with time_machine.travel(at(9), tick=False):
+            answer = manager.post(url, {"version": 1, **given}) if given else manager.get(url)
+        assert answer.status_code == (409 if given else 200)
+        return answer.content.decode()
+
+    def button(html: str) -> str:
+        return re.findall(r'<button class="btn btn-(?:primary|harm)"[^>]*>', html)[-1]
+
+    online(evse.charger, lease_until=at(10))
+    assert "disabled" not in button(ask("cache"))
+    assert "disabled" not in button(
+        ask("cache", version=1)
+    )  # others were in the way: looked at, it may be sent
+
+    online(evse.charger, lease_until=at(8))
+    asked = ChargerCommand.objects.count()
+    for verb in VERBS:
+        shown = ask(verb)
+        assert 'disabled aria-describedby="why-not"' in button(shown)
+        assert "The charger is not connected." in shown
+    assert 'disabled aria-describedby="why-not"' in button(ask("cache", version=1))
+    page = look(evse, at(9), f"/depots/{{}}/chargers/{evse.charger.identity}/")
+    assert re.search(r'disabled aria-describedby="settings-off">.{0,300}Read them now', page, re.DOTALL)
+    assert ChargerCommand.objects.count() == asked
