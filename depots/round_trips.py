@@ -74,7 +74,7 @@ def ask(statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> Answer
         joining.hold(statement, parameters, answer)
     else:
         with connection.cursor() as cursor:
-            cursor.execute(statement, parameters)
+            _execute_alone(cursor, statement, parameters)
             answer.take(cursor)
     return answer
 
@@ -86,7 +86,14 @@ def send(statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> None:
         joining.hold(statement, parameters)
     else:
         with connection.cursor() as cursor:
-            cursor.execute(statement, parameters)
+            _execute_alone(cursor, statement, parameters)
+
+
+def _execute_alone(cursor: Any, statement: str, parameters: _Parameters) -> None:
+    if isinstance(statement, Prepared):
+        with connection.wrap_database_errors:
+            statement, parameters = _Composing().composed(statement, parameters), None
+    cursor.execute(statement, parameters)
 
 
 def bigints(ids: Iterable[int]) -> str:
@@ -133,12 +140,12 @@ class _Joining:
             connection.connection.autocommit = True
             self._held.append(_BEGIN)
         self._is_sending = False
-        self._literal = Transformer(connection.connection).as_literal
+        self._composing = _Composing()
 
     def hold(self, statement: str, parameters: _Parameters, answer: Answer | None = None) -> None:
         """Raises DatabaseError for a value that cannot be written."""
         with connection.wrap_database_errors:
-            self._held.append(self._composed(statement, parameters))
+            self._held.append(self._composing.composed(statement, parameters))
         if answer is not None:
             self._answers[len(self._held) - 1] = answer
 
@@ -213,40 +220,43 @@ class _Joining:
         if found is not None and not found.closed and found.info.transaction_status == TransactionStatus.IDLE:
             connection.needs_rollback = True
 
-    def _composed(self, statement: str, parameters: _Parameters) -> str:
-        """The statement with its values in it, as psycopg's client-side cursors write them; of a prepared one its name with
-        them. A log of queries is to show what they say."""
+    def written(self, values: list[Any]) -> list[Any]:
+        """Raises DatabaseError for a value that cannot be written."""
+        with connection.wrap_database_errors:
+            return [_Literal(self._composing.written(value)) for value in values]
+
+
+class _Composing:
+    """Writes statements with their values in them, for the connection as it is now."""
+
+    def __init__(self) -> None:
+        connection.ensure_connection()
+        self._connection = connection.connection
+        self._literal = Transformer(self._connection).as_literal
+
+    def composed(self, statement: str, parameters: _Parameters) -> str:
+        """As psycopg's client-side cursors write it; of a prepared one its name with the values. A log of queries is to show
+        what they say."""
         if parameters is None:
             return statement
         if isinstance(statement, Prepared) and not connection.queries_logged:
             kept = _kept(statement)
             self._prepare(kept)
-            return f"EXECUTE {kept.name}({', '.join(map(self._written, kept.values(parameters)))})"
+            return f"EXECUTE {kept.name}({', '.join(map(self.written, kept.values(parameters)))})"
         texts, names = _split(statement)
         values = [parameters[name] for name in names] if isinstance(parameters, Mapping) else parameters
-        written = map(self._written, values)
+        written = map(self.written, values)
         return "".join(chain.from_iterable(zip(texts, [*written, ""], strict=True)))
 
     def _prepare(self, kept: _Kept) -> None:
         """Where this connection has not prepared it yet: at once, before all that is held. It outlasts its transaction, however
         that ends."""
-        known = _prepared.setdefault(connection.connection, set())
-        if kept.name in known:
-            return
-        self._is_sending = True
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(f"PREPARE {kept.name} AS {kept.text}")
-        finally:
-            self._is_sending = False
-        known.add(kept.name)
+        known = _prepared.setdefault(self._connection, set())
+        if kept.name not in known:
+            self._connection.execute(f"PREPARE {kept.name} AS {kept.text}")
+            known.add(kept.name)
 
-    def written(self, values: list[Any]) -> list[Any]:
-        """Raises DatabaseError for a value that cannot be written."""
-        with connection.wrap_database_errors:
-            return [_Literal(self._written(value)) for value in values]
-
-    def _written(self, value: Any) -> str:
+    def written(self, value: Any) -> str:
         """A value as a literal. The plainest are half of all, and have one spelling; all others are psycopg's to write."""
         if value is None:
             return "NULL"

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, get_type_hints
 
-from django.db import connection
-
+from depots import round_trips
 from roaming.models import PartnerMessage
 from roaming.ocpi.client import Exchange
 
@@ -26,10 +25,12 @@ class IncomingMessage(NamedTuple):
     took_ms: int
 
 
-_INCOMING = f"""
+_TYPES = {int: "bigint", str: "text", datetime: "timestamptz"}
+_VALUES = ", ".join(f"%s::{_TYPES[kind]}" for kind in get_type_hints(IncomingMessage).values())
+_INCOMING = round_trips.Prepared(f"""
 INSERT INTO roaming_partnermessage (is_incoming, error, {", ".join(IncomingMessage._fields)})
-SELECT true, '', {", ".join(["%s"] * len(IncomingMessage._fields))} FROM set_config('synchronous_commit', 'off', true)
-"""  # noqa: S608 - made of constants
+SELECT true, '', {_VALUES} FROM set_config('synchronous_commit', 'off', true)
+""")  # noqa: S608 - made of constants
 KEPT = timedelta(days=14)
 KEPT_PER_PARTNER = 5_000
 
@@ -61,8 +62,7 @@ def record_incoming(said: IncomingMessage) -> None:
     The answer does not wait for this line to be on the disk: a crash of the database can take the last moment's lines with it,
     never what they tell of.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_INCOMING, said)
+    round_trips.send(_INCOMING, said)
 
 
 def forget_old(*, now: datetime) -> int:

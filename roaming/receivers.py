@@ -17,18 +17,18 @@ from roaming.registration import WAKE_CHANNEL
 NEVER_SENT = {BookingStatus.HELD, BookingStatus.EXPIRED}
 # One round trip, since every booking of a partner pays for it. A row that is wanted as new already stays as it is: who tries it
 # again and when is the sending loop's to say. The loop hears of it when this commits.
-_DELIVER = f"""
+_DELIVER = round_trips.Prepared(f"""
 WITH partner AS (SELECT id FROM roaming_partner WHERE organisation_id = %(fleet)s),
 wanted AS (
     INSERT INTO roaming_delivery
         (partner_id, kind, object_id, wanted_version, delivered_version, next_try_at, attempts, last_error, was_refused)
-    SELECT id, 'booking', %(booking)s, %(version)s, 0, %(at)s, 0, '', false FROM partner
+    SELECT id, 'booking', %(booking)s::bigint, %(version)s::bigint, 0, %(at)s::timestamptz, 0, '', false FROM partner
     ON CONFLICT (partner_id, kind, object_id) DO UPDATE
     SET wanted_version = EXCLUDED.wanted_version, next_try_at = EXCLUDED.next_try_at
     WHERE roaming_delivery.wanted_version < EXCLUDED.wanted_version
 )
 {TELL} SELECT '{WAKE_CHANNEL}', '' FROM partner
-"""  # noqa: S608 - made of constants
+""")  # noqa: S608 - made of constants
 
 
 @receiver(booking_changed, dispatch_uid="roaming.booking_changed")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -85,10 +86,13 @@ def lock_free_bookings(booking_ids: Collection[int]) -> list[Booking]:
 
 def _lock(table: str, keys: Sequence[int]) -> None:
     """Travels with what is read next: that begins once the locks are held, and nobody reads what the rows hold."""
-    listed = ", ".join(["%s"] * len(keys))
-    round_trips.send(
-        f'SELECT FROM "{table}" WHERE "{table}"."id" IN ({listed}) ORDER BY "{table}"."id" FOR NO KEY UPDATE',
-        keys,
+    round_trips.send(_locking(table), [round_trips.bigints(keys)])
+
+
+@cache
+def _locking(table: str) -> str:
+    return round_trips.Prepared(
+        f'SELECT FROM "{table}" WHERE "{table}"."id" = ANY(%s::bigint[]) ORDER BY "{table}"."id" FOR NO KEY UPDATE'
     )
 
 

@@ -27,14 +27,15 @@ from roaming.models import Partner
 MOST_REQUESTS, MOST_CANCELLATIONS = 100, 20
 # Most messages are the first of theirs: whether there is a booking of this request id is asked before its rows. The sum keeps
 # PostgreSQL, as long as it has no statistics of the table, from reading all bookings of the fleet instead.
-_IS_KNOWN = """
+_IS_KNOWN = round_trips.Prepared("""
 SELECT EXISTS (
     SELECT FROM bookings_booking
     WHERE upper(request_id) = upper(%(request)s) AND fleet_id + 0 = %(fleet)s
       AND upper(customer_country) = upper(%(country)s) AND upper(customer_party) = upper(%(party)s)
 )
-"""
-_IS_KNOWN_AND_STAMP = f"{_IS_KNOWN}, {known_options.STAMP}"
+""")
+_IS_KNOWN_AND_STAMP = round_trips.Prepared(f"{_IS_KNOWN}, {known_options.STAMP}")
+_QUEUE = round_trips.Prepared("SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))")
 
 
 class PartnerRequestError(Exception):
@@ -176,7 +177,7 @@ def _check_room(booking: Booking, request: PartnerRequest) -> None:
 def _queue(partner: Partner, request: PartnerRequest) -> None:
     """Messages of one request id go one after the other; the id has no row to lock before the first is through."""
     key = "*".join([str(partner.pk), *request.party, request.request_id]).upper()
-    round_trips.send("SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))", [key])
+    round_trips.send(_QUEUE, [key])
 
 
 def _book(ask: _AskByPartner) -> Booking:

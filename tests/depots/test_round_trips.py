@@ -302,6 +302,19 @@ def test_a_prepared_statement_is_sent_once_a_connection_and_executed_each_time(m
 
 
 @pytest.mark.django_db(transaction=True)
+def test_outside_of_a_block_too_a_prepared_statement_is_sent_once_a_connection(messages):
+    connect_anew()
+    for payload in ("it's", "%s"):
+        round_trips.send(PREPARED_TELL, {"payload": payload, "channel": "a"})
+    counted = round_trips.ask(COUNT, {"payload": "2", "channel": "a"})
+
+    sent = [message.split()[0] for message in messages if "berth_" in message]
+    assert sent == ["PREPARE", "EXECUTE", "EXECUTE", "PREPARE", "EXECUTE"]
+    assert counted.rows == [(2, 2, "22")]
+    assert told() == ["it's", "%s"]
+
+
+@pytest.mark.django_db(transaction=True)
 def test_what_was_prepared_outlasts_a_transaction_that_is_rolled_back(messages):
     connect_anew()
     for payload in ("lost", "kept"):

@@ -64,7 +64,7 @@ def statements(does: Callable[[], Any]) -> list[str]:
 def locked(table: str, told: list[str]) -> set[int]:
     """The keys of the rows of a table that were locked."""
     found = [sql for sql in told if f'FROM "{table}"' in sql and "FOR NO KEY UPDATE" in sql]
-    keys = [re.findall(rf'"{table}"."id" (?:=|IN) \(?([\d, ]+)', sql) for sql in found]
+    keys = [re.findall(rf'"{table}"."id" (?:=|IN) (?:ANY\(\'{{)?\(?([\d, ]+)', sql) for sql in found]
     assert all(keys), found
     return {int(key) for groups in keys for group in groups for key in group.split(",")}
 
