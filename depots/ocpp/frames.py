@@ -11,6 +11,8 @@ from typing import Any
 from ocpp.exceptions import FormationViolationError
 
 CALL, RESULT, ERROR, RESULT_ERROR, SEND = 2, 3, 4, 5, 6
+_KINDS = frozenset({CALL, RESULT, ERROR})
+_KINDS_OF_21 = _KINDS | {RESULT_ERROR, SEND}
 LONGEST_ID = 36
 # OCPP's own objects are nested ten deep at most; what vendors put into theirs is set aside below this.
 DEEPEST = 32
@@ -56,6 +58,11 @@ def read(frame: str | bytes, version: str) -> list[Any]:
     return message
 
 
+def write(message: list[Any]) -> str:
+    """The frame of a message of ours."""
+    return _ENCODER.encode(message)
+
+
 def as_text(frame: str | bytes) -> str:
     """A frame as a text column takes it."""
     text = frame if isinstance(frame, str) else frame.decode(errors="replace")
@@ -68,7 +75,7 @@ def _parse(frame: str | bytes, code: str) -> Any:
     except UnicodeDecodeError:
         raise FrameFault(code, "The frame is not UTF-8.") from None
     try:
-        message = _loads(text)
+        message = _DECODER.decode(text)
     except RecursionError:
         message = _parse_shallow(text, code)
     except ValueError as fault:
@@ -79,7 +86,7 @@ def _parse(frame: str | bytes, code: str) -> Any:
 
 def _parse_shallow(text: str, code: str) -> Any:
     try:
-        return _loads("".join(_shallow(text)))
+        return _DECODER.decode("".join(_shallow(text)))
     except (ValueError, RecursionError) as fault:
         raise _no_json(text, code, fault) from None
 
@@ -88,11 +95,6 @@ def _no_json(text: str, code: str, fault: Exception) -> FrameFault:
     """Where at least its id can be read, a charger that waits for the answer to its call gets it."""
     head = _CALL_HEAD.match(text)
     return FrameFault(code, f"The frame is not JSON: {str(fault)[:100]}", head[1] if head else "-1")
-
-
-def _loads(text: str) -> Any:
-    """Numbers that no column holds are null: their field is set aside, not their message."""
-    return json.loads(text, parse_constant=_nothing, parse_float=_finite, parse_int=_sensible)
 
 
 def _nothing(name: str) -> None:
@@ -106,6 +108,11 @@ def _finite(digits: str) -> float | None:
 
 def _sensible(digits: str) -> int | None:
     return int(digits) if len(digits) <= _MOST_DIGITS else None
+
+
+# Numbers that no column holds are null: their field is set aside, not their message.
+_DECODER = json.JSONDecoder(parse_constant=_nothing, parse_float=_finite, parse_int=_sensible)
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 
 def _shallow(text: str) -> Iterator[str]:
@@ -141,5 +148,5 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _kinds(version: str) -> set[int]:
-    return {CALL, RESULT, ERROR, RESULT_ERROR, SEND} if version == "2.1" else {CALL, RESULT, ERROR}
+def _kinds(version: str) -> frozenset[int]:
+    return _KINDS_OF_21 if version == "2.1" else _KINDS

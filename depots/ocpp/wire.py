@@ -7,7 +7,6 @@ cannot read get no answer, late answers are dropped, and a field too many in a t
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import uuid
 from collections.abc import Awaitable, Callable
@@ -256,7 +255,7 @@ class Wire:
             await self._send("", [ERROR, fault.unique_id, fault.code, str(fault)[:255], {}])
 
     async def _send(self, action: str, message: list[Any]) -> None:
-        frame = json.dumps(message, separators=(",", ":"), ensure_ascii=False)
+        frame = frames.write(message)
         self._events.on_frame(False, action, frame, message[0] == ERROR)
         await self.socket.send(frame)
 
