@@ -40,9 +40,13 @@ PHASES = ({"L1", "L2", "L3"}, {"L1-N", "L2-N", "L3-N"})
 MANY = 200
 
 BEGIN = "Transaction.Begin"
+# Said of a time that is the arrival's.
+_TIMES_OF_ARRIVAL = frozenset({"no_time", "bad_clock"})
 # Two totals of one moment may differ by what their units round away.
 ROUNDED_WH = 1000
 
+# As many digits as _NUMBER takes.
+_LARGEST = 10**30
 _NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{0,30})?([eE][+-]?\d{1,2})?", re.ASCII)
 
 
@@ -84,7 +88,7 @@ def read(meter_values: Iterable[Sample], moment: Callable[[Any], Moment]) -> Sam
             if figures.tell_something or figures.signed:
                 # Two readings of a transaction cannot have one time.
                 at = _not_among(at, readings)
-                is_arrival = bool({"no_time", "bad_clock"} & set(odd))
+                is_arrival = not _TIMES_OF_ARRIVAL.isdisjoint(odd)
                 readings.append(figures.reading(at, is_begin=is_begin, is_arrival=is_arrival))
                 flags += odd
     return Sampled(readings, list(dict.fromkeys(flags)))
@@ -141,12 +145,16 @@ class _Figures:
 
     def _totals(self, values: Mapping[str, list[_Phased]], apart: int | None = None) -> dict[str, Decimal]:
         """By place, the one that counts first; places that are not the EVSE's own tell nothing."""
-        places = (place for place in NEAREST_FIRST if place in values)
-        totals = ((place, self._total(values[place], apart)) for place in places)
-        return {place: total for place, total in totals if total is not None}
+        totals = {}
+        for place in NEAREST_FIRST:
+            if place in values and (total := self._total(values[place], apart)) is not None:
+                totals[place] = total
+        return totals
 
     def _total(self, values: list[_Phased], apart: int | None) -> Decimal | None:
         """The total that was told, else the sum of its phases. Totals further `apart` than that are two meters."""
+        if len(values) == 1 and not values[0][0]:
+            return values[0][1]
         totals = [value for phase, value in values if not phase]
         if totals and apart is not None and max(totals) - min(totals) > apart:
             self.flags.append("set_aside")
@@ -186,6 +194,8 @@ def _value(sample: Sample, measurand: str) -> Decimal | None:
 
 def _number(told: Any) -> Decimal:
     """`1,5` may be one and a half or fifteen, and `nan` is none. Raises _SetAside."""
+    if type(told) is int and abs(told) < _LARGEST:
+        return Decimal(told)
     text = str(told).strip()
     if isinstance(told, bool) or not _NUMBER.fullmatch(text):
         raise _SetAside
