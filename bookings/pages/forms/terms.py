@@ -28,7 +28,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "arm_lead_min": "Charger told ahead, minutes",
         "walk_in": "Who charges without a booking",
         "end_warning_min": "Warned before the end, minutes",
-        "overstay": "Who charges on after the slot and late stop",
+        "overstay": "If it charges on after slot and late stop",
         "overstay_min": "Stopped after, minutes",
     },
     "Booking": {
