@@ -13,8 +13,9 @@ from bookings.errors import ChargerOffline, NotYetStartable, WrongStatus
 from bookings.models import Booking, BookingStatus, KeptEvse
 from bookings.operations import kept_evses
 from bookings.rules.identification import token_for
+from bookings.rules.own_slots import session_under_way
 from depots import operations as depots
-from depots.models import Charger, ChargerCommand, ChargingSession
+from depots.models import Charger, ChargerCommand
 from depots.queries import is_online
 
 Action = ChargerCommand.Action
@@ -52,10 +53,10 @@ def start_remotely(
 def stop_remotely(
     *, booking_id: int, seen_version: int | None = None, actor: Actor, now: datetime
 ) -> ChargerCommand:
-    """Ask the charger to end the booking's session. Raises WrongStatus, ChargerOffline, ChangedMeanwhile."""
+    """Ask the charger to end the session that uses the booking. Raises WrongStatus, ChargerOffline, ChangedMeanwhile."""
     with calendars.one_operation():
         booking = lock_booking(booking_id)
-        session = running_session(booking)
+        session = session_under_way(booking)
         if session is None:
             raise WrongStatus(booking.status, "stopped", "Nothing is charging for this booking now.")
         check_version(booking, seen_version, SEEN_WHOLE)
@@ -68,18 +69,13 @@ def stop_remotely(
 def why_not_start(booking: Booking, *, now: datetime) -> None:
     """Raises WrongStatus or NotYetStartable where there is nothing to start."""
     startable = booking.status == BookingStatus.CONFIRMED or (
-        booking.status == BookingStatus.CHARGING and running_session(booking) is None
+        booking.status == BookingStatus.CHARGING and session_under_way(booking) is None
     )
     if not booking.is_ours or not startable or now >= booking.ends_at:
         status = booking.get_status_display().lower()
         raise WrongStatus(booking.status, "started", f"A booking that is {status} cannot be started.")
     if now < booking.starts_at - booking.terms.early_start:
         raise NotYetStartable
-
-
-def running_session(booking: Booking) -> ChargingSession | None:
-    session = booking.session
-    return session if booking.is_ours and session is not None and session.ended_at is None else None
 
 
 def take_remote_answer(command: ChargerCommand, *, now: datetime) -> None:

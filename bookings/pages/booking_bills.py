@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from bookings.billing.priced_visits import price_cancellation, price_session
+from bookings.billing.priced_visits import price_cancellation, price_session, price_stay
 from bookings.models import Booking, ChargeDetailRecord
 from bookings.pages.price_parts import PriceParts, bill_parts, what_for
 from bookings.pricing import currencies
 from bookings.pricing.bills import Bill, BillLine
 from bookings.pricing.tariff_content import Dimension, ElementUse
 from bookings.rules import permissions, power_shortage
+from depots.models import ChargingSession
 from depots.templatetags.berth import money
 
 NOTHING = Decimal()
@@ -86,13 +87,14 @@ def bills_of(booking: Booking) -> BookingBills | None:
     )
 
 
-def running_cost(booking: Booking, *, now: datetime) -> PriceParts | None:
-    """What the session under way would cost if it ended now, by the function that will bill it; None where none runs."""
-    session = booking.session
-    if not booking.is_ours or session is None or session.ended_at is not None:
+def running_cost(booking: Booking, session: ChargingSession | None, *, now: datetime) -> PriceParts | None:
+    """What the booking would cost if the session that uses it ended now, by the functions that will bill it; None where none
+    runs. Of a session that began in the booking before only the slot is this one's."""
+    if session is None:
         return None
-    visit = price_session(session, now=now)
-    return bill_parts(visit.bill, is_metered=True) if visit is not None else None
+    is_own = session.pk == booking.session_id
+    visit = price_session(session, now=now) if is_own else price_stay(booking, session, now=now)
+    return bill_parts(visit.bill, is_metered=is_own) if visit is not None else None
 
 
 def cancellation_fee(booking: Booking, *, by: str, now: datetime) -> str:

@@ -48,14 +48,6 @@ class Entry:
         return outcome_of(self.booking, is_waived=getattr(self.booking, "is_waived", False))
 
     @property
-    def is_running(self) -> bool:
-        """Whether its session delivers right now, so that its figures follow the meter."""
-        session = self.booking.session
-        return (
-            self.booking.status == BookingStatus.CHARGING and session is not None and session.ended_at is None
-        )
-
-    @property
     def charged_wh(self) -> int | None:
         return charged_wh(self.booking)
 

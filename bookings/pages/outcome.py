@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from bookings.models import Booking, BookingStatus
 from bookings.pages.price_parts import PriceParts, no_show_total, settled_parts
+from bookings.pages.wording import WENT_ON
 from depots.templatetags.berth import kilowatt_hours, money
 
 UNKNOWN_ENERGY = "The charger told no usable meter value, so energy and cost are not known here."
@@ -55,6 +56,8 @@ def _billed(booking: Booking) -> Outcome | None:
         return Outcome(f"fee {cost}", f"{cost} are due: it was cancelled after its deadline.")
     if booking.status != BookingStatus.COMPLETED:
         return None
+    if _stayed(booking):
+        return Outcome(cost, f"It costs {cost}. {WENT_ON}")
     wh = charged_wh(booking)
     if wh is None:
         return Outcome(cost, f"It costs {cost}, as far as the meter proves.")
@@ -63,7 +66,14 @@ def _billed(booking: Booking) -> Outcome | None:
     )
 
 
+def _stayed(booking: Booking) -> bool:
+    """Used by a session of the booking before, and by none of its own."""
+    return booking.is_ours and booking.session_id is None and booking.metered_wh is None
+
+
 def _completed(booking: Booking) -> Outcome:
+    if _stayed(booking):
+        return Outcome("charged on", WENT_ON)
     wh = charged_wh(booking)
     if wh is None:
         return Outcome("energy not known", UNKNOWN_ENERGY)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from bookings.models import Booking, BookingStatus, EvsePower
+from bookings.models import Booking, EvsePower
+from depots.models import ChargingSession
 from depots.templatetags.berth import kilowatts
 
 
@@ -18,16 +19,14 @@ class PowerNow(NamedTuple):
     is_short: bool
 
 
-def power_now(booking: Booking) -> PowerNow | None:
-    """Of a booking that charges at a depot of ours; None of any other. One query."""
-    if booking.status != BookingStatus.CHARGING or not booking.is_ours or booking.session is None:
+def power_now(session: ChargingSession | None) -> PowerNow | None:
+    """Of the session that uses a booking now; None without one. One query."""
+    if session is None:
         return None
-    if booking.session.ended_at is not None:
-        return None
-    power = EvsePower.objects.filter(evse=booking.session.evse_id).first()
+    power = EvsePower.objects.filter(evse=session.evse_id).first()
     if power is None or power.why == EvsePower.Why.FREE:
-        return PowerNow(None, booking.session.power_w, "", is_short=False)
-    return PowerNow(power.share_w, booking.session.power_w, power.get_why_display(), power.is_short)
+        return PowerNow(None, session.power_w, "", is_short=False)
+    return PowerNow(power.share_w, session.power_w, power.get_why_display(), power.is_short)
 
 
 def power_sentence(detail: dict[str, Any], booking: Booking) -> str:

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 from bookings.errors import BookingError
 from bookings.models import Booking, BookingStatus
-from bookings.operations.remote_start import WAITS, running_session, why_not_start
+from bookings.operations.remote_start import WAITS, why_not_start
 from bookings.pages import access
-from depots.models import ChargerCommand, Fallback
+from depots.models import ChargerCommand, ChargingSession, Fallback
 from depots.queries import is_online
 
 State = ChargerCommand.State
@@ -38,13 +38,16 @@ def may_control(user: access.Person, booking: Booking) -> bool:
     )
 
 
-def remote(user: access.Person, booking: Booking, *, now: datetime) -> Remote | None:
-    """What the booking's page offers its reader; None where there is nothing to start or to stop."""
+def remote(
+    user: access.Person, booking: Booking, session: ChargingSession | None, *, now: datetime
+) -> Remote | None:
+    """What the booking's page offers its reader; None where there is nothing to start or to stop. `session` is the one that
+    uses it now."""
     live = {BookingStatus.CONFIRMED, BookingStatus.CHARGING}
     if booking.status not in live or now >= booking.ends_at + SHOWN_FOR or not may_control(user, booking):
         return None
     verb, why_not = "stop", ""
-    if running_session(booking) is None:
+    if session is None:
         verb = "start"
         if now < booking.starts_at - timedelta(days=1):
             return None
@@ -55,10 +58,10 @@ def remote(user: access.Person, booking: Booking, *, now: datetime) -> Remote | 
     charger = booking.evse.charger if booking.evse is not None else None
     if not why_not and (charger is None or not is_online(charger, now=now)):
         why_not = "The charger is not connected."
-    return Remote(verb, why_not, *_last_outcome(booking, now))
+    return Remote(verb, why_not, *_last_outcome(booking, session, now))
 
 
-def _last_outcome(booking: Booking, now: datetime) -> tuple[str, str]:
+def _last_outcome(booking: Booking, session: ChargingSession | None, now: datetime) -> tuple[str, str]:
     kinds = [ChargerCommand.Action.REMOTE_START, ChargerCommand.Action.REMOTE_STOP]
     last = (
         ChargerCommand.objects.filter(
@@ -70,7 +73,7 @@ def _last_outcome(booking: Booking, now: datetime) -> tuple[str, str]:
     if last is None:
         return "", _opening_words(booking)
     is_start = last.action == ChargerCommand.Action.REMOTE_START
-    if is_start and booking.status == BookingStatus.CHARGING and running_session(booking) is not None:
+    if is_start and booking.status == BookingStatus.CHARGING and session is not None:
         return "", ""  # it worked
     if last.state in {State.QUEUED, State.SENT} and now < last.created_at + WAITS:
         return "pending", "Waiting for the charger to answer."

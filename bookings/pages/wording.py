@@ -15,6 +15,10 @@ from depots.models import Depot
 from depots.periods import Period
 from depots.templatetags.berth import money
 
+# Of a session that a truck began in the booking before (docs/decisions/0105).
+GOES_ON = "The session began in the booking before; what it charges is billed there."
+WENT_ON = "The vehicle charged on from the booking before; what it charged is billed there."
+
 
 @dataclass(frozen=True)
 class TermLine:

@@ -28,6 +28,15 @@ def slots_after(booking: Booking, session: ChargingSession, *, until: datetime) 
     return [other for other in found.order_by("starts_at", "pk") if _is_its(session, other)]
 
 
+def session_under_way(booking: Booking) -> ChargingSession | None:
+    """The session that uses the booking now: its own, or that of the booking before on which its truck charges on in its slot
+    (docs/decisions/0105). None where none runs, and at a partner's depot."""
+    session = booking.session
+    if session is None and booking.is_ours and booking.status == BookingStatus.CHARGING:
+        session = session_into(booking)
+    return session if booking.is_ours and session is not None and session.ended_at is None else None
+
+
 def session_into(booking: Booking) -> ChargingSession | None:
     """The latest that its truck began at its EVSE in another booking, before its slot, and that lasted into it."""
     sessions = ChargingSession.objects.filter(

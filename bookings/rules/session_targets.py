@@ -9,6 +9,7 @@ from django.db.models.fields.json import KeyTextTransform
 
 from bookings.models import Booking
 from bookings.models.bookings import expected_wh
+from bookings.rules.own_slots import session_under_way
 from bookings.rules.time_to_target import in_words, time_to_target
 from depots.models import ChargingSession
 
@@ -23,12 +24,13 @@ def with_targets(sessions: QuerySet[ChargingSession]) -> QuerySet[ChargingSessio
 
 
 def session_of(booking: Booking) -> ChargingSession | None:
-    """Its session with the same, from the booking that is there already."""
-    session: Any = booking.session
+    """The one that uses it now, with the same: of the booking it began in, as on the pages that read it with `with_targets`."""
+    session: Any = session_under_way(booking)
     if session is not None:
-        session.booked_wh = expected_wh(booking.quote)
-        session.battery_wh = booking.vehicle.battery_wh if booking.vehicle is not None else None
-        session.charge_curve = booking.vehicle.charge_curve if booking.vehicle is not None else None
+        began_in = booking if session.pk == booking.session_id else session.visit.booking
+        session.booked_wh = expected_wh(began_in.quote)
+        session.battery_wh = began_in.vehicle.battery_wh if began_in.vehicle is not None else None
+        session.charge_curve = began_in.vehicle.charge_curve if began_in.vehicle is not None else None
     return session
 
 

@@ -14,9 +14,8 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from bookings.models import Booking
 from bookings.models.enforcement_words import EnforcementWords, words_of
-from bookings.rules.session_targets import session_of, words_of_target
+from bookings.rules.session_targets import words_of_target
 from depots.models import ChargingSession
 from depots.periods import utc_text
 from depots.queries import is_online
@@ -60,11 +59,6 @@ def _status(status: str) -> SafeString:
 @lru_cache(256)
 def _enforcement(enforcement: str, why: str) -> SafeString:
     return render_to_string("components/_enforcement.html", {"enforcement": enforcement, "why": why})
-
-
-@register.filter
-def charging_session(booking: Booking) -> ChargingSession | None:
-    return session_of(booking)
 
 
 @register.filter

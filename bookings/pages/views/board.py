@@ -18,7 +18,7 @@ from bookings.errors import BookingError, LowerPower
 from bookings.models import Booking, BookingRequest, BookingStatus
 from bookings.operations.request_log import needs_of
 from bookings.operations.undo import Act
-from bookings.pages import access, history
+from bookings.pages import access, history, wording
 from bookings.pages.board import Window, read_board
 from bookings.pages.board.reading import evses_of
 from bookings.pages.forms import undo_button
@@ -31,6 +31,7 @@ from bookings.pages.overstay_words import overstay_words
 from bookings.pages.views import board_answers
 from bookings.pages.views.refusals import status_of
 from bookings.rules import permissions
+from bookings.rules.session_targets import session_of
 from bookings.search.next_bay import rest_period
 from bookings.search.offers import SlotSearch, find_slots
 from depots.models import Depot
@@ -187,6 +188,8 @@ def _facts(found: Booking, now: datetime) -> dict[str, Any]:
     zone, asked = found.depot.zone, found.pending_request
     return {
         "booking": found,
+        "session": session_of(found),
+        "goes_on_words": wording.GOES_ON,
         "now": now,
         "is_broken_off": found.is_interrupted and found.status == BookingStatus.COMPLETED,
         "starts_at": found.starts_at.astimezone(zone),

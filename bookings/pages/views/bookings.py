@@ -41,10 +41,12 @@ from bookings.pages.power_words import power_now
 from bookings.pages.price_parts import quoted_parts
 from bookings.pages.views import slots
 from bookings.pages.views.refusals import status_of
+from bookings.rules.own_slots import session_under_way
+from bookings.rules.session_targets import session_of
 from bookings.rules.terms import LONGEST_BOOKING
 from bookings.templatetags.board import charged
 from depots import pages
-from depots.models import Depot
+from depots.models import ChargingSession, Depot
 
 A_PAGE = 100
 A_DAY = timedelta(days=1)
@@ -143,7 +145,7 @@ def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusa
     is_fleet = found.fleet_id in access.fleets_seen(user)
     is_dispatcher = found.fleet_id in access.fleets_booked_for(user)
     mine = access.fleets_seen(user) | access.operators_seen(user)
-    payment = payment_words.payment_of(found)
+    payment, session = payment_words.payment_of(found), session_of(found)
     context = {
         "booking": found,
         "entry": day.entry(found, now),
@@ -166,13 +168,16 @@ def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusa
         "charged": charged(found),
         "price": quoted_parts(found),
         "bills": bills_of(found),
-        "running_cost": running_cost(found, now=now),
-        "power_now": power_now(found),
+        "running_cost": running_cost(found, session, now=now),
+        "session": session,
+        "shows_meter": session is not None and _is_of_its_fleet(session, found),
+        "goes_on_words": wording.GOES_ON,
+        "power_now": power_now(session),
         "sees_records": money_access.sees_records(user, found),
         "groups": _groups(found) if is_dispatcher and found.status == BookingStatus.HELD else [],
         "elsewhere": _elsewhere(found) if is_fleet and found.status == BookingStatus.HELD else "",
         "moments": history.moments(found, organisation_ids=mine, is_fleet=is_fleet),
-        "remote": remote_control.remote(user, found, now=now),
+        "remote": remote_control.remote(user, found, session, now=now),
         "now": now,
     }
     return pages.respond(request, "bookings/booking", context, status)
@@ -184,7 +189,7 @@ def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusa
 def cost(request: HttpRequest, booking_id: int) -> HttpResponse:
     """What the session under way has come to; the booking's page asks for it again and again."""
     found, now = access.booking(request.user, booking_id), timezone.now()
-    context = {"booking": found, "running_cost": running_cost(found, now=now)}
+    context = {"booking": found, "running_cost": running_cost(found, session_under_way(found), now=now)}
     return render(request, "bookings/_running_cost.html", context)
 
 
@@ -213,6 +218,11 @@ def _act(
             return booking_page(request, after, status_of(refusal), str(refusal))
     messages.success(request, words(after), extra_tags=undo_button.button_of(act, after, now=timezone.now()))
     return redirect(to or found)
+
+
+def _is_of_its_fleet(session: ChargingSession, booking: Booking) -> bool:
+    """What was charged in another fleet's booking is nobody's business."""
+    return session.pk == booking.session_id or session.visit.booking.fleet_id == booking.fleet_id
 
 
 def _elsewhere(held: Booking) -> str:

@@ -6,18 +6,21 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 
-from bookings import scheduler
+from bookings import errors, operations, scheduler
 from bookings.models import Booking, EvsePower, Occupancy
+from bookings.pages import wording
 from bookings.pages.history import moments
 from bookings.rules.own_slots import slots_after
 from bookings.smart_charging.depot_state import read
 from depots import operations as depots
-from depots.models import ChargingSession, Evse
+from depots.models import ChargerCommand, ChargingSession, Evse
 from tests.billing_factories import amounts, charge, correct, priced, records, standing, uses
 from tests.bookings.enforcement.charging_trucks import fresh, happened, stop
 from tests.bookings.enforcement.online_chargers import TERMS, armed, book, commands, evse_online, start
-from tests.factories import at, make_depot, make_vehicle, slot
+from tests.bookings.people import client_of, seen
+from tests.factories import DISPATCHER, at, make_depot, make_user, make_vehicle, slot
 
 pytestmark = pytest.mark.django_db
 
@@ -180,3 +183,50 @@ def test_another_truck_is_no_part_of_it():
 
     assert (fresh(other).status, fresh(other).enforcement_why) == ("confirmed", "occupied")
     assert slots_after(first, session, until=at(12)) == [second]
+
+
+def test_its_pages_show_the_session_that_goes_on_in_it_what_its_slot_costs_and_stop_it() -> None:
+    _, second, session = back_to_back()
+    ChargingSession.objects.update(
+        meter_last_wh=session.meter_start_wh + 61_000, power_w=180_000, soc_percent=64
+    )
+
+    with time_machine.travel(at(10, 20), tick=False):
+        fleet = client_of(make_user(second.fleet))
+        manager = client_of(make_user(second.depot.operator, role="depot_manager"))
+        scheduler.run_tick(at(10, 20))
+        page = fleet.get(f"/bookings/{second.pk}/").content.decode()
+        panel = manager.get(f"/depots/{second.depot.code}/board/bookings/{second.pk}/").content.decode()
+        fleet.post(f"/bookings/{second.pk}/stop/", seen(second))
+        with pytest.raises(errors.WrongStatus):
+            operations.start_remotely(booking_id=second.pk, actor=DISPATCHER, now=at(10, 20))
+
+    for shown in (page, panel):
+        meter = shown.split(f'data-meter="{session.pk}"')[1].split("</dd>")[0]
+        assert all(words in meter for words in ("180 kW", "61.0 kWh", "64 %", wording.GOES_ON))
+    assert "5.95" in page.split('id="running-cost"')[1].split("</section>")[0]
+    assert 'id="do-stop"' in page
+    stopped = ChargerCommand.objects.get(action="remote_stop")
+    assert (stopped.payload, stopped.reservation_id) == (
+        {"transaction": session.transaction},
+        second.reservation_id,
+    )
+
+    with time_machine.travel(at(10, 41), tick=False):
+        leave(session, at(10, 40))
+        scheduler.run_tick(at(10, 41))
+        assert wording.WENT_ON in fleet.get(f"/bookings/{second.pk}/").content.decode()
+
+
+def test_what_another_fleets_booking_has_charged_is_not_shown() -> None:
+    first, second, session = back_to_back()
+    Booking.objects.filter(pk=first.pk).update(fleet=make_vehicle().fleet)
+
+    with time_machine.travel(at(10, 20), tick=False):
+        fleet = client_of(make_user(second.fleet))
+        scheduler.run_tick(at(10, 20))
+        page = fleet.get(f"/bookings/{second.pk}/").content.decode()
+
+    assert wording.GOES_ON in page
+    assert 'id="do-stop"' in page
+    assert f'data-meter="{session.pk}"' not in page

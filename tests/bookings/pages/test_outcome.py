@@ -76,9 +76,12 @@ def test_a_completed_booking_shows_metered_energy_and_its_cost(dispatcher: Clien
 
 
 def test_of_a_completed_booking_without_a_meter_value_nothing_is_made_up(
-    dispatcher: Client, booking: Booking
+    dispatcher: Client, booking: Booking, evse: Evse
 ) -> None:
-    over(booking, BookingStatus.COMPLETED)
+    session = ChargingSession.objects.create(
+        charger=evse.charger, evse=evse, transaction="1", started_at=NOW, start_received_at=NOW, ended_at=NOW
+    )
+    over(booking, BookingStatus.COMPLETED, session=session)
 
     page, row = seen_in(dispatcher, booking)
 
