@@ -18,7 +18,7 @@ from depots import operations as depots
 from depots.models import ChargingSession, Evse, Organisation
 from tests.bookings.enforcement.charging_trucks import stop
 from tests.bookings.enforcement.online_chargers import TERMS, armed, book, evse_online, start
-from tests.factories import at, make_depot
+from tests.factories import at, make_depot, slot
 from tests.money_factories import make_tariff, new_version
 
 VAT = Decimal(19)
@@ -86,6 +86,28 @@ def correct(session: ChargingSession, end: datetime, wh: int, now: datetime) -> 
     """The stop comes after all, with another meter."""
     late = depots.Stop(transaction=session.transaction, at=end, meter_wh=1000 + wh, reason="Local")
     depots.stop_session(charger_id=session.charger_id, stop=late, now=now)
+
+
+def back_to_back(**terms: Any) -> tuple[Booking, Booking, ChargingSession]:
+    """9 to 10 and 10 to 11 of one truck, priced, and its session that began at 9."""
+    evse = evse_online(make_depot(terms={**TERMS, **terms}))
+    first = priced(book(evse, slot(9, 10)))
+    second = priced(book(evse, slot(10, 11), vehicle=first.vehicle))
+    armed(first, at(8, 45))
+    session = start(evse, first.tokens.get().uid, at(9))
+    _show(evse, "charging", at(9))
+    return first, second, session
+
+
+def leave(session: ChargingSession, now: datetime, wh: int | None = 100_000) -> None:
+    """It stops, and its EVSE is free."""
+    stop(session, now, wh)
+    assert session.evse is not None
+    _show(session.evse, "available", now)
+
+
+def _show(evse: Evse, status: str, now: datetime) -> None:
+    depots.report_status(charger_id=evse.charger_id, evse_number=evse.number, status=status, at=now, now=now)
 
 
 def records(**of: Any) -> list[ChargeDetailRecord]:

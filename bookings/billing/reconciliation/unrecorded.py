@@ -1,4 +1,5 @@
-"""What should have cost something and has no record: sessions, no-shows, late cancellations, bookings at partners' depots."""
+"""What should have cost something and has no record: sessions, no-shows, late cancellations, slots a truck stayed on into,
+bookings at partners' depots."""
 
 from __future__ import annotations
 
@@ -11,12 +12,13 @@ from django.db import connection
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from bookings.billing.meter_evidence import WITHOUT_RECORD
-from bookings.billing.priced_visits import price_cancellation, price_no_show
+from bookings.billing.priced_visits import PricedVisit, price_cancellation, price_no_show, price_stay
 from bookings.billing.reconciliation.books import Books, in_month
 from bookings.billing.reconciliation.findings import Finding, FindingKind, Subject, amounts, finding_key
 from bookings.models import Booking, BookingEvent, BookingStatus, ChargeDetailRecord
 from bookings.operations.charge import NO_ENERGY_WH
 from bookings.rules import permissions
+from bookings.rules.own_slots import session_into
 from bookings.rules.tariff_contents import contents
 from depots.cards import card_ending
 from depots.templatetags.berth import kilowatt_hours
@@ -96,9 +98,11 @@ def unowned_sessions(books: Books) -> Iterator[Finding]:
 
 
 def unrecorded_bookings(books: Books, *, now: datetime) -> Iterator[Finding]:
-    """No-shows and late cancellations that have a fee and were not let off, and what a partner owes a record of.
+    """No-shows and late cancellations that have a fee and were not let off, slots that were used by the session of the booking
+    before, and what a partner owes a record of.
 
-    Three statements: the bookings, how those were given up, and the tariffs that this process has not read yet.
+    Three statements: the bookings, how those were given up, and the tariffs that this process has not read yet; a few more for
+    each slot that a truck stayed on into and that has no record.
     """
     rows = [row for row in _candidates(books, now) if _is_in(books, row)]
     given_up = [row.pk for row in rows if row.status == BookingStatus.CANCELLED]
@@ -110,9 +114,14 @@ def unrecorded_bookings(books: Books, *, now: datetime) -> Iterator[Finding]:
         if fee is None and row.is_ours:
             continue
         other = row.depot.operator if books.is_payable else row.fleet
+        outcome = (
+            STAYED
+            if row.is_ours and row.status == BookingStatus.COMPLETED
+            else _OUTCOMES[BookingStatus(row.status)]
+        )
         yield Finding(
             kind=Kind.BOOKING_UNRECORDED, key=finding_key(Kind.BOOKING_UNRECORDED, row.pk), facts=amounts(fee and fee[0]),
-            words=f"Booking {row.reference} at {row.depot.name}, {row.plate}: {_OUTCOMES[BookingStatus(row.status)]}.",
+            words=f"Booking {row.reference} at {row.depot.name}, {row.plate}: {outcome}.",
             counterparty=other.name, counterparty_id=other.pk, currency=fee[1] if fee else "", expected=fee and fee[0],
             at=row.ends_at, time_zone=row.depot.time_zone,
             about=Subject(booking_id=row.pk, depot_code=row.depot.code),
@@ -133,7 +142,8 @@ def _candidates(books: Books, now: datetime) -> QuerySet[Booking]:
         status__in=[BookingStatus.COMPLETED, BookingStatus.NO_SHOW],
         ends_at__lt=now - PARTNER_WAITED_FOR,
     )
-    at_ours = ~Q(route=Booking.Route.OUTBOUND) & Q(booking_tariff__isnull=False) & unused
+    stayed = Q(status=BookingStatus.COMPLETED, session=None)
+    at_ours = ~Q(route=Booking.Route.OUTBOUND) & Q(booking_tariff__isnull=False) & (unused | stayed)
     month = books.month
     rows = Booking.objects.filter(
         mine, at_partner | at_ours, ~Exists(recorded),
@@ -153,9 +163,18 @@ def _fee(booking: Booking, ended: BookingEvent | None) -> tuple[Decimal, str] | 
         visit = price_no_show(booking)
     elif ended is not None and permissions.was_late_cancellation(booking, ended):
         visit = price_cancellation(booking, at=ended.at)
+    elif booking.is_ours and booking.status == BookingStatus.COMPLETED:
+        visit = _price_ended_stay(booking)
     return (
         (visit.bill.total.before_taxes, visit.bill.currency) if visit is not None and visit.is_due else None
     )
+
+
+def _price_ended_stay(booking: Booking) -> PricedVisit | None:
+    before = session_into(booking)
+    if before is None or before.ended_at is None:
+        return None
+    return price_stay(booking, before, now=before.ended_at)
 
 
 def _read(statement: str, books: Books) -> list[_Session]:
@@ -176,6 +195,7 @@ def _energy(row: _Session) -> str:
     return "" if row.energy_wh is None else f" {kilowatt_hours(row.energy_wh)}"
 
 
+STAYED = "used by the session of the booking before"
 _OUTCOMES = {
     BookingStatus.NO_SHOW: "nobody came",
     BookingStatus.CANCELLED: "cancelled too late to be free",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 import time_machine
@@ -14,36 +13,23 @@ from bookings.pages import wording
 from bookings.pages.history import moments
 from bookings.rules.own_slots import slots_after
 from bookings.smart_charging.depot_state import read
-from depots import operations as depots
-from depots.models import ChargerCommand, ChargingSession, Evse
-from tests.billing_factories import amounts, charge, correct, priced, records, standing, uses
-from tests.bookings.enforcement.charging_trucks import fresh, happened, stop
-from tests.bookings.enforcement.online_chargers import TERMS, armed, book, commands, evse_online, start
+from depots.models import ChargerCommand, ChargingSession
+from tests.billing_factories import (
+    amounts,
+    back_to_back,
+    charge,
+    correct,
+    leave,
+    records,
+    standing,
+    uses,
+)
+from tests.bookings.enforcement.charging_trucks import fresh, happened
+from tests.bookings.enforcement.online_chargers import book, commands
 from tests.bookings.people import client_of, seen
-from tests.factories import DISPATCHER, at, make_depot, make_user, make_vehicle, slot
+from tests.factories import DISPATCHER, at, make_user, make_vehicle, slot
 
 pytestmark = pytest.mark.django_db
-
-
-def back_to_back(**terms: Any) -> tuple[Booking, Booking, ChargingSession]:
-    """9 to 10 and 10 to 11 of one truck, priced, and its session that began at 9."""
-    evse = evse_online(make_depot(terms={**TERMS, **terms}))
-    first = priced(book(evse, slot(9, 10)))
-    second = priced(book(evse, slot(10, 11), vehicle=first.vehicle))
-    armed(first, at(8, 45))
-    session = start(evse, first.tokens.get().uid, at(9))
-    show(evse, "charging", at(9))
-    return first, second, session
-
-
-def show(evse: Evse, status: str, now: datetime) -> None:
-    depots.report_status(charger_id=evse.charger_id, evse_number=evse.number, status=status, at=now, now=now)
-
-
-def leave(session: ChargingSession, now: datetime, wh: int | None = 100_000) -> None:
-    stop(session, now, wh)
-    assert session.evse is not None
-    show(session.evse, "available", now)
 
 
 def booked(booking: Booking) -> list[tuple[str, list[tuple[str, str]]]]:

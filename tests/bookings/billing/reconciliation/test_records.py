@@ -9,7 +9,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from bookings import scheduler
 from bookings.actors import Actor
+from bookings.billing.errors import NothingToRecord
 from bookings.billing.missing_records import issue_missing_record
 from bookings.billing.months import Month
 from bookings.billing.reconciliation.books import Books, Side
@@ -19,7 +21,15 @@ from bookings.billing.reconciliation.report import reconcile
 from bookings.models import Booking, ChargeDetailRecord, Invoice, PriceCheck
 from bookings.operations.cancel import cancel_booking
 from depots.models import ChargingSession, Depot, Organisation
-from tests.billing_factories import CHARGING, charge, make_version, priced_booking, records
+from tests.billing_factories import (
+    CHARGING,
+    back_to_back,
+    charge,
+    leave,
+    make_version,
+    priced_booking,
+    records,
+)
 from tests.bookings.billing.billed import (
     ISSUED,
     MIDDLE,
@@ -31,7 +41,7 @@ from tests.bookings.billing.billed import (
     make_site,
     record,
 )
-from tests.factories import make_charger, make_evse, make_vehicle
+from tests.factories import at, make_charger, make_evse, make_vehicle
 from tests.money_factories import make_cdr
 
 pytestmark = pytest.mark.django_db
@@ -95,6 +105,24 @@ def test_a_no_show_without_a_record_is_found_unless_it_was_let_off_by_rule() -> 
 
     booking.events.create(kind="waived", at=LATER, version=1, actor_kind="berth")
     assert found(booking.depot.operator, month=JANUARY) == []
+
+
+def test_a_slot_that_a_truck_stayed_on_into_without_a_record_is_found_and_issued() -> None:
+    _, second, session = back_to_back()
+    scheduler.run_tick(at(10, 15))
+    leave(session, at(10, 40))
+    scheduler.run_tick(at(10, 41))
+    forget_records()
+
+    recorded = {finding.kind: finding for finding in found(second.depot.operator, month=JANUARY)}
+
+    finding = recorded[Kind.BOOKING_UNRECORDED]
+    assert (finding.about.booking_id, finding.expected) == (second.pk, Decimal(5))
+    assert "used by the session of the booking before" in finding.words
+    assert issue_missing_record(booking_id=second.pk, now=LATER).kind == "stay"
+    assert Kind.BOOKING_UNRECORDED not in kinds(second.depot.operator, month=JANUARY)
+    with pytest.raises(NothingToRecord):
+        issue_missing_record(booking_id=second.pk, now=LATER)
 
 
 def test_no_invoice_is_missed_by_the_depot_once_the_month_is_over_and_by_the_fleet_two_weeks_later() -> None:
