@@ -20,7 +20,7 @@ _SPELLS_BY = ("power_short", "power_restored", "changed", "status", "session", "
 
 class Announcements(NamedTuple):
     """Events "power_limited" of a booking: those that stand, and those whose limit was lifted. What it was promised by a later
-    change took the limits of before into account."""
+    change of time, EVSE or power took the limits of before into account."""
 
     standing: list[BookingEvent]
     lifted: list[BookingEvent]
@@ -32,7 +32,7 @@ def announcements(events: Iterable[BookingEvent]) -> Announcements:
     for event in events:
         if event.kind == "power_limited":
             found.standing.append(event)
-        elif event.kind == "changed":
+        elif event.kind == "changed" and _promises_anew(event):
             found.standing.clear()
         elif event.kind == "power_limit_lifted":
             limit = {name: event.detail[name] for name in ("limit_w", "period")}
@@ -41,6 +41,12 @@ def announcements(events: Iterable[BookingEvent]) -> Announcements:
                 found.standing.remove(told)
                 found.lifted.append(told)
     return found
+
+
+def _promises_anew(change: BookingEvent) -> bool:
+    """Not another vehicle, card or reference: what is promised stands, and so does what was announced of it."""
+    before, after = (change.detail.get(when, {}) for when in ("before", "after"))
+    return any(before.get(name) != after.get(name) for name in ("period", "evse", "power_w"))
 
 
 def detail_of(limit: ExternalLimit) -> dict[str, Any]:

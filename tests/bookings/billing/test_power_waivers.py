@@ -10,6 +10,7 @@ from bookings import operations, scheduler, smart_charging
 from bookings.actors import RULE
 from bookings.core import lifecycle
 from bookings.models import Booking, ExternalLimit
+from bookings.operations import ChangeRequest
 from bookings.pages.booking_bills import cancellation_fee
 from bookings.pages.outcome import outcome_of
 from bookings.rules import power_shortage
@@ -67,9 +68,22 @@ def test_who_had_less_power_than_promised_pays_no_overtime():
     assert not any("overtime_s" in period for period in cdr.periods)
 
 
+@pytest.mark.parametrize(("aspect", "stands"), [("reference", True), ("time", False)])
+def test_what_was_announced_stands_until_the_promise_is_made_anew(aspect, stands):
+    booking = booked_late(lifted=False)
+    wishes = {"authorization_reference": "PO-7"} if aspect == "reference" else {"ends_at": at(10, 45)}
+
+    operations.change_booking(booking.pk, ChangeRequest(**wishes), actor=DISPATCHER, now=at(9, 5))
+    booking.refresh_from_db()
+
+    assert any(power_shortage.announced(booking, booking.period)) == stands
+
+
 def booked_late(*, lifted: bool, begins_at: datetime = at(10, 30)) -> Booking:
     """With a limit from outside that was announced for its slot."""
-    evse = evse_online(make_depot(terms={**TERMS, "cancel_until_min": 60, "late_cancel": True}))
+    evse = evse_online(
+        make_depot(terms={**TERMS, "change_until_min": 0, "cancel_until_min": 60, "late_cancel": True})
+    )
     booking = priced(book(evse))
     period = Period(begins_at, at(12))
     operations.limit_depot(depot=booking.depot, watts=20_000, period=period, actor=MANAGER, now=at(9))
