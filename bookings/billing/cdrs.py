@@ -10,14 +10,14 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Q, QuerySet
 
 from bookings.actors import RULE, SCHEDULER, Actor, ActorKind
 from bookings.billing import open_disputes, snapshots
 from bookings.billing.errors import RecordSettled
-from bookings.billing.flags import NO_PAYER
+from bookings.billing.flags import NO_PAYER, POWER_SHORT
 from bookings.billing.numbers import next_number
 from bookings.billing.priced_visits import (
     Kind,
@@ -33,7 +33,7 @@ from bookings.core import lifecycle
 from bookings.models import Booking, BookingStatus, ChargeDetailRecord
 from bookings.pricing.bills import Bill
 from bookings.rules import power_shortage
-from bookings.rules.own_slots import slots_after
+from bookings.rules.own_slots import session_into, slots_after
 from bookings.signals import cdr_issued
 from depots.models import ChargingSession
 
@@ -42,6 +42,7 @@ logger = logging.getLogger(__name__)
 SERIES = "cdr"
 CAME_AFTER_ALL = "The vehicle had come in time: its charger told it later."
 CORRECTED = "The charger corrected what it had told of the session."
+SHORT_IN_ALL = "Less power than promised was there in another session of the booking."
 BOOKING_ENDED = "The booking ended with this session."
 # Codes are at most 36 long, credits 39 (OCPI 2.3.0).
 CREDIT = "-C"
@@ -72,14 +73,16 @@ def settle_session(session: ChargingSession, *, reason: str = CORRECTED, now: da
     _flag_payer(session, is_missing=visit is None and lacks_payer(session))
     if visit is None:
         return
-    no_show, latest = _lock_earlier(session, visit.booking)
-    if no_show is not None:
-        take_back(no_show, Issue(SCHEDULER, now, CAME_AFTER_ALL))
-    if latest is not None:
-        _bring_up_to_date(latest, visit, Issue(SCHEDULER, now, reason))
+    earlier = _lock_earlier(session, visit.booking)
+    if earlier.no_show is not None:
+        take_back(earlier.no_show, Issue(SCHEDULER, now, CAME_AFTER_ALL))
+    if earlier.latest is not None:
+        _bring_up_to_date(earlier.latest, visit, Issue(SCHEDULER, now, reason))
         _correct_stays(session, visit, now)
     elif visit.is_due:
         issue(visit, Issue(SCHEDULER, now))
+    if visit.booking is not None:
+        _correct_waived(earlier.others, visit.booking, now)
 
 
 def settle_stay(booking: Booking, session: ChargingSession, *, now: datetime) -> None:
@@ -108,6 +111,21 @@ def _correct_stays(session: ChargingSession, visit: PricedVisit, now: datetime) 
             settle_stay(booking, session, now=now)
 
 
+def _correct_waived(others: Mapping[int | None, ChargeDetailRecord], booking: Booking, now: datetime) -> None:
+    """Records of the booking's other sessions, or of a stay in its slot, which are locked, and were issued before it was known
+    how long less power than promised was there in all of them."""
+    if not others or not any(power_shortage.happened(booking, booking.ends_at)):
+        return
+    for session_id, cdr in others.items():
+        session = session_into(booking) if session_id is None else ChargingSession.objects.get(pk=session_id)
+        if session is None or session.ended_at is None:
+            continue
+        is_stay = cdr.kind == Kind.STAY
+        visit = price_stay(booking, session, now=now) if is_stay else price_session(session, now=now)
+        if visit is not None and (POWER_SHORT in visit.flags) != (POWER_SHORT in cdr.flags):
+            _bring_up_to_date(cdr, visit, Issue(SCHEDULER, now, SHORT_IN_ALL))
+
+
 def _bring_up_to_date(latest: ChargeDetailRecord, visit: PricedVisit, by: Issue) -> None:
     if _was_settled_by_a_person(latest):
         if not _says(latest, visit):
@@ -125,16 +143,26 @@ def _bring_up_to_date(latest: ChargeDetailRecord, visit: PricedVisit, by: Issue)
     issue(visit, by, replaces=latest)
 
 
-def _lock_earlier(
-    session: ChargingSession, booking: Booking | None
-) -> tuple[ChargeDetailRecord | None, ChargeDetailRecord | None]:
-    """What stands of a no-show by which the booking had ended, and the session's latest record, credited or not."""
+class _Earlier(NamedTuple):
+    """What stands of a no-show by which the booking had ended, and the session's latest record, credited or not; the latest of
+    each other session of the booking, by its id, and of a stay under None."""
+
+    no_show: ChargeDetailRecord | None
+    latest: ChargeDetailRecord | None
+    others: dict[int | None, ChargeDetailRecord]
+
+
+def _lock_earlier(session: ChargingSession, booking: Booking | None) -> _Earlier:
     of = Q(session=session)
+    if booking is not None:
+        of |= Q(booking=booking, kind__in=[Kind.SESSION, Kind.STAY])
     if booking is not None and booking.status == BookingStatus.NO_SHOW:
         of |= Q(booking=booking, kind=Kind.NO_SHOW, credited_by=None)
     found = lock_all(ChargeDetailRecord.objects.filter(of, credits=None))
-    no_shows = [cdr for cdr in found if cdr.session_id is None and not hasattr(cdr, "credited_by")]
-    return next(iter(no_shows), None), next((cdr for cdr in reversed(found) if cdr.session_id), None)
+    no_shows = [cdr for cdr in found if cdr.kind == Kind.NO_SHOW and not hasattr(cdr, "credited_by")]
+    by_session = {cdr.session_id: cdr for cdr in found if cdr.kind != Kind.NO_SHOW}
+    latest = by_session.pop(session.pk, None)
+    return _Earlier(next(iter(no_shows), None), latest, by_session)
 
 
 def _flag_payer(session: ChargingSession, *, is_missing: bool) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from django.db.models import Max
+
 from bookings.models import Booking, BookingEvent, BookingStatus, ExternalLimit
 from depots.periods import Period
 
@@ -122,9 +124,12 @@ def _since(short: BookingEvent) -> datetime:
 
 
 def waives(booking: Booking, *, since: datetime, until: datetime) -> bool:
-    """Whether a charging in that time costs its energy alone."""
+    """Whether a charging in that time costs its energy alone. Of several in one booking, what was short counts over all."""
+    if not any(happened(booking, booking.ends_at)):
+        return False
     since = max(since, booking.starts_at)
-    spells = list(happened(booking, until))
-    if sum((spell.duration for spell in spells), timedelta()) >= WAIVED_FROM:
+    latest = booking.visits.aggregate(latest=Max("session__ended_at"))["latest"]
+    short = list(happened(booking, max(until, latest or until)))
+    if sum((spell.duration for spell in short), timedelta()) >= WAIVED_FROM:
         return True
-    return any(spell.starts_at <= since and until <= spell.ends_at for spell in spells)
+    return any(spell.starts_at <= since and until <= spell.ends_at for spell in happened(booking, until))

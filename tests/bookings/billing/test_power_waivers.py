@@ -8,6 +8,7 @@ import pytest
 
 from bookings import operations, scheduler, smart_charging
 from bookings.actors import RULE
+from bookings.billing.cdrs import SHORT_IN_ALL
 from bookings.core import lifecycle
 from bookings.models import Booking, ExternalLimit
 from bookings.operations import ChangeRequest
@@ -15,7 +16,16 @@ from bookings.pages.booking_bills import cancellation_fee
 from bookings.pages.outcome import outcome_of
 from bookings.rules import power_shortage
 from depots.periods import Period
-from tests.billing_factories import charge, priced, priced_booking, records, uses
+from tests.billing_factories import (
+    back_to_back,
+    charge,
+    leave,
+    priced,
+    priced_booking,
+    records,
+    standing,
+    uses,
+)
 from tests.bookings.enforcement.online_chargers import TERMS, book, evse_online
 from tests.factories import DISPATCHER, MANAGER, at, make_depot
 
@@ -66,6 +76,39 @@ def test_who_had_less_power_than_promised_pays_no_overtime():
     (cdr,) = records()
     assert uses(cdr) == [("charging", "energy")]
     assert not any("overtime_s" in period for period in cdr.periods)
+
+
+def test_minutes_without_the_promise_count_over_all_sessions_of_a_booking():
+    booking = priced_booking()
+    short(booking, at(10, 7), at(10, 10))
+    charge(booking, at(10), at(10, 10), 20_000)
+    assert [uses(cdr) for cdr in standing()] == [[("booking", "flat"), ("charging", "energy")]]
+
+    short(booking, at(10, 20), at(10, 23))
+    charge(booking, at(10, 15), at(10, 40))
+
+    assert [uses(cdr) for cdr in standing()] == 2 * [[("charging", "energy")]]
+    assert all("power_short" in cdr.flags for cdr in standing())
+    first = records(credits=None)[0]
+    assert (first.credited_by.reason, standing(replaces=first)[0].session) == (SHORT_IN_ALL, first.session)
+    before = len(records())
+    charge(booking, at(10, 45), at(10, 50), 10_000)
+    assert (len(records()), uses(records()[-1])) == (before + 1, [("charging", "energy")])
+
+
+def test_a_slot_a_truck_stayed_on_into_costs_nothing_where_a_later_session_in_it_was_short():
+    _, second, session = back_to_back()
+    scheduler.run_tick(at(10, 15))
+    leave(session, at(10, 20))
+    scheduler.run_tick(at(10, 21))
+    assert [cdr.kind for cdr in standing(booking=second)] == ["stay"]
+
+    short(second, at(10, 30), at(10, 40))
+    charge(second, at(10, 25), at(10, 50))
+
+    assert [(cdr.kind, uses(cdr)) for cdr in standing(booking=second)] == [
+        ("session", [("charging", "energy")])
+    ]
 
 
 @pytest.mark.parametrize(("aspect", "stands"), [("reference", True), ("time", False)])
