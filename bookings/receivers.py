@@ -8,6 +8,7 @@ from typing import Any
 from django.dispatch import receiver
 
 from bookings import enforcement, operations, smart_charging
+from bookings.actors import Actor
 from bookings.billing import payment_use, settlement
 from bookings.core import power_marks
 from bookings.models import (
@@ -146,6 +147,11 @@ def on_charging_started(session: ChargingSession, answer: Authorization, at: dat
 def on_charging_ended(session: ChargingSession, at: datetime, **_: Any) -> None:
     enforcement.session_ended(session, now=at)
     power_marks.mark_depot(session.charger.depot_id, due_at=at)
+
+
+@receiver(depots.charging_corrected)
+def on_charging_corrected(session: ChargingSession, at: datetime, **_: Any) -> None:
+    operations.correct_session(session=session, actor=Actor.charger(session.charger), now=at)
 
 
 @receiver(cdr_issued)

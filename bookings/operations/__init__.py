@@ -4,7 +4,14 @@ from bookings.operations.book import hold_slot, request_booking
 from bookings.operations.cancel import cancel_booking, release_hold
 from bookings.operations.change import change_booking, price_of_change
 from bookings.operations.change_request import ChangeRequest
-from bookings.operations.charge import begin_stay, complete, end_session, start_charging, vehicle_left
+from bookings.operations.charge import (
+    begin_stay,
+    complete,
+    correct_session,
+    end_session,
+    start_charging,
+    vehicle_left,
+)
 from bookings.operations.close import affected, clear_closure, close_evse, lift_closure
 from bookings.operations.confirm import confirm_hold
 from bookings.operations.decide import decide
@@ -53,6 +60,7 @@ __all__ = [
     "complete",
     "complete_overdue_remote",
     "confirm_hold",
+    "correct_session",
     "decide",
     "end_limits",
     "end_session",

@@ -83,6 +83,25 @@ def end_session(*, session: ChargingSession, actor: Actor, now: datetime) -> Boo
     return booking
 
 
+def correct_session(*, session: ChargingSession, actor: Actor, now: datetime) -> Booking | None:
+    """The charger corrected what it had told of a session that is over: what its booking charged is counted anew. None where
+    that is as it was, or no booking was used; one that charges still counts at its end."""
+    visit = BookingSession.objects.filter(session=session).values_list("booking_id", flat=True).first()
+    if visit is None:
+        return None
+    with calendars.one_operation():
+        booking = lock_booking(visit)
+        wh = interruption.metered_wh(booking)
+        if booking.status == BookingStatus.CHARGING or wh == booking.metered_wh:
+            return None
+        booking.metered_wh = wh
+        detail = {"transaction": session.transaction, "energy_wh": wh, "is_corrected": True}
+        lifecycle.record(booking, kind="session", actor=actor, at=now, detail=detail, fields=["metered_wh"])
+        if booking.status == BookingStatus.COMPLETED and booking.session_id == session.pk:
+            interruption.judge(booking, session.ended_at or now, actor=actor, now=now)
+    return booking
+
+
 def complete(*, booking_id: int, at: datetime, actor: Actor, now: datetime) -> Booking:
     """The session ended at `at`: the EVSE is free after the turnaround, once the vehicle has left. Raises WrongStatus."""
     with calendars.one_operation():

@@ -247,6 +247,8 @@ def _at_clock(told: str | None, booking: Booking) -> str:
 def _session_words(detail: dict[str, Any]) -> tuple[str, str, str]:
     if detail.get("is_kept"):
         return "A try to charge failed; the slot stays the vehicle's", "plug-off", "warning"
+    if detail.get("is_corrected"):
+        return "The charger corrected what was charged", "edit", "info"
     if "ended_at" in detail:
         return "Charging in the rest of the slot ended", "check", "success"
     return "Charging was taken up again", "bolt", "success"

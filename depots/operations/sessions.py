@@ -207,8 +207,12 @@ def _stop_meter(session: ChargingSession, told_wh: int | None) -> None:
 
 
 def end(session: ChargingSession, *, at: datetime, reason: str, now: datetime) -> None:
-    """Write the end, and tell it the first time: a late stop only corrects what was written for want of it."""
+    """Write the end, and tell it the first time: a late stop only corrects what was written for want of it, and its time and
+    meter value are the end that was told."""
     is_first = session.ended_at is None
+    if not is_first and "no_stop" in session.flags:
+        session.flags = [flag for flag in session.flags if flag != "no_stop"]
+        flag(session, ["stop_told_late"])
     session.ended_at = max(at, session.started_at)
     session.end_received_at = now
     session.stop_reason = reason[:40]

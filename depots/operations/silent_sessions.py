@@ -26,7 +26,7 @@ def silent_sessions(session_ids: Collection[int], *, now: datetime) -> list[int]
 def end_silent_session(*, session_id: int, now: datetime) -> bool:
     """End a session without a stop, if its EVSE has said since that it is free, or its charger has been away for a day.
 
-    Flagged no_stop; a stop that comes after all corrects it. Whether it was ended.
+    Flagged no_stop; a stop that comes after all corrects it, and takes that flag's place by its own. Whether it was ended.
     """
     charger_id = ChargingSession.objects.values_list("charger_id", flat=True).get(pk=session_id)
     with transaction.atomic():

@@ -35,6 +35,7 @@ FLAGS = {
     "no_token": "It started without a card.",
     "no_start": "Its start was never told.",
     "no_stop": "Its end was never told.",
+    "stop_told_late": "Its end was told only after it had been taken for over.",
     "unknown_transaction": "It ended under a number that nobody knows.",
     "stop_matched": "Its end came without a usable number; it was the only one that could be meant.",
     "found_by_card": "Only its end was told; the booking of its card says where it was.",

@@ -67,6 +67,26 @@ def test_a_session_of_a_booking_is_billed_when_it_ends_with_what_the_booking_cos
     ]
 
 
+def test_the_stop_of_a_session_that_was_taken_for_over_is_its_end_and_is_flagged_once():
+    booking = priced_booking()
+    session = start(booking.evse, booking.tokens.get().uid, at(10))
+    there = {"charger_id": session.charger_id, "evse_number": session.evse.number}
+    depots.report_status(**there, status="available", at=at(10, 40), now=at(10, 40))
+    assert depots.end_silent_session(session_id=session.pk, now=at(12))
+    (guessed,) = records()
+    assert (guessed.flags, guessed.ends_at) == (["no_stop"], at(10))
+
+    for _ in range(2):
+        correct(session, at(10, 30), 100_000, at(13))
+
+    session.refresh_from_db()
+    assert (session.flags, session.ended_at) == (["stop_told_late"], at(10, 30))
+    (cdr,) = standing()
+    assert (cdr.flags, cdr.energy_wh, cdr.ends_at) == (["stop_told_late"], 100_000, at(10, 30))
+    assert len(records()) == 3
+    assert Booking.objects.get(pk=booking.pk).metered_wh == 100_000
+
+
 def test_a_bill_is_read_back_as_it_was_made():
     charge(priced_booking())
 
