@@ -17,6 +17,7 @@ from bookings.models import (
     BookingPayment,
     BookingStatus,
     ChargeDetailRecord,
+    ExternalLimit,
     Invoice,
     Reminder,
     ScheduledBilling,
@@ -29,6 +30,8 @@ from bookings.signals import (
     booking_changed,
     cdr_issued,
     invoices_issued,
+    limit_set,
+    limits_lifted,
     provider_owed,
     reminder_due,
 )
@@ -48,6 +51,16 @@ def on_booking_changed(booking: Booking, event: BookingEvent, at: datetime, **_:
     _follow_power(booking, event, now=at)
     if booking.pays_before and event.kind == "status" and event.after == BookingStatus.COMPLETED:
         _follow_payment(booking.pk)
+
+
+@receiver(limit_set)
+def on_limit_set(limit: ExternalLimit, at: datetime, **_: Any) -> None:
+    smart_charging.tell_limit(limit, now=at)
+
+
+@receiver(limits_lifted)
+def on_limits_lifted(limits: list[ExternalLimit], at: datetime, **_: Any) -> None:
+    smart_charging.tell_lifted(limits, now=at)
 
 
 @receiver(depots.reservations_accepted)

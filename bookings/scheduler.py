@@ -112,11 +112,6 @@ STEPS: tuple[Step, ...] = (
     enforcement.finish_reserve_tests,
     enforcement.watch_bays,
     enforcement.rescue,
-    # In the order in which they came about: another limit that was set since stands behind it in the history.
-    smart_charging.tell_lifted,
-    # Whoever comes too late is told of a limit before their time is judged, or nobody would know that it took their power;
-    # and before the limit ends, or one that came and went while no worker ran is told to nobody.
-    smart_charging.tell_limits,
     operations.end_limits,
     _end_no_shows,
     enforcement.end_failed_tries,

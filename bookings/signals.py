@@ -27,5 +27,9 @@ reminder_due = Signal()
 balance_raised = Signal()
 # payment: BookingPayment, at. Its provider is to be told something.
 provider_owed = Signal()
+# limit: ExternalLimit, at. It was set, behind the lock of its depot and all of that's EVSEs.
+limit_set = Signal()
+# limits: list[ExternalLimit], at. They were lifted before their end, behind their depot's lock.
+limits_lifted = Signal()
 # invoice: Invoice, at. All of it is paid.
 invoice_settled = Signal()

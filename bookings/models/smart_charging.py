@@ -26,10 +26,6 @@ class ExternalLimit(models.Model):
     set_by_name = models.CharField(max_length=120, blank=True)
     created_at = models.DateTimeField()
     lifted_at = models.DateTimeField(null=True, blank=True)
-    told_at = models.DateTimeField(null=True, blank=True, help_text="when the bookings it concerns were told")
-    lifting_told_at = models.DateTimeField(
-        null=True, blank=True, help_text="when those were told that it was lifted before its end"
-    )
 
     class Meta:
         ordering = ["starts_at", "id"]
@@ -43,11 +39,6 @@ class ExternalLimit(models.Model):
             models.Index(fields=["depot"], name="external_limit_open", condition=Q(lifted_at__isnull=True)),
             models.Index(
                 fields=["ends_at"], name="external_limit_ending", condition=Q(lifted_at__isnull=True)
-            ),
-            models.Index(
-                fields=["ends_at"],
-                name="external_limit_lifted",
-                condition=Q(lifted_at__lt=F("ends_at"), lifting_told_at__isnull=True),
             ),
         ]
 

@@ -7,10 +7,11 @@ from datetime import datetime
 
 from bookings.actors import Actor
 from bookings.core import calendars, power_marks
-from bookings.core.locking import lock_depot
+from bookings.core.locking import lock_depot, lock_ids
 from bookings.errors import ChangedMeanwhile, InThePast, LimitImpossible
 from bookings.models import ExternalLimit
 from bookings.rules.content_version import version_of
+from bookings.signals import limit_set, limits_lifted
 from depots.models import Depot
 from depots.periods import Period
 
@@ -20,7 +21,7 @@ MOST_W = 1_000_000_000
 
 def limit_depot(*, depot: Depot, watts: int, period: Period, actor: Actor, now: datetime) -> ExternalLimit:
     """The depot takes no more than this in the period; where several limits overlap the lowest holds. What was promised
-    stands, and is kept as far as it can be. Raises InThePast, LimitImpossible."""
+    stands, and is kept as far as it can be; whom it reaches is told with it. Raises InThePast, LimitImpossible."""
     if period.ends_at <= now:
         raise InThePast("The limit would be over already.")
     if not 0 <= watts <= MOST_W:
@@ -28,12 +29,15 @@ def limit_depot(*, depot: Depot, watts: int, period: Period, actor: Actor, now: 
     if depot.is_mirror:
         raise LimitImpossible("It is a partner's depot; only the partner limits it.")
     with calendars.one_operation():
-        lock_depot(depot.pk)  # nobody promises power by the limits of before meanwhile
+        # Nobody promises power by the limits of before meanwhile, nor where none bound and only the EVSE is locked for it.
+        lock_depot(depot.pk)
+        lock_ids(list(depot.evses.values_list("pk", flat=True)))
         limit = ExternalLimit.objects.create(
             depot=depot, watts=watts, starts_at=max(period.starts_at, now), ends_at=period.ends_at,
             created_at=now, **actor.columns("set_by"),
         )  # fmt: skip
-        _tell(depot.pk, now)
+        limit_set.send(sender=ExternalLimit, limit=limit, at=now)
+        _mark(depot.pk, now)
     return limit
 
 
@@ -43,8 +47,8 @@ def limits_version(limits: Iterable[ExternalLimit]) -> int:
 
 
 def lift_limits(*, depot: Depot, seen_version: int | None = None, now: datetime) -> list[ExternalLimit]:
-    """Take back all limits from outside that hold at the depot or are to come; those that were lifted. Raises ChangedMeanwhile
-    where others stand there than were seen."""
+    """Take back all limits from outside that hold at the depot or are to come, and tell who was told of them; those that were
+    lifted. Raises ChangedMeanwhile where others stand there than were seen."""
     with calendars.one_operation():
         lock_depot(depot.pk)
         lifted = list(
@@ -58,7 +62,8 @@ def lift_limits(*, depot: Depot, seen_version: int | None = None, now: datetime)
             limit.lifted_at = now
         ExternalLimit.objects.bulk_update(lifted, ["lifted_at"])
         if lifted:
-            _tell(depot.pk, now)
+            limits_lifted.send(sender=ExternalLimit, limits=lifted, at=now)
+            _mark(depot.pk, now)
     return lifted
 
 
@@ -70,10 +75,10 @@ def end_limits(*, now: datetime) -> int:
         with calendars.one_operation():
             lock_depot(depot.pk)
             ended += over.filter(depot=depot).update(lifted_at=now)
-            _tell(depot.pk, now)
+            _mark(depot.pk, now)
     return ended
 
 
-def _tell(depot_id: int, now: datetime) -> None:
+def _mark(depot_id: int, now: datetime) -> None:
     calendars.mark_depot_changed(depot_id, at=now)
     power_marks.mark_depot(depot_id, due_at=now)

@@ -3,6 +3,6 @@
 
 from bookings.smart_charging.planning import plan_depot, plan_due
 from bookings.smart_charging.profile_answers import take_profile_answer
-from bookings.smart_charging.promises import note_shortfalls, tell_lifted, tell_limits
+from bookings.smart_charging.promises import note_shortfalls, tell_lifted, tell_limit
 
-__all__ = ["note_shortfalls", "plan_depot", "plan_due", "take_profile_answer", "tell_lifted", "tell_limits"]
+__all__ = ["note_shortfalls", "plan_depot", "plan_due", "take_profile_answer", "tell_lifted", "tell_limit"]

@@ -3,18 +3,18 @@ kept, and when it is again."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from django.db.models import F, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from bookings.actors import RULE
 from bookings.core import lifecycle
-from bookings.core.locking import lock_booking
+from bookings.core.locking import lock_booking, lock_bookings
 from bookings.core.one_by_one import each_by_itself
-from bookings.models import Booking, BookingStatus, EvsePower, ExternalLimit
+from bookings.models import Booking, BookingEvent, BookingStatus, EvsePower, ExternalLimit
 from bookings.rules import configuration, power_shortage
 from bookings.rules.configuration import Configuration
 from bookings.smart_charging.allocation import Place, PowerLimit, allocate
@@ -25,33 +25,37 @@ from depots.periods import Period
 # A charger that is only just told more has the time for it.
 SHORT_AFTER = timedelta(seconds=20)
 AT_ONCE = 200
+TELLABLE = (BookingStatus.CONFIRMED, BookingStatus.CHARGING)
 
 
-def tell_limits(*, now: datetime) -> int:
-    """Tell every booking whose promise a new limit from outside reaches, or reached while no worker ran: what its fee is waived
-    by stands all the same. How many limits there were."""
-    untold = ExternalLimit.objects.filter(told_at__isnull=True, lifted_at__isnull=True)
-    limits = list(untold.select_related("depot").order_by("pk")[:AT_ONCE])
+def tell_limit(limit: ExternalLimit, *, now: datetime) -> None:
+    """Tell every booking whose promise a limit from outside reaches. In the transaction that sets it, which has locked the depot
+    and its EVSEs: what its fee is waived by stands, whether a worker runs or not, and whoever is promised power later is promised
+    it by the limit."""
+    expected = _expected(limit, now)
+    for booking in lock_bookings(expected):
+        if booking.status in TELLABLE:
+            told = {"promised_w": booking.promised_power_w, "expected_w": expected[booking.pk]}
+            detail = power_shortage.detail_of(limit) | told
+            lifecycle.record(booking, kind="power_limited", actor=limit.set_by, at=now, detail=detail)
+
+
+def tell_lifted(limits: Sequence[ExternalLimit], *, now: datetime) -> None:
+    """Tell every booking that was told of limits of a depot, before its slot is over, that they were lifted. In the transaction
+    that lifts them, which has locked the depot."""
+    limited = BookingEvent.objects.filter(booking=OuterRef("pk"), kind="power_limited")
+    span = Period(min(limit.starts_at for limit in limits), max(limit.ends_at for limit in limits))
+    reached = _promised(limits[0].depot_id, span).filter(Exists(limited), ends_at__gt=now)
+    bookings = lock_bookings(reached.values_list("pk", flat=True))
+    told: dict[int, list[BookingEvent]] = {booking.pk: [] for booking in bookings}
+    events = BookingEvent.objects.filter(booking__in=bookings, kind__in=power_shortage.TOLD_BY)
+    for event in events.order_by("id"):
+        told[event.booking_id].append(event)
     for limit in limits:
-        expected = _expected(limit, now)
-        each_by_itself(expected, partial(_tell_limit, expected=expected, limit=limit, now=now))
-        ExternalLimit.objects.filter(pk=limit.pk).update(told_at=now)
-    return len(limits)
-
-
-def tell_lifted(*, now: datetime) -> int:
-    """Tell every booking that was told of a limit, before its slot is over, that the limit was lifted. How many limits there
-    were."""
-    untold = ExternalLimit.objects.filter(
-        lifted_at__lt=F("ends_at"), lifting_told_at__isnull=True, ends_at__gt=now
-    )
-    limits = list(untold.order_by("pk")[:AT_ONCE])
-    for limit in limits:
-        # By slot, not by event: who is being told of the limit at this moment is waited for and found.
-        reached = _promised(limit, Period(max(limit.starts_at, now), limit.ends_at))
-        each_by_itself(reached.values_list("pk", flat=True), partial(_tell_lifted, limit=limit, now=now))
-        ExternalLimit.objects.filter(pk=limit.pk).update(lifting_told_at=now)
-    return len(limits)
+        left = Period(max(limit.starts_at, now), limit.ends_at)
+        for booking in bookings:
+            if booking.starts_at < left.ends_at and left.starts_at < booking.ends_at:
+                _tell_lifted(booking, told[booking.pk], limit, now)
 
 
 def note_shortfalls(*, now: datetime) -> int:
@@ -64,12 +68,12 @@ def note_shortfalls(*, now: datetime) -> int:
     return each_by_itself(ids, partial(_note, now=now))
 
 
-def _promised(limit: ExternalLimit, span: Period) -> QuerySet[Booking]:
-    """Who is promised power of its depot in that time."""
+def _promised(depot_id: int, span: Period) -> QuerySet[Booking]:
+    """Who is promised power of the depot in that time."""
     return (
         Booking.objects.here()
-        .filter(depot=limit.depot_id, starts_at__lt=span.ends_at, ends_at__gt=span.starts_at)
-        .filter(status__in=[BookingStatus.CONFIRMED, BookingStatus.CHARGING])
+        .filter(depot=depot_id, starts_at__lt=span.ends_at, ends_at__gt=span.starts_at)
+        .filter(status__in=TELLABLE)
         .order_by("pk")
     )
 
@@ -79,7 +83,7 @@ def _expected(limit: ExternalLimit, now: datetime) -> dict[int, int]:
     depot = configuration.current(limit.depot_id)
     begins_at = max(limit.starts_at, now) if limit.ends_at > now else limit.starts_at
     span = Period(begins_at, limit.ends_at)
-    bookings = list(_promised(limit, span))
+    bookings = list(_promised(limit.depot_id, span))
     moments = {span.starts_at, *(max(booking.starts_at, span.starts_at) for booking in bookings)}
     lowest: dict[int, int] = {}
     for moment in moments:
@@ -106,32 +110,14 @@ def _kept(depot: Configuration, bookings: Iterable[Booking], moment: datetime) -
     return {by_evse[evse_id].pk: watts for evse_id, watts in allocate(limits, places).items()}
 
 
-def _tell_limit(booking_id: int, expected: Mapping[int, int], limit: ExternalLimit, now: datetime) -> int:
-    booking = lock_booking(booking_id)
-    if booking.status not in {BookingStatus.CONFIRMED, BookingStatus.CHARGING}:
-        return 0
-    # Read behind the booking's lock: where it is lifted only later, `tell_lifted` comes after this and sees the event.
-    if ExternalLimit.objects.filter(pk=limit.pk, lifted_at__lt=F("ends_at")).exists():
-        return 0
-    detail = power_shortage.detail_of(limit) | {
-        "promised_w": booking.promised_power_w,
-        "expected_w": expected[booking_id],
-    }
-    lifecycle.record(booking, kind="power_limited", actor=limit.set_by, at=now, detail=detail)
-    return 1
-
-
-def _tell_lifted(booking_id: int, limit: ExternalLimit, now: datetime) -> int:
-    booking = lock_booking(booking_id)
-    if booking.status not in {BookingStatus.CONFIRMED, BookingStatus.CHARGING} or limit.lifted_at is None:
-        return 0
-    told = power_shortage.announcements(booking.events.filter(kind__in=power_shortage.TOLD_BY).order_by("id"))
+def _tell_lifted(booking: Booking, told: list[BookingEvent], limit: ExternalLimit, now: datetime) -> None:
+    """`told` are its events so far, to which this one is added."""
     detail = power_shortage.detail_of(limit)
-    if not any(power_shortage.is_of(event, detail) for event in told.standing):
-        return 0
-    detail |= {"promised_w": booking.promised_power_w, "lifted_at": limit.lifted_at.isoformat()}
-    lifecycle.record(booking, kind="power_limit_lifted", actor=RULE, at=now, detail=detail)
-    return 1
+    standing = power_shortage.announcements(told).standing
+    if booking.status not in TELLABLE or not any(power_shortage.is_of(event, detail) for event in standing):
+        return
+    detail |= {"promised_w": booking.promised_power_w, "lifted_at": now.isoformat()}
+    told.append(lifecycle.record(booking, kind="power_limit_lifted", actor=RULE, at=now, detail=detail))
 
 
 def _note(evse_id: int, now: datetime) -> int:
@@ -147,7 +133,7 @@ def _note(evse_id: int, now: datetime) -> int:
         return 0  # a stranger's session is still there: once the booking has the place it is told
     power.short_told_w = power.share_w if is_short else None
     power.save(update_fields=["short_told_w"])
-    if booking is None or booking.status not in {BookingStatus.CONFIRMED, BookingStatus.CHARGING}:
+    if booking is None or booking.status not in TELLABLE:
         return 0
     if not is_short and (booking.ends_at <= now or not _was_told_last(booking)):
         return 0  # over, or it was somebody else who had less here

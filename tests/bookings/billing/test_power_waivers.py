@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from bookings import operations, scheduler, smart_charging
+from bookings import operations, scheduler
 from bookings.actors import RULE
 from bookings.billing.cdrs import SHORT_IN_ALL
 from bookings.core import lifecycle
@@ -130,7 +130,6 @@ def booked_late(*, lifted: bool, begins_at: datetime = at(10, 30)) -> Booking:
     booking = priced(book(evse))
     period = Period(begins_at, at(12))
     operations.limit_depot(depot=booking.depot, watts=20_000, period=period, actor=MANAGER, now=at(9))
-    smart_charging.tell_limits(now=at(9))
     if lifted:
         ExternalLimit.objects.update(lifted_at=at(9, 10))
     booking.refresh_from_db()
@@ -168,12 +167,14 @@ def test_a_limit_that_was_lifted_before_waives_nothing(begins_at):
     assert not booking.events.filter(kind="waived").exists()
 
 
-def test_a_limit_that_came_and_went_while_no_worker_ran_waives_what_it_took():
+@pytest.mark.parametrize("is_lifted", [False, True])
+def test_a_limit_that_came_and_went_while_no_worker_ran_waives_what_it_took(is_lifted):
     evse = evse_online(make_depot(terms=TERMS))
     booking = priced(book(evse))
-    operations.limit_depot(
-        depot=booking.depot, watts=20_000, period=Period(at(10), at(10, 30)), actor=MANAGER, now=at(9)
-    )
+    period = Period(at(10), at(11) if is_lifted else at(10, 30))
+    operations.limit_depot(depot=booking.depot, watts=20_000, period=period, actor=MANAGER, now=at(9))
+    if is_lifted:
+        operations.lift_limits(depot=booking.depot, now=at(10, 30))
 
     scheduler.run_tick(at(10, 45))
 

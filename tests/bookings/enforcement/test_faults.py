@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from bookings import enforcement, operations, scheduler, smart_charging
+from bookings import enforcement, operations, scheduler
 from bookings.actors import Actor
 from bookings.models import Booking, Closure
 from bookings.pages.history import moments
@@ -143,7 +143,6 @@ def test_a_charger_cut_off_without_the_booked_tokens_in_its_list_is_at_fault():
 def limit(booking: Booking, kw: int, until, *, now) -> None:
     actor, period = Actor.manager("m@depot.example"), Period(now, until)
     operations.limit_depot(depot=booking.depot, watts=kw * 1000, period=period, actor=actor, now=now)
-    smart_charging.tell_limits(now=now)
 
 
 def test_a_depot_short_of_power_is_at_fault():
