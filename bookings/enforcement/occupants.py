@@ -35,6 +35,10 @@ def is_of_another(session: ChargingSession, booking: Booking) -> bool:
 
 
 def running_bookings() -> QuerySet[Booking]:
-    """At depots of ours, with a session that has not ended."""
-    charging = Booking.objects.here().filter(status=BookingStatus.CHARGING, session__ended_at__isnull=True)
-    return charging.exclude(session=None)
+    """At depots of ours, with a session of their own that has not ended."""
+    return used_bookings().exclude(session=None)
+
+
+def used_bookings() -> QuerySet[Booking]:
+    """At depots of ours, with no session that has ended: one runs, or that of the booking before goes on."""
+    return Booking.objects.here().filter(status=BookingStatus.CHARGING, session__ended_at__isnull=True)

@@ -14,12 +14,12 @@ from bookings.actors import ENFORCEMENT
 from bookings.core import lifecycle
 from bookings.core.locking import lock_booking
 from bookings.core.one_by_one import each_by_itself
-from bookings.enforcement.occupants import running_bookings
+from bookings.enforcement.occupants import running_bookings, used_bookings
 from bookings.enforcement.state import longest_term
 from bookings.errors import ChargerOffline
 from bookings.models import Booking, BookingEvent, BookingStatus
 from bookings.operations import stop_remotely
-from bookings.rules.own_slots import is_own, slots_after
+from bookings.rules.own_slots import is_own, session_under_way, slots_after
 from bookings.rules.terms import LONGEST_LEAD, Overstay
 from depots.models import ChargingSession
 
@@ -32,10 +32,10 @@ STILL = timedelta(microseconds=1)
 
 
 def warn_of_ends(*, now: datetime) -> int:
-    """Sessions whose slot ends soon, each told once for each end. How many were told."""
+    """Bookings whose slot ends soon while a session uses it, each told once for each end. How many were told."""
     begins = ExpressionWrapper(F("ends_at") - longest_term("end_warning_min"), DateTimeField())
     told = BookingEvent.objects.filter(booking=OuterRef("pk"), kind="ending", at__gte=OuterRef("warned_from"))
-    soon = running_bookings().annotate(warned_from=begins).filter(warned_from__lte=now, ends_at__gt=now)
+    soon = used_bookings().annotate(warned_from=begins).filter(warned_from__lte=now, ends_at__gt=now)
     due = soon.filter(~Exists(told)).order_by("ends_at", "pk").values_list("pk", flat=True)
     return each_by_itself(list(due[:AT_ONCE]), lambda pk: _warn(pk, now))
 
@@ -61,9 +61,11 @@ def stop_overstays(*, now: datetime) -> int:
 
 def _warn(booking_id: int, now: datetime) -> int:
     booking = lock_booking(booking_id)
-    session, begins = booking.session, booking.ends_at - booking.terms.end_warning
-    if session is None or session.ended_at is not None or not begins <= now < booking.ends_at:
+    session, begins = session_under_way(booking), booking.ends_at - booking.terms.end_warning
+    if session is None or not begins <= now < booking.ends_at:
         return 0
+    if slots_after(booking, session, until=booking.ends_at + STILL):
+        return 0  # it may stay: the next slot is its own
     if booking.events.filter(kind="ending", at__gte=begins).exists():
         return 0
     stop_after = booking.terms.stop_after

@@ -104,8 +104,11 @@ class Booking(models.Model):
     `request_id` is constant over all asks for one booking and unique per customer party. `version` rises with each
     change. `group` is a secret between us and the charger: whoever presents it is taken for the holder. `session` is the
     latest of its sessions, all of which `visits` holds.
-    `promised_power_w` is its floor: the wish, or what its place and time give without one.
+    `promised_power_w` is its floor: the wish, or what its place and time give without one. `is_going_on` is no column: whether
+    its truck, as far as somebody has looked (rules.own_slots), has outlived it in a slot of its own.
     """
+
+    is_going_on = False
 
     class Route(models.TextChoices):
         OWN = "own", "Own fleet or fleet here"
@@ -358,8 +361,9 @@ class Booking(models.Model):
         return self.terms.no_show_at(self.period)
 
     def overstays(self, now: datetime) -> bool:
-        """Its session has outlived the slot and what its terms allow for a late stop."""
-        return self.is_ours and self.status == BookingStatus.CHARGING and now >= self.overstays_from()
+        """Its session has outlived the slot and what its terms allow for a late stop, and is not known to go on in another."""
+        is_charging = self.is_ours and self.status == BookingStatus.CHARGING
+        return is_charging and not self.is_going_on and now >= self.overstays_from()
 
     def overstays_from(self) -> datetime:
         return self.ends_at + timedelta(minutes=self.terms.late_stop_min)

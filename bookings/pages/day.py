@@ -12,6 +12,7 @@ from django.db.models import F, Q, QuerySet
 
 from bookings.models import Booking, BookingStatus, Enforcement
 from bookings.pages.outcome import Outcome, charged_wh, outcome_of
+from bookings.rules.own_slots import note_going_on
 from bookings.rules.quotes import read_tariffs
 from bookings.search.next_bay import next_bay_url
 
@@ -93,9 +94,10 @@ def entry(booking: Booking, now: datetime) -> Entry:
 
 
 def entries(bookings: Iterable[Booking], now: datetime) -> list[Entry]:
-    """Of a list: what the tariffs of its outcomes say is read at once."""
+    """Of a list: what the tariffs of its outcomes say, and who goes on in another slot, is read at once."""
     rows = list(bookings)
     read_tariffs(rows)
+    note_going_on(rows, now=now)
     return [entry(booking, now) for booking in rows]
 
 

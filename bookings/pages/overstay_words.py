@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from bookings.models import Booking, BookingEvent
+from bookings.models import Booking, BookingEvent, BookingStatus
 from bookings.pages.wording import local
 from bookings.rules.terms import Overstay
 
@@ -20,11 +20,13 @@ def words_by_booking(bookings: Collection[Booking], *, now: datetime) -> dict[in
     late = [booking for booking in bookings if booking.overstays(now)]
     if not late:
         return {}
+    # By EVSE: of a truck that charged on into a later slot of its own the booking says it in which its session began.
     in_vain = BookingEvent.objects.filter(
-        booking__in=[booking.pk for booking in late], kind="overstay", detail__in_vain=True
-    )
-    since = dict(in_vain.order_by("id").values_list("booking", "at"))
-    return {booking.pk: _words(booking, since.get(booking.pk), now) for booking in late}
+        booking__evse__in=[booking.evse_id for booking in late], booking__status=BookingStatus.CHARGING,
+        kind="overstay", detail__in_vain=True,
+    )  # fmt: skip
+    since = dict(in_vain.order_by("id").values_list("booking__evse", "at"))
+    return {booking.pk: _words(booking, since.get(booking.evse_id or 0), now) for booking in late}
 
 
 def _words(booking: Booking, in_vain_at: datetime | None, now: datetime) -> str:

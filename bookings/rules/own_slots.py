@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
+from django.db.models import Q
+
 from bookings.models import Booking, BookingStatus
+from bookings.models.enforcement_words import STILL_BEFORE
 from bookings.rules.identification import identify
 from depots.models import ChargingSession
 
@@ -14,6 +18,25 @@ def is_own(session: ChargingSession, booking: Booking) -> bool:
     token its fleet has blocked since is anybody's."""
     shown = identify(session.token_uid, session.token_type)
     return session.is_entitled and any(shown.opens(named, booking) for named in booking.tokens.all())
+
+
+def note_going_on(bookings: Iterable[Booking], *, now: datetime) -> None:
+    """Set `is_going_on` of those whose truck has outlived their slot in one of its own by now. One query, none where nobody is
+    late."""
+    late = [booking for booking in bookings if booking.session_id is not None and booking.overstays(now)]
+    slots = later_slots({booking.evse_id for booking in late}, now=now)
+    for booking in late:
+        booking.is_going_on = slots.get(booking.evse_id, booking.starts_at) > booking.starts_at
+
+
+def later_slots(evse_ids: Collection[int | None], *, now: datetime) -> dict[int | None, datetime]:
+    """When the slot began in which a truck charges on from one of its own before, by EVSE. One query, none of no EVSE."""
+    if not evse_ids:
+        return {}
+    is_used = Q(status=BookingStatus.CHARGING, session=None)
+    is_awaited = Q(status=BookingStatus.CONFIRMED, enforcement_why=STILL_BEFORE, starts_at__lte=now)
+    slots = Booking.objects.here().filter(is_used | is_awaited, evse__in=evse_ids)
+    return dict(slots.order_by("starts_at").values_list("evse", "starts_at"))
 
 
 def slots_after(booking: Booking, session: ChargingSession, *, until: datetime) -> list[Booking]:

@@ -53,6 +53,7 @@ class BookingFacts(NamedTuple):
     step_min: str | None
     late_stop_min: str | None
     token: str | None
+    is_going_on: bool = False
 
     @property
     def is_interrupted(self) -> bool:
@@ -76,7 +77,7 @@ class BookingFacts(NamedTuple):
 
     def overstays(self, now: datetime) -> bool:
         """As `Booking.overstays`: its session has outlived the slot and what its terms allow for a late stop."""
-        if self.status != _CHARGING:
+        if self.status != _CHARGING or self.is_going_on:
             return False
         return now >= self.ends_at + timedelta(minutes=int(self.late_stop_min or Terms.late_stop_min))
 

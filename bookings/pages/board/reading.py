@@ -23,6 +23,7 @@ from bookings.pages.board.entries import Entries
 from bookings.pages.board.row_states import RowState, bay, plugs, states_of
 from bookings.pages.board.seconds import DatetimeBySecond, Seconds
 from bookings.pages.board.window import Window
+from bookings.rules.own_slots import later_slots
 from bookings.rules.terms import LONGEST_BOOKING
 from depots.models import ChargingSession, Depot, Evse
 from depots.periods import Period
@@ -111,7 +112,7 @@ def read_board(viewer: BoardViewer, window: Window, *, now: datetime) -> Board:
     states = states_of(evses, running, now=now) if viewer.sees_all else {}
     rows = {evse.uid: BoardRow(evse, plugs(evse.standards), states.get(evse.pk)) for evse in evses}
     occupied = _occupied(Q(evse__in=list(uids), span__overlap=period))
-    facts = facts_of(_shown_here(viewer, period, occupied, now))
+    facts = facts_of(_shown_here(viewer, period, occupied, now), now=now)
     for bar in sorted(_bars(facts, occupied, uids), key=lambda bar: (bar.starts_at, bar.booking.pk)):
         if bar.is_within(period, now):
             rows[bar.evse_uid].bars.append(bar)
@@ -130,11 +131,11 @@ def entries_of(
 ) -> dict[int, list[list[tuple[str, SafeString]]]]:
     """By booking id, for each viewer asked about: EVSE and entry of what a board shows; empty where it shows it no longer.
 
-    In three statements however many there are; the bookings come with their depots.
+    In three statements however many there are, four where one outlives its slot; the bookings come with their depots.
     """
     ids = [booking.pk for booking in bookings]
     depots = {booking.depot_id: booking.depot for booking in bookings}
-    facts = facts_of(Q(pk__in=ids))
+    facts = facts_of(Q(pk__in=ids), now=now)
     uids = dict(Evse.objects.filter(depot__in=list(depots)).values_list("pk", "uid"))
     bars: dict[int, list[Bar]] = defaultdict(list)
     for bar in _bars(facts, _occupied(Q(holder__in=ids)), uids):
@@ -152,8 +153,8 @@ def entries_of(
     }
 
 
-def facts_of(which: Q) -> list[BookingFacts]:
-    """What boards tell of these bookings, but of those that no board shows."""
+def facts_of(which: Q, *, now: datetime) -> list[BookingFacts]:
+    """What boards tell of these bookings, but of those that no board shows. A second query where one outlives its slot."""
     named = BookingToken.objects.filter(booking=OuterRef("pk")).order_by("position")
     first_token = named.values(told=_TOKEN)[:1]
     is_interrupted = When(interrupted_at__isnull=False, then=F("quote"))
@@ -163,7 +164,13 @@ def facts_of(which: Q) -> list[BookingFacts]:
         Case(is_interrupted), KT("terms_json__slot_step_min"), KT("terms_json__late_stop_min"), Subquery(first_token),
     )  # fmt: skip
     moments = DatetimeBySecond()
-    return [BookingFacts(moments[starts], moments[ends], *rest) for starts, ends, *rest in rows]
+    facts = [BookingFacts(moments[starts], moments[ends], *rest) for starts, ends, *rest in rows]
+    slots = later_slots({fact.evse_id for fact in facts if fact.overstays(now)}, now=now)
+    if not slots:
+        return facts
+    return [
+        fact._replace(is_going_on=slots.get(fact.evse_id, fact.starts_at) > fact.starts_at) for fact in facts
+    ]
 
 
 def visits_of(uids: dict[int, str], period: Period, *, now: datetime) -> list[Visit]:

@@ -31,6 +31,7 @@ from bookings.pages.overstay_words import overstay_words
 from bookings.pages.views import board_answers
 from bookings.pages.views.refusals import status_of
 from bookings.rules import permissions
+from bookings.rules.own_slots import note_going_on
 from bookings.rules.session_targets import session_of
 from bookings.search.next_bay import rest_period
 from bookings.search.offers import SlotSearch, find_slots
@@ -170,6 +171,7 @@ def panel(
     """Everything about a booking, with the forms for what may be done with it; one that was sent stands as it was."""
     found = access.booking(request.user, found.pk) if status != 200 else found
     now = timezone.now()
+    note_going_on([found], now=now)
     sent = {"move_form": move_form, "end_form": end_form, "cancel_form": cancel_form}
     context = {
         **_facts(found, now),

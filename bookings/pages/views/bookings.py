@@ -41,7 +41,7 @@ from bookings.pages.power_words import power_now
 from bookings.pages.price_parts import quoted_parts
 from bookings.pages.views import slots
 from bookings.pages.views.refusals import status_of
-from bookings.rules.own_slots import session_under_way
+from bookings.rules.own_slots import note_going_on, session_under_way
 from bookings.rules.session_targets import session_of
 from bookings.rules.terms import LONGEST_BOOKING
 from bookings.templatetags.board import charged
@@ -146,6 +146,7 @@ def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusa
     is_dispatcher = found.fleet_id in access.fleets_booked_for(user)
     mine = access.fleets_seen(user) | access.operators_seen(user)
     payment, session = payment_words.payment_of(found), session_of(found)
+    note_going_on([found], now=now)
     context = {
         "booking": found,
         "entry": day.entry(found, now),

@@ -24,6 +24,7 @@ from bookings.pages.charger_settings import differing_settings
 from bookings.pages.depot_power import power_of_depot
 from bookings.pages.overstay_words import words_by_booking
 from bookings.pages.yard_figures import figures_of
+from bookings.rules.own_slots import note_going_on
 from depots.models import Charger, Depot, Evse, Fallback
 from depots.pages import respond
 from depots.queries import is_online
@@ -87,6 +88,7 @@ def _troubled(depot: Depot, now: datetime) -> list[dict[str, Any]]:
     is_over = Q(status=BookingStatus.CHARGING, ends_at__lte=now, session__ended_at=None)
     rows = Booking.objects.filter(is_unkept | is_over, depot=depot).select_related("evse", "fleet", "depot")
     found = list(rows.order_by("starts_at")[:50])
+    note_going_on(found, now=now)
     late = words_by_booking(found, now=now)
     return [
         {"booking": booking, "why": late.get(booking.pk) or booking.enforcement_explained}

@@ -216,3 +216,30 @@ def test_what_another_fleets_booking_has_charged_is_not_shown() -> None:
     assert wording.GOES_ON in page
     assert 'id="do-stop"' in page
     assert f'data-meter="{session.pk}"' not in page
+
+
+def test_only_the_last_of_its_slots_is_warned_of_and_outlived_on_the_pages() -> None:
+    first, second, _ = back_to_back(end_warning_min=10, overstay="stop", overstay_min=10)
+    told: dict[datetime, list[str]] = {}
+
+    for moment in (at(9, 55), at(10, 7), at(10, 20), at(10, 55), at(11, 7)):
+        with time_machine.travel(moment, tick=False):
+            scheduler.run_tick(moment)
+            manager = client_of(make_user(second.depot.operator, role="depot_manager"))
+            fleet = client_of(make_user(second.fleet))
+            depot = f"/depots/{second.depot.code}"
+            urls = [f"/bookings/{first.pk}/", f"/bookings/{second.pk}/", f"{depot}/board/", f"{depot}/"]
+            pages = [(manager if url.startswith(depot) else fleet).get(url) for url in urls]
+            rows = fleet.get("/bookings/").content.decode()
+            legend = "</i>Over its time"
+            told[moment] = [page.content.decode().replace(legend, "") for page in pages] + [
+                rows.split(f'id="row-{booking.pk}"')[1].split("</tr>")[0] for booking in (first, second)
+            ]
+
+    late = ("Over its time", "Its slot is over", 'data-overstay="')
+    marked = {when: [any(words in page for words in late) for page in pages] for when, pages in told.items()}
+    assert not any(any(pages) for moment, pages in marked.items() if moment < at(11))
+    assert marked[at(11, 7)] == [False, True, True, True, False, True]
+    words = "Its slot is over since 12:00. From 12:10 on the charger is told to stop it."
+    assert [words in page for page in told[at(11, 7)][:4]] == [False, True, False, True]
+    assert [len(happened(one, "ending")) for one in (first, second)] == [0, 1]
