@@ -177,6 +177,13 @@ def test_every_answer_is_an_envelope(
     assert code(caller.send(method, path)) == expected
 
 
+def test_a_partner_gets_no_policy_of_pages_and_a_browser_does(caller: Caller) -> None:
+    answers = {path: caller.http.get(path, headers=caller.headers) for path in ("/", "/ocpi/versions")}
+
+    assert [path for path, answer in answers.items() if "Content-Security-Policy" in answer] == ["/"]
+    assert {answer["X-Content-Type-Options"] for answer in answers.values()} == {"nosniff"}
+
+
 def test_a_forged_host_is_refused_in_an_envelope(caller: Caller) -> None:
     answer = caller.get("/ocpi/versions", Host="evil.example")
 

@@ -1,0 +1,16 @@
+"""The content security policy, of answers that a browser may show."""
+
+from __future__ import annotations
+
+from csp.middleware import CSPMiddleware
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from roaming.ocpi.envelope import OcpiResponse
+
+
+class PagePolicy(CSPMiddleware):
+    """django-csp's. It writes the policy out anew for each answer, which for a partner's JSON is work nobody has use for."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        return response if isinstance(response, OcpiResponse) else super().process_response(request, response)
