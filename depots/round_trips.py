@@ -23,7 +23,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import psycopg
-from django.db import DatabaseError, connection, transaction
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 from psycopg.adapt import Transformer
 from psycopg.pq import TransactionStatus
@@ -92,8 +93,10 @@ def send(statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> None:
 def _execute_alone(cursor: Any, statement: str, parameters: _Parameters) -> None:
     if isinstance(statement, Prepared):
         with connection.wrap_database_errors:
-            statement, parameters = _Composing().composed(statement, parameters), None
-    cursor.execute(statement, parameters)
+            executed = _Composing(connections[DEFAULT_DB_ALIAS]).composed(statement, parameters)
+        cursor.execute(executed)
+    else:
+        cursor.execute(statement, parameters)
 
 
 def bigints(ids: Iterable[int]) -> str:
@@ -130,21 +133,23 @@ class _Joining:
     """A Django execute wrapper that puts what is held before the next statement."""
 
     def __init__(self) -> None:
-        connection.ensure_connection()
-        self._is_whole_transaction = connection.commit_on_exit and not connection.savepoint_ids
+        # The proxy would look for it some fifty times a booking.
+        self._database = connections[DEFAULT_DB_ALIAS]
+        self._database.ensure_connection()
+        self._is_whole_transaction = self._database.commit_on_exit and not self._database.savepoint_ids
         self._held: list[str] = []
         # Of those held that are asked for, by their places.
         self._answers: dict[int, Answer] = {}
         if self._is_whole_transaction:
             # psycopg would begin it by itself, with a round trip of its own.
-            connection.connection.autocommit = True
+            self._database.connection.autocommit = True
             self._held.append(_BEGIN)
         self._is_sending = False
-        self._composing = _Composing()
+        self._composing = _Composing(self._database)
 
     def hold(self, statement: str, parameters: _Parameters, answer: Answer | None = None) -> None:
         """Raises DatabaseError for a value that cannot be written."""
-        with connection.wrap_database_errors:
+        with self._database.wrap_database_errors:
             self._held.append(self._composing.composed(statement, parameters))
         if answer is not None:
             self._answers[len(self._held) - 1] = answer
@@ -160,9 +165,9 @@ class _Joining:
         if self._is_sending:
             return execute(statement, parameters, many, context)
         if isinstance(statement, sql.Composable):
-            statement = statement.as_string(connection.connection)
+            statement = statement.as_string(self._database.connection)
         # A log of queries is to show savepoints too.
-        if statement.startswith(_SAVEPOINTS) and not connection.queries_logged:
+        if statement.startswith(_SAVEPOINTS) and not self._database.queries_logged:
             self.hold(statement, parameters)
             return None
         if not self._held and not isinstance(statement, Prepared):
@@ -179,7 +184,7 @@ class _Joining:
 
         What is held of a transaction that is going to be rolled back is not needed any more.
         """
-        if connection.needs_rollback:
+        if self._database.needs_rollback:
             return
         if self._held == [_BEGIN]:
             return
@@ -190,7 +195,7 @@ class _Joining:
     def send_held(self) -> None:
         if self._held:
             last = self._answers.get(len(self._held) - 1)
-            with connection.cursor() as cursor:
+            with self._database.cursor() as cursor:
                 self._send(cursor.execute, cursor)
                 if last is not None:
                     last.take(cursor)
@@ -216,22 +221,22 @@ class _Joining:
     def _need_rollback_if_not_begun(self) -> None:
         """Of a message that cannot be parsed nothing is executed, nor is its BEGIN: whoever goes on all the same must not do so
         outside of a transaction."""
-        found = connection.connection
+        found = self._database.connection
         if found is not None and not found.closed and found.info.transaction_status == TransactionStatus.IDLE:
-            connection.needs_rollback = True
+            self._database.needs_rollback = True
 
     def written(self, values: list[Any]) -> list[Any]:
         """Raises DatabaseError for a value that cannot be written."""
-        with connection.wrap_database_errors:
+        with self._database.wrap_database_errors:
             return [_Literal(self._composing.written(value)) for value in values]
 
 
 class _Composing:
     """Writes statements with their values in them, for the connection as it is now."""
 
-    def __init__(self) -> None:
-        connection.ensure_connection()
-        self._connection = connection.connection
+    def __init__(self, database: BaseDatabaseWrapper) -> None:
+        database.ensure_connection()
+        self._database, self._connection = database, database.connection
         self._literal = Transformer(self._connection).as_literal
 
     def composed(self, statement: str, parameters: _Parameters) -> str:
@@ -239,7 +244,7 @@ class _Composing:
         what they say."""
         if parameters is None:
             return statement
-        if isinstance(statement, Prepared) and not connection.queries_logged:
+        if isinstance(statement, Prepared) and not self._database.queries_logged:
             kept = _kept(statement)
             self._prepare(kept)
             return f"EXECUTE {kept.name}({', '.join(map(self.written, kept.values(parameters)))})"

@@ -37,9 +37,14 @@ _PLAIN = frozenset(
 def write_ahead(booking: Booking) -> None:
     """Write out what an unsaved booking has by now, while nobody waits for it. Only what is different when it is inserted is
     written out then."""
-    values = [getattr(booking, field.attname) for field in _valued(Booking)]
-    known = [deepcopy(value) if type(value) is dict else value for value in values]
+    values = [getattr(booking, name) for name, _, _ in _valued(Booking)]
+    known = [_copied(value) if type(value) is dict else value for value in values]
     booking.written_ahead = list(zip(known, round_trips.written(_values(booking)), strict=True))
+
+
+def _copied(content: dict[str, Any]) -> dict[str, Any]:
+    """A deep copy; of terms, which are flat, nothing but a new dictionary."""
+    return {name: value if type(value) in _READY else deepcopy(value) for name, value in content.items()}
 
 
 def insert_with(booking: Booking, rows: Sequence[models.Model]) -> None:
@@ -67,11 +72,12 @@ def _write(booking: Booking, own: str, values: list[Any], rows: Sequence[models.
     with connection.cursor() as cursor:
         cursor.execute(_statement(own, tuple((model, len(found)) for model, found in groups)), values)
         [(booking_id, *keys)] = cursor.fetchall()
-    _saved(booking, booking_id)
+    alias = connection.alias
+    _saved(booking, booking_id, alias)
     for (_, found), ids in zip(groups, keys, strict=True):
         for row, key in zip(found, ids, strict=True):
             _name_booking(row, booking)
-            _saved(row, key)
+            _saved(row, key, alias)
 
 
 @cache
@@ -120,31 +126,30 @@ def _placeholder(field: models.Field[Any, Any]) -> str:
 
 
 def _values(row: models.Model) -> list[Any]:
-    return [_value(getattr(row, field.attname), field) for field in _valued(type(row))]
+    of = row.__dict__
+    return [_value(of[name], field, is_plain) for name, field, is_plain in _valued(type(row))]
 
 
 def _values_beside(booking: Booking) -> list[Any]:
-    """The same, but for what is written ahead."""
-    ahead = zip(_valued(Booking), booking.written_ahead, strict=True)
+    """The same, but for what is written ahead, without looking at what cannot change; what can was copied."""
+    of, ahead = booking.__dict__, zip(_valued(Booking), booking.written_ahead, strict=True)
     return [
-        kept if _is_as(value := getattr(booking, field.attname), known) else _value(value, field)
-        for field, (known, kept) in ahead
+        kept
+        if (value := of[name]) is known or (type(value) is dict and value == known)
+        else _value(value, field, is_plain)
+        for (name, field, is_plain), (known, kept) in ahead
     ]
 
 
-def _is_as(value: Any, known: Any) -> bool:
-    """Without looking at what cannot change; what can was copied."""
-    return value is known or (type(value) is dict and value == known)
-
-
-def _value(value: Any, field: models.Field[Any, Any]) -> Any:
-    is_ready = type(value) in _READY and type(field) in _PLAIN
-    return value if is_ready else field.get_db_prep_save(value, connection)
+def _value(value: Any, field: models.Field[Any, Any], is_plain: bool) -> Any:
+    return value if is_plain and type(value) in _READY else field.get_db_prep_save(value, connection)
 
 
 @cache
-def _valued(model: type[models.Model]) -> tuple[models.Field[Any, Any], ...]:
-    return tuple(field for field in _columns(model) if field.name not in _NAMING)
+def _valued(model: type[models.Model]) -> tuple[tuple[str, models.Field[Any, Any], bool], ...]:
+    """Of each column that a row has a value of its own for: its attribute, its field, and whether that is a plain one."""
+    fields = [field for field in _columns(model) if field.name not in _NAMING]
+    return tuple((field.attname, field, type(field) in _PLAIN) for field in fields)
 
 
 def _name_booking(row: models.Model, booking: Booking) -> None:
@@ -157,6 +162,6 @@ def _naming(model: type[models.Model]) -> frozenset[str]:
     return frozenset(_NAMING & {field.name for field in _columns(model)})
 
 
-def _saved(row: models.Model, key: int) -> None:
+def _saved(row: models.Model, key: int, alias: str) -> None:
     row.pk = key
-    row._state.adding, row._state.db = False, connection.alias  # noqa: SLF001 - as Model.save does
+    row._state.adding, row._state.db = False, alias  # noqa: SLF001 - as Model.save does
