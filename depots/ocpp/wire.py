@@ -140,7 +140,7 @@ class Wire:
         self._is_closed = True
         for _, answer in self._waiting.values():
             if not answer.done():
-                answer.set_exception(ConnectionEnded("The connection ended before the answer."))
+                _fail(answer, ConnectionEnded("The connection ended before the answer."))
         self._waiting.clear()
 
     async def call(
@@ -248,7 +248,7 @@ class Wire:
             answer.set_result(_object(rest))
         else:
             code, description = [*(str(part)[:255] for part in rest[:2]), "", ""][:2]
-            answer.set_exception(CallRefused(code, description))
+            _fail(answer, CallRefused(code, description))
 
     async def _refuse(self, fault: FrameFault) -> None:
         if fault.code:
@@ -282,3 +282,8 @@ def _object(rest: list[Any]) -> dict[str, Any]:
 async def _compute(is_large: bool, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Its result, from a thread where it takes so long that other chargers would wait for it."""
     return await asyncio.to_thread(work, *args, **kwargs) if is_large else work(*args, **kwargs)
+
+
+def _fail(answer: asyncio.Future[dict[str, Any]], error: CallRefused | CallUnanswered) -> None:
+    answer.set_exception(error)
+    answer.exception()  # seen: whoever asks may have failed in the same moment, sending, and never look

@@ -1,6 +1,7 @@
 """Every message a charger may send is read as far as it goes and answered; what is missing is flagged, never made up."""
 
 import asyncio
+import gc
 import threading
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from websockets.exceptions import ConnectionClosedError
 
 from depots.gate import Authorization
 from depots.ocpp import command_words, sampled_values, schemas, v16
@@ -16,7 +18,7 @@ from depots.ocpp.connection import ChargerConnection
 from depots.ocpp.meter_values import IdleEvses
 from depots.ocpp.times import Moment
 from depots.ocpp.v2x import messages, v21, v201
-from depots.ocpp.wire import Wire
+from depots.ocpp.wire import ConnectionEnded, Wire
 from depots.operations.certificate_requests import SigningAnswer
 from depots.operations.transaction_reports import FLAGS, ReportResult
 from tests.scenarios.schema_messages import smallest
@@ -566,3 +568,23 @@ def test_a_password_among_settings_that_were_read_is_withheld():
 
     assert "0123456789abcdef" not in "".join(texts)
     assert '"HeartbeatInterval": "60"' in texts[0]
+
+
+def test_a_connection_that_ends_while_a_question_leaves_it_leaves_no_fault_behind():
+    """The question fails by its own sending; that its answer will not come either is nobody's to hear."""
+    left_behind: list[dict] = []
+
+    async def ask() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: left_behind.append(context))
+        wire = Wire(SimpleNamespace(send=lambda _: end(wire)), "1.6", {})  # type: ignore[arg-type]
+        with pytest.raises(ConnectionEnded):
+            await wire.call("ClearCache", {})
+
+    async def end(wire: Wire) -> None:
+        wire.close()
+        raise ConnectionClosedError(None, None)
+
+    asyncio.run(ask())
+    gc.collect()
+
+    assert not left_behind
