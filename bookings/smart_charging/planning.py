@@ -122,13 +122,13 @@ def _columns(depot: DepotState) -> dict[EvsePower | ChargingProfile, list[Any]]:
 def _write(
     row: DepotPower, depot: DepotState, before: dict[EvsePower | ChargingProfile, list[Any]], now: datetime
 ) -> None:
-    taken_over = []
+    begun = []
     for state in depot.states.values():
         state.power.counted_w = state.counted_w()
         if _note_short(state, now):
-            taken_over.append(state.evse_id)
-    if taken_over:
-        EvsePower.objects.filter(pk__in=taken_over).update(short_told_w=None)
+            begun.append(state.evse_id)
+    if begun:  # what was told there is of a shortage before
+        EvsePower.objects.filter(pk__in=begun).update(short_told_w=None)
     changed = {one for one, columns in _columns(depot).items() if columns != before[one]}
     powers = (one for one in changed if isinstance(one, EvsePower))
     write_columns("bookings_evsepower", "evse_id", powers, POWER_COLUMNS)
@@ -142,16 +142,16 @@ def _write(
 
 
 def _note_short(state: EvseState, now: datetime) -> bool:
-    """From when on less than its promise was there for a truck that charges, or whose slot has begun. Whether that was of another
-    booking until now."""
+    """From when on less than its promise was there for a truck that charges, or whose slot has begun. Whether a shortage begins
+    now, be it after that of another booking."""
     power, begun_at = state.power, _begun_at(state)
     if begun_at is None or now < begun_at or not state.is_short:
         power.short_since = None
         return False
-    is_of_another = power.short_since is not None and power.short_since < begun_at
-    if power.short_since is None or is_of_another:
-        power.short_since = now
-    return is_of_another
+    if power.short_since is not None and power.short_since >= begun_at:
+        return False
+    power.short_since = now
+    return True
 
 
 def _begun_at(state: EvseState) -> datetime | None:

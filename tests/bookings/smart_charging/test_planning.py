@@ -498,3 +498,17 @@ def test_only_who_was_told_of_a_shortage_is_told_of_its_end(site):
     assert EvsePower.objects.get(evse=site.evses[0]).short_told_w is None
     assert not first.events.filter(kind="power_restored").exists()
     assert not second.events.filter(kind="power_restored").exists()
+
+
+def test_a_shortage_that_begins_before_the_end_of_another_was_noted_is_told_all_the_same():
+    site = Chargers(make_site(1, terms=OPEN))
+    booking = book(site.evses[0], slot(10, 11), power_w=250 * KW)
+    depot = depot_of(site.evses)
+    type(depot).objects.update(grid_limit_w=100 * KW)
+    mark_depot_changed(depot.pk, at=at(9, 59))
+    EvsePower.objects.update_or_create(evse=booking.evse, defaults={"short_told_w": 50 * KW})
+
+    smart_charging.plan_depot(depot_id=depot.pk, now=at(10) + SECOND)
+    smart_charging.note_shortfalls(now=at(10) + 30 * SECOND)
+
+    assert booking.events.get(kind="power_short").detail["given_w"] == 100 * KW
