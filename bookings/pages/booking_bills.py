@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from bookings.billing.flags import sentence
 from bookings.billing.priced_visits import price_cancellation, price_session, price_stay
 from bookings.models import Booking, ChargeDetailRecord
 from bookings.pages.price_parts import PriceParts, bill_parts, what_for
@@ -15,6 +16,7 @@ from bookings.pricing.bills import Bill, BillLine
 from bookings.pricing.tariff_content import Dimension, ElementUse
 from bookings.rules import permissions, power_shortage
 from depots.models import ChargingSession
+from depots.operations import FLAGS as SESSION_FLAGS
 from depots.templatetags.berth import money
 
 NOTHING = Decimal()
@@ -27,6 +29,11 @@ class BookingBill:
     cdr: ChargeDetailRecord
     what: str
     price: PriceParts
+
+    @property
+    def notes(self) -> list[str]:
+        """What is odd about the record beyond its session, which the page says beside what was charged."""
+        return [sentence(flag) for flag in self.cdr.flags if flag not in SESSION_FLAGS]
 
 
 @dataclass(frozen=True)

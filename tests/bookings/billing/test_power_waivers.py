@@ -12,7 +12,7 @@ from bookings.billing.cdrs import SHORT_IN_ALL
 from bookings.core import lifecycle
 from bookings.models import Booking, ExternalLimit
 from bookings.operations import ChangeRequest
-from bookings.pages.booking_bills import cancellation_fee
+from bookings.pages.booking_bills import bills_of, cancellation_fee
 from bookings.pages.outcome import outcome_of
 from bookings.rules import power_shortage
 from depots.periods import Period
@@ -52,6 +52,10 @@ def test_a_promise_not_kept_for_five_minutes_leaves_only_the_energy_to_pay(until
     charge(booking)
 
     (cdr,) = records()
+    (bill,) = bills_of(booking).bills
+    assert [note.partition(" was there")[0] for note in bill.notes] == ["Less power than promised"] * (
+        2 - len(billed)
+    )
     assert uses(cdr) == billed
     assert ("power_short" in cdr.flags) == (len(billed) == 1)
 
