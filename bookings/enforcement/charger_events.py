@@ -134,12 +134,18 @@ def _locked(where: Q) -> Iterator[Booking]:
 
 
 def asks_for_a_try(booking: Booking, evse: Evse, before: str) -> bool:
-    """Free at last, or free although we armed it: a driver tapped and walked off, or the charger forgot."""
+    """Free at last, or free although we armed it: a driver tapped and walked off, or the charger forgot, or has let somebody
+    else charge there."""
     if booking.enforcement == Enforcement.AT_RISK or booking.enforcement_why in OWN:
         return evse.status in {Evse.Status.AVAILABLE, Evse.Status.RESERVED}
     # A reservation ends with a fault, too; its answer may have been written down after that was told.
     was_kept = before in {Evse.Status.RESERVED, Evse.Status.FAULTED, Evse.Status.UNAVAILABLE}
-    return booking.enforcement == Enforcement.ARMED and was_kept and evse.status == Evse.Status.AVAILABLE
+    is_armed_and_free = booking.enforcement == Enforcement.ARMED and evse.status == Evse.Status.AVAILABLE
+    return is_armed_and_free and (was_kept or _keeps_no_reservations(evse))
+
+
+def _keeps_no_reservations(evse: Evse) -> bool:
+    return evse.charger is not None and evse.charger.measured.get("reservation") == "lies"
 
 
 def _measure_claim(booking: Booking, now: datetime) -> None:
