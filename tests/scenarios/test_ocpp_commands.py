@@ -136,25 +136,22 @@ def test_a_token_too_long_for_1_6_is_not_sent(bed: Bed, row):
     assert charger.count("ReserveNow") == 0
 
 
-@pytest.mark.parametrize(
-    ("type_", "wire"),
-    [
-        ("RFID", "ISO14443"),
-        ("EMAID", "eMAID"),
-        ("MAC", "MacAddress"),
-        ("KEY_CODE", "KeyCode"),
-        ("APP_USER", "Central"),
-        ("OTHER", "Central"),
-    ],
-)
-def test_the_type_is_the_one_the_charger_will_read(bed: Bed, row, type_, wire):
-    charger = online(bed, row, "ocpp2.0.1")
+@pytest.mark.parametrize("protocol", ALL[1:])
+def test_the_type_is_the_one_the_charger_will_read(bed: Bed, row, protocol):
+    charger = online(bed, row, protocol)
+    wires = {
+        "RFID": "ISO14443", "EMAID": "eMAID", "MAC": "MacAddress", "KEY_CODE": "KeyCode", "APP_USER": "Central",
+        "OTHER": "Central",
+    }  # fmt: skip
 
-    reserve(row, payload={"token_type": type_, "token": "DE8AA1A2B3C4D5", "group": ""})
+    for number, type_ in enumerate(wires, start=1):
+        reserve(row, number, payload={"token_type": type_, "token": "DE8AA1A2B3C4D5", "group": ""})
+    asked = [charger.heard("ReserveNow") for _ in wires]
 
-    asked = charger.heard("ReserveNow")
-    assert asked["idToken"] == {"idToken": "DE8AA1A2B3C4D5", "type": wire}
-    assert "groupIdToken" not in asked
+    assert [each["idToken"] for each in asked] == [
+        {"idToken": "DE8AA1A2B3C4D5", "type": wire} for wire in wires.values()
+    ]
+    assert not any("groupIdToken" in each for each in asked)
 
 
 @pytest.mark.parametrize("protocol", ALL)
