@@ -8,6 +8,7 @@ from pathlib import Path
 from docs.pictures.album import ALBUM
 from docs.pictures.camera import Camera
 from docs.pictures.throwaway_demo import ThrowawayDemo
+from docs.pictures.visitors import visiting
 
 FOLDER = Path(__file__).parent
 
@@ -18,7 +19,7 @@ def main() -> None:
     if unknown:
         sys.exit(f"There is no picture {', '.join(sorted(unknown))}.")
     _say("Starting a demo")
-    with ThrowawayDemo.started() as demo, Camera.at(demo.url) as camera:
+    with ThrowawayDemo.started() as demo, visiting(demo.ocpp_url), Camera.at(demo.url) as camera:
         for picture in ALBUM:
             if not names or picture.name in names:
                 camera.take(picture, FOLDER / f"{picture.name}.png")

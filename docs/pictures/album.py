@@ -9,11 +9,14 @@ from zoneinfo import ZoneInfo
 from playwright.sync_api import Page
 
 from docs.pictures.camera import Picture
+from docs.pictures.visitors import STRANGER, TELLING
 
 DISPATCHER = "dispatcher@nordfracht.example"
 MANAGER = "manager@nordfracht.example"
 ACCOUNTANT = "accountant@ladepark.example"
 FLEET_ACCOUNTANT = "accountant@nordfracht.example"
+# The pages of chargers renew themselves meanwhile.
+SETTLED_MS = 90_000
 PHONE = {"width": 390, "height": 760}
 
 
@@ -75,12 +78,44 @@ def yard(page: Page) -> None:
     """Chargers as they are now, and where the power goes."""
     page.goto("/depots/NF-HAM/")
     page.wait_for_selector("#availability svg")
+    read = page.locator("tr", has_text="HAM-2").locator("[data-label=Settings]:not(:has-text('Not read'))")
+    read.wait_for(timeout=SETTLED_MS)
 
 
 def charger(page: Page) -> None:
     """One that charges a truck."""
     page.goto("/depots/NF-HAM/chargers/HAM-2/")
-    page.wait_for_selector("#charger")
+    wait_until_set(page)
+
+
+def wait_until_set(page: Page) -> None:
+    """A charger's settings are read, and set, as it comes."""
+    set_as_wanted = page.locator("[aria-labelledby=settings-head] .reserving-success")
+    set_as_wanted.wait_for(timeout=SETTLED_MS)
+
+
+def reports(page: Page) -> None:
+    """What a charger tells of its parts."""
+    page.goto(f"/depots/NF-HAM/chargers/{TELLING}/")
+    page.wait_for_selector("[data-alert] >> nth=1")
+    wait_until_set(page)
+    page.locator("#alerts-head").evaluate("head => scrollTo(0, head.getBoundingClientRect().top - 100)")
+
+
+def security(page: Page) -> None:
+    """What a charger has to show, and what it reported."""
+    page.goto(f"/depots/NF-HAM/chargers/{TELLING}/")
+    page.locator("[aria-labelledby=security-head]", has_text="TamperDetectionActivated").wait_for()
+    page.locator("#security-head").evaluate("head => scrollTo(0, head.getBoundingClientRect().top - 100)")
+
+
+def new_chargers(page: Page) -> None:
+    """One that has tried to connect, and that its operator waits for."""
+    page.goto("/depots/NF-HAM/new-chargers/")
+    page.fill("[name=identity]", STRANGER)
+    page.get_by_role("button", name="Wait for it").click()
+    page.wait_for_selector("#refused-connections tbody tr")
+    page.evaluate("document.getElementById('toasts').replaceChildren()")
 
 
 def charger_settings(page: Page) -> None:
@@ -159,6 +194,9 @@ ALBUM = [
     Picture("board", MANAGER, board),
     Picture("yard", MANAGER, yard, height=980),
     Picture("charger", MANAGER, charger, height=980),
+    Picture("charger-reports", MANAGER, reports, height=520),
+    Picture("charger-security", MANAGER, security, height=520),
+    Picture("new-chargers", MANAGER, new_chargers, height=520),
     Picture("charger-settings", MANAGER, charger_settings, height=760),
     Picture("requests", MANAGER, requests, height=480),
     Picture("closure", MANAGER, closure, height=640),

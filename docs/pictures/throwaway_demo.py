@@ -19,7 +19,7 @@ from config.embedded.postgres import EmbeddedServer
 
 ROOT = Path(__file__).parents[2]
 READY = "Berth is ready"
-START_TIMEOUT_S = 240
+START_TIMEOUT_S = 600
 STOP_TIMEOUT_S = 60
 # What the caller has set for an installation or a checkout of his own is none of this demo's business.
 _OTHERS = ("BERTH_", "DATABASE_", "DJANGO_")
@@ -27,9 +27,10 @@ _OTHERS = ("BERTH_", "DATABASE_", "DJANGO_")
 
 @dataclass
 class ThrowawayDemo:
-    """`url` is its address without a slash at the end."""
+    """`url` is its address, `ocpp_url` that for chargers, without a slash at the end."""
 
     url: str
+    ocpp_url: str
 
     @classmethod
     @contextmanager
@@ -41,7 +42,7 @@ class ThrowawayDemo:
             process = _start(var, http, ocpp)
             try:
                 _wait_until_ready(process, var / "demo.log")
-                yield cls(f"http://{http}")
+                yield cls(f"http://{http}", f"ws://{ocpp}/ocpp")
             finally:
                 process.send_signal(signal.SIGTERM)
                 process.communicate(timeout=STOP_TIMEOUT_S)
