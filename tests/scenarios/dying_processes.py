@@ -10,12 +10,13 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
+
+from tests.scenarios.forking_process import ForkingProcess, forking_process
 
 # Only one that never comes to its end commits more often.
 MOST_COMMITS = 100
@@ -24,7 +25,7 @@ MOST_COMMITS = 100
 class DyingProcesses:
     """`deaths` counts those that did not live to the end of what they had to do."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: ForkingProcess) -> None:
         self._process = process
         self.deaths = 0
 
@@ -44,28 +45,15 @@ class DyingProcesses:
         raise AssertionError("there is no end to what it commits")
 
     def _has_lived(self, **order: Any) -> bool:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        print(json.dumps(order), file=self._process.stdin, flush=True)
-        ended = json.loads(self._process.stdout.readline())
+        ended = self._process.ask(**order)
         assert ended in {0, -signal.SIGKILL}
         return bool(ended == 0)
 
 
 @contextmanager
 def dying_processes(environment: dict[str, str]) -> Iterator[DyingProcesses]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.scenarios.dying_processes"],
-        env={**os.environ, **environment},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
+    with forking_process("tests.scenarios.dying_processes", environment) as process:
         yield DyingProcesses(process)
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def main() -> None:

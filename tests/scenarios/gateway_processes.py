@@ -12,7 +12,6 @@ import mmap
 import os
 import signal
 import struct
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from tests.scenarios.forking_process import ForkingProcess, forking_process
 
 _SECONDS = struct.Struct("d")
 
@@ -72,31 +73,17 @@ class GatewayProcesses:
     """`start` gives a gateway that listens. `dies_after` names the operation after whose commit it dies, `dies_at` is the
     number of the commit; `clock` a SharedClock's file, without which it stands still at the tests' time."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: ForkingProcess) -> None:
         self._process = process
 
     def start(self, **order: Any) -> GatewayProcess:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        print(json.dumps(order), file=self._process.stdin, flush=True)
-        return GatewayProcess(**json.loads(self._process.stdout.readline()))
+        return GatewayProcess(**self._process.ask(**order))
 
 
 @contextmanager
 def gateway_processes(environment: dict[str, str]) -> Iterator[GatewayProcesses]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.scenarios.gateway_processes"],
-        env={**os.environ, **environment},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
+    with forking_process("tests.scenarios.gateway_processes", environment) as process:
         yield GatewayProcesses(process)
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
 
 
 def main() -> None:
