@@ -112,7 +112,7 @@ def known_entries(partner: Partner, booking: Booking) -> list[str]:
     rows = PartnerObject.objects.filter(partner=partner, kind=BOOKING, key__iexact=booking.remote_id)
     for kept in rows if booking.remote_id else ():
         try:
-            return received_at(dialect_of(partner).read_booking(partner, kept.raw).value)
+            return received_at(dialect_of(partner).bookings.read(partner, kept.raw).value)
         except UnreadableError:
             continue
     return []
@@ -140,7 +140,7 @@ def _posted(partner: Partner, request: BookingRequest, answers: int | None) -> P
     so_far = (row.delivered or {}) if row else {}
     if row is None or not row.may_have_arrived or "sent" not in so_far:
         return None
-    sent = dialect_of(partner).read_request(so_far["sent"])
+    sent = dialect_of(partner).bookings.read_request(so_far["sent"])
     return Posted(sent, tuple(so_far.get("known", ())), is_answered=request.pk == answers)
 
 
@@ -161,6 +161,6 @@ def _check_room(partner: Partner) -> None:
 
 def _is_stale(partner: Partner, kept: PartnerObject, told: ToldBooking) -> bool:
     try:
-        return is_older(told, dialect_of(partner).read_booking(partner, kept.raw).value)
+        return is_older(told, dialect_of(partner).bookings.read(partner, kept.raw).value)
     except UnreadableError:
         return False

@@ -70,7 +70,7 @@ async def look_up(
     try:
         check_url(url)
         answer = await http.call(peer, "GET", url)
-        endpoints = DIALECTS[version].read_endpoints(answer.data)
+        endpoints = DIALECTS[version].registration.read_endpoints(answer.data)
         for endpoint in endpoints:
             check_url(endpoint["url"])
     except (CallFailed, HostileAddress, UnreadableError) as failure:
@@ -115,9 +115,9 @@ async def introduce(
     version, endpoints = await look_up(http, peer, versions_url, expected_roles=expected_roles)
     url = credentials_url(endpoints)
     dialect = DIALECTS[version]
-    answer = await http.call(peer, method, url, body=dialect.write_credentials(credentials))
+    answer = await http.call(peer, method, url, body=dialect.registration.write_credentials(credentials))
     try:
-        theirs = dialect.read_credentials(answer.data).value
+        theirs = dialect.registration.read_credentials(answer.data).value
         check_url(theirs.versions_url)
     except (UnreadableError, HostileAddress) as error:
         raise Unreachable(f"the partner's credentials cannot be read: {error}") from error

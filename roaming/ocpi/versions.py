@@ -42,7 +42,7 @@ def versions(request: HttpRequest) -> HttpResponse:
 
 def _details_of(dialect: Dialect) -> Callable[[HttpRequest], HttpResponse]:
     def details(request: HttpRequest) -> HttpResponse:
-        return ok(dialect.write_endpoints(partner_of(request)))
+        return ok(dialect.registration.write_endpoints(partner_of(request)))
 
     return details
 

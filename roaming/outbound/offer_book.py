@@ -101,7 +101,7 @@ def _all_written(
         if key.view not in offers:
             continue
         try:
-            body = DIALECTS[key.protocol].write_offer(offers[key.view])
+            body = DIALECTS[key.protocol].bookings.write_offer(offers[key.view])
         except Exception:
             logger.exception("offer cannot be written", option=key.view.option.pk)
             continue

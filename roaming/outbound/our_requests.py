@@ -59,7 +59,7 @@ class Attempt:
 
     def is_about(self, raw: Any) -> bool:
         """Whether this is the booking, of a partner's list, that is asked for."""
-        return self.dialect.request_id_of(raw).upper() == self.request_id.upper()
+        return self.dialect.bookings.request_id_of(raw).upper() == self.request_id.upper()
 
 
 @receiver(partner_asked, dispatch_uid="roaming.outbound.our_requests")
@@ -135,7 +135,7 @@ def _check_in_time(ask: BookingRequest, so_far: dict[str, Any], now: datetime) -
 def _first_post(partner: Partner, ask: BookingRequest) -> dict[str, Any]:
     """What is posted, now and again, and what is known of the booking before. Raises ValueError for what cannot be said."""
     only_evse = partner_offers.only_evse_uid(ask.booking.option)
-    body = dialect_of(partner).write_request(ask.booking, ask, only_evse)
+    body = dialect_of(partner).bookings.write_request(ask.booking, ask, only_evse)
     return {"sent": body, "known": remote_bookings.known_entries(partner, ask.booking)}
 
 
@@ -147,7 +147,7 @@ def _attempt(
     return Attempt(
         lease,
         registration.peer_of(partner, party, _owner(booking)),
-        dialect.bookings_url(partner),
+        dialect.bookings.list_url(partner),
         None if looks else so_far["sent"],
         booking.request_id,
         so_far["since"],
@@ -242,14 +242,16 @@ def offer_read(attempt: Attempt, raw: Any, *, now: datetime) -> None:
     """The offer as it is after a refusal: its calendar was out of date."""
     partner = Partner.objects.select_related("organisation").get(pk=attempt.lease.partner_id)
     told = _object(raw)
-    remote_bookings.adopt_offer(partner, dialect_of(partner).read_offer(partner, told), told, now=now)
+    remote_bookings.adopt_offer(
+        partner, dialect_of(partner).bookings.read_offer(partner, told), told, now=now
+    )
 
 
 def _adopt(
     partner: Partner, raw: Any, *, reason: str = "", answers: int | None = None, now: datetime
 ) -> None:
     told = _object(raw)
-    read = dialect_of(partner).read_booking(partner, told)
+    read = dialect_of(partner).bookings.read(partner, told)
     remote_bookings.adopt_booking(partner, read, told, reason=reason, answers=answers, now=now)
 
 
@@ -283,7 +285,7 @@ def _after(attempt: Attempt, partner: Partner, now: datetime) -> str:
 
 
 def _offer_url(partner: Partner, ask: BookingRequest) -> str:
-    return dialect_of(partner).offers_url(partner, ask.booking.option.code)
+    return dialect_of(partner).bookings.offers_url(partner, ask.booking.option.code)
 
 
 def _later(lease: Lease, so_far: dict[str, Any], error: str, now: datetime) -> None:

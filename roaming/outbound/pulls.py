@@ -164,11 +164,11 @@ def _keep(partner: Partner, crawl: Crawl, pull: Pull, raw: Any, now: datetime) -
     dialect = dialect_of(partner)
     if crawl.kind == "booking":
         told = raw if isinstance(raw, dict) else {}
-        remote_bookings.adopt_booking(partner, dialect.read_booking(partner, told), told, now=now)
+        remote_bookings.adopt_booking(partner, dialect.bookings.read(partner, told), told, now=now)
         return []
     if crawl.kind == "location":
         return _keep_place(partner, crawl, raw)
-    offer = dialect.read_offer(partner, raw)
+    offer = dialect.bookings.read_offer(partner, raw)
     if not _is_of(offer.value, crawl.party):
         return ["booking_location.of_another_party"]
     pull.seen.setdefault(crawl.party, set()).add(offer.value.code)
@@ -178,7 +178,7 @@ def _keep(partner: Partner, crawl: Crawl, pull: Pull, raw: Any, now: datetime) -
 
 
 def _keep_place(partner: Partner, crawl: Crawl, raw: Any) -> list[str]:
-    place = dialect_of(partner).read_place(raw)
+    place = dialect_of(partner).locations.read(raw)
     if not _is_of(place.value, crawl.party):
         return ["location.of_another_party"]
     depot = partner_places.keep_place(partner, place.value)
@@ -211,8 +211,8 @@ def _our_parties(partner: Partner) -> list[Party | None]:
 
 def _list_url(partner: Partner, kind: str) -> str:
     dialect = dialect_of(partner)
-    lists = {"location": dialect.places_url, "booking_location": dialect.offers_url}
-    return lists.get(kind, dialect.bookings_url)(partner)
+    lists = {"location": dialect.locations.list_url, "booking_location": dialect.bookings.offers_url}
+    return lists.get(kind, dialect.bookings.list_url)(partner)
 
 
 def _splay(partner: Partner) -> timedelta:

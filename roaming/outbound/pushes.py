@@ -44,10 +44,10 @@ def bookings_written(leases: list[Lease], *, now: datetime) -> list[Push]:
 
 def _booking_push(partner: Partner, lease: Lease, booking: Booking) -> Push | None:
     dialect = dialect_of(partner)
-    url = dialect.booking_url(partner, booking)
+    url = dialect.bookings.url(partner, booking)
     if not url:
         return None
-    body = Written.of(dialect.write_booking(booking))
+    body = Written.of(dialect.bookings.write(booking))
     customer = (booking.customer_country, booking.customer_party)
     return _push(partner, lease, body, url, owner_of(booking.depot), customer)
 
@@ -80,7 +80,7 @@ def _digests_had(leases: list[Lease]) -> dict[int, str | None]:
 
 
 def _offer_push(partner: Partner, lease: Lease, offer: WrittenOffer, had: str | None) -> Push | None:
-    url = dialect_of(partner).offer_url(partner, offer.option)
+    url = dialect_of(partner).bookings.offer_url(partner, offer.option)
     if not url or (had is None and not offer.is_visible):
         return None  # never told of, and not to be told of any more
     if had == offer.digest:

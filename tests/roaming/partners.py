@@ -152,10 +152,10 @@ def pages(caller: Caller, path: str, query: dict[str, Any]) -> Iterator[list[Any
 
 def adopt_booking(partner: Partner, raw: dict[str, Any], *, now: datetime) -> remote_bookings.Adopted:
     """A booking as a partner sends it, read in its dialect and taken over."""
-    read = dialect_of(partner).read_booking(partner, raw)
+    read = dialect_of(partner).bookings.read(partner, raw)
     return remote_bookings.adopt_booking(partner, read, raw, now=now)
 
 
 def adopt_offer(partner: Partner, raw: dict[str, Any], *, now: datetime) -> remote_bookings.AdoptedOffer:
-    read = dialect_of(partner).read_offer(partner, raw)
+    read = dialect_of(partner).bookings.read_offer(partner, raw)
     return remote_bookings.adopt_offer(partner, read, raw, now=now)

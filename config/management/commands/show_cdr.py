@@ -18,4 +18,4 @@ class Command(OperatorCommand):
     def handle(self, *args: Any, id: str, **options: Any) -> None:
         cdr = record_called(id.strip())
         versions = [pk for pk in (cdr.charging_tariff_id, cdr.booking_tariff_id) if pk is not None]
-        self.say(DIALECTS["2.3.0"].write_cdr(cdr, contents(versions)))
+        self.say(DIALECTS["2.3.0"].cdrs.write(cdr, contents(versions)))

@@ -25,13 +25,13 @@ def writings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The codes of the offers that are written down, in order."""
     seen: list[str] = []
     for dialect in DIALECTS.values():
-        write = dialect.write_offer
+        write = dialect.bookings.write_offer
 
         def counted(offer: Any, write: Any = write) -> Any:
             seen.append(offer.option.code)
             return write(offer)
 
-        monkeypatch.setattr(dialect, "write_offer", counted)
+        monkeypatch.setattr(dialect.bookings, "write_offer", counted)
     return seen
 
 
@@ -123,14 +123,14 @@ def test_it_asks_the_same_of_the_database_for_any_number_of_partners_and_offers(
 def test_an_offer_that_cannot_be_written_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     bad, good, partner = option_of(make_evse(uid="BAD")), option_of(make_evse(uid="GOOD")), make_partner()
     for dialect in DIALECTS.values():
-        write = dialect.write_offer
+        write = dialect.bookings.write_offer
 
         def broken(offer: Any, write: Any = write) -> Any:
             if offer.option.code == "BAD":
                 raise ValueError("no such connector")
             return write(offer)
 
-        monkeypatch.setattr(dialect, "write_offer", broken)
+        monkeypatch.setattr(dialect.bookings, "write_offer", broken)
 
     offers = written(OfferBook(), [partner], bad, good)
 

@@ -74,7 +74,7 @@ def _on_booking(request: HttpRequest, partner: Partner, address: Address, now: d
         return ok(_held(kept).raw)
     body = read_object(request)
     if request.method == "PUT":
-        read = dialect.read_booking(partner, body)
+        read = dialect.bookings.read(partner, body)
         told = read.value
         _check_party(address, told.country_code, told.party_id)
         if address.id.upper() not in (told.id.upper(), told.request_id.upper()):
@@ -89,7 +89,7 @@ def _on_booking(request: HttpRequest, partner: Partner, address: Address, now: d
         return ok()
     deviations.count(partner, patch.deviations)
     merged = _patched(held, patch.value, ("id", "request_id", "country_code", "party_id"))
-    remote_bookings.adopt_booking(partner, dialect.read_booking(partner, merged), merged, now=now)
+    remote_bookings.adopt_booking(partner, dialect.bookings.read(partner, merged), merged, now=now)
     return ok()
 
 
@@ -148,7 +148,7 @@ def _on_calendar(request: HttpRequest, partner: Partner, address: Address, now: 
 
 def _keep_offer(partner: Partner, address: Address, raw: dict[str, Any], now: datetime) -> bool:
     """Store an offer and its mirror; True when it is new. An older state than the one we have is dropped."""
-    read = dialect.read_offer(partner, raw)
+    read = dialect.bookings.read_offer(partner, raw)
     told = read.value
     _check_party(address, told.country_code, told.party_id)
     if told.code.upper() != address.id.upper():

@@ -68,7 +68,7 @@ def ours(option: BookingOption, partner: Partner, fleet: Organisation) -> Bookin
 
 
 def keep_place(partner: Partner, raw: dict[str, Any]) -> Depot:
-    return partner_places.keep_place(partner, dialect_of(partner).read_place(copy.deepcopy(raw)).value)
+    return partner_places.keep_place(partner, dialect_of(partner).locations.read(copy.deepcopy(raw)).value)
 
 
 def path(any_id: str = "CB-881") -> str:
@@ -505,4 +505,6 @@ def test_a_location_of_ours_is_never_overwritten(partner: Partner) -> None:
     )
 
     with pytest.raises(UnreadableError, match="somebody else"):
-        partner_offers.keep_offer(partner, dialect_of(partner).read_offer(partner, offer()).value, now=NOW)
+        partner_offers.keep_offer(
+            partner, dialect_of(partner).bookings.read_offer(partner, offer()).value, now=NOW
+        )

@@ -1,0 +1,14 @@
+"""CDRs of 2.3.0, as the core asks for them (roaming/ocpi/modules/cdrs.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bookings.models import ChargeDetailRecord
+from bookings.pricing.tariff_content import TariffContent
+from roaming.ocpi.v2_3_0.cdrs.mapping import cdr_out
+
+
+def write(cdr: ChargeDetailRecord, contents: Mapping[int, TariffContent]) -> dict[str, Any]:
+    return cdr_out(cdr, contents).wire()

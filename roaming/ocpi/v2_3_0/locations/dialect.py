@@ -1,0 +1,21 @@
+"""Locations of 2.3.0, as the core asks for them (roaming/ocpi/modules/locations.py)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from roaming.mirror.values import ToldPlace
+from roaming.models import Partner
+from roaming.ocpi.v2_3_0.locations.mapping import place_in
+from roaming.ocpi.v2_3_0.locations.reading import read_location
+from roaming.ocpi.wire_object import Read
+
+
+def list_url(partner: Partner) -> str:
+    return partner.endpoint("locations", "SENDER")
+
+
+def read(raw: Any) -> Read[ToldPlace]:
+    told = read_location(raw)
+    is_partial = "evse.unreadable" in told.deviations
+    return Read(place_in(told.value, is_partial=is_partial), told.deviations)
