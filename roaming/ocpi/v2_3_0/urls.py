@@ -2,15 +2,18 @@
 
 from ninja import Router
 
+from roaming.ocpi.dialect import Dialect
 from roaming.ocpi.v2_3_0.bookings import receiver as bookings_receiver
 from roaming.ocpi.v2_3_0.bookings import sender as bookings_sender
 from roaming.ocpi.v2_3_0.credentials import endpoint as credentials
 from roaming.ocpi.v2_3_0.locations import sender as locations_sender
-from roaming.ocpi.v2_3_0.versions.mapping import VERSION
 
-ROUTERS: dict[str, Router] = {
-    f"/{VERSION}/credentials": credentials.router,
-    f"/cpo/{VERSION}/locations": locations_sender.router,
-    f"/cpo/{VERSION}/bookings": bookings_sender.router,
-    f"/emsp/{VERSION}/bookings": bookings_receiver.router,
-}
+
+def routers(dialect: Dialect) -> dict[str, Router]:
+    cpo, emsp = f"/cpo/{dialect.VERSION}", f"/emsp/{dialect.VERSION}"
+    return {
+        f"/{dialect.VERSION}/credentials": credentials.routes.router(dialect),
+        f"{cpo}/locations": locations_sender.routes.router(dialect),
+        f"{cpo}/bookings": bookings_sender.routes.router(dialect),
+        f"{emsp}/bookings": bookings_receiver.routes.router(dialect),
+    }

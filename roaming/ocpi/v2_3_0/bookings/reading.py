@@ -7,14 +7,14 @@ stays wrong raises UnreadableError.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from math import ceil
 from typing import Any
 
 from roaming.ocpi.shapes import Shape, or_none, read_shaped, shaped_as
 from roaming.ocpi.times import read_time
 from roaming.ocpi.v2_3_0.bookings.schemas import Booking, BookingLocation, BookingRequest, Calendar, Timeslot
-from roaming.ocpi.wire_object import Notes, Read, UnreadableError
+from roaming.ocpi.wire_object import Notes, Read
 
 KW_BELOW = 5000  # no truck is offered less than 5 kW, no megawatt slot is told as more than 4,999 kW
 OPTION = Shape(
@@ -103,11 +103,6 @@ BOOKING = Shape(
     },
     into_option=frozenset({"evse_uid", "connector_id", "parking_id"}),
 )
-SHAPES = {
-    "booking": BOOKING,
-    "booking_location": BOOKING_LOCATION,
-    "calendar": CALENDAR,
-}
 
 
 def read_booking_request(raw: Any) -> Read[BookingRequest]:
@@ -153,28 +148,6 @@ def read_calendar(raw: Any, *, power_unit: str = "auto") -> Read[Calendar]:
     holder = {"calendars": [shaped_as(raw, CALENDAR, notes)]}
     _normalise_calendars(holder, power_unit, notes)
     return read_shaped(Calendar, holder["calendars"][0] if holder["calendars"] else raw, notes)
-
-
-def read_patch(kind: str, raw: Any) -> Read[dict[str, Any]]:
-    """A PATCH body under the names of 1.1, otherwise as it came. Raises UnreadableError without `last_updated`.
-
-    To be merged into the object we hold, which is then read as a whole. `kind` is a key of SHAPES.
-    """
-    notes = Notes()
-    shaped = shaped_as(raw, SHAPES[kind], notes)
-    if not isinstance(shaped, dict):
-        raise UnreadableError("", "must be an object")
-    if "last_updated" not in shaped:
-        raise UnreadableError("last_updated", "is required in a PATCH")
-    patched_at(shaped)
-    return Read(shaped, tuple(notes.names))
-
-
-def patched_at(patch: dict[str, Any]) -> datetime:
-    try:
-        return read_time(patch["last_updated"])
-    except ValueError as error:
-        raise UnreadableError("last_updated", str(error)) from None
 
 
 def _single(shaped: dict[str, Any], name: str, notes: Notes) -> None:

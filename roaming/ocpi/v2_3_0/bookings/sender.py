@@ -10,21 +10,22 @@ from typing import Any
 from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from ninja import Router
 
 from bookings.models import Booking, BookingOption
 from roaming import access, deviations, published
 from roaming.inbound import partner_requests
 from roaming.inbound.partner_requests import PartnerRequest, receive_request
 from roaming.ocpi import wire_object
-from roaming.ocpi.auth import Caller, caller_of, own_party, registered, speaks_for
+from roaming.ocpi.auth import Caller, caller_of, own_party, speaks_for
+from roaming.ocpi.dialect import Dialect
 from roaming.ocpi.envelope import Code, RefusalError, ok, read_object
 from roaming.ocpi.paging import Page, span
+from roaming.ocpi.routes import Routes
 from roaming.ocpi.v2_3_0.bookings import mapping, reading, request_mapping, schemas
 from roaming.ocpi.v2_3_0.bookings.offer_mapping import booking_location_out
 from roaming.ocpi.wire_object import WireObject
 
-router = Router(auth=registered)
+routes = Routes()
 MOST_TOKENS = 36
 # An ask is kept as it came and goes back with every state of its booking. With all its tokens it has some 6 kB.
 LARGEST_REQUEST = 16 * 1024
@@ -39,8 +40,8 @@ ANSWERS: dict[type[partner_requests.PartnerRequestError], Code] = {
 }
 
 
-@router.get("/booking_locations")
-def booking_locations(request: HttpRequest) -> HttpResponse:
+@routes.get("/booking_locations")
+def booking_locations(request: HttpRequest, dialect: Dialect) -> HttpResponse:
     """S1. With `timeslot_from`/`timeslot_to` only offers that have free time in that span."""
     now, caller, page = timezone.now(), caller_of(request), Page.of(request)
     wanted = span(request, "timeslot_from", "timeslot_to")
@@ -57,14 +58,16 @@ def booking_locations(request: HttpRequest) -> HttpResponse:
     return page.answer(rows, write)
 
 
-@router.get("/booking_locations/{booking_location_id}")
-def booking_location(request: HttpRequest, booking_location_id: str) -> HttpResponse:
+@routes.get("/booking_locations/{booking_location_id}")
+def booking_location(request: HttpRequest, dialect: Dialect, booking_location_id: str) -> HttpResponse:
     """S2."""
     return ok(_booking_location(request, booking_location_id))
 
 
-@router.get("/booking_locations/{booking_location_id}/{calendar_id}")
-def calendar(request: HttpRequest, booking_location_id: str, calendar_id: str) -> HttpResponse:
+@routes.get("/booking_locations/{booking_location_id}/{calendar_id}")
+def calendar(
+    request: HttpRequest, dialect: Dialect, booking_location_id: str, calendar_id: str
+) -> HttpResponse:
     """S3."""
     for found in _booking_location(request, booking_location_id).calendars:
         if found.id.upper() == calendar_id.upper():
@@ -72,8 +75,8 @@ def calendar(request: HttpRequest, booking_location_id: str, calendar_id: str) -
     raise RefusalError(Code.UNKNOWN_LOCATION, "There is no such calendar; nothing may be free.", http=404)
 
 
-@router.get("")
-def bookings(request: HttpRequest) -> HttpResponse:
+@routes.get()
+def bookings(request: HttpRequest, dialect: Dialect) -> HttpResponse:
     """S4: the caller's own, of the party that it speaks for."""
     caller, page = caller_of(request), Page.of(request)
     rows = _own(caller)
@@ -85,8 +88,8 @@ def bookings(request: HttpRequest) -> HttpResponse:
     return page.answer(rows, write)
 
 
-@router.get("/{booking_id}")
-def booking(request: HttpRequest, booking_id: str) -> HttpResponse:
+@routes.get("/{booking_id}")
+def booking(request: HttpRequest, dialect: Dialect, booking_id: str) -> HttpResponse:
     """S6, which the specification does not have."""
     found = _own(caller_of(request)).filter(reference__iexact=booking_id).first()
     if found is None:
@@ -94,8 +97,8 @@ def booking(request: HttpRequest, booking_id: str) -> HttpResponse:
     return ok(mapping.booking_out(found))
 
 
-@router.post("")
-def post_booking_request(request: HttpRequest) -> HttpResponse:
+@routes.post()
+def post_booking_request(request: HttpRequest, dialect: Dialect) -> HttpResponse:
     """S5: create, change and cancel. What a rule of ours refuses is a success that says REJECTED or DECLINED."""
     caller, now = caller_of(request), timezone.now()
     received = read_object(request)

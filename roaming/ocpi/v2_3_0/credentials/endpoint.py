@@ -8,49 +8,50 @@ from threading import Lock
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from ninja import Router
 
 from roaming import deviations, party_roles, registration
 from roaming.ocpi.auth import Caller, anybody_known, caller_of
+from roaming.ocpi.dialect import Dialect
 from roaming.ocpi.envelope import Code, RefusalError, ok, read_object
 from roaming.ocpi.handshake import CannotAgree
 from roaming.ocpi.party_credentials import PartyCredentials
-from roaming.ocpi.v2_3_0.credentials.mapping import read_credentials, write_credentials
-from roaming.ocpi.v2_3_0.versions.mapping import VERSION
+from roaming.ocpi.routes import Routes
 
 # A registration calls the partner back, which may take it 20 seconds of a web thread (there are eight): half of them, and
 # one for each partner.
 MOST_AT_ONCE = 4
-router = Router(auth=anybody_known)
+routes = Routes(anybody_known)
 _under_way: set[int] = set()
 _counting = Lock()
 
 
-@router.get("")
-def show(request: HttpRequest) -> HttpResponse:
+@routes.get()
+def show(request: HttpRequest, dialect: Dialect) -> HttpResponse:
     with _refusals(caller_of(request)):
-        return ok(write_credentials(registration.credentials_of(caller_of(request).token)))
+        return ok(
+            dialect.registration.write_credentials(registration.credentials_of(caller_of(request).token))
+        )
 
 
-@router.post("")
-def register(request: HttpRequest) -> HttpResponse:
+@routes.post()
+def register(request: HttpRequest, dialect: Dialect) -> HttpResponse:
     """The first contact, with token A. Only a token A: whoever is registered has to PUT."""
     caller = caller_of(request)
     if caller.token.kind != caller.token.Kind.REGISTRATION:
         raise _out_of_turn(caller, "You are registered already; use PUT.")
-    return _agree(caller, request, registration.register)
+    return _agree(caller, request, dialect, registration.register)
 
 
-@router.put("")
-def renew(request: HttpRequest) -> HttpResponse:
+@routes.put()
+def renew(request: HttpRequest, dialect: Dialect) -> HttpResponse:
     """New token, new endpoints, or another version: whichever it is, everything is read again."""
     caller = caller_of(request)
     _require_registered(caller)
-    return _agree(caller, request, registration.renew)
+    return _agree(caller, request, dialect, registration.renew)
 
 
-@router.delete("")
-def leave(request: HttpRequest) -> HttpResponse:
+@routes.delete()
+def leave(request: HttpRequest, dialect: Dialect) -> HttpResponse:
     caller = caller_of(request)
     _require_registered(caller)
     with _refusals(caller):
@@ -58,12 +59,16 @@ def leave(request: HttpRequest) -> HttpResponse:
     return ok()
 
 
-def _agree(caller: Caller, request: HttpRequest, agree: Callable[..., PartyCredentials]) -> HttpResponse:
-    reading = read_credentials(read_object(request))
+def _agree(
+    caller: Caller, request: HttpRequest, dialect: Dialect, agree: Callable[..., PartyCredentials]
+) -> HttpResponse:
+    reading = dialect.registration.read_credentials(read_object(request))
     with _one_at_a_time(caller), _refusals(caller):
-        answer = agree(partner=caller.partner, credentials=reading.value, version=VERSION, now=timezone.now())
+        answer = agree(
+            partner=caller.partner, credentials=reading.value, version=dialect.VERSION, now=timezone.now()
+        )
     deviations.count(caller.partner, reading.deviations)
-    return ok(write_credentials(answer))
+    return ok(dialect.registration.write_credentials(answer))
 
 
 @contextmanager

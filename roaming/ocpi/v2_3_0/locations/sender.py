@@ -7,22 +7,23 @@ from collections.abc import Sequence
 from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from ninja import Router
 
 from depots.models import Depot
 from roaming import access, published
-from roaming.ocpi.auth import caller_of, own_party, registered
+from roaming.ocpi.auth import caller_of, own_party
+from roaming.ocpi.dialect import Dialect
 from roaming.ocpi.envelope import Code, RefusalError, ok
 from roaming.ocpi.paging import Page
+from roaming.ocpi.routes import Routes
 from roaming.ocpi.v2_3_0.locations import schemas
 from roaming.ocpi.v2_3_0.locations.mapping import location_out
 from roaming.ocpi.wire_object import WireObject
 
-router = Router(auth=registered)
+routes = Routes()
 
 
-@router.get("")
-def locations(request: HttpRequest) -> HttpResponse:
+@routes.get()
+def locations(request: HttpRequest, dialect: Dialect) -> HttpResponse:
     now, caller, page = timezone.now(), caller_of(request), Page.of(request)
     rows = access.depots(caller.partner, operator=own_party(caller, "CPO"), now=now)
     rows = page.changed_in(rows, F("changed_at"))
@@ -33,18 +34,20 @@ def locations(request: HttpRequest) -> HttpResponse:
     return page.answer(rows, write)
 
 
-@router.get("/{location_id}")
-def location(request: HttpRequest, location_id: str) -> HttpResponse:
+@routes.get("/{location_id}")
+def location(request: HttpRequest, dialect: Dialect, location_id: str) -> HttpResponse:
     return ok(_location(request, location_id))
 
 
-@router.get("/{location_id}/{evse_uid}")
-def evse(request: HttpRequest, location_id: str, evse_uid: str) -> HttpResponse:
+@routes.get("/{location_id}/{evse_uid}")
+def evse(request: HttpRequest, dialect: Dialect, location_id: str, evse_uid: str) -> HttpResponse:
     return ok(_evse(request, location_id, evse_uid))
 
 
-@router.get("/{location_id}/{evse_uid}/{connector_id}")
-def connector(request: HttpRequest, location_id: str, evse_uid: str, connector_id: str) -> HttpResponse:
+@routes.get("/{location_id}/{evse_uid}/{connector_id}")
+def connector(
+    request: HttpRequest, dialect: Dialect, location_id: str, evse_uid: str, connector_id: str
+) -> HttpResponse:
     for plug in _evse(request, location_id, evse_uid).connectors:
         if plug.id.upper() == connector_id.upper():
             return ok(plug)

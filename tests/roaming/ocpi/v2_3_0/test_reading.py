@@ -13,13 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from roaming.ocpi.client_owned import read_patch
 from roaming.ocpi.times import read_time, time_out
 from roaming.ocpi.v2_3_0.bookings.reading import (
+    BOOKING,
+    BOOKING_LOCATION,
+    CALENDAR,
     read_booking,
     read_booking_location,
     read_booking_request,
     read_calendar,
-    read_patch,
 )
 from roaming.ocpi.v2_3_0.bookings.schemas import (
     BookingLocation,
@@ -168,7 +171,9 @@ def test_the_official_booking_location_is_read_with_what_it_does_otherwise() -> 
 def test_official_patches_come_out_under_the_names_of_1_1(
     kind: str, name: str, expected: dict[str, Any], deviations: set[str]
 ) -> None:
-    read = read_patch(kind, sample(name))
+    shape = {"booking": BOOKING, "booking_location": BOOKING_LOCATION, "calendar": CALENDAR}[kind]
+
+    read = read_patch(shape, sample(name))
 
     assert {k: v for k, v in read.value.items() if k != "last_updated"} == expected
     assert set(read.deviations) == deviations
