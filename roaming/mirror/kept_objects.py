@@ -7,7 +7,7 @@ from typing import Any
 
 from roaming.models import Partner, PartnerObject
 
-BOOKING, BOOKING_LOCATION = "booking", "booking_location"
+BOOKING, BOOKING_LOCATION, LOCATION = "booking", "booking_location", "location"
 
 
 def keep(

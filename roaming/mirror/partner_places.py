@@ -5,16 +5,59 @@ The partner is the truth; here is a copy with an age. What it withdraws is hidde
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
 from django.db import transaction
 
 from depots.models import Connector, Depot, Evse, OpeningHours
-from roaming.mirror import time_zones
+from roaming import deviations
+from roaming.mirror import kept_objects, time_zones
+from roaming.mirror.kept_objects import LOCATION
 from roaming.mirror.values import ToldBay, ToldConnector, ToldEvse, ToldPlace
-from roaming.models import Partner
-from roaming.ocpi.wire_object import UnreadableError, folded
+from roaming.models import Partner, PartnerObject
+from roaming.ocpi.wire_object import Read, UnreadableError, folded
 
 UNKNOWN_POWER_W = 50_000  # a place to charge of which nobody has said how strong it is
+MOST_PLACES = 20_000
 MOST_POWER_W, MOST_VOLT_OR_AMPERE, MOST_SIZE = 2**31 - 1, 100_000, 2**31
+
+
+@dataclass(frozen=True)
+class AdoptedPlace:
+    """The depot it became, and whether the partner had not told of it before."""
+
+    depot: Depot
+    is_new: bool
+
+
+def adopt_place(
+    partner: Partner, read: Read[ToldPlace], raw: dict[str, Any], *, now: datetime
+) -> AdoptedPlace:
+    """Take over a depot as a partner told it, with the message itself; what is older than known is dropped. Raises
+    UnreadableError."""
+    told = read.value
+    owner = (told.country_code, told.party_id)
+    with transaction.atomic():
+        kept, is_new = kept_objects.keep(partner, LOCATION, owner, told.location_id, raw, now=now)
+        if is_new:
+            _check_room(partner)
+        depot = locked_depot(partner, *owner, told.location_id)
+        is_old = kept.last_updated is not None and told.last_updated < kept.last_updated
+        if is_old and not is_stub(depot):
+            return AdoptedPlace(depot, is_new=False)
+        kept.raw, kept.last_updated, kept.received_at = raw, told.last_updated, now
+        kept.save()
+        depot = keep_place(partner, told)
+    deviations.count(partner, read.deviations)
+    return AdoptedPlace(depot, is_new)
+
+
+def _check_room(partner: Partner) -> None:
+    """Raises UnreadableError: every depot is rows of ours, withdrawn or not."""
+    if PartnerObject.objects.filter(partner=partner, kind=LOCATION).count() > MOST_PLACES:
+        raise UnreadableError("", f"a partner may tell of {MOST_PLACES} locations")
 
 
 def keep_place(partner: Partner, told: ToldPlace) -> Depot:
@@ -40,6 +83,8 @@ def keep_place(partner: Partner, told: ToldPlace) -> Depot:
         _keep_hours(depot, told)
         for evse in told.evses:
             _keep_evse(depot, evse)
+        if not told.is_partial:
+            _withdraw_evses(depot, told)
     return depot
 
 
@@ -128,6 +173,19 @@ def _keep_hours(depot: Depot, told: ToldPlace) -> None:
         OpeningHours(depot=depot, weekday=weekday, from_minute=first, to_minute=last)
         for weekday, first, last in rows
     )
+
+
+def _withdraw_evses(depot: Depot, told: ToldPlace) -> None:
+    """EVSEs that are removed, and those that a location told as a whole does not have any more; what is offered without being
+    told stays, as an offer may come first."""
+    removed = set(folded(*(evse.uid for evse in told.evses if evse.is_removed)))
+    there = set(folded(*(evse.uid for evse in told.evses))) - removed
+    offered = set(depot.evses.filter(options__is_withdrawn=False).values_list("pk", flat=True))
+    for evse in depot.evses.all():
+        uid = evse.uid.upper()
+        is_gone = uid in removed or (uid not in there and evse.pk not in offered)
+        if is_gone != evse.is_withdrawn:
+            Evse.objects.filter(pk=evse.pk).update(is_withdrawn=is_gone)
 
 
 def _keep_evse(depot: Depot, told: ToldEvse) -> None:

@@ -80,6 +80,7 @@ class ToldPlace:
     charging_when_closed: bool
     hours: tuple[ToldHours, ...]
     evses: tuple[ToldEvse, ...]
+    last_updated: datetime
     is_partial: bool = False
 
 

@@ -167,7 +167,7 @@ def _keep(partner: Partner, crawl: Crawl, pull: Pull, raw: Any, now: datetime) -
         remote_bookings.adopt_booking(partner, dialect.bookings.read(partner, told), told, now=now)
         return []
     if crawl.kind == "location":
-        return _keep_place(partner, crawl, raw)
+        return _keep_place(partner, crawl, raw, now)
     offer = dialect.bookings.read_offer(partner, raw)
     if not _is_of(offer.value, crawl.party):
         return ["booking_location.of_another_party"]
@@ -177,16 +177,16 @@ def _keep(partner: Partner, crawl: Crawl, pull: Pull, raw: Any, now: datetime) -
     return ["booking_location.location_not_told"] if partner_places.is_stub(adopted.option.depot) else []
 
 
-def _keep_place(partner: Partner, crawl: Crawl, raw: Any) -> list[str]:
+def _keep_place(partner: Partner, crawl: Crawl, raw: Any, now: datetime) -> list[str]:
     place = dialect_of(partner).locations.read(raw)
     if not _is_of(place.value, crawl.party):
         return ["location.of_another_party"]
-    depot = partner_places.keep_place(partner, place.value)
+    depot = partner_places.adopt_place(partner, place, raw, now=now).depot
     if place.value.time_zone is None:
         logger.warning(
             "a depot has no time zone that can be read", depot=depot.code, shown_in=depot.time_zone
         )
-    return list(place.deviations)
+    return []
 
 
 def _is_of(told: ToldPlace | ToldOffer, party: Party) -> bool:

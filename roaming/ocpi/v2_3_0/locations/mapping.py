@@ -163,6 +163,7 @@ def place_in(told: schemas.Location, *, is_partial: bool) -> ToldPlace:
         charging_when_closed=told.charging_when_closed is not False,
         hours=_hours_in(told.opening_times),
         evses=tuple(_evse_in(evse, bays) for evse in told.evses),
+        last_updated=told.last_updated,
         is_partial=is_partial,
     )
 
