@@ -112,6 +112,11 @@ BERTH_ALLOW_PRIVATE_PARTNERS = env.bool(
     "BERTH_ALLOW_PRIVATE_PARTNERS", default=not PRODUCTION and DEMO_SIGN.exists()
 )
 
+# Whether partners get Bookings under OCPI 2.2.1, which has no such module, unless their switch says otherwise.
+BERTH_BOOKINGS_UNDER_2_2_1 = env.bool(
+    "BERTH_BOOKINGS_UNDER_2_2_1", default=not PRODUCTION and DEMO_SIGN.exists()
+)
+
 # Proxies whose X-Forwarded-For says who is asking, as addresses or networks. Nobody else's does: it can be made up.
 try:
     BERTH_TRUSTED_PROXIES = [

@@ -2,24 +2,86 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
+
+from django.conf import settings
 
 from roaming.models import Partner
 
-DEFAULTS: dict[str, Any] = {
-    # The module's name in our version details: "both", "Booking" or "bookings".
-    "booking_identifiers": "both",
-    # The Authorization header carries the token as it is instead of base64.
-    "raw_token": False,
-    # In which unit the partner gives the power of timeslots: "W", "kW" or "auto" (all below 5,000 means kW).
-    "timeslot_power_unit": "auto",
-    # What stands in the path of a booking we send: its "id", or the "request_id".
-    "booking_path_id": "id",
-    # The partner is a hub: it speaks for parties that are not among its roles.
-    "hub_party_id": "",
+
+@dataclass(frozen=True)
+class Switch:
+    """`words` tell a person what it does. Without `choices` it is on or off, or a text where the default is one.
+
+    `setting` names the setting of this installation that has the default.
+    """
+
+    name: str
+    default: Any
+    words: str
+    choices: tuple[str, ...] = ()
+    setting: str = ""
+
+    @property
+    def value(self) -> Any:
+        """What holds for a partner that has it not set."""
+        return getattr(settings, self.setting) if self.setting else self.default
+
+
+SWITCHES = {
+    one.name: one
+    for one in (
+        Switch(
+            "booking_identifiers",
+            "both",
+            "Names of the Bookings module in our version details",
+            ("both", "Booking", "bookings"),
+        ),
+        Switch("raw_token", False, "Send the token as it is in the Authorization header, not in base64"),
+        Switch(
+            "timeslot_power_unit",
+            "auto",
+            "Unit of the partner's timeslot powers; auto: all below 5,000 means kW",
+            ("auto", "W", "kW"),
+        ),
+        Switch(
+            "booking_path_id",
+            "id",
+            "What names a booking in the address we send it to",
+            ("id", "request_id"),
+        ),
+        Switch(
+            "hub_party_id", "", "The partner is a hub: it speaks for parties that are not among its roles"
+        ),
+        Switch(
+            "bookings_edition",
+            "auto",
+            "Edition of Bookings we send; auto: 1.1, until a person decides otherwise",
+            ("auto", "1.0", "1.1"),
+        ),
+        Switch(
+            "bookings_under_2_2_1",
+            False,
+            "Offer Bookings under OCPI 2.2.1, as a module agreed with this partner",
+            setting="BERTH_BOOKINGS_UNDER_2_2_1",
+        ),
+        Switch(
+            "extensions_under_2_2_1",
+            False,
+            "Send parking places, booking ids and prices of bookings under OCPI 2.2.1, which does not know them",
+        ),
+        Switch(
+            "mcs_under_2_2_1",
+            "auto",
+            "Connectors that OCPI 2.2.1 has no name for (MCS); auto: shown where Bookings are agreed",
+            ("auto", "raw", "hidden"),
+        ),
+    )
 }
 
 
 def switch(partner: Partner, name: str) -> Any:
     """The setting of one quirk. Raises KeyError for a name that is none."""
-    return partner.switches.get(name, DEFAULTS[name])
+    kept = partner.switches.get(name)
+    return SWITCHES[name].value if kept is None else kept

@@ -14,6 +14,7 @@ from roaming.ocpi.modules.bookings import Bookings
 from roaming.ocpi.modules.cdrs import Cdrs
 from roaming.ocpi.modules.locations import Locations
 from roaming.ocpi.modules.registration import Registration
+from roaming.ocpi.modules.tariffs import Tariffs
 
 
 class Dialect(Protocol):
@@ -24,6 +25,8 @@ class Dialect(Protocol):
     registration: Registration
 
     locations: Locations
+
+    tariffs: Tariffs
 
     bookings: Bookings
 
@@ -36,9 +39,10 @@ def dialect_of(partner: Partner) -> Dialect:
 
 
 def _dialects() -> dict[str, Dialect]:
+    from roaming.ocpi.v2_2_1 import dialect as v2_2_1
     from roaming.ocpi.v2_3_0 import dialect as v2_3_0
 
-    return {dialect.VERSION: cast("Dialect", dialect) for dialect in (v2_3_0,)}
+    return {dialect.VERSION: cast("Dialect", dialect) for dialect in (v2_3_0, v2_2_1)}
 
 
 DIALECTS = _dialects()  # best first

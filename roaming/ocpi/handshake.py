@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from django.conf import settings
 
@@ -75,7 +74,7 @@ async def look_up(
             check_url(endpoint["url"])
     except (CallFailed, HostileAddress, UnreadableError) as failure:
         raise _no_use(f"Your version {version} could not be read", failure) from failure
-    _require(endpoints, expected_roles)
+    _require(version, endpoints, expected_roles)
     return version, endpoints
 
 
@@ -141,11 +140,23 @@ def credentials_url(endpoints: list[dict[str, str]]) -> str:
     raise EndpointMissing("Your version details list no credentials endpoint.")
 
 
-def _require(endpoints: list[dict[str, str]], expected_roles: Iterable[str]) -> None:
-    """What a partner must offer: credentials, and for its role the side of Bookings that faces ours."""
+# By version and role what a partner must offer, any of it: the side of Bookings that faces ours. To 2.2.1 Bookings are a module
+# some agree on; without it there is something of the core.
+NEEDED: dict[str, dict[str, tuple[str, ...]]] = {
+    "2.3.0": {"EMSP": ("booking RECEIVER",), "CPO": ("booking SENDER",)},
+    "2.2.1": {
+        "EMSP": ("booking RECEIVER", "token SENDER", "location RECEIVER", "cdr RECEIVER"),
+        "CPO": ("booking SENDER", "location SENDER"),
+    },
+}
+
+
+def _require(version: str, endpoints: list[dict[str, str]], expected_roles: Iterable[str]) -> None:
+    """Raises EndpointMissing: credentials, and for each role what a partner needs to be of use."""
     credentials_url(endpoints)
-    offered = {(e["identifier"].lower().rstrip("s"), e["role"]) for e in endpoints}
-    needed: dict[str, Any] = {"EMSP": ("booking", "RECEIVER"), "CPO": ("booking", "SENDER")}
+    offered = {f"{e['identifier'].lower().rstrip('s')} {e['role']}" for e in endpoints}
     for role in expected_roles:
-        if role in needed and needed[role] not in offered:
-            raise EndpointMissing(f"Your version details list no Booking endpoint as {needed[role][1]}.")
+        needed = NEEDED[version].get(role)
+        if needed and offered.isdisjoint(needed):
+            module, side = needed[0].split()
+            raise EndpointMissing(f"Your version details list no {module.capitalize()} endpoint as {side}.")

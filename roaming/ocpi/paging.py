@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -17,7 +17,6 @@ from django.http import HttpRequest
 from depots.periods import Period
 from roaming.ocpi.envelope import Code, OcpiResponse, RefusalError, ok
 from roaming.ocpi.times import EARLIEST, LATEST, read_time
-from roaming.ocpi.wire_object import WireObject
 
 MAX_LIMIT = 100
 MAX_OFFSET = 10**9
@@ -57,17 +56,17 @@ class Page:
             rows = rows.filter(GreaterThanOrEqual(last_updated, self.date_from))
         return rows.filter(LessThan(last_updated, self.date_to)) if self.date_to else rows
 
-    def answer(self, rows: QuerySet[M], write: Callable[[Sequence[M]], Sequence[WireObject]]) -> OcpiResponse:
+    def answer(self, rows: QuerySet[M], write: Callable[[Sequence[M]], Sequence[Any]]) -> OcpiResponse:
         """One page of a queryset in a stable order, with its headers; `write` maps all rows of the page at once."""
         total = rows.count()
         found = list(rows[self.offset : self.offset + self.limit]) if self.offset < total else []
         return self._answered(total, list(write(found)) if found else [])
 
-    def answer_list(self, objects: Sequence[WireObject]) -> OcpiResponse:
+    def answer_list(self, objects: Sequence[Any]) -> OcpiResponse:
         """The same of objects that were computed already."""
         return self._answered(len(objects), list(objects[self.offset : self.offset + self.limit]))
 
-    def _answered(self, total: int, objects: list[WireObject]) -> OcpiResponse:
+    def _answered(self, total: int, objects: list[Any]) -> OcpiResponse:
         headers = {"X-Total-Count": str(total), "X-Limit": str(MAX_LIMIT)}
         following = self.offset + self.limit
         if following < total:

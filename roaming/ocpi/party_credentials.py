@@ -12,8 +12,10 @@ PartyRole = dict[
 
 @dataclass(frozen=True)
 class PartyCredentials:
-    """The token to call one side with, where its versions are, and the parties it speaks for."""
+    """The token to call one side with, where its versions are, and the parties it speaks for. `hub_party_id` is country and
+    party of a hub, glued; empty for who is none."""
 
     token: str
     versions_url: str
     roles: list[PartyRole]
+    hub_party_id: str = ""

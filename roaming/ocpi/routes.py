@@ -45,8 +45,8 @@ class Routes:
 
         return keep
 
-    def router(self, dialect: Dialect) -> Router:
-        router = Router(auth=self._auth)
+    def router(self, dialect: Dialect, auth: CallerAuth | None = None) -> Router:
+        router = Router(auth=auth or self._auth)
         for methods, path, handler in self._handlers:
             router.api_operation(methods, path)(_in(dialect, handler))
         return router

@@ -4,9 +4,10 @@ from ninja import NinjaAPI
 
 from roaming.ocpi import envelope, versions
 from roaming.ocpi.dialect import DIALECTS
+from roaming.ocpi.v2_2_1 import urls as v2_2_1
 from roaming.ocpi.v2_3_0 import urls as v2_3_0
 
-ROUTERS = {"2.3.0": v2_3_0.routers}
+ROUTERS = {"2.3.0": v2_3_0.routers, "2.2.1": v2_2_1.routers}
 
 api = NinjaAPI(title="OCPI", urls_namespace="ocpi", docs_url=None, openapi_url=None)
 envelope.install(api)

@@ -17,6 +17,7 @@ from roaming import published
 from roaming.models import Partner
 from roaming.ocpi.client import Written
 from roaming.ocpi.dialect import DIALECTS, dialect_of
+from roaming.ocpi.style import Style, style_of
 from roaming.outbound import deliveries
 from roaming.published import PublishedOffer, View
 
@@ -38,15 +39,16 @@ class WrittenOffer:
 
 @dataclass(frozen=True)
 class _Key:
-    """What makes an offer the same on the wire: the version of OCPI, the view, and the version of its calendar."""
+    """What makes an offer the same on the wire: the version of OCPI and its style, the view, and the version of its calendar."""
 
     protocol: str
+    style: Style
     view: View
     calendar_version: int
 
     @classmethod
     def of(cls, partner: Partner, view: View) -> _Key:
-        return cls(dialect_of(partner).VERSION, view, view.option.calendar_version)
+        return cls(dialect_of(partner).VERSION, style_of(partner), view, view.option.calendar_version)
 
 
 class OfferBook:
@@ -101,7 +103,7 @@ def _all_written(
         if key.view not in offers:
             continue
         try:
-            body = DIALECTS[key.protocol].bookings.write_offer(offers[key.view])
+            body = DIALECTS[key.protocol].bookings.write_offer(offers[key.view], key.style)
         except Exception:
             logger.exception("offer cannot be written", option=key.view.option.pk)
             continue

@@ -11,6 +11,7 @@ from roaming import access, registration
 from roaming.models import Delivery, Partner
 from roaming.ocpi.client import Party, Written
 from roaming.ocpi.dialect import dialect_of
+from roaming.ocpi.style import style_of
 from roaming.outbound import deliveries
 from roaming.outbound.deliveries import Lease, Push
 from roaming.outbound.offer_book import OfferBook, WrittenOffer
@@ -47,7 +48,7 @@ def _booking_push(partner: Partner, lease: Lease, booking: Booking) -> Push | No
     url = dialect.bookings.url(partner, booking)
     if not url:
         return None
-    body = Written.of(dialect.bookings.write(booking))
+    body = Written.of(dialect.bookings.write(booking, style_of(partner)))
     customer = (booking.customer_country, booking.customer_party)
     return _push(partner, lease, body, url, owner_of(booking.depot), customer)
 

@@ -23,6 +23,8 @@ from roaming.ocpi.times import time_out
 from tests.factories import NOW
 
 _numbers = count(1)
+# What is about a version of OCPI only in its addresses is tried in each of them.
+VERSIONS = ("2.3.0", "2.2.1")
 BOOKINGS = "/ocpi/cpo/2.3.0/bookings"
 LOCATIONS = "/ocpi/cpo/2.3.0/locations"
 
@@ -41,6 +43,7 @@ def make_partner(party_id: str = "", *, country_code: str = "SE", token: str = "
         "state": Partner.State.REGISTERED,
         "roles": [role],
         "version": "2.3.0",
+        "switches": {"bookings_under_2_2_1": True},
         "endpoints": [],
         "outbound_token_encrypted": encrypt("outbound"),
         "registered_at": NOW,
@@ -65,16 +68,18 @@ def authorization(token: str) -> str:
 
 
 class Caller:
-    """Calls us as a partner does, and checks that every answer is an envelope."""
+    """Calls us as a partner does, at the addresses of its version, and checks that every answer is an envelope."""
 
     def __init__(self, partner: Partner, **headers: str) -> None:
         self.partner = partner
+        self.version = partner.version
         self.party = partner.roles[0]["country_code"], partner.roles[0]["party_id"]
         self.http = Client(raise_request_exception=False)
         token: str = partner.plain_token  # type: ignore[attr-defined]
         self.headers = {"Authorization": authorization(token), **headers}
 
     def get(self, path: str, query: dict[str, Any] | None = None, **headers: str) -> HttpResponse:
+        path = path.replace("/2.3.0", f"/{self.version}")
         return self._checked(self.http.get(path, query or {}, headers={**self.headers, **headers}))
 
     def post(self, path: str, body: Any, **headers: str) -> HttpResponse:
@@ -82,6 +87,7 @@ class Caller:
 
     def send(self, method: str, path: str, body: Any = b"", **headers: str) -> HttpResponse:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        path = path.replace("/2.3.0", f"/{self.version}")
         answer = self.http.generic(
             method, path, raw, content_type="application/json", headers={**self.headers, **headers}
         )

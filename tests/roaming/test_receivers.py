@@ -19,6 +19,7 @@ from bookings.operations import cancel_booking
 from depots.models import Agreement
 from roaming import access, published
 from roaming.models import Delivery, Partner
+from roaming.ocpi.style import NEWEST
 from roaming.ocpi.times import time_out
 from roaming.ocpi.v2_3_0 import dialect
 from roaming.outbound import fan_out
@@ -125,7 +126,7 @@ def test_what_is_sent_is_the_booking_of_that_partner_only() -> None:
     shown = access.bookings(mine.partner).filter(pk=pk).first()
 
     assert shown is not None
-    assert dialect.bookings.write(shown) == answer
+    assert dialect.bookings.write(shown, NEWEST) == answer
     assert not access.bookings(other).filter(pk=pk).exists()
 
 
@@ -276,7 +277,7 @@ def test_who_was_told_of_an_offer_hears_that_it_is_gone(clock: Any) -> None:
     assert wish.next_try_at == NOW + timedelta(hours=2)
     shown = published.offer(partner, option.pk, now=NOW + timedelta(hours=2))
     assert shown is not None
-    assert dialect.bookings.write_offer(shown)["calendars"] == []
+    assert dialect.bookings.write_offer(shown, NEWEST)["calendars"] == []
 
 
 def test_an_offer_is_shown_to_a_partner_on_its_own_terms() -> None:
@@ -288,7 +289,7 @@ def test_an_offer_is_shown_to_a_partner_on_its_own_terms() -> None:
     shown = published.offer(partner, option.pk, now=NOW)
 
     assert shown is not None
-    assert dialect.bookings.write_offer(shown)["booking_terms"]["min_booking_duration"] == 90
+    assert dialect.bookings.write_offer(shown, NEWEST)["booking_terms"]["min_booking_duration"] == 90
     assert published.offer(partner, 0, now=NOW) is None
 
 

@@ -49,7 +49,8 @@ class Command(BaseCommand):
         refuse_in_production()
         # In the demo the partner is a process of this machine, over plain http.
         os.environ.setdefault("BERTH_ALLOW_PRIVATE_PARTNERS", "1")
-        settings.BERTH_ALLOW_PRIVATE_PARTNERS = True
+        os.environ.setdefault("BERTH_BOOKINGS_UNDER_2_2_1", "1")
+        settings.BERTH_ALLOW_PRIVATE_PARTNERS = settings.BERTH_BOOKINGS_UNDER_2_2_1 = True
         self._supervisor = Supervisor(settings.BERTH_VAR / "run")
         _refuse_taken_addresses(names)
         for end in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

@@ -7,6 +7,7 @@ from bookings.billing.cdr_lookup import record_called
 from bookings.rules.tariff_contents import contents
 from config.management.operator_command import OperatorCommand
 from roaming.ocpi.dialect import DIALECTS
+from roaming.ocpi.style import NEWEST
 
 
 class Command(OperatorCommand):
@@ -18,4 +19,4 @@ class Command(OperatorCommand):
     def handle(self, *args: Any, id: str, **options: Any) -> None:
         cdr = record_called(id.strip())
         versions = [pk for pk in (cdr.charging_tariff_id, cdr.booking_tariff_id) if pk is not None]
-        self.say(DIALECTS["2.3.0"].cdrs.write(cdr, contents(versions)))
+        self.say(DIALECTS["2.3.0"].cdrs.write(cdr, contents(versions), NEWEST))

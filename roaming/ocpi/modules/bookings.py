@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from bookings.models import Booking, BookingOption, BookingRequest
 from roaming.mirror.values import ToldBooking, ToldOffer, ToldRequest
 from roaming.models import Partner
+from roaming.ocpi.style import Style
 from roaming.ocpi.wire_object import Read
 from roaming.published import PublishedOffer
 
@@ -17,12 +18,12 @@ class Bookings(Protocol):
     def url(self, partner: Partner, booking: Booking, /) -> str:
         """Where a partner takes this booking; empty when it takes none."""
 
-    def write(self, booking: Booking, /) -> dict[str, Any]:
+    def write(self, booking: Booking, style: Style, /) -> dict[str, Any]:
         """Raises ValueError for a booking that never goes on a wire."""
 
     def offer_url(self, partner: Partner, option: BookingOption, /) -> str: ...
 
-    def write_offer(self, offer: PublishedOffer, /) -> dict[str, Any]: ...
+    def write_offer(self, offer: PublishedOffer, style: Style, /) -> dict[str, Any]: ...
 
     # We are the eMSP: what a partner's Sender has
 

@@ -2,18 +2,21 @@
 
 from ninja import Router
 
+from roaming.ocpi.auth import CallerAuth, registered
 from roaming.ocpi.dialect import Dialect
 from roaming.ocpi.v2_3_0.bookings import receiver as bookings_receiver
 from roaming.ocpi.v2_3_0.bookings import sender as bookings_sender
 from roaming.ocpi.v2_3_0.credentials import endpoint as credentials
+from roaming.ocpi.v2_3_0.locations import receiver as locations_receiver
 from roaming.ocpi.v2_3_0.locations import sender as locations_sender
 
 
-def routers(dialect: Dialect) -> dict[str, Router]:
+def routers(dialect: Dialect, *, bookings_auth: CallerAuth = registered) -> dict[str, Router]:
     cpo, emsp = f"/cpo/{dialect.VERSION}", f"/emsp/{dialect.VERSION}"
     return {
         f"/{dialect.VERSION}/credentials": credentials.routes.router(dialect),
         f"{cpo}/locations": locations_sender.routes.router(dialect),
-        f"{cpo}/bookings": bookings_sender.routes.router(dialect),
-        f"{emsp}/bookings": bookings_receiver.routes.router(dialect),
+        f"{emsp}/locations": locations_receiver.routes.router(dialect),
+        f"{cpo}/bookings": bookings_sender.routes.router(dialect, bookings_auth),
+        f"{emsp}/bookings": bookings_receiver.routes.router(dialect, bookings_auth),
     }

@@ -27,9 +27,9 @@ def writings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     for dialect in DIALECTS.values():
         write = dialect.bookings.write_offer
 
-        def counted(offer: Any, write: Any = write) -> Any:
+        def counted(offer: Any, style: Any, write: Any = write) -> Any:
             seen.append(offer.option.code)
-            return write(offer)
+            return write(offer, style)
 
         monkeypatch.setattr(dialect.bookings, "write_offer", counted)
     return seen
@@ -125,10 +125,10 @@ def test_an_offer_that_cannot_be_written_holds_up_no_other(monkeypatch: pytest.M
     for dialect in DIALECTS.values():
         write = dialect.bookings.write_offer
 
-        def broken(offer: Any, write: Any = write) -> Any:
+        def broken(offer: Any, style: Any, write: Any = write) -> Any:
             if offer.option.code == "BAD":
                 raise ValueError("no such connector")
-            return write(offer)
+            return write(offer, style)
 
         monkeypatch.setattr(dialect.bookings, "write_offer", broken)
 

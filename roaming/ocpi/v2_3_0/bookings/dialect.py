@@ -8,7 +8,8 @@ from bookings.models import Booking, BookingOption, BookingRequest
 from roaming.mirror.values import ToldBooking, ToldOffer
 from roaming.models import Partner
 from roaming.ocpi.client import joined
-from roaming.ocpi.v2_3_0.bookings import emsp_mapping, mapping, offer_mapping, reading
+from roaming.ocpi.style import Style
+from roaming.ocpi.v2_3_0.bookings import emsp_mapping, mapping, offer_mapping, reading, schemas
 from roaming.ocpi.wire_object import Read
 from roaming.published import PublishedOffer, owner_of
 from roaming.switches import switch
@@ -23,8 +24,9 @@ def url(partner: Partner, booking: Booking) -> str:
     return joined(base, *owner_of(booking.depot), name) if base else ""
 
 
-def write(booking: Booking) -> dict[str, Any]:
-    return mapping.booking_out(booking).wire()
+def write(booking: Booking, style: Style, *, newest: schemas.BookingRequest | None = None) -> dict[str, Any]:
+    """`newest` is the partner's last message where it was read already."""
+    return mapping.booking_out(booking, newest=newest).wire()
 
 
 def offer_url(partner: Partner, option: BookingOption) -> str:
@@ -32,7 +34,7 @@ def offer_url(partner: Partner, option: BookingOption) -> str:
     return joined(base, *owner_of(option.depot), "booking_locations", option.code) if base else ""
 
 
-def write_offer(offer: PublishedOffer) -> dict[str, Any]:
+def write_offer(offer: PublishedOffer, style: Style) -> dict[str, Any]:
     return offer_mapping.booking_location_out(offer).wire()
 
 

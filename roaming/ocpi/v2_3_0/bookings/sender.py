@@ -21,9 +21,9 @@ from roaming.ocpi.dialect import Dialect
 from roaming.ocpi.envelope import Code, RefusalError, ok, read_object
 from roaming.ocpi.paging import Page, span
 from roaming.ocpi.routes import Routes
+from roaming.ocpi.style import style_of
+from roaming.ocpi.v2_3_0.bookings import dialect as wire
 from roaming.ocpi.v2_3_0.bookings import mapping, reading, request_mapping, schemas
-from roaming.ocpi.v2_3_0.bookings.offer_mapping import booking_location_out
-from roaming.ocpi.wire_object import WireObject
 
 routes = Routes()
 MOST_TOKENS = 36
@@ -44,16 +44,18 @@ ANSWERS: dict[type[partner_requests.PartnerRequestError], Code] = {
 def booking_locations(request: HttpRequest, dialect: Dialect) -> HttpResponse:
     """S1. With `timeslot_from`/`timeslot_to` only offers that have free time in that span."""
     now, caller, page = timezone.now(), caller_of(request), Page.of(request)
-    wanted = span(request, "timeslot_from", "timeslot_to")
+    wanted, style = span(request, "timeslot_from", "timeslot_to"), style_of(caller.partner)
     rows = access.options(caller.partner, operator=own_party(caller, "CPO"), now=now)
     if page.asks_for_changes:
         rows = page.changed_in(rows, access.offer_changed_at(now=now))
     if wanted is not None:
         free = published.offers_free_in(caller.partner, list(rows), wanted, now=now)
-        return page.answer_list([booking_location_out(offer) for offer in free])
+        return page.answer_list([wire.write_offer(offer, style) for offer in free])
 
-    def write(options: Sequence[BookingOption]) -> Sequence[WireObject]:
-        return [booking_location_out(offer) for offer in published.offers(caller.partner, options, now=now)]
+    def write(options: Sequence[BookingOption]) -> Sequence[dict[str, Any]]:
+        return [
+            wire.write_offer(offer, style) for offer in published.offers(caller.partner, options, now=now)
+        ]
 
     return page.answer(rows, write)
 
@@ -69,8 +71,8 @@ def calendar(
     request: HttpRequest, dialect: Dialect, booking_location_id: str, calendar_id: str
 ) -> HttpResponse:
     """S3."""
-    for found in _booking_location(request, booking_location_id).calendars:
-        if found.id.upper() == calendar_id.upper():
+    for found in _booking_location(request, booking_location_id)["calendars"]:
+        if found["id"].upper() == calendar_id.upper():
             return ok(found)
     raise RefusalError(Code.UNKNOWN_LOCATION, "There is no such calendar; nothing may be free.", http=404)
 
@@ -79,11 +81,11 @@ def calendar(
 def bookings(request: HttpRequest, dialect: Dialect) -> HttpResponse:
     """S4: the caller's own, of the party that it speaks for."""
     caller, page = caller_of(request), Page.of(request)
-    rows = _own(caller)
+    rows, style = _own(caller), style_of(caller.partner)
     rows = page.changed_in(rows, F("updated_at"))
 
-    def write(found: Sequence[Booking]) -> Sequence[WireObject]:
-        return [mapping.booking_out(booking) for booking in found]
+    def write(found: Sequence[Booking]) -> Sequence[dict[str, Any]]:
+        return [wire.write(booking, style) for booking in found]
 
     return page.answer(rows, write)
 
@@ -91,10 +93,11 @@ def bookings(request: HttpRequest, dialect: Dialect) -> HttpResponse:
 @routes.get("/{booking_id}")
 def booking(request: HttpRequest, dialect: Dialect, booking_id: str) -> HttpResponse:
     """S6, which the specification does not have."""
-    found = _own(caller_of(request)).filter(reference__iexact=booking_id).first()
+    caller = caller_of(request)
+    found = _own(caller).filter(reference__iexact=booking_id).first()
     if found is None:
         raise RefusalError(Code.CLIENT_ERROR, "There is no such booking of yours.", http=404)
-    return ok(mapping.booking_out(found))
+    return ok(wire.write(found, style_of(caller.partner)))
 
 
 @routes.post()
@@ -119,9 +122,10 @@ def post_booking_request(request: HttpRequest, dialect: Dialect) -> HttpResponse
         deviations.count(caller.partner, told.deviations)
     if outcome.is_new:
         made = published.just_made(outcome.booking)
-        return ok(mapping.booking_out(made, newest=asked), http=201, message=mapping.refusal_of(made))
+        told_back = wire.write(made, style_of(caller.partner), newest=asked)
+        return ok(told_back, http=201, message=mapping.refusal_of(made))
     fresh = access.bookings(caller.partner).get(pk=outcome.booking.pk)
-    return ok(mapping.booking_out(fresh), message=mapping.refusal_of(fresh))
+    return ok(wire.write(fresh, style_of(caller.partner)), message=mapping.refusal_of(fresh))
 
 
 def fingerprint(received: dict[str, Any]) -> str:
@@ -164,10 +168,10 @@ def _own(caller: Caller) -> Any:
     return access.bookings(caller.partner, party=caller.from_party, operator=own_party(caller, "CPO"))
 
 
-def _booking_location(request: HttpRequest, booking_location_id: str) -> schemas.BookingLocation:
+def _booking_location(request: HttpRequest, booking_location_id: str) -> dict[str, Any]:
     now, caller = timezone.now(), caller_of(request)
     rows = access.options(caller.partner, operator=own_party(caller, "CPO"), now=now)
     found = rows.filter(code__iexact=booking_location_id).first()
     if found is None:
         raise RefusalError(Code.UNKNOWN_LOCATION, "There is no such booking location for you.", http=404)
-    return booking_location_out(published.offers(caller.partner, [found], now=now)[0])
+    return wire.write_offer(published.offers(caller.partner, [found], now=now)[0], style_of(caller.partner))

@@ -7,8 +7,9 @@ from typing import Any
 
 from bookings.models import ChargeDetailRecord
 from bookings.pricing.tariff_content import TariffContent
+from roaming.ocpi.style import Style
 from roaming.ocpi.v2_3_0.cdrs.mapping import cdr_out
 
 
-def write(cdr: ChargeDetailRecord, contents: Mapping[int, TariffContent]) -> dict[str, Any]:
+def write(cdr: ChargeDetailRecord, contents: Mapping[int, TariffContent], style: Style) -> dict[str, Any]:
     return cdr_out(cdr, contents).wire()

@@ -21,7 +21,8 @@ def write_credentials(ours: PartyCredentials) -> dict[str, Any]:
         )
         for role in ours.roles
     ]
-    return Credentials(token=ours.token, url=ours.versions_url, roles=roles).wire()
+    hub = ours.hub_party_id or None
+    return Credentials(token=ours.token, url=ours.versions_url, hub_party_id=hub, roles=roles).wire()
 
 
 def read_credentials(raw: Any) -> Read[PartyCredentials]:
@@ -29,7 +30,8 @@ def read_credentials(raw: Any) -> Read[PartyCredentials]:
     read = reading.read_credentials(raw)
     theirs = read.value
     roles = [_role_in(role) for role in theirs.roles]
-    return Read(PartyCredentials(theirs.token, theirs.url, roles), read.deviations)
+    hub = (theirs.hub_party_id or "").upper()
+    return Read(PartyCredentials(theirs.token, theirs.url, roles, hub), read.deviations)
 
 
 def _role_in(role: CredentialsRole) -> PartyRole:

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import QuerySet
+
+from depots.models import Depot
 from roaming.mirror.values import ToldPlace
 from roaming.models import Partner
-from roaming.ocpi.v2_3_0.locations.mapping import place_in
+from roaming.ocpi.style import Style
+from roaming.ocpi.v2_3_0.locations.mapping import location_out, place_in
 from roaming.ocpi.v2_3_0.locations.reading import read_location
 from roaming.ocpi.wire_object import Read
+from roaming.published import PublishedDepot
+
+
+def shown(depots: QuerySet[Depot], style: Style) -> QuerySet[Depot]:
+    return depots
+
+
+def write(published: PublishedDepot, style: Style) -> dict[str, Any]:
+    return location_out(published).wire()
 
 
 def list_url(partner: Partner) -> str:

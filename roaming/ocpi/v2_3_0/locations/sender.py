@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
@@ -15,58 +16,61 @@ from roaming.ocpi.dialect import Dialect
 from roaming.ocpi.envelope import Code, RefusalError, ok
 from roaming.ocpi.paging import Page
 from roaming.ocpi.routes import Routes
-from roaming.ocpi.v2_3_0.locations import schemas
-from roaming.ocpi.v2_3_0.locations.mapping import location_out
-from roaming.ocpi.wire_object import WireObject
+from roaming.ocpi.style import style_of
 
 routes = Routes()
 
 
 @routes.get()
 def locations(request: HttpRequest, dialect: Dialect) -> HttpResponse:
-    now, caller, page = timezone.now(), caller_of(request), Page.of(request)
-    rows = access.depots(caller.partner, operator=own_party(caller, "CPO"), now=now)
-    rows = page.changed_in(rows, F("changed_at"))
+    now, page, style = timezone.now(), Page.of(request), style_of(caller_of(request).partner, dialect.VERSION)
+    rows = page.changed_in(_depots(request, dialect), F("changed_at"))
 
-    def write(depots: Sequence[Depot]) -> Sequence[WireObject]:
-        return [location_out(depot) for depot in published.depots(depots, now=now)]
+    def write(depots: Sequence[Depot]) -> Sequence[dict[str, Any]]:
+        return [dialect.locations.write(depot, style) for depot in published.depots(depots, now=now)]
 
     return page.answer(rows, write)
 
 
 @routes.get("/{location_id}")
 def location(request: HttpRequest, dialect: Dialect, location_id: str) -> HttpResponse:
-    return ok(_location(request, location_id))
+    return ok(_location(request, dialect, location_id))
 
 
 @routes.get("/{location_id}/{evse_uid}")
 def evse(request: HttpRequest, dialect: Dialect, location_id: str, evse_uid: str) -> HttpResponse:
-    return ok(_evse(request, location_id, evse_uid))
+    return ok(_evse(request, dialect, location_id, evse_uid))
 
 
 @routes.get("/{location_id}/{evse_uid}/{connector_id}")
 def connector(
     request: HttpRequest, dialect: Dialect, location_id: str, evse_uid: str, connector_id: str
 ) -> HttpResponse:
-    for plug in _evse(request, location_id, evse_uid).connectors:
-        if plug.id.upper() == connector_id.upper():
+    for plug in _evse(request, dialect, location_id, evse_uid)["connectors"]:
+        if plug["id"].upper() == connector_id.upper():
             return ok(plug)
     raise _unknown("connector")
 
 
-def _location(request: HttpRequest, location_id: str) -> schemas.Location:
-    now, caller = timezone.now(), caller_of(request)
-    rows = access.depots(caller.partner, operator=own_party(caller, "CPO"), now=now)
-    found = rows.filter(location_id__iexact=location_id).first()
+def _depots(request: HttpRequest, dialect: Dialect) -> QuerySet[Depot]:
+    caller = caller_of(request)
+    rows = access.depots(caller.partner, operator=own_party(caller, "CPO"), now=timezone.now())
+    return dialect.locations.shown(rows, style_of(caller.partner, dialect.VERSION))
+
+
+def _location(request: HttpRequest, dialect: Dialect, location_id: str) -> dict[str, Any]:
+    found = _depots(request, dialect).filter(location_id__iexact=location_id).first()
     if found is None:
         raise _unknown("location")
-    return location_out(published.depots([found], now=now)[0])
+    style = style_of(caller_of(request).partner, dialect.VERSION)
+    return dialect.locations.write(published.depots([found], now=timezone.now())[0], style)
 
 
-def _evse(request: HttpRequest, location_id: str, evse_uid: str) -> schemas.Evse:
-    for place in _location(request, location_id).evses:
-        if place.uid.upper() == evse_uid.upper():
-            return place
+def _evse(request: HttpRequest, dialect: Dialect, location_id: str, evse_uid: str) -> dict[str, Any]:
+    for place in _location(request, dialect, location_id)["evses"]:
+        if place["uid"].upper() == evse_uid.upper():
+            found: dict[str, Any] = place
+            return found
     raise _unknown("EVSE")
 
 

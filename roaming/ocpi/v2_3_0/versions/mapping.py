@@ -19,21 +19,35 @@ SENDER, RECEIVER = InterfaceRole.SENDER, InterfaceRole.RECEIVER
 
 
 def endpoints(partner: Partner) -> list[Endpoint]:
+    return [*core_endpoints(VERSION), *booking_endpoints(partner, VERSION)]
+
+
+def core_endpoints(version: str) -> list[Endpoint]:
     """Sender of what is at our depots, Receiver for our fleets: on bases of their own, because their paths collide."""
-    names = BOOKING_NAMES.get(str(switch(partner, "booking_identifiers")), BOOKING_NAMES["both"])
-    cpo, emsp = f"cpo/{VERSION}", f"emsp/{VERSION}"
+    cpo, emsp = f"cpo/{version}", f"emsp/{version}"
     return [
-        _endpoint("credentials", SENDER, f"{VERSION}/credentials"),
+        _endpoint("credentials", SENDER, f"{version}/credentials"),
         _endpoint("locations", SENDER, f"{cpo}/locations"),
-        *(_endpoint(name, SENDER, f"{cpo}/bookings") for name in names),
-        *(_endpoint(name, RECEIVER, f"{emsp}/bookings") for name in names),
+        _endpoint("locations", RECEIVER, f"{emsp}/locations"),
+    ]
+
+
+def booking_endpoints(partner: Partner, version: str) -> list[Endpoint]:
+    names = BOOKING_NAMES.get(str(switch(partner, "booking_identifiers")), BOOKING_NAMES["both"])
+    return [
+        *(_endpoint(name, SENDER, f"cpo/{version}/bookings") for name in names),
+        *(_endpoint(name, RECEIVER, f"emsp/{version}/bookings") for name in names),
     ]
 
 
 def write_endpoints(partner: Partner) -> dict[str, Any]:
-    """Version details, of the versions module."""
-    offered = [schemas.Endpoint.model_validate(one) for one in endpoints(partner)]
-    return schemas.VersionDetails(version=VERSION, endpoints=offered).wire()
+    return version_details(VERSION, endpoints(partner))
+
+
+def version_details(version: str, offered: list[Endpoint]) -> dict[str, Any]:
+    """Of the versions module."""
+    written = [schemas.Endpoint.model_validate(one) for one in offered]
+    return schemas.VersionDetails(version=version, endpoints=written).wire()
 
 
 def read_endpoints(raw: Any) -> list[Endpoint]:

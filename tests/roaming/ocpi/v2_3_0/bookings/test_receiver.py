@@ -19,7 +19,7 @@ from roaming.models import Partner, PartnerObject
 from roaming.ocpi.dialect import dialect_of
 from roaming.ocpi.wire_object import UnreadableError
 from tests.factories import DISPATCHER, NOW, at, book_slot, make_fleet, make_vehicle, slot
-from tests.roaming.partners import Caller, code, data, make_partner
+from tests.roaming.partners import VERSIONS, Caller, code, data, make_partner
 from tests.roaming.pushed_objects import BASE, CALENDAR, OFFER, booking, calendar, location, offer, plug, z
 
 pytestmark = pytest.mark.django_db
@@ -32,10 +32,10 @@ def _clock() -> Any:
         yield traveller
 
 
-@pytest.fixture
-def partner() -> Partner:
+@pytest.fixture(params=VERSIONS)
+def partner(request: pytest.FixtureRequest) -> Partner:
     role = {"role": "CPO", "country_code": "FR", "party_id": "CPO", "name": "Network"}
-    return make_partner("CPO", country_code="FR", roles=[role])
+    return make_partner("CPO", country_code="FR", roles=[role], version=request.param)
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ from tests.factories import (
     option_of,
     slot,
 )
-from tests.roaming.partners import BOOKINGS, Caller, booking_request, code, data, make_partner
+from tests.roaming.partners import BOOKINGS, VERSIONS, Caller, booking_request, code, data, make_partner
 
 pytestmark = pytest.mark.django_db
 ELEVEN = slot(11, 12)
@@ -60,9 +60,9 @@ def approving() -> Any:
     return make_evse(make_depot(terms={"approval": True}), uid="EVSE-A")
 
 
-@pytest.fixture
-def caller() -> Caller:
-    return Caller(make_partner())
+@pytest.fixture(params=VERSIONS)
+def caller(request: pytest.FixtureRequest) -> Caller:
+    return Caller(make_partner(version=request.param))
 
 
 def free_spans(caller: Caller, option_code: str) -> list[tuple[str, str]]:

@@ -1,0 +1,14 @@
+"""Tariffs of our depots."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from bookings.models import TariffVersion
+from bookings.pricing.tariff_content import TariffContent
+from roaming.ocpi.style import Style
+
+
+class Tariffs(Protocol):
+    def write(self, version: TariffVersion, content: TariffContent, style: Style, /) -> dict[str, Any] | None:
+        """A version of a tariff, with its operator at hand; None where it cannot be said in this version."""

@@ -1,0 +1,31 @@
+"""What a partner's switches change about what it gets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from roaming.models import Partner
+from roaming.switches import switch
+
+
+@dataclass(frozen=True)
+class Style:
+    """Partners of one version and one style get the same bytes; the default is the newest of everything."""
+
+    bookings_edition: str = "1.1"
+    # Of 2.2.1, which has none of it: connectors of a kind that its list does not name, and fields of 2.3.0 and Bookings.
+    shows_unlisted_connectors: bool = True
+    shows_extensions: bool = True
+
+
+NEWEST = Style()
+
+
+def style_of(partner: Partner, version: str = "") -> Style:
+    """Of the version agreed with a partner, or of another whose addresses it calls."""
+    edition = "1.0" if switch(partner, "bookings_edition") == "1.0" else "1.1"
+    if (version or partner.version) != "2.2.1":
+        return NEWEST if edition == "1.1" else Style(edition)
+    mcs = switch(partner, "mcs_under_2_2_1")
+    shows_mcs = mcs == "raw" or (mcs == "auto" and bool(switch(partner, "bookings_under_2_2_1")))
+    return Style(edition, shows_mcs, bool(switch(partner, "extensions_under_2_2_1")))

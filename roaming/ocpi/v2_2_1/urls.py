@@ -1,0 +1,24 @@
+"""Where each module of 2.2.1 answers, below /ocpi: as in 2.3.0, Bookings only to those who agreed to them."""
+
+from django.http import HttpRequest
+from ninja import Router
+
+from roaming.ocpi.auth import Caller, CallerAuth
+from roaming.ocpi.dialect import Dialect
+from roaming.ocpi.envelope import Code, RefusalError
+from roaming.ocpi.v2_3_0 import urls as v2_3_0
+from roaming.switches import switch
+
+
+class AgreedBookings(CallerAuth):
+    """Lets in who is registered and has Bookings under 2.2.1; to others there is nothing at these addresses."""
+
+    def __call__(self, request: HttpRequest) -> Caller | None:
+        caller = super().__call__(request)
+        if caller is not None and not switch(caller.partner, "bookings_under_2_2_1"):
+            raise RefusalError(Code.CLIENT_ERROR, "There is nothing at this address.", http=404)
+        return caller
+
+
+def routers(dialect: Dialect) -> dict[str, Router]:
+    return v2_3_0.routers(dialect, bookings_auth=AgreedBookings())
