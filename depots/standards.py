@@ -1,4 +1,4 @@
-"""Names of plugs, vehicle types and protocols that files, forms and partners share. Plugs and types are OCPI's."""
+"""Names of plugs, vehicle types, facilities and protocols that files, forms and partners share. Plugs and types are OCPI's."""
 
 from __future__ import annotations
 
@@ -55,6 +55,25 @@ VEHICLE_TYPES: Final = {
     "MOTORCYCLE": "Motorcycle",
     "DISABLED": "Adapted for a disabled driver",
 }
+
+FACILITIES: Final = (
+    "HOTEL", "RESTAURANT", "CAFE", "MALL", "SUPERMARKET", "SPORT", "RECREATION_AREA", "NATURE", "MUSEUM", "BIKE_SHARING",
+    "BUS_STOP", "TAXI_STAND", "TRAM_STOP", "METRO_STATION", "TRAIN_STATION", "AIRPORT", "PARKING_LOT", "CARPOOL_PARKING",
+    "FUEL_STATION", "WIFI",
+)  # fmt: skip
+ENERGY_SOURCES: Final = (
+    "NUCLEAR",
+    "GENERAL_FOSSIL",
+    "COAL",
+    "GAS",
+    "GENERAL_GREEN",
+    "SOLAR",
+    "WIND",
+    "WATER",
+)
+PARKING_RESTRICTIONS: Final = (
+    "EV_ONLY", "PLUGGED", "DISABLED", "CUSTOMERS", "MOTORCYCLES", "EMPLOYEES", "TAXIS", "TENANTS",
+)  # fmt: skip
 
 PROTOCOLS: Final = ("ocpp1.6", "ocpp2.0.1", "ocpp2.1")
 

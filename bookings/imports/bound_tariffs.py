@@ -16,7 +16,8 @@ from bookings.pricing.tariff_checks import TariffFault
 from bookings.rules.agreements import guest_called
 from bookings.rules.tariff_bindings import Owner
 from depots.imports.documents import FieldPath
-from depots.imports.schemas import FileRow, folded
+from depots.imports.fields import FileRow
+from depots.imports.schemas import folded
 from depots.models import Agreement, Depot, Evse, Organisation
 from depots.parties import UnknownOrganisationError
 

@@ -16,8 +16,10 @@ from bookings.imports.schemas import (
 )
 from depots.imports.documents import CsvRow, Document, FieldPath, FileRefusedError, cell_list, read_rows
 
-# The ids of tariffs stand for the EVSE of a row; what tariffs say is written out in JSON.
-DEPOT_FIELDS = set(OfferedDepotRow.model_fields) - {"chargers", "terms", "tariff", "tariffs", "tariff_ids"}
+# The ids of tariffs stand for the EVSE of a row; what tariffs say is written out in JSON, and so are ways, pictures and
+# where the energy comes from.
+IN_JSON = {"terms", "tariff", "tariffs", "tariff_ids", "directions", "images", "energy_mix"}
+DEPOT_FIELDS = set(OfferedDepotRow.model_fields) - {"chargers"} - IN_JSON
 CHARGER_FIELDS = set(OfferedChargerRow.model_fields) - {"evses"}
 EVSE_FIELDS = set(OfferedEvseRow.model_fields) - {"terms", "tariff"}
 NESTED = {"terms": set(TermsRow.model_fields), "tariff": set(ShortTariffRow.model_fields)}
@@ -193,6 +195,8 @@ _CELLS: dict[str, Callable[[str], Any]] = {
     "vehicle_types": _words,
     "connector_standards": _words,
     "fallbacks": cell_list,
+    "facilities": _words,
+    "parking_restrictions": _words,
     "open_to": cell_list,
     "tariff_ids": cell_list,
     "opening_hours": _hours,

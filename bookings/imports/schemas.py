@@ -11,20 +11,17 @@ from bookings.imports.bound_tariffs import BoundTariffRow
 from bookings.rules.charge_curve import read_curve
 from bookings.rules.terms import LIMITS, Overstay, PowerOrder, Terms, WalkIn, impossible
 from depots.imports.documents import FieldPath
+from depots.imports.fields import Centimetres, FileRow, Text, one_of
 from depots.imports.schemas import (
-    Centimetres,
     ChargerRow,
     ConnectorStandard,
     DepotRow,
     EvseRow,
-    FileRow,
     Id,
     Kilograms,
     Kilowatts,
-    Text,
     VehicleType,
     folded,
-    one_of,
     physical_faults,
 )
 from depots.name_keys import name_key

@@ -11,18 +11,16 @@ from zoneinfo import available_timezones
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StringConstraints,
-    ValidationInfo,
-    field_validator,
     model_validator,
 )
 
-from depots.imports.cells import checked, no_date
+from depots.imports.cells import no_date
+from depots.imports.descriptions import DescribedBay, DescribedPlace
 from depots.imports.documents import FieldPath
+from depots.imports.fields import Centimetres, FileRow, Text, one_of, printable
 from depots.models.sites import Fallback
 from depots.standards import PLUGS, PROTOCOLS, VEHICLE_TYPES, is_country
 
@@ -30,23 +28,6 @@ MIDNIGHT = 1440
 FIVE_DIGITS = frozenset({"DEU", "ESP", "EST", "FIN", "FRA", "HRV", "ITA", "LTU", "TUR", "UKR"})
 _FOUR = re.compile(r"\d{4}", re.ASCII)
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d|24:00", re.ASCII)
-
-
-def _plain(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("contains characters that cannot be shown")
-    return text
-
-
-def one_of(names: Sequence[str]) -> Any:
-    """A text that must be one of the names, spelled as they are."""
-
-    def check(given: str) -> str:
-        if given not in names:
-            raise ValueError(f"must be one of {', '.join(names)}")
-        return given
-
-    return AfterValidator(check)
 
 
 def known_time_zone(name: str) -> str:
@@ -70,7 +51,6 @@ def _minute(given: Any) -> int:
     return int(hours) * 60 + int(minutes)
 
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_plain)]
 # Ids end up in addresses of partners and chargers, so they hold nothing that would have to be escaped there.
 Id = Annotated[
     str,
@@ -83,25 +63,12 @@ Identity = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=48, pattern=r"^[A-Za-z0-9._*=+|@\-]+$"),
     AfterValidator(no_date),
 ]
-Password = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_plain)]
+Password = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(printable)]
 Kilowatts = Annotated[float, Field(ge=0.001, le=1_000_000, allow_inf_nan=False)]
-Centimetres = Annotated[int, Field(ge=1, le=10_000)]
 Kilograms = Annotated[int, Field(ge=1, le=1_000_000)]
 Minute = Annotated[int, Field(ge=0, le=MIDNIGHT), BeforeValidator(_minute)]
 VehicleType = Annotated[str, one_of(list(VEHICLE_TYPES))]
 ConnectorStandard = Annotated[str, one_of(list(PLUGS))]
-
-
-class FileRow(BaseModel):
-    """An object of an import file: a field it does not know is a fault, not a hint."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, str_max_length=1000, populate_by_name=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _as_a_spreadsheet_left_it(cls, value: Any, info: ValidationInfo) -> Any:
-        assert info.field_name is not None
-        return checked(cls.model_fields[info.field_name], value)
 
 
 class HoursRow(FileRow):
@@ -116,7 +83,7 @@ class HoursRow(FileRow):
         return self
 
 
-class EvseRow(FileRow):
+class EvseRow(DescribedBay):
     """`number` is the connectorId of OCPP 1.6 and the EVSE id of 2.x; without one it is the place in the list, from 1."""
 
     uid: Id
@@ -150,7 +117,7 @@ class ChargerRow(FileRow):
     evses: Annotated[Sequence[EvseRow], Field(min_length=1)]
 
 
-class DepotRow(FileRow):
+class DepotRow(DescribedPlace):
     id: Id
     operator: Annotated[Text, Field(min_length=1, max_length=100)]
     name: Annotated[Text, Field(min_length=1, max_length=255)]

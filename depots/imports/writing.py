@@ -59,6 +59,7 @@ def write_depot(depot: Depot | None, row: DepotRow, operator: Organisation) -> t
             "charging_when_closed": row.charging_when_closed,
             "fallbacks": [way for way in Fallback.values if way in row.fallbacks],
             "is_withdrawn": False,
+            **row.description(),
         },
     )
     if changed or is_new:
@@ -111,6 +112,7 @@ def write_evse(evse: Evse | None, row: EvseRow, charger: Charger, number: int) -
             "max_vehicle_width_cm": row.max_vehicle_width_cm,
             "max_vehicle_weight_kg": row.max_vehicle_weight_kg,
             "is_withdrawn": False,
+            **row.description(),
         },
     )
     if changed or is_new:

@@ -43,6 +43,18 @@ class Depot(models.Model):
     latitude = models.DecimalField(max_digits=9, decimal_places=6, null=True)
     longitude = models.DecimalField(max_digits=9, decimal_places=6, null=True)
     time_zone = models.CharField(max_length=64, default="UTC")
+    state = models.CharField(max_length=45, blank=True, help_text="or province")
+    help_phone = models.CharField(max_length=25, blank=True, help_text="whom a driver calls")
+    directions = models.JSONField(default=list, blank=True, help_text='the way there: [{"language", "text"}]')
+    facilities = ArrayField(models.CharField(max_length=30), default=list, blank=True)
+    images = models.JSONField(
+        default=list, blank=True, help_text='[{"url", "thumbnail", "category", "type", "width", "height"}]'
+    )
+    energy_mix = models.JSONField(
+        null=True,
+        blank=True,
+        help_text='{"is_green_energy", "energy_sources", "environ_impact", "supplier_name", "energy_product_name"}',
+    )
     grid_limit_w = models.BigIntegerField(null=True, blank=True)
     charging_when_closed = models.BooleanField(default=True)
     fallbacks = ArrayField(
@@ -71,6 +83,11 @@ class Depot(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_green(self) -> bool | None:
+        """Whether all of its energy is renewable; None where nothing is said of it."""
+        return bool(self.energy_mix.get("is_green_energy")) if self.energy_mix else None
 
     @property
     def zone(self) -> ZoneInfo:
