@@ -46,6 +46,18 @@ def why_not(charger: Charger, action: str, payload: Mapping[str, Any] | None = N
     return ""
 
 
+def keeps_reservations(charger: Charger) -> bool:
+    """As far as it tells: whether one is really kept is measured by the closed loop, after each boot."""
+    if told := charger.told_setting("SupportedFeatureProfiles"):
+        return "reservation" in {name.strip().lower() for name in told.split(",")}
+    return charger.told_setting("ReservationCtrlr.Enabled").lower() != "false"
+
+
+def reads_contracts(charger: Charger) -> bool:
+    """Whether it tells that vehicles are let in by the contract they carry (plug and charge)."""
+    return charger.told_setting("ISO15118PnCEnabled", "ISO15118Ctrlr.PnCEnabled").lower() == "true"
+
+
 def remember_unsupported(command: ChargerCommand) -> bool:
     """Keep in `measured` that its charger cannot do it with this firmware; not saved. Whether that is news."""
     is_known = command.answer == "not_supported" and _is_for_good(command)

@@ -7,12 +7,12 @@ from collections.abc import Collection
 from datetime import datetime
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Case, Exists, F, Max, OuterRef, QuerySet, Value, When
+from django.db.models import Case, Exists, F, Max, OuterRef, Prefetch, QuerySet, Value, When
 from django.db.models.functions import Coalesce, Greatest, Length
 from django.http import Http404
 
 from bookings.core import calendars
-from bookings.models import Booking, BookingOption, BookingStatus
+from bookings.models import Booking, BookingOption, BookingStatus, Closure
 from bookings.search.bookable import bookable_options
 from depots.models import Agreement, Depot, Evse, Membership, Organisation, User
 from depots.navigation import BOOKING_ROLES, DECIDING_ROLES
@@ -65,14 +65,22 @@ def depots(partner: Partner, *, operator: Organisation | None = None, now: datet
     changed = newest.annotate(
         at=Greatest(Max("updated_at"), Coalesce(Max("status_received_at"), Max("updated_at")))
     )
+    closed = Closure.objects.filter(evse__depot=OuterRef("pk")).order_by().values("evse__depot")
+    closing = closed.annotate(at=Greatest(Max("created_at"), Coalesce(Max("lifted_at"), Max("created_at"))))
     return (
         Depot.objects.filter(pk__in=offered)
         .annotate(
             is_public=Exists(to_all),
-            changed_at=Coalesce(Greatest(F("updated_at"), changed.values("at")), F("updated_at")),
+            changed_at=Greatest(
+                F("updated_at"),
+                Coalesce(changed.values("at"), F("updated_at")),
+                Coalesce(closing.values("at"), F("updated_at")),
+            ),
         )
         .select_related("operator")
-        .prefetch_related("opening_hours", "evses__connectors")
+        .prefetch_related(
+            "opening_hours", Prefetch("evses", Evse.objects.select_related("charger")), "evses__connectors"
+        )
         .order_by("created_at", "id")
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -16,6 +16,7 @@ from bookings.models import (
     BookingRequest,
     BookingStatus,
     BookingToken,
+    Closure,
 )
 from bookings.pricing.tariff_content import ElementUse
 from bookings.rules import configuration
@@ -59,11 +60,18 @@ class View:
 
 @dataclass(frozen=True)
 class PublishedDepot:
-    """`reserved` names the EVSEs, by key, whose booked slot is about to start; `is_public`: it is open to everybody."""
+    """`reserved` names the EVSEs, by key, whose booked slot is about to start; `closures` those that are or will be out of use,
+    soonest first. `is_public`: it is open to everybody, else `guest` names for whom it is told."""
 
     depot: Depot
     reserved: Collection[int]
     is_public: bool
+    now: datetime
+    closures: Mapping[int, Sequence[Closure]]
+    guest: str = ""
+
+    def is_closed(self, evse_id: int) -> bool:
+        return any(closure.starts_at <= self.now for closure in self.closures.get(evse_id, ()))
 
 
 def owner_of(depot: Depot) -> tuple[str, str]:
@@ -201,10 +209,23 @@ def just_made(booking: Booking) -> Booking:
     return booking
 
 
-def depots(visible: Sequence[Depot], *, now: datetime) -> list[PublishedDepot]:
-    """Depots as access.depots gives them, with the state of their EVSEs."""
-    reserved = reserved_evses([depot.pk for depot in visible], now=now)
-    return [PublishedDepot(d, reserved, bool(getattr(d, "is_public", False))) for d in visible]
+def depots(visible: Sequence[Depot], *, guest: str = "", now: datetime) -> list[PublishedDepot]:
+    """Depots as access.depots gives them, with the state of their EVSEs; `guest` is the network they are told to."""
+    pks = [depot.pk for depot in visible]
+    reserved, closures = reserved_evses(pks, now=now), _closures(pks, now)
+    return [
+        PublishedDepot(d, reserved, bool(getattr(d, "is_public", False)), now, closures, guest)
+        for d in visible
+    ]
+
+
+def _closures(depot_ids: Collection[int], now: datetime) -> dict[int, list[Closure]]:
+    """Those not over yet, by EVSE."""
+    found: dict[int, list[Closure]] = {}
+    rows = Closure.objects.filter(evse__depot__in=depot_ids, lifted_at__isnull=True, ends_at__gt=now)
+    for closure in rows.order_by("starts_at", "pk"):
+        found.setdefault(closure.evse_id, []).append(closure)
+    return found
 
 
 def reserved_evses(depot_ids: Collection[int], *, now: datetime) -> set[int]:

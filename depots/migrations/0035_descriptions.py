@@ -5,90 +5,105 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('depots', '0034_name_keys'),
+        ("depots", "0034_name_keys"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='depot',
-            name='directions',
-            field=models.JSONField(blank=True, default=list, help_text='the way there: [{"language", "text"}]'),
+            model_name="depot",
+            name="directions",
+            field=models.JSONField(
+                blank=True, default=list, help_text='the way there: [{"language", "text"}]'
+            ),
         ),
         migrations.AddField(
-            model_name='depot',
-            name='energy_mix',
-            field=models.JSONField(blank=True, help_text='{"is_green_energy", "energy_sources", "environ_impact", "supplier_name", "energy_product_name"}', null=True),
+            model_name="depot",
+            name="energy_mix",
+            field=models.JSONField(
+                blank=True,
+                help_text='{"is_green_energy", "energy_sources", "environ_impact", "supplier_name", "energy_product_name"}',
+                null=True,
+            ),
         ),
         migrations.AddField(
-            model_name='depot',
-            name='facilities',
-            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=30), blank=True, default=list, size=None),
+            model_name="depot",
+            name="facilities",
+            field=django.contrib.postgres.fields.ArrayField(
+                base_field=models.CharField(max_length=30), blank=True, default=list, size=None
+            ),
         ),
         migrations.AddField(
-            model_name='depot',
-            name='help_phone',
-            field=models.CharField(blank=True, help_text='whom a driver calls', max_length=25),
+            model_name="depot",
+            name="help_phone",
+            field=models.CharField(blank=True, help_text="whom a driver calls", max_length=25),
         ),
         migrations.AddField(
-            model_name='depot',
-            name='images',
-            field=models.JSONField(blank=True, default=list, help_text='[{"url", "thumbnail", "category", "type", "width", "height"}]'),
+            model_name="depot",
+            name="images",
+            field=models.JSONField(
+                blank=True,
+                default=list,
+                help_text='[{"url", "thumbnail", "category", "type", "width", "height"}]',
+            ),
         ),
         migrations.AddField(
-            model_name='depot',
-            name='state',
-            field=models.CharField(blank=True, help_text='or province', max_length=45),
+            model_name="depot",
+            name="state",
+            field=models.CharField(blank=True, help_text="or province", max_length=45),
         ),
         migrations.AddField(
-            model_name='evse',
-            name='bay_direction',
-            field=models.CharField(blank=True, help_text='PARALLEL, PERPENDICULAR or ANGLE', max_length=13),
+            model_name="evse",
+            name="bay_direction",
+            field=models.CharField(blank=True, help_text="PARALLEL, PERPENDICULAR or ANGLE", max_length=13),
         ),
         migrations.AddField(
-            model_name='evse',
-            name='bay_length_cm',
+            model_name="evse",
+            name="bay_length_cm",
             field=models.PositiveIntegerField(blank=True, null=True),
         ),
         migrations.AddField(
-            model_name='evse',
-            name='bay_position',
-            field=models.CharField(blank=True, help_text='LEFT, RIGHT or CENTER of the bay', max_length=6),
+            model_name="evse",
+            name="bay_position",
+            field=models.CharField(blank=True, help_text="LEFT, RIGHT or CENTER of the bay", max_length=6),
         ),
         migrations.AddField(
-            model_name='evse',
-            name='bay_width_cm',
+            model_name="evse",
+            name="bay_width_cm",
             field=models.PositiveIntegerField(blank=True, null=True),
         ),
         migrations.AddField(
-            model_name='evse',
-            name='floor_level',
+            model_name="evse",
+            name="floor_level",
             field=models.CharField(blank=True, max_length=4),
         ),
         migrations.AddField(
-            model_name='evse',
-            name='is_lit',
+            model_name="evse",
+            name="is_lit",
             field=models.BooleanField(default=False),
         ),
         migrations.AddField(
-            model_name='evse',
-            name='is_roofed',
+            model_name="evse",
+            name="is_roofed",
             field=models.BooleanField(default=False),
         ),
         migrations.AddField(
-            model_name='evse',
-            name='parking_restrictions',
-            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=30), blank=True, default=list, size=None),
+            model_name="evse",
+            name="parking_restrictions",
+            field=django.contrib.postgres.fields.ArrayField(
+                base_field=models.CharField(max_length=30), blank=True, default=list, size=None
+            ),
         ),
         migrations.AddField(
-            model_name='evse',
-            name='physical_reference',
-            field=models.CharField(blank=True, help_text='what is written on it', max_length=16),
+            model_name="evse",
+            name="physical_reference",
+            field=models.CharField(blank=True, help_text="what is written on it", max_length=16),
         ),
         migrations.AddField(
-            model_name='evse',
-            name='public_id',
-            field=models.CharField(blank=True, help_text='its EVSE ID in all networks: DE*ABC*E123', max_length=48),
+            model_name="evse",
+            name="public_id",
+            field=models.CharField(
+                blank=True, help_text="its EVSE ID in all networks: DE*ABC*E123", max_length=48
+            ),
         ),
     ]

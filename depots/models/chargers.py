@@ -135,7 +135,9 @@ class Evse(models.Model):
     drive_through = models.BooleanField(default=False)
     dangerous_goods_allowed = models.BooleanField(default=False)
     refrigeration_outlet = models.BooleanField(default=False)
-    public_id = models.CharField(max_length=48, blank=True, help_text="its EVSE ID in all networks: DE*ABC*E123")
+    public_id = models.CharField(
+        max_length=48, blank=True, help_text="its EVSE ID in all networks: DE*ABC*E123"
+    )
     floor_level = models.CharField(max_length=4, blank=True)
     physical_reference = models.CharField(max_length=16, blank=True, help_text="what is written on it")
     parking_restrictions = ArrayField(models.CharField(max_length=30), default=list, blank=True)

@@ -124,9 +124,12 @@ Text4 = Annotated[str, BeforeValidator(_string(4))]
 Text10 = Annotated[str, BeforeValidator(_string(10))]
 Text12 = Annotated[str, BeforeValidator(_string(12))]
 Text16 = Annotated[str, BeforeValidator(_string(16))]
+Text25 = Annotated[str, BeforeValidator(_string(25))]
 Text45 = Annotated[str, BeforeValidator(_string(45))]
+Text64 = Annotated[str, BeforeValidator(_string(64))]
 Text100 = Annotated[str, BeforeValidator(_string(100))]
 Text255 = Annotated[str, BeforeValidator(_string(255))]
+Text512 = Annotated[str, BeforeValidator(_string(512))]
 _WALL = re.compile(r"(\d{1,2})[:.]?(\d\d)(?::\d\d)?", re.ASCII)
 
 

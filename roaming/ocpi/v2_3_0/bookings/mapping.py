@@ -97,7 +97,11 @@ def _granted_period(booking: Booking) -> schemas.Timeslot:
     promised = booking.promised_power_w or None
     most = max(booking.evse.max_power_w, promised or 0) if booking.evse else promised
     return schemas.Timeslot(
-        start_date_time=booking.starts_at, end_date_time=booking.ends_at, min_power=promised, max_power=most
+        start_date_time=booking.starts_at,
+        end_date_time=booking.ends_at,
+        min_power=promised,
+        max_power=most,
+        green_energy_support=booking.depot.is_green,
     )
 
 

@@ -43,7 +43,7 @@ def calendar_out(offer: PublishedOffer) -> schemas.Calendar | None:
         begin_from=offer.span.starts_at,
         end_before=offer.span.ends_at,
         timeslot_increment=offer.terms.slot_step_min,
-        available_timeslots=[_timeslot_out(slot) for slot in offer.timeslots],
+        available_timeslots=[_timeslot_out(slot, offer.option.depot.is_green) for slot in offer.timeslots],
         last_updated=offer.option.updated_at,
     )
 
@@ -89,6 +89,9 @@ def option_of(
     return schemas.BookingOption(
         evse_uid=evse_uid,
         parking_id=parking_id,
+        evse_position=[
+            schemas.EvsePosition(name) for name in _distinct(e.bay_position for e in evses) if name
+        ],
         vehicle_types=_common_types(evses),
         connector_format=_distinct(c.format for c in connectors),
         connector_types=_distinct(c.standard for c in connectors),
@@ -97,18 +100,21 @@ def option_of(
         max_vehicle_height=_least(e.max_vehicle_height_cm for e in evses),
         max_vehicle_length=_least(e.max_vehicle_length_cm for e in evses),
         max_vehicle_width=_least(e.max_vehicle_width_cm for e in evses),
+        min_parking_space_length=_least_of_all(e.bay_length_cm for e in evses),
+        min_parking_space_width=_least_of_all(e.bay_width_cm for e in evses),
         dangerous_goods_allowed=_all(e.dangerous_goods_allowed for e in evses),
         drive_through=_all(e.drive_through for e in evses),
         refrigeration_outlet=_all(e.refrigeration_outlet for e in evses),
     )
 
 
-def _timeslot_out(slot: FreeSlot) -> schemas.Timeslot:
+def _timeslot_out(slot: FreeSlot, is_green: bool | None) -> schemas.Timeslot:
     return schemas.Timeslot(
         start_date_time=slot.period.starts_at,
         end_date_time=slot.period.ends_at,
         min_power=slot.min_power_w,
         max_power=slot.max_power_w,
+        green_energy_support=is_green,
     )
 
 
@@ -124,6 +130,12 @@ def _distinct(names: Iterable[str]) -> list[str]:
 
 def _least(limits: Iterable[int | None]) -> int | None:
     return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _least_of_all(sizes: Iterable[int | None]) -> int | None:
+    """What holds for every bay; None as soon as one is not known."""
+    known = list(sizes)
+    return min(size for size in known if size is not None) if known and None not in known else None
 
 
 def _all(flags: Iterable[bool]) -> bool | None:

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from depots.models import Connector, Evse, OpeningHours, Organisation
+from depots.capabilities import keeps_reservations, reads_contracts, why_not
+from depots.models import Charger, ChargerCommand, Connector, Evse, OpeningHours, Organisation
 from roaming.mirror.values import ToldBay, ToldConnector, ToldEvse, ToldHours, ToldPlace
-from roaming.ocpi.v2_3_0.bookings.schemas import VehicleType
+from roaming.ocpi.v2_3_0.bookings.schemas import EvsePosition, VehicleType
 from roaming.ocpi.v2_3_0.locations import schemas
 from roaming.ocpi.v2_3_0.locations.schemas import EvseStatus
 from roaming.published import PublishedDepot
 
+Action = ChargerCommand.Action
 EVSE_STATUS: dict[Evse.Status, EvseStatus] = {
     Evse.Status.AVAILABLE: EvseStatus.AVAILABLE,
     Evse.Status.OCCUPIED: EvseStatus.BLOCKED,
@@ -31,54 +33,105 @@ ALL_DAY = 24 * 60
 def location_out(published: PublishedDepot) -> schemas.Location:
     """A depot with its EVSEs and bays."""
     depot, evses = published.depot, list(published.depot.evses.all())
-    shown = [evse_out(evse, is_reserved=evse.pk in published.reserved) for evse in evses]
+    shown = [evse_out(evse, published) for evse in evses]
     newest = max([depot.updated_at, *(evse.last_updated for evse in shown)])
     return schemas.Location(
         country_code=depot.operator.country_code.upper(),
         party_id=depot.operator.cpo_party_id.upper(),
         id=depot.location_id,
         publish=published.is_public,
+        publish_allowed_to=_allowed_to(published),
         name=depot.name,
         address=depot.address,
         city=depot.city,
         postal_code=depot.postal_code or None,
+        state=depot.state or None,
         country=depot.country,
         coordinates=schemas.GeoLocation(
             latitude=_degrees(depot.latitude), longitude=_degrees(depot.longitude)
         ),
         evses=shown,
         parking_places=[parking_out(evse) for evse in evses],
+        directions=[schemas.DisplayText(**told) for told in depot.directions],
         operator=business_details_out(depot.operator),
+        facilities=depot.facilities,
         time_zone=depot.time_zone,
         opening_times=hours_out(list(depot.opening_hours.all())),
         charging_when_closed=depot.charging_when_closed,
+        images=[schemas.Image(**told) for told in depot.images],
+        energy_mix=schemas.EnergyMix(**depot.energy_mix) if depot.energy_mix else None,
+        help_phone=depot.help_phone or None,
         last_updated=newest,
     )
 
 
-def evse_out(evse: Evse, *, is_reserved: bool = False) -> schemas.Evse:
-    changed_at = max(evse.updated_at, evse.status_received_at or evse.updated_at)
+def _allowed_to(published: PublishedDepot) -> list[schemas.PublishTokenType]:
+    """Of a depot that is not for everybody: the customers of who gets it."""
+    if published.is_public or not published.guest:
+        return []
+    return [schemas.PublishTokenType(issuer=published.guest[:64])]
+
+
+def evse_out(evse: Evse, published: PublishedDepot) -> schemas.Evse:
+    closures = published.closures.get(evse.pk, ())
+    changed_at = max(
+        evse.updated_at,
+        evse.status_received_at or evse.updated_at,
+        *(closure.created_at for closure in closures),
+    )
     return schemas.Evse(
         uid=evse.uid,
-        status=_evse_status(evse, is_reserved=is_reserved),
-        capabilities=["RFID_READER"],
-        connectors=[connector_out(connector, changed_at) for connector in evse.connectors.all()],
-        parking=[schemas.EvseParking(parking_id=evse.uid)],
+        evse_id=evse.public_id or None,
+        status=_evse_status(evse, published),
+        status_schedule=[
+            schemas.StatusSchedule(
+                period_begin=closure.starts_at, period_end=closure.ends_at, status=EvseStatus.INOPERATIVE
+            )
+            for closure in closures
+        ],
+        capabilities=_capabilities(evse.charger),
+        connectors=[connector_out(c, evse.charger, changed_at) for c in evse.connectors.all()],
+        floor_level=evse.floor_level or None,
+        physical_reference=evse.physical_reference or None,
+        parking_restrictions=evse.parking_restrictions,
+        parking=[_bay_of(evse)],
         last_updated=changed_at,
     )
 
 
-def _evse_status(evse: Evse, *, is_reserved: bool) -> EvseStatus:
+def _evse_status(evse: Evse, published: PublishedDepot) -> EvseStatus:
     if evse.is_withdrawn:
         return EvseStatus.REMOVED
-    if is_reserved and evse.status in RESERVABLE:
+    if evse.status in RESERVABLE and published.is_closed(evse.pk):
+        return EvseStatus.INOPERATIVE
+    if evse.status in RESERVABLE and evse.pk in published.reserved:
         return EvseStatus.RESERVED
     if evse.is_kept:
         return EvseStatus.RESERVED
     return EVSE_STATUS[Evse.Status(evse.status)]
 
 
-def connector_out(connector: Connector, changed_at: datetime) -> schemas.Connector:
+def _capabilities(charger: Charger | None) -> list[str]:
+    """As far as its charger tells what it can do. RESERVABLE is about reserving at once, not about bookings."""
+    if charger is None:
+        return ["RFID_READER"]
+    able = {
+        "RFID_READER": True,
+        "CHARGING_PROFILE_CAPABLE": not why_not(charger, Action.SET_CHARGING_PROFILE),
+        "REMOTE_START_STOP_CAPABLE": not why_not(charger, Action.REMOTE_START),
+        "RESERVABLE": keeps_reservations(charger),
+        "UNLOCK_CAPABLE": not why_not(charger, Action.UNLOCK),
+    }
+    return [name for name, is_able in able.items() if is_able]
+
+
+def _bay_of(evse: Evse) -> schemas.EvseParking:
+    if not evse.bay_position:
+        return schemas.EvseParking(parking_id=evse.uid)
+    return schemas.EvseParking(parking_id=evse.uid, evse_position=EvsePosition(evse.bay_position))
+
+
+def connector_out(connector: Connector, charger: Charger | None, changed_at: datetime) -> schemas.Connector:
     return schemas.Connector(
         id=str(connector.number),
         standard=connector.standard,
@@ -87,6 +140,7 @@ def connector_out(connector: Connector, changed_at: datetime) -> schemas.Connect
         max_voltage=connector.max_voltage_v,
         max_amperage=connector.max_amperage_a,
         max_electric_power=connector.max_power_w,
+        capabilities=["ISO_15118_2_PLUG_AND_CHARGE"] if charger and reads_contracts(charger) else [],
         last_updated=changed_at,
     )
 
@@ -95,15 +149,21 @@ def parking_out(evse: Evse) -> schemas.Parking:
     """Every EVSE has a bay of its own, named like it."""
     return schemas.Parking(
         id=evse.uid,
+        physical_reference=evse.physical_reference[:12] or None,
         vehicle_types=list(evse.vehicle_types) or [str(name) for name in VehicleType],
         max_vehicle_weight=evse.max_vehicle_weight_kg,
         max_vehicle_height=evse.max_vehicle_height_cm,
         max_vehicle_length=evse.max_vehicle_length_cm,
         max_vehicle_width=evse.max_vehicle_width_cm,
+        parking_space_length=evse.bay_length_cm,
+        parking_space_width=evse.bay_width_cm,
         dangerous_goods_allowed=evse.dangerous_goods_allowed,
+        direction=evse.bay_direction or None,
         drive_through=evse.drive_through,
         restricted_to_type=bool(evse.vehicle_types),
         reservation_required=False,
+        roofed=evse.is_roofed or None,
+        lighting=evse.is_lit or None,
         refrigeration_outlet=evse.refrigeration_outlet,
     )
 

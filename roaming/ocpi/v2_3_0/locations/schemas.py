@@ -21,9 +21,12 @@ from roaming.ocpi.field_types import (
     Text10,
     Text12,
     Text16,
+    Text25,
     Text45,
+    Text64,
     Text100,
     Text255,
+    Text512,
     Url,
     WallTime,
     Weekday,
@@ -57,6 +60,58 @@ class GeoLocation(WireObject):
 
     latitude: Latitude
     longitude: Longitude
+
+
+class DisplayText(WireObject):
+    language: OpenName
+    text: Text512
+
+
+class Image(WireObject):
+    url: Url
+    thumbnail: Url | None = None
+    category: OpenName
+    type: OpenName
+    width: Whole | None = None
+    height: Whole | None = None
+
+
+class EnergySource(WireObject):
+    source: OpenName
+    percentage: Number
+
+
+class EnvironmentalImpact(WireObject):
+    """Grams a kWh."""
+
+    category: OpenName
+    amount: Number
+
+
+class EnergyMix(WireObject):
+    is_green_energy: Flag
+    energy_sources: list[EnergySource] = Field(default_factory=list)
+    environ_impact: list[EnvironmentalImpact] = Field(default_factory=list)
+    supplier_name: Text64 | None = None
+    energy_product_name: Text64 | None = None
+
+
+class PublishTokenType(WireObject):
+    """Whose customers may be shown a location that is not for everybody; one of the fields at least."""
+
+    uid: Id36 | None = None
+    type: OpenName | None = None
+    visual_number: Text64 | None = None
+    issuer: Text64 | None = None
+    group_id: Id36 | None = None
+
+
+class StatusSchedule(WireObject):
+    """What an EVSE's status will be for a time."""
+
+    period_begin: Moment
+    period_end: Moment | None = None
+    status: Annotated[EvseStatus, one_of(EvseStatus, unknown=EvseStatus.UNKNOWN)]
 
 
 class RegularHours(WireObject):
@@ -94,8 +149,12 @@ class Parking(SentWhole):
     parking_space_width: Number | None = None
     dangerous_goods_allowed: Flag | None = None
     drive_through: Flag | None = None
+    direction: OpenName | None = None
     restricted_to_type: Flag | None = None
     reservation_required: Flag | None = None
+    time_limit: Number | None = None
+    roofed: Flag | None = None
+    lighting: Flag | None = None
     refrigeration_outlet: Flag | None = None
 
 
@@ -115,6 +174,7 @@ class Connector(WireObject):
     max_amperage: Whole
     max_electric_power: Whole | None = None
     tariff_ids: list[Id36] = Field(default_factory=list)
+    capabilities: list[OpenName] = Field(default_factory=list)
     last_updated: Moment
 
 
@@ -122,10 +182,12 @@ class Evse(WireObject):
     uid: Id36
     evse_id: Id48 | None = None
     status: Annotated[EvseStatus, one_of(EvseStatus, unknown=EvseStatus.UNKNOWN)]
+    status_schedule: list[StatusSchedule] = Field(default_factory=list)
     capabilities: list[OpenName] = Field(default_factory=list)
     connectors: list[Connector]
     floor_level: Text4 | None = None
     physical_reference: Text16 | None = None
+    parking_restrictions: list[OpenName] = Field(default_factory=list)
     parking: list[EvseParking] = Field(default_factory=list)
     last_updated: Moment
 
@@ -142,16 +204,23 @@ class Location(SentWhole):
     party_id: PartyId
     id: Id36
     publish: Flag | None = None
+    publish_allowed_to: list[PublishTokenType] = Field(default_factory=list)
     name: Text255 | None = None
     address: Text255 = ""
     city: Text45 = ""
     postal_code: Text10 | None = None
+    state: Text45 | None = None
     country: Text4 = ""
     coordinates: GeoLocation | None = None
     evses: list[Evse] = Field(default_factory=list)
     parking_places: list[Parking] = Field(default_factory=list)
+    directions: list[DisplayText] = Field(default_factory=list)
     operator: BusinessDetails | None = None
+    facilities: list[OpenName] = Field(default_factory=list)
     time_zone: Text255 | None = None
     opening_times: Hours | None = None
     charging_when_closed: Flag | None = None
+    images: list[Image] = Field(default_factory=list)
+    energy_mix: EnergyMix | None = None
+    help_phone: Text25 | None = None
     last_updated: Moment

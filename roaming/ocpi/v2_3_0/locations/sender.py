@@ -23,11 +23,13 @@ routes = Routes()
 
 @routes.get()
 def locations(request: HttpRequest, dialect: Dialect) -> HttpResponse:
-    now, page, style = timezone.now(), Page.of(request), style_of(caller_of(request).partner, dialect.VERSION)
+    partner = caller_of(request).partner
+    now, page, style = timezone.now(), Page.of(request), style_of(partner, dialect.VERSION)
     rows = page.changed_in(_depots(request, dialect), F("changed_at"))
 
     def write(depots: Sequence[Depot]) -> Sequence[dict[str, Any]]:
-        return [dialect.locations.write(depot, style) for depot in published.depots(depots, now=now)]
+        shown = published.depots(depots, guest=str(partner.organisation), now=now)
+        return [dialect.locations.write(depot, style) for depot in shown]
 
     return page.answer(rows, write)
 
@@ -62,8 +64,9 @@ def _location(request: HttpRequest, dialect: Dialect, location_id: str) -> dict[
     found = _depots(request, dialect).filter(location_id__iexact=location_id).first()
     if found is None:
         raise _unknown("location")
-    style = style_of(caller_of(request).partner, dialect.VERSION)
-    return dialect.locations.write(published.depots([found], now=timezone.now())[0], style)
+    partner = caller_of(request).partner
+    shown = published.depots([found], guest=str(partner.organisation), now=timezone.now())
+    return dialect.locations.write(shown[0], style_of(partner, dialect.VERSION))
 
 
 def _evse(request: HttpRequest, dialect: Dialect, location_id: str, evse_uid: str) -> dict[str, Any]:

@@ -10,11 +10,14 @@ import pytest
 import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
-from bookings.operations import cancel_booking
-from depots.models import Agreement, Depot, Evse, OpeningHours
+from bookings.operations import cancel_booking, close_evse, lift_closure
+from depots.models import Agreement, Charger, Depot, Evse, OpeningHours
+from roaming.ocpi.times import time_out
 from tests.factories import (
     DISPATCHER,
+    MANAGER,
     NOW,
     make_charger,
     make_depot,
@@ -78,7 +81,9 @@ def test_a_depot_is_told_whole(caller: Caller) -> None:
         "opening_times": {"twentyfourseven": True}, "charging_when_closed": True,
     }  # fmt: skip
     assert evse == {
-        "uid": "LP-1-1", "status": "AVAILABLE", "capabilities": ["RFID_READER"], "parking": [{"parking_id": "LP-1-1"}],
+        "uid": "LP-1-1", "status": "AVAILABLE", "parking": [{"parking_id": "LP-1-1"}], "capabilities": [
+            "RFID_READER", "CHARGING_PROFILE_CAPABLE", "REMOTE_START_STOP_CAPABLE", "RESERVABLE", "UNLOCK_CAPABLE",
+        ],
         "connectors": [
             {"id": "1", "standard": "MCS", "format": "CABLE", "power_type": "DC",
              "max_voltage": 1000, "max_amperage": 500}
@@ -89,6 +94,67 @@ def test_a_depot_is_told_whole(caller: Caller) -> None:
     assert place["max_vehicle_length"] == 1800
     assert place["drive_through"] is True
     assert place["restricted_to_type"] is True
+
+
+def test_what_a_depot_file_says_of_a_place_is_told(caller: Caller) -> None:
+    """Checklist 79: with the bay, to partners of 2.3.0."""
+    told = {
+        "state": "Hamburg", "help_phone": "+49 40 1234", "directions": [{"language": "de", "text": "Tor 3"}],
+        "facilities": ["CAFE"], "images": [{"url": "https://p.example/1.jpg", "category": "ENTRANCE", "type": "jpg"}],
+        "energy_mix": {"is_green_energy": True, "energy_sources": [{"source": "WIND", "percentage": 100}]},
+    }  # fmt: skip
+    evse = make_evse(
+        uid="E-1", public_id="DE*NFR*E1", floor_level="-1", physical_reference="A 3", bay_position="LEFT",
+        parking_restrictions=["EV_ONLY"], bay_direction="ANGLE", bay_length_cm=1900, bay_width_cm=400, is_roofed=True,
+        is_lit=True,
+    )  # fmt: skip
+    settings = {"SupportedFeatureProfiles": "Core", "ISO15118PnCEnabled": "true"}
+    Charger.objects.update(told={"configuration": settings})
+    Depot.objects.update(**told)
+
+    (location,) = data(caller.get(LOCATIONS))
+
+    (place,), (bay,) = location["evses"], location["parking_places"]
+    assert {name: location[name] for name in told} == told
+    assert (place["uid"], place["evse_id"], place["floor_level"]) == (evse.uid, "DE*NFR*E1", "-1")
+    assert place["physical_reference"] == bay["physical_reference"] == "A 3"
+    assert place["parking"] == [{"parking_id": "E-1", "evse_position": "LEFT"}]
+    assert place["parking_restrictions"] == ["EV_ONLY"]
+    assert place["connectors"][0]["capabilities"] == ["ISO_15118_2_PLUG_AND_CHARGE"]
+    assert place["capabilities"] == ["RFID_READER", "REMOTE_START_STOP_CAPABLE", "UNLOCK_CAPABLE"], (
+        "its charger tells that it has neither reservations nor limits of power"
+    )
+    assert (bay["parking_space_length"], bay["parking_space_width"]) == (1900, 400)
+    assert (bay["direction"], bay["roofed"], bay["lighting"]) == ("ANGLE", True, True)
+
+
+def test_an_evse_that_is_closed_says_so_and_when_it_will_be(caller: Caller, clock: Any) -> None:
+    """Checklist 20: a closure is a change that a pull by time finds, and so is its end."""
+    evse = make_evse(uid="E-1", status=Evse.Status.AVAILABLE)
+    clock.shift(timedelta(minutes=5))
+    closure = close_evse(evse=evse, period=slot(9, 11), actor=MANAGER, now=timezone.now())
+
+    def told() -> tuple[str, list[str]]:
+        (location,) = data(caller.get(LOCATIONS, {"date_from": time_out(timezone.now())}))
+        (place,) = location["evses"]
+        return place["status"], [span["period_begin"] for span in place.get("status_schedule", [])]
+
+    assert told() == ("AVAILABLE", ["2030-01-15T09:00:00Z"])
+    clock.shift(timedelta(hours=1))
+    assert status_of(caller, evse) == "INOPERATIVE"
+    lift_closure(closure_id=closure.pk, now=timezone.now())
+    assert told() == ("AVAILABLE", [])
+
+
+def test_a_depot_that_is_not_for_everybody_names_whose_customers_may_see_it(caller: Caller) -> None:
+    private = make_depot(open_to_all=False)
+    make_evse(private)
+    open_depot(private, caller.partner.organisation)
+
+    (location,) = data(caller.get(LOCATIONS))
+
+    assert location["publish"] is False
+    assert location["publish_allowed_to"] == [{"issuer": caller.partner.organisation.name}]
 
 
 def test_a_partner_sees_the_depots_it_may_book_at(caller: Caller) -> None:
