@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from typing import NamedTuple
 
 from django.db.models import Prefetch, prefetch_related_objects
 
@@ -34,6 +35,13 @@ from roaming.models import Partner
 RESERVED_BEFORE = timedelta(minutes=10)
 
 
+class OfferPrices(NamedTuple):
+    """The tariffs that hold for an offer, for charging and for the booking itself, and whether not coming costs something."""
+
+    tariff_codes: tuple[str, ...] = ()
+    has_no_show_fee: bool = False
+
+
 @dataclass(frozen=True)
 class PublishedOffer:
     """An offer on the terms of one partner, with its free time. Without any it is full, or not open to the partner any more.
@@ -45,7 +53,7 @@ class PublishedOffer:
     terms: Terms
     timeslots: Sequence[availability.Timeslot]
     span: Period
-    has_no_show_fee: bool = False
+    prices: OfferPrices
 
 
 @dataclass(frozen=True)
@@ -54,21 +62,23 @@ class View:
 
     option: BookingOption
     terms: Terms
-    has_no_show_fee: bool
+    prices: OfferPrices
     is_visible: bool
 
 
 @dataclass(frozen=True)
 class PublishedDepot:
     """`reserved` names the EVSEs, by key, whose booked slot is about to start; `closures` those that are or will be out of use,
-    soonest first. `is_public`: it is open to everybody, else `guest` names for whom it is told."""
+    soonest first, `tariff_codes` what charging costs there, by EVSE. `is_public`: it is open to everybody, else `guest` names for
+    whom it is told."""
 
     depot: Depot
     reserved: Collection[int]
     is_public: bool
     now: datetime
     closures: Mapping[int, Sequence[Closure]]
-    guest: str = ""
+    tariff_codes: Mapping[int, str]
+    guest: str
 
     def is_closed(self, evse_id: int) -> bool:
         return any(closure.starts_at <= self.now for closure in self.closures.get(evse_id, ()))
@@ -94,10 +104,8 @@ def offers(partner: Partner, options: Sequence[BookingOption], *, now: datetime)
     found = []
     for option in options:
         depot = depots[option.depot_id]
-        has_fee = _has_no_show_fee(depot, option, depot.agreed(fleet_id, now), now)
-        found.append(
-            PublishedOffer(option, terms[option.pk], timeslots[option.pk], spans[option.pk], has_fee)
-        )
+        prices = _prices(depot, option, depot.agreed(fleet_id, now), now)
+        found.append(PublishedOffer(option, terms[option.pk], timeslots[option.pk], spans[option.pk], prices))
     return found
 
 
@@ -149,10 +157,8 @@ def views(
 
 def _look(
     depot: Configuration, option: BookingOption, agreement_ids: frozenset[int], now: datetime
-) -> tuple[Terms, bool]:
-    """The terms, and whether a no-show costs a fee."""
-    has_fee = _has_no_show_fee(depot, option, agreement_ids, now)
-    return depot.terms_under(option.pk, agreement_ids), has_fee
+) -> tuple[Terms, OfferPrices]:
+    return depot.terms_under(option.pk, agreement_ids), _prices(depot, option, agreement_ids, now)
 
 
 def viewed(views: Collection[View], *, now: datetime) -> dict[View, PublishedOffer]:
@@ -173,18 +179,20 @@ def viewed(views: Collection[View], *, now: datetime) -> dict[View, PublishedOff
             view.terms,
             slots[view.option.pk, view.terms] if view.is_visible else [],
             spans[view],
-            view.has_no_show_fee,
+            view.prices,
         )
         for view in views
     }
 
 
-def _has_no_show_fee(
+def _prices(
     depot: Configuration, option: BookingOption, agreement_ids: frozenset[int], now: datetime
-) -> bool:
-    """By the tariff of the option, and of its EVSE where it is about one alone."""
-    held = depot.tariffs_under(option.pk, depot.evse_of(option.pk), agreement_ids, at=now).booking
-    return held is not None and has_price_for(held.content, ElementUse.NO_SHOW)
+) -> OfferPrices:
+    """By the tariffs of the option, and of its EVSE where it is about one alone."""
+    held = depot.tariffs_under(option.pk, depot.evse_of(option.pk), agreement_ids, at=now)
+    codes = tuple(one.code for one in held if one is not None)
+    has_fee = held.booking is not None and has_price_for(held.booking.content, ElementUse.NO_SHOW)
+    return OfferPrices(codes, has_fee)
 
 
 def calendar_span(option: BookingOption, terms: Terms, *, now: datetime) -> Period:
@@ -209,14 +217,26 @@ def just_made(booking: Booking) -> Booking:
     return booking
 
 
-def depots(visible: Sequence[Depot], *, guest: str = "", now: datetime) -> list[PublishedDepot]:
-    """Depots as access.depots gives them, with the state of their EVSEs; `guest` is the network they are told to."""
+def depots(partner: Partner, visible: Sequence[Depot], *, now: datetime) -> list[PublishedDepot]:
+    """Depots as access.depots gives them, with the state of their EVSEs and what a partner's customers pay at each."""
     pks = [depot.pk for depot in visible]
     reserved, closures = reserved_evses(pks, now=now), _closures(pks, now)
+    codes = _charging_tariffs(pks, partner.organisation_id, now)
+    guest = str(partner.organisation)
     return [
-        PublishedDepot(d, reserved, bool(getattr(d, "is_public", False)), now, closures, guest)
+        PublishedDepot(d, reserved, bool(getattr(d, "is_public", False)), now, closures, codes, guest)
         for d in visible
     ]
+
+
+def _charging_tariffs(depot_ids: Collection[int], fleet_id: int, now: datetime) -> dict[int, str]:
+    """By EVSE; of several offers that name one, the narrowest counts."""
+    return {
+        evse.pk: held.code
+        for depot in configuration.current_all(set(depot_ids)).values()
+        for option_id, evse in depot.narrowest
+        if (held := depot.tariffs_for(option_id, evse.pk, fleet_id, at=now).charging)
+    }
 
 
 def _closures(depot_ids: Collection[int], now: datetime) -> dict[int, list[Closure]]:

@@ -46,6 +46,7 @@ def booking_out(booking: Booking, *, newest: schemas.BookingRequest | None = Non
         booking_option=granted(booking),
         location_id=booking.depot.location_id,
         booking_tokens=[_token_out(token) for token in booking.tokens.all()],
+        tariff_ids=[tariff["code"] for tariff in booking.quote.get("tariffs", ()) if "code" in tariff],
         period=_granted_period(booking),
         reservation_status=status,
         canceled=_cancellation_out(booking),

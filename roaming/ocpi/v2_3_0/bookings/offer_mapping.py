@@ -28,7 +28,8 @@ def booking_location_out(offer: PublishedOffer) -> schemas.BookingLocation:
         location_id=option.depot.location_id,
         booking_option=offered(option),
         policy=schemas.Policy(reservation_required=False),
-        booking_terms=terms_out(offer.terms, has_no_show_fee=offer.has_no_show_fee),
+        tariff_ids=list(offer.prices.tariff_codes),
+        booking_terms=terms_out(offer.terms, has_no_show_fee=offer.prices.has_no_show_fee),
         calendars=[calendar] if calendar else [],
         last_updated=option.updated_at,
     )

@@ -90,7 +90,7 @@ def evse_out(evse: Evse, published: PublishedDepot) -> schemas.Evse:
             for closure in closures
         ],
         capabilities=_capabilities(evse.charger),
-        connectors=[connector_out(c, evse.charger, changed_at) for c in evse.connectors.all()],
+        connectors=[connector_out(c, evse, published, changed_at) for c in evse.connectors.all()],
         floor_level=evse.floor_level or None,
         physical_reference=evse.physical_reference or None,
         parking_restrictions=evse.parking_restrictions,
@@ -131,7 +131,10 @@ def _bay_of(evse: Evse) -> schemas.EvseParking:
     return schemas.EvseParking(parking_id=evse.uid, evse_position=EvsePosition(evse.bay_position))
 
 
-def connector_out(connector: Connector, charger: Charger | None, changed_at: datetime) -> schemas.Connector:
+def connector_out(
+    connector: Connector, evse: Evse, published: PublishedDepot, changed_at: datetime
+) -> schemas.Connector:
+    code, charger = published.tariff_codes.get(evse.pk), evse.charger
     return schemas.Connector(
         id=str(connector.number),
         standard=connector.standard,
@@ -140,6 +143,7 @@ def connector_out(connector: Connector, charger: Charger | None, changed_at: dat
         max_voltage=connector.max_voltage_v,
         max_amperage=connector.max_amperage_a,
         max_electric_power=connector.max_power_w,
+        tariff_ids=[code] if code else [],
         capabilities=["ISO_15118_2_PLUG_AND_CHARGE"] if charger and reads_contracts(charger) else [],
         last_updated=changed_at,
     )

@@ -28,7 +28,7 @@ def locations(request: HttpRequest, dialect: Dialect) -> HttpResponse:
     rows = page.changed_in(_depots(request, dialect), F("changed_at"))
 
     def write(depots: Sequence[Depot]) -> Sequence[dict[str, Any]]:
-        shown = published.depots(depots, guest=str(partner.organisation), now=now)
+        shown = published.depots(partner, depots, now=now)
         return [dialect.locations.write(depot, style) for depot in shown]
 
     return page.answer(rows, write)
@@ -65,7 +65,7 @@ def _location(request: HttpRequest, dialect: Dialect, location_id: str) -> dict[
     if found is None:
         raise _unknown("location")
     partner = caller_of(request).partner
-    shown = published.depots([found], guest=str(partner.organisation), now=timezone.now())
+    shown = published.depots(partner, [found], now=timezone.now())
     return dialect.locations.write(shown[0], style_of(partner, dialect.VERSION))
 
 

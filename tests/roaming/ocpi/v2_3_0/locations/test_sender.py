@@ -320,7 +320,7 @@ def test_date_from_is_inclusive_and_date_to_exclusive(caller: Caller, clock: Any
 
 
 @pytest.mark.parametrize(
-    ("path", "most"), [(LOCATIONS, 8), (f"{BOOKINGS}/booking_locations", 12), (BOOKINGS, 8)]
+    ("path", "most"), [(LOCATIONS, 10), (f"{BOOKINGS}/booking_locations", 12), (BOOKINGS, 8)]
 )
 def test_a_longer_list_asks_no_more_of_the_database(caller: Caller, path: str, most: int) -> None:
     def fill(count: int) -> None:
