@@ -23,6 +23,8 @@ IN_WORDS = {
     "evse.unreadable": "An EVSE cannot be read, so it is not shown",
     "booking.never_asked_for": "A booking was told of that nobody here asked for",
     "timeslot.power_in_kw": "Power is given in kW where watts belong",
+    "booking_location.bookable_parking_options": "It writes Bookings 1.0; what it gets decides its switch bookings_edition",
+    "booking.bookable_parking_option": "It writes Bookings 1.0; what it gets decides its switch bookings_edition",
     "credentials.role_of_another": "A party was claimed that another partner has",
 }
 

@@ -29,6 +29,7 @@ from roaming.mirror import partner_offers, remote_bookings
 from roaming.models import Delivery, Partner
 from roaming.ocpi.client import Answer, Peer, Refused, Unreachable
 from roaming.ocpi.dialect import Dialect, dialect_of
+from roaming.ocpi.style import style_of
 from roaming.ocpi.times import time_out
 from roaming.ocpi.wire_object import UnreadableError
 from roaming.outbound import deliveries
@@ -135,7 +136,7 @@ def _check_in_time(ask: BookingRequest, so_far: dict[str, Any], now: datetime) -
 def _first_post(partner: Partner, ask: BookingRequest) -> dict[str, Any]:
     """What is posted, now and again, and what is known of the booking before. Raises ValueError for what cannot be said."""
     only_evse = partner_offers.only_evse_uid(ask.booking.option)
-    body = dialect_of(partner).bookings.write_request(ask.booking, ask, only_evse)
+    body = dialect_of(partner).bookings.write_request(ask.booking, ask, only_evse, style_of(partner))
     return {"sent": body, "known": remote_bookings.known_entries(partner, ask.booking)}
 
 

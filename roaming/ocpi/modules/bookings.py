@@ -33,7 +33,9 @@ class Bookings(Protocol):
     def offers_url(self, partner: Partner, code: str = "", /) -> str:
         """The list of its offers, or one of them."""
 
-    def write_request(self, booking: Booking, request: BookingRequest, only_evse: str, /) -> dict[str, Any]:
+    def write_request(
+        self, booking: Booking, request: BookingRequest, only_evse: str, style: Style, /
+    ) -> dict[str, Any]:
         """A request of ours. `only_evse` is the uid of an offer that is one EVSE. Raises ValueError for a fleet without
         a party id."""
 

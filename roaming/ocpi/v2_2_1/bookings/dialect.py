@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from bookings.models import Booking, BookingRequest
+from roaming.ocpi.style import Style
 from roaming.ocpi.v2_2_1.tokens.token_types import as_2_2_1
 from roaming.ocpi.v2_3_0.bookings import dialect as newest
 from roaming.ocpi.v2_3_0.bookings.dialect import (
@@ -36,6 +37,6 @@ __all__ = [
 ]
 
 
-def write_request(booking: Booking, request: BookingRequest, only_evse: str) -> dict[str, Any]:
-    told = newest.write_request(booking, request, only_evse)
+def write_request(booking: Booking, request: BookingRequest, only_evse: str, style: Style) -> dict[str, Any]:
+    told = newest.write_request(booking, request, only_evse, style)
     return {**told, "tokens": [as_2_2_1(token) for token in told["tokens"]]}

@@ -9,7 +9,7 @@ from roaming.mirror.values import ToldBooking, ToldOffer
 from roaming.models import Partner
 from roaming.ocpi.client import joined
 from roaming.ocpi.style import Style
-from roaming.ocpi.v2_3_0.bookings import emsp_mapping, mapping, offer_mapping, reading, schemas
+from roaming.ocpi.v2_3_0.bookings import edition_1_0, emsp_mapping, mapping, offer_mapping, reading, schemas
 from roaming.ocpi.wire_object import Read
 from roaming.published import PublishedOffer, owner_of
 from roaming.switches import switch
@@ -26,7 +26,8 @@ def url(partner: Partner, booking: Booking) -> str:
 
 def write(booking: Booking, style: Style, *, newest: schemas.BookingRequest | None = None) -> dict[str, Any]:
     """`newest` is the partner's last message where it was read already."""
-    return mapping.booking_out(booking, newest=newest).wire()
+    told = mapping.booking_out(booking, newest=newest).wire()
+    return edition_1_0.booking_out(told) if style.bookings_edition == "1.0" else told
 
 
 def offer_url(partner: Partner, option: BookingOption) -> str:
@@ -35,7 +36,8 @@ def offer_url(partner: Partner, option: BookingOption) -> str:
 
 
 def write_offer(offer: PublishedOffer, style: Style) -> dict[str, Any]:
-    return offer_mapping.booking_location_out(offer).wire()
+    told = offer_mapping.booking_location_out(offer).wire()
+    return edition_1_0.booking_location_out(told) if style.bookings_edition == "1.0" else told
 
 
 def list_url(partner: Partner) -> str:
@@ -47,8 +49,9 @@ def offers_url(partner: Partner, code: str = "") -> str:
     return joined(base, "booking_locations", *([code] if code else [])) if base else ""
 
 
-def write_request(booking: Booking, request: BookingRequest, only_evse: str) -> dict[str, Any]:
-    return emsp_mapping.request_out(booking, request, only_evse).wire()
+def write_request(booking: Booking, request: BookingRequest, only_evse: str, style: Style) -> dict[str, Any]:
+    told = emsp_mapping.request_out(booking, request, only_evse).wire()
+    return edition_1_0.booking_request_out(told) if style.bookings_edition == "1.0" else told
 
 
 def request_id_of(raw: Any) -> str:
