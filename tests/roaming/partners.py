@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import Iterator
 from datetime import datetime
-from itertools import count
+from itertools import count, product
 from typing import Any
 
 from django.http import HttpResponse
@@ -23,6 +23,7 @@ from roaming.ocpi.times import time_out
 from tests.factories import NOW
 
 _numbers = count(1)
+_parties = map("".join, product("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", repeat=3))
 # What is about a version of OCPI only in its addresses is tried in each of them.
 VERSIONS = ("2.3.0", "2.2.1")
 BOOKINGS = "/ocpi/cpo/2.3.0/bookings"
@@ -31,7 +32,7 @@ LOCATIONS = "/ocpi/cpo/2.3.0/locations"
 
 def make_partner(party_id: str = "", *, country_code: str = "SE", token: str = "", **fields: Any) -> Partner:
     """A registered eMSP; `partner.plain_token` is what it calls us with."""
-    party_id = party_id or f"{next(_numbers):03}"
+    party_id = party_id or next(_parties)
     organisation = Organisation.objects.create(
         name=f"Partner {country_code}{party_id}",
         country_code=country_code,

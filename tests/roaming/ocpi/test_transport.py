@@ -49,7 +49,7 @@ def caller() -> Caller:
 def test_versions_and_their_details_name_every_module_on_its_own_base(caller: Caller, settings: Any) -> None:
     settings.BERTH_BASE_URL = "https://berth.example"
 
-    (version,) = data(caller.get("/ocpi/versions"))
+    version, _ = data(caller.get("/ocpi/versions"))
     details = data(caller.get(version["url"].removeprefix("https://berth.example")))
 
     assert version == {"version": "2.3.0", "url": "https://berth.example/ocpi/2.3.0"}
@@ -162,7 +162,7 @@ def test_a_replaced_token_dies_after_a_quarter_of_an_hour(caller: Caller, clock:
         ("GET", "/ocpi/", (404, 2000)),
         ("GET", "/ocpi/nothing", (404, 2000)),
         ("GET", "/ocpi/cpo/2.3.0/tariffs", (404, 2000)),
-        ("GET", "/ocpi/2.2.1/credentials", (404, 2000)),
+        ("GET", "/ocpi/2.1.1/credentials", (404, 2000)),
         ("POST", "/ocpi/versions", (405, 2000)),
         ("DELETE", OFFERS, (405, 2000)),
         ("PUT", LOCATIONS, (405, 2000)),
