@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+from simulators.partner.ocpi_format import VERSIONS
 from simulators.partner.other_platform import PlatformError
 from simulators.partner.partner_settings import PartnerSettings
 from simulators.partner.platform import SimulatedPartner
@@ -81,6 +82,7 @@ def _add_identity(parser: ArgumentParser, folder: str) -> None:
     parser.add_argument("--country-code", default="FR")
     parser.add_argument("--party-id", default="SIM")
     parser.add_argument("--name", default="Simulated Charging Network")
+    parser.add_argument("--ocpi", choices=VERSIONS, default=VERSIONS[0], help="the version of OCPI it speaks")
 
 
 def _add_registration(parser: ArgumentParser, folder: str) -> None:
@@ -120,6 +122,7 @@ def _settings(options: Namespace, folder: Path, say: Callable[[str], None]) -> P
         country_code=country,
         party_id=party,
         name=options.name,
+        version=options.ocpi,
         decide_after=timedelta(seconds=options.decide_after),
         book_every=timedelta(seconds=options.book_every) if options.book_every else None,
         quiet_hours=options.quiet_hours == "yes",

@@ -1,4 +1,4 @@
-"""Our trucks, as an eMSP: what the other platform pushes to us, and what we ask of it."""
+"""Our trucks, as an eMSP: what we ask of the other platform."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from simulators.partner.ocpi_format import Json, Refusal, read_time, write_time
+from simulators.partner.ocpi_format import Json, read_time, write_time
 from simulators.partner.other_platform import OtherPlatform
 from simulators.partner.partner_settings import PartnerSettings
 from simulators.partner.simulated_sites import STEP_MIN
@@ -21,36 +21,9 @@ PLATE = "GA-118-SM"
 
 
 class Emsp:
-    """What it is pushed is kept as it came, by CC/PID/ID."""
-
     def __init__(self, settings: PartnerSettings, state: StateFile, peer: OtherPlatform) -> None:
         self._settings, self._state, self._peer = settings, state, peer
         self._random = random.Random(7)  # noqa: S311 - which slot a simulated truck takes is no secret
-
-    def received(self, kind: str) -> dict[str, Json]:
-        """What was pushed to us: "bookings" or "booking_locations"."""
-        found: dict[str, Json] = self._state.get("received", {}).get(kind, {})
-        return found
-
-    def find(self, kind: str, key: list[str]) -> Json:
-        """Raises Refusal."""
-        found = self.received(kind).get("/".join(key).upper())
-        if found is None:
-            raise Refusal(2000, "no such object", 404)
-        return found
-
-    def keep(self, kind: str, key: list[str], pushed: object) -> bool:
-        """Whether the object is new. Raises Refusal."""
-        if not isinstance(pushed, dict):
-            raise Refusal(2000, "only GET and PUT of whole objects", 405)
-        if str(pushed.get("id", "")).upper() != key[-1].upper() or "last_updated" not in pushed:
-            raise Refusal(2001, "id and last_updated are required, and the id is that of the path")
-        name = "/".join(key).upper()
-        with self._state.changing() as state:
-            held = state.setdefault("received", {}).setdefault(kind, {})
-            is_new = name not in held
-            held[name] = pushed
-        return is_new
 
     def book(self) -> Json | None:
         """Take a free hour at one of the other platform's depots. The Booking it answered, if any. Raises PlatformError."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 Json = dict[str, Any]
-VERSION = "2.3.0"
+VERSIONS = ("2.3.0", "2.2.1")
 
 
 class Refusal(Exception):

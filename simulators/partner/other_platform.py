@@ -40,6 +40,11 @@ class OtherPlatform:
         """The URL of one of its modules, without a slash at its end. Raises PlatformError."""
         return endpoint_in(self.known()["endpoints"], identifier, role).rstrip("/")
 
+    def has(self, identifier: str, role: str) -> bool:
+        """Whether it offers one of its modules in a role. Raises PlatformError where nobody is registered."""
+        named = {(e["identifier"].lower().rstrip("s"), e["role"]) for e in self.known()["endpoints"]}
+        return (identifier.rstrip("s"), role) in named
+
     def parties(self, role: str) -> list[list[str]]:
         """[country code, party id] of those who act in this role there, in capitals."""
         roles = self.known()["roles"]

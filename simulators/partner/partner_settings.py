@@ -29,6 +29,7 @@ class PartnerSettings:
     country_code: str = "FR"
     party_id: str = "SIM"
     name: str = "Simulated Charging Network"
+    version: str = "2.3.0"
     decide_after: timedelta = timedelta(seconds=8)
     book_every: timedelta | None = None
     quiet_hours: bool = False

@@ -7,13 +7,17 @@ from datetime import UTC, datetime, timedelta
 
 from simulators.partner import simulated_sites
 from simulators.partner.booking_desk import BookingDesk
+from simulators.partner.bookings import BookingsReceiver, BookingsSender
 from simulators.partner.emsp import Emsp
 from simulators.partner.http_listener import listen
+from simulators.partner.locations import LocationsReceiver, LocationsSender
 from simulators.partner.ocpi_format import Json, envelope
 from simulators.partner.other_platform import OtherPlatform, PlatformError
 from simulators.partner.partner_settings import PartnerSettings
 from simulators.partner.push_queue import Push, PushQueue
+from simulators.partner.received_objects import ReceivedObjects
 from simulators.partner.registering import Registration
+from simulators.partner.requests import Module
 from simulators.partner.router import Router
 from simulators.partner.site_calendars import SiteCalendars
 from simulators.partner.state_file import StateFile
@@ -46,9 +50,14 @@ class SimulatedPartner:
         self.calendars = SiteCalendars(settings, self.state)
         self.desk = BookingDesk(settings, self.state, self.calendars, self._pushes.add)
         self.emsp = Emsp(settings, self.state, self.peer)
-        self._router = Router(
-            settings, self.url, self.peer, self.registration, self.calendars, self.desk, self.emsp
-        )
+        self.received = ReceivedObjects(self.state, self.peer)
+        modules: list[Module] = [
+            LocationsSender(self.calendars),
+            LocationsReceiver(self.received),
+            BookingsSender(self.desk, self.calendars, self.peer),
+            BookingsReceiver(self.received),
+        ]
+        self._router = Router(settings, self.url, self.registration, modules)
         self._listener.answer = self.answer
 
         self._pause_until = datetime.min.replace(tzinfo=UTC)
@@ -114,16 +123,21 @@ class SimulatedPartner:
     def _on_registered(self) -> None:
         self.settings.say(f"Registered with {self.peer.known()['versions_url']}")
         for site in simulated_sites.SITES:
+            self._pushes.add("location", site.location_id)
             self._pushes.add("booking_location", site.booking_location_id)
 
     def _render(self, kind: str, key: str) -> Push:
         if kind == "booking":
             booking = self.desk.bookings()[key]
             asked_by = booking["booking_requests"][0]["booking_request"]
-            return key, booking, (asked_by["country_code"], asked_by["party_id"])
+            return Push("booking", key, booking, (asked_by["country_code"], asked_by["party_id"]))
+        if kind == "location":
+            place = simulated_sites.find_location(key)
+            assert place is not None
+            return Push("locations", key, self.calendars.location(place))
         site = simulated_sites.find_booking_location(key)
         assert site is not None
-        return f"booking_locations/{key}", self.calendars.booking_location(site), None
+        return Push("booking", f"booking_locations/{key}", self.calendars.booking_location(site))
 
 
 def _url(host: str, port: int) -> str:

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import NamedTuple
 from urllib.parse import quote
 
 from simulators.partner.ocpi_format import Json
 from simulators.partner.other_platform import OtherPlatform, PlatformError
 from simulators.partner.partner_settings import PartnerSettings
 
-Push = tuple[str, Json, tuple[str, str] | None]
+# What is read of the rest is put first: a booking location names its location.
+FIRST = {"location": 0, "booking_location": 1}
+
+
+class Push(NamedTuple):
+    """What to put below our party in a Receiver of the other platform, and to which party."""
+
+    module: str
+    path: str
+    body: Json
+    to_party: tuple[str, str] | None = None
 
 
 class PushQueue:
-    """`render(kind, key)` gives what to put: the path below our party, the object as it is now, and to which party."""
+    """`render(kind, key)` gives what to put: the object as it is now."""
 
     def __init__(
         self, settings: PartnerSettings, peer: OtherPlatform, render: Callable[[str, str], Push]
@@ -30,13 +41,16 @@ class PushQueue:
     def push_all(self) -> None:
         """Raises PlatformError; what could not be pushed stays due."""
         party = self._settings.party
-        base = self._peer.endpoint("booking", "RECEIVER")
         while self._due:
-            kind, key = self._due.pop()  # before the push: a change while it is under way is sent again
-            path, body, to_party = self._render(kind, key)
-            url = f"{base}/{party['country_code']}/{party['party_id']}/{quote(path)}"
+            kind, key = min(self._due.copy(), key=lambda due: (FIRST.get(due[0], 2), due[1]))
+            self._due.discard((kind, key))  # before the push: a change while it is under way is sent again
+            push = self._render(kind, key)
+            if not self._peer.has(push.module, "RECEIVER"):
+                continue
+            base = self._peer.endpoint(push.module, "RECEIVER")
+            url = f"{base}/{party['country_code']}/{party['party_id']}/{quote(push.path)}"
             try:
-                self._peer.call("PUT", url, body, to_party=to_party)
+                self._peer.call("PUT", url, push.body, to_party=push.to_party)
             except PlatformError:
                 self._due.add((kind, key))
                 raise

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from simulators.partner.ocpi_format import VERSION, Json, Refusal, token_of
+from simulators.partner.ocpi_format import Json, Refusal, token_of
 from simulators.partner.other_platform import OtherPlatform, PlatformError, data_of, endpoint_in, send
 from simulators.partner.partner_settings import PartnerSettings
 from simulators.partner.state_file import StateFile
@@ -39,7 +39,7 @@ class Registration:
     def register(self, versions_url: str, token_a: str) -> None:
         """Register with a platform that has invited us. Raises PlatformError."""
         with self._offering_token() as offered:
-            endpoints = _read_endpoints(versions_url, token_a)
+            endpoints = self._read_endpoints(versions_url, token_a)
             url = endpoint_in(endpoints, "credentials")
             theirs = data_of(send("POST", url, token_a, self._credentials(offered)))
             with self._state.changing() as state:
@@ -72,7 +72,7 @@ class Registration:
         """PUT credentials: new tokens both ways, and each side reads the other's endpoints again. Raises PlatformError."""
         peer = self._peer.known()
         with self._offering_token() as offered:
-            endpoints = _read_endpoints(peer["versions_url"], peer["token_out"])
+            endpoints = self._read_endpoints(peer["versions_url"], peer["token_out"])
             url = endpoint_in(endpoints, "credentials")
             theirs = data_of(send("PUT", url, peer["token_out"], self._credentials(offered)))
             with self._state.changing() as state:
@@ -112,7 +112,7 @@ class Registration:
         if not isinstance(body, dict) or not {"token", "url", "roles"} <= body.keys():
             raise Refusal(2001, "token, url and roles are required")
         try:
-            endpoints = _read_endpoints(body["url"], body["token"])
+            endpoints = self._read_endpoints(body["url"], body["token"])
         except PlatformError as failure:
             raise Refusal(3001, f"your platform does not answer: {failure}") from failure
         given = secrets.token_urlsafe(24)
@@ -154,12 +154,12 @@ class Registration:
         roles = [{"role": "CPO", **party}, {"role": "EMSP", **party}]
         return {"token": token, "url": self._versions_url, "roles": roles}
 
-
-def _read_endpoints(versions_url: str, token: str) -> list[Json]:
-    """The endpoints of the other side's OCPI 2.3.0. Raises PlatformError."""
-    versions = data_of(send("GET", versions_url, token))
-    url = next((v["url"] for v in versions if v["version"] == VERSION), None)
-    if url is None:
-        raise PlatformError(f"{versions_url} does not offer {VERSION}")
-    endpoints: list[Json] = data_of(send("GET", url, token))["endpoints"]
-    return endpoints
+    def _read_endpoints(self, versions_url: str, token: str) -> list[Json]:
+        """The endpoints of the other side in our version. Raises PlatformError."""
+        spoken = self._settings.version
+        versions = data_of(send("GET", versions_url, token))
+        url = next((v["url"] for v in versions if v["version"] == spoken), None)
+        if url is None:
+            raise PlatformError(f"{versions_url} does not offer {spoken}")
+        endpoints: list[Json] = data_of(send("GET", url, token))["endpoints"]
+        return endpoints

@@ -93,7 +93,7 @@ def test_a_partner_books_changes_and_cancels_and_holds_the_final_state(
     with working(tmp_path):
         register(network, berth_server)
         key = f"NL/LPK/{option.code}".upper()
-        offer = eventually(lambda: network.emsp.received("booking_locations").get(key), "the offer is pushed")
+        offer = eventually(lambda: network.received.of("booking_locations").get(key), "the offer is pushed")
         assert offer["calendars"]
 
         made = network.emsp.ask(offer, hour(10).starts_at, hour(10).ends_at)
@@ -113,7 +113,7 @@ def test_a_partner_books_changes_and_cancels_and_holds_the_final_state(
         mine = f"NL/LPK/{made['id']}".upper()
         held = eventually(
             lambda: (
-                (b := network.emsp.received("bookings").get(mine))
+                (b := network.received.of("bookings").get(mine))
                 and b["reservation_status"] == "CANCELED"
                 and b
             )
@@ -127,7 +127,7 @@ def busy(network: SimulatedPartner, key: str, period: Period) -> bool:
     """Does the calendar a partner holds show this hour as taken?"""
     slots = [
         s
-        for c in network.emsp.received("booking_locations")[key]["calendars"]
+        for c in network.received.of("booking_locations")[key]["calendars"]
         for s in c["available_timeslots"]
     ]
     spans = [[datetime.fromisoformat(s[f"{end}_date_time"]) for end in ("start", "end")] for s in slots]

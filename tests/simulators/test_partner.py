@@ -102,13 +102,13 @@ def test_its_trucks_book_with_us_and_it_holds_the_answer(
 ) -> None:
     with SimulatedPartner(PartnerSettings(tmp_path / "state.json")) as partner, RunningSender():
         partner.registration.use_invitation(invitation)
-        eventually(lambda: offered in partner.emsp.received("booking_locations"))
+        eventually(lambda: offered in partner.received.of("booking_locations"))
 
         booked = partner.emsp.book()
 
         assert booked
         assert booked["reservation_status"] == "RESERVED"
-        eventually(lambda: f"NL/LPK/{booked['id']}".upper() in partner.emsp.received("bookings"))
+        eventually(lambda: f"NL/LPK/{booked['id']}".upper() in partner.received.of("bookings"))
 
 
 def test_a_token_that_died_is_refused_on_both_sides(invitation: Path, tmp_path: Path) -> None:
