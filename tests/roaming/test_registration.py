@@ -6,8 +6,10 @@ import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,12 +18,16 @@ from django.core.management import CommandError, call_command
 from django.db import transaction
 from django.utils import timezone
 
+from bookings.models import BookingOption
+from depots.models import Depot
 from roaming import registration
 from roaming.models import Delivery, Partner, PartnerMessage, PartnerToken
-from simulators.partner import PlatformError, SimulatedPartner
+from roaming.ocpi.dialect import dialect_of
+from simulators.partner import PartnerSettings, PlatformError, SimulatedPartner
 from tests.factories import make_depot, make_evse, make_fleet, make_operator
 from tests.roaming.partners import authorization
 from tests.roaming.peers import Asked, Reply, ScriptedPeer, envelope
+from tests.roaming.running import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -50,6 +56,7 @@ class Peer:
         self.party, self.roles = party, roles
         self.token = "token-b-of-the-partner"
         self.replies: dict[str, Reply] = {}
+        self.versions = ["2.1.1", "2.3.0"]
         self.endpoints = [("credentials", "SENDER"), ("bookings", "RECEIVER"), ("Booking", "SENDER")]
         self.server = ScriptedPeer(self._answer)
 
@@ -73,12 +80,11 @@ class Peer:
         if asked.path in self.replies:
             return self.replies[asked.path]
         if asked.path == "/versions":
-            return envelope([{"version": v, "url": f"{self.server.url}/{v}"} for v in ("2.1.1", "2.3.0")])
-        if asked.path == "/2.3.0":
-            rows = [
-                {"identifier": i, "role": r, "url": f"{self.server.url}/{i}/{r}"} for i, r in self.endpoints
-            ]
-            return envelope({"version": "2.3.0", "endpoints": rows})
+            return envelope([{"version": v, "url": f"{self.server.url}/{v}"} for v in self.versions])
+        if (version := asked.path.removeprefix("/")) in self.versions:
+            base = self.server.url if version == "2.3.0" else f"{self.server.url}/{version}"
+            rows = [{"identifier": i, "role": r, "url": f"{base}/{i}/{r}"} for i, r in self.endpoints]
+            return envelope({"version": version, "endpoints": rows})
         return envelope()
 
 
@@ -88,9 +94,9 @@ def peer() -> Iterator[Peer]:
         yield running
 
 
-def credentials_url(token: str, platform: str) -> str:
+def credentials_url(token: str, platform: str, version: str = "2.3.0") -> str:
     versions = ask("GET", platform, token).json()["data"]
-    details = ask("GET", next(v["url"] for v in versions if v["version"] == "2.3.0"), token).json()["data"]
+    details = ask("GET", next(v["url"] for v in versions if v["version"] == version), token).json()["data"]
     found: list[str] = [e["url"] for e in details["endpoints"] if e["identifier"] == "credentials"]
     assert len(found) == 1
     return found[0]
@@ -325,6 +331,89 @@ def test_put_reads_the_endpoints_again_and_gives_a_new_token(
     clock.shift(timedelta(minutes=15, seconds=1))
     assert code(ask("GET", url, old)) == (401, 2000)
     assert code(ask("GET", url, new)) == (200, 1000)
+
+
+def test_a_put_of_the_other_versions_credentials_changes_the_version(
+    peer: Peer, invitation: registration.Invitation, platform: str
+) -> None:
+    """Checklist 8: there and back, each time with the endpoints of that version."""
+    peer.versions = ["2.2.1"]
+    old_url = credentials_url(invitation.token_a, platform, "2.2.1")
+    token = ask("POST", old_url, invitation.token_a, peer.credentials).json()["data"]["token"]
+    partner = Partner.objects.get()
+    assert (partner.version, dialect_of(partner).VERSION) == ("2.2.1", "2.2.1")
+    assert partner.endpoint("bookings", "RECEIVER") == f"{peer.server.url}/2.2.1/bookings/RECEIVER"
+    new_url = credentials_url(token, platform)
+    assert code(ask("PUT", new_url, token, peer.credentials)) == (200, 3002), "it has no such version"
+
+    peer.versions = ["2.2.1", "2.3.0"]
+    answer = ask("PUT", new_url, token, peer.credentials)
+
+    partner = Partner.objects.get()
+    assert (code(answer), partner.version) == ((200, 1000), "2.3.0")
+    assert partner.endpoint("bookings", "RECEIVER") == f"{peer.server.url}/bookings/RECEIVER"
+    ask("PUT", old_url, answer.json()["data"]["token"], peer.credentials)
+    assert Partner.objects.get().version == "2.2.1"
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "said"),
+    [([("tokens", "SENDER")], 1000), ([("cdrs", "RECEIVER")], 1000), ([("tokens", "RECEIVER")], 3003)],
+)
+def test_a_partner_of_2_2_1_needs_no_bookings_but_something_of_the_core(
+    peer: Peer,
+    invitation: registration.Invitation,
+    platform: str,
+    endpoints: list[tuple[str, str]],
+    said: int,
+) -> None:
+    """Checklist 5."""
+    peer.versions, peer.endpoints = ["2.2.1"], [("credentials", "SENDER"), *endpoints]
+
+    answer = ask(
+        "POST", credentials_url(invitation.token_a, platform, "2.2.1"), invitation.token_a, peer.credentials
+    )
+
+    assert code(answer) == (200, said)
+
+
+@pytest.mark.parametrize(
+    ("offered", "agreed"), [(("2.2.1", "2.3.0", "2.4"), "2.3.0"), (("2.2.1", "2.1.1"), "2.2.1")]
+)
+def test_we_take_the_best_version_that_a_network_has(
+    peer: Peer, platform: str, offered: tuple[str, ...], agreed: str
+) -> None:
+    """Checklist 1: whatever the order it lists them in."""
+    peer.versions = list(offered)
+    base = peer.server.url if agreed == "2.3.0" else f"{peer.server.url}/{agreed}"
+    peer.replies[f"{base.removeprefix(peer.server.url)}/credentials/SENDER"] = envelope(peer.credentials)
+
+    registration.connect(
+        name="Network", country_code="SE", party_id="ABC", roles=["EMSP"], token_a="A",
+        versions_url=f"{peer.server.url}/versions", now=timezone.now(),
+    )  # fmt: skip
+
+    assert Partner.objects.get().version == agreed
+
+
+def test_a_network_of_2_2_1_tells_of_its_locations_and_gets_ours(
+    tmp_path: Path, platform: str, settings: Any
+) -> None:
+    """Checklist 8, 79: the simulated partner in 2.2.1, and the same one in 2.3.0 after it was changed."""
+    settings.BERTH_BOOKINGS_UNDER_2_2_1 = True
+    make_evse()
+    old = PartnerSettings(tmp_path / "network.json", version="2.2.1")
+    with SimulatedPartner(old) as network:
+        network.registration.register(platform, invite("SIM", ["CPO", "EMSP"], country="FR").token_a)
+        eventually(lambda: BookingOption.objects.filter(is_mirror=True, is_withdrawn=False).count() == 2)
+        assert Depot.objects.filter(is_mirror=True, is_withdrawn=False).count() == 2
+        assert Partner.objects.get().version == "2.2.1"
+    with SimulatedPartner(replace(old, version="2.3.0")) as network:
+        network.registration.renew()
+
+    partner = Partner.objects.get()
+    assert partner.version == "2.3.0"
+    assert all("/2.3.0/" in endpoint["url"] for endpoint in partner.endpoints)
 
 
 def test_the_old_token_dies_with_the_first_call_of_the_new_one(
