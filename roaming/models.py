@@ -100,10 +100,20 @@ class Delivery(models.Model):
         BOOKING_LOCATION = "booking_location", "BookingLocation"
         BOOKING = "booking", "Booking"
         REQUEST = "request", "BookingRequest"
+        TARIFF = "tariff", "Tariff"
+        LOCATION = "location", "Location"
+        EVSE = "evse", "EVSE"
+        TOKEN = "token", "Token"
+        SESSION = "session", "Session"
+        CDR = "cdr", "CDR"
+        INVOICE_RECORD = "invoice_record", "Invoice reconciliation record"
 
     partner = models.ForeignKey(Partner, models.CASCADE, related_name="deliveries")
     kind = models.CharField(max_length=20, choices=Kind)
-    object_id = models.BigIntegerField(help_text="the BookingOption, Booking, or (our asks) BookingRequest")
+    object_id = models.BigIntegerField(
+        help_text="by kind: the BookingOption, Booking, BookingRequest (our asks), Tariff, Depot, Evse, Token, "
+        "ChargingSession, ChargeDetailRecord or Invoice"
+    )
     wanted_version = models.BigIntegerField()
     delivered_version = models.BigIntegerField(default=0)
     next_try_at = models.DateTimeField(null=True, blank=True, help_text="null when nothing is to be sent")
@@ -112,7 +122,9 @@ class Delivery(models.Model):
     was_refused = models.BooleanField(default=False, help_text="the last answer was a no; silence is not one")
     last_error = models.CharField(max_length=300, blank=True)
     delivered_at = models.DateTimeField(null=True, blank=True)
-    delivered = models.JSONField(null=True, blank=True, help_text="a digest of what was sent last")
+    delivered = models.JSONField(
+        null=True, blank=True, help_text="what was sent last: its digest, and where the partner keeps it"
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["partner", "kind", "object_id"], name="delivery_once")]

@@ -4,50 +4,66 @@ A `Delivery` row is a standing wish, not a message. It is due when `next_try_at`
 it for LEASE, after which it is anybody's again, so a killed worker delays an object and loses nothing.
 
 Locks, after all that bookings takes: partners by key, then deliveries by partner, kind and object. Many rows are only ever
-waited for within the offers (`_WANT`, `_SETTLE`, a registration); where rows may be left out, locked ones are (decision 41).
+waited for within the kinds that many partners get (`is_of_many`: fan-out, `_SETTLE`, a registration); where rows may be left out,
+locked ones are (decision 41).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Case, F, Q, QuerySet, When
 
 from roaming.models import Delivery, Partner
 from roaming.ocpi import client
-from roaming.ocpi.client import CallFailed, Peer, Refused, Written
+from roaming.ocpi.client import CallFailed, Refused
+from roaming.outbound.delivery_rules import (
+    AWAITED_COLUMNS,
+    AWAITED_KINDS,
+    HELD_UP_FROM,
+    HOLDS_UP_FOR,
+    RANK,
+    RESTED_AT,
+    RULES,
+)
 
 # Longer than any call may take (client.py), short enough that a kill is not noticed.
 LEASE = timedelta(seconds=30)
 # What must be left of a lease when a call begins: its limits of time, and a moment to settle it.
 CALL = timedelta(seconds=client.CONNECT_TIMEOUT_S + client.READ_TIMEOUT_S + 5)
-# A burst of changes becomes one push of a calendar.
-CALENDAR_PAUSE = timedelta(seconds=2)
 IN_FLIGHT_PER_PARTNER = 4
 # After so many failures in a row a partner is asked one thing at a time, with growing pauses, behind a probe.
 CIRCUIT_OPENS_AT = 4
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5, 900
 
-_CLAIM = """
+# Of each partner the first in the order of their kinds, without those that are held up or rest (delivery_rules.py).
+_CLAIM = f"""
 WITH ready AS (
     SELECT p.id, CASE WHEN p.failures > 0 THEN 1 ELSE %(per_partner)s END - (
         SELECT count(*) FROM roaming_delivery f WHERE f.partner_id = p.id AND f.leased_until > %(now)s
-    ) AS room
-    FROM roaming_partner p
+    ) AS room, awaited.*
+    FROM roaming_partner p CROSS JOIN LATERAL (
+        SELECT {AWAITED_COLUMNS}
+        FROM roaming_delivery
+        WHERE partner_id = p.id AND next_try_at IS NOT NULL AND kind IN ({AWAITED_KINDS}) AND NOT was_refused
+          AND (attempts <= {HOLDS_UP_FOR} OR p.failures >= {CIRCUIT_OPENS_AT})
+    ) awaited
     WHERE p.state = 'registered' AND (p.closed_until IS NULL OR p.closed_until <= %(now)s)
 ), picked AS (
     SELECT d.id
     FROM ready CROSS JOIN LATERAL (
         SELECT id FROM roaming_delivery
-        WHERE partner_id = ready.id AND next_try_at <= %(now)s
+        WHERE partner_id = ready.id AND next_try_at <= %(now)s AND kind = ANY(%(kinds)s)
           AND (leased_until IS NULL OR leased_until <= %(now)s)
-          AND (kind <> 'booking_location' OR delivered_at IS NULL OR delivered_at <= %(coalesced)s)
-        ORDER BY kind = 'booking_location', next_try_at, id
+          AND (delivered_at IS NULL OR delivered_at <= {RESTED_AT})
+          AND next_try_at < {HELD_UP_FROM}
+        ORDER BY {RANK}, next_try_at, id
         LIMIT greatest(ready.room, 0)
         FOR UPDATE SKIP LOCKED
     ) d
@@ -56,13 +72,13 @@ WITH ready AS (
 UPDATE roaming_delivery d SET leased_until = %(until)s
 FROM picked WHERE d.id = picked.id
 RETURNING d.id, d.partner_id, d.kind, d.object_id, d.wanted_version
-"""
+"""  # noqa: S608 - made of constants
 
 _SETTLE = """
 WITH s AS (
-    SELECT d.id, u.version, u.digest
-    FROM unnest(%(ids)s::bigint[], %(versions)s::bigint[], %(untils)s::timestamptz[], %(digests)s::text[])
-        AS u(id, version, until, digest)
+    SELECT d.id, u.version, u.told
+    FROM unnest(%(ids)s::bigint[], %(versions)s::bigint[], %(untils)s::timestamptz[], %(told)s::text[])
+        AS u(id, version, until, told)
     JOIN roaming_delivery d ON d.id = u.id AND d.leased_until = u.until
     ORDER BY d.partner_id, d.kind, d.object_id
     FOR NO KEY UPDATE OF d {locking}
@@ -70,7 +86,7 @@ WITH s AS (
 UPDATE roaming_delivery d SET
     delivered_version = greatest(d.delivered_version, s.version),
     next_try_at = CASE WHEN d.wanted_version > s.version THEN coalesce(%(at)s::timestamptz, d.next_try_at) END,
-    delivered = CASE WHEN s.digest = '' THEN d.delivered ELSE jsonb_build_object('digest', s.digest) END,
+    delivered = CASE WHEN s.told = '' THEN d.delivered ELSE s.told::jsonb END,
     delivered_at = coalesce(%(at)s::timestamptz, d.delivered_at),
     leased_until = NULL, attempts = 0, was_refused = false, last_error = ''
 FROM s
@@ -91,20 +107,24 @@ class Lease:
     until: datetime
 
 
-@dataclass(frozen=True)
-class Push:
-    """A PUT to make: the state of now. `probe` is asked first where the partner has been failing."""
+class Delivered(NamedTuple):
+    """What a partner has got: the digest of what was sent (empty: not to be remembered), and where it keeps that."""
 
     lease: Lease
-    peer: Peer
-    url: str
-    body: Written
-    digest: str
-    probe: str = ""
+    digest: str = ""
+    location: str = ""
+
+    @property
+    def told(self) -> str:
+        """As `Delivery.delivered` keeps it; empty for nothing to keep."""
+        kept = {"digest": self.digest, "location": self.location}
+        return (
+            json.dumps({name: value for name, value in kept.items() if value}) if any(kept.values()) else ""
+        )
 
 
-def claim(*, room: int, now: datetime) -> list[Lease]:
-    """Take up to `room` due deliveries, bookings before calendars, a few for each partner that may be called."""
+def claim(*, room: int, kinds: Collection[str] = tuple(RULES), now: datetime) -> list[Lease]:
+    """Take up to `room` due deliveries of these kinds, a few for each partner that may be called."""
     if not Delivery.objects.filter(next_try_at__lte=now).exists():
         return []
     until = now + LEASE
@@ -114,7 +134,7 @@ def claim(*, room: int, now: datetime) -> list[Lease]:
             {
                 "now": now,
                 "until": until,
-                "coalesced": now - CALENDAR_PAUSE,
+                "kinds": [str(kind) for kind in kinds],
                 "room": room,
                 "per_partner": IN_FLIGHT_PER_PARTNER,
             },
@@ -138,47 +158,47 @@ def extend(lease: Lease, *, now: datetime) -> Lease | None:
 
 def succeeded(lease: Lease, *, digest: str = "", now: datetime) -> None:
     """The partner has the version that was sent. A change meanwhile keeps the delivery due."""
-    all_succeeded([(lease, digest)], now=now)
+    all_succeeded([Delivered(lease, digest)], now=now)
 
 
-def all_succeeded(delivered: list[tuple[Lease, str]], *, now: datetime) -> None:
-    """The same of many, with the digest of what was sent (empty: not to be remembered).
+def all_succeeded(delivered: list[Delivered], *, now: datetime) -> None:
+    """The same of many.
 
-    Offers, of which a change makes hundreds, in one statement. A transaction that changes several bookings writes their
+    What one statement wants of many partners is settled by one. A transaction that changes several bookings writes their
     deliveries in its own order: of those, all that are free in one statement, and the others by themselves.
     """
-    record_success(*{lease.partner_id for lease, _ in delivered}, now=now)
+    record_success(*{one.lease.partner_id for one in delivered}, now=now)
     _settle_all(delivered, at=now)
 
 
 def unchanged(*leases: Lease) -> None:
     """There is nothing to send: the partner has just this, or the object never goes on a wire."""
-    _settle_all([(lease, "") for lease in leases], at=None)
+    _settle_all([Delivered(lease) for lease in leases], at=None)
 
 
-def _settle_all(delivered: list[tuple[Lease, str]], *, at: datetime | None) -> None:
+def _settle_all(delivered: list[Delivered], *, at: datetime | None) -> None:
     """`at` is when they were sent; None: nothing was."""
-    offers = [one for one in delivered if one[0].kind == Delivery.Kind.BOOKING_LOCATION]
-    others = [one for one in delivered if one[0].kind != Delivery.Kind.BOOKING_LOCATION]
-    if offers:
-        _settle(offers, at)
+    of_many = [one for one in delivered if RULES[Delivery.Kind(one.lease.kind)].is_of_many]
+    others = [one for one in delivered if not RULES[Delivery.Kind(one.lease.kind)].is_of_many]
+    if of_many:
+        _settle(of_many, at)
     done = _settle(others, at, locking="SKIP LOCKED") if others else set()
     for one in others:
-        if one[0].delivery_id not in done:
+        if one.lease.delivery_id not in done:
             _settle([one], at)
 
 
-def _settle(delivered: list[tuple[Lease, str]], at: datetime | None, *, locking: str = "") -> set[int]:
+def _settle(delivered: list[Delivered], at: datetime | None, *, locking: str = "") -> set[int]:
     """In one statement; gives the deliveries that were still ours, by key."""
     with connection.cursor() as cursor:
         cursor.execute(
             _SETTLE.format(locking=locking),
             {
                 "at": at,
-                "ids": [lease.delivery_id for lease, _ in delivered],
-                "versions": [lease.version for lease, _ in delivered],
-                "untils": [lease.until for lease, _ in delivered],
-                "digests": [digest for _, digest in delivered],
+                "ids": [one.lease.delivery_id for one in delivered],
+                "versions": [one.lease.version for one in delivered],
+                "untils": [one.lease.until for one in delivered],
+                "told": [one.told for one in delivered],
             },
         )
         return {delivery_id for (delivery_id,) in cursor.fetchall()}
@@ -219,14 +239,16 @@ def record_success(*partner_ids: int, now: datetime) -> None:
         rows = Partner.objects.filter(pk__in=partner_ids).exclude(recently).order_by("pk")
         known = list(rows.select_for_update(no_key=True))
         back = [p.pk for p in known if p.failures or p.closed_until]
-        away = [p.pk for p in known if p.failures >= CIRCUIT_OPENS_AT and p.next_pull_at]
+        gone = [p.pk for p in known if p.failures >= CIRCUIT_OPENS_AT]
+        away = [p.pk for p in known if p.pk in gone and p.next_pull_at]
         if known:
             Partner.objects.filter(pk__in=[p.pk for p in known]).update(
                 last_success_at=now, failures=0, closed_until=None
             )
         if back:
             waiting = Delivery.objects.filter(partner__in=back, was_refused=False, next_try_at__gt=now)
-            unlocked(waiting.exclude(kind=Delivery.Kind.REQUEST)).update(next_try_at=now)
+            tries = Case(When(partner__in=gone, then=0), default=F("attempts"))
+            unlocked(waiting.exclude(kind=Delivery.Kind.REQUEST)).update(next_try_at=now, attempts=tries)
         if away:
             Partner.objects.filter(pk__in=away).update(
                 next_pull_at=now

@@ -23,9 +23,10 @@ from roaming import message_log
 from roaming.models import Delivery
 from roaming.ocpi.client import BOOKING_TIMEOUT_S, CallFailed, Exchange, Http, Refused, Unreachable
 from roaming.ocpi.wire_object import UnreadableError
-from roaming.outbound import deliveries, fan_out, our_requests, pulls, pushes
-from roaming.outbound.deliveries import Lease, Push
-from roaming.outbound.offer_book import OfferBook
+from roaming.outbound import deliveries, fan_out, our_requests, pulls
+from roaming.outbound.deliveries import Delivered, Lease
+from roaming.outbound.pushes import Push, Writer, kept_at
+from roaming.outbound.writer_table import writers
 from roaming.registration import WAKE_CHANNEL
 
 logger = structlog.get_logger(__name__)
@@ -56,8 +57,8 @@ class _Loop:
         self._wake = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
         self._said: list[Exchange] = []
-        self._delivered: list[tuple[Lease, str]] = []
-        self._book = OfferBook()
+        self._delivered: list[Delivered] = []
+        self._writers = writers()
         self._http = Http(self._said.append, MOST_AT_ONCE)
         self._tidied_at: datetime | None = None
 
@@ -97,15 +98,14 @@ class _Loop:
     async def _start_what_is_due(self) -> None:
         now, room = self.clock(), MOST_AT_ONCE - len(self._under_way)
         if room > 0:
-            leases = await self._in_thread(deliveries.claim, room=room, now=now)
-            by_kind = {kind: [lease for lease in leases if lease.kind == kind] for kind in Delivery.Kind}
-            for lease in by_kind[Delivery.Kind.REQUEST]:
-                self._start(self._request(lease))
-            if by_kind[Delivery.Kind.BOOKING]:
-                self._start(self._write(pushes.bookings_written, by_kind[Delivery.Kind.BOOKING]))
-            if by_kind[Delivery.Kind.BOOKING_LOCATION]:
-                write_offers = partial(pushes.offers_written, book=self._book)
-                self._start(self._write(write_offers, by_kind[Delivery.Kind.BOOKING_LOCATION]))
+            kinds = (Delivery.Kind.REQUEST, *self._writers)
+            leases = await self._in_thread(deliveries.claim, room=room, kinds=kinds, now=now)
+            for lease in leases:
+                if lease.kind == Delivery.Kind.REQUEST:
+                    self._start(self._request(lease))
+            for kind, write in self._writers.items():
+                if of_kind := [lease for lease in leases if lease.kind == kind]:
+                    self._start(self._write(write, of_kind))
             for partner_id in await self._in_thread(pulls.claim, now=now):
                 self._start(self._pull(partner_id))
         if self._tidied_at is None or now - self._tidied_at >= TIDY_EVERY:
@@ -130,7 +130,7 @@ class _Loop:
         except Exception as fault:
             await self._give_back(lease, fault)
 
-    async def _write(self, write: Callable[..., list[Push]], leases: list[Lease]) -> None:
+    async def _write(self, write: Writer, leases: list[Lease]) -> None:
         """Write down what is now, of all of them at once, and send each."""
         try:
             written = await self._in_thread(write, leases, now=self.clock())
@@ -139,27 +139,37 @@ class _Loop:
             logger.exception("deliveries cannot be written", number=len(leases))
             return
         for push in written:
-            self._start(self._put(push))
+            self._start(self._send(push))
 
     async def _give_back(self, lease: Lease, fault: Exception) -> None:
         logger.error("delivery failed", delivery=lease.delivery_id, exc_info=fault)
         await self._in_thread(deliveries.release, lease, now=self.clock(), error=f"our fault: {fault!r}")
 
-    async def _put(self, push: Push) -> None:
-        """Send; a yes is settled with the others that came at the same moment."""
+    async def _send(self, push: Push) -> None:
+        """A yes is settled with the others that came at the same moment."""
         lease: Lease | None = push.lease
         try:
             if push.probe and (lease := await self._held(push.lease)):
                 await self._http.call(push.peer.unrouted(), "GET", push.probe)
             if lease and (lease := await self._held(lease)):
-                await self._http.call(push.peer, "PUT", push.url, body=push.body)
+                location = await self._call(push)
         except CallFailed as failure:
             await self._in_thread(deliveries.failed, lease or push.lease, failure, now=self.clock())
         except Exception as fault:
             await self._give_back(lease or push.lease, fault)
         else:
             if lease:
-                self._delivered.append((lease, push.digest))
+                self._delivered.append(Delivered(lease, push.digest, location))
+
+    async def _call(self, push: Push) -> str:
+        """Gives where the partner keeps what was POSTed, if it says so. Raises CallFailed."""
+        try:
+            answer = await self._http.call(push.peer, push.method, push.url, body=push.body)
+        except Refused as refusal:
+            if push.is_done_by(refusal):
+                return ""
+            raise
+        return kept_at(answer, push.url) if push.method == "POST" else ""
 
     async def _held(self, lease: Lease) -> Lease | None:
         """The lease, long enough for a call; None when the delivery has become somebody else's."""
@@ -228,7 +238,7 @@ class _Loop:
                 await self._in_thread(deliveries.all_succeeded, delivered, now=self.clock())
         except Exception:
             logger.exception("deliveries cannot be settled", number=len(delivered))
-            self._delivered += [one for one in delivered if one[0].until > self.clock()]
+            self._delivered += [one for one in delivered if one.lease.until > self.clock()]
         if self._said:
             said, self._said[:] = list(self._said), []
             with suppress(Exception):  # the log is for people; it must not stop deliveries

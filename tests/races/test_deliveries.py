@@ -16,7 +16,7 @@ from roaming import registration
 from roaming.models import Delivery, Partner
 from roaming.ocpi.client import Unreachable
 from roaming.outbound import deliveries, fan_out
-from roaming.outbound.deliveries import Lease
+from roaming.outbound.deliveries import Delivered, Lease
 from tests.factories import NOW, make_depot, make_evse, make_operator, option_of
 from tests.races.processes import all_at_once
 from tests.roaming.partners import make_partner
@@ -82,7 +82,7 @@ def test_fan_out_settling_failing_and_registering_at_once_never_deadlock(offers:
 
     def settle(dice: random.Random, number: int) -> None:
         now = NOW + timedelta(minutes=number)  # so that the partners' rows are written each time
-        deliveries.all_succeeded([(lease, "d") for lease in some_leases(dice, 40)], now=now)
+        deliveries.all_succeeded([Delivered(lease, "d") for lease in some_leases(dice, 40)], now=now)
 
     def fail(dice: random.Random, number: int) -> None:
         for lease in some_leases(dice, 3):
@@ -123,7 +123,7 @@ def test_who_wants_many_rows_waits_at_the_first_and_holds_none_of_the_later(
 
     def work() -> None:
         if how == "settle":
-            deliveries.all_succeeded([(lease, "d") for lease in leases], now=NOW)
+            deliveries.all_succeeded([Delivered(lease, "d") for lease in leases], now=NOW)
         elif how == "fan out":
             BookingOption.objects.filter(pk__in=offers).update(calendar_version=2)
             fan_out.want(offers[::-1], now=NOW)

@@ -41,7 +41,7 @@ def main(point: str) -> None:
     from roaming.outbound import sending_loop
 
     when, _, path = point.rpartition(" ")
-    module, _, name = path.partition(".")
+    module, _, name = path.rpartition(".")
     target = import_module(f"roaming.outbound.{module}")
     work = getattr(target, name)
 

@@ -13,7 +13,7 @@ from bookings.core.calendars import raise_marked
 from bookings.models import BookingOption
 from roaming.models import Partner
 from roaming.ocpi.dialect import DIALECTS
-from roaming.outbound.offer_book import FRESH, OfferBook
+from roaming.outbound.writers.offer_book import FRESH, OfferBook
 from tests.factories import NOW, book_slot, make_depot, make_evse, make_vehicle, open_depot, option_of, slot
 from tests.roaming.partners import make_partner
 

@@ -435,7 +435,11 @@ def test_a_lease_that_ran_out_is_taken_over_and_its_late_result_counts_for_nothi
 
 @pytest.mark.parametrize(
     "point",
-    ["after deliveries.claim", "after pushes.bookings_written", "instead of deliveries.all_succeeded"],
+    [
+        "after deliveries.claim",
+        "after writers.bookings.bookings_written",
+        "instead of deliveries.all_succeeded",
+    ],
 )
 def test_a_worker_killed_at_any_point_loses_nothing(
     receiver: Receiver, partner: Partner, option: BookingOption, clock: Any, tmp_path: Path, point: str

@@ -1,0 +1,18 @@
+"""Who writes which kind of delivery. A worker takes the kinds it finds here: one of an older version leaves newer kinds alone."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from roaming.models import Delivery
+from roaming.outbound.pushes import Writer
+from roaming.outbound.writers import bookings, offers
+from roaming.outbound.writers.offer_book import OfferBook
+
+
+def writers() -> dict[Delivery.Kind, Writer]:
+    """For one sending loop, which keeps for a moment what it has written for many partners."""
+    return {
+        Delivery.Kind.BOOKING: bookings.bookings_written,
+        Delivery.Kind.BOOKING_LOCATION: partial(offers.offers_written, book=OfferBook()),
+    }
