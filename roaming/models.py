@@ -36,10 +36,9 @@ class Partner(models.Model):
     switches = models.JSONField(default=dict, blank=True)
     deviations = models.JSONField(default=dict, blank=True)
     registered_at = models.DateTimeField(null=True, blank=True)
-    pulled_at = models.DateTimeField(null=True, blank=True, help_text="start of the last complete pull")
-    next_pull_at = models.DateTimeField(null=True, blank=True, help_text="null for a network without depots")
-    pull_leased_until = models.DateTimeField(null=True, blank=True)
-    pull_failures = models.PositiveIntegerField(default=0, help_text="in a row")
+    next_resync_at = models.DateTimeField(
+        null=True, blank=True, help_text="when all is told and read again, every night"
+    )
     failures = models.PositiveIntegerField(default=0, help_text="in a row; the circuit opens with them")
     closed_until = models.DateTimeField(
         null=True, blank=True, help_text="the circuit is open: nothing but a probe until then"
@@ -151,6 +150,31 @@ class Delivery(models.Model):
         """Of an ask of ours (roaming/outbound/our_requests.py): whether the partner may have got it."""
         so_far = self.delivered or {}
         return bool(so_far.get("posts") or so_far.get("may_have_arrived"))
+
+
+class PartnerPull(models.Model):
+    """How far one list of a partner's Sender has been read, and when it is read again."""
+
+    partner = models.ForeignKey(Partner, models.CASCADE, related_name="pulls")
+    module = models.CharField(max_length=30, help_text="a name of roaming.outbound.reader_table")
+    next_at = models.DateTimeField(
+        null=True, blank=True, help_text="null for a list that the partner has not"
+    )
+    wants_all = models.BooleanField(default=False, help_text="next time all of it, not what changed")
+    leased_until = models.DateTimeField(null=True, blank=True)
+    read_at = models.DateTimeField(
+        null=True, blank=True, help_text="start of the last crawl that came to its end"
+    )
+    completed_at = models.DateTimeField(null=True, blank=True, help_text="of the last one without a filter")
+    failures = models.PositiveIntegerField(default=0, help_text="in a row")
+    last_error = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["partner", "module"], name="pull_once")]
+        indexes = [models.Index(fields=["next_at"], name="pull_due", condition=Q(next_at__isnull=False))]
+
+    def __str__(self) -> str:
+        return f"{self.module} of {self.partner_id}"
 
 
 class PartnerObject(models.Model):

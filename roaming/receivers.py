@@ -12,7 +12,7 @@ from bookings.signals import booking_changed, calendars_raised
 from depots import round_trips
 from depots.notices import TELL
 from roaming.outbound import fan_out
-from roaming.registration import WAKE_CHANNEL
+from roaming.outbound.waking import WAKE_CHANNEL
 
 NEVER_SENT = {BookingStatus.HELD, BookingStatus.EXPIRED}
 # One round trip, since every booking of a partner pays for it. A row that is wanted as new already stays as it is: who tries it

@@ -18,21 +18,21 @@ from django.db.models import F, Q
 from bookings.models import BookingOption
 from depots import secrets
 from depots.models import Organisation
-from depots.notices import tell
 from roaming import access, message_log, party_roles
 from roaming.models import Delivery, Partner, PartnerToken
 from roaming.ocpi import client, handshake
 from roaming.ocpi.client import Exchange, Http, Peer
 from roaming.ocpi.handshake import Agreed
 from roaming.ocpi.party_credentials import PartyCredentials
+from roaming.outbound import pull_plan
 from roaming.outbound.deliveries import unlocked
+from roaming.outbound.waking import wake_sender
 from roaming.party_roles import RegistrationError
 
 TOKEN_A_DAYS = 30
 OVERLAP = timedelta(minutes=15)  # how long a replaced token is still good
 CALL_BACK_S = 20.0  # for all that is read of a partner while it waits for our answer
 IN_FLIGHT = timedelta(minutes=5)  # how long a token we offer waits for the partner's answer
-WAKE_CHANNEL = "deliveries"
 
 T = TypeVar("T")
 
@@ -179,8 +179,9 @@ def unregister(*, partner: Partner, now: datetime) -> None:
         unlocked(partner.deliveries.exclude(kind=Delivery.Kind.REQUEST)).update(next_try_at=None)
         partner.state = Partner.State.GONE
         partner.outbound_token_encrypted, partner.endpoints = "", []
-        partner.next_pull_at = partner.closed_until = None
-        partner.failures = partner.pull_failures = 0
+        partner.pulls.all().delete()
+        partner.next_resync_at = partner.closed_until = None
+        partner.failures = 0
         partner.save()
 
 
@@ -239,9 +240,7 @@ def peer_of(
 def start_exchange(partner: Partner, *, now: datetime) -> None:
     """All an eMSP may book is on its way to it, all a CPO offers is fetched: at once, in the caller's transaction."""
     _want_all_offers(partner, now)
-    partner.next_pull_at = now if partner.has_role("CPO") else None
-    partner.pulled_at = None
-    partner.save(update_fields=["next_pull_at", "pulled_at"])
+    pull_plan.read_all_again(partner, now=now)
     resume(partner, now=now)
 
 
@@ -277,14 +276,11 @@ def resume(partner: Partner, *, now: datetime) -> None:
         delivered_version__lt=F("wanted_version")
     )
     unlocked(partner.deliveries.filter(behind)).update(next_try_at=now, attempts=0, was_refused=False)
-    partner.failures, partner.closed_until, partner.pull_failures = 0, None, 0
-    partner.save(update_fields=["failures", "closed_until", "pull_failures"])
+    partner.failures, partner.closed_until = 0, None
+    partner.save(update_fields=["failures", "closed_until"])
+    pull_plan.plan([partner], now=now)
+    partner.pulls.filter(failures__gt=0).update(next_at=now, failures=0)
     wake_sender()
-
-
-def wake_sender() -> None:
-    """Tell every worker that something is due, once the transaction has committed."""
-    tell(WAKE_CHANNEL, [""])
 
 
 def _looked_up(partner: Partner, credentials: PartyCredentials, version: str, now: datetime) -> Agreed:

@@ -18,9 +18,9 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import Case, F, Q, QuerySet, When
+from django.db.models import Case, F, PositiveIntegerField, Q, QuerySet, When
 
-from roaming.models import Delivery, Partner
+from roaming.models import Delivery, Partner, PartnerPull
 from roaming.ocpi import client
 from roaming.ocpi.client import CallFailed, Refused
 from roaming.outbound.delivery_rules import (
@@ -240,19 +240,18 @@ def record_success(*partner_ids: int, now: datetime) -> None:
         known = list(rows.select_for_update(no_key=True))
         back = [p.pk for p in known if p.failures or p.closed_until]
         gone = [p.pk for p in known if p.failures >= CIRCUIT_OPENS_AT]
-        away = [p.pk for p in known if p.pk in gone and p.next_pull_at]
         if known:
             Partner.objects.filter(pk__in=[p.pk for p in known]).update(
                 last_success_at=now, failures=0, closed_until=None
             )
         if back:
             waiting = Delivery.objects.filter(partner__in=back, was_refused=False, next_try_at__gt=now)
-            tries = Case(When(partner__in=gone, then=0), default=F("attempts"))
+            tries = Case(
+                When(partner__in=gone, then=0), default="attempts", output_field=PositiveIntegerField()
+            )
             unlocked(waiting.exclude(kind=Delivery.Kind.REQUEST)).update(next_try_at=now, attempts=tries)
-        if away:
-            Partner.objects.filter(pk__in=away).update(
-                next_pull_at=now
-            )  # its depots may have changed meanwhile
+        if gone:  # what they have may have changed meanwhile
+            PartnerPull.objects.filter(partner__in=gone, next_at__isnull=False).update(next_at=now)
 
 
 def unlocked(rows: QuerySet[Delivery]) -> QuerySet[Delivery]:

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 
 from roaming.models import Delivery, Partner
 from roaming.outbound.deliveries import unlocked
-from roaming.registration import wake_sender
+from roaming.outbound.waking import wake_sender
 
 # An offer's calendar reaches a day further every day, without anything having happened.
 REFRESHED_EVERY = timedelta(hours=24)

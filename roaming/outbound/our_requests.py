@@ -34,6 +34,7 @@ from roaming.ocpi.times import time_out
 from roaming.ocpi.wire_object import UnreadableError
 from roaming.outbound import deliveries
 from roaming.outbound.deliveries import Lease
+from roaming.outbound.waking import wake_sender
 
 Decision = BookingRequest.Decision
 OVERLAP = timedelta(minutes=5)
@@ -75,7 +76,7 @@ def enqueue(sender: object, request: BookingRequest, at: datetime, **_: object) 
         object_id=request.pk,
         defaults={"wanted_version": 1, "next_try_at": at},
     )
-    registration.wake_sender()
+    wake_sender()
 
 
 def begin(lease: Lease, *, now: datetime) -> Attempt | None:

@@ -26,8 +26,8 @@ from roaming.ocpi.wire_object import UnreadableError
 from roaming.outbound import deliveries, fan_out, our_requests, pulls
 from roaming.outbound.deliveries import Delivered, Lease
 from roaming.outbound.pushes import Push, Writer, kept_at
+from roaming.outbound.waking import WAKE_CHANNEL
 from roaming.outbound.writer_table import writers
-from roaming.registration import WAKE_CHANNEL
 
 logger = structlog.get_logger(__name__)
 P = ParamSpec("P")
@@ -35,8 +35,8 @@ T = TypeVar("T")
 
 MOST_AT_ONCE = 400
 DATABASE_THREADS = 4
-# Reading is slower than sending and in no hurry: it has threads of its own, and stores this many objects at a time.
-READING_THREADS, OBJECTS_AT_ONCE = 2, 20
+# Reading is slower than sending and in no hurry: it has threads of its own.
+READING_THREADS = 2
 POLL_S = 1.0
 GATHER_S = 0.02
 TIDY_EVERY = timedelta(minutes=10)
@@ -106,8 +106,8 @@ class _Loop:
             for kind, write in self._writers.items():
                 if of_kind := [lease for lease in leases if lease.kind == kind]:
                     self._start(self._write(write, of_kind))
-            for partner_id in await self._in_thread(pulls.claim, now=now):
-                self._start(self._pull(partner_id))
+            for visit in await self._in_thread(pulls.claim, now=now):
+                self._start(self._visit(visit))
         if self._tidied_at is None or now - self._tidied_at >= TIDY_EVERY:
             self._tidied_at = now
             await self._in_thread(message_log.forget_old, now=now)
@@ -212,22 +212,27 @@ class _Loop:
             attempt.lease = lease
         return None
 
-    async def _pull(self, partner_id: int) -> None:
+    async def _visit(self, visit: pulls.Visit) -> None:
+        for name in visit.lists:
+            await self._read_list(visit.partner_id, name)
+
+    async def _read_list(self, partner_id: int, name: str) -> None:
         try:
-            pull = await self._reading(pulls.begin, partner_id, now=self.clock())
-            await pulls.visit(self._http, pull, keep_page=self._keep_page)
-            await self._reading(pulls.finished, pull, now=self.clock())
+            pull = await self._reading(pulls.begin, partner_id, name, now=self.clock())
+            if pull is not None:
+                await pulls.crawl_all(self._http, pull, keep_page=self._keep_page)
+                await self._reading(pulls.finished, pull, now=self.clock())
         except CallFailed as failure:
-            await self._in_thread(pulls.broke_off, partner_id, failure, now=self.clock())
+            await self._in_thread(pulls.broke_off, partner_id, name, failure, now=self.clock())
         except Exception as fault:
-            logger.exception("reading a partner failed", partner=partner_id)
+            logger.exception("reading a partner failed", partner=partner_id, list=name)
             our_fault = Unreachable(f"our fault: {fault!r}")
-            await self._in_thread(pulls.broke_off, partner_id, our_fault, now=self.clock())
+            await self._in_thread(pulls.broke_off, partner_id, name, our_fault, now=self.clock())
 
     async def _keep_page(self, pull: pulls.Pull, crawl: pulls.Crawl, objects: list[Any]) -> None:
         """In pieces, so that a partner with long pages takes turns with the others."""
-        for first in range(0, len(objects), OBJECTS_AT_ONCE):
-            some = objects[first : first + OBJECTS_AT_ONCE]
+        for first in range(0, len(objects), pull.of.objects_at_once):
+            some = objects[first : first + pull.of.objects_at_once]
             await self._reading(pulls.keep_page, pull, crawl, some, now=self.clock())
 
     async def _settle(self) -> None:

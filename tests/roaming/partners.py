@@ -18,8 +18,11 @@ from depots.periods import Period
 from depots.secrets import encrypt, hash_token, new_token
 from roaming.mirror import remote_bookings
 from roaming.models import Partner, PartnerToken
+from roaming.ocpi.client import Peer
 from roaming.ocpi.dialect import dialect_of
 from roaming.ocpi.times import time_out
+from roaming.outbound import pulls
+from roaming.outbound.reader_table import LISTS
 from tests.factories import NOW
 
 _numbers = count(1)
@@ -166,3 +169,9 @@ def adopt_booking(partner: Partner, raw: dict[str, Any], *, now: datetime) -> re
 def adopt_offer(partner: Partner, raw: dict[str, Any], *, now: datetime) -> remote_bookings.AdoptedOffer:
     read = dialect_of(partner).bookings.read_offer(partner, raw)
     return remote_bookings.adopt_offer(partner, read, raw, now=now)
+
+
+def keep_listed(partner: Partner, kind: str, *objects: Any, party: tuple[str, str] = ("FR", "CPO")) -> None:
+    """Keep these as a complete crawl of one list finds them."""
+    pull = pulls.Pull(partner.pk, LISTS[kind], NOW, is_complete=True)
+    pulls.keep_page(pull, pulls.Crawl(Peer("t"), "https://x.example", {}, party), objects, now=NOW)

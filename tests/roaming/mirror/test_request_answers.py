@@ -13,15 +13,15 @@ from bookings.operations import cancel_booking
 from roaming.mirror import remote_bookings
 from roaming.mirror.request_answers import Posted, decision_of
 from roaming.models import Delivery, Partner, PartnerObject
-from roaming.ocpi.client import Peer, Refused
+from roaming.ocpi.client import Refused
 from roaming.ocpi.v2_3_0.bookings import emsp_mapping
 from roaming.ocpi.v2_3_0.bookings.emsp_mapping import booking_in
 from roaming.ocpi.v2_3_0.bookings.reading import read_booking
 from roaming.ocpi.wire_object import UnreadableError
-from roaming.outbound import our_requests, pulls
+from roaming.outbound import our_requests
 from roaming.outbound.deliveries import Lease
 from tests.factories import DISPATCHER, NOW, at, book_slot, change_slot, make_fleet, make_vehicle, slot
-from tests.roaming.partners import adopt_booking, adopt_offer, make_partner
+from tests.roaming.partners import adopt_booking, adopt_offer, keep_listed, make_partner
 from tests.roaming.pushed_objects import booking, location, offer, z
 
 pytestmark = pytest.mark.django_db
@@ -43,10 +43,8 @@ def partner() -> Partner:
 
 @pytest.fixture
 def ours(partner: Partner) -> Booking:
-    pull = pulls.Pull(partner.pk, NOW, True, [])
     for kind, raw in (("location", location()), ("booking_location", offer())):
-        crawl = pulls.Crawl(kind, Peer("t"), "https://x.example", {}, ("FR", "CPO"))
-        pulls.keep_page(pull, crawl, [raw], now=NOW)
+        keep_listed(partner, kind, raw)
     fleet = make_fleet("Nordfracht", emsp_party_id="NFE")
     return book_slot(
         fleet=fleet, option=BookingOption.objects.get(), period=slot(12, 13), vehicle=make_vehicle(fleet),
@@ -293,10 +291,8 @@ def test_a_partner_has_a_number_of_offers(partner: Partner, monkeypatch: pytest.
 
 
 def test_an_object_in_a_list_is_no_larger_than_in_a_push(partner: Partner) -> None:
-    pull = pulls.Pull(partner.pk, NOW, True, [])
-    crawl = pulls.Crawl("booking_location", Peer("t"), "https://x.example", {}, ("FR", "CPO"))
 
-    pulls.keep_page(pull, crawl, [offer(x_note="x" * 1024 * 1024), offer(id="BL-2")], now=NOW)
+    keep_listed(partner, "booking_location", offer(x_note="x" * 1024 * 1024), offer(id="BL-2"))
 
     assert [o.code for o in BookingOption.objects.all()] == ["BL-2"]
     partner.refresh_from_db()

@@ -14,15 +14,13 @@ from depots.models import Depot, Evse
 from depots.periods import Period
 from roaming.mirror import time_zones
 from roaming.models import Partner, PartnerObject
-from roaming.ocpi.client import Peer
 from roaming.ocpi.v2_3_0.bookings.reading import read_booking_request
 from roaming.ocpi.v2_3_0.credentials.reading import read_credentials
 from roaming.ocpi.v2_3_0.locations.reading import read_location
 from roaming.ocpi.v2_3_0.locations.schemas import Location
 from roaming.ocpi.wire_object import UnreadableError
-from roaming.outbound import pulls
 from tests.factories import DISPATCHER, NOW, at, book_slot, make_fleet, make_vehicle, slot
-from tests.roaming.partners import adopt_booking, make_partner
+from tests.roaming.partners import adopt_booking, keep_listed, make_partner
 from tests.roaming.pushed_objects import booking, calendar, location, offer, plug, z
 
 pytestmark = pytest.mark.django_db
@@ -44,10 +42,8 @@ def partner() -> Partner:
 def crawled(partner: Partner, *locations: Any, offers: Any = ()) -> dict[str, int]:
     """What a crawl of these lists leaves behind: the deviations it counted."""
     party = ("FR", "CPO")
-    pull = pulls.Pull(partner.pk, NOW, True, [])
     for kind, objects in (("location", locations), ("booking_location", offers)):
-        crawl = pulls.Crawl(kind, Peer("t"), "https://x.example", {}, party)
-        pulls.keep_page(pull, crawl, list(objects), now=NOW)
+        keep_listed(partner, kind, *objects, party=party)
     partner.refresh_from_db()
     return dict(partner.deviations)
 

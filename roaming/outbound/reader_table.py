@@ -1,0 +1,10 @@
+"""The lists that are read of a partner, in the order in which they are: what an object refers to is known before it."""
+
+from __future__ import annotations
+
+from roaming.outbound.pulled_lists import PulledList
+from roaming.outbound.readers.booking_locations import BOOKING_LOCATIONS
+from roaming.outbound.readers.bookings import BOOKINGS
+from roaming.outbound.readers.locations import LOCATIONS
+
+LISTS: dict[str, PulledList] = {one.name: one for one in (LOCATIONS, BOOKING_LOCATIONS, BOOKINGS)}
