@@ -94,6 +94,8 @@ WHERE d.id = s.id
 RETURNING d.id
 """
 
+_COUNT = PositiveIntegerField()
+
 
 @dataclass(frozen=True)
 class Lease:
@@ -246,8 +248,9 @@ def record_success(*partner_ids: int, now: datetime) -> None:
             )
         if back:
             waiting = Delivery.objects.filter(partner__in=back, was_refused=False, next_try_at__gt=now)
+            # What failed goes on holding up what waits for it: it was wanted before.
             tries = Case(
-                When(partner__in=gone, then=0), default="attempts", output_field=PositiveIntegerField()
+                When(partner__in=gone, attempts__gt=1, then=1), default="attempts", output_field=_COUNT
             )
             unlocked(waiting.exclude(kind=Delivery.Kind.REQUEST)).update(next_try_at=now, attempts=tries)
         if gone:  # what they have may have changed meanwhile
