@@ -18,6 +18,10 @@ class RegistrationError(Exception):
     """Nothing was registered; `str()` says why, in a sentence for the operator of either side."""
 
 
+class NotRegistered(RegistrationError):
+    pass
+
+
 class WrongParty(RegistrationError):
     """The credentials do not name the party that was invited, or name one that is somebody else's."""
 

@@ -74,6 +74,16 @@ def partner_states() -> list[PartnerState]:
     ]
 
 
+def partner_named(name: str) -> Partner | None:
+    """By its name or one of its parties (`SE*ABC`), whatever the case."""
+    wanted = name.strip().upper()
+    for partner in Partner.objects.select_related("organisation"):
+        parties = {f"{r['country_code']}*{r['party_id']}".upper() for r in partner.roles}
+        if wanted in {str(partner).upper(), *parties}:
+            return partner
+    return None
+
+
 def describe_partner(state: PartnerState) -> dict[str, Any]:
     """The object that `show_partners` prints a line of."""
     partner = state.partner

@@ -18,16 +18,16 @@ from django.db.models import F, Q
 from bookings.models import BookingOption
 from depots import secrets
 from depots.models import Organisation
-from roaming import access, message_log, party_roles
+from roaming import message_log, party_roles
 from roaming.models import Delivery, Partner, PartnerToken
 from roaming.ocpi import client, handshake
 from roaming.ocpi.client import Exchange, Http, Peer
 from roaming.ocpi.handshake import Agreed
 from roaming.ocpi.party_credentials import PartyCredentials
-from roaming.outbound import pull_plan
+from roaming.outbound import full_sets, pull_plan, resync
 from roaming.outbound.deliveries import unlocked
 from roaming.outbound.waking import wake_sender
-from roaming.party_roles import RegistrationError
+from roaming.party_roles import NotRegistered, RegistrationError
 
 TOKEN_A_DAYS = 30
 OVERLAP = timedelta(minutes=15)  # how long a replaced token is still good
@@ -38,10 +38,6 @@ T = TypeVar("T")
 
 
 class AlreadyRegistered(RegistrationError):
-    pass
-
-
-class NotRegistered(RegistrationError):
     pass
 
 
@@ -238,36 +234,12 @@ def peer_of(
 
 
 def start_exchange(partner: Partner, *, now: datetime) -> None:
-    """All an eMSP may book is on its way to it, all a CPO offers is fetched: at once, in the caller's transaction."""
-    _want_all_offers(partner, now)
+    """All it is to have is on its way to it, all it has is read: at once, in the caller's transaction."""
+    full_sets.want_all(partner, anew=True, now=now)
     pull_plan.read_all_again(partner, now=now)
+    partner.next_resync_at = resync.next_night(partner, now)
+    partner.save(update_fields=["next_resync_at"])
     resume(partner, now=now)
-
-
-def _want_all_offers(partner: Partner, now: datetime) -> None:
-    """Send it every offer it may book, and say of those it may not any more that they are gone."""
-    known = partner.deliveries.filter(kind=Delivery.Kind.BOOKING_LOCATION).values_list("object_id", flat=True)
-    wanted = set(known)
-    if partner.has_role("EMSP"):
-        wanted |= set(access.options(partner, now=now).values_list("pk", flat=True))
-    # New and known ones in one pass and in the order of _WANT, which may be writing the same rows.
-    options = BookingOption.objects.filter(pk__in=wanted).order_by("pk").values_list("pk", "calendar_version")
-    Delivery.objects.bulk_create(
-        [
-            Delivery(
-                partner=partner,
-                kind=Delivery.Kind.BOOKING_LOCATION,
-                object_id=pk,
-                wanted_version=version,
-                next_try_at=now,
-            )
-            for pk, version in options
-        ],
-        update_conflicts=True,
-        unique_fields=["partner", "kind", "object_id"],
-        update_fields=["wanted_version", "next_try_at", "delivered_version", "delivered"],
-        batch_size=1000,
-    )
 
 
 def resume(partner: Partner, *, now: datetime) -> None:

@@ -54,6 +54,7 @@ SWITCHES = {
         Switch(
             "hub_party_id", "", "The partner is a hub: it speaks for parties that are not among its roles"
         ),
+        Switch("nightly_resync", True, "Tell and read everything again every night, not only what changed"),
         Switch(
             "bookings_edition",
             "auto",

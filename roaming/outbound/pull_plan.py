@@ -22,6 +22,20 @@ def plan(partners: Iterable[Partner], *, now: datetime) -> None:
         partner.pulls.filter(module__in=offered, next_at__isnull=True).update(next_at=now)
 
 
+def plan_new_lists(*, now: datetime) -> None:
+    """The same for every partner, of lists that it was not known to have: this version may read more than the last one."""
+    planned = set(PartnerPull.objects.values_list("partner", "module"))
+    PartnerPull.objects.bulk_create(
+        [
+            PartnerPull(partner=partner, module=name, next_at=now)
+            for partner in Partner.objects.filter(state=Partner.State.REGISTERED)
+            for name, one in LISTS.items()
+            if (partner.pk, name) not in planned and partner.has_role(one.owner) and one.url(partner)
+        ],
+        ignore_conflicts=True,
+    )
+
+
 def read_all_again(partner: Partner, *, now: datetime) -> None:
     """All of every list, at once."""
     plan([partner], now=now)

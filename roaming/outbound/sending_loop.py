@@ -23,7 +23,7 @@ from roaming import message_log
 from roaming.models import Delivery
 from roaming.ocpi.client import BOOKING_TIMEOUT_S, CallFailed, Exchange, Http, Refused, Unreachable
 from roaming.ocpi.wire_object import UnreadableError
-from roaming.outbound import deliveries, fan_out, our_requests, pulls
+from roaming.outbound import deliveries, fan_out, our_requests, pull_plan, pulls, resync
 from roaming.outbound.deliveries import Delivered, Lease
 from roaming.outbound.pushes import Push, Writer, kept_at
 from roaming.outbound.waking import WAKE_CHANNEL
@@ -40,6 +40,13 @@ READING_THREADS = 2
 POLL_S = 1.0
 GATHER_S = 0.02
 TIDY_EVERY = timedelta(minutes=10)
+TIDYING: tuple[Callable[..., object], ...] = (
+    message_log.forget_old,
+    fan_out.refresh,
+    pull_plan.plan_new_lists,
+    resync.plan_nights,
+    resync.resync_due,
+)
 
 
 async def run(
@@ -110,8 +117,8 @@ class _Loop:
                 self._start(self._visit(visit))
         if self._tidied_at is None or now - self._tidied_at >= TIDY_EVERY:
             self._tidied_at = now
-            await self._in_thread(message_log.forget_old, now=now)
-            await self._in_thread(fan_out.refresh, now=now)
+            for tidy in TIDYING:
+                await self._in_thread(tidy, now=now)
 
     def _start(self, work: Any) -> None:
         task = asyncio.create_task(work)

@@ -1,0 +1,77 @@
+"""All that a partner is to have of us: after registration, every night, and when somebody asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from datetime import datetime, timedelta
+
+from django.db import connection
+from django.db.models import Q
+
+from bookings.models import Booking, BookingOption, BookingStatus
+from roaming import access
+from roaming.models import Delivery, Partner
+from roaming.outbound.deliveries import unlocked
+
+Kind = Delivery.Kind
+# Of a kind that many partners get: by key and version, what this one may see; and those it was told of before, which it may
+# have to hear are gone.
+FullSet = Callable[[Partner, Collection[int], datetime], Iterable[tuple[int, int]]]
+# Of a kind that is one partner's: the keys of what is still told, of which it has rows.
+StillTold = Callable[[Partner, datetime], Collection[int]]
+
+OVER_BUT_TOLD = timedelta(days=2)
+LIVE = (BookingStatus.REQUESTED, BookingStatus.CONFIRMED, BookingStatus.CHARGING)
+
+# Rows of many partners are written in the order of their keys (deliveries.py). A partner that begins anew has nothing of ours;
+# of one that is told all again nobody knows what it has, but what it was ever told it may have.
+_WANT = """
+INSERT INTO roaming_delivery
+    (partner_id, kind, object_id, wanted_version, delivered_version, next_try_at, attempts, last_error, was_refused)
+SELECT %(partner)s, u.kind, u.id, u.version, 0, %(now)s, 0, '', false
+FROM unnest(%(kinds)s::text[], %(ids)s::bigint[], %(versions)s::bigint[]) AS u(kind, id, version)
+ORDER BY u.kind, u.id
+ON CONFLICT (partner_id, kind, object_id) DO UPDATE
+SET wanted_version = greatest(roaming_delivery.wanted_version, EXCLUDED.wanted_version), delivered_version = 0,
+    next_try_at = EXCLUDED.next_try_at, attempts = 0, was_refused = false,
+    delivered = CASE WHEN roaming_delivery.delivered IS NOT NULL AND NOT %(anew)s THEN '{"digest": ""}'::jsonb END
+"""
+
+
+def want_all(partner: Partner, *, anew: bool, now: datetime) -> None:
+    """Send a partner all it is to have, and that of which it was told before and may not see any more. `anew`: it has nothing
+    of ours yet. Needs a transaction."""
+    wanted: list[tuple[Kind, int, int]] = []
+    for kind, full_set in FULL_SETS.items():
+        known = partner.deliveries.filter(kind=kind).values_list("object_id", flat=True)
+        wanted += [(kind, pk, version) for pk, version in full_set(partner, set(known), now)]
+    kinds, ids, versions = ([*column] for column in zip(*wanted, strict=True)) if wanted else ([], [], [])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _WANT,
+            {
+                "partner": partner.pk, "kinds": [str(kind) for kind in kinds], "ids": ids, "versions": versions,
+                "anew": anew, "now": now,
+            },
+        )  # fmt: skip
+    if not anew:
+        for kind, still_told in STILL_TOLD.items():
+            rows = partner.deliveries.filter(kind=kind, object_id__in=still_told(partner, now))
+            unlocked(rows).update(next_try_at=now, delivered_version=0, attempts=0, was_refused=False)
+
+
+def _offers(partner: Partner, known: Collection[int], now: datetime) -> Iterable[tuple[int, int]]:
+    wanted = set(known)
+    if partner.has_role("EMSP"):
+        wanted |= set(access.options(partner, now=now).values_list("pk", flat=True))
+    return BookingOption.objects.filter(pk__in=wanted).values_list("pk", "calendar_version")
+
+
+def _bookings(partner: Partner, now: datetime) -> Collection[int]:
+    told = Q(status__in=LIVE) | Q(ends_at__gte=now - OVER_BUT_TOLD)
+    rows = Booking.objects.filter(told, fleet=partner.organisation_id, route=Booking.Route.INBOUND)
+    return set(rows.values_list("pk", flat=True))
+
+
+FULL_SETS: dict[Kind, FullSet] = {Kind.BOOKING_LOCATION: _offers}
+STILL_TOLD: dict[Kind, StillTold] = {Kind.BOOKING: _bookings}
