@@ -77,6 +77,19 @@ class Calendars(Ticker):
             calendars.raise_marked(timezone.now)
 
 
+class ShownChanges(Ticker):
+    """Looks every other second for depots, EVSEs and tariffs that look otherwise, for the partners that see them."""
+
+    def __init__(self) -> None:
+        super().__init__("shown changes")
+
+    def tick(self, now: datetime) -> None:
+        from roaming.outbound import shown_changes
+
+        if now.second % 2 == 0 and shown_changes.is_anybody_told() and is_ours("shown_changes", now):
+            shown_changes.want_changed(now=now)
+
+
 def run_if_ours(now: datetime) -> bool:
     """Run the scheduler's tick of this second unless another worker has; True when it was ours.
 

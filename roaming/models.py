@@ -152,6 +152,21 @@ class Delivery(models.Model):
         return bool(so_far.get("posts") or so_far.get("may_have_arrived"))
 
 
+class ShownState(models.Model):
+    """How a depot, an EVSE or a tariff of ours looked when it was last compared: who sees it is told when it looks otherwise
+    (roaming/outbound/shown_changes.py). `state` names what decides how it looks, in any words."""
+
+    kind = models.CharField(max_length=20, choices=Delivery.Kind)
+    object_id = models.BigIntegerField()
+    state = models.TextField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["kind", "object_id"], name="shown_state_once")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.object_id}: {self.state}"
+
+
 class PartnerPull(models.Model):
     """How far one list of a partner's Sender has been read, and when it is read again."""
 

@@ -220,7 +220,7 @@ def just_made(booking: Booking) -> Booking:
 def depots(partner: Partner, visible: Sequence[Depot], *, now: datetime) -> list[PublishedDepot]:
     """Depots as access.depots gives them, with the state of their EVSEs and what a partner's customers pay at each."""
     pks = [depot.pk for depot in visible]
-    reserved, closures = reserved_evses(pks, now=now), _closures(pks, now)
+    reserved, closures = reserved_evses(pks, now=now), closures_at(pks, now)
     codes = _charging_tariffs(pks, partner.organisation_id, now)
     guest = str(partner.organisation)
     return [
@@ -239,7 +239,7 @@ def _charging_tariffs(depot_ids: Collection[int], fleet_id: int, now: datetime) 
     }
 
 
-def _closures(depot_ids: Collection[int], now: datetime) -> dict[int, list[Closure]]:
+def closures_at(depot_ids: Collection[int], now: datetime) -> dict[int, list[Closure]]:
     """Those not over yet, by EVSE."""
     found: dict[int, list[Closure]] = {}
     rows = Closure.objects.filter(evse__depot__in=depot_ids, lifted_at__isnull=True, ends_at__gt=now)
@@ -248,10 +248,11 @@ def _closures(depot_ids: Collection[int], now: datetime) -> dict[int, list[Closu
     return found
 
 
-def reserved_evses(depot_ids: Collection[int], *, now: datetime) -> set[int]:
-    """The EVSEs, by key, that a booking is about to use."""
-    soon = Booking.objects.filter(
-        depot__in=depot_ids,
+def reserved_evses(depot_ids: Collection[int] | None = None, *, now: datetime) -> set[int]:
+    """The EVSEs, by key, that a booking is about to use: of these depots, or of all of ours."""
+    there = {} if depot_ids is None else {"depot__in": depot_ids}
+    soon = Booking.objects.here().filter(
+        **there,
         status=BookingStatus.CONFIRMED,
         starts_at__lte=now + LONGEST_EARLY_START,
         ends_at__gt=now,

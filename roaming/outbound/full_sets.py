@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from django.db import connection
 from django.db.models import Q
 
-from bookings.models import Booking, BookingOption, BookingStatus
+from bookings.models import Booking, BookingOption, BookingStatus, TariffVersion
 from roaming import access
 from roaming.models import Delivery, Partner
 from roaming.outbound.deliveries import unlocked
+from roaming.seen_tariffs import seen_tariffs
 
 Kind = Delivery.Kind
 # Of a kind that many partners get: by key and version, what this one may see; and those it was told of before, which it may
@@ -67,11 +68,30 @@ def _offers(partner: Partner, known: Collection[int], now: datetime) -> Iterable
     return BookingOption.objects.filter(pk__in=wanted).values_list("pk", "calendar_version")
 
 
+def _locations(partner: Partner, known: Collection[int], now: datetime) -> Iterable[tuple[int, int]]:
+    if not partner.endpoint("locations", "RECEIVER"):
+        return []
+    seen = access.depots(partner, now=now).order_by().values_list("pk", flat=True)
+    return [(pk, 1) for pk in {*known, *(seen if partner.has_role("EMSP") else ())}]
+
+
+def _tariffs(partner: Partner, known: Collection[int], now: datetime) -> Iterable[tuple[int, int]]:
+    if not partner.endpoint("tariffs", "RECEIVER"):
+        return []
+    versions = seen_tariffs([partner], now=now)[partner.pk] if partner.has_role("EMSP") else {}
+    seen = TariffVersion.objects.filter(pk__in=versions).values_list("tariff", flat=True)
+    return [(pk, 1) for pk in {*known, *seen}]
+
+
 def _bookings(partner: Partner, now: datetime) -> Collection[int]:
     told = Q(status__in=LIVE) | Q(ends_at__gte=now - OVER_BUT_TOLD)
     rows = Booking.objects.filter(told, fleet=partner.organisation_id, route=Booking.Route.INBOUND)
     return set(rows.values_list("pk", flat=True))
 
 
-FULL_SETS: dict[Kind, FullSet] = {Kind.BOOKING_LOCATION: _offers}
+FULL_SETS: dict[Kind, FullSet] = {
+    Kind.TARIFF: _tariffs,
+    Kind.LOCATION: _locations,
+    Kind.BOOKING_LOCATION: _offers,
+}
 STILL_TOLD: dict[Kind, StillTold] = {Kind.BOOKING: _bookings}

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 from urllib.parse import urljoin, urlsplit
+
+import structlog
 
 from roaming import registration
 from roaming.models import Delivery, Partner
 from roaming.ocpi.client import Answer, Party, Peer, Refused, Written
 from roaming.outbound import deliveries
 from roaming.outbound.deliveries import Lease
+
+logger = structlog.get_logger(__name__)
 
 # What stands for a digest where the partner was told to delete the object, or that it is gone.
 GONE = "gone"
@@ -58,6 +62,27 @@ def push_to(
     peer = registration.peer_of(partner, from_party, to_party if to_party and all(to_party) else None)
     is_failing = partner.failures >= deliveries.CIRCUIT_OPENS_AT
     return Push(lease, peer, url, body, digest, method, probe=partner.versions_url if is_failing else "")
+
+
+def written_each(
+    leases: Iterable[Lease], write: Callable[[Lease], Push | None], *, now: datetime
+) -> list[Push]:
+    """The push of each; what has nothing to send is settled, and one that cannot be written holds up no other."""
+    pushes: list[Push] = []
+    nothing_to_send: list[Lease] = []
+    for lease in leases:
+        try:
+            push = write(lease)
+        except Exception as fault:
+            logger.exception("cannot be written", delivery=lease.delivery_id, kind=lease.kind)
+            deliveries.release(lease, now=now, error=f"our fault: {fault!r}")
+            continue
+        if push is None:
+            nothing_to_send.append(lease)
+        else:
+            pushes.append(push)
+    deliveries.unchanged(*nothing_to_send)
+    return pushes
 
 
 def partners_of(leases: Iterable[Lease]) -> dict[int, Partner]:

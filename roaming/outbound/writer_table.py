@@ -6,7 +6,7 @@ from functools import partial
 
 from roaming.models import Delivery
 from roaming.outbound.pushes import Writer
-from roaming.outbound.writers import bookings, offers
+from roaming.outbound.writers import bookings, locations, offers, tariffs
 from roaming.outbound.writers.offer_book import OfferBook
 
 
@@ -14,5 +14,8 @@ def writers() -> dict[Delivery.Kind, Writer]:
     """For one sending loop, which keeps for a moment what it has written for many partners."""
     return {
         Delivery.Kind.BOOKING: bookings.bookings_written,
+        Delivery.Kind.TARIFF: tariffs.tariffs_written,
+        Delivery.Kind.LOCATION: locations.locations_written,
+        Delivery.Kind.EVSE: locations.evses_written,
         Delivery.Kind.BOOKING_LOCATION: partial(offers.offers_written, book=OfferBook()),
     }

@@ -9,7 +9,7 @@ import dramatiq
 from django.core.management.base import BaseCommand
 
 from config import logs
-from config.loops import Calendars, Scheduler, Sender, Ticker
+from config.loops import Calendars, Scheduler, Sender, ShownChanges, Ticker
 
 # A job that is still running after this long is left to another worker, which gets it once our heartbeat is old.
 DRAIN_MS = 10_000
@@ -27,7 +27,7 @@ class Command(BaseCommand):
         for end in (signal.SIGTERM, signal.SIGINT):
             signal.signal(end, lambda *_: stop.set())
         worker = dramatiq.Worker(dramatiq.get_broker(), worker_threads=threads)
-        loops: list[Ticker | Sender] = [Scheduler(), Calendars(), Sender()]
+        loops: list[Ticker | Sender] = [Scheduler(), Calendars(), ShownChanges(), Sender()]
         worker.start()
         for loop in loops:
             loop.start()

@@ -6,9 +6,13 @@ from typing import Any, Protocol
 
 from bookings.models import TariffVersion
 from bookings.pricing.tariff_content import TariffContent
+from roaming.models import Partner
 from roaming.ocpi.style import Style
 
 
 class Tariffs(Protocol):
+    def url(self, partner: Partner, owner: tuple[str, str], code: str, /) -> str:
+        """Where a partner takes a tariff of a party of ours; empty when it takes none."""
+
     def write(self, version: TariffVersion, content: TariffContent, style: Style, /) -> dict[str, Any] | None:
         """A version of a tariff, with its operator at hand; None where it cannot be said in this version."""

@@ -10,10 +10,10 @@ from depots.models import Connector, Depot
 from roaming.ocpi.style import Style
 from roaming.ocpi.v2_2_1.locations.mapping import CONNECTORS, location_out
 from roaming.ocpi.v2_3_0.locations import dialect as newest
-from roaming.ocpi.v2_3_0.locations.dialect import list_url, read
+from roaming.ocpi.v2_3_0.locations.dialect import evse_in, gone, list_url, read, url, without_statuses
 from roaming.published import PublishedDepot
 
-__all__ = ["list_url", "read", "shown", "write"]
+__all__ = ["list_url", "read", "shown", "url", "without_statuses", "write", "write_evse", "write_gone"]
 
 
 def shown(depots: QuerySet[Depot], style: Style) -> QuerySet[Depot]:
@@ -26,3 +26,11 @@ def shown(depots: QuerySet[Depot], style: Style) -> QuerySet[Depot]:
 
 def write(published: PublishedDepot, style: Style) -> dict[str, Any]:
     return location_out(newest.write(published, style), style)
+
+
+def write_gone(published: PublishedDepot, style: Style) -> dict[str, Any]:
+    return gone(write(published, style))
+
+
+def write_evse(published: PublishedDepot, uid: str, style: Style) -> dict[str, Any] | None:
+    return evse_in(write(published, style), uid)

@@ -6,8 +6,15 @@ from typing import Any
 
 from bookings.models import TariffVersion
 from bookings.pricing.tariff_content import TariffContent
+from roaming.models import Partner
+from roaming.ocpi.client import joined
 from roaming.ocpi.style import Style
 from roaming.ocpi.v2_3_0.tariffs.mapping import tariff_out
+
+
+def url(partner: Partner, owner: tuple[str, str], code: str) -> str:
+    base = partner.endpoint("tariffs", "RECEIVER")
+    return joined(base, *owner, code) if base else ""
 
 
 def write(version: TariffVersion, content: TariffContent, style: Style) -> dict[str, Any] | None:
