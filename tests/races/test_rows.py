@@ -56,7 +56,7 @@ from depots.models import (
     TrustedRoot,
     User,
 )
-from roaming.models import Delivery, Partner, PartnerObject, PartnerToken
+from roaming.models import Delivery, Partner, PartnerObject, PartnerPull, PartnerToken, ShownState
 from tests.factories import (
     NOW,
     make_charger,
@@ -246,6 +246,8 @@ def promises() -> dict[str, Build]:
         "occupancy_pending_row_once": lambda n: Occupancy(
             evse=places[n], span=day, holder=booking.pk, kind="pending"
         ),
+        "pull_once": lambda _: PartnerPull(partner=partner, module="location"),
+        "shown_state_once": lambda _: ShownState(kind="evse", object_id=1, state="free"),
         "delivery_once": lambda _: Delivery(
             partner=partner, kind="booking", object_id=booking.pk, wanted_version=1
         ),
