@@ -4,6 +4,7 @@ import copy
 import csv
 import io
 import json
+import re
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -149,6 +150,55 @@ def test_the_documented_file_makes_a_depot_with_its_chargers_evses_and_options(f
     option = option_of(evse)
     assert list(option.evses.all()) == [evse]
     assert terms_for(option, make_fleet(), now=NOW).turnaround_min == 5
+
+
+def test_a_file_describes_the_place_and_its_bays_for_people_who_come_there(file):
+    described = with_evse(
+        evse_id="DE*NFR*E1", floor_level="0", physical_reference="A 3", parking_restrictions=["EV_ONLY"],
+        bay_position="LEFT", bay_direction="ANGLE", bay_length_cm=1900, bay_width_cm=400, is_roofed=True, is_lit=True,
+    ) | {
+        "state": "Hamburg", "help_phone": "+49 40 1", "directions": [{"language": "de", "text": "Tor 3"}],
+        "facilities": ["CAFE"], "images": [{"url": "https://p.example/1.jpg", "type": "jpg"}],
+        "energy_mix": {"is_green_energy": True, "energy_sources": [{"source": "WIND", "percentage": 100}]},
+    }  # fmt: skip
+
+    load(file([described]))
+
+    place, evse = Depot.objects.get(), Evse.objects.get(uid="CP-1-1")
+    assert (place.state, place.help_phone, place.facilities, place.is_green) == (
+        "Hamburg",
+        "+49 40 1",
+        ["CAFE"],
+        True,
+    )
+    assert place.images == [{"url": "https://p.example/1.jpg", "category": "LOCATION", "type": "jpg"}]
+    assert place.directions == [{"language": "de", "text": "Tor 3"}]
+    assert (evse.public_id, evse.floor_level, evse.physical_reference) == ("DE*NFR*E1", "0", "A 3")
+    assert (evse.bay_position, evse.bay_direction, evse.bay_length_cm, evse.is_lit) == (
+        "LEFT",
+        "ANGLE",
+        1900,
+        True,
+    )
+    assert run("import_depots", file([described]))[0]["outcome"] == "unchanged"
+    assert run("import_depots", file([DEPOT]))[0]["outcome"] == "updated"
+    assert (Depot.objects.get().energy_mix, Evse.objects.get(uid="CP-1-1").bay_position) == (None, "")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"facilities": ["BEACH"]}, "facilities[0]"),
+        ({"directions": [{"language": "German", "text": "x"}]}, "directions[0].language"),
+        ({"images": [{"url": "ftp://p.example/1", "type": "jpg"}]}, "images[0].url"),
+        ({"energy_mix": {"energy_sources": []}}, "energy_mix.is_green_energy"),
+    ],
+)
+def test_a_faulty_description_is_named(file, change, words):
+    with pytest.raises(FileRefusedError, match=re.escape(words)):
+        load(file([depot(**change)]))
+
+    assert not Depot.objects.exists()
 
 
 def test_the_same_file_again_changes_nothing(file):
