@@ -15,12 +15,12 @@ from depots.models import Connector, Depot, Evse, OpeningHours
 from roaming import deviations
 from roaming.mirror import kept_objects, time_zones
 from roaming.mirror.kept_objects import LOCATION
-from roaming.mirror.values import ToldBay, ToldConnector, ToldEvse, ToldPlace
+from roaming.mirror.values import ToldBay, ToldConnector, ToldDescription, ToldEvse, ToldPlace
 from roaming.models import Partner, PartnerObject
 from roaming.ocpi.wire_object import Read, UnreadableError, folded
 
 UNKNOWN_POWER_W = 50_000  # a place to charge of which nobody has said how strong it is
-MOST_PLACES = 20_000
+MOST_PLACES, MOST_TEXTS = 20_000, 40
 MOST_POWER_W, MOST_VOLT_OR_AMPERE, MOST_SIZE = 2**31 - 1, 100_000, 2**31
 
 
@@ -78,6 +78,7 @@ def keep_place(partner: Partner, told: ToldPlace) -> Depot:
             depot.latitude, depot.longitude = (round(degrees, 6) for degrees in told.position)
         depot.time_zone = told.time_zone or _known_zone(depot)
         depot.charging_when_closed = told.charging_when_closed
+        _describe(depot, told.description)
         depot.is_withdrawn = _is_withdrawn(told)
         depot.save()
         _keep_hours(depot, told)
@@ -143,15 +144,27 @@ def keep_bay(evse: Evse, told: ToldBay) -> None:
         "max_vehicle_width_cm": told.max_width_cm,
         "max_vehicle_height_cm": told.max_height_cm,
         "max_vehicle_weight_kg": told.max_weight_kg,
+        "bay_length_cm": told.length_cm,
+        "bay_width_cm": told.width_cm,
     }
     for name, size in sizes.items():
         if size is not None and 0 < size < MOST_SIZE:
             setattr(evse, name, int(size))
     if told.vehicle_types is not None:
         evse.vehicle_types = [name[:30] for name in told.vehicle_types]
+    evse.bay_direction = (told.direction or evse.bay_direction)[:13]
+    evse.bay_position = told.position or evse.bay_position
     for name in ("drive_through", "dangerous_goods_allowed", "refrigeration_outlet"):
         if (flag := getattr(told, name)) is not None:
             setattr(evse, name, flag)
+
+
+def _describe(depot: Depot, told: ToldDescription) -> None:
+    depot.state, depot.help_phone = told.state, told.help_phone
+    depot.directions = [dict(one) for one in told.directions[:MOST_TEXTS]]
+    depot.facilities = [name[:30] for name in told.facilities[:MOST_TEXTS]]
+    depot.images = [dict(one) for one in told.images[:MOST_TEXTS]]
+    depot.energy_mix = dict(told.energy_mix) if told.energy_mix else None
 
 
 def _is_withdrawn(told: ToldPlace) -> bool:
@@ -192,6 +205,8 @@ def _keep_evse(depot: Depot, told: ToldEvse) -> None:
     evse = Evse.objects.filter(depot=depot, uid__iexact=told.uid).first() or Evse(depot=depot, uid=told.uid)
     evse.max_power_w = max((_watts(c) for c in told.connectors), default=0) or UNKNOWN_POWER_W
     evse.status, evse.status_at = told.status, told.last_updated
+    evse.public_id, evse.floor_level = told.public_id[:48], told.floor_level
+    evse.physical_reference = told.physical_reference
     if told.bay is not None:
         keep_bay(evse, told.bay)
     evse.save()

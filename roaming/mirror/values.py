@@ -31,8 +31,20 @@ class ToldConnector:
 
 
 @dataclass(frozen=True)
+class ToldDescription:
+    """What people who come there want to know, as a depot of ours has it (depots.models.Depot)."""
+
+    state: str = ""
+    help_phone: str = ""
+    directions: tuple[Mapping[str, str], ...] = ()
+    facilities: tuple[str, ...] = ()
+    images: tuple[Mapping[str, Any], ...] = ()
+    energy_mix: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
 class ToldBay:
-    """The vehicles that fit. `vehicle_types` None: nothing was said of them; empty: all."""
+    """The vehicles that fit, and how it lies. `vehicle_types` None: nothing was said of them; empty: all."""
 
     vehicle_types: tuple[str, ...] | None = None
     max_length_cm: float | None = None
@@ -42,11 +54,20 @@ class ToldBay:
     drive_through: bool | None = None
     dangerous_goods_allowed: bool | None = None
     refrigeration_outlet: bool | None = None
+    length_cm: float | None = None
+    width_cm: float | None = None
+    direction: str | None = None
+    position: str | None = None
 
 
 @dataclass(frozen=True)
 class ToldEvse:
+    """`public_id` is its EVSE ID in all networks, `physical_reference` what is written on it."""
+
     uid: str
+    public_id: str
+    floor_level: str
+    physical_reference: str
     status: Evse.Status
     is_removed: bool
     connectors: tuple[ToldConnector, ...]
@@ -80,6 +101,7 @@ class ToldPlace:
     charging_when_closed: bool
     hours: tuple[ToldHours, ...]
     evses: tuple[ToldEvse, ...]
+    description: ToldDescription
     last_updated: datetime
     is_partial: bool = False
 

@@ -137,6 +137,9 @@ def _bay_in(option: schemas.BookingOption) -> ToldBay:
         drive_through=option.drive_through,
         dangerous_goods_allowed=option.dangerous_goods_allowed,
         refrigeration_outlet=option.refrigeration_outlet,
+        length_cm=option.min_parking_space_length,
+        width_cm=option.min_parking_space_width,
+        position=option.evse_position[0].value if len(option.evse_position) == 1 else None,
     )
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from depots.capabilities import keeps_reservations, reads_contracts, why_not
 from depots.models import Charger, ChargerCommand, Connector, Evse, OpeningHours, Organisation
-from roaming.mirror.values import ToldBay, ToldConnector, ToldEvse, ToldHours, ToldPlace
+from roaming.mirror.values import ToldBay, ToldConnector, ToldDescription, ToldEvse, ToldHours, ToldPlace
 from roaming.ocpi.v2_3_0.bookings.schemas import EvsePosition, VehicleType
 from roaming.ocpi.v2_3_0.locations import schemas
 from roaming.ocpi.v2_3_0.locations.schemas import EvseStatus
@@ -227,8 +227,20 @@ def place_in(told: schemas.Location, *, is_partial: bool) -> ToldPlace:
         charging_when_closed=told.charging_when_closed is not False,
         hours=_hours_in(told.opening_times),
         evses=tuple(_evse_in(evse, bays) for evse in told.evses),
+        description=_description_in(told),
         last_updated=told.last_updated,
         is_partial=is_partial,
+    )
+
+
+def _description_in(told: schemas.Location) -> ToldDescription:
+    return ToldDescription(
+        state=told.state or "",
+        help_phone=told.help_phone or "",
+        directions=tuple({"language": one.language, "text": one.text} for one in told.directions),
+        facilities=tuple(told.facilities),
+        images=tuple(image.wire() for image in told.images),
+        energy_mix=told.energy_mix.wire() if told.energy_mix else None,
     )
 
 
@@ -256,13 +268,18 @@ def _stretches(hours: schemas.RegularHours) -> Iterable[ToldHours]:
 
 
 def _evse_in(told: schemas.Evse, bays: Mapping[str, schemas.Parking]) -> ToldEvse:
-    own = [bays[p.parking_id.upper()] for p in told.parking if p.parking_id.upper() in bays]
+    own = [
+        (bays[p.parking_id.upper()], p.evse_position) for p in told.parking if p.parking_id.upper() in bays
+    ]
     return ToldEvse(
         uid=told.uid,
+        public_id=told.evse_id or "",
+        floor_level=told.floor_level or "",
+        physical_reference=told.physical_reference or "",
         status=OUR_EVSE_STATUS.get(told.status, Evse.Status.UNAVAILABLE),
         is_removed=told.status == EvseStatus.REMOVED,
         connectors=tuple(_connector_in(connector) for connector in told.connectors),
-        bay=_bay_in(own[0]) if own else None,
+        bay=_bay_in(*own[0]) if own else None,
         last_updated=told.last_updated,
     )
 
@@ -279,7 +296,7 @@ def _connector_in(told: schemas.Connector) -> ToldConnector:
     )
 
 
-def _bay_in(place: schemas.Parking) -> ToldBay:
+def _bay_in(place: schemas.Parking, position: EvsePosition | None) -> ToldBay:
     return ToldBay(
         vehicle_types=tuple(place.vehicle_types),
         max_length_cm=place.max_vehicle_length,
@@ -289,4 +306,8 @@ def _bay_in(place: schemas.Parking) -> ToldBay:
         drive_through=place.drive_through,
         dangerous_goods_allowed=place.dangerous_goods_allowed,
         refrigeration_outlet=place.refrigeration_outlet,
+        length_cm=place.parking_space_length,
+        width_cm=place.parking_space_width,
+        direction=place.direction,
+        position=position.value if position else None,
     )

@@ -173,6 +173,23 @@ def test_bays_are_those_of_the_parking_places(caller: Caller) -> None:
     assert caller.partner.deviations["evse.parking_as_text"] == 1
 
 
+def test_what_people_want_to_know_of_a_place_is_kept(caller: Caller) -> None:
+    told = {
+        "state": "Grand Est", "help_phone": "+33 3 1", "directions": [{"language": "fr", "text": "Porte 2"}],
+        "facilities": ["RESTAURANT"], "energy_mix": {"is_green_energy": True},
+        "images": [{"url": "https://p.example/1.jpg", "category": "ENTRANCE", "type": "jpg"}],
+    }  # fmt: skip
+    bay = {"id": "P", "parking_space_length": 1900, "direction": "ANGLE"}
+    place = evse("E-1", evse_id="FR*CPO*E1", floor_level="0", physical_reference="7", parking=["P"])
+
+    caller.send("PUT", PLACE, location(**told, evses=[place], parking_places=[bay]))
+
+    depot, mirrored = Depot.objects.get(), Evse.objects.get()
+    assert {name: getattr(depot, name) for name in told} == told
+    assert (mirrored.public_id, mirrored.floor_level, mirrored.physical_reference) == ("FR*CPO*E1", "0", "7")
+    assert (mirrored.bay_length_cm, mirrored.bay_direction) == (1900, "ANGLE")
+
+
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
 def test_locations_have_no_other_method(caller: Caller, method: str) -> None:
     answer = caller.send(method, PLACE)
