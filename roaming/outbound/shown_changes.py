@@ -31,7 +31,7 @@ LEFT JOIN (
 ) c ON c.evse_id = e.id
 """
 _DEPOTS = """
-SELECT d.id, d.id AS seen_by, concat_ws(' ', v.version, d.updated_at, o.updated_at, a.agreed, t.bound) AS state
+SELECT d.id, d.id AS seen_by, concat_ws(' ', v.version, d.updated_at, o.name, o.website, a.agreed, t.bound) AS state
 FROM depots_depot d JOIN depots_organisation o ON o.id = d.operator_id
 LEFT JOIN depots_configurationversion v ON v.depot_id = d.id
 LEFT JOIN (
