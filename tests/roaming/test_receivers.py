@@ -187,7 +187,7 @@ def changed_since(caller: Caller, moment: Any) -> dict[str, str]:
 
 
 def test_a_change_is_in_lists_of_changes_at_once_and_after_the_tick(clock: Any) -> None:
-    """A partner asks for what changed since it last asked; whichever moment that was, it is told."""
+    """Checklist 61, 21: A partner asks for what changed since it last asked; whichever moment that was, it is told."""
     caller = Caller(make_partner())
     evse = make_evse(uid="TAKEN")
     make_evse(uid="IDLE")
@@ -218,6 +218,7 @@ def test_an_offer_that_waits_for_its_tick_is_shown_as_it_is_and_of_now(clock: An
 
 
 def test_a_changed_calendar_is_wanted_by_every_registered_emsp_that_sees_it() -> None:
+    """Checklist 61."""
     open_to_mine = make_depot(open_to_all=False)
     mine = make_partner()
     open_depot(open_to_mine, mine.organisation)

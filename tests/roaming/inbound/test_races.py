@@ -69,6 +69,7 @@ def party(partner: Partner) -> tuple[str, str]:
 
 
 def test_of_many_partners_one_gets_the_last_slot(servers: list[str]) -> None:
+    """Checklist 43."""
     option = option_of(make_evse(open_since_long()))
     period = tomorrow_at(11)
     partners = [make_partner() for _ in range(8)]
@@ -84,6 +85,7 @@ def test_of_many_partners_one_gets_the_last_slot(servers: list[str]) -> None:
 
 
 def test_the_same_request_many_times_at_once_is_one_booking(servers: list[str]) -> None:
+    """Checklist 42."""
     option = option_of(make_evse(open_since_long()))
     partner = make_partner()
     body = booking_request(party(partner), option, tomorrow_at(11))
@@ -163,6 +165,7 @@ def test_without_the_queue_of_a_request_id_an_edit_is_kept_twice(monkeypatch: py
 
 
 def test_one_request_id_of_two_partners_at_once_is_two_bookings(servers: list[str]) -> None:
+    """Checklist 44."""
     depot = open_since_long()
     options = [option_of(make_evse(depot)) for _ in range(2)]
     partners = [make_partner(), make_partner()]

@@ -37,6 +37,7 @@ def fetch(url: str, **options: Any) -> Any:
 
 
 def test_the_token_travels_as_base64_without_a_line_break() -> None:
+    """Checklist 12."""
     with ScriptedPeer() as peer:
         fetch(peer.url)
 
@@ -210,6 +211,8 @@ def test_the_log_holds_no_token_and_no_more_than_fits() -> None:
 
 
 def test_pages_are_followed_as_linked_and_to_the_end() -> None:
+    """Checklist 22."""
+
     def answer(asked: Asked) -> Reply:
         offset = int(asked.query.get("offset", 0))
         link = (
@@ -238,6 +241,8 @@ def test_pages_are_followed_as_linked_and_to_the_end() -> None:
     ],
 )
 def test_pages_stay_on_the_host_and_come_to_an_end(link: str) -> None:
+    """Checklist 22."""
+
     async def crawl(http: Http) -> list[Any]:
         return [page async for page in http.pages(PEER, f"{peer.url}/list")]
 

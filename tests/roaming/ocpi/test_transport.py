@@ -47,6 +47,7 @@ def caller() -> Caller:
 
 
 def test_versions_and_their_details_name_every_module_on_its_own_base(caller: Caller, settings: Any) -> None:
+    """Checklist 1, 2, 3."""
     settings.BERTH_BASE_URL = "https://berth.example"
 
     version, _ = data(caller.get("/ocpi/versions"))
@@ -70,6 +71,7 @@ def test_versions_and_their_details_name_every_module_on_its_own_base(caller: Ca
 
 @pytest.mark.parametrize("name", ["Booking", "bookings"])
 def test_a_partner_may_be_given_one_name_of_the_module_only(name: str) -> None:
+    """Checklist 3."""
     caller = Caller(make_partner(switches={"booking_identifiers": name}))
 
     details = data(caller.get("/ocpi/2.3.0"))
@@ -84,6 +86,7 @@ def test_a_partner_may_be_given_one_name_of_the_module_only(name: str) -> None:
 
 
 def test_a_token_is_understood_in_every_spelling_that_occurs(caller: Caller) -> None:
+    """Checklist 11."""
     token = caller.partner.plain_token  # type: ignore[attr-defined]
     with_newline = base64.b64encode(token.encode() + b"\n").decode()
 
@@ -97,6 +100,7 @@ def test_a_token_is_understood_in_every_spelling_that_occurs(caller: Caller) -> 
 )
 @pytest.mark.parametrize("path", ["/ocpi/versions", OFFERS, "/ocpi/2.3.0/credentials"])
 def test_without_a_known_token_everything_is_401(caller: Caller, path: str, header: str | None) -> None:
+    """Checklist 10, 11."""
     del caller.headers["Authorization"]
 
     answer = caller.get(path, **({"Authorization": header} if header is not None else {}))
@@ -110,6 +114,7 @@ def test_a_token_spelled_raw_that_happens_to_be_base64_is_tried_both_ways() -> N
 
 @pytest.mark.parametrize("kind", [PartnerToken.Kind.REGISTRATION, PartnerToken.Kind.PENDING])
 def test_a_token_of_the_handshake_opens_versions_only(kind: str) -> None:
+    """Checklist 10."""
     partner = make_partner(state=Partner.State.INVITED)
     PartnerToken.objects.all().delete()
     partner.plain_token = give_token(partner, kind)  # type: ignore[attr-defined]
@@ -175,6 +180,7 @@ def test_a_replaced_token_dies_after_a_quarter_of_an_hour(caller: Caller, clock:
 def test_every_answer_is_an_envelope(
     caller: Caller, method: str, path: str, expected: tuple[int, int]
 ) -> None:
+    """Checklist 13."""
     assert code(caller.send(method, path)) == expected
 
 
@@ -217,6 +223,7 @@ def test_other_addresses_are_not_touched(db: None) -> None:
 
 
 def test_message_ids_are_echoed_and_made_up_where_they_are_missing(caller: Caller) -> None:
+    """Checklist 14."""
     sent = caller.get("/ocpi/versions", **{"X-Request-ID": "r-1", "X-Correlation-ID": "c-1"})
     missing = caller.get("/ocpi/versions")
     bad = caller.get("/ocpi/versions", **{"X-Request-ID": "x" * 1000})
@@ -227,6 +234,7 @@ def test_message_ids_are_echoed_and_made_up_where_they_are_missing(caller: Calle
 
 
 def test_from_and_to_change_places_on_functional_modules_only(caller: Caller) -> None:
+    """Checklist 15."""
     operator = make_operator()
     headers = {
         "OCPI-from-country-code": "se",
@@ -245,6 +253,7 @@ def test_from_and_to_change_places_on_functional_modules_only(caller: Caller) ->
 
 
 def test_a_partner_speaks_only_for_its_own_parties(caller: Caller) -> None:
+    """Checklist 16."""
     stranger = {"OCPI-from-country-code": "NL", "OCPI-from-party-id": "XXX"}
 
     assert code(caller.get(OFFERS, **stranger)) == (404, 2001)
@@ -275,6 +284,7 @@ def test_a_fleet_is_no_operator_to_be_addressed(caller: Caller) -> None:
      b"1" * 5_000],
 )  # fmt: skip
 def test_a_body_that_is_not_json_is_a_400(caller: Caller, body: bytes) -> None:
+    """Checklist 17."""
     assert code(caller.post(BOOKINGS, body)) == (400, 2001)
 
 
@@ -284,6 +294,7 @@ def test_a_body_that_is_not_json_is_a_400(caller: Caller, body: bytes) -> None:
      b'{"a":' * 40 + b"1" + b"}" * 40],
 )  # fmt: skip
 def test_json_that_is_no_request_is_a_2001(caller: Caller, body: bytes) -> None:
+    """Checklist 17."""
     assert code(caller.post(BOOKINGS, body)) == (200, 2001)
 
 

@@ -99,6 +99,7 @@ def test_the_partners_depots_are_there_a_moment_after_registration(
 def test_a_booking_that_is_decided_at_once(
     network: SimulatedPartner, at_work: Partner, fleet: Organisation
 ) -> None:
+    """Checklist 77."""
     vehicle = make_vehicle(fleet, max_power_w=350_000, length_cm=1650)
     booking = ask(fleet, vehicle=vehicle)
     assert booking.status == "requested"
@@ -139,6 +140,7 @@ def test_pending_turns_into_the_answer(
 def test_a_change_and_a_cancellation(
     network: SimulatedPartner, at_work: Partner, fleet: Organisation
 ) -> None:
+    """Checklist 78."""
     booking = eventually(settled(ask(fleet), "confirmed"))
 
     change_slot(booking_id=booking.pk, period=slot(14, 15), actor=DISPATCHER, now=timezone.now())
@@ -350,6 +352,7 @@ def line(network: SimulatedPartner, at_work: Partner) -> Iterator[Flaky]:
 def test_a_lost_answer_is_followed_by_the_same_request_and_books_once(
     line: Flaky, network: SimulatedPartner, fleet: Organisation
 ) -> None:
+    """Checklist 73."""
     line.lose = lambda asked: asked.method == "POST" and len(line.posts) == 1
 
     booking = eventually(settled(ask(fleet), "confirmed"))
@@ -362,6 +365,7 @@ def test_a_lost_answer_is_followed_by_the_same_request_and_books_once(
 def test_two_lost_answers_are_made_good_by_the_partners_list(
     line: Flaky, network: SimulatedPartner, fleet: Organisation, clock: Any
 ) -> None:
+    """Checklist 73."""
     line.lose = lambda asked: asked.method == "POST"
 
     booking = ask(fleet)
@@ -376,7 +380,7 @@ def test_two_lost_answers_are_made_good_by_the_partners_list(
 def test_the_push_may_come_before_the_answer(
     line: Flaky, network: SimulatedPartner, fleet: Organisation, clock: Any
 ) -> None:
-    """The partner decides and pushes while the answer to our POST is still on its way; it says PENDING then."""
+    """Checklist 72: The partner decides and pushes while the answer to our POST is still on its way; it says PENDING then."""
     bookings: list[Booking] = []
 
     def answer(asked: Asked) -> Reply:
@@ -499,6 +503,7 @@ def test_what_a_full_list_does_not_name_is_withdrawn_and_comes_back(
     clock: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Checklist 28."""
     from simulators.partner import simulated_sites
 
     all_sites = simulated_sites.SITES
@@ -515,6 +520,7 @@ def test_what_a_full_list_does_not_name_is_withdrawn_and_comes_back(
 def test_a_list_of_changes_withdraws_nothing(
     network: SimulatedPartner, at_work: Partner, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Checklist 28."""
     from simulators.partner import simulated_sites
 
     monkeypatch.setattr(simulated_sites, "SITES", simulated_sites.SITES[:1])
@@ -525,6 +531,7 @@ def test_a_list_of_changes_withdraws_nothing(
 
 
 def test_a_list_that_breaks_off_withdraws_nothing(line: Flaky, at_work: Partner, clock: Any) -> None:
+    """Checklist 28."""
     line.server.answer = lambda asked: (
         Reply(cut=True) if "booking_locations" in asked.path else line._pass_on(asked)
     )

@@ -123,6 +123,7 @@ def of(booking: Booking) -> Delivery:
 def test_a_booking_reaches_its_partner_as_it_is_now(
     receiver: Receiver, partner: Partner, option: BookingOption
 ) -> None:
+    """Checklist 35: a decision is pushed."""
     booking = book(partner, option)
 
     with RunningSender():
@@ -241,6 +242,7 @@ def test_what_a_partner_may_not_see_any_more_is_withdrawn_and_nothing_new_is_tol
 def test_a_partner_that_is_down_gets_the_last_state_when_it_is_back(
     receiver: Receiver, partner: Partner, option: BookingOption, clock: Any
 ) -> None:
+    """Checklist 29."""
     receiver.answer = lambda asked: Reply(cut=True)
     booking = book(partner, option)
     with RunningSender():
@@ -370,6 +372,7 @@ def offer_of(option: BookingOption, partner: Partner) -> Delivery:
 def test_an_unregistered_partner_gets_nothing(
     receiver: Receiver, partner: Partner, option: BookingOption
 ) -> None:
+    """Checklist 9."""
     booking = book(partner, option)
     registration.unregister(partner=partner, now=timezone.now())
     other = partner_at(receiver.server.url)

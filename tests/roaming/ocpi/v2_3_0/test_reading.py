@@ -65,6 +65,7 @@ def sample(name: str) -> Any:
     ],
 )
 def test_a_time_of_any_spelling_is_the_right_moment(text: str, expected: datetime, noted: list[str]) -> None:
+    """Checklist 23."""
     notes = Notes()
 
     assert read_time(text, notes) == expected
@@ -84,6 +85,7 @@ def test_what_is_no_time_is_refused(text: Any) -> None:
 
 @given(st.datetimes(datetime(1971, 1, 1), datetime(2199, 1, 1), timezones=st.timezones()))  # noqa: DTZ001
 def test_a_time_goes_out_in_utc_and_whole_seconds_and_comes_back(moment: datetime) -> None:
+    """Checklist 23, 62."""
     text = time_out(moment)
 
     assert len(text) == 20
@@ -101,6 +103,7 @@ def test_no_text_at_all_breaks_the_reader_of_times(value: Any) -> None:
 
 
 def test_the_official_booking_is_read_with_what_it_does_otherwise() -> None:
+    """Checklist 68."""
     read = read_booking(sample("booking_example.json"))
 
     assert read.value.party_id == "INF12"
@@ -111,6 +114,7 @@ def test_the_official_booking_is_read_with_what_it_does_otherwise() -> None:
 
 
 def test_the_official_booking_location_is_read_with_what_it_does_otherwise() -> None:
+    """Checklist 68."""
     read = read_booking_location(sample("booking_location_example.json"))
 
     assert read.value.booking_option is not None
@@ -171,6 +175,7 @@ def test_the_official_booking_location_is_read_with_what_it_does_otherwise() -> 
 def test_official_patches_come_out_under_the_names_of_1_1(
     kind: str, name: str, expected: dict[str, Any], deviations: set[str]
 ) -> None:
+    """Checklist 68."""
     shape = {"booking": BOOKING, "booking_location": BOOKING_LOCATION, "calendar": CALENDAR}[kind]
 
     read = read_patch(shape, sample(name))
@@ -211,6 +216,7 @@ def test_official_versions_and_details_are_read() -> None:
 
 
 def test_a_1_0_booking_location_means_the_same_as_a_1_1() -> None:
+    """Checklist 67."""
     modern = {
         "country_code": "NL", "party_id": "DEP", "id": "B1", "location_id": "L1", "tariff_ids": ["T1"],
         "booking_option": {"evse_uid": "E1", "connector_format": ["CABLE"], "vehicle_types": ["BUS"],
@@ -253,6 +259,7 @@ def test_a_1_0_booking_location_means_the_same_as_a_1_1() -> None:
 
 
 def test_a_1_0_request_means_the_same_as_a_1_1() -> None:
+    """Checklist 67."""
     modern = {
         "country_code": "SE", "party_id": "FLT", "request_id": "R1", "location_id": "L1",
         "booking_option": {"evse_uid": "E1", "drive_through": True},
@@ -281,6 +288,7 @@ def test_a_1_0_request_means_the_same_as_a_1_1() -> None:
      ("CONFIRMED", "UNKNOWN")],
 )  # fmt: skip
 def test_other_spellings_of_a_status_are_understood(spelling: str, status: str) -> None:
+    """Checklist 71."""
     raw = sample("booking_example.json")
     del raw["reservation_status"]
 

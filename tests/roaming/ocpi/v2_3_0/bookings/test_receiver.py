@@ -83,6 +83,7 @@ def free(option: BookingOption) -> list[Period]:
 
 
 def test_an_offer_is_stored_mirrored_and_given_back_as_it_came(caller: Caller, option: BookingOption) -> None:
+    """Checklist 64, 18."""
     assert data(caller.get(OFFER)) == offer()
 
     assert option.is_mirror
@@ -95,6 +96,7 @@ def test_an_offer_is_stored_mirrored_and_given_back_as_it_came(caller: Caller, o
 
 
 def test_an_offer_put_again_is_updated_and_not_doubled(caller: Caller, option: BookingOption) -> None:
+    """Checklist 64."""
     changed = offer(calendars=[calendar(slot(9, 10))], last_updated="2030-01-15T07:30:00Z")
 
     assert code(caller.send("PUT", OFFER, changed)) == (200, 1000)
@@ -104,6 +106,7 @@ def test_an_offer_put_again_is_updated_and_not_doubled(caller: Caller, option: B
 
 
 def test_an_older_state_of_an_offer_is_dropped(caller: Caller, option: BookingOption) -> None:
+    """Checklist 64."""
     old = offer(calendars=[], last_updated="2030-01-15T06:59:59Z")
 
     assert code(caller.send("PUT", OFFER, old)) == (200, 1000)
@@ -122,6 +125,7 @@ def test_an_older_state_of_an_offer_is_dropped(caller: Caller, option: BookingOp
     ],
 )
 def test_other_spellings_of_the_path_are_served(caller: Caller, option: BookingOption, spelling: str) -> None:
+    """Checklist 65."""
     assert code(caller.send("PUT", spelling, offer())) == (200, 1000)
     assert data(caller.get(spelling))["id"] == "BL-1"
     assert BookingOption.objects.count() == 1
@@ -135,6 +139,7 @@ def test_what_deviates_is_counted(caller: Caller, partner: Partner, option: Book
 
 
 def test_path_and_body_must_agree_and_belong_to_the_caller(caller: Caller) -> None:
+    """Checklist 25."""
     assert code(caller.send("PUT", OFFER, offer(id="BL-2"))) == (200, 2001)
     assert code(caller.send("PUT", OFFER, offer(party_id="XXX"))) == (200, 2001)
     assert code(caller.send("PUT", OFFER.replace("CPO", "XXX"), offer(party_id="XXX"))) == (404, 2001)
@@ -152,12 +157,14 @@ def test_nothing_of_another_partner_is_seen_or_changed(caller: Caller, option: B
 
 
 def test_patch_needs_last_updated_and_what_it_patches(caller: Caller, option: BookingOption) -> None:
+    """Checklist 26, 27."""
     assert code(caller.send("PATCH", OFFER, {"tariff_ids": ["T"]})) == (200, 2001)
     assert code(caller.send("PATCH", OFFER.replace("BL-1", "BL-9"), {"last_updated": z(NOW)})) == (404, 2000)
     assert code(caller.send("PATCH", path(), {"last_updated": z(NOW)})) == (404, 2000)
 
 
 def test_patch_of_terms_keeps_the_other_terms(caller: Caller, option: BookingOption) -> None:
+    """Checklist 70."""
     patch = {"booking_terms": {"change_until_minutes": 120}, "last_updated": z(NOW)}
 
     assert code(caller.send("PATCH", OFFER, patch)) == (200, 1000)
@@ -168,6 +175,7 @@ def test_patch_of_terms_keeps_the_other_terms(caller: Caller, option: BookingOpt
 
 
 def test_an_older_patch_changes_nothing(caller: Caller, option: BookingOption) -> None:
+    """Checklist 26."""
     patch = {"calendars": [], "last_updated": "2030-01-15T06:00:00Z"}
 
     assert code(caller.send("PATCH", OFFER, patch)) == (200, 1000)
@@ -184,6 +192,7 @@ def test_patched_calendars_merge_by_id_and_identities_stay(caller: Caller, optio
 
 
 def test_a_calendar_by_itself(caller: Caller, option: BookingOption) -> None:
+    """Checklist 64."""
     changed = calendar(slot(14, 15), last_updated="2030-01-15T07:45:00Z")
 
     assert code(caller.send("PUT", CALENDAR, changed)) == (200, 1000)
@@ -203,6 +212,7 @@ def test_a_calendar_by_itself(caller: Caller, option: BookingOption) -> None:
 
 
 def test_a_calendar_of_an_unknown_offer_is_404(caller: Caller) -> None:
+    """Checklist 75."""
     assert code(caller.send("PUT", CALENDAR, calendar())) == (404, 2000)
     assert code(caller.send("PATCH", CALENDAR, {"last_updated": z(NOW)})) == (404, 2000)
     assert code(caller.get(CALENDAR)) == (404, 2000)
@@ -241,6 +251,7 @@ def test_power_in_kw_is_read_as_such(caller: Caller) -> None:
 
 
 def test_times_of_any_spelling_are_the_same_moment(caller: Caller, option: BookingOption) -> None:
+    """Checklist 23."""
     spelled = calendar(last_updated="2030-01-15 08:00:00.123+01:00")
     spelled["available_timeslots"] = [
         {"start_date_time": "2030-01-15T10:00:00+02:00", "end_date_time": "2030-01-15t09:00:00"}
@@ -255,6 +266,7 @@ def test_times_of_any_spelling_are_the_same_moment(caller: Caller, option: Booki
 
 
 def test_the_partners_answer_arrives_as_a_push(caller: Caller, ours: Booking) -> None:
+    """Checklist 64."""
     assert code(caller.send("PUT", path(), booking(ours))) == (201, 1000)
 
     ours.refresh_from_db()
@@ -268,6 +280,7 @@ def test_the_partners_answer_arrives_as_a_push(caller: Caller, ours: Booking) ->
 def test_a_booking_under_its_request_id_is_the_same_booking(
     caller: Caller, ours: Booking, partner: Partner
 ) -> None:
+    """Checklist 66."""
     assert code(caller.send("PUT", path(ours.request_id), booking(ours))) == (201, 1000)
     assert code(caller.send("PUT", path(), booking(ours))) == (200, 1000)
 
@@ -281,6 +294,7 @@ def test_a_booking_under_its_request_id_is_the_same_booking(
     [f"{BASE}/booking/CB-881", f"{BASE}/CB-881", f"{BASE}/FR/CPO/booking/CB-881", f"{BASE}/fr/cpo/cb-881/"],
 )
 def test_other_paths_to_a_booking(caller: Caller, ours: Booking, spelling: str) -> None:
+    """Checklist 65."""
     assert code(caller.send("PUT", spelling, booking(ours))) == (201, 1000)
 
     ours.refresh_from_db()
@@ -311,6 +325,7 @@ def test_a_late_push_of_an_older_state_changes_nothing(caller: Caller, ours: Boo
 
 
 def test_a_booking_nobody_asked_for_is_kept_and_grants_nothing(caller: Caller, partner: Partner) -> None:
+    """Checklist 76."""
     assert code(caller.send("PUT", path(), booking())) == (201, 1000)
 
     assert PartnerObject.objects.get(kind="booking").is_unmatched
@@ -332,6 +347,7 @@ def test_another_partner_cannot_answer_for_a_booking(caller: Caller, ours: Booki
 
 
 def test_patching_the_evse_changes_nothing_else(caller: Caller, ours: Booking, option: BookingOption) -> None:
+    """Checklist 69."""
     caller.send("PUT", path(), booking(ours, booking_option={"evse_uid": "#NA", "drive_through": True}))
     option.depot.evses.create(uid="EVS1234", max_power_w=1)
 
@@ -363,6 +379,7 @@ def test_patching_the_evse_changes_nothing_else(caller: Caller, ours: Booking, o
     ],
 )
 def test_states_in_other_words(caller: Caller, ours: Booking, patch: dict[str, Any], status: str) -> None:
+    """Checklist 71."""
     caller.send("PUT", path(), booking(ours))
 
     assert code(caller.send("PATCH", path(), {**patch, "last_updated": z(at(9))})) == (200, 1000)
@@ -373,6 +390,7 @@ def test_states_in_other_words(caller: Caller, ours: Booking, patch: dict[str, A
 
 
 def test_an_irregular_move_is_followed_and_flagged(caller: Caller, ours: Booking) -> None:
+    """Checklist 74."""
     caller.send("PUT", path(), booking(ours, reservation_status="FULFILLED"))
     caller.send("PUT", path(), booking(ours, reservation_status="RESERVED", last_updated=z(at(9))))
 
@@ -397,6 +415,7 @@ def test_an_unknown_state_is_kept_and_changes_nothing(caller: Caller, ours: Book
 
 
 def test_a_booking_in_the_words_of_1_0(caller: Caller, ours: Booking) -> None:
+    """Checklist 67."""
     told = booking(ours)
     old = {k: v for k, v in told.items() if k not in ("booking_option", "booking_tokens", "period")}
     old |= {
@@ -438,7 +457,7 @@ def test_paths_that_lead_nowhere(caller: Caller, odd: str) -> None:
 
 
 def test_all_official_samples_are_understood(caller: Caller, partner: Partner) -> None:
-    """They violate the specification in many ways; each is told in the partner's deviations."""
+    """Checklist 68: They violate the specification in many ways; each is told in the partner's deviations."""
     partner.roles = [
         {"role": "CPO", "country_code": "NL", "party_id": party, "name": "N"} for party in ("IHO", "INF12")
     ]

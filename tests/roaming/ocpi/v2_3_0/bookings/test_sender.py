@@ -96,6 +96,7 @@ CANCELED = {"cancellation_reason": "TRAFFIC", "who_canceled": "EMSP"}
 
 
 def test_an_offer_names_its_evse_its_terms_and_its_free_time(caller: Caller, evse: Any) -> None:
+    """Checklist 62: powers are watts, times whole seconds in UTC."""
     (location,) = data(caller.get(f"{BOOKINGS}/booking_locations"))
 
     assert location["id"] == "EVSE-1"
@@ -116,6 +117,7 @@ def test_an_offer_names_its_evse_its_terms_and_its_free_time(caller: Caller, evs
 
 
 def test_partners_see_their_own_sets_of_offers() -> None:
+    """Checklist 30."""
     mine, theirs = Caller(make_partner()), Caller(make_partner())
     for_me, for_all = make_depot(open_to_all=False), make_depot()
     open_depot(for_me, mine.partner.organisation)
@@ -143,6 +145,7 @@ def test_an_agreement_may_change_the_terms_that_a_partner_sees(caller: Caller) -
 
 
 def test_single_offers_and_calendars_are_found_in_any_case(caller: Caller, evse: Any) -> None:
+    """Checklist 32, 24."""
     location = data(caller.get(f"{BOOKINGS}/booking_locations/evse-1"))
     (calendar,) = location["calendars"]
 
@@ -152,6 +155,7 @@ def test_single_offers_and_calendars_are_found_in_any_case(caller: Caller, evse:
 
 
 def test_the_timeslot_filter_keeps_offers_with_free_time_in_the_span(caller: Caller) -> None:
+    """Checklist 31."""
     busy, idle = make_evse(uid="BUSY"), make_evse(uid="IDLE")
     caller.book(option_of(busy), slot(11, 13))
 
@@ -167,6 +171,7 @@ def test_the_timeslot_filter_keeps_offers_with_free_time_in_the_span(caller: Cal
 
 
 def test_an_offer_that_is_full_has_no_calendar_at_all(caller: Caller) -> None:
+    """Checklist 60."""
     evse = make_evse(make_depot(terms={"horizon_days": 1, "max_duration_min": 3000}), uid="FULL")
     full = Period(NOW, NOW + timedelta(days=1))
     assert data(caller.book(option_of(evse), full))["reservation_status"] == "RESERVED"
@@ -177,6 +182,7 @@ def test_an_offer_that_is_full_has_no_calendar_at_all(caller: Caller) -> None:
 
 
 def test_a_pool_says_na_until_its_evse_is_settled(caller: Caller) -> None:
+    """Checklist 58."""
     depot = make_depot()
     evses = [make_evse(depot, option=False) for _ in range(2)]
     pool = make_option(*evses, code="POOL")
@@ -197,6 +203,7 @@ def test_a_pool_says_na_until_its_evse_is_settled(caller: Caller) -> None:
 
 
 def test_a_valid_request_is_reserved_at_once_and_takes_the_slot(caller: Caller, evse: Any) -> None:
+    """Checklist 34."""
     answer = caller.book(option_of(evse), ELEVEN, power_required=350)
 
     assert code(answer) == (201, 1000)
@@ -214,6 +221,7 @@ def test_a_valid_request_is_reserved_at_once_and_takes_the_slot(caller: Caller, 
 
 
 def test_the_history_keeps_the_request_as_it_came(caller: Caller, evse: Any) -> None:
+    """Checklist 59, 18."""
     body = booking_request(caller.party, option_of(evse), ELEVEN, nlabc_note={"deep": ["ä", 1.5, None]})
 
     answer = caller.post(BOOKINGS, body)
@@ -224,6 +232,7 @@ def test_the_history_keeps_the_request_as_it_came(caller: Caller, evse: Any) -> 
 
 
 def test_a_taken_slot_is_rejected_and_nothing_else(caller: Caller, evse: Any) -> None:
+    """Checklist 36."""
     Caller(make_partner()).book(option_of(evse), ELEVEN)
 
     answer = caller.book(option_of(evse), ELEVEN)
@@ -259,6 +268,7 @@ def test_a_taken_slot_is_rejected_and_nothing_else(caller: Caller, evse: Any) ->
 def test_a_request_that_breaks_a_rule_changes_nothing(
     caller: Caller, evse: Any, change: Any, expected: Any
 ) -> None:
+    """Checklist 37, 38, 39, 53, 17."""
     answer = caller.book(option_of(evse), ELEVEN, **change)
 
     assert code(answer) == expected
@@ -283,6 +293,7 @@ def test_a_request_that_breaks_a_rule_changes_nothing(
 def test_what_the_terms_or_the_bay_do_not_allow_is_rejected_with_the_reason(
     caller: Caller, change: Any
 ) -> None:
+    """Checklist 40, 41."""
     evse = make_evse(
         uid="SMALL", max_power_w=350_000, max_vehicle_length_cm=1800, vehicle_types=["SEMI_TRACTOR"]
     )
@@ -311,6 +322,7 @@ def test_a_partner_may_name_only_tokens_of_its_own_parties(caller: Caller, evse:
 
 
 def test_as_much_power_as_the_evse_has_is_accepted(caller: Caller) -> None:
+    """Checklist 41: 350 kW of 350,000 W."""
     evse = make_evse(max_power_w=350_000)
 
     assert data(caller.book(option_of(evse), ELEVEN, power_required=350))["reservation_status"] == "RESERVED"
@@ -334,6 +346,7 @@ def test_without_its_id_the_offer_is_found_by_its_place_and_evse(caller: Caller)
 
 
 def test_the_same_request_again_is_the_same_booking(caller: Caller, evse: Any) -> None:
+    """Checklist 42."""
     body = booking_request(caller.party, option_of(evse), ELEVEN)
 
     first = caller.post(BOOKINGS, body)
@@ -345,6 +358,7 @@ def test_the_same_request_again_is_the_same_booking(caller: Caller, evse: Any) -
 
 
 def test_request_ids_compare_without_case_and_within_their_emsp(caller: Caller, evse: Any) -> None:
+    """Checklist 44."""
     other = Caller(make_partner())
     first = data(caller.book(option_of(evse), ELEVEN, request_id="Mine-1"))
 
@@ -359,6 +373,7 @@ def test_request_ids_compare_without_case_and_within_their_emsp(caller: Caller, 
 def test_a_rejected_booking_stays_rejected_until_a_new_request_id(
     caller: Caller, evse: Any, clock: Any
 ) -> None:
+    """Checklist 52: the identical retry gets the same Booking, for ten minutes."""
     blocker = data(Caller(make_partner()).book(option_of(evse), ELEVEN))
     body = booking_request(caller.party, option_of(evse), ELEVEN)
     rejected = data(caller.post(BOOKINGS, body))
@@ -379,6 +394,7 @@ def test_a_rejected_booking_stays_rejected_until_a_new_request_id(
 
 
 def test_a_change_takes_the_new_slot_and_gives_the_old_one_back(caller: Caller, evse: Any) -> None:
+    """Checklist 46."""
     first = caller.book(option_of(evse), ELEVEN)
 
     changed = caller.post(BOOKINGS, edit(first, period=period_json(TWO)))
@@ -392,6 +408,7 @@ def test_a_change_takes_the_new_slot_and_gives_the_old_one_back(caller: Caller, 
 
 
 def test_a_change_to_a_taken_slot_is_declined_and_the_old_one_stands(caller: Caller, evse: Any) -> None:
+    """Checklist 46."""
     Caller(make_partner()).book(option_of(evse), TWO)
     first = caller.book(option_of(evse), ELEVEN)
 
@@ -404,6 +421,7 @@ def test_a_change_to_a_taken_slot_is_declined_and_the_old_one_stands(caller: Cal
 
 
 def test_a_change_after_the_deadline_is_declined(caller: Caller, evse: Any, clock: Any) -> None:
+    """Checklist 48."""
     first = caller.book(option_of(evse), ELEVEN)
     clock.move_to(ELEVEN.starts_at - timedelta(minutes=59))
 
@@ -473,6 +491,7 @@ def test_the_offer_of_a_booking_cannot_be_changed(caller: Caller, evse: Any) -> 
 
 
 def test_a_cancellation_in_time_gives_the_slot_back(caller: Caller, evse: Any) -> None:
+    """Checklist 49."""
     first = caller.book(option_of(evse), ELEVEN)
 
     answer = caller.post(BOOKINGS, edit(first, canceled=CANCELED))
@@ -485,6 +504,7 @@ def test_a_cancellation_in_time_gives_the_slot_back(caller: Caller, evse: Any) -
 
 
 def test_a_cancellation_after_the_deadline_is_declined(caller: Caller, evse: Any, clock: Any) -> None:
+    """Checklist 50."""
     first = caller.book(option_of(evse), ELEVEN)
     clock.move_to(ELEVEN.starts_at - timedelta(minutes=29))
 
@@ -496,6 +516,7 @@ def test_a_cancellation_after_the_deadline_is_declined(caller: Caller, evse: Any
 
 
 def test_a_cancellation_of_the_identifiers_alone_is_understood(caller: Caller, evse: Any) -> None:
+    """Checklist 51."""
     first = data(caller.book(option_of(evse), ELEVEN))
     country, party = caller.party
 
@@ -517,6 +538,7 @@ def test_a_cancellation_of_the_identifiers_alone_is_understood(caller: Caller, e
     "change", [{"period": period_json(TWO)}, {"canceled": {**CANCELED, "cancellation_reason": "UNKNOWN"}}]
 )
 def test_a_final_booking_takes_no_further_request(caller: Caller, evse: Any, change: Any) -> None:
+    """Checklist 52."""
     first = caller.book(option_of(evse), ELEVEN)
     canceled = caller.post(BOOKINGS, edit(first, canceled=CANCELED))
 
@@ -534,6 +556,7 @@ def test_a_final_booking_takes_no_further_request(caller: Caller, evse: Any, cha
 def test_where_the_depot_decides_a_request_is_pending_and_takes_the_slot(
     caller: Caller, approving: Any
 ) -> None:
+    """Checklist 35."""
     answer = caller.book(option_of(approving), ELEVEN)
 
     assert code(answer) == (201, 1000)
@@ -548,6 +571,7 @@ def test_where_the_depot_decides_a_request_is_pending_and_takes_the_slot(
 def test_the_depots_answer_shows_in_the_booking(
     caller: Caller, approving: Any, accept: bool, status: str, entry: str
 ) -> None:
+    """Checklist 35."""
     first = data(caller.book(option_of(approving), ELEVEN))
 
     decide(booking_id=_pk(first), accept=accept, actor=MANAGER, now=NOW)
@@ -558,6 +582,7 @@ def test_the_depots_answer_shows_in_the_booking(
 
 
 def test_a_change_that_waits_leaves_the_old_period_in_force(caller: Caller, approving: Any) -> None:
+    """Checklist 45, 46, 47."""
     first = caller.book(option_of(approving), ELEVEN)
     decide(booking_id=_pk(data(first)), accept=True, actor=MANAGER, now=NOW)
 
@@ -575,6 +600,7 @@ def test_a_change_that_waits_leaves_the_old_period_in_force(caller: Caller, appr
 
 
 def test_a_change_that_the_depot_refuses_leaves_everything(caller: Caller, approving: Any) -> None:
+    """Checklist 46."""
     first = caller.book(option_of(approving), ELEVEN)
     decide(booking_id=_pk(data(first)), accept=True, actor=MANAGER, now=NOW)
     caller.post(BOOKINGS, edit(first, period=period_json(TWO)))
@@ -588,6 +614,7 @@ def test_a_change_that_the_depot_refuses_leaves_everything(caller: Caller, appro
 
 
 def test_nobody_deciding_in_time_fails_the_request(caller: Caller, approving: Any) -> None:
+    """Checklist 35."""
     first = data(caller.book(option_of(approving), ELEVEN))
 
     fail_undecided(booking_id=_pk(first), now=NOW + timedelta(minutes=16))
@@ -600,6 +627,7 @@ def test_nobody_deciding_in_time_fails_the_request(caller: Caller, approving: An
 def test_a_cancellation_by_the_depot_names_its_reason_and_declines_what_waits(
     caller: Caller, approving: Any
 ) -> None:
+    """Checklist 54."""
     first = caller.book(option_of(approving), ELEVEN)
     decide(booking_id=_pk(data(first)), accept=True, actor=MANAGER, now=NOW)
     caller.post(BOOKINGS, edit(first, period=period_json(TWO)))
@@ -623,6 +651,7 @@ def test_a_move_by_the_depot_shows_without_a_request(caller: Caller, evse: Any) 
 
 
 def test_a_no_show_is_told_and_frees_the_slot(caller: Caller, evse: Any) -> None:
+    """Checklist 55."""
     first = data(caller.book(option_of(evse), ELEVEN))
 
     mark_no_show(booking_id=_pk(first), now=ELEVEN.starts_at + timedelta(minutes=16))
@@ -635,6 +664,7 @@ def test_a_no_show_is_told_and_frees_the_slot(caller: Caller, evse: Any) -> None
 
 
 def test_a_partner_lists_its_own_bookings_and_no_others(caller: Caller, evse: Any) -> None:
+    """Checklist 33."""
     mine = data(caller.book(option_of(evse), ELEVEN))
     other = Caller(make_partner())
     theirs = data(other.book(option_of(evse), TWO))
@@ -645,6 +675,7 @@ def test_a_partner_lists_its_own_bookings_and_no_others(caller: Caller, evse: An
 
 
 def test_only_the_addressed_operators_data_is_given(caller: Caller) -> None:
+    """Checklist 16."""
     first, second = make_operator(), make_operator()
     one, two = make_evse(make_depot(first), uid="ONE"), make_evse(make_depot(second), uid="TWO")
     to_first = {"OCPI-to-country-code": "nl", "OCPI-to-party-id": first.cpo_party_id.lower()}
@@ -664,6 +695,7 @@ def test_only_the_addressed_operators_data_is_given(caller: Caller) -> None:
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
 def test_nothing_is_put_into_a_senders_lists(caller: Caller, evse: Any, method: str) -> None:
+    """Checklist 63."""
     booking = data(caller.book(option_of(evse), ELEVEN))
 
     for path in ("", "/booking_locations", "/booking_locations/EVSE-1", f"/{booking['id']}"):
@@ -682,6 +714,7 @@ def _entries(answer: Any) -> list[str]:
 
 
 def test_a_booking_is_fulfilled_when_charging_starts_and_stays_so(caller: Caller, evse: Any) -> None:
+    """Checklist 56."""
     first = caller.book(option_of(evse), ELEVEN)
     session = ChargingSession.objects.create(
         charger=evse.charger,
@@ -702,6 +735,7 @@ def test_a_booking_is_fulfilled_when_charging_starts_and_stays_so(caller: Caller
 
 
 def test_a_booking_changes_the_last_updated_of_its_offers_only(caller: Caller, clock: Any) -> None:
+    """Checklist 61."""
     depot = make_depot()
     taken, idle = make_evse(depot, uid="TAKEN"), make_evse(depot, uid="IDLE")
     clock.shift(timedelta(minutes=5))
@@ -717,6 +751,7 @@ def test_a_booking_changes_the_last_updated_of_its_offers_only(caller: Caller, c
 
 
 def test_a_request_of_bookings_1_0_is_booked_and_kept_as_it_came(caller: Caller, evse: Any) -> None:
+    """Checklist 67."""
     country, party = caller.party
     body = {
         "country_code": country.lower(),

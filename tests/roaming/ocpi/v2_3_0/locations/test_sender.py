@@ -50,6 +50,7 @@ def status_of(caller: Caller, evse: Evse) -> str:
 
 
 def test_a_depot_is_told_whole(caller: Caller) -> None:
+    """Checklist 79."""
     operator = make_operator(
         "Ladepark", country_code="NL", cpo_party_id="LPK", website="https://ladepark.example"
     )
@@ -254,6 +255,7 @@ def test_an_evse_taken_away_is_removed(caller: Caller) -> None:
 
 
 def test_pages_carry_their_headers_and_links_repeat_the_filters(caller: Caller, settings: Any) -> None:
+    """Checklist 19."""
     settings.BERTH_BASE_URL = "https://berth.example"
     for number in range(5):
         make_evse(make_depot(code=f"D-{number}"))
@@ -274,6 +276,7 @@ def test_pages_carry_their_headers_and_links_repeat_the_filters(caller: Caller, 
 
 
 def test_a_crawl_finds_everything_though_objects_change_meanwhile(caller: Caller) -> None:
+    """Checklist 21."""
     for number in range(6):
         make_evse(make_depot(code=f"D-{number}"))
     seen = []
@@ -305,6 +308,7 @@ def test_more_than_a_page_is_not_given(caller: Caller) -> None:
 
 @pytest.mark.parametrize("path", [LOCATIONS, f"{BOOKINGS}/booking_locations", BOOKINGS])
 def test_date_from_is_inclusive_and_date_to_exclusive(caller: Caller, clock: Any, path: str) -> None:
+    """Checklist 20."""
     evse = make_evse()
     caller.book(option_of(evse), slot(11, 12))
     (found,) = data(caller.get(path))
