@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import NamedTuple
@@ -30,6 +30,7 @@ from depots.models import Depot
 from depots.periods import Period
 from roaming import access, rows
 from roaming.models import Partner
+from roaming.open_bookings import has_room, held_by
 
 # How long before its start a booked EVSE shows as reserved, where an early start is not allowed.
 RESERVED_BEFORE = timedelta(minutes=10)
@@ -58,12 +59,14 @@ class PublishedOffer:
 
 @dataclass(frozen=True)
 class View:
-    """What decides how an offer looks to a partner. One that is not visible was told of before, and has no free time."""
+    """What decides how an offer looks to a partner. One that is not visible was told of before, and has no free time; no
+    more has one to a partner without room, which has as many bookings there as it may."""
 
     option: BookingOption
     terms: Terms
     prices: OfferPrices
     is_visible: bool
+    has_room: bool = True
 
 
 @dataclass(frozen=True)
@@ -101,11 +104,14 @@ def offers(partner: Partner, options: Sequence[BookingOption], *, now: datetime)
     whole = Period(min(s.starts_at for s in spans.values()), max(s.ends_at for s in spans.values()))
     limits = [limit for depot in depots.values() for limit in depot.limits]
     timeslots = availability.calendar(options, whole, terms, limits=limits, now=now)
+    held = held_by((((fleet_id, o.depot_id), terms[o.pk]) for o in options), now=now)
     found = []
     for option in options:
         depot = depots[option.depot_id]
+        room = has_room((fleet_id, option.depot_id), terms[option.pk], held)
+        free = timeslots[option.pk] if room else []
         prices = _prices(depot, option, depot.agreed(fleet_id, now), now)
-        found.append(PublishedOffer(option, terms[option.pk], timeslots[option.pk], spans[option.pk], prices))
+        found.append(PublishedOffer(option, terms[option.pk], free, spans[option.pk], prices))
     return found
 
 
@@ -152,7 +158,21 @@ def views(
             guest = partner.organisation_id
             mine = frozenset(agreements[key] for key in (None, guest) if key in agreements)
             found[partner.pk, option.pk] = View(option, *looks(option, mine), is_open and bool(mine))
-    return found
+    return _without_room(found, partners, now)
+
+
+def _without_room(
+    found: dict[tuple[int, int], View], partners: Collection[Partner], now: datetime
+) -> dict[tuple[int, int], View]:
+    fleets = {partner.pk: partner.organisation_id for partner in partners}
+    asked = [((fleets[pk], view.option.depot_id), view.terms) for (pk, _), view in found.items()]
+    held = held_by(asked, now=now)
+    if not held:
+        return found
+    return {
+        key: view if has_room(guest, view.terms, held) else replace(view, has_room=False)
+        for (key, view), (guest, _) in zip(found.items(), asked, strict=True)
+    }
 
 
 def _look(
@@ -171,13 +191,13 @@ def viewed(views: Collection[View], *, now: datetime) -> dict[View, PublishedOff
     by_pk = {option.pk: option for option in options}
     spans = {view: calendar_span(view.option, view.terms, now=now) for view in views}
     whole = Period(min(s.starts_at for s in spans.values()), max(s.ends_at for s in spans.values()))
-    wanted = {(by_pk[view.option.pk], view.terms) for view in views if view.is_visible}
+    wanted = {(by_pk[view.option.pk], view.terms) for view in views if view.is_visible and view.has_room}
     slots = availability.calendars(wanted, whole, now=now)
     return {
         view: PublishedOffer(
             by_pk[view.option.pk],
             view.terms,
-            slots[view.option.pk, view.terms] if view.is_visible else [],
+            slots[view.option.pk, view.terms] if view.is_visible and view.has_room else [],
             spans[view],
             view.prices,
         )

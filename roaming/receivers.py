@@ -7,7 +7,8 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from bookings.models import Booking, BookingStatus
+from bookings.core.calendars import mark_depot_changed
+from bookings.models import Booking, BookingEvent, BookingStatus
 from bookings.signals import booking_changed, calendars_raised
 from depots import round_trips
 from depots.notices import TELL
@@ -32,13 +33,15 @@ wanted AS (
 
 
 @receiver(booking_changed, dispatch_uid="roaming.booking_changed")
-def deliver_booking(booking: Booking, at: datetime, **_: Any) -> None:
+def deliver_booking(booking: Booking, event: BookingEvent, at: datetime, **_: Any) -> None:
     """Its own partner, and nobody else, is to have the booking as it is now."""
     if booking.route != Booking.Route.INBOUND or booking.status in NEVER_SENT:
         return
     round_trips.send(
         _DELIVER, {"fleet": booking.fleet_id, "booking": booking.pk, "version": booking.version, "at": at}
     )
+    if booking.terms_json.get("max_open_bookings") is not None and event.kind == "status":
+        mark_depot_changed(booking.depot_id, at=at)  # the partner may be at its limit now, or off it
 
 
 @receiver(calendars_raised, dispatch_uid="roaming.calendars_raised")

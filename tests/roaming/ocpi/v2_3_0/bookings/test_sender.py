@@ -10,7 +10,9 @@ import pytest
 import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
+from bookings.core.calendars import raise_marked
 from bookings.models import Booking, BookingRequest, BookingToken, Occupancy
 from bookings.operations import (
     cancel_booking,
@@ -23,6 +25,7 @@ from bookings.operations import (
 from depots.models import ChargingSession
 from depots.periods import Period
 from roaming.ocpi.v2_3_0.bookings.schemas import EchoedRequest
+from roaming.outbound.writers.offer_book import OfferBook
 from tests.factories import (
     DISPATCHER,
     MANAGER,
@@ -142,6 +145,29 @@ def test_an_agreement_may_change_the_terms_that_a_partner_sees(caller: Caller) -
     location = data(caller.get(f"{BOOKINGS}/booking_locations/OURS"))
 
     assert location["booking_terms"]["cancel_until_minutes"] == 90
+
+
+def test_a_partner_that_has_all_it_may_have_is_offered_nothing_more(clock: Any) -> None:
+    """Checklist 30, 61: at any offer of the depot, in what is read and in what is pushed, until one is over."""
+    depot = make_depot(terms={"max_open_bookings": 1})
+    first, second = make_evse(depot, uid="EVSE-1"), make_evse(depot, uid="EVSE-2")
+    caller, other = Caller(make_partner()), Caller(make_partner())
+
+    def offered(to: Caller) -> list[bool]:
+        pushed = OfferBook().written(
+            [to.partner], [option_of(e).pk for e in (first, second)], now=timezone.now()
+        )
+        read = [bool(free_spans(to, code)) for code in ("EVSE-1", "EVSE-2")]
+        written = [offer.body.content for offer in pushed.values() if offer]
+        assert [b'"CAL-' in text for text in written] == read
+        return read
+
+    booked = data(caller.book(option_of(first), ELEVEN))
+    assert (offered(caller), offered(other)) == ([False, False], [True, True])
+    assert raise_marked(timezone.now) == sorted(option_of(e).pk for e in (first, second))
+    cancel_booking(booking_id=_pk(booked), reason="FULL", by="depot", actor=MANAGER, now=NOW)
+    assert offered(caller) == [True, True]
+    assert len(raise_marked(timezone.now)) == 2
 
 
 def test_single_offers_and_calendars_are_found_in_any_case(caller: Caller, evse: Any) -> None:
