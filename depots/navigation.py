@@ -20,6 +20,9 @@ FLEET_ROLES = {Role.DISPATCHER, Role.ADMIN, Role.VIEWER}
 BOOKING_ROLES = {Role.DISPATCHER, Role.ADMIN}
 DEPOT_ROLES = {Role.DEPOT_MANAGER, Role.ADMIN, Role.VIEWER}
 DECIDING_ROLES = {Role.DEPOT_MANAGER, Role.ADMIN}
+# Who sees how the partner networks get on; on open pages they are this audience.
+NETWORK_ROLES = BOOKING_ROLES | DECIDING_ROLES
+NETWORKS = "networks"
 # Who sets what charging and booking cost, and who sees it.
 PRICING_ROLES = {Role.DEPOT_MANAGER, Role.ACCOUNTANT, Role.ADMIN}
 TARIFF_ROLES = PRICING_ROLES | {Role.VIEWER}
@@ -107,7 +110,7 @@ class Nav:
             groups.reverse()  # somebody who runs depots starts at a board
         money = Group("Money", self._money_links())
         groups.insert(0 if self._keeps_only_accounts else len(groups), money)
-        if self._has(BOOKING_ROLES | DECIDING_ROLES):
+        if self._has(NETWORK_ROLES):
             groups.append(Group("Networks", [self._link("/partners/", "Partners", "route")]))
         return [group for group in groups if group.links]
 

@@ -28,6 +28,9 @@ _AWAKE = "hashtextextended('relays_awake', 0)"
 _SAY_AWAKE = f"SELECT pg_try_advisory_lock_shared({_AWAKE})"
 _SAY_ASLEEP = f"SELECT pg_advisory_unlock_shared({_AWAKE})"
 
+# What the streams of open pages listen to (bookings.pages.live): {"kind", "id", "audiences"}.
+PAGES_CHANNEL = "berth_live"
+
 # For statements that tell beside what they do, or that have the database look up what to tell.
 TELL = "INSERT INTO depots_notice (channel, payload)"
 # As JSON they are one value to write for psycopg, which has arrays of text put together in Python.
@@ -51,6 +54,12 @@ def tell(channel: str, payloads: Iterable[str]) -> None:
     Payloads are shorter than 8,000 bytes. Equal ones may be heard as one.
     """
     round_trips.send(_TELL_ALL, [channel, json.dumps(list(payloads))])
+
+
+def tell_pages(kind: str, object_id: int, audiences: Iterable[str]) -> None:
+    """Have open pages of these audiences know that an object is different."""
+    note = {"kind": kind, "id": object_id, "audiences": sorted(set(audiences))}
+    tell(PAGES_CHANNEL, [json.dumps(note)])
 
 
 class Relay:

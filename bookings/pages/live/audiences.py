@@ -12,7 +12,7 @@ from django.contrib.auth import get_user
 from django.http import HttpRequest
 
 from depots.models import Agreement, Depot, Membership, User
-from depots.navigation import BOOKING_ROLES, DEPOT_ROLES, FLEET_ROLES
+from depots.navigation import BOOKING_ROLES, DEPOT_ROLES, FLEET_ROLES, NETWORK_ROLES, NETWORKS
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,10 @@ def _audiences(roles: tuple[tuple[int, str], ...], now: datetime) -> frozenset[s
     bookers = {organisation for organisation, role in roles if role in BOOKING_ROLES | FLEET_ROLES}
     operators = {organisation for organisation, role in roles if role in DEPOT_ROLES}
     depots = Depot.objects.filter(operator__in=operators, is_mirror=False).values_list("pk", flat=True)
+    sees_networks = any(role in NETWORK_ROLES for _, role in roles)
     return frozenset(
-        [fleet_audience(pk) for pk in fleets]
+        ([NETWORKS] if sees_networks else [])
+        + [fleet_audience(pk) for pk in fleets]
         + [depot_audience(pk) for pk in depots]
         + [calendar_audience(pk) for pk in _bookable_depots(bookers, now)]
     )

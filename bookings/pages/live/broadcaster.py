@@ -9,12 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from bookings.pages.live import stream as words
-from bookings.pages.live.publishing import ACCESS, CHANNEL
+from bookings.pages.live.publishing import ACCESS
 from bookings.pages.live.recent_changes import Change, ChangeLog
 from bookings.pages.live.rendering import render_all
 from bookings.pages.live.stream import Stream
 from bookings.pages.live.threads import in_thread
 from depots.listening import listen
+from depots.notices import PAGES_CHANNEL
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class Broadcaster:
     async def listen(self) -> None:
         """Hear changes, without end."""
         await listen(
-            CHANNEL, on_notice=self._hear, on_listening=self._begin_to_hear, on_lost=self._hear_no_more
+            PAGES_CHANNEL, on_notice=self._hear, on_listening=self._begin_to_hear, on_lost=self._hear_no_more
         )
 
     async def render(self) -> None:

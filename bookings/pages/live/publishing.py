@@ -4,9 +4,8 @@ import json
 from collections.abc import Iterable
 
 from depots import round_trips
-from depots.notices import TELL, tell
+from depots.notices import PAGES_CHANNEL, TELL, tell
 
-CHANNEL = "berth_live"
 ACCESS = "access"
 
 # The names of audiences as in bookings.pages.live.audiences.
@@ -36,7 +35,7 @@ def publish_all(changes: Iterable[tuple[str, int, Iterable[str]]]) -> None:
 
 def publish_taken(evse_ids: Iterable[int]) -> None:
     """`publish` what is taken of EVSEs to those who may book at their depots, which the database looks up."""
-    round_trips.send(_TAKEN, [CHANNEL, round_trips.bigints(evse_ids)])
+    round_trips.send(_TAKEN, [PAGES_CHANNEL, round_trips.bigints(evse_ids)])
 
 
 def publish_access(user_id: int | None = None) -> None:
@@ -45,4 +44,4 @@ def publish_access(user_id: int | None = None) -> None:
 
 
 def _tell(notes: Iterable[dict[str, object]]) -> None:
-    tell(CHANNEL, [json.dumps(note) for note in notes])
+    tell(PAGES_CHANNEL, [json.dumps(note) for note in notes])
