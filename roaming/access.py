@@ -15,16 +15,15 @@ from bookings.core import calendars
 from bookings.models import Booking, BookingOption, BookingStatus, Closure
 from bookings.search.bookable import bookable_options
 from depots.models import Agreement, Depot, Evse, Membership, Organisation, User
-from depots.navigation import BOOKING_ROLES, DECIDING_ROLES
+from depots.navigation import NETWORK_ROLES
 from roaming.models import Partner
 
 OCPI_ID_LENGTH = 36
-PARTNER_ROLES = BOOKING_ROLES | DECIDING_ROLES
 
 
 def require_sight_of_partners(user: User | AnonymousUser) -> None:
     """Who books or runs depots sees how the networks they meet there get on. Raises Http404 for everybody else."""
-    if not Membership.objects.filter(user=user.pk, role__in=PARTNER_ROLES).exists():
+    if not Membership.objects.filter(user=user.pk, role__in=NETWORK_ROLES).exists():
         raise Http404
 
 

@@ -19,8 +19,12 @@ class IncomingMessage(NamedTuple):
     url: str
     request_id: str
     correlation_id: str
+    request_headers: str
     request_body: str
     http_status: int
+    status_code: int
+    outcome: str
+    response_headers: str
     response_body: str
     took_ms: int
 
@@ -46,14 +50,32 @@ def record(exchanges: list[Exchange], *, now: datetime) -> None:
             url=said.url[:500],
             request_id=said.request_id,
             correlation_id=said.correlation_id[:64],
+            request_headers=said.request_headers,
             request_body=said.request_body,
             http_status=said.http_status,
+            status_code=said.status_code,
+            outcome=_outcome(said),
+            response_headers=said.response_headers,
             response_body=said.response_body,
             error=said.error[:300].replace("\x00", ""),
             took_ms=said.took_ms,
         )
         for said in exchanges
     )
+
+
+def _outcome(said: Exchange) -> PartnerMessage.Outcome:
+    if said.is_answered:
+        return PartnerMessage.Outcome.OK
+    return PartnerMessage.Outcome.REFUSED if said.is_refused else PartnerMessage.Outcome.FAILED
+
+
+def outcome_of_answer(http_status: int, status_code: int) -> PartnerMessage.Outcome:
+    """Of an answer of ours, by both of its layers."""
+    if http_status >= 500 or 3000 <= status_code < 4000:
+        return PartnerMessage.Outcome.FAILED
+    is_yes = http_status < 400 and status_code < 2000
+    return PartnerMessage.Outcome.OK if is_yes else PartnerMessage.Outcome.REFUSED
 
 
 def record_incoming(said: IncomingMessage) -> None:

@@ -9,13 +9,26 @@ from django.db.models import F, Q
 from django.db.models.functions import Upper
 
 from depots.models import Organisation
+from roaming.console.models import Deviation, PartnerEvent, PartnerTraffic
+
+__all__ = [
+    "Delivery",
+    "Deviation",
+    "Partner",
+    "PartnerEvent",
+    "PartnerMessage",
+    "PartnerObject",
+    "PartnerPull",
+    "PartnerToken",
+    "PartnerTraffic",
+]
 
 
 class Partner(models.Model):
     """A network reached over OCPI. `roles` are those of its credentials: [{"role","country_code","party_id","name"}].
 
     `endpoints` are those of the agreed version: [{"identifier","role","url"}]. `switches` hold its quirks (keys in
-    roaming.switches), `deviations` count what it sent that the specification does not know.
+    roaming.switches).
     """
 
     class State(models.TextChoices):
@@ -34,7 +47,7 @@ class Partner(models.Model):
     endpoints = models.JSONField(default=list)
     outbound_token_encrypted = models.TextField(blank=True, help_text="what we send")
     switches = models.JSONField(default=dict, blank=True)
-    deviations = models.JSONField(default=dict, blank=True)
+    notes = models.TextField(blank=True, help_text="what people know of how it keeps to OCPI")
     registered_at = models.DateTimeField(null=True, blank=True)
     next_resync_at = models.DateTimeField(
         null=True, blank=True, help_text="when all is told and read again, every night"
@@ -44,6 +57,7 @@ class Partner(models.Model):
         null=True, blank=True, help_text="the circuit is open: nothing but a probe until then"
     )
     last_success_at = models.DateTimeField(null=True, blank=True)
+    paused_at = models.DateTimeField(null=True, blank=True, help_text="a person wants nothing sent or read")
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
@@ -52,6 +66,11 @@ class Partner(models.Model):
     @property
     def is_registered(self) -> bool:
         return self.state == self.State.REGISTERED
+
+    @property
+    def deviations(self) -> dict[str, int]:
+        """How often it did what, by rule, of what was taken all the same. One query."""
+        return dict(self.deviations_seen.filter(code=0).values_list("rule", "times"))
 
     def has_role(self, role: str) -> bool:
         return any(r["role"] == role for r in self.roles)
@@ -116,6 +135,9 @@ class Delivery(models.Model):
     wanted_version = models.BigIntegerField()
     delivered_version = models.BigIntegerField(default=0)
     next_try_at = models.DateTimeField(null=True, blank=True, help_text="null when nothing is to be sent")
+    waiting_since = models.DateTimeField(
+        null=True, blank=True, help_text="when it began to lack something; a trigger's, null with next_try_at"
+    )
     leased_until = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveIntegerField(default=0)
     was_refused = models.BooleanField(default=False, help_text="the last answer was a no; silence is not one")
@@ -207,6 +229,9 @@ class PartnerObject(models.Model):
     last_updated = models.DateTimeField(null=True, blank=True)
     received_at = models.DateTimeField()
     is_unmatched = models.BooleanField(default=False)
+    set_aside_at = models.DateTimeField(
+        null=True, blank=True, help_text="somebody has looked at the unmatched booking"
+    )
 
     class Meta:
         constraints = [
@@ -225,7 +250,12 @@ class PartnerObject(models.Model):
 
 
 class PartnerMessage(models.Model):
-    """One request and its answer, either way, without tokens. Bounded by age and by size."""
+    """One request and its answer, either way, without tokens. Bounded by age and by size. Headers are "Name: value" lines."""
+
+    class Outcome(models.TextChoices):
+        OK = "ok", "Answered with a yes"
+        REFUSED = "refused", "Answered with a no"
+        FAILED = "failed", "Not answered, or with a fault of the server"
 
     partner = models.ForeignKey(Partner, models.CASCADE, related_name="messages", null=True, blank=True)
     at = models.DateTimeField()
@@ -234,8 +264,12 @@ class PartnerMessage(models.Model):
     url = models.CharField(max_length=500)
     request_id = models.CharField(max_length=64, blank=True)
     correlation_id = models.CharField(max_length=64, blank=True)
+    request_headers = models.TextField(blank=True, db_default="")
     request_body = models.TextField(blank=True)
     http_status = models.PositiveSmallIntegerField(null=True, blank=True)
+    status_code = models.PositiveIntegerField(null=True, blank=True, help_text="OCPI's, of the envelope")
+    outcome = models.CharField(max_length=8, choices=Outcome, db_default=Outcome.OK)
+    response_headers = models.TextField(blank=True, db_default="")
     response_body = models.TextField(blank=True)
     error = models.CharField(max_length=300, blank=True)
     took_ms = models.PositiveIntegerField(null=True, blank=True)

@@ -6,6 +6,7 @@ import structlog
 from django.db.models import QuerySet
 
 from depots.models import Organisation
+from roaming import deviations
 from roaming.models import Partner
 
 logger = structlog.get_logger(__name__)
@@ -49,8 +50,8 @@ def check_roles(partner: Partner, roles: list[dict[str, str]]) -> list[dict[str,
 def take_roles(partner: Partner, roles: list[dict[str, str]]) -> None:
     """The roles of a locked partner, and of nobody else what it was invited as. Raises WrongParty."""
     partner.roles = check_roles(partner, roles)
-    if len(partner.roles) < len(roles):  # the caller saves the whole row
-        partner.deviations[NOT_ITS_OWN] = partner.deviations.get(NOT_ITS_OWN, 0) + 1
+    if len(partner.roles) < len(roles):
+        deviations.count(partner, [NOT_ITS_OWN])
     own = set(invited(partner))
     for other in _others(partner):
         kept = [r for r in other.roles if _party(r) not in own]

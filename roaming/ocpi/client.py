@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,6 +24,7 @@ from depots.http_connection import AnswerTooLong, BrokenConnection, RawRequest
 from depots.url_guard import HostileAddress, check_url
 from roaming.ocpi import partner_json
 from roaming.ocpi.connections import Connections, NotConnected, Origin
+from roaming.ocpi.logged_text import excerpt_of, header_lines, logged
 
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 15.0
@@ -33,14 +33,9 @@ BOOKING_TIMEOUT_S = 10.0
 # beside the event loop.
 MAX_ANSWER, MAX_PAGE = 1024 * 1024, 8 * 1024 * 1024
 PARSED_AT_ONCE = 64 * 1024
-LOGGED = 20_000
-EXCERPT = 200
 NO_CONNECTION = "there is no connection to this address"
 MAX_PAGES = 1000
 MAX_NEXT_URL = 2000  # a Link repeats every filter; OCPI's 255 are for URLs in objects
-
-# A token that is cut off at the end is one too.
-_SECRET = re.compile(r'("\s*token\s*"\s*:\s*")(?:[^"\\]|\\.?)*("|$)', re.IGNORECASE)
 
 Party = tuple[str, str]
 T = TypeVar("T")
@@ -105,7 +100,10 @@ class Written:
 
 @dataclass
 class Exchange:
-    """One request and what came of it, fit for the message log: no tokens, bodies cut."""
+    """One request and what came of it, fit for the message log: no tokens, bodies cut, headers as lines.
+
+    `is_answered` by a yes, `is_refused` by a no; neither where nothing came that we could read, or their server failed.
+    """
 
     partner_id: int | None
     method: str
@@ -114,9 +112,14 @@ class Exchange:
     correlation_id: str
     request_body: str = ""
     http_status: int | None = None
+    status_code: int | None = None
     response_body: str = ""
     error: str = ""
     took_ms: int = 0
+    request_headers: str = ""
+    response_headers: str = ""
+    is_answered: bool = False
+    is_refused: bool = False
 
 
 @dataclass(frozen=True)
@@ -201,12 +204,17 @@ class Http:
         Raises Refused for a no, Unreachable for anything that is not a readable answer.
         """
         request_id, correlation_id = str(uuid.uuid4()), str(uuid.uuid4())
-        exchange = Exchange(peer.partner_id, method, url, request_id, correlation_id, logged(body))
+        exchange = Exchange(peer.partner_id, method, url, request_id, correlation_id)
+        exchange.request_body = body.logged if isinstance(body, Written) else logged(body)
         began = time.monotonic()
         try:
-            return await self._exchange(peer, exchange, body, query, time_limit_s, most or MAX_ANSWER)
+            answer = await self._exchange(peer, exchange, body, query, time_limit_s, most or MAX_ANSWER)
+            exchange.status_code, exchange.is_answered = answer.status_code, True
+            return answer
         except CallFailed as failure:
             exchange.error = str(failure)[:300]
+            if isinstance(failure, Refused):
+                exchange.status_code, exchange.is_refused = failure.status_code, not failure.is_their_fault
             raise
         finally:
             exchange.took_ms = int((time.monotonic() - began) * 1000)
@@ -241,6 +249,9 @@ class Http:
             raise _unreachable(error, is_sent=request.may_have_arrived) from error
         status, headers, content = raw.status, httpx.Headers(raw.headers), bytes(raw.content)
         exchange.http_status, exchange.response_body = status, logged(content)
+        exchange.response_headers = header_lines(
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in raw.headers
+        )
         if len(content) > PARSED_AT_ONCE:
             return await asyncio.to_thread(_read, status, headers, content)
         return _read(status, headers, content)
@@ -291,22 +302,6 @@ def joined(base: str, *segments: str) -> str:
     return "/".join([base.rstrip("/"), *(quote(segment, safe="") for segment in segments)])
 
 
-def logged(body: Any) -> str:
-    """A body as the message log keeps it: its beginning, tokens blotted out; the rest is not even looked at.
-
-    `token` is a text in credentials only; tokens of drivers are objects.
-    """
-    if body is None or body == b"":
-        return ""
-    if isinstance(body, Written):
-        return body.logged
-    if isinstance(body, bytes):
-        text = body[: LOGGED * 4].decode("utf-8", "replace")
-    else:
-        text = json.dumps(body, ensure_ascii=False)
-    return _SECRET.sub(r"\1…\2", text[: LOGGED + 200])[:LOGGED].replace("\x00", "")
-
-
 def _request(peer: Peer, exchange: Exchange, body: Any, query: dict[str, str] | None) -> tuple[Origin, bytes]:
     """Where to, and what goes out; the URL is checked. Raises HostileAddress, httpx.InvalidURL and ValueError."""
     check_url(exchange.url, max_length=MAX_NEXT_URL)
@@ -322,6 +317,7 @@ def _request(peer: Peer, exchange: Exchange, body: Any, query: dict[str, str] | 
         # No compressed answers: a small one could grow past every limit.
         "Accept-Encoding": "identity",
     }
+    exchange.request_headers = header_lines(headers.items())
     content = b""
     if body is not None:
         content = (body if isinstance(body, Written) else Written.of(body)).content
@@ -355,23 +351,16 @@ def _read(status: int, headers: httpx.Headers, content: bytes) -> Answer:
         envelope = partner_json.parsed(content)
     except (ValueError, RecursionError):
         if 200 <= status < 300:
-            raise Unreachable(f"the answer is not JSON: {_excerpt(content)}") from None
+            raise Unreachable(f"the answer is not JSON: {excerpt_of(content)}") from None
     said = envelope if isinstance(envelope, dict) else {}
     message = str(said.get("status_message") or "")
     code = _status_code(said.get("status_code"))
     if 200 <= status < 300 and code is None:
         raise Unreachable("the answer has no status_code")
     if not 200 <= status < 300 or code is None or not 1000 <= code < 2000:
-        excerpt = _excerpt(content) if code is None else ""
+        excerpt = excerpt_of(content) if code is None else ""
         raise Refused(status, code, message, said.get("data"), excerpt=excerpt)
     return Answer(said.get("data"), status, code, message, headers)
-
-
-def _excerpt(content: bytes) -> str:
-    """The beginning of a body as one line of plain text, for whoever has to find out what the other server means."""
-    text = " ".join(content[: EXCERPT * 4].decode("utf-8", "replace").split())
-    printable = "".join(c if c.isprintable() else "?" for c in _SECRET.sub(r"\1…\2", text))
-    return printable if len(printable) <= EXCERPT else f"{printable[:EXCERPT]}…"
 
 
 def _status_code(value: Any) -> int | None:

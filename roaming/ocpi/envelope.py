@@ -4,6 +4,7 @@ format, and status_codes)."""
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any
@@ -24,6 +25,8 @@ logger = structlog.get_logger(__name__)
 
 MAX_BODY = 1024 * 1024
 MAX_DEPTH = 32
+_FIELD = re.compile(r"([A-Za-z_][\w.-]{0,199}): ")
+_POSITION = re.compile(r"\.\d+(?=\.|$)")
 RETRY_AFTER_S = 5  # how long the database is given to come back
 
 
@@ -41,7 +44,7 @@ class Code(IntEnum):
 
 
 class OcpiResponse(HttpResponse):
-    """An answer in the envelope; transport.py puts every other answer into one."""
+    """An answer in the envelope, with its `status_code` and message at hand; transport.py puts every other answer into one."""
 
     def __init__(
         self, content: Mapping[str, Any], *, status: int = 200, headers: Mapping[str, str] | None = None
@@ -49,6 +52,8 @@ class OcpiResponse(HttpResponse):
         super().__init__(
             json.dumps(content, ensure_ascii=False), status=status, content_type="application/json"
         )
+        self.ocpi_status: int = content["status_code"]
+        self.ocpi_message: str = content.get("status_message", "")
         for name, value in (headers or {}).items():
             self[name] = value
 
@@ -129,6 +134,15 @@ def for_status(http: int) -> OcpiResponse:
     fallback = (Code.SERVER_ERROR, "The server failed.") if http >= 500 else (Code.CLIENT_ERROR, "Refused.")
     code, message = known.get(http, fallback)
     return refused(code, message, http=http)
+
+
+def field_of(message: str) -> str:
+    """The field that a refusal names, "tokens.#.uid" for any of a list; empty where it is about the whole request.
+
+    Every message about a field begins with its path and a colon.
+    """
+    named = _FIELD.match(message)
+    return _POSITION.sub(".#", named[1]) if named else ""
 
 
 def _closed(content: dict[str, Any], code: Code, message: str) -> dict[str, Any]:

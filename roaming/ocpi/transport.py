@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 
 import structlog
@@ -19,15 +19,15 @@ from django.http import HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
 from django.utils import timezone
 
-from roaming import message_log
-from roaming.models import Partner
+from roaming import deviations, message_log
+from roaming.models import Partner, PartnerMessage
 from roaming.ocpi.auth import Caller, token_of
-from roaming.ocpi.envelope import MAX_BODY, OcpiResponse, for_status
+from roaming.ocpi.envelope import MAX_BODY, OcpiResponse, field_of, for_status
+from roaming.ocpi.logged_text import header_lines, logged
 
 logger = structlog.get_logger(__name__)
 
 LOGGED_BODY = 16 * 1024
-_SECRET = re.compile(r'("token"\s*:\s*")(?:[^"\\]|\\.)*(")', re.IGNORECASE)
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 # Configuration modules carry no routing headers.
 _UNROUTED = re.compile(r"^/ocpi/(versions|[^/]+|[^/]+/credentials)$")
@@ -61,23 +61,26 @@ class OcpiTransport:
             logger.exception("ocpi request failed", path=request.path_info[:200])
             return for_status(500)
 
-    def _exchange(self, request: HttpRequest) -> HttpResponse:
+    def _exchange(self, request: HttpRequest) -> OcpiResponse:
         at, started, asked = timezone.now(), time.monotonic(), request.method
         if asked == "HEAD":
             request.method = "GET"
         ids = message_ids(request.headers)
-        response = self._answer(request)
+        with deviations.collecting() as odd:
+            response = self._answer(request)
         for name, value in ids.items():
             response[name] = value
         _route(request, response)
         request.method = asked
-        _log(request, response, ids, at=at, took=time.monotonic() - started)
+        said = _log(request, response, ids, at=at, took=time.monotonic() - started)
+        if said is not None:
+            _count(said, response, odd)
         if asked == "HEAD":  # the answer to GET, but for its body
             response["Content-Length"] = str(len(response.content))
             response.content = b""
         return response
 
-    def _answer(self, request: HttpRequest) -> HttpResponse:
+    def _answer(self, request: HttpRequest) -> OcpiResponse:
         refusal = _refuse_early(request)
         if refusal is not None:
             return refusal
@@ -133,26 +136,59 @@ def _route(request: HttpRequest, response: HttpResponse) -> None:
 
 
 def _log(
-    request: HttpRequest, response: HttpResponse, ids: dict[str, str], *, at: datetime, took: float
-) -> None:
+    request: HttpRequest, response: OcpiResponse, ids: dict[str, str], *, at: datetime, took: float
+) -> message_log.IncomingMessage | None:
     """A line for a known partner, cut and without tokens. A log that cannot be written spoils no answer."""
     partner = _partner(request, at=at, status=response.status_code)
     if partner is None:
         logger.info(
             "ocpi request without a known token", path=request.path_info[:200], status=response.status_code
         )
-        return
+        return None
     said = message_log.IncomingMessage(
         partner_id=partner.pk, at=at, method=(request.method or "")[:7],
         url=_UNPRINTABLE.sub("?", request.get_full_path())[:500],
         request_id=ids["X-Request-ID"][:64], correlation_id=ids["X-Correlation-ID"][:64],
-        request_body=_loggable(getattr(request, "_body", b"")), response_body=_loggable(response.content),
-        http_status=response.status_code, took_ms=int(took * 1000),
+        request_headers=header_lines(request.headers.items()),
+        request_body=logged(getattr(request, "_body", b""))[:LOGGED_BODY], response_body=logged(response.content)[:LOGGED_BODY],
+        response_headers=header_lines(response.headers.items()), http_status=response.status_code,
+        status_code=response.ocpi_status,
+        outcome=message_log.outcome_of_answer(response.status_code, response.ocpi_status),
+        took_ms=int(took * 1000),
     )  # fmt: skip
     try:
         message_log.record_incoming(said)
     except DatabaseError:
         logger.warning("partner message not logged", exc_info=True)
+    return said
+
+
+def _count(said: message_log.IncomingMessage, response: OcpiResponse, odd: Collection[str]) -> None:
+    """What was odd about a message, and what it was refused for, with the message as the example."""
+    is_refused = said.outcome == PartnerMessage.Outcome.REFUSED
+    if not odd and not is_refused:
+        return
+    example = deviations.Example(
+        said.at,
+        said.method,
+        said.url,
+        said.request_body.encode(),
+        said.response_body.encode() if is_refused else None,
+        said.request_id,
+    )
+    try:
+        deviations.record(said.partner_id, odd, example)
+        if is_refused:
+            rule = field_of(response.ocpi_message) or f"{said.method} {_module(said.url)}"
+            deviations.record(said.partner_id, [rule], example, code=response.ocpi_status)
+    except DatabaseError:
+        logger.warning("deviations not counted", exc_info=True)
+
+
+def _module(url: str) -> str:
+    """What a path of ours is about: /ocpi/cpo/2.3.0/<module>/…, else all of it."""
+    parts = url.partition("?")[0].strip("/").split("/")
+    return parts[3] if len(parts) > 3 else "/".join(parts[1:])
 
 
 def _partner(request: HttpRequest, *, at: datetime, status: int) -> Partner | None:
@@ -167,9 +203,3 @@ def _partner(request: HttpRequest, *, at: datetime, status: int) -> Partner | No
     except DatabaseError:
         return None
     return token.partner if token else None
-
-
-def _loggable(body: bytes) -> str:
-    """The beginning of a body, with every token struck out before it is cut."""
-    text = _SECRET.sub(r"\1…\2", body.decode("utf-8", "replace"))
-    return text[:LOGGED_BODY].replace("\x00", "")

@@ -12,6 +12,7 @@ be at work on what it has got.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,7 +25,7 @@ from bookings.actors import SCHEDULER, Actor, ActorKind
 from bookings.models import Booking, BookingRequest, BookingStatus
 from bookings.operations import RemoteState, adopt_remote
 from bookings.signals import partner_asked
-from roaming import registration
+from roaming import deviations, registration
 from roaming.mirror import partner_offers, remote_bookings
 from roaming.models import Delivery, Partner
 from roaming.ocpi.client import Answer, Peer, Refused, Unreachable
@@ -161,11 +162,12 @@ def _attempt(
 def answered(attempt: Attempt, answer: Answer, *, now: datetime) -> str:
     """The partner's Booking. Gives the URL of the offer to read again, empty when its calendar is not in doubt."""
     partner = _heard(attempt, now)
-    with transaction.atomic():
+    with _read_as(attempt, answer.data, now), transaction.atomic():
         try:
             _adopt(partner, answer.data, reason=answer.message, answers=attempt.lease.object_id, now=now)
         except UnreadableError as error:
             # It was understood and carried out, but we cannot read what came of it: their list may be clearer.
+            deviations.count(partner, ["booking.unreadable"])
             _later(attempt.lease, {"posts": 2, "watching": False}, f"unreadable answer: {error}", now)
             return ""
         return _after(attempt, partner, now)
@@ -174,12 +176,13 @@ def answered(attempt: Attempt, answer: Answer, *, now: datetime) -> str:
 def found(attempt: Attempt, raw: dict[str, Any] | None, *, now: datetime) -> str:
     """What the partner's list says of this booking; None: it is not there, or not yet."""
     partner = _heard(attempt, now)
-    with transaction.atomic():
+    with _read_as(attempt, raw, now), transaction.atomic():
         if raw is not None:
             try:
                 _adopt(partner, raw, now=now)
                 return _after(attempt, partner, now)
             except UnreadableError as error:
+                deviations.count(partner, ["booking.unreadable"])
                 _later(attempt.lease, {"posts": 2}, f"unreadable booking: {error}", now)
                 return ""
         ask = BookingRequest.objects.select_related("booking").get(pk=attempt.lease.object_id)
@@ -247,6 +250,13 @@ def offer_read(attempt: Attempt, raw: Any, *, now: datetime) -> None:
     remote_bookings.adopt_offer(
         partner, dialect_of(partner).bookings.read_offer(partner, told), told, now=now
     )
+
+
+def _read_as(attempt: Attempt, answer: Any, now: datetime) -> AbstractContextManager[None]:
+    """What is odd about an answer is counted with the ask that it answers."""
+    method = "GET" if attempt.body is None else "POST"
+    example = deviations.Example(now, method, attempt.url, attempt.body, answer)
+    return deviations.of_message(attempt.lease.partner_id, example)
 
 
 def _adopt(

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from roaming import deviations
 from roaming.models import Partner
 from roaming.ocpi.client import Party
 from roaming.ocpi.wire_object import UnreadableError
@@ -53,25 +54,29 @@ class PulledList:
 
 
 def one_by_one(kind: str, keep_one: Callable[[Page, Any], list[str]]) -> Callable[[Page], list[str]]:
-    """Keep each object by itself: a bad one is counted and does not keep the others out."""
+    """Keep each object by itself: a bad one is counted, as the example of what is odd about it, and does not keep the others
+    out."""
 
     def keep(page: Page) -> list[str]:
-        odd: list[str] = []
         for raw in page.objects:
-            try:
-                if len(json.dumps(raw)) > LARGEST_OBJECT:
-                    raise UnreadableError("", f"is larger than {LARGEST_OBJECT} bytes")
-                odd += keep_one(page, raw)
-            except UnreadableError as error:
-                logger.info(
-                    "a partner's object cannot be read", partner=page.partner.pk, kind=kind, error=str(error)
-                )
-                odd.append(f"{kind}.unreadable")
-                if isinstance(raw, dict) and "id" in raw:
-                    page.seen.add(str(raw["id"]))  # it is there, if unreadable
-        return odd
+            example = deviations.Example(page.now, "GET", kind, answer=raw)
+            with deviations.of_message(page.partner.pk, example):
+                deviations.count(page.partner, _kept(kind, keep_one, page, raw))
+        return []
 
     return keep
+
+
+def _kept(kind: str, keep_one: Callable[[Page, Any], list[str]], page: Page, raw: Any) -> list[str]:
+    try:
+        if len(json.dumps(raw)) > LARGEST_OBJECT:
+            raise UnreadableError("", f"is larger than {LARGEST_OBJECT} bytes")
+        return keep_one(page, raw)
+    except UnreadableError as error:
+        logger.info("a partner's object cannot be read", partner=page.partner.pk, kind=kind, error=str(error))
+        if isinstance(raw, dict) and "id" in raw:
+            page.seen.add(str(raw["id"]))  # it is there, if unreadable
+        return [f"{kind}.unreadable"]
 
 
 def is_of(party: Party, country_code: str, party_id: str) -> bool:

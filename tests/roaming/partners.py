@@ -17,7 +17,7 @@ from depots.models import Organisation
 from depots.periods import Period
 from depots.secrets import encrypt, hash_token, new_token
 from roaming.mirror import remote_bookings
-from roaming.models import Partner, PartnerToken
+from roaming.models import Deviation, Partner, PartnerToken
 from roaming.ocpi.client import Peer
 from roaming.ocpi.dialect import dialect_of
 from roaming.ocpi.times import time_out
@@ -52,7 +52,12 @@ def make_partner(party_id: str = "", *, country_code: str = "SE", token: str = "
         "outbound_token_encrypted": encrypt("outbound"),
         "registered_at": NOW,
     }
+    counted: dict[str, int] = fields.pop("deviations", {})
     partner = Partner.objects.create(organisation=organisation, **{**defaults, **fields})
+    partner.deviations_seen.bulk_create(
+        Deviation(partner=partner, rule=rule, times=times, first_at=NOW, last_at=NOW)
+        for rule, times in counted.items()
+    )
     partner.plain_token = give_token(partner, token=token)  # type: ignore[attr-defined]
     return partner
 

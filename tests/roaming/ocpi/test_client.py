@@ -15,7 +15,7 @@ import pytest
 
 from depots import url_guard
 from depots.http_connection import HttpConnection
-from roaming.ocpi import client
+from roaming.ocpi import client, logged_text
 from roaming.ocpi.client import Answer, Exchange, Http, Peer, Refused, Target, Unreachable
 from tests.roaming.peers import Asked, Reply, ScriptedPeer, envelope
 
@@ -379,9 +379,9 @@ def test_a_long_answer_is_parsed_beside_the_loop(monkeypatch: pytest.MonkeyPatch
 def test_of_a_long_answer_only_the_beginning_is_logged_and_looked_at() -> None:
     body = json.dumps({"data": [{"token": "very-secret", "x": "y" * 100}] * 50_000}).encode()
 
-    text = client.logged(body)
+    text = logged_text.logged(body)
 
-    assert len(text) <= client.LOGGED
+    assert len(text) <= logged_text.LOGGED
     assert "secret" not in text
 
 
@@ -389,7 +389,9 @@ def test_of_a_long_answer_only_the_beginning_is_logged_and_looked_at() -> None:
 def test_a_token_that_the_log_cuts_in_two_is_blotted_out_too(cut: int) -> None:
     secret = '"token": "0123456789"'
 
-    assert not set("0123456789") & set(client.logged(("x" * (client.LOGGED - cut) + secret).encode()))
+    assert not set("0123456789") & set(
+        logged_text.logged(("x" * (logged_text.LOGGED - cut) + secret).encode())
+    )
 
 
 def test_a_page_may_be_longer_than_another_answer() -> None:
