@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from depots.listening import listen
 from roaming import message_log
+from roaming.console import traffic
 from roaming.models import Delivery
 from roaming.ocpi.client import BOOKING_TIMEOUT_S, CallFailed, Exchange, Http, Refused, Unreachable
 from roaming.ocpi.wire_object import UnreadableError
@@ -39,6 +40,7 @@ DATABASE_THREADS = 4
 READING_THREADS = 2
 POLL_S = 1.0
 GATHER_S = 0.02
+SUM_UP_EVERY = timedelta(minutes=1)
 TIDY_EVERY = timedelta(minutes=10)
 TIDYING: tuple[Callable[..., object], ...] = (
     message_log.forget_old,
@@ -68,6 +70,7 @@ class _Loop:
         self._writers = writers()
         self._http = Http(self._said.append, MOST_AT_ONCE)
         self._tidied_at: datetime | None = None
+        self._summed_up_at: datetime | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         wake = self._wake.set
@@ -115,6 +118,9 @@ class _Loop:
                     self._start(self._write(write, of_kind))
             for visit in await self._in_thread(pulls.claim, now=now):
                 self._start(self._visit(visit))
+        if self._summed_up_at is None or now - self._summed_up_at >= SUM_UP_EVERY:
+            self._summed_up_at = now
+            await self._in_thread(traffic.sum_up, now=now)
         if self._tidied_at is None or now - self._tidied_at >= TIDY_EVERY:
             self._tidied_at = now
             for tidy in TIDYING:
