@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import Q
 
 
 class Deviation(models.Model):
@@ -74,7 +73,6 @@ class PartnerEvent(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["partner", "-at"], name="partner_events")]
-        constraints = [models.CheckConstraint(condition=~Q(by=""), name="partner_event_by_somebody")]
 
     def __str__(self) -> str:
         return f"{self.kind} by {self.by}"

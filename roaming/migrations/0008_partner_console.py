@@ -183,11 +183,6 @@ class Migration(migrations.Migration):
             ],
             options={
                 "indexes": [models.Index(fields=["partner", "-at"], name="partner_events")],
-                "constraints": [
-                    models.CheckConstraint(
-                        condition=models.Q(("by", ""), _negated=True), name="partner_event_by_somebody"
-                    )
-                ],
             },
         ),
         migrations.CreateModel(

@@ -56,7 +56,16 @@ from depots.models import (
     TrustedRoot,
     User,
 )
-from roaming.models import Delivery, Partner, PartnerObject, PartnerPull, PartnerToken, ShownState
+from roaming.models import (
+    Delivery,
+    Deviation,
+    Partner,
+    PartnerObject,
+    PartnerPull,
+    PartnerToken,
+    PartnerTraffic,
+    ShownState,
+)
 from tests.factories import (
     NOW,
     make_charger,
@@ -248,6 +257,10 @@ def promises() -> dict[str, Build]:
         ),
         "pull_once": lambda _: PartnerPull(partner=partner, module="location"),
         "shown_state_once": lambda _: ShownState(kind="evse", object_id=1, state="free"),
+        "deviation_once": lambda _: Deviation(partner=partner, rule="id.too_long", first_at=NOW, last_at=NOW),
+        "traffic_once": lambda _: PartnerTraffic(
+            partner=partner, starts_at=NOW, is_incoming=True, calls=1, refused=0, failed=0, took_ms=1, slowest_ms=1
+        ),
         "delivery_once": lambda _: Delivery(
             partner=partner, kind="booking", object_id=booking.pk, wanted_version=1
         ),
