@@ -5,9 +5,10 @@ It is the second lock: it holds where a charger keeps no reservations, forgets t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from django.db import connection
 from django.db.models import Q
@@ -15,12 +16,14 @@ from django.db.models import Q
 from bookings.core import occupancy
 from bookings.enforcement.state import AT_CHARGER
 from bookings.models import Booking, BookingStatus, BookingToken, Occupancy, TermsOverride
+from bookings.rules import owner_checks
 from bookings.rules.agreements import guests_admit
-from bookings.rules.identification import identify, needs_secret
+from bookings.rules.identification import fellows, identify, needs_secret
 from bookings.rules.terms import LONGEST_LEAD, Terms, WalkIn
-from depots.gate import Authorization
+from depots.gate import Authorization, OwnerQuestion
 from depots.models import Charger, Depot, Evse
 from depots.periods import Period
+from depots.token_numbers import normalise
 
 # By hand: it is asked with every batch of statuses.
 _AWAITED = """
@@ -66,7 +69,28 @@ def may_charge(
         answer = _at_evse(slots, card, mine, left, evse)
     else:
         answer = _somewhere(slots, card, mine, left)
-    return replace(answer, holds_until=slots.same_until())
+    answer = replace(answer, holds_until=slots.same_until())
+    needed = _owner_check(slots, card, answer, mine)
+    if needed is None:
+        return answer
+    question = OwnerQuestion(charger.pk, evse.pk if evse else None, token_uid, token_type, card.token.number)
+    return owner_checks.as_answered(answer, needed, question, slots.evses, now=now)
+
+
+def _owner_check(
+    slots: _Slots, card: _Card, answer: Authorization, mine: list[Booking]
+) -> owner_checks.OwnerCheckNeeded | None:
+    """Whether whoever issued the token is to be asked. Who has charged in a slot that goes on was let in already."""
+    if not card.uid:
+        return None
+    if not answer.allowed:
+        # A network's cards may charge here only where others than the operator's own may.
+        is_unknown = answer.reason == "unknown_token" and slots.walk_in != WalkIn.OWN
+        return owner_checks.OF_UNKNOWN if is_unknown else None
+    if answer.reservation_id is None:
+        return owner_checks.check_of_walk_in(card.token)
+    booking = next((b for b in mine if b.reservation_id == answer.reservation_id), None)
+    return owner_checks.check_of_booking(card.token, booking.fleet_id) if booking else None
 
 
 def awaited_evses(evse_ids: Sequence[int], *, now: datetime) -> set[int]:
@@ -85,6 +109,7 @@ class _Card:
         self.uid, self.token = uid, identify(uid, kind)
         # The secrets of bookings are compared exactly: whoever got one letter wrong has not been told it.
         self.secrets = {name for name in (uid, group) if name}
+        self._fellows: set[tuple[int, str]] = set()
 
     @property
     def is_blocked(self) -> bool:
@@ -94,7 +119,19 @@ class _Card:
         """Whether it opens the booking: as a token it names, or as a member of a group it names."""
         if booking.group in self.secrets and needs_secret(booking, charger):
             return True
-        return any(self.token.opens(named, booking) for named in booking.tokens.all())
+        return any(
+            self.token.opens(named, booking) or self._is_fellow(named, booking)
+            for named in booking.tokens.all()
+        )
+
+    def meet(self, bookings: Iterable[Booking]) -> None:
+        """Learn which of what these bookings name belongs to a group of it that its network has formed: any member opens what
+        names another one."""
+        if self.token.network_groups:
+            self._fellows = fellows(bookings, self.token.network_groups)
+
+    def _is_fellow(self, named: BookingToken, booking: Booking) -> bool:
+        return bool(self._fellows) and (booking.fleet_id, normalise(named.uid, named.type)) in self._fellows
 
     def names(self) -> Q:
         """Of bookings that may be its: by its forms and by the names of its groups. The index of their numbers serves it."""
@@ -102,6 +139,8 @@ class _Card:
         found = Q(group__in=self.secrets)
         if forms:
             found |= Q(pk__in=BookingToken.objects.filter(uid__card__in=forms).values("booking"))
+        if self.token.network_groups:
+            found |= Q(fleet__in={owner for owner, _ in self.token.network_groups})
         return found
 
 
@@ -165,7 +204,7 @@ def _walk_in(slots: _Slots, card: _Card, *, is_guest: bool) -> Authorization:
         return UNBOOKED
     if card.is_blocked:
         return Authorization(allowed=False, reason="blocked")
-    admitted = slots.walk_in()
+    admitted = slots.walk_in
     if admitted == WalkIn.ANYBODY:
         return UNBOOKED
     if not card.token.is_known:
@@ -208,6 +247,7 @@ class _Slots:
     def depot(self) -> Depot:
         return self._charger.depot
 
+    @cached_property
     def walk_in(self) -> str:
         """The depot's term; agreements and options have no say in who comes without a booking."""
         given = TermsOverride.objects.filter(depot=self._charger.depot_id).values_list("walk_in", flat=True)
@@ -254,6 +294,7 @@ class _Slots:
             ends_at__gt=self.now,
         )
         found = rows.select_related("option", "fleet").prefetch_related("tokens")
+        card.meet(found)
         return sorted(
             (booking for booking in found if card.may_use(booking, self._charger)),
             key=lambda b: (b.status != BookingStatus.CONFIRMED, b.starts_at),

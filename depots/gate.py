@@ -1,8 +1,9 @@
 """The questions depots cannot answer itself, for it knows chargers, not bookings.
 
-May this token charge here now? The answer comes from the function that settings.CHARGING_GATE names. And which EVSEs does
-somebody wait for? The one that settings.AWAITED_EVSES names. Which sessions' meter values are still to be kept in full? The one
-that settings.NEEDED_READINGS names.
+May this token charge here now? The answer comes from the function that settings.CHARGING_GATE names; where it needs the word
+of a network that issued the token, that is asked by what settings.TOKEN_OWNERS names. And which EVSEs does somebody wait
+for? The one that settings.AWAITED_EVSES names. Which sessions' meter values are still to be kept in full? The one that
+settings.NEEDED_READINGS names.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import cast
+from typing import Protocol, cast
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -20,10 +21,25 @@ from depots.models import Charger, Evse
 
 
 @dataclass(frozen=True)
+class OwnerQuestion:
+    """May a token charge at a charger, at one of its EVSEs or at any (None)? To be asked of those `owner_ids` that issued it;
+    without any nobody here knows it, and whoever may know it is asked. `number` and `token_type` name it in the answer."""
+
+    charger_id: int
+    evse_id: int | None
+    token_uid: str
+    token_type: str
+    number: str
+    owner_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Authorization:
     """`allowed` with the group the charger should match (the booking's secret), or refused with a reason.
 
-    `reason` is one of: "unknown_token", "blocked", "booked_by_another", "not_yet", "elsewhere", "". `evse_numbers`,
+    `reason` is one of: "unknown_token", "blocked", "expired", "no_credit", "not_confirmed", "booked_by_another", "not_yet",
+    "elsewhere", "". `question` is for whoever issued the token: all else holds as long as that has not answered.
+    `reference` is the issuer's, for session and record. `evse_numbers`,
     when not None, are the EVSEs of the charger where the token may charge (OCPP 2.x idTokenInfo.evseId).
     `reservation_id` names the booking the token holds here, also one that is over before its time; None for a walk-in.
     `holds_until`: a charger that remembers the answer is to forget it by then (OCPP's expiryDate, cacheExpiryDateTime).
@@ -35,6 +51,30 @@ class Authorization:
     reservation_id: int | None = None
     evse_numbers: list[int] | None = None
     holds_until: datetime | None = None
+    reference: str = ""
+    question: OwnerQuestion | None = None
+
+
+class OwnerMustBeAsked(Exception):
+    """Nothing is done yet: `question` is to be asked, under no lock and in no transaction, and then it is done again."""
+
+    def __init__(self, question: OwnerQuestion) -> None:
+        super().__init__(question)
+        self.question = question
+
+
+class TokenOwners(Protocol):
+    """Reaches whoever issued a token. What it hears it writes down where the gate finds it."""
+
+    async def ask(self, question: OwnerQuestion, *, now: datetime) -> None:
+        """Returns once somebody has answered or there is nobody more to wait for, within the patience of a charger."""
+
+
+@cache
+def token_owners() -> TokenOwners | None:
+    """The one of this process, which settings.TOKEN_OWNERS names."""
+    path = settings.TOKEN_OWNERS
+    return cast(TokenOwners, import_string(path)()) if path else None
 
 
 def may_charge(

@@ -62,9 +62,15 @@ def token_of(
         "uid": named.uid if named is not None else uid,
         "type": named.type if named is not None else Token.Type.OTHER.value,
         "contract_id": named.contract_id if named is not None else "",
-        "authorization_reference": booking.authorization_reference if booking is not None else "",
+        "authorization_reference": _reference(booking, session),
         "let_in": REMOTELY if _was_remote(booking, session) else BY_CARD,
     }
+
+
+def _reference(booking: Booking | None, session: ChargingSession | None) -> str:
+    """The last one that was exchanged: that by which the token's issuer let it charge, else the booking's."""
+    given = session.authorization_reference if session is not None else ""
+    return given or (booking.authorization_reference if booking is not None else "")
 
 
 def _named(booking: Booking, uid: str, kind: str) -> BookingToken | Token | None:

@@ -12,7 +12,7 @@ from bookings.models.booking_tokens import BookingToken
 from bookings.models.bookings import LEAD_MINUTES, Booking, BookingSession, CancelReason
 from bookings.models.cdrs import ChargeDetailRecord, Dispute
 from bookings.models.enforcement_words import ENFORCEMENT_WHY
-from bookings.models.fleet import GROUP, Token, Vehicle
+from bookings.models.fleet import GROUP, OwnerCheck, Token, Vehicle
 from bookings.models.incoming import IncomingInvoice, InvoiceReconciliationRecord
 from bookings.models.invoices import (
     Invoice,
@@ -27,6 +27,7 @@ from bookings.models.invoices import (
 from bookings.models.keeping import KeptEvse, ReserveTest
 from bookings.models.occupancy import Claim, Closure, Occupancy
 from bookings.models.offers import BookingOption, CalendarMark, OfferedSlot, TermsOverride
+from bookings.models.owner_answers import OwnerAnswer
 from bookings.models.payments import BookingPayment, PrepaidBalance, PrepaidEntry
 from bookings.models.reconciliation import AcceptedFinding, PriceCheck
 from bookings.models.scheduling import ScheduledBilling, SchedulerTick
@@ -70,6 +71,8 @@ __all__ = [
     "NumberSequence",
     "Occupancy",
     "OfferedSlot",
+    "OwnerAnswer",
+    "OwnerCheck",
     "Payment",
     "PaymentReturn",
     "PaymentTerms",

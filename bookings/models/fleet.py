@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Upper
 
 from depots.cards import CardNumber, card_ending
 from depots.models import Organisation
@@ -62,8 +63,22 @@ class Vehicle(models.Model):
         return self.plate
 
 
+class OwnerCheck(models.TextChoices):
+    """Whether the network that issued a token is asked each time before it charges here. A fleet's own is never asked about."""
+
+    NEVER = "never", "Never: what the network told of it counts"
+    MAY = "may", "Not needed: what the network told of it counts"
+    SHOULD = "should", "Each time, as far as the network answers"
+    MUST = "must", "Each time, and without an answer it does not charge"
+
+
 class Token(models.Model):
-    """What a driver identifies with at the charger; named by party, uid and type like an OCPI Token."""
+    """What a driver identifies with at the charger; named by party, uid and type like an OCPI Token.
+
+    A partner network's tokens are those of its organisation. From `country_code` to `heard_at` is theirs: the party that issued
+    it, whether that is asked, the message with its time as the network told it (null: a token of a fleet here), and when it
+    was told of last. `version` and `updated_at` rise with every change of ours.
+    """
 
     class Type(models.TextChoices):
         RFID = "RFID", "RFID card"
@@ -88,12 +103,35 @@ class Token(models.Model):
         default=False, help_text="a card that some readers give with its bytes in the other order"
     )
     is_blocked = models.BooleanField(default=False)
+    country_code = models.CharField(max_length=2, blank=True, editable=False)
+    party_id = models.CharField(max_length=5, blank=True, editable=False)
+    owner_check = models.CharField(max_length=6, choices=OwnerCheck, default=OwnerCheck.NEVER, editable=False)
+    told = models.JSONField(null=True, editable=False)
+    told_at = models.DateTimeField(null=True, editable=False)
+    heard_at = models.DateTimeField(null=True, editable=False)
+    version = models.BigIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
         ordering = ["uid"]
         constraints = [
-            models.UniqueConstraint(F("fleet"), CardNumber("uid"), F("type"), name="token_once"),
+            models.UniqueConstraint(
+                F("fleet"),
+                CardNumber("uid"),
+                F("type"),
+                name="token_once",
+                condition=Q(told__isnull=True),
+            ),
+            models.UniqueConstraint(
+                F("fleet"),
+                Upper("country_code"),
+                Upper("party_id"),
+                Upper("uid"),
+                F("type"),
+                name="network_token_once",
+                condition=Q(told__isnull=False),
+            ),
             models.CheckConstraint(name="token_uid_given", condition=~Q(uid="")),
         ]
         indexes = [models.Index(CardNumber("uid"), name="token_uid")]

@@ -24,6 +24,7 @@ from bookings.operations.expire import (
 )
 from bookings.operations.limit_power import end_limits, lift_limits, limit_depot
 from bookings.operations.mark_seen import mark_seen
+from bookings.operations.owner_answers import OwnerWord, record_owner_answer
 from bookings.operations.partner_answers import RemoteState, adopt_remote
 from bookings.operations.partner_asks import (
     ask_to_book,
@@ -41,6 +42,7 @@ from bookings.operations.vehicles import add_vehicle, change_vehicle, set_retire
 
 __all__ = [
     "ChangeRequest",
+    "OwnerWord",
     "RemoteState",
     "SlotRequest",
     "add_token",
@@ -76,6 +78,7 @@ __all__ = [
     "mark_no_show",
     "mark_seen",
     "price_of_change",
+    "record_owner_answer",
     "release_hold",
     "request_booking",
     "secure_from_balance",

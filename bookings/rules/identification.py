@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from bookings.models import GROUP, Booking, BookingToken, Token
+from bookings.models import GROUP, Booking, BookingToken, OwnerCheck, Token
 from depots.cards import kept_numbers
 from depots.models import Charger
 from depots.token_numbers import (
@@ -26,26 +26,32 @@ _LAST = len(_FIRST)
 
 @dataclass(frozen=True)
 class TokenCopy:
-    """An owner's copy of a token, by its normalised number. `group` is "" or the name of its group."""
+    """An owner's copy of a token, by its normalised number. `group` is "" or the name of its group; `is_networks`: a partner
+    network told us of it, which is to be asked about it as `check` has it."""
 
     owner: int
     number: str
     is_usable: bool
     group: str
     is_read_either_way: bool
+    is_networks: bool = False
+    check: str = OwnerCheck.NEVER
 
 
 @dataclass(frozen=True)
 class PresentedToken:
     """What a charger read, as the owners of its copies see it: (owner, normalised number) may be used or not, and the groups
     (owner, name in capitals) that its usable copies belong to. `spellings` and `group_spellings` are the forms that it and the
-    names of its groups may be kept in."""
+    names of its groups may be kept in. `checks` say of the usable copies of networks whether these are asked; `network_groups`
+    are those of `groups` that networks have formed."""
 
     number: str
     spellings: frozenset[str]
     usable: Mapping[tuple[int, str], bool]
     groups: frozenset[tuple[int, str]]
     group_spellings: frozenset[str]
+    checks: Mapping[int, str]
+    network_groups: frozenset[tuple[int, str]]
 
     @property
     def is_known(self) -> bool:
@@ -55,6 +61,10 @@ class PresentedToken:
     def owners(self) -> list[int]:
         """Organisations whose copy of it may be used."""
         return [owner for (owner, _), is_usable in self.usable.items() if is_usable]
+
+    def check_by(self, owner_id: int) -> str:
+        """Whether this owner is to be asked before it charges: the strictest word it has of its copies."""
+        return self.checks.get(owner_id, OwnerCheck.NEVER)
 
     def is_named(self, named: BookingToken, booking: Booking) -> bool:
         """Whether it is what a booking names: the token, by an alias that its fleet set, or a member of the group."""
@@ -85,7 +95,22 @@ def identify(uid: str, kind: str = "") -> PresentedToken:
     numbers = frozenset({*as_kept, *({c.number for c in known})})
     in_groups = frozenset((owner, name.upper()) for owner, name in groups)
     names = frozenset(form for _, name in groups for form in kept_numbers(name))
-    return PresentedToken(number, numbers, usable, in_groups, names)
+    networks = [c for c in known if c.is_networks and usable[c.owner, c.number]]
+    formed = frozenset((c.owner, c.group.upper()) for c in networks if c.group)
+    return PresentedToken(number, numbers, usable, in_groups, names, _strictest(networks), formed)
+
+
+def fellows(bookings: Iterable[Booking], groups: Collection[tuple[int, str]]) -> set[tuple[int, str]]:
+    """(owner, normalised number) of what these bookings name and what belongs to one of these groups of networks, by (owner,
+    name in capitals). One query."""
+    owners = {owner for owner, _ in groups}
+    named = [(token.uid, token.type) for b in bookings if b.fleet_id in owners for token in b.tokens.all()]
+    forms = {form for uid, kind in named for form in spellings(uid, kind)}
+    return {
+        (copy.owner, copy.number)
+        for copy in (copies_of(forms) if forms else ())
+        if copy.is_networks and (copy.owner, copy.group.upper()) in groups
+    }
 
 
 def copies_of(kept_as: Iterable[str], *, fleet_id: int | None = None) -> list[TokenCopy]:
@@ -99,11 +124,12 @@ def copies_of(kept_as: Iterable[str], *, fleet_id: int | None = None) -> list[To
         rows = rows.filter(fleet=fleet_id)
     columns = (
         "fleet_id", "uid", "type", "is_blocked", "vehicle__is_retired", "group_name", "is_read_either_way",
+        "country_code", "owner_check",
     )  # fmt: skip
     return [
-        TokenCopy(owner, normalise(uid, kind), not (is_blocked or is_retired), group, either_way)
-        for owner, uid, kind, is_blocked, is_retired, group, either_way in rows.values_list(*columns)
-    ]
+        TokenCopy(owner, normalise(uid, kind), not (is_blocked or is_retired), group, either_way, bool(issuer), check)
+        for owner, uid, kind, is_blocked, is_retired, group, either_way, issuer, check in rows.values_list(*columns)
+    ]  # fmt: skip
 
 
 def usable_by_owner(
@@ -161,6 +187,15 @@ def token_for(
 def needs_secret(booking: Booking, charger: Charger) -> bool:
     """Whether nothing but the booking's secret can name it at this charger."""
     return token_for(booking, charger)[0] == booking.group
+
+
+def _strictest(copies: Iterable[TokenCopy]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for copy in copies:
+        found[copy.owner] = max(
+            found.get(copy.owner, OwnerCheck.NEVER), copy.check, key=OwnerCheck.values.index
+        )
+    return found
 
 
 def _usable(copies: Iterable[TokenCopy]) -> dict[tuple[int, str], bool]:

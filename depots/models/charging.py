@@ -38,6 +38,9 @@ class ChargingSession(models.Model):
     token_uid = models.CharField(max_length=255, blank=True)
     token_type = models.CharField(max_length=20, blank=True)
     reservation_id = models.BigIntegerField(null=True, blank=True, help_text="as the charger told, unchecked")
+    authorization_reference = models.CharField(
+        max_length=64, blank=True, help_text="by which whoever issued its token let it charge"
+    )
     is_entitled = models.BooleanField(default=True, help_text="false for a stranger in a booked slot")
     announced_at = models.DateTimeField(
         null=True, blank=True, help_text="when its token was known and charging_started was sent"

@@ -26,10 +26,15 @@ STOPS_BY_ITSELF_WITHIN = timedelta(seconds=10)
 STOPS_WHEN_TOLD_WITHIN = timedelta(minutes=1)
 
 
-def authorize(*, charger_id: int, token_uid: str, token_type: str = "", now: datetime) -> gate.Authorization:
-    """May this token charge here now, as far as one can say without an EVSE?"""
+def authorize(
+    *, charger_id: int, token_uid: str, token_type: str = "", may_ask: bool = False, now: datetime
+) -> gate.Authorization:
+    """May this token charge here now, as far as one can say without an EVSE? With `may_ask` raises OwnerMustBeAsked where
+    whoever issued it has a say."""
     charger = Charger.objects.select_related("depot").get(pk=charger_id)
     answer = gate.may_charge(charger=charger, evse=None, token_uid=token_uid, token_type=token_type, now=now)
+    if may_ask and answer.question is not None:
+        raise gate.OwnerMustBeAsked(answer.question)
     token_presented.send(sender=Charger, charger=charger, token_uid=token_uid, at=now)
     return answer
 
@@ -49,6 +54,13 @@ def ask(
         logger.exception("The gate failed for a token at %s", charger.identity)
         return gate.Authorization(allowed=True), ["unasked"]
     return answer, []
+
+
+def require_word(answer: gate.Authorization, *, judged_at: datetime, now: datetime) -> None:
+    """Raises OwnerMustBeAsked where whoever issued the token has a say in a start of now; of one that waited in the charger's
+    queue nobody is asked, since it has charged already."""
+    if answer.question is not None and judged_at == now:
+        raise gate.OwnerMustBeAsked(answer.question)
 
 
 def moment_of(at: datetime, now: datetime) -> datetime:

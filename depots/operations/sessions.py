@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import QuerySet
 
+from depots.gate import Authorization
 from depots.models import Charger, ChargingSession, Evse
 from depots.operations.authorization import (
     announce,
@@ -15,6 +16,7 @@ from depots.operations.authorization import (
     ask,
     judge_reservation,
     moment_of,
+    require_word,
 )
 from depots.operations.charger_state import change_status_if_newer
 from depots.operations.clock_correction import by_our_clock
@@ -39,7 +41,8 @@ REPEATED_WITHIN = timedelta(minutes=1)
 
 
 def start_session(*, charger_id: int, start: Start, now: datetime) -> ReportResult:
-    """Record a transaction that began, and ask whether its token may. The same start again is the same session."""
+    """Record a transaction that began, and ask whether its token may. The same start again is the same session. With
+    `start.may_ask` raises OwnerMustBeAsked where whoever issued the token has a say."""
     with transaction.atomic():
         charger, evse = charger_and_evse(charger_id, start.evse_number)
         start = by_our_clock(start, charger, now=now)
@@ -47,15 +50,24 @@ def start_session(*, charger_id: int, start: Start, now: datetime) -> ReportResu
         if session is not None:
             return ReportResult(session, answer_again(session, charger, evse, now))
         end_abandoned(charger, evse, before=start.at, now=now)
-        answer, asked = ask(charger, evse, start.token_uid, start.token_type, now=moment_of(start.at, now))
+        judged_at = moment_of(start.at, now)
+        answer, asked = ask(charger, evse, start.token_uid, start.token_type, now=judged_at)
+        if start.may_ask:
+            require_word(answer, judged_at=judged_at, now=now)
         flags = united_flags(start.flags, asked, [] if evse else ["unknown_evse"], meter_flag(start.meter_wh))
-        session = _begin(charger, evse, start, flags, is_entitled=answer.allowed, now=now)
+        session = _begin(charger, evse, start, flags, answer, now=now)
         announce(session, charger, evse, answer, now)
     return ReportResult(session, answer)
 
 
 def _begin(
-    charger: Charger, evse: Evse | None, start: Start, flags: list[str], *, is_entitled: bool, now: datetime
+    charger: Charger,
+    evse: Evse | None,
+    start: Start,
+    flags: list[str],
+    answer: Authorization,
+    *,
+    now: datetime,
 ) -> ChargingSession:
     """Its transaction is its own number: OCPP 1.6 leaves the choice to us."""
     session = ChargingSession.objects.create(
@@ -65,7 +77,8 @@ def _begin(
         token_uid=start.token_uid,
         token_type=start.token_type,
         reservation_id=fitting(start.reservation_id),
-        is_entitled=is_entitled,
+        is_entitled=answer.allowed,
+        authorization_reference=answer.reference,
         started_at=start.at,
         start_received_at=now,
         meter_start_wh=fitting(start.meter_wh),

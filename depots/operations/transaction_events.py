@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from depots import gate
 from depots.models import Charger, ChargerCommand, ChargingSession, Evse, SessionEvent
-from depots.operations.authorization import announce, announce_lone_end, ask, moment_of
+from depots.operations.authorization import announce, announce_lone_end, ask, moment_of, require_word
 from depots.operations.clock_correction import by_our_clock
 from depots.operations.meter_readings import (
     FIGURES,
@@ -29,7 +29,8 @@ FLOWS_W = 1000
 
 
 def record_transaction(*, charger_id: int, report: TransactionReport, now: datetime) -> ReportResult:
-    """Take in one event of a 2.x transaction, in whatever order they come; (transaction, seqNo) counts once."""
+    """Take in one event of a 2.x transaction, in whatever order they come; (transaction, seqNo) counts once. With
+    `report.may_ask` raises OwnerMustBeAsked where whoever issued its token has a say."""
     if report.kind == "updated" and (outcome := _record_update(charger_id, report, now)):
         return outcome
     with transaction.atomic():
@@ -164,22 +165,20 @@ def _began_at(report: TransactionReport) -> datetime:
 def _answer_to(
     session: ChargingSession, charger: Charger, report: TransactionReport, now: datetime
 ) -> gate.Authorization | None:
-    """What to tell about the token a report carries. A token that was let in is not refused when its slot is over."""
+    """What to tell about the token a report carries. A token that was let in is not refused when its slot is over. Raises
+    OwnerMustBeAsked."""
     if report.token_uid is None:
         return None
-    answer, asked = ask(
-        charger,
-        session.evse,
-        report.token_uid,
-        report.token_type,
-        now=moment_of(report.at, now),
-    )
+    judged_at = moment_of(report.at, now)
+    answer, asked = ask(charger, session.evse, report.token_uid, report.token_type, now=judged_at)
     flag(session, asked)
     mine = normalise(session.token_uid, session.token_type)
     is_its_token = mine == normalise(report.token_uid, report.token_type)
     was_let_in = session.announced_at and session.is_entitled and is_its_token
     if was_let_in and not answer.allowed:
         return gate.Authorization(allowed=True, group=answer.group, reservation_id=answer.reservation_id)
+    if report.may_ask and not was_let_in:
+        require_word(answer, judged_at=judged_at, now=now)
     return answer
 
 
@@ -313,5 +312,6 @@ def _announce_when_known(
         # It was to be stopped for the token it had; it may go on with the one it has.
         _call_off_stop(session, charger, now, why="its token may charge by now")
     session.is_entitled, session.announced_at = answer.allowed, now
+    session.authorization_reference = answer.reference or session.authorization_reference
     session.save()
     announce(session, charger, session.evse, answer, now)

@@ -73,7 +73,8 @@ class Reading:
 
 @dataclass(frozen=True)
 class Start:
-    """A transaction as OCPP 1.6 begins it. `key` makes a repeated start the same start."""
+    """A transaction as OCPP 1.6 begins it. `key` makes a repeated start the same start. `may_ask`: whoever issued its token may
+    still be asked."""
 
     evse_number: int | None
     token_uid: str
@@ -83,6 +84,7 @@ class Start:
     meter_wh: int | None = None
     reservation_id: int | None = None
     flags: Sequence[str] = ()
+    may_ask: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ class Stop:
 @dataclass(frozen=True)
 class TransactionReport:
     """One TransactionEvent of OCPP 2.x. `kind`: started, updated, ended. `transaction` is empty when it names none,
-    `token_uid` None when it carries no token, `charging_state` (ChargingState) empty when it does not say."""
+    `token_uid` None when it carries no token, `charging_state` (ChargingState) empty when it does not say. `may_ask` as
+    in Start."""
 
     transaction: str
     seq_no: int
@@ -112,6 +115,7 @@ class TransactionReport:
     evse_number: int | None = None
     token_uid: str | None = None
     token_type: str = ""
+    may_ask: bool = False
     reservation_id: int | None = None
     charging_state: str = ""
     stop_reason: str = ""

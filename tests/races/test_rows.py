@@ -28,6 +28,7 @@ from bookings.models import (
     ExternalLimit,
     KeptEvse,
     Occupancy,
+    OwnerAnswer,
     ReserveTest,
     TermsOverride,
     Token,
@@ -222,6 +223,12 @@ def offers() -> dict[str, Build]:
         "power_profile_once": lambda _: ChargingProfile(evse=evse, purpose="tx"),
         "vehicle_plate_once": lambda n: Vehicle(fleet=fleet, plate=case("hh-nf 1", n)),
         "token_once": lambda n: Token(fleet=fleet, uid=case("04aabb", n)),
+        "network_token_once": lambda n: Token(
+            fleet=fleet, uid=case("04aabb", n), country_code=case("se", n), party_id="FLT", told={}
+        ),
+        "owner_answer_once": lambda _: OwnerAnswer(
+            charger=evse.charger, number="04AABB", outcome="allowed", answered_at=NOW
+        ),
         "option_code_once_in_depot": lambda n: BookingOption(
             depot=depot, code=case("o-1", n), is_mirror=True
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ocpp.v16.enums import AuthorizationStatus, ChargePointStatus
@@ -16,6 +17,7 @@ from depots.ocpp.charger_security import security_event, sign_certificate
 from depots.ocpp.connection import ChargerConnection
 from depots.ocpp.dialect import Answerer, accept_boot, data_transfer, heartbeat
 from depots.ocpp.meter_values import take_meter_values
+from depots.ocpp.owner_asking import with_owner_asked
 from depots.ocpp.times import write_time
 from depots.ocpp.v16.diagnostics import firmware_progress, log_progress
 from depots.operations import Start, Stop
@@ -55,6 +57,9 @@ REFUSAL = {
     "booked_by_another": AuthorizationStatus.blocked,
     "not_yet": AuthorizationStatus.blocked,
     "elsewhere": AuthorizationStatus.blocked,
+    "expired": AuthorizationStatus.expired,
+    "no_credit": AuthorizationStatus.blocked,
+    "not_confirmed": AuthorizationStatus.blocked,
     "": AuthorizationStatus.invalid,
 }
 
@@ -100,7 +105,11 @@ async def authorize(connection: ChargerConnection, message: dict[str, Any]) -> d
     tag = (message.get("idTag") or "").strip()
     if not tag:  # nobody asks for nobody; the gate would answer for a start without a card
         return {"idTagInfo": {"status": AuthorizationStatus.invalid.value}}
-    answer = await connection.do(operations.authorize, token_uid=tag, now=connection.now())
+    now = connection.now()
+    answer = await with_owner_asked(
+        connection,
+        lambda may_ask: connection.do(operations.authorize, token_uid=tag, may_ask=may_ask, now=now),
+    )
     return {"idTagInfo": tag_info(answer, connection)}
 
 
@@ -109,22 +118,25 @@ async def start_transaction(connection: ChargerConnection, message: dict[str, An
     connection.on_transaction_message()
     moment = connection.moment(message.get("timestamp"))
     tag = (message.get("idTag") or "").strip()
-    outcome = await connection.do(
-        operations.start_session,
-        start=Start(
-            evse_number=message.get("connectorId"),
-            token_uid=tag,
-            key=_key(message, "connectorId", "idTag", "timestamp", "meterStart"),
-            at=moment.at,
-            meter_wh=message.get("meterStart"),
-            reservation_id=message.get("reservationId") or None,
-            flags=(
-                *_flags(message, moment.flags),
-                *(() if "meterStart" in message else ("no_meter_start",)),
-                *(() if tag else ("no_token",)),
-            ),
+    now = connection.now()
+    start = Start(
+        evse_number=message.get("connectorId"),
+        token_uid=tag,
+        key=_key(message, "connectorId", "idTag", "timestamp", "meterStart"),
+        at=moment.at,
+        meter_wh=message.get("meterStart"),
+        reservation_id=message.get("reservationId") or None,
+        flags=(
+            *_flags(message, moment.flags),
+            *(() if "meterStart" in message else ("no_meter_start",)),
+            *(() if tag else ("no_token",)),
         ),
-        now=connection.now(),
+    )
+    outcome = await with_owner_asked(
+        connection,
+        lambda may_ask: connection.do(
+            operations.start_session, start=replace(start, may_ask=may_ask), now=now
+        ),
     )
     await connection.check_clock(moment)
     return {

@@ -43,6 +43,9 @@ REFUSAL = {
     "booked_by_another": AuthorizationStatusEnumType.not_at_this_time,
     "not_yet": AuthorizationStatusEnumType.not_at_this_time,
     "elsewhere": AuthorizationStatusEnumType.not_at_this_location,
+    "expired": AuthorizationStatusEnumType.expired,
+    "no_credit": AuthorizationStatusEnumType.no_credit,
+    "not_confirmed": AuthorizationStatusEnumType.not_at_this_time,
     "": AuthorizationStatusEnumType.invalid,
 }
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from ocpp.v201.enums import AuthorizationStatusEnumType, ChargingStateEnumType, TransactionEventEnumType
@@ -14,9 +16,11 @@ from depots.models import ChargingState
 from depots.ocpp import sampled_values
 from depots.ocpp.connection import ChargerConnection
 from depots.ocpp.meter_values import take_meter_values
-from depots.ocpp.v2x.contracts import authorize_contract, shows_contract
+from depots.ocpp.owner_asking import with_owner_asked
+from depots.ocpp.v2x.contracts import authorize_contract, authorized, shows_contract
 from depots.ocpp.v2x.tokens import token_info, token_type, token_uid
 from depots.operations import BIGGEST, TransactionReport
+from depots.operations.transaction_reports import ReportResult
 
 LONGEST_KEPT_ID = 64
 
@@ -44,9 +48,7 @@ async def authorize(connection: ChargerConnection, message: dict[str, Any]) -> d
         return {"idTokenInfo": {"status": AuthorizationStatusEnumType.invalid.value}}
     if shows_contract(message):
         return await authorize_contract(connection, message)
-    answer = await connection.do(
-        operations.authorize, token_uid=uid, token_type=token_type(token), now=connection.now()
-    )
+    answer = await authorized(connection, token)
     return {"idTokenInfo": token_info(answer, connection)}
 
 
@@ -55,11 +57,19 @@ async def transaction_event(connection: ChargerConnection, message: dict[str, An
     moment = connection.moment(message.get("timestamp"))
     report = await read_transaction(connection, message)
     now = connection.now()
-    outcome = await connection.do(operations.record_transaction, report=report, now=now)
+    outcome = await _record(connection, report, now)
     connection.follow_meter(outcome.session, now)
     if not message.get("offline"):
         await connection.check_clock(moment)
     return {"idTokenInfo": token_info(outcome.answer, connection)} if outcome.answer is not None else {}
+
+
+async def _record(connection: ChargerConnection, report: TransactionReport, now: datetime) -> ReportResult:
+    def carry_out(may_ask: bool) -> Awaitable[ReportResult]:
+        told = replace(report, may_ask=True) if may_ask else report
+        return connection.do(operations.record_transaction, report=told, now=now)
+
+    return await (with_owner_asked(connection, carry_out) if report.token_uid else carry_out(False))
 
 
 async def meter_values(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,165 @@
+"""Whether the network that issued a token is asked before it charges here, and what its answer or its silence means."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from bookings.gate import may_charge
+from bookings.models import OwnerAnswer, OwnerCheck, Token
+from depots.gate import Authorization
+from depots.models import Agreement, Evse, Organisation
+from tests.bookings.enforcement.online_chargers import TERMS, armed, book, evse_online
+from tests.factories import at, make_depot, make_fleet, open_depot
+
+pytestmark = pytest.mark.django_db
+CARD = "04A1B2C3D4E5F6"
+
+
+@pytest.fixture
+def evse() -> Evse:
+    return evse_online(make_depot(terms={**TERMS, "walk_in": "known"}))
+
+
+@pytest.fixture
+def network() -> Organisation:
+    fleet = make_fleet()
+    Organisation.objects.filter(pk=fleet.pk).update(is_partner=True)
+    fleet.refresh_from_db()
+    return fleet
+
+
+def token(network: Organisation, uid: str = CARD, **fields: Any) -> Token:
+    told = {"country_code": "SE", "party_id": "FLT", "told": {}, "told_at": at(8), "heard_at": at(8)}
+    return Token.objects.create(**{"fleet": network, "uid": uid, **told, **fields})
+
+
+def ask(evse: Evse, now: Any = at(10), uid: str = CARD, *, anywhere: bool = False) -> Authorization:
+    return may_charge(charger=evse.charger, evse=None if anywhere else evse, token_uid=uid, now=now)
+
+
+def hear(evse: Evse, outcome: str, when: Any = at(10), **fields: Any) -> None:
+    OwnerAnswer.objects.update_or_create(
+        charger=evse.charger,
+        number=CARD,
+        type="",
+        defaults={"outcome": outcome, "answered_at": when, **fields},
+    )
+
+
+@pytest.mark.parametrize(
+    ("check", "is_asked", "unanswered"),
+    [
+        (OwnerCheck.NEVER, False, (True, "")),
+        (OwnerCheck.MAY, False, (True, "")),
+        (OwnerCheck.SHOULD, True, (True, "")),
+        (OwnerCheck.MUST, True, (False, "not_confirmed")),
+    ],
+)
+def test_a_networks_rule_says_whether_it_is_asked_and_what_its_silence_means(
+    evse, network, check, is_asked, unanswered
+):
+    token(network, owner_check=check)
+
+    answer = ask(evse, anywhere=True)
+    assert (answer.question is not None, (answer.allowed, answer.reason)) == (is_asked, unanswered)
+    if is_asked:
+        assert answer.question.owner_ids == (network.pk,)
+        assert answer.holds_until == at(10)  # no charger may remember it
+        hear(evse, OwnerAnswer.Outcome.SILENT)
+        heard = ask(evse, anywhere=True)
+        assert (heard.allowed, heard.reason, heard.question) == (*unanswered, None)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "answer"),
+    [
+        ("allowed", (True, "")),
+        ("blocked", (False, "blocked")),
+        ("expired", (False, "expired")),
+        ("no_credit", (False, "no_credit")),
+        ("not_allowed", (False, "elsewhere")),
+    ],
+)
+def test_the_owners_word_counts_for_the_start_that_follows_and_no_longer(evse, network, outcome, answer):
+    token(network, owner_check=OwnerCheck.SHOULD)
+    hear(evse, outcome, reference="REF-7")
+
+    started = ask(evse, at(10) + timedelta(minutes=15))
+    assert ((started.allowed, started.reason), started.question) == (answer, None)
+    assert started.reference == ("REF-7" if outcome == "allowed" else "")
+    assert ask(evse, at(10) + timedelta(minutes=16)).question is not None
+    # Whoever shows the card again is asked about again.
+    assert ask(evse, at(10, 1), anywhere=True).question is not None
+
+
+def test_a_token_charges_only_at_the_evses_that_its_owner_names(evse, network):
+    token(network, owner_check=OwnerCheck.MUST)
+    hear(evse, "allowed", evse_uids=["ELSEWHERE"])
+    assert (ask(evse).allowed, ask(evse).reason) == (False, "elsewhere")
+    assert (ask(evse, anywhere=True).allowed, ask(evse, anywhere=True).reason) == (False, "elsewhere")
+
+    hear(evse, "allowed", evse_uids=["ELSEWHERE", evse.uid.lower()])
+    assert ask(evse).allowed
+    assert ask(evse, anywhere=True).evse_numbers == [evse.number]
+
+
+def test_a_card_nobody_knows_is_asked_about_where_networks_are_let_in(evse):
+    answer = ask(evse, anywhere=True)
+    assert (answer.allowed, answer.reason, answer.question.owner_ids) == (False, "unknown_token", ())
+
+    hear(evse, "unknown")
+    assert ask(evse, at(10) + timedelta(minutes=1), anywhere=True).question is None
+    assert ask(evse, at(10) + timedelta(minutes=2), anywhere=True).question is not None
+    assert ask(evse_online(make_depot(terms={**TERMS, "walk_in": "own"})), anywhere=True).question is None
+
+
+def test_where_a_fleet_here_has_the_card_too_nobody_else_is_asked(evse, network):
+    token(network, owner_check=OwnerCheck.MUST)
+    Token.objects.create(fleet=make_fleet(), uid=CARD)
+
+    assert (ask(evse).allowed, ask(evse).question) == (True, None)
+
+
+def test_a_booking_stands_while_its_network_is_silent_and_not_against_its_no(evse):
+    booking = armed(book(evse))
+    Organisation.objects.filter(pk=booking.fleet_id).update(is_partner=True)
+    uid = booking.tokens.get().uid
+    booking.fleet.tokens.all().delete()
+    token(booking.fleet, uid, owner_check=OwnerCheck.MUST)
+
+    unheard = ask(evse, at(9, 55), uid)
+    assert (unheard.allowed, unheard.reservation_id) == (True, booking.reservation_id)
+    assert unheard.question.owner_ids == (booking.fleet_id,)
+    OwnerAnswer.objects.create(
+        charger=evse.charger, number=uid, outcome="blocked", answered_at=at(9, 55), owner=booking.fleet
+    )
+    assert (ask(evse, at(9, 56), uid).allowed, ask(evse, at(9, 56), uid).reason) == (False, "blocked")
+
+
+def test_any_member_of_the_group_of_a_booked_token_opens_the_booking(evse):
+    """Checklist 57: groups are those of the tokens that the network has pushed."""
+    booking = armed(book(evse))
+    Organisation.objects.filter(pk=booking.fleet_id).update(is_partner=True)
+    uid = booking.tokens.get().uid
+    booking.fleet.tokens.all().delete()
+    token(booking.fleet, uid, group_name="g-1")
+    token(booking.fleet, "04F0F0F0", group_name="G-1")
+    token(booking.fleet, "04E0E0E0", group_name="G-2")
+
+    assert ask(evse, at(9, 55), "04F0F0F0").reservation_id == booking.reservation_id
+    assert ask(evse, at(9, 55), "04E0E0E0").reason == "booked_by_another"
+    Token.objects.filter(uid="04F0F0F0").update(is_blocked=True)
+    assert ask(evse, at(9, 55), "04F0F0F0").allowed is False
+
+
+def test_networks_tokens_count_where_guests_with_an_agreement_may_charge(network):
+    evse = evse_online(make_depot(terms={**TERMS, "walk_in": "agreed"}))
+    token(network)
+    Agreement.objects.filter(depot=evse.depot).delete()
+    assert ask(evse).reason == "elsewhere"
+
+    open_depot(evse.depot, network)
+    assert ask(evse).allowed
