@@ -1,0 +1,185 @@
+"""What becomes of a booking at a CPO: edits, cancellations, its history and its end, lines 18, 29 and 45 to 59."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+
+from conformance.checks.cpo_requests import NEEDS_A_PERSON
+from conformance.checks.cpo_steps import (
+    created,
+    is_free_for,
+    place_of,
+    require_state,
+    some_place,
+)
+from conformance.run import CANCELLED_BY_EMSP, CPO, Fault, Line, Run, Skipped, newest, not_judged
+from conformance.wire import Json, read_time
+
+NEEDS_A_VEHICLE = "needs a vehicle at a charger of theirs"
+
+
+def late_edit(run: Run) -> str:
+    """Where edits are not allowed at all, or not any more and cancelling still is."""
+    for place in run.places:
+        terms = place.get("booking_terms") or {}
+        change, cancel = terms.get("change_until_minutes", 0), terms.get("cancel_until_minutes", 0)
+        soon = None if terms.get("change_not_allowed") else datetime.now(UTC) + timedelta(minutes=cancel + 10)
+        if soon is not None and change <= cancel + 60:
+            continue
+        try:
+            booking = run.book(place) if soon is None else _book_after(run, place, soon)
+        except Skipped:
+            continue
+        edited = run.success(run.ask(run.again(booking, authorization_reference=uuid.uuid4().hex)))
+        require_state(edited, "RESERVED", "DECLINED", entries=2)
+        return f"at {place['id']}"
+    raise Skipped("no BookingLocation has terms under which a booking can still be cancelled and not changed")
+
+
+def _book_after(run: Run, place: Json, after: datetime) -> Json:
+    terms = place["booking_terms"]
+    span = run.free_span(place, after=after)
+    if span[0] >= datetime.now(UTC) + timedelta(minutes=terms["change_until_minutes"]):
+        raise Skipped("nothing is free soon enough")
+    booking = run.success(run.ask(run.request(place, span)))
+    if booking["reservation_status"] != "RESERVED":
+        raise Skipped("it is not granted")
+    return booking
+
+
+def cancel(run: Run) -> str:
+    booking, span, *_ = created(run)
+    answer = run.ask(run.again(booking, canceled=CANCELLED_BY_EMSP))
+    gone = run.success(answer)
+    run.conforms("Booking", gone)
+    require_state(gone, "CANCELED", "ACCEPTED", entries=2)
+    if gone.get("canceled") != CANCELLED_BY_EMSP:
+        raise Fault(f"canceled is {gone.get('canceled')}")
+    if not is_free_for(run.offer(run.place["id"]), span):
+        raise Fault("the cancelled time is not free again in the calendar")
+    run.noted["cancelled"] = gone
+    return ""
+
+
+def cancel_leniently(run: Run) -> str:
+    booking = run.book()
+    country, party = run.settings.party
+    body = {
+        "country_code": country,
+        "party_id": party,
+        "request_id": booking["request_id"],
+        "canceled": CANCELLED_BY_EMSP,
+    }
+    gone = run.success(run.caller.send("POST", run.bookings_url, body))
+    if gone["reservation_status"] != "CANCELED":
+        raise Fault(f"it is {gone['reservation_status']}")
+    return ""
+
+
+def final(run: Run) -> str:
+    booking = run.noted.get("cancelled")
+    if booking is None:
+        raise Skipped("no booking was cancelled")
+    url, last = run.bookings_url, run.again(booking)
+    run.refused(run.caller.send("POST", url, {**last, "authorization_reference": uuid.uuid4().hex}), 2001)
+    again = run.success(run.caller.send("POST", url, last))
+    if (again["id"], again["reservation_status"]) != (booking["id"], "CANCELED") or len(
+        again["booking_requests"]
+    ) != 2:
+        raise Fault("an identical retry does not give the booking as it is")
+    return ""
+
+
+def cancel_nothing(run: Run) -> str:
+    place, span = some_place(run)
+    run.refused(run.ask(run.request(place, span, canceled=CANCELLED_BY_EMSP)), 2001)
+    return ""
+
+
+def history(run: Run) -> str:
+    extra = {"conformance_note": "kept"}
+    booking = run.book(None, **extra)
+    for moved in (uuid.uuid4().hex, uuid.uuid4().hex):
+        booking = run.success(run.ask(run.again(booking, authorization_reference=moved)))
+    sent = [one for one in run.booked if one["request_id"] == booking["request_id"]]
+    entries = booking["booking_requests"]
+    if [entry["booking_request"] for entry in entries] != sent:
+        raise Fault("booking_requests does not hold what we posted, oldest first")
+    for entry in entries:
+        read_time(entry["request_received"])
+    return f"{len(entries)} entries, an unknown field in them"
+
+
+def unknown_fields(run: Run) -> str:
+    """Line 18 at a CPO; at an eMSP it is judged on an object of ours."""
+    booking = run.book(None, conformance_extension={"kept": True})
+    read = run.get(f"{run.bookings_url}?date_from={booking['last_updated']}")
+    mine = next(one for one in read if one["id"] == booking["id"])
+    if "conformance_extension" not in newest(mine)["booking_request"]:
+        raise Fault("an unknown field of a BookingRequest is not given back")
+    return ""
+
+
+def outage(run: Run) -> str:
+    """Our Receiver fails while a booking is made, changed and cancelled; then only its last state may come."""
+    place = place_of(run)
+    run.listener.shown.failing = 503
+    mark = run.listener.mark
+    try:
+        booking = run.book(place)
+        run.success(run.ask(run.again(booking, authorization_reference=uuid.uuid4().hex)))
+        run.success(run.ask(run.again(booking, canceled=CANCELLED_BY_EMSP)))
+        tried = run.listener.wait(
+            lambda call: call.is_push and call.status == 503, mark=mark, within_s=run.settings.patience_s
+        )
+    finally:
+        run.listener.shown.failing = 0
+    if tried is None:
+        raise Skipped("nothing was pushed while our Receiver failed")
+    mark = run.listener.mark
+    told = run.pushed(booking, mark=mark, status="CANCELED")
+    if told is None:
+        raise Fault(
+            f"the booking's state did not come within {run.settings.patience_s:.0f} s after the outage"
+        )
+    run.conforms("Booking", told.body, partial=told.method == "PATCH")
+    mine = [call.body for call in run.listener.since(mark) if call.path == told.path]
+    if stale := [one["reservation_status"] for one in mine if one["reservation_status"] != "CANCELED"]:
+        raise Fault(f"after the outage {', '.join(stale)} was sent although the booking is CANCELED")
+    return ""
+
+
+LINES = (
+    Line(
+        45,
+        "An edit that waits leaves the booking RESERVED and its period as it is",
+        not_judged(NEEDS_A_PERSON),
+        CPO,
+    ),
+    Line(46, "Its approval or refusal is pushed", not_judged(NEEDS_A_PERSON), CPO),
+    Line(47, "A second edit replaces one that waits", not_judged(NEEDS_A_PERSON), CPO),
+    Line(48, "An edit that is too late is DECLINED, the booking stays", late_edit, CPO),
+    Line(49, "A cancellation in time gives CANCELED, and the time is free again", cancel, CPO),
+    Line(
+        50,
+        "A cancellation that is too late is DECLINED",
+        not_judged("would leave a booking that cannot be taken back"),
+        CPO,
+    ),
+    Line(51, "A cancellation with its identifiers alone is understood", cancel_leniently, CPO),
+    Line(52, "A final booking gives 2001 to anything new, and itself to an identical retry", final, CPO),
+    Line(53, "A cancellation of nothing gives 2001", cancel_nothing, CPO),
+    Line(54, "A cancellation by the operator is pushed", not_judged(NEEDS_A_PERSON), CPO),
+    Line(55, "A booking nobody comes to is NO_SHOW once", not_judged("needs a slot that runs out"), CPO),
+    Line(
+        56,
+        "A session in the window fulfils, before it or with a foreign token it is refused",
+        not_judged(NEEDS_A_VEHICLE),
+        CPO,
+    ),
+    Line(57, "A group token opens where token groups are supported", not_judged(NEEDS_A_VEHICLE), CPO),
+    Line(59, "The history keeps every request verbatim with request_received", history, CPO),
+    Line(18, "Unknown fields are accepted, kept and given back", unknown_fields, CPO),
+    Line(29, "After an outage pushes resume with the last state only", outage, CPO),
+)

@@ -1,0 +1,77 @@
+"""`python -m conformance`, and what `manage.py ocpi_check` shares with it."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentParser, Namespace
+
+from conformance import checklist
+from conformance.report import Report
+from conformance.run import CPO, EMSP, Settings
+
+HELP = (
+    "Check an OCPI implementation with Bookings from outside: register as a partner with a server of our own, go "
+    "through the checklist, cancel what was booked, and leave. Exit code 1 when a line failed."
+)
+
+
+class UnusableOptionsError(Exception):
+    """Options that cannot be used, in a sentence."""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--versions-url", required=True, metavar="URL", help="of the platform that is checked"
+    )
+    parser.add_argument(
+        "--token", required=True, metavar="TOKEN_A", help="the token A it gave us; the run uses it up"
+    )
+    parser.add_argument(
+        "--role", choices=[CPO, EMSP], help="check it in this role only (default: in all it offers)"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+    parser.add_argument(
+        "--listen", default="127.0.0.1:0", metavar="HOST:PORT", help="where our server listens"
+    )
+    parser.add_argument(
+        "--public-url", default="", metavar="URL", help="our server's address as the platform sees it"
+    )
+    parser.add_argument(
+        "--party", default="DE*CHK", metavar="CC*PID",
+        help="the party we register as (default DE*CHK; a platform that names another in its refusal gets that)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--patience", type=float, default=45.0, metavar="SECONDS", help="how long a push may take"
+    )
+    parser.add_argument(
+        "--wait-booking", type=float, default=0.0, metavar="SECONDS",
+        help="how long to wait for somebody at the platform who books with us, and cancels",
+    )  # fmt: skip
+
+
+def check(options: Namespace) -> Report:
+    """Raises UnusableOptionsError."""
+    party = re.fullmatch(r"([A-Z]{2})[*-]?([A-Z0-9]{3})", options.party.upper())
+    if not party:
+        raise UnusableOptionsError(
+            f"--party: {options.party!r} is no party: two letters, * and three letters or digits."
+        )
+    host, colon, port = options.listen.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65535:
+        raise UnusableOptionsError(f"--listen: {options.listen!r} is no address. Write host:port.")
+    settings = Settings(
+        versions_url=options.versions_url,
+        token_a=options.token,
+        roles=(options.role,) if options.role else (),
+        party=(party[1], party[2]),
+        patience_s=options.patience,
+        wait_booking_s=options.wait_booking,
+    )
+    try:
+        return checklist.check(settings, listen=(host.strip("[]"), int(port)), public_url=options.public_url)
+    except OSError as error:
+        raise UnusableOptionsError(f"--listen: cannot listen on {options.listen}: {error}.") from error
+
+
+def written(report: Report, *, as_json: bool) -> str:
+    return report.as_json() if as_json else report.as_text()
