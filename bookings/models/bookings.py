@@ -114,6 +114,7 @@ class Booking(models.Model):
         OWN = "own", "Own fleet or fleet here"
         INBOUND = "inbound", "Partner books with us"
         OUTBOUND = "outbound", "We book with a partner"
+        RESERVED = "reserved", "Partner keeps a charger from now on"
 
     class Side(models.TextChoices):
         FLEET = "fleet", "Fleet"

@@ -35,6 +35,7 @@ from bookings.operations.partner_asks import (
 )
 from bookings.operations.payment_answers import secure_from_balance, take_answer, waiting_for_payment
 from bookings.operations.remote_start import start_remotely, stop_remotely, take_remote_answer
+from bookings.operations.reserve_now import give_back, reserve_now
 from bookings.operations.slot_request import SlotRequest
 from bookings.operations.tokens import add_token, change_token, set_blocked
 from bookings.operations.undo import undo
@@ -70,6 +71,7 @@ __all__ = [
     "fail_unanswered_remote",
     "fail_undecided",
     "find_asked",
+    "give_back",
     "hold_slot",
     "is_repeated",
     "lift_closure",
@@ -81,6 +83,7 @@ __all__ = [
     "record_owner_answer",
     "release_hold",
     "request_booking",
+    "reserve_now",
     "secure_from_balance",
     "set_blocked",
     "set_retired",

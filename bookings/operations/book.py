@@ -132,7 +132,7 @@ def _locked(request: SlotRequest, also: frozenset[int], now: datetime) -> _Booki
         found = _standing(request, needed, now)
     if not found.overdue() <= locked:
         raise ReachesFurther(found.overdue())
-    terms = true.terms(request.option.pk, request.fleet.pk, now=now)
+    terms = request.under(true.terms(request.option.pk, request.fleet.pk, now=now))
     return _BookingGround(true, terms, locked, found, vehicle, draft)
 
 
@@ -235,6 +235,8 @@ def _quote(
 ) -> dict[str, Any]:
     """The price under the tariffs that hold now; empty where none does."""
     tariffs = there.tariffs_for(request.option.pk, evse.pk, request.fleet.pk, at=now)
+    if request.starts_now:  # what a booked slot costs is no price of a reservation
+        tariffs = tariffs._replace(booking=None)
     quote = quotes.quoted(tariffs, request.period, there.site.zone, power_w=watts, vehicle=request.vehicle)
     return quote.to_json() if quote else {}
 

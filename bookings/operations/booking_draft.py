@@ -47,7 +47,7 @@ def drafted_ahead(request: SlotRequest, known: Configuration, now: datetime) -> 
 def drafted(request: SlotRequest, configuration: Configuration, now: datetime) -> Draft:
     """Raises a BookingError for a period or a vehicle that the place is not for."""
     option, asked = request.option, filled(request)
-    terms = configuration.terms(option.pk, request.fleet.pk, now=now)
+    terms = request.under(configuration.terms(option.pk, request.fleet.pk, now=now))
     periods.check_period(terms, configuration.site, asked.period, now=now)
     pool = candidates(configuration.offers.get(option.pk, ()), asked.must_fit, asked.evse)
     return Draft(configuration, asked, pool, unsaved(asked, terms))
@@ -66,9 +66,8 @@ def filled(request: SlotRequest) -> SlotRequest:
 
 
 def unsaved(request: SlotRequest, terms: Terms) -> Booking:
-    outbound, inbound = request.option.is_mirror, request.fleet.is_partner
     return Booking(
-        route=Booking.Route.OUTBOUND if outbound else Booking.Route.INBOUND if inbound else Booking.Route.OWN,
+        route=_route(request),
         request_id=request.request_id,
         authorization_reference=request.authorization_reference or request.request_id[:36],
         customer_country=request.party[0].upper(),
@@ -84,3 +83,11 @@ def unsaved(request: SlotRequest, terms: Terms) -> Booking:
         terms_json=terms.to_json(),
         enforcement=Enforcement.NOT_DUE,
     )
+
+
+def _route(request: SlotRequest) -> Booking.Route:
+    if request.option.is_mirror:
+        return Booking.Route.OUTBOUND
+    if request.starts_now:
+        return Booking.Route.RESERVED
+    return Booking.Route.INBOUND if request.fleet.is_partner else Booking.Route.OWN

@@ -6,43 +6,55 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bookings.actors import Actor, ActorKind
-from bookings.core import calendars, lifecycle
+from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.locking import lock_booking, lock_bookings
 from bookings.core.versions import SEEN_WHOLE, check_version
-from bookings.errors import ChargerOffline, NotYetStartable, WrongStatus
+from bookings.errors import ChargerOffline, EvseUnknown, NotYetStartable, WrongStatus
 from bookings.models import Booking, BookingStatus, KeptEvse
 from bookings.operations import kept_evses
+from bookings.rules.entitlement import TokenName
 from bookings.rules.identification import token_for
 from bookings.rules.own_slots import session_under_way
 from depots import operations as depots
-from depots.models import Charger, ChargerCommand
+from depots.models import Charger, ChargerCommand, Evse
+from depots.periods import Period
 from depots.queries import is_online
+from depots.token_numbers import LONGEST_TAG, on_the_wire
 
 Action = ChargerCommand.Action
 State = ChargerCommand.State
 
 # A driver who waits beside the truck; what a charger did not get by then it need not do any more.
 WAITS = timedelta(seconds=35)
+# A driver on the way to the EVSE that was told first still starts there.
+MOVED_FOR = timedelta(minutes=15)
 EVENT = {Action.REMOTE_START: "remote_start", Action.REMOTE_STOP: "remote_stop"}
 
 
 def start_remotely(
-    *, booking_id: int, seen_version: int | None = None, actor: Actor, now: datetime
+    *,
+    booking_id: int,
+    left_evse: Evse | None = None,
+    with_token: TokenName | None = None,
+    seen_version: int | None = None,
+    actor: Actor,
+    now: datetime,
 ) -> ChargerCommand:
-    """Ask the charger to begin charging for the booking, with one of its tokens that fits, else its secret.
+    """Ask the charger to begin charging for the booking, `with_token` of its own or one of its tokens that fits, else its
+    secret. `left_evse`: the truck stands at the one that the booking has just been moved away from.
 
     Once more while the charger has not answered is the same command. Raises WrongStatus, NotYetStartable, ChargerOffline,
-    or ChangedMeanwhile when it is another place, time or vehicle than in `seen_version`.
+    EvseUnknown, or ChangedMeanwhile when it is another place, time or vehicle than in `seen_version`.
     """
     with calendars.one_operation():
-        booking = lock_booking(booking_id)
+        booking = lock_booking(booking_id, also=[left_evse.pk] if left_evse else [])
         why_not_start(booking, now=now)
         check_version(booking, seen_version, SEEN_WHOLE)
-        charger = _charger(booking, now)
-        assert booking.evse is not None
-        name, kind = token_for(booking, charger)
+        evse = _evse_to_start(booking, left_evse, now)
+        charger = _online(evse.charger, now)
+        name, kind = _token(booking, charger, with_token)
         payload = {
-            "evse": booking.evse.number, "token": name, "token_type": kind, "group": booking.group,
+            "evse": evse.number, "token": name, "token_type": kind, "group": booking.group,
             "reservation_id": booking.reservation_id,
         }  # fmt: skip
         was_kept = kept_evses.give_back(booking, KeptEvse.Why.ARRIVED, now=now, actor=actor)
@@ -60,8 +72,7 @@ def stop_remotely(
         if session is None:
             raise WrongStatus(booking.status, "stopped", "Nothing is charging for this booking now.")
         check_version(booking, seen_version, SEEN_WHOLE)
-        if not is_online(session.charger, now=now):
-            raise ChargerOffline
+        _online(session.charger, now)
         payload = {"transaction": session.transaction}
         return _send(booking, session.charger, Action.REMOTE_STOP, payload, actor, now)
 
@@ -96,8 +107,34 @@ def take_remote_answer(command: ChargerCommand, *, now: datetime) -> None:
         )
 
 
-def _charger(booking: Booking, now: datetime) -> Charger:
-    charger = booking.evse.charger if booking.evse is not None else None
+def _evse_to_start(booking: Booking, left_evse: Evse | None, now: datetime) -> Evse:
+    """Its own, or for a while the one it was moved away from. Raises EvseUnknown."""
+    if booking.evse is None:
+        raise ChargerOffline
+    if left_evse is None or left_evse.pk == booking.evse_id:
+        return booking.evse
+    if not was_moved_from(booking, left_evse, since=now - MOVED_FOR):
+        raise EvseUnknown(f"The booking is at EVSE {booking.evse.uid}.")
+    if occupancy.others_in(left_evse.pk, Period(now, booking.ends_at), holder=booking.pk):
+        raise EvseUnknown(f"EVSE {left_evse.uid} is taken; the booking is at EVSE {booking.evse.uid}.")
+    return left_evse
+
+
+def was_moved_from(booking: Booking, evse: Evse, *, since: datetime) -> bool:
+    changes = booking.events.filter(kind="changed", at__gte=since)
+    return changes.filter(detail__before__evse=evse.uid).exists()
+
+
+def _token(booking: Booking, charger: Charger, asked: TokenName | None) -> tuple[str, str]:
+    """(name, kind) at this charger. One that is asked for is among the booking's tokens."""
+    if asked is not None and asked.uid:
+        name = on_the_wire(asked.uid, asked.type, is_1_6=charger.speaks_1_6)
+        if not charger.speaks_1_6 or len(name) <= LONGEST_TAG:
+            return name, asked.type
+    return token_for(booking, charger)
+
+
+def _online(charger: Charger | None, now: datetime) -> Charger:
     if charger is None or not is_online(charger, now=now):
         raise ChargerOffline
     return charger

@@ -51,6 +51,10 @@ def was_late_cancellation(booking: Booking, event: BookingEvent) -> bool:
 
 
 def _is_late(booking: Booking, by: str, status: str, at: datetime) -> bool:
+    if (
+        booking.route == Booking.Route.RESERVED
+    ):  # it begins at once, and may be given back as long as nobody charges
+        return False
     is_promised = by == Booking.Side.FLEET and status == BookingStatus.CONFIRMED
     return is_promised and at > booking.terms.cancel_deadline(booking.period)
 

@@ -1,0 +1,51 @@
+"""A reservation: a charger kept from now on until a moment, for a customer of a partner network who is on the way.
+
+To us it is a short booking with terms of its own; who may have it, for how long and with how much power is decided where every
+booking is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from bookings.errors import InThePast, TooLong
+from bookings.rules.terms import LIMITS, Overstay, Terms
+from depots.periods import Period
+
+LONGEST_RESERVATION = timedelta(hours=2)
+_MINUTE = timedelta(minutes=1)
+
+
+def terms_of_reservation(terms: Terms) -> Terms:
+    """The place's terms without those that are about slots ahead: it is decided at once, is kept until it ends, and whoever
+    charges by then charges on like one who has not booked."""
+    return replace(
+        terms,
+        approval=False,
+        arm_lead_min=0,
+        early_start_min=0,
+        lead_min=0,
+        slot_step_min=1,
+        min_duration_min=1,
+        max_duration_min=int(LONGEST_RESERVATION / _MINUTE) + 1,
+        no_show_min=LIMITS["no_show_min"].most,
+        change_until_min=0,
+        cancel_until_min=0,
+        late_cancel=False,
+        late_stop_min=0,
+        end_warning_min=0,
+        overstay=Overstay.TELL.value,
+    )
+
+
+def period_of_reservation(until: datetime, *, now: datetime) -> Period:
+    """In whole minutes, as all slots are. Raises InThePast, TooLong."""
+    if until <= now:
+        raise InThePast("The reservation would be over already.")
+    if until - now > LONGEST_RESERVATION:
+        most = LONGEST_RESERVATION // _MINUTE
+        raise TooLong(f"A charger is kept for {most} minutes at most; book a slot for later.")
+    starts_at = now.replace(second=0, microsecond=0)
+    ends_at = until.replace(second=0, microsecond=0)
+    return Period(starts_at, ends_at if ends_at == until else ends_at + _MINUTE)
