@@ -241,7 +241,7 @@ BERTH_BROKER_URL = env.str("BERTH_BROKER_URL", default="")
 # The one function that answers "may this token charge here now?" (depots asks, bookings knows).
 CHARGING_GATE = "bookings.gate.may_charge"
 # And what asks the network that issued a token, where its word is needed (depots.gate.TokenOwners); "" asks nobody.
-TOKEN_OWNERS = ""
+AUTHORIZING_NETWORKS = "roaming.outbound.token_owners.PartnerNetworks"
 # Payment providers that agreements may ask, name=class: BERTH_PAYMENT_PROVIDERS="acme=acme_berth.Acme". The rules of such a class
 # stand in docs/operators/billing.md; none by default.
 PAYMENT_PROVIDERS = env.dict("BERTH_PAYMENT_PROVIDERS", default={})

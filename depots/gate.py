@@ -1,7 +1,7 @@
 """The questions depots cannot answer itself, for it knows chargers, not bookings.
 
 May this token charge here now? The answer comes from the function that settings.CHARGING_GATE names; where it needs the word
-of a network that issued the token, that is asked by what settings.TOKEN_OWNERS names. And which EVSEs does somebody wait
+of a network that issued the token, that is asked by what settings.AUTHORIZING_NETWORKS names. And which EVSEs does somebody wait
 for? The one that settings.AWAITED_EVSES names. Which sessions' meter values are still to be kept in full? The one that
 settings.NEEDED_READINGS names.
 """
@@ -72,8 +72,8 @@ class TokenOwners(Protocol):
 
 @cache
 def token_owners() -> TokenOwners | None:
-    """The one of this process, which settings.TOKEN_OWNERS names."""
-    path = settings.TOKEN_OWNERS
+    """The one of this process, which settings.AUTHORIZING_NETWORKS names."""
+    path = settings.AUTHORIZING_NETWORKS
     return cast(TokenOwners, import_string(path)()) if path else None
 
 

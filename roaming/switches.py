@@ -54,6 +54,18 @@ SWITCHES = {
         Switch(
             "hub_party_id", "", "The partner is a hub: it speaks for parties that are not among its roles"
         ),
+        Switch(
+            "token_check",
+            "may",
+            "Whether the partner asks us before a token of ours charges there (OCPI: ALWAYS, ALLOWED, ALLOWED_OFFLINE, NEVER)",
+            ("never", "may", "should", "must"),
+        ),
+        Switch(
+            "asked_about_unknown_tokens",
+            "auto",
+            "Ask the partner about cards nobody here knows; auto: where it has told us of no tokens",
+            ("auto", "always", "never"),
+        ),
         Switch("nightly_resync", True, "Tell and read everything again every night, not only what changed"),
         Switch(
             "bookings_edition",

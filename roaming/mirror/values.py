@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from bookings.models import Booking, BookingRequest, BookingStatus
 from depots.models import Evse
@@ -174,3 +174,29 @@ class ToldBooking:
     cancel_reason: str
     history: tuple[ToldEntry, ...]
     last_updated: datetime
+
+
+class ToldToken(NamedTuple):
+    """A token of a partner's eMSP; thousands come at once. `check` is an OwnerCheck."""
+
+    country_code: str
+    party_id: str
+    uid: str
+    type: str
+    contract_id: str
+    visual_number: str
+    group_id: str
+    is_valid: bool
+    check: str
+    last_updated: datetime
+
+
+@dataclass(frozen=True)
+class ToldAuthorization:
+    """Whether a token may charge, by its owner's word: an OwnerAnswer.Outcome, and at which EVSEs alone."""
+
+    outcome: str
+    token: ToldToken | None = None
+    reference: str = ""
+    evse_uids: tuple[str, ...] = ()
+    info: str = ""

@@ -15,6 +15,7 @@ from roaming.ocpi.modules.cdrs import Cdrs
 from roaming.ocpi.modules.locations import Locations
 from roaming.ocpi.modules.registration import Registration
 from roaming.ocpi.modules.tariffs import Tariffs
+from roaming.ocpi.modules.tokens import Tokens
 
 
 class Dialect(Protocol):
@@ -27,6 +28,8 @@ class Dialect(Protocol):
     locations: Locations
 
     tariffs: Tariffs
+
+    tokens: Tokens
 
     bookings: Bookings
 

@@ -7,6 +7,7 @@ from roaming.ocpi.v2_2_1.cdrs import dialect as cdrs
 from roaming.ocpi.v2_2_1.credentials import dialect as registration
 from roaming.ocpi.v2_2_1.locations import dialect as locations
 from roaming.ocpi.v2_2_1.tariffs import dialect as tariffs
+from roaming.ocpi.v2_2_1.tokens import dialect as tokens
 from roaming.ocpi.v2_2_1.versions.mapping import VERSION
 
-__all__ = ["VERSION", "bookings", "cdrs", "locations", "registration", "tariffs"]
+__all__ = ["VERSION", "bookings", "cdrs", "locations", "registration", "tariffs", "tokens"]

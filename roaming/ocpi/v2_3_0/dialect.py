@@ -7,6 +7,7 @@ from roaming.ocpi.v2_3_0.cdrs import dialect as cdrs
 from roaming.ocpi.v2_3_0.credentials import dialect as registration
 from roaming.ocpi.v2_3_0.locations import dialect as locations
 from roaming.ocpi.v2_3_0.tariffs import dialect as tariffs
+from roaming.ocpi.v2_3_0.tokens import dialect as tokens
 from roaming.ocpi.v2_3_0.versions.mapping import VERSION
 
-__all__ = ["VERSION", "bookings", "cdrs", "locations", "registration", "tariffs"]
+__all__ = ["VERSION", "bookings", "cdrs", "locations", "registration", "tariffs", "tokens"]

@@ -9,6 +9,8 @@ from roaming.ocpi.v2_3_0.bookings import sender as bookings_sender
 from roaming.ocpi.v2_3_0.credentials import endpoint as credentials
 from roaming.ocpi.v2_3_0.locations import receiver as locations_receiver
 from roaming.ocpi.v2_3_0.locations import sender as locations_sender
+from roaming.ocpi.v2_3_0.tokens import receiver as tokens_receiver
+from roaming.ocpi.v2_3_0.tokens import sender as tokens_sender
 
 
 def routers(dialect: Dialect, *, bookings_auth: CallerAuth = registered) -> dict[str, Router]:
@@ -17,6 +19,8 @@ def routers(dialect: Dialect, *, bookings_auth: CallerAuth = registered) -> dict
         f"/{dialect.VERSION}/credentials": credentials.routes.router(dialect),
         f"{cpo}/locations": locations_sender.routes.router(dialect),
         f"{emsp}/locations": locations_receiver.routes.router(dialect),
+        f"{cpo}/tokens": tokens_receiver.routes.router(dialect),
+        f"{emsp}/tokens": tokens_sender.routes.router(dialect),
         f"{cpo}/bookings": bookings_sender.routes.router(dialect, bookings_auth),
         f"{emsp}/bookings": bookings_receiver.routes.router(dialect, bookings_auth),
     }

@@ -62,6 +62,8 @@ def test_versions_and_their_details_name_every_module_on_its_own_base(caller: Ca
         ("credentials", "SENDER", "/ocpi/2.3.0/credentials"),
         ("locations", "SENDER", "/ocpi/cpo/2.3.0/locations"),
         ("locations", "RECEIVER", "/ocpi/emsp/2.3.0/locations"),
+        ("tokens", "RECEIVER", "/ocpi/cpo/2.3.0/tokens"),
+        ("tokens", "SENDER", "/ocpi/emsp/2.3.0/tokens"),
         ("Booking", "SENDER", "/ocpi/cpo/2.3.0/bookings"),
         ("bookings", "SENDER", "/ocpi/cpo/2.3.0/bookings"),
         ("Booking", "RECEIVER", "/ocpi/emsp/2.3.0/bookings"),

@@ -29,6 +29,8 @@ def core_endpoints(version: str) -> list[Endpoint]:
         _endpoint("credentials", SENDER, f"{version}/credentials"),
         _endpoint("locations", SENDER, f"{cpo}/locations"),
         _endpoint("locations", RECEIVER, f"{emsp}/locations"),
+        _endpoint("tokens", RECEIVER, f"{cpo}/tokens"),
+        _endpoint("tokens", SENDER, f"{emsp}/tokens"),
     ]
 
 

@@ -1,0 +1,197 @@
+"""Partner networks are asked whether a token of theirs may charge."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import timedelta
+from threading import Event
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from bookings.gate import may_charge
+from bookings.models import OwnerAnswer, OwnerCheck, Token
+from depots.gate import OwnerQuestion
+from depots.models import Agreement, Evse
+from roaming.models import Partner, PartnerMessage
+from roaming.outbound import token_owners
+from roaming.outbound.token_owners import PartnerNetworks
+from tests.bookings.enforcement.online_chargers import TERMS, evse_online
+from tests.factories import NOW, make_depot
+from tests.roaming.partners import make_partner
+from tests.roaming.peers import Reply, ScriptedPeer, envelope
+
+pytestmark = pytest.mark.django_db(transaction=True)
+CARD = "04A1B2C3D4E5F6"
+ALLOWED = {"allowed": "ALLOWED", "authorization_reference": "REF-7"}
+
+
+@pytest.fixture(autouse=True)
+def _private(settings: Any) -> None:
+    settings.BERTH_ALLOW_PRIVATE_PARTNERS = True
+
+
+@pytest.fixture
+def evse() -> Evse:
+    return evse_online(make_depot(terms={**TERMS, "walk_in": "known"}))
+
+
+@pytest.fixture
+def peer() -> Iterator[ScriptedPeer]:
+    with ScriptedPeer(lambda asked: envelope(ALLOWED)) as peer:
+        yield peer
+
+
+def network(peer: ScriptedPeer, party: str = "FLT", **fields: Any) -> Partner:
+    endpoint = {"identifier": "tokens", "role": "SENDER", "url": f"{peer.url}/{party}/tokens"}
+    return make_partner(party, endpoints=[endpoint], **fields)
+
+
+def token(partner: Partner, **fields: Any) -> Token:
+    told = {"country_code": "SE", "party_id": "FLT", "told": {}, "told_at": NOW, "heard_at": NOW}
+    return Token.objects.create(**{"fleet": partner.organisation, "uid": CARD, **told, **fields})
+
+
+def question(evse: Evse, *owners: Partner, uid: str = CARD, kind: str = "") -> OwnerQuestion:
+    ids = tuple(partner.organisation_id for partner in owners)
+    return OwnerQuestion(evse.charger_id, None, uid, kind, uid, ids)
+
+
+def ask(*questions: OwnerQuestion, **options: Any) -> PartnerNetworks:
+    """All at once, and until what is written beside the answers is written."""
+
+    async def run() -> PartnerNetworks:
+        networks = PartnerNetworks(**options)
+        await asyncio.gather(*(networks.ask(each, now=NOW) for each in questions))
+        while networks._writing:
+            await asyncio.wait(set(networks._writing))
+        return networks
+
+    try:
+        return asyncio.run(run())
+    finally:
+        connections.close_all()
+
+
+def heard() -> tuple[str, str]:
+    answer = OwnerAnswer.objects.get()
+    return answer.outcome, answer.reference
+
+
+def test_the_owner_is_asked_for_its_token_and_its_word_lets_in(evse: Evse, peer: ScriptedPeer) -> None:
+    """Checklist 88, from the other side: the reference goes into the start that follows."""
+    partner = network(peer)
+    token(partner, owner_check=OwnerCheck.MUST, type="OTHER")
+
+    ask(question(evse, partner))
+
+    (asked,) = peer.asked
+    assert (asked.method, asked.path, asked.query) == (
+        "POST",
+        f"/FLT/tokens/{CARD}/authorize",
+        {"type": "OTHER"},
+    )
+    assert asked.body == {"location_id": evse.depot.location_id, "evse_uids": [evse.uid]}
+    assert (asked.headers["ocpi-to-party-id"], asked.headers["ocpi-from-party-id"]) == (
+        "FLT",
+        evse.depot.operator.cpo_party_id,
+    )
+    assert heard() == ("allowed", "REF-7")
+    assert OwnerAnswer.objects.get().owner == partner.organisation
+    started = may_charge(charger=evse.charger, evse=evse, token_uid=CARD, now=NOW + timedelta(minutes=1))
+    assert (started.allowed, started.reference) == (True, "REF-7")
+    assert PartnerMessage.objects.get().http_status == 200
+
+
+@pytest.mark.parametrize(
+    ("reply", "outcome"),
+    [
+        (envelope({"allowed": "NO_CREDIT"}), "no_credit"),
+        (envelope({"allowed": "expired", "token": {"uid": 7}}), "expired"),
+        (envelope(status_code=2004, status=404), "unknown"),
+        (envelope(status_code=3000), "silent"),
+        (envelope({"allowed": "PERHAPS"}), "silent"),
+        (Reply(500, b"<html>"), "silent"),
+        (Reply(cut=True), "silent"),
+    ],
+)
+def test_what_each_answer_means(evse: Evse, peer: ScriptedPeer, reply: Reply, outcome: str) -> None:
+    partner = network(peer)
+    token(partner)
+    peer.answer = lambda asked: reply
+
+    ask(question(evse, partner))
+    assert heard()[0] == outcome
+
+
+def test_a_card_nobody_knows_is_asked_of_those_that_may_know_it(evse: Evse, peer: ScriptedPeer) -> None:
+    """The token it is told of is kept, so that session and record name it."""
+    silent, telling = network(peer, "AAA"), network(peer, "TEL")
+    token(telling, uid="04FFFFFF")
+    network(peer, "NOT", switches={"asked_about_unknown_tokens": "never"})
+    network(peer, "CPO", roles=[{"role": "CPO", "country_code": "SE", "party_id": "CPO", "name": "C"}])
+    told = {
+        "country_code": "SE", "party_id": "AAA", "uid": CARD, "type": "RFID", "contract_id": "SEAAA1", "issuer": "A",
+        "valid": True, "whitelist": "NEVER", "last_updated": "2030-01-15T07:00:00Z",
+    }  # fmt: skip
+    peer.answer = lambda asked: envelope({**ALLOWED, "token": told})
+
+    ask(question(evse))
+
+    assert [asked.path.split("/")[1] for asked in peer.asked] == ["AAA"]
+    kept = Token.objects.get(uid=CARD)
+    assert (kept.fleet, kept.owner_check, kept.contract_id) == (silent.organisation, "must", "SEAAA1")
+    answer = may_charge(charger=evse.charger, evse=None, token_uid=CARD, now=NOW)
+    assert (answer.allowed, answer.question, answer.reference) == (True, None, "REF-7")
+
+    Agreement.objects.filter(depot=evse.depot).delete()
+    ask(question(evse, uid="04EEEEEE"))
+    assert len(peer.asked) == 1  # the depot is open to none of them any more
+
+
+def test_of_several_that_may_know_it_the_first_yes_counts(evse: Evse, peer: ScriptedPeer) -> None:
+    for party in ("AAA", "BBB", "CCC"):
+        network(peer, party)
+    never = Event()
+    said = {
+        "AAA": envelope(status_code=2004, status=404),
+        "BBB": envelope(ALLOWED),
+        "CCC": envelope(ALLOWED, wait_for=never),
+    }
+    peer.answer = lambda asked: said[asked.path.split("/")[1]]
+
+    ask(question(evse))
+    never.set()
+    assert heard() == ("allowed", "REF-7")
+
+
+def test_a_network_that_stays_silent_delays_its_own_drivers_only_and_not_for_long(
+    evse: Evse, peer: ScriptedPeer
+) -> None:
+    away, there = network(peer, "AWY"), network(peer)
+    never = Event()
+    peer.answer = lambda a: envelope(ALLOWED, wait_for=never if a.path.startswith("/AWY") else None)
+    for partner, uid in ((away, "04AA"), (there, "04BB")):
+        token(partner, uid=uid)
+
+    networks = ask(
+        *(question(evse, away, uid="04AA") for _ in range(token_owners.OPEN_AT_ONCE + 5)),
+        question(evse, there, uid="04BB"),
+        answers_within_s=0.5,
+    )
+
+    never.set()
+    by_number = dict(OwnerAnswer.objects.values_list("number", "outcome"))
+    assert by_number == {"04AA": "silent", "04BB": "allowed"}
+    assert sum(1 for asked in peer.asked if asked.path.startswith("/AWY")) <= token_owners.OPEN_AT_ONCE
+    assert networks._silence[away.pk]._in_a_row >= token_owners.SILENT_IN_A_ROW
+
+
+def test_one_whose_circuit_is_open_is_not_asked(evse: Evse, peer: ScriptedPeer) -> None:
+    partner = network(peer, closed_until=NOW + timedelta(minutes=1))
+    token(partner, owner_check=OwnerCheck.SHOULD)
+
+    ask(question(evse, partner))
+    assert (peer.asked, heard()[0]) == ([], "silent")
