@@ -20,6 +20,7 @@ from bookings.models import (
     Payment,
     PaymentReturn,
     PrepaidEntry,
+    RemoteSession,
     Tariff,
     TariffBinding,
     TariffVersion,
@@ -114,6 +115,18 @@ def make_cdr(**fields: Any) -> ChargeDetailRecord:
     cdr = new_cdr(**fields)
     cdr.save(force_insert=True)
     return cdr
+
+
+def new_remote_session(**fields: Any) -> RemoteSession:
+    """Not saved; at a partner's depot, of a fleet of ours."""
+    depot = fields.pop("depot", None) or make_depot(is_mirror=True)
+    made: dict[str, Any] = {
+        "operator": depot.operator, "depot": depot, "country_code": "FR", "party_id": "CPO", "remote_id": f"S-{next(_next)}",
+        "status": "charging", "remote_status": "ACTIVE", "started_at": NOW, "told_at": NOW, "received_at": NOW,
+    }  # fmt: skip
+    if "fleet" not in fields:
+        made["fleet"] = make_fleet()
+    return RemoteSession(**{**made, **fields})
 
 
 def new_invoice(supplier: Organisation, customer: Organisation, **fields: Any) -> Invoice:

@@ -30,6 +30,7 @@ from bookings.models.offers import BookingOption, CalendarMark, OfferedSlot, Ter
 from bookings.models.owner_answers import OwnerAnswer
 from bookings.models.payments import BookingPayment, PrepaidBalance, PrepaidEntry
 from bookings.models.reconciliation import AcceptedFinding, PriceCheck
+from bookings.models.remote_sessions import RemoteSession, SessionStatus
 from bookings.models.scheduling import ScheduledBilling, SchedulerTick
 from bookings.models.smart_charging import ChargingProfile, DepotPower, EvsePower, ExternalLimit, PowerMark
 from bookings.models.tariffs import Tariff, TariffBinding, TariffVersion
@@ -81,9 +82,11 @@ __all__ = [
     "PrepaidEntry",
     "PriceCheck",
     "Reminder",
+    "RemoteSession",
     "ReserveTest",
     "ScheduledBilling",
     "SchedulerTick",
+    "SessionStatus",
     "Tariff",
     "TariffBinding",
     "TariffVersion",

@@ -48,6 +48,7 @@ from tests.money_factories import (
     new_payment_return,
     new_prepaid_entry,
     new_reconciliation_record,
+    new_remote_session,
     new_version,
 )
 
@@ -60,6 +61,7 @@ def case(text: str, number: int) -> str:
 
 def money() -> dict[str, Callable[[int], Model]]:
     operator, fleet, depot = make_operator(), make_fleet(), make_depot()
+    mirror = make_depot(is_mirror=True)
     tariff = make_tariff(operator)
     cdr = make_cdr(depot=depot)
     invoice = make_invoice(operator, fleet)
@@ -72,6 +74,9 @@ def money() -> dict[str, Callable[[int], Model]]:
         "tariff_code_once": lambda n: Tariff(operator=operator, code=case("t-1", n), kind="charging"),
         "tariff_version_once": lambda _: new_version(tariff, number=7),
         "cdr_code_once": lambda n: new_cdr(depot=depot, code=case("c-1", n)),
+        "remote_session_once": lambda n: new_remote_session(
+            depot=mirror, fleet=fleet, remote_id=case("s-1", n)
+        ),
         "cdr_number_once": lambda n: new_cdr(depot=depot, number=7_000, code=f"N{n}"),
         "bookings_chargedetailrecord.credits_id": lambda _: new_cdr(
             depot=depot, credits=cdr, before_taxes=Decimal(-30), taxes=Decimal(-5)
@@ -134,6 +139,7 @@ NONSENSE: dict[str, Callable[[], Model]] = {
         make_tariff(make_operator()), starts_at=NOW, ends_at=NOW
     ),
     "tariff_binding_of_one_owner": lambda: binding(depot=make_depot(), option=option_of(make_evse())),
+    "remote_session_status_known": lambda: new_remote_session(status="parked"),
     "cdr_kind_known": lambda: new_cdr(kind="walk"),
     "cdr_negative_only_as_credit": lambda: new_cdr(before_taxes=Decimal(-1)),
     "cdr_ends_after_start": lambda: new_cdr(ends_at=NOW - timedelta(seconds=1)),
