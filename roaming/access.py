@@ -7,16 +7,17 @@ from collections.abc import Collection
 from datetime import datetime
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Case, Exists, F, Max, OuterRef, Prefetch, QuerySet, Value, When
+from django.db.models import Case, Exists, F, Max, OuterRef, Prefetch, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce, Greatest, Length
 from django.http import Http404
 
+from bookings.billing.cdr_lookup import with_all
 from bookings.core import calendars
-from bookings.models import Booking, BookingOption, BookingStatus, Closure
+from bookings.models import Booking, BookingOption, BookingStatus, ChargeDetailRecord, Closure
 from bookings.search.bookable import bookable_options
-from depots.models import Agreement, Depot, Evse, Membership, Organisation, User
+from depots.models import Agreement, ChargingSession, Depot, Evse, Membership, Organisation, User
 from depots.navigation import NETWORK_ROLES
-from roaming.models import Partner
+from roaming.models import GuestSession, Partner
 
 OCPI_ID_LENGTH = 36
 
@@ -104,3 +105,58 @@ def bookings_of(partners: Collection[Partner]) -> QuerySet[Booking]:
         .select_related("depot__operator", "option", "evse")
         .prefetch_related("tokens", "requests", "option__evses", "evse__connectors")
     )
+
+
+def guest_sessions(
+    partner: Partner, *, party: tuple[str, str] | None = None, operator: Organisation | None = None
+) -> QuerySet[GuestSession]:
+    """Sessions at our depots that this partner is told of, of one operator or of all; oldest first. In the name of one of its
+    parties those of its bookings, and those that nobody had booked."""
+    rows = sessions_with_all(GuestSession.objects.filter(partner=partner)).order_by("session")
+    if party is not None:
+        rows = rows.filter(_of_party("session__visit__booking", party) | Q(session__visit__isnull=True))
+    return rows.filter(session__charger__depot__operator=operator) if operator else rows
+
+
+def _of_party(booking: str, party: tuple[str, str]) -> Q:
+    country, party_id = party
+    return Q(
+        **{
+            f"{booking}__customer_country__iexact": country,
+            f"{booking}__customer_party__iexact": party_id,
+        }
+    )
+
+
+def sessions_with_all(rows: QuerySet[GuestSession]) -> QuerySet[GuestSession]:
+    """With what a session's publication names (roaming.published_sessions)."""
+    return rows.select_related(
+        "partner__organisation", "session__charger__depot__operator", "session__evse__depot__operator"
+    )
+
+
+def booking_of_session(session: ChargingSession) -> Booking | None:
+    """With its tokens."""
+    rows = Booking.objects.filter(visits__session=session).prefetch_related("tokens")
+    return rows.select_related("depot__operator", "fleet").first()
+
+
+def cdrs(
+    partner: Partner, *, party: tuple[str, str] | None = None, operator: Organisation | None = None
+) -> QuerySet[ChargeDetailRecord]:
+    """What was issued to this partner here, credits too, in order of issue; to one of its parties by booking, else by token."""
+    rows = cdrs_of_ours().filter(customer=partner.organisation_id).order_by("pk")
+    if party is not None:
+        by_token = Q(token__country_code__iexact=party[0], token__party_id__iexact=party[1])
+        rows = rows.filter(_of_party("booking", party) | Q(booking__isnull=True) & by_token)
+    return rows.filter(operator=operator) if operator else rows
+
+
+def cdrs_of_ours() -> QuerySet[ChargeDetailRecord]:
+    """Those that have an address in OCPI, with all that they name."""
+    rows = (
+        with_all()
+        .filter(received__isnull=True, operator__is_partner=False)
+        .exclude(operator__cpo_party_id="")
+    )
+    return rows.select_related("session").prefetch_related("session__signed_values")

@@ -8,12 +8,13 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Upper
 
-from depots.models import Organisation
+from depots.models import ChargingSession, Organisation
 from roaming.console.models import Deviation, PartnerEvent, PartnerTraffic
 
 __all__ = [
     "Delivery",
     "Deviation",
+    "GuestSession",
     "Partner",
     "PartnerEvent",
     "PartnerMessage",
@@ -282,3 +283,23 @@ class PartnerMessage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.method} {self.url}"
+
+
+class GuestSession(models.Model):
+    """A session at a depot of ours that a partner's customer charges by: its partner is told of it, and of nobody else's.
+
+    `version` rises with all that the partner is to hear, `changed_at` is when it last did. `preferences` is what its driver
+    would like (OCPI ChargingPreferences), as the partner said.
+    """
+
+    session = models.OneToOneField(ChargingSession, models.CASCADE, primary_key=True, related_name="guest")
+    partner = models.ForeignKey(Partner, models.CASCADE, related_name="guest_sessions", db_index=False)
+    version = models.BigIntegerField(default=1)
+    changed_at = models.DateTimeField()
+    preferences = models.JSONField(null=True, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["partner", "session"], name="guest_sessions_of_partner")]
+
+    def __str__(self) -> str:
+        return f"{self.session_id} of {self.partner_id}"

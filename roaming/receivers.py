@@ -8,10 +8,13 @@ from typing import Any
 from django.dispatch import receiver
 
 from bookings.core.calendars import mark_depot_changed
-from bookings.models import Booking, BookingEvent, BookingStatus
-from bookings.signals import booking_changed, calendars_raised
+from bookings.models import Booking, BookingEvent, BookingStatus, ChargeDetailRecord
+from bookings.signals import booking_changed, calendars_raised, cdr_issued
 from depots import round_trips
+from depots import signals as depots
+from depots.models import ChargingSession
 from depots.notices import TELL
+from roaming import guest_sessions
 from roaming.outbound import fan_out
 from roaming.outbound.waking import WAKE_CHANNEL
 
@@ -32,11 +35,26 @@ wanted AS (
 """)  # noqa: S608 - made of constants
 
 
+_BILL = round_trips.Prepared(f"""
+WITH wanted AS (
+    INSERT INTO roaming_delivery
+        (partner_id, kind, object_id, wanted_version, delivered_version, next_try_at, attempts, last_error, was_refused)
+    SELECT id, 'cdr', %(cdr)s::bigint, 1, 0, %(at)s::timestamptz, 0, '', false
+    FROM roaming_partner WHERE organisation_id = %(customer)s
+    ON CONFLICT (partner_id, kind, object_id) DO NOTHING
+    RETURNING id
+)
+{TELL} SELECT '{WAKE_CHANNEL}', '' FROM wanted
+""")  # noqa: S608 - made of constants
+
+
 @receiver(booking_changed, dispatch_uid="roaming.booking_changed")
 def deliver_booking(booking: Booking, event: BookingEvent, at: datetime, **_: Any) -> None:
     """Its own partner, and nobody else, is to have the booking as it is now."""
     if booking.route != Booking.Route.INBOUND or booking.status in NEVER_SENT:
         return
+    if event.after == BookingStatus.CHARGING and event.kind == "status" and booking.session_id is not None:
+        guest_sessions.begin(booking.session_id, customer_id=booking.fleet_id, at=at)
     round_trips.send(
         _DELIVER, {"fleet": booking.fleet_id, "booking": booking.pk, "version": booking.version, "at": at}
     )
@@ -48,3 +66,23 @@ def deliver_booking(booking: Booking, event: BookingEvent, at: datetime, **_: An
 def deliver_calendars(option_ids: list[int], at: datetime, **_: Any) -> None:
     """In the tick that raised them, never in a booking: it must not wait for three hundred partners' rows."""
     fan_out.want(option_ids, now=at)
+
+
+@receiver(depots.charging_started, dispatch_uid="roaming.charging_started")
+def deliver_session(session: ChargingSession, at: datetime, **_: Any) -> None:
+    """Whoever's booking or token it uses, if that is a partner's, is told of it from its beginning."""
+    customer_id = guest_sessions.customer_of(session)
+    if customer_id is not None:
+        guest_sessions.begin(session.pk, customer_id=customer_id, at=at)
+
+
+@receiver(depots.charging_ended, dispatch_uid="roaming.charging_ended")
+@receiver(depots.charging_corrected, dispatch_uid="roaming.charging_corrected")
+def deliver_ended_session(session: ChargingSession, at: datetime, **_: Any) -> None:
+    guest_sessions.changed([session.pk], at=at)
+
+
+@receiver(cdr_issued, dispatch_uid="roaming.cdr_issued")
+def deliver_cdr(cdr: ChargeDetailRecord, at: datetime, **_: Any) -> None:
+    """A record, credit or new issue to its customer's partner."""
+    round_trips.send(_BILL, {"cdr": cdr.pk, "customer": cdr.customer_id, "at": at})

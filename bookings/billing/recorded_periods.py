@@ -9,6 +9,7 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from bookings.billing.charging_periods import MeteredUse
 from bookings.billing.priced_visits import PricedVisit
 from bookings.pricing import currencies
 from bookings.pricing.bills import Bill, BillLine
@@ -19,11 +20,16 @@ NOTHING = Decimal()
 
 
 def periods_of(visit: PricedVisit) -> list[dict[str, Any]]:
-    charged = [_charged(period) for period in visit.use.use.periods] if visit.use is not None else []
+    charged = charged_periods(visit.use) if visit.use is not None else []
     booked = (
         _booked(visit.slot, visit) if visit.slot is not None and visit.tariffs.booking is not None else []
     )
     return sorted([*booked, *charged], key=lambda period: str(period["starts_at"]))
+
+
+def charged_periods(use: MeteredUse) -> list[dict[str, Any]]:
+    """Those of a session alone."""
+    return [_charged(period) for period in use.use.periods]
 
 
 def net_by_rate(bill: Bill) -> list[list[str | None]]:

@@ -10,7 +10,7 @@ from depots.models import ChargingSession, Depot, Evse, Organisation
 from depots.token_numbers import is_same
 
 # How a session was let in, in our words.
-BY_CARD, REMOTELY = "card", "remote"
+BY_CARD, REMOTELY, BY_ISSUER = "card", "remote", "asked"
 
 
 def place_of(depot: Depot, evse: Evse | None) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def token_of(
         "type": named.type if named is not None else Token.Type.OTHER.value,
         "contract_id": named.contract_id if named is not None else "",
         "authorization_reference": _reference(booking, session),
-        "let_in": REMOTELY if _was_remote(booking, session) else BY_CARD,
+        "let_in": _let_in(booking, session),
     }
 
 
@@ -85,6 +85,13 @@ def _member(booking: Booking, uid: str, kind: str) -> Token | None:
         return None
     forms = identify(uid, kind).spellings
     return Token.objects.filter(fleet=booking.fleet_id, uid__card__in=forms).order_by("pk").first()
+
+
+def _let_in(booking: Booking | None, session: ChargingSession | None) -> str:
+    """What its issuer was asked for has the issuer's reference."""
+    if _was_remote(booking, session):
+        return REMOTELY
+    return BY_ISSUER if session is not None and session.authorization_reference else BY_CARD
 
 
 def _was_remote(booking: Booking | None, session: ChargingSession | None) -> bool:

@@ -14,6 +14,7 @@ from roaming.ocpi.modules.bookings import Bookings
 from roaming.ocpi.modules.cdrs import Cdrs
 from roaming.ocpi.modules.locations import Locations
 from roaming.ocpi.modules.registration import Registration
+from roaming.ocpi.modules.sessions import Sessions
 from roaming.ocpi.modules.tariffs import Tariffs
 from roaming.ocpi.modules.tokens import Tokens
 
@@ -32,6 +33,8 @@ class Dialect(Protocol):
     tokens: Tokens
 
     bookings: Bookings
+
+    sessions: Sessions
 
     cdrs: Cdrs
 

@@ -224,6 +224,19 @@ def failed(lease: Lease, failure: CallFailed, *, now: datetime) -> None:
         _count_failure(partner, counts=counts, is_silent=not is_no, now=now)
 
 
+def postpone(*leases: Lease, until: datetime) -> None:
+    """Give deliveries back whose turn it is not yet: what has to be there before them is on its way. Nobody is to blame."""
+    for lease in leases:
+        _ours(lease).update(leased_until=None, next_try_at=until)
+
+
+def on_their_way(kind: Delivery.Kind, object_ids: Collection[int]) -> set[tuple[int, int]]:
+    """(partner, object) of those that a partner has never got and is about to get: neither refused nor given up on for now."""
+    rows = Delivery.objects.filter(kind=kind, object_id__in=object_ids, delivered_version=0)
+    waiting = rows.filter(next_try_at__isnull=False, was_refused=False, attempts__lte=HOLDS_UP_FOR)
+    return set(waiting.values_list("partner_id", "object_id"))
+
+
 def release(lease: Lease, *, now: datetime, error: str = "") -> None:
     """Give a delivery back after a fault of our own; it is tried again after a pause, and the partner is not blamed."""
     _ours(lease).update(

@@ -28,7 +28,8 @@ class DeliveryRule:
     is_of_many: bool = False
 
 
-# In the order in which they go. Asks and bookings are waited for by somebody.
+# In the order in which they go. Asks and bookings are waited for by somebody; a booking that charges goes after its session,
+# whose writers see to it.
 RULES: dict[Kind, DeliveryRule] = {
     Kind.REQUEST: DeliveryRule(),
     Kind.BOOKING: DeliveryRule(),

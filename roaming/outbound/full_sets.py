@@ -89,9 +89,15 @@ def _bookings(partner: Partner, now: datetime) -> Collection[int]:
     return set(rows.values_list("pk", flat=True))
 
 
+def _sessions(partner: Partner, now: datetime) -> Collection[int]:
+    """Records are not among what is told again: who has one has it for good."""
+    told = Q(session__ended_at=None) | Q(session__end_received_at__gte=now - OVER_BUT_TOLD)
+    return set(partner.guest_sessions.filter(told).values_list("pk", flat=True))
+
+
 FULL_SETS: dict[Kind, FullSet] = {
     Kind.TARIFF: _tariffs,
     Kind.LOCATION: _locations,
     Kind.BOOKING_LOCATION: _offers,
 }
-STILL_TOLD: dict[Kind, StillTold] = {Kind.BOOKING: _bookings}
+STILL_TOLD: dict[Kind, StillTold] = {Kind.BOOKING: _bookings, Kind.SESSION: _sessions}

@@ -19,7 +19,7 @@ from django.db import connections
 from django.utils import timezone
 
 from depots.listening import listen
-from roaming import message_log
+from roaming import guest_sessions, message_log
 from roaming.console import traffic
 from roaming.models import Delivery
 from roaming.ocpi.client import BOOKING_TIMEOUT_S, CallFailed, Exchange, Http, Refused, Unreachable
@@ -40,15 +40,19 @@ DATABASE_THREADS = 4
 READING_THREADS = 2
 POLL_S = 1.0
 GATHER_S = 0.02
-SUM_UP_EVERY = timedelta(minutes=1)
-TIDY_EVERY = timedelta(minutes=10)
-TIDYING: tuple[Callable[..., object], ...] = (
-    message_log.forget_old,
-    fan_out.refresh,
-    pull_plan.plan_new_lists,
-    resync.plan_nights,
-    resync.resync_due,
-)
+# What a worker looks after by itself: how often, and what; in this order.
+RECURRING: dict[timedelta, tuple[Callable[..., object], ...]] = {
+    timedelta(seconds=5): (guest_sessions.follow_meters,),
+    timedelta(minutes=1): (traffic.sum_up,),
+    timedelta(minutes=10): (
+        message_log.forget_old,
+        fan_out.refresh,
+        pull_plan.plan_new_lists,
+        resync.plan_nights,
+        resync.resync_due,
+        guest_sessions.time_out_waiting,
+    ),
+}
 
 
 async def run(
@@ -69,8 +73,7 @@ class _Loop:
         self._delivered: list[Delivered] = []
         self._writers = writers()
         self._http = Http(self._said.append, MOST_AT_ONCE)
-        self._tidied_at: datetime | None = None
-        self._summed_up_at: datetime | None = None
+        self._done_at: dict[timedelta, datetime] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         wake = self._wake.set
@@ -118,13 +121,15 @@ class _Loop:
                     self._start(self._write(write, of_kind))
             for visit in await self._in_thread(pulls.claim, now=now):
                 self._start(self._visit(visit))
-        if self._summed_up_at is None or now - self._summed_up_at >= SUM_UP_EVERY:
-            self._summed_up_at = now
-            await self._in_thread(traffic.sum_up, now=now)
-        if self._tidied_at is None or now - self._tidied_at >= TIDY_EVERY:
-            self._tidied_at = now
-            for tidy in TIDYING:
-                await self._in_thread(tidy, now=now)
+        await self._do_what_recurs(now)
+
+    async def _do_what_recurs(self, now: datetime) -> None:
+        for every, works in RECURRING.items():
+            done_at = self._done_at.get(every)
+            if done_at is None or now - done_at >= every:
+                self._done_at[every] = now
+                for work in works:
+                    await self._in_thread(work, now=now)
 
     def _start(self, work: Any) -> None:
         task = asyncio.create_task(work)

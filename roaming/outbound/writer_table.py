@@ -6,7 +6,7 @@ from functools import partial
 
 from roaming.models import Delivery
 from roaming.outbound.pushes import Writer
-from roaming.outbound.writers import bookings, locations, offers, tariffs
+from roaming.outbound.writers import bookings, cdrs, locations, offers, sessions, tariffs
 from roaming.outbound.writers.offer_book import OfferBook
 
 
@@ -14,6 +14,8 @@ def writers() -> dict[Delivery.Kind, Writer]:
     """For one sending loop, which keeps for a moment what it has written for many partners."""
     return {
         Delivery.Kind.BOOKING: bookings.bookings_written,
+        Delivery.Kind.SESSION: sessions.sessions_written,
+        Delivery.Kind.CDR: cdrs.cdrs_written,
         Delivery.Kind.TARIFF: tariffs.tariffs_written,
         Delivery.Kind.LOCATION: locations.locations_written,
         Delivery.Kind.EVSE: locations.evses_written,

@@ -6,9 +6,11 @@ from roaming.ocpi.auth import CallerAuth, registered
 from roaming.ocpi.dialect import Dialect
 from roaming.ocpi.v2_3_0.bookings import receiver as bookings_receiver
 from roaming.ocpi.v2_3_0.bookings import sender as bookings_sender
+from roaming.ocpi.v2_3_0.cdrs import sender as cdrs_sender
 from roaming.ocpi.v2_3_0.credentials import endpoint as credentials
 from roaming.ocpi.v2_3_0.locations import receiver as locations_receiver
 from roaming.ocpi.v2_3_0.locations import sender as locations_sender
+from roaming.ocpi.v2_3_0.sessions import sender as sessions_sender
 from roaming.ocpi.v2_3_0.tokens import receiver as tokens_receiver
 from roaming.ocpi.v2_3_0.tokens import sender as tokens_sender
 
@@ -21,6 +23,8 @@ def routers(dialect: Dialect, *, bookings_auth: CallerAuth = registered) -> dict
         f"{emsp}/locations": locations_receiver.routes.router(dialect),
         f"{cpo}/tokens": tokens_receiver.routes.router(dialect),
         f"{emsp}/tokens": tokens_sender.routes.router(dialect),
+        f"{cpo}/sessions": sessions_sender.routes.router(dialect),
+        f"{cpo}/cdrs": cdrs_sender.routes.router(dialect),
         f"{cpo}/bookings": bookings_sender.routes.router(dialect, bookings_auth),
         f"{emsp}/bookings": bookings_receiver.routes.router(dialect, bookings_auth),
     }

@@ -64,6 +64,8 @@ def test_versions_and_their_details_name_every_module_on_its_own_base(caller: Ca
         ("locations", "RECEIVER", "/ocpi/emsp/2.3.0/locations"),
         ("tokens", "RECEIVER", "/ocpi/cpo/2.3.0/tokens"),
         ("tokens", "SENDER", "/ocpi/emsp/2.3.0/tokens"),
+        ("sessions", "SENDER", "/ocpi/cpo/2.3.0/sessions"),
+        ("cdrs", "SENDER", "/ocpi/cpo/2.3.0/cdrs"),
         ("Booking", "SENDER", "/ocpi/cpo/2.3.0/bookings"),
         ("bookings", "SENDER", "/ocpi/cpo/2.3.0/bookings"),
         ("Booking", "RECEIVER", "/ocpi/emsp/2.3.0/bookings"),

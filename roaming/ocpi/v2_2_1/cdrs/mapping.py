@@ -31,11 +31,11 @@ def cdr_out(cdr: dict[str, Any], style: Style) -> dict[str, Any]:
         told["tariffs"] = tariffs
     if not style.shows_extensions:
         told.pop("booking_id", None)
-        told["charging_periods"] = [_period_out(period) for period in cdr["charging_periods"]]
+        told["charging_periods"] = [period_out(period) for period in cdr["charging_periods"]]
     return told
 
 
-def _period_out(period: dict[str, Any]) -> dict[str, Any]:
+def period_out(period: dict[str, Any]) -> dict[str, Any]:
     dimensions = [
         {**dimension, "type": RESERVED.get(dimension["type"], dimension["type"])}
         for dimension in period["dimensions"]

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
+from roaming.ocpi.v2_3_0.cdrs.reading import OLD_PRICE
+from roaming.ocpi.wire_object import Read
+
+T = TypeVar("T")
 VAT = "VAT"
 
 
@@ -42,3 +46,8 @@ def number(amount: Decimal) -> int | float:
 def _exact(amount: Any) -> Decimal:
     """Raises decimal.InvalidOperation for what is no number."""
     return Decimal(str(amount))
+
+
+def own_prices(read: Read[T]) -> Read[T]:
+    """What was read with the newest version's eyes: its own prices are no deviation of a partner that speaks 2.2.1."""
+    return Read(read.value, tuple(name for name in read.deviations if name != OLD_PRICE))

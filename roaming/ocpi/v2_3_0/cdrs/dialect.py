@@ -7,9 +7,27 @@ from typing import Any
 
 from bookings.models import ChargeDetailRecord
 from bookings.pricing.tariff_content import TariffContent
+from roaming.mirror.session_values import ToldCdr
+from roaming.models import Partner
 from roaming.ocpi.style import Style
 from roaming.ocpi.v2_3_0.cdrs.mapping import cdr_out
+from roaming.ocpi.v2_3_0.cdrs.reading import read_cdr
+from roaming.ocpi.v2_3_0.cdrs.received import cdr_in
+from roaming.ocpi.wire_object import Read
+
+
+def url(partner: Partner) -> str:
+    return partner.endpoint("cdrs", "RECEIVER").rstrip("/")
 
 
 def write(cdr: ChargeDetailRecord, contents: Mapping[int, TariffContent], style: Style) -> dict[str, Any]:
     return cdr_out(cdr, contents).wire()
+
+
+def list_url(partner: Partner) -> str:
+    return partner.endpoint("cdrs", "SENDER")
+
+
+def read(raw: Any) -> Read[ToldCdr]:
+    told = read_cdr(raw)
+    return Read(cdr_in(told.value), told.deviations)

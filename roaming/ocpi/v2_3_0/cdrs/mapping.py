@@ -21,7 +21,7 @@ from roaming.ocpi.v2_3_0.tariffs.schemas import Price
 from roaming.ocpi.wire_object import NOT_ASSIGNED
 
 # How it was let in (bookings.billing.snapshots). We decide by the tokens we hold, or start the charger ourselves.
-AUTH_METHOD = {"card": AuthMethod.WHITELIST, "remote": AuthMethod.COMMAND}
+AUTH_METHOD = {"card": AuthMethod.WHITELIST, "remote": AuthMethod.COMMAND, "asked": AuthMethod.AUTH_REQUEST}
 # Seconds of a period as the record keeps them, and whose tariff prices them.
 HOURS: dict[str, tuple[CdrDimensionType, str]] = {
     "charging_s": (CdrDimensionType.TIME, "charging"),
@@ -47,14 +47,14 @@ def cdr_out(cdr: ChargeDetailRecord, contents: Mapping[int, TariffContent]) -> s
         end_date_time=cdr.ends_at,
         booking_id=cdr.booking.reference if cdr.booking is not None else None,
         session_id=str(cdr.session_id) if cdr.session_id is not None else None,
-        cdr_token=_token_out(cdr.token),
+        cdr_token=token_out(cdr.token),
         auth_method=AUTH_METHOD[cdr.token["let_in"]],
         authorization_reference=cdr.token["authorization_reference"][:36] or None,
         cdr_location=_location_out(cdr.place),
         currency=cdr.currency,
         tariffs=[tariff_out(version, contents[version.pk]) for version in versions],
         charging_periods=[
-            _period_out(period, cdr.charging_tariff, cdr.booking_tariff) for period in cdr.periods
+            period_out(period, cdr.charging_tariff, cdr.booking_tariff) for period in cdr.periods
         ],
         signed_data=_signed_out(cdr),
         total_cost=_total_out(cdr, bill, sign),
@@ -91,8 +91,8 @@ def _part_out(amount: Amount) -> Price | None:
     return price_out(amount) if amount.before_taxes or amount.tax else None
 
 
-def _period_out(
-    period: dict[str, Any], charging: TariffVersion | None, booking: TariffVersion | None
+def period_out(
+    period: Mapping[str, Any], charging: TariffVersion | None, booking: TariffVersion | None
 ) -> schemas.ChargingPeriod:
     tariffs = {"charging": charging, "booking": booking}
     found = [(kind, whose, period[name]) for name, (kind, whose) in HOURS.items() if name in period]
@@ -108,7 +108,7 @@ def _period_out(
     )
 
 
-def _token_out(token: dict[str, Any]) -> schemas.CdrToken:
+def token_out(token: Mapping[str, Any]) -> schemas.CdrToken:
     uid = token["uid"] or NOT_ASSIGNED
     return schemas.CdrToken(
         country_code=token["country_code"].upper() or "XX",

@@ -31,6 +31,8 @@ class AuthMethod(StrEnum):
 
 
 class CdrDimensionType(StrEnum):
+    """Those after TIME are of running sessions only."""
+
     ENERGY = "ENERGY"
     MAX_CURRENT = "MAX_CURRENT"
     MIN_CURRENT = "MIN_CURRENT"
@@ -41,6 +43,11 @@ class CdrDimensionType(StrEnum):
     RESERVATION_EXPIRES = "RESERVATION_EXPIRES"
     RESERVATION_OVERTIME = "RESERVATION_OVERTIME"
     TIME = "TIME"
+    CURRENT = "CURRENT"
+    ENERGY_EXPORT = "ENERGY_EXPORT"
+    ENERGY_IMPORT = "ENERGY_IMPORT"
+    POWER = "POWER"
+    STATE_OF_CHARGE = "STATE_OF_CHARGE"
 
 
 class CdrToken(WireObject):

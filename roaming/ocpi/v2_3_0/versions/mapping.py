@@ -31,6 +31,8 @@ def core_endpoints(version: str) -> list[Endpoint]:
         _endpoint("locations", RECEIVER, f"{emsp}/locations"),
         _endpoint("tokens", RECEIVER, f"{cpo}/tokens"),
         _endpoint("tokens", SENDER, f"{emsp}/tokens"),
+        _endpoint("sessions", SENDER, f"{cpo}/sessions"),
+        _endpoint("cdrs", SENDER, f"{cpo}/cdrs"),
     ]
 
 
