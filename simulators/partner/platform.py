@@ -43,12 +43,12 @@ class SimulatedPartner:
             state["port"] = self.port
 
         self.peer = OtherPlatform(settings, self.state)
-        self._pushes = PushQueue(settings, self.peer, self._render)
+        self.pushes = PushQueue(settings, self.peer, self._render)
         self.registration = Registration(
             settings, self.state, self.peer, self.versions_url, self._on_registered
         )
         self.calendars = SiteCalendars(settings, self.state)
-        self.desk = BookingDesk(settings, self.state, self.calendars, self._pushes.add)
+        self.desk = BookingDesk(settings, self.state, self.calendars, self.pushes.add)
         self.emsp = Emsp(settings, self.state, self.peer)
         self.received = ReceivedObjects(self.state, self.peer)
         modules: list[Module] = [
@@ -75,7 +75,7 @@ class SimulatedPartner:
 
     def stop(self) -> None:
         self._stopping.set()
-        self._pushes.has_news.set()
+        self.pushes.has_news.set()
         self._listener.shutdown()
         for thread in self._threads:
             thread.join(timeout=20)
@@ -93,7 +93,7 @@ class SimulatedPartner:
         now = self.settings.clock()
         if not self.peer.is_registered or now < self._pause_until:
             return
-        self._pushes.push_all()
+        self.pushes.push_all()
         if self.settings.book_every and now >= self._next_booking:
             self._next_booking = now + self.settings.book_every
             self.emsp.book()
@@ -110,8 +110,8 @@ class SimulatedPartner:
 
     def _work(self) -> None:
         while not self._stopping.is_set():
-            self._pushes.has_news.wait(WORK_EVERY_S)
-            self._pushes.has_news.clear()
+            self.pushes.has_news.wait(WORK_EVERY_S)
+            self.pushes.has_news.clear()
             if self._stopping.is_set():
                 return
             try:
@@ -123,20 +123,20 @@ class SimulatedPartner:
     def _on_registered(self) -> None:
         self.settings.say(f"Registered with {self.peer.known()['versions_url']}")
         for site in simulated_sites.SITES:
-            self._pushes.add("location", site.location_id)
-            self._pushes.add("booking_location", site.booking_location_id)
+            self.pushes.add("location", site.location_id)
+            self.pushes.add("booking_location", site.booking_location_id)
 
-    def _render(self, kind: str, key: str) -> Push:
+    def _render(self, kind: str, key: str) -> Push | None:
         if kind == "booking":
             booking = self.desk.bookings()[key]
             asked_by = booking["booking_requests"][0]["booking_request"]
             return Push("booking", key, booking, (asked_by["country_code"], asked_by["party_id"]))
         if kind == "location":
             place = simulated_sites.find_location(key)
-            assert place is not None
-            return Push("locations", key, self.calendars.location(place))
+            return Push("locations", key, self.calendars.location(place)) if place else None
         site = simulated_sites.find_booking_location(key)
-        assert site is not None
+        if site is None:
+            return None
         return Push("booking", f"booking_locations/{key}", self.calendars.booking_location(site))
 
 

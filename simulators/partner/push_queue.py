@@ -25,32 +25,42 @@ class Push(NamedTuple):
 
 
 class PushQueue:
-    """`render(kind, key)` gives what to put: the object as it is now."""
+    """`render(kind, key)` gives what to put: the object as it is now, or None where there is nothing any more."""
 
     def __init__(
-        self, settings: PartnerSettings, peer: OtherPlatform, render: Callable[[str, str], Push]
+        self, settings: PartnerSettings, peer: OtherPlatform, render: Callable[[str, str], Push | None]
     ) -> None:
         self._settings, self._peer, self._render = settings, peer, render
         self._due: set[tuple[str, str]] = set()
+        self._under_way = False
         self.has_news = threading.Event()
 
     def add(self, kind: str, key: str) -> None:
         self._due.add((kind, key))
         self.has_news.set()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether the other platform has got everything."""
+        return not self._due and not self._under_way
+
     def push_all(self) -> None:
         """Raises PlatformError; what could not be pushed stays due."""
-        party = self._settings.party
         while self._due:
             kind, key = min(self._due.copy(), key=lambda due: (FIRST.get(due[0], 2), due[1]))
+            self._under_way = True
             self._due.discard((kind, key))  # before the push: a change while it is under way is sent again
-            push = self._render(kind, key)
-            if not self._peer.has(push.module, "RECEIVER"):
-                continue
-            base = self._peer.endpoint(push.module, "RECEIVER")
-            url = f"{base}/{party['country_code']}/{party['party_id']}/{quote(push.path)}"
             try:
-                self._peer.call("PUT", url, push.body, to_party=push.to_party)
+                self._push(self._render(kind, key))
             except PlatformError:
                 self._due.add((kind, key))
                 raise
+            finally:
+                self._under_way = False
+
+    def _push(self, push: Push | None) -> None:
+        if push is None or not self._peer.has(push.module, "RECEIVER"):
+            return
+        base, party = self._peer.endpoint(push.module, "RECEIVER"), self._settings.party
+        url = f"{base}/{party['country_code']}/{party['party_id']}/{quote(push.path)}"
+        self._peer.call("PUT", url, push.body, to_party=push.to_party)

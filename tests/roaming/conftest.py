@@ -29,7 +29,11 @@ def platform(live_server: Any, settings: Any, clock: time_machine.Traveller) -> 
 
 
 @pytest.fixture
-def network(tmp_path: Path, platform: str) -> Iterator[SimulatedPartner]:
-    """A partner network FR*SIM, running, not registered."""
-    with SimulatedPartner(PartnerSettings(tmp_path / "network.json")) as partner:
+def network(
+    request: pytest.FixtureRequest, tmp_path: Path, platform: str, settings: Any
+) -> Iterator[SimulatedPartner]:
+    """A partner network FR*SIM, running, not registered; of the version of OCPI that is its (indirect) parameter."""
+    settings.BERTH_BOOKINGS_UNDER_2_2_1 = True
+    version = getattr(request, "param", "2.3.0")
+    with SimulatedPartner(PartnerSettings(tmp_path / "network.json", version=version)) as partner:
         yield partner

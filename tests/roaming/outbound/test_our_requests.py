@@ -22,6 +22,7 @@ from roaming.outbound import deliveries
 from simulators.partner import PartnerSettings, SimulatedPartner
 from tests.factories import DISPATCHER, book_slot, change_slot, make_fleet, make_operator, make_vehicle, slot
 from tests.roaming.dying import worker_that_dies
+from tests.roaming.partners import VERSIONS
 from tests.roaming.peers import Asked, Reply, ScriptedPeer, envelope
 from tests.roaming.running import RunningSender, eventually, fresh
 
@@ -45,10 +46,10 @@ def registered(network: SimulatedPartner, platform: str, fleet: Organisation) ->
 
 
 @pytest.fixture
-def at_work(registered: Partner) -> Iterator[Partner]:
-    """Registered, our sender running, and the partner's offers read."""
+def at_work(network: SimulatedPartner, registered: Partner) -> Iterator[Partner]:
+    """Registered, our sender running, and the partner's offers read and pushed."""
     with RunningSender():
-        eventually(lambda: all_read(registered))
+        eventually(lambda: all_read(registered) and network.pushes.is_idle)
         yield registered
 
 
@@ -137,10 +138,11 @@ def test_pending_turns_into_the_answer(
     assert booking.requests.get().decision == "accepted"
 
 
+@pytest.mark.parametrize("network", VERSIONS, indirect=True)
 def test_a_change_and_a_cancellation(
     network: SimulatedPartner, at_work: Partner, fleet: Organisation
 ) -> None:
-    """Checklist 78."""
+    """Checklist 78: under both versions, each at its own addresses."""
     booking = eventually(settled(ask(fleet), "confirmed"))
 
     change_slot(booking_id=booking.pk, period=slot(14, 15), actor=DISPATCHER, now=timezone.now())
@@ -156,6 +158,7 @@ def test_a_change_and_a_cancellation(
         "a cancellation repeats what is booked"
     )
     assert last["tokens"]
+    assert fresh(at_work).version == network.settings.version
     assert booking.cancelled_by == "fleet"
     assert [r.decision for r in booking.requests.all()] == ["accepted"] * 3
 
@@ -194,6 +197,7 @@ def test_a_refusal_declines_and_refreshes_the_calendar(
     assert not any(period.overlaps(slot(12, 13)) for period in told)
 
 
+@pytest.mark.parametrize("network", VERSIONS, indirect=True)
 def test_the_partner_cancels_and_the_dispatcher_sees_it(
     network: SimulatedPartner, at_work: Partner, fleet: Organisation
 ) -> None:
