@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Upper
@@ -213,6 +214,21 @@ class PartnerPull(models.Model):
 
     def __str__(self) -> str:
         return f"{self.module} of {self.partner_id}"
+
+
+class NamedTariffs(models.Model):
+    """The tariffs that a partner's EVSE or offer names, by their ids there and in its order: they may be told before or after."""
+
+    partner = models.ForeignKey(Partner, models.CASCADE, related_name="named_tariffs")
+    kind = models.CharField(max_length=6, help_text='"evse" or "option"')
+    object_id = models.BigIntegerField()
+    codes = ArrayField(models.CharField(max_length=64), help_text="in upper case")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["kind", "object_id"], name="named_tariffs_once")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.object_id}: {', '.join(self.codes)}"
 
 
 class PartnerObject(models.Model):

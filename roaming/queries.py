@@ -20,6 +20,7 @@ IN_WORDS = {
     "location.unreadable": "A depot cannot be read, so it is not shown",
     "booking_location.unreadable": "An offer cannot be read, so it is not shown",
     "booking_location.location_not_told": "An offer is at a depot that was not told of, so it is not shown",
+    "tariff.unreadable": "A tariff cannot be read, so no price is shown by it",
     "evse.unreadable": "An EVSE cannot be read, so it is not shown",
     "booking.never_asked_for": "A booking was told of that nobody here asked for",
     "timeslot.power_in_kw": "Power is given in kW where watts belong",

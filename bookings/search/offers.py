@@ -16,6 +16,7 @@ from bookings.models import BookingOption, OfferedSlot, PaymentTerms, Vehicle
 from bookings.rules import configuration, fit, periods, quotes
 from bookings.rules.configuration import Bay, Configuration, Site
 from bookings.rules.fit import Needs
+from bookings.rules.partner_prices import PartnerPrices
 from bookings.rules.power import Supply
 from bookings.rules.quotes import Quote
 from bookings.rules.terms import Terms
@@ -278,11 +279,18 @@ def _hints(search: SlotSearch, depots: Sequence[Depot]) -> list[SlotOffer]:
     slots: dict[int, list[OfferedSlot]] = {option.pk: [] for option in options}
     for slot in OfferedSlot.objects.filter(option__in=slots, period__overlap=asked):
         slots[slot.option_id].append(slot)
-    hints = [_hint(search, option, terms[option.pk], slots[option.pk]) for option in options]
+    prices = PartnerPrices(by_depot)
+    hints = [_hint(search, option, terms[option.pk], slots[option.pk], prices) for option in options]
     return [hint for hint in hints if not (search.fitting_only and isinstance(hint.refusal, DoesNotFit))]
 
 
-def _hint(search: SlotSearch, option: BookingOption, terms: Terms, slots: Iterable[OfferedSlot]) -> SlotOffer:
+def _hint(
+    search: SlotSearch,
+    option: BookingOption,
+    terms: Terms,
+    slots: Iterable[OfferedSlot],
+    prices: PartnerPrices,
+) -> SlotOffer:
     evse, period = next(iter(option.evses.all()), None), search.period_at(option.depot)
     assert period is not None  # options of other zones were left out
     touched = [slot for slot in slots if slot.period.overlaps(period)]
@@ -294,8 +302,10 @@ def _hint(search: SlotSearch, option: BookingOption, terms: Terms, slots: Iterab
     else:
         refusal = _against_terms(terms, option.depot, period, now=search.now)
     watts = min([s.max_power_w for s in touched if s.max_power_w] or [evse.max_power_w if evse else 0])
+    held = prices.held(option.pk, evse.pk if evse else None, at=search.now)
+    quote = quotes.quoted(held, period, option.depot.zone, power_w=watts, vehicle=search.vehicle)
     return SlotOffer(
-        option, evse, period, terms, watts, None, refusal, refusal.nearest if refusal else None, is_hint=True
+        option, evse, period, terms, watts, quote, refusal, refusal.nearest if refusal else None, is_hint=True
     )
 
 

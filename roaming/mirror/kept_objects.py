@@ -7,7 +7,7 @@ from typing import Any
 
 from roaming.models import Partner, PartnerObject
 
-BOOKING, BOOKING_LOCATION, LOCATION = "booking", "booking_location", "location"
+BOOKING, BOOKING_LOCATION, LOCATION, TARIFF = "booking", "booking_location", "location", "tariff"
 
 
 def keep(

@@ -9,8 +9,10 @@ from typing import Any
 from django.db import transaction
 
 from bookings.models import BookingOption, OfferedSlot, TermsOverride
+from bookings.rules.tariff_bindings import Owner
 from bookings.rules.terms import LIMITS, Terms
 from depots.models import Connector, Depot, Evse
+from roaming.mirror import partner_tariffs
 from roaming.mirror.partner_places import UNKNOWN_POWER_W, depot_code, keep_bay, locked_depot
 from roaming.mirror.values import NEVER_MIN, ToldOffer
 from roaming.models import Partner
@@ -34,6 +36,7 @@ def keep_offer(partner: Partner, told: ToldOffer, *, now: datetime) -> BookingOp
         option.evses.set([_evse_of(depot, told)])
         _keep_terms(option, told)
         _keep_slots(option, told)
+        partner_tariffs.keep_named(partner, Owner("option", option.pk), told.tariff_codes)
     return option
 
 

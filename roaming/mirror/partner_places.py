@@ -11,9 +11,10 @@ from typing import Any
 
 from django.db import transaction
 
+from bookings.rules.tariff_bindings import Owner
 from depots.models import Connector, Depot, Evse, OpeningHours
 from roaming import deviations
-from roaming.mirror import kept_objects, time_zones
+from roaming.mirror import kept_objects, partner_tariffs, time_zones
 from roaming.mirror.kept_objects import LOCATION
 from roaming.mirror.values import ToldBay, ToldConnector, ToldDescription, ToldEvse, ToldPlace
 from roaming.models import Partner, PartnerObject
@@ -83,7 +84,8 @@ def keep_place(partner: Partner, told: ToldPlace) -> Depot:
         depot.save()
         _keep_hours(depot, told)
         for evse in told.evses:
-            _keep_evse(depot, evse)
+            kept = _keep_evse(depot, evse)
+            partner_tariffs.keep_named(partner, Owner("evse", kept.pk), _tariff_codes(evse))
         if not told.is_partial:
             _withdraw_evses(depot, told)
     return depot
@@ -201,7 +203,12 @@ def _withdraw_evses(depot: Depot, told: ToldPlace) -> None:
             Evse.objects.filter(pk=evse.pk).update(is_withdrawn=is_gone)
 
 
-def _keep_evse(depot: Depot, told: ToldEvse) -> None:
+def _tariff_codes(told: ToldEvse) -> tuple[str, ...]:
+    """Of its connectors the first that names any: a booking is of an EVSE."""
+    return next((one.tariff_codes for one in told.connectors if one.tariff_codes), ())
+
+
+def _keep_evse(depot: Depot, told: ToldEvse) -> Evse:
     evse = Evse.objects.filter(depot=depot, uid__iexact=told.uid).first() or Evse(depot=depot, uid=told.uid)
     evse.max_power_w = max((_watts(c) for c in told.connectors), default=0) or UNKNOWN_POWER_W
     evse.status, evse.status_at = told.status, told.last_updated
@@ -224,6 +231,7 @@ def _keep_evse(depot: Depot, told: ToldEvse) -> None:
         )
         for number, connector in enumerate(told.connectors, start=1)
     )
+    return evse
 
 
 def _watts(connector: ToldConnector) -> int:

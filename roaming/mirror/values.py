@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from bookings.models import Booking, BookingRequest, BookingStatus
+from bookings.pricing.tariff_content import TariffContent
 from depots.models import Evse
 from depots.periods import Period
 
@@ -28,6 +29,7 @@ class ToldConnector:
     max_voltage_v: int | None = None
     max_amperage_a: int | None = None
     max_power_w: int | None = None
+    tariff_codes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,20 @@ class ToldOffer:
     connectors: tuple[ToldConnector, ...]
     terms: Mapping[str, Any]
     slots: tuple[ToldSlot, ...]
+    last_updated: datetime
+    tariff_codes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ToldTariff:
+    """A tariff of a partner; `starts_at` and `ends_at` bound when it holds, None does not."""
+
+    country_code: str
+    party_id: str
+    code: str
+    content: TariffContent
+    starts_at: datetime | None
+    ends_at: datetime | None
     last_updated: datetime
 
 

@@ -60,6 +60,7 @@ from depots.models import (
 from roaming.models import (
     Delivery,
     Deviation,
+    NamedTariffs,
     Partner,
     PartnerObject,
     PartnerPull,
@@ -263,6 +264,7 @@ def promises() -> dict[str, Build]:
             evse=places[n], span=day, holder=booking.pk, kind="pending"
         ),
         "pull_once": lambda _: PartnerPull(partner=partner, module="location"),
+        "named_tariffs_once": lambda _: NamedTariffs(partner=partner, kind="evse", object_id=1, codes=["T-1"]),
         "shown_state_once": lambda _: ShownState(kind="evse", object_id=1, state="free"),
         "deviation_once": lambda _: Deviation(partner=partner, rule="id.too_long", first_at=NOW, last_at=NOW),
         "traffic_once": lambda _: PartnerTraffic(

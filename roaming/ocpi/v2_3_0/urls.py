@@ -11,6 +11,8 @@ from roaming.ocpi.v2_3_0.credentials import endpoint as credentials
 from roaming.ocpi.v2_3_0.locations import receiver as locations_receiver
 from roaming.ocpi.v2_3_0.locations import sender as locations_sender
 from roaming.ocpi.v2_3_0.sessions import sender as sessions_sender
+from roaming.ocpi.v2_3_0.tariffs import receiver as tariffs_receiver
+from roaming.ocpi.v2_3_0.tariffs import sender as tariffs_sender
 from roaming.ocpi.v2_3_0.tokens import receiver as tokens_receiver
 from roaming.ocpi.v2_3_0.tokens import sender as tokens_sender
 
@@ -25,6 +27,8 @@ def routers(dialect: Dialect, *, bookings_auth: CallerAuth = registered) -> dict
         f"{emsp}/tokens": tokens_sender.routes.router(dialect),
         f"{cpo}/sessions": sessions_sender.routes.router(dialect),
         f"{cpo}/cdrs": cdrs_sender.routes.router(dialect),
+        f"{cpo}/tariffs": tariffs_sender.routes.router(dialect),
+        f"{emsp}/tariffs": tariffs_receiver.routes.router(dialect),
         f"{cpo}/bookings": bookings_sender.routes.router(dialect, bookings_auth),
         f"{emsp}/bookings": bookings_receiver.routes.router(dialect, bookings_auth),
     }

@@ -118,6 +118,7 @@ def offer_in(told: schemas.BookingLocation) -> ToldOffer:
         terms=_terms_in(told.booking_terms) if told.booking_terms else {},
         slots=tuple(_slots_in(told.calendars)),
         last_updated=told.last_updated,
+        tariff_codes=tuple(told.tariff_ids),
     )
 
 

@@ -293,6 +293,7 @@ def _connector_in(told: schemas.Connector) -> ToldConnector:
         max_voltage_v=told.max_voltage,
         max_amperage_a=told.max_amperage,
         max_power_w=told.max_electric_power or told.max_voltage * told.max_amperage * phases,
+        tariff_codes=tuple(told.tariff_ids),
     )
 
 

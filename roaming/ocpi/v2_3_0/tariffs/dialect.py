@@ -10,11 +10,18 @@ from roaming.models import Partner
 from roaming.ocpi.client import joined
 from roaming.ocpi.style import Style
 from roaming.ocpi.v2_3_0.tariffs.mapping import tariff_out
+from roaming.ocpi.v2_3_0.tariffs.reading import read_tariff as read
+
+__all__ = ["list_url", "read", "url", "write"]
 
 
 def url(partner: Partner, owner: tuple[str, str], code: str) -> str:
     base = partner.endpoint("tariffs", "RECEIVER")
     return joined(base, *owner, code) if base else ""
+
+
+def list_url(partner: Partner) -> str:
+    return partner.endpoint("tariffs", "SENDER")
 
 
 def write(version: TariffVersion, content: TariffContent, style: Style) -> dict[str, Any] | None:

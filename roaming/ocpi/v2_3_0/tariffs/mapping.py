@@ -60,7 +60,7 @@ def tariff_out(version: TariffVersion, content: TariffContent) -> schemas.Tariff
         tax_included=TAX_INCLUDED[content.tax_included],
         start_date_time=version.starts_at,
         end_date_time=version.ends_at,
-        last_updated=version.made_at,
+        last_updated=max(version.made_at, version.starts_at or version.made_at),
     )
 
 

@@ -33,6 +33,8 @@ def core_endpoints(version: str) -> list[Endpoint]:
         _endpoint("tokens", SENDER, f"{emsp}/tokens"),
         _endpoint("sessions", SENDER, f"{cpo}/sessions"),
         _endpoint("cdrs", SENDER, f"{cpo}/cdrs"),
+        _endpoint("tariffs", SENDER, f"{cpo}/tariffs"),
+        _endpoint("tariffs", RECEIVER, f"{emsp}/tariffs"),
     ]
 
 
