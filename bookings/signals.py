@@ -11,6 +11,8 @@ booking_changed = Signal()
 free_time_changed = Signal()
 # option_ids: list[int], at. Sent by the tick, in its transaction: these calendars have a new version.
 calendars_raised = Signal()
+# token_ids: list[int], at. Tokens of fleets are new, or others than before: whether they may charge, too.
+tokens_changed = Signal()
 # cdr: ChargeDetailRecord, at. A record, credit or new issue, in the transaction of what it is about.
 cdr_issued = Signal()
 # request: BookingRequest, at. A partner has to be asked (create, change or cancel of an outbound booking).

@@ -76,11 +76,15 @@ class TokenUnknown(Exception):
 
 def tokens(partner: Partner, *, fleet: Organisation | None = None) -> QuerySet[Token]:
     """What this partner may know of, of one fleet or of all, oldest first: fleets charge at every partner with depots."""
-    if not partner.has_role("CPO"):
-        return Token.objects.none()
-    rows = _addressable(Token.objects.exclude(type=TokenKind.EMAID))
-    rows = rows.select_related("fleet", "vehicle").order_by("created_at", "id")
+    rows = addressable(partner).exclude(type=TokenKind.EMAID).order_by("created_at", "id")
     return rows.filter(fleet=fleet) if fleet is not None else rows
+
+
+def addressable(partner: Partner) -> QuerySet[Token]:
+    """All that have a name on a wire, contracts too."""
+    rows = Token.objects.filter(_ON_A_WIRE, told__isnull=True, fleet__is_partner=False)
+    rows = rows.exclude(fleet__emsp_party_id="").exclude(fleet__country_code="")
+    return rows.select_related("fleet", "vehicle") if partner.has_role("CPO") else rows.none()
 
 
 def published(partner: Partner, found: Collection[Token]) -> list[PublishedToken]:
@@ -106,19 +110,12 @@ def authorize(
 
 def _find(partner: Partner, uid: str, kind: str, fleet: Organisation | None) -> PublishedToken:
     """Two fleets may have a card of the same number: one that works counts."""
-    if not partner.has_role("CPO"):
-        raise TokenUnknown
-    rows = _addressable(Token.objects.filter(uid__card__in=spellings(uid, kind)))
+    rows = addressable(partner).filter(uid__card__in=spellings(uid, kind))
     rows = rows.filter(fleet=fleet) if fleet is not None else rows
-    same = [t for t in rows.select_related("fleet", "vehicle") if is_same(t.uid, t.type, uid, kind)]
+    same = [token for token in rows if is_same(token.uid, token.type, uid, kind)]
     if not same:
         raise TokenUnknown
     return min(published(partner, same), key=lambda found: (not found.is_valid, found.token.pk))
-
-
-def _addressable(rows: QuerySet[Token]) -> QuerySet[Token]:
-    ours = rows.filter(_ON_A_WIRE, told__isnull=True, fleet__is_partner=False)
-    return ours.exclude(fleet__emsp_party_id="").exclude(fleet__country_code="")
 
 
 def _booking_of(partner: Partner, token: Token, place: TokenPlace | None, now: datetime) -> Booking | None:

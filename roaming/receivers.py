@@ -9,13 +9,13 @@ from django.dispatch import receiver
 
 from bookings.core.calendars import mark_depot_changed
 from bookings.models import Booking, BookingEvent, BookingStatus, ChargeDetailRecord
-from bookings.signals import booking_changed, calendars_raised, cdr_issued
+from bookings.signals import booking_changed, calendars_raised, cdr_issued, tokens_changed
 from depots import round_trips
 from depots import signals as depots
 from depots.models import ChargingSession
 from depots.notices import TELL
 from roaming import guest_sessions
-from roaming.outbound import fan_out
+from roaming.outbound import fan_out, token_changes
 from roaming.outbound.waking import WAKE_CHANNEL
 
 NEVER_SENT = {BookingStatus.HELD, BookingStatus.EXPIRED}
@@ -86,3 +86,9 @@ def deliver_ended_session(session: ChargingSession, at: datetime, **_: Any) -> N
 def deliver_cdr(cdr: ChargeDetailRecord, at: datetime, **_: Any) -> None:
     """A record, credit or new issue to its customer's partner."""
     round_trips.send(_BILL, {"cdr": cdr.pk, "customer": cdr.customer_id, "at": at})
+
+
+@receiver(tokens_changed, dispatch_uid="roaming.tokens_changed")
+def deliver_tokens(token_ids: list[int], at: datetime, **_: Any) -> None:
+    """Who may charge no more must not charge at partners any longer than it takes to tell them."""
+    token_changes.want(token_ids, now=at)

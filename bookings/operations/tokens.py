@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
 
 from bookings.core.constraints import violation_raises
 from bookings.errors import ChangedMeanwhile, TokenInUse, VehicleUnknown
 from bookings.models import Token, Vehicle
 from bookings.rules.content_version import version_of
+from bookings.signals import tokens_changed
 from depots.imports.writing import assign
 from depots.models import Organisation
 
@@ -59,6 +62,7 @@ def set_blocked(*, token_id: int, is_blocked: bool, seen_version: int) -> Token:
         token = _lock_unchanged(token_id, seen_version)
         token.is_blocked = is_blocked
         token.save(update_fields=["is_blocked"])
+        tell_changed([token.pk])
     return token
 
 
@@ -71,6 +75,8 @@ def write(token: Token, facts: TokenFacts, *, is_blocked: bool | None = None) ->
         token.save()
     elif changed:
         token.save(update_fields=list(columns))
+    if is_new or changed:
+        tell_changed([token.pk])
     return changed or is_new
 
 
@@ -78,6 +84,14 @@ def release(token: Token) -> None:
     """It stays its fleet's, without a vehicle. Its caller has locked it."""
     token.vehicle = None
     token.save(update_fields=["vehicle"])
+    tell_changed([token.pk])
+
+
+def tell_changed(token_ids: Collection[int]) -> None:
+    """Partners that know of them hear of it; what a vehicle's retiring changes, too. Needs a transaction."""
+    now = timezone.now()
+    Token.objects.filter(pk__in=token_ids).update(version=F("version") + 1, updated_at=now)
+    tokens_changed.send(sender=Token, token_ids=list(token_ids), at=now)
 
 
 def _check_vehicle(fleet_id: int, facts: TokenFacts) -> None:

@@ -11,6 +11,7 @@ from django.db import transaction
 from bookings.core.constraints import violation_raises
 from bookings.errors import ChangedMeanwhile, PlateInUse
 from bookings.models import Vehicle
+from bookings.operations import tokens
 from bookings.rules.content_version import version_of
 from depots.imports.writing import assign
 from depots.models import Organisation
@@ -58,19 +59,28 @@ def set_retired(*, vehicle_id: int, is_retired: bool, seen_version: int) -> Vehi
         vehicle = _lock_unchanged(vehicle_id, seen_version)
         vehicle.is_retired = is_retired
         vehicle.save(update_fields=["is_retired"])
+        _tell_of_tokens(vehicle)
     return vehicle
 
 
 def write(vehicle: Vehicle, facts: VehicleFacts, *, is_retired: bool | None = None) -> bool:
     """The writing itself, of a new vehicle or one that its caller has locked; whether anything is different now."""
     columns = asdict(facts) | ({} if is_retired is None else {"is_retired": is_retired})
-    is_new = vehicle.pk is None
+    is_new, was_retired = vehicle.pk is None, vehicle.is_retired
     changed = assign(vehicle, columns)
     if is_new:
         vehicle.save()
     elif changed:
         vehicle.save(update_fields=[*columns, "plate_key"])
+    if not is_new and vehicle.is_retired != was_retired:
+        _tell_of_tokens(vehicle)
     return changed or is_new
+
+
+def _tell_of_tokens(vehicle: Vehicle) -> None:
+    """In a retired vehicle they charge nowhere."""
+    if token_ids := list(vehicle.tokens.values_list("pk", flat=True)):
+        tokens.tell_changed(token_ids)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models import Q
 
 from bookings.models import Booking, BookingOption, BookingStatus, TariffVersion
-from roaming import access
+from roaming import access, published_tokens
 from roaming.models import Delivery, Partner
 from roaming.outbound.deliveries import unlocked
 from roaming.seen_tariffs import seen_tariffs
@@ -83,6 +83,12 @@ def _tariffs(partner: Partner, known: Collection[int], now: datetime) -> Iterabl
     return [(pk, 1) for pk in {*known, *seen}]
 
 
+def _tokens(partner: Partner, known: Collection[int], now: datetime) -> Iterable[tuple[int, int]]:
+    if not partner.endpoint("tokens", "RECEIVER"):
+        return []
+    return published_tokens.tokens(partner).order_by().values_list("pk", "version")
+
+
 def _bookings(partner: Partner, now: datetime) -> Collection[int]:
     told = Q(status__in=LIVE) | Q(ends_at__gte=now - OVER_BUT_TOLD)
     rows = Booking.objects.filter(told, fleet=partner.organisation_id, route=Booking.Route.INBOUND)
@@ -99,5 +105,6 @@ FULL_SETS: dict[Kind, FullSet] = {
     Kind.TARIFF: _tariffs,
     Kind.LOCATION: _locations,
     Kind.BOOKING_LOCATION: _offers,
+    Kind.TOKEN: _tokens,
 }
 STILL_TOLD: dict[Kind, StillTold] = {Kind.BOOKING: _bookings, Kind.SESSION: _sessions}

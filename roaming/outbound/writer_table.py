@@ -6,7 +6,7 @@ from functools import partial
 
 from roaming.models import Delivery
 from roaming.outbound.pushes import Writer
-from roaming.outbound.writers import bookings, cdrs, locations, offers, sessions, tariffs
+from roaming.outbound.writers import bookings, cdrs, locations, offers, sessions, tariffs, tokens
 from roaming.outbound.writers.offer_book import OfferBook
 
 
@@ -19,5 +19,6 @@ def writers() -> dict[Delivery.Kind, Writer]:
         Delivery.Kind.TARIFF: tariffs.tariffs_written,
         Delivery.Kind.LOCATION: locations.locations_written,
         Delivery.Kind.EVSE: locations.evses_written,
+        Delivery.Kind.TOKEN: tokens.tokens_written,
         Delivery.Kind.BOOKING_LOCATION: partial(offers.offers_written, book=OfferBook()),
     }
