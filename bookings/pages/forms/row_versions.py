@@ -1,8 +1,8 @@
-"""The version of a row that a sent form was made from, and what of it was edited since."""
+"""Rows with the versions that their forms carry, and what of a form was edited since it was shown."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from django import forms
@@ -10,30 +10,9 @@ from django.db.models import Model
 from django.http import QueryDict
 from django.utils.safestring import SafeString, mark_safe
 
-from bookings.errors import ChangedMeanwhile
 from bookings.rules.content_version import version_of
 
 Row = TypeVar("Row", bound=Model)
-
-NAME = "version"
-LARGEST = 2**63 - 1
-UNSEEN = "This page is out of date. Load it again and look before you go on."
-
-
-def seen_version(given: Mapping[str, Any]) -> int:
-    """The hidden field `version` of a form, a drag or a button, for the `seen_version` of its operation.
-
-    Raises ChangedMeanwhile where there is none: an old page says nothing of what it showed.
-    """
-    text = str(given.get(NAME) or "")
-    if not (text.isascii() and text.isdigit() and 0 < int(text[:20]) <= LARGEST):
-        raise ChangedMeanwhile(UNSEEN)
-    return int(text[:20])
-
-
-def look_again(refusal: ChangedMeanwhile) -> str:
-    """For a button, which has no fields that could show what is different."""
-    return str(refusal) if str(refusal) == UNSEEN else f"{refusal} Look again before you go on."
 
 
 def with_versions(rows: Iterable[Row]) -> list[tuple[Row, int]]:

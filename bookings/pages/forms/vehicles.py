@@ -12,8 +12,8 @@ from bookings.models import Token, Vehicle
 from bookings.operations.tokens import TokenFacts
 from bookings.operations.vehicles import VehicleFacts
 from bookings.pages.forms.fields import RowField
-from bookings.pages.forms.row_versions import UNSEEN
 from bookings.rules.charge_curve import curve_text, read_curve
+from bookings.rules.content_version import UNSEEN
 from depots.models import Organisation
 from depots.standards import PLUGS, VEHICLE_TYPES
 from depots.token_numbers import card_fault, fault, spellings

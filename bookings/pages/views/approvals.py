@@ -15,8 +15,8 @@ from bookings.errors import BookingError, NothingToDecide
 from bookings.models import Booking
 from bookings.pages import access, waiting_asks
 from bookings.pages.forms.depot import DecisionForm, add_refusal
-from bookings.pages.forms.row_versions import seen_version
 from bookings.pages.views.refusals import status_of
+from bookings.rules.content_version import seen_version
 from depots.pages import done, respond, wants_part
 
 QUEUE = "/requests/"

@@ -19,11 +19,11 @@ from bookings.errors import BookingError
 from bookings.models import BookingPayment, PrepaidBalance
 from bookings.pages import access, money_access
 from bookings.pages.forms.balances import BalanceForm, MovementForm
-from bookings.pages.forms.row_versions import seen_version
 from bookings.pages.tariff_places import zone_of
 from bookings.pages.views.refusals import status_of
 from bookings.payments.balance_references import balance_reference
 from bookings.payments.prepaid import Account, pay_out, top_up
+from bookings.rules.content_version import seen_version
 from depots.models import Organisation
 from depots.pages import done, respond
 

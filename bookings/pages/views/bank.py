@@ -26,9 +26,9 @@ from bookings.errors import BookingError, ChangedMeanwhile
 from bookings.models import BankOrder
 from bookings.pages import access, money_access
 from bookings.pages.forms.invoices import StatementForm
-from bookings.pages.forms.row_versions import look_again, seen_version
 from bookings.pages.tariff_places import zone_of
 from bookings.pages.views.refusals import status_of
+from bookings.rules.content_version import look_again, seen_version
 from depots.models import Organisation
 from depots.pages import done, respond
 

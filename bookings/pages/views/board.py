@@ -24,13 +24,13 @@ from bookings.pages.board.reading import evses_of
 from bookings.pages.forms import undo_button
 from bookings.pages.forms.depot import CancellationForm, DecisionForm, EndForm, MoveForm, add_refusal
 from bookings.pages.forms.fields import DayInput
-from bookings.pages.forms.row_versions import seen_version
 from bookings.pages.live import calendar_audience, depot_audience, fleet_audience
 from bookings.pages.navigation import nav_of
 from bookings.pages.overstay_words import overstay_words
 from bookings.pages.views import board_answers
 from bookings.pages.views.refusals import status_of
 from bookings.rules import permissions
+from bookings.rules.content_version import seen_version
 from bookings.rules.own_slots import note_going_on
 from bookings.rules.session_targets import session_of
 from bookings.search.next_bay import rest_period

@@ -35,12 +35,12 @@ from bookings.pages import (
 from bookings.pages.booking_bills import bills_of, running_cost
 from bookings.pages.forms import undo_button
 from bookings.pages.forms.bookings import ConfirmForm, GroupChoice, ListForm, groups_of
-from bookings.pages.forms.row_versions import seen_version
 from bookings.pages.overstay_words import overstay_words
 from bookings.pages.power_words import power_now
 from bookings.pages.price_parts import quoted_parts
 from bookings.pages.views import slots
 from bookings.pages.views.refusals import status_of
+from bookings.rules.content_version import seen_version
 from bookings.rules.own_slots import note_going_on, session_under_way
 from bookings.rules.session_targets import session_of
 from bookings.rules.terms import LONGEST_BOOKING

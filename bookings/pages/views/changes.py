@@ -22,8 +22,8 @@ from bookings.pages.booking_bills import cancellation_fee
 from bookings.pages.change_prices import ChangePrice, change_price, kept_price
 from bookings.pages.forms import undo_button
 from bookings.pages.forms.bookings import CancelForm, ChangeForm
-from bookings.pages.forms.row_versions import seen_version
 from bookings.pages.views.refusals import status_of
+from bookings.rules.content_version import seen_version
 from depots import pages
 from depots.periods import Period
 from depots.wall_clock import local_text

@@ -18,9 +18,9 @@ from bookings.maintenance.charger_requests import in_the_way, mend_settings
 from bookings.pages import access
 from bookings.pages.charger_verbs import INSTALLING, VERBS, Asked, Verb, installing, refusal_of
 from bookings.pages.forms.charger import ChargerForm, FirmwareForm
-from bookings.pages.forms.row_versions import seen_version
 from bookings.pages.views.charger import charger_page, charger_url
 from bookings.pages.views.refusals import status_of, words_of
+from bookings.rules.content_version import seen_version
 from depots.commissioning import family_of
 from depots.models import Charger, ChargerUpload, SettingsCheck
 from depots.pages import done, respond

@@ -11,8 +11,8 @@ from django.views.decorators.http import require_POST
 from bookings.errors import ChangedMeanwhile, ChargerCannot
 from bookings.pages import access
 from bookings.pages.charger_security import HIGHEST_PROFILE, password_version
-from bookings.pages.forms.row_versions import seen_version
 from bookings.pages.views.charger import charger_page, charger_url
+from bookings.rules.content_version import seen_version
 from depots.models import Charger
 from depots.operations.charger_passwords import (
     PasswordChangedError,

@@ -23,9 +23,9 @@ from bookings.operations.close import Proposal, version_of
 from bookings.pages import access
 from bookings.pages.board.reading import evses_of
 from bookings.pages.forms.depot import ClosureForm, add_refusal
-from bookings.pages.forms.row_versions import seen_version
 from bookings.pages.views.refusals import status_of
 from bookings.rules import content_version
+from bookings.rules.content_version import seen_version
 from depots.models import Depot
 from depots.pages import done, respond
 from depots.periods import Period

@@ -31,9 +31,9 @@ from bookings.pages.forms.incoming import (
     SettleForm,
     lines_of,
 )
-from bookings.pages.forms.row_versions import seen_version
 from bookings.pages.reconciliation_steps import books_url
 from bookings.pages.views.refusals import status_of
+from bookings.rules.content_version import seen_version
 from depots.models import Organisation
 from depots.pages import done, respond
 

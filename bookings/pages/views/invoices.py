@@ -32,11 +32,11 @@ from bookings.errors import BookingError, ChangedMeanwhile
 from bookings.models import ChargeDetailRecord, Invoice, InvoiceReconciliationRecord, Payment
 from bookings.pages import access, money_access
 from bookings.pages.forms.invoices import BillForm, CreditForm, InvoiceFilterForm, PaymentForm
-from bookings.pages.forms.row_versions import look_again, seen_version
 from bookings.pages.open_amounts import open_amounts
 from bookings.pages.payment_words import guarantee_words
 from bookings.pages.tariff_places import zone_of
 from bookings.pages.views.refusals import status_of
+from bookings.rules.content_version import look_again, seen_version
 from depots.models import Depot, Organisation
 from depots.pages import done, respond
 

@@ -11,8 +11,8 @@ from bookings import enforcement
 from bookings.errors import BookingError
 from bookings.operations import kept_evses
 from bookings.pages import access
-from bookings.pages.forms.row_versions import seen_version
 from bookings.pages.views.charger import charger_page, charger_url
+from bookings.rules.content_version import seen_version
 from depots.pages import done
 
 

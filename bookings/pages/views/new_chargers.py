@@ -23,8 +23,9 @@ from bookings.pages import access
 from bookings.pages.charger_security import handshake_words
 from bookings.pages.forms.depot import add_refusal
 from bookings.pages.forms.new_chargers import ExpectedChargerForm, NewChargerForm
-from bookings.pages.forms.row_versions import look_again, seen_version, with_versions
+from bookings.pages.forms.row_versions import with_versions
 from bookings.pages.views.refusals import status_of
+from bookings.rules.content_version import look_again, seen_version
 from depots.models import Charger, Depot, ExpectedCharger, FailedHandshake, RefusedConnection
 from depots.pages import done, respond
 

@@ -13,8 +13,8 @@ from bookings.billing.particulars import particulars_version, set_particulars
 from bookings.errors import BookingError
 from bookings.pages import money_access
 from bookings.pages.forms.particulars import ParticularsForm
-from bookings.pages.forms.row_versions import seen_version
 from bookings.pages.views.refusals import status_of
+from bookings.rules.content_version import seen_version
 from depots.models import Organisation
 from depots.pages import done, respond
 

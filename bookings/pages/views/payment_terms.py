@@ -13,8 +13,8 @@ from bookings.billing.payment_terms import payment_terms_of, payment_terms_versi
 from bookings.errors import ChangedMeanwhile
 from bookings.pages import money_access
 from bookings.pages.forms.payment_terms import PaymentTermsForm
-from bookings.pages.forms.row_versions import seen_version
 from bookings.pages.views.refusals import status_of
+from bookings.rules.content_version import seen_version
 from depots.models import Agreement
 from depots.pages import done, respond
 

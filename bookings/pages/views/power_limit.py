@@ -15,8 +15,8 @@ from bookings import operations
 from bookings.errors import BookingError
 from bookings.pages import access
 from bookings.pages.forms.depot import PowerLimitForm, add_refusal
-from bookings.pages.forms.row_versions import seen_version
 from bookings.pages.views.refusals import status_of
+from bookings.rules.content_version import seen_version
 from depots.models import Depot
 from depots.pages import done, respond
 from depots.templatetags.berth import kilowatts

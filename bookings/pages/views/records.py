@@ -24,10 +24,10 @@ from bookings.models import ChargeDetailRecord, Dispute, Vehicle
 from bookings.pages import access, money_access, record_months
 from bookings.pages.csv_lines import Lines
 from bookings.pages.forms.records import AnswerForm, DisputeForm, WaiverForm, chosen_month
-from bookings.pages.forms.row_versions import seen_version
 from bookings.pages.money_access import RecordViewer
 from bookings.pages.record_page import price_of, record_context
 from bookings.pages.views.refusals import status_of
+from bookings.rules.content_version import seen_version
 from depots.pages import done, respond
 
 A_PAGE = 50

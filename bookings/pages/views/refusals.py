@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bookings.errors import BookingError, ChangedMeanwhile
-from bookings.pages.forms.row_versions import look_again
+from bookings.rules.content_version import look_again
 
 # Somebody or something else stands in the way; with other refusals the ask itself does not fit the rules.
 CONFLICTS = {

@@ -13,9 +13,9 @@ from django.views.decorators.http import require_POST
 from bookings import operations
 from bookings.errors import BookingError
 from bookings.pages import access, remote_control
-from bookings.pages.forms.row_versions import seen_version
 from bookings.pages.views.bookings import booking_page
 from bookings.pages.views.refusals import status_of
+from bookings.rules.content_version import seen_version
 from depots.models import ChargerCommand
 
 

@@ -12,10 +12,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from bookings.errors import BookingError
 from bookings.maintenance import settings_templates as operations
 from bookings.pages import access
-from bookings.pages.forms.row_versions import seen_version
 from bookings.pages.forms.settings_template import SettingsTemplateForm
 from bookings.pages.views.refusals import status_of, words_of
-from bookings.rules.content_version import version_of
+from bookings.rules.content_version import seen_version, version_of
 from depots.commissioning.defaults import DEFAULTS
 from depots.models import Organisation, SettingsTemplate
 from depots.pages import done, respond

@@ -20,7 +20,6 @@ from bookings.models import Tariff, TariffVersion
 from bookings.operations.tariffs import TariffDraft, set_tariffs, version_of_tariff, withdraw_tariff
 from bookings.pages import access, money_access
 from bookings.pages.example_visits import example_visits
-from bookings.pages.forms.row_versions import look_again, seen_version
 from bookings.pages.forms.tariff import (
     TariffForm,
     common_vat,
@@ -37,6 +36,7 @@ from bookings.pages.tariff_sentences import element_sentence, sentences, whole_s
 from bookings.pages.views.refusals import status_of
 from bookings.pricing import tariff_checks
 from bookings.pricing.tariff_content import TariffContent
+from bookings.rules.content_version import look_again, seen_version
 from bookings.rules.tariff_bindings import TariffInForce, version_at, versions_of
 from depots.models import Organisation
 from depots.pages import done, respond

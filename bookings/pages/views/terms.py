@@ -12,9 +12,9 @@ from django.views.decorators.http import require_http_methods
 from bookings.errors import BookingError, TermsImpossible
 from bookings.operations.set_terms import set_terms, terms_of, terms_version
 from bookings.pages import access
-from bookings.pages.forms.row_versions import seen_version
 from bookings.pages.forms.terms import TermsForm
 from bookings.pages.views.refusals import status_of
+from bookings.rules.content_version import seen_version
 from depots.pages import done, respond
 
 

@@ -12,10 +12,10 @@ from bookings import operations
 from bookings.errors import BookingError, ChangedMeanwhile
 from bookings.models import Token, Vehicle
 from bookings.pages import access
-from bookings.pages.forms.row_versions import look_again, seen_version, with_versions
+from bookings.pages.forms.row_versions import with_versions
 from bookings.pages.forms.vehicles import TokenForm, add_refusal, fleet_of
 from bookings.pages.views.refusals import status_of
-from bookings.rules.content_version import version_of
+from bookings.rules.content_version import look_again, seen_version, version_of
 from depots import pages
 
 

@@ -12,10 +12,10 @@ from django.views.decorators.http import require_POST, require_safe
 
 from bookings.errors import BookingError, ChangedMeanwhile
 from bookings.pages import access
-from bookings.pages.forms.row_versions import seen_version, with_versions
+from bookings.pages.forms.row_versions import with_versions
 from bookings.pages.forms.trusted_root import TrustedRootForm
 from bookings.pages.views.refusals import status_of, words_of
-from bookings.rules.content_version import version_of
+from bookings.rules.content_version import seen_version, version_of
 from depots.models import Organisation, TrustedRoot
 from depots.operations.trusted_roots import NotARoot, distrust_root, trust_root
 from depots.pages import done, respond

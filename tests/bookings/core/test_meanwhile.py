@@ -12,7 +12,7 @@ from bookings import operations
 from bookings.actors import Actor
 from bookings.errors import ChangedMeanwhile, EndsBeforeStart, SlotTaken
 from bookings.models import Booking, BookingEvent
-from bookings.pages.forms.row_versions import seen_version
+from bookings.rules.content_version import seen_version
 from bookings.rules.entitlement import TokenName
 from depots.models import Evse
 from tests.factories import (
