@@ -110,7 +110,7 @@ class Nav:
             groups.reverse()  # somebody who runs depots starts at a board
         money = Group("Money", self._money_links())
         groups.insert(0 if self._keeps_only_accounts else len(groups), money)
-        if self._has(NETWORK_ROLES):
+        if self._has(NETWORK_ROLES) or self.user.is_staff:
             groups.append(Group("Networks", [self._link("/partners/", "Partners", "route")]))
         return [group for group in groups if group.links]
 

@@ -16,7 +16,7 @@ from bookings.core import calendars
 from bookings.models import Booking, BookingOption, BookingStatus, ChargeDetailRecord, Closure
 from bookings.search.bookable import bookable_options
 from depots.models import Agreement, ChargingSession, Depot, Evse, Membership, Organisation, User
-from depots.navigation import NETWORK_ROLES
+from depots.navigation import NETWORK_ROLES, memberships_of
 from roaming.models import GuestSession, Partner
 
 OCPI_ID_LENGTH = 36
@@ -24,8 +24,54 @@ OCPI_ID_LENGTH = 36
 
 def require_sight_of_partners(user: User | AnonymousUser) -> None:
     """Who books or runs depots sees how the networks they meet there get on. Raises Http404 for everybody else."""
-    if not Membership.objects.filter(user=user.pk, role__in=NETWORK_ROLES).exists():
+    if not any(membership.role in NETWORK_ROLES for membership in _memberships(user)):
         raise Http404
+
+
+def is_platform_administrator(user: User | AnonymousUser) -> bool:
+    """Who looks after the whole platform: one of its staff, or the administrator of every organisation that is hosted here.
+
+    What partners say names the bookings of all fleets, and what is set for one holds for all of them: an administrator of one
+    company among several is a customer here.
+    """
+    if not user.is_authenticated or user.is_staff:
+        return user.is_authenticated
+    own = {
+        membership.organisation_id
+        for membership in _memberships(user)
+        if membership.role == Membership.Role.ADMIN
+    }
+    return bool(own) and not Organisation.objects.filter(is_partner=False).exclude(pk__in=own).exists()
+
+
+def seen_partner(user: User | AnonymousUser, partner_id: int) -> Partner:
+    """How it gets on, for whoever meets it. Raises Http404."""
+    if not is_platform_administrator(user):
+        require_sight_of_partners(user)
+    return _partner(partner_id)
+
+
+def run_partner(user: User | AnonymousUser, partner_id: int) -> Partner:
+    """For a platform's administrator: its messages, its queue, its switches. Raises Http404 for everybody else."""
+    require_platform_administrator(user)
+    return _partner(partner_id)
+
+
+def require_platform_administrator(user: User | AnonymousUser) -> None:
+    """Raises Http404."""
+    if not is_platform_administrator(user):
+        raise Http404
+
+
+def _memberships(user: User | AnonymousUser) -> list[Membership]:
+    return memberships_of(user) if isinstance(user, User) else []
+
+
+def _partner(partner_id: int) -> Partner:
+    partner = Partner.objects.select_related("organisation").filter(pk=partner_id).first()
+    if partner is None:
+        raise Http404
+    return partner
 
 
 def options(

@@ -19,9 +19,9 @@ from django.utils import timezone
 
 from depots.navigation import NETWORKS
 from depots.notices import tell_pages
+from roaming.deviation_words import IN_WORDS
 from roaming.models import Deviation, Partner
 from roaming.ocpi.logged_text import logged
-from roaming.queries import IN_WORDS
 
 MOST_NAMES = 200
 # Names of fields may be a partner's own, and of any length.

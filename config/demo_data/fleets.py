@@ -60,6 +60,8 @@ LOGINS: dict[str, list[tuple[Firm, str]]] = {
     "admin@berth.example": [(firm, Role.ADMIN) for firm in FIRMS],
 }
 
+# They look after the platform itself: its partner networks (roaming.access).
+PLATFORM_ADMINISTRATORS = ("admin@berth.example",)
 ACCOUNTANTS = tuple(email for email in LOGINS if email.startswith("accountant@"))
 
 # Two trucks for trying things out; no booking of the demo takes them.

@@ -20,7 +20,16 @@ from bookings.operations import close_evse
 from bookings.operations.open_depot import CreditLimit, open_depot
 from config.demo_data import billed_months, diary, prepaid, present, simulator_files, troubles
 from config.demo_data.demo_depots import depot_file
-from config.demo_data.fleets import ACCOUNTANTS, BALTCARGO, FIRMS, LOGINS, PARTICULARS, Firm, vehicle_file
+from config.demo_data.fleets import (
+    ACCOUNTANTS,
+    BALTCARGO,
+    FIRMS,
+    LOGINS,
+    PARTICULARS,
+    PLATFORM_ADMINISTRATORS,
+    Firm,
+    vehicle_file,
+)
 from config.demo_data.replay import History
 from depots.imports.documents import Document
 from depots.models import Depot, Evse, Membership, Organisation, User
@@ -117,7 +126,12 @@ def _add_accountants() -> None:
 def _add_people() -> None:
     hashed = make_password(PASSWORD)  # slow on purpose, so once for all of them
     for email, roles in LOGINS.items():
-        user, _ = User.objects.get_or_create(email=email, defaults={"password": hashed})
+        is_staff = email in PLATFORM_ADMINISTRATORS
+        user, _ = User.objects.update_or_create(
+            email=email,
+            defaults={"is_staff": is_staff},
+            create_defaults={"password": hashed, "is_staff": is_staff},
+        )
         for firm, role in roles:
             Membership.objects.get_or_create(user=user, organisation=_organisation(firm), role=role)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.db import models
 
+from roaming.deviation_words import IN_WORDS
+
 
 class Deviation(models.Model):
     """What a partner sends otherwise than OCPI has it, counted by rule, with the newest message that did so.
@@ -27,6 +29,11 @@ class Deviation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.code or ''} {self.rule} of {self.partner_id}".strip()
+
+    @property
+    def words(self) -> str:
+        """For people who do not know OCPI; empty for what only those who do need to know of."""
+        return IN_WORDS.get(self.rule, "") if not self.code else ""
 
 
 class PartnerTraffic(models.Model):

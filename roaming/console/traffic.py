@@ -6,12 +6,12 @@ Sums are made anew of whole spans of ten minutes, never added to: a worker that 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Max, Sum
+from django.db.models import Aggregate, Max, Q, Sum
 from django.db.models.functions import TruncHour
 
 from roaming.models import PartnerMessage, PartnerTraffic
@@ -64,6 +64,19 @@ class Fared:
         return self.calls - self.refused - self.failed
 
 
+NOTHING_SAID = Fared()
+
+
+@dataclass(frozen=True)
+class Health:
+    """How calls fared lately: of ours to the partner (`out`), and of its to us (`incoming`)."""
+
+    out_hour: Fared = NOTHING_SAID
+    out_day: Fared = NOTHING_SAID
+    in_hour: Fared = NOTHING_SAID
+    in_day: Fared = NOTHING_SAID
+
+
 @dataclass(frozen=True)
 class Hour:
     """One bar of a chart."""
@@ -96,14 +109,20 @@ def _span_of(moment: datetime) -> datetime:
     return datetime.fromtimestamp(int(moment.timestamp()) // seconds * seconds, UTC)
 
 
-def fared_since(
-    partner_ids: Collection[int], since: datetime, *, is_incoming: bool | None = None
-) -> dict[int, Fared]:
-    """By partner, of whole spans that begin after `since`; without those that said nothing. One query."""
-    rows = PartnerTraffic.objects.filter(partner__in=partner_ids, starts_at__gt=since - SPAN)
-    if is_incoming is not None:
-        rows = rows.filter(is_incoming=is_incoming)
-    return _by("partner", rows.values("partner"))
+def healths(partner_ids: Collection[int], *, now: datetime) -> dict[int, Health]:
+    """By partner, of those that said something in a day. One query."""
+    rows = PartnerTraffic.objects.filter(
+        partner__in=partner_ids, starts_at__gt=now - timedelta(days=1) - SPAN
+    )
+    last_hour = Q(starts_at__gt=now - timedelta(hours=1) - SPAN)
+    sums = (
+        rows.values("partner", "is_incoming").annotate(**_sums("hour", last_hour), **_sums("day")).order_by()
+    )
+    found: dict[int, dict[str, Fared]] = {}
+    for row in sums:
+        way, of = "in" if row["is_incoming"] else "out", found.setdefault(row["partner"], {})
+        of |= {f"{way}_hour": _fared("hour", row), f"{way}_day": _fared("day", row)}
+    return {partner_id: Health(**fared) for partner_id, fared in found.items()}
 
 
 def hours(partner_id: int, *, is_incoming: bool, now: datetime, number: int = 24) -> list[Hour]:
@@ -111,13 +130,17 @@ def hours(partner_id: int, *, is_incoming: bool, now: datetime, number: int = 24
     this_hour = now.replace(minute=0, second=0, microsecond=0)
     first = this_hour - timedelta(hours=number - 1)
     rows = PartnerTraffic.objects.filter(partner=partner_id, is_incoming=is_incoming, starts_at__gte=first)
-    found = _by("hour", rows.annotate(hour=TruncHour("starts_at", tzinfo=UTC)).values("hour"))
+    by_hour = rows.annotate(hour=TruncHour("starts_at", tzinfo=UTC)).values("hour").annotate(**_sums("all"))
+    found = {row["hour"]: _fared("all", row) for row in by_hour.order_by()}
     starts = [first + timedelta(hours=n) for n in range(number)]
     return [Hour(start, found.get(start, Fared())) for start in starts]
 
 
-def _by(key: str, rows: Any) -> dict[Any, Fared]:
-    sums = rows.order_by().values_list(
-        key, Sum("calls"), Sum("refused"), Sum("failed"), Sum("took_ms"), Max("slowest_ms")
-    )
-    return {of: Fared(*figures) for of, *figures in sums}
+def _sums(prefix: str, of: Q | None = None) -> dict[str, Aggregate]:
+    """Fared's fields, each with a prefix."""
+    kinds = {field.name: Max if field.name == "slowest_ms" else Sum for field in fields(Fared)}
+    return {f"{prefix}_{name}": kind(name, filter=of) for name, kind in kinds.items()}
+
+
+def _fared(prefix: str, row: Any) -> Fared:
+    return Fared(**{field.name: row[f"{prefix}_{field.name}"] or 0 for field in fields(Fared)})

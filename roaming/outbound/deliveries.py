@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from django.db import connection, transaction
 from django.db.models import Case, F, PositiveIntegerField, Q, QuerySet, When
 
+from roaming.deviations import tell_of
 from roaming.models import Delivery, Partner, PartnerPull
 from roaming.ocpi import client
 from roaming.ocpi.client import CallFailed, Refused
@@ -40,14 +41,17 @@ CALL = timedelta(seconds=client.CONNECT_TIMEOUT_S + client.READ_TIMEOUT_S + 5)
 IN_FLIGHT_PER_PARTNER = 4
 # After so many failures in a row a partner is asked one thing at a time, with growing pauses, behind a probe.
 CIRCUIT_OPENS_AT = 4
+# How long an ask to a paused partner is left alone before somebody looks whether there is still time for it.
+HELD = timedelta(seconds=30)
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5, 900
 
-# Of each partner the first in the order of their kinds, without those that are held up or rest (delivery_rules.py).
+# Of each partner the first in the order of their kinds, without those that are held up or rest (delivery_rules.py). Of a paused
+# one only our asks, which are given up when their time is over, paused or not (our_requests.py).
 _CLAIM = f"""
 WITH ready AS (
     SELECT p.id, CASE WHEN p.failures > 0 THEN 1 ELSE %(per_partner)s END - (
         SELECT count(*) FROM roaming_delivery f WHERE f.partner_id = p.id AND f.leased_until > %(now)s
-    ) AS room, awaited.*
+    ) AS room, p.paused_at IS NOT NULL AS is_paused, awaited.*
     FROM roaming_partner p CROSS JOIN LATERAL (
         SELECT {AWAITED_COLUMNS}
         FROM roaming_delivery
@@ -63,6 +67,7 @@ WITH ready AS (
           AND (leased_until IS NULL OR leased_until <= %(now)s)
           AND (delivered_at IS NULL OR delivered_at <= {RESTED_AT})
           AND next_try_at < {HELD_UP_FROM}
+          AND (kind = 'request' OR NOT ready.is_paused)
         ORDER BY {RANK}, next_try_at, id
         LIMIT greatest(ready.room, 0)
         FOR UPDATE SKIP LOCKED
@@ -247,6 +252,11 @@ def release(lease: Lease, *, now: datetime, error: str = "") -> None:
     )
 
 
+def hold(lease: Lease, *, now: datetime) -> None:
+    """Leave a delivery for later that nobody tried, for a person has paused its partner."""
+    _ours(lease).update(leased_until=None, next_try_at=now + HELD)
+
+
 def record_success(*partner_ids: int, now: datetime) -> None:
     """These partners answer: their circuits close, and what waited for them to come back is due."""
     recently = Q(last_success_at__gt=now - timedelta(seconds=30), failures=0, closed_until__isnull=True)
@@ -255,6 +265,8 @@ def record_success(*partner_ids: int, now: datetime) -> None:
         known = list(rows.select_for_update(no_key=True))
         back = [p.pk for p in known if p.failures or p.closed_until]
         gone = [p.pk for p in known if p.failures >= CIRCUIT_OPENS_AT]
+        for partner_id in back:
+            tell_of(partner_id)
         if known:
             Partner.objects.filter(pk__in=[p.pk for p in known]).update(
                 last_success_at=now, failures=0, closed_until=None
@@ -295,6 +307,8 @@ def _count_failure(partner: Partner, *, counts: bool, is_silent: bool, now: date
         longest = pause(partner.failures - CIRCUIT_OPENS_AT + 1)
         partner.closed_until = now + (longest if is_silent else min(longest, timedelta(minutes=1)))
     partner.save(update_fields=["failures", "closed_until"])
+    if partner.failures in (1, CIRCUIT_OPENS_AT):
+        tell_of(partner.pk)
 
 
 def pause(attempts: int) -> timedelta:

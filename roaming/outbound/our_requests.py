@@ -101,6 +101,9 @@ def begin(lease: Lease, *, now: datetime) -> Attempt | None:
         _give_up(ask, str(error), now)
         deliveries.unchanged(lease)
         return None
+    if row.partner.paused_at is not None:
+        deliveries.hold(lease, now=now)
+        return None
     if not looks:
         so_far |= {"posts": so_far["posts"] + 1}
     Delivery.objects.filter(pk=row.pk, leased_until=lease.until).update(delivered=so_far)

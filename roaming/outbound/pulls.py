@@ -71,7 +71,9 @@ class Pull:
 
 def claim(*, now: datetime) -> list[Visit]:
     """The partners to visit now, each taken by one worker, with all that is due there."""
-    due = PartnerPull.objects.filter(partner__state=Partner.State.REGISTERED, next_at__lte=now)
+    due = PartnerPull.objects.filter(
+        partner__state=Partner.State.REGISTERED, partner__paused_at__isnull=True, next_at__lte=now
+    )
     if not due.exists():
         return []
     free = Q(leased_until__isnull=True) | Q(leased_until__lte=now)

@@ -46,7 +46,7 @@ def resync_due(*, now: datetime) -> int:
     """The partners whose night it is. One that does not answer is left for when it does: then it gets all it has missed, and its
     lists are read again anyway."""
     due = Partner.objects.filter(state=Partner.State.REGISTERED, next_resync_at__lte=now)
-    open_now = due.filter(Q(closed_until__isnull=True) | Q(closed_until__lte=now), failures=0)
+    open_now = due.filter(Q(closed_until__isnull=True) | Q(closed_until__lte=now), failures=0, paused_at=None)
     found = 0
     for partner in open_now.order_by("next_resync_at")[:AT_ONCE]:
         if not Partner.objects.filter(pk=partner.pk, next_resync_at=partner.next_resync_at).update(

@@ -7,7 +7,7 @@ from django.conf import settings
 
 from config.management.operator_command import OperatorCommand
 from depots.accounts import set_password_url
-from depots.models import Membership
+from depots.models import Membership, User
 from depots.operations.organisations import add_member
 from depots.parties import organisation_called
 
@@ -21,9 +21,16 @@ class Command(OperatorCommand):
         parser.add_argument("--email", required=True, metavar="E")
         parser.add_argument("--organisation", required=True, metavar="O", help="name or party")
         parser.add_argument("--role", required=True, choices=Membership.Role.values)
+        parser.add_argument(
+            "--platform",
+            action="store_true",
+            help="also looks after the platform itself: the partner networks, what was said with them, what is set for them",
+        )
 
     def handle(self, *args: Any, email: str, organisation: str, role: str, **options: Any) -> None:
         user, is_new = add_member(email=email, organisation=organisation_called(organisation), role=role)
+        if options["platform"]:
+            User.objects.filter(pk=user.pk).update(is_staff=True)
         self.say(
             {
                 "email": user.email,

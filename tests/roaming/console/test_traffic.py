@@ -34,10 +34,11 @@ def test_calls_are_summed_up_once_however_often_it_is_done() -> None:
     traffic.sum_up(now=NOW)
     traffic.sum_up(now=NOW + timedelta(minutes=1))
 
-    last_hour = traffic.fared_since([partner.pk], NOW - timedelta(hours=1))[partner.pk]
+    health = traffic.healths([partner.pk], now=NOW)[partner.pk]
+    last_hour = health.out_hour
     assert last_hour == Fared(5, 1, 1, 1500, 900)
     assert (last_hour.percent_ok, last_hour.mean_ms) == (60, 300)
-    assert traffic.fared_since([partner.pk], NOW - timedelta(days=1))[partner.pk].calls == 6
+    assert (health.out_day.calls, health.in_day.calls) == (6, 0)
 
 
 def test_sums_stay_when_the_log_forgets_and_go_after_two_weeks() -> None:
@@ -63,9 +64,7 @@ def test_an_hour_without_calls_is_there_too_and_each_way_has_its_own() -> None:
 
     assert len(outgoing) == 24
     assert [hour.fared.calls for hour in outgoing[-3:]] == [1, 0, 0]
-    assert (
-        traffic.fared_since([partner.pk], NOW - timedelta(days=1), is_incoming=True)[partner.pk].refused == 1
-    )
+    assert traffic.healths([partner.pk], now=NOW)[partner.pk].in_day.refused == 1
 
 
 @pytest.mark.parametrize(("moment", "waits"), [(None, None), (NOW, NOW)])

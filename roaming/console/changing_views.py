@@ -1,0 +1,140 @@
+"""What a platform's administrator does on the pages about partners."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from bookings.errors import ChangedMeanwhile
+from bookings.rules.content_version import look_again, seen_version
+from depots.pages import done
+from roaming import access
+from roaming.console import operations
+from roaming.console.forms import NotesForm, SwitchesForm
+from roaming.console.operations import Act
+from roaming.console.views import deliveries_page, partner_shown
+from roaming.models import Partner
+from roaming.outbound import pulls
+
+
+def _changes(change: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    return login_required(require_POST(change))
+
+
+@_changes
+def pause(request: HttpRequest, partner_id: int) -> HttpResponse:
+    return _carried_out(
+        request, partner_id, operations.pause, "Nothing is sent to {partner} until you resume."
+    )
+
+
+@_changes
+def resume(request: HttpRequest, partner_id: int) -> HttpResponse:
+    return _carried_out(
+        request, partner_id, operations.resume_sending, "What waited for {partner} is sent now."
+    )
+
+
+@_changes
+def try_now(request: HttpRequest, partner_id: int) -> HttpResponse:
+    return _carried_out(request, partner_id, operations.try_now, "What waits for {partner} is tried now.")
+
+
+@_changes
+def clear_deviations(request: HttpRequest, partner_id: int) -> HttpResponse:
+    words = "What {partner} sends otherwise is counted anew."
+    return _carried_out(request, partner_id, operations.clear_deviations, words)
+
+
+@_changes
+def match_again(request: HttpRequest, partner_id: int) -> HttpResponse:
+    """Its list of our bookings is read whole: what it holds by now decides what is unmatched."""
+    found = access.run_partner(request.user, partner_id)
+    pulls.soon(found, lists=("booking",), now=timezone.now())
+    return done(request, _address(found), f"The bookings of {found} are read again.")
+
+
+@_changes
+def set_aside(request: HttpRequest, partner_id: int, object_id: int) -> HttpResponse:
+    found = access.run_partner(request.user, partner_id)
+    row = get_object_or_404(found.objects_received, pk=object_id, is_unmatched=True)
+    words = f"{row.key} alarms nobody until " + "{partner} tells it anew."
+    return _carried_out(request, partner_id, lambda act: operations.set_aside(act, row.pk), words)
+
+
+@_changes
+def switches(request: HttpRequest, partner_id: int) -> HttpResponse:
+    found = access.run_partner(request.user, partner_id)
+    form = SwitchesForm(request.POST)
+    if not form.is_valid():
+        return partner_shown(request, found, status=422, switches_form=form)
+    words = "From now on {partner} gets it so."
+    return _carried_out(
+        request, partner_id, lambda act: operations.set_switches(act, form.cleaned_data), words
+    )
+
+
+@_changes
+def notes(request: HttpRequest, partner_id: int) -> HttpResponse:
+    found = access.run_partner(request.user, partner_id)
+    form = NotesForm(request.POST)
+    if not form.is_valid():
+        return partner_shown(request, found, status=422, notes_form=form)
+    text = form.cleaned_data["notes"]
+    return _carried_out(
+        request, partner_id, lambda act: operations.write_notes(act, text), "The notes on {partner} are kept."
+    )
+
+
+@_changes
+def try_delivery_now(request: HttpRequest, partner_id: int, delivery_id: int) -> HttpResponse:
+    return _of_delivery(request, partner_id, delivery_id, operations.try_delivery_now, "It is tried now.")
+
+
+@_changes
+def send_again(request: HttpRequest, partner_id: int, delivery_id: int) -> HttpResponse:
+    words = "It is sent again, as it is now."
+    return _of_delivery(request, partner_id, delivery_id, operations.send_again, words)
+
+
+def _carried_out(
+    request: HttpRequest, partner_id: int, carry_out: Callable[[Act], object], words: str
+) -> HttpResponse:
+    """One change, and back to the partner's page; what was refused is said there."""
+    found = access.run_partner(request.user, partner_id)
+    try:
+        carry_out(_act(request, found))
+    except ChangedMeanwhile as refusal:
+        return partner_shown(request, found, status=409, refusal=look_again(refusal))
+    return done(request, _address(found), words.format(partner=found))
+
+
+def _of_delivery(
+    request: HttpRequest,
+    partner_id: int,
+    delivery_id: int,
+    carry_out: Callable[[Act, int], object],
+    words: str,
+) -> HttpResponse:
+    found = access.run_partner(request.user, partner_id)
+    row = get_object_or_404(found.deliveries, pk=delivery_id)
+    try:
+        carry_out(_act(request, found), row.pk)
+    except ChangedMeanwhile as refusal:
+        return deliveries_page(request, found, refusal=look_again(refusal), status=409)
+    return done(request, reverse("roaming:deliveries", args=[found.pk]), words)
+
+
+def _act(request: HttpRequest, found: Partner) -> Act:
+    """Raises ChangedMeanwhile where the form does not say what it showed."""
+    return Act(found.pk, request.user.get_username(), seen_version(request.POST), timezone.now())
+
+
+def _address(found: Partner) -> str:
+    return reverse("roaming:partner", args=[found.pk])

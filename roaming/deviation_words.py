@@ -1,0 +1,16 @@
+"""Deviations of which whoever plans should know, in words; every other name says enough to who knows OCPI."""
+
+IN_WORDS = {
+    "location.time_zone.unreadable": "A depot's time zone cannot be read",
+    "location.time_zone_missing": "A depot comes without a time zone",
+    "location.unreadable": "A depot cannot be read, so it is not shown",
+    "booking_location.unreadable": "An offer cannot be read, so it is not shown",
+    "booking_location.location_not_told": "An offer is at a depot that was not told of, so it is not shown",
+    "tariff.unreadable": "A tariff cannot be read, so no price is shown by it",
+    "evse.unreadable": "An EVSE cannot be read, so it is not shown",
+    "booking.never_asked_for": "A booking was told of that nobody here asked for",
+    "timeslot.power_in_kw": "Power is given in kW where watts belong",
+    "booking_location.bookable_parking_options": "It writes Bookings 1.0; what it gets decides its switch bookings_edition",
+    "booking.bookable_parking_option": "It writes Bookings 1.0; what it gets decides its switch bookings_edition",
+    "credentials.role_of_another": "A party was claimed that another partner has",
+}
