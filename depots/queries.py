@@ -20,6 +20,8 @@ LONGEST_RESERVATION = timedelta(days=2)
 DATED_WITHIN = timedelta(minutes=1)
 # A status of charging that comes with its start; what was told earlier is of the session before.
 TOLD_BEFORE_START = timedelta(minutes=1)
+# A driver plugs in after the charger has agreed to begin.
+PLUGS_IN_WITHIN = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,21 @@ def find_charger(identity: str) -> Charger | None:
 def is_online(charger: Charger, *, now: datetime) -> bool:
     """Does some gateway hold its socket? A lease that ran out belongs to a gateway that died."""
     return bool(charger.lease_holder) and charger.lease_until is not None and charger.lease_until > now
+
+
+def was_asked_to_begin(session: ChargingSession) -> bool:
+    """Whether its charger had agreed to begin with its token there, shortly before."""
+    if session.evse is None:
+        return False
+    asked = session.charger.commands.filter(
+        action=ChargerCommand.Action.REMOTE_START,
+        answer="accepted",
+        payload__evse=session.evse.number,
+        payload__token=session.token_uid,
+        answered_at__gte=session.start_received_at - PLUGS_IN_WITHIN,
+        answered_at__lte=session.start_received_at,
+    )
+    return asked.exists()
 
 
 def armed_reservations(charger: Charger, *, now: datetime) -> list[Armed]:

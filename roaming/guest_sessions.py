@@ -22,6 +22,7 @@ from roaming.models import GuestSession
 from roaming.outbound.waking import WAKE_CHANNEL
 
 # A vehicle that is plugged in and has not begun to charge by then is told of as one that never will (OCPI leaves PENDING open).
+OF_NETWORKS = (Booking.Route.INBOUND, Booking.Route.RESERVED)
 WAITS_AT_MOST = timedelta(hours=1)
 TIMED_OUT_AT_ONCE = 200
 
@@ -93,7 +94,7 @@ def customer_of(session: ChargingSession) -> int | None:
     """The partner's organisation whose booking or token it uses; None where it is somebody else's. At most three queries."""
     booking = Booking.objects.filter(visits__session=session).values("route", "fleet_id").first()
     if booking is not None:
-        return booking["fleet_id"] if booking["route"] == Booking.Route.INBOUND else None
+        return booking["fleet_id"] if booking["route"] in OF_NETWORKS else None
     forms = spellings(session.token_uid, session.token_type)
     guests = Token.objects.filter(uid__card__in=forms, fleet__is_partner=True)
     if not forms or not guests.exists():

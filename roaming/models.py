@@ -10,6 +10,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Upper
 
 from depots.models import ChargingSession, Organisation
+from roaming.commands.models import ReceivedCommand
 from roaming.console.models import Deviation, PartnerEvent, PartnerTraffic
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "PartnerPull",
     "PartnerToken",
     "PartnerTraffic",
+    "ReceivedCommand",
 ]
 
 
@@ -127,12 +129,13 @@ class Delivery(models.Model):
         SESSION = "session", "Session"
         CDR = "cdr", "CDR"
         INVOICE_RECORD = "invoice_record", "Invoice reconciliation record"
+        COMMAND_RESULT = "command_result", "Result of a command"
 
     partner = models.ForeignKey(Partner, models.CASCADE, related_name="deliveries")
     kind = models.CharField(max_length=20, choices=Kind)
     object_id = models.BigIntegerField(
         help_text="by kind: the BookingOption, Booking, BookingRequest (our asks), Tariff, Depot, Evse, Token, "
-        "ChargingSession, ChargeDetailRecord or Invoice"
+        "ChargingSession, ChargeDetailRecord, Invoice or ReceivedCommand"
     )
     wanted_version = models.BigIntegerField()
     delivered_version = models.BigIntegerField(default=0)

@@ -12,12 +12,15 @@ from bookings.models import Booking, BookingEvent, BookingStatus, ChargeDetailRe
 from bookings.signals import booking_changed, calendars_raised, cdr_issued, tokens_changed
 from depots import round_trips
 from depots import signals as depots
-from depots.models import ChargingSession
+from depots.models import ChargerCommand, ChargingSession
 from depots.notices import TELL
 from roaming import guest_sessions
+from roaming.commands import remote_starts, results
 from roaming.outbound import fan_out, token_changes
 from roaming.outbound.waking import WAKE_CHANNEL
 
+Action = ChargerCommand.Action
+OF_PARTNERS = {Action.REMOTE_START, Action.REMOTE_STOP, Action.UNLOCK}
 NEVER_SENT = {BookingStatus.HELD, BookingStatus.EXPIRED}
 # One round trip, since every booking of a partner pays for it. A row that is wanted as new already stays as it is: who tries it
 # again and when is the sending loop's to say. The loop hears of it when this commits.
@@ -74,6 +77,7 @@ def deliver_session(session: ChargingSession, at: datetime, **_: Any) -> None:
     customer_id = guest_sessions.customer_of(session)
     if customer_id is not None:
         guest_sessions.begin(session.pk, customer_id=customer_id, at=at)
+        remote_starts.note_start(session, now=at)
 
 
 @receiver(depots.charging_ended, dispatch_uid="roaming.charging_ended")
@@ -92,3 +96,18 @@ def deliver_cdr(cdr: ChargeDetailRecord, at: datetime, **_: Any) -> None:
 def deliver_tokens(token_ids: list[int], at: datetime, **_: Any) -> None:
     """Who may charge no more must not charge at partners any longer than it takes to tell them."""
     token_changes.want(token_ids, now=at)
+
+
+@receiver(booking_changed, dispatch_uid="roaming.reservation_changed")
+def follow_reservation(booking: Booking, at: datetime, **_: Any) -> None:
+    if booking.route == Booking.Route.RESERVED:
+        if booking.status == BookingStatus.CHARGING and booking.session_id is not None:
+            guest_sessions.begin(booking.session_id, customer_id=booking.fleet_id, at=at)
+        results.follow_reservation(booking, at=at)
+
+
+@receiver(depots.command_settled, dispatch_uid="roaming.command_settled")
+def take_command_answer(command: ChargerCommand, at: datetime, **_: Any) -> None:
+    """What a person or a partner waits for: what the closed loop asks of chargers is many times as much, and none of it."""
+    if command.action in OF_PARTNERS:
+        results.take_answer(command, now=at)

@@ -66,6 +66,11 @@ SWITCHES = {
             "Ask the partner about cards nobody here knows; auto: where it has told us of no tokens",
             ("auto", "always", "never"),
         ),
+        Switch(
+            "may_unlock",
+            False,
+            "Let the partner's help desk unlock plugs where nobody else charges",
+        ),
         Switch("nightly_resync", True, "Tell and read everything again every night, not only what changed"),
         Switch(
             "bookings_edition",

@@ -7,6 +7,7 @@ from typing import Any
 from bookings.models import GROUP, Booking, BookingToken, Token
 from bookings.rules.identification import identify
 from depots.models import ChargingSession, Depot, Evse, Organisation
+from depots.queries import was_asked_to_begin
 from depots.token_numbers import is_same
 
 # How a session was let in, in our words.
@@ -96,8 +97,10 @@ def _let_in(booking: Booking | None, session: ChargingSession | None) -> str:
 
 def _was_remote(booking: Booking | None, session: ChargingSession | None) -> bool:
     """A booking that nobody used was never shown a card for."""
-    if booking is None or session is None:
-        return session is None
+    if session is None:
+        return True
+    if booking is None:
+        return bool(session.authorization_reference) and was_asked_to_begin(session)
     return booking.events.filter(
         kind="remote_start", after="accepted", at__lte=session.start_received_at
     ).exists()

@@ -35,6 +35,7 @@ from bookings.operations.partner_asks import (
 )
 from bookings.operations.payment_answers import secure_from_balance, take_answer, waiting_for_payment
 from bookings.operations.remote_start import start_remotely, stop_remotely, take_remote_answer
+from bookings.operations.remote_walk_in import start_unbooked
 from bookings.operations.reserve_now import give_back, reserve_now
 from bookings.operations.slot_request import SlotRequest
 from bookings.operations.tokens import add_token, change_token, set_blocked
@@ -89,6 +90,7 @@ __all__ = [
     "set_retired",
     "start_charging",
     "start_remotely",
+    "start_unbooked",
     "stop_remotely",
     "take_answer",
     "take_remote_answer",

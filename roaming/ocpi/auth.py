@@ -163,6 +163,16 @@ def own_party(caller: Caller, role: str) -> Organisation | None:
     return found
 
 
+def speaking_party(caller: Caller, role: str) -> Party:
+    """The party that a request is of: the one that its headers name, else the partner's first of a role. Raises RefusalError."""
+    if caller.from_party is not None:
+        return caller.from_party
+    for each in caller.partner.roles:
+        if each["role"] == role:
+            return each["country_code"], each["party_id"]
+    raise RefusalError(Code.INVALID, f"OCPI-from-party-id: you have no {role} party")
+
+
 def speaks_for(partner: Partner, country: str, party: str, role: str = "") -> bool:
     """Is this one of the partner's parties (in a role)? Case does not count."""
     return any(

@@ -43,13 +43,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Peer:
-    """Who is called, with which token, and between which parties (country code, party id) the message runs."""
+    """Who is called, with which token, and between which parties (country code, party id) the message runs. `is_callback`: the
+    HTTP status alone says whether it was taken; not everybody answers to the result of a command in an envelope."""
 
     token: str
     partner_id: int | None = None
     sends_raw_token: bool = False
     from_party: Party | None = None
     to_party: Party | None = None
+    is_callback: bool = False
 
     def headers(self) -> dict[str, str]:
         token = self.token if self.sends_raw_token else base64.b64encode(self.token.encode()).decode()
@@ -249,6 +251,8 @@ class Http:
             raise _unreachable(error, is_sent=request.may_have_arrived) from error
         status, headers, content = raw.status, httpx.Headers(raw.headers), bytes(raw.content)
         exchange.http_status, exchange.response_body = status, logged(content)
+        if peer.is_callback and 200 <= status < 300:
+            return Answer(None, status, 1000, "", headers)
         exchange.response_headers = header_lines(
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in raw.headers
         )

@@ -12,6 +12,7 @@ from typing import Protocol, cast
 from roaming.models import Partner
 from roaming.ocpi.modules.bookings import Bookings
 from roaming.ocpi.modules.cdrs import Cdrs
+from roaming.ocpi.modules.commands import Commands
 from roaming.ocpi.modules.locations import Locations
 from roaming.ocpi.modules.registration import Registration
 from roaming.ocpi.modules.sessions import Sessions
@@ -37,6 +38,8 @@ class Dialect(Protocol):
     sessions: Sessions
 
     cdrs: Cdrs
+
+    commands: Commands
 
 
 def dialect_of(partner: Partner) -> Dialect:

@@ -28,11 +28,12 @@ class DeliveryRule:
     is_of_many: bool = False
 
 
-# In the order in which they go. Asks and bookings are waited for by somebody; a booking that charges goes after its session,
-# whose writers see to it.
+# In the order in which they go. Asks, bookings and results of commands are waited for by somebody; a booking that charges goes
+# after its session, whose writers see to it.
 RULES: dict[Kind, DeliveryRule] = {
     Kind.REQUEST: DeliveryRule(),
     Kind.BOOKING: DeliveryRule(),
+    Kind.COMMAND_RESULT: DeliveryRule(),
     Kind.SESSION: DeliveryRule(pause=timedelta(seconds=10)),
     Kind.CDR: DeliveryRule(waits_for=(Kind.SESSION,)),
     Kind.TARIFF: DeliveryRule(is_of_many=True),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, Protocol
 from urllib.parse import urljoin, urlsplit
@@ -35,6 +35,10 @@ class Push:
     digest: str = ""
     method: Literal["PUT", "POST", "PATCH", "DELETE"] = "PUT"
     probe: str = ""
+
+    def to_callback(self) -> Push:
+        """The same to an address that was named for this one message: whatever is answered there, it was taken."""
+        return replace(self, peer=replace(self.peer, is_callback=True))
 
     def is_done_by(self, refusal: Refused) -> bool:
         """What is not there need not be deleted."""

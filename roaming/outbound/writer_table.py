@@ -6,13 +6,23 @@ from functools import partial
 
 from roaming.models import Delivery
 from roaming.outbound.pushes import Writer
-from roaming.outbound.writers import bookings, cdrs, locations, offers, sessions, tariffs, tokens
+from roaming.outbound.writers import (
+    bookings,
+    cdrs,
+    command_results,
+    locations,
+    offers,
+    sessions,
+    tariffs,
+    tokens,
+)
 from roaming.outbound.writers.offer_book import OfferBook
 
 
 def writers() -> dict[Delivery.Kind, Writer]:
     """For one sending loop, which keeps for a moment what it has written for many partners."""
     return {
+        Delivery.Kind.COMMAND_RESULT: command_results.results_written,
         Delivery.Kind.BOOKING: bookings.bookings_written,
         Delivery.Kind.SESSION: sessions.sessions_written,
         Delivery.Kind.CDR: cdrs.cdrs_written,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from roaming.ocpi.v2_3_0.bookings import dialect as bookings
 from roaming.ocpi.v2_3_0.cdrs import dialect as cdrs
+from roaming.ocpi.v2_3_0.commands import dialect as commands
 from roaming.ocpi.v2_3_0.credentials import dialect as registration
 from roaming.ocpi.v2_3_0.locations import dialect as locations
 from roaming.ocpi.v2_3_0.sessions import dialect as sessions
@@ -11,4 +12,14 @@ from roaming.ocpi.v2_3_0.tariffs import dialect as tariffs
 from roaming.ocpi.v2_3_0.tokens import dialect as tokens
 from roaming.ocpi.v2_3_0.versions.mapping import VERSION
 
-__all__ = ["VERSION", "bookings", "cdrs", "locations", "registration", "sessions", "tariffs", "tokens"]
+__all__ = [
+    "VERSION",
+    "bookings",
+    "cdrs",
+    "commands",
+    "locations",
+    "registration",
+    "sessions",
+    "tariffs",
+    "tokens",
+]

@@ -7,6 +7,7 @@ from roaming.ocpi.dialect import Dialect
 from roaming.ocpi.v2_3_0.bookings import receiver as bookings_receiver
 from roaming.ocpi.v2_3_0.bookings import sender as bookings_sender
 from roaming.ocpi.v2_3_0.cdrs import sender as cdrs_sender
+from roaming.ocpi.v2_3_0.commands import receiver as commands_receiver
 from roaming.ocpi.v2_3_0.credentials import endpoint as credentials
 from roaming.ocpi.v2_3_0.locations import receiver as locations_receiver
 from roaming.ocpi.v2_3_0.locations import sender as locations_sender
@@ -29,6 +30,7 @@ def routers(dialect: Dialect, *, bookings_auth: CallerAuth = registered) -> dict
         f"{cpo}/cdrs": cdrs_sender.routes.router(dialect),
         f"{cpo}/tariffs": tariffs_sender.routes.router(dialect),
         f"{emsp}/tariffs": tariffs_receiver.routes.router(dialect),
+        f"{cpo}/commands": commands_receiver.routes.router(dialect),
         f"{cpo}/bookings": bookings_sender.routes.router(dialect, bookings_auth),
         f"{emsp}/bookings": bookings_receiver.routes.router(dialect, bookings_auth),
     }

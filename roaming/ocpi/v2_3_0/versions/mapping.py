@@ -35,6 +35,7 @@ def core_endpoints(version: str) -> list[Endpoint]:
         _endpoint("cdrs", SENDER, f"{cpo}/cdrs"),
         _endpoint("tariffs", SENDER, f"{cpo}/tariffs"),
         _endpoint("tariffs", RECEIVER, f"{emsp}/tariffs"),
+        _endpoint("commands", RECEIVER, f"{cpo}/commands"),
     ]
 
 

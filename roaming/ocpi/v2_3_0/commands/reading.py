@@ -1,0 +1,32 @@
+"""What partners really send as commands, brought into the shape of 2.3.0."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from roaming.ocpi.shapes import Shape, read_shaped, shaped_as
+from roaming.ocpi.wire_object import NOT_ASSIGNED, Notes, Read, WireObject
+
+C = TypeVar("C", bound=WireObject)
+COMMAND = Shape(
+    "command",
+    renamed={
+        "auth_id": "authorization_reference",
+        "expiry": "expiry_date",
+        "reservationId": "reservation_id",
+        "evse_id": "evse_uid",
+    },
+)
+MAY_BE_UNASSIGNED = ("evse_uid", "connector_id")
+
+
+def read_command(model: type[C], raw: Any) -> Read[C]:
+    """Raises UnreadableError. `#NA` names no EVSE."""
+    notes = Notes()
+    shaped = shaped_as(raw, COMMAND, notes)
+    if isinstance(shaped, dict):
+        for name in MAY_BE_UNASSIGNED:
+            if shaped.get(name) in (NOT_ASSIGNED, NOT_ASSIGNED.lower()):
+                notes.add(f"command.{name}.unassigned")
+                del shaped[name]
+    return read_shaped(model, shaped, notes)
