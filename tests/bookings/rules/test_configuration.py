@@ -91,6 +91,8 @@ def renewed(owner: str) -> None:
 CHANGES: dict[str, Callable[[], Any]] = {
     "withdrawn": lambda: Evse.objects.update(is_withdrawn=True),
     "a smaller bay": lambda: Evse.objects.update(max_vehicle_length_cm=900),
+    "a longer bay": lambda: Evse.objects.update(bay_length_cm=1900),
+    "its number in all networks": lambda: Evse.objects.update(public_id="DE*NFR*E1"),
     "less power": lambda: Evse.objects.update(max_power_w=1),
     "another EVSE": lambda: make_evse(Depot.objects.get()),
     "an EVSE less": lambda: Evse.objects.all().delete(),
