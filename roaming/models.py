@@ -28,6 +28,10 @@ __all__ = [
 ]
 
 
+# The two names of the Bookings module, folded; a partner may have agreed on another.
+BOOKINGS = {"booking", "bookings"}
+
+
 class Partner(models.Model):
     """A network reached over OCPI. `roles` are those of its credentials: [{"role","country_code","party_id","name"}].
 
@@ -81,9 +85,9 @@ class Partner(models.Model):
 
     def endpoint(self, identifier: str, role: str) -> str:
         """The partner's URL of a module's interface; empty when it has none. Identifiers compare folded."""
-        names = (
-            {"booking", "bookings"} if identifier.lower() in {"booking", "bookings"} else {identifier.lower()}
-        )
+        names = {identifier.lower()}
+        if names <= BOOKINGS:
+            names = BOOKINGS | {self.switches.get("booking_custom_identifier", "").lower()}
         found: list[dict[str, Any]] = [e for e in self.endpoints if e["identifier"].lower() in names]
         return next((e["url"] for e in found if e["role"].upper() == role), "")
 

@@ -38,6 +38,11 @@ SWITCHES = {
             "Names of the Bookings module in our version details",
             ("both", "Booking", "bookings"),
         ),
+        Switch(
+            "booking_custom_identifier",
+            "",
+            "Name of the Bookings module agreed with this partner, in place of those, such as nlabc-bookings",
+        ),
         Switch("raw_token", False, "Send the token as it is in the Authorization header, not in base64"),
         Switch(
             "timeslot_power_unit",

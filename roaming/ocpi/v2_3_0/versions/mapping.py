@@ -41,6 +41,8 @@ def core_endpoints(version: str) -> list[Endpoint]:
 
 def booking_endpoints(partner: Partner, version: str) -> list[Endpoint]:
     names = BOOKING_NAMES.get(str(switch(partner, "booking_identifiers")), BOOKING_NAMES["both"])
+    if agreed := str(switch(partner, "booking_custom_identifier")):
+        names = (agreed,)
     return [
         *(_endpoint(name, SENDER, f"cpo/{version}/bookings") for name in names),
         *(_endpoint(name, RECEIVER, f"emsp/{version}/bookings") for name in names),

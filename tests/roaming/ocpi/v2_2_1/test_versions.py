@@ -76,6 +76,18 @@ def test_bookings_under_2_2_1_are_for_those_who_agreed_to_them(is_agreed: bool, 
     )
 
 
+def test_a_name_of_bookings_that_was_agreed_on_stands_for_the_others() -> None:
+    """Checklist 3: ours in the details, the partner's in its own, in any case."""
+    listed = [{"identifier": "NLABC-Bookings", "role": "RECEIVER", "url": "https://emsp.example/b"}]
+    switches = {"booking_custom_identifier": "nlabc-bookings", "bookings_under_2_2_1": True}
+    partner = make_partner(version="2.2.1", switches=switches, endpoints=listed)
+
+    names = {name for name, _, url in endpoints(Caller(partner), "2.2.1") if url.endswith("/bookings")}
+
+    assert names == {"nlabc-bookings"}
+    assert partner.endpoint("bookings", "RECEIVER") == "https://emsp.example/b"
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_depot_with_nothing_to_show_is_not_listed(version: str) -> None:
     """Checklist 79: a depot of megawatt chargers alone, to a partner of 2.2.1 that does not know them."""
