@@ -22,6 +22,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from depots.models import Charger
+from roaming.console import partner_gauges
 from roaming.models import Delivery
 
 logger = structlog.get_logger(__name__)
@@ -32,6 +33,8 @@ REQUESTS = Histogram(
     ["method", "route", "status"],
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
+# Labels are bounded: of partners the worst are told one by one, and the others in sums.
+MOST_PARTNERS = 20
 _FOLDER = "berth-metrics-"
 _FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
@@ -64,7 +67,7 @@ class Waiting(Collector):
 
     def collect(self) -> Iterable[Metric]:
         try:
-            return [_jobs(), _deliveries(), _chargers()]
+            return [_jobs(), _deliveries(), _chargers(), *_partners()]
         except DatabaseError:
             logger.warning("the database's gauges are missing", exc_info=True)
             return []
@@ -132,6 +135,31 @@ def _deliveries() -> Metric:
     return GaugeMetricFamily(
         "berth_deliveries_waiting", "Objects whose present state a partner lacks.", count
     )
+
+
+def _partners() -> list[Metric]:
+    """Of the worst MOST_PARTNERS alone, by name of the organisation: a series for each of hundreds that are well says nothing."""
+    age = GaugeMetricFamily(
+        "berth_partner_oldest_waiting_seconds",
+        "How long the object that a partner has lacked longest has waited, of those where something waits.",
+        labels=["partner"],
+    )
+    waiting = GaugeMetricFamily(
+        "berth_partner_deliveries_waiting", "Objects whose present state a partner lacks.", labels=["partner"]
+    )
+    circuit = GaugeMetricFamily(
+        "berth_partner_circuit_open",
+        "1 for a partner that is left alone because it does not answer, 0.5 once it has failed to.",
+        labels=["partner"],
+    )
+    counts = GaugeMetricFamily("berth_partners", "Partner networks by state.", labels=["state"])
+    for state, number in partner_gauges.by_state().items():
+        counts.add_metric([state], number)
+    for one in partner_gauges.worst(MOST_PARTNERS, now=timezone.now()):
+        circuit.add_metric([one.name], 1 if one.is_circuit_open else 0.5 if one.failures else 0)
+        waiting.add_metric([one.name], one.waiting)
+        age.add_metric([one.name], one.oldest_s)
+    return [counts, circuit, waiting, age]
 
 
 def _chargers() -> Metric:
