@@ -8,6 +8,7 @@ app_name = "roaming"
 PARTNER = "partners/<int:partner_id>/"
 urlpatterns = [
     path("partners/", views.partners, name="partners"),
+    path("partners/sandbox/", changing.start_sandbox, name="sandbox"),
     path(PARTNER, views.partner, name="partner"),
     path(f"{PARTNER}messages/", views.message_list, name="messages"),
     path(f"{PARTNER}messages/<int:message_id>/", views.message, name="message"),

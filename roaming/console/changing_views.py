@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
@@ -15,16 +16,30 @@ from bookings.errors import ChangedMeanwhile
 from bookings.rules.content_version import look_again, seen_version
 from depots.pages import done
 from roaming import access
-from roaming.console import operations
+from roaming.console import operations, sandbox
 from roaming.console.forms import NotesForm, SwitchesForm
 from roaming.console.operations import Act
 from roaming.console.views import deliveries_page, partner_shown
 from roaming.models import Partner
 from roaming.outbound import pulls
+from roaming.party_roles import RegistrationError
 
 
 def _changes(change: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     return login_required(require_POST(change))
+
+
+@_changes
+def start_sandbox(request: HttpRequest) -> HttpResponse:
+    access.require_platform_administrator(request.user)
+    if not sandbox.is_offered():
+        raise Http404
+    try:
+        found = sandbox.start(by=request.user.get_username(), now=timezone.now())
+    except RegistrationError as refusal:
+        messages.error(request, str(refusal))
+        return redirect("roaming:partners")
+    return done(request, _address(found), "The sandbox registers with us now: it takes some seconds.")
 
 
 @_changes

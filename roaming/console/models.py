@@ -70,6 +70,7 @@ class PartnerEvent(models.Model):
         NOTED = "noted", "Changed the notes"
         SET_ASIDE = "set_aside", "Set a booking aside"
         MATCHED = "matched", "Had bookings matched again"
+        SANDBOX = "sandbox", "Started the sandbox"
         CLEARED = "cleared", "Cleared the counted deviations"
 
     partner = models.ForeignKey("roaming.Partner", models.CASCADE, related_name="events")

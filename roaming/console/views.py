@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from depots.pages import respond
 from roaming import access
-from roaming.console import deliveries_shown, messages, overview, partner_page
+from roaming.console import deliveries_shown, messages, overview, partner_page, sandbox
 from roaming.console.forms import DeliveriesForm, ListForm, MessagesForm
 from roaming.models import Partner
 
@@ -52,6 +52,7 @@ def partners(request: HttpRequest) -> HttpResponse:
             "page": listed,
             "states": [(state, state.queue.age_s(now)) for state in states],
             "is_narrowed": any(form.cleaned_data.values()),
+            "has_sandbox": is_run and sandbox.is_offered(),
             "now": now,
         },
     )

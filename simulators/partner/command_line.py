@@ -15,6 +15,7 @@ from simulators.partner.ocpi_format import VERSIONS
 from simulators.partner.other_platform import PlatformError
 from simulators.partner.partner_settings import PartnerSettings
 from simulators.partner.platform import SimulatedPartner
+from simulators.partner.sandbox import Sandbox
 
 HELP = (
     "Simulate a partner network: two bookable depots (one decides at once, one after a while), and trucks that "
@@ -65,8 +66,11 @@ def run(partner: SimulatedPartner, options: Namespace, *, folder: Path) -> None:
             invitation = {"versions_url": partner.versions_url, "token_a": partner.registration.invite()}
             partner.settings.say(json.dumps(invitation))
         file = options.invitation or folder / "invitation.json"
+        sandbox = Sandbox(partner.settings, options.sandbox or folder / "sandbox.json")
         while not stop.is_set():
-            stop.wait(AGAIN_S if _settle(partner, options, file) else AGAIN_S / 5)
+            are_settled = [_settle(partner, options, file), sandbox.settle()]
+            stop.wait(AGAIN_S if all(are_settled) else AGAIN_S / 5)
+        sandbox.stop()
 
 
 def _add_identity(parser: ArgumentParser, folder: str) -> None:
@@ -94,6 +98,11 @@ def _add_registration(parser: ArgumentParser, folder: str) -> None:
         "--invitation", type=Path,
         help='a file {"versions_url", "token_a"} to register with as soon as it is there '
         f"(default: {folder}/invitation.json)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--sandbox", type=Path,
+        help="a file that begins a second network beside this one as soon as it is there, as the page about partners of a demo "
+        f"writes it (default: {folder}/sandbox.json)",
     )  # fmt: skip
     parser.add_argument(
         "--invite", action="store_true", help="print a token A and our versions URL, to register here"
