@@ -18,9 +18,10 @@ class ChargeDetailRecord(models.Model):
     by another one, and issued anew by a third.
 
     `code` is its id towards the customer (OCPI: CDR.id). `number` counts the operator's own without a gap; one that came from
-    a partner's depot has none, and is kept as it came in `received`. `bill` is a bookings.pricing.bill.Bill as JSON,
-    `before_taxes` and `taxes` its totals in the currency's decimals, negative in a credit; `net_by_rate` has
-    `[["19", "12.34"], …]`, the sums of lines before taxes by tax rate (null: none told), as an invoice taxes them.
+    a partner's depot has none, and is kept as it came in `received`; its booking may be filled in later, once. `bill` is a
+    bookings.pricing.bill.Bill as JSON, `before_taxes` and `taxes` its totals in the currency's decimals, negative in a credit;
+    `net_by_rate` has `[["19", "12.34"], …]`, the sums of lines before taxes by tax rate (null: none told), as an invoice
+    taxes them.
     `periods` are the charging periods it was priced by (bookings.pricing), `place` and `token` what it names, as it stood then.
     """
 
@@ -35,7 +36,7 @@ class ChargeDetailRecord(models.Model):
     customer = models.ForeignKey(Organisation, models.PROTECT, related_name="cdrs_received")
     depot = models.ForeignKey(Depot, models.PROTECT, related_name="cdrs", db_index=False)
     number = models.BigIntegerField(null=True, blank=True)
-    code = models.CharField(max_length=39)
+    code = models.CharField(max_length=64)
     kind = models.CharField(max_length=12, choices=Kind)
     booking = models.ForeignKey(Booking, models.PROTECT, related_name="cdrs", null=True, blank=True)
     session = models.ForeignKey(ChargingSession, models.PROTECT, related_name="cdrs", null=True, blank=True)
@@ -88,7 +89,10 @@ class ChargeDetailRecord(models.Model):
                 fields=["booking", "kind"],
                 name="cdr_of_booking_once",
                 condition=Q(
-                    kind__in=["no_show", "cancellation", "stay"], credits__isnull=True, replaces__isnull=True
+                    kind__in=["no_show", "cancellation", "stay"],
+                    credits__isnull=True,
+                    replaces__isnull=True,
+                    received__isnull=True,
                 ),
             ),
             models.CheckConstraint(

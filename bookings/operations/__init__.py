@@ -34,6 +34,13 @@ from bookings.operations.partner_asks import (
     is_repeated,
 )
 from bookings.operations.payment_answers import secure_from_balance, take_answer, waiting_for_payment
+from bookings.operations.remote_sessions import (
+    RemoteSessionId,
+    RemoteSessionState,
+    find_remote_session,
+    keep_remote_session,
+    match_remote_session,
+)
 from bookings.operations.remote_start import start_remotely, stop_remotely, take_remote_answer
 from bookings.operations.remote_walk_in import start_unbooked
 from bookings.operations.reserve_now import give_back, reserve_now
@@ -45,6 +52,8 @@ from bookings.operations.vehicles import add_vehicle, change_vehicle, set_retire
 __all__ = [
     "ChangeRequest",
     "OwnerWord",
+    "RemoteSessionId",
+    "RemoteSessionState",
     "RemoteState",
     "SlotRequest",
     "add_token",
@@ -72,14 +81,17 @@ __all__ = [
     "fail_unanswered_remote",
     "fail_undecided",
     "find_asked",
+    "find_remote_session",
     "give_back",
     "hold_slot",
     "is_repeated",
+    "keep_remote_session",
     "lift_closure",
     "lift_limits",
     "limit_depot",
     "mark_no_show",
     "mark_seen",
+    "match_remote_session",
     "price_of_change",
     "record_owner_answer",
     "release_hold",

@@ -8,6 +8,7 @@ from typing import Any
 from roaming.models import Partner, PartnerObject
 
 BOOKING, BOOKING_LOCATION, LOCATION, TARIFF = "booking", "booking_location", "location", "tariff"
+SESSION, CDR = "session", "cdr"
 
 
 def keep(

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from bookings.models import SessionStatus
 from bookings.pricing.bills import Amount
+from bookings.pricing.tariff_content import TariffContent
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,11 @@ class ToldPeriod:
     expired_h: Decimal | None = None
     overtime_h: Decimal | None = None
     power_kw: Decimal | None = None
+    min_power_kw: Decimal | None = None
+    max_power_kw: Decimal | None = None
+    current_a: Decimal | None = None
+    min_current_a: Decimal | None = None
+    max_current_a: Decimal | None = None
     soc_percent: Decimal | None = None
 
 
@@ -95,8 +101,8 @@ class ToldCosts:
 
 @dataclass(frozen=True)
 class ToldCdr:
-    """A record of a partner's. `credits` is the id of the one that it takes back; `meter_id` and signed values stay in the
-    message itself."""
+    """A record of a partner's. `credits` is the id of the one that it takes back. `tariffs` is empty where none were told, or one
+    of them cannot be read; what a meter has signed stays in the message itself."""
 
     country_code: str
     party_id: str
@@ -118,4 +124,5 @@ class ToldCdr:
     remark: str
     is_credit: bool
     credits: str
+    tariffs: tuple[TariffContent, ...]
     last_updated: datetime

@@ -6,11 +6,13 @@ from roaming.ocpi.auth import CallerAuth, registered
 from roaming.ocpi.dialect import Dialect
 from roaming.ocpi.v2_3_0.bookings import receiver as bookings_receiver
 from roaming.ocpi.v2_3_0.bookings import sender as bookings_sender
+from roaming.ocpi.v2_3_0.cdrs import receiver as cdrs_receiver
 from roaming.ocpi.v2_3_0.cdrs import sender as cdrs_sender
 from roaming.ocpi.v2_3_0.commands import receiver as commands_receiver
 from roaming.ocpi.v2_3_0.credentials import endpoint as credentials
 from roaming.ocpi.v2_3_0.locations import receiver as locations_receiver
 from roaming.ocpi.v2_3_0.locations import sender as locations_sender
+from roaming.ocpi.v2_3_0.sessions import receiver as sessions_receiver
 from roaming.ocpi.v2_3_0.sessions import sender as sessions_sender
 from roaming.ocpi.v2_3_0.tariffs import receiver as tariffs_receiver
 from roaming.ocpi.v2_3_0.tariffs import sender as tariffs_sender
@@ -27,7 +29,9 @@ def routers(dialect: Dialect, *, bookings_auth: CallerAuth = registered) -> dict
         f"{cpo}/tokens": tokens_receiver.routes.router(dialect),
         f"{emsp}/tokens": tokens_sender.routes.router(dialect),
         f"{cpo}/sessions": sessions_sender.routes.router(dialect),
+        f"{emsp}/sessions": sessions_receiver.routes.router(dialect),
         f"{cpo}/cdrs": cdrs_sender.routes.router(dialect),
+        f"{emsp}/cdrs": cdrs_receiver.routes.router(dialect),
         f"{cpo}/tariffs": tariffs_sender.routes.router(dialect),
         f"{emsp}/tariffs": tariffs_receiver.routes.router(dialect),
         f"{cpo}/commands": commands_receiver.routes.router(dialect),

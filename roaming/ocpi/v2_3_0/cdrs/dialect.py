@@ -12,7 +12,7 @@ from roaming.models import Partner
 from roaming.ocpi.style import Style
 from roaming.ocpi.v2_3_0.cdrs.mapping import cdr_out
 from roaming.ocpi.v2_3_0.cdrs.reading import read_cdr
-from roaming.ocpi.v2_3_0.cdrs.received import cdr_in
+from roaming.ocpi.v2_3_0.cdrs.received import cdr_in, tariffs_in
 from roaming.ocpi.wire_object import Read
 
 
@@ -30,4 +30,4 @@ def list_url(partner: Partner) -> str:
 
 def read(raw: Any) -> Read[ToldCdr]:
     told = read_cdr(raw)
-    return Read(cdr_in(told.value), told.deviations)
+    return Read(cdr_in(told.value, tariffs_in(raw)), told.deviations)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import Any
 
 from bookings.pricing.bills import NO_AMOUNT, Amount, Tax
+from bookings.pricing.tariff_content import TariffContent
 from roaming.mirror.session_values import ToldCdr, ToldCosts, ToldPeriod, ToldPlug, ToldToken
 from roaming.ocpi.v2_3_0.cdrs import schemas
 from roaming.ocpi.v2_3_0.cdrs.mapping import AUTH_METHOD
 from roaming.ocpi.v2_3_0.cdrs.reading import ReceivedCdr, ReceivedLocation
 from roaming.ocpi.v2_3_0.cdrs.schemas import CdrDimensionType
+from roaming.ocpi.v2_3_0.tariffs.reading import read_tariff
 from roaming.ocpi.v2_3_0.tariffs.schemas import Price
 from roaming.ocpi.wire_object import NOT_ASSIGNED, UnreadableError
 
@@ -23,12 +26,17 @@ VOLUME: dict[CdrDimensionType, str] = {
     CdrDimensionType.RESERVATION_EXPIRES: "expired_h",
     CdrDimensionType.RESERVATION_OVERTIME: "overtime_h",
     CdrDimensionType.POWER: "power_kw",
+    CdrDimensionType.MIN_POWER: "min_power_kw",
+    CdrDimensionType.MAX_POWER: "max_power_kw",
+    CdrDimensionType.CURRENT: "current_a",
+    CdrDimensionType.MIN_CURRENT: "min_current_a",
+    CdrDimensionType.MAX_CURRENT: "max_current_a",
     CdrDimensionType.STATE_OF_CHARGE: "soc_percent",
 }
 MOST_MONEY, MOST_KWH, MOST_HOURS = Decimal(10**8), Decimal(10**6), Decimal(10**5)
 
 
-def cdr_in(cdr: ReceivedCdr) -> ToldCdr:
+def cdr_in(cdr: ReceivedCdr, tariffs: tuple[TariffContent, ...]) -> ToldCdr:
     """Raises UnreadableError for amounts that nobody can mean, and for a record that ends before it starts."""
     if cdr.end_date_time < cdr.start_date_time:
         raise UnreadableError("end_date_time", "must not be before start_date_time")
@@ -53,8 +61,18 @@ def cdr_in(cdr: ReceivedCdr) -> ToldCdr:
         remark=cdr.remark or "",
         is_credit=cdr.credit,
         credits=cdr.credit_reference_id or "",
+        tariffs=tariffs,
         last_updated=cdr.last_updated,
     )
+
+
+def tariffs_in(raw: Any) -> tuple[TariffContent, ...]:
+    """What the tariffs of a record say; nothing where one of them cannot be read, since the others are not all of it."""
+    told = raw.get("tariffs") if isinstance(raw, dict) else None
+    try:
+        return tuple(read_tariff(one).value.content for one in told) if isinstance(told, list) else ()
+    except UnreadableError:
+        return ()
 
 
 def token_in(token: schemas.CdrToken) -> ToldToken:

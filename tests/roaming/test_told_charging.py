@@ -1,0 +1,323 @@
+"""What partners tell of our trucks' charging at their depots, and bill for it (ocpi.md 5.5, 5.6, 5.8), in both versions."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import time_machine
+from django.utils import timezone
+
+from bookings.models import Booking, BookingStatus, ChargeDetailRecord, RemoteSession
+from roaming.mirror import partner_places
+from roaming.models import Partner, PartnerObject
+from roaming.ocpi.dialect import dialect_of
+from tests.factories import DISPATCHER, NOW, book_slot, make_fleet, make_vehicle, slot
+from tests.roaming.partners import (
+    VERSIONS,
+    Caller,
+    adopt_booking,
+    adopt_offer,
+    code,
+    data,
+    keep_listed,
+    make_partner,
+)
+from tests.roaming.pushed_objects import booking as pushed_booking
+from tests.roaming.pushed_objects import location, offer
+from tests.roaming.running import fresh
+from tests.roaming.told_charging import CDRS, SESSION, cdr, no_show, period, price, session, token
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def clock() -> Any:
+    with time_machine.travel(NOW, tick=False) as traveller:
+        yield traveller
+
+
+@pytest.fixture(params=VERSIONS)
+def partner(request: pytest.FixtureRequest) -> Partner:
+    role = {"role": "CPO", "country_code": "FR", "party_id": "CPO", "name": "Network"}
+    return make_partner("CPO", country_code="FR", roles=[role], version=request.param)
+
+
+@pytest.fixture
+def caller(partner: Partner) -> Caller:
+    return Caller(partner)
+
+
+@pytest.fixture
+def ours(partner: Partner) -> Booking:
+    """12 to 13 UTC at LOC-1, which the partner calls CB-881; its reference is REF-1, its card 04AA."""
+    fleet = make_fleet("Nordfracht", emsp_party_id="NFE")
+    read = dialect_of(partner).locations.read(location())
+    partner_places.keep_place(partner, read.value)
+    option = adopt_offer(partner, offer(), now=NOW).option
+    booked = book_slot(
+        fleet=fleet, option=option, period=slot(12, 13), vehicle=make_vehicle(fleet, token="04AA"), actor=DISPATCHER,
+        now=timezone.now(),
+    )  # fmt: skip
+    Booking.objects.filter(pk=booked.pk).update(authorization_reference="REF-1")
+    adopt_booking(partner, pushed_booking(booked), now=NOW)
+    return fresh(booked)
+
+
+def told() -> RemoteSession:
+    return RemoteSession.objects.get(remote_id="S-1")
+
+
+def records() -> list[ChargeDetailRecord]:
+    return list(ChargeDetailRecord.objects.order_by("pk"))
+
+
+# Sessions
+
+
+def test_a_session_of_a_bookings_reference_is_the_bookings_and_shows_how_far_it_is(
+    caller: Caller, ours: Booking
+) -> None:
+    assert code(caller.send("PUT", SESSION, session())) == (201, 1000)
+
+    row = told()
+    assert (row.booking, row.matched_by, row.vehicle) == (ours, "reference", ours.vehicle)
+    assert (row.status, row.energy_wh, row.power_w, row.soc_percent) == ("charging", 20_500, 240_000, 41)
+    assert (row.before_taxes, row.taxes) == (Decimal("10.25"), Decimal("2.05"))
+    assert fresh(ours).status == BookingStatus.CHARGING
+    assert data(caller.get(SESSION.lower())) == session()
+    assert code(caller.send("PUT", SESSION, session())) == (200, 1000)
+    assert RemoteSession.objects.count() == 1
+
+
+def test_a_patch_adds_charging_periods_and_a_put_replaces_them(caller: Caller, ours: Booking) -> None:
+    """Checklist 89."""
+    caller.send("PUT", SESSION, session())
+    later = {
+        "kwh": 41,
+        "charging_periods": [period("12:10", ENERGY=20.5, POWER=200)],
+        "last_updated": "2030-01-15T12:10:00Z",
+    }
+
+    assert code(caller.send("PATCH", SESSION, later)) == (200, 1000)
+
+    assert [p["start_date_time"][11:16] for p in data(caller.get(SESSION))["charging_periods"]] == [
+        "12:00",
+        "12:10",
+    ]
+    assert (told().energy_wh, told().power_w) == (41_000, 200_000)
+    older = {"kwh": 1, "last_updated": "2030-01-15T12:09:00Z"}
+    assert code(caller.send("PATCH", SESSION, older)) == (200, 1000)
+    assert told().energy_wh == 41_000
+    whole = session(
+        charging_periods=[period("12:00", ENERGY=50)], kwh=50, last_updated="2030-01-15T12:12:00Z"
+    )
+    caller.send("PUT", SESSION, whole)
+    assert len(data(caller.get(SESSION))["charging_periods"]) == 1
+
+
+def test_the_end_of_a_session_is_the_end_of_its_booking_unless_nothing_was_charged(
+    caller: Caller, ours: Booking
+) -> None:
+    caller.send("PUT", SESSION, session(status="INVALID", kwh=0, last_updated="2030-01-15T12:01:00Z"))
+    assert fresh(ours).status == BookingStatus.CONFIRMED
+
+    over = session(id="S-2", status="COMPLETED", kwh=80, end_date_time="2030-01-15T12:45:00Z")
+    assert code(caller.send("PUT", SESSION.replace("S-1", "S-2"), over)) == (201, 1000)
+
+    assert (fresh(ours).status, fresh(ours).metered_wh) == (BookingStatus.COMPLETED, 80_000)
+    assert not fresh(ours).is_changed_unseen
+
+
+def test_what_comes_late_changes_nothing_and_what_is_nobodys_is_kept_and_counted(
+    caller: Caller, ours: Booking, partner: Partner
+) -> None:
+    caller.send("PUT", SESSION, session())
+    caller.send("PUT", SESSION, session(kwh=1, last_updated="2030-01-15T12:00:00Z"))
+    assert told().energy_wh == 20_500
+
+    strange = session(id="S-9", cdr_token=token(party_id="XXX"), authorization_reference=None)
+    assert code(caller.send("PUT", SESSION.replace("S-1", "S-9"), strange)) == (201, 1000)
+    assert PartnerObject.objects.get(kind="session", key="S-9").is_unmatched
+    assert RemoteSession.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"kwh": -1}, "kwh"),
+        ({"kwh": "much"}, "kwh"),
+        ({"status": "DONE"}, "status"),
+        ({"location_id": None}, "location_id"),
+        ({"last_updated": "yesterday"}, "last_updated"),
+        ({"total_cost": {"before_taxes": 1e11}}, "total_cost"),
+        ({"id": "S-7"}, "id"),
+        ({"party_id": "ABC"}, "party_id"),
+    ],
+)
+def test_a_session_that_breaks_a_rule_is_refused_by_field_and_changes_nothing(
+    caller: Caller, ours: Booking, changes: dict[str, Any], field: str
+) -> None:
+    answer = caller.send("PUT", SESSION, session(**changes))
+
+    assert code(answer) == (200, 2001)
+    assert answer.json()["status_message"].startswith(field)
+    assert not RemoteSession.objects.exists()
+    assert not PartnerObject.objects.filter(kind="session").exists()
+
+
+def test_spellings_that_are_out_there_are_read(caller: Caller, ours: Booking) -> None:
+    odd = session(
+        status="RESERVED", currency="eur", kwh="20.5", evse_uid=None, connector_id=None,
+        cdr_token={k: v for k, v in token().items() if k != "contract_id"}, total_cost={"excl_vat": 10, "incl_vat": 12},
+    )  # fmt: skip
+
+    assert code(caller.send("PUT", SESSION, odd)) == (201, 1000)
+    assert (told().status, told().currency, told().taxes) == ("reserved", "EUR", 2)
+    assert fresh(ours).status == BookingStatus.CONFIRMED
+
+
+# Records
+
+
+def test_a_record_is_kept_as_it_came_and_billed_to_the_booking_of_its_reference(
+    caller: Caller, ours: Booking, partner: Partner
+) -> None:
+    caller.send("PUT", SESSION, session())
+    answer = caller.post(CDRS, cdr())
+
+    assert code(answer) == (201, 1000)
+    [record] = records()
+    assert (record.booking, record.customer, record.operator) == (ours, ours.fleet, partner.organisation)
+    assert (record.code, record.number, record.kind, record.plate) == ("CDR-1", None, "session", ours.plate)
+    assert (record.before_taxes, record.taxes, record.energy_wh) == (40, 8, 80_000)
+    assert record.net_by_rate == [["20", "40.00"]]
+    assert record.received == cdr()
+    assert record.received["signed_data"]["signed_values"][0]["signed_data"] == "OCMF|{}|{}"
+    assert (record.price_check.before_taxes, record.price_check.taxes) == (40, 8)
+    location = answer["Location"]
+    assert location.endswith(f"/ocpi/emsp/{partner.version}/cdrs/FR/CPO/CDR-1")
+    assert data(caller.get(location.partition("8000")[2])) == cdr()
+    stranger = make_partner(
+        "OTH", country_code="FR", roles=[{**partner.roles[0], "party_id": "OTH"}], version=partner.version
+    )
+    assert code(Caller(stranger).get(f"{CDRS}/FR/CPO/CDR-1")) == (404, 2001)
+
+
+def test_the_same_record_again_is_at_the_same_place_and_another_under_its_id_is_refused(
+    caller: Caller, ours: Booking
+) -> None:
+    """Checklist 86."""
+    first = caller.post(CDRS, cdr())
+    again = caller.post(CDRS, cdr(last_updated="2030-01-16T00:00:00Z", invoice_reference_id="R-1"))
+    other = caller.post(CDRS, cdr(total_cost=price(41, 8)))
+
+    assert (code(again), again["Location"]) == ((200, 1000), first["Location"])
+    assert code(other) == (200, 2001)
+    assert other.json()["status_message"].startswith("id")
+    assert len(records()) == 1
+
+
+def test_a_credit_takes_back_what_it_names_and_only_a_credit_is_below_zero(
+    caller: Caller, ours: Booking
+) -> None:
+    """Checklist 85."""
+    credit = cdr(id="CDR-1-C", credit=True, credit_reference_id="cdr-1", total_cost=price(-40, -8))
+    assert code(caller.post(CDRS, credit)) == (200, 2001), "it is not there yet"
+    assert code(caller.post(CDRS, cdr(id="X", total_cost=price(-1)))) == (200, 2001)
+    caller.post(CDRS, cdr())
+    nameless = cdr(id="Y", credit=True, total_cost=price(-40, -8))
+    assert caller.post(CDRS, nameless).json()["status_message"].startswith("credit_reference_id")
+    assert code(caller.post(CDRS, credit)) == (201, 1000)
+    assert code(caller.post(CDRS, {**credit, "id": "CDR-1-D"})) == (200, 2001), "once"
+    assert code(
+        caller.post(CDRS, cdr(id="CDR-2", total_cost=price(36, 7.2), total_energy_cost=price(36, 7.2)))
+    ) == (201, 1000)
+
+    original, taken_back, anew = records()
+    assert taken_back.credits == original
+    assert (taken_back.before_taxes, taken_back.taxes, taken_back.booking) == (-40, -8, ours)
+    assert taken_back.net_by_rate == [["20", "-40.00"]]
+    assert (anew.replaces, anew.before_taxes) == (original, 36)
+
+
+def test_a_no_show_and_a_late_cancellation_are_records_without_a_session(
+    caller: Caller, ours: Booking
+) -> None:
+    fee = price(15)
+    moment = {"start_date_time": "2030-01-15T11:50:00Z", "end_date_time": "2030-01-15T11:50:00Z"}
+    given_up = no_show(
+        id="CDR-L", remark="cancellation", total_cost=fee, total_reservation_cost=fee, **moment,
+        charging_periods=[period("11:50", RESERVATION_TIME=0)],
+    )  # fmt: skip
+    assert code(caller.post(CDRS, no_show())) == (201, 1000)
+    assert code(caller.post(CDRS, given_up)) == (201, 1000)
+
+    missed, cancelled = records()
+    assert (missed.kind, missed.before_taxes, missed.periods[0]["expired_s"]) == ("no_show", 30, 3600)
+    assert (cancelled.kind, cancelled.booking) == ("cancellation", ours)
+    assert missed.bill["lines"][0]["use"] == "no_show"
+
+
+def test_a_record_is_matched_by_booking_then_reference_then_session(caller: Caller, ours: Booking) -> None:
+    caller.send("PUT", SESSION, session())
+    for number, named in enumerate(({"booking_id": "cb-881"}, {}, {"authorization_reference": None})):
+        given = {"authorization_reference": "OTHER"} if "booking_id" in named else {}
+        caller.post(CDRS, cdr(**{"id": f"R-{number}", **given, **named}))
+
+    assert [record.booking for record in records()] == [ours] * 3
+
+
+def test_a_record_of_nobody_here_costs_nobody_anything(caller: Caller, ours: Booking) -> None:
+    strange = cdr(cdr_token=token(party_id="XXX"), authorization_reference=None, session_id=None)
+
+    answer = caller.post(CDRS, strange)
+
+    assert code(answer) == (201, 1000)
+    assert records() == []
+    assert PartnerObject.objects.get(kind="cdr").is_unmatched
+    assert data(caller.get(answer["Location"].partition("8000")[2])) == strange
+
+
+def test_a_total_that_its_parts_do_not_make_stays_the_total_and_is_checked_against_its_tariff(
+    caller: Caller, ours: Booking
+) -> None:
+    caller.post(CDRS, cdr(total_cost=price(50, 10)))
+
+    [record] = records()
+    assert record.before_taxes == 50
+    assert [line["before_taxes"] for line in record.bill["lines"]] == ["40.0000", "10.0000"]
+    assert record.price_check.before_taxes == 40
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"total_cost": None}, "total_cost"),
+        ({"end_date_time": "2030-01-15T11:00:00Z"}, "end_date_time"),
+        ({"total_energy": -3}, "total_energy"),
+        ({"charging_periods": []}, "charging_periods"),
+        ({"currency": "Euro"}, "currency"),
+        ({"party_id": "ABC"}, "party_id"),
+    ],
+)
+def test_a_record_that_breaks_a_rule_is_refused_by_field_and_changes_nothing(
+    caller: Caller, ours: Booking, changes: dict[str, Any], field: str
+) -> None:
+    answer = caller.post(CDRS, cdr(**changes))
+
+    assert code(answer) == (200, 2001)
+    assert answer.json()["status_message"].startswith(field)
+    assert not PartnerObject.objects.filter(kind="cdr").exists()
+
+
+def test_lists_of_sessions_and_records_end_where_pushes_do(
+    partner: Partner, caller: Caller, ours: Booking
+) -> None:
+    keep_listed(partner, "session", session(), session(id="S-3", party_id="OTH"), {"id": "S-4"})
+    keep_listed(partner, "cdr", cdr(), cdr(id="CDR-3", party_id="OTH"))
+    caller.post(CDRS, cdr())
+
+    assert [row.remote_id for row in RemoteSession.objects.all()] == ["S-1"]
+    assert [record.code for record in records()] == ["CDR-1"]
