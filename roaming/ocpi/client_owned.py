@@ -226,7 +226,7 @@ def merged(
     for name, value in new.items():
         before = result.get(name)
         if isinstance(value, list) and isinstance(before, list) and name in appended:
-            result[name] = [*before, *value]
+            result[name] = _added(before, value)
         elif isinstance(value, list) and isinstance(before, list) and inside and name == inside.list_name:
             result[name] = _merged_by_name(before, value, inside)
         elif isinstance(value, dict) and isinstance(before, dict):
@@ -234,6 +234,14 @@ def merged(
         else:
             result[name] = value
     return result
+
+
+def _added(old: list[Any], new: list[Any]) -> list[Any]:
+    """What is sent again after a lost answer begins with what is there at the end already."""
+    for length in range(min(len(old), len(new)), 0, -1):
+        if old[-length:] == new[:length]:
+            return [*old, *new[length:]]
+    return [*old, *new]
 
 
 def _merged_by_name(old: list[Any], new: list[Any], level: Inside) -> list[Any]:

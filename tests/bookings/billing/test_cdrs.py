@@ -329,6 +329,7 @@ def test_what_costs_nothing_or_charged_nothing_is_not_flagged():
 
 
 def test_a_no_show_costs_its_fee_once():
+    """Checklist 55."""
     booking = priced_booking()
 
     scheduler.run_tick(at(10, 15))

@@ -126,6 +126,7 @@ def test_a_session_with_its_booking_and_overtime():
 
 
 def test_a_no_show_has_no_session_and_costs_what_its_booking_does():
+    """Checklist 84."""
     booking = priced_booking()
     scheduler.run_tick(at(10, 15))
 
