@@ -26,7 +26,8 @@ from roaming.ocpi.dialect import dialect_of
 from simulators.partner import PartnerSettings, PlatformError, SimulatedPartner
 from tests.factories import make_depot, make_evse, make_fleet, make_operator
 from tests.roaming.partners import authorization
-from tests.roaming.peers import Asked, Reply, ScriptedPeer, envelope
+from tests.roaming.peers import Asked, Reply, envelope
+from tests.roaming.registering_peer import RegisteringPeer, ask, code, credentials_url, invite
 from tests.roaming.running import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -43,75 +44,14 @@ def invitation() -> registration.Invitation:
     return invite("ABC", ["EMSP"])
 
 
-def invite(party: str, roles: list[str], country: str = "SE") -> registration.Invitation:
-    return registration.invite(
-        name=f"Network {party}", country_code=country, party_id=party, roles=roles, now=timezone.now()
-    )
-
-
-class Peer:
-    """A partner that is nothing but its versions, its details and its token B; every answer can be replaced."""
-
-    def __init__(self, party: str = "ABC", roles: tuple[str, ...] = ("EMSP",)) -> None:
-        self.party, self.roles = party, roles
-        self.token = "token-b-of-the-partner"
-        self.replies: dict[str, Reply] = {}
-        self.versions = ["2.1.1", "2.3.0"]
-        self.endpoints = [("credentials", "SENDER"), ("bookings", "RECEIVER"), ("Booking", "SENDER")]
-        self.server = ScriptedPeer(self._answer)
-
-    def __enter__(self) -> Peer:
-        self.server.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.server.__exit__()
-
-    @property
-    def credentials(self) -> dict[str, Any]:
-        party = {"country_code": "SE", "party_id": self.party, "business_details": {"name": "Network"}}
-        return {
-            "token": self.token,
-            "url": f"{self.server.url}/versions",
-            "roles": [{"role": role, **party} for role in self.roles],
-        }
-
-    def _answer(self, asked: Asked) -> Reply:
-        if asked.path in self.replies:
-            return self.replies[asked.path]
-        if asked.path == "/versions":
-            return envelope([{"version": v, "url": f"{self.server.url}/{v}"} for v in self.versions])
-        if (version := asked.path.removeprefix("/")) in self.versions:
-            base = self.server.url if version == "2.3.0" else f"{self.server.url}/{version}"
-            rows = [{"identifier": i, "role": r, "url": f"{base}/{i}/{r}"} for i, r in self.endpoints]
-            return envelope({"version": version, "endpoints": rows})
-        return envelope()
-
-
 @pytest.fixture
-def peer() -> Iterator[Peer]:
-    with Peer() as running:
+def peer() -> Iterator[RegisteringPeer]:
+    with RegisteringPeer() as running:
         yield running
 
 
-def credentials_url(token: str, platform: str, version: str = "2.3.0") -> str:
-    versions = ask("GET", platform, token).json()["data"]
-    details = ask("GET", next(v["url"] for v in versions if v["version"] == version), token).json()["data"]
-    found: list[str] = [e["url"] for e in details["endpoints"] if e["identifier"] == "credentials"]
-    assert len(found) == 1
-    return found[0]
-
-
-def ask(method: str, url: str, token: str, body: Any = None) -> httpx.Response:
-    return httpx.request(method, url, json=body, headers={"Authorization": authorization(token)}, timeout=30)
-
-
-def code(answer: httpx.Response) -> tuple[int, int]:
-    return answer.status_code, answer.json()["status_code"]
-
-
 def test_a_partner_registers_with_token_a_and_is_called_back_first(
-    peer: Peer, invitation: registration.Invitation, platform: str
+    peer: RegisteringPeer, invitation: registration.Invitation, platform: str
 ) -> None:
     url = credentials_url(invitation.token_a, platform)
 
@@ -130,7 +70,9 @@ def test_a_partner_registers_with_token_a_and_is_called_back_first(
     assert partner.endpoint("booking", "RECEIVER") == f"{peer.server.url}/bookings/RECEIVER"
 
 
-def test_token_a_is_dead_afterwards(peer: Peer, invitation: registration.Invitation, platform: str) -> None:
+def test_token_a_is_dead_afterwards(
+    peer: RegisteringPeer, invitation: registration.Invitation, platform: str
+) -> None:
     url = credentials_url(invitation.token_a, platform)
     ask("POST", url, invitation.token_a, peer.credentials)
 
@@ -147,7 +89,7 @@ def test_token_a_opens_nothing_but_the_way_in(invitation: registration.Invitatio
 
 
 def test_token_a_lives_for_thirty_days(
-    peer: Peer, invitation: registration.Invitation, platform: str, clock: Any
+    peer: RegisteringPeer, invitation: registration.Invitation, platform: str, clock: Any
 ) -> None:
     url = credentials_url(invitation.token_a, platform)
     clock.shift(timedelta(days=30, seconds=1))
@@ -173,7 +115,7 @@ def test_a_new_invitation_replaces_the_old_one(platform: str) -> None:
     ],
 )
 def test_the_methods_out_of_turn_are_405(
-    peer: Peer, platform: str, method: str, state: str, expected: tuple[int, int]
+    peer: RegisteringPeer, platform: str, method: str, state: str, expected: tuple[int, int]
 ) -> None:
     token = invite("ABC", ["EMSP"]).token_a
     url = credentials_url(token, platform)
@@ -184,7 +126,7 @@ def test_the_methods_out_of_turn_are_405(
 
 
 def test_a_call_back_that_fails_registers_nothing(
-    peer: Peer, invitation: registration.Invitation, platform: str
+    peer: RegisteringPeer, invitation: registration.Invitation, platform: str
 ) -> None:
     url = credentials_url(invitation.token_a, platform)
     for path, reply, expected in [
@@ -216,7 +158,7 @@ def details(*endpoints: tuple[str, str]) -> Reply:
 
 
 def test_private_addresses_are_not_called_back(
-    peer: Peer, invitation: registration.Invitation, platform: str, settings: Any
+    peer: RegisteringPeer, invitation: registration.Invitation, platform: str, settings: Any
 ) -> None:
     settings.BERTH_ALLOW_PRIVATE_PARTNERS = False
     url = credentials_url(invitation.token_a, platform)
@@ -226,7 +168,7 @@ def test_private_addresses_are_not_called_back(
 
 
 def test_credentials_that_break_a_rule_are_2001_and_call_nobody(
-    peer: Peer, invitation: registration.Invitation, platform: str
+    peer: RegisteringPeer, invitation: registration.Invitation, platform: str
 ) -> None:
     url = credentials_url(invitation.token_a, platform)
     for broken in (
@@ -240,7 +182,7 @@ def test_credentials_that_break_a_rule_are_2001_and_call_nobody(
 
 
 def test_roles_that_are_missing_or_somebody_elses_are_refused(
-    peer: Peer, invitation: registration.Invitation, platform: str
+    peer: RegisteringPeer, invitation: registration.Invitation, platform: str
 ) -> None:
     invite("OTH", ["EMSP"])
     url = credentials_url(invitation.token_a, platform)
@@ -261,7 +203,7 @@ def test_roles_that_are_missing_or_somebody_elses_are_refused(
 
 
 def test_a_party_in_small_letters_is_the_same_party(
-    peer: Peer, invitation: registration.Invitation, platform: str
+    peer: RegisteringPeer, invitation: registration.Invitation, platform: str
 ) -> None:
     peer.party = "abc"
     url = credentials_url(invitation.token_a, platform)
@@ -270,7 +212,7 @@ def test_a_party_in_small_letters_is_the_same_party(
 
 
 def test_many_posts_at_once_are_one_registration(
-    peer: Peer, invitation: registration.Invitation, platform: str
+    peer: RegisteringPeer, invitation: registration.Invitation, platform: str
 ) -> None:
     url = credentials_url(invitation.token_a, platform)
     at_once = threading.Barrier(6)
@@ -290,7 +232,7 @@ def test_many_posts_at_once_are_one_registration(
 
 
 def test_no_lock_is_held_while_the_partner_is_called_back(
-    peer: Peer, invitation: registration.Invitation, platform: str
+    peer: RegisteringPeer, invitation: registration.Invitation, platform: str
 ) -> None:
     """A partner may talk to us before it answers the call-back, and must not wait for its own registration."""
     seen = []
@@ -311,7 +253,7 @@ def test_no_lock_is_held_while_the_partner_is_called_back(
 
 
 def test_put_reads_the_endpoints_again_and_gives_a_new_token(
-    peer: Peer, invitation: registration.Invitation, platform: str, clock: Any
+    peer: RegisteringPeer, invitation: registration.Invitation, platform: str, clock: Any
 ) -> None:
     url = credentials_url(invitation.token_a, platform)
     old = ask("POST", url, invitation.token_a, peer.credentials).json()["data"]["token"]
@@ -334,7 +276,7 @@ def test_put_reads_the_endpoints_again_and_gives_a_new_token(
 
 
 def test_a_put_of_the_other_versions_credentials_changes_the_version(
-    peer: Peer, invitation: registration.Invitation, platform: str
+    peer: RegisteringPeer, invitation: registration.Invitation, platform: str
 ) -> None:
     """Checklist 8: there and back, each time with the endpoints of that version."""
     peer.versions = ["2.2.1"]
@@ -361,7 +303,7 @@ def test_a_put_of_the_other_versions_credentials_changes_the_version(
     [([("tokens", "SENDER")], 1000), ([("cdrs", "RECEIVER")], 1000), ([("tokens", "RECEIVER")], 3003)],
 )
 def test_a_partner_of_2_2_1_needs_no_bookings_but_something_of_the_core(
-    peer: Peer,
+    peer: RegisteringPeer,
     invitation: registration.Invitation,
     platform: str,
     endpoints: list[tuple[str, str]],
@@ -381,7 +323,7 @@ def test_a_partner_of_2_2_1_needs_no_bookings_but_something_of_the_core(
     ("offered", "agreed"), [(("2.2.1", "2.3.0", "2.4"), "2.3.0"), (("2.2.1", "2.1.1"), "2.2.1")]
 )
 def test_we_take_the_best_version_that_a_network_has(
-    peer: Peer, platform: str, offered: tuple[str, ...], agreed: str
+    peer: RegisteringPeer, platform: str, offered: tuple[str, ...], agreed: str
 ) -> None:
     """Checklist 1: whatever the order it lists them in."""
     peer.versions = list(offered)
@@ -417,7 +359,7 @@ def test_a_network_of_2_2_1_tells_of_its_locations_and_gets_ours(
 
 
 def test_the_old_token_dies_with_the_first_call_of_the_new_one(
-    peer: Peer, invitation: registration.Invitation, platform: str
+    peer: RegisteringPeer, invitation: registration.Invitation, platform: str
 ) -> None:
     url = credentials_url(invitation.token_a, platform)
     old = ask("POST", url, invitation.token_a, peer.credentials).json()["data"]["token"]
@@ -429,7 +371,7 @@ def test_the_old_token_dies_with_the_first_call_of_the_new_one(
 
 
 def test_a_put_that_fails_leaves_everything_as_it_was(
-    peer: Peer, invitation: registration.Invitation, platform: str
+    peer: RegisteringPeer, invitation: registration.Invitation, platform: str
 ) -> None:
     url = credentials_url(invitation.token_a, platform)
     token = ask("POST", url, invitation.token_a, peer.credentials).json()["data"]["token"]
@@ -443,7 +385,7 @@ def test_a_put_that_fails_leaves_everything_as_it_was(
 
 
 def test_delete_ends_the_registration_and_keeps_what_was_booked(
-    peer: Peer, invitation: registration.Invitation, platform: str
+    peer: RegisteringPeer, invitation: registration.Invitation, platform: str
 ) -> None:
     make_evse(make_depot(make_operator(cpo_party_id="OPR")))
     url = credentials_url(invitation.token_a, platform)
@@ -458,7 +400,7 @@ def test_delete_ends_the_registration_and_keeps_what_was_booked(
 
 
 def test_who_has_left_registers_again_with_a_new_token_a(
-    peer: Peer, invitation: registration.Invitation, platform: str
+    peer: RegisteringPeer, invitation: registration.Invitation, platform: str
 ) -> None:
     url = credentials_url(invitation.token_a, platform)
     token = ask("POST", url, invitation.token_a, peer.credentials).json()["data"]["token"]
@@ -471,7 +413,7 @@ def test_who_has_left_registers_again_with_a_new_token_a(
 
 
 def test_the_full_set_of_offers_is_due_at_once(
-    peer: Peer, invitation: registration.Invitation, platform: str
+    peer: RegisteringPeer, invitation: registration.Invitation, platform: str
 ) -> None:
     depot = make_depot(make_operator(cpo_party_id="OPR"))
     offered = {make_evse(depot).options.get().pk for _ in range(3)}
@@ -485,7 +427,7 @@ def test_the_full_set_of_offers_is_due_at_once(
 
 
 def test_no_token_is_in_the_message_log(
-    peer: Peer, invitation: registration.Invitation, platform: str
+    peer: RegisteringPeer, invitation: registration.Invitation, platform: str
 ) -> None:
     url = credentials_url(invitation.token_a, platform)
     token = ask("POST", url, invitation.token_a, peer.credentials).json()["data"]["token"]
@@ -604,7 +546,7 @@ def test_what_the_command_refuses(platform: str) -> None:
 
 
 def test_a_token_that_was_replaced_is_never_answered_with_the_one_that_replaced_it(
-    peer: Peer, invitation: registration.Invitation, platform: str
+    peer: RegisteringPeer, invitation: registration.Invitation, platform: str
 ) -> None:
     url = credentials_url(invitation.token_a, platform)
     assert ask("GET", url, invitation.token_a).json()["data"]["token"] == invitation.token_a
@@ -617,7 +559,7 @@ def test_a_token_that_was_replaced_is_never_answered_with_the_one_that_replaced_
 
 
 def test_a_refusal_does_not_tell_where_a_name_leads(
-    peer: Peer, invitation: registration.Invitation, platform: str, settings: Any
+    peer: RegisteringPeer, invitation: registration.Invitation, platform: str, settings: Any
 ) -> None:
     settings.BERTH_ALLOW_PRIVATE_PARTNERS = False
     url = credentials_url(invitation.token_a, platform)
@@ -638,7 +580,7 @@ def test_a_refusal_does_not_tell_where_a_name_leads(
 
 
 def test_registrations_under_way_leave_threads_for_others(
-    peer: Peer, invitation: registration.Invitation, platform: str, monkeypatch: pytest.MonkeyPatch
+    peer: RegisteringPeer, invitation: registration.Invitation, platform: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from roaming.ocpi.v2_3_0.credentials import endpoint
 
@@ -675,7 +617,7 @@ def test_registrations_under_way_leave_threads_for_others(
     ],
 )
 def test_what_the_other_server_says_is_shown_to_who_registers(
-    peer: Peer, invitation: registration.Invitation, platform: str, reply: Reply, said: str
+    peer: RegisteringPeer, invitation: registration.Invitation, platform: str, reply: Reply, said: str
 ) -> None:
     """To a partner about its own server, and to our operator about a partner's."""
     peer.replies["/versions"] = reply
@@ -700,7 +642,7 @@ def named(*roles: tuple[str, str]) -> list[dict[str, Any]]:
 
 
 def test_a_claimed_party_keeps_nobody_out_and_goes_to_who_is_invited_as_it(
-    peer: Peer, invitation: registration.Invitation, platform: str
+    peer: RegisteringPeer, invitation: registration.Invitation, platform: str
 ) -> None:
     url = credentials_url(invitation.token_a, platform)
     claims = {**peer.credentials, "roles": named(("EMSP", "ABC"), ("EMSP", "XYZ"), ("CPO", "XYZ"))}
@@ -710,7 +652,7 @@ def test_a_claimed_party_keeps_nobody_out_and_goes_to_who_is_invited_as_it(
     assert len(squatter.roles) == 3
 
     owner = invite("XYZ", ["EMSP"])
-    with Peer("XYZ") as rightful:
+    with RegisteringPeer("XYZ") as rightful:
         mine = {**rightful.credentials, "roles": named(("EMSP", "XYZ"), ("CPO", "XYZ"))}
         assert code(ask("POST", url, owner.token_a, mine)) == (200, 1000)
 
