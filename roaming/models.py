@@ -42,6 +42,7 @@ class Partner(models.Model):
     class State(models.TextChoices):
         INVITED = "invited", "Invited"
         REGISTERED = "registered", "Registered"
+        SUSPENDED = "suspended", "Suspended"
         GONE = "gone", "Unregistered"
 
     organisation = models.OneToOneField(Organisation, models.PROTECT, related_name="partner")
@@ -59,6 +60,9 @@ class Partner(models.Model):
     registered_at = models.DateTimeField(null=True, blank=True)
     next_resync_at = models.DateTimeField(
         null=True, blank=True, help_text="when all is told and read again, every night"
+    )
+    next_rotation_at = models.DateTimeField(
+        null=True, blank=True, help_text="when we change both tokens, every month, or try that again"
     )
     failures = models.PositiveIntegerField(default=0, help_text="in a row; the circuit opens with them")
     closed_until = models.DateTimeField(
@@ -79,6 +83,10 @@ class Partner(models.Model):
     def deviations(self) -> dict[str, int]:
         """How often it did what, by rule, of what was taken all the same. One query."""
         return dict(self.deviations_seen.filter(code=0).values_list("rule", "times"))
+
+    @property
+    def is_suspended(self) -> bool:
+        return self.state == self.State.SUSPENDED
 
     def has_role(self, role: str) -> bool:
         return any(r["role"] == role for r in self.roles)

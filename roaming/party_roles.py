@@ -11,6 +11,8 @@ from roaming.models import Partner
 
 logger = structlog.get_logger(__name__)
 PARTY_ROLES = ("CPO", "EMSP")
+# Those whose claims stand, also while nothing is exchanged with them.
+HAS_REGISTERED = (Partner.State.REGISTERED, Partner.State.SUSPENDED)
 NOT_ITS_OWN = "credentials.role_of_another"
 PartyRole = tuple[str, str, str]  # role, country code, party id
 
@@ -63,7 +65,7 @@ def take_roles(partner: Partner, roles: list[dict[str, str]]) -> None:
 
 def _others(partner: Partner) -> QuerySet[Partner]:
     """Whose claims stand beside this partner's; some hundreds at most, and this is asked when one registers."""
-    return Partner.objects.exclude(pk=partner.pk).filter(state=Partner.State.REGISTERED).only("roles")
+    return Partner.objects.exclude(pk=partner.pk).filter(state__in=HAS_REGISTERED).only("roles")
 
 
 def _party(role: dict[str, str]) -> PartyRole:

@@ -28,6 +28,7 @@ from roaming.outbound import full_sets, pull_plan, resync
 from roaming.outbound.deliveries import unlocked
 from roaming.outbound.waking import wake_sender
 from roaming.party_roles import NotRegistered, RegistrationError
+from roaming.switches import switch
 
 TOKEN_A_DAYS = 30
 OVERLAP = timedelta(minutes=15)  # how long a replaced token is still good
@@ -58,7 +59,7 @@ def invite(*, name: str, country_code: str, party_id: str, roles: Iterable[str],
     with transaction.atomic():
         partner = _partner_to_be(name, country_code, party_id, list(dict.fromkeys(roles)))
         partner.tokens.filter(kind=PartnerToken.Kind.REGISTRATION).delete()
-        token = _give_token(partner, PartnerToken.Kind.REGISTRATION, now + timedelta(days=TOKEN_A_DAYS))
+        token = give_token(partner, PartnerToken.Kind.REGISTRATION, now + timedelta(days=TOKEN_A_DAYS))
     return Invitation(partner, token, handshake.our_versions_url())
 
 
@@ -79,34 +80,35 @@ def connect(
     with transaction.atomic():
         partner = _partner_to_be(name, country_code, party_id, list(dict.fromkeys(roles)))
         partner.tokens.exclude(kind=PartnerToken.Kind.REGISTRATION).delete()
-        token_b = _give_token(partner, PartnerToken.Kind.PENDING, now + IN_FLIGHT)
-    peer = Peer(token_a, partner_id=partner.pk)
+        token_b = give_token(partner, PartnerToken.Kind.PENDING, now + IN_FLIGHT)
+    by_switch = Peer(token_a, partner_id=partner.pk, sends_raw_token=bool(switch(partner, "raw_token")))
+
+    async def introduce(http: Http) -> tuple[Agreed, bool]:
+        peer = await handshake.in_their_spelling(http, by_switch, versions_url)
+        agreed = await handshake.introduce(
+            http, peer, versions_url, credentials=credentials, expected_roles=partner.expected_roles
+        )
+        return agreed, peer.sends_raw_token
+
     try:
         credentials = our_credentials(token_b)
-        agreed = _converse(
-            lambda http: handshake.introduce(
-                http,
-                peer,
-                versions_url,
-                credentials=credentials,
-                expected_roles=partner.expected_roles,
-            ),
-            now,
-        )
-        return _adopt_connection(partner, agreed, now)
+        agreed, sends_raw_token = converse(introduce, now)
+        return _adopt_connection(partner, agreed, sends_raw_token, now)
     except Exception:
         partner.tokens.filter(kind=PartnerToken.Kind.PENDING).delete()
         raise
 
 
-def _adopt_connection(partner: Partner, agreed: Agreed, now: datetime) -> Partner:
+def _adopt_connection(partner: Partner, agreed: Agreed, sends_raw_token: bool, now: datetime) -> Partner:
     with transaction.atomic():
-        partner = _locked(partner)
+        partner = locked(partner)
+        if sends_raw_token != bool(switch(partner, "raw_token")):
+            partner.switches["raw_token"] = sends_raw_token
         party_roles.take_roles(partner, agreed.roles)
         pending = partner.tokens.filter(kind=PartnerToken.Kind.PENDING)
         partner.tokens.filter(kind__in=[PartnerToken.Kind.REGISTRATION, PartnerToken.Kind.CURRENT]).delete()
         pending.update(kind=PartnerToken.Kind.CURRENT, valid_until=None)
-        _store(partner, agreed, now)
+        keep_agreed(partner, agreed, now)
         start_exchange(partner, now=now)
     return partner
 
@@ -125,13 +127,13 @@ def register(
         raise AlreadyRegistered("You are registered already; use PUT to change your registration.")
     agreed = _looked_up(partner, credentials, version, now)
     with transaction.atomic():
-        partner = _locked(partner)
+        partner = locked(partner)
         if partner.is_registered or not partner.tokens.filter(kind=PartnerToken.Kind.REGISTRATION).exists():
             raise AlreadyRegistered("You have just been registered by another request.")
         party_roles.take_roles(partner, agreed.roles)
         partner.tokens.all().delete()
-        token_c = _give_token(partner, PartnerToken.Kind.CURRENT, None)
-        _store(partner, agreed, now)
+        token_c = give_token(partner, PartnerToken.Kind.CURRENT, None)
+        keep_agreed(partner, agreed, now)
         start_exchange(partner, now=now)
     return our_credentials(token_c)
 
@@ -147,16 +149,16 @@ def renew(
         raise NotRegistered("You are not registered; use POST first.")
     agreed = _looked_up(partner, credentials, version, now)
     with transaction.atomic():
-        partner = _locked(partner)
+        partner = locked(partner)
         if not partner.is_registered:
             raise NotRegistered("You are not registered any more.")
         party_roles.take_roles(partner, agreed.roles)
-        partner.tokens.filter(kind=PartnerToken.Kind.PREVIOUS, valid_until__lte=now).delete()
-        partner.tokens.filter(kind=PartnerToken.Kind.CURRENT).update(
-            kind=PartnerToken.Kind.PREVIOUS, valid_until=now + OVERLAP
-        )
-        token = _give_token(partner, PartnerToken.Kind.CURRENT, None)
-        _store(partner, agreed, now)
+        replace_token(partner, now)
+        partner.tokens.filter(
+            kind=PartnerToken.Kind.PENDING
+        ).delete()  # of a PUT of ours that theirs has overtaken
+        token = give_token(partner, PartnerToken.Kind.CURRENT, None)
+        keep_agreed(partner, agreed, now)
         resume(partner, now=now)
     return our_credentials(token)
 
@@ -164,30 +166,34 @@ def renew(
 def unregister(*, partner: Partner, now: datetime) -> None:
     """DELETE credentials: traffic stops and tokens die, what was booked stays. Raises NotRegistered."""
     with transaction.atomic():
-        # Nobody can be asked there any more; a new registration reads the offers again.
-        BookingOption.objects.filter(depot__operator=partner.organisation, is_mirror=True).update(
-            is_withdrawn=True
-        )
-        partner = _locked(partner)
-        if not partner.is_registered:
+        withdraw_offers(partner)
+        partner = locked(partner)
+        if not partner.is_registered and not partner.is_suspended:
             raise NotRegistered("You are not registered.")
         partner.tokens.all().delete()
         unlocked(partner.deliveries.exclude(kind=Delivery.Kind.REQUEST)).update(next_try_at=None)
         partner.state = Partner.State.GONE
         partner.outbound_token_encrypted, partner.endpoints = "", []
         partner.pulls.all().delete()
-        partner.next_resync_at = partner.closed_until = None
+        partner.next_resync_at = partner.next_rotation_at = partner.closed_until = None
         partner.failures = 0
         partner.save()
 
 
+def withdraw_offers(partner: Partner) -> None:
+    """Nobody can be asked there any more; the offers come back when they are read again. Before the partner is locked."""
+    BookingOption.objects.filter(depot__operator=partner.organisation, is_mirror=True).update(
+        is_withdrawn=True
+    )
+
+
 def leave(*, partner: Partner, now: datetime) -> None:
     """End the registration from our side. Raises NotRegistered; CallFailed when the partner could not be told."""
-    if not partner.is_registered:
+    if not partner.is_registered and not partner.is_suspended:
         raise NotRegistered(f"{partner} is not registered.")
     peer, endpoints = peer_of(partner), partner.endpoints
     unregister(partner=partner, now=now)
-    _converse(lambda http: handshake.take_leave(http, peer, endpoints), now)
+    converse(lambda http: handshake.take_leave(http, peer, endpoints), now)
 
 
 def credentials_of(token: PartnerToken) -> PartyCredentials:
@@ -274,11 +280,11 @@ def _looked_up(partner: Partner, credentials: PartyCredentials, version: str, no
         except TimeoutError as error:
             raise handshake.NoUseOfTheirApi("Your versions could not be read: no answer in time") from error
 
-    found, endpoints = _converse(look_up, now)
+    found, endpoints = converse(look_up, now)
     return Agreed(credentials.versions_url, found, endpoints, credentials.roles, credentials.token)
 
 
-def _converse(conversation: Callable[[Http], Awaitable[T]], now: datetime) -> T:
+def converse(conversation: Callable[[Http], Awaitable[T]], now: datetime) -> T:
     said: list[Exchange] = []
     try:
         return client.in_thread(conversation, said.append)
@@ -303,15 +309,16 @@ def _partner_to_be(name: str, country_code: str, party_id: str, roles: list[str]
     known.emsp_party_id = party_id if "EMSP" in roles else ""
     known.save()
     partner, _ = Partner.objects.get_or_create(organisation=known)
-    partner = _locked(partner)
-    if partner.is_registered:
-        raise AlreadyRegistered(f"{known.name} ({country_code}*{party_id}) is registered already.")
+    partner = locked(partner)
+    if partner.is_registered or partner.is_suspended:
+        state = "suspended" if partner.is_suspended else "registered already"
+        raise AlreadyRegistered(f"{known.name} ({country_code}*{party_id}) is {state}.")
     partner.expected_roles = roles
     partner.save(update_fields=["expected_roles"])
     return partner
 
 
-def _store(partner: Partner, agreed: Agreed, now: datetime) -> None:
+def keep_agreed(partner: Partner, agreed: Agreed, now: datetime) -> None:
     partner.state = Partner.State.REGISTERED
     partner.endpoints = agreed.endpoints
     partner.versions_url, partner.version = agreed.versions_url, agreed.version
@@ -320,7 +327,7 @@ def _store(partner: Partner, agreed: Agreed, now: datetime) -> None:
     partner.save()
 
 
-def _give_token(partner: Partner, kind: PartnerToken.Kind, valid_until: datetime | None) -> str:
+def give_token(partner: Partner, kind: PartnerToken.Kind, valid_until: datetime | None) -> str:
     token = secrets.new_token()
     partner.tokens.create(
         kind=kind,
@@ -331,7 +338,15 @@ def _give_token(partner: Partner, kind: PartnerToken.Kind, valid_until: datetime
     return token
 
 
-def _locked(partner: Partner) -> Partner:
+def replace_token(partner: Partner, now: datetime) -> None:
+    """What the partner has called us with until now is good for a moment still."""
+    partner.tokens.filter(kind=PartnerToken.Kind.PREVIOUS, valid_until__lte=now).delete()
+    partner.tokens.filter(kind=PartnerToken.Kind.CURRENT).update(
+        kind=PartnerToken.Kind.PREVIOUS, valid_until=now + OVERLAP
+    )
+
+
+def locked(partner: Partner) -> Partner:
     """The partner, and before or behind it, in one order, whoever claims a party it was invited as."""
     claims = Q(pk=partner.pk)
     for wanted in party_roles.invited(partner):

@@ -26,9 +26,11 @@ from roaming.rows import columns, instance, width
 
 Party = tuple[str, str]
 MAX_HEADER = 400
+SUSPENDED = "Your access is suspended by the operator of this platform."
 Kind = PartnerToken.Kind
-# With these a partner is registered. A token A, or one given in a handshake under way, opens only the way into it.
-FULL = frozenset({Kind.CURRENT, Kind.PREVIOUS})
+# With these a partner is registered: the one given in a PUT of ours that nobody has answered yet among them. A token A, or one
+# given in a first handshake, opens only the way into it.
+FULL = frozenset({Kind.CURRENT, Kind.PREVIOUS, Kind.PENDING})
 _TOKEN_TABLES = ((PartnerToken, "token"), (Partner, "partner"), (Organisation, "organisation"))
 
 
@@ -59,6 +61,8 @@ class CallerAuth:
             return None
         caller = Caller(token.partner, token, *_routing(request))
         request.caller = caller  # type: ignore[attr-defined]  # for the message log, refused or not
+        if caller.partner.is_suspended:
+            raise RefusalError(Code.CLIENT_ERROR, SUSPENDED, http=403)
         if not self.handshake and not caller.is_registered:
             return None
         _check_rate(caller.partner, now=now)
