@@ -77,6 +77,7 @@ SWITCHES = {
             "Let the partner's help desk unlock plugs where nobody else charges",
         ),
         Switch("nightly_resync", True, "Tell and read everything again every night, not only what changed"),
+        Switch("monthly_rotation", True, "Change both tokens every month, by a PUT of our credentials"),
         Switch(
             "bookings_edition",
             "auto",

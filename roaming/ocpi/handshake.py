@@ -4,7 +4,8 @@ Registration)."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from django.conf import settings
 
@@ -109,9 +110,13 @@ async def introduce(
     credentials: PartyCredentials,
     expected_roles: Iterable[str],
     method: str = "POST",
+    versions: Iterable[str] = tuple(DIALECTS),
 ) -> Agreed:
-    """Register with a partner whose token A `peer` holds (PUT: renew). Raises CannotAgree, Refused, Unreachable."""
-    version, endpoints = await look_up(http, peer, versions_url, expected_roles=expected_roles)
+    """Register with a partner whose token A `peer` holds (PUT: renew). Raises CannotAgree, Refused, Unreachable: only the
+    latter two once the partner may have got our credentials."""
+    version, endpoints = await look_up(
+        http, peer, versions_url, expected_roles=expected_roles, versions=versions
+    )
     url = credentials_url(endpoints)
     dialect = DIALECTS[version]
     answer = await http.call(peer, method, url, body=dialect.registration.write_credentials(credentials))
@@ -121,6 +126,32 @@ async def introduce(
     except (UnreadableError, HostileAddress) as error:
         raise Unreachable(f"the partner's credentials cannot be read: {error}") from error
     return Agreed(theirs.versions_url, version, endpoints, theirs.roles, theirs.token)
+
+
+async def in_their_spelling(http: Http, peer: Peer, versions_url: str) -> Peer:
+    """The same peer, with its token as it is instead of in base64 (or the other way round) where only that is let in."""
+    try:
+        await http.call(peer, "GET", versions_url)
+    except Refused as refusal:
+        if refusal.http_status in (401, 403):
+            other = replace(peer, sends_raw_token=not peer.sends_raw_token)
+            with suppress(CallFailed):
+                await http.call(other, "GET", versions_url)
+                return other
+    except CallFailed:
+        pass  # whoever looks it up is told why
+    return peer
+
+
+async def given_token(http: Http, peer: Peer, version: str, endpoints: list[dict[str, str]]) -> str:
+    """The token that a partner says we are to call it with (GET credentials). Raises CannotAgree, Refused, Unreachable."""
+    answer = await http.call(peer, "GET", credentials_url(endpoints))
+    try:
+        return DIALECTS[version].registration.read_credentials(answer.data).value.token
+    except UnreadableError as error:
+        raise Unreachable(
+            f"the partner's credentials cannot be read: {error}", maybe_received=False
+        ) from error
 
 
 async def take_leave(http: Http, peer: Peer, endpoints: list[dict[str, str]]) -> None:

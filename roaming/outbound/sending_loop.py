@@ -19,7 +19,7 @@ from django.db import connections
 from django.utils import timezone
 
 from depots.listening import listen
-from roaming import guest_sessions, message_log
+from roaming import guest_sessions, message_log, tasks
 from roaming.console import traffic
 from roaming.models import Delivery
 from roaming.ocpi.client import BOOKING_TIMEOUT_S, CallFailed, Exchange, Http, Refused, Unreachable
@@ -51,6 +51,7 @@ RECURRING: dict[timedelta, tuple[Callable[..., object], ...]] = {
         resync.plan_nights,
         resync.resync_due,
         guest_sessions.time_out_waiting,
+        tasks.start_rotations,
     ),
 }
 
