@@ -12,11 +12,13 @@ from django.db.models.functions import Upper
 from depots.models import ChargingSession, Organisation
 from roaming.commands.models import ReceivedCommand
 from roaming.console.models import Deviation, PartnerEvent, PartnerTraffic
+from roaming.hubs.models import HubClient
 
 __all__ = [
     "Delivery",
     "Deviation",
     "GuestSession",
+    "HubClient",
     "Partner",
     "PartnerEvent",
     "PartnerMessage",

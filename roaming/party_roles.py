@@ -11,6 +11,7 @@ from roaming.models import Partner
 
 logger = structlog.get_logger(__name__)
 PARTY_ROLES = ("CPO", "EMSP")
+HUB = "HUB"
 # Those whose claims stand, also while nothing is exchanged with them.
 HAS_REGISTERED = (Partner.State.REGISTERED, Partner.State.SUSPENDED)
 NOT_ITS_OWN = "credentials.role_of_another"
@@ -34,7 +35,8 @@ def check_roles(partner: Partner, roles: list[dict[str, str]]) -> list[dict[str,
     anybody hosted or invited here: raises WrongParty.
 
     A further party is a claim that nobody here has looked at. It counts as long as no other partner made it before, so
-    it never keeps anybody from registering; and who is invited as that party takes it over (`take_roles`).
+    it never keeps anybody from registering; and who is invited as that party takes it over (`take_roles`). A hub names all
+    whom it reaches, whoever else knows them: those of others just do not count.
     """
     named = {_party(r) for r in roles}
     own = invited(partner)
@@ -43,10 +45,22 @@ def check_roles(partner: Partner, roles: list[dict[str, str]]) -> list[dict[str,
             role, country, party = wanted
             raise WrongParty(f"You were invited as {role} {country}*{party}, which is not among your roles.")
     for role, country, party in sorted(named):
+        if HUB in partner.expected_roles:
+            break
         if role in PARTY_ROLES and _belongs_to_another(partner, role, country, party):
             raise WrongParty(f"{role} {country}*{party} is another party of this network.")
-    claimed = {_party(r) for other in _others(partner) for r in other.roles} - set(own)
-    return [r for r in roles if r["role"] not in PARTY_ROLES or _party(r) not in claimed]
+    return unclaimed(partner, roles)
+
+
+def unclaimed(partner: Partner, roles: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Those that are nobody else's here."""
+    claimed = {_party(r) for other in _others(partner) for r in other.roles} - set(invited(partner))
+    return [
+        r
+        for r in roles
+        if r["role"] not in PARTY_ROLES
+        or (_party(r) not in claimed and not _belongs_to_another(partner, *_party(r)))
+    ]
 
 
 def take_roles(partner: Partner, roles: list[dict[str, str]]) -> None:
@@ -79,7 +93,11 @@ def as_role(party: PartyRole) -> dict[str, str]:
 def invited(partner: Partner) -> list[PartyRole]:
     """The party it was invited as, in each role: nobody else can be that."""
     organisation = partner.organisation
-    parties = {"CPO": organisation.cpo_party_id, "EMSP": organisation.emsp_party_id}
+    parties = {
+        "CPO": organisation.cpo_party_id,
+        "EMSP": organisation.emsp_party_id,
+        HUB: organisation.cpo_party_id,
+    }
     return [
         (role, organisation.country_code.upper(), parties[role].upper()) for role in partner.expected_roles
     ]

@@ -19,6 +19,7 @@ from bookings.models import BookingOption
 from depots import secrets
 from depots.models import Organisation
 from roaming import message_log, party_roles
+from roaming.hubs import clients as hub_clients
 from roaming.models import Delivery, Partner, PartnerToken
 from roaming.ocpi import client, handshake
 from roaming.ocpi.client import Exchange, Http, Peer
@@ -262,7 +263,7 @@ def resume(partner: Partner, *, now: datetime) -> None:
 
 
 def _looked_up(partner: Partner, credentials: PartyCredentials, version: str, now: datetime) -> Agreed:
-    party_roles.check_roles(partner, credentials.roles)
+    party_roles.check_roles(partner, credentials.roles_with_hub)
     peer = Peer(
         credentials.token, partner_id=partner.pk, sends_raw_token=bool(partner.switches.get("raw_token"))
     )
@@ -281,7 +282,7 @@ def _looked_up(partner: Partner, credentials: PartyCredentials, version: str, no
             raise handshake.NoUseOfTheirApi("Your versions could not be read: no answer in time") from error
 
     found, endpoints = converse(look_up, now)
-    return Agreed(credentials.versions_url, found, endpoints, credentials.roles, credentials.token)
+    return Agreed(credentials.versions_url, found, endpoints, credentials.roles_with_hub, credentials.token)
 
 
 def converse(conversation: Callable[[Http], Awaitable[T]], now: datetime) -> T:
@@ -305,7 +306,8 @@ def _partner_to_be(name: str, country_code: str, party_id: str, roles: list[str]
         if Organisation.objects.filter(name_key=name).exists():
             raise RegistrationError(f"The name {name} is taken: every organisation has a name of its own.")
         known = Organisation(name=name, country_code=country_code, is_partner=True)
-    known.cpo_party_id = party_id if "CPO" in roles else ""
+    is_hub = party_roles.HUB in roles
+    known.cpo_party_id = party_id if "CPO" in roles or is_hub else ""
     known.emsp_party_id = party_id if "EMSP" in roles else ""
     known.save()
     partner, _ = Partner.objects.get_or_create(organisation=known)
@@ -314,12 +316,15 @@ def _partner_to_be(name: str, country_code: str, party_id: str, roles: list[str]
         state = "suspended" if partner.is_suspended else "registered already"
         raise AlreadyRegistered(f"{known.name} ({country_code}*{party_id}) is {state}.")
     partner.expected_roles = roles
-    partner.save(update_fields=["expected_roles"])
+    if is_hub:
+        partner.switches["hub_party_id"] = country_code + party_id
+    partner.save(update_fields=["expected_roles", "switches"])
     return partner
 
 
 def keep_agreed(partner: Partner, agreed: Agreed, now: datetime) -> None:
     partner.state = Partner.State.REGISTERED
+    hub_clients.add_to_roles(partner)
     partner.endpoints = agreed.endpoints
     partner.versions_url, partner.version = agreed.versions_url, agreed.version
     partner.outbound_token_encrypted = secrets.encrypt(agreed.token)

@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from depots.models import Organisation
 from depots.secrets import hash_token_under_each_key
+from roaming.hubs.clients import hub_party, tells_of_clients
 from roaming.models import Partner, PartnerMessage, PartnerToken
 from roaming.ocpi.envelope import Code, RefusalError
 from roaming.rows import columns, instance, width
@@ -203,11 +204,13 @@ def _routing(request: HttpRequest) -> tuple[Party | None, Party | None]:
 
 
 def _check_sender(caller: Caller) -> None:
-    """A partner speaks for its own parties; a hub, which the operator says it is, for those it connects."""
+    """A partner speaks for its own parties; a hub, which the operator says it is, for those it tells of, and for all if it tells
+    of none."""
     partner, party = caller.partner, caller.from_party
-    if party is None or partner.switches.get("hub_party_id"):
+    if party is None or speaks_for(partner, *party):
         return
-    if not speaks_for(partner, *party):
+    hub = hub_party(partner)
+    if hub is None or ((party[0].upper(), party[1].upper()) != hub and tells_of_clients(partner)):
         raise RefusalError(
             Code.INVALID, "OCPI-from-party-id: not one of the parties of your credentials.", http=404
         )

@@ -165,6 +165,17 @@ class Refused(CallFailed):
         self.http_status, self.status_code, self.message, self.data = http_status, status_code, message, data
 
     @property
+    def is_behind_hub(self) -> bool:
+        """A hub that could not pass it on: it knows no such party (4001), had no answer of it in time (4002), or has no
+        connection to it (4003)."""
+        return self.status_code in (4001, 4002, 4003)
+
+    @property
+    def surely_undelivered(self) -> bool:
+        """A hub says that nobody has got it. After 4002 somebody may have."""
+        return self.status_code in (4001, 4003)
+
+    @property
     def is_their_fault(self) -> bool:
         """Not about what we sent: a server error, a hub's trouble, or too many requests."""
         if self.status_code is not None and self.status_code >= 3000:

@@ -19,7 +19,7 @@ from django.utils import timezone
 from roaming import deviations
 from roaming.mirror.kept_objects import find_kept
 from roaming.models import Partner
-from roaming.ocpi.auth import caller_of, speaks_for
+from roaming.ocpi.auth import caller_of, own_party, speaks_for
 from roaming.ocpi.dialect import Dialect
 from roaming.ocpi.envelope import Code, RefusalError, ok, read_object
 from roaming.ocpi.routes import Routes
@@ -146,6 +146,7 @@ def strict_address(partner: Partner, module: ClientOwned[Any], parts: list[str])
 
 
 def answer(request: HttpRequest, module: ClientOwned[Any], asked: Asked) -> HttpResponse:
+    own_party(caller_of(request), "EMSP" if module.role == "CPO" else "CPO")
     by_method = {"GET": _get, "PUT": _put, "PATCH": _patch, "DELETE": _delete}
     with transaction.atomic():
         return by_method[str(request.method)](request, module, asked)

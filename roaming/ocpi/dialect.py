@@ -13,6 +13,7 @@ from roaming.models import Partner
 from roaming.ocpi.modules.bookings import Bookings
 from roaming.ocpi.modules.cdrs import Cdrs
 from roaming.ocpi.modules.commands import Commands
+from roaming.ocpi.modules.hub_clients import HubClients
 from roaming.ocpi.modules.locations import Locations
 from roaming.ocpi.modules.registration import Registration
 from roaming.ocpi.modules.sessions import Sessions
@@ -40,6 +41,8 @@ class Dialect(Protocol):
     cdrs: Cdrs
 
     commands: Commands
+
+    hub_clients: HubClients
 
 
 def dialect_of(partner: Partner) -> Dialect:

@@ -125,7 +125,7 @@ async def introduce(
         check_url(theirs.versions_url)
     except (UnreadableError, HostileAddress) as error:
         raise Unreachable(f"the partner's credentials cannot be read: {error}") from error
-    return Agreed(theirs.versions_url, version, endpoints, theirs.roles, theirs.token)
+    return Agreed(theirs.versions_url, version, endpoints, theirs.roles_with_hub, theirs.token)
 
 
 async def in_their_spelling(http: Http, peer: Peer, versions_url: str) -> Peer:

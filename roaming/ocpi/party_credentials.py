@@ -19,3 +19,11 @@ class PartyCredentials:
     versions_url: str
     roles: list[PartyRole]
     hub_party_id: str = ""
+
+    @property
+    def roles_with_hub(self) -> list[PartyRole]:
+        """As 2.2.1 names them: who says it is a hub has a role for that."""
+        hub, named = self.hub_party_id, any(role["role"] == "HUB" for role in self.roles)
+        if not hub or named:
+            return self.roles
+        return [*self.roles, {"role": "HUB", "country_code": hub[:2], "party_id": hub[2:], "name": ""}]

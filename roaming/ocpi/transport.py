@@ -30,7 +30,7 @@ logger = structlog.get_logger(__name__)
 LOGGED_BODY = 16 * 1024
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 # Configuration modules carry no routing headers.
-_UNROUTED = re.compile(r"^/ocpi/(versions|[^/]+|[^/]+/credentials)$")
+_UNROUTED = re.compile(r"^/ocpi/(versions|[^/]+|[^/]+/credentials|[^/]+/hubclientinfo(/.*)?)$")
 
 
 def is_ocpi(path: str) -> bool:

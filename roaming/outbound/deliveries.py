@@ -213,13 +213,15 @@ def _settle(delivered: list[Delivered], at: datetime | None, *, locking: str = "
 
 def failed(lease: Lease, failure: CallFailed, *, now: datetime) -> None:
     """Try again later. A no counts against the object, silence against the partner; many different noes do too."""
-    is_no = isinstance(failure, Refused) and not failure.is_their_fault
+    is_behind_hub = isinstance(failure, Refused) and failure.is_behind_hub
+    is_no = isinstance(failure, Refused) and (is_behind_hub or not failure.is_their_fault)
     with transaction.atomic():
         partner = Partner.objects.select_for_update(no_key=True).get(pk=lease.partner_id)
         row = _ours(lease).select_for_update(no_key=True).first()
         if row is None:
             return
-        counts = not is_no or row.attempts == 0
+        # A party that a hub cannot reach says nothing about the hub, nor about the others behind it.
+        counts = not is_behind_hub and (not is_no or row.attempts == 0)
         row.attempts += 1
         row.was_refused = is_no
         row.last_error = str(failure)[:300].replace("\x00", "")
@@ -229,10 +231,11 @@ def failed(lease: Lease, failure: CallFailed, *, now: datetime) -> None:
         _count_failure(partner, counts=counts, is_silent=not is_no, now=now)
 
 
-def postpone(*leases: Lease, until: datetime) -> None:
-    """Give deliveries back whose turn it is not yet: what has to be there before them is on its way. Nobody is to blame."""
+def postpone(*leases: Lease, until: datetime, reason: str = "") -> None:
+    """Give deliveries back whose turn it is not yet: what has to be there before them is on its way, or, with a `reason` to
+    tell, whom they are for is not there. Nobody is to blame."""
     for lease in leases:
-        _ours(lease).update(leased_until=None, next_try_at=until)
+        _ours(lease).update(leased_until=None, next_try_at=until, last_error=reason[:300])
 
 
 def on_their_way(kind: Delivery.Kind, object_ids: Collection[int]) -> set[tuple[int, int]]:

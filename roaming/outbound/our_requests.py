@@ -26,6 +26,7 @@ from bookings.models import Booking, BookingRequest, BookingStatus
 from bookings.operations import RemoteState, adopt_remote
 from bookings.signals import partner_asked
 from roaming import deviations, registration
+from roaming.hubs import clients as hub_clients
 from roaming.mirror import partner_offers, remote_bookings
 from roaming.models import Delivery, Partner
 from roaming.ocpi.client import Answer, Peer, Refused, Unreachable
@@ -95,6 +96,13 @@ def begin(lease: Lease, *, now: datetime) -> Attempt | None:
         return None
     try:
         _check_in_time(ask, so_far, now)
+        if hub_clients.is_unreachable(row.partner, _owner(ask.booking)):
+            deliveries.postpone(
+                lease,
+                until=now + hub_clients.ASKED_AGAIN,
+                reason=hub_clients.why_unreachable(_owner(ask.booking)),
+            )
+            return None
         if not looks and not row.may_have_arrived:
             so_far |= _first_post(row.partner, ask)
     except ValueError as error:
@@ -201,7 +209,7 @@ def found(attempt: Attempt, raw: dict[str, Any] | None, *, now: datetime) -> str
 def refused(attempt: Attempt, refusal: Refused, *, now: datetime) -> str:
     """A no that is no Booking: about the ask, or about us. Gives what `answered` gives."""
     if refusal.is_their_fault:
-        lost(attempt, Unreachable(str(refusal)), now=now)
+        lost(attempt, Unreachable(str(refusal), maybe_received=not refusal.surely_undelivered), now=now)
         return ""
     if refusal.http_status in NOT_LET_IN:
         _did_not_count(attempt)

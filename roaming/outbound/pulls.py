@@ -20,6 +20,8 @@ from django.db.models import Q
 
 from depots.models import Organisation
 from roaming import deviations, registration
+from roaming.hubs import clients as hub_clients
+from roaming.hubs.clients import hub_party
 from roaming.models import Partner, PartnerPull
 from roaming.ocpi.client import CallFailed, Http, Party, Peer, Refused
 from roaming.ocpi.times import time_out
@@ -49,12 +51,13 @@ class Visit:
 
 @dataclass(frozen=True)
 class Crawl:
-    """One address to read. `party` owns what is listed there."""
+    """One address to read. `party` owns what is listed there; where that is a hub's, each object says whose it is."""
 
     peer: Peer
     url: str
     query: dict[str, str]
     party: Party
+    is_of_hub: bool = False
 
 
 @dataclass
@@ -109,9 +112,11 @@ def begin(partner_id: int, name: str, *, now: datetime) -> Pull | None:
     is_complete = _is_complete(row, of, now)
     pull = Pull(partner_id, of, now, is_complete and of.reaches_back is None)
     query = _query(row, of, is_complete=is_complete, now=now)
-    for theirs in _their_parties(partner, of.owner) if url else ():
+    hub = hub_party(partner) if of.is_routed else None
+    for theirs in ([hub] if hub else _their_parties(partner, of.owner)) if url else ():
         pull.crawls += [
-            Crawl(_peer(partner, of, own, theirs), url, query, theirs) for own in _our_parties(partner, of)
+            Crawl(_peer(partner, of, own, theirs), url, query, theirs, is_of_hub=hub is not None)
+            for own in _our_parties(partner, of)
         ]
     PartnerPull.objects.filter(pk=row.pk).update(leased_until=now + LEASE)
     return pull
@@ -149,8 +154,26 @@ def keep_page(pull: Pull, crawl: Crawl, objects: Iterable[Any], *, now: datetime
     """Store some objects of a page; the lease is kept up meanwhile."""
     partner = Partner.objects.select_related("organisation").get(pk=pull.partner_id)
     partner.pulls.filter(module=pull.of.name).update(leased_until=now + LEASE)
-    seen = pull.seen.setdefault(crawl.party, set())
-    deviations.count(partner, pull.of.keep(Page(partner, crawl.party, list(objects), seen, now)))
+    for party, theirs in _by_owner(partner, pull.of, crawl, objects).items():
+        seen = pull.seen.setdefault(party, set())
+        deviations.count(partner, pull.of.keep(Page(partner, party, theirs, seen, now)))
+
+
+def _by_owner(
+    partner: Partner, of: PulledList, crawl: Crawl, objects: Iterable[Any]
+) -> dict[Party, list[Any]]:
+    """The objects of a page; a hub lists those of all that it connects, and what is nobody's of these is left out."""
+    if not crawl.is_of_hub:
+        return {crawl.party: list(objects)}
+    known, found = set(_their_parties(partner, of.owner)), dict[Party, list[Any]]()
+    for raw in objects:
+        told = raw if isinstance(raw, dict) else {}
+        owner = (str(told.get("country_code", "")).upper(), str(told.get("party_id", "")).upper())
+        if owner in known:
+            found.setdefault(owner, []).append(raw)
+        else:
+            deviations.count(partner, [f"{of.name}.of_another_party"])
+    return found
 
 
 def finished(pull: Pull, *, now: datetime) -> None:
@@ -158,7 +181,7 @@ def finished(pull: Pull, *, now: datetime) -> None:
     with transaction.atomic():
         partner = Partner.objects.select_related("organisation").get(pk=pull.partner_id)
         if pull.is_complete and pull.of.withdraw is not None:
-            for party in {crawl.party for crawl in pull.crawls}:
+            for party in _complete_of(partner, pull):
                 pull.of.withdraw(partner, party, pull.seen.get(party, set()), pull.started_at)
         row = partner.pulls.select_for_update(no_key=True).get(module=pull.of.name)
         row.read_at = pull.started_at
@@ -170,6 +193,14 @@ def finished(pull: Pull, *, now: datetime) -> None:
             row.next_at = now + EVERY + splay(partner.pk, MOST_SPLAYED) if pull.crawls else None
         row.save()
     deliveries.record_success(partner.pk, now=now)
+
+
+def _complete_of(partner: Partner, pull: Pull) -> set[Party]:
+    """The parties of which all is known now. What a hub does not list of one that it cannot reach says nothing."""
+    if not any(crawl.is_of_hub for crawl in pull.crawls):
+        return {crawl.party for crawl in pull.crawls}
+    away = {party for _, party in hub_clients.unreachable([partner.pk])}
+    return set(_their_parties(partner, pull.of.owner)) - away
 
 
 def broke_off(partner_id: int, name: str, failure: CallFailed, *, now: datetime) -> None:

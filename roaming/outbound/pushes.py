@@ -11,6 +11,8 @@ from urllib.parse import urljoin, urlsplit
 import structlog
 
 from roaming import registration
+from roaming.hubs import clients as hub_clients
+from roaming.hubs.clients import hub_party
 from roaming.models import Delivery, Partner
 from roaming.ocpi.client import Answer, Party, Peer, Refused, Written
 from roaming.outbound import deliveries
@@ -74,6 +76,8 @@ def written_each(
     """The push of each; what has nothing to send is settled, and one that cannot be written holds up no other."""
     pushes: list[Push] = []
     nothing_to_send: list[Lease] = []
+    leases = list(leases)
+    unreachable = hub_clients.unreachable({lease.partner_id for lease in leases})
     for lease in leases:
         try:
             push = write(lease)
@@ -83,10 +87,18 @@ def written_each(
             continue
         if push is None:
             nothing_to_send.append(lease)
+        elif (lease.partner_id, party := _folded(push.peer.to_party)) in unreachable:
+            deliveries.postpone(
+                lease, until=now + hub_clients.ASKED_AGAIN, reason=hub_clients.why_unreachable(party)
+            )
         else:
             pushes.append(push)
     deliveries.unchanged(*nothing_to_send)
     return pushes
+
+
+def _folded(party: Party | None) -> Party:
+    return (party[0].upper(), party[1].upper()) if party else ("", "")
 
 
 def partners_of(leases: Iterable[Lease]) -> dict[int, Partner]:
@@ -100,7 +112,10 @@ def digests_had(leases: Iterable[Lease]) -> dict[int, str | None]:
 
 
 def party_of(partner: Partner, role: str) -> Party:
-    """The first party of a partner in a role, which stands for all of them where they get the same; empty without one."""
+    """The first party of a partner in a role, which stands for all of them where they get the same; empty without one. Of a hub
+    the hub itself, which passes it on to all it connects."""
+    if hub := hub_party(partner):
+        return hub
     named = [(r["country_code"], r["party_id"]) for r in partner.roles if r["role"] == role]
     return named[0] if named else ("", "")
 

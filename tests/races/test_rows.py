@@ -60,6 +60,7 @@ from depots.models import (
 from roaming.models import (
     Delivery,
     Deviation,
+    HubClient,
     NamedTariffs,
     Partner,
     PartnerObject,
@@ -269,6 +270,9 @@ def promises() -> dict[str, Build]:
         "deviation_once": lambda _: Deviation(partner=partner, rule="id.too_long", first_at=NOW, last_at=NOW),
         "traffic_once": lambda _: PartnerTraffic(
             partner=partner, starts_at=NOW, is_incoming=True, calls=1, refused=0, failed=0, took_ms=1, slowest_ms=1
+        ),
+        "hub_client_once": lambda n: HubClient(
+            partner=partner, country_code="SE", party_id=case("abc", n), role="EMSP", status="OFFLINE", last_updated=NOW
         ),
         "delivery_once": lambda _: Delivery(
             partner=partner, kind="booking", object_id=booking.pk, wanted_version=1

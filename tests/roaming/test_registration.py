@@ -682,3 +682,39 @@ def test_a_depot_claimed_in_the_name_of_another_gives_way(platform: str) -> None
     assert depot.operator == owner.organisation
     assert taken.is_withdrawn
     assert taken.code != depot.code == "SE-XYZ-L1"
+
+
+# Hubs
+
+
+def test_a_hub_of_2_2_1_registers_with_nothing_but_its_role(platform: str) -> None:
+    with RegisteringPeer("HUB", ("HUB",)) as hub:
+        hub.versions, hub.endpoints = ["2.2.1"], [("credentials", "SENDER"), ("hubclientinfo", "SENDER")]
+        token = invite("HUB", ["HUB"]).token_a
+
+        answer = ask("POST", credentials_url(token, platform, "2.2.1"), token, hub.credentials)
+
+    assert code(answer) == (200, 1000)
+    partner = Partner.objects.get()
+    assert partner.switches["hub_party_id"] == "SEHUB"
+    assert partner.pulls.filter(module="hub_client", next_at__isnull=False).exists()
+
+
+def test_a_hub_of_2_3_0_names_all_it_reaches_and_takes_none_from_others(
+    peer: RegisteringPeer, platform: str
+) -> None:
+    direct = invite("ABC", ["EMSP"]).token_a
+    ask("POST", credentials_url(direct, platform), direct, peer.credentials)
+    with RegisteringPeer("HUB") as hub:
+        hub.party = "AAA"
+        told = {**hub.credentials, "hub_party_id": "SEHUB"}
+        told["roles"] = [*told["roles"], *peer.credentials["roles"]]
+        token = invite("HUB", ["HUB"]).token_a
+
+        answer = ask("POST", credentials_url(token, platform), token, told)
+
+    assert code(answer) == (200, 1000)
+    by_party = {str(one.organisation): one for one in Partner.objects.all()}
+    named = [(role["role"], role["party_id"]) for role in by_party["Network HUB"].roles]
+    assert named == [("EMSP", "AAA"), ("HUB", "HUB")]
+    assert by_party["Network ABC"].has_role("EMSP")

@@ -30,7 +30,9 @@ class Command(OperatorCommand):
         parser.add_argument(
             "--party-id", metavar="PID", help="three letters or digits; AAA, AAB, … with --count"
         )
-        parser.add_argument("--role", action="append", required=True, choices=["EMSP", "CPO"], dest="roles")
+        parser.add_argument(
+            "--role", action="append", required=True, choices=["EMSP", "CPO", "HUB"], dest="roles"
+        )
         parser.add_argument("--count", type=int, metavar="N", help="make N partners, a line each")
         parser.add_argument("--connect", metavar="VERSIONS_URL", help="where the partner's versions are")
         parser.add_argument(

@@ -6,6 +6,7 @@ from roaming.ocpi.v2_3_0.bookings import dialect as bookings
 from roaming.ocpi.v2_3_0.cdrs import dialect as cdrs
 from roaming.ocpi.v2_3_0.commands import dialect as commands
 from roaming.ocpi.v2_3_0.credentials import dialect as registration
+from roaming.ocpi.v2_3_0.hubclientinfo import dialect as hub_clients
 from roaming.ocpi.v2_3_0.locations import dialect as locations
 from roaming.ocpi.v2_3_0.sessions import dialect as sessions
 from roaming.ocpi.v2_3_0.tariffs import dialect as tariffs
@@ -17,6 +18,7 @@ __all__ = [
     "bookings",
     "cdrs",
     "commands",
+    "hub_clients",
     "locations",
     "registration",
     "sessions",

@@ -10,6 +10,7 @@ from roaming.ocpi.v2_3_0.cdrs import receiver as cdrs_receiver
 from roaming.ocpi.v2_3_0.cdrs import sender as cdrs_sender
 from roaming.ocpi.v2_3_0.commands import receiver as commands_receiver
 from roaming.ocpi.v2_3_0.credentials import endpoint as credentials
+from roaming.ocpi.v2_3_0.hubclientinfo import receiver as hubclientinfo
 from roaming.ocpi.v2_3_0.locations import receiver as locations_receiver
 from roaming.ocpi.v2_3_0.locations import sender as locations_sender
 from roaming.ocpi.v2_3_0.sessions import receiver as sessions_receiver
@@ -24,6 +25,7 @@ def routers(dialect: Dialect, *, bookings_auth: CallerAuth = registered) -> dict
     cpo, emsp = f"/cpo/{dialect.VERSION}", f"/emsp/{dialect.VERSION}"
     return {
         f"/{dialect.VERSION}/credentials": credentials.routes.router(dialect),
+        f"/{dialect.VERSION}/hubclientinfo": hubclientinfo.routes.router(dialect),
         f"{cpo}/locations": locations_sender.routes.router(dialect),
         f"{emsp}/locations": locations_receiver.routes.router(dialect),
         f"{cpo}/tokens": tokens_receiver.routes.router(dialect),

@@ -6,7 +6,12 @@ from typing import Any
 
 from roaming.models import Partner
 from roaming.ocpi.party_credentials import Endpoint
-from roaming.ocpi.v2_3_0.versions.mapping import booking_endpoints, core_endpoints, version_details
+from roaming.ocpi.v2_3_0.versions.mapping import (
+    booking_endpoints,
+    core_endpoints,
+    hub_endpoints,
+    version_details,
+)
 from roaming.switches import switch
 
 VERSION = "2.2.1"
@@ -14,7 +19,7 @@ VERSION = "2.2.1"
 
 def endpoints(partner: Partner) -> list[Endpoint]:
     agreed = booking_endpoints(partner, VERSION) if switch(partner, "bookings_under_2_2_1") else []
-    return [*core_endpoints(VERSION), *agreed]
+    return [*core_endpoints(VERSION), *hub_endpoints(partner, VERSION), *agreed]
 
 
 def write_endpoints(partner: Partner) -> dict[str, Any]:

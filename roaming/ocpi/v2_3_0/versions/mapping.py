@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 
+from roaming.hubs.clients import hub_party
 from roaming.models import Partner
 from roaming.ocpi.party_credentials import Endpoint
 from roaming.ocpi.v2_3_0.credentials import schemas
@@ -19,7 +20,7 @@ SENDER, RECEIVER = InterfaceRole.SENDER, InterfaceRole.RECEIVER
 
 
 def endpoints(partner: Partner) -> list[Endpoint]:
-    return [*core_endpoints(VERSION), *booking_endpoints(partner, VERSION)]
+    return [*core_endpoints(VERSION), *hub_endpoints(partner, VERSION), *booking_endpoints(partner, VERSION)]
 
 
 def core_endpoints(version: str) -> list[Endpoint]:
@@ -39,6 +40,13 @@ def core_endpoints(version: str) -> list[Endpoint]:
         _endpoint("tariffs", RECEIVER, f"{emsp}/tariffs"),
         _endpoint("commands", RECEIVER, f"{cpo}/commands"),
     ]
+
+
+def hub_endpoints(partner: Partner, version: str) -> list[Endpoint]:
+    """What only a hub has use for; one address for both sides, as it is about neither."""
+    if hub_party(partner) is None:
+        return []
+    return [_endpoint("hubclientinfo", RECEIVER, f"{version}/hubclientinfo")]
 
 
 def booking_endpoints(partner: Partner, version: str) -> list[Endpoint]:
