@@ -27,5 +27,10 @@ def style_of(partner: Partner, version: str = "") -> Style:
     if (version or partner.version) != "2.2.1":
         return NEWEST if edition == "1.1" else Style(edition)
     mcs = switch(partner, "mcs_under_2_2_1")
-    shows_mcs = mcs == "raw" or (mcs == "auto" and bool(switch(partner, "bookings_under_2_2_1")))
+    shows_mcs = mcs == "raw" or (mcs == "auto" and _books_under_2_2_1(partner))
     return Style(edition, shows_mcs, bool(switch(partner, "extensions_under_2_2_1")))
+
+
+def _books_under_2_2_1(partner: Partner) -> bool:
+    """Agreed to by both: a partner without such an interface may refuse what its version has no name for."""
+    return bool(switch(partner, "bookings_under_2_2_1") and partner.endpoint("Booking", "RECEIVER"))

@@ -103,6 +103,21 @@ def test_a_depot_with_nothing_to_show_is_not_listed(version: str) -> None:
     assert code(caller.get(f"{LOCATIONS}/{evse.depot.location_id}"))[0] == (200 if listed else 404)
 
 
+@pytest.mark.parametrize(("lists", "shown"), [(["Booking"], 1), (["bookings"], 1), (["locations"], 0)])
+def test_a_partner_of_2_2_1_without_bookings_is_shown_no_megawatt_connectors(
+    lists: list[str], shown: int
+) -> None:
+    """Checklist 79: where Bookings were offered and it lists no interface for them, nothing beyond 2.2.1 was agreed on."""
+    make_operator()
+    evse = make_evse()
+    evse.connectors.update(standard="MCS")
+    option_of(evse)
+    theirs = [{"identifier": name, "role": "RECEIVER", "url": f"https://p.example/{name}"} for name in lists]
+    caller = Caller(make_partner(version="2.2.1", endpoints=theirs))
+
+    assert len(data(caller.get(LOCATIONS))) == shown
+
+
 def test_a_hub_is_a_field_in_2_3_0_and_a_role_in_2_2_1() -> None:
     new, old = (DIALECTS[version].registration for version in VERSIONS)
 
