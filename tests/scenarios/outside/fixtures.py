@@ -117,7 +117,7 @@ def network(outside: Berth, shared_folder: Path) -> Iterator[Callable[..., Netwo
     made: list[Network] = []
 
     def one(*roles: str) -> Network:
-        made.append(Network("SE", _next_party(shared_folder), *roles).open())
+        made.append(Network("SE", next_party(shared_folder), *roles).open())
         return made[-1]
 
     yield one
@@ -125,7 +125,7 @@ def network(outside: Berth, shared_folder: Path) -> Iterator[Callable[..., Netwo
         each.__exit__()
 
 
-def _next_party(folder: Path) -> str:
+def next_party(folder: Path) -> str:
     """X00, X01, …: a running Berth may know some already."""
     with _locked(folder / "parties") as file:
         file.seek(0)
