@@ -13,7 +13,7 @@ PRODUCTION := BERTH_DEBUG=0 BERTH_BASE_URL=https://berth.example BERTH_ALLOWED_H
 	BERTH_SECRET_KEY=8f3c2d7b9a1e5f60-only-to-see-what-the-deploy-check-says-4c6a2b0d
 
 .DEFAULT_GOAL := help
-.PHONY: help python browser install install-dev demo test test-long pytest check format bench pictures css lock
+.PHONY: help python browser install install-dev install-outside demo test test-long pytest check format bench pictures css lock
 
 help:
 	@sed -n '2p' Makefile | sed 's/^#  *//'
@@ -28,6 +28,10 @@ install: python
 install-dev: python
 	@python3 requirements/install.py dev
 
+# A published OCPI platform, for the tests that try Berth against it.
+install-outside: python
+	@python3 requirements/install.py outside
+
 demo: install
 	@exec $(RUN) manage.py demo $(ARGS)
 
@@ -35,7 +39,7 @@ demo: install
 test: check browser
 	@$(RUN) -m pytest -n 2 --dist worksteal -m 'not long' $(ARGS)
 
-test-long: install-dev browser
+test-long: install-dev install-outside browser
 	@$(RUN) -m pytest -n 2 --dist worksteal -m long $(ARGS)
 
 # One that is named by CHROMIUM or installed, else one that comes as a package.
@@ -68,9 +72,11 @@ pictures: install-dev
 css: install-dev
 	@$(RUN) -m frontend.tabler
 
-# Both files pin the same versions; neither names where the packages come from.
+# The first two pin the same versions; none names where the packages come from.
 lock: install-dev
 	@$(RUN) -m uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-annotate -q -o requirements/run.lock
 	@$(RUN) -m uv pip compile pyproject.toml --group dev --constraint requirements/run.lock --universal \
 		--python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/dev.lock
+	@$(RUN) -m uv pip compile requirements/outside.in --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate -q -o requirements/outside.lock

@@ -1,6 +1,8 @@
 """Install what a lock file names into .venv, if that has not been done; say what is missing on this machine.
 
-    python3 requirements/install.py run|dev
+    python3 requirements/install.py run|dev|outside
+
+`outside` has an environment of its own, .venv-outside: it is a platform of somebody else's make that the tests try Berth against.
 
 Runs under whatever `python3` is, so it uses nothing newer than Python 3.6 until it has found a 3.11. All it prints goes
 to standard error: the standard output belongs to the command that follows.
@@ -16,7 +18,9 @@ import sys
 
 OLDEST = (3, 11)
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-VENV = os.path.join(ROOT, ".venv")
+OUTSIDE = "outside"
+FOLDER = ".venv-outside" if sys.argv[1:] == [OUTSIDE] else ".venv"
+VENV = os.path.join(ROOT, FOLDER)
 PYTHON = os.path.join(VENV, "bin", "python")
 STAMP = os.path.join(VENV, ".installed")
 
@@ -64,7 +68,7 @@ def make_environment():
     )
     if works:
         return
-    say("Making a Python environment in .venv")
+    say("Making a Python environment in " + FOLDER)
     if importlib.util.find_spec("ensurepip") and importlib.util.find_spec("venv"):
         made = subprocess.call([sys.executable, "-m", "venv", "--clear", VENV], stdout=sys.stderr)
     elif shutil.which("uv"):
@@ -78,14 +82,14 @@ def make_environment():
             "sudo apt-get install python3-venv    (or python{}-venv)".format(version),
         )
     if made != 0:
-        stop("Making .venv failed, see above.", "rm -rf .venv, then try again")
+        stop("Making {} failed, see above.".format(FOLDER), "rm -rf {}, then try again".format(FOLDER))
 
 
 def install(lock):
     """Let pip install the lock file, showing one line that counts instead of pip's many."""
     with open(lock) as file:
         total = sum(1 for line in file if "==" in line and not line.startswith((" ", "#")))
-    say("Installing {} packages into .venv".format(total))
+    say("Installing {} packages into {}".format(total, FOLDER))
     options = ["--disable-pip-version-check", "--no-input", "--progress-bar", "off", "--require-hashes"]
     pip = subprocess.Popen(
         [PYTHON, "-m", "pip", "install"] + options + ["-r", lock],
@@ -135,6 +139,6 @@ def stop(problem, remedy):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] not in (["run"], ["dev"]):
-        sys.exit("usage: install.py run|dev")
+    if sys.argv[1:] not in (["run"], ["dev"], [OUTSIDE]):
+        sys.exit("usage: install.py run|dev|outside")
     main(sys.argv[1])
