@@ -81,6 +81,8 @@ def _move_into_option(shaped: dict[str, Any], shape: Shape, notes: Notes) -> Non
     for one in inside:
         for name in ("evse_uid", "connector_id", "parking_id"):
             if one.get(name) in (NOT_ASSIGNED, NOT_ASSIGNED.lower()):
+                if name == "connector_id":  # of an EVSE it may be said, of a connector 1.0 did
+                    notes.add(f"{shape.name}.connector_id.not_assigned")
                 del one[name]
 
 

@@ -136,6 +136,8 @@ def read_booking_location(raw: Any, *, power_unit: str = "auto") -> Read[Booking
     notes = Notes()
     shaped = shaped_as(raw, BOOKING_LOCATION, notes)
     if isinstance(shaped, dict):
+        if "status" in shaped:
+            notes.add("booking_location.status")
         _single(shaped, "booking_option", notes)
         _single(shaped, "booking_terms", notes)
         _with_terms(shaped, notes)
@@ -225,6 +227,8 @@ def _normalise_calendars(shaped: dict[str, Any], unit: str, notes: Notes) -> Non
             notes.add("calendar.id_twice")
         by_id[key] = calendar
     shaped["calendars"] = list(by_id.values())
+    if any(not calendar.get("available_timeslots") for calendar in by_id.values()):
+        notes.add("calendar.without_timeslots")
     slots = [slot for calendar in by_id.values() for slot in calendar.get("available_timeslots", [])]
     _normalise_slots(slots, unit, notes)
     for calendar in by_id.values():
@@ -238,6 +242,7 @@ def _normalise_slots(slots: list[Any], unit: str, notes: Notes) -> None:
     for slot in objects:
         for name in ("min_power", "max_power"):
             if _is_number(slot.get(name)) and float(slot[name]) == 0:
+                notes.add("timeslot.power_zero")
                 del slot[name]
     powers = [float(s[n]) for s in objects for n in ("min_power", "max_power") if _is_number(s.get(n))]
     if powers and (unit == "kW" or (unit == "auto" and max(powers) < KW_BELOW)):
