@@ -8,7 +8,6 @@ from itertools import count
 
 from conformance.wire import Json, Party, time_text
 
-EVSES = ("CHK-E1", "CHK-E2")
 TERMS = {
     "rfid_auth_required": True, "supported_access_methods": ["OPEN"], "change_until_minutes": 10,
     "cancel_until_minutes": 10, "noshow_timeout": 15, "min_booking_duration": 15, "max_booking_duration": 240,
@@ -21,6 +20,9 @@ class CpoObjects:
 
     def __init__(self, party: Party, now: datetime) -> None:
         self.owner = {"country_code": party[0], "party_id": party[1]}
+        # Ids begin with the party, so that those of several runs are told apart.
+        self._prefix = party[1]
+        self.evse_uids = (f"{party[1]}-E1", f"{party[1]}-E2")
         self._day = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
         self._seconds: Iterator[int] = count()
 
@@ -33,11 +35,11 @@ class CpoObjects:
     def location(self, number: int = 1) -> Json:
         at = self.newer()
         return {
-            **self.owner, "id": f"CHK-L{number}", "publish": True, "name": f"Conformance depot {number}",
+            **self.owner, "id": f"{self._prefix}-L{number}", "publish": True, "name": f"Conformance depot {number}",
             "address": "Test Road 1", "city": "Berlin", "postal_code": "10115", "country": "DEU",
             "coordinates": {"latitude": "52.5320", "longitude": "13.3849"}, "time_zone": "Europe/Berlin",
             "opening_times": {"twentyfourseven": True},
-            "evses": [self._evse(uid if number == 1 else f"{uid}-{number}", at) for uid in EVSES], "last_updated": at,
+            "evses": [self._evse(uid if number == 1 else f"{uid}-{number}", at) for uid in self.evse_uids], "last_updated": at,
         }  # fmt: skip
 
     def _evse(self, uid: str, at: str) -> Json:
@@ -49,9 +51,9 @@ class CpoObjects:
 
     def booking_location(self, number: int = 1) -> Json:
         return {
-            **self.owner, "id": f"CHK-BL{number}", "location_id": "CHK-L1",
+            **self.owner, "id": f"{self._prefix}-BL{number}", "location_id": f"{self._prefix}-L1",
             "booking_option": {
-                "evse_uid": EVSES[0], "connector_types": ["IEC_62196_T2_COMBO"], "power_types": ["DC"],
+                "evse_uid": self.evse_uids[0], "connector_types": ["IEC_62196_T2_COMBO"], "power_types": ["DC"],
                 "connector_format": ["CABLE"], "vehicle_types": ["RIGID", "TRUCK_WITH_TRAILER"],
             },
             "policy": {"reservation_required": True}, "booking_terms": TERMS,
@@ -62,7 +64,7 @@ class CpoObjects:
         begin, end = self._day + timedelta(days=1), self._day + timedelta(days=8)
         slot = {"start_date_time": time_text(begin), "end_date_time": time_text(end), "max_power": 350000}
         return {
-            "id": f"CHK-C{number}", "begin_from": time_text(begin), "end_before": time_text(end),
+            "id": f"{self._prefix}-C{number}", "begin_from": time_text(begin), "end_before": time_text(end),
             "timeslot_increment": 15, "available_timeslots": [slot], "last_updated": self.newer(),
         }  # fmt: skip
 
@@ -71,27 +73,27 @@ class CpoObjects:
         start = self._day + timedelta(days=2)
         period = {"start_date_time": time_text(start), "end_date_time": time_text(start + timedelta(hours=1))}
         request = {
-            "country_code": emsp[0], "party_id": emsp[1], "request_id": f"CHK-R{number}-{self._day:%y%m%d%H}",
-            "location_id": "CHK-L1", "booking_location_id": "CHK-BL1", "period": period,
+            "country_code": emsp[0], "party_id": emsp[1], "request_id": f"{self._prefix}-R{number}-{self._day:%y%m%d%H}",
+            "location_id": f"{self._prefix}-L1", "booking_location_id": f"{self._prefix}-BL1", "period": period,
             "tokens": [
                 {
-                    "country_code": emsp[0], "party_id": emsp[1], "uid": f"CHK{number:04}", "type": "RFID",
-                    "contract_id": f"{emsp[0]}{emsp[1]}CCHK{number:04}",
+                    "country_code": emsp[0], "party_id": emsp[1], "uid": f"{self._prefix}{number:04}", "type": "RFID",
+                    "contract_id": f"{emsp[0]}{emsp[1]}C{self._prefix}{number:04}",
                 }
             ],
-            "authorization_reference": f"CHK-A{number}-{self._day:%y%m%d%H}",
+            "authorization_reference": f"{self._prefix}-A{number}-{self._day:%y%m%d%H}",
         }  # fmt: skip
-        return self._booking(f"CHK-B{number}-{self._day:%y%m%d%H}", request, status)
+        return self._booking(f"{self._prefix}-B{number}-{self._day:%y%m%d%H}", request, status)
 
     def granted(self, request: Json) -> Json:
         """The Booking for a BookingRequest that came: granted, or cancelled where it asks for that."""
         status = "CANCELED" if request.get("canceled") else "RESERVED"
-        return self._booking(f"CHK-{request.get('request_id', '')}"[:36], request, status)
+        return self._booking(f"{self._prefix}-{request.get('request_id', '')}"[:36], request, status)
 
     def _booking(self, booking_id: str, request: Json, status: str) -> Json:
         booking = {
             **self.owner, "id": booking_id, "request_id": request.get("request_id"),
-            "booking_option": {"evse_uid": EVSES[0]}, "location_id": request.get("location_id"),
+            "booking_option": {"evse_uid": self.evse_uids[0]}, "location_id": request.get("location_id"),
             "booking_tokens": request.get("tokens") or [], "period": request.get("period"),
             "reservation_status": status,
             "authorization_reference": request.get("authorization_reference"), "booking_terms": TERMS,
@@ -109,12 +111,12 @@ class CpoObjects:
         """One that has begun, with a period in it."""
         start = time_text(self._day)
         return {
-            **self.owner, "id": f"CHK-S{number}-{self._day:%y%m%d%H}", "start_date_time": start, "kwh": 0,
+            **self.owner, "id": f"{self._prefix}-S{number}-{self._day:%y%m%d%H}", "start_date_time": start, "kwh": 0,
             "cdr_token": {
-                "country_code": emsp[0], "party_id": emsp[1], "uid": f"CHK{number:04}", "type": "RFID",
-                "contract_id": f"{emsp[0]}{emsp[1]}CCHK{number:04}",
+                "country_code": emsp[0], "party_id": emsp[1], "uid": f"{self._prefix}{number:04}", "type": "RFID",
+                "contract_id": f"{emsp[0]}{emsp[1]}C{self._prefix}{number:04}",
             },
-            "auth_method": "WHITELIST", "location_id": "CHK-L1", "evse_uid": EVSES[0], "connector_id": "1",
+            "auth_method": "WHITELIST", "location_id": f"{self._prefix}-L1", "evse_uid": self.evse_uids[0], "connector_id": "1",
             "currency": "EUR", "charging_periods": [self.charging_period(0)], "status": "ACTIVE",
             "last_updated": self.newer(),
         }  # fmt: skip

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from conformance.checks.deviating_objects import DEVIATIONS, as_edition_1_0
-from conformance.cpo_objects import EVSES, CpoObjects
+from conformance.cpo_objects import CpoObjects
 from conformance.listener import Call
 from conformance.run import CANCELLED_BY_EMSP, EMSP, Fault, Line, Run, Skipped
 from conformance.wire import Answer, Json, Party
@@ -105,10 +105,15 @@ def deviating(run: Run) -> str:
 def patch_evse(run: Run) -> str:
     before = run.get(_url(run, _booking(run)["id"]))
     run.success(
-        _send(run, "PATCH", before["id"], {"evse_uid": EVSES[1], "last_updated": _objects(run).newer()})
+        _send(
+            run,
+            "PATCH",
+            before["id"],
+            {"evse_uid": _objects(run).evse_uids[1], "last_updated": _objects(run).newer()},
+        )
     )
     after = run.get(_url(run, before["id"]))
-    if (after.get("booking_option") or {}).get("evse_uid") != EVSES[1]:
+    if (after.get("booking_option") or {}).get("evse_uid") != _objects(run).evse_uids[1]:
         raise Fault(f"booking_option is {after.get('booking_option')}")
     _same(before, after, "booking_option", "last_updated", "evse_uid")
     return ""
