@@ -53,6 +53,10 @@ class Shown:
         return _module_of(self.message, self.modules)
 
     @property
+    def title(self) -> str:
+        return f"{self.message.method} {self.module or 'elsewhere'}"
+
+    @property
     def path(self) -> str:
         """The address without what is the same for all: the partner's host."""
         if self.message.is_incoming:

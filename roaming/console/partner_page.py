@@ -16,7 +16,7 @@ from roaming.console.unmatched import unmatched
 from roaming.models import Partner
 from roaming.ocpi.dialect import dialect_of
 
-LAST_MESSAGES, LAST_EVENTS, MOST_WAITING = 12, 12, 12
+LAST_MESSAGES, LAST_EVENTS, MOST_WAITING = 8, 12, 8
 # Of a chart, in units of its picture (roaming/_traffic.html).
 BAR_HEIGHT, BAR_WIDTH = 60, 10
 
