@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roaming.ocpi.client_owned import Inside, merged, read_patch
@@ -32,6 +32,7 @@ LOCATIONS = st.fixed_dictionaries(
 )
 
 
+@settings(max_examples=40)
 @given(OBJECTS, OBJECTS)
 def test_a_patch_changes_what_it_mentions_and_nothing_else(
     held: dict[str, Any], patch: dict[str, Any]
@@ -47,6 +48,7 @@ def test_a_patch_changes_what_it_mentions_and_nothing_else(
             assert value == patch[name]
 
 
+@settings(max_examples=40)
 @given(LOCATIONS, LOCATIONS)
 def test_the_same_patch_twice_does_the_same_as_once(held: dict[str, Any], patch: dict[str, Any]) -> None:
     """Checklist 26: what is sent again after a lost answer."""
@@ -55,6 +57,7 @@ def test_the_same_patch_twice_does_the_same_as_once(held: dict[str, Any], patch:
     assert merged(once, patch, EVSES) == once
 
 
+@settings(max_examples=40)
 @given(LOCATIONS, LOCATIONS)
 def test_objects_with_names_are_neither_lost_nor_doubled(held: dict[str, Any], patch: dict[str, Any]) -> None:
     """Checklist 26: whatever the case of their names."""
@@ -68,11 +71,14 @@ def test_objects_with_names_are_neither_lost_nor_doubled(held: dict[str, Any], p
 
 def test_what_is_added_to_grows_and_everything_else_is_replaced() -> None:
     """Checklist 89: charging periods of a session."""
-    held = {"charging_periods": [1], "tokens": [1]}
+    held, patch = {"charging_periods": [1], "tokens": [1]}, {"charging_periods": [2, 3], "tokens": [2]}
+    grows = frozenset({"charging_periods"})
 
-    result = merged(held, {"charging_periods": [2], "tokens": [2]}, None, frozenset({"charging_periods"}))
+    result = merged(held, patch, None, grows)
 
-    assert result == {"charging_periods": [1, 2], "tokens": [2]}
+    assert result == {"charging_periods": [1, 2, 3], "tokens": [2]}
+    assert merged(result, patch, None, grows) == result, "it is sent again after a lost answer"
+    assert merged(result, {"charging_periods": [3, 4]}, None, grows)["charging_periods"] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(
