@@ -9,6 +9,7 @@ from __future__ import annotations
 MODULES = {
     "ocpi_post_vs_bare": "ocpi_post",
     "pages_10000": "ocpi_pages",
+    "tokens_100000": "tokens_100000",
     "booking_statements": "booking_statements",
     "booking_race": "booking_race",
     "booking_growth": "booking_growth",
@@ -28,6 +29,7 @@ MODULES = {
     "connect_1000": "connect_1000",
     "gateway_memory": "gateway_memory",
     "gateway_10000": "gateway_memory",
+    "authorize_cost": "authorize_cost",
     "gateway_rate": "gateway_rate",
     "gateway_rate_stored": "gateway_rate",
     "price_sessions": "price_sessions",

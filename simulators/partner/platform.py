@@ -21,6 +21,7 @@ from simulators.partner.requests import Module
 from simulators.partner.router import Router
 from simulators.partner.site_calendars import SiteCalendars
 from simulators.partner.state_file import StateFile
+from simulators.partner.tokens import TokensReceiver, TokensSender
 
 WORK_EVERY_S = 0.25
 PAUSE_AFTER_FAILURE = timedelta(seconds=5)
@@ -56,6 +57,8 @@ class SimulatedPartner:
             LocationsReceiver(self.received),
             BookingsSender(self.desk, self.calendars, self.peer),
             BookingsReceiver(self.received),
+            TokensSender(settings, self.state),
+            TokensReceiver(self.received),
         ]
         self._router = Router(settings, self.url, self.registration, modules)
         self._listener.answer = self.answer

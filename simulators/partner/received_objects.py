@@ -18,7 +18,9 @@ class ReceivedObjects:
         found: dict[str, Json] = self._state.get("received", {}).get(kind, {})
         return found
 
-    def answer(self, request: Request, kind: str, key: list[str], *, role: str = "CPO") -> RoutedAnswer:
+    def answer(
+        self, request: Request, kind: str, key: list[str], *, role: str = "CPO", id_field: str = "id"
+    ) -> RoutedAnswer:
         """GET and PUT of an object of one of the other platform's parties. Raises Refusal."""
         if len(key) != 3 or [part.upper() for part in key[:2]] not in self._peer.parties(role):
             raise Refusal(2000, "no such object", 404)
@@ -26,7 +28,7 @@ class ReceivedObjects:
             return RoutedAnswer(self.find(kind, key))
         if request.method != "PUT":
             raise Refusal(2000, "only GET and PUT of whole objects", 405)
-        return RoutedAnswer(None, 201 if self.keep(kind, key, request.body) else 200)
+        return RoutedAnswer(None, 201 if self.keep(kind, key, request.body, id_field=id_field) else 200)
 
     def find(self, kind: str, key: list[str]) -> Json:
         """Raises Refusal."""
@@ -35,12 +37,14 @@ class ReceivedObjects:
             raise Refusal(2000, "no such object", 404)
         return found
 
-    def keep(self, kind: str, key: list[str], pushed: object) -> bool:
+    def keep(self, kind: str, key: list[str], pushed: object, *, id_field: str = "id") -> bool:
         """Whether the object is new. Raises Refusal."""
         if not isinstance(pushed, dict):
             raise Refusal(2001, "the body is not an object")
-        if str(pushed.get("id", "")).upper() != key[-1].upper() or "last_updated" not in pushed:
-            raise Refusal(2001, "id and last_updated are required, and the id is that of the path")
+        if str(pushed.get(id_field, "")).upper() != key[-1].upper() or "last_updated" not in pushed:
+            raise Refusal(
+                2001, f"{id_field} and last_updated are required, and the {id_field} is that of the path"
+            )
         name = "/".join(key).upper()
         with self._state.changing() as state:
             held = state.setdefault("received", {}).setdefault(kind, {})
