@@ -82,7 +82,8 @@ def _charger(url: str) -> ClientConnection:
 def _shown(charger: ClientConnection) -> tuple[list[float], list[float]]:
     """Milliseconds until the charger knew, of the card that is asked about and of the other one."""
     _call(charger, "BootNotification", {"chargePointVendor": "Berth", "chargePointModel": "Bench"})
-    asked, known = [], []
+    asked: list[float] = []
+    known: list[float] = []
     for number in range(ROUNDS + WARM):
         for uid, taken in ((ASKED, asked), (KNOWN, known)):
             began = perf_counter()

@@ -89,7 +89,9 @@ class Token(models.Model):
         OTHER = "OTHER", "Other"
 
     fleet = models.ForeignKey(Organisation, models.CASCADE, related_name="tokens")
-    vehicle = models.ForeignKey(Vehicle, models.SET_NULL, related_name="tokens", null=True, blank=True)
+    vehicle = models.ForeignKey(
+        Vehicle, models.SET_NULL, related_name="tokens", null=True, blank=True, db_index=False
+    )
     uid = models.CharField(max_length=36)
     type = models.CharField(max_length=12, choices=Type, default=Type.RFID)
     contract_id = models.CharField(max_length=36, blank=True)
@@ -134,7 +136,11 @@ class Token(models.Model):
             ),
             models.CheckConstraint(name="token_uid_given", condition=~Q(uid="")),
         ]
-        indexes = [models.Index(CardNumber("uid"), name="token_uid")]
+        indexes = [
+            models.Index(CardNumber("uid"), name="token_uid"),
+            # Networks' tokens, of which there are many, are in no vehicle.
+            models.Index(fields=["vehicle"], name="token_vehicle", condition=Q(vehicle__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return self.uid

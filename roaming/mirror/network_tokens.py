@@ -25,10 +25,12 @@ _STAGED = (
 )  # fmt: skip
 # What is copied in waits in a table of this connection's own, which each commit empties.
 _STAGE = """
+SET LOCAL client_min_messages = warning;
 CREATE TEMPORARY TABLE IF NOT EXISTS told_token (
     country_code text, party_id text, uid text, type text, contract_id text, label text, group_name text,
     is_blocked boolean, owner_check text, told jsonb, told_at timestamptz
-) ON COMMIT DELETE ROWS
+) ON COMMIT DELETE ROWS;
+DELETE FROM told_token
 """
 _COPY = f"COPY told_token ({', '.join(_STAGED)}) FROM STDIN"
 # An older state than the one that is kept changes nothing, but was told of; rows are locked in one order.
@@ -76,19 +78,24 @@ def adopt(partner: Partner, read: Read[ToldToken], raw: dict[str, Any], *, now: 
     return is_new
 
 
-def keep_all(partner: Partner, tokens: Iterable[tuple[ToldToken, Any]], *, now: datetime) -> None:
-    """Many at once, no row by itself; of two under one name the last one counts."""
+def keep_all(
+    partner: Partner, tokens: Iterable[tuple[ToldToken, Any]], *, waits_for_disk: bool = True, now: datetime
+) -> None:
+    """Many at once, no row by itself; of two under one name the last one counts.
+
+    A page of a list need not wait for the disk: that the list was read is written down after it, and waits.
+    """
     named = {_name(told): (told, raw) for told, raw in tokens}
     if not named:
         return
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_STAGE)
-        cursor.execute("DELETE FROM told_token")  # of the same transaction
+        if not waits_for_disk:
+            cursor.execute("SET LOCAL synchronous_commit = off")
         with cursor.copy(_COPY) as copy:
             for told, raw in named.values():
                 copy.write_row(_row(told, raw))
         cursor.execute(_MERGE, {"fleet": partner.organisation_id, "now": now})
-        cursor.execute("DELETE FROM told_token")
 
 
 def mark_heard(partner: Partner, owner: tuple[str, str], uids: Collection[str], *, now: datetime) -> None:
@@ -119,7 +126,7 @@ def count_of(partners: Sequence[Partner]) -> dict[int, int]:
 def _row(told: ToldToken, raw: Any) -> tuple[Any, ...]:
     return (
         told.country_code, told.party_id, told.uid, told.type, told.contract_id, told.visual_number, told.group_id,
-        not told.is_valid, told.check, json.dumps(raw, ensure_ascii=False), told.last_updated,
+        not told.is_valid, told.check, json.dumps(raw), told.last_updated,
     )  # fmt: skip
 
 

@@ -153,7 +153,9 @@ async def crawl_all(
 def keep_page(pull: Pull, crawl: Crawl, objects: Iterable[Any], *, now: datetime) -> None:
     """Store some objects of a page; the lease is kept up meanwhile."""
     partner = Partner.objects.select_related("organisation").get(pk=pull.partner_id)
-    partner.pulls.filter(module=pull.of.name).update(leased_until=now + LEASE)
+    # Not with each page: that would be another wait for the disk. Half of it is longer than a page takes to come and be kept.
+    ending = Q(leased_until__isnull=True) | Q(leased_until__lt=now + LEASE / 2)
+    partner.pulls.filter(ending, module=pull.of.name).update(leased_until=now + LEASE)
     for party, theirs in _by_owner(partner, pull.of, crawl, objects).items():
         seen = pull.seen.setdefault(party, set())
         deviations.count(partner, pull.of.keep(Page(partner, party, theirs, seen, now)))

@@ -21,10 +21,9 @@ from django.db.models import Q
 
 from bookings.models import OwnerAnswer, Token
 from bookings.operations import OwnerWord, record_owner_answer
-from bookings.rules.identification import identify
 from depots.gate import OwnerQuestion
 from depots.models import Agreement, Charger, Depot, Organisation
-from depots.token_numbers import TokenKind, is_same
+from depots.token_numbers import TokenKind, is_same, spellings
 from roaming import deviations, message_log, registration
 from roaming.mirror import network_tokens
 from roaming.mirror.values import ToldAuthorization
@@ -243,17 +242,14 @@ def _may_know(depot: Depot, now: datetime) -> list[Partner]:
 
 
 def _known_tokens(question: OwnerQuestion) -> dict[int, Token]:
-    """The token as each owner names it."""
-    shown = identify(question.token_uid, question.token_type)
+    """The token as each owner names it: of several copies one that works."""
+    uid, kind = question.token_uid, question.token_type
     rows = Token.objects.filter(
-        fleet__in=question.owner_ids, uid__card__in=shown.spellings, told__isnull=False
+        fleet__in=question.owner_ids, uid__card__in=spellings(uid, kind), told__isnull=False
     )
-    same = [
-        t
-        for t in rows.order_by("is_blocked", "pk")
-        if is_same(t.uid, t.type, question.token_uid, question.token_type)
-    ]
-    return {token.fleet_id: token for token in reversed(same)}
+    same = [token for token in rows if is_same(token.uid, token.type, uid, kind)]
+    same.sort(key=lambda token: (not token.is_blocked, -token.pk))
+    return {token.fleet_id: token for token in same}
 
 
 def _as_read(question: OwnerQuestion) -> Token:

@@ -30,7 +30,7 @@ def _keep(page: Page) -> list[str]:
         else:
             odd += read.deviations
             kept.append((read.value, raw))
-    network_tokens.keep_all(page.partner, kept, now=page.now)
+    network_tokens.keep_all(page.partner, kept, waits_for_disk=False, now=page.now)
     network_tokens.mark_heard(page.partner, page.party, unread, now=page.now)
     return odd
 
