@@ -108,18 +108,26 @@ def begin(partner_id: int, name: str, *, now: datetime) -> Pull | None:
         )  # it stays due until the partner is back
         return None
     of = LISTS[name]
-    url = of.url(partner)
     is_complete = _is_complete(row, of, now)
-    pull = Pull(partner_id, of, now, is_complete and of.reaches_back is None)
     query = _query(row, of, is_complete=is_complete, now=now)
-    hub = hub_party(partner) if of.is_routed else None
-    for theirs in ([hub] if hub else _their_parties(partner, of.owner)) if url else ():
-        pull.crawls += [
-            Crawl(_peer(partner, of, own, theirs), url, query, theirs, is_of_hub=hub is not None)
-            for own in _our_parties(partner, of)
-        ]
+    pull = Pull(partner_id, of, now, is_complete and of.reaches_back is None, _crawls(partner, of, query))
     PartnerPull.objects.filter(pk=row.pk).update(leased_until=now + LEASE)
     return pull
+
+
+def whole_crawls(partner: Partner, name: str) -> list[Crawl]:
+    """All of a list, for who only looks."""
+    return _crawls(partner, LISTS[name], {})
+
+
+def _crawls(partner: Partner, of: PulledList, query: dict[str, str]) -> list[Crawl]:
+    """None where the partner does not offer the list; with several parties each has one of its own."""
+    url, hub = of.url(partner), hub_party(partner) if of.is_routed else None
+    return [
+        Crawl(_peer(partner, of, own, theirs), url, query, theirs, is_of_hub=hub is not None)
+        for theirs in (([hub] if hub else _their_parties(partner, of.owner)) if url else ())
+        for own in _our_parties(partner, of)
+    ]
 
 
 def _is_complete(row: PartnerPull, of: PulledList, now: datetime) -> bool:

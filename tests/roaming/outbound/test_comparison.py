@@ -1,0 +1,166 @@
+"""What differs between us and a partner is found by asking, and each difference has one repair."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from bookings.core.calendars import raise_marked
+from depots.models import Depot
+from roaming.models import Delivery, Partner
+from roaming.outbound import comparison, fan_out, pull_plan, shown_changes
+from roaming.outbound.comparison import Difference, What, differing
+from tests.factories import NOW, make_depot, make_evse, make_operator, option_of
+from tests.money_factories import make_bound, per_kwh
+from tests.roaming.partners import keep_listed, make_partner
+from tests.roaming.peers import Asked, Reply, ScriptedPeer, envelope
+from tests.roaming.pushed_objects import location, offer
+from tests.roaming.running import RunningSender, eventually
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Network:
+    """A partner that keeps what is put to it and gives it back, and lists depots and offers of its own."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, Any] = {}
+        self.lists: dict[str, list[Any]] = {
+            "/sender/locations": [],
+            "/sender/bookings/booking_locations": [],
+            "/sender/bookings": [],
+        }
+        self.server = ScriptedPeer(self._answer)
+
+    def _answer(self, asked: Asked) -> Reply:
+        if asked.method == "PUT":
+            self.held[asked.path] = asked.body
+            return envelope()
+        found = self.lists.get(asked.path, self.held.get(asked.path))
+        return envelope(found) if found is not None else envelope(status_code=2000, status=404)
+
+
+@pytest.fixture
+def network(platform: str) -> Iterator[Network]:
+    running = Network()
+    with running.server:
+        yield running
+
+
+@pytest.fixture
+def partner(network: Network) -> Partner:
+    url, role = network.server.url, {"country_code": "FR", "party_id": "CPO", "name": "Network"}
+    names = {"locations": "locations", "tariffs": "tariffs", "Booking": "bookings"}
+    endpoints = [
+        {"identifier": name, "role": "RECEIVER", "url": f"{url}/{path}"} for name, path in names.items()
+    ]
+    endpoints += [
+        {"identifier": name, "role": "SENDER", "url": f"{url}/sender/{names[name]}"}
+        for name in ("locations", "Booking")
+    ]
+    return make_partner(
+        "CPO", country_code="FR", roles=[{"role": "EMSP", **role}, {"role": "CPO", **role}], endpoints=endpoints,
+        versions_url=f"{url}/versions",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def depot() -> Depot:
+    found = make_depot(make_operator(country_code="NL", cpo_party_id="LPK"))
+    make_bound(per_kwh("0.40"), depot=found)
+    fan_out.want([option_of(make_evse(found)).pk], now=NOW)
+    return found
+
+
+def test_both_sides_are_compared_and_repaired(
+    network: Network, partner: Partner, depot: Depot, clock: Any
+) -> None:
+    raise_marked(timezone.now)
+    fan_out.want([depot.options.get().pk], now=timezone.now())
+    shown_changes.want_changed(now=timezone.now())
+    network.lists["/sender/locations"] = [location()]
+    keep_listed(partner, "location", location())
+    pull_plan.plan([partner], now=timezone.now())
+    with RunningSender():
+        eventually(
+            lambda: len(network.held) == 3 and not Delivery.objects.filter(next_try_at__isnull=False).exists()
+        )
+        eventually(lambda: not partner.pulls.filter(read_at=None).exists())
+        assert comparison.compare(partner_id=partner.pk, now=timezone.now()) == []
+
+        place = next(path for path in network.held if "/locations/" in path)
+        tariff = next(path for path in network.held if "/tariffs/" in path)
+        network.held[place] = {**network.held[place], "name": "Elsewhere", "x_theirs": 1}
+        del network.held[tariff]
+        network.lists["/sender/locations"] = [location(name="Metz Gare"), location(id="LOC-2")]
+        keep_listed(partner, "booking_location", offer())
+
+        found = comparison.compare(partner_id=partner.pk, now=timezone.now())
+
+        assert sorted((one.kind, one.what, one.repair) for one in found) == [
+            ("booking_location", What.GONE_THERE, "read_again"),
+            ("location", What.DIFFERS_HERE, "read_again"),
+            ("location", What.DIFFERS_THERE, "send_again"),
+            ("location", What.MISSING_HERE, "read_again"),
+            ("tariff", What.MISSING_THERE, "send_again"),
+        ]
+        assert {one.fields for one in found if one.what in (What.DIFFERS_HERE, What.DIFFERS_THERE)} == {
+            ("name",)
+        }
+        comparison.repair(partner_id=partner.pk, differences=found, now=timezone.now())
+        clock.shift(timedelta(seconds=3))  # a depot is pushed at most every two
+        eventually(lambda: network.held.get(tariff) and network.held[place]["name"] == depot.name)
+        eventually(
+            lambda: (
+                Depot.objects.filter(name="Metz Gare").exists()
+                and Depot.objects.filter(location_id="LOC-2").exists()
+            )
+        )
+
+    left = comparison.compare(partner_id=partner.pk, now=timezone.now())
+    assert [(one.kind, one.what) for one in left] == [("booking_location", What.GONE_THERE)]
+
+
+def test_what_the_partner_adds_and_when_it_changed_does_not_count() -> None:
+    ours = {"id": "1", "name": "A", "evses": [{"uid": "E", "status": "AVAILABLE"}], "last_updated": "1"}
+
+    assert (
+        differing(
+            ours,
+            {
+                **ours,
+                "last_updated": "2",
+                "extra": 1,
+                "evses": [{"uid": "E", "status": "AVAILABLE", "more": 1}],
+            },
+        )
+        == ()
+    )
+    assert differing(ours, {**ours, "evses": [{"uid": "E", "status": "CHARGING"}]}) == ("evses",)
+    assert differing({"connectors": []}, {}) == ()
+    assert differing(ours, None) == tuple(ours)
+
+
+def test_the_command_prints_a_line_a_difference(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
+    partner, out = make_partner("NET"), StringIO()
+    found = [Difference("location", "D1", What.DIFFERS_THERE, ("name",), 7)]
+    monkeypatch.setattr(comparison, "compare", lambda **_: found)
+
+    call_command("compare_partner", str(partner), stdout=out)
+
+    said = {
+        "kind": "location",
+        "name": "D1",
+        "what": "differs_there",
+        "fields": ["name"],
+        "object_id": 7,
+        "repair": "send_again",
+    }
+    assert json.loads(out.getvalue()) == said

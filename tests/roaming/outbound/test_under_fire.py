@@ -1,0 +1,241 @@
+"""A partner that is away for a day, in every way one can be: when it is back it has what we have, nothing twice, nothing out of
+order."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from bookings.core.calendars import raise_marked
+from bookings.models import Booking, Tariff
+from bookings.operations import cancel_booking
+from bookings.operations.request_log import ReceivedMessage
+from depots.models import Depot, Evse
+from roaming.models import Delivery, Partner
+from roaming.ocpi import client
+from roaming.outbound import deliveries, shown_changes
+from tests.factories import (
+    DISPATCHER,
+    PARTNER,
+    at,
+    book_slot,
+    change_slot,
+    make_depot,
+    make_evse,
+    make_operator,
+    option_of,
+    slot,
+)
+from tests.money_factories import add_version, make_bound, per_kwh
+from tests.roaming.partners import Caller, make_partner, pages
+from tests.roaming.peers import Asked, Reply, ScriptedPeer, envelope
+from tests.roaming.pushed_objects import z
+from tests.roaming.running import RunningSender, eventually, fresh
+
+pytestmark = pytest.mark.django_db(transaction=True)
+HOURS = 24
+NEVER = threading.Event()
+FAULTS: list[Callable[[], Reply]] = [
+    lambda: Reply(status=500, body={"oops": True}),
+    lambda: Reply(cut=True),
+    lambda: envelope(wait_for=NEVER),
+    lambda: envelope(status_code=2000, message="no"),
+    lambda: envelope(status_code=3000, message="not now"),
+    lambda: Reply(body=b'{"status_code": 1000, "times'),
+    lambda: Reply(body=b"<html>Welcome</html>", headers={"Content-Type": "text/html"}),
+    lambda: Reply(status=429, body={}, headers={"Retry-After": "3600"}),
+]
+
+
+class Network:
+    """A partner's Receivers: what it stored of each object, in order, and of what it had at once."""
+
+    def __init__(self) -> None:
+        self.fault: Callable[[], Reply] | None = None
+        self.stored: dict[str, list[Any]] = {}
+        self.server = ScriptedPeer(self._answer)
+
+    def _answer(self, asked: Asked) -> Reply:
+        if self.fault is not None:
+            return self.fault()
+        if asked.method == "PUT":
+            self.stored.setdefault(asked.path, []).append(asked.body)
+        return envelope([{"version": "2.3.0", "url": ""}] if asked.method == "GET" else None)
+
+    def now(self, *under: str) -> dict[str, Any]:
+        """The newest of each object below these paths, by id; an EVSE's own push is part of its Location."""
+        found: dict[str, Any] = {}
+        for path, bodies in self.stored.items():
+            if path.startswith(under):
+                found[path.rpartition("/")[2]] = bodies[-1]
+        return found
+
+
+@pytest.fixture
+def network(platform: str) -> Iterator[Network]:
+    running = Network()
+    with running.server:
+        yield running
+
+
+@pytest.fixture
+def partner(network: Network) -> Partner:
+    url = network.server.url
+    endpoints = [
+        {"identifier": name, "role": "RECEIVER", "url": f"{url}/{name.lower()}"}
+        for name in ("locations", "tariffs", "Booking")
+    ]
+    return make_partner(versions_url=f"{url}/versions", endpoints=endpoints)
+
+
+@pytest.fixture
+def depot() -> Depot:
+    found = make_depot(make_operator(country_code="NL", cpo_party_id="LPK"))
+    for number in range(3):
+        make_evse(found, uid=f"E-{number}")
+    return found
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who never answers is given up on after a moment."""
+    monkeypatch.setattr(client, "CONNECT_TIMEOUT_S", 0.2)
+    monkeypatch.setitem(client.Http.call.__kwdefaults__, "time_limit_s", 0.1)
+
+
+def book(partner: Partner, depot: Depot, evse: int, hour: int) -> Booking:
+    role = partner.roles[0]
+    return book_slot(
+        fleet=partner.organisation, option=option_of(depot.evses.get(uid=f"E-{evse}")), period=slot(hour, hour + 1, day=2),
+        party=(role["country_code"], role["party_id"]), actor=PARTNER, now=timezone.now(), message=ReceivedMessage({}),
+    )  # fmt: skip
+
+
+def renew(code: str, hour: int) -> None:
+    tariff, now = Tariff.objects.get(code=code), timezone.now()
+    add_version(tariff, per_kwh(f"0.{50 + hour}"), number=2 + hour // 6, starts_at=now, made_at=now)
+
+
+def compare() -> None:
+    raise_marked(timezone.now)
+    shown_changes.want_changed(now=timezone.now())
+
+
+def nothing_can_be_sent() -> bool:
+    """Nothing is under way, and a worker that looked now would take nothing."""
+    if Delivery.objects.filter(leased_until__gt=timezone.now()).exists():
+        return False
+    with transaction.atomic():
+        taken = deliveries.claim(room=1, now=timezone.now())
+        transaction.set_rollback(True)
+    return not taken
+
+
+def test_a_partner_that_was_away_for_a_day_has_in_the_end_what_we_have(
+    network: Network, partner: Partner, depot: Depot, clock: Any, impatient: None
+) -> None:
+    """Checklist 29: after an outage, pushes resume with the current state only."""
+    held = make_bound(per_kwh("0.40"), depot=depot)
+    bookings = [book(partner, depot, evse, 8) for evse in range(3)]
+    compare()
+    with RunningSender():
+        eventually(lambda: not Delivery.objects.filter(next_try_at__isnull=False).exists(), "all is told")
+        before = {path: len(bodies) for path, bodies in network.stored.items()}
+
+        for hour in range(HOURS):
+            network.fault = FAULTS[hour % len(FAULTS)]
+            Evse.objects.filter(uid=f"E-{hour % 3}").update(
+                status=[Evse.Status.CHARGING, Evse.Status.AVAILABLE][hour % 2],
+                status_received_at=timezone.now(),
+            )
+            Depot.objects.filter(pk=depot.pk).update(name=f"Depot at {hour}", updated_at=timezone.now())
+            if hour % 6 == 0:
+                renew(held.code, hour)
+            moved = bookings[hour % 3]
+            change_slot(
+                booking_id=moved.pk, period=slot(10 + hour % 6, 11 + hour % 6, day=2), by="depot", actor=DISPATCHER,
+                now=timezone.now(),
+            )  # fmt: skip
+            clock.shift(timedelta(seconds=5))
+            compare()
+            eventually(nothing_can_be_sent, f"hour {hour} is over")
+            clock.shift(timedelta(hours=1))
+        bookings.append(book(partner, depot, 0, 20))
+        cancel_booking(
+            booking_id=bookings[1].pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=timezone.now()
+        )
+        compare()
+        eventually(nothing_can_be_sent)
+        assert {path: len(bodies) for path, bodies in network.stored.items()} == before, (
+            "it stored nothing meanwhile"
+        )
+
+        network.fault = None
+        clock.shift(timedelta(minutes=16))
+        compare()
+        eventually(nothing_can_be_sent, "what the first answer made due is told")
+        clock.shift(timedelta(minutes=16))  # what it had said no to waits for its own time
+        eventually(
+            lambda: not Delivery.objects.filter(next_try_at__isnull=False).exists(),
+            "all is told",
+            deadline_s=30,
+        )
+
+    check_equal(network, partner)
+    for path, bodies in network.stored.items():
+        assert len(bodies) <= before.get(path, 0) + 1, f"{path} was told more than once after the outage"
+        stamps = [body["last_updated"] for body in bodies]
+        assert stamps == sorted(stamps), path
+    assert fresh(partner).failures == 0
+
+
+def check_equal(network: Network, partner: Partner) -> None:
+    """What the partner stored is what it would read in our lists now."""
+    caller = Caller(partner)
+
+    def listed(path: str) -> dict[str, Any]:
+        return {one["id"]: one for page in pages(caller, path, {}) for one in page}
+
+    assert timeless(locations_of(network)) == timeless(listed("/ocpi/cpo/2.3.0/locations"))
+    assert timeless(network.now("/tariffs/")) == timeless(listed("/ocpi/cpo/2.3.0/tariffs"))
+    offers = network.now("/booking/NL/LPK/booking_locations/")
+    listed_offers = listed("/ocpi/cpo/2.3.0/bookings/booking_locations")
+    assert timeless(without_today(offers)) == timeless(without_today(listed_offers))
+    told = {name: body for name, body in network.now("/booking/NL/LPK/").items() if name not in offers}
+    assert timeless(told) == timeless(listed("/ocpi/cpo/2.3.0/bookings"))
+
+
+def without_today(offers: dict[str, Any]) -> dict[str, Any]:
+    """A calendar ages by itself: neither what has gone by since it was sent counts, nor how far it reaches."""
+    first, last = z(at(0, day=2)), z(at(0, day=9))
+    for offer in offers.values():
+        for calendar in offer["calendars"]:
+            slots = [one for one in calendar["available_timeslots"] if one["end_date_time"] > first]
+            for one in slots:
+                one["start_date_time"] = max(one["start_date_time"], first)
+                one["end_date_time"] = min(one["end_date_time"], last)
+            calendar["available_timeslots"] = slots
+            calendar["begin_from"] = first
+    return offers
+
+
+def locations_of(network: Network) -> dict[str, Any]:
+    """The Locations as the partner has them: with each EVSE as it was pushed last, by itself or within."""
+    places = {path: bodies[-1] for path, bodies in network.stored.items() if path.startswith("/locations/")}
+    evses = {path: places.pop(path) for path in list(places) if path.count("/") == 5}
+    for path, evse in evses.items():
+        place = places[path.rpartition("/")[0]]
+        within = [one for one in place["evses"] if one["uid"] == evse["uid"]]
+        if evse["last_updated"] >= within[0]["last_updated"]:
+            place["evses"] = [evse if one is within[0] else one for one in place["evses"]]
+    return {place["id"]: place for place in places.values()}
+
+
+def timeless(value: Any) -> Any:
+    return deliveries._timeless(value)
