@@ -17,6 +17,8 @@ tokens_changed = Signal()
 cdr_issued = Signal()
 # request: BookingRequest, at. A partner has to be asked (create, change or cancel of an outbound booking).
 partner_asked = Signal()
+# command: PartnerCommand, at. A partner is to have one of its chargers do something.
+partner_commanded = Signal()
 # depot_id: int, evse_ids: list[int], at. A closure appeared or went.
 closures_changed = Signal()
 # invoices: list[Invoice], at. They were issued; credit notes among them.

@@ -144,12 +144,14 @@ class Delivery(models.Model):
         CDR = "cdr", "CDR"
         INVOICE_RECORD = "invoice_record", "Invoice reconciliation record"
         COMMAND_RESULT = "command_result", "Result of a command"
+        COMMAND = "command", "Command"
 
     partner = models.ForeignKey(Partner, models.CASCADE, related_name="deliveries")
     kind = models.CharField(max_length=20, choices=Kind)
     object_id = models.BigIntegerField(
         help_text="by kind: the BookingOption, Booking, BookingRequest (our asks), Tariff, Depot, Evse, Token, "
-        "ChargingSession, ChargeDetailRecord, Invoice or ReceivedCommand"
+        "ChargingSession, ChargeDetailRecord, Invoice, ReceivedCommand "
+        "or PartnerCommand"
     )
     wanted_version = models.BigIntegerField()
     delivered_version = models.BigIntegerField(default=0)

@@ -8,14 +8,14 @@ from typing import Any
 from django.dispatch import receiver
 
 from bookings.core.calendars import mark_depot_changed
-from bookings.models import Booking, BookingEvent, BookingStatus, ChargeDetailRecord
-from bookings.signals import booking_changed, calendars_raised, cdr_issued, tokens_changed
+from bookings.models import Booking, BookingEvent, BookingStatus, ChargeDetailRecord, PartnerCommand
+from bookings.signals import booking_changed, calendars_raised, cdr_issued, partner_commanded, tokens_changed
 from depots import round_trips
 from depots import signals as depots
 from depots.models import ChargerCommand, ChargingSession
 from depots.notices import TELL
 from roaming import guest_sessions
-from roaming.commands import remote_starts, results
+from roaming.commands import remote_starts, results, sent
 from roaming.outbound import fan_out, token_changes
 from roaming.outbound.waking import WAKE_CHANNEL
 
@@ -111,3 +111,8 @@ def take_command_answer(command: ChargerCommand, at: datetime, **_: Any) -> None
     """What a person or a partner waits for: what the closed loop asks of chargers is many times as much, and none of it."""
     if command.action in OF_PARTNERS:
         results.take_answer(command, now=at)
+
+
+@receiver(partner_commanded, dispatch_uid="roaming.partner_commanded")
+def send_command(command: PartnerCommand, at: datetime, **_: Any) -> None:
+    sent.want(command, at=at)

@@ -28,6 +28,7 @@ from bookings.models.keeping import KeptEvse, ReserveTest
 from bookings.models.occupancy import Claim, Closure, Occupancy
 from bookings.models.offers import BookingOption, CalendarMark, OfferedSlot, TermsOverride
 from bookings.models.owner_answers import OwnerAnswer
+from bookings.models.partner_commands import PartnerCommand
 from bookings.models.payments import BookingPayment, PrepaidBalance, PrepaidEntry
 from bookings.models.reconciliation import AcceptedFinding, PriceCheck
 from bookings.models.remote_sessions import RemoteSession, SessionStatus
@@ -74,6 +75,7 @@ __all__ = [
     "OfferedSlot",
     "OwnerAnswer",
     "OwnerCheck",
+    "PartnerCommand",
     "Payment",
     "PaymentReturn",
     "PaymentTerms",

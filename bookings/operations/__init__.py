@@ -33,6 +33,13 @@ from bookings.operations.partner_asks import (
     find_asked,
     is_repeated,
 )
+from bookings.operations.partner_commands import (
+    give_up_waiting,
+    start_at_partner,
+    stop_at_partner,
+    take_response,
+    take_result,
+)
 from bookings.operations.payment_answers import secure_from_balance, take_answer, waiting_for_payment
 from bookings.operations.remote_sessions import (
     RemoteSessionId,
@@ -83,6 +90,7 @@ __all__ = [
     "find_asked",
     "find_remote_session",
     "give_back",
+    "give_up_waiting",
     "hold_slot",
     "is_repeated",
     "keep_remote_session",
@@ -100,12 +108,16 @@ __all__ = [
     "secure_from_balance",
     "set_blocked",
     "set_retired",
+    "start_at_partner",
     "start_charging",
     "start_remotely",
     "start_unbooked",
+    "stop_at_partner",
     "stop_remotely",
     "take_answer",
     "take_remote_answer",
+    "take_response",
+    "take_result",
     "undo",
     "vehicle_left",
     "waiting_for_payment",

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bookings.errors import BookingError
-from bookings.models import Booking, BookingStatus
+from bookings.models import Booking, BookingStatus, PartnerCommand
+from bookings.operations.partner_commands import session_there, why_not_start_there
 from bookings.operations.remote_start import WAITS, why_not_start
 from bookings.pages import access
+from bookings.partner_control import takes_commands
 from depots.models import ChargerCommand, ChargingSession, Fallback
 from depots.queries import is_online
 
@@ -33,9 +35,9 @@ class Remote:
 def may_control(user: access.Person, booking: Booking) -> bool:
     """Who booked it, and who runs the depot."""
     is_dispatcher = booking.fleet_id in access.fleets_booked_for(user)
-    return booking.is_ours and (
-        is_dispatcher or booking.depot.operator_id in access.operators_decided_for(user)
-    )
+    if not booking.is_ours:
+        return is_dispatcher and takes_commands(booking)
+    return is_dispatcher or booking.depot.operator_id in access.operators_decided_for(user)
 
 
 def remote(
@@ -46,6 +48,8 @@ def remote(
     live = {BookingStatus.CONFIRMED, BookingStatus.CHARGING}
     if booking.status not in live or now >= booking.ends_at + SHOWN_FOR or not may_control(user, booking):
         return None
+    if not booking.is_ours:
+        return _at_partner(booking, now)
     verb, why_not = "stop", ""
     if session is None:
         verb = "start"
@@ -59,6 +63,43 @@ def remote(
     if not why_not and (charger is None or not is_online(charger, now=now)):
         why_not = "The charger is not connected."
     return Remote(verb, why_not, *_last_outcome(booking, session, now))
+
+
+def _at_partner(booking: Booking, now: datetime) -> Remote | None:
+    """Of a partner's charger only what its network tells is known."""
+    if now < booking.starts_at - timedelta(days=1):
+        return None
+    verb, why_not = ("stop" if session_there(booking) else "start"), ""
+    if verb == "start":
+        try:
+            why_not_start_there(booking, now=now)
+        except BookingError as refusal:
+            why_not = str(refusal)
+    return Remote(verb, why_not, *_partner_outcome(booking, verb, now))
+
+
+def _partner_outcome(booking: Booking, verb: str, now: datetime) -> tuple[str, str]:
+    recent = booking.partner_commands.filter(asked_at__gt=now - SHOWN_FOR)
+    last = recent.order_by("-pk").first()
+    if last is None or (last.kind == PartnerCommand.Kind.START and verb == "stop"):
+        return "", ""
+    is_start = last.kind == PartnerCommand.Kind.START
+    if last.is_waited_for(now):
+        is_taken = last.state == PartnerCommand.State.TAKEN
+        who = "the partner's charger" if is_taken else "the partner"
+        return "pending", f"Waiting for {who} to answer."
+    if last.state == PartnerCommand.State.REFUSED:
+        return "refused", f"The partner says no. {last.text}".strip()
+    if last.state != PartnerCommand.State.DONE:
+        return (
+            "no_answer",
+            "No answer came from the partner. Whether it happened is not known: ask the driver.",
+        )
+    return "accepted", (
+        "The partner's charger is ready: plug in now, if the cable is not in yet."
+        if is_start
+        else "The partner's charger is stopping."
+    )
 
 
 def _last_outcome(booking: Booking, session: ChargingSession | None, now: datetime) -> tuple[str, str]:

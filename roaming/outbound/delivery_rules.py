@@ -34,6 +34,7 @@ RULES: dict[Kind, DeliveryRule] = {
     Kind.REQUEST: DeliveryRule(),
     Kind.BOOKING: DeliveryRule(),
     Kind.COMMAND_RESULT: DeliveryRule(),
+    Kind.COMMAND: DeliveryRule(),
     Kind.SESSION: DeliveryRule(pause=timedelta(seconds=10)),
     Kind.CDR: DeliveryRule(waits_for=(Kind.SESSION,)),
     Kind.TARIFF: DeliveryRule(is_of_many=True),

@@ -14,7 +14,7 @@ from roaming import registration
 from roaming.hubs import clients as hub_clients
 from roaming.hubs.clients import hub_party
 from roaming.models import Delivery, Partner
-from roaming.ocpi.client import Answer, Party, Peer, Refused, Written
+from roaming.ocpi.client import Answer, CallFailed, Party, Peer, Refused, Written
 from roaming.outbound import deliveries
 from roaming.outbound.deliveries import Lease
 
@@ -23,6 +23,12 @@ logger = structlog.get_logger(__name__)
 # What stands for a digest where the partner was told to delete the object, or that it is gone.
 GONE = "gone"
 LONGEST_LOCATION = 2000
+
+
+class TakesAnswer(Protocol):
+    """Settles what is sent once, by its answer or by what came instead."""
+
+    def __call__(self, lease: Lease, answer: Answer | CallFailed, *, now: datetime) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -37,10 +43,15 @@ class Push:
     digest: str = ""
     method: Literal["PUT", "POST", "PATCH", "DELETE"] = "PUT"
     probe: str = ""
+    take: TakesAnswer | None = None
 
     def to_callback(self) -> Push:
         """The same to an address that was named for this one message: whatever is answered there, it was taken."""
         return replace(self, peer=replace(self.peer, is_callback=True))
+
+    def once(self, take: TakesAnswer) -> Push:
+        """The same, which is not sent again whatever comes of it."""
+        return replace(self, take=take, probe="")
 
     def is_done_by(self, refusal: Refused) -> bool:
         """What is not there need not be deleted."""

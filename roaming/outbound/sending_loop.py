@@ -22,11 +22,11 @@ from depots.listening import listen
 from roaming import guest_sessions, message_log, tasks
 from roaming.console import traffic
 from roaming.models import Delivery
-from roaming.ocpi.client import BOOKING_TIMEOUT_S, CallFailed, Exchange, Http, Refused, Unreachable
+from roaming.ocpi.client import BOOKING_TIMEOUT_S, Answer, CallFailed, Exchange, Http, Refused, Unreachable
 from roaming.ocpi.wire_object import UnreadableError
 from roaming.outbound import deliveries, fan_out, our_requests, pull_plan, pulls, resync
 from roaming.outbound.deliveries import Delivered, Lease
-from roaming.outbound.pushes import Push, Writer, kept_at
+from roaming.outbound.pushes import Push, TakesAnswer, Writer, kept_at
 from roaming.outbound.waking import WAKE_CHANNEL
 from roaming.outbound.writer_table import writers
 
@@ -158,7 +158,7 @@ class _Loop:
             logger.exception("deliveries cannot be written", number=len(leases))
             return
         for push in written:
-            self._start(self._send(push))
+            self._start(self._send(push) if push.take is None else self._send_once(push, push.take))
 
     async def _give_back(self, lease: Lease, fault: Exception) -> None:
         logger.error("delivery failed", delivery=lease.delivery_id, exc_info=fault)
@@ -179,6 +179,19 @@ class _Loop:
         else:
             if lease:
                 self._delivered.append(Delivered(lease, push.digest, location))
+
+    async def _send_once(self, push: Push, take: TakesAnswer) -> None:
+        """What may not be done twice: its answer, or what came instead, settles it."""
+        try:
+            answer: Answer | CallFailed = await self._http.call(
+                push.peer, push.method, push.url, body=push.body, time_limit_s=BOOKING_TIMEOUT_S
+            )
+        except CallFailed as failure:
+            answer = failure
+        try:
+            await self._in_thread(take, push.lease, answer, now=self.clock())
+        except Exception as fault:
+            await self._give_back(push.lease, fault)
 
     async def _call(self, push: Push) -> str:
         """Gives where the partner keeps what was POSTed, if it says so. Raises CallFailed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from roaming.commands import sent
 from roaming.models import Delivery
 from roaming.outbound.pushes import Writer
 from roaming.outbound.writers import (
@@ -22,6 +23,7 @@ from roaming.outbound.writers.offer_book import OfferBook
 def writers() -> dict[Delivery.Kind, Writer]:
     """For one sending loop, which keeps for a moment what it has written for many partners."""
     return {
+        Delivery.Kind.COMMAND: sent.commands_written,
         Delivery.Kind.COMMAND_RESULT: command_results.results_written,
         Delivery.Kind.BOOKING: bookings.bookings_written,
         Delivery.Kind.SESSION: sessions.sessions_written,

@@ -29,6 +29,7 @@ from bookings.models import (
     KeptEvse,
     Occupancy,
     OwnerAnswer,
+    PartnerCommand,
     ReserveTest,
     TermsOverride,
     Token,
@@ -257,6 +258,13 @@ def promises() -> dict[str, Build]:
         "booking_group_once": lambda n: _booking(evse, group="GSAME", request_id=f"G{n}"),
         "bookings_bookingsession.session_id": lambda n: BookingSession(booking=booking, session=session),
         "bookings_booking.session_id": lambda n: _booking(evse, session=session, request_id=f"S{n}"),
+        "partner_command_waiting_once": lambda n: PartnerCommand(
+            booking=booking, kind="remote_start", key=str(n), asked_by_kind="dispatcher", asked_at=NOW, answer_by=NOW
+        ),
+        "bookings_partnercommand.key": lambda n: PartnerCommand(
+            booking=booking, kind=("remote_start", "remote_stop")[n], key="1", asked_by_kind="dispatcher",
+            asked_at=NOW, answer_by=NOW,
+        ),
         "booking_token_once": lambda n: BookingToken(booking=booking, uid=case("04aabb", n)),
         "occupancy_booking_row_once": lambda n: Occupancy(
             evse=places[n], span=day, holder=booking.pk, kind="booking"

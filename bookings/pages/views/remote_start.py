@@ -16,27 +16,29 @@ from bookings.pages import access, remote_control
 from bookings.pages.views.bookings import booking_page
 from bookings.pages.views.refusals import status_of
 from bookings.rules.content_version import seen_version
-from depots.models import ChargerCommand
 
 
 @login_required
 @require_POST
 def start(request: HttpRequest, booking_id: int) -> HttpResponse:
     """Ask the charger to begin. The page shows what it answers."""
-    return _ask(request, booking_id, operations.start_remotely)
+    return _ask(request, booking_id, operations.start_remotely, operations.start_at_partner)
 
 
 @login_required
 @require_POST
 def stop(request: HttpRequest, booking_id: int) -> HttpResponse:
     """Ask the charger to end the session."""
-    return _ask(request, booking_id, operations.stop_remotely)
+    return _ask(request, booking_id, operations.stop_remotely, operations.stop_at_partner)
 
 
-def _ask(request: HttpRequest, booking_id: int, operation: Callable[..., ChargerCommand]) -> HttpResponse:
+def _ask(
+    request: HttpRequest, booking_id: int, here: Callable[..., object], at_partner: Callable[..., object]
+) -> HttpResponse:
     found = access.booking(request.user, booking_id)
     if not remote_control.may_control(request.user, found):
         raise Http404
+    operation = here if found.is_ours else at_partner
     try:
         operation(
             booking_id=found.pk, seen_version=seen_version(request.POST), actor=access.as_either(request.user, found),

@@ -9,6 +9,7 @@ from roaming.ocpi.v2_3_0.bookings import sender as bookings_sender
 from roaming.ocpi.v2_3_0.cdrs import receiver as cdrs_receiver
 from roaming.ocpi.v2_3_0.cdrs import sender as cdrs_sender
 from roaming.ocpi.v2_3_0.commands import receiver as commands_receiver
+from roaming.ocpi.v2_3_0.commands import sender as commands_sender
 from roaming.ocpi.v2_3_0.credentials import endpoint as credentials
 from roaming.ocpi.v2_3_0.hubclientinfo import receiver as hubclientinfo
 from roaming.ocpi.v2_3_0.locations import receiver as locations_receiver
@@ -36,6 +37,7 @@ def routers(dialect: Dialect, *, bookings_auth: CallerAuth = registered) -> dict
         f"{emsp}/cdrs": cdrs_receiver.routes.router(dialect),
         f"{cpo}/tariffs": tariffs_sender.routes.router(dialect),
         f"{emsp}/tariffs": tariffs_receiver.routes.router(dialect),
+        f"{emsp}/commands": commands_sender.routes.router(dialect),
         f"{cpo}/commands": commands_receiver.routes.router(dialect),
         f"{cpo}/bookings": bookings_sender.routes.router(dialect, bookings_auth),
         f"{emsp}/bookings": bookings_receiver.routes.router(dialect, bookings_auth),

@@ -10,6 +10,7 @@ from pydantic import Field
 from roaming.ocpi.field_types import EchoedId, Id36, Text512, Url, Whole, one_of
 from roaming.ocpi.times import Moment
 from roaming.ocpi.v2_3_0.bookings.schemas import BookingToken
+from roaming.ocpi.v2_3_0.tokens.schemas import Token
 from roaming.ocpi.wire_object import WireObject
 
 
@@ -90,6 +91,12 @@ class StartSession(WireObject):
     evse_uid: Id36 | None = None
     connector_id: Id36 | None = None
     authorization_reference: Id36 | None = None
+
+
+class SentStart(StartSession):
+    """As we send it: with the whole Token, which whoever gets it has not to look up."""
+
+    token: Token  # type: ignore[assignment]
 
 
 class StopSession(WireObject):

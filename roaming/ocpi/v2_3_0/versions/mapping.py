@@ -39,6 +39,7 @@ def core_endpoints(version: str) -> list[Endpoint]:
         _endpoint("tariffs", SENDER, f"{cpo}/tariffs"),
         _endpoint("tariffs", RECEIVER, f"{emsp}/tariffs"),
         _endpoint("commands", RECEIVER, f"{cpo}/commands"),
+        _endpoint("commands", SENDER, f"{emsp}/commands"),
     ]
 
 

@@ -1,0 +1,146 @@
+"""Starting and stopping charging at a partner's depot: the partner is asked, and tells later what its charger did."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timedelta
+
+from bookings.actors import Actor
+from bookings.core import calendars, lifecycle
+from bookings.core.locking import lock_booking
+from bookings.core.versions import SEEN_WHOLE, check_version
+from bookings.errors import NotAtPartner, NotYetStartable, WrongStatus
+from bookings.models import Booking, BookingStatus, PartnerCommand, SessionStatus
+from bookings.signals import partner_commanded
+
+State = PartnerCommand.State
+# As long as the partner has not said how long it takes.
+FIRST_WAIT = timedelta(seconds=30)
+LONGEST_WAIT = timedelta(minutes=5)
+
+
+def start_at_partner(
+    *, booking_id: int, seen_version: int | None = None, actor: Actor, now: datetime
+) -> PartnerCommand:
+    """Have the partner begin charging for a booking at its depot. Once more while it has not answered is the same command.
+    Raises NotAtPartner, WrongStatus, NotYetStartable, ChangedMeanwhile."""
+    with calendars.one_operation():
+        booking = _locked(booking_id, seen_version)
+        why_not_start_there(booking, now=now)
+        return _command(booking, PartnerCommand.Kind.START, "", actor, now)
+
+
+def stop_at_partner(
+    *, booking_id: int, seen_version: int | None = None, actor: Actor, now: datetime
+) -> PartnerCommand:
+    """Have the partner end the session of a booking at its depot. Raises NotAtPartner, WrongStatus, ChangedMeanwhile."""
+    with calendars.one_operation():
+        booking = _locked(booking_id, seen_version)
+        session = session_there(booking)
+        if not session:
+            raise WrongStatus(booking.status, "stopped", "The partner has told of nothing that charges now.")
+        return _command(booking, PartnerCommand.Kind.STOP, session, actor, now)
+
+
+def why_not_start_there(booking: Booking, *, now: datetime) -> None:
+    """Raises WrongStatus or NotYetStartable where there is nothing to start."""
+    if (
+        booking.status not in {BookingStatus.CONFIRMED, BookingStatus.CHARGING}
+        or now >= booking.ends_at
+        or session_there(booking)
+    ):
+        status = booking.get_status_display().lower()
+        raise WrongStatus(booking.status, "started", f"A booking that is {status} cannot be started.")
+    if now < booking.starts_at - booking.terms.early_start:
+        raise NotYetStartable
+
+
+def session_there(booking: Booking) -> str:
+    """The partner's name of the session that uses the booking now; empty where none is known."""
+    running = booking.remote_sessions.filter(status__in=[SessionStatus.CHARGING, SessionStatus.WAITING])
+    newest = running.order_by("-started_at").first()
+    return newest.remote_id if newest is not None else ""
+
+
+def take_response(
+    *, command_id: int, is_taken: bool, text: str = "", waits: timedelta = FIRST_WAIT, now: datetime
+) -> PartnerCommand:
+    """The partner has passed it on to its charger, or will not. One that is decided stays so: its result may come first."""
+    with calendars.one_operation():
+        command = _waiting(command_id)
+        if command.state == State.ASKED and is_taken:
+            command.state, command.answer_by = State.TAKEN, now + min(waits, LONGEST_WAIT)
+            command.save(update_fields=["state", "answer_by"])
+        elif command.state == State.ASKED:
+            _decide(command, State.REFUSED, text, now)
+    return command
+
+
+def take_result(*, command_id: int, is_done: bool, text: str = "", now: datetime) -> PartnerCommand:
+    """What the partner's charger answered. What comes after nobody waited any more, or twice, changes nothing."""
+    with calendars.one_operation():
+        command = _waiting(command_id)
+        if command.state in PartnerCommand.WAITING:
+            _decide(command, State.DONE if is_done else State.REFUSED, text, now)
+    return command
+
+
+def give_up_waiting(*, command_id: int, text: str = "", now: datetime) -> PartnerCommand:
+    """Nothing came, or nobody was reached."""
+    with calendars.one_operation():
+        command = _waiting(command_id)
+        if command.state in PartnerCommand.WAITING:
+            _decide(command, State.NO_ANSWER, text, now)
+    return command
+
+
+def _locked(booking_id: int, seen_version: int | None) -> Booking:
+    booking = lock_booking(booking_id)
+    if booking.is_ours:
+        raise NotAtPartner("The booking is at a depot of ours.")
+    check_version(booking, seen_version, SEEN_WHOLE)
+    return booking
+
+
+def _command(booking: Booking, kind: str, session: str, actor: Actor, now: datetime) -> PartnerCommand:
+    known = booking.partner_commands.filter(kind=kind, state__in=PartnerCommand.WAITING).first()
+    if known is not None and known.is_waited_for(now):
+        return known
+    if known is not None:
+        _decide(known, State.NO_ANSWER, "", now)
+    command = PartnerCommand.objects.create(
+        booking=booking,
+        kind=kind,
+        remote_session=session,
+        key=secrets.token_urlsafe(32),
+        asked_at=now,
+        answer_by=now + FIRST_WAIT,
+        **actor.columns("asked_by"),
+    )
+    lifecycle.record(booking, kind=kind, step=("", "asked"), actor=actor, at=now, detail={})
+    partner_commanded.send(sender=PartnerCommand, command=command, at=now)
+    return command
+
+
+def _waiting(command_id: int) -> PartnerCommand:
+    """Locked, with its booking locked before it."""
+    known = PartnerCommand.objects.get(pk=command_id)
+    booking = lock_booking(known.booking_id)
+    command = PartnerCommand.objects.select_for_update(no_key=True).get(pk=command_id)
+    command.booking = booking
+    return command
+
+
+def _decide(command: PartnerCommand, state: str, text: str, now: datetime) -> None:
+    command.state, command.text, command.answered_at = state, text[:200], now
+    command.save(update_fields=["state", "text", "answered_at"])
+    operator = command.booking.depot.operator
+    partner = Actor.partner(operator.country_code, operator.cpo_party_id)
+    lifecycle.record(
+        command.booking,
+        kind=command.kind,
+        step=("", state),
+        actor=partner,
+        at=now,
+        detail={"text": text[:200]},
+    )

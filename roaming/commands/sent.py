@@ -1,0 +1,135 @@
+"""What our dispatchers have partners' chargers do: asked once and never again, and heard of later at an address of its own.
+
+A PartnerCommand is a Delivery of kind `command`. It is noted as sent before it is, so that whoever takes over after a kill does
+not send it again. While its result is waited for the delivery stays due for the moment at which that is given up.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from bookings import operations
+from bookings.models import Booking, PartnerCommand
+from depots.models import Organisation
+from roaming.models import Delivery, Partner
+from roaming.ocpi.client import Answer, CallFailed, Refused, Written
+from roaming.ocpi.dialect import dialect_of
+from roaming.ocpi.wire_object import UnreadableError
+from roaming.outbound import deliveries
+from roaming.outbound.deliveries import Lease
+from roaming.outbound.pushes import Push, partners_of, push_to, written_each
+from roaming.outbound.waking import wake_sender
+
+UNHEARD = "It is not known whether the partner got it."
+
+
+def takes_commands(booking: Booking) -> bool:
+    """Named by settings.PARTNER_CONTROL."""
+    partner = Partner.objects.filter(organisation=booking.depot.operator_id).first()
+    return (
+        partner is not None
+        and partner.is_registered
+        and bool(dialect_of(partner).commands.url(partner, PartnerCommand.Kind.START))
+    )
+
+
+def want(command: PartnerCommand, *, at: datetime) -> None:
+    """In the transaction of the command: leave it to the sender, and wake it when this commits."""
+    partner = Partner.objects.get(organisation=command.booking.depot.operator_id)
+    Delivery.objects.create(
+        partner=partner,
+        kind=Delivery.Kind.COMMAND,
+        object_id=command.pk,
+        wanted_version=1,
+        next_try_at=at,
+    )
+    wake_sender()
+
+
+def commands_written(leases: list[Lease], *, now: datetime) -> list[Push]:
+    """The POSTs of commands that were not sent yet. One that was, and is due again, has waited long enough."""
+    partners = partners_of(leases)
+    rows = PartnerCommand.objects.select_related(
+        "booking__depot__operator", "booking__option", "booking__evse", "booking__fleet"
+    )
+    found = rows.in_bulk([lease.object_id for lease in leases])
+
+    def write(lease: Lease) -> Push | None:
+        command = found.get(lease.object_id)
+        if command is None or command.state not in PartnerCommand.WAITING:
+            return None
+        if command.sent_at is not None or now >= command.answer_by:
+            if now < command.answer_by:
+                _wait(lease, command)
+            else:
+                operations.give_up_waiting(command_id=command.pk, text=UNHEARD, now=now)
+            return None
+        push = _push(partners[lease.partner_id], lease, command, now)
+        if push is None:
+            operations.give_up_waiting(command_id=command.pk, text="The partner takes no commands.", now=now)
+            return None
+        PartnerCommand.objects.filter(pk=command.pk).update(sent_at=now)
+        return push
+
+    return written_each(leases, write, now=now)
+
+
+def answered(lease: Lease, answer: Answer | CallFailed, *, now: datetime) -> None:
+    """What became of sending it; whatever that is, it is not sent again."""
+    if isinstance(answer, CallFailed):
+        _failed(lease, answer, now)
+        return
+    deliveries.record_success(lease.partner_id, now=now)
+    partner = Partner.objects.get(pk=lease.partner_id)
+    try:
+        told = dialect_of(partner).commands.read_response(answer.data)
+    except UnreadableError as error:
+        _failed(lease, Refused(answer.http_status, answer.status_code, f"unreadable answer: {error}"), now)
+        return
+    command = operations.take_response(
+        command_id=lease.object_id, is_taken=told.is_taken, text=told.text, waits=told.waits, now=now
+    )
+    if command.state in PartnerCommand.WAITING:
+        _wait(lease, command)
+    else:
+        deliveries.unchanged(lease)
+
+
+def find(partner: Partner, key: str) -> PartnerCommand | None:
+    """Of a booking at this partner's own depot, by the unguessable part of the address that it was given."""
+    at_theirs = PartnerCommand.objects.filter(booking__depot__operator=partner.organisation_id)
+    return at_theirs.select_related("booking").filter(key=key).first()
+
+
+def _push(partner: Partner, lease: Lease, command: PartnerCommand, now: datetime) -> Push | None:
+    commands, booking = dialect_of(partner).commands, command.booking
+    url = commands.url(partner, command.kind)
+    if not url:
+        return None
+    body = Written.of(commands.write(command, now))
+    customer = (booking.customer_country, booking.customer_party)
+    push = push_to(
+        partner, lease, url, body, from_party=customer, to_party=_owner(booking.depot.operator), method="POST"
+    )
+    return push.once(answered)
+
+
+def _owner(operator: Organisation) -> tuple[str, str]:
+    return operator.country_code.upper(), operator.cpo_party_id.upper()
+
+
+def _failed(lease: Lease, failure: CallFailed, now: datetime) -> None:
+    if isinstance(failure, Refused) and not failure.is_their_fault:
+        operations.take_response(
+            command_id=lease.object_id, is_taken=False, text=failure.message or str(failure), now=now
+        )
+    else:
+        deliveries.record_failure(lease.partner_id, now=now)
+        operations.give_up_waiting(command_id=lease.object_id, text=str(failure), now=now)
+    deliveries.unchanged(lease)
+
+
+def _wait(lease: Lease, command: PartnerCommand) -> None:
+    """Due again when nothing more is to be expected."""
+    ours = Delivery.objects.filter(pk=lease.delivery_id, leased_until=lease.until)
+    ours.update(leased_until=None, next_try_at=command.answer_by, attempts=0, last_error="")
