@@ -9,6 +9,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", health.ready),
     path("metrics", health.tell_metrics),
     path("ocpi/", include("roaming.ocpi.urls")),
+    path("", include("roaming.registering.urls")),
     path("", include("roaming.urls")),
     # bookings first: `/` is the day of who is signed in, and bookings passes strangers on to the sign-in of depots.
     path("", include("bookings.pages.urls")),

@@ -72,6 +72,12 @@ class PartnerEvent(models.Model):
         MATCHED = "matched", "Had bookings matched again"
         SANDBOX = "sandbox", "Started the sandbox"
         CLEARED = "cleared", "Cleared the counted deviations"
+        INVITED = "invited", "Gave it a token A"
+        CONNECTED = "connected", "Connected to it"
+        ROTATED = "rotated", "Changed the tokens"
+        SUSPENDED = "suspended", "Suspended it"
+        LIFTED = "lifted", "Lifted its suspension"
+        LEFT = "left", "Ended its registration"
 
     partner = models.ForeignKey("roaming.Partner", models.CASCADE, related_name="events")
     at = models.DateTimeField()

@@ -52,6 +52,7 @@ def partners(request: HttpRequest) -> HttpResponse:
             "page": listed,
             "states": [(state, state.queue.age_s(now)) for state in states],
             "is_narrowed": any(form.cleaned_data.values()),
+            "is_run": is_run,
             "has_sandbox": is_run and sandbox.is_offered(),
             "now": now,
         },

@@ -102,6 +102,18 @@
     if (id) document.getElementById(id).showModal()
   })
 
+  // ---- <button data-copies="some-id"> copies the text of that element ----
+  document.addEventListener('click', async (event) => {
+    const id = event.target.closest('[data-copies]')?.dataset.copies
+    if (!id) return
+    try {
+      await navigator.clipboard.writeText(document.getElementById(id).textContent.trim())
+      toast('success', 'Copied.')
+    } catch {
+      getSelection().selectAllChildren(document.getElementById(id)) // no clipboard without https: ready to be copied by hand
+    }
+  })
+
   // ---- menu of a small screen ----
   const menu = document.querySelector('[data-menu]')
   const sidebar = document.getElementById('sidebar')
