@@ -122,6 +122,22 @@ def test_a_booking_that_is_decided_at_once(
     assert not booking.requests.filter(decision="pending").exists()
 
 
+def test_an_ask_to_a_paused_partner_is_not_sent_and_is_given_up_when_its_slot_begins(
+    network: SimulatedPartner, at_work: Partner, fleet: Organisation, clock: Any
+) -> None:
+    Partner.objects.filter(pk=at_work.pk).update(paused_at=timezone.now())
+    booking = ask(fleet)
+    waiting = Delivery.objects.filter(kind="request", next_try_at=timezone.now() + deliveries.HELD)
+    row = eventually(waiting.first)
+
+    clock.shift(slot(12, 13).starts_at - timezone.now())
+
+    booking = eventually(settled(booking, "failed"))
+    assert (row.attempts, row.delivered) == (0, None)
+    assert network.desk.bookings() == {}
+    assert fresh(at_work).failures == 0
+
+
 def test_pending_turns_into_the_answer(
     network: SimulatedPartner, at_work: Partner, fleet: Organisation, clock: Any
 ) -> None:
