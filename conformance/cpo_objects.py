@@ -54,7 +54,7 @@ class CpoObjects:
             **self.owner, "id": f"{self._prefix}-BL{number}", "location_id": f"{self._prefix}-L1",
             "booking_option": {
                 "evse_uid": self.evse_uids[0], "connector_types": ["IEC_62196_T2_COMBO"], "power_types": ["DC"],
-                "connector_format": ["CABLE"], "vehicle_types": ["RIGID", "TRUCK_WITH_TRAILER"],
+                "connector_format": ["CABLE"],
             },
             "policy": {"reservation_required": True}, "booking_terms": TERMS,
             "calendars": [self.calendar(number)], "last_updated": self.newer(),
