@@ -11,10 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import close_old_connections
 
+from bookings.models import ChargeDetailRecord
+from conformance.specification import faults
+from roaming.mirror import kept_objects
+from roaming.models import PartnerObject
 from tests.factories import make_fleet, make_vehicle
 from tests.scenarios.outside.berth import CHECKOUT, Berth, Slot, free_port, instant
-from tests.scenarios.outside.charger import Charger
+from tests.scenarios.outside.charger import Charger16
 from tests.scenarios.outside.fixtures import next_party
 from tests.scenarios.outside.partner_offers import moment
 from tests.scenarios.outside.reservations import online, released, reserved
@@ -23,6 +28,15 @@ from tests.serving import on_test_database
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+# What one Berth keeps of what the other told, and what it is called in the specification.
+KINDS = {
+    kept_objects.BOOKING: "Booking",
+    kept_objects.BOOKING_LOCATION: "BookingLocation",
+    kept_objects.LOCATION: "Location",
+    kept_objects.TARIFF: "Tariff",
+    kept_objects.SESSION: "Session",
+    kept_objects.CDR: "CDR",
+}
 PLATE = "SY-FR 100"
 TRUCK = "04A1B2C3D4E5"
 STRANGER = "DEADBEEF"
@@ -78,7 +92,7 @@ def left_there(berth: Berth) -> Iterator[list[str]]:
 
 
 def test_a_dispatcher_of_one_books_changes_and_cancels_at_a_depot_of_the_other(
-    berth: Berth, fleet_side: Berth, party: str, left_there: list[str], charger_of: Callable[[str], Charger]
+    berth: Berth, fleet_side: Berth, party: str, left_there: list[str], charger_of: Callable[[str], Charger16]
 ) -> None:
     charger = online(charger_of("1.6"))
     invited = berth.run(
@@ -123,12 +137,42 @@ def test_a_dispatcher_of_one_books_changes_and_cancels_at_a_depot_of_the_other(
 
     berth.until(there, enforcement="armed")
     assert not charger.may(STRANGER)
-    end = charger.charge(1, TRUCK, reservation=there["reservation_id"])
+    charger.status(1, "Preparing")
+    begun = charger.start(1, TRUCK, reservation=there["reservation_id"])
+    charger.status(1, "Charging")
     fleet_side.until(booked, status="charging", remote_status="FULFILLED")
-    end()
+    # As much as a charger can deliver in seconds: what cannot be is not billed, and not told.
+    charger.stop(begun["transactionId"], TRUCK, meter=1020)
+    charger.status(1, "Available")
     berth.until(there, status="completed")
+
+    fleet_side.until(booked, status="completed", within_s=60)
+    received = eventually(lambda: _record_of(booked["id"]), of="the CDR", within_s=60)
+    issued = berth.run("show_cdr", received["id"]).one
+    assert received["booking_id"] == there["ocpi_id"]
+    assert received["total_cost"] == issued["total_cost"]
+    _all_that_was_told_is_to_the_letter()
 
 
 def _booked_once_known(berth: Berth, option: str, slot: Slot) -> dict[str, Any] | None:
     said = berth.run("book", "--vehicle", PLATE, "--option", option, "--start", slot.start, "--end", slot.end)
     return said.one if said.code == 0 else None
+
+
+def _record_of(booking_id: int) -> dict[str, Any] | None:
+    """The CDR of a partner's depot as it came."""
+    close_old_connections()
+    record = ChargeDetailRecord.objects.filter(booking_id=booking_id).first()
+    return record.received if record else None
+
+
+def _all_that_was_told_is_to_the_letter() -> None:
+    """By tables written from the specification, with no field that it does not know."""
+    kept = PartnerObject.objects.values_list("kind", "key", "raw")
+
+    assert {kind for kind, _, _ in kept} == set(KINDS)
+    assert [
+        (kind, key, found)
+        for kind, key, raw in kept
+        if (found := faults(KINDS[kind], raw, "2.3.0", exact=True))
+    ] == []
