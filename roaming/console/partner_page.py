@@ -11,6 +11,7 @@ from django.conf import settings
 
 from roaming.console import deliveries_shown, messages, operations, overview, traffic
 from roaming.console.forms import NotesForm, SwitchesForm
+from roaming.console.tokens_exchanged import tokens_exchanged
 from roaming.console.traffic import Hour
 from roaming.console.unmatched import unmatched
 from roaming.models import Partner
@@ -101,7 +102,11 @@ def _state(partner: Partner, now: datetime) -> Mapping[str, Any]:
 
 
 def _agreed(partner: Partner, now: datetime) -> Mapping[str, Any]:
-    return {"modules": modules(partner), "our_versions_url": f"{settings.BERTH_BASE_URL}/ocpi/versions"}
+    return {
+        "modules": modules(partner),
+        "our_versions_url": f"{settings.BERTH_BASE_URL}/ocpi/versions",
+        "tokens": tokens_exchanged(partner),
+    }
 
 
 def _charts(partner: Partner, now: datetime) -> Mapping[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -110,17 +110,6 @@ def withdraw_missing(
     """What a complete list, begun at that moment, did not name is valid no more."""
     rows = _of(partner, owner).filter(heard_at__lt=before, is_blocked=False)
     return rows.update(is_blocked=True)
-
-
-def count_of(partners: Sequence[Partner]) -> dict[int, int]:
-    """How many tokens that work each of these partners has here."""
-    rows = Token.objects.filter(
-        fleet__in=[partner.organisation_id for partner in partners], told__isnull=False, is_blocked=False
-    )
-    found: dict[int, int] = {}
-    for fleet_id in rows.values_list("fleet", flat=True):
-        found[fleet_id] = found.get(fleet_id, 0) + 1
-    return found
 
 
 def _row(told: ToldToken, raw: Any) -> tuple[Any, ...]:

@@ -14,6 +14,7 @@ from bookings.operations import add_token, change_token, set_blocked, set_retire
 from bookings.operations.tokens import TokenFacts
 from bookings.rules.content_version import version_of
 from depots.models import Organisation
+from roaming.console.tokens_exchanged import TokensExchanged, tokens_exchanged
 from roaming.mirror import network_tokens
 from roaming.models import Delivery, Partner
 from roaming.outbound import full_sets, pulls
@@ -174,4 +175,12 @@ def test_only_a_complete_list_makes_invalid_what_it_does_not_name(network: Partn
 
     network_tokens.withdraw_missing(network, PARTY, set(), later)
     assert kept() == {"04AA": True, "04BB": True, "04CC": False}
-    assert network_tokens.count_of([network]) == {network.organisation_id: 2}
+    Delivery.objects.create(
+        partner=network,
+        kind=Delivery.Kind.TOKEN,
+        object_id=1,
+        wanted_version=2,
+        delivered_version=1,
+        next_try_at=NOW,
+    )
+    assert tokens_exchanged(network) == TokensExchanged(theirs=2, theirs_invalid=1, ours=1, ours_waiting=1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import time_machine
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bookings.models import Booking, OwnerCheck, Token, Vehicle
@@ -121,6 +121,7 @@ def test_what_is_clear_is_taken_and_what_decides_must_be_there(partner: Partner,
 _WORDS = st.one_of(st.text(max_size=70), st.integers(), st.none(), st.just("04A1"), st.just(" "))
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # of a busy machine
 @given(
     st.fixed_dictionaries(
         {},
