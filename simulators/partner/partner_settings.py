@@ -20,7 +20,8 @@ def _say_nothing(line: str) -> None:
 class PartnerSettings:
     """`listen` is (host, port), port 0 for any; `public_url` our address as others see it, when that is another one.
 
-    `decide_after` is how long the slow location thinks; `book_every` of None never books with the other platform.
+    `decide_after` is how long the slow location thinks; `book_every` of None never books with the other platform. Who has booked
+    here charges for `charges_for`, or until the booked end.
     """
 
     state_file: Path
@@ -32,6 +33,7 @@ class PartnerSettings:
     version: str = "2.3.0"
     decide_after: timedelta = timedelta(seconds=8)
     book_every: timedelta | None = None
+    charges_for: timedelta = timedelta(minutes=20)
     quiet_hours: bool = False
     clock: Callable[[], datetime] = _now
     say: Callable[[str], None] = _say_nothing

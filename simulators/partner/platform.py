@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from simulators.partner import simulated_sites
 from simulators.partner.booking_desk import BookingDesk
 from simulators.partner.bookings import BookingsReceiver, BookingsSender
+from simulators.partner.charging import ChargingDesk
 from simulators.partner.emsp import Emsp
 from simulators.partner.http_listener import listen
 from simulators.partner.locations import LocationsReceiver, LocationsSender
@@ -19,6 +20,7 @@ from simulators.partner.received_objects import ReceivedObjects
 from simulators.partner.registering import Registration
 from simulators.partner.requests import Module
 from simulators.partner.router import Router
+from simulators.partner.sessions import CdrsReceiver, CdrsSender, SessionsReceiver, SessionsSender
 from simulators.partner.site_calendars import SiteCalendars
 from simulators.partner.state_file import StateFile
 from simulators.partner.tokens import TokensReceiver, TokensSender
@@ -50,6 +52,7 @@ class SimulatedPartner:
         )
         self.calendars = SiteCalendars(settings, self.state)
         self.desk = BookingDesk(settings, self.state, self.calendars, self.pushes.add)
+        self.charging = ChargingDesk(settings, self.state, self.pushes.add)
         self.emsp = Emsp(settings, self.state, self.peer)
         self.received = ReceivedObjects(self.state, self.peer)
         modules: list[Module] = [
@@ -59,6 +62,10 @@ class SimulatedPartner:
             BookingsReceiver(self.received),
             TokensSender(settings, self.state),
             TokensReceiver(self.received),
+            SessionsSender(self.charging),
+            SessionsReceiver(self.received),
+            CdrsSender(self.charging),
+            CdrsReceiver(self.received),
         ]
         self._router = Router(settings, self.url, self.registration, modules)
         self._listener.answer = self.answer
@@ -93,6 +100,7 @@ class SimulatedPartner:
     def tick(self) -> None:
         """Whatever is due: decisions, trucks that arrive, pushes, a booking with the others. Raises PlatformError."""
         self.desk.do_what_is_due()
+        self.charging.do_what_is_due(self.desk.bookings())
         now = self.settings.clock()
         if not self.peer.is_registered or now < self._pause_until:
             return
@@ -134,6 +142,8 @@ class SimulatedPartner:
             booking = self.desk.bookings()[key]
             asked_by = booking["booking_requests"][0]["booking_request"]
             return Push("booking", key, booking, (asked_by["country_code"], asked_by["party_id"]))
+        if kind in ("session", "cdr"):
+            return self._render_charging(kind, key)
         if kind == "location":
             place = simulated_sites.find_location(key)
             return Push("locations", key, self.calendars.location(place)) if place else None
@@ -141,6 +151,14 @@ class SimulatedPartner:
         if site is None:
             return None
         return Push("booking", f"booking_locations/{key}", self.calendars.booking_location(site))
+
+    def _render_charging(self, kind: str, key: str) -> Push:
+        found = (self.charging.sessions() if kind == "session" else self.charging.cdrs())[key]
+        token = found["cdr_token"]
+        to_party = (token["country_code"], token["party_id"])
+        if kind == "session":
+            return Push("sessions", key, found, to_party)
+        return Push("cdrs", "", found, to_party, method="POST")
 
 
 def _url(host: str, port: int) -> str:

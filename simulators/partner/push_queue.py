@@ -1,4 +1,4 @@
-"""What has changed and is owed to the other platform: bookings, and the calendars they are taken from."""
+"""What has changed and is owed to the other platform: bookings, the calendars they are taken from, and charging."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from simulators.partner.ocpi_format import Json
 from simulators.partner.other_platform import OtherPlatform, PlatformError
 from simulators.partner.partner_settings import PartnerSettings
 
-# What is read of the rest is put first: a booking location names its location.
-FIRST = {"location": 0, "booking_location": 1}
+# What is read of the rest is put first: a booking location names its location, and a truck charges before its booking is used.
+FIRST = {"location": 0, "booking_location": 1, "session": 2, "booking": 3, "cdr": 4}
 
 
 class Push(NamedTuple):
-    """What to put below our party in a Receiver of the other platform, and to which party."""
+    """What to put below our party in a Receiver of the other platform, or with POST on its address, and to which party."""
 
     module: str
     path: str
     body: Json
     to_party: tuple[str, str] | None = None
+    method: str = "PUT"
 
 
 class PushQueue:
@@ -47,7 +48,7 @@ class PushQueue:
     def push_all(self) -> None:
         """Raises PlatformError; what could not be pushed stays due."""
         while self._due:
-            kind, key = min(self._due.copy(), key=lambda due: (FIRST.get(due[0], 2), due[1]))
+            kind, key = min(self._due.copy(), key=lambda due: (FIRST.get(due[0], 3), due[1]))
             self._under_way = True
             self._due.discard((kind, key))  # before the push: a change while it is under way is sent again
             try:
@@ -63,4 +64,4 @@ class PushQueue:
             return
         base, party = self._peer.endpoint(push.module, "RECEIVER"), self._settings.party
         url = f"{base}/{party['country_code']}/{party['party_id']}/{quote(push.path)}"
-        self._peer.call("PUT", url, push.body, to_party=push.to_party)
+        self._peer.call(push.method, url if push.method == "PUT" else base, push.body, to_party=push.to_party)

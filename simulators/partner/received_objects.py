@@ -9,7 +9,7 @@ from simulators.partner.state_file import StateFile
 
 
 class ReceivedObjects:
-    """By kind ("bookings", "booking_locations", "locations"), and there by CC/PID/ID in capitals."""
+    """By kind ("bookings", "booking_locations", "locations", "sessions", "cdrs"), and there by CC/PID/ID in capitals."""
 
     def __init__(self, state: StateFile, peer: OtherPlatform) -> None:
         self._state, self._peer = state, peer
