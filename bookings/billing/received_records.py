@@ -11,8 +11,10 @@ from django.db.models import Q
 from bookings.actors import Actor
 from bookings.billing import open_disputes
 from bookings.billing.cdrs import check_open, lock
+from bookings.billing.disputes import version_of_record
 from bookings.billing.errors import RecordSettled, RecordUnknown
 from bookings.billing.reconciliation.received_prices import check_received
+from bookings.core import lifecycle
 from bookings.core.locking import lock_booking
 from bookings.errors import ChangedMeanwhile, WrongStatus
 from bookings.models import Booking, BookingStatus, ChargeDetailRecord
@@ -65,11 +67,19 @@ def keep_received(told: ReceivedRecord, *, actor: Actor, now: datetime) -> Charg
     return cdr
 
 
-def match_record(*, cdr_id: int, booking_id: int, actor: Actor, now: datetime) -> ChargeDetailRecord:
-    """Somebody says for which booking a partner's record is. Raises ChangedMeanwhile, WrongStatus."""
+def match_record(
+    *, cdr_id: int, booking_id: int, seen_version: int | None = None, actor: Actor, now: datetime
+) -> ChargeDetailRecord:
+    """Somebody says for which booking a partner's record is. Raises ChangedMeanwhile, RecordUnknown, WrongStatus."""
+    if not Booking.objects.filter(pk=booking_id).exists():
+        raise RecordUnknown("There is no such booking.")
     with transaction.atomic():
         booking = lock_booking(booking_id)
         cdr = lock(ChargeDetailRecord(pk=cdr_id))
+        if seen_version is not None and seen_version != version_of_record(cdr):
+            raise ChangedMeanwhile(
+                "Somebody has said, disputed or credited something of this record meanwhile."
+            )
         if cdr.booking_id is not None and cdr.booking_id != booking.pk:
             raise ChangedMeanwhile("Somebody has said another booking of this record meanwhile.")
         if cdr.received is None or booking.depot_id != cdr.depot_id or booking.fleet_id != cdr.customer_id:
@@ -77,6 +87,8 @@ def match_record(*, cdr_id: int, booking_id: int, actor: Actor, now: datetime) -
         if cdr.booking_id is None:
             cdr.booking, cdr.vehicle, cdr.plate = booking, booking.vehicle, booking.plate
             cdr.save(update_fields=["booking", "vehicle", "plate"])
+            detail = {"record": cdr.code}
+            lifecycle.record(booking, kind="record_matched", actor=actor, at=now, detail=detail)
     return cdr
 
 

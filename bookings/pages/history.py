@@ -63,6 +63,7 @@ OTHERS = {
     "payment_secured": ("The payment is there; the depot is waited for", "circle-check", "info"),
     "cancel_requested": ("The partner was asked to cancel it", "inbox", "info"),
     "answered": ("The partner answered", "inbox", "info"),
+    "record_matched": ("A record of the partner was said to be for it", "list", "info"),
     "metered": ("The partner told what was charged", "plug", "info"),
     "evidence": ("What the charger told in that time", "list", "info"),
     "waived": ("No fee: the charger was at fault", "circle-check", "success"),

@@ -11,10 +11,12 @@ from typing import Any
 from bookings.actors import PEOPLE, ActorKind
 from bookings.billing.disputes import version_of_record
 from bookings.billing.flags import sentence
+from bookings.billing.received_records import likely_booking
 from bookings.models import ChargeDetailRecord, Dispute
 from bookings.pages.history import TimelineEntry
 from bookings.pages.money_access import RecordViewer
 from bookings.pages.price_parts import PriceParts, bill_parts
+from bookings.pages.received_evidence import received_evidence
 from bookings.pricing.bills import Bill
 from depots.models import User
 from depots.templatetags.berth import money
@@ -54,6 +56,8 @@ def record_context(viewer: RecordViewer) -> dict[str, Any]:
         "disputes": [ShownDispute(row, _about(row, price)) for row in cdr.disputes.all()],
         "moments": sorted(_moments(viewer), key=lambda entry: entry.at, reverse=True),
         "version": version_of_record(cdr),
+        "received": received_evidence(cdr),
+        "likely": likely_booking(cdr) if viewer.may_dispute else None,
         "is_settled": cdr.is_credit or hasattr(cdr, "credited_by"),
     }
 

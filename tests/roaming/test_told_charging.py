@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from bookings.models import Booking, BookingStatus, ChargeDetailRecord, RemoteSession
 from roaming.mirror import partner_places
 from roaming.models import Partner, PartnerObject
 from roaming.ocpi.dialect import dialect_of
-from tests.factories import DISPATCHER, NOW, book_slot, make_fleet, make_vehicle, slot
+from tests.bookings.people import client_of
+from tests.factories import DISPATCHER, NOW, book_slot, make_fleet, make_user, make_vehicle, slot
 from tests.roaming.partners import (
     VERSIONS,
     Caller,
@@ -267,6 +269,27 @@ def test_a_record_is_matched_by_booking_then_reference_then_session(caller: Call
         caller.post(CDRS, cdr(**{"id": f"R-{number}", **given, **named}))
 
     assert [record.booking for record in records()] == [ours] * 3
+
+
+def test_a_record_that_names_nothing_is_suggested_for_the_likely_booking_and_somebody_says_so_once(
+    caller: Caller, ours: Booking
+) -> None:
+    caller.post(CDRS, cdr(authorization_reference=None, session_id=None))
+    [record] = records()
+    assert (record.booking, record.customer) == (None, ours.fleet)
+    page = client_of(make_user(ours.fleet))
+    url = f"/records/{record.pk}/"
+    assert f'data-likely="{ours.reference}"' in page.get(url).content.decode()
+
+    assert page.post(f"{url}booking/", {"booking": ours.pk, "version": 2}).status_code == 409
+    assert page.post(f"{url}booking/", {"booking": ours.pk, "version": 1}).status_code == 302
+
+    assert fresh(record).booking == ours
+    shown = page.get(url).content.decode()
+    assert "data-likely" not in shown
+    assert "1 value, OCMF" in shown
+    with pytest.raises(IntegrityError, match="never changed"), transaction.atomic():
+        ChargeDetailRecord.objects.filter(pk=record.pk).update(booking=None)
 
 
 def test_a_record_of_nobody_here_costs_nobody_anything(caller: Caller, ours: Booking) -> None:

@@ -38,6 +38,7 @@ from bookings.pages.forms.bookings import ConfirmForm, GroupChoice, ListForm, gr
 from bookings.pages.overstay_words import overstay_words
 from bookings.pages.power_words import power_now
 from bookings.pages.price_parts import quoted_parts
+from bookings.pages.remote_charging import remote_charging
 from bookings.pages.views import slots
 from bookings.pages.views.refusals import status_of
 from bookings.rules.content_version import seen_version
@@ -170,6 +171,7 @@ def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusa
         "price": quoted_parts(found),
         "bills": bills_of(found),
         "running_cost": running_cost(found, session, now=now),
+        **_charging_there(found),
         "session": session,
         "shows_meter": session is not None and _is_of_its_fleet(session, found),
         "goes_on_words": wording.GOES_ON,
@@ -182,6 +184,21 @@ def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusa
         "now": now,
     }
     return pages.respond(request, "bookings/booking", context, status)
+
+
+@never_cache
+@login_required
+@require_safe
+def charging_there(request: HttpRequest, booking_id: int) -> HttpResponse:
+    """How far charging at a partner's depot is; the booking's page asks for it again and again."""
+    found = access.booking(request.user, booking_id)
+    context = {"booking": found, **_charging_there(found)}
+    return render(request, "bookings/_remote_charging.html", context)
+
+
+def _charging_there(found: Booking) -> dict[str, Any]:
+    told = remote_charging(found)
+    return {"charging_there": told, "asks_again": any(each.is_running for each in told)}
 
 
 @never_cache

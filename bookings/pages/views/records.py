@@ -14,10 +14,11 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from bookings.billing import disputes
 from bookings.billing.months import Month
+from bookings.billing.received_records import match_record
 from bookings.billing.spreadsheets import cell
 from bookings.errors import BookingError
 from bookings.models import ChargeDetailRecord, Dispute, Vehicle
@@ -138,6 +139,32 @@ def waive(request: HttpRequest, cdr_id: int) -> HttpResponse:
         )  # fmt: skip
 
     return _acted(request, viewer, form, act, "waiver", "Waived: the record is credited.")
+
+
+@login_required
+@require_POST
+def record_booking(request: HttpRequest, cdr_id: int) -> HttpResponse:
+    """Somebody says for which booking a partner's record is."""
+    viewer = money_access.disputable_record(request.user, cdr_id)
+    try:
+        match_record(
+            cdr_id=cdr_id, booking_id=_number(request, "booking"), seen_version=seen_version(request.POST),
+            actor=access.as_dispatcher(request.user), now=timezone.now(),
+        )  # fmt: skip
+    except BookingError as refusal:
+        return respond(
+            request,
+            "bookings/records/record",
+            record_context(viewer) | {"refusal": str(refusal)},
+            status_of(refusal),
+        )
+    return done(request, reverse("bookings:record", args=[cdr_id]), "Matched.")
+
+
+def _number(request: HttpRequest, name: str) -> int:
+    """0 for what is none: no row has that."""
+    text = request.POST.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 
 
 @never_cache

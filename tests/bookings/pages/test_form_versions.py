@@ -360,7 +360,7 @@ SIGNED = {"undo"}
 # name their facts.
 VERSIONED_ELSEWHERE = {
     "dispute", "waiver", "dispute_answer", "agreement_payment_terms", "particulars", "incoming_invoice_change",
-    "incoming_invoice_state", "acceptances", "balance_top_ups", "balance_pay_outs",
+    "incoming_invoice_state", "acceptances", "record_booking", "balance_top_ups", "balance_pay_outs",
 }  # fmt: skip
 # Done once, whoever asks again: what is missing is issued, what rests is reopened, what was not priced again is.
 ONCE = {"missing_records", "reopening", "price_checks"}
