@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -9,8 +10,9 @@ import pytest
 from tests.scenarios.outside.berth import Berth, Slot
 from tests.scenarios.outside.charger import Charger, Charger16, now
 from tests.scenarios.outside.partner import Network
-from tests.scenarios.outside.partner_offers import free_span, offers, registered
+from tests.scenarios.outside.partner_offers import free_span, offers, registered, spans
 from tests.scenarios.outside.reservations import TRUCK, online, reserved
+from tests.scenarios.outside.waiting import eventually
 
 Book = Callable[..., dict[str, Any]]
 
@@ -73,6 +75,47 @@ def test_a_partner_holds_the_truth_whatever_is_killed(
     assert [each["id"] for each in partner.get(partner.bookings_url)] == [booked["id"]]
     retaken = partner.insist(partner.request_for(place, start, end))
     assert retaken["reservation_status"] == "RESERVED", "the place is free again"
+
+
+@pytest.mark.parametrize("number", [24, pytest.param(1000, marks=later)])
+def test_of_many_requests_while_web_and_worker_are_killed_every_accepted_one_stands(
+    mortal: Berth, network: Callable[..., Network], number: int
+) -> None:
+    """`kill -9` of the web and of the worker in the middle of many BookingRequests, of which every third is cancelled again: what
+    was accepted stands once, and the partner learns how each stands in the end."""
+    partner = registered(mortal, network("EMSP"))
+    asked = [partner.request_for(*span) for span in spans(offers(partner).values(), number)]
+    answered: dict[str, dict[str, Any]] = {}
+
+    def conversation(at: int) -> None:
+        booking = partner.insist(asked[at], within_s=180)
+        if at % 3 == 0 and booking["reservation_status"] == "RESERVED":
+            cancellation = {"cancellation_reason": "TRAFFIC", "who_canceled": "EMSP"}
+            booking = partner.insist({**asked[at], "canceled": cancellation}, within_s=180)
+        answered[asked[at]["request_id"]] = booking
+
+    with ThreadPoolExecutor(8) as partners_threads:
+        talks = [partners_threads.submit(conversation, at) for at in range(number)]
+        for program, done in (("serve", number // 4), ("worker", number // 2), ("serve", number * 3 // 4)):
+            eventually(lambda done=done: len(answered) >= done, of=f"{done} answers", within_s=300)
+            _crash(mortal, program)
+        for talk in talks:
+            talk.result()
+
+    listed = {one["request_id"]: one for page in partner.pages(partner.bookings_url, 100) for one in page}
+    assert listed.keys() == answered.keys(), "each once, and none lost"
+    for request_id, booking in answered.items():
+        assert listed[request_id]["id"] == booking["id"]
+        assert listed[request_id]["reservation_status"] == booking["reservation_status"]
+    reached = Counter(booking["reservation_status"] for booking in answered.values())
+    assert reached["RESERVED"] + reached["CANCELED"] >= number * 9 // 10, reached
+    for booking in answered.values():
+        final = booking["reservation_status"]
+        partner.told(
+            f"/{booking['id']}", lambda told, final=final: told["reservation_status"] == final, within_s=120
+        )
+        stamps = [told["last_updated"] for told in partner.pushes_of(f"/{booking['id']}")]
+        assert stamps == sorted(stamps), "nothing out of order"
 
 
 def _crash(berth: Berth, program: str) -> None:

@@ -1,5 +1,6 @@
 """What a registered partner offers, and when it is free."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -37,6 +38,23 @@ def free_span(
             if start + step + then <= moment(slot["end_date_time"]):
                 return start, start + step
     raise AssertionError(f"nothing is free at {place['id']}")
+
+
+def spans(
+    places: Iterable[dict[str, Any]], wanted: int, *, every: timedelta = timedelta(hours=1)
+) -> list[tuple[dict[str, Any], datetime, datetime]]:
+    """So many spans of half an hour that do not touch, each with the place at which it is free; tomorrow or later."""
+    first = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=26)
+    found = []
+    for place in places:
+        slots = [slot for calendar in place["calendars"] for slot in calendar["available_timeslots"]]
+        for slot in slots:
+            start = max(moment(slot["start_date_time"]), first) + timedelta(minutes=30)
+            while start + every <= moment(slot["end_date_time"]) and len(found) < wanted:
+                found.append((place, start, start + timedelta(minutes=30)))
+                start += every
+    assert len(found) == wanted, f"only {len(found)} spans are free"
+    return found
 
 
 def moment(text: str) -> datetime:
