@@ -35,6 +35,7 @@ MAX_ANSWER, MAX_PAGE = 1024 * 1024, 8 * 1024 * 1024
 PARSED_AT_ONCE = 64 * 1024
 NO_CONNECTION = "there is no connection to this address"
 MAX_PAGES = 1000
+SHORTEST_TOKEN = 6  # what is shorter stands in any text
 MAX_NEXT_URL = 2000  # a Link repeats every filter; OCPI's 255 are for URLs in objects
 
 Party = tuple[str, str]
@@ -60,6 +61,13 @@ class Peer:
             if party:
                 headers[f"OCPI-{direction}-country-code"], headers[f"OCPI-{direction}-party-id"] = party
         return headers
+
+    def without_token(self, text: str) -> str:
+        """What was said by whoever was called, in either spelling of the token."""
+        encoded = base64.b64encode(self.token.encode()).decode()
+        for secret in (self.token, encoded):
+            text = text.replace(secret, "…") if len(secret) >= SHORTEST_TOKEN else text
+        return text
 
     def unrouted(self) -> Peer:
         """The same for configuration modules, which carry no routing headers."""
@@ -143,6 +151,11 @@ class CallFailed(Exception):
 
     public: str = ""
 
+    def strike_out(self, peer: Peer) -> None:
+        """A partner may quote the token it was called with; that is for nobody to read."""
+        self.args = tuple(peer.without_token(str(said)) for said in self.args)
+        self.public = peer.without_token(self.public)
+
 
 class Unreachable(CallFailed):
     """No answer we could read. `maybe_received`: the request may have been carried out all the same."""
@@ -225,12 +238,14 @@ class Http:
             exchange.status_code, exchange.is_answered = answer.status_code, True
             return answer
         except CallFailed as failure:
+            failure.strike_out(peer)
             exchange.error = str(failure)[:300]
             if isinstance(failure, Refused):
                 exchange.status_code, exchange.is_refused = failure.status_code, not failure.is_their_fault
             raise
         finally:
             exchange.took_ms = int((time.monotonic() - began) * 1000)
+            exchange.response_body = peer.without_token(exchange.response_body)
             self.log(exchange)
 
     async def _exchange(

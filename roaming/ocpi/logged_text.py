@@ -11,8 +11,11 @@ LOGGED = 20_000
 LOGGED_HEADERS, LONGEST_HEADER = 4_000, 500
 EXCERPT = 200
 
-# A token that is cut off at the end is one too.
-_SECRET = re.compile(r'("\s*token\s*"\s*:\s*")(?:[^"\\]|\\.?)*("|$)', re.IGNORECASE)
+# A letter of a key may be written as its code; a token that is cut off at the end is one too.
+_TOKEN = "".join(rf"(?:{c}|\\u00{ord(c):02x}|\\u00{ord(c.upper()):02x})" for c in "token")
+_SECRET = re.compile(rf'("\s*{_TOKEN}\s*"\s*:\s*")(?:[^"\\]|\\.?)*("|$)', re.IGNORECASE)
+# In an address, where nobody has to send one.
+_IN_ADDRESS = re.compile(r"([?&](?:token|authorization|access_token|api_?key)=)[^&#]*", re.IGNORECASE)
 _SECRET_HEADERS = {"authorization", "proxy-authorization", "cookie", "set-cookie"}
 
 
@@ -28,6 +31,11 @@ def logged(body: Any) -> str:
     else:
         text = json.dumps(body, ensure_ascii=False)
     return _SECRET.sub(r"\1…\2", text[: LOGGED + 200])[:LOGGED].replace("\x00", "")
+
+
+def logged_address(url: str) -> str:
+    """An address with its query, without what looks like a token in it."""
+    return _IN_ADDRESS.sub(r"\1…", url)
 
 
 def header_lines(headers: Iterable[tuple[str, str]]) -> str:

@@ -23,7 +23,7 @@ from roaming import deviations, message_log
 from roaming.models import Partner, PartnerMessage
 from roaming.ocpi.auth import Caller, token_of
 from roaming.ocpi.envelope import MAX_BODY, OcpiResponse, field_of, for_status
-from roaming.ocpi.logged_text import header_lines, logged
+from roaming.ocpi.logged_text import header_lines, logged, logged_address
 
 logger = structlog.get_logger(__name__)
 
@@ -147,7 +147,7 @@ def _log(
         return None
     said = message_log.IncomingMessage(
         partner_id=partner.pk, at=at, method=(request.method or "")[:7],
-        url=_UNPRINTABLE.sub("?", request.get_full_path())[:500],
+        url=logged_address(_UNPRINTABLE.sub("?", request.get_full_path()))[:500],
         request_id=ids["X-Request-ID"][:64], correlation_id=ids["X-Correlation-ID"][:64],
         request_headers=header_lines(request.headers.items()),
         request_body=logged(getattr(request, "_body", b""))[:LOGGED_BODY], response_body=logged(response.content)[:LOGGED_BODY],

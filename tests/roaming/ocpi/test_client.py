@@ -210,6 +210,20 @@ def test_the_log_holds_no_token_and_no_more_than_fits() -> None:
     assert len(said[0].request_body) == 20_000
 
 
+def test_a_token_that_the_partner_quotes_is_not_passed_on() -> None:
+    def answer(asked: Asked) -> Reply:
+        spelled = asked.headers["authorization"].removeprefix("Token ")
+        return envelope(status_code=2000, message=f"unknown token our-token or {spelled}", status=401)
+
+    with ScriptedPeer(answer) as server:
+        said: list[Exchange] = []
+        with pytest.raises(Refused) as failure:
+            client.in_thread(lambda http: http.call(Peer("our-token"), "GET", server.url), said.append)
+
+    assert str(failure.value) == "2000: unknown token … or …"
+    assert "our-token" not in said[0].response_body + said[0].error
+
+
 def test_pages_are_followed_as_linked_and_to_the_end() -> None:
     """Checklist 22."""
 

@@ -352,12 +352,23 @@ def test_what_was_refused_unread_is_logged_too(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['{"token": "a\\"secret"}', '{"x": "' + "x" * (LOGGED_BODY - 30) + '", "Token" : "secret"}']
+    "text",
+    [
+        '{"token": "a\\"secret"}',
+        '{"\\u0074oK\\u0065n": "secret"}',
+        '{"x": "' + "x" * (LOGGED_BODY - 30) + '", "Token" : "secret"}',
+    ],
 )
 def test_a_token_is_struck_out_wherever_it_stands(caller: Caller, text: str) -> None:
     caller.post(BOOKINGS, text.encode())
 
     assert "secr" not in PartnerMessage.objects.get().request_body
+
+
+def test_a_token_in_an_address_is_struck_out(caller: Caller) -> None:
+    caller.get(LOCATIONS, {"token": "secret", "limit": "5"})
+
+    assert PartnerMessage.objects.get().url.endswith("?token=…&limit=5")
 
 
 def test_strangers_leave_no_line_in_the_log(caller: Caller) -> None:
