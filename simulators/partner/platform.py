@@ -9,6 +9,7 @@ from simulators.partner import simulated_sites
 from simulators.partner.booking_desk import BookingDesk
 from simulators.partner.bookings import BookingsReceiver, BookingsSender
 from simulators.partner.charging import ChargingDesk
+from simulators.partner.commands import CommandsReceiver, CommandsSender
 from simulators.partner.emsp import Emsp
 from simulators.partner.http_listener import listen
 from simulators.partner.locations import LocationsReceiver, LocationsSender
@@ -55,11 +56,16 @@ class SimulatedPartner:
         self.charging = ChargingDesk(settings, self.state, self.pushes.add)
         self.emsp = Emsp(settings, self.state, self.peer)
         self.received = ReceivedObjects(self.state, self.peer)
+        self._commands_to_us = CommandsReceiver(settings, self.desk, self.peer)
+        self.commands = CommandsSender(self.state, self.peer)
+        self.commands.url = f"{self.url}/ocpi/emsp/{settings.version}/commands"
         modules: list[Module] = [
             LocationsSender(self.calendars),
             LocationsReceiver(self.received),
             BookingsSender(self.desk, self.calendars, self.peer),
             BookingsReceiver(self.received),
+            self._commands_to_us,
+            self.commands,
             TokensSender(settings, self.state),
             TokensReceiver(self.received),
             SessionsSender(self.charging),
@@ -104,6 +110,7 @@ class SimulatedPartner:
         now = self.settings.clock()
         if not self.peer.is_registered or now < self._pause_until:
             return
+        self._commands_to_us.tell_results()
         self.pushes.push_all()
         if self.settings.book_every and now >= self._next_booking:
             self._next_booking = now + self.settings.book_every

@@ -1,0 +1,97 @@
+"""Commands: what others have our chargers do (Receiver), and where they tell what became of ours (Sender).
+
+Of commands to us the start of a booking is carried out; the result follows a moment later, as a bare object.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+from simulators.partner.booking_desk import BookingDesk
+from simulators.partner.ocpi_format import Json, Refusal, read_period
+from simulators.partner.other_platform import OtherPlatform
+from simulators.partner.partner_settings import PartnerSettings
+from simulators.partner.requests import Request, RoutedAnswer
+from simulators.partner.state_file import StateFile
+
+TIMEOUT_S = 30
+KNOWN = {"START_SESSION", "STOP_SESSION", "RESERVE_NOW", "CANCEL_RESERVATION", "UNLOCK_CONNECTOR"}
+
+
+class CommandsReceiver:
+    identifier, role, side, path = "commands", "RECEIVER", "cpo", "commands"
+
+    def __init__(self, settings: PartnerSettings, desk: BookingDesk, peer: OtherPlatform) -> None:
+        self._settings, self._desk, self._peer = settings, desk, peer
+        self._owed: list[tuple[str, Json]] = []
+
+    def answer(self, request: Request, rest: list[str]) -> RoutedAnswer:
+        if request.method != "POST" or len(rest) != 1 or rest[0] not in KNOWN:
+            raise Refusal(2000, "no such command", 404)
+        body = request.body
+        if not isinstance(body, dict) or not str(body.get("response_url", "")).startswith("http"):
+            raise Refusal(2001, "response_url: is required")
+        if rest[0] == "STOP_SESSION":
+            return _said("UNKNOWN_SESSION")
+        if rest[0] != "START_SESSION":
+            return _said("NOT_SUPPORTED")
+        booking = self._booking(body)
+        if booking is None:
+            return _said("REJECTED")
+        self._desk.begin(booking["id"])
+        self._owed.append((body["response_url"], {"result": "ACCEPTED"}))
+        return _said("ACCEPTED")
+
+    def tell_results(self) -> None:
+        """What is owed of commands that were carried out; each is told once. Raises PlatformError."""
+        while self._owed:
+            url, result = self._owed.pop(0)
+            self._peer.call("POST", url, result)
+
+    def _booking(self, body: Json) -> Json | None:
+        """The booking of a reference that one of its tokens may start by now."""
+        now, token = self._settings.clock(), body.get("token") or {}
+        for booking in self._desk.bookings().values():
+            start, end = read_period(booking)
+            is_meant = booking["authorization_reference"] == body.get("authorization_reference")
+            is_its = any(each["uid"] == token.get("uid") for each in booking["booking_tokens"])
+            may_start = booking["reservation_status"] in ("RESERVED", "FULFILLED") and start <= now < end
+            if is_meant and is_its and may_start:
+                return booking
+        return None
+
+
+class CommandsSender:
+    """Has the other platform's chargers do something, and hears of it."""
+
+    identifier, role, side, path = "commands", "SENDER", "emsp", "commands"
+
+    def __init__(self, state: StateFile, peer: OtherPlatform) -> None:
+        self._state, self._peer = state, peer
+        self.url = ""
+
+    def command(self, name: str, body: Json) -> Json:
+        """The CommandResponse, with the `key` under which the result will be kept. Raises PlatformError."""
+        key = uuid.uuid4().hex
+        asked = {"response_url": f"{self.url}/{name}/{key}", **body}
+        answer: Json = self._peer.call("POST", f"{self._peer.endpoint('commands', 'RECEIVER')}/{name}", asked)
+        return {**answer, "key": key}
+
+    def results(self) -> dict[str, Json]:
+        """By the key of their command."""
+        found: dict[str, Json] = self._state.get("command_results", {})
+        return found
+
+    def answer(self, request: Request, rest: list[str]) -> RoutedAnswer:
+        """Strictly: a bare CommandResult, once for each command."""
+        if request.method != "POST" or len(rest) != 2:
+            raise Refusal(2000, "no such command", 404)
+        if not isinstance(request.body, dict) or "result" not in request.body:
+            raise Refusal(2001, "result: is required")
+        with self._state.changing() as state:
+            state.setdefault("command_results", {})[rest[1]] = request.body
+        return RoutedAnswer(None)
+
+
+def _said(result: str) -> RoutedAnswer:
+    return RoutedAnswer({"result": result, "timeout": TIMEOUT_S})
