@@ -263,7 +263,9 @@ def test_a_partner_hears_of_the_session_then_the_booking_then_the_end_and_then_t
         eventually(lambda: clock.shift(soon) or len(network.said) >= 2, "session and booking are told")
         clock.move_to(at(10, 30))
         end(session)
-        record = eventually(lambda: Delivery.objects.filter(kind="cdr", delivered_version=1).first())
+        record = eventually(
+            lambda: clock.shift(soon) or Delivery.objects.filter(kind="cdr", delivered_version=1).first()
+        )
 
     told = network.order()
     assert told[:2] == [("sessions", "ACTIVE"), ("bookings", "FULFILLED")]
