@@ -22,7 +22,8 @@ from depots.periods import utc_text
 from roaming import registration
 from roaming.models import Partner
 from roaming.ocpi import handshake
-from roaming.ocpi.client import Answer, CallFailed, Http, Party, Peer, Refused, joined
+from roaming.ocpi.call_failures import CallFailed, Refused
+from roaming.ocpi.client import Answer, Http, Party, Peer, joined
 from roaming.ocpi.dialect import DIALECTS
 from roaming.ocpi.handshake import CannotAgree
 from roaming.ocpi.times import time_out

@@ -16,7 +16,8 @@ from depots import secrets
 from roaming import party_roles, registration
 from roaming.models import Partner, PartnerToken
 from roaming.ocpi import handshake
-from roaming.ocpi.client import CallFailed, Http, Refused, Unreachable
+from roaming.ocpi.call_failures import CallFailed, Refused, Unreachable
+from roaming.ocpi.client import Http
 from roaming.ocpi.dialect import DIALECTS
 from roaming.ocpi.handshake import Agreed, CannotAgree
 from roaming.outbound.pull_plan import splay

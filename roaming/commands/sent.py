@@ -12,7 +12,8 @@ from bookings import operations
 from bookings.models import Booking, PartnerCommand
 from depots.models import Organisation
 from roaming.models import Delivery, Partner
-from roaming.ocpi.client import Answer, CallFailed, Refused, Written
+from roaming.ocpi.call_failures import CallFailed, Refused
+from roaming.ocpi.client import Answer, Written
 from roaming.ocpi.dialect import dialect_of
 from roaming.ocpi.wire_object import UnreadableError
 from roaming.outbound import deliveries

@@ -23,6 +23,7 @@ import httpx
 from depots.http_connection import AnswerTooLong, BrokenConnection, RawRequest
 from depots.url_guard import HostileAddress, check_url
 from roaming.ocpi import partner_json
+from roaming.ocpi.call_failures import CallFailed, Refused, Unreachable
 from roaming.ocpi.connections import Connections, NotConnected, Origin
 from roaming.ocpi.logged_text import excerpt_of, header_lines, logged
 
@@ -141,59 +142,6 @@ class Answer:
     status_code: int
     message: str
     headers: httpx.Headers = field(repr=False)
-
-
-class CallFailed(Exception):
-    """The partner did not say yes. `str()` is a sentence for the operator, `public` one for whoever named the address.
-
-    The latter says nothing of where a name leads, or of what is or is not there: we may see more than who asks.
-    """
-
-    public: str = ""
-
-    def strike_out(self, peer: Peer) -> None:
-        """A partner may quote the token it was called with; that is for nobody to read."""
-        self.args = tuple(peer.without_token(str(said)) for said in self.args)
-        self.public = peer.without_token(self.public)
-
-
-class Unreachable(CallFailed):
-    """No answer we could read. `maybe_received`: the request may have been carried out all the same."""
-
-    def __init__(self, reason: str, *, maybe_received: bool = True, public: str = "") -> None:
-        super().__init__(reason)
-        self.maybe_received = maybe_received
-        self.public = public or reason
-
-
-class Refused(CallFailed):
-    """A readable no: an HTTP error, or OCPI status 2xxx to 4xxx. `excerpt` is of a body that is no envelope."""
-
-    def __init__(
-        self, http_status: int, status_code: int | None, message: str, data: Any = None, *, excerpt: str = ""
-    ) -> None:
-        said = f"{status_code}" if status_code is not None else f"HTTP {http_status}"
-        super().__init__(f"{said}: {message or excerpt or 'without a reason'}"[:280])
-        self.public = str(self)
-        self.http_status, self.status_code, self.message, self.data = http_status, status_code, message, data
-
-    @property
-    def is_behind_hub(self) -> bool:
-        """A hub that could not pass it on: it knows no such party (4001), had no answer of it in time (4002), or has no
-        connection to it (4003)."""
-        return self.status_code in (4001, 4002, 4003)
-
-    @property
-    def surely_undelivered(self) -> bool:
-        """A hub says that nobody has got it. After 4002 somebody may have."""
-        return self.status_code in (4001, 4003)
-
-    @property
-    def is_their_fault(self) -> bool:
-        """Not about what we sent: a server error, a hub's trouble, or too many requests."""
-        if self.status_code is not None and self.status_code >= 3000:
-            return True
-        return self.http_status >= 500 or self.http_status in (408, 425, 429)
 
 
 class Http:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from django.conf import settings
 
 from depots.url_guard import HostileAddress, check_url
-from roaming.ocpi.client import CallFailed, Http, Peer, Refused, Unreachable
+from roaming.ocpi.call_failures import CallFailed, Refused, Unreachable
+from roaming.ocpi.client import Http, Peer
 from roaming.ocpi.dialect import DIALECTS
 from roaming.ocpi.party_credentials import PartyCredentials
 from roaming.ocpi.versions import read_versions

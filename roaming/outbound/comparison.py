@@ -18,7 +18,8 @@ from django.db import transaction
 from roaming import message_log
 from roaming.models import Partner, PartnerObject
 from roaming.ocpi import client
-from roaming.ocpi.client import CallFailed, Exchange, Http, Party, Peer, Refused
+from roaming.ocpi.call_failures import CallFailed, Refused
+from roaming.ocpi.client import Exchange, Http, Party, Peer
 from roaming.outbound import pull_plan, pulls
 from roaming.outbound.our_objects import OurObject, our_objects
 from roaming.outbound.waking import wake_sender

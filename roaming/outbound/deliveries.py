@@ -23,7 +23,7 @@ from django.db.models import Case, F, PositiveIntegerField, Q, QuerySet, When
 from roaming.deviations import tell_of
 from roaming.models import Delivery, Partner, PartnerPull
 from roaming.ocpi import client
-from roaming.ocpi.client import CallFailed, Refused
+from roaming.ocpi.call_failures import CallFailed, Refused
 from roaming.outbound.delivery_rules import (
     AWAITED_COLUMNS,
     AWAITED_KINDS,

@@ -29,7 +29,8 @@ from roaming import deviations, registration
 from roaming.hubs import clients as hub_clients
 from roaming.mirror import partner_offers, remote_bookings
 from roaming.models import Delivery, Partner
-from roaming.ocpi.client import Answer, Peer, Refused, Unreachable
+from roaming.ocpi.call_failures import Refused, Unreachable
+from roaming.ocpi.client import Answer, Peer
 from roaming.ocpi.dialect import Dialect, dialect_of
 from roaming.ocpi.style import style_of
 from roaming.ocpi.times import time_out

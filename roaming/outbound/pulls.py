@@ -23,7 +23,8 @@ from roaming import deviations, registration
 from roaming.hubs import clients as hub_clients
 from roaming.hubs.clients import hub_party
 from roaming.models import Partner, PartnerPull
-from roaming.ocpi.client import CallFailed, Http, Party, Peer, Refused
+from roaming.ocpi.call_failures import CallFailed, Refused
+from roaming.ocpi.client import Http, Party, Peer
 from roaming.ocpi.times import time_out
 from roaming.outbound import deliveries
 from roaming.outbound.pull_plan import EVERY, splay

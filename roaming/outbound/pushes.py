@@ -14,7 +14,8 @@ from roaming import registration
 from roaming.hubs import clients as hub_clients
 from roaming.hubs.clients import hub_party
 from roaming.models import Delivery, Partner
-from roaming.ocpi.client import Answer, CallFailed, Party, Peer, Refused, Written
+from roaming.ocpi.call_failures import CallFailed, Refused
+from roaming.ocpi.client import Answer, Party, Peer, Written
 from roaming.outbound import deliveries
 from roaming.outbound.deliveries import Lease
 

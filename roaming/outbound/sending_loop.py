@@ -22,7 +22,8 @@ from depots.listening import listen
 from roaming import guest_sessions, message_log, tasks
 from roaming.console import traffic
 from roaming.models import Delivery
-from roaming.ocpi.client import BOOKING_TIMEOUT_S, Answer, CallFailed, Exchange, Http, Refused, Unreachable
+from roaming.ocpi.call_failures import CallFailed, Refused, Unreachable
+from roaming.ocpi.client import BOOKING_TIMEOUT_S, Answer, Exchange, Http
 from roaming.ocpi.wire_object import UnreadableError
 from roaming.outbound import deliveries, fan_out, our_requests, pull_plan, pulls, resync
 from roaming.outbound.deliveries import Delivered, Lease

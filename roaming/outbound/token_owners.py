@@ -29,7 +29,8 @@ from roaming.mirror import network_tokens
 from roaming.mirror.values import ToldAuthorization
 from roaming.models import Partner
 from roaming.ocpi.auth import speaks_for
-from roaming.ocpi.client import CallFailed, Exchange, Http, Party, Peer, Refused
+from roaming.ocpi.call_failures import CallFailed, Refused
+from roaming.ocpi.client import Exchange, Http, Party, Peer
 from roaming.ocpi.dialect import dialect_of
 from roaming.ocpi.wire_object import Read, UnreadableError
 from roaming.outbound.pushes import party_of

@@ -10,7 +10,7 @@ from bookings.errors import ChangedMeanwhile
 from bookings.rules.content_version import version_of
 from roaming import registration, suspension, token_rotation
 from roaming.models import Partner, PartnerEvent
-from roaming.ocpi.client import CallFailed
+from roaming.ocpi.call_failures import CallFailed
 from roaming.registration import Invitation
 
 Kind = PartnerEvent.Kind

@@ -19,7 +19,7 @@ from depots.pages import done, respond
 from roaming import access
 from roaming.connection_check import Step, check_address, check_partner
 from roaming.models import Partner, PartnerToken
-from roaming.ocpi.client import CallFailed
+from roaming.ocpi.call_failures import CallFailed
 from roaming.ocpi.dialect import DIALECTS
 from roaming.ocpi.handshake import CannotAgree, our_versions_url
 from roaming.party_roles import RegistrationError

@@ -14,7 +14,7 @@ from django.db import OperationalError, connection, transaction
 from bookings.models import BookingOption
 from roaming import registration
 from roaming.models import Delivery, Partner
-from roaming.ocpi.client import Unreachable
+from roaming.ocpi.call_failures import Unreachable
 from roaming.outbound import deliveries, fan_out
 from roaming.outbound.deliveries import Delivered, Lease
 from tests.factories import NOW, make_depot, make_evse, make_operator, option_of

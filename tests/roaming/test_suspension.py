@@ -8,7 +8,7 @@ import pytest
 
 from bookings.models import BookingOption
 from roaming.models import Delivery, Partner
-from roaming.ocpi.client import CallFailed
+from roaming.ocpi.call_failures import CallFailed
 from roaming.outbound import deliveries, pulls
 from roaming.registration import AlreadyRegistered, RegistrationError, invite, leave
 from roaming.suspension import NotSuspended, lift_suspension, suspend

@@ -12,7 +12,7 @@ from django.utils import timezone
 from depots.secrets import hash_token
 from roaming import tasks, token_rotation
 from roaming.models import Partner, PartnerToken
-from roaming.ocpi.client import Refused, Unreachable
+from roaming.ocpi.call_failures import Refused, Unreachable
 from roaming.registration import peer_of
 from roaming.token_rotation import TokenLost, rotate
 from simulators.partner import SimulatedPartner

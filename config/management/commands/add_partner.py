@@ -15,7 +15,7 @@ from config.management.operator_command import OperatorCommand
 from depots.models import Organisation
 from roaming import registration
 from roaming.models import Partner
-from roaming.ocpi.client import CallFailed
+from roaming.ocpi.call_failures import CallFailed
 from roaming.ocpi.handshake import CannotAgree
 
 REFUSALS = (registration.RegistrationError, CannotAgree, CallFailed)

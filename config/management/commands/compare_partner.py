@@ -9,7 +9,7 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from config.management.operator_command import OperatorCommand
-from roaming.ocpi.client import CallFailed
+from roaming.ocpi.call_failures import CallFailed
 from roaming.outbound import comparison
 from roaming.party_roles import RegistrationError
 from roaming.queries import partner_named

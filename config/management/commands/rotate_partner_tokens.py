@@ -8,7 +8,7 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from config.management.operator_command import OperatorCommand
-from roaming.ocpi.client import CallFailed
+from roaming.ocpi.call_failures import CallFailed
 from roaming.ocpi.dialect import DIALECTS
 from roaming.ocpi.handshake import CannotAgree
 from roaming.party_roles import RegistrationError

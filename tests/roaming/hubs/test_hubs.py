@@ -9,7 +9,8 @@ import pytest
 
 from roaming.hubs.clients import ToldClient, find_client, keep_client
 from roaming.models import Delivery, Partner, PartnerPull
-from roaming.ocpi.client import Peer, Refused
+from roaming.ocpi.call_failures import Refused
+from roaming.ocpi.client import Peer
 from roaming.ocpi.times import time_out
 from roaming.outbound import deliveries, pulls
 from roaming.outbound.pull_plan import plan

@@ -13,7 +13,7 @@ from bookings.operations import cancel_booking
 from roaming.mirror import remote_bookings
 from roaming.mirror.request_answers import Posted, decision_of
 from roaming.models import Delivery, Partner, PartnerObject
-from roaming.ocpi.client import Refused
+from roaming.ocpi.call_failures import Refused
 from roaming.ocpi.v2_3_0.bookings import emsp_mapping
 from roaming.ocpi.v2_3_0.bookings.emsp_mapping import booking_in
 from roaming.ocpi.v2_3_0.bookings.reading import read_booking

@@ -16,7 +16,8 @@ import pytest
 from depots import url_guard
 from depots.http_connection import HttpConnection
 from roaming.ocpi import client, logged_text
-from roaming.ocpi.client import Answer, Exchange, Http, Peer, Refused, Target, Unreachable
+from roaming.ocpi.call_failures import Refused, Unreachable
+from roaming.ocpi.client import Answer, Exchange, Http, Peer, Target
 from tests.roaming.peers import Asked, Reply, ScriptedPeer, envelope
 
 PEER = Peer("secret-token", from_party=("DE", "NFR"), to_party=("FR", "SIM"))

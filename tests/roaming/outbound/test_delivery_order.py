@@ -8,7 +8,8 @@ import pytest
 from django.utils import timezone
 
 from roaming.models import Delivery, Partner
-from roaming.ocpi.client import Refused, Unreachable, Written
+from roaming.ocpi.call_failures import Refused, Unreachable
+from roaming.ocpi.client import Written
 from roaming.outbound import deliveries, sending_loop
 from roaming.outbound.deliveries import Delivered, Lease
 from roaming.outbound.delivery_rules import HOLDS_UP_FOR, RULES
