@@ -281,7 +281,7 @@ def test_a_hold_is_confirmed_for_any_member_of_a_group_as_pages_then_say(
 
     assert [(t.uid, t.type) for t in held.tokens.all()] == [("night shift", "GROUP")]
     assert "Any card of the group night shift" in dispatcher.get(f"/bookings/{held.pk}/").content.decode()
-    [facts] = facts_of(Q(pk=held.pk))
+    [facts] = facts_of(Q(pk=held.pk), now=NOW)
     assert shown_again(facts.token or "") == "group night shift"
     [asked] = held.requests.all()
     assert "Tokens group night shift" in differences.words({"after": asked.asked}, held)
