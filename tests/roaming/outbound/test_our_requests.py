@@ -234,7 +234,9 @@ def test_the_truck_arrives(
 
     clock.shift(timedelta(hours=4, minutes=1))
 
-    assert eventually(settled(booking, "charging")).remote_status == "FULFILLED"
+    eventually(settled(booking, "charging"))  # by its session, which is told first
+    eventually(lambda: fresh(booking).remote_status == "FULFILLED")
+    assert fresh(booking).status == "charging"
 
 
 def test_a_network_that_is_away_is_asked_when_it_is_back(
