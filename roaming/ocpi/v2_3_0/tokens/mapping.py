@@ -82,7 +82,7 @@ def token_in(token: schemas.Token) -> ToldToken:
 def tokens_in(raws: Sequence[Any]) -> list[Read[ToldToken] | UnreadableError]:
     """Each by itself; one that cannot be read is its error."""
     return [
-        Read(_plain_in(raw)) if is_plain else _read_in(raw)
+        _plain_in(raw) if is_plain else _read_in(raw)
         for raw, is_plain in zip(raws, plain_of(raws), strict=True)
     ]
 
@@ -97,14 +97,18 @@ def authorization_in(info: schemas.AuthorizationInfo) -> ToldAuthorization:
     )
 
 
-def _plain_in(raw: dict[str, Any]) -> ToldToken:
+def _plain_in(raw: dict[str, Any]) -> Read[ToldToken] | UnreadableError:
     get = raw.get
-    return ToldToken(
+    try:
+        at = datetime.fromisoformat(raw["last_updated"])
+    except ValueError:  # it looks like a time, and there is none such: 30 February
+        return _read_in(raw)
+    return Read(ToldToken(
         raw["country_code"], raw["party_id"], raw["uid"], raw["type"], raw["contract_id"], get("visual_number", ""),
         get("group_id", ""), raw["valid"],
         OwnerCheck.NEVER.value if raw["type"] in COMMANDED else _CHECK_CALLED[raw["whitelist"]],
-        datetime.fromisoformat(raw["last_updated"]),
-    )  # fmt: skip
+        at,
+    ))  # fmt: skip
 
 
 def _read_in(raw: Any) -> Read[ToldToken] | UnreadableError:
