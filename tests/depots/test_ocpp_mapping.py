@@ -18,7 +18,9 @@ from depots.ocpp.v2x import messages as messages_2x
 from depots.ocpp.v2x import tokens, transactions, v21, v201
 from depots.ocpp.v16 import messages as messages_16
 
-REASONS = {"unknown_token", "blocked", "booked_by_another", "not_yet", "elsewhere", ""}
+REASONS = {
+    "unknown_token", "blocked", "booked_by_another", "not_yet", "elsewhere", "expired", "no_credit", "not_confirmed", "",
+}  # fmt: skip
 NOW = datetime(2030, 1, 15, 8, 0, tzinfo=UTC)
 
 # Actions of a CSMS, by version: all others are a charger's. DataTransfer is anybody's.
