@@ -103,10 +103,12 @@ def depot() -> Depot:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who never answers is given up on after a moment."""
-    monkeypatch.setattr(client, "CONNECT_TIMEOUT_S", 0.2)
-    monkeypatch.setitem(client.Http.call.__kwdefaults__, "time_limit_s", 0.1)
+def impatience() -> Iterator[pytest.MonkeyPatch]:
+    """Who never answers is given up on after a moment, until `undo`: what is given up on too early is sent twice."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(client, "CONNECT_TIMEOUT_S", 0.2)
+        patched.setitem(client.Http.call.__kwdefaults__, "time_limit_s", 0.1)
+        yield patched
 
 
 def book(partner: Partner, depot: Depot, evse: int, hour: int) -> Booking:
@@ -138,7 +140,7 @@ def nothing_can_be_sent() -> bool:
 
 
 def test_a_partner_that_was_away_for_a_day_has_in_the_end_what_we_have(
-    network: Network, partner: Partner, depot: Depot, clock: Any, impatient: None
+    network: Network, partner: Partner, depot: Depot, clock: Any, impatience: pytest.MonkeyPatch
 ) -> None:
     """Checklist 29: after an outage, pushes resume with the current state only."""
     held = make_bound(per_kwh("0.40"), depot=depot)
@@ -176,6 +178,7 @@ def test_a_partner_that_was_away_for_a_day_has_in_the_end_what_we_have(
             "it stored nothing meanwhile"
         )
 
+        impatience.undo()
         network.fault = None
         clock.shift(timedelta(minutes=16))
         compare()
