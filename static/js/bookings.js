@@ -132,15 +132,7 @@
   const question = () => document.querySelector('[data-question]')
   let asking = null // the request for new results that is under way
 
-  const changed = (form) => [...form.elements].filter((field) => field.name && field.type !== 'hidden' && isChanged(field))
-
-  // Against what the server wrote, not against what was there on arrival: browsers fill fields again after a reload.
-  function isChanged(field) {
-    if (field.type === 'radio' || field.type === 'checkbox') return field.checked !== field.defaultChecked
-    if (field.tagName !== 'SELECT') return field.value !== field.defaultValue
-    const written = [...field.options].find((option) => option.defaultSelected) ?? field.options[0]
-    return Boolean(written) && field.value !== written.value
-  }
+  const changed = (form) => [...form.elements].filter((field) => field.name && field.type !== 'hidden' && berth.isChanged(field))
 
   function markResults() {
     const form = question()

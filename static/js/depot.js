@@ -27,13 +27,10 @@
   }
 
   // ---- what a closure would do is told for one EVSE and time: while the fields say another, it cannot be done ----
-  const isChanged = (field) =>
-    field.tagName === 'SELECT' ? [...field.options].some((option) => option.selected !== option.defaultSelected) : field.value !== field.defaultValue
-
   function compare({ target }) {
     const answer = target.form?.closest('#close-evse')?.querySelector('form[data-answers]')
     if (!answer || answer === target.form) return
-    const isOther = [...target.form.elements].some((field) => field.name && field.type !== 'hidden' && isChanged(field))
+    const isOther = [...target.form.elements].some((field) => field.name && field.type !== 'hidden' && berth.isChanged(field))
     answer.classList.toggle('is-outdated', isOther)
     for (const button of answer.querySelectorAll('button')) button.disabled = isOther
   }

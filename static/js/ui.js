@@ -144,13 +144,62 @@
     return 'Something went wrong on our side. Look before you try again.'
   }
 
-  // What somebody has opened stays open when the page below it is looked up again, and what is chosen and not sent yet stays
-  // chosen: the server knows of neither.
-  if (window.Idiomorph) {
-    Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node, change) =>
-      !(name === 'open' && change === 'remove' && node.localName === 'details') &&
-      !(name === 'checked' && node.checked !== node.defaultChecked)
+  // ---- what the server cannot know of outlives a page that looks itself up again: what is typed or chosen and not sent yet, and
+  // what somebody has opened or closed. In the answer to a form that was sent, the server's values count. ----
+  const turned = new WeakSet() // <details> that somebody has opened or closed
+  const kept = new WeakMap() // field: what is typed or chosen in it
+  let answered = null
+
+  document.addEventListener('click', ({ target }) => {
+    const summary = target.closest('summary')
+    if (summary) turned.add(summary.parentElement)
+  })
+  document.body.addEventListener('htmx:beforeSwap', ({ detail }) => {
+    answered = detail.requestConfig?.elt.closest('form') ?? null
+  })
+
+  // Against what the server wrote, not against what was there on arrival: browsers fill fields again after a reload.
+  function isChanged(field) {
+    if (field.type === 'radio' || field.type === 'checkbox') return field.checked !== field.defaultChecked
+    if (field.localName !== 'select') return field.value !== field.defaultValue
+    if (field.multiple) return [...field.options].some((option) => option.selected !== option.defaultSelected)
+    const written = [...field.options].find((option) => option.defaultSelected) ?? field.options[0]
+    return Boolean(written) && field.value !== written.value
   }
 
-  window.berth = Object.assign(window.berth ?? {}, { toast, openDialog })
+  const chosenIn = (select) => [...select.selectedOptions].map((option) => option.value)
+
+  // Parts are matched by their place: another field there must not take over what was meant for this one.
+  function isSame(field, fresh) {
+    const isChoice = field.type === 'radio' || field.type === 'checkbox'
+    return field.name === fresh.name && field.type === fresh.type && (!isChoice || field.value === fresh.value)
+  }
+
+  function keep(field, fresh) {
+    kept.delete(field)
+    if (!field.matches?.('input, select, textarea') || (answered && field.form === answered)) return
+    if (isChanged(field) && isSame(field, fresh)) kept.set(field, field.localName === 'select' ? chosenIn(field) : field.value)
+  }
+
+  // Options come and go; only what can still be chosen stays so.
+  function chooseAgain(select) {
+    if (select.localName !== 'select' || !kept.has(select)) return
+    const chosen = kept.get(select)
+    const offered = new Set([...select.options].map((option) => option.value))
+    if (!chosen.every((value) => offered.has(value))) return
+    for (const option of select.options) option.selected = chosen.includes(option.value)
+  }
+
+  if (window.Idiomorph) {
+    Object.assign(Idiomorph.defaults.callbacks, {
+      beforeNodeMorphed: keep,
+      afterNodeMorphed: chooseAgain,
+      beforeAttributeUpdated(name, node, change) {
+        if (name === 'open' && node.localName === 'details') return change !== 'remove' && !turned.has(node)
+        return !((name === 'value' || name === 'checked') && kept.has(node))
+      },
+    })
+  }
+
+  window.berth = Object.assign(window.berth ?? {}, { toast, openDialog, isChanged })
 })()

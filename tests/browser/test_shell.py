@@ -134,6 +134,70 @@ def test_the_menu_of_a_small_screen_opens_and_closes_by_keyboard(
     expect(menu).to_be_focused()
 
 
+RENEWED = """([before, after, touch]) => {
+  const part = document.createElement('div')
+  part.innerHTML = before
+  document.body.append(part)
+  part.querySelector('[data-sent]')?.dispatchEvent(new CustomEvent('htmx:beforeSwap', {
+    bubbles: true, detail: { requestConfig: { elt: part.querySelector('[data-sent]') } }
+  }))
+  for (const [place, values] of Object.entries(touch)) {
+    const found = part.querySelector(place)
+    if (values === 'click') found.click()
+    else if (found.localName === 'select') for (const one of found.options) one.selected = values.includes(one.value)
+    else Object.assign(found, values)
+  }
+  Idiomorph.morph(part, after, { morphStyle: 'innerHTML' })
+  const found = part.querySelector('details')
+    ? [part.querySelector('details').open]
+    : [...part.querySelectorAll('input, select, textarea')].map((field) =>
+        field.localName === 'select' ? [...field.selectedOptions].map((one) => one.value).join()
+        : ['checkbox', 'radio'].includes(field.type) ? field.checked : field.value)
+  part.remove()
+  return found
+}"""
+
+
+def _options(*values: str) -> str:
+    return "".join(f"<option{' selected' if value[0] == '*' else ''}>{value.strip('*')}" for value in values)
+
+
+@pytest.mark.urls(GALLERY)
+def test_a_page_that_is_renewed_keeps_what_is_not_sent_and_takes_what_is_answered(
+    page: Page, context: BrowserContext, live_server: object, manager: User
+) -> None:
+    _sign_in(context, manager, str(live_server))
+    page.goto(f"{live_server}/gallery/")
+    typed = {"[name=a]": {"value": "typed"}}
+    chosen = {"select": ["C"]}
+
+    for before, after, touch, expected in (
+        ('<input name="a">', '<b>news</b><input name="a">', typed, ["typed"]),
+        ('<input name="a" value="old">', '<input name="a" value="new" disabled>', typed, ["typed"]),
+        ('<input name="a" value="old">', '<input name="a" value="new">', {}, ["new"]),
+        ('<input name="a">', '<input name="b" value="its own">', typed, ["its own"]),
+        ('<textarea name="a">old</textarea>', '<textarea name="a">new</textarea>', typed, ["typed"]),
+        ('<form data-sent><input name="a"></form>', '<form data-sent><input name="a" value="answer"></form>', typed,
+         ["answer"]),
+        ('<form data-sent></form><input name="a">', '<form data-sent></form><input name="a">', typed, ["typed"]),
+        (f"<select>{_options('*A', 'B', 'C')}</select>", f"<select>{_options('*A', 'B', 'C')}</select>", chosen, ["C"]),
+        (f"<select>{_options('*A', 'B', 'C')}</select>", f"<select>{_options('*A', 'C', 'D')}</select>", chosen, ["C"]),
+        (f"<select>{_options('*A', 'B', 'C')}</select>", f"<select>{_options('*A', 'B', 'D')}</select>", chosen, ["A"]),
+        (f"<select multiple>{_options('*A', 'B', 'C')}</select>", f"<select multiple>{_options('*A', 'C')}</select>",
+         chosen, ["C"]),
+        ('<input type="checkbox" name="a" value="1">', '<input type="checkbox" name="a" value="1">',
+         {"input": {"checked": True}}, [True]),
+        ('<input type="checkbox" name="a" value="1">', '<input type="checkbox" name="a" value="2">',
+         {"input": {"checked": True}}, [False]),
+        ("<details><summary>S</summary></details>", "<details><summary>S</summary></details>", {"summary": "click"},
+         [True]),
+        ("<details open><summary>S</summary></details>", "<details open><summary>S</summary></details>",
+         {"summary": "click"}, [False]),
+        ("<details><summary>S</summary></details>", "<details open><summary>S</summary></details>", {}, [True]),
+    ):  # fmt: skip
+        assert page.evaluate(RENEWED, [before, after, touch]) == expected, (before, after)
+
+
 # The page's policy forbids Playwright's waiting for an expression: what was heard is written where selectors look.
 RECORD = """
 window.heard = []
