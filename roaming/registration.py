@@ -87,7 +87,12 @@ def connect(
     async def introduce(http: Http) -> tuple[Agreed, bool]:
         peer = await handshake.in_their_spelling(http, by_switch, versions_url)
         agreed = await handshake.introduce(
-            http, peer, versions_url, credentials=credentials, expected_roles=partner.expected_roles
+            http,
+            peer,
+            versions_url,
+            credentials=credentials,
+            expected_roles=partner.expected_roles,
+            bookings_as=str(switch(partner, "booking_custom_identifier")),
         )
         return agreed, peer.sends_raw_token
 
@@ -276,6 +281,7 @@ def _looked_up(partner: Partner, credentials: PartyCredentials, version: str, no
                     peer,
                     credentials.versions_url,
                     expected_roles=partner.expected_roles,
+                    bookings_as=str(switch(partner, "booking_custom_identifier")),
                     versions=[version],
                 )
         except TimeoutError as error:

@@ -59,6 +59,7 @@ def rotate(*, partner: Partner, version: str = "", now: datetime) -> Partner:
             partner.versions_url,
             credentials=credentials,
             expected_roles=partner.expected_roles,
+            bookings_as=str(switch(partner, "booking_custom_identifier")),
             method="PUT",
             versions=wanted,
         )

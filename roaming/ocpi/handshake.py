@@ -61,10 +61,12 @@ async def look_up(
     versions_url: str,
     *,
     expected_roles: Iterable[str],
+    bookings_as: str = "",
     versions: Iterable[str] = tuple(DIALECTS),
 ) -> tuple[str, list[dict[str, str]]]:
     """The best version both know and its endpoints. Raises CannotAgree.
 
+    `bookings_as` is a name of the Bookings module that was agreed with this partner, beside those of the specification.
     `versions` are those that would do: all of ours, or the one whose credentials URL the partner has called.
     """
     version, url = await _best_version(http, peer, versions_url, versions)
@@ -76,7 +78,7 @@ async def look_up(
             check_url(endpoint["url"])
     except (CallFailed, HostileAddress, UnreadableError) as failure:
         raise _no_use(f"Your version {version} could not be read", failure) from failure
-    _require(version, endpoints, expected_roles)
+    _require(version, endpoints, expected_roles, bookings_as)
     return version, endpoints
 
 
@@ -110,13 +112,19 @@ async def introduce(
     *,
     credentials: PartyCredentials,
     expected_roles: Iterable[str],
+    bookings_as: str = "",
     method: str = "POST",
     versions: Iterable[str] = tuple(DIALECTS),
 ) -> Agreed:
     """Register with a partner whose token A `peer` holds (PUT: renew). Raises CannotAgree, Refused, Unreachable: only the
     latter two once the partner may have got our credentials."""
     version, endpoints = await look_up(
-        http, peer, versions_url, expected_roles=expected_roles, versions=versions
+        http,
+        peer,
+        versions_url,
+        expected_roles=expected_roles,
+        bookings_as=bookings_as,
+        versions=versions,
     )
     url = credentials_url(endpoints)
     dialect = DIALECTS[version]
@@ -183,12 +191,20 @@ NEEDED: dict[str, dict[str, tuple[str, ...]]] = {
 }
 
 
-def _require(version: str, endpoints: list[dict[str, str]], expected_roles: Iterable[str]) -> None:
+def _require(
+    version: str, endpoints: list[dict[str, str]], expected_roles: Iterable[str], bookings_as: str
+) -> None:
     """Raises EndpointMissing: credentials, and for each role what a partner needs to be of use."""
     credentials_url(endpoints)
-    offered = {f"{e['identifier'].lower().rstrip('s')} {e['role']}" for e in endpoints}
+    offered = {f"{_module(e['identifier'], bookings_as)} {e['role']}" for e in endpoints}
     for role in expected_roles:
         needed = NEEDED[version].get(role)
         if needed and offered.isdisjoint(needed):
             module, side = needed[0].split()
             raise EndpointMissing(f"Your version details list no {module.capitalize()} endpoint as {side}.")
+
+
+def _module(identifier: str, bookings_as: str) -> str:
+    """In the words of NEEDED."""
+    named = identifier.lower()
+    return "booking" if bookings_as and named == bookings_as.lower() else named.rstrip("s")

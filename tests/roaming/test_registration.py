@@ -152,6 +152,17 @@ def test_a_call_back_that_fails_registers_nothing(
     assert code(ask("POST", url, invitation.token_a, peer.credentials)) == (200, 1000)
 
 
+def test_bookings_under_a_name_that_was_agreed_are_enough_to_register(
+    peer: RegisteringPeer, invitation: registration.Invitation, platform: str
+) -> None:
+    url = credentials_url(invitation.token_a, platform)
+    peer.replies = {"/2.3.0": details(("credentials", "SENDER"), ("NLABC-Bookings", "RECEIVER"))}
+    assert code(ask("POST", url, invitation.token_a, peer.credentials)) == (200, 3003)
+    Partner.objects.update(switches={"booking_custom_identifier": "nlabc-bookings"})
+
+    assert code(ask("POST", url, invitation.token_a, peer.credentials)) == (200, 1000)
+
+
 def details(*endpoints: tuple[str, str]) -> Reply:
     rows = [{"identifier": i, "role": r, "url": "http://127.0.0.1/x"} for i, r in endpoints]
     return envelope({"version": "2.3.0", "endpoints": rows})
