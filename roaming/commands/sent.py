@@ -10,7 +10,7 @@ from datetime import datetime
 
 from bookings import operations
 from bookings.models import Booking, PartnerCommand
-from depots.models import Organisation
+from roaming.mirror.partner_places import owner_of_mirror
 from roaming.models import Delivery, Partner
 from roaming.ocpi.call_failures import CallFailed, Refused
 from roaming.ocpi.client import Answer, Written
@@ -110,13 +110,9 @@ def _push(partner: Partner, lease: Lease, command: PartnerCommand, now: datetime
     body = Written.of(commands.write(command, now))
     customer = (booking.customer_country, booking.customer_party)
     push = push_to(
-        partner, lease, url, body, from_party=customer, to_party=_owner(booking.depot.operator), method="POST"
+        partner, lease, url, body, from_party=customer, to_party=owner_of_mirror(booking.depot), method="POST"
     )
     return push.once(answered)
-
-
-def _owner(operator: Organisation) -> tuple[str, str]:
-    return operator.country_code.upper(), operator.cpo_party_id.upper()
 
 
 def _failed(lease: Lease, failure: CallFailed, now: datetime) -> None:

@@ -95,6 +95,12 @@ def depot_code(country_code: str, party_id: str, location_id: str) -> str:
     return f"{country_code.upper()}-{party_id.upper()}-{location_id}"
 
 
+def owner_of_mirror(depot: Depot) -> tuple[str, str]:
+    """The CPO party of a mirrored depot, as its code has it: a hub's organisation stands for many."""
+    country, party, _ = depot.code.split("-", 2)
+    return country, party
+
+
 def locked_depot(partner: Partner, country_code: str, party_id: str, location_id: str) -> Depot:
     """The mirror of a location, made if need be and locked.
 

@@ -28,6 +28,7 @@ from bookings.signals import partner_asked
 from roaming import deviations, registration
 from roaming.hubs import clients as hub_clients
 from roaming.mirror import partner_offers, remote_bookings
+from roaming.mirror.partner_places import owner_of_mirror
 from roaming.models import Delivery, Partner
 from roaming.ocpi.call_failures import Refused, Unreachable
 from roaming.ocpi.client import Answer, Peer
@@ -97,11 +98,11 @@ def begin(lease: Lease, *, now: datetime) -> Attempt | None:
         return None
     try:
         _check_in_time(ask, so_far, now)
-        if hub_clients.is_unreachable(row.partner, _owner(ask.booking)):
+        if hub_clients.is_unreachable(row.partner, owner_of_mirror(ask.booking.depot)):
             deliveries.postpone(
                 lease,
                 until=now + hub_clients.ASKED_AGAIN,
-                reason=hub_clients.why_unreachable(_owner(ask.booking)),
+                reason=hub_clients.why_unreachable(owner_of_mirror(ask.booking.depot)),
             )
             return None
         if not looks and not row.may_have_arrived:
@@ -161,7 +162,7 @@ def _attempt(
     party = (booking.customer_country, booking.customer_party)
     return Attempt(
         lease,
-        registration.peer_of(partner, party, _owner(booking)),
+        registration.peer_of(partner, party, owner_of_mirror(booking.depot)),
         dialect.bookings.list_url(partner),
         None if looks else so_far["sent"],
         booking.request_id,
@@ -353,12 +354,6 @@ def _cancelled_unheard(ask: BookingRequest, now: datetime) -> None:
         ask_id=ask.pk,
     )
     adopt_remote(booking_id=ask.booking_id, state=state, actor=ask.asked_by, now=now)
-
-
-def _owner(booking: Booking) -> tuple[str, str]:
-    """The CPO party of a mirrored depot, as its code has it: CC-PID-location."""
-    country, party, _ = booking.depot.code.split("-", 2)
-    return country, party
 
 
 def _object(raw: Any) -> dict[str, Any]:
