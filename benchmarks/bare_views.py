@@ -200,9 +200,9 @@ def _option(place: _Place) -> schemas.BookingOption:
 
 def _terms() -> schemas.BookingTerms:
     return schemas.BookingTerms(
-        rfid_auth_required=True,
-        token_groups_supported=False,
-        remote_auth_supported=False,
+        rfid_auth_required=False,
+        token_groups_supported=True,
+        remote_auth_supported=True,
         supported_access_methods=[schemas.AccessMethod.TOKEN],
         change_until_minutes=60,
         cancel_until_minutes=30,

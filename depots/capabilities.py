@@ -30,6 +30,7 @@ PROFILE_WORDS = {
 }
 # What of these OCPP 2.x switches on by a variable; told as false it is not there.
 VARIABLES = {"smartcharging": "SmartChargingCtrlr.Enabled"}
+REMOTE_CONTROL = (Action.REMOTE_START, Action.REMOTE_STOP)
 # Measured elsewhere, again and again: one refusal does not stand for the next.
 MEASURED_ELSEWHERE = {Action.RESERVE, Action.CANCEL_RESERVATION, Action.ASK_CAPABILITIES}
 # A message or connector of its own may be unsupported where others are not.
@@ -47,10 +48,18 @@ def why_not(charger: Charger, action: str, payload: Mapping[str, Any] | None = N
 
 
 def keeps_reservations(charger: Charger) -> bool:
-    """As far as it tells: whether one is really kept is measured by the closed loop, after each boot."""
+    """By what it tells, and by what the closed loop has measured since it booted: some tell that they do and refuse, or let
+    others in."""
+    if charger.measured.get("reservation") in {"refuses", "lies"}:
+        return False
     if told := charger.told_setting("SupportedFeatureProfiles"):
         return "reservation" in {name.strip().lower() for name in told.split(",")}
     return charger.told_setting("ReservationCtrlr.Enabled").lower() != "false"
+
+
+def starts_remotely(charger: Charger | None) -> bool:
+    """Whether charging is begun and ended there from afar. An EVSE without a charger here cannot be asked."""
+    return charger is not None and not any(why_not(charger, action) for action in REMOTE_CONTROL)
 
 
 def reads_contracts(charger: Charger) -> bool:

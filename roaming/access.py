@@ -148,7 +148,7 @@ def bookings_of(partners: Collection[Partner]) -> QuerySet[Booking]:
             fleet__in=[partner.organisation_id for partner in partners], route=Booking.Route.INBOUND
         )
         .exclude(status__in=[BookingStatus.HELD, BookingStatus.EXPIRED])
-        .select_related("depot__operator", "option", "evse")
+        .select_related("depot__operator", "option", "evse__charger")
         .prefetch_related("tokens", "requests", "option__evses", "evse__connectors")
     )
 

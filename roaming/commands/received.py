@@ -15,9 +15,10 @@ from bookings import operations
 from bookings.actors import Actor
 from bookings.billing.priced_visits import owned_token
 from bookings.errors import BookingError, ChargerCannot, ChargerOffline, NotOpenToYou, WrongStatus
-from bookings.models import Booking, BookingStatus
+from bookings.models import Booking, BookingStatus, BookingToken
 from bookings.operations import SlotRequest
 from bookings.rules.entitlement import TokenName
+from bookings.rules.identification import fellows, identify
 from bookings.rules.reservations import period_of_reservation
 from depots import operations as depots
 from depots.capabilities import why_not
@@ -260,22 +261,34 @@ def _booking(asker: Asker, depot: Depot, token: TokenName, reference: str) -> Bo
         ends_at__gt=asker.now,
     ).prefetch_related("tokens")
     found = list(rows.order_by("starts_at", "pk"))
+    opened = {booking.pk for booking in _opened_by(token, found)}
     if reference:
         named = [b for b in found if b.authorization_reference.upper() == reference.upper()]
         for booking in named:
-            if booking.tokens.all() and not _carries(booking, token):
+            if booking.tokens.all() and booking.pk not in opened:
                 raise CommandRefused("The token is none of the booking's.")
             return booking
-    begun = [b for b in found if b.starts_at - b.terms.early_start <= asker.now and _carries(b, token)]
+    begun = [b for b in found if b.starts_at - b.terms.early_start <= asker.now and b.pk in opened]
     return begun[0] if begun else None
 
 
-def _carries(booking: Booking, token: TokenName) -> bool:
+def _opened_by(token: TokenName, bookings: list[Booking]) -> list[Booking]:
+    """Those that name it, or another token of a group that their own network has formed."""
     asked = _name(token)
-    return any(
-        _name(TokenName(each.uid, each.type, each.country_code, each.party_id)) == asked
-        for each in booking.tokens.all()
-    )
+    named = [b for b in bookings if asked in {_name(_token_name(each)) for each in b.tokens.all()}]
+    if len(named) == len(bookings):
+        return named
+    in_group = fellows(bookings, identify(token.uid, token.type).network_groups)
+    return [
+        b
+        for b in bookings
+        if b in named
+        or any((b.fleet_id, normalise(each.uid, each.type)) in in_group for each in b.tokens.all())
+    ]
+
+
+def _token_name(token: BookingToken) -> TokenName:
+    return TokenName(token.uid, token.type, token.country_code, token.party_id)
 
 
 def _name(token: TokenName) -> tuple[str, ...]:

@@ -16,6 +16,8 @@ class Style:
     # Of 2.2.1, which has none of it: connectors of a kind that its list does not name, and fields of 2.3.0 and Bookings.
     shows_unlisted_connectors: bool = True
     shows_extensions: bool = True
+    # Whether its help desk may have plugs unlocked.
+    may_unlock: bool = False
 
 
 NEWEST = Style()
@@ -24,11 +26,12 @@ NEWEST = Style()
 def style_of(partner: Partner, version: str = "") -> Style:
     """Of the version agreed with a partner, or of another whose addresses it calls."""
     edition = "1.0" if switch(partner, "bookings_edition") == "1.0" else "1.1"
+    may_unlock = bool(switch(partner, "may_unlock"))
     if (version or partner.version) != "2.2.1":
-        return NEWEST if edition == "1.1" else Style(edition)
+        return Style(edition, may_unlock=may_unlock)
     mcs = switch(partner, "mcs_under_2_2_1")
     shows_mcs = mcs == "raw" or (mcs == "auto" and _books_under_2_2_1(partner))
-    return Style(edition, shows_mcs, bool(switch(partner, "extensions_under_2_2_1")))
+    return Style(edition, shows_mcs, bool(switch(partner, "extensions_under_2_2_1")), may_unlock)
 
 
 def _books_under_2_2_1(partner: Partner) -> bool:

@@ -23,8 +23,10 @@ Kind = Delivery.Kind
 # Each gives the key of an object, the depot (of a tariff: the operator) by which it is seen, and its state in words.
 _EVSES = """
 SELECT e.id, e.depot_id AS seen_by,
-    concat_ws(' ', e.status, e.kept_for, e.is_withdrawn, e.id = ANY(%(reserved)s::bigint[]), c.closures) AS state
+    concat_ws(' ', e.status, e.kept_for, e.is_withdrawn, e.id = ANY(%(reserved)s::bigint[]), c.closures,
+        ch.measured->>'reservation' IN ('refuses', 'lies'), ch.measured->'unsupported') AS state
 FROM depots_evse e JOIN depots_depot d ON d.id = e.depot_id AND NOT d.is_mirror
+LEFT JOIN depots_charger ch ON ch.id = e.charger_id
 LEFT JOIN (
     SELECT evse_id, string_agg(id || (CASE WHEN starts_at <= %(now)s THEN ' now' ELSE ' later' END), ',' ORDER BY id) AS closures
     FROM bookings_closure WHERE lifted_at IS NULL AND ends_at > %(now)s GROUP BY evse_id

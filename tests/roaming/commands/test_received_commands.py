@@ -46,6 +46,12 @@ def booked(caller: Caller, evse: Any, when: Any, *, uid: str = "04A1B2C3", **cha
     return Booking.objects.get(reference=data(made)["id"])
 
 
+def group_of(caller: Caller, *uids: str) -> None:
+    fleet, (country, party) = caller.partner.organisation, caller.party
+    for uid in uids:
+        Token.objects.create(fleet=fleet, uid=uid, country_code=country, party_id=party, group_name="G-1")
+
+
 def session_at(evse: Any, uid: str = "04A1B2C3", **fields: Any) -> ChargingSession:
     return ChargingSession.objects.create(
         charger=evse.charger, evse=evse, transaction="T1", token_uid=uid, token_type="RFID", started_at=NOW,
@@ -118,8 +124,13 @@ def test_start_on_a_booking_is_for_its_window_tokens_and_reference(caller: Calle
     assert not ReceivedCommand.objects.exists()
     with time_machine.travel(booking.starts_at - timedelta(minutes=15), tick=False):
         assert start(uid="04FFFFFF")["message"][0]["text"] == "The token is none of the booking's."
+        group_of(caller, "04A1B2C3", "04FFFFFF", "04EE")
+        Token.objects.filter(uid="04EE").update(is_blocked=True)
+        assert start(uid="04EE")["result"] == "REJECTED"
+        assert start(uid="04FFFFFF")["result"] == "ACCEPTED", "of a group that its network has told of"
+        answer(Action.REMOTE_START, "rejected", now=booking.starts_at)
         assert start()["result"] == "ACCEPTED"
-        sent = ChargerCommand.objects.get(action=Action.REMOTE_START)
+        sent = ChargerCommand.objects.filter(action=Action.REMOTE_START).latest("pk")
         assert (sent.reservation_id, sent.payload["token"]) == (booking.pk, "04A1B2C3")
 
 

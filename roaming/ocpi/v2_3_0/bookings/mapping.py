@@ -53,7 +53,9 @@ def booking_out(booking: Booking, *, newest: schemas.BookingRequest | None = Non
         access_information=_plate_out(booking),
         authorization_reference=booking.authorization_reference or booking.request_id,
         booking_terms=terms_out(
-            booking.terms, has_no_show_fee=Decimal(booking.quote.get("no_show_fee") or 0) > 0
+            booking.terms,
+            [booking.evse] if booking.evse is not None else [],
+            has_no_show_fee=Decimal(booking.quote.get("no_show_fee") or 0) > 0,
         ),
         booking_requests=_history_out(booking, newest),
         last_updated=booking.updated_at,

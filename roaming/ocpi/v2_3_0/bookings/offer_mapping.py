@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from bookings.models import BookingOption
 from bookings.rules.terms import Terms
 from bookings.search.availability import Timeslot as FreeSlot
+from depots.capabilities import starts_remotely
 from depots.models import Evse
 from roaming.ocpi.v2_3_0.bookings import schemas
 from roaming.ocpi.v2_3_0.bookings.schemas import AccessMethod
@@ -29,7 +30,7 @@ def booking_location_out(offer: PublishedOffer) -> schemas.BookingLocation:
         booking_option=offered(option),
         policy=schemas.Policy(reservation_required=False),
         tariff_ids=list(offer.prices.tariff_codes),
-        booking_terms=terms_out(offer.terms, has_no_show_fee=offer.prices.has_no_show_fee),
+        booking_terms=terms_out(offer.terms, _bookable(option), has_no_show_fee=offer.prices.has_no_show_fee),
         calendars=[calendar] if calendar else [],
         last_updated=option.updated_at,
     )
@@ -62,11 +63,14 @@ def offered(option: BookingOption) -> schemas.BookingOption:
     return option_of(evses)
 
 
-def terms_out(terms: Terms, *, has_no_show_fee: bool = False) -> schemas.BookingTerms:
+def terms_out(terms: Terms, evses: Sequence[Evse], *, has_no_show_fee: bool = False) -> schemas.BookingTerms:
+    """On the EVSEs that it may come to, with their chargers: a card is needed where one of them cannot be started from afar. Any
+    token of a group that the partner told us of opens what names another of it (bookings/gate.py)."""
+    is_remote = bool(evses) and all(starts_remotely(evse.charger) for evse in evses)
     return schemas.BookingTerms(
-        rfid_auth_required=True,
-        token_groups_supported=False,
-        remote_auth_supported=False,
+        rfid_auth_required=not is_remote,
+        token_groups_supported=True,
+        remote_auth_supported=is_remote,
         supported_access_methods=[AccessMethod.TOKEN],
         change_until_minutes=terms.change_until_min,
         cancel_until_minutes=terms.cancel_until_min,
@@ -81,6 +85,10 @@ def terms_out(terms: Terms, *, has_no_show_fee: bool = False) -> schemas.Booking
         min_booking_duration=terms.min_duration_min,
         max_booking_duration=terms.max_duration_min,
     )
+
+
+def _bookable(option: BookingOption) -> list[Evse]:
+    return [evse for evse in option.evses.all() if not evse.is_withdrawn]
 
 
 def option_of(

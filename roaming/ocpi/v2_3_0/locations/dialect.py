@@ -23,7 +23,7 @@ def shown(depots: QuerySet[Depot], style: Style) -> QuerySet[Depot]:
 
 
 def write(published: PublishedDepot, style: Style) -> dict[str, Any]:
-    return location_out(published).wire()
+    return location_out(published, may_unlock=style.may_unlock).wire()
 
 
 def write_gone(published: PublishedDepot, style: Style) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from depots.capabilities import keeps_reservations, reads_contracts, why_not
-from depots.models import Charger, ChargerCommand, Connector, Evse, OpeningHours, Organisation
+from depots.capabilities import keeps_reservations, reads_contracts, starts_remotely, why_not
+from depots.models import ChargerCommand, Connector, Evse, OpeningHours, Organisation
 from roaming.mirror.values import ToldBay, ToldConnector, ToldDescription, ToldEvse, ToldHours, ToldPlace
 from roaming.ocpi.v2_3_0.bookings.schemas import EvsePosition, VehicleType
 from roaming.ocpi.v2_3_0.locations import schemas
@@ -30,10 +30,10 @@ RESERVABLE = frozenset({Evse.Status.AVAILABLE, Evse.Status.RESERVED, Evse.Status
 ALL_DAY = 24 * 60
 
 
-def location_out(published: PublishedDepot) -> schemas.Location:
-    """A depot with its EVSEs and bays."""
+def location_out(published: PublishedDepot, *, may_unlock: bool = False) -> schemas.Location:
+    """A depot with its EVSEs and bays, for a partner that may have plugs unlocked or not."""
     depot, evses = published.depot, list(published.depot.evses.all())
-    shown = [evse_out(evse, published) for evse in evses]
+    shown = [evse_out(evse, published, may_unlock) for evse in evses]
     newest = max([depot.updated_at, *(evse.last_updated for evse in shown)])
     return schemas.Location(
         country_code=depot.operator.country_code.upper(),
@@ -72,7 +72,7 @@ def _allowed_to(published: PublishedDepot) -> list[schemas.PublishTokenType]:
     return [schemas.PublishTokenType(issuer=published.guest[:64])]
 
 
-def evse_out(evse: Evse, published: PublishedDepot) -> schemas.Evse:
+def evse_out(evse: Evse, published: PublishedDepot, may_unlock: bool) -> schemas.Evse:
     closures = published.closures.get(evse.pk, ())
     changed_at = max(
         evse.updated_at,
@@ -89,7 +89,7 @@ def evse_out(evse: Evse, published: PublishedDepot) -> schemas.Evse:
             )
             for closure in closures
         ],
-        capabilities=_capabilities(evse.charger),
+        capabilities=_capabilities(evse, may_unlock),
         connectors=[connector_out(c, evse, published, changed_at) for c in evse.connectors.all()],
         floor_level=evse.floor_level or None,
         physical_reference=evse.physical_reference or None,
@@ -111,16 +111,22 @@ def _evse_status(evse: Evse, published: PublishedDepot) -> EvseStatus:
     return EVSE_STATUS[Evse.Status(evse.status)]
 
 
-def _capabilities(charger: Charger | None) -> list[str]:
-    """As far as its charger tells what it can do. RESERVABLE is about reserving at once, not about bookings."""
+def _capabilities(evse: Evse, may_unlock: bool) -> list[str]:
+    """What its charger can, as told and as measured, and this partner may have it do. RESERVABLE is about reserving at once, not
+    about bookings.
+
+    TOKEN_GROUP_CAPABLE is never told: tokens of a group open a booking alike (BookingTerms.token_groups_supported), but
+    whoever charges without one ends it by the token that began it. Nor is CHARGING_PREFERENCES_CAPABLE: they change nothing.
+    """
+    charger = evse.charger
     if charger is None:
         return ["RFID_READER"]
     able = {
         "RFID_READER": True,
         "CHARGING_PROFILE_CAPABLE": not why_not(charger, Action.SET_CHARGING_PROFILE),
-        "REMOTE_START_STOP_CAPABLE": not why_not(charger, Action.REMOTE_START),
+        "REMOTE_START_STOP_CAPABLE": starts_remotely(charger),
         "RESERVABLE": keeps_reservations(charger),
-        "UNLOCK_CAPABLE": not why_not(charger, Action.UNLOCK),
+        "UNLOCK_CAPABLE": may_unlock and not why_not(charger, Action.UNLOCK, {"evse": evse.number}),
     }
     return [name for name, is_able in able.items() if is_able]
 

@@ -83,7 +83,7 @@ def test_a_depot_is_told_whole(caller: Caller) -> None:
     }  # fmt: skip
     assert evse == {
         "uid": "LP-1-1", "status": "AVAILABLE", "parking": [{"parking_id": "LP-1-1"}], "capabilities": [
-            "RFID_READER", "CHARGING_PROFILE_CAPABLE", "REMOTE_START_STOP_CAPABLE", "RESERVABLE", "UNLOCK_CAPABLE",
+            "RFID_READER", "CHARGING_PROFILE_CAPABLE", "REMOTE_START_STOP_CAPABLE", "RESERVABLE",
         ],
         "connectors": [
             {"id": "1", "standard": "MCS", "format": "CABLE", "power_type": "DC",
@@ -95,6 +95,38 @@ def test_a_depot_is_told_whole(caller: Caller) -> None:
     assert place["max_vehicle_length"] == 1800
     assert place["drive_through"] is True
     assert place["restricted_to_type"] is True
+
+
+@pytest.mark.parametrize(
+    ("measured", "lost"),
+    [
+        ({"reservation": "works"}, set()),
+        ({"reservation": "refuses"}, {"RESERVABLE"}),
+        ({"reservation": "lies"}, {"RESERVABLE"}),
+        ({"unsupported": {"remote_stop": "1.0"}}, {"REMOTE_START_STOP_CAPABLE"}),
+        ({"unsupported": {"unlock:1": "1.0"}}, {"UNLOCK_CAPABLE"}),
+        ({"unsupported": {"unlock:2": "1.0", "set_charging_profile": "0.9"}}, set()),
+    ],
+)
+def test_an_evse_can_what_its_charger_was_seen_to_do(measured: dict[str, Any], lost: set[str]) -> None:
+    """By its firmware of now; and what the partner may have it do."""
+    caller = Caller(make_partner(switches={"may_unlock": True}))
+    option = option_of(make_evse(number=1))
+    Charger.objects.update(firmware_version="1.0", measured=measured)
+
+    told = set(data(caller.get(LOCATIONS))[0]["evses"][0]["capabilities"])
+
+    assert told == {
+        "RFID_READER", "CHARGING_PROFILE_CAPABLE", "REMOTE_START_STOP_CAPABLE", "RESERVABLE", "UNLOCK_CAPABLE",
+    } - lost  # fmt: skip
+    offers = data(caller.get(BOOKINGS + "/booking_locations"))
+    terms = next(one for one in offers if one["id"] == option.code)["booking_terms"]
+    booked = data(caller.book(option, slot(9, 10)))["booking_terms"]
+    is_remote = "REMOTE_START_STOP_CAPABLE" in told
+    for each in (terms, booked):
+        assert each["remote_auth_supported"] is is_remote
+        assert each["rfid_auth_required"] is not is_remote
+        assert each["token_groups_supported"] is True
 
 
 def test_what_a_depot_file_says_of_a_place_is_told(caller: Caller) -> None:
@@ -122,7 +154,7 @@ def test_what_a_depot_file_says_of_a_place_is_told(caller: Caller) -> None:
     assert place["parking"] == [{"parking_id": "E-1", "evse_position": "LEFT"}]
     assert place["parking_restrictions"] == ["EV_ONLY"]
     assert place["connectors"][0]["capabilities"] == ["ISO_15118_2_PLUG_AND_CHARGE"]
-    assert place["capabilities"] == ["RFID_READER", "REMOTE_START_STOP_CAPABLE", "UNLOCK_CAPABLE"], (
+    assert place["capabilities"] == ["RFID_READER", "REMOTE_START_STOP_CAPABLE"], (
         "its charger tells that it has neither reservations nor limits of power"
     )
     assert (bay["parking_space_length"], bay["parking_space_width"]) == (1900, 400)
