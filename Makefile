@@ -13,7 +13,7 @@ PRODUCTION := BERTH_DEBUG=0 BERTH_BASE_URL=https://berth.example BERTH_ALLOWED_H
 	BERTH_SECRET_KEY=8f3c2d7b9a1e5f60-only-to-see-what-the-deploy-check-says-4c6a2b0d
 
 .DEFAULT_GOAL := help
-.PHONY: help python browser install install-dev install-outside demo test test-long pytest check format bench pictures css lock
+.PHONY: help python browser install install-dev install-outside demo test test-long pytest migrated check format bench pictures css lock
 
 help:
 	@sed -n '2p' Makefile | sed 's/^#  *//'
@@ -35,8 +35,9 @@ install-outside: python
 demo: install
 	@exec $(RUN) manage.py demo $(ARGS)
 
-# Linters first: they take seconds, and end with nothing when all is well.
-test: check browser
+# Checks first, which end with nothing when all is well; the database that tests begin with is made on the other core.
+test: browser
+	@$(MAKE) --no-print-directory -j 2 check migrated
 	@$(RUN) -m pytest -n 2 --dist worksteal -m 'not long' $(ARGS)
 
 test-long: install-dev install-outside browser
@@ -45,6 +46,9 @@ test-long: install-dev install-outside browser
 # One that is named by CHROMIUM or installed, else one that comes as a package.
 browser: install-dev
 	@$(RUN) -m tests.browser.chromium >/dev/null
+
+migrated: install-dev
+	@$(RUN) -m tests.migrated
 
 check: install-dev
 	@$(RUN) -m ruff check .

@@ -12,8 +12,8 @@ from django.db import connection
 from django.test import TransactionTestCase
 from pytest_django import DjangoDbBlocker
 
-from config.embedded import postgres
 from tests.emptying import empty_what_was_written
+from tests.migrated import migrated_database
 from tests.serving import BerthServer
 
 
@@ -29,13 +29,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> Iterator[None]:
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[None]:
     """Start the test run's server, without the waiting for disks that only lasting data needs.
 
     Its database is one run's: a second run of this checkout would drop it under the first, which then fails anywhere.
     """
     if "DATABASE_URL" not in os.environ:
-        postgres.use(settings.BERTH_VAR, durable=False)
+        with django_db_blocker.unblock():
+            connection.settings_dict["TEST"]["TEMPLATE"] = migrated_database()
     name = connection.creation._get_test_db_name()
     settings.BERTH_VAR.mkdir(parents=True, exist_ok=True)
     with (settings.BERTH_VAR / f"{name}.lock").open("w") as lock:
