@@ -146,7 +146,7 @@ class Delivery(models.Model):
         COMMAND_RESULT = "command_result", "Result of a command"
         COMMAND = "command", "Command"
 
-    partner = models.ForeignKey(Partner, models.CASCADE, related_name="deliveries")
+    partner = models.ForeignKey(Partner, models.CASCADE, related_name="deliveries", db_index=False)
     kind = models.CharField(max_length=20, choices=Kind)
     object_id = models.BigIntegerField(
         help_text="by kind: the BookingOption, Booking, BookingRequest (our asks), Tariff, Depot, Evse, Token, "
@@ -213,7 +213,7 @@ class ShownState(models.Model):
 class PartnerPull(models.Model):
     """How far one list of a partner's Sender has been read, and when it is read again."""
 
-    partner = models.ForeignKey(Partner, models.CASCADE, related_name="pulls")
+    partner = models.ForeignKey(Partner, models.CASCADE, related_name="pulls", db_index=False)
     module = models.CharField(max_length=30, help_text="a name of roaming.outbound.reader_table")
     next_at = models.DateTimeField(
         null=True, blank=True, help_text="null for a list that the partner has not"
@@ -256,7 +256,7 @@ class PartnerObject(models.Model):
     `is_unmatched`: a booking we never asked for, kept for an operator to look at; it grants nothing.
     """
 
-    partner = models.ForeignKey(Partner, models.CASCADE, related_name="objects_received")
+    partner = models.ForeignKey(Partner, models.CASCADE, related_name="objects_received", db_index=False)
     kind = models.CharField(max_length=20)
     country_code = models.CharField(max_length=2)
     party_id = models.CharField(max_length=5)
@@ -293,7 +293,9 @@ class PartnerMessage(models.Model):
         REFUSED = "refused", "Answered with a no"
         FAILED = "failed", "Not answered, or with a fault of the server"
 
-    partner = models.ForeignKey(Partner, models.CASCADE, related_name="messages", null=True, blank=True)
+    partner = models.ForeignKey(
+        Partner, models.CASCADE, related_name="messages", null=True, blank=True, db_index=False
+    )
     at = models.DateTimeField()
     is_incoming = models.BooleanField()
     method = models.CharField(max_length=7)

@@ -32,8 +32,8 @@ class ChargeDetailRecord(models.Model):
         # Its truck charged on by the session of the booking before, whose record has what was charged.
         STAY = "stay", "Slot without a session of its own"
 
-    operator = models.ForeignKey(Organisation, models.PROTECT, related_name="cdrs_issued")
-    customer = models.ForeignKey(Organisation, models.PROTECT, related_name="cdrs_received")
+    operator = models.ForeignKey(Organisation, models.PROTECT, related_name="cdrs_issued", db_index=False)
+    customer = models.ForeignKey(Organisation, models.PROTECT, related_name="cdrs_received", db_index=False)
     depot = models.ForeignKey(Depot, models.PROTECT, related_name="cdrs", db_index=False)
     number = models.BigIntegerField(null=True, blank=True)
     code = models.CharField(max_length=64)

@@ -28,7 +28,7 @@ def shown_again(shown: str) -> str:
 class Vehicle(models.Model):
     """A truck or bus of a fleet. Lengths in cm, weight in kg, battery in Wh, power in watts; unknown is null."""
 
-    fleet = models.ForeignKey(Organisation, models.CASCADE, related_name="vehicles")
+    fleet = models.ForeignKey(Organisation, models.CASCADE, related_name="vehicles", db_index=False)
     plate = models.CharField(max_length=20)
     plate_key = NameKey("plate")
     vehicle_type = models.CharField(

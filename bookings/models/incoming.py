@@ -39,7 +39,9 @@ class IncomingInvoice(models.Model):
         PAID = "paid", "Paid"
         WITHDRAWN = "withdrawn", "Withdrawn"
 
-    recipient = models.ForeignKey(Organisation, models.PROTECT, related_name="incoming_invoices")
+    recipient = models.ForeignKey(
+        Organisation, models.PROTECT, related_name="incoming_invoices", db_index=False
+    )
     sender = models.ForeignKey(Organisation, models.PROTECT, related_name="+", null=True, blank=True)
     sender_name = models.CharField(max_length=100)
     sender_key = NameKey("sender_name")
@@ -109,7 +111,9 @@ class InvoiceReconciliationRecord(models.Model):
     """Which records an invoice is about (OCPI 2.3.0 edition 2, invoicereconciliation): of our invoices made here, of others'
     as they were told. No amount: each side adds up its own records. `owner` is who invoices."""
 
-    owner = models.ForeignKey(Organisation, models.PROTECT, related_name="reconciliation_records")
+    owner = models.ForeignKey(
+        Organisation, models.PROTECT, related_name="reconciliation_records", db_index=False
+    )
     counterparty = models.ForeignKey(Organisation, models.PROTECT, related_name="+")
     code = models.CharField(max_length=36)
     invoice_number = models.CharField(max_length=255)

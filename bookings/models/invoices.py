@@ -41,9 +41,11 @@ class Invoice(models.Model):
         INVOICE = "invoice", "Invoice"
         CREDIT_NOTE = "credit_note", "Credit note"
 
-    issuer = models.ForeignKey(Organisation, models.PROTECT, related_name="invoices_issued")
-    supplier = models.ForeignKey(Organisation, models.PROTECT, related_name="invoices_supplied")
-    customer = models.ForeignKey(Organisation, models.PROTECT, related_name="invoices_due")
+    issuer = models.ForeignKey(Organisation, models.PROTECT, related_name="invoices_issued", db_index=False)
+    supplier = models.ForeignKey(
+        Organisation, models.PROTECT, related_name="invoices_supplied", db_index=False
+    )
+    customer = models.ForeignKey(Organisation, models.PROTECT, related_name="invoices_due", db_index=False)
     kind = models.CharField(max_length=11, choices=Kind)
     is_reverse = models.BooleanField(default=False)
     year = models.PositiveIntegerField()

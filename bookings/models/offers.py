@@ -25,7 +25,7 @@ class BookingOption(models.Model):
     `calendar_version` and `updated_at` rise with the tick after its free time may have changed (bookings.core.calendars).
     """
 
-    depot = models.ForeignKey(Depot, models.CASCADE, related_name="options")
+    depot = models.ForeignKey(Depot, models.CASCADE, related_name="options", db_index=False)
     code = models.CharField(max_length=64)
     name = models.CharField(max_length=100, blank=True)
     evses = models.ManyToManyField(Evse, related_name="options")

@@ -22,7 +22,7 @@ class OwnerAnswer(models.Model):
         UNKNOWN = "unknown", "Nobody knows it"
         SILENT = "silent", "Nobody answered"
 
-    charger = models.ForeignKey(Charger, models.CASCADE, related_name="owner_answers")
+    charger = models.ForeignKey(Charger, models.CASCADE, related_name="owner_answers", db_index=False)
     number = models.CharField(max_length=64)
     type = models.CharField(max_length=12, blank=True)
     owner = models.ForeignKey(Organisation, models.CASCADE, related_name="+", null=True, blank=True)

@@ -24,7 +24,7 @@ class Tariff(models.Model):
         CHARGING = "charging", "Charging"
         BOOKING = "booking", "Booking"
 
-    operator = models.ForeignKey(Organisation, models.PROTECT, related_name="tariffs")
+    operator = models.ForeignKey(Organisation, models.PROTECT, related_name="tariffs", db_index=False)
     code = models.CharField(max_length=36)
     kind = models.CharField(max_length=8, choices=Kind)
     name = models.CharField(max_length=100, blank=True)
@@ -49,7 +49,7 @@ class TariffVersion(models.Model):
     `content` is a bookings.pricing.tariff_content.TariffContent as JSON. A booking keeps the version it was made under.
     """
 
-    tariff = models.ForeignKey(Tariff, models.PROTECT, related_name="versions")
+    tariff = models.ForeignKey(Tariff, models.PROTECT, related_name="versions", db_index=False)
     number = models.PositiveIntegerField()
     currency = models.CharField(max_length=3)
     content = models.JSONField()

@@ -67,7 +67,9 @@ class FailedHandshake(models.Model):
 class ExpectedCharger(models.Model):
     """An identity an operator waits for: its refused connections are that operator's to see, unless another waits too."""
 
-    operator = models.ForeignKey(Organisation, models.CASCADE, related_name="expected_chargers")
+    operator = models.ForeignKey(
+        Organisation, models.CASCADE, related_name="expected_chargers", db_index=False
+    )
     identity = models.CharField(max_length=48)
     created_at = models.DateTimeField()
 
@@ -181,7 +183,7 @@ class CertificateAuthority(models.Model):
 class SecurityEvent(models.Model):
     """What a charger reports about its security (SecurityEventNotification), in its own words: one row a kind, as told last."""
 
-    charger = models.ForeignKey(Charger, models.CASCADE, related_name="security_events")
+    charger = models.ForeignKey(Charger, models.CASCADE, related_name="security_events", db_index=False)
     kind = models.CharField(max_length=50)
     info = models.CharField(max_length=255, blank=True)
     at = models.DateTimeField(help_text="the charger's own time")

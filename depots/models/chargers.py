@@ -120,8 +120,10 @@ class Evse(models.Model):
         FAULTED = "faulted", "Faulted"
         UNKNOWN = "unknown", "Unknown"
 
-    depot = models.ForeignKey(Depot, models.CASCADE, related_name="evses")
-    charger = models.ForeignKey(Charger, models.CASCADE, related_name="evses", null=True, blank=True)
+    depot = models.ForeignKey(Depot, models.CASCADE, related_name="evses", db_index=False)
+    charger = models.ForeignKey(
+        Charger, models.CASCADE, related_name="evses", null=True, blank=True, db_index=False
+    )
     uid = models.CharField(max_length=64)
     number = models.PositiveSmallIntegerField(default=1, help_text="connectorId in OCPP 1.6, EVSE id in 2.x")
     max_power_w = models.BigIntegerField()
@@ -210,7 +212,7 @@ class Connector(models.Model):
         CABLE = "CABLE", "Cable"
         SOCKET = "SOCKET", "Socket"
 
-    evse = models.ForeignKey(Evse, models.CASCADE, related_name="connectors")
+    evse = models.ForeignKey(Evse, models.CASCADE, related_name="connectors", db_index=False)
     number = models.PositiveSmallIntegerField(default=1)
     standard = models.CharField(max_length=30, default="IEC_62196_T2_COMBO")
     format = models.CharField(max_length=10, choices=Format, default=Format.CABLE)
@@ -357,7 +359,7 @@ class ChargerCommand(models.Model):
 class ChargerMessage(models.Model):
     """A frame as it came or went, kept for a while: who disputes a booking wants to see it."""
 
-    charger = models.ForeignKey(Charger, models.CASCADE, related_name="messages")
+    charger = models.ForeignKey(Charger, models.CASCADE, related_name="messages", db_index=False)
     at = models.DateTimeField()
     is_incoming = models.BooleanField()
     action = models.CharField(max_length=60, blank=True)

@@ -30,7 +30,9 @@ class ChargingSession(models.Model):
     """
 
     charger = models.ForeignKey(Charger, models.CASCADE, related_name="sessions")
-    evse = models.ForeignKey(Evse, models.CASCADE, related_name="sessions", null=True, blank=True)
+    evse = models.ForeignKey(
+        Evse, models.CASCADE, related_name="sessions", null=True, blank=True, db_index=False
+    )
     transaction = models.CharField(max_length=64)
     start_key = models.CharField(
         max_length=128, blank=True, help_text="what makes a repeated 1.6 start the same start"
@@ -118,7 +120,7 @@ class SessionEvent(models.Model):
     what held from `at` on, where the message says it.
     """
 
-    session = models.ForeignKey(ChargingSession, models.CASCADE, related_name="events")
+    session = models.ForeignKey(ChargingSession, models.CASCADE, related_name="events", db_index=False)
     seq_no = models.BigIntegerField()
     kind = models.CharField(max_length=20)
     at = models.DateTimeField()

@@ -21,7 +21,9 @@ class SettingsTemplate(models.Model):
         V16 = "1.6", "OCPP 1.6"
         V2X = "2.x", "OCPP 2.0.1 and 2.1"
 
-    operator = models.ForeignKey(Organisation, models.CASCADE, related_name="settings_templates")
+    operator = models.ForeignKey(
+        Organisation, models.CASCADE, related_name="settings_templates", db_index=False
+    )
     protocol = models.CharField(max_length=3, choices=Protocol)
     vendor = models.CharField(max_length=50, blank=True)
     model = models.CharField(max_length=50, blank=True)

@@ -124,7 +124,7 @@ class Membership(models.Model):
         ADMIN = "admin", "Administrator"
         VIEWER = "viewer", "Viewer"
 
-    user = models.ForeignKey(User, models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(User, models.CASCADE, related_name="memberships", db_index=False)
     organisation = models.ForeignKey(Organisation, models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=20, choices=Role)
 

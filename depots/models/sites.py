@@ -29,7 +29,7 @@ class Depot(models.Model):
     Power in watts. A grid limit of null means that the connection cannot bind.
     """
 
-    operator = models.ForeignKey(Organisation, models.PROTECT, related_name="depots")
+    operator = models.ForeignKey(Organisation, models.PROTECT, related_name="depots", db_index=False)
     code = models.CharField(max_length=120)
     location_id = models.CharField(max_length=64)
     is_mirror = models.BooleanField(
@@ -158,7 +158,7 @@ class AgreementQuerySet(models.QuerySet["Agreement"]):
 class Agreement(models.Model):
     """A depot opened to a fleet or partner network; without a guest to everybody (`open_depot --to all`)."""
 
-    depot = models.ForeignKey(Depot, models.CASCADE, related_name="agreements")
+    depot = models.ForeignKey(Depot, models.CASCADE, related_name="agreements", db_index=False)
     guest = models.ForeignKey(Organisation, models.CASCADE, related_name="agreements", null=True, blank=True)
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField(null=True, blank=True)

@@ -10,7 +10,7 @@ from depots.models.organisations import Organisation
 class TrustedRoot(models.Model):
     """The certificate of an authority whose contracts an operator takes: a V2G root, or a mobility operator's own."""
 
-    operator = models.ForeignKey(Organisation, models.CASCADE, related_name="trusted_roots")
+    operator = models.ForeignKey(Organisation, models.CASCADE, related_name="trusted_roots", db_index=False)
     name = models.CharField(max_length=255, help_text="its subject, as RFC 4514 writes it")
     fingerprint = models.CharField(max_length=64, help_text="SHA-256 in hex")
     pem = models.TextField()

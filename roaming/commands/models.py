@@ -39,7 +39,9 @@ class ReceivedCommand(models.Model):
         UNKNOWN_RESERVATION = "unknown_reservation", "There is no such reservation"
         WITHDRAWN = "withdrawn", "The depot took the reservation back"
 
-    partner = models.ForeignKey("roaming.Partner", models.CASCADE, related_name="commands_received")
+    partner = models.ForeignKey(
+        "roaming.Partner", models.CASCADE, related_name="commands_received", db_index=False
+    )
     kind = models.CharField(max_length=20, choices=Kind)
     country_code = models.CharField(max_length=2, blank=True, help_text="of the party that asked")
     party_id = models.CharField(max_length=5, blank=True)

@@ -15,7 +15,9 @@ class Deviation(models.Model):
     bodies cut and without tokens.
     """
 
-    partner = models.ForeignKey("roaming.Partner", models.CASCADE, related_name="deviations_seen")
+    partner = models.ForeignKey(
+        "roaming.Partner", models.CASCADE, related_name="deviations_seen", db_index=False
+    )
     code = models.PositiveSmallIntegerField(default=0)
     rule = models.CharField(max_length=80)
     times = models.PositiveBigIntegerField(default=1)
@@ -39,7 +41,7 @@ class Deviation(models.Model):
 class PartnerTraffic(models.Model):
     """Calls of ten minutes between a partner and us, one way, summed up from the message log (roaming/console/traffic.py)."""
 
-    partner = models.ForeignKey("roaming.Partner", models.CASCADE, related_name="traffic")
+    partner = models.ForeignKey("roaming.Partner", models.CASCADE, related_name="traffic", db_index=False)
     starts_at = models.DateTimeField()
     is_incoming = models.BooleanField()
     calls = models.PositiveIntegerField()
@@ -79,7 +81,7 @@ class PartnerEvent(models.Model):
         LIFTED = "lifted", "Lifted its suspension"
         LEFT = "left", "Ended its registration"
 
-    partner = models.ForeignKey("roaming.Partner", models.CASCADE, related_name="events")
+    partner = models.ForeignKey("roaming.Partner", models.CASCADE, related_name="events", db_index=False)
     at = models.DateTimeField()
     kind = models.CharField(max_length=12, choices=Kind)
     by = models.CharField(max_length=120, help_text="a person's e-mail address, or 'operator command'")

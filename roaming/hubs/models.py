@@ -14,7 +14,7 @@ class HubClient(models.Model):
         PLANNED = "PLANNED"
         SUSPENDED = "SUSPENDED"
 
-    partner = models.ForeignKey("roaming.Partner", models.CASCADE, related_name="hub_clients")
+    partner = models.ForeignKey("roaming.Partner", models.CASCADE, related_name="hub_clients", db_index=False)
     country_code = models.CharField(max_length=2)
     party_id = models.CharField(max_length=5)
     role = models.CharField(max_length=10)
