@@ -11,9 +11,9 @@ from typing import Any
 
 from bookings.billing.charging_periods import MeteredUse
 from bookings.billing.priced_visits import PricedVisit
-from bookings.pricing import currencies
 from bookings.pricing.bills import Bill, BillLine
 from bookings.pricing.visits import BookedSlot, BookingOutcome, ChargingPeriod
+from depots import currencies
 from depots.periods import utc_text
 
 NOTHING = Decimal()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
-from bookings.pricing import currencies
 from bookings.pricing.bills import NOTHING, Amount, Bill, BillLine, PricingPass, Tax
 from bookings.pricing.tariff_content import Dimension
+from depots import currencies
 
 _PARTS = {
     Dimension.FLAT: "fixed",

@@ -11,10 +11,10 @@ from bookings.billing.flags import sentence
 from bookings.billing.priced_visits import price_cancellation, price_session, price_stay
 from bookings.models import Booking, ChargeDetailRecord
 from bookings.pages.price_parts import PriceParts, bill_parts, what_for
-from bookings.pricing import currencies
 from bookings.pricing.bills import Bill, BillLine
 from bookings.pricing.tariff_content import Dimension, ElementUse
 from bookings.rules import permissions, power_shortage
+from depots import currencies
 from depots.models import ChargingSession
 from depots.operations import FLAGS as SESSION_FLAGS
 from depots.templatetags.berth import money
@@ -131,19 +131,17 @@ def _not_used(standing: list[ChargeDetailRecord]) -> str:
 
 def _reasons(quote: Bill, bills: list[Bill], not_used: str) -> Iterator[str]:
     """Heading by heading, before taxes."""
-    for heading, before, after in _headings(quote, bills):
-        difference = currencies.rounded(after.amount - before.amount, quote.currency)
-        if difference:
+    for (heading, before, after), quoted, billed in _written(quote, bills):
+        if difference := billed - quoted:
             sign = "more" if difference > 0 else "less"
             why = _why(heading, before, after, not_used)
             yield f"{why}: {money(abs(difference), quote.currency)} {sign}."
 
 
 def _compared(quote: Bill, bills: list[Bill]) -> Iterator[Comparison]:
-    for (use, dimension), before, after in _headings(quote, bills):
-        quoted, billed = (currencies.rounded(each.amount, quote.currency) for each in (before, after))
+    for (heading, _, _), quoted, billed in _written(quote, bills):
         if quoted or billed:
-            yield Comparison(what_for(use, dimension), quoted, billed)
+            yield Comparison(what_for(*heading), quoted, billed)
     quoted, billed = _taxes(quote), sum((_taxes(bill) for bill in bills), NOTHING)
     if quoted or billed:
         yield Comparison("Taxes", quoted, billed)
@@ -151,6 +149,19 @@ def _compared(quote: Bill, bills: list[Bill]) -> Iterator[Comparison]:
 
 def _taxes(bill: Bill) -> Decimal:
     return bill.total.after_taxes - bill.total.before_taxes
+
+
+def _written(
+    quote: Bill, bills: list[Bill]
+) -> Iterator[tuple[tuple[_Heading, _Sum, _Sum], Decimal, Decimal]]:
+    """Each heading with its amounts as they are written: they add up to what was quoted and what is billed."""
+    headings = list(_headings(quote, bills))
+    net = sum((bill.total.before_taxes for bill in bills), NOTHING)
+    quoted = currencies.rounded_to(
+        quote.total.before_taxes, [before.amount for _, before, _ in headings], quote.currency
+    )
+    billed = currencies.rounded_to(net, [after.amount for _, _, after in headings], quote.currency)
+    yield from zip(headings, quoted, billed, strict=True)
 
 
 def _headings(quote: Bill, bills: list[Bill]) -> Iterator[tuple[_Heading, _Sum, _Sum]]:

@@ -18,8 +18,9 @@ from bookings.pricing.price import price
 from bookings.pricing.tariff_content import Dimension, ElementUse, PriceComponent, TariffContent, TaxIncluded
 from bookings.pricing.visits import BookedSlot, BookingOutcome, Visit
 from bookings.rules.quotes import Expected, contents_of, has_price_for
+from depots import currencies
 from depots.periods import Period
-from depots.templatetags.berth import duration, kilowatt_hours, kilowatts, money, places_of
+from depots.templatetags.berth import duration, kilowatt_hours, kilowatts, money, unit_price
 
 HOUR = timedelta(hours=1)
 _WORDS: dict[tuple[ElementUse, Dimension], str] = {
@@ -44,7 +45,7 @@ _WORDS: dict[tuple[ElementUse, Dimension], str] = {
 
 @dataclass(frozen=True)
 class PricePart:
-    """`detail` is quantity × price; `amount` is before taxes; `line` counts from 0 in the bill."""
+    """`detail` is quantity × price; `amount` is before taxes, with its currency's decimals; `line` counts from 0 in the bill."""
 
     what: str
     detail: str
@@ -63,11 +64,6 @@ class PriceParts:
     total: Decimal
     assumes: str = ""
     on_top: tuple[str, ...] = ()
-
-    @property
-    def places(self) -> int:
-        """Decimals of the finest amount."""
-        return max(map(places_of, [self.total, *(part.amount for part in self.parts)]))
 
     @property
     def is_estimate(self) -> bool:
@@ -114,13 +110,16 @@ def no_show_total(booking: Booking) -> Decimal:
 def bill_parts(
     bill: Bill, *, assumes: str = "", on_top: tuple[str, ...] = (), is_metered: bool = False
 ) -> PriceParts:
-    """A bill's lines in words; those that cost nothing are left out."""
+    """A bill's lines in words, which have four decimals there; those that cost nothing are left out."""
     lines = [(n, line) for n, line in enumerate(bill.lines) if line.cost.before_taxes or line.cost.tax]
+    amounts = currencies.rounded_to(
+        bill.total.before_taxes, [line.cost.before_taxes for _, line in lines], bill.currency
+    )
     return PriceParts(
         currency=bill.currency,
         parts=tuple(
-            PricePart(_what(line), _detail(line, bill.currency, is_metered), line.cost.before_taxes, number)
-            for number, line in lines
+            PricePart(_what(line), _detail(line, bill.currency, is_metered), amount, number)
+            for (number, line), amount in zip(lines, amounts, strict=True)
         ),
         taxes=tuple((_tax_words(tax), tax.amount) for tax in bill.total.taxes),
         before_taxes=bill.total.before_taxes,
@@ -145,7 +144,7 @@ def _detail(line: BillLine, currency: str, is_metered: bool) -> str:
     """`267 kWh × €0.39`, `1 h 30 min × €4.00 an hour`; what a step adds is said."""
     if line.billed is None or line.price is None or line.unit is None:
         return ""
-    each = money(line.price, currency)
+    each = unit_price(line.price, currency)
     if line.unit == "kWh":
         metered = " as metered" if is_metered else ""
         amount, used = f"{_figure(line.billed)} kWh{metered}", f"{_figure(line.quantity)} kWh{metered}"
@@ -247,7 +246,7 @@ def _flat_parts(quote: dict[str, Any], energy_wh: int | None = None) -> PricePar
     if energy := _cents(per_kwh * wh / 1000):
         metered = "" if energy_wh is None else " as metered"
         parts.append(
-            PricePart("Energy", f"{kilowatt_hours(wh)}{metered} × {money(per_kwh, currency)}", energy)
+            PricePart("Energy", f"{kilowatt_hours(wh)}{metered} × {unit_price(per_kwh, currency)}", energy)
         )
     net = _cents(sum((part.amount for part in parts), Decimal()))
     rate = Decimal(quote.get("vat_percent") or 0)

@@ -21,7 +21,7 @@ from django.db.models.lookups import GreaterThanOrEqual, LessThan
 from bookings.billing.months import Month
 from bookings.models import ChargeDetailRecord
 from bookings.pages.price_parts import what_for
-from bookings.pricing.currencies import decimals
+from depots.currencies import decimals
 
 NOTHING = Decimal()
 A_DAY = timedelta(days=1)

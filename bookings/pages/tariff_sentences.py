@@ -16,7 +16,7 @@ from bookings.pricing.tariff_content import (
     TariffElement,
     TaxIncluded,
 )
-from depots.templatetags.berth import money
+from depots.templatetags.berth import unit_price
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MIDNIGHT = time(0)
@@ -128,7 +128,7 @@ def _priced(
 
 
 def _cost(price: Decimal, currency: str) -> str:
-    return money(price, currency) if price else "nothing"
+    return unit_price(price, currency) if price else "nothing"
 
 
 def _step(component: PriceComponent) -> str:
@@ -232,10 +232,10 @@ def _limits(content: TariffContent) -> Iterator[str]:
 
 
 def _limit(limit: PriceLimit, currency: str) -> str:
-    before = money(limit.before_taxes, currency)
+    before = unit_price(limit.before_taxes, currency)
     if limit.after_taxes is None or limit.after_taxes == limit.before_taxes:
         return before
-    return f"{before} ({money(limit.after_taxes, currency)} with VAT)"
+    return f"{before} ({unit_price(limit.after_taxes, currency)} with VAT)"
 
 
 def _rates(content: TariffContent) -> set[Decimal]:

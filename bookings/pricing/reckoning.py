@@ -15,12 +15,12 @@ from functools import lru_cache
 from math import lcm
 from typing import NamedTuple
 
-from bookings.pricing import currencies
 from bookings.pricing.bills import Amount, Bill, BillLine, Tax
 from bookings.pricing.passes import SECONDS_AN_HOUR
 from bookings.pricing.ratios import Ratio
 from bookings.pricing.step_sizes import BilledQuantity
 from bookings.pricing.tariff_content import Dimension, ElementUse
+from depots import currencies
 
 DECIMALS = 4
 UNIT = Decimal(1).scaleb(-DECIMALS)

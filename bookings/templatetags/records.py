@@ -13,17 +13,7 @@ from django.utils.safestring import SafeString
 
 from bookings.models import ChargeDetailRecord
 from depots.cards import card_ending
-from depots.templatetags.berth import duration, money, places_of
-
-FIGURE_SPACE = "\N{FIGURE SPACE}"
-
-
-class Amounts(Protocol):
-    """Some that stand below each other, the finest with so many decimals."""
-
-    currency: str
-    places: int
-
+from depots.templatetags.berth import duration, money
 
 register = template.Library()
 
@@ -49,13 +39,6 @@ def share_bar(part: Sum, wholes: Iterable[Sum]) -> SafeString:
         '<rect width="100" height="4" class="share-all"></rect><rect width="{}" height="4"></rect></svg>',
         share,
     )
-
-
-@register.filter
-def aligned(amount: Decimal, price: Amounts) -> str:
-    """As `money`; where another amount of this price has more places than cents, its own end where they would."""
-    figure = (text := money(amount, price.currency)).removesuffix(f" {price.currency}")
-    return figure + FIGURE_SPACE * (price.places - places_of(amount)) + text.removeprefix(figure)
 
 
 @register.simple_tag

@@ -17,6 +17,7 @@ from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from depots import currencies
 from depots.operations import FLAGS
 from depots.standards import PLUGS, VEHICLE_TYPES
 
@@ -148,17 +149,20 @@ def duration(span: timedelta) -> str:
 
 @register.filter
 def money(amount: Decimal | str, currency: str) -> str:
-    """`€12.50` or `−€12.50`, or `12.50 SEK` where no sign is known everywhere; cents, or four places where there are any."""
-    value = Decimal(amount)
-    size = abs(value)
-    figure = f"{size:,.2f}" if size == size.quantize(Decimal("0.01")) else f"{size.normalize():,f}"
+    """`€12.50` or `−€12.50`, or `12.50 SEK` where no sign is known everywhere; with the decimals of its currency."""
+    value = currencies.rounded(Decimal(amount), currency)
     sign = "\N{MINUS SIGN}" if value < 0 else ""
-    return f"{sign}€{figure}" if currency == "EUR" else f"{sign}{figure} {currency}"
+    return sign + _in_currency(f"{abs(value):,f}", currency)
 
 
-def places_of(amount: Decimal) -> int:
-    """Decimals with which `money` writes it: two, or as many as there are."""
-    return max(2, -int(amount.normalize().as_tuple().exponent))
+def unit_price(price: Decimal, currency: str) -> str:
+    """As `money`, of what is multiplied: `€0.4125` for a kWh keeps all its decimals."""
+    places = max(currencies.decimals(currency), -int(price.normalize().as_tuple().exponent))
+    return _in_currency(f"{price:,.{places}f}", currency)
+
+
+def _in_currency(figure: str, currency: str) -> str:
+    return f"€{figure}" if currency == "EUR" else f"{figure} {currency}"
 
 
 @register.filter

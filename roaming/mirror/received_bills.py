@@ -7,9 +7,9 @@ from decimal import Decimal
 
 from bookings.billing.recorded_periods import net_by_rate
 from bookings.models import ChargeDetailRecord
-from bookings.pricing import currencies
 from bookings.pricing.bills import Amount, Bill, BillLine, Tax
 from bookings.pricing.tariff_content import Dimension, ElementUse
+from depots import currencies
 from roaming.mirror.session_values import ToldCdr
 
 Kind = ChargeDetailRecord.Kind

@@ -15,6 +15,7 @@ from bookings.billing.reconciliation.findings import Finding, FindingKind, Subje
 from bookings.billing.reconciliation.invoices import expected_taxes
 from bookings.billing.unbilled import DocumentKey, Sums
 from bookings.models import IncomingInvoice, InvoiceReconciliationRecord
+from depots import currencies
 from depots.templatetags.berth import money
 
 Kind = FindingKind
@@ -147,7 +148,7 @@ def _against(row: IncomingInvoice, family: Family, billed: BilledRecord) -> Iter
     invoices = sorted(pk for pk, each in billed.invoices.items() if each.kind == IncomingInvoice.Kind.INVOICE)
     # What Berth has billed already nobody else may.
     expected = NOTHING if family.invoice is not None else family.before_taxes
-    if row.pk not in invoices or billed.billed == expected:
+    if row.pk not in invoices or not _differ(billed.billed, expected, row.currency):
         return
     if family.invoice is not None or row.pk != invoices[0]:
         number = family.invoice[1] if family.invoice is not None else billed.invoices[invoices[0]].number
@@ -157,11 +158,16 @@ def _against(row: IncomingInvoice, family: Family, billed: BilledRecord) -> Iter
         )
         return
     claimed = billed.billed if len(invoices) == 1 else billed.nets[row.pk]
-    if claimed != expected:
+    if _differ(claimed, expected, row.currency):
         words = (
             f"{record.code} says {money(expected, row.currency)}, the invoice {money(claimed, row.currency)}."
         )
         yield _finding(row, Kind.LINE_DIFFERS, words, record.id, family, expected=expected, found=claimed)
+
+
+def _differ(one: Decimal, other: Decimal, currency: str) -> bool:
+    """As an invoice can say it: records of partners have four decimals."""
+    return currencies.rounded(one, currency) != currencies.rounded(other, currency)
 
 
 def _whole(row: IncomingInvoice, month: IncomingMonth) -> Iterator[Finding]:
@@ -172,7 +178,7 @@ def _whole(row: IncomingInvoice, month: IncomingMonth) -> Iterator[Finding]:
         yield _finding(row, Kind.WRONG_PARTY, words, "recipient")
     lines = sum((Decimal(line["before_taxes"]) for line in row.lines), NOTHING)
     said = [str(words) for words in row.told.get("differences", [])]
-    if row.lines and lines != row.before_taxes and not said:
+    if row.lines and _differ(lines, row.before_taxes, row.currency) and not said:
         said = [f"Its lines add up to {money(lines, row.currency)}."]
     if said:
         yield _finding(
@@ -196,10 +202,11 @@ def _sums(row: IncomingInvoice, month: IncomingMonth) -> Iterator[Finding]:
     expected = sum((family.before_taxes for family in known), NOTHING)
     if not known:
         return
-    if not row.cdr_codes and expected != row.before_taxes:
+    is_other = _differ(expected, row.before_taxes, row.currency)
+    if not row.cdr_codes and is_other:
         words = f"the {len(known)} records it is about add up to {money(expected, row.currency)}."
         yield _finding(row, Kind.SUM_DIFFERS, words, "sum", expected=expected, found=row.before_taxes)
-    elif not others and expected == row.before_taxes and row.sender is not None:
+    elif not others and not is_other and row.sender is not None:
         taxes = _taxes(row, known)
         if taxes is not None and abs(taxes - row.taxes) > CENT:
             words = f"by the rules its VAT is {money(taxes, row.currency)}."

@@ -9,11 +9,11 @@ from decimal import ROUND_HALF_UP, Decimal
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from bookings.pricing import currencies
 from bookings.pricing.bills import Bill
 from bookings.pricing.price import price
 from bookings.pricing.tariff_content import TariffContent
 from bookings.pricing.visits import ChargingPeriod, SessionUse, Visit
+from depots import currencies
 from tests.bookings.pricing.random_visits import tariffs, visits
 from tests.bookings.pricing.worked import BERLIN
 
