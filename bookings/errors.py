@@ -257,6 +257,12 @@ class EvseNeeded(BookingError):
     code = "evse_needed"
 
 
+class EvseInUse(BookingError):
+    """Somebody charges there now."""
+
+    code = "evse_in_use"
+
+
 class NotYetStartable(BookingError):
     code = "not_yet"
     field = "starts_at"

@@ -77,7 +77,7 @@ def evse_status_changed(evse: Evse, before: str, *, now: datetime) -> None:
             set_state(booking, Enforcement.AT_RISK, why=evse.status, retry_at=now + RETRY, now=now)
             if evse.status == Evse.Status.FAULTED:
                 swap(booking, now=now)
-        elif asks_for_a_try(booking, evse, before):
+        elif asks_for_a_try(booking, evse, before) and not _is_being_answered(booking, evse):
             rearm(booking, now=now)
 
 
@@ -142,6 +142,16 @@ def asks_for_a_try(booking: Booking, evse: Evse, before: str) -> bool:
     was_kept = before in {Evse.Status.RESERVED, Evse.Status.FAULTED, Evse.Status.UNAVAILABLE}
     is_armed_and_free = booking.enforcement == Enforcement.ARMED and evse.status == Evse.Status.AVAILABLE
     return is_armed_and_free and (was_kept or _keeps_no_reservations(evse))
+
+
+def _is_being_answered(booking: Booking, evse: Evse) -> bool:
+    """Whether it shows as reserved for what it is being asked: its answer comes after its status."""
+    if evse.status != Evse.Status.RESERVED:
+        return False
+    return ChargerCommand.objects.filter(
+        charger=evse.charger_id, reservation_id=booking.reservation_id, action=ChargerCommand.Action.RESERVE,
+        state=ChargerCommand.State.SENT,
+    ).exists()  # fmt: skip
 
 
 def _keeps_no_reservations(evse: Evse) -> bool:

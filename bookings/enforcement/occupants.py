@@ -5,16 +5,13 @@ from __future__ import annotations
 from django.db.models import QuerySet
 
 from bookings.models import Booking, BookingStatus
-from bookings.rules.own_slots import is_own
+from bookings.rules.own_slots import is_own, session_at
 from depots.models import ChargingSession
 
 
 def session_in_bay(booking: Booking) -> ChargingSession | None:
     """The session that is on at the booking's EVSE; None while it is free."""
-    running = ChargingSession.objects.filter(
-        evse=booking.evse_id, ended_at__isnull=True, announced_at__isnull=False
-    )
-    return running.select_related("visit", "evse", "charger").order_by("-started_at").first()
+    return session_at(booking.evse_id)
 
 
 def is_bay_taken(booking: Booking) -> bool:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from django.db.models import DateTimeField, Exists, ExpressionWrapper, F, OuterRef
+from django.db.models import DateTimeField, Exists, ExpressionWrapper, F, OuterRef, Subquery
+from django.db.models.functions import Coalesce, Greatest
 
 from bookings.actors import ENFORCEMENT
 from bookings.core import lifecycle
-from bookings.core.locking import lock_booking
+from bookings.core.locking import lock_booking, lock_bookings
 from bookings.core.one_by_one import each_by_itself
 from bookings.enforcement.occupants import running_bookings, used_bookings
 from bookings.enforcement.state import longest_term
@@ -42,8 +43,16 @@ def warn_of_ends(*, now: datetime) -> int:
 
 def note_overstays(*, now: datetime) -> int:
     """Sessions that have outlived their slot and the late stop of its terms, each told once. How many are new."""
-    told = BookingEvent.objects.filter(booking=OuterRef("pk"), kind="overstay", at__gte=OuterRef("ends_at"))
-    late = running_bookings().filter(~Exists(told), ends_at__lte=now)
+    # By EVSE: it stands in the history of the slot that is outlived, which may be a later one of the truck.
+    told = BookingEvent.objects.filter(
+        booking__evse=OuterRef("session__evse"), kind="overstay", at__gte=OuterRef("slot_ends_at")
+    )
+    stays = Booking.objects.here().filter(
+        evse=OuterRef("session__evse"), status=BookingStatus.CHARGING, session=None, starts_at__lte=now
+    )
+    last_end = Subquery(stays.order_by("-ends_at").values("ends_at")[:1])
+    running = running_bookings().annotate(slot_ends_at=Greatest("ends_at", Coalesce(last_end, "ends_at")))
+    late = running.filter(~Exists(told), slot_ends_at__lte=now)
     rows = late.select_related("session").order_by("ends_at", "pk")[:AT_ONCE]
     due = [booking.pk for booking in rows if _overstays(booking, now)]
     return each_by_itself(due, lambda pk: _note_overstay(pk, now))
@@ -84,6 +93,14 @@ def _last_slot(booking: Booking, now: datetime) -> Booking:
     return slots[-1] if slots else booking
 
 
+def _lock_last_slot(booking_id: int, now: datetime) -> tuple[Booking, Booking]:
+    """The booking and the slot its truck stands in, whose history tells of the stay: the same where none of its own follows.
+    Both are at one EVSE, which is locked."""
+    booking = lock_booking(booking_id)
+    slot = _last_slot(booking, now)
+    return booking, slot if slot.pk == booking.pk else lock_bookings([slot.pk])[0]
+
+
 def _overstays(booking: Booking, now: datetime) -> bool:
     return booking.overstays(now) and now >= _last_slot(booking, now).overstays_from()
 
@@ -117,45 +134,40 @@ def _is_waited_for(booking: Booking, session: ChargingSession, now: datetime) ->
 
 
 def _stop(booking_id: int, now: datetime) -> int:
-    booking = lock_booking(booking_id)
+    booking, slot = _lock_last_slot(booking_id, now)
     session = booking.session
     if session is None or session.ended_at is not None or not _must_leave(booking, now):
         return 0
-    since = _last_slot(booking, now).overstays_from()
+    since = slot.overstays_from()
     asked = list(
-        booking.events.filter(
+        slot.events.filter(
             kind="remote_stop", after="asked", actor_name=ENFORCEMENT.name, at__gte=since
         ).values_list("at", flat=True)
     )
     if asked and now < asked[-1] + STOP_AGAIN:
         return 0
     if len(asked) >= MOST_STOPS:
-        return _tell_in_vain(booking, since, now)
+        return _tell_in_vain(slot, since, now)
     with suppress(ChargerOffline):  # told by `mark_lost`; stopped when it is back
-        stop_remotely(booking_id=booking_id, actor=ENFORCEMENT, now=now)
+        stop_remotely(booking_id=slot.pk, actor=ENFORCEMENT, now=now)
         return 1
     return 0
 
 
-def _tell_in_vain(booking: Booking, since: datetime, now: datetime) -> int:
+def _tell_in_vain(slot: Booking, since: datetime, now: datetime) -> int:
     """Once: the charger does not stop it, and somebody has to go there."""
-    if booking.events.filter(kind="overstay", at__gte=since, detail__in_vain=True).exists():
+    if slot.events.filter(kind="overstay", at__gte=since, detail__in_vain=True).exists():
         return 0
-    detail = {"in_vain": True, "evse": booking.evse.uid if booking.evse else None}
-    lifecycle.record(booking, kind="overstay", actor=ENFORCEMENT, at=now, detail=detail)
+    detail = {"in_vain": True, "evse": slot.evse.uid if slot.evse else None}
+    lifecycle.record(slot, kind="overstay", actor=ENFORCEMENT, at=now, detail=detail)
     return 1
 
 
 def _note_overstay(booking_id: int, now: datetime) -> int:
-    booking = lock_booking(booking_id)
-    if (
-        not _overstays(booking, now)
-        or booking.events.filter(kind="overstay", at__gte=booking.ends_at).exists()
-    ):
+    booking, slot = _lock_last_slot(booking_id, now)
+    is_told = slot.events.filter(kind="overstay", at__gte=slot.ends_at).exists()
+    if is_told or not _overstays(booking, now):
         return 0
-    detail = {
-        "since": _last_slot(booking, now).overstays_from().isoformat(),
-        "evse": booking.evse.uid if booking.evse else None,
-    }
-    lifecycle.record(booking, kind="overstay", actor=ENFORCEMENT, at=now, detail=detail)
+    detail = {"since": slot.overstays_from().isoformat(), "evse": slot.evse.uid if slot.evse else None}
+    lifecycle.record(slot, kind="overstay", actor=ENFORCEMENT, at=now, detail=detail)
     return 1

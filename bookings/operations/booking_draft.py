@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from bookings.core.writing import write_ahead
 from bookings.errors import BookingError
@@ -67,22 +68,29 @@ def filled(request: SlotRequest) -> SlotRequest:
 
 def unsaved(request: SlotRequest, terms: Terms) -> Booking:
     return Booking(
+        **as_asked(request),
         route=_route(request),
-        request_id=request.request_id,
-        authorization_reference=request.authorization_reference or request.request_id[:36],
-        customer_country=request.party[0].upper(),
-        customer_party=request.party[1].upper(),
-        fleet=request.fleet,
-        depot=request.option.depot,
-        option=request.option,
         vehicle=request.vehicle,
-        plate=request.plate,
-        starts_at=request.period.starts_at,
-        ends_at=request.period.ends_at,
         wished_power_w=request.power_w,
         terms_json=terms.to_json(),
         enforcement=Enforcement.NOT_DUE,
     )
+
+
+def as_asked(request: SlotRequest) -> dict[str, Any]:
+    """What a booking says of its ask, granted or not."""
+    return {
+        "request_id": request.request_id,
+        "authorization_reference": request.authorization_reference or request.request_id[:36],
+        "customer_country": request.party[0].upper(),
+        "customer_party": request.party[1].upper(),
+        "fleet": request.fleet,
+        "depot": request.option.depot,
+        "option": request.option,
+        "plate": request.plate,
+        "starts_at": request.period.starts_at,
+        "ends_at": request.period.ends_at,
+    }
 
 
 def _route(request: SlotRequest) -> Booking.Route:

@@ -19,6 +19,7 @@ from bookings.errors import BookingError, NothingToChange, RequestIdInUse, Wrong
 from bookings.models import Booking, BookingRequest, BookingStatus, Enforcement
 from bookings.operations import request_log
 from bookings.operations.book import request_booking
+from bookings.operations.booking_draft import as_asked
 from bookings.operations.cancel import cancel_booking
 from bookings.operations.change import change_booking
 from bookings.operations.change_request import ChangeRequest
@@ -118,18 +119,9 @@ def is_repeated(booking: Booking, fingerprint: str, *, now: datetime) -> bool:
 def _refused(request: SlotRequest, reason: str, now: datetime) -> Booking:
     """What an ask that could not be granted leaves: a booking that takes nothing."""
     return Booking(
+        **as_asked(request),
         route=Booking.Route.INBOUND,
-        request_id=request.request_id,
-        authorization_reference=request.authorization_reference or request.request_id[:36],
-        customer_country=request.party[0].upper(),
-        customer_party=request.party[1].upper(),
-        fleet=request.fleet,
-        depot=request.option.depot,
-        option=request.option,
         evse=request.evse,
-        plate=request.plate,
-        starts_at=request.period.starts_at,
-        ends_at=request.period.ends_at,
         promised_power_w=0,
         terms_json=terms_for(request.option, request.fleet, now=now).to_json(),
         enforcement=Enforcement.RELEASED,

@@ -9,12 +9,12 @@ from bookings.actors import Actor, ActorKind
 from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.locking import lock_booking, lock_bookings
 from bookings.core.versions import SEEN_WHOLE, check_version
-from bookings.errors import ChargerOffline, EvseUnknown, NotYetStartable, WrongStatus
+from bookings.errors import ChargerOffline, EvseInUse, EvseUnknown, NotYetStartable, WrongStatus
 from bookings.models import Booking, BookingStatus, KeptEvse
 from bookings.operations import kept_evses
 from bookings.rules.entitlement import TokenName
 from bookings.rules.identification import token_for
-from bookings.rules.own_slots import session_under_way
+from bookings.rules.own_slots import is_own, session_at, session_under_way
 from depots import operations as depots
 from depots.models import Charger, ChargerCommand, Evse
 from depots.periods import Period
@@ -43,14 +43,15 @@ def start_remotely(
     """Ask the charger to begin charging for the booking, `with_token` of its own or one of its tokens that fits, else its
     secret. `left_evse`: the truck stands at the one that the booking has just been moved away from.
 
-    Once more while the charger has not answered is the same command. Raises WrongStatus, NotYetStartable, ChargerOffline,
-    EvseUnknown, or ChangedMeanwhile when it is another place, time or vehicle than in `seen_version`.
+    Once more while the charger has not answered is the same command. Raises WrongStatus, NotYetStartable, EvseInUse,
+    ChargerOffline, EvseUnknown, or ChangedMeanwhile when it is another place, time or vehicle than in `seen_version`.
     """
     with calendars.one_operation():
         booking = lock_booking(booking_id, also=[left_evse.pk] if left_evse else [])
-        why_not_start(booking, now=now)
+        _check_startable(booking, now)
         check_version(booking, seen_version, SEEN_WHOLE)
         evse = _evse_to_start(booking, left_evse, now)
+        _check_free(booking, evse.pk)
         charger = _online(evse.charger, now)
         name, kind = _token(booking, charger, with_token)
         payload = {
@@ -78,7 +79,23 @@ def stop_remotely(
 
 
 def why_not_start(booking: Booking, *, now: datetime) -> None:
-    """Raises WrongStatus or NotYetStartable where there is nothing to start."""
+    """Raises WrongStatus or NotYetStartable where there is nothing to start, EvseInUse where somebody charges at its EVSE."""
+    _check_startable(booking, now)
+    if booking.evse_id is not None:
+        _check_free(booking, booking.evse_id)
+
+
+def _check_free(booking: Booking, evse_id: int) -> None:
+    """A charger would answer no, or begin a second session beside the first."""
+    session = session_at(evse_id)
+    if session is None:
+        return
+    if is_own(session, booking):
+        raise EvseInUse("Its vehicle charges there already.")
+    raise EvseInUse("Another vehicle is charging at the EVSE.")
+
+
+def _check_startable(booking: Booking, now: datetime) -> None:
     startable = booking.status == BookingStatus.CONFIRMED or (
         booking.status == BookingStatus.CHARGING and session_under_way(booking) is None
     )

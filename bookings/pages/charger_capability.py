@@ -10,7 +10,7 @@ from typing import Any
 from bookings.enforcement import why_not_tried
 from bookings.models import KeptEvse, ReserveTest
 from bookings.rules.content_version import version_of
-from depots.models import Charger, LocalList
+from depots.models import Charger, ChargerCommand, LocalList
 
 LAST_TESTS = 3
 
@@ -100,17 +100,31 @@ def told(charger: Charger) -> str:
 
 
 def seen(charger: Charger) -> list[Capability]:
-    found = []
+    found, commands = [], _commands_named(charger)
     for name, (about, words) in SEEN.items():
         value = charger.measured.get(name)
         if value in words:
             said, level = words[value]
             when = charger.measured.get(f"{name}_at")
             at = datetime.fromisoformat(when) if when else None
-            found.append(Capability(about, said, level, at, str(charger.measured.get(f"{name}_by", ""))))
+            by = str(charger.measured.get(f"{name}_by", ""))
+            found.append(Capability(about, said, level, at, commands.get(by, by)))
         elif name == "reservation":
             found.append(Capability(about, *NOT_SEEN))
     return found
+
+
+def _commands_named(charger: Charger) -> dict[str, str]:
+    """What was asked, and by whom, of the commands by which something was seen: `command 218` of a log."""
+    named = [str(charger.measured.get(f"{name}_by", "")) for name in SEEN]
+    numbers = {text.removeprefix("command ") for text in named if text.startswith("command ")}
+    rows = charger.commands.filter(pk__in=[number for number in numbers if number.isdigit()])
+    return {f"command {row.pk}": _command_words(row) for row in rows}
+
+
+def _command_words(command: ChargerCommand) -> str:
+    booking = f" #{command.reservation_id}" if command.reservation_id else ""
+    return f"“{command.get_action_display()}”{booking}, asked by {command.asked_by or 'Berth'}"
 
 
 def test_words(test: ReserveTest) -> str:

@@ -16,6 +16,7 @@ from bookings.pages.charger_security import HIGHEST_PROFILE
 from bookings.pages.forms import charger as forms
 from depots.commissioning import family_of
 from depots.models import Charger, ChargerCommand, SecurityRaise
+from depots.operations.security_raise import why_no_profile_is_raised
 from depots.periods import Period, utc_text
 from depots.token_numbers import spellings
 
@@ -176,4 +177,5 @@ def refusal_of(charger: Charger, verb: Verb, *, now: datetime) -> str:
     """Why its button is off; empty where it is on."""
     if verb.name == "security" and charger.security_profile == HIGHEST_PROFILE:
         return f"{charger} has to come with a certificate already."
-    return why_not_askable(charger, verb.action, now=now)
+    unasked = why_not_askable(charger, verb.action, now=now)
+    return unasked or (why_no_profile_is_raised() if verb.name == "security" else "")

@@ -20,7 +20,7 @@ def words_by_booking(bookings: Collection[Booking], *, now: datetime) -> dict[in
     late = [booking for booking in bookings if booking.overstays(now)]
     if not late:
         return {}
-    # By EVSE: of a truck that charged on into a later slot of its own the booking says it in which its session began.
+    # By EVSE: of a truck that charged on into a later slot of its own that slot says it.
     in_vain = BookingEvent.objects.filter(
         booking__evse__in=[booking.evse_id for booking in late], booking__status=BookingStatus.CHARGING,
         kind="overstay", detail__in_vain=True,

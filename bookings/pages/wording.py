@@ -60,7 +60,7 @@ def terms_lines(terms: Terms, period: Period, depot: Depot, *, now: datetime) ->
         lines.append(TermLine("calendar-off", "Cancel until it starts, for a fee"))
     else:
         lines.append(_deadline("calendar-off", "Cancel", cancel_until, period, depot, now))
-    lines.append(TermLine("clock", f"Be there by {local(terms.no_show_at(period), period, depot)}"))
+    lines.append(_arrival(terms.no_show_at(period), period, depot, now))
     if terms.early_start_min:
         lines.append(TermLine("player-play", f"Start up to {terms.early_start_min} min early"))
     if terms.late_stop_min:
@@ -74,6 +74,13 @@ def terms_lines(terms: Terms, period: Period, depot: Depot, *, now: datetime) ->
     elif terms.approval:
         lines.insert(0, TermLine("inbox", f"The depot decides within {terms.decision_min} min"))
     return lines
+
+
+def _arrival(latest: datetime, period: Period, depot: Depot, now: datetime) -> TermLine:
+    there = local(latest, period, depot)
+    if latest <= now:
+        return TermLine("clock", f"Had to be there by {there}", is_over=True)
+    return TermLine("clock", f"Be there by {there}")
 
 
 def local(moment: datetime, period: Period, depot: Depot) -> str:

@@ -67,13 +67,9 @@ class Usage:
 
 
 def walk(
-    rules: PassRules,
-    stretches: Sequence[Stretch],
-    zone: ZoneInfo,
-    *,
-    counted_from: datetime | None,
+    rules: PassRules, stretches: Sequence[Stretch], zone: ZoneInfo, *, counted_from: datetime | None,
     used_kwh: Any = NO_ENERGY,
-) -> Usage:
+) -> Usage:  # fmt: skip
     """Durations count from `counted_from` (None: they stay 0), kWh from what was used before the first stretch.
 
     Energies are Decimals, or all Fractions where that of a period was shared out.

@@ -20,6 +20,12 @@ def is_own(session: ChargingSession, booking: Booking) -> bool:
     return session.is_entitled and any(shown.opens(named, booking) for named in booking.tokens.all())
 
 
+def session_at(evse_id: int | None) -> ChargingSession | None:
+    """The session that is on at an EVSE; None while it is free."""
+    running = ChargingSession.objects.filter(evse=evse_id, ended_at__isnull=True, announced_at__isnull=False)
+    return running.select_related("visit", "evse", "charger").order_by("-started_at").first()
+
+
 def note_going_on(bookings: Iterable[Booking], *, now: datetime) -> None:
     """Set `is_going_on` of those whose truck has outlived their slot in one of its own by now. One query, none where nobody is
     late."""

@@ -125,7 +125,7 @@ def _write(
     begun = []
     for state in depot.states.values():
         state.power.counted_w = state.counted_w()
-        if _note_short(state, now):
+        if _note_short(state, row.planned_at, now):
             begun.append(state.evse_id)
     if begun:  # what was told there is of a shortage before
         EvsePower.objects.filter(pk__in=begun).update(short_told_w=None)
@@ -141,17 +141,25 @@ def _write(
     row.save()
 
 
-def _note_short(state: EvseState, now: datetime) -> bool:
-    """From when on less than its promise was there for a truck that charges, or whose slot has begun. Whether a shortage begins
-    now, be it after that of another booking."""
+def _note_short(state: EvseState, planned_at: datetime | None, now: datetime) -> bool:
+    """From when on less than its promise was there for a truck that charges, or whose slot has begun; `planned_at`: last.
+    Whether a shortage begins now, be it after that of another booking."""
     power, begun_at = state.power, _begun_at(state)
     if begun_at is None or now < begun_at or not state.is_short:
         power.short_since = None
         return False
     if power.short_since is not None and power.short_since >= begun_at:
         return False
-    power.short_since = now
+    power.short_since = _short_from(state, planned_at, now)
     return True
+
+
+def _short_from(state: EvseState, planned_at: datetime | None, now: datetime) -> datetime:
+    """A session that the last plan did not know has had less from its first moment on, not only since it is noticed."""
+    session = state.session
+    if session is None or (planned_at is not None and session.started_at <= planned_at):
+        return now
+    return min(session.started_at, now)
 
 
 def _begun_at(state: EvseState) -> datetime | None:

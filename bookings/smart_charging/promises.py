@@ -61,10 +61,16 @@ def tell_lifted(limits: Sequence[ExternalLimit], *, now: datetime) -> None:
 def note_shortfalls(*, now: datetime) -> int:
     """Write into the history of who charges, or is awaited in its slot, that its promise is not kept, or is again: what a waiver
     rests on. How many."""
-    short = EvsePower.objects.filter(short_since__lte=now - SHORT_AFTER)
-    began = short.filter(short_told_w__isnull=True).values_list("pk", flat=True)[:AT_ONCE]
+    began = EvsePower.objects.filter(short_since__lte=now - SHORT_AFTER, short_told_w__isnull=True)
     over = EvsePower.objects.filter(short_since__isnull=True, short_told_w__isnull=False)
-    ids = sorted({*began, *over.values_list("pk", flat=True)[:AT_ONCE]})
+    # Behind a stranger's session nobody can be told yet: those would keep others waiting, who wait for less long.
+    is_free = ~Exists(ChargingSession.objects.filter(evse=OuterRef("pk"), ended_at__isnull=True))
+    is_charging = [Exists(bookings) for bookings in _charging_at(OuterRef("pk"))]
+    tellable = began.filter(is_free | is_charging[0] | is_charging[1]).order_by("short_since", "pk")
+    ids = sorted({
+        *tellable.values_list("pk", flat=True)[:AT_ONCE],
+        *over.order_by("pk").values_list("pk", flat=True)[:AT_ONCE],
+    })  # fmt: skip
     return each_by_itself(ids, partial(_note, now=now))
 
 
@@ -153,13 +159,18 @@ def _was_told_last(booking: Booking) -> bool:
 
 def _charging_booking(evse_id: int) -> int | None:
     """Whose promise counts there, by id: of a slot in which the session of the booking before goes on its own."""
-    here = Booking.objects.here().filter(status=BookingStatus.CHARGING)
-    stays = here.filter(evse=evse_id, session=None)
-    running = here.filter(visits__session__evse=evse_id, visits__session__ended_at__isnull=True)
+    stays, running = _charging_at(evse_id)
     for found in (stays, running.order_by("-visits__session__started_at")):
         if (pk := found.values_list("pk", flat=True).first()) is not None:
             return pk
     return None
+
+
+def _charging_at(evse_id: int | OuterRef) -> tuple[QuerySet[Booking], QuerySet[Booking]]:
+    """Bookings in whose slot the session of the booking before goes on there, and those with a session of their own there."""
+    here = Booking.objects.here().filter(status=BookingStatus.CHARGING)
+    stays = here.filter(evse=evse_id, session=None)
+    return stays, here.filter(visits__session__evse=evse_id, visits__session__ended_at__isnull=True)
 
 
 def _awaited_booking(evse_id: int, now: datetime) -> int | None:

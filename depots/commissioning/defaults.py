@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from depots.back_off import USUAL
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -42,6 +44,11 @@ _PLUG = "A driver who is let in needs time for a heavy cable; then the place is 
 _STATUS = "A delayed status makes a free place look taken."
 _PING = "Finds a connection that is dead, and keeps modems awake."
 _ATTEMPTS = "A session that cannot be told at once must not be lost, for it is billed."
+_BACK_OFF = "Seconds before it connects again after its connection was lost."
+_BACK_OFF_RANDOM = "Seconds at most that it waits longer by chance, so that not all come back at once."
+_BACK_OFF_REPEAT = (
+    "How many times it doubles that wait; more would keep it away for long after a short outage."
+)
 _RETRY = "Long enough for a network to come back."
 
 DEFAULTS_16 = (
@@ -92,6 +99,9 @@ DEFAULTS_2X = (
     Wanted("OCPPCommCtrlr.WebSocketPingInterval", "60", _PING),
     Wanted("OCPPCommCtrlr.MessageAttempts[TransactionEvent]", "10", _ATTEMPTS),
     Wanted("OCPPCommCtrlr.MessageAttemptInterval[TransactionEvent]", "30", _RETRY),
+    Wanted("OCPPCommCtrlr.RetryBackOffWaitMinimum", str(USUAL.wait_minimum_s), _BACK_OFF),
+    Wanted("OCPPCommCtrlr.RetryBackOffRandomRange", str(USUAL.random_range_s), _BACK_OFF_RANDOM),
+    Wanted("OCPPCommCtrlr.RetryBackOffRepeatTimes", str(USUAL.repeat_times), _BACK_OFF_REPEAT),
     Wanted("ReservationCtrlr.Enabled", "true", "A booked place is kept at the plug itself."),
 )  # fmt: skip
 

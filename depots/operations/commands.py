@@ -232,7 +232,7 @@ def _needless(command: ChargerCommand) -> str:
     """Why nobody needs this command any more; empty when it is needed."""
     later = _later(command).first()
     if command.action in SUPERSEDED and later is not None:
-        return f"superseded by command {later.pk}"
+        return f"superseded by a later one: {later.get_action_display()}"
     if command.action == Action.REMOTE_STOP and not _is_running(command):
         return "the session has ended by itself"
     return ""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models.functions import Upper
 
 from depots.models import FailedHandshake, RefusedConnection
 from depots.secrets import charger_password_matches, hash_charger_password
@@ -17,11 +16,17 @@ MOST_STRANGERS = 1000
 FORGOTTEN_AFTER = timedelta(days=30)
 MOST_TRIES = 2**31 - 1
 
+# Which identities are one says the database alone: capitals are those of its locale, in which Python's are two names or one.
 _NOTE = """
     INSERT INTO depots_refusedconnection AS refused
         (identity, address, protocols, reason, password_salt, password_hash, tries, first_at, last_at)
-    SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::int[],
-        %s::timestamptz[], %s::timestamptz[]) AS told (identity) ORDER BY upper(told.identity)
+    SELECT DISTINCT ON (upper(identity)) identity, address, protocols, reason, password_salt, password_hash,
+        least(sum(tries) OVER same, %s), min(first_at) OVER same, last_at
+    FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::int[], %s::timestamptz[],
+        %s::timestamptz[]) AS told
+        (identity, address, protocols, reason, password_salt, password_hash, tries, first_at, last_at)
+    WINDOW same AS (PARTITION BY upper(identity))
+    ORDER BY upper(identity), last_at DESC
     ON CONFLICT (upper(identity)) DO UPDATE SET
         address = EXCLUDED.address, protocols = EXCLUDED.protocols, reason = EXCLUDED.reason,
         password_salt = CASE WHEN EXCLUDED.password_hash = '' THEN refused.password_salt
@@ -29,6 +34,11 @@ _NOTE = """
         password_hash = CASE WHEN EXCLUDED.password_hash = '' THEN refused.password_hash
             ELSE EXCLUDED.password_hash END,
         tries = least(refused.tries::bigint + EXCLUDED.tries, %s), last_at = EXCLUDED.last_at
+"""
+_KNOWN = """
+    SELECT told.identity, known.password_salt, known.password_hash
+    FROM unnest(%s::text[]) AS told (identity)
+    JOIN depots_refusedconnection AS known ON upper(known.identity) = upper(told.identity)
 """
 # Whose address has most goes first, and of one address the oldest: who invents names displaces its own. An IPv6 address counts
 # with its /64, as in `client_network`. What another gateway notes just now stays, and nobody waits for it.
@@ -72,37 +82,31 @@ def note_refusals(refusals: Sequence[Refusal]) -> None:
     hashes = _hashes(refusals)
     rows = [
         (
-            refusal.identity, refusal.address, refusal.protocols, refusal.reason, *hashes[refusal.identity.upper()],
+            refusal.identity, refusal.address, refusal.protocols, refusal.reason, *hashes[refusal.identity],
             refusal.tries, refusal.first_at, refusal.last_at,
         )
         for refusal in refusals
     ]  # fmt: skip
     columns = [list(column) for column in zip(*rows, strict=True)]
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_NOTE, [*columns, MOST_TRIES])
+        cursor.execute(_NOTE, [MOST_TRIES, *columns, MOST_TRIES])
         cursor.execute(_FORGET_STRANGERS, [MOST_STRANGERS])
 
 
 def _hashes(refusals: Sequence[Refusal]) -> dict[str, tuple[str, str]]:
     """(salt, hash) by identity of what was tried; nothing where it is what is known already: who looks at it before
     letting it in must see a change only where there is one."""
-    names = Upper("identity")
-    known = {
-        row.identity.upper(): row
-        for row in RefusedConnection.objects.annotate(name=names).filter(
-            name__in=[refusal.identity.upper() for refusal in refusals]
-        )
-    }
+    with connection.cursor() as cursor:
+        cursor.execute(_KNOWN, [[refusal.identity for refusal in refusals]])
+        known = {identity: (salt, hashed) for identity, salt, hashed in cursor.fetchall()}
     return {
-        refusal.identity.upper(): _hash(refusal.password, known.get(refusal.identity.upper()))
+        refusal.identity: _hash(refusal.password, *known.get(refusal.identity, ("", "")))
         for refusal in refusals
     }
 
 
-def _hash(password: bytes, known: RefusedConnection | None) -> tuple[str, str]:
-    is_known = known is not None and charger_password_matches(
-        password, salt=known.password_salt, hashed=known.password_hash
-    )
+def _hash(password: bytes, known_salt: str, known_hash: str) -> tuple[str, str]:
+    is_known = bool(known_hash) and charger_password_matches(password, salt=known_salt, hashed=known_hash)
     return ("", "") if is_known or not password else hash_charger_password(password)
 
 

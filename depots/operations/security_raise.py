@@ -71,6 +71,13 @@ def begin_raise(
     return found
 
 
+def why_no_profile_is_raised() -> str:
+    """Of any charger here, in a sentence; empty where it can be."""
+    if settings.BERTH_OCPP_PUBLIC_URL:
+        return ""
+    return "Chargers cannot be told where Berth is over TLS: BERTH_OCPP_PUBLIC_URL is not set."
+
+
 def take_raise_answer(command: ChargerCommand, *, now: datetime) -> None:
     """The next step after an answer; a lost one is asked for again by itself. In the transaction that settles it."""
     is_certificate = command.action == Action.CERTIFICATE_SIGNED
@@ -149,10 +156,8 @@ def _check(charger: Charger, profile: int, now: datetime) -> None:
     """Raises CannotRaiseError."""
     if profile <= charger.security_profile:
         raise CannotRaiseError(f"Its security profile is {charger.security_profile} already.")
-    if not settings.BERTH_OCPP_PUBLIC_URL:
-        raise CannotRaiseError(
-            "Chargers cannot be told where Berth is over TLS: BERTH_OCPP_PUBLIC_URL is not set."
-        )
+    if reason := why_no_profile_is_raised():
+        raise CannotRaiseError(reason)
     if profile == 2 and not charger.password_hash:
         raise CannotRaiseError("It has no password to come with over TLS.")
     if profile == 3 and not (_has_certificate(charger, now) or CertificateAuthority.objects.exists()):

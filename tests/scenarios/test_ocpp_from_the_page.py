@@ -230,6 +230,8 @@ def test_a_raise_is_asked_for_on_the_page_and_said_how_far_it_is(bed: Bed, row, 
     form = reverse("bookings:charger_command", args=[row.depot.code, row.identity, "security"])
     assert "interface" not in manager.get(form).context["form"].fields
     send(manager, row, "security", status=409, profile="2")
+    page = manager.get(reverse("bookings:charger", args=[row.depot.code, row.identity])).content.decode()
+    assert "Raise security: Chargers cannot be told where Berth is over TLS" in page
     settings.BERTH_OCPP_PUBLIC_URL = "wss://berth.example/ocpp"
     send(manager, row, "security", status=422, profile="1")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -94,6 +95,24 @@ def test_a_new_password_is_shown_once_and_a_charger_of_the_file_keeps_its_evses(
     assert charger.next_password_hash == ""
     assert list(charger.evses.all()) == [evse]
     assert "no-store" in answer["Cache-Control"]
+
+
+@pytest.mark.django_db
+def test_two_spellings_that_are_one_name_for_the_database_are_written_down_together():
+    """Which are one, Python and the locale of the database may see differently: of `i` and `I` in Turkish."""
+    batch = [
+        replace(refusals(1, stem="cp")[0], tries=2),
+        replace(refusals(1, stem="CP", later_s=5)[0], password=b"secret"),
+    ]
+
+    note_refusals(batch)
+    first = RefusedConnection.objects.get()
+    note_refusals([batch[1]])
+
+    again = RefusedConnection.objects.get()
+    assert (first.identity, first.tries, again.tries) == ("CP-0", 3, 4)
+    assert (again.first_at, again.last_at) == (NOW, NOW + timedelta(seconds=5))
+    assert first.password_hash == again.password_hash != ""
 
 
 @pytest.mark.django_db

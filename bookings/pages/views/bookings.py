@@ -158,7 +158,6 @@ def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusa
         "refusal": refusal,
         "status_words": wording.status_words(found),
         "firmness": wording.firmness(found, now=now),
-        "overstay": overstay_words(found, now=now),
         "terms": wording.terms_lines(found.terms, found.period, found.depot, now=now),
         "actions": wording.fleet_actions(found, now=now) if is_dispatcher else [],
         "pending": found.pending_request,
@@ -170,12 +169,8 @@ def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusa
         "charged": charged(found),
         "price": quoted_parts(found),
         "bills": bills_of(found),
-        "running_cost": running_cost(found, session, now=now),
         **_charging_there(found),
-        "session": session,
-        "shows_meter": session is not None and _is_of_its_fleet(session, found),
-        "goes_on_words": wording.GOES_ON,
-        "power_now": power_now(session),
+        **_charging_here(found, session, now),
         "sees_records": money_access.sees_records(user, found),
         "groups": _groups(found) if is_dispatcher and found.status == BookingStatus.HELD else [],
         "elsewhere": _elsewhere(found) if is_fleet and found.status == BookingStatus.HELD else "",
@@ -184,6 +179,17 @@ def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusa
         "now": now,
     }
     return pages.respond(request, "bookings/booking", context, status)
+
+
+def _charging_here(found: Booking, session: ChargingSession | None, now: datetime) -> dict[str, Any]:
+    return {
+        "session": session,
+        "shows_meter": session is not None and _is_of_its_fleet(session, found),
+        "running_cost": running_cost(found, session, now=now),
+        "goes_on_words": wording.GOES_ON,
+        "power_now": power_now(session),
+        "overstay": overstay_words(found, now=now),
+    }
 
 
 @never_cache

@@ -54,6 +54,9 @@ def test_what_is_measured_says_when_and_by_what():
         "reservation": "works", "reservation_at": at(9, 45).isoformat(), "reservation_by": f"command {command.pk}",
     }  # fmt: skip
     assert booking.evse is not None
+    (shown,) = seen(booking.evse.charger)
+    name = command.get_action_display()
+    assert shown.by == f"“{name}” #{booking.reservation_id}, asked by Berth"
 
 
 @pytest.mark.parametrize(("seconds", "word"), [(8, "obeyed"), (90, "ignored")])

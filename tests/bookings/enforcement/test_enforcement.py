@@ -865,6 +865,28 @@ def test_a_reservation_that_ended_with_a_fault_of_moments_is_made_again(status, 
     assert booking.enforcement == "armed"
 
 
+def test_an_evse_that_shows_as_reserved_before_its_charger_answers_is_not_asked_again():
+    booking = armed(book(evse_online()))
+    evse = booking.evse
+
+    def show(word: str, minute: int) -> None:
+        depots.report_status(
+            charger_id=evse.charger_id, evse_number=1, status=word, at=at(9, minute), now=at(9, minute)
+        )
+
+    show("faulted", 50)
+    show("available", 51)
+    assert len(commands()) == 2
+    ChargerCommand.objects.filter(pk=ChargerCommand.objects.latest("id").pk).update(state="sent")
+    show("reserved", 52)
+    assert len(commands()) == 2
+
+    answer("accepted", now=at(9, 53))
+    booking.refresh_from_db()
+    assert booking.enforcement == "armed"
+    assert len(commands()) == 2
+
+
 def test_a_lead_as_long_as_no_other_is_looked_for_as_far_ahead() -> None:
     usual, early = book(evse_online(), slot(12, 13)), book(evse_online(), slot(12, 13))
     Booking.objects.filter(pk=early.pk).update(terms_json={**early.terms_json, "arm_lead_min": 170})

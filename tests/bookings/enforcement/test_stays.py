@@ -8,7 +8,7 @@ import pytest
 import time_machine
 
 from bookings import errors, operations, scheduler
-from bookings.models import Booking, EvsePower, Occupancy
+from bookings.models import Booking, BookingEvent, EvsePower, Occupancy
 from bookings.pages import wording
 from bookings.pages.history import moments
 from bookings.rules.own_slots import slots_after
@@ -120,16 +120,19 @@ def test_only_what_outlives_the_last_slot_is_overtime_and_a_corrected_end_bills_
 
 @pytest.mark.parametrize("rule", ["stop", "tell"])
 def test_nobody_overstays_in_a_slot_of_their_own_but_after_the_last(rule):
-    first, _, _ = back_to_back(overstay=rule, overstay_min=0)
+    first, second, _ = back_to_back(overstay=rule, overstay_min=0)
 
     for moment in (at(10), at(10, 14), at(10, 15), at(10, 59)):
         scheduler.run_tick(moment)
-    assert happened(first, "overstay") == []
+    assert not BookingEvent.objects.filter(kind="overstay").exists()
     assert not [action for action, _ in commands() if action == "remote_stop"]
-    scheduler.run_tick(at(11))
+    for moment in (at(11), at(11) + timedelta(seconds=1)):
+        scheduler.run_tick(moment)
 
-    assert [told["since"] for told in happened(first, "overstay")] == [at(11).isoformat()]
-    assert bool([action for action, _ in commands() if action == "remote_stop"]) == (rule == "stop")
+    assert happened(first, "overstay") == []
+    assert [told["since"] for told in happened(second, "overstay")] == [at(11).isoformat()]
+    stopped = [booking for action, booking in commands() if action == "remote_stop"]
+    assert stopped == ([second.reservation_id] if rule == "stop" else [])
 
 
 def test_it_has_the_power_of_the_slot_it_stands_in():

@@ -11,9 +11,10 @@ from django.core.management import CommandError, call_command
 
 from bookings import errors, operations
 from bookings.models import Booking, Token
+from bookings.pages.remote_control import remote
 from config.management.commands import charger_command
 from depots import operations as depots
-from depots.models import Charger, ChargerCommand, Evse
+from depots.models import Charger, ChargerCommand, ChargingSession, Evse
 from tests.bookings.enforcement.charging_trucks import charging, fresh, happened, stop
 from tests.bookings.enforcement.online_chargers import armed, book, evse_online
 from tests.bookings.gate_questions import ask
@@ -72,6 +73,24 @@ def test_a_start_before_the_slot_after_it_or_of_what_charges_is_refused():
         start(booking, at(11))
     with pytest.raises(errors.WrongStatus):
         start(charging())
+
+
+def test_a_start_where_somebody_charges_is_refused_and_not_offered():
+    evse = evse_online()
+    booking = armed(book(evse))
+    session = ChargingSession.objects.create(
+        charger=evse.charger, evse=evse, started_at=at(9, 50), announced_at=at(9, 50), start_received_at=at(9, 50),
+        transaction="walk-in", token_uid="STRANGER",
+    )  # fmt: skip
+
+    with pytest.raises(errors.EvseInUse, match="Another vehicle is charging"):
+        start(booking)
+    offered = remote(make_user(booking.fleet), booking, None, now=at(10))
+    assert offered is not None
+    assert (offered.verb, offered.why_not) == ("start", "Another vehicle is charging at the EVSE.")
+
+    ChargingSession.objects.filter(pk=session.pk).update(ended_at=at(10))
+    assert start(booking).action == "remote_start"
 
 
 def test_a_start_at_a_charger_that_is_away_is_refused():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from bookings.actors import SCHEDULER, Actor
 from bookings.core import differences, lifecycle
 from bookings.models import Booking, BookingRequest, BookingStatus, Token, Vehicle
 from bookings.models.fleet import shown_again
+from bookings.pages import wording
 from bookings.pages.board.reading import facts_of
 from depots.models import Evse, Membership, Organisation
 from tests.bookings.people import client_of, seen
@@ -110,6 +111,15 @@ def test_the_page_says_what_is_booked_in_the_depots_own_time(dispatcher: Client,
         assert words in page
     assert f'data-booking="{booking.pk}" data-status="confirmed" data-enforcement="not_due"' in page
     assert page.count(f'data-booking="{booking.pk}"') == 1
+
+
+def test_a_time_to_be_there_that_has_gone_by_is_not_told_as_if_to_come(booking: Booking) -> None:
+    def told(now: datetime) -> tuple[str, bool]:
+        lines = wording.terms_lines(booking.terms, booking.period, booking.depot, now=now)
+        return next((line.words, line.is_over) for line in lines if line.icon == "clock")
+
+    assert told(at(10, 14)) == ("Be there by 11:15", False)
+    assert told(at(10, 15)) == ("Had to be there by 11:15", True)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from bookings import operations, scheduler, smart_charging
 from bookings.core.calendars import mark_depot_changed
 from bookings.enforcement.faults import faults_seen
 from bookings.models import ChargingProfile, DepotPower, EvsePower, PowerMark
+from bookings.rules import power_shortage
+from bookings.smart_charging import promises
 from depots import operations as depots
 from depots.models import Charger, ChargerCommand, ChargingSession
 from depots.periods import Period
@@ -467,6 +469,54 @@ def test_what_is_short_behind_a_strangers_session_is_told_once_the_booking_has_t
 
     assert smart_charging.note_shortfalls(now=at(10, 7)) == 1
     assert booking.events.get(kind="power_short").detail["given_w"] == 100 * KW
+
+
+def test_who_waits_longest_is_told_first_and_a_strangers_session_keeps_nobody_waiting(monkeypatch):
+    monkeypatch.setattr(promises, "AT_ONCE", 1)
+    site = Chargers(make_site(3, terms={**OPEN, "no_show_min": 60}))
+    behind, later, earlier = (book(evse, slot(10, 12), power_w=100 * KW) for evse in site.evses)
+    for booking, minute in ((behind, 0), (later, 2), (earlier, 1)):
+        EvsePower.objects.update_or_create(
+            evse=booking.evse,
+            defaults={"short_since": at(10, minute), "share_w": KW, "why": EvsePower.Why.SHORT},
+        )
+    ChargingSession.objects.create(
+        charger=behind.evse.charger, evse=behind.evse, started_at=at(9), start_received_at=at(9)
+    )
+
+    told = []
+    for second in (1, 2, 3):
+        smart_charging.note_shortfalls(now=at(10, 5) + second * SECOND)
+        told.append(
+            [booking.events.filter(kind="power_short").exists() for booking in (behind, earlier, later)]
+        )
+
+    assert told == [[False, True, False], [False, True, True], [False, True, True]]
+
+
+def test_what_a_session_finds_missing_was_missing_from_its_first_moment(site):
+    booking = book(site.evses[0], power_w=200 * KW)
+    first = start(site.evses[0], booking.tokens.get().uid, at(10))
+    operations.limit_depot(
+        depot=depot_of(site.evses),
+        watts=100 * KW,
+        period=Period(at(10, 1), at(11)),
+        actor=MANAGER,
+        now=at(10, 1),
+    )
+    settle(site, at(10, 1))
+    failed = depots.Stop(transaction=first.transaction, at=at(10, 3), meter_wh=1000)
+    depots.stop_session(charger_id=first.charger_id, stop=failed, now=at(10, 3))
+    settle(site, at(10, 3))
+    smart_charging.note_shortfalls(now=at(10, 4))
+
+    start(site.evses[0], booking.tokens.get().uid, at(10, 6))
+    now = settle(site, at(10, 6))
+    smart_charging.note_shortfalls(now=now + 21 * SECOND)
+
+    told = booking.events.filter(kind="power_short").order_by("id").last()
+    assert told.detail["since"] == at(10, 6).isoformat()
+    assert power_shortage.waives(booking, since=at(10, 6), until=at(10, 8))
 
 
 def test_a_truck_that_does_not_come_while_its_promise_is_not_there_has_evidence_and_the_next_its_own():
