@@ -12,5 +12,8 @@ IN_WORDS = {
     "timeslot.power_in_kw": "Power is given in kW where watts belong",
     "booking_location.bookable_parking_options": "It writes Bookings 1.0; what it gets decides its switch bookings_edition",
     "booking.bookable_parking_option": "It writes Bookings 1.0; what it gets decides its switch bookings_edition",
+    "invoice_record.cdr_unknown": "An invoice names CDRs that are not here",
+    "invoice_record.cdr_repeated": "An invoice names a CDR twice",
+    "invoice_record.of_nobody_here": "An invoice is about CDRs of nobody here",
     "credentials.role_of_another": "A party was claimed that another partner has",
 }

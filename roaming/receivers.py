@@ -8,8 +8,15 @@ from typing import Any
 from django.dispatch import receiver
 
 from bookings.core.calendars import mark_depot_changed
-from bookings.models import Booking, BookingEvent, BookingStatus, ChargeDetailRecord, PartnerCommand
-from bookings.signals import booking_changed, calendars_raised, cdr_issued, partner_commanded, tokens_changed
+from bookings.models import Booking, BookingEvent, BookingStatus, ChargeDetailRecord, Invoice, PartnerCommand
+from bookings.signals import (
+    booking_changed,
+    calendars_raised,
+    cdr_issued,
+    invoices_issued,
+    partner_commanded,
+    tokens_changed,
+)
 from depots import round_trips
 from depots import signals as depots
 from depots.models import ChargerCommand, ChargingSession
@@ -48,6 +55,21 @@ WITH wanted AS (
     RETURNING id
 )
 {TELL} SELECT '{WAKE_CHANNEL}', '' FROM wanted
+""")  # noqa: S608 - made of constants
+
+# In the order of their keys, as all that writes rows of several partners.
+_RECONCILE = round_trips.Prepared(f"""
+WITH wanted AS (
+    INSERT INTO roaming_delivery
+        (partner_id, kind, object_id, wanted_version, delivered_version, next_try_at, attempts, last_error, was_refused)
+    SELECT p.id, 'invoice_record', r.invoice_id, 1, 0, %(at)s::timestamptz, 0, '', false
+    FROM bookings_invoicereconciliationrecord r JOIN roaming_partner p ON p.organisation_id = r.counterparty_id
+    WHERE r.invoice_id = ANY(%(invoices)s::bigint[])
+    ORDER BY p.id, r.invoice_id
+    ON CONFLICT (partner_id, kind, object_id) DO NOTHING
+    RETURNING id
+)
+{TELL} SELECT DISTINCT '{WAKE_CHANNEL}', '' FROM wanted
 """)  # noqa: S608 - made of constants
 
 
@@ -90,6 +112,12 @@ def deliver_ended_session(session: ChargingSession, at: datetime, **_: Any) -> N
 def deliver_cdr(cdr: ChargeDetailRecord, at: datetime, **_: Any) -> None:
     """A record, credit or new issue to its customer's partner."""
     round_trips.send(_BILL, {"cdr": cdr.pk, "customer": cdr.customer_id, "at": at})
+
+
+@receiver(invoices_issued, dispatch_uid="roaming.invoices_issued")
+def deliver_invoice_records(invoices: list[Invoice], at: datetime, **_: Any) -> None:
+    """Of each invoice the partner that it concerns is told which CDRs it is about."""
+    round_trips.send(_RECONCILE, {"invoices": [invoice.pk for invoice in invoices], "at": at})
 
 
 @receiver(tokens_changed, dispatch_uid="roaming.tokens_changed")

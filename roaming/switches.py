@@ -96,6 +96,11 @@ SWITCHES = {
             "Send parking places, booking ids and prices of bookings under OCPI 2.2.1, which does not know them",
         ),
         Switch(
+            "invoice_records_under_2_2_1",
+            False,
+            "Exchange invoice reconciliation records under OCPI 2.2.1, as a module agreed with this partner",
+        ),
+        Switch(
             "mcs_under_2_2_1",
             "auto",
             "Connectors that OCPI 2.2.1 has no name for (MCS); auto: shown where Bookings are agreed",

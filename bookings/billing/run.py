@@ -29,7 +29,7 @@ from depots.models import Depot, Organisation
 PREFIX = {Invoice.Kind.INVOICE: "INV", Invoice.Kind.CREDIT_NOTE: "CN"}
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended('billing_run', %s))"
 _NAME_INVOICES = """
-UPDATE bookings_invoicereconciliationrecord r SET invoice_number = i.number, owner_id = i.issuer_id,
+UPDATE bookings_invoicereconciliationrecord r SET invoice_number = i.number, owner_id = i.issuer_id, is_reverse = i.is_reverse,
     counterparty_id = CASE WHEN i.is_reverse THEN i.supplier_id ELSE i.customer_id END
 FROM bookings_invoice i WHERE i.id = r.invoice_id AND i.id = ANY(%s)
 """

@@ -109,13 +109,19 @@ class IncomingInvoice(models.Model):
 
 class InvoiceReconciliationRecord(models.Model):
     """Which records an invoice is about (OCPI 2.3.0 edition 2, invoicereconciliation): of our invoices made here, of others'
-    as they were told. No amount: each side adds up its own records. `owner` is who invoices."""
+    as they were told. No amount: each side adds up its own records.
+
+    `owner` is who invoices, `owner_party` which of its parties told of it ("FR*CPO"; empty for what was made here). `is_reverse`:
+    the owner charged, and writes what it owes.
+    """
 
     owner = models.ForeignKey(
         Organisation, models.PROTECT, related_name="reconciliation_records", db_index=False
     )
     counterparty = models.ForeignKey(Organisation, models.PROTECT, related_name="+")
-    code = models.CharField(max_length=36)
+    owner_party = models.CharField(max_length=8, blank=True, db_default="")
+    is_reverse = models.BooleanField(default=False, db_default=False)
+    code = models.CharField(max_length=64)
     invoice_number = models.CharField(max_length=255)
     cdr_codes = models.JSONField(default=list)
     invoice = models.OneToOneField(
@@ -129,7 +135,11 @@ class InvoiceReconciliationRecord(models.Model):
 
     class Meta:
         ordering = ["id"]
-        constraints = [models.UniqueConstraint(F("owner"), Upper("code"), name="reconciliation_record_once")]
+        constraints = [
+            models.UniqueConstraint(
+                F("owner"), Upper("owner_party"), Upper("code"), name="reconciliation_record_once"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.code} for {self.invoice_number}"

@@ -8,7 +8,7 @@ from typing import Any
 from roaming.models import Partner, PartnerObject
 
 BOOKING, BOOKING_LOCATION, LOCATION, TARIFF = "booking", "booking_location", "location", "tariff"
-SESSION, CDR = "session", "cdr"
+SESSION, CDR, INVOICE_RECORD = "session", "cdr", "invoice_record"
 
 
 def keep(

@@ -21,7 +21,7 @@ from bookings.pricing.visits import ChargingPeriod, SessionUse
 from depots.models import Depot
 from depots.periods import utc_text
 from roaming import deviations
-from roaming.mirror import partner_places
+from roaming.mirror import partner_invoice_records, partner_places
 from roaming.mirror.charging_customers import ChargingCustomer, customer_by
 from roaming.mirror.kept_objects import CDR, keep
 from roaming.mirror.received_bills import bill_of, nets_of
@@ -67,6 +67,8 @@ def adopt_cdr(partner: Partner, read: Read[ToldCdr], raw: dict[str, Any], *, now
         kept.last_updated, kept.is_unmatched = told.last_updated, customer is None
         kept.save()
         record = _keep(partner, told, raw, customer, now) if customer is not None else None
+        if record is not None:
+            partner_invoice_records.match_waiting(partner, told.id)
     names = [*read.deviations, *(["cdr.of_nobody_here"] if customer is None else [])]
     deviations.count(partner, names)
     return AdoptedCdr(record, is_new=True)

@@ -208,6 +208,18 @@ class ToldToken(NamedTuple):
 
 
 @dataclass(frozen=True)
+class ToldInvoiceRecord:
+    """Which CDRs an invoice is about, by their ids and as often as it names them."""
+
+    country_code: str
+    party_id: str
+    id: str
+    invoice_id: str
+    cdr_ids: tuple[str, ...]
+    last_updated: datetime
+
+
+@dataclass(frozen=True)
 class ToldAuthorization:
     """Whether a token may charge, by its owner's word: an OwnerAnswer.Outcome, and at which EVSEs alone."""
 

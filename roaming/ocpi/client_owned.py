@@ -19,7 +19,7 @@ from django.utils import timezone
 from roaming import deviations
 from roaming.mirror.kept_objects import find_kept
 from roaming.models import Partner
-from roaming.ocpi.auth import caller_of, own_party, speaks_for
+from roaming.ocpi.auth import Caller, caller_of, own_party, speaks_for
 from roaming.ocpi.dialect import Dialect
 from roaming.ocpi.envelope import Code, RefusalError, ok, read_object
 from roaming.ocpi.routes import Routes
@@ -89,7 +89,10 @@ class Asked:
 
 
 class ClientOwned(Generic[T]):
-    """One module's objects. `read*` raise UnreadableError with the name of the field, and nothing is changed."""
+    """One module's objects. `read*` raise UnreadableError with the name of the field, and nothing is changed.
+
+    `role` is that of the parties that own them; "" where it may be any.
+    """
 
     kind: ClassVar[str]
     role: ClassVar[str] = "CPO"
@@ -110,6 +113,10 @@ class ClientOwned(Generic[T]):
     def read_inside(self, asked: Asked, depth: int, raw: dict[str, Any]) -> None:
         """Whether an object inside can be read; 1 is the first level."""
         raise NotImplementedError
+
+    def check_addressed(self, caller: Caller) -> None:
+        """Raises RefusalError where a request is addressed to nobody here who takes these."""
+        own_party(caller, "EMSP" if self.role == "CPO" else "CPO")
 
     def names(self, told: T) -> tuple[str, ...]:
         """The ids by which a path may name it, its own first."""
@@ -146,14 +153,15 @@ def strict_address(partner: Partner, module: ClientOwned[Any], parts: list[str])
 
 
 def answer(request: HttpRequest, module: ClientOwned[Any], asked: Asked) -> HttpResponse:
-    own_party(caller_of(request), "EMSP" if module.role == "CPO" else "CPO")
+    module.check_addressed(caller_of(request))
     by_method = {"GET": _get, "PUT": _put, "PATCH": _patch, "DELETE": _delete}
     with transaction.atomic():
         return by_method[str(request.method)](request, module, asked)
 
 
 def nothing_here(role: str) -> RefusalError:
-    return RefusalError(Code.INVALID, f"There is no such object of one of your {role} parties.", http=404)
+    parties = f"{role} parties".lstrip()
+    return RefusalError(Code.INVALID, f"There is no such object of one of your {parties}.", http=404)
 
 
 def _get(request: HttpRequest, module: ClientOwned[Any], asked: Asked) -> HttpResponse:

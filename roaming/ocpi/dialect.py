@@ -14,6 +14,7 @@ from roaming.ocpi.modules.bookings import Bookings
 from roaming.ocpi.modules.cdrs import Cdrs
 from roaming.ocpi.modules.commands import Commands
 from roaming.ocpi.modules.hub_clients import HubClients
+from roaming.ocpi.modules.invoice_records import InvoiceRecords
 from roaming.ocpi.modules.locations import Locations
 from roaming.ocpi.modules.registration import Registration
 from roaming.ocpi.modules.sessions import Sessions
@@ -43,6 +44,8 @@ class Dialect(Protocol):
     commands: Commands
 
     hub_clients: HubClients
+
+    invoice_records: InvoiceRecords
 
 
 def dialect_of(partner: Partner) -> Dialect:

@@ -16,6 +16,7 @@ from typing import Any
 from django.db import transaction
 
 from roaming import message_log
+from roaming.mirror import kept_objects
 from roaming.models import Partner, PartnerObject
 from roaming.ocpi import client
 from roaming.ocpi.call_failures import CallFailed, Refused
@@ -26,8 +27,15 @@ from roaming.outbound.waking import wake_sender
 from roaming.party_roles import NotRegistered
 
 AT_ONCE = 4
-# Lists of which we keep each object as it came.
-KEPT_LISTS = ("tariff", "location", "booking_location", "booking")
+# Lists of which we keep each object as it came, and as which kind.
+KEPT_LISTS = {
+    "tariff": kept_objects.TARIFF,
+    "location": kept_objects.LOCATION,
+    "booking_location": kept_objects.BOOKING_LOCATION,
+    "booking": kept_objects.BOOKING,
+    "invoice_record": kept_objects.INVOICE_RECORD,
+    "self_billed_record": kept_objects.INVOICE_RECORD,
+}
 # Written anew with every answer.
 TIMELESS = frozenset({"last_updated"})
 
@@ -73,8 +81,12 @@ def compare(*, partner_id: int, now: datetime) -> list[Difference]:
         found, listed = client.in_thread(converse, said.append)
     finally:
         message_log.record(said, now=now)
-    for (kind, party, _, _), objects in zip(lists, listed, strict=True):
-        found += _here(partner, kind, party, objects)
+    # What is another list for each party of ours is one of theirs.
+    of_party: dict[tuple[str, Party], list[Any]] = {}
+    for (name, party, _, _), objects in zip(lists, listed, strict=True):
+        of_party.setdefault((name, party), []).extend(objects)
+    for (name, party), objects in of_party.items():
+        found += _here(partner, name, party, objects)
     return found
 
 
@@ -143,7 +155,7 @@ def _lists(partner: Partner) -> list[tuple[str, Party, Peer, str]]:
 def _here(partner: Partner, kind: str, party: Party, listed: list[Any]) -> list[Difference]:
     """What we keep of a partner's list, against what it has."""
     rows = PartnerObject.objects.filter(
-        partner=partner, kind=kind, country_code__iexact=party[0], party_id__iexact=party[1]
+        partner=partner, kind=KEPT_LISTS[kind], country_code__iexact=party[0], party_id__iexact=party[1]
     )
     kept = {row.key.upper(): row.raw for row in rows}
     theirs = {

@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models import Q
 
 from bookings.models import Booking, BookingOption, BookingStatus, TariffVersion
-from roaming import access, published_tokens
+from roaming import access, published_invoices, published_tokens
 from roaming.models import Delivery, Partner
 from roaming.outbound.deliveries import unlocked
 from roaming.seen_tariffs import seen_tariffs
@@ -107,4 +107,8 @@ FULL_SETS: dict[Kind, FullSet] = {
     Kind.BOOKING_LOCATION: _offers,
     Kind.TOKEN: _tokens,
 }
-STILL_TOLD: dict[Kind, StillTold] = {Kind.BOOKING: _bookings, Kind.SESSION: _sessions}
+STILL_TOLD: dict[Kind, StillTold] = {
+    Kind.BOOKING: _bookings,
+    Kind.SESSION: _sessions,
+    Kind.INVOICE_RECORD: published_invoices.still_told,
+}

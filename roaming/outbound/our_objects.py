@@ -15,6 +15,7 @@ from roaming.ocpi.dialect import dialect_of
 from roaming.ocpi.style import style_of
 from roaming.outbound.full_sets import STILL_TOLD
 from roaming.outbound.pushes import party_of
+from roaming.published_invoices import invoice_records, owner_of, role_addressed
 from roaming.seen_depots import seen_depots
 from roaming.seen_tariffs import seen_tariffs
 
@@ -40,6 +41,7 @@ def our_objects(partner: Partner, *, now: datetime) -> list[OurObject]:
         *_locations(partner, now),
         *_offers(partner, now),
         *_bookings(partner, now),
+        *_invoice_records(partner, now),
     ]
     return [one for one in found if one.url and (one.kind, one.object_id) in told]
 
@@ -99,3 +101,16 @@ def _bookings(partner: Partner, now: datetime) -> Iterator[OurObject]:
         yield OurObject(
             Kind.BOOKING, booking.pk, booking.reference, url, peer, bookings.write(booking, style)
         )
+
+
+def _invoice_records(partner: Partner, now: datetime) -> Iterator[OurObject]:
+    told = dialect_of(partner).invoice_records
+    for record in invoice_records([partner]).filter(
+        invoice__in=STILL_TOLD[Kind.INVOICE_RECORD](partner, now)
+    ):
+        peer = _peer(partner, owner_of(record), party_of(partner, role_addressed(record)))
+        url = told.object_url(partner, record)
+        if record.invoice_id is not None:
+            yield OurObject(
+                Kind.INVOICE_RECORD, record.invoice_id, record.invoice_number, url, peer, told.write(record)
+            )

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
+from django.db.models import Q
 
 from roaming import deviations
 from roaming.models import Partner
@@ -31,6 +32,10 @@ class Page:
     now: datetime
 
 
+def _booked_there(partner: Partner) -> Q:
+    return Q(bookings__depot__operator=partner.organisation, bookings__route="outbound")
+
+
 @dataclass(frozen=True)
 class PulledList:
     """`name` is what `PartnerPull.module` has; `owner` is the role whose parties own what is listed.
@@ -38,7 +43,8 @@ class PulledList:
     `keep` stores a page and gives the names of what was odd. `withdraw` hides of one party what a complete crawl, begun at the
     moment it is given, did not list; without it such a crawl withdraws nothing. `complete_every` None: only at first and when
     somebody asks. Where `date_from` is required, `reaches_back` says how far the first crawl and every complete one go.
-    `asks_for_each`: a list is another for each party of ours that has something there, and not the same for all.
+    `asks_for_each`: a list is another for each party of ours that has something there, and not the same for all; `concerns` tells
+    these organisations.
     """
 
     name: str
@@ -51,6 +57,7 @@ class PulledList:
     asks_for_each: bool = False
     is_routed: bool = True
     objects_at_once: int = 20
+    concerns: Callable[[Partner], Q] = _booked_there
 
 
 def one_by_one(kind: str, keep_one: Callable[[Page, Any], list[str]]) -> Callable[[Page], list[str]]:

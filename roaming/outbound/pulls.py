@@ -241,12 +241,10 @@ def _their_parties(partner: Partner, role: str) -> list[Party]:
 
 
 def _our_parties(partner: Partner, of: PulledList) -> list[Party | None]:
-    """In whose name we read: those with bookings there where each has a list of its own, else any one of ours."""
+    """In whose name we read: those it concerns where each has a list of its own, else any one of ours."""
     column = READS_AS[of.owner]
     ours = Organisation.objects.filter(is_partner=False).exclude(country_code="").exclude(**{column: ""})
-    booked = ours.filter(
-        bookings__depot__operator=partner.organisation, bookings__route="outbound"
-    ).distinct()
-    rows = list(booked.order_by("pk")) or list(ours.order_by("pk")[:1])
+    dealt_with = ours.filter(of.concerns(partner)).distinct()
+    rows = list(dealt_with.order_by("pk")) or list(ours.order_by("pk")[:1])
     named: list[Party | None] = [(o.country_code.upper(), getattr(o, column).upper()) for o in rows]
     return (named if of.asks_for_each else named[:1]) or [None]

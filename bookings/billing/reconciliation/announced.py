@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.db.models import Exists, F, OuterRef
 from django.db.models.functions import Upper
@@ -61,7 +62,8 @@ def announcements(books: Books) -> list[InvoiceReconciliationRecord]:
         .exclude(state=IncomingInvoice.State.WITHDRAWN)
     )  # fmt: skip
     rows = InvoiceReconciliationRecord.objects.filter(
-        ~Exists(entered), counterparty=books.organisation_id, is_withdrawn=False, invoice__isnull=True, incoming__isnull=True,
+        ~Exists(entered), counterparty=books.organisation_id, is_reverse=not books.is_payable, is_withdrawn=False,
+        invoice__isnull=True, incoming__isnull=True,
         last_updated__gte=first, last_updated__lt=first + LATEST,
     )  # fmt: skip
     if books.counterparty_id is not None:
@@ -69,39 +71,72 @@ def announcements(books: Books) -> list[InvoiceReconciliationRecord]:
     return list(rows.exclude(owner=F("counterparty")).select_related("owner").order_by("pk"))
 
 
-def missing_invoices(
+@dataclass(frozen=True)
+class Announced:
+    """An invoice that was announced for the month of some books and is not there. `sums` is what its records come to here, by
+    currency before taxes."""
+
+    record: InvoiceReconciliationRecord
+    codes: list[str]
+    sums: dict[str, Decimal]
+    unknown: list[str]
+
+    @property
+    def count(self) -> int:
+        return len(set(self.codes))
+
+    @property
+    def worth(self) -> str:
+        return (
+            " and ".join(money(net, currency) for currency, net in self.sums.items()) or "nothing we know of"
+        )
+
+
+def announced_of(
     books: Books, rows: Iterable[InvoiceReconciliationRecord], known: dict[str, Family]
-) -> Iterator[Finding]:
-    """What was announced for the month and is not there, and what it names that we do not have."""
+) -> list[Announced]:
+    """Those of the books' month."""
+    found = []
     for row in rows:
-        codes = list(dict.fromkeys(str(code).upper() for code in row.cdr_codes))
-        ours = [known[code] for code in codes if code in known]
+        codes = [str(code).upper() for code in row.cdr_codes]
+        distinct = list(dict.fromkeys(codes))
+        ours = [known[code] for code in distinct if code in known]
         if not _is_of(books, row, ours):
             continue
         sums: dict[str, Decimal] = {}
         for family in {family.latest.id: family for family in ours}.values():
             currency = family.latest.currency
             sums[currency] = sums.get(currency, Decimal()) + family.before_taxes
-        worth = " and ".join(money(net, currency) for currency, net in sums.items()) or "nothing we know of"
-        yield Finding(
-            kind=Kind.INVOICE_MISSING, key=finding_key(Kind.INVOICE_MISSING, "announced", row.pk), facts=worth,
-            words=f"Invoice {row.invoice_number} was announced, about {len(codes)} records: {worth}. It is not here.",
-            counterparty=row.owner.name, counterparty_id=row.owner_id, currency=next(iter(sums), ""),
-            expected=next(iter(sums.values())) if len(sums) == 1 else None, at=row.last_updated,
-            about=Subject(is_received=True),
+        found.append(Announced(row, codes, sums, [code for code in distinct if code not in known]))
+    return found
+
+
+def missing_invoices(announced: Iterable[Announced]) -> Iterator[Finding]:
+    """What was announced and is not there, and what it names that we do not have."""
+    for each in announced:
+        sums, count = each.sums, each.count
+        words = (
+            f"was announced, about {count} record{'' if count == 1 else 's'}: {each.worth}. It is not here."
+        )
+        yield of_announced(
+            each, Kind.INVOICE_MISSING, f"Invoice {each.record.invoice_number} {words}", facts=each.worth,
+            currency=next(iter(sums), ""), expected=next(iter(sums.values())) if len(sums) == 1 else None,
         )  # fmt: skip
-        for code in codes:
-            if code not in known:
-                yield Finding(
-                    kind=Kind.RECORD_UNKNOWN, key=finding_key(Kind.RECORD_UNKNOWN, "announced", row.pk, code), facts=code,
-                    words=f"{row.invoice_number}, announced: it names {code}, which we do not have.",
-                    counterparty=row.owner.name, counterparty_id=row.owner_id, at=row.last_updated,
-                    about=Subject(is_received=True),
-                )  # fmt: skip
+        for code in each.unknown:
+            words = f"{each.record.invoice_number}, announced: it names {code}, which we do not have."
+            yield of_announced(each, Kind.RECORD_UNKNOWN, words, code, facts=code)
+
+
+def of_announced(each: Announced, kind: FindingKind, words: str, *of: object, **told: Any) -> Finding:
+    row = each.record
+    return Finding(
+        kind=kind, key=finding_key(kind, "announced", row.pk, *of), words=words, counterparty=row.owner.name,
+        counterparty_id=row.owner_id, at=row.last_updated, about=Subject(is_received=True), **told,
+    )  # fmt: skip
 
 
 def _is_of(books: Books, row: InvoiceReconciliationRecord, ours: list[Family]) -> bool:
     """In the month in which a record it names ended; of those we do not have in the month before it was told."""
     if ours:
         return any(Month.of(family.latest.ends_at.date()) == books.month for family in ours)
-    return books.is_payable and Month.of(row.last_updated.date()).previous == books.month
+    return Month.of(row.last_updated.date()).previous == books.month

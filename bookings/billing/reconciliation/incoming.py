@@ -62,12 +62,12 @@ def incoming_month(books: Books, extra_codes: Iterable[str] = ()) -> IncomingMon
     mine = live if books.counterparty_id is None else live.filter(sender=books.counterparty_id)
     rows = list(mine.filter(month=books.month.first_day).order_by("sender_name", "pk"))
     told = reconciliation_records(rows)
-    codes = {code for row in rows for code in row.cdr_codes}
+    codes = {*extra_codes, *(code for row in rows for code in row.cdr_codes)}
     codes |= {code.upper() for record in told.values() for code in record.cdr_codes}
     others = list(live.filter(cdr_codes__has_any_keys=sorted(codes)).exclude(pk__in=[row.pk for row in rows]))
     return IncomingMonth(
         books, rows, others, told,
-        families({*codes, *extra_codes}, organisation_id=books.organisation_id, is_payable=books.is_payable),
+        families(codes, organisation_id=books.organisation_id, is_payable=books.is_payable),
     )  # fmt: skip
 
 

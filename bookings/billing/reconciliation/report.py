@@ -11,11 +11,17 @@ from typing import NamedTuple
 from django.db import connection
 
 from bookings.billing.reconciliation.acceptance import accepted_of
-from bookings.billing.reconciliation.announced import announcements, missing_invoices
+from bookings.billing.reconciliation.announced import (
+    Announced,
+    announced_of,
+    announcements,
+    missing_invoices,
+)
 from bookings.billing.reconciliation.books import Books
 from bookings.billing.reconciliation.findings import Finding, FindingGroup
 from bookings.billing.reconciliation.incoming import IncomingMonth, incoming_month, wrong_incoming
 from bookings.billing.reconciliation.invoices import uninvoiced_records, wrong_invoices
+from bookings.billing.reconciliation.named_twice import named_twice
 from bookings.billing.reconciliation.records import odd_records
 from bookings.billing.reconciliation.unrecorded import (
     unowned_sessions,
@@ -58,6 +64,7 @@ class Reconciliation:
     accepted: list[tuple[Finding, AcceptedFinding]]
     sums: list[CurrencySums]
     incoming: IncomingMonth
+    announced: list[Announced]
 
     @property
     def matched(self) -> int:
@@ -85,13 +92,15 @@ def reconcile(books: Books, *, now: datetime) -> Reconciliation:
     accepted = accepted_of(books.organisation_id)
     left: list[Finding] = []
     settled: list[tuple[Finding, AcceptedFinding]] = []
-    for finding in (*_found(books, incoming, codes, now), *missing_invoices(books, told, incoming.known)):
+    announced = announced_of(books, told, incoming.known)
+    of_told = (*missing_invoices(announced), *named_twice(announced, told, incoming))
+    for finding in (*_found(books, incoming, codes, now), *of_told):
         row = accepted.get((finding.key, finding.facts[:300]))
         if row is None:
             left.append(finding)
         else:
             settled.append((finding, row))
-    return Reconciliation(books, sorted(left, key=_rank), settled, _sums(books), incoming)
+    return Reconciliation(books, sorted(left, key=_rank), settled, _sums(books), incoming, announced)
 
 
 def _found(books: Books, incoming: IncomingMonth, announced: set[str], now: datetime) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from roaming.ocpi.v2_2_1.cdrs import dialect as cdrs
 from roaming.ocpi.v2_2_1.commands import dialect as commands
 from roaming.ocpi.v2_2_1.credentials import dialect as registration
 from roaming.ocpi.v2_2_1.hubclientinfo import dialect as hub_clients
+from roaming.ocpi.v2_2_1.invoicereconciliation import dialect as invoice_records
 from roaming.ocpi.v2_2_1.locations import dialect as locations
 from roaming.ocpi.v2_2_1.sessions import dialect as sessions
 from roaming.ocpi.v2_2_1.tariffs import dialect as tariffs
@@ -19,6 +20,7 @@ __all__ = [
     "cdrs",
     "commands",
     "hub_clients",
+    "invoice_records",
     "locations",
     "registration",
     "sessions",

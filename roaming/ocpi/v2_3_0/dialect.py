@@ -7,6 +7,7 @@ from roaming.ocpi.v2_3_0.cdrs import dialect as cdrs
 from roaming.ocpi.v2_3_0.commands import dialect as commands
 from roaming.ocpi.v2_3_0.credentials import dialect as registration
 from roaming.ocpi.v2_3_0.hubclientinfo import dialect as hub_clients
+from roaming.ocpi.v2_3_0.invoicereconciliation import dialect as invoice_records
 from roaming.ocpi.v2_3_0.locations import dialect as locations
 from roaming.ocpi.v2_3_0.sessions import dialect as sessions
 from roaming.ocpi.v2_3_0.tariffs import dialect as tariffs
@@ -19,6 +20,7 @@ __all__ = [
     "cdrs",
     "commands",
     "hub_clients",
+    "invoice_records",
     "locations",
     "registration",
     "sessions",

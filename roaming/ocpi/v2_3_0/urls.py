@@ -12,6 +12,7 @@ from roaming.ocpi.v2_3_0.commands import receiver as commands_receiver
 from roaming.ocpi.v2_3_0.commands import sender as commands_sender
 from roaming.ocpi.v2_3_0.credentials import endpoint as credentials
 from roaming.ocpi.v2_3_0.hubclientinfo import receiver as hubclientinfo
+from roaming.ocpi.v2_3_0.invoicereconciliation import endpoint as invoicereconciliation
 from roaming.ocpi.v2_3_0.locations import receiver as locations_receiver
 from roaming.ocpi.v2_3_0.locations import sender as locations_sender
 from roaming.ocpi.v2_3_0.sessions import receiver as sessions_receiver
@@ -22,11 +23,16 @@ from roaming.ocpi.v2_3_0.tokens import receiver as tokens_receiver
 from roaming.ocpi.v2_3_0.tokens import sender as tokens_sender
 
 
-def routers(dialect: Dialect, *, bookings_auth: CallerAuth = registered) -> dict[str, Router]:
+def routers(
+    dialect: Dialect, *, bookings_auth: CallerAuth = registered, invoices_auth: CallerAuth = registered
+) -> dict[str, Router]:
     cpo, emsp = f"/cpo/{dialect.VERSION}", f"/emsp/{dialect.VERSION}"
     return {
         f"/{dialect.VERSION}/credentials": credentials.routes.router(dialect),
         f"/{dialect.VERSION}/hubclientinfo": hubclientinfo.routes.router(dialect),
+        f"/{dialect.VERSION}/invoicereconciliation": invoicereconciliation.routes.router(
+            dialect, invoices_auth
+        ),
         f"{cpo}/locations": locations_sender.routes.router(dialect),
         f"{emsp}/locations": locations_receiver.routes.router(dialect),
         f"{cpo}/tokens": tokens_receiver.routes.router(dialect),

@@ -20,7 +20,12 @@ SENDER, RECEIVER = InterfaceRole.SENDER, InterfaceRole.RECEIVER
 
 
 def endpoints(partner: Partner) -> list[Endpoint]:
-    return [*core_endpoints(VERSION), *hub_endpoints(partner, VERSION), *booking_endpoints(partner, VERSION)]
+    return [
+        *core_endpoints(VERSION),
+        *invoice_record_endpoints(VERSION),
+        *hub_endpoints(partner, VERSION),
+        *booking_endpoints(partner, VERSION),
+    ]
 
 
 def core_endpoints(version: str) -> list[Endpoint]:
@@ -40,6 +45,15 @@ def core_endpoints(version: str) -> list[Endpoint]:
         _endpoint("tariffs", RECEIVER, f"{emsp}/tariffs"),
         _endpoint("commands", RECEIVER, f"{cpo}/commands"),
         _endpoint("commands", SENDER, f"{emsp}/commands"),
+    ]
+
+
+def invoice_record_endpoints(version: str) -> list[Endpoint]:
+    """One address for both sides: who invoices may be either."""
+    path = f"{version}/invoicereconciliation"
+    return [
+        _endpoint("invoicereconciliation", SENDER, path),
+        _endpoint("invoicereconciliation", RECEIVER, path),
     ]
 
 

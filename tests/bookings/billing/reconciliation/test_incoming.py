@@ -308,6 +308,31 @@ def test_an_announced_invoice_is_missed_with_what_it_names_until_it_is_here(buye
     assert kinds(buyer) == []
 
 
+def test_a_record_announced_twice_or_on_another_invoice_already_is_found_with_what_is_claimed(
+    buyer, cdr
+) -> None:
+    announce(cdr, buyer, cdr.code)
+    again = record(cdr.depot, buyer, "12.00")
+    announce(again, buyer, invoice_number="R-2")
+    announce(again, buyer, invoice_number="R-3")
+
+    doubled = [each for each in report(buyer).findings if each.kind is Kind.INVOICED_TWICE]
+
+    assert [(each.words, each.difference) for each in doubled] == [
+        (f"R-1, announced: it names {cdr.code} 2 times.", Decimal(30)),
+        (f"R-3, announced: {again.code} is on R-2 already.", Decimal(12)),
+    ]
+
+
+def test_an_invoice_that_its_sender_writes_against_itself_is_in_the_books_of_who_is_owed(buyer, cdr) -> None:
+    new_reconciliation_record(
+        buyer, cdr.operator, cdr_codes=[cdr.code], is_reverse=True, last_updated=ISSUED
+    ).save()
+
+    assert kinds(cdr.operator, Side.RECEIVABLE) == [Kind.INVOICE_MISSING]
+    assert kinds(cdr.operator) == []
+
+
 def test_an_invoice_without_lines_is_held_against_the_records_it_was_announced_for(buyer, cdr) -> None:
     announce(cdr, buyer)
     enter(buyer, told(cdr, "29.00", lines=()))
