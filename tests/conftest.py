@@ -3,6 +3,7 @@
 import fcntl
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import dramatiq
@@ -14,7 +15,7 @@ from pytest_django import DjangoDbBlocker
 
 from tests.emptying import empty_what_was_written
 from tests.migrated import migrated_database
-from tests.serving import BerthServer
+from tests.serving import BerthServer, SharedServers
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -63,8 +64,22 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
         )
 
 
+@pytest.fixture(scope="session")
+def _servers(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedServers]:
+    """Those that were asked for so far: each serves until the run ends, for it is its start that takes seconds."""
+    with ExitStack() as running:
+        yield SharedServers(running, tmp_path_factory)
+
+
 @pytest.fixture
-def berth_server(transactional_db: None, tmp_path: Path) -> Iterator[BerthServer]:
-    """`manage.py serve` as its own process on a free port, on the test's database: pages, API and live streams."""
-    with BerthServer.started(var=tmp_path) as server:
-        yield server
+def berth_servers(transactional_db: None, _servers: SharedServers) -> SharedServers:
+    """`manage.py serve`, each as its own process on a free port, on the test's database: pages, API and live streams. They
+    are everybody's: a test that stops or kills one starts it itself.
+    """
+    return _servers
+
+
+@pytest.fixture
+def berth_server(berth_servers: SharedServers) -> BerthServer:
+    """One of them."""
+    return berth_servers[0]

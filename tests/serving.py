@@ -5,16 +5,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from urllib.parse import quote
 
+import pytest
 from django.conf import settings
 from django.db import connection
 
 MANAGE = Path(settings.BASE_DIR) / "manage.py"
-START_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 60
 
 
 @dataclass
@@ -35,10 +37,13 @@ class BerthServer:
             text=True,
         )
         try:
-            yield cls(process, cls._announced_url(process))
+            url = cls._announced_url(process)
+            # In many tests it says more than a pipe holds.
+            Thread(target=process.stdout.read, daemon=True).start()  # type: ignore[union-attr]
+            yield cls(process, url)
         finally:
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=20)
+            process.wait(STOP_TIMEOUT_S)
 
     @staticmethod
     def _announced_url(process: subprocess.Popen[str]) -> str:
@@ -49,6 +54,20 @@ class BerthServer:
             if line.startswith("Listening on "):
                 return line.removeprefix("Listening on ").strip()
         raise AssertionError("serve ended before it listened:\n" + "".join(seen))
+
+
+class SharedServers:
+    """Servers by number, each started when it is first asked for, until `running` ends."""
+
+    def __init__(self, running: ExitStack, folders: pytest.TempPathFactory) -> None:
+        self._running, self._folders = running, folders
+        self._started: dict[int, BerthServer] = {}
+
+    def __getitem__(self, number: int) -> BerthServer:
+        if number not in self._started:
+            server = BerthServer.started(var=self._folders.mktemp("server"))
+            self._started[number] = self._running.enter_context(server)
+        return self._started[number]
 
 
 def on_test_database(*, var: Path) -> dict[str, str]:

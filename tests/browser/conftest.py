@@ -7,7 +7,6 @@ it is open Django takes every query for one from asynchronous code, which it is 
 
 import os
 from collections.abc import Callable, Iterator
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -74,24 +73,6 @@ def browser(launch_browser: Callable[..., Browser]) -> Iterator[Browser]:
 def browser_context_args() -> dict[str, Any]:
     # Without a locale the page's Intl fails in a POSIX environment.
     return {"locale": "en-GB", "timezone_id": "Europe/Berlin", "viewport": {"width": 1400, "height": 900}}
-
-
-@pytest.fixture(scope="package")
-def _server(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BerthServer]:
-    with BerthServer.started(var=tmp_path_factory.mktemp("server")) as server:
-        assert server.process.stdout
-        # Of many tests it says more than a pipe holds.
-        reading = Thread(target=server.process.stdout.read, daemon=True)
-        reading.start()
-        yield server
-        server.process.terminate()
-        reading.join(20)
-
-
-@pytest.fixture
-def berth_server(transactional_db: None, _server: BerthServer) -> BerthServer:
-    """One process for all of them, as a server has many pages to give: it is its start that takes seconds."""
-    return _server
 
 
 @pytest.fixture

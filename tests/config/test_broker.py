@@ -74,7 +74,7 @@ def test_a_worker_runs_what_was_committed(actor: Any) -> None:
     worker = dramatiq.Worker(dramatiq.get_broker(), worker_threads=1, queues={actor.queue_name})
     worker.start()
     try:
-        assert ran.wait(timeout=10)
+        assert ran.wait(timeout=60)
     finally:
         worker.stop()
 

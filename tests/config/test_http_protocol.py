@@ -28,7 +28,7 @@ async def hear(*pieces: bytes) -> bytes:
         for piece in pieces:
             writer.write(piece)
             await writer.drain()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             heard = await reader.read()
         writer.close()
     return heard
@@ -65,7 +65,7 @@ def test_a_head_in_pieces_is_read() -> None:
 def test_who_asks_for_another_protocol_is_answered_in_http(berth_server: BerthServer) -> None:
     url = urlsplit(berth_server.url)
     upgrade = b"Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: YQ==\r\n"
-    with socket.create_connection((url.hostname, url.port), timeout=10) as client:
+    with socket.create_connection((url.hostname, url.port), timeout=60) as client:
         client.sendall(BEGUN + upgrade + b"\r\n")
 
         assert client.recv(1000).startswith(b"HTTP/1.1 200 ")

@@ -27,7 +27,7 @@ def race(now: datetime, workers: int = 8) -> None:
     together = threading.Barrier(workers)
 
     def work() -> None:
-        together.wait(timeout=10)
+        together.wait(timeout=60)
         run_if_ours(now)
         connection.close()
 
@@ -80,7 +80,7 @@ def test_the_sender_starts_again_after_a_failure_and_ends_when_told(monkeypatch:
     sender = Sender()
     sender.start()
 
-    assert is_running.wait(timeout=10)
+    assert is_running.wait(timeout=60)
     sender.stop()
 
     assert not sender.is_alive()

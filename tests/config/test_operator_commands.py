@@ -503,7 +503,7 @@ def manage(*arguments: str) -> subprocess.CompletedProcess[str]:
     """The command as its own process, as a shell runs it; none of these reaches the database."""
     environment = {**os.environ, "DATABASE_URL": "postgres://nobody@127.0.0.1:9/none"}
     program = [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments]
-    return subprocess.run(program, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    return subprocess.run(program, capture_output=True, text=True, env=environment, timeout=300, check=False)
 
 
 def test_a_database_that_does_not_answer_is_said_so():

@@ -42,7 +42,7 @@ class Using:
         return int(self.process.stdout.readline())
 
     def end(self) -> None:
-        self.process.communicate(timeout=30)
+        self.process.communicate(timeout=120)
 
     def kill(self) -> None:
         self.process.kill()

@@ -39,7 +39,7 @@ def forks_of(server: BerthServer) -> set[int]:
     return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
 
 
-def eventually(condition: Callable[[], bool], *, within_s: float = 10) -> None:
+def eventually(condition: Callable[[], bool], *, within_s: float = 60) -> None:
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline, "not in time"
@@ -68,10 +68,7 @@ def test_when_the_process_with_the_id_is_killed_nobody_goes_on_listening(server:
     server.process.kill()
 
     # A process whose threads still end may count as a zombie, with its listener open.
-    eventually(
-        lambda: not any(is_running(fork) for fork in forks) and is_refused(server.url),
-        within_s=2,
-    )
+    eventually(lambda: not any(is_running(fork) for fork in forks) and is_refused(server.url))
 
 
 def is_running(pid: int) -> bool:
@@ -90,7 +87,7 @@ def test_a_stop_takes_all_processes_calmly_with_connections_open(server: BerthSe
 
         server.process.send_signal(signal.SIGTERM)
 
-        assert server.process.wait(timeout=10) == 0
+        assert server.process.wait(timeout=60) == 0
     assert not any(is_running(fork) for fork in forks)
     assert is_refused(server.url)
 
@@ -133,7 +130,7 @@ def test_every_process_tells_its_streams_of_every_change(server: BerthServer) ->
     with ExitStack() as open_streams:
         readers = []
         for _ in range(3 * PROCESSES):
-            client = open_streams.enter_context(httpx.Client(cookies=cookies, timeout=10))
+            client = open_streams.enter_context(httpx.Client(cookies=cookies, timeout=60))
             response = open_streams.enter_context(client.stream("GET", f"{server.url}/live/"))
             readers.append(Reader(response))
             readers[-1].next("hello")

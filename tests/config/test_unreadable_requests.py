@@ -5,7 +5,7 @@ import json
 import logging
 import re
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from django.test import Client
 from roaming.ocpi.envelope import MAX_BODY
 from tests.config.test_http_protocol import hear
 from tests.roaming.partners import BOOKINGS, authorization, make_partner
-from tests.serving import BerthServer
+from tests.serving import BerthServer, SharedServers
 
 CREDENTIALS = b"POST /ocpi/2.3.0/credentials HTTP/1.1\r\nHost: localhost\r\n"
 VERSIONS = b"GET /ocpi/versions HTTP/1.1\r\nHost: localhost\r\n"
@@ -105,9 +105,8 @@ BODIES = {
 
 
 @pytest.fixture(scope="module")
-def server(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BerthServer]:
-    with BerthServer.started(var=tmp_path_factory.mktemp("var")) as started:
-        yield started
+def server(_servers: SharedServers) -> BerthServer:
+    return _servers[0]
 
 
 class Exchange(NamedTuple):
@@ -132,7 +131,7 @@ def exchange(server: BerthServer, sent: bytes, *, ends: bool = False) -> Exchang
 
 def connected(server: BerthServer) -> socket.socket:
     url = urlsplit(server.url)
-    return socket.create_connection((url.hostname, url.port), timeout=10)
+    return socket.create_connection((url.hostname, url.port), timeout=60)
 
 
 def heard(server: BerthServer, *pieces: bytes) -> bytes:

@@ -43,7 +43,7 @@ def test_a_worker_ticks_and_ends_when_asked(worker: subprocess.Popen[str]) -> No
 
     worker.send_signal(signal.SIGTERM)
 
-    worker.communicate(timeout=15)
+    worker.communicate(timeout=60)
     assert worker.returncode == 0
 
 

@@ -30,7 +30,7 @@ def worker_that_dies(point: str, var: Path) -> None:
         [sys.executable, "-m", "tests.roaming.dying", point],
         env={**os.environ, **on_test_database(var=var)},
         cwd=settings.BASE_DIR,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert ended.returncode == -signal.SIGKILL

@@ -12,7 +12,7 @@ from django.db import close_old_connections
 from roaming.outbound import sending_loop
 
 T = TypeVar("T")
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 class RunningSender:
@@ -31,7 +31,7 @@ class RunningSender:
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(timeout=20)
+        self._thread.join(timeout=60)
         assert not self._thread.is_alive(), "the sender does not end"
         self._loop.close()
         if self._failure:

@@ -47,7 +47,7 @@ def say_all(bed: Bed, protocol: str, leaf: Any) -> dict[str, list]:
         told = [json.loads(frame) for frame in list(charger.sim.frames)]
         return {message[1]: message for message in told if message[0] in {3, 4} and message[1] in asked}
 
-    eventually(lambda: len(answers()) == len(asked), deadline_s=60)
+    eventually(lambda: len(answers()) == len(asked))
     return answers()
 
 

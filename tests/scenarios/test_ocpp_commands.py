@@ -239,13 +239,12 @@ def test_a_command_may_wait_for_its_time_while_others_go_first(bed: Bed, row):
 def test_a_silent_charger_leaves_it_unclear_and_is_asked_again(bed: Bed, row, settled):
     from simulators.charger import Mute
 
-    bed.stop_gateway()
-    bed.restart_gateway(call_timeout_s=0.2)
     charger = online(bed, row)
     eventually(lambda: charger.count("GetConfiguration") == 2)
     charger.will_answer("ReserveNow", Mute())
 
-    becomes(reserve(row), "unclear")
+    with bed.impatient(row):
+        becomes(reserve(row), "unclear")
     bed.clock.advance(seconds=21)
 
     eventually(lambda: settled == [(7, "unclear", ""), (7, "answered", "accepted")])
@@ -255,12 +254,11 @@ def test_a_silent_charger_leaves_it_unclear_and_is_asked_again(bed: Bed, row, se
 def test_a_late_answer_counts_after_all(bed: Bed, row, settled):
     from simulators.charger import Mute
 
-    bed.stop_gateway()
-    bed.restart_gateway(call_timeout_s=0.2)
     charger = online(bed, row)
     eventually(lambda: charger.count("GetConfiguration") == 2)
     charger.will_answer("ReserveNow", Mute())
-    command = becomes(reserve(row, not_after=NOW + timedelta(seconds=1)), "unclear")
+    with bed.impatient(row):
+        command = becomes(reserve(row, not_after=NOW + timedelta(seconds=1)), "unclear")
     repeat = ChargerCommand.objects.exclude(pk=command.pk).get(reservation_id=7)
     assert repeat.state == "queued"
     repeat.delete()
@@ -276,16 +274,15 @@ def test_a_late_answer_counts_after_all(bed: Bed, row, settled):
 def test_a_charger_that_beats_but_answers_nothing_is_cut_off_once(bed: Bed, row):
     from simulators.charger import Mute
 
-    bed.stop_gateway()
-    bed.restart_gateway(call_timeout_s=0.1)
     charger = online(bed, row)
     eventually(lambda: charger.count("GetConfiguration") == 2)
     charger.will_answer("ReserveNow", Mute(), Mute())
 
-    reserve(row)
-    reserve(row, 8, evse=2)
+    with bed.impatient(row):
+        reserve(row)
+        reserve(row, 8, evse=2)
 
-    assert charger.closed() == "calls are not answered"
+        assert charger.closed() == "calls are not answered"
     assert Charger.objects.get(pk=row.pk).measured["answers_calls"] is False
 
 
@@ -326,18 +323,24 @@ def test_what_a_killed_gateway_had_sent_is_unclear_and_sent_again_after_the_rest
 
 def test_commands_wait_until_old_messages_are_in(bed: Bed, row, returns):
     bed.stop_gateway()
-    bed.restart_gateway(after_boot_s=0.3, drain_s=0.3)
+    bed.restart_gateway(after_boot_s=1, drain_s=1)
     command = reserve(row)
     charger = bed.charger(row)
     charger.start(2, TOKEN)
     charger.stop(2)
+    found: list[tuple] = []
 
-    charger.come_online()
+    def look(**_) -> None:
+        found.append((row.sessions.get().ended_at is not None, row.commands.get(pk=command.pk).state))
 
-    assert row.sessions.get().ended_at
-    assert ChargerCommand.objects.get(pk=command.pk).state == "queued"
-    assert returns == []
-    becomes(command, "answered", "accepted")
+    signals.charger_connected.connect(look)
+    try:
+        charger.come_online()
+        becomes(command, "answered", "accepted")
+    finally:
+        signals.charger_connected.disconnect(look)
+
+    assert found == [(True, "queued")]
     assert returns == [True]
 
 

@@ -21,6 +21,6 @@ def test_a_crowd_that_calls_while_the_gateway_is_busy_is_let_wait(bed: Bed) -> N
         """In the gateway's own loop, so that nobody is accepted meanwhile."""
         with ExitStack() as calling:
             for _ in range(300):
-                calling.enter_context(socket.create_connection(place, timeout=5))
+                calling.enter_context(socket.create_connection(place, timeout=60))
 
     bed.loop.run(call_at_once())

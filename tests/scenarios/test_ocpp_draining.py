@@ -58,7 +58,7 @@ def test_a_command_under_way_is_answered_before_its_gateway_stops_and_the_next_o
     eventually(lambda: leaving._is_draining)
     second = unlock(row)
     charger.send(json.dumps([3, asked(charger), {"status": "Unlocked"}]))
-    stopping.result(15)
+    stopping.result(90)
 
     states = dict(ChargerCommand.objects.filter(action="unlock").values_list("pk", "state"))
     assert states == {first.pk: "answered", second.pk: "queued"}
@@ -146,7 +146,7 @@ def test_gateways_on_one_port_take_over_from_one_another(bed: Bed, tmp_path: Pat
         charger.come_online()
         with running(*command, var=tmp_path, says="Listening on ", BERTH_OCPP=here) as (second, _):
             first.send_signal(signal.SIGTERM)
-            assert first.wait(30) == 0
+            assert first.wait(90) == 0
             unlocked = unlock(row)
             charger.come_online()
             eventually(lambda: ChargerCommand.objects.get(pk=unlocked.pk).state == "answered")

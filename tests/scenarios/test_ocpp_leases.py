@@ -101,7 +101,7 @@ def test_chargers_that_never_say_good_bye_keep_nobody_waiting(bed: Bed, monkeypa
     # A renewal after all have been told to close shows that nobody waits until they have.
     eventually(lambda: len(closed) >= 16)
     now = bed.clock.advance(minutes=1)
-    eventually(lambda: Charger.objects.get(pk=row.pk).lease_until > now, deadline_s=8)
+    eventually(lambda: Charger.objects.get(pk=row.pk).lease_until > now)
 
     eventually(lambda: len(bed.gateway.connections) == 1)
     assert row.identity not in closed
@@ -337,7 +337,7 @@ def test_a_peer_that_reads_nothing_is_cut_off(monkeypatch):
         async with served() as (server, client):
             server.transport.write(b"\x82\x7f" + (2**26).to_bytes(8, "big") + bytes(2**25))
             Closing().begin(server, "good-bye")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await server.wait_closed()
             client.writer.close()
 
@@ -360,7 +360,7 @@ def test_a_peer_that_answers_no_pings_is_kept_awake_and_collects_nothing():
             assert len(server.pending_pings) == 1
             assert len(asyncio.all_tasks()) < 8
             client.writer.close()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await server.wait_closed()
             assert not awake.done()
             awake.cancel()

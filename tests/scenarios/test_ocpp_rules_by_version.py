@@ -110,12 +110,11 @@ def test_a_claim_lives_until_it_is_used_taken_back_or_over(bed: Bed, row, gate: 
 def test_a_lost_answer_is_unclear_counts_late_and_two_end_the_connection_once(
     bed: Bed, row, gate: ScriptedGate, protocol: str
 ):
-    bed.stop_gateway()
-    bed.restart_gateway(call_timeout_s=0.2)
     charger = online(bed, row, protocol)
     eventually(lambda: row.commands.filter(action="ask_capabilities", state="answered").exists())
     charger.will_answer("ReserveNow", Mute())
-    command = becomes(reserve(row, not_after=NOW + timedelta(seconds=1)), "unclear")
+    with bed.impatient(row):
+        command = becomes(reserve(row, not_after=NOW + timedelta(seconds=1)), "unclear")
     row.commands.filter(state="queued").delete()  # the same is to be asked again, but the answer comes first
 
     frames = [json.loads(frame) for frame in charger.sim.frames]
@@ -124,9 +123,10 @@ def test_a_lost_answer_is_unclear_counts_late_and_two_end_the_connection_once(
     becomes(command, "answered", "accepted")
 
     charger.will_answer("ReserveNow", Mute(), Mute())
-    reserve(row, 8, evse=2)
-    reserve(row, 9, evse=2)
-    assert charger.closed() == "calls are not answered"
+    with bed.impatient(row):
+        reserve(row, 8, evse=2)
+        reserve(row, 9, evse=2)
+        assert charger.closed() == "calls are not answered"
     assert Charger.objects.get(pk=row.pk).measured["answers_calls"] is False
 
     # It comes back without a boot, and what was unclear is asked again.

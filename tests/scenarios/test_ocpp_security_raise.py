@@ -146,7 +146,7 @@ def test_a_profile_is_raised_step_by_step_and_what_is_less_opens_until_it_has_co
         killer.step = raised.step
         return raised.ended_at is not None
 
-    eventually(is_over, deadline_s=30)
+    eventually(is_over)
     killer.is_on = False
     lives_on(site, charger, killer)
     row.refresh_from_db()

@@ -129,7 +129,7 @@ class Csms:
         return await self.wire.call(action, payload)
 
     async def hears(self, action: str, count: int = 1) -> dict:
-        async with asyncio.timeout(10), self.news:
+        async with asyncio.timeout(60), self.news:
             while len(found := [payload for name, payload in self.said if name == action]) < count:
                 await self.news.wait()
         return found[-1]

@@ -148,7 +148,7 @@ def test_the_command_runs_without_a_database_and_ends_cleanly(tmp_path: Path) ->
     assert process.stdout.readline().startswith("Listening on http://127.0.0.1:")
     assert set(json.loads(process.stdout.readline())) == {"versions_url", "token_a"}
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=60) == 0
 
 
 def test_its_slow_depot_decides_after_a_while(tmp_path: Path, clock: Any) -> None:

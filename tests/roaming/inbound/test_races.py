@@ -5,9 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -23,16 +21,15 @@ from roaming.mirror import partner_places
 from roaming.models import Partner
 from tests.factories import NOW, make_depot, make_evse, option_of, slot
 from tests.roaming.partners import BOOKINGS, authorization, booking_request, make_partner
-from tests.serving import BerthServer
+from tests.serving import SharedServers
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def servers(transactional_db: None, tmp_path: Path) -> Iterator[list[str]]:
+def servers(berth_servers: SharedServers) -> list[str]:
     """Two processes that serve the same database."""
-    with ExitStack() as stack:
-        yield [stack.enter_context(BerthServer.started(var=tmp_path / str(n))).url for n in range(2)]
+    return [berth_servers[n].url for n in range(2)]
 
 
 def open_since_long() -> Depot:

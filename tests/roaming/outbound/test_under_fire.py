@@ -187,7 +187,7 @@ def test_a_partner_that_was_away_for_a_day_has_in_the_end_what_we_have(
         eventually(
             lambda: not Delivery.objects.filter(next_try_at__isnull=False).exists(),
             "all is told",
-            deadline_s=30,
+            deadline_s=120,
         )
 
     check_equal(network, partner)

@@ -20,8 +20,8 @@ from tests.scenarios.outside.waiting import eventually
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 READY = "Berth is ready"
-FIRST_START_S = 240
-STOP_S = 40
+FIRST_START_S = 900
+STOP_S = 120
 
 
 @dataclass
