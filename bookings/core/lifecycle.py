@@ -25,6 +25,7 @@ from bookings.models import (
     Enforcement,
 )
 from bookings.signals import booking_changed
+from depots.many_rows import insert_many
 from depots.periods import Period
 
 NEXT: dict[str, set[str]] = {
@@ -194,7 +195,7 @@ def log_written(
         events.append(
             _event(booking, kind=kind, before=before, after=after, at=at, actor=actor, detail=detail)
         )
-    BookingEvent.objects.bulk_create(events)
+    insert_many(events)
     for booking, event in zip(bookings, events, strict=True):
         booking_changed.send(sender=Booking, booking=booking, event=event, at=at)
 

@@ -20,6 +20,9 @@ from bookings.models import Booking, Occupancy
 from depots import round_trips
 from depots.models import Evse
 
+# What a booking's operations read beside it.
+ALL_AT_HAND = ("depot__operator", "option", "evse__charger", "fleet", "vehicle")
+
 
 @dataclass(frozen=True)
 class _LockSet:
@@ -74,14 +77,16 @@ def lock_ids(evse_ids: Collection[int]) -> None:
         _lock("depots_evse", sorted(set(evse_ids)))
 
 
-def lock_bookings(booking_ids: Collection[int]) -> list[Booking]:
-    """Several bookings in key order, whose EVSEs the caller has locked."""
-    return list(_rows().filter(pk__in=booking_ids).order_by("pk"))
+def lock_bookings(booking_ids: Collection[int], *, at_hand: Sequence[str] = ALL_AT_HAND) -> list[Booking]:
+    """Several bookings in key order, whose EVSEs the caller has locked, with what it reads of them."""
+    return list(_rows(at_hand).filter(pk__in=booking_ids).order_by("pk"))
 
 
-def lock_free_bookings(booking_ids: Collection[int]) -> list[Booking]:
+def lock_free_bookings(
+    booking_ids: Collection[int], *, at_hand: Sequence[str] = ALL_AT_HAND
+) -> list[Booking]:
     """Those of them that nobody else has locked: for what is done together, and waits for nobody."""
-    return list(_rows(skip_locked=True).filter(pk__in=booking_ids).order_by("pk"))
+    return list(_rows(at_hand, skip_locked=True).filter(pk__in=booking_ids).order_by("pk"))
 
 
 def _lock(table: str, keys: Sequence[int]) -> None:
@@ -117,6 +122,6 @@ def _lock_row(known: Booking) -> Booking:
     return _rows().get(pk=known.pk)
 
 
-def _rows(*, skip_locked: bool = False) -> QuerySet[Booking]:
+def _rows(at_hand: Sequence[str] = ALL_AT_HAND, *, skip_locked: bool = False) -> QuerySet[Booking]:
     rows = Booking.objects.select_for_update(no_key=True, of=("self",), skip_locked=skip_locked)
-    return rows.select_related("depot__operator", "option", "evse__charger", "fleet", "vehicle")
+    return rows.select_related(*at_hand)

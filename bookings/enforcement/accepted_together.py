@@ -28,10 +28,8 @@ WAITING = {Enforcement.DUE, Enforcement.AT_RISK}
 def take_accepted(commands: Sequence[ChargerCommand], *, now: datetime) -> set[int]:
     """Arm the bookings of accepted reservations, whose chargers' EVSEs are locked. Gives the ids of the commands that are left
     to `take_reservation_answer`: what is for no booking, or for one that is over, elsewhere, armed already, or locked."""
-    bookings = {
-        b.pk: b
-        for b in lock_free_bookings([c.reservation_id for c in commands if c.reservation_id is not None])
-    }
+    booking_ids = [c.reservation_id for c in commands if c.reservation_id is not None]
+    bookings = {b.pk: b for b in lock_free_bookings(booking_ids, at_hand=["evse"])}
     taken: dict[Booking, ChargerCommand] = {}
     for command in commands:
         booking = bookings.pop(command.reservation_id or 0, None)

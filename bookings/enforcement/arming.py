@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import DateTimeField, Exists, ExpressionWrapper, Max, OuterRef, QuerySet, Value
 
 from bookings.core import calendars
-from bookings.core.locking import lock_booking, lock_bookings, lock_evses
+from bookings.core.locking import lock_booking, lock_bookings, lock_ids
 from bookings.core.one_by_one import each_by_itself
 from bookings.enforcement import fallbacks
 from bookings.enforcement.occupants import is_bay_taken, is_of_another, own_session
@@ -131,9 +131,13 @@ def is_due(booking: Booking, *, now: datetime) -> bool:
     return (
         is_wanted(booking)
         and booking.enforcement == Enforcement.NOT_DUE
-        and booking.terms.due_at(booking.period) <= now < booking.no_show_at()
+        and _is_time(booking, now)
         and charger_of(booking) is not None
     )
+
+
+def _is_time(booking: Booking, now: datetime) -> bool:
+    return booking.terms.due_at(booking.period) <= now < booking.no_show_at()
 
 
 def _try_again(booking_id: int, now: datetime) -> int:
@@ -158,7 +162,8 @@ def _due(now: datetime) -> list[int]:
         .filter(~Exists(in_front(OuterRef("evse_id"), OuterRef("starts_at"), OuterRef("pk"), now)))
         .order_by("starts_at")
     )
-    return [booking.pk for booking in rows.iterator() if is_due(booking, now=now)]
+    unarmed = rows.only("starts_at", "ends_at", "terms_json")
+    return [booking.pk for booking in unarmed.iterator() if _is_time(booking, now)]
 
 
 def _longest_lead() -> timedelta:
@@ -169,9 +174,9 @@ def _longest_lead() -> timedelta:
 
 
 def _unarmed() -> QuerySet[Booking]:
-    return Booking.objects.filter(
+    return Booking.objects.here().filter(
         status=BookingStatus.CONFIRMED, enforcement=Enforcement.NOT_DUE, evse__charger__isnull=False
-    ).select_related("evse__charger")
+    )
 
 
 def in_front(evse_id: Any, starts_at: Any, holder: Any, now: datetime) -> QuerySet[Occupancy]:
@@ -195,12 +200,12 @@ def _waits_for_another(booking: Booking, now: datetime) -> bool:
 
 def _arm_batch(booking_ids: Collection[int], now: datetime) -> int:
     with calendars.one_operation():
-        evse_ids = Booking.objects.filter(pk__in=booking_ids, evse__isnull=False).values_list(
-            "evse_id", flat=True
-        )
-        locked = lock_evses([pk for pk in evse_ids if pk is not None])
+        found = Booking.objects.filter(pk__in=booking_ids, evse__isnull=False).order_by()
+        evse_ids = {pk for pk in found.values_list("evse_id", flat=True) if pk is not None}
+        lock_ids(evse_ids)
         # Looked at again under the locks: moved, cancelled and armed ones fall out.
-        bookings = [b for b in lock_bookings(booking_ids) if b.evse_id in locked and is_due(b, now=now)]
+        locked = lock_bookings(booking_ids, at_hand=["depot", "evse__charger", "fleet"])
+        bookings = [b for b in locked if b.evse_id in evse_ids and is_due(b, now=now)]
         waits = behind_others(bookings, now)
         free = [booking for booking in bookings if booking.pk not in waits]
         for booking in reserve_together(free, reservation, now=now):

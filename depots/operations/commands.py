@@ -11,6 +11,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Case, Q, QuerySet, When
 
 from depots.capabilities import remember_unsupported, why_not
+from depots.many_rows import insert_many
 from depots.models import Charger, ChargerCommand
 from depots.operations.locking import lock_evses_of
 from depots.operations.measuring import measure
@@ -96,7 +97,7 @@ def queue_commands(commands: Sequence[ChargerCommand], *, now: datetime) -> None
     """Many at once, not saved yet: two statements. Their caller knows that none of them waits already."""
     if not commands:
         return
-    ChargerCommand.objects.bulk_create(commands)
+    insert_many(commands)
     with connection.cursor() as cursor:
         chargers = sorted({command.charger_id for command in commands})
         cursor.execute("SELECT pg_notify(%s, id::text) FROM unnest(%s::bigint[]) AS id", [CHANNEL, chargers])

@@ -18,6 +18,7 @@ from typing import Any
 from django.db import connection
 
 from depots import round_trips
+from depots.many_rows import insert_many
 from depots.models import Charger, ChargerCommand, Evse
 from depots.operations.commands import CHANNEL
 from depots.signals import (
@@ -247,8 +248,10 @@ def _ask_capabilities(chargers: Sequence[Charger], now: datetime) -> None:
         charger__in=chargers, action=Action.ASK_CAPABILITIES, state=State.QUEUED
     )
     waiting = set(asked.order_by().values_list("charger_id", flat=True))
-    ChargerCommand.objects.bulk_create(
-        ChargerCommand(charger=charger, action=Action.ASK_CAPABILITIES, created_at=now)
-        for charger in chargers
-        if charger.pk not in waiting
+    insert_many(
+        [
+            ChargerCommand(charger=charger, action=Action.ASK_CAPABILITIES, created_at=now)
+            for charger in chargers
+            if charger.pk not in waiting
+        ]
     )
