@@ -61,8 +61,8 @@ def test_pages_about_partners_have_no_barriers_and_fit_a_phone(
     for size in (None, PHONE):
         if size:
             page.set_viewport_size(size)
-        for address in ("", "messages/", f"messages/{message.pk}/", "deliveries/",
-                        f"deviations/{partner.deviations_seen.first().pk}/"):  # fmt: skip
+        for address in ("", "registration/", "messages/", f"messages/{message.pk}/", "deliveries/",
+                        f"deviations/{partner.deviations_seen.first().pk}/", "../new/"):  # fmt: skip
             page.goto(page.url.split("/partners/")[0] + f"/partners/{partner.pk}/{address}")
             if size:
                 assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], address

@@ -85,9 +85,12 @@ def test_each_command_is_asked_by_whom_and_answered(bed: Bed, row, manager, prot
     session = eventually(row.sessions.first)
     stopped = settled(send(manager, row, "stop", session=session.transaction))
     eventually(lambda: row.sessions.get().ended_at)
+    row.evses.filter(uid=uid).update(status="unknown", told_status="unknown")
+    told = settled(send(manager, row, "message", message="StatusNotification", evse=uid))
+    eventually(lambda: row.evses.get(uid=uid).status != "unknown")
     others = [
         settled(send(manager, row, "unlock", evse=uid)),
-        settled(send(manager, row, "message", message="StatusNotification", evse=uid)),
+        told,
         settled(send(manager, row, "cache")),
         settled(send(manager, row, "availability", service="inoperative", evse=uid)),
     ]
