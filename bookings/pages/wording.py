@@ -78,9 +78,7 @@ def terms_lines(terms: Terms, period: Period, depot: Depot, *, now: datetime) ->
 
 def _arrival(latest: datetime, period: Period, depot: Depot, now: datetime) -> TermLine:
     there = local(latest, period, depot)
-    if latest <= now:
-        return TermLine("clock", f"Had to be there by {there}", is_over=True)
-    return TermLine("clock", f"Be there by {there}")
+    return TermLine("clock", f"Had to be there by {there}" if latest <= now else f"Be there by {there}")
 
 
 def local(moment: datetime, period: Period, depot: Depot) -> str:
