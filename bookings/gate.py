@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 
 from django.db import connection
 from django.db.models import Q
@@ -74,7 +74,10 @@ def may_charge(
     if needed is None:
         return answer
     question = OwnerQuestion(charger.pk, evse.pk if evse else None, token_uid, token_type, card.token.number)
-    return owner_checks.as_answered(answer, needed, question, slots.evses, now=now)
+    by_word = partial(owner_checks.as_answered, answer, needed, question, slots.evses, now=now)
+    found = by_word()
+    # Who knows a card that nobody knew here tells us of it.
+    return replace(found, by_word=by_word) if found.question is not None and needed.owner_ids else found
 
 
 def _owner_check(

@@ -9,7 +9,7 @@ settings.NEEDED_READINGS names.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from typing import Protocol, cast
@@ -39,6 +39,7 @@ class Authorization:
 
     `reason` is one of: "unknown_token", "blocked", "expired", "no_credit", "not_confirmed", "booked_by_another", "not_yet",
     "elsewhere", "". `question` is for whoever issued the token: all else holds as long as that has not answered.
+    `by_word` judges anew once that has answered, by its word and by all else as it was (where there is a question to an owner).
     `reference` is the issuer's, for session and record. `evse_numbers`,
     when not None, are the EVSEs of the charger where the token may charge (OCPP 2.x idTokenInfo.evseId).
     `reservation_id` names the booking the token holds here, also one that is over before its time; None for a walk-in.
@@ -53,21 +54,24 @@ class Authorization:
     holds_until: datetime | None = None
     reference: str = ""
     question: OwnerQuestion | None = None
+    by_word: Callable[[], Authorization] | None = field(default=None, compare=False, repr=False)
 
 
 class OwnerMustBeAsked(Exception):
-    """Nothing is done yet: `question` is to be asked, under no lock and in no transaction, and then it is done again."""
+    """Nothing is done yet: `question` is to be asked, under no lock and in no transaction, and then it is done again. `answer` is
+    what holds without the owner's word, where that is all that was looked for."""
 
-    def __init__(self, question: OwnerQuestion) -> None:
+    def __init__(self, question: OwnerQuestion, answer: Authorization | None = None) -> None:
         super().__init__(question)
-        self.question = question
+        self.question, self.answer = question, answer
 
 
 class TokenOwners(Protocol):
     """Reaches whoever issued a token. What it hears it writes down where the gate finds it."""
 
-    async def ask(self, question: OwnerQuestion, *, now: datetime) -> None:
-        """Returns once somebody has answered or there is nobody more to wait for, within the patience of a charger."""
+    async def ask(self, question: OwnerQuestion, *, now: datetime) -> bool:
+        """Returns once somebody has answered or there is nobody more to wait for, within the patience of a charger; whether more
+        was learnt than its word, so that all has to be judged anew."""
 
 
 @cache

@@ -7,7 +7,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from depots.gate import OwnerMustBeAsked, OwnerQuestion, token_owners
+from depots import operations
+from depots.gate import Authorization, OwnerMustBeAsked, OwnerQuestion, token_owners
 from depots.ocpp.connection import ChargerConnection
 
 logger = logging.getLogger(__name__)
@@ -28,14 +29,37 @@ async def with_owner_asked(connection: ChargerConnection, carry_out: Callable[[b
     return await carry_out(False)
 
 
-async def _ask(connection: ChargerConnection, question: OwnerQuestion) -> None:
+async def authorized(connection: ChargerConnection, *, token_uid: str, token_type: str = "") -> Authorization:
+    """Whether it may charge at this charger, by its owner's word where that has a say. What was found before the owner was asked
+    is not looked up again."""
+    now = connection.now()
+    named = {"token_uid": token_uid, "token_type": token_type}
+    try:
+        found: Authorization = await connection.do(operations.authorize, **named, may_ask=True, now=now)
+    except OwnerMustBeAsked as unheard:
+        question, answer = unheard.question, unheard.answer
+    else:
+        return found
+    is_more_known = await _ask(connection, question)
+    if answer is None or answer.by_word is None or is_more_known:
+        found = await connection.do(operations.authorize, **named, now=now)
+    else:
+        found = await connection.do(
+            operations.authorize_by_word, unheard=answer, token_uid=token_uid, now=now
+        )
+    return found
+
+
+async def _ask(connection: ChargerConnection, question: OwnerQuestion) -> bool:
+    """Whether more was learnt than the owner's word."""
     owners = token_owners()
     if owners is None:
-        return
+        return False
     try:
         async with asyncio.timeout(PATIENCE_S):
-            await owners.ask(question, now=connection.now())
+            return await owners.ask(question, now=connection.now())
     except TimeoutError:
         logger.warning("Nobody answered in time for a token at %s", connection.identity)
     except Exception:
         logger.exception("Whoever issued a token at %s could not be asked", connection.identity)
+    return True

@@ -1,6 +1,6 @@
 """What is asked of chargers and what they report, each one transaction. The gateway calls most of it."""
 
-from depots.operations.authorization import authorize
+from depots.operations.authorization import authorize, authorize_by_word
 from depots.operations.charger_state import (
     record_boot,
     record_capabilities,
@@ -67,6 +67,7 @@ __all__ = [
     "add_readings",
     "add_readings_of_many",
     "authorize",
+    "authorize_by_word",
     "check_contract",
     "close_connection",
     "close_connections",

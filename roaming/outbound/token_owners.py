@@ -16,13 +16,15 @@ from functools import partial
 from typing import Any, TypeVar
 
 import structlog
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connections
-from django.db.models import Q
+from django.db.models import OuterRef, Q
+from django.utils import timezone
 
 from bookings.models import OwnerAnswer, Token
 from bookings.operations import OwnerWord, record_owner_answer
 from depots.gate import OwnerQuestion
-from depots.models import Agreement, Charger, Depot, Organisation
+from depots.models import Agreement, Charger, Depot, Evse, Organisation
 from depots.token_numbers import TokenKind, is_same, spellings
 from roaming import deviations, message_log, registration
 from roaming.mirror import network_tokens
@@ -48,6 +50,8 @@ ANSWERS_WITHIN_S = 8.0
 MOST_ASKED = 5
 OPEN_AT_ONCE = 20
 THREADS = 2
+# The line in the log is written when the charger has its answer, with those that came meanwhile.
+LOGGED_AFTER_S = 0.5
 # A network that was silent so often in a row is not waited for, for a while that doubles.
 SILENT_IN_A_ROW = 3
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 60.0
@@ -58,22 +62,25 @@ UNKNOWN_TOKEN = 2004
 
 @dataclass(frozen=True)
 class _Call:
-    """One network to ask: where, as whom, and which token it is there."""
+    """One network to ask: where, as whom, and which token it is there. `told` is the token as it told it before."""
 
     partner: Partner
     peer: Peer
     url: str
     body: dict[str, Any]
+    told: Any
 
 
 @dataclass(frozen=True)
 class _Heard:
-    """What one network said; `read` with the raw message where it said something about the token."""
+    """What one network said; `read` with the raw message where it said something about the token. `is_news`: it names the token,
+    and otherwise than before."""
 
     partner: Partner
     outcome: str
     read: Read[ToldAuthorization] | None = None
     raw: Any = None
+    is_news: bool = False
 
 
 class PartnerNetworks:
@@ -86,19 +93,21 @@ class PartnerNetworks:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._said: list[Exchange] = []
         self._silence: dict[int, _Silence] = {}
-        self._writing: set[asyncio.Task[None]] = set()
+        self._writing: asyncio.Task[None] | None = None
 
-    async def ask(self, question: OwnerQuestion, *, now: datetime) -> None:
-        """Write down what was heard, the first yes or else the first word; silence where nobody answered."""
+    async def ask(self, question: OwnerQuestion, *, now: datetime) -> bool:
+        """Write down what was heard, the first yes or else the first word; silence where nobody answered. Whether the token
+        itself is another than before."""
         calls = await self._in_thread(partial(_calls_about, question, now))
         if not calls:
             if question.owner_ids:
                 await self._in_thread(partial(_record, question, None, Outcome.SILENT, now))
-            return
+            return False
         heard = await self._first_word(calls)
         outcome = heard.outcome if heard is not None else Outcome.SILENT
         await self._in_thread(partial(_record, question, heard, outcome, now))
-        self._write_log(now)
+        self._write_log_soon()
+        return heard is not None and heard.is_news
 
     async def _first_word(self, calls: Sequence[_Call]) -> _Heard | None:
         words: list[_Heard] = []
@@ -142,7 +151,8 @@ class PartnerNetworks:
         finally:
             silence.open -= 1
         silence.end()
-        return _Heard(call.partner, read.value.outcome, read, answer.data)
+        is_news = read.value.token is not None and answer.data["token"] != call.told
+        return _Heard(call.partner, read.value.outcome, read, answer.data, is_news)
 
     def _client(self) -> Http:
         loop = asyncio.get_running_loop()
@@ -150,17 +160,20 @@ class PartnerNetworks:
             self._http, self._loop = Http(self._said.append), loop
         return self._http
 
-    def _write_log(self, now: datetime) -> None:
-        """Beside the answer, which does not wait for it."""
-        said, self._said[:] = list(self._said), []
+    def _write_log_soon(self) -> None:
+        """After the answer, which it would hold up."""
+        if self._writing is not None and not self._writing.done():
+            return
 
         async def write() -> None:
-            with suppress(Exception):  # the log is for people
-                await self._in_thread(partial(message_log.record, said, now=now))
+            while self._said:
+                await asyncio.sleep(LOGGED_AFTER_S)
+                said, self._said[:] = list(self._said), []
+                with suppress(Exception):  # the log is for people
+                    await self._in_thread(partial(message_log.record, said, now=timezone.now()))
+            self._writing = None
 
-        task = asyncio.create_task(write())
-        self._writing.add(task)
-        task.add_done_callback(self._writing.discard)
+        self._writing = asyncio.create_task(write())
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         def run() -> T:
@@ -196,12 +209,9 @@ class _Silence:
 
 
 def _calls_about(question: OwnerQuestion, now: datetime) -> list[_Call]:
-    charger = Charger.objects.select_related("depot__operator").get(pk=question.charger_id)
-    evses = charger.evses.all() if question.evse_id is None else charger.evses.filter(pk=question.evse_id)
-    place = TokenPlace(charger.depot.location_id, tuple(evse.uid for evse in evses))
+    charger, place = _where(question)
     if question.owner_ids:
-        known = _known_tokens(question)
-        found = [(p, known[p.organisation_id]) for p in _owners(question, now) if p.organisation_id in known]
+        found = _owners(question, now)
     else:
         token = _as_read(question)
         found = [(p, token) for p in _may_know(charger.depot, now)] if token.type not in NEVER_ASKED else []
@@ -209,8 +219,32 @@ def _calls_about(question: OwnerQuestion, now: datetime) -> list[_Call]:
     return [call for call in calls if call.url]
 
 
-def _owners(question: OwnerQuestion, now: datetime) -> list[Partner]:
-    return list(_reachable(now).filter(organisation__in=question.owner_ids))
+def _where(question: OwnerQuestion) -> tuple[Charger, TokenPlace]:
+    """One query."""
+    evses = Evse.objects.filter(charger=OuterRef("pk")).order_by("number")
+    if question.evse_id is not None:
+        evses = evses.filter(pk=question.evse_id)
+    rows = Charger.objects.select_related("depot__operator").annotate(uids=ArraySubquery(evses.values("uid")))
+    charger = rows.get(pk=question.charger_id)
+    return charger, TokenPlace(charger.depot.location_id, tuple(charger.uids))
+
+
+def _owners(question: OwnerQuestion, now: datetime) -> list[tuple[Partner, Token]]:
+    """Those of its owners that can be asked, with the token as each names it: of several copies one that works. One query."""
+    uid, kind = question.token_uid, question.token_type
+    rows = Token.objects.filter(
+        Q(fleet__partner__closed_until__isnull=True) | Q(fleet__partner__closed_until__lte=now),
+        fleet__in=question.owner_ids,
+        fleet__partner__state=Partner.State.REGISTERED,
+        uid__card__in=spellings(uid, kind),
+        told__isnull=False,
+    ).select_related("fleet__partner")
+    same = [token for token in rows if is_same(token.uid, token.type, uid, kind)]
+    same.sort(key=lambda token: (not token.is_blocked, -token.pk))
+    found: dict[int, tuple[Partner, Token]] = {}
+    for token in same:
+        found[token.fleet_id] = (token.fleet.partner, token)
+    return [found[owner] for owner in sorted(found, key=lambda owner: found[owner][0].pk)]
 
 
 def _reachable(now: datetime) -> Any:
@@ -242,17 +276,6 @@ def _may_know(depot: Depot, now: datetime) -> list[Partner]:
     return asked[:MOST_ASKED]
 
 
-def _known_tokens(question: OwnerQuestion) -> dict[int, Token]:
-    """The token as each owner names it: of several copies one that works."""
-    uid, kind = question.token_uid, question.token_type
-    rows = Token.objects.filter(
-        fleet__in=question.owner_ids, uid__card__in=spellings(uid, kind), told__isnull=False
-    )
-    same = [token for token in rows if is_same(token.uid, token.type, uid, kind)]
-    same.sort(key=lambda token: (not token.is_blocked, -token.pk))
-    return {token.fleet_id: token for token in same}
-
-
 def _as_read(question: OwnerQuestion) -> Token:
     kind = question.token_type if question.token_type in set(TokenKind) else TokenKind.RFID
     return Token(uid=question.number, type=kind)
@@ -263,7 +286,7 @@ def _call(partner: Partner, token: Token, place: TokenPlace, depot: Depot) -> _C
     to_party: Party = (token.country_code, token.party_id) if token.party_id else party_of(partner, "EMSP")
     peer = registration.peer_of(partner, owner_of(depot), to_party if all(to_party) else None)
     url = dialect.tokens.authorize_url(partner, token.uid, token.type)
-    return _Call(partner, peer, url, dialect.tokens.write_place(place))
+    return _Call(partner, peer, url, dialect.tokens.write_place(place), token.told)
 
 
 def _record(question: OwnerQuestion, heard: _Heard | None, outcome: str, now: datetime) -> None:
@@ -271,7 +294,8 @@ def _record(question: OwnerQuestion, heard: _Heard | None, outcome: str, now: da
     told = heard.read.value if heard is not None and heard.read is not None else None
     if heard is not None and heard.read is not None:
         deviations.count(heard.partner, heard.read.deviations)
-        _learn(heard, question, now)
+        if heard.is_news:
+            _learn(heard, question, now)
     word = (
         OwnerWord(outcome) if told is None else OwnerWord(outcome, told.reference, told.evse_uids, told.info)
     )

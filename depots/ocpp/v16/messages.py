@@ -17,7 +17,7 @@ from depots.ocpp.charger_security import security_event, sign_certificate
 from depots.ocpp.connection import ChargerConnection
 from depots.ocpp.dialect import Answerer, accept_boot, data_transfer, heartbeat
 from depots.ocpp.meter_values import take_meter_values
-from depots.ocpp.owner_asking import with_owner_asked
+from depots.ocpp.owner_asking import authorized, with_owner_asked
 from depots.ocpp.times import write_time
 from depots.ocpp.v16.diagnostics import firmware_progress, log_progress
 from depots.operations import Start, Stop
@@ -105,11 +105,7 @@ async def authorize(connection: ChargerConnection, message: dict[str, Any]) -> d
     tag = (message.get("idTag") or "").strip()
     if not tag:  # nobody asks for nobody; the gate would answer for a start without a card
         return {"idTagInfo": {"status": AuthorizationStatus.invalid.value}}
-    now = connection.now()
-    answer = await with_owner_asked(
-        connection,
-        lambda may_ask: connection.do(operations.authorize, token_uid=tag, may_ask=may_ask, now=now),
-    )
+    answer = await authorized(connection, token_uid=tag)
     return {"idTagInfo": tag_info(answer, connection)}
 
 

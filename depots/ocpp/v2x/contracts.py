@@ -14,8 +14,8 @@ from ocpp.v201.enums import AuthorizationStatusEnumType
 
 from depots import operations
 from depots.gate import Authorization
+from depots.ocpp import owner_asking
 from depots.ocpp.connection import ChargerConnection
-from depots.ocpp.owner_asking import with_owner_asked
 from depots.ocpp.times import write_time
 from depots.ocpp.v2x.tokens import token_info, token_type, token_uid
 from depots.plug_and_charge.chain import CertificateHash, CertificateStatus
@@ -78,12 +78,7 @@ async def authorize_contract(connection: ChargerConnection, message: dict[str, A
 
 async def authorized(connection: ChargerConnection, token: Mapping[str, Any]) -> Authorization:
     """Whether its number may charge here, by its issuer's word where that has a say."""
-    now = connection.now()
-    named = {"token_uid": token_uid(token), "token_type": token_type(token)}
-    return await with_owner_asked(
-        connection,
-        lambda may_ask: connection.do(operations.authorize, **named, may_ask=may_ask, now=now),
-    )
+    return await owner_asking.authorized(connection, token_uid=token_uid(token), token_type=token_type(token))
 
 
 async def certificate_status(connection: ChargerConnection, message: dict[str, Any]) -> dict[str, Any]:

@@ -9,11 +9,13 @@ from threading import Event
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
+from django.test.utils import CaptureQueriesContext
 
 from bookings.gate import may_charge
 from bookings.models import OwnerAnswer, OwnerCheck, Token
-from depots.gate import OwnerQuestion
+from depots import operations
+from depots.gate import OwnerMustBeAsked, OwnerQuestion
 from depots.models import Agreement, Evse
 from roaming.models import Partner, PartnerMessage
 from roaming.outbound import token_owners
@@ -61,13 +63,18 @@ def question(evse: Evse, *owners: Partner, uid: str = CARD, kind: str = "") -> O
 
 def ask(*questions: OwnerQuestion, **options: Any) -> PartnerNetworks:
     """All at once, and until what is written beside the answers is written."""
+    return learnt(*questions, **options)[0]
 
-    async def run() -> PartnerNetworks:
+
+def learnt(*questions: OwnerQuestion, **options: Any) -> tuple[PartnerNetworks, list[bool]]:
+    """The same, and of each whether more was learnt than a word."""
+
+    async def run() -> tuple[PartnerNetworks, list[bool]]:
         networks = PartnerNetworks(**options)
-        await asyncio.gather(*(networks.ask(each, now=NOW) for each in questions))
-        while networks._writing:
-            await asyncio.wait(set(networks._writing))
-        return networks
+        found = await asyncio.gather(*(networks.ask(each, now=NOW) for each in questions))
+        if networks._writing is not None:
+            await networks._writing
+        return networks, found
 
     try:
         return asyncio.run(run())
@@ -124,6 +131,38 @@ def test_what_each_answer_means(evse: Evse, peer: ScriptedPeer, reply: Reply, ou
 
     ask(question(evse, partner))
     assert heard()[0] == outcome
+
+
+TOLD = {
+    "country_code": "SE", "party_id": "FLT", "uid": CARD, "type": "RFID", "contract_id": "SEFLT1", "issuer": "F",
+    "valid": True, "whitelist": "NEVER", "last_updated": "2030-01-15T07:00:00Z",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("named", "is_judged_anew"), [(TOLD, False), ({**TOLD, "valid": False}, True), (None, False)]
+)
+def test_what_was_found_before_the_owner_was_asked_holds_unless_the_token_is_another_now(
+    evse: Evse, peer: ScriptedPeer, named: Any, is_judged_anew: bool
+) -> None:
+    partner = network(peer)
+    token(partner, owner_check=OwnerCheck.MUST, told=TOLD, told_at=NOW - timedelta(days=365))
+    peer.answer = lambda asked: envelope({**ALLOWED, **({"token": named} if named else {})})
+    with pytest.raises(OwnerMustBeAsked) as unheard:
+        operations.authorize(charger_id=evse.charger_id, token_uid=CARD, may_ask=True, now=NOW)
+    assert unheard.value.answer is not None
+
+    assert learnt(unheard.value.question)[1] == [is_judged_anew]
+
+    assert Token.objects.get().is_blocked is is_judged_anew
+    whole = operations.authorize(charger_id=evse.charger_id, token_uid=CARD, now=NOW)
+    with CaptureQueriesContext(connection) as queries:
+        by_word = operations.authorize_by_word(
+            charger_id=evse.charger_id, unheard=unheard.value.answer, token_uid=CARD, now=NOW
+        )
+    assert len(queries) == 2
+    assert whole.allowed is not is_judged_anew
+    assert is_judged_anew or by_word == whole
 
 
 def test_a_card_nobody_knows_is_asked_of_those_that_may_know_it(evse: Evse, peer: ScriptedPeer) -> None:
