@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import NamedTuple, get_type_hints
 
+from django.db import connection
+
 from depots import round_trips
 from roaming.models import PartnerMessage
 from roaming.ocpi.client import Exchange
@@ -37,6 +39,17 @@ SELECT true, '', {_VALUES} FROM set_config('synchronous_commit', 'off', true)
 """)  # noqa: S608 - made of constants
 KEPT = timedelta(days=14)
 KEPT_PER_PARTNER = 5_000
+LOOKED_AT = timedelta(hours=1)
+# Counting the rows of everybody would read them all.
+_KEEP_NEWEST = """
+DELETE FROM roaming_partnermessage m
+USING (SELECT DISTINCT partner_id FROM roaming_partnermessage WHERE at > %(since)s AND partner_id IS NOT NULL) p
+CROSS JOIN LATERAL (
+    SELECT at, id FROM roaming_partnermessage WHERE partner_id = p.partner_id
+    ORDER BY at DESC, id DESC OFFSET %(kept)s LIMIT 1
+) first_gone
+WHERE m.partner_id = p.partner_id AND (m.at, m.id) <= (first_gone.at, first_gone.id)
+"""
 
 
 def record(exchanges: list[Exchange], *, now: datetime) -> None:
@@ -88,20 +101,12 @@ def record_incoming(said: IncomingMessage) -> None:
 
 
 def forget_old(*, now: datetime) -> int:
-    """Delete what is older than two weeks, and all but the newest few thousand of each partner. Says how many went."""
-    gone, _ = PartnerMessage.objects.filter(at__lt=now - KEPT).delete()
-    return gone + sum(_keep_newest(partner_id) for partner_id in _talkative())
+    """Delete what is older than two weeks, and all but the newest few thousand of each partner. Says how many went.
 
-
-def _talkative() -> list[int]:
-    from django.db.models import Count
-
-    counts = PartnerMessage.objects.filter(partner__isnull=False).values("partner").annotate(n=Count("id"))
-    return list(counts.filter(n__gt=KEPT_PER_PARTNER).values_list("partner", flat=True))
-
-
-def _keep_newest(partner_id: int) -> int:
-    of_partner = PartnerMessage.objects.filter(partner_id=partner_id)
-    newest = of_partner.order_by("-at", "-id").values_list("id", flat=True)[:KEPT_PER_PARTNER]
-    gone, _ = of_partner.exclude(id__in=list(newest)).delete()
-    return gone
+    Called at least every LOOKED_AT: only who said something since can have too many.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM roaming_partnermessage WHERE at < %s", [now - KEPT])
+        gone = cursor.rowcount
+        cursor.execute(_KEEP_NEWEST, {"since": now - LOOKED_AT, "kept": KEPT_PER_PARTNER})
+        return int(gone + cursor.rowcount)

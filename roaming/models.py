@@ -30,6 +30,8 @@ __all__ = [
 ]
 
 
+# Kinds of deliveries whose objects are over at some time (roaming/outbound/forgetting.py).
+ENDING_KINDS = ("booking", "cdr", "command", "command_result", "invoice_record", "session")
 # The two names of the Bookings module, folded; a partner may have agreed on another.
 BOOKINGS = {"booking", "bookings"}
 
@@ -182,6 +184,11 @@ class Delivery(models.Model):
                 fields=["partner", "leased_until"],
                 name="delivery_in_flight",
                 condition=Q(leased_until__isnull=False),
+            ),
+            models.Index(
+                fields=["delivered_at"],
+                name="delivery_over",
+                condition=Q(kind__in=ENDING_KINDS, next_try_at__isnull=True),
             ),
         ]
 

@@ -93,7 +93,7 @@ def answered(lease: Lease, answer: Answer | CallFailed, *, now: datetime) -> Non
     if command.state in PartnerCommand.WAITING:
         _wait(lease, command)
     else:
-        deliveries.unchanged(lease)
+        deliveries.is_over(lease, now=now)
 
 
 def find(partner: Partner, key: str) -> PartnerCommand | None:
@@ -123,7 +123,7 @@ def _failed(lease: Lease, failure: CallFailed, now: datetime) -> None:
     else:
         deliveries.record_failure(lease.partner_id, now=now)
         operations.give_up_waiting(command_id=lease.object_id, text=str(failure), now=now)
-    deliveries.unchanged(lease)
+    deliveries.is_over(lease, now=now)
 
 
 def _wait(lease: Lease, command: PartnerCommand) -> None:

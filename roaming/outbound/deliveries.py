@@ -45,20 +45,26 @@ CIRCUIT_OPENS_AT = 4
 HELD = timedelta(seconds=30)
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5, 900
 
-# Of each partner the first in the order of their kinds, without those that are held up or rest (delivery_rules.py). Of a paused
-# one only our asks, which are given up when their time is over, paused or not (our_requests.py).
+# Each partner is asked first whether anything is due, by one probe of an index; what waits for those that are away is not looked
+# at. Of each of the others the first in the order of their kinds, without those that are held up or rest (delivery_rules.py). Of
+# a paused one only our asks, which are given up when their time is over, paused or not (our_requests.py).
 _CLAIM = f"""
-WITH ready AS (
+WITH due AS MATERIALIZED (
+    SELECT p.id, p.failures, p.paused_at
+    FROM roaming_partner p CROSS JOIN LATERAL (
+        SELECT FROM roaming_delivery WHERE partner_id = p.id AND next_try_at <= %(now)s LIMIT 1
+    ) d
+    WHERE p.state = 'registered' AND (p.closed_until IS NULL OR p.closed_until <= %(now)s)
+), ready AS (
     SELECT p.id, CASE WHEN p.failures > 0 THEN 1 ELSE %(per_partner)s END - (
         SELECT count(*) FROM roaming_delivery f WHERE f.partner_id = p.id AND f.leased_until > %(now)s
     ) AS room, p.paused_at IS NOT NULL AS is_paused, awaited.*
-    FROM roaming_partner p CROSS JOIN LATERAL (
+    FROM due p CROSS JOIN LATERAL (
         SELECT {AWAITED_COLUMNS}
         FROM roaming_delivery
         WHERE partner_id = p.id AND next_try_at IS NOT NULL AND kind IN ({AWAITED_KINDS}) AND NOT was_refused
           AND (attempts <= {HOLDS_UP_FOR} OR p.failures >= {CIRCUIT_OPENS_AT})
     ) awaited
-    WHERE p.state = 'registered' AND (p.closed_until IS NULL OR p.closed_until <= %(now)s)
 ), picked AS (
     SELECT d.id
     FROM ready CROSS JOIN LATERAL (
@@ -181,6 +187,11 @@ def all_succeeded(delivered: list[Delivered], *, now: datetime) -> None:
 def unchanged(*leases: Lease) -> None:
     """There is nothing to send: the partner has just this, or the object never goes on a wire."""
     _settle_all([Delivered(lease) for lease in leases], at=None)
+
+
+def is_over(lease: Lease, *, now: datetime) -> None:
+    """Nothing is sent any more of what went out once, whatever became of it."""
+    _settle_all([Delivered(lease)], at=now)
 
 
 def _settle_all(delivered: list[Delivered], *, at: datetime | None) -> None:

@@ -75,15 +75,18 @@ class Pull:
 
 def claim(*, now: datetime) -> list[Visit]:
     """The partners to visit now, each taken by one worker, with all that is due there."""
+    free = Q(leased_until__isnull=True) | Q(leased_until__lte=now)
+    open_now = Q(partner__closed_until__isnull=True) | Q(partner__closed_until__lte=now)
     due = PartnerPull.objects.filter(
-        partner__state=Partner.State.REGISTERED, partner__paused_at__isnull=True, next_at__lte=now
+        free & open_now,
+        partner__state=Partner.State.REGISTERED,
+        partner__paused_at__isnull=True,
+        next_at__lte=now,
     )
     if not due.exists():
         return []
-    free = Q(leased_until__isnull=True) | Q(leased_until__lte=now)
-    open_now = Q(partner__closed_until__isnull=True) | Q(partner__closed_until__lte=now)
     with transaction.atomic():
-        rows = due.filter(free & open_now).select_for_update(skip_locked=True, no_key=True, of=("self",))
+        rows = due.select_for_update(skip_locked=True, no_key=True, of=("self",))
         found: dict[int, list[PartnerPull]] = {}
         for row in rows.order_by("next_at", "pk"):
             if row.partner_id in found or len(found) < PARTNERS_AT_ONCE:

@@ -25,7 +25,7 @@ from roaming.models import Delivery
 from roaming.ocpi.call_failures import CallFailed, Refused, Unreachable
 from roaming.ocpi.client import BOOKING_TIMEOUT_S, Answer, Exchange, Http
 from roaming.ocpi.wire_object import UnreadableError
-from roaming.outbound import deliveries, fan_out, our_requests, pull_plan, pulls, resync
+from roaming.outbound import deliveries, fan_out, forgetting, our_requests, pull_plan, pulls, resync
 from roaming.outbound.deliveries import Delivered, Lease
 from roaming.outbound.pushes import Push, TakesAnswer, Writer, kept_at
 from roaming.outbound.waking import WAKE_CHANNEL
@@ -47,6 +47,7 @@ RECURRING: dict[timedelta, tuple[Callable[..., object], ...]] = {
     timedelta(minutes=1): (traffic.sum_up,),
     timedelta(minutes=10): (
         message_log.forget_old,
+        forgetting.forget_over,
         fan_out.refresh,
         pull_plan.plan_new_lists,
         resync.plan_nights,
