@@ -1,6 +1,6 @@
 """Many partners' Receivers in one process, told apart by their addresses: `python -m benchmarks.partner_server [DELAY_MS]`.
 
-It answers every PUT with an envelope after the delay, on kept connections, and says when each partner's first byte came
+It answers everything with an envelope after the delay, on kept connections, and says when each partner's first byte came
 and when it was answered. Prints its port when it listens. `/control` is for the benchmark.
 """
 
@@ -14,15 +14,17 @@ from typing import Any
 
 # What a client writes by itself when it sends the same again.
 ITS_OWN = {"host", "content-length", "connection"}
-ENVELOPE = b'{"status_code":1000,"timestamp":"2026-01-01T00:00:00Z"}'
+ENVELOPE = b'{"data":[],"status_code":1000,"timestamp":"2026-01-01T00:00:00Z"}'
+SLOW_S = 10.0
 
 
 class Partners:
-    """What is asked of all of them. Those in `silent` accept and never answer."""
+    """What is asked of all of them. Those in `silent` accept and never answer, those in `slow` answer after SLOW_S."""
 
     def __init__(self, delay_s: float) -> None:
         self.delay_s = delay_s
         self.silent: set[str] = set()
+        self.slow: set[str] = set()
         self.begin()
 
     def begin(self) -> None:
@@ -30,11 +32,14 @@ class Partners:
         self.requests: list[dict[str, Any]] = []
 
     def control(self, asked: dict[str, Any]) -> Any:
-        """{"begin": true} forgets what was seen, {"silent": [hosts]} silences; gives what was seen since."""
+        """{"begin": true} forgets what was seen, {"silent": [hosts]} silences, {"slow": [hosts]} slows; gives what was seen
+        since."""
         if asked.get("begin"):
             self.begin()
         if "silent" in asked:
             self.silent = set(asked["silent"])
+        if "slow" in asked:
+            self.slow = set(asked["slow"])
         return {"seen": self.seen, "requests": self.requests if asked.get("requests") else []}
 
 
@@ -71,7 +76,8 @@ class Connection(asyncio.Protocol):
         self._partners.requests.append(told)
         if host not in self._partners.silent:
             loop = asyncio.get_running_loop()
-            loop.call_later(self._partners.delay_s, self._answer, host, self._began)
+            delay_s = SLOW_S if host in self._partners.slow else self._partners.delay_s
+            loop.call_later(delay_s, self._answer, host, self._began)
 
     def _answer(self, host: str, began: float) -> None:
         self._partners.seen[host] = (began, time.monotonic())

@@ -19,6 +19,7 @@ MODULES = {
     "page_weight": "page_weight",
     "fanout_300": "fanout",
     "fanout_dead": "fanout",
+    "partners_500": "partners_500",
     "finder_demo": "finder",
     "search_growth": "search",
     "search_vs_sql": "search",

@@ -27,11 +27,16 @@ class Server:
 
     def cpu_s(self) -> float:
         """Processor time of all its processes so far, in seconds."""
-        return sum(_cpu_ticks(pid) for pid in _family(self.pid)) / TICKS_A_SECOND
+        return cpu_of_family(self.pid)
 
     def rss_kb(self) -> list[int]:
         """Resident memory of each serving process."""
         return [_rss_kb(pid) for pid in _family(self.pid)]
+
+
+def cpu_of_family(pid: int) -> float:
+    """Processor time so far of a process and those it has begun, in seconds; also of those that have ended."""
+    return sum(_cpu_ticks(one) for one in _family(pid)) / TICKS_A_SECOND
 
 
 @contextmanager
@@ -64,13 +69,20 @@ def _address(process: subprocess.Popen[str]) -> str:
 
 
 def _family(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+        return []
     return [pid, *(one for child in children for one in _family(int(child)))]
 
 
 def _cpu_ticks(pid: int) -> int:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
+    """With those of its children that have ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return sum(int(field) for field in fields[11:15])
 
 
 def _rss_kb(pid: int) -> int:
