@@ -249,6 +249,8 @@ PARTNER_CONTROL = "roaming.commands.sent.takes_commands"
 PAYMENT_PROVIDERS = env.dict("BERTH_PAYMENT_PROVIDERS", default={})
 # And the one that answers "at which of these EVSEs does a status concern a booking?".
 AWAITED_EVSES = "bookings.gate.awaited_evses"
+# And "with which networks does the one that charged write the invoice?" (bookings.billing.reverse_billing).
+REVERSE_BILLING = "roaming.reverse_billing.agreed"
 # And "which of these sessions' meter values may somebody still ask about?".
 NEEDED_READINGS = "bookings.billing.meter_evidence.needed_readings"
 

@@ -101,6 +101,13 @@ SWITCHES = {
             "Exchange invoice reconciliation records under OCPI 2.2.1, as a module agreed with this partner",
         ),
         Switch(
+            "reverse_billing",
+            "no",
+            "Where who charged writes the invoice (reverse billing): at our depots the partner, at the partner's our fleets; no: "
+            "whose depot it is",
+            ("no", "at_ours", "at_theirs", "both"),
+        ),
+        Switch(
             "mcs_under_2_2_1",
             "auto",
             "Connectors that OCPI 2.2.1 has no name for (MCS); auto: shown where Bookings are agreed",

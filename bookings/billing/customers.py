@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bookings.billing import reverse_billing
 from bookings.models import PaymentTerms
+from depots.models import Organisation
 
 DUE_DAYS = 14
 
@@ -32,6 +34,12 @@ class InvoiceTermsOf:
 
     def of(self, customer_id: int) -> InvoiceTerms:
         return _joined(self._by_guest.get(customer_id) or self._by_guest.get(None, []))
+
+    def writing_elsewhere(self) -> set[int]:
+        """Networks that write what they owe this operator in a system of their own. Two queries."""
+        networks = Organisation.objects.filter(is_partner=True).values_list("pk", flat=True)
+        by_terms = {pk for pk in networks if self.of(pk).is_reverse} if self._by_guest else set()
+        return by_terms | reverse_billing.agreed().customers
 
 
 def _joined(rows: Iterable[PaymentTerms]) -> InvoiceTerms:

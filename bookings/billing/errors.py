@@ -22,6 +22,12 @@ class CreditorIdInvalid(BookingError):
     field = "creditor_id"
 
 
+class BilledElsewhere(BookingError):
+    """The invoices of this organisation are written by itself, outside Berth."""
+
+    code = "billed_elsewhere"
+
+
 class InvoiceIncomplete(BookingError):
     """`faults` are sentences, one for each thing that an invoice must name and does not, or names wrongly."""
 

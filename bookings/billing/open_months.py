@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from typing import Any
 
 from django.db import connection
 
+from bookings.billing.customers import InvoiceTermsOf
 from bookings.billing.errors import ParticularsMissing
 from bookings.billing.months import Month
 from bookings.billing.parties import Party
@@ -24,6 +26,8 @@ WITH open AS MATERIALIZED (
     FROM bookings_chargedetailrecord c
     WHERE c.operator_id = ANY(%(operators)s) AND c.ends_at >= %(since)s AND c.ends_at < %(now)s
         AND c.customer_id <> c.operator_id AND c.received IS NULL
+        AND NOT (%(writing_elsewhere)s::jsonb -> c.operator_id::text @> to_jsonb(c.customer_id)
+            AND NOT EXISTS (SELECT FROM bookings_invoicedcdr original WHERE original.cdr_id = c.credits_id))
         AND NOT EXISTS (SELECT FROM bookings_invoicedcdr billed WHERE billed.cdr_id = c.id)
 )
 SELECT open.operator_id, date_trunc('month', open.ends_at AT TIME ZONE d.time_zone)::date AS month, open.customer_id,
@@ -52,10 +56,13 @@ class OpenMonth:
 
 
 def open_months(operator_ids: Collection[int], *, now: datetime) -> list[OpenMonth]:
-    """By operator and month, oldest first; two queries however many."""
+    """By operator and month, oldest first; two queries however many months, and three for each operator."""
     if not operator_ids:
         return []
-    told: dict[str, Any] = {"operators": list(operator_ids), "since": now - LOOKS_BACK, "now": now}
+    elsewhere = {pk: sorted(InvoiceTermsOf(pk).writing_elsewhere()) for pk in operator_ids}
+    told: dict[str, Any] = {
+        "operators": list(operator_ids), "since": now - LOOKS_BACK, "now": now, "writing_elsewhere": json.dumps(elsewhere),
+    }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(_DUE, told)
         rows = cursor.fetchall()

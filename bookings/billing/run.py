@@ -14,8 +14,9 @@ from zoneinfo import ZoneInfo
 from django.db import connection, transaction
 
 from bookings.actors import Actor
+from bookings.billing import reverse_billing
 from bookings.billing.customers import InvoiceTerms, InvoiceTermsOf
-from bookings.billing.errors import MonthNotOver, ParticularsMissing
+from bookings.billing.errors import BilledElsewhere, MonthNotOver, ParticularsMissing
 from bookings.billing.months import Month
 from bookings.billing.numbers import next_number
 from bookings.billing.parties import Party
@@ -80,18 +81,26 @@ def bill(
     operator: Organisation,
     month: Month,
     corrects_id: int | None = None,
+    customer_id: int | None = None,
     dry_run: bool = False,
     seen_version: int | None = None,
     actor: Actor,
     now: datetime,
 ) -> BillingRun:
     """Bill what ended in a month at the operator's depots, by their clocks, and is on no invoice yet; again: what came since.
-    With `corrects_id` only what was credited of that invoice.
+    With `corrects_id` only what was credited of that invoice, with `customer_id` only what that customer owes.
 
-    Raises MonthNotOver (not for a dry run, which writes nothing), ParticularsMissing, of the operator, and ChangedMeanwhile where
+    Of a network our fleets write the invoices, where that is agreed (reverse billing). Raises BilledElsewhere where it is not,
+    MonthNotOver (not for a dry run, which writes nothing), ParticularsMissing, of the operator, and ChangedMeanwhile where
     something was billed since `seen_version`.
     """
-    of = MonthOfOperator(operator.pk, month, corrects_id)
+    terms = InvoiceTermsOf(operator.pk)
+    of = MonthOfOperator(
+        operator.pk, month, corrects_id, customer_id, is_network=operator.is_partner,
+        writing_elsewhere=frozenset(terms.writing_elsewhere()),
+    )  # fmt: skip
+    if operator.is_partner and corrects_id is None and operator.pk not in reverse_billing.agreed().suppliers:
+        raise BilledElsewhere(f"{operator} writes its invoices itself: no reverse billing is agreed with it.")
     if not dry_run and of.ends_at > now:
         raise MonthNotOver(f"{month} is not over yet at every depot of {operator}.")
     with transaction.atomic():
@@ -99,8 +108,10 @@ def bill(
         if seen_version is not None:
             check_seen(seen_version, billing_version(operator.pk), BILLED)
         earlier = Invoice.objects.filter(supplier=operator, month=month.first_day).select_related("customer")
+        if customer_id is not None:
+            earlier = earlier.filter(customer=customer_id)
         run = BillingRun([BilledDocument(invoice, created=False) for invoice in earlier.order_by("pk")])
-        drafts = _drafts(operator, of, run, now=None if dry_run else now)
+        drafts = _drafts(operator, of, terms, run, now=None if dry_run else now)
         issued_on = now.astimezone(_zone(operator)).date()
         reasons = reasons_of(draft.sums.document_id for draft in drafts if draft.corrects)
         invoices = [_invoice(draft, month, issued_on, actor, now) for draft in drafts]
@@ -120,7 +131,11 @@ def queue(operator_id: int) -> None:
 
 
 def _drafts(
-    operator: Organisation, of: MonthOfOperator, run: BillingRun, now: datetime | None
+    operator: Organisation,
+    of: MonthOfOperator,
+    terms: InvoiceTermsOf,
+    run: BillingRun,
+    now: datetime | None,
 ) -> list[_Draft]:
     """What is to be issued, its records taken at `now`, or only looked at; customers that cannot be billed are noted in the
     run. Raises ParticularsMissing."""
@@ -133,7 +148,7 @@ def _drafts(
         raise ParticularsMissing(missing)
     customers = Organisation.objects.in_bulk({sums.key.customer_id for sums in due})
     corrected = Invoice.objects.in_bulk({sums.key.corrects_id for sums in due if sums.key.corrects_id})
-    terms, drafts = InvoiceTermsOf(operator.pk), []
+    drafts = []
     for sums in due:
         organisation = customers[sums.key.customer_id]
         if organisation.pk in incomplete and sums.key.corrects_id is None:
@@ -163,7 +178,7 @@ def _draft(
     """A credit note goes by what its invoice went by: the same parties, the same VAT."""
     supplier, creditor_id = Party.of(operator), operator.creditor_id
     agreed, customer = terms.of(organisation.pk), Party.of(organisation)
-    is_reverse = agreed.is_reverse
+    is_reverse = agreed.is_reverse or operator.is_partner
     if corrects is not None:
         supplier = Party.from_json(corrects.parties["supplier"])
         customer = Party.from_json(corrects.parties["customer"])

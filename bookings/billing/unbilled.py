@@ -27,10 +27,25 @@ _UNBILLED = """
     FROM bookings_chargedetailrecord c
     JOIN depots_depot d ON d.id = c.depot_id
     LEFT JOIN bookings_invoicedcdr original ON original.cdr_id = c.credits_id
-    WHERE c.operator_id = %(operator)s AND c.customer_id <> c.operator_id AND c.received IS NULL
+    WHERE c.operator_id = %(operator)s AND c.customer_id <> c.operator_id AND {is_ours}
         AND c.ends_at >= %(first)s AND c.ends_at < %(last)s {and_of}
         AND NOT EXISTS (SELECT FROM bookings_invoicedcdr billed WHERE billed.cdr_id = c.id)
 """
+# Without what others invoice. Of our depots: what networks owe that write it themselves, and what stands on an invoice of theirs
+# that somebody entered; what they announce keeps nobody from billing. Of a network's: what it invoiced or announced itself before
+# our fleets did. A credit goes where its original went.
+_OF_OURS = """c.received IS NULL AND (original.invoice_id IS NOT NULL
+        OR c.customer_id <> ALL(%(writing_elsewhere)s::bigint[]) AND upper(c.code) NOT IN (
+            SELECT upper(named) FROM bookings_incominginvoice i, jsonb_array_elements_text(i.cdr_codes) named
+            WHERE i.recipient_id = %(operator)s AND i.is_self_billed AND i.state <> 'withdrawn'
+        ))"""
+_OF_THEIRS = """c.received IS NOT NULL AND (original.invoice_id IS NOT NULL OR upper(c.code) NOT IN (
+            SELECT upper(named) FROM bookings_incominginvoice i, jsonb_array_elements_text(i.cdr_codes) named
+            WHERE i.sender_id = %(operator)s AND NOT i.is_self_billed AND i.state <> 'withdrawn'
+            UNION ALL
+            SELECT upper(named) FROM bookings_invoicereconciliationrecord told, jsonb_array_elements_text(told.cdr_codes) named
+            WHERE told.owner_id = %(operator)s AND NOT told.is_reverse AND NOT told.is_withdrawn
+        ))"""
 # A record counts once, its parts by rate each for itself; one without parts has a row all the same.
 _SUMS = """
     SELECT due.customer_id, due.currency, due.corrects_id, {document} AS document_id, due.country,
@@ -99,11 +114,18 @@ class Sums:
 
 @dataclass(frozen=True)
 class MonthOfOperator:
-    """Whose records of which month; all, or only credits of what one invoice bills."""
+    """Whose records of which month; all, or only credits of what one invoice bills, or only what one customer owes.
+
+    `is_network`: what the operator, a network, told our fleets. `writing_elsewhere` are networks that write what they owe
+    themselves.
+    """
 
     operator_id: int
     month: Month
     corrects_id: int | None = None
+    customer_id: int | None = None
+    is_network: bool = False
+    writing_elsewhere: frozenset[int] = frozenset()
 
     @cached_property
     def ends_at(self) -> datetime:
@@ -117,6 +139,8 @@ class MonthOfOperator:
         told: dict[str, Any] = {
             "operator": self.operator_id,
             "corrects": self.corrects_id,
+            "customer": self.customer_id,
+            "writing_elsewhere": sorted(self.writing_elsewhere),
             "first": min(period.starts_at for period in periods),
             "last": max(period.ends_at for period in periods),
         }
@@ -138,7 +162,10 @@ class MonthOfOperator:
         and_of = f"AND ({' OR '.join(each)})" if each else ""
         if self.corrects_id is not None:
             and_of += " AND original.invoice_id = %(corrects)s"
-        return template.format(unbilled=_UNBILLED.format(and_of=and_of))
+        if self.customer_id is not None:
+            and_of += " AND c.customer_id = %(customer)s"
+        is_ours = _OF_THEIRS if self.is_network else _OF_OURS
+        return template.format(unbilled=_UNBILLED.format(is_ours=is_ours, and_of=and_of))
 
     @cached_property
     def _periods(self) -> dict[str, Period]:

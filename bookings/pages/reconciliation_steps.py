@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from urllib.parse import quote, urlencode
@@ -16,6 +16,7 @@ from depots.models import Organisation
 
 Kind = FindingKind
 OF_RECORD = {Kind.RECORDED_TWICE, Kind.QUOTE_DIFFERS, Kind.TARIFF_DIFFERS, Kind.RECORD_UNBOOKED}
+NOT_BILLED = {Kind.INVOICE_MISSING, Kind.RECORD_UNINVOICED}
 OF_INVOICE = {
     Kind.LINE_DIFFERS, Kind.INVOICED_TWICE, Kind.RECORD_UNKNOWN, Kind.SUM_DIFFERS, Kind.VAT_DIFFERS, Kind.WRONG_CURRENCY,
     Kind.WRONG_PARTY, Kind.LINE_UNRECORDED,
@@ -42,7 +43,7 @@ class Step:
 class StepsOf:
     """For one viewer of one side of books. `mails` are billing addresses by organisation's id, `lines` by record
     the line that makes the difference, `billing_version` what the
-    form that bills shows (bookings.billing.versions)."""
+    form that bills shows (bookings.billing.versions), `self_billed` the same of those for whom one writes the invoice."""
 
     books: Books
     organisation: Organisation
@@ -51,6 +52,7 @@ class StepsOf:
     mails: dict[int, str]
     lines: dict[int, int]
     billing_version: int = 0
+    self_billed: Mapping[int, int] = field(default_factory=dict)
 
     def of(self, finding: Finding) -> list[Step]:
         return list(self._steps(finding))
@@ -88,7 +90,14 @@ class StepsOf:
             words = "Dispute the line" if finding.kind is Kind.LINE_DIFFERS else "Dispute it"
             url = f"{_url('dispute', about.cdr_id or 0)}?{urlencode(asked)}"
             yield Step(words, url, "alert-triangle", is_dialog=True)
-        if finding.kind is Kind.INVOICE_MISSING and self.is_kept:
+        seen = self.self_billed.get(finding.counterparty_id or 0)
+        if seen is not None and finding.kind in NOT_BILLED and self.is_kept:
+            fields = {
+                "customer": str(self.organisation.pk), "supplier": str(finding.counterparty_id),
+                "month": str(self.books.month), "version": str(seen),
+            }  # fmt: skip
+            yield Step("Write the invoice", reverse("bookings:self_billing"), "check", fields)
+        elif finding.kind is Kind.INVOICE_MISSING and self.is_kept:
             asked = {
                 "recipient": str(self.organisation.pk),
                 "sender": finding.counterparty,
@@ -114,7 +123,7 @@ class StepsOf:
                 "booking": str(about.booking_id or ""), "session": str(about.session_id or ""),
             }  # fmt: skip
             yield Step("Issue the record", reverse("bookings:missing_records"), "check", fields)
-        if finding.kind in {Kind.INVOICE_MISSING, Kind.RECORD_UNINVOICED} and not about.is_received:
+        if finding.kind in NOT_BILLED and not about.is_received:
             fields = {"operator": str(self.organisation.pk), "month": str(self.books.month)}
             fields["version"] = str(self.billing_version)
             yield Step(

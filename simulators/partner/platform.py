@@ -12,6 +12,8 @@ from simulators.partner.charging import ChargingDesk
 from simulators.partner.commands import CommandsReceiver, CommandsSender
 from simulators.partner.emsp import Emsp
 from simulators.partner.http_listener import listen
+from simulators.partner.invoices import MODULE as INVOICES
+from simulators.partner.invoices import InvoiceDesk, InvoiceRecordsReceiver, InvoiceRecordsSender
 from simulators.partner.locations import LocationsReceiver, LocationsSender
 from simulators.partner.ocpi_format import Json, envelope
 from simulators.partner.other_platform import OtherPlatform, PlatformError
@@ -56,6 +58,7 @@ class SimulatedPartner:
         self.charging = ChargingDesk(settings, self.state, self.pushes.add)
         self.emsp = Emsp(settings, self.state, self.peer)
         self.received = ReceivedObjects(self.state, self.peer)
+        self.invoices = InvoiceDesk(settings, self.state, self.charging, self.received, self.pushes.add)
         self._commands_to_us = CommandsReceiver(settings, self.desk, self.peer)
         self.commands = CommandsSender(self.state, self.peer)
         self.commands.url = f"{self.url}/ocpi/emsp/{settings.version}/commands"
@@ -72,6 +75,8 @@ class SimulatedPartner:
             SessionsReceiver(self.received),
             CdrsSender(self.charging),
             CdrsReceiver(self.received),
+            InvoiceRecordsSender(self.invoices),
+            InvoiceRecordsReceiver(self.received),
         ]
         self._router = Router(settings, self.url, self.registration, modules)
         self._listener.answer = self.answer
@@ -151,6 +156,8 @@ class SimulatedPartner:
             return Push("booking", key, booking, (asked_by["country_code"], asked_by["party_id"]))
         if kind in ("session", "cdr"):
             return self._render_charging(kind, key)
+        if kind == "invoice_record":
+            return Push(INVOICES, "", self.invoices.records()[key], method="POST")
         if kind == "location":
             place = simulated_sites.find_location(key)
             return Push("locations", key, self.calendars.location(place)) if place else None

@@ -12,7 +12,7 @@ from simulators.partner.other_platform import OtherPlatform, PlatformError
 from simulators.partner.partner_settings import PartnerSettings
 
 # What is read of the rest is put first: a booking location names its location, and a truck charges before its booking is used.
-FIRST = {"location": 0, "booking_location": 1, "session": 2, "booking": 3, "cdr": 4}
+FIRST = {"location": 0, "booking_location": 1, "session": 2, "booking": 3, "cdr": 4, "invoice_record": 5}
 
 
 class Push(NamedTuple):

@@ -9,7 +9,8 @@ from simulators.partner.state_file import StateFile
 
 
 class ReceivedObjects:
-    """By kind ("bookings", "booking_locations", "locations", "sessions", "cdrs"), and there by CC/PID/ID in capitals."""
+    """By kind ("bookings", "booking_locations", "locations", "sessions", "cdrs", "invoicereconciliation"), and there by CC/PID/ID
+    in capitals."""
 
     def __init__(self, state: StateFile, peer: OtherPlatform) -> None:
         self._state, self._peer = state, peer
@@ -36,6 +37,10 @@ class ReceivedObjects:
         if found is None:
             raise Refusal(2000, "no such object", 404)
         return found
+
+    def forget(self, kind: str, key: list[str]) -> None:
+        with self._state.changing() as state:
+            state.get("received", {}).get(kind, {}).pop("/".join(key).upper(), None)
 
     def keep(self, kind: str, key: list[str], pushed: object, *, id_field: str = "id") -> bool:
         """Whether the object is new. Raises Refusal."""

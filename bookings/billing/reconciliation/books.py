@@ -10,7 +10,7 @@ from typing import Any
 
 from bookings.billing.months import Month
 
-# A fleet waits so long after a month for its invoice before it asks.
+# Another's invoice is waited for so long after its month.
 INVOICE_WAITED_FOR = timedelta(days=14)
 
 
@@ -32,9 +32,9 @@ class Books:
     def is_payable(self) -> bool:
         return self.side is Side.PAYABLE
 
-    def is_over(self, now: datetime) -> bool:
-        """The month, and for who owes also the time to wait for its invoices."""
-        waited_for = INVOICE_WAITED_FOR if self.is_payable else timedelta()
+    def is_over(self, now: datetime, *, is_waited_for: bool) -> bool:
+        """The month and, where another's invoice is waited for, the time for that."""
+        waited_for = INVOICE_WAITED_FOR if is_waited_for else timedelta()
         return now.date() - waited_for >= self.month.next.first_day
 
     @cached_property

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
+from bookings.billing import reverse_billing
+from bookings.billing.customers import InvoiceTermsOf
 from bookings.billing.parties import Party
 from bookings.billing.reconciliation.books import Books
 from bookings.billing.reconciliation.findings import Finding, FindingKind, Subject, amounts, finding_key
@@ -112,8 +114,9 @@ def uninvoiced_records(books: Books, announced: Collection[str], *, now: datetim
             books.parameters | {"self_billed": not books.is_payable, "announced": sorted(announced)},
         )
         rows = cursor.fetchall()
+    others = _who_write(books, {row[0] for row in rows})
     for other, name, currency, count, net, code, pk, is_received, is_billed in rows:
-        if not is_billed and not books.is_over(now):
+        if not is_billed and not books.is_over(now, is_waited_for=other in others):
             continue
         kind = Kind.RECORD_UNINVOICED if is_billed else Kind.INVOICE_MISSING
         which = f"Record {code}" if count == 1 else f"{count} records"
@@ -124,8 +127,19 @@ def uninvoiced_records(books: Books, announced: Collection[str], *, now: datetim
         yield Finding(
             kind=kind, key=finding_key(kind, books.side, books.month, other, currency), facts=f"{count}|{amounts(net)}",
             words=words, counterparty=name, counterparty_id=other, currency=currency, expected=net,
-            about=Subject(cdr_id=pk if count == 1 else None, is_received=is_received),
+            about=Subject(
+                cdr_id=pk if count == 1 else None, is_received=is_received or (not books.is_payable and other in others)
+            ),
         )  # fmt: skip
+
+
+def _who_write(books: Books, others: Collection[int]) -> set[int]:
+    """Those of the others whose invoices are waited for: of whom one is owed by them, and of whom owes it by reverse billing."""
+    if not others:
+        return set()
+    if books.is_payable:
+        return set(others) - reverse_billing.agreed().suppliers
+    return InvoiceTermsOf(books.organisation_id).writing_elsewhere() & set(others)
 
 
 def wrong_invoices(books: Books) -> Iterator[Finding]:

@@ -90,6 +90,19 @@ class BillForm(forms.Form):
         return form
 
 
+class SelfBillForm(forms.Form):
+    """The invoice that one of `customers` writes for what it owes a network; with which that is agreed, the run says."""
+
+    customer = forms.ModelChoiceField(Organisation.objects.none(), widget=forms.HiddenInput)
+    supplier = forms.ModelChoiceField(Organisation.objects.filter(is_partner=True), widget=forms.HiddenInput)
+    month = MonthField()
+
+    def __init__(self, *given: Any, customers: Collection[int], **options: Any) -> None:
+        super().__init__(*given, **options)
+        rows = Organisation.objects.filter(pk__in=customers, is_partner=False)
+        self.fields["customer"].queryset = rows  # type: ignore[attr-defined]
+
+
 class StatementForm(forms.Form):
     """A camt.053 file."""
 

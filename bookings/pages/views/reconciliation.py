@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from bookings.billing import reverse_billing
 from bookings.billing.missing_records import issue_missing_record
 from bookings.billing.months import Month
 from bookings.billing.reconciliation.acceptance import accept, reopen
@@ -24,7 +25,7 @@ from bookings.billing.reconciliation.findings import Finding, FindingGroup
 from bookings.billing.reconciliation.price_checks import check_prices
 from bookings.billing.reconciliation.report import Reconciliation, reconcile
 from bookings.billing.spreadsheets import cell
-from bookings.billing.versions import billing_version
+from bookings.billing.versions import billing_version, billing_versions
 from bookings.errors import BookingError
 from bookings.models import AcceptedFinding, Booking, ChargeDetailRecord, Invoice
 from bookings.pages import access, books_access
@@ -217,6 +218,7 @@ def _steps_of(viewer: BooksViewer, books: Books, findings: list[Finding]) -> Ste
         books=books, organisation=organisation, is_kept=is_kept, may_dispute=organisation.pk in viewer.disputing,
         mails=_addresses(books, findings), lines=differing_lines(findings) if books.is_payable else {},
         billing_version=billing_version(organisation.pk) if is_kept and not books.is_payable else 0,
+        self_billed=billing_versions(reverse_billing.agreed().suppliers) if is_kept and books.is_payable else {},
     )  # fmt: skip
 
 

@@ -184,6 +184,7 @@ WRITERS = {
     "balance_top_ups": {"accountant"},
     "balance_pay_outs": {"accountant"},
     "invoice_run": {"admin", "accountant"},
+    "self_billing": {"admin", "accountant"},
     "missing_records": set(),  # of a session or booking that the form names: test_reconciliation_pages.py
     **{
         key: {"admin", "accountant"}

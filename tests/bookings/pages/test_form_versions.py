@@ -58,7 +58,7 @@ from depots.models import (
 )
 from depots.operations.trusted_roots import trust_root
 from depots.periods import Period
-from tests.bookings.billing.billed import record
+from tests.bookings.billing.billed import make_buyer, record
 from tests.bookings.billing.test_bank import operator_with, statement
 from tests.bookings.enforcement.charging_trucks import charging
 from tests.bookings.enforcement.online_chargers import TERMS, armed, book, evse_online
@@ -80,6 +80,7 @@ from tests.factories import (
     slot,
 )
 from tests.money_factories import make_bound, per_kwh
+from tests.roaming.invoicing import invoicing_partner
 
 pytestmark = pytest.mark.django_db
 
@@ -236,6 +237,15 @@ def to_bill() -> Sent:
     return Sent(invoice, {}, {"operator": invoice.supplier_id, "month": "2029-11"}, version=version)
 
 
+def to_self_bill() -> Sent:
+    """Of a fleet that writes what it owes a network."""
+    network = invoicing_partner("CPO", switches={"reverse_billing": "at_theirs"}).organisation
+    depot, fleet = make_depot(network, is_mirror=True), make_buyer(emsp_party_id="NFE")
+    record(depot, fleet, number=None, received={"id": "1"})
+    fields = {"customer": fleet.pk, "supplier": network.pk, "month": "2029-11"}
+    return Sent(fleet, {}, fields, version=billing_version(network.pk))
+
+
 def of_bank(version: Callable[[Organisation], int], **terms: Any) -> Sent:
     invoice = billed(**terms)
     owner = invoice.customer if terms else invoice.supplier
@@ -339,6 +349,7 @@ CHANGING: dict[str, Callable[[], Sent]] = {
     "invoice_credit": lambda: of_invoice(reason="Wrong tariff"),
     "invoice_sending": of_invoice,
     "invoice_run": to_bill,
+    "self_billing": to_self_bill,
     "bank_debits": lambda: of_bank(lambda of: order_version(row for row, _ in collectable(of))),
     "bank_transfers": lambda: of_bank(lambda of: order_version(payable(of)), is_reverse=True),
     "bank_statements": of_statement,
