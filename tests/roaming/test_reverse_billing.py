@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+import time_machine
 
 from bookings.billing.errors import BilledElsewhere
 from bookings.billing.open_months import open_months
@@ -107,6 +108,7 @@ def test_without_an_agreement_nobody_invoices_in_a_partners_name(where: str) -> 
         bill_november(partner.organisation)
 
 
+@time_machine.travel(LATER, tick=False)
 def test_who_owes_writes_the_invoice_from_the_finding_that_it_is_missing() -> None:
     partner, fleet = agreed("both", "CPO"), make_buyer(emsp_party_id="NFE")
     depot = make_depot(partner.organisation, is_mirror=True, country="FRA", time_zone="Europe/Paris")
