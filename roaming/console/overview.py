@@ -14,6 +14,7 @@ from depots.periods import utc_text
 from roaming.console import traffic
 from roaming.console.models import Deviation
 from roaming.console.traffic import Health
+from roaming.mirror.kept_objects import BOOKING
 from roaming.models import Delivery, Partner, PartnerObject
 from roaming.switches import SWITCHES, switch
 
@@ -178,7 +179,7 @@ def describe_partner(state: PartnerState) -> dict[str, Any]:
 
 
 def _unmatched(partner_ids: list[int]) -> dict[int, int]:
-    rows = PartnerObject.objects.filter(partner__in=partner_ids, is_unmatched=True)
+    rows = PartnerObject.objects.filter(partner__in=partner_ids, kind=BOOKING, is_unmatched=True)
     return dict(rows.filter(NOT_SET_ASIDE).order_by().values_list("partner").annotate(Count("pk")))
 
 

@@ -1,4 +1,4 @@
-"""Bookings a partner told of that nobody here asked for, and what can be done with each. They grant nothing."""
+"""What a partner told of that is of nobody here, bookings above all, and what can be done with each. It grants nothing."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from django.db.models.functions import Upper
 from bookings.models import Booking, BookingStatus
 from roaming.console.operations import unmatched_version
 from roaming.console.overview import NOT_SET_ASIDE
+from roaming.mirror.kept_objects import BOOKING, CDR, INVOICE_RECORD, SESSION
 from roaming.mirror.values import ToldBooking
 from roaming.models import Partner, PartnerObject
 from roaming.ocpi.dialect import dialect_of
@@ -23,10 +24,24 @@ OVER = {
     BookingStatus.COMPLETED,
 }
 
+# Of what is no booking: what it is called, and the next step.
+OTHERS = {
+    SESSION: (
+        "session",
+        "Somebody charged with a token of nobody here: ask the partner whose it was, then set it aside.",
+    ),
+    CDR: ("CDR", "It bills a token of nobody here: ask the partner whose it was, then set it aside."),
+    INVOICE_RECORD: (
+        "invoice's record",
+        "It names CDRs of nobody here: ask the partner for them. It is looked at again with each that comes.",
+    ),
+}
+
 
 @dataclass(frozen=True)
 class Unmatched:
-    """`told` is None where the message cannot be read any more; `known` a booking of ours under its request id."""
+    """`told` is None of what is no booking, and where the message cannot be read any more; `known` a booking of ours
+    under its request id."""
 
     row: PartnerObject
     told: ToldBooking | None
@@ -40,8 +55,14 @@ class Unmatched:
     def location(self) -> str:
         return str(self.row.raw.get("location_id") or "")
 
+    @property
+    def what(self) -> str:
+        return OTHERS.get(self.row.kind, ("booking", ""))[0]
+
     def advice(self, now: datetime) -> str:
         """The next step, in a sentence."""
+        if self.row.kind in OTHERS:
+            return OTHERS[self.row.kind][1]
         if self.known is not None:
             place = f"{self.known.depot.name} ({self.known.depot.operator})"
             return f"Its request id is that of our booking {self.known} at {place}: ask the partner which of the two is meant."
@@ -64,6 +85,8 @@ def unmatched(partner: Partner, *, most: int = 50) -> list[Unmatched]:
 
 
 def _told(partner: Partner, row: PartnerObject) -> ToldBooking | None:
+    if row.kind != BOOKING:
+        return None
     try:
         return dialect_of(partner).bookings.read(partner, row.raw).value
     except UnreadableError:

@@ -15,6 +15,7 @@ from django.test import Client
 from depots.models import Depot, Membership
 from roaming import deviations
 from roaming.console import traffic
+from roaming.console.unmatched import unmatched
 from roaming.models import Partner, PartnerMessage, PartnerObject
 from tests.bookings.enforcement.online_chargers import book, evse_online
 from tests.factories import NOW, make_fleet, make_user
@@ -292,3 +293,19 @@ def test_a_name_of_a_field_is_kept_as_far_as_anybody_reads_it() -> None:
 
     partner.refresh_from_db()
     assert [len(name) for name in partner.deviations] == [80]
+
+
+def test_what_is_of_nobody_here_is_named_as_what_it_is() -> None:
+    partner = make_partner()
+    PartnerObject.objects.bulk_create(
+        PartnerObject(
+            partner=partner, kind=kind, country_code="SE", party_id="ABC", key=f"X-{kind}", raw={}, received_at=NOW,
+            is_unmatched=True,
+        )
+        for kind in ("session", "cdr", "invoice_record", "booking")
+    )  # fmt: skip
+
+    rows = {each.what: each.advice(NOW) for each in unmatched(partner)}
+
+    assert set(rows) == {"session", "CDR", "invoice's record", "booking"}
+    assert len(set(rows.values())) == 4
