@@ -244,6 +244,20 @@ class ChargerCannot(BookingError):
     code = "charger_cannot"
 
 
+class SessionOver(BookingError):
+    code = "session_over"
+
+    def __init__(self, sentence: str = "The session has ended.") -> None:
+        super().__init__(sentence)
+
+
+class NothingToLift(BookingError):
+    code = "nothing_to_lift"
+
+    def __init__(self, sentence: str = "The session's power is not limited.") -> None:
+        super().__init__(sentence)
+
+
 class TemplateKnown(BookingError):
     code = "template_known"
 

@@ -13,11 +13,11 @@ from django.utils.module_loading import import_string
 from bookings.models import Booking
 
 
-def takes_commands(booking: Booking) -> bool:
-    """Whether the partner that runs the depot starts and stops charging when it is asked to."""
+def offered(booking: Booking) -> frozenset[str]:
+    """What the partner that runs the depot has its chargers do when it is asked to (PartnerCommand.Kind)."""
     return _answerer()(booking)
 
 
 @cache
-def _answerer() -> Callable[[Booking], bool]:
-    return cast(Callable[[Booking], bool], import_string(settings.PARTNER_CONTROL))
+def _answerer() -> Callable[[Booking], frozenset[str]]:
+    return cast(Callable[[Booking], frozenset[str]], import_string(settings.PARTNER_CONTROL))

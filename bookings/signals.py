@@ -31,6 +31,10 @@ reminder_due = Signal()
 balance_raised = Signal()
 # payment: BookingPayment, at. Its provider is to be told something.
 provider_owed = Signal()
+# session_id: int, is_kept: bool, at. What a session's customer wished last (a limit, or none any more) is kept, or cannot be.
+customer_limit_settled = Signal()
+# session_ids: list[int], at. Sessions of which a limit was kept once may take another amount than before.
+given_power_changed = Signal()
 # limit: ExternalLimit, at. It was set, behind the lock of its depot and all of that's EVSEs.
 limit_set = Signal()
 # limits: list[ExternalLimit], at. They were lifted before their end, behind their depot's lock.

@@ -243,7 +243,7 @@ CHARGING_GATE = "bookings.gate.may_charge"
 # And what asks the network that issued a token, where its word is needed (depots.gate.TokenOwners); "" asks nobody.
 AUTHORIZING_NETWORKS = "roaming.outbound.token_owners.PartnerNetworks"
 # And the one that answers "does the partner of this booking start and stop charging for us?".
-PARTNER_CONTROL = "roaming.commands.sent.takes_commands"
+PARTNER_CONTROL = "roaming.commands.sent.offered"
 # Payment providers that agreements may ask, name=class: BERTH_PAYMENT_PROVIDERS="acme=acme_berth.Acme". The rules of such a class
 # stand in docs/operators/billing.md; none by default.
 PAYMENT_PROVIDERS = env.dict("BERTH_PAYMENT_PROVIDERS", default={})

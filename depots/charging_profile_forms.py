@@ -83,8 +83,17 @@ def payload_in(form: ProfileForm, evse: Evse) -> dict[str, Any]:
     """The form as a `set_charging_profile` command has it; connections are rated at the nominal voltage."""
     if form.unit == "W":
         return {"unit": "W", "stack_level": form.stack_level}
-    phases = max((_PHASES.get(plug.power_type, 3) for plug in evse.connectors.all()), default=3)
-    return {"unit": "A", "stack_level": form.stack_level, "phases": phases, "volts": PHASE_VOLTS}
+    return {"unit": "A", "stack_level": form.stack_level, "phases": _phases(evse), "volts": PHASE_VOLTS}
+
+
+def watts_per_ampere(evse: Evse) -> int | None:
+    """Of an ampere of each of its phases; None at a DC plug, of which nobody knows the voltage."""
+    is_ac = all(plug.power_type.startswith("AC") for plug in evse.connectors.all())
+    return _phases(evse) * PHASE_VOLTS if is_ac else None
+
+
+def _phases(evse: Evse) -> int:
+    return max((_PHASES.get(plug.power_type, 3) for plug in evse.connectors.all()), default=3)
 
 
 def highest_level(charger: Charger) -> int:

@@ -147,13 +147,14 @@ class Delivery(models.Model):
         INVOICE_RECORD = "invoice_record", "Invoice reconciliation record"
         COMMAND_RESULT = "command_result", "Result of a command"
         COMMAND = "command", "Command"
+        ACTIVE_PROFILE = "active_profile", "ActiveChargingProfile"
 
     partner = models.ForeignKey(Partner, models.CASCADE, related_name="deliveries", db_index=False)
     kind = models.CharField(max_length=20, choices=Kind)
     object_id = models.BigIntegerField(
         help_text="by kind: the BookingOption, Booking, BookingRequest (our asks), Tariff, Depot, Evse, Token, "
-        "ChargingSession, ChargeDetailRecord, Invoice, ReceivedCommand "
-        "or PartnerCommand"
+        "ChargingSession, ChargeDetailRecord, Invoice, ReceivedCommand, "
+        "PartnerCommand or ChargingSession (of an active profile)"
     )
     wanted_version = models.BigIntegerField()
     delivered_version = models.BigIntegerField(default=0)

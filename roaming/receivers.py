@@ -13,6 +13,8 @@ from bookings.signals import (
     booking_changed,
     calendars_raised,
     cdr_issued,
+    customer_limit_settled,
+    given_power_changed,
     invoices_issued,
     partner_commanded,
     tokens_changed,
@@ -22,12 +24,12 @@ from depots import signals as depots
 from depots.models import ChargerCommand, ChargingSession
 from depots.notices import TELL
 from roaming import guest_sessions
-from roaming.commands import remote_starts, results, sent
+from roaming.commands import limits, remote_starts, results, sent
 from roaming.outbound import fan_out, token_changes
 from roaming.outbound.waking import WAKE_CHANNEL
 
 Action = ChargerCommand.Action
-OF_PARTNERS = {Action.REMOTE_START, Action.REMOTE_STOP, Action.UNLOCK}
+OF_PARTNERS = {Action.REMOTE_START, Action.REMOTE_STOP, Action.UNLOCK, Action.GET_COMPOSITE_SCHEDULE}
 NEVER_SENT = {BookingStatus.HELD, BookingStatus.EXPIRED}
 # One round trip, since every booking of a partner pays for it. A row that is wanted as new already stays as it is: who tries it
 # again and when is the sending loop's to say. The loop hears of it when this commits.
@@ -139,6 +141,16 @@ def take_command_answer(command: ChargerCommand, at: datetime, **_: Any) -> None
     """What a person or a partner waits for: what the closed loop asks of chargers is many times as much, and none of it."""
     if command.action in OF_PARTNERS:
         results.take_answer(command, now=at)
+
+
+@receiver(customer_limit_settled, dispatch_uid="roaming.customer_limit_settled")
+def answer_for_limit(session_id: int, is_kept: bool, at: datetime, **_: Any) -> None:
+    limits.settle(session_id, is_kept=is_kept, now=at)
+
+
+@receiver(given_power_changed, dispatch_uid="roaming.given_power_changed")
+def deliver_active_profiles(session_ids: list[int], at: datetime, **_: Any) -> None:
+    limits.want_active_profiles(session_ids, now=at)
 
 
 @receiver(partner_commanded, dispatch_uid="roaming.partner_commanded")

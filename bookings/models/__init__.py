@@ -33,6 +33,7 @@ from bookings.models.payments import BookingPayment, PrepaidBalance, PrepaidEntr
 from bookings.models.reconciliation import AcceptedFinding, PriceCheck
 from bookings.models.remote_sessions import RemoteSession, SessionStatus
 from bookings.models.scheduling import ScheduledBilling, SchedulerTick
+from bookings.models.session_limits import SessionLimit
 from bookings.models.smart_charging import ChargingProfile, DepotPower, EvsePower, ExternalLimit, PowerMark
 from bookings.models.tariffs import Tariff, TariffBinding, TariffVersion
 
@@ -88,6 +89,7 @@ __all__ = [
     "ReserveTest",
     "ScheduledBilling",
     "SchedulerTick",
+    "SessionLimit",
     "SessionStatus",
     "Tariff",
     "TariffBinding",

@@ -89,8 +89,9 @@ class BookingEvent(models.Model):
     "change_requested", "change_declined", "change_accepted", "cancel_requested", "answered", "seen", of a new booking that waits
     for its depot and its payment "approved" and "payment_secured", of a no-show "evidence", of money "waived" (by rule),
     "fee_waived", "disputed", "dispute_accepted", "dispute_rejected", and of charging
-    "session", "interrupted", "resumed", "ending" (soon), "overstay", "remote_start", "remote_stop", "fallback" (`after`:
-    asked, or why it was given back, of `KeptEvse.Why`), "power_limited" (it is to have less than promised),
+    "session", "interrupted", "resumed", "ending" (soon), "overstay", "remote_start", "remote_stop", of a partner's charger
+    "unlock", "limit" and "lift_limit", "fallback" (`after`: asked, or why it was given back, of `KeptEvse.Why`),
+    "power_limited" (it is to have less than promised),
     "power_limit_lifted" (no longer), "power_short" (it has less), "power_restored".
 
     `version` is the booking's version that it made: what happened since a version somebody saw are the events above it.

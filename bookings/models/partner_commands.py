@@ -12,13 +12,18 @@ from bookings.models.bookings import Booking
 class PartnerCommand(models.Model):
     """What a person had a partner's charger do for a booking there. It is asked once: a lost answer is one.
 
-    `key` is unguessable and names it to whoever tells its result. `remote_session` is the partner's name of what is stopped.
+    `key` is unguessable and names it to whoever tells its result. `remote_session` is the partner's name of what is stopped or
+    limited, `power_w` the limit.
     `answer_by` is when nothing more is to be expected.
     """
 
     class Kind(models.TextChoices):
         START = "remote_start", "Start charging"
         STOP = "remote_stop", "Stop charging"
+        UNLOCK = "unlock", "Unlock the plug"
+        LIMIT = "limit", "Limit the power"
+        LIFT_LIMIT = "lift_limit", "Lift the limit of power"
+        SHOW_LIMIT = "show_limit", "Tell the power it may take"
 
     class State(models.TextChoices):
         ASKED = "asked", "Not answered yet"
@@ -28,10 +33,12 @@ class PartnerCommand(models.Model):
         NO_ANSWER = "no_answer", "No answer came"
 
     WAITING = (State.ASKED, State.TAKEN)
+    OF_LIMITS = (Kind.LIMIT, Kind.LIFT_LIMIT, Kind.SHOW_LIMIT)
 
     booking = models.ForeignKey(Booking, models.CASCADE, related_name="partner_commands")
     kind = models.CharField(max_length=12, choices=Kind)
     remote_session = models.CharField(max_length=64, blank=True)
+    power_w = models.BigIntegerField(null=True, blank=True)
     key = models.CharField(max_length=64, unique=True)
     state = models.CharField(max_length=10, choices=State, default=State.ASKED)
     text = models.CharField(max_length=200, blank=True, help_text="what the partner said")

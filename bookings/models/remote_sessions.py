@@ -30,7 +30,9 @@ class RemoteSession(models.Model):
     """A session at a partner's depot. `remote_id` is the partner's, unique within the party that runs the depot.
 
     `booking` is the one it uses, `matched_by` says how that is known. `energy_wh` is what was delivered so far, `before_taxes`
-    and `taxes` what the partner says that it has come to. `told_at` is the partner's time of this state, `received_at` ours.
+    and `taxes` what the partner says that it has come to. `limit_w` is what we limited it to, which its charger keeps;
+    `allowed` what the partner says it may take: {"starts_at", "unit": "W"|"A", "limits": [[seconds, amount]…]}. `told_at` is
+    the partner's time of this state, `received_at` ours.
     """
 
     class MatchedBy(models.TextChoices):
@@ -54,6 +56,7 @@ class RemoteSession(models.Model):
     status = models.CharField(max_length=9, choices=SessionStatus)
     remote_status = models.CharField(max_length=20, blank=True, help_text="as the partner last told it")
     evse_uid = models.CharField(max_length=64, blank=True)
+    connector_id = models.CharField(max_length=64, blank=True)
     token_uid = models.CharField(max_length=64, blank=True)
     token_type = models.CharField(max_length=20, blank=True)
     authorization_reference = models.CharField(max_length=64, blank=True)
@@ -65,6 +68,8 @@ class RemoteSession(models.Model):
     currency = models.CharField(max_length=3, blank=True)
     before_taxes = models.DecimalField(max_digits=14, decimal_places=4, null=True, blank=True)
     taxes = models.DecimalField(max_digits=14, decimal_places=4, null=True, blank=True)
+    limit_w = models.BigIntegerField(null=True, blank=True)
+    allowed = models.JSONField(null=True, blank=True)
     told_at = models.DateTimeField()
     received_at = models.DateTimeField()
 

@@ -103,6 +103,7 @@ class EvsePower(models.Model):
             "content",
             "The vehicle takes less than it could; what it leaves comes back when it asks for it.",
         )
+        LIMITED = "limited", "Whoever charges here wants no more for now."
         SHORT = "short", "The depot has less power than it promised for now."
         BLOCKED = (
             "blocked",

@@ -35,10 +35,14 @@ from bookings.operations.partner_asks import (
 )
 from bookings.operations.partner_commands import (
     give_up_waiting,
+    lift_limit_at_partner,
+    limit_at_partner,
+    show_limit_at_partner,
     start_at_partner,
     stop_at_partner,
     take_response,
     take_result,
+    unlock_at_partner,
 )
 from bookings.operations.payment_answers import secure_from_balance, take_answer, waiting_for_payment
 from bookings.operations.remote_sessions import (
@@ -47,6 +51,7 @@ from bookings.operations.remote_sessions import (
     find_remote_session,
     keep_remote_session,
     match_remote_session,
+    take_allowed,
 )
 from bookings.operations.remote_start import start_remotely, stop_remotely, take_remote_answer
 from bookings.operations.remote_walk_in import start_unbooked
@@ -95,7 +100,9 @@ __all__ = [
     "is_repeated",
     "keep_remote_session",
     "lift_closure",
+    "lift_limit_at_partner",
     "lift_limits",
+    "limit_at_partner",
     "limit_depot",
     "mark_no_show",
     "mark_seen",
@@ -108,17 +115,20 @@ __all__ = [
     "secure_from_balance",
     "set_blocked",
     "set_retired",
+    "show_limit_at_partner",
     "start_at_partner",
     "start_charging",
     "start_remotely",
     "start_unbooked",
     "stop_at_partner",
     "stop_remotely",
+    "take_allowed",
     "take_answer",
     "take_remote_answer",
     "take_response",
     "take_result",
     "undo",
+    "unlock_at_partner",
     "vehicle_left",
     "waiting_for_payment",
 ]

@@ -1,19 +1,21 @@
-"""Starting and stopping charging at a partner's depot: the partner is asked, and tells later what its charger did."""
+"""Charging at a partner's depot started, stopped and limited, its plug unlocked: the partner is asked, and tells later what its
+charger did."""
 
 from __future__ import annotations
 
 import secrets
 from datetime import datetime, timedelta
+from typing import Any
 
 from bookings.actors import Actor
 from bookings.core import calendars, lifecycle
 from bookings.core.locking import lock_booking
 from bookings.core.versions import SEEN_WHOLE, check_version
 from bookings.errors import NotAtPartner, NotYetStartable, WrongStatus
-from bookings.models import Booking, BookingStatus, PartnerCommand, SessionStatus
+from bookings.models import Booking, BookingStatus, PartnerCommand, RemoteSession, SessionStatus
 from bookings.signals import partner_commanded
 
-State = PartnerCommand.State
+State, Kind = PartnerCommand.State, PartnerCommand.Kind
 # As long as the partner has not said how long it takes.
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(minutes=5)
@@ -27,7 +29,7 @@ def start_at_partner(
     with calendars.one_operation():
         booking = _locked(booking_id, seen_version)
         why_not_start_there(booking, now=now)
-        return _command(booking, PartnerCommand.Kind.START, "", actor, now)
+        return _command(booking, Kind.START, "", actor, now)
 
 
 def stop_at_partner(
@@ -39,7 +41,42 @@ def stop_at_partner(
         session = session_there(booking)
         if not session:
             raise WrongStatus(booking.status, "stopped", "The partner has told of nothing that charges now.")
-        return _command(booking, PartnerCommand.Kind.STOP, session, actor, now)
+        return _command(booking, Kind.STOP, session, actor, now)
+
+
+def unlock_at_partner(
+    *, booking_id: int, seen_version: int | None = None, actor: Actor, now: datetime
+) -> PartnerCommand:
+    """Have the partner unlock the plug that was charged with last. Raises NotAtPartner, WrongStatus, ChangedMeanwhile."""
+    with calendars.one_operation():
+        booking = _locked(booking_id, seen_version)
+        session = plug_there(booking)
+        if session is None:
+            raise WrongStatus(
+                booking.status, "unlocked", "The partner has told of no plug that was charged with."
+            )
+        return _command(booking, Kind.UNLOCK, session.remote_id, actor, now)
+
+
+def limit_at_partner(
+    *, booking_id: int, watts: int, seen_version: int | None = None, actor: Actor, now: datetime
+) -> PartnerCommand:
+    """Have the partner give the session there no more than so much. Raises as `stop_at_partner`."""
+    return _of_session(Kind.LIMIT, booking_id, seen_version, actor, now, power_w=watts)
+
+
+def lift_limit_at_partner(
+    *, booking_id: int, seen_version: int | None = None, actor: Actor, now: datetime
+) -> PartnerCommand:
+    """Raises as `stop_at_partner`."""
+    return _of_session(Kind.LIFT_LIMIT, booking_id, seen_version, actor, now)
+
+
+def show_limit_at_partner(
+    *, booking_id: int, seen_version: int | None = None, actor: Actor, now: datetime
+) -> PartnerCommand:
+    """Ask what the session there may take. Raises as `stop_at_partner`."""
+    return _of_session(Kind.SHOW_LIMIT, booking_id, seen_version, actor, now)
 
 
 def why_not_start_there(booking: Booking, *, now: datetime) -> None:
@@ -62,6 +99,12 @@ def session_there(booking: Booking) -> str:
     return newest.remote_id if newest is not None else ""
 
 
+def plug_there(booking: Booking) -> RemoteSession | None:
+    """The session whose plug may be locked still: the newest there of which the partner told the plug."""
+    told = booking.remote_sessions.exclude(evse_uid="").exclude(connector_id="")
+    return told.order_by("-started_at").first()
+
+
 def take_response(
     *, command_id: int, is_taken: bool, text: str = "", waits: timedelta = FIRST_WAIT, now: datetime
 ) -> PartnerCommand:
@@ -76,12 +119,17 @@ def take_response(
     return command
 
 
-def take_result(*, command_id: int, is_done: bool, text: str = "", now: datetime) -> PartnerCommand:
-    """What the partner's charger answered. What comes after nobody waited any more, or twice, changes nothing."""
+def take_result(
+    *, command_id: int, is_done: bool, text: str = "", allowed: dict[str, Any] | None = None, now: datetime
+) -> PartnerCommand:
+    """What the partner's charger answered. What comes after nobody waited any more, or twice, changes nothing. `allowed` is
+    what the session may take, as RemoteSession has it."""
     with calendars.one_operation():
         command = _waiting(command_id)
         if command.state in PartnerCommand.WAITING:
             _decide(command, State.DONE if is_done else State.REFUSED, text, now)
+            if is_done:
+                _take_over(command, allowed)
     return command
 
 
@@ -102,9 +150,35 @@ def _locked(booking_id: int, seen_version: int | None) -> Booking:
     return booking
 
 
-def _command(booking: Booking, kind: str, session: str, actor: Actor, now: datetime) -> PartnerCommand:
+def _of_session(
+    kind: str, booking_id: int, seen_version: int | None, actor: Actor, now: datetime, power_w: int | None = None
+) -> PartnerCommand:  # fmt: skip
+    with calendars.one_operation():
+        booking = _locked(booking_id, seen_version)
+        session = session_there(booking)
+        if not session:
+            raise WrongStatus(booking.status, "limited", "The partner has told of nothing that charges now.")
+        return _command(booking, kind, session, actor, now, power_w)
+
+
+def _take_over(command: PartnerCommand, allowed: dict[str, Any] | None) -> None:
+    """What the session there is by what was done."""
+    changes: dict[str, Any] = {} if allowed is None else {"allowed": allowed}
+    if command.kind in {Kind.LIMIT, Kind.LIFT_LIMIT}:
+        changes["limit_w"] = command.power_w
+    if changes:
+        command.booking.remote_sessions.filter(remote_id=command.remote_session).update(**changes)
+
+
+def _command(
+    booking: Booking, kind: str, session: str, actor: Actor, now: datetime, power_w: int | None = None
+) -> PartnerCommand:
     known = booking.partner_commands.filter(kind=kind, state__in=PartnerCommand.WAITING).first()
     if known is not None and known.is_waited_for(now):
+        if known.power_w != power_w:
+            raise WrongStatus(
+                booking.status, "limited", "The partner has not answered to the last limit yet."
+            )
         return known
     if known is not None:
         _decide(known, State.NO_ANSWER, "", now)
@@ -112,12 +186,16 @@ def _command(booking: Booking, kind: str, session: str, actor: Actor, now: datet
         booking=booking,
         kind=kind,
         remote_session=session,
+        power_w=power_w,
         key=secrets.token_urlsafe(32),
         asked_at=now,
         answer_by=now + FIRST_WAIT,
         **actor.columns("asked_by"),
     )
-    lifecycle.record(booking, kind=kind, step=("", "asked"), actor=actor, at=now, detail={})
+    if kind != Kind.SHOW_LIMIT:
+        lifecycle.record(
+            booking, kind=kind, step=("", "asked"), actor=actor, at=now, detail=_detail(command, "")
+        )
     partner_commanded.send(sender=PartnerCommand, command=command, at=now)
     return command
 
@@ -134,6 +212,8 @@ def _waiting(command_id: int) -> PartnerCommand:
 def _decide(command: PartnerCommand, state: str, text: str, now: datetime) -> None:
     command.state, command.text, command.answered_at = state, text[:200], now
     command.save(update_fields=["state", "text", "answered_at"])
+    if command.kind == Kind.SHOW_LIMIT:
+        return
     operator = command.booking.depot.operator
     partner = Actor.partner(operator.country_code, operator.cpo_party_id)
     lifecycle.record(
@@ -142,5 +222,10 @@ def _decide(command: PartnerCommand, state: str, text: str, now: datetime) -> No
         step=("", state),
         actor=partner,
         at=now,
-        detail={"text": text[:200]},
+        detail=_detail(command, text),
     )
+
+
+def _detail(command: PartnerCommand, text: str) -> dict[str, Any]:
+    said = {"text": text[:200]} if text or command.state != State.ASKED else {}
+    return said | ({"limit_kw": command.power_w / 1000} if command.power_w is not None else {})

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Sum
@@ -41,6 +43,7 @@ class RemoteSessionState:
     power_w: int | None
     soc_percent: float | None
     evse_uid: str
+    connector_id: str
     token_uid: str
     token_type: str
     authorization_reference: str
@@ -95,6 +98,28 @@ def match_remote_session(
         row.save(update_fields=["booking", "matched_by", "vehicle"])
         _follow(row, actor=actor, now=now)
     return row
+
+
+def take_allowed(
+    *, operator: Organisation, parties: Sequence[tuple[str, str]], remote_id: str, allowed: dict[str, Any]
+) -> bool:
+    """What a session of one of these parties may take, as its partner says now. What is older than known changes nothing. False
+    where there is no such session."""
+    with transaction.atomic():
+        rows = RemoteSession.objects.select_for_update(no_key=True).filter(
+            operator=operator, remote_id__iexact=remote_id
+        )
+        of_party = {(country.upper(), party.upper()) for country, party in parties}
+        found = [
+            row for row in rows.order_by("pk") if (row.country_code.upper(), row.party_id.upper()) in of_party
+        ]
+        if not found:
+            return False
+        session = found[-1]
+        if session.allowed is None or session.allowed["starts_at"] <= allowed["starts_at"]:
+            session.allowed = allowed
+            session.save(update_fields=["allowed"])
+    return True
 
 
 def find_remote_session(of: RemoteSessionId) -> RemoteSession | None:

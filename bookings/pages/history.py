@@ -86,7 +86,13 @@ OTHERS = {
 CHANGES = {"changed", "change_accepted", "change_declined"}
 
 
-REMOTE = {"remote_start": "start", "remote_stop": "stop"}
+REMOTE = {
+    "remote_start": "start charging",
+    "remote_stop": "stop charging",
+    "unlock": "unlock the plug",
+    "limit": "limit its power",
+    "lift_limit": "lift its limit of power",
+}
 
 
 def moments(booking: Booking, *, organisation_ids: Iterable[int], is_fleet: bool) -> list[TimelineEntry]:
@@ -153,6 +159,7 @@ def _text(event: BookingEvent, booking: Booking) -> str:
     parts.append(_when_it_ends(detail, booking))
     parts += _circumstances(detail, booking)
     parts.append(power_sentence(detail, booking))
+    parts.append(f"No more than {detail['limit_kw']:g} kW" if "limit_kw" in detail else "")
     why = "" if detail.get("seen") else str(detail.get("why") or "")
     reason = str(
         detail.get("reason") or enforcement_words.ENFORCEMENT_WHY.get(why) or INTERRUPTED_WHY.get(why, why)
@@ -175,12 +182,12 @@ def _seen(detail: dict[str, Any], booking: Booking) -> Iterator[str]:
 
 def _remote_words(asked: str, answer: str) -> tuple[str, str, str]:
     if answer == "asked":
-        return f"The charger was asked to {asked} charging", "plug", "info"
+        return f"The charger was asked to {asked}", "plug", "info"
     if answer == "accepted":
-        return f"The charger accepts to {asked} charging", "circle-check", "success"
+        return f"The charger accepts to {asked}", "circle-check", "success"
     if answer == "no_answer":
-        return f"The charger did not answer when asked to {asked} charging", "alert-triangle", "warning"
-    return f"The charger refuses to {asked} charging", "ban", "danger"
+        return f"The charger did not answer when asked to {asked}", "alert-triangle", "warning"
+    return f"The charger refuses to {asked}", "ban", "danger"
 
 
 def _keeping_words(step: str, way: str) -> tuple[str, str, str]:

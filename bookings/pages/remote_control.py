@@ -10,7 +10,7 @@ from bookings.models import Booking, BookingStatus, PartnerCommand
 from bookings.operations.partner_commands import session_there, why_not_start_there
 from bookings.operations.remote_start import WAITS, why_not_start
 from bookings.pages import access
-from bookings.partner_control import takes_commands
+from bookings.partner_control import offered
 from depots.models import ChargerCommand, ChargingSession, Fallback
 from depots.queries import is_online
 
@@ -36,7 +36,7 @@ def may_control(user: access.Person, booking: Booking) -> bool:
     """Who booked it, and who runs the depot."""
     is_dispatcher = booking.fleet_id in access.fleets_booked_for(user)
     if not booking.is_ours:
-        return is_dispatcher and takes_commands(booking)
+        return is_dispatcher and PartnerCommand.Kind.START in offered(booking)
     return is_dispatcher or booking.depot.operator_id in access.operators_decided_for(user)
 
 
@@ -79,7 +79,8 @@ def _at_partner(booking: Booking, now: datetime) -> Remote | None:
 
 
 def _partner_outcome(booking: Booking, verb: str, now: datetime) -> tuple[str, str]:
-    recent = booking.partner_commands.filter(asked_at__gt=now - SHOWN_FOR)
+    kinds = [PartnerCommand.Kind.START, PartnerCommand.Kind.STOP]
+    recent = booking.partner_commands.filter(kind__in=kinds, asked_at__gt=now - SHOWN_FOR)
     last = recent.order_by("-pk").first()
     if last is None or (last.kind == PartnerCommand.Kind.START and verb == "stop"):
         return "", ""

@@ -48,7 +48,7 @@ def share_out(depot: DepotState, *, now: datetime) -> None:
         power.promised_w = state.promised_w
         power.share_w = _without_flutter(state, place, shares[place.evse_id])
         if place.evse_id not in limited and state.session is not None and place.fixed_w is None:
-            power.share_w = state.evse.max_power_w
+            power.share_w = _at_least_standby(state)
         state.is_short = _of_promise_w(state, place) > power.share_w
         power.why = _why(state, place)
     _name_blocked(depot, places)
@@ -85,13 +85,19 @@ def _place(state: EvseState, order: str, depot: DepotState, now: datetime) -> Pl
             fixed_w=fixed,
         )
     floor = max(_kept_of_promise(state, now), standby)
-    can_w = max(vehicle_takes_w(state), floor)
+    can_w = max(state.at_most_wished(vehicle_takes_w(state)), floor)
+    least_w = state.customer_limit.least_w if state.customer_limit is not None else 0
     charging = Charging(
-        needed_w=_needed_w(booking, session.energy_wh or 0, now),
+        needed_w=max(_needed_w(booking, session.energy_wh or 0, now), least_w),
         most_w=can_w if state.power.cap_w is None else min(max(state.power.cap_w, floor), can_w),
         leaves_at=booking.ends_at if booking is not None else None,
     )
     return Place(state.evse_id, floor, rank, charging=charging, fixed_w=fixed)
+
+
+def _at_least_standby(state: EvseState) -> int:
+    """What an EVSE that no limit feeds is to have: all of it, or what its customer wants, and what the next one begins with."""
+    return max(state.at_most_wished(state.evse.max_power_w), min(STANDBY_W, state.evse.max_power_w))
 
 
 def vehicle_takes_w(state: EvseState) -> int:
@@ -231,6 +237,8 @@ def _why(state: EvseState, place: Place) -> str:
         return Why.SHORT
     if place.charging is None:
         return Why.FREE
+    if state.wished_w is not None and share >= place.charging.most_w:
+        return Why.LIMITED
     if state.power.cap_w is not None and share < state.evse.max_power_w and share >= place.charging.most_w:
         return Why.CONTENT
     return Why.ALL if share >= place.charging.most_w else Why.SHARED

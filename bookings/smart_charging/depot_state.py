@@ -9,7 +9,14 @@ from typing import NamedTuple
 
 from django.db.models import Max, Q
 
-from bookings.models import Booking, BookingSession, BookingStatus, ChargingProfile, EvsePower
+from bookings.models import (
+    Booking,
+    BookingSession,
+    BookingStatus,
+    ChargingProfile,
+    EvsePower,
+    SessionLimit,
+)
 from bookings.models.enforcement_words import STILL_BEFORE
 from bookings.models.power_schedules import PowerSchedule
 from bookings.rules import configuration
@@ -59,6 +66,7 @@ class EvseState:
     coming_w: int = 0
     coming: Coming | None = None
     is_short: bool = False
+    customer_limit: SessionLimit | None = None
 
     @property
     def evse_id(self) -> int:
@@ -66,10 +74,19 @@ class EvseState:
 
     @property
     def promised_w(self) -> int:
-        """What its booking has a right to now."""
+        """What its booking has a right to now: no more than it wants itself."""
         if self.booking is None or self.now >= self.booking.ends_at:
             return 0
-        return min(self.booking.promised_power_w, self.evse.max_power_w)
+        return self.at_most_wished(min(self.booking.promised_power_w, self.evse.max_power_w))
+
+    @property
+    def wished_w(self) -> int | None:
+        """The most that its customer wants it to take now; None where nothing is wished."""
+        return self.customer_limit.watts_at(self.now) if self.customer_limit is not None else None
+
+    def at_most_wished(self, watts: int) -> int:
+        wished = self.wished_w
+        return watts if wished is None else min(watts, wished)
 
     @property
     def takes_profiles(self) -> bool:
@@ -239,13 +256,14 @@ def _rows(
 def _find_sessions(states: Mapping[int, EvseState]) -> None:
     running = ChargingSession.objects.filter(
         evse__in=states, ended_at__isnull=True, announced_at__isnull=False
-    ).select_related("visit__booking__vehicle")
+    ).select_related("visit__booking__vehicle", "customer_limit")
     for session in running.order_by("started_at", "pk"):
         state = states[session.evse_id or 0]
         visit: BookingSession | None = getattr(session, "visit", None)
         booking = visit.booking if visit is not None else None
         is_its_own = booking is not None and booking.status == BookingStatus.CHARGING
         state.session, state.booking = session, booking if is_its_own else None
+        state.customer_limit = getattr(session, "customer_limit", None)
 
 
 def _find_awaited(states: Mapping[int, EvseState], now: datetime) -> None:
@@ -281,4 +299,13 @@ def _find_coming(states: Mapping[int, EvseState], now: datetime) -> datetime | N
         states[evse_id].coming = Coming(starts_at, ends_at, watts)
     starts = [state.coming.starts_at for state in states.values() if state.coming is not None]
     rises = [at for state in states.values() for at in state.rises()]
-    return min([*starts, *rises], default=None)
+    return min([*starts, *rises, *_rising_wishes(states, now)], default=None)
+
+
+def _rising_wishes(states: Mapping[int, EvseState], now: datetime) -> Iterator[datetime]:
+    """From when on a booking wants more of its promise than now."""
+    for state in states.values():
+        if state.customer_limit is not None and state.booking is not None:
+            at = state.customer_limit.next_rise(now + READY_BEFORE)
+            if at is not None:
+                yield at

@@ -14,7 +14,7 @@ from django.db import connection, transaction
 
 from bookings.core import power_marks
 from bookings.models import ChargingProfile, DepotPower, EvsePower
-from bookings.smart_charging import demand, depot_state, profile_commands
+from bookings.smart_charging import customer_limits, demand, depot_state, profile_commands
 from bookings.smart_charging.changed_rows import write_columns
 from bookings.smart_charging.depot_state import DepotState, EvseState
 from bookings.smart_charging.profile_answers import exceeds
@@ -79,6 +79,7 @@ def plan_depot(*, depot_id: int, now: datetime) -> bool:
         demand.share_out(depot, now=now)
         profile_commands.tell(depot, now=now)
         _write(row, depot, before, now)
+        customer_limits.follow(depot.states.values(), now=now)
         ignoring = [charger_id for state in depot.states.values() if (charger_id := _ignoring(state))]
     for charger_id in ignoring:  # by itself: who locks a charger may wait for these rows
         depots.record_measured(charger_id=charger_id, profiles="ignores", profiles_at=now.isoformat())
@@ -183,6 +184,9 @@ def _next_at(depot: DepotState, now: datetime) -> datetime | None:
     ]
     if depot.next_rise is not None:
         moments.append(depot.next_rise - depot_state.READY_BEFORE)
+    for state in depot.states.values():
+        if state.customer_limit is not None:
+            moments += state.customer_limit.changes(now)
     is_under_way = any(
         (state.session is not None and depot.limits)
         or state.tx.on_its_way() is not None

@@ -140,7 +140,7 @@ def _take_schedule(profile: ChargingProfile, command: ChargerCommand, now: datet
     if command.answer != "accepted":
         depots.record_measured(charger_id=command.charger_id, composite_schedule=False)
         return
-    told = _read_schedule(command.answer_text)
+    told = next((watts for _, watts in read_schedule(command.answer_text)), None)
     profile.verified_w, profile.verified_at = told, now
     if told is not None and profile.accepted_w is not None and exceeds(told, profile.accepted_w):
         depots.record_measured(charger_id=command.charger_id, profiles="ignores", profiles_at=now.isoformat())
@@ -150,10 +150,12 @@ def exceeds(seen_w: int, allowed_w: int) -> bool:
     return seen_w > allowed_w * TOLERANCE + TOLERANCE_W
 
 
-def _read_schedule(text: str) -> int | None:
-    """The limit of now, in watts."""
+def read_schedule(text: str) -> list[tuple[int, int]]:
+    """What a charger says is in force (the answer to `get_composite_schedule`), as [(seconds from now, watts)…]."""
     told: Any = json.loads(text) if text else None
-    if not told or not told["periods"]:
-        return None
-    _, limit, phases = told["periods"][0]
-    return round(limit if told["unit"] == "W" else limit * PHASE_VOLTS * (phases or 3))
+    if not told:
+        return []
+    return [
+        (second, round(limit if told["unit"] == "W" else limit * PHASE_VOLTS * (phases or 3)))
+        for second, limit, phases in told["periods"]
+    ]

@@ -81,8 +81,8 @@ def _want(state: EvseState, *, is_limited: bool) -> None:
         state.tx.wanted_w = None
         state.tx_default.wanted_w = share if is_limited else None
         return
-    is_told = is_limited or state.booking is not None
-    state.tx.wanted_w = share if is_told and takes_tx else None
+    is_told = is_limited or state.booking is not None or state.wished_w is not None
+    state.tx.wanted_w = state.at_most_wished(share) if is_told and takes_tx else None
     if not is_limited:
         state.tx_default.wanted_w = None
     elif takes_tx:

@@ -20,7 +20,7 @@ NEEDED = {CPO: {("booking", "SENDER"), ("locations", "SENDER")}, EMSP: {("bookin
 MODULES = {
     CPO: {
         ("tariffs", "SENDER"), ("sessions", "SENDER"), ("cdrs", "SENDER"), ("tokens", "RECEIVER"),
-        ("commands", "RECEIVER"),
+        ("commands", "RECEIVER"), ("chargingprofiles", "RECEIVER"),
     },
     EMSP: {
         ("locations", "RECEIVER"), ("tariffs", "RECEIVER"), ("sessions", "RECEIVER"), ("cdrs", "RECEIVER"),

@@ -15,7 +15,7 @@ class ReceivedCommand(models.Model):
 
     `booking` is the reservation of a RESERVE, or whose charging was started; `charger_command` what a charger was asked, and
     `session` which one is stopped or limited. `reservation_key` is the partner's name of a reservation. `report` is what a
-    result says beside its word: {"limits": [[seconds, watts]…], "starts_at": "…Z"} of SHOW_LIMIT.
+    result says beside its word: {"limits": [[seconds, watts]…], "starts_at": "…Z", "lasts_s": …} of SHOW_LIMIT.
     """
 
     class Kind(models.TextChoices):
@@ -37,6 +37,7 @@ class ReceivedCommand(models.Model):
         FAILED = "failed", "It did not work"
         TIMEOUT = "timeout", "The charger did not answer"
         UNKNOWN_RESERVATION = "unknown_reservation", "There is no such reservation"
+        NO_LIMIT = "no_limit", "Its power is not limited"
         WITHDRAWN = "withdrawn", "The depot took the reservation back"
 
     partner = models.ForeignKey(

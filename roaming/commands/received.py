@@ -54,6 +54,10 @@ class SessionUnknown(CommandError):
     """No such session is the asker's."""
 
 
+class AskedTooOften(CommandError):
+    """More of a session's limits were asked for in a minute than is carried out."""
+
+
 class CommandRefused(Exception):
     """It is not carried out, and the sentence says why. `is_supported`: it might be at another charger or time."""
 
@@ -93,7 +97,7 @@ def reserve(
     """RESERVE_NOW. The result follows from what the charger answers (results.follow_reservation). Raises PlaceUnknown,
     CommandRefused."""
     depot, evse = _place(asker, place)
-    with _refusing(), transaction.atomic():
+    with refusing(), transaction.atomic():
         request = SlotRequest(
             fleet=asker.partner.organisation,
             option=_option(asker, depot, evse),
@@ -116,11 +120,11 @@ def reserve(
 def cancel_reservation(asker: Asker, key: str) -> ReceivedCommand:
     """CANCEL_RESERVATION of what was reserved under this key. Raises CommandRefused."""
     booking = _reserved(asker, key)
-    with _refusing(), transaction.atomic():
+    with refusing(), transaction.atomic():
         operator = booking.depot.operator if booking is not None else asker.operator
         if operator is None:
             raise CommandRefused("There is no such reservation of yours.")
-        received = _recorded(asker, Kind.CANCEL_RESERVATION, operator, booking=booking, reservation_key=key)
+        received = recorded(asker, Kind.CANCEL_RESERVATION, operator, booking=booking, reservation_key=key)
         results.owe(received)
         if booking is None or not booking.is_live:
             results.decide(
@@ -137,7 +141,7 @@ def start(asker: Asker, place: Place, token: TokenName, reference: str) -> Recei
     CommandRefused."""
     depot, evse = _place(asker, place)
     booking = _booking(asker, depot, token, reference)
-    with _refusing(), transaction.atomic():
+    with refusing(), transaction.atomic():
         received = _received(asker, Kind.START, depot)
         if booking is None:
             received.charger_command = _start_unbooked(asker, depot, evse, token, reference)
@@ -153,7 +157,7 @@ def start(asker: Asker, place: Place, token: TokenName, reference: str) -> Recei
 def stop(asker: Asker, session_id: str) -> ReceivedCommand:
     """STOP_SESSION of one that is the asker's. Raises SessionUnknown, CommandRefused."""
     session = own_session(asker, session_id)
-    with _refusing(), transaction.atomic():
+    with refusing(), transaction.atomic():
         if session.ended_at is not None:
             raise CommandRefused("The session has ended.")
         if not is_online(session.charger, now=asker.now):
@@ -175,7 +179,7 @@ def unlock(asker: Asker, place: Place) -> ReceivedCommand:
     depot, evse = _place(asker, place)
     if evse is None:
         raise PlaceUnknown("evse_uid", "is required")
-    with _refusing(), transaction.atomic():
+    with refusing(), transaction.atomic():
         if not switch(asker.partner, "may_unlock"):
             raise CommandRefused("Unlocking is not agreed with you.", is_supported=False)
         running = ChargingSession.objects.filter(evse=evse, ended_at__isnull=True)
@@ -249,8 +253,8 @@ def _reserved(asker: Asker, key: str) -> Booking | None:
 
 
 def _booking(asker: Asker, depot: Depot, token: TokenName, reference: str) -> Booking | None:
-    """The asker's booking of this reference, else the one that the token opens by now. Raises CommandRefused where a token
-    is not of the booking that is named."""
+    """The asker's booking of this reference, else the one that the token opens by now, as one that it names or as a fellow of
+    such a one in a group of the asker's. Raises CommandRefused where a token does not open the booking that is named."""
     rows = Booking.objects.filter(
         route__in=[Booking.Route.INBOUND, Booking.Route.RESERVED],
         fleet=asker.partner.organisation,
@@ -325,10 +329,10 @@ def _queue(asker: Asker, evse: Evse, action: str, payload: dict[str, Any]) -> Ch
 
 
 def _received(asker: Asker, kind: str, depot: Depot, **fields: Any) -> ReceivedCommand:
-    return _recorded(asker, kind, depot.operator, **fields)
+    return recorded(asker, kind, depot.operator, **fields)
 
 
-def _recorded(asker: Asker, kind: str, operator: Organisation, **fields: Any) -> ReceivedCommand:
+def recorded(asker: Asker, kind: str, operator: Organisation, **fields: Any) -> ReceivedCommand:
     """Not saved yet: `results.owe` does."""
     return ReceivedCommand(
         partner=asker.partner,
@@ -344,7 +348,7 @@ def _recorded(asker: Asker, kind: str, operator: Organisation, **fields: Any) ->
     )
 
 
-class _refusing:  # noqa: N801 - a context manager
+class refusing:  # noqa: N801 - a context manager
     """Turns a rule's refusal into a command's; what was written is rolled back with it."""
 
     def __enter__(self) -> None:

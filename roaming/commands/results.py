@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import connection
 from django.db.models import F
 
+from bookings import smart_charging
 from bookings.models import Booking, BookingStatus, Enforcement
 from depots.models import ChargerCommand
+from depots.periods import utc_text
 from roaming.models import Delivery, ReceivedCommand
 from roaming.outbound.waking import wake_sender
 
@@ -35,6 +38,21 @@ RESULT_OF_RISK = {
     "offline": Result.INOPERATIVE,
     "error": Result.FAILED,
 }
+# No session or reservation lasts so long: nothing looks for one that is older.
+KEPT = timedelta(days=90)
+FORGOTTEN_AT_ONCE = 5_000
+_FORGET = """
+    WITH gone AS (
+        DELETE FROM roaming_receivedcommand WHERE id = ANY (ARRAY(
+            SELECT id FROM roaming_receivedcommand WHERE received_at < %(before)s ORDER BY received_at LIMIT %(most)s
+        ))
+        RETURNING id, session_id
+    ), settled AS (
+        DELETE FROM roaming_delivery d USING gone WHERE (d.kind, d.object_id) = ('command_result', gone.id)
+            OR (d.kind, d.object_id) = ('active_profile', gone.session_id)
+    )
+    SELECT count(*) FROM gone
+"""
 KEPT_BY_US = "The charger keeps no reservations; everybody else is refused there."
 
 
@@ -60,6 +78,14 @@ def decide(received: ReceivedCommand, result: str, text: str = "", *, now: datet
     wake_sender()
 
 
+def forget_old(*, now: datetime) -> int:
+    """Commands that nobody asks about any more, with what was owed of them; some thousands at once. How many went."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FORGET, {"before": now - KEPT, "most": FORGOTTEN_AT_ONCE})
+        [(gone,)] = cursor.fetchall()
+    return int(gone)
+
+
 def give_up(received: ReceivedCommand, *, now: datetime) -> None:
     """Nobody has answered by the time a result is due."""
     silent = ReceivedCommand.objects.filter(pk=received.pk, result="")
@@ -74,7 +100,36 @@ def take_answer(command: ChargerCommand, *, now: datetime) -> None:
         charger_command=command, result=""
     )
     for received in waiting.order_by("pk"):
-        decide(received, _result_of(command), command.shown_answer_text, now=now)
+        if received.kind == Kind.SHOW_LIMIT:
+            _take_schedule(received, command, now=now)
+        else:
+            decide(received, _result_of(command), command.shown_answer_text, now=now)
+
+
+def _take_schedule(received: ReceivedCommand, command: ChargerCommand, *, now: datetime) -> None:
+    """What the charger says is in force. Of one that was reached and does not say it, what it was told is known."""
+    told = smart_charging.read_schedule(command.answer_text) if command.answer == "accepted" else []
+    if command.state != State.ANSWERED:
+        decide(received, Result.TIMEOUT, now=now)
+    elif told and told[0][0] == 0:
+        _show(received, told, now=now)
+    else:
+        show_given(received, now=now)
+
+
+def show_given(received: ReceivedCommand, *, now: datetime) -> None:
+    """What is in force by all that we know."""
+    session = received.session
+    if session is None or session.evse is None:
+        decide(received, Result.REJECTED, now=now)
+        return
+    lasts = timedelta(seconds=received.report["lasts_s"])
+    _show(received, smart_charging.given_limits(session, lasts=lasts, now=now), now=now)
+
+
+def _show(received: ReceivedCommand, limits: list[tuple[int, int]], *, now: datetime) -> None:
+    received.report |= {"starts_at": utc_text(now), "limits": limits}
+    decide(received, Result.ACCEPTED, now=now)
 
 
 def _result_of(command: ChargerCommand) -> ReceivedCommand.Result:

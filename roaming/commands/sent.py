@@ -18,20 +18,25 @@ from roaming.ocpi.dialect import dialect_of
 from roaming.ocpi.wire_object import UnreadableError
 from roaming.outbound import deliveries
 from roaming.outbound.deliveries import Lease
-from roaming.outbound.pushes import Push, partners_of, push_to, written_each
+from roaming.outbound.pushes import Method, Push, partners_of, push_to, written_each
 from roaming.outbound.waking import wake_sender
 
+Kind = PartnerCommand.Kind
+PAUSED = "The connection to the partner is paused."
+SUSPENDED = "The partner is suspended, or not registered any more."
+GIVEN_UP_AT_ONCE = 500
 UNHEARD = "It is not known whether the partner got it."
 
 
-def takes_commands(booking: Booking) -> bool:
+def offered(booking: Booking) -> frozenset[str]:
     """Named by settings.PARTNER_CONTROL."""
     partner = Partner.objects.filter(organisation=booking.depot.operator_id).first()
-    return (
-        partner is not None
-        and partner.is_registered
-        and bool(dialect_of(partner).commands.url(partner, PartnerCommand.Kind.START))
-    )
+    if partner is None or not partner.is_registered or partner.paused_at is not None:
+        return frozenset()
+    dialect = dialect_of(partner)
+    commands = {Kind.START, Kind.STOP, Kind.UNLOCK} if dialect.commands.url(partner, Kind.START) else set()
+    limits = PartnerCommand.OF_LIMITS if dialect.charging_profiles.url(partner, "x") else ()
+    return frozenset({*commands, *limits})
 
 
 def want(command: PartnerCommand, *, at: datetime) -> None:
@@ -53,6 +58,7 @@ def commands_written(leases: list[Lease], *, now: datetime) -> list[Push]:
     rows = PartnerCommand.objects.select_related(
         "booking__depot__operator", "booking__option", "booking__evse", "booking__fleet"
     )
+    rows = rows.prefetch_related("booking__remote_sessions")
     found = rows.in_bulk([lease.object_id for lease in leases])
 
     def write(lease: Lease) -> Push | None:
@@ -65,9 +71,12 @@ def commands_written(leases: list[Lease], *, now: datetime) -> list[Push]:
             else:
                 operations.give_up_waiting(command_id=command.pk, text=UNHEARD, now=now)
             return None
+        if partners[lease.partner_id].paused_at is not None:
+            operations.give_up_waiting(command_id=command.pk, text=PAUSED, now=now)
+            return None
         push = _push(partners[lease.partner_id], lease, command, now)
         if push is None:
-            operations.give_up_waiting(command_id=command.pk, text="The partner takes no commands.", now=now)
+            operations.give_up_waiting(command_id=command.pk, text="The partner does not take this.", now=now)
             return None
         PartnerCommand.objects.filter(pk=command.pk).update(sent_at=now)
         return push
@@ -82,8 +91,11 @@ def answered(lease: Lease, answer: Answer | CallFailed, *, now: datetime) -> Non
         return
     deliveries.record_success(lease.partner_id, now=now)
     partner = Partner.objects.get(pk=lease.partner_id)
+    sent = PartnerCommand.objects.get(pk=lease.object_id)
+    dialect = dialect_of(partner)
+    module = dialect.charging_profiles if sent.kind in PartnerCommand.OF_LIMITS else dialect.commands
     try:
-        told = dialect_of(partner).commands.read_response(answer.data)
+        told = module.read_response(answer.data)
     except UnreadableError as error:
         _failed(lease, Refused(answer.http_status, answer.status_code, f"unreadable answer: {error}"), now)
         return
@@ -96,6 +108,17 @@ def answered(lease: Lease, answer: Answer | CallFailed, *, now: datetime) -> Non
         deliveries.is_over(lease, now=now)
 
 
+def give_up_at_absent(*, now: datetime) -> int:
+    """What partners were to do that were suspended or have left meanwhile, to whom nothing is sent. How many."""
+    waiting = PartnerCommand.objects.filter(state__in=PartnerCommand.WAITING)
+    at_partner = waiting.filter(booking__depot__operator__partner__isnull=False)
+    absent = at_partner.exclude(booking__depot__operator__partner__state=Partner.State.REGISTERED)
+    found = list(absent.order_by("pk").values_list("pk", flat=True)[:GIVEN_UP_AT_ONCE])
+    for pk in found:
+        operations.give_up_waiting(command_id=pk, text=SUSPENDED, now=now)
+    return len(found)
+
+
 def find(partner: Partner, key: str) -> PartnerCommand | None:
     """Of a booking at this partner's own depot, by the unguessable part of the address that it was given."""
     at_theirs = PartnerCommand.objects.filter(booking__depot__operator=partner.organisation_id)
@@ -103,14 +126,19 @@ def find(partner: Partner, key: str) -> PartnerCommand | None:
 
 
 def _push(partner: Partner, lease: Lease, command: PartnerCommand, now: datetime) -> Push | None:
-    commands, booking = dialect_of(partner).commands, command.booking
-    url = commands.url(partner, command.kind)
+    dialect, booking = dialect_of(partner), command.booking
+    method: Method = "POST"
+    if command.kind in PartnerCommand.OF_LIMITS:
+        method, url, told = dialect.charging_profiles.call(partner, command, now)
+    else:
+        url = dialect.commands.url(partner, command.kind)
+        told = dialect.commands.write(command, now) if url else None
     if not url:
         return None
-    body = Written.of(commands.write(command, now))
+    body = Written.of(told) if told is not None else None
     customer = (booking.customer_country, booking.customer_party)
     push = push_to(
-        partner, lease, url, body, from_party=customer, to_party=owner_of_mirror(booking.depot), method="POST"
+        partner, lease, url, body, from_party=customer, to_party=owner_of_mirror(booking.depot), method=method
     )
     return push.once(answered)
 

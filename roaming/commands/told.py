@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,18 @@ class ToldResponse:
 
 
 @dataclass(frozen=True)
+class ToldActiveProfile:
+    """What a session there may take: `limits` as [(seconds from `starts_at`, amount in `unit`)…], of A for each phase."""
+
+    starts_at: datetime
+    unit: Literal["W", "A"]
+    limits: list[tuple[int, float]]
+
+
+@dataclass(frozen=True)
 class ToldResult:
+    """`active` is what a SHOW_LIMIT brought."""
+
     is_done: bool
     text: str = ""
+    active: ToldActiveProfile | None = None

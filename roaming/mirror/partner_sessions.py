@@ -77,6 +77,7 @@ def state_of(told: ToldSession) -> RemoteSessionState:
         power_w=min(int(powers[-1] * 1000), MOST_POWER_W) if powers and is_running else None,
         soc_percent=min(float(charges[-1]), 100.0) if charges else None,
         evse_uid=told.evse_uid,
+        connector_id=told.connector_id,
         token_uid=told.token.uid,
         token_type=told.token.type,
         authorization_reference=told.authorization_reference,

@@ -62,6 +62,7 @@ class ToldSession:
     authorization_reference: str
     location_id: str
     evse_uid: str
+    connector_id: str
     currency: str
     cost: Amount | None
     periods: tuple[ToldPeriod, ...]

@@ -12,6 +12,7 @@ from typing import Protocol, cast
 from roaming.models import Partner
 from roaming.ocpi.modules.bookings import Bookings
 from roaming.ocpi.modules.cdrs import Cdrs
+from roaming.ocpi.modules.charging_profiles import ChargingProfiles
 from roaming.ocpi.modules.commands import Commands
 from roaming.ocpi.modules.hub_clients import HubClients
 from roaming.ocpi.modules.invoice_records import InvoiceRecords
@@ -42,6 +43,8 @@ class Dialect(Protocol):
     cdrs: Cdrs
 
     commands: Commands
+
+    charging_profiles: ChargingProfiles
 
     hub_clients: HubClients
 

@@ -47,7 +47,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 5, 900
 
 # Each partner is asked first whether anything is due, by one probe of an index; what waits for those that are away is not looked
 # at. Of each of the others the first in the order of their kinds, without those that are held up or rest (delivery_rules.py). Of
-# a paused one only our asks, which are given up when their time is over, paused or not (our_requests.py).
+# a paused one only our asks, which are given up when their time is over, paused or not (our_requests.py), and commands, at once.
 _CLAIM = f"""
 WITH due AS MATERIALIZED (
     SELECT p.id, p.failures, p.paused_at
@@ -73,7 +73,7 @@ WITH due AS MATERIALIZED (
           AND (leased_until IS NULL OR leased_until <= %(now)s)
           AND (delivered_at IS NULL OR delivered_at <= {RESTED_AT})
           AND next_try_at < {HELD_UP_FROM}
-          AND (kind = 'request' OR NOT ready.is_paused)
+          AND (kind IN ('request', 'command') OR NOT ready.is_paused)
         ORDER BY {RANK}, next_try_at, id
         LIMIT greatest(ready.room, 0)
         FOR UPDATE SKIP LOCKED

@@ -36,6 +36,7 @@ RULES: dict[Kind, DeliveryRule] = {
     Kind.COMMAND_RESULT: DeliveryRule(),
     Kind.COMMAND: DeliveryRule(),
     Kind.SESSION: DeliveryRule(pause=timedelta(seconds=10)),
+    Kind.ACTIVE_PROFILE: DeliveryRule(waits_for=(Kind.SESSION,), pause=timedelta(seconds=10)),
     Kind.CDR: DeliveryRule(waits_for=(Kind.SESSION,)),
     Kind.TARIFF: DeliveryRule(is_of_many=True),
     Kind.LOCATION: DeliveryRule(waits_for=(Kind.TARIFF,), pause=timedelta(seconds=2), is_of_many=True),

@@ -21,6 +21,7 @@ from roaming.outbound.deliveries import Lease
 
 logger = structlog.get_logger(__name__)
 
+Method = Literal["PUT", "POST", "PATCH", "DELETE", "GET"]
 # What stands for a digest where the partner was told to delete the object, or that it is gone.
 GONE = "gone"
 LONGEST_LOCATION = 2000
@@ -42,7 +43,7 @@ class Push:
     url: str
     body: Written | None
     digest: str = ""
-    method: Literal["PUT", "POST", "PATCH", "DELETE"] = "PUT"
+    method: Method = "PUT"
     probe: str = ""
     take: TakesAnswer | None = None
 
@@ -74,7 +75,7 @@ def push_to(
     from_party: Party,
     to_party: Party | None = None,
     digest: str = "",
-    method: Literal["PUT", "POST", "PATCH", "DELETE"] = "PUT",
+    method: Method = "PUT",
 ) -> Push:
     """A push between two parties, with the probe of a partner that has been failing; a half of a party is none."""
     peer = registration.peer_of(partner, from_party, to_party if to_party and all(to_party) else None)

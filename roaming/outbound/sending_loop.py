@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from depots.listening import listen
 from roaming import guest_sessions, message_log, tasks
+from roaming.commands import results, sent
 from roaming.console import traffic
 from roaming.models import Delivery
 from roaming.ocpi.call_failures import CallFailed, Refused, Unreachable
@@ -43,11 +44,12 @@ POLL_S = 1.0
 GATHER_S = 0.02
 # What a worker looks after by itself: how often, and what; in this order.
 RECURRING: dict[timedelta, tuple[Callable[..., object], ...]] = {
-    timedelta(seconds=5): (guest_sessions.follow_meters,),
+    timedelta(seconds=5): (guest_sessions.follow_meters, sent.give_up_at_absent),
     timedelta(minutes=1): (traffic.sum_up,),
     timedelta(minutes=10): (
         message_log.forget_old,
         forgetting.forget_over,
+        results.forget_old,
         fan_out.refresh,
         pull_plan.plan_new_lists,
         resync.plan_nights,

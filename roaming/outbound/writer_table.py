@@ -8,6 +8,7 @@ from roaming.commands import sent
 from roaming.models import Delivery
 from roaming.outbound.pushes import Writer
 from roaming.outbound.writers import (
+    active_profiles,
     bookings,
     cdrs,
     command_results,
@@ -28,6 +29,7 @@ def writers() -> dict[Delivery.Kind, Writer]:
         Delivery.Kind.COMMAND_RESULT: command_results.results_written,
         Delivery.Kind.BOOKING: bookings.bookings_written,
         Delivery.Kind.SESSION: sessions.sessions_written,
+        Delivery.Kind.ACTIVE_PROFILE: active_profiles.profiles_written,
         Delivery.Kind.CDR: cdrs.cdrs_written,
         Delivery.Kind.INVOICE_RECORD: invoice_records.invoice_records_written,
         Delivery.Kind.TARIFF: tariffs.tariffs_written,

@@ -32,6 +32,21 @@ class ChargingDesk:
         found: dict[str, Json] = self._state.get("cdrs", {})
         return found
 
+    def limit(self, session_id: str, watts: float | None) -> bool:
+        """Give a session no more than that from now on; None lifts it. Whether there was a limit before."""
+        with self._state.changing() as state:
+            limits = state.setdefault("limits", {})
+            had = limits.pop(session_id, None)
+            if watts is not None:
+                limits[session_id] = watts
+        return had is not None
+
+    def allowed_w(self, session_id: str) -> float:
+        """What a session may take."""
+        bay_w = site_of(self.sessions()[session_id]).max_power_w
+        limit: float = self._state.get("limits", {}).get(session_id, bay_w)
+        return min(limit, bay_w)
+
     def do_what_is_due(self, bookings: dict[str, Json]) -> None:
         """Of each booking whose truck has come: begin, say how far it is, and end it when it has had its time."""
         now, sessions = self._settings.clock(), self.sessions()
@@ -72,8 +87,15 @@ class ChargingDesk:
 
     def _session(self, booking: Json, begun_at: datetime, *, until: datetime) -> Json:
         site = site_of(booking)
-        power_kw, hours = min(site.max_power_w, MOST_POWER_W) / 1000, _hours(begun_at, until)
-        kwh = round(power_kw * hours, 3)
+        known, power_kw = (
+            self.sessions().get(f"S-{booking['id']}"),
+            min(site.max_power_w, MOST_POWER_W) / 1000,
+        )
+        hours, kwh = _hours(begun_at, until), 0.0
+        if known is not None:
+            power_kw = min(power_kw, self.allowed_w(known["id"]) / 1000)
+            since = min(read_time(known["last_updated"]), until)
+            kwh = round(known["kwh"] + power_kw * _hours(since, until), 3)
         dimensions = {"ENERGY": kwh, "TIME": hours, "POWER": power_kw, "STATE_OF_CHARGE": _percent(kwh)}
         return {
             **self._settings.party,

@@ -9,6 +9,7 @@ from simulators.partner import simulated_sites
 from simulators.partner.booking_desk import BookingDesk
 from simulators.partner.bookings import BookingsReceiver, BookingsSender
 from simulators.partner.charging import ChargingDesk
+from simulators.partner.charging_profiles import ChargingProfilesReceiver, ChargingProfilesSender
 from simulators.partner.commands import CommandsReceiver, CommandsSender
 from simulators.partner.emsp import Emsp
 from simulators.partner.http_listener import listen
@@ -62,6 +63,9 @@ class SimulatedPartner:
         self._commands_to_us = CommandsReceiver(settings, self.desk, self.peer)
         self.commands = CommandsSender(self.state, self.peer)
         self.commands.url = f"{self.url}/ocpi/emsp/{settings.version}/commands"
+        self._limits_to_us = ChargingProfilesReceiver(settings, self.charging, self.peer)
+        self.limits = ChargingProfilesSender(self.state, self.peer)
+        self.limits.url = f"{self.url}/ocpi/emsp/{settings.version}/{self.limits.path}"
         modules: list[Module] = [
             LocationsSender(self.calendars),
             LocationsReceiver(self.received),
@@ -69,6 +73,8 @@ class SimulatedPartner:
             BookingsReceiver(self.received),
             self._commands_to_us,
             self.commands,
+            self._limits_to_us,
+            self.limits,
             TokensSender(settings, self.state),
             TokensReceiver(self.received),
             SessionsSender(self.charging),
@@ -116,6 +122,7 @@ class SimulatedPartner:
         if not self.peer.is_registered or now < self._pause_until:
             return
         self._commands_to_us.tell_results()
+        self._limits_to_us.tell_results()
         self.pushes.push_all()
         if self.settings.book_every and now >= self._next_booking:
             self._next_booking = now + self.settings.book_every

@@ -61,6 +61,9 @@ def test_a_dispatcher_sees_charging_at_a_partners_depot_until_its_record_is_ther
         clock.shift(timedelta(minutes=2))
         running = eventually(lambda: RemoteSession.objects.filter(energy_wh__gt=0).first())
         dispatcher = client_of(make_user(fleet))
+        version = fresh(booking).version
+        dispatcher.post(f"{booking.get_absolute_url()}limit/", {"power_kw": 60, "version": version})
+        eventually(lambda: fresh(running).limit_w == 60_000 and fresh(running).allowed)
         page = dispatcher.get(booking.get_absolute_url()).content.decode()
         part = dispatcher.get(f"{booking.get_absolute_url()}charging/").content.decode()
         clock.shift(timedelta(minutes=20))
@@ -70,6 +73,7 @@ def test_a_dispatcher_sees_charging_at_a_partners_depot_until_its_record_is_ther
     assert (running.booking, running.matched_by, running.power_w) == (booking, "reference", 350_000)
     for words in ("Charging", "350", "so far", "Simulated told"):
         assert words in part
+    assert "Limited to <b data-limit>60 kW</b>" in page
     assert part.strip() in page
     over = fresh(running)
     assert (over.status, fresh(booking).status) == ("completed", "completed")

@@ -36,6 +36,7 @@ from bookings.pages.booking_bills import bills_of, running_cost
 from bookings.pages.forms import undo_button
 from bookings.pages.forms.bookings import ConfirmForm, GroupChoice, ListForm, groups_of
 from bookings.pages.overstay_words import overstay_words
+from bookings.pages.partner_session import partner_session
 from bookings.pages.power_words import power_now
 from bookings.pages.price_parts import quoted_parts
 from bookings.pages.remote_charging import remote_charging
@@ -176,6 +177,7 @@ def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusa
         "elsewhere": _elsewhere(found) if is_fleet and found.status == BookingStatus.HELD else "",
         "moments": history.moments(found, organisation_ids=mine, is_fleet=is_fleet),
         "remote": remote_control.remote(user, found, session, now=now),
+        "partner_session": partner_session(user, found, now=now),
         "now": now,
     }
     return pages.respond(request, "bookings/booking", context, status)

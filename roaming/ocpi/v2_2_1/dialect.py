@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from roaming.ocpi.v2_2_1.bookings import dialect as bookings
 from roaming.ocpi.v2_2_1.cdrs import dialect as cdrs
+from roaming.ocpi.v2_2_1.charging_profiles import dialect as charging_profiles
 from roaming.ocpi.v2_2_1.commands import dialect as commands
 from roaming.ocpi.v2_2_1.credentials import dialect as registration
 from roaming.ocpi.v2_2_1.hubclientinfo import dialect as hub_clients
@@ -18,6 +19,7 @@ __all__ = [
     "VERSION",
     "bookings",
     "cdrs",
+    "charging_profiles",
     "commands",
     "hub_clients",
     "invoice_records",

@@ -8,6 +8,8 @@ from roaming.ocpi.v2_3_0.bookings import receiver as bookings_receiver
 from roaming.ocpi.v2_3_0.bookings import sender as bookings_sender
 from roaming.ocpi.v2_3_0.cdrs import receiver as cdrs_receiver
 from roaming.ocpi.v2_3_0.cdrs import sender as cdrs_sender
+from roaming.ocpi.v2_3_0.charging_profiles import receiver as charging_profiles_receiver
+from roaming.ocpi.v2_3_0.charging_profiles import sender as charging_profiles_sender
 from roaming.ocpi.v2_3_0.commands import receiver as commands_receiver
 from roaming.ocpi.v2_3_0.commands import sender as commands_sender
 from roaming.ocpi.v2_3_0.credentials import endpoint as credentials
@@ -45,6 +47,8 @@ def routers(
         f"{emsp}/tariffs": tariffs_receiver.routes.router(dialect),
         f"{emsp}/commands": commands_sender.routes.router(dialect),
         f"{cpo}/commands": commands_receiver.routes.router(dialect),
+        f"{emsp}/chargingprofiles": charging_profiles_sender.routes.router(dialect),
+        f"{cpo}/chargingprofiles": charging_profiles_receiver.routes.router(dialect),
         f"{cpo}/bookings": bookings_sender.routes.router(dialect, bookings_auth),
         f"{emsp}/bookings": bookings_receiver.routes.router(dialect, bookings_auth),
     }

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from bookings import operations
+from bookings import operations, smart_charging
 from bookings.actors import ENFORCEMENT
 from bookings.errors import WrongStatus
 from bookings.models import Booking, CancelReason
 from roaming.commands import results
+from roaming.commands.limits import OF_LIMITS
 from roaming.models import Delivery, Partner, ReceivedCommand
 from roaming.ocpi.client import Written
 from roaming.ocpi.dialect import dialect_of
@@ -41,6 +42,7 @@ def results_written(leases: list[Lease], *, now: datetime) -> list[Push]:
             return None
         results.give_up(received, now=now)
         _give_back(received, now)
+        _drop_limit(received, now)
         return _push(partners, lease, received, now)
 
     return written_each(leases, write, now=now)
@@ -67,13 +69,24 @@ def _give_back(received: ReceivedCommand, now: datetime) -> None:
         )
 
 
+def _drop_limit(received: ReceivedCommand, now: datetime) -> None:
+    """Nor does a limit of which its partner hears that nobody answered."""
+    if (received.kind, received.result) == (
+        ReceivedCommand.Kind.LIMIT,
+        Result.TIMEOUT,
+    ) and received.session_id:
+        smart_charging.drop_limit(session_id=received.session_id, now=now)
+
+
 def _push(
     partners: Mapping[int, Partner], lease: Lease, received: ReceivedCommand, now: datetime
 ) -> Push | None:
     if received.decided_at is None or now > received.decided_at + OF_USE_FOR:
         return None
     partner, operator = partners[lease.partner_id], received.operator
-    body = Written.of(dialect_of(partner).commands.write_result(received))
+    dialect = dialect_of(partner)
+    writer = dialect.charging_profiles if received.kind in OF_LIMITS else dialect.commands
+    body = Written.of(writer.write_result(received))
     owner = (operator.country_code.upper(), operator.cpo_party_id.upper())
     asker = (received.country_code, received.party_id)
     push = push_to(

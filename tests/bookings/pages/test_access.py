@@ -177,6 +177,8 @@ WRITERS = {
     "changed_price": BOOKERS,
     "start": BOOKERS | {"manager"},
     "stop": BOOKERS | {"manager"},
+    # of a booking at a partner's depot alone: test_limits_at_partners.py
+    **{key: set() for key in ("limit_there", "lift_limit_there", "show_limit_there", "unlock_there")},
     "undo": BOOKERS | {"rival", "manager", "foreign_manager"},
     "decision": {"manager"},
     **{key: {"admin"} for key in ("bank_debits", "bank_transfers", "bank_statements")},

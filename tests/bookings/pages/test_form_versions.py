@@ -372,6 +372,7 @@ SIGNED = {"undo"}
 VERSIONED_ELSEWHERE = {
     "dispute", "waiver", "dispute_answer", "agreement_payment_terms", "particulars", "incoming_invoice_change",
     "incoming_invoice_state", "acceptances", "record_booking", "balance_top_ups", "balance_pay_outs",
+    "limit_there", "lift_limit_there", "show_limit_there", "unlock_there",
 }  # fmt: skip
 # Done once, whoever asks again: what is missing is issued, what rests is reopened, what was not priced again is.
 ONCE = {"missing_records", "reopening", "price_checks"}

@@ -14,6 +14,8 @@ from roaming import registration
 from simulators.partner import SimulatedPartner
 from tests.factories import DISPATCHER, make_depot, make_fleet, make_operator
 from tests.roaming.commands.senders import answer, online_evse
+from tests.roaming.commands.test_received_commands import session_at
+from tests.roaming.commands.test_received_limits import TAKES, planned
 from tests.roaming.outbound.test_our_requests import all_read, ask, settled
 from tests.roaming.running import RunningSender, eventually, fresh
 
@@ -37,7 +39,7 @@ def test_both_sides_start_charging_at_the_other_s_depot(
         command = operations.start_at_partner(booking_id=booking.pk, actor=DISPATCHER, now=timezone.now())
         eventually(lambda: fresh(command).state == PartnerCommand.State.DONE)
 
-        evse = online_evse(make_depot(operator))
+        evse = online_evse(make_depot(operator), told=TAKES)
         asked = network.commands.command(
             "START_SESSION",
             {
@@ -49,3 +51,15 @@ def test_both_sides_start_charging_at_the_other_s_depot(
         assert asked["result"] == "ACCEPTED"
         answer(ChargerCommand.Action.REMOTE_START, "rejected", now=timezone.now())
         assert eventually(lambda: network.commands.results().get(asked["key"])) == {"result": "REJECTED"}
+
+        session = str(session_at(evse, uid="04F0").pk)
+        asked = network.limits.limit(session, 60_000)
+        assert asked["result"] == "ACCEPTED"
+        planned(now=timezone.now())
+        assert eventually(lambda: network.limits.results().get(asked["key"])) == {"result": "ACCEPTED"}
+        told = eventually(lambda: network.limits.active().get(session))
+        assert told["charging_profile"]["charging_profile_period"] == [{"start_period": 0, "limit": 60_000}]
+        asked = network.limits.show(session)
+        answer(ChargerCommand.Action.GET_COMPOSITE_SCHEDULE, "not_supported", now=timezone.now())
+        shown = eventually(lambda: network.limits.results().get(asked["key"]))
+        assert shown["profile"]["charging_profile"]["charging_profile_period"][0]["limit"] == 60_000

@@ -22,7 +22,7 @@ def write_result(received: ReceivedCommand) -> dict[str, Any]:
 
 def url(partner: Partner, kind: str) -> str:
     base = partner.endpoint("commands", "RECEIVER")
-    return joined(base, NAME[kind]) if base else ""
+    return joined(base, NAME[kind]) if base and kind in NAME else ""
 
 
 def write(command: PartnerCommand, now: datetime, *, version: str = VERSION) -> dict[str, Any]:

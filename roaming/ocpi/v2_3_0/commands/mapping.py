@@ -23,6 +23,7 @@ from roaming.ocpi.v2_3_0.commands.schemas import (
     SentStart,
     StartSession,
     StopSession,
+    UnlockConnector,
 )
 from roaming.ocpi.v2_3_0.tokens.schemas import WhitelistType
 from roaming.ocpi.wire_object import Notes
@@ -42,6 +43,7 @@ RESULT: dict[Result, CommandResultType] = {
 NAME: dict[str, CommandType] = {
     PartnerCommand.Kind.START: CommandType.START_SESSION,
     PartnerCommand.Kind.STOP: CommandType.STOP_SESSION,
+    PartnerCommand.Kind.UNLOCK: CommandType.UNLOCK_CONNECTOR,
 }
 RESPONSE_WORDS = {
     CommandResponseType.REJECTED: "It refuses the command.",
@@ -72,12 +74,20 @@ def token_in(token: BookingToken) -> TokenName:
     return tokens_in([token])[0]
 
 
-def command_out(command: PartnerCommand, response_url: str, now: datetime) -> StartSession | StopSession:
+def command_out(
+    command: PartnerCommand, response_url: str, now: datetime
+) -> StartSession | StopSession | UnlockConnector:
     if command.kind == PartnerCommand.Kind.STOP:
         return read(
             StopSession, {"response_url": response_url, "session_id": command.remote_session}, Notes()
         )
     booking = command.booking
+    if command.kind == PartnerCommand.Kind.UNLOCK:
+        sessions = booking.remote_sessions.all()
+        charged = next(each for each in sessions if each.remote_id == command.remote_session)
+        plug = {"evse_uid": charged.evse_uid, "connector_id": charged.connector_id}
+        place = {"location_id": booking.depot.location_id, **plug}
+        return read(UnlockConnector, {"response_url": response_url, **place}, Notes())
     body = {
         "response_url": response_url,
         "token": _token_out(booking, now),

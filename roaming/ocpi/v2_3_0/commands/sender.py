@@ -23,7 +23,7 @@ def result(request: HttpRequest, dialect: Dialect, name: str, key: str) -> HttpR
     """Whoever knows the address was given it; what comes too late is taken, and changes nothing."""
     partner = caller_of(request).partner
     command = sent.find(partner, key)
-    if command is None or NAME[command.kind] != name.upper():
+    if command is None or NAME.get(command.kind) != name.upper():
         raise RefusalError(Code.CLIENT_ERROR, "There is no such command of ours.", http=404)
     read = read_result(read_json(request))
     deviations.count(partner, read.deviations)

@@ -72,6 +72,7 @@ def session_in(session: schemas.Session) -> ToldSession:
         authorization_reference=session.authorization_reference or "",
         location_id=session.location_id,
         evse_uid=assigned(session.evse_uid),
+        connector_id=assigned(session.connector_id),
         currency=session.currency,
         cost=amount_in("total_cost", cost) if cost is not None else None,
         periods=periods_in(session.charging_periods),

@@ -45,6 +45,8 @@ def core_endpoints(version: str) -> list[Endpoint]:
         _endpoint("tariffs", RECEIVER, f"{emsp}/tariffs"),
         _endpoint("commands", RECEIVER, f"{cpo}/commands"),
         _endpoint("commands", SENDER, f"{emsp}/commands"),
+        _endpoint("chargingprofiles", RECEIVER, f"{cpo}/chargingprofiles"),
+        _endpoint("chargingprofiles", SENDER, f"{emsp}/chargingprofiles"),
     ]
 
 
