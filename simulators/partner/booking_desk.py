@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from simulators.partner.booking_request import check_request
 from simulators.partner.ocpi_format import Json, Refusal, read_period, read_time, write_time
@@ -17,6 +17,14 @@ from simulators.partner.state_file import StateFile
 # What a new booking is after the decision over its request.
 STATUS_AFTER = {"ACCEPTED": "RESERVED", "PENDING": "PENDING", "DECLINED": "REJECTED"}
 FINAL = {"CANCELED", "FAILED", "NO_SHOW", "FULFILLED", "REJECTED"}
+
+
+class Received(NamedTuple):
+    """What came of a request: its booking, whether that is new, and why it was not granted."""
+
+    booking: Json
+    is_new: bool
+    objection: str = ""
 
 
 class BookingDesk:
@@ -37,11 +45,10 @@ class BookingDesk:
         found: dict[str, Json] = self._state.get("bookings", {})
         return found
 
-    def receive(self, body: Any, parties: list[list[str]]) -> tuple[Json, bool]:
-        """A BookingRequest of one of these parties: a new booking, an edit or a cancellation, told apart by its
-        request_id. The booking, and whether it is new. Raises Refusal.
-        """
-        ask = check_request(body)
+    def receive(self, body: Any, parties: list[list[str]]) -> Received:
+        """A BookingRequest of one of these parties: a new booking, an edit or a cancellation, told apart by its request_id.
+        Raises Refusal."""
+        ask = check_request(self._completed(body))
         if [ask["country_code"].upper(), ask["party_id"].upper()] not in parties:
             raise Refusal(2001, f"{ask['country_code']}*{ask['party_id']} is no party of yours")
         key = "/".join([ask["country_code"], ask["party_id"], ask["request_id"]]).upper()
@@ -50,15 +57,24 @@ class BookingDesk:
             booking = bookings.get(booking_of.get(key))
             is_new = booking is None
             if is_new:
-                booking = self._create(ask)
+                booking, objection = self._create(ask)
                 bookings[booking["id"]] = booking
                 booking_of[key] = booking["id"]
             elif booking["booking_requests"][-1]["booking_request"] == ask:
-                return booking, False
+                return Received(booking, is_new=False)
             else:
-                self._edit(booking, ask)
+                objection = self._edit(booking, ask)
             self._record_change(state, booking)
-        return booking, is_new
+        self._push_soon("booking", booking["id"])
+        return Received(booking, is_new, objection)
+
+    def _completed(self, body: Any) -> Any:
+        """A cancellation may name its booking alone: the rest is as it was asked for last."""
+        if not isinstance(body, dict) or "canceled" not in body:
+            return body
+        names = [str(body.get(name, "")) for name in ("country_code", "party_id", "request_id")]
+        known = self.bookings().get(self._state.get("booking_of", {}).get("/".join(names).upper(), ""))
+        return {**known["booking_requests"][-1]["booking_request"], **body} if known else body
 
     def decide(self, booking_id: str, *, accept: bool) -> Json:
         """RoutedAnswer what waits at a booking. Raises KeyError for a booking without anything to decide."""
@@ -98,13 +114,16 @@ class BookingDesk:
             elif booking["reservation_status"] == "RESERVED" and read_period(booking)[0] <= now:
                 self._set_status(booking["id"], "FULFILLED")
 
-    def _create(self, ask: Json) -> Json:
+    def _create(self, ask: Json) -> tuple[Json, str]:
+        """The booking, and why it was not granted."""
         if "canceled" in ask:
             raise Refusal(2001, "request_id: there is no such booking to cancel")
         site = find_booking_location(ask["booking_location_id"])
         if site is None or site.location_id.upper() != ask["location_id"].upper():
             raise Refusal(2003, "booking_location_id: not known at this location")
-        objection = self._is_past(ask) or self._objection(site, ask)
+        if past := self._is_past(ask):
+            raise Refusal(2001, f"period: {past}")
+        objection = self._objection(site, ask)
         decision = "DECLINED" if objection else "ACCEPTED" if site.decides_at_once else "PENDING"
         booking = {
             "id": f"SB-{uuid.uuid4().hex[:12].upper()}",
@@ -113,7 +132,7 @@ class BookingDesk:
             "location_id": site.location_id,
             "booking_option": self._assign_bay(site, ask),
             "booking_tokens": ask.get("tokens", []),
-            "period": {**ask["period"], "max_power": site.max_power_w},
+            "period": _period(ask, site),
             "reservation_status": STATUS_AFTER[decision],
             "access_information": ask.get("access_information", []),
             "authorization_reference": ask["authorization_reference"],
@@ -122,10 +141,10 @@ class BookingDesk:
         }
         place = f"{ask['period']['start_date_time']} at {site.name}"
         self._settings.say(f"{booking['id']} {STATUS_AFTER[decision]} for {place} {objection}".rstrip())
-        return booking
+        return booking, objection
 
-    def _edit(self, booking: Json, ask: Json) -> None:
-        """A change or a cancellation, the newest of which counts. Raises Refusal."""
+    def _edit(self, booking: Json, ask: Json) -> str:
+        """A change or a cancellation, the newest of which counts; gives why it was declined. Raises Refusal."""
         if booking["reservation_status"] in FINAL:
             raise Refusal(2001, f"this booking is {booking['reservation_status']} for good")
         for entry in booking["booking_requests"]:
@@ -135,16 +154,16 @@ class BookingDesk:
         is_late = self._is_late(
             booking, "cancel_until_minutes" if is_cancellation else "change_until_minutes"
         )
-        if is_cancellation:
-            decision = "DECLINED" if is_late else "ACCEPTED"
-        else:
-            objection = self._is_past(ask) or self._objection(site, ask, without=booking["id"])
-            decision = "DECLINED" if is_late or objection else "PENDING"
+        objection = "too late" if is_late else ""
+        if not is_cancellation:
+            objection = objection or self._is_past(ask) or self._objection(site, ask, without=booking["id"])
+        decision = "DECLINED" if objection else "ACCEPTED" if is_cancellation else "PENDING"
         booking["booking_requests"].append(self._entry(ask, decision))
         if decision == "ACCEPTED":
             booking["reservation_status"], booking["canceled"] = "CANCELED", ask["canceled"]
         elif decision == "PENDING" and site.decides_at_once and booking["reservation_status"] == "RESERVED":
             self._grant(booking)
+        return objection
 
     def _is_late(self, booking: Json, term: str) -> bool:
         until = read_period(booking)[0] - timedelta(minutes=TERMS[term])
@@ -155,7 +174,7 @@ class BookingDesk:
         entry, site = booking["booking_requests"][-1], site_of(booking)
         ask = entry["booking_request"]
         entry["request_status"], booking["reservation_status"] = "ACCEPTED", "RESERVED"
-        booking["period"] = {**ask["period"], "max_power": site.max_power_w}
+        booking["period"] = _period(ask, site)
         booking["booking_option"] = self._assign_bay(site, ask, without=booking["id"])
         booking["booking_tokens"] = ask.get("tokens", booking["booking_tokens"])
 
@@ -206,6 +225,15 @@ class BookingDesk:
         booking["last_updated"] = now
         state.setdefault("touched", {})[key] = now
         self._push_soon("booking_location", key)
+
+
+def _period(ask: Json, site: SimulatedSite) -> Json:
+    start, end = read_period(ask)
+    return {
+        "start_date_time": write_time(start),
+        "end_date_time": write_time(end),
+        "max_power": site.max_power_w,
+    }
 
 
 def _overlaps(booking: Json, start: datetime, end: datetime) -> bool:

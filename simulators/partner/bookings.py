@@ -1,12 +1,11 @@
-"""Bookings: at our sites (Sender), and those of our trucks as the other platform pushes them (Receiver)."""
+"""Bookings at our sites, for others (Sender)."""
 
 from __future__ import annotations
 
 from simulators.partner import simulated_sites
 from simulators.partner.booking_desk import BookingDesk
-from simulators.partner.ocpi_format import Refusal
+from simulators.partner.ocpi_format import Json, Refusal, read_time
 from simulators.partner.other_platform import OtherPlatform
-from simulators.partner.received_objects import ReceivedObjects
 from simulators.partner.requests import Request, RoutedAnswer, page_of
 from simulators.partner.site_calendars import SiteCalendars
 
@@ -19,8 +18,8 @@ class BookingsSender:
 
     def answer(self, request: Request, rest: list[str]) -> RoutedAnswer:
         if request.method == "POST" and not rest:
-            booking, is_new = self._desk.receive(request.body, self._peer.parties("EMSP"))
-            return RoutedAnswer(booking, 201 if is_new else 200)
+            booking, is_new, objection = self._desk.receive(request.body, self._peer.parties("EMSP"))
+            return RoutedAnswer(booking, 201 if is_new else 200, message=objection)
         if request.method != "GET":
             raise Refusal(2000, "not here", 405)
         if not rest:
@@ -32,7 +31,7 @@ class BookingsSender:
     def _booking_locations(self, request: Request, rest: list[str]) -> RoutedAnswer:
         if not rest:
             found = [self._calendars.booking_location(site) for site in simulated_sites.SITES]
-            return page_of(request, found)
+            return page_of(request, [one for one in found if is_free_in(one, request.query)])
         site = simulated_sites.find_booking_location(rest[0])
         if site is None:
             raise Refusal(2003, "no such booking location", 404)
@@ -45,13 +44,15 @@ class BookingsSender:
         return RoutedAnswer(calendar)
 
 
-class BookingsReceiver:
-    identifier, role, side, path = "Booking", "RECEIVER", "emsp", "bookings"
-
-    def __init__(self, received: ReceivedObjects) -> None:
-        self._received = received
-
-    def answer(self, request: Request, rest: list[str]) -> RoutedAnswer:
-        if len(rest) > 2 and rest[2] == "booking_locations":
-            return self._received.answer(request, "booking_locations", [*rest[:2], *rest[3:]])
-        return self._received.answer(request, "bookings", rest)
+def is_free_in(offer: Json, query: dict[str, str]) -> bool:
+    """Whether some of its free time lies between timeslot_from and timeslot_to, as far as they are named. Raises Refusal."""
+    if not {"timeslot_from", "timeslot_to"} & query.keys():
+        return True
+    since = read_time(query["timeslot_from"]) if "timeslot_from" in query else None
+    until = read_time(query["timeslot_to"]) if "timeslot_to" in query else None
+    slots = [slot for calendar in offer["calendars"] for slot in calendar["available_timeslots"]]
+    return any(
+        (until is None or read_time(slot["start_date_time"]) < until)
+        and (since is None or since < read_time(slot["end_date_time"]))
+        for slot in slots
+    )

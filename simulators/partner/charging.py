@@ -9,9 +9,9 @@ from simulators.partner.ocpi_format import Json, read_period, read_time, write_t
 from simulators.partner.partner_settings import PartnerSettings
 from simulators.partner.simulated_sites import SimulatedSite, site_of
 from simulators.partner.state_file import StateFile
+from simulators.partner.tariffs import CURRENCY, PRICE_PER_KWH, VAT_PERCENT, tariff_of
 
 REPORT_EVERY = timedelta(seconds=15)
-PRICE_PER_KWH, VAT_PERCENT, CURRENCY = 0.49, 20, "EUR"
 # What a truck takes of what a bay gives, and with how full a battery it comes.
 MOST_POWER_W, BATTERY_KWH, ARRIVES_WITH_PERCENT = 350_000, 500, 25
 
@@ -58,6 +58,16 @@ class ChargingDesk:
                 self._report(booking, now, begun_at=now)
             elif session["status"] == "ACTIVE":
                 self._go_on(booking, session, now)
+
+    def stop(self, session_id: str, bookings: dict[str, Json]) -> bool:
+        """End a session that runs. False where there is none of this id."""
+        session = self.sessions().get(session_id)
+        if session is None or session["status"] != "ACTIVE":
+            return False
+        now = self._settings.clock()
+        booking = bookings[session_id.removeprefix("S-")]
+        self._end(booking, now, read_time(session["start_date_time"]), now)
+        return True
 
     def _go_on(self, booking: Json, session: Json, now: datetime) -> None:
         begun_at = read_time(session["start_date_time"])
@@ -127,7 +137,7 @@ class ChargingDesk:
             "booking_id": booking["id"],
             "session_id": session["id"],
             "cdr_location": _place(site_of(booking), session["evse_uid"]),
-            "tariffs": [self._tariff()],
+            "tariffs": [tariff_of(self._settings)],
             "charging_periods": [_period(begun_at, {"ENERGY": kwh, "TIME": hours})],
             "total_cost": cost,
             "total_energy": kwh,
@@ -135,27 +145,15 @@ class ChargingDesk:
             "total_time": hours,
         }
 
-    def _tariff(self) -> Json:
-        component = {"type": "ENERGY", "price": PRICE_PER_KWH, "vat": VAT_PERCENT, "step_size": 1}
-        tariff: Json = {
-            **self._settings.party, "id": "SIM-ENERGY", "currency": CURRENCY,
-            "elements": [{"price_components": [component]}], "last_updated": "2026-01-01T00:00:00Z",
-        }  # fmt: skip
-        return tariff if self._is_old else {**tariff, "tax_included": "NO"}
-
     def _price(self, kwh: float) -> Json:
         before = round(kwh * PRICE_PER_KWH, 2)
         tax = round(before * VAT_PERCENT / 100, 2)
-        if self._is_old:
+        if self._settings.version == "2.2.1":
             return {"excl_vat": before, "incl_vat": round(before + tax, 2)}
         return {
             "before_taxes": before,
             "taxes": [{"name": "VAT", "percentage": VAT_PERCENT, "amount": tax}],
         }
-
-    @property
-    def _is_old(self) -> bool:
-        return self._settings.version == "2.2.1"
 
 
 def _hours(begun_at: datetime, until: datetime) -> float:

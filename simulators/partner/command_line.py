@@ -18,7 +18,7 @@ from simulators.partner.platform import SimulatedPartner
 from simulators.partner.sandbox import Sandbox
 
 HELP = (
-    "Simulate a partner network: two bookable depots (one decides at once, one after a while), and trucks that "
+    "Simulate a partner network: three bookable depots (two decide at once, one after a while), and trucks that "
     "now and then book with the platform it is registered with. Needs no database and touches none."
 )
 AGAIN_S = 5

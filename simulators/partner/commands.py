@@ -1,6 +1,7 @@
 """Commands: what others have our chargers do (Receiver), and where they tell what became of ours (Sender).
 
-Of commands to us the start of a booking is carried out; the result follows a moment later, as a bare object.
+Of commands to us the start of a booking and the end of its session are carried out; there are no reservations to cancel. The
+result follows a moment later, as a bare object.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import uuid
 
 from simulators.partner.booking_desk import BookingDesk
+from simulators.partner.charging import ChargingDesk
 from simulators.partner.ocpi_format import Json, Refusal, read_period
 from simulators.partner.other_platform import OtherPlatform
 from simulators.partner.partner_settings import PartnerSettings
@@ -21,9 +23,11 @@ KNOWN = {"START_SESSION", "STOP_SESSION", "RESERVE_NOW", "CANCEL_RESERVATION", "
 class CommandsReceiver:
     identifier, role, side, path = "commands", "RECEIVER", "cpo", "commands"
 
-    def __init__(self, settings: PartnerSettings, desk: BookingDesk, peer: OtherPlatform) -> None:
-        self._settings, self._desk, self._peer = settings, desk, peer
-        self._owed: list[tuple[str, Json]] = []
+    def __init__(
+        self, settings: PartnerSettings, desk: BookingDesk, charging: ChargingDesk, peer: OtherPlatform
+    ) -> None:
+        self._settings, self._desk, self._charging, self._peer = settings, desk, charging, peer
+        self._owed: list[tuple[str, Json, tuple[str, str] | None]] = []
 
     def answer(self, request: Request, rest: list[str]) -> RoutedAnswer:
         if request.method != "POST" or len(rest) != 1 or rest[0] not in KNOWN:
@@ -31,22 +35,30 @@ class CommandsReceiver:
         body = request.body
         if not isinstance(body, dict) or not str(body.get("response_url", "")).startswith("http"):
             raise Refusal(2001, "response_url: is required")
-        if rest[0] == "STOP_SESSION":
-            return _said("UNKNOWN_SESSION")
-        if rest[0] != "START_SESSION":
-            return _said("NOT_SUPPORTED")
-        booking = self._booking(body)
-        if booking is None:
-            return _said("REJECTED")
-        self._desk.begin(booking["id"])
-        self._owed.append((body["response_url"], {"result": "ACCEPTED"}))
+        match rest[0]:
+            case "START_SESSION":
+                booking = self._booking(body)
+                if booking is None:
+                    return _said("REJECTED")
+                self._desk.begin(booking["id"])
+                return self._accepted(request, "ACCEPTED")
+            case "STOP_SESSION":
+                is_stopped = self._charging.stop(str(body.get("session_id", "")), self._desk.bookings())
+                return self._accepted(request, "ACCEPTED") if is_stopped else _said("UNKNOWN_SESSION")
+            case "CANCEL_RESERVATION":
+                return self._accepted(request, "UNKNOWN_RESERVATION")
+        return _said("NOT_SUPPORTED")
+
+    def _accepted(self, request: Request, result: str) -> RoutedAnswer:
+        """What its charger says follows a moment later."""
+        self._owed.append((request.body["response_url"], {"result": result}, request.sender))
         return _said("ACCEPTED")
 
     def tell_results(self) -> None:
         """What is owed of commands that were carried out; each is told once. Raises PlatformError."""
         while self._owed:
-            url, result = self._owed.pop(0)
-            self._peer.call("POST", url, result)
+            url, result, to_party = self._owed.pop(0)
+            self._peer.call("POST", url, result, to_party=to_party)
 
     def _booking(self, body: Json) -> Json | None:
         """The booking of a reference that one of its tokens may start by now."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -74,8 +75,8 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         body = self.rfile.read(int(length))
         status, answer, extra = self.server.answer(self.command, self.path, headers, body)
-        ids = ("x-request-id", "x-correlation-id")
-        echoed: dict[str, str] = {name: headers[name] for name in ids if name in headers}
+        ids = ("X-Request-ID", "X-Correlation-ID")
+        echoed = {name: headers.get(name.lower()) or str(uuid.uuid4()) for name in ids}
         self._reply(status, answer, {**extra, **echoed})
 
     def _reply(self, status: int, answer: Json, extra: dict[str, str]) -> None:

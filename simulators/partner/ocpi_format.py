@@ -10,6 +10,7 @@ from typing import Any
 
 Json = dict[str, Any]
 VERSIONS = ("2.3.0", "2.2.1")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
 
 class Refusal(Exception):
@@ -41,8 +42,8 @@ def write_time(moment: datetime) -> str:
 
 
 def read_time(value: Any) -> datetime:
-    """A DateTime, taken strictly. Raises Refusal."""
-    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", value):
+    """A DateTime, or one with an offset, as some send it. Raises Refusal."""
+    if not isinstance(value, str) or not TIME.fullmatch(value):
         raise Refusal(2001, f"{value!r:.40} is not a DateTime")
     try:
         return datetime.fromisoformat(value)
@@ -60,15 +61,22 @@ def authorization(token: str) -> str:
     return f"Token {base64.b64encode(token.encode()).decode()}"
 
 
-def token_of(authorization_header: str) -> str:
-    """The token of an Authorization header; empty where there is none."""
-    scheme, _, encoded = authorization_header.partition(" ")
-    if scheme.lower() != "token":
-        return ""
+def tokens_of(authorization_header: str) -> list[str]:
+    """What an Authorization header may mean: the decoded token, without a line end that was encoded with it, and as it is."""
+    scheme, _, sent = authorization_header.partition(" ")
+    if scheme.lower() != "token" or not sent.strip():
+        return []
     try:
-        return base64.b64decode(encoded.strip(), validate=True).decode()
+        decoded = base64.b64decode(sent.strip(), validate=True).decode()
     except ValueError:
-        return ""
+        return [sent.strip()]
+    return [decoded, decoded.rstrip("\n"), sent.strip()]
+
+
+def routed_party(headers: dict[str, str], way: str) -> tuple[str, str] | None:
+    """Of a request's routing headers (names in lower case) the party they come "from" or go "to", in capitals."""
+    country, party = (headers.get(f"ocpi-{way}-{part}", "") for part in ("country-code", "party-id"))
+    return (country.upper(), party.upper()) if country and party else None
 
 
 def routing_back(headers: dict[str, str]) -> dict[str, str]:

@@ -42,3 +42,8 @@ class PartnerSettings:
     def party(self) -> dict[str, str]:
         """Our party, as OCPI's objects name it."""
         return {"country_code": self.country_code.upper(), "party_id": self.party_id.upper()}
+
+    @property
+    def parties(self) -> list[tuple[str, str]]:
+        """Who may be addressed here."""
+        return [(self.country_code.upper(), self.party_id.upper())]

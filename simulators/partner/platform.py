@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from simulators.partner import simulated_sites
 from simulators.partner.booking_desk import BookingDesk
-from simulators.partner.bookings import BookingsReceiver, BookingsSender
+from simulators.partner.bookings import BookingsSender
 from simulators.partner.charging import ChargingDesk
 from simulators.partner.charging_profiles import ChargingProfilesReceiver, ChargingProfilesSender
 from simulators.partner.commands import CommandsReceiver, CommandsSender
@@ -20,6 +20,7 @@ from simulators.partner.ocpi_format import Json, envelope
 from simulators.partner.other_platform import OtherPlatform, PlatformError
 from simulators.partner.partner_settings import PartnerSettings
 from simulators.partner.push_queue import Push, PushQueue
+from simulators.partner.received_bookings import BookingsReceiver
 from simulators.partner.received_objects import ReceivedObjects
 from simulators.partner.registering import Registration
 from simulators.partner.requests import Module
@@ -27,6 +28,7 @@ from simulators.partner.router import Router
 from simulators.partner.sessions import CdrsReceiver, CdrsSender, SessionsReceiver, SessionsSender
 from simulators.partner.site_calendars import SiteCalendars
 from simulators.partner.state_file import StateFile
+from simulators.partner.tariffs import TARIFF_ID, TariffsReceiver, TariffsSender, tariff_of
 from simulators.partner.tokens import TokensReceiver, TokensSender
 
 WORK_EVERY_S = 0.25
@@ -60,7 +62,7 @@ class SimulatedPartner:
         self.emsp = Emsp(settings, self.state, self.peer)
         self.received = ReceivedObjects(self.state, self.peer)
         self.invoices = InvoiceDesk(settings, self.state, self.charging, self.received, self.pushes.add)
-        self._commands_to_us = CommandsReceiver(settings, self.desk, self.peer)
+        self._commands_to_us = CommandsReceiver(settings, self.desk, self.charging, self.peer)
         self.commands = CommandsSender(self.state, self.peer)
         self.commands.url = f"{self.url}/ocpi/emsp/{settings.version}/commands"
         self._limits_to_us = ChargingProfilesReceiver(settings, self.charging, self.peer)
@@ -69,6 +71,8 @@ class SimulatedPartner:
         modules: list[Module] = [
             LocationsSender(self.calendars),
             LocationsReceiver(self.received),
+            TariffsSender(settings),
+            TariffsReceiver(self.received),
             BookingsSender(self.desk, self.calendars, self.peer),
             BookingsReceiver(self.received),
             self._commands_to_us,
@@ -152,6 +156,7 @@ class SimulatedPartner:
 
     def _on_registered(self) -> None:
         self.settings.say(f"Registered with {self.peer.known()['versions_url']}")
+        self.pushes.add("tariff", TARIFF_ID)
         for site in simulated_sites.SITES:
             self.pushes.add("location", site.location_id)
             self.pushes.add("booking_location", site.booking_location_id)
@@ -165,6 +170,8 @@ class SimulatedPartner:
             return self._render_charging(kind, key)
         if kind == "invoice_record":
             return Push(INVOICES, "", self.invoices.records()[key], method="POST")
+        if kind == "tariff":
+            return Push("tariffs", key, tariff_of(self.settings))
         if kind == "location":
             place = simulated_sites.find_location(key)
             return Push("locations", key, self.calendars.location(place)) if place else None

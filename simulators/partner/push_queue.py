@@ -12,7 +12,9 @@ from simulators.partner.other_platform import OtherPlatform, PlatformError
 from simulators.partner.partner_settings import PartnerSettings
 
 # What is read of the rest is put first: a booking location names its location, and a truck charges before its booking is used.
-FIRST = {"location": 0, "booking_location": 1, "session": 2, "booking": 3, "cdr": 4, "invoice_record": 5}
+FIRST = {
+    "tariff": 0, "location": 1, "booking_location": 2, "session": 3, "booking": 4, "cdr": 5, "invoice_record": 6,
+}  # fmt: skip
 
 
 class Push(NamedTuple):
@@ -48,7 +50,7 @@ class PushQueue:
     def push_all(self) -> None:
         """Raises PlatformError; what could not be pushed stays due."""
         while self._due:
-            kind, key = min(self._due.copy(), key=lambda due: (FIRST.get(due[0], 3), due[1]))
+            kind, key = min(self._due.copy(), key=lambda due: (FIRST[due[0]], due[1]))
             self._under_way = True
             self._due.discard((kind, key))  # before the push: a change while it is under way is sent again
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simulators.partner.ocpi_format import Json, Refusal
+from simulators.partner.ocpi_format import Json, Refusal, read_time
 from simulators.partner.other_platform import OtherPlatform
 from simulators.partner.requests import Request, RoutedAnswer
 from simulators.partner.state_file import StateFile
@@ -22,14 +22,24 @@ class ReceivedObjects:
     def answer(
         self, request: Request, kind: str, key: list[str], *, role: str = "CPO", id_field: str = "id"
     ) -> RoutedAnswer:
-        """GET and PUT of an object of one of the other platform's parties. Raises Refusal."""
-        if len(key) != 3 or [part.upper() for part in key[:2]] not in self._peer.parties(role):
-            raise Refusal(2000, "no such object", 404)
+        """GET, PUT and PATCH of an object of one of the other platform's parties. Raises Refusal."""
+        self.check_owner(key, role, length=3)
         if request.method == "GET":
             return RoutedAnswer(self.find(kind, key))
+        if request.method == "PATCH":
+            held = self.find(kind, key)
+            self.check(request.body, key[-1], is_whole=False)
+            if not _is_older(request.body, held):
+                self.store(kind, key, merged(held, request.body))
+            return RoutedAnswer(None)
         if request.method != "PUT":
-            raise Refusal(2000, "only GET and PUT of whole objects", 405)
+            raise Refusal(2000, "only GET, PUT and PATCH", 405)
         return RoutedAnswer(None, 201 if self.keep(kind, key, request.body, id_field=id_field) else 200)
+
+    def check_owner(self, key: list[str], role: str, *, length: int) -> None:
+        """Raises Refusal."""
+        if len(key) != length or [part.upper() for part in key[:2]] not in self._peer.parties(role):
+            raise Refusal(2000, "no such object", 404)
 
     def find(self, kind: str, key: list[str]) -> Json:
         """Raises Refusal."""
@@ -43,16 +53,42 @@ class ReceivedObjects:
             state.get("received", {}).get(kind, {}).pop("/".join(key).upper(), None)
 
     def keep(self, kind: str, key: list[str], pushed: object, *, id_field: str = "id") -> bool:
-        """Whether the object is new. Raises Refusal."""
+        """Whether the object is new; an older one than the one that is held changes nothing. Raises Refusal."""
+        whole = self.check(pushed, key[-1], is_whole=True, id_field=id_field)
+        held = self.of(kind).get("/".join(key).upper())
+        if held is None or not _is_older(whole, held):
+            self.store(kind, key, whole)
+        return held is None
+
+    def check(self, pushed: object, name: str, *, is_whole: bool, id_field: str = "id") -> Json:
+        """The object. Raises Refusal."""
         if not isinstance(pushed, dict):
             raise Refusal(2001, "the body is not an object")
-        if str(pushed.get(id_field, "")).upper() != key[-1].upper() or "last_updated" not in pushed:
-            raise Refusal(
-                2001, f"{id_field} and last_updated are required, and the {id_field} is that of the path"
-            )
-        name = "/".join(key).upper()
+        if not isinstance(pushed.get("last_updated"), str):
+            raise Refusal(2001, "last_updated is required")
+        named = str(pushed.get(id_field, "" if is_whole else name))
+        if named.upper() != name.upper():
+            raise Refusal(2001, f"{id_field} is required, and that of the path")
+        return pushed
+
+    def store(self, kind: str, key: list[str], whole: Json) -> None:
         with self._state.changing() as state:
-            held = state.setdefault("received", {}).setdefault(kind, {})
-            is_new = name not in held
-            held[name] = pushed
-        return is_new
+            state.setdefault("received", {}).setdefault(kind, {})["/".join(key).upper()] = whole
+
+
+def merged(held: Json, patch: Json) -> Json:
+    """Objects in it are merged, everything else is replaced; periods of charging are added (OCPI mod_sessions, PATCH)."""
+    made = dict(held)
+    for name, value in patch.items():
+        before = held.get(name)
+        if name == "charging_periods":
+            made[name] = [*(before or []), *value]
+        elif isinstance(value, dict) and isinstance(before, dict):
+            made[name] = merged(before, value)
+        else:
+            made[name] = value
+    return made
+
+
+def _is_older(pushed: Json, held: Json) -> bool:
+    return read_time(pushed["last_updated"]) < read_time(held["last_updated"])

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from simulators.partner.ocpi_format import Json, Refusal, token_of
+from simulators.partner.ocpi_format import Json, Refusal, tokens_of
 from simulators.partner.other_platform import OtherPlatform, PlatformError, data_of, endpoint_in, send
 from simulators.partner.partner_settings import PartnerSettings
 from simulators.partner.state_file import StateFile
@@ -86,15 +86,25 @@ class Registration:
 
     def caller(self, authorization_header: str) -> str:
         """Who asks: "peer", "pending" (the peer by the token it is just being given), or a token A. Raises Refusal."""
-        token = token_of(authorization_header)
         state = self._state.get_all()
-        if token and token == state.get("peer", {}).get("token_in"):
-            return "peer"
-        if token and token == state.get("pending_token"):
-            return "pending"
-        if token in state.get("invitations", []):
-            return token
+        peer = state.get("peer", {})
+        for token in tokens_of(authorization_header):
+            if token == peer.get("token_in"):
+                self._end_overlap(peer)
+                return "peer"
+            if token == peer.get("token_before"):
+                return "peer"
+            if token == state.get("pending_token"):
+                return "pending"
+            if token in state.get("invitations", []):
+                return token
         raise Refusal(2000, "this token is not known here", 401)
+
+    def _end_overlap(self, peer: Json) -> None:
+        """The token before this one is good until this one is used."""
+        if "token_before" in peer:
+            with self._state.changing() as state:
+                state["peer"].pop("token_before", None)
 
     def answer(self, method: str, caller: str, body: object) -> Json | None:
         """A request to our credentials endpoint. Raises Refusal."""
@@ -119,7 +129,9 @@ class Registration:
         with self._state.changing() as state:
             if token_a:
                 state["invitations"].remove(token_a)
+            before = {} if token_a else {"token_before": state["peer"]["token_in"]}
             self._keep(state, body, endpoints, given)
+            state["peer"] |= before
         self._on_registered()
         return self._credentials(given)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import httpx
@@ -15,7 +15,8 @@ PAGE = 50
 
 @dataclass(frozen=True)
 class Request:
-    """Of an authenticated caller: "peer", "pending", or the token A it holds. `url` is its address without the query."""
+    """Of an authenticated caller: "peer", "pending", or the token A it holds. `url` is its address without the query, `sender`
+    the party it is from as its routing headers have it."""
 
     method: str
     path: list[str]
@@ -23,12 +24,17 @@ class Request:
     body: Any
     caller: str
     url: str = ""
+    sender: tuple[str, str] | None = None
+
+    def with_body(self, body: Json) -> Request:
+        return replace(self, body=body)
 
 
 class RoutedAnswer(NamedTuple):
     data: Any
     http_status: int = 200
     headers: dict[str, str] = {}
+    message: str = ""
 
 
 class Module(Protocol):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from simulators.partner.ocpi_format import Json, Refusal, envelope, read_body, routing_back
+from simulators.partner.ocpi_format import Json, Refusal, envelope, read_body, routed_party, routing_back
 from simulators.partner.partner_settings import PartnerSettings
 from simulators.partner.registering import Registration
 from simulators.partner.requests import Module, Request, RoutedAnswer
@@ -30,13 +30,17 @@ class Router:
             caller = self.registration.caller(headers.get("authorization", ""))
             body = read_body(raw) if method in ("POST", "PUT", "PATCH") else None
             query = dict(parse_qsl(parts.query))
-            answer = self._route(Request(method, path, query, body, caller, f"{self.url}{parts.path}"))
+            sender, addressed = routed_party(headers, "from"), routed_party(headers, "to")
+            request = Request(method, path, query, body, caller, f"{self.url}{parts.path}", sender)
+            answer = self._route(request, addressed)
         except Refusal as refusal:
             refused = envelope(None, now, status_code=refusal.status_code, message=str(refusal))
             return refusal.http_status, refused, {}
-        return answer.http_status, envelope(answer.data, now), {**answer.headers, **routing_back(headers)}
+        told = envelope(answer.data, now, message=answer.message)
+        back = {} if path[:2] == ["ocpi", "versions"] else routing_back(headers)
+        return answer.http_status, told, {**answer.headers, **back}
 
-    def _route(self, request: Request) -> RoutedAnswer:
+    def _route(self, request: Request, addressed: tuple[str, str] | None) -> RoutedAnswer:
         spoken = self.settings.version
         match request.path:
             case ["ocpi", "versions"] if request.method == "GET":
@@ -47,6 +51,8 @@ class Router:
                 return RoutedAnswer(self.registration.answer(request.method, request.caller, request.body))
         if request.caller != "peer":
             raise Refusal(2000, "this token is for registration only", 401)
+        if addressed is not None and addressed not in self.settings.parties:
+            raise Refusal(2001, f"{'*'.join(addressed)} is no party here", 404)
         match request.path:
             case ["ocpi", side, version, path, *rest] if version == spoken:
                 for module in self.modules:

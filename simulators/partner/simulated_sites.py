@@ -41,6 +41,11 @@ SITES = (
         "SIM-METZ", "Metz Nord Logistics Yard", "Rue des Transporteurs 18", "Metz", "57050", "49.1500", "6.1500",
         "SIM-METZ-MCS", ("SIM-METZ-1",), "MCS", 1_000_000, ("SEMI_TRACTOR", "TRUCK_WITH_TRAILER"), False,
     ),
+    SimulatedSite(
+        "SIM-DIJON", "Dijon Sud Truck Stop", "Rue du Stade 12", "Longvic", "21600", "47.2900", "5.0600",
+        "SIM-DIJON-CCS", ("SIM-DIJON-1",), "IEC_62196_T2_COMBO", 350_000,
+        ("SEMI_TRACTOR", "TRUCK_WITH_TRAILER", "RIGID", "BUS"), True,
+    ),
 )  # fmt: skip
 TERMS: Json = {
     "rfid_auth_required": True,

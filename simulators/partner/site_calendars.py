@@ -8,6 +8,7 @@ from simulators.partner.ocpi_format import Json, read_period, write_time
 from simulators.partner.partner_settings import PartnerSettings
 from simulators.partner.simulated_sites import HORIZON, QUIET_HOURS_UTC, STEP_MIN, TERMS, SimulatedSite
 from simulators.partner.state_file import StateFile
+from simulators.partner.tariffs import TARIFF_ID
 
 NEVER_CHANGED = "2026-01-01T00:00:00Z"
 HOLDING = {"PENDING", "RESERVED"}
@@ -99,7 +100,7 @@ def _evse(site: SimulatedSite, bay: str) -> Json:
     connector = {
         "id": "1", "standard": site.connector, "format": "CABLE", "power_type": "DC",
         "max_voltage": volts, "max_amperage": site.max_power_w // volts,
-        "max_electric_power": site.max_power_w, "last_updated": NEVER_CHANGED,
+        "max_electric_power": site.max_power_w, "tariff_ids": [TARIFF_ID], "last_updated": NEVER_CHANGED,
     }  # fmt: skip
     return {
         "uid": bay, "status": "AVAILABLE", "capabilities": ["RFID_READER"],
