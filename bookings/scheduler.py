@@ -80,9 +80,7 @@ def _fail_remote(*, now: datetime) -> None:
 
 
 def _complete_remote(*, now: datetime) -> None:
-    over = Booking.objects.filter(
-        status=BookingStatus.CHARGING, route=Booking.Route.OUTBOUND, ends_at__lte=now - timedelta(minutes=1)
-    )
+    over = operations.overdue_remote(now=now - timedelta(minutes=1))
     _each(
         over.values_list("pk", flat=True),
         lambda pk: operations.complete_overdue_remote(booking_id=pk, now=now),

@@ -21,6 +21,7 @@ from bookings.operations.expire import (
     fail_unanswered_remote,
     fail_undecided,
     mark_no_show,
+    overdue_remote,
 )
 from bookings.operations.limit_power import end_limits, lift_limits, limit_depot
 from bookings.operations.mark_seen import mark_seen
@@ -107,6 +108,7 @@ __all__ = [
     "mark_no_show",
     "mark_seen",
     "match_remote_session",
+    "overdue_remote",
     "price_of_change",
     "record_owner_answer",
     "release_hold",

@@ -5,16 +5,21 @@ All of them may be called twice, late, or for a booking that has moved on: they 
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from django.db.models import QuerySet
 
 from bookings.actors import SCHEDULER
 from bookings.core import calendars, lifecycle
 from bookings.core.locking import lock_booking
 from bookings.errors import NothingToDecide, WrongStatus
-from bookings.models import Booking, BookingRequest, BookingStatus
+from bookings.models import Booking, BookingRequest, BookingStatus, RemoteSession, SessionStatus
 from bookings.operations import request_log
 from bookings.operations.decide import drop_change
 from bookings.payments import booking_payments
+
+# A partner that tells of a session tells more often than this while it runs.
+TOLD_AT_LEAST = timedelta(hours=2)
 
 
 def expire_hold(*, booking_id: int, now: datetime) -> Booking:
@@ -68,11 +73,20 @@ def mark_no_show(*, booking_id: int, now: datetime) -> Booking:
     return booking
 
 
+def overdue_remote(*, now: datetime) -> QuerySet[Booking]:
+    """Charging bookings at partners' depots whose slot is over, without those where the partner tells that a truck charges on."""
+    over = Booking.objects.filter(
+        status=BookingStatus.CHARGING, route=Booking.Route.OUTBOUND, ends_at__lte=now
+    )
+    told = RemoteSession.objects.filter(status=SessionStatus.CHARGING, received_at__gt=now - TOLD_AT_LEAST)
+    return over.exclude(pk__in=told.filter(booking__isnull=False).values("booking"))
+
+
 def complete_overdue_remote(*, booking_id: int, now: datetime) -> Booking:
-    """At a partner's depot charging is only known to have begun; when the slot is over it is over for us too."""
+    """When the slot is over it is over for us too: a partner need not tell of sessions."""
     with calendars.one_operation():
         booking = lock_booking(booking_id)
-        if booking.is_ours or booking.status != BookingStatus.CHARGING or booking.ends_at > now:
+        if not overdue_remote(now=now).filter(pk=booking.pk).exists():
             raise WrongStatus(booking.status, BookingStatus.COMPLETED)
         lifecycle.adopt(booking, BookingStatus.COMPLETED, actor=SCHEDULER, at=now, detail={})
     return booking

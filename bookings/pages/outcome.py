@@ -12,6 +12,8 @@ from depots.templatetags.berth import kilowatt_hours, money
 
 UNKNOWN_ENERGY = "The charger told no usable meter value, so energy and cost are not known here."
 
+UNTOLD_ENERGY = "The partner has not told yet what was charged."
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -76,7 +78,7 @@ def _completed(booking: Booking) -> Outcome:
         return Outcome("charged on", WENT_ON)
     wh = charged_wh(booking)
     if wh is None:
-        return Outcome("energy not known", UNKNOWN_ENERGY)
+        return Outcome("energy not known", UNKNOWN_ENERGY if booking.is_ours else UNTOLD_ENERGY)
     energy = kilowatt_hours(wh)
     if not booking.quote:
         whose = "No price was set." if booking.is_ours else "The partner bills by its own prices."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +11,7 @@ import time_machine
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from bookings import scheduler
 from bookings.models import Booking, BookingStatus, ChargeDetailRecord, RemoteSession
 from roaming.mirror import partner_places
 from roaming.models import Partner, PartnerObject
@@ -130,6 +132,21 @@ def test_the_end_of_a_session_is_the_end_of_its_booking_unless_nothing_was_charg
 
     assert (fresh(ours).status, fresh(ours).metered_wh) == (BookingStatus.COMPLETED, 80_000)
     assert not fresh(ours).is_changed_unseen
+
+
+def test_a_booking_goes_on_past_its_slot_while_its_partner_tells_of_charging(
+    caller: Caller, ours: Booking, clock: Any
+) -> None:
+    caller.send("PUT", SESSION, session())
+    clock.move_to(ours.ends_at + timedelta(minutes=10))
+    caller.send("PUT", SESSION, session(kwh=90, last_updated="2030-01-15T13:10:00Z"))
+
+    scheduler._complete_remote(now=timezone.now())
+    assert fresh(ours).status == BookingStatus.CHARGING
+
+    clock.shift(timedelta(hours=3))
+    scheduler._complete_remote(now=timezone.now())
+    assert fresh(ours).status == BookingStatus.COMPLETED, "a partner may never tell the end"
 
 
 def test_what_comes_late_changes_nothing_and_what_is_nobodys_is_kept_and_counted(
