@@ -11,7 +11,7 @@ from django.db.models.functions import Upper
 
 from depots.models import ChargingSession, Organisation
 from roaming.commands.models import ReceivedCommand
-from roaming.console.models import Deviation, PartnerEvent, PartnerTraffic
+from roaming.console.models import Deviation, PartnerComparison, PartnerEvent, PartnerTraffic
 from roaming.hubs.models import HubClient
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "GuestSession",
     "HubClient",
     "Partner",
+    "PartnerComparison",
     "PartnerEvent",
     "PartnerMessage",
     "PartnerObject",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from django.db.models.signals import post_save
 from django.dispatch import receiver
 
 from bookings.core.calendars import mark_depot_changed
@@ -23,8 +24,9 @@ from depots import round_trips
 from depots import signals as depots
 from depots.models import ChargerCommand, ChargingSession
 from depots.notices import TELL
-from roaming import guest_sessions
+from roaming import guest_sessions, tasks
 from roaming.commands import limits, remote_starts, results, sent
+from roaming.models import PartnerComparison
 from roaming.outbound import fan_out, token_changes
 from roaming.outbound.waking import WAKE_CHANNEL
 
@@ -156,3 +158,9 @@ def deliver_active_profiles(session_ids: list[int], at: datetime, **_: Any) -> N
 @receiver(partner_commanded, dispatch_uid="roaming.partner_commanded")
 def send_command(command: PartnerCommand, at: datetime, **_: Any) -> None:
     sent.want(command, at=at)
+
+
+@receiver(post_save, sender=PartnerComparison, dispatch_uid="roaming.comparison_asked")
+def begin_comparison(instance: PartnerComparison, **_: Any) -> None:
+    """Only who asks for one saves its row: how far it is gets written by updates."""
+    tasks.compare_partner.send(instance.pk)

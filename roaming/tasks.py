@@ -9,12 +9,19 @@ from django.db import transaction
 from django.utils import timezone
 
 from roaming import token_rotation
+from roaming.console import comparing
 
 
 @dramatiq.actor(max_retries=0)
 def rotate_tokens(partner_id: int) -> None:
     """It comes again by itself where it failed (`Partner.next_rotation_at`)."""
     token_rotation.rotate_due(partner_id=partner_id, now=timezone.now())
+
+
+@dramatiq.actor(max_retries=0, time_limit=3_600_000)
+def compare_partner(partner_id: int) -> None:
+    """What somebody asked for on the page of a partner."""
+    comparing.carry_out(partner_id=partner_id, clock=timezone.now)
 
 
 def start_rotations(*, now: datetime) -> None:

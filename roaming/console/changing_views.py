@@ -16,13 +16,16 @@ from bookings.errors import ChangedMeanwhile
 from bookings.rules.content_version import look_again, seen_version
 from depots.pages import done
 from roaming import access
-from roaming.console import operations, sandbox
+from roaming.console import comparing, operations, resyncing, sandbox
 from roaming.console.forms import NotesForm, SwitchesForm
 from roaming.console.operations import Act
-from roaming.console.views import deliveries_page, partner_shown
+from roaming.console.views import comparison_page, deliveries_page, partner_shown
 from roaming.models import Partner
 from roaming.outbound import pulls
 from roaming.party_roles import RegistrationError
+
+# Lists in which we look for who of us is meant.
+MATCHED = ("booking", "session", "cdr")
 
 
 def _changes(change: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -62,6 +65,24 @@ def try_now(request: HttpRequest, partner_id: int) -> HttpResponse:
 
 
 @_changes
+def resync(request: HttpRequest, partner_id: int) -> HttpResponse:
+    words = "All {partner} is to have is sent to it again, and all its lists are read."
+    return _carried_out(request, partner_id, resyncing.resync_all, words)
+
+
+@_changes
+def compare(request: HttpRequest, partner_id: int) -> HttpResponse:
+    words = "{partner} is asked for what it has: this page shows how far that is."
+    return _of_comparison(request, partner_id, comparing.ask, words)
+
+
+@_changes
+def repair(request: HttpRequest, partner_id: int) -> HttpResponse:
+    words = "What differed is sent and read again. Compare once more when nothing waits any longer."
+    return _of_comparison(request, partner_id, comparing.repair, words)
+
+
+@_changes
 def clear_deviations(request: HttpRequest, partner_id: int) -> HttpResponse:
     words = "What {partner} sends otherwise is counted anew."
     return _carried_out(request, partner_id, operations.clear_deviations, words)
@@ -69,10 +90,10 @@ def clear_deviations(request: HttpRequest, partner_id: int) -> HttpResponse:
 
 @_changes
 def match_again(request: HttpRequest, partner_id: int) -> HttpResponse:
-    """Its list of our bookings is read whole: what it holds by now decides what is unmatched."""
+    """Its lists of our bookings and charging are read whole: what they hold by now decides what is unmatched."""
     found = access.run_partner(request.user, partner_id)
-    pulls.soon(found, lists=("booking",), now=timezone.now())
-    return done(request, _address(found), f"The bookings of {found} are read again.")
+    pulls.soon(found, lists=MATCHED, now=timezone.now())
+    return done(request, _address(found), f"The bookings and the charging of {found} are read again.")
 
 
 @_changes
@@ -144,6 +165,17 @@ def _of_delivery(
     except ChangedMeanwhile as refusal:
         return deliveries_page(request, found, refusal=look_again(refusal), status=409)
     return done(request, reverse("roaming:deliveries", args=[found.pk]), words)
+
+
+def _of_comparison(
+    request: HttpRequest, partner_id: int, carry_out: Callable[[Act], None], words: str
+) -> HttpResponse:
+    found = access.run_partner(request.user, partner_id)
+    try:
+        carry_out(_act(request, found))
+    except ChangedMeanwhile as refusal:
+        return comparison_page(request, found, refusal=look_again(refusal), status=409)
+    return done(request, reverse("roaming:comparison", args=[found.pk]), words.format(partner=found))
 
 
 def _act(request: HttpRequest, found: Partner) -> Act:

@@ -80,6 +80,9 @@ class PartnerEvent(models.Model):
         SUSPENDED = "suspended", "Suspended it"
         LIFTED = "lifted", "Lifted its suspension"
         LEFT = "left", "Ended its registration"
+        RESYNCED = "resynced", "Had all sent and read again"
+        COMPARED = "compared", "Had both sides compared"
+        REPAIRED = "repaired", "Had differences repaired"
 
     partner = models.ForeignKey("roaming.Partner", models.CASCADE, related_name="events", db_index=False)
     at = models.DateTimeField()
@@ -92,3 +95,25 @@ class PartnerEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} by {self.by}"
+
+
+class PartnerComparison(models.Model):
+    """The last comparison of what a partner and we have of each other (roaming/outbound/comparison.py), and how far it is.
+
+    `differences` are those found, as lists of the fields of `comparison.Difference`, the first thousand of `number`.
+    """
+
+    partner = models.OneToOneField(
+        "roaming.Partner", models.CASCADE, primary_key=True, related_name="comparison"
+    )
+    asked_at = models.DateTimeField()
+    done = models.PositiveIntegerField(default=0)
+    total = models.PositiveIntegerField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    error = models.CharField(max_length=300, blank=True)
+    number = models.PositiveIntegerField(default=0)
+    differences = models.JSONField(default=list)
+    repaired_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.number} differences with {self.partner_id}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -66,32 +66,32 @@ def pause(act: Act) -> Partner:
     """Nothing is pushed to it and none of its lists is read until somebody resumes; what it asks of us is answered. What waits is
     kept, and goes out as it is then. Raises ChangedMeanwhile."""
     with transaction.atomic():
-        partner = _locked(act, sending_version)
+        partner = locked_for(act, sending_version)
         partner.paused_at = act.now
         partner.save(update_fields=["paused_at"])
-        _note(act, Kind.PAUSED)
+        note(act, Kind.PAUSED)
     return partner
 
 
 def resume_sending(act: Act) -> Partner:
     """All that waited is due. Raises ChangedMeanwhile."""
     with transaction.atomic():
-        partner = _locked(act, sending_version)
+        partner = locked_for(act, sending_version)
         partner.paused_at = None
         partner.save(update_fields=["paused_at"])
         resume(partner, now=act.now)
-        _note(act, Kind.RESUMED)
+        note(act, Kind.RESUMED)
     return partner
 
 
 def try_now(act: Act) -> Partner:
     """Whatever waits is tried at once, and its lists that are late are read, however often it failed. Raises ChangedMeanwhile."""
     with transaction.atomic():
-        partner = _locked(act, circuit_version)
+        partner = locked_for(act, circuit_version)
         resume(partner, now=act.now)
         late = PartnerPull.objects.filter(partner=partner, next_at__isnull=False, failures__gt=0)
         late.update(next_at=act.now)
-        _note(act, Kind.TRIED)
+        note(act, Kind.TRIED)
     return partner
 
 
@@ -103,7 +103,7 @@ def try_delivery_now(act: Act, delivery_id: int) -> Delivery:
             raise ChangedMeanwhile("It has been delivered meanwhile.")
         row.next_try_at = act.now
         row.save(update_fields=["next_try_at"])
-        _note(act, Kind.TRIED, f"{row.get_kind_display()} {row.object_id}")
+        note(act, Kind.TRIED, f"{row.get_kind_display()} {row.object_id}")
         wake_sender()
     return row
 
@@ -120,7 +120,7 @@ def send_again(act: Act, delivery_id: int) -> Delivery:
         row.delivered = {**row.delivered, "digest": ""} if row.delivered else None
         row.delivered_version, row.next_try_at, row.attempts, row.was_refused = 0, act.now, 0, False
         row.save(update_fields=["delivered", "delivered_version", "next_try_at", "attempts", "was_refused"])
-        _note(act, Kind.SENT_AGAIN, f"{row.get_kind_display()} {row.object_id}")
+        note(act, Kind.SENT_AGAIN, f"{row.get_kind_display()} {row.object_id}")
         wake_sender()
     return row
 
@@ -128,7 +128,7 @@ def send_again(act: Act, delivery_id: int) -> Delivery:
 def set_switches(act: Act, chosen: Mapping[str, Any]) -> Partner:
     """All switches as they shall be; one at its default is not kept. Raises ChangedMeanwhile."""
     with transaction.atomic():
-        partner = _locked(act, switches_version)
+        partner = locked_for(act, switches_version)
         kept = {name: value for name, value in chosen.items() if value != SWITCHES[name].value}
         unknown = {name: value for name, value in partner.switches.items() if name not in SWITCHES}
         changes = [
@@ -139,17 +139,17 @@ def set_switches(act: Act, chosen: Mapping[str, Any]) -> Partner:
         partner.switches = {**unknown, **kept}
         partner.save(update_fields=["switches"])
         if changes:
-            _note(act, Kind.SWITCHED, "; ".join(changes))
+            note(act, Kind.SWITCHED, "; ".join(changes))
     return partner
 
 
 def write_notes(act: Act, notes: str) -> Partner:
     """Raises ChangedMeanwhile."""
     with transaction.atomic():
-        partner = _locked(act, notes_version)
+        partner = locked_for(act, notes_version)
         partner.notes = notes[:LONGEST_NOTES]
         partner.save(update_fields=["notes"])
-        _note(act, Kind.NOTED)
+        note(act, Kind.NOTED)
     return partner
 
 
@@ -162,20 +162,21 @@ def set_aside(act: Act, object_id: int) -> PartnerObject:
             raise ChangedMeanwhile("The partner has told this booking anew meanwhile.")
         row.set_aside_at = act.now
         row.save(update_fields=["set_aside_at"])
-        _note(act, Kind.SET_ASIDE, row.key)
+        note(act, Kind.SET_ASIDE, row.key)
     return row
 
 
 def clear_deviations(act: Act) -> int:
     """Count anew, after the partner was told: what comes again is new. Raises ChangedMeanwhile."""
     with transaction.atomic():
-        partner = _locked(act, deviations_version)
+        partner = locked_for(act, deviations_version)
         number = deviations.forget(partner)
-        _note(act, Kind.CLEARED, f"{number} rules")
+        note(act, Kind.CLEARED, f"{number} rules")
     return number
 
 
-def _locked(act: Act, version: Any) -> Partner:
+def locked_for(act: Act, version: Callable[[Partner], int]) -> Partner:
+    """The partner, locked, as it was shown. Raises ChangedMeanwhile. Needs a transaction."""
     rows = Partner.objects.select_for_update(no_key=True, of=("self",)).select_related("organisation")
     partner = rows.get(pk=act.partner_id)
     if version(partner) != act.seen_version:
@@ -194,7 +195,8 @@ def _value(partner: Partner, name: str) -> Any:
     return partner.switches.get(name, SWITCHES[name].value)
 
 
-def _note(act: Act, kind: PartnerEvent.Kind, told: str = "") -> None:
+def note(act: Act, kind: PartnerEvent.Kind, told: str = "") -> None:
+    """That somebody did it."""
     PartnerEvent.objects.create(
         partner_id=act.partner_id, at=act.now, kind=kind, by=act.by[:120], told=told[:500]
     )

@@ -14,7 +14,7 @@ from depots.periods import utc_text
 from roaming.console import traffic
 from roaming.console.models import Deviation
 from roaming.console.traffic import Health
-from roaming.mirror.kept_objects import BOOKING
+from roaming.mirror.kept_objects import BOOKING, CDR, SESSION
 from roaming.models import Delivery, Partner, PartnerObject
 from roaming.switches import SWITCHES, switch
 
@@ -45,7 +45,8 @@ class Queue:
 
 @dataclass(frozen=True)
 class PartnerState:
-    """`in_utc`: its depots whose times are shown in UTC, as no zone is known. `unmatched`: bookings nobody asked for."""
+    """`in_utc`: its depots whose times are shown in UTC, as no zone is known. `unmatched`: bookings nobody asked for;
+    `unmatched_charging`: sessions and records of nobody here."""
 
     partner: Partner
     health: Health
@@ -53,6 +54,7 @@ class PartnerState:
     deviations: list[Deviation]
     in_utc: list[Depot]
     unmatched: int
+    unmatched_charging: int
 
     @property
     def parties(self) -> list[str]:
@@ -135,7 +137,8 @@ def states(partners: Sequence[Partner], *, now: datetime) -> list[PartnerState]:
             queues.get(partner.pk, Queue()),
             deviations.get(partner.pk, []),
             in_utc.get(partner.organisation_id, []),
-            unmatched.get(partner.pk, 0),
+            unmatched.get((partner.pk, BOOKING), 0),
+            sum(unmatched.get((partner.pk, kind), 0) for kind in (SESSION, CDR)),
         )
         for partner in partners
     ]
@@ -175,12 +178,15 @@ def describe_partner(state: PartnerState) -> dict[str, Any]:
         "switches": {name: switch(partner, name) for name in SWITCHES if name in partner.switches},
         "depots_in_utc": [depot.code for depot in state.in_utc],
         "unmatched_bookings": state.unmatched,
+        "unmatched_charging": state.unmatched_charging,
     }
 
 
-def _unmatched(partner_ids: list[int]) -> dict[int, int]:
-    rows = PartnerObject.objects.filter(partner__in=partner_ids, kind=BOOKING, is_unmatched=True)
-    return dict(rows.filter(NOT_SET_ASIDE).order_by().values_list("partner").annotate(Count("pk")))
+def _unmatched(partner_ids: list[int]) -> dict[tuple[int, str], int]:
+    """By partner and kind."""
+    rows = PartnerObject.objects.filter(NOT_SET_ASIDE, partner__in=partner_ids, is_unmatched=True)
+    counted = rows.order_by().values_list("partner", "kind").annotate(Count("pk"))
+    return {(partner, kind): number for partner, kind, number in counted}
 
 
 def _grouped(rows: Iterable[Any], key: str) -> dict[int, list[Any]]:

@@ -10,7 +10,9 @@ from typing import Any
 from django.conf import settings
 
 from roaming.console import deliveries_shown, messages, operations, overview, traffic
+from roaming.console.comparing import comparison_of
 from roaming.console.forms import NotesForm, SwitchesForm
+from roaming.console.resyncing import progress_of
 from roaming.console.tokens_exchanged import tokens_exchanged
 from roaming.console.traffic import Hour
 from roaming.console.unmatched import unmatched
@@ -122,6 +124,10 @@ def _versions(partner: Partner, now: datetime) -> Mapping[str, Any]:
     }
 
 
+def _both_ways(partner: Partner, now: datetime) -> Mapping[str, Any]:
+    return {"resync": progress_of(partner, now), "comparison": comparison_of(partner, now)}
+
+
 def _queue(partner: Partner, now: datetime) -> Mapping[str, Any]:
     return {"queue": deliveries_shown.named(deliveries_shown.waiting(partner)[:MOST_WAITING])}
 
@@ -157,6 +163,7 @@ def _by_name(endpoints: Iterable[Mapping[str, str]]) -> dict[str, dict[str, str]
 
 RUN_PARTS: tuple[Callable[[Partner, datetime], Mapping[str, Any]], ...] = (
     _versions,
+    _both_ways,
     _queue,
     _messages,
     _forms,

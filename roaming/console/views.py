@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from depots.pages import respond
 from roaming import access
-from roaming.console import deliveries_shown, messages, overview, partner_page, sandbox
+from roaming.console import comparing, deliveries_shown, messages, overview, partner_page, sandbox
 from roaming.console.forms import DeliveriesForm, ListForm, MessagesForm
 from roaming.models import Partner
 
@@ -145,3 +145,21 @@ def deliveries_page(
         "now": timezone.now(),
     }
     return respond(request, "roaming/deliveries", context, status=status)
+
+
+@page
+def comparison(request: HttpRequest, partner_id: int) -> HttpResponse:
+    """What it has otherwise than we do, as it was when somebody had that compared."""
+    return comparison_page(request, access.run_partner(request.user, partner_id))
+
+
+def comparison_page(
+    request: HttpRequest, found: Partner, *, refusal: str = "", status: int = 200
+) -> HttpResponse:
+    context = {
+        "partner": found,
+        "comparison": comparing.comparison_of(found, timezone.now()),
+        "comparison_version": comparing.comparison_version(found),
+        "refusal": refusal,
+    }
+    return respond(request, "roaming/comparison", context, status=status)

@@ -48,7 +48,8 @@ class AdoptedCdr:
 
 
 def adopt_cdr(partner: Partner, read: Read[ToldCdr], raw: dict[str, Any], *, now: datetime) -> AdoptedCdr:
-    """Take over a record as a partner told it, with the message itself. Raises UnreadableError for what breaks the rules of
+    """Take over a record as a partner told it, with the message itself; one of nobody here is matched anew when it is told
+    again. Raises UnreadableError for what breaks the rules of
     records, and for another one under a known id."""
     told = read.value
     _check_sign(told)
@@ -59,7 +60,8 @@ def adopt_cdr(partner: Partner, read: Read[ToldCdr], raw: dict[str, Any], *, now
                 raise UnreadableError(
                     "id", "is the one of another record: take that one back and issue it anew"
                 )
-            return AdoptedCdr(None, is_new=False)
+            if not kept.is_unmatched:
+                return AdoptedCdr(None, is_new=False)
         customer = customer_by(
             partner, told.token, booking_id=told.booking_id, reference=told.authorization_reference,
             session_id=told.session_id, at=told.starts_at,
@@ -69,9 +71,9 @@ def adopt_cdr(partner: Partner, read: Read[ToldCdr], raw: dict[str, Any], *, now
         record = _keep(partner, told, raw, customer, now) if customer is not None else None
         if record is not None:
             partner_invoice_records.match_waiting(partner, told.id)
-    names = [*read.deviations, *(["cdr.of_nobody_here"] if customer is None else [])]
+    names = [*read.deviations, *(["cdr.of_nobody_here"] if customer is None and is_new else [])]
     deviations.count(partner, names)
-    return AdoptedCdr(record, is_new=True)
+    return AdoptedCdr(record, is_new=is_new)
 
 
 def _check_sign(told: ToldCdr) -> None:

@@ -7,37 +7,42 @@ object is sent again, or the partner's list is read whole.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from django.db import transaction
 
-from roaming import message_log
+from bookings.models import Token
+from roaming import registration
 from roaming.mirror import kept_objects
 from roaming.models import Partner, PartnerObject
-from roaming.ocpi import client
 from roaming.ocpi.call_failures import CallFailed, Refused
-from roaming.ocpi.client import Exchange, Http, Party, Peer
+from roaming.ocpi.client import Http, Party
 from roaming.outbound import pull_plan, pulls
-from roaming.outbound.our_objects import OurObject, our_objects
+from roaming.outbound.deliveries import unlocked
+from roaming.outbound.our_objects import RECORDS_SINCE, OurObject, our_objects
+from roaming.outbound.pulls import Crawl
+from roaming.outbound.readers.sessions import REACHES_BACK as SESSIONS_REACH_BACK
 from roaming.outbound.waking import wake_sender
 from roaming.party_roles import NotRegistered
 
-AT_ONCE = 4
-# Lists of which we keep each object as it came, and as which kind.
-KEPT_LISTS = {
-    "tariff": kept_objects.TARIFF,
-    "location": kept_objects.LOCATION,
-    "booking_location": kept_objects.BOOKING_LOCATION,
-    "booking": kept_objects.BOOKING,
-    "invoice_record": kept_objects.INVOICE_RECORD,
-    "self_billed_record": kept_objects.INVOICE_RECORD,
-}
-# Written anew with every answer.
+AT_ONCE, A_BATCH = 4, 40
+# Lists of which we keep each object as it came, and how far back each is read.
+KEPT_LISTS: dict[str, timedelta | None] = {
+    "tariff": None, "location": None, "booking_location": None, "token": None, "booking": None,
+    "session": SESSIONS_REACH_BACK, "cdr": RECORDS_SINCE, "invoice_record": None, "self_billed_record": None,
+}  # fmt: skip
+# As which kind, where that is not the name of the list.
+KEPT_AS = {"invoice_record": kept_objects.INVOICE_RECORD, "self_billed_record": kept_objects.INVOICE_RECORD}
+# What such a list does not name any more is gone.
+ALL_LISTED = frozenset({"tariff", "location", "booking_location", "invoice_record", "self_billed_record"})
+# Written anew with every answer; a calendar ages by itself.
 TIMELESS = frozenset({"last_updated"})
+AGEING = frozenset({"calendars"})
+UNDER_WAY = ("ACTIVE", "PENDING")
 
 
 class What(StrEnum):
@@ -65,28 +70,20 @@ class Difference:
         return "read_again" if self.object_id is None else "send_again"
 
 
-def compare(*, partner_id: int, now: datetime) -> list[Difference]:
-    """Raises NotRegistered, and CallFailed where a list of the partner's cannot be read."""
+def compare(
+    *, partner_id: int, now: datetime, progress: Callable[[int, int], None] = lambda done, of: None
+) -> list[Difference]:
+    """`progress` is told how much was asked for, and of how much. Raises NotRegistered, and CallFailed where a list of the
+    partner's cannot be read."""
     partner = _registered(partner_id)
-    ours, lists = our_objects(partner, now=now), _lists(partner)
-    said: list[Exchange] = []
-
-    async def converse(http: Http) -> tuple[list[Difference], list[list[Any]]]:
-        gate = asyncio.Semaphore(AT_ONCE)
-        there = await asyncio.gather(*(_there(http, gate, one) for one in ours))
-        listed = [[raw async for page in http.pages(peer, url) for raw in page] for _, _, peer, url in lists]
-        return [one for one in there if one is not None], listed
-
-    try:
-        found, listed = client.in_thread(converse, said.append)
-    finally:
-        message_log.record(said, now=now)
-    # What is another list for each party of ours is one of theirs.
-    of_party: dict[tuple[str, Party], list[Any]] = {}
-    for (name, party, _, _), objects in zip(lists, listed, strict=True):
-        of_party.setdefault((name, party), []).extend(objects)
-    for (name, party), objects in of_party.items():
-        found += _here(partner, name, party, objects)
+    ours, lists = our_objects(partner, now=now), _lists(partner, now)
+    found: list[Difference] = []
+    for done in range(0, len(ours), A_BATCH):
+        progress(done, len(ours) + len(lists))
+        found += _all_there(ours[done : done + A_BATCH], now)
+    for done, ((name, party), crawls) in enumerate(lists.items(), start=len(ours)):
+        progress(done, len(ours) + len(lists))
+        found += _here(partner, name, party, _read(crawls, now))
     return found
 
 
@@ -95,10 +92,10 @@ def repair(*, partner_id: int, differences: Iterable[Difference], now: datetime)
     partner = _registered(partner_id)
     wanted = list(differences)
     with transaction.atomic():
-        for one in wanted:
-            if one.object_id is not None:
-                row = partner.deliveries.filter(kind=one.kind, object_id=one.object_id)
-                row.update(next_try_at=now, delivered={"digest": ""}, attempts=0, was_refused=False)
+        for kind in sorted({one.kind for one in wanted if one.object_id is not None}):
+            ids = [one.object_id for one in wanted if one.kind == kind and one.object_id is not None]
+            rows = unlocked(partner.deliveries.filter(kind=kind, object_id__in=ids))
+            rows.update(next_try_at=now, delivered={"digest": ""}, attempts=0, was_refused=False)
         pull_plan.plan([partner], now=now)
         pulls.soon(partner, lists={one.kind for one in wanted if one.object_id is None}, now=now)
         wake_sender()
@@ -109,6 +106,14 @@ def _registered(partner_id: int) -> Partner:
     if not partner.is_registered:
         raise NotRegistered(f"{partner} is not registered.")
     return partner
+
+
+def _all_there(ours: list[OurObject], now: datetime) -> list[Difference]:
+    async def ask(http: Http) -> list[Difference | None]:
+        gate = asyncio.Semaphore(AT_ONCE)
+        return await asyncio.gather(*(_there(http, gate, one) for one in ours))
+
+    return [one for one in registration.converse(ask, now) if one is not None]
 
 
 async def _there(http: Http, gate: asyncio.Semaphore, ours: OurObject) -> Difference | None:
@@ -143,33 +148,67 @@ def _is_same(told: Any, kept: Any) -> bool:
     return bool(told == kept)
 
 
-def _lists(partner: Partner) -> list[tuple[str, Party, Peer, str]]:
-    """What to read: kind, whose, as whom, where."""
-    return [
-        (name, crawl.party, crawl.peer, crawl.url)
-        for name in KEPT_LISTS
-        for crawl in pulls.whole_crawls(partner, name)
-    ]
+def _lists(partner: Partner, now: datetime) -> dict[tuple[str, Party], list[Crawl]]:
+    """By list and whose it is: what is another list for each party of ours is one of theirs."""
+    found: dict[tuple[str, Party], list[Crawl]] = {}
+    for name, reaches_back in KEPT_LISTS.items():
+        since = now - reaches_back if reaches_back else None
+        for crawl in pulls.crawls_to_look(partner, name, since=since):
+            found.setdefault((name, crawl.party), []).append(crawl)
+    return found
+
+
+def _read(crawls: list[Crawl], now: datetime) -> list[Any]:
+    async def read(http: Http) -> list[Any]:
+        return [
+            raw
+            for crawl in crawls
+            async for page in http.pages(crawl.peer, crawl.url, crawl.query or None)
+            for raw in page
+        ]
+
+    return registration.converse(read, now)
 
 
 def _here(partner: Partner, kind: str, party: Party, listed: list[Any]) -> list[Difference]:
     """What we keep of a partner's list, against what it has."""
-    rows = PartnerObject.objects.filter(
-        partner=partner, kind=KEPT_LISTS[kind], country_code__iexact=party[0], party_id__iexact=party[1]
-    )
-    kept = {row.key.upper(): row.raw for row in rows}
+    kept = _kept_tokens(partner, party) if kind == "token" else _kept_objects(partner, kind, party)
     theirs = {
-        str(raw["id"]).upper(): raw
+        name: {field: told for field, told in raw.items() if field not in AGEING}
         for raw in listed
-        if isinstance(raw, dict) and raw.get("id") and _owner(raw) == party
+        if isinstance(raw, dict) and (name := _name(kind, raw)) and _owner(raw) == party
     }
     found = [
-        Difference(kind, str(raw["id"]), What.DIFFERS_HERE if name in kept else What.MISSING_HERE, fields)
+        Difference(kind, name, What.DIFFERS_HERE if name in kept else What.MISSING_HERE, fields)
         for name, raw in theirs.items()
-        if (fields := differing(raw, kept.get(name)))
+        if not (kind == "session" and raw.get("status") in UNDER_WAY)
+        and (fields := differing(raw, kept.get(name)))
     ]
-    gone = [] if kind == "booking" else sorted(kept.keys() - theirs.keys())
+    gone = sorted(kept.keys() - theirs.keys()) if kind in ALL_LISTED else []
     return found + [Difference(kind, name, What.GONE_THERE) for name in gone]
+
+
+def _kept_objects(partner: Partner, kind: str, party: Party) -> dict[str, Any]:
+    rows = PartnerObject.objects.filter(
+        partner=partner,
+        kind=KEPT_AS.get(kind, kind),
+        country_code__iexact=party[0],
+        party_id__iexact=party[1],
+    )
+    return {key.upper(): raw for key, raw in rows.values_list("key", "raw")}
+
+
+def _kept_tokens(partner: Partner, party: Party) -> dict[str, Any]:
+    """As they were told; one that is not listed any more is invalid, which shows as no difference."""
+    rows = Token.objects.filter(fleet=partner.organisation_id, told__isnull=False)
+    rows = rows.filter(country_code__iexact=party[0], party_id__iexact=party[1])
+    return {f"{uid} {kind}".upper(): told for uid, kind, told in rows.values_list("uid", "type", "told")}
+
+
+def _name(kind: str, raw: dict[str, Any]) -> str:
+    """What an object is known by among those of its owner, in capitals; empty where it does not say."""
+    named = f"{raw['uid']} {raw.get('type', '')}" if kind == "token" and raw.get("uid") else raw.get("id")
+    return str(named or "").upper()
 
 
 def _owner(raw: dict[str, Any]) -> Party:

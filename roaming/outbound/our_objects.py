@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from bookings.models import TariffVersion
-from roaming import access, published, registration
+from bookings.rules.tariff_contents import contents
+from roaming import access, published, published_tokens, registration
 from roaming.models import Delivery, Partner
 from roaming.ocpi.client import Party, Peer
 from roaming.ocpi.dialect import dialect_of
@@ -16,10 +17,12 @@ from roaming.ocpi.style import style_of
 from roaming.outbound.full_sets import STILL_TOLD
 from roaming.outbound.pushes import party_of
 from roaming.published_invoices import invoice_records, owner_of, role_addressed
+from roaming.published_sessions import published_sessions, tariffs_of
 from roaming.seen_depots import seen_depots
 from roaming.seen_tariffs import seen_tariffs
 
 Kind = Delivery.Kind
+RECORDS_SINCE = timedelta(days=62)
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,11 @@ def our_objects(partner: Partner, *, now: datetime) -> list[OurObject]:
         *_tariffs(partner, now),
         *_locations(partner, now),
         *_offers(partner, now),
+        *_tokens(partner),
         *_bookings(partner, now),
         *_invoice_records(partner, now),
+        *_sessions(partner, now),
+        *_records(partner, now),
     ]
     return [one for one in found if one.url and (one.kind, one.object_id) in told]
 
@@ -114,3 +120,49 @@ def _invoice_records(partner: Partner, now: datetime) -> Iterator[OurObject]:
             yield OurObject(
                 Kind.INVOICE_RECORD, record.invoice_id, record.invoice_number, url, peer, told.write(record)
             )
+
+
+def _tokens(partner: Partner) -> Iterator[OurObject]:
+    tokens = dialect_of(partner).tokens
+    for told in published_tokens.published(partner, published_tokens.tokens(partner)):
+        fleet = told.token.fleet
+        owner = fleet.country_code.upper(), fleet.emsp_party_id.upper()
+        peer = _peer(partner, owner, party_of(partner, "CPO"))
+        yield OurObject(
+            Kind.TOKEN, told.token.pk, told.token.uid, tokens.url(partner, told), peer, tokens.write(told)
+        )
+
+
+def _sessions(partner: Partner, now: datetime) -> Iterator[OurObject]:
+    """Those that have ended: what one that runs has come to is another with every reading."""
+    sessions, style = dialect_of(partner).sessions, style_of(partner)
+    ended = STILL_TOLD[Kind.SESSION](partner, now)
+    rows = access.guest_sessions(partner).filter(pk__in=ended, session__ended_at__isnull=False)
+    for session in published_sessions(list(rows), now=now):
+        url, body = sessions.url(partner, session), sessions.write(session, style)
+        peer = _peer(partner, session.owner, _holder(session.token))
+        yield OurObject(Kind.SESSION, session.guest.pk, session.id, url, peer, body)
+
+
+def _records(partner: Partner, now: datetime) -> Iterator[OurObject]:
+    """Those of the last months of which the partner has said where it keeps them: a record has no address of its own."""
+    rows = partner.deliveries.filter(kind=Kind.CDR, delivered_at__gte=now - RECORDS_SINCE)
+    kept_at = {
+        pk: str(told["location"])
+        for pk, told in rows.values_list("object_id", "delivered")
+        if told and told.get("location")
+    }
+    records = access.cdrs(partner).filter(pk__in=kept_at)
+    said, cdrs, style = contents(tariffs_of(records)), dialect_of(partner).cdrs, style_of(partner)
+    for record in records:
+        owner = _party(record.place["country_code"], record.place["party_id"])
+        peer, body = _peer(partner, owner, _holder(record.token)), cdrs.write(record, said, style)
+        yield OurObject(Kind.CDR, record.pk, record.code, kept_at[record.pk], peer, body)
+
+
+def _holder(token: Mapping[str, Any]) -> Party:
+    return _party(token["country_code"], token["party_id"])
+
+
+def _party(country_code: str, party_id: str) -> Party:
+    return country_code.upper(), party_id.upper()

@@ -119,9 +119,9 @@ def begin(partner_id: int, name: str, *, now: datetime) -> Pull | None:
     return pull
 
 
-def whole_crawls(partner: Partner, name: str) -> list[Crawl]:
-    """All of a list, for who only looks."""
-    return _crawls(partner, LISTS[name], {})
+def crawls_to_look(partner: Partner, name: str, *, since: datetime | None = None) -> list[Crawl]:
+    """A list, or what changed of it since then, for who only looks."""
+    return _crawls(partner, LISTS[name], {"date_from": time_out(since)} if since else {})
 
 
 def _crawls(partner: Partner, of: PulledList, query: dict[str, str]) -> list[Crawl]:

@@ -15,8 +15,16 @@ from django.test import Client
 from django.urls import URLPattern, reverse
 
 from depots.models import Membership
-from roaming.console import operations
-from roaming.models import Delivery, Deviation, Partner, PartnerEvent, PartnerObject, PartnerPull
+from roaming.console import comparing, operations
+from roaming.models import (
+    Delivery,
+    Deviation,
+    Partner,
+    PartnerComparison,
+    PartnerEvent,
+    PartnerObject,
+    PartnerPull,
+)
 from roaming.outbound import deliveries, pulls
 from roaming.switches import SWITCHES, switch
 from roaming.urls import urlpatterns
@@ -95,12 +103,35 @@ def to_set_aside() -> Sent:
     return Sent(partner, operations.unmatched_version(row), {"object_id": row.pk})
 
 
+def to_resync() -> Sent:
+    partner = make_partner()
+    waiting(partner, next_try_at=None)
+    return Sent(partner, operations.sending_version(partner))
+
+
+def to_compare() -> Sent:
+    partner = make_partner()
+    return Sent(partner, comparing.comparison_version(partner))
+
+
+def to_repair() -> Sent:
+    partner = make_partner()
+    found = {"kind": "location", "name": "D1", "what": "differs_there", "fields": ["name"], "object_id": 7}
+    PartnerComparison.objects.create(
+        partner=partner, asked_at=NOW, finished_at=NOW, number=1, differences=[found]
+    )
+    return Sent(partner, comparing.comparison_version(partner))
+
+
 CHANGING: dict[str, Callable[[], Sent]] = {
     "pause": to_pause,
     "resumption": to_resume,
     "try_now": to_try_all,
     "delivery_try": to_try_one,
     "delivery_again": to_send_again,
+    "resync": to_resync,
+    "comparing": to_compare,
+    "comparison_repair": to_repair,
     "switches": to_switch,
     "notes": to_note,
     "deviations_clearing": to_clear,
@@ -126,7 +157,7 @@ def send(client: Client, name: str, sent: Sent, **version: Any) -> int:
 
 
 def everything() -> list[Any]:
-    tables = (Partner, Delivery, Deviation, PartnerEvent, PartnerObject)
+    tables = (Partner, Delivery, Deviation, PartnerComparison, PartnerEvent, PartnerObject)
     return [list(table._default_manager.order_by("pk").values()) for table in tables]
 
 
@@ -188,7 +219,7 @@ def test_pages_that_show_what_was_said_are_for_who_looks_after_the_platform() ->
     partner = make_partner(deviations={"id.too_long": 1}, versions_url="https://x.example/versions")
     message = partner.messages.create(at=NOW, is_incoming=True, method="GET", url="/")
     addresses = {
-        "messages": "messages/", "message": f"messages/{message.pk}/", "deliveries": "deliveries/",
+        "comparison": "comparison/", "messages": "messages/", "message": f"messages/{message.pk}/", "deliveries": "deliveries/",
         "deviation": f"deviations/{partner.deviations_seen.get().pk}/",
     }  # fmt: skip
     dispatcher, viewer, staff = (

@@ -7,24 +7,40 @@ from collections.abc import Iterator
 from datetime import timedelta
 from io import StringIO
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
 from bookings.core.calendars import raise_marked
+from bookings.models import ChargeDetailRecord
 from depots.models import Depot
 from roaming.models import Delivery, Partner
 from roaming.outbound import comparison, fan_out, pull_plan, shown_changes
 from roaming.outbound.comparison import Difference, What, differing
-from tests.factories import NOW, make_depot, make_evse, make_operator, option_of
+from roaming.outbound.our_objects import our_objects
+from tests.factories import (
+    NOW,
+    at,
+    make_depot,
+    make_evse,
+    make_fleet,
+    make_operator,
+    make_vehicle,
+    option_of,
+)
 from tests.money_factories import make_bound, per_kwh
+from tests.roaming.guests import begin, booked, end
 from tests.roaming.partners import keep_listed, make_partner
 from tests.roaming.peers import Asked, Reply, ScriptedPeer, envelope
 from tests.roaming.pushed_objects import location, offer
 from tests.roaming.running import RunningSender, eventually
+from tests.roaming.told_charging import cdr, session
+from tests.roaming.told_charging import token as told_token
 
 pytestmark = pytest.mark.django_db(transaction=True)
+LATE = "2030-01-15T09:00:00Z"
 
 
 class Network:
@@ -126,6 +142,61 @@ def test_both_sides_are_compared_and_repaired(
 
     left = comparison.compare(partner_id=partner.pk, now=timezone.now())
     assert [(one.kind, one.what) for one in left] == [("booking_location", What.GONE_THERE)]
+
+
+def test_tokens_sessions_and_records_are_compared_both_ways(network: Network, clock: Any) -> None:
+    url, role = network.server.url, {"country_code": "FR", "party_id": "CPO", "name": "Network"}
+    endpoints = [
+        {"identifier": name, "role": side, "url": f"{url}/{side.lower()}/{name}"}
+        for name in ("tokens", "sessions", "cdrs")
+        for side in ("RECEIVER", "SENDER")
+    ]
+    partner = make_partner(
+        "CPO",
+        country_code="FR",
+        endpoints=endpoints,
+        roles=[{"role": "EMSP", **role}, {"role": "CPO", **role}],
+    )
+    [card] = make_vehicle(make_fleet(country_code="DE", emsp_party_id="NFE")).tokens.all()
+    charged = begin(booked(partner))
+    end(charged)
+    record = ChargeDetailRecord.objects.get()
+    for kind, pk, kept_at in (
+        ("token", card.pk, ""), ("session", charged.pk, ""), ("cdr", record.pk, f"{url}/receiver/cdrs/1"),
+    ):  # fmt: skip
+        delivered = {"digest": "x"} | ({"location": kept_at} if kept_at else {})
+        partner.deliveries.update_or_create(
+            kind=kind,
+            object_id=pk,
+            defaults={
+                "wanted_version": 9, "delivered_version": 9, "next_try_at": None, "delivered": delivered, "delivered_at": at(11),
+            },
+        )  # fmt: skip
+    ours = our_objects(partner, now=at(11))
+    assert sorted(one.kind for one in ours) == ["cdr", "session", "token"]
+    network.held = {urlsplit(one.url).path: one.body for one in ours}
+    theirs = told_token(uid="04THEIRS", issuer="Network", valid=True, whitelist="ALWAYS", last_updated=LATE)
+    network.lists = {
+        "/sender/sessions": [session(), session(id="S-2", status="COMPLETED")],
+        "/sender/cdrs": [cdr()],
+        "/sender/tokens": [{**theirs, "country_code": "FR", "party_id": "CPO"}],
+    }
+
+    def found() -> list[tuple[str, str, str]]:
+        return sorted(
+            (one.kind, one.name, one.what) for one in comparison.compare(partner_id=partner.pk, now=at(11))
+        )
+
+    missing = [
+        ("cdr", "CDR-1", What.MISSING_HERE), ("session", "S-2", What.MISSING_HERE), ("token", "04THEIRS RFID", What.MISSING_HERE),
+    ]  # fmt: skip
+    assert found() == missing, "one that charges on is left out"
+
+    kept_at, tokens = "/receiver/cdrs/1", [path for path in network.held if "/tokens/" in path]
+    network.held[kept_at] = {**network.held[kept_at], "total_energy": 1}
+    del network.held[tokens[0]]
+    told = [("cdr", record.code, What.DIFFERS_THERE), ("token", card.uid, What.MISSING_THERE)]
+    assert found() == sorted([*missing, *told])
 
 
 def test_what_the_partner_adds_and_when_it_changed_does_not_count() -> None:
