@@ -5,6 +5,7 @@ turned `BERTH_DEBUG` off by name, or whose public address is not this machine.
 """
 
 import os
+import re
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -111,6 +112,11 @@ DEMO_SIGN = BERTH_VAR / "demo"
 BERTH_ALLOW_PRIVATE_PARTNERS = env.bool(
     "BERTH_ALLOW_PRIVATE_PARTNERS", default=not PRODUCTION and DEMO_SIGN.exists()
 )
+
+# A letter or digit that the party ids and cards of demo data end with, so that two demos can be partners of each other.
+BERTH_DEMO_PARTY = env.str("BERTH_DEMO_PARTY", default="").upper()
+if not re.fullmatch(r"[A-Z0-9]?", BERTH_DEMO_PARTY):
+    raise ImproperlyConfigured(f"BERTH_DEMO_PARTY is one letter or digit, not {BERTH_DEMO_PARTY!r}.")
 
 # Whether partners get Bookings under OCPI 2.2.1, which has no such module, unless their switch says otherwise.
 BERTH_BOOKINGS_UNDER_2_2_1 = env.bool(

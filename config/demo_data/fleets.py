@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
+
 from config.demo_data.demo_depots import CCS, MCS
 from depots.models import Membership
 
@@ -17,6 +19,15 @@ class Firm:
     country_code: str
     cpo_party_id: str = ""
     emsp_party_id: str = ""
+
+    @property
+    def parties(self) -> dict[str, str]:
+        """In OCPI, as `register_organisation` takes them."""
+        return {
+            "country_code": self.country_code,
+            "cpo_party_id": own_party(self.cpo_party_id),
+            "emsp_party_id": own_party(self.emsp_party_id),
+        }
 
 
 NORDFRACHT = Firm("Nordfracht", "DE", "NFR", "NFE")
@@ -68,6 +79,11 @@ ACCOUNTANTS = tuple(email for email in LOGINS if email.startswith("accountant@")
 FREE_PLATES = ("HH-NF 100", "HH-NF 200")
 # Those that charge, wait or ask at the moment the demo is loaded, whatever the time of day.
 PRESENT_PLATES = ("HH-NF 340", "L-AT 130", "BLC 504", "HH-NF 330")
+
+
+def own_party(party_id: str) -> str:
+    """The party id in this demo: another one where a second demo is to be told apart (BERTH_DEMO_PARTY)."""
+    return party_id[:-1] + (settings.BERTH_DEMO_PARTY or party_id[-1]) if party_id else ""
 
 
 def vehicle_file(firm: Firm) -> dict[str, Any]:
@@ -127,10 +143,15 @@ def _truck(
     battery: float = 500,
     length: int = 1650,
 ) -> dict[str, Any]:
+    country, party, number = contract.split("-", 2)
+    own = {
+        "uid": token + settings.BERTH_DEMO_PARTY.encode().hex().upper(),
+        "contract_id": f"{country}-{own_party(party)}-{number}",
+    }
     return {
         "plate": plate, "vehicle_type": kind, "length_cm": length, "width_cm": 255, "height_cm": 400, "weight_kg": 40_000,
         "battery_kwh": battery, "max_power_kw": kw, "connector_standards": plugs or [CCS],
-        "tokens": [{"uid": token, "type": "RFID", "contract_id": contract, "label": f"Card of {plate}"}],
+        "tokens": [{**own, "type": "RFID", "label": f"Card of {plate}"}],
     }  # fmt: skip
 
 

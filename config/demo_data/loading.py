@@ -92,12 +92,7 @@ def _mail_to_nobody() -> Iterator[None]:
 def _found(now: datetime) -> None:
     """Organisations, people, depots and vehicles."""
     for firm in FIRMS:
-        parties = {
-            "country_code": firm.country_code,
-            "cpo_party_id": firm.cpo_party_id,
-            "emsp_party_id": firm.emsp_party_id,
-        }
-        register_organisation(name=firm.name, parties=parties, particulars=PARTICULARS[firm.name])
+        register_organisation(name=firm.name, parties=firm.parties, particulars=PARTICULARS[firm.name])
     _add_people()
     opened = datetime.combine(diary.first_day(now.date()), time(), UTC) - OPENED_BEFORE
     write_depot_file(_document(depot_file()), now=opened)

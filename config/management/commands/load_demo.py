@@ -5,7 +5,7 @@ from typing import Any
 from django.utils import timezone
 
 from config.demo_data import load
-from config.demo_data.refusal import refuse_in_production
+from config.demo_data.refusal import refuse_in_production, refuse_other_parties
 from config.management.operator_command import OperatorCommand
 
 
@@ -14,6 +14,7 @@ class Command(OperatorCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         refuse_in_production()
+        refuse_other_parties()
         loaded = load(now=timezone.now())
         new = "new" if loaded.is_new else "kept"
         self.stdout.write(
