@@ -24,6 +24,9 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["BERTH_VAR"] = str(settings.BERTH_VAR / "test")
     settings.BERTH_VAR = Path(os.environ["BERTH_VAR"])
     settings.MEDIA_ROOT = settings.BERTH_VAR / "uploads"
+    # Whether a demo has run in this checkout is nothing to them.
+    settings.DEMO_SIGN = settings.BERTH_VAR / "demo"
+    settings.BERTH_ALLOW_PRIVATE_PARTNERS = settings.BERTH_BOOKINGS_UNDER_2_2_1 = False
     # A hash that is slow on purpose would be most of the time of tests that sign in.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     TransactionTestCase._fixture_teardown = empty_what_was_written  # type: ignore[attr-defined]
