@@ -11,8 +11,8 @@ from bookings.models import InvoiceReconciliationRecord
 from depots.models import Organisation
 from roaming.models import Partner
 
-# So long a partner is told all again of an invoice, and asked what it has of it.
-TOLD_FOR = timedelta(days=120)
+# So long a partner is told all again of an invoice, and asked what it has of it: as long as is known what it got.
+TOLD_FOR = timedelta(days=90)
 
 
 def owner_of(record: InvoiceReconciliationRecord) -> tuple[str, str]:

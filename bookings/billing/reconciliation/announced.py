@@ -127,11 +127,13 @@ def missing_invoices(announced: Iterable[Announced]) -> Iterator[Finding]:
             yield of_announced(each, Kind.RECORD_UNKNOWN, words, code, facts=code)
 
 
-def of_announced(each: Announced, kind: FindingKind, words: str, *of: object, **told: Any) -> Finding:
+def of_announced(
+    each: Announced, kind: FindingKind, words: str, *of: object, cdr_id: int | None = None, **told: Any
+) -> Finding:
     row = each.record
     return Finding(
         kind=kind, key=finding_key(kind, "announced", row.pk, *of), words=words, counterparty=row.owner.name,
-        counterparty_id=row.owner_id, at=row.last_updated, about=Subject(is_received=True), **told,
+        counterparty_id=row.owner_id, at=row.last_updated, about=Subject(cdr_id=cdr_id, is_received=True), **told,
     )  # fmt: skip
 
 

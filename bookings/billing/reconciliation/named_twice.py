@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from typing import Any
 
 from bookings.billing.reconciliation.announced import Announced, of_announced
 from bookings.billing.reconciliation.families import Family
@@ -49,8 +50,10 @@ def _first_named(
 
 def _finding(each: Announced, words: str, code: str, family: Family | None) -> Finding:
     """What is claimed once more is what the record says."""
-    told = [member for member in family.members if member.code.upper() == code] if family is not None else []
-    amounts = (
-        {"expected": NOTHING, "found": told[0].before_taxes, "currency": told[0].currency} if told else {}
-    )
-    return of_announced(each, FindingKind.INVOICED_TWICE, words, code, facts=words[:300], **amounts)
+    of = [member for member in family.members if member.code.upper() == code] if family is not None else []
+    told: dict[str, Any] = {"facts": words[:300]}
+    if of:
+        told |= {
+            "cdr_id": of[0].id, "currency": of[0].currency, "expected": NOTHING, "found": of[0].before_taxes,
+        }  # fmt: skip
+    return of_announced(each, FindingKind.INVOICED_TWICE, words, code, **told)

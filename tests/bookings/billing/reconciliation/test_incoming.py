@@ -322,6 +322,7 @@ def test_a_record_announced_twice_or_on_another_invoice_already_is_found_with_wh
         (f"R-1, announced: it names {cdr.code} 2 times.", Decimal(30)),
         (f"R-3, announced: {again.code} is on R-2 already.", Decimal(12)),
     ]
+    assert [each.about.cdr_id for each in doubled] == [cdr.pk, again.pk]
 
 
 def test_an_invoice_that_its_sender_writes_against_itself_is_in_the_books_of_who_is_owed(buyer, cdr) -> None:
