@@ -28,6 +28,7 @@ from depots.token_numbers import normalise
 from roaming import access
 from roaming.commands import results
 from roaming.models import Partner, ReceivedCommand
+from roaming.ocpi.wire_object import folded
 from roaming.switches import switch
 
 Kind, Result = ReceivedCommand.Kind, ReceivedCommand.Result
@@ -183,7 +184,7 @@ def unlock(asker: Asker, place: Place) -> ReceivedCommand:
         if not switch(asker.partner, "may_unlock"):
             raise CommandRefused("Unlocking is not agreed with you.", is_supported=False)
         running = ChargingSession.objects.filter(evse=evse, ended_at__isnull=True)
-        if not all(_is_own(session, asker.partner) for session in running):
+        if not all(_is_own(session, asker) for session in running):
             raise CommandRefused("Somebody else charges there.")
         received = _received(asker, Kind.UNLOCK, depot)
         received.charger_command = _queue(asker, evse, Action.UNLOCK, {"evse": evse.number})
@@ -196,18 +197,20 @@ def own_session(asker: Asker, session_id: str) -> ChargingSession:
     is_key = session_id.isascii() and session_id.isdigit() and len(session_id) < 19
     rows = ChargingSession.objects.select_related("charger__depot__operator")
     found = rows.filter(pk=int(session_id)).first() if is_key else None
-    if found is None or not _is_own(found, asker.partner):
+    if found is None or not _is_own(found, asker):
         raise SessionUnknown("session_id", "There is no such session of yours.")
     return found
 
 
-def _is_own(session: ChargingSession, partner: Partner) -> bool:
-    """By its booking, else by its token."""
+def _is_own(session: ChargingSession, asker: Asker) -> bool:
+    """By its booking, which is of one party of a partner and not of the others behind the same hub, else by its token."""
+    fleet_id = asker.partner.organisation_id
     booking = Booking.objects.filter(visits__session=session).first()
     if booking is not None:
-        return booking.fleet_id == partner.organisation_id
+        party = booking.customer_country, booking.customer_party
+        return booking.fleet_id == fleet_id and (not all(party) or folded(*party) == folded(*asker.party))
     token = owned_token(session)
-    return token is not None and token.fleet_id == partner.organisation_id
+    return token is not None and token.fleet_id == fleet_id
 
 
 def _place(asker: Asker, place: Place) -> tuple[Depot, Evse | None]:

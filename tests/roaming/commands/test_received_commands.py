@@ -192,6 +192,24 @@ def test_stop_is_for_own_sessions(caller: Caller) -> None:
     assert ChargerCommand.objects.get(action=Action.REMOTE_STOP).payload == {"transaction": "T1"}
 
 
+def test_one_party_behind_a_hub_does_not_stop_the_session_of_another() -> None:
+    roles = [
+        {"role": "EMSP", "country_code": "SE", "party_id": name, "name": name} for name in ("AAA", "BBB")
+    ]
+    partner = make_partner("AAA", roles=roles)
+    evse = online_evse()
+    booking = booked(Caller(partner), evse, slot(8, 9))
+    session = session_at(evse)
+    start_charging(booking_id=booking.pk, session=session, actor=PARTNER, now=NOW)
+
+    def stop(party: str) -> str:
+        named = {"OCPI-from-country-code": "SE", "OCPI-from-party-id": party}
+        said = data(command(Caller(partner, **named), "STOP_SESSION", session_id=str(session.pk)))
+        return str(said["result"])
+
+    assert [stop("BBB"), stop("aaa")] == ["UNKNOWN_SESSION", "ACCEPTED"]
+
+
 def test_unlocking_is_for_partners_that_may_and_never_frees_another_s_truck() -> None:
     evse = online_evse()
     caller = Caller(make_partner())
@@ -270,6 +288,15 @@ def test_a_reservation_is_replaced_and_given_back_by_its_name(caller: Caller) ->
         ("START_SESSION", {"evse_uid": None, "connector_id": "1"}, (200, 2002)),
         ("START_SESSION", {"token": None}, (200, 2001)),
         ("START_SESSION", {"response_url": "http://127.0.0.1/x"}, (200, 2001)),
+        ("START_SESSION", {"response_url": "https://[::ffff:10.0.0.1]/x"}, (200, 2001)),
+        ("START_SESSION", {"response_url": "https://partner.example@10.0.0.1/x"}, (200, 2001)),
+        ("STOP_SESSION", {"response_url": "https://169.254.169.254/latest", "session_id": "1"}, (200, 2001)),
+        (
+            "UNLOCK_CONNECTOR",
+            {"response_url": "https://partner.example:99999/", "connector_id": "1"},
+            (200, 2001),
+        ),
+        ("RESERVE_NOW", {"response_url": "gopher://partner.example/"}, (200, 2001)),
         ("RESERVE_NOW", {"response_url": None}, (200, 2001)),
         ("DANCE", {}, (404, 2000)),
     ],
