@@ -16,6 +16,7 @@ from django.db import transaction
 from roaming import party_roles
 from roaming.hubs.models import HubClient
 from roaming.models import Partner
+from roaming.ocpi.wire_object import UnreadableError
 from roaming.outbound.waking import wake_sender
 from roaming.party_roles import PARTY_ROLES
 from roaming.switches import switch
@@ -26,6 +27,8 @@ HUB = "HUB"
 ASKED_AGAIN = timedelta(minutes=15)
 # How the `last_error` of a delivery begins that waits for its party to come back.
 UNREACHABLE = "The hub cannot reach"
+# As many as credentials may name; each is a role that every request of the hub is held against.
+MOST_CLIENTS = 1_000
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def tells_of_clients(partner: Partner) -> bool:
 
 def keep_client(partner: Partner, told: ToldClient, raw: dict[str, Any], *, now: datetime) -> bool:
     """Keep what a hub told, unless what is known is newer; True where the party is new. What waited for it is sent when it
-    is connected again."""
+    is connected again. Raises UnreadableError for one too many."""
     with transaction.atomic():
         partner = Partner.objects.select_for_update(no_key=True, of=("self",)).select_related(
             "organisation"
@@ -63,6 +66,8 @@ def keep_client(partner: Partner, told: ToldClient, raw: dict[str, Any], *, now:
         known = find_client(partner, (told.country_code, told.party_id), told.role)
         if known is not None and known.last_updated > told.last_updated:
             return False
+        if known is None and partner.hub_clients.count() >= MOST_CLIENTS:
+            raise UnreadableError("", f"a hub may tell of {MOST_CLIENTS} parties")
         row = known or HubClient(
             partner=partner, country_code=told.country_code, party_id=told.party_id, role=told.role
         )

@@ -9,6 +9,7 @@ from roaming.models import Partner, PartnerObject
 
 BOOKING, BOOKING_LOCATION, LOCATION, TARIFF = "booking", "booking_location", "location", "tariff"
 SESSION, CDR, INVOICE_RECORD = "session", "cdr", "invoice_record"
+MOST_UNMATCHED = 500
 
 
 def keep(
@@ -59,3 +60,12 @@ def find_kept_booking(
     rows = PartnerObject.objects.filter(partner=partner, kind=BOOKING, raw__request_id__iexact=any_id)
     rows = rows.filter(country_code__iexact=owner[0], party_id__iexact=owner[1])
     return (rows.select_for_update(no_key=True) if lock else rows).first()
+
+
+def forget_unmatched(partner: Partner, kind: str) -> None:
+    """Of what is about nobody here the newest are kept: a partner could tell any number of them."""
+    unmatched = PartnerObject.objects.filter(partner=partner, kind=kind, is_unmatched=True)
+    newest = unmatched.order_by("-received_at", "-pk").values_list("pk", flat=True)
+    too_many = unmatched.filter(pk__in=list(newest[MOST_UNMATCHED : MOST_UNMATCHED * 2]))
+    free = too_many.select_for_update(skip_locked=True).values_list("pk", flat=True)
+    PartnerObject.objects.filter(pk__in=list(free)).delete()

@@ -23,7 +23,7 @@ from depots.periods import utc_text
 from roaming import deviations
 from roaming.mirror import partner_invoice_records, partner_places
 from roaming.mirror.charging_customers import ChargingCustomer, customer_by
-from roaming.mirror.kept_objects import CDR, keep
+from roaming.mirror.kept_objects import CDR, forget_unmatched, keep
 from roaming.mirror.received_bills import bill_of, nets_of
 from roaming.mirror.session_values import ToldCdr, ToldPeriod
 from roaming.models import Partner
@@ -68,6 +68,8 @@ def adopt_cdr(partner: Partner, read: Read[ToldCdr], raw: dict[str, Any], *, now
         )  # fmt: skip
         kept.last_updated, kept.is_unmatched = told.last_updated, customer is None
         kept.save()
+        if customer is None:
+            forget_unmatched(partner, CDR)
         record = _keep(partner, told, raw, customer, now) if customer is not None else None
         if record is not None:
             partner_invoice_records.match_waiting(partner, told.id)

@@ -15,7 +15,7 @@ from bookings.operations import RemoteSessionId, RemoteSessionState, keep_remote
 from roaming import deviations
 from roaming.mirror import partner_places
 from roaming.mirror.charging_customers import customer_by
-from roaming.mirror.kept_objects import SESSION, keep
+from roaming.mirror.kept_objects import SESSION, forget_unmatched, keep
 from roaming.mirror.session_values import ToldSession
 from roaming.models import Partner
 from roaming.ocpi.wire_object import Read
@@ -50,6 +50,8 @@ def adopt_session(
         kept.is_unmatched = customer is None
         kept.save()
         session = None
+        if customer is None and is_new:
+            forget_unmatched(partner, SESSION)
         if customer is not None:
             depot = partner_places.locked_depot(partner, told.country_code, told.party_id, told.location_id)
             session = keep_remote_session(

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
 from bookings.actors import Actor, ActorKind
 from bookings.models import Tariff, TariffBinding, TariffVersion
@@ -146,8 +147,10 @@ def _start(told: ToldTariff, newest: TariffVersion | None, now: datetime) -> dat
 
 
 def _withdraw(partner: Partner, code: str, *, keep: Collection[int]) -> None:
-    codes = [_code(code, kind) for kind in (Kind.CHARGING, Kind.BOOKING)]
-    gone = Tariff.objects.filter(operator=partner.organisation, code__in=codes).exclude(pk__in=keep)
+    is_named = Q()
+    for kind in (Kind.CHARGING, Kind.BOOKING):
+        is_named |= Q(code__iexact=_code(code, kind))
+    gone = Tariff.objects.filter(is_named, operator=partner.organisation).exclude(pk__in=keep)
     TariffBinding.objects.filter(tariff__in=gone).delete()
     gone.update(is_withdrawn=True)
 

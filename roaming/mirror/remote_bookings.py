@@ -18,7 +18,7 @@ from bookings.models import Booking, BookingOption, BookingRequest
 from bookings.operations import RemoteState, adopt_remote
 from roaming import deviations
 from roaming.mirror import partner_offers
-from roaming.mirror.kept_objects import BOOKING, BOOKING_LOCATION, keep
+from roaming.mirror.kept_objects import BOOKING, BOOKING_LOCATION, forget_unmatched, keep
 from roaming.mirror.request_answers import Posted, is_older, received_at, state_of
 from roaming.mirror.values import ToldBooking, ToldOffer
 from roaming.models import Delivery, Partner, PartnerObject
@@ -26,7 +26,7 @@ from roaming.ocpi.dialect import dialect_of
 from roaming.ocpi.wire_object import Read, UnreadableError
 
 logger = structlog.get_logger(__name__)
-MOST_UNMATCHED, MOST_OFFERS = 500, 5_000
+MOST_OFFERS = 5_000
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def adopt_booking(
         if booking is not None:
             _take_over(partner, booking, told, reason, answers, now)
         elif is_new:
-            _forget_unmatched(partner)
+            forget_unmatched(partner, BOOKING)
     names = list(read.deviations)
     if booking is None and is_new:
         names.append("booking.never_asked_for")
@@ -89,7 +89,7 @@ def adopt_offer(
             _check_room(partner)
         option = partner_offers.option_of(partner, *owner, told.code)
         is_old = kept.last_updated is not None and told.last_updated < kept.last_updated
-        if option is not None and is_old and not option.is_withdrawn:
+        if option is not None and is_old and not (option.is_withdrawn and _is_offered(partner, kept)):
             return AdoptedOffer(option, is_new=False)
         kept.raw, kept.last_updated, kept.received_at = raw, told.last_updated, now
         kept.save()
@@ -144,13 +144,12 @@ def _posted(partner: Partner, request: BookingRequest, answers: int | None) -> P
     return Posted(sent, tuple(so_far.get("known", ())), is_answered=request.pk == answers)
 
 
-def _forget_unmatched(partner: Partner) -> None:
-    """Of bookings nobody asked for the newest are kept: a partner could tell any number of them."""
-    unmatched = PartnerObject.objects.filter(partner=partner, kind=BOOKING, is_unmatched=True)
-    newest = unmatched.order_by("-received_at", "-pk").values_list("pk", flat=True)
-    too_many = unmatched.filter(pk__in=list(newest[MOST_UNMATCHED : MOST_UNMATCHED * 2]))
-    free = too_many.select_for_update(skip_locked=True).values_list("pk", flat=True)
-    PartnerObject.objects.filter(pk__in=list(free)).delete()
+def _is_offered(partner: Partner, kept: PartnerObject) -> bool:
+    """Whether the partner's last word of an offer was that it is one: withdrawn, it was missing in a list of theirs."""
+    try:
+        return not dialect_of(partner).bookings.read_offer(partner, kept.raw).value.is_removed
+    except UnreadableError:
+        return True
 
 
 def _check_room(partner: Partner) -> None:

@@ -7,6 +7,7 @@ all. What is merged into an object we hold is merged under its lock.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +22,7 @@ from roaming.mirror.kept_objects import find_kept
 from roaming.models import Partner
 from roaming.ocpi.auth import Caller, caller_of, own_party, speaks_for
 from roaming.ocpi.dialect import Dialect
-from roaming.ocpi.envelope import Code, RefusalError, ok, read_object
+from roaming.ocpi.envelope import MAX_BODY, Code, RefusalError, ok, read_object
 from roaming.ocpi.routes import Routes
 from roaming.ocpi.shapes import PLAIN, Shape, shaped_as
 from roaming.ocpi.times import read_time
@@ -177,7 +178,7 @@ def _put(request: HttpRequest, module: ClientOwned[Any], asked: Asked) -> HttpRe
     _check_inside(module, asked, place, body)
     if known is not None and _is_older(body, known):
         return ok()
-    _keep(module, asked, place.whole_with(body))
+    _keep(module, asked, _within_bounds(place.whole_with(body)))
     return ok(http=201 if known is None else 200)
 
 
@@ -195,7 +196,7 @@ def _patch(request: HttpRequest, module: ClientOwned[Any], asked: Asked) -> Http
     if place.level is not None:
         _check_inside(module, asked, place, new)
         new = place.whole_with(new)
-    _keep(module, asked, new)
+    _keep(module, asked, _within_bounds(new))
     return ok()
 
 
@@ -246,11 +247,9 @@ def merged(
 
 
 def _added(old: list[Any], new: list[Any]) -> list[Any]:
-    """What is sent again after a lost answer begins with what is there at the end already."""
-    for length in range(min(len(old), len(new)), 0, -1):
-        if old[-length:] == new[:length]:
-            return [*old, *new[length:]]
-    return [*old, *new]
+    """What is sent again, after a lost answer or a later addition, is there already."""
+    known = {json.dumps(one, sort_keys=True) for one in old}
+    return [*old, *(one for one in new if json.dumps(one, sort_keys=True) not in known)]
 
 
 def _merged_by_name(old: list[Any], new: list[Any], level: Inside) -> list[Any]:
@@ -260,6 +259,13 @@ def _merged_by_name(old: list[Any], new: list[Any], level: Inside) -> list[Any]:
             name = _name(one, level.key)
             by_name[name] = merged(by_name[name], one, level.within) if name in by_name else one
     return list(by_name.values())
+
+
+def _within_bounds(merged: dict[str, Any]) -> dict[str, Any]:
+    """What no message could say at once does not come about by many either. Raises UnreadableError."""
+    if len(json.dumps(merged, ensure_ascii=False).encode()) > MAX_BODY:
+        raise UnreadableError("", f"with what was told before, it would have more than {MAX_BODY} bytes")
+    return merged
 
 
 def _keep(module: ClientOwned[Any], asked: Asked, raw: dict[str, Any]) -> bool:

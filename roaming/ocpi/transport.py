@@ -28,6 +28,7 @@ from roaming.ocpi.logged_text import header_lines, logged, logged_address
 logger = structlog.get_logger(__name__)
 
 LOGGED_BODY = 16 * 1024
+LONGEST_LENGTH = 20  # digits of a Content-Length; of thousands no number is made
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 # Configuration modules carry no routing headers.
 _UNROUTED = re.compile(r"^/ocpi/(versions|[^/]+|[^/]+/credentials|[^/]+/hubclientinfo(/.*)?)$")
@@ -106,7 +107,7 @@ def _refuse_early(request: HttpRequest) -> OcpiResponse | None:
     declared = request.META.get("CONTENT_LENGTH") or "0"
     if not declared.isascii() or not declared.isdigit():
         return for_status(400)
-    if int(declared) > MAX_BODY:
+    if len(declared) > LONGEST_LENGTH or int(declared) > MAX_BODY:
         return for_status(413)
     try:
         body = _read_body(request)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from roaming.hubs import clients
 from roaming.hubs.clients import ToldClient, find_client, keep_client
 from roaming.models import Delivery, Partner, PartnerPull
 from roaming.ocpi.call_failures import Refused
@@ -83,6 +84,15 @@ def test_what_is_wrong_about_a_client_is_named_and_changes_nothing() -> None:
     assert put(other, "AAA") == (404, 2000), "to who is no hub there is nothing here"
     assert "hubclientinfo" not in {e["identifier"] for e in data(other.get("/ocpi/2.3.0"))["endpoints"]}
     assert not hub.partner.hub_clients.exists()
+
+
+def test_a_hub_tells_of_as_many_parties_as_credentials_may_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clients, "MOST_CLIENTS", 2)
+    hub = Caller(make_hub())
+
+    assert [put(hub, party) for party in ("AAA", "BBB", "CCC")] == [(201, 1000), (201, 1000), (200, 2001)]
+    assert put(hub, "AAA", "OFFLINE") == (200, 1000)
+    assert hub.partner.hub_clients.count() == 2
 
 
 def test_a_hub_speaks_for_those_it_tells_of_and_for_itself() -> None:

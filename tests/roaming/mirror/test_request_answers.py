@@ -10,9 +10,10 @@ from django.utils import timezone
 
 from bookings.models import Booking, BookingOption, BookingRequest
 from bookings.operations import cancel_booking
-from roaming.mirror import remote_bookings
+from roaming.mirror import kept_objects, remote_bookings
 from roaming.mirror.request_answers import Posted, decision_of
 from roaming.models import Delivery, Partner, PartnerObject
+from roaming.ocpi import client_owned
 from roaming.ocpi.call_failures import Refused
 from roaming.ocpi.v2_3_0.bookings import emsp_mapping
 from roaming.ocpi.v2_3_0.bookings.emsp_mapping import booking_in
@@ -21,8 +22,9 @@ from roaming.ocpi.wire_object import UnreadableError
 from roaming.outbound import our_requests
 from roaming.outbound.deliveries import Lease
 from tests.factories import DISPATCHER, NOW, at, book_slot, change_slot, make_fleet, make_vehicle, slot
-from tests.roaming.partners import adopt_booking, adopt_offer, keep_listed, make_partner
+from tests.roaming.partners import Caller, adopt_booking, adopt_offer, code, data, keep_listed, make_partner
 from tests.roaming.pushed_objects import booking, location, offer, z
+from tests.roaming.told_charging import CDRS, SESSION, SESSIONS, cdr, period, session
 
 pytestmark = pytest.mark.django_db
 CHANGE, CANCEL, CREATE = BookingRequest.Kind.CHANGE, BookingRequest.Kind.CANCEL, BookingRequest.Kind.CREATE
@@ -270,13 +272,46 @@ def test_the_end_of_a_booking_settles_an_ask_that_was_not_sent() -> None:
 def test_of_bookings_nobody_asked_for_the_newest_are_kept(
     partner: Partner, monkeypatch: pytest.MonkeyPatch, clock: Any
 ) -> None:
-    monkeypatch.setattr(remote_bookings, "MOST_UNMATCHED", 3)
+    monkeypatch.setattr(kept_objects, "MOST_UNMATCHED", 3)
     for number in range(6):
         clock.shift(1)
         adopt_booking(partner, booking(id=f"CB-{number}", request_id=f"r-{number}"), now=timezone.now())
 
     kept = PartnerObject.objects.filter(is_unmatched=True).order_by("pk").values_list("key", flat=True)
     assert list(kept) == ["CB-3", "CB-4", "CB-5"]
+
+
+@pytest.mark.parametrize("kind", ["session", "cdr"])
+def test_of_charging_of_nobody_here_the_newest_is_kept(
+    kind: str, monkeypatch: pytest.MonkeyPatch, clock: Any
+) -> None:
+    monkeypatch.setattr(kept_objects, "MOST_UNMATCHED", 2)
+    role = {"role": "CPO", "country_code": "FR", "party_id": "CPO", "name": "Network"}
+    caller = Caller(make_partner("CPO", country_code="FR", roles=[role]))
+    for number in range(4):
+        clock.shift(1)
+        name = f"X-{number}"
+        if kind == "cdr":
+            told = caller.post(CDRS, cdr(id=name))
+        else:
+            told = caller.send("PUT", f"{SESSIONS}/FR/CPO/{name}", session(id=name))
+        assert told.status_code == 201
+
+    rows = PartnerObject.objects.filter(kind=kind, is_unmatched=True).order_by("pk")
+    assert [row.key for row in rows] == ["X-2", "X-3"]
+
+
+def test_a_session_grows_no_larger_than_a_message_may_be(monkeypatch: pytest.MonkeyPatch, clock: Any) -> None:
+    role = {"role": "CPO", "country_code": "FR", "party_id": "CPO", "name": "Network"}
+    caller = Caller(make_partner("CPO", country_code="FR", roles=[role]))
+    caller.send("PUT", SESSION, session())
+    monkeypatch.setattr(client_owned, "MAX_BODY", 2_000)
+    patch = {"charging_periods": [period("12:15", ENERGY=1), {"x": "x" * 2_000}], "last_updated": z(at(13))}
+
+    refused = caller.send("PATCH", SESSION, patch)
+
+    assert code(refused) == (200, 2001)
+    assert data(caller.get(SESSION)) == session()
 
 
 def test_a_partner_has_a_number_of_offers(partner: Partner, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from roaming.ocpi.client_owned import Inside, merged, read_patch
 from roaming.ocpi.shapes import PLAIN
 from roaming.ocpi.wire_object import UnreadableError
 
+# A busy machine makes examples slowly.
+LOADED = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 EVSES = Inside("evses", "uid", within=Inside("connectors", "id"))
 SCALARS = st.one_of(st.integers(), st.text(max_size=5), st.booleans())
 VALUES = st.recursive(
@@ -32,7 +34,7 @@ LOCATIONS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40)
+@LOADED
 @given(OBJECTS, OBJECTS)
 def test_a_patch_changes_what_it_mentions_and_nothing_else(
     held: dict[str, Any], patch: dict[str, Any]
@@ -48,7 +50,7 @@ def test_a_patch_changes_what_it_mentions_and_nothing_else(
             assert value == patch[name]
 
 
-@settings(max_examples=40)
+@LOADED
 @given(LOCATIONS, LOCATIONS)
 def test_the_same_patch_twice_does_the_same_as_once(held: dict[str, Any], patch: dict[str, Any]) -> None:
     """Checklist 26: what is sent again after a lost answer."""
@@ -57,7 +59,7 @@ def test_the_same_patch_twice_does_the_same_as_once(held: dict[str, Any], patch:
     assert merged(once, patch, EVSES) == once
 
 
-@settings(max_examples=40)
+@LOADED
 @given(LOCATIONS, LOCATIONS)
 def test_objects_with_names_are_neither_lost_nor_doubled(held: dict[str, Any], patch: dict[str, Any]) -> None:
     """Checklist 26: whatever the case of their names."""
@@ -79,6 +81,9 @@ def test_what_is_added_to_grows_and_everything_else_is_replaced() -> None:
     assert result == {"charging_periods": [1, 2, 3], "tokens": [2]}
     assert merged(result, patch, None, grows) == result, "it is sent again after a lost answer"
     assert merged(result, {"charging_periods": [3, 4]}, None, grows)["charging_periods"] == [1, 2, 3, 4]
+    assert merged(result, {"charging_periods": [2]}, None, grows) == result, (
+        "again, and others came meanwhile"
+    )
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,10 @@ def test_what_prices_bookings_never_comes_by_a_connector(partner: Partner) -> No
     assert sorted(kinds.values()) == ["booking", "charging"]
     assert set(bound()) == {"E-1 charging", "BL-1 charging", "BL-1 booking"}
 
+    later = z(NOW + timedelta(hours=1))
+    Caller(partner).send("PUT", at("2.3.0", "t-1"), told(id="t-1", last_updated=later))
+    assert set(bound()) == {"E-1 charging", "BL-1 charging"}, "the fee is gone, however the tariff is spelled"
+
 
 def test_the_price_of_a_partners_slot_is_shown_and_kept_with_its_booking(partner: Partner) -> None:
     Caller(partner).send("PUT", at("2.3.0"), told())

@@ -440,3 +440,11 @@ def test_head_is_answered_as_get(caller: Caller, path: str, clock: Any) -> None:
     assert {**head.headers, "Content-Length": ""} == {**get.headers, "Content-Length": ""}
     assert head["Content-Length"] == str(len(get.content))
     assert PartnerMessage.objects.order_by("pk").values_list("method", flat=True).last() == "HEAD"
+
+
+def test_a_length_of_thousands_of_digits_is_too_large_like_any_other() -> None:
+    caller = Caller(make_partner())
+
+    answer = caller.http.generic("POST", BOOKINGS, b"{}", CONTENT_LENGTH="9" * 5000, headers=caller.headers)
+
+    assert code(answer) == (413, 2001)

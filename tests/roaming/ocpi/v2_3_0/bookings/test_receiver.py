@@ -233,6 +233,11 @@ def test_an_offer_is_withdrawn_in_any_of_three_ways_and_its_bookings_stand(
     assert option.is_withdrawn
     assert Booking.objects.get().status == "requested"
 
+    # Pushed before, and arriving only now.
+    assert code(caller.send("PUT", OFFER, offer(last_updated="2030-01-15T06:00:00Z"))) == (200, 1000)
+    option.refresh_from_db()
+    assert option.is_withdrawn
+
 
 def test_an_offer_without_calendars_has_nothing_free(caller: Caller, option: BookingOption) -> None:
     for nothing in ([], None):
