@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from bookings.core.calendars import raise_marked
-from bookings.models import Booking, Tariff
+from bookings.models import Booking, Tariff, Token
 from bookings.operations import cancel_booking
 from bookings.operations.request_log import ReceivedMessage
 from depots.models import Depot, Evse
 from roaming.models import Delivery, Partner
 from roaming.ocpi import client
-from roaming.outbound import deliveries, shown_changes
+from roaming.outbound import deliveries, shown_changes, token_changes
 from tests.factories import (
     DISPATCHER,
     PARTNER,
@@ -28,7 +29,9 @@ from tests.factories import (
     change_slot,
     make_depot,
     make_evse,
+    make_fleet,
     make_operator,
+    make_vehicle,
     option_of,
     slot,
 )
@@ -89,9 +92,11 @@ def partner(network: Network) -> Partner:
     url = network.server.url
     endpoints = [
         {"identifier": name, "role": "RECEIVER", "url": f"{url}/{name.lower()}"}
-        for name in ("locations", "tariffs", "Booking")
+        for name in ("locations", "tariffs", "Booking", "tokens")
     ]
-    return make_partner(versions_url=f"{url}/versions", endpoints=endpoints)
+    party = {"country_code": "SE", "party_id": "AWY", "name": "Network"}
+    roles = [{"role": role, **party} for role in ("EMSP", "CPO")]
+    return make_partner("AWY", versions_url=f"{url}/versions", endpoints=endpoints, roles=roles)
 
 
 @pytest.fixture
@@ -124,6 +129,15 @@ def renew(code: str, hour: int) -> None:
     add_version(tariff, per_kwh(f"0.{50 + hour}"), number=2 + hour // 6, starts_at=now, made_at=now)
 
 
+def change_card(card: Token, hour: int) -> None:
+    """Blocked, or let in again: whoever was away is to know which of both holds."""
+    Token.objects.filter(pk=card.pk).update(
+        is_blocked=hour % 2 == 0, version=F("version") + 1, updated_at=timezone.now()
+    )
+    with transaction.atomic():
+        token_changes.want([card.pk], now=timezone.now())
+
+
 def compare() -> None:
     raise_marked(timezone.now)
     shown_changes.want_changed(now=timezone.now())
@@ -145,6 +159,8 @@ def test_a_partner_that_was_away_for_a_day_has_in_the_end_what_we_have(
     """Checklist 29: after an outage, pushes resume with the current state only."""
     held = make_bound(per_kwh("0.40"), depot=depot)
     bookings = [book(partner, depot, evse, 8) for evse in range(3)]
+    [card] = make_vehicle(make_fleet(country_code="DE", emsp_party_id="NFE")).tokens.all()
+    change_card(card, 1)
     compare()
     with RunningSender():
         eventually(lambda: not Delivery.objects.filter(next_try_at__isnull=False).exists(), "all is told")
@@ -159,6 +175,7 @@ def test_a_partner_that_was_away_for_a_day_has_in_the_end_what_we_have(
             Depot.objects.filter(pk=depot.pk).update(name=f"Depot at {hour}", updated_at=timezone.now())
             if hour % 6 == 0:
                 renew(held.code, hour)
+            change_card(card, hour + 1)
             moved = bookings[hour % 3]
             change_slot(
                 booking_id=moved.pk, period=slot(10 + hour % 6, 11 + hour % 6, day=2), by="depot", actor=DISPATCHER,
@@ -203,10 +220,11 @@ def check_equal(network: Network, partner: Partner) -> None:
     caller = Caller(partner)
 
     def listed(path: str) -> dict[str, Any]:
-        return {one["id"]: one for page in pages(caller, path, {}) for one in page}
+        return {one.get("id") or one["uid"]: one for page in pages(caller, path, {}) for one in page}
 
     assert timeless(locations_of(network)) == timeless(listed("/ocpi/cpo/2.3.0/locations"))
     assert timeless(network.now("/tariffs/")) == timeless(listed("/ocpi/cpo/2.3.0/tariffs"))
+    assert timeless(network.now("/tokens/")) == timeless(listed("/ocpi/emsp/2.3.0/tokens"))
     offers = network.now("/booking/NL/LPK/booking_locations/")
     listed_offers = listed("/ocpi/cpo/2.3.0/bookings/booking_locations")
     assert timeless(without_today(offers)) == timeless(without_today(listed_offers))
