@@ -56,6 +56,8 @@ def check(options: Namespace) -> Report:
         raise UnusableOptionsError(
             f"--party: {options.party!r} is no party: two letters, * and three letters or digits."
         )
+    if not re.fullmatch(r"[!-~]{1,64}", options.token):
+        raise UnusableOptionsError("--token: a token is 1 to 64 printable characters without blanks.")
     host, colon, port = options.listen.rpartition(":")
     if not colon or not port.isdigit() or int(port) > 65535:
         raise UnusableOptionsError(f"--listen: {options.listen!r} is no address. Write host:port.")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 from collections.abc import Iterator
 
 import pytest
 
-from conformance import checklist
+from conformance import checklist, command_line
 from conformance.listener import Listener
 from conformance.report import Finding, Report, Verdict
 from conformance.run import CPO, EMSP, Fault, Line, Run, Settings, Skipped
@@ -86,3 +87,11 @@ def test_a_platform_that_is_not_there_fails_the_first_line_and_no_other() -> Non
 
     assert [one.line for one in report.findings if one.verdict == Verdict.FAIL] == [1]
     assert len(report.findings) == 90
+
+
+@pytest.mark.parametrize("token", ["", "with a blank", "é", "x" * 65])
+def test_a_token_that_can_be_none_is_refused_before_anything_is_asked(token: str) -> None:
+    options = Namespace(party="DE*CHK", token=token, listen="127.0.0.1:0")
+
+    with pytest.raises(command_line.UnusableOptionsError, match="--token"):
+        command_line.check(options)
