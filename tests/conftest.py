@@ -12,10 +12,12 @@ from django.conf import settings
 from django.db import connection
 from django.test import TransactionTestCase
 from pytest_django import DjangoDbBlocker
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from tests.emptying import empty_what_was_written
 from tests.migrated import migrated_database
 from tests.serving import BerthServer, SharedServers
+from tests.static_files import add_found_files
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -29,6 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.BERTH_ALLOW_PRIVATE_PARTNERS = settings.BERTH_BOOKINGS_UNDER_2_2_1 = False
     # A hash that is slow on purpose would be most of the time of tests that sign in.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    WhiteNoiseMiddleware.add_files_from_finders = add_found_files  # type: ignore[method-assign]
     TransactionTestCase._fixture_teardown = empty_what_was_written  # type: ignore[attr-defined]
 
 

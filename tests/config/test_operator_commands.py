@@ -30,6 +30,7 @@ from tests.factories import (
     option_of,
     slot,
 )
+from tests.scenarios.outside.commands import Commands
 
 pytestmark = pytest.mark.django_db
 
@@ -474,11 +475,28 @@ def test_a_closure_that_cannot_be_is_refused(evse):
 # What every command has in common
 
 
+# None of these reaches the database.
+UNREACHABLE = {"DATABASE_URL": "postgres://nobody@127.0.0.1:9/none"}
+
+
 def test_a_refusal_is_a_sentence_on_standard_error_and_exit_code_1(tmp_path):
-    ended = manage("import_depots", str(tmp_path / "none.json"))
+    program = [sys.executable, "manage.py", "import_depots", str(tmp_path / "none.json")]
+
+    ended = subprocess.run(
+        program, cwd=settings.BASE_DIR, env={**os.environ, **UNREACHABLE}, capture_output=True, text=True,
+        timeout=300, check=False,
+    )  # fmt: skip
 
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr == f"{tmp_path / 'none.json'} cannot be read: No such file or directory.\n"
+
+
+@pytest.fixture(scope="module")
+def programs() -> Iterator[Commands]:
+    """Each command in a process of its own, forked from one that has loaded Django."""
+    commands = Commands(settings.BASE_DIR, {**os.environ, **UNREACHABLE})
+    yield commands
+    commands.close()
 
 
 @pytest.mark.parametrize(
@@ -492,24 +510,17 @@ def test_a_refusal_is_a_sentence_on_standard_error_and_exit_code_1(tmp_path):
     ],
     ids=range(5),
 )
-def test_wrong_usage_is_exit_code_2(arguments):
-    ended = manage(*arguments)
+def test_wrong_usage_is_exit_code_2(programs: Commands, arguments):
+    ended = programs.run(*arguments)
 
-    assert (ended.returncode, ended.stdout) == (2, "")
+    assert (ended.code, ended.stdout) == (2, "")
     assert "usage:" in ended.stderr
 
 
-def manage(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command as its own process, as a shell runs it; none of these reaches the database."""
-    environment = {**os.environ, "DATABASE_URL": "postgres://nobody@127.0.0.1:9/none"}
-    program = [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments]
-    return subprocess.run(program, capture_output=True, text=True, env=environment, timeout=300, check=False)
+def test_a_database_that_does_not_answer_is_said_so(programs: Commands):
+    ended = programs.run("show_booking", "7")
 
-
-def test_a_database_that_does_not_answer_is_said_so():
-    ended = manage("show_booking", "7")
-
-    assert (ended.returncode, ended.stdout) == (1, "")
+    assert (ended.code, ended.stdout) == (1, "")
     assert ended.stderr.startswith("The database does not answer")
     assert "Traceback" not in ended.stderr
 

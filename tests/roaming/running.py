@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -18,7 +19,7 @@ DEADLINE_S = 60.0
 class RunningSender:
     """`sending_loop.run` as a worker runs it, in a thread of its own, until the block ends."""
 
-    def __init__(self, poll_s: float = 0.02) -> None:
+    def __init__(self, poll_s: float = 0.05) -> None:
         self._poll_s = poll_s
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
@@ -48,12 +49,14 @@ class RunningSender:
 
 def eventually(look: Callable[[], T], what: str = "", *, deadline_s: float = DEADLINE_S) -> T:
     """What `look` gives as soon as it is true; fails the test when it does not become so."""
-    never = threading.Event()
-    for _ in range(int(deadline_s / 0.02)):
+    waited_s, pause_s = 0.0, 0.01  # added up, for the tests' clock stands still
+    while waited_s < deadline_s:
         close_old_connections()
         if found := look():
             return found
-        never.wait(0.02)
+        time.sleep(pause_s)
+        waited_s += pause_s
+        pause_s = min(pause_s * 1.5, 0.05)  # looking takes from those that bring it about
     raise AssertionError(f"did not happen in {deadline_s:.0f} s: {what or look}; last seen: {look()!r}")
 
 

@@ -239,9 +239,11 @@ def running_bed(timings: Timings = QUICK) -> Iterator[Bed]:
 def eventually(condition: Callable[[], T], deadline_s: float = DEADLINE_S) -> T:
     """Look until it holds, and return what it gave; other threads bring it about. Raises AssertionError in the end."""
     give_up_at = time.monotonic() + deadline_s
+    pause_s = 0.005
     while not (result := condition()):
         assert time.monotonic() < give_up_at, "it did not come about in time"
-        time.sleep(0.005)
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 1.5, 0.05)  # looking takes from those that bring it about
     return result
 
 
