@@ -23,7 +23,6 @@ from bookings.models import (
     ScheduledBilling,
 )
 from bookings.payments.prepaid import Account
-from bookings.rules import configuration
 from bookings.signals import (
     balance_raised,
     billing_due,
@@ -177,8 +176,8 @@ def on_cdr_issued(cdr: ChargeDetailRecord, **_: Any) -> None:
 def _follow_power(booking: Booking, event: BookingEvent, *, now: datetime) -> None:
     """Its promise is ready when its slot begins; one that changes while it charges is another one at once."""
     is_armed = event.kind == "enforcement" and booking.status == BookingStatus.CONFIRMED
-    if is_armed and booking.is_ours and configuration.kept(booking.depot_id).limits:
-        power_marks.mark_depot(booking.depot_id, due_at=max(booking.starts_at, now))
+    if is_armed and booking.is_ours:
+        power_marks.mark_limited(booking.depot_id, due_at=max(booking.starts_at, now))
     elif event.kind == "changed" and booking.status == BookingStatus.CHARGING and booking.is_ours:
         power_marks.mark_depot(booking.depot_id, due_at=now)
 
