@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 
 from bookings import operations
 from bookings.errors import BookingError
-from bookings.models import PartnerCommand
+from bookings.models import Booking, PartnerCommand
 from bookings.pages import access
 from bookings.pages.forms.partner_session import LimitForm
 from bookings.pages.views.bookings import booking_page
@@ -29,7 +29,7 @@ Kind = PartnerCommand.Kind
 def limit(request: HttpRequest, booking_id: int) -> HttpResponse:
     form = LimitForm(request.POST)
     if not form.is_valid():
-        found = access.fleet_booking(request.user, booking_id)
+        found = _booking(request, booking_id, Kind.LIMIT)
         return booking_page(request, found, 422, str(form.errors["power_kw"][0]))
     watts = form.cleaned_data["power_kw"] * 1000
     return _ask(request, booking_id, Kind.LIMIT, partial(operations.limit_at_partner, watts=watts))
@@ -57,9 +57,7 @@ def _ask(
     request: HttpRequest, booking_id: int, kind: str, operation: Callable[..., PartnerCommand]
 ) -> HttpResponse:
     """The page shows what the partner answers."""
-    found = access.fleet_booking(request.user, booking_id)
-    if found.is_ours or kind not in offered(found):
-        raise Http404
+    found = _booking(request, booking_id, kind)
     try:
         operation(
             booking_id=found.pk, seen_version=seen_version(request.POST), actor=access.as_dispatcher(request.user),
@@ -68,3 +66,11 @@ def _ask(
     except BookingError as refusal:
         return booking_page(request, access.booking(request.user, found.pk), status_of(refusal), str(refusal))
     return redirect(found)
+
+
+def _booking(request: HttpRequest, booking_id: int, kind: str) -> Booking:
+    """One whose partner does this. Raises Http404."""
+    found = access.fleet_booking(request.user, booking_id)
+    if found.is_ours or kind not in offered(found):
+        raise Http404
+    return found
