@@ -87,6 +87,14 @@ def _complete_remote(*, now: datetime) -> None:
     )
 
 
+def _end_unused(*, now: datetime) -> None:
+    over = Booking.objects.filter(
+        status=BookingStatus.CONFIRMED, route=Booking.Route.OUTBOUND, terms_json__best_effort=True,
+        starts_at__lte=now - operations.UNUSED_AFTER, ends_at__lte=now - operations.UNUSED_AFTER,
+    )  # fmt: skip
+    _each(over.values_list("pk", flat=True), lambda pk: operations.end_unused(booking_id=pk, now=now))
+
+
 def _each(ids: Iterable[int], do: Callable[[int], object]) -> None:
     for pk in list(ids)[:AT_ONCE]:
         try:
@@ -120,6 +128,7 @@ STEPS: tuple[Step, ...] = (
     enforcement.stop_overstays,
     _end_silent,
     _complete_remote,
+    _end_unused,
     _fail_remote,
     smart_charging.plan_due,
     smart_charging.note_shortfalls,

@@ -76,6 +76,11 @@ SWITCHES = {
             False,
             "Let the partner's help desk unlock plugs where nobody else charges",
         ),
+        Switch(
+            "reserve_now",
+            False,
+            "Book EVSEs of a partner without Bookings by best effort: RESERVE_NOW shortly before the start",
+        ),
         Switch("nightly_resync", True, "Tell and read everything again every night, not only what changed"),
         Switch("monthly_rotation", True, "Change both tokens every month, by a PUT of our credentials"),
         Switch(

@@ -61,6 +61,7 @@ NEXT_AT_PARTNER: dict[str, set[str]] = {
         BookingStatus.FAILED,
     },
     BookingStatus.CONFIRMED: {
+        BookingStatus.REQUESTED,  # of a slot by best effort that was moved: it is to be kept anew
         BookingStatus.CHARGING,
         BookingStatus.COMPLETED,
         BookingStatus.CANCELLED,

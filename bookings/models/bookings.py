@@ -32,6 +32,8 @@ LEAD_MINUTES = Greatest(
         for name in ("arm_lead_min", "early_start_min")
     )
 )
+# Of the terms of a booking that is one (Booking.is_best_effort).
+BEST_EFFORT = "best_effort"
 REFERENCE_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 
 
@@ -313,6 +315,11 @@ class Booking(models.Model):
     def is_ours(self) -> bool:
         """At a depot of ours: we are the truth."""
         return self.route != self.Route.OUTBOUND
+
+    @property
+    def is_best_effort(self) -> bool:
+        """At a depot of a partner that keeps no bookings: nothing but the charger is kept, shortly before, if it can be."""
+        return bool(self.terms_json.get(BEST_EFFORT))
 
     @property
     def is_changed_unseen(self) -> bool:

@@ -31,6 +31,11 @@ class BookingOption(models.Model):
     evses = models.ManyToManyField(Evse, related_name="options")
     is_mirror = models.BooleanField(default=False)
     is_withdrawn = models.BooleanField(default=False)
+    is_best_effort = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="the partner keeps no bookings: its charger is reserved shortly before",
+    )
     calendar_at = models.DateTimeField(null=True, blank=True)
     calendar_version = models.BigIntegerField(default=1)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -13,7 +13,7 @@ class PartnerCommand(models.Model):
     """What a person had a partner's charger do for a booking there. It is asked once: a lost answer is one.
 
     `key` is unguessable and names it to whoever tells its result. `remote_session` is the partner's name of what is stopped or
-    limited, `power_w` the limit.
+    limited, `power_w` the limit; `reservation` ours of what is kept until `expires_at`, or given back.
     `answer_by` is when nothing more is to be expected.
     """
 
@@ -24,6 +24,8 @@ class PartnerCommand(models.Model):
         LIMIT = "limit", "Limit the power"
         LIFT_LIMIT = "lift_limit", "Lift the limit of power"
         SHOW_LIMIT = "show_limit", "Tell the power it may take"
+        RESERVE = "reserve", "Keep the charger"
+        GIVE_BACK = "give_back", "Give the charger back"
 
     class State(models.TextChoices):
         ASKED = "asked", "Not answered yet"
@@ -39,6 +41,8 @@ class PartnerCommand(models.Model):
     kind = models.CharField(max_length=12, choices=Kind)
     remote_session = models.CharField(max_length=64, blank=True)
     power_w = models.BigIntegerField(null=True, blank=True)
+    reservation = models.CharField(max_length=36, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
     key = models.CharField(max_length=64, unique=True)
     state = models.CharField(max_length=10, choices=State, default=State.ASKED)
     text = models.CharField(max_length=200, blank=True, help_text="what the partner said")

@@ -1,5 +1,6 @@
 """What a fleet, a depot, a partner or time itself can do to a booking: one function, one transaction each."""
 
+from bookings.operations.best_effort import KEPT_BEFORE, UNUSED_AFTER, end_unused
 from bookings.operations.book import hold_slot, request_booking
 from bookings.operations.cancel import cancel_booking, release_hold
 from bookings.operations.change import change_booking, price_of_change
@@ -35,9 +36,11 @@ from bookings.operations.partner_asks import (
     is_repeated,
 )
 from bookings.operations.partner_commands import (
+    give_back_at_partner,
     give_up_waiting,
     lift_limit_at_partner,
     limit_at_partner,
+    reserve_at_partner,
     show_limit_at_partner,
     start_at_partner,
     stop_at_partner,
@@ -51,6 +54,7 @@ from bookings.operations.remote_sessions import (
     RemoteSessionState,
     find_remote_session,
     keep_remote_session,
+    likely_sessions,
     match_remote_session,
     take_allowed,
 )
@@ -63,6 +67,8 @@ from bookings.operations.undo import undo
 from bookings.operations.vehicles import add_vehicle, change_vehicle, set_retired
 
 __all__ = [
+    "KEPT_BEFORE",
+    "UNUSED_AFTER",
     "ChangeRequest",
     "OwnerWord",
     "RemoteSessionId",
@@ -90,12 +96,14 @@ __all__ = [
     "decide",
     "end_limits",
     "end_session",
+    "end_unused",
     "expire_hold",
     "fail_unanswered_remote",
     "fail_undecided",
     "find_asked",
     "find_remote_session",
     "give_back",
+    "give_back_at_partner",
     "give_up_waiting",
     "hold_slot",
     "is_repeated",
@@ -103,6 +111,7 @@ __all__ = [
     "lift_closure",
     "lift_limit_at_partner",
     "lift_limits",
+    "likely_sessions",
     "limit_at_partner",
     "limit_depot",
     "mark_no_show",
@@ -113,6 +122,7 @@ __all__ = [
     "record_owner_answer",
     "release_hold",
     "request_booking",
+    "reserve_at_partner",
     "reserve_now",
     "secure_from_balance",
     "set_blocked",

@@ -19,7 +19,8 @@ from bookings.errors import (
     TooManyBookings,
 )
 from bookings.models import LIVE, Booking, BookingPayment, BookingRequest, BookingStatus, BookingToken
-from bookings.operations import request_log
+from bookings.models.bookings import BEST_EFFORT
+from bookings.operations import best_effort, request_log
 from bookings.operations.booking_draft import Draft, drafted, drafted_ahead, filled, unsaved
 from bookings.operations.places import (
     FreePlace,
@@ -310,11 +311,16 @@ def _ask_partner(request: SlotRequest, *, actor: Actor, now: datetime) -> Bookin
     tokens = entitled(request.tokens, asked.vehicle, fleet, request.party)
     refuse_groups(tokens)
     periods.check_period(terms, option.depot, asked.period, now=now)
+    if option.is_best_effort:
+        best_effort.take(option, asked.period)
     evse = request.evse or next(iter(option.evses.all()), None)
     if evse is not None and (misfits := fit.misfits(asked.must_fit, evse)):
         raise DoesNotFit(fit.sentence(misfits))
     most = [w for w in (asked.must_fit.max_power_w, evse.max_power_w if evse else None) if w]
     booking = unsaved(asked, terms)
+    if option.is_best_effort:
+        booking.terms_json[BEST_EFFORT] = True
+        booking.evse = evse
     booking.promised_power_w = request.power_w or min(most, default=0)
     quotes.keep(booking, _partners_quote(request, asked.period, evse, booking.promised_power_w, now))
     quotes.check_shown(request.shown_price, booking.quote)

@@ -58,11 +58,12 @@ def adopt_remote(*, booking_id: int, state: RemoteState | Reading, actor: Actor,
         if state.ask_id is not None and (ask is None or ask.pk != state.ask_id):
             return booking
         cancel_asked = ask is not None and ask.kind == BookingRequest.Kind.CANCEL
+        is_surprising = not cancel_asked and state.status != BookingStatus.REQUESTED
         if ask is not None and state.decision not in {None, BookingRequest.Decision.PENDING}:
             request_log.settle(ask, state.decision, reason=state.reason, actor=actor, now=now)
         fields, changed = _take_facts(booking, state)
         if state.status is not None and state.status != booking.status and _moves_on(booking, state.status):
-            _take_status(booking, state, fields, changed, surprising=not cancel_asked, actor=actor, now=now)
+            _take_status(booking, state, fields, changed, surprising=is_surprising, actor=actor, now=now)
         elif fields or (ask is not None and ask.decision != BookingRequest.Decision.PENDING):
             _take_rest(booking, state, ask, fields, changed, actor=actor, now=now)
     return booking

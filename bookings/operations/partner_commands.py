@@ -1,10 +1,12 @@
-"""Charging at a partner's depot started, stopped and limited, its plug unlocked: the partner is asked, and tells later what its
-charger did."""
+"""Charging at a partner's depot started, stopped and limited, its plug unlocked, its charger kept: the partner is asked, and
+tells later what its charger did."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from bookings.actors import Actor
@@ -77,6 +79,24 @@ def show_limit_at_partner(
 ) -> PartnerCommand:
     """Ask what the session there may take. Raises as `stop_at_partner`."""
     return _of_session(Kind.SHOW_LIMIT, booking_id, seen_version, actor, now)
+
+
+def reserve_at_partner(
+    *, booking_id: int, reservation: str, expires_at: datetime, actor: Actor, now: datetime
+) -> PartnerCommand:
+    """Have the partner keep its charger from now on for a booking by best effort. The same `reservation` again replaces it.
+    Raises NotAtPartner."""
+    with calendars.one_operation():
+        booking = _locked(booking_id, None)
+        kept = {"reservation": reservation, "expires_at": expires_at}
+        return _command(booking, PartnerCommand.Kind.RESERVE, "", actor, now, kept)
+
+
+def give_back_at_partner(*, booking_id: int, reservation: str, actor: Actor, now: datetime) -> PartnerCommand:
+    """The charger need not be kept any longer. Raises NotAtPartner."""
+    with calendars.one_operation():
+        booking = _locked(booking_id, None)
+        return _command(booking, PartnerCommand.Kind.GIVE_BACK, "", actor, now, {"reservation": reservation})
 
 
 def why_not_start_there(booking: Booking, *, now: datetime) -> None:
@@ -158,7 +178,7 @@ def _of_session(
         session = session_there(booking)
         if not session:
             raise WrongStatus(booking.status, "limited", "The partner has told of nothing that charges now.")
-        return _command(booking, kind, session, actor, now, power_w)
+        return _command(booking, kind, session, actor, now, {"power_w": power_w})
 
 
 def _take_over(command: PartnerCommand, allowed: dict[str, Any] | None) -> None:
@@ -171,11 +191,16 @@ def _take_over(command: PartnerCommand, allowed: dict[str, Any] | None) -> None:
 
 
 def _command(
-    booking: Booking, kind: str, session: str, actor: Actor, now: datetime, power_w: int | None = None
+    booking: Booking,
+    kind: str,
+    session: str,
+    actor: Actor,
+    now: datetime,
+    kept: Mapping[str, Any] = MappingProxyType({}),
 ) -> PartnerCommand:
     known = booking.partner_commands.filter(kind=kind, state__in=PartnerCommand.WAITING).first()
     if known is not None and known.is_waited_for(now):
-        if known.power_w != power_w:
+        if known.power_w != kept.get("power_w"):
             raise WrongStatus(
                 booking.status, "limited", "The partner has not answered to the last limit yet."
             )
@@ -186,11 +211,11 @@ def _command(
         booking=booking,
         kind=kind,
         remote_session=session,
-        power_w=power_w,
         key=secrets.token_urlsafe(32),
         asked_at=now,
         answer_by=now + FIRST_WAIT,
         **actor.columns("asked_by"),
+        **kept,
     )
     if kind != Kind.SHOW_LIMIT:
         lifecycle.record(

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
 from bookings.actors import Actor
 from bookings.core import lifecycle
 from bookings.core.locking import lock_booking
+from bookings.core.versions import SEEN_WHOLE, check_version
 from bookings.errors import ChangedMeanwhile, WrongStatus
 from bookings.models import Booking, BookingStatus, RemoteSession, SessionStatus, Vehicle
 from bookings.operations.charge import NO_ENERGY_WH
 from bookings.operations.partner_answers import RemoteState, adopt_remote
 from depots.models import Depot, Organisation
+from depots.token_numbers import is_same
+
+AROUND = timedelta(hours=1)
+LONGEST_SESSION = timedelta(days=1)
+MOST_LIKELY = 20
 
 
 @dataclass(frozen=True)
@@ -82,13 +88,38 @@ def keep_remote_session(
     return row
 
 
+def likely_sessions(booking: Booking) -> list[RemoteSession]:
+    """Those of no booking that may be this one's: of a card of it, at its depot at about its time. A person says whether they
+    are. Two queries at most."""
+    if booking.is_ours:
+        return []
+    near = RemoteSession.objects.filter(
+        Q(ended_at=None) | Q(ended_at__gt=booking.starts_at - AROUND),
+        booking=None, fleet=booking.fleet_id, depot=booking.depot_id, started_at__gt=booking.starts_at - LONGEST_SESSION,
+        started_at__lt=booking.ends_at + AROUND,
+    ).exclude(status=SessionStatus.INVALID)  # fmt: skip
+    cards = [(token.uid, token.type) for token in booking.tokens.all()]
+    return [
+        row
+        for row in near.order_by("started_at")[:MOST_LIKELY]
+        if any(is_same(*card, row.token_uid, row.token_type) for card in cards)
+    ]
+
+
 def match_remote_session(
-    *, session_id: int, booking_id: int, matched_by: str, actor: Actor, now: datetime
+    *,
+    session_id: int,
+    booking_id: int,
+    matched_by: str,
+    seen_version: int | None = None,
+    actor: Actor,
+    now: datetime,
 ) -> RemoteSession:
     """A session that nobody had said the booking of is this one's. Raises ChangedMeanwhile where it is another's by now,
     WrongStatus where the booking is of another depot or fleet."""
     with transaction.atomic():
         booking = lock_booking(booking_id)
+        check_version(booking, seen_version, SEEN_WHOLE)
         row = RemoteSession.objects.select_for_update(no_key=True, of=("self",)).get(pk=session_id)
         if row.booking_id is not None and row.booking_id != booking.pk:
             raise ChangedMeanwhile("Somebody has matched this session to another booking meanwhile.")
@@ -96,6 +127,9 @@ def match_remote_session(
             raise WrongStatus(booking.status, "matched", "This booking is not at that depot.")
         row.booking, row.matched_by, row.vehicle = booking, matched_by, booking.vehicle or row.vehicle
         row.save(update_fields=["booking", "matched_by", "vehicle"])
+        lifecycle.record(
+            booking, kind="session_matched", actor=actor, at=now, detail={"session": row.remote_id}
+        )
         _follow(row, actor=actor, now=now)
     return row
 

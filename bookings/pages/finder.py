@@ -35,6 +35,7 @@ class DepotResults:
     calendar_at: datetime | None
     elsewhere: str
     payment: str
+    is_best_effort: bool = False
 
     @property
     def starts_at(self) -> datetime:
@@ -125,4 +126,5 @@ def _place(
         calendar_at=min(ages, default=None),
         elsewhere=overlaps.sentence([b for b in booked if b.period.overlaps(period)], search.vehicle),
         payment=payments.at_depot(offers),
+        is_best_effort=shown.is_best_effort,
     )

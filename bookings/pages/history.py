@@ -63,6 +63,7 @@ OTHERS = {
     "payment_secured": ("The payment is there; the depot is waited for", "circle-check", "info"),
     "cancel_requested": ("The partner was asked to cancel it", "inbox", "info"),
     "answered": ("The partner answered", "inbox", "info"),
+    "session_matched": ("A session of the partner was said to be for it", "plug", "info"),
     "record_matched": ("A record of the partner was said to be for it", "list", "info"),
     "metered": ("The partner told what was charged", "plug", "info"),
     "evidence": ("What the charger told in that time", "list", "info"),
@@ -92,6 +93,11 @@ REMOTE = {
     "unlock": "unlock the plug",
     "limit": "limit its power",
     "lift_limit": "lift its limit of power",
+}
+# By best effort, at a partner without bookings.
+KEEPING = {
+    "reserve": ("keep its charger", "keeps its charger"),
+    "give_back": ("take its charger back", "took its charger back"),
 }
 
 
@@ -133,8 +139,8 @@ def _words(event: BookingEvent, booking: Booking) -> tuple[str, str, str]:
         return _keeping_words(event.after, str(event.detail.get("way", "")))
     if event.kind == "overstay" and event.detail.get("in_vain"):
         return "The charger does not stop it: somebody has to go there", "alert-triangle", "danger"
-    if event.kind in REMOTE:
-        return _remote_words(REMOTE[event.kind], event.after)
+    if event.kind in {*REMOTE, *KEEPING}:
+        return _command_words(event.kind, event.after)
     if event.kind != "status":
         title, icon, level = OTHERS.get(
             event.kind, (event.kind.replace("_", " ").capitalize(), "history", "info")
@@ -180,6 +186,12 @@ def _seen(detail: dict[str, Any], booking: Booking) -> Iterator[str]:
         yield f"{words} ({hours[0]}–{hours[1]})"
 
 
+def _command_words(kind: str, answer: str) -> tuple[str, str, str]:
+    if kind in KEEPING:
+        return _partner_keeping_words(*KEEPING[kind], answer)
+    return _remote_words(REMOTE[kind], answer)
+
+
 def _remote_words(asked: str, answer: str) -> tuple[str, str, str]:
     if answer == "asked":
         return f"The charger was asked to {asked}", "plug", "info"
@@ -188,6 +200,16 @@ def _remote_words(asked: str, answer: str) -> tuple[str, str, str]:
     if answer == "no_answer":
         return f"The charger did not answer when asked to {asked}", "alert-triangle", "warning"
     return f"The charger refuses to {asked}", "ban", "danger"
+
+
+def _partner_keeping_words(asked: str, done: str, answer: str) -> tuple[str, str, str]:
+    if answer == "asked":
+        return f"The partner was asked to {asked}", "lock", "info"
+    if answer == "accepted":
+        return f"The partner {done}", "circle-check", "success"
+    if answer == "no_answer":
+        return f"No answer when the partner was asked to {asked}", "alert-triangle", "warning"
+    return f"The partner refuses to {asked}", "ban", "danger"
 
 
 def _keeping_words(step: str, way: str) -> tuple[str, str, str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from bookings.models import Booking, RemoteSession, SessionStatus
+from bookings.models import Booking, BookingStatus, RemoteSession, SessionStatus
+from bookings.operations import likely_sessions
 from depots.templatetags.berth import kilowatt_hours, kilowatts, money
 
 
@@ -35,6 +36,40 @@ class RemoteCharging:
         if row.before_taxes is None or row.status == SessionStatus.INVALID:
             return ""
         return money(row.before_taxes + (row.taxes or Decimal()), row.currency)
+
+
+@dataclass(frozen=True)
+class ChargingThere:
+    """All that the partner told for a booking. `likely` are sessions that nobody has named a booking of; `ended_words` say why
+    the booking charges on where the partner says that nothing does, empty elsewhere."""
+
+    told: list[RemoteCharging]
+    likely: list[RemoteCharging]
+    ended_words: str
+
+    @property
+    def is_running(self) -> bool:
+        return any(each.is_running for each in self.told)
+
+
+def charging_there(booking: Booking, *, may_match: bool = False) -> ChargingThere:
+    """Three queries at most, and none of a booking at a depot of ours."""
+    told = remote_charging(booking)
+    likely = [RemoteCharging(row) for row in likely_sessions(booking)] if may_match else []
+    return ChargingThere(told, likely, _ended_words(booking, told))
+
+
+def _ended_words(booking: Booking, told: list[RemoteCharging]) -> str:
+    is_over = told and not any(each.is_running for each in told)
+    if booking.status != BookingStatus.CHARGING or not is_over:
+        return ""
+    ended_at = max(each.session.ended_at or each.session.told_at for each in told)
+    ended, until = (f"{at.astimezone(booking.depot.zone):%H:%M}" for at in (ended_at, booking.ends_at))
+    partner = booking.depot.operator.name
+    return (
+        f"{partner} says that charging ended at {ended} and tells no energy: its charger may have kept the last meter value to "
+        f"itself. The slot stays this vehicle's until {until}; what was charged, the record will tell."
+    )
 
 
 def remote_charging(booking: Booking) -> list[RemoteCharging]:

@@ -167,8 +167,9 @@ class SlotRows:
 
     def _buttons(self, offer: SlotOffer, uid: str) -> str:
         if offer.is_hint:
+            words = "Ask by best effort" if offer.is_best_effort else "Ask the partner"
             return (
-                '<button class="btn btn-primary" type="submit">Ask the partner'
+                f'<button class="btn btn-primary" type="submit">{words}'
                 f'<span class="visually-hidden"> for {uid}</span></button>'
             )
         asks = offer.terms.approval or self._payments.is_waited_for(offer)

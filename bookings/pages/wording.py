@@ -7,8 +7,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bookings.errors import CancelTooLate, ChangeTooLate, WrongStatus
-from bookings.models import Booking, BookingPayment, BookingRequest, BookingStatus, CancelReason, Enforcement
+from bookings.models import (
+    Booking,
+    BookingPayment,
+    BookingRequest,
+    BookingStatus,
+    CancelReason,
+    Enforcement,
+    PartnerCommand,
+)
 from bookings.models.enforcement_words import words_of
+from bookings.operations import KEPT_BEFORE
 from bookings.rules import permissions
 from bookings.rules.terms import Terms
 from depots.models import Depot
@@ -92,6 +101,8 @@ def firmness(booking: Booking, *, now: datetime) -> Firmness | None:
     """What the charger does for a booking; None where there is nothing to keep."""
     if booking.status not in {BookingStatus.CONFIRMED, BookingStatus.CHARGING}:
         return None
+    if booking.is_best_effort:
+        return _best_effort_firmness(booking)
     if not booking.is_ours:
         return Firmness(
             f"{booking.depot.operator} keeps the slot at its depot.", "info", "building-warehouse"
@@ -106,6 +117,39 @@ def firmness(booking: Booking, *, now: datetime) -> Firmness | None:
     elif booking.enforcement_at is not None:
         words = f"{words} Since {local(booking.enforcement_at, booking.period, booking.depot)}."
     return Firmness(words, known.level, known.icon)
+
+
+def best_effort_words(booking: Booking) -> str:
+    """What is and what is not kept for it, while it waits for its charger."""
+    partner = booking.depot.operator.name
+    first = local(booking.starts_at - KEPT_BEFORE, booking.period, booking.depot)
+    words = (
+        f"Best effort: {partner} takes no bookings. At {first} its charger is asked to be kept for this vehicle; "
+        "whoever is there first may be in the way."
+    )
+    last = booking.partner_commands.filter(kind=PartnerCommand.Kind.RESERVE).order_by("-pk").first()
+    if last is None or last.answered_at is None or last.state == PartnerCommand.State.DONE:
+        return words
+    tried = local(last.answered_at, booking.period, booking.depot)
+    until = local(booking.no_show_at(), booking.period, booking.depot)
+    why = (
+        f"The partner says no: {last.text.rstrip('.')}."
+        if last.state == PartnerCommand.State.REFUSED
+        else "No answer came from the partner."
+    )
+    return f"Best effort: not kept yet. {why} Tried last at {tried}; tried again until {until}."
+
+
+def _best_effort_firmness(booking: Booking) -> Firmness:
+    partner = booking.depot.operator.name
+    if booking.status == BookingStatus.CHARGING:
+        return Firmness(f"Best effort: {partner} has let the vehicle charge.", "info", "building-warehouse")
+    until = local(booking.no_show_at(), booking.period, booking.depot)
+    return Firmness(
+        f"Best effort: {partner} says that its charger is kept until {until}. The rest of the slot is nobody's promise.",
+        "info",
+        "building-warehouse",
+    )
 
 
 def fleet_actions(booking: Booking, *, now: datetime) -> list[FleetAction]:
@@ -144,7 +188,9 @@ def status_words(booking: Booking) -> str:
     decided = f" It answers by {_clock(booking)}." if booking.decide_until else ""
     known = {
         BookingStatus.HELD: "This slot is kept for you while you look. It is not booked yet.",
-        BookingStatus.REQUESTED: f"{partner} has been asked and has not answered yet."
+        BookingStatus.REQUESTED: best_effort_words(booking)
+        if booking.is_best_effort and booking.status == BookingStatus.REQUESTED
+        else f"{partner} has been asked and has not answered yet."
         if not booking.is_ours
         else f"The depot has been asked and decides.{decided}",
         BookingStatus.CONFIRMED: "Booked.",
@@ -152,7 +198,9 @@ def status_words(booking: Booking) -> str:
         BookingStatus.COMPLETED: "Charged and done.",
         BookingStatus.CANCELLED: f"{cancel_words(booking)}.",
         BookingStatus.DECLINED: f"Declined: {booking.note.rstrip('.')}." if booking.note else "Declined.",
-        BookingStatus.NO_SHOW: "The vehicle did not come in time, and the slot was given up.",
+        BookingStatus.NO_SHOW: f"{booking.note} Whether the vehicle was there is not known."
+        if booking.is_best_effort
+        else "The vehicle did not come in time, and the slot was given up.",
         BookingStatus.FAILED: f"Nothing came of it: {booking.note.rstrip('.')}." if booking.note else "Nothing came of it.",
         BookingStatus.EXPIRED: "The hold ran out before it was confirmed.",
     }  # fmt: skip

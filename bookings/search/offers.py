@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -21,6 +21,7 @@ from bookings.rules.power import Supply
 from bookings.rules.quotes import Quote
 from bookings.rules.terms import Terms
 from bookings.search import availability, trouble
+from bookings.search.asked_elsewhere import asked_elsewhere
 from bookings.search.bookable import bookable_depots, evses_with_bays, live_evses, terms_by_option
 from depots.geography import Circle
 from depots.models import Depot, Evse, Organisation
@@ -84,6 +85,11 @@ class SlotOffer:
     @property
     def is_free(self) -> bool:
         return self.refusal is None
+
+    @property
+    def is_best_effort(self) -> bool:
+        """At a partner that keeps no bookings: nothing is known of its free time."""
+        return self.is_hint and self.option.is_best_effort
 
 
 def find_slots(search: SlotSearch) -> list[SlotOffer]:
@@ -280,7 +286,11 @@ def _hints(search: SlotSearch, depots: Sequence[Depot]) -> list[SlotOffer]:
     for slot in OfferedSlot.objects.filter(option__in=slots, period__overlap=asked):
         slots[slot.option_id].append(slot)
     prices = PartnerPrices(by_depot)
-    hints = [_hint(search, option, terms[option.pk], slots[option.pk], prices) for option in options]
+    taken = asked_elsewhere([option.pk for option in options if option.is_best_effort], asked)
+    hints = [
+        _hint(search, option, terms[option.pk], slots[option.pk], prices, taken.get(option.pk, ()))
+        for option in options
+    ]
     return [hint for hint in hints if not (search.fitting_only and isinstance(hint.refusal, DoesNotFit))]
 
 
@@ -290,6 +300,7 @@ def _hint(
     terms: Terms,
     slots: Iterable[OfferedSlot],
     prices: PartnerPrices,
+    taken: Collection[Period],
 ) -> SlotOffer:
     evse, period = next(iter(option.evses.all()), None), search.period_at(option.depot)
     assert period is not None  # options of other zones were left out
@@ -297,6 +308,8 @@ def _hint(
     refusal: BookingError | None = None
     if evse is not None and (misfits := fit.misfits(search.wanted, evse)):
         refusal = DoesNotFit(fit.sentence(misfits))
+    elif any(span.overlaps(period) for span in taken):
+        refusal = SlotTaken("This EVSE is asked for already then.")
     elif not any(span.covers(period) for span in united([slot.period for slot in touched])):
         refusal = SlotTaken("The partner shows no free time for this slot.")
     else:

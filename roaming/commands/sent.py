@@ -10,13 +10,14 @@ from datetime import datetime
 
 from bookings import operations
 from bookings.models import Booking, PartnerCommand
+from roaming.commands.told import ToldResult
 from roaming.mirror.partner_places import owner_of_mirror
 from roaming.models import Delivery, Partner
 from roaming.ocpi.call_failures import CallFailed, Refused
 from roaming.ocpi.client import Answer, Written
 from roaming.ocpi.dialect import dialect_of
 from roaming.ocpi.wire_object import UnreadableError
-from roaming.outbound import deliveries
+from roaming.outbound import best_effort, deliveries
 from roaming.outbound.deliveries import Lease
 from roaming.outbound.pushes import Method, Push, partners_of, push_to, written_each
 from roaming.outbound.waking import wake_sender
@@ -69,14 +70,14 @@ def commands_written(leases: list[Lease], *, now: datetime) -> list[Push]:
             if now < command.answer_by:
                 _wait(lease, command)
             else:
-                operations.give_up_waiting(command_id=command.pk, text=UNHEARD, now=now)
+                _given_up(command.pk, UNHEARD, now)
             return None
         if partners[lease.partner_id].paused_at is not None:
-            operations.give_up_waiting(command_id=command.pk, text=PAUSED, now=now)
+            _given_up(command.pk, PAUSED, now)
             return None
         push = _push(partners[lease.partner_id], lease, command, now)
         if push is None:
-            operations.give_up_waiting(command_id=command.pk, text="The partner does not take this.", now=now)
+            _given_up(command.pk, "The partner does not take this.", now)
             return None
         PartnerCommand.objects.filter(pk=command.pk).update(sent_at=now)
         return push
@@ -102,6 +103,7 @@ def answered(lease: Lease, answer: Answer | CallFailed, *, now: datetime) -> Non
     command = operations.take_response(
         command_id=lease.object_id, is_taken=told.is_taken, text=told.text, waits=told.waits, now=now
     )
+    best_effort.decided(command, now=now)
     if command.state in PartnerCommand.WAITING:
         _wait(lease, command)
     else:
@@ -115,7 +117,7 @@ def give_up_at_absent(*, now: datetime) -> int:
     absent = at_partner.exclude(booking__depot__operator__partner__state=Partner.State.REGISTERED)
     found = list(absent.order_by("pk").values_list("pk", flat=True)[:GIVEN_UP_AT_ONCE])
     for pk in found:
-        operations.give_up_waiting(command_id=pk, text=SUSPENDED, now=now)
+        _given_up(pk, SUSPENDED, now)
     return len(found)
 
 
@@ -145,13 +147,27 @@ def _push(partner: Partner, lease: Lease, command: PartnerCommand, now: datetime
 
 def _failed(lease: Lease, failure: CallFailed, now: datetime) -> None:
     if isinstance(failure, Refused) and not failure.is_their_fault:
-        operations.take_response(
+        command = operations.take_response(
             command_id=lease.object_id, is_taken=False, text=failure.message or str(failure), now=now
         )
+        best_effort.decided(command, now=now)
     else:
         deliveries.record_failure(lease.partner_id, now=now)
-        operations.give_up_waiting(command_id=lease.object_id, text=str(failure), now=now)
+        _given_up(lease.object_id, str(failure), now)
     deliveries.is_over(lease, now=now)
+
+
+def _given_up(command_id: int, text: str, now: datetime) -> None:
+    best_effort.decided(operations.give_up_waiting(command_id=command_id, text=text, now=now), now=now)
+
+
+def take_result(command: PartnerCommand, told: ToldResult, *, now: datetime) -> None:
+    """What the partner's charger answered, or that a charger which it kept for us is taken back."""
+    if told.is_taken_back and command.kind == PartnerCommand.Kind.RESERVE:
+        best_effort.taken_back(command, now=now)
+        return
+    taken = operations.take_result(command_id=command.pk, is_done=told.is_done, text=told.text, now=now)
+    best_effort.decided(taken, now=now)
 
 
 def _wait(lease: Lease, command: PartnerCommand) -> None:

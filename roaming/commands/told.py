@@ -27,8 +27,9 @@ class ToldActiveProfile:
 
 @dataclass(frozen=True)
 class ToldResult:
-    """`active` is what a SHOW_LIMIT brought."""
+    """`active` is what a SHOW_LIMIT brought. `is_taken_back`: what was done before is undone by the partner."""
 
     is_done: bool
     text: str = ""
     active: ToldActiveProfile | None = None
+    is_taken_back: bool = False

@@ -12,7 +12,10 @@ from django.db import transaction
 from bookings.errors import ChangedMeanwhile
 from bookings.rules.content_version import version_of
 from roaming import deviations
+from roaming.mirror import reservable_evses
+from roaming.mirror.reservable_evses import is_best_effort
 from roaming.models import Delivery, Partner, PartnerEvent, PartnerObject, PartnerPull
+from roaming.outbound import pull_plan
 from roaming.outbound.waking import wake_sender
 from roaming.registration import resume
 from roaming.switches import SWITCHES
@@ -140,7 +143,18 @@ def set_switches(act: Act, chosen: Mapping[str, Any]) -> Partner:
         partner.save(update_fields=["switches"])
         if changes:
             note(act, Kind.SWITCHED, "; ".join(changes))
+        if any(change.startswith("reserve_now:") for change in changes):
+            _follow_reserve_now(partner, act.now)
     return partner
+
+
+def _follow_reserve_now(partner: Partner, now: datetime) -> None:
+    """What can be reserved stands in its list of depots."""
+    if is_best_effort(partner):
+        pull_plan.read_all_again(partner, now=now)
+        wake_sender()
+    else:
+        reservable_evses.withdraw(partner)
 
 
 def write_notes(act: Act, notes: str) -> Partner:

@@ -30,7 +30,7 @@ def keep_offer(partner: Partner, told: ToldOffer, *, now: datetime) -> BookingOp
         depot = locked_depot(partner, told.country_code, told.party_id, told.location_id)
         option = _locked_option(depot, told.code)
         option.calendar_at = now
-        option.is_withdrawn = told.is_removed
+        option.is_withdrawn, option.is_best_effort = told.is_removed, False
         option.calendar_version += 1
         option.save()
         option.evses.set([_evse_of(depot, told)])

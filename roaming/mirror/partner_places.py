@@ -11,10 +11,11 @@ from typing import Any
 
 from django.db import transaction
 
+from bookings.models import BookingOption
 from bookings.rules.tariff_bindings import Owner
 from depots.models import Connector, Depot, Evse, OpeningHours
 from roaming import deviations
-from roaming.mirror import kept_objects, partner_tariffs, time_zones
+from roaming.mirror import kept_objects, partner_tariffs, reservable_evses, time_zones
 from roaming.mirror.kept_objects import LOCATION
 from roaming.mirror.values import ToldBay, ToldConnector, ToldDescription, ToldEvse, ToldPlace
 from roaming.models import Partner, PartnerObject
@@ -51,6 +52,7 @@ def adopt_place(
         kept.raw, kept.last_updated, kept.received_at = raw, told.last_updated, now
         kept.save()
         depot = keep_place(partner, told)
+        reservable_evses.keep_reservable(partner, depot, told, now=now)
     deviations.count(partner, read.deviations)
     return AdoptedPlace(depot, is_new)
 
@@ -201,7 +203,8 @@ def _withdraw_evses(depot: Depot, told: ToldPlace) -> None:
     told stays, as an offer may come first."""
     removed = set(folded(*(evse.uid for evse in told.evses if evse.is_removed)))
     there = set(folded(*(evse.uid for evse in told.evses))) - removed
-    offered = set(depot.evses.filter(options__is_withdrawn=False).values_list("pk", flat=True))
+    offering = BookingOption.objects.filter(depot=depot, is_withdrawn=False, is_best_effort=False)
+    offered = set(offering.values_list("evses", flat=True))
     for evse in depot.evses.all():
         uid = evse.uid.upper()
         is_gone = uid in removed or (uid not in there and evse.pk not in offered)

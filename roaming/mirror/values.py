@@ -64,7 +64,7 @@ class ToldBay:
 
 @dataclass(frozen=True)
 class ToldEvse:
-    """`public_id` is its EVSE ID in all networks, `physical_reference` what is written on it."""
+    """`public_id` is its EVSE ID in all networks, `physical_reference` what is written on it. `is_reservable`: by RESERVE_NOW."""
 
     uid: str
     public_id: str
@@ -75,6 +75,7 @@ class ToldEvse:
     connectors: tuple[ToldConnector, ...]
     bay: ToldBay | None
     last_updated: datetime
+    is_reservable: bool = False
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ from roaming.ocpi.dialect import Dialect, dialect_of
 from roaming.ocpi.style import style_of
 from roaming.ocpi.times import time_out
 from roaming.ocpi.wire_object import UnreadableError
-from roaming.outbound import deliveries
+from roaming.outbound import best_effort, deliveries
 from roaming.outbound.deliveries import Lease
 from roaming.outbound.waking import wake_sender
 
@@ -86,6 +86,9 @@ def enqueue(sender: object, request: BookingRequest, at: datetime, **_: object) 
 def begin(lease: Lease, *, now: datetime) -> Attempt | None:
     """The next step for an ask, noted down before it is taken. None when there is nothing left to do."""
     row = Delivery.objects.select_related("partner__organisation").get(pk=lease.delivery_id)
+    if (by_best_effort := best_effort.drives(lease.object_id)) is not None:
+        best_effort.go_on(lease, by_best_effort, now=now)
+        return None
     ask = _pending(lease.object_id)
     if ask is None:
         deliveries.unchanged(lease)

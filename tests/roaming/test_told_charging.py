@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +12,10 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from bookings import scheduler
+from bookings.billing.months import Month
+from bookings.billing.reconciliation.books import Books, Side
+from bookings.billing.reconciliation.findings import Finding, FindingKind
+from bookings.billing.reconciliation.report import reconcile
 from bookings.models import Booking, BookingStatus, ChargeDetailRecord, RemoteSession
 from roaming.mirror import partner_places
 from roaming.models import Partner, PartnerObject
@@ -147,6 +151,57 @@ def test_a_booking_goes_on_past_its_slot_while_its_partner_tells_of_charging(
     clock.shift(timedelta(hours=3))
     scheduler._complete_remote(now=timezone.now())
     assert fresh(ours).status == BookingStatus.COMPLETED, "a partner may never tell the end"
+
+
+def test_an_end_without_energy_ends_no_booking_and_the_page_says_so(caller: Caller, ours: Booking) -> None:
+    caller.send("PUT", SESSION, session(kwh=0))
+    over = session(
+        status="COMPLETED", kwh=0, end_date_time="2030-01-15T12:20:00Z", last_updated="2030-01-15T12:21:00Z"
+    )
+
+    caller.send("PUT", SESSION, over)
+
+    assert fresh(ours).status == BookingStatus.CHARGING
+    page = client_of(make_user(ours.fleet)).get(ours.get_absolute_url()).content.decode()
+    zone = ours.depot.zone
+    ended, until = (f"{at.astimezone(zone):%H:%M}" for at in (told().ended_at, ours.ends_at))  # type: ignore[union-attr]
+    assert f"says that charging ended at {ended} and tells no energy" in page
+    assert f"stays this vehicle's until {until}".replace("'", "&#x27;") in page
+
+
+def test_a_session_that_names_nothing_is_suggested_and_somebody_says_so_once(
+    caller: Caller, ours: Booking
+) -> None:
+    """Of the same card at the same depot at about that time; and what got no record is a finding of who owes."""
+    over = session(
+        status="COMPLETED", authorization_reference=None, end_date_time="2030-01-15T12:45:00Z", kwh=80
+    )
+    for name, changes in (("S-1", {}), ("S-2", {"cdr_token": token(uid="04FF")})):
+        caller.send("PUT", SESSION.replace("S-1", name), {**over, "id": name, **changes})
+    page, url = client_of(make_user(ours.fleet)), f"{ours.get_absolute_url()}charging/match/"
+    shown = page.get(ours.get_absolute_url()).content.decode()
+    assert shown.count("It belongs to this booking") == 1
+    ours.refresh_from_db()
+    row = told()
+    early, late = (
+        [f for f in found_for(ours, now) if f.kind == FindingKind.SESSION_UNRECORDED]
+        for now in (NOW + timedelta(days=3), NOW + timedelta(days=4))
+    )
+    assert (early, len(late)) == ([], 2)
+    assert "without a booking; " in late[0].words
+
+    assert page.post(url, {"session": row.pk, "version": ours.version + 1}).status_code == 409
+    assert page.post(url, {"session": row.pk + 1, "version": ours.version}).status_code == 404
+    assert page.post(url, {"session": row.pk, "version": ours.version}).status_code == 302
+
+    assert (told().booking, told().matched_by) == (ours, "person")
+    assert (fresh(ours).status, fresh(ours).metered_wh) == (BookingStatus.COMPLETED, 80_000)
+    assert page.post(url, {"session": row.pk, "version": fresh(ours).version}).status_code == 404
+
+
+def found_for(booking: Booking, now: datetime) -> list[Finding]:
+    books = Books(booking.fleet_id, Side.PAYABLE, Month(2030, 1))
+    return list(reconcile(books, now=now).findings)
 
 
 def test_what_comes_late_changes_nothing_and_what_is_nobodys_is_kept_and_counted(

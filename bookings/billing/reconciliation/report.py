@@ -26,6 +26,7 @@ from bookings.billing.reconciliation.records import odd_records
 from bookings.billing.reconciliation.unrecorded import (
     unowned_sessions,
     unrecorded_bookings,
+    unrecorded_elsewhere,
     unrecorded_sessions,
 )
 from bookings.models import AcceptedFinding
@@ -106,6 +107,7 @@ def reconcile(books: Books, *, now: datetime) -> Reconciliation:
 def _found(books: Books, incoming: IncomingMonth, announced: set[str], now: datetime) -> Iterator[Finding]:
     yield from unrecorded_sessions(books)
     yield from unrecorded_bookings(books, now=now)
+    yield from unrecorded_elsewhere(books, now=now)
     yield from uninvoiced_records(books, announced, now=now)
     yield from odd_records(books)
     yield from wrong_invoices(books)

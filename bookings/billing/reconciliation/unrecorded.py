@@ -10,12 +10,20 @@ from typing import NamedTuple
 
 from django.db import connection
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.fields.json import KeyTextTransform
 
 from bookings.billing.meter_evidence import WITHOUT_RECORD
 from bookings.billing.priced_visits import PricedVisit, price_cancellation, price_no_show, price_stay
 from bookings.billing.reconciliation.books import Books, in_month
 from bookings.billing.reconciliation.findings import Finding, FindingKind, Subject, amounts, finding_key
-from bookings.models import Booking, BookingEvent, BookingStatus, ChargeDetailRecord
+from bookings.models import (
+    Booking,
+    BookingEvent,
+    BookingStatus,
+    ChargeDetailRecord,
+    RemoteSession,
+    SessionStatus,
+)
 from bookings.operations.charge import NO_ENERGY_WH
 from bookings.rules import permissions
 from bookings.rules.own_slots import session_into
@@ -95,6 +103,40 @@ def unowned_sessions(books: Books) -> Iterator[Finding]:
         yield _of_session(
             Kind.SESSION_UNOWNED, row, f"Somebody with {card} charged{_energy(row)} at {row.depot}."
         )
+
+
+def unrecorded_elsewhere(books: Books, *, now: datetime) -> Iterator[Finding]:
+    """What trucks charged at partners' depots without a booking, of which no record has come; only who owes is told. One
+    statement."""
+    if not books.is_payable:
+        return
+    records = ChargeDetailRecord.objects.filter(
+        operator=OuterRef("operator"), customer=OuterRef("fleet"), credits=None
+    ).alias(of_session=KeyTextTransform("session_id", "received"), card=KeyTextTransform("uid", "token"))
+    is_its = Q(of_session=OuterRef("remote_id")) | Q(
+        depot=OuterRef("depot"), card=OuterRef("token_uid"), starts_at__lt=OuterRef("ended_at"),
+        ends_at__gt=OuterRef("started_at"),
+    )  # fmt: skip
+    rows = RemoteSession.objects.filter(
+        ~Exists(records.filter(is_its)), fleet=books.organisation_id, booking=None, status=SessionStatus.COMPLETED,
+        energy_wh__gte=NO_ENERGY_WH, ended_at__lt=now - PARTNER_WAITED_FOR,
+        started_at__gte=books.month.in_zone("UTC").starts_at - 14 * _A_DAY,
+        started_at__lt=books.month.in_zone("UTC").ends_at + _A_DAY,
+    )  # fmt: skip
+    if books.counterparty_id is not None:
+        rows = rows.filter(operator=books.counterparty_id)
+    for row in rows.select_related("operator", "depot", "vehicle").order_by("ended_at", "pk"):
+        if row.ended_at is None or not books.month.in_zone(row.depot.time_zone).contains(row.ended_at):
+            continue
+        who = row.vehicle.plate if row.vehicle else f"The card {row.token_ending}"
+        yield Finding(
+            kind=Kind.SESSION_UNRECORDED, key=finding_key(Kind.SESSION_UNRECORDED, "elsewhere", row.pk),
+            facts=str(row.energy_wh),
+            words=f"{who} charged {kilowatt_hours(row.energy_wh)} at {row.depot.name} without a booking; "
+            f"{row.operator.name} has sent no record.",
+            counterparty=row.operator.name, counterparty_id=row.operator_id, at=row.ended_at,
+            time_zone=row.depot.time_zone, about=Subject(depot_code=row.depot.code),
+        )  # fmt: skip
 
 
 def unrecorded_bookings(books: Books, *, now: datetime) -> Iterator[Finding]:

@@ -39,7 +39,7 @@ from bookings.pages.overstay_words import overstay_words
 from bookings.pages.partner_session import partner_session
 from bookings.pages.power_words import power_now
 from bookings.pages.price_parts import quoted_parts
-from bookings.pages.remote_charging import remote_charging
+from bookings.pages.remote_charging import charging_there as charging_there_of
 from bookings.pages.views import slots
 from bookings.pages.views.refusals import status_of
 from bookings.rules.content_version import seen_version
@@ -170,8 +170,8 @@ def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusa
         "charged": charged(found),
         "price": quoted_parts(found),
         "bills": bills_of(found),
-        **_charging_there(found),
         **_charging_here(found, session, now),
+        "there": charging_there_of(found, may_match=is_dispatcher),
         "sees_records": money_access.sees_records(user, found),
         "groups": _groups(found) if is_dispatcher and found.status == BookingStatus.HELD else [],
         "elsewhere": _elsewhere(found) if is_fleet and found.status == BookingStatus.HELD else "",
@@ -200,13 +200,8 @@ def _charging_here(found: Booking, session: ChargingSession | None, now: datetim
 def charging_there(request: HttpRequest, booking_id: int) -> HttpResponse:
     """How far charging at a partner's depot is; the booking's page asks for it again and again."""
     found = access.booking(request.user, booking_id)
-    context = {"booking": found, **_charging_there(found)}
+    context = {"booking": found, "there": charging_there_of(found)}
     return render(request, "bookings/_remote_charging.html", context)
-
-
-def _charging_there(found: Booking) -> dict[str, Any]:
-    told = remote_charging(found)
-    return {"charging_there": told, "asks_again": any(each.is_running for each in told)}
 
 
 @never_cache

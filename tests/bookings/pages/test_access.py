@@ -175,6 +175,7 @@ WRITERS = {
     "cancellation": BOOKERS,
     "seen": BOOKERS,
     "changed_price": BOOKERS,
+    "match_session": BOOKERS,
     "start": BOOKERS | {"manager"},
     "stop": BOOKERS | {"manager"},
     # of a booking at a partner's depot alone: test_limits_at_partners.py

@@ -31,6 +31,7 @@ from bookings.models import (
     Invoice,
     Payment,
     Reminder,
+    RemoteSession,
     Tariff,
     TariffBinding,
     TariffVersion,
@@ -49,6 +50,7 @@ from bookings.rules.content_version import version_of
 from depots.models import (
     Charger,
     ChargerCommand,
+    Depot,
     ExpectedCharger,
     Membership,
     Organisation,
@@ -74,6 +76,7 @@ from tests.factories import (
     make_depot,
     make_evse,
     make_fleet,
+    make_operator,
     make_user,
     option_of,
     place_hold,
@@ -114,6 +117,21 @@ def of_booking(booking: Booking, **fields: Any) -> Sent:
 def at_depot(booking: Booking, **fields: Any) -> Sent:
     arguments = {"code": booking.depot.code, "booking_id": booking.pk}
     return Sent(booking, arguments, fields, by_depot=True)
+
+
+def of_session_elsewhere() -> Sent:
+    """A session at a partner's depot, of a card that a booking there carries."""
+    booking, operator = confirmed(), make_operator(is_partner=True)
+    Depot.objects.filter(pk=booking.depot_id).update(operator=operator, is_mirror=True)
+    Booking.objects.filter(pk=booking.pk).update(route=Booking.Route.OUTBOUND)
+    card = booking.tokens.get()
+    session = RemoteSession.objects.create(
+        operator=operator, depot=booking.depot, fleet=booking.fleet, remote_id="S-1", status="completed",
+        token_uid=card.uid, token_type=card.type, started_at=booking.starts_at, ended_at=booking.ends_at,
+        energy_wh=80_000, told_at=NOW, received_at=NOW,
+    )  # fmt: skip
+    booking.refresh_from_db()
+    return of_booking(booking, session=session.pk)
 
 
 def to_change() -> Sent:
@@ -315,6 +333,7 @@ CHANGING: dict[str, Callable[[], Sent]] = {
     "change": to_change,
     "cancellation": lambda: of_booking(confirmed(), reason="TRAFFIC"),
     "seen": changed_by_depot,
+    "match_session": of_session_elsewhere,
     "start": lambda: of_booking(armed(confirmed())),
     "stop": lambda: of_booking(at_a_charger()),
     "decision": to_decide,

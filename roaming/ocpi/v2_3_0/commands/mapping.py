@@ -14,20 +14,22 @@ from roaming.ocpi.v2_3_0.bookings.request_mapping import tokens_in
 from roaming.ocpi.v2_3_0.bookings.schemas import BookingToken, TokenType
 from roaming.ocpi.v2_3_0.bookings.token_types import token_type_out
 from roaming.ocpi.v2_3_0.commands.schemas import (
+    CancelReservation,
     CommandResponse,
     CommandResponseType,
     CommandResult,
     CommandResultType,
     CommandType,
     DisplayText,
+    SentReservation,
     SentStart,
-    StartSession,
     StopSession,
     UnlockConnector,
 )
 from roaming.ocpi.v2_3_0.tokens.schemas import WhitelistType
 from roaming.ocpi.wire_object import Notes
 
+SentCommand = SentStart | SentReservation | CancelReservation | StopSession | UnlockConnector
 Result = ReceivedCommand.Result
 RESULT: dict[Result, CommandResultType] = {
     Result.ACCEPTED: CommandResultType.ACCEPTED,
@@ -44,6 +46,8 @@ NAME: dict[str, CommandType] = {
     PartnerCommand.Kind.START: CommandType.START_SESSION,
     PartnerCommand.Kind.STOP: CommandType.STOP_SESSION,
     PartnerCommand.Kind.UNLOCK: CommandType.UNLOCK_CONNECTOR,
+    PartnerCommand.Kind.RESERVE: CommandType.RESERVE_NOW,
+    PartnerCommand.Kind.GIVE_BACK: CommandType.CANCEL_RESERVATION,
 }
 RESPONSE_WORDS = {
     CommandResponseType.REJECTED: "It refuses the command.",
@@ -74,9 +78,13 @@ def token_in(token: BookingToken) -> TokenName:
     return tokens_in([token])[0]
 
 
-def command_out(
-    command: PartnerCommand, response_url: str, now: datetime
-) -> StartSession | StopSession | UnlockConnector:
+def command_out(command: PartnerCommand, response_url: str, now: datetime) -> SentCommand:
+    if command.kind == PartnerCommand.Kind.GIVE_BACK:
+        return read(
+            CancelReservation,
+            {"response_url": response_url, "reservation_id": command.reservation},
+            Notes(),
+        )
     if command.kind == PartnerCommand.Kind.STOP:
         return read(
             StopSession, {"response_url": response_url, "session_id": command.remote_session}, Notes()
@@ -95,8 +103,12 @@ def command_out(
         "evse_uid": booking.evse.uid if booking.evse is not None else None,
         "authorization_reference": (booking.authorization_reference or booking.reference)[:36],
     }
+    body = {k: v for k, v in body.items() if v is not None}
     # Ids of partners may be longer than OCPI allows, and go back as they came.
-    return read(SentStart, {k: v for k, v in body.items() if v is not None}, Notes())
+    if command.kind == PartnerCommand.Kind.RESERVE:
+        kept = {"expiry_date": command.expires_at, "reservation_id": command.reservation}
+        return read(SentReservation, {**body, **kept}, Notes())
+    return read(SentStart, body, Notes())
 
 
 def _token_out(booking: Booking, now: datetime) -> dict[str, Any]:
@@ -124,7 +136,8 @@ def response_in(told: CommandResponse) -> ToldResponse:
 
 def told_result(told: CommandResult) -> ToldResult:
     is_done = told.result == CommandResultType.ACCEPTED
-    return ToldResult(is_done, _text(told.message) or ("" if is_done else RESULT_WORDS[told.result]))
+    words = _text(told.message) or ("" if is_done else RESULT_WORDS[told.result])
+    return ToldResult(is_done, words, is_taken_back=told.result == CommandResultType.CANCELED_RESERVATION)
 
 
 def _text(message: list[DisplayText]) -> str:

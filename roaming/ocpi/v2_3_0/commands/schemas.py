@@ -99,6 +99,12 @@ class SentStart(StartSession):
     token: Token  # type: ignore[assignment]
 
 
+class SentReservation(ReserveNow):
+    """The same."""
+
+    token: Token  # type: ignore[assignment]
+
+
 class StopSession(WireObject):
     is_ask: ClassVar[bool] = True
 

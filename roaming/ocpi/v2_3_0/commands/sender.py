@@ -5,7 +5,6 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from bookings import operations
 from roaming import deviations
 from roaming.commands import sent
 from roaming.ocpi.auth import caller_of
@@ -27,6 +26,5 @@ def result(request: HttpRequest, dialect: Dialect, name: str, key: str) -> HttpR
         raise RefusalError(Code.CLIENT_ERROR, "There is no such command of ours.", http=404)
     read = read_result(read_json(request))
     deviations.count(partner, read.deviations)
-    told = told_result(read.value)
-    operations.take_result(command_id=command.pk, is_done=told.is_done, text=told.text, now=timezone.now())
+    sent.take_result(command, told_result(read.value), now=timezone.now())
     return ok()

@@ -287,6 +287,7 @@ def _evse_in(told: schemas.Evse, bays: Mapping[str, schemas.Parking]) -> ToldEvs
         connectors=tuple(_connector_in(connector) for connector in told.connectors),
         bay=_bay_in(*own[0]) if own else None,
         last_updated=told.last_updated,
+        is_reservable="RESERVABLE" in told.capabilities,
     )
 
 
