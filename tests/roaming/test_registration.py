@@ -358,8 +358,8 @@ def test_a_network_of_2_2_1_tells_of_its_locations_and_gets_ours(
     old = PartnerSettings(tmp_path / "network.json", version="2.2.1")
     with SimulatedPartner(old) as network:
         network.registration.register(platform, invite("SIM", ["CPO", "EMSP"], country="FR").token_a)
-        eventually(lambda: BookingOption.objects.filter(is_mirror=True, is_withdrawn=False).count() == 2)
-        assert Depot.objects.filter(is_mirror=True, is_withdrawn=False).count() == 2
+        eventually(lambda: BookingOption.objects.filter(is_mirror=True, is_withdrawn=False).count() == 3)
+        assert Depot.objects.filter(is_mirror=True, is_withdrawn=False).count() == 3
         assert Partner.objects.get().version == "2.2.1"
     with SimulatedPartner(replace(old, version="2.3.0")) as network:
         network.registration.renew()

@@ -153,7 +153,7 @@ def test_a_fleet_books_at_a_partner_and_a_killed_worker_loses_nothing(
 
     with working(tmp_path) as worker:
         eventually(
-            lambda: bookable_options(fleet, now=timezone.now()).filter(is_mirror=True).count() == 2,
+            lambda: bookable_options(fleet, now=timezone.now()).filter(is_mirror=True).count() == 3,
             "the offers are read, and where they are",
         )
         at_once = ask("SIM-LYON-CCS", 10)

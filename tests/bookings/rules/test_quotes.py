@@ -197,7 +197,7 @@ def test_a_price_is_shown_by_parts_with_what_it_assumes_and_what_may_come_on_top
     parts = quoted_parts(booking)
 
     assert [(part.what, part.detail, str(part.amount)) for part in parts.parts] == [
-        ("Booking fee", "", "5.0000"), ("Energy", "350 kWh × €0.40", "140.0000"),
+        ("Booking fee", "", "5.00"), ("Energy", "350 kWh × €0.40", "140.00"),
     ]  # fmt: skip
     assert parts.taxes == (("VAT 19 %", Decimal("27.5500")),)
     assert (

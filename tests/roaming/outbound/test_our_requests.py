@@ -94,7 +94,10 @@ def test_the_partners_depots_are_there_a_moment_after_registration(
     found = [
         o for o in find_slots(SlotSearch(fleet, slot(12, 13), timezone.now(), vehicle=vehicle)) if o.is_free
     ]
-    assert [(o.option.code, o.is_hint, o.power_w) for o in found] == [(AT_ONCE, True, 400_000)]
+    assert [(o.option.code, o.is_hint, o.power_w) for o in found] == [
+        ("SIM-DIJON-CCS", True, 350_000),
+        (AT_ONCE, True, 400_000),
+    ]
 
 
 def test_a_booking_that_is_decided_at_once(
