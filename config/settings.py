@@ -248,7 +248,7 @@ BERTH_BROKER_URL = env.str("BERTH_BROKER_URL", default="")
 CHARGING_GATE = "bookings.gate.may_charge"
 # And what asks the network that issued a token, where its word is needed (depots.gate.TokenOwners); "" asks nobody.
 AUTHORIZING_NETWORKS = "roaming.outbound.token_owners.PartnerNetworks"
-# And the one that answers "does the partner of this booking start and stop charging for us?".
+# And "what does the partner of this booking have its chargers do for us?" (bookings.partner_control).
 PARTNER_CONTROL = "roaming.commands.sent.offered"
 # Payment providers that agreements may ask, name=class: BERTH_PAYMENT_PROVIDERS="acme=acme_berth.Acme". The rules of such a class
 # stand in docs/operators/billing.md; none by default.

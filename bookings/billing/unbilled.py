@@ -37,11 +37,13 @@ _UNBILLED = """
 _OF_OURS = """c.received IS NULL AND (original.invoice_id IS NOT NULL
         OR c.customer_id <> ALL(%(writing_elsewhere)s::bigint[]) AND upper(c.code) NOT IN (
             SELECT upper(named) FROM bookings_incominginvoice i, jsonb_array_elements_text(i.cdr_codes) named
-            WHERE i.recipient_id = %(operator)s AND i.is_self_billed AND i.state <> 'withdrawn'
+            WHERE i.recipient_id = %(operator)s AND i.sender_id = c.customer_id AND i.is_self_billed
+                AND i.state <> 'withdrawn'
         ))"""
 _OF_THEIRS = """c.received IS NOT NULL AND (original.invoice_id IS NOT NULL OR upper(c.code) NOT IN (
             SELECT upper(named) FROM bookings_incominginvoice i, jsonb_array_elements_text(i.cdr_codes) named
-            WHERE i.sender_id = %(operator)s AND NOT i.is_self_billed AND i.state <> 'withdrawn'
+            WHERE i.sender_id = %(operator)s AND i.recipient_id = c.customer_id AND NOT i.is_self_billed
+                AND i.state <> 'withdrawn'
             UNION ALL
             SELECT upper(named) FROM bookings_invoicereconciliationrecord told, jsonb_array_elements_text(told.cdr_codes) named
             WHERE told.owner_id = %(operator)s AND NOT told.is_reverse AND NOT told.is_withdrawn

@@ -94,11 +94,13 @@ def _last_slot(booking: Booking, now: datetime) -> Booking:
 
 
 def _lock_last_slot(booking_id: int, now: datetime) -> tuple[Booking, Booking]:
-    """The booking and the slot its truck stands in, whose history tells of the stay: the same where none of its own follows.
-    Both are at one EVSE, which is locked."""
+    """The booking and the slot its truck stands in, whose history tells of the stay: the same where none of its own follows, or
+    the one that does is not charging and could not be stopped. Both are at one EVSE, which is locked."""
     booking = lock_booking(booking_id)
     slot = _last_slot(booking, now)
-    return booking, slot if slot.pk == booking.pk else lock_bookings([slot.pk])[0]
+    if slot.pk == booking.pk or slot.status != BookingStatus.CHARGING:
+        return booking, booking
+    return booking, lock_bookings([slot.pk])[0]
 
 
 def _overstays(booking: Booking, now: datetime) -> bool:

@@ -18,6 +18,7 @@ from bookings.models import Booking, BookingStatus, PartnerCommand, RemoteSessio
 from bookings.signals import partner_commanded
 
 State, Kind = PartnerCommand.State, PartnerCommand.Kind
+LIMITS = frozenset({Kind.LIMIT, Kind.LIFT_LIMIT})
 # As long as the partner has not said how long it takes.
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(minutes=5)
@@ -184,7 +185,7 @@ def _of_session(
 def _take_over(command: PartnerCommand, allowed: dict[str, Any] | None) -> None:
     """What the session there is by what was done."""
     changes: dict[str, Any] = {} if allowed is None else {"allowed": allowed}
-    if command.kind in {Kind.LIMIT, Kind.LIFT_LIMIT}:
+    if command.kind in LIMITS:
         changes["limit_w"] = command.power_w
     if changes:
         command.booking.remote_sessions.filter(remote_id=command.remote_session).update(**changes)
@@ -198,9 +199,12 @@ def _command(
     now: datetime,
     kept: Mapping[str, Any] = MappingProxyType({}),
 ) -> PartnerCommand:
-    known = booking.partner_commands.filter(kind=kind, state__in=PartnerCommand.WAITING).first()
+    # Of two about one limit the later might arrive first. Reservations are several.
+    kinds = LIMITS if kind in LIMITS else {kind}
+    waiting = booking.partner_commands.filter(kind__in=kinds, state__in=PartnerCommand.WAITING)
+    known = waiting.filter(reservation=kept.get("reservation", "")).first()
     if known is not None and known.is_waited_for(now):
-        if known.power_w != kept.get("power_w"):
+        if (known.kind, known.power_w) != (kind, kept.get("power_w")):
             raise WrongStatus(
                 booking.status, "limited", "The partner has not answered to the last limit yet."
             )

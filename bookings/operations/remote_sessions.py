@@ -99,11 +99,12 @@ def likely_sessions(booking: Booking) -> list[RemoteSession]:
         started_at__lt=booking.ends_at + AROUND,
     ).exclude(status=SessionStatus.INVALID)  # fmt: skip
     cards = [(token.uid, token.type) for token in booking.tokens.all()]
-    return [
+    found = [
         row
-        for row in near.order_by("started_at")[:MOST_LIKELY]
+        for row in near.order_by("started_at")
         if any(is_same(*card, row.token_uid, row.token_type) for card in cards)
     ]
+    return found[:MOST_LIKELY]
 
 
 def match_remote_session(

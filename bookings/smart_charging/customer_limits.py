@@ -50,11 +50,12 @@ def lift_session_limit(*, session_id: int, now: datetime) -> SessionLimit:
         return _wish(session, Wish([]), now)
 
 
-def drop_limit(*, session_id: int, now: datetime) -> None:
-    """The customer hears that it is not kept: nothing of it stands."""
+def drop_limit(*, session_id: int, serial: int, now: datetime) -> None:
+    """The customer hears that the wish of this number is not kept: nothing of it stands. A later one does."""
     with transaction.atomic():
-        rows = SessionLimit.objects.select_for_update(no_key=True).filter(session=session_id, is_awaited=True)
-        limit = rows.select_related("session__charger").first()
+        rows = SessionLimit.objects.select_for_update(no_key=True, of=("self",))
+        awaited = rows.filter(session=session_id, serial=serial, is_awaited=True)
+        limit = awaited.select_related("session__charger").first()
         if limit is not None:
             limit.wish([], None, 0)
             limit.is_awaited = False
@@ -137,7 +138,7 @@ def _settle(state: EvseState, limit: SessionLimit, now: datetime) -> None:
     if is_kept is None:
         return
     asked = SessionLimit.objects.filter(pk=limit.pk, serial=limit.serial, is_awaited=True)
-    told: dict[str, Any] = {"was_kept": True} if is_kept else {"steps": [], "ends_at": None}
+    told: dict[str, Any] = {"was_kept": True} if is_kept else {"steps": [], "ends_at": None, "least_w": 0}
     if not asked.update(is_awaited=False, **told):
         return
     limit.is_awaited = False

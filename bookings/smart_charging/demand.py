@@ -14,6 +14,8 @@ from bookings.smart_charging.expiry import NEAR, expires_at
 
 # What a free EVSE may give where power is short: enough for a vehicle to begin with until it is told more.
 STANDBY_W = 5_000
+# What vehicles need at least in order to charge at all; who names more wishes for a share of others.
+MOST_LEAST_W = 10_000
 # A vehicle that has taken less for so long, under the limit that holds now, is content.
 CONTENT_AFTER = timedelta(seconds=30)
 # A meter's word is of the limit that holds once it has had time to follow.
@@ -86,7 +88,8 @@ def _place(state: EvseState, order: str, depot: DepotState, now: datetime) -> Pl
         )
     floor = max(_kept_of_promise(state, now), standby)
     can_w = max(state.at_most_wished(vehicle_takes_w(state)), floor)
-    least_w = state.customer_limit.least_w if state.customer_limit is not None else 0
+    limit = state.customer_limit
+    least_w = min(limit.least_w, MOST_LEAST_W) if limit is not None and state.wished_w is not None else 0
     charging = Charging(
         needed_w=max(_needed_w(booking, session.energy_wh or 0, now), least_w),
         most_w=can_w if state.power.cap_w is None else min(max(state.power.cap_w, floor), can_w),

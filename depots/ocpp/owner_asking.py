@@ -51,7 +51,7 @@ async def authorized(connection: ChargerConnection, *, token_uid: str, token_typ
 
 
 async def _ask(connection: ChargerConnection, question: OwnerQuestion) -> bool:
-    """Whether more was learnt than the owner's word."""
+    """Whether all is to be judged anew: more was learnt than the owner's word, or it is not known what was."""
     owners = token_owners()
     if owners is None:
         return False

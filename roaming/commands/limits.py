@@ -56,7 +56,8 @@ def limit(asker: Asker, session_id: str, wish_for: Callable[[ChargingSession], W
     session = _session(asker, session_id)
     with refusing(), transaction.atomic():
         received = _received(asker, Kind.LIMIT, session)
-        smart_charging.limit_session(session_id=session.pk, wish=wish_for(session), now=asker.now)
+        kept = smart_charging.limit_session(session_id=session.pk, wish=wish_for(session), now=asker.now)
+        received.report = {"serial": kept.serial}
         _replace_earlier(session, asker)
         results.owe(received)
     return received

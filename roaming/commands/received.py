@@ -210,7 +210,9 @@ def _is_own(session: ChargingSession, asker: Asker) -> bool:
         party = booking.customer_country, booking.customer_party
         return booking.fleet_id == fleet_id and (not all(party) or folded(*party) == folded(*asker.party))
     token = owned_token(session)
-    return token is not None and token.fleet_id == fleet_id
+    if token is None or token.fleet_id != fleet_id:
+        return False
+    return not token.party_id or folded(token.country_code, token.party_id) == folded(*asker.party)
 
 
 def _place(asker: Asker, place: Place) -> tuple[Depot, Evse | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from django.db import transaction
@@ -31,7 +32,11 @@ IN_WORDS = {
     What.GONE_THERE: "It lists it no more",
 }
 KINDS = {**dict(Delivery.Kind.choices), "self_billed_record": Delivery.Kind.INVOICE_RECORD.label}
-REPAIRS = {"send_again": "Send it again", "read_again": "Read its list again"}
+REPAIRS = {
+    "send_again": "Send it again",
+    "read_again": "Read its list again",
+    "by_hand": "Ask the partner: a record is sent once",
+}
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class ShownComparison:
     def broke_off(self) -> bool:
         return self.row is not None and not self.row.finished_at and not self.is_running
 
-    @property
+    @cached_property
     def differences(self) -> list[ShownDifference]:
         return [ShownDifference(one) for one in _differences(self.row)] if self.row else []
 

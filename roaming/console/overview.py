@@ -119,7 +119,7 @@ def narrowed(rows: QuerySet[Partner], *, words: str = "", trouble: str = "") -> 
 def states(partners: Sequence[Partner], *, now: datetime) -> list[PartnerState]:
     """In the same order; five queries, however many there are."""
     ids = [partner.pk for partner in partners]
-    healths, queues, unmatched = traffic.healths(ids, now=now), queues_of(ids), _unmatched(ids)
+    healths, queues, unmatched = traffic.healths(ids, now=now), queues_of(ids, now=now), _unmatched(ids)
     deviations = _grouped(Deviation.objects.filter(partner__in=ids).defer("example"), "partner_id")
     in_utc = _grouped(
         Depot.objects.filter(
@@ -144,9 +144,11 @@ def states(partners: Sequence[Partner], *, now: datetime) -> list[PartnerState]:
     ]
 
 
-def queues_of(partner_ids: Iterable[int] | None = None) -> dict[int, Queue]:
-    """By partner, of those that lack something; of all partners where none are named. One query."""
-    rows = Delivery.objects.filter(next_try_at__isnull=False)
+def queues_of(partner_ids: Iterable[int] | None = None, *, now: datetime) -> dict[int, Queue]:
+    """By partner, of those that lack something; of all partners where none are named. An ask whose time is to come, of a partner
+    without Bookings, is not waited for yet. One query."""
+    put_off = Q(kind=Delivery.Kind.REQUEST, attempts=0, next_try_at__gt=now)
+    rows = Delivery.objects.filter(~put_off, next_try_at__isnull=False)
     rows = rows if partner_ids is None else rows.filter(partner__in=list(partner_ids))
     sums = rows.order_by().values_list("partner").annotate(Count("pk"), Min("waiting_since"))
     return {partner_id: Queue(waiting, oldest) for partner_id, waiting, oldest in sums}

@@ -39,7 +39,7 @@ def by_state() -> dict[str, int]:
 
 def worst(most: int, *, now: datetime) -> list[PartnerGauge]:
     """Registered partners that do not answer or lack something, those that lack it longest first. Two queries."""
-    queues = queues_of()
+    queues = queues_of(now=now)
     troubled = Partner.objects.filter(Q(pk__in=queues) | Q(failures__gt=0), state=Partner.State.REGISTERED)
     gauges = [
         PartnerGauge(str(partner), partner.failures, queue.waiting, queue.age_s(now))

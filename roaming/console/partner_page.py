@@ -10,7 +10,6 @@ from typing import Any
 from django.conf import settings
 
 from roaming.console import deliveries_shown, messages, operations, overview, traffic
-from roaming.console.comparing import comparison_of
 from roaming.console.forms import NotesForm, SwitchesForm
 from roaming.console.resyncing import progress_of
 from roaming.console.tokens_exchanged import tokens_exchanged
@@ -125,7 +124,7 @@ def _versions(partner: Partner, now: datetime) -> Mapping[str, Any]:
 
 
 def _both_ways(partner: Partner, now: datetime) -> Mapping[str, Any]:
-    return {"resync": progress_of(partner, now), "comparison": comparison_of(partner, now)}
+    return {"resync": progress_of(partner, now)}
 
 
 def _queue(partner: Partner, now: datetime) -> Mapping[str, Any]:

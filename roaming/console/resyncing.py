@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Count, Q
 
 from bookings.errors import ChangedMeanwhile
 from roaming.console.operations import Act, locked_for, note, sending_version
@@ -50,14 +50,13 @@ def progress_of(partner: Partner, now: datetime) -> ResyncProgress | None:
     if asked_at is None:
         return None
     waits = Q(next_try_at__isnull=False)
-    told = list(
-        partner.deliveries.filter(waits | Q(delivered_at__gte=asked_at)).values_list("next_try_at", flat=True)
-    )
+    of_it = partner.deliveries.filter(waits | Q(delivered_at__gte=asked_at))
+    told = of_it.aggregate(objects=Count("pk"), waiting=Count("next_try_at"))
     read = list(partner.pulls.filter(next_at__isnull=False).values_list("read_at", flat=True))
     return ResyncProgress(
         asked_at,
-        waiting=sum(1 for moment in told if moment is not None),
-        objects=len(told),
+        waiting=told["waiting"],
+        objects=told["objects"],
         unread=sum(1 for moment in read if moment is None or moment < asked_at),
         lists=len(read),
     )

@@ -17,7 +17,7 @@ from bookings.billing.reconciliation.told_records import NamedRecords, ToldRecor
 from bookings.models import InvoiceReconciliationRecord
 from depots.models import Organisation
 from roaming import deviations
-from roaming.mirror.kept_objects import INVOICE_RECORD, keep
+from roaming.mirror.kept_objects import INVOICE_RECORD, forget_unmatched, keep
 from roaming.mirror.values import ToldInvoiceRecord
 from roaming.models import Partner, PartnerObject
 from roaming.ocpi.auth import Party, speaks_for
@@ -58,6 +58,8 @@ def adopt_record(
         named = told_records.named_records(told.cdr_ids, owner_id=partner.organisation_id)
         kept.is_unmatched = not _keep_matched(partner, told, named, to)
         kept.save()
+        if is_first and kept.is_unmatched:
+            forget_unmatched(partner, INVOICE_RECORD)
     odd = _oddities(told, named, is_unmatched=kept.is_unmatched)
     deviations.count(partner, [*read.deviations, *odd])
     return AdoptedRecord(is_first, lacks_cdrs=LACKING in odd)
@@ -88,19 +90,24 @@ def withdraw_missing(
     partner: Partner, party: Party, *, is_reverse: bool, seen: Collection[str], before: datetime
 ) -> int:
     """Those of a party that a complete crawl begun at `before` did not list: they hold no more (mod_invoice_reconciliation,
-    Response Data of GET). Says how many."""
+    Response Data of GET). One of nobody here goes on waiting: no list is asked for in nobody's name. Says how many."""
     known = PartnerObject.objects.filter(
         partner=partner, kind=INVOICE_RECORD, country_code__iexact=party[0], party_id__iexact=party[1],
-        received_at__lt=before,
+        is_unmatched=False, received_at__lt=before,
     )  # fmt: skip
-    other_way = InvoiceReconciliationRecord.objects.filter(
-        owner=partner.organisation_id, owner_party__iexact=_party(*party), is_reverse=not is_reverse
-    )
-    left_alone = {code.upper() for code in [*seen, *other_way.values_list("code", flat=True)]}
+    left_alone = {code.upper() for code in seen} | codes_of_other_way(partner, party, is_reverse=is_reverse)
     missing = [kept for kept in known if kept.key.upper() not in left_alone]
     for kept in missing:
         withdraw_record(partner, kept)
     return len(missing)
+
+
+def codes_of_other_way(partner: Partner, party: Party, *, is_reverse: bool) -> set[str]:
+    """In capitals, of a party's records that stand in its other list."""
+    rows = InvoiceReconciliationRecord.objects.filter(
+        owner=partner.organisation_id, owner_party__iexact=_party(*party), is_reverse=not is_reverse
+    )
+    return {code.upper() for code in rows.values_list("code", flat=True)}
 
 
 def _content(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,13 +120,19 @@ def _keep_matched(
     """Keep it where it is known whom it concerns."""
     is_reverse = _is_reverse(partner, told, named)
     other = next((one.organisation_id for one in named if one.is_reverse == is_reverse), None)
+    party = _party(told.country_code, told.party_id)
     counterparty_id = to.pk if to is not None else other
+    if (
+        counterparty_id is None
+    ):  # corrected to CDRs that are not here, or read of a list after somebody was addressed
+        counterparty_id = told_records.counterparty_of(
+            owner_id=partner.organisation_id, owner_party=party, code=told.id
+        )
     if counterparty_id is None:
         return False
     record = ToldRecord(
-        partner.organisation, _party(told.country_code, told.party_id), told.id, told.invoice_id, told.cdr_ids, is_reverse,
-        told.last_updated,
-    )  # fmt: skip
+        partner.organisation, party, told.id, told.invoice_id, told.cdr_ids, is_reverse, told.last_updated
+    )
     told_records.keep_told(record, counterparty_id=counterparty_id)
     return True
 

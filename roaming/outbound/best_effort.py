@@ -36,6 +36,7 @@ Decision, State = BookingRequest.Decision, PartnerCommand.State
 RESERVE, GIVE_BACK = PartnerCommand.Kind.RESERVE, PartnerCommand.Kind.GIVE_BACK
 # Somebody may drive away meanwhile.
 TRIED_AGAIN = timedelta(minutes=2)
+CHARGES = "Charging has begun."
 ONLY_TIME = "By best effort only the time can be changed: cancel, and book the other EVSE or vehicle."
 TAKEN_BACK = "The partner took its charger back."
 
@@ -65,6 +66,9 @@ def _step(ask: BookingRequest, booking: Booking, now: datetime) -> datetime | No
     last = commands[-1] if commands else None
     if last is not None and last.state in PartnerCommand.WAITING and now < last.answer_by:
         return last.answer_by
+    if ask.decision == Decision.PENDING and booking.status == BookingStatus.CHARGING:
+        _adopt(booking, RemoteState(decision=Decision.DECLINED, reason=CHARGES, ask_id=ask.pk), now)
+        return None
     if ask.decision == Decision.PENDING and ask.kind == BookingRequest.Kind.CANCEL:
         _give_back(booking, commands, ask, now)
         _adopt(booking, _cancelled(ask), now)

@@ -17,8 +17,8 @@ from django.db import transaction
 
 from bookings.models import Token
 from roaming import registration
-from roaming.mirror import kept_objects
-from roaming.models import Partner, PartnerObject
+from roaming.mirror import kept_objects, partner_invoice_records
+from roaming.models import Delivery, Partner, PartnerObject
 from roaming.ocpi.call_failures import CallFailed, Refused
 from roaming.ocpi.client import Http, Party
 from roaming.outbound import pull_plan, pulls
@@ -67,7 +67,11 @@ class Difference:
 
     @property
     def repair(self) -> str:
-        return "read_again" if self.object_id is None else "send_again"
+        """A record that is there is never told again: it does not change, and would be there twice (OCPI mod_cdrs)."""
+        if self.object_id is None:
+            return "read_again"
+        is_there = self.kind == Delivery.Kind.CDR and self.what != What.MISSING_THERE
+        return "by_hand" if is_there else "send_again"
 
 
 def compare(
@@ -91,9 +95,10 @@ def repair(*, partner_id: int, differences: Iterable[Difference], now: datetime)
     """Send ours again as they are, and read whole the lists in which theirs differ. Raises NotRegistered."""
     partner = _registered(partner_id)
     wanted = list(differences)
+    again = [(one.kind, one.object_id) for one in wanted if one.object_id and one.repair == "send_again"]
     with transaction.atomic():
-        for kind in sorted({one.kind for one in wanted if one.object_id is not None}):
-            ids = [one.object_id for one in wanted if one.kind == kind and one.object_id is not None]
+        for kind in sorted({kind for kind, _ in again}):
+            ids = [object_id for of, object_id in again if of == kind]
             rows = unlocked(partner.deliveries.filter(kind=kind, object_id__in=ids))
             rows.update(next_try_at=now, delivered={"digest": ""}, attempts=0, was_refused=False)
         pull_plan.plan([partner], now=now)
@@ -184,8 +189,11 @@ def _here(partner: Partner, kind: str, party: Party, listed: list[Any]) -> list[
         if not (kind == "session" and raw.get("status") in UNDER_WAY)
         and (fields := differing(raw, kept.get(name)))
     ]
-    gone = sorted(kept.keys() - theirs.keys()) if kind in ALL_LISTED else []
-    return found + [Difference(kind, name, What.GONE_THERE) for name in gone]
+    gone = kept.keys() - theirs.keys() if kind in ALL_LISTED else set()
+    if gone and kind in KEPT_AS:
+        is_reverse = kind == "self_billed_record"
+        gone -= partner_invoice_records.codes_of_other_way(partner, party, is_reverse=is_reverse)
+    return found + [Difference(kind, name, What.GONE_THERE) for name in sorted(gone)]
 
 
 def _kept_objects(partner: Partner, kind: str, party: Party) -> dict[str, Any]:

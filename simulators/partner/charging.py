@@ -87,6 +87,7 @@ class ChargingDesk:
         cdr = self._cdr(booking, session | over, hours=_hours(begun_at, ended_at))
         with self._state.changing() as state:
             state.setdefault("cdrs", {})[cdr["id"]] = cdr
+            state.get("limits", {}).pop(session["id"], None)
         self._settings.say(f"{cdr['id']}: {session['kwh']} kWh for {booking['id']}")
         self._push_soon("cdr", cdr["id"])
 
@@ -97,10 +98,8 @@ class ChargingDesk:
 
     def _session(self, booking: Json, begun_at: datetime, *, until: datetime) -> Json:
         site = site_of(booking)
-        known, power_kw = (
-            self.sessions().get(f"S-{booking['id']}"),
-            min(site.max_power_w, MOST_POWER_W) / 1000,
-        )
+        known = self.sessions().get(f"S-{booking['id']}")
+        power_kw = min(site.max_power_w, MOST_POWER_W) / 1000
         hours, kwh = _hours(begun_at, until), 0.0
         if known is not None:
             power_kw = min(power_kw, self.allowed_w(known["id"]) / 1000)

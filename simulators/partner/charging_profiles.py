@@ -21,6 +21,8 @@ SHOWN_FOR_S = 900
 UNITS = ("W", "A")
 # Of three phases; the plugs at our sites are all alike.
 WATTS_OF = {"W": 1, "A": 690}
+# More than any site has, in either unit.
+MOST = 1e12
 
 
 class ChargingProfilesReceiver:
@@ -163,9 +165,15 @@ def read_profile(told: object) -> Json:
     if not isinstance(periods, list) or not periods:
         raise Refusal(2001, "charging_profile_period: is required")
     for period in periods:
-        if not isinstance(period, dict) or not {"start_period", "limit"} <= period.keys():
-            raise Refusal(2001, "charging_profile_period: start_period and limit are required")
+        if not isinstance(period, dict) or not all(
+            map(_is_amount, map(period.get, ("start_period", "limit")))
+        ):
+            raise Refusal(2001, "charging_profile_period: start_period and limit are numbers, not below 0")
     return told
+
+
+def _is_amount(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < MOST
 
 
 def _said(result: str) -> RoutedAnswer:

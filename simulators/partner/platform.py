@@ -68,27 +68,7 @@ class SimulatedPartner:
         self._limits_to_us = ChargingProfilesReceiver(settings, self.charging, self.peer)
         self.limits = ChargingProfilesSender(self.state, self.peer)
         self.limits.url = f"{self.url}/ocpi/emsp/{settings.version}/{self.limits.path}"
-        modules: list[Module] = [
-            LocationsSender(self.calendars),
-            LocationsReceiver(self.received),
-            TariffsSender(settings),
-            TariffsReceiver(self.received),
-            BookingsSender(self.desk, self.calendars, self.peer),
-            BookingsReceiver(self.received),
-            self._commands_to_us,
-            self.commands,
-            self._limits_to_us,
-            self.limits,
-            TokensSender(settings, self.state),
-            TokensReceiver(self.received),
-            SessionsSender(self.charging),
-            SessionsReceiver(self.received),
-            CdrsSender(self.charging),
-            CdrsReceiver(self.received),
-            InvoiceRecordsSender(self.invoices),
-            InvoiceRecordsReceiver(self.received),
-        ]
-        self._router = Router(settings, self.url, self.registration, modules)
+        self._router = Router(settings, self.url, self.registration, self._modules())
         self._listener.answer = self.answer
 
         self._pause_until = datetime.min.replace(tzinfo=UTC)
@@ -97,6 +77,28 @@ class SimulatedPartner:
         self._threads = [
             threading.Thread(target=self._listener.serve_forever, args=(0.05,), name="partner", daemon=True),
             threading.Thread(target=self._work, name="partner at work", daemon=True),
+        ]
+
+    def _modules(self) -> list[Module]:
+        return [
+            LocationsSender(self.calendars),
+            LocationsReceiver(self.received),
+            TariffsSender(self.settings),
+            TariffsReceiver(self.received),
+            BookingsSender(self.desk, self.calendars, self.peer),
+            BookingsReceiver(self.received),
+            self._commands_to_us,
+            self.commands,
+            self._limits_to_us,
+            self.limits,
+            TokensSender(self.settings, self.state),
+            TokensReceiver(self.received),
+            SessionsSender(self.charging),
+            SessionsReceiver(self.received),
+            CdrsSender(self.charging),
+            CdrsReceiver(self.received),
+            InvoiceRecordsSender(self.invoices),
+            InvoiceRecordsReceiver(self.received),
         ]
 
     def start(self) -> SimulatedPartner:

@@ -64,8 +64,9 @@ class ReceivedObjects:
         """The object. Raises Refusal."""
         if not isinstance(pushed, dict):
             raise Refusal(2001, "the body is not an object")
-        if not isinstance(pushed.get("last_updated"), str):
-            raise Refusal(2001, "last_updated is required")
+        read_time(pushed.get("last_updated"))
+        if not isinstance(pushed.get("charging_periods", []), list | None):
+            raise Refusal(2001, "charging_periods is no list")
         named = str(pushed.get(id_field, "" if is_whole else name))
         if named.upper() != name.upper():
             raise Refusal(2001, f"{id_field} is required, and that of the path")
@@ -82,7 +83,7 @@ def merged(held: Json, patch: Json) -> Json:
     for name, value in patch.items():
         before = held.get(name)
         if name == "charging_periods":
-            made[name] = [*(before or []), *value]
+            made[name] = [*(before or []), *(value or [])]
         elif isinstance(value, dict) and isinstance(before, dict):
             made[name] = merged(before, value)
         else:

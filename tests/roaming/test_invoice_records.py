@@ -226,6 +226,30 @@ def test_a_list_that_is_read_whole_takes_back_what_it_does_not_have_any_more(
     assert newest.deviations == {"invoice_record.of_another_party": 1}
 
 
+def test_one_of_nobody_here_goes_on_waiting_where_no_list_has_it(
+    newest: Partner, fleet: Organisation
+) -> None:
+    Caller(newest).post(RECORDS, told_record("CDR-UNKNOWN"))
+
+    keep_listed(newest, "invoice_record")
+
+    assert PartnerObject.objects.get(kind="invoice_record").is_unmatched
+
+
+def test_one_that_is_corrected_to_cdrs_that_are_not_here_concerns_who_it_did(
+    newest: Partner, fleet: Organisation
+) -> None:
+    charged(newest, fleet)
+    Caller(newest).post(RECORDS, told_record())
+
+    later = told_record("CDR-UNKNOWN", last_updated="2029-12-04T09:00:00Z")
+    assert code(Caller(newest).send("PUT", ONE, later)) == (200, 1000)
+
+    row = InvoiceReconciliationRecord.objects.get()
+    assert (row.counterparty, row.cdr_codes) == (fleet, ["CDR-UNKNOWN"])
+    assert not PartnerObject.objects.get(kind="invoice_record").is_unmatched
+
+
 def test_an_invoice_of_ours_is_told_to_the_partner_it_concerns_and_to_nobody_else() -> None:
     partner, other, site = invoicing_partner("EMSP"), invoicing_partner("EMSP", party_id="OTH"), make_site()
     cdr = record(site, partner.organisation)

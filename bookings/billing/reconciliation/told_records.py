@@ -78,6 +78,14 @@ def keep_told(told: ToldRecord, *, counterparty_id: int) -> InvoiceReconciliatio
     return row
 
 
+def counterparty_of(*, owner_id: int, owner_party: str, code: str) -> int | None:
+    """Whom a record that stands concerns."""
+    standing = InvoiceReconciliationRecord.objects.filter(
+        owner=owner_id, owner_party__iexact=owner_party, code__iexact=code, is_withdrawn=False
+    )
+    return standing.values_list("counterparty", flat=True).first()
+
+
 def withdraw_told(*, owner_id: int, owner_party: str, code: str) -> None:
     """It was an error; an invoice is judged without it from now on."""
     InvoiceReconciliationRecord.objects.filter(

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import Q
 
-from bookings.models import InvoiceReconciliationRecord
+from bookings.models import ChargeDetailRecord, InvoiceReconciliationRecord
 from roaming.mirror import partner_invoice_records
 from roaming.models import Partner
 from roaming.ocpi.auth import speaks_for
@@ -43,11 +43,13 @@ def _withdraw(*, is_reverse: bool) -> Callable[[Partner, Party, set[str], dateti
 
 
 def _charged_there(partner: Partner) -> Q:
-    return Q(cdrs_received__operator=partner.organisation_id) | _was_told(partner)
+    charged = ChargeDetailRecord.objects.filter(operator=partner.organisation_id)
+    return Q(pk__in=charged.values("customer")) | _was_told(partner)
 
 
 def _charged_here(partner: Partner) -> Q:
-    return Q(cdrs_issued__customer=partner.organisation_id) | _was_told(partner)
+    charged = ChargeDetailRecord.objects.filter(customer=partner.organisation_id)
+    return Q(pk__in=charged.values("operator")) | _was_told(partner)
 
 
 def _was_told(partner: Partner) -> Q:

@@ -75,7 +75,8 @@ def _drop_limit(received: ReceivedCommand, now: datetime) -> None:
         ReceivedCommand.Kind.LIMIT,
         Result.TIMEOUT,
     ) and received.session_id:
-        smart_charging.drop_limit(session_id=received.session_id, now=now)
+        serial = (received.report or {}).get("serial", 0)
+        smart_charging.drop_limit(session_id=received.session_id, serial=serial, now=now)
 
 
 def _push(

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bookings.models import Booking, BookingOption, Token
-from depots.models import Depot
 from depots.periods import Period
 from roaming.mirror import partner_places
 from roaming.models import Partner
@@ -215,7 +214,3 @@ def _about_the_connection(world: World) -> None:
         {"result": "REJECTED", "message": [{"language": "en", "text": "no"}]},
     ]
     world.names["command"] += ["START_SESSION", "STOP_SESSION", "RESERVE_NOW"]
-
-
-def depots_of(world: World) -> list[Depot]:
-    return list(Depot.objects.filter(operator=world.partner.organisation))

@@ -18,6 +18,7 @@ from bookings.operations import ChangeRequest, SlotRequest
 from depots.models import Organisation
 from roaming.commands import sent
 from roaming.console.operations import Act, set_switches, switches_version
+from roaming.console.overview import queues_of
 from roaming.mirror import partner_places
 from roaming.models import Delivery, Partner
 from roaming.ocpi.call_failures import Unreachable
@@ -118,6 +119,8 @@ def test_a_charger_is_kept_shortly_before_and_the_booking_stands_then(version: s
     booking = asked(partner)
     assert (booking.status, booking.is_best_effort) == (BookingStatus.REQUESTED, True)
     assert sent_at(KEPT_FROM - timedelta(seconds=1)) == []
+    assert queues_of(now=KEPT_FROM - timedelta(seconds=1)) == {}, "it is not late before its time"
+    assert queues_of(now=KEPT_FROM)[partner.pk].waiting == 1
 
     ((name, body),) = sent_at(KEPT_FROM)
 

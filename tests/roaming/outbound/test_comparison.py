@@ -198,6 +198,13 @@ def test_tokens_sessions_and_records_are_compared_both_ways(network: Network, cl
     told = [("cdr", record.code, What.DIFFERS_THERE), ("token", card.uid, What.MISSING_THERE)]
     assert found() == sorted([*missing, *told])
 
+    differences = comparison.compare(partner_id=partner.pk, now=at(11))
+    comparison.repair(partner_id=partner.pk, differences=differences, now=at(11))
+    due = partner.deliveries.filter(next_try_at__isnull=False).values_list("kind", flat=True)
+    assert "token" in due
+    assert "cdr" not in due, "a record that is there is not told a second time"
+    assert partner.deliveries.get(kind="cdr").delivered["location"] == f"{url}/receiver/cdrs/1"
+
 
 def test_what_the_partner_adds_and_when_it_changed_does_not_count() -> None:
     ours = {"id": "1", "name": "A", "evses": [{"uid": "E", "status": "AVAILABLE"}], "last_updated": "1"}
