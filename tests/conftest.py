@@ -86,6 +86,12 @@ def berth_servers(transactional_db: None, _servers: SharedServers) -> SharedServ
 
 
 @pytest.fixture
+def no_server(_servers: SharedServers) -> None:
+    """For tests in which nobody else may relay notices: a server that earlier tests shared is stopped."""
+    _servers.stop()
+
+
+@pytest.fixture
 def berth_server(berth_servers: SharedServers) -> BerthServer:
     """One of them."""
     return berth_servers[0]

@@ -69,6 +69,11 @@ class SharedServers:
             self._started[number] = self._running.enter_context(server)
         return self._started[number]
 
+    def stop(self) -> None:
+        """All of them; whoever asks for one next has it started anew."""
+        self._running.close()
+        self._started.clear()
+
 
 def on_test_database(*, var: Path) -> dict[str, str]:
     """The environment for a process of ours that shares this test's database, with free ports."""

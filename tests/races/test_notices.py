@@ -18,7 +18,7 @@ from depots.models import Notice
 from tests.races.processes import all_at_once, at_once
 from tests.scenarios.bed import Loop, eventually
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_server")]
 
 CHANNEL = "test_of_notices"
 WRITERS, ROUNDS = 4, 25
