@@ -77,6 +77,9 @@ class ChargingSession(models.Model):
         null=True, blank=True, help_text="when all but some of its readings were dropped"
     )
 
+    # Not stored: whether open pages heard of the figures by the operation that gave this object.
+    are_figures_told = False
+
     class Meta:
         constraints = [
             models.UniqueConstraint(

@@ -226,9 +226,9 @@ class ChargerConnection(WireEvents):
         offset = self._clock.offset
         return moment + offset if offset is not None and abs(offset) > operations.RIGHT_WITHIN else moment
 
-    def follow_meter(self, session: ChargingSession | None, told_at: datetime) -> None:
-        """Figures that came at `told_at`, too soon after others to be told of, are told of a little later."""
-        if session is None or session.ended_at is not None or session.figures_told_at == told_at:
+    def follow_meter(self, session: ChargingSession | None) -> None:
+        """Figures that came too soon after others to be told of are told of a little later."""
+        if session is None or session.ended_at is not None or session.are_figures_told:
             return
         if self._untold is None:
             self._untold = set()

@@ -63,4 +63,4 @@ async def take_meter_values(
     )
     if session is None and (sampled.readings or flags):
         connection.idle_evses.note(evse_number, now)
-    connection.follow_meter(session, now)
+    connection.follow_meter(session)

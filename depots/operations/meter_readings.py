@@ -148,6 +148,7 @@ def tell_figures(session: ChargingSession, *, now: datetime) -> None:
     """
     if session.ended_at is None and is_due_to_be_told(session, now=now):
         session.figures_told_at = now
+        session.are_figures_told = True
         session_metered.send(sender=ChargingSession, session=session, at=now)
 
 

@@ -230,4 +230,5 @@ def _told(sessions: Sequence[ChargingSession], told: Sequence[_Samples]) -> list
     due = [session for session in sessions if is_due_to_be_told(session, now=now_of[session.charger_id])]
     for session in due:
         session.figures_told_at = now_of[session.charger_id]
+        session.are_figures_told = True
     return due

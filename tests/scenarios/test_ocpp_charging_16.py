@@ -276,14 +276,22 @@ def test_the_latest_figures_reach_open_pages_however_fast_they_come(charger: Scr
 
     signals.session_metered.connect(hear, weak=False, dispatch_uid="figures")
     transaction = start(charger)["transactionId"]
-    for wh in (1001, 1002, 1003):
+
+    def sample(wh: int) -> None:
         told_at = f"2030-01-15T08:00:0{wh % 10}Z"
         charger.wait_until(told_at)
         sampled = [{"timestamp": told_at, "sampledValue": [{"value": str(wh)}]}]
         charger.ask("MeterValues", {"connectorId": 1, "transactionId": transaction, "meterValue": sampled})
 
     try:
+        for wh in (1001, 1002, 1003):
+            sample(wh)
         eventually(lambda: heard[-1:] == [3])
+        charger.wait_until("2030-01-15T08:00:05Z")
+        sample(1004)
+        eventually(lambda: heard[-1:] == [4])  # told in the same moment as what comes next
+        sample(1005)
+        eventually(lambda: heard[-1:] == [5])
     finally:
         signals.session_metered.disconnect(dispatch_uid="figures")
     assert heard[0] == 1

@@ -58,7 +58,7 @@ async def transaction_event(connection: ChargerConnection, message: dict[str, An
     report = await read_transaction(connection, message)
     now = connection.now()
     outcome = await _record(connection, report, now)
-    connection.follow_meter(outcome.session, now)
+    connection.follow_meter(outcome.session)
     if not message.get("offline"):
         await connection.check_clock(moment)
     return {"idTokenInfo": token_info(outcome.answer, connection)} if outcome.answer is not None else {}
