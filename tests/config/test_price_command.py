@@ -94,6 +94,7 @@ SHAPES = [
 
 @pytest.mark.parametrize(("case", "shape"), SHAPES)
 def test_official_tariffs_come_to_the_published_totals(tmp_path, case, shape):
+    """Checklist 81."""
     file = {**case["file"], "tariff": shape(case["file"]["tariff"])}
 
     total = priced(tmp_path, file)["total_cost"]

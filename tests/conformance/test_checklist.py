@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from argparse import Namespace
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+import tests
 from conformance import checklist, command_line
 from conformance.listener import Listener
 from conformance.report import Finding, Report, Verdict
@@ -60,6 +63,18 @@ def test_every_line_is_carried_out_and_none_is_of_both_sides_twice() -> None:
     assert {line.number for line in lines} == set(range(1, 91))
     assert {line.role for line in lines} == {"", CPO, EMSP}
     assert len({(line.number, line.role) for line in lines}) == len(lines)
+
+
+def test_every_line_is_named_by_a_test_of_ours() -> None:
+    """In a docstring, as in "Checklist 4, 6-8: why"."""
+    named = set()
+    for path in Path(tests.__file__).parent.rglob("test_*.py"):
+        if path.name not in {"test_checklist.py", "test_conformance.py"}:
+            for numbers in re.findall(r'"""Checklist (\d+(?:(?:, | and |–|-)\d+)*)', path.read_text()):
+                for first, last in re.findall(r"(\d+)(?:[–-](\d+))?", numbers):
+                    named |= set(range(int(first), int(last or first) + 1))
+
+    assert named == set(range(1, 91))
 
 
 def test_a_report_ends_with_its_count_and_is_one_line_of_json() -> None:

@@ -53,6 +53,7 @@ def peer() -> Iterator[RegisteringPeer]:
 def test_a_partner_registers_with_token_a_and_is_called_back_first(
     peer: RegisteringPeer, invitation: registration.Invitation, platform: str
 ) -> None:
+    """Checklist 4."""
     url = credentials_url(invitation.token_a, platform)
 
     answer = ask("POST", url, invitation.token_a, peer.credentials)
@@ -117,6 +118,7 @@ def test_a_new_invitation_replaces_the_old_one(platform: str) -> None:
 def test_the_methods_out_of_turn_are_405(
     peer: RegisteringPeer, platform: str, method: str, state: str, expected: tuple[int, int]
 ) -> None:
+    """Checklist 6."""
     token = invite("ABC", ["EMSP"]).token_a
     url = credentials_url(token, platform)
     if state == "registered":
@@ -128,6 +130,7 @@ def test_the_methods_out_of_turn_are_405(
 def test_a_call_back_that_fails_registers_nothing(
     peer: RegisteringPeer, invitation: registration.Invitation, platform: str
 ) -> None:
+    """Checklist 5."""
     url = credentials_url(invitation.token_a, platform)
     for path, reply, expected in [
         ("/versions", Reply(status=500, body=b"oops"), 3001),
@@ -266,6 +269,7 @@ def test_no_lock_is_held_while_the_partner_is_called_back(
 def test_put_reads_the_endpoints_again_and_gives_a_new_token(
     peer: RegisteringPeer, invitation: registration.Invitation, platform: str, clock: Any
 ) -> None:
+    """Checklist 7."""
     url = credentials_url(invitation.token_a, platform)
     old = ask("POST", url, invitation.token_a, peer.credentials).json()["data"]["token"]
     peer.token, peer.endpoints = "another-token-b", [("credentials", "SENDER"), ("Booking", "RECEIVER")]
