@@ -69,15 +69,18 @@ def may_charge(
         answer = _at_evse(slots, card, mine, left, evse)
     else:
         answer = _somewhere(slots, card, mine, left)
-    answer = replace(answer, holds_until=slots.same_until())
     needed = _owner_check(slots, card, answer, mine)
     if needed is None:
-        return answer
-    question = OwnerQuestion(charger.pk, evse.pk if evse else None, token_uid, token_type, card.token.number)
-    by_word = partial(owner_checks.as_answered, answer, needed, question, slots.evses, now=now)
-    found = by_word()
-    # Who knows a card that nobody knew here tells us of it.
-    return replace(found, by_word=by_word) if found.question is not None and needed.owner_ids else found
+        return replace(answer, holds_until=slots.same_until())
+    answer = replace(answer, holds_until=now)
+    question = OwnerQuestion(
+        charger.pk, evse.pk if evse else None, token_uid, token_type, card.token.number, needed.owner_ids
+    )
+    by_word = partial(owner_checks.as_answered, answer, needed, question, slots.evses)
+    word = owner_checks.heard_of(question, now=now)
+    if word is not None:
+        return by_word(word)
+    return replace(owner_checks.unanswered(answer, needed), question=question, by_word=by_word)
 
 
 def _owner_check(

@@ -8,16 +8,20 @@ settings.NEEDED_READINGS names.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from django.conf import settings
+from django.db import Error as DatabaseError
 from django.utils.module_loading import import_string
 
 from depots.models import Charger, Evse
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class Authorization:
 
     `reason` is one of: "unknown_token", "blocked", "expired", "no_credit", "not_confirmed", "booked_by_another", "not_yet",
     "elsewhere", "". `question` is for whoever issued the token: all else holds as long as that has not answered.
-    `by_word` judges anew once that has answered, by its word and by all else as it was (where there is a question to an owner).
+    `by_word` judges anew once that has answered, by its word (`OwnerHeard.word`) and by all else as it was, without a query.
     `reference` is the issuer's, for session and record. `evse_numbers`,
     when not None, are the EVSEs of the charger where the token may charge (OCPP 2.x idTokenInfo.evseId).
     `reservation_id` names the booking the token holds here, also one that is over before its time; None for a walk-in.
@@ -54,24 +58,40 @@ class Authorization:
     holds_until: datetime | None = None
     reference: str = ""
     question: OwnerQuestion | None = None
-    by_word: Callable[[], Authorization] | None = field(default=None, compare=False, repr=False)
+    by_word: Callable[[Any], Authorization] | None = field(default=None, compare=False, repr=False)
 
 
 class OwnerMustBeAsked(Exception):
     """Nothing is done yet: `question` is to be asked, under no lock and in no transaction, and then it is done again. `answer` is
-    what holds without the owner's word, where that is all that was looked for."""
+    what holds without the owner's word, where that is all that was looked for; `whom` is to be asked, where that is known."""
 
-    def __init__(self, question: OwnerQuestion, answer: Authorization | None = None) -> None:
+    def __init__(
+        self, question: OwnerQuestion, answer: Authorization | None = None, whom: Any = None
+    ) -> None:
         super().__init__(question)
-        self.question, self.answer = question, answer
+        self.question, self.answer, self.whom = question, answer, whom
+
+
+@dataclass(frozen=True)
+class OwnerHeard:
+    """What whoever issued a token has said, or that nobody said anything: `word` is what `Authorization.by_word` judges by, and
+    `record` writes it down where the gate finds it (queries). `is_more_known`: the token itself is another than before, so
+    that all has to be judged anew once that is written."""
+
+    word: Any
+    record: Callable[[], None]
+    is_more_known: bool = False
 
 
 class TokenOwners(Protocol):
-    """Reaches whoever issued a token. What it hears it writes down where the gate finds it."""
+    """Reaches whoever issued a token."""
 
-    async def ask(self, question: OwnerQuestion, *, now: datetime) -> bool:
-        """Returns once somebody has answered or there is nobody more to wait for, within the patience of a charger; whether more
-        was learnt than its word, so that all has to be judged anew."""
+    def whom_to_ask(self, question: OwnerQuestion, *, now: datetime) -> Any:
+        """Those that `ask` asks: queries, for who is in a thread already."""
+
+    async def ask(self, question: OwnerQuestion, whom: Any = None, *, now: datetime) -> OwnerHeard:
+        """Returns once somebody has answered or there is nobody more to wait for, within the patience of a charger. Nothing that
+        was heard is written down yet."""
 
 
 @cache
@@ -79,6 +99,18 @@ def token_owners() -> TokenOwners | None:
     """The one of this process, which settings.AUTHORIZING_NETWORKS names."""
     path = settings.AUTHORIZING_NETWORKS
     return cast(TokenOwners, import_string(path)()) if path else None
+
+
+def whom_to_ask(question: OwnerQuestion, *, now: datetime) -> Any:
+    """For `TokenOwners.ask`; None where that has to find it out."""
+    owners = token_owners()
+    try:
+        return owners.whom_to_ask(question, now=now) if owners is not None else None
+    except DatabaseError:
+        raise  # the whole message is tried again
+    except Exception:
+        logger.exception("Whom to ask about a token at charger %s was not found out", question.charger_id)
+        return None
 
 
 def may_charge(

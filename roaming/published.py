@@ -89,7 +89,12 @@ class PublishedDepot:
 
 def owner_of(depot: Depot) -> tuple[str, str]:
     """The CPO party a depot of ours belongs to: country code and party id."""
-    return depot.operator.country_code.upper(), depot.operator.cpo_party_id.upper()
+    return cpo_party(depot.operator.country_code, depot.operator.cpo_party_id)
+
+
+def cpo_party(country_code: str, party_id: str) -> tuple[str, str]:
+    """An operator's party, as it is told to partners."""
+    return country_code.upper(), party_id.upper()
 
 
 def offers(partner: Partner, options: Sequence[BookingOption], *, now: datetime) -> list[PublishedOffer]:

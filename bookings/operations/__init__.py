@@ -26,7 +26,7 @@ from bookings.operations.expire import (
 )
 from bookings.operations.limit_power import end_limits, lift_limits, limit_depot
 from bookings.operations.mark_seen import mark_seen
-from bookings.operations.owner_answers import OwnerWord, record_owner_answer
+from bookings.operations.owner_answers import record_owner_answer
 from bookings.operations.partner_answers import RemoteState, adopt_remote
 from bookings.operations.partner_asks import (
     ask_to_book,
@@ -70,7 +70,6 @@ __all__ = [
     "KEPT_BEFORE",
     "UNUSED_AFTER",
     "ChangeRequest",
-    "OwnerWord",
     "RemoteSessionId",
     "RemoteSessionState",
     "RemoteState",

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
 
+from bookings.rules.owner_checks import OwnerWord
 from depots.gate import OwnerQuestion
-from depots.models import Organisation
 
 KEPT = timedelta(days=1)
 _RECORD = """
@@ -31,24 +29,14 @@ ON CONFLICT (charger_id, number, type) DO UPDATE SET
 """
 
 
-@dataclass(frozen=True)
-class OwnerWord:
-    """`outcome` is an OwnerAnswer.Outcome; for the rest see the model."""
-
-    outcome: str
-    reference: str = ""
-    evse_uids: Sequence[str] = ()
-    info: str = ""
-
-
 def record_owner_answer(
-    *, question: OwnerQuestion, word: OwnerWord, owner: Organisation | None = None, now: datetime
+    *, question: OwnerQuestion, word: OwnerWord, owner_id: int | None = None, now: datetime
 ) -> None:
     """The newest answer takes the place of the one before; what is older than a day goes with it. One statement, which does not
     wait for the disk: an answer that is lost is asked for again."""
     told: dict[str, Any] = {
         "charger": question.charger_id, "number": question.number, "type": question.token_type,
-        "owner": owner.pk if owner is not None else None, "outcome": word.outcome, "reference": word.reference[:64],
+        "owner": owner_id, "outcome": word.outcome, "reference": word.reference[:64],
         "evses": list(word.evse_uids), "info": word.info[:512], "now": now, "before": now - KEPT,
     }  # fmt: skip
     with connection.cursor() as cursor:

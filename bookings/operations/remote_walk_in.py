@@ -10,9 +10,10 @@ from bookings.actors import Actor
 from bookings.core.locking import lock_ids
 from bookings.errors import ChargerCannot, ChargerOffline, NotOpenToYou, SlotTaken
 from bookings.models import Booking, OwnerAnswer, OwnerCheck, Token
-from bookings.operations.owner_answers import OwnerWord, record_owner_answer
+from bookings.operations.owner_answers import record_owner_answer
 from bookings.operations.remote_start import WAITS
 from bookings.rules.entitlement import TokenName
+from bookings.rules.owner_checks import OwnerWord
 from depots import gate
 from depots import operations as depots
 from depots.gate import Authorization, OwnerQuestion
@@ -80,7 +81,7 @@ def _let_in(
     number = normalise(token.uid, token.type)
     question = OwnerQuestion(charger.pk, evse.pk, token.uid, token.type, number, (owner.pk,))
     word = OwnerWord(OwnerAnswer.Outcome.ALLOWED, reference=reference, evse_uids=[evse.uid])
-    record_owner_answer(question=question, word=word, owner=owner, now=now)
+    record_owner_answer(question=question, word=word, owner_id=owner.pk, now=now)
 
 
 def _check(answer: Authorization, owner: Organisation) -> None:

@@ -5,9 +5,11 @@ A booking is its network's word already, so silence leaves it standing; a no doe
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+from django.db import connection
 
 from bookings.models import OwnerAnswer, OwnerCheck
 from bookings.rules.identification import PresentedToken
@@ -20,6 +22,11 @@ ASKED = frozenset({OwnerCheck.SHOULD, OwnerCheck.MUST})
 STARTS_WITHIN = timedelta(minutes=15)
 # A card that nobody knew is not asked about again for a moment: it is shown to the reader several times.
 UNKNOWN_FOR = timedelta(minutes=1)
+# By hand: a driver waits for it.
+_HEARD = """
+    SELECT answered_at, outcome, reference, evse_uids FROM bookings_owneranswer
+    WHERE charger_id = %s AND number = %s AND type = %s
+"""
 REASONS = {
     Outcome.BLOCKED: "blocked",
     Outcome.EXPIRED: "expired",
@@ -28,6 +35,16 @@ REASONS = {
     Outcome.UNKNOWN: "unknown_token",
     Outcome.SILENT: "not_confirmed",
 }
+
+
+@dataclass(frozen=True)
+class OwnerWord:
+    """What a network said of a token. `outcome` is an OwnerAnswer.Outcome; for the rest see that model."""
+
+    outcome: str
+    reference: str = ""
+    evse_uids: Sequence[str] = ()
+    info: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,54 +71,49 @@ def check_of_walk_in(token: PresentedToken) -> OwnerCheckNeeded | None:
     return OwnerCheckNeeded(tuple(sorted(checks)), OwnerCheck.SHOULD in checks.values())
 
 
+def heard_of(question: OwnerQuestion, *, now: datetime) -> OwnerWord | None:
+    """The word that counts: at a start that of the Authorize before it, else only one to this very question. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HEARD, [question.charger_id, question.number, question.token_type])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    answered_at, word = row[0], OwnerWord(*row[1:])
+    is_kept = word.outcome == Outcome.UNKNOWN and answered_at >= now - UNKNOWN_FOR
+    since = now - STARTS_WITHIN if question.evse_id is not None else now
+    return word if is_kept or answered_at >= since else None
+
+
 def as_answered(
     answer: Authorization,
     needed: OwnerCheckNeeded,
     question: OwnerQuestion,
     evses: Collection[Evse],
-    *,
-    now: datetime,
+    word: OwnerWord,
 ) -> Authorization:
-    """What holds by what its issuer said, or by its silence as long as it has not been asked. One query."""
-    answer = replace(answer, holds_until=now)
-    heard = _heard(question, now)
-    if heard is None:
-        question = replace(question, owner_ids=needed.owner_ids)
-        return replace(_unanswered(answer, needed), question=question)
-    if heard.outcome == Outcome.ALLOWED:
-        return _allowed(answer, heard, question.evse_id, evses)
-    if heard.outcome == Outcome.SILENT:
-        return _unanswered(answer, needed)
-    return Authorization(allowed=False, reason=REASONS[Outcome(heard.outcome)], holds_until=now)
+    """What holds by its issuer's word, which no charger may remember."""
+    if word.outcome == Outcome.ALLOWED:
+        return _allowed(answer, word, question.evse_id, evses)
+    if word.outcome == Outcome.SILENT:
+        return unanswered(answer, needed)
+    return Authorization(allowed=False, reason=REASONS[Outcome(word.outcome)], holds_until=answer.holds_until)
 
 
-def _heard(question: OwnerQuestion, now: datetime) -> OwnerAnswer | None:
-    """The answer that counts: at a start that of the Authorize before it, else only one to this very question."""
-    rows = OwnerAnswer.objects.filter(
-        charger=question.charger_id, number=question.number, type=question.token_type
-    )
-    heard = rows.first()
-    if heard is None:
-        return None
-    is_kept = heard.outcome == Outcome.UNKNOWN and heard.answered_at >= now - UNKNOWN_FOR
-    since = now - STARTS_WITHIN if question.evse_id is not None else now
-    return heard if is_kept or heard.answered_at >= since else None
-
-
-def _unanswered(answer: Authorization, needed: OwnerCheckNeeded) -> Authorization:
+def unanswered(answer: Authorization, needed: OwnerCheckNeeded) -> Authorization:
+    """What holds by its issuer's silence, and as long as it has not been asked."""
     if not answer.allowed or needed.may_charge_unanswered:
         return answer
     return Authorization(allowed=False, reason=REASONS[Outcome.SILENT], holds_until=answer.holds_until)
 
 
 def _allowed(
-    answer: Authorization, heard: OwnerAnswer, evse_id: int | None, evses: Collection[Evse]
+    answer: Authorization, word: OwnerWord, evse_id: int | None, evses: Collection[Evse]
 ) -> Authorization:
     """Where its issuer names EVSEs, at these alone. What it allows, a rule of ours may still refuse."""
-    answer = replace(answer, reference=heard.reference)
-    if not answer.allowed or not heard.evse_uids:
+    answer = replace(answer, reference=word.reference)
+    if not answer.allowed or not word.evse_uids:
         return answer
-    named = {uid.upper() for uid in heard.evse_uids}
+    named = {uid.upper() for uid in word.evse_uids}
     open_to_it = [evse for evse in evses if evse.uid.upper() in named]
     if evse_id is not None:
         is_among = any(evse.pk == evse_id for evse in open_to_it)

@@ -103,6 +103,7 @@ class ChargerConnection(WireEvents):
         "_deviations",
         "_heard_at",
         "_last_transaction_at",
+        "_owed",
         "_pace",
         "_settling",
         "_untold",
@@ -152,6 +153,7 @@ class ChargerConnection(WireEvents):
         self._deviations: frozenset[str] = frozenset()
         self._untold: set[int] | None = None
         self._background: set[asyncio.Task[None]] | None = None
+        self._owed: asyncio.Task[None] | None = None
 
     @property
     def timings(self) -> Timings:
@@ -191,7 +193,16 @@ class ChargerConnection(WireEvents):
         """Carry out an operation about this charger, committed when this returns."""
         if operation is not operations.add_readings:
             self.idle_evses.forget()
+        while (owed := self._owed) is not None:
+            await asyncio.wait([owed])
+            if self._owed is owed:
+                self._owed = None
         return await self._database.run(operation, charger_id=self.charger_id, **facts)
+
+    def do_once_answered(self, operation: Callable[..., Any], **facts: Any) -> None:
+        """Carry it out when the answer that is being given has left, and before anything else about this charger. It is lost
+        with the gateway: for what is found out again where it is missing."""
+        self._owed = self._in_background(self._database.run(operation, charger_id=self.charger_id, **facts))
 
     def moment(self, text: str | None) -> Moment:
         return read_time(text, zone=self.zone, arrived_at=self.now())
@@ -279,13 +290,14 @@ class ChargerConnection(WireEvents):
             self.close("too many messages")
         return pause_s
 
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """What an answer does not wait for, and what nothing else hangs on."""
         task = asyncio.create_task(work)
         if self._background is None:
             self._background = set()
         self._background.add(task)
         task.add_done_callback(self._background_done)
+        return task
 
     def _background_done(self, task: asyncio.Task[None]) -> None:
         if self._background is not None:
@@ -362,8 +374,11 @@ class ChargerConnection(WireEvents):
         """An answer that was read is written down first: some chargers take a setting and leave in the same moment."""
         self.is_ready = False
         sending = self._commands.sending
-        if sending is not None and sending is not asyncio.current_task():
-            await asyncio.wait([sending], timeout=WRITE_DOWN_WITHIN_S)
+        awaited = {
+            task for task in (sending, self._owed) if task is not None and task is not asyncio.current_task()
+        }
+        if awaited:
+            await asyncio.wait(awaited, timeout=WRITE_DOWN_WITHIN_S)
         for task in (self._settling, sending):
             if task is not None and task is not asyncio.current_task():
                 task.cancel()

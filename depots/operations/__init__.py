@@ -1,6 +1,6 @@
 """What is asked of chargers and what they report, each one transaction. The gateway calls most of it."""
 
-from depots.operations.authorization import authorize, authorize_by_word
+from depots.operations.authorization import authorize, follow_authorize, record_owner_word
 from depots.operations.charger_state import (
     record_boot,
     record_capabilities,
@@ -67,12 +67,12 @@ __all__ = [
     "add_readings",
     "add_readings_of_many",
     "authorize",
-    "authorize_by_word",
     "check_contract",
     "close_connection",
     "close_connections",
     "due_chargers",
     "end_silent_session",
+    "follow_authorize",
     "forget_lists",
     "forget_old_history",
     "forget_old_messages",
@@ -96,6 +96,7 @@ __all__ = [
     "record_clocks",
     "record_deviation",
     "record_measured",
+    "record_owner_word",
     "record_progress",
     "record_transaction",
     "record_updates",

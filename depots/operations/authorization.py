@@ -30,25 +30,25 @@ def authorize(
     *, charger_id: int, token_uid: str, token_type: str = "", may_ask: bool = False, now: datetime
 ) -> gate.Authorization:
     """May this token charge here now, as far as one can say without an EVSE? With `may_ask` raises OwnerMustBeAsked where
-    whoever issued it has a say."""
+    whoever issued it has a say, with whom to ask."""
     charger = Charger.objects.select_related("depot").get(pk=charger_id)
     answer = gate.may_charge(charger=charger, evse=None, token_uid=token_uid, token_type=token_type, now=now)
     if may_ask and answer.question is not None:
-        raise gate.OwnerMustBeAsked(answer.question, answer)
+        raise gate.OwnerMustBeAsked(answer.question, answer, gate.whom_to_ask(answer.question, now=now))
     token_presented.send(sender=Charger, charger=charger, token_uid=token_uid, at=now)
     return answer
 
 
-def authorize_by_word(
-    *, charger_id: int, unheard: gate.Authorization, token_uid: str, now: datetime
-) -> gate.Authorization:
-    """The same answer once its owner has been asked. A moment has passed, and nothing else is looked up again: the start that
-    follows is judged under locks."""
-    assert unheard.by_word is not None
+def record_owner_word(*, charger_id: int, heard: gate.OwnerHeard) -> None:
+    """Before what had to wait for it is done again."""
+    heard.record()
+
+
+def follow_authorize(*, charger_id: int, heard: gate.OwnerHeard, token_uid: str, now: datetime) -> None:
+    """What an Authorize leaves behind once it has been answered by the word of the token's owner."""
+    heard.record()
     charger = Charger.objects.select_related("depot").get(pk=charger_id)
-    answer = unheard.by_word()
     token_presented.send(sender=Charger, charger=charger, token_uid=token_uid, at=now)
-    return answer
 
 
 def ask(

@@ -16,29 +16,24 @@ from functools import partial
 from typing import Any, TypeVar
 
 import structlog
-from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connections
-from django.db.models import OuterRef, Q
 from django.utils import timezone
 
-from bookings.models import OwnerAnswer, Token
-from bookings.operations import OwnerWord, record_owner_answer
-from depots.gate import OwnerQuestion
-from depots.models import Agreement, Charger, Depot, Evse, Organisation
-from depots.token_numbers import TokenKind, is_same, spellings
-from roaming import deviations, message_log, registration
+from bookings.models import OwnerAnswer
+from bookings.operations import record_owner_answer
+from bookings.rules.owner_checks import OwnerWord
+from depots.gate import OwnerHeard, OwnerQuestion
+from depots.token_numbers import is_same
+from roaming import deviations, message_log
 from roaming.mirror import network_tokens
 from roaming.mirror.values import ToldAuthorization
 from roaming.models import Partner
 from roaming.ocpi.auth import speaks_for
 from roaming.ocpi.call_failures import CallFailed, Refused
-from roaming.ocpi.client import Exchange, Http, Party, Peer
+from roaming.ocpi.client import Exchange, Http
 from roaming.ocpi.dialect import dialect_of
 from roaming.ocpi.wire_object import Read, UnreadableError
-from roaming.outbound.pushes import party_of
-from roaming.published import owner_of
-from roaming.published_tokens import TokenPlace
-from roaming.switches import switch
+from roaming.outbound.owner_calls import OwnerCall, calls_about
 
 logger = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -46,8 +41,6 @@ Outcome = OwnerAnswer.Outcome
 
 # All of it, connecting too; a charger's own limit is more (depots.ocpp.owner_asking).
 ANSWERS_WITHIN_S = 8.0
-# Of those that may know an unknown card.
-MOST_ASKED = 5
 OPEN_AT_ONCE = 20
 THREADS = 2
 # The line in the log is written when the charger has its answer, with those that came meanwhile.
@@ -55,20 +48,7 @@ LOGGED_AFTER_S = 0.5
 # A network that was silent so often in a row is not waited for, for a while that doubles.
 SILENT_IN_A_ROW = 3
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 60.0
-# Kinds that are known by their network's word alone, in the moment it starts a session: nobody is asked about them.
-NEVER_ASKED = frozenset({TokenKind.APP_USER, TokenKind.AD_HOC_USER})
 UNKNOWN_TOKEN = 2004
-
-
-@dataclass(frozen=True)
-class _Call:
-    """One network to ask: where, as whom, and which token it is there. `told` is the token as it told it before."""
-
-    partner: Partner
-    peer: Peer
-    url: str
-    body: dict[str, Any]
-    told: Any
 
 
 @dataclass(frozen=True)
@@ -81,6 +61,13 @@ class _Heard:
     read: Read[ToldAuthorization] | None = None
     raw: Any = None
     is_news: bool = False
+
+    @property
+    def word(self) -> OwnerWord:
+        if self.read is None:
+            return OwnerWord(self.outcome)
+        told = self.read.value
+        return OwnerWord(self.outcome, told.reference, told.evse_uids, told.info)
 
 
 class PartnerNetworks:
@@ -95,21 +82,26 @@ class PartnerNetworks:
         self._silence: dict[int, _Silence] = {}
         self._writing: asyncio.Task[None] | None = None
 
-    async def ask(self, question: OwnerQuestion, *, now: datetime) -> bool:
-        """Write down what was heard, the first yes or else the first word; silence where nobody answered. Whether the token
-        itself is another than before."""
-        calls = await self._in_thread(partial(_calls_about, question, now))
-        if not calls:
-            if question.owner_ids:
-                await self._in_thread(partial(_record, question, None, Outcome.SILENT, now))
-            return False
-        heard = await self._first_word(calls)
-        outcome = heard.outcome if heard is not None else Outcome.SILENT
-        await self._in_thread(partial(_record, question, heard, outcome, now))
-        self._write_log_soon()
-        return heard is not None and heard.is_news
+    def whom_to_ask(self, question: OwnerQuestion, *, now: datetime) -> Sequence[OwnerCall]:
+        return calls_about(question, now=now)
 
-    async def _first_word(self, calls: Sequence[_Call]) -> _Heard | None:
+    async def ask(
+        self, question: OwnerQuestion, whom: Sequence[OwnerCall] | None = None, *, now: datetime
+    ) -> OwnerHeard:
+        """The first yes or else the first word; silence where nobody answered."""
+        if whom is None:
+            whom = await self._in_thread(partial(calls_about, question, now=now))
+        heard = await self._first_word(whom) if whom else None
+        self._write_log_soon()
+        if heard is None:
+            word = OwnerWord(Outcome.SILENT)
+            # Whose it is nobody knows, and nobody was asked: the next one may be.
+            is_lasting = bool(whom or question.owner_ids)
+            return OwnerHeard(word, partial(_record_silence, question, word, now) if is_lasting else _nothing)
+        word = heard.word
+        return OwnerHeard(word, partial(_record, question, heard, word, now), is_more_known=heard.is_news)
+
+    async def _first_word(self, calls: Sequence[OwnerCall]) -> _Heard | None:
         words: list[_Heard] = []
         tasks = [asyncio.create_task(self._one(call)) for call in calls]
         try:
@@ -124,7 +116,7 @@ class PartnerNetworks:
         known = [heard for heard in words if heard.outcome != Outcome.UNKNOWN]
         return next(iter([*known, *words]), None)
 
-    async def _one(self, call: _Call) -> _Heard | None:
+    async def _one(self, call: OwnerCall) -> _Heard | None:
         """None for silence."""
         silence = self._silence.setdefault(call.partner.pk, _Silence())
         if not silence.may_be_asked:
@@ -151,7 +143,7 @@ class PartnerNetworks:
         finally:
             silence.open -= 1
         silence.end()
-        is_news = read.value.token is not None and answer.data["token"] != call.told
+        is_news = read.value.token is not None and answer.data["token"] != call.told_before()
         return _Heard(call.partner, read.value.outcome, read, answer.data, is_news)
 
     def _client(self) -> Http:
@@ -208,101 +200,23 @@ class _Silence:
         self._in_a_row, self._until = 0, 0.0
 
 
-def _calls_about(question: OwnerQuestion, now: datetime) -> list[_Call]:
-    charger, place = _where(question)
-    if question.owner_ids:
-        found = _owners(question, now)
-    else:
-        token = _as_read(question)
-        found = [(p, token) for p in _may_know(charger.depot, now)] if token.type not in NEVER_ASKED else []
-    calls = [_call(partner, token, place, charger.depot) for partner, token in found]
-    return [call for call in calls if call.url]
-
-
-def _where(question: OwnerQuestion) -> tuple[Charger, TokenPlace]:
-    """One query."""
-    evses = Evse.objects.filter(charger=OuterRef("pk")).order_by("number")
-    if question.evse_id is not None:
-        evses = evses.filter(pk=question.evse_id)
-    rows = Charger.objects.select_related("depot__operator").annotate(uids=ArraySubquery(evses.values("uid")))
-    charger = rows.get(pk=question.charger_id)
-    return charger, TokenPlace(charger.depot.location_id, tuple(charger.uids))
-
-
-def _owners(question: OwnerQuestion, now: datetime) -> list[tuple[Partner, Token]]:
-    """Those of its owners that can be asked, with the token as each names it: of several copies one that works. One query."""
-    uid, kind = question.token_uid, question.token_type
-    rows = Token.objects.filter(
-        Q(fleet__partner__closed_until__isnull=True) | Q(fleet__partner__closed_until__lte=now),
-        fleet__in=question.owner_ids,
-        fleet__partner__state=Partner.State.REGISTERED,
-        uid__card__in=spellings(uid, kind),
-        told__isnull=False,
-    ).select_related("fleet__partner")
-    same = [token for token in rows if is_same(token.uid, token.type, uid, kind)]
-    same.sort(key=lambda token: (not token.is_blocked, -token.pk))
-    found: dict[int, tuple[Partner, Token]] = {}
-    for token in same:
-        found[token.fleet_id] = (token.fleet.partner, token)
-    return [found[owner] for owner in sorted(found, key=lambda owner: found[owner][0].pk)]
-
-
-def _reachable(now: datetime) -> Any:
-    rows = Partner.objects.filter(state=Partner.State.REGISTERED).select_related("organisation")
-    return rows.filter(Q(closed_until__isnull=True) | Q(closed_until__lte=now)).order_by("pk")
-
-
-def _may_know(depot: Depot, now: datetime) -> list[Partner]:
-    """Networks that the depot is open to and that keep their tokens to themselves, or want to be asked about others."""
-    guests = Agreement.objects.in_force(now).filter(depot=depot).values_list("guest", flat=True)
-    rows = _reachable(now).filter(roles__contains=[{"role": "EMSP"}])
-    if None not in (admitted := set(guests)):
-        rows = rows.filter(organisation__in=admitted)
-    wanted = [
-        p
-        for p in rows
-        if p.endpoint("tokens", "SENDER") and switch(p, "asked_about_unknown_tokens") != "never"
-    ]
-    telling = set(
-        Token.objects.filter(fleet__in=[p.organisation_id for p in wanted], told__isnull=False)
-        .values_list("fleet", flat=True)
-        .distinct()
-    )
-    asked = [
-        p
-        for p in wanted
-        if switch(p, "asked_about_unknown_tokens") == "always" or p.organisation_id not in telling
-    ]
-    return asked[:MOST_ASKED]
-
-
-def _as_read(question: OwnerQuestion) -> Token:
-    kind = question.token_type if question.token_type in set(TokenKind) else TokenKind.RFID
-    return Token(uid=question.number, type=kind)
-
-
-def _call(partner: Partner, token: Token, place: TokenPlace, depot: Depot) -> _Call:
-    dialect = dialect_of(partner)
-    to_party: Party = (token.country_code, token.party_id) if token.party_id else party_of(partner, "EMSP")
-    peer = registration.peer_of(partner, owner_of(depot), to_party if all(to_party) else None)
-    url = dialect.tokens.authorize_url(partner, token.uid, token.type)
-    return _Call(partner, peer, url, dialect.tokens.write_place(place), token.told)
-
-
-def _record(question: OwnerQuestion, heard: _Heard | None, outcome: str, now: datetime) -> None:
-    """The answer, and the token it names where nobody here knew it."""
-    told = heard.read.value if heard is not None and heard.read is not None else None
-    if heard is not None and heard.read is not None:
+def _record(question: OwnerQuestion, heard: _Heard, word: OwnerWord, now: datetime) -> None:
+    """The answer, and the token it names where that is another than before."""
+    owner_id = None
+    if heard.read is not None:
+        owner_id = heard.partner.organisation_id
         deviations.count(heard.partner, heard.read.deviations)
         if heard.is_news:
             _learn(heard, question, now)
-    word = (
-        OwnerWord(outcome) if told is None else OwnerWord(outcome, told.reference, told.evse_uids, told.info)
-    )
-    owner: Organisation | None = (
-        heard.partner.organisation if told is not None and heard is not None else None
-    )
-    record_owner_answer(question=question, word=word, owner=owner, now=now)
+    record_owner_answer(question=question, word=word, owner_id=owner_id, now=now)
+
+
+def _record_silence(question: OwnerQuestion, word: OwnerWord, now: datetime) -> None:
+    record_owner_answer(question=question, word=word, now=now)
+
+
+def _nothing() -> None:
+    """Nobody was asked."""
 
 
 def _learn(heard: _Heard, question: OwnerQuestion, now: datetime) -> None:

@@ -15,8 +15,9 @@ from django.test.utils import CaptureQueriesContext
 from bookings.gate import may_charge
 from bookings.models import OwnerAnswer, OwnerCheck, Token
 from depots import operations
-from depots.gate import OwnerMustBeAsked, OwnerQuestion
+from depots.gate import OwnerHeard, OwnerMustBeAsked, OwnerQuestion
 from depots.models import Agreement, Evse
+from depots.signals import token_presented
 from roaming.models import Partner, PartnerMessage
 from roaming.outbound import token_owners
 from roaming.outbound.token_owners import PartnerNetworks
@@ -62,16 +63,20 @@ def question(evse: Evse, *owners: Partner, uid: str = CARD, kind: str = "") -> O
 
 
 def ask(*questions: OwnerQuestion, **options: Any) -> PartnerNetworks:
-    """All at once, and until what is written beside the answers is written."""
+    """All at once, and until the answers are written and what is written beside them."""
     return learnt(*questions, **options)[0]
 
 
-def learnt(*questions: OwnerQuestion, **options: Any) -> tuple[PartnerNetworks, list[bool]]:
-    """The same, and of each whether more was learnt than a word."""
+def learnt(
+    *questions: OwnerQuestion, is_written: bool = True, **options: Any
+) -> tuple[PartnerNetworks, list[OwnerHeard]]:
+    """The same, and what was heard of each."""
 
-    async def run() -> tuple[PartnerNetworks, list[bool]]:
+    async def run() -> tuple[PartnerNetworks, list[OwnerHeard]]:
         networks = PartnerNetworks(**options)
         found = await asyncio.gather(*(networks.ask(each, now=NOW) for each in questions))
+        for each in found if is_written else ():
+            await networks._in_thread(each.record)
         if networks._writing is not None:
             await networks._writing
         return networks, found
@@ -151,18 +156,69 @@ def test_what_was_found_before_the_owner_was_asked_holds_unless_the_token_is_ano
     with pytest.raises(OwnerMustBeAsked) as unheard:
         operations.authorize(charger_id=evse.charger_id, token_uid=CARD, may_ask=True, now=NOW)
     assert unheard.value.answer is not None
+    assert unheard.value.answer.by_word is not None
 
-    assert learnt(unheard.value.question)[1] == [is_judged_anew]
+    (heard,) = learnt(unheard.value.question)[1]
 
+    assert heard.is_more_known is is_judged_anew
     assert Token.objects.get().is_blocked is is_judged_anew
     whole = operations.authorize(charger_id=evse.charger_id, token_uid=CARD, now=NOW)
     with CaptureQueriesContext(connection) as queries:
-        by_word = operations.authorize_by_word(
-            charger_id=evse.charger_id, unheard=unheard.value.answer, token_uid=CARD, now=NOW
-        )
-    assert len(queries) == 2
+        by_word = unheard.value.answer.by_word(heard.word)
+    assert len(queries) == 0
     assert whole.allowed is not is_judged_anew
     assert is_judged_anew or by_word == whole
+
+
+def test_what_the_word_leaves_behind_is_written_before_others_hear_that_the_card_was_shown(
+    evse: Evse, peer: ScriptedPeer
+) -> None:
+    partner = network(peer)
+    token(partner, owner_check=OwnerCheck.MUST)
+    seen: list[tuple[str, str]] = []
+
+    def hear(token_uid: str, **_: Any) -> None:
+        seen.append((token_uid, OwnerAnswer.objects.get().outcome))
+
+    token_presented.connect(hear)
+    try:
+        with pytest.raises(OwnerMustBeAsked) as unheard:
+            operations.authorize(charger_id=evse.charger_id, token_uid=CARD, may_ask=True, now=NOW)
+        (heard,) = learnt(unheard.value.question, is_written=False)[1]
+        assert not OwnerAnswer.objects.exists()
+        operations.follow_authorize(charger_id=evse.charger_id, heard=heard, token_uid=CARD, now=NOW)
+    finally:
+        token_presented.disconnect(hear)
+    assert seen == [(CARD, "allowed")]
+
+
+@pytest.mark.parametrize("is_anybody_asked", [True, False])
+def test_of_a_card_nobody_knows_a_no_or_silence_is_judged_without_another_look(
+    evse: Evse, peer: ScriptedPeer, is_anybody_asked: bool
+) -> None:
+    if is_anybody_asked:
+        network(peer)
+    peer.answer = lambda asked: envelope(status_code=2004, status=404)
+    with pytest.raises(OwnerMustBeAsked) as unheard:
+        operations.authorize(charger_id=evse.charger_id, token_uid=CARD, may_ask=True, now=NOW)
+    assert unheard.value.answer is not None
+    assert unheard.value.answer.by_word is not None
+
+    (heard,) = learnt(unheard.value.question)[1]
+
+    by_word = unheard.value.answer.by_word(heard.word)
+    whole = operations.authorize(charger_id=evse.charger_id, token_uid=CARD, now=NOW)
+    assert (by_word.allowed, by_word.reason) == (whole.allowed, whole.reason) == (False, "unknown_token")
+    assert OwnerAnswer.objects.exists() is is_anybody_asked
+
+
+def test_a_partner_whose_token_we_cannot_read_any_more_is_as_silent(evse: Evse, peer: ScriptedPeer) -> None:
+    """A storage key that is gone keeps no charger without its answer."""
+    token(network(peer, outbound_token_encrypted="altered"), owner_check=OwnerCheck.SHOULD)
+
+    with pytest.raises(OwnerMustBeAsked) as unheard:
+        operations.authorize(charger_id=evse.charger_id, token_uid=CARD, may_ask=True, now=NOW)
+    assert unheard.value.whom is None
 
 
 def test_a_card_nobody_knows_is_asked_of_those_that_may_know_it(evse: Evse, peer: ScriptedPeer) -> None:
