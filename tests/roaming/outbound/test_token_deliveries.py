@@ -164,6 +164,23 @@ def test_a_page_is_kept_at_once_and_what_is_odd_by_itself(
 
 
 @time_machine.travel(NOW, tick=False)
+def test_a_long_page_of_which_only_the_first_is_new_changes_the_others_too(network: Partner) -> None:
+    """One that is new as a whole is copied as it is; found out at the first that is known."""
+    deep: Any = "bottom"
+    for _ in range(300):
+        deep = [deep]
+    known = [token(uid=f"05{n:06}") for n in range(network_tokens.LONG_PAGE)]
+    keep_listed(network, "token", token(uid="04AA", x_deep=deep), *known, party=PARTY)
+    assert Token.objects.get(uid="04AA").told["x_deep"] == deep
+
+    changed = [{**each, "valid": False, "last_updated": "2030-01-15T07:30:00Z"} for each in known]
+    keep_listed(network, "token", token(uid="04BB"), *changed, party=PARTY)
+
+    assert [uid for uid, is_valid in kept().items() if is_valid] == ["04AA", "04BB"]
+    assert len(kept()) == 2 + len(known)
+
+
+@time_machine.travel(NOW, tick=False)
 def test_only_a_complete_list_makes_invalid_what_it_does_not_name(network: Partner) -> None:
     """Checklist 28: one that was listed and could not be read is there."""
     keep_listed(network, "token", token(uid="04AA"), token(uid="04BB"), token(uid="04CC"), party=PARTY)
