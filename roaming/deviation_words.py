@@ -10,6 +10,8 @@ IN_WORDS = {
     "evse.unreadable": "An EVSE cannot be read, so it is not shown",
     "booking.never_asked_for": "A booking was told of that nobody here asked for",
     "timeslot.power_in_kw": "Power is given in kW where watts belong",
+    "timeslot.power_implausible": "Slots for trucks have less than 10 kW or more than 4 MW: see its switch timeslot_power_unit",
+    "booking.unreadable": "It answered with a booking that cannot be read: what became of ours is looked up in its list",
     "booking_location.bookable_parking_options": "It writes Bookings 1.0; what it gets decides its switch bookings_edition",
     "booking.bookable_parking_option": "It writes Bookings 1.0; what it gets decides its switch bookings_edition",
     "invoice_record.cdr_unknown": "An invoice names CDRs that are not here",

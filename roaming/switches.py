@@ -43,6 +43,12 @@ SWITCHES = {
             "",
             "Name of the Bookings module agreed with this partner, in place of those, such as nlabc-bookings",
         ),
+        Switch(
+            "reading",
+            "lenient",
+            "How what it sends us is read; strict: whatever is not to the letter of OCPI gets 2001, with its name",
+            ("lenient", "strict"),
+        ),
         Switch("raw_token", False, "Send the token as it is in the Authorization header, not in base64"),
         Switch(
             "timeslot_power_unit",

@@ -23,14 +23,15 @@ _CUT = object()
 def read(model: type[W], raw: Any, notes: Notes) -> W:
     """What a partner sent, as a model, without its broken parts.
 
-    Raises UnreadableError naming the first field that is wrong and needed; of an ask every field is.
+    Raises UnreadableError naming the first field that is wrong and needed; of an ask, and where it is read strictly, every
+    field is.
     """
     for _ in range(MOST_PASSES):
         try:
             return model.model_validate(raw, context=notes)
         except ValidationError as error:
             failure = error
-        if model.is_ask:
+        if model.is_ask or notes.is_strict:
             break
         raw = _without_broken_parts(model, raw, failure, notes)
     raise unreadable(failure)

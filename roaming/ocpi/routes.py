@@ -10,8 +10,10 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
-from roaming.ocpi.auth import CallerAuth, registered
+from roaming.ocpi.auth import Caller, CallerAuth, registered
 from roaming.ocpi.dialect import Dialect
+from roaming.ocpi.wire_object import reading
+from roaming.switches import switch
 
 Handler = Callable[..., HttpResponse]
 
@@ -57,9 +59,16 @@ def _in(dialect: Dialect, handler: Handler) -> Handler:
 
     @wraps(handler)
     def answer(request: HttpRequest, **named: Any) -> HttpResponse:
-        return handler(request, dialect, **named)
+        with reading(strictly=_is_strict(request)):
+            return handler(request, dialect, **named)
 
     signature = inspect.signature(handler, eval_str=True)
     rest = [each for name, each in signature.parameters.items() if name != "dialect"]
     answer.__signature__ = signature.replace(parameters=rest)  # type: ignore[attr-defined]
     return answer
+
+
+def _is_strict(request: HttpRequest) -> bool:
+    """Of whoever is not registered yet nothing is known but that it begins: what it says is forgiven."""
+    caller: Caller | None = getattr(request, "caller", None)
+    return caller is not None and caller.is_registered and switch(caller.partner, "reading") == "strict"

@@ -13,7 +13,7 @@ from pydantic import (
 )
 
 from depots.periods import utc_text
-from roaming.ocpi.wire_object import Notes, notes_of
+from roaming.ocpi.wire_object import Notes, UnreadableError, notes_of
 
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _TIME = re.compile(
@@ -35,7 +35,7 @@ def read_time(value: Any, notes: Notes | None = None) -> datetime:
     if match is None:
         raise ValueError("must be a time like 2026-03-01T08:00:00Z")
     year, month, day, between, hour, minute, second, fraction, zone = match.groups()
-    notes = notes or Notes()
+    notes = notes or Notes(is_strict=False)
     if between != "T" or zone == "z":
         notes.add("time.spelling")
     if second is None:
@@ -47,6 +47,8 @@ def read_time(value: Any, notes: Notes | None = None) -> datetime:
             int((fraction or "0")[:6].ljust(6, "0")), tzinfo=_zone(zone, notes),
         )  # fmt: skip
         at = (at + timedelta(days=1) if _is_midnight_24(hour, minute, second) else at).astimezone(UTC)
+    except UnreadableError:  # it is read strictly
+        raise
     except (ValueError, OverflowError):
         raise ValueError("must be a time that exists") from None
     if not EARLIEST <= at < LATEST:

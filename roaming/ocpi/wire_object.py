@@ -6,6 +6,9 @@ not quite right but clear is taken, and noted by name. Without one it is ours, a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
@@ -30,14 +33,35 @@ class UnreadableError(ValueError):
         super().__init__(f"{field}: {message}" if field else message)
 
 
+_reads_strictly: ContextVar[bool] = ContextVar("reads_strictly", default=False)
+
+
 @dataclass
 class Notes:
-    """The names of what a message did otherwise than the specification says, each once, in order of appearance."""
+    """The names of what a message did otherwise than the specification says, each once, in order of appearance.
+
+    Where it is read strictly nothing is forgiven: what would be noted raises UnreadableError.
+    """
 
     names: dict[str, None] = field(default_factory=dict)
+    is_strict: bool = field(default_factory=_reads_strictly.get)
 
     def add(self, name: str) -> None:
+        if self.is_strict:
+            raise UnreadableError(
+                "", f"{name}: is not as the specification has it, and nothing is forgiven you"
+            )
         self.names[name] = None
+
+
+@contextmanager
+def reading(*, strictly: bool) -> Iterator[None]:
+    """What is read within is read to the letter, or generously."""
+    token = _reads_strictly.set(strictly)
+    try:
+        yield
+    finally:
+        _reads_strictly.reset(token)
 
 
 @dataclass(frozen=True)

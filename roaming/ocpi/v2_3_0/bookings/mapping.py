@@ -6,6 +6,7 @@ What is related to a booking (EVSEs of its option, tokens, requests) must have b
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +14,7 @@ from bookings.models import Booking, BookingRequest, BookingStatus, Enforcement
 from bookings.models import BookingToken as OurToken
 from depots.models import Evse
 from depots.periods import Period
+from roaming.ocpi import wire_object
 from roaming.ocpi.times import read_time
 from roaming.ocpi.v2_3_0.bookings import reading, schemas
 from roaming.ocpi.v2_3_0.bookings.offer_mapping import option_of, terms_out
@@ -86,13 +88,8 @@ def _is_told(booking: Booking, evse: Evse) -> bool:
 
 def asked_evse_uid(received: dict[str, object] | None) -> str:
     """The EVSE a request of a partner names, in any of the places where it may stand; empty when it names none."""
-    if not received:
-        return ""
-    try:
-        option = reading.read_booking_request(received).value.booking_option
-    except UnreadableError:
-        return ""
-    return (option.evse_uid or "") if option else ""
+    told = _kept_ask(received) if received else None
+    return (told.booking_option.evse_uid or "") if told and told.booking_option else ""
 
 
 def _granted_period(booking: Booking) -> schemas.Timeslot:
@@ -149,10 +146,15 @@ def _history_out(
 
 
 def _told(received: dict[str, Any]) -> dict[str, Any]:
-    try:
-        return reading.read_booking_request(received).value.wire()
-    except UnreadableError:  # kept under other rules than today's
-        return {}
+    told = _kept_ask(received)
+    return told.wire() if told else {}
+
+
+def _kept_ask(received: dict[str, Any]) -> schemas.BookingRequest | None:
+    """Generously, as it was read when it came; None for what was kept under other rules than today's."""
+    with wire_object.reading(strictly=False), suppress(UnreadableError):
+        return reading.read_booking_request(received).value
+    return None
 
 
 # What a BookingRequest always has, and what stands in its place where a partner's has not: the booking as it was in force.

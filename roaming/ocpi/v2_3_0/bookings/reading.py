@@ -13,10 +13,14 @@ from typing import Any
 
 from roaming.ocpi.shapes import Shape, or_none, read_shaped, shaped_as
 from roaming.ocpi.times import read_time
+from roaming.ocpi.v2_3_0.bookings.other_models import check_model
 from roaming.ocpi.v2_3_0.bookings.schemas import Booking, BookingLocation, BookingRequest, Calendar, Timeslot
 from roaming.ocpi.wire_object import Notes, Read
 
 KW_BELOW = 5000  # no truck is offered less than 5 kW, no megawatt slot is told as more than 4,999 kW
+# Watts between which a slot for heavy vehicles lies; what does not is most likely told in another unit than it is read in.
+LEAST_PLAUSIBLE_W, MOST_PLAUSIBLE_W = 10_000, 4_000_000
+LIGHT_VEHICLES = {"MOTORCYCLE", "PERSONAL_VEHICLE", "PERSONAL_VEHICLE_WITH_TRAILER", "VAN", "DISABLED"}
 OPTION = Shape(
     "booking_option",
     renamed={
@@ -109,6 +113,7 @@ def read_booking_request(raw: Any) -> Read[BookingRequest]:
     notes = Notes()
     shaped = shaped_as(raw, REQUEST, notes)
     if isinstance(shaped, dict):
+        check_model(BookingRequest, shaped)
         _plates_from_tokens(shaped, "tokens", notes)
         _power_from_period(shaped, notes)
         if "authorization_reference" not in shaped and "request_id" in shaped:
@@ -124,6 +129,7 @@ def read_booking(raw: Any, *, power_unit: str = "auto") -> Read[Booking]:
     notes = Notes()
     shaped = shaped_as(raw, BOOKING, notes)
     if isinstance(shaped, dict):
+        check_model(Booking, shaped)
         _plates_from_tokens(shaped, "booking_tokens", notes)
         _single(shaped, "booking_terms", notes)
         _with_terms(shaped, notes, always=True)
@@ -142,6 +148,7 @@ def read_booking_location(raw: Any, *, power_unit: str = "auto") -> Read[Booking
         _single(shaped, "booking_terms", notes)
         _with_terms(shaped, notes)
         _normalise_calendars(shaped, power_unit, notes)
+        _check_powers(shaped, notes)
     return read_shaped(BookingLocation, shaped, notes)
 
 
@@ -256,6 +263,20 @@ def _normalise_slots(slots: list[Any], unit: str, notes: Notes) -> None:
         if _is_number(low) and _is_number(high) and float(low) > float(high):  # type: ignore[arg-type]
             notes.add("timeslot.powers_swapped")
             slot["min_power"], slot["max_power"] = high, low
+
+
+def _check_powers(offer: dict[str, Any], notes: Notes) -> None:
+    """After the unit: powers that no truck is offered raise an alarm (deviation_words.py), whatever they are taken for."""
+    option = offer.get("booking_option")
+    types = option.get("vehicle_types") if isinstance(option, dict) else None
+    if isinstance(types, list) and types and all(str(name).upper() in LIGHT_VEHICLES for name in types):
+        return
+    slots = [slot for calendar in offer["calendars"] for slot in calendar["available_timeslots"]]
+    most = [
+        float(power) for slot in slots if _is_number(power := slot.get("max_power", slot.get("min_power")))
+    ]
+    if any(not LEAST_PLAUSIBLE_W <= power <= MOST_PLAUSIBLE_W for power in most):
+        notes.add("timeslot.power_implausible")
 
 
 def _end_on_the_minute(slot: Any, name: str, notes: Notes) -> None:

@@ -100,6 +100,13 @@ def booking(request: HttpRequest, dialect: Dialect, booking_id: str) -> HttpResp
     return ok(wire.write(found, style_of(caller.partner)))
 
 
+@routes.operation(["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"], "/{booking_id}")
+def not_offered(request: HttpRequest, dialect: Dialect, booking_id: str) -> HttpResponse:
+    """Some libraries cancel by DELETE."""
+    sentence = "A booking is changed, and cancelled, by a POST of its BookingRequest with the same request_id to the list."
+    raise RefusalError(Code.CLIENT_ERROR, sentence, http=405, headers={"Allow": "GET, HEAD"})
+
+
 @routes.post()
 def post_booking_request(request: HttpRequest, dialect: Dialect) -> HttpResponse:
     """S5: create, change and cancel. What a rule of ours refuses is a success that says REJECTED or DECLINED."""
